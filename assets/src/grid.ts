@@ -1,0 +1,74 @@
+/** Moves through a grid by the arrow keys, one cell being the tab stop; Enter, F2 or a double click edits; Enter follows a link where there is one. */
+import { onArrival, within } from "./events.js";
+
+const STEPS: Record<string, readonly [number, number]> = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+};
+
+function cellsOf(table: HTMLTableElement): HTMLTableCellElement[][] {
+  return Array.from(table.rows, (row) => Array.from(row.cells));
+}
+
+function focusCell(table: HTMLTableElement, cell: HTMLTableCellElement): void {
+  for (const other of table.querySelectorAll<HTMLElement>("[tabindex='0']:is(td, th)")) other.tabIndex = -1;
+  cell.tabIndex = 0;
+  cell.focus();
+}
+
+function move(table: HTMLTableElement, cell: HTMLTableCellElement, [down, right]: readonly [number, number]): void {
+  const cells = cellsOf(table);
+  const row = cells.findIndex((line) => line.includes(cell));
+  const column = cells[row]?.indexOf(cell) ?? 0;
+  const next = cells[row + down]?.[column + right];
+  if (next) focusCell(table, next);
+}
+
+function enter(cell: HTMLTableCellElement, key: string): void {
+  const editor = cell.querySelector<HTMLElement>(".cell-edit");
+  if (key === "F2" && editor) return editor.click();
+  const inside = cell.querySelector<HTMLElement>(".cell-edit, a, input, summary");
+  if (inside?.matches(".cell-edit, a")) inside.click();
+  else inside?.focus();
+}
+
+function gridOf(target: EventTarget | null): HTMLTableElement | null {
+  return target instanceof Element ? target.closest<HTMLTableElement>("table[data-grid]") : null;
+}
+
+onArrival((part) => {
+  for (const table of within<HTMLTableElement>(part, "table[data-grid]")) {
+    table.setAttribute("role", "grid");
+    const first = table.tBodies[0]?.rows[0]?.cells[0];
+    if (first) first.tabIndex = 0;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  const table = gridOf(event.target);
+  if (!table || !(event.target instanceof Element)) return;
+  if (event.key === "Escape") {
+    event.target.closest("td.is-editing")?.querySelector<HTMLElement>("[data-cancel]")?.click();
+    return;
+  }
+  if (!(event.target instanceof HTMLTableCellElement)) return;
+  const step = STEPS[event.key];
+  if (step) move(table, event.target, step);
+  else if (event.key === "Enter" || event.key === "F2") enter(event.target, event.key);
+  else return;
+  event.preventDefault();
+});
+
+document.addEventListener("dblclick", (event) => {
+  const cell = event.target instanceof Element ? event.target.closest("td[data-editable]") : null;
+  cell?.querySelector<HTMLElement>(".cell-edit")?.click();
+});
+
+// A cell comes back from its editor as a new element: the place in the grid must not be lost.
+document.addEventListener("htmx:afterSettle", (event) => {
+  const table = gridOf(event.target);
+  const cell = event.target;
+  if (table && cell instanceof HTMLTableCellElement && !cell.classList.contains("is-editing")) focusCell(table, cell);
+});

@@ -1,0 +1,14 @@
+import "htmx.org";
+
+import "./confirm.js";
+import "./copy.js";
+import "./dialog.js";
+import "./failures.js";
+import "./grid.js";
+import "./palette.js";
+import "./reveal.js";
+import "./theme.js";
+import "./tick.js";
+import "./times.js";
+
+document.documentElement.dataset["script"] = "";

@@ -1,0 +1,202 @@
+"""Sets up a virtual environment from the locked packages: `environment.py <venv> run|demo|dev|node`.
+
+Runs before anything is installed, so it uses the standard library alone. A set that is up to date costs one
+comparison; an interrupted setup is done again; two at once wait for each other.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+# Each of these sets holds the ones before it, in the same versions.
+SETS = ("run", "demo", "dev")
+
+
+class SetupError(Exception):
+    """The environment cannot be set up; its text is for the person who started us."""
+
+
+def say(message: str) -> None:
+    print(f"basewarden: {message}", file=sys.stderr, flush=True)
+
+
+def main(venv: Path, packages: str) -> None:
+    if is_installed(venv, packages):
+        return
+    with lock_parent(venv):
+        if not is_installed(venv, packages):
+            if unfinished_file(venv).exists() or not has_pip(venv):
+                create_environment(venv)
+            install(venv, packages)
+
+
+@contextmanager
+def lock_parent(venv: Path) -> Iterator[None]:
+    """Holds the folder that the environment lies in; whoever comes second waits."""
+    try:
+        venv.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(venv.parent, os.O_RDONLY)
+    except OSError as error:
+        raise SetupError(f"{venv.parent} cannot be used: {error.strerror}.") from error
+    try:
+        if not os.access(venv if venv.exists() else venv.parent, os.W_OK):
+            raise SetupError(f"{venv.parent} cannot be written; set BASEWARDEN_HOME to a folder that can.")
+        wait_for(folder)
+        yield
+    finally:
+        os.close(folder)
+
+
+def wait_for(lock: int) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("waiting for another setup of this environment")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+# What is there
+
+
+def lock_file(packages: str) -> Path:
+    return CHECKOUT / "requirements" / f"{packages}.txt"
+
+
+def stamp_file(venv: Path, packages: str) -> Path:
+    return venv / f"basewarden-{packages}.stamp"
+
+
+def unfinished_file(venv: Path) -> Path:
+    """Lies there while pip works: what a killed pip leaves looks installed to the next one."""
+    return venv / "basewarden-unfinished"
+
+
+def stamp_of(packages: str) -> str:
+    """Names the locked versions and the checkout that the environment points at."""
+    return f"{hashlib.sha256(lock_file(packages).read_bytes()).hexdigest()} {CHECKOUT}"
+
+
+def is_installed(venv: Path, packages: str) -> bool:
+    stamp = stamp_file(venv, packages)
+    return os.access(venv / "bin" / "python", os.X_OK) and stamp.exists() and stamp.read_text() == stamp_of(packages)
+
+
+def has_pip(venv: Path) -> bool:
+    """Whether an environment is there that packages can go into; a half-made one is not."""
+    python = venv / "bin" / "python"
+    return os.access(python, os.X_OK) and succeeds(*pip_for(venv), "--version")
+
+
+# Making the environment
+
+
+def create_environment(venv: Path) -> None:
+    say(f"making {venv} with Python {sys.version.split()[0]}")
+    if not (try_whole(venv) or try_with_our_pip(venv) or try_after_apt(venv)):
+        raise SetupError(
+            f"{sys.executable} can make no virtual environments here; install its venv module "
+            "(on Debian or Ubuntu: apt-get install python3-venv) and start again."
+        )
+
+
+def try_whole(venv: Path) -> bool:
+    return succeeds(sys.executable, "-m", "venv", "--clear", str(venv))
+
+
+def try_with_our_pip(venv: Path) -> bool:
+    """Debian ships pip apart from the means to put it into an environment."""
+    return (
+        succeeds(sys.executable, "-m", "pip", "--version")
+        and succeeds(sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv))
+        and succeeds(*pip_for(venv), "--version")
+    )
+
+
+def try_after_apt(venv: Path) -> bool:
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return False
+    say("this Python cannot make virtual environments; installing Debian's package python3-venv")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", "python3-venv"]):
+        subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+    return try_whole(venv)
+
+
+def pip_for(venv: Path) -> list[str]:
+    """The environment's own pip, else that of the Python it was made with."""
+    python = str(venv / "bin" / "python")
+    if any(venv.glob("lib/python3*/site-packages/pip/__main__.py")):
+        return [python, "-m", "pip"]
+    return [base_python(venv), "-m", "pip", "--python", python]
+
+
+def base_python(venv: Path) -> str:
+    for line in (venv / "pyvenv.cfg").read_text().splitlines():
+        name, _, value = line.partition("=")
+        if name.strip() == "executable":
+            return value.strip()
+    return sys.executable
+
+
+def succeeds(*command: str) -> bool:
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+
+
+# Installing
+
+
+def install(venv: Path, packages: str) -> None:
+    started = time.monotonic()
+    lock = lock_file(packages)
+    total = sum("==" in line for line in lock.read_text().splitlines())
+    say(f"installing {lock.relative_to(CHECKOUT)}, some {total} packages")
+    unfinished_file(venv).touch()
+    command = [*pip_for(venv), "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
+    run_pip([*command, "--require-hashes", "--requirement", str(lock)], total)
+    put_on_path(venv)
+    for included in SETS[: SETS.index(packages) + 1] if packages in SETS else (packages,):
+        stamp_file(venv, included).write_text(stamp_of(included))
+    unfinished_file(venv).unlink()
+    say(f"installed in {time.monotonic() - started:.0f} s")
+
+
+def run_pip(command: list[str], total: int) -> None:
+    """Counts pip's packages on a terminal; shows all it said when it fails."""
+    said: list[str] = []
+    seen = 0
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as pip:
+        for line in pip.stdout or ():
+            said.append(line)
+            seen += line.startswith(("Collecting", "Requirement already"))
+            if sys.stderr.isatty():
+                print(f"\r\033[Kbasewarden: {seen} of {total} packages", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    if pip.returncode != 0:
+        sys.stderr.writelines(said[-30:])
+        raise SetupError("pip could not install the locked packages; what it said stands above.")
+
+
+def put_on_path(venv: Path) -> None:
+    site_packages = next(venv.glob("lib/python3*/site-packages"))
+    (site_packages / "basewarden-checkout.pth").write_text(f"{CHECKOUT / 'src'}\n")
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]), sys.argv[2])
+    except SetupError as error:
+        say(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,119 @@
+"""Takes pictures of every page of a running demo: `python scripts/screenshots.py OUTDIR ORIGIN EMAIL PASSWORD`.
+
+Light and dark, wide and narrow; a page's name, theme and width make the file's name.
+"""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+WIDTHS = {"wide": (1280, 800), "narrow": (390, 844)}
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+SIGNED_OUT = {"landing": "/", "signin": "/signin", "signup": "/signup", "guide": "/docs", "missing": "/nothing"}
+
+
+@dataclass(frozen=True)
+class Account:
+    origin: str
+    email: str
+    password: str
+
+
+async def main(folder: Path, account: Account) -> None:
+    async with open_browser() as browser:
+        state = await sign_in(browser, account)
+        for theme in THEMES:
+            for width, (pixels, height) in WIDTHS.items():
+                options: dict[str, Any] = {
+                    "base_url": account.origin,
+                    "color_scheme": theme,
+                    "viewport": {"width": pixels, "height": height},
+                }
+                name = f"{theme}-{width}"
+                async with await browser.new_context(**options) as context:
+                    await take(context, SIGNED_OUT, folder, name)
+                async with await browser.new_context(**options, storage_state=state) as context:
+                    await take(context, await list_pages(context), folder, name)
+
+
+@asynccontextmanager
+async def open_browser() -> AsyncIterator[Browser]:
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+async def sign_in(browser: Browser, account: Account) -> Any:
+    async with await browser.new_context(base_url=account.origin) as context:
+        credentials = {"email": account.email, "password": account.password}
+        answer = await context.request.post("/api/auth/signin", data=credentials)
+        if not answer.ok:
+            raise SystemExit(f"signing in answered {answer.status}")
+        return await context.storage_state()
+
+
+async def list_pages(context: BrowserContext) -> dict[str, str]:
+    """Every page of the first connection, with a table, a row and a session that are there."""
+    connections = await read_json(context, "/api/connections")
+    home = f"/c/{connections['connections'][0]['id']}"
+    data = f"{home}/data"
+    pages = {
+        "connections": "/connections",
+        "connection-new": "/connections/new",
+        "home": home,
+        "tables": data,
+        "grid": f"{data}/public.products?sort=name",
+        "grid-filtered": f"{data}/public.orders?column=status&operator=eq&value=paid&columns=id&columns=customer_id"
+        "&columns=status&columns=placed_at",
+        "row-new": f"{data}/public.products/+new",
+        "row": f"{data}/public.products/1",
+        "row-delete": f"{data}/public.products/+delete?key=1",
+        "agents": f"{home}/agents",
+        "sessions": f"{home}/sessions",
+        "settings": f"{home}/settings",
+        "delete": f"{home}/delete",
+    }
+    sessions = await read_json(context, f"/api{home.replace('/c/', '/connections/')}/sessions")
+    if sessions["sessions"]:
+        session = f"{home}/sessions/{sessions['sessions'][0]['id']}"
+        pages |= {"session": session, "session-undo": f"{session}/undo"}
+    return pages
+
+
+async def read_json(context: BrowserContext, path: str) -> Any:
+    return await (await context.request.get(path)).json()
+
+
+async def take(context: BrowserContext, pages: dict[str, str], folder: Path, ending: str) -> None:
+    page = await context.new_page()
+    for name, path in pages.items():
+        await page.goto(path, wait_until="networkidle")
+        await page.screenshot(path=folder / f"{name}-{ending}.png", full_page=not await has_grid(page))
+
+
+async def has_grid(page: Page) -> bool:
+    """A grid scrolls in itself; the rest is shown to its end."""
+    return await page.locator("table[data-grid]").count() > 0
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[Path, Account]:
+    if len(arguments) != 4:
+        raise SystemExit(__doc__)
+    folder = Path(arguments[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, Account(*arguments[1:])
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*read_arguments(sys.argv[1:])))

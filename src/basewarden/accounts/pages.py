@@ -1,0 +1,111 @@
+"""Sign-up, sign-in and sign-out for people; all of it works without script."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.accounts.return_path import HOME, SIGN_IN, safe_path
+from basewarden.accounts.routes import Context, TheAccounts, TheSettings, TheSignins, set_signin_cookie
+from basewarden.accounts.service import SignIn, SignUp
+from basewarden.accounts.signins import Signins
+from basewarden.errors import AppError
+from basewarden.web import Pages, Writing, anyone, clear_cookie, provided, redirect, session_cookie_name
+from basewarden.web.forms import parse_form, show_again
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
+
+ThePages = Annotated[Pages, Depends(provided(Pages))]
+
+_SECRETS = ("password",)
+_DONE = {
+    "signup": "If this address was new, its account is ready. Sign in with the password you chose.",
+    "signout": "You are signed out.",
+}
+
+
+@router.get("/")
+async def get_landing(request: Request, pages: ThePages, signins: TheSignins) -> Response:
+    if await _is_signed_in(request, signins):
+        return redirect(HOME)
+    return pages.render(request, "accounts/landing.html")
+
+
+@router.get("/signup")
+async def get_signup(request: Request, pages: ThePages, signins: TheSignins) -> Response:
+    if await _is_signed_in(request, signins):
+        return redirect(HOME)
+    return pages.render(request, "accounts/signup.html", typed={}, errors={})
+
+
+@router.post("/signup")
+async def post_signup(
+    request: Request, session: Writing, pages: ThePages, accounts: TheAccounts, context: Context
+) -> Response:
+    form = await parse_form(request, SignUp)
+    if form.data is None:
+        return show_again(request, pages, "accounts/signup.html", form, never_shown=_SECRETS)
+    try:
+        await accounts.sign_up(session, form.data, client_address=context.client_address)
+    except AppError as error:
+        return show_again(request, pages, "accounts/signup.html", form, error, never_shown=_SECRETS)
+    return redirect(f"{SIGN_IN}?done=signup")
+
+
+@router.get("/signin")
+async def get_signin(request: Request, pages: ThePages, signins: TheSignins) -> Response:
+    back_to = safe_path(request.query_params.get("next"))
+    if await _is_signed_in(request, signins):
+        return redirect(back_to)
+    done = _DONE.get(request.query_params.get("done", ""))
+    return pages.render(request, "accounts/signin.html", typed={"next": back_to}, errors={}, done=done)
+
+
+@router.post("/signin")
+async def post_signin(
+    *,
+    request: Request,
+    session: Writing,
+    pages: ThePages,
+    accounts: TheAccounts,
+    signins: TheSignins,
+    settings: TheSettings,
+    context: Context,
+) -> Response:
+    form = await parse_form(request, SignInForm)
+    if form.data is None:
+        return show_again(request, pages, "accounts/signin.html", form, never_shown=_SECRETS, done=None)
+    try:
+        token = await accounts.sign_in(
+            session,
+            form.data,
+            client_address=context.client_address,
+            earlier_token=signins.read_token(request.scope),
+        )
+    except AppError as error:
+        return show_again(request, pages, "accounts/signin.html", form, error, never_shown=_SECRETS, done=None)
+    response = redirect(safe_path(form.data.next))
+    set_signin_cookie(response, settings, token)
+    return response
+
+
+@router.post("/signout")
+async def post_signout(request: Request, session: Writing, signins: TheSignins, settings: TheSettings) -> Response:
+    token = signins.read_token(request.scope)
+    if token:
+        await signins.end(session, token)
+    response = redirect(f"{SIGN_IN}?done=signout")
+    clear_cookie(response, settings, session_cookie_name(settings))
+    return response
+
+
+class SignInForm(SignIn):
+    """With the path to go on to; checked where it is used."""
+
+    next: str = ""
+
+
+async def _is_signed_in(request: Request, signins: Signins) -> bool:
+    token = signins.read_token(request.scope)
+    return bool(token) and await signins.find_person(token or "") is not None

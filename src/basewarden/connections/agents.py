@@ -1,0 +1,132 @@
+"""Agents: named tokens with limits. Shown once, kept as a hash, gone at once when revoked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from basewarden.connections import queries
+from basewarden.connections.models import Access, Agent, Connection
+from basewarden.connections.schemas import AgentCreate
+from basewarden.connections.service import Connections, check_db_role
+from basewarden.connections.targets import TOPIC as CONNECTION_TOPIC
+from basewarden.core.cache import LoadingCache
+from basewarden.core.ids import make_id
+from basewarden.core.tokens import hash_token, is_checked_token, make_checked_token
+from basewarden.db import Database, Listener, ReadSession, WriteSession
+from basewarden.errors import NotFound
+
+TOKEN_PREFIX = "bwa"  # noqa: S105 - what a secret scanner looks for
+_HINT_LENGTH = 4
+_TOPIC = "agent"
+_REMEMBER_SECONDS = 10.0
+_REMEMBER_AT_MOST = 10_000
+_USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCaller:
+    """An agent that calls, and its limits. `tables`: None = all; else `schema.table`, `rpc/schema.fn`."""
+
+    id: UUID
+    name: str
+    connection_id: UUID
+    access: Access
+    tables: frozenset[str] | None
+    db_role: str | None
+    claims: Mapping[str, Any] | None
+    max_rows_per_write: int
+    max_writes_per_session: int
+    expires_at: datetime | None
+
+
+class Agents:
+    def __init__(self, database: Database, listener: Listener, connections: Connections) -> None:
+        self._database = database
+        self._listener = listener
+        self._connections = connections
+        self._callers = LoadingCache(self._load_caller, size=_REMEMBER_AT_MOST, seconds=_REMEMBER_SECONDS)
+        listener.on(_TOPIC, self._forget_agent)
+        listener.on(CONNECTION_TOPIC, self._forget_connection)
+
+    async def find_by_token(self, token: str) -> AgentCaller | None:
+        """Who sent this token; None for a made-up, revoked or expired one."""
+        if not is_checked_token(token, TOKEN_PREFIX):
+            return None
+        caller = await self._callers.get(hash_token(token))
+        if caller is None or is_expired(caller.expires_at):
+            return None
+        return caller
+
+    async def create(
+        self, session: WriteSession, connection: Connection, wanted: AgentCreate, person_id: UUID
+    ) -> tuple[Agent, str]:
+        """The agent, and its token: nobody sees it again."""
+        if wanted.db_role is not None:
+            check_db_role(await self._connections.check(connection, person_id), wanted.db_role)
+        token = make_checked_token(TOKEN_PREFIX)
+        agent = Agent(
+            id=make_id(),
+            connection_id=connection.id,
+            token_hash=hash_token(token),
+            token_hint=token[-_HINT_LENGTH:],
+            created_by=person_id,
+            **wanted.model_dump(),
+        )
+        await queries.insert_agent(session, agent)
+        return agent, token
+
+    async def get(self, session: ReadSession, connection_id: UUID, agent_id: UUID) -> Agent:
+        agent = await queries.find_agent(session, connection_id, agent_id)
+        if agent is None:
+            raise NotFound
+        return agent
+
+    async def revoke(self, session: WriteSession, connection_id: UUID, agent_id: UUID) -> None:
+        agent = await queries.revoke_agent(session, connection_id, agent_id)
+        if agent is None:
+            raise NotFound
+        await self._listener.announce(session, _TOPIC, str(agent_id))
+
+    async def _load_caller(self, token_hash: bytes) -> AgentCaller | None:
+        async with self._database.read_only() as session:
+            agent = await queries.find_agent_by_hash(session, token_hash)
+        if agent is None or is_expired(agent.expires_at):
+            return None
+        await self._note_use(agent)
+        return AgentCaller(
+            id=agent.id,
+            name=agent.name,
+            connection_id=agent.connection_id,
+            access=Access(agent.access),
+            tables=None if agent.tables is None else frozenset(agent.tables),
+            db_role=agent.db_role,
+            claims=agent.claims,
+            max_rows_per_write=agent.max_rows_per_write,
+            max_writes_per_session=agent.max_writes_per_session,
+            expires_at=agent.expires_at,
+        )
+
+    async def _note_use(self, agent: Agent) -> None:
+        if agent.last_used_at is None or agent.last_used_at < datetime.now(UTC) - _USE_NOTED_EVERY:
+            async with self._database.write_now() as session:
+                await queries.touch_agent(session, agent.id)
+
+    def _forget_agent(self, payload: str) -> None:
+        self._callers.drop_where(lambda _, caller: not payload or caller.id == UUID(payload))
+
+    def _forget_connection(self, payload: str) -> None:
+        self._callers.drop_where(lambda _, caller: not payload or caller.connection_id == UUID(payload))
+
+
+async def list_agents(session: ReadSession, connection_id: UUID, *, before: UUID | None, limit: int) -> Sequence[Agent]:
+    return await queries.list_agents(session, connection_id, before=before, limit=limit)
+
+
+async def count_agents(session: ReadSession, connection_id: UUID) -> int:
+    return await queries.count_agents(session, connection_id)
+
+
+def is_expired(moment: datetime | None) -> bool:
+    return moment is not None and moment <= datetime.now(UTC)

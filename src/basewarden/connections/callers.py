@@ -1,0 +1,75 @@
+"""The check that lets members in, as far as their role goes. A stranger's connection does not exist."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from basewarden.accounts import Person, SignedIn
+from basewarden.connections.models import Connection, Role
+from basewarden.connections.service import find_membership, list_connections
+from basewarden.core.ids import parse_id
+from basewarden.db import Database
+from basewarden.errors import Forbidden, NotFound
+from basewarden.web import CallerKind, callers, provided
+from basewarden.web.responses import wants_page
+
+SHOWN_IN_SHELL = 50
+
+TheDatabase = Annotated[Database, Depends(provided(Database))]
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    connection: Connection
+    role: Role
+    person: Person
+
+
+def member(least: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
+    """A dependency for routes under `{connection_id}`: at least this role, else 403; no role at all, 404."""
+
+    @callers(CallerKind.MEMBER)
+    async def require_member(
+        request: Request, connection_id: str, person: SignedIn, database: TheDatabase
+    ) -> Membership:
+        membership = await _find_membership(database, connection_id, person)
+        if membership is None:
+            raise NotFound
+        request.state.connection = membership.connection
+        await fill_shell(request, database, person)
+        if not membership.role.includes(least):
+            raise Forbidden(f"Only an {least} of this connection may do this.")
+        return membership
+
+    return require_member
+
+
+async def require_shell(request: Request, person: SignedIn, database: TheDatabase) -> Person:
+    """A person on a page outside any connection: the shell still lists theirs."""
+    await fill_shell(request, database, person)
+    return person
+
+
+async def fill_shell(request: Request, database: Database, person: Person) -> None:
+    if wants_page(request):
+        async with database.read_only() as session:
+            rows = await list_connections(session, person.id, before=None, limit=SHOWN_IN_SHELL)
+        request.state.connections = [connection for connection, _ in rows]
+
+
+async def _find_membership(database: Database, connection_id: str, person: Person) -> Membership | None:
+    wanted = parse_id(connection_id)
+    if wanted is None:
+        return None
+    async with database.read_only() as session:
+        found = await find_membership(session, wanted, person.id)
+    return Membership(*found, person) if found else None
+
+
+Viewer = Annotated[Membership, Depends(member(Role.VIEWER))]
+Editor = Annotated[Membership, Depends(member(Role.EDITOR))]
+Owner = Annotated[Membership, Depends(member(Role.OWNER))]
+InShell = Annotated[Person, Depends(require_shell)]

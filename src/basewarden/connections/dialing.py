@@ -1,0 +1,95 @@
+"""From an address to an open connection of a project: pinned, bounded, and reading no file of ours."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from basewarden.connections.addresses import pin_host
+from basewarden.connections.errors import ConnectionFailed, Reason
+from basewarden.connections.urls import PostgresAddress
+
+CONNECT_SECONDS = 5
+_LONGEST_QUOTE = 300
+
+# libpq has no SQLSTATE for a connection that failed; these are its and the servers' English sentences.
+_SENTENCES: Final = (
+    (
+        re.compile(r"password authentication failed|SASL authentication failed|Wrong password"),
+        Reason.WRONG_PASSWORD,
+    ),
+    (re.compile(r"database \".*\" does not exist|no such database"), Reason.NO_SUCH_DATABASE),
+    (
+        re.compile(r"role \".*\" does not exist|is not permitted to log in|Tenant or user not found|no such user"),
+        Reason.NO_SUCH_ROLE,
+    ),
+    (
+        re.compile(r"no pg_hba\.conf entry .*(no encryption|SSL off)|SSL (connection )?is required|SSL required"),
+        Reason.TLS_REQUIRED,
+    ),
+    (re.compile(r"server does not support SSL|channel binding required"), Reason.TLS_REFUSED),
+    (re.compile(r"certificate|SSL error"), Reason.CERTIFICATE_INVALID),
+    (
+        re.compile(r"too many (clients|connections)|remaining connection slots|max_client_conn"),
+        Reason.TOO_MANY_CONNECTIONS,
+    ),
+    (re.compile(r"the database system is"), Reason.NOT_READY),
+    (re.compile(r"timeout expired|timed out"), Reason.TIMED_OUT),
+    (re.compile(r"Connection refused"), Reason.REFUSED),
+)
+
+
+async def make_dsn(address: PostgresAddress, *, allow_private: bool) -> str:
+    """The string for one connect, its host resolved, checked and pinned just now. Holds the password."""
+    return make_pinned_dsn(address, await pin_host(address.host, address.port, allow_private=allow_private))
+
+
+def make_pinned_dsn(address: PostgresAddress, addresses: tuple[str, ...]) -> str:
+    """Everything that libpq would else take from our environment or home folder is set here."""
+    return make_conninfo(
+        "",
+        host=",".join(address.host for _ in addresses),
+        hostaddr=",".join(addresses),
+        port=address.port,
+        user=address.user,
+        password=address.password.reveal(),
+        dbname=address.database,
+        sslmode=address.sslmode,
+        sslrootcert="system" if address.sslmode == "verify-full" else "",
+        sslcertmode="disable",
+        gssencmode="disable",
+        channel_binding=address.channel_binding,
+        passfile="/dev/null",
+        connect_timeout=CONNECT_SECONDS,
+        application_name="basewarden",
+    )
+
+
+@asynccontextmanager
+async def dial(dsn: str) -> AsyncIterator[psycopg.AsyncConnection[dict[str, Any]]]:
+    """One autocommit connection; ConnectionFailed says why there is none."""
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            dsn, autocommit=True, prepare_threshold=None, row_factory=psycopg.rows.dict_row
+        )
+    except psycopg.Error as error:
+        raise explain_failure(error) from None
+    async with connection:
+        yield connection
+
+
+def explain_failure(error: psycopg.Error) -> ConnectionFailed:
+    text = " ".join(str(error).split())
+    for pattern, reason in _SENTENCES:
+        if pattern.search(text):
+            return ConnectionFailed(reason)
+    return ConnectionFailed(Reason.SERVER_REFUSED, server=_quote_server(text))
+
+
+def _quote_server(text: str) -> str | None:
+    """What the server itself said; libpq's words around it name addresses."""
+    _, found, said = text.partition("FATAL: ")
+    return said.strip()[:_LONGEST_QUOTE] if found else None

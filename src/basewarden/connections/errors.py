@@ -1,0 +1,109 @@
+"""Why a database cannot be used: one code, one sentence and one way on for each case."""
+
+from enum import StrEnum
+
+from basewarden.errors import Invalid
+
+
+class Reason(StrEnum):
+    UNRESOLVED = "unresolved"
+    ADDRESS_REFUSED = "address_refused"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timed_out"
+    NOT_POSTGRES = "not_postgres"
+    TLS_REFUSED = "tls_refused"
+    TLS_REQUIRED = "tls_required"
+    CERTIFICATE_INVALID = "certificate_invalid"
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason, not a password
+    NO_SUCH_DATABASE = "no_such_database"
+    NO_SUCH_ROLE = "no_such_role"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    NOT_READY = "not_ready"
+    TRANSACTION_POOLER = "transaction_pooler"
+    VERSION_UNSUPPORTED = "version_unsupported"
+    SERVER_REFUSED = "server_refused"
+
+
+_SENTENCES: dict[Reason, tuple[str, str]] = {
+    Reason.UNRESOLVED: (
+        "The host name of the URL does not exist.",
+        "Check it for a typing mistake. A private network's own names are not known here.",
+    ),
+    Reason.ADDRESS_REFUSED: (
+        "The host of the URL lies at a private or reserved address.",
+        "Use the public host. When self-hosting, BASEWARDEN_ALLOW_PRIVATE_ADDRESSES=1 allows private ones.",
+    ),
+    Reason.REFUSED: (
+        "Nothing listens at that host and port.",
+        "Check the port (5432 is usual), and that the server accepts connections from outside.",
+    ),
+    Reason.UNREACHABLE: (
+        "That host cannot be reached over the network.",
+        "Check the host, and that a firewall or an address list of the database lets this server in.",
+    ),
+    Reason.TIMED_OUT: (
+        "The host did not answer in time.",
+        "Often a firewall drops the connection: let this server in. A paused project has to be woken first.",
+    ),
+    Reason.NOT_POSTGRES: (
+        "What answers at that host and port is not PostgreSQL.",
+        "Check the port: 5432 is usual for PostgreSQL; 443, 80 and 22 belong to other services.",
+    ),
+    Reason.TLS_REFUSED: (
+        "The URL asks for TLS, but the server does not offer it.",
+        "Switch TLS on in the server, or use sslmode=prefer where the network itself is private.",
+    ),
+    Reason.TLS_REQUIRED: ("The server only accepts TLS connections.", "Use sslmode=require in the URL."),
+    Reason.CERTIFICATE_INVALID: (
+        "The server's TLS certificate could not be verified.",
+        "Check the host name, or use sslmode=require when the server's certificate is its own.",
+    ),
+    Reason.WRONG_PASSWORD: (
+        "The server refused this user name and password.",
+        "Check both. Characters such as @ : / # in a password are written %40 %3A %2F %23 in a URL.",
+    ),
+    Reason.NO_SUCH_DATABASE: (
+        "The server has no database of that name.",
+        "The name is the part after the last slash; on Supabase it is postgres.",
+    ),
+    Reason.NO_SUCH_ROLE: (
+        "The server has no role of that name that may sign in.",
+        "Check the user name. On Supabase's pooler it is <role>.<project reference>.",
+    ),
+    Reason.TOO_MANY_CONNECTIONS: (
+        "The server has no free connection.",
+        "Close some of its clients, or raise its limit, and try again.",
+    ),
+    Reason.NOT_READY: ("The server is starting up or shutting down.", "Try again in a moment."),
+    Reason.TRANSACTION_POOLER: (
+        "This is a pooler in transaction mode, which hands each transaction to another server session.",
+        "Use the direct address or the session pooler: on Supabase port 5432 instead of 6543.",
+    ),
+    Reason.VERSION_UNSUPPORTED: (
+        "This PostgreSQL is older than 13, which journal and undo need.",
+        "Upgrade the server to a version that is still maintained.",
+    ),
+    Reason.SERVER_REFUSED: (
+        "The server refused the connection.",
+        "Look into its log: it says more there than it tells a client.",
+    ),
+}
+
+
+class ConnectionFailed(Invalid):
+    """`details` is `{"reason", "message"}` and, where the server said something itself, `"server"`."""
+
+    code = "connection_failed"
+    message = "The database cannot be used."
+
+    def __init__(self, reason: Reason, *, server: str | None = None) -> None:
+        sentence, hint = _SENTENCES[reason]
+        self.reason = reason
+        details = {"reason": reason.value, "message": sentence}
+        super().__init__(sentence, details=details | ({"server": server} if server else {}), hint=hint)
+
+    def at_field(self, name: str) -> Invalid:
+        """The same refusal for a form: beside the field that it is about."""
+        said = f" It said: {self.details['server']}" if "server" in self.details else ""
+        return Invalid(details=[{"field": name, "message": self.text + said}], hint=self.hint)

@@ -1,0 +1,55 @@
+"""What the pages' forms send, turned into what the API takes."""
+
+import json
+from datetime import UTC, datetime, time
+from typing import Any
+
+from pydantic import field_validator
+
+from basewarden.connections.models import Connection, Environment
+from basewarden.connections.schemas import AgentCreate, ConnectionChange, Name, Wire
+
+
+class SettingsForm(ConnectionChange):
+    """All fields of the page; an empty address means the one that is saved."""
+
+    name: Name
+    environment: Environment
+
+    def as_change(self, connection: Connection) -> ConnectionChange:
+        wanted: dict[str, Any] = {"name": self.name, "environment": self.environment}
+        if self.db_role != connection.db_role:
+            wanted["dbRole"] = self.db_role
+        if self.has("postgres_url"):
+            wanted["postgresUrl"] = self.postgres_url
+        return ConnectionChange.model_validate(wanted)
+
+
+class DeleteForm(Wire):
+    confirm: str = ""
+
+
+class AgentForm(AgentCreate):
+    """Tables one a line, claims as JSON, the last day in place of the moment."""
+
+    @field_validator("tables", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return value.replace(",", " ").split() if isinstance(value, str) else value
+
+    @field_validator("claims", mode="before")
+    @classmethod
+    def _parse(cls, value: Any) -> Any:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except json.JSONDecodeError:
+            raise ValueError('must be a JSON object, such as {"sub": "…"}') from None
+
+    @field_validator("expires_at", mode="before")
+    @classmethod
+    def _end_of_day(cls, value: Any) -> Any:
+        try:
+            day = datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+        except (TypeError, ValueError):
+            raise ValueError("must be a day, as 2030-12-31") from None
+        return datetime.combine(day, time.max, UTC)

@@ -1,0 +1,87 @@
+"""Saved projects, who may enter them, and the agents that work on them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, Text, func
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from basewarden.db import Base
+from basewarden.vault import sealed_column
+
+
+class Environment(StrEnum):
+    PRODUCTION = "production"
+    STAGING = "staging"
+    DEVELOPMENT = "development"
+    OTHER = "other"
+
+
+class Role(StrEnum):
+    """What a person may do on a connection; each may all that the ones before it may."""
+
+    VIEWER = "viewer"
+    EDITOR = "editor"
+    OWNER = "owner"
+
+    def includes(self, other: "Role") -> bool:
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
+
+class Access(StrEnum):
+    READ = "read"
+    WRITE = "write"
+
+
+class Connection(Base):
+    """`facts` is what the last successful probe found out about the database and its login role."""
+
+    __tablename__ = "connections"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    environment: Mapped[str] = mapped_column(Text)
+    sealed_postgres_url: Mapped[bytes] = sealed_column()
+    db_role: Mapped[str | None] = mapped_column(Text)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    probed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ConnectionMember(Base):
+    __tablename__ = "connection_members"
+    __table_args__ = (Index("ix_connection_members_user_id_connection_id", "user_id", "connection_id"),)
+
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    role: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Agent(Base):
+    """A revoked agent stays: its sessions in the journal keep a name."""
+
+    __tablename__ = "agents"
+    __table_args__ = (Index("ix_agents_connection_id_id", "connection_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(Text)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    token_hint: Mapped[str] = mapped_column(Text)
+    access: Mapped[str] = mapped_column(Text)
+    tables: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    db_role: Mapped[str | None] = mapped_column(Text)
+    claims: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    max_rows_per_write: Mapped[int]
+    max_writes_per_session: Mapped[int]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,324 @@
+"""The pages of connections and agents; every form works without script."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.connections.agents import count_agents, is_expired, list_agents
+from basewarden.connections.callers import InShell, Membership, Owner, Viewer, require_shell
+from basewarden.connections.errors import ConnectionFailed
+from basewarden.connections.forms import AgentForm, DeleteForm, SettingsForm
+from basewarden.connections.models import Agent, Environment, Role
+from basewarden.connections.probe import Facts
+from basewarden.connections.routes import TheAgents, TheConnections
+from basewarden.connections.schemas import ConnectionCreate
+from basewarden.connections.service import Connections, list_connections
+from basewarden.connections.snippets import make_snippets
+from basewarden.connections.warnings import list_warnings
+from basewarden.core.ids import parse_id
+from basewarden.db import ReadSession
+from basewarden.errors import AppError, NotFound
+from basewarden.settings import Settings
+from basewarden.web import Pages, Reading, Writing, provided, redirect
+from basewarden.web.forms import parse_form, show_again
+
+router = APIRouter(include_in_schema=False)
+rooms = APIRouter(prefix="/c/{connection_id}")
+
+ThePages = Annotated[Pages, Depends(provided(Pages))]
+TheSettings = Annotated[Settings, Depends(provided(Settings))]
+
+_PAGE_ROWS = 50
+_ENVIRONMENTS = [
+    (Environment.DEVELOPMENT, "Development", None),
+    (Environment.STAGING, "Staging", None),
+    (Environment.PRODUCTION, "Production", "Marked on every page; deleting asks for its name."),
+    (Environment.OTHER, "Other", None),
+]
+_NEVER_SHOWN = ("postgresUrl",)
+_DONE = {
+    "created": "Connected. Make an agent next.",
+    "saved": "Saved.",
+    "deleted": "The connection is deleted. Its database was not touched.",
+    "revoked": "Revoked. The token no longer works.",
+}
+
+
+@router.get("/connections")
+async def get_list(
+    request: Request, person: InShell, session: Reading, pages: ThePages, before: UUID | None = None
+) -> Response:
+    rows = await list_connections(session, person.id, before=before, limit=_PAGE_ROWS + 1)
+    shown = rows[:_PAGE_ROWS]
+    return pages.render(
+        request,
+        "connections/list.html",
+        rows=[(connection, Role(role)) for connection, role in shown],
+        next_href=f"/connections?before={shown[-1][0].id}" if len(rows) > _PAGE_ROWS else None,
+        is_first=before is None,
+        done=_find_done(request),
+    )
+
+
+@router.get("/connections/new", dependencies=[Depends(require_shell)])
+async def get_new(request: Request, pages: ThePages) -> Response:
+    typed = {"environment": Environment.DEVELOPMENT}
+    return pages.render(request, "connections/new.html", typed=typed, errors={}, hint=None, environments=_ENVIRONMENTS)
+
+
+@router.post("/connections/new")
+async def post_new(
+    request: Request, person: InShell, session: Writing, pages: ThePages, connections: TheConnections
+) -> Response:
+    """What was typed stays but for the address: a secret is never sent back to a page."""
+    form = await parse_form(request, ConnectionCreate)
+    if form.data is None:
+        return show_again(
+            request,
+            pages,
+            "connections/new.html",
+            form,
+            hint=None,
+            never_shown=_NEVER_SHOWN,
+            environments=_ENVIRONMENTS,
+        )
+    try:
+        connection = await connections.create(session, form.data, person.id)
+    except AppError as error:
+        return show_again(
+            request,
+            pages,
+            "connections/new.html",
+            form,
+            _beside_url(error),
+            hint=error.hint,
+            never_shown=_NEVER_SHOWN,
+            environments=_ENVIRONMENTS,
+        )
+    return redirect(f"/c/{connection.id}?done=created")
+
+
+@rooms.get("")
+async def get_home(
+    request: Request, member: Viewer, session: Reading, pages: ThePages, connections: TheConnections
+) -> Response:
+    """`?check` looks at the database now; with script the page asks for that by itself."""
+    health = await _check(member, connections) if "check" in request.query_params else None
+    return pages.render(
+        request,
+        "connections/home.html",
+        member=member,
+        agents=await count_agents(session, member.connection.id),
+        health=health or _last_health(member),
+        done=_find_done(request),
+    )
+
+
+@rooms.get("/health")
+async def get_health(request: Request, member: Viewer, pages: ThePages, connections: TheConnections) -> Response:
+    """The part of the home page that shows how the database is right now."""
+    health = await _check(member, connections)
+    return pages.render(request, "connections/health.html", member=member, health=health)
+
+
+@rooms.get("/agents")
+async def get_agents(
+    request: Request, member: Viewer, session: Reading, pages: ThePages, before: UUID | None = None
+) -> Response:
+    context = await _agents_context(request, session, member, before)
+    return pages.render(request, "connections/agents.html", typed={}, errors={}, **context)
+
+
+@rooms.post("/agents")
+async def post_agent(
+    *,
+    request: Request,
+    member: Owner,
+    session: Writing,
+    reading: Reading,
+    pages: ThePages,
+    agents: TheAgents,
+    settings: TheSettings,
+) -> Response:
+    """No redirect: this answer is the only one that ever shows the token."""
+    context = await _agents_context(request, reading, member, None)
+    form = await parse_form(request, AgentForm)
+    if form.data is None:
+        return show_again(request, pages, "connections/agents.html", form, **context)
+    try:
+        agent, token = await agents.create(session, member.connection, form.data, member.person.id)
+    except AppError as error:
+        return show_again(request, pages, "connections/agents.html", form, error, **context)
+    context |= {
+        "agents": [agent, *context["agents"]],
+        "made": agent,
+        "token": token,
+        "snippets": make_snippets(settings.origin, member.connection.id, token, agent.tables),
+    }
+    return pages.render(request, "connections/agents.html", status=HTTPStatus.CREATED, typed={}, errors={}, **context)
+
+
+@rooms.get("/agents/{agent_id}/revoke")
+async def get_revoke(
+    *, request: Request, agent_id: str, member: Owner, session: Reading, pages: ThePages, agents: TheAgents
+) -> Response:
+    agent = await agents.get(session, member.connection.id, _parse(agent_id))
+    return pages.render(request, "connections/revoke.html", agent=agent)
+
+
+@rooms.post("/agents/{agent_id}/revoke")
+async def post_revoke(agent_id: str, member: Owner, session: Writing, agents: TheAgents) -> Response:
+    await agents.revoke(session, member.connection.id, _parse(agent_id))
+    return redirect(f"/c/{member.connection.id}/agents?done=revoked")
+
+
+@rooms.get("/settings")
+async def get_settings(request: Request, member: Owner, pages: ThePages) -> Response:
+    connection = member.connection
+    typed = {
+        "name": connection.name,
+        "environment": connection.environment,
+        "dbRole": connection.db_role or "",
+    }
+    context = _settings_context(request, member)
+    return pages.render(request, "connections/settings.html", typed=typed, errors={}, hint=None, **context)
+
+
+@rooms.post("/settings")
+async def post_settings(
+    request: Request, member: Owner, session: Writing, pages: ThePages, connections: TheConnections
+) -> Response:
+    context = _settings_context(request, member)
+    form = await parse_form(request, SettingsForm)
+    if form.data is None:
+        return show_again(
+            request, pages, "connections/settings.html", form, never_shown=_NEVER_SHOWN, hint=None, **context
+        )
+    try:
+        await connections.change(session, member.connection, form.data.as_change(member.connection), member.person.id)
+    except AppError as error:
+        refusal = _beside_url(error)
+        return show_again(
+            request,
+            pages,
+            "connections/settings.html",
+            form,
+            refusal,
+            never_shown=_NEVER_SHOWN,
+            hint=error.hint,
+            **context,
+        )
+    return redirect(f"/c/{member.connection.id}/settings?done=saved")
+
+
+@rooms.get("/delete")
+async def get_delete(request: Request, member: Owner, pages: ThePages) -> Response:
+    return pages.render(request, "connections/delete.html", error=None, **_delete_context(member))
+
+
+@rooms.post("/delete")
+async def post_delete(
+    request: Request, member: Owner, session: Writing, pages: ThePages, connections: TheConnections
+) -> Response:
+    form = await parse_form(request, DeleteForm)
+    context = _delete_context(member)
+    word = context["confirm_word"]
+    if word is not None and (form.data is None or form.data.confirm.strip() != word):
+        return pages.render(
+            request,
+            "connections/delete.html",
+            status=HTTPStatus.UNPROCESSABLE_ENTITY,
+            error="That is not the name of this connection.",
+            **context,
+        )
+    await connections.delete(session, member.connection.id)
+    return redirect("/connections?done=deleted")
+
+
+router.include_router(rooms)
+
+
+async def _check(member: Membership, connections: Connections) -> dict[str, Any]:
+    try:
+        facts = await connections.check(member.connection, member.person.id)
+    except ConnectionFailed as error:
+        return _last_health(member) | {"failure": error, "checked_at": None}
+    return _show_facts(facts, member) | {"checked_at": None}
+
+
+def _last_health(member: Membership) -> dict[str, Any]:
+    facts = Facts.from_json(member.connection.facts)
+    return _show_facts(facts, member) | {"checked_at": member.connection.probed_at}
+
+
+def _show_facts(facts: Facts, member: Membership) -> dict[str, Any]:
+    warnings = list(list_warnings(facts, member.connection.db_role))
+    return {"facts": facts, "warnings": warnings, "failure": None}
+
+
+async def _agents_context(
+    request: Request, session: ReadSession, member: Membership, before: UUID | None
+) -> dict[str, Any]:
+    agents = await list_agents(session, member.connection.id, before=before, limit=_PAGE_ROWS + 1)
+    shown = list(agents[:_PAGE_ROWS])
+    more = f"/c/{member.connection.id}/agents?before={shown[-1].id}" if len(agents) > _PAGE_ROWS else None
+    return {
+        "member": member,
+        "agents": shown,
+        "next_href": more,
+        "is_first": before is None,
+        "can_manage": member.role.includes(Role.OWNER),
+        "roles": _list_roles(member),
+        "state_of": _find_state,
+        "done": _find_done(request),
+        "made": None,
+    }
+
+
+def _settings_context(request: Request, member: Membership) -> dict[str, Any]:
+    return {
+        "member": member,
+        "environments": _ENVIRONMENTS,
+        "roles": _list_roles(member),
+        "done": _find_done(request),
+        **_delete_context(member),
+    }
+
+
+def _delete_context(member: Membership) -> dict[str, Any]:
+    """A production connection asks for its name."""
+    connection = member.connection
+    is_production = connection.environment == Environment.PRODUCTION
+    return {"confirm_word": connection.name if is_production else None}
+
+
+def _list_roles(member: Membership) -> list[tuple[str, str]]:
+    """The roles that the last probe found to be fit; "" stands for the one above it."""
+    facts = Facts.from_json(member.connection.facts)
+    return [(role.name, role.name) for role in facts.roles if not role.is_superuser]
+
+
+def _find_state(agent: Agent) -> str:
+    return "expired" if is_expired(agent.expires_at) else "active"
+
+
+def _find_done(request: Request) -> str | None:
+    return _DONE.get(request.query_params.get("done", ""))
+
+
+def _beside_url(error: AppError) -> AppError:
+    """A probe's refusal belongs beside the address."""
+    if isinstance(error, ConnectionFailed):
+        return error.at_field("postgresUrl")
+    return error
+
+
+def _parse(agent_id: str) -> UUID:
+    wanted = parse_id(agent_id)
+    if wanted is None:
+        raise NotFound
+    return wanted

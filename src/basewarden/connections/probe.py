@@ -1,0 +1,161 @@
+"""Trying a database out: can it be used, as whom, with which rights, how fast."""
+
+import asyncio
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psycopg
+
+from basewarden.connections.addresses import pin_host
+from basewarden.connections.dialing import dial, explain_failure, make_pinned_dsn
+from basewarden.connections.errors import ConnectionFailed, Reason
+from basewarden.connections.greeting import greet_server
+from basewarden.connections.urls import PostgresAddress
+
+PROBE_SECONDS = 8.0
+OLDEST_SERVER = 130000
+_SWITCH_SECONDS = 2.0
+
+_FACTS = """
+SELECT current_setting('server_version') AS server_version,
+       current_setting('server_version_num')::int AS server_version_number,
+       session_user::text AS login_role,
+       r.rolsuper AS is_superuser, r.rolbypassrls AS bypasses_rls, r.rolcreaterole AS can_create_roles,
+       pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool AS is_read_only,
+       (SELECT count(*) FROM tables)::int AS tables,
+       (SELECT count(*) FROM tables WHERE has_table_privilege(oid, 'SELECT'))::int AS readable_tables,
+       (SELECT count(*) FROM tables
+         WHERE has_table_privilege(oid, 'INSERT') OR has_table_privilege(oid, 'UPDATE')
+            OR has_table_privilege(oid, 'DELETE'))::int AS writable_tables,
+       pg_backend_pid() AS backend
+  FROM pg_roles r WHERE r.rolname = session_user
+"""
+_TABLES = """
+WITH tables AS (
+  SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+     AND has_schema_privilege(n.oid, 'USAGE'))
+"""
+_ROLES = """
+SELECT rolname::text AS name, rolsuper AS is_superuser, rolbypassrls AS bypasses_rls
+  FROM pg_roles
+ WHERE rolname <> session_user AND rolname !~ '^pg_' AND pg_has_role(session_user, oid, %(privilege)s)
+ ORDER BY rolname LIMIT 200
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseRole:
+    """A role that the login may take on for a transaction."""
+
+    name: str
+    is_superuser: bool
+    bypasses_rls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    server_version: str
+    login_role: str
+    is_superuser: bool
+    bypasses_rls: bool
+    can_create_roles: bool
+    is_read_only: bool
+    tables: int
+    readable_tables: int
+    writable_tables: int
+    uses_tls: bool
+    latency_ms: float
+    roles: tuple[DatabaseRole, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Facts":
+        return cls(**{**stored, "roles": tuple(DatabaseRole(**role) for role in stored["roles"])})
+
+    def find_role(self, name: str) -> DatabaseRole | None:
+        if name == self.login_role:
+            return DatabaseRole(name, self.is_superuser, self.bypasses_rls)
+        return next((role for role in self.roles if role.name == name), None)
+
+
+async def probe(address: PostgresAddress, *, allow_private: bool) -> Facts:
+    """The facts of a database that can be used, else ConnectionFailed; ends within 8 seconds."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            return await _probe(address, allow_private=allow_private)
+    except TimeoutError:
+        raise ConnectionFailed(Reason.TIMED_OUT) from None
+    except psycopg.Error as error:
+        raise explain_failure(error) from None
+
+
+async def _probe(address: PostgresAddress, *, allow_private: bool) -> Facts:
+    addresses = await pin_host(address.host, address.port, allow_private=allow_private)
+    offers_tls = await greet_server(addresses, address.port)
+    if address.sslmode in ("require", "verify-full") and not offers_tls:
+        raise ConnectionFailed(Reason.TLS_REFUSED)
+    dsn = make_pinned_dsn(address, addresses)
+    async with dial(dsn) as connection:
+        check_version(connection.info.server_version)
+        row = await _fetch_one(connection, _TABLES + _FACTS)
+        if await _is_transaction_pooler(connection, row.pop("backend"), dsn):
+            raise ConnectionFailed(Reason.TRANSACTION_POOLER)
+        return Facts(
+            **_without(row, "server_version_number"),
+            uses_tls=connection.pgconn.ssl_in_use,
+            latency_ms=await _measure_latency(connection),
+            roles=await _list_roles(connection, row["server_version_number"]),
+        )
+
+
+def check_version(number: int) -> None:
+    if number < OLDEST_SERVER:
+        raise ConnectionFailed(Reason.VERSION_UNSUPPORTED)
+
+
+async def _is_transaction_pooler(connection: psycopg.AsyncConnection[dict[str, Any]], backend: int, dsn: str) -> bool:
+    """Whether our session loses its server process while somebody else works: behaviour, not names.
+
+    A server names the same process at the start and in a query. A pooler makes a number up, and then a second
+    connection in a transaction shows whether it was given the process that was ours.
+    """
+    if connection.info.backend_pid == backend:
+        return False
+    others = None
+    try:
+        async with asyncio.timeout(_SWITCH_SECONDS), dial(dsn) as other, other.transaction():
+            others = await _fetch_one(other, "SELECT pg_backend_pid() AS backend")
+            ours = await _fetch_one(connection, "SELECT pg_backend_pid() AS backend")
+    except psycopg.Error:
+        return True  # pooling by statement refuses the transaction itself
+    except TimeoutError:
+        return others is not None  # one process for both: ours waits for the other's transaction
+    return bool(others["backend"] == backend or ours["backend"] != backend)
+
+
+async def _measure_latency(connection: psycopg.AsyncConnection[dict[str, Any]]) -> float:
+    started = time.perf_counter()
+    await connection.execute("SELECT 1")
+    return round((time.perf_counter() - started) * 1000, 1)
+
+
+async def _list_roles(
+    connection: psycopg.AsyncConnection[dict[str, Any]], server_version: int
+) -> tuple[DatabaseRole, ...]:
+    """Since PostgreSQL 16 a member of a role may be kept from taking it on."""
+    privilege = "SET" if server_version >= 160000 else "MEMBER"
+    cursor = await connection.execute(_ROLES, {"privilege": privilege})
+    return tuple(DatabaseRole(**row) for row in await cursor.fetchall())
+
+
+async def _fetch_one(connection: psycopg.AsyncConnection[dict[str, Any]], query: str) -> dict[str, Any]:
+    cursor = await connection.execute(query)
+    return (await cursor.fetchall())[0]
+
+
+def _without(row: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}

@@ -1,0 +1,147 @@
+"""JSON: `/api/connections…`."""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from basewarden.accounts import SignedIn
+from basewarden.connections.agents import Agents, list_agents
+from basewarden.connections.callers import Owner, Viewer
+from basewarden.connections.errors import ConnectionFailed
+from basewarden.connections.models import Agent, Connection, Environment, Role
+from basewarden.connections.probe import Facts
+from basewarden.connections.schemas import (
+    AgentCreate,
+    AgentCreated,
+    AgentOut,
+    AgentsOut,
+    ConnectionChange,
+    ConnectionCreate,
+    ConnectionOut,
+    ConnectionsOut,
+    HealthOut,
+    RoleOut,
+)
+from basewarden.connections.service import Connections, list_connections
+from basewarden.core.ids import parse_id
+from basewarden.errors import NotFound
+from basewarden.web import Reading, Writing, provided
+
+router = APIRouter(prefix="/api/connections", tags=["connections"])
+one = APIRouter(prefix="/{connection_id}")
+
+TheConnections = Annotated[Connections, Depends(provided(Connections))]
+TheAgents = Annotated[Agents, Depends(provided(Agents))]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+@router.get("")
+async def get_connections(
+    person: SignedIn, session: Reading, cursor: UUID | None = None, limit: Limit = 50
+) -> ConnectionsOut:
+    rows = await list_connections(session, person.id, before=cursor, limit=limit + 1)
+    shown = rows[:limit]
+    return ConnectionsOut(
+        connections=[show_connection(connection, Role(role)) for connection, role in shown],
+        next_cursor=shown[-1][0].id if len(rows) > limit else None,
+    )
+
+
+@router.post("", status_code=HTTPStatus.CREATED)
+async def post_connection(
+    body: ConnectionCreate, person: SignedIn, session: Writing, connections: TheConnections
+) -> ConnectionOut:
+    return show_connection(await connections.create(session, body, person.id), Role.OWNER)
+
+
+@one.get("")
+async def get_connection(member: Viewer) -> ConnectionOut:
+    return show_connection(member.connection, member.role)
+
+
+@one.patch("")
+async def patch_connection(
+    body: ConnectionChange, member: Owner, session: Writing, connections: TheConnections
+) -> ConnectionOut:
+    changed = await connections.change(session, member.connection, body, member.person.id)
+    return show_connection(changed, member.role)
+
+
+@one.delete("", status_code=HTTPStatus.NO_CONTENT)
+async def delete_connection(member: Owner, session: Writing, connections: TheConnections) -> None:
+    await connections.delete(session, member.connection.id)
+
+
+@one.get("/health")
+async def get_health(member: Viewer, connections: TheConnections) -> HealthOut:
+    try:
+        facts = await connections.check(member.connection, member.person.id)
+    except ConnectionFailed as error:
+        return HealthOut(ok=False, reason=error.reason, message=error.text, hint=error.hint)
+    return show_health(facts)
+
+
+@one.get("/agents")
+async def get_agents(member: Viewer, session: Reading, cursor: UUID | None = None, limit: Limit = 50) -> AgentsOut:
+    agents = await list_agents(session, member.connection.id, before=cursor, limit=limit + 1)
+    shown = agents[:limit]
+    return AgentsOut(
+        agents=[show_agent(agent) for agent in shown],
+        next_cursor=shown[-1].id if len(agents) > limit else None,
+    )
+
+
+@one.post("/agents", status_code=HTTPStatus.CREATED)
+async def post_agent(body: AgentCreate, member: Owner, session: Writing, agents: TheAgents) -> AgentCreated:
+    agent, token = await agents.create(session, member.connection, body, member.person.id)
+    return AgentCreated(id=agent.id, token=token)
+
+
+@one.delete("/agents/{agent_id}", status_code=HTTPStatus.NO_CONTENT)
+async def delete_agent(agent_id: str, member: Owner, session: Writing, agents: TheAgents) -> None:
+    wanted = parse_id(agent_id)
+    if wanted is None:
+        raise NotFound
+    await agents.revoke(session, member.connection.id, wanted)
+
+
+router.include_router(one)
+
+
+def show_connection(connection: Connection, role: Role) -> ConnectionOut:
+    return ConnectionOut(
+        id=connection.id,
+        name=connection.name,
+        environment=Environment(connection.environment),
+        role=connection.db_role or connection.facts["login_role"],
+        db_role=connection.db_role,
+        member=role,
+        server_version=connection.facts["server_version"],
+        created_at=connection.created_at,
+    )
+
+
+def show_health(facts: Facts) -> HealthOut:
+    return HealthOut(
+        ok=True,
+        server_version=facts.server_version,
+        latency_ms=facts.latency_ms,
+        login_role=facts.login_role,
+        uses_tls=facts.uses_tls,
+        is_superuser=facts.is_superuser,
+        bypasses_rls=facts.bypasses_rls,
+        is_read_only=facts.is_read_only,
+        tables=facts.tables,
+        readable_tables=facts.readable_tables,
+        writable_tables=facts.writable_tables,
+        roles=[
+            RoleOut(name=role.name, is_superuser=role.is_superuser, bypasses_rls=role.bypasses_rls)
+            for role in facts.roles
+        ],
+    )
+
+
+def show_agent(agent: Agent) -> AgentOut:
+    return AgentOut.model_validate(agent, from_attributes=True)

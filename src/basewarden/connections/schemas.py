@@ -1,0 +1,181 @@
+"""What callers send and get. Names on the wire are the contract's camelCase."""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic.alias_generators import to_camel
+
+from basewarden.connections.models import Access, Environment, Role
+from basewarden.core.text import check_encodable, clean_line
+
+_MAX_URL = 4000
+_MAX_IDENTIFIER_BYTES = 63
+_MAX_CLAIMS_BYTES = 4096
+_MAX_TABLES = 500
+_RPC = "rpc/"
+_LONGEST = 2**31 - 1
+
+
+class Wire(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+
+class WireOut(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
+
+
+def check_identifier(name: str) -> str:
+    if not name or len(check_encodable(name).encode()) > _MAX_IDENTIFIER_BYTES or re.search(r"[\x00-\x1f]", name):
+        raise ValueError("is not a name that PostgreSQL takes")
+    return name
+
+
+def check_table(name: str) -> str:
+    """`orders`, `sales.orders`, `rpc/close_order`: with the schema in front where it is missing."""
+    prefix, rest = (_RPC, name.removeprefix(_RPC)) if name.startswith(_RPC) else ("", name)
+    schema, dot, local = rest.partition(".")
+    parts = (schema, local) if dot else ("public", schema)
+    for part in parts:
+        check_identifier(part)
+    return prefix + ".".join(parts)
+
+
+def check_claims(claims: dict[str, Any]) -> dict[str, Any]:
+    """Stored as jsonb and handed to the database as a setting: neither takes a NUL."""
+    text = check_encodable(json.dumps(claims, allow_nan=False, ensure_ascii=False))
+    if len(text.encode()) > _MAX_CLAIMS_BYTES:
+        raise ValueError(f"may take at most {_MAX_CLAIMS_BYTES} bytes as JSON")
+    if "\\u0000" in text:
+        raise ValueError("holds a character that PostgreSQL does not take")
+    return claims
+
+
+def check_future(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if moment <= datetime.now(UTC):
+        raise ValueError("lies in the past")
+    return moment
+
+
+Name = Annotated[str, AfterValidator(clean_line), Field(min_length=1, max_length=80)]
+Identifier = Annotated[str, AfterValidator(check_identifier)]
+Table = Annotated[str, AfterValidator(check_table)]
+PostgresURL = Annotated[SecretStr, Field(max_length=_MAX_URL)]
+RowLimit = Annotated[int, Field(ge=1, le=1_000_000)]
+WriteLimit = Annotated[int, Field(ge=1, le=_LONGEST)]
+
+
+class ConnectionCreate(Wire):
+    name: Name
+    environment: Environment = Environment.OTHER
+    postgres_url: PostgresURL
+    db_role: Identifier | None = None
+    url: str | None = None
+    key: SecretStr | None = None
+
+    @field_validator("url", "key")
+    @classmethod
+    def _refuse(cls, value: Any) -> None:
+        if value is not None:
+            raise ValueError("this version needs the postgresUrl of the database; an address and key alone do not do")
+
+
+class ConnectionChange(Wire):
+    """Only what is sent changes; `dbRole: null` goes back to the login's own role."""
+
+    name: Name = ""
+    environment: Environment = Environment.OTHER
+    postgres_url: PostgresURL = SecretStr("")
+    db_role: Identifier | None = None
+
+    def has(self, field: str) -> bool:
+        return field in self.model_fields_set
+
+
+class AgentCreate(Wire):
+    name: Name
+    access: Access
+    tables: Annotated[list[Table], Field(max_length=_MAX_TABLES)] | None = None
+    db_role: Identifier | None = None
+    claims: Annotated[dict[str, Any], AfterValidator(check_claims)] | None = None
+    max_rows_per_write: RowLimit = 1000
+    max_writes_per_session: WriteLimit = 500
+    expires_at: Annotated[datetime, AfterValidator(check_future)] | None = None
+
+
+class ConnectionOut(WireOut):
+    """`role` is the database role that requests take on; `member` is what the caller is here."""
+
+    id: UUID
+    name: str
+    environment: Environment
+    has_key: bool = False
+    has_postgres_url: bool = True
+    role: str
+    db_role: str | None
+    member: Role
+    server_version: str
+    created_at: datetime
+
+
+class ConnectionsOut(WireOut):
+    connections: list[ConnectionOut]
+    next_cursor: UUID | None
+
+
+class RoleOut(WireOut):
+    name: str
+    is_superuser: bool
+    bypasses_rls: bool
+
+
+class HealthOut(WireOut):
+    """`ok` with the facts, or not with the reason; the probe itself worked either way."""
+
+    ok: bool
+    reason: str | None = None
+    message: str | None = None
+    hint: str | None = None
+    server_version: str | None = None
+    latency_ms: float | None = None
+    login_role: str | None = None
+    uses_tls: bool | None = None
+    is_superuser: bool | None = None
+    bypasses_rls: bool | None = None
+    is_read_only: bool | None = None
+    tables: int | None = None
+    readable_tables: int | None = None
+    writable_tables: int | None = None
+    roles: list[RoleOut] = []
+
+
+class AgentOut(WireOut):
+    id: UUID
+    name: str
+    access: Access
+    tables: list[str] | None
+    db_role: str | None
+    claims: dict[str, Any] | None
+    max_rows_per_write: int
+    max_writes_per_session: int
+    expires_at: datetime | None
+    token_hint: str
+    last_used_at: datetime | None
+    created_at: datetime
+
+
+class AgentsOut(WireOut):
+    agents: list[AgentOut]
+    next_cursor: UUID | None
+
+
+class AgentCreated(WireOut):
+    """The only answer that ever holds the token."""
+
+    id: UUID
+    token: str

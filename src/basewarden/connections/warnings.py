@@ -1,0 +1,45 @@
+"""What a person should know about a login before agents work through it, in words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from basewarden.connections.probe import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class RoleWarning:
+    title: str
+    text: str
+
+
+def list_warnings(facts: Facts, db_role: str | None) -> Iterator[RoleWarning]:
+    """About the role that requests take on: the one that is set, else the login's own."""
+    role = facts.find_role(db_role or facts.login_role)
+    if role is None:
+        yield RoleWarning(
+            f"The role {db_role} is gone",
+            f"The login {facts.login_role} may no longer take it on: requests fail. Choose another role.",
+        )
+    elif role.is_superuser:
+        yield RoleWarning(
+            f"Requests run as the superuser {role.name}",
+            "Nothing in the database holds a superuser back, row level security included."
+            " Set a lesser database role in the settings.",
+        )
+    elif role.bypasses_rls:
+        yield RoleWarning(
+            f"{role.name} bypasses row level security",
+            "Its policies do not limit requests; only the limits of each agent do.",
+        )
+    if not facts.uses_tls:
+        yield RoleWarning(
+            "The connection is not encrypted",
+            "Fine on one machine or a private network; elsewhere add sslmode=require to the address.",
+        )
+    if facts.is_read_only:
+        yield RoleWarning("The server is read-only", "Reads work; every write will fail. Is this a replica?")
+    elif facts.tables and not facts.writable_tables:
+        yield RoleWarning(
+            f"{facts.login_role} may not write to any table",
+            "Agents can only read. Grant the login INSERT, UPDATE or DELETE where they should change rows.",
+        )

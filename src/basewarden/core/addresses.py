@@ -1,0 +1,49 @@
+"""Where a table and a row have their pages: names and keys of any characters, as one segment of a path each.
+
+A segment is percent-encoded here and once more by the address around it, so that a server that decodes its path
+before it looks at the slashes still finds one segment. None begins with "+", which marks a deed: `/+new`.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import quote, unquote
+
+_SAFE = "-_~:@ "
+_EMPTY = "%"  # no percent-encoding of anything, and so never a value
+
+
+def encode_table(schema: str, name: str) -> str:
+    return f"{_encode(schema)}.{_encode(name)}"
+
+
+def decode_table(segment: str) -> tuple[str, str] | None:
+    schema, dot, name = segment.partition(".")
+    return (_decode(schema), _decode(name)) if dot and schema and name else None
+
+
+def encode_row(key: Sequence[str]) -> str:
+    """The texts of the key's columns, in the order of the key."""
+    return ",".join(_encode(part) for part in key)
+
+
+def decode_row(segment: str) -> tuple[str, ...]:
+    return tuple(_decode(part) for part in segment.split(","))
+
+
+def data_path(connection_id: object) -> str:
+    return f"/c/{connection_id}/data"
+
+
+def table_path(connection_id: object, schema: str, name: str) -> str:
+    return f"{data_path(connection_id)}/{quote(encode_table(schema, name), safe='')}"
+
+
+def row_path(connection_id: object, schema: str, name: str, key: Sequence[str]) -> str:
+    return f"{table_path(connection_id, schema, name)}/{quote(encode_row(key), safe=',:@')}"
+
+
+def _encode(part: str) -> str:
+    return quote(part, safe=_SAFE).replace(".", "%2E") if part else _EMPTY
+
+
+def _decode(part: str) -> str:
+    return "" if part == _EMPTY else unquote(part)

@@ -1,0 +1,84 @@
+"""A small cache whose entries live for seconds."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class ExpiringCache(Generic[K, V]):
+    """Keeps at most `size` entries, each for `seconds`; the least recently stored goes first."""
+
+    def __init__(self, *, size: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._size = size
+        self._seconds = seconds
+        self._clock = clock
+        self._entries: OrderedDict[K, tuple[float, V]] = OrderedDict()
+
+    def find(self, key: K) -> V | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        expires, value = entry
+        if expires <= self._clock():
+            self._entries.pop(key, None)
+            return None
+        return value
+
+    def store(self, key: K, value: V) -> None:
+        self._entries.pop(key, None)
+        self._entries[key] = (self._clock() + self._seconds, value)
+        if len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+
+    def drop(self, key: K) -> None:
+        self._entries.pop(key, None)
+
+    def drop_where(self, test: Callable[[K, V], bool]) -> None:
+        for key in [key for key, (_, value) in self._entries.items() if test(key, value)]:
+            del self._entries[key]
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+class LoadingCache(Generic[K, V]):
+    """An ExpiringCache that fetches what it lacks; a drop during a fetch is not undone by its result."""
+
+    def __init__(
+        self,
+        load: Callable[[K], Awaitable[V | None]],
+        *,
+        size: int,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load = load
+        self._entries: ExpiringCache[K, V] = ExpiringCache(size=size, seconds=seconds, clock=clock)
+        self._drops = 0
+
+    async def get(self, key: K) -> V | None:
+        """What is not there is not kept: a stranger's guesses must not push out real entries."""
+        value = self._entries.find(key)
+        if value is not None:
+            return value
+        drops = self._drops
+        value = await self._load(key)
+        if value is not None and drops == self._drops:
+            self._entries.store(key, value)
+        return value
+
+    def drop(self, key: K) -> None:
+        self._drops += 1
+        self._entries.drop(key)
+
+    def drop_where(self, test: Callable[[K, V], bool]) -> None:
+        self._drops += 1
+        self._entries.drop_where(test)
+
+    def clear(self) -> None:
+        self._drops += 1
+        self._entries.clear()

@@ -1,0 +1,24 @@
+"""Identifiers of our own rows."""
+
+import os
+import time
+from uuid import UUID
+
+
+def make_id() -> UUID:
+    """A UUID of version 7: random, and sorting by the millisecond it was made in."""
+    milliseconds = time.time_ns() // 1_000_000
+    random_bits = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & ((1 << 48) - 1)) << 80
+    value |= 0x7 << 76 | (random_bits >> 68 & 0xFFF) << 64
+    value |= 0b10 << 62 | random_bits & ((1 << 62) - 1)
+    return UUID(int=value)
+
+
+def parse_id(text: str) -> UUID | None:
+    """None for anything but a UUID in its usual form: a hostile id is an unknown one."""
+    try:
+        value = UUID(text)
+    except ValueError:
+        return None
+    return value if str(value) == text.lower() else None

@@ -1,0 +1,83 @@
+"""The engine and the unit of work: one request or one job is one transaction, committed at the edge."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NewType
+
+import psycopg
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from basewarden.core.secret import Secret
+from basewarden.errors import StartError
+
+ReadSession = NewType("ReadSession", AsyncSession)
+WriteSession = NewType("WriteSession", AsyncSession)
+
+MIN_SERVER_VERSION = 150000
+CONNECT_TIMEOUT_SECONDS = 10
+
+
+def sqlalchemy_url(database_url: Secret) -> str:
+    """Our driver's address of a `postgres://` one, password included: for the engine only."""
+    return make_url(database_url.reveal()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def driver_dsn(database_url: Secret) -> str:
+    """The same address for psycopg itself."""
+    return make_url(database_url.reveal()).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+class Database:
+    """Our PostgreSQL. Feature code gets a session and never commits it."""
+
+    def __init__(self, database_url: Secret, *, pool_size: int = 10) -> None:
+        self.url = database_url
+        self.engine = create_async_engine(
+            sqlalchemy_url(database_url),
+            pool_size=pool_size,
+            max_overflow=10,
+            pool_pre_ping=True,
+            hide_parameters=True,  # an error's text must not carry what was bound
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "basewarden"},
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def unit_of_work(self) -> AsyncIterator[WriteSession]:
+        """Commits when the block ends, rolls back when it raises."""
+        async with self._sessions() as session, session.begin():
+            yield WriteSession(session)
+
+    @asynccontextmanager
+    async def read_only(self) -> AsyncIterator[ReadSession]:
+        """A READ ONLY transaction: a write in it fails in PostgreSQL."""
+        async with self._sessions() as session, session.begin():
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            yield ReadSession(session)
+
+    @asynccontextmanager
+    async def write_now(self) -> AsyncIterator[WriteSession]:
+        """The door for facts that must survive a refusal; on a connection of its own, whatever else rolls back."""
+        async with self.unit_of_work() as session:
+            yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+async def check_database(database_url: Secret) -> None:
+    """Raises a StartError of one clear sentence when our database cannot be used."""
+    try:
+        dsn = driver_dsn(database_url)
+    except ArgumentError:
+        raise StartError("DATABASE_URL must look like postgresql://user:password@host:5432/name.") from None
+    try:
+        async with await psycopg.AsyncConnection.connect(dsn, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+            version = connection.info.server_version
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise StartError(f"The database of DATABASE_URL cannot be used: {reason}") from None
+    if version < MIN_SERVER_VERSION:
+        raise StartError(f"The database of DATABASE_URL is PostgreSQL {version // 10000}; 15 or newer is needed.")

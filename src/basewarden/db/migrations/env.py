@@ -1,0 +1,36 @@
+"""Alembic's entry: one connection, one advisory lock, short lock waits."""
+
+from alembic import context
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+from basewarden.db.base import Base
+
+_LOCK = 0x6261_7365  # any constant: two migrating processes take turns
+config = context.config
+
+
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Monthly partitions of the journal are made by the program, not by a migration."""
+    return not (kind == "table" and name is not None and name.startswith("journal_mutations_"))
+
+
+def run() -> None:
+    engine = create_engine(config.attributes["url"], poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+        connection.execute(text("SET lock_timeout = '4s'"))
+        connection.commit()
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            include_name=_is_ours,
+            compare_type=True,
+            transaction_per_migration=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+    engine.dispose()
+
+
+run()

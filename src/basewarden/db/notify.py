@@ -1,0 +1,82 @@
+"""Telling every process at once that something it may have cached is no longer so."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import psycopg
+import structlog
+from psycopg import sql
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from basewarden.core.secret import Secret
+from basewarden.db.engine import driver_dsn
+
+_CHANNEL = "basewarden"
+_RECONNECT_SECONDS = 1.0
+_log = structlog.get_logger()
+
+Handler = Callable[[str], None]
+
+
+async def notify(session: AsyncSession, topic: str, payload: str) -> None:
+    """Reaches every listener when, and only when, the unit of work commits."""
+    await session.execute(
+        text("SELECT pg_notify(:channel, :message)"), {"channel": _CHANNEL, "message": f"{topic}:{payload}"}
+    )
+
+
+class Listener:
+    """Holds one LISTEN connection; `on(topic, handler)` gets each payload, and "" when some may have been missed."""
+
+    def __init__(self, database_url: Secret) -> None:
+        self._dsn = driver_dsn(database_url)
+        self._handlers: dict[str, list[Handler]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+
+    def on(self, topic: str, handler: Handler) -> None:
+        self._handlers.setdefault(topic, []).append(handler)
+
+    async def announce(self, session: AsyncSession, topic: str, payload: str) -> None:
+        """Tells this process the moment the unit of work commits, and every other one right after."""
+        await notify(session, topic, payload)
+        event.listen(session.sync_session, "after_commit", lambda _: self._tell(topic, payload), once=True)
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="listener")
+        await self._ready.wait()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except psycopg.Error as error:
+                _log.warning("listener.lost", reason=type(error).__name__)
+            self._ready.set()  # a database that is away must not hold up the start
+            self._tell_all_missed()
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _listen(self) -> None:
+        async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(_CHANNEL)))
+            self._tell_all_missed()
+            self._ready.set()
+            async for message in connection.notifies():
+                topic, _, payload = message.payload.partition(":")
+                self._tell(topic, payload)
+
+    def _tell(self, topic: str, payload: str) -> None:
+        for handler in self._handlers.get(topic, ()):
+            handler(payload)
+
+    def _tell_all_missed(self) -> None:
+        for topic in self._handlers:
+            self._tell(topic, "")

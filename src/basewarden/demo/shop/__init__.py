@@ -1,0 +1,6 @@
+"""The demo project: the database of a small company, as its Supabase project would hold it."""
+
+from basewarden.demo.shop.digest import digest_tables
+from basewarden.demo.shop.load import ShopAccess, create_shop
+
+__all__ = ["ShopAccess", "create_shop", "digest_tables"]

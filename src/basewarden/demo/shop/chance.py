@@ -1,0 +1,27 @@
+"""Deterministic chance: one generator per table, so that a change in one leaves the others as they are."""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+from uuid import UUID
+
+# The shop stands still at this moment; nothing in it depends on the clock.
+TODAY = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+OPENED = datetime(2024, 3, 1, 8, 0, tzinfo=UTC)
+
+
+def make_chance(table: str) -> Random:
+    return Random(f"lindenrain/{table}")
+
+
+def make_uuid(chance: Random) -> UUID:
+    return UUID(int=chance.getrandbits(128), version=4)
+
+
+def moment_between(chance: Random, start: datetime, end: datetime) -> datetime:
+    """With microseconds, as clocks write them."""
+    span = (end - start) // timedelta(microseconds=1)
+    return start + timedelta(microseconds=chance.randrange(max(span, 1)))
+
+
+def is_lucky(chance: Random, probability: float) -> bool:
+    return chance.random() < probability

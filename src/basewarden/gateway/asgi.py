@@ -1,0 +1,114 @@
+"""`/api/v/<id>/…` as plain ASGI: the hot path goes round the framework."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from basewarden.errors import BadRequest, NotFound
+from basewarden.gateway.caller import Caller, Callers
+from basewarden.gateway.introspect import describe_schema
+from basewarden.gateway.limits import RateLimits
+from basewarden.gateway.projects import Project, Projects
+from basewarden.gateway.road import RestAnswer, RestCall, Road
+from basewarden.pgrest import DatabaseError, PgrestError, from_database, make_error_response
+from basewarden.web import CallerKind
+from basewarden.web.responses import JSON_TYPE
+
+PREFIX = "/api/v/"
+SESSION_HEADER = "x-basewarden-session"
+_LABEL_HEADER = SESSION_HEADER.encode()
+_ADDRESS = re.compile(r"/api/v/(?P<id>[^/]+)/(?P<room>rest/v1|introspect)(?P<rest>/.*)?\Z", re.DOTALL)
+_LABEL = re.compile(r"[\x20-\x7e]{1,100}\Z")
+_CREDENTIALS = frozenset({b"authorization", b"apikey", b"cookie"})
+
+
+class DataRoad:
+    """Takes what is under its prefix and hands the rest on to `then`."""
+
+    callers: ClassVar[frozenset[CallerKind]] = frozenset({CallerKind.AGENT, CallerKind.MEMBER})
+
+    def __init__(self, then: Any, callers: Callers, limits: RateLimits, projects: Projects, road: Road) -> None:
+        self._then = then
+        self._callers = callers
+        self._limits = limits
+        self._projects = projects
+        self._road = road
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            await self._then(scope, receive, send)
+            return
+        address = _ADDRESS.match(scope["path"])
+        if address is None:
+            raise NotFound
+        caller = await self._callers.identify(scope, address["id"])
+        await self._limits.check(caller)
+        project = await self._projects.get(caller.connection.id)
+        if address["room"] == "introspect":
+            await self._introspect(scope, send, project, caller, address["rest"])
+        else:
+            await self._rest(scope, receive, send, project, caller, address["rest"] or "/")
+
+    async def _introspect(self, scope: Any, send: Any, project: Project, caller: Caller, rest: str | None) -> None:
+        if rest or scope["method"] != "GET":
+            raise NotFound
+        body = msgspec.json.encode(describe_schema(await project.schema(), caller.tables))
+        await _send(send, 200, [("content-type", JSON_TYPE), ("content-length", str(len(body)))], body)
+
+    async def _rest(self, scope: Any, receive: Any, send: Any, project: Project, caller: Caller, path: str) -> None:
+        headers = _read_headers(scope)
+        call = RestCall(
+            method=scope["method"],
+            path=path,
+            query=scope["query_string"],
+            headers=headers,
+            body=await _read_body(receive),
+            label=_read_label(headers),
+        )
+        try:
+            answer = await self._road.travel(project, caller, call)
+        except DatabaseError as error:
+            told = from_database(error)
+            await project.note_database_error(told)
+            answer = RestAnswer(make_error_response(told))
+        except PgrestError as error:
+            answer = RestAnswer(make_error_response(error))
+        await _send_answer(send, answer)
+
+
+async def _send_answer(send: Any, answer: RestAnswer) -> None:
+    headers = [pair for pair in answer.response.headers if not pair[0].lower().startswith("access-control-")]
+    if answer.session_id is not None:
+        headers.append((SESSION_HEADER, str(answer.session_id)))
+    await _send(send, answer.response.status, headers, answer.response.body)
+
+
+async def _send(send: Any, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _read_body(receive: Any) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The request was cut off.")
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _read_headers(scope: Any) -> list[tuple[bytes, bytes]]:
+    """The caller's credentials end here: the project's database never sees them."""
+    return [pair for pair in scope["headers"] if pair[0] not in _CREDENTIALS]
+
+
+def _read_label(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    label = next((value.decode("latin-1") for name, value in headers if name == _LABEL_HEADER), None)
+    if label is not None and not _LABEL.match(label):
+        raise BadRequest(f"{SESSION_HEADER} takes 1 to 100 printable ASCII characters.")
+    return label

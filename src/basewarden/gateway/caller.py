@@ -1,0 +1,104 @@
+"""Who calls the data road: an agent by its token, or a member by their cookie."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from basewarden.accounts import Signins
+from basewarden.connections import Access, AgentCaller, Agents, ConnectionTarget, ConnectionTargets, Role
+from basewarden.core.ids import parse_id
+from basewarden.errors import NotFound, Unauthenticated
+from basewarden.journal import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`tables` None = every table. The limits are None for people."""
+
+    kind: Kind
+    id: UUID
+    name: str
+    connection: ConnectionTarget
+    can_write: bool
+    db_role: str | None
+    claims: Mapping[str, Any]
+    tables: frozenset[str] | None = None
+    max_rows: int | None = None
+    max_writes: int | None = None
+
+    @property
+    def is_agent(self) -> bool:
+        return self.kind == "agent"
+
+
+class Callers:
+    """Every credential that is present must be good: a bad one is not made good by another."""
+
+    def __init__(self, agents: Agents, signins: Signins, targets: ConnectionTargets) -> None:
+        self._agents = agents
+        self._signins = signins
+        self._targets = targets
+
+    async def identify(self, scope: Any, connection_id: str) -> Caller:
+        person = await self._signins.find_signed_in(scope)
+        agents = [await self._find_agent(token) for token in read_tokens(scope)]
+        if person is None and not agents:
+            raise Unauthenticated
+        wanted = parse_id(connection_id)
+        if wanted is None:
+            raise NotFound
+        if agents:
+            if any(agent.connection_id != wanted for agent in agents):
+                raise NotFound
+            return make_agent_caller(agents[0], await self._targets.get_target(wanted))
+        assert person is not None
+        role = await self._targets.find_role(wanted, person.id)
+        if role is None:
+            raise NotFound
+        return make_member_caller(person.id, person.name or person.email, role, await self._targets.get_target(wanted))
+
+    async def _find_agent(self, token: str) -> AgentCaller:
+        agent = await self._agents.find_by_token(token)
+        if agent is None:
+            raise Unauthenticated
+        return agent
+
+
+def make_agent_caller(agent: AgentCaller, target: ConnectionTarget) -> Caller:
+    return Caller(
+        kind="agent",
+        id=agent.id,
+        name=agent.name,
+        connection=target,
+        can_write=agent.access is Access.WRITE,
+        db_role=agent.db_role or target.db_role,
+        claims=agent.claims or {},
+        tables=agent.tables,
+        max_rows=agent.max_rows_per_write,
+        max_writes=agent.max_writes_per_session,
+    )
+
+
+def make_member_caller(person_id: UUID, name: str, role: Role, target: ConnectionTarget) -> Caller:
+    return Caller(
+        kind="member",
+        id=person_id,
+        name=name,
+        connection=target,
+        can_write=role.includes(Role.EDITOR),
+        db_role=target.db_role,
+        claims={},
+    )
+
+
+def read_tokens(scope: Any) -> list[str]:
+    """What `Authorization: Bearer` and `apikey` hold; Supabase clients send the same in both."""
+    tokens: dict[str, None] = {}
+    for name, value in scope["headers"]:
+        if name == b"apikey":
+            tokens[value.decode("latin-1").strip()] = None
+        elif name == b"authorization":
+            scheme, _, token = value.decode("latin-1").partition(" ")
+            tokens[token.strip() if scheme.lower() == "bearer" else ""] = None
+    return list(tokens)

@@ -1,0 +1,47 @@
+"""Statement capture: the rows that a request changes, what foreign keys change in its wake, a count of the rest."""
+
+from dataclasses import replace
+
+from basewarden.gateway.capture.call import capture_call
+from basewarden.gateway.capture.delete import capture_delete
+from basewarden.gateway.capture.insert import capture_insert
+from basewarden.gateway.capture.traces import (
+    COUNT_CHANGES,
+    can_leave_traces,
+    count_unseen,
+    describe_unseen,
+    read_counts,
+)
+from basewarden.gateway.capture.update import capture_update
+from basewarden.gateway.capture.write import Traces, WriteContext, WriteOutcome
+from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, UpdatePlan
+
+__all__ = ["WriteContext", "WriteOutcome", "capture_write"]
+
+
+async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:
+    """Runs the plan in a transaction that is left open: whoever has journaled the outcome commits it."""
+    table = None if isinstance(plan, CallPlan) else plan.table
+    if table is not None and not can_leave_traces(context.schema, table):
+        return await _capture(context, plan)
+    traced = replace(context, traces=Traces())
+    outcome = await _capture(traced, plan)
+    (counted,) = await context.connection.run([COUNT_CHANGES])
+    earlier = traced.traces.earlier if traced.traces is not None else {}
+    unseen = describe_unseen(earlier, read_counts(counted), context.schema, table, outcome.changes)
+    context.check_row_limit(len(outcome.changes) + count_unseen(unseen))
+    return replace(outcome, unseen=unseen)
+
+
+async def _capture(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:
+    match plan:
+        case InsertPlan():
+            return await capture_insert(context, plan)
+        case UpdatePlan():
+            return await capture_update(context, plan)
+        case DeletePlan():
+            return await capture_delete(context, plan)
+        case CallPlan():
+            return await capture_call(context, plan)
+        case _:
+            raise TypeError(f"{type(plan).__name__} writes nothing")

@@ -1,0 +1,143 @@
+"""POST and PUT to a table: rows that are there already are locked and kept, then what was written is read."""
+
+from collections.abc import Collection
+
+from basewarden.gateway.capture.images import (
+    ALIAS,
+    Located,
+    read_images,
+    run_as_owner,
+    select_by_columns,
+    select_by_identity,
+    select_images,
+    select_written_here,
+)
+from basewarden.gateway.capture.wake import collect_update_wake
+from basewarden.gateway.capture.write import (
+    READ_XID,
+    ROLLBACK,
+    Identity,
+    WriteContext,
+    WriteOutcome,
+    compact,
+    make_change,
+    open_transaction,
+    read_followers_after,
+    read_xid,
+    write_and_read,
+)
+from basewarden.gateway.errors import CaptureRaced
+from basewarden.pgrest import (
+    Builder,
+    DatabaseError,
+    InsertPlan,
+    Result,
+    Statement,
+    build_statement,
+    payload_sql,
+    quote_column,
+)
+
+MAX_TRIES = 4
+_INSUFFICIENT_PRIVILEGE = "42501"
+
+
+async def capture_insert(context: WriteContext, plan: InsertPlan) -> WriteOutcome:
+    """Tried again when a row that was not there to be locked turns out to have been updated."""
+    missed: set[Identity] = set()
+    is_blind = not context.can_tell_keys(plan.table)
+    for _ in range(MAX_TRIES):
+        before = await _lock_existing(context, plan, missed)
+        try:
+            found = await _try_insert(context, plan, before, is_blind=is_blind)
+        except DatabaseError as error:
+            if error.sqlstate != _INSUFFICIENT_PRIVILEGE or plan.returning or is_blind:
+                raise
+            is_blind = True  # it may write rows that it may not read (a contact form): RETURNING was refused
+        else:
+            if isinstance(found, WriteOutcome):
+                return found
+            missed |= found
+        await context.connection.run([ROLLBACK])
+    raise CaptureRaced
+
+
+async def _try_insert(
+    context: WriteContext, plan: InsertPlan, before: list[Located], *, is_blind: bool
+) -> WriteOutcome | set[Identity]:
+    """The outcome, or the conflict keys of rows that somebody else had put there after we looked."""
+    named = frozenset(column.name for column in plan.columns)
+    wake = await collect_update_wake(context.connection, context.schema, plan.table, before, named)
+    result, written = await (_insert_blindly(context, plan) if is_blind else _insert(context, plan))
+    context.check_row_limit(len(written) + len(wake.followers))
+    pairs = await _pair_rows(context, plan, before, written)
+    fresh = [row for old, row in pairs if old is None]
+    if is_merge(plan) and len(fresh) > (result.inserted or 0):
+        return await _find_unseen_updates(context, plan, fresh)
+    changes = compact([make_change(plan.table, old, row, set_columns=named) for old, row in pairs])
+    followers = await read_followers_after(context, wake, {id(old): row for old, row in pairs if old is not None})
+    (xid,) = await context.connection.run([READ_XID])
+    return WriteOutcome(result, (*changes, *followers), read_xid(xid))
+
+
+async def _pair_rows(
+    context: WriteContext, plan: InsertPlan, before: list[Located], written: list[Located]
+) -> list[tuple[Located | None, Located]]:
+    """Each written row with what was there, by the conflict columns: first by their text, then by their equality."""
+    old = {row.image.key(plan.conflict_columns): row for row in before} if before else {}
+    found = {row.identity: same for row in written if (same := old.pop(row.image.key(plan.conflict_columns), None))}
+    if old and len(found) < len(written):
+        rest = list(old.items())
+        statements = [select_by_columns(plan.table, plan.conflict_columns, [key], lock=False) for key, _ in rest]
+        answers = await run_as_owner(context.connection, statements)
+        for (_, was), rows in zip(rest, answers, strict=True):
+            found.update({row.identity: was for row in read_images(plan.table, rows)})
+    return [(found.get(row.identity), row) for row in written]
+
+
+def is_merge(plan: InsertPlan) -> bool:
+    return plan.is_upsert and plan.resolution == "merge-duplicates"
+
+
+async def _lock_existing(context: WriteContext, plan: InsertPlan, missed: Collection[Identity]) -> list[Located]:
+    """Opens the transaction. Rows that the body's conflict columns name, and those missed the time before."""
+    await context.connection.run(await open_transaction(context))
+    if not is_merge(plan):
+        return []
+    found: dict[Identity, Located] = {}
+    statements = [select_by_columns(plan.table, plan.conflict_columns, missed, lock=True)] if missed else []
+    if {column.name for column in plan.columns}.issuperset(plan.conflict_columns):
+        statements.append(_select_conflicting(plan))
+    for rows in await run_as_owner(context.connection, statements):
+        found.update({row.identity: row for row in read_images(plan.table, rows)})
+    return list(found.values())
+
+
+def _select_conflicting(plan: InsertPlan) -> Statement:
+    builder = Builder()
+    columns = [column for column in plan.columns if column.name in plan.conflict_columns]
+    body = payload_sql(builder, plan.payload, columns)
+    match = " AND ".join(
+        f"{quote_column(ALIAS, name)} = {quote_column('pgrst_body', name)}" for name in plan.conflict_columns
+    )
+    return select_images(builder, plan.table, f", {body} WHERE {match}", lock=True)
+
+
+async def _insert(context: WriteContext, plan: InsertPlan) -> tuple[Result, list[Located]]:
+    result, _ = await write_and_read(context, plan, build_statement(plan, report_keys=True))
+    (rows,) = await run_as_owner(context.connection, [select_by_identity(plan.table, result.keys or (), lock=False)])
+    return result, read_images(plan.table, rows)
+
+
+async def _insert_blindly(context: WriteContext, plan: InsertPlan) -> tuple[Result, list[Located]]:
+    result, (rows,) = await write_and_read(context, plan, build_statement(plan), select_written_here(plan.table))
+    return result, read_images(plan.table, rows)
+
+
+async def _find_unseen_updates(context: WriteContext, plan: InsertPlan, fresh: list[Located]) -> set[Identity]:
+    """ON CONFLICT DO UPDATE leaves its own lock in xmax; so may a foreign key, which costs a look in vain."""
+    statement = select_by_identity(
+        plan.table, [row.identity for row in fresh], lock=False, also=f" AND {ALIAS}.xmax <> 0"
+    )
+    (rows,) = await run_as_owner(context.connection, [statement])
+    return {row.image.key(plan.conflict_columns) for row in read_images(plan.table, rows)}

@@ -1,0 +1,219 @@
+"""What the captures of each verb share: the transaction they run in and the outcome they hand on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from basewarden.gateway.capture.images import (
+    AS_OWNER,
+    AS_SESSION,
+    BEGIN,
+    Located,
+    by_identity,
+    has_canonical_output,
+    read_images,
+    run_as_owner,
+    select_by_identity,
+    select_written_here,
+)
+from basewarden.gateway.capture.traces import COUNT_CHANGES, Counts, read_counts
+from basewarden.gateway.capture.wake import Follower, Wake
+from basewarden.gateway.errors import RowLimit
+from basewarden.journal import RowChange, Verb
+from basewarden.pgrest import (
+    Connection,
+    DatabasePlan,
+    Keys,
+    Result,
+    Rows,
+    Schema,
+    Statement,
+    Table,
+    key_columns,
+    read_result,
+)
+
+ROLLBACK = Statement("ROLLBACK")
+READ_XID = Statement("SELECT pg_current_xact_id()::text")
+# What would run at COMMIT runs now: as the caller, before images are read and before anything is journaled.
+_FINISH = Statement("SET CONSTRAINTS ALL IMMEDIATE")
+# Boolean, enum, network, number, string, user-defined (uuid, bytea): their text is the same in every session.
+_PLAIN_CATEGORIES = frozenset("BEINSU")
+Identity = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Traces:
+    """The counters as they stood when the transaction began; kept where triggers or a function may leave traces."""
+
+    earlier: Counts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteContext:
+    """One write's transaction. `settings` make the caller: role, claims, and what functions may read of the request.
+
+    `sets_output` says that they also change how dates are written and read.
+    """
+
+    connection: Connection
+    schema: Schema
+    settings: tuple[Statement, ...]
+    role: str | None
+    max_rows: int | None = None
+    sets_output: bool = False
+    traces: "Traces | None" = None
+
+    @property
+    def has_canonical_output(self) -> bool:
+        """Literals mean the same to the caller and under AS_OWNER."""
+        return not self.sets_output and has_canonical_output(self.connection)
+
+    def can_tell_keys(self, table: Table) -> bool:
+        """Whether the keys that the caller's statements report can be read back: dates depend on the session."""
+        return self.has_canonical_output or all(
+            table.columns[column].category in _PLAIN_CATEGORIES for column in table.key
+        )
+
+    def sees_all(self, table: Table) -> bool:
+        """The caller's filter finds the same rows when the connection's own role evaluates it."""
+        if not self.has_canonical_output:
+            return False
+        if self.role is None or not table.rls_enabled or self.schema.role_bypasses_rls(self.role):
+            return True
+        return self.role == table.owner and not table.rls_forced
+
+    def as_caller(self, statement: Statement) -> tuple[Statement, ...]:
+        return (AS_SESSION, *self.settings, statement)
+
+    def check_row_limit(self, count: int) -> None:
+        if self.max_rows is not None and count > self.max_rows:
+            raise RowLimit(
+                details={"limit": self.max_rows},
+                hint="Narrow the filter, or ask the owner for a higher limit.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutcome:
+    """The transaction is still open: what it answers, what it changed, and what it changed unseen."""
+
+    result: Result
+    changes: tuple[RowChange, ...]
+    xid: int
+    unseen: tuple[dict[str, object], ...] = field(default=())
+
+
+async def open_transaction(context: WriteContext) -> list[Statement]:
+    """What is left to send before the first statement: BEGIN, unless the counters had to be read first."""
+    if context.traces is None:
+        return [BEGIN]
+    _, counted = await context.connection.run([BEGIN, COUNT_CHANGES])
+    context.traces.earlier = read_counts(counted)
+    return []
+
+
+def make_keys(table: Table, rows: Iterable[Located]) -> Keys:
+    return Keys(key_columns(table), tuple(row.identity for row in rows))
+
+
+def read_xid(rows: Rows) -> int:
+    return int(rows.rows[0][0] or 0)
+
+
+def make_change(
+    table: Table,
+    before: Located | None,
+    after: Located | None,
+    cause: str = "request",
+    *,
+    set_columns: frozenset[str] | None = None,
+) -> RowChange | None:
+    """None when nothing about the row changed. `set_columns` are those that the request named."""
+    if before is None and after is None:
+        return None
+    if before is not None and after is not None and before.image.exact == after.image.exact:
+        return None
+    verb: Verb = "insert" if before is None else "delete" if after is None else "update"
+    return RowChange(
+        table.schema,
+        table.name,
+        verb,
+        table.key,
+        before.image if before else None,
+        after.image if after else None,
+        cause,
+        tuple(sorted(set_columns)) if set_columns is not None and verb == "update" else None,
+    )
+
+
+async def write_and_read(
+    context: WriteContext, plan: DatabasePlan, statement: Statement, *then: Statement
+) -> tuple[Result, list[Rows]]:
+    """Runs the caller's statement, then `then` as the connection's own role, in one round trip."""
+    prefix = context.as_caller(statement)
+    results = await context.connection.run([*prefix, _FINISH, AS_OWNER, *then])
+    return read_result(plan, results[len(prefix) - 1]), results[len(prefix) + 2 :]
+
+
+async def read_followers_after(context: WriteContext, wake: Wake, parents_after: dict[int, Located]) -> list[RowChange]:
+    """What became of the rows in the wake. `parents_after` maps id() of a parent's image before to its image after."""
+    by_table: dict[tuple[str, str], list[Follower]] = {}
+    for follower in wake.followers.values():
+        by_table.setdefault((follower.table.schema, follower.table.name), []).append(follower)
+    changes: list[RowChange | None] = []
+    for followers in by_table.values():
+        table = followers[0].table
+        identities = [_identity_after(follower, parents_after) for follower in followers]
+        (rows,) = await run_as_owner(context.connection, [select_by_identity(table, identities, lock=False)])
+        after = by_identity(table, rows)
+        lost = [one for one, identity in zip(followers, identities, strict=True) if identity not in after]
+        moved = await _find_moved(context, table, lost, after)
+        for follower, identity in zip(followers, identities, strict=True):
+            found = after.get(identity) or moved.get(follower.located.identity)
+            if found is not None:
+                parents_after[id(follower.located)] = found
+            changes.append(make_change(table, follower.located, found, follower.cause))
+    return [change for change in changes if change is not None]
+
+
+def _identity_after(follower: Follower, parents_after: dict[int, Located]) -> tuple[str, ...]:
+    """Where ON UPDATE CASCADE carried the parent's new value into the child's key."""
+    identity = follower.located.identity
+    parent = parents_after.get(id(follower.parent)) if follower.parent is not None else None
+    if parent is None or not follower.carries:
+        return identity
+    carried = {column: parent.image.exact[ref] or "" for column, ref in follower.carries}
+    return tuple(
+        carried.get(column, value) for column, value in zip(key_columns(follower.table), identity, strict=True)
+    )
+
+
+async def _find_moved(
+    context: WriteContext, table: Table, lost: Sequence[Follower], found: Mapping[Identity, Located]
+) -> dict[Identity, Located]:
+    """Rows that a foreign key took to where nobody can foretell: they are among those that this transaction wrote."""
+    moving = [follower for follower in lost if follower.moves]
+    if not moving:
+        return {}
+    (rows,) = await run_as_owner(context.connection, [select_written_here(table)])
+    written = [row for row in read_images(table, rows) if row.identity not in found]
+    moved: dict[Identity, Located] = {}
+    for changed in {follower.changed for follower in moving}:
+        group = [follower.located for follower in moving if follower.changed == changed]
+        moved.update(pair_moved(table, group, written, changed))
+    return moved
+
+
+def pair_moved(
+    table: Table, before: Sequence[Located], after: Sequence[Located], changed: frozenset[str]
+) -> dict[Identity, Located]:
+    """Old identity to new row, by what stayed the same: the rest of the key, or of the row where there is no key."""
+    stable = tuple(column for column in table.key or table.columns if column not in changed)
+    waiting: dict[Identity, list[Located]] = {}
+    for row in after:
+        waiting.setdefault(row.image.key(stable), []).append(row)
+    return {row.identity: same.pop(0) for row in before if (same := waiting.get(row.image.key(stable)))}
+
+
+def compact(changes: Sequence[RowChange | None]) -> list[RowChange]:
+    return [change for change in changes if change is not None]

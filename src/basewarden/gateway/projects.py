@@ -1,0 +1,99 @@
+"""The open projects: each with its pool of connections and its schema snapshot."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from basewarden.connections import ConnectionTarget, ConnectionTargets
+from basewarden.connections.targets import TOPIC
+from basewarden.db import Listener
+from basewarden.gateway.reads import PreparedReads
+from basewarden.pgrest import (
+    Connection,
+    DatabaseError,
+    PgrestError,
+    Pool,
+    RestConfig,
+    Schema,
+    SchemaCache,
+    Statement,
+)
+
+POOL_SIZE = 16
+_FUTURE_XID = "22023"
+_REST = RestConfig(tx_override=True)
+
+
+class Project:
+    """One connection's database while it is in use."""
+
+    def __init__(self, target: ConnectionTarget, targets: ConnectionTargets) -> None:
+        async def open_dsn() -> str:
+            return (await targets.open_dsn(target)).reveal()
+
+        self.target = target
+        self.config = _REST
+        self.pool = Pool(open_dsn, max_size=POOL_SIZE)
+        self.reads = PreparedReads()
+        self._cache = SchemaCache(self.pool, self.config.schemas, self.config.extra_search_path)
+
+    async def schema(self) -> Schema:
+        return await self._cache.get()
+
+    async def is_schema_changed(self, seen: Schema, error: PgrestError) -> bool:
+        """Whether `error` came of a stale snapshot; then `schema` has a fresh one."""
+        return await self._cache.is_changed(seen, error)
+
+    async def note_database_error(self, error: PgrestError) -> None:
+        """A column or table that the snapshot promised may be gone: the next request shall know."""
+        await self._cache.is_changed(await self._cache.get(), error)
+
+    async def close(self) -> None:
+        await self._cache.close()
+        await self.pool.close()
+
+
+class Projects:
+    """Opened on first use; closed when their connection changes, so that the next request opens the new one."""
+
+    def __init__(self, targets: ConnectionTargets, listener: Listener) -> None:
+        self._targets = targets
+        self._open: dict[UUID, Project] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        listener.on(TOPIC, self._forget)
+
+    async def get(self, connection_id: UUID) -> Project:
+        target = await self._targets.get_target(connection_id)
+        project = self._open.get(connection_id)
+        if project is None:
+            project = self._open[connection_id] = Project(target, self._targets)
+        return project
+
+    async def ask_status(self, connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
+        """What became of transactions; None = too old, or never of this database."""
+        project = await self.get(connection_id)
+        async with project.pool.acquire() as connection:
+            return {xid: await _ask_one(connection, xid) for xid in xids}
+
+    async def close(self) -> None:
+        projects, self._open = list(self._open.values()), {}
+        await asyncio.gather(*(project.close() for project in projects), *self._closing)
+
+    def _forget(self, payload: str) -> None:
+        """An empty payload says only that news may have been missed: what is open stays open then."""
+        project = self._open.pop(UUID(payload), None) if payload else None
+        if project is not None:
+            task = asyncio.get_running_loop().create_task(project.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+
+async def _ask_one(connection: Connection, xid: int) -> str | None:
+    try:
+        (rows,) = await connection.run([Statement("SELECT pg_xact_status($1::text::xid8)", (str(xid).encode(),))])
+    except DatabaseError as error:
+        if error.sqlstate == _FUTURE_XID:
+            return None  # an id that this database has not reached: it was restored, or is another one
+        raise
+    status = rows.rows[0][0]
+    return status.decode() if status is not None else None

@@ -1,0 +1,59 @@
+"""The journal: every row change, in order, with the session it belongs to. Nothing committed is ever unrecorded."""
+
+from basewarden.journal.errors import JournalUnavailable, SessionFrozen
+from basewarden.journal.models import JournalMutation, JournalSession, JournalWrite
+from basewarden.journal.partitions import ensure_partitions
+from basewarden.journal.queries import (
+    MutationView,
+    SessionSummary,
+    find_session,
+    find_undo_of,
+    list_mutations,
+    list_row_history,
+    list_sessions,
+    lock_session,
+)
+from basewarden.journal.recorder import SESSION_TOPIC, Recorder
+from basewarden.journal.service import get_session, mutation_body, session_body
+from basewarden.journal.settle import Settler
+from basewarden.journal.values import (
+    Image,
+    Kind,
+    Recorded,
+    RowChange,
+    SessionCaller,
+    Verb,
+    WriteEntry,
+    encode_key,
+)
+
+__all__ = [
+    "SESSION_TOPIC",
+    "Image",
+    "JournalMutation",
+    "JournalSession",
+    "JournalUnavailable",
+    "JournalWrite",
+    "Kind",
+    "MutationView",
+    "Recorded",
+    "Recorder",
+    "RowChange",
+    "SessionCaller",
+    "SessionFrozen",
+    "SessionSummary",
+    "Settler",
+    "Verb",
+    "WriteEntry",
+    "encode_key",
+    "ensure_partitions",
+    "find_session",
+    "find_undo_of",
+    "get_session",
+    "list_mutations",
+    "list_row_history",
+    "list_sessions",
+    "lock_session",
+    "mutation_body",
+    "session_body",
+]

@@ -1,0 +1,123 @@
+"""The journal's tables. Mutations are partitioned by month, so that old months detach instead of being deleted."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, ForeignKey, Index, Text, cast, func, text
+from sqlalchemy.dialects.postgresql import JSON, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import UserDefinedType
+
+from basewarden.db import Base
+
+
+class RawJSON(UserDefinedType[str]):
+    """JSON read as the text it is: a numeric of 40 digits must not pass through a float."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "JSON"
+
+    def column_expression(self, colexpr: ColumnElement[str]) -> ColumnElement[str]:
+        return cast(colexpr, Text)
+
+
+class JournalSession(Base):
+    """A run of writes by one caller; `position` and `write_count` are its counters, held under its row lock."""
+
+    __tablename__ = "journal_sessions"
+    __table_args__ = (
+        Index("ix_journal_sessions_connection", "connection_id", "id"),
+        Index("ix_journal_sessions_caller", "connection_id", "caller_key", "last_seen_at"),
+        Index(
+            "uq_journal_sessions_running_undo",
+            "undo_of",
+            unique=True,
+            postgresql_where=text("undo_state = 'running'"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+    caller_key: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)  # agent, member, undo
+    agent_id: Mapped[UUID | None]
+    user_id: Mapped[UUID | None]
+    caller_name: Mapped[str] = mapped_column(Text)
+    label: Mapped[str | None] = mapped_column(Text)  # the client's own name for it
+    capture: Mapped[str] = mapped_column(Text, server_default="statement")
+    status: Mapped[str] = mapped_column(Text, server_default="open")  # open, undone, partly_undone
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    position: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    write_count: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    undo_of: Mapped[UUID | None] = mapped_column(ForeignKey("journal_sessions.id", ondelete="CASCADE"))
+    undo_state: Mapped[str | None] = mapped_column(Text)  # running, done, failed: only on kind undo
+    receipt: Mapped[dict[str, object] | None] = mapped_column(JSONB)
+
+
+class JournalWrite(Base):
+    """One transaction on the project's database; its state is the state of all its mutations."""
+
+    __tablename__ = "journal_writes"
+    __table_args__ = (
+        Index("ix_journal_writes_session", "session_id", "id"),
+        Index("ix_journal_writes_pending", "connection_id", postgresql_where=text("state = 'pending'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("journal_sessions.id", ondelete="CASCADE"))
+    connection_id: Mapped[UUID]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    xid: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(Text, server_default="pending")  # pending, committed, aborted, unknown
+    settled_at: Mapped[datetime | None]
+    verb: Mapped[str] = mapped_column(Text)
+    schema: Mapped[str] = mapped_column("schema_name", Text)
+    table: Mapped[str] = mapped_column("table_name", Text)
+    mutation_count: Mapped[int]
+    tables: Mapped[list[str]] = mapped_column(ARRAY(Text))  # "schema.table" of every row it changed
+    summary: Mapped[str] = mapped_column(Text)
+    unseen: Mapped[list[dict[str, object]] | None] = mapped_column(JSONB)  # changes this capture could not record
+
+
+class JournalMutation(Base):
+    """One row changed by one write. Images are kept twice: as PostgREST shows them, and as exact text."""
+
+    __tablename__ = "journal_mutations"
+    __table_args__ = (
+        Index("ix_journal_mutations_session", "session_id", "position"),
+        Index("ix_journal_mutations_write", "write_id"),
+        Index("ix_journal_mutations_row", "connection_id", "schema_name", "table_name", text("md5(row_key)")),
+        Index(
+            "ix_journal_mutations_new_row",
+            "connection_id",
+            "schema_name",
+            "table_name",
+            text("md5(new_row_key)"),
+            postgresql_where=text("new_row_key IS NOT NULL"),
+        ),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
+
+    id: Mapped[int] = mapped_column(
+        BigInteger, server_default=text("nextval('journal_mutations_id_seq')"), primary_key=True
+    )
+    at: Mapped[datetime] = mapped_column(primary_key=True, server_default=func.now())
+    write_id: Mapped[UUID] = mapped_column(ForeignKey("journal_writes.id", ondelete="CASCADE"))
+    session_id: Mapped[UUID]
+    connection_id: Mapped[UUID]
+    position: Mapped[int] = mapped_column(BigInteger)
+    schema: Mapped[str] = mapped_column("schema_name", Text)
+    table: Mapped[str] = mapped_column("table_name", Text)
+    verb: Mapped[str] = mapped_column(Text)  # insert, update, delete
+    cause: Mapped[str] = mapped_column(Text)  # request, or the foreign key that carried it here
+    key_columns: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    row_key: Mapped[str] = mapped_column(Text)  # JSON array of the key's exact text, before (of an insert: after)
+    new_row_key: Mapped[str | None] = mapped_column(Text)  # when the write changed the key
+    set_columns: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # named by the write; null = not known
+    before: Mapped[str | None] = mapped_column(RawJSON)
+    after: Mapped[str | None] = mapped_column(RawJSON)
+    before_exact: Mapped[dict[str, str | None] | None] = mapped_column(JSON)
+    after_exact: Mapped[dict[str, str | None] | None] = mapped_column(JSON)

@@ -1,0 +1,115 @@
+"""`/c/<id>/sessions`: who wrote what, row by row."""
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.connections import Role, Viewer
+from basewarden.db import ReadSession
+from basewarden.errors import NotFound
+from basewarden.journal import queries, service
+from basewarden.journal.queries import SessionSummary
+from basewarden.journal.routes import SettlerOf
+from basewarden.journal.timeline import Timeline, read_timeline, read_write
+from basewarden.web import Pages, Reading, provided
+
+router = APIRouter(prefix="/c/{connection_id}/sessions", include_in_schema=False)
+
+ThePages = Annotated[Pages, Depends(provided(Pages))]
+
+_TABS = (("all", "All"), ("open", "Open"), ("undone", "Undone"), ("partly_undone", "Partly undone"))
+
+
+@router.get("")
+async def get_list(
+    request: Request,
+    member: Viewer,
+    db: Reading,
+    pages: ThePages,
+    settler: SettlerOf,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    status: str | None = None,
+) -> Response:
+    await settler.settle_calmly(member.connection.id)
+    page = await service.list_sessions(db, member.connection.id, cursor=cursor, status=status)
+    here = f"/c/{member.connection.id}/sessions"
+    kept = {"status": status} if status else {}
+    return pages.render(
+        request,
+        "journal/sessions.html",
+        here=here,
+        sessions=page.sessions,
+        current=status or "all",
+        tabs=[(key, text, here if key == "all" else f"{here}?status={key}", None) for key, text in _TABS],
+        is_first=cursor is None,
+        first_href=f"{here}?{urlencode(kept)}" if kept else here,
+        next_href=f"{here}?{urlencode({**kept, 'cursor': page.next_cursor})}" if page.next_cursor else None,
+    )
+
+
+@router.get("/{session_id}")
+async def get_session(
+    request: Request,
+    session_id: str,
+    member: Viewer,
+    db: Reading,
+    pages: ThePages,
+    settler: SettlerOf,
+    write: UUID | None = None,
+    after: str | None = None,
+) -> Response:
+    """`write` shows one write with all its rows; `after` goes on behind a write, or behind a row of that one."""
+    await settler.settle_calmly(member.connection.id)
+    summary = await service.get_session(db, member.connection.id, session_id)
+    path = f"/c/{member.connection.id}/sessions/{summary.session.id}"
+    timeline = await _read(db, summary, path, write, after)
+    return pages.render(
+        request,
+        "journal/session.html",
+        here=path,
+        summary=summary,
+        session=summary.session,
+        title=name_session(summary),
+        timeline=timeline,
+        write=write,
+        next_href=_find_next(path, timeline, write),
+        can_undo=member.role.includes(Role.EDITOR),
+        **await _read_undo(db, summary),
+    )
+
+
+def name_session(summary: SessionSummary) -> str:
+    session = summary.session
+    return session.label or f"{'Undo' if session.kind == 'undo' else 'Session'} {str(session.id)[-8:]}"
+
+
+async def _read(db: ReadSession, summary: SessionSummary, path: str, write: UUID | None, after: str | None) -> Timeline:
+    if write is None:
+        return await read_timeline(db, summary.session.id, path, _parse(UUID, after))
+    found = await queries.find_write(db, summary.session.id, write)
+    if found is None:
+        raise NotFound("There is no such write.")
+    return await read_write(db, found, _parse(int, after) or 0)
+
+
+async def _read_undo(db: ReadSession, summary: SessionSummary) -> dict[str, Any]:
+    undo = await queries.find_undo_of(db, summary.session.id)
+    undone_by = undo.id if undo is not None and summary.session.status != "open" else None
+    return {"undone_by": undone_by, "receipt": summary.session.receipt}
+
+
+def _parse(kind: type[Any], text: str | None) -> Any:
+    try:
+        return kind(text) if text is not None else None
+    except ValueError:
+        raise NotFound from None
+
+
+def _find_next(path: str, timeline: Timeline, write: UUID | None) -> str | None:
+    if write is not None and timeline.next_position is not None:
+        return f"{path}?{urlencode({'write': write, 'after': timeline.next_position})}"
+    return f"{path}?{urlencode({'after': timeline.next_write})}" if timeline.next_write else None

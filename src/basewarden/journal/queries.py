@@ -1,0 +1,250 @@
+"""What is asked of the journal, away from the hot path."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Row, Select, and_, func, literal, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from basewarden.journal.models import JournalMutation, JournalSession, JournalWrite
+
+_columns = msgspec.json.Decoder(dict[str, msgspec.Raw])
+MAX_PENDING_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class PendingWrite:
+    id: UUID
+    xid: int
+
+
+@dataclass(frozen=True)
+class SessionSummary:
+    """A session as a list shows it; `mutation_count` counts committed ones only."""
+
+    session: JournalSession
+    mutation_count: int
+    pending_count: int
+    unknown_count: int
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MutationView:
+    """A mutation with the state, write and summary that it shares with the rest of its write."""
+
+    mutation: JournalMutation
+    write: JournalWrite
+
+    @property
+    def state(self) -> str:
+        return self.write.state
+
+    @property
+    def primary_key(self) -> dict[str, msgspec.Raw]:
+        image = _columns.decode(self.mutation.before or self.mutation.after or "{}")
+        return {column: image[column] for column in self.mutation.key_columns}
+
+
+async def list_connections_with_pending(session: AsyncSession) -> list[UUID]:
+    found = await session.scalars(
+        select(JournalWrite.connection_id)
+        .where(JournalWrite.state == literal("pending", literal_execute=True))
+        .distinct()
+    )
+    return list(found)
+
+
+async def list_pending_writes(session: AsyncSession, connection_id: UUID) -> list[PendingWrite]:
+    rows = await session.execute(
+        select(JournalWrite.id, JournalWrite.xid)
+        .where(JournalWrite.connection_id == connection_id)
+        .where(JournalWrite.state == literal("pending", literal_execute=True))
+        .order_by(JournalWrite.id)
+        .limit(MAX_PENDING_AT_ONCE)
+    )
+    return [PendingWrite(row.id, row.xid) for row in rows]
+
+
+async def settle_writes(session: AsyncSession, states: Mapping[UUID, str]) -> None:
+    for state in set(states.values()):
+        ids = [write_id for write_id, value in states.items() if value == state]
+        await session.execute(
+            update(JournalWrite)
+            .where(JournalWrite.id.in_(ids), JournalWrite.state == "pending")
+            .values(state=state, settled_at=func.now())
+        )
+
+
+async def list_sessions(
+    session: AsyncSession,
+    connection_id: UUID,
+    *,
+    limit: int,
+    before: UUID | None = None,
+    status: str | None = None,
+    agent_id: UUID | None = None,
+) -> list[SessionSummary]:
+    """The newest first; `before` is the last id of the page before."""
+    query = select(JournalSession).where(JournalSession.connection_id == connection_id)
+    if before is not None:
+        query = query.where(JournalSession.id < before)
+    if status is not None:
+        query = query.where(JournalSession.status == status)
+    if agent_id is not None:
+        query = query.where(JournalSession.agent_id == agent_id)
+    found = list(await session.scalars(query.order_by(JournalSession.id.desc()).limit(limit)))
+    counts = await _count_by_session(session, [item.id for item in found])
+    return [_summarise(item, counts.get(item.id)) for item in found]
+
+
+async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> SessionSummary | None:
+    found = await session.scalar(
+        select(JournalSession).where(JournalSession.id == session_id, JournalSession.connection_id == connection_id)
+    )
+    if found is None:
+        return None
+    counts = await _count_by_session(session, [found.id])
+    return _summarise(found, counts.get(found.id))
+
+
+async def lock_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> JournalSession | None:
+    return await session.scalar(
+        select(JournalSession)
+        .where(JournalSession.id == session_id, JournalSession.connection_id == connection_id)
+        .with_for_update()
+    )
+
+
+async def find_undo_of(session: AsyncSession, session_id: UUID) -> JournalSession | None:
+    """The newest undo of a session, running or done."""
+    return await session.scalar(
+        select(JournalSession)
+        .where(JournalSession.undo_of == session_id, JournalSession.undo_state.in_(("running", "done")))
+        .order_by(JournalSession.id.desc())
+        .limit(1)
+    )
+
+
+def _summarise(found: JournalSession, counts: Row[Any] | None) -> SessionSummary:
+    if counts is None:
+        return SessionSummary(found, 0, 0, 0, ())
+    return SessionSummary(found, counts.committed, counts.pending, counts.unknown, tuple(sorted(counts.tables or ())))
+
+
+async def _count_by_session(session: AsyncSession, session_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+    rows = await session.execute(
+        text(
+            """
+            SELECT session_id,
+                   coalesce(sum(mutation_count) FILTER (WHERE state = 'committed'), 0)::bigint AS committed,
+                   coalesce(sum(mutation_count) FILTER (WHERE state = 'pending'), 0)::bigint AS pending,
+                   coalesce(sum(mutation_count) FILTER (WHERE state = 'unknown'), 0)::bigint AS unknown,
+                   (SELECT array_agg(DISTINCT name) FROM journal_writes AS w, unnest(w.tables) AS name
+                    WHERE w.session_id = journal_writes.session_id AND w.state <> 'aborted') AS tables
+            FROM journal_writes WHERE session_id = ANY(:ids) GROUP BY session_id
+            """
+        ),
+        {"ids": list(session_ids)},
+    )
+    return {row.session_id: row for row in rows}
+
+
+def _mutations() -> Select[JournalMutation, JournalWrite]:
+    return select(JournalMutation, JournalWrite).join(JournalWrite, JournalWrite.id == JournalMutation.write_id)
+
+
+async def list_mutations(
+    session: AsyncSession, session_id: UUID, *, limit: int, after_position: int = 0
+) -> list[MutationView]:
+    """In order; writes that were rolled back are left out, for nothing of them ever happened."""
+    rows = await session.execute(
+        _mutations()
+        .where(JournalMutation.session_id == session_id, JournalMutation.position > after_position)
+        .where(JournalWrite.state != "aborted")
+        .order_by(JournalMutation.position)
+        .limit(limit)
+    )
+    return [MutationView(mutation, write) for mutation, write in rows]
+
+
+async def list_writes(
+    session: AsyncSession, session_id: UUID, *, limit: int, after: UUID | None = None
+) -> list[JournalWrite]:
+    query = select(JournalWrite).where(JournalWrite.session_id == session_id, JournalWrite.state != "aborted")
+    if after is not None:
+        query = query.where(JournalWrite.id > after)
+    return list(await session.scalars(query.order_by(JournalWrite.id).limit(limit)))
+
+
+async def list_first_mutations(
+    session: AsyncSession, write_ids: Sequence[UUID], *, per_write: int
+) -> list[JournalMutation]:
+    """Of each of these writes the first few, in order."""
+    place = func.row_number().over(partition_by=JournalMutation.write_id, order_by=JournalMutation.position)
+    ranked = (
+        select(JournalMutation.id, JournalMutation.at, place.label("place"))
+        .where(JournalMutation.write_id.in_(write_ids))
+        .subquery()
+    )
+    query = (
+        select(JournalMutation)
+        .join(ranked, and_(ranked.c.id == JournalMutation.id, ranked.c.at == JournalMutation.at))
+        .where(ranked.c.place <= per_write)
+        .order_by(JournalMutation.position)
+    )
+    return list(await session.scalars(query))
+
+
+async def find_write(session: AsyncSession, session_id: UUID, write_id: UUID) -> JournalWrite | None:
+    return await session.scalar(
+        select(JournalWrite).where(JournalWrite.id == write_id, JournalWrite.session_id == session_id)
+    )
+
+
+async def list_write_mutations(
+    session: AsyncSession, write_id: UUID, *, limit: int, after_position: int = 0
+) -> list[JournalMutation]:
+    query = (
+        select(JournalMutation)
+        .where(JournalMutation.write_id == write_id, JournalMutation.position > after_position)
+        .order_by(JournalMutation.position)
+        .limit(limit)
+    )
+    return list(await session.scalars(query))
+
+
+async def list_row_history(
+    session: AsyncSession, connection_id: UUID, schema: str, table: str, row_key: str, *, limit: int
+) -> list[tuple[MutationView, JournalSession]]:
+    """What happened to one row, the newest first; `row_key` as `values.encode_key` writes it."""
+    same_row = or_(
+        and_(func.md5(JournalMutation.row_key) == func.md5(row_key), JournalMutation.row_key == row_key),
+        and_(func.md5(JournalMutation.new_row_key) == func.md5(row_key), JournalMutation.new_row_key == row_key),
+    )
+    rows = await session.execute(
+        select(JournalMutation, JournalWrite, JournalSession)
+        .join(JournalWrite, JournalWrite.id == JournalMutation.write_id)
+        .join(JournalSession, JournalSession.id == JournalMutation.session_id)
+        .where(JournalMutation.connection_id == connection_id)
+        .where(JournalMutation.schema == schema, JournalMutation.table == table)
+        .where(same_row, JournalWrite.state != "aborted")
+        .order_by(JournalMutation.id.desc())
+        .limit(limit)
+    )
+    return [(MutationView(mutation, write), owner) for mutation, write, owner in rows]
+
+
+async def count_sessions_since(session: AsyncSession, connection_id: UUID, since: datetime) -> int:
+    return (
+        await session.scalar(
+            select(func.count())
+            .select_from(JournalSession)
+            .where(JournalSession.connection_id == connection_id, JournalSession.started_at >= since)
+        )
+        or 0
+    )

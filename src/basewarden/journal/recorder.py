@@ -1,0 +1,236 @@
+"""Stores mutations as pending before the project's COMMIT. Concurrent writes share one transaction of ours.
+
+One task owns one connection. What arrives while a batch is on its way makes the next batch: the busier it
+is, the larger the batches, and a lone write waits for nobody.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from basewarden.core.ids import make_id
+from basewarden.core.secret import Secret
+from basewarden.db import Listener, driver_dsn
+from basewarden.errors import AppError
+from basewarden.journal import statements
+from basewarden.journal.errors import JournalUnavailable, SessionFrozen
+from basewarden.journal.statements import Counters, StoredWrite
+from basewarden.journal.values import Recorded, SessionCaller, WriteEntry
+from basewarden.pgrest import Connection, DatabaseError, Statement
+
+BURST_SECONDS = 300.0
+MAX_BATCH = 128
+SESSION_TOPIC = "journal.session"
+_RETRY_SECONDS = 0.5
+_MISFITS = (DatabaseError, ValueError)  # what PostgreSQL refuses, and text that has no UTF-8
+_log = structlog.get_logger()
+
+State = Literal["committed", "aborted", "unknown"]
+_SessionKey = tuple[UUID, str, str | None]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    entry: WriteEntry
+    answer: "asyncio.Future[Recorded]"
+    write_id: UUID = field(default_factory=make_id)
+
+    def fail(self, error: AppError) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def resolve(self, session_id: UUID) -> None:
+        if not self.answer.done():
+            self.answer.set_result(Recorded(session_id, self.write_id))
+
+
+class Recorder:
+    """`record` returns once the write is stored as pending; `mark` tells later what became of it."""
+
+    def __init__(self, database_url: Secret, listener: Listener) -> None:
+        self._dsn = driver_dsn(database_url)
+        self._connection: Connection | None = None
+        self._queue: list[_Waiting] = []
+        self._marks: dict[UUID, State] = {}
+        self._wake = asyncio.Event()
+        self._sessions: dict[_SessionKey, tuple[UUID, float]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        listener.on(SESSION_TOPIC, self._forget_session)
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="journal-recorder")
+
+    async def stop(self) -> None:
+        """Stores what is queued, then ends."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def record(self, entry: WriteEntry) -> Recorded:
+        """Raises SessionFrozen when the session's limit is reached, JournalUnavailable when nothing was stored.
+
+        A caller that stops waiting may still leave a pending write behind: the settler finds its transaction
+        aborted.
+        """
+        waiting = _Waiting(entry, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._wake.set()
+        return await waiting.answer
+
+    def mark(self, write_id: UUID, state: State) -> None:
+        self._marks[write_id] = state
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while not (self._stopping and not self._queue and not self._marks):
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue or self._marks:
+                batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+                marks, self._marks = self._marks, {}
+                if not await self._flush(batch, marks) and self._stopping:
+                    return
+
+    async def _flush(self, batch: list[_Waiting], marks: dict[UUID, State]) -> bool:
+        """False when our database could not be reached; the marks are kept for later, the writes refused."""
+        try:
+            connection = await self._connect()
+            await self._store_marks(connection, marks)
+            await self._store_batch(connection, batch)
+        except Exception as error:  # noqa: BLE001 - a loop that ends would leave every write waiting for ever
+            await self._on_failure(error, batch, marks)
+            return False
+        return True
+
+    async def _on_failure(self, error: Exception, batch: list[_Waiting], marks: dict[UUID, State]) -> None:
+        _log.warning("journal.store_failed", reason=type(error).__name__, writes=len(batch))
+        self._marks = {**marks, **self._marks}
+        await self._disconnect()
+        for waiting in batch:
+            waiting.fail(JournalUnavailable())
+        if self._marks:
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _connect(self) -> Connection:
+        if self._connection is None or not self._connection.is_usable:
+            self._connection = await Connection.connect(self._dsn)
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(OSError, psycopg.Error):
+                await self._connection.close()
+            self._connection = None
+
+    async def _store_marks(self, connection: Connection, marks: dict[UUID, State]) -> None:
+        if marks:
+            await connection.run([statements.mark_writes(marks)])
+
+    async def _store_batch(self, connection: Connection, batch: list[_Waiting]) -> None:
+        if not batch:
+            return
+        try:
+            await self._store(connection, batch)
+        except _MISFITS:
+            await _roll_back(connection)
+            if len(batch) == 1:
+                raise
+            for waiting in batch:  # one of them does not fit; the others must not suffer for it
+                await self._store_alone(connection, waiting)
+
+    async def _store_alone(self, connection: Connection, waiting: _Waiting) -> None:
+        try:
+            await self._store(connection, [waiting])
+        except _MISFITS as error:
+            _log.error("journal.write_refused", reason=type(error).__name__)
+            waiting.fail(JournalUnavailable())
+            await _roll_back(connection)
+
+    async def _store(self, connection: Connection, batch: Sequence[_Waiting]) -> None:
+        session_ids = [await self._resolve_session(connection, waiting.entry) for waiting in batch]
+        _, rows = await connection.run([Statement("BEGIN"), statements.lock_sessions(session_ids)])
+        counters = statements.read_counters(rows)
+        writes, again = self._place(batch, session_ids, counters)
+        await connection.run([*statements.store_writes(writes, counters.values()), Statement("COMMIT")])
+        for waiting, write in writes:
+            waiting.resolve(write.session_id)
+        self._queue = [*again, *self._queue]
+
+    def _place(
+        self, batch: Sequence[_Waiting], session_ids: Sequence[UUID], counters: dict[UUID, Counters]
+    ) -> tuple[list[tuple[_Waiting, StoredWrite]], list[_Waiting]]:
+        """Gives each write its place in its session, under the sessions' row locks."""
+        placed: list[tuple[_Waiting, StoredWrite]] = []
+        again: list[_Waiting] = []
+        for waiting, session_id in zip(batch, session_ids, strict=True):
+            entry, session = waiting.entry, counters.get(session_id)
+            if session is None and entry.session_id is not None:
+                waiting.fail(JournalUnavailable())  # its connection was deleted meanwhile
+            elif session is None or (entry.session_id is None and not session.is_open):
+                self._sessions.pop(_session_key(entry.caller), None)  # undone meanwhile: a new one begins
+                again.append(waiting)
+            elif entry.caller.max_writes is not None and session.write_count >= entry.caller.max_writes:
+                waiting.fail(SessionFrozen(hint=_frozen_hint(entry.caller)))
+            else:
+                placed.append((waiting, StoredWrite(waiting.write_id, session_id, session.position, entry)))
+                session.take(len(entry.changes))
+        return placed, again
+
+    async def _resolve_session(self, connection: Connection, entry: WriteEntry) -> UUID:
+        if entry.session_id is not None:
+            return entry.session_id
+        key = _session_key(entry.caller)
+        known = self._sessions.get(key)
+        now = time.monotonic()
+        if known is None or (entry.caller.label is None and now - known[1] > BURST_SECONDS):
+            session_id = await _find_or_open_session(connection, entry.caller)
+        else:
+            session_id = known[0]
+        self._sessions[key] = (session_id, now)
+        return session_id
+
+    def _forget_session(self, payload: str) -> None:
+        """Another process closed a session, or we may have missed that it did."""
+        self._sessions = {key: value for key, value in self._sessions.items() if payload and str(value[0]) != payload}
+
+
+async def _find_or_open_session(connection: Connection, caller: SessionCaller) -> UUID:
+    await connection.run([Statement("BEGIN"), statements.lock_caller(caller)])
+    try:
+        (rows,) = await connection.run([statements.find_session(caller, BURST_SECONDS)])
+        if rows.rows:
+            session_id = statements.read_session_id(rows)
+        else:
+            session_id = make_id()
+            await connection.run([statements.open_session(session_id, caller)])
+    except DatabaseError:
+        await _roll_back(connection)
+        raise
+    await connection.run([Statement("COMMIT")])
+    return session_id
+
+
+async def _roll_back(connection: Connection) -> None:
+    if connection.is_usable:
+        await connection.run([Statement("ROLLBACK")])
+
+
+def _session_key(caller: SessionCaller) -> _SessionKey:
+    return (caller.connection_id, caller.caller_key, caller.label)
+
+
+def _frozen_hint(caller: SessionCaller) -> str:
+    if caller.label is not None:
+        return "Send another name in x-basewarden-session, or ask the owner for a higher limit."
+    return "A new session begins after five idle minutes, or ask the owner for a higher limit."

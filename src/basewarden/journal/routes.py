@@ -1,0 +1,55 @@
+"""`/api/connections/<id>/sessions`: agent sessions and their mutations."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from basewarden.connections import Membership, Role, member
+from basewarden.journal import queries, service
+from basewarden.journal.settle import Settler
+from basewarden.web import Reading, provided
+from basewarden.web.responses import JSON_TYPE
+
+router = APIRouter(prefix="/api/connections/{connection_id}/sessions", tags=["sessions"])
+
+Viewer = Annotated[Membership, Depends(member(Role.VIEWER))]
+SettlerOf = Annotated[Settler, Depends(provided(Settler))]
+
+
+@router.get("")
+async def list_sessions(
+    membership: Viewer,
+    db: Reading,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    limit: int = service.DEFAULT_PAGE,
+    status: str | None = None,
+) -> dict[str, Any]:
+    page = await service.list_sessions(db, membership.connection.id, cursor=cursor, limit=limit, status=status)
+    return {
+        "sessions": [service.session_body(item) for item in page.sessions],
+        "nextCursor": page.next_cursor,
+    }
+
+
+@router.get("/{session_id}")
+async def get_session(
+    session_id: str,
+    membership: Viewer,
+    db: Reading,
+    settler: SettlerOf,
+    after: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """The session and its mutations in order; `nextAfter` goes on where a long one was cut."""
+    await settler.settle_calmly(membership.connection.id)
+    summary = await service.get_session(db, membership.connection.id, session_id)
+    mutations, next_after = await service.list_mutations(db, summary.session.id, after)
+    writes = await queries.list_writes(db, summary.session.id, limit=service.WRITES_SHOWN)
+    body = {
+        **service.session_body(summary),
+        "writes": [service.write_body(write) for write in writes],
+        "mutations": [service.mutation_body(view) for view in mutations],
+        "nextAfter": next_after,
+    }
+    return Response(msgspec.json.encode(body), media_type=JSON_TYPE)

@@ -1,0 +1,133 @@
+"""Reading the journal: sessions, their mutations, the history of a row."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from basewarden.core.ids import parse_id
+from basewarden.db import ReadSession
+from basewarden.errors import Invalid, NotFound
+from basewarden.journal import queries
+from basewarden.journal.models import JournalWrite
+from basewarden.journal.queries import MutationView, SessionSummary
+
+STATUSES = ("open", "undone", "partly_undone")
+DEFAULT_PAGE = 50
+MAX_PAGE = 200
+MUTATIONS_PER_PAGE = 1000
+WRITES_SHOWN = 1000
+
+
+@dataclass(frozen=True)
+class SessionPage:
+    sessions: list[SessionSummary]
+    next_cursor: str | None
+
+
+async def list_sessions(
+    db: ReadSession,
+    connection_id: UUID,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_PAGE,
+    status: str | None = None,
+) -> SessionPage:
+    if status is not None and status not in STATUSES:
+        raise Invalid.field("status", f"Choose one of {', '.join(STATUSES)}.")
+    if not 1 <= limit <= MAX_PAGE:
+        raise Invalid.field("limit", f"Between 1 and {MAX_PAGE}.")
+    before = decode_cursor(cursor) if cursor else None
+    found = await queries.list_sessions(db, connection_id, limit=limit + 1, before=before, status=status)
+    page = found[:limit]
+    return SessionPage(page, encode_cursor(page[-1].session.id) if len(found) > limit else None)
+
+
+async def get_session(db: ReadSession, connection_id: UUID, session_id: str) -> SessionSummary:
+    known = parse_id(session_id)
+    found = await queries.find_session(db, connection_id, known) if known else None
+    if found is None:
+        raise NotFound("There is no such session.")
+    return found
+
+
+async def list_mutations(
+    db: ReadSession, session_id: UUID, after_position: int = 0
+) -> tuple[list[MutationView], int | None]:
+    """One page, and the position to go on after (None at the end)."""
+    found = await queries.list_mutations(db, session_id, limit=MUTATIONS_PER_PAGE + 1, after_position=after_position)
+    page = found[:MUTATIONS_PER_PAGE]
+    return page, page[-1].mutation.position if len(found) > MUTATIONS_PER_PAGE else None
+
+
+def encode_cursor(session_id: UUID) -> str:
+    return base64.urlsafe_b64encode(session_id.bytes).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> UUID:
+    try:
+        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
+    except (binascii.Error, ValueError):
+        raise Invalid.field("cursor", "This cursor was not made here.") from None
+
+
+def session_body(summary: SessionSummary) -> dict[str, Any]:
+    session = summary.session
+    return {
+        "id": str(session.id),
+        "agent": {"id": str(session.agent_id), "name": session.caller_name} if session.agent_id else None,
+        "caller": session.caller_name,
+        "kind": session.kind,
+        "label": session.label,
+        "capture": session.capture,
+        "startedAt": session.started_at.isoformat(),
+        "lastSeenAt": session.last_seen_at.isoformat(),
+        "status": session.status,
+        "mutationCount": summary.mutation_count,
+        "pendingCount": summary.pending_count,
+        "unknownCount": summary.unknown_count,
+        "tables": list(summary.tables),
+        "undoOf": str(session.undo_of) if session.undo_of else None,
+    }
+
+
+def write_body(write: JournalWrite) -> dict[str, Any]:
+    """`unseen` counts, table by table, what the write's functions changed out of the capture's sight."""
+    return {
+        "id": str(write.id),
+        "at": write.at.isoformat(),
+        "state": write.state,
+        "verb": write.verb,
+        "summary": write.summary,
+        "tables": write.tables,
+        "mutationCount": write.mutation_count,
+        "unseen": write.unseen or [],
+    }
+
+
+def mutation_body(view: MutationView) -> dict[str, Any]:
+    """For msgspec to encode: images and keys stay the JSON text that PostgreSQL wrote."""
+    mutation = view.mutation
+    return {
+        "id": str(mutation.id),
+        "position": mutation.position,
+        "schema": mutation.schema,
+        "table": mutation.table,
+        "verb": mutation.verb,
+        "cause": mutation.cause,
+        "primaryKey": view.primary_key,
+        "before": _raw(mutation.before),
+        "after": _raw(mutation.after),
+        "beforeExact": mutation.before_exact,
+        "afterExact": mutation.after_exact,
+        "at": mutation.at.isoformat(),
+        "state": view.state,
+        "writeId": str(mutation.write_id),
+    }
+
+
+def _raw(image: str | None) -> msgspec.Raw | None:
+    return msgspec.Raw(image.encode()) if image is not None else None

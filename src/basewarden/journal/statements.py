@@ -1,0 +1,243 @@
+"""The recorder's SQL, as statements of the wire: it is the one hot path on our own database."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+
+from basewarden.journal.values import Image, RowChange, SessionCaller, WriteEntry
+from basewarden.pgrest import Rows, Statement
+
+_BYTES_PER_INSERT = 16 * 1024 * 1024  # bounds the size of one parameter; images may be large
+
+
+@dataclass(slots=True)
+class Counters:
+    """A session's counters while its row is locked."""
+
+    session_id: UUID
+    position: int
+    write_count: int
+    is_open: bool
+
+    def take(self, mutations: int) -> None:
+        self.position += mutations
+        self.write_count += 1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWrite:
+    write_id: UUID
+    session_id: UUID
+    first_position: int
+    entry: WriteEntry
+
+
+def lock_caller(caller: SessionCaller) -> Statement:
+    key = f"{caller.connection_id}:{caller.caller_key}:{caller.label or ''}"
+    return Statement("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", (key.encode(),))
+
+
+def find_session(caller: SessionCaller, burst_seconds: float) -> Statement:
+    """The open session of that name (or id), or the unnamed one that was active within the burst."""
+    return Statement(
+        """
+        SELECT id FROM journal_sessions
+        WHERE connection_id = $1::uuid AND caller_key = $2 AND status = 'open'
+          AND CASE WHEN $3::text IS NULL
+                   THEN label IS NULL AND last_seen_at > now() - make_interval(secs => $4::float8)
+                   ELSE label = $3 OR id::text = $3 END
+        ORDER BY last_seen_at DESC LIMIT 1
+        """,
+        (_text(caller.connection_id), _text(caller.caller_key), _text(caller.label), _text(burst_seconds)),
+    )
+
+
+def open_session(session_id: UUID, caller: SessionCaller) -> Statement:
+    agent_id = caller.caller_id if caller.kind == "agent" else None
+    user_id = None if caller.kind == "agent" else caller.caller_id
+    return Statement(
+        """
+        INSERT INTO journal_sessions (id, connection_id, caller_key, kind, agent_id, user_id, caller_name, label)
+        VALUES ($1::uuid, $2::uuid, $3, $4, $5::uuid, $6::uuid, $7, $8)
+        """,
+        tuple(
+            _text(value)
+            for value in (
+                session_id,
+                caller.connection_id,
+                caller.caller_key,
+                caller.kind,
+                agent_id,
+                user_id,
+                caller.caller_name,
+                caller.label,
+            )
+        ),
+    )
+
+
+def read_session_id(rows: Rows) -> UUID:
+    return UUID((rows.rows[0][0] or b"").decode())
+
+
+def lock_sessions(session_ids: Iterable[UUID]) -> Statement:
+    """In the order of their ids, so that two processes never wait for each other in a circle."""
+    return Statement(
+        "SELECT id, position, write_count, status = 'open' FROM journal_sessions "
+        "WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE",
+        (_array(sorted({str(session_id) for session_id in session_ids})),),
+    )
+
+
+def read_counters(rows: Rows) -> dict[UUID, Counters]:
+    counters = {}
+    for session_id, position, write_count, is_open in rows.rows:
+        found = UUID((session_id or b"").decode())
+        counters[found] = Counters(found, int(position or 0), int(write_count or 0), is_open == b"t")
+    return counters
+
+
+def mark_writes(marks: Mapping[UUID, str]) -> Statement:
+    return Statement(
+        """
+        UPDATE journal_writes SET state = m.state, settled_at = now()
+        FROM unnest($1::uuid[], $2::text[]) AS m(id, state)
+        WHERE journal_writes.id = m.id AND journal_writes.state = 'pending'
+        """,
+        (_array(str(write_id) for write_id in marks), _array(marks.values())),
+    )
+
+
+def store_writes(writes: Sequence[tuple[object, StoredWrite]], counters: Iterable[Counters]) -> list[Statement]:
+    stored = [write for _, write in writes]
+    if not stored:
+        return []
+    rows = (msgspec.json.encode(row) for write in stored for row in _mutation_rows(write))
+    return [
+        _update_counters(counters),
+        _insert_writes(stored),
+        *(_insert_mutations(chunk) for chunk in _chunk(rows)),
+    ]
+
+
+def _update_counters(counters: Iterable[Counters]) -> Statement:
+    rows = list(counters)
+    return Statement(
+        """
+        UPDATE journal_sessions SET position = c.position, write_count = c.write_count, last_seen_at = now()
+        FROM unnest($1::uuid[], $2::int8[], $3::int8[]) AS c(id, position, write_count)
+        WHERE journal_sessions.id = c.id
+        """,
+        (
+            _array(str(row.session_id) for row in rows),
+            _array(str(row.position) for row in rows),
+            _array(str(row.write_count) for row in rows),
+        ),
+    )
+
+
+def _insert_writes(writes: Sequence[StoredWrite]) -> Statement:
+    rows = [
+        {
+            "id": write.write_id,
+            "session_id": write.session_id,
+            "connection_id": write.entry.caller.connection_id,
+            "xid": write.entry.xid,
+            "verb": write.entry.verb,
+            "schema_name": write.entry.schema,
+            "table_name": write.entry.table,
+            "mutation_count": len(write.entry.changes),
+            "tables": write.entry.tables,
+            "summary": write.entry.summary,
+            "unseen": list(write.entry.unseen) or None,
+        }
+        for write in writes
+    ]
+    return Statement(
+        """
+        INSERT INTO journal_writes
+            (id, session_id, connection_id, xid, verb, schema_name, table_name, mutation_count, tables,
+             summary, unseen)
+        SELECT id, session_id, connection_id, xid, verb, schema_name, table_name, mutation_count, tables,
+             summary, unseen
+        FROM json_to_recordset($1::json) AS w(
+            id uuid, session_id uuid, connection_id uuid, xid int8, verb text, schema_name text, table_name text,
+            mutation_count int4, tables text[], summary text, unseen jsonb)
+        """,
+        (msgspec.json.encode(rows),),
+    )
+
+
+def _chunk(rows: Iterable[bytes]) -> Iterable[list[bytes]]:
+    chunk: list[bytes] = []
+    size = 0
+    for row in rows:
+        if chunk and size + len(row) > _BYTES_PER_INSERT:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(row)
+        size += len(row)
+    if chunk:
+        yield chunk
+
+
+def _insert_mutations(rows: list[bytes]) -> Statement:
+    return Statement(
+        """
+        INSERT INTO journal_mutations
+            (write_id, session_id, connection_id, position, schema_name, table_name, verb, cause, key_columns,
+             row_key, new_row_key, set_columns, before, after, before_exact, after_exact)
+        SELECT write_id, session_id, connection_id, position, schema_name, table_name, verb, cause, key_columns,
+             row_key, new_row_key, set_columns, before::json, after::json, before_exact, after_exact
+        FROM json_to_recordset($1::json) AS m(
+            write_id uuid, session_id uuid, connection_id uuid, position int8, schema_name text, table_name text,
+            verb text, cause text, key_columns text[], row_key text, new_row_key text, set_columns text[],
+            before text, after text, before_exact json, after_exact json)
+        ORDER BY position
+        """,
+        (b"[" + b",".join(rows) + b"]",),
+    )
+
+
+def _mutation_rows(write: StoredWrite) -> Iterable[dict[str, object]]:
+    for offset, change in enumerate(write.entry.changes):
+        yield {
+            "write_id": write.write_id,
+            "session_id": write.session_id,
+            "connection_id": write.entry.caller.connection_id,
+            "position": write.first_position + offset + 1,
+            **_describe_change(change),
+        }
+
+
+def _describe_change(change: RowChange) -> dict[str, object]:
+    return {
+        "schema_name": change.schema,
+        "table_name": change.table,
+        "verb": change.verb,
+        "cause": change.cause,
+        "key_columns": change.key_columns,
+        "row_key": change.row_key,
+        "new_row_key": change.new_row_key,
+        "set_columns": change.set_columns,
+        "before": _shown(change.before),
+        "after": _shown(change.after),
+        "before_exact": change.before.exact if change.before else None,
+        "after_exact": change.after.exact if change.after else None,
+    }
+
+
+def _shown(image: Image | None) -> str | None:
+    r"""As a string in the batch's JSON: nested as it is, a \u0000 in it would be unescaped there, and refused."""
+    return image.shown.decode() if image else None
+
+
+def _text(value: object) -> bytes | None:
+    return None if value is None else str(value).encode()
+
+
+def _array(values: Iterable[str]) -> bytes:
+    """An array literal of ids, numbers and states: nothing in it needs quoting."""
+    return f"{{{','.join(values)}}}".encode()

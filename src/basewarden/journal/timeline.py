@@ -1,0 +1,113 @@
+"""A session as a person reads it: its writes in order, each with the rows that it changed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from basewarden.db import ReadSession
+from basewarden.journal import queries
+from basewarden.journal.models import JournalMutation, JournalWrite
+
+WRITES_PER_PAGE = 50
+ROWS_SHOWN = 20
+ROWS_PER_PAGE = 200
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMutation:
+    """`wake` says what brought the change about, when it was not the request itself."""
+
+    position: int
+    verb: str
+    table: str
+    primary_key: Row
+    before: Row | None
+    after: Row | None
+    state: str
+    wake: str | None
+    href: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownWrite:
+    id: UUID
+    at: datetime
+    request: str
+    count: int
+    mutations: tuple[ShownMutation, ...]
+    more_href: str | None
+    unseen: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """One page of it; `next_write` and `next_position` go on where it was cut."""
+
+    writes: tuple[ShownWrite, ...]
+    next_write: UUID | None = None
+    next_position: int | None = None
+
+
+async def read_timeline(db: ReadSession, session_id: UUID, path: str, after: UUID | None) -> Timeline:
+    """The first rows of each write; `path` is the session's page, where the rest is found."""
+    writes = await queries.list_writes(db, session_id, limit=WRITES_PER_PAGE + 1, after=after)
+    shown = writes[:WRITES_PER_PAGE]
+    mutations = await queries.list_first_mutations(db, [write.id for write in shown], per_write=ROWS_SHOWN)
+    by_write: dict[UUID, list[JournalMutation]] = {}
+    for mutation in mutations:
+        by_write.setdefault(mutation.write_id, []).append(mutation)
+    lines = tuple(_show_write(write, by_write.get(write.id, []), f"{path}?write={write.id}") for write in shown)
+    return Timeline(lines, next_write=shown[-1].id if len(writes) > WRITES_PER_PAGE else None)
+
+
+async def read_write(db: ReadSession, write: JournalWrite, after_position: int) -> Timeline:
+    """One write alone, with many of its rows."""
+    found = await queries.list_write_mutations(db, write.id, limit=ROWS_PER_PAGE + 1, after_position=after_position)
+    shown = found[:ROWS_PER_PAGE]
+    more = shown[-1].position if len(found) > ROWS_PER_PAGE else None
+    return Timeline((_show_write(write, shown, None),), next_position=more)
+
+
+def _show_write(write: JournalWrite, mutations: Sequence[JournalMutation], more_href: str | None) -> ShownWrite:
+    return ShownWrite(
+        id=write.id,
+        at=write.at,
+        request=write.summary,
+        count=write.mutation_count,
+        mutations=tuple(_show_mutation(mutation, write.state) for mutation in mutations),
+        more_href=more_href if write.mutation_count > len(mutations) else None,
+        unseen=tuple(_tell_unseen(item) for item in write.unseen or ()),
+    )
+
+
+def _show_mutation(mutation: JournalMutation, state: str) -> ShownMutation:
+    before, after = _read_image(mutation.before), _read_image(mutation.after)
+    row = after or before or {}
+    return ShownMutation(
+        position=mutation.position,
+        verb=mutation.verb,
+        table=f"{mutation.schema}.{mutation.table}",
+        primary_key={column: row.get(column) for column in mutation.key_columns},
+        before=before,
+        after=after,
+        state=state,
+        wake=None if mutation.cause == "request" else f"by {mutation.cause}",
+    )
+
+
+def _read_image(image: str | None) -> Row | None:
+    """Numbers as they were written: a numeric of many digits must not be shown as a float."""
+    if image is None:
+        return None
+    row: Row = json.loads(image, parse_float=Decimal)
+    return row
+
+
+def _tell_unseen(item: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{item[verb]:,} {verb}" for verb in ("inserted", "updated", "deleted") if item.get(verb))
+    return f"{item['schema']}.{item['table']}: {counts}"

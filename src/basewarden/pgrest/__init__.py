@@ -1,0 +1,120 @@
+"""PostgREST's contract on one Postgres: request -> plan -> statement -> result -> response.
+
+Nothing here knows the rest of the program.
+"""
+
+from basewarden.pgrest.cache import SchemaCache
+from basewarden.pgrest.config import Name, RestConfig
+from basewarden.pgrest.errors import DatabaseError, PgrestError, from_database
+from basewarden.pgrest.execute import Script, execute, is_rolled_back, make_script, run_read
+from basewarden.pgrest.introspection import load_schema
+from basewarden.pgrest.openapi import describe_schema
+from basewarden.pgrest.plan import (
+    CallPlan,
+    DatabasePlan,
+    DeletePlan,
+    InfoPlan,
+    InsertPlan,
+    OpenApiPlan,
+    Plan,
+    ReadPlan,
+    UpdatePlan,
+    WritePlan,
+    plan_request,
+)
+from basewarden.pgrest.pool import Pool
+from basewarden.pgrest.request import Request, parse_request
+from basewarden.pgrest.response import (
+    Response,
+    make_error_response,
+    make_info_response,
+    make_openapi_response,
+    make_response,
+)
+from basewarden.pgrest.schema import Column, ForeignKey, Function, Role, Schema, Table, Trigger, UniqueKey
+from basewarden.pgrest.session import Session, session_settings
+from basewarden.pgrest.sql import (
+    Builder,
+    Statement,
+    array_literal,
+    quote_column,
+    quote_ident,
+    quote_list,
+    quote_name,
+)
+from basewarden.pgrest.statements import (
+    Result,
+    build_count_estimate,
+    build_statement,
+    needs_verdict,
+    read_result,
+    verify_result,
+)
+from basewarden.pgrest.wire import Connection, Notification, Rows
+from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql, where_sql
+
+__all__ = [
+    "Builder",
+    "CallPlan",
+    "Column",
+    "Connection",
+    "DatabaseError",
+    "DatabasePlan",
+    "DeletePlan",
+    "ForeignKey",
+    "Function",
+    "InfoPlan",
+    "InsertPlan",
+    "Keys",
+    "Name",
+    "Notification",
+    "OpenApiPlan",
+    "PgrestError",
+    "Plan",
+    "Pool",
+    "ReadPlan",
+    "Request",
+    "Response",
+    "RestConfig",
+    "Result",
+    "Role",
+    "Rows",
+    "Schema",
+    "SchemaCache",
+    "Script",
+    "Session",
+    "Statement",
+    "Table",
+    "Trigger",
+    "UniqueKey",
+    "UpdatePlan",
+    "WritePlan",
+    "array_literal",
+    "build_count_estimate",
+    "build_statement",
+    "describe_schema",
+    "execute",
+    "from_database",
+    "is_rolled_back",
+    "key_columns",
+    "key_type",
+    "load_schema",
+    "make_error_response",
+    "make_info_response",
+    "make_openapi_response",
+    "make_response",
+    "make_script",
+    "needs_verdict",
+    "parse_request",
+    "payload_sql",
+    "plan_request",
+    "quote_column",
+    "quote_ident",
+    "quote_list",
+    "quote_name",
+    "read_result",
+    "run_read",
+    "session_settings",
+    "verify_result",
+    "where_sql",
+]

@@ -1,0 +1,131 @@
+"""Conditions, columns and orders as SQL."""
+
+from collections.abc import Callable, Iterable
+
+from basewarden.pgrest.grammar.nodes import Compare, DistinctFrom, InList, IsTest, TextSearch
+from basewarden.pgrest.sql import Builder, array_literal, quote_column, quote_ident, quote_name
+from basewarden.pgrest.tree import BooleanTree, ColumnRef, EmbedTest, OrderBy, Test, TreeCondition
+
+_COMPARISONS = {
+    "eq": "=",
+    "neq": "<>",
+    "gt": ">",
+    "gte": ">=",
+    "lt": "<",
+    "lte": "<=",
+    "like": "LIKE",
+    "ilike": "ILIKE",
+    "match": "~",
+    "imatch": "~*",
+    "cs": "@>",
+    "cd": "<@",
+    "ov": "&&",
+    "sl": "<<",
+    "sr": ">>",
+    "nxr": "&<",
+    "nxl": "&>",
+    "adj": "-|-",
+}
+_IS = {"null": "NULL", "not_null": "NOT NULL", "true": "TRUE", "false": "FALSE", "unknown": "UNKNOWN"}
+_SEARCHES = {
+    "fts": "to_tsquery",
+    "plfts": "plainto_tsquery",
+    "phfts": "phraseto_tsquery",
+    "wfts": "websearch_to_tsquery",
+}
+_PATTERNS = ("like", "ilike")
+
+EmbedTestSql = Callable[[EmbedTest], str]
+
+
+def embed_test_sql(one: EmbedTest) -> str:
+    """Embedded rows are joined, so that an empty embed is a null row."""
+    return f"{quote_ident(one.alias)} IS {'NOT ' if one.is_empty else ''}DISTINCT FROM NULL"
+
+
+def condition_sql(builder: Builder, one: TreeCondition, relation: str, embed_sql: EmbedTestSql = embed_test_sql) -> str:
+    """`relation` is the quoted name that the columns are looked up in."""
+    if isinstance(one, BooleanTree):
+        parts = [condition_sql(builder, child, relation, embed_sql) for child in one.children]
+        joined = f" {one.operator.upper()} ".join(parts)
+        return f"{'NOT ' if one.negated else ''}({joined})"
+    if isinstance(one, EmbedTest):
+        return embed_sql(one)
+    test = f"{column_sql(builder, one.column, relation)} {_operation_sql(builder, one)}"
+    return f"NOT {test}" if one.negated else test
+
+
+def all_conditions_sql(
+    builder: Builder,
+    conditions: Iterable[TreeCondition],
+    relation: str,
+    embed_sql: EmbedTestSql = embed_test_sql,
+) -> list[str]:
+    return [condition_sql(builder, one, relation, embed_sql) for one in conditions]
+
+
+def where_clause(parts: Iterable[str]) -> str:
+    joined = " AND ".join(parts)
+    return f" WHERE {joined}" if joined else ""
+
+
+def _operation_sql(builder: Builder, test: Test) -> str:
+    one, transform = test.operation, test.column.transform
+    match one:
+        case Compare(operator, value, quantifier):
+            operand = builder.param(value.replace("*", "%") if operator in _PATTERNS else value)
+            if transform is not None and operator not in _PATTERNS:
+                operand = f"{quote_name(transform)}({operand})"
+            operand = f"{quantifier.upper()}({operand})" if quantifier else operand
+            return f"{_COMPARISONS[operator]} {operand}"
+        case InList(values):
+            return f"= ANY ({_list_sql(builder, test, values)})"
+        case IsTest(value):
+            return f"IS {_IS[value]}"
+        case DistinctFrom(value):
+            return f"IS DISTINCT FROM {builder.param(value)}"
+        case TextSearch(operator, value, language):
+            return f"@@ {_SEARCHES[operator]}({_language_sql(builder, language)}{builder.param(value)})"
+
+
+def _list_sql(builder: Builder, test: Test, values: tuple[str, ...]) -> str:
+    """One array parameter, so that the statement is the same for any number of values."""
+    elements = builder.param(array_literal(() if values == ("",) else values))
+    if test.column.transform is None:
+        return elements
+    return f"(SELECT {quote_name(test.column.transform)}(unnest({elements}::text[])))"
+
+
+def _language_sql(builder: Builder, language: str | None) -> str:
+    return f"{builder.param(language)}, " if language is not None else ""
+
+
+def column_sql(builder: Builder, column: ColumnRef, relation: str) -> str:
+    value = _column_value_sql(builder, column, relation)
+    if column.search is None:
+        return value
+    return f"to_tsvector({_language_sql(builder, column.search.language)}{value})"
+
+
+def _column_value_sql(builder: Builder, column: ColumnRef, relation: str) -> str:
+    if column.is_whole_row:
+        return relation
+    name = quote_column(relation, column.name)
+    if not column.path:
+        return name
+    steps = "".join(
+        f"{step.arrow}{builder.param(step.operand)}{'::int' if step.is_index else ''}" for step in column.path
+    )
+    return f"{name}{steps}" if column.is_json else f"to_jsonb({name}){steps}"
+
+
+def order_sql(builder: Builder, order: Iterable[OrderBy], relation: str) -> str:
+    terms = [_order_term_sql(builder, one, relation) for one in order]
+    return f" ORDER BY {', '.join(terms)}" if terms else ""
+
+
+def _order_term_sql(builder: Builder, one: OrderBy, relation: str) -> str:
+    of = relation if one.relation is None else quote_ident(one.relation)
+    direction = f" {one.direction.upper()}" if one.direction else ""
+    nulls = {"nullsfirst": " NULLS FIRST", "nullslast": " NULLS LAST", None: ""}[one.nulls]
+    return f"{column_sql(builder, one.column, of)}{direction}{nulls}"

@@ -1,0 +1,28 @@
+"""What a deployment decides about the contract; the names are PostgREST's."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Name = tuple[str, str]
+"""(schema, name) of a table, view, function or type."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestConfig:
+    schemas: tuple[str, ...] = ("public",)
+    extra_search_path: tuple[str, ...] = ("public",)
+    max_rows: int | None = None
+    aggregates_enabled: bool = False
+    plan_enabled: bool = False
+    tx_end: Literal["commit", "rollback"] = "commit"
+    tx_override: bool = False
+    openapi_mode: Literal["follow-privileges", "ignore-privileges", "disabled"] = "follow-privileges"
+    root_spec: Name | None = None
+    pre_request: Name | None = None
+    hoisted_settings: tuple[str, ...] = (
+        "statement_timeout",
+        "plan_filter.statement_cost_limit",
+        "default_transaction_isolation",
+    )
+    app_settings: tuple[tuple[str, str], ...] = ()
+    max_body_bytes: int = 50_000_000

@@ -1,0 +1,123 @@
+"""Runs a plan on a connection: settings, statement and verdict in one transaction."""
+
+from dataclasses import dataclass
+
+from basewarden.pgrest.config import RestConfig
+from basewarden.pgrest.plan import CallPlan, DatabasePlan
+from basewarden.pgrest.request import Request
+from basewarden.pgrest.schema import Schema
+from basewarden.pgrest.session import Session, isolation_level, session_settings
+from basewarden.pgrest.sql import Statement, quote_name
+from basewarden.pgrest.statements import (
+    Result,
+    build_count_estimate,
+    build_statement,
+    needs_verdict,
+    read_result,
+    verify_result,
+)
+from basewarden.pgrest.wire import Connection, Rows
+
+_COMMIT = Statement("COMMIT")
+_ROLLBACK = (Statement("SET CONSTRAINTS ALL IMMEDIATE"), Statement("ROLLBACK"))
+_LEVELS = {
+    "serializable": "SERIALIZABLE",
+    "repeatable read": "REPEATABLE READ",
+    "read committed": "READ COMMITTED",
+    "read uncommitted": "READ UNCOMMITTED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What goes out for one request: how the transaction opens, then settings, statement and estimate."""
+
+    opening: Statement | None
+    statements: tuple[Statement, ...]
+    at: int
+    """the place of the plan's own statement"""
+
+
+def make_script(
+    plan: DatabasePlan, request: Request, session: Session, *, schema: Schema, config: RestConfig
+) -> Script:
+    prelude = _prelude(plan, request, session, schema=schema, config=config)
+    estimate = build_count_estimate(plan)
+    statements = (*prelude, build_statement(plan), *(() if estimate is None else (estimate,)))
+    return Script(_opening(plan, session, schema), statements, len(prelude))
+
+
+async def execute(
+    conn: Connection,
+    plan: DatabasePlan,
+    request: Request,
+    session: Session,
+    *,
+    schema: Schema,
+    config: RestConfig,
+) -> Result:
+    """One round trip, but for a write that may yet be refused or is to be rolled back.
+
+    Raises DatabaseError, or PgrestError from `verify_result`; either way nothing is kept then. After an
+    error the connection may be inside the failed transaction, which the pool rolls back.
+    """
+    script = make_script(plan, request, session, schema=schema, config=config)
+    if plan.read_only:
+        return await run_read(conn, plan, script)
+    rolls_back = is_rolled_back(request, config)
+    if script.opening is None and not rolls_back and not needs_verdict(plan):
+        result = _read(plan, await conn.run(script.statements), script.at)
+        verify_result(plan, result)
+        return result
+    answers = await conn.run([script.opening or Statement("BEGIN"), *script.statements])
+    result = _read(plan, answers[1:], script.at)
+    verify_result(plan, result)
+    await conn.run(_ROLLBACK if rolls_back else [_COMMIT])
+    return result
+
+
+async def run_read(conn: Connection, plan: DatabasePlan, script: Script) -> Result:
+    """A script of a plan that only reads may be run again, as long as plan and settings hold."""
+    if script.opening is None:
+        result = _read(plan, await conn.run(script.statements), script.at)
+    else:
+        answers = await conn.run([script.opening, *script.statements, _COMMIT])
+        result = _read(plan, answers[1:-1], script.at)
+    verify_result(plan, result)
+    return result
+
+
+def is_rolled_back(request: Request, config: RestConfig) -> bool:
+    wanted = request.preferences.tx
+    return wanted == "rollback" or (config.tx_end == "rollback" and wanted != "commit")
+
+
+def _read(plan: DatabasePlan, answers: list[Rows], at: int) -> Result:
+    estimate = answers[at + 1] if len(answers) > at + 1 else None
+    return read_result(plan, answers[at], estimate)
+
+
+def _prelude(
+    plan: DatabasePlan, request: Request, session: Session, *, schema: Schema, config: RestConfig
+) -> list[Statement]:
+    settings = session_settings(
+        session,
+        request,
+        config,
+        schema=schema,
+        read_only=plan.read_only,
+        function_settings=_function_settings(plan),
+    )
+    if config.pre_request is None:
+        return [settings]
+    return [settings, Statement(f"SELECT {quote_name(config.pre_request)}()")]
+
+
+def _function_settings(plan: DatabasePlan) -> tuple[tuple[str, str], ...]:
+    return plan.function.settings if isinstance(plan, CallPlan) else ()
+
+
+def _opening(plan: DatabasePlan, session: Session, schema: Schema) -> Statement | None:
+    """An isolation level can only be chosen when the transaction begins."""
+    level = _LEVELS.get(isolation_level(session, schema, _function_settings(plan)) or "")
+    return None if level is None else Statement(f"BEGIN ISOLATION LEVEL {level}")

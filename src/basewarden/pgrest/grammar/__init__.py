@@ -1,0 +1,1 @@
+"""The grammar of PostgREST's query strings and headers, as hand-written recursive descent."""

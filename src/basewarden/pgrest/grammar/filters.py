@@ -1,0 +1,274 @@
+"""`column=eq.5`, `not.in.(1,2)`, and the trees of `and=` and `or=`."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from basewarden.pgrest.grammar.nodes import (
+    Compare,
+    Condition,
+    DistinctFrom,
+    EmbedPath,
+    Field,
+    Filter,
+    InList,
+    IsTest,
+    Logic,
+    Operation,
+    TextSearch,
+)
+from basewarden.pgrest.grammar.scanner import ParseError, Scanner, read_text
+from basewarden.pgrest.grammar.select import read_field, read_json_path
+
+SIMPLE_OPERATORS = ("neq", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj")
+QUANTIFIABLE_OPERATORS = ("eq", "gte", "gt", "lte", "lt", "like", "ilike", "match", "imatch")
+_SEARCHES: tuple[Literal["fts", "plfts", "phfts", "wfts"], ...] = ("fts", "plfts", "phfts", "wfts")
+_IS_VALUES: tuple[Literal["null", "not_null", "true", "false", "unknown"], ...] = (
+    "null",
+    "not_null",
+    "true",
+    "false",
+    "unknown",
+)
+_OPERATOR_LABEL = "operator (eq, gt, ...)"
+_IS_LABEL = "isVal: (null, not_null, true, false, unknown)"
+_ELEMENT = re.compile(r"[^,)]*")
+_ARRAY = re.compile(r"\{[^{}]*\}")
+_REST = re.compile(r".*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class PathFilter:
+    """A filter and the embedded resource it is for; `()` is the request's own table."""
+
+    path: EmbedPath
+    filter: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class PathLogic:
+    path: EmbedPath
+    logic: Condition
+
+
+def parse_filter(key: str, value: str) -> PathFilter:
+    path, field = parse_tree_path(key)
+    source = f"failed to parse filter ({value})"
+    negated, operation = read_text(value, source, lambda scanner: _read_operation(scanner, _read_rest))
+    return PathFilter(path, Filter(field, operation, negated))
+
+
+def parse_argument_or_filter(key: str, value: str) -> PathFilter | tuple[str, str]:
+    """For functions called by GET: `id=eq.1` filters the result, `id=1` is an argument."""
+    try:
+        return parse_filter(key, value)
+    except ParseError:
+        return parse_tree_path(key)[1].name, value
+
+
+def parse_tree_path(key: str) -> tuple[EmbedPath, Field]:
+    return read_text(key, f"failed to parse tree path ({key})", _read_tree_path)
+
+
+def _read_tree_path(scanner: Scanner) -> tuple[EmbedPath, Field]:
+    names = _read_path(scanner)
+    return tuple(names[:-1]), Field(names[-1], read_json_path(scanner))
+
+
+def parse_logic(key: str, value: str) -> PathLogic:
+    """`clients.not.or` with `(id.eq.1,id.eq.2)`."""
+    names = read_text(key, f"failed to parse logic path ({key})", _read_path)
+    whole = f"{'not.' if 'not' in names else ''}{names[-1]}{value}"
+    logic = read_text(whole, f"failed to parse logic tree ({value})", _read_condition)
+    return PathLogic(tuple(name for name in names[:-1] if name != "not"), logic)
+
+
+def _read_path(scanner: Scanner) -> list[str]:
+    names = [scanner.require_field_name()]
+    while scanner.match_delimiter():
+        names.append(scanner.require_field_name())
+    return names
+
+
+def _read_condition(scanner: Scanner) -> Condition:
+    scanner.enter()
+    start = scanner.pos
+    condition: Condition
+    try:
+        condition = _read_logic_filter(scanner)
+    except ParseError:
+        scanner.pos = start
+        condition = _read_logic(scanner)
+    scanner.leave()
+    return condition
+
+
+def _read_logic_filter(scanner: Scanner) -> Filter:
+    field = read_field(scanner)
+    scanner.expect_delimiter()
+    negated, operation = _read_operation(scanner, _read_logic_value)
+    return Filter(field, operation, negated)
+
+
+def _read_logic(scanner: Scanner) -> Logic:
+    negated = _match_not(scanner, "negation operator (not)")
+    operator = _read_logic_operator(scanner)
+    scanner.skip_blanks()
+    scanner.expect("(")
+    scanner.skip_blanks()
+    children = [_read_condition(scanner)]
+    while _match_between_blanks(scanner, ","):
+        children.append(_read_condition(scanner))
+    if not _match_between_blanks(scanner, ")"):
+        raise scanner.error()
+    return Logic(operator, tuple(children), negated)
+
+
+def _match_between_blanks(scanner: Scanner, word: str) -> bool:
+    scanner.skip_blanks()
+    if not scanner.match(word):
+        return False
+    scanner.skip_blanks()
+    return True
+
+
+def _read_logic_operator(scanner: Scanner) -> Literal["and", "or"]:
+    scanner.label = "logic operator (and, or)"
+    operator: Literal["and", "or"] | None
+    operator = "and" if scanner.match("and") else "or" if scanner.match("or") else None
+    scanner.label = None
+    if operator is None:
+        raise scanner.error()
+    return operator
+
+
+def _match_not(scanner: Scanner, label: str | None) -> bool:
+    start = scanner.pos
+    scanner.label = label
+    negated = scanner.match("not") and scanner.match_delimiter()
+    scanner.label = None
+    if not negated:
+        scanner.pos = start
+    return negated
+
+
+def _read_operation(scanner: Scanner, read_value: Callable[[Scanner], str]) -> tuple[bool, Operation]:
+    negated = _match_not(scanner, None)
+    start = scanner.pos
+    if _match_operator(scanner, "in"):
+        return negated, InList(_read_list(scanner))
+    if _match_operator(scanner, "is"):
+        return negated, IsTest(_read_is_value(scanner))
+    if _match_operator(scanner, "isdistinct"):
+        return negated, DistinctFrom(read_value(scanner))
+    for search in _SEARCHES:
+        scanner.pos = start
+        if _match_word(scanner, search):
+            language = _read_language(scanner)
+            if _match_labelled_delimiter(scanner):
+                return negated, TextSearch(search, read_value(scanner), language)
+    for simple in SIMPLE_OPERATORS:
+        if _match_operator(scanner, simple, at=start):
+            return negated, Compare(simple, read_value(scanner))
+    for operator in QUANTIFIABLE_OPERATORS:
+        scanner.pos = start
+        if _match_word(scanner, operator):
+            quantifier = _read_quantifier(scanner)
+            if _match_labelled_delimiter(scanner):
+                return negated, Compare(operator, read_value(scanner), quantifier)
+    raise scanner.error()
+
+
+def _match_word(scanner: Scanner, word: str) -> bool:
+    scanner.label = _OPERATOR_LABEL
+    matched = scanner.match(word)
+    scanner.label = None
+    return matched
+
+
+def _match_labelled_delimiter(scanner: Scanner) -> bool:
+    scanner.label = _OPERATOR_LABEL
+    matched = scanner.match_delimiter()
+    scanner.label = None
+    return matched
+
+
+def _match_operator(scanner: Scanner, word: str, *, at: int | None = None) -> bool:
+    start = scanner.pos if at is None else at
+    scanner.pos = start
+    if _match_word(scanner, word) and _match_labelled_delimiter(scanner):
+        return True
+    scanner.pos = start
+    return False
+
+
+def _read_quantifier(scanner: Scanner) -> Literal["any", "all"] | None:
+    start = scanner.pos
+    scanner.label = _OPERATOR_LABEL
+    found: Literal["any", "all"] | None = None
+    if scanner.match("("):
+        found = "any" if scanner.match("any") else "all" if scanner.match("all") else None
+        if found is None or not scanner.match(")"):
+            found, scanner.pos = None, start
+    scanner.label = None
+    return found
+
+
+def _read_language(scanner: Scanner) -> str | None:
+    start = scanner.pos
+    scanner.label = _OPERATOR_LABEL
+    language = scanner.identifier() if scanner.match("(") else None
+    if language is None or not scanner.match(")"):
+        language, scanner.pos = None, start
+    scanner.label = None
+    return language
+
+
+def _read_is_value(scanner: Scanner) -> Literal["null", "not_null", "true", "false", "unknown"]:
+    rest = scanner.text[scanner.pos :].lower()
+    for value in _IS_VALUES:
+        if rest.startswith(value):
+            scanner.pos += len(value)
+            return value
+    scanner.miss(_IS_LABEL)
+    raise scanner.error()
+
+
+def _read_rest(scanner: Scanner) -> str:
+    return scanner.take(_REST)
+
+
+def _read_logic_value(scanner: Scanner) -> str:
+    quoted = _read_quoted_element(scanner)
+    if quoted is not None:
+        return quoted
+    return scanner.take(_ARRAY) or scanner.take(_ELEMENT)
+
+
+def _read_list(scanner: Scanner) -> tuple[str, ...]:
+    scanner.skip_blanks()
+    scanner.expect("(")
+    scanner.skip_blanks()
+    values = [_read_element(scanner)]
+    while scanner.match(","):
+        values.append(_read_element(scanner))
+    scanner.skip_blanks()
+    scanner.expect(")")
+    scanner.skip_blanks()
+    return tuple(values)
+
+
+def _read_element(scanner: Scanner) -> str:
+    quoted = _read_quoted_element(scanner)
+    return scanner.take(_ELEMENT) if quoted is None else quoted
+
+
+def _read_quoted_element(scanner: Scanner) -> str | None:
+    """A quoted value counts only when it is the whole element; `"a"b` stands for itself."""
+    start = scanner.pos
+    quoted = scanner.quoted()
+    if quoted is not None and not scanner.is_at_end() and scanner.text[scanner.pos] not in ",)":
+        scanner.pos = start
+        return None
+    return quoted

@@ -1,0 +1,79 @@
+"""`order=`, `columns=` and `on_conflict=`."""
+
+from typing import Literal
+
+from basewarden.pgrest.grammar.filters import parse_tree_path
+from basewarden.pgrest.grammar.nodes import EmbedPath, Field, OrderTerm
+from basewarden.pgrest.grammar.scanner import Scanner, read_text
+from basewarden.pgrest.grammar.select import read_field
+
+
+def parse_order(key: str, value: str) -> tuple[EmbedPath, tuple[OrderTerm, ...]]:
+    path, _ = parse_tree_path(key)
+    return path, read_text(value, f"failed to parse order ({value})", _read_terms)
+
+
+def parse_columns(text: str, parameter: str) -> tuple[str, ...]:
+    return read_text(text, f"failed to parse {parameter} parameter ({text})", _read_columns)
+
+
+def _read_columns(scanner: Scanner) -> tuple[str, ...]:
+    scanner.skip_blanks()
+    names = [scanner.require_field_name()]
+    while scanner.match(","):
+        scanner.skip_blanks()
+        names.append(scanner.require_field_name())
+        scanner.skip_blanks()
+    return tuple(dict.fromkeys(names))
+
+
+def _read_terms(scanner: Scanner) -> tuple[OrderTerm, ...]:
+    terms = [_read_term(scanner)]
+    while scanner.match(","):
+        terms.append(_read_term(scanner))
+    return tuple(terms)
+
+
+def _read_term(scanner: Scanner) -> OrderTerm:
+    scanner.skip_blanks()
+    relation, field = _read_target(scanner)
+    direction = _read_direction(scanner)
+    nulls = _read_nulls(scanner)
+    scanner.skip_blanks()
+    if not (scanner.is_next(",") or scanner.is_at_end()):
+        scanner.miss_end()
+        raise scanner.error()
+    return OrderTerm(field, direction, nulls, relation)
+
+
+def _read_target(scanner: Scanner) -> tuple[str | None, Field]:
+    start = scanner.pos
+    name = scanner.field_name()
+    if name is not None and scanner.text.startswith("(", scanner.pos):
+        scanner.pos += 1
+        field = read_field(scanner)
+        if scanner.match(")"):
+            return name, field
+    scanner.pos = start
+    return None, read_field(scanner)
+
+
+def _read_direction(scanner: Scanner) -> Literal["asc", "desc"] | None:
+    start = scanner.pos
+    if scanner.match_delimiter():
+        if scanner.match("asc"):
+            return "asc"
+        if scanner.match("desc"):
+            return "desc"
+    scanner.pos = start
+    return None
+
+
+def _read_nulls(scanner: Scanner) -> Literal["nullsfirst", "nullslast"] | None:
+    if not scanner.match_delimiter():
+        return None
+    if scanner.match("nullsfirst"):
+        return "nullsfirst"
+    if scanner.match("nullslast"):
+        return "nullslast"
+    raise scanner.error()

@@ -1,0 +1,409 @@
+"""Holds a request against the snapshot and says what will be done, as one immutable value."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+from basewarden.pgrest import errors
+from basewarden.pgrest.config import Name, RestConfig
+from basewarden.pgrest.embedding import build_tree, needed_columns, resolve_conditions
+from basewarden.pgrest.grammar import media
+from basewarden.pgrest.grammar.media import MediaType
+from basewarden.pgrest.grammar.nodes import Compare
+from basewarden.pgrest.grammar.prefer import Preferences
+from basewarden.pgrest.negotiate import Body, choose_media
+from basewarden.pgrest.payload import Payload
+from basewarden.pgrest.request import Request
+from basewarden.pgrest.routines import find_function
+from basewarden.pgrest.schema import Function, Parameter, Schema, Table
+from basewarden.pgrest.similar import closest
+from basewarden.pgrest.tree import ReadNode, TreeCondition
+
+
+@dataclass(frozen=True, slots=True)
+class InputColumn:
+    """A column that the body gives, with the type its JSON is read as."""
+
+    name: str
+    type: str
+    transform: Name | None
+    default: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Planned:
+    """What every plan that reaches the database has."""
+
+    tree: ReadNode
+    body: Body
+    media: MediaType
+    preferences: Preferences
+    tables_read: frozenset[Name] = frozenset()
+    tables_written: frozenset[Name] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadPlan(_Planned):
+    kind: ClassVar[Literal["read"]] = "read"
+    read_only: ClassVar[bool] = True
+    table: Table
+    max_rows: int | None
+    is_head: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class InsertPlan(_Planned):
+    """`conditions` are those of a PUT, which the inserted row must meet."""
+
+    kind: ClassVar[Literal["insert"]] = "insert"
+    read_only: ClassVar[bool] = False
+    table: Table
+    columns: tuple[InputColumn, ...]
+    payload: Payload
+    returning: tuple[str, ...]
+    fills_defaults: bool
+    resolution: Literal["merge-duplicates", "ignore-duplicates"] | None
+    conflict_columns: tuple[str, ...]
+    names_conflict: bool = False
+    conditions: tuple[TreeCondition, ...] = ()
+    is_put: bool = False
+
+    @property
+    def is_upsert(self) -> bool:
+        return self.resolution is not None and bool(self.conflict_columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdatePlan(_Planned):
+    kind: ClassVar[Literal["update"]] = "update"
+    read_only: ClassVar[bool] = False
+    table: Table
+    columns: tuple[InputColumn, ...]
+    payload: Payload
+    conditions: tuple[TreeCondition, ...]
+    returning: tuple[str, ...]
+    fills_defaults: bool
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.conditions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeletePlan(_Planned):
+    kind: ClassVar[Literal["delete"]] = "delete"
+    read_only: ClassVar[bool] = False
+    table: Table
+    conditions: tuple[TreeCondition, ...]
+    returning: tuple[str, ...]
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.conditions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallPlan(_Planned):
+    """`arguments` are given one by one as text; otherwise `payload` holds them."""
+
+    kind: ClassVar[Literal["call"]] = "call"
+    function: Function
+    parameters: tuple[Parameter, ...]
+    arguments: Mapping[str, str | tuple[str, ...]] | None
+    payload: Payload | None
+    returning: tuple[str, ...]
+    read_only: bool
+    is_head: bool
+
+
+@dataclass(frozen=True)
+class InfoPlan:
+    """OPTIONS: what may be done, told without the database."""
+
+    kind: ClassVar[Literal["info"]] = "info"
+    allow: str
+
+
+@dataclass(frozen=True)
+class OpenApiPlan:
+    """The root: a description of the schema."""
+
+    kind: ClassVar[Literal["openapi"]] = "openapi"
+    read_only: ClassVar[bool] = True
+    schema: str
+    is_head: bool
+
+
+WritePlan = InsertPlan | UpdatePlan | DeletePlan
+DatabasePlan = ReadPlan | WritePlan | CallPlan
+Plan = DatabasePlan | InfoPlan | OpenApiPlan
+
+
+def plan_request(schema: Schema, request: Request, config: RestConfig) -> Plan:
+    if request.resource.kind == "root":
+        return _plan_root(request)
+    if request.resource.kind == "function":
+        return _plan_function(schema, request, config)
+    table = require_table(schema, request.schema, request.resource.name)
+    match request.method:
+        case "GET" | "HEAD":
+            return _plan_read(schema, request, config, table)
+        case "POST":
+            return _plan_insert(schema, request, config, table)
+        case "PUT":
+            return _plan_put(schema, request, config, table)
+        case "PATCH":
+            return _plan_update(schema, request, config, table)
+        case "DELETE":
+            return _plan_delete(schema, request, config, table)
+        case _:
+            return InfoPlan(_allowed_methods(table))
+
+
+def require_table(schema: Schema, namespace: str, name: str) -> Table:
+    table = schema.find_table(namespace, name)
+    if table is None:
+        similar = closest(name, schema.table_names.get(namespace, ()), 0.75)
+        raise errors.table_not_found(namespace, name, similar)
+    return table
+
+
+def _plan_root(request: Request) -> Plan:
+    if request.method == "OPTIONS":
+        return InfoPlan("OPTIONS,GET,HEAD")
+    if not {media.OPENAPI, media.JSON, media.ANY}.intersection(request.accept):
+        raise errors.media_not_available(accepted.mime() for accepted in request.accept)
+    return OpenApiPlan(request.schema, request.is_head)
+
+
+def _allowed_methods(table: Table) -> str:
+    can_put = table.insertable and table.updatable and bool(table.primary_key)
+    optional = (
+        ("POST", table.insertable),
+        ("PUT", can_put),
+        ("PATCH", table.updatable),
+        ("DELETE", table.deletable),
+    )
+    return ",".join(["OPTIONS,GET,HEAD", *(method for method, is_allowed in optional if is_allowed)])
+
+
+def _common(
+    schema: Schema, request: Request, config: RestConfig, target: Name, tree: ReadNode
+) -> tuple[Body, MediaType]:
+    """The checks that come last, in PostgREST's order."""
+    chosen = choose_media(schema, request, config, target, selects_everything=tree.selects_everything)
+    if request.preferences.invalid and request.preferences.is_strict:
+        raise errors.bad_preferences(request.preferences.invalid)
+    return chosen
+
+
+# Reads --------------------------------------------------------------------------------------------------
+
+
+def _plan_read(schema: Schema, request: Request, config: RestConfig, table: Table) -> ReadPlan:
+    tree = build_tree(schema, request, config, table.qualified, from_source=False)
+    body, chosen = _common(schema, request, config, table.qualified, tree)
+    return ReadPlan(
+        tree=tree,
+        body=body,
+        media=chosen,
+        preferences=replace(request.preferences, resolution=None, returning=None, missing=None, max_affected=None),
+        tables_read=frozenset(tree.tables()),
+        table=table,
+        max_rows=config.max_rows,
+        is_head=request.is_head,
+    )
+
+
+# Writes -------------------------------------------------------------------------------------------------
+
+
+def _plan_insert(schema: Schema, request: Request, config: RestConfig, table: Table) -> InsertPlan:
+    tree = build_tree(schema, request, config, table.qualified, from_source=True)
+    payload = request.payload or Payload(b"[]")
+    columns = _input_columns(schema, table, payload)
+    body, chosen = _common(schema, request, config, table.qualified, tree)
+    preferences = request.preferences
+    on_conflict = request.query.on_conflict
+    can_resolve = bool(table.primary_key) or on_conflict is not None
+    return InsertPlan(
+        tree=tree,
+        body=body,
+        media=chosen,
+        preferences=replace(preferences, resolution=preferences.resolution if can_resolve else None, max_affected=None),
+        tables_read=_tables_shown(tree, body),
+        tables_written=frozenset({table.qualified}),
+        table=table,
+        columns=columns,
+        payload=payload,
+        returning=_returning(request, tree, table),
+        fills_defaults=preferences.missing == "default",
+        resolution=preferences.resolution,
+        conflict_columns=on_conflict if on_conflict is not None else table.primary_key,
+        names_conflict=on_conflict is not None,
+    )
+
+
+def _plan_put(schema: Schema, request: Request, config: RestConfig, table: Table) -> InsertPlan:
+    query = request.query
+    tree = build_tree(schema, request, config, table.qualified, from_source=True)
+    root_filters = [one.filter for one in query.filters if not one.path]
+    names_whole_key = query.filter_keys == set(table.primary_key) and bool(table.primary_key)
+    compares_only = all(
+        isinstance(one.operation, Compare)
+        and (one.operation.operator, one.operation.quantifier, one.negated) == ("eq", None, False)
+        for one in root_filters
+    )
+    if query.logic or not names_whole_key or not compares_only:
+        raise errors.bad_put_filters()
+    payload = request.payload or Payload(b"[]")
+    columns = _input_columns(schema, table, payload)
+    body, chosen = _common(schema, request, config, table.qualified, tree)
+    return InsertPlan(
+        tree=tree,
+        body=body,
+        media=chosen,
+        preferences=replace(request.preferences, resolution=None, missing=None, max_affected=None),
+        tables_read=_tables_shown(tree, body),
+        tables_written=frozenset({table.qualified}),
+        table=table,
+        columns=columns,
+        payload=payload,
+        returning=_returning(request, tree, table),
+        fills_defaults=False,
+        resolution="merge-duplicates",
+        conflict_columns=table.primary_key,
+        conditions=resolve_conditions(schema, table, root_filters, ()),
+        is_put=True,
+    )
+
+
+def _plan_update(schema: Schema, request: Request, config: RestConfig, table: Table) -> UpdatePlan:
+    tree = build_tree(schema, request, config, table.qualified, from_source=True)
+    payload = request.payload or Payload(b"[]")
+    columns = _input_columns(schema, table, payload)
+    body, chosen = _common(schema, request, config, table.qualified, tree)
+    return UpdatePlan(
+        tree=tree,
+        body=body,
+        media=chosen,
+        preferences=replace(request.preferences, resolution=None),
+        tables_read=_tables_shown(tree, body),
+        tables_written=frozenset({table.qualified}),
+        table=table,
+        columns=columns,
+        payload=payload,
+        conditions=_root_conditions(schema, request, table),
+        returning=_returning(request, tree, table),
+        fills_defaults=request.preferences.missing == "default",
+    )
+
+
+def _plan_delete(schema: Schema, request: Request, config: RestConfig, table: Table) -> DeletePlan:
+    tree = build_tree(schema, request, config, table.qualified, from_source=True)
+    body, chosen = _common(schema, request, config, table.qualified, tree)
+    return DeletePlan(
+        tree=tree,
+        body=body,
+        media=chosen,
+        preferences=replace(request.preferences, resolution=None, missing=None),
+        tables_read=_tables_shown(tree, body),
+        tables_written=frozenset({table.qualified}),
+        table=table,
+        conditions=_root_conditions(schema, request, table),
+        returning=_returning(request, tree, table),
+    )
+
+
+def _root_conditions(schema: Schema, request: Request, table: Table) -> tuple[TreeCondition, ...]:
+    filters = (one.filter for one in request.query.filters if not one.path)
+    logic = (one.logic for one in request.query.logic if not one.path)
+    return resolve_conditions(schema, table, filters, logic)
+
+
+def _input_columns(schema: Schema, table: Table, payload: Payload) -> tuple[InputColumn, ...]:
+    return tuple(_input_column(schema, table, name) for name in sorted(payload.keys))
+
+
+def _input_column(schema: Schema, table: Table, name: str) -> InputColumn:
+    column = table.columns.get(name)
+    if column is None:
+        raise errors.column_not_found(table.name, name)
+    transform = schema.representations.get(("json", column.type))
+    return InputColumn(name, column.type if transform is None else "json", transform, column.default)
+
+
+def _returning(request: Request, tree: ReadNode, table: Table) -> tuple[str, ...]:
+    if request.preferences.returning in (None, "minimal"):
+        return ()
+    return needed_columns(tree, table.primary_key)
+
+
+def _tables_shown(tree: ReadNode, body: Body) -> frozenset[Name]:
+    return frozenset() if body.kind == "none" else frozenset(tree.tables())
+
+
+# Calls --------------------------------------------------------------------------------------------------
+
+
+def _plan_function(schema: Schema, request: Request, config: RestConfig) -> Plan:
+    is_post = request.method == "POST"
+    pairs = _argument_pairs(request)
+    keys = request.payload.keys if request.payload is not None else frozenset(name for name, _ in pairs)
+    name = (request.schema, request.resource.name)
+    function = find_function(schema, name, keys, request.content_type, is_post=is_post)
+    if request.method == "OPTIONS":
+        return InfoPlan("OPTIONS,POST" if function.volatility == "v" else "OPTIONS,GET,HEAD,POST")
+    target = (function.schema, function.return_type if function.returns_composite else function.name)
+    tree = build_tree(schema, request, config, target, from_source=True)
+    body, chosen = _common(schema, request, config, target, tree)
+    preferences = request.preferences
+    if preferences.max_affected is not None and preferences.is_strict and not function.returns_set:
+        raise errors.max_affected_on_single()
+    gives_pairs = not is_post or request.content_type == media.FORM
+    return CallPlan(
+        tree=tree,
+        body=body,
+        media=chosen,
+        preferences=replace(preferences, resolution=None, returning=None, missing=None),
+        tables_read=frozenset(tree.tables()),
+        function=function,
+        parameters=_given_parameters(function, keys),
+        arguments=_group_arguments(function, pairs) if gives_pairs else None,
+        payload=request.payload,
+        returning=_needed_of_call(tree),
+        read_only=not is_post or function.volatility != "v",
+        is_head=request.is_head,
+    )
+
+
+def _argument_pairs(request: Request) -> tuple[tuple[str, str], ...]:
+    if request.payload is not None:
+        return request.payload.arguments or ()
+    return request.query.arguments
+
+
+def _given_parameters(function: Function, keys: frozenset[str]) -> tuple[Parameter, ...]:
+    """Parameters that are not given are left to their defaults; a single unnamed one takes the whole body."""
+    if len(function.parameters) == 1 and not function.parameters[0].name:
+        return function.parameters
+    return tuple(one for one in function.parameters if one.name in keys)
+
+
+def _group_arguments(function: Function, pairs: Iterable[tuple[str, str]]) -> Mapping[str, str | tuple[str, ...]]:
+    """An argument given twice counts as it was given last, but for a variadic one it is an element more."""
+    variadic = {one.name for one in function.parameters if one.is_variadic}
+    grouped: dict[str, str | tuple[str, ...]] = {}
+    for name, value in pairs:
+        earlier = grouped.get(name, ())
+        grouped[name] = (*earlier, value) if name in variadic and isinstance(earlier, tuple) else value
+    return grouped
+
+
+def _needed_of_call(tree: ReadNode) -> tuple[str, ...]:
+    needed = needed_columns(tree, ())
+    if needed == ("*",) or not needed:
+        return needed
+    filtered = (name for condition in tree.conditions for name in condition.column_names())
+    ordered = (one.column.name for one in tree.order if one.relation is None)
+    return tuple(dict.fromkeys([*needed, *filtered, *ordered]))

@@ -1,0 +1,263 @@
+"""What the client asks for, read from HTTP and not yet held against any database."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+from basewarden.pgrest import errors
+from basewarden.pgrest.config import RestConfig
+from basewarden.pgrest.grammar import media
+from basewarden.pgrest.grammar.filters import (
+    PathFilter,
+    PathLogic,
+    parse_argument_or_filter,
+    parse_filter,
+    parse_logic,
+    parse_tree_path,
+)
+from basewarden.pgrest.grammar.media import MediaType, parse_accept, parse_media_type
+from basewarden.pgrest.grammar.nodes import EmbedPath, OrderTerm, SelectItem
+from basewarden.pgrest.grammar.order import parse_columns, parse_order
+from basewarden.pgrest.grammar.prefer import Preferences, parse_preferences
+from basewarden.pgrest.grammar.scanner import ParseError
+from basewarden.pgrest.grammar.select import parse_select
+from basewarden.pgrest.payload import Payload, parse_payload, split_optional_pairs
+from basewarden.pgrest.ranges import ALL_ROWS, Range, parse_range_header, range_of
+
+_RESERVED = ("select", "columns", "on_conflict")
+_RESERVED_ENDINGS = ("order", "limit", "offset", "and", "or")
+_METHODS = {
+    "table": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
+    "function": ("GET", "HEAD", "POST", "OPTIONS"),
+    "root": ("GET", "HEAD", "OPTIONS"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    kind: Literal["table", "function", "root"]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The query string. The parts of embedded resources carry their path."""
+
+    select: tuple[SelectItem, ...]
+    filters: tuple[PathFilter, ...] = ()
+    logic: tuple[PathLogic, ...] = ()
+    orders: tuple[tuple[EmbedPath, tuple[OrderTerm, ...]], ...] = ()
+    ranges: tuple[tuple[EmbedPath, Range], ...] = ()
+    columns: tuple[str, ...] | None = None
+    on_conflict: tuple[str, ...] | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
+    filter_keys: frozenset[str] = frozenset()
+    canonical: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    path: str
+    resource: Resource
+    schema: str
+    is_schema_negotiated: bool
+    query: Query
+    top_range: Range
+    payload: Payload | None
+    preferences: Preferences
+    accept: tuple[MediaType, ...]
+    content_type: MediaType
+    headers: tuple[tuple[str, str], ...]
+    cookies: tuple[tuple[str, str], ...]
+
+    @property
+    def is_head(self) -> bool:
+        return self.method == "HEAD"
+
+    @property
+    def is_call_by_get(self) -> bool:
+        return self.resource.kind == "function" and self.method in ("GET", "HEAD")
+
+
+def parse_request(
+    method: str,
+    path: str,
+    query: bytes,
+    headers: Iterable[tuple[bytes, bytes]],
+    body: bytes,
+    *,
+    config: RestConfig | None = None,
+    is_timezone: Callable[[str], bool] = lambda _: False,
+) -> Request:
+    """`path` is decoded and relative to the API's root; header names are lower case, as in ASGI."""
+    config = config or RestConfig()
+    pairs = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers]
+    by_name = dict(reversed(pairs))
+    resource = _find_resource(path, config)
+    schema, is_negotiated = _choose_schema(method, by_name, config)
+    _check_method(resource, method)
+    if len(body) > config.max_body_bytes:
+        raise errors.body_too_large(config.max_body_bytes)
+    is_call_by_get = resource.kind == "function" and method in ("GET", "HEAD")
+    parsed = _parse_query(query, is_call_by_get=is_call_by_get)
+    top_range = _top_range(method, parsed, by_name.get("range"))
+    content_type = _content_type(by_name)
+    preferences = parse_preferences(
+        (value for name, value in pairs if name == "prefer"),
+        allow_tx=config.tx_override,
+        is_timezone=is_timezone,
+    )
+    return Request(
+        method=method,
+        path=path,
+        resource=resource,
+        schema=schema,
+        is_schema_negotiated=is_negotiated,
+        query=parsed,
+        top_range=top_range,
+        payload=_read_payload(method, resource, body, content_type, parsed),
+        preferences=preferences,
+        accept=parse_accept(by_name.get("accept")),
+        content_type=content_type,
+        headers=tuple((name, value) for name, value in pairs if name != "cookie"),
+        cookies=tuple(_split_cookies(by_name.get("cookie", ""))),
+    )
+
+
+def _find_resource(path: str, config: RestConfig) -> Resource:
+    match path.removeprefix("/").split("/"):
+        case [""]:
+            if config.openapi_mode == "disabled":
+                raise errors.openapi_off()
+            return Resource("function", config.root_spec[1]) if config.root_spec else Resource("root")
+        case ["rpc", name]:
+            return Resource("function", name)
+        case [name]:
+            return Resource("table", name)
+    raise errors.bad_path()
+
+
+def _choose_schema(method: str, headers: Mapping[str, str], config: RestConfig) -> tuple[str, bool]:
+    writes = method in ("POST", "PUT", "PATCH", "DELETE")
+    profile = headers.get("content-profile" if writes else "accept-profile")
+    if profile is None:
+        return config.schemas[0], len(config.schemas) > 1
+    if profile not in config.schemas:
+        raise errors.schema_not_exposed(profile, config.schemas)
+    return profile, True
+
+
+def _check_method(resource: Resource, method: str) -> None:
+    if method in _METHODS[resource.kind]:
+        return
+    if resource.kind == "function":
+        raise errors.rpc_method_not_allowed(method)
+    raise errors.method_not_supported(method)
+
+
+def _content_type(headers: Mapping[str, str]) -> MediaType:
+    given = headers.get("content-type")
+    return media.JSON if given is None else parse_media_type(given)
+
+
+def _split_cookies(header: str) -> Iterable[tuple[str, str]]:
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name:
+            yield name, value
+
+
+# The query string ---------------------------------------------------------------------------------------
+
+
+def _parse_query(query: bytes, *, is_call_by_get: bool) -> Query:
+    pairs = split_optional_pairs(query, "the query string")
+    given = [(key, value) for key, value in pairs if value is not None]
+    try:
+        return _read_query(pairs, given, is_call_by_get=is_call_by_get)
+    except ParseError as error:
+        raise errors.parse_failed(error.message, error.details) from None
+
+
+def _read_query(
+    pairs: Sequence[tuple[str, str | None]], given: Sequence[tuple[str, str]], *, is_call_by_get: bool
+) -> Query:
+    first = dict(reversed(given))
+    keyed = [(key, value, key.rpartition(".")[2]) for key, value in given]
+    filter_pairs = [
+        (key, value) for key, value, ending in keyed if ending not in _RESERVED_ENDINGS and key not in _RESERVED
+    ]
+    filters, arguments = _read_filters(filter_pairs, is_call_by_get=is_call_by_get)
+    columns, on_conflict = first.get("columns"), first.get("on_conflict")
+    return Query(
+        select=parse_select(first.get("select", "*")),
+        filters=filters,
+        logic=tuple(parse_logic(key, value) for key, value, ending in keyed if ending in ("and", "or")),
+        orders=tuple(parse_order(key, value) for key, value, ending in keyed if ending == "order"),
+        ranges=tuple(_read_ranges(keyed)),
+        columns=None if columns is None else parse_columns(columns, "columns"),
+        on_conflict=None if on_conflict is None else parse_columns(on_conflict, "on_conflict"),
+        arguments=arguments,
+        filter_keys=frozenset(key for key, _ in filter_pairs),
+        canonical=_canonical(pairs),
+    )
+
+
+def _read_filters(
+    pairs: Iterable[tuple[str, str]], *, is_call_by_get: bool
+) -> tuple[tuple[PathFilter, ...], tuple[tuple[str, str], ...]]:
+    if not is_call_by_get:
+        return tuple(parse_filter(key, value) for key, value in pairs), ()
+    read = [parse_argument_or_filter(key, value) for key, value in pairs]
+    filters = tuple(item for item in read if isinstance(item, PathFilter))
+    return filters, tuple(item for item in read if not isinstance(item, PathFilter))
+
+
+def _read_ranges(keyed: Iterable[tuple[str, str, str]]) -> Iterable[tuple[EmbedPath, Range]]:
+    limits: dict[str, str] = {}
+    offsets: dict[str, str] = {}
+    for key, value, ending in keyed:
+        if ending == "limit":
+            limits.setdefault(key.removesuffix("limit"), value)
+        elif ending == "offset":
+            offsets.setdefault(key.removesuffix("offset"), value)
+    for prefix in {**limits, **offsets}:
+        path, _ = parse_tree_path(f"{prefix}limit")
+        yield path, range_of(limits.get(prefix), offsets.get(prefix))
+
+
+def _top_range(method: str, query: Query, header: str | None) -> Range:
+    """The Range header counts for GET only (RFC 9110)."""
+    asked = dict(query.ranges).get((), ALL_ROWS)
+    from_header = parse_range_header(header) if method == "GET" else ALL_ROWS
+    if asked.is_zero:
+        return asked
+    both = asked.intersect(from_header)
+    if from_header.is_empty:
+        text = "The lower boundary must be lower than or equal to the upper boundary in the Range header."
+        raise errors.bad_range(text)
+    if both.is_empty:
+        raise errors.bad_range("Limit should be greater than or equal to zero.")
+    if method == "PUT" and both != ALL_ROWS:
+        raise errors.put_with_limit()
+    return both
+
+
+def _canonical(pairs: Iterable[tuple[str, str | None]]) -> str:
+    """The query string with its names in order, for Content-Location."""
+    values: dict[str, list[str]] = {}
+    for key, value in sorted(pairs, key=lambda pair: pair[0]):
+        values.setdefault(key, []).append(quote(value or "", safe="-_.~"))
+    return "&".join(f"{quote(key, safe='-_.~')}={','.join(group)}" for key, group in values.items())
+
+
+def _read_payload(
+    method: str, resource: Resource, body: bytes, content_type: MediaType, query: Query
+) -> Payload | None:
+    is_call = resource.kind == "function"
+    if method not in ("POST", "PUT", "PATCH"):
+        return None
+    columns = None if method == "PUT" else query.columns
+    return parse_payload(body, content_type, columns, is_call=is_call)

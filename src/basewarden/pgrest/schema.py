@@ -1,0 +1,270 @@
+"""An immutable snapshot of a database's catalogue: everything planning and capture need to know.
+
+It holds the tables of every user schema, because a foreign key may lead into any of them; `exposed` are
+the schemas that the API reaches.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from basewarden.pgrest.config import Name
+
+TableKind = Literal["table", "partitioned", "view", "matview", "foreign"]
+ForeignKeyAction = Literal["NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"]
+Volatility = Literal["i", "s", "v"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    position: int
+    type: str
+    """As a cast spells it, with its length and schema."""
+    base_type: str
+    """The type under a domain, without a length."""
+    category: str
+    nullable: bool
+    default: str | None = None
+    identity: Literal["", "a", "d"] = ""
+    generated: bool = False
+    enum_values: tuple[str, ...] = ()
+    comment: str | None = None
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueKey:
+    """A unique index over whole columns of all rows."""
+
+    columns: tuple[str, ...]
+    is_primary: bool
+    is_constraint: bool
+    is_immediate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    name: str
+    table: Name
+    columns: tuple[str, ...]
+    ref_table: Name
+    ref_columns: tuple[str, ...]
+    on_delete: ForeignKeyAction
+    on_update: ForeignKeyAction
+    set_columns: tuple[str, ...]
+    """The columns that SET NULL or SET DEFAULT touches, when it names them."""
+    deferrable: bool
+    deferred: bool
+    match: Literal["SIMPLE", "FULL", "PARTIAL"]
+
+
+_ROW, _BEFORE, _INSERT, _DELETE, _UPDATE, _TRUNCATE, _INSTEAD = 1, 2, 4, 8, 16, 32, 64
+_EVENT_BITS = (("INSERT", _INSERT), ("UPDATE", _UPDATE), ("DELETE", _DELETE), ("TRUNCATE", _TRUNCATE))
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A user's trigger; `bits` is `pg_trigger.tgtype`."""
+
+    name: str
+    bits: int
+    function: Name
+    enabled: Literal["O", "D", "R", "A"]
+
+    @property
+    def timing(self) -> Literal["BEFORE", "AFTER", "INSTEAD OF"]:
+        if self.bits & _INSTEAD:
+            return "INSTEAD OF"
+        return "BEFORE" if self.bits & _BEFORE else "AFTER"
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        return tuple(event for event, bit in _EVENT_BITS if self.bits & bit)
+
+    @property
+    def is_per_row(self) -> bool:
+        return bool(self.bits & _ROW)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    oid: int
+    schema: str
+    name: str
+    kind: TableKind
+    columns: Mapping[str, Column]
+    primary_key: tuple[str, ...]
+    unique_keys: tuple[UniqueKey, ...]
+    key: tuple[str, ...]
+    """What tells rows apart: the primary key, else a unique key without nulls, else nothing."""
+    foreign_keys_out: tuple[ForeignKey, ...]
+    foreign_keys_in: tuple[ForeignKey, ...]
+    triggers: tuple[Trigger, ...]
+    rls_enabled: bool
+    rls_forced: bool
+    owner: str
+    comment: str | None
+    insertable: bool
+    updatable: bool
+    deletable: bool
+    is_partition: bool
+
+    @property
+    def qualified(self) -> Name:
+        return (self.schema, self.name)
+
+    @property
+    def is_view(self) -> bool:
+        return self.kind in ("view", "matview")
+
+    @property
+    def has_triggers(self) -> bool:
+        return bool(self.triggers)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    name: str
+    type: str
+    unlimited_type: str
+    """The type that takes a value of any length where `type` alone would cut it."""
+    is_required: bool
+    is_variadic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    schema: str
+    name: str
+    comment: str | None
+    parameters: tuple[Parameter, ...]
+    return_schema: str
+    return_type: str
+    returns_set: bool
+    returns_composite: bool
+    volatility: Volatility
+    settings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def qualified(self) -> Name:
+        return (self.schema, self.name)
+
+    @property
+    def returns_scalar(self) -> bool:
+        return not self.returns_set and not self.returns_composite
+
+    @property
+    def returns_scalar_set(self) -> bool:
+        return self.returns_set and not self.returns_composite
+
+    @property
+    def returns_one_row(self) -> bool:
+        return not self.returns_set and self.returns_composite
+
+    @property
+    def returns_void(self) -> bool:
+        return self.returns_scalar and (self.return_schema, self.return_type) == ("pg_catalog", "void")
+
+    def signature(self) -> str:
+        parameters = ", ".join(f"{parameter.name} => {parameter.type}" for parameter in self.parameters)
+        return f"{self.schema}.{self.name}({parameters})"
+
+
+@dataclass(frozen=True, slots=True)
+class Junction:
+    """The table in the middle of a many-to-many relationship."""
+
+    table: Name
+    source_constraint: str
+    target_constraint: str
+    source_columns: tuple[tuple[str, str], ...]
+    """(column of the source, column of the junction)"""
+    target_columns: tuple[tuple[str, str], ...]
+
+
+Cardinality = Literal["one-to-many", "many-to-one", "one-to-one", "many-to-many", "computed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """How rows of `table` lead to rows of `target`."""
+
+    table: Name
+    target: Name
+    cardinality: Cardinality
+    constraint: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
+    """(column of the table, column of the target)"""
+    junction: Junction | None = None
+    function: Name | None = None
+    returns_one_row: bool = False
+    table_is_view: bool = False
+    target_is_view: bool = False
+
+    @property
+    def is_self(self) -> bool:
+        return self.table == self.target
+
+    @property
+    def is_to_one(self) -> bool:
+        return self.cardinality in ("many-to-one", "one-to-one") or self.returns_one_row
+
+
+@dataclass(frozen=True, slots=True)
+class MediaHandler:
+    """A function or aggregate that makes the body; `target` is None when it takes any row."""
+
+    function: Name
+    target: Name | None
+    accepts: str
+    produces: str
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    name: str
+    is_superuser: bool
+    bypasses_rls: bool
+    member_of: tuple[str, ...]
+    settings: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Schema:
+    exposed: tuple[str, ...]
+    tables: Mapping[Name, Table]
+    functions: Mapping[Name, tuple[Function, ...]] = field(default_factory=dict)
+    relationships: Mapping[Name, tuple[Relationship, ...]] = field(default_factory=dict)
+    representations: Mapping[tuple[str, str], Name] = field(default_factory=dict)
+    """(from type, to type) -> the function of an implicit cast of a domain"""
+    media_handlers: Mapping[tuple[Name | None, str], MediaHandler] = field(default_factory=dict)
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    timezones: frozenset[str] = frozenset()
+    comments: Mapping[str, str] = field(default_factory=dict)
+    """schema -> its comment"""
+    server_version: int = 0
+    fingerprint: str = ""
+
+    def find_table(self, schema: str, name: str) -> Table | None:
+        """The table that the API may reach under this name."""
+        table = self.tables.get((schema, name)) if schema in self.exposed else None
+        return None if table is None or table.is_partition else table
+
+    @cached_property
+    def table_names(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of the tables that the API may reach, by schema."""
+        return {
+            schema: tuple(
+                table.name for table in self.tables.values() if table.schema == schema and not table.is_partition
+            )
+            for schema in self.exposed
+        }
+
+    def is_timezone(self, name: str) -> bool:
+        return name in self.timezones
+
+    def role_bypasses_rls(self, role: str) -> bool:
+        found = self.roles.get(role)
+        return found is not None and (found.is_superuser or found.bypasses_rls)

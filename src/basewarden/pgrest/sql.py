@@ -1,0 +1,114 @@
+"""The one place where text becomes SQL: values become parameters and names are quoted."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from basewarden.pgrest import errors
+from basewarden.pgrest.config import Name
+
+_BACKSLASH = "\\"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL with `$1`… and its parameters in text format."""
+
+    sql: str
+    params: tuple[bytes | None, ...] = ()
+
+
+class Builder:
+    """Collects the parameters of one statement while its text is put together."""
+
+    __slots__ = ("_params",)
+
+    def __init__(self) -> None:
+        self._params: list[bytes | None] = []
+
+    def param(self, value: str | bytes | None) -> str:
+        """The placeholder that stands for `value`, which goes to the server apart from the text."""
+        self._params.append(_to_bytes(value))
+        return f"${len(self._params)}"
+
+    def statement(self, sql: str) -> Statement:
+        return Statement(sql, tuple(self._params))
+
+
+def _to_bytes(value: str | bytes | None) -> bytes | None:
+    """Text parameters end at a zero byte, so one that holds it would silently be cut."""
+    if isinstance(value, str):
+        try:
+            value = value.encode()
+        except UnicodeEncodeError:
+            raise errors.not_utf8("a value") from None
+    if value is not None and b"\0" in value:
+        raise errors.zero_byte()
+    return value
+
+
+def quote_ident(name: str) -> str:
+    """The only way for a name into SQL."""
+    if "\0" in name:
+        raise errors.zero_byte()
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_name(name: Name) -> str:
+    schema, local = name
+    return f"{quote_ident(schema)}.{quote_ident(local)}" if schema else quote_ident(local)
+
+
+def quote_column(relation: str, column: str) -> str:
+    """`relation` is already quoted; `*` means all columns."""
+    return f"{relation}.*" if column == "*" else f"{relation}.{quote_ident(column)}"
+
+
+def quote_list(names: Iterable[str]) -> str:
+    return ", ".join(quote_ident(name) for name in names)
+
+
+def quote_literal(text: str) -> str:
+    """A catalogue name as a string constant; nothing that a client sends ever comes here."""
+    escaped = text.replace("'", "''")
+    return f"E'{escaped.replace(_BACKSLASH, _BACKSLASH * 2)}'" if _BACKSLASH in escaped else f"'{escaped}'"
+
+
+def array_literal(values: Iterable[str]) -> str:
+    """A text array as one parameter: `{"a","b"}`."""
+    return "{" + ",".join(f'"{_escape_element(value)}"' for value in values) + "}"
+
+
+def _escape_element(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+_TYPE_WORDS = {
+    "bigint": "int8",
+    "bit varying": "varbit",
+    "boolean": "bool",
+    "char": "bpchar",
+    "character": "bpchar",
+    "character varying": "varchar",
+    "char varying": "varchar",
+    "dec": "numeric",
+    "decimal": "numeric",
+    "double precision": "float8",
+    "float": "float8",
+    "int": "int4",
+    "integer": "int4",
+    "national character": "bpchar",
+    "real": "float4",
+    "smallint": "int2",
+    "time with time zone": "timetz",
+    "time without time zone": "time",
+    "timestamp with time zone": "timestamptz",
+    "timestamp without time zone": "timestamp",
+}
+"""The type names that SQL spells with keywords, which cannot be quoted, and the types they stand for."""
+
+
+def quote_type(name: str) -> str:
+    """A type as a client names it in a cast: folded to lower case like an unquoted name."""
+    folded = " ".join(name.lower().split())
+    known = _TYPE_WORDS.get(folded)
+    return f"pg_catalog.{quote_ident(known)}" if known else quote_ident(folded)

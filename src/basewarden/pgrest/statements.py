@@ -1,0 +1,277 @@
+"""From a plan to its statement, and from the statement's one row to a result.
+
+The row has the columns total, page, body, headers, status, inserted; a write's also location, and keys when
+asked for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from basewarden.pgrest import errors
+from basewarden.pgrest.negotiate import Body
+from basewarden.pgrest.plan import CallPlan, DatabasePlan, InsertPlan, ReadPlan, WritePlan
+from basewarden.pgrest.ranges import Range
+from basewarden.pgrest.readsql import count_sql, range_sql, select_sql
+from basewarden.pgrest.schema import Function
+from basewarden.pgrest.sql import Builder, Statement, quote_literal, quote_name
+from basewarden.pgrest.wire import Rows
+from basewarden.pgrest.writesql import (
+    INSERTED,
+    Keys,
+    call_sql,
+    key_report_sql,
+    reported_source_sql,
+    write_sql,
+)
+
+_BYTEA = 17  # its object id
+_NO_TOTAL = "null::bigint"
+_NO_LOCATION = "null::json"
+_RESPONSE = (
+    "nullif(current_setting('response.headers', true), '') AS headers, "
+    "nullif(current_setting('response.status', true), '') AS status"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    body: bytes
+    page_total: int
+    table_total: int | None = None
+    location: tuple[tuple[str, str], ...] = ()
+    headers: bytes | None = None
+    status: str | None = None
+    inserted: int | None = None
+    keys: tuple[tuple[str, ...], ...] | None = None
+    """For an update the old key and the new one of each row, else the key."""
+    is_explained: bool = False
+
+
+def build_statement(plan: DatabasePlan, *, keys: Keys | None = None, report_keys: bool = False) -> Statement:
+    """`keys` restricts an update or delete to rows that are locked already, besides its own conditions.
+
+    `report_keys` adds the keys of the written rows. Without `keys` an update finds the old keys by reading
+    the table once more, which is exact only when no one else changes those rows.
+    """
+    builder = Builder()
+    match plan:
+        case ReadPlan():
+            sql = _read_sql(builder, plan)
+        case CallPlan():
+            sql = _call_sql(builder, plan)
+        case _:
+            sql = _write_sql(builder, plan, keys=keys, report_keys=report_keys)
+    return builder.statement(_explain_sql(plan) + sql)
+
+
+def build_count_estimate(plan: DatabasePlan) -> Statement | None:
+    """The planner's guess of the total, for `count=planned` and `count=estimated`."""
+    if not isinstance(plan, ReadPlan) or plan.preferences.count not in ("planned", "estimated"):
+        return None
+    builder = Builder()
+    return builder.statement(f"EXPLAIN (FORMAT JSON) {count_sql(builder, plan.tree)}")
+
+
+def _explain_sql(plan: DatabasePlan) -> str:
+    wanted = plan.media.plan
+    if wanted is None:
+        return ""
+    options = ", ".join([f"FORMAT {wanted.format.upper()}", *(one.upper() for one in wanted.options)])
+    return f"EXPLAIN ({options}) "
+
+
+def _read_sql(builder: Builder, plan: ReadPlan) -> str:
+    source = select_sql(builder, plan.tree)
+    count, total = _count_sql(builder, plan)
+    return (
+        f"WITH pgrst_source AS ({source}){count} SELECT {total} AS total, count(_postgrest_t) AS page, "
+        f"{_body_sql(plan.body, None)} AS body, {_RESPONSE}, "
+        f"null::int AS inserted FROM (SELECT * FROM pgrst_source) _postgrest_t"
+    )
+
+
+def _count_sql(builder: Builder, plan: ReadPlan | CallPlan) -> tuple[str, str]:
+    if not plan.preferences.counts_exactly:
+        return "", _NO_TOTAL
+    counted = count_sql(builder, plan.tree)
+    if isinstance(plan, ReadPlan) and plan.preferences.count == "estimated" and plan.max_rows is not None:
+        counted += range_sql(Range(0, plan.max_rows))  # one row more than a page tells that there are more
+    return f", pgrst_source_count AS ({counted})", "(SELECT count(*) FROM pgrst_source_count)"
+
+
+def _write_sql(builder: Builder, plan: WritePlan, *, keys: Keys | None, report_keys: bool) -> str:
+    written = write_sql(builder, plan, keys=keys, reports=report_keys)
+    sources = f"pgrst_source AS ({written})"
+    reported = ""
+    if report_keys:
+        columns = reported_source_sql(plan)
+        sources = f"bw_written AS ({written}), pgrst_source AS (SELECT {columns} FROM bw_written)"
+        reported = f", {key_report_sql(plan)} AS keys"
+    shown = "SELECT * FROM pgrst_source" if plan.body.kind == "none" else select_sql(builder, plan.tree)
+    merges = isinstance(plan, InsertPlan) and plan.resolution == "merge-duplicates"
+    return (
+        f"WITH {sources} SELECT {_NO_TOTAL} AS total, count(_postgrest_t) AS page, "
+        f"{_location_sql(plan)} AS location, {_body_sql(plan.body, None)} AS body, {_RESPONSE}, "
+        f"{INSERTED if merges else 'null::int'} AS inserted{reported} FROM ({shown}) _postgrest_t"
+    )
+
+
+def _location_sql(plan: WritePlan) -> str:
+    """Where the one inserted row can be read: its key as filters."""
+    wants_it = isinstance(plan, InsertPlan) and plan.preferences.returning == "headers-only" and not plan.is_put
+    if not wants_it or not plan.table.primary_key:
+        return _NO_LOCATION
+    names = ", ".join(quote_literal(name) for name in plan.table.primary_key)
+    pairs = (
+        "SELECT json_agg(json_build_array(pair.key, coalesce('eq.' || pair.value, 'is.null'))) "
+        "FROM (SELECT row_to_json(one) AS value FROM pgrst_source AS one LIMIT 1) AS first, "
+        f"json_each_text(first.value) AS pair WHERE pair.key IN ({names})"
+    )
+    return f"CASE WHEN count(_postgrest_t) = 1 THEN ({pairs}) END"
+
+
+def _call_sql(builder: Builder, plan: CallPlan) -> str:
+    source = call_sql(builder, plan)
+    count, total = _count_sql(builder, plan)
+    function = plan.function
+    page = "count(_postgrest_t)" if function.returns_set else "1"
+    return (
+        f"WITH pgrst_source AS ({source}){count} SELECT {total} AS total, {page} AS page, "
+        f"{_body_sql(plan.body, function)} AS body, {_RESPONSE}, "
+        f"null::int AS inserted FROM ({select_sql(builder, plan.tree)}) _postgrest_t"
+    )
+
+
+# Bodies -------------------------------------------------------------------------------------------------
+
+
+def _body_sql(body: Body, function: Function | None) -> str:
+    match body.kind:
+        case "json":
+            return _json_sql(function, is_single=False, strips_nulls=body.strips_nulls)
+        case "object":
+            return _json_sql(function, is_single=True, strips_nulls=body.strips_nulls)
+        case "csv":
+            return _CSV
+        case "geojson":
+            return _GEOJSON
+        case "custom":
+            return _custom_sql(body, function)
+        case "none":
+            return "''::text"
+
+
+def _json_sql(function: Function | None, *, is_single: bool, strips_nulls: bool) -> str:
+    is_scalar = function is not None and (function.returns_scalar or (function.returns_scalar_set and not is_single))
+    rows = "json_agg(_postgrest_t.pgrst_scalar)" if is_scalar else "json_agg(_postgrest_t)"
+    is_one = is_single or (function is not None and not function.returns_set)
+    value = f"{rows}->0" if is_one else rows
+    value = f"json_strip_nulls({value})" if strips_nulls else value
+    return f"coalesce({value}, '{'null' if is_one else '[]'}')"
+
+
+_CSV = (
+    "(SELECT coalesce(string_agg(one.key, ','), '') FROM (SELECT json_object_keys(first.value) AS key FROM "
+    "(SELECT row_to_json(row) AS value FROM pgrst_source AS row LIMIT 1) AS first) AS one) || '\n' || "
+    "coalesce(string_agg(substring(_postgrest_t::text, 2, length(_postgrest_t::text) - 2), '\n'), '')"
+)
+_GEOJSON = (
+    "json_build_object('type', 'FeatureCollection', 'features', "
+    "coalesce(json_agg(ST_AsGeoJSON(_postgrest_t)::json), '[]'))"
+)
+
+
+def _custom_sql(body: Body, function: Function | None) -> str:
+    if body.handler is None:
+        raise AssertionError("a custom body has its handler")
+    argument = "_postgrest_t"
+    if function is not None and function.returns_scalar:
+        argument = "_postgrest_t.pgrst_scalar"
+    elif body.handler.target is not None:
+        argument = f"_postgrest_t::{quote_name(body.handler.target)}"
+    return f"{quote_name(body.handler.function)}({argument})"
+
+
+# Results ------------------------------------------------------------------------------------------------
+
+
+def read_result(plan: DatabasePlan, rows: Rows, estimate: Rows | None = None) -> Result:
+    """`estimate` is what `build_count_estimate` answered."""
+    if plan.media.plan is not None:
+        return Result(b"".join((row[0] or b"") + b"\n" for row in rows.rows), 0, is_explained=True)
+    if not rows.rows:  # a custom aggregate over no row
+        return Result(b"", 0, table_total=0 if isinstance(plan, CallPlan) else None)
+    values = dict(zip(rows.columns, rows.rows[0], strict=True))
+    result = Result(
+        body=_read_body(rows, values["body"]),
+        page_total=int(values["page"] or 0),
+        table_total=_read_int(values["total"]),
+        location=_read_location(values.get("location")),
+        headers=values["headers"],
+        status=_read_text(values["status"]),
+        inserted=_read_int(values["inserted"]),
+        keys=_read_keys(values),
+    )
+    return result if estimate is None else _with_estimate(plan, result, estimate)
+
+
+def _with_estimate(plan: DatabasePlan, result: Result, estimate: Rows) -> Result:
+    guess = msgspec.json.decode(estimate.rows[0][0] or b"[]")[0]["Plan"]["Plan Rows"]
+    total: int | None = int(guess)
+    if plan.preferences.count == "estimated":
+        most = plan.max_rows if isinstance(plan, ReadPlan) else None
+        exact = result.table_total
+        is_beyond = exact is not None and (most is None or exact > most)
+        total = max(exact or 0, int(guess)) if is_beyond else exact
+    return replace(result, table_total=total)
+
+
+def _read_body(rows: Rows, value: bytes | None) -> bytes:
+    """The bytes as they are; only bytea comes as hexadecimal text."""
+    if value is None:
+        return b""
+    is_bytea = rows.types[rows.columns.index("body")] == _BYTEA
+    return bytes.fromhex(value[2:].decode()) if is_bytea else value
+
+
+def _read_int(value: bytes | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _read_text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def _read_keys(values: Mapping[str, bytes | None]) -> tuple[tuple[str, ...], ...] | None:
+    if "keys" not in values:
+        return None
+    return msgspec.json.decode(values["keys"] or b"[]", type=tuple[tuple[str, ...], ...])
+
+
+def _read_location(value: bytes | None) -> tuple[tuple[str, str], ...]:
+    return () if value is None else msgspec.json.decode(value, type=tuple[tuple[str, str], ...])
+
+
+# Rules that only the result can break -------------------------------------------------------------------
+
+
+def needs_verdict(plan: DatabasePlan) -> bool:
+    """Whether `verify_result` may refuse, so that a write must not be committed before it is asked."""
+    limits = plan.preferences.is_strict and plan.preferences.max_affected is not None
+    return plan.media.is_singular or limits or (isinstance(plan, InsertPlan) and plan.is_put)
+
+
+def verify_result(plan: DatabasePlan, result: Result) -> None:
+    if result.is_explained:
+        return
+    if isinstance(plan, InsertPlan) and plan.is_put:
+        if result.page_total != 1:
+            raise errors.put_key_mismatch()
+        return
+    if plan.media.is_singular and result.page_total != 1:
+        raise errors.not_singular(result.page_total)
+    most = plan.preferences.max_affected if plan.preferences.is_strict else None
+    if most is not None and result.page_total > most:
+        raise errors.max_affected_exceeded(result.page_total)

@@ -1,0 +1,311 @@
+"""A connection that runs several statements in one round trip: libpq's pipeline under asyncio.
+
+psycopg makes the connection (TLS, SCRAM, service files); after that its libpq handle is ours. One run is
+one Sync, so it is one transaction unless BEGIN is among the statements, and an error undoes it all.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import psycopg
+from psycopg import pq
+
+from basewarden.pgrest.errors import DatabaseError, DatabaseErrorFields, connection_lost
+from basewarden.pgrest.sql import Statement
+
+_ROWS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
+_COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
+_STALE_PLAN = ("0A000", "26000")  # a prepared statement that no longer fits, or is gone
+_LARGEST_PREPARED = 100_000  # longer texts are not worth keeping on the server
+_CANCEL_SECONDS = 5.0
+_FORMAT_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What one statement answered; values in text format, types by object id, `tag` as in `UPDATE 3`."""
+
+    columns: tuple[str, ...]
+    types: tuple[int, ...]
+    rows: list[tuple[bytes | None, ...]]
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    channel: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One message of a pipeline that has an answer of its own."""
+
+    kind: Literal["prepare", "run", "close"]
+    name: bytes = b""
+    sql: str = ""
+
+
+class Connection:
+    """Used by one task at a time; a pool sees to that."""
+
+    def __init__(
+        self,
+        owner: psycopg.AsyncConnection[Any],
+        *,
+        prepare: bool = True,
+        most_prepared: int = 200,
+    ) -> None:
+        self._owner = owner
+        self._pg = owner.pgconn
+        self._loop = asyncio.get_running_loop()
+        self._prepare = prepare
+        self._most_prepared = most_prepared
+        self._prepared: OrderedDict[str, bytes] = OrderedDict()
+        self._doomed: list[bytes] = []
+        self._counter = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_broken = False
+        self._ended = asyncio.Event()
+        self._background: set[asyncio.Task[None]] = set()
+        self.on_notify: Callable[[Notification], None] | None = None
+        self.defaults = {name: self._read_parameter(name) for name in _FORMAT_SETTINGS}
+        """The session's own output formats, whatever a transaction sets for itself meanwhile."""
+        self._socket = self._pg.socket
+        self._pg.nonblocking = 1
+        self._pg.enter_pipeline_mode()
+        self._loop.add_reader(self._socket, self._on_readable)
+
+    @classmethod
+    async def connect(
+        cls,
+        dsn: str,
+        *,
+        timeout: float = 10,  # noqa: ASYNC109 - libpq's own connect_timeout
+        application_name: str = "basewarden",
+        prepare: bool = True,
+    ) -> Self:
+        """Raises psycopg.OperationalError, whose text says what went wrong."""
+        owner = await psycopg.AsyncConnection.connect(
+            dsn,
+            autocommit=True,
+            connect_timeout=max(1, round(timeout)),
+            application_name=application_name,
+            client_encoding="UTF8",
+        )
+        return cls(owner, prepare=prepare)
+
+    def _read_parameter(self, name: str) -> str:
+        return (self._pg.parameter_status(name.encode()) or b"").decode()
+
+    @property
+    def server_version(self) -> int:
+        return self._pg.server_version
+
+    @property
+    def transaction_status(self) -> pq.TransactionStatus:
+        return pq.TransactionStatus(self._pg.transaction_status)
+
+    @property
+    def is_usable(self) -> bool:
+        return not self._is_broken and self._pg.status == pq.ConnStatus.OK
+
+    async def run(self, statements: Sequence[Statement]) -> list[Rows]:
+        """Run all in one round trip. Raises DatabaseError for the first that fails, after the last answer."""
+        if self._waiter is not None or not self.is_usable:
+            raise connection_lost("The connection is not usable")
+        try:
+            steps = self._send(statements)
+            await self._flush()
+            return await self._collect(steps)
+        except asyncio.CancelledError:
+            self._abandon()
+            raise
+        except psycopg.OperationalError as error:
+            self._mark_broken()
+            raise connection_lost(str(error).strip()) from error
+
+    async def wait_closed(self) -> None:
+        """Until either side has ended the connection; what a listener does all day."""
+        await self._ended.wait()
+
+    async def close(self) -> None:
+        self._mark_broken()
+        await self._owner.close()
+
+    # Sending --------------------------------------------------------------------------------------------
+
+    def _send(self, statements: Sequence[Statement]) -> list[_Step]:
+        steps: list[_Step] = []
+        while self._doomed:
+            name = self._doomed.pop()
+            self._pg.send_close_prepared(name)
+            steps.append(_Step("close"))
+        fresh: dict[str, bytes] = {}
+        for statement in statements:
+            if not self._prepare or len(statement.sql) > _LARGEST_PREPARED:
+                self._pg.send_query_params(statement.sql.encode(), statement.params)
+            else:
+                name = self._prepared_name(statement.sql, fresh, steps)
+                self._pg.send_query_prepared(name, statement.params)
+            steps.append(_Step("run"))
+        self._pg.pipeline_sync()
+        return steps
+
+    def _prepared_name(self, sql: str, fresh: dict[str, bytes], steps: list[_Step]) -> bytes:
+        name = self._prepared.get(sql) or fresh.get(sql)
+        if name is not None:
+            if sql in self._prepared:
+                self._prepared.move_to_end(sql)
+            return name
+        self._counter += 1
+        name = fresh[sql] = b"bw%d" % self._counter
+        self._pg.send_prepare(name, sql.encode())
+        steps.append(_Step("prepare", name, sql))
+        return name
+
+    async def _flush(self) -> None:
+        """Push out what libpq holds, reading meanwhile so that neither side waits for the other."""
+        while self._pg.flush():
+            writable = self._loop.create_future()
+            self._loop.add_writer(self._socket, _wake, writable)
+            self._waiter = writable
+            try:
+                await writable
+            finally:
+                self._waiter = None
+                self._loop.remove_writer(self._socket)
+
+    # Reading --------------------------------------------------------------------------------------------
+
+    async def _collect(self, steps: Sequence[_Step]) -> list[Rows]:
+        answers: list[Rows] = []
+        failure: DatabaseError | None = None
+        at = 0
+        while True:
+            while self._pg.is_busy():
+                await self._wait_readable()
+            result = self._pg.get_result()
+            if result is None:
+                self._expect_alive(at, steps)
+                at += 1
+                continue
+            status = result.status
+            if status == pq.ExecStatus.PIPELINE_SYNC:
+                break
+            if status in _ROWS:
+                self._keep(steps[at], result, answers)
+            elif status in _COPYING:
+                self._mark_broken()
+                raise DatabaseError(DatabaseErrorFields("0A000", "COPY is not supported here"))
+            elif failure is None and status != pq.ExecStatus.PIPELINE_ABORTED:
+                failure = _error_of(result, self._pg)
+        if failure is not None:
+            if failure.sqlstate in _STALE_PLAN:
+                self._forget_prepared()
+            raise failure
+        return answers
+
+    def _expect_alive(self, at: int, steps: Sequence[_Step]) -> None:
+        """A lost connection has no Sync to come: libpq would say "no result" for ever."""
+        if self._pg.status != pq.ConnStatus.OK or at > len(steps):
+            raise psycopg.OperationalError(self._pg.get_error_message() or "the connection was lost")
+
+    def _keep(self, step: _Step, result: pq.abc.PGresult, answers: list[Rows]) -> None:
+        if step.kind == "run":
+            answers.append(_rows_of(result))
+        elif step.kind == "prepare":
+            self._prepared[step.sql] = step.name
+            if len(self._prepared) > self._most_prepared:
+                _, oldest = self._prepared.popitem(last=False)
+                self._doomed.append(oldest)
+
+    def _forget_prepared(self) -> None:
+        self._doomed.extend(self._prepared.values())
+        self._prepared.clear()
+
+    async def _wait_readable(self) -> None:
+        if self._is_broken:
+            raise psycopg.OperationalError(self._pg.get_error_message())
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _on_readable(self) -> None:
+        """Also runs when nobody waits: it hears notifications, and notices a server that went away."""
+        try:
+            self._pg.consume_input()
+        except psycopg.OperationalError:
+            self._mark_broken()
+        self._hear_notifications()
+        if self._waiter is not None:
+            _wake(self._waiter)
+
+    def _hear_notifications(self) -> None:
+        while (heard := self._pg.notifies()) is not None:
+            if self.on_notify is not None:
+                channel, payload = heard.relname.decode(), heard.extra.decode("utf-8", "replace")
+                self.on_notify(Notification(channel, payload))
+
+    # Ending ---------------------------------------------------------------------------------------------
+
+    def _mark_broken(self) -> None:
+        if not self._is_broken:
+            self._is_broken = True
+            self._ended.set()
+            self._loop.remove_reader(self._socket)
+
+    def _abandon(self) -> None:
+        """Answers are still on their way, so nobody may use this connection again: stop it and close it."""
+        self._mark_broken()
+        task = self._loop.create_task(self._cancel_and_close())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _cancel_and_close(self) -> None:
+        try:
+            await self._owner.cancel_safe(timeout=_CANCEL_SECONDS)
+        except psycopg.Error:
+            pass  # the server ends the statement when it sees the connection closed
+        finally:
+            await self._owner.close()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _rows_of(result: pq.abc.PGresult) -> Rows:
+    width, height, get = result.nfields, result.ntuples, result.get_value
+    return Rows(
+        columns=tuple((result.fname(i) or b"").decode("utf-8", "replace") for i in range(width)),
+        types=tuple(result.ftype(i) for i in range(width)),
+        rows=[tuple(get(row, column) for column in range(width)) for row in range(height)],
+        tag=(result.command_status or b"").decode(),
+    )
+
+
+def _error_of(result: pq.abc.PGresult, pg: pq.abc.PGconn) -> DatabaseError:
+    def text(field: pq.DiagnosticField) -> str | None:
+        value = result.error_field(field)
+        return None if value is None else value.decode("utf-8", "replace")
+
+    part = pq.DiagnosticField
+    return DatabaseError(
+        DatabaseErrorFields(
+            sqlstate=text(part.SQLSTATE) or "08006",
+            message=text(part.MESSAGE_PRIMARY) or pg.get_error_message(),
+            detail=text(part.MESSAGE_DETAIL),
+            hint=text(part.MESSAGE_HINT),
+            schema=text(part.SCHEMA_NAME),
+            table=text(part.TABLE_NAME),
+            column=text(part.COLUMN_NAME),
+            constraint=text(part.CONSTRAINT_NAME),
+        )
+    )

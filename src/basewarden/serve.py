@@ -1,0 +1,75 @@
+"""The HTTP server around the application."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from basewarden.app import create_app
+from basewarden.errors import StartError
+from basewarden.settings import Settings
+from basewarden.start import hand_to_workers
+
+_BACKLOG = 2048
+_GRACE_SECONDS = 10
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The listening socket, taken before anything else is started: a port in use is one clear sentence."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise StartError(f"Port {port} of {host} cannot be used: {error.strerror}.") from None
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def make_server(settings: Settings) -> uvicorn.Server:
+    return uvicorn.Server(_make_config(create_app(settings)))
+
+
+@contextlib.asynccontextmanager
+async def serving(server: uvicorn.Server, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+    """Serves while the block runs."""
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:  # uvicorn tells it by this flag alone
+            if task.done():
+                await task
+                raise StartError("The server could not start; the lines above say why.")
+            await asyncio.sleep(0.01)
+        yield task
+    finally:
+        server.should_exit = True
+        await task
+
+
+def serve_with_workers(settings: Settings, listener: socket.socket, workers: int) -> None:
+    """Blocks. A worker that dies is started again."""
+    hand_to_workers(settings)
+    config = _make_config("basewarden.app:create_app_from_environment", factory=True, workers=workers)
+    Multiprocess(config, [listener]).run()
+
+
+def _make_config(app: object, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]  # uvicorn's own union of ASGI types does not take ours
+        factory=factory,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )

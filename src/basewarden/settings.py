@@ -1,0 +1,95 @@
+"""One frozen settings object, read from the environment once."""
+
+import base64
+import binascii
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from basewarden.core.secret import Secret
+from basewarden.errors import StartError
+
+KEY_BYTES = 32
+MIN_SECRET_LENGTH = 32
+
+
+class Settings(BaseSettings):
+    """Settings as in `docs/reference/settings.md`. Secrets have no default: an embedded start makes them."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True, env_file=None)
+
+    origin: str = Field("http://localhost:8000", alias="BASEWARDEN_ORIGIN")
+    database_url: Secret = Field(alias="DATABASE_URL")
+    secret: Secret = Field(alias="BASEWARDEN_SECRET")
+    encryption_key: Secret = Field(alias="BASEWARDEN_ENCRYPTION_KEY")
+    encryption_key_old: Secret | None = Field(None, alias="BASEWARDEN_ENCRYPTION_KEY_OLD")
+    data_dir: Path | None = Field(None, alias="BASEWARDEN_DATA_DIR")
+    allow_private_addresses: bool = Field(default=False, alias="BASEWARDEN_ALLOW_PRIVATE_ADDRESSES")
+    redis_url: Secret | None = Field(None, alias="REDIS_URL")
+    trusted_proxies: Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], NoDecode] = Field(
+        (), alias="BASEWARDEN_TRUSTED_PROXIES"
+    )
+    log_level: str = Field("info", alias="BASEWARDEN_LOG_LEVEL")
+    agent_requests_per_minute: int = Field(600_000, alias="BASEWARDEN_AGENT_REQUESTS_PER_MINUTE", ge=1)
+
+    @field_validator("database_url", "secret", "encryption_key", "encryption_key_old", "redis_url", mode="before")
+    @classmethod
+    def _hide(cls, value: Any) -> Any:
+        return Secret(value) if isinstance(value, str) else value
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, value: Secret) -> Secret:
+        if len(value.reveal()) < MIN_SECRET_LENGTH:
+            raise ValueError(f"must have at least {MIN_SECRET_LENGTH} characters")
+        return value
+
+    @field_validator("encryption_key", "encryption_key_old")
+    @classmethod
+    def _is_key(cls, value: Secret | None) -> Secret | None:
+        if value is not None:
+            decode_key(value)
+        return value
+
+    @field_validator("origin")
+    @classmethod
+    def _is_origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError("must look like https://app.example.com, without a path")
+        return f"{parts.scheme}://{parts.netloc.lower()}"
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @property
+    def is_https(self) -> bool:
+        return self.origin.startswith("https://")
+
+
+def decode_key(value: Secret) -> bytes:
+    """The 32 bytes behind a base64 key; ValueError says what is wrong without showing it."""
+    try:
+        key = base64.b64decode(value.reveal(), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"must be {KEY_BYTES} bytes in base64")
+    return key
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process, or a StartError that names the setting in one sentence."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "The settings"
+        reason = "is required" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
+        raise StartError(f"{name}: {reason}.") from None

@@ -1,0 +1,158 @@
+"""What each planned row needs of other rows, asked of the database: unique values, parents, children."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from basewarden.pgrest import Connection, ForeignKey, Schema, Table
+from basewarden.undo.plan import Need, RowPlan
+from basewarden.undo.rows import Key, find_holders
+from basewarden.undo.values import count_rows
+
+Values = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """The rows that decided for themselves, and where to find them."""
+
+    schema: Schema
+    rows: Sequence[RowPlan]
+
+    @cached_property
+    def by_current_key(self) -> Mapping[tuple[int, Key], int]:
+        return {
+            (row.table.oid, row.current_key): number
+            for number, row in enumerate(self.rows)
+            if row.current_key is not None
+        }
+
+    @cached_property
+    def by_table(self) -> Mapping[int, Sequence[int]]:
+        numbers: dict[int, list[int]] = {}
+        for number, row in enumerate(self.rows):
+            numbers.setdefault(row.table.oid, []).append(number)
+        return numbers
+
+    def of_table(self, table: Table) -> Iterable[tuple[int, RowPlan]]:
+        return ((number, self.rows[number]) for number in self.by_table.get(table.oid, ()))
+
+
+async def collect_needs(connection: Connection, schema: Schema, rows: Sequence[RowPlan]) -> list[Need]:
+    situation = Situation(schema, rows)
+    needs: list[Need] = []
+    for oid in situation.by_table:
+        table = rows[situation.by_table[oid][0]].table
+        for unique in table.unique_keys:
+            needs += await _need_free_values(connection, situation, table, unique.columns)
+        for key in table.foreign_keys_out:
+            needs += await _need_parents(connection, situation, table, key)
+        for key in table.foreign_keys_in:
+            needs += await _need_no_children(connection, situation, table, key)
+    return needs
+
+
+async def _need_free_values(
+    connection: Connection, situation: Situation, table: Table, columns: Sequence[str]
+) -> list[Need]:
+    """A unique value goes back only where nobody else has it, or its holder gives it up in this undo."""
+    wanted = [
+        (number, values) for number, row in situation.of_table(table) if (values := _gained(row, columns)) is not None
+    ]
+    needs = []
+    for match in await find_holders(connection, table, columns, [values for _, values in wanted]):
+        number, values = wanted[match.wanted]
+        holder = situation.by_current_key.get((table.oid, match.key)) if match.key else None
+        if holder == number:
+            continue
+        leaves = holder is not None and not situation.rows[holder].holds_later(columns, values)
+        reason = f"Another row has its {', '.join(columns)} now."
+        needs.append(Need(number, holder if leaves else None, reason, tuple(columns)))
+    return needs
+
+
+async def _need_parents(connection: Connection, situation: Situation, table: Table, key: ForeignKey) -> list[Need]:
+    wanted = [
+        (number, values)
+        for number, row in situation.of_table(table)
+        if (values := _gained(row, key.columns)) is not None
+    ]
+    if not wanted:
+        return []
+    parent = situation.schema.tables[key.ref_table]
+    distinct = list(dict.fromkeys(values for _, values in wanted))
+    staying = set()
+    for match in await find_holders(connection, parent, key.ref_columns, distinct):
+        values = distinct[match.wanted]
+        holder = situation.by_current_key.get((parent.oid, match.key)) if match.key else None
+        if holder is None or situation.rows[holder].holds_later(key.ref_columns, values):
+            staying.add(values)
+    coming = _find_coming(situation, parent, key)
+    reason = f"The row of {_name(parent)} that it belongs to is gone."
+    return [
+        Need(number, coming.get(values), reason, key.columns)
+        for number, values in wanted
+        if values not in staying and coming.get(values) != number
+    ]
+
+
+def _find_coming(situation: Situation, parent: Table, key: ForeignKey) -> Mapping[Values, int]:
+    """The parents that this undo brings back, by the values that children refer to."""
+    return {
+        values: number
+        for number, row in situation.of_table(parent)
+        if (values := _gained(row, key.ref_columns)) is not None
+    }
+
+
+async def _need_no_children(connection: Connection, situation: Situation, table: Table, key: ForeignKey) -> list[Need]:
+    """Rows that still refer to one that must go would be deleted, changed or left hanging: whatever ON DELETE says."""
+    wanted = [
+        (number, values)
+        for number, row in situation.of_table(table)
+        if (values := _lost(row, key.ref_columns)) is not None
+    ]
+    if not wanted:
+        return []
+    child = situation.schema.tables[key.table]
+    strangers: Counter[int] = Counter()
+    needs = []
+    for match in await find_holders(connection, child, key.columns, [values for _, values in wanted]):
+        number, values = wanted[match.wanted]
+        holder = situation.by_current_key.get((child.oid, match.key)) if match.key else None
+        if holder is None or situation.rows[holder].holds_later(key.columns, values):
+            strangers[number] += 1
+        elif holder != number:
+            needs.append(Need(number, holder, f"A row of {_name(child)} that refers to it stays as it is."))
+    needs += [
+        Need(number, None, f"{count_rows(count)} of {_name(child)} refer to it since.")
+        for number, count in strangers.items()
+    ]
+    return needs
+
+
+def _gained(row: RowPlan, columns: Sequence[str]) -> Values | None:
+    """What the row will hold in `columns` and does not hold now; None with a null among them."""
+    if row.target is None or row.action == "nothing":
+        return None
+    if row.action == "update" and set(columns).isdisjoint(row.restored):
+        return None
+    return _complete(row.target.get(name) for name in columns)
+
+
+def _lost(row: RowPlan, columns: Sequence[str]) -> Values | None:
+    """What the row holds in `columns` now and will not hold then."""
+    if row.current is None or row.action == "nothing":
+        return None
+    values = _complete(row.current.exact[name] for name in columns)
+    return None if values is None or row.holds_later(columns, values) else values
+
+
+def _complete(values: Iterable[str | None]) -> Values | None:
+    found = tuple(values)
+    return None if None in found else tuple(value or "" for value in found)
+
+
+def _name(table: Table) -> str:
+    return f"{table.schema}.{table.name}"

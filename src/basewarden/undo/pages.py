@@ -1,0 +1,92 @@
+"""`/c/<id>/sessions/<sid>/undo`: the preview, and the press."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.connections import Editor
+from basewarden.core.ids import parse_id
+from basewarden.errors import Conflict, NotFound
+from basewarden.undo.errors import UndoConflict
+from basewarden.undo.routes import TheUndo, make_presser
+from basewarden.undo.values import OnConflict, Receipt
+from basewarden.web import Pages, parse_form, provided, redirect
+
+router = APIRouter(prefix="/c/{connection_id}/sessions/{session_id}", include_in_schema=False)
+
+ThePages = Annotated[Pages, Depends(provided(Pages))]
+CONFLICTS_SHOWN = 100
+
+
+class PressForm(BaseModel):
+    onConflict: OnConflict = "refuse"  # noqa: N815 - the field's name in the API and in the form
+
+
+@router.get("/undo")
+async def get_undo(request: Request, session_id: str, member: Editor, undo: TheUndo, pages: ThePages) -> Response:
+    """What would go back; reads only."""
+    wanted = parse_id(session_id)
+    if wanted is None:
+        raise NotFound("There is no such session.")
+    try:
+        receipt = await undo.preview(member.connection.id, wanted)
+    except Conflict as error:
+        return _show(request, pages, member, session_id, refused=error.text, status=HTTPStatus.CONFLICT)
+    return _show(request, pages, member, session_id, receipt=receipt)
+
+
+@router.post("/undo")
+async def post_undo(request: Request, session_id: str, member: Editor, undo: TheUndo, pages: ThePages) -> Response:
+    """A refusal shows the preview again, as a refused form does; else the undo's own session has the receipt."""
+    wanted = parse_id(session_id)
+    if wanted is None:
+        raise NotFound("There is no such session.")
+    form = await parse_form(request, PressForm)
+    on_conflict = form.data.onConflict if form.data else "refuse"
+    again = HTTPStatus.UNPROCESSABLE_ENTITY
+    try:
+        receipt = await undo.apply(member.connection.id, wanted, make_presser(member), on_conflict)
+    except UndoConflict as error:
+        return _show(request, pages, member, session_id, receipt=error.receipt, refused=error.text, status=again)
+    except Conflict as error:
+        return _show(request, pages, member, session_id, refused=error.text, status=again)
+    if receipt.undo_session_id is None:
+        return _show(request, pages, member, session_id, receipt=receipt, is_applied=True)
+    return redirect(f"/c/{member.connection.id}/sessions/{receipt.undo_session_id}")
+
+
+def _show(
+    request: Request,
+    pages: Pages,
+    member: Editor,
+    session_id: str,
+    *,
+    receipt: Receipt | None = None,
+    refused: str | None = None,
+    is_applied: bool = False,
+    status: int = HTTPStatus.OK,
+) -> Response:
+    return pages.render(
+        request,
+        "undo/undo.html",
+        status=status,
+        session_path=f"/c/{member.connection.id}/sessions/{session_id}",
+        session_id=session_id,
+        receipt=_describe(receipt, is_applied=is_applied) if receipt else None,
+        hidden_conflicts=max(0, len(receipt.conflicts) - CONFLICTS_SHOWN) if receipt else 0,
+        refused=refused,
+        is_applied=is_applied,
+    )
+
+
+def _describe(receipt: Receipt, *, is_applied: bool) -> dict[str, Any]:
+    """A preview counts what would come back if the conflicting rows were left."""
+    body = receipt.body()
+    if not is_applied:
+        conflicts = len(receipt.conflicts)
+        body |= {"reverted": max(0, receipt.planned - conflicts), "skipped": min(conflicts, receipt.planned)}
+    return {**body, "conflict_count": len(receipt.conflicts), "conflicts": body["conflicts"][:CONFLICTS_SHOWN]}

@@ -1,0 +1,219 @@
+"""Decides, row by row, what an undo does: compare-and-set on the exact text of columns.
+
+A row is decided by itself first. What it needs of other rows (a parent that comes back, a unique value that
+becomes free, children that leave) is a `Need`; a row whose need is not met is a conflict too, until nothing moves.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from basewarden.journal import Image
+from basewarden.pgrest import Table
+from basewarden.undo.fold import NetChange, Values
+from basewarden.undo.values import Conflict
+
+Action = Literal["insert", "update", "delete", "nothing"]
+_DATES = "D"  # pg_type.typcategory of dates and times
+
+
+@dataclass(frozen=True, slots=True)
+class RowPlan:
+    """`current` is the row as it stands, `target` as it shall stand; None = no row.
+
+    `restored` columns go back to what they held before the session; `kept` are times that the undo's own triggers
+    must not move, for they tell of a later edit.
+    """
+
+    change: NetChange
+    table: Table
+    current: Image | None
+    target: Values | None
+    restored: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    @property
+    def action(self) -> Action:
+        if self.current is None:
+            return "nothing" if self.target is None else "insert"
+        if self.target is None:
+            return "delete"
+        return "update" if self.restored else "nothing"
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The columns that the undo writes."""
+        if self.action == "insert":
+            return tuple(name for name in self.target or () if not self.table.columns[name].generated)
+        return self.restored
+
+    @property
+    def current_key(self) -> tuple[str, ...] | None:
+        return self.current.key(self.table.key) if self.current else None
+
+    @property
+    def target_key(self) -> tuple[str, ...] | None:
+        return tuple(self.target[name] or "" for name in self.table.key) if self.target else None
+
+    def holds_later(self, columns: Sequence[str], values: Sequence[str | None]) -> bool:
+        """After the undo this row has `values` in `columns`."""
+        return self.target is not None and all(
+            self.target.get(name) == value for name, value in zip(columns, values, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Row number `row` can only go back if row number `of` does; `of` None = it cannot."""
+
+    row: int
+    of: int | None
+    reason: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an undo does, and what stands in its way."""
+
+    rows: tuple[RowPlan, ...]
+    conflicts: tuple[Conflict, ...]
+    irreversible: tuple[str, ...] = ()
+    groups: tuple[tuple[RowPlan, ...], ...] = ()
+    """The rows once more, those together that need each other."""
+
+    @property
+    def planned(self) -> int:
+        return len(self.rows) + len(self.conflicts)
+
+    @property
+    def writes(self) -> tuple[RowPlan, ...]:
+        return tuple(row for row in self.rows if row.action != "nothing")
+
+
+def decide_row(change: NetChange, table: Table | None, found: Image | None) -> RowPlan | Conflict:
+    """`found` is the row at the key where the session left it (a deleted one: where it was)."""
+    if table is None:
+        return make_conflict(change, "The table no longer exists.")
+    if table.key != change.key_columns:
+        return make_conflict(change, "The table's key is another one now.")
+    missing = tuple(name for name in _concerned(change) if name not in table.columns)
+    if missing:
+        return make_conflict(change, "A column no longer exists.", missing)
+    if change.is_torn:
+        return make_conflict(change, "Somebody else replaced or changed this row between two of the session's writes.")
+    if change.before is None:
+        return _decide_inserted(change, table, found)
+    if change.after is None:
+        return _decide_deleted(change, table, found, change.before)
+    return _decide_updated(change, table, found)
+
+
+def make_conflict(change: NetChange, reason: str, columns: Iterable[str] = ()) -> Conflict:
+    return Conflict(change.schema, change.table, change.primary_key, tuple(columns), reason)
+
+
+def resolve_needs(rows: Sequence[RowPlan], needs: Sequence[Need]) -> Mapping[int, Conflict]:
+    """Conflicts by row number: the needs that nothing meets, and what falls with them."""
+    conflicts: dict[int, Conflict] = {}
+    waiting: dict[int, list[Need]] = {}
+    fallen: list[Need] = []
+    for need in needs:
+        if need.of is None:
+            fallen.append(need)
+        else:
+            waiting.setdefault(need.of, []).append(need)
+    while fallen:
+        need = fallen.pop()
+        if need.row not in conflicts:
+            conflicts[need.row] = make_conflict(rows[need.row].change, need.reason, need.columns)
+            fallen.extend(waiting.get(need.row, ()))
+    return conflicts
+
+
+def group_rows(
+    rows: Sequence[RowPlan], needs: Sequence[Need], unmet: Mapping[int, Conflict]
+) -> tuple[tuple[RowPlan, ...], ...]:
+    """The rows that are left, those together that need each other."""
+    leader = list(range(len(rows)))
+
+    def find(number: int) -> int:
+        while leader[number] != number:
+            leader[number] = number = leader[leader[number]]
+        return number
+
+    for need in needs:
+        if need.of is not None:
+            leader[find(need.row)] = find(need.of)
+    groups: dict[int, list[RowPlan]] = {}
+    for number, row in enumerate(rows):
+        if number not in unmet:
+            groups.setdefault(find(number), []).append(row)
+    return tuple(tuple(group) for group in groups.values())
+
+
+def _concerned(change: NetChange) -> Iterable[str]:
+    return change.columns if change.verb == "update" else change.before or change.after or ()
+
+
+def _decide_inserted(change: NetChange, table: Table, found: Image | None) -> RowPlan | Conflict:
+    if found is None:
+        return RowPlan(change, table, None, None)  # it is gone already
+    moved = _differing(table, change.after or {}, found.exact)
+    if moved:
+        return make_conflict(change, "The row was changed after the session inserted it.", moved)
+    return RowPlan(change, table, found, None)
+
+
+def _decide_deleted(change: NetChange, table: Table, found: Image | None, before: Values) -> RowPlan | Conflict:
+    if found is not None:
+        if not _differing(table, before, found.exact):
+            return RowPlan(change, table, found, found.exact)  # it is back already
+        return make_conflict(change, "Another row is in place of the one that was deleted.")
+    if change.interrupted:
+        return _make_interrupted(change)
+    return RowPlan(change, table, None, before)
+
+
+def _decide_updated(change: NetChange, table: Table, found: Image | None) -> RowPlan | Conflict:
+    if found is None:
+        return make_conflict(change, "The row is gone: it was deleted since, or its key was changed.")
+    interrupted = tuple(name for name in change.interrupted if not table.columns[name].generated)
+    if interrupted:
+        return _make_interrupted(change)
+    restored: list[str] = []
+    moved: list[str] = []
+    for name, column in change.columns.items():
+        now = found.exact.get(name)
+        if table.columns[name].generated or (now == column.old and not column.is_stamp):
+            continue
+        if now == column.new:
+            restored.append(name)
+        elif not column.is_stamp:
+            moved.append(name)
+    if moved:
+        return make_conflict(change, f"{_name_columns(moved)} changed after the session's write.", moved)
+    target = {**found.exact, **{name: change.columns[name].old for name in restored}}
+    return RowPlan(change, table, found, target, tuple(restored), _list_kept(table, restored))
+
+
+def _list_kept(table: Table, restored: Sequence[str]) -> tuple[str, ...]:
+    """Times only: what else triggers derive (a slug, a count, a version), they derive again from what stands then."""
+    return tuple(
+        name
+        for name, column in table.columns.items()
+        if column.category == _DATES and not column.generated and name not in restored
+    )
+
+
+def _make_interrupted(change: NetChange) -> Conflict:
+    names = change.interrupted
+    return make_conflict(change, f"{_name_columns(names)} changed between two of the session's writes.", names)
+
+
+def _name_columns(names: Sequence[str]) -> str:
+    return f"The column {names[0]} was" if len(names) == 1 else f"The columns {', '.join(names)} were"
+
+
+def _differing(table: Table, expected: Values, found: Values) -> list[str]:
+    return [name for name, value in expected.items() if not table.columns[name].generated and found.get(name) != value]

@@ -1,0 +1,41 @@
+"""`POST /api/connections/<id>/sessions/<sid>/undo`."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from basewarden.connections import Editor
+from basewarden.core.ids import parse_id
+from basewarden.errors import NotFound
+from basewarden.undo.service import Presser, Undo
+from basewarden.undo.values import OnConflict
+from basewarden.web import provided
+
+router = APIRouter(prefix="/api/connections/{connection_id}/sessions/{session_id}", tags=["sessions"])
+
+TheUndo = Annotated[Undo, Depends(provided(Undo))]
+
+
+class UndoRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    mode: Literal["preview", "apply"]
+    on_conflict: OnConflict = Field(default="refuse", alias="onConflict")
+
+
+@router.post("/undo")
+async def post_undo(session_id: str, body: UndoRequest, member: Editor, undo: TheUndo) -> dict[str, Any]:
+    """409 with the same receipt, and nothing changed, when it refuses."""
+    wanted = parse_id(session_id)
+    if wanted is None:
+        raise NotFound("There is no such session.")
+    if body.mode == "preview":
+        receipt = await undo.preview(member.connection.id, wanted)
+    else:
+        receipt = await undo.apply(member.connection.id, wanted, make_presser(member), body.on_conflict)
+    return receipt.body()
+
+
+def make_presser(member: Editor) -> Presser:
+    return Presser(member.person.id, member.person.name or member.person.email)

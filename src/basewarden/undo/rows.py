@@ -1,0 +1,75 @@
+"""Reading rows of the project for an undo: by exact text of some columns, many at once, in a fixed order."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from basewarden.gateway.capture.images import ALIAS, read_images, select_images
+from basewarden.journal import Image
+from basewarden.pgrest import Builder, Connection, Table, quote_ident
+
+Key = tuple[str, ...]
+Exact = Sequence[str | None]
+WANTED = "bw_wanted"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The row `key` of a table holds what was asked for at `wanted`."""
+
+    wanted: int
+    key: Key
+
+
+async def read_rows(connection: Connection, table: Table, keys: Iterable[Key], *, lock: bool) -> dict[Key, Image]:
+    """The rows that are there, whole; locked in the order of their keys, so that two undos never wait in a circle."""
+    wanted = sorted(set(keys))
+    if not wanted:
+        return {}
+    builder = Builder()
+    join = _join_wanted(builder, table, table.key, wanted)
+    order = ", ".join(f"{ALIAS}.{quote_ident(name)}" for name in table.key)
+    statement = select_images(builder, table, f" {join} ORDER BY {order}", lock=lock)
+    (rows,) = await connection.run([statement])
+    return {located.image.key(table.key): located.image for located in read_images(table, rows)}
+
+
+async def find_holders(
+    connection: Connection, table: Table, columns: Sequence[str], values: Sequence[Exact]
+) -> list[Match]:
+    """Which rows hold `values` in `columns`; a table without a key gives empty keys."""
+    if not values:
+        return []
+    builder = Builder()
+    join = _join_wanted(builder, table, columns, values)
+    keys = "".join(f", {ALIAS}.{quote_ident(name)}" for name in table.key)
+    statement = builder.statement(f"SELECT {WANTED}.ord{keys} FROM {quote_table(table)} AS {ALIAS} {join}")
+    (rows,) = await connection.run([statement])
+    return [Match(int(row[0] or 0) - 1, tuple((value or b"").decode() for value in row[1:])) for row in rows.rows]
+
+
+def _join_wanted(builder: Builder, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> str:
+    names = [f"c{index}" for index in range(len(columns))]
+    match = " AND ".join(
+        f"{ALIAS}.{quote_ident(column)} = {WANTED}.{name}::{table.columns[column].type}"
+        for column, name in zip(columns, names, strict=True)
+    )
+    return f"JOIN {unnest_rows(builder, values, names)} ON {match}"
+
+
+def unnest_rows(builder: Builder, rows: Sequence[Exact], names: Sequence[str]) -> str:
+    """Rows of text as a relation: one array parameter a column, and `ord` counting from 1."""
+    arrays = [f"{builder.param(text_array(row[index] for row in rows))}::text[]" for index in range(len(names))]
+    return f"unnest({', '.join(arrays)}) WITH ORDINALITY AS {WANTED}({', '.join(names)}, ord)"
+
+
+def text_array(values: Iterable[str | None]) -> str:
+    """An array literal: every element quoted, so that only a true NULL is one."""
+    return "{" + ",".join("NULL" if value is None else f'"{_escape(value)}"' for value in values) + "}"
+
+
+def quote_table(table: Table) -> str:
+    return f"{quote_ident(table.schema)}.{quote_ident(table.name)}"
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')

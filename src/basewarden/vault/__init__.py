@@ -1,0 +1,20 @@
+"""Sealing of secrets at rest, and re-sealing under a new key. Knows no feature's table by name."""
+
+from basewarden.vault.columns import sealed_column
+from basewarden.vault.keys import KEY_FILE_NAME, make_keyring, read_key_file, start_key_file
+from basewarden.vault.rotation import RotationCount, rotate_keys
+from basewarden.vault.sealing import Place, Vault, VaultError, VaultKeyMissing
+
+__all__ = [
+    "KEY_FILE_NAME",
+    "Place",
+    "RotationCount",
+    "Vault",
+    "VaultError",
+    "VaultKeyMissing",
+    "make_keyring",
+    "read_key_file",
+    "rotate_keys",
+    "sealed_column",
+    "start_key_file",
+]

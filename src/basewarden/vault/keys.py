@@ -1,0 +1,135 @@
+"""Where the vault's keys come from: the environment, or a file beside the embedded database.
+
+The file holds one base64 key a line, the current one first. A process notices its change before it seals,
+and when it meets a key that it does not know, so that keys rotate while it serves.
+"""
+
+import base64
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from basewarden.core.secret import Secret
+from basewarden.errors import StartError
+from basewarden.settings import KEY_BYTES, Settings, decode_key
+
+KEY_FILE_NAME = "encryption.keys"
+KEY_ID_BYTES = 4
+
+
+@dataclass(frozen=True, repr=False)
+class Key:
+    value: bytes
+
+    @property
+    def id(self) -> bytes:
+        return hashlib.sha256(self.value).digest()[:KEY_ID_BYTES]
+
+
+class Keyring:
+    """Keys that were given once, the current one first."""
+
+    def __init__(self, keys: tuple[Key, ...]) -> None:
+        self._keys = keys
+
+    def current(self) -> Key:
+        return self._keys[0]
+
+    def find(self, key_id: bytes) -> Key | None:
+        return next((key for key in self._keys if key.id == key_id), None)
+
+
+class FileKeyring(Keyring):
+    """Keys of a file that `rotate-key` may change under a serving process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read_at = _stamp(path)
+        super().__init__(_read_keys(path))
+
+    def current(self) -> Key:
+        self._reload_when_changed()
+        return super().current()
+
+    def find(self, key_id: bytes) -> Key | None:
+        key = super().find(key_id)
+        if key is None:
+            self._reload_when_changed()
+            key = super().find(key_id)
+        return key
+
+    def begin_rotation(self) -> None:
+        """Puts a new key first, unless an earlier rotation was cut off half way: that one goes on."""
+        keys = _read_keys(self.path)
+        if len(keys) == 1:
+            _write_keys(self.path, (_make_key(), *keys))
+        self._reload_when_changed()
+
+    def end_rotation(self) -> None:
+        """Drops every key but the current one. Only when nothing is sealed under them any more."""
+        _write_keys(self.path, _read_keys(self.path)[:1])
+        self._reload_when_changed()
+
+    def _reload_when_changed(self) -> None:
+        stamp = _stamp(self.path)
+        if stamp != self._read_at:
+            self._keys = _read_keys(self.path)
+            self._read_at = stamp
+
+
+def make_keyring(settings: Settings) -> Keyring:
+    """The key file rules only where the settings' key came out of it; a key set by hand always wins."""
+    given = tuple(Key(decode_key(key)) for key in (settings.encryption_key, settings.encryption_key_old) if key)
+    if settings.data_dir is not None:
+        path = settings.data_dir / KEY_FILE_NAME
+        if path.exists() and given[0] in _read_keys(path):
+            return FileKeyring(path)
+    return Keyring(given)
+
+
+def start_key_file(data_dir: Path) -> Secret:
+    """The current key of the data folder, made at the first start."""
+    path = data_dir / KEY_FILE_NAME
+    if not path.exists():
+        _write_keys(path, (_make_key(),))
+    return read_key_file(path)
+
+
+def read_key_file(path: Path) -> Secret:
+    return Secret(_encode(_read_keys(path)[0]))
+
+
+def _make_key() -> Key:
+    return Key(os.urandom(KEY_BYTES))
+
+
+def _encode(key: Key) -> str:
+    return base64.b64encode(key.value).decode()
+
+
+def _read_keys(path: Path) -> tuple[Key, ...]:
+    try:
+        keys = tuple(Key(decode_key(Secret(line))) for line in path.read_text().split())
+    except (OSError, ValueError):
+        keys = ()
+    if not keys:
+        raise StartError(f"The key file {path} cannot be read: without it nothing sealed can be opened.")
+    return keys
+
+
+def _write_keys(path: Path, keys: tuple[Key, ...]) -> None:
+    """Whole or not at all: a torn key file would lose every secret."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write("".join(f"{_encode(key)}\n" for key in keys))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns

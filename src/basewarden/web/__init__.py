@@ -1,0 +1,32 @@
+"""The ASGI floor that every feature stands on: edge, callers, pages, errors. Knows no feature."""
+
+from basewarden.web.callers import CallerKind, anyone, callers
+from basewarden.web.context import RequestContext, request_context
+from basewarden.web.cookies import clear_cookie, session_cookie_name, set_cookie
+from basewarden.web.edge import Edge
+from basewarden.web.forms import parse_form
+from basewarden.web.pages import Pages, redirect
+from basewarden.web.provide import Registry, provided
+from basewarden.web.responses import error_body, send_error
+from basewarden.web.units import Reading, Writing
+
+__all__ = [
+    "CallerKind",
+    "Edge",
+    "Pages",
+    "Reading",
+    "Registry",
+    "RequestContext",
+    "Writing",
+    "anyone",
+    "callers",
+    "clear_cookie",
+    "error_body",
+    "parse_form",
+    "provided",
+    "redirect",
+    "request_context",
+    "send_error",
+    "session_cookie_name",
+    "set_cookie",
+]

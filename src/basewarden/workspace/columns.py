@@ -1,0 +1,126 @@
+"""A column as the pages show and edit it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from basewarden.errors import Invalid
+from basewarden.pgrest import Column, Table
+
+_JSON_TYPES = frozenset({"json", "jsonb"})
+_WITHOUT_ORDER = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
+_WITHOUT_EQUALITY = frozenset({"json", "xml", "point", "polygon"})
+_KINDS = {"B": "bool", "E": "enum", "N": "number", "D": "timestamp", "A": "json", "C": "json"}
+LABEL_NAMES = (
+    "name",
+    "full_name",
+    "display_name",
+    "title",
+    "label",
+    "subject",
+    "email",
+    "number",
+    "sku",
+    "code",
+    "slug",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnView:
+    name: str
+    type: str
+    kind: str
+    comment: str | None
+    is_key: bool
+    nullable: bool
+    editable: bool
+    default: str | None
+    options: tuple[str, ...]
+    sortable: bool
+    sort: str | None = None
+    sort_href: str | None = None
+
+
+def view_column(
+    table: Table, column: Column, *, sort: str | None = None, sort_href: str | None = None, may_edit: bool = False
+) -> ColumnView:
+    kind = find_kind(column)
+    is_key = column.name in table.key
+    return ColumnView(
+        name=column.name,
+        type=column.type,
+        kind=kind,
+        comment=column.comment,
+        is_key=is_key,
+        nullable=column.nullable,
+        editable=may_edit and not is_key and is_settable(column),
+        default=column.default,
+        options=("true", "false") if kind == "bool" else column.enum_values,
+        sortable=is_sortable(column),
+        sort=sort,
+        sort_href=sort_href,
+    )
+
+
+def find_kind(column: Column) -> str:
+    if column.enum_values:
+        return "enum"
+    if column.base_type in _JSON_TYPES:
+        return "json"
+    if column.base_type == "bytea":
+        return "bytes"
+    return _KINDS.get(column.category, "text")
+
+
+def is_settable(column: Column) -> bool:
+    return not column.generated and column.identity != "a"
+
+
+def is_sortable(column: Column) -> bool:
+    return column.base_type not in _WITHOUT_ORDER
+
+
+def is_comparable(column: Column) -> bool:
+    return column.base_type not in _WITHOUT_EQUALITY
+
+
+def is_writable(table: Table) -> bool:
+    """Only rows that can be told apart can be changed one by one, recorded and taken back."""
+    return table.kind in ("table", "partitioned") and bool(table.key)
+
+
+def choose_label(table: Table) -> str | None:
+    """The column that names a row to a person, where the key alone does not."""
+    texts = [name for name, column in table.columns.items() if column.category == "S" and name not in table.key]
+    named = [name for name in LABEL_NAMES if name in texts]
+    required = [name for name in texts if not table.columns[name].nullable]
+    return next(iter([*named, *required]), None)
+
+
+def encode_values(table: Table, values: Mapping[str, str | None]) -> bytes:
+    """The body of a write. PostgreSQL reads each text as its type would; JSON alone is put in as it is."""
+    return msgspec.json.encode({name: _encode_value(table.columns[name], value) for name, value in values.items()})
+
+
+def _encode_value(column: Column, value: str | None) -> Any:
+    if value is None or column.base_type not in _JSON_TYPES:
+        return value
+    try:
+        is_null = json.loads(value) is None
+    except ValueError:
+        raise Invalid.field(column.name, "This is not valid JSON.") from None
+    if is_null:
+        raise Invalid.field(column.name, "A JSON null cannot be written here; tick null for an empty field.")
+    return msgspec.Raw(value.encode())
+
+
+def keep_newlines(typed: str, before: str | None) -> str:
+    """A browser sends every line break as CRLF; what was not touched must come back as it was."""
+    text = typed.replace("\r\n", "\n")
+    if before is None or "\r\n" not in before:
+        return text
+    return before if before.replace("\r\n", "\n") == text else text.replace("\n", "\r\n")

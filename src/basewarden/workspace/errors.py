@@ -1,0 +1,46 @@
+"""What the database said no to, for a person to read."""
+
+from basewarden.connections import ConnectionFailed
+from basewarden.errors import AppError, Unavailable
+from basewarden.pgrest import PgrestError
+
+_NO_RIGHT = "42501"
+
+
+class DataRefused(AppError):
+    """The database's own words; `sqlstate` is its code, or PostgREST's."""
+
+    status = 422
+    code = "data_refused"
+    message = "The database refused this."
+
+    def __init__(self, text: str, *, sqlstate: str, hint: str | None = None) -> None:
+        super().__init__(text, hint=hint)
+        self.sqlstate = sqlstate
+
+    @property
+    def lacks_rights(self) -> bool:
+        return self.sqlstate == _NO_RIGHT
+
+
+class DatabaseUnreachable(Unavailable):
+    code = "database_unreachable"
+    message = "The project's database does not answer."
+
+
+def tell_person(error: PgrestError) -> AppError:
+    if error.status in (503, 504):
+        return DatabaseUnreachable(
+            hint="It may be restarting, paused, or out of free connections. Nothing was changed. Try again in a moment."
+        )
+    text = f"{error.message[:1].upper()}{error.message[1:]}"
+    details = error.details if isinstance(error.details, str) else None
+    return DataRefused(
+        f"{text.rstrip('.')}." + (f" {details}" if details else ""),
+        sqlstate=error.code,
+        hint=error.hint if isinstance(error.hint, str) else None,
+    )
+
+
+def tell_unreachable(error: ConnectionFailed) -> DatabaseUnreachable:
+    return DatabaseUnreachable(error.text, hint=error.hint)

@@ -1,0 +1,124 @@
+"""A row as a form: what each field holds, and what comes back from it.
+
+Of a column `x` the form sends `v.x` (its text), `n.x` (ticked: null), `e.x` (ticked: the empty text, which an empty
+field of a new row is not) and, when editing, `o.x` (what it held when the form was made, as JSON).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+from starlette.datastructures import FormData
+
+from basewarden.errors import BadRequest
+from basewarden.pgrest import Column, Table
+from basewarden.workspace.columns import ColumnView, is_settable, keep_newlines, view_column
+from basewarden.workspace.desk import Row
+from basewarden.workspace.edits import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`is_moved` = somebody else has changed it meanwhile, to what is now `before`."""
+
+    column: ColumnView
+    value: str | None
+    before: str | None = None
+    is_empty_text: bool = False
+    error: str | None = None
+    is_moved: bool = False
+
+    @property
+    def original(self) -> str:
+        return write_before(self.before)
+
+    @property
+    def can_be_empty_text(self) -> bool:
+        return self.column.kind == "text"
+
+
+def new_fields(table: Table, form: FormData | None = None, errors: Mapping[str, str] | None = None) -> list[Field]:
+    """What the database fills in by itself is not asked for."""
+    return [
+        Field(
+            view_column(table, column),
+            value=_typed(form, column) if form is not None else "",
+            is_empty_text=form is not None and f"e.{column.name}" in form,
+            error=(errors or {}).get(column.name),
+        )
+        for column in table.columns.values()
+        if is_asked(column)
+    ]
+
+
+def read_new(table: Table, form: FormData) -> dict[str, str | None]:
+    """An empty field is left out: the column's default holds."""
+    values: dict[str, str | None] = {}
+    for column in table.columns.values():
+        if not is_asked(column):
+            continue
+        typed = _typed(form, column)
+        if typed is None or typed or f"e.{column.name}" in form:
+            values[column.name] = keep_newlines(typed, None) if typed is not None else None
+    return values
+
+
+def edit_fields(
+    table: Table,
+    row: Row,
+    changes: Mapping[str, Change] | None = None,
+    errors: Mapping[str, str] | None = None,
+    now: Row | None = None,
+) -> list[Field]:
+    """After a refusal the changes that were wanted stay typed; they start anew from what is there `now`."""
+    return [
+        Field(
+            view,
+            value=changes[view.name].after if changes and view.name in changes else row[view.name],
+            before=row[view.name],
+            error=(errors or {}).get(view.name),
+            is_moved=now is not None and view.name in now,
+        )
+        for column in table.columns.values()
+        if (view := view_column(table, column, may_edit=True)).editable
+    ]
+
+
+def read_changes(table: Table, form: FormData) -> dict[str, Change]:
+    """Only what was touched."""
+    found = {name: read_change(form, f".{name}") for name in table.columns if f"v.{name}" in form}
+    return {name: change for name, change in found.items() if change.after != change.before}
+
+
+def read_change(form: FormData, ending: str = "") -> Change:
+    """A null box ticked beside a new text is a slip: the text counts."""
+    before = _read_before(_text(form, f"o{ending}"))
+    typed = keep_newlines(_text(form, f"v{ending}"), before)
+    is_null = f"n{ending}" in form and typed == (before or "")
+    return Change(before, None if is_null else typed)
+
+
+def write_before(value: str | None) -> str:
+    """As JSON: a form would spell the line breaks of a plain text anew."""
+    return msgspec.json.encode(value).decode()
+
+
+def _read_before(text: str) -> str | None:
+    try:
+        return msgspec.json.decode(text, type=str | None)
+    except msgspec.DecodeError:
+        raise BadRequest("This form was not made here.") from None
+
+
+def is_asked(column: Column) -> bool:
+    return is_settable(column) and not column.identity
+
+
+def _typed(form: FormData, column: Column) -> str | None:
+    text = _text(form, f"v.{column.name}")
+    return None if not text and f"n.{column.name}" in form else text
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""

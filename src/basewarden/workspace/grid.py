@@ -1,0 +1,177 @@
+"""One page of a table's rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from basewarden.connections import Membership, Role
+from basewarden.core.addresses import encode_row, row_path
+from basewarden.pgrest import Column, Table
+from basewarden.workspace.columns import ColumnView, is_sortable, is_writable, view_column
+from basewarden.workspace.desk import Count, Desk, Found, Row, key_of, text_of
+from basewarden.workspace.errors import DataRefused
+from basewarden.workspace.references import Link, Reference, list_references, select_embeds
+from basewarden.workspace.view import Filter, GridView
+
+# Counting more rows than these costs more than it tells.
+COUNT_EXACTLY_BELOW = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    value: str | None
+    link: Link | None
+    edit_href: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    """`href` and `key` are None where rows cannot be told apart."""
+
+    key: str | None
+    name: str
+    href: str | None
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedFilter:
+    filter: Filter
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    columns: Sequence[ColumnView]
+    rows: Sequence[GridRow]
+    total: int | None
+    is_estimate: bool
+    refused: Sequence[RefusedFilter]
+
+    def summary(self, view: GridView) -> str:
+        """Says "about" where the number is the planner's."""
+        if not self.rows:
+            return "No rows"
+        shown = f"{view.offset + 1:,}–{view.offset + len(self.rows):,}"  # noqa: RUF001 -- a range has an en dash
+        if self.total is None:
+            return shown
+        return f"{shown} of {'about ' if self.is_estimate else ''}{self.total:,}"
+
+    def has_next(self, view: GridView) -> bool:
+        if self.total is None or self.is_estimate:
+            return len(self.rows) == view.size
+        return view.offset + len(self.rows) < self.total
+
+
+def may_edit(member: Membership, table: Table) -> bool:
+    return member.role.includes(Role.EDITOR) and is_writable(table)
+
+
+async def load_grid(desk: Desk, member: Membership, table: Table, view: GridView) -> Grid:
+    """A filter that the database refuses is named and left out, so that the page goes on working."""
+    columns = [table.columns[name] for name in view.columns] or list(table.columns.values())
+    references = list_references(desk.schema, table)
+    refused = await _list_refused(desk, table, view.filters)
+    bad = [item.filter for item in refused]
+    where = [item.condition.as_parameter() for item in view.filters if item not in bad]
+    planned = await desk.count(table, where, count="planned")
+    count: Count = "exact" if planned is None or planned < COUNT_EXACTLY_BELOW else "planned"
+    page = [("order", view.order(table)), ("limit", str(view.size)), ("offset", str(view.offset))]
+    parameters = [*where, *[pair for pair in page if pair[1]]]
+    found = await read_labelled(desk, table, columns, references, parameters, count=count)
+    edits = may_edit(member, table)
+    return Grid(
+        columns=[_view(table, column, view, edits=edits) for column in columns],
+        rows=[make_row(member, table, columns, references, row, edits=edits) for row in found.rows],
+        total=found.total,
+        is_estimate=count == "planned",
+        refused=refused,
+    )
+
+
+async def read_labelled(
+    desk: Desk,
+    table: Table,
+    columns: Sequence[Column],
+    references: Sequence[Reference],
+    parameters: Sequence[tuple[str, str]],
+    *,
+    count: Count | None = None,
+) -> Found:
+    """The columns with the labels of what they refer to; without those where the role may not read there."""
+    names = dict.fromkeys([*(column.name for column in columns), *table.key, *_key_columns(references)])
+    texts = [text_of(name) for name in names]
+    embeds = select_embeds(references)
+    try:
+        return await desk.read(table, [*parameters, ("select", ",".join([*texts, *embeds]))], count=count)
+    except DataRefused as error:
+        if not embeds or not error.lacks_rights:
+            raise
+        return await desk.read(table, [*parameters, ("select", ",".join(texts))], count=count)
+
+
+def make_row(
+    member: Membership,
+    table: Table,
+    columns: Sequence[Column],
+    references: Sequence[Reference],
+    row: Row,
+    *,
+    edits: bool,
+) -> GridRow:
+    by_column = {reference.shown_at: reference for reference in references}
+    key = key_of(table, row)
+    href = row_path(member.connection.id, table.schema, table.name, key) if key else None
+    cells = []
+    for column in columns:
+        reference = by_column.get(column.name)
+        can_edit = edits and view_column(table, column, may_edit=True).editable
+        cells.append(
+            Cell(
+                value=row[column.name],
+                link=reference.link(member.connection.id, row) if reference else None,
+                edit_href=cell_href(href, column.name, edit=True) if can_edit and href else None,
+            )
+        )
+    return GridRow(encode_row(key) if key else None, ", ".join(key), href, cells)
+
+
+def cell_href(row_href: str, column: str, *, edit: bool = False) -> str:
+    return f"{row_href}/cell?{urlencode({'column': column} | ({'edit': '1'} if edit else {}))}"
+
+
+def _view(table: Table, column: Column, view: GridView, *, edits: bool) -> ColumnView:
+    return view_column(
+        table,
+        column,
+        sort=view.sort_of(column.name),
+        sort_href=view.sorted_by(column.name).href if is_sortable(column) else None,
+        may_edit=edits,
+    )
+
+
+async def _list_refused(desk: Desk, table: Table, filters: Sequence[Filter]) -> list[RefusedFilter]:
+    """All together first, which is nearly always well; one by one only to find the culprit."""
+    try:
+        await _try_filters(desk, table, filters)
+    except DataRefused as error:
+        if error.lacks_rights or not filters:
+            raise
+    else:
+        return []
+    refused = []
+    for item in filters:
+        try:
+            await _try_filters(desk, table, [item])
+        except DataRefused as error:
+            refused.append(RefusedFilter(item, error.text))
+    return refused
+
+
+async def _try_filters(desk: Desk, table: Table, filters: Sequence[Filter]) -> None:
+    if filters:
+        await desk.count(table, [item.condition.as_parameter() for item in filters], count="planned")
+
+
+def _key_columns(references: Sequence[Reference]) -> list[str]:
+    return [column for reference in references for column in reference.key.columns]

@@ -1,0 +1,95 @@
+"""What Ctrl/Cmd-K finds: connections, their rooms, tables, sessions, and rows by the text that names them."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from basewarden.core.addresses import row_path, table_path
+from basewarden.db import ReadSession
+from basewarden.errors import AppError
+from basewarden.journal import list_sessions
+from basewarden.pgrest import Table
+from basewarden.workspace.columns import LABEL_NAMES, choose_label
+from basewarden.workspace.conditions import any_of, contains, equals
+from basewarden.workspace.desk import Desk, key_of, select_texts
+from basewarden.workspace.tables import search_tables
+
+MAX_PLACES = 30
+TABLES_SEARCHED = 6
+ROWS_PER_TABLE = 4
+ROW_SECONDS = 0.8
+SESSIONS_SEARCHED = 100
+_ROOMS = (("Home", ""), ("Data", "/data"), ("Sessions", "/sessions"), ("Agents", "/agents"), ("Settings", "/settings"))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    label: str
+    hint: str | None
+    href: str
+
+
+def find_connections(connections: Sequence[tuple[UUID, str]], text: str) -> list[Place]:
+    found = [Place(name, "connection", f"/c/{connection_id}") for connection_id, name in connections]
+    general = [Place("All connections", None, "/connections"), Place("New connection", None, "/connections/new")]
+    return _matching([*found, *general, Place("Guide", None, "/docs")], text)
+
+
+def find_rooms(connection_id: UUID, name: str, text: str) -> list[Place]:
+    return _matching([Place(room, name, f"/c/{connection_id}{path}") for room, path in _ROOMS], text)
+
+
+async def find_sessions(db: ReadSession, connection_id: UUID, text: str) -> list[Place]:
+    found = await list_sessions(db, connection_id, limit=SESSIONS_SEARCHED)
+    sessions = [item.session for item in found if item.session.label]
+    places = [
+        Place(session.label or "", f"session of {session.caller_name}", f"/c/{connection_id}/sessions/{session.id}")
+        for session in sessions
+    ]
+    return _matching(places, text)
+
+
+def find_tables(desk: Desk, connection_id: UUID, text: str) -> list[Place]:
+    tables = search_tables(desk, text)
+    return [Place(".".join(table.qualified), "table", table_path(connection_id, *table.qualified)) for table in tables]
+
+
+async def find_rows(desk: Desk, connection_id: UUID, text: str) -> list[Place]:
+    """Looks into a few tables, for a moment; one that is slow or refuses is left out."""
+    if len(text) < 2:
+        return []
+    named = [
+        (table, label)
+        for table in search_tables(desk, "")
+        if table.key and (label := choose_label(table)) in LABEL_NAMES
+    ]
+    found = await asyncio.gather(
+        *(_find_in(desk, connection_id, table, label, text) for table, label in named[:TABLES_SEARCHED])
+    )
+    return [place for places in found for place in places]
+
+
+async def _find_in(desk: Desk, connection_id: UUID, table: Table, label: str, text: str) -> list[Place]:
+    conditions = [contains(label, text)]
+    if len(table.key) == 1 and table.columns[table.key[0]].category == "N" and text.isascii() and text.isdigit():
+        conditions.append(equals(table.key[0], text))
+    select = select_texts(list(dict.fromkeys([*table.key, label])))
+    parameters = [any_of(conditions), ("select", select), ("limit", str(ROWS_PER_TABLE))]
+    try:
+        async with asyncio.timeout(ROW_SECONDS):
+            found = await desk.read(table, parameters)
+    except (AppError, TimeoutError):
+        return []
+    return [
+        Place(
+            row[label] or ", ".join(key_of(table, row)),
+            f"{table.name} {', '.join(key_of(table, row))}",
+            row_path(connection_id, *table.qualified, key_of(table, row)),
+        )
+        for row in found.rows
+    ]
+
+
+def _matching(places: Sequence[Place], text: str) -> list[Place]:
+    return [place for place in places if text.lower() in place.label.lower()]

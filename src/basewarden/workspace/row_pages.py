@@ -1,0 +1,198 @@
+"""One row: its values, what it leads to, its history; adding, changing and deleting rows."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.connections import Editor, Environment, Membership, Viewer
+from basewarden.core.addresses import row_path, table_path
+from basewarden.errors import AppError, Forbidden, NotFound
+from basewarden.pgrest import Table
+from basewarden.web import Pages, Reading, redirect
+from basewarden.workspace.columns import encode_values, is_writable, view_column
+from basewarden.workspace.conditions import is_any_row, is_row
+from basewarden.workspace.desk import Desk, Key, Row, TheDesk, select_texts
+from basewarden.workspace.edits import Change, ChangedMeanwhile, change_row, list_refusals
+from basewarden.workspace.fields import edit_fields, new_fields, read_changes, read_new
+from basewarden.workspace.grid import make_row, may_edit, read_labelled
+from basewarden.workspace.history import read_history
+from basewarden.workspace.paths import TheKey, TheKeys, TheTable
+from basewarden.workspace.references import list_references
+from basewarden.workspace.related import list_consequences, list_related, referred_columns
+from basewarden.workspace.table_pages import ThePages, explain_read_only
+from basewarden.workspace.trouble import DataRoute
+
+router = APIRouter(prefix="/c/{connection_id}/data/{table}", route_class=DataRoute, include_in_schema=False)
+
+_DONE = {"added": "Added.", "saved": "Saved."}
+WAY_BACK = "Every value is kept in the journal: undo the session that this delete belongs to, and the rows come back."
+
+
+@router.get("/+new")
+async def get_new(request: Request, _: Editor, table: TheTable, pages: ThePages) -> Response:
+    _require_writable(table)
+    return pages.render(request, "workspace/new.html", table=table, fields=new_fields(table), errors={})
+
+
+@router.post("/+new")
+async def post_new(request: Request, member: Editor, table: TheTable, desk: TheDesk, pages: ThePages) -> Response:
+    _require_writable(table)
+    async with request.form(max_files=0) as form:
+        try:
+            key = await desk.insert(table, encode_values(table, read_new(table, form)))
+        except AppError as error:
+            errors = list_refusals(error)
+            fields = new_fields(table, form, errors)
+            return pages.render(
+                request, "workspace/new.html", status=error.status, table=table, fields=fields, errors=errors
+            )
+    return redirect(f"{row_path(member.connection.id, *table.qualified, key)}?done=added")
+
+
+@router.get("/+delete")
+async def get_delete(
+    request: Request, member: Editor, table: TheTable, keys: TheKeys, desk: TheDesk, pages: ThePages
+) -> Response:
+    return await _show_delete(request, member, table, keys, desk, pages)
+
+
+@router.post("/+delete")
+async def post_delete(
+    request: Request, member: Editor, table: TheTable, keys: TheKeys, desk: TheDesk, pages: ThePages
+) -> Response:
+    """A production connection wants the table's name typed."""
+    async with request.form(max_files=0) as form:
+        word = _confirm_word(member, table)
+        if word is not None and str(form.get("confirm", "")).strip() != word:
+            return await _show_delete(request, member, table, keys, desk, pages, "That is not the table's name.")
+    try:
+        await desk.delete(table, keys)
+    except AppError as error:
+        return await _show_delete(request, member, table, keys, desk, pages, refusal=error)
+    return redirect(f"{table_path(member.connection.id, *table.qualified)}?done=deleted")
+
+
+@router.get("/{key}")
+async def get_row(
+    request: Request, member: Viewer, table: TheTable, key: TheKey, desk: TheDesk, db: Reading, pages: ThePages
+) -> Response:
+    row = await desk.find_row(table, key, select_texts(list(table.columns)))
+    if row is None:
+        return await _show_missing(request, member, table, key, db, pages)
+    return await _show_row(request, member, table, key, desk, db, pages, row)
+
+
+@router.post("/{key}")
+async def post_row(
+    request: Request, member: Editor, table: TheTable, key: TheKey, desk: TheDesk, db: Reading, pages: ThePages
+) -> Response:
+    _require_writable(table)
+    async with request.form(max_files=0, max_fields=10_000) as form:
+        changes = read_changes(table, form)
+    here = row_path(member.connection.id, *table.qualified, key)
+    if not changes:
+        return redirect(here)
+    try:
+        await change_row(desk, table, key, changes)
+    except AppError as error:
+        row = await desk.find_row(table, key, select_texts(list(table.columns)))
+        if row is None:
+            return await _show_missing(request, member, table, key, db, pages)
+        return await _show_row(request, member, table, key, desk, db, pages, row, changes, error)
+    return redirect(f"{here}?done=saved")
+
+
+async def _show_row(
+    request: Request,
+    member: Membership,
+    table: Table,
+    key: Key,
+    desk: Desk,
+    db: Any,
+    pages: Pages,
+    row: Row,
+    changes: Mapping[str, Change] | None = None,
+    error: AppError | None = None,
+) -> Response:
+    columns = list(table.columns.values())
+    references = list_references(desk.schema, table)
+    where = [condition.as_parameter() for condition in is_row(table.key, key)]
+    labelled = await read_labelled(desk, table, columns, references, where)
+    related = await list_related(desk, member.connection.id, table, [row])
+    moved = error.now if isinstance(error, ChangedMeanwhile) else None
+    errors = {} if error is None else list_refusals(error)
+    edits = may_edit(member, table)
+    shown = make_row(member, table, columns, references, labelled.rows[0] if labelled.rows else row, edits=False)
+    return pages.render(
+        request,
+        "workspace/row.html",
+        status=HTTPStatus.OK if error is None else error.status,
+        table=table,
+        shown=shown,
+        columns=[view_column(table, column, may_edit=edits) for column in columns],
+        fields=edit_fields(table, row, changes, errors, moved) if edits else [],
+        errors=errors,
+        related=related,
+        history=await read_history(db, member.connection.id, table, key),
+        touches=list_consequences(table, [row], related),
+        way_back=WAY_BACK,
+        confirm_word=_confirm_word(member, table),
+        can_edit=edits,
+        read_only_reason=explain_read_only(member, table),
+        done=_DONE.get(request.query_params.get("done", "")),
+    )
+
+
+async def _show_missing(
+    request: Request, member: Membership, table: Table, key: Key, db: Any, pages: Pages
+) -> Response:
+    """A row that is gone may still have a history."""
+    history = await read_history(db, member.connection.id, table, key)
+    return pages.render(
+        request, "workspace/missing.html", status=HTTPStatus.NOT_FOUND, table=table, key=key, history=history
+    )
+
+
+async def _show_delete(
+    request: Request,
+    member: Membership,
+    table: Table,
+    keys: list[Key],
+    desk: Desk,
+    pages: Pages,
+    error: str | None = None,
+    refusal: AppError | None = None,
+) -> Response:
+    _require_writable(table)
+    found = await desk.read(table, [is_any_row(table.key, keys), ("select", select_texts(referred_columns(table)))])
+    if not found.rows:
+        raise NotFound("These rows are gone already.")
+    related = await list_related(desk, member.connection.id, table, found.rows)
+    wrong = HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK
+    return pages.render(
+        request,
+        "workspace/delete.html",
+        status=wrong if refusal is None else refusal.status,
+        table=table,
+        keys=keys,
+        action=str(request.url.path) + f"?{request.url.query}",
+        touches=list_consequences(table, found.rows, related),
+        way_back=WAY_BACK,
+        confirm_word=_confirm_word(member, table),
+        error=error,
+        refusal=list_refusals(refusal)[""] if refusal else None,
+    )
+
+
+def _confirm_word(member: Membership, table: Table) -> str | None:
+    is_production = member.connection.environment == Environment.PRODUCTION
+    return ".".join(table.qualified) if is_production else None
+
+
+def _require_writable(table: Table) -> None:
+    if not is_writable(table):
+        raise Forbidden("This cannot be changed here: it is a view, or a table without a key.")

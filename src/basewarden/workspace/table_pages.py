@@ -1,0 +1,73 @@
+"""`/c/<id>/data` and a table's grid."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.connections import Membership, Viewer
+from basewarden.core.addresses import table_path
+from basewarden.pgrest import Table
+from basewarden.web import Pages, provided
+from basewarden.workspace.columns import is_writable, view_column
+from basewarden.workspace.desk import TheDesk
+from basewarden.workspace.grid import load_grid, may_edit
+from basewarden.workspace.paths import TheTable
+from basewarden.workspace.tables import TABLES_PER_PAGE, describe_tables, search_tables
+from basewarden.workspace.trouble import DataRoute
+from basewarden.workspace.view import OPERATORS, SIZES, read_view
+
+router = APIRouter(prefix="/c/{connection_id}/data", route_class=DataRoute, include_in_schema=False)
+
+ThePages = Annotated[Pages, Depends(provided(Pages))]
+
+_DONE = {"deleted": "Deleted. To take it back, undo the session that this delete belongs to, under Sessions."}
+
+
+@router.get("")
+async def get_tables(
+    request: Request, member: Viewer, desk: TheDesk, pages: ThePages, q: str = "", page: int = 1
+) -> Response:
+    found = search_tables(desk, q)
+    start = (max(page, 1) - 1) * TABLES_PER_PAGE
+    shown = found[start : start + TABLES_PER_PAGE]
+    return pages.render(
+        request,
+        "workspace/tables.html",
+        tables=await describe_tables(desk, member.connection.id, shown),
+        total=len(found),
+        start=start,
+        page=max(page, 1),
+        per_page=TABLES_PER_PAGE,
+        query=q,
+        schemas=desk.schema.exposed,
+    )
+
+
+@router.get("/{table}")
+async def get_grid(request: Request, member: Viewer, table: TheTable, desk: TheDesk, pages: ThePages) -> Response:
+    here = table_path(member.connection.id, *table.qualified)
+    view = read_view(here, table, request.query_params)
+    grid = await load_grid(desk, member, table, view)
+    return pages.render(
+        request,
+        "workspace/grid.html",
+        table=table,
+        view=view,
+        grid=grid,
+        all_columns=[view_column(table, column) for column in table.columns.values()],
+        operators=[(code, operator.words) for code, operator in OPERATORS.items()],
+        sizes=SIZES,
+        can_edit=may_edit(member, table),
+        read_only_reason=explain_read_only(member, table),
+        done=_DONE.get(request.query_params.get("done", "")),
+    )
+
+
+def explain_read_only(member: Membership, table: Table) -> str | None:
+    if table.kind not in ("table", "partitioned"):
+        return "This is a view: its rows are made from other tables, so they are changed there."
+    if not is_writable(table):
+        return "This table has no primary key, so its rows cannot be told apart and are shown for reading only."
+    return None if may_edit(member, table) else "You are a viewer of this connection: you may read, not change."

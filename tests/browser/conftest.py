@@ -1,0 +1,60 @@
+"""A real Chromium, and a page that reports whatever the browser complains about."""
+
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+
+from basewarden.web.assets import ensure_packages
+from tests.fixtures.app import Product
+from tests.workspace.conftest import Store, store, store_template
+
+__all__ = ["Store", "store", "store_template"]
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Complaints:
+    """What a page's console said and which scripts failed; an answer of 4xx that a test provokes is named in it."""
+
+    seen: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.seen.append(str(error)))
+        page.on("console", self._hear)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        is_refusal = "the server responded with a status of 4" in message.text
+        if message.type in ("error", "warning") and not is_refusal:
+            self.seen.append(message.text)
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        yield chromium
+        await chromium.close()
+
+
+@pytest.fixture(scope="session")
+async def axe_source() -> str:
+    await ensure_packages(HERE, lambda _: None)
+    return (HERE / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.fixture
+async def page(browser: Browser, product: Product) -> AsyncIterator[Page]:
+    """At the end nothing may have gone wrong in the browser."""
+    complaints = Complaints()
+    async with await browser.new_context(base_url=product.settings.origin) as context:
+        context.set_default_timeout(10_000)
+        page = await context.new_page()
+        complaints.watch(page)
+        yield page
+    assert complaints.seen == []

@@ -1,0 +1,74 @@
+"""axe-core finds nothing on any page, by day and by night, wide and narrow."""
+
+from typing import Any, Literal
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from tests.fixtures.app import PASSWORD, Product
+from tests.workspace.conftest import Store
+
+pytestmark = pytest.mark.browser
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+OPEN_PAGES = ("/", "/signin", "/signup", "/docs", "/nothing")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_no_page_shuts_anybody_out(
+    browser: Browser, product: Product, store: Store, axe_source: str, theme: Literal["light", "dark"], width: int
+) -> None:
+    session = await make_session(store)
+    async with await browser.new_context(
+        base_url=product.settings.origin,
+        bypass_csp=True,
+        color_scheme=theme,
+        viewport={"width": width, "height": 844},
+    ) as context:
+        page = await context.new_page()
+        found = {path: await find_violations(page, path, axe_source) for path in OPEN_PAGES}
+        account = {"email": "owner@example.com", "password": PASSWORD}
+        assert (await context.request.post("/api/auth/signin", data=account)).ok
+        found |= {path: await find_violations(page, path, axe_source) for path in list_pages(store, session)}
+    assert {path: problems for path, problems in found.items() if problems} == {}
+
+
+async def make_session(store: Store) -> str:
+    """Something for the history and the sessions to show."""
+    address = f"/api/v/{store.connection_id}/rest/v1/lamps?id=eq.1"
+    answer = await store.owner.patch(address, json={"price": 1, "note": None})
+    return str(answer.headers["x-basewarden-session"])
+
+
+def list_pages(store: Store, session: str) -> list[str]:
+    home = f"/c/{store.connection_id}"
+    lamps = store.table("lamps")
+    return [
+        "/connections",
+        "/connections/new",
+        home,
+        store.data,
+        f"{store.data}?q=zebra",
+        lamps,
+        f"{lamps}?column=price&operator=gt&value=much&sort=name",
+        f"{lamps}/+new",
+        f"{lamps}/+delete?key=1",
+        store.row("lamps", "1"),
+        store.row("lamps", "99"),
+        store.table("cheap"),
+        f"{home}/agents",
+        f"{home}/sessions",
+        f"{home}/sessions/{session}",
+        f"{home}/sessions/{session}/undo",
+        f"{home}/settings",
+        f"{home}/delete",
+    ]
+
+
+async def find_violations(page: Page, path: str, axe_source: str) -> list[str]:
+    await page.goto(path)
+    await page.evaluate(axe_source)
+    options: dict[str, Any] = {"runOnly": {"type": "tag", "values": RULES}}
+    report = await page.evaluate("options => axe.run(document, options)", options)
+    return [f"{item['id']}: {node['html']}" for item in report["violations"] for node in item["nodes"]]

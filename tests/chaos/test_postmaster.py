@@ -1,0 +1,93 @@
+"""kill -9 of the PostgreSQL that holds both databases, under load, while the product serves."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from basewarden.db.embedded import EmbeddedServer, start_embedded
+from basewarden.db.embedded.cluster import find_postmaster
+from tests.chaos.audit import install_audit
+from tests.chaos.load import Office, Outcomes, open_office, write_until_gone
+from tests.chaos.rounds import compare_with_truth, wait_settled
+from tests.chaos.serving import Deployment, Serving
+from tests.chaos.worlds import SMALL
+from tests.fixtures.app import pick_port
+
+BACK_SECONDS = 30
+ERROR_FIELDS = {"code", "message", "details", "hint"}
+
+
+@pytest.fixture
+async def own_server(data_dir: Path) -> AsyncIterator[EmbeddedServer]:
+    server = await start_embedded(data_dir, progress=lambda _: None)
+    yield server
+    await server.stop()
+
+
+async def kill_postmaster(server: EmbeddedServer) -> None:
+    """Returns when its port is closed."""
+    postmaster = find_postmaster(server._cluster.data)
+    assert postmaster is not None
+    os.kill(postmaster.pid, signal.SIGKILL)
+    async with asyncio.timeout(BACK_SECONDS):
+        while find_postmaster(server._cluster.data) is not None:  # noqa: ASYNC110 - another process sends no event
+            await asyncio.sleep(0.01)
+    await server.stop()
+
+
+async def read_one(office: Office) -> httpx.Response:
+    return await office.person.get(f"{office.api()}/clients?limit=1")
+
+
+@pytest.mark.slow
+async def test_a_killed_postmaster_is_a_clean_error_and_then_over(own_server: EmbeddedServer, data_dir: Path) -> None:
+    for name in ("own", "project"):
+        await own_server.create_database(name)
+    own, project = own_server.dsn("own"), own_server.dsn("project")
+    await SMALL.fill(project)
+    await install_audit(project)
+    with pick_port() as held:
+        deployment = Deployment(own, held.getsockname()[1])
+    serving = await Serving.start(deployment)
+    again: EmbeddedServer | None = None
+    try:
+        async with open_office(deployment.origin, project, None) as office:
+            outcomes = Outcomes()
+            load = asyncio.create_task(write_until_gone(deployment.origin, office, SMALL, 1, outcomes))
+            await outcomes.first.wait()
+            await asyncio.sleep(0.3)  # some way into the load, at no chosen moment
+
+            await kill_postmaster(own_server)
+            refused = await read_one(office)
+            assert refused.status_code == 503, refused.text
+            assert refused.json().keys() == ERROR_FIELDS
+            assert own.rpartition("@")[2] not in refused.text
+
+            again = await start_embedded(data_dir, progress=lambda _: None, port=own_server.port)
+            deadline = time.monotonic() + BACK_SECONDS
+            while (await read_one(office)).status_code != 200:
+                assert time.monotonic() < deadline, "the product did not find its databases again"
+                await asyncio.sleep(0.1)
+            told = outcomes.statuses.total()
+            while outcomes.statuses.total() < told + 20:  # writes go through again as well
+                assert time.monotonic() < deadline, outcomes.statuses
+                await asyncio.sleep(0.05)
+
+            await wait_settled(deployment, office)
+            await serving.kill()
+            await load
+            serving = await Serving.start(deployment)
+            await wait_settled(deployment, office)
+            assert await compare_with_truth(deployment, office, project) > 0
+            assert outcomes.statuses[503] > 0
+            assert not {500, 502} & outcomes.statuses.keys(), "".join(deployment.said)
+    finally:
+        await serving.stop()
+        if again is not None:
+            await again.stop()

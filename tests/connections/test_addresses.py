@@ -1,0 +1,69 @@
+import pytest
+
+from basewarden.connections.addresses import is_allowed, pin_host
+from basewarden.connections.errors import ConnectionFailed, Reason
+
+REFUSED = [
+    "0.0.0.0",  # noqa: S104 - to be refused
+    "0.1.2.3",
+    "10.0.0.1",
+    "100.64.0.1",
+    "100.100.100.200",
+    "127.0.0.1",
+    "127.255.255.254",
+    "169.254.169.254",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.0.0.192",
+    "192.0.2.1",
+    "192.168.1.1",
+    "198.18.0.1",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "168.63.129.16",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "::ffff:169.254.169.254",
+    "64:ff9b::7f00:1",
+    "64:ff9b::a9fe:a9fe",
+    "2002:7f00:1::",
+    "2002:a00:1::1",
+    "fc00::1",
+    "fd00:ec2::254",
+    "fe80::1",
+    "fe80::1%lo",
+    "fec0::1",
+    "ff02::1",
+    "2001:db8::1",
+    "100::1",
+]
+
+
+@pytest.mark.parametrize("address", REFUSED)
+def test_addresses_that_are_not_the_internet_are_refused(address: str) -> None:
+    assert not is_allowed(address, allow_private=False)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "64:ff9b::101:101"])
+def test_public_addresses_are_allowed(address: str) -> None:
+    assert is_allowed(address, allow_private=False)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "::1", "fd00::1"])
+def test_private_ones_are_allowed_by_the_setting_and_multicast_never(address: str) -> None:
+    assert is_allowed(address, allow_private=True)
+    assert not is_allowed("224.0.0.1", allow_private=True)
+    assert not is_allowed("ff02::1", allow_private=True)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.1", "2130706433", "0x7f.1", "017700000001", "::1", "0"])
+async def test_every_spelling_of_loopback_is_seen_through(host: str) -> None:
+    with pytest.raises(ConnectionFailed) as caught:
+        await pin_host(host, 5432, allow_private=False)
+    assert caught.value.reason is Reason.ADDRESS_REFUSED

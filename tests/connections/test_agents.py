@@ -1,0 +1,183 @@
+"""Agent tokens: what may be asked for, and that a token ends the moment it should."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+
+from basewarden.connections import AgentCaller, Agents, ConnectionTargets, Role
+from basewarden.core.tokens import is_checked_token
+from basewarden.errors import NotFound
+from tests.fixtures.app import Product, Project, Serve
+
+
+def get(product: Product, kind: type[Any]) -> Any:
+    return product.registry.get(kind)
+
+
+async def make(owner: httpx.AsyncClient, connection_id: str, **body: object) -> httpx.Response:
+    return await owner.post(
+        f"/api/connections/{connection_id}/agents", json={"name": "price-bot", "access": "write", **body}
+    )
+
+
+async def test_an_agent_is_made_listed_and_known_by_its_token(
+    product: Product, owner: httpx.AsyncClient, connection_id: str, project: Project, app_database: str
+) -> None:
+    expires = datetime(2100, 1, 1, tzinfo=UTC)
+    made = await make(
+        owner,
+        connection_id,
+        tables=["notes", "sales.orders", "rpc/close_order"],
+        dbRole=project.reader,
+        claims={"sub": "7", "roles": ["a"]},
+        maxRowsPerWrite=10,
+        maxWritesPerSession=20,
+        expiresAt=expires.isoformat(),
+    )
+    assert made.status_code == 201
+    assert set(made.json()) == {"id", "token"}
+    token = made.json()["token"]
+    assert is_checked_token(token, "bwa")
+
+    caller = await get(product, Agents).find_by_token(token)
+    assert caller == AgentCaller(
+        id=UUID(made.json()["id"]),
+        name="price-bot",
+        connection_id=UUID(connection_id),
+        access=caller.access,
+        tables=frozenset({"public.notes", "sales.orders", "rpc/public.close_order"}),
+        db_role=project.reader,
+        claims={"sub": "7", "roles": ["a"]},
+        max_rows_per_write=10,
+        max_writes_per_session=20,
+        expires_at=expires,
+    )
+    listed = await owner.get(f"/api/connections/{connection_id}/agents")
+    assert token not in listed.text
+    (agent,) = listed.json()["agents"]
+    assert agent["tokenHint"] == token[-4:]
+    assert agent["lastUsedAt"] is not None
+    async with await psycopg.AsyncConnection.connect(app_database) as connection:
+        cursor = await connection.execute("SELECT agents::text FROM agents")
+        assert token not in str(await cursor.fetchone())
+
+
+async def test_defaults_are_safe_ones(product: Product, owner: httpx.AsyncClient, connection_id: str) -> None:
+    token = (await make(owner, connection_id)).json()["token"]
+    caller = await get(product, Agents).find_by_token(token)
+    assert (caller.max_rows_per_write, caller.max_writes_per_session) == (1000, 500)
+    assert (caller.tables, caller.claims, caller.db_role, caller.expires_at) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"access": "admin"}, "access"),
+        ({"name": " "}, "name"),
+        ({"tables": [""]}, "tables.0"),
+        ({"tables": ["public."]}, "tables.0"),
+        ({"tables": ["rpc/"]}, "tables.0"),
+        ({"tables": ["x" * 64]}, "tables.0"),
+        ({"tables": ["a\x00b"]}, "tables.0"),
+        ({"maxRowsPerWrite": 0}, "maxRowsPerWrite"),
+        ({"maxWritesPerSession": 2**31}, "maxWritesPerSession"),
+        ({"expiresAt": "2001-01-01T00:00:00Z"}, "expiresAt"),
+        ({"claims": {"sub": "a\x00b"}}, "claims"),
+        ({"claims": {"sub": "x" * 5000}}, "claims"),
+        ({"claims": ["sub"]}, "claims"),
+        ({"dbRole": "no_such_role"}, "dbRole"),
+        ({"dbRole": "postgres"}, "dbRole"),
+        ({"approval": True}, "approval"),
+    ],
+)
+async def test_a_body_that_does_not_fit_names_its_field(
+    owner: httpx.AsyncClient, connection_id: str, body: dict[str, Any], field: str
+) -> None:
+    answer = await make(owner, connection_id, **body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+    assert [item["field"] for item in answer.json()["details"]] == [field]
+
+
+async def test_revoking_works_at_once_here_and_soon_everywhere(
+    serve: Serve, owner: httpx.AsyncClient, product: Product, connection_id: str
+) -> None:
+    other = await serve()
+    made = (await make(owner, connection_id)).json()
+    for process in (product, other):
+        assert await get(process, Agents).find_by_token(made["token"]) is not None
+    path = f"/api/connections/{connection_id}/agents/{made['id']}"
+    assert (await owner.delete(path)).status_code == 204
+    assert await get(product, Agents).find_by_token(made["token"]) is None
+    deadline = datetime.now(UTC) + timedelta(seconds=2)
+    while await get(other, Agents).find_by_token(made["token"]) is not None:
+        assert datetime.now(UTC) < deadline
+        await other.settled()
+    assert (await owner.delete(path)).status_code == 404
+    assert (await owner.get(f"/api/connections/{connection_id}/agents")).json()["agents"] == []
+
+
+async def test_a_token_ends_with_its_time_even_when_it_is_remembered(
+    product: Product, owner: httpx.AsyncClient, connection_id: str
+) -> None:
+    expires = datetime.now(UTC) + timedelta(seconds=1)
+    token = (await make(owner, connection_id, expiresAt=expires.isoformat())).json()["token"]
+    assert await get(product, Agents).find_by_token(token) is not None
+    while datetime.now(UTC) < expires:
+        await product.settled()
+    assert await get(product, Agents).find_by_token(token) is None
+
+
+async def test_deleting_the_connection_ends_its_agents_and_its_target(
+    product: Product, owner: httpx.AsyncClient, connection_id: str
+) -> None:
+    token = (await make(owner, connection_id)).json()["token"]
+    agents, targets = get(product, Agents), get(product, ConnectionTargets)
+    assert await agents.find_by_token(token) is not None
+    assert (await targets.get_target(UUID(connection_id))).name == "Shop"
+    assert (await owner.delete(f"/api/connections/{connection_id}")).status_code == 204
+    assert await agents.find_by_token(token) is None
+    with pytest.raises(NotFound):
+        await targets.get_target(UUID(connection_id))
+
+
+async def test_a_made_up_token_is_nobody(product: Product, owner: httpx.AsyncClient, connection_id: str) -> None:
+    token = (await make(owner, connection_id)).json()["token"]
+    for wrong in (
+        "",
+        "x",
+        token[:-1],
+        token + "x",
+        token.replace("bwa_", "bwb_"),
+        token[:-1] + "é",
+        "bwa_" + "0" * 38,
+    ):
+        assert await get(product, Agents).find_by_token(wrong) is None
+
+
+async def test_a_target_opens_for_the_data_road_and_hides_its_password(
+    product: Product, owner: httpx.AsyncClient, connection_id: str, project: Project
+) -> None:
+    targets = get(product, ConnectionTargets)
+    target = await targets.get_target(UUID(connection_id))
+    assert "project-pa55" not in repr(target)
+    dsn = await targets.open_dsn(target)
+    assert "project-pa55" not in repr(dsn)
+    async with await psycopg.AsyncConnection.connect(dsn.reveal()) as connection:
+        cursor = await connection.execute("SELECT session_user")
+        assert await cursor.fetchone() == (project.role,)
+
+    await owner.patch(f"/api/connections/{connection_id}", json={"dbRole": project.reader})
+    assert (await targets.get_target(UUID(connection_id))).db_role == project.reader
+
+
+async def test_roles_are_known_to_the_data_road(
+    product: Product, owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str
+) -> None:
+    targets = get(product, ConnectionTargets)
+    people = [(await who.get("/api/auth/session")).json()["user"]["id"] for who in (owner, stranger)]
+    assert await targets.find_role(UUID(connection_id), UUID(people[0])) is Role.OWNER
+    assert await targets.find_role(UUID(connection_id), UUID(people[1])) is None

@@ -1,0 +1,111 @@
+"""The pages of connections, used as a person without script would."""
+
+import re
+
+import httpx
+
+from tests.fixtures.app import Project
+
+
+async def test_from_the_empty_page_to_a_connection(owner: httpx.AsyncClient, project: Project) -> None:
+    assert "Connect your first database" in (await owner.get("/connections")).text
+    assert "Where the address is" in (await owner.get("/connections/new")).text
+    form = {"name": "Shop <1>", "postgresUrl": project.dsn, "environment": "production", "dbRole": ""}
+    answer = await owner.post("/connections/new", data=form)
+    assert answer.status_code == 303
+    home = await owner.get(answer.headers["location"])
+    assert "Make an agent next" in home.text
+    assert "Shop &lt;1&gt;" in home.text
+    assert 'data-environment="production"' in home.text
+    assert "The connection is not encrypted" in home.text
+    listed = await owner.get("/connections")
+    assert "Shop &lt;1&gt;" in listed.text
+
+
+async def test_a_refused_address_is_explained_beside_its_field_and_never_echoed(
+    owner: httpx.AsyncClient, project: Project
+) -> None:
+    wrong = project.dsn.replace("project-pa55", "wrong-pa55")
+    form = {"name": "Shop", "postgresUrl": wrong, "environment": "staging", "dbRole": ""}
+    answer = await owner.post("/connections/new", data=form)
+    assert answer.status_code == 422
+    assert answer.headers["cache-control"] == "no-store"
+    field = re.search(r'<input[^>]*id="postgresUrl"[^>]*>', answer.text)
+    assert field is not None
+    assert 'type="password"' in field[0]
+    assert 'aria-invalid="true"' in field[0]
+    assert "refused this user name and password" in answer.text
+    assert 'value="Shop"' in answer.text
+    assert "wrong-pa55" not in answer.text
+    assert "paste the address once more" in answer.text
+
+
+async def test_an_agents_token_is_shown_once_with_snippets(owner: httpx.AsyncClient, connection_id: str) -> None:
+    path = f"/c/{connection_id}/agents"
+    assert "No agents yet" in (await owner.get(path)).text
+    form = {
+        "name": "price-bot", "access": "write", "tables": "notes\nsales.orders", "maxRowsPerWrite": "5",
+        "maxWritesPerSession": "7", "dbRole": "", "expiresAt": "2100-01-31", "claims": '{"sub": "7"}',
+    }  # fmt: skip
+    made = await owner.post(path, data=form)
+    assert made.status_code == 201
+    found = re.search(r"bwa_[0-9A-Za-z]{38}", made.text)
+    assert found is not None
+    assert made.text.count("createClient(") == made.text.count("create_client(") == 1
+    assert f"/api/v/{connection_id}" in made.text
+    listed = await owner.get(path)
+    assert found[0] not in listed.text
+    (agent,) = (await owner.get(f"/api/connections/{connection_id}/agents")).json()["agents"]
+    assert agent["tables"] == ["public.notes", "sales.orders"]
+    assert agent["claims"] == {"sub": "7"}
+    assert agent["expiresAt"].startswith("2100-01-31T23:59:59")
+
+    revoke = f"{path}/{agent['id']}/revoke"
+    assert "stops working at once" in (await owner.get(revoke)).text
+    answer = await owner.post(revoke)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{path}?done=revoked")
+    assert (await owner.post(revoke)).status_code == 404
+
+
+async def test_a_refused_agent_form_keeps_what_was_typed(owner: httpx.AsyncClient, connection_id: str) -> None:
+    form = {"name": "price-bot", "access": "write", "tables": "notes\n.", "claims": "{", "expiresAt": "soon"}
+    answer = await owner.post(f"/c/{connection_id}/agents", data=form)
+    assert answer.status_code == 422
+    for text in ("price-bot", "notes\n.", "must be a JSON object", "must be a day"):
+        assert text in answer.text
+
+
+async def test_settings_change_what_they_show(owner: httpx.AsyncClient, connection_id: str, project: Project) -> None:
+    path = f"/c/{connection_id}/settings"
+    form = {"name": "Store", "environment": "staging", "dbRole": project.reader, "postgresUrl": ""}
+    assert (await owner.post(path, data=form)).headers["location"] == f"{path}?done=saved"
+    shown = (await owner.get(f"{path}?done=saved")).text
+    assert "Saved." in shown
+    assert f'<option value="{project.reader}" selected>' in shown
+    refused = await owner.post(path, data={**form, "name": ""})
+    assert refused.status_code == 422
+    refused = await owner.post(path, data={**form, "postgresUrl": project.dsn + "_not"})
+    assert "no database of that name" in refused.text
+
+
+async def test_deleting_a_production_connection_asks_for_its_name(owner: httpx.AsyncClient, connection_id: str) -> None:
+    path = f"/c/{connection_id}/delete"
+    await owner.patch(f"/api/connections/{connection_id}", json={"environment": "production"})
+    assert "<code>Shop</code>" in (await owner.get(path)).text
+    for word in ({}, {"confirm": ""}, {"confirm": "shop"}):
+        assert (await owner.post(path, data=word)).status_code == 422
+    answer = await owner.post(path, data={"confirm": "Shop"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/connections?done=deleted")
+    assert (await owner.get(f"/c/{connection_id}")).status_code == 404
+
+
+async def test_another_connection_is_deleted_without_a_word_to_type(
+    owner: httpx.AsyncClient, connection_id: str
+) -> None:
+    assert (await owner.post(f"/c/{connection_id}/delete")).status_code == 303
+
+
+async def test_a_superuser_login_is_warned_about(owner: httpx.AsyncClient, project: Project) -> None:
+    form = {"name": "Root", "postgresUrl": project.admin_dsn, "environment": "other"}
+    home = await owner.get((await owner.post("/connections/new", data=form)).headers["location"])
+    assert "Requests run as the superuser" in home.text

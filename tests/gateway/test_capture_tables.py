@@ -1,0 +1,173 @@
+"""Tables of every shape and name."""
+
+from urllib.parse import quote
+
+import pytest
+
+from tests.fixtures.bench import GUEST, Workshop
+
+
+@pytest.mark.parametrize("role", [None, GUEST], ids=["login", "dbRole"])
+async def test_a_table_without_any_key(workshop: Workshop, role: str | None) -> None:
+    bench = await workshop.bench(f"""
+        CREATE TABLE log (line text, n int); INSERT INTO log VALUES ('x', 1), ('x', 1), ('y', 2);
+        ALTER TABLE log ENABLE ROW LEVEL SECURITY; CREATE POLICY all_rows ON log TO {GUEST} USING (true);
+        GRANT SELECT, INSERT, UPDATE, DELETE ON log TO {GUEST};
+    """)
+    agent = await bench.agent(dbRole=role)
+    inserted = await agent.write("POST", "/log", [{"line": "z"}, {"line": "z"}])
+    assert inserted.told() == [("log", "insert", None, {"line": "z", "n": None})] * 2
+    updated = await agent.write("PATCH", "/log?line=eq.x", {"n": 7})
+    assert updated.told() == [("log", "update", {"line": "x", "n": 1}, {"line": "x", "n": 7})] * 2
+    assert [one["primaryKey"] for one in updated.changes] == [{}, {}]
+    deleted = await agent.write("DELETE", "/log?n=eq.7")
+    assert deleted.told() == [("log", "delete", {"line": "x", "n": 7}, None)] * 2
+
+
+async def test_composite_identity_and_generated(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE items (
+            shop int, id bigint GENERATED ALWAYS AS IDENTITY, price numeric, twice numeric GENERATED ALWAYS
+            AS (price * 2) STORED, PRIMARY KEY (shop, id));
+    """)
+    agent = await bench.agent()
+    written = await agent.write("POST", "/items", [{"shop": 1, "price": 1.25}, {"shop": 1, "price": 2}])
+    assert [after for *_, after in written.told()] == [
+        {"shop": 1, "id": 1, "price": 1.25, "twice": 2.50},
+        {"shop": 1, "id": 2, "price": 2, "twice": 4},
+    ]
+    written = await agent.write("PATCH", "/items?shop=eq.1&id=eq.2", {"price": 3, "shop": 2})
+    (change,) = written.changes
+    assert (change["primaryKey"], change["after"]) == (
+        {"shop": 1, "id": 2},
+        {"shop": 2, "id": 2, "price": 3, "twice": 6},
+    )
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY (id, region)", "CHECK (true)"], ids=["keyed", "keyless"])
+async def test_rows_move_between_partitions(workshop: Workshop, key: str) -> None:
+    bench = await workshop.bench(f"""
+        CREATE TABLE sales (id int, region text, n int, {key}) PARTITION BY LIST (region);
+        CREATE TABLE sales_eu PARTITION OF sales FOR VALUES IN ('eu');
+        CREATE TABLE sales_us PARTITION OF sales FOR VALUES IN ('us');
+        INSERT INTO sales VALUES (1, 'eu', 1), (2, 'us', 2), (3, 'eu', 3);
+    """)
+    agent = await bench.agent()
+    moved = await agent.write("PATCH", "/sales?id=eq.1", {"region": "us"})
+    assert moved.told() == [("sales", "update", {"id": 1, "region": "eu", "n": 1}, {"id": 1, "region": "us", "n": 1})]
+    gone = await agent.write("DELETE", "/sales?n=lte.2")
+    assert {(verb, before["id"]) for _, verb, before, _ in gone.told() if before} == {("delete", 1), ("delete", 2)}
+
+
+async def test_references_to_and_from_partitioned_tables(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE sales (id int PRIMARY KEY) PARTITION BY RANGE (id);
+        CREATE TABLE sales_1 PARTITION OF sales FOR VALUES FROM (0) TO (100);
+        CREATE TABLE lines (id int, sale int REFERENCES sales ON DELETE CASCADE, PRIMARY KEY (id))
+            PARTITION BY RANGE (id);
+        CREATE TABLE lines_1 PARTITION OF lines FOR VALUES FROM (0) TO (100);
+        INSERT INTO sales VALUES (1); INSERT INTO lines VALUES (1, 1), (2, 1);
+    """)
+    written = await (await bench.agent()).write("DELETE", "/sales?id=eq.1")
+    assert sorted((table, before["id"]) for table, _, before, _ in written.told() if before) == [
+        ("lines", 1),
+        ("lines", 2),
+        ("sales", 1),
+    ]
+
+
+async def test_a_parents_heirs_by_inheritance_are_told_with_their_own_name_or_refused(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE animals (id int PRIMARY KEY, name text);
+        CREATE TABLE dogs (breed text) INHERITS (animals);
+        INSERT INTO animals VALUES (1, 'cat'); INSERT INTO dogs VALUES (2, 'rex', 'pug');
+    """)
+    agent = await bench.agent()
+    answer = await agent.http.patch("/animals?id=eq.2", json={"name": "max"})
+    rows = await bench.rows("SELECT name FROM dogs")
+    if answer.is_success:
+        journal = await bench.journal(answer.headers["x-basewarden-session"])
+        assert [one["after"]["name"] for one in journal["mutations"]] == ["max"]
+    else:
+        assert rows == [{"name": "rex"}]
+
+
+@pytest.mark.parametrize("table", ["select", 'say "hi"', "ta ble", "töölaud", "bw_row", "t", "bw_key"])
+async def test_odd_names(workshop: Workshop, table: str) -> None:
+    """Tables and columns that are named like what our own statements use, and like nothing good."""
+    columns = ["bw_row", "t", "pgrst_body", "bw_old", "k0", 'q"q', "sp ace", "ünï", "table", "ctid_"]
+
+    def name(one: str) -> str:
+        return '"' + one.replace('"', '""') + '"'
+
+    bench = await workshop.bench(f"""
+        CREATE TABLE {name(table)} ("id" int, {", ".join(f"{name(one)} text" for one in columns)},
+            PRIMARY KEY (id, {name(columns[0])}, {name(columns[5])}));
+        ALTER TABLE {name(table)} ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY everyone ON {name(table)} TO {GUEST} USING (true);
+        GRANT SELECT, INSERT, UPDATE, DELETE ON {name(table)} TO {GUEST};
+    """)
+    path = f"/{quote(table)}"
+    row = {"id": 1, **{one: f"{one}, {{}}\\\"'" for one in columns}}
+    for role in (None, GUEST):
+        agent = await bench.agent(dbRole=role)
+        assert (await agent.write("POST", path, row)).told() == [(table, "insert", None, row)]
+        changed = {**row, "bw_row": "other", "t": "x"}
+        merged = await agent.write("POST", path, {**row, "t": "m"}, prefer="resolution=merge-duplicates")
+        assert merged.told() == [(table, "update", row, {**row, "t": "m"})]
+        updated = await agent.write("PATCH", f"{path}?id=eq.1&pgrst_body=not.is.null", {"bw_row": "other", "t": "x"})
+        assert updated.told() == [(table, "update", {**row, "t": "m"}, changed)]
+        assert (await agent.write("DELETE", f"{path}?bw_row=eq.other")).told() == [(table, "delete", changed, None)]
+
+
+async def test_upsert_keys_that_are_equal_but_not_the_same_text(workshop: Workshop) -> None:
+    """1.00 is 1: the journal must know the row that was there."""
+    bench = await workshop.bench(
+        "CREATE TABLE rates (at numeric PRIMARY KEY, n int); INSERT INTO rates VALUES (1, 1), (2, 2)"
+    )
+    written = await (await bench.agent()).write(
+        "POST", "/rates", '[{"at": 1.00, "n": 5}, {"at": 2.0, "n": 6}]', prefer="resolution=merge-duplicates"
+    )
+    assert written.exact() == [
+        ("rates", "update", {"at": "1", "n": "1"}, {"at": "1.00", "n": "5"}),
+        ("rates", "update", {"at": "2", "n": "2"}, {"at": "2.0", "n": "6"}),
+    ]
+
+
+async def test_upsert_of_rows_that_point_at_each_other(workshop: Workshop) -> None:
+    """A foreign key locks the row that was just inserted, which looks like an update and is none."""
+    bench = await workshop.bench("""
+        CREATE TABLE tree (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, slug text UNIQUE,
+            parent text REFERENCES tree (slug));
+    """)
+    written = await (await bench.agent()).write(
+        "POST",
+        "/tree?on_conflict=slug",
+        [{"slug": "a", "parent": None}, {"slug": "b", "parent": "a"}],
+        prefer="resolution=merge-duplicates,return=representation",
+    )
+    assert [(verb, after["slug"]) for _, verb, _, after in written.told() if after] == [
+        ("insert", "a"),
+        ("insert", "b"),
+    ]
+
+
+async def test_an_upsert_whose_trigger_rewrites_the_key(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE mails (mail text PRIMARY KEY, n int);
+        CREATE FUNCTION lower_it() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN NEW.mail := lower(NEW.mail); RETURN NEW; END $$;
+        CREATE TRIGGER lower_it BEFORE INSERT ON mails FOR EACH ROW EXECUTE FUNCTION lower_it();
+        INSERT INTO mails VALUES ('a@x.org', 1);
+    """)
+    written = await (await bench.agent()).write(
+        "POST", "/mails", {"mail": "A@X.org", "n": 2}, prefer="resolution=merge-duplicates"
+    )
+    assert written.told() == [("mails", "update", {"mail": "a@x.org", "n": 1}, {"mail": "a@x.org", "n": 2})]
+
+
+async def test_views_and_foreign_kinds_are_refused(workshop: Workshop) -> None:
+    bench = await workshop.bench("CREATE TABLE a (id int PRIMARY KEY); CREATE VIEW v AS SELECT * FROM a;")
+    answer = await (await bench.agent()).http.post("/v", json={"id": 1})
+    assert (answer.status_code, answer.json()["code"]) == (403, "capture_unsupported")
+    assert await bench.rows("SELECT * FROM a") == []

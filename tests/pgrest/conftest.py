@@ -1,0 +1,139 @@
+"""A database with one of everything, and the server app in front of it without a socket."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from basewarden.pgrest import Connection, Pool, Schema, load_schema
+from basewarden.pgrest.config import RestConfig
+from basewarden.pgrest.jwt import JwtRules
+from basewarden.pgrest.server import RestServer
+from basewarden.pgrest.settings import ServerSettings
+from tests.fixtures.postgres import PostgresServer
+
+SECRET = b"a secret of at least thirty-two bytes"
+SHOP = (Path(__file__).parent / "shop.sql").read_text()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Speaks ASGI to the app in this process."""
+
+    app: RestServer
+
+    async def send(
+        self, method: str, target: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        url = urlsplit(target)
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": raw}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": url.path,
+            "query_string": url.query.encode(),
+            "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
+        }
+        await self.app(scope, receive, send)
+        received = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
+        return Answer(sent[0]["status"], received, sent[1]["body"])
+
+    async def get(self, target: str, **headers: str) -> Answer:
+        return await self.send("GET", target, None, _named(headers))
+
+    async def post(self, target: str, body: Any, **headers: str) -> Answer:
+        return await self.send("POST", target, body, _named(headers))
+
+    async def patch(self, target: str, body: Any, **headers: str) -> Answer:
+        return await self.send("PATCH", target, body, _named(headers))
+
+    async def delete(self, target: str, **headers: str) -> Answer:
+        return await self.send("DELETE", target, None, _named(headers))
+
+
+def _named(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def settings_for(dsn: str, rest: RestConfig) -> ServerSettings:
+    return ServerSettings(
+        dsn=dsn,
+        rest=rest,
+        jwt=JwtRules(keys=(SECRET,)),
+        anon_role="web_anon",
+        host="127.0.0.1",
+        port=0,
+        pool_size=4,
+        pool_seconds=2,
+        prepares=True,
+        listens=False,
+        cors_origins=(),
+        shows_timing=False,
+        trace_header=None,
+    )
+
+
+@pytest.fixture(scope="session")
+async def shop_template(postgres: PostgresServer) -> str:
+    dsn = await postgres.create_database()
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
+        await conn.execute(SHOP.encode())
+    return dsn.rpartition("/")[2].partition("?")[0]
+
+
+@pytest.fixture
+async def shop(postgres: PostgresServer, shop_template: str) -> AsyncIterator[str]:
+    """The address of a fresh copy of the shop."""
+    dsn = await postgres.create_database(template=shop_template)
+    yield dsn
+    await postgres.drop_database(dsn)
+
+
+@pytest.fixture
+async def client(shop: str) -> AsyncIterator[Client]:
+    app = RestServer(settings_for(shop, RestConfig(schemas=("public",), tx_override=True)))
+    await app.start()
+    yield Client(app)
+    await app.stop()
+
+
+@pytest.fixture
+async def conn(shop: str) -> AsyncIterator[Connection]:
+    connection = await Connection.connect(shop)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def schema(conn: Connection) -> Schema:
+    return await load_schema(conn, ["public"])
+
+
+@pytest.fixture
+async def pool(shop: str) -> AsyncIterator[Pool]:
+    made = Pool(shop, max_size=2, wait_seconds=0.3)
+    yield made
+    await made.close()

@@ -1,0 +1,60 @@
+"""The checkout's own sources, as the rules read them. A rule is a function from sources to findings."""
+
+import ast
+import re
+import subprocess
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+PACKAGE = "basewarden"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file: `path` from the checkout's root with forward slashes."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @property
+    def module(self) -> str:
+        """`src/basewarden/db/engine.py` is `basewarden.db.engine`, an `__init__.py` its package."""
+        parts = self.path.removeprefix("src/").removesuffix(".py").split("/")
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    def at(self, line: int, what: str) -> str:
+        return f"{self.path}:{line} {what}"
+
+    def comments(self) -> Iterator[tuple[int, str]]:
+        for token in tokenize.generate_tokens(StringIO(self.text).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+
+    def lines_with(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+        for match in pattern.finditer(self.text):
+            yield self.text.count("\n", 0, match.start()) + 1, match.group()
+
+
+def read_sources(*folders: str, suffix: str = ".py") -> list[Source]:
+    paths = [path for folder in folders for path in sorted((CHECKOUT / folder).rglob(f"*{suffix}"))]
+    return [
+        Source(path.relative_to(CHECKOUT).as_posix(), path.read_text())
+        for path in paths
+        if "node_modules" not in path.parts
+    ]
+
+
+def list_repository_files() -> list[str]:
+    """What is tracked or will be: everything that no ignore rule leaves out."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    return sorted({name for name in listed.splitlines() if (CHECKOUT / name).is_file()})

@@ -1,0 +1,99 @@
+"""Small habits that a reader relies on and that no linter's own rule keeps."""
+
+import ast
+import re
+from collections.abc import Iterable
+
+from tests.rules.sources import Source, read_sources
+
+BROAD_EXCEPT = {"src/basewarden/web/edge.py": "the edge: whatever is left is a 500 with a request id"}
+PRINTERS = {
+    "src/basewarden/cli.py": "talks to a terminal",
+    "src/basewarden/demo/story.py": "tells the story",
+    "src/basewarden/pgrest/server.py": "a program of its own; there is no log yet when it cannot start",
+}
+NOQA = re.compile(r"#\s*noqa(?P<codes>:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*)?(?P<reason>\s*-{1,2}\s*\S.*)?$")
+IGNORE = re.compile(r"#\s*type:\s*ignore(?P<rule>\[[\w, -]+\])?(?P<reason>\s+#\s*\S.*)?")
+ALL_CODE = ("src", "tests", "benchmarks", "scripts")
+
+
+def find_broad_excepts(sources: Iterable[Source]) -> list[str]:
+    broad = {"Exception", "BaseException"}
+    return [
+        source.at(node.lineno, "catches everything")
+        for source in sources
+        if source.path not in BROAD_EXCEPT
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ExceptHandler) and not _raises_again(node) and (_caught(node) & broad or not node.type)
+    ]
+
+
+def _caught(handler: ast.ExceptHandler) -> set[str]:
+    named = ast.walk(handler.type) if handler.type else ()
+    return {node.id for node in named if isinstance(node, ast.Name)}
+
+
+def _raises_again(handler: ast.ExceptHandler) -> bool:
+    """`except BaseException: …; raise` cleans up and hides nothing."""
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
+def find_calls(sources: Iterable[Source], call: str, allowed: Iterable[str] = ()) -> list[str]:
+    return [
+        source.at(node.lineno, f"{call}()")
+        for source in sources
+        if source.path not in allowed
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == call
+    ]
+
+
+def find_unexplained_silence(sources: Iterable[Source]) -> list[str]:
+    findings = []
+    for source in sources:
+        for line, comment in source.comments():
+            noqa, ignore = NOQA.search(comment), IGNORE.search(comment)
+            if "noqa" in comment and "ruff: noqa" not in comment and not (noqa and noqa["codes"] and noqa["reason"]):
+                findings.append(source.at(line, "noqa without its rule and a reason"))
+            if ignore and not (ignore["rule"] and ignore["reason"]):
+                findings.append(source.at(line, "type: ignore without its rule and a reason"))
+    return findings
+
+
+def test_only_the_edge_catches_everything() -> None:
+    assert find_broad_excepts(read_sources("src")) == []
+    assert find_broad_excepts(
+        [
+            Source("src/a.py", "try:\n    x()\nexcept (ValueError, Exception):\n    pass\n"),
+            Source("src/b.py", "try:\n    x()\nexcept BaseException:\n    y()\n    raise\n"),
+            Source("src/c.py", "try:\n    x()\nexcept:\n    pass\n"),
+        ]
+    ) == ["src/a.py:3 catches everything", "src/c.py:3 catches everything"]
+
+
+def test_only_programs_print() -> None:
+    assert find_calls(read_sources("src"), "print", PRINTERS) == []
+    assert find_calls([Source("src/a.py", "def f():\n    print(1)\n")], "print", PRINTERS) == ["src/a.py:2 print()"]
+
+
+def test_nothing_blocks_the_loop_by_sleeping() -> None:
+    assert find_calls(read_sources("src"), "time.sleep") == []
+    assert find_calls([Source("src/a.py", "import time\ntime.sleep(1)\n")], "time.sleep") == ["src/a.py:2 time.sleep()"]
+
+
+def test_what_is_silenced_says_why() -> None:
+    assert find_unexplained_silence(read_sources(*ALL_CODE)) == []
+    examples = [
+        "a = 1  # noqa: S104 - only on loopback",
+        "b = 1  # noqa: S104, S105 -- both on loopback",
+        "c = 1  # type: ignore[arg-type]  # the library's own union",
+        "d = 1  # noqa: S104",
+        "e = 1  # noqa",
+        "f = 1  # type: ignore[arg-type]",
+    ]
+    assert find_unexplained_silence([Source("a.py", "\n".join(examples))]) == [
+        "a.py:4 noqa without its rule and a reason",
+        "a.py:5 noqa without its rule and a reason",
+        "a.py:6 type: ignore without its rule and a reason",
+    ]

@@ -1,0 +1,61 @@
+"""The reference pages name every error and every setting, and nothing that is gone."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+
+from basewarden.errors import AppError
+from basewarden.settings import Settings
+from scripts.reference import ERRORS_PAGE, list_errors, make_errors_table, put_table
+
+SETTINGS_PAGE = ERRORS_PAGE.parent / "settings.md"
+SHARED = {"write_conflict": "a race for the same rows was lost, by a write or by an undo"}
+ROW_NAME = re.compile(r"^\| `([A-Z_]+)` \|", re.MULTILINE)
+
+
+def find_shared_codes(errors: Iterable[type[AppError]]) -> list[str]:
+    """A client tells errors apart by their codes: each class states one of its own."""
+    counts = Counter(error.code for error in errors)
+    return sorted(code for code, count in counts.items() if count > 1 and code not in SHARED)
+
+
+def list_aliases() -> set[str]:
+    return {field.alias or name for name, field in Settings.model_fields.items()}
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    errors = list_errors()
+    assert len(errors) > 15
+    assert find_shared_codes(errors) == []
+
+
+def test_a_shared_code_is_found() -> None:
+    class Gone(AppError):
+        status, code, message = 410, "gone", "It is gone."
+
+    class LongGone(Gone):
+        message = "It is long gone."
+
+    assert find_shared_codes([Gone, LongGone]) == ["gone"]
+
+
+def test_an_error_without_a_code_cannot_be_defined() -> None:
+    with pytest.raises(TypeError, match="must state its code"):
+        type("Nameless", (AppError,), {"status": 400, "message": "?"})
+
+
+def test_the_errors_page_is_up_to_date() -> None:
+    page = ERRORS_PAGE.read_text()
+    assert page == put_table(page, make_errors_table(list_errors())), "run python scripts/reference.py"
+
+
+def test_the_settings_page_names_each_setting_once() -> None:
+    named = ROW_NAME.findall(SETTINGS_PAGE.read_text())
+    assert sorted(named) == sorted(list_aliases())
+
+
+def test_a_fallen_behind_page_is_noticed() -> None:
+    page = ERRORS_PAGE.read_text()
+    assert put_table(page, make_errors_table(list_errors()[1:])) != page

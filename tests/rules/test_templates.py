@@ -1,0 +1,46 @@
+"""Pages keep to the Content-Security-Policy, and no data reaches them unescaped."""
+
+import re
+from collections.abc import Iterable
+
+from tests.rules.sources import Source, read_sources
+
+FORBIDDEN = {
+    "an inline script": re.compile(r"<script(?![^>]*\bsrc=)[^>]*>", re.IGNORECASE),
+    "an inline style": re.compile(r"<style\b|\sstyle\s*=", re.IGNORECASE),
+    "an inline handler": re.compile(r"\son[a-z]+\s*=\s*[\"']", re.IGNORECASE),
+    "a javascript: address": re.compile(r"javascript:", re.IGNORECASE),
+    "escaping switched off": re.compile(r"autoescape\s+false", re.IGNORECASE),
+}
+# `"a literal" | safe` is the template's own HTML; anything else might be somebody's data.
+UNSAFE = re.compile(r"(?<![\"'\s])\s*\|\s*safe\b")
+OWN_HTML = {"src/basewarden/web/templates/components/icons.html": "the paths are a table in the same file"}
+
+
+def find_unsafe_markup(sources: Iterable[Source]) -> list[str]:
+    findings = []
+    for source in sources:
+        for what, pattern in FORBIDDEN.items():
+            findings += [source.at(line, what) for line, _ in source.lines_with(pattern)]
+        if source.path not in OWN_HTML:
+            findings += [source.at(line, "data marked safe") for line, _ in source.lines_with(UNSAFE)]
+    return findings
+
+
+def test_templates_hold_no_inline_code_and_trust_no_data() -> None:
+    templates = read_sources("src", suffix=".html")
+    assert len(templates) > 20
+    assert find_unsafe_markup(templates) == []
+
+
+def test_unsafe_markup_is_found() -> None:
+    good = '<script src="/static/a.js" defer></script><p data-on="x">{{ "<b>own</b>" | safe }}{{ name }}</p>'
+    bad = "<script>x()</script>\n<p style='a'>\n<a onclick='b'>\n{{ name|safe }}\n{% autoescape false %}"
+    assert find_unsafe_markup([Source("good.html", good)]) == []
+    assert sorted(find_unsafe_markup([Source("bad.html", bad)])) == [
+        "bad.html:1 an inline script",
+        "bad.html:2 an inline style",
+        "bad.html:3 an inline handler",
+        "bad.html:4 data marked safe",
+        "bad.html:5 escaping switched off",
+    ]

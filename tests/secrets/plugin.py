@@ -1,0 +1,92 @@
+"""Records the whole run for `test_leaks.py`, which it puts last.
+
+Listens at the product's own edge (every answer of every product that tests serve in this process), at pytest's
+reports (log lines, tracebacks, error texts) and where `Secret` is made (every credential, whatever it is for).
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from basewarden.core.secret import Secret
+from basewarden.web.edge import Edge
+from tests.secrets.recorder import Recorder
+
+LAST = "test_leaks.py"
+OWN = "tests/secrets/"  # plants canaries on purpose
+EMAIL = re.compile(r"[\w.]+@[\w.]+")
+COOKIE = "session-token="
+RECORDER = pytest.StashKey[Recorder]()
+the_recorder = Recorder()
+
+Send = Callable[[Any], Awaitable[None]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RECORDER] = the_recorder
+    patch = pytest.MonkeyPatch()
+    _listen_at_edge(patch)
+    _listen_where_secrets_are_made(patch)
+    config.add_cleanup(patch.undo)
+    config.add_cleanup(the_recorder.close)
+
+
+def _listen_at_edge(patch: pytest.MonkeyPatch) -> None:
+    serve = Edge.__call__
+
+    async def serve_and_record(edge: Edge, scope: Any, receive: Any, send: Send) -> None:
+        await serve(edge, scope, receive, _recording(scope, send) if scope["type"] == "http" else send)
+
+    patch.setattr(Edge, "__call__", serve_and_record)
+
+
+def _recording(scope: Any, send: Send) -> Send:
+    where = f"{scope['method']} {scope['path']}"
+
+    async def record_and_send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            for name, value in message["headers"]:
+                if name.lower() == b"set-cookie":
+                    _note_cookie(value.decode("latin-1"))
+                else:
+                    the_recorder.record(where, name + b": " + value + b"\n")
+        else:
+            the_recorder.record(where, message.get("body", b"") + b"\n")
+        await send(message)
+
+    return record_and_send
+
+
+def _note_cookie(header: str) -> None:
+    pair = header.partition(";")[0]
+    if COOKIE in pair:
+        the_recorder.add_secret("a sign-in session's cookie", pair.partition(COOKIE)[2])
+
+
+def _listen_where_secrets_are_made(patch: pytest.MonkeyPatch) -> None:
+    make = Secret.__init__
+
+    def make_and_note(secret: Secret, value: str) -> None:
+        make(secret, value)
+        if not EMAIL.fullmatch(value):  # somebody's address, tried as their password; it may be shown as what it is
+            the_recorder.add_secret("a Secret", value)
+
+    patch.setattr(Secret, "__init__", make_and_note)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if not report.nodeid.startswith(OWN):
+        for name, text in report.sections:
+            the_recorder.record(f"{report.nodeid}, {name}", text.encode(errors="replace"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name == LAST)
+
+
+@pytest.fixture
+def run_so_far(pytestconfig: pytest.Config) -> Recorder:
+    return pytestconfig.stash[RECORDER]

@@ -1,0 +1,107 @@
+"""All that the product said during a test run, all that it must not have said, and the search for the one in the other."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+from urllib.parse import unquote, urlsplit
+
+SHORTEST = 8  # shorter ones are words that stand in any text
+AGENT_TOKEN = re.compile(rb"bwa_[0-9A-Za-z]{38}")
+PASSWORD_HASH = re.compile(rb"\$argon2(?:id|i|d)\$[^\s\"']+")
+SHOWS_A_TOKEN = re.compile(r"POST /(?:api/connections|c)/[^/]+/agents$")
+"""The one answer that shows an agent's token, once."""
+
+LONG = re.compile(rb"[0-9A-Za-z_+/=-]{40,}")
+LONG_SECRET = re.compile(rb"[0-9A-Za-z_+/=-]{40,}\Z")
+
+
+@dataclass(frozen=True)
+class Leak:
+    where: str
+    what: str
+    around: str
+
+
+@dataclass(frozen=True)
+class _Saying:
+    where: str
+    start: int
+    length: int
+
+
+class Recorder:
+    """Kept on disk and searched once, at the end: a secret may be known only after it was said."""
+
+    def __init__(self) -> None:
+        self._file = TemporaryFile()  # noqa: SIM115 - open as long as the run
+        self._sayings: list[_Saying] = []
+        self._secrets: dict[bytes, str] = {}
+
+    @property
+    def count(self) -> int:
+        return len(self._sayings)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def record(self, where: str, text: bytes) -> None:
+        if text:
+            self._sayings.append(_Saying(where, self._file.seek(0, 2), len(text)))
+            self._file.write(text)
+
+    def add_secret(self, what: str, value: str) -> None:
+        """Of an address only the password is one."""
+        if "://" in value:
+            password = urlsplit(value).password if value.count("://") == 1 else None
+            for form in {password or "", unquote(password or "")}:
+                self._add(f"the password of {what}", form)
+        else:
+            self._add(what, value)
+
+    def _add(self, what: str, value: str) -> None:
+        if len(value) >= SHORTEST:
+            self._secrets.setdefault(value.encode(), what)
+
+    def find_leaks(self) -> list[Leak]:
+        self._file.seek(0)
+        content = self._file.read()
+        found = {*self._find_known(content), *self._find_shaped(content)}
+        return [self._describe(content, at, what) for at, what in sorted(found)]
+
+    def _find_known(self, content: bytes) -> Iterator[tuple[int, str]]:
+        """Long ones by one pass over everything that looks like one, the few short ones each by itself."""
+        long = {secret: what for secret, what in self._secrets.items() if LONG_SECRET.match(secret)}
+        lengths = sorted({len(secret) for secret in long})
+        for match in LONG.finditer(content):
+            word = match.group()
+            for length in lengths:
+                for offset in range(len(word) - length + 1):
+                    what = long.get(word[offset : offset + length])
+                    if what is not None:
+                        yield match.start() + offset, what
+        for secret, what in self._secrets.items():
+            if secret not in long:
+                yield from ((match.start(), what) for match in re.finditer(re.escape(secret), content))
+
+    def _find_shaped(self, content: bytes) -> Iterator[tuple[int, str]]:
+        yield from ((match.start(), "a password hash") for match in PASSWORD_HASH.finditer(content))
+        shown: dict[bytes, _Saying] = {}
+        for match in AGENT_TOKEN.finditer(content):
+            saying = self._saying_at(match.start())
+            if SHOWS_A_TOKEN.match(saying.where) and shown.setdefault(match.group(), saying) is saying:
+                continue
+            yield match.start(), "an agent's token"
+
+    def _saying_at(self, at: int) -> _Saying:
+        low, high = 0, len(self._sayings) - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self._sayings[middle].start <= at else (low, middle - 1)
+        return self._sayings[low]
+
+    def _describe(self, content: bytes, at: int, what: str) -> Leak:
+        """Without the secret: what a failing test prints is read by many."""
+        saying = self._saying_at(at)
+        before = content[max(saying.start, at - 60) : at].decode(errors="replace")
+        return Leak(saying.where, what, f"…{before}[here]…")

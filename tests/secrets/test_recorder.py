@@ -1,0 +1,94 @@
+"""The search finds what is planted, and the run's recorder hears what the product says."""
+
+from collections.abc import Iterator
+
+import httpx
+import psycopg
+import pytest
+
+from basewarden.core.secret import Secret
+from basewarden.core.tokens import make_checked_token, make_opaque_token
+from tests.fixtures.app import Product, Project
+from tests.secrets.recorder import Recorder
+
+AGENTS = "POST /api/connections/1/agents"
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    recorder = Recorder()
+    yield recorder
+    recorder.close()
+
+
+@pytest.mark.parametrize(
+    "form", ["{}", '{{"x":"{}"}}', "postgresql://u:{}@h/d", "prefix{}suffix"], ids=["bare", "json", "url", "inside"]
+)
+@pytest.mark.parametrize("secret", [make_opaque_token(), "project-pa55", "a long walk"], ids=["long", "short", "words"])
+def test_a_planted_secret_is_found_where_it_is(recorder: Recorder, secret: str, form: str) -> None:
+    recorder.record("GET /a", b"nothing")
+    recorder.record("GET /b", form.format(secret).encode())
+    recorder.record("GET /c", b"nothing")
+    recorder.add_secret("the canary", secret)
+    (leak,) = recorder.find_leaks()
+    assert (leak.where, leak.what) == ("GET /b", "the canary")
+    assert secret not in leak.around
+
+
+def test_of_an_address_only_the_password_is_secret(recorder: Recorder) -> None:
+    recorder.add_secret("the database", "postgresql://ada:p%40ss-w0rd@db.example/shop")
+    for said in (b"db.example", b"ada", b"p%40ss-w0rd", b"p@ss-w0rd"):
+        recorder.record(said.decode(), said)
+    assert [leak.where for leak in recorder.find_leaks()] == ["p%40ss-w0rd", "p@ss-w0rd"]
+
+
+def test_an_agents_token_may_be_shown_by_one_answer_only(recorder: Recorder) -> None:
+    token = make_checked_token("bwa").encode()
+    recorder.record(AGENTS, token)
+    assert recorder.find_leaks() == []
+    recorder.record(AGENTS, token)
+    recorder.record("GET /api/connections/1/agents", token)
+    assert [leak.where for leak in recorder.find_leaks()] == [AGENTS, "GET /api/connections/1/agents"]
+
+
+def test_a_password_hash_is_found_by_its_shape(recorder: Recorder) -> None:
+    recorder.record("log", b'{"hash":"$argon2id$v=19$m=64,t=1,p=1$c2FsdA$aGFzaA"}')
+    assert [leak.what for leak in recorder.find_leaks()] == ["a password hash"]
+
+
+async def test_the_run_is_heard(run_so_far: Recorder, client: httpx.AsyncClient) -> None:
+    before = run_so_far.count
+    await client.get("/signin")
+    assert run_so_far.count > before
+    kept = Secret(make_opaque_token())
+    assert kept.reveal().encode() in run_so_far._secrets
+
+
+async def test_failures_of_databases_say_no_password(
+    owner: httpx.AsyncClient, product: Product, project: Project, connection_id: str, run_so_far: Recorder
+) -> None:
+    """What drivers write into their errors is where addresses leak; the answers and the log are in the recorder."""
+    wrong = project.dsn.replace("project-pa55", "wrong-passw0rd")
+    Secret(wrong)
+    for dsn in (wrong, f"{wrong}_missing", wrong.replace("postgresql://", "postgres://"), f"{wrong}?sslmode=require"):
+        refused = await owner.post("/api/connections", json={"name": "Shop", "postgresUrl": dsn})
+        assert refused.status_code == 422, refused.text
+    odd = await owner.post("/api/connections", json={"name": "Shop", "postgresUrl": f"{wrong}?nonsense=1&port=x"})
+    assert odd.status_code == 422, odd.text
+    rest = f"/api/v/{connection_id}/rest/v1"
+    for query in ("notes?id=eq.x", "notes?id=eq.99999999999999999999", "missing", "notes?select=nothing"):
+        assert (await owner.get(f"{rest}/{query}")).status_code >= 400
+    await _end_backends(project)
+    await owner.get(f"{rest}/notes")
+    health = await owner.get(f"/api/connections/{connection_id}/health")
+    assert health.status_code == 200
+    assert "project-pa55" not in health.text
+    assert product.settings.secret.reveal().encode() in run_so_far._secrets
+
+
+async def _end_backends(project: Project) -> None:
+    async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+            (project.database,),
+        )

@@ -1,0 +1,134 @@
+"""A project database on which a session's writes are recorded by comparing everything before and after."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from basewarden.gateway.capture.images import AS_OWNER, read_images, select_images
+from basewarden.journal import Image, RowChange, Verb
+from basewarden.pgrest import Builder, Connection, Schema, Statement, Table, load_schema
+from basewarden.undo.apply import Applied, Refused, apply_rows
+from basewarden.undo.fold import RecordedWrite, fold_writes
+from basewarden.undo.plan import Plan
+from basewarden.undo.planning import make_plan
+
+Key = tuple[str, ...]
+State = Mapping[tuple[str, str], Mapping[Key, Image]]
+
+
+@dataclass
+class World:
+    """`act` is the session that will be undone, `run` is anybody else."""
+
+    connection: Connection
+    writes: list[RecordedWrite] = field(default_factory=list)
+
+    @classmethod
+    async def open(cls, dsn: str, ddl: str = "") -> "World":
+        world = cls(await Connection.connect(dsn, prepare=False))
+        await world.run(ddl)
+        return world
+
+    async def run(self, sql: str) -> None:
+        for statement in split_sql(sql):
+            await self.connection.run([Statement(statement)])
+
+    async def schema(self) -> Schema:
+        return await load_schema(self.connection, ["public"])
+
+    async def act(
+        self, sql: str, *, sets: tuple[str, ...] | None = None, moves: Mapping[Key, Key] | None = None
+    ) -> None:
+        """`sets`: the columns that the request named; `moves`: keys that it changed."""
+        schema = await self.schema()
+        before = await self.read(schema)
+        await self.connection.run([Statement("BEGIN")])
+        await self.run(sql)
+        await self.connection.run([Statement("COMMIT")])
+        changes = compare(schema, before, await self.read(schema), moves or {})
+        self.writes.append(
+            RecordedWrite("committed", "update", "", "", tuple(replace(item, set_columns=sets) for item in changes))
+        )
+
+    async def read(self, schema: Schema) -> State:
+        state: dict[tuple[str, str], dict[Key, Image]] = {}
+        for name, table in schema.tables.items():
+            if table.kind in ("table", "partitioned") and not table.is_partition:
+                select = select_images(Builder(), table, "", lock=False)
+                *_, rows, _ = await self.connection.run([Statement("BEGIN"), AS_OWNER, select, Statement("COMMIT")])
+                state[name] = {row.identity: row.image for row in read_images(table, rows)}
+        return state
+
+    async def digest(self) -> dict[str, list[str]]:
+        """Every row of every table in PostgreSQL's exact text."""
+        state = await self.read(await self.schema())
+        return {
+            ".".join(name): sorted(repr(list(image.exact.items())) for image in rows.values())
+            for name, rows in state.items()
+        }
+
+    async def plan(self) -> Plan:
+        schema = await self.schema()
+        await self.connection.run([Statement("BEGIN")])
+        try:
+            return await make_plan(self.connection, schema, fold_writes(self.writes), lock=False)
+        finally:
+            await self.connection.run([Statement("ROLLBACK")])
+
+    async def undo(self, *, skip: bool = False) -> tuple[Plan, Applied | None]:
+        """None when it refused. The undo's own changes become the next session's writes."""
+        schema = await self.schema()
+        await self.connection.run([Statement("BEGIN")])
+        plan = await make_plan(self.connection, schema, fold_writes(self.writes), lock=True)
+        if plan.conflicts and not skip:
+            await self.connection.run([Statement("ROLLBACK")])
+            return plan, None
+        if not plan.writes:
+            await self.connection.run([Statement("ROLLBACK")])
+            self.writes = []
+            return plan, Applied((), ())
+        try:
+            applied = await apply_rows(self.connection, plan.writes)
+        except Refused as refused:
+            await self.connection.run([Statement("ROLLBACK")])
+            return replace(plan, conflicts=refused.conflicts), None
+        await self.connection.run([Statement("COMMIT")])
+        self.writes = [RecordedWrite("committed", "undo", "", "", applied.changes)]
+        return plan, applied
+
+
+def compare(schema: Schema, before: State, after: State, moves: Mapping[Key, Key]) -> list[RowChange]:
+    changes = []
+    for name, table in schema.tables.items():
+        old, new = dict(before.get(name, {})), dict(after.get(name, {}))
+        for source, target in moves.items():
+            if source in old and target in new:
+                changes.append(make_change(table, old[source], new[target]))
+        for key in moves:
+            old.pop(key, None)
+        for key in moves.values():
+            new.pop(key, None)
+        changes += [
+            make_change(table, old.get(key), new.get(key))
+            for key in dict.fromkeys([*old, *new])
+            if key not in old or key not in new or old[key].exact != new[key].exact
+        ]
+    return changes
+
+
+def make_change(table: Table, before: Image | None, after: Image | None) -> RowChange:
+    verb: Verb = "insert" if before is None else "delete" if after is None else "update"
+    return RowChange(table.schema, table.name, verb, table.key, before, after)
+
+
+def split_sql(sql: str) -> list[str]:
+    """At each line that ends a statement; a function's body keeps its own semicolons inside $$."""
+    statements, current, quoted = [], "", False
+    for line in sql.splitlines():
+        current += line + "\n"
+        quoted ^= line.count("$$") % 2 == 1
+        if line.rstrip().endswith(";") and not quoted:
+            statements.append(current)
+            current = ""
+    if current.strip():
+        statements.append(current)
+    return statements

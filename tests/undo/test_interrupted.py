@@ -1,0 +1,106 @@
+"""An undo that is cut off around its COMMIT: whoever looks next learns the truth."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from basewarden.db import Database, Listener
+from basewarden.gateway import Projects
+from basewarden.journal import Image, Recorded, Recorder, RowChange, SessionCaller, Settler, WriteEntry
+from basewarden.undo import Presser, Undo
+from basewarden.undo.errors import UndoUnsettled
+from tests.fixtures.bench import Agent, Bench, Workshop
+from tests.undo.test_service import press
+
+PRESSER = Presser(UUID(int=1), "Somebody")
+
+
+class Severing(Recorder):
+    """Stores as always; then the project's server ends the connection that is about to commit."""
+
+    bench: Bench
+
+    async def record(self, entry: WriteEntry) -> Recorded:
+        recorded = await super().record(entry)
+        await self.bench.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND state = 'idle in transaction'"
+        )
+        return recorded
+
+
+class Dying(Recorder):
+    """The process ends right after COMMIT, before it could tell the journal."""
+
+    def mark(self, *_: object) -> None:
+        raise asyncio.CancelledError
+
+
+@asynccontextmanager
+async def make_undo(bench: Bench, recorder: Recorder) -> AsyncIterator[Undo]:
+    registry = bench.product.registry
+    await recorder.start()
+    yield Undo(registry.get(Database), registry.get(Listener), registry.get(Projects), recorder, registry.get(Settler))
+    await recorder.stop()
+
+
+def make_recorder(bench: Bench, kind: type[Recorder]) -> Recorder:
+    recorder = kind(bench.product.settings.database_url, bench.product.registry.get(Listener))
+    recorder.__dict__["bench"] = bench
+    return recorder
+
+
+@pytest.fixture
+async def bench(workshop: Workshop) -> Bench:
+    return await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, x text);\nINSERT INTO t VALUES (1, 'a'), (2, 'b')")
+
+
+@pytest.fixture
+async def agent(bench: Bench) -> Agent:
+    return await bench.agent()
+
+
+async def test_cut_off_before_commit_nothing_happened_and_it_can_be_pressed_again(bench: Bench, agent: Agent) -> None:
+    session = (await agent.write("PATCH", "/t?id=gt.0", {"x": "wrecked"})).session_id
+    async with make_undo(bench, make_recorder(bench, Severing)) as undo:
+        with pytest.raises(UndoUnsettled):
+            await undo.apply(UUID(bench.connection_id), UUID(session), PRESSER)
+    assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"wrecked"}
+    assert (await bench.journal(session))["status"] == "open"
+    assert (await press(bench, session)).status_code == 200
+    assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}
+
+
+async def test_cut_off_after_commit_it_counts(bench: Bench, agent: Agent) -> None:
+    session = (await agent.write("PATCH", "/t?id=gt.0", {"x": "wrecked"})).session_id
+    async with make_undo(bench, make_recorder(bench, Dying)) as undo:
+        with pytest.raises(asyncio.CancelledError):
+            await undo.apply(UUID(bench.connection_id), UUID(session), PRESSER)
+    assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}
+    answer = await press(bench, session)
+    assert (answer.status_code, answer.json()["code"]) == (409, "already_undone")
+    assert (await bench.journal(session))["status"] == "undone"
+    undone = await bench.journal(answer.json()["details"]["undoSessionId"])
+    assert [one["state"] for one in undone["mutations"]] == ["committed", "committed"]
+
+
+async def test_a_write_that_is_still_under_way(bench: Bench, agent: Agent) -> None:
+    session = (await agent.write("PATCH", "/t?id=eq.1", {"x": "wrecked"})).session_id
+    async with bench.admin.transaction():
+        (row,) = await bench.rows("SELECT pg_current_xact_id()::text AS xid")
+        caller = SessionCaller(UUID(bench.connection_id), "agent", UUID(agent.id), "Robot")
+        change = RowChange("public", "t", "delete", ("id",), Image({"id": "2", "x": "b"}, b'{"id":2,"x":"b"}'), None)
+        entry = WriteEntry(
+            caller, int(row["xid"]), "delete", "public", "t", "DELETE t", (change,), session_id=UUID(session)
+        )
+        await bench.product.registry.get(Recorder).record(entry)
+        for mode in ("preview", "apply"):
+            answer = await press(bench, session, mode)
+            assert (answer.status_code, answer.json()["code"]) == (409, "session_pending")
+        raise psycopg.Rollback
+    assert (await press(bench, session)).json()["reverted"] == 1
+    assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}

@@ -1,0 +1,99 @@
+"""The way a person takes: list, session, preview, press, receipt."""
+
+import httpx
+import pytest
+
+from tests.fixtures.bench import Agent, Bench, Workshop
+
+NOTES = """
+    CREATE TABLE notes (id int PRIMARY KEY, body text, n numeric);
+    CREATE TABLE replies (id int PRIMARY KEY, note_id int CONSTRAINT of_note REFERENCES notes ON DELETE CASCADE);
+    INSERT INTO notes SELECT n, 'note ' || n, 1.10 FROM generate_series(1, 60) n;
+    INSERT INTO replies SELECT n, n FROM generate_series(1, 60) n;
+"""
+
+
+@pytest.fixture
+async def bench(workshop: Workshop) -> Bench:
+    return await workshop.bench(NOTES)
+
+
+@pytest.fixture
+async def agent(bench: Bench) -> Agent:
+    return await bench.agent(maxRowsPerWrite=1000)
+
+
+async def open_page(bench: Bench, path: str = "", status: int = 200) -> str:
+    answer = await bench.person.get(f"/c/{bench.connection_id}/sessions{path}")
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+async def press(bench: Bench, session: str, **form: str) -> httpx.Response:
+    path = f"/c/{bench.connection_id}/sessions/{session}/undo"
+    return await bench.person.post(path, data=form, follow_redirects=True)
+
+
+async def test_an_empty_list_explains_how_to_begin(bench: Bench) -> None:
+    page = await open_page(bench)
+    assert "Nothing has been written yet" in page
+    assert f"/c/{bench.connection_id}/agents" in page
+    assert "No session in this state" in await open_page(bench, "?status=undone")
+    await open_page(bench, "?status=nonsense", 422)
+
+
+async def test_from_the_list_to_the_receipt(bench: Bench, agent: Agent) -> None:
+    session = (await agent.write("PATCH", "/notes?id=lt.3", {"body": "<b>wrecked</b>"})).session_id
+    await agent.write("DELETE", "/notes?id=eq.9")
+    assert f"/sessions/{session}" in await open_page(bench)
+    page = await open_page(bench, f"/{session}")
+    assert "&lt;b&gt;wrecked&lt;/b&gt;" in page
+    assert "<b>wrecked" not in page
+    assert "by of_note" in page
+    assert "1.10" in page
+    preview = await open_page(bench, f"/{session}/undo")
+    assert "Nothing has been changed yet" in preview
+    assert "Undo 4 rows" in preview
+    receipt = await press(bench, session)
+    assert receipt.status_code == 200
+    assert "Receipt of the undo" in receipt.text
+    assert f"/sessions/{session}" in receipt.text
+    assert len(await bench.rows("SELECT * FROM notes WHERE body LIKE 'note%'")) == 60
+    assert "Undone by" in await open_page(bench, f"/{session}")
+    assert "This session has been undone already" in await open_page(bench, f"/{session}/undo", 409)
+
+
+async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: Agent) -> None:
+    session = (await agent.write("PATCH", "/notes?id=lt.4", {"body": "x"})).session_id
+    await bench.run("UPDATE notes SET body = 'theirs' WHERE id = 2")
+    preview = await open_page(bench, f"/{session}/undo")
+    assert "changed after the session" in preview
+    assert "Undo 2 rows" in preview
+    refused = await press(bench, session, onConflict="refuse")
+    assert refused.status_code == 422
+    assert "nothing was changed" in refused.text
+    assert "Receipt of the undo" in (await press(bench, session, onConflict="skip")).text
+    assert [row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 4 ORDER BY id")] == [
+        "note 1",
+        "theirs",
+        "note 3",
+    ]
+
+
+async def test_a_long_write_is_folded_and_paged(bench: Bench, agent: Agent) -> None:
+    written = await agent.write("PATCH", "/notes?id=gt.0", {"body": "x"})
+    page = await open_page(bench, f"/{written.session_id}")
+    assert page.count('class="entry"') == 20
+    assert "Show the other 40 rows" in page
+    write = written.changes[0]["writeId"]
+    assert (await open_page(bench, f"/{written.session_id}?write={write}")).count('class="entry"') == 60
+    await open_page(bench, f"/{written.session_id}?write={written.session_id}", 404)
+    await open_page(bench, f"/{written.session_id}?after=nonsense", 404)
+
+
+async def test_a_stranger_finds_nothing(bench: Bench, agent: Agent) -> None:
+    session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
+    stranger = await bench.product.sign_up(f"{session}@example.com")
+    for path in ("", f"/{session}", f"/{session}/undo"):
+        assert (await stranger.get(f"/c/{bench.connection_id}/sessions{path}")).status_code == 404
+    assert (await stranger.post(f"/c/{bench.connection_id}/sessions/{session}/undo")).status_code == 404

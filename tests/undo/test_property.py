@@ -1,0 +1,73 @@
+"""Over random schemas and random writes: undo brings every table back, and undo of the undo the session's state."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from basewarden.pgrest import DatabaseError, Statement
+from tests.undo.support import World
+from tests.undo.worlds import STAMP, TYPES, TablePlan, draw_act, draw_tables
+
+
+@pytest.fixture
+async def world(database: str) -> AsyncIterator[World]:
+    opened = await World.open(database)
+    yield opened
+    await opened.connection.close()
+
+
+async def _reset(world: World, tables: list[TablePlan]) -> None:
+    world.writes = []
+    await world.run("DROP SCHEMA public CASCADE;\nCREATE SCHEMA public;\n" + TYPES + STAMP)
+    await world.run("\n".join(table.ddl() for table in tables))
+
+
+async def _try(world: World, sql: str, sets: tuple[str, ...], *, is_session: bool) -> None:
+    """What the database refuses did not happen."""
+    try:
+        if is_session:
+            await world.act(sql, sets=sets)
+        else:
+            await world.run(sql)
+    except DatabaseError:
+        await world.connection.run([Statement("ROLLBACK")])
+
+
+_MANY = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@_MANY
+@given(data=st.data())
+async def test_a_session_alone(world: World, data: st.DataObject) -> None:
+    tables = data.draw(draw_tables())
+    await _reset(world, tables)
+    before = await world.digest()
+    for act in data.draw(st.lists(draw_act(tables), min_size=1, max_size=8)):
+        await _try(world, act.sql, act.sets, is_session=True)
+    left = await world.digest()
+    for expected in (before, left, before):
+        plan, applied = await world.undo()
+        assert applied is not None, plan.conflicts
+        assert await world.digest() == expected
+
+
+@_MANY
+@given(data=st.data())
+async def test_with_others_in_between(world: World, data: st.DataObject) -> None:
+    """Undo refuses and changes nothing, or leaves the rest; what it did can be taken back in turn."""
+    tables = data.draw(draw_tables())
+    await _reset(world, tables)
+    for act in data.draw(st.lists(draw_act(tables), min_size=1, max_size=8)):
+        await _try(world, act.sql, act.sets, is_session=data.draw(st.booleans()))
+    standing = await world.digest()
+    plan, applied = await world.undo()
+    if applied is None:
+        assert plan.conflicts
+        assert await world.digest() == standing
+        plan, applied = await world.undo(skip=True)
+        assert applied is not None, plan.conflicts
+    plan, applied = await world.undo()
+    assert applied is not None, plan.conflicts
+    assert await world.digest() == standing

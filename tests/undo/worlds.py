@@ -1,0 +1,111 @@
+"""Random schemas, and random writes on them, for a property to hold over: undo brings everything back."""
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+VALUES = {
+    "int": ["0", "7", "-1"],
+    "numeric(8,3)": ["1.200", "'NaN'", "-0.001"],
+    "float8": ["'NaN'", "'-0'", "'Infinity'", "0.1"],
+    "text": ["'a'", "''", "'NULL'", r"E'\\\"{},\n'"],
+    "char(4)": ["'a'", "'abcd'"],
+    "jsonb": ["'null'", """'{"a": [1, 1.0]}'"""],
+    "json": ["'null'", """'{"a":1,  "a":2}'"""],
+    "bytea": [r"'\x00ff'", "''"],
+    "timestamptz": ["'infinity'", "'2020-02-02 02:02:02.000001+02'"],
+    "int4range": ["'empty'", "'[1,5)'"],
+    "datemultirange": ["'{[2020-01-01,2020-02-01)}'", "'{}'"],
+    "text[]": ["'{}'", """'[0:1]={NULL,"a,b"}'"""],
+    "pair": ["""'(1,"a,b")'""", "'(,)'"],
+    "mood": ["'ok'", "'not ok'"],
+}
+TYPES = "CREATE TYPE pair AS (a int, b text);\nCREATE TYPE mood AS ENUM ('ok', 'not ok');\n"
+_ON_DELETE = ("CASCADE", "SET NULL", "NO ACTION", "RESTRICT", "NO ACTION DEFERRABLE INITIALLY DEFERRED")
+_ROWS = 5
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """`parents` are numbers of tables (its own among them) with an ON DELETE action; keys are 1 to 5."""
+
+    number: int
+    columns: tuple[str, ...]
+    parents: tuple[tuple[int, str], ...]
+    is_unique: bool
+    is_stamped: bool
+
+    def ddl(self) -> str:
+        columns = [f"c{place} {kind}" for place, kind in enumerate(self.columns)]
+        references = [
+            f"p{place} int REFERENCES t{of} ON DELETE {action}" for place, (of, action) in enumerate(self.parents)
+        ]
+        stamps = [f"u int{' UNIQUE' if self.is_unique else ''}", "stamped timestamptz DEFAULT clock_timestamp()"]
+        statements = [
+            f"CREATE TABLE t{self.number} (id int PRIMARY KEY, {', '.join([*columns, *references, *stamps])});"
+        ]
+        statements += [
+            f"INSERT INTO t{self.number} (id, u{''.join(f', p{place}' for place in range(len(self.parents)))}) "
+            f"VALUES ({row}, {row}{''.join(f', {1 + (row * (place + 2)) % row}' for place in range(len(self.parents)))});"
+            for row in range(1, _ROWS + 1)
+        ]
+        if self.is_stamped:
+            statements.append(
+                f"CREATE TRIGGER stamp BEFORE UPDATE ON t{self.number} FOR EACH ROW EXECUTE FUNCTION stamp();"
+            )
+        return "\n".join(statements)
+
+
+@dataclass(frozen=True)
+class Act:
+    """One request of the session. `sets` are the columns that it names."""
+
+    sql: str
+    sets: tuple[str, ...] = ()
+
+
+STAMP = """
+CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.stamped := clock_timestamp(); RETURN NEW; END $$;
+"""
+
+
+@st.composite
+def draw_tables(draw: st.DrawFn) -> list[TablePlan]:
+    tables = []
+    for number in range(draw(st.integers(1, 4))):
+        parents = draw(st.lists(st.tuples(st.integers(0, number), st.sampled_from(_ON_DELETE)), max_size=2))
+        columns = draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=4))
+        tables.append(TablePlan(number, tuple(columns), tuple(parents), draw(st.booleans()), draw(st.booleans())))
+    return tables
+
+
+@st.composite
+def draw_act(draw: st.DrawFn, tables: list[TablePlan]) -> Act:
+    table = draw(st.sampled_from(tables))
+    ids = draw(st.lists(st.integers(1, 8), min_size=1, max_size=3, unique=True))
+    where = f"WHERE id IN ({', '.join(map(str, ids))})"
+    columns = [
+        *(f"c{place}" for place in range(len(table.columns))),
+        "u",
+        *(f"p{place}" for place in range(len(table.parents))),
+    ]
+    named = tuple(draw(st.lists(st.sampled_from(columns), min_size=1, max_size=3, unique=True)))
+    match draw(st.sampled_from(["update", "update", "delete", "insert", "upsert"])):
+        case "delete":
+            return Act(f"DELETE FROM t{table.number} {where};")
+        case "update":
+            sets = ", ".join(f"{name} = {_draw_value(draw, table, name)}" for name in named)
+            return Act(f"UPDATE t{table.number} SET {sets} {where};", named)
+        case verb:
+            values = ", ".join(str(_draw_value(draw, table, name)) for name in named)
+            sets = ", ".join(f"{name} = excluded.{name}" for name in named)
+            tail = f" ON CONFLICT (id) DO UPDATE SET {sets}" if verb == "upsert" else ""
+            return Act(
+                f"INSERT INTO t{table.number} (id, {', '.join(named)}) VALUES ({ids[0]}, {values}){tail};", named
+            )
+
+
+def _draw_value(draw: st.DrawFn, table: TablePlan, name: str) -> str:
+    if name[0] in "pu":
+        return draw(st.sampled_from(["NULL", "1", "2", "3", "6", "7"]))
+    return draw(st.sampled_from(["NULL", *VALUES[table.columns[int(name[1:])]]]))

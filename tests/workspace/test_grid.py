@@ -1,0 +1,132 @@
+"""The tables and the grid over real HTTP: reading, sorting, filtering, paging, and honest words about all of it."""
+
+import re
+
+import httpx
+import psycopg
+import pytest
+
+from tests.fixtures.postgres import PostgresServer
+from tests.workspace.conftest import Store
+
+
+def cells(page: str) -> list[str]:
+    """The rows' names, in order."""
+    return re.findall(r'class="row-link"[^>]*title="([^"]*)"', page)
+
+
+async def test_tables_are_listed_with_what_matters(store: Store) -> None:
+    page = (await store.owner.get(store.data)).text
+    assert "public.lamps" in page
+    assert "public.odd.name" in page
+    assert ">view<" in page
+    found = (await store.owner.get(store.data, params={"q": "lamp"})).text
+    assert "public.lamps" in found
+    assert "public.makers" not in found
+    assert "No table by that name" in (await store.owner.get(store.data, params={"q": "zebra"})).text
+
+
+async def test_a_grid_shows_exact_values_and_labels(store: Store) -> None:
+    page = (await store.owner.get(store.table("lamps"))).text
+    assert "12345678901234567890.12345678901234567890" in page
+    assert "Hallam &amp; Daughters" in page
+    assert f'href="{store.row("makers", "1")}"' in page
+    assert "Lantern &lt;b&gt;" in page
+    assert "empty text" in page
+    assert '<span class="null">null</span>' in page
+    assert "3 of 3" in page
+
+
+async def test_sorting_by_any_column_both_ways(store: Store) -> None:
+    by_name = (await store.owner.get(store.table("lamps"), params={"sort": "name"})).text
+    assert cells(by_name) == ["2", "3", "1"]
+    assert 'aria-sort="ascending"' in by_name
+    back = (await store.owner.get(store.table("lamps"), params={"sort": "name", "dir": "desc"})).text
+    assert cells(back) == ["1", "3", "2"]
+
+
+@pytest.mark.parametrize(
+    ("operator", "column", "value", "left"),
+    [
+        ("eq", "note", "", ["1"]),
+        ("null", "note", "", ["2"]),
+        ("notnull", "maker_id", "", ["1", "2"]),
+        ("contains", "name", "LAMP", ["1", "2"]),
+        ("contains", "name", "%", []),
+        ("starts", "name", "desk", ["2"]),
+        ("gte", "price", "40", ["1", "2"]),
+        ("in", "id", "1, 3", ["1", "3"]),
+        ("eq", "shade", "dark", ["2"]),
+        ("eq", "lit", "true", ["1"]),
+    ],
+)
+async def test_filters(store: Store, operator: str, column: str, value: str, left: list[str]) -> None:
+    query = {"column": column, "operator": operator, "value": value}
+    assert cells((await store.owner.get(store.table("lamps"), params=query)).text) == left
+
+
+async def test_several_filters_hold_together_and_a_bad_one_is_named(store: Store) -> None:
+    query = [("column", "name"), ("operator", "contains"), ("value", "lamp")]
+    query += [("column", "price"), ("operator", "gt"), ("value", "a lot")]
+    answer = await store.owner.get(store.table("lamps"), params=httpx.QueryParams(tuple(query)))
+    assert answer.status_code == 200
+    assert "This filter is left out: price is over a lot" in answer.text
+    assert cells(answer.text) == ["1", "2"]
+
+
+async def test_pages_have_a_size_and_an_end(store: Store) -> None:
+    await store.behind.execute("insert into lamps (name) select 'Lamp ' || n from generate_series(4, 60) n")
+    first = (await store.owner.get(store.table("lamps"), params={"size": "25"})).text
+    assert len(cells(first)) == 25
+    assert "25 of 60" in first
+    last = (await store.owner.get(store.table("lamps"), params={"size": "25", "page": "3"})).text
+    assert len(cells(last)) == 10
+    assert "There is no such page" in (await store.owner.get(store.table("lamps"), params={"page": "9"})).text
+
+
+async def test_chosen_columns_and_odd_names(store: Store) -> None:
+    page = (await store.owner.get(store.table("lamps"), params={"columns": ["name", "price"]})).text
+    assert "Net, in euro" not in page
+    assert page.count('<th scope="col"') == 3
+    odd = await store.owner.get(store.table("odd.name"), params={"column": "select", "operator": "eq", "value": "1"})
+    assert cells(odd.text) == ["1"]
+
+
+@pytest.mark.parametrize(("table", "reason"), [("heap", "no primary key"), ("cheap", "This is a view")])
+async def test_what_cannot_be_changed_says_why(store: Store, table: str, reason: str) -> None:
+    page = (await store.owner.get(store.table(table))).text
+    assert reason in page
+    assert "cell-edit" not in page
+    assert (await store.owner.post(f"{store.table(table)}/+new", data={"v.name": "x"})).status_code == 403
+
+
+async def test_a_stranger_finds_nothing(store: Store, stranger: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    for path in (store.data, store.table("lamps"), store.row("lamps", "1"), f"{store.table('lamps')}/+new"):
+        assert (await stranger.get(path)).status_code == 404
+        assert (await client.get(path)).status_code == 303
+    assert (await stranger.post(store.row("lamps", "1"), data={"v.name": "x", "o.name": "null"})).status_code == 404
+
+
+async def test_unknown_tables_and_rows(store: Store) -> None:
+    for path in (
+        store.table("nothing"),
+        f"{store.data}/nonsense",
+        f"{store.table('lamps')}/1,2",
+        store.row("lamps", "99"),
+    ):
+        assert (await store.owner.get(path)).status_code == 404
+    assert (await store.owner.get(store.row("lamps", "abc"))).status_code == 422
+
+
+async def test_a_database_that_is_gone_is_told(store: Store, postgres: PostgresServer) -> None:
+    assert (await store.owner.get(store.data)).status_code == 200
+    name = await store.ask("select current_database()")
+    async with await psycopg.AsyncConnection.connect(postgres.embedded.dsn("postgres"), autocommit=True) as admin:
+        await admin.execute(f'alter database "{name}" with allow_connections false'.encode())
+        await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
+        answer = await store.owner.get(store.table("lamps"))
+        await admin.execute(f'alter database "{name}" with allow_connections true'.encode())
+    assert answer.status_code == 503
+    assert "The database cannot be reached" in answer.text
+    assert "Try again" in answer.text
+    assert (await store.owner.get(store.table("lamps"))).status_code == 200

@@ -1,0 +1,227 @@
+"""A row's page, and writing rows: exactly, recorded, and never over somebody else's change unseen."""
+
+import json
+import re
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from basewarden.core.addresses import decode_row, encode_row
+from basewarden.db import Database
+from tests.fixtures.app import Product
+from tests.workspace.conftest import Store
+
+HTMX = {"HX-Request": "true"}
+LONG = "12345678901234567890.12345678901234567890"
+
+
+async def edit_cell(
+    store: Store, column: str, before: str | None, after: str, row: str = "1", **more: str
+) -> httpx.Response:
+    form = {"o": json.dumps(before), "v": after, **more}
+    address = f"{store.row('lamps', row)}/cell"
+    return await store.owner.post(address, params={"column": column}, data=form, headers=HTMX)
+
+
+async def test_a_cell_is_edited_in_place_and_recorded(store: Store) -> None:
+    address = f"{store.row('lamps', '1')}/cell?column=price"
+    editor = (await store.owner.get(f"{address}&edit=1", headers=HTMX)).text
+    assert f'value="{LONG}"' in editor
+    saved = await edit_cell(store, "price", LONG, "0.10")
+    assert saved.status_code == 200
+    assert "0.10" in saved.text
+    assert await store.ask("select price::text from lamps where id = 1") == "0.10"
+    page = (await store.owner.get(store.row("lamps", "1"))).text
+    assert f"<del>{LONG}</del>" in page
+    assert "<ins>0.10</ins>" in page
+    assert f"/c/{store.connection_id}/sessions/" in page
+
+
+async def test_a_change_by_somebody_else_is_not_overwritten_unseen(store: Store) -> None:
+    await store.behind.execute("update lamps set price = 5 where id = 2")
+    refused = await edit_cell(store, "price", "40", "41", row="2")
+    assert refused.status_code == 422
+    assert "Changed meanwhile: now 5" in refused.text
+    assert 'value="41"' in refused.text
+    assert await store.ask("select price::text from lamps where id = 2") == "5"
+    again = re.search(r'name="o" value="([^"]*)"', refused.text)
+    assert again is not None
+    assert (await edit_cell(store, "price", "5", "41", row="2")).status_code == 200
+    assert again[1] == "&#34;5&#34;"
+
+
+@pytest.mark.parametrize(
+    ("column", "row", "before", "after", "stored"),
+    [
+        ("name", "1", "Reading lamp", "a\r\nb", "a\nb"),
+        ("note", "3", "two\nlines", "three\r\nlines", "three\nlines"),
+        ("note", "1", "", "now", "now"),
+        ("extras", "1", '{"watt": 9.0}', '{"watt": 9.10}', '{"watt": 9.10}'),
+        ("parts", "1", "{base,bulb}", '{"a, b",NULL}', '{"a, b",NULL}'),
+        ("shade", "1", "light", "dark", "dark"),
+        ("lit", "1", "true", "false", "false"),
+        ("maker_id", "1", "1", "2", "2"),
+    ],
+)
+async def test_every_kind_of_value(store: Store, column: str, row: str, before: str, after: str, stored: str) -> None:
+    answer = await edit_cell(store, column, before, after, row)
+    assert answer.status_code == 200, answer.text
+    assert await store.ask(f"select {column}::text from lamps where id = {row}") == stored
+
+
+async def test_null_and_the_empty_text_are_different(store: Store) -> None:
+    assert (await edit_cell(store, "note", "", "", n="1")).status_code == 200
+    assert await store.ask("select note is null from lamps where id = 1") is True
+    assert (await edit_cell(store, "note", None, "", row="2")).status_code == 200
+    assert await store.ask("select note from lamps where id = 2") == ""
+    typed = await edit_cell(store, "note", None, "typed", n="1")
+    assert typed.status_code == 200
+    assert await store.ask("select note from lamps where id = 1") == "typed"
+
+
+@pytest.mark.parametrize(
+    ("column", "before", "typed", "told"),
+    [
+        ("price", LONG, "cheap", "Invalid input syntax for type numeric"),
+        ("extras", '{"watt": 9.0}', "{watt", "This is not valid JSON."),
+        ("maker_id", "1", "77", "violates foreign key constraint"),
+    ],
+)
+async def test_a_refused_value_stays_typed(store: Store, column: str, before: str, typed: str, told: str) -> None:
+    refused = await edit_cell(store, column, before, typed)
+    assert refused.status_code == 422
+    assert told in refused.text
+    assert typed in refused.text
+
+
+async def test_what_cannot_be_edited_is_refused(store: Store) -> None:
+    assert (await edit_cell(store, "doubled", "1", "2")).status_code == 403
+    assert (await edit_cell(store, "id", "1", "2")).status_code == 403
+    assert (await edit_cell(store, "nothing", "1", "2")).status_code == 404
+
+
+async def test_the_row_form_sends_only_what_was_touched(store: Store) -> None:
+    await store.behind.execute("update lamps set note = 'theirs' where id = 3")
+    form = {"o.name": '"Lantern <b>"', "v.name": "Lantern", "o.note": r'"two\nlines"', "v.note": "two\r\nlines"}
+    saved = await store.owner.post(store.row("lamps", "3"), data=form)
+    assert saved.status_code == 303
+    assert await store.ask("select name || note from lamps where id = 3") == "Lanterntheirs"
+    late = await store.owner.post(store.row("lamps", "3"), data={**form, "o.name": '"Lantern"', "v.note": "mine"})
+    assert late.status_code == 409
+    assert "Changed meanwhile" in late.text
+    assert "mine" in late.text
+    assert "<code>theirs</code>" in late.text
+
+
+async def test_a_new_row_takes_defaults_null_and_empty_text(store: Store) -> None:
+    asked = (await store.owner.get(f"{store.table('lamps')}/+new")).text
+    assert 'name="v.id"' not in asked
+    assert 'name="v.doubled"' not in asked
+    form = {"v.name": "Torch", "v.note": "", "v.price": "1.50", "v.extras": "", "n.extras": "1", "v.lit": ""}
+    added = await store.owner.post(f"{store.table('lamps')}/+new", data=form)
+    assert added.status_code == 303
+    assert await store.ask("select note || lit from lamps where name = 'Torch'") == "none yetfalse"
+    empty = await store.owner.post(
+        f"{store.table('lamps')}/+new", data={"v.name": "", "e.name": "1", "v.note": "", "n.note": "1"}
+    )
+    assert empty.status_code == 303
+    assert await store.ask("select count(*) from lamps where name = '' and note is null") == 1
+    refused = await store.owner.post(f"{store.table('lamps')}/+new", data={"v.price": "much", "v.name": "Kept"})
+    assert refused.status_code == 422
+    assert "Kept" in refused.text
+    assert "numeric" in refused.text
+
+
+async def test_deleting_says_what_goes_along_and_the_row_keeps_its_history(store: Store) -> None:
+    asked = (await store.owner.get(f"{store.table('lamps')}/+delete", params={"key": "1"})).text
+    assert "2 rows of public.bulbs go with it" in asked
+    assert "1 row of public.stickers loses this reference" in asked
+    gone = await store.owner.post(f"{store.table('lamps')}/+delete?key=1&key=2")
+    assert gone.status_code == 303
+    assert await store.ask("select count(*) from lamps") == 1
+    missing = await store.owner.get(store.row("lamps", "1"))
+    assert missing.status_code == 404
+    assert "This row was deleted by" in missing.text
+    assert LONG in missing.text
+    assert "Open the session that deleted it" in missing.text
+
+
+async def test_what_others_hold_on_to_is_not_deleted(store: Store) -> None:
+    asked = (await store.owner.get(f"{store.table('makers')}/+delete", params={"key": "1"})).text
+    assert "the database will refuse" in asked
+    refused = await store.owner.post(f"{store.table('makers')}/+delete?key=1")
+    assert refused.status_code == 422
+    assert "Nothing was deleted" in refused.text
+
+
+async def test_a_production_connection_asks_for_the_name(store: Store) -> None:
+    changed = await store.owner.patch(f"/api/connections/{store.connection_id}", json={"environment": "production"})
+    assert changed.status_code == 200
+    address = f"{store.table('words')}/+delete?key=new"
+    assert (await store.owner.post(address, data={"confirm": "words"})).status_code == 422
+    assert (await store.owner.post(address, data={"confirm": "public.words"})).status_code == 303
+    assert await store.ask("select count(*) from words") == 3
+
+
+async def test_related_rows_lead_to_filtered_grids(store: Store) -> None:
+    page = (await store.owner.get(store.row("makers", "1"))).text
+    link = re.search(r'href="([^"]*)">1 of public.lamps', page)
+    assert link is not None
+    assert "Reading lamp" in (await store.owner.get(link[1].replace("&amp;", "&"))).text
+
+
+@pytest.mark.parametrize("word", ["new", "", "..", "a b/c,d"])
+async def test_a_row_of_any_key_has_a_page(store: Store, word: str) -> None:
+    meaning = await store.ask(f"select meaning from words where word = '{word}'")
+    answer = await store.owner.get(store.row("words", word))
+    assert answer.status_code == 200
+    assert str(meaning) in answer.text
+    changed = await store.owner.post(
+        store.row("words", word), data={"o.meaning": json.dumps(meaning), "v.meaning": "x"}
+    )
+    assert changed.status_code == 303
+    assert (await store.owner.get(changed.headers["location"])).status_code == 200
+    assert await store.ask(f"select meaning from words where word = '{word}'") == "x"
+
+
+async def test_a_composite_key_of_odd_characters(store: Store) -> None:
+    answer = await store.owner.get(store.row("bulbs", "2", "a/b, c.d ü%"))
+    assert answer.status_code == 200
+    assert f'href="{store.row("lamps", "2")}"' in answer.text
+
+
+@pytest.mark.parametrize("key", [("",), ("", ""), ("%", "%25", "+new"), (",", "/", "."), ("a,b", "c"), ("ü ☃", "\n\t")])
+def test_keys_survive_their_address(key: tuple[str, ...]) -> None:
+    segment = encode_row(key)
+    assert decode_row(segment) == key
+    assert "/" not in segment
+    assert not segment.startswith("+")
+    assert segment.count(",") == len(key) - 1
+
+
+async def test_a_viewer_reads_and_changes_nothing(store: Store, product: Product) -> None:
+    viewer = await product.sign_up("viewer@example.com")
+    await make_viewer(product, store.connection_id, "viewer@example.com")
+    page = (await viewer.get(store.table("lamps"))).text
+    assert "Reading lamp" in page
+    assert "cell-edit" not in page
+    assert "Add row" not in page
+    for path in (f"{store.table('lamps')}/+new", f"{store.table('lamps')}/+delete?key=1", store.row("lamps", "1")):
+        assert (await viewer.post(path, data={"v.name": "x", "o.name": "null"})).status_code == 403
+    cell = f"{store.row('lamps', '1')}/cell?column=name"
+    assert (await viewer.post(cell, data={"v": "x", "o": "null"})).status_code == 403
+    assert await store.ask("select name from lamps where id = 1") == "Reading lamp"
+
+
+async def make_viewer(product: Product, connection_id: str, email: str) -> None:
+    """There is no invitation yet, so the membership is written where it is kept."""
+    database = product.registry.get(Database)
+    async with database.unit_of_work() as unit:
+        await unit.execute(
+            text(
+                "INSERT INTO connection_members (connection_id, user_id, role)"
+                " SELECT CAST(:connection AS uuid), id, 'viewer' FROM users WHERE email = :email"
+            ),
+            {"connection": connection_id, "email": email},
+        )
