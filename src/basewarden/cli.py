@@ -100,7 +100,7 @@ async def _prepare(host: str, port: int) -> Started:
 
 
 def _make_origin(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - nothing is bound here
     return f"http://{shown}:{port}"
 
 

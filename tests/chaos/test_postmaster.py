@@ -36,7 +36,7 @@ async def kill_postmaster(server: EmbeddedServer) -> None:
     assert postmaster is not None
     os.kill(postmaster.pid, signal.SIGKILL)
     async with asyncio.timeout(BACK_SECONDS):
-        while find_postmaster(server._cluster.data) is not None:  # noqa: ASYNC110 - another process sends no event
+        while find_postmaster(server._cluster.data) is not None:
             await asyncio.sleep(0.01)
     await server.stop()
 

@@ -41,15 +41,23 @@ async def reason_of(url: str) -> Reason:
 
 @asynccontextmanager
 async def listen(serve: Serve) -> AsyncIterator[int]:
+    writers: list[asyncio.StreamWriter] = []
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         try:
             await serve(reader, writer)
         finally:
             writer.close()
 
     listener = pick_port()
-    async with await asyncio.start_server(handle, sock=listener):
+    server = await asyncio.start_server(handle, sock=listener)
+    try:
         yield listener.getsockname()[1]
+    finally:
+        server.close()
+        for writer in writers:  # the server itself would wait for those that stay silent
+            writer.close()
 
 
 async def test_the_facts_of_an_ordinary_login(project: Project) -> None:

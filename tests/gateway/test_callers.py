@@ -144,7 +144,7 @@ async def test_a_label_keeps_writes_together(workshop: Workshop) -> None:
 async def test_a_bad_label_is_refused(workshop: Workshop, label: str) -> None:
     bench = await workshop.bench(_NOTES)
     answer = await (await bench.agent()).http.patch(
-        "/notes?id=eq.1", json={"body": "x"}, headers={"x-basewarden-session": label.encode()}
+        "/notes?id=eq.1", json={"body": "x"}, headers=[(b"x-basewarden-session", label.encode())]
     )
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
     assert await bench.rows("SELECT body FROM notes WHERE id = 1") == [{"body": None}]

@@ -119,7 +119,6 @@ async def test_a_constraint_of_theirs_keeps_its_own_error(workshop: Workshop) ->
     assert await bench.sessions() == []
 
 
-@pytest.mark.xfail(reason="the snapshot may be a second old, or older after a pause", strict=True)
 @pytest.mark.parametrize(
     "change",
     [

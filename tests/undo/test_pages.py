@@ -68,7 +68,8 @@ async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: Agent) -
     await bench.run("UPDATE notes SET body = 'theirs' WHERE id = 2")
     preview = await open_page(bench, f"/{session}/undo")
     assert "changed after the session" in preview
-    assert "Undo 2 rows" in preview
+    assert "Undo as chosen" in preview
+    assert 'data-label="Changed back" class="is-number">2<' in preview
     refused = await press(bench, session, onConflict="refuse")
     assert refused.status_code == 422
     assert "nothing was changed" in refused.text

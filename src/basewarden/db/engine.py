@@ -5,18 +5,20 @@ from contextlib import asynccontextmanager
 from typing import NewType
 
 import psycopg
+import structlog
 from sqlalchemy import make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from basewarden.core.secret import Secret
-from basewarden.errors import StartError
+from basewarden.errors import StartError, Unavailable
 
 ReadSession = NewType("ReadSession", AsyncSession)
 WriteSession = NewType("WriteSession", AsyncSession)
 
 MIN_SERVER_VERSION = 150000
 CONNECT_TIMEOUT_SECONDS = 10
+_log = structlog.get_logger()
 
 
 def sqlalchemy_url(database_url: Secret) -> str:
@@ -47,13 +49,13 @@ class Database:
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[WriteSession]:
         """Commits when the block ends, rolls back when it raises."""
-        async with self._sessions() as session, session.begin():
+        async with _reachable(), self._sessions() as session, session.begin():
             yield WriteSession(session)
 
     @asynccontextmanager
     async def read_only(self) -> AsyncIterator[ReadSession]:
         """A READ ONLY transaction: a write in it fails in PostgreSQL."""
-        async with self._sessions() as session, session.begin():
+        async with _reachable(), self._sessions() as session, session.begin():
             await session.execute(text("SET TRANSACTION READ ONLY"))
             yield ReadSession(session)
 
@@ -65,6 +67,25 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+@asynccontextmanager
+async def _reachable() -> AsyncIterator[None]:
+    """Our database being away is no fault of ours in the code: the caller is told to come back."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not _is_connection_lost(error):
+            raise
+        _log.warning("database.away", reason=type(error.orig).__name__)
+        raise Unavailable from error
+
+
+def _is_connection_lost(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    state = error.orig.sqlstate if isinstance(error.orig, psycopg.OperationalError) else ""
+    return state is None or state.startswith(("08", "57P"))
 
 
 async def check_database(database_url: Secret) -> None:

@@ -57,7 +57,7 @@ class Story:
         self._title("The agent reads")
         products = await (
             self.agent.table("products")
-            .select("name, status, categories(name), prices(amount, currency)", count="exact")  # type: ignore[arg-type]
+            .select("name, status, categories(name), prices(amount, currency)", count="exact")  # type: ignore[arg-type]  # its own literal
             .eq("status", "active")
             .order("name")
             .limit(3)

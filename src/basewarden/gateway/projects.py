@@ -40,6 +40,9 @@ class Project:
     async def schema(self) -> Schema:
         return await self._cache.get()
 
+    async def reload_schema(self) -> Schema:
+        return await self._cache.reload()
+
     async def is_schema_changed(self, seen: Schema, error: PgrestError) -> bool:
         """Whether `error` came of a stale snapshot; then `schema` has a fresh one."""
         return await self._cache.is_changed(seen, error)
@@ -73,7 +76,7 @@ class Projects:
         """What became of transactions; None = too old, or never of this database."""
         project = await self.get(connection_id)
         async with project.pool.acquire() as connection:
-            return {xid: await _ask_one(connection, xid) for xid in xids}
+            return await ask_connection(connection, xids)
 
     async def close(self) -> None:
         projects, self._open = list(self._open.values()), {}
@@ -86,6 +89,11 @@ class Projects:
             task = asyncio.get_running_loop().create_task(project.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+
+async def ask_connection(connection: Connection, xids: Sequence[int]) -> dict[int, str | None]:
+    """What the database behind an open connection knows of them."""
+    return {xid: await _ask_one(connection, xid) for xid in xids}
 
 
 async def _ask_one(connection: Connection, xid: int) -> str | None:

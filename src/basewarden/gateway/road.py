@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from basewarden.gateway.caller import Caller
-from basewarden.gateway.capture import WriteContext, WriteOutcome, capture_write
+from basewarden.gateway.capture import SnapshotStale, WriteContext, WriteOutcome, capture_write
+from basewarden.gateway.errors import CaptureRaced
 from basewarden.gateway.policy import check_plan
 from basewarden.gateway.projects import Project
 from basewarden.gateway.reads import PreparedRead
@@ -42,6 +43,7 @@ from basewarden.pgrest import (
 )
 
 MAX_SUMMARY = 500
+MOST_TRIES = 3
 # Classes 08 and 57: the connection went away. Whether the COMMIT before it counted, only the database knows.
 _OUTCOME_UNKNOWN = ("08", "57")
 _OUTPUT_SETTINGS = frozenset({"timezone", "datestyle", "intervalstyle", "extra_float_digits"})
@@ -98,23 +100,20 @@ class Road:
             if key is not None:
                 project.reads.keep(key, prepared)
             return await self._read(project, caller, prepared)
-        async with project.pool.acquire() as connection:
-            if isinstance(plan, OpenApiPlan):
-                settings = session_settings(session, request, project.config, schema=schema, read_only=True)
+        if isinstance(plan, OpenApiPlan):
+            settings = session_settings(session, request, project.config, schema=schema, read_only=True)
+            async with project.pool.acquire() as connection:
                 body = await describe_schema(connection, settings, schema, plan, project.config)
-                return RestAnswer(make_openapi_response(request, plan, body))
-            settings = session_settings(
-                session, request, project.config, schema=schema, function_settings=_function_settings(plan)
-            )
-            context = WriteContext(
-                connection,
-                schema,
-                (settings,),
-                caller.db_role,
-                caller.max_rows,
-                sets_output=_sets_output(request, schema, caller.db_role),
-            )
-            return await self._write(context, caller, request, plan, project, call)
+            return RestAnswer(make_openapi_response(request, plan, body))
+        for _ in range(MOST_TRIES):
+            try:
+                return await self._write(project, caller, schema, request, plan, call)
+            except SnapshotStale:
+                schema = await project.reload_schema()
+                plan = plan_request(schema, request, project.config)
+                assert not isinstance(plan, InfoPlan | OpenApiPlan)
+                check_plan(caller, plan)
+        raise CaptureRaced
 
     async def _read(self, project: Project, caller: Caller, prepared: PreparedRead) -> RestAnswer:
         check_plan(caller, prepared.plan)
@@ -123,23 +122,30 @@ class Road:
         return RestAnswer(make_response(prepared.request, prepared.plan, result))
 
     async def _write(
-        self,
-        context: WriteContext,
-        caller: Caller,
-        request: Request,
-        plan: DatabasePlan,
-        project: Project,
-        call: RestCall,
+        self, project: Project, caller: Caller, schema: Schema, request: Request, plan: DatabasePlan, call: RestCall
     ) -> RestAnswer:
         """The journal's order: run and capture, store as pending, commit, mark."""
-        outcome = await capture_write(context, plan)
-        verify_result(plan, outcome.result)
-        response = make_response(request, plan, outcome.result)
-        if is_rolled_back(request, project.config):
-            await context.connection.run([Statement("SET CONSTRAINTS ALL IMMEDIATE"), Statement("ROLLBACK")])
-            return RestAnswer(response)
-        recorded = await self._recorder.record(_make_entry(caller, plan, outcome, call))
-        await commit_recorded(context.connection, self._recorder, recorded.write_id)
+        session = Session(caller.db_role, caller.claims)
+        settings = session_settings(
+            session, request, project.config, schema=schema, function_settings=_function_settings(plan)
+        )
+        async with project.pool.acquire() as connection:
+            context = WriteContext(
+                connection,
+                schema,
+                (settings,),
+                caller.db_role,
+                caller.max_rows,
+                sets_output=_sets_output(request, schema, caller.db_role),
+            )
+            outcome = await capture_write(context, plan)
+            verify_result(plan, outcome.result)
+            response = make_response(request, plan, outcome.result)
+            if is_rolled_back(request, project.config):
+                await connection.run([Statement("SET CONSTRAINTS ALL IMMEDIATE"), Statement("ROLLBACK")])
+                return RestAnswer(response)
+            recorded = await self._recorder.record(_make_entry(caller, plan, outcome, call))
+            await commit_recorded(connection, self._recorder, recorded.write_id)
         return RestAnswer(response, recorded.session_id)
 
 

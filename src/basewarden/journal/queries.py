@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, Select, and_, func, literal, or_, select, text, update
+from sqlalchemy import Row, Select, and_, func, literal, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.journal.models import JournalMutation, JournalSession, JournalWrite
@@ -59,11 +59,15 @@ async def list_connections_with_pending(session: AsyncSession) -> list[UUID]:
     return list(found)
 
 
-async def list_pending_writes(session: AsyncSession, connection_id: UUID) -> list[PendingWrite]:
+async def list_pending_writes(
+    session: AsyncSession, connection_id: UUID, *, after: UUID | None = None
+) -> list[PendingWrite]:
+    """One page, in the order of their ids; `after` is the last id of the page before."""
     rows = await session.execute(
         select(JournalWrite.id, JournalWrite.xid)
         .where(JournalWrite.connection_id == connection_id)
         .where(JournalWrite.state == literal("pending", literal_execute=True))
+        .where(JournalWrite.id > after if after is not None else true())
         .order_by(JournalWrite.id)
         .limit(MAX_PENDING_AT_ONCE)
     )

@@ -12,6 +12,7 @@ from basewarden.db import Database
 from basewarden.errors import AppError
 from basewarden.journal import queries
 from basewarden.journal.partitions import ensure_partitions
+from basewarden.journal.queries import PendingWrite
 from basewarden.pgrest import DatabaseError, PgrestError
 
 INTERVAL_SECONDS = 10.0
@@ -41,10 +42,17 @@ class Settler:
 
     async def settle(self, connection_id: UUID) -> int:
         """How many writes of this connection are still pending afterwards."""
-        async with self._database.read_only() as session:
-            pending = await queries.list_pending_writes(session, connection_id)
-        if not pending:
-            return 0
+        remaining = 0
+        after: UUID | None = None
+        while True:
+            async with self._database.read_only() as session:
+                pending = await queries.list_pending_writes(session, connection_id, after=after)
+            if not pending:
+                return remaining
+            after = pending[-1].id
+            remaining += await self._settle_page(connection_id, pending)
+
+    async def _settle_page(self, connection_id: UUID, pending: Sequence[PendingWrite]) -> int:
         statuses = await self._ask_status(connection_id, [write.xid for write in pending])
         settled: dict[UUID, str] = {}
         for write in pending:

@@ -7,7 +7,7 @@ from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.config import Name, RestConfig
 from basewarden.pgrest.errors import DatabaseError, PgrestError, from_database
 from basewarden.pgrest.execute import Script, execute, is_rolled_back, make_script, run_read
-from basewarden.pgrest.introspection import load_schema
+from basewarden.pgrest.introspection import FINGERPRINT, load_schema
 from basewarden.pgrest.openapi import describe_schema
 from basewarden.pgrest.plan import (
     CallPlan,
@@ -54,6 +54,7 @@ from basewarden.pgrest.wire import Connection, Notification, Rows
 from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql, where_sql
 
 __all__ = [
+    "FINGERPRINT",
     "Builder",
     "CallPlan",
     "Column",

@@ -78,6 +78,7 @@ def _show(
         session_id=session_id,
         receipt=_describe(receipt, is_applied=is_applied) if receipt else None,
         hidden_conflicts=max(0, len(receipt.conflicts) - CONFLICTS_SHOWN) if receipt else 0,
+        tables=receipt.tables if receipt else (),
         refused=refused,
         is_applied=is_applied,
     )

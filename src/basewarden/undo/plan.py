@@ -4,6 +4,7 @@ A row is decided by itself first. What it needs of other rows (a parent that com
 becomes free, children that leave) is a `Need`; a row whose need is not met is a conflict too, until nothing moves.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +12,7 @@ from typing import Literal
 from basewarden.journal import Image
 from basewarden.pgrest import Table
 from basewarden.undo.fold import NetChange, Values
-from basewarden.undo.values import Conflict
+from basewarden.undo.values import Conflict, TableCount
 
 Action = Literal["insert", "update", "delete", "nothing"]
 _DATES = "D"  # pg_type.typcategory of dates and times
@@ -85,6 +86,15 @@ class Plan:
     @property
     def planned(self) -> int:
         return len(self.rows) + len(self.conflicts)
+
+    @property
+    def tables(self) -> tuple[TableCount, ...]:
+        counts = Counter((row.table.qualified, row.action) for row in self.writes)
+        names = sorted({name for name, _ in counts})
+        return tuple(
+            TableCount(".".join(name), counts[name, "insert"], counts[name, "update"], counts[name, "delete"])
+            for name in names
+        )
 
     @property
     def writes(self) -> tuple[RowPlan, ...]:

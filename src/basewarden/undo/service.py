@@ -283,4 +283,4 @@ def _translate(turn: Exception, plan: Plan | None) -> Exception:
 
 
 def _make_receipt(plan: Plan) -> Receipt:
-    return Receipt(plan.planned, 0, 0, plan.conflicts, plan.irreversible)
+    return Receipt(plan.planned, 0, 0, plan.conflicts, plan.irreversible, tables=plan.tables)

@@ -31,6 +31,16 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
+class TableCount:
+    """How many rows of a table are put back, given their values again, or removed."""
+
+    table: str
+    inserted: int
+    changed: int
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What an undo would do (`reverted` and `skipped` are 0 then) or has done; counts are rows."""
 
@@ -40,6 +50,7 @@ class Receipt:
     conflicts: tuple[Conflict, ...]
     irreversible: tuple[str, ...]
     undo_session_id: UUID | None = None
+    tables: tuple[TableCount, ...] = ()
 
     def body(self) -> dict[str, Any]:
         return {

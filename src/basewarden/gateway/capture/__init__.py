@@ -5,6 +5,7 @@ from dataclasses import replace
 from basewarden.gateway.capture.call import capture_call
 from basewarden.gateway.capture.delete import capture_delete
 from basewarden.gateway.capture.insert import capture_insert
+from basewarden.gateway.capture.snapshot import SnapshotStale, check_snapshot
 from basewarden.gateway.capture.traces import (
     COUNT_CHANGES,
     can_leave_traces,
@@ -14,21 +15,32 @@ from basewarden.gateway.capture.traces import (
 )
 from basewarden.gateway.capture.update import capture_update
 from basewarden.gateway.capture.write import Traces, WriteContext, WriteOutcome
-from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, UpdatePlan
+from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, Table, UpdatePlan
 
-__all__ = ["WriteContext", "WriteOutcome", "capture_write"]
+__all__ = ["SnapshotStale", "WriteContext", "WriteOutcome", "capture_write"]
 
 
 async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:
-    """Runs the plan in a transaction that is left open: whoever has journaled the outcome commits it."""
-    table = None if isinstance(plan, CallPlan) else plan.table
-    if table is not None and not can_leave_traces(context.schema, table):
-        return await _capture(context, plan)
-    traced = replace(context, traces=Traces())
-    outcome = await _capture(traced, plan)
+    """Runs the plan in a transaction that is left open: whoever has journaled the outcome commits it.
+
+    Raises SnapshotStale when a migration was faster; the same on a fresh snapshot is right then.
+    """
+    if isinstance(plan, CallPlan):
+        return await _capture_traced(context, plan, None)
+    table = plan.table
+    if can_leave_traces(context.schema, table):
+        outcome = await _capture_traced(context, plan, table)
+    else:
+        outcome = await _capture(context, plan)
+    await check_snapshot(context, table)
+    return outcome
+
+
+async def _capture_traced(context: WriteContext, plan: DatabasePlan, table: Table | None) -> WriteOutcome:
+    traces = Traces()
+    outcome = await _capture(replace(context, traces=traces), plan)
     (counted,) = await context.connection.run([COUNT_CHANGES])
-    earlier = traced.traces.earlier if traced.traces is not None else {}
-    unseen = describe_unseen(earlier, read_counts(counted), context.schema, table, outcome.changes)
+    unseen = describe_unseen(traces.earlier, read_counts(counted), context.schema, table, outcome.changes)
     context.check_row_limit(len(outcome.changes) + count_unseen(unseen))
     return replace(outcome, unseen=unseen)
 

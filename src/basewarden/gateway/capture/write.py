@@ -172,7 +172,7 @@ async def read_followers_after(context: WriteContext, wake: Wake, parents_after:
             found = after.get(identity) or moved.get(follower.located.identity)
             if found is not None:
                 parents_after[id(follower.located)] = found
-            changes.append(make_change(table, follower.located, found, follower.cause))
+            changes.append(make_change(table, follower.located, found, follower.cause, set_columns=follower.changed))
     return [change for change in changes if change is not None]
 
 

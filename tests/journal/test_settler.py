@@ -1,0 +1,122 @@
+"""What became of a pending write: only the project's database knows, and only its word counts."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from basewarden.connections.errors import ConnectionFailed, Reason
+from basewarden.gateway.projects import ask_connection
+from basewarden.journal import Settler
+from basewarden.pgrest import Connection, DatabaseError, PgrestError
+from basewarden.pgrest.errors import DatabaseErrorFields
+from tests.fixtures.postgres import PostgresServer
+from tests.journal.conftest import Desk
+
+_STATES = "SELECT xid, state FROM journal_writes ORDER BY xid"
+
+
+@pytest.fixture
+async def theirs(postgres: PostgresServer) -> AsyncIterator[str]:
+    dsn = await postgres.create_database()
+    yield dsn
+    await postgres.drop_database(dsn)
+
+
+async def _record(desk: Desk, *xids: int) -> None:
+    recorder = await desk.recorder()
+    for xid in xids:
+        await recorder.record(desk.entry(1, xid=xid))
+
+
+def _settler(desk: Desk, dsn: str) -> Settler:
+    async def ask(connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
+        assert connection_id == desk.connection_id
+        connection = await Connection.connect(dsn)
+        try:
+            return await ask_connection(connection, xids)
+        finally:
+            await connection.close()
+
+    return Settler(desk.database, ask)
+
+
+async def _xid(connection: psycopg.AsyncConnection) -> int:
+    row = await (await connection.execute("SELECT pg_current_xact_id()::text")).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def test_committed_aborted_running_and_never_heard_of(desk: Desk, theirs: str) -> None:
+    settler = _settler(desk, theirs)
+    async with (
+        await psycopg.AsyncConnection.connect(theirs) as done,
+        await psycopg.AsyncConnection.connect(theirs) as undone,
+        await psycopg.AsyncConnection.connect(theirs) as running,
+    ):
+        committed, aborted, pending = await _xid(done), await _xid(undone), await _xid(running)
+        await done.commit()
+        await undone.rollback()
+        too_old, future = 1, 2**62
+        await _record(desk, committed, aborted, pending, too_old + 2, future)
+        assert await settler.settle(desk.connection_id) == 1
+        assert {row["xid"]: row["state"] for row in await desk.rows(_STATES)} == {
+            too_old + 2: "unknown",
+            committed: "committed",
+            aborted: "aborted",
+            pending: "pending",
+            future: "unknown",
+        }
+        await running.commit()
+    assert await settler.settle(desk.connection_id) == 0
+    assert (await desk.rows(f"SELECT state FROM journal_writes WHERE xid = {pending}")) == [{"state": "committed"}]
+
+
+async def test_what_is_settled_is_not_asked_about_again(desk: Desk, theirs: str) -> None:
+    asked: list[Sequence[int]] = []
+
+    async def ask(_: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
+        asked.append(xids)
+        return dict.fromkeys(xids, "committed")
+
+    await _record(desk, 5, 6)
+    settler = Settler(desk.database, ask)
+    await settler.settle(desk.connection_id)
+    await settler.settle(desk.connection_id)
+    assert asked == [[5, 6]]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionFailed(Reason.REFUSED),
+        PgrestError(503, "PGRST000", "Database connection error."),
+        DatabaseError(DatabaseErrorFields("57P03", "the database system is starting up")),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_project_that_is_away_leaves_all_pending(desk: Desk, error: Exception) -> None:
+    async def ask(_: UUID, __: Sequence[int]) -> Mapping[int, str | None]:
+        raise error
+
+    await _record(desk, 5)
+    settler = Settler(desk.database, ask)
+    assert await settler.settle_calmly(desk.connection_id) is None
+    assert [row["state"] for row in await desk.rows(_STATES)] == ["pending"]
+
+
+async def test_more_than_a_page_is_settled_in_one_go(desk: Desk) -> None:
+    """An undo asks how many are left, and must not be told of the first page only."""
+    await _record(desk, 5)
+    await desk.rows(
+        "INSERT INTO journal_writes (id, session_id, connection_id, xid, verb, schema_name, table_name,"
+        " mutation_count, tables, summary) SELECT gen_random_uuid(), session_id, connection_id, n, 'insert', 'public',"
+        " 't', 0, '{}', '' FROM journal_writes, generate_series(10, 2509) n RETURNING 1"
+    )
+
+    async def ask(_: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
+        return {xid: "in progress" if xid % 2 else "aborted" for xid in xids}
+
+    assert await Settler(desk.database, ask).settle(desk.connection_id) == 1251
+    assert await desk.rows("SELECT count(*) AS n FROM journal_writes WHERE state = 'pending'") == [{"n": 1251}]
