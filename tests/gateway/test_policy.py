@@ -91,6 +91,8 @@ _REACHING = [
     ("DELETE", "/secrets?id=eq.1", None),
     ("POST", "/customers?select=*,secrets(pin)", {"id": 9}),
     ("GET", "/", None),
+    ("OPTIONS", "/secrets", None),
+    ("OPTIONS", "/rpc/wipe", None),
 ]
 
 

@@ -30,6 +30,13 @@ class _Saying:
     length: int
 
 
+def _find_password(address: str) -> str | None:
+    try:
+        return urlsplit(address).password if address.count("://") == 1 else None
+    except ValueError:
+        return address  # no address after all, whatever it looks like
+
+
 class Recorder:
     """Kept on disk and searched once, at the end: a secret may be known only after it was said."""
 
@@ -51,9 +58,11 @@ class Recorder:
             self._file.write(text)
 
     def add_secret(self, what: str, value: str) -> None:
-        """Of an address only the password is one."""
+        """Of an address only the password is one; an agent's token is found by its shape, wherever it may not be."""
+        if AGENT_TOKEN.fullmatch(value.encode()):
+            return
         if "://" in value:
-            password = urlsplit(value).password if value.count("://") == 1 else None
+            password = _find_password(value)
             for form in {password or "", unquote(password or "")}:
                 self._add(f"the password of {what}", form)
         else:

@@ -2,7 +2,7 @@
 
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import FilterRequired, NotCaptured, ReadOnly, TableDenied
-from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, OpenApiPlan, UpdatePlan
+from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, OpenApiPlan, Request, UpdatePlan
 
 _CAPTURED_KINDS = frozenset({"table", "partitioned"})
 
@@ -23,6 +23,15 @@ def check_plan(caller: Caller, plan: DatabasePlan | OpenApiPlan) -> None:
             f"{plan.table.name} is not a table, so its changes cannot be recorded.",
             hint="Write to the table that it is made of.",
         )
+
+
+def check_question(caller: Caller, request: Request) -> None:
+    """OPTIONS plans nothing, but its answer tells that something is there."""
+    if caller.tables is not None and request.resource.kind != "root":
+        prefix = "rpc/" if request.resource.kind == "function" else ""
+        name = f"{prefix}{request.schema}.{request.resource.name}"
+        if name not in caller.tables:
+            raise TableDenied(details={"denied": [name]})
 
 
 def _check_tables(allowed: frozenset[str], plan: DatabasePlan) -> None:

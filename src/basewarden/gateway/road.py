@@ -10,7 +10,7 @@ import msgspec
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.capture import SnapshotStale, WriteContext, WriteOutcome, capture_write
 from basewarden.gateway.errors import CaptureRaced
-from basewarden.gateway.policy import check_plan
+from basewarden.gateway.policy import check_plan, check_question
 from basewarden.gateway.projects import Project
 from basewarden.gateway.reads import PreparedRead
 from basewarden.journal import Recorder, SessionCaller, WriteEntry
@@ -91,6 +91,7 @@ class Road:
         )
         schema, plan = await _plan(project, schema, request)
         if isinstance(plan, InfoPlan):
+            check_question(caller, request)
             return RestAnswer(make_info_response(plan))
         check_plan(caller, plan)
         session = Session(caller.db_role, caller.claims)
