@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.secrets.plugin import the_recorder
 
 CHECKOUT = Path(__file__).parents[2]
+STOP_SECONDS = 60.0
 READY = "Basewarden answers at"
 READY_SECONDS = 60
 
@@ -84,6 +85,9 @@ class Serving:
     async def stop(self) -> int:
         if self._process.returncode is None:
             self._process.terminate()
+        await asyncio.wait({self._listening}, timeout=STOP_SECONDS)
+        if not self._listening.done():
+            self._process.kill()
         await self._listening
         return await self._process.wait()
 

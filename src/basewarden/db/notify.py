@@ -1,7 +1,6 @@
 """Telling every process at once that something it may have cached is no longer so."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import psycopg
@@ -11,6 +10,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.core.secret import Secret
+from basewarden.core.tasks import end_task
 from basewarden.db.engine import driver_dsn
 
 _CHANNEL = "basewarden"
@@ -50,9 +50,7 @@ class Listener:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
 
     async def _run(self) -> None:
         while True:

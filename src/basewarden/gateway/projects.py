@@ -20,6 +20,7 @@ from basewarden.pgrest import (
 )
 
 POOL_SIZE = 16
+CLOSE_SECONDS = 5.0
 _FUTURE_XID = "22023"
 _REST = RestConfig(tx_override=True)
 
@@ -80,7 +81,9 @@ class Projects:
 
     async def close(self) -> None:
         projects, self._open = list(self._open.values()), {}
-        await asyncio.gather(*(project.close() for project in projects), *self._closing)
+        closing = {*self._closing, *(asyncio.create_task(project.close()) for project in projects)}
+        if closing:
+            await asyncio.wait(closing, timeout=CLOSE_SECONDS)
 
     def _forget(self, payload: str) -> None:
         """An empty payload says only that news may have been missed: what is open stays open then."""

@@ -17,6 +17,7 @@ import structlog
 
 from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
+from basewarden.core.tasks import end_task
 from basewarden.db import Listener, driver_dsn
 from basewarden.errors import AppError
 from basewarden.journal import statements
@@ -26,6 +27,7 @@ from basewarden.journal.values import Recorded, SessionCaller, WriteEntry
 from basewarden.pgrest import Connection, DatabaseError, Statement
 
 BURST_SECONDS = 300.0
+STOP_SECONDS = 10.0
 MAX_BATCH = 128
 SESSION_TOPIC = "journal.session"
 _RETRY_SECONDS = 0.5
@@ -73,7 +75,7 @@ class Recorder:
         self._stopping = True
         self._wake.set()
         if self._task is not None:
-            await self._task
+            await end_task(self._task, grace_seconds=STOP_SECONDS)
         if self._connection is not None:
             await self._connection.close()
 

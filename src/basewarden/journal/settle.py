@@ -1,13 +1,13 @@
 """The settler: asks the project's database what became of each pending write."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from basewarden.core.tasks import end_task
 from basewarden.db import Database
 from basewarden.errors import AppError
 from basewarden.journal import queries
@@ -36,9 +36,7 @@ class Settler:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
 
     async def settle(self, connection_id: UUID) -> int:
         """How many writes of this connection are still pending afterwards."""
