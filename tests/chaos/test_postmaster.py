@@ -76,7 +76,10 @@ async def test_a_killed_postmaster_is_a_clean_error_and_then_over(own_server: Em
                 await asyncio.sleep(0.1)
             told = outcomes.statuses.total()
             while outcomes.statuses.total() < told + 20:  # writes go through again as well
-                assert time.monotonic() < deadline, outcomes.statuses
+                assert time.monotonic() < deadline, (
+                    outcomes.statuses,
+                    [line for line in deployment.said if "journal." in line][-3:],
+                )
                 await asyncio.sleep(0.05)
 
             await wait_settled(deployment, office)

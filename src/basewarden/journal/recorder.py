@@ -28,6 +28,7 @@ from basewarden.pgrest import Connection, DatabaseError, Statement
 
 BURST_SECONDS = 300.0
 STOP_SECONDS = 10.0
+STORE_SECONDS = 10.0
 MAX_BATCH = 128
 SESSION_TOPIC = "journal.session"
 _RETRY_SECONDS = 0.5
@@ -107,9 +108,10 @@ class Recorder:
     async def _flush(self, batch: list[_Waiting], marks: dict[UUID, State]) -> bool:
         """False when our database could not be reached; the marks are kept for later, the writes refused."""
         try:
-            connection = await self._connect()
-            await self._store_marks(connection, marks)
-            await self._store_batch(connection, batch)
+            async with asyncio.timeout(STORE_SECONDS):  # no answer at all must not stop the journal
+                connection = await self._connect()
+                await self._store_marks(connection, marks)
+                await self._store_batch(connection, batch)
         except Exception as error:  # noqa: BLE001 - a loop that ends would leave every write waiting for ever
             await self._on_failure(error, batch, marks)
             return False

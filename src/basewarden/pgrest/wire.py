@@ -228,7 +228,7 @@ class Connection:
         self._prepared.clear()
 
     async def _wait_readable(self) -> None:
-        if self._is_broken:
+        if self._is_broken or self._pg.status != pq.ConnStatus.OK:  # a closed socket never becomes readable
             raise psycopg.OperationalError(self._pg.get_error_message())
         self._waiter = self._loop.create_future()
         try:
