@@ -19,6 +19,7 @@ from basewarden.errors import StartError
 from basewarden.web.assets import ensure_assets, ensure_packages, find_node
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+PARTS = 2  # the tests wait more than they compute; two cores carry two
 PROGRAMS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "pgbouncer": ("pgbouncer",)}
 
 
@@ -31,6 +32,9 @@ class Totals:
     passed: int
     failed: int
     skipped: int
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
 
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
@@ -102,12 +106,26 @@ def run_step(name: str, step: Callable[[], None]) -> bool:
 
 
 def run_tests(arguments: list[str]) -> tuple[int, Totals]:
-    """Pytest's exit code and its totals."""
+    """Pytest's exit code and its totals. Without arguments in parts that run beside each other."""
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *arguments]
-        code = subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=False).returncode
-        return code, read_totals(report)
+        parts = [1] if arguments else list(range(1, PARTS + 1))
+        running = [start_part(part, len(parts), arguments, Path(folder)) for part in parts]
+        codes = [running[0].wait()]
+        for part, process in zip(parts[1:], running[1:], strict=True):
+            codes.append(process.wait())
+            say(f"== tests, part {part}")
+            sys.stderr.write((Path(folder) / f"{part}.log").read_text())
+        totals = [read_totals(Path(folder) / f"{part}.xml") for part in parts]
+    return max(codes), sum(totals, Totals(0, 0, 0))
+
+
+def start_part(part: int, parts: int, arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    """The first part speaks as it goes, the others into a file."""
+    command = [sys.executable, "-m", "pytest", f"--junitxml={folder / f'{part}.xml'}", f"--part={part}/{parts}"]
+    if part == 1:
+        return subprocess.Popen([*command, *arguments], cwd=CHECKOUT, stdin=subprocess.DEVNULL)
+    with (folder / f"{part}.log").open("wb") as log:
+        return subprocess.Popen([*command, *arguments], cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 def read_totals(report: Path) -> Totals:

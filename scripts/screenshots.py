@@ -16,7 +16,24 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 WIDTHS = {"wide": (1280, 800), "narrow": (390, 844)}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-SIGNED_OUT = {"landing": "/", "signin": "/signin", "signup": "/signup", "guide": "/docs", "missing": "/nothing"}
+SIGNED_OUT = {
+    "landing": "/",
+    "signin": "/signin",
+    "signup": "/signup",
+    "forgot": "/forgot",
+    "bad-link": "/reset/made-up",
+    "missing": "/nothing",
+}
+SETTINGS = {
+    "account": "/settings/account",
+    "account-2fa": "/settings/account/2fa",
+    "account-passkeys": "/settings/account/passkeys",
+    "account-sessions": "/settings/account/sessions",
+    "account-activity": "/settings/account/activity",
+    "account-data": "/settings/account/data",
+    "account-delete": "/settings/account/delete",
+    "account-confirm": "/settings/account/confirm",
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +105,7 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
     if sessions["sessions"]:
         session = f"{home}/sessions/{sessions['sessions'][0]['id']}"
         pages |= {"session": session, "session-undo": f"{session}/undo"}
-    return pages
+    return pages | SETTINGS
 
 
 async def read_json(context: BrowserContext, path: str) -> Any:

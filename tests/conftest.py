@@ -1,3 +1,13 @@
 """Fixtures live in `tests/fixtures/`, one module a subject; they are named here."""
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.app", "tests.fixtures.bench", "tests.secrets.plugin"]
+pytest_plugins = [
+    "tests.fixtures.parts",
+    "tests.fixtures.postgres",
+    "tests.fixtures.app",
+    "tests.fixtures.mail",
+    "tests.fixtures.letters",
+    "tests.fixtures.twofactor",
+    "tests.fixtures.bench",
+    "tests.fakes.github",
+    "tests.secrets.plugin",
+]

@@ -6,6 +6,7 @@ import "./dialog.js";
 import "./failures.js";
 import "./grid.js";
 import "./palette.js";
+import "./passkeys.js";
 import "./reveal.js";
 import "./theme.js";
 import "./tick.js";

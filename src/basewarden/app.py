@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -15,39 +16,80 @@ from starlette.staticfiles import StaticFiles
 
 from basewarden import __version__
 from basewarden.accounts import (
+    ACCOUNT_PARTS,
     AccountLimits,
     Accounts,
     Attempts,
+    Deletions,
+    EmailChange,
+    Export,
+    Letters,
+    MfaRequired,
+    OwnSignins,
     PasswordCost,
     Passwords,
+    Profiles,
+    QuietJobs,
+    Reauth,
+    ReauthRequired,
+    Resets,
     Signins,
+    Verification,
+    confirm_path,
+    data_pages,
+    data_routes,
+    second_step_path,
+    sessions_routes,
+    settings_pages,
     signin_path,
 )
+from basewarden.accounts import account_pages as link_pages
+from basewarden.accounts import account_routes as password_routes
 from basewarden.accounts import pages as account_pages
 from basewarden.accounts import routes as account_routes
-from basewarden.connections import Agents, Connections, ConnectionTargets
+from basewarden.accounts.github import GitHub, GitHubClient
+from basewarden.accounts.github import pages as github_pages
+from basewarden.accounts.github import routes as github_routes
+from basewarden.accounts.passkeys import Passkeys
+from basewarden.accounts.passkeys import pages as passkey_pages
+from basewarden.accounts.passkeys import routes as passkey_routes
+from basewarden.accounts.twofactor import Clock, TwoFactor, read_clock
+from basewarden.accounts.twofactor import pages as two_factor_pages
+from basewarden.accounts.twofactor import routes as two_factor_routes
+from basewarden.audit import Audit
+from basewarden.connections import (
+    CONNECTION_PARTS,
+    Agents,
+    ConnectionLeaving,
+    Connections,
+    ConnectionTargets,
+    list_in_shell,
+)
 from basewarden.connections import pages as connection_pages
 from basewarden.connections import routes as connection_routes
 from basewarden.core.logs import configure_logs
 from basewarden.db import Database, Listener
 from basewarden.errors import AppError, BadJSON, BadRequest, Invalid, MethodNotAllowed, NotFound, Unauthenticated
 from basewarden.gateway import Callers, DataRoad, Projects, RateLimits, Road
-from basewarden.journal import Recorder, Settler, ensure_partitions
+from basewarden.jobs import Jobs
+from basewarden.journal import JOURNAL_PARTS, JournalLeaving, Recorder, Settler, ensure_partitions
 from basewarden.journal import pages as journal_pages
 from basewarden.journal import routes as journal_routes
+from basewarden.mail import Mail
 from basewarden.settings import Settings, load_settings
 from basewarden.undo import Undo
 from basewarden.undo import pages as undo_pages
 from basewarden.undo import routes as undo_routes
 from basewarden.vault import Vault, make_keyring
-from basewarden.web import Edge, Pages, Registry, redirect
+from basewarden.web import Edge, Pages, Registry, Shell, redirect
 from basewarden.web.assets import BUILD, asset_url
 from basewarden.web.context import scope_context
+from basewarden.web.openapi import describe_api
 from basewarden.web.responses import Internal, error_response, wants_page
 from basewarden.workspace import router as workspace_router
 
 _HERE = Path(__file__).parent
-_FEATURES = ("accounts", "connections", "journal", "undo", "workspace")
+_FEATURES = ("accounts", "audit", "connections", "journal", "undo", "workspace")
 
 
 def create_app(settings: Settings) -> Any:
@@ -61,18 +103,32 @@ def create_app_from_environment() -> Any:
 
 
 def build_registry(
-    settings: Settings, *, limits: AccountLimits | None = None, cost: PasswordCost | None = None
+    settings: Settings,
+    *,
+    limits: AccountLimits | None = None,
+    cost: PasswordCost | None = None,
+    clock: Clock = read_clock,
 ) -> Registry:
-    """The objects of one process; tests bring other limits and cheaper passwords."""
+    """The objects of one process; tests bring other limits, cheaper passwords and a clock for codes by time."""
     registry = Registry()
     registry.add(settings)
     database = registry.add(Database(settings.database_url))
     listener = registry.add(Listener(settings.database_url))
-    registry.add(Pages({name: _HERE / name / "templates" for name in _FEATURES}, asset_url))
+    pages = registry.add(Pages({name: _HERE / name / "templates" for name in _FEATURES}, asset_url))
+    pages.environment.globals["has_github"] = settings.has_github
     vault = registry.add(Vault(make_keyring(settings)))
     attempts = registry.add(Attempts(database, settings.secret))
     signins = registry.add(Signins(database, listener, settings))
-    registry.add(Accounts(database, Passwords(cost or PasswordCost()), signins, attempts, limits or AccountLimits()))
+    jobs = registry.add(Jobs(database))
+    registry.add(Audit(database))
+    letters = registry.add(Letters(registry.add(Mail(settings, database, vault, jobs)), settings))
+    pages.environment.globals["sends_letters"] = letters.is_configured
+    registry.add(Shell(partial(list_in_shell, database)))
+    _add_accounts(registry, QuietJobs(jobs, vault), limits or AccountLimits(), cost or PasswordCost())
+    _add_two_factor(registry, limits or AccountLimits(), clock)
+    _add_passkeys(registry, limits or AccountLimits())
+    _add_github(registry, limits or AccountLimits())
+    _add_settings(registry)
     targets = registry.add(ConnectionTargets(database, listener, vault, settings))
     connections = registry.add(Connections(targets, vault, attempts, settings))
     agents = registry.add(Agents(database, listener, connections))
@@ -83,7 +139,130 @@ def build_registry(
     registry.add(Road(recorder))
     settler = registry.add(Settler(database, projects.ask_status))
     registry.add(Undo(database, listener, projects, recorder, settler))
+    _add_data(registry)
     return registry
+
+
+def _add_accounts(registry: Registry, quiet: QuietJobs, limits: AccountLimits, cost: PasswordCost) -> None:
+    settings, database, signins = registry.get(Settings), registry.get(Database), registry.get(Signins)
+    attempts, letters, audit = registry.get(Attempts), registry.get(Letters), registry.get(Audit)
+    passwords = registry.add(Passwords(cost))
+    email_change = registry.add(
+        EmailChange(signins=signins, attempts=attempts, limits=limits, letters=letters, audit=audit, settings=settings)
+    )
+    verification = registry.add(
+        Verification(
+            signins=signins,
+            attempts=attempts,
+            limits=limits,
+            letters=letters,
+            email_change=email_change,
+            audit=audit,
+            settings=settings,
+        )
+    )
+    registry.add(
+        Accounts(
+            database=database,
+            passwords=passwords,
+            signins=signins,
+            attempts=attempts,
+            limits=limits,
+            letters=letters,
+            verification=verification,
+            quiet=quiet,
+            audit=audit,
+        )
+    )
+    registry.add(
+        Resets(
+            database=database,
+            passwords=passwords,
+            signins=signins,
+            attempts=attempts,
+            limits=limits,
+            letters=letters,
+            quiet=quiet,
+            audit=audit,
+            settings=settings,
+        )
+    )
+
+
+def _add_two_factor(registry: Registry, limits: AccountLimits, clock: Clock) -> None:
+    registry.add(
+        TwoFactor(
+            database=registry.get(Database),
+            vault=registry.get(Vault),
+            passwords=registry.get(Passwords),
+            signins=registry.get(Signins),
+            accounts=registry.get(Accounts),
+            attempts=registry.get(Attempts),
+            audit=registry.get(Audit),
+            letters=registry.get(Letters),
+            limits=limits,
+            clock=clock,
+        )
+    )
+
+
+def _add_passkeys(registry: Registry, limits: AccountLimits) -> None:
+    registry.add(
+        Passkeys(
+            database=registry.get(Database),
+            signins=registry.get(Signins),
+            attempts=registry.get(Attempts),
+            letters=registry.get(Letters),
+            audit=registry.get(Audit),
+            settings=registry.get(Settings),
+            limits=limits,
+        )
+    )
+
+
+def _add_github(registry: Registry, limits: AccountLimits) -> None:
+    registry.add(
+        GitHub(
+            database=registry.get(Database),
+            client=GitHubClient(registry.get(Settings)),
+            signins=registry.get(Signins),
+            attempts=registry.get(Attempts),
+            letters=registry.get(Letters),
+            audit=registry.get(Audit),
+            limits=limits,
+        )
+    )
+
+
+def _add_settings(registry: Registry) -> None:
+    signins, audit = registry.get(Signins), registry.get(Audit)
+    registry.add(Profiles(signins=signins, audit=audit, github=registry.get(GitHub)))
+    registry.add(OwnSignins(signins=signins, audit=audit))
+    registry.add(Reauth(accounts=registry.get(Accounts), signins=signins, audit=audit))
+
+
+def _add_data(registry: Registry) -> None:
+    """What each feature hands out of a person, and what it does when one leaves."""
+    database, letters, audit = registry.get(Database), registry.get(Letters), registry.get(Audit)
+    registry.add(
+        Export(
+            database=database,
+            attempts=registry.get(Attempts),
+            letters=letters,
+            audit=audit,
+            parts=(*ACCOUNT_PARTS, *CONNECTION_PARTS, *JOURNAL_PARTS),
+        )
+    )
+    registry.add(
+        Deletions(
+            database=database,
+            signins=registry.get(Signins),
+            letters=letters,
+            audit=audit,
+            jobs=registry.get(Jobs),
+            leaving=(ConnectionLeaving(registry.get(ConnectionTargets)), JournalLeaving()),
+        )
+    )
 
 
 def assemble_app(registry: Registry) -> Any:
@@ -114,6 +293,18 @@ def _build_api(registry: Registry) -> FastAPI:
     for module in (
         account_routes,
         account_pages,
+        data_routes,
+        data_pages,
+        password_routes,
+        link_pages,
+        two_factor_routes,
+        two_factor_pages,
+        passkey_routes,
+        passkey_pages,
+        github_routes,
+        github_pages,
+        sessions_routes,
+        settings_pages,
         connection_routes,
         connection_pages,
         journal_routes,
@@ -124,6 +315,7 @@ def _build_api(registry: Registry) -> FastAPI:
         app.include_router(module.router)
     app.include_router(workspace_router)
     _add_error_handlers(app)
+    app.openapi = cache(partial(describe_api, app))  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 
@@ -137,6 +329,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await listener.start()
         stack.push_async_callback(listener.stop)
         await _start_journal(registry, stack)
+        jobs = registry.get(Jobs)
+        await jobs.start()
+        stack.push_async_callback(jobs.stop)
         yield
 
 
@@ -191,8 +386,8 @@ def _translate(error: HTTPException) -> AppError:
 
 def _describe_invalid(error: RequestValidationError) -> AppError:
     errors = error.errors()
-    if any(item["type"] == "json_invalid" for item in errors):
-        return BadJSON()
+    if any(item["type"] == "json_invalid" or isinstance(item.get("input"), bytes) for item in errors):
+        return BadJSON()  # bytes: what came does not even say that it is JSON
     return Invalid(
         details=[
             {
@@ -208,6 +403,10 @@ def _answer(request: Request, error: AppError) -> Response:
     """On a page who is not signed in goes to sign in, and comes back to what they wanted to see."""
     if not wants_page(request):
         return error_response(error)
+    if isinstance(error, MfaRequired):
+        return redirect(second_step_path(_find_way_back(request)))
+    if isinstance(error, ReauthRequired):
+        return redirect(confirm_path(_find_way_back(request)))
     if isinstance(error, Unauthenticated):
         return redirect(signin_path(_find_way_back(request)))
     return _error_page(request, error)

@@ -3,16 +3,21 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvloop
 
 from basewarden import __version__
+from basewarden.accounts import Purpose, make_operator_link
+from basewarden.audit import verify_chain
 from basewarden.core.logs import configure_logs
 from basewarden.db import Database
 from basewarden.errors import StartError
+from basewarden.mail import describe_letters
 from basewarden.serve import bind, make_server, serve_with_workers, serving
+from basewarden.settings import Settings
 from basewarden.start import Started, start, start_migrated
 from basewarden.vault import Vault, make_keyring, rotate_keys
 from basewarden.web.assets import ensure_assets
@@ -52,6 +57,21 @@ def _make_parser() -> argparse.ArgumentParser:
 
     rotate = commands.add_parser("rotate-key", help="seal every stored secret anew, under a new key")
     rotate.set_defaults(run=lambda _: _run(_rotate_key()))
+
+    link = commands.add_parser("link", help="print a link to set a password or confirm an address, without mail")
+    link.add_argument("email", help="the account's address")
+    link.add_argument("purpose", choices=(Purpose.RESET, Purpose.VERIFY), help="what the link is for")
+    link.set_defaults(run=lambda options: _run(_print_link(options.email, Purpose(options.purpose))))
+
+    letters = commands.add_parser("letters", help="list the letters that wait or have failed")
+    letters.set_defaults(run=lambda _: _run(_print_letters()))
+
+    audit = commands.add_parser("audit", help="check the chain of account events")
+    verify = audit.add_subparsers(required=True, metavar="command").add_parser(
+        "verify", help="compute every hash of the chain anew"
+    )
+    verify.add_argument("--head", help="a head noted earlier, which must still be in the chain")
+    verify.set_defaults(run=lambda options: _run(_verify_audit(options.head)))
     return parser
 
 
@@ -153,12 +173,39 @@ async def _migrate() -> None:
 
 
 async def _rotate_key() -> None:
+    async with _with_database() as (settings, database):
+        for count in await rotate_keys(database, Vault(make_keyring(settings))):
+            _say(f"{count.column}: {count.resealed} sealed anew, {count.unreadable} that no key opens")
+
+
+async def _print_link(email: str, purpose: Purpose) -> None:
+    async with _with_database() as (settings, database):
+        print(await make_operator_link(database, settings, email, purpose))
+
+
+async def _print_letters() -> None:
+    async with _with_database() as (_, database):
+        for line in await describe_letters(database):
+            print(line)
+
+
+async def _verify_audit(noted_head: str | None) -> None:
+    async with _with_database() as (_, database):
+        verdict = await verify_chain(database, lambda count: _say(f"{count:,} …"), noted_head=noted_head)
+        for sentence in verdict.list_sentences():
+            print(sentence)
+        if not verdict.is_good:
+            raise StartError("The audit is not whole.")
+
+
+@asynccontextmanager
+async def _with_database() -> AsyncIterator[tuple[Settings, Database]]:
+    """For a command that works on our database and ends."""
     started = await start(_say)
     database = Database(started.settings.database_url)
     try:
         configure_logs(started.settings.log_level)
-        for count in await rotate_keys(database, Vault(make_keyring(started.settings))):
-            _say(f"{count.column}: {count.resealed} sealed anew, {count.unreadable} that no key opens")
+        yield started.settings, database
     finally:
         await database.close()
         await started.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from basewarden.core.secret import Secret
@@ -30,13 +30,27 @@ class Settings(BaseSettings):
     data_dir: Path | None = Field(None, alias="BASEWARDEN_DATA_DIR")
     allow_private_addresses: bool = Field(default=False, alias="BASEWARDEN_ALLOW_PRIVATE_ADDRESSES")
     redis_url: Secret | None = Field(None, alias="REDIS_URL")
+    smtp_url: Secret | None = Field(None, alias="SMTP_URL")
+    email_from: str | None = Field(None, alias="EMAIL_FROM")
+    github_id: str | None = Field(None, alias="AUTH_GITHUB_ID")
+    github_secret: Secret | None = Field(None, alias="AUTH_GITHUB_SECRET")
+    github_base_url: str = Field("https://github.com", alias="AUTH_GITHUB_BASE_URL")
     trusted_proxies: Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], NoDecode] = Field(
         (), alias="BASEWARDEN_TRUSTED_PROXIES"
     )
     log_level: str = Field("info", alias="BASEWARDEN_LOG_LEVEL")
     agent_requests_per_minute: int = Field(600_000, alias="BASEWARDEN_AGENT_REQUESTS_PER_MINUTE", ge=1)
 
-    @field_validator("database_url", "secret", "encryption_key", "encryption_key_old", "redis_url", mode="before")
+    @field_validator(
+        "database_url",
+        "secret",
+        "encryption_key",
+        "encryption_key_old",
+        "redis_url",
+        "smtp_url",
+        "github_secret",
+        mode="before",
+    )
     @classmethod
     def _hide(cls, value: Any) -> Any:
         return Secret(value) if isinstance(value, str) else value
@@ -63,10 +77,30 @@ class Settings(BaseSettings):
             raise ValueError("must look like https://app.example.com, without a path")
         return f"{parts.scheme}://{parts.netloc.lower()}"
 
+    @field_validator("github_base_url")
+    @classmethod
+    def _is_github(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("must look like https://github.example.com")
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError("must look like https://github.example.com, without a path")
+        return f"{parts.scheme}://{parts.netloc.lower()}"
+
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _has_whole_github(self) -> "Settings":
+        if bool(self.github_id) != bool(self.github_secret):
+            raise ValueError("AUTH_GITHUB_ID and AUTH_GITHUB_SECRET go together, and one of them is missing")
+        return self
+
+    @property
+    def has_github(self) -> bool:
+        return bool(self.github_id)
 
     @property
     def is_https(self) -> bool:
@@ -90,6 +124,6 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "The settings"
+        name = f"{first['loc'][0]}: " if first["loc"] else ""
         reason = "is required" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
-        raise StartError(f"{name}: {reason}.") from None
+        raise StartError(f"{name}{reason}.") from None

@@ -52,6 +52,10 @@ LIST_JOURNAL = """
     FROM journal_mutations m JOIN journal_writes w ON w.id = m.write_id
     WHERE w.state = 'committed' AND w.connection_id = %s
 """
+LIST_SHARED = """
+    SELECT schema_name || '.' || table_name, row_key FROM journal_mutations
+    WHERE connection_id = %s GROUP BY 1, 2 HAVING count(DISTINCT session_id) > 1
+"""
 
 
 async def install_audit(admin_dsn: str) -> None:
@@ -86,6 +90,12 @@ async def read_journal(own_dsn: str, connection_id: str) -> Counter[Change]:
     async with await psycopg.AsyncConnection.connect(own_dsn) as own:
         rows = await (await own.execute(LIST_JOURNAL, (connection_id,))).fetchall()
     return Counter((xid, table, verb, _show(before), _show(after)) for xid, table, verb, before, after in rows)
+
+
+async def list_shared_rows(own_dsn: str, connection_id: str) -> list[tuple[str, str]]:
+    """Rows that more than one session wrote, if only through a foreign key."""
+    async with await psycopg.AsyncConnection.connect(own_dsn) as own:
+        return await (await own.execute(LIST_SHARED, (connection_id,))).fetchall()
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from basewarden.demo.shop.digest import digest_tables
-from tests.chaos.audit import Change, read_journal, read_truth
+from tests.chaos.audit import Change, list_shared_rows, read_journal, read_truth
 from tests.chaos.load import Office, Outcomes, write_until_gone
 from tests.chaos.serving import Deployment, Serving
 from tests.chaos.worlds import World
@@ -76,8 +76,10 @@ async def compare_with_truth(deployment: Deployment, office: Office, project_dsn
     return truth.total()
 
 
-async def undo_everything(office: Office) -> None:
-    """Newest first; an agent's rows are its own, so nothing stands in another's way."""
+async def undo_everything(deployment: Deployment, office: Office) -> None:
+    """An agent's rows are its own, so no session stands in another's way, though all ran at the same time."""
+    shared = await list_shared_rows(deployment.database_url, office.connection_id)
+    assert not shared, f"the load is at fault, agents wrote over each other's rows: {shared[:5]}"
     for session in await list_sessions(office):
         if session["kind"] == "undo":
             continue

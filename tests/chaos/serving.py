@@ -83,11 +83,13 @@ class Serving:
         await self._listening
 
     async def stop(self) -> int:
+        """A shutdown that hangs is killed, and a failure."""
         if self._process.returncode is None:
             self._process.terminate()
         await asyncio.wait({self._listening}, timeout=STOP_SECONDS)
         if not self._listening.done():
-            self._process.kill()
+            await self.kill()
+            raise RuntimeError(f"the product did not stop in {STOP_SECONDS:.0f} s: " + "".join(self._said[-10:]))
         await self._listening
         return await self._process.wait()
 

@@ -45,7 +45,7 @@ async def test_kills_lose_nothing_and_invent_nothing(
             assert not NEVER & report.statuses.keys(), "".join(deployment.said)
             assert await digest_world(project_dsn) != at_first
 
-            await undo_everything(office)
+            await undo_everything(deployment, office)
             await wait_settled(deployment, office)
             assert await digest_world(project_dsn) == at_first
     finally:

@@ -23,7 +23,7 @@ for models in SOURCE.glob("*/models.py"):
 
 
 def _is_ours(name: str | None, kind: str, _: object) -> bool:
-    return not (kind == "table" and name is not None and name.startswith("journal_mutations_"))
+    return not (kind == "table" and name is not None and name.startswith(("journal_mutations_", "procrastinate_")))
 
 
 def _differs_in_default(*arguments: Any) -> bool | None:

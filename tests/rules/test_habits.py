@@ -9,6 +9,7 @@ from tests.rules.sources import Source, read_sources
 BROAD_EXCEPT = {
     "src/basewarden/web/edge.py": "the edge: whatever is left is a 500 with a request id",
     "src/basewarden/journal/recorder.py": "a worker loop: one that ended would leave every write waiting",
+    "src/basewarden/jobs/worker.py": "a worker loop: one that ended would leave every job waiting",
 }
 PRINTERS = {
     "src/basewarden/cli.py": "talks to a terminal",

@@ -11,6 +11,12 @@ AGENT_TOKEN = re.compile(rb"bwa_[0-9A-Za-z]{38}")
 PASSWORD_HASH = re.compile(rb"\$argon2(?:id|i|d)\$[^\s\"']+")
 SHOWS_A_TOKEN = re.compile(r"POST /(?:api/connections|c)/[^/]+/agents$")
 """The one answer that shows an agent's token, once."""
+SECOND_FACTOR = re.compile(rb"[A-Z2-7]{32}|\d[0-9A-Z]{3}(?:-?[0-9A-Z]{4}){3}")
+"""An authenticator app's key and a recovery code."""
+SHOWS_A_SECOND_FACTOR = re.compile(
+    r"POST (?:/api|/settings)/account/2fa/(?:setup|enable|recovery-codes|recovery-codes/file)$"
+)
+"""The answers to whoever sets it up, and the file of the codes that they have just been shown."""
 
 LONG = re.compile(rb"[0-9A-Za-z_+/=-]{40,}")
 LONG_SECRET = re.compile(rb"[0-9A-Za-z_+/=-]{40,}\Z")
@@ -76,7 +82,13 @@ class Recorder:
         self._file.seek(0)
         content = self._file.read()
         found = {*self._find_known(content), *self._find_shaped(content)}
+        found = {(at, what) for at, what in found if not self._may_show(content, at)}
         return [self._describe(content, at, what) for at, what in sorted(found)]
+
+    def _may_show(self, content: bytes, at: int) -> bool:
+        """Whether this is a second factor's secret where a person is shown theirs."""
+        is_shown_there = SHOWS_A_SECOND_FACTOR.match(self._saying_at(at).where)
+        return is_shown_there is not None and SECOND_FACTOR.match(content, at) is not None
 
     def _find_known(self, content: bytes) -> Iterator[tuple[int, str]]:
         """Long ones by one pass over everything that looks like one, the few short ones each by itself."""

@@ -51,6 +51,19 @@ def test_an_agents_token_may_be_shown_by_one_answer_only(recorder: Recorder) -> 
     assert [leak.where for leak in recorder.find_leaks()] == [AGENTS, "GET /api/connections/1/agents"]
 
 
+@pytest.mark.parametrize("secret", ["JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "0Q4M-XK2W-HN9P-T8RC"])
+def test_a_second_factor_may_be_shown_to_who_sets_it_up_only(recorder: Recorder, secret: str) -> None:
+    recorder.add_secret("a second factor", secret)
+    recorder.add_secret("another secret", "a long walk")
+    for where in ("POST /api/account/2fa/setup", "POST /settings/account/2fa/enable"):
+        recorder.record(where, secret.encode())
+    assert recorder.find_leaks() == []
+    recorder.record("POST /api/account/2fa/setup", b"a long walk")
+    recorder.record("POST /api/account/2fa/verify", secret.encode())
+    recorder.record("GET /settings/account/2fa", secret.encode())
+    assert [leak.what for leak in recorder.find_leaks()] == ["another secret", "a second factor", "a second factor"]
+
+
 def test_a_password_hash_is_found_by_its_shape(recorder: Recorder) -> None:
     recorder.record("log", b'{"hash":"$argon2id$v=19$m=64,t=1,p=1$c2FsdA$aGFzaA"}')
     assert [leak.what for leak in recorder.find_leaks()] == ["a password hash"]

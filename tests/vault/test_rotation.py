@@ -17,6 +17,7 @@ from basewarden.settings import Settings
 from basewarden.vault import (
     KEY_FILE_NAME,
     Place,
+    RotationCount,
     Vault,
     VaultError,
     make_keyring,
@@ -49,6 +50,11 @@ async def read_sealed(database: Database) -> dict[UUID, bytes]:
         return {row_id: bytes(value) for row_id, value in rows}
 
 
+def of_connections(counts: list[RotationCount]) -> list[RotationCount]:
+    """Other features have sealed columns too."""
+    return [count for count in counts if count.column == COLUMN]
+
+
 async def create(person: httpx.AsyncClient, url: str, name: str = "Shop") -> str:
     answer = await person.post("/api/connections", json={"name": name, "postgresUrl": url})
     assert answer.status_code == 201, answer.text
@@ -77,7 +83,7 @@ async def test_rotation_while_serving_loses_nothing_and_drops_the_old_key(
 
     rotated = asyncio.Event()
     changing = asyncio.create_task(keep_changing())
-    counts = await rotate_keys(stored, Vault(make_keyring(settings)))
+    counts = of_connections(await rotate_keys(stored, Vault(make_keyring(settings))))
     rotated.set()
     assert await changing > 0
 
@@ -117,7 +123,7 @@ async def test_with_keys_of_the_environment_rotation_reseals_once_and_then_rests
     both = make_settings(app_database).model_copy(update={"encryption_key": new, "encryption_key_old": old})
     first = await rotate_keys(stored, Vault(make_keyring(both)))
     again = await rotate_keys(stored, Vault(make_keyring(both)))
-    assert [count.resealed for count in first + again] == [1, 0]
+    assert [count.resealed for count in of_connections(first + again)] == [1, 0]
 
     only_new = Vault(make_keyring(both.model_copy(update={"encryption_key_old": None})))
     ((row_id, sealed),) = (await read_sealed(stored)).items()
@@ -136,9 +142,8 @@ async def test_a_cut_off_rotation_goes_on_and_an_unreadable_value_keeps_the_old_
     assert isinstance(keyring, FileKeyring)
     keyring.begin_rotation()  # and here the first run was cut off
     begun = (tmp_path / KEY_FILE_NAME).read_text()
-    (count,) = await rotate_keys(
-        stored, Vault(make_keyring(settings.model_copy(update={"encryption_key": first_of(begun)})))
-    )
+    vault = Vault(make_keyring(settings.model_copy(update={"encryption_key": first_of(begun)})))
+    (count,) = of_connections(await rotate_keys(stored, vault))
     assert (count.resealed, count.unreadable) == (1, 1)
     assert (tmp_path / KEY_FILE_NAME).read_text() == begun
 

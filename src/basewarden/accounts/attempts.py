@@ -33,12 +33,27 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
-    """As PyPI has them. Not settings: nobody should have to know them; tests bring smaller ones."""
+    """As PyPI has them. Not settings: nobody should have to know them; tests bring smaller ones.
+
+    Those of letters are kept quietly: the answer is the same when no further letter goes out.
+    """
 
     signin_account: Limit = Limit(10, 5 * 60)
     signin_address: Limit = Limit(10, 5 * 60)
     signin_total: Limit = Limit(1000, 5 * 60)
-    signup_address: Limit = Limit(20, 60 * 60)
+    signup_address: Limit = Limit(300, 60 * 60)
+    signup_total: Limit = Limit(3000, 60 * 60)
+    password_account: Limit = Limit(10, 5 * 60)  # an own password asked for once more
+    forgot_address: Limit = Limit(60, 60 * 60)
+    reset_letters: Limit = Limit(5, 24 * 60 * 60)
+    verify_account: Limit = Limit(10, 60 * 60)
+    verify_letters: Limit = Limit(3, 6 * 60 * 60)
+    email_change_account: Limit = Limit(10, 24 * 60 * 60)
+    address_letters: Limit = Limit(3, 6 * 60 * 60)  # to an address that somebody else typed
+    second_factor_account: tuple[Limit, ...] = (Limit(5, 5 * 60), Limit(20, 60 * 60), Limit(50, 24 * 60 * 60))
+    second_factor_address: tuple[Limit, ...] = (Limit(10, 5 * 60), Limit(50, 60 * 60))
+    passkey_options: Limit = Limit(60, 5 * 60)  # each one keeps a challenge for minutes
+    github_start: Limit = Limit(60, 5 * 60)  # the same
 
 
 class Attempts:
@@ -62,6 +77,14 @@ class Attempts:
                     break
         if seconds is not None:
             raise TooMany.retry_after(seconds, "Too many attempts. Wait a little and try again.")
+
+    async def try_take(self, *attempts: Attempt) -> bool:
+        """Counts them like `take`, and says quietly whether there was room."""
+        try:
+            await self.take(*attempts)
+        except TooMany:
+            return False
+        return True
 
     async def give_back(self, *attempts: Attempt) -> None:
         """They were no failures after all."""

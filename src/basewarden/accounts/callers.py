@@ -1,30 +1,58 @@
-"""The check that lets signed-in people in."""
+"""The checks that let signed-in people in: wholly, freshly, or half way."""
 
 from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import Request
 
+from basewarden.accounts.errors import ReauthRequired
 from basewarden.accounts.signins import Person, Signins
 from basewarden.errors import Unauthenticated
-from basewarden.web import CallerKind, callers, provided
+from basewarden.web import CallerKind, Shell, callers, provided
+
+TheSignins = Annotated[Signins, Depends(provided(Signins))]
+TheShell = Annotated[Shell, Depends(provided(Shell))]
 
 
 @callers(CallerKind.PERSON)
-async def require_person(request: Request, signins: Annotated[Signins, Depends(provided(Signins))]) -> Person:
+async def require_person(request: Request, signins: TheSignins, shell: TheShell) -> Person:
     """Unauthenticated also where a token came along: a bad credential is not made good by another one."""
-    if _has_token(request):
-        raise Unauthenticated("A token does not open this; only a signed-in person does.")
+    _refuse_token(request)
     person = await signins.find_signed_in(request.scope)
     if person is None:
         raise Unauthenticated
     request.state.viewer = person
+    await shell.fill(request, person.id)
     return person
 
 
 SignedIn = Annotated[Person, Depends(require_person)]
 
 
-def _has_token(request: Request) -> bool:
+async def require_fresh_person(person: SignedIn) -> Person:
+    """For what a stolen cookie must not do."""
+    if not person.is_fresh:
+        raise ReauthRequired
+    return person
+
+
+FreshlySignedIn = Annotated[Person, Depends(require_fresh_person)]
+
+
+@callers(CallerKind.PERSON)
+async def require_half_signed_in(request: Request, signins: TheSignins) -> Person:
+    """The password was right; whether the second factor has come is not asked here."""
+    _refuse_token(request)
+    person = await signins.find_half_signed_in(request.scope)
+    if person is None:
+        raise Unauthenticated
+    return person
+
+
+HalfSignedIn = Annotated[Person, Depends(require_half_signed_in)]
+
+
+def _refuse_token(request: Request) -> None:
     bearer = request.headers.get("authorization", "").lower().startswith("bearer ")
-    return bearer or "apikey" in request.headers
+    if bearer or "apikey" in request.headers:
+        raise Unauthenticated("A token does not open this; only a signed-in person does.")

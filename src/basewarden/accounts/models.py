@@ -1,37 +1,64 @@
-"""People, their sign-in sessions, and the counts of their attempts."""
+"""People, their sign-in sessions, what proves that they are they, and the counts of their attempts."""
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text, func
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Text, func, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from basewarden.db import Base
+from basewarden.vault import sealed_column
+
+_OF_USER = "users.id"
 
 
 class User(Base):
-    """`email` as it was typed; `email_key` is what makes it the same address again."""
+    """`email` as it was typed; `email_key` is what makes it the same address again.
+
+    `audit_id` is what the audit knows a person by: with this row it loses its name. Two-factor sign-in is on where
+    `sealed_totp_secret` is set; `totp_last_step` is the newest time step whose code was taken.
+    """
 
     __tablename__ = "users"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
+    audit_id: Mapped[UUID] = mapped_column(unique=True, server_default=text("gen_random_uuid()"))
     email: Mapped[str] = mapped_column(Text)
     email_key: Mapped[str] = mapped_column(Text, unique=True)
+    email_verified_at: Mapped[datetime | None]
     name: Mapped[str] = mapped_column(Text, server_default="")
-    password_hash: Mapped[str] = mapped_column(Text)
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    password_changed_at: Mapped[datetime | None]
+    sealed_totp_secret: Mapped[bytes | None] = sealed_column(nullable=True)
+    sealed_totp_pending: Mapped[bytes | None] = sealed_column(nullable=True)
+    totp_last_step: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    totp_enabled_at: Mapped[datetime | None]
+    deletion_due_at: Mapped[datetime | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class SigninSession(Base):
-    """One signed-in browser. Only the SHA-256 of its token is kept."""
+    """One signed-in browser. Only the SHA-256 of its token is kept, and of the cookie that says it passed 2FA.
+
+    A new token is put on the same row: the row is the session that a person sees, whatever its token is now.
+    """
 
     __tablename__ = "signin_sessions"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(_OF_USER, ondelete="CASCADE"), index=True)
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    mfa_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    mfa_at: Mapped[datetime | None]
+    method: Mapped[str] = mapped_column(Text, server_default="password")
+    address: Mapped[str | None] = mapped_column(Text)
+    client: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    authenticated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
 
 
 class AttemptCounter(Base):
@@ -44,3 +71,95 @@ class AttemptCounter(Base):
     key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     count: Mapped[int]
+
+
+class Purpose(StrEnum):
+    """What the link of a letter is good for."""
+
+    RESET = "reset"
+    VERIFY = "verify"
+    CHANGE_EMAIL = "change_email"
+
+
+class AccountToken(Base):
+    """A link that was sent. `dead_at`: a newer one, a sign-in or a new password took its place. Only a hash is kept."""
+
+    __tablename__ = "account_tokens"
+    __table_args__ = (Index("ix_account_tokens_user_id_purpose", "user_id", "purpose"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(_OF_USER, ondelete="CASCADE"))
+    purpose: Mapped[str] = mapped_column(Text)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    email: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    consumed_at: Mapped[datetime | None]
+    dead_at: Mapped[datetime | None]
+
+
+class RecoveryCode(Base):
+    """One of ten. Its first character is its position, so that one hash is checked and not ten."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(_OF_USER, ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    code_hash: Mapped[str] = mapped_column(Text)
+    used_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Passkey(Base):
+    """A WebAuthn credential: a public key, nothing to steal."""
+
+    __tablename__ = "passkeys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(_OF_USER, ondelete="CASCADE"), index=True)
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    name: Mapped[str] = mapped_column(Text)
+    transports: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    is_backed_up: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_used_at: Mapped[datetime | None]
+
+
+class PasskeyChallenge(Base):
+    """A challenge that was given out: answered once, within minutes. `user_id` None = whoever signs in."""
+
+    __tablename__ = "passkey_challenges"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey(_OF_USER, ondelete="CASCADE"))
+    purpose: Mapped[str] = mapped_column(Text)
+    challenge: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class OAuthAccount(Base):
+    """An account elsewhere that signs a person in. `subject` is the provider's own number, never a name."""
+
+    __tablename__ = "oauth_accounts"
+
+    provider: Mapped[str] = mapped_column(Text, primary_key=True)
+    subject: Mapped[str] = mapped_column(Text, primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(_OF_USER, ondelete="CASCADE"), index=True)
+    login: Mapped[str] = mapped_column(Text)
+    linked_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OAuthState(Base):
+    """A sign-in elsewhere that has begun: taken once, by the browser that began it, within minutes."""
+
+    __tablename__ = "oauth_states"
+
+    state_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    browser_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    purpose: Mapped[str] = mapped_column(Text)
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey(_OF_USER, ondelete="CASCADE"))
+    code_verifier: Mapped[str] = mapped_column(Text)
+    back_to: Mapped[str] = mapped_column(Text)
+    expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -6,12 +6,15 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts.return_path import HOME, SIGN_IN, safe_path
-from basewarden.accounts.routes import Context, TheAccounts, TheSettings, TheSignins, set_signin_cookie
+from basewarden.accounts.callers import TheSignins
+from basewarden.accounts.github.errors import TROUBLES
+from basewarden.accounts.return_path import HOME, SIGN_IN, safe_path, second_step_path
+from basewarden.accounts.routes import TheAccounts, TheSettings, clear_signin_cookies, set_signin_cookies
 from basewarden.accounts.service import SignIn, SignUp
 from basewarden.accounts.signins import Signins
-from basewarden.errors import AppError
-from basewarden.web import Pages, Writing, anyone, clear_cookie, provided, redirect, session_cookie_name
+from basewarden.accounts.where import FromWhere
+from basewarden.errors import AppError, Unauthenticated
+from basewarden.web import Pages, Writing, anyone, provided, redirect
 from basewarden.web.forms import parse_form, show_again
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
@@ -22,6 +25,8 @@ _SECRETS = ("password",)
 _DONE = {
     "signup": "If this address was new, its account is ready. Sign in with the password you chose.",
     "signout": "You are signed out.",
+    "reset": "Your password is changed, and every browser is signed out. Sign in with the new one.",
+    "verified": "The address is confirmed.",
 }
 
 
@@ -41,13 +46,13 @@ async def get_signup(request: Request, pages: ThePages, signins: TheSignins) -> 
 
 @router.post("/signup")
 async def post_signup(
-    request: Request, session: Writing, pages: ThePages, accounts: TheAccounts, context: Context
+    request: Request, session: Writing, pages: ThePages, accounts: TheAccounts, where: FromWhere
 ) -> Response:
     form = await parse_form(request, SignUp)
     if form.data is None:
         return show_again(request, pages, "accounts/signup.html", form, never_shown=_SECRETS)
     try:
-        await accounts.sign_up(session, form.data, client_address=context.client_address)
+        await accounts.sign_up(session, form.data, where)
     except AppError as error:
         return show_again(request, pages, "accounts/signup.html", form, error, never_shown=_SECRETS)
     return redirect(f"{SIGN_IN}?done=signup")
@@ -58,8 +63,15 @@ async def get_signin(request: Request, pages: ThePages, signins: TheSignins) -> 
     back_to = safe_path(request.query_params.get("next"))
     if await _is_signed_in(request, signins):
         return redirect(back_to)
-    done = _DONE.get(request.query_params.get("done", ""))
-    return pages.render(request, "accounts/signin.html", typed={"next": back_to}, errors={}, done=done)
+    word = request.query_params.get("done", "")
+    return pages.render(
+        request,
+        "accounts/signin.html",
+        typed={"next": back_to},
+        errors={},
+        done=_DONE.get(word),
+        trouble=TROUBLES.get(word),
+    )
 
 
 @router.post("/signin")
@@ -71,22 +83,18 @@ async def post_signin(
     accounts: TheAccounts,
     signins: TheSignins,
     settings: TheSettings,
-    context: Context,
+    where: FromWhere,
 ) -> Response:
     form = await parse_form(request, SignInForm)
     if form.data is None:
         return show_again(request, pages, "accounts/signin.html", form, never_shown=_SECRETS, done=None)
     try:
-        token = await accounts.sign_in(
-            session,
-            form.data,
-            client_address=context.client_address,
-            earlier_token=signins.read_token(request.scope),
-        )
+        opened = await accounts.sign_in(session, form.data, where, earlier_token=signins.read_token(request.scope))
     except AppError as error:
         return show_again(request, pages, "accounts/signin.html", form, error, never_shown=_SECRETS, done=None)
-    response = redirect(safe_path(form.data.next))
-    set_signin_cookie(response, settings, token)
+    back_to = safe_path(form.data.next)
+    response = redirect(second_step_path(back_to) if opened.needs_mfa else back_to)
+    set_signin_cookies(response, settings, opened.tokens)
     return response
 
 
@@ -96,7 +104,7 @@ async def post_signout(request: Request, session: Writing, signins: TheSignins, 
     if token:
         await signins.end(session, token)
     response = redirect(f"{SIGN_IN}?done=signout")
-    clear_cookie(response, settings, session_cookie_name(settings))
+    clear_signin_cookies(response, settings)
     return response
 
 
@@ -107,5 +115,8 @@ class SignInForm(SignIn):
 
 
 async def _is_signed_in(request: Request, signins: Signins) -> bool:
-    token = signins.read_token(request.scope)
-    return bool(token) and await signins.find_person(token or "") is not None
+    """Half way is not in: there the sign-in pages are still of use."""
+    try:
+        return await signins.find_signed_in(request.scope) is not None
+    except Unauthenticated:
+        return False

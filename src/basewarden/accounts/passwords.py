@@ -1,4 +1,4 @@
-"""Passwords: what we accept, and argon2id with its parameters in the hash."""
+"""Passwords: argon2id with its parameters in the hash."""
 
 import asyncio
 import unicodedata
@@ -10,8 +10,6 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from basewarden.core.secret import Secret
 from basewarden.core.tokens import make_opaque_token
 
-MIN_LENGTH = 8
-MAX_LENGTH = 1024
 _HASHES_AT_ONCE = 2  # each takes 64 MiB and a core
 
 
@@ -49,18 +47,6 @@ class Passwords:
             return self._hasher.verify(password_hash, _normalise(password))
         except (VerificationError, InvalidHashError):
             return False
-
-
-def find_weakness(password: Secret, *, email: str, name: str) -> str | None:
-    """Why this password cannot be taken, as a sentence for its person."""
-    text = unicodedata.normalize("NFC", password.reveal())
-    if len(text) < MIN_LENGTH:
-        return f"Use at least {MIN_LENGTH} characters; a few words are easier to remember."
-    if len(text) > MAX_LENGTH:
-        return f"Use at most {MAX_LENGTH} characters."
-    if text.casefold() in {email.casefold(), email.partition("@")[0].casefold(), name.casefold()}:
-        return "Use something else than your name or address."
-    return None
 
 
 def _normalise(password: Secret) -> bytes:

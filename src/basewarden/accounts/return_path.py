@@ -4,6 +4,10 @@ from urllib.parse import quote, urlsplit
 
 HOME = "/connections"
 SIGN_IN = "/signin"
+SETTINGS = "/settings/account"
+SECOND_STEP = "/signin/2fa"
+CONFIRM = "/settings/account/confirm"
+_CONFIRMED = f"{SETTINGS}?done=confirmed"
 
 
 def safe_path(path: str | None) -> str:
@@ -15,3 +19,16 @@ def safe_path(path: str | None) -> str:
 
 def signin_path(back_to: str) -> str:
     return f"{SIGN_IN}?next={quote(back_to, safe='/')}"
+
+
+def second_step_path(back_to: str) -> str:
+    return f"{SECOND_STEP}?next={quote(back_to, safe='/')}"
+
+
+def confirm_path(back_to: str) -> str:
+    return f"{CONFIRM}?next={quote(back_to, safe='/')}"
+
+
+def confirm_beside_path() -> str:
+    """For a tab of its own, beside a form that waits: it ends on a page that says to go back."""
+    return confirm_path(_CONFIRMED)

@@ -9,25 +9,27 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from basewarden.accounts.callers import TheSignins
+from basewarden.accounts.errors import InvalidCredentials, MfaRequired
 from basewarden.accounts.service import Accounts, SignIn, SignUp
-from basewarden.accounts.signins import LONGEST, Signins
+from basewarden.accounts.signins import LONGEST, MFA_HOLDS, Tokens
+from basewarden.accounts.where import FromWhere
+from basewarden.errors import TooMany, Unauthenticated
 from basewarden.settings import Settings
 from basewarden.web import (
-    RequestContext,
     Writing,
     anyone,
     clear_cookie,
     provided,
-    request_context,
     session_cookie_name,
     set_cookie,
 )
+from basewarden.web.cookies import mfa_cookie_name
+from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], dependencies=[Depends(anyone)])
 
-Context = Annotated[RequestContext, Depends(request_context)]
 TheAccounts = Annotated[Accounts, Depends(provided(Accounts))]
-TheSignins = Annotated[Signins, Depends(provided(Signins))]
 TheSettings = Annotated[Settings, Depends(provided(Settings))]
 
 
@@ -51,13 +53,13 @@ class SessionOut(BaseModel):
     expires: datetime
 
 
-@router.post("/signup", status_code=HTTPStatus.CREATED)
-async def post_signup(body: SignUp, session: Writing, accounts: TheAccounts, context: Context) -> SignedUp:
-    await accounts.sign_up(session, body, client_address=context.client_address)
+@router.post("/signup", status_code=HTTPStatus.CREATED, responses=declare(TooMany))
+async def post_signup(body: SignUp, session: Writing, accounts: TheAccounts, where: FromWhere) -> SignedUp:
+    await accounts.sign_up(session, body, where)
     return SignedUp()
 
 
-@router.post("/signin")
+@router.post("/signin", responses=declare(InvalidCredentials, TooMany))
 async def post_signin(
     *,
     body: SignIn,
@@ -67,13 +69,11 @@ async def post_signin(
     accounts: TheAccounts,
     signins: TheSignins,
     settings: TheSettings,
-    context: Context,
+    where: FromWhere,
 ) -> SignedInOut:
-    token = await accounts.sign_in(
-        session, body, client_address=context.client_address, earlier_token=signins.read_token(request.scope)
-    )
-    set_signin_cookie(response, settings, token)
-    return SignedInOut()
+    opened = await accounts.sign_in(session, body, where, earlier_token=signins.read_token(request.scope))
+    set_signin_cookies(response, settings, opened.tokens)
+    return SignedInOut(mfaRequired=opened.needs_mfa)
 
 
 @router.post("/signout", status_code=HTTPStatus.NO_CONTENT)
@@ -84,18 +84,34 @@ async def post_signout(
     token = signins.read_token(request.scope)
     if token:
         await signins.end(session, token)
-    clear_cookie(response, settings, session_cookie_name(settings))
+    clear_signin_cookies(response, settings)
 
 
-@router.get("/session")
+@router.get("/session", responses=declare(MfaRequired))
 async def get_session(request: Request, signins: TheSignins) -> SessionOut | None:
-    token = signins.read_token(request.scope)
-    person = await signins.find_person(token) if token else None
+    """Null for nobody and for a bad cookie alike; MfaRequired half way."""
+    try:
+        person = await signins.find_signed_in(request.scope)
+    except MfaRequired:
+        raise
+    except Unauthenticated:
+        person = None
     if person is None:
         return None
     return SessionOut(user=UserOut(id=person.id, email=person.email, name=person.name), expires=person.expires_at)
 
 
-def set_signin_cookie(response: Response, settings: Settings, token: str) -> None:
-    """Lives as long as a session can; the server ends idle ones earlier."""
-    set_cookie(response, settings, session_cookie_name(settings), token, seconds=int(LONGEST.total_seconds()))
+def set_signin_cookies(response: Response, settings: Settings, tokens: Tokens) -> None:
+    """Live as long as what they say can hold; the server ends idle sessions earlier."""
+    seconds = int(LONGEST.total_seconds())
+    set_cookie(response, settings, session_cookie_name(settings), tokens.session, seconds=seconds)
+    if tokens.mfa is not None:
+        seconds = int(MFA_HOLDS.total_seconds())
+        set_cookie(response, settings, mfa_cookie_name(settings), tokens.mfa, seconds=seconds)
+
+
+def clear_signin_cookies(response: Response, settings: Settings) -> None:
+    """The cookies of whoever signs out, and what the browser kept of their pages; the theme stays."""
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    for name in (session_cookie_name(settings), mfa_cookie_name(settings)):
+        clear_cookie(response, settings, name)

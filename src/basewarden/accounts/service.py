@@ -1,27 +1,32 @@
-"""Signing up and signing in. Known and unknown addresses get the same answer in the same time."""
+"""Signing up, signing in, and the own password. Known and unknown addresses get the same answer in the same time."""
 
+from dataclasses import dataclass
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, SecretStr
 
 from basewarden.accounts import queries
+from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
-from basewarden.accounts.models import User
-from basewarden.accounts.passwords import Passwords, find_weakness
-from basewarden.accounts.signins import Signins
+from basewarden.accounts.errors import BadPassword, InvalidCredentials, OAuthOnly
+from basewarden.accounts.letters import LetterKind, Letters
+from basewarden.accounts.models import Purpose, User
+from basewarden.accounts.passwords import Passwords
+from basewarden.accounts.quiet import Asked, QuietJobs
+from basewarden.accounts.signins import Person, Signins, Tokens
+from basewarden.accounts.verification import Verification
+from basewarden.accounts.weakness import check_strength
+from basewarden.audit import Audit, Event, EventKind, Where
 from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
 from basewarden.core.text import check_encodable, clean_line
 from basewarden.db import Database, WriteSession
-from basewarden.errors import AppError, Invalid
+from basewarden.errors import Invalid, Unauthenticated
 
+SIGNED_UP_JOB = "accounts.signed_up"
+SIGNIN_FAILED_JOB = "accounts.signin_failed"
 MAX_SENT_PASSWORD = 4096  # what is hashed at all, so that a guess costs no more than a password
-
-
-class InvalidCredentials(AppError):
-    status = 401
-    code = "invalid_credentials"
-    message = "The e-mail address or the password is wrong."
 
 
 def _check_secret(value: SecretStr) -> SecretStr:
@@ -49,28 +54,51 @@ class SignIn(BaseModel):
     password: SentPassword
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A sign-in that succeeded, at least as far as the password goes."""
+
+    tokens: Tokens
+    needs_mfa: bool
+
+
 class Accounts:
     def __init__(
         self,
+        *,
         database: Database,
         passwords: Passwords,
         signins: Signins,
         attempts: Attempts,
         limits: AccountLimits,
+        letters: Letters,
+        verification: Verification,
+        quiet: QuietJobs,
+        audit: Audit,
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._signins = signins
         self._attempts = attempts
         self._limits = limits
+        self._letters = letters
+        self._verification = verification
+        self._quiet = quiet
+        self._audit = audit
+        quiet.register(SIGNED_UP_JOB, self._welcome_or_warn)
+        quiet.register(SIGNIN_FAILED_JOB, self._note_failure)
 
-    async def sign_up(self, session: WriteSession, wanted: SignUp, *, client_address: str) -> None:
-        """Makes the account, or changes nothing where the address has one; the caller cannot tell which."""
+    async def sign_up(self, session: WriteSession, wanted: SignUp, where: Where) -> None:
+        """Makes the account, or changes nothing where the address has one; the caller cannot tell which.
+
+        The letter is a job in both cases: a link, or word to the owner that somebody tried.
+        """
         password = Secret(wanted.password.get_secret_value())
-        weakness = find_weakness(password, email=wanted.email, name=wanted.name)
-        if weakness:
-            raise Invalid.field("password", weakness)
-        await self._attempts.take(Attempt("signup.address", client_address, self._limits.signup_address))
+        check_strength("password", password, email=wanted.email, name=wanted.name)
+        await self._attempts.take(
+            Attempt("signup.address", where.address or "", self._limits.signup_address),
+            Attempt("signup.total", "", self._limits.signup_total),
+        )
         user = User(
             id=make_id(),
             email=wanted.email,
@@ -79,20 +107,52 @@ class Accounts:
             password_hash=await self._passwords.hash(password),
         )
         await queries.insert_user_if_new(session, user)
+        await self._quiet.enqueue(session, SIGNED_UP_JOB, Asked(wanted.email, where, note=str(user.id)))
 
-    async def sign_in(
-        self, session: WriteSession, given: SignIn, *, client_address: str, earlier_token: str | None
-    ) -> str:
-        """The token of a new sign-in session; the one whose cookie was sent along ends."""
-        attempts = self._count_as(given, client_address)
+    async def _welcome_or_warn(self, asked: Asked) -> None:
+        """The job after a sign-up; its note is the id of the account that it would have made."""
+        async with self._database.unit_of_work() as session:
+            user = await queries.find_user_by_email(session, asked.email_key or "")
+            if user is None:
+                return
+            if str(user.id) == asked.note:
+                await self._welcome(session, user, asked.where)
+            elif await self._may_write_to(user):
+                await self._letters.post(session, LetterKind.TAKEN, user, asked.where)
+
+    async def _welcome(self, session: WriteSession, user: User, where: Where) -> None:
+        if await self._verification.may_write(user.id):
+            await self._verification.send_link(session, user, where)
+        await self._record(session, user, EventKind.SIGNUP, where)
+
+    async def _may_write_to(self, user: User) -> bool:
+        return await self._attempts.try_take(Attempt("letters.address", user.email_key, self._limits.address_letters))
+
+    async def sign_in(self, session: WriteSession, given: SignIn, where: Where, *, earlier_token: str | None) -> Opened:
+        """A new sign-in session; the one whose cookie was sent along ends, and so do links to reset the password."""
+        attempts = self._count_as(given, where.address or "")
         await self._attempts.take(*attempts)
-        user = await self._check_password(given)
+        checked = await self._check_password(given, where)
         await self._attempts.give_back(*attempts)
         await self._attempts.forget_old()
-        await self._renew_hash(session, user, given)
+        renewed = await self._renew_hash(checked, given)
+        user = await self._lock_unchanged(session, checked)
+        if user is None:
+            raise InvalidCredentials
+        if renewed is not None:
+            await queries.set_password_hash(session, user.id, renewed)
+        await queries.end_tokens(session, user.id, Purpose.RESET)
+        return await self._open(session, user, where, earlier_token)
+
+    async def _open(self, session: WriteSession, user: User, where: Where, earlier_token: str | None) -> Opened:
         if earlier_token:
             await self._signins.end(session, earlier_token)
-        return await self._signins.start(session, user.id)
+        is_new_place = await queries.is_new_place(session, user.id, where.address, where.client)
+        tokens = await self._signins.start(session, user.id, where, method="password")
+        if is_new_place:
+            await self._letters.post(session, LetterKind.NEW_SIGNIN, user, where)
+        await self._record(session, user, EventKind.SIGNIN, where, method="password")
+        return Opened(tokens, needs_mfa=user.sealed_totp_secret is not None)
 
     def _count_as(self, given: SignIn, client_address: str) -> tuple[Attempt, ...]:
         return (
@@ -101,22 +161,73 @@ class Accounts:
             Attempt("signin.total", "", self._limits.signin_total),
         )
 
-    async def _check_password(self, given: SignIn) -> User:
+    async def _check_password(self, given: SignIn, where: Where) -> User:
         """Holds no database connection while it waits for its turn at hashing."""
         async with self._database.read_only() as reading:
             user = await queries.find_user_by_email(reading, make_email_key(given.email))
         password = Secret(given.password.get_secret_value())
         is_right = await self._passwords.is_right(password, user.password_hash if user else None)
         if user is None or not is_right:
+            async with self._database.write_now() as session:
+                await self._quiet.enqueue(session, SIGNIN_FAILED_JOB, Asked(given.email, where))
             raise InvalidCredentials
         return user
 
-    async def _renew_hash(self, session: WriteSession, user: User, given: SignIn) -> None:
-        if self._passwords.is_outdated(user.password_hash):
-            renewed = await self._passwords.hash(Secret(given.password.get_secret_value()))
-            await queries.set_password_hash(session, user.id, old=user.password_hash, new=renewed)
+    async def _note_failure(self, asked: Asked) -> None:
+        """The job after a wrong password: its person can see it among their account's events."""
+        async with self._database.unit_of_work() as session:
+            user = await queries.find_user_by_email(session, asked.email_key or "")
+            if user is not None:
+                await self._record(session, user, EventKind.SIGNIN_FAILED, asked.where, method="password")
 
+    async def _renew_hash(self, user: User, given: SignIn) -> str | None:
+        """A hash of today's cost where the stored one has another."""
+        if user.password_hash is None or not self._passwords.is_outdated(user.password_hash):
+            return None
+        return await self._passwords.hash(Secret(given.password.get_secret_value()))
 
-def make_email_key(email: str) -> str:
-    """Two addresses with the same key are the same address to us: case does not matter, dots and tags do."""
-    return email.strip().casefold().replace("\x00", "")
+    async def _lock_unchanged(self, session: WriteSession, checked: User) -> User | None:
+        """The person, unless the password that was checked has been changed meanwhile."""
+        user = await queries.lock_user(session, checked.id)
+        return user if user is not None and user.password_hash == checked.password_hash else None
+
+    async def confirm_password(self, user_id: UUID, password: Secret) -> User:
+        """The person, if this is their password: for what asks for it once more.
+
+        OAuthOnly where there is none, BadPassword, or TooMany: counted by account, before the answer is known.
+        """
+        async with self._database.read_only() as reading:
+            user = await queries.find_user(reading, user_id)
+        if user is None:
+            raise Unauthenticated
+        if user.password_hash is None:
+            raise OAuthOnly
+        attempt = Attempt("password.account", str(user_id), self._limits.password_account)
+        await self._attempts.take(attempt)
+        if not await self._passwords.is_right(password, user.password_hash):
+            raise BadPassword
+        await self._attempts.give_back(attempt)
+        return user
+
+    async def change_password(
+        self, session: WriteSession, person: Person, current: Secret, new: Secret, where: Where
+    ) -> Tokens:
+        """Ends every other sign-in session; this one goes on with the tokens that come back."""
+        checked = await self.confirm_password(person.id, current)
+        check_strength("newPassword", new, email=checked.email, name=checked.name)
+        if await self._passwords.is_right(new, checked.password_hash):
+            raise Invalid.field("newPassword", "This is your password already.")
+        hashed = await self._passwords.hash(new)
+        user = await self._lock_unchanged(session, checked)
+        if user is None:
+            raise BadPassword
+        tokens = await self._signins.renew(session, person.signin_id)  # first: where it is refused, nothing has changed
+        await queries.change_password(session, user.id, hashed)
+        await queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
+        await self._signins.end_all(session, user.id, but=person.signin_id)
+        await self._letters.post(session, LetterKind.PASSWORD_CHANGED, user, where)
+        await self._record(session, user, EventKind.PASSWORD_CHANGED, where)
+        return tokens
+
+    async def _record(self, session: WriteSession, user: User, kind: EventKind, where: Where, **details: str) -> None:
+        await self._audit.record(session, Event(subject=user.audit_id, kind=kind, where=where, details=details))

@@ -1,32 +1,40 @@
 """Saved projects, their members, their agents: who may do what on which database."""
 
 from basewarden.connections.agents import AgentCaller, Agents
-from basewarden.connections.callers import Editor, InShell, Membership, Owner, Viewer, member
+from basewarden.connections.callers import Editor, Membership, Owner, Viewer, list_in_shell, member
 from basewarden.connections.dialing import dial
 from basewarden.connections.errors import ConnectionFailed, Reason
+from basewarden.connections.export import CONNECTION_PARTS
+from basewarden.connections.leaving import ConnectionLeaving
 from basewarden.connections.models import Access, Environment, Role
+from basewarden.connections.queries import count_owned as count_owned_connections
+from basewarden.connections.queries import list_person_roles
 from basewarden.connections.schemas import AgentCreate, ConnectionCreate
 from basewarden.connections.service import Connections
 from basewarden.connections.targets import ConnectionTarget, ConnectionTargets
 
 __all__ = [
+    "CONNECTION_PARTS",
     "Access",
     "AgentCaller",
     "AgentCreate",
     "Agents",
     "ConnectionCreate",
     "ConnectionFailed",
+    "ConnectionLeaving",
     "ConnectionTarget",
     "ConnectionTargets",
     "Connections",
     "Editor",
     "Environment",
-    "InShell",
     "Membership",
     "Owner",
     "Reason",
     "Role",
     "Viewer",
+    "count_owned_connections",
     "dial",
+    "list_in_shell",
+    "list_person_roles",
     "member",
 ]

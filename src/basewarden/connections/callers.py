@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -14,7 +15,6 @@ from basewarden.core.ids import parse_id
 from basewarden.db import Database
 from basewarden.errors import Forbidden, NotFound
 from basewarden.web import CallerKind, callers, provided
-from basewarden.web.responses import wants_page
 
 SHOWN_IN_SHELL = 50
 
@@ -39,7 +39,6 @@ def member(least: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
         if membership is None:
             raise NotFound
         request.state.connection = membership.connection
-        await fill_shell(request, database, person)
         if not membership.role.includes(least):
             raise Forbidden(f"Only an {least} of this connection may do this.")
         return membership
@@ -47,17 +46,11 @@ def member(least: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
     return require_member
 
 
-async def require_shell(request: Request, person: SignedIn, database: TheDatabase) -> Person:
-    """A person on a page outside any connection: the shell still lists theirs."""
-    await fill_shell(request, database, person)
-    return person
-
-
-async def fill_shell(request: Request, database: Database, person: Person) -> None:
-    if wants_page(request):
-        async with database.read_only() as session:
-            rows = await list_connections(session, person.id, before=None, limit=SHOWN_IN_SHELL)
-        request.state.connections = [connection for connection, _ in rows]
+async def list_in_shell(database: Database, person_id: UUID) -> list[Connection]:
+    """What the sidebar of every page lists."""
+    async with database.read_only() as session:
+        rows = await list_connections(session, person_id, before=None, limit=SHOWN_IN_SHELL)
+    return [connection for connection, _ in rows]
 
 
 async def _find_membership(database: Database, connection_id: str, person: Person) -> Membership | None:
@@ -72,4 +65,3 @@ async def _find_membership(database: Database, connection_id: str, person: Perso
 Viewer = Annotated[Membership, Depends(member(Role.VIEWER))]
 Editor = Annotated[Membership, Depends(member(Role.EDITOR))]
 Owner = Annotated[Membership, Depends(member(Role.OWNER))]
-InShell = Annotated[Person, Depends(require_shell)]

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from basewarden.accounts import ReauthRequired, SignedIn, confirm_beside_path, confirm_path, require_person
 from basewarden.connections.agents import count_agents, is_expired, list_agents
-from basewarden.connections.callers import InShell, Membership, Owner, Viewer, require_shell
+from basewarden.connections.callers import Membership, Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed
 from basewarden.connections.forms import AgentForm, DeleteForm, SettingsForm
 from basewarden.connections.models import Agent, Environment, Role
@@ -50,7 +51,7 @@ _DONE = {
 
 @router.get("/connections")
 async def get_list(
-    request: Request, person: InShell, session: Reading, pages: ThePages, before: UUID | None = None
+    request: Request, person: SignedIn, session: Reading, pages: ThePages, before: UUID | None = None
 ) -> Response:
     rows = await list_connections(session, person.id, before=before, limit=_PAGE_ROWS + 1)
     shown = rows[:_PAGE_ROWS]
@@ -64,7 +65,7 @@ async def get_list(
     )
 
 
-@router.get("/connections/new", dependencies=[Depends(require_shell)])
+@router.get("/connections/new", dependencies=[Depends(require_person)])
 async def get_new(request: Request, pages: ThePages) -> Response:
     typed = {"environment": Environment.DEVELOPMENT}
     return pages.render(request, "connections/new.html", typed=typed, errors={}, hint=None, environments=_ENVIRONMENTS)
@@ -72,7 +73,7 @@ async def get_new(request: Request, pages: ThePages) -> Response:
 
 @router.post("/connections/new")
 async def post_new(
-    request: Request, person: InShell, session: Writing, pages: ThePages, connections: TheConnections
+    request: Request, person: SignedIn, session: Writing, pages: ThePages, connections: TheConnections
 ) -> Response:
     """What was typed stays but for the address: a secret is never sent back to a page."""
     form = await parse_form(request, ConnectionCreate)
@@ -144,9 +145,12 @@ async def post_agent(
     agents: TheAgents,
     settings: TheSettings,
 ) -> Response:
-    """No redirect: this answer is the only one that ever shows the token."""
+    """No redirect: this answer is the only one that ever shows the token. A form that went stale keeps its text."""
     context = await _agents_context(request, reading, member, None)
     form = await parse_form(request, AgentForm)
+    if not member.person.is_fresh:
+        stale = {**context, "has_gone_stale": True}
+        return show_again(request, pages, "connections/agents.html", form, ReauthRequired(), **stale)
     if form.data is None:
         return show_again(request, pages, "connections/agents.html", form, **context)
     try:
@@ -276,6 +280,10 @@ async def _agents_context(
         "state_of": _find_state,
         "done": _find_done(request),
         "made": None,
+        "is_fresh": member.person.is_fresh,
+        "has_gone_stale": False,
+        "confirm_href": confirm_path(f"/c/{member.connection.id}/agents#new-title"),
+        "confirm_beside_href": confirm_beside_path(),
     }
 
 

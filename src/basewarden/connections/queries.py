@@ -1,14 +1,17 @@
 """All SQL of connections, on our own database."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, RowMapping, Select, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
-from basewarden.connections.models import Agent, Connection, ConnectionMember
+from basewarden.connections.models import Agent, Connection, ConnectionMember, Role
 from basewarden.db import ReadSession, WriteSession
+
+_STREAMED_AT_ONCE = 200
 
 
 async def insert_connection(session: WriteSession, connection: Connection, member: ConnectionMember) -> None:
@@ -110,3 +113,79 @@ async def find_agent_by_hash(session: AsyncSession, token_hash: bytes) -> Agent 
 
 async def touch_agent(session: WriteSession, agent_id: UUID) -> None:
     await session.execute(update(Agent).where(Agent.id == agent_id).values(last_used_at=func.now()))
+
+
+async def list_person_roles(session: AsyncSession, user_id: UUID) -> dict[UUID, Role]:
+    query = select(ConnectionMember.connection_id, ConnectionMember.role).where(ConnectionMember.user_id == user_id)
+    return {connection_id: Role(role) for connection_id, role in await session.execute(query)}
+
+
+async def stream_memberships(session: AsyncSession, user_id: UUID) -> AsyncGenerator[RowMapping, None]:
+    query = (
+        select(ConnectionMember.__table__, Connection.name.label("connection_name"))
+        .join(Connection, Connection.id == ConnectionMember.connection_id)
+        .where(ConnectionMember.user_id == user_id)
+        .order_by(ConnectionMember.connection_id)
+    )
+    for row in (await session.execute(query)).mappings():
+        yield row
+
+
+async def stream_owned_connections(
+    session: AsyncSession, columns: Sequence[str], user_id: UUID
+) -> AsyncGenerator[RowMapping, None]:
+    """`columns` says which, so that what is sealed is not even read."""
+    table = Connection.__table__.c
+    query = select(*(table[name] for name in columns)).where(table.id.in_(_select_owned(user_id))).order_by(table.id)
+    async for row in _stream(session, query):
+        yield row
+
+
+async def stream_agents_of_person(
+    session: AsyncSession, columns: Sequence[str], user_id: UUID
+) -> AsyncGenerator[RowMapping, None]:
+    """Those on connections that they own, and those that they made, also when revoked."""
+    table = Agent.__table__.c
+    is_theirs = or_(table.created_by == user_id, table.connection_id.in_(_select_owned(user_id)))
+    query = select(*(table[name] for name in columns)).where(is_theirs).order_by(table.id)
+    async for row in _stream(session, query):
+        yield row
+
+
+async def _stream(session: AsyncSession, query: Select[Any]) -> AsyncGenerator[RowMapping, None]:
+    result = await session.stream(query, execution_options={"yield_per": _STREAMED_AT_ONCE})
+    try:
+        async for row in result.mappings():
+            yield row
+    finally:
+        await result.close()
+
+
+def _select_owned(user_id: UUID) -> Select[UUID]:
+    return select(ConnectionMember.connection_id).where(
+        ConnectionMember.user_id == user_id, ConnectionMember.role == Role.OWNER
+    )
+
+
+async def count_owned(session: AsyncSession, user_id: UUID) -> int:
+    return await session.scalar(select(func.count()).select_from(_select_owned(user_id).subquery())) or 0
+
+
+async def lock_owned_connections(session: WriteSession, user_id: UUID) -> None:
+    """Two owners who leave at once must not each count on the other."""
+    query = select(Connection.id).where(Connection.id.in_(_select_owned(user_id))).order_by(Connection.id)
+    await session.execute(query.with_for_update())
+
+
+async def list_solely_owned(session: AsyncSession, user_id: UUID) -> Sequence[Row[UUID, str]]:
+    """Id and name of what nobody else is an owner of."""
+    other = aliased(ConnectionMember)
+    has_other = exists().where(other.connection_id == Connection.id, other.role == Role.OWNER, other.user_id != user_id)
+    query = select(Connection.id, Connection.name).where(Connection.id.in_(_select_owned(user_id)), ~has_other)
+    return (await session.execute(query.order_by(Connection.id))).all()
+
+
+async def delete_memberships(session: WriteSession, user_id: UUID) -> list[UUID]:
+    """The connections that the person was a member of."""
+    query = delete(ConnectionMember).where(ConnectionMember.user_id == user_id)
+    return list(await session.scalars(query.returning(ConnectionMember.connection_id)))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from basewarden.accounts import SignedIn
+from basewarden.accounts import FreshlySignedIn, ReauthRequired, SignedIn
 from basewarden.connections.agents import Agents, list_agents
 from basewarden.connections.callers import Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed
@@ -28,6 +28,7 @@ from basewarden.connections.service import Connections, list_connections
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound
 from basewarden.web import Reading, Writing, provided
+from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/connections", tags=["connections"])
 one = APIRouter(prefix="/{connection_id}")
@@ -93,8 +94,11 @@ async def get_agents(member: Viewer, session: Reading, cursor: UUID | None = Non
     )
 
 
-@one.post("/agents", status_code=HTTPStatus.CREATED)
-async def post_agent(body: AgentCreate, member: Owner, session: Writing, agents: TheAgents) -> AgentCreated:
+@one.post("/agents", status_code=HTTPStatus.CREATED, responses=declare(ReauthRequired))
+async def post_agent(
+    body: AgentCreate, member: Owner, _: FreshlySignedIn, session: Writing, agents: TheAgents
+) -> AgentCreated:
+    """A token outlives the sign-in that made it, so a stolen cookie must not make one."""
     agent, token = await agents.create(session, member.connection, body, member.person.id)
     return AgentCreated(id=agent.id, token=token)
 

@@ -60,6 +60,13 @@ class Database:
             yield ReadSession(session)
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[ReadSession]:
+        """A READ ONLY transaction in which everything that is read is of one moment."""
+        async with _reachable(), self._sessions() as session, session.begin():
+            await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            yield ReadSession(session)
+
+    @asynccontextmanager
     async def write_now(self) -> AsyncIterator[WriteSession]:
         """The door for facts that must survive a refusal; on a connection of its own, whatever else rolls back."""
         async with self.unit_of_work() as session:

@@ -1,6 +1,8 @@
 """The journal: every row change, in order, with the session it belongs to. Nothing committed is ever unrecorded."""
 
 from basewarden.journal.errors import JournalUnavailable, SessionFrozen
+from basewarden.journal.export import JOURNAL_PARTS
+from basewarden.journal.leaving import JournalLeaving
 from basewarden.journal.models import JournalMutation, JournalSession, JournalWrite
 from basewarden.journal.partitions import ensure_partitions
 from basewarden.journal.queries import (
@@ -28,8 +30,10 @@ from basewarden.journal.values import (
 )
 
 __all__ = [
+    "JOURNAL_PARTS",
     "SESSION_TOPIC",
     "Image",
+    "JournalLeaving",
     "JournalMutation",
     "JournalSession",
     "JournalUnavailable",

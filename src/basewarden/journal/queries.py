@@ -1,19 +1,34 @@
 """What is asked of the journal, away from the hot path."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, Select, and_, func, literal, or_, select, text, true, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Row,
+    RowMapping,
+    Select,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.journal.models import JournalMutation, JournalSession, JournalWrite
 
 _columns = msgspec.json.Decoder(dict[str, msgspec.Raw])
 MAX_PENDING_AT_ONCE = 1000
+_GONE = "deleted person"
 
 
 @dataclass(frozen=True)
@@ -252,3 +267,65 @@ async def count_sessions_since(session: AsyncSession, connection_id: UUID, since
         )
         or 0
     )
+
+
+async def stream_sessions_of_person(
+    session: AsyncSession,
+    columns: Sequence[str],
+    user_id: UUID,
+    *,
+    member_of: Sequence[UUID],
+    owned: Sequence[UUID],
+) -> AsyncGenerator[RowMapping, None]:
+    """Their own where they are a member, and those of agents where they are an owner. `columns` holds `id`."""
+    table = JournalSession.__table__.c
+    query = select(*(table[name] for name in columns)).where(
+        or_(
+            and_(table.user_id == user_id, table.connection_id.in_(member_of)),
+            and_(table.agent_id.is_not(None), table.connection_id.in_(owned)),
+        )
+    )
+    async for row in _turn_pages(session, query, table.id, 200):
+        yield row
+
+
+async def stream_writes(
+    session: AsyncSession, columns: Sequence[str], session_id: UUID
+) -> AsyncGenerator[RowMapping, None]:
+    """Of one session, in order, also those that were rolled back. `columns` holds `id`."""
+    table = JournalWrite.__table__.c
+    query = select(*(table[name] for name in columns)).where(table.session_id == session_id)
+    async for row in _turn_pages(session, query, table.id, 200):
+        yield row
+
+
+async def stream_mutations(
+    session: AsyncSession, columns: Sequence[str], session_id: UUID
+) -> AsyncGenerator[RowMapping, None]:
+    """Of one session, in order; few at a time, for images can be large. `columns` holds `position`."""
+    table = JournalMutation.__table__.c
+    query = select(*(table[name] for name in columns)).where(table.session_id == session_id)
+    async for row in _turn_pages(session, query, table.position, 50):
+        yield row
+
+
+async def _turn_pages(
+    session: AsyncSession, query: Select[Any], key: ColumnElement[Any], at_once: int
+) -> AsyncGenerator[RowMapping, None]:
+    """In the order of `key`, page by page, so that no more than a page of any result is ever held."""
+    page: Sequence[RowMapping] = ()
+    while True:
+        part = query.where(key > page[-1][key]) if page else query
+        page = (await session.execute(part.order_by(key).limit(at_once))).mappings().all()
+        for row in page:
+            yield row
+        if len(page) < at_once:
+            return
+
+
+async def forget_person(session: AsyncSession, user_id: UUID) -> int:
+    """Their sessions stay, without a name: the id that is left names nobody once the person is deleted."""
+    query = update(JournalSession).where(JournalSession.user_id == user_id)
+    result = await session.execute(query.values(caller_name=_GONE, label=None))
+    assert isinstance(result, CursorResult)
+    return result.rowcount

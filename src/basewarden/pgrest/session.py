@@ -15,7 +15,7 @@ _ISOLATION = "default_transaction_isolation"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`role` None means the login role. Settings are those of the role or function that may be set."""
+    """`role` None means the role that the login starts as. Settings are those that role or function may set."""
 
     role: str | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)
@@ -37,13 +37,13 @@ def session_settings(
     `transaction_read_only` cannot be switched off again, because a query has run then.
     """
     builder = Builder()
-    settings: list[tuple[str, str]] = []
+    settings: list[tuple[str, str | None]] = []
     if read_only or session.is_read_only:
         settings.append(("transaction_read_only", "on"))
     settings.append(("search_path", quote_list([request.schema, *config.extra_search_path])))
     settings.extend(_role_settings(session, schema))
-    if session.role is not None:
-        settings.append(("role", session.role))
+    # None is NULL, the login's own: a function of an earlier request may have done SET ROLE on this connection
+    settings.append(("role", session.role))
     settings.extend(_request_settings(session, request))
     if request.preferences.timezone is not None:
         settings.append(("timezone", request.preferences.timezone))

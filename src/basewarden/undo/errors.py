@@ -51,3 +51,6 @@ class UndoUnsettled(Unavailable):
     message = (
         "The connection was lost while the undo was being completed. Look again in a moment to see whether it was."
     )
+
+
+REFUSALS = (UndoConflict, SessionPending, UndoRunning, AlreadyUndone, UndoRaced, ProjectAway, UndoUnsettled)

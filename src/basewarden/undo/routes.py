@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from basewarden.connections import Editor
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound
+from basewarden.undo.errors import REFUSALS
 from basewarden.undo.service import Presser, Undo
 from basewarden.undo.values import OnConflict
 from basewarden.web import provided
+from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions/{session_id}", tags=["sessions"])
 
@@ -24,7 +26,7 @@ class UndoRequest(BaseModel):
     on_conflict: OnConflict = Field(default="refuse", alias="onConflict")
 
 
-@router.post("/undo")
+@router.post("/undo", responses=declare(*REFUSALS))
 async def post_undo(session_id: str, body: UndoRequest, member: Editor, undo: TheUndo) -> dict[str, Any]:
     """409 with the same receipt, and nothing changed, when it refuses."""
     wanted = parse_id(session_id)

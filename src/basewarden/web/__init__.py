@@ -8,6 +8,7 @@ from basewarden.web.forms import parse_form
 from basewarden.web.pages import Pages, redirect
 from basewarden.web.provide import Registry, provided
 from basewarden.web.responses import error_body, send_error
+from basewarden.web.shell import Shell
 from basewarden.web.units import Reading, Writing
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Reading",
     "Registry",
     "RequestContext",
+    "Shell",
     "Writing",
     "anyone",
     "callers",

@@ -5,10 +5,15 @@ from starlette.responses import Response
 from basewarden.settings import Settings
 
 _SESSION_COOKIE = "authjs.session-token"
+_MFA_COOKIE = "basewarden.mfa"
 
 
 def session_cookie_name(settings: Settings) -> str:
     return f"__Secure-{_SESSION_COOKIE}" if settings.is_https else _SESSION_COOKIE
+
+
+def mfa_cookie_name(settings: Settings) -> str:
+    return f"__Host-{_MFA_COOKIE}" if settings.is_https else _MFA_COOKIE
 
 
 def set_cookie(response: Response, settings: Settings, name: str, value: str, *, seconds: int) -> None:

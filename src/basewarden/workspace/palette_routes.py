@@ -9,8 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
-from basewarden.accounts import Person
-from basewarden.connections import ConnectionTargets, InShell, Role
+from basewarden.accounts import Person, SignedIn
+from basewarden.connections import ConnectionTargets, Role
 from basewarden.core.ids import parse_id
 from basewarden.db import ReadSession
 from basewarden.errors import AppError
@@ -65,7 +65,7 @@ class Searcher:
 @router.get("/palette")
 async def get_palette(
     request: Request,
-    person: InShell,
+    person: SignedIn,
     db: Reading,
     searcher: Annotated[Searcher, Depends()],
     q: Annotated[str, Query(max_length=MAX_TEXT)] = "",

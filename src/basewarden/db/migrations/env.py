@@ -10,9 +10,12 @@ _LOCK = 0x6261_7365  # any constant: two migrating processes take turns
 config = context.config
 
 
+_NO_MODELS = ("journal_mutations_", "procrastinate_")
+"""Monthly partitions of the journal are made by the program, the queue's tables by its library."""
+
+
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    """Monthly partitions of the journal are made by the program, not by a migration."""
-    return not (kind == "table" and name is not None and name.startswith("journal_mutations_"))
+    return not (kind == "table" and name is not None and name.startswith(_NO_MODELS))
 
 
 def run() -> None:

@@ -1,0 +1,173 @@
+"""JSON: `/api/account/*`, as far as passwords, addresses and the links of letters go."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, EmailStr, SecretStr
+from starlette.requests import Request
+
+from basewarden.accounts.callers import FreshlySignedIn, SignedIn, TheSignins
+from basewarden.accounts.email_change import EmailChange
+from basewarden.accounts.errors import BadPassword, LinkExpired, LinkUsed, MfaRequired, OAuthOnly, ReauthRequired
+from basewarden.accounts.resets import Resets
+from basewarden.accounts.routes import TheAccounts, TheSettings, set_signin_cookies
+from basewarden.accounts.service import SentPassword
+from basewarden.accounts.signins import Person, Signins
+from basewarden.accounts.verification import Verification
+from basewarden.accounts.where import FromWhere
+from basewarden.core.secret import Secret
+from basewarden.errors import BadJSON, Forbidden, Invalid, NotFound, TooLarge, TooMany, Unauthenticated, Unavailable
+from basewarden.web import Writing, anyone, provided
+from basewarden.web.openapi import declare
+
+router = APIRouter(prefix="/api/account", tags=["account"])
+for_anyone = [Depends(anyone)]
+_ALWAYS = (Forbidden, TooLarge, Unavailable)
+_WITH_BODY = (BadJSON, Invalid)
+_SIGNED_IN = (Unauthenticated, MfaRequired)
+
+TheResets = Annotated[Resets, Depends(provided(Resets))]
+TheVerification = Annotated[Verification, Depends(provided(Verification))]
+TheEmailChange = Annotated[EmailChange, Depends(provided(EmailChange))]
+
+
+class Forgot(BaseModel):
+    """The address is any text: nobody learns here what could be one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str
+
+
+class ResetPassword(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    token: str
+    password: SentPassword
+
+
+class ChangePassword(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    currentPassword: SentPassword  # noqa: N815 - the contract's name
+    newPassword: SentPassword  # noqa: N815 - the contract's name
+
+
+class ConfirmEmail(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    token: str
+
+
+class ChangeEmail(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    email: EmailStr
+
+
+class Done(BaseModel):
+    ok: Literal[True] = True
+
+
+class Sent(BaseModel):
+    """`configured` false: this deployment sends no letters."""
+
+    ok: Literal[True] = True
+    configured: bool
+
+
+class VerificationSent(Sent):
+    alreadyVerified: bool  # noqa: N815 - JSON's name
+
+
+@router.post("/forgot-password", dependencies=for_anyone, responses=declare(*_ALWAYS, *_WITH_BODY))
+async def post_forgot_password(body: Forgot, session: Writing, resets: TheResets, where: FromWhere) -> Sent:
+    """Known or unknown, often or once: the same answer in the same time."""
+    await resets.ask(session, body.email, where)
+    return Sent(configured=resets.is_configured)
+
+
+@router.post(
+    "/reset-password",
+    dependencies=for_anyone,
+    responses=declare(*_ALWAYS, *_WITH_BODY, NotFound, LinkUsed, LinkExpired),
+)
+async def post_reset_password(body: ResetPassword, session: Writing, resets: TheResets, where: FromWhere) -> Done:
+    """Signs nobody in. A weak password leaves the link usable."""
+    await resets.reset(session, body.token, reveal(body.password), where)
+    return Done()
+
+
+@router.post(
+    "/change-password",
+    responses=declare(*_ALWAYS, *_WITH_BODY, *_SIGNED_IN, BadPassword, OAuthOnly, TooMany),
+)
+async def post_change_password(
+    *,
+    body: ChangePassword,
+    person: SignedIn,
+    response: Response,
+    session: Writing,
+    accounts: TheAccounts,
+    settings: TheSettings,
+    where: FromWhere,
+) -> Done:
+    """Every other sign-in session ends, and the cookie of this one is a new one."""
+    tokens = await accounts.change_password(
+        session, person, reveal(body.currentPassword), reveal(body.newPassword), where
+    )
+    set_signin_cookies(response, settings, tokens)
+    return Done()
+
+
+@router.post("/verify-email/start", responses=declare(*_ALWAYS, *_SIGNED_IN, TooMany))
+async def post_verify_start(
+    person: SignedIn, session: Writing, verification: TheVerification, where: FromWhere
+) -> VerificationSent:
+    """Sends the link again."""
+    await verification.start(session, person, where)
+    return VerificationSent(configured=verification.is_configured, alreadyVerified=person.is_verified)
+
+
+@router.post(
+    "/verify-email/confirm",
+    dependencies=for_anyone,
+    responses=declare(*_ALWAYS, *_WITH_BODY, NotFound, LinkUsed, LinkExpired),
+)
+async def post_verify_confirm(
+    *,
+    body: ConfirmEmail,
+    request: Request,
+    response: Response,
+    session: Writing,
+    signins: TheSignins,
+    verification: TheVerification,
+    settings: TheSettings,
+    where: FromWhere,
+) -> Done:
+    """Whoever holds the link may use it; of an address change, every other sign-in session ends."""
+    tokens = await verification.confirm(session, body.token, await find_caller(request, signins), where)
+    if tokens is not None:
+        set_signin_cookies(response, settings, tokens)
+    return Done()
+
+
+@router.post("/email", responses=declare(*_ALWAYS, *_WITH_BODY, *_SIGNED_IN, ReauthRequired, TooMany))
+async def post_email(
+    body: ChangeEmail, person: FreshlySignedIn, session: Writing, change: TheEmailChange, where: FromWhere
+) -> Sent:
+    """Changes nothing before the letter to the new address is answered."""
+    await change.start(session, person, body.email, where)
+    return Sent(configured=change.is_configured)
+
+
+async def find_caller(request: Request, signins: Signins) -> Person | None:
+    """Who holds a link may also be signed in, wholly; here nobody has to be."""
+    try:
+        return await signins.find_signed_in(request.scope)
+    except Unauthenticated:
+        return None
+
+
+def reveal(value: SecretStr) -> Secret:
+    return Secret(value.get_secret_value())

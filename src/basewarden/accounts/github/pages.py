@@ -1,0 +1,84 @@
+"""The page of the GitHub account that is linked, and the way there to confirm who one is. None of it needs script."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from basewarden.accounts.callers import FreshlySignedIn, SignedIn
+from basewarden.accounts.github.errors import TROUBLES
+from basewarden.accounts.github.routes import PAGE, TheGitHub, remember_departure
+from basewarden.accounts.github.states import For
+from basewarden.accounts.pages import ThePages
+from basewarden.accounts.return_path import confirm_path
+from basewarden.accounts.routes import TheSettings, set_signin_cookies
+from basewarden.accounts.where import FromWhere
+from basewarden.errors import Conflict
+from basewarden.web import Reading, Writing, redirect
+
+_DONE = {
+    "linked": "GitHub is linked. From now on it signs you in, too.",
+    "unlinked": "GitHub is unlinked, and your other browsers are signed out.",
+}
+_TROUBLES = {**TROUBLES, "only_way": "GitHub is the only way into this account, so it stays. Add a passkey first."}
+
+router = APIRouter(prefix=PAGE, include_in_schema=False)
+
+
+@router.get("")
+async def get_page(
+    request: Request, person: SignedIn, session: Reading, github: TheGitHub, pages: ThePages
+) -> Response:
+    word = request.query_params.get("done", "")
+    return pages.render(
+        request,
+        "accounts/github/page.html",
+        settings_tab="account",
+        link=await github.find_link(session, person.id),
+        is_only_way=await github.is_only_way_in(session, person),
+        is_fresh=person.is_fresh,
+        confirm_href=confirm_path(PAGE),
+        done=_DONE.get(word),
+        trouble=_TROUBLES.get(word),
+    )
+
+
+@router.post("/link")
+async def post_link(
+    *,
+    request: Request,
+    person: FreshlySignedIn,
+    github: TheGitHub,
+    pages: ThePages,
+    settings: TheSettings,
+    where: FromWhere,
+) -> Response:
+    """A page that goes on by itself: a form may only lead to pages of ours, even by a redirect."""
+    departure = await github.depart(For.LINKING, where, person=person, back_to=PAGE)
+    response = pages.render(request, "accounts/github/leaving.html", url=departure.url)
+    remember_departure(response, settings, departure)
+    return response
+
+
+@router.post("/unlink")
+async def post_unlink(
+    person: FreshlySignedIn, session: Writing, github: TheGitHub, settings: TheSettings, where: FromWhere
+) -> Response:
+    try:
+        tokens = await github.unlink(session, person, where)
+    except Conflict:
+        return redirect(f"{PAGE}?done=only_way")
+    response = redirect(f"{PAGE}?done=unlinked")
+    set_signin_cookies(response, settings, tokens)
+    return response
+
+
+@router.get("/confirm")
+async def get_confirm(
+    request: Request, person: SignedIn, github: TheGitHub, settings: TheSettings, where: FromWhere
+) -> Response:
+    """To GitHub, which asks which account it is to be, and back to `next` with a fresh sign-in."""
+    back_to = request.query_params.get("next", PAGE)
+    departure = await github.depart(For.CONFIRMING, where, person=person, back_to=back_to)
+    response = RedirectResponse(departure.url, status_code=303)
+    remember_departure(response, settings, departure)
+    return response

@@ -1,0 +1,167 @@
+"""To GitHub and back for browsers, and JSON: `/api/account/github…`. Where it is not set up, none of it is there."""
+
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+
+from basewarden.accounts.account_routes import find_caller
+from basewarden.accounts.callers import FreshlySignedIn, TheSignins
+from basewarden.accounts.errors import MfaRequired, ReauthRequired
+from basewarden.accounts.github.client import CALLBACK
+from basewarden.accounts.github.errors import EmailHasAccount, GitHubStale, GitHubTrouble
+from basewarden.accounts.github.service import Departure, GitHub, Sent
+from basewarden.accounts.github.states import HOLDS, For, Way
+from basewarden.accounts.return_path import HOME, confirm_path, safe_path, second_step_path, signin_path
+from basewarden.accounts.routes import TheSettings, set_signin_cookies
+from basewarden.accounts.signins import Person
+from basewarden.accounts.where import FromWhere
+from basewarden.errors import AppError, Conflict, Forbidden, NotFound, TooMany, Unauthenticated, Unavailable
+from basewarden.settings import Settings
+from basewarden.web import Writing, anyone, clear_cookie, provided, redirect, set_cookie
+from basewarden.web.openapi import declare
+
+PAGE = "/settings/account/github"
+_COOKIE = "basewarden.github"
+
+router = APIRouter()
+entrance = APIRouter(tags=["auth"], dependencies=[Depends(anyone)])
+own = APIRouter(prefix="/api/account/github", tags=["account"])
+
+
+async def require_github(github: Annotated[GitHub, Depends(provided(GitHub))]) -> GitHub:
+    if not github.is_configured:
+        raise NotFound
+    return github
+
+
+TheGitHub = Annotated[GitHub, Depends(require_github)]
+
+
+class Link(BaseModel):
+    """Where the browser goes next."""
+
+    url: str
+
+
+@entrance.get(
+    "/api/auth/github/start",
+    status_code=HTTPStatus.SEE_OTHER,
+    response_class=RedirectResponse,
+    responses=declare(NotFound, TooMany, Unavailable),
+)
+async def get_start(
+    github: TheGitHub,
+    settings: TheSettings,
+    where: FromWhere,
+    next: str = HOME,  # noqa: A002 - the pages' name
+) -> Response:
+    departure = await github.depart(For.SIGNING_IN, where, back_to=next)
+    response = RedirectResponse(departure.url, status_code=HTTPStatus.SEE_OTHER)
+    remember_departure(response, settings, departure)
+    return response
+
+
+@entrance.get(
+    CALLBACK,
+    status_code=HTTPStatus.SEE_OTHER,
+    response_class=RedirectResponse,
+    responses=declare(NotFound, Unavailable),
+)
+async def get_callback(
+    *,
+    request: Request,
+    session: Writing,
+    github: TheGitHub,
+    signins: TheSignins,
+    settings: TheSettings,
+    where: FromWhere,
+    state: str = "",
+    code: str = "",
+    error: str = "",
+) -> Response:
+    """Always ends on a page: nothing that comes in such an address is ours."""
+    sent = Sent(state, code, error)
+    person = await find_caller(request, signins)
+    try:
+        way = await github.take_way(sent, request.cookies.get(cookie_name(settings), ""))
+    except GitHubStale as trouble:
+        return redirect(_trouble_path(trouble, person))
+    earlier = signins.read_token(request.scope)
+    try:
+        arrival = await github.arrive(session, way, sent, where, person=person, earlier_token=earlier)
+    except (GitHubTrouble, TooMany) as trouble:
+        response = redirect(_trouble_path(trouble, person, way))
+    except Unauthenticated:  # signed out meanwhile, in another tab
+        response = redirect(_trouble_path(GitHubStale(), None))
+    else:
+        response = redirect(_find_goal(way, needs_mfa=arrival.needs_mfa))
+        set_signin_cookies(response, settings, arrival.tokens)
+    clear_cookie(response, settings, cookie_name(settings))
+    return response
+
+
+@own.post(
+    "/link",
+    responses=declare(Forbidden, Unavailable, Unauthenticated, MfaRequired, ReauthRequired, NotFound, TooMany),
+)
+async def post_link(
+    person: FreshlySignedIn, response: Response, github: TheGitHub, settings: TheSettings, where: FromWhere
+) -> Link:
+    """The link is made when the browser comes back with the same person signed in."""
+    departure = await github.depart(For.LINKING, where, person=person, back_to=PAGE)
+    remember_departure(response, settings, departure)
+    return Link(url=departure.url)
+
+
+@own.delete(
+    "",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=declare(Forbidden, Unavailable, Unauthenticated, MfaRequired, ReauthRequired, NotFound, Conflict),
+)
+async def delete_link(
+    *,
+    person: FreshlySignedIn,
+    response: Response,
+    session: Writing,
+    github: TheGitHub,
+    settings: TheSettings,
+    where: FromWhere,
+) -> None:
+    """Every other sign-in session ends. Conflict where it is the only way in."""
+    set_signin_cookies(response, settings, await github.unlink(session, person, where))
+
+
+router.include_router(entrance)
+router.include_router(own)
+
+
+def cookie_name(settings: Settings) -> str:
+    return f"__Host-{_COOKIE}" if settings.is_https else _COOKIE
+
+
+def remember_departure(response: Response, settings: Settings, departure: Departure) -> None:
+    seconds = int(HOLDS.total_seconds())
+    set_cookie(response, settings, cookie_name(settings), departure.browser, seconds=seconds)
+
+
+def _find_goal(way: Way, *, needs_mfa: bool) -> str:
+    if way.purpose is For.LINKING:
+        return f"{PAGE}?done=linked"
+    back_to = safe_path(way.back_to)
+    return second_step_path(back_to) if needs_mfa else back_to
+
+
+def _trouble_path(trouble: AppError, person: Person | None, way: Way | None = None) -> str:
+    """The page that says what was wrong, from where the person can go on."""
+    back_to = safe_path(way.back_to) if way else HOME
+    if person is None:
+        goal = PAGE if isinstance(trouble, EmailHasAccount) else back_to
+        return f"{signin_path(goal)}&done={quote(trouble.code)}"
+    if way is not None and way.purpose is For.CONFIRMING:
+        return f"{confirm_path(back_to)}&done={quote(trouble.code)}"
+    return f"{PAGE}?done={quote(trouble.code)}"

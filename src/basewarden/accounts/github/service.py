@@ -1,0 +1,264 @@
+"""To GitHub and back: to sign in, to link it to one's account, or to confirm who one is.
+
+GitHub proves who somebody is there, which stands for the password and never for our second factor.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from basewarden.accounts import queries as account_queries
+from basewarden.accounts.addresses import make_email_key
+from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
+from basewarden.accounts.github import queries
+from basewarden.accounts.github.client import GitHubClient, Identity
+from basewarden.accounts.github.errors import (
+    EmailHasAccount,
+    GitHubDenied,
+    GitHubDown,
+    GitHubStale,
+    LinkedElsewhere,
+    LinkedToAnother,
+    NotTheLinkedOne,
+    NoVerifiedEmail,
+)
+from basewarden.accounts.github.states import For, States, Way
+from basewarden.accounts.letters import LetterKind, Letters
+from basewarden.accounts.models import OAuthAccount, Purpose, User
+from basewarden.accounts.return_path import HOME, safe_path
+from basewarden.accounts.signins import Person, Signins, Tokens
+from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.core.ids import make_id
+from basewarden.db import Database, ReadSession, WriteSession
+from basewarden.errors import Conflict, NotFound
+
+_LONGEST_PATH = 2000
+_LONGEST_SENT = 512
+_DENIED = "access_denied"
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Departure:
+    """`url` is GitHub's; `browser` goes into a cookie of this browser."""
+
+    url: str
+    browser: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Sent:
+    """What came back in the address: anybody may have written it."""
+
+    state: str = ""
+    code: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """New tokens for this browser."""
+
+    tokens: Tokens
+    needs_mfa: bool = False
+
+
+class GitHub:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        client: GitHubClient,
+        signins: Signins,
+        attempts: Attempts,
+        letters: Letters,
+        audit: Audit,
+        limits: AccountLimits,
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._signins = signins
+        self._attempts = attempts
+        self._letters = letters
+        self._audit = audit
+        self._limits = limits
+        self._states = States(database)
+
+    @property
+    def is_configured(self) -> bool:
+        return self._client.is_configured
+
+    async def find_link(self, session: ReadSession, user_id: UUID) -> OAuthAccount | None:
+        """The GitHub account that opens this one."""
+        return await queries.find_link(session, self._client.provider, user_id)
+
+    async def is_only_way_in(self, session: ReadSession, person: Person) -> bool:
+        return not await queries.has_another_way_in(session, person.id)
+
+    async def depart(
+        self, purpose: For, where: Where, *, person: Person | None = None, back_to: str = HOME
+    ) -> Departure:
+        """Limited, since each is a row for minutes. `person` is for whom it is, where it is not for signing in."""
+        who = str(person.id) if person else where.address or ""
+        await self._attempts.take(Attempt("github.start", who, self._limits.github_start))
+        path = safe_path(back_to) if len(back_to) <= _LONGEST_PATH else HOME
+        begun = await self._states.make(purpose, person.id if person else None, path)
+        asks_which = purpose is not For.SIGNING_IN
+        url = self._client.make_authorize_url(begun.state, begun.verifier, asks_which=asks_which)
+        return Departure(url, begun.browser)
+
+    async def take_way(self, sent: Sent, browser: str) -> Way:
+        """What this browser had begun. Used up by it, whatever comes of it."""
+        way = await self._states.take(sent.state, browser) if 0 < len(sent.state) <= _LONGEST_SENT else None
+        if way is None:
+            raise GitHubStale
+        return way
+
+    async def arrive(
+        self,
+        session: WriteSession,
+        way: Way,
+        sent: Sent,
+        where: Where,
+        *,
+        person: Person | None,
+        earlier_token: str | None,
+    ) -> Arrival:
+        """Does what the way was begun for. `person` is who is signed in now, wholly.
+
+        A refusal leaves nothing behind: the page that says why is an answer like any other, and is committed.
+        """
+        _check_same(way, person)
+        identity = await self._client.identify(_read_code(sent), way.verifier, with_email=way.purpose is For.SIGNING_IN)
+        await self._check(way, identity, person, where)
+        if way.purpose is For.SIGNING_IN or person is None:
+            return await self._sign_in(session, identity, where, earlier_token)
+        if way.purpose is For.LINKING:
+            return Arrival(await self._link(session, person, identity, where))
+        return Arrival(await self._confirm(session, person, identity, where))
+
+    async def _check(self, way: Way, identity: Identity, person: Person | None, where: Where) -> None:
+        """What needs connections of its own, while the unit of work holds none."""
+        async with self._database.read_only() as reading:
+            owner_id = await queries.find_owner_id(reading, self._client.provider, identity.subject)
+        if way.purpose is For.SIGNING_IN and owner_id is None:
+            await self._check_may_sign_up(identity, where)
+        if way.purpose is For.CONFIRMING and person is not None and owner_id != person.id:
+            failure = Event(person.audit_id, EventKind.SIGNIN_FAILED, where, details={"method": "github"})
+            await self._audit.record_now(failure)
+            raise NotTheLinkedOne
+
+    async def _check_may_sign_up(self, identity: Identity, where: Where) -> None:
+        if identity.email is None:
+            raise NoVerifiedEmail
+        await self._attempts.take(
+            Attempt("signup.address", where.address or "", self._limits.signup_address),
+            Attempt("signup.total", "", self._limits.signup_total),
+        )
+
+    async def _sign_in(
+        self, session: WriteSession, identity: Identity, where: Where, earlier_token: str | None
+    ) -> Arrival:
+        """A new sign-in session; the one whose cookie was sent along ends, and so do links to reset the password."""
+        user = await self._lock_owner(session, identity) or await self._make_account(session, identity, where)
+        await queries.rename_link(session, self._client.provider, identity)
+        await account_queries.end_tokens(session, user.id, Purpose.RESET)
+        if earlier_token:
+            await self._signins.end(session, earlier_token)
+        is_new_place = await account_queries.is_new_place(session, user.id, where.address, where.client)
+        tokens = await self._signins.start(session, user.id, where, method="github")
+        if is_new_place:
+            await self._letters.post(session, LetterKind.NEW_SIGNIN, user, where)
+        await self._record(session, user.audit_id, EventKind.SIGNIN, where, method="github")
+        return Arrival(tokens, needs_mfa=user.sealed_totp_secret is not None)
+
+    async def _make_account(self, session: WriteSession, identity: Identity, where: Where) -> User:
+        """An address that has an account is never linked by itself: whoever has it may not be whose it was."""
+        if identity.email is None:
+            raise NoVerifiedEmail
+        user_id = make_id()
+        is_new = await queries.insert_account_if_new(
+            session,
+            user_id,
+            provider=self._client.provider,
+            identity=identity,
+            email_key=make_email_key(identity.email),
+        )
+        user = await self._lock_owner(session, identity)  # also where another request has just made it
+        if user is None:
+            raise EmailHasAccount
+        if is_new:
+            await self._record(session, user.audit_id, EventKind.SIGNUP, where, method="github")
+        return user
+
+    async def _link(self, session: WriteSession, person: Person, identity: Identity, where: Where) -> Tokens:
+        """The same one again changes nothing."""
+        await account_queries.lock_user(session, person.id)
+        own = await queries.find_link(session, self._client.provider, person.id)
+        if own is not None and own.subject != identity.subject:
+            raise LinkedToAnother
+        async with session.begin_nested():
+            if own is None and not await queries.insert_link_if_new(
+                session, self._client.provider, identity, person.id
+            ):
+                raise LinkedElsewhere
+            tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
+        if own is None:
+            await self._letters.post(session, "github_linked", person, where, login=identity.login)
+            await self._record(session, person.audit_id, EventKind.GITHUB_LINKED, where, login=identity.login)
+        return tokens
+
+    async def _confirm(self, session: WriteSession, person: Person, identity: Identity, where: Where) -> Tokens:
+        user = await self._lock_owner(session, identity)
+        if user is None or user.id != person.id:
+            raise NotTheLinkedOne
+        tokens = await self._signins.renew(session, person.signin_id)
+        await self._record(session, person.audit_id, EventKind.REAUTHENTICATED, where, method="github")
+        return tokens
+
+    async def unlink(self, session: WriteSession, person: Person, where: Where) -> Tokens:
+        """Ends every other sign-in session: GitHub may be let go because somebody else got into it."""
+        await account_queries.lock_user(session, person.id)
+        link = await queries.find_link(session, self._client.provider, person.id)
+        if link is None:
+            raise NotFound
+        if not await queries.has_another_way_in(session, person.id):
+            raise Conflict("GitHub is the only way to sign in to this account. Add a passkey or set a password first.")
+        tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
+        await queries.delete_link(session, self._client.provider, person.id)
+        await self._signins.end_all(session, person.id, but=person.signin_id)
+        await self._letters.post(session, "github_unlinked", person, where, login=link.login)
+        await self._record(session, person.audit_id, EventKind.GITHUB_UNLINKED, where, login=link.login)
+        return tokens
+
+    async def _lock_owner(self, session: WriteSession, identity: Identity) -> User | None:
+        """Whose account this opens, as it stays until the unit ends; None where it was unlinked meanwhile."""
+        provider = self._client.provider
+        user_id = await queries.find_owner_id(session, provider, identity.subject)
+        user = await account_queries.lock_user(session, user_id) if user_id else None
+        still = await queries.find_owner_id(session, provider, identity.subject)
+        return user if user is not None and user.id == still else None
+
+    async def _record(
+        self, session: WriteSession, subject: UUID, kind: EventKind, where: Where, **details: str
+    ) -> None:
+        await self._audit.record(session, Event(subject=subject, kind=kind, where=where, details=details))
+
+
+def _check_same(way: Way, person: Person | None) -> None:
+    """Whoever linked or confirmed must still be there when it comes back."""
+    if way.purpose is not For.SIGNING_IN and (person is None or person.id != way.user_id):
+        raise GitHubStale
+
+
+def _read_code(sent: Sent) -> str:
+    """What a browser brings instead of a code is the person's no, or a mistake in how GitHub is set up."""
+    if 0 < len(sent.code) <= _LONGEST_SENT and sent.code.isascii() and sent.code.isprintable():
+        return sent.code
+    if sent.error == _DENIED:
+        raise GitHubDenied
+    if sent.error:
+        _log.warning("github.refused", reason=sent.error[:80])
+        raise GitHubDown
+    raise GitHubStale

@@ -1,0 +1,103 @@
+"""The links of letters: 256 random bits, good once and not for long. Only their hash is kept.
+
+Whoever writes a person's links locks the person first, so that two requests with one link come one after the other.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from basewarden.accounts import queries
+from basewarden.accounts.addresses import make_email_key
+from basewarden.accounts.errors import LinkExpired, LinkUsed
+from basewarden.accounts.models import AccountToken, Purpose, User
+from basewarden.core.ids import make_id
+from basewarden.core.tokens import hash_token, make_opaque_token
+from basewarden.db import Database, ReadSession, WriteSession
+from basewarden.errors import NotFound, StartError
+from basewarden.settings import Settings
+
+RESET_HOLDS = timedelta(hours=6)
+VERIFY_HOLDS = timedelta(hours=24)
+_HOLDS = {Purpose.RESET: RESET_HOLDS, Purpose.VERIFY: VERIFY_HOLDS, Purpose.CHANGE_EMAIL: VERIFY_HOLDS}
+_PAGES = {Purpose.RESET: "reset", Purpose.VERIFY: "verify-email", Purpose.CHANGE_EMAIL: "verify-email"}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Link:
+    """What a letter says; the only time the token is seen in clear."""
+
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A link that was just used, and its person, who stays locked until the unit ends."""
+
+    purpose: Purpose
+    email: str
+    user: User
+
+
+async def make_link(
+    session: WriteSession, origin: str, user: User, purpose: Purpose, *, email: str | None = None
+) -> Link:
+    """Takes the place of earlier ones. `origin` is the configured one, never what a request says.
+
+    `email` is the address that using the link proves: this person's, unless stated; "" for none.
+    """
+    await queries.lock_user(session, user.id)
+    await queries.end_tokens(session, user.id, purpose)
+    token = make_opaque_token()
+    expires_at = await queries.insert_token(
+        session,
+        make_id(),
+        user.id,
+        purpose=purpose,
+        email=user.email if email is None else email,
+        holds=_HOLDS[purpose],
+        hashed=hash_token(token),
+    )
+    return Link(f"{origin}/{_PAGES[purpose]}/{token}", expires_at)
+
+
+async def look_at_link(session: ReadSession, token: str, *purposes: Purpose) -> tuple[AccountToken, User]:
+    """Uses nothing up. NotFound, LinkUsed or LinkExpired where `take_link` would raise them."""
+    link = await _find_usable(session, token, purposes)
+    user = await queries.find_user(session, link.user_id)
+    if user is None:
+        raise NotFound
+    return link, user
+
+
+async def take_link(session: WriteSession, token: str, *purposes: Purpose) -> Taken:
+    """Uses it up. NotFound for an unknown one or one for something else, LinkUsed, or LinkExpired."""
+    link = await _find_usable(session, token, purposes)
+    user = await queries.lock_user(session, link.user_id)
+    if user is None:
+        raise NotFound
+    link = await _find_usable(session, token, purposes)  # whoever held the lock may have used it
+    await queries.consume_token(session, link.id)
+    return Taken(Purpose(link.purpose), link.email, user)
+
+
+async def _find_usable(session: ReadSession | WriteSession, token: str, purposes: tuple[Purpose, ...]) -> AccountToken:
+    found = await queries.find_token(session, hash_token(token)) if token.isascii() else None
+    if found is None or found[0].purpose not in purposes:
+        raise NotFound("This link is not one of ours, or it is not whole.")
+    link, now = found
+    if link.consumed_at is not None:
+        raise LinkUsed
+    if link.dead_at is not None or link.expires_at <= now:
+        raise LinkExpired
+    return link
+
+
+async def make_operator_link(database: Database, settings: Settings, email: str, purpose: Purpose) -> str:
+    """For a deployment without mail: the operator hands it over. It proves no address, so a reset verifies none."""
+    async with database.unit_of_work() as session:
+        user = await queries.find_user_by_email(session, make_email_key(email))
+        if user is None:
+            raise StartError("No account has this address.")
+        proven = "" if purpose is Purpose.RESET else None
+        return (await make_link(session, settings.origin, user, purpose, email=proven)).url

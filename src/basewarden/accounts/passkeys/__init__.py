@@ -1,0 +1,5 @@
+"""Passkeys (WebAuthn): signing in without a password, as the second factor, and to confirm who one is."""
+
+from basewarden.accounts.passkeys.service import Passkeys, count_passkeys, list_passkeys
+
+__all__ = ["Passkeys", "count_passkeys", "list_passkeys"]

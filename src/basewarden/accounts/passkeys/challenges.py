@@ -1,0 +1,50 @@
+"""Challenges: given out for one purpose to one person, answered once, within minutes."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from basewarden.accounts.passkeys import queries
+from basewarden.accounts.passkeys.relying import TIMEOUT_SECONDS
+from basewarden.core.ids import make_id
+from basewarden.db import Database
+
+HOLDS = timedelta(seconds=TIMEOUT_SECONDS)
+_BYTES = 32
+
+
+class For(StrEnum):
+    """What an answered challenge is good for, and for nothing else."""
+
+    ADDING = "add"
+    SIGNING_IN = "signin"
+    SECOND_FACTOR = "second_factor"
+    CONFIRMING = "confirm"
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    id: UUID
+    value: bytes
+
+
+class Challenges:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def make(self, purpose: For, user_id: UUID | None = None) -> Challenge:
+        """`user_id` None = whoever signs in. Sweeps old ones out."""
+        challenge = Challenge(make_id(), secrets.token_bytes(_BYTES))
+        async with self._database.write_now() as session:
+            await queries.delete_old_challenges(session)
+            await queries.insert_challenge(
+                session, challenge.id, user_id=user_id, purpose=purpose, challenge=challenge.value, holds=HOLDS
+            )
+        return challenge
+
+    async def take(self, challenge_id: UUID, purpose: For, user_id: UUID | None = None) -> bytes | None:
+        """Through a door of its own: a refused answer uses it up as well, whatever rolls back."""
+        async with self._database.write_now() as session:
+            return await queries.take_challenge(session, challenge_id, user_id=user_id, purpose=purpose)

@@ -1,0 +1,30 @@
+"""What passkeys refuse."""
+
+from basewarden.errors import BadRequest, Conflict
+
+
+class BadPasskey(BadRequest):
+    """Whatever was wrong with it: a caller that guesses learns nothing, a person tries again."""
+
+    code = "bad_passkey"
+    message = "This passkey could not be checked. Try again."
+
+
+class PasskeyTaken(Conflict):
+    code = "passkey_taken"
+    message = "This passkey is registered already."
+
+
+class TooManyPasskeys(Conflict):
+    code = "too_many_passkeys"
+    message = "An account has at most 20 passkeys. Remove one first."
+
+
+class NoPasskey(Conflict):
+    code = "no_passkey"
+    message = "This account has no passkey."
+
+
+class LastWayIn(Conflict):
+    code = "last_way_in"
+    message = "This passkey is the only way to sign in to this account. Set a password first."

@@ -1,0 +1,109 @@
+"""The page of passkeys. Adding one needs script, since only the browser can ask the device; all else does not."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.accounts.callers import FreshlySignedIn, SignedIn
+from basewarden.accounts.pages import ThePages
+from basewarden.accounts.passkeys.routes import ThePasskeys, parse_passkey_id
+from basewarden.accounts.passkeys.schemas import Rename
+from basewarden.accounts.passkeys.service import MAX_PASSKEYS, get_passkey, list_passkeys
+from basewarden.accounts.return_path import confirm_path
+from basewarden.accounts.routes import TheSettings, set_signin_cookies
+from basewarden.accounts.where import FromWhere
+from basewarden.web import Reading, Writing, redirect
+from basewarden.web.forms import parse_form, show_again
+
+HERE = "/settings/account/passkeys"
+_TAB = "passkeys"
+_DONE = {
+    "added": "The passkey is added. Next time you can sign in with it.",
+    "renamed": "Renamed.",
+    "removed": "The passkey is removed. It no longer opens this account.",
+}
+
+router = APIRouter(prefix=HERE, include_in_schema=False)
+
+
+class RemoveForm(BaseModel):
+    """`end_others`: the box that signs out everywhere else."""
+
+    end_others: bool = False
+
+
+@router.get("")
+async def get_list(request: Request, person: SignedIn, session: Reading, pages: ThePages) -> Response:
+    passkeys = await list_passkeys(session, person.id)
+    return pages.render(
+        request,
+        "accounts/passkeys/list.html",
+        settings_tab=_TAB,
+        passkeys=passkeys,
+        has_room=len(passkeys) < MAX_PASSKEYS,
+        is_fresh=person.is_fresh,
+        confirm_href=confirm_path(HERE),
+        done=_DONE.get(request.query_params.get("done", "")),
+    )
+
+
+@router.get("/{passkey_id}/rename")
+async def get_rename(
+    *, request: Request, passkey_id: str, person: SignedIn, session: Reading, pages: ThePages
+) -> Response:
+    passkey = await get_passkey(session, person.id, parse_passkey_id(passkey_id))
+    typed = {"name": passkey.name}
+    context: dict[str, Any] = {"settings_tab": _TAB, "passkey": passkey}
+    return pages.render(request, "accounts/passkeys/rename.html", typed=typed, errors={}, **context)
+
+
+@router.post("/{passkey_id}/rename")
+async def post_rename(
+    *,
+    request: Request,
+    passkey_id: str,
+    person: SignedIn,
+    session: Writing,
+    reading: Reading,
+    pages: ThePages,
+    passkeys: ThePasskeys,
+    where: FromWhere,
+) -> Response:
+    wanted = parse_passkey_id(passkey_id)
+    form = await parse_form(request, Rename)
+    if form.data is None:
+        context: dict[str, Any] = {"settings_tab": _TAB, "passkey": await get_passkey(reading, person.id, wanted)}
+        return show_again(request, pages, "accounts/passkeys/rename.html", form, **context)
+    await passkeys.rename(session, person, wanted, form.data.name, where)
+    return redirect(f"{HERE}?done=renamed")
+
+
+@router.get("/{passkey_id}/remove")
+async def get_remove(
+    *, request: Request, passkey_id: str, person: FreshlySignedIn, session: Reading, pages: ThePages
+) -> Response:
+    passkey = await get_passkey(session, person.id, parse_passkey_id(passkey_id))
+    return pages.render(request, "accounts/passkeys/remove.html", settings_tab=_TAB, passkey=passkey)
+
+
+@router.post("/{passkey_id}/remove")
+async def post_remove(
+    *,
+    request: Request,
+    passkey_id: str,
+    person: FreshlySignedIn,
+    session: Writing,
+    passkeys: ThePasskeys,
+    settings: TheSettings,
+    where: FromWhere,
+) -> Response:
+    """A LastWayIn rolls back and is an error page: it says what to do first."""
+    form = await parse_form(request, RemoveForm)
+    end_others = form.data is not None and form.data.end_others
+    tokens = await passkeys.remove(session, person, parse_passkey_id(passkey_id), where, end_others=end_others)
+    response = redirect(f"{HERE}?done=removed")
+    set_signin_cookies(response, settings, tokens)
+    return response

@@ -1,0 +1,187 @@
+"""The WebAuthn side: options for the browser, and whether what it answered holds. Keeps nothing, asks no database."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import structlog
+from webauthn import (
+    generate_authentication_options,
+    generate_registration_options,
+    verify_authentication_response,
+    verify_registration_response,
+)
+from webauthn.helpers import (
+    bytes_to_base64url,
+    decode_credential_public_key,
+    decoded_public_key_to_cryptography,
+    options_to_json_dict,
+    parse_cbor,
+)
+from webauthn.helpers.exceptions import WebAuthnException
+from webauthn.helpers.structs import (
+    AttestationFormat,
+    AuthenticationCredential,
+    AuthenticatorAssertionResponse,
+    AuthenticatorAttestationResponse,
+    AuthenticatorSelectionCriteria,
+    AuthenticatorTransport,
+    PublicKeyCredentialDescriptor,
+    RegistrationCredential,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+from basewarden.accounts.models import Passkey
+from basewarden.accounts.passkeys.schemas import MadeCredential, ShownCredential
+from basewarden.settings import Settings
+
+TIMEOUT_SECONDS = 5 * 60
+_RP_NAME = "Basewarden"
+_TRANSPORTS = frozenset(transport.value for transport in AuthenticatorTransport)
+# We ask for no attestation; "packed" is what is left of a key that attests itself and names no maker.
+_FORMATS = (AttestationFormat.NONE, AttestationFormat.PACKED)
+# The library takes a sent public key apart by index and hands its parts on as they are.
+_BAD_KEY = (LookupError, TypeError, ValueError)
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int
+    transports: list[str]
+    is_backed_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a key that signed rightly said of itself."""
+
+    sign_count: int
+    is_backed_up: bool
+
+
+class RelyingParty:
+    """We, as a passkey knows us: by the host of our origin."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._origin = settings.origin
+        self._id = urlsplit(settings.origin).hostname or ""
+
+    def make_creation_options(
+        self, challenge: bytes, *, user_id: UUID, email: str, name: str, have: Iterable[Passkey]
+    ) -> dict[str, Any]:
+        """A key that can be found without a name, that checks who holds it, and that is not there yet."""
+        options = generate_registration_options(
+            rp_id=self._id,
+            rp_name=_RP_NAME,
+            user_id=user_id.bytes,
+            user_name=email,
+            user_display_name=name or email,
+            challenge=challenge,
+            timeout=TIMEOUT_SECONDS * 1000,
+            authenticator_selection=AuthenticatorSelectionCriteria(
+                resident_key=ResidentKeyRequirement.REQUIRED,
+                user_verification=UserVerificationRequirement.REQUIRED,
+            ),
+            exclude_credentials=_describe(have),
+        )
+        return options_to_json_dict(options)
+
+    def make_request_options(self, challenge: bytes, *, of: Sequence[Passkey] = ()) -> dict[str, Any]:
+        """Without `of` any passkey of this site will do: nobody is named, so nothing can be asked about anybody."""
+        options = generate_authentication_options(
+            rp_id=self._id,
+            challenge=challenge,
+            timeout=TIMEOUT_SECONDS * 1000,
+            allow_credentials=_describe(of),
+            user_verification=UserVerificationRequirement.REQUIRED,
+        )
+        return options_to_json_dict(options)
+
+    def check_made(self, sent: MadeCredential, challenge: bytes) -> NewKey | None:
+        """The new key, or None where anything about it is not as it must be."""
+        if not _is_plain_attestation(sent.response.attestation_object):
+            return None
+        credential = RegistrationCredential(
+            id=bytes_to_base64url(sent.id),
+            raw_id=sent.id,
+            response=AuthenticatorAttestationResponse(sent.response.client_data_json, sent.response.attestation_object),
+        )
+        try:
+            made = verify_registration_response(
+                credential=credential,
+                expected_challenge=challenge,
+                expected_rp_id=self._id,
+                expected_origin=self._origin,
+                require_user_verification=True,
+            )
+            decoded_public_key_to_cryptography(decode_credential_public_key(made.credential_public_key))
+        except (WebAuthnException, *_BAD_KEY) as error:
+            _log_refusal(error)
+            return None
+        if made.credential_id != sent.id:
+            return None
+        transports = [name for name in dict.fromkeys(sent.response.transports) if name in _TRANSPORTS]
+        return NewKey(sent.id, made.credential_public_key, made.sign_count, transports, made.credential_backed_up)
+
+    def check_shown(self, sent: ShownCredential, challenge: bytes, passkey: Passkey) -> Use | None:
+        """Whether this key signed this challenge on our own page for a person it has checked.
+
+        The count is not looked at: whoever has no right signature must not be able to cry "cloned".
+        """
+        response = sent.response
+        credential = AuthenticationCredential(
+            id=bytes_to_base64url(sent.id),
+            raw_id=sent.id,
+            response=AuthenticatorAssertionResponse(
+                response.client_data_json, response.authenticator_data, response.signature, response.user_handle
+            ),
+        )
+        try:
+            shown = verify_authentication_response(
+                credential=credential,
+                expected_challenge=challenge,
+                expected_rp_id=self._id,
+                expected_origin=self._origin,
+                credential_public_key=passkey.public_key,
+                credential_current_sign_count=0,
+                require_user_verification=True,
+            )
+        except WebAuthnException as error:
+            _log_refusal(error)
+            return None
+        return Use(shown.new_sign_count, shown.credential_backed_up)
+
+
+def _describe(passkeys: Iterable[Passkey]) -> list[PublicKeyCredentialDescriptor]:
+    return [
+        PublicKeyCredentialDescriptor(
+            id=passkey.credential_id, transports=[AuthenticatorTransport(name) for name in passkey.transports]
+        )
+        for passkey in passkeys
+    ]
+
+
+def _is_plain_attestation(attestation_object: bytes) -> bool:
+    """Checked before the library reads it: it would make room for as many bytes as a number in `authData` says."""
+    try:
+        attestation = parse_cbor(attestation_object)
+    except WebAuthnException:
+        return False
+    return (
+        isinstance(attestation, dict)
+        and isinstance(attestation.get("authData"), bytes)
+        and isinstance(attestation.get("attStmt"), dict)
+        and attestation.get("fmt") in _FORMATS
+        and "x5c" not in attestation["attStmt"]
+    )
+
+
+def _log_refusal(error: Exception) -> None:
+    """For an operator whose origin is set wrongly; what a browser sent is cut short."""
+    _log.info("passkey.refused", reason=type(error).__name__, text=str(error)[:200])

@@ -1,0 +1,287 @@
+"""Passkeys: added, shown as the only proof, as the second one, or as the same person's once more, and removed.
+
+A passkey checks who holds it (a finger, a face, a PIN) before it signs, so it stands for both factors.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from basewarden.accounts import queries as account_queries
+from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
+from basewarden.accounts.errors import BadCode, InvalidCredentials
+from basewarden.accounts.letters import Letters
+from basewarden.accounts.models import Passkey, Purpose
+from basewarden.accounts.passkeys import queries
+from basewarden.accounts.passkeys.challenges import Challenge, Challenges, For
+from basewarden.accounts.passkeys.errors import BadPasskey, LastWayIn, NoPasskey, PasskeyTaken, TooManyPasskeys
+from basewarden.accounts.passkeys.relying import RelyingParty, Use
+from basewarden.accounts.passkeys.schemas import AddPasskey, ShowPasskey
+from basewarden.accounts.signins import Person, Signins, Tokens
+from basewarden.accounts.twofactor import count_second_factor
+from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.core.ids import make_id
+from basewarden.db import Database, ReadSession, WriteSession
+from basewarden.errors import AppError, NotFound
+from basewarden.settings import Settings
+
+MAX_PASSKEYS = 20
+_REFUSED = "This passkey could not be checked. Try again, or sign in another way."
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the browser's own dialog is opened with."""
+
+    challenge_id: UUID
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A passkey that signed rightly. `subject` is what the audit calls its person."""
+
+    passkey: Passkey
+    subject: UUID
+    use: Use
+
+    def tell(self, kind: EventKind, where: Where, **means: str) -> Event:
+        return Event(self.subject, kind, where, {"passkey": self.passkey.id, "name": self.passkey.name, **means})
+
+
+class Passkeys:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        signins: Signins,
+        attempts: Attempts,
+        letters: Letters,
+        audit: Audit,
+        settings: Settings,
+        limits: AccountLimits,
+    ) -> None:
+        self._database = database
+        self._signins = signins
+        self._attempts = attempts
+        self._letters = letters
+        self._audit = audit
+        self._limits = limits
+        self._challenges = Challenges(database)
+        self._party = RelyingParty(settings)
+
+    async def offer_adding(self, person: Person) -> Offer:
+        async with self._database.read_only() as reading:
+            have = await queries.list_passkeys(reading, person.id)
+        if len(have) >= MAX_PASSKEYS:
+            raise TooManyPasskeys
+        challenge = await self._make_challenge(For.ADDING, person.id)
+        options = self._party.make_creation_options(
+            challenge.value, user_id=person.id, email=person.email, name=person.name, have=have
+        )
+        return Offer(challenge.id, options)
+
+    async def add(
+        self, session: WriteSession, person: Person, given: AddPasskey, where: Where
+    ) -> tuple[UUID, str, Tokens]:
+        """Its id and name, and this session's new tokens: what signs the person in has changed."""
+        challenge = await self._challenges.take(given.challenge_id, For.ADDING, person.id)
+        key = self._party.check_made(given.credential, challenge) if challenge is not None else None
+        if key is None:
+            raise BadPasskey
+        passkey_id, name = make_id(), given.name or _make_name()
+        await account_queries.lock_user(session, person.id)
+        if await queries.count_passkeys(session, person.id) >= MAX_PASSKEYS:
+            raise TooManyPasskeys
+        if not await queries.insert_passkey_if_new(session, passkey_id, user_id=person.id, name=name, key=key):
+            raise PasskeyTaken
+        tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
+        await self._letters.post(session, "passkey_added", person, where, passkey=name)
+        await self._note(session, person, EventKind.PASSKEY_ADDED, where, passkey_id, name)
+        return passkey_id, name, tokens
+
+    async def rename(self, session: WriteSession, person: Person, passkey_id: UUID, name: str, where: Where) -> Passkey:
+        passkey = await queries.rename_passkey(session, person.id, passkey_id, name)
+        if passkey is None:
+            raise NotFound
+        await self._note(session, person, EventKind.PASSKEY_RENAMED, where, passkey_id, name)
+        return passkey
+
+    async def remove(
+        self, session: WriteSession, person: Person, passkey_id: UUID, where: Where, *, end_others: bool = False
+    ) -> Tokens:
+        """LastWayIn rather than an account that nobody can open. `end_others`: every other sign-in session too."""
+        await account_queries.lock_user(session, person.id)
+        name = await queries.delete_passkey(session, person.id, passkey_id)
+        if name is None:
+            raise NotFound
+        if not await queries.has_another_way_in(session, person.id, but=passkey_id):
+            raise LastWayIn
+        tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
+        if end_others:
+            await self._signins.end_all(session, person.id, but=person.signin_id)
+        await self._letters.post(session, "passkey_removed", person, where, passkey=name)
+        await self._note(session, person, EventKind.PASSKEY_REMOVED, where, passkey_id, name)
+        return tokens
+
+    async def offer_signing_in(self, where: Where) -> Offer:
+        """Names nobody: the browser finds the passkeys of this site by itself."""
+        challenge = await self._make_challenge(For.SIGNING_IN, None, where.address)
+        return Offer(challenge.id, self._party.make_request_options(challenge.value))
+
+    async def sign_in(
+        self, session: WriteSession, given: ShowPasskey, where: Where, *, earlier_token: str | None
+    ) -> Tokens:
+        """A new sign-in session, whole; the one whose cookie was sent along ends."""
+        counted = (
+            Attempt("signin.address", where.address or "", self._limits.signin_address),
+            Attempt("signin.total", "", self._limits.signin_total),
+        )
+        await self._attempts.take(*counted)
+        challenge = await self._challenges.take(given.challenge_id, For.SIGNING_IN)
+        refusal = _Refusal(InvalidCredentials(_REFUSED), EventKind.SIGNIN_FAILED, where)
+        proof = await self._check(given, challenge, refusal, owner=None)
+        await self._attempts.give_back(*counted)
+        user_id = proof.passkey.user_id
+        await account_queries.lock_user(session, user_id)
+        await self._use_up(session, proof, refusal)
+        await account_queries.end_tokens(session, user_id, Purpose.RESET)
+        if earlier_token:
+            await self._signins.end(session, earlier_token)
+        tokens = await self._signins.start(session, user_id, where, method="passkey", passed_mfa=True)
+        await self._audit.record(session, proof.tell(EventKind.SIGNIN, where, method="passkey"))
+        return tokens
+
+    async def offer_second_factor(self, person: Person) -> Offer:
+        return await self._offer_own(For.SECOND_FACTOR, person)
+
+    async def pass_second_factor(
+        self, session: WriteSession, person: Person, given: ShowPasskey, where: Where
+    ) -> Tokens:
+        """Counted together with codes: there is one number of tries at the second factor."""
+        counted = count_second_factor(self._limits, person.id, where.address)
+        await self._attempts.take(*counted)
+        challenge = await self._challenges.take(given.challenge_id, For.SECOND_FACTOR, person.id)
+        refusal = _Refusal(BadCode(BadPasskey.message), EventKind.TWOFACTOR_FAILED, where)
+        proof = await self._check(given, challenge, refusal, owner=person)
+        await self._attempts.give_back(*counted)
+        await self._use_up(session, proof, refusal)
+        tokens = await self._signins.renew(session, person.signin_id, passed_mfa=True)
+        await self._audit.record(session, proof.tell(EventKind.TWOFACTOR_PASSED, where, second="passkey"))
+        return tokens
+
+    async def offer_confirming(self, person: Person) -> Offer:
+        return await self._offer_own(For.CONFIRMING, person)
+
+    async def confirm(self, session: WriteSession, person: Person, given: ShowPasskey, where: Where) -> Tokens:
+        """The same person once more: what needs a fresh proof may go on."""
+        challenge = await self._challenges.take(given.challenge_id, For.CONFIRMING, person.id)
+        refusal = _Refusal(BadPasskey(), EventKind.SIGNIN_FAILED, where)
+        proof = await self._check(given, challenge, refusal, owner=person)
+        await self._use_up(session, proof, refusal)
+        tokens = await self._signins.renew(session, person.signin_id)
+        await self._audit.record(session, proof.tell(EventKind.REAUTHENTICATED, where, method="passkey"))
+        return tokens
+
+    async def _offer_own(self, purpose: For, person: Person) -> Offer:
+        async with self._database.read_only() as reading:
+            own = await queries.list_passkeys(reading, person.id)
+        if not own:
+            raise NoPasskey
+        challenge = await self._make_challenge(purpose, person.id)
+        return Offer(challenge.id, self._party.make_request_options(challenge.value, of=own))
+
+    async def _make_challenge(self, purpose: For, user_id: UUID | None, address: str | None = None) -> Challenge:
+        """Limited, since each is a row for minutes."""
+        who = str(user_id) if user_id else address or ""
+        await self._attempts.take(Attempt("passkey.options", who, self._limits.passkey_options))
+        return await self._challenges.make(purpose, user_id)
+
+    async def _check(
+        self, given: ShowPasskey, challenge: bytes | None, refusal: "_Refusal", *, owner: Person | None
+    ) -> Proof:
+        """Holds no connection while it asks for another. `owner` None: any person's passkey that says whose it is."""
+        async with self._database.read_only() as reading:
+            row = await queries.find_by_credential(reading, given.credential.id)
+        if row is None or (owner is not None and row[0].user_id != owner.id):
+            raise await self._refuse(refusal, owner.audit_id if owner else None)
+        passkey, subject = row
+        use = None
+        if challenge is not None and _is_handle_right(given, passkey, may_be_missing=owner is not None):
+            use = self._party.check_shown(given.credential, challenge, passkey)
+        if use is None:
+            raise await self._refuse(refusal, subject)
+        if _went_back(passkey, use):
+            raise await self._refuse(refusal, subject, passkey=passkey)
+        return Proof(passkey, subject, use)
+
+    async def _use_up(self, session: WriteSession, proof: Proof, refusal: "_Refusal") -> None:
+        """Looks at the count once more with the row locked: of a key and its copy at once, one is refused."""
+        passkey = await queries.lock_passkey(session, proof.passkey.id)
+        if passkey is None:
+            raise await self._refuse(refusal, proof.subject)
+        if _went_back(passkey, proof.use):
+            raise await self._refuse(refusal, proof.subject, passkey=passkey)
+        await queries.set_used(session, passkey.id, proof.use)
+
+    async def _refuse(self, refusal: "_Refusal", subject: UUID | None, *, passkey: Passkey | None = None) -> AppError:
+        """`passkey`: its count went back, so there is a copy of it somewhere."""
+        if subject is not None and passkey is not None:
+            copied = Event(
+                subject, EventKind.PASSKEY_COPIED, refusal.where, {"passkey": passkey.id, "name": passkey.name}
+            )
+            await self._audit.record_now(copied)
+        elif subject is not None:
+            await self._audit.record_now(Event(subject, refusal.kind, refusal.where, details=refusal.means))
+        return refusal.error
+
+    async def _note(
+        self, session: WriteSession, person: Person, kind: EventKind, where: Where, passkey_id: UUID, name: str
+    ) -> None:
+        event = Event(person.audit_id, kind, where, {"passkey": passkey_id, "name": name})
+        await self._audit.record(session, event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What every failure of one call looks like, and how it is written down."""
+
+    error: AppError
+    kind: EventKind
+    where: Where
+
+    @property
+    def means(self) -> dict[str, str]:
+        return {"second" if self.kind == EventKind.TWOFACTOR_FAILED else "method": "passkey"}
+
+
+async def list_passkeys(session: ReadSession, user_id: UUID) -> list[Passkey]:
+    return await queries.list_passkeys(session, user_id)
+
+
+async def count_passkeys(session: ReadSession, user_id: UUID) -> int:
+    return await queries.count_passkeys(session, user_id)
+
+
+async def get_passkey(session: ReadSession, user_id: UUID, passkey_id: UUID) -> Passkey:
+    passkey = await queries.find_passkey(session, user_id, passkey_id)
+    if passkey is None:
+        raise NotFound
+    return passkey
+
+
+def _is_handle_right(given: ShowPasskey, passkey: Passkey, *, may_be_missing: bool) -> bool:
+    """The key itself says whose it is."""
+    handle = given.credential.response.user_handle
+    return may_be_missing if handle is None else handle == passkey.user_id.bytes
+
+
+def _went_back(passkey: Passkey, use: Use) -> bool:
+    """A key that counts counts up; many do not count at all and always say nought."""
+    return (use.sign_count > 0 or passkey.sign_count > 0) and use.sign_count <= passkey.sign_count
+
+
+def _make_name() -> str:
+    today = datetime.now(UTC)
+    return f"Passkey of {today.day} {today:%b %Y}"

@@ -1,0 +1,35 @@
+"""The same person once more: what a stolen cookie must not do asks for a proof that is not older than ten minutes."""
+
+from basewarden.accounts.errors import BadPassword
+from basewarden.accounts.service import Accounts
+from basewarden.accounts.signins import Person, Signins, Tokens
+from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.core.secret import Secret
+from basewarden.db import WriteSession
+
+_DETAILS = {"method": "password"}
+
+
+class Reauth:
+    """Passkeys and GitHub have ways of their own to the same end: `renew` with `authenticated`."""
+
+    def __init__(self, *, accounts: Accounts, signins: Signins, audit: Audit) -> None:
+        self._accounts = accounts
+        self._signins = signins
+        self._audit = audit
+
+    async def confirm(self, session: WriteSession, person: Person, password: Secret, where: Where) -> Tokens:
+        """OAuthOnly where there is no password, BadPassword, or TooMany before that is known.
+
+        The password is enough also where two-factor sign-in is on. Whoever gets here has passed the second factor in
+        this very session within a day; and turning it off takes the password alone, by the contract, so that a code
+        asked for here would keep nobody out.
+        """
+        try:
+            await self._accounts.confirm_password(person.id, password)
+        except BadPassword:
+            await self._audit.record_now(Event(person.audit_id, EventKind.SIGNIN_FAILED, where, _DETAILS))
+            raise
+        tokens = await self._signins.renew(session, person.signin_id)
+        await self._audit.record(session, Event(person.audit_id, EventKind.REAUTHENTICATED, where, _DETAILS))
+        return tokens

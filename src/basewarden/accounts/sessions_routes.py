@@ -1,0 +1,169 @@
+"""JSON: `/api/account` itself, its sign-in sessions, and confirming who one is."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from basewarden.accounts.callers import SignedIn
+from basewarden.accounts.errors import BadPassword, MfaRequired, OAuthOnly
+from basewarden.accounts.own_signins import OwnSignins
+from basewarden.accounts.profile import Profile, Profiles
+from basewarden.accounts.reauth import Reauth
+from basewarden.accounts.routes import TheSettings, clear_signin_cookies, set_signin_cookies
+from basewarden.accounts.service import SentPassword
+from basewarden.accounts.where import FromWhere
+from basewarden.core.ids import parse_id
+from basewarden.core.secret import Secret
+from basewarden.core.text import clean_line
+from basewarden.db import ReadSession
+from basewarden.errors import BadJSON, Forbidden, Invalid, NotFound, TooLarge, TooMany, Unauthenticated, Unavailable
+from basewarden.web import Reading, Writing, provided
+from basewarden.web.openapi import declare
+
+router = APIRouter(prefix="/api/account", tags=["account"])
+
+TheProfiles = Annotated[Profiles, Depends(provided(Profiles))]
+TheOwnSignins = Annotated[OwnSignins, Depends(provided(OwnSignins))]
+TheReauth = Annotated[Reauth, Depends(provided(Reauth))]
+
+_ALWAYS = (Unauthenticated, MfaRequired, Unavailable)
+_CHANGES = (*_ALWAYS, Forbidden, TooLarge)
+_BODY = (BadJSON, Invalid)
+
+
+Name = Annotated[str, Field(max_length=120), AfterValidator(clean_line)]
+
+
+class Rename(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+
+
+class Confirm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    password: SentPassword
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, from_attributes=True
+    )
+
+
+class AccountOut(_Out):
+    """`github` is the login that is linked."""
+
+    id: UUID
+    email: str
+    name: str
+    email_verified: bool
+    has_password: bool
+    two_factor: bool
+    recovery_codes_left: int
+    passkeys: int
+    github: str | None
+    deletion_due_at: datetime | None
+    created_at: datetime
+
+
+class SigninOut(_Out):
+    """`method` is what opened it: password, passkey or github."""
+
+    id: UUID
+    device: str
+    address: str | None
+    method: str
+    created_at: datetime
+    last_seen_at: datetime
+    current: bool
+
+
+class SigninsOut(BaseModel):
+    sessions: list[SigninOut]
+
+
+class Ended(BaseModel):
+    ended: int
+
+
+class Confirmed(BaseModel):
+    ok: Literal[True] = True
+
+
+@router.get("", responses=declare(*_ALWAYS))
+async def get_account(person: SignedIn, session: Reading, profiles: TheProfiles) -> AccountOut:
+    return _show_account(await profiles.describe(session, person.id))
+
+
+@router.patch("", responses=declare(*_CHANGES, *_BODY))
+async def patch_account(
+    body: Rename, person: SignedIn, session: Writing, profiles: TheProfiles, where: FromWhere
+) -> AccountOut:
+    await profiles.rename(session, person, body.name, where)
+    return _show_account(await profiles.describe(ReadSession(session), person.id))
+
+
+@router.get("/sessions", responses=declare(*_ALWAYS))
+async def get_sessions(person: SignedIn, session: Reading, own: TheOwnSignins) -> SigninsOut:
+    """The current one, then the others, the newest seen first."""
+    return SigninsOut(sessions=[SigninOut.model_validate(signin) for signin in await own.list_alive(session, person)])
+
+
+@router.delete("/sessions", responses=declare(*_CHANGES))
+async def delete_sessions(person: SignedIn, session: Writing, own: TheOwnSignins, where: FromWhere) -> Ended:
+    """All but the one that asks."""
+    return Ended(ended=await own.end_others(session, person, where))
+
+
+@router.delete("/sessions/{session_id}", status_code=HTTPStatus.NO_CONTENT, responses=declare(*_CHANGES, NotFound))
+async def delete_session(
+    *,
+    session_id: str,
+    person: SignedIn,
+    response: Response,
+    session: Writing,
+    own: TheOwnSignins,
+    settings: TheSettings,
+    where: FromWhere,
+) -> None:
+    """Ending the one that asks signs it out."""
+    wanted = parse_signin_id(session_id)
+    await own.end(session, person, wanted, where)
+    if wanted == person.signin_id:
+        clear_signin_cookies(response, settings)
+
+
+@router.post("/reauth", responses=declare(*_CHANGES, *_BODY, BadPassword, OAuthOnly, TooMany))
+async def post_reauth(
+    *,
+    body: Confirm,
+    person: SignedIn,
+    response: Response,
+    session: Writing,
+    reauth: TheReauth,
+    settings: TheSettings,
+    where: FromWhere,
+) -> Confirmed:
+    """For ten minutes this session may do what needs a fresh sign-in. Its cookie is a new one."""
+    tokens = await reauth.confirm(session, person, Secret(body.password.get_secret_value()), where)
+    set_signin_cookies(response, settings, tokens)
+    return Confirmed()
+
+
+def parse_signin_id(text: str) -> UUID:
+    """A hostile id is an unknown one."""
+    wanted = parse_id(text)
+    if wanted is None:
+        raise NotFound
+    return wanted
+
+
+def _show_account(profile: Profile) -> AccountOut:
+    return AccountOut.model_validate(profile)

@@ -1,0 +1,143 @@
+"""Checks what a person types as their second factor: counted before it is looked at, and good once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts, Limit
+from basewarden.accounts.errors import BadCode
+from basewarden.accounts.models import User
+from basewarden.accounts.passwords import Passwords
+from basewarden.accounts.twofactor import queries
+from basewarden.accounts.twofactor.codes import read_code
+from basewarden.accounts.twofactor.totp import Match, find_match
+from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.core.secret import Secret
+from basewarden.db import Database, WriteSession
+from basewarden.vault import Place, Vault
+
+Clock = Callable[[], datetime]
+SECRET = "users.sealed_totp_secret"  # noqa: S105 - the name of a column
+_ONCE = Limit(1, 15 * 60)  # outlives every step in which a code is looked for
+
+
+def read_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class Known(Protocol):
+    """A `Person` or a `User`: whose second factor it is, and what the audit calls them."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def audit_id(self) -> UUID: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class _RecoveryCode:
+    position: int
+    code_hash: str
+
+
+class CodeChecks:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        vault: Vault,
+        passwords: Passwords,
+        attempts: Attempts,
+        audit: Audit,
+        limits: AccountLimits,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._passwords = passwords
+        self._attempts = attempts
+        self._audit = audit
+        self._limits = limits
+        self._clock = clock
+
+    async def check(
+        self, session: WriteSession, person: Known, typed: Secret, where: Where, *, is_recovery: bool
+    ) -> None:
+        """Uses it up; BadCode, which the audit notes, where it is wrong or was used, TooMany before that is known.
+
+        Until the end it holds no connection while it asks for another, so that a crowd cannot starve itself.
+        """
+        counted = count_second_factor(self._limits, person.id, where.address)
+        await self._attempts.take(*counted)
+        try:
+            found = await (self._find_recovery_code if is_recovery else self._find_step)(person.id, typed)
+            await self._attempts.give_back(*counted)
+            await self._use_up(session, person.id, found)
+        except BadCode:
+            details = {"second": "recovery_code" if is_recovery else "code"}
+            await self._audit.record_now(Event(person.audit_id, EventKind.TWOFACTOR_FAILED, where, details=details))
+            raise
+
+    async def _find_step(self, user_id: UUID, typed: Secret) -> _Step:
+        async with self._database.read_only() as reading:
+            user = await queries.get_user(reading, user_id)
+        match = self._find_match(user, typed)
+        if match is None or match.step <= user.totp_last_step or not await self._is_first_look(user_id, match):
+            raise BadCode
+        if not match.is_good:
+            raise BadCode(hint=match.explain())
+        return _Step(match.step)
+
+    def _find_match(self, user: User, typed: Secret) -> Match | None:
+        if user.sealed_totp_secret is None:
+            return None
+        secret = self._vault.open(user.sealed_totp_secret, Place(SECRET, user.id))
+        return find_match(secret, typed, self._clock())
+
+    async def _is_first_look(self, user_id: UUID, match: Match) -> bool:
+        """False where an answer has told already that this code is a right one.
+
+        Without it, a guess that hits a code of the next minutes would be told so, and be good in a few minutes.
+        """
+        return await self._attempts.try_take(Attempt("second_factor.step", f"{user_id}:{match.step}", _ONCE))
+
+    async def _find_recovery_code(self, user_id: UUID, typed: Secret) -> _RecoveryCode:
+        """One slow hash, whatever was typed."""
+        code = read_code(typed)
+        code_hash = None
+        if code is not None:
+            async with self._database.read_only() as reading:
+                code_hash = await queries.find_code_hash(reading, user_id, code.position)
+        is_right = await self._passwords.is_right(code.text if code else typed, code_hash)
+        if code is None or code_hash is None or not is_right:
+            raise BadCode
+        return _RecoveryCode(code.position, code_hash)
+
+    async def _use_up(self, session: WriteSession, user_id: UUID, found: _Step | _RecoveryCode) -> None:
+        match found:
+            case _Step(step):
+                is_taken = await queries.take_step(session, user_id, step)
+            case _RecoveryCode(position, code_hash):
+                is_taken = await queries.take_code(session, user_id, position, code_hash)
+        if not is_taken:
+            raise BadCode
+
+
+def count_second_factor(limits: AccountLimits, user_id: UUID, address: str | None) -> tuple[Attempt, ...]:
+    """What one try at any second factor counts as: codes and passkeys share these places."""
+    return (
+        *_count("second_factor.address", address or "", limits.second_factor_address),
+        *_count("second_factor.account", str(user_id), limits.second_factor_account),
+    )
+
+
+def _count(scope: str, who: str, limits: tuple[Limit, ...]) -> tuple[Attempt, ...]:
+    return tuple(Attempt(f"{scope}.{limit.seconds}", who, limit) for limit in limits)

@@ -1,0 +1,47 @@
+"""What callers send: the JSON API and the pages' forms have the same rules."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from basewarden.accounts.service import SentPassword
+from basewarden.core.secret import Secret
+from basewarden.core.text import check_encodable
+
+_LONGEST = 64
+
+
+def _check_code(value: SecretStr) -> SecretStr:
+    check_encodable(value.get_secret_value())
+    return value
+
+
+SentCode = Annotated[SecretStr, Field(max_length=_LONGEST), AfterValidator(_check_code)]
+
+
+class Enabling(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    secret: SentCode
+    code: SentCode
+
+
+class Verification(BaseModel):
+    """`recovery`: the code is one of the ten, not one of the app's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: SentCode
+    recovery: bool = False
+
+
+class Disabling(BaseModel):
+    """Where there is no password any text will do, and the sign-in must be fresh."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: SentPassword
+
+
+def unwrap(value: SecretStr) -> Secret:
+    return Secret(value.get_secret_value())

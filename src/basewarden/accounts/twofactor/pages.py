@@ -1,0 +1,280 @@
+"""The second step of signing in, and two-factor sign-in in the settings; all of it works without script."""
+
+from typing import Annotated, Any, Self
+
+from fastapi import APIRouter, Depends
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from basewarden.accounts.callers import HalfSignedIn, SignedIn, TheSignins
+from basewarden.accounts.errors import AlreadyOn, BadCode, MfaRequired, ReauthRequired
+from basewarden.accounts.pages import ThePages
+from basewarden.accounts.return_path import SECOND_STEP, confirm_path, safe_path, signin_path
+from basewarden.accounts.routes import TheSettings, set_signin_cookies
+from basewarden.accounts.signins import Person
+from basewarden.accounts.twofactor.codes import COUNT, FEW, read_code
+from basewarden.accounts.twofactor.forms import Disabling, Enabling, SentCode, unwrap
+from basewarden.accounts.twofactor.routes import TheTwoFactor
+from basewarden.accounts.twofactor.service import NewCodes, State, TwoFactor, describe_state
+from basewarden.accounts.where import FromWhere
+from basewarden.core.secret import Secret
+from basewarden.db import WriteSession
+from basewarden.errors import AppError, Conflict, Unauthenticated
+from basewarden.settings import Settings
+from basewarden.web import Pages, Reading, Writing, anyone, redirect
+from basewarden.web.forms import Form, parse_form, show_again
+
+router = APIRouter(include_in_schema=False)
+
+HERE = "/settings/account/2fa"
+_SIGNIN = "accounts/twofactor/signin.html"
+_SETTINGS = "accounts/twofactor/settings.html"
+_SETUP = "accounts/twofactor/setup.html"
+_CODES = "accounts/twofactor/codes.html"
+_TAB = "2fa"
+_SECRETS = ("code", "recoveryCode", "secret", "password")
+_DONE = {
+    "off": "Two-factor sign-in is off. The recovery codes are gone with it.",
+    "on": "Two-factor sign-in is on already.",
+    "again": "That page had been left behind. Start again here.",
+}
+
+
+class SecondStep(BaseModel):
+    """One of the two fields; the path to go on to is checked where it is used."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: SentCode | None = None
+    recovery_code: Annotated[SentCode | None, Field(alias="recoveryCode")] = None
+    next: str = ""
+
+    @model_validator(mode="after")
+    def _check_given(self) -> Self:
+        if self.code is None and self.recovery_code is None:
+            raise ValueError("Type the code first.")
+        return self
+
+    @property
+    def given(self) -> Secret:
+        chosen = self.recovery_code or self.code
+        assert chosen is not None  # checked above
+        return unwrap(chosen)
+
+
+def _check_codes(text: str) -> str:
+    """Only what recovery codes look like: this text comes back as a file."""
+    codes = [read_code(Secret(line)) for line in text.split()]
+    if not codes or not all(codes):
+        raise ValueError("holds something else than recovery codes")
+    return "\n".join(code.show() for code in codes if code)
+
+
+class Saving(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    codes: Annotated[str, Field(max_length=COUNT * 24), AfterValidator(_check_codes)]
+
+
+@router.get(SECOND_STEP, dependencies=[Depends(anyone)])
+async def get_second_step(request: Request, pages: ThePages, signins: TheSignins) -> Response:
+    """For whoever is half way; everybody else is sent to where they are."""
+    back_to = safe_path(request.query_params.get("next"))
+    try:
+        person = await signins.find_signed_in(request.scope)
+    except MfaRequired:
+        return pages.render(request, _SIGNIN, typed={"next": back_to}, errors={}, hint=None, is_recovery=False)
+    except Unauthenticated:
+        person = None
+    return redirect(back_to if person else signin_path(back_to))
+
+
+@router.post(SECOND_STEP)
+async def post_second_step(
+    *,
+    request: Request,
+    person: HalfSignedIn,
+    session: Writing,
+    pages: ThePages,
+    two_factor: TheTwoFactor,
+    settings: TheSettings,
+    where: FromWhere,
+) -> Response:
+    form = await parse_form(request, SecondStep)
+    is_recovery = bool(form.typed.get("recoveryCode"))
+    if form.data is None:
+        return _show_second_step(request, pages, form, None, is_recovery=is_recovery)
+    try:
+        tokens = await two_factor.verify(session, person, form.data.given, where, is_recovery=is_recovery)
+    except AppError as error:
+        return _show_second_step(request, pages, form, error, is_recovery=is_recovery)
+    response = redirect(safe_path(form.data.next))
+    set_signin_cookies(response, settings, tokens)
+    return response
+
+
+def _show_second_step(
+    request: Request, pages: Pages, form: Form[SecondStep], error: AppError | None, *, is_recovery: bool
+) -> Response:
+    hint = error.hint if error else None
+    return show_again(request, pages, _SIGNIN, form, error, never_shown=_SECRETS, hint=hint, is_recovery=is_recovery)
+
+
+@router.get(HERE)
+async def get_settings(request: Request, person: SignedIn, session: Reading, pages: ThePages) -> Response:
+    done = _DONE.get(request.query_params.get("done", ""))
+    state = await describe_state(session, person.id)
+    return pages.render(request, _SETTINGS, errors={}, done=done, **_describe(person, state))
+
+
+@router.post(f"{HERE}/setup")
+async def post_setup(
+    request: Request, person: SignedIn, session: Writing, pages: ThePages, two_factor: TheTwoFactor
+) -> Response:
+    """Asks for a fresh sign-in now, and not when the app has scanned the code already."""
+    if person.has_two_factor:
+        return redirect(f"{HERE}?done=on")
+    if not person.is_fresh:
+        return redirect(confirm_path(HERE))
+    setup = await two_factor.set_up(session, person)
+    return pages.render(request, _SETUP, errors={}, hint=None, is_other=False, settings_tab=_TAB, setup=setup)
+
+
+@router.post(f"{HERE}/enable")
+async def post_enable(
+    *,
+    request: Request,
+    person: SignedIn,
+    session: Writing,
+    pages: ThePages,
+    two_factor: TheTwoFactor,
+    settings: TheSettings,
+    where: FromWhere,
+) -> Response:
+    form = await parse_form(request, Enabling)
+    if form.data is None:
+        return await _show_setup_again(request, pages, form, None, two_factor, person)
+    try:
+        new = await two_factor.enable(session, person, unwrap(form.data.secret), unwrap(form.data.code), where)
+    except AlreadyOn:
+        return redirect(f"{HERE}?done=on")
+    except ReauthRequired:
+        return redirect(confirm_path(HERE))
+    except BadCode as error:
+        return await _show_setup_again(request, pages, form, error, two_factor, person)
+    return _show_codes(request, pages, settings, new, is_first=True)
+
+
+@router.post(f"{HERE}/disable")
+async def post_disable(
+    *,
+    request: Request,
+    person: SignedIn,
+    session: Writing,
+    pages: ThePages,
+    two_factor: TheTwoFactor,
+    settings: TheSettings,
+    where: FromWhere,
+) -> Response:
+    form = await parse_form(request, Disabling, **({} if person.has_password else {"password": ""}))
+    if form.data is None:
+        return await _show_settings_again(request, session, pages, form, None, person)
+    try:
+        tokens = await two_factor.disable(session, person, unwrap(form.data.password), where)
+    except ReauthRequired:
+        return redirect(confirm_path(HERE))
+    except AppError as error:
+        return await _show_settings_again(request, session, pages, form, error, person)
+    response = redirect(f"{HERE}?done=off")
+    set_signin_cookies(response, settings, tokens)
+    return response
+
+
+@router.post(f"{HERE}/recovery-codes")
+async def post_recovery_codes(
+    *,
+    request: Request,
+    person: SignedIn,
+    session: Writing,
+    pages: ThePages,
+    two_factor: TheTwoFactor,
+    settings: TheSettings,
+    where: FromWhere,
+) -> Response:
+    if not person.is_fresh:
+        return redirect(confirm_path(HERE))
+    try:
+        new = await two_factor.renew_codes(session, person, where)
+    except Conflict:
+        return redirect(HERE)
+    return _show_codes(request, pages, settings, new, is_first=False)
+
+
+@router.post(f"{HERE}/recovery-codes/file")
+async def post_codes_file(request: Request, _: SignedIn) -> Response:
+    """The codes that the page has just shown, as a file: they come from the page, for nobody else knows them."""
+    form = await parse_form(request, Saving)
+    if form.data is None:
+        return redirect(f"{HERE}?done=again")
+    text = f"Recovery codes of Basewarden. Each works once.\n\n{form.data.codes}\n"
+    headers = {"content-disposition": 'attachment; filename="basewarden-recovery-codes.txt"'}
+    return PlainTextResponse(text, headers=headers)
+
+
+def _describe(person: Person, state: State) -> dict[str, Any]:
+    return {
+        "settings_tab": _TAB,
+        "state": state,
+        "is_fresh": person.is_fresh,
+        "has_password": person.has_password,
+        "confirm_href": confirm_path(HERE),
+        "all_codes": COUNT,
+        "few_codes": FEW,
+    }
+
+
+def _show_codes(request: Request, pages: Pages, settings: Settings, new: NewCodes, *, is_first: bool) -> Response:
+    codes = [code.show() for code in new.codes]
+    response = pages.render(request, _CODES, settings_tab=_TAB, codes=codes, is_first=is_first)
+    set_signin_cookies(response, settings, new.tokens)
+    return response
+
+
+async def _show_setup_again(
+    request: Request,
+    pages: Pages,
+    form: Form[Enabling],
+    error: AppError | None,
+    two_factor: TwoFactor,
+    person: Person,
+) -> Response:
+    """With the secret that waits now, which need not be the one that this page showed."""
+    setup = await two_factor.find_set_up(person)
+    if setup is None:
+        return redirect(f"{HERE}?done=again")
+    return show_again(
+        request,
+        pages,
+        _SETUP,
+        form,
+        error,
+        never_shown=_SECRETS,
+        hint=error.hint if error else None,
+        is_other=form.typed.get("secret") != setup.secret.reveal(),
+        settings_tab=_TAB,
+        setup=setup,
+    )
+
+
+async def _show_settings_again(
+    request: Request,
+    session: WriteSession,
+    pages: Pages,
+    form: Form[Disabling],
+    error: AppError | None,
+    person: Person,
+) -> Response:
+    state = await describe_state(session, person.id)
+    context = _describe(person, state)
+    return show_again(request, pages, _SETTINGS, form, error, never_shown=_SECRETS, done=None, **context)

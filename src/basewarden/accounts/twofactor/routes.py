@@ -1,0 +1,121 @@
+"""JSON: `/api/account/2fa/*`."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from basewarden.accounts.callers import FreshlySignedIn, HalfSignedIn, SignedIn
+from basewarden.accounts.errors import AlreadyOn, BadCode, BadPassword, MfaRequired, ReauthRequired
+from basewarden.accounts.routes import TheSettings, set_signin_cookies
+from basewarden.accounts.twofactor.forms import Disabling, Enabling, Verification, unwrap
+from basewarden.accounts.twofactor.service import NewCodes, TwoFactor
+from basewarden.accounts.where import FromWhere
+from basewarden.errors import BadJSON, Conflict, Forbidden, Invalid, TooLarge, TooMany, Unauthenticated, Unavailable
+from basewarden.web import Writing, provided
+from basewarden.web.openapi import declare
+
+router = APIRouter(prefix="/api/account/2fa", tags=["account"])
+
+TheTwoFactor = Annotated[TwoFactor, Depends(provided(TwoFactor))]
+
+_ALWAYS = (Unauthenticated, MfaRequired, Forbidden, TooLarge, Unavailable)
+_WITH_BODY = (BadJSON, Invalid)
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
+
+
+class SetupOut(_Out):
+    secret: str
+    otpauth_url: str
+    qr_data_url: str
+
+
+class CodesOut(_Out):
+    """Ten, shown this once."""
+
+    ok: Literal[True] = True
+    recovery_codes: list[str]
+
+
+class DoneOut(_Out):
+    ok: Literal[True] = True
+
+
+@router.post("/setup", responses=declare(*_ALWAYS))
+async def post_setup(person: SignedIn, session: Writing, two_factor: TheTwoFactor) -> SetupOut:
+    """A fresh secret each time; it counts for nothing until `enable`."""
+    setup = await two_factor.set_up(session, person)
+    return SetupOut(secret=setup.secret.reveal(), otpauth_url=setup.url.reveal(), qr_data_url=setup.qr)
+
+
+@router.post("/enable", responses=declare(*_ALWAYS, *_WITH_BODY, BadCode, ReauthRequired, AlreadyOn))
+async def post_enable(
+    *,
+    body: Enabling,
+    person: SignedIn,
+    response: Response,
+    session: Writing,
+    two_factor: TheTwoFactor,
+    settings: TheSettings,
+    where: FromWhere,
+) -> CodesOut:
+    new = await two_factor.enable(session, person, unwrap(body.secret), unwrap(body.code), where)
+    set_signin_cookies(response, settings, new.tokens)
+    return show_codes(new)
+
+
+@router.post(
+    "/verify", responses=declare(Unauthenticated, Forbidden, TooLarge, Unavailable, *_WITH_BODY, BadCode, TooMany)
+)
+async def post_verify(
+    *,
+    body: Verification,
+    person: HalfSignedIn,
+    response: Response,
+    session: Writing,
+    two_factor: TheTwoFactor,
+    settings: TheSettings,
+    where: FromWhere,
+) -> DoneOut:
+    tokens = await two_factor.verify(session, person, unwrap(body.code), where, is_recovery=body.recovery)
+    set_signin_cookies(response, settings, tokens)
+    return DoneOut()
+
+
+@router.post("/disable", responses=declare(*_ALWAYS, *_WITH_BODY, BadPassword, ReauthRequired, TooMany))
+async def post_disable(
+    *,
+    body: Disabling,
+    person: SignedIn,
+    response: Response,
+    session: Writing,
+    two_factor: TheTwoFactor,
+    settings: TheSettings,
+    where: FromWhere,
+) -> DoneOut:
+    tokens = await two_factor.disable(session, person, unwrap(body.password), where)
+    set_signin_cookies(response, settings, tokens)
+    return DoneOut()
+
+
+@router.post("/recovery-codes", responses=declare(*_ALWAYS, ReauthRequired, Conflict))
+async def post_recovery_codes(
+    person: FreshlySignedIn,
+    response: Response,
+    session: Writing,
+    two_factor: TheTwoFactor,
+    settings: TheSettings,
+    where: FromWhere,
+) -> CodesOut:
+    """Ten new ones; the earlier ones are dead."""
+    new = await two_factor.renew_codes(session, person, where)
+    set_signin_cookies(response, settings, new.tokens)
+    return show_codes(new)
+
+
+def show_codes(new: NewCodes) -> CodesOut:
+    return CodesOut(recovery_codes=[code.show() for code in new.codes])

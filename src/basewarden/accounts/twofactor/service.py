@@ -1,0 +1,221 @@
+"""Two-factor sign-in: turning it on, passing it, turning it off, and the codes for a lost phone."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from basewarden.accounts.attempts import AccountLimits, Attempts
+from basewarden.accounts.errors import AlreadyOn, BadCode, OAuthOnly, ReauthRequired
+from basewarden.accounts.letters import Letters
+from basewarden.accounts.models import User
+from basewarden.accounts.passwords import Passwords
+from basewarden.accounts.service import Accounts
+from basewarden.accounts.signins import Person, Signins, Tokens
+from basewarden.accounts.twofactor import queries
+from basewarden.accounts.twofactor.checking import SECRET, Clock, CodeChecks, Known, read_clock
+from basewarden.accounts.twofactor.codes import TypedCode, make_codes
+from basewarden.accounts.twofactor.totp import draw_qr, find_match, make_secret, make_url
+from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.core.secret import Secret
+from basewarden.db import Database, ReadSession, WriteSession
+from basewarden.errors import Conflict
+from basewarden.vault import Place, Vault
+
+_PENDING = "users.sealed_totp_pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What an authenticator app needs. `qr` is an image as a data: address."""
+
+    secret: Secret
+    url: Secret
+    qr: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewCodes:
+    """Recovery codes, the only time they are seen, and the tokens of the sign-in session from now on."""
+
+    codes: tuple[TypedCode, ...]
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`since` None: it is off."""
+
+    since: datetime | None
+    codes_left: int
+
+
+class TwoFactor:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        vault: Vault,
+        passwords: Passwords,
+        signins: Signins,
+        accounts: Accounts,
+        attempts: Attempts,
+        audit: Audit,
+        letters: Letters,
+        limits: AccountLimits,
+        clock: Clock = read_clock,
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._passwords = passwords
+        self._signins = signins
+        self._accounts = accounts
+        self._audit = audit
+        self._letters = letters
+        self._clock = clock
+        self._checks = CodeChecks(
+            database=database,
+            vault=vault,
+            passwords=passwords,
+            attempts=attempts,
+            audit=audit,
+            limits=limits,
+            clock=clock,
+        )
+
+    async def set_up(self, session: WriteSession, person: Person) -> Setup:
+        """A fresh secret, which does nothing until it is turned on; an earlier pending one is forgotten."""
+        secret = make_secret()
+        await queries.put_pending(session, person.id, self._vault.seal(secret, Place(_PENDING, person.id)))
+        return _make_setup(secret, person.email)
+
+    async def find_set_up(self, person: Person) -> Setup | None:
+        """What waits to be turned on, to be shown again after a mistyped code."""
+        async with self._database.read_only() as reading:
+            user = await queries.get_user(reading, person.id)
+        if user.sealed_totp_pending is None:
+            return None
+        return _make_setup(self._vault.open(user.sealed_totp_pending, Place(_PENDING, user.id)), person.email)
+
+    async def enable(
+        self, session: WriteSession, person: Person, secret: Secret, code: Secret, where: Where
+    ) -> NewCodes:
+        """AlreadyOn before ReauthRequired before BadCode: nobody proves who they are for nothing."""
+        async with self._database.read_only() as reading:
+            user = await queries.get_user(reading, person.id)
+        step = self._check_enabling(user, person, secret, code)
+        codes, hashes = await self._make_codes()
+        assert user.sealed_totp_pending is not None  # it held the secret
+        sealed = self._vault.seal(secret, Place(SECRET, user.id))
+        if not await queries.turn_on(session, user.id, pending=user.sealed_totp_pending, sealed=sealed, step=step):
+            raise await self._explain_lost_race(session, user.id)
+        await queries.replace_codes(session, user.id, hashes)
+        await queries.forget_passed(session, user.id, but=person.signin_id)
+        tokens = await self._renew(session, person)
+        await self._letters.post(session, "twofactor_on", person, where)
+        await self._record(session, person, EventKind.TWOFACTOR_ON, where)
+        return NewCodes(codes, tokens)
+
+    async def verify(
+        self, session: WriteSession, person: Person, code: Secret, where: Where, *, is_recovery: bool
+    ) -> Tokens:
+        """The rest of a sign-in. It proves the second factor only: how fresh the sign-in is stays as it was."""
+        await self._checks.check(session, person, code, where, is_recovery=is_recovery)
+        tokens = await self._signins.renew(session, person.signin_id, authenticated=False, passed_mfa=True)
+        if is_recovery:
+            left = await queries.count_codes_left(session, person.id)
+            await self._letters.post(session, "recovery_code_used", person, where, left=str(left))
+            await self._record(session, person, EventKind.RECOVERY_CODE_USED, where, left=left)
+        else:
+            await self._record(session, person, EventKind.TWOFACTOR_PASSED, where, second="code")
+        return tokens
+
+    async def check_code(self, session: WriteSession, person: Known, code: Secret, where: Where) -> bool:
+        """For other proofs than signing in: the same counts and the same once-only rule. TooMany like there."""
+        try:
+            await self._checks.check(session, person, code, where, is_recovery=False)
+        except BadCode:
+            return False
+        return True
+
+    async def disable(self, session: WriteSession, person: Person, password: Secret, where: Where) -> Tokens:
+        """By password; by a fresh sign-in where there is none. Also right where it is off already."""
+        has_proved = await self._confirm_password(person, password)
+        was_on = await queries.turn_off(session, person.id)
+        tokens = await self._signins.renew(session, person.signin_id, authenticated=has_proved)
+        await self._signins.announce_change(session, person.id)
+        if was_on:
+            await self._letters.post(session, "twofactor_off", person, where)
+            await self._record(session, person, EventKind.TWOFACTOR_OFF, where)
+        return tokens
+
+    async def renew_codes(self, session: WriteSession, person: Person, where: Where) -> NewCodes:
+        """Ten others; the earlier ones are dead. Conflict where two-factor sign-in is off."""
+        codes, hashes = await self._make_codes()
+        if not await queries.lock_if_on(session, person.id):
+            raise Conflict("Two-factor sign-in is off: there is nothing to recover.")
+        await queries.replace_codes(session, person.id, hashes)
+        tokens = await self._renew(session, person)
+        await self._record(session, person, EventKind.RECOVERY_CODES_MADE, where)
+        return NewCodes(codes, tokens)
+
+    def _check_enabling(self, user: User, person: Person, secret: Secret, code: Secret) -> int:
+        """The time step of the code."""
+        if user.sealed_totp_secret is not None:
+            raise AlreadyOn
+        if not person.is_fresh:
+            raise ReauthRequired
+        if user.sealed_totp_pending is None:
+            raise BadCode
+        pending = self._vault.open(user.sealed_totp_pending, Place(_PENDING, user.id))
+        match = find_match(pending, code, self._clock()) if pending == secret else None
+        if match is None or not match.is_good:
+            raise BadCode(hint=match.explain() if match else None)
+        return match.step
+
+    async def _explain_lost_race(self, session: WriteSession, user_id: UUID) -> AlreadyOn | BadCode:
+        """It was turned on, or set up anew, while the codes were made."""
+        user = await queries.get_user(session, user_id)
+        return BadCode() if user.sealed_totp_secret is None else AlreadyOn()
+
+    async def _make_codes(self) -> tuple[tuple[TypedCode, ...], dict[int, str]]:
+        """Ten codes and their hashes; it takes a while, so no connection is held meanwhile."""
+        codes = make_codes()
+        hashes = await asyncio.gather(*(self._passwords.hash(code.text) for code in codes))
+        return codes, {code.position: code_hash for code, code_hash in zip(codes, hashes, strict=True)}
+
+    async def _confirm_password(self, person: Person, password: Secret) -> bool:
+        """Whether a password was proved; False where there is none and a fresh sign-in stands for it."""
+        try:
+            await self._accounts.confirm_password(person.id, password)
+        except OAuthOnly:
+            if not person.is_fresh:
+                raise ReauthRequired from None
+            return False
+        return True
+
+    async def _renew(self, session: WriteSession, person: Person) -> Tokens:
+        """After a change of the second factor, by somebody who has just passed it."""
+        tokens = await self._signins.renew(session, person.signin_id, authenticated=False, passed_mfa=True)
+        await self._signins.announce_change(session, person.id)
+        return tokens
+
+    async def _record(
+        self, session: WriteSession, person: Person, kind: EventKind, where: Where, **details: str | int
+    ) -> None:
+        await self._audit.record(session, Event(person.audit_id, kind, where, details=details))
+
+
+async def describe_state(session: ReadSession | WriteSession, user_id: UUID) -> State:
+    user = await queries.get_user(session, user_id)
+    return State(user.totp_enabled_at, await queries.count_codes_left(session, user_id))
+
+
+async def count_codes_left(session: ReadSession, user_id: UUID) -> int:
+    """How many recovery codes this person still has."""
+    return await queries.count_codes_left(session, user_id)
+
+
+def _make_setup(secret: Secret, email: str) -> Setup:
+    url = make_url(secret, email)
+    return Setup(secret, url, draw_qr(url))

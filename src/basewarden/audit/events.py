@@ -1,0 +1,109 @@
+"""What can be told to the audit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+LONGEST_TEXT = 200
+NAMES = ("name", "login")  # the details that people themselves choose
+
+Fact = str | int | bool | UUID | None
+
+
+class EventKind(StrEnum):
+    """Kinds are only ever added: what is in the chain stays there. `words.py` has a sentence for each.
+
+    The sentences know these `details`: `method` (password, github, passkey), `second` or `by` (code, recovery_code,
+    passkey), `count` of sessions_ended, and `name` of a passkey, an agent or a connection, or a GitHub `login`.
+    """
+
+    SIGNUP = "signup"
+    SIGNIN = "signin"
+    SIGNIN_FAILED = "signin_failed"
+    SIGNOUT = "signout"
+    SESSION_ENDED = "session_ended"
+    SESSIONS_ENDED = "sessions_ended"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an event
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of an event
+    PASSWORD_RESET_ASKED = "password_reset_asked"  # noqa: S105 - the name of an event
+    EMAIL_VERIFIED = "email_verified"
+    EMAIL_CHANGE_ASKED = "email_change_asked"
+    EMAIL_CHANGED = "email_changed"
+    PROFILE_CHANGED = "profile_changed"
+    TWOFACTOR_ON = "twofactor_on"
+    TWOFACTOR_OFF = "twofactor_off"
+    TWOFACTOR_FAILED = "twofactor_failed"
+    TWOFACTOR_PASSED = "twofactor_passed"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+    PASSKEY_RENAMED = "passkey_renamed"
+    PASSKEY_USED = "passkey_used"
+    PASSKEY_COPIED = "passkey_copied"
+    GITHUB_LINKED = "github_linked"
+    GITHUB_UNLINKED = "github_unlinked"
+    REAUTHENTICATED = "reauthenticated"
+    DATA_EXPORTED = "data_exported"
+    DELETION_SCHEDULED = "deletion_scheduled"
+    DELETION_CANCELLED = "deletion_cancelled"
+    ACCOUNT_DELETED = "account_deleted"
+    AGENT_TOKEN_MADE = "agent_token_made"  # noqa: S105 - the name of an event
+    AGENT_TOKEN_REVOKED = "agent_token_revoked"  # noqa: S105 - the name of an event
+    CONNECTION_CREATED = "connection_created"
+    CONNECTION_DELETED = "connection_deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """From which address and with what. Hostile text is cut and flattened here, so that it never fails a request."""
+
+    address: str | None = None
+    client: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "address", clean_text(self.address))
+        object.__setattr__(self, "client", clean_text(self.client))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`subject` is the person's `audit_id`. Never a secret, never an e-mail address.
+
+    Of `details` a name or login is personal and goes when the person does. The others stay for good: ids, counts and
+    words of ours only.
+    """
+
+    subject: UUID
+    kind: EventKind
+    where: Where = field(default_factory=Where)
+    details: Mapping[str, Fact] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "details", {key: _clean_fact(value) for key, value in self.details.items()})
+
+    @property
+    def name(self) -> str | None:
+        return next((str(self.details[key]) for key in NAMES if self.details.get(key)), None)
+
+    def list_lasting(self) -> dict[str, Fact]:
+        """The details without what people chose."""
+        return {key: value for key, value in self.details.items() if key not in NAMES}
+
+    def without_person(self) -> "Event":
+        return Event(self.subject, self.kind, Where(), self.list_lasting())
+
+
+def clean_text(text: str | None) -> str | None:
+    """One short line that any database stores and any page shows; None where nothing is left."""
+    if text is None:
+        return None
+    line = "".join(character if character.isprintable() else " " for character in text[:LONGEST_TEXT])
+    return line.strip() or None
+
+
+def _clean_fact(value: Fact) -> Fact:
+    if isinstance(value, UUID):
+        return str(value)
+    return clean_text(value) if isinstance(value, str) else value

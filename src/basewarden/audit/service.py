@@ -1,0 +1,116 @@
+"""Telling the audit. An event in a unit of work is stored right before its commit, and so is the last thing it does.
+
+Whoever adds to the chain holds it until they commit. Were that done in the middle of a request, everybody else would
+wait for the rest of it; two requests that want the chain and a row in different order would wait for each other; and
+a refusal told by `record_now` would wait for its own request. Held from just before COMMIT, none of that can be.
+"""
+
+from collections.abc import AsyncGenerator
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import structlog
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import event as hooks
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from basewarden.audit import queries
+from basewarden.audit.events import Event, EventKind
+from basewarden.audit.models import AuditEvent
+from basewarden.db import Database, ReadSession, WriteSession
+from basewarden.errors import Unavailable
+
+_WAITING, _ERASED = "audit.waiting", "audit.erased"
+_UNIT_PATIENCE = "10s"
+_REFUSAL_PATIENCE = "2s"
+_EXPORT_ROWS = 500
+_log = structlog.get_logger()
+
+
+class Audit:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, session: WriteSession, event: Event) -> None:
+        """Stored with the unit of work or not at all: where the audit cannot take it, the unit fails with a 503."""
+        _enlist(session, event, _UNIT_PATIENCE)
+
+    async def record_now(self, event: Event) -> None:
+        """For what must be known although its request is refused. Never fails: what the audit cannot take is logged.
+
+        A refusal stays a refusal however busy the chain is, and an answer that differed would tell who has an account.
+        """
+        try:
+            async with self._database.write_now() as session:
+                _enlist(session, event, _REFUSAL_PATIENCE)
+        except (Unavailable, PoolTimeoutError) as error:
+            _log.error("audit.missed", kind=event.kind, subject=str(event.subject), reason=type(error).__name__)
+
+    async def erase_person(self, session: WriteSession, subject: UUID) -> int:
+        """Takes from where, with what and the names out of all of a person's events; how many had any.
+
+        Those that this unit of work has yet to store have none either, whether they are recorded before this or after.
+        """
+        session.sync_session.info.setdefault(_ERASED, set()).add(subject)
+        return await queries.erase_events(session, subject)
+
+
+async def export_events(session: ReadSession, subject: UUID) -> AsyncGenerator[dict[str, Any]]:
+    """All of one person's events, the oldest first, ready for JSON; a few hundred in memory at a time."""
+    after = 0
+    while events := await queries.list_events_after(session, subject, after=after, limit=_EXPORT_ROWS):
+        for event in events:
+            yield event_body(event)
+        after = events[-1].id
+
+
+def event_body(event: AuditEvent) -> dict[str, Any]:
+    return {
+        "at": event.at.isoformat(),
+        "kind": event.kind,
+        "words": event.words,
+        "name": event.name,
+        "address": event.address,
+        "client": event.client,
+        "details": event.details,
+    }
+
+
+def _enlist(session: WriteSession, event: Event, patience: str) -> None:
+    unit = session.sync_session
+    if unit.in_nested_transaction():
+        raise RuntimeError("record outside of savepoints: one that is rolled back would still be told")
+    waiting: list[Event] = unit.info.setdefault(_WAITING, [])
+    if not waiting:
+        hooks.listen(unit, "before_commit", partial(_store, waiting=waiting, patience=patience))
+    waiting.append(event)
+
+
+def _store(unit: Session, *, waiting: list[Event], patience: str) -> None:
+    if unit.in_nested_transaction() or not waiting:
+        return  # a savepoint ends, not the unit
+    unit.flush()  # its rows first, so that nobody waits for a row while holding the chain
+    try:
+        stored = [
+            (event.kind, queries.insert_event(unit, event, patience=patience)) for event in _hide_erased(unit, waiting)
+        ]
+    except DBAPIError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            raise Unavailable from error
+        raise
+    waiting.clear()
+    hooks.listen(unit, "after_commit", lambda _: _log_heads(stored), once=True)
+
+
+def _hide_erased(unit: Session, events: list[Event]) -> list[Event]:
+    erased = unit.info.get(_ERASED, ())
+    return [event.without_person() if event.subject in erased else event for event in events]
+
+
+def _log_heads(stored: list[tuple[EventKind, Any]]) -> None:
+    """A log that is kept elsewhere holds the heads that a rewritten chain cannot have."""
+    for kind, row in stored:
+        _log.info("audit.recorded", id=row.id, kind=kind, head=row.hash)

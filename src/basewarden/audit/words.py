@@ -1,0 +1,107 @@
+"""Events as a person reads them on their page."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from basewarden.audit.events import EventKind
+
+
+class Told(Protocol):
+    """An event, stored or not."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def details(self) -> Mapping[str, Any]: ...
+
+
+_SENTENCES = {
+    EventKind.SIGNUP: "Signed up",
+    EventKind.SIGNIN: "Signed in",
+    EventKind.SIGNIN_FAILED: "Failed to sign in",
+    EventKind.SIGNOUT: "Signed out",
+    EventKind.SESSION_ENDED: "Ended a sign-in session",
+    EventKind.SESSIONS_ENDED: "Ended the other sign-in sessions",
+    EventKind.PASSWORD_CHANGED: "Changed the password",
+    EventKind.PASSWORD_RESET: "Set a new password by a link from a letter",
+    EventKind.PASSWORD_RESET_ASKED: "Asked for a link to set a new password",
+    EventKind.EMAIL_VERIFIED: "Confirmed the e-mail address",
+    EventKind.EMAIL_CHANGE_ASKED: "Asked for another e-mail address",
+    EventKind.EMAIL_CHANGED: "Changed the e-mail address",
+    EventKind.PROFILE_CHANGED: "Changed the profile",
+    EventKind.TWOFACTOR_ON: "Turned two-factor sign-in on",
+    EventKind.TWOFACTOR_OFF: "Turned two-factor sign-in off",
+    EventKind.TWOFACTOR_FAILED: "Failed the second factor",
+    EventKind.TWOFACTOR_PASSED: "Passed the second factor",
+    EventKind.RECOVERY_CODE_USED: "Used a recovery code",
+    EventKind.RECOVERY_CODES_MADE: "Made new recovery codes",
+    EventKind.PASSKEY_ADDED: "Added a passkey",
+    EventKind.PASSKEY_REMOVED: "Removed a passkey",
+    EventKind.PASSKEY_RENAMED: "Renamed a passkey",
+    EventKind.PASSKEY_USED: "Used a passkey",
+    EventKind.PASSKEY_COPIED: "A passkey was refused, since a copy of it may be in use",
+    EventKind.GITHUB_LINKED: "Linked a GitHub account",
+    EventKind.GITHUB_UNLINKED: "Unlinked a GitHub account",
+    EventKind.REAUTHENTICATED: "Confirmed who they are",
+    EventKind.DATA_EXPORTED: "Exported the account's data",
+    EventKind.DELETION_SCHEDULED: "Asked for the account to be deleted",
+    EventKind.DELETION_CANCELLED: "Kept the account after all",
+    EventKind.ACCOUNT_DELETED: "The account was deleted",
+    EventKind.AGENT_TOKEN_MADE: "Made an agent token",
+    EventKind.AGENT_TOKEN_REVOKED: "Revoked an agent token",
+    EventKind.CONNECTION_CREATED: "Made a connection",
+    EventKind.CONNECTION_DELETED: "Deleted a connection",
+}
+_MEANS = {
+    "password": "a password",
+    "github": "GitHub",
+    "passkey": "a passkey",
+    "code": "a code",
+    "recovery_code": "a recovery code",
+}
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("CriOS/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+
+
+def describe_event(event: Told) -> str:
+    """A sentence without its full stop; a kind that this version does not know speaks for itself."""
+    try:
+        sentence = _SENTENCES[EventKind(event.kind)]
+    except ValueError:
+        sentence = event.kind.replace("_", " ").capitalize()
+    count = event.details.get("count")
+    if event.kind == EventKind.SESSIONS_ENDED and isinstance(count, int):
+        sentence = "Ended another sign-in session" if count == 1 else f"Ended {count:,} other sign-in sessions"
+    return sentence + _say_means(event.details) + (f": “{event.name}”" if event.name else "")
+
+
+def _say_means(details: Mapping[str, Any]) -> str:
+    means = [_MEANS[value] for key in ("method", "second", "by") if (value := str(details.get(key))) in _MEANS]
+    return f" with {' and '.join(means)}" if means else ""
+
+
+def describe_client(user_agent: str) -> str:
+    """Firefox on Linux, where it is a browser; else the first word of what it says it is."""
+    browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
+    if browser is None:
+        return user_agent.split(maxsplit=1)[0] if user_agent.strip() else "unknown"
+    return f"{browser} on {system}" if system else browser

@@ -1,0 +1,65 @@
+"""What connections hand out of a person: where they are a member, and what they own there."""
+
+from basewarden.accounts import ExportPart, ExportRows, Person
+from basewarden.connections import queries
+from basewarden.db import ReadSession
+
+_SEALED = "the database's address with its password, sealed"
+_HASH = "a hash of the token: it proves the token, and is nobody's to keep"
+_MAKER = "may be somebody else"
+
+_CONNECTION = ("id", "name", "environment", "db_role", "facts", "probed_at", "created_at")
+_MEMBERSHIP = ("connection_id", "role", "created_at")
+_AGENT = (
+    "id",
+    "connection_id",
+    "name",
+    "access",
+    "tables",
+    "db_role",
+    "claims",
+    "max_rows_per_write",
+    "max_writes_per_session",
+    "expires_at",
+    "revoked_at",
+    "last_used_at",
+    "created_at",
+)
+
+
+def _list_memberships(session: ReadSession, person: Person) -> ExportRows:
+    return queries.stream_memberships(session, person.id)
+
+
+def _list_connections(session: ReadSession, person: Person) -> ExportRows:
+    return queries.stream_owned_connections(session, _CONNECTION, person.id)
+
+
+def _list_agents(session: ReadSession, person: Person) -> ExportRows:
+    return queries.stream_agents_of_person(session, _AGENT, person.id)
+
+
+CONNECTION_PARTS = (
+    ExportPart(
+        "memberships",
+        "connection_members",
+        _list_memberships,
+        _MEMBERSHIP,
+        {"user_id": "always you"},
+        joined=("connection_name",),
+    ),
+    ExportPart(
+        "connections",
+        "connections",
+        _list_connections,
+        _CONNECTION,
+        {"sealed_postgres_url": _SEALED, "created_by": _MAKER},
+    ),
+    ExportPart(
+        "agents",
+        "agents",
+        _list_agents,
+        _AGENT,
+        {"token_hash": _HASH, "token_hint": "the end of the token", "created_by": _MAKER},
+    ),
+)

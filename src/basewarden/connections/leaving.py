@@ -1,0 +1,30 @@
+"""What becomes of connections when a person leaves."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from basewarden.accounts import Blocker
+from basewarden.connections import queries
+from basewarden.connections.targets import ConnectionTargets
+from basewarden.db import ReadSession, WriteSession
+
+
+class ConnectionLeaving:
+    """A connection is never left without an owner; what a person made on one stays there and names them no longer."""
+
+    def __init__(self, targets: ConnectionTargets) -> None:
+        self._targets = targets
+
+    async def list_blockers(self, session: ReadSession, person_id: UUID) -> Sequence[Blocker]:
+        rows = await queries.list_solely_owned(session, person_id)
+        return [Blocker(connection_id, name, f"/c/{connection_id}/settings") for connection_id, name in rows]
+
+    async def lock(self, session: WriteSession, person_id: UUID) -> None:
+        await queries.lock_owned_connections(session, person_id)
+
+    async def forget(self, session: WriteSession, person_id: UUID) -> Mapping[str, int]:
+        """Every process hears of it at once: a role is remembered for seconds."""
+        left = await queries.delete_memberships(session, person_id)
+        for connection_id in left:
+            await self._targets.announce_change(session, connection_id)
+        return {"connection_members": len(left)}

@@ -1,0 +1,24 @@
+"""Work for later: a queue in our own PostgreSQL, committed with the change that asks for it."""
+
+from basewarden.jobs.queries import (
+    FailedJob,
+    count_failed,
+    count_waiting,
+    find_oldest_waiting_age,
+    list_failed,
+)
+from basewarden.jobs.retry import RetryPolicy
+from basewarden.jobs.service import Handler, Jobs
+from basewarden.jobs.worker import JobTiming
+
+__all__ = [
+    "FailedJob",
+    "Handler",
+    "JobTiming",
+    "Jobs",
+    "RetryPolicy",
+    "count_failed",
+    "count_waiting",
+    "find_oldest_waiting_age",
+    "list_failed",
+]

@@ -1,0 +1,55 @@
+"""When a job that failed runs again."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from procrastinate import BaseRetryStrategy, RetryDecision
+from procrastinate.jobs import Job
+
+_JITTER = 0.2
+_chance = random.SystemRandom()
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Waits `first`, then `factor` times as long each time, never longer than `longest`; gives up after `attempts`."""
+
+    attempts: int = 10
+    first: timedelta = timedelta(seconds=10)
+    factor: float = 4.0
+    longest: timedelta = timedelta(hours=2)
+
+    def find_wait(self, tried: int) -> timedelta | None:
+        """How long to wait after the attempt number `tried`, from 1 on; None when it was the last."""
+        if tried >= self.attempts:
+            return None
+        growth = self.factor ** min(tried - 1, 64)
+        seconds = min(self.first.total_seconds() * growth, self.longest.total_seconds())
+        return timedelta(seconds=seconds * _chance.uniform(1 - _JITTER, 1 + _JITTER))
+
+
+Told = Callable[[Job, BaseException, timedelta | None], None]
+
+
+class Retry(BaseRetryStrategy):
+    """The policy in the library's terms. A job that our own stop has cut off is no failure: it runs again at once."""
+
+    def __init__(self, policy: RetryPolicy, tell: Told) -> None:
+        self._policy = policy
+        self._tell = tell
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if isinstance(exception, asyncio.CancelledError) and _is_cut_off():
+            return RetryDecision(retry_at=datetime.now(UTC))
+        wait = self._policy.find_wait(job.attempts + 1)
+        self._tell(job, exception, wait)
+        return None if wait is None else RetryDecision(retry_at=datetime.now(UTC) + wait)
+
+
+def _is_cut_off() -> bool:
+    """Whether somebody ended this very task, and not only one that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

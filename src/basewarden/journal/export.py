@@ -1,0 +1,124 @@
+"""What the journal hands out of a person: what they did where they are a member, and what their agents did.
+
+Another member's sessions are that member's, also on a connection of one's own.
+"""
+
+from contextlib import aclosing
+
+import msgspec
+
+from basewarden.accounts import ExportPart, ExportRows, Person
+from basewarden.connections import Role, list_person_roles
+from basewarden.db import ReadSession
+from basewarden.journal import queries
+
+_OF_SESSION = "its session's"
+_YOU = "you, or an agent"
+
+_SESSION = (
+    "id",
+    "connection_id",
+    "kind",
+    "agent_id",
+    "caller_name",
+    "label",
+    "capture",
+    "status",
+    "started_at",
+    "last_seen_at",
+    "write_count",
+    "undo_of",
+    "undo_state",
+    "receipt",
+)
+_WRITE = (
+    "id",
+    "session_id",
+    "at",
+    "state",
+    "settled_at",
+    "verb",
+    "schema_name",
+    "table_name",
+    "mutation_count",
+    "tables",
+    "summary",
+    "unseen",
+)
+_MUTATION = (
+    "write_id",
+    "session_id",
+    "position",
+    "at",
+    "schema_name",
+    "table_name",
+    "verb",
+    "cause",
+    "key_columns",
+    "set_columns",
+    "before",
+    "after",
+)
+
+
+async def _list_sessions(session: ReadSession, person: Person, columns: tuple[str, ...] = _SESSION) -> ExportRows:
+    roles = await list_person_roles(session, person.id)
+    owned = [connection_id for connection_id, role in roles.items() if role is Role.OWNER]
+    async with aclosing(
+        queries.stream_sessions_of_person(session, columns, person.id, member_of=list(roles), owned=owned)
+    ) as rows:
+        async for row in rows:
+            yield row
+
+
+async def _list_writes(session: ReadSession, person: Person) -> ExportRows:
+    async with aclosing(_list_sessions(session, person, ("id",))) as owners:
+        async for owner in owners:
+            async with aclosing(queries.stream_writes(session, _WRITE, owner["id"])) as rows:
+                async for row in rows:
+                    yield row
+
+
+async def _list_mutations(session: ReadSession, person: Person) -> ExportRows:
+    """Images are the JSON that PostgreSQL wrote: a numeric of many digits stays one."""
+    async with aclosing(_list_sessions(session, person, ("id",))) as owners:
+        async for owner in owners:
+            async with aclosing(queries.stream_mutations(session, _MUTATION, owner["id"])) as rows:
+                async for row in rows:
+                    yield {**row, "before": _raw(row["before"]), "after": _raw(row["after"])}
+
+
+def _raw(image: str | None) -> msgspec.Raw | None:
+    return msgspec.Raw(image.encode()) if image is not None else None
+
+
+JOURNAL_PARTS = (
+    ExportPart(
+        "journalSessions",
+        "journal_sessions",
+        _list_sessions,
+        _SESSION,
+        {"user_id": _YOU, "caller_key": _YOU, "position": "a counter"},
+    ),
+    ExportPart(
+        "journalWrites",
+        "journal_writes",
+        _list_writes,
+        _WRITE,
+        {"connection_id": _OF_SESSION, "xid": "the transaction's number in the other database"},
+    ),
+    ExportPart(
+        "journalMutations",
+        "journal_mutations",
+        _list_mutations,
+        _MUTATION,
+        {
+            "id": "its session and position name it",
+            "connection_id": _OF_SESSION,
+            "row_key": "the key once more; the images hold it",
+            "new_row_key": "the key once more; the images hold it",
+            "before_exact": "the image once more, as text to put a row back from",
+            "after_exact": "the image once more, as text to put a row back from",
+        },
+    ),
+)

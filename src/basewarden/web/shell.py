@@ -1,0 +1,24 @@
+"""What the shell lists around every page of a signed-in person, whichever feature the page is of.
+
+`accounts` knows who is signed in and nothing of the features above it: `app.py` says who finds what the shell lists.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from starlette.requests import Request
+
+from basewarden.web.responses import wants_page
+
+ListConnections = Callable[[UUID], Awaitable[Sequence[Any]]]
+
+
+class Shell:
+    def __init__(self, list_connections: ListConnections) -> None:
+        self._list_connections = list_connections
+
+    async def fill(self, request: Request, person_id: UUID) -> None:
+        """For `Pages.render`; a request that wants no page costs nothing."""
+        if wants_page(request):
+            request.state.connections = await self._list_connections(person_id)

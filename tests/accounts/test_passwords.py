@@ -1,0 +1,96 @@
+"""What is no password, and the words that say so."""
+
+import pytest
+
+from basewarden.accounts.weakness import find_weakness
+from basewarden.core.secret import Secret
+from tests.fixtures.app import PASSWORD
+
+
+def judge(password: str, *, email: str = "anna.lena@shop.example.com", name: str = "Anna of the Valley") -> str | None:
+    return find_weakness(Secret(password), email=email, name=name)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        PASSWORD,
+        "correct horse battery staple",
+        "moonbeams",
+        "Tr0ub4dor&3",
+        "Anna walks far",
+        "🦊🐻🐼🐨🐯🦁🐮🐷",
+        "sunshine8391746281",  # the digits alone are a secret
+        "11 red cats",
+        "x" * 3 + "quiet lake",
+    ],
+)
+def test_strong_ones_are_taken(password: str) -> None:
+    assert judge(password) is None
+
+
+@pytest.mark.parametrize("password", ["short12", "", "é" * 7])
+def test_short_ones_are_refused(password: str) -> None:
+    assert "at least 8" in (judge(password) or "")
+
+
+def test_decomposed_letters_count_once() -> None:
+    assert "at least 8" in (judge("e\u0301" * 7) or "")
+
+
+def test_what_is_too_long_is_refused_and_not_cut() -> None:
+    assert "at most 1024" in (judge("ab cde" * 171) or "")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password",
+        "PassWord",
+        "password1",
+        "Password2024!",
+        "!!sunshine!!",
+        "12345678",
+        "qwertyuiop",
+        "iloveyou",
+        "P@ssw0rd99",
+        "butterfly 7",
+        "trustno1",
+        "1qaz2wsx",
+    ],
+)
+def test_common_ones_are_refused_dressed_up_too(password: str) -> None:
+    assert "guessers try first" in (judge(password) or "")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "basewarden",
+        "Basewarden1!",
+        "basewarden-shop",
+        "anna.lena@shop.example.com",
+        "annalena",
+        "Anna-Lena85",
+        "anna of the valley",
+        "ValleyAnna1",
+        "example.shop",
+    ],
+)
+def test_words_of_the_account_are_refused(password: str) -> None:
+    assert "your name, your address" in (judge(password) or "")
+
+
+@pytest.mark.parametrize(
+    "password", ["zzzzzzzz", "xyxyxyxyxy", "k7!kk7!kk7!k", "ghijklmn", "nmlkjihg", "zzzzzyyyyy", "lkjhgfdsa;"]
+)
+def test_patterns_are_refused(password: str) -> None:
+    assert judge(password) is not None
+
+
+def test_short_parts_of_a_name_are_no_reason() -> None:
+    assert judge("of the lake", email="al@io.example", name="Al Of The") is None
+
+
+def test_it_is_quick_with_the_longest() -> None:
+    assert judge("ab1" * 341, name="x" * 120) is not None

@@ -1,0 +1,79 @@
+"""The links of letters in a real browser: what its forms send is what we let in, and axe-core finds nothing."""
+
+import re
+from typing import Literal
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from basewarden.accounts import Purpose, make_operator_link
+from basewarden.db import Database
+from tests.browser.test_accessibility import find_violations
+from tests.fixtures.app import Product
+from tests.fixtures.letters import ServeMailing
+
+pytestmark = pytest.mark.browser
+
+ANNA = "anna@example.com"
+
+
+async def make_path(product: Product, purpose: Purpose) -> str:
+    link = await make_operator_link(product.registry.get(Database), product.settings, ANNA, purpose)
+    return link.removeprefix(product.settings.origin)
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+async def test_a_forgotten_password_is_replaced(browser: Browser, product: Product, *, scripted: bool) -> None:
+    await product.sign_up(ANNA)
+    async with await browser.new_context(base_url=product.settings.origin, java_script_enabled=scripted) as context:
+        page = await context.new_page()
+        await page.goto(await make_path(product, Purpose.VERIFY))
+        await page.get_by_role("button", name="Confirm the address").click()
+        await expect(page.get_by_text("The address is confirmed")).to_be_visible()
+
+        await page.goto(await make_path(product, Purpose.RESET))
+        await page.get_by_label("New password", exact=True).fill("tiny")
+        await page.get_by_role("button", name="Change the password").click()
+        await expect(page.get_by_role("alert")).to_contain_text("at least 8 characters")
+        await page.get_by_label("New password", exact=True).fill("a short swim in the lake")
+        await page.get_by_role("button", name="Change the password").click()
+        await expect(page.get_by_text("Your password is changed")).to_be_visible()
+
+        await page.get_by_label("Email").fill(ANNA)
+        await page.get_by_label("Password", exact=True).fill("a short swim in the lake")
+        await page.get_by_role("button", name="Sign in", exact=True).click()
+        await expect(page).to_have_url(re.compile("/connections$"))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_no_page_shuts_anybody_out(
+    browser: Browser,
+    product: Product,
+    serve_mailing: ServeMailing,
+    axe_source: str,
+    theme: Literal["light", "dark"],
+    width: int,
+) -> None:
+    mailing = await serve_mailing()
+    await product.sign_up(ANNA)
+    async with await browser.new_context(
+        bypass_csp=True, color_scheme=theme, viewport={"width": width, "height": 844}
+    ) as context:
+        page = await context.new_page()
+        found = {
+            path: await find_violations(page, path, axe_source) for path in await list_pages(product, mailing.product)
+        }
+        assert {path: problems for path, problems in found.items() if problems} == {}
+        assert await is_as_wide_as_its_window(page)
+
+
+async def list_pages(product: Product, mailing: Product) -> list[str]:
+    ours, theirs = product.settings.origin, mailing.settings.origin
+    reset, verify = await make_path(product, Purpose.RESET), await make_path(product, Purpose.VERIFY)
+    pages = [f"{ours}/forgot", f"{theirs}/forgot", f"{theirs}/forgot?done=sent", f"{ours}/signin?done=reset"]
+    return [*pages, f"{ours}{reset}", f"{ours}{verify}", f"{ours}/reset/unknown", f"{ours}/verify-email/unknown"]
+
+
+async def is_as_wide_as_its_window(page: Page) -> bool:
+    return bool(await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))

@@ -1,0 +1,176 @@
+"""Our database past everybody's back, and a person of whom every table holds something."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+
+@dataclass(frozen=True)
+class Records:
+    connection: psycopg.AsyncConnection[dict[str, Any]]
+
+    async def run(self, query: str, *values: Any) -> None:
+        await self.connection.execute(query.encode(), values)
+
+    async def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        return await (await self.connection.execute(query.encode(), values)).fetchall()
+
+    async def value(self, query: str, *values: Any) -> Any:
+        (row,) = await self.rows(query, *values)
+        return next(iter(row.values()))
+
+    async def person_id(self, email: str) -> UUID:
+        return UUID(str(await self.value("SELECT id FROM users WHERE email = %s", email)))
+
+    async def age_signin(self, email: str) -> None:
+        """As if they had signed in an hour ago; before their first request, for a process remembers them."""
+        await self.run(
+            "UPDATE signin_sessions SET authenticated_at = now() - interval '1 hour' WHERE user_id = %s",
+            await self.person_id(email),
+        )
+
+    async def list_exporting(self, person_id: UUID) -> list[int]:
+        """The server processes that hold one of this person's places for an export."""
+        rows = await self.rows(
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND (classid::bigint << 32 | objid::bigint) IN"
+            " (SELECT hashtextextended('export:' || %s || ':' || place, 0) FROM generate_series(0, 1) AS place)",
+            str(person_id),
+        )
+        return [row["pid"] for row in rows]
+
+    async def wait_until_not_exporting(self, person_id: UUID) -> None:
+        async with asyncio.timeout(10):
+            while await self.list_exporting(person_id):
+                await asyncio.sleep(0.02)
+
+    async def insert(self, table: str, **values: Any) -> None:
+        """Names are this file's own."""
+        names, places = ", ".join(values), ", ".join(["%s"] * len(values))
+        await self.run(f"INSERT INTO {table} ({names}) VALUES ({places})", *values.values())
+
+    async def add_member(self, connection_id: UUID | str, person_id: UUID, role: str) -> None:
+        await self.insert("connection_members", connection_id=connection_id, user_id=person_id, role=role)
+
+    async def add_connection(self, name: str, owner_id: UUID) -> UUID:
+        """One that nobody can dial."""
+        connection_id = uuid4()
+        await self.insert(
+            "connections",
+            id=connection_id,
+            name=name,
+            environment="other",
+            sealed_postgres_url=f"sealed {name}".encode(),
+            facts=Jsonb({"login_role": name, "server_version": "18", "roles": []}),
+            created_by=owner_id,
+        )
+        await self.add_member(connection_id, owner_id, "owner")
+        return connection_id
+
+    async def add_agent(self, name: str, connection_id: UUID | str, maker_id: UUID | None) -> UUID:
+        agent_id = uuid4()
+        await self.insert(
+            "agents",
+            id=agent_id,
+            connection_id=connection_id,
+            name=name,
+            token_hash=uuid4().bytes,
+            token_hint=f"hint {name}",
+            access="write",
+            claims=Jsonb({"sub": name}),
+            max_rows_per_write=1,
+            max_writes_per_session=1,
+            created_by=maker_id,
+        )
+        return agent_id
+
+    async def add_session(
+        self, word: str, connection_id: UUID | str, *, person_id: UUID | None = None, agent_id: UUID | None = None
+    ) -> UUID:
+        """A session with one write of one row, all of them saying `word`."""
+        session_id, write_id = uuid4(), uuid4()
+        kind, caller_id = ("agent", agent_id) if agent_id else ("member", person_id)
+        await self.insert(
+            "journal_sessions",
+            id=session_id,
+            connection_id=connection_id,
+            caller_key=f"{kind}:{caller_id}",
+            kind=kind,
+            agent_id=agent_id,
+            user_id=person_id,
+            caller_name=word,
+            label=f"{word} label",
+        )
+        await self.insert(
+            "journal_writes",
+            id=write_id,
+            session_id=session_id,
+            connection_id=connection_id,
+            xid=1,
+            state="committed",
+            verb="update",
+            schema_name="public",
+            table_name="notes",
+            mutation_count=1,
+            tables=["public.notes"],
+            summary=f"PATCH /notes?body=eq.{word}",
+        )
+        await self.insert("journal_mutations", **_make_mutation(word, write_id, session_id, connection_id))
+        return session_id
+
+    async def add_account_rows(self, word: str, person_id: UUID) -> None:
+        """What hangs on an account itself, with `word` in every text that can hold one."""
+        address = await self.value("SELECT email FROM users WHERE id = %s", person_id)
+        await self.run("UPDATE users SET name = %s WHERE id = %s", word, person_id)
+        rows: tuple[tuple[str, dict[str, Any]], ...] = (
+            ("signin_sessions", {"token_hash": uuid4().bytes, "client": word, "method": "password"}),
+            ("account_tokens", {"purpose": "verify", "token_hash": uuid4().bytes, "email": f"{word}@example.com"}),
+            ("recovery_codes", {"position": 7, "code_hash": f"hash of {word}"}),
+            (
+                "passkeys",
+                {
+                    "credential_id": uuid4().bytes,
+                    "public_key": f"key of {word}".encode(),
+                    "sign_count": 1,
+                    "name": word,
+                    "transports": [word],
+                    "is_backed_up": False,
+                },
+            ),
+            ("oauth_accounts", {"provider": "github", "subject": f"{word} subject", "login": word}),
+            ("letters", {"kind": word, "address": address, "sealed_content": f"sealed {word}".encode()}),
+        )
+        for table, values in rows:
+            own_id = {} if table in ("recovery_codes", "oauth_accounts") else {"id": uuid4()}
+            until = {"expires_at": "2099-01-01"} if table == "account_tokens" else {}
+            await self.insert(table, user_id=person_id, **own_id, **until, **values)
+        await self.run(
+            "INSERT INTO audit_events (subject, kind, details, address, client, name)"
+            " SELECT audit_id, 'passkey_added', '{}', '203.0.113.9', %s, %s FROM users WHERE id = %s",
+            word,
+            word,
+            person_id,
+        )
+
+
+def _make_mutation(word: str, write_id: UUID, session_id: UUID, connection_id: UUID | str) -> Mapping[str, Any]:
+    return {
+        "write_id": write_id,
+        "session_id": session_id,
+        "connection_id": connection_id,
+        "position": 1,
+        "schema_name": "public",
+        "table_name": "notes",
+        "verb": "update",
+        "cause": "request",
+        "key_columns": ["id"],
+        "row_key": '["1"]',
+        "before": f'{{"id":1,"body":"{word} before","price":12345678901234567890.123456789012345678901234567890}}',
+        "after": f'{{"id":1,"body":"{word} \\u0000 after"}}',
+        "before_exact": f'{{"id":"1","body":"{word}"}}',
+        "after_exact": f'{{"id":"1","body":"{word}"}}',
+    }

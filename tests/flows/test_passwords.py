@@ -1,0 +1,354 @@
+"""`/api/account/{forgot,reset,change}-password`, by HTTP and by the letters that come of it."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from basewarden.accounts import Limit
+from tests.fixtures.app import PASSWORD, Product, tight_limits
+from tests.fixtures.letters import Mailing, ServeMailing
+
+ANNA = "anna@example.com"
+NEW = "a short swim in the lake"
+WRONG = "a wrong guess entirely"
+COOKIE = "authjs.session-token"
+RESET, CHANGE = "/api/account/reset-password", "/api/account/change-password"
+
+
+async def sign_in(client: httpx.AsyncClient, password: str, email: str = ANNA) -> httpx.Response:
+    return await client.post("/api/auth/signin", json={"email": email, "password": password})
+
+
+async def reset(client: httpx.AsyncClient, token: str, password: str = NEW) -> httpx.Response:
+    return await client.post(RESET, json={"token": token, "password": password})
+
+
+async def change(client: httpx.AsyncClient, current: str = PASSWORD, new: str = NEW) -> httpx.Response:
+    return await client.post(CHANGE, json={"currentPassword": current, "newPassword": new})
+
+
+async def is_signed_in(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/api/connections")).status_code == 200
+
+
+def told(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+async def test_a_forgotten_password_is_replaced_and_ends_every_sign_in(serve_mailing: ServeMailing) -> None:
+    mailing = await serve_mailing()
+    elsewhere = await serve_mailing()
+    first = await mailing.sign_up(ANNA)
+    second = await elsewhere.product.client()
+    assert (await sign_in(second, PASSWORD)).status_code == 200
+    assert await is_signed_in(first)
+
+    anybody = await mailing.product.client()
+    answer = await reset(anybody, await mailing.forget(ANNA))
+    assert (answer.status_code, answer.json()) == (200, {"ok": True})
+    assert "set-cookie" not in answer.headers
+    assert not await is_signed_in(first)
+    while await is_signed_in(second):  # another process hears of it in milliseconds
+        await elsewhere.product.settled()
+
+    assert (await sign_in(anybody, PASSWORD)).status_code == 401
+    assert (await sign_in(anybody, NEW)).status_code == 200
+    await mailing.finish_jobs()
+    assert mailing.subjects(ANNA).count("Your password was changed") == 1
+    assert await mailing.query("SELECT email_verified_at IS NOT NULL FROM users") is True
+    kinds = "SELECT array_agg(kind) FROM audit_events"
+    assert {"password_reset_asked", "password_reset"} <= set(await mailing.query(kinds))
+
+
+@pytest.mark.parametrize(("is_verified", "left"), [(False, 0), (True, 1)])
+async def test_who_waits_in_an_account_of_somebody_elses_address_loses_every_way_in(
+    serve_mailing: ServeMailing, is_verified: bool, left: int
+) -> None:
+    mailing = await serve_mailing()
+    early = await mailing.sign_up(ANNA)
+    if is_verified:
+        await mailing.query("UPDATE users SET email_verified_at = now()")
+    await mailing.query(
+        "INSERT INTO oauth_accounts (provider, subject, user_id, login) SELECT 'github', '7', id, 'early' FROM users"
+    )
+    await mailing.query(
+        "INSERT INTO passkeys (id, user_id, credential_id, public_key, sign_count, name, transports, is_backed_up) "
+        "SELECT gen_random_uuid(), id, 'x', 'x', 0, 'early', '{}', false FROM users"
+    )
+    answer = await reset(await mailing.product.client(), await mailing.forget(ANNA))
+    assert answer.status_code == 200
+    assert not await is_signed_in(early)
+    for table in ("oauth_accounts", "passkeys"):
+        assert await mailing.query(f"SELECT count(*) FROM {table}") == left
+
+
+async def test_the_letter_says_what_happened_and_where_to_go(serve_mailing: ServeMailing) -> None:
+    mailing = await serve_mailing({"origin": "https://app.example.com"})
+    client = await mailing.product.client()
+    await client.post("/api/auth/signup", json={"email": ANNA, "password": PASSWORD, "name": "Anna <b>"})
+    await mailing.postbox.wait(to=ANNA)
+    headers = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+    hostile = {"host": "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-for": "203.0.113.9"}
+    await client.post("/api/account/forgot-password", json={"email": ANNA}, headers=headers | hostile)
+    letter = (await mailing.postbox.wait(to=ANNA, count=2))[-1]
+    assert letter.subject == "Choose a new password"
+    assert [link.rpartition("/")[0] for link in letter.links] == ["https://app.example.com/reset"]
+    assert len(letter.links[0].rpartition("/")[2]) >= 43  # 256 bits
+    assert "Hello Anna <b>," in letter.text
+    assert "Anna &lt;b&gt;" in letter.html
+    assert f'href="{letter.links[0]}"' in letter.html
+    for part in (letter.text, letter.html):
+        assert "evil.example" not in part
+        assert "203.0.113.9" not in part
+        assert "127.0.0.1" in part
+        assert "Firefox on Linux" in part
+    assert "<img" not in letter.html
+
+
+async def test_whoever_sets_a_letter_off_cannot_write_in_it(mailing: Mailing) -> None:
+    await mailing.sign_up(ANNA)
+    client = await mailing.product.client()
+    for agent in ("http://evil.example/now", "Your-account is hacked: call +1 555", "evil.example", "a" * 5000):
+        await client.post("/api/account/forgot-password", json={"email": ANNA}, headers={"user-agent": agent})
+    for letter in (await mailing.postbox.wait(to=ANNA, count=5))[1:]:
+        assert "evil.example" not in letter.text
+        assert "hacked" not in letter.text
+        assert "aaaaa" not in letter.text
+
+
+@pytest.mark.parametrize("token", ["", "unknown", "ü" * 43, "\ud800", "x" * 1_000_000, "a\x00b"])
+async def test_an_unknown_link_is_404_even_with_a_weak_password(product: Product, token: str) -> None:
+    client = await product.client()
+    assert told(await client.post(RESET, content=_json(token), headers={"content-type": "application/json"})) == (
+        404,
+        "not_found",
+    )
+
+
+def _json(token: str) -> str:
+    return '{"password": "weak", "token": "' + "".join(f"\\u{ord(one):04x}" for one in token) + '"}'
+
+
+async def test_a_link_of_another_purpose_is_404(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    assert told(await reset(client, await mailing.read_token(ANNA))) == (404, "not_found")
+
+
+async def test_a_used_link_is_409_and_changes_nothing(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    token = await mailing.forget(ANNA)
+    assert (await reset(client, token)).status_code == 200
+    assert told(await reset(client, token, "yet another swim today")) == (409, "link_used")
+    assert (await sign_in(client, NEW)).status_code == 200
+
+
+async def test_of_many_at_once_one_wins(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    token = await mailing.forget(ANNA)
+    answers = await asyncio.gather(*(reset(client, token, f"{NEW} {number}") for number in range(6)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 5}
+    winner = next(number for number, answer in enumerate(answers) if answer.status_code == 200)
+    assert (await sign_in(client, f"{NEW} {winner}")).status_code == 200
+
+
+async def test_a_weak_password_is_422_and_the_link_stays_usable(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    token = await mailing.forget(ANNA)
+    for weak in ("short", "password1", "anna2024", "x" * 4097):
+        answer = await reset(client, token, weak)
+        assert told(answer) == (422, "validation_failed")
+        assert answer.json()["details"][0]["field"] == "password"
+        assert weak not in answer.text
+    assert await is_signed_in(client)
+    assert (await reset(client, token)).status_code == 200
+
+
+async def test_expired_superseded_and_outlived_links_are_410_alike(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    superseded = await mailing.forget(ANNA)
+    expired = await mailing.forget(ANNA)
+    await mailing.query("UPDATE account_tokens SET expires_at = now() WHERE consumed_at IS NULL")
+    before_signin = await mailing.forget(ANNA)
+    assert (await sign_in(client, PASSWORD)).status_code == 200
+    before_change = await mailing.forget(ANNA)
+    assert (await change(client)).status_code == 200
+    answers = [await reset(client, token) for token in (superseded, expired, before_signin, before_change)]
+    assert [told(answer) for answer in answers] == [(410, "link_expired")] * 4
+    assert len({answer.text for answer in answers}) == 1
+
+
+async def test_a_reset_does_not_skip_the_second_factor(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    await mailing.query("UPDATE users SET sealed_totp_secret = '\\x01'")
+    assert (await reset(client, await mailing.forget(ANNA))).status_code == 200
+    assert (await sign_in(client, NEW)).json() == {"ok": True, "mfaRequired": True}
+    assert told(await client.get("/api/connections")) == (401, "mfa_required")
+
+
+async def test_neither_token_nor_address_lies_in_the_clear(mailing: Mailing) -> None:
+    await mailing.sign_up(ANNA)
+    typed = "my password, typed in the wrong field"
+    await (await mailing.product.client()).post("/api/account/forgot-password", json={"email": typed})
+    token = await mailing.forget(ANNA)
+    for table in ("account_tokens", "letters", "procrastinate_jobs", "audit_events", "attempt_counters"):
+        stored = str(await mailing.query(f"SELECT string_agg(t::text, ' ') FROM {table} t"))
+        assert token not in stored
+        assert typed not in stored
+
+
+async def test_five_letters_a_day_and_not_a_word_about_it(mailing: Mailing) -> None:
+    await mailing.sign_up(ANNA)
+    client = await mailing.product.client()
+    answers = [await client.post("/api/account/forgot-password", json={"email": ANNA}) for _ in range(8)]
+    assert {(answer.status_code, answer.text) for answer in answers} == {(200, '{"ok":true,"configured":true}')}
+    await mailing.finish_jobs()
+    assert mailing.subjects(ANNA).count("Choose a new password") == 5
+
+
+async def test_a_caller_who_asks_too_often_is_not_told_either(serve_mailing: ServeMailing) -> None:
+    mailing = await serve_mailing(limits=tight_limits(forgot_address=Limit(2, 3600)))
+    people = [f"person{number}@example.com" for number in range(3)]
+    for person in people:
+        await mailing.sign_up(person)
+    client = await mailing.product.client()
+    answers = [await client.post("/api/account/forgot-password", json={"email": person}) for person in people]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    await mailing.finish_jobs()
+    assert [len(mailing.postbox.find(person)) for person in people] == [2, 2, 1]
+
+
+async def test_who_has_no_password_is_told_how_they_sign_in(mailing: Mailing) -> None:
+    await mailing.sign_up(ANNA)
+    await mailing.query("UPDATE users SET password_hash = NULL")
+    await (await mailing.product.client()).post("/api/account/forgot-password", json={"email": ANNA})
+    letter = (await mailing.postbox.wait(to=ANNA, count=2))[-1]
+    assert letter.subject == "How you sign in"
+    assert [link.rpartition("/")[2] for link in letter.links] == ["signin"]
+
+
+async def test_a_change_ends_every_other_sign_in_and_renews_this_one(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    other = await mailing.product.client()
+    assert (await sign_in(other, PASSWORD)).status_code == 200
+    stolen = client.cookies[COOKIE]
+
+    answer = await change(client)
+    assert (answer.status_code, answer.json()) == (200, {"ok": True})
+    assert client.cookies[COOKIE] != stolen
+    assert await is_signed_in(client)
+    assert not await is_signed_in(other)
+    thief = await mailing.product.client()
+    thief.cookies.set(COOKIE, stolen)
+    assert not await is_signed_in(thief)
+
+    assert (await sign_in(other, PASSWORD)).status_code == 401
+    assert (await sign_in(other, NEW)).status_code == 200
+    letters = await mailing.postbox.wait(to=ANNA, count=2)
+    assert letters[1].subject == "Your password was changed"
+    assert await mailing.query("SELECT password_changed_at IS NOT NULL FROM users") is True
+    assert await mailing.query("SELECT count(*) FROM audit_events WHERE kind = 'password_changed'") == 1
+
+
+async def test_a_wrong_password_is_400_and_counted(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    answers = [await change(client, WRONG, "weak") for _ in range(10)]
+    assert {told(answer) for answer in answers} == {(400, "bad_password")}
+    blocked = await change(client)
+    assert told(blocked) == (429, "rate_limited")
+    assert 0 < int(blocked.headers["retry-after"]) <= 300
+    assert (await sign_in(client, PASSWORD)).status_code == 200
+
+
+async def test_guesses_at_once_get_no_further(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    answers = await asyncio.gather(*(change(client, WRONG) for _ in range(30)))
+    assert Counter(answer.status_code for answer in answers) == {400: 10, 429: 20}
+
+
+@pytest.mark.parametrize("new", ["short", "basewarden1", PASSWORD])
+async def test_a_weak_or_the_same_new_password_is_422(mailing: Mailing, new: str) -> None:
+    client = await mailing.sign_up(ANNA)
+    answer = await change(client, PASSWORD, new)
+    assert told(answer) == (422, "validation_failed")
+    assert answer.json()["details"][0]["field"] == "newPassword"
+    assert (await sign_in(client, PASSWORD)).status_code == 200
+
+
+async def test_without_a_password_there_is_none_to_change(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    await mailing.query("UPDATE users SET password_hash = NULL")
+    assert told(await change(client)) == (409, "oauth_only")
+
+
+async def test_only_who_is_signed_in_can_change_it(mailing: Mailing) -> None:
+    client = await mailing.product.client()
+    assert told(await change(client)) == (401, "unauthenticated")
+    await mailing.sign_up(ANNA)
+    client.headers["authorization"] = "Bearer bw_made_up"
+    assert told(await change(client)) == (401, "unauthenticated")
+
+
+async def test_two_changes_from_one_password_make_one(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    other = await mailing.product.client()
+    assert (await sign_in(other, PASSWORD)).status_code == 200
+    answers = await asyncio.gather(change(client, new=f"{NEW} one"), change(other, new=f"{NEW} two"))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses[0] == 200
+    assert statuses[1] in {400, 401}
+    assert await is_signed_in(client) is not await is_signed_in(other)
+
+
+async def test_a_sign_in_under_way_with_the_old_password_comes_too_late(mailing: Mailing, app_database: str) -> None:
+    """The password is right when it is checked, and another one when the session would begin."""
+    client = await mailing.sign_up(ANNA)
+    async with await psycopg.AsyncConnection.connect(app_database) as changing:
+        await changing.execute("UPDATE users SET password_hash = 'another'")
+        signing_in = asyncio.create_task(sign_in(client, PASSWORD))
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        async with asyncio.timeout(10):
+            while await mailing.query(waiting) == 0:
+                await asyncio.sleep(0.02)
+        await changing.commit()
+        assert told(await signing_in) == (401, "invalid_credentials")
+
+
+async def test_a_sign_in_from_somewhere_new_is_told_of(mailing: Mailing) -> None:
+    await mailing.sign_up(ANNA)
+    browser = await mailing.product.client()
+    assert (await sign_in(browser, PASSWORD)).status_code == 200  # with the program and the address of the first time
+    await mailing.finish_jobs()
+    assert mailing.subjects(ANNA) == ["Confirm your address"]
+    await mailing.query("UPDATE signin_sessions SET address = '198.51.100.1', client = 'another browser'")
+    assert (await sign_in(browser, PASSWORD)).status_code == 200
+    assert (await mailing.postbox.wait(to=ANNA, count=2))[1].subject == "A sign-in from somewhere new"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (RESET, {"token": "x"}),
+        (RESET, {"token": 1, "password": NEW}),
+        (RESET, {"token": "x", "password": NEW, "more": 1}),
+        (CHANGE, {"currentPassword": NEW}),
+        (CHANGE, {"currentPassword": NEW, "newPassword": ["x"]}),
+        (CHANGE, []),
+    ],
+)
+async def test_a_body_that_does_not_fit_is_422(owner: httpx.AsyncClient, path: str, body: Any) -> None:
+    assert told(await owner.post(path, json=body)) == (422, "validation_failed")
+
+
+@pytest.mark.parametrize("path", [RESET, CHANGE, "/api/account/forgot-password"])
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [("application/json", "{"), ("text/plain", "{}"), ("application/x-www-form-urlencoded", "email=a")],
+)
+async def test_a_body_that_is_no_json_is_400(owner: httpx.AsyncClient, path: str, kind: str, content: str) -> None:
+    assert told(await owner.post(path, content=content, headers={"content-type": kind})) == (400, "bad_json")

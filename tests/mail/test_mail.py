@@ -1,0 +1,456 @@
+"""Letters through a real mail server: posted with the change, sent once, erased, tried again, given up."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import structlog
+from sqlalchemy import text
+
+from basewarden.core.ids import make_id
+from basewarden.core.logs import configure_logs
+from basewarden.core.secret import Secret
+from basewarden.db import Database
+from basewarden.errors import Invalid
+from basewarden.jobs import Jobs, JobTiming, RetryPolicy, count_waiting, list_failed
+from basewarden.mail import (
+    Letter,
+    LetterRecord,
+    LetterState,
+    Mail,
+    describe_letters,
+    find_last_letter,
+    forget_letters,
+    list_letters,
+)
+from basewarden.mail import smtp as smtp_module
+from basewarden.settings import Settings
+from basewarden.vault import Vault, make_keyring
+from tests.fixtures.mail import EMAIL_FROM, WAIT_SECONDS, Postbox
+
+QUICK = JobTiming(poll_seconds=0.05, heartbeat_seconds=0.1, silent_seconds=1.0, stop_seconds=0.5)
+SOON = RetryPolicy(attempts=3, first=timedelta(seconds=0.05), factor=1)
+ADDRESS = "ada@example.com"
+LINK = "https://app.example.com/reset/canary-in-the-letter"
+
+
+@pytest.fixture
+async def database(app_database: str) -> AsyncIterator[Database]:
+    database = Database(Secret(app_database))
+    yield database
+    await database.close()
+
+
+Open = Callable[..., Awaitable[Mail]]
+
+
+@pytest.fixture
+async def open_mail(settings: Settings, database: Database, postbox: Postbox) -> AsyncIterator[Open]:
+    """What a process has of mail and jobs; `working=False` leaves what is posted where it is."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*, working: bool = True, retry: RetryPolicy = SOON, **changes: Any) -> Mail:
+            own = settings.model_copy(update={**postbox.settings(), **changes})
+            jobs = Jobs(database, QUICK)
+            mail = Mail(own, database, Vault(make_keyring(own)), jobs, retry=retry)
+            if working:
+                await jobs.start()
+                stack.push_async_callback(jobs.stop)
+            return mail
+
+        yield start
+
+
+def make_letter(**changes: Any) -> Letter:
+    return Letter(
+        **{
+            "kind": "reset",
+            "address": ADDRESS,
+            "subject": "Choose a new password",
+            "text": f"Hello Zoë,\n\nopen {LINK}.\n",
+            "html": f'<p>Hello Zoë, <a href="{LINK}">open it</a>.</p>',
+            **changes,
+        }
+    )
+
+
+async def post(database: Database, mail: Mail, letter: Letter | None = None) -> UUID | None:
+    async with database.unit_of_work() as unit:
+        return await mail.post(unit, letter or make_letter())
+
+
+async def wait_for_state(database: Database, state: LetterState) -> LetterRecord:
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            async with database.read_only() as session:
+                if found := await list_letters(session, state=state):
+                    return found[0]
+            await asyncio.sleep(0.01)
+
+
+async def read_stored(database: Database) -> list[dict[str, Any]]:
+    async with database.read_only() as session:
+        return [dict(row) for row in (await session.execute(text("SELECT * FROM letters"))).mappings()]
+
+
+async def count_jobs(database: Database) -> int:
+    async with database.read_only() as session:
+        return int(await session.scalar(text("SELECT count(*) FROM procrastinate_jobs")) or 0)
+
+
+async def run_again(database: Database, letter_id: UUID | None) -> None:
+    """As when a process dies after the server's yes and before anybody heard of it, or a job is freed too early."""
+    query = text(
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, args)"
+        " VALUES ('mail.send', 'mail.send', jsonb_build_object('letter_id', CAST(:id AS text)))"
+    )
+    async with database.unit_of_work() as unit:
+        await unit.execute(query, {"id": str(letter_id)})
+
+
+async def wait_until_idle(database: Database) -> None:
+    async with asyncio.timeout(WAIT_SECONDS):
+        while await count_jobs(database):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_posted_letter_arrives_whole_and_is_erased(
+    open_mail: Open, database: Database, postbox: Postbox
+) -> None:
+    user = uuid4()
+    mail = await open_mail()
+    letter_id = await post(database, mail, make_letter(user_id=user))
+    (received,) = await postbox.wait(to=ADDRESS)
+    assert (received.sender, received.subject) == ("hello@basewarden.example", "Choose a new password")
+    assert received.text == f"Hello Zoë,\n\nopen {LINK}.\n"
+    assert "Hello Zoë" in received.html
+    assert received.links == [LINK]
+    assert str(received.message["From"]) == EMAIL_FROM
+    assert received.message["To"] == ADDRESS
+    assert received.message["Message-ID"] == f"<{letter_id}@basewarden.example>"
+    assert received.message["Auto-Submitted"] == "auto-generated"
+    assert received.message["Date"].datetime.tzinfo is not None
+    record = await wait_for_state(database, LetterState.SENT)
+    assert (record.id, record.attempts, record.last_error) == (letter_id, 1, None)
+    assert record.sent_at is not None
+    assert (await read_stored(database))[0]["sealed_content"] is None
+    async with database.read_only() as session:
+        assert await find_last_letter(session, user, "reset") == record
+        assert await find_last_letter(session, user, "verify") is None
+        assert await find_last_letter(session, uuid4(), "reset") is None
+
+
+async def test_a_waiting_letter_is_sealed(open_mail: Open, database: Database) -> None:
+    mail = await open_mail(working=False)
+    await post(database, mail)
+    (stored,) = await read_stored(database)
+    assert b"canary" not in stored["sealed_content"]
+    async with database.read_only() as session:
+        arguments = await session.scalar(text("SELECT args::text FROM procrastinate_jobs"))
+    assert json.loads(str(arguments)) == {"letter_id": str(stored["id"])}
+
+
+async def test_a_rolled_back_letter_is_never_sent(open_mail: Open, database: Database, postbox: Postbox) -> None:
+    mail = await open_mail()
+
+    async def post_and_fail() -> None:
+        async with database.unit_of_work() as unit:
+            await mail.post(unit, make_letter(address="nobody@example.com"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await post_and_fail()
+    await post(database, mail)
+    await postbox.wait()
+    await wait_until_idle(database)
+    assert [received.to for received in postbox.received] == [ADDRESS]
+
+
+async def test_without_a_mail_server_nothing_is_stored(open_mail: Open, database: Database) -> None:
+    mail = await open_mail(working=False, smtp_url=None, email_from=None)
+    assert not mail.is_configured
+    assert await post(database, mail) is None
+    assert await read_stored(database) == []
+    assert await count_jobs(database) == 0
+
+
+@pytest.mark.parametrize(
+    ("failures", "at", "error"),
+    [
+        (["451 4.3.0 canary later", "421 4.3.2 canary later"], "DATA", "SMTPDataError 421"),
+        (["450 4.2.0 canary greylisted"] * 2, "RCPT", "SMTPRecipientsRefused 450"),
+        (["drop", "drop"], "DATA", "SMTPServerDisconnected"),
+    ],
+)
+async def test_what_fails_for_now_is_tried_again(
+    open_mail: Open, database: Database, postbox: Postbox, failures: list[str], at: Any, error: str
+) -> None:
+    postbox.fail(*failures, at=at)
+    mail = await open_mail(retry=RetryPolicy(attempts=3, first=timedelta(seconds=0.3), factor=1))
+    await post(database, mail)
+    await postbox.wait_for_tries(2)
+    async with asyncio.timeout(WAIT_SECONDS):
+        while (await wait_for_state(database, LetterState.QUEUED)).attempts < 2:
+            await asyncio.sleep(0.01)
+    waiting = await wait_for_state(database, LetterState.QUEUED)
+    assert (waiting.attempts, waiting.last_error) == (2, error)
+    await postbox.wait(to=ADDRESS)
+    sent = await wait_for_state(database, LetterState.SENT)
+    assert (sent.attempts, sent.last_error, len(postbox.received)) == (3, None, 1)
+
+
+@pytest.mark.parametrize(("answer", "at"), [("550 5.1.1 canary nobody", "RCPT"), ("554 5.7.1 canary spam", "DATA")])
+async def test_a_refused_letter_fails_at_once(
+    open_mail: Open, database: Database, postbox: Postbox, answer: str, at: Any
+) -> None:
+    postbox.fail(answer, at=at)
+    mail = await open_mail()
+    await post(database, mail)
+    failed = await wait_for_state(database, LetterState.FAILED)
+    assert failed.attempts == 1
+    assert failed.last_error is not None
+    assert answer[:3] in failed.last_error
+    assert "canary" not in failed.last_error
+    assert (await read_stored(database))[0]["sealed_content"] is None
+    await wait_until_idle(database)
+    assert postbox.tries == 1
+
+
+async def test_a_letter_that_never_gets_through_is_given_up(
+    open_mail: Open, database: Database, postbox: Postbox
+) -> None:
+    postbox.fail(*["451 4.3.0 later"] * 9)
+    mail = await open_mail()
+    await post(database, mail)
+    failed = await wait_for_state(database, LetterState.FAILED)
+    assert (failed.attempts, failed.last_error) == (3, "SMTPDataError 451")
+    await wait_until_idle(database)
+    assert (await read_stored(database))[0]["sealed_content"] is None
+
+
+async def test_a_server_that_never_answers_is_left_in_the_end(
+    open_mail: Open, database: Database, postbox: Postbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp_module, "ANSWER_SECONDS", 0.2)
+    postbox.fail("hang")
+    mail = await open_mail()
+    await post(database, mail)
+    await postbox.wait(to=ADDRESS)
+    assert (await wait_for_state(database, LetterState.SENT)).attempts == 2
+
+
+async def test_a_mail_server_that_is_away_is_waited_for(open_mail: Open, database: Database) -> None:
+    mail = await open_mail(smtp_url=Secret("smtp://127.0.0.1:9"), retry=RetryPolicy(attempts=2, first=timedelta(0)))
+    await post(database, mail)
+    assert (await wait_for_state(database, LetterState.FAILED)).last_error == "SMTPConnectError"
+
+
+async def test_a_letter_cut_off_after_the_server_had_it_comes_again_as_the_same_letter(
+    open_mail: Open, database: Database, postbox: Postbox
+) -> None:
+    postbox.fail("drop after")
+    mail = await open_mail()
+    await post(database, mail)
+    first, second = await postbox.wait(count=2)
+    assert first.message["Message-ID"] == second.message["Message-ID"]
+    assert first.message["Date"] == second.message["Date"]
+
+
+async def test_a_second_run_of_the_job_sends_nothing(open_mail: Open, database: Database, postbox: Postbox) -> None:
+    mail = await open_mail()
+    letter_id = await post(database, mail)
+    await wait_for_state(database, LetterState.SENT)
+    await run_again(database, letter_id)
+    await run_again(database, uuid4())
+    await wait_until_idle(database)
+    assert postbox.tries == 1
+
+
+async def test_runs_at_the_same_time_in_two_processes_send_once(
+    open_mail: Open, database: Database, postbox: Postbox
+) -> None:
+    mail = await open_mail(working=False)
+    letter_id = await post(database, mail)
+    for _ in range(6):
+        await run_again(database, letter_id)
+    await open_mail()
+    await open_mail()
+    await wait_until_idle(database)
+    assert (postbox.tries, len(postbox.received)) == (1, 1)
+
+
+async def test_a_letter_past_its_time_is_not_sent(open_mail: Open, database: Database, postbox: Postbox) -> None:
+    mail = await open_mail()
+    await post(database, mail, make_letter(good_until=datetime.now(UTC) - timedelta(seconds=1)))
+    expired = await wait_for_state(database, LetterState.EXPIRED)
+    assert (expired.attempts, postbox.tries) == (0, 0)
+    assert (await read_stored(database))[0]["sealed_content"] is None
+
+
+async def test_letters_whose_job_is_lost_are_erased_and_old_records_go(open_mail: Open, database: Database) -> None:
+    mail = await open_mail(working=False)
+    await post(database, mail, make_letter(good_until=datetime.now(UTC) - timedelta(seconds=1)))
+    await post(database, mail, make_letter(good_until=datetime.now(UTC) + timedelta(hours=1)))
+    await post(database, mail)
+    await mail._tidy()
+    stored = await read_stored(database)
+    assert sorted((one["state"], one["sealed_content"] is None) for one in stored) == [
+        ("expired", True),
+        ("queued", False),
+        ("queued", False),
+    ]
+    async with database.unit_of_work() as unit:
+        await unit.execute(text("UPDATE letters SET created_at = now() - interval '91 days'"))
+    await mail._tidy()
+    assert [one["state"] for one in await read_stored(database)] == ["queued", "queued"]
+
+
+async def test_a_person_s_letters_are_forgotten_with_them(
+    open_mail: Open, database: Database, postbox: Postbox
+) -> None:
+    gone, other = uuid4(), uuid4()
+    mail = await open_mail(working=False)
+    await post(database, mail, make_letter(user_id=gone))
+    await post(database, mail, make_letter(user_id=other, address="other@example.com"))
+    async with database.unit_of_work() as unit:
+        assert await forget_letters(unit, gone) == 1
+    await open_mail()
+    await wait_until_idle(database)
+    assert [received.to for received in postbox.received] == ["other@example.com"]
+
+
+async def test_a_letter_sealed_for_another_row_is_not_sent(
+    open_mail: Open, database: Database, postbox: Postbox
+) -> None:
+    mail = await open_mail(working=False)
+    await post(database, mail)
+    async with database.unit_of_work() as unit:
+        await unit.execute(text("UPDATE letters SET sealed_content = set_byte(sealed_content, 30, 0)"))
+    await open_mail()
+    failed = await wait_for_state(database, LetterState.FAILED)
+    assert (failed.last_error, postbox.tries) == ("vault.unreadable", 0)
+
+
+async def test_a_letter_outlives_its_mail_server(open_mail: Open, database: Database) -> None:
+    mail = await open_mail(working=False)
+    await post(database, mail)
+    await open_mail(smtp_url=None, email_from=None)
+    assert (await wait_for_state(database, LetterState.FAILED)).last_error == "NotConfigured"
+
+
+HOSTILE = [
+    "a@example.com\r\nBcc: b@example.com",
+    "a@example.com, b@example.com",
+    "Ada <a@example.com>",
+    "a@example.com>\r\nRCPT TO:<b@example.com",
+    "a b@example.com",
+    "a\x00@example.com",
+    "a\ud800@example.com",
+    "@example.com",
+    "a@",
+    "",
+    "x" * 1_000_000,
+]
+
+
+@pytest.mark.parametrize("address", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_letter_goes_to_what_is_no_address(address: str) -> None:
+    with pytest.raises(Invalid):
+        make_letter(address=address)
+
+
+async def test_what_people_chose_cannot_break_a_letter(open_mail: Open, database: Database, postbox: Postbox) -> None:
+    mail = await open_mail()
+    hostile = "Hi\r\nBcc: b@example.com\r\n\r\nGot you\x00\ud800" + "é" * 200_000
+    await post(database, mail, make_letter(subject=hostile, text=hostile + "\n.\nQUIT\n", html=hostile))
+    (received,) = await postbox.wait()
+    assert received.message["Bcc"] is None
+    assert received.subject.startswith("Hi Bcc: b@example.com Got you é")
+    assert len(received.subject) == 200
+    assert "\n.\nQUIT" in received.text
+    await wait_until_idle(database)
+    assert (postbox.tries, len(postbox.received)) == (1, 1)
+
+
+async def test_a_letter_to_an_address_beyond_the_server_s_alphabet_fails(open_mail: Open, database: Database) -> None:
+    mail = await open_mail()
+    await post(database, mail, make_letter(address="zoë@example.com"))
+    assert (await wait_for_state(database, LetterState.FAILED)).last_error == "SMTPNotSupported"
+
+
+async def test_a_domain_of_other_letters_is_spelled_for_the_server(
+    open_mail: Open, database: Database, postbox: Postbox
+) -> None:
+    mail = await open_mail()
+    await post(database, mail, make_letter(address="zoe@straße.example"))
+    await postbox.wait(to="zoe@xn--strae-oqa.example")
+
+
+async def test_the_operator_sees_what_is_stuck_and_nothing_of_its_content(
+    open_mail: Open, database: Database, postbox: Postbox
+) -> None:
+    assert await describe_letters(database) == ["No letter is waiting and none has failed."]
+    postbox.fail("550 5.1.1 canary nobody", at="RCPT")
+    mail = await open_mail()
+    await post(database, mail)
+    await wait_for_state(database, LetterState.FAILED)
+    idle = await open_mail(working=False)
+    async with database.unit_of_work() as unit:
+        stuck = make_letter(kind="verify", address="stuck@example.com")
+        await idle.post(unit, stuck)
+        await unit.execute(text("DELETE FROM procrastinate_jobs"))
+        await unit.execute(text("UPDATE letters SET created_at = now() - interval '3 hours' WHERE kind = 'verify'"))
+    assert await describe_letters(database) == [
+        "1 queued:",
+        "  verify to stuck@example.com  3 h old  0 attempts",
+        "1 failed:",
+        f"  reset to {ADDRESS}  0 min old  1 attempt  SMTPRecipientsRefused 550",
+    ]
+
+
+@pytest.fixture
+def _logs_as_they_were() -> Any:
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("_logs_as_they_were")
+async def test_no_log_holds_a_letter(
+    open_mail: Open,
+    database: Database,
+    postbox: Postbox,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in ("basewarden", "procrastinate", "aiosmtplib", "psycopg"):  # the server's own logs are not ours
+        caplog.set_level(logging.DEBUG, logger=name)
+    configure_logs("debug")
+    postbox.fail("451 4.3.0 canary", "554 5.7.1 canary")
+    mail = await open_mail()
+    await post(database, mail)
+    await wait_for_state(database, LetterState.FAILED)
+    await wait_until_idle(database)
+    said = "".join(capsys.readouterr()) + caplog.text
+    assert "mail.delayed" in said
+    assert "mail.failed" in said
+    assert "canary" not in said
+    assert ADDRESS not in said
+
+
+async def test_ids_are_of_the_letter_and_the_queue_is_clean(open_mail: Open, database: Database) -> None:
+    mail = await open_mail()
+    before = make_id()
+    letter_id = await post(database, mail)
+    assert letter_id is not None
+    assert str(before)[:8] <= str(letter_id)[:8]
+    await wait_until_idle(database)
+    async with database.read_only() as session:
+        assert await list_failed(session) == []
+        assert await count_waiting(session) == 0

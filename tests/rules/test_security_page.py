@@ -1,0 +1,42 @@
+"""The page on how accounts are kept names tests that are there."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "security.md"
+NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+STATEMENTS = [*range(1, 25), 29, 30]
+
+
+def find_missing(page: str) -> list[str]:
+    missing = []
+    for path, name in NAMED.findall(page):
+        file = ROOT / path
+        tree = ast.parse(file.read_text()) if file.exists() else None
+        functions = (
+            {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+            if tree
+            else set()
+        )
+        if tree is None or (name and name not in functions):
+            missing.append(f"{path}::{name}")
+    return missing
+
+
+def test_every_test_that_the_page_names_is_there() -> None:
+    assert find_missing(PAGE.read_text()) == []
+
+
+def test_every_statement_has_its_row_and_every_row_a_test() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if re.match(r"\| S\d+ \|", line)]
+    assert [int(row.split("|")[1].strip()[1:]) for row in rows] == STATEMENTS
+    assert [row[:6] for row in rows if not NAMED.search(row)] == []
+
+
+def test_a_test_that_is_gone_is_noticed() -> None:
+    assert find_missing("`tests/rules/test_security_page.py::test_nowhere` `tests/nowhere.py`") == [
+        "tests/rules/test_security_page.py::test_nowhere",
+        "tests/nowhere.py::",
+    ]
