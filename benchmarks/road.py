@@ -74,7 +74,7 @@ async def main() -> None:
     options = _parse_arguments()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        async with _serve(Path(folder) / "data") as bench:
+        async with serve_shop(Path(folder) / "data") as bench:
             reads, writes = Series(), Series()
             read_script = await _read_script(bench)
             write_script = await _write_script(bench)
@@ -142,7 +142,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 @asynccontextmanager
-async def _serve(data_dir: Path) -> AsyncIterator[Bench]:
+async def serve_shop(data_dir: Path) -> AsyncIterator[Bench]:
     """The product as a process of its own, on a PostgreSQL of its own, with the demo's shop."""
     server = await start_embedded(data_dir, progress=_say)
     await server.create_database("basewarden")

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
@@ -38,6 +39,8 @@ from basewarden.accounts import (
     confirm_path,
     data_pages,
     data_routes,
+    list_account_pruners,
+    list_people_pruners,
     second_step_path,
     sessions_routes,
     settings_pages,
@@ -57,25 +60,66 @@ from basewarden.accounts.twofactor import Clock, TwoFactor, read_clock
 from basewarden.accounts.twofactor import pages as two_factor_pages
 from basewarden.accounts.twofactor import routes as two_factor_routes
 from basewarden.audit import Audit
+from basewarden.billing import (
+    BILLING_PARTS,
+    Billing,
+    BillingJobs,
+    BillingLeaving,
+    BillingLetters,
+    BillingProvider,
+    Deliveries,
+    Grants,
+    Plans,
+    Receipts,
+    Usage,
+)
+from basewarden.billing import pages as billing_pages
+from basewarden.billing import routes as billing_routes
+from basewarden.billing.pruning import BILLING_PRUNERS, has_dealings
 from basewarden.connections import (
     CONNECTION_PARTS,
     Agents,
     ConnectionLeaving,
     Connections,
     ConnectionTargets,
+    count_owned_connections,
+    is_member_anywhere,
     list_in_shell,
 )
 from basewarden.connections import pages as connection_pages
 from basewarden.connections import routes as connection_routes
+from basewarden.contact import Contact
+from basewarden.contact import pages as contact_pages
 from basewarden.core.logs import configure_logs
+from basewarden.core.reporting import Reporter
+from basewarden.core.tracing import start_tracing, stop_tracing
 from basewarden.db import Database, Listener
 from basewarden.errors import AppError, BadJSON, BadRequest, Invalid, MethodNotAllowed, NotFound, Unauthenticated
 from basewarden.gateway import Callers, DataRoad, Projects, RateLimits, Road
-from basewarden.jobs import Jobs
-from basewarden.journal import JOURNAL_PARTS, JournalLeaving, Recorder, Settler, ensure_partitions
+from basewarden.jobs import JOB_PRUNERS, Jobs
+from basewarden.journal import (
+    JOURNAL_PARTS,
+    JournalLeaving,
+    Recorder,
+    Settler,
+    ensure_partitions,
+    list_journal_pruners,
+)
 from basewarden.journal import pages as journal_pages
 from basewarden.journal import routes as journal_routes
-from basewarden.mail import Mail
+from basewarden.mail import LETTER_PRUNERS, Mail
+from basewarden.operations import (
+    Configured,
+    Health,
+    Metrics,
+    RequestCounts,
+    docs_pages,
+    health_routes,
+    metrics_routes,
+    retention_routes,
+    status_pages,
+)
+from basewarden.operations.retention import Retention
 from basewarden.settings import Settings, load_settings
 from basewarden.undo import Undo
 from basewarden.undo import pages as undo_pages
@@ -89,7 +133,7 @@ from basewarden.web.responses import Internal, error_response, wants_page
 from basewarden.workspace import router as workspace_router
 
 _HERE = Path(__file__).parent
-_FEATURES = ("accounts", "audit", "connections", "journal", "undo", "workspace")
+_FEATURES = ("accounts", "audit", "billing", "connections", "contact", "journal", "operations", "undo", "workspace")
 
 
 def create_app(settings: Settings) -> Any:
@@ -112,6 +156,7 @@ def build_registry(
     """The objects of one process; tests bring other limits, cheaper passwords and a clock for codes by time."""
     registry = Registry()
     registry.add(settings)
+    registry.add(Reporter(settings.sentry_dsn, __version__))
     database = registry.add(Database(settings.database_url))
     listener = registry.add(Listener(settings.database_url))
     pages = registry.add(Pages({name: _HERE / name / "templates" for name in _FEATURES}, asset_url))
@@ -129,8 +174,9 @@ def build_registry(
     _add_passkeys(registry, limits or AccountLimits())
     _add_github(registry, limits or AccountLimits())
     _add_settings(registry)
+    plans = _add_billing(registry)
     targets = registry.add(ConnectionTargets(database, listener, vault, settings))
-    connections = registry.add(Connections(targets, vault, attempts, settings))
+    connections = registry.add(Connections(targets, vault, attempts, settings, plans))
     agents = registry.add(Agents(database, listener, connections))
     registry.add(Callers(agents, signins, targets))
     registry.add(RateLimits(settings))
@@ -140,6 +186,8 @@ def build_registry(
     settler = registry.add(Settler(database, projects.ask_status))
     registry.add(Undo(database, listener, projects, recorder, settler))
     _add_data(registry)
+    _add_operations(registry)
+    _add_retention(registry)
     return registry
 
 
@@ -241,6 +289,27 @@ def _add_settings(registry: Registry) -> None:
     registry.add(Reauth(accounts=registry.get(Accounts), signins=signins, audit=audit))
 
 
+def _add_billing(registry: Registry) -> Plans:
+    settings, database = registry.get(Settings), registry.get(Database)
+    plans = registry.add(Plans(settings))
+    provider = registry.add(BillingProvider(settings))
+    letters = registry.add(BillingLetters(registry.get(Mail), settings))
+    registry.add(Billing(provider=provider, plans=plans, attempts=registry.get(Attempts), settings=settings))
+    deliveries = registry.add(Deliveries(database, letters))
+    registry.add(Receipts(database, deliveries))
+    registry.add(Grants())
+    registry.add(BillingJobs(database=database, jobs=registry.get(Jobs), letters=letters, provider=provider))
+    registry.add(Usage(count_owned_connections))
+    return plans
+
+
+def _add_operations(registry: Registry) -> None:
+    settings, database = registry.get(Settings), registry.get(Database)
+    health = registry.add(Health(settings.database_url, Configured.read(settings)))
+    registry.add(Metrics(database, health, registry.add(RequestCounts())))
+    registry.add(Contact(registry.get(Mail), registry.get(Attempts), settings))
+
+
 def _add_data(registry: Registry) -> None:
     """What each feature hands out of a person, and what it does when one leaves."""
     database, letters, audit = registry.get(Database), registry.get(Letters), registry.get(Audit)
@@ -250,7 +319,7 @@ def _add_data(registry: Registry) -> None:
             attempts=registry.get(Attempts),
             letters=letters,
             audit=audit,
-            parts=(*ACCOUNT_PARTS, *CONNECTION_PARTS, *JOURNAL_PARTS),
+            parts=(*ACCOUNT_PARTS, *BILLING_PARTS, *CONNECTION_PARTS, *JOURNAL_PARTS),
         )
     )
     registry.add(
@@ -260,14 +329,34 @@ def _add_data(registry: Registry) -> None:
             letters=letters,
             audit=audit,
             jobs=registry.get(Jobs),
-            leaving=(ConnectionLeaving(registry.get(ConnectionTargets)), JournalLeaving()),
+            leaving=(
+                BillingLeaving(registry.get(BillingJobs)),
+                ConnectionLeaving(registry.get(ConnectionTargets)),
+                JournalLeaving(),
+            ),
         )
     )
 
 
+def _add_retention(registry: Registry) -> None:
+    """In this order: what refers to something is pruned before it. The sentry's scans and findings belong here too."""
+    settings, deletions, letters = registry.get(Settings), registry.get(Deletions), registry.get(Letters)
+    signups = timedelta(days=settings.keep_signups_days)
+    ties = (is_member_anywhere, has_dealings)
+    pruners = (
+        *list_journal_pruners(timedelta(days=settings.keep_journal_days)),
+        *list_people_pruners(deletions, letters, keep_signups=signups, ties=ties),
+        *list_account_pruners(keep_signins=timedelta(days=settings.keep_signins_days)),
+        *BILLING_PRUNERS,
+        *LETTER_PRUNERS,
+        *JOB_PRUNERS,
+    )
+    registry.add(Retention(registry.get(Database), registry.get(Jobs), pruners))
+
+
 def assemble_app(registry: Registry) -> Any:
     settings = registry.get(Settings)
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, registry.get(Reporter).report)
     road = DataRoad(
         _build_api(registry),
         registry.get(Callers),
@@ -275,7 +364,7 @@ def assemble_app(registry: Registry) -> Any:
         registry.get(Projects),
         registry.get(Road),
     )
-    return Edge(road, settings)
+    return Edge(road, settings, registry.get(RequestCounts).observe)
 
 
 def _build_api(registry: Registry) -> FastAPI:
@@ -305,15 +394,24 @@ def _build_api(registry: Registry) -> FastAPI:
         github_pages,
         sessions_routes,
         settings_pages,
+        billing_routes,
+        billing_pages,
         connection_routes,
         connection_pages,
         journal_routes,
         journal_pages,
         undo_routes,
         undo_pages,
+        retention_routes,
+        contact_pages,
+        health_routes,
+        metrics_routes,
+        status_pages,
+        docs_pages,
     ):
         app.include_router(module.router)
     app.include_router(workspace_router)
+    registry.get(RequestCounts).learn_routes(app.routes)
     _add_error_handlers(app)
     app.openapi = cache(partial(describe_api, app))  # type: ignore[method-assign]  # FastAPI's documented way
     return app
@@ -323,12 +421,18 @@ def _build_api(registry: Registry) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     registry: Registry = app.state.registry
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(registry.get(Reporter).stop)
+        start_tracing(registry.get(Settings).otel_endpoint, __version__)
+        stack.push_async_callback(stop_tracing)
         database = registry.get(Database)
         stack.push_async_callback(database.close)
         listener = registry.get(Listener)
         await listener.start()
         stack.push_async_callback(listener.stop)
+        stack.push_async_callback(registry.get(Health).stop)
+        stack.push_async_callback(registry.get(Metrics).stop)
         await _start_journal(registry, stack)
+        stack.push_async_callback(registry.get(BillingProvider).close)
         jobs = registry.get(Jobs)
         await jobs.start()
         stack.push_async_callback(jobs.stop)

@@ -2,20 +2,27 @@
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from basewarden import __version__
 from basewarden.accounts import Purpose, make_operator_link
+from basewarden.app import build_registry
 from basewarden.audit import verify_chain
 from basewarden.core.logs import configure_logs
 from basewarden.db import Database
 from basewarden.errors import StartError
 from basewarden.mail import describe_letters
+from basewarden.operations.backup import make_backup
+from basewarden.operations.doctor import examine, report_start_error
+from basewarden.operations.restore import restore_backup
+from basewarden.operations.retention import Retention
 from basewarden.serve import bind, make_server, serve_with_workers, serving
 from basewarden.settings import Settings
 from basewarden.start import Started, start, start_migrated
@@ -65,6 +72,23 @@ def _make_parser() -> argparse.ArgumentParser:
 
     letters = commands.add_parser("letters", help="list the letters that wait or have failed")
     letters.set_defaults(run=lambda _: _run(_print_letters()))
+
+    doctor = commands.add_parser("doctor", help="look at everything that could be wrong, and say what to do")
+    doctor.add_argument("--json", action="store_true", help="for a machine")
+    doctor.set_defaults(run=lambda options: _run(_examine(as_json=options.json)))
+
+    backup = commands.add_parser("backup", help="write all that the database holds to one file; the key is not in it")
+    backup.add_argument("file", type=Path, help="a new file")
+    backup.add_argument("--with-key", action="store_true", help="put the encryption key beside it, in <file>.keys")
+    backup.set_defaults(run=lambda options: _run(_back_up(options.file, with_key=options.with_key)))
+
+    restore = commands.add_parser("restore", help="bring a backup back, into an empty database")
+    restore.add_argument("file", type=Path, help="what `backup` wrote")
+    restore.add_argument("--without-key", action="store_true", help="even where the key that sealed it is lost")
+    restore.set_defaults(run=lambda options: _run(_restore(options.file, without_key=options.without_key)))
+
+    retention = commands.add_parser("retention", help="take away what was kept for long enough")
+    retention.set_defaults(run=lambda _: _run(_prune()))
 
     audit = commands.add_parser("audit", help="check the chain of account events")
     verify = audit.add_subparsers(required=True, metavar="command").add_parser(
@@ -187,6 +211,43 @@ async def _print_letters() -> None:
     async with _with_database() as (_, database):
         for line in await describe_letters(database):
             print(line)
+
+
+async def _prune() -> None:
+    async with _with_database() as (settings, _):
+        registry = build_registry(settings)
+        try:
+            pruned = await registry.get(Retention).run()
+        finally:
+            await registry.get(Database).close()
+    for table, rows in pruned.items():
+        print(f"{table}: {rows:,} rows")
+
+
+async def _examine(*, as_json: bool) -> None:
+    try:
+        async with _with_database() as (settings, database):
+            report = await examine(settings, database)
+    except StartError as error:
+        report = report_start_error(error)
+    for line in [json.dumps(report.body())] if as_json else report.list_lines():
+        print(line)
+    if not report.is_good:
+        sys.exit(1)
+
+
+async def _back_up(target: Path, *, with_key: bool) -> None:
+    async with _with_database() as (settings, _):
+        backup = await make_backup(settings, target, _say, with_key=with_key)
+        for sentence in backup.list_sentences(settings):
+            _say(sentence)
+
+
+async def _restore(source: Path, *, without_key: bool) -> None:
+    async with _with_database() as (settings, _):
+        restored = await restore_backup(settings, source, _say, without_key=without_key)
+        for sentence in restored.list_sentences():
+            _say(sentence)
 
 
 async def _verify_audit(noted_head: str | None) -> None:

@@ -9,7 +9,7 @@ AppError
 ├── TooLarge 413
 ├── Invalid 422
 ├── TooMany 429
-└── Unavailable 503
+└── Unavailable 503 ── NotConfigured
 
 Each class states `status`, `code` and a `message` that is safe to show to a stranger. A class that does
 not fails when it is defined, so that no error becomes a 500 by accident.
@@ -123,6 +123,11 @@ class Unavailable(AppError):
     status = 503
     code = "unavailable"
     message = "A part that this needs cannot be reached. Try again."
+
+
+class NotConfigured(Unavailable):
+    code = "not_configured"
+    message = "This deployment is not set up for that."
 
 
 class StartError(Exception):

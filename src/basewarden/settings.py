@@ -4,7 +4,7 @@ import base64
 import binascii
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -35,6 +35,20 @@ class Settings(BaseSettings):
     github_id: str | None = Field(None, alias="AUTH_GITHUB_ID")
     github_secret: Secret | None = Field(None, alias="AUTH_GITHUB_SECRET")
     github_base_url: str = Field("https://github.com", alias="AUTH_GITHUB_BASE_URL")
+    operators: Annotated[tuple[str, ...], NoDecode] = Field((), alias="BASEWARDEN_OPERATORS")
+    contact_inbox: str | None = Field(None, alias="CONTACT_INBOX")
+    cron_secret: Secret | None = Field(None, alias="CRON_SECRET")
+    metrics_token: Secret | None = Field(None, alias="BASEWARDEN_METRICS_TOKEN")
+    sentry_dsn: Secret | None = Field(None, alias="SENTRY_DSN")
+    otel_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    dodo_api_key: Secret | None = Field(None, alias="DODO_API_KEY")
+    dodo_webhook_secret: Secret | None = Field(None, alias="DODO_WEBHOOK_SECRET")
+    dodo_product_id: str | None = Field(None, alias="DODO_PRODUCT_ID")
+    dodo_mode: Literal["test", "live"] = Field("test", alias="DODO_MODE")
+    dodo_base_url: str | None = Field(None, alias="DODO_BASE_URL")
+    keep_journal_days: int = Field(90, alias="BASEWARDEN_KEEP_JOURNAL_DAYS", ge=1)
+    keep_signins_days: int = Field(90, alias="BASEWARDEN_KEEP_SIGNINS_DAYS", ge=1)
+    keep_signups_days: int = Field(14, alias="BASEWARDEN_KEEP_SIGNUPS_DAYS", ge=1)
     trusted_proxies: Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], NoDecode] = Field(
         (), alias="BASEWARDEN_TRUSTED_PROXIES"
     )
@@ -49,6 +63,11 @@ class Settings(BaseSettings):
         "redis_url",
         "smtp_url",
         "github_secret",
+        "cron_secret",
+        "metrics_token",
+        "sentry_dsn",
+        "dodo_api_key",
+        "dodo_webhook_secret",
         mode="before",
     )
     @classmethod
@@ -87,7 +106,7 @@ class Settings(BaseSettings):
             raise ValueError("must look like https://github.example.com, without a path")
         return f"{parts.scheme}://{parts.netloc.lower()}"
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "operators", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value

@@ -1,5 +1,6 @@
 """`/api/auth/*` over HTTP."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -234,6 +235,16 @@ async def test_a_post_from_another_site_is_stopped_before_any_handler(product: P
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     answer = await client.post("/api/auth/signup", json=ANNA, headers={"origin": product.settings.origin})
     assert answer.status_code == 201
+
+
+async def test_of_two_who_sign_in_while_the_hash_is_renewed_neither_is_refused(serve: Serve, app_database: str) -> None:
+    product = await serve()
+    clients = [await product.client() for _ in range(4)]
+    await clients[0].post("/api/auth/signup", json=ANNA)
+    await execute(app_database, f"UPDATE users SET password_hash = '{OLD_HASH}'")
+    account = {"email": ANNA["email"], "password": PASSWORD}
+    answers = await asyncio.gather(*(client.post("/api/auth/signin", json=account) for client in clients))
+    assert [answer.status_code for answer in answers] == [200] * 4
 
 
 async def test_a_hash_of_other_cost_is_renewed_at_sign_in(product: Product, app_database: str) -> None:

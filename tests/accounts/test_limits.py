@@ -9,6 +9,7 @@ import pytest
 
 from basewarden.accounts import Limit
 from tests.fixtures.app import PASSWORD, Product, Serve, tight_limits
+from tests.fixtures.twofactor import Protect, StepClock
 
 ANNA = "anna@example.com"
 WRONG = "wrong guess"
@@ -72,6 +73,41 @@ async def test_a_blocked_address_does_not_lock_the_account_out(serve: Serve) -> 
     assert [(await guess(client)).status_code for _ in range(10)] == [401] * 3 + [429] * 7
     client.headers["x-forwarded-for"] = "203.0.113.8"
     assert (await guess(client, password=PASSWORD)).status_code == 200
+
+
+async def test_all_of_one_households_addresses_are_one(serve: Serve) -> None:
+    """Whoever has one IPv6 address has 2^64 of them."""
+    proxies = {"trusted_proxies": (ipaddress.ip_network("127.0.0.0/8"),)}
+    client = await (await serve(proxies, limits=tight_limits(signin_address=Limit(3, 300)))).client()
+    statuses = []
+    for place in (
+        "2001:db8:1:2::1",
+        "2001:db8:1:2::2",
+        "2001:db8:1:2:ffff::3",
+        "2001:db8:1:2:0:1::",
+        "2001:db8:1:3::1",
+    ):
+        client.headers["x-forwarded-for"] = place
+        statuses.append((await guess(client)).status_code)
+    assert statuses == [401, 401, 401, 429, 401]
+
+
+async def test_ipv4_addresses_that_are_written_as_ipv6_are_still_many(serve: Serve) -> None:
+    proxies = {"trusted_proxies": (ipaddress.ip_network("127.0.0.0/8"),)}
+    client = await (await serve(proxies, limits=tight_limits(signin_address=Limit(1, 300)))).client()
+    statuses = []
+    for place in ("::ffff:203.0.113.7", "::ffff:203.0.113.8", "203.0.113.7"):
+        client.headers["x-forwarded-for"] = place
+        statuses.append((await guess(client)).status_code)
+    assert statuses == [401, 401, 429]
+
+
+async def test_recovery_codes_are_made_a_few_times_an_hour(serve: Serve, clock: StepClock, protect: Protect) -> None:
+    """Ten slow hashes each, and everybody who signs in waits behind them."""
+    product = await serve(clock=clock, limits=tight_limits(recovery_codes=Limit(2, 3600)))
+    anna = await protect(product)
+    statuses = [(await anna.person.post("/api/account/2fa/recovery-codes")).status_code for _ in range(2)]
+    assert statuses == [200, 429]
 
 
 async def test_all_together_are_limited(serve: Serve) -> None:

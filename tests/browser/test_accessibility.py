@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Browser, Page
+from pyotp import TOTP
 
 from tests.fixtures.app import PASSWORD, Product
 from tests.workspace.conftest import Store
@@ -11,7 +12,25 @@ from tests.workspace.conftest import Store
 pytestmark = pytest.mark.browser
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-OPEN_PAGES = ("/", "/signin", "/signup", "/docs", "/nothing")
+OPEN_PAGES = (
+    "/",
+    "/signin",
+    "/signup",
+    "/forgot",
+    "/reset/made-up",
+    "/verify-email/made-up",
+    "/docs",
+    "/docs/api",
+    "/docs/guide",
+    "/status",
+    "/contact",
+    "/nothing",
+)
+SETTINGS = "/settings/account"
+ACCOUNT_PAGES = (
+    SETTINGS,
+    *(f"{SETTINGS}/{room}" for room in ("2fa", "passkeys", "sessions", "activity", "data", "delete", "confirm")),
+)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -31,6 +50,37 @@ async def test_no_page_shuts_anybody_out(
         account = {"email": "owner@example.com", "password": PASSWORD}
         assert (await context.request.post("/api/auth/signin", data=account)).ok
         found |= {path: await find_violations(page, path, axe_source) for path in list_pages(store, session)}
+    assert {path: problems for path, problems in found.items() if problems} == {}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_no_page_of_the_account_does(
+    browser: Browser, product: Product, axe_source: str, theme: Literal["light", "dark"], width: int
+) -> None:
+    """Before, while and after the second factor is set up, and half way in."""
+    account = {"email": "owner@example.com", "password": PASSWORD}
+    await product.sign_up(account["email"])
+    options: Any = {"base_url": product.settings.origin, "bypass_csp": True, "color_scheme": theme}
+    found: dict[str, list[str]] = {}
+    async with await browser.new_context(**options, viewport={"width": width, "height": 844}) as context:
+        page = await context.new_page()
+        assert (await context.request.post("/api/auth/signin", data=account)).ok
+        found |= {path: await find_violations(page, path, axe_source) for path in ACCOUNT_PAGES}
+        await page.goto(f"{SETTINGS}/2fa")
+        await page.get_by_role("button", name="Set it up").click()
+        found["setting up"] = await look_for_violations(page, axe_source)
+        secret = await page.locator("input[name=secret]").get_attribute("value")
+        await page.get_by_label("Code", exact=True).fill(TOTP(secret or "").now())
+        await page.get_by_role("button", name="Turn it on").click()
+        await page.get_by_role("heading", name="Keep these ten recovery codes").wait_for()
+        found["the codes"] = await look_for_violations(page, axe_source)
+        found["2fa on"] = await find_violations(page, f"{SETTINGS}/2fa", axe_source)
+    async with await browser.new_context(**options, viewport={"width": width, "height": 844}) as context:
+        page = await context.new_page()
+        assert (await context.request.post("/api/auth/signin", data=account)).ok
+        found["half way"] = await find_violations(page, "/signin/2fa", axe_source)
+        assert page.url.endswith("/signin/2fa")
     assert {path: problems for path, problems in found.items() if problems} == {}
 
 
@@ -68,6 +118,10 @@ def list_pages(store: Store, session: str) -> list[str]:
 
 async def find_violations(page: Page, path: str, axe_source: str) -> list[str]:
     await page.goto(path)
+    return await look_for_violations(page, axe_source)
+
+
+async def look_for_violations(page: Page, axe_source: str) -> list[str]:
     await page.evaluate(axe_source)
     options: dict[str, Any] = {"runOnly": {"type": "tag", "values": RULES}}
     report = await page.evaluate("options => axe.run(document, options)", options)

@@ -45,7 +45,7 @@ async def sign_up(page: Page) -> None:
 async def fill_account(page: Page, button: str) -> None:
     await page.get_by_label("Email").fill("mara@example.com")
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
-    await page.get_by_role("button", name=button).click()
+    await page.get_by_role("button", name=button, exact=True).click()
 
 
 async def connect(page: Page, dsn: str) -> None:

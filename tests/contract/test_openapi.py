@@ -40,6 +40,11 @@ def list_operations(document: dict[str, Any]) -> Iterator[Any]:
     yield from sorted(found, key=lambda one: (one.path in ENDS_THE_SESSION, one.label))
 
 
+def is_not_configured(response: requests.Response) -> bool:
+    """The one 5xx that is no fault: the deployment of this test has no billing and no scheduler."""
+    return response.status_code == 503 and response.json()["code"] == "not_configured"
+
+
 def try_operation(operation: Any, address: str, cookies: dict[str, str]) -> set[int]:
     """The statuses that it answered. An answer that the document does not know raises."""
     seen: set[int] = set()
@@ -57,7 +62,8 @@ def try_operation(operation: Any, address: str, cookies: dict[str, str]) -> set[
         with requests.Session() as session:
             session.trust_env = False
             response = case.call(base_url=address, session=session, cookies=cookies, allow_redirects=False, timeout=30)
-        case.validate_response(response, checks=CHECKS)
+        is_refusal = is_not_configured(response)
+        case.validate_response(response, checks=CHECKS[1:] if is_refusal else CHECKS)
         seen.add(response.status_code)
 
     send()

@@ -5,7 +5,7 @@ import base64
 import hashlib
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,10 +54,12 @@ class FakeGitHub:
     """`person` None: whoever is asked says no. `fail` is taken by one call of that path each, in order.
 
     A failure is an int (that status, as HTML), "hang", "not json", or a dict (sent with a 200, as GitHub does).
+    `meanwhile` is what happens while the product waits to hear who somebody is.
     """
 
     url: str = ""
     person: GitHubPerson | None = None
+    meanwhile: Callable[[], Awaitable[object]] | None = None
     seen: list[str] = field(default_factory=list)
     authorized: list[dict[str, str]] = field(default_factory=list)
     tokens: dict[str, GitHubPerson] = field(default_factory=dict)
@@ -106,6 +108,8 @@ class FakeGitHub:
         return JSONResponse({"access_token": token, "token_type": "bearer", "scope": "read:user,user:email"})
 
     async def get_user(self, request: Request) -> Response:
+        if self.meanwhile is not None:
+            await self.meanwhile()
         person, failure = await self._find(request)
         if person is None:
             return failure

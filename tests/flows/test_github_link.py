@@ -149,6 +149,35 @@ async def test_the_link_is_for_whoever_began_it(with_github: Product, github: Fa
     assert await list_links(app_database) == []
 
 
+async def test_who_signs_out_on_the_way_links_nothing(
+    with_github: Product, github: FakeGitHub, app_database: str
+) -> None:
+    anna = await with_github.sign_up(ANNA)
+    other_tab = await copy_browser(anna, with_github)
+    github.person, github.meanwhile = MONA, lambda: other_tab.post("/api/auth/signout")
+    assert await link(anna) == "/signin?next=/connections&done=github_stale"
+    assert await list_links(app_database) == []
+    github.meanwhile = None
+    mona = await with_github.client()
+    await travel(mona)
+    other_tab = await copy_browser(mona, with_github)
+    github.meanwhile = lambda: other_tab.post("/api/auth/signout")
+    assert await travel(mona, CONFIRM) == "/signin?next=/connections&done=github_stale"
+    assert not await is_in(mona)
+
+
+async def test_who_unlinks_on_the_way_does_not_get_in(
+    with_github: Product, github: FakeGitHub, app_database: str
+) -> None:
+    anna = await with_github.sign_up(ANNA)
+    github.person = make_person(1, "anna", ANNA)
+    await link(anna)
+    github.meanwhile = lambda: anna.delete(URL)
+    client = await with_github.client()
+    assert await travel(client) == f"/signin?next={PAGE}&done=github_has_account"
+    assert not await is_in(client)
+
+
 async def test_nobody_links_their_github_to_a_victims_account(
     with_github: Product, github: FakeGitHub, app_database: str
 ) -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from basewarden.accounts import Purpose, make_operator_link
+from basewarden.accounts import EmailChange, Purpose, Signins, make_operator_link
+from basewarden.audit import Where
 from basewarden.db import Database
-from basewarden.errors import StartError
+from basewarden.errors import StartError, Unauthenticated
 from tests.fixtures.app import PASSWORD, Product, Serve
 from tests.fixtures.letters import Mailing, ServeMailing
 
@@ -17,6 +19,7 @@ ANNA, NEW_ANNA, BERT = "anna@example.com", "anna@new.example", "bert@example.com
 NEW = "a short swim in the lake"
 COOKIE = "authjs.session-token"
 START, CONFIRM, CHANGE = "/api/account/verify-email/start", "/api/account/verify-email/confirm", "/api/account/email"
+SESSIONS = "/api/account/sessions"
 IS_VERIFIED = "SELECT email_verified_at IS NOT NULL FROM users WHERE email = %s"
 
 
@@ -189,6 +192,56 @@ async def test_a_new_password_makes_a_pending_change_worthless(mailing: Mailing)
     body = {"token": await mailing.forget(ANNA), "password": NEW}
     assert (await anybody.post("/api/account/reset-password", json=body)).status_code == 200
     assert told(await confirm(anybody, token)) == (410, "link_expired")
+
+
+@pytest.mark.parametrize("ending", ["all others", "that one"])
+async def test_who_signs_a_stranger_out_makes_their_pending_change_worthless(mailing: Mailing, ending: str) -> None:
+    """An account that signs in with GitHub or a passkey has no password that could be changed instead."""
+    anna, thief = await mailing.sign_up(ANNA), await mailing.product.client()
+    assert await sign_in(thief, ANNA) == 200
+    token = await ask_for_change(mailing, thief, "thief@evil.example")
+    (other,) = [one for one in (await anna.get(SESSIONS)).json()["sessions"] if not one["current"]]
+    path = SESSIONS if ending == "all others" else f"{SESSIONS}/{other['id']}"
+    assert (await anna.delete(path)).is_success
+    assert told(await confirm(thief, token)) == (410, "link_expired")
+    assert await mailing.query("SELECT email FROM users") == ANNA
+
+
+async def test_a_change_of_address_that_is_held_back_dies_with_its_session(mailing: Mailing) -> None:
+    """Its cookie was good when the request began; then the person got a new password."""
+    await mailing.sign_up(ANNA)
+    thief, release = await mailing.product.client(), asyncio.Event()
+    assert await sign_in(thief, ANNA) == 200
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"email="
+        await release.wait()
+        yield b"thief%40evil.example"
+
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    async with asyncio.TaskGroup() as group:
+        held = group.create_task(thief.post("/settings/account/email", content=pieces(), headers=form))
+        reset = {"token": await mailing.forget(ANNA), "password": NEW}
+        assert (await (await mailing.product.client()).post("/api/account/reset-password", json=reset)).is_success
+        release.set()
+    assert held.result().headers["location"].startswith("/signin?")
+    await mailing.finish_jobs()
+    assert mailing.subjects("thief@evil.example") == []
+    assert await mailing.query("SELECT count(*) FROM account_tokens WHERE purpose = 'change_email'") == 0
+
+
+async def test_no_change_is_begun_by_a_session_that_has_just_ended(mailing: Mailing) -> None:
+    """The cookie was good when the request came; what ended it was committed before the request got its turn."""
+    anna, thief = await mailing.sign_up(ANNA), await mailing.product.client()
+    assert await sign_in(thief, ANNA) == 200
+    registry = mailing.product.registry
+    cookie = f"{COOKIE}={thief.cookies[COOKIE]}".encode()
+    person = await registry.get(Signins).find_signed_in({"headers": [(b"cookie", cookie)]})
+    assert person is not None
+    assert (await anna.delete(SESSIONS)).json() == {"ended": 1}
+    with pytest.raises(Unauthenticated):
+        async with registry.get(Database).unit_of_work() as session:
+            await registry.get(EmailChange).start(session, person, "thief@evil.example", Where())
 
 
 async def test_a_change_needs_a_fresh_sign_in_and_a_new_address(mailing: Mailing, serve_mailing: ServeMailing) -> None:

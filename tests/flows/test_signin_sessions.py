@@ -10,6 +10,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from basewarden.accounts import OwnSignins, Person, Signins, lock_user
+from basewarden.audit import Where
+from basewarden.db import Database
 from tests.fixtures.app import PASSWORD, Product, Serve
 from tests.fixtures.twofactor import Protected
 from tests.flows.records import Records
@@ -18,6 +21,7 @@ ANNA, BOB = "anna@example.com", "bob@example.com"
 ACCOUNT, SESSIONS = "/api/account", "/api/account/sessions"
 COOKIE = "authjs.session-token"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 PATIENCE_SECONDS = 2  # well below what a process remembers a sign-in for: only an announcement is so fast
 
 
@@ -271,3 +275,71 @@ async def test_nobody_and_half_a_sign_in_reach_nothing(
 async def test_another_origin_changes_nothing(anna: httpx.AsyncClient, method: str, path: str) -> None:
     answer = await anna.request(method, path, json={"name": "x"}, headers={"origin": "https://evil.example"})
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+async def find_person(product: Product, client: httpx.AsyncClient) -> Person:
+    cookie = f"{COOKIE}={client.cookies[COOKIE]}".encode()
+    person = await product.registry.get(Signins).find_signed_in({"headers": [(b"cookie", cookie)]})
+    assert person is not None
+    return person
+
+
+async def hold_back(client: httpx.AsyncClient, path: str, body: bytes, release: asyncio.Event) -> httpx.Response:
+    """A request whose body comes when it is released, long after its cookie was looked at."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield body[:1]
+        await release.wait()
+        yield body[1:]
+
+    return await client.post(
+        path, content=pieces(), headers={"content-type": "application/x-www-form-urlencoded"}, timeout=30
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "left_behind"),
+    [
+        ("/settings/account/name", b"name=Mallory", "SELECT count(*) AS n FROM users WHERE name = 'Mallory'"),
+        (
+            "/settings/account/delete",
+            b"confirm=anna%40example.com",
+            "SELECT count(*) AS n FROM users WHERE deletion_due_at IS NOT NULL",
+        ),
+    ],
+)
+async def test_a_body_that_is_held_back_dies_with_its_session(
+    product: Product, anna: httpx.AsyncClient, records: Records, path: str, body: bytes, left_behind: str
+) -> None:
+    thief, release = await sign_in(product), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        held = group.create_task(hold_back(thief, path, body, release))
+        await list_sessions(anna)
+        assert (await anna.delete(SESSIONS)).json() == {"ended": 1}
+        release.set()
+    assert (held.result().status_code, held.result().headers["location"][:8]) == (303, "/signin?")
+    assert await records.value(left_behind) == 0
+
+
+async def test_ending_the_others_never_deadlocks_with_one_that_changes_a_factor(
+    product: Product, anna: httpx.AsyncClient, records: Records
+) -> None:
+    """Whoever changes a factor holds the person, then their session, then wants the others'."""
+    changing, ending = await sign_in(product), await sign_in(product)
+    changer, ender = await find_person(product, changing), await find_person(product, ending)
+    own, signins = product.registry.get(OwnSignins), product.registry.get(Signins)
+    database = product.registry.get(Database)
+
+    async def end_others() -> int:
+        async with database.unit_of_work() as session:
+            return await own.end_others(session, ender, Where())
+
+    async with asyncio.TaskGroup() as group, database.unit_of_work() as session:
+        await lock_user(session, changer.id)
+        await signins.renew(session, changer.signin_id)
+        waiting = group.create_task(end_others())
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not await records.value(WAITING):
+                await asyncio.sleep(0.01)
+        assert await signins.end_all(session, changer.id, but=changer.signin_id) == 2
+    assert waiting.result() == 1

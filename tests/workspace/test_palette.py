@@ -33,6 +33,6 @@ async def test_a_stranger_finds_nothing_there(store: Store, stranger: httpx.Asyn
 
 
 async def test_the_guide_is_open_to_all(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/docs")
+    answer = await client.get("/docs/guide")
     assert answer.status_code == 200
     assert "/api/v/&lt;connection&gt;" in answer.text

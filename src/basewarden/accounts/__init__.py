@@ -15,6 +15,7 @@ from basewarden.accounts.models import Purpose, User
 from basewarden.accounts.own_signins import OwnSignins
 from basewarden.accounts.passwords import PasswordCost, Passwords
 from basewarden.accounts.profile import Profiles
+from basewarden.accounts.pruning import list_account_pruners, list_people_pruners
 from basewarden.accounts.queries import find_user, find_user_by_email, lock_user
 from basewarden.accounts.quiet import QuietJobs
 from basewarden.accounts.reauth import Reauth
@@ -65,6 +66,8 @@ __all__ = [
     "confirm_path",
     "find_user",
     "find_user_by_email",
+    "list_account_pruners",
+    "list_people_pruners",
     "lock_user",
     "make_email_key",
     "make_operator_link",

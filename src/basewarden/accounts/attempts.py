@@ -6,6 +6,7 @@ at once get no further than a hundred in a row, and a restart or a rolled-back r
 
 import hashlib
 import hmac
+import ipaddress
 from dataclasses import dataclass
 
 from basewarden.accounts import queries
@@ -52,6 +53,8 @@ class AccountLimits:
     address_letters: Limit = Limit(3, 6 * 60 * 60)  # to an address that somebody else typed
     second_factor_account: tuple[Limit, ...] = (Limit(5, 5 * 60), Limit(20, 60 * 60), Limit(50, 24 * 60 * 60))
     second_factor_address: tuple[Limit, ...] = (Limit(10, 5 * 60), Limit(50, 60 * 60))
+    two_factor_setup: Limit = Limit(30, 5 * 60)  # each one draws a QR code
+    recovery_codes: Limit = Limit(10, 60 * 60)  # each time ten slow hashes, which everybody waits for
     passkey_options: Limit = Limit(60, 5 * 60)  # each one keeps a challenge for minutes
     github_start: Limit = Limit(60, 5 * 60)  # the same
 
@@ -98,4 +101,13 @@ class Attempts:
 
     def _hide(self, attempt: Attempt) -> bytes:
         """People type passwords into the wrong field: what they typed is not kept."""
-        return hmac.digest(self._secret, f"{attempt.scope}:{attempt.who}".encode(), hashlib.sha256)
+        return hmac.digest(self._secret, f"{attempt.scope}:{_find_household(attempt.who)}".encode(), hashlib.sha256)
+
+
+def _find_household(who: str) -> str:
+    """Whoever has one IPv6 address has all of its /64; anything else is itself."""
+    try:
+        address = ipaddress.IPv6Address(who)
+    except ValueError:
+        return who
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((address.packed[:8] + bytes(8), 64)))

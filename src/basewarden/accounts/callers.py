@@ -12,6 +12,7 @@ from basewarden.web import CallerKind, Shell, callers, provided
 
 TheSignins = Annotated[Signins, Depends(provided(Signins))]
 TheShell = Annotated[Shell, Depends(provided(Shell))]
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 
 @callers(CallerKind.PERSON)
@@ -19,6 +20,8 @@ async def require_person(request: Request, signins: TheSignins, shell: TheShell)
     """Unauthenticated also where a token came along: a bad credential is not made good by another one."""
     _refuse_token(request)
     person = await signins.find_signed_in(request.scope)
+    if person is not None and await _has_read_body(request):
+        person = await signins.find_signed_in(request.scope)
     if person is None:
         raise Unauthenticated
     request.state.viewer = person
@@ -44,12 +47,25 @@ async def require_half_signed_in(request: Request, signins: TheSignins) -> Perso
     """The password was right; whether the second factor has come is not asked here."""
     _refuse_token(request)
     person = await signins.find_half_signed_in(request.scope)
+    if person is not None and await _has_read_body(request):
+        person = await signins.find_half_signed_in(request.scope)
     if person is None:
         raise Unauthenticated
     return person
 
 
 HalfSignedIn = Annotated[Person, Depends(require_half_signed_in)]
+
+
+async def _has_read_body(request: Request) -> bool:
+    """Whether there may have been time for a session to end: whoever sends slowly must not outlive it by hours.
+
+    A form is read by its handler, long after its cookie was looked at. A stranger's is not read at all.
+    """
+    if request.method in _WITHOUT_BODY:
+        return False
+    await request.body()
+    return True
 
 
 def _refuse_token(request: Request) -> None:

@@ -52,6 +52,7 @@ class EmailChange:
         user = await queries.lock_user(session, person.id)
         if user is None:
             raise Unauthenticated
+        await self._signins.require_alive(session, person.signin_id)
         other = await queries.find_user_by_email(session, make_email_key(email))
         link = await make_link(session, self._origin, user, Purpose.CHANGE_EMAIL, email=email)
         if may_write and (other is None or other.id == user.id):

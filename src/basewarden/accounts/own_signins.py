@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from basewarden.accounts import queries
 from basewarden.accounts.models import SigninSession
 from basewarden.accounts.signins import Person, Signins
 from basewarden.audit import Audit, Event, EventKind, Where, describe_client
@@ -37,6 +38,7 @@ class OwnSignins:
 
     async def end(self, session: WriteSession, person: Person, signin_id: UUID, where: Where) -> None:
         """NotFound for a stranger's and for one that has ended."""
+        await queries.lock_user(session, person.id)
         if not await self._signins.end_one(session, person.id, signin_id):
             raise NotFound
         details = {"session": signin_id}
@@ -44,6 +46,7 @@ class OwnSignins:
 
     async def end_others(self, session: WriteSession, person: Person, where: Where) -> int:
         """How many there were."""
+        await queries.lock_user(session, person.id)
         ended = await self._signins.end_all(session, person.id, but=person.signin_id)
         if ended:
             details = {"count": ended}

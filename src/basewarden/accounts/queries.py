@@ -5,7 +5,21 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, RowMapping, case, delete, extract, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    RowMapping,
+    and_,
+    case,
+    delete,
+    exists,
+    extract,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,14 +28,16 @@ from basewarden.accounts.models import (
     AccountToken,
     AttemptCounter,
     OAuthAccount,
+    OAuthState,
     Passkey,
+    PasskeyChallenge,
     Purpose,
     SigninSession,
     User,
 )
-from basewarden.db import Base, ReadSession, WriteSession
+from basewarden.db import Base, ReadSession, WriteSession, delete_some
 
-_KEEP_ATTEMPTS = timedelta(days=1)
+KEEP_ATTEMPTS = timedelta(days=1)
 _ATTEMPTS_A_SWEEP = 500
 _EXPORTED_AT_ONCE = 200
 
@@ -201,6 +217,11 @@ async def renew_signin(
     return old
 
 
+async def is_signin_alive(session: WriteSession, signin_id: UUID) -> bool:
+    query = select(SigninSession.id).where(SigninSession.id == signin_id, SigninSession.ended_at.is_(None))
+    return await session.scalar(query) is not None
+
+
 async def end_signin(session: WriteSession, token_hash: bytes) -> list[bytes]:
     """The hashes of what ended: this one's, or nothing."""
     return await _end_signins(session, SigninSession.token_hash == token_hash)
@@ -258,17 +279,54 @@ async def uncount_attempt(session: WriteSession, scope: str, key: bytes) -> None
     )
 
 
-async def delete_old_attempts(session: WriteSession) -> None:
+async def delete_old_attempts(
+    session: WriteSession, keep: timedelta = KEEP_ATTEMPTS, limit: int = _ATTEMPTS_A_SWEEP
+) -> int:
     """Skips locked rows, so that it never waits for, nor deadlocks with, somebody who counts."""
-    old = (
-        select(AttemptCounter.scope, AttemptCounter.key)
-        .where(AttemptCounter.started_at < func.now() - _KEEP_ATTEMPTS)
-        .limit(_ATTEMPTS_A_SWEEP)
-        .with_for_update(skip_locked=True)
-        .cte("old")
-    )
-    await session.execute(
-        delete(AttemptCounter).where(AttemptCounter.scope == old.c.scope, AttemptCounter.key == old.c.key)
+    return await delete_some(session, AttemptCounter, AttemptCounter.started_at < func.now() - keep, limit)
+
+
+async def delete_old_signins(
+    session: WriteSession, keep: timedelta, limit: int, *, idle: timedelta, longest: timedelta
+) -> int:
+    """Those that ended, or were left, so long ago; never one that is still good, however short the window."""
+    is_old = func.coalesce(SigninSession.ended_at, SigninSession.last_seen_at) < func.now() - keep
+    return await delete_some(session, SigninSession, and_(is_old, not_(and_(*_alive(idle, longest)))), limit)
+
+
+async def delete_old_tokens(session: WriteSession, keep: timedelta, limit: int) -> int:
+    return await delete_some(session, AccountToken, AccountToken.expires_at < func.now() - keep, limit)
+
+
+async def delete_old_challenges(session: WriteSession, keep: timedelta, limit: int) -> int:
+    return await delete_some(session, PasskeyChallenge, PasskeyChallenge.expires_at < func.now() - keep, limit)
+
+
+async def delete_old_states(session: WriteSession, keep: timedelta, limit: int) -> int:
+    return await delete_some(session, OAuthState, OAuthState.expires_at < func.now() - keep, limit)
+
+
+async def lock_abandoned_user(session: WriteSession, keep: timedelta, *, after: UUID) -> User | None:
+    """The next after that id who signed up so long ago, never proved the address, and was not seen since."""
+    query = select(User).where(User.id > after, *_is_abandoned(keep)).order_by(User.id).limit(1)
+    return await session.scalar(query.with_for_update(skip_locked=True))
+
+
+async def is_still_abandoned(session: WriteSession, user_id: UUID, keep: timedelta) -> bool:
+    """Asked with the person locked: they may have signed in just before."""
+    return await session.scalar(select(User.id).where(User.id == user_id, *_is_abandoned(keep))) is not None
+
+
+def _is_abandoned(keep: timedelta) -> tuple[ColumnElement[bool], ...]:
+    """A passkey or a sign-in elsewhere is a sign of life; a day of deletion takes its own course."""
+    cutoff = func.now() - keep
+    return (
+        User.email_verified_at.is_(None),
+        User.deletion_due_at.is_(None),
+        User.created_at < cutoff,
+        ~exists().where(SigninSession.user_id == User.id, SigninSession.last_seen_at >= cutoff),
+        ~exists().where(Passkey.user_id == User.id),
+        ~exists().where(OAuthAccount.user_id == User.id),
     )
 
 

@@ -189,7 +189,7 @@ class Accounts:
     async def _lock_unchanged(self, session: WriteSession, checked: User) -> User | None:
         """The person, unless the password that was checked has been changed meanwhile."""
         user = await queries.lock_user(session, checked.id)
-        return user if user is not None and user.password_hash == checked.password_hash else None
+        return user if user is not None and user.password_changed_at == checked.password_changed_at else None
 
     async def confirm_password(self, user_id: UUID, password: Secret) -> User:
         """The person, if this is their password: for what asks for it once more.

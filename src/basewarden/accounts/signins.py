@@ -10,10 +10,11 @@ from starlette.requests import cookie_parser
 
 from basewarden.accounts import queries
 from basewarden.accounts.errors import MfaRequired
-from basewarden.accounts.models import SigninSession, User
+from basewarden.accounts.models import Purpose, SigninSession, User
 from basewarden.audit import Where
 from basewarden.core.cache import LoadingCache
 from basewarden.core.ids import make_id
+from basewarden.core.logs import note_facts
 from basewarden.core.tokens import hash_token, make_opaque_token
 from basewarden.db import Database, Listener, ReadSession, WriteSession
 from basewarden.errors import Unauthenticated
@@ -105,6 +106,7 @@ class Signins:
             raise Unauthenticated
         if not signin.is_whole(_read_cookie(scope, self._mfa_cookie_name)):
             raise MfaRequired
+        note_facts(user=str(signin.person.id))
         return signin.person
 
     async def find_half_signed_in(self, scope: Any) -> Person | None:
@@ -151,16 +153,26 @@ class Signins:
         await self._announce(session, await queries.end_signin(session, hash_token(token)))
 
     async def end_one(self, session: WriteSession, user_id: UUID, signin_id: UUID) -> bool:
-        """False where this person has no such session."""
+        """False where this person has no such session. To be called with the person locked, like `end_all`."""
         ended = await queries.end_signins(session, user_id, only=signin_id)
+        await queries.end_tokens(session, user_id, Purpose.CHANGE_EMAIL)
         await self._announce(session, ended)
         return bool(ended)
 
     async def end_all(self, session: WriteSession, user_id: UUID, *, but: UUID | None = None) -> int:
-        """Every session of this person, but for one; how many there were."""
+        """Every session of this person, but for one; how many there were.
+
+        A change of address that one of them has begun goes with it: whoever is signed out must not come back that way.
+        """
         ended = await queries.end_signins(session, user_id, but=but)
+        await queries.end_tokens(session, user_id, Purpose.CHANGE_EMAIL)
         await self._announce(session, ended)
         return len(ended)
+
+    async def require_alive(self, session: WriteSession, signin_id: UUID) -> None:
+        """Unauthenticated where it was ended since its cookie was looked at; to be called with the person locked."""
+        if not await queries.is_signin_alive(session, signin_id):
+            raise Unauthenticated
 
     async def list_alive(self, session: ReadSession, user_id: UUID) -> list[SigninSession]:
         """The newest seen first."""

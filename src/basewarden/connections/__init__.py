@@ -8,7 +8,7 @@ from basewarden.connections.export import CONNECTION_PARTS
 from basewarden.connections.leaving import ConnectionLeaving
 from basewarden.connections.models import Access, Environment, Role
 from basewarden.connections.queries import count_owned as count_owned_connections
-from basewarden.connections.queries import list_person_roles
+from basewarden.connections.queries import is_member_anywhere, list_person_roles
 from basewarden.connections.schemas import AgentCreate, ConnectionCreate
 from basewarden.connections.service import Connections
 from basewarden.connections.targets import ConnectionTarget, ConnectionTargets
@@ -34,6 +34,7 @@ __all__ = [
     "Viewer",
     "count_owned_connections",
     "dial",
+    "is_member_anywhere",
     "list_in_shell",
     "list_person_roles",
     "member",

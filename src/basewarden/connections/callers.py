@@ -12,6 +12,7 @@ from basewarden.accounts import Person, SignedIn
 from basewarden.connections.models import Connection, Role
 from basewarden.connections.service import find_membership, list_connections
 from basewarden.core.ids import parse_id
+from basewarden.core.logs import note_facts
 from basewarden.db import Database
 from basewarden.errors import Forbidden, NotFound
 from basewarden.web import CallerKind, callers, provided
@@ -39,6 +40,7 @@ def member(least: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
         if membership is None:
             raise NotFound
         request.state.connection = membership.connection
+        note_facts(connection=str(membership.connection.id))
         if not membership.role.includes(least):
             raise Forbidden(f"Only an {least} of this connection may do this.")
         return membership

@@ -120,6 +120,10 @@ async def list_person_roles(session: AsyncSession, user_id: UUID) -> dict[UUID, 
     return {connection_id: Role(role) for connection_id, role in await session.execute(query)}
 
 
+async def is_member_anywhere(session: AsyncSession, user_id: UUID) -> bool:
+    return bool(await session.scalar(select(exists().where(ConnectionMember.user_id == user_id))))
+
+
 async def stream_memberships(session: AsyncSession, user_id: UUID) -> AsyncGenerator[RowMapping, None]:
     query = (
         select(ConnectionMember.__table__, Connection.name.label("connection_name"))

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 
 from basewarden.accounts import FreshlySignedIn, ReauthRequired, SignedIn
+from basewarden.billing import PlanLimit
 from basewarden.connections.agents import Agents, list_agents
 from basewarden.connections.callers import Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed
@@ -26,7 +27,7 @@ from basewarden.connections.schemas import (
 )
 from basewarden.connections.service import Connections, list_connections
 from basewarden.core.ids import parse_id
-from basewarden.errors import NotFound
+from basewarden.errors import NotFound, TooMany
 from basewarden.web import Reading, Writing, provided
 from basewarden.web.openapi import declare
 
@@ -50,7 +51,7 @@ async def get_connections(
     )
 
 
-@router.post("", status_code=HTTPStatus.CREATED)
+@router.post("", status_code=HTTPStatus.CREATED, responses=declare(PlanLimit, TooMany))
 async def post_connection(
     body: ConnectionCreate, person: SignedIn, session: Writing, connections: TheConnections
 ) -> ConnectionOut:
@@ -62,7 +63,7 @@ async def get_connection(member: Viewer) -> ConnectionOut:
     return show_connection(member.connection, member.role)
 
 
-@one.patch("")
+@one.patch("", responses=declare(TooMany))
 async def patch_connection(
     body: ConnectionChange, member: Owner, session: Writing, connections: TheConnections
 ) -> ConnectionOut:
@@ -75,7 +76,7 @@ async def delete_connection(member: Owner, session: Writing, connections: TheCon
     await connections.delete(session, member.connection.id)
 
 
-@one.get("/health")
+@one.get("/health", responses=declare(TooMany))
 async def get_health(member: Viewer, connections: TheConnections) -> HealthOut:
     try:
         facts = await connections.check(member.connection, member.person.id)

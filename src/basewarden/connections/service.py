@@ -1,6 +1,7 @@
 """Saving, changing and deleting connections. Nothing is saved that a probe could not use."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import Row, func
 
 from basewarden.accounts import Attempt, Attempts, Limit
+from basewarden.billing import Plans
 from basewarden.connections import queries
 from basewarden.connections.models import Connection, ConnectionMember, Role
 from basewarden.connections.probe import Facts, probe
@@ -26,16 +28,23 @@ CHECKS = Limit(120, 60)  # of saved ones: every look at a home page is one
 
 
 class Connections:
-    def __init__(self, targets: ConnectionTargets, vault: Vault, attempts: Attempts, settings: Settings) -> None:
+    def __init__(
+        self, targets: ConnectionTargets, vault: Vault, attempts: Attempts, settings: Settings, plans: Plans
+    ) -> None:
         self._targets = targets
         self._vault = vault
         self._attempts = attempts
         self._allow_private = settings.allow_private_addresses
+        self._plans = plans
 
     async def create(self, session: WriteSession, wanted: ConnectionCreate, person_id: UUID) -> Connection:
+        """PlanLimit before anything is dialled, and once more when the place is taken: two at once get one place."""
+        count_owned = partial(queries.count_owned, session, person_id)
+        await self._plans.check_room(session, person_id, count_owned)
         url = _reveal(wanted.postgres_url)
         facts = await self._probe(_parse_url(url), person_id)
         check_db_role(facts, wanted.db_role)
+        await self._plans.take_room(session, person_id, count_owned)
         connection_id = make_id()
         connection = Connection(
             id=connection_id,

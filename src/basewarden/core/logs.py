@@ -1,13 +1,56 @@
-"""Structured logs on standard error: one JSON object a line, or readable lines on a terminal."""
+"""Structured logs on standard error: one JSON object a line, or readable lines on a terminal.
 
+What a line of a request belongs to (its id, whose it is, which connection and session) is noted once, where it becomes
+known, and stands on every line from then on. No line holds a local variable, nor the text of an error that may quote
+a row or a secret.
+"""
+
+import json
 import logging
 import sys
+import traceback
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
+Facts = dict[str, str]
+Report = Callable[[BaseException, Facts], None]
+"""Takes an unknown failure elsewhere."""
 
-def configure_logs(level: str) -> None:
-    """Never renders local variables: they hold rows and secrets."""
+_facts: ContextVar[Facts | None] = ContextVar("facts", default=None)
+# Errors that speak of the code or the machine. The text of any other may be a value that somebody sent or stored.
+_PLAIN_SPOKEN = (OSError, TypeError, AttributeError, NameError, ImportError, RuntimeError, AssertionError)
+_Event = MutableMapping[str, Any]
+
+
+@contextmanager
+def request_facts(**facts: str) -> Iterator[None]:
+    """While the block runs. What outlives it, such as a pool that it opened, does not go on in its name."""
+    token = _facts.set(facts)
+    try:
+        yield
+    finally:
+        _facts.reset(token)
+        facts.clear()
+
+
+def note_facts(**facts: str) -> None:
+    """Ids only: never a name, an address or a value."""
+    noted = _facts.get()
+    if noted is not None:
+        noted.update(facts)
+
+
+def read_facts() -> Facts:
+    return _facts.get() or {}
+
+
+def configure_logs(level: str, report: Report | None = None) -> None:
+    """`report` hears of each error that is logged with its exception."""
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     readable = sys.stderr.isatty()
     render: structlog.typing.Processor
@@ -18,14 +61,83 @@ def configure_logs(level: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _add_facts,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if readable else [structlog.processors.format_exc_info]),
+            _make_exception_processor(report),
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    _configure_libraries(readable=readable)
+
+
+def describe_exception(error: BaseException) -> str:
+    """Its traceback and those of what led to it, the first cause first."""
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    parts = [f"{stack}{type(error).__qualname__}{_describe_message(error)}"]
+    if isinstance(error, BaseExceptionGroup):
+        parts += [describe_exception(inner) for inner in error.exceptions]
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\n".join([describe_exception(cause), *parts] if cause is not None else parts)
+
+
+def _describe_message(error: BaseException) -> str:
+    state = getattr(error, "sqlstate", None) or getattr(getattr(error, "orig", None), "sqlstate", None)
+    if isinstance(state, str):
+        return f": SQLSTATE {state}"
+    return f": {str(error)[:500]}" if isinstance(error, _PLAIN_SPOKEN) else ""
+
+
+def _add_facts(_logger: Any, _method: str, event: _Event) -> _Event:
+    return {**read_facts(), **event}
+
+
+def _make_exception_processor(report: Report | None) -> structlog.typing.Processor:
+    def process(_logger: Any, _method: str, event: _Event) -> _Event:
+        error = _find_exception(event.pop("exc_info", None))
+        if error is not None:
+            event["exception"] = describe_exception(error)
+            if report is not None and event["level"] in ("error", "critical"):
+                report(error, read_facts())
+        return event
+
+    return process
+
+
+def _find_exception(given: Any) -> BaseException | None:
+    """Of whatever structlog and logging take for `exc_info`."""
+    if given is True:
+        return sys.exc_info()[1]
+    if isinstance(given, tuple):
+        given = given[1]
+    return given if isinstance(given, BaseException) else None
+
+
+class JSONLines(logging.Formatter):
+    """What libraries log, in the form of our own lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "event": _first_line(record),
+            "logger": record.name,
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+        }
+        error = _find_exception(record.exc_info)
+        return json.dumps(line if error is None else {**line, "exception": describe_exception(error)})
+
+
+def _first_line(record: logging.LogRecord) -> str:
+    """The lines after it, of asyncio above all, say what the task was and quote its error."""
+    return record.getMessage().partition("\n")[0]
+
+
+def _configure_libraries(*, readable: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    plain = logging.Formatter("%(levelname)s %(name)s %(message)s")
+    handler.setFormatter(plain if readable else JSONLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("uvicorn.access").disabled = True

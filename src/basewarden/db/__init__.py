@@ -10,15 +10,20 @@ from basewarden.db.engine import (
     sqlalchemy_url,
 )
 from basewarden.db.notify import Listener, notify
+from basewarden.db.pruning import Pruner, delete_some, in_batches, only_one
 
 __all__ = [
     "Base",
     "Database",
     "Listener",
+    "Pruner",
     "ReadSession",
     "WriteSession",
     "check_database",
+    "delete_some",
     "driver_dsn",
+    "in_batches",
     "notify",
+    "only_one",
     "sqlalchemy_url",
 ]

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from basewarden.core.logs import note_facts
+from basewarden.core.tracing import stage
 from basewarden.errors import BadRequest, NotFound
 from basewarden.gateway.caller import Caller, Callers
 from basewarden.gateway.introspect import describe_schema
@@ -43,9 +45,15 @@ class DataRoad:
         address = _ADDRESS.match(scope["path"])
         if address is None:
             raise NotFound
-        caller = await self._callers.identify(scope, address["id"])
-        await self._limits.check(caller)
-        project = await self._projects.get(caller.connection.id)
+        with stage("data"):
+            await self._serve(scope, receive, send, address)
+
+    async def _serve(self, scope: Any, receive: Any, send: Any, address: re.Match[str]) -> None:
+        with stage("caller"):
+            caller = await self._callers.identify(scope, address["id"])
+            _note_caller(caller)
+            await self._limits.check(caller)
+            project = await self._projects.get(caller.connection.id)
         if address["room"] == "introspect":
             await self._introspect(scope, send, project, caller, address["rest"])
         else:
@@ -78,9 +86,15 @@ class DataRoad:
         await _send_answer(send, answer)
 
 
+def _note_caller(caller: Caller) -> None:
+    who = {"agent": str(caller.id)} if caller.is_agent else {}
+    note_facts(connection=str(caller.connection.id), **who)
+
+
 async def _send_answer(send: Any, answer: RestAnswer) -> None:
     headers = [pair for pair in answer.response.headers if not pair[0].lower().startswith("access-control-")]
     if answer.session_id is not None:
+        note_facts(session=str(answer.session_id))
         headers.append((SESSION_HEADER, str(answer.session_id)))
     await _send(send, answer.response.status, headers, answer.response.body)
 

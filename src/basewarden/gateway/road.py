@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from basewarden.core.tracing import stage
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.capture import SnapshotStale, WriteContext, WriteOutcome, capture_write
 from basewarden.gateway.errors import CaptureRaced
@@ -80,20 +81,22 @@ class Road:
         prepared = project.reads.find(key, schema) if key is not None else None
         if prepared is not None:
             return await self._read(project, caller, prepared)
-        request = parse_request(
-            call.method,
-            call.path,
-            call.query,
-            call.headers,
-            call.body,
-            config=project.config,
-            is_timezone=schema.is_timezone,
-        )
-        schema, plan = await _plan(project, schema, request)
+        with stage("plan"):
+            request = parse_request(
+                call.method,
+                call.path,
+                call.query,
+                call.headers,
+                call.body,
+                config=project.config,
+                is_timezone=schema.is_timezone,
+            )
+            schema, plan = await _plan(project, schema, request)
         if isinstance(plan, InfoPlan):
             check_question(caller, request)
             return RestAnswer(make_info_response(plan))
-        check_plan(caller, plan)
+        with stage("policy"):
+            check_plan(caller, plan)
         session = Session(caller.db_role, caller.claims)
         if isinstance(plan, ReadPlan | CallPlan) and plan.read_only:
             script = make_script(plan, request, session, schema=schema, config=project.config)
@@ -118,8 +121,9 @@ class Road:
 
     async def _read(self, project: Project, caller: Caller, prepared: PreparedRead) -> RestAnswer:
         check_plan(caller, prepared.plan)
-        async with project.pool.acquire() as connection:
-            result = await run_read(connection, prepared.plan, prepared.script)
+        with stage("run"):
+            async with project.pool.acquire() as connection:
+                result = await run_read(connection, prepared.plan, prepared.script)
         return RestAnswer(make_response(prepared.request, prepared.plan, result))
 
     async def _write(
@@ -139,14 +143,17 @@ class Road:
                 caller.max_rows,
                 sets_output=_sets_output(request, schema, caller.db_role),
             )
-            outcome = await capture_write(context, plan)
+            with stage("capture"):
+                outcome = await capture_write(context, plan)
             verify_result(plan, outcome.result)
             response = make_response(request, plan, outcome.result)
             if is_rolled_back(request, project.config):
                 await connection.run([Statement("SET CONSTRAINTS ALL IMMEDIATE"), Statement("ROLLBACK")])
                 return RestAnswer(response)
-            recorded = await self._recorder.record(_make_entry(caller, plan, outcome, call))
-            await commit_recorded(connection, self._recorder, recorded.write_id)
+            with stage("journal"):
+                recorded = await self._recorder.record(_make_entry(caller, plan, outcome, call))
+            with stage("commit"):
+                await commit_recorded(connection, self._recorder, recorded.write_id)
         return RestAnswer(response, recorded.session_id)
 
 

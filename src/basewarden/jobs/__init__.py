@@ -8,10 +8,11 @@ from basewarden.jobs.queries import (
     list_failed,
 )
 from basewarden.jobs.retry import RetryPolicy
-from basewarden.jobs.service import Handler, Jobs
+from basewarden.jobs.service import JOB_PRUNERS, Handler, Jobs
 from basewarden.jobs.worker import JobTiming
 
 __all__ = [
+    "JOB_PRUNERS",
     "FailedJob",
     "Handler",
     "JobTiming",

@@ -71,11 +71,14 @@ async def free_stalled_jobs(session: WriteSession, attempts: Mapping[str, int], 
     return len((await session.execute(query, arguments)).all())
 
 
-async def delete_ended_jobs(session: WriteSession, older_than: timedelta) -> int:
+async def delete_ended_jobs(session: WriteSession, older_than: timedelta, limit: int = 1000) -> int:
     """What succeeded is gone already; what failed is kept for this long."""
     query = text(
-        "DELETE FROM procrastinate_jobs AS job WHERE job.status IN ('succeeded', 'failed', 'cancelled', 'aborted')"
+        "WITH ended AS (SELECT job.id FROM procrastinate_jobs AS job"
+        " WHERE job.status IN ('succeeded', 'failed', 'cancelled', 'aborted')"
         " AND NOT EXISTS (SELECT FROM procrastinate_events AS event"
-        " WHERE event.job_id = job.id AND event.at >= now() - CAST(:older_than AS interval)) RETURNING job.id"
+        " WHERE event.job_id = job.id AND event.at >= now() - CAST(:older_than AS interval))"
+        " LIMIT :limit FOR UPDATE SKIP LOCKED)"
+        " DELETE FROM procrastinate_jobs AS job USING ended WHERE job.id = ended.id RETURNING job.id"
     )
-    return len((await session.execute(query, {"older_than": older_than})).all())
+    return len((await session.execute(query, {"older_than": older_than, "limit": limit})).all())

@@ -15,7 +15,7 @@ from procrastinate import JobContext, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Job
 
-from basewarden.db import Database, WriteSession, driver_dsn
+from basewarden.db import Database, Pruner, WriteSession, driver_dsn, in_batches
 from basewarden.jobs import queries
 from basewarden.jobs.retry import Retry, RetryPolicy
 from basewarden.jobs.worker import JobTiming, JobWorker
@@ -24,6 +24,8 @@ MAX_NAME_LENGTH = 40
 """The library's channel of a name must fit an identifier of PostgreSQL."""
 TIDY = "jobs.tidy"
 KEEP_FAILED = timedelta(days=30)
+JOB_PRUNERS = (Pruner("procrastinate_jobs", KEEP_FAILED, in_batches(queries.delete_ended_jobs)),)
+_TIDIED_AT_ONCE = 1000
 _POOL_SIZE = 5
 _CONNECT_SECONDS = 5
 _log = structlog.get_logger()
@@ -114,8 +116,8 @@ class Jobs:
             _log.warning("jobs.freed", count=freed)
 
     async def _tidy(self) -> None:
-        async with self._database.unit_of_work() as unit:
-            await queries.delete_ended_jobs(unit, KEEP_FAILED)
+        for pruner in JOB_PRUNERS:
+            await pruner.prune(self._database, pruner.keep, _TIDIED_AT_ONCE)
 
 
 def _make_connector(database: Database, timing: JobTiming) -> PsycopgConnector:

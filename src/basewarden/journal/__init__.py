@@ -4,10 +4,12 @@ from basewarden.journal.errors import JournalUnavailable, SessionFrozen
 from basewarden.journal.export import JOURNAL_PARTS
 from basewarden.journal.leaving import JournalLeaving
 from basewarden.journal.models import JournalMutation, JournalSession, JournalWrite
-from basewarden.journal.partitions import ensure_partitions
+from basewarden.journal.partitions import ensure_partitions, partition_bounds
+from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.queries import (
     MutationView,
     SessionSummary,
+    find_oldest_pending_age,
     find_session,
     find_undo_of,
     list_mutations,
@@ -51,13 +53,16 @@ __all__ = [
     "WriteEntry",
     "encode_key",
     "ensure_partitions",
+    "find_oldest_pending_age",
     "find_session",
     "find_undo_of",
     "get_session",
+    "list_journal_pruners",
     "list_mutations",
     "list_row_history",
     "list_sessions",
     "lock_session",
     "mutation_body",
+    "partition_bounds",
     "session_body",
 ]

@@ -24,7 +24,10 @@ class RawJSON(UserDefinedType[str]):
 
 
 class JournalSession(Base):
-    """A run of writes by one caller; `position` and `write_count` are its counters, held under its row lock."""
+    """A run of writes by one caller; `position` and `write_count` are its counters, held under its row lock.
+
+    One that has expired is being pruned: nobody finds it any more, and it never comes back.
+    """
 
     __tablename__ = "journal_sessions"
     __table_args__ = (
@@ -36,6 +39,8 @@ class JournalSession(Base):
             unique=True,
             postgresql_where=text("undo_state = 'running'"),
         ),
+        Index("ix_journal_sessions_undo_of", "undo_of", postgresql_where=text("undo_of IS NOT NULL")),
+        Index("ix_journal_sessions_expired", "id", postgresql_where=text("status = 'expired'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -47,7 +52,7 @@ class JournalSession(Base):
     caller_name: Mapped[str] = mapped_column(Text)
     label: Mapped[str | None] = mapped_column(Text)  # the client's own name for it
     capture: Mapped[str] = mapped_column(Text, server_default="statement")
-    status: Mapped[str] = mapped_column(Text, server_default="open")  # open, undone, partly_undone
+    status: Mapped[str] = mapped_column(Text, server_default="open")  # open, undone, partly_undone, expired
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     position: Mapped[int] = mapped_column(BigInteger, server_default="0")

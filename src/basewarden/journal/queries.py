@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,8 @@ from basewarden.journal.models import JournalMutation, JournalSession, JournalWr
 _columns = msgspec.json.Decoder(dict[str, msgspec.Raw])
 MAX_PENDING_AT_ONCE = 1000
 _GONE = "deleted person"
+_IS_THERE = JournalSession.status != "expired"
+"""What has expired is pruned bit by bit: nobody should see a part of it."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,15 @@ async def list_connections_with_pending(session: AsyncSession) -> list[UUID]:
     return list(found)
 
 
+async def find_oldest_pending_age(session: AsyncSession) -> timedelta | None:
+    """For how long the write that waits longest has not been settled; None when none waits."""
+    query = select(func.now() - func.min(JournalWrite.at)).where(
+        JournalWrite.state == literal("pending", literal_execute=True)
+    )
+    age: timedelta | None = await session.scalar(query)
+    return age
+
+
 async def list_pending_writes(
     session: AsyncSession, connection_id: UUID, *, after: UUID | None = None
 ) -> list[PendingWrite]:
@@ -109,7 +120,7 @@ async def list_sessions(
     agent_id: UUID | None = None,
 ) -> list[SessionSummary]:
     """The newest first; `before` is the last id of the page before."""
-    query = select(JournalSession).where(JournalSession.connection_id == connection_id)
+    query = select(JournalSession).where(JournalSession.connection_id == connection_id, _IS_THERE)
     if before is not None:
         query = query.where(JournalSession.id < before)
     if status is not None:
@@ -123,7 +134,9 @@ async def list_sessions(
 
 async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> SessionSummary | None:
     found = await session.scalar(
-        select(JournalSession).where(JournalSession.id == session_id, JournalSession.connection_id == connection_id)
+        select(JournalSession).where(
+            JournalSession.id == session_id, JournalSession.connection_id == connection_id, _IS_THERE
+        )
     )
     if found is None:
         return None
@@ -134,7 +147,7 @@ async def find_session(session: AsyncSession, connection_id: UUID, session_id: U
 async def lock_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> JournalSession | None:
     return await session.scalar(
         select(JournalSession)
-        .where(JournalSession.id == session_id, JournalSession.connection_id == connection_id)
+        .where(JournalSession.id == session_id, JournalSession.connection_id == connection_id, _IS_THERE)
         .with_for_update()
     )
 
@@ -251,7 +264,7 @@ async def list_row_history(
         .join(JournalSession, JournalSession.id == JournalMutation.session_id)
         .where(JournalMutation.connection_id == connection_id)
         .where(JournalMutation.schema == schema, JournalMutation.table == table)
-        .where(same_row, JournalWrite.state != "aborted")
+        .where(same_row, JournalWrite.state != "aborted", _IS_THERE)
         .order_by(JournalMutation.id.desc())
         .limit(limit)
     )
@@ -280,10 +293,11 @@ async def stream_sessions_of_person(
     """Their own where they are a member, and those of agents where they are an owner. `columns` holds `id`."""
     table = JournalSession.__table__.c
     query = select(*(table[name] for name in columns)).where(
+        table.status != "expired",
         or_(
             and_(table.user_id == user_id, table.connection_id.in_(member_of)),
             and_(table.agent_id.is_not(None), table.connection_id.in_(owned)),
-        )
+        ),
     )
     async for row in _turn_pages(session, query, table.id, 200):
         yield row

@@ -2,13 +2,14 @@
 
 from basewarden.mail.letters import Letter, render_letter
 from basewarden.mail.models import LetterState
-from basewarden.mail.queries import LetterRecord, find_last_letter, forget_letters, list_letters
+from basewarden.mail.queries import LetterRecord, count_letters, find_last_letter, forget_letters, list_letters
 from basewarden.mail.report import describe_letters
 from basewarden.mail.server import MailServer, read_mail_server
-from basewarden.mail.service import Mail
+from basewarden.mail.service import LETTER_PRUNERS, Mail
 from basewarden.mail.smtp import SmtpCheck, check_smtp
 
 __all__ = [
+    "LETTER_PRUNERS",
     "Letter",
     "LetterRecord",
     "LetterState",
@@ -16,6 +17,7 @@ __all__ = [
     "MailServer",
     "SmtpCheck",
     "check_smtp",
+    "count_letters",
     "describe_letters",
     "find_last_letter",
     "forget_letters",

@@ -24,7 +24,10 @@ _PACKAGE = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Letter:
-    """`good_until` is when its link ends: it is not worth sending after that. A subject is always one line."""
+    """`good_until` is when its link ends: it is not worth sending after that. A subject is always one line.
+
+    `reply_to` is an address that an answer goes to instead of EMAIL_FROM.
+    """
 
     kind: str
     address: str
@@ -33,9 +36,12 @@ class Letter:
     html: str = field(repr=False)
     user_id: UUID | None = None
     good_until: datetime | None = None
+    reply_to: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         resolve_address(self.address)
+        if self.reply_to is not None:
+            resolve_address(self.reply_to)
         object.__setattr__(self, "subject", shorten(self.subject, MAX_SUBJECT_LENGTH))
 
 
@@ -54,7 +60,8 @@ def resolve_address(address: str) -> str:
 
 def seal_content(letter: Letter) -> Secret:
     """A link in a letter is as good as a password: in the database it lies sealed."""
-    return Secret(json.dumps({"subject": letter.subject, "text": letter.text, "html": letter.html}))
+    content = {"subject": letter.subject, "text": letter.text, "html": letter.html, "reply_to": letter.reply_to}
+    return Secret(json.dumps(content))
 
 
 def render_letter(template: str, **context: Any) -> tuple[str, str, str]:

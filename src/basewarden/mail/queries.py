@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from basewarden.db import WriteSession
+from basewarden.db import WriteSession, delete_some
 from basewarden.mail.models import LetterState, StoredLetter
 
 _ENDED = (LetterState.SENT, LetterState.FAILED, LetterState.EXPIRED)
@@ -64,6 +64,10 @@ async def list_letters(
     return [_make_record(row) for row in await session.execute(query)]
 
 
+async def count_letters(session: AsyncSession, state: LetterState) -> int:
+    return int(await session.scalar(select(func.count()).where(StoredLetter.state == state)) or 0)
+
+
 async def find_last_letter(session: AsyncSession, user_id: UUID, kind: str) -> LetterRecord | None:
     query = (
         select(*_RECORD)
@@ -101,13 +105,10 @@ async def expire_letters(session: WriteSession) -> int:
     return len((await session.execute(query, execution_options={"synchronize_session": False})).all())
 
 
-async def delete_ended_letters(session: WriteSession, older_than: timedelta) -> int:
-    query = (
-        delete(StoredLetter)
-        .where(StoredLetter.state.in_(_ENDED), StoredLetter.created_at < func.now() - older_than)
-        .returning(StoredLetter.id)
-    )
-    return len((await session.execute(query, execution_options={"synchronize_session": False})).all())
+async def delete_ended_letters(session: WriteSession, older_than: timedelta, limit: int = 1000) -> int:
+    """At most `limit`; one that somebody looks at right now is left for the next time."""
+    is_old = and_(StoredLetter.state.in_(_ENDED), StoredLetter.created_at < func.now() - older_than)
+    return await delete_some(session, StoredLetter, is_old, limit)
 
 
 def _make_record(row: Sequence[object]) -> LetterRecord:

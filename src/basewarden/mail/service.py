@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 
 from basewarden.core.ids import make_id
-from basewarden.db import Database, WriteSession
+from basewarden.db import Database, Pruner, WriteSession, in_batches
 from basewarden.jobs import Jobs, RetryPolicy
 from basewarden.mail import queries
 from basewarden.mail.letters import Letter, resolve_address, seal_content
@@ -20,6 +20,7 @@ from basewarden.vault import Place, Vault, VaultError
 SEND = "mail.send"
 TIDY = "mail.tidy"
 KEEP_RECORDS = timedelta(days=90)
+LETTER_PRUNERS = (Pruner("letters", KEEP_RECORDS, in_batches(queries.delete_ended_letters)),)
 RETRY = RetryPolicy(attempts=12, first=timedelta(seconds=15), factor=4, longest=timedelta(hours=2))
 """About fourteen hours in all: a mail server's bad night."""
 _PLACE = "letters.sealed_content"

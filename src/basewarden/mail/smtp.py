@@ -47,6 +47,7 @@ class Envelope:
     subject: str
     text: str
     html: str
+    reply_to: str | None = None
 
 
 def compose(envelope: Envelope, sender: Address) -> EmailMessage:
@@ -54,6 +55,8 @@ def compose(envelope: Envelope, sender: Address) -> EmailMessage:
     message = EmailMessage(policy=policy.SMTP)
     message["From"] = sender
     message["To"] = envelope.address
+    if envelope.reply_to is not None:
+        message["Reply-To"] = envelope.reply_to
     message["Subject"] = envelope.subject
     message["Date"] = format_datetime(envelope.created_at)
     message["Message-ID"] = f"<{envelope.id}@{sender.domain}>"

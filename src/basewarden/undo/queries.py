@@ -14,7 +14,7 @@ _exact = msgspec.json.Decoder(dict[str, str | None])
 
 
 async def try_lock_undo(session: AsyncSession, session_id: UUID) -> bool:
-    """Held until this unit of work ends, or its process dies: only one at a time undoes a session."""
+    """Held until this unit of work ends, or its process dies: only one at a time undoes a session, or prunes it."""
     key = {"key": f"undo:{session_id}"}
     return bool(await session.scalar(text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))"), key))
 
@@ -26,8 +26,13 @@ async def find_running_undo(session: AsyncSession, session_id: UUID) -> JournalS
 
 
 async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> JournalSession | None:
+    """None also for one that is being pruned: a part of it must not be taken for the whole."""
     return await session.scalar(
-        select(JournalSession).where(JournalSession.id == session_id, JournalSession.connection_id == connection_id)
+        select(JournalSession).where(
+            JournalSession.id == session_id,
+            JournalSession.connection_id == connection_id,
+            JournalSession.status != "expired",
+        )
     )
 
 

@@ -1,6 +1,6 @@
 """Sealing of secrets at rest, and re-sealing under a new key. Knows no feature's table by name."""
 
-from basewarden.vault.columns import sealed_column
+from basewarden.vault.columns import SealedColumn, list_sealed_columns, sealed_column
 from basewarden.vault.keys import KEY_FILE_NAME, make_keyring, read_key_file, start_key_file
 from basewarden.vault.rotation import RotationCount, rotate_keys
 from basewarden.vault.sealing import Place, Vault, VaultError, VaultKeyMissing
@@ -9,9 +9,11 @@ __all__ = [
     "KEY_FILE_NAME",
     "Place",
     "RotationCount",
+    "SealedColumn",
     "Vault",
     "VaultError",
     "VaultKeyMissing",
+    "list_sealed_columns",
     "make_keyring",
     "read_key_file",
     "rotate_keys",

@@ -13,6 +13,7 @@ class CallerKind(StrEnum):
     MEMBER = "member"
     AGENT = "agent"
     SCHEDULER = "scheduler"
+    SCRAPER = "scraper"
     PROVIDER = "provider"
 
 

@@ -1,4 +1,4 @@
-"""`/docs`: the first guide."""
+"""`/docs/guide`: the first guide."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from basewarden.workspace.table_pages import ThePages
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
 
-@router.get("/docs")
+@router.get("/docs/guide")
 async def get_guide(
     request: Request, pages: ThePages, settings: Annotated[Settings, Depends(provided(Settings))]
 ) -> Response:

@@ -33,7 +33,7 @@ class Place:
 def find_connections(connections: Sequence[tuple[UUID, str]], text: str) -> list[Place]:
     found = [Place(name, "connection", f"/c/{connection_id}") for connection_id, name in connections]
     general = [Place("All connections", None, "/connections"), Place("New connection", None, "/connections/new")]
-    return _matching([*found, *general, Place("Guide", None, "/docs")], text)
+    return _matching([*found, *general, Place("Guide", None, "/docs/guide")], text)
 
 
 def find_rooms(connection_id: UUID, name: str, text: str) -> list[Place]:

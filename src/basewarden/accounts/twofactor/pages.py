@@ -138,7 +138,7 @@ async def post_setup(
     if not person.is_fresh:
         return redirect(confirm_path(HERE))
     setup = await two_factor.set_up(session, person)
-    return pages.render(request, _SETUP, errors={}, hint=None, is_other=False, settings_tab=_TAB, setup=setup)
+    return pages.render(request, _SETUP, errors={}, hint=None, settings_tab=_TAB, setup=setup)
 
 
 @router.post(f"{HERE}/enable")
@@ -249,8 +249,8 @@ async def _show_setup_again(
     two_factor: TwoFactor,
     person: Person,
 ) -> Response:
-    """With the secret that waits now, which need not be the one that this page showed."""
-    setup = await two_factor.find_set_up(person)
+    """To whoever has its secret already: another one that waits was chosen by, or is meant for, somebody else."""
+    setup = await two_factor.find_set_up(person, Secret(form.typed.get("secret", "")))
     if setup is None:
         return redirect(f"{HERE}?done=again")
     return show_again(
@@ -261,7 +261,6 @@ async def _show_setup_again(
         error,
         never_shown=_SECRETS,
         hint=error.hint if error else None,
-        is_other=form.typed.get("secret") != setup.secret.reveal(),
         settings_tab=_TAB,
         setup=setup,
     )

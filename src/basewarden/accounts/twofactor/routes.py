@@ -45,14 +45,14 @@ class DoneOut(_Out):
     ok: Literal[True] = True
 
 
-@router.post("/setup", responses=declare(*_ALWAYS))
+@router.post("/setup", responses=declare(*_ALWAYS, TooMany))
 async def post_setup(person: SignedIn, session: Writing, two_factor: TheTwoFactor) -> SetupOut:
     """A fresh secret each time; it counts for nothing until `enable`."""
     setup = await two_factor.set_up(session, person)
     return SetupOut(secret=setup.secret.reveal(), otpauth_url=setup.url.reveal(), qr_data_url=setup.qr)
 
 
-@router.post("/enable", responses=declare(*_ALWAYS, *_WITH_BODY, BadCode, ReauthRequired, AlreadyOn))
+@router.post("/enable", responses=declare(*_ALWAYS, *_WITH_BODY, BadCode, ReauthRequired, AlreadyOn, TooMany))
 async def post_enable(
     *,
     body: Enabling,
@@ -102,7 +102,7 @@ async def post_disable(
     return DoneOut()
 
 
-@router.post("/recovery-codes", responses=declare(*_ALWAYS, ReauthRequired, Conflict))
+@router.post("/recovery-codes", responses=declare(*_ALWAYS, ReauthRequired, Conflict, TooMany))
 async def post_recovery_codes(
     person: FreshlySignedIn,
     response: Response,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from basewarden.accounts.attempts import AccountLimits, Attempts
+from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
 from basewarden.accounts.errors import AlreadyOn, BadCode, OAuthOnly, ReauthRequired
 from basewarden.accounts.letters import Letters
 from basewarden.accounts.models import User
@@ -70,6 +70,8 @@ class TwoFactor:
         self._passwords = passwords
         self._signins = signins
         self._accounts = accounts
+        self._attempts = attempts
+        self._limits = limits
         self._audit = audit
         self._letters = letters
         self._clock = clock
@@ -85,17 +87,20 @@ class TwoFactor:
 
     async def set_up(self, session: WriteSession, person: Person) -> Setup:
         """A fresh secret, which does nothing until it is turned on; an earlier pending one is forgotten."""
+        await self._attempts.take(Attempt("twofactor.setup", str(person.id), self._limits.two_factor_setup))
         secret = make_secret()
         await queries.put_pending(session, person.id, self._vault.seal(secret, Place(_PENDING, person.id)))
         return _make_setup(secret, person.email)
 
-    async def find_set_up(self, person: Person) -> Setup | None:
-        """What waits to be turned on, to be shown again after a mistyped code."""
+    async def find_set_up(self, person: Person, secret: Secret) -> Setup | None:
+        """What waits to be turned on, to be shown again after a mistyped code; None where it is another secret."""
+        await self._attempts.take(Attempt("twofactor.setup", str(person.id), self._limits.two_factor_setup))
         async with self._database.read_only() as reading:
             user = await queries.get_user(reading, person.id)
         if user.sealed_totp_pending is None:
             return None
-        return _make_setup(self._vault.open(user.sealed_totp_pending, Place(_PENDING, user.id)), person.email)
+        pending = self._vault.open(user.sealed_totp_pending, Place(_PENDING, user.id))
+        return _make_setup(pending, person.email) if pending == secret else None
 
     async def enable(
         self, session: WriteSession, person: Person, secret: Secret, code: Secret, where: Where
@@ -104,7 +109,7 @@ class TwoFactor:
         async with self._database.read_only() as reading:
             user = await queries.get_user(reading, person.id)
         step = self._check_enabling(user, person, secret, code)
-        codes, hashes = await self._make_codes()
+        codes, hashes = await self._make_codes(user.id)
         assert user.sealed_totp_pending is not None  # it held the secret
         sealed = self._vault.seal(secret, Place(SECRET, user.id))
         if not await queries.turn_on(session, user.id, pending=user.sealed_totp_pending, sealed=sealed, step=step):
@@ -151,7 +156,7 @@ class TwoFactor:
 
     async def renew_codes(self, session: WriteSession, person: Person, where: Where) -> NewCodes:
         """Ten others; the earlier ones are dead. Conflict where two-factor sign-in is off."""
-        codes, hashes = await self._make_codes()
+        codes, hashes = await self._make_codes(person.id)
         if not await queries.lock_if_on(session, person.id):
             raise Conflict("Two-factor sign-in is off: there is nothing to recover.")
         await queries.replace_codes(session, person.id, hashes)
@@ -178,8 +183,12 @@ class TwoFactor:
         user = await queries.get_user(session, user_id)
         return BadCode() if user.sealed_totp_secret is None else AlreadyOn()
 
-    async def _make_codes(self) -> tuple[tuple[TypedCode, ...], dict[int, str]]:
-        """Ten codes and their hashes; it takes a while, so no connection is held meanwhile."""
+    async def _make_codes(self, user_id: UUID) -> tuple[tuple[TypedCode, ...], dict[int, str]]:
+        """Ten codes and their hashes; TooMany for who makes them again and again, for all others wait behind them.
+
+        It takes a while, so no connection is held meanwhile.
+        """
+        await self._attempts.take(Attempt("recovery.codes", str(user_id), self._limits.recovery_codes))
         codes = make_codes()
         hashes = await asyncio.gather(*(self._passwords.hash(code.text) for code in codes))
         return codes, {code.position: code_hash for code, code_hash in zip(codes, hashes, strict=True)}

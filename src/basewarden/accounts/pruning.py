@@ -1,0 +1,74 @@
+"""What of accounts is past its time, and people who signed up and were never seen again."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+from basewarden.accounts import queries
+from basewarden.accounts.deletion import Deletions
+from basewarden.accounts.letters import Letters
+from basewarden.accounts.signins import IDLE, LONGEST
+from basewarden.db import Database, Pruner, ReadSession, WriteSession, in_batches
+
+KEEP_TOKENS = timedelta(days=30)
+"""After they expired: until then an old link says that it is old, and not that it is unknown."""
+AT_ONCE = timedelta(0)
+_FIRST = UUID(int=0)
+
+HasTies = Callable[[ReadSession, UUID], Awaitable[bool]]
+"""Whether a person is somebody to a feature above, such as a member of something."""
+
+
+def list_account_pruners(*, keep_signins: timedelta) -> tuple[Pruner, ...]:
+    return (
+        Pruner("signin_sessions", keep_signins, in_batches(_delete_old_signins)),
+        Pruner("account_tokens", KEEP_TOKENS, in_batches(queries.delete_old_tokens)),
+        Pruner("passkey_challenges", AT_ONCE, in_batches(queries.delete_old_challenges)),
+        Pruner("oauth_states", AT_ONCE, in_batches(queries.delete_old_states)),
+        Pruner("attempt_counters", queries.KEEP_ATTEMPTS, in_batches(queries.delete_old_attempts)),
+    )
+
+
+async def _delete_old_signins(session: WriteSession, keep: timedelta, limit: int) -> int:
+    return await queries.delete_old_signins(session, keep, limit, idle=IDLE, longest=LONGEST)
+
+
+def list_people_pruners(
+    deletions: Deletions, letters: Letters, *, keep_signups: timedelta, ties: Sequence[HasTies]
+) -> tuple[Pruner, ...]:
+    """Those whose day of deletion has come, and abandoned sign-ups."""
+    return (
+        Pruner("users", AT_ONCE, partial(_delete_due, deletions)),
+        Pruner("users", keep_signups, partial(_delete_abandoned, deletions, letters, ties)),
+    )
+
+
+async def _delete_due(deletions: Deletions, _database: Database, _keep: timedelta, batch: int) -> int:
+    """The hourly job has most likely been here before."""
+    return (await deletions.delete_due(batch)).get("users", 0)
+
+
+async def _delete_abandoned(
+    deletions: Deletions, letters: Letters, ties: Sequence[HasTies], database: Database, keep: timedelta, _batch: int
+) -> int:
+    """One unit of work each. Where no letters are sent nobody can prove an address, and nobody is deleted for it."""
+    if not letters.is_configured:
+        return 0
+    deleted, after = 0, _FIRST
+    while True:
+        async with database.unit_of_work() as session:
+            user = await queries.lock_abandoned_user(session, keep, after=after)
+            if user is None:
+                return deleted
+            after = user.id
+            if await _may_go(session, user.id, keep, ties):
+                await deletions.delete_now(session, user)
+                deleted += 1
+
+
+async def _may_go(session: WriteSession, user_id: UUID, keep: timedelta, ties: Sequence[HasTies]) -> bool:
+    for has_ties in ties:
+        if await has_ties(ReadSession(session), user_id):
+            return False
+    return await queries.is_still_abandoned(session, user_id, keep)

@@ -1,0 +1,27 @@
+"""Plans and what they allow, checkout, and the payment provider's webhooks."""
+
+from basewarden.billing.errors import PlanLimit
+from basewarden.billing.events import Deliveries
+from basewarden.billing.export import BILLING_PARTS
+from basewarden.billing.jobs import BillingJobs
+from basewarden.billing.leaving import BillingLeaving
+from basewarden.billing.letters import BillingLetters
+from basewarden.billing.operator import Grants, Receipts
+from basewarden.billing.pages import Usage
+from basewarden.billing.provider import BillingProvider
+from basewarden.billing.service import Billing, Plans
+
+__all__ = [
+    "BILLING_PARTS",
+    "Billing",
+    "BillingJobs",
+    "BillingLeaving",
+    "BillingLetters",
+    "BillingProvider",
+    "Deliveries",
+    "Grants",
+    "PlanLimit",
+    "Plans",
+    "Receipts",
+    "Usage",
+]

@@ -1,0 +1,174 @@
+"""What a delivery says, as far as we need it. What more there is, we do not read; what we need must be well formed."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+
+from basewarden.billing.errors import BadDelivery
+from basewarden.billing.webhooks import Delivery
+from basewarden.core.ids import parse_id
+from basewarden.core.text import clean_line
+
+MAX_BODY_BYTES = 1024 * 1024
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+_MOST = 2**62
+_MOST_DAYS = 100_000
+_IS_AMOUNT = re.compile(r"-?[0-9]{1,18}")
+
+
+def _read_moment(value: datetime) -> datetime:
+    """A time without a zone is in UTC; the farthest ones do not survive a database."""
+    moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+    if not _EARLIEST <= moment <= _LATEST:
+        raise ValueError("is too far away")
+    return moment.astimezone(UTC)
+
+
+def _read_amount(value: Any) -> Any:
+    """A dispute's is text."""
+    return int(value) if isinstance(value, str) and _IS_AMOUNT.fullmatch(value) else value
+
+
+Id = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_line)]
+Word = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(clean_line)]
+Moment = Annotated[datetime, AfterValidator(_read_moment)]
+Amount = Annotated[int, Field(ge=-_MOST, le=_MOST), BeforeValidator(_read_amount)]
+Days = Annotated[int, Field(ge=0, le=_MOST_DAYS)]
+
+
+class Topic(StrEnum):
+    SUBSCRIPTION = "subscription"
+    PAYMENT = "payment"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+
+
+class _Customer(BaseModel):
+    customer_id: Id
+
+
+class _Body(BaseModel):
+    metadata: dict[str, Any] | None = None
+
+    @property
+    def user_id(self) -> UUID | None:
+        """Ours, put there when the checkout was made; anything else there names nobody."""
+        metadata = self.metadata or {}
+        value = metadata.get("user_id") or metadata.get("userId")
+        return parse_id(value) if isinstance(value, str) else None
+
+
+class SubscriptionBody(_Body):
+    subscription_id: Id
+    customer: _Customer
+    product_id: Id = "unknown"
+    status: Word
+    created_at: Moment
+    trial_period_days: Days = 0
+    next_billing_date: Moment | None = None
+    cancel_at_next_billing_date: bool = False
+    past_due_ends_at: Moment | None = None
+    cancelled_at: Moment | None = None
+    expires_at: Moment | None = None
+    recurring_pre_tax_amount: Amount | None = None
+    currency: Word | None = None
+
+
+class PaymentBody(_Body):
+    payment_id: Id
+    customer: _Customer
+    status: Word | None = None
+    subscription_id: Id | None = None
+    total_amount: Amount | None = None
+    currency: Word | None = None
+    created_at: Moment
+
+
+class RefundBody(_Body):
+    refund_id: Id
+    payment_id: Id
+    customer: _Customer
+    status: Word
+    amount: Amount | None = None
+    currency: Word | None = None
+    created_at: Moment
+
+
+class DisputeBody(_Body):
+    """Names no customer: whose it is, its payment says."""
+
+    dispute_id: Id
+    payment_id: Id
+    dispute_status: Word
+    amount: Amount | None = None
+    currency: Word | None = None
+    created_at: Moment
+
+
+Body = SubscriptionBody | PaymentBody | RefundBody | DisputeBody
+_BODIES: dict[str, type[Body]] = {
+    Topic.SUBSCRIPTION: SubscriptionBody,
+    Topic.PAYMENT: PaymentBody,
+    Topic.REFUND: RefundBody,
+    Topic.DISPUTE: DisputeBody,
+}
+
+
+class _Envelope(BaseModel):
+    """Of a kind that we do not know anything may follow."""
+
+    type: Word
+    timestamp: Moment | None = None
+    data: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Deliveries come in any order: of two states the one with the larger version stays. The digest settles ties."""
+
+    at: datetime
+    sent_at: datetime
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`body` None: of a kind that changes nothing here."""
+
+    type: str
+    version: Version
+    body: Body | None
+
+    @property
+    def customer_id(self) -> str | None:
+        return None if self.body is None or isinstance(self.body, DisputeBody) else self.body.customer.customer_id
+
+
+def read_event(delivery: Delivery) -> Event:
+    """BadDelivery for what is not JSON, is no event, or is of a known kind and lacks what that kind must say."""
+    try:
+        envelope = _Envelope.model_validate_json(delivery.body)
+        at = envelope.timestamp or delivery.sent_at
+        model = _BODIES.get(envelope.type.partition(".")[0])
+        body = model.model_validate(_with_start(envelope.data, at)) if model else None
+    except ValidationError as error:
+        raise BadDelivery("The body is no event of the provider's.", details=_describe(error)) from None
+    version = Version(at, delivery.sent_at, sha256(delivery.body).digest())
+    return Event(envelope.type, version, body)
+
+
+def _with_start(data: Any, at: datetime) -> Any:
+    """What does not say when it began, began no later than now."""
+    return {"created_at": at, **data} if isinstance(data, dict) else data
+
+
+def _describe(error: ValidationError) -> list[dict[str, str]]:
+    """Where and what, never the value."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return [{"field": ".".join(map(str, item["loc"])), "message": item["type"]} for item in found[:5]]

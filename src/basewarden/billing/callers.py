@@ -1,0 +1,58 @@
+"""Who may call billing's own doors: the payment provider by its signature, the operator by a confirmed address."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import ClientDisconnect, Request
+
+from basewarden.accounts import Person, SignedIn, make_email_key
+from basewarden.billing import webhooks
+from basewarden.billing.bodies import MAX_BODY_BYTES
+from basewarden.billing.errors import BadDelivery
+from basewarden.billing.webhooks import Delivery, Headers, read_keys, verify_delivery
+from basewarden.errors import NotConfigured, NotFound, TooLarge
+from basewarden.settings import Settings
+from basewarden.web import CallerKind, callers, provided
+
+TheSettings = Annotated[Settings, Depends(provided(Settings))]
+
+
+@callers(CallerKind.PROVIDER)
+async def require_signed_delivery(request: Request, settings: TheSettings) -> Delivery:
+    """The raw bytes are verified before anything looks into them."""
+    keys = read_keys(settings.dodo_webhook_secret)
+    if not keys:
+        raise NotConfigured("This deployment takes no deliveries: no webhook secret is set.")
+    headers = Headers(
+        id=request.headers.getlist(webhooks.ID),
+        timestamp=request.headers.getlist(webhooks.TIMESTAMP),
+        signature=request.headers.getlist(webhooks.SIGNATURE),
+    )
+    return verify_delivery(headers, await _read_body(request), keys, datetime.now(UTC))
+
+
+SignedDelivery = Annotated[Delivery, Depends(require_signed_delivery)]
+
+
+async def require_operator(person: SignedIn, settings: TheSettings) -> Person:
+    """For everybody else there is nothing here."""
+    operators = {make_email_key(email) for email in settings.operators}
+    if not person.is_verified or make_email_key(person.email) not in operators:
+        raise NotFound
+    return person
+
+
+Operator = Annotated[Person, Depends(require_operator)]
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_BODY_BYTES:
+                raise TooLarge(hint=f"At most {MAX_BODY_BYTES} bytes.")
+    except ClientDisconnect:
+        raise BadDelivery from None
+    return bytes(body)

@@ -1,0 +1,57 @@
+"""What billing does by itself: tells of trials that end, ends what a person who left would go on paying."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from basewarden.billing import queries
+from basewarden.billing.letters import BillingLetters, LetterKind, say_amount, say_day
+from basewarden.billing.models import BillingSubscription
+from basewarden.billing.plans import RUNNING
+from basewarden.billing.provider import BillingProvider
+from basewarden.db import Database, WriteSession
+from basewarden.jobs import Jobs, RetryPolicy
+
+TRIALS = "billing.trials"
+CANCEL = "billing.cancel"
+HOURLY = "41 * * * *"
+TOLD_BEFORE = timedelta(days=3)
+RETRY = RetryPolicy(attempts=12, first=timedelta(seconds=30), factor=4, longest=timedelta(hours=4))
+
+
+class BillingJobs:
+    def __init__(self, *, database: Database, jobs: Jobs, letters: BillingLetters, provider: BillingProvider) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._letters = letters
+        self._provider = provider
+        jobs.register_periodic(TRIALS, HOURLY, self.tell_of_trials)
+        jobs.register(CANCEL, self._run_cancel, retry=RETRY)
+
+    async def tell_of_trials(self) -> None:
+        """Three days before the first charge, once a trial."""
+        async with self._database.unit_of_work() as unit:
+            for subscription in await queries.list_trials_ending(unit, TOLD_BEFORE):
+                await self._tell(unit, subscription)
+
+    async def cancel_all(self, session: WriteSession, person_id: UUID) -> int:
+        """Asks for it when the unit commits; how many there were."""
+        running = await queries.list_running_ids(session, person_id, sorted(RUNNING))
+        if self._provider.is_configured:
+            for subscription_id in running:
+                await self._jobs.enqueue(session, CANCEL, {"subscription_id": subscription_id})
+        return len(running)
+
+    async def _run_cancel(self, arguments: dict[str, Any]) -> None:
+        await self._provider.cancel_subscription(arguments["subscription_id"])
+
+    async def _tell(self, unit: WriteSession, subscription: BillingSubscription) -> None:
+        person = subscription.user_id or await queries.find_user_of_customer(unit, subscription.customer_id)
+        await self._letters.post_once(
+            unit,
+            LetterKind.TRIAL_ENDING,
+            subscription.subscription_id,
+            person,
+            until=say_day(subscription.started_at + timedelta(days=subscription.trial_days)),
+            amount=say_amount(subscription.amount, subscription.currency),
+        )

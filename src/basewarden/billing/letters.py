@@ -1,0 +1,64 @@
+"""The letters of billing: each once, whatever comes how often and in which order."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from basewarden.accounts import find_user
+from basewarden.billing import queries
+from basewarden.db import WriteSession
+from basewarden.mail import Letter, Mail, render_letter
+from basewarden.settings import Settings
+
+_NO_MINOR_UNIT = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"}
+)
+_THREE_DIGITS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+
+
+class LetterKind(StrEnum):
+    """Each has a template of its name."""
+
+    PAYMENT_FAILED = "payment_failed"
+    TRIAL_ENDING = "trial_ending"
+    REFUNDED = "refunded"
+    CANCELLED = "cancelled"
+
+
+class BillingLetters:
+    """Nothing is posted where no mail is configured."""
+
+    def __init__(self, mail: Mail, settings: Settings) -> None:
+        self._mail = mail
+        self._origin = settings.origin
+
+    async def post_once(
+        self, session: WriteSession, kind: LetterKind, about: str, user_id: UUID | None, **facts: str | None
+    ) -> None:
+        """`about` is what the letter is about: there is never a second one about it."""
+        if user_id is None or not self._mail.is_configured:
+            return
+        user = await find_user(session, user_id)
+        if user is None or not await queries.take_notice(session, kind, about):
+            return
+        subject, text, html = render_letter(
+            f"billing/letters/{kind}", name=user.name, origin=self._origin, page="/settings/billing", **facts
+        )
+        await self._mail.post(
+            session,
+            Letter(kind=f"billing_{kind}", address=user.email, subject=subject, text=text, html=html, user_id=user_id),
+        )
+
+
+def say_amount(amount: int | None, currency: str | None) -> str | None:
+    """`12.50 EUR`: what the provider counts in the smallest unit."""
+    if amount is None or currency is None:
+        return None
+    code = currency.upper()
+    digits = 0 if code in _NO_MINOR_UNIT else 3 if code in _THREE_DIGITS else 2
+    return f"{Decimal(amount).scaleb(-digits):,.{digits}f} {code}"
+
+
+def say_day(moment: datetime | None) -> str | None:
+    return None if moment is None else f"{moment.astimezone(UTC):%-d %B %Y}"

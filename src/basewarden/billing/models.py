@@ -1,0 +1,131 @@
+"""What the payment provider has told us, what we asked of it, and what the operator granted.
+
+A row of the provider's (a customer, a subscription, a payment) says the newest state that we were told. `state_at`,
+`state_sent_at` and `state_digest` are that state's version: an older one never takes its place.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, Text, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from basewarden.db import Base
+
+_OF_USER = "users.id"
+
+
+class BillingEvent(Base):
+    """A delivery that came with a good signature: kept before anything is done about it.
+
+    `payload` is the body as it came, to the byte. `event_at` is when it happened, `sent_at` when it was sent to us.
+    """
+
+    __tablename__ = "billing_event"
+    __table_args__ = (
+        Index("ix_billing_event_not_applied", "id", postgresql_where=text("applied_at IS NULL")),
+        Index("ix_billing_event_received_at", "received_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    webhook_id: Mapped[str] = mapped_column(Text, unique=True)
+    type: Mapped[str] = mapped_column(Text)
+    customer_id: Mapped[str | None] = mapped_column(Text, index=True)
+    event_at: Mapped[datetime]
+    sent_at: Mapped[datetime]
+    received_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    applied_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    error: Mapped[str | None] = mapped_column(Text)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Versioned:
+    state_at: Mapped[datetime]
+    state_sent_at: Mapped[datetime]
+    state_digest: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class BillingCustomer(Versioned, Base):
+    """Which of our people a customer of the provider's is."""
+
+    __tablename__ = "billing_customers"
+
+    customer_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey(_OF_USER, ondelete="SET NULL"), index=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class BillingSubscription(Versioned, Base):
+    """`user_id` is whom its metadata names, if that is one of our people. `status` is an open set."""
+
+    __tablename__ = "billing_subscriptions"
+
+    subscription_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    customer_id: Mapped[str] = mapped_column(Text, index=True)
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey(_OF_USER, ondelete="SET NULL"), index=True)
+    product_id: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    started_at: Mapped[datetime]
+    trial_days: Mapped[int]
+    next_billing_at: Mapped[datetime | None]
+    ends_at_period_end: Mapped[bool]
+    past_due_until: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    amount: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str | None] = mapped_column(Text)
+
+
+class BillingPayment(Versioned, Base):
+    """A payment, or what came of one: a refund or a dispute, whose `payment_id` says of which. `amount` in cents."""
+
+    __tablename__ = "billing_payments"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    payment_id: Mapped[str] = mapped_column(Text, index=True)
+    subscription_id: Mapped[str | None] = mapped_column(Text)
+    customer_id: Mapped[str | None] = mapped_column(Text, index=True)
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey(_OF_USER, ondelete="SET NULL"), index=True)
+    status: Mapped[str] = mapped_column(Text)
+    amount: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str | None] = mapped_column(Text)
+    made_at: Mapped[datetime]
+
+
+class BillingCheckout(Base):
+    """A checkout that was begun; for some minutes the same one is given out again."""
+
+    __tablename__ = "billing_checkouts"
+
+    session_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(_OF_USER, ondelete="CASCADE"), index=True)
+    product_id: Mapped[str] = mapped_column(Text)
+    mode: Mapped[str] = mapped_column(Text)
+    url: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class BillingGrant(Base):
+    """A plan that the operator gave, until a day."""
+
+    __tablename__ = "billing_grants"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(_OF_USER, ondelete="CASCADE"), index=True)
+    plan: Mapped[str] = mapped_column(Text)
+    until: Mapped[datetime]
+    note: Mapped[str] = mapped_column(Text, server_default="")
+    ended_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class BillingNotice(Base):
+    """That a letter about something was posted: each goes out once. `about` is an id of the provider's."""
+
+    __tablename__ = "billing_notices"
+
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    about: Mapped[str] = mapped_column(Text, primary_key=True)
+    posted_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,208 @@
+"""The billing page of a person, and the operator's. Every form works without script.
+
+A form may not send a browser to another site (the Content-Security-Policy says so, and browsers hold a redirect to it):
+the way to the provider is a page that goes there by itself, with a link for whoever wants to press one.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import AfterValidator, BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.accounts import SignedIn
+from basewarden.billing.callers import Operator
+from basewarden.billing.letters import say_amount
+from basewarden.billing.operator import Grants, Receipts
+from basewarden.billing.plans import CATALOG, Problem, State
+from basewarden.billing.routes import TheBilling
+from basewarden.core.ids import parse_id
+from basewarden.core.text import clean_line
+from basewarden.db import ReadSession
+from basewarden.errors import AppError, Invalid, NotFound
+from basewarden.web import Pages, Reading, Writing, provided, redirect
+from basewarden.web.forms import parse_form, show_again
+
+router = APIRouter(include_in_schema=False)
+
+BILLING = "/settings/billing"
+OPERATOR = "/operator/billing"
+_PAGE_ROWS = 50
+_LONGEST_GRANT = timedelta(days=366 * 5)
+
+ThePages = Annotated[Pages, Depends(provided(Pages))]
+TheReceipts = Annotated[Receipts, Depends(provided(Receipts))]
+TheGrants = Annotated[Grants, Depends(provided(Grants))]
+CountConnections = Callable[[ReadSession, UUID], Awaitable[int]]
+
+
+class Usage:
+    """Who counts connections stands above billing: `app.py` says who."""
+
+    def __init__(self, count_connections: CountConnections) -> None:
+        self.count_connections = count_connections
+
+
+TheUsage = Annotated[Usage, Depends(provided(Usage))]
+
+_DONE = {
+    "checkout": "Thank you. As soon as the payment provider has told us, your plan is here: usually within a minute.",
+}
+_OPERATOR_DONE = {
+    "applied": "Applied.",
+    "already_applied": "It had been applied already.",
+    "failed": "It could not be applied. Its error is below.",
+    "granted": "Given.",
+    "ended": "Ended.",
+}
+_STATES = {
+    State.UNLIMITED: ("no limits", "ok", "✓"),
+    State.FREE: ("free", "plain", "○"),
+    State.PENDING: ("waiting for the payment", "warn", "…"),
+    State.TRIALING: ("trial", "accent", "●"),
+    State.ACTIVE: ("active", "ok", "✓"),
+    State.PAST_DUE: ("payment failed", "danger", "!"),
+    State.PAUSED: ("paused", "warn", "■"),
+    State.CANCELLED: ("cancelled", "warn", "■"),
+    State.ENDED: ("ended", "plain", "■"),
+    State.GRANTED: ("given to you", "accent", "●"),
+}
+_UNTIL = {
+    State.TRIALING: "First charge",
+    State.ACTIVE: "Renews",
+    State.PAST_DUE: "Works until",
+    State.CANCELLED: "Works until",
+    State.GRANTED: "Given until",
+}
+_PROBLEMS = {
+    Problem.PAYMENT_FAILED: "The last payment failed",
+    Problem.PAUSED: "Your subscription is paused",
+    Problem.SETUP_FAILED: "The payment could not be set up",
+}
+
+
+class GrantForm(BaseModel):
+    email: Annotated[str, Field(max_length=320), AfterValidator(clean_line)]
+    plan: str
+    until: date
+    note: Annotated[str, Field(max_length=200), AfterValidator(clean_line)] = ""
+
+
+@router.get(BILLING)
+async def get_billing(
+    *, request: Request, person: SignedIn, session: Reading, pages: ThePages, billing: TheBilling, usage: TheUsage
+) -> Response:
+    overview = await billing.describe(session, person)
+    return pages.render(
+        request,
+        "billing/billing.html",
+        settings_tab="billing",
+        overview=overview,
+        used=await usage.count_connections(session, person.id),
+        state=_STATES[overview.entitlement.state],
+        until_words=_UNTIL.get(overview.entitlement.state),
+        problem=_PROBLEMS[overview.entitlement.problem] if overview.entitlement.problem else None,
+        plan_sold=CATALOG.hosted,
+        say_amount=say_amount,
+        done=_DONE.get(request.query_params.get("done", "")),
+    )
+
+
+@router.post(f"{BILLING}/checkout")
+async def post_checkout(
+    request: Request, person: SignedIn, session: Writing, pages: ThePages, billing: TheBilling
+) -> Response:
+    url = await billing.start_checkout(session, person)
+    return pages.render(request, "billing/go.html", settings_tab="billing", url=url, goal="the checkout")
+
+
+@router.post(f"{BILLING}/portal")
+async def post_portal(
+    request: Request, person: SignedIn, session: Reading, pages: ThePages, billing: TheBilling
+) -> Response:
+    url = await billing.open_portal(session, person)
+    return pages.render(request, "billing/go.html", settings_tab="billing", url=url, goal="the customer portal")
+
+
+@router.get(OPERATOR)
+async def get_operator(
+    *, request: Request, _: Operator, session: Reading, pages: ThePages, receipts: TheReceipts, grants: TheGrants
+) -> Response:
+    context = await _describe(request, session, receipts, grants)
+    return pages.render(request, "billing/operator.html", typed={}, errors={}, **context)
+
+
+@router.post(f"{OPERATOR}/receipts/{{receipt_id}}/apply")
+async def post_apply(receipt_id: str, _: Operator, receipts: TheReceipts) -> Response:
+    outcome = await receipts.apply_again(_parse(receipt_id))
+    return redirect(f"{OPERATOR}?done={outcome or 'failed'}")
+
+
+@router.post(f"{OPERATOR}/grants")
+async def post_grant(
+    *,
+    request: Request,
+    _: Operator,
+    session: Writing,
+    pages: ThePages,
+    receipts: TheReceipts,
+    grants: TheGrants,
+) -> Response:
+    form = await parse_form(request, GrantForm)
+    error: AppError | None = None
+    if form.data is not None:
+        given = form.data
+        try:
+            until = _read_until(given.until)
+            await grants.give(session, email=given.email, plan=given.plan, until=until, note=given.note)
+            return redirect(f"{OPERATOR}?done=granted")
+        except Invalid as refused:
+            error = refused
+    context = await _describe(request, ReadSession(session), receipts, grants)
+    return show_again(request, pages, "billing/operator.html", form, error, **context)
+
+
+@router.post(f"{OPERATOR}/grants/{{grant_id}}/end")
+async def post_end_grant(grant_id: str, _: Operator, session: Writing, grants: TheGrants) -> Response:
+    await grants.end(session, _parse(grant_id))
+    return redirect(f"{OPERATOR}?done=ended")
+
+
+async def _describe(request: Request, session: ReadSession, receipts: Receipts, grants: Grants) -> dict[str, Any]:
+    not_applied = request.query_params.get("show") == "not-applied"
+    before = parse_id(request.query_params.get("before", ""))
+    rows = await receipts.list_page(session, not_applied=not_applied, before=before, limit=_PAGE_ROWS + 1)
+    shown = rows[:_PAGE_ROWS]
+    query = "show=not-applied&" if not_applied else ""
+    return {
+        "receipts": shown,
+        "not_applied": not_applied,
+        "waiting": await receipts.count_waiting(session),
+        "next_href": f"{OPERATOR}?{query}before={shown[-1].id}" if len(rows) > _PAGE_ROWS else None,
+        "is_first": before is None,
+        "grants": await grants.list_newest(session),
+        "plans": [(plan.key, plan.title) for plan in CATALOG.granted],
+        "now": datetime.now(UTC),
+        "done": _OPERATOR_DONE.get(request.query_params.get("done", "")),
+    }
+
+
+def _read_until(day: date) -> datetime:
+    """To the end of that day, UTC."""
+    until = datetime.combine(day, time(23, 59, 59), UTC)
+    now = datetime.now(UTC)
+    if not now < until < now + _LONGEST_GRANT:
+        raise Invalid.field("until", "must be a day to come, within five years")
+    return until
+
+
+def _parse(text: str) -> UUID:
+    """A hostile id is an unknown one."""
+    wanted = parse_id(text)
+    if wanted is None:
+        raise NotFound
+    return wanted

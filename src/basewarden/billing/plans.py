@@ -1,0 +1,211 @@
+"""What a plan allows, and which plan somebody has right now. Pure: nothing here reads a database or a clock.
+
+How a subscription's state is read (field notes, section 7):
+
+- active: entitled until the provider says otherwise. Set to end with its period: entitled until that day, no longer.
+- a trial is active, too: its days have begun and no charge has come.
+- on_hold, past_due: a charge failed. Everything works on for seven days after the day it was due (or until the
+  provider's own day, where that is later), so that a new card can be brought.
+- cancelled: entitled for what is paid, until the next billing date; without one until the term ends.
+- paused, pending, failed, expired, and every word that we do not know: not entitled. Nothing that exists is taken away.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+GRACE = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`connections` None = as many as one likes."""
+
+    key: str
+    title: str
+    connections: int | None
+    invitations: bool
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The limits, in one place. `unlimited` is what a deployment without billing gives to everybody."""
+
+    free: Plan = Plan("free", "Free", 3, invitations=False, rank=0)
+    hosted: Plan = Plan("hosted", "Hosted", 50, invitations=True, rank=1)
+    team: Plan = Plan("team", "Team", None, invitations=True, rank=2)
+    unlimited: Plan = Plan("unlimited", "Self-hosted", None, invitations=True, rank=3)
+
+    @property
+    def granted(self) -> tuple[Plan, ...]:
+        """Those that an operator may give."""
+        return (self.hosted, self.team)
+
+    def find(self, key: str) -> Plan | None:
+        return next((plan for plan in (self.free, *self.granted) if plan.key == key), None)
+
+    def of_product(self, _product_id: str) -> Plan:
+        """One product is sold. One that was sold before, at another price, is worth the same."""
+        return self.hosted
+
+
+CATALOG = Catalog()
+
+
+class State(StrEnum):
+    UNLIMITED = "unlimited"
+    FREE = "free"
+    PENDING = "pending"
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAST_DUE = "past_due"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    ENDED = "ended"
+    GRANTED = "granted"
+
+
+class Problem(StrEnum):
+    """What a person should do something about."""
+
+    PAYMENT_FAILED = "payment_failed"
+    PAUSED = "paused"
+    SETUP_FAILED = "setup_failed"
+
+
+class Subscribed(StrEnum):
+    """The provider's words that mean something to us."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    ON_HOLD = "on_hold"
+    PAST_DUE = "past_due"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+RUNNING = frozenset({Subscribed.ACTIVE, Subscribed.ON_HOLD, Subscribed.PAST_DUE, Subscribed.PAUSED})
+"""With one of these nobody needs, or may have, a second subscription."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionState:
+    """The newest that we were told. `status` is an open set."""
+
+    subscription_id: str
+    product_id: str
+    status: str
+    started_at: datetime
+    trial_days: int = 0
+    next_billing_at: datetime | None = None
+    ends_at_period_end: bool = False
+    past_due_until: datetime | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def trial_ends_at(self) -> datetime | None:
+        return self.started_at + timedelta(days=self.trial_days) if self.trial_days > 0 else None
+
+    def is_trial(self, now: datetime) -> bool:
+        ends = self.trial_ends_at
+        return self.status == Subscribed.ACTIVE and ends is not None and now < ends
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    plan: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """`until` is when the plan ends or renews, as far as one knows; `state` and `problem` are for the page."""
+
+    plan: Plan
+    state: State
+    until: datetime | None = None
+    problem: Problem | None = None
+
+    def has_room(self, used: int) -> bool:
+        return self.plan.connections is None or used < self.plan.connections
+
+
+UNLIMITED = Entitlement(CATALOG.unlimited, State.UNLIMITED)
+
+
+def decide(
+    subscriptions: Iterable[SubscriptionState], grants: Sequence[Grant], now: datetime, catalog: Catalog = CATALOG
+) -> Entitlement:
+    """The best that any of them gives now; of equals the one that lasts longest.
+
+    A problem is told also where a grant outshines the subscription that has it.
+    """
+    newest_first = sorted(subscriptions, key=lambda one: (one.started_at, one.subscription_id), reverse=True)
+    read = [_read(one, now, catalog) for one in newest_first]
+    given = [_read_grant(grant, catalog) for grant in grants if now < grant.until]
+    best = max([*read, *given], key=lambda one: _weigh(one, now), default=Entitlement(catalog.free, State.FREE))
+    problem = best.problem or next((one.problem for one in read if one.problem and best.state == State.GRANTED), None)
+    return Entitlement(best.plan, best.state, best.until, problem)
+
+
+def _read(one: SubscriptionState, now: datetime, catalog: Catalog) -> Entitlement:
+    plan = catalog.of_product(one.product_id)
+    ended = Entitlement(catalog.free, State.ENDED)
+    match one.status:
+        case Subscribed.ACTIVE if one.ends_at_period_end:
+            return _while_paid(plan, one.next_billing_at or one.expires_at, now, ended)
+        case Subscribed.ACTIVE:
+            state = State.TRIALING if one.is_trial(now) else State.ACTIVE
+            return Entitlement(plan, state, one.next_billing_at)
+        case Subscribed.ON_HOLD | Subscribed.PAST_DUE:
+            return _read_past_due(plan, one, now, catalog)
+        case Subscribed.CANCELLED:
+            return _while_paid(plan, one.next_billing_at or one.expires_at, now, ended)
+        case Subscribed.PAUSED:
+            return Entitlement(catalog.free, State.PAUSED, problem=Problem.PAUSED)
+        case Subscribed.PENDING:
+            return Entitlement(catalog.free, State.PENDING)
+        case Subscribed.FAILED:
+            return Entitlement(catalog.free, State.ENDED, problem=Problem.SETUP_FAILED)
+        case _:
+            return ended
+
+
+def _while_paid(plan: Plan, until: datetime | None, now: datetime, ended: Entitlement) -> Entitlement:
+    return Entitlement(plan, State.CANCELLED, until) if until is not None and now < until else ended
+
+
+def _read_past_due(plan: Plan, one: SubscriptionState, now: datetime, catalog: Catalog) -> Entitlement:
+    ends = [one.next_billing_at + GRACE] if one.next_billing_at else []
+    ends += [one.past_due_until] if one.past_due_until else []
+    until = max(ends, default=None)
+    has_grace = until is not None and now < until
+    return Entitlement(plan if has_grace else catalog.free, State.PAST_DUE, until, Problem.PAYMENT_FAILED)
+
+
+def _read_grant(grant: Grant, catalog: Catalog) -> Entitlement:
+    return Entitlement(catalog.find(grant.plan) or catalog.free, State.GRANTED, grant.until)
+
+
+_FORCE = (
+    State.FREE,
+    State.ENDED,
+    State.PENDING,
+    State.PAUSED,
+    State.PAST_DUE,
+    State.CANCELLED,
+    State.GRANTED,
+    State.TRIALING,
+    State.ACTIVE,
+    State.UNLIMITED,
+)
+"""Of two that give the same plan the later one here is told, whichever was looked at first."""
+
+
+def _weigh(one: Entitlement, now: datetime) -> tuple[int, int, bool, float]:
+    lasts = (one.until - now).total_seconds() if one.until else 0.0
+    return (one.plan.rank, _FORCE.index(one.state), one.until is not None, lasts)

@@ -1,0 +1,13 @@
+"""What of billing is past its time, and who must not be taken for an abandoned sign-up."""
+
+from datetime import timedelta
+
+from basewarden.billing.pruning import queries
+from basewarden.billing.pruning.queries import has_dealings
+from basewarden.db import Pruner, in_batches
+
+KEEP_CHECKOUTS = timedelta(days=7)
+"""The provider's own address of one holds for a day."""
+BILLING_PRUNERS = (Pruner("billing_checkouts", KEEP_CHECKOUTS, in_batches(queries.delete_old_checkouts)),)
+
+__all__ = ["BILLING_PRUNERS", "has_dealings"]

@@ -1,0 +1,107 @@
+"""JSON of billing, and the door of the payment provider's webhooks."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from basewarden.accounts import MfaRequired, SignedIn
+from basewarden.billing.callers import SignedDelivery
+from basewarden.billing.errors import (
+    AlreadySubscribed,
+    BadDelivery,
+    NoCustomer,
+    NotApplied,
+    ProviderFailed,
+    StaleDelivery,
+    WrongSignature,
+)
+from basewarden.billing.events import Deliveries
+from basewarden.billing.service import Billing, Overview
+from basewarden.errors import Forbidden, NotConfigured, TooLarge, TooMany, Unauthenticated, Unavailable
+from basewarden.web import Reading, Writing, provided
+from basewarden.web.openapi import declare
+
+router = APIRouter(prefix="/api", tags=["billing"])
+
+TheBilling = Annotated[Billing, Depends(provided(Billing))]
+TheDeliveries = Annotated[Deliveries, Depends(provided(Deliveries))]
+
+_ALWAYS = (Unauthenticated, MfaRequired, Unavailable)
+_CALLS = (*_ALWAYS, Forbidden, TooLarge, TooMany, NotConfigured, ProviderFailed)
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
+
+
+class CheckoutOut(_Out):
+    checkout_url: str
+
+
+class PortalOut(BaseModel):
+    url: str
+
+
+class Received(BaseModel):
+    outcome: Literal["applied", "already_applied"]
+
+
+class LimitsOut(BaseModel):
+    """None = as many as one likes."""
+
+    connections: int | None
+    invitations: bool
+
+
+class BillingOut(_Out):
+    """`until`: when the plan renews or ends, where that is known."""
+
+    configured: bool
+    plan: str
+    state: str
+    until: datetime | None
+    problem: str | None
+    limits: LimitsOut
+    has_customer: bool
+
+
+@router.get("/billing", responses=declare(*_ALWAYS))
+async def get_billing(person: SignedIn, session: Reading, billing: TheBilling) -> BillingOut:
+    return _show(await billing.describe(session, person))
+
+
+@router.post("/billing/checkout", responses=declare(*_CALLS, AlreadySubscribed))
+async def post_checkout(person: SignedIn, session: Writing, billing: TheBilling) -> CheckoutOut:
+    """The same checkout for some minutes, however often one asks."""
+    return CheckoutOut(checkout_url=await billing.start_checkout(session, person))
+
+
+@router.post("/billing/portal", responses=declare(*_CALLS, NoCustomer))
+async def post_portal(person: SignedIn, session: Reading, billing: TheBilling) -> PortalOut:
+    return PortalOut(url=await billing.open_portal(session, person))
+
+
+@router.post(
+    "/webhooks/dodo",
+    responses=declare(BadDelivery, StaleDelivery, WrongSignature, TooLarge, NotConfigured, NotApplied, Unavailable),
+)
+async def post_webhook(delivery: SignedDelivery, deliveries: TheDeliveries) -> Received:
+    """Standard Webhooks. 200 says that it has taken effect, now or before; 5xx asks for it to be sent again."""
+    outcome = await deliveries.receive(delivery)
+    return Received(outcome=outcome.value)
+
+
+def _show(overview: Overview) -> BillingOut:
+    entitlement = overview.entitlement
+    return BillingOut(
+        configured=overview.is_configured,
+        plan=entitlement.plan.key,
+        state=entitlement.state,
+        until=entitlement.until,
+        problem=entitlement.problem,
+        limits=LimitsOut(connections=entitlement.plan.connections, invitations=entitlement.plan.invitations),
+        has_customer=overview.has_customer,
+    )

@@ -1,0 +1,46 @@
+"""`/contact`. For anybody, signed in or not; works without script."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.accounts import FromWhere
+from basewarden.contact.service import TOPICS, Contact, Message
+from basewarden.errors import NotConfigured, TooMany
+from basewarden.web import Pages, Writing, anyone, parse_form, provided, redirect
+from basewarden.web.forms import show_again
+
+_TEMPLATE = "contact/contact.html"
+_DONE = "/contact?done=sent"
+_TRAP = "website"
+"""A field that no person sees; programs that fill in everything fill it in too."""
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
+
+ThePages = Annotated[Pages, Depends(provided(Pages))]
+TheContact = Annotated[Contact, Depends(provided(Contact))]
+
+
+@router.get("/contact")
+async def get_contact(request: Request, pages: ThePages, contact: TheContact) -> Response:
+    is_sent = request.query_params.get("done") == "sent"
+    return pages.render(request, _TEMPLATE, typed={}, errors={}, is_sent=is_sent, contact=contact, topics=TOPICS)
+
+
+@router.post("/contact")
+async def post_contact(
+    *, request: Request, session: Writing, pages: ThePages, contact: TheContact, where: FromWhere
+) -> Response:
+    form = await parse_form(request, Message)
+    if form.typed.get(_TRAP):
+        return redirect(_DONE)
+    context: dict[str, Any] = {"is_sent": False, "contact": contact, "topics": TOPICS}
+    if form.data is None:
+        return show_again(request, pages, _TEMPLATE, form, **context)
+    try:
+        await contact.send(session, form.data, where)
+    except (NotConfigured, TooMany) as error:
+        return show_again(request, pages, _TEMPLATE, form, error, **context)
+    return redirect(_DONE)

@@ -1,0 +1,191 @@
+"""Every endpoint. What is marked stable changes only with a major version."""
+
+from basewarden.operations.api.accounts import ACCOUNT, PASSKEYS, SIGNIN, TWO_FACTOR
+from basewarden.operations.api.billing import BILLING
+from basewarden.operations.api.entries import Group, call, no, ok
+from basewarden.web import CallerKind
+
+_ANYONE, _PERSON, _MEMBER, _AGENT = CallerKind.ANYONE, CallerKind.PERSON, CallerKind.MEMBER, CallerKind.AGENT
+_CONNECTION = "id, name, environment, hasKey, hasPostgresUrl, role, dbRole, member, serverVersion, createdAt"
+_ONE = "/api/connections/{connection_id}"
+_TRIED = no(429, "rate_limited", "a database was tried too often; Retry-After says when the next try counts")
+_DATA = "/api/v/{connection_id}"
+
+OPERATIONAL = Group(
+    "operational",
+    "Operational",
+    "For whoever runs the deployment.",
+    (
+        call(
+            "GET",
+            "/api/health",
+            _ANYONE,
+            "Whether it works. Asks the database at most once a second; one that hangs counts as down within two.",
+            ok("status db email billing observability version", "status is ok; the others say what is set up"),
+            no(503, "unavailable", "the same fields beside the error's, with status degraded and db false"),
+            stable=True,
+        ),
+        call(
+            "GET",
+            "/api/health/live",
+            _ANYONE,
+            "Whether the process answers; asks nothing of anything.",
+            ok("status"),
+        ),
+        call(
+            "POST",
+            "/api/cron/retention",
+            CallerKind.SCHEDULER,
+            "Deletes what has been kept for long enough. It runs once a day by itself; two at once do no harm.",
+            ok("pruned, durationMs", "pruned is rows by table"),
+            no(503, "not_configured", "no CRON_SECRET is set"),
+            stable=True,
+        ),
+    ),
+)
+
+CONNECTIONS = Group(
+    "connections",
+    "Connections and agents",
+    "Secrets go in and never come back.",
+    (
+        call(
+            "GET",
+            "/api/connections",
+            _PERSON,
+            "Those one is a member of.",
+            ok("connections, nextCursor"),
+            query="cursor?, limit?",
+        ),
+        call(
+            "POST",
+            "/api/connections",
+            _PERSON,
+            "Tries the address first, then seals it.",
+            ok(_CONNECTION, status=201),
+            no(402, "plan_limit", "the plan has no room for another; details has limit and plan"),
+            _TRIED,
+            body="name, environment?, postgresUrl, dbRole?, url?, key?",
+        ),
+        call("GET", _ONE, _MEMBER, "One connection.", ok(_CONNECTION)),
+        call(
+            "PATCH",
+            _ONE,
+            _MEMBER,
+            "Changes what is sent.",
+            ok(_CONNECTION),
+            _TRIED,
+            body="name?, environment?, postgresUrl?, dbRole?",
+        ),
+        call("DELETE", _ONE, _MEMBER, "Deletes it with its agents and its journal.", ok(status=204)),
+        call(
+            "GET",
+            f"{_ONE}/health",
+            _MEMBER,
+            "Tries the connection now.",
+            ok(
+                "ok, reason, message, hint, serverVersion, latencyMs, loginRole, usesTls, isSuperuser,"
+                " bypassesRls, isReadOnly, tables, readableTables, writableTables, roles"
+            ),
+            _TRIED,
+        ),
+        call(
+            "GET",
+            f"{_ONE}/agents",
+            _MEMBER,
+            "Its agents; never a token.",
+            ok("agents, nextCursor"),
+            query="cursor?, limit?",
+        ),
+        call(
+            "POST",
+            f"{_ONE}/agents",
+            _MEMBER,
+            "A new agent.",
+            ok("id, token", "the token is shown this once", 201),
+            no(403, "reauth_required", "the last proof of who you are is older than ten minutes"),
+            body="name, access, tables?, dbRole?, claims?, maxRowsPerWrite?, maxWritesPerSession?, expiresAt?",
+        ),
+        call("DELETE", f"{_ONE}/agents/{{agent_id}}", _MEMBER, "Revokes its token at once.", ok(status=204)),
+    ),
+)
+
+SESSIONS = Group(
+    "sessions",
+    "Sessions and undo",
+    "What was written, and how to take it back.",
+    (
+        call(
+            "GET",
+            f"{_ONE}/sessions",
+            _MEMBER,
+            "Sessions, the newest first.",
+            ok(words="sessions, nextCursor"),
+            query="cursor?, limit?, status?",
+        ),
+        call(
+            "GET",
+            f"{_ONE}/sessions/{{session_id}}",
+            _MEMBER,
+            "A session and its mutations in order; nextAfter goes on where a long one was cut.",
+            ok(words="the session, writes, mutations, nextAfter"),
+            query="after?",
+        ),
+        call(
+            "POST",
+            f"{_ONE}/sessions/{{session_id}}/undo",
+            _MEMBER,
+            "Shows what an undo would do, or does it: mode is preview or apply, onConflict refuse or skip.",
+            ok(words="a receipt: planned, reverted, skipped, conflicts, irreversible, undoSessionId"),
+            no(
+                409,
+                "undo_conflict",
+                "others have changed the same since; details is the receipt, and nothing is changed",
+            ),
+            no(409, "already_undone", "nothing is left to take back"),
+            no(409, "session_pending", "a write is not settled yet"),
+            no(409, "undo_running", "somebody else is at it"),
+            no(409, "write_conflict", "a race for the same rows was lost"),
+            no(503, "project_unavailable", "the project's database is away"),
+            no(503, "undo_unsettled", "it is not known yet what became of it"),
+            body="mode, onConflict?",
+        ),
+    ),
+)
+
+DATA = Group(
+    "data",
+    "A connection's data",
+    "PostgREST's contract: createClient(“<origin>/api/v/<connection>”, token) of the Supabase clients works as it is."
+    " What PostgreSQL or PostgREST refuse keeps their own codes; these are ours.",
+    (
+        call(
+            "ANY",
+            f"{_DATA}/rest/v1/{{path}}",
+            _AGENT,
+            "Reads and writes. The answer to a write carries x-basewarden-session; send that header with a name of"
+            " your own to keep writes together.",
+            ok(words="as PostgREST answers"),
+            no(403, "read_only", "the token may not write"),
+            no(403, "table_denied", "the table is not on the token's list"),
+            no(400, "filter_required", "an update or delete names no rows"),
+            no(400, "row_limit", "more rows than one write may change; nothing was written"),
+            no(403, "session_frozen", "the session's limit of writes is reached"),
+            no(403, "capture_unsupported", "a write that cannot be recorded, and is therefore not done"),
+            no(403, "capture_blind", "the connection's role cannot see the rows that it would change"),
+            no(409, "write_conflict", "a race for the same rows was lost; try again"),
+            no(429, "rate_limited", "too many requests; Retry-After says when"),
+            no(503, "journal_unavailable", "the write could not be recorded, and was not done"),
+        ),
+        call(
+            "GET",
+            f"{_DATA}/introspect",
+            _AGENT,
+            "Tables, columns, keys and relations.",
+            ok(words="tables, as this caller may see them"),
+        ),
+    ),
+    in_document=False,
+)
+
+GROUPS = (SIGNIN, ACCOUNT, TWO_FACTOR, PASSKEYS, BILLING, OPERATIONAL, CONNECTIONS, SESSIONS, DATA)

@@ -1,0 +1,280 @@
+"""`basewarden doctor`: what an operator would look at one after the other, and what to do about each.
+
+It changes nothing, and shows no secret: of a setting it tells the name, and whether it is set.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from basewarden.db import Base, Database
+from basewarden.errors import AppError, StartError
+from basewarden.jobs import count_failed, count_waiting, find_oldest_waiting_age
+from basewarden.journal import partition_bounds
+from basewarden.mail import check_smtp
+from basewarden.operations.backup import describe_key_home, find_head
+from basewarden.operations.upkeep import queries
+from basewarden.settings import Settings
+from basewarden.vault import Place, SealedColumn, Vault, VaultError, list_sealed_columns, make_keyring
+
+WAITING_TOO_LONG = timedelta(minutes=10)
+PENDING_TOO_LONG = timedelta(minutes=10)
+CLOCK_WARNS = timedelta(seconds=2)
+CLOCK_FAILS = timedelta(seconds=30)
+DISK_WARNS = 5 * 1024**3
+DISK_FAILS = 512 * 1024**2
+_BATCH_ROWS = 500
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`advice` says what to do; empty where nothing is to be done."""
+
+    subject: str
+    level: Level
+    text: str
+    advice: str = ""
+
+    def line(self) -> str:
+        return f"{self.level:<4}  {self.subject}: {self.text}" + (f" {self.advice}" if self.advice else "")
+
+
+@dataclass(frozen=True)
+class Report:
+    findings: Sequence[Finding]
+
+    @property
+    def is_good(self) -> bool:
+        """Warnings are no failure."""
+        return all(finding.level is not Level.FAIL for finding in self.findings)
+
+    def list_lines(self) -> list[str]:
+        return [finding.line() for finding in self.findings]
+
+    def body(self) -> dict[str, Any]:
+        """For a machine."""
+        return {"ok": self.is_good, "findings": [asdict(finding) for finding in self.findings]}
+
+
+Check = Callable[[Settings, Database], Awaitable[list[Finding]]]
+
+
+async def examine(settings: Settings, database: Database) -> Report:
+    """Each check by itself: one that cannot be made is a finding too, and the others go on."""
+    findings: list[Finding] = []
+    for subject, check in _CHECKS.items():
+        try:
+            findings += await check(settings, database)
+        except (AppError, StartError, SQLAlchemyError, OSError) as error:
+            reason = str(error) if isinstance(error, AppError | StartError) else type(error).__name__
+            findings.append(Finding(subject, Level.FAIL, f"it cannot be checked: {reason}"))
+    return Report(findings)
+
+
+def report_start_error(error: StartError) -> Report:
+    """Where it does not even come to checks."""
+    return Report([Finding("start", Level.FAIL, str(error), "Nothing else can be checked before that.")])
+
+
+async def _check_settings(settings: Settings, _: Database) -> list[Finding]:
+    given = sorted(
+        field.alias or name
+        for name, field in Settings.model_fields.items()
+        if _is_given(getattr(settings, name), field)
+    )
+    findings = [Finding("settings", Level.OK, f"set are {', '.join(given)}.")]
+    findings += [Finding("settings", Level.WARN, text, advice) for text, advice in _list_doubts(settings)]
+    return findings
+
+
+def _is_given(value: Any, field: Any) -> bool:
+    return value not in (None, (), field.default)
+
+
+def _list_doubts(settings: Settings) -> list[tuple[str, str]]:
+    doubts = []
+    is_public = "//localhost" not in settings.origin and "//127.0.0.1" not in settings.origin
+    if is_public and not settings.is_https:
+        doubts.append(("the origin is not https.", "Put a proxy with a certificate before it, set BASEWARDEN_ORIGIN."))
+    if is_public and settings.allow_private_addresses:
+        doubts.append(
+            (
+                "connections may point into your own network.",
+                "Unset BASEWARDEN_ALLOW_PRIVATE_ADDRESSES if strangers come.",
+            )
+        )
+    if is_public and not settings.operators:
+        doubts.append(("nobody sees the operator's page.", "Name yourself in BASEWARDEN_OPERATORS."))
+    if is_public and settings.sentry_dsn is None:
+        doubts.append(
+            ("unknown failures are only in the log.", "Set SENTRY_DSN, or watch the log for `request.failed`.")
+        )
+    if settings.encryption_key_old is not None:
+        doubts.append(
+            ("an old key is still set.", "Run `basewarden rotate-key`, then unset BASEWARDEN_ENCRYPTION_KEY_OLD.")
+        )
+    return doubts
+
+
+async def _check_database(_: Settings, database: Database) -> list[Finding]:
+    async with database.read_only() as session:
+        facts = await queries.read_database_facts(session)
+        unusable = await queries.list_unusable_tables(session)
+    size = f"{facts.size / 1024**2:,.0f} MB"
+    findings = [Finding("database", Level.OK, f"PostgreSQL {facts.version} answers to {facts.role}, {size}.")]
+    if not facts.may_create:
+        advice = "Grant it CREATE on the schema: migrations and the journal's months need it."
+        findings.append(Finding("database", Level.FAIL, "our role may make no tables.", advice))
+    if unusable:
+        shown = ", ".join(unusable[:5]) + (", …" if len(unusable) > 5 else "")
+        findings.append(
+            Finding("database", Level.FAIL, f"our role may not use {shown}.", "Make it the owner of the tables.")
+        )
+    return [*findings, judge_clock(facts.now - datetime.now(UTC))]
+
+
+def judge_clock(off: timedelta) -> Finding:
+    amount = f"{abs(off.total_seconds()):.1f} s"
+    if abs(off) < CLOCK_WARNS:
+        return Finding("clock", Level.OK, f"ours and the database's are {amount} apart.")
+    level = Level.FAIL if abs(off) >= CLOCK_FAILS else Level.WARN
+    advice = "Let both machines keep their time by NTP: codes, links and sessions are judged by it."
+    return Finding("clock", level, f"ours and the database's are {amount} apart.", advice)
+
+
+async def _check_migrations(settings: Settings, database: Database) -> list[Finding]:
+    async with database.read_only() as session:
+        here = await queries.find_revision_of(session)
+    head = await asyncio.to_thread(find_head, settings.database_url)
+    if here == head:
+        return [Finding("migrations", Level.OK, f"the database is at {head}, the newest.")]
+    text = f"the database is at {here or 'none'}, this version at {head}."
+    return [Finding("migrations", Level.FAIL, text, "Back up, then run `basewarden migrate`.")]
+
+
+async def _check_mail(settings: Settings, _: Database) -> list[Finding]:
+    if settings.smtp_url is None:
+        advice = "Set SMTP_URL and EMAIL_FROM; until then `basewarden link` prints links for people."
+        return [Finding("mail", Level.WARN, "no letters are sent.", advice)]
+    check = await check_smtp(settings)
+    advice = "" if check.ok else "See SMTP_URL; letters wait meanwhile, `basewarden letters` lists them."
+    return [Finding("mail", Level.OK if check.ok else Level.FAIL, check.sentence, advice)]
+
+
+async def _check_queue(_: Settings, database: Database) -> list[Finding]:
+    async with database.read_only() as session:
+        waiting, failed = await count_waiting(session), await count_failed(session)
+        age = await find_oldest_waiting_age(session)
+    findings = []
+    if age is not None and age > WAITING_TOO_LONG:
+        minutes = int(age.total_seconds() // 60)
+        text = f"{waiting} jobs wait, the oldest for {minutes} minutes."
+        findings.append(Finding("queue", Level.WARN, text, "Is a `basewarden serve` running? It does the jobs."))
+    else:
+        findings.append(Finding("queue", Level.OK, f"{waiting} jobs wait."))
+    if failed:
+        text = f"{failed} jobs failed for good in the last 30 days."
+        findings.append(Finding("queue", Level.WARN, text, "The log says why, under `job.failed`."))
+    return findings
+
+
+async def _check_keys(settings: Settings, database: Database) -> list[Finding]:
+    """Every sealed value, none of them kept."""
+    vault = Vault(make_keyring(settings))
+    opened, closed = 0, []
+    for sealed in list_sealed_columns(Base.metadata):
+        good, bad = await _try_column(database, vault, sealed)
+        opened += good
+        closed += [f"{bad} of {sealed.place_name}"] if bad else []
+    if not closed:
+        return [
+            Finding("keys", Level.OK, f"all {opened} sealed values open; the key is {describe_key_home(settings)}.")
+        ]
+    text = f"{opened} sealed values open, but not {', '.join(closed)}."
+    advice = "Set the earlier key as BASEWARDEN_ENCRYPTION_KEY_OLD, or bring the key file of the backup."
+    return [Finding("keys", Level.FAIL, text, advice)]
+
+
+async def _try_column(database: Database, vault: Vault, sealed: SealedColumn) -> tuple[int, int]:
+    good, bad, after = 0, 0, None
+    while True:
+        async with database.read_only() as session:
+            rows = await queries.list_sealed(session, sealed, after=after, limit=_BATCH_ROWS)
+        for row_id, value in rows:
+            is_open = _opens(vault, sealed, row_id, value)
+            good, bad = good + is_open, bad + (not is_open)
+        if not rows:
+            return good, bad
+        after = rows[-1][0]
+
+
+def _opens(vault: Vault, sealed: SealedColumn, row_id: UUID, value: bytes) -> bool:
+    try:
+        vault.open(value, Place(sealed.place_name, row_id))
+    except VaultError:
+        return False
+    return True
+
+
+async def _check_disk(settings: Settings, _: Database) -> list[Finding]:
+    """Only where the database is ours to keep: of another machine's disk we know nothing."""
+    if settings.data_dir is None or not settings.data_dir.exists():
+        return []
+    home = settings.data_dir / "postgres"
+    free = shutil.disk_usage(home.resolve() if home.exists() else settings.data_dir).free
+    return [judge_disk(free)]
+
+
+def judge_disk(free: int) -> Finding:
+    text = f"{free / 1024**3:.1f} GB are free for the embedded database."
+    if free >= DISK_WARNS:
+        return Finding("disk", Level.OK, text)
+    level = Level.FAIL if free < DISK_FAILS else Level.WARN
+    return Finding("disk", level, text, "Make room, or shorten BASEWARDEN_KEEP_JOURNAL_DAYS.")
+
+
+async def _check_partitions(_: Settings, database: Database) -> list[Finding]:
+    this, following = (name for name, _, _ in partition_bounds(datetime.now(UTC).date(), months_ahead=1))
+    async with database.read_only() as session:
+        missing = await queries.list_missing_tables(session, [this, following])
+    if not missing:
+        return [Finding("journal", Level.OK, "this month and the next have their tables.")]
+    level = Level.FAIL if this in missing else Level.WARN
+    text = f"there is no table {' and no '.join(missing)}: writes of that month would be refused."
+    return [Finding("journal", level, text, "Start `basewarden serve`, which makes them.")]
+
+
+async def _check_pending(_: Settings, database: Database) -> list[Finding]:
+    async with database.read_only() as session:
+        stale = await queries.count_stale_writes(session, PENDING_TOO_LONG)
+    if not stale.count:
+        return [Finding("writes", Level.OK, "none waits to be settled.")]
+    text = f"{stale.count} writes to {stale.connections} connections wait to be settled for more than 10 minutes."
+    advice = "Their databases cannot be reached, or no `basewarden serve` runs; they are settled once both are there."
+    return [Finding("writes", Level.WARN, text, advice)]
+
+
+_CHECKS: dict[str, Check] = {
+    "settings": _check_settings,
+    "database": _check_database,
+    "migrations": _check_migrations,
+    "keys": _check_keys,
+    "mail": _check_mail,
+    "queue": _check_queue,
+    "disk": _check_disk,
+    "journal": _check_partitions,
+    "writes": _check_pending,
+}

@@ -1,0 +1,55 @@
+"""Retention: every feature's pruners, one after the other, once a day or when a scheduler asks."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import psycopg
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from basewarden.db import Database, Pruner, only_one
+from basewarden.errors import AppError
+from basewarden.jobs import Jobs
+
+RETENTION = "operations.retention"
+DAILY = "17 3 * * *"
+BATCH = 1000
+_LOCK = 0x7265_7461_696E
+_log = structlog.get_logger()
+
+
+class Retention:
+    """Safe to cut off and to repeat. Over all processes only one is at it; another one finds nothing to do."""
+
+    def __init__(self, database: Database, jobs: Jobs, pruners: Sequence[Pruner], *, batch: int = BATCH) -> None:
+        self._database = database
+        self._pruners = tuple(pruners)
+        self._batch = batch
+        jobs.register_periodic(RETENTION, DAILY, self._run_job)
+
+    async def run(self) -> dict[str, int]:
+        """The rows that were taken away, by table; tables that lost none are not named."""
+        async with only_one(self._database, _LOCK) as is_alone:
+            if not is_alone:
+                _log.info("retention.runs_already")
+                return {}
+            return await self._prune_all()
+
+    async def _prune_all(self) -> dict[str, int]:
+        """One that fails does not keep the others from their work; its error is raised when they have done it."""
+        counts: Counter[str] = Counter()
+        failures: list[Exception] = []
+        for pruner in self._pruners:
+            try:
+                counts[pruner.table] += await pruner.prune(self._database, pruner.keep, self._batch)
+            except (SQLAlchemyError, psycopg.Error, AppError) as error:
+                _log.warning("retention.failed", table=pruner.table, reason=type(error).__name__)
+                failures.append(error)
+        pruned = {table: rows for table, rows in counts.items() if rows}
+        _log.info("retention.done", **pruned)
+        if failures:
+            raise failures[0]
+        return pruned
+
+    async def _run_job(self) -> None:
+        await self.run()

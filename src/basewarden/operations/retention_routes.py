@@ -1,0 +1,32 @@
+"""`/api/cron/retention`: for a scheduler of the operator's own; the product runs it daily by itself."""
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from basewarden.errors import NotConfigured
+from basewarden.operations.retention import Retention
+from basewarden.operations.scheduler import Scheduler
+from basewarden.web import provided
+from basewarden.web.openapi import declare
+
+router = APIRouter(prefix="/api/cron", tags=["operational"])
+
+
+class RetentionOut(BaseModel):
+    """`pruned` is rows by table; empty when there was nothing to do, or when another run is at it."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    pruned: dict[str, int]
+    duration_ms: int
+
+
+@router.post("/retention", responses=declare(NotConfigured))
+async def prune(_: Scheduler, retention: Annotated[Retention, Depends(provided(Retention))]) -> RetentionOut:
+    started = time.monotonic()
+    pruned = await retention.run()
+    return RetentionOut(pruned=pruned, duration_ms=round((time.monotonic() - started) * 1000))

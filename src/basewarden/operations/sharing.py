@@ -1,0 +1,42 @@
+"""Looking at something slow without piling up: health checks come from many places, and come faster when it hangs."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from basewarden.core.tasks import end_task
+
+T = TypeVar("T")
+
+
+class SharedLook(Generic[T]):
+    """One look at a time, shared by all who ask meanwhile, and good for a moment afterwards."""
+
+    def __init__(self, look: Callable[[], Awaitable[T]], *, keep_seconds: float, patience_seconds: float) -> None:
+        self._look = look
+        self._keep = keep_seconds
+        self._patience = patience_seconds
+        self._task: asyncio.Task[T] | None = None
+        self._ended = 0.0
+
+    async def get(self) -> T | None:
+        """None when nothing is seen within the patience; the look goes on, and whoever asks next shares it.
+
+        Who stops waiting stops nothing: the look is nobody's own.
+        """
+        if self._task is None or (self._task.done() and time.monotonic() - self._ended >= self._keep):
+            self._task = asyncio.create_task(self._run(), name="look")
+        task = self._task
+        await asyncio.wait({task}, timeout=self._patience)
+        return task.result() if task.done() else None
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            await end_task(self._task)
+
+    async def _run(self) -> T:
+        try:
+            return await self._look()
+        finally:
+            self._ended = time.monotonic()

@@ -1,0 +1,56 @@
+"""Where reports and traces go in tests: an HTTP server on loopback that keeps what it is sent."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.fixtures.app import pick_port
+
+PATIENCE_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Delivery:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Collector:
+    url: str = ""
+    deliveries: "asyncio.Queue[Delivery]" = field(default_factory=asyncio.Queue)
+
+    async def take(self, request: Request) -> Response:
+        body = await request.body()
+        if request.headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        self.deliveries.put_nowait(Delivery(request.url.path, dict(request.headers), body))
+        return Response(status_code=200)
+
+    async def next(self) -> Delivery:
+        return await asyncio.wait_for(self.deliveries.get(), PATIENCE_SECONDS)
+
+
+@asynccontextmanager
+async def collecting() -> AsyncIterator[Collector]:
+    collector, listener = Collector(), pick_port()
+    collector.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    app = Starlette(routes=[Route("/{path:path}", collector.take, methods=["POST"])])
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.005)
+    try:
+        yield collector
+    finally:
+        server.should_exit = True
+        await serving

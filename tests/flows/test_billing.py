@@ -1,0 +1,452 @@
+"""Plans, checkout and portal, by HTTP, against a provider that speaks as the real one does and fails when told to."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from basewarden.accounts import Deletions
+from basewarden.billing import BillingJobs, BillingProvider
+from basewarden.core.secret import Secret
+from tests.fakes.dodo import API_KEY, PRODUCT_ID, FakeDodo, Selling, open_dodo, sign_delivery
+from tests.fixtures.app import PASSWORD, Product, Project, Serve
+from tests.fixtures.letters import ServeMailing
+from tests.flows.records import Records
+
+ANNA, BOB = "anna@example.com", "bob@example.com"
+CHECKOUT, PORTAL, STATE, PAGE = "/api/billing/checkout", "/api/billing/portal", "/api/billing", "/settings/billing"
+OPERATOR = "/operator/billing"
+
+
+@pytest.fixture
+async def records(app_database: str) -> AsyncIterator[Records]:
+    async with await psycopg.AsyncConnection.connect(app_database, autocommit=True, row_factory=dict_row) as connection:
+        yield Records(connection)
+
+
+@pytest.fixture
+async def anna(selling: Selling) -> httpx.AsyncClient:
+    return await selling.product.sign_up(ANNA)
+
+
+def code_of(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json().get("code", "")
+
+
+async def check_out(client: httpx.AsyncClient) -> str:
+    answer = await client.post(CHECKOUT)
+    assert answer.status_code == 200, answer.text
+    assert set(answer.json()) == {"checkoutUrl"}
+    return str(answer.json()["checkoutUrl"])
+
+
+async def test_without_billing_there_are_no_limits(
+    product: Product, owner: httpx.AsyncClient, project: Project
+) -> None:
+    assert code_of(await owner.post(CHECKOUT)) == (503, "not_configured")
+    assert code_of(await owner.post(PORTAL)) == (503, "not_configured")
+    state = (await owner.get(STATE)).json()
+    assert (state["configured"], state["plan"], state["limits"]["connections"]) == (False, "unlimited", None)
+    for number in range(4):
+        answer = await owner.post("/api/connections", json={"name": f"C{number}", "postgresUrl": project.dsn})
+        assert answer.status_code == 201
+    page = (await owner.get(PAGE)).text
+    assert "no billing and no limits: you have 4 connections" in page
+    assert "checkout" not in page
+
+
+async def test_only_for_whom_is_signed_in(selling: Selling) -> None:
+    nobody = await selling.product.client()
+    for method, path in (("POST", CHECKOUT), ("POST", PORTAL), ("GET", STATE)):
+        assert (await nobody.request(method, path)).status_code == 401
+    assert (await nobody.get(PAGE)).headers["location"].startswith("/signin?next=")
+
+
+async def test_from_the_checkout_to_the_plan(selling: Selling, anna: httpx.AsyncClient, records: Records) -> None:
+    state = (await anna.get(STATE)).json()
+    assert state == {
+        "configured": True,
+        "plan": "free",
+        "state": "free",
+        "until": None,
+        "problem": None,
+        "limits": {"connections": 3, "invitations": False},
+        "hasCustomer": False,
+    }
+    url = await check_out(anna)
+    (session_id,) = selling.dodo.checkouts
+    assert url == f"{selling.dodo.url}/session/{session_id}"
+    assert selling.dodo.checkouts[session_id] == {
+        "product_cart": [{"product_id": PRODUCT_ID, "quantity": 1}],
+        "customer": {"email": ANNA, "name": ANNA},
+        "metadata": {"user_id": str(await records.person_id(ANNA))},
+        "return_url": f"{selling.product.settings.origin}/settings/billing?done=checkout",
+    }
+    assert code_of(await anna.post(PORTAL)) == (404, "no_customer")
+    await anna.get(f"{PAGE}?done=checkout")  # coming back says nothing about a payment
+    assert (await anna.get(STATE)).json()["plan"] == "free"
+    await selling.deliver(*selling.dodo.complete(session_id))
+    state = (await anna.get(STATE)).json()
+    assert (state["plan"], state["state"], state["hasCustomer"]) == ("hosted", "active", True)
+    assert code_of(await anna.post(CHECKOUT)) == (409, "already_subscribed")
+    answer = await anna.post(PORTAL)
+    (customer_id,) = selling.dodo.world.customers
+    assert answer.json()["url"].startswith(f"{selling.dodo.url}/portal/{customer_id}?token=")
+    assert len(selling.dodo.checkouts) == 1
+
+
+async def test_a_double_click_makes_one_checkout_even_over_two_processes(
+    serve: Serve, dodo: FakeDodo, selling: Selling, anna: httpx.AsyncClient
+) -> None:
+    other = await serve(dodo.settings())
+    beside = await other.client()
+    beside.cookies = anna.cookies
+    urls = await asyncio.gather(*(check_out(client) for client in (anna, beside) * 4))
+    assert len(set(urls)) == len(dodo.checkouts) == 1
+
+
+async def test_a_checkout_is_used_again_for_ten_minutes(
+    selling: Selling, anna: httpx.AsyncClient, records: Records
+) -> None:
+    first = await check_out(anna)
+    await records.run("UPDATE billing_checkouts SET created_at = now() - interval '9 minutes'")
+    assert await check_out(anna) == first
+    await records.run("UPDATE billing_checkouts SET created_at = now() - interval '11 minutes'")
+    assert await check_out(anna) != first
+    bob = await selling.product.sign_up(BOB)
+    assert await check_out(bob) not in (first, await check_out(anna))
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [400, 401, 403, 404, 409, 422, 429, 500, 503, "html", "not json", {}, {"session_id": "x"}, {"session_id": 1}],
+)
+async def test_whatever_the_provider_does_wrong_is_a_502(
+    selling: Selling, anna: httpx.AsyncClient, records: Records, failure: Any
+) -> None:
+    """Asked once: a call that makes something is not repeated. The key that the provider tells goes no further."""
+    selling.dodo.fail("/checkouts", failure)
+    answer = await anna.post(CHECKOUT)
+    assert code_of(answer) == (502, "provider_failed")
+    assert API_KEY not in answer.text
+    assert selling.dodo.seen == ["POST /checkouts"]
+    assert await records.value("SELECT count(*) FROM billing_checkouts") == 0
+    await check_out(anna)
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "ftp://a.example/", "//a.example", "https:///x", "", "http://a\nb/"]
+)
+async def test_a_hostile_link_goes_no_further(selling: Selling, anna: httpx.AsyncClient, link: str) -> None:
+    selling.dodo.fail("/checkouts", {"session_id": "cks_1", "checkout_url": link})
+    assert code_of(await anna.post(CHECKOUT)) == (502, "provider_failed")
+
+
+async def test_a_provider_that_never_answers_or_is_not_there(serve: Serve) -> None:
+    async with open_dodo() as dodo:
+        product = await serve(dodo.settings())
+        product.registry.get(BillingProvider)._seconds = 0.3
+        anna = await product.sign_up(ANNA)
+        dodo.fail("/checkouts", "hang")
+        assert code_of(await anna.post(CHECKOUT)) == (502, "provider_failed")
+        assert dodo.seen == ["POST /checkouts"]
+        dodo.keys.clear()  # a key that was taken back
+        assert code_of(await anna.post(CHECKOUT)) == (502, "provider_failed")
+    assert code_of(await anna.post(CHECKOUT)) == (502, "provider_failed")
+
+
+async def test_the_environment_is_the_test_one_unless_it_is_live(settings: Any) -> None:
+    changes = {"dodo_api_key": Secret(API_KEY), "dodo_base_url": None}
+    for mode, host in (("test", "test.dodopayments.com"), ("live", "live.dodopayments.com")):
+        provider = BillingProvider(settings.model_copy(update={**changes, "dodo_mode": mode}))
+        assert provider._client.base_url.host == host
+        assert provider._client.max_retries == 0
+        await provider.close()
+
+
+async def test_a_portal_for_somebody_whom_the_provider_forgot(
+    selling: Selling, anna: httpx.AsyncClient, records: Records
+) -> None:
+    bought = selling.dodo.world.subscribe(await records.person_id(ANNA))
+    await selling.deliver(bought)
+    (customer_id,) = selling.dodo.world.customers
+    path = f"/customers/{customer_id}/customer-portal/session"
+    selling.dodo.fail(path, 500)
+    assert code_of(await anna.post(PORTAL)) == (502, "provider_failed")
+    selling.dodo.world.customers.clear()
+    assert code_of(await anna.post(PORTAL)) == (404, "no_customer")
+
+
+async def test_who_asks_too_often_waits(selling: Selling, anna: httpx.AsyncClient) -> None:
+    for _ in range(10):
+        await check_out(anna)
+    answer = await anna.post(CHECKOUT)
+    assert code_of(answer) == (429, "rate_limited")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def connect(client: httpx.AsyncClient, project: Project, name: str) -> httpx.Response:
+    return await client.post("/api/connections", json={"name": name, "postgresUrl": project.dsn})
+
+
+async def test_the_fourth_connection_is_one_too_many(
+    selling: Selling, anna: httpx.AsyncClient, project: Project, records: Records
+) -> None:
+    for number in range(3):
+        assert (await connect(anna, project, f"C{number}")).status_code == 201
+    answer = await connect(anna, project, "C3")
+    assert code_of(answer) == (402, "plan_limit")
+    assert answer.json()["details"] == {"limit": 3, "plan": "free"}
+    form = {"name": "C3", "environment": "other", "postgresUrl": project.dsn}
+    page = await anna.post("/connections/new", data=form)
+    assert page.status_code == 402
+    assert "has room for 3 connections" in page.text
+    assert "C3" in page.text
+    assert project.dsn not in page.text
+    page = await anna.get(PAGE)
+    assert "3 of 3 connections" in page.text
+    # With a plan there is room; when it ends nothing is taken away, and nothing is added.
+    bought = selling.dodo.world.subscribe(await records.person_id(ANNA))
+    await selling.deliver(bought)
+    created = await connect(anna, project, "C3")
+    assert created.status_code == 201
+    await selling.deliver(selling.dodo.world.change(bought.object_id, "subscription.expired", status="expired"))
+    assert (await connect(anna, project, "C4")).status_code == 402
+    assert len((await anna.get("/api/connections")).json()["connections"]) == 4
+    assert (await anna.get(f"/api/connections/{created.json()['id']}/health")).status_code == 200
+    assert "all 4 of them" in (await anna.get(PAGE)).text
+
+
+async def test_of_many_at_once_no_more_get_in_than_there_is_room_for(
+    selling: Selling, anna: httpx.AsyncClient, project: Project
+) -> None:
+    answers = await asyncio.gather(*(connect(anna, project, f"C{number}") for number in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [201] * 3 + [402] * 3
+
+
+async def test_connections_of_others_do_not_count(
+    selling: Selling, anna: httpx.AsyncClient, project: Project, records: Records
+) -> None:
+    await selling.product.sign_up(BOB)
+    bob = await records.person_id(BOB)
+    for number in range(4):
+        theirs = await records.add_connection(f"B{number}", bob)
+        await records.add_member(theirs, await records.person_id(ANNA), "editor")
+    assert (await connect(anna, project, "Mine")).status_code == 201
+
+
+async def test_the_page_says_what_is_wrong_and_what_to_do(
+    selling: Selling, anna: httpx.AsyncClient, records: Records
+) -> None:
+    world = selling.dodo.world
+    page = (await anna.get(PAGE)).text
+    assert "Choose Hosted" in page
+    assert "customer portal</" not in page
+    bought = world.subscribe(await records.person_id(ANNA))
+    await selling.deliver(bought)
+    page = (await anna.get(PAGE)).text
+    assert "Renews" in page
+    assert "Choose Hosted" not in page
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    late = world.change(bought.object_id, "subscription.on_hold", status="on_hold", next_billing_date=yesterday)
+    await selling.deliver(late)
+    page = (await anna.get(PAGE)).text
+    assert "The last payment failed" in page
+    assert "Update the payment method" in page
+    assert code_of(await anna.post(CHECKOUT)) == (409, "already_subscribed")
+    answer = await anna.post(f"{PAGE}/portal")
+    assert answer.status_code == 200
+    assert f'http-equiv="refresh" content="0;url={selling.dodo.url}/portal/' in answer.text
+    ended = world.change(bought.object_id, "subscription.cancelled", status="cancelled", next_billing_date=yesterday)
+    await selling.deliver(ended)
+    answer = await anna.post(f"{PAGE}/checkout")
+    assert f"{selling.dodo.url}/session/" in answer.text
+
+
+async def test_letters_come_once(serve_mailing: ServeMailing, dodo: FakeDodo, records: Records) -> None:
+    mailing = await serve_mailing(dodo.settings())
+    selling, world = Selling(mailing.product, dodo), dodo.world
+    await mailing.sign_up(ANNA)
+    person = await records.person_id(ANNA)
+    bought = world.subscribe(person)
+    paid = world.pay(bought.object_id)
+    declined = world.pay(world.subscribe(person, status="pending").object_id, "failed")  # at the checkout: no letter
+    await selling.deliver(bought, paid, declined)
+    failed = world.pay(bought.object_id, "failed")
+    held = world.change(bought.object_id, "subscription.on_hold", status="on_hold")
+    again = world.change(bought.object_id, "subscription.updated")
+    await selling.deliver(again, failed, held)
+    refunded = world.refund(paid.object_id)
+    await selling.deliver(refunded)
+    await selling.send(world.deliver(refunded))
+    cancelled = {"cancel_at_next_billing_date": True, "cancelled_at": datetime.now(UTC).isoformat()}
+    ending = world.change(bought.object_id, "subscription.updated", status="active", **cancelled)
+    over = world.change(bought.object_id, "subscription.cancelled", status="cancelled")
+    await selling.deliver(ending, over)
+    await mailing.finish_jobs()
+    told = [letter.subject for letter in mailing.postbox.find(ANNA) if "/settings/billing" in letter.text]
+    assert sorted(told) == [
+        "A payment for your plan failed",
+        "A payment was returned to you",
+        "Your plan is cancelled",
+    ]
+    (letter,) = [one for one in mailing.postbox.find(ANNA) if "returned" in one.subject]
+    assert "22.61 EUR" in letter.text
+    assert f"{mailing.product.settings.origin}/settings/billing" in letter.links
+
+
+async def test_three_days_before_a_trial_ends(serve_mailing: ServeMailing, dodo: FakeDodo, records: Records) -> None:
+    mailing = await serve_mailing(dodo.settings())
+    selling = Selling(mailing.product, dodo)
+    for email, begun in ((ANNA, 12), (BOB, 2)):
+        await mailing.sign_up(email)
+        start = datetime.now(UTC) - timedelta(days=begun)
+        trial: dict[str, Any] = {
+            "created_at": start.isoformat(),
+            "trial_period_days": 14,
+            "next_billing_date": (start + timedelta(days=14)).isoformat(),
+        }
+        await selling.deliver(dodo.world.subscribe(await records.person_id(email), email=email, **trial))
+    jobs = mailing.product.registry.get(BillingJobs)
+    await jobs.tell_of_trials()
+    await jobs.tell_of_trials()
+    await mailing.finish_jobs()
+    told = [[one for one in mailing.subjects(email) if one.startswith("Your trial ends on")] for email in (ANNA, BOB)]
+    assert [len(subjects) for subjects in told] == [1, 0]
+
+
+async def test_who_leaves_pays_no_more(selling: Selling, anna: httpx.AsyncClient, records: Records) -> None:
+    """When the account goes its subscription is cancelled at the provider, and bodies with names in them are emptied."""
+    world = selling.dodo.world
+    person = await records.person_id(ANNA)
+    bought = world.subscribe(person, email=ANNA)
+    await selling.deliver(bought, world.pay(bought.object_id))
+    await records.run("UPDATE users SET deletion_due_at = now() WHERE id = %s", person)
+    assert (await selling.product.registry.get(Deletions).delete_due())["billing_event"] == 2
+    async with asyncio.timeout(10):
+        while world.objects[bought.object_id]["status"] != "cancelled":
+            await asyncio.sleep(0.05)
+    assert await records.value("SELECT count(*) FROM billing_event WHERE payload <> ''") == 0
+    assert await records.rows("SELECT user_id, amount FROM billing_payments") == [{"user_id": None, "amount": 2261}]
+    await selling.deliver(world.events[-1])
+
+
+async def test_the_export_has_what_was_paid(selling: Selling, anna: httpx.AsyncClient, records: Records) -> None:
+    world = selling.dodo.world
+    bought = world.subscribe(await records.person_id(ANNA))
+    paid = world.pay(bought.object_id)
+    disputed = world.dispute(paid.object_id)
+    await selling.deliver(bought, paid, disputed)
+    url = await check_out_ignoring_limits(anna, records)
+    exported = (await anna.get("/api/account/export")).json()
+    assert [row["id"] for row in exported["billing_payments"]] == [disputed.object_id, paid.object_id]
+    assert [row["subscriptionId"] for row in exported["billing_subscriptions"]] == [bought.object_id]
+    assert url not in str(exported)
+    bob = await selling.product.sign_up(BOB)
+    exported = (await bob.get("/api/account/export")).json()
+    assert exported["billing_payments"] == exported["billing_subscriptions"] == exported["billing_customers"] == []
+
+
+async def check_out_ignoring_limits(client: httpx.AsyncClient, records: Records) -> str:
+    """A checkout of before the subscription."""
+    await records.insert(
+        "billing_checkouts",
+        session_id="cks_old",
+        user_id=await records.person_id(ANNA),
+        product_id=PRODUCT_ID,
+        mode="test",
+        url="https://pay.example/cks_old",
+    )
+    return "https://pay.example/cks_old"
+
+
+@pytest.fixture
+async def operated(serve: Serve, dodo: FakeDodo) -> Selling:
+    return Selling(await serve({**dodo.settings(), "operators": ("Anna@example.com",)}), dodo)
+
+
+@pytest.fixture
+async def operator(operated: Selling, records: Records) -> httpx.AsyncClient:
+    await operated.product.sign_up(ANNA)
+    await records.run("UPDATE users SET email_verified_at = now()")
+    client = await operated.product.client()
+    await client.post("/api/auth/signin", json={"email": ANNA, "password": PASSWORD})
+    return client
+
+
+async def test_the_operators_page_is_there_for_nobody_else(operated: Selling, records: Records) -> None:
+    unverified = await operated.product.sign_up(ANNA)
+    bob = await operated.product.sign_up(BOB)
+    await records.run("UPDATE users SET email_verified_at = now() WHERE email = %s", BOB)
+    for client in (unverified, bob):
+        assert (await client.get(OPERATOR)).status_code == 404
+        for path in (
+            "grants",
+            f"grants/{await records.person_id(BOB)}/end",
+            f"receipts/{await records.person_id(BOB)}/apply",
+        ):
+            assert (await client.post(f"{OPERATOR}/{path}", data={"email": BOB})).status_code == 404
+    assert await records.value("SELECT count(*) FROM billing_grants") == 0
+
+
+async def test_the_operator_applies_what_failed(
+    operated: Selling, operator: httpx.AsyncClient, records: Records
+) -> None:
+    bought = operated.dodo.world.subscribe(await records.person_id(ANNA))
+    await records.run(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no <b>room</b>'; END$$;"
+        "CREATE TRIGGER fail BEFORE INSERT ON billing_subscriptions FOR EACH ROW EXECUTE FUNCTION fail()"
+    )
+    assert (await operated.send(operated.dodo.world.deliver(bought))).status_code == 503
+    assert (
+        await operated.send(sign_delivery("msg_fine", b'{"type":"x","timestamp":"2026-11-24T12:00:00Z","data":{}}'))
+    ).is_success
+    page = (await operator.get(f"{OPERATOR}?show=not-applied")).text
+    assert "no &lt;b&gt;room&lt;/b&gt;" in page
+    assert "msg_fine" not in page
+    assert "msg_fine" in (await operator.get(OPERATOR)).text
+    receipt = await records.value("SELECT id FROM billing_event WHERE applied_at IS NULL")
+    answer = await operator.post(f"{OPERATOR}/receipts/{receipt}/apply")
+    assert answer.headers["location"] == f"{OPERATOR}?done=failed"
+    await records.run("DROP TRIGGER fail ON billing_subscriptions")
+    answer = await operator.post(f"{OPERATOR}/receipts/{receipt}/apply")
+    assert answer.headers["location"] == f"{OPERATOR}?done=applied"
+    assert (await operator.get(STATE)).json()["plan"] == "hosted"
+    assert "Everything that came is applied" in (await operator.get(f"{OPERATOR}?show=not-applied")).text
+    for hostile in ("nothing", "0" * 36, "%00"):
+        assert (await operator.post(f"{OPERATOR}/receipts/{hostile}/apply")).status_code == 404
+
+
+async def test_the_operator_gives_a_plan_and_takes_it(
+    operated: Selling, operator: httpx.AsyncClient, records: Records
+) -> None:
+    bob = await operated.product.sign_up(BOB)
+    day = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    wrong: list[tuple[dict[str, str], str]] = [
+        ({"email": "nobody@example.com"}, "Nobody has an account"),
+        ({"plan": "free"}, "no such plan"),
+        ({"until": "2020-01-01"}, "a day to come"),
+        ({"until": "9999-12-31"}, "a day to come"),
+        ({"until": "soon"}, "date"),
+        ({"email": "a\x00b"}, "single line"),
+        ({"note": "x" * 201}, "200"),
+    ]
+    good = {"email": "BOB@example.com", "plan": "team", "until": day, "note": "a friend"}
+    for change, message in wrong:
+        answer = await operator.post(f"{OPERATOR}/grants", data={**good, **change})
+        assert answer.status_code == 422
+        assert message in answer.text
+    answer = await operator.post(f"{OPERATOR}/grants", data=good)
+    assert answer.headers["location"] == f"{OPERATOR}?done=granted"
+    state = (await bob.get(STATE)).json()
+    assert (state["plan"], state["state"], state["until"]) == ("team", "granted", f"{day}T23:59:59Z")
+    assert "a friend" in (await operator.get(OPERATOR)).text
+    grant = await records.value("SELECT id FROM billing_grants")
+    assert (await operator.post(f"{OPERATOR}/grants/{grant}/end")).status_code == 303
+    assert (await operator.post(f"{OPERATOR}/grants/{grant}/end")).status_code == 404
+    assert (await bob.get(STATE)).json()["plan"] == "free"

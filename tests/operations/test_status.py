@@ -1,0 +1,34 @@
+"""The status page says in words what health knows, to anybody. Its words for a dead database: test_health.py."""
+
+import httpx
+
+from basewarden import __version__
+from basewarden.core.secret import Secret
+from tests.fixtures.app import Serve
+
+
+async def test_it_is_open_to_all_and_says_what_works(client: httpx.AsyncClient) -> None:
+    page = await client.get("/status")
+    assert page.status_code == 200
+    assert "Everything works" in page.text
+    assert page.text.count("not set up</span>") == 3
+    assert __version__ in page.text
+
+
+async def test_it_says_what_is_set_up_and_tells_no_setting(serve: Serve) -> None:
+    secrets = {"sentry_dsn": Secret("https://key@sentry.example/1"), "cron_secret": Secret("the scheduler's secret")}
+    page = await (await (await serve(secrets)).client()).get("/status")
+    assert page.text.count("not set up</span>") == 2
+    assert "sentry.example" not in page.text
+    assert "scheduler" not in page.text
+
+
+async def test_a_bad_cookie_does_not_matter(client: httpx.AsyncClient) -> None:
+    page = await client.get("/status", headers={"cookie": "authjs.session-token=nonsense"})
+    assert page.status_code == 200
+
+
+async def test_every_page_leads_to_it(client: httpx.AsyncClient, owner: httpx.AsyncClient) -> None:
+    for page in (await client.get("/signin"), await owner.get("/connections"), await client.get("/nowhere")):
+        for address in ("/status", "/docs", "/contact"):
+            assert f'href="{address}"' in page.text
