@@ -21,6 +21,9 @@ SIGNED_OUT = {
     "signin": "/signin",
     "signup": "/signup",
     "forgot": "/forgot",
+    "status": "/status",
+    "contact": "/contact",
+    "docs-api": "/docs/api",
     "bad-link": "/reset/made-up",
     "missing": "/nothing",
 }
@@ -32,6 +35,7 @@ SETTINGS = {
     "account-activity": "/settings/account/activity",
     "account-data": "/settings/account/data",
     "account-delete": "/settings/account/delete",
+    "billing": "/settings/billing",
     "account-confirm": "/settings/account/confirm",
 }
 

@@ -20,7 +20,9 @@ MIN_SECRET_LENGTH = 32
 class Settings(BaseSettings):
     """Settings as in `docs/reference/settings.md`. Secrets have no default: an embedded start makes them."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True, env_file=None)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", arbitrary_types_allowed=True, env_file=None, env_ignore_empty=True
+    )
 
     origin: str = Field("http://localhost:8000", alias="BASEWARDEN_ORIGIN")
     database_url: Secret = Field(alias="DATABASE_URL")
@@ -105,6 +107,14 @@ class Settings(BaseSettings):
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise ValueError("must look like https://github.example.com, without a path")
         return f"{parts.scheme}://{parts.netloc.lower()}"
+
+    @field_validator("dodo_base_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value is not None and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
+            raise ValueError("must look like https://test.dodopayments.com")
+        return value
 
     @field_validator("trusted_proxies", "operators", mode="before")
     @classmethod

@@ -30,6 +30,7 @@ SETTINGS = "/settings/account"
 ACCOUNT_PAGES = (
     SETTINGS,
     *(f"{SETTINGS}/{room}" for room in ("2fa", "passkeys", "sessions", "activity", "data", "delete", "confirm")),
+    "/settings/billing",
 )
 
 

@@ -11,6 +11,7 @@ import pytest
 from basewarden.accounts import Limit
 from tests.fixtures.app import PASSWORD, Product, tight_limits
 from tests.fixtures.letters import Mailing, ServeMailing
+from tests.fixtures.twofactor import StepClock, turn_on
 
 ANNA = "anna@example.com"
 NEW = "a short swim in the lake"
@@ -187,6 +188,17 @@ async def test_a_reset_does_not_skip_the_second_factor(mailing: Mailing) -> None
     assert (await reset(client, await mailing.forget(ANNA))).status_code == 200
     assert (await sign_in(client, NEW)).json() == {"ok": True, "mfaRequired": True}
     assert told(await client.get("/api/connections")) == (401, "mfa_required")
+
+
+async def test_half_a_sign_in_keeps_nobody_from_a_reset(serve_mailing: ServeMailing) -> None:
+    clock = StepClock()
+    mailing = await serve_mailing(clock=clock)
+    protected = await turn_on(await mailing.sign_up(ANNA), ANNA, clock)
+    token = await mailing.forget(ANNA)
+    half_way = await protected.sign_in(mailing.product)
+    assert (await half_way.get(f"/reset/{token}")).status_code == 200
+    assert (await half_way.post("/api/account/2fa/verify", json={"code": protected.code()})).status_code == 200
+    assert told(await reset(half_way, token)) == (410, "link_expired")
 
 
 async def test_neither_token_nor_address_lies_in_the_clear(mailing: Mailing) -> None:

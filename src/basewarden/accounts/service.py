@@ -141,7 +141,8 @@ class Accounts:
             raise InvalidCredentials
         if renewed is not None:
             await queries.set_password_hash(session, user.id, renewed)
-        await queries.end_tokens(session, user.id, Purpose.RESET)
+        if user.sealed_totp_secret is None:  # half way in proves too little: it must not keep the owner from a reset
+            await queries.end_tokens(session, user.id, Purpose.RESET)
         return await self._open(session, user, where, earlier_token)
 
     async def _open(self, session: WriteSession, user: User, where: Where, earlier_token: str | None) -> Opened:

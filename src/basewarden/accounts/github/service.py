@@ -163,7 +163,8 @@ class GitHub:
         """A new sign-in session; the one whose cookie was sent along ends, and so do links to reset the password."""
         user = await self._lock_owner(session, identity) or await self._make_account(session, identity, where)
         await queries.rename_link(session, self._client.provider, identity)
-        await account_queries.end_tokens(session, user.id, Purpose.RESET)
+        if user.sealed_totp_secret is None:
+            await account_queries.end_tokens(session, user.id, Purpose.RESET)
         if earlier_token:
             await self._signins.end(session, earlier_token)
         is_new_place = await account_queries.is_new_place(session, user.id, where.address, where.client)

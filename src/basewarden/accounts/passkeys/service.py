@@ -168,6 +168,7 @@ class Passkeys:
         await self._attempts.give_back(*counted)
         await self._use_up(session, proof, refusal)
         tokens = await self._signins.renew(session, person.signin_id, passed_mfa=True)
+        await account_queries.end_tokens(session, person.id, Purpose.RESET)
         await self._audit.record(session, proof.tell(EventKind.TWOFACTOR_PASSED, where, second="passkey"))
         return tokens
 

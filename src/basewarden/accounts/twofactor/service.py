@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from basewarden.accounts import queries as account_queries
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
 from basewarden.accounts.errors import AlreadyOn, BadCode, OAuthOnly, ReauthRequired
 from basewarden.accounts.letters import Letters
-from basewarden.accounts.models import User
+from basewarden.accounts.models import Purpose, User
 from basewarden.accounts.passwords import Passwords
 from basewarden.accounts.service import Accounts
 from basewarden.accounts.signins import Person, Signins, Tokens
@@ -127,6 +128,7 @@ class TwoFactor:
         """The rest of a sign-in. It proves the second factor only: how fresh the sign-in is stays as it was."""
         await self._checks.check(session, person, code, where, is_recovery=is_recovery)
         tokens = await self._signins.renew(session, person.signin_id, authenticated=False, passed_mfa=True)
+        await account_queries.end_tokens(session, person.id, Purpose.RESET)
         if is_recovery:
             left = await queries.count_codes_left(session, person.id)
             await self._letters.post(session, "recovery_code_used", person, where, left=str(left))
