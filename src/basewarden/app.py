@@ -364,7 +364,7 @@ def assemble_app(registry: Registry) -> Any:
         registry.get(Projects),
         registry.get(Road),
     )
-    return Edge(road, settings, registry.get(RequestCounts).observe)
+    return Edge(road, settings, registry.get(RequestCounts).observe if settings.metrics_token else None)
 
 
 def _build_api(registry: Registry) -> FastAPI:
@@ -411,7 +411,8 @@ def _build_api(registry: Registry) -> FastAPI:
     ):
         app.include_router(module.router)
     app.include_router(workspace_router)
-    registry.get(RequestCounts).learn_routes(app.routes)
+    if registry.get(Settings).metrics_token:  # takes a quarter of a second, for nothing where nobody may read them
+        registry.get(RequestCounts).learn_routes(app.routes)
     _add_error_handlers(app)
     app.openapi = cache(partial(describe_api, app))  # type: ignore[method-assign]  # FastAPI's documented way
     return app

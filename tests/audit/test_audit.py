@@ -17,6 +17,7 @@ from basewarden.audit import (
     verify_chain,
 )
 from basewarden.audit import service as audit_service
+from basewarden.core.logs import configure_logs
 from basewarden.errors import Conflict, Unavailable
 from tests.audit.conftest import Desk
 
@@ -154,6 +155,7 @@ async def test_patience_is_the_recording_transactions_own(desk: Desk) -> None:
 
 
 async def test_the_log_tells_the_head_once_it_is_committed(desk: Desk) -> None:
+    configure_logs("info")  # whoever was served before may have asked for less
     with capture_logs() as lines:
         await desk.record(make_event())
         with pytest.raises(Conflict):

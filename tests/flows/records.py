@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -87,6 +88,44 @@ class Records:
             created_by=maker_id,
         )
         return agent_id
+
+    async def add_billing_rows(self, word: str, person_id: UUID) -> None:
+        """A customer with a subscription, a payment, a checkout and a grant."""
+        customer, now = f"cus_{word}", datetime.now(UTC)
+        state = {"state_at": now, "state_sent_at": now, "state_digest": b"x"}
+        await self.insert("billing_customers", customer_id=customer, user_id=person_id, **state)
+        await self.insert(
+            "billing_subscriptions",
+            subscription_id=f"sub_{word}",
+            customer_id=customer,
+            user_id=person_id,
+            product_id=word,
+            status="active",
+            started_at=now,
+            trial_days=0,
+            ends_at_period_end=False,
+            **state,
+        )
+        await self.insert(
+            "billing_payments",
+            id=f"pay_{word}",
+            kind="payment",
+            payment_id=f"pay_{word}",
+            customer_id=customer,
+            user_id=person_id,
+            status="succeeded",
+            made_at=now,
+            **state,
+        )
+        await self.insert(
+            "billing_checkouts",
+            session_id=f"cks_{word}",
+            user_id=person_id,
+            product_id=word,
+            mode="test",
+            url="https://checkout.example",
+        )
+        await self.insert("billing_grants", id=uuid4(), user_id=person_id, plan="team", until=now)
 
     async def add_session(
         self, word: str, connection_id: UUID | str, *, person_id: UUID | None = None, agent_id: UUID | None = None

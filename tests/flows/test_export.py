@@ -109,6 +109,7 @@ async def test_the_file_is_an_attachment_of_json(owner: httpx.AsyncClient) -> No
 
 async def test_every_part_is_there(product: Product, house: House, records: Records) -> None:
     await records.add_account_rows(MINE, house.owner_id)
+    await records.add_billing_rows(MINE, house.owner_id)
     agent_id = await records.add_agent(MINE, house.own, house.owner_id)
     of_agent = await records.add_session(MINE, house.own, agent_id=agent_id)
     own_elsewhere = await records.add_session(MINE, house.others, person_id=house.owner_id)

@@ -319,7 +319,7 @@ async def test_a_sign_in_under_way_with_the_old_password_comes_too_late(mailing:
     """The password is right when it is checked, and another one when the session would begin."""
     client = await mailing.sign_up(ANNA)
     async with await psycopg.AsyncConnection.connect(app_database) as changing:
-        await changing.execute("UPDATE users SET password_hash = 'another'")
+        await changing.execute("UPDATE users SET password_hash = 'another', password_changed_at = now()")
         signing_in = asyncio.create_task(sign_in(client, PASSWORD))
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
