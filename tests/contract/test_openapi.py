@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.fixtures.app import Product
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 COOKIE = "authjs.session-token"
 ENDS_THE_SESSION = ("/api/auth/signout", "/api/account/sessions")
