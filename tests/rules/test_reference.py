@@ -11,10 +11,7 @@ from basewarden.settings import Settings
 from scripts.reference import ERRORS_PAGE, list_errors, make_errors_table, put_table
 
 SETTINGS_PAGE = ERRORS_PAGE.parent / "settings.md"
-SHARED = {
-    "write_conflict": "a race for the same rows was lost, by a write or by an undo",
-    "not_configured": "an optional part that the operator has not set up; the message says which",
-}
+SHARED = {"write_conflict": "a race for the same rows was lost, by a write or by an undo"}
 ROW_NAME = re.compile(r"^\| `([A-Z_]+)` \|", re.MULTILINE)
 
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from basewarden.accounts.callers import FreshlySignedIn, SignedIn, TheSignins
 from basewarden.accounts.email_change import EmailChange
-from basewarden.accounts.errors import BadPassword, LinkExpired, LinkUsed, MfaRequired, OAuthOnly, ReauthRequired
+from basewarden.accounts.errors import BadPassword, LinkExpired, LinkUsed, OAuthOnly, ReauthRequired
 from basewarden.accounts.resets import Resets
 from basewarden.accounts.routes import TheAccounts, TheSettings, set_signin_cookies
 from basewarden.accounts.service import SentPassword
@@ -16,15 +16,12 @@ from basewarden.accounts.signins import Person, Signins
 from basewarden.accounts.verification import Verification
 from basewarden.accounts.where import FromWhere
 from basewarden.core.secret import Secret
-from basewarden.errors import BadJSON, Forbidden, Invalid, NotFound, TooLarge, TooMany, Unauthenticated, Unavailable
+from basewarden.errors import NotFound, TooMany, Unauthenticated
 from basewarden.web import Writing, anyone, provided
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/account", tags=["account"])
 for_anyone = [Depends(anyone)]
-_ALWAYS = (Forbidden, TooLarge, Unavailable)
-_WITH_BODY = (BadJSON, Invalid)
-_SIGNED_IN = (Unauthenticated, MfaRequired)
 
 TheResets = Annotated[Resets, Depends(provided(Resets))]
 TheVerification = Annotated[Verification, Depends(provided(Verification))]
@@ -80,7 +77,7 @@ class VerificationSent(Sent):
     alreadyVerified: bool  # noqa: N815 - JSON's name
 
 
-@router.post("/forgot-password", dependencies=for_anyone, responses=declare(*_ALWAYS, *_WITH_BODY))
+@router.post("/forgot-password", dependencies=for_anyone)
 async def post_forgot_password(body: Forgot, session: Writing, resets: TheResets, where: FromWhere) -> Sent:
     """Known or unknown, often or once: the same answer in the same time."""
     await resets.ask(session, body.email, where)
@@ -90,7 +87,7 @@ async def post_forgot_password(body: Forgot, session: Writing, resets: TheResets
 @router.post(
     "/reset-password",
     dependencies=for_anyone,
-    responses=declare(*_ALWAYS, *_WITH_BODY, NotFound, LinkUsed, LinkExpired),
+    responses=declare(NotFound, LinkUsed, LinkExpired),
 )
 async def post_reset_password(body: ResetPassword, session: Writing, resets: TheResets, where: FromWhere) -> Done:
     """Signs nobody in. A weak password leaves the link usable."""
@@ -100,7 +97,7 @@ async def post_reset_password(body: ResetPassword, session: Writing, resets: The
 
 @router.post(
     "/change-password",
-    responses=declare(*_ALWAYS, *_WITH_BODY, *_SIGNED_IN, BadPassword, OAuthOnly, TooMany),
+    responses=declare(BadPassword, OAuthOnly, TooMany),
 )
 async def post_change_password(
     *,
@@ -120,7 +117,7 @@ async def post_change_password(
     return Done()
 
 
-@router.post("/verify-email/start", responses=declare(*_ALWAYS, *_SIGNED_IN, TooMany))
+@router.post("/verify-email/start", responses=declare(TooMany))
 async def post_verify_start(
     person: SignedIn, session: Writing, verification: TheVerification, where: FromWhere
 ) -> VerificationSent:
@@ -132,7 +129,7 @@ async def post_verify_start(
 @router.post(
     "/verify-email/confirm",
     dependencies=for_anyone,
-    responses=declare(*_ALWAYS, *_WITH_BODY, NotFound, LinkUsed, LinkExpired),
+    responses=declare(NotFound, LinkUsed, LinkExpired),
 )
 async def post_verify_confirm(
     *,
@@ -152,7 +149,7 @@ async def post_verify_confirm(
     return Done()
 
 
-@router.post("/email", responses=declare(*_ALWAYS, *_WITH_BODY, *_SIGNED_IN, ReauthRequired, TooMany))
+@router.post("/email", responses=declare(ReauthRequired, TooMany))
 async def post_email(
     body: ChangeEmail, person: FreshlySignedIn, session: Writing, change: TheEmailChange, where: FromWhere
 ) -> Sent:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from basewarden.accounts.callers import FreshlySignedIn, SignedIn
 from basewarden.accounts.deletion import Deletions
-from basewarden.accounts.errors import BadPassword, MfaRequired, OAuthOnly, ReauthRequired, SoleOwner
+from basewarden.accounts.errors import BadPassword, OAuthOnly, ReauthRequired, SoleOwner
 from basewarden.accounts.export import Export
 from basewarden.accounts.routes import TheAccounts
 from basewarden.accounts.service import SentPassword
@@ -23,7 +23,7 @@ from basewarden.accounts.where import FromWhere
 from basewarden.audit import Where
 from basewarden.core.secret import Secret
 from basewarden.core.tasks import end_task
-from basewarden.errors import BadJSON, Forbidden, Invalid, TooLarge, TooMany, Unauthenticated, Unavailable
+from basewarden.errors import BadJSON, Forbidden, Invalid, TooLarge, TooMany
 from basewarden.web import Writing, provided
 from basewarden.web.openapi import declare
 from basewarden.web.responses import JSON_TYPE
@@ -35,7 +35,6 @@ TheDeletions = Annotated[Deletions, Depends(provided(Deletions))]
 
 LONGEST_SECONDS = 30 * 60.0  # a snapshot keeps our database from tidying up
 STALL_SECONDS = 60.0  # a reader that takes nothing for so long is gone
-_SIGNED_IN = (Unauthenticated, MfaRequired, Unavailable)
 _log = structlog.get_logger()
 
 
@@ -114,7 +113,7 @@ def respond_with_export(export: Export, person: Person, where: Where) -> ExportR
     response_class=Response,
     responses={
         HTTPStatus.OK: {"content": {"application/json": {"schema": {"type": "object"}}}, "description": "The file."},
-        **declare(*_SIGNED_IN, ReauthRequired, TooMany),
+        **declare(ReauthRequired, TooMany),
     },
 )
 async def get_export(person: FreshlySignedIn, export: TheExport, where: FromWhere) -> Response:
@@ -124,7 +123,6 @@ async def get_export(person: FreshlySignedIn, export: TheExport, where: FromWher
 @router.post(
     "/delete",
     responses=declare(
-        *_SIGNED_IN,
         Forbidden,
         ReauthRequired,
         SoleOwner,
@@ -151,7 +149,7 @@ async def post_delete(
     return DeletionOut(deletionDueAt=await deletions.schedule(session, person, where))
 
 
-@router.post("/delete/cancel", responses=declare(*_SIGNED_IN, Forbidden))
+@router.post("/delete/cancel", responses=declare(Forbidden))
 async def post_cancel(person: SignedIn, session: Writing, deletions: TheDeletions, where: FromWhere) -> DeletionOut:
     await deletions.cancel(session, person, where)
     return DeletionOut(deletionDueAt=None)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from basewarden.accounts.callers import SignedIn
-from basewarden.accounts.errors import BadPassword, MfaRequired, OAuthOnly
+from basewarden.accounts.errors import BadPassword, OAuthOnly
 from basewarden.accounts.own_signins import OwnSignins
 from basewarden.accounts.profile import Profile, Profiles
 from basewarden.accounts.reauth import Reauth
@@ -21,7 +21,7 @@ from basewarden.core.ids import parse_id
 from basewarden.core.secret import Secret
 from basewarden.core.text import clean_line
 from basewarden.db import ReadSession
-from basewarden.errors import BadJSON, Forbidden, Invalid, NotFound, TooLarge, TooMany, Unauthenticated, Unavailable
+from basewarden.errors import NotFound, TooMany
 from basewarden.web import Reading, Writing, provided
 from basewarden.web.openapi import declare
 
@@ -30,10 +30,6 @@ router = APIRouter(prefix="/api/account", tags=["account"])
 TheProfiles = Annotated[Profiles, Depends(provided(Profiles))]
 TheOwnSignins = Annotated[OwnSignins, Depends(provided(OwnSignins))]
 TheReauth = Annotated[Reauth, Depends(provided(Reauth))]
-
-_ALWAYS = (Unauthenticated, MfaRequired, Unavailable)
-_CHANGES = (*_ALWAYS, Forbidden, TooLarge)
-_BODY = (BadJSON, Invalid)
 
 
 Name = Annotated[str, Field(max_length=120), AfterValidator(clean_line)]
@@ -97,12 +93,12 @@ class Confirmed(BaseModel):
     ok: Literal[True] = True
 
 
-@router.get("", responses=declare(*_ALWAYS))
+@router.get("")
 async def get_account(person: SignedIn, session: Reading, profiles: TheProfiles) -> AccountOut:
     return _show_account(await profiles.describe(session, person.id))
 
 
-@router.patch("", responses=declare(*_CHANGES, *_BODY))
+@router.patch("")
 async def patch_account(
     body: Rename, person: SignedIn, session: Writing, profiles: TheProfiles, where: FromWhere
 ) -> AccountOut:
@@ -110,19 +106,19 @@ async def patch_account(
     return _show_account(await profiles.describe(ReadSession(session), person.id))
 
 
-@router.get("/sessions", responses=declare(*_ALWAYS))
+@router.get("/sessions")
 async def get_sessions(person: SignedIn, session: Reading, own: TheOwnSignins) -> SigninsOut:
     """The current one, then the others, the newest seen first."""
     return SigninsOut(sessions=[SigninOut.model_validate(signin) for signin in await own.list_alive(session, person)])
 
 
-@router.delete("/sessions", responses=declare(*_CHANGES))
+@router.delete("/sessions")
 async def delete_sessions(person: SignedIn, session: Writing, own: TheOwnSignins, where: FromWhere) -> Ended:
     """All but the one that asks."""
     return Ended(ended=await own.end_others(session, person, where))
 
 
-@router.delete("/sessions/{session_id}", status_code=HTTPStatus.NO_CONTENT, responses=declare(*_CHANGES, NotFound))
+@router.delete("/sessions/{session_id}", status_code=HTTPStatus.NO_CONTENT, responses=declare(NotFound))
 async def delete_session(
     *,
     session_id: str,
@@ -140,7 +136,7 @@ async def delete_session(
         clear_signin_cookies(response, settings)
 
 
-@router.post("/reauth", responses=declare(*_CHANGES, *_BODY, BadPassword, OAuthOnly, TooMany))
+@router.post("/reauth", responses=declare(BadPassword, OAuthOnly, TooMany))
 async def post_reauth(
     *,
     body: Confirm,

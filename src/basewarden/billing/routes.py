@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from basewarden.accounts import MfaRequired, SignedIn
+from basewarden.accounts import SignedIn
 from basewarden.billing.callers import SignedDelivery
 from basewarden.billing.errors import (
     AlreadySubscribed,
@@ -20,7 +20,7 @@ from basewarden.billing.errors import (
 )
 from basewarden.billing.events import Deliveries
 from basewarden.billing.service import Billing, Overview
-from basewarden.errors import Forbidden, NotConfigured, TooLarge, TooMany, Unauthenticated, Unavailable
+from basewarden.errors import NotConfigured, TooLarge, TooMany, Unavailable
 from basewarden.web import Reading, Writing, provided
 from basewarden.web.openapi import declare
 
@@ -29,8 +29,7 @@ router = APIRouter(prefix="/api", tags=["billing"])
 TheBilling = Annotated[Billing, Depends(provided(Billing))]
 TheDeliveries = Annotated[Deliveries, Depends(provided(Deliveries))]
 
-_ALWAYS = (Unauthenticated, MfaRequired, Unavailable)
-_CALLS = (*_ALWAYS, Forbidden, TooLarge, TooMany, NotConfigured, ProviderFailed)
+_CALLS = (TooMany, NotConfigured, ProviderFailed)
 
 
 class _Out(BaseModel):
@@ -68,7 +67,7 @@ class BillingOut(_Out):
     has_customer: bool
 
 
-@router.get("/billing", responses=declare(*_ALWAYS))
+@router.get("/billing")
 async def get_billing(person: SignedIn, session: Reading, billing: TheBilling) -> BillingOut:
     return _show(await billing.describe(session, person))
 

@@ -7,21 +7,18 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from basewarden.accounts.callers import FreshlySignedIn, HalfSignedIn, SignedIn
-from basewarden.accounts.errors import AlreadyOn, BadCode, BadPassword, MfaRequired, ReauthRequired
+from basewarden.accounts.errors import AlreadyOn, BadCode, BadPassword, ReauthRequired
 from basewarden.accounts.routes import TheSettings, set_signin_cookies
 from basewarden.accounts.twofactor.forms import Disabling, Enabling, Verification, unwrap
 from basewarden.accounts.twofactor.service import NewCodes, TwoFactor
 from basewarden.accounts.where import FromWhere
-from basewarden.errors import BadJSON, Conflict, Forbidden, Invalid, TooLarge, TooMany, Unauthenticated, Unavailable
+from basewarden.errors import Conflict, Forbidden, TooLarge, TooMany, Unauthenticated, Unavailable
 from basewarden.web import Writing, provided
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/account/2fa", tags=["account"])
 
 TheTwoFactor = Annotated[TwoFactor, Depends(provided(TwoFactor))]
-
-_ALWAYS = (Unauthenticated, MfaRequired, Forbidden, TooLarge, Unavailable)
-_WITH_BODY = (BadJSON, Invalid)
 
 
 class _Out(BaseModel):
@@ -45,14 +42,14 @@ class DoneOut(_Out):
     ok: Literal[True] = True
 
 
-@router.post("/setup", responses=declare(*_ALWAYS, TooMany))
+@router.post("/setup", responses=declare(TooMany))
 async def post_setup(person: SignedIn, session: Writing, two_factor: TheTwoFactor) -> SetupOut:
     """A fresh secret each time; it counts for nothing until `enable`."""
     setup = await two_factor.set_up(session, person)
     return SetupOut(secret=setup.secret.reveal(), otpauth_url=setup.url.reveal(), qr_data_url=setup.qr)
 
 
-@router.post("/enable", responses=declare(*_ALWAYS, *_WITH_BODY, BadCode, ReauthRequired, AlreadyOn, TooMany))
+@router.post("/enable", responses=declare(BadCode, ReauthRequired, AlreadyOn, TooMany))
 async def post_enable(
     *,
     body: Enabling,
@@ -68,9 +65,7 @@ async def post_enable(
     return show_codes(new)
 
 
-@router.post(
-    "/verify", responses=declare(Unauthenticated, Forbidden, TooLarge, Unavailable, *_WITH_BODY, BadCode, TooMany)
-)
+@router.post("/verify", responses=declare(Unauthenticated, Forbidden, TooLarge, Unavailable, BadCode, TooMany))
 async def post_verify(
     *,
     body: Verification,
@@ -86,7 +81,7 @@ async def post_verify(
     return DoneOut()
 
 
-@router.post("/disable", responses=declare(*_ALWAYS, *_WITH_BODY, BadPassword, ReauthRequired, TooMany))
+@router.post("/disable", responses=declare(BadPassword, ReauthRequired, TooMany))
 async def post_disable(
     *,
     body: Disabling,
@@ -102,7 +97,7 @@ async def post_disable(
     return DoneOut()
 
 
-@router.post("/recovery-codes", responses=declare(*_ALWAYS, ReauthRequired, Conflict, TooMany))
+@router.post("/recovery-codes", responses=declare(ReauthRequired, Conflict, TooMany))
 async def post_recovery_codes(
     person: FreshlySignedIn,
     response: Response,
