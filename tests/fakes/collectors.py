@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.fixtures.app import pick_port
+from tests.fixtures.serving import serving
 
 PATIENCE_SECONDS = 15
 
@@ -45,12 +45,5 @@ async def collecting() -> AsyncIterator[Collector]:
     collector, listener = Collector(), pick_port()
     collector.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     app = Starlette(routes=[Route("/{path:path}", collector.take, methods=["POST"])])
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.005)
-    try:
+    async with serving(app, listener):
         yield collector
-    finally:
-        server.should_exit = True
-        await serving

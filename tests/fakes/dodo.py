@@ -20,7 +20,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -28,6 +27,7 @@ from starlette.routing import Route
 
 from basewarden.core.secret import Secret
 from tests.fixtures.app import Product, Serve, pick_port
+from tests.fixtures.serving import serving
 
 API_KEY = "a-dodo-key-of-the-tests-71c4"
 PRODUCT_ID = "pdt_hosted"
@@ -304,17 +304,11 @@ async def open_dodo() -> AsyncIterator[FakeDodo]:
     ]
     listener = pick_port()
     dodo.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(Starlette(routes=routes), log_config=None, lifespan="off", timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.005)
-    try:
-        yield dodo
-    finally:
-        dodo.let_go()
-        server.should_exit = True
-        await serving
+    async with serving(Starlette(routes=routes), listener):
+        try:
+            yield dodo
+        finally:
+            dodo.let_go()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, urlencode
 
 import httpx
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -21,6 +20,7 @@ from starlette.routing import Route
 
 from basewarden.core.secret import Secret
 from tests.fixtures.app import Product, Serve, pick_port
+from tests.fixtures.serving import serving
 
 CLIENT_ID = "Iv1.5f1d3c7a9b2e4d60"
 CLIENT_SECRET = "a-client-secret-of-the-tests-9f27"
@@ -166,17 +166,11 @@ async def open_github() -> AsyncIterator[FakeGitHub]:
     ]
     listener = pick_port()
     github.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(Starlette(routes=routes), log_config=None, lifespan="off", timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.005)
-    try:
-        yield github
-    finally:
-        github.let_go()
-        server.should_exit = True
-        await serving
+    async with serving(Starlette(routes=routes), listener):
+        try:
+            yield github
+        finally:
+            github.let_go()
 
 
 @pytest.fixture
