@@ -20,7 +20,8 @@ LAST = "test_leaks.py"
 OWN = "tests/secrets/"  # plants canaries on purpose
 EMAIL = re.compile(r"[\w.]+@[\w.]+")
 COOKIE = "session-token="
-WEAK = "tests/accounts/test_passwords.py"
+CALLING = re.compile(r"tests/(accounts/test_passwords\.py|contract/).* \(call\)", re.DOTALL)
+"""The bodies of tests whose passwords are words or generated text."""
 GUESSED = frozenset(FREQUENCY_LISTS["passwords"])
 RECORDER = pytest.StashKey[Recorder]()
 the_recorder = Recorder()
@@ -74,17 +75,19 @@ def _listen_where_secrets_are_made(patch: pytest.MonkeyPatch) -> None:
 
     def make_and_note(secret: Secret, value: str) -> None:
         make(secret, value)
-        # Not somebody's address, tried as their password, which may be shown as what it is; and no word that could
-        # not become a password: `password` and `basewarden` stand in many an honest sentence.
-        is_weak = (
-            value.casefold() in GUESSED
-            or len(set(value)) == 1
-            or os.environ.get("PYTEST_CURRENT_TEST", "").startswith(WEAK)
-        )
-        if not EMAIL.fullmatch(value) and not is_weak:
+        if not _is_no_secret(value):
             the_recorder.add_secret("a Secret", value)
 
     patch.setattr(Secret, "__init__", make_and_note)
+
+
+def _is_no_secret(value: str) -> bool:
+    """Somebody's address, tried as their password, may be shown as what it is; and no word that could not become a
+    password is one: `password` and `basewarden` stand in many an honest sentence. Nor is what a test makes up, where it
+    makes up everything else as well; the credentials that its fixtures set up are.
+    """
+    is_made_up = CALLING.fullmatch(os.environ.get("PYTEST_CURRENT_TEST", "")) is not None
+    return is_made_up or EMAIL.fullmatch(value) is not None or value.casefold() in GUESSED or len(set(value)) == 1
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
