@@ -70,6 +70,7 @@ async def test_no_page_of_the_account_does(
         found |= {path: await find_violations(page, path, axe_source) for path in ACCOUNT_PAGES}
         await page.goto(f"{SETTINGS}/2fa")
         await page.get_by_role("button", name="Set it up").click()
+        await page.get_by_role("heading", name="Set up two-factor sign-in").wait_for()
         found["setting up"] = await look_for_violations(page, axe_source)
         secret = await page.locator("input[name=secret]").get_attribute("value")
         await page.get_by_label("Code", exact=True).fill(TOTP(secret or "").now())
@@ -123,6 +124,8 @@ async def find_violations(page: Page, path: str, axe_source: str) -> list[str]:
 
 
 async def look_for_violations(page: Page, axe_source: str) -> list[str]:
+    """Of the page as it is once its styles have come."""
+    await page.wait_for_load_state("load")
     await page.evaluate(axe_source)
     options: dict[str, Any] = {"runOnly": {"type": "tag", "values": RULES}}
     report = await page.evaluate("options => axe.run(document, options)", options)
