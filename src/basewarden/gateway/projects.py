@@ -7,12 +7,12 @@ from uuid import UUID
 from basewarden.connections import ConnectionTarget, ConnectionTargets
 from basewarden.connections.targets import TOPIC
 from basewarden.db import Listener
-from basewarden.gateway.reads import PreparedReads
 from basewarden.pgrest import (
     Connection,
     DatabaseError,
     PgrestError,
     Pool,
+    ReadTemplates,
     RestConfig,
     Schema,
     SchemaCache,
@@ -35,7 +35,7 @@ class Project:
         self.target = target
         self.config = _REST
         self.pool = Pool(open_dsn, max_size=POOL_SIZE)
-        self.reads = PreparedReads()
+        self.reads = ReadTemplates()
         self._cache = SchemaCache(self.pool, self.config.schemas, self.config.extra_search_path)
 
     async def schema(self) -> Schema:

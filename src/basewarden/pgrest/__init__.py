@@ -40,6 +40,7 @@ from basewarden.pgrest.sql import (
     quote_column,
     quote_ident,
     quote_list,
+    quote_literal,
     quote_name,
 )
 from basewarden.pgrest.statements import (
@@ -50,8 +51,9 @@ from basewarden.pgrest.statements import (
     read_result,
     verify_result,
 )
+from basewarden.pgrest.templates import ReadTemplate, ReadTemplates, make_template, shape_read
 from basewarden.pgrest.wire import Connection, Notification, Rows
-from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql, where_sql
+from basewarden.pgrest.writesql import Keys, KeysInSetting, key_columns, key_type, payload_sql, told_keys_sql, where_sql
 
 __all__ = [
     "FINGERPRINT",
@@ -67,6 +69,7 @@ __all__ = [
     "InfoPlan",
     "InsertPlan",
     "Keys",
+    "KeysInSetting",
     "Name",
     "Notification",
     "OpenApiPlan",
@@ -74,6 +77,8 @@ __all__ = [
     "Plan",
     "Pool",
     "ReadPlan",
+    "ReadTemplate",
+    "ReadTemplates",
     "Request",
     "Response",
     "RestConfig",
@@ -105,6 +110,7 @@ __all__ = [
     "make_openapi_response",
     "make_response",
     "make_script",
+    "make_template",
     "needs_verdict",
     "parse_request",
     "payload_sql",
@@ -112,10 +118,13 @@ __all__ = [
     "quote_column",
     "quote_ident",
     "quote_list",
+    "quote_literal",
     "quote_name",
     "read_result",
     "run_read",
     "session_settings",
+    "shape_read",
+    "told_keys_sql",
     "verify_result",
     "where_sql",
 ]

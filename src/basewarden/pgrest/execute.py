@@ -1,5 +1,6 @@
 """Runs a plan on a connection: settings, statement and verdict in one transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from basewarden.pgrest.config import RestConfig
@@ -41,10 +42,10 @@ class Script:
 def make_script(
     plan: DatabasePlan, request: Request, session: Session, *, schema: Schema, config: RestConfig
 ) -> Script:
-    prelude = _prelude(plan, request, session, schema=schema, config=config)
+    prelude = make_prelude(plan, request, session, schema=schema, config=config)
     estimate = build_count_estimate(plan)
     statements = (*prelude, build_statement(plan), *(() if estimate is None else (estimate,)))
-    return Script(_opening(plan, session, schema), statements, len(prelude))
+    return Script(make_opening(plan, session, schema), statements, len(prelude))
 
 
 async def execute(
@@ -97,9 +98,16 @@ def _read(plan: DatabasePlan, answers: list[Rows], at: int) -> Result:
     return read_result(plan, answers[at], estimate)
 
 
-def _prelude(
-    plan: DatabasePlan, request: Request, session: Session, *, schema: Schema, config: RestConfig
+def make_prelude(
+    plan: DatabasePlan,
+    request: Request,
+    session: Session,
+    *,
+    schema: Schema,
+    config: RestConfig,
+    headers: Sequence[tuple[bytes, bytes]] | None = None,
 ) -> list[Statement]:
+    """What runs before the plan's own statement."""
     settings = session_settings(
         session,
         request,
@@ -107,6 +115,7 @@ def _prelude(
         schema=schema,
         read_only=plan.read_only,
         function_settings=_function_settings(plan),
+        headers=headers,
     )
     if config.pre_request is None:
         return [settings]
@@ -117,7 +126,7 @@ def _function_settings(plan: DatabasePlan) -> tuple[tuple[str, str], ...]:
     return plan.function.settings if isinstance(plan, CallPlan) else ()
 
 
-def _opening(plan: DatabasePlan, session: Session, schema: Schema) -> Statement | None:
+def make_opening(plan: DatabasePlan, session: Session, schema: Schema) -> Statement | None:
     """An isolation level can only be chosen when the transaction begins."""
     level = _LEVELS.get(isolation_level(session, schema, _function_settings(plan)) or "")
     return None if level is None else Statement(f"BEGIN ISOLATION LEVEL {level}")

@@ -1,6 +1,7 @@
 """A few connections to one database, lent one task at a time."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
@@ -37,7 +38,9 @@ class Pool:
         self._idle_seconds = idle_seconds
         self._prepare = prepare
         self._application_name = application_name
-        self._places = asyncio.Semaphore(max_size)
+        self._free = max_size
+        self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._expiry: asyncio.TimerHandle | None = None
         self._idle: list[tuple[float, Connection]] = []
         self._pruner: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -56,15 +59,14 @@ class Pool:
             await conn.close()
 
     async def take(self) -> Connection:
-        try:
-            async with asyncio.timeout(self._wait_seconds):
-                await self._places.acquire()
-        except TimeoutError:
-            raise errors.pool_timeout() from None
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait_for_place()
         try:
             return await self._idle_or_new()
         except BaseException:
-            self._places.release()
+            self._leave_place()
             raise
 
     async def give_back(self, conn: Connection) -> None:
@@ -74,11 +76,44 @@ class Pool:
         except (errors.DatabaseError, errors.PgrestError):
             await conn.close()
         finally:
-            self._places.release()
+            self._leave_place()
             if conn.is_usable and not self._is_closed:
                 self._keep_idle(conn)
             elif conn.is_usable:
                 await conn.close()
+
+    # Places: as many as there may be connections. One clock runs for all who wait, not one each.
+
+    async def _wait_for_place(self) -> None:
+        loop = asyncio.get_running_loop()
+        place: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((loop.time() + self._wait_seconds, place))
+        if self._expiry is None:
+            self._expiry = loop.call_later(self._wait_seconds, self._expire)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self._leave_place()  # it had come already
+            raise
+
+    def _leave_place(self) -> None:
+        while self._waiting:
+            _, place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1
+
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._expiry = None
+        while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= loop.time()):
+            _, place = self._waiting.popleft()
+            if not place.done():
+                place.set_exception(errors.pool_timeout())
+        if self._waiting:
+            self._expiry = loop.call_at(self._waiting[0][0], self._expire)
 
     async def _idle_or_new(self) -> Connection:
         while self._idle:

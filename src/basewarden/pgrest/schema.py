@@ -262,6 +262,18 @@ class Schema:
             for schema in self.exposed
         }
 
+    @cached_property
+    def tables_before_triggers(self) -> frozenset[Name]:
+        """Those with a trigger, and those from which foreign keys lead to one with a trigger, on however long a way."""
+        found: set[Name] = set()
+        waiting = [table for table in self.tables.values() if table.has_triggers]
+        while waiting:
+            table = waiting.pop()
+            if table.qualified not in found:
+                found.add(table.qualified)
+                waiting += [self.tables[key.ref_table] for key in table.foreign_keys_out]
+        return frozenset(found)
+
     def is_timezone(self, name: str) -> bool:
         return name in self.timezones
 
