@@ -105,9 +105,7 @@ class Road:
                 project.reads.keep(key, prepared)
             return await self._read(project, caller, prepared)
         if isinstance(plan, OpenApiPlan):
-            settings = session_settings(session, request, project.config, schema=schema, read_only=True)
-            async with project.pool.acquire() as connection:
-                body = await describe_schema(connection, settings, schema, plan, project.config)
+            body = await describe_schema(project.pool, plan, request, session, schema=schema, config=project.config)
             return RestAnswer(make_openapi_response(request, plan, body))
         for _ in range(MOST_TRIES):
             try:
