@@ -11,7 +11,7 @@ from basewarden.core.tracing import stage
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.capture import SnapshotStale, WriteContext, WriteOutcome, capture_write
 from basewarden.gateway.errors import CaptureRaced
-from basewarden.gateway.policy import check_plan, check_question
+from basewarden.gateway.policy import check_plan, check_question, tell_reach
 from basewarden.gateway.projects import Project
 from basewarden.gateway.reads import PreparedRead
 from basewarden.journal import Recorder, SessionCaller, WriteEntry
@@ -95,18 +95,17 @@ class Road:
         if isinstance(plan, InfoPlan):
             check_question(caller, request)
             return RestAnswer(make_info_response(plan))
+        session = Session(caller.db_role, caller.claims)
+        if isinstance(plan, OpenApiPlan):
+            return await self._describe(project, caller, schema, request, plan)
         with stage("policy"):
             check_plan(caller, plan)
-        session = Session(caller.db_role, caller.claims)
         if isinstance(plan, ReadPlan | CallPlan) and plan.read_only:
             script = make_script(plan, request, session, schema=schema, config=project.config)
             prepared = PreparedRead(schema, request, plan, script)
             if key is not None:
                 project.reads.keep(key, prepared)
             return await self._read(project, caller, prepared)
-        if isinstance(plan, OpenApiPlan):
-            body = await describe_schema(project.pool, plan, request, session, schema=schema, config=project.config)
-            return RestAnswer(make_openapi_response(request, plan, body))
         for _ in range(MOST_TRIES):
             try:
                 return await self._write(project, caller, schema, request, plan, call)
@@ -116,6 +115,21 @@ class Road:
                 assert not isinstance(plan, InfoPlan | OpenApiPlan)
                 check_plan(caller, plan)
         raise CaptureRaced
+
+    async def _describe(
+        self, project: Project, caller: Caller, schema: Schema, request: Request, plan: OpenApiPlan
+    ) -> RestAnswer:
+        with stage("describe"):
+            body = await describe_schema(
+                project.pool,
+                plan,
+                request,
+                Session(caller.db_role, caller.claims),
+                schema=schema,
+                config=project.config,
+                reach=tell_reach(caller, schema),
+            )
+        return RestAnswer(make_openapi_response(request, plan, body))
 
     async def _read(self, project: Project, caller: Caller, prepared: PreparedRead) -> RestAnswer:
         check_plan(caller, prepared.plan)
