@@ -9,7 +9,7 @@ from basewarden.core.tracing import stage
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.capture import SnapshotStale, WriteContext, WriteOutcome, capture_write
 from basewarden.gateway.errors import CaptureRaced
-from basewarden.gateway.policy import check_plan, check_question
+from basewarden.gateway.policy import check_plan, check_question, tell_reach
 from basewarden.gateway.projects import Project
 from basewarden.journal import Recorder, SessionCaller, WriteEntry
 from basewarden.pgrest import (
@@ -99,6 +99,8 @@ class Road:
         if isinstance(plan, InfoPlan):
             check_question(caller, request)
             return RestAnswer(make_info_response(plan))
+        if isinstance(plan, OpenApiPlan):
+            return await self._describe(project, caller, schema, request, plan)
         with stage("policy"):
             check_plan(caller, plan)
         if isinstance(plan, ReadPlan | CallPlan) and plan.read_only:
@@ -106,11 +108,6 @@ class Road:
                 project.reads.keep(shaped, make_template(schema, request, plan))
             script = make_script(plan, request, caller.session, schema=schema, config=project.config)
             return await self._read(project, request, plan, script, request.query.pairs)
-        if isinstance(plan, OpenApiPlan):
-            settings = session_settings(caller.session, request, project.config, schema=schema, read_only=True)
-            async with project.pool.acquire() as connection:
-                body = await describe_schema(connection, settings, schema, plan, project.config)
-            return RestAnswer(make_openapi_response(request, plan, body))
         for _ in range(MOST_TRIES):
             try:
                 return await self._write(project, caller, schema, request, plan, call)
@@ -120,6 +117,21 @@ class Road:
                 assert not isinstance(plan, InfoPlan | OpenApiPlan)
                 check_plan(caller, plan)
         raise CaptureRaced
+
+    async def _describe(
+        self, project: Project, caller: Caller, schema: Schema, request: Request, plan: OpenApiPlan
+    ) -> RestAnswer:
+        with stage("describe"):
+            body = await describe_schema(
+                project.pool,
+                plan,
+                request,
+                caller.session,
+                schema=schema,
+                config=project.config,
+                reach=tell_reach(caller, schema),
+            )
+        return RestAnswer(make_openapi_response(request, plan, body))
 
     async def _read(
         self, project: Project, request: Request, plan: ReadPlan | CallPlan, script: Script, pairs: Pairs

@@ -3,12 +3,13 @@
 Nothing here knows the rest of the program.
 """
 
+from basewarden.pgrest.address import Address, parse_address
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.config import Name, RestConfig
 from basewarden.pgrest.errors import DatabaseError, PgrestError, from_database
 from basewarden.pgrest.execute import Script, execute, is_rolled_back, make_script, run_read
 from basewarden.pgrest.introspection import FINGERPRINT, load_schema
-from basewarden.pgrest.openapi import describe_schema
+from basewarden.pgrest.openapi import Reach, describe_schema
 from basewarden.pgrest.plan import (
     CallPlan,
     DatabasePlan,
@@ -31,7 +32,7 @@ from basewarden.pgrest.response import (
     make_openapi_response,
     make_response,
 )
-from basewarden.pgrest.schema import Column, ForeignKey, Function, Role, Schema, Table, Trigger, UniqueKey
+from basewarden.pgrest.schema import Column, ForeignKey, Function, Role, Schema, Table, TableKind, Trigger, UniqueKey
 from basewarden.pgrest.session import Session, session_settings
 from basewarden.pgrest.sql import (
     Builder,
@@ -57,6 +58,7 @@ from basewarden.pgrest.writesql import Keys, KeysInSetting, key_columns, key_typ
 
 __all__ = [
     "FINGERPRINT",
+    "Address",
     "Builder",
     "CallPlan",
     "Column",
@@ -76,6 +78,7 @@ __all__ = [
     "PgrestError",
     "Plan",
     "Pool",
+    "Reach",
     "ReadPlan",
     "ReadTemplate",
     "ReadTemplates",
@@ -91,6 +94,7 @@ __all__ = [
     "Session",
     "Statement",
     "Table",
+    "TableKind",
     "Trigger",
     "UniqueKey",
     "UpdatePlan",
@@ -112,6 +116,7 @@ __all__ = [
     "make_script",
     "make_template",
     "needs_verdict",
+    "parse_address",
     "parse_request",
     "payload_sql",
     "plan_request",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from basewarden.pgrest.config import RestConfig
-from basewarden.pgrest.plan import CallPlan, DatabasePlan
+from basewarden.pgrest.plan import CallPlan, DatabasePlan, OpenApiPlan
 from basewarden.pgrest.request import Request
 from basewarden.pgrest.schema import Schema
 from basewarden.pgrest.session import Session, isolation_level, session_settings
@@ -88,6 +88,24 @@ async def run_read(conn: Connection, plan: DatabasePlan, script: Script) -> Resu
     return result
 
 
+async def run_read_only(
+    conn: Connection,
+    plan: OpenApiPlan,
+    statements: Sequence[Statement],
+    request: Request,
+    session: Session,
+    *,
+    schema: Schema,
+    config: RestConfig,
+) -> list[Rows]:
+    """The answers to statements that only read, asked as the request's role in one transaction."""
+    prelude = make_prelude(plan, request, session, schema=schema, config=config)
+    opening = make_opening(plan, session, schema)
+    if opening is None:
+        return (await conn.run([*prelude, *statements]))[len(prelude) :]
+    return (await conn.run([opening, *prelude, *statements, _COMMIT]))[len(prelude) + 1 : -1]
+
+
 def is_rolled_back(request: Request, config: RestConfig) -> bool:
     wanted = request.preferences.tx
     return wanted == "rollback" or (config.tx_end == "rollback" and wanted != "commit")
@@ -99,7 +117,7 @@ def _read(plan: DatabasePlan, answers: list[Rows], at: int) -> Result:
 
 
 def make_prelude(
-    plan: DatabasePlan,
+    plan: DatabasePlan | OpenApiPlan,
     request: Request,
     session: Session,
     *,
@@ -122,11 +140,11 @@ def make_prelude(
     return [settings, Statement(f"SELECT {quote_name(config.pre_request)}()")]
 
 
-def _function_settings(plan: DatabasePlan) -> tuple[tuple[str, str], ...]:
+def _function_settings(plan: DatabasePlan | OpenApiPlan) -> tuple[tuple[str, str], ...]:
     return plan.function.settings if isinstance(plan, CallPlan) else ()
 
 
-def make_opening(plan: DatabasePlan, session: Session, schema: Schema) -> Statement | None:
+def make_opening(plan: DatabasePlan | OpenApiPlan, session: Session, schema: Schema) -> Statement | None:
     """An isolation level can only be chosen when the transaction begins."""
     level = _LEVELS.get(isolation_level(session, schema, _function_settings(plan)) or "")
     return None if level is None else Statement(f"BEGIN ISOLATION LEVEL {level}")

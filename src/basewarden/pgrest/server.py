@@ -25,7 +25,7 @@ from basewarden.pgrest.response import (
     make_response,
 )
 from basewarden.pgrest.schema import Schema
-from basewarden.pgrest.session import Session, session_settings
+from basewarden.pgrest.session import Session
 from basewarden.pgrest.settings import BadSettings, ServerSettings, load_settings
 
 Scope = MutableMapping[str, Any]
@@ -141,12 +141,12 @@ class RestServer:
             timing.mark("transaction")
             timing.mark("response")
             return make_info_response(plan)
+        pool = self._require_pool()
         try:
-            async with self._require_pool().acquire() as conn:
-                if isinstance(plan, OpenApiPlan):
-                    settings = session_settings(session, request, config, schema=schema, read_only=True)
-                    body = await describe_schema(conn, settings, schema, plan, config)
-                else:
+            if isinstance(plan, OpenApiPlan):
+                body = await describe_schema(pool, plan, request, session, schema=schema, config=config)
+            else:
+                async with pool.acquire() as conn:
                     result = await execute(conn, plan, request, session, schema=schema, config=config)
         except DatabaseError as error:
             raise errors.from_database(error, anonymous=session.is_anonymous) from error

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from basewarden.pgrest.address import Address, parse_address
 from basewarden.pgrest.config import Name, RestConfig
 from basewarden.pgrest.jwt import JwtRules
 
+_ANY_HOST = frozenset({"*", "*4", "!4", "*6", "!6"})
 _LINE = re.compile(r"""\s*([A-Za-z0-9._-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^#]*?)\s*(?:#.*)?""")
 _APP_SETTING, _APP_VARIABLE = "app.settings.", "PGRST_APP_SETTINGS_"
 _TX_END: Mapping[str, tuple[Literal["commit", "rollback"], bool]] = {
@@ -101,6 +103,8 @@ def _rest_config(given: Mapping[str, str]) -> RestConfig:
         tx_end=tx_end,
         tx_override=tx_override,
         openapi_mode=_openapi_mode(given.get("openapi-mode", "follow-privileges")),
+        openapi_security=_boolean(given, "openapi-security-active", default=False),
+        served_at=_served_at(given),
         root_spec=_qualified(given.get("db-root-spec", ""), schemas[0]),
         pre_request=_qualified(given.get("db-pre-request", ""), ""),
         hoisted_settings=_names(given.get("db-hoisted-tx-settings", ",".join(defaults.hoisted_settings))),
@@ -130,6 +134,19 @@ def _openapi_mode(text: str) -> Literal["follow-privileges", "ignore-privileges"
         case "follow-privileges" | "ignore-privileges" | "disabled":
             return text
     raise BadSettings(f"openapi-mode cannot be {text}")
+
+
+def _served_at(given: Mapping[str, str]) -> Address:
+    """Where clients find the API: at a proxy, where one is named."""
+    proxy = given.get("openapi-server-proxy-uri")
+    if not proxy:
+        host = given.get("server-host", "127.0.0.1")
+        shown = "0.0.0.0" if host in _ANY_HOST else f"[{host}]" if ":" in host else host  # noqa: S104 - PostgREST's word
+        return Address("http", shown, _integer(given, "server-port", 3000))
+    try:
+        return parse_address(proxy)
+    except ValueError:
+        raise BadSettings("Malformed proxy uri, a correct example: https://example.com:8443/basePath") from None
 
 
 def _integer(given: Mapping[str, str], name: str, default: int) -> int:
