@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 import pytest
@@ -53,7 +54,7 @@ class Client:
         scope = {
             "type": "http",
             "method": method,
-            "path": url.path,
+            "path": unquote(url.path),
             "query_string": url.query.encode(),
             "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
         }
@@ -112,12 +113,20 @@ async def shop(postgres: PostgresServer, shop_template: str) -> AsyncIterator[st
     await postgres.drop_database(dsn)
 
 
+@asynccontextmanager
+async def open_client(dsn: str, rest: RestConfig) -> AsyncIterator[Client]:
+    app = RestServer(settings_for(dsn, rest))
+    await app.start()
+    try:
+        yield Client(app)
+    finally:
+        await app.stop()
+
+
 @pytest.fixture
 async def client(shop: str) -> AsyncIterator[Client]:
-    app = RestServer(settings_for(shop, RestConfig(schemas=("public",), tx_override=True)))
-    await app.start()
-    yield Client(app)
-    await app.stop()
+    async with open_client(shop, RestConfig(schemas=("public",), tx_override=True)) as client:
+        yield client
 
 
 @pytest.fixture
