@@ -7,6 +7,8 @@ from uuid import UUID
 from basewarden.connections import ConnectionTarget, ConnectionTargets
 from basewarden.connections.targets import TOPIC
 from basewarden.db import Listener
+from basewarden.gateway.errors import NeedsPostgres
+from basewarden.gateway.forward.project import ForwardProject
 from basewarden.gateway.reads import PreparedReads
 from basewarden.pgrest import (
     Connection,
@@ -57,25 +59,38 @@ class Project:
         await self.pool.close()
 
 
+AnyProject = Project | ForwardProject
+
+
 class Projects:
     """Opened on first use; closed when their connection changes, so that the next request opens the new one."""
 
     def __init__(self, targets: ConnectionTargets, listener: Listener) -> None:
         self._targets = targets
-        self._open: dict[UUID, Project] = {}
+        self._open: dict[UUID, AnyProject] = {}
         self._closing: set[asyncio.Task[None]] = set()
         listener.on(TOPIC, self._forget)
 
-    async def get(self, connection_id: UUID) -> Project:
+    async def get(self, connection_id: UUID) -> AnyProject:
         target = await self._targets.get_target(connection_id)
         project = self._open.get(connection_id)
         if project is None:
-            project = self._open[connection_id] = Project(target, self._targets)
+            kind = ForwardProject if target.address is None else Project
+            project = self._open[connection_id] = kind(target, self._targets)
+        return project
+
+    async def get_direct(self, connection_id: UUID) -> Project:
+        """For what is done in the database itself."""
+        project = await self.get(connection_id)
+        if isinstance(project, ForwardProject):
+            raise NeedsPostgres
         return project
 
     async def ask_status(self, connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
-        """What became of transactions; None = too old, or never of this database."""
+        """What became of transactions; None = too old, never of this database, or its address is no longer known."""
         project = await self.get(connection_id)
+        if isinstance(project, ForwardProject):
+            return dict.fromkeys(xids)
         async with project.pool.acquire() as connection:
             return await ask_connection(connection, xids)
 

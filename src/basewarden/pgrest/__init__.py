@@ -5,10 +5,13 @@ Nothing here knows the rest of the program.
 
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.config import Name, RestConfig
-from basewarden.pgrest.errors import DatabaseError, PgrestError, from_database
+from basewarden.pgrest.errors import DatabaseError, PgrestError, bad_preferences, from_database
 from basewarden.pgrest.execute import Script, execute, is_rolled_back, make_script, run_read
+from basewarden.pgrest.grammar.nodes import SelectRelation
+from basewarden.pgrest.grammar.prefer import Preferences
 from basewarden.pgrest.introspection import FINGERPRINT, load_schema
 from basewarden.pgrest.openapi import describe_schema
+from basewarden.pgrest.payload import split_optional_pairs
 from basewarden.pgrest.plan import (
     CallPlan,
     DatabasePlan,
@@ -23,6 +26,7 @@ from basewarden.pgrest.plan import (
     plan_request,
 )
 from basewarden.pgrest.pool import Pool
+from basewarden.pgrest.relations import relate_tables
 from basewarden.pgrest.request import Request, parse_request
 from basewarden.pgrest.response import (
     Response,
@@ -31,7 +35,7 @@ from basewarden.pgrest.response import (
     make_openapi_response,
     make_response,
 )
-from basewarden.pgrest.schema import Column, ForeignKey, Function, Role, Schema, Table, Trigger, UniqueKey
+from basewarden.pgrest.schema import Column, ForeignKey, Function, Parameter, Role, Schema, Table, Trigger, UniqueKey
 from basewarden.pgrest.session import Session, session_settings
 from basewarden.pgrest.sql import (
     Builder,
@@ -70,9 +74,11 @@ __all__ = [
     "Name",
     "Notification",
     "OpenApiPlan",
+    "Parameter",
     "PgrestError",
     "Plan",
     "Pool",
+    "Preferences",
     "ReadPlan",
     "Request",
     "Response",
@@ -83,6 +89,7 @@ __all__ = [
     "Schema",
     "SchemaCache",
     "Script",
+    "SelectRelation",
     "Session",
     "Statement",
     "Table",
@@ -91,6 +98,7 @@ __all__ = [
     "UpdatePlan",
     "WritePlan",
     "array_literal",
+    "bad_preferences",
     "build_count_estimate",
     "build_statement",
     "describe_schema",
@@ -114,8 +122,10 @@ __all__ = [
     "quote_list",
     "quote_name",
     "read_result",
+    "relate_tables",
     "run_read",
     "session_settings",
+    "split_optional_pairs",
     "verify_result",
     "where_sql",
 ]

@@ -117,7 +117,12 @@ def _property(table: Table, column: Column) -> Mapping[str, Any]:
         described["maxLength"] = column.max_length
     if column.default is not None:
         described["default"] = column.default
-    note = "Note:\nThis is a Primary Key.<pk/>" if column.name in table.primary_key else ""
+    notes = ["This is a Primary Key.<pk/>"] if column.name in table.primary_key else []
+    for key in table.foreign_keys_out:
+        if key.columns == (column.name,) and key.ref_table[0] == table.schema:
+            target, there = key.ref_table[1], key.ref_columns[0]
+            notes.append(f"This is a Foreign Key to `{target}.{there}`.<fk table='{target}' column='{there}'/>")
+    note = "\n".join(["Note:", *notes]) if notes else ""
     if column.comment or note:
         described["description"] = "\n\n".join(part for part in (column.comment, note) if part)
     return described
