@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from basewarden.core.collector import calm_collector
 from basewarden.pgrest import errors
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.errors import DatabaseError, PgrestError
@@ -273,8 +274,10 @@ def main(arguments: list[str]) -> int:
     except (BadSettings, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - there is no log yet
         return 1
+    app = RestServer(settings)
+    calm_collector()
     uvicorn.run(
-        RestServer(settings),
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
