@@ -1,5 +1,6 @@
 """A database with one of everything, and the server app in front of it without a socket."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ import pytest
 
 from basewarden.pgrest import Connection, Pool, Schema, load_schema
 from basewarden.pgrest.config import RestConfig
-from basewarden.pgrest.jwt import JwtRules
+from basewarden.pgrest.jwt import JwtRules, read_keys
 from basewarden.pgrest.server import RestServer
-from basewarden.pgrest.settings import ServerSettings
+from basewarden.pgrest.settings import PoolSettings, ServerSettings
 from tests.fixtures.postgres import PostgresServer
 
 SECRET = b"a secret of at least thirty-two bytes"
@@ -43,9 +44,10 @@ class Client:
         url = urlsplit(target)
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         sent: list[Any] = []
+        to_read = iter([{"type": "http.request", "body": raw}])
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": raw}
+            return next(to_read, None) or await asyncio.get_running_loop().create_future()
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -82,17 +84,10 @@ def settings_for(dsn: str, rest: RestConfig) -> ServerSettings:
     return ServerSettings(
         dsn=dsn,
         rest=rest,
-        jwt=JwtRules(keys=(SECRET,)),
+        jwt=JwtRules(keys=read_keys(SECRET)),
         anon_role="web_anon",
-        host="127.0.0.1",
-        port=0,
-        pool_size=4,
-        pool_seconds=2,
-        prepares=True,
+        pool=PoolSettings(size=4, wait_seconds=2),
         listens=False,
-        cors_origins=(),
-        shows_timing=False,
-        trace_header=None,
     )
 
 

@@ -134,7 +134,7 @@ async def test_strict_handling_refuses_unknown_preferences(client: Client) -> No
 async def test_a_new_column_is_seen_without_a_reload(client: Client, conn: Connection) -> None:
     await conn.run([Statement("CREATE TABLE arrivals (id int PRIMARY KEY)")])
     await conn.run([Statement("GRANT ALL ON arrivals TO web_anon")])
-    client.app._require_cache()._check_seconds = 0
+    client.app.live.cache._check_seconds = 0
     assert (await client.post("/arrivals", {"id": 1})).status == 201
     await conn.run([Statement("ALTER TABLE arrivals ADD name text DEFAULT 'x'")])
     assert (await client.post("/arrivals", {"id": 2, "name": "y"})).status == 201

@@ -1,6 +1,6 @@
 """What a deployment decides about the contract; the names are PostgREST's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Name = tuple[str, str]
@@ -17,6 +17,8 @@ class RestConfig:
     tx_end: Literal["commit", "rollback"] = "commit"
     tx_override: bool = False
     openapi_mode: Literal["follow-privileges", "ignore-privileges", "disabled"] = "follow-privileges"
+    openapi_security_active: bool = False
+    openapi_proxy_uri: str | None = None
     root_spec: Name | None = None
     pre_request: Name | None = None
     hoisted_settings: tuple[str, ...] = (
@@ -24,5 +26,5 @@ class RestConfig:
         "plan_filter.statement_cost_limit",
         "default_transaction_isolation",
     )
-    app_settings: tuple[tuple[str, str], ...] = ()
+    app_settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     max_body_bytes: int = 50_000_000

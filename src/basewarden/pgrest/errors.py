@@ -172,6 +172,14 @@ def body_too_large(limit: int) -> PgrestError:
     return PgrestError(413, "PGRST102", "The body is too large", f"At most {limit} bytes are accepted")
 
 
+def bad_http() -> PgrestError:
+    return PgrestError(400, "PGRST100", "This is no HTTP request")
+
+
+def head_too_large(limit: int) -> PgrestError:
+    return PgrestError(431, "PGRST100", "The headers are too large", f"At most {limit} bytes are accepted")
+
+
 def zero_byte() -> PgrestError:
     """PostgreSQL's own refusal: no text value of it can hold a zero byte."""
     return PgrestError(400, "22021", 'invalid byte sequence for encoding "UTF8": 0x00')
@@ -258,6 +266,10 @@ def no_schema_cache(details: str | None = None) -> PgrestError:
 
 def pool_timeout() -> PgrestError:
     return PgrestError(504, "PGRST003", "Timed out acquiring connection from connection pool.")
+
+
+def internal() -> PgrestError:
+    return PgrestError(500, "PGRSTX00", "Internal server error")
 
 
 # The server's own errors --------------------------------------------------------------------------------

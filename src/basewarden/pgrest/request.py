@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from basewarden.pgrest import errors
 from basewarden.pgrest.config import RestConfig
@@ -90,12 +90,16 @@ def parse_request(
     *,
     config: RestConfig | None = None,
     is_timezone: Callable[[str], bool] = lambda _: False,
+    raw_path: bytes | None = None,
 ) -> Request:
-    """`path` is decoded and relative to the API's root; header names are lower case, as in ASGI."""
+    """`path` is decoded and relative to the API's root; header names are lower case, as in ASGI.
+
+    `raw_path` is the same as it came: only that tells a slash in a name from one between names.
+    """
     config = config or RestConfig()
     pairs = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers]
     by_name = dict(reversed(pairs))
-    resource = _find_resource(path, config)
+    resource = _find_resource(_split_path(path) if raw_path is None else _split_raw_path(raw_path), config)
     schema, is_negotiated = _choose_schema(method, by_name, config)
     _check_method(resource, method)
     if len(body) > config.max_body_bytes:
@@ -111,7 +115,7 @@ def parse_request(
     )
     return Request(
         method=method,
-        path=path,
+        path=path if raw_path is None else raw_path.decode("latin-1"),
         resource=resource,
         schema=schema,
         is_schema_negotiated=is_negotiated,
@@ -126,8 +130,19 @@ def parse_request(
     )
 
 
-def _find_resource(path: str, config: RestConfig) -> Resource:
-    match path.removeprefix("/").split("/"):
+def _split_path(path: str) -> list[str]:
+    return path.removeprefix("/").split("/")
+
+
+def _split_raw_path(path: bytes) -> list[str]:
+    try:
+        return [unquote_to_bytes(part).decode() for part in path.removeprefix(b"/").split(b"/")]
+    except UnicodeDecodeError:
+        raise errors.not_utf8("the path") from None
+
+
+def _find_resource(parts: Sequence[str], config: RestConfig) -> Resource:
+    match parts:
         case [""]:
             if config.openapi_mode == "disabled":
                 raise errors.openapi_off()
