@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 import psycopg
 import pytest
@@ -41,7 +41,7 @@ class Client:
     async def send(
         self, method: str, target: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        url = urlsplit(target)
+        path, _, query = target.partition("?")
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         sent: list[Any] = []
         to_read = iter([{"type": "http.request", "body": raw}])
@@ -55,8 +55,9 @@ class Client:
         scope = {
             "type": "http",
             "method": method,
-            "path": url.path,
-            "query_string": url.query.encode(),
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
             "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
         }
         await self.app(scope, receive, send)

@@ -169,7 +169,9 @@ def max_affected_on_single() -> PgrestError:
 
 
 def body_too_large(limit: int) -> PgrestError:
-    return PgrestError(413, "PGRST102", "The body is too large", f"At most {limit} bytes are accepted")
+    """The rest of it is not read, so the connection is of no more use."""
+    details = f"At most {limit} bytes are accepted"
+    return PgrestError(413, "PGRST102", "The body is too large", details, headers=(("Connection", "close"),))
 
 
 def bad_http() -> PgrestError:

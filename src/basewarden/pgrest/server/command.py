@@ -17,7 +17,7 @@ from basewarden.pgrest.server.errors import GivingUpError
 from basewarden.pgrest.server.log import Log
 from basewarden.pgrest.server.process import GAVE_UP, Place, serve
 from basewarden.pgrest.server.snapshot import write_snapshot
-from basewarden.pgrest.server.sockets import bind_admin, bind_server, describe_address, is_special_host
+from basewarden.pgrest.server.sockets import bind, describe_address, is_special_host
 from basewarden.pgrest.server.workers import Watch
 from basewarden.pgrest.settings import (
     BadSettings,
@@ -82,9 +82,9 @@ def _serve(settings: ServerSettings, source: Source, workers: int) -> int:
     log.tell("Starting Basewarden in PostgREST's place...")
     for name in source.list_unknown():
         log.tell(f"{name} is no setting of PostgREST 14 and means nothing here")
+    listener, admin = bind(settings.binding)
     for number in (signal.SIGUSR1, signal.SIGUSR2):  # a reload that is asked for too early is not our death
         signal.signal(number, signal.SIG_IGN)
-    listener, admin = bind_server(settings.binding), bind_admin(settings.binding)
     log.tell(f"API server listening on {describe_address(listener)}")
     if admin is not None:
         log.tell(f"Admin server listening on {describe_address(admin)}")
@@ -139,7 +139,7 @@ async def _read_schema(source: Source, settings: ServerSettings) -> bytes:
 
 def _explain(error: Exception) -> str:
     details = error.details if isinstance(error, PgrestError) else None
-    return f"{error} {details}" if details else str(error)
+    return " ".join(f"{error} {details or ''}".split())
 
 
 def _ask_whether_ready(settings: ServerSettings) -> int:

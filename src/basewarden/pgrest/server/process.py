@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import uvicorn
 import uvloop
 
+from basewarden import __version__
 from basewarden.pgrest.server.admin import AdminServer
 from basewarden.pgrest.server.app import RestServer
 from basewarden.pgrest.server.board import Board
@@ -22,6 +23,7 @@ GRACE_SECONDS = 10
 """How long requests that are under way may take once the server is told to stop."""
 STOPPED, GAVE_UP, INTERRUPTED = 0, 1, 130
 _FIGURES_SECONDS = 1.0
+_LAST_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class _Process:
         finally:
             posting.cancel()
             await live.stop()
+            await _let_end()
         return self._exit_code
 
     def _take_signals(self) -> None:
@@ -104,6 +107,13 @@ class _Process:
             await asyncio.sleep(_FIGURES_SECONDS)
 
 
+async def _let_end() -> None:
+    """Requests that were cut short have asked the database to stop their statements; that takes a moment."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        await asyncio.wait(others, timeout=_LAST_SECONDS)
+
+
 class _Server(uvicorn.Server):
     """Signals are the process's, not each server's."""
 
@@ -130,6 +140,7 @@ def _make_server(app: object, listener: socket.socket) -> _Server:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        headers=[("Server", f"basewarden/{__version__}")],
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     return _Server(config, listener)

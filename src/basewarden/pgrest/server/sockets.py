@@ -26,14 +26,19 @@ def is_special_host(host: str) -> bool:
     return host in _CHOICES
 
 
-def bind_server(binding: Binding) -> socket.socket:
+def bind(binding: Binding) -> tuple[socket.socket, socket.socket | None]:
+    """Of requests, and of the admin server if there is to be one. GivingUpError says what cannot be used."""
     if binding.socket is not None:
-        return _bind_path(binding.socket, binding.socket_mode)
-    return _bind_host("server", binding.host, binding.port)
-
-
-def bind_admin(binding: Binding) -> socket.socket | None:
-    return None if binding.admin_port is None else _bind_host("admin-server", binding.admin_host, binding.admin_port)
+        listener = _bind_path(binding.socket, binding.socket_mode)
+    else:
+        listener = _bind_host("server", binding.host, binding.port)
+    if binding.admin_port is None:
+        return listener, None
+    try:
+        return listener, _bind_host("admin-server", binding.admin_host, binding.admin_port)
+    except GivingUpError:
+        listener.close()
+        raise
 
 
 def describe_address(listener: socket.socket) -> str:
@@ -81,16 +86,16 @@ def _list_addresses(prefix: str, host: str, port: int) -> list[tuple[socket.Addr
 
 
 def _bind_path(path: str, mode: int) -> socket.socket:
+    if os.path.lexists(path):
+        _remove_old_socket(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if os.path.lexists(path):
-            _remove_old_socket(path)
         listener.bind(path)
         Path(path).chmod(mode)
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise GivingUpError(f"server-unix-socket {path} cannot be used: {error.strerror or error}.") from None
-    listener.listen(_BACKLOG)
     return listener
 
 
@@ -98,4 +103,7 @@ def _remove_old_socket(path: str) -> None:
     """One that an earlier server has left; any other file is somebody's."""
     if not stat.S_ISSOCK(os.lstat(path).st_mode):
         raise GivingUpError(f"server-unix-socket {path} is a file, and no socket.")
-    Path(path).unlink()
+    try:
+        Path(path).unlink()
+    except OSError as error:
+        raise GivingUpError(f"server-unix-socket {path} cannot be used: {error.strerror}.") from None
