@@ -29,6 +29,7 @@ from tests.pgrest.conftest import Client
         ("/customers?select=id&order=born.desc.nullslast&limit=2", [{"id": 3}, {"id": 1}]),
         ("/customers?select=id&order=profile->n.desc.nullslast,id&limit=1&offset=1", [{"id": 1}]),
         ("/customers?limit=0", []),
+        ("/customers?select=id&order=id&limit=3&limit=1&offset=0&offset=1", [{"id": 2}]),
         # embedding: to one, to many, one to one, through a junction, a view, oneself, filtered, ordered, spread
         ("/orders?select=id,payer:customers!payer_id(name)&id=eq.2", [{"id": 2, "payer": {"name": "Bob"}}]),
         ("/customers?select=id,orders!customer_id(id)&orders.order=id.desc&id=eq.1",

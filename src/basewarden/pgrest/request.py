@@ -135,10 +135,8 @@ def _split_path(path: str) -> list[str]:
 
 
 def _split_raw_path(path: bytes) -> list[str]:
-    try:
-        return [unquote_to_bytes(part).decode() for part in path.removeprefix(b"/").split(b"/")]
-    except UnicodeDecodeError:
-        raise errors.not_utf8("the path") from None
+    """What is not UTF-8 becomes a name that nothing has."""
+    return [unquote_to_bytes(part).decode("utf-8", "replace") for part in path.removeprefix(b"/").split(b"/")]
 
 
 def _find_resource(parts: Sequence[str], config: RestConfig) -> Resource:
@@ -235,9 +233,9 @@ def _read_ranges(keyed: Iterable[tuple[str, str, str]]) -> Iterable[tuple[EmbedP
     offsets: dict[str, str] = {}
     for key, value, ending in keyed:
         if ending == "limit":
-            limits.setdefault(key.removesuffix("limit"), value)
+            limits[key.removesuffix("limit")] = value
         elif ending == "offset":
-            offsets.setdefault(key.removesuffix("offset"), value)
+            offsets[key.removesuffix("offset")] = value
     for prefix in {**limits, **offsets}:
         path, _ = parse_tree_path(f"{prefix}limit")
         yield path, range_of(limits.get(prefix), offsets.get(prefix))

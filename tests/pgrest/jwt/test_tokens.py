@@ -69,6 +69,8 @@ def test_a_token_has_three_parts(token: bytes, message: str) -> None:
         b'{"alg": "HS256", "cty": {}}',
         b'{"alg": "HS256", "kid": 7}',
         b'{"alg": "HS256", "crit": ["b64"], "b64": false}',
+        b'{"alg": "HS256", "alg": "none"}',
+        b'{"alg": "HS256", "alg": "HS256"}',
         b"[" * 50_000,
         b'{"alg": "HS256", "x": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
     ],
@@ -95,7 +97,7 @@ def test_parts_are_strict_base64url(spoil: Any) -> None:
 
 
 def test_no_signature_is_no_signature() -> None:
-    for header in (b'{"alg": "none"}', b'{"alg": "HS256", "alg": "none"}', b'{"alg": "none", "kid": 7, "enc": 1}'):
+    for header in (b'{"alg": "none"}', b'{"alg": "none", "kid": 7, "enc": 1}'):
         for signature in ("", "AAAA"):
             token = f"{encode(header)}.{encode(json.dumps(GOOD).encode())}.{signature}"
             assert refusal(token.encode()) == UNSIGNED
@@ -179,9 +181,16 @@ def test_claims_are_an_object_of_plain_json(payload: bytes) -> None:
     assert refusal(sign("HS256", payload)) == ("Parsing claims failed", None)
 
 
-def test_the_last_of_equal_claims_counts() -> None:
-    assert verify_token(sign("HS256", b'{"role": "a", "role": "b"}'), HS) == {"role": "b"}
-    many = {f"team{n}": [{"id": n}] for n in range(500)}
+@pytest.mark.parametrize(
+    "payload",
+    [b'{"role": "a", "role": "b"}', b'{"x": {"y": 1, "\\u0079": 1}}', b'{"a": [{"b": "c:d", "b": 1}], "e": "f"}'],
+)
+def test_no_claim_stands_twice(payload: bytes) -> None:
+    assert refusal(sign("HS256", payload)) == ("Parsing claims failed", None)
+
+
+def test_many_claims_and_colons_are_no_twins() -> None:
+    many = {f"team{n}": [{"id": n, "at": "https://example.com:8443"}] for n in range(500)}
     assert verify_token(sign("HS256", many), HS) == many
 
 

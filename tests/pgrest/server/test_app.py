@@ -130,7 +130,7 @@ async def test_a_slash_in_a_name_is_not_one_between_names(shop: str, conn: Conne
         assert (await client.get("/rpc%2Fadd")).json()["code"] == "PGRST205"
 
 
-@pytest.mark.parametrize("target", ["/%FF", "/rpc/%C3%28", "/items?%FF=eq.1", "/items?sku=eq.%FF", "/items?select=%80"])
+@pytest.mark.parametrize("target", ["/items?%FF=eq.1", "/items?sku=eq.%FF", "/items?select=%80"])
 async def test_what_is_not_utf8_is_refused(reader: Client, target: str) -> None:
     answer = await reader.get(target)
     assert (answer.status, answer.json()["code"]) == (400, "22021")
@@ -145,6 +145,8 @@ async def test_what_is_not_utf8_is_refused(reader: Client, target: str) -> None:
         ("GET", "/rpc/", 404, "PGRST202"),
         ("GET", "/rpc/add/more", 404, "PGRST125"),
         ("GET", "/items%00", 404, "PGRST205"),
+        ("GET", "/%FF", 404, "PGRST205"),
+        ("GET", "/rpc/%C3%28", 404, "PGRST202"),
         ("TRACE", "/items", 405, "PGRST117"),
         ("PROPFIND", "/items", 405, "PGRST117"),
         ("PUT", "/rpc/add", 405, "PGRST101"),

@@ -62,7 +62,7 @@ async def test_head_tells_no_length_and_has_no_body(quiet_rest: Rest) -> None:
         (b"GET items HTTP/1.1", 400, "PGRST100"),
         (b"\x16\x03\x01\x02", 400, "PGRST100"),
         (b"nonsense", 400, "PGRST100"),
-        (b"GET /%FF%00 HTTP/1.1", 400, "22021"),
+        (b"GET /%FF%00 HTTP/1.1", 404, "PGRST205"),
         (b"GET /items?sku=eq.%00 HTTP/1.1", 400, "22021"),
         (b"GET /items?sku=eq.\xff HTTP/1.1", 400, None),
     ],

@@ -66,7 +66,7 @@ def test_without_settings_it_is_as_postgrest_is() -> None:
         ("db_pool_acquisition_timeout", "6", lambda s: s.pool.wait_seconds, 6),
         ("db_pre_request", "auth.check", lambda s: s.rest.pre_request, ("auth", "check")),
         ("pre_request", "check", lambda s: s.rest.pre_request, ("", "check")),
-        ("root_spec", "about", lambda s: s.rest.root_spec, ("public", "about")),
+        ("root_spec", "about", lambda s: s.rest.root_spec, ("", "about")),
         ("db_pre_config", "api.config", lambda s: s.pre_config, ("api", "config")),
         ("db_tx_end", "rollback-allow-override", lambda s: (s.rest.tx_end, s.rest.tx_override), ("rollback", True)),
         ("db_hoisted_tx_settings", "work_mem, x", lambda s: s.rest.hoisted_settings, ("work_mem", "x")),

@@ -1,5 +1,6 @@
 """From a token to what it claims, once its signature has been checked."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,12 +75,20 @@ def _read_claims(text: bytes) -> dict[str, Any]:
 
 
 def _read_object(text: bytes) -> dict[str, Any] | None:
-    """Strict JSON: no NaN, no lone surrogate, no number beyond what a float or 64 bits hold."""
+    """Strict JSON: no NaN, no lone surrogate, no number beyond what a float or 64 bits hold, and no name twice."""
     try:
         value = msgspec.json.decode(text)
+        if isinstance(value, dict) and text.count(b":") > len(value):
+            json.loads(text, object_pairs_hook=_refuse_twins)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> None:
+    """Which of two counts is read differently by different readers, and one of them may be the token's issuer."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a name stands twice")
 
 
 def _is_shallow(text: bytes, claims: dict[str, Any]) -> bool:

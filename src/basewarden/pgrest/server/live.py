@@ -190,6 +190,7 @@ class Live:
             raise GivingUpError(f"PostgreSQL 13 or newer is needed; this is {name}.")
         if not self.is_loaded:
             self.log.tell(f"Successfully connected to {name}")
+            self.log.tell(f"Connection Pool initialized with a maximum size of {self.settings.pool.size} connections")
 
     def _find_cache(self) -> SchemaCache:
         rest = self.settings.rest

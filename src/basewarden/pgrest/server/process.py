@@ -78,12 +78,16 @@ class _Process:
 
     def _take_signals(self) -> None:
         loop, live = asyncio.get_running_loop(), self._app.live
-        loop.add_signal_handler(signal.SIGTERM, self._stop, STOPPED)
-        loop.add_signal_handler(signal.SIGINT, self._stop, INTERRUPTED)
+        for number, exit_code in ((signal.SIGTERM, STOPPED), (signal.SIGINT, INTERRUPTED)):
+            loop.add_signal_handler(number, self._heed, number, exit_code)
         loop.add_signal_handler(signal.SIGUSR1, live.want_schema)
         loop.add_signal_handler(signal.SIGUSR2, live.want_config)
         if self._place.lifeline is not None:
             loop.add_reader(self._place.lifeline, self._lose_lifeline)
+
+    def _heed(self, number: signal.Signals, exit_code: int) -> None:
+        self._place.log.tell(f"Received termination unix signal {number.name}")
+        self._stop(exit_code)
 
     def _lose_lifeline(self) -> None:
         if self._place.lifeline is not None:

@@ -69,11 +69,10 @@ def build_settings(values: Mapping[str, Value]) -> ServerSettings:
 
 
 def _build_rest(given: Given, values: Mapping[str, Value]) -> RestConfig:
-    schemas = given.names("db-schemas", ("public",))
     tx_end, tx_override = given.choice("db-tx-end", _TX_ENDS, ("commit", False))
     search_path = given.emptyable("db-extra-search-path")
     return RestConfig(
-        schemas=schemas,
+        schemas=given.names("db-schemas", ("public",)),
         extra_search_path=("public",) if search_path is None else split_names(search_path),
         max_rows=given.integer("db-max-rows", None),
         aggregates_enabled=given.boolean("db-aggregates-enabled", default=False),
@@ -83,7 +82,7 @@ def _build_rest(given: Given, values: Mapping[str, Value]) -> RestConfig:
         openapi_mode=given.choice("openapi-mode", _MODES, "follow-privileges"),
         openapi_security_active=given.boolean("openapi-security-active", default=False),
         openapi_proxy_uri=_read_proxy_uri(given),
-        root_spec=given.qualified("db-root-spec", schemas[0]),
+        root_spec=given.qualified("db-root-spec"),
         pre_request=given.qualified("db-pre-request"),
         hoisted_settings=given.names("db-hoisted-tx-settings", HOISTED),
         app_settings=tuple((name, given.emptyable(name) or "") for name in values if name.startswith(APP_SETTINGS)),

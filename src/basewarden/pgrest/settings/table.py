@@ -1,4 +1,4 @@
-"""Every setting of PostgREST 14, in its own order: what `--example`, `docs/rest.md` and the reader go by."""
+"""Every setting of PostgREST 14, in the order of its dump: what `--example`, `docs/rest.md` and the reader go by."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,20 +28,10 @@ class Setting:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("admin-server-host", "`server-host`", "the address of the admin server", reloads=False),
-    Setting(
-        "admin-server-port",
-        "none: no admin server",
-        "the port of `/live`, `/ready`, `/metrics`, `/schema_cache` and `/config`",
-        reloads=False,
-    ),
-    Setting(f"{APP_SETTINGS}*", "none", "read in SQL by `current_setting('app.settings.…')`; never shown"),
     Setting("db-aggregates-enabled", "`false`", "allows aggregate functions in `select`", in_database=True),
     Setting("db-anon-role", "none: no access without a token", "the role of who brings no token", in_database=True),
     Setting("db-channel", "`pgrst`", "the channel of `NOTIFY` that reloads are heard on"),
     Setting("db-channel-enabled", "`true`", "whether it is listened to; `false` behind a pooler of transactions"),
-    Setting("db-config", "`true`", "whether settings are read from the database"),
-    Setting("db-pre-config", "none", "a function that sets `pgrst.…` for the server to read", in_database=True),
     Setting(
         "db-extra-search-path",
         "`public`",
@@ -81,6 +71,8 @@ SETTINGS: tuple[Setting, ...] = (
         in_database=True,
         aliases=("db-schema",),
     ),
+    Setting("db-config", "`true`", "whether settings are read from the database"),
+    Setting("db-pre-config", "none", "a function that sets `pgrst.…` for the server to read", in_database=True),
     Setting(
         "db-tx-end",
         "`commit`",
@@ -146,6 +138,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("server-timing-enabled", "`false`", "adds `Server-Timing` to answers", in_database=True),
     Setting("server-unix-socket", "none", "a socket's path, instead of host and port", reloads=False),
     Setting("server-unix-socket-mode", "`660`", "who may use that socket, from `600` to `777`", reloads=False),
+    Setting("admin-server-host", "`server-host`", "the address of the admin server", reloads=False),
+    Setting(
+        "admin-server-port",
+        "none: no admin server",
+        "the port of `/live`, `/ready`, `/metrics`, `/schema_cache` and `/config`",
+        reloads=False,
+    ),
+    Setting(f"{APP_SETTINGS}*", "none", "read in SQL by `current_setting('app.settings.…')`; never shown"),
     Setting("internal-schema-cache-query-sleep", "none", "PostgREST's own tests use it; without effect here"),
 )
 ALIASES: Mapping[str, tuple[str, ...]] = {one.name: one.aliases for one in SETTINGS if one.aliases}

@@ -38,12 +38,13 @@ class Given:
             raise BadSettings(f"{name} names nothing")
         return names
 
-    def qualified(self, name: str, schema: str = "") -> Name | None:
+    def qualified(self, name: str) -> Name | None:
+        """The schema is empty where none is named."""
         text = self.text(name)
         if text is None:
             return None
         first, dot, second = text.partition(".")
-        return (first, second) if dot else (schema, first)
+        return (first, second) if dot else ("", first)
 
     def integer(self, name: str, default: int | None, *, least: int = 0, most: int = 2**31 - 1) -> int | None:
         text = self.text(name)
