@@ -1,6 +1,6 @@
 """Signatures by a private key, checked with the public one: RSA, elliptic curves, Edwards curves."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 
-from basewarden.pgrest.jwt.keys import Verify
+Verify = Callable[[str, bytes, bytes], bool]
+"""As `keys.py` has it, which imports this module."""
 
 CURVES = {
     "RSA": frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}),

@@ -22,6 +22,7 @@ from basewarden.pgrest.settings import ServerSettings, Source
 GRACE_SECONDS = 10
 """How long requests that are under way may take once the server is told to stop."""
 STOPPED, GAVE_UP, INTERRUPTED = 0, 1, 130
+_KEEP_ALIVE_SECONDS = 30
 _FIGURES_SECONDS = 1.0
 _LAST_SECONDS = 2.0
 
@@ -145,6 +146,7 @@ def _make_server(app: object, listener: socket.socket) -> _Server:
         proxy_headers=False,
         server_header=False,
         headers=[("Server", f"basewarden/{__version__}")],
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     return _Server(config, listener)

@@ -1,7 +1,7 @@
 """Where settings come from. What stands in the database goes before the environment, and that before the file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from basewarden.pgrest.settings.build import build_settings
@@ -21,7 +21,7 @@ class Source:
     """Read again at each reload: the file may have changed, the environment has not."""
 
     path: Path | None
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
 
     def read(self, in_database: Mapping[str, str] | None = None) -> ServerSettings:
         """`in_database` by the names it has there. Raises BadSettings."""
