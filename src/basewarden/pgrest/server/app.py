@@ -259,7 +259,7 @@ def _find_length(response: Response) -> str:
 
 async def _send_response(send: Send, response: Response, first: Sequence[tuple[bytes, bytes]]) -> None:
     headers = [*first, *((name.encode("latin-1", "replace"), value.encode()) for name, value in response.headers)]
-    if any(_UNSENDABLE.search(value) or _UNSENDABLE.search(name) for name, value in headers):
+    if _UNSENDABLE.search(b"\t".join(part for header in headers for part in header)):
         await _send_response(send, make_error_response(errors.bad_response_headers()), ())
         return
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
