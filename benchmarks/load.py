@@ -3,6 +3,7 @@
 import asyncio
 import random
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -10,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_RATE = "Requests/sec:"
+_COUNT = "COUNT"
 
 
 @dataclass(frozen=True)
 class Request:
-    """`path` may hold `{n}`, a number from 1 to `highest`, drawn for each request."""
+    """`path` and `body` may hold `{n}`, a number from 1 to `highest`, drawn for each request."""
 
     method: str
     path: str
@@ -26,9 +27,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Load:
+    """`p50` and `p99` are milliseconds."""
+
     requests: int
     seconds: float
     errors: int
+    p50: float
+    p99: float
 
     @property
     def per_second(self) -> float:
@@ -46,46 +51,60 @@ def apply_load(origin: str, request: Request, *, connections: int, seconds: int)
 
 
 def _run_wrk(origin: str, request: Request, connections: int, seconds: int) -> Load:
-    headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in request.headers.items())
-    path = request.path.replace("{n}", '" .. math.random(1, ' + str(request.highest) + ') .. "')
-    script = (
-        f'wrk.method = "{request.method}"\nwrk.body = [[{request.body}]]\n{headers}\n'
-        f'request = function() return wrk.format(nil, "{path}") end\n'
-        "done = function(s, l, r)\n"
-        '  io.write(string.format("COUNT %d %d %d\\n", s.requests, s.duration, s.errors.status + s.errors.read))\nend\n'
-    )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "load.lua"
-        file.write_text(script)
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "-s", str(file), origin]
+        file.write_text(_make_script(request))
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "30s", "-s", str(file), origin]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    count, microseconds, errors = next(line for line in output.splitlines() if line.startswith("COUNT")).split()[1:]
-    return Load(int(count), int(microseconds) / 1e6, int(errors))
+    line = next(line for line in output.splitlines() if line.startswith(_COUNT))
+    count, microseconds, errors, p50, p99 = (int(number) for number in line.split()[1:])
+    return Load(count, microseconds / 1e6, errors, p50 / 1000, p99 / 1000)
+
+
+def _make_script(request: Request) -> str:
+    headers = "\n".join(f'wrk.headers["{name}"] = [[{value}]]' for name, value in request.headers.items())
+    return (
+        f'wrk.method = "{request.method}"\n{headers}\n'
+        f"request = function() local n = math.random(1, {request.highest})\n"
+        f"  return wrk.format(nil, {_concatenate(request.path)}, nil, {_concatenate(request.body)}) end\n"
+        "done = function(s, l, r)\n"
+        f'  io.write(string.format("{_COUNT} %d %d %d %d %d\\n", s.requests, s.duration,\n'
+        "    s.errors.status + s.errors.read + s.errors.timeout, l:percentile(50), l:percentile(99)))\nend\n"
+    )
+
+
+def _concatenate(text: str) -> str:
+    """A Lua expression of the text with `n` in its places."""
+    return " .. n .. ".join(f"[[{part}]]" for part in text.split("{n}"))
 
 
 async def _run_own(origin: str, request: Request, connections: int, seconds: int) -> Load:
     started = time.perf_counter()
     deadline = started + seconds
-    counts = await asyncio.gather(*(_work(origin, request, deadline) for _ in range(connections)))
+    answered = await asyncio.gather(*(_work(origin, request, deadline) for _ in range(connections)))
     elapsed = time.perf_counter() - started
-    return Load(sum(done for done, _ in counts), elapsed, sum(failed for _, failed in counts))
+    times = [one for times, _ in answered for one in times]
+    cuts = statistics.quantiles(times, n=100) if len(times) > 1 else [0.0] * 99
+    return Load(len(times), elapsed, sum(failed for _, failed in answered), cuts[49] * 1000, cuts[98] * 1000)
 
 
-async def _work(origin: str, request: Request, deadline: float) -> tuple[int, int]:
+async def _work(origin: str, request: Request, deadline: float) -> tuple[list[float], int]:
     parts = urlsplit(origin)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     headers = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
-    done = failed = 0
-    while time.perf_counter() < deadline:
-        path = request.path.replace("{n}", str(random.randint(1, request.highest)))  # noqa: S311 - load, not a secret
-        head = f"{request.method} {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(request.body)}\r\n"
-        writer.write(f"{head}{headers}\r\n{request.body}".encode())
+    times: list[float] = []
+    failed = 0
+    while (started := time.perf_counter()) < deadline:
+        number = str(random.randint(1, request.highest))  # noqa: S311 - load, not a secret
+        path, body = request.path.replace("{n}", number), request.body.replace("{n}", number)
+        head = f"{request.method} {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(body)}\r\n"
+        writer.write(f"{head}{headers}\r\n{body}".encode())
         answer = await reader.readuntil(b"\r\n\r\n")
         length = next(
             (int(line[15:]) for line in answer.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
         )
         await reader.readexactly(length)
-        done += 1
+        times.append(time.perf_counter() - started)
         failed += answer[9:10] != b"2"
     writer.close()
-    return done, failed
+    return times, failed

@@ -25,9 +25,10 @@ from typing import Any
 import httpx
 import psycopg
 
+from benchmarks.cases import CASES
 from benchmarks.load import Request
 from benchmarks.old_journal import Shape, count_journal, fill, make_connection
-from benchmarks.road import HIGHEST_ORDER, WRITE_QUERY, Bench, serve_shop
+from benchmarks.servers import Shop, list_product_targets, serve_shop
 
 CONNECTIONS = 8
 REST_SECONDS = 0.04
@@ -55,11 +56,11 @@ async def main() -> None:
     os.environ["CRON_SECRET"] = secret = secrets.token_urlsafe(32)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        async with serve_shop(Path(folder) / "data") as bench:
-            dsn = bench.server.dsn("basewarden")
+        async with serve_shop(Path(folder) / "data") as shop:
+            dsn = shop.postgres.dsn("basewarden")
             async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as admin:
                 expected = await _fill(admin, options.rows)
-                await _measure(bench, admin, secret, options.seconds, expected)
+                await _measure(shop, admin, secret, options.seconds, expected)
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -88,15 +89,16 @@ async def _fill(admin: psycopg.AsyncConnection[Any], rows: int) -> dict[str, int
 
 
 async def _measure(
-    bench: Bench, admin: psycopg.AsyncConnection[Any], secret: str, seconds: int, expected: dict[str, int]
+    shop: Shop, admin: psycopg.AsyncConnection[Any], secret: str, seconds: int, expected: dict[str, int]
 ) -> None:
-    write = bench.request("PATCH", "/order_items", WRITE_QUERY, '{"discount": "0.10"}', HIGHEST_ORDER)
-    await _write_during(bench, write, "warm-up", asyncio.sleep(5))
-    before = await _write_during(bench, write, "before", asyncio.sleep(seconds))
+    road = next(target for target in await list_product_targets(shop) if target.name == "token")
+    write = road.request(next(case for case in CASES if case.name == "update"))
+    await _write_during(shop, write, "warm-up", asyncio.sleep(5))
+    before = await _write_during(shop, write, "before", asyncio.sleep(seconds))
     left = await count_journal(admin)
-    prunings = asyncio.gather(_prune(bench, secret), _prune(bench, secret))
-    during = await _write_during(bench, write, "during", prunings)
-    after = await _write_during(bench, write, "after", asyncio.sleep(seconds))
+    prunings = asyncio.gather(_prune(shop, secret), _prune(shop, secret))
+    during = await _write_during(shop, write, "during", prunings)
+    after = await _write_during(shop, write, "after", asyncio.sleep(seconds))
     _say(f"The journal before: {left}, after it all: {await count_journal(admin)}")
     print(f"\n{CONNECTIONS} connections; milliseconds a write")
     print(f"{'':<12}{'writes':>10}{'p50':>10}{'p95':>10}{'p99':>10}{'p99.9':>10}{'worst':>10}")
@@ -109,17 +111,17 @@ async def _measure(
     print(f"pruned {found}, expected {expected}: {'exact' if found == expected else 'WRONG'}")
 
 
-async def _prune(bench: Bench, secret: str) -> dict[str, Any]:
+async def _prune(shop: Shop, secret: str) -> dict[str, Any]:
     async with httpx.AsyncClient(timeout=3600, trust_env=False) as client:
-        answer = await client.post(f"{bench.origin}/api/cron/retention", headers={"authorization": f"Bearer {secret}"})
+        answer = await client.post(f"{shop.origin}/api/cron/retention", headers={"authorization": f"Bearer {secret}"})
     body: dict[str, Any] = answer.raise_for_status().json()
     return body
 
 
-async def _write_during(bench: Bench, write: Request, name: str, work: Awaitable[Any]) -> Phase:
+async def _write_during(shop: Shop, write: Request, name: str, work: Awaitable[Any]) -> Phase:
     """Writes for as long as the work takes."""
     over = asyncio.Event()
-    writers = [asyncio.create_task(_keep_writing(bench.origin, write, over)) for _ in range(CONNECTIONS)]
+    writers = [asyncio.create_task(_keep_writing(shop.origin, write, over)) for _ in range(CONNECTIONS)]
     try:
         await work
     finally:

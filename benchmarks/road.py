@@ -1,203 +1,187 @@
-"""The direct road against plain pgbench of the same statements, interleaved in one run. Prints ratios.
+"""Every road to the same rows beside each other, interleaved, medians of several rounds.
 
-    .venv/bin/python -m benchmarks.road [--seconds 5] [--rounds 3]
+    .venv/bin/python -m benchmarks.road [--rounds 3] [--seconds 4] [--only read,update] [--postgrest BINARY] [--grow]
 
-Read: 20 rows of JSON, 32 connections, through the whole road: agent token, policy, limits, access log.
-Write: a journaled update of one row by key; pgbench's side has capture's statements but no journal.
-CPU is user and system time of the serving process alone, PostgreSQL's and the load's left out.
+Roads: `pgbench` sends the very statements of the road, pipelined as it does (of a write without the journal);
+`rest` is `basewarden rest` with a token; `token` and `cookie` the product, with look-up, policy, limits, journal, log;
+`forward` the product in front of `rest`; `nginx` a plain hop in front of `rest`; `PostgREST` the original with a token,
+where a binary is given. CPU is user and system time a request, of the serving processes and of PostgreSQL; the load's
+is left out. Ratios are of requests a second, to PostgREST where it is there and to pgbench or rest where not.
+`--grow` also tells how reads and writes change with connections (1 to 256) and with the size of the table.
 """
 
 import argparse
 import asyncio
-import base64
-import os
-import secrets
 import statistics
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
-import httpx
-
-from basewarden.core.secret import Secret
-from basewarden.db.embedded import EmbeddedServer, start_embedded
-from basewarden.db.migrate import migrate
-from basewarden.demo import set_stage
-from benchmarks.load import Request, apply_load, generator_name
+from benchmarks.cases import CASES, ROLE, Case, make_table_cases, make_tables
+from benchmarks.load import apply_load, generator_name
+from benchmarks.servers import (
+    Shop,
+    Target,
+    list_product_targets,
+    make_forward,
+    say,
+    serve_nginx,
+    serve_original,
+    serve_rest,
+    serve_shop,
+)
 from benchmarks.statements import make_script, record_request
 
 CONNECTIONS = 32
-ROLE = "service_role"
-HIGHEST_ORDER = 14_000
-READ_QUERY = "select=order_id,line_no,product_id,quantity,unit_price&order=order_id,line_no&limit=20"
-WRITE_QUERY = "order_id=eq.{n}&line_no=eq.1"
-MARKER = "7713"  # an order whose number stands nowhere else in a statement's parameters
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass
-class Series:
-    """One comparison's rounds."""
-
-    ours: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    baseline: list[float] = field(default_factory=list)
-
-    def describe(self, name: str) -> str:
-        ratio = statistics.median(ours / base for ours, base in zip(self.ours, self.baseline, strict=True))
-        ours, base = statistics.median(self.ours), statistics.median(self.baseline)
-        cpu = statistics.median(self.cpu)
-        return f"{name:<28}{ours:>10,.0f}{base:>12,.0f}{ratio:>9.2f}{cpu:>12,.0f}"
+SIZES = (10, 1_000, 100_000, 10_000_000)
+MANY_CONNECTIONS = (1, 4, 16, 64, 256)
+MARKER = "7713"  # a number that stands nowhere else in a statement's parameters
+BASELINES = ("PostgREST", "pgbench", "rest")
 
 
 @dataclass(frozen=True)
-class Bench:
-    server: EmbeddedServer
-    shop_dsn: str
-    origin: str
-    api: str
-    token: str
-    pid: int
+class Sample:
+    """Microseconds of CPU a request, milliseconds of latency."""
 
-    def request(self, method: str, path: str, query: str, body: str = "", highest: int = 1) -> Request:
-        headers = {"apikey": self.token, "Content-Type": "application/json"}
-        base = self.api.removeprefix(self.origin)
-        return Request(method, f"{base}/rest/v1{path}?{query}", headers, body, highest)
+    per_second: float
+    p50: float = 0.0
+    p99: float = 0.0
+    own_cpu: float = 0.0
+    postgres_cpu: float = 0.0
+
+
+Samples = defaultdict[str, list[Sample]]
 
 
 async def main() -> None:
     options = _parse_arguments()
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        async with serve_shop(Path(folder) / "data") as bench:
-            reads, writes = Series(), Series()
-            read_script = await _read_script(bench)
-            write_script = await _write_script(bench)
-            read = bench.request("GET", "/order_items", READ_QUERY)
-            write = bench.request("PATCH", "/order_items", WRITE_QUERY, '{"discount": "0.10"}', HIGHEST_ORDER)
-            for number in range(options.rounds + 1):
-                _round(bench, read, read_script, reads, options.seconds, counts=number > 0)
-                _round(bench, write, write_script, writes, options.seconds, counts=number > 0)
-    print(f"\n{CONNECTIONS} connections, load by {generator_name()}, {options.rounds} rounds of {options.seconds} s")
-    print(f"{'':<28}{'road /s':>10}{'pgbench /s':>12}{'ratio':>9}{'CPU µs/req':>12}")
-    print(reads.describe("read, 20 rows of JSON"))
-    print(writes.describe("journaled update of one row"))
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        folder.chmod(0o755)
+        async with serve_shop(folder / "data", options.workers) as shop:
+            await make_tables(shop.dsn, SIZES if options.grow else ())
+            targets = await _open_targets(shop, folder, stack, options)
+            print(
+                f"Load by {generator_name()}, {options.rounds} rounds of {options.seconds} s, one that does not count."
+            )
+            for case in CASES:
+                if not options.only or case.name in options.only:
+                    await _compare(shop, targets, case, options)
+            print("\nMemory, MB: " + ", ".join(f"{one.name} {one.resident_bytes() / 1e6:.0f}" for one in targets))
+            if options.grow:
+                await _grow(shop, targets, options)
 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=5, help="length of one measurement")
+    parser.add_argument("--seconds", type=int, default=4, help="length of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="rounds that count, after one that does not")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[], help="names of requests, with commas")
+    parser.add_argument("--roads", type=lambda text: text.split(","), default=[], help="names of roads, with commas")
+    parser.add_argument("--postgrest", default="", help="the original's binary, to measure it beside ours")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the product")
+    parser.add_argument("--grow", action="store_true", help="also by connections and by rows")
     return parser.parse_args()
 
 
-def _round(bench: Bench, request: Request, script: str, series: Series, seconds: int, *, counts: bool) -> None:
-    before = _cpu_seconds(bench.pid)
-    load = apply_load(bench.origin, request, connections=CONNECTIONS, seconds=seconds)
-    cpu = _cpu_seconds(bench.pid) - before
-    baseline = _run_pgbench(bench.shop_dsn, script, seconds)
-    print(
-        f"{request.method} {load.per_second:,.0f}/s ({load.errors} errors), pgbench {baseline:,.0f}/s", file=sys.stderr
-    )
-    if load.errors:
-        raise SystemExit("the road answered with errors: nothing was measured")
-    if counts:
-        series.ours.append(load.per_second)
-        series.cpu.append(cpu / load.requests * 1e6)
-        series.baseline.append(baseline)
+async def _open_targets(shop: Shop, folder: Path, stack: ExitStack, options: argparse.Namespace) -> list[Target]:
+    rest, key = stack.enter_context(serve_rest(shop, folder))
+    targets = [rest, *await list_product_targets(shop), await make_forward(shop, rest, key)]
+    targets.append(stack.enter_context(serve_nginx(rest, folder)))
+    if options.postgrest:
+        original, _ = stack.enter_context(serve_original(shop, folder, options.postgrest))
+        targets.append(original)
+    return [one for one in targets if not options.roads or one.name in options.roads]
 
 
-async def _read_script(bench: Bench) -> str:
-    trips = await record_request(bench.shop_dsn, ROLE, "GET", "/order_items", READ_QUERY, {})
-    return make_script(trips, {})
+# Measuring ------------------------------------------------------------------------------------------------
 
 
-async def _write_script(bench: Bench) -> str:
-    """Recorded with one order's number, which gives way to a random one."""
+async def _compare(
+    shop: Shop, targets: Sequence[Target], case: Case, options: argparse.Namespace, connections: int = CONNECTIONS
+) -> None:
+    script = await _make_script(shop, case) if case.statements else None
+    samples: Samples = defaultdict(list)
+    for number in range(options.rounds + 1):
+        for name, sample in _measure_all(shop, targets, case, script, connections, options.seconds):
+            say(f"{case.name} {name} {sample.per_second:,.0f}/s")
+            if number:
+                samples[name].append(sample)
+    _print_table(f"{case.title}, {connections} connections", samples)
+
+
+def _measure_all(
+    shop: Shop, targets: Sequence[Target], case: Case, script: str | None, connections: int, seconds: int
+) -> Iterable[tuple[str, Sample]]:
+    if script is not None:
+        yield "pgbench", Sample(_run_pgbench(shop.dsn, script, connections, seconds))
+    for target in targets:
+        yield target.name, _measure(shop, target, case, connections, seconds)
+
+
+def _measure(shop: Shop, target: Target, case: Case, connections: int, seconds: int) -> Sample:
+    own, postgres = target.cpu_seconds(), shop.postgres_cpu()
+    load = apply_load(target.origin, target.request(case), connections=connections, seconds=seconds)
+    own, postgres = target.cpu_seconds() - own, shop.postgres_cpu() - postgres
+    if load.errors or not load.requests:
+        raise SystemExit(f"{target.name} answered {case.name} with {load.errors} errors: nothing was measured")
+    microseconds = 1e6 / load.requests
+    return Sample(load.per_second, load.p50, load.p99, own * microseconds, postgres * microseconds)
+
+
+async def _make_script(shop: Shop, case: Case) -> str:
+    """The statements of one request, with a number that gives way to a random one."""
+    path, _, query = case.path.replace("{n}", MARKER).partition("?")
     headers = {"content-type": "application/json"}
-    query = WRITE_QUERY.replace("{n}", MARKER)
-    trips = await record_request(bench.shop_dsn, ROLE, "PATCH", "/order_items", query, headers, b'{"discount": "0.10"}')
-    return make_script(trips, {MARKER: "n"}, setup=f"\\set n random(1, {HIGHEST_ORDER})")
+    trips = await record_request(shop.dsn, ROLE, case.method, path, query, headers, case.body.encode())
+    setup = f"\\set n random(1, {case.highest})" if "{n}" in case.path else ""
+    return make_script(trips, {MARKER: "n"} if setup else {}, setup=setup)
 
 
-def _run_pgbench(dsn: str, script: str, seconds: int) -> float:
+def _run_pgbench(dsn: str, script: str, connections: int, seconds: int) -> float:
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
         file.flush()
-        command = ["pgbench", "-n", "-M", "prepared", f"-c{CONNECTIONS}", "-j1", f"-T{seconds}", "-f", file.name, dsn]
+        command = ["pgbench", "-n", "-M", "prepared", f"-c{connections}", "-j1", f"-T{seconds}", "-f", file.name, dsn]
         finished = subprocess.run(command, check=False, capture_output=True, text=True)
     if finished.returncode:
         raise SystemExit(f"pgbench failed: {finished.stderr[-2000:]}")
     return next(float(line.split()[2]) for line in finished.stdout.splitlines() if line.startswith("tps"))
 
 
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+# Growing --------------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def serve_shop(data_dir: Path) -> AsyncIterator[Bench]:
-    """The product as a process of its own, on a PostgreSQL of its own, with the demo's shop."""
-    server = await start_embedded(data_dir, progress=_say)
-    await server.create_database("basewarden")
-    await asyncio.to_thread(migrate, Secret(server.dsn("basewarden")))
-    origin = f"http://127.0.0.1:{secrets.choice(range(20_000, 32_000))}"
-    with (data_dir / "serve.log").open("wb") as log:
-        process = subprocess.Popen(_serve_command(origin), env=_environment(server, origin), stderr=log)
-    try:
-        await _wait_until_up(origin, process)
-        stage = await set_stage(origin, server.dsn("postgres"), data_dir, _say)
-        token = await _make_agent(stage.person, stage.connection_id)
-        yield Bench(server, stage.shop_dsn.reveal(), origin, stage.api, token, process.pid)
-    finally:
-        process.terminate()
-        process.wait()
-        await server.stop()
+async def _grow(shop: Shop, targets: Sequence[Target], options: argparse.Namespace) -> None:
+    read, update = (next(case for case in CASES if case.name == name) for name in ("read", "update"))
+    for case in (read, update):
+        for connections in MANY_CONNECTIONS:
+            await _compare(shop, targets, case, options, connections)
+    for rows in SIZES:
+        for case in make_table_cases(rows):
+            await _compare(shop, targets, case, options)
 
 
-async def _make_agent(person: httpx.AsyncClient, connection_id: str) -> str:
-    wanted = {"name": "load", "access": "write", "dbRole": ROLE, "maxWritesPerSession": 2_000_000_000}
-    answer = await person.post(f"/api/connections/{connection_id}/agents", json=wanted)
-    return str(answer.raise_for_status().json()["token"])
+# Telling --------------------------------------------------------------------------------------------------
 
 
-def _serve_command(origin: str) -> list[str]:
-    return [sys.executable, "-m", "basewarden", "serve", "--port", origin.rpartition(":")[2]]
-
-
-def _environment(server: EmbeddedServer, origin: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "DATABASE_URL": server.dsn("basewarden"),
-        "BASEWARDEN_ORIGIN": origin,
-        "BASEWARDEN_SECRET": secrets.token_urlsafe(48),
-        "BASEWARDEN_ENCRYPTION_KEY": base64.b64encode(os.urandom(32)).decode(),
-        "BASEWARDEN_ALLOW_PRIVATE_ADDRESSES": "1",
-        "PYTHONPATH": str(Path(__file__).parents[1] / "src"),
-    }
-
-
-async def _wait_until_up(origin: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    async with httpx.AsyncClient() as client:
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                await client.get(f"{origin}/signin")
-            except httpx.ConnectError:
-                await asyncio.sleep(0.1)
-            else:
-                return
-    raise SystemExit("the product did not start")
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr)
+def _print_table(title: str, samples: Samples) -> None:
+    baseline = next((name for name in BASELINES if name in samples), next(iter(samples)))
+    print(f"\n{title}; ratio to {baseline}")
+    print(f"{'':<12}{'req/s':>9}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}{'own µs':>9}{'PG µs':>9}")
+    for name, found in samples.items():
+        pairs = zip(found, samples[baseline], strict=True)
+        ratio = statistics.median(ours.per_second / base.per_second for ours, base in pairs)
+        middle = Sample(*(statistics.median(values) for values in zip(*map(astuple, found), strict=True)))
+        print(
+            f"{name:<12}{middle.per_second:>9,.0f}{ratio:>8.2f}{middle.p50:>9.1f}{middle.p99:>9.1f}"
+            f"{middle.own_cpu:>9,.0f}{middle.postgres_cpu:>9,.0f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

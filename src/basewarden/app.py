@@ -180,7 +180,7 @@ def build_registry(
     agents = registry.add(Agents(database, listener, connections))
     registry.add(Callers(agents, signins, targets))
     registry.add(RateLimits(settings))
-    projects = registry.add(Projects(targets, listener))
+    projects = registry.add(Projects(targets, listener, settings.origin))
     recorder = registry.add(Recorder(settings.database_url, listener))
     registry.add(Road(recorder))
     settler = registry.add(Settler(database, projects.ask_status))

@@ -90,7 +90,6 @@ _REACHING = [
     ("PATCH", "/secrets?id=eq.1", {"pin": "x"}),
     ("DELETE", "/secrets?id=eq.1", None),
     ("POST", "/customers?select=*,secrets(pin)", {"id": 9}),
-    ("GET", "/", None),
     ("OPTIONS", "/secrets", None),
     ("OPTIONS", "/rpc/wipe", None),
 ]

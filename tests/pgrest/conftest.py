@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,12 +109,20 @@ async def shop(postgres: PostgresServer, shop_template: str) -> AsyncIterator[st
     await postgres.drop_database(dsn)
 
 
+@asynccontextmanager
+async def open_client(dsn: str, rest: RestConfig) -> AsyncIterator[Client]:
+    app = RestServer(settings_for(dsn, rest))
+    await app.start()
+    try:
+        yield Client(app)
+    finally:
+        await app.stop()
+
+
 @pytest.fixture
 async def client(shop: str) -> AsyncIterator[Client]:
-    app = RestServer(settings_for(shop, RestConfig(schemas=("public",), tx_override=True)))
-    await app.start()
-    yield Client(app)
-    await app.stop()
+    async with open_client(shop, RestConfig(schemas=("public",), tx_override=True)) as client:
+        yield client
 
 
 @pytest.fixture

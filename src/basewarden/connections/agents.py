@@ -52,9 +52,10 @@ class Agents:
 
     async def find_by_token(self, token: str) -> AgentCaller | None:
         """Who sent this token; None for a made-up, revoked or expired one."""
-        if not is_checked_token(token, TOKEN_PREFIX):
-            return None
-        caller = await self._callers.get(hash_token(token))
+        token_hash = hash_token(token)
+        caller = self._callers.find(token_hash)
+        if caller is None and is_checked_token(token, TOKEN_PREFIX):
+            caller = await self._callers.get(token_hash)
         if caller is None or is_expired(caller.expires_at):
             return None
         return caller

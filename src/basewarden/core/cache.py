@@ -60,6 +60,10 @@ class LoadingCache(Generic[K, V]):
         self._entries: ExpiringCache[K, V] = ExpiringCache(size=size, seconds=seconds, clock=clock)
         self._drops = 0
 
+    def find(self, key: K) -> V | None:
+        """Only what is there already."""
+        return self._entries.find(key)
+
     async def get(self, key: K) -> V | None:
         """What is not there is not kept: a stranger's guesses must not push out real entries."""
         value = self._entries.find(key)

@@ -2,7 +2,10 @@
 
 import os
 import time
+from functools import lru_cache
 from uuid import UUID
+
+_LENGTH = 36
 
 
 def make_id() -> UUID:
@@ -17,6 +20,11 @@ def make_id() -> UUID:
 
 def parse_id(text: str) -> UUID | None:
     """None for anything but a UUID in its usual form: a hostile id is an unknown one."""
+    return _parse(text) if len(text) == _LENGTH else None
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> UUID | None:
     try:
         value = UUID(text)
     except ValueError:

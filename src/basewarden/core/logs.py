@@ -5,16 +5,17 @@ known, and stands on every line from then on. No line holds a local variable, no
 a row or a secret.
 """
 
+import asyncio
 import json
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import structlog
 
 Facts = dict[str, str]
@@ -22,20 +23,27 @@ Report = Callable[[BaseException, Facts], None]
 """Takes an unknown failure elsewhere."""
 
 _facts: ContextVar[Facts | None] = ContextVar("facts", default=None)
+_level, _writes_json = logging.INFO, False
+_encode = msgspec.json.Encoder().encode
 # Errors that speak of the code or the machine. The text of any other may be a value that somebody sent or stored.
 _PLAIN_SPOKEN = (OSError, TypeError, AttributeError, NameError, ImportError, RuntimeError, AssertionError)
 _Event = MutableMapping[str, Any]
 
 
-@contextmanager
-def request_facts(**facts: str) -> Iterator[None]:
+class request_facts:  # noqa: N801 - used as `with request_facts(…)`, on the hot path
     """While the block runs. What outlives it, such as a pool that it opened, does not go on in its name."""
-    token = _facts.set(facts)
-    try:
-        yield
-    finally:
-        _facts.reset(token)
-        facts.clear()
+
+    __slots__ = ("_facts", "_token")
+
+    def __init__(self, **facts: str) -> None:
+        self._facts = facts
+
+    def __enter__(self) -> None:
+        self._token = _facts.set(self._facts)
+
+    def __exit__(self, *_: object) -> None:
+        _facts.reset(self._token)
+        self._facts.clear()
 
 
 def note_facts(**facts: str) -> None:
@@ -51,8 +59,10 @@ def read_facts() -> Facts:
 
 def configure_logs(level: str, report: Report | None = None) -> None:
     """`report` hears of each error that is logged with its exception."""
-    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    global _level, _writes_json  # noqa: PLW0603 - how this process logs
+    number = _level = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     readable = sys.stderr.isatty()
+    _writes_json = not readable
     render: structlog.typing.Processor
     if readable:
         render = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -72,6 +82,33 @@ def configure_logs(level: str, report: Report | None = None) -> None:
         cache_logger_on_first_use=False,
     )
     _configure_libraries(readable=readable)
+
+
+class AccessLog:
+    """The line of each request: what structlog would write, at a tenth of its cost.
+
+    What comes within one turn of the event loop is written together at its end.
+    """
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger()
+        self._lines: list[bytes] = []
+
+    def note(self, **values: str | float) -> None:
+        if not _writes_json or _level > logging.INFO:
+            self._log.info("request", **values)
+            return
+        moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        self._lines.append(
+            _encode({**read_facts(), **values, "event": "request", "level": "info", "timestamp": moment})
+        )
+        if len(self._lines) == 1:
+            asyncio.get_running_loop().call_soon(self._write)
+
+    def _write(self) -> None:
+        lines, self._lines = self._lines, []
+        sys.stderr.write(b"\n".join([*lines, b""]).decode())
+        sys.stderr.flush()
 
 
 def describe_exception(error: BaseException) -> str:

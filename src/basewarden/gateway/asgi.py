@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import msgspec
@@ -72,7 +73,7 @@ class DataRoad:
             path=path,
             query=scope["query_string"],
             headers=headers,
-            body=await _read_body(receive),
+            body=b"" if scope["method"] == "GET" else await _read_body(receive),
             label=_read_label(headers),
         )
         try:
@@ -100,9 +101,14 @@ async def _send_answer(send: Any, answer: RestAnswer) -> None:
 
 
 async def _send(send: Any, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+    encoded = [(_encode_name(name), value.encode("latin-1", "replace")) for name, value in headers]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})
+
+
+@lru_cache(maxsize=256)
+def _encode_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 async def _read_body(receive: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,12 @@ from basewarden.connections import Access, AgentCaller, Agents, ConnectionTarget
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, Unauthenticated
 from basewarden.journal import Kind
+from basewarden.pgrest import Session
+
+_MOST_KNOWN = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Caller:
     """`tables` None = every table. The limits are None for people."""
 
@@ -31,6 +35,11 @@ class Caller:
     def is_agent(self) -> bool:
         return self.kind == "agent"
 
+    @cached_property
+    def session(self) -> Session:
+        """What the database knows of the caller."""
+        return Session(self.db_role, self.claims)
+
 
 class Callers:
     """Every credential that is present must be good: a bad one is not made good by another."""
@@ -39,6 +48,7 @@ class Callers:
         self._agents = agents
         self._signins = signins
         self._targets = targets
+        self._known: dict[UUID, tuple[AgentCaller, ConnectionTarget, Caller]] = {}
 
     async def identify(self, scope: Any, connection_id: str) -> Caller:
         person = await self._signins.find_signed_in(scope)
@@ -51,12 +61,23 @@ class Callers:
         if agents:
             if any(agent.connection_id != wanted for agent in agents):
                 raise NotFound
-            return make_agent_caller(agents[0], await self._targets.get_target(wanted))
+            return self._make_agent(agents[0], await self._targets.get_target(wanted))
         assert person is not None
         role = await self._targets.find_role(wanted, person.id)
         if role is None:
             raise NotFound
         return make_member_caller(person.id, person.name or person.email, role, await self._targets.get_target(wanted))
+
+    def _make_agent(self, agent: AgentCaller, target: ConnectionTarget) -> Caller:
+        """The same as last time, as long as what it is made of is."""
+        known = self._known.get(agent.id)
+        if known is not None and known[0] is agent and known[1] is target:
+            return known[2]
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        caller = make_agent_caller(agent, target)
+        self._known[agent.id] = (agent, target, caller)
+        return caller
 
     async def _find_agent(self, token: str) -> AgentCaller:
         agent = await self._agents.find_by_token(token)

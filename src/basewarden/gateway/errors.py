@@ -34,6 +34,9 @@ class CaptureBlind(Forbidden):
     code = "capture_blind"
     message = "The connection's own role cannot see every row of this table, so the change could not be recorded."
 
+    def __init__(self) -> None:
+        super().__init__(hint="Connect with the table's owner or a role that bypasses row security.")
+
 
 class CaptureRaced(AppError):
     status = 409

@@ -2,16 +2,23 @@
 
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import FilterRequired, NotCaptured, ReadOnly, TableDenied
-from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, OpenApiPlan, Request, UpdatePlan
+from basewarden.pgrest import (
+    CallPlan,
+    DatabasePlan,
+    DeletePlan,
+    InsertPlan,
+    Name,
+    Reach,
+    Request,
+    Schema,
+    TableKind,
+    UpdatePlan,
+)
 
-_CAPTURED_KINDS = frozenset({"table", "partitioned"})
+_CAPTURED_KINDS: frozenset[TableKind] = frozenset({"table", "partitioned"})
 
 
-def check_plan(caller: Caller, plan: DatabasePlan | OpenApiPlan) -> None:
-    if isinstance(plan, OpenApiPlan):
-        if caller.tables is not None:
-            raise TableDenied("This token does not reach the description of the whole schema.")
-        return
+def check_plan(caller: Caller, plan: DatabasePlan) -> None:
     if not plan.read_only and not caller.can_write:
         raise ReadOnly
     if caller.tables is not None:
@@ -25,19 +32,47 @@ def check_plan(caller: Caller, plan: DatabasePlan | OpenApiPlan) -> None:
         )
 
 
+def tell_reach(caller: Caller, schema: Schema) -> Reach:
+    """What the description of the schema may tell this caller: no more than `check_plan` lets through."""
+    written = _CAPTURED_KINDS if caller.can_write else frozenset()
+    if caller.tables is None:
+        return Reach(written=written, calls_volatile=caller.can_write)
+    tables = frozenset(name for name in schema.tables if _spell_table(name) in caller.tables)
+    return Reach(
+        tables=tables,
+        functions=frozenset(
+            one.oid
+            for name, overloads in schema.functions.items()
+            if _spell_function(name) in caller.tables
+            for one in overloads
+            if one.answer in tables or one.answer not in schema.tables
+        ),
+        written=written,
+        calls_volatile=caller.can_write,
+    )
+
+
 def check_question(caller: Caller, request: Request) -> None:
     """OPTIONS plans nothing, but its answer tells that something is there."""
     if caller.tables is not None and request.resource.kind != "root":
-        prefix = "rpc/" if request.resource.kind == "function" else ""
-        name = f"{prefix}{request.schema}.{request.resource.name}"
+        asked = (request.schema, request.resource.name)
+        name = _spell_function(asked) if request.resource.kind == "function" else _spell_table(asked)
         if name not in caller.tables:
             raise TableDenied(details={"denied": [name]})
 
 
 def _check_tables(allowed: frozenset[str], plan: DatabasePlan) -> None:
-    used = {f"{schema}.{name}" for schema, name in plan.tables_read | plan.tables_written}
+    used = {_spell_table(name) for name in plan.tables_read | plan.tables_written}
     if isinstance(plan, CallPlan):
-        used.add(f"rpc/{plan.function.schema}.{plan.function.name}")
+        used.add(_spell_function(plan.function.qualified))
     denied = sorted(used - allowed)
     if denied:
         raise TableDenied(details={"denied": denied})
+
+
+def _spell_table(name: Name) -> str:
+    return ".".join(name)
+
+
+def _spell_function(name: Name) -> str:
+    return f"rpc/{_spell_table(name)}"

@@ -2,40 +2,42 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from basewarden.connections import ConnectionTarget, ConnectionTargets
 from basewarden.connections.targets import TOPIC
 from basewarden.db import Listener
-from basewarden.gateway.reads import PreparedReads
 from basewarden.pgrest import (
     Connection,
     DatabaseError,
     PgrestError,
     Pool,
+    ReadTemplates,
     RestConfig,
     Schema,
     SchemaCache,
     Statement,
+    parse_address,
 )
 
 POOL_SIZE = 16
 CLOSE_SECONDS = 5.0
 _FUTURE_XID = "22023"
-_REST = RestConfig(tx_override=True)
+_REST = RestConfig(tx_override=True, openapi_security=True)
 
 
 class Project:
     """One connection's database while it is in use."""
 
-    def __init__(self, target: ConnectionTarget, targets: ConnectionTargets) -> None:
+    def __init__(self, target: ConnectionTarget, targets: ConnectionTargets, config: RestConfig) -> None:
         async def open_dsn() -> str:
             return (await targets.open_dsn(target)).reveal()
 
         self.target = target
-        self.config = _REST
+        self.config = config
         self.pool = Pool(open_dsn, max_size=POOL_SIZE)
-        self.reads = PreparedReads()
+        self.reads = ReadTemplates()
         self._cache = SchemaCache(self.pool, self.config.schemas, self.config.extra_search_path)
 
     async def schema(self) -> Schema:
@@ -60,8 +62,9 @@ class Project:
 class Projects:
     """Opened on first use; closed when their connection changes, so that the next request opens the new one."""
 
-    def __init__(self, targets: ConnectionTargets, listener: Listener) -> None:
+    def __init__(self, targets: ConnectionTargets, listener: Listener, origin: str) -> None:
         self._targets = targets
+        self._served_at = parse_address(origin)
         self._open: dict[UUID, Project] = {}
         self._closing: set[asyncio.Task[None]] = set()
         listener.on(TOPIC, self._forget)
@@ -70,8 +73,11 @@ class Projects:
         target = await self._targets.get_target(connection_id)
         project = self._open.get(connection_id)
         if project is None:
-            project = self._open[connection_id] = Project(target, self._targets)
+            project = self._open[connection_id] = Project(target, self._targets, self._configure(connection_id))
         return project
+
+    def _configure(self, connection_id: UUID) -> RestConfig:
+        return replace(_REST, served_at=replace(self._served_at, path=f"/api/v/{connection_id}/rest/v1"))
 
     async def ask_status(self, connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
         """What became of transactions; None = too old, or never of this database."""

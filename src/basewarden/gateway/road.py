@@ -1,19 +1,16 @@
 """One request to a connection's data: request -> plan -> policy -> statement -> run + capture -> journal -> answer."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 from uuid import UUID
-
-import msgspec
 
 from basewarden.core.tracing import stage
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.capture import SnapshotStale, WriteContext, WriteOutcome, capture_write
 from basewarden.gateway.errors import CaptureRaced
-from basewarden.gateway.policy import check_plan, check_question
+from basewarden.gateway.policy import check_plan, check_question, tell_reach
 from basewarden.gateway.projects import Project
-from basewarden.gateway.reads import PreparedRead
 from basewarden.journal import Recorder, SessionCaller, WriteEntry
 from basewarden.pgrest import (
     CallPlan,
@@ -28,7 +25,7 @@ from basewarden.pgrest import (
     Request,
     Response,
     Schema,
-    Session,
+    Script,
     Statement,
     describe_schema,
     is_rolled_back,
@@ -36,10 +33,12 @@ from basewarden.pgrest import (
     make_openapi_response,
     make_response,
     make_script,
+    make_template,
     parse_request,
     plan_request,
     run_read,
     session_settings,
+    shape_read,
     verify_result,
 )
 
@@ -47,6 +46,7 @@ MAX_SUMMARY = 500
 MOST_TRIES = 3
 # Classes 08 and 57: the connection went away. Whether the COMMIT before it counted, only the database knows.
 _OUTCOME_UNKNOWN = ("08", "57")
+Pairs = Sequence[tuple[str, str | None]]
 _OUTPUT_SETTINGS = frozenset({"timezone", "datestyle", "intervalstyle", "extra_float_digits"})
 
 
@@ -77,10 +77,14 @@ class Road:
     async def travel(self, project: Project, caller: Caller, call: RestCall) -> RestAnswer:
         """Raises PgrestError, DatabaseError or AppError; then nothing was changed."""
         schema = await project.schema()
-        key = _read_key(caller, call)
-        prepared = project.reads.find(key, schema) if key is not None else None
-        if prepared is not None:
-            return await self._read(project, caller, prepared)
+        shaped = None
+        if call.method in ("GET", "HEAD") and not call.body:
+            shaped = shape_read(call.method, call.path, call.query, call.headers)
+            template = project.reads.find(shaped, schema) if shaped is not None else None
+            if shaped is not None and template is not None:
+                check_plan(caller, template.plan)
+                script = template.make_script(shaped, caller.session, project.config, call.headers)
+                return await self._read(project, template.request, template.plan, script, shaped.pairs)
         with stage("plan"):
             request = parse_request(
                 call.method,
@@ -95,20 +99,15 @@ class Road:
         if isinstance(plan, InfoPlan):
             check_question(caller, request)
             return RestAnswer(make_info_response(plan))
+        if isinstance(plan, OpenApiPlan):
+            return await self._describe(project, caller, schema, request, plan)
         with stage("policy"):
             check_plan(caller, plan)
-        session = Session(caller.db_role, caller.claims)
         if isinstance(plan, ReadPlan | CallPlan) and plan.read_only:
-            script = make_script(plan, request, session, schema=schema, config=project.config)
-            prepared = PreparedRead(schema, request, plan, script)
-            if key is not None:
-                project.reads.keep(key, prepared)
-            return await self._read(project, caller, prepared)
-        if isinstance(plan, OpenApiPlan):
-            settings = session_settings(session, request, project.config, schema=schema, read_only=True)
-            async with project.pool.acquire() as connection:
-                body = await describe_schema(connection, settings, schema, plan, project.config)
-            return RestAnswer(make_openapi_response(request, plan, body))
+            if shaped is not None:
+                project.reads.keep(shaped, make_template(schema, request, plan))
+            script = make_script(plan, request, caller.session, schema=schema, config=project.config)
+            return await self._read(project, request, plan, script, request.query.pairs)
         for _ in range(MOST_TRIES):
             try:
                 return await self._write(project, caller, schema, request, plan, call)
@@ -119,20 +118,35 @@ class Road:
                 check_plan(caller, plan)
         raise CaptureRaced
 
-    async def _read(self, project: Project, caller: Caller, prepared: PreparedRead) -> RestAnswer:
-        check_plan(caller, prepared.plan)
+    async def _describe(
+        self, project: Project, caller: Caller, schema: Schema, request: Request, plan: OpenApiPlan
+    ) -> RestAnswer:
+        with stage("describe"):
+            body = await describe_schema(
+                project.pool,
+                plan,
+                request,
+                caller.session,
+                schema=schema,
+                config=project.config,
+                reach=tell_reach(caller, schema),
+            )
+        return RestAnswer(make_openapi_response(request, plan, body))
+
+    async def _read(
+        self, project: Project, request: Request, plan: ReadPlan | CallPlan, script: Script, pairs: Pairs
+    ) -> RestAnswer:
         with stage("run"):
             async with project.pool.acquire() as connection:
-                result = await run_read(connection, prepared.plan, prepared.script)
-        return RestAnswer(make_response(prepared.request, prepared.plan, result))
+                result = await run_read(connection, plan, script)
+        return RestAnswer(make_response(request, plan, result, pairs))
 
     async def _write(
         self, project: Project, caller: Caller, schema: Schema, request: Request, plan: DatabasePlan, call: RestCall
     ) -> RestAnswer:
         """The journal's order: run and capture, store as pending, commit, mark."""
-        session = Session(caller.db_role, caller.claims)
         settings = session_settings(
-            session, request, project.config, schema=schema, function_settings=_function_settings(plan)
+            caller.session, request, project.config, schema=schema, function_settings=_function_settings(plan)
         )
         async with project.pool.acquire() as connection:
             context = WriteContext(
@@ -155,14 +169,6 @@ class Road:
             with stage("commit"):
                 await commit_recorded(connection, self._recorder, recorded.write_id)
         return RestAnswer(response, recorded.session_id)
-
-
-def _read_key(caller: Caller, call: RestCall) -> Hashable | None:
-    """All that a read's plan and settings depend on besides the snapshot; None for what has a body or may write."""
-    if call.method not in ("GET", "HEAD") or call.body:
-        return None
-    who = (caller.kind, caller.id, caller.db_role, msgspec.json.encode(caller.claims))
-    return (*who, call.method, call.path, call.query, tuple(call.headers))
 
 
 async def commit_recorded(connection: Connection, recorder: Recorder, write_id: UUID) -> None:

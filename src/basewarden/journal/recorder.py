@@ -110,8 +110,7 @@ class Recorder:
         try:
             async with asyncio.timeout(STORE_SECONDS):  # no answer at all must not stop the journal
                 connection = await self._connect()
-                await self._store_marks(connection, marks)
-                await self._store_batch(connection, batch)
+                await (self._store_batch(connection, batch, marks) if batch else self._store_marks(connection, marks))
         except Exception as error:  # noqa: BLE001 - a loop that ends would leave every write waiting for ever
             await self._on_failure(error, batch, marks)
             return False
@@ -138,16 +137,17 @@ class Recorder:
             self._connection = None
 
     async def _store_marks(self, connection: Connection, marks: dict[UUID, State]) -> None:
+        """A crash that loses them costs a question of the settler's, so nobody waits for the disk."""
         if marks:
-            await connection.run([statements.mark_writes(marks)])
+            await connection.run([statements.DO_NOT_WAIT_FOR_DISK, statements.mark_writes(marks)])
 
-    async def _store_batch(self, connection: Connection, batch: list[_Waiting]) -> None:
-        if not batch:
-            return
+    async def _store_batch(self, connection: Connection, batch: list[_Waiting], marks: dict[UUID, State]) -> None:
+        """Marks go along: a commit of their own would cost as much as that of the writes."""
         try:
-            await self._store(connection, batch)
+            await self._store(connection, batch, marks)
         except _MISFITS:
             await _roll_back(connection)
+            await self._store_marks(connection, marks)
             if len(batch) == 1:
                 raise
             for waiting in batch:  # one of them does not fit; the others must not suffer for it
@@ -155,15 +155,16 @@ class Recorder:
 
     async def _store_alone(self, connection: Connection, waiting: _Waiting) -> None:
         try:
-            await self._store(connection, [waiting])
+            await self._store(connection, [waiting], {})
         except _MISFITS as error:
             _log.error("journal.write_refused", reason=type(error).__name__)
             waiting.fail(JournalUnavailable())
             await _roll_back(connection)
 
-    async def _store(self, connection: Connection, batch: Sequence[_Waiting]) -> None:
+    async def _store(self, connection: Connection, batch: Sequence[_Waiting], marks: dict[UUID, State]) -> None:
         session_ids = [await self._resolve_session(connection, waiting.entry) for waiting in batch]
-        _, rows = await connection.run([Statement("BEGIN"), statements.lock_sessions(session_ids)])
+        marking = [statements.mark_writes(marks)] if marks else []
+        *_, rows = await connection.run([Statement("BEGIN"), *marking, statements.lock_sessions(session_ids)])
         counters = statements.read_counters(rows)
         writes, again = self._place(batch, session_ids, counters)
         await connection.run([*statements.store_writes(writes, counters.values()), Statement("COMMIT")])

@@ -12,6 +12,9 @@ from basewarden.pgrest import Rows, Statement
 _BYTES_PER_INSERT = 16 * 1024 * 1024  # bounds the size of one parameter; images may be large
 
 
+DO_NOT_WAIT_FOR_DISK = Statement("SELECT set_config('synchronous_commit', 'off', true)")
+
+
 @dataclass(slots=True)
 class Counters:
     """A session's counters while its row is locked."""

@@ -3,12 +3,13 @@
 Nothing here knows the rest of the program.
 """
 
+from basewarden.pgrest.address import Address, parse_address
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.config import Name, RestConfig
 from basewarden.pgrest.errors import DatabaseError, PgrestError, from_database
 from basewarden.pgrest.execute import Script, execute, is_rolled_back, make_script, run_read
 from basewarden.pgrest.introspection import FINGERPRINT, load_schema
-from basewarden.pgrest.openapi import describe_schema
+from basewarden.pgrest.openapi import Reach, describe_schema
 from basewarden.pgrest.plan import (
     CallPlan,
     DatabasePlan,
@@ -31,7 +32,7 @@ from basewarden.pgrest.response import (
     make_openapi_response,
     make_response,
 )
-from basewarden.pgrest.schema import Column, ForeignKey, Function, Role, Schema, Table, Trigger, UniqueKey
+from basewarden.pgrest.schema import Column, ForeignKey, Function, Role, Schema, Table, TableKind, Trigger, UniqueKey
 from basewarden.pgrest.session import Session, session_settings
 from basewarden.pgrest.sql import (
     Builder,
@@ -40,6 +41,7 @@ from basewarden.pgrest.sql import (
     quote_column,
     quote_ident,
     quote_list,
+    quote_literal,
     quote_name,
 )
 from basewarden.pgrest.statements import (
@@ -50,11 +52,13 @@ from basewarden.pgrest.statements import (
     read_result,
     verify_result,
 )
+from basewarden.pgrest.templates import ReadTemplate, ReadTemplates, make_template, shape_read
 from basewarden.pgrest.wire import Connection, Notification, Rows
-from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql, where_sql
+from basewarden.pgrest.writesql import Keys, KeysInSetting, key_columns, key_type, payload_sql, told_keys_sql, where_sql
 
 __all__ = [
     "FINGERPRINT",
+    "Address",
     "Builder",
     "CallPlan",
     "Column",
@@ -67,13 +71,17 @@ __all__ = [
     "InfoPlan",
     "InsertPlan",
     "Keys",
+    "KeysInSetting",
     "Name",
     "Notification",
     "OpenApiPlan",
     "PgrestError",
     "Plan",
     "Pool",
+    "Reach",
     "ReadPlan",
+    "ReadTemplate",
+    "ReadTemplates",
     "Request",
     "Response",
     "RestConfig",
@@ -86,6 +94,7 @@ __all__ = [
     "Session",
     "Statement",
     "Table",
+    "TableKind",
     "Trigger",
     "UniqueKey",
     "UpdatePlan",
@@ -105,17 +114,22 @@ __all__ = [
     "make_openapi_response",
     "make_response",
     "make_script",
+    "make_template",
     "needs_verdict",
+    "parse_address",
     "parse_request",
     "payload_sql",
     "plan_request",
     "quote_column",
     "quote_ident",
     "quote_list",
+    "quote_literal",
     "quote_name",
     "read_result",
     "run_read",
     "session_settings",
+    "shape_read",
+    "told_keys_sql",
     "verify_result",
     "where_sql",
 ]

@@ -33,7 +33,6 @@ _SEARCHES = {
     "phfts": "phraseto_tsquery",
     "wfts": "websearch_to_tsquery",
 }
-_PATTERNS = ("like", "ilike")
 
 EmbedTestSql = Callable[[EmbedTest], str]
 
@@ -73,8 +72,8 @@ def _operation_sql(builder: Builder, test: Test) -> str:
     one, transform = test.operation, test.column.transform
     match one:
         case Compare(operator, value, quantifier):
-            operand = builder.param(value.replace("*", "%") if operator in _PATTERNS else value)
-            if transform is not None and operator not in _PATTERNS:
+            operand = builder.param(value.replace("*", "%") if one.is_pattern else value, one)
+            if transform is not None and not one.is_pattern:
                 operand = f"{quote_name(transform)}({operand})"
             operand = f"{quantifier.upper()}({operand})" if quantifier else operand
             return f"{_COMPARISONS[operator]} {operand}"

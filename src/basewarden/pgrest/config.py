@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from basewarden.pgrest.address import LOCAL, Address
+
 Name = tuple[str, str]
 """(schema, name) of a table, view, function or type."""
 
@@ -17,8 +19,8 @@ class RestConfig:
     tx_end: Literal["commit", "rollback"] = "commit"
     tx_override: bool = False
     openapi_mode: Literal["follow-privileges", "ignore-privileges", "disabled"] = "follow-privileges"
-    openapi_security_active: bool = False
-    openapi_proxy_uri: str | None = None
+    openapi_security: bool = False
+    served_at: Address = LOCAL
     root_spec: Name | None = None
     pre_request: Name | None = None
     hoisted_settings: tuple[str, ...] = (

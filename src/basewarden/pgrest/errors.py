@@ -47,10 +47,11 @@ class DatabaseErrorFields:
 
 
 class DatabaseError(Exception):
-    """The first failure of a run, as the server told it."""
+    """The first failure of a run, as the server told it; `at` is the number of the statement that failed."""
 
-    def __init__(self, fields: DatabaseErrorFields) -> None:
+    def __init__(self, fields: DatabaseErrorFields, at: int = 0) -> None:
         super().__init__(f"{fields.sqlstate}: {fields.message}")
+        self.at = at
         self.fields = fields
         self.sqlstate = fields.sqlstate
         self.message = fields.message

@@ -1,9 +1,10 @@
 """Runs a plan on a connection: settings, statement and verdict in one transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from basewarden.pgrest.config import RestConfig
-from basewarden.pgrest.plan import CallPlan, DatabasePlan
+from basewarden.pgrest.plan import CallPlan, DatabasePlan, OpenApiPlan
 from basewarden.pgrest.request import Request
 from basewarden.pgrest.schema import Schema
 from basewarden.pgrest.session import Session, isolation_level, session_settings
@@ -41,10 +42,10 @@ class Script:
 def make_script(
     plan: DatabasePlan, request: Request, session: Session, *, schema: Schema, config: RestConfig
 ) -> Script:
-    prelude = _prelude(plan, request, session, schema=schema, config=config)
+    prelude = make_prelude(plan, request, session, schema=schema, config=config)
     estimate = build_count_estimate(plan)
     statements = (*prelude, build_statement(plan), *(() if estimate is None else (estimate,)))
-    return Script(_opening(plan, session, schema), statements, len(prelude))
+    return Script(make_opening(plan, session, schema), statements, len(prelude))
 
 
 async def execute(
@@ -87,6 +88,24 @@ async def run_read(conn: Connection, plan: DatabasePlan, script: Script) -> Resu
     return result
 
 
+async def run_read_only(
+    conn: Connection,
+    plan: OpenApiPlan,
+    statements: Sequence[Statement],
+    request: Request,
+    session: Session,
+    *,
+    schema: Schema,
+    config: RestConfig,
+) -> list[Rows]:
+    """The answers to statements that only read, asked as the request's role in one transaction."""
+    prelude = make_prelude(plan, request, session, schema=schema, config=config)
+    opening = make_opening(plan, session, schema)
+    if opening is None:
+        return (await conn.run([*prelude, *statements]))[len(prelude) :]
+    return (await conn.run([opening, *prelude, *statements, _COMMIT]))[len(prelude) + 1 : -1]
+
+
 def is_rolled_back(request: Request, config: RestConfig) -> bool:
     wanted = request.preferences.tx
     return wanted == "rollback" or (config.tx_end == "rollback" and wanted != "commit")
@@ -97,9 +116,16 @@ def _read(plan: DatabasePlan, answers: list[Rows], at: int) -> Result:
     return read_result(plan, answers[at], estimate)
 
 
-def _prelude(
-    plan: DatabasePlan, request: Request, session: Session, *, schema: Schema, config: RestConfig
+def make_prelude(
+    plan: DatabasePlan | OpenApiPlan,
+    request: Request,
+    session: Session,
+    *,
+    schema: Schema,
+    config: RestConfig,
+    headers: Sequence[tuple[bytes, bytes]] | None = None,
 ) -> list[Statement]:
+    """What runs before the plan's own statement."""
     settings = session_settings(
         session,
         request,
@@ -107,17 +133,18 @@ def _prelude(
         schema=schema,
         read_only=plan.read_only,
         function_settings=_function_settings(plan),
+        headers=headers,
     )
     if config.pre_request is None:
         return [settings]
     return [settings, Statement(f"SELECT {quote_name(config.pre_request)}()")]
 
 
-def _function_settings(plan: DatabasePlan) -> tuple[tuple[str, str], ...]:
+def _function_settings(plan: DatabasePlan | OpenApiPlan) -> tuple[tuple[str, str], ...]:
     return plan.function.settings if isinstance(plan, CallPlan) else ()
 
 
-def _opening(plan: DatabasePlan, session: Session, schema: Schema) -> Statement | None:
+def make_opening(plan: DatabasePlan | OpenApiPlan, session: Session, schema: Schema) -> Statement | None:
     """An isolation level can only be chosen when the transaction begins."""
     level = _LEVELS.get(isolation_level(session, schema, _function_settings(plan)) or "")
     return None if level is None else Statement(f"BEGIN ISOLATION LEVEL {level}")

@@ -71,8 +71,9 @@ column_lists AS (
     'max_length', CASE WHEN b.base IN ('bpchar'::regtype, 'varchar'::regtype)
                             AND greatest(a.atttypmod, t.typtypmod) > 0
                        THEN greatest(a.atttypmod, t.typtypmod) - 4
-                       WHEN b.base IN ('bit'::regtype, 'varbit'::regtype) AND a.atttypmod > 0
-                       THEN a.atttypmod END
+                       WHEN b.base IN ('bit'::regtype, 'varbit'::regtype)
+                            AND greatest(a.atttypmod, t.typtypmod) > 0
+                       THEN greatest(a.atttypmod, t.typtypmod) END
   ) ORDER BY a.attnum) AS columns
   FROM pg_attribute a
   JOIN relations r ON r.oid = a.attrelid
@@ -180,6 +181,7 @@ parameters AS (
   GROUP BY p.oid
 )
 SELECT coalesce(json_agg(json_build_object(
+  'oid', p.oid::int8,
   'schema', n.nspname,
   'name', p.proname,
   'comment', obj_description(p.oid, 'pg_proc'),

@@ -354,9 +354,8 @@ def _plan_function(schema: Schema, request: Request, config: RestConfig) -> Plan
     function = find_function(schema, name, keys, request.content_type, is_post=is_post)
     if request.method == "OPTIONS":
         return InfoPlan("OPTIONS,POST" if function.volatility == "v" else "OPTIONS,GET,HEAD,POST")
-    target = (function.schema, function.return_type if function.returns_composite else function.name)
-    tree = build_tree(schema, request, config, target, from_source=True)
-    body, chosen = _common(schema, request, config, target, tree)
+    tree = build_tree(schema, request, config, function.answer, from_source=True)
+    body, chosen = _common(schema, request, config, function.answer, tree)
     preferences = request.preferences
     if preferences.max_affected is not None and preferences.is_strict and not function.returns_set:
         raise errors.max_affected_on_single()

@@ -1,6 +1,7 @@
 """A few connections to one database, lent one task at a time."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -57,20 +58,21 @@ class Pool:
         self._lifetime_seconds = lifetime_seconds
         self._prepare = prepare
         self._application_name = application_name
-        self._places = asyncio.Semaphore(max_size)
+        self._free = max_size
+        self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._expiry: asyncio.TimerHandle | None = None
         self._idle: list[_Idle] = []
         self._born: dict[Connection, float] = {}
         """when each connection that is lent was made"""
         self._flushed_at = float("-inf")
-        self._waiting = 0
         self._timeouts = 0
         self._pruner: asyncio.Task[None] | None = None
         self._is_closed = False
 
     @property
     def figures(self) -> PoolFigures:
-        in_use = len(self._born)
-        return PoolFigures(in_use + len(self._idle), in_use, self._waiting, self._timeouts)
+        in_use, waiting = len(self._born), sum(not place.done() for _, place in self._waiting)
+        return PoolFigures(in_use + len(self._idle), in_use, waiting, self._timeouts)
 
     def acquire(self) -> "Lease":
         """`async with pool.acquire() as conn`. Too long a wait is PGRST003, no connection PGRST000."""
@@ -91,11 +93,14 @@ class Pool:
         await self._close_idle()
 
     async def take(self) -> Connection:
-        await self._wait_for_place()
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait_for_place()
         try:
             return await self._idle_or_new()
         except BaseException:
-            self._places.release()
+            self._leave_place()
             raise
 
     async def give_back(self, conn: Connection) -> None:
@@ -106,25 +111,45 @@ class Pool:
         except (errors.DatabaseError, errors.PgrestError):
             await conn.close()
         finally:
-            self._places.release()
+            self._leave_place()
             if conn.is_usable and self._may_live_on(born):
                 self._keep_idle(conn, born)
             elif conn.is_usable:
                 await conn.close()
 
+    # Places: as many as there may be connections. One clock runs for all who wait, not one each.
+
     async def _wait_for_place(self) -> None:
-        if not self._places.locked():
-            await self._places.acquire()
-            return
-        self._waiting += 1
+        loop = asyncio.get_running_loop()
+        place: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((loop.time() + self._wait_seconds, place))
+        if self._expiry is None:
+            self._expiry = loop.call_later(self._wait_seconds, self._expire)
         try:
-            async with asyncio.timeout(self._wait_seconds):
-                await self._places.acquire()
-        except TimeoutError:
-            self._timeouts += 1
-            raise errors.pool_timeout() from None
-        finally:
-            self._waiting -= 1
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self._leave_place()  # it had come already
+            raise
+
+    def _leave_place(self) -> None:
+        while self._waiting:
+            _, place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1
+
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._expiry = None
+        while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= loop.time()):
+            _, place = self._waiting.popleft()
+            if not place.done():
+                self._timeouts += 1
+                place.set_exception(errors.pool_timeout())
+        if self._waiting:
+            self._expiry = loop.call_at(self._waiting[0][0], self._expire)
 
     async def _idle_or_new(self) -> Connection:
         while self._idle:

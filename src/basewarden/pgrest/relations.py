@@ -179,6 +179,7 @@ def _inverse(one: Relationship) -> Relationship:
         columns=tuple((theirs, ours) for ours, theirs in one.columns),
         table_is_view=one.target_is_view,
         target_is_view=one.table_is_view,
+        is_parent=one.cardinality == "one-to-one",
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from basewarden.pgrest import errors
 from basewarden.pgrest.config import RestConfig
@@ -25,8 +25,9 @@ from basewarden.pgrest.grammar.select import parse_select
 from basewarden.pgrest.payload import Payload, parse_payload, split_optional_pairs
 from basewarden.pgrest.ranges import ALL_ROWS, Range, parse_range_header, range_of
 
-_RESERVED = ("select", "columns", "on_conflict")
-_RESERVED_ENDINGS = ("order", "limit", "offset", "and", "or")
+_DECIDING = frozenset((b"accept", b"accept-profile", b"content-profile", b"content-type", b"range"))
+_RESERVED = frozenset(("select", "columns", "on_conflict"))
+_RESERVED_ENDINGS = frozenset(("order", "limit", "offset", "and", "or"))
 _METHODS = {
     "table": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
     "function": ("GET", "HEAD", "POST", "OPTIONS"),
@@ -53,7 +54,8 @@ class Query:
     on_conflict: tuple[str, ...] | None = None
     arguments: tuple[tuple[str, str], ...] = ()
     filter_keys: frozenset[str] = frozenset()
-    canonical: str = ""
+    pairs: tuple[tuple[str, str | None], ...] = ()
+    """As they came, decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,7 @@ class Request:
     preferences: Preferences
     accept: tuple[MediaType, ...]
     content_type: MediaType
-    headers: tuple[tuple[str, str], ...]
-    cookies: tuple[tuple[str, str], ...]
+    raw_headers: Sequence[tuple[bytes, bytes]]
 
     @property
     def is_head(self) -> bool:
@@ -97,8 +98,8 @@ def parse_request(
     `raw_path` is the same as it came: only that tells a slash in a name from one between names.
     """
     config = config or RestConfig()
-    pairs = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers]
-    by_name = dict(reversed(pairs))
+    raw_headers = tuple(headers)
+    by_name = _read_headers(raw_headers)
     resource = _find_resource(_split_path(path) if raw_path is None else _split_raw_path(raw_path), config)
     schema, is_negotiated = _choose_schema(method, by_name, config)
     _check_method(resource, method)
@@ -109,7 +110,7 @@ def parse_request(
     top_range = _top_range(method, parsed, by_name.get("range"))
     content_type = _content_type(by_name)
     preferences = parse_preferences(
-        (value for name, value in pairs if name == "prefer"),
+        [value.decode("utf-8", "replace") for name, value in raw_headers if name == b"prefer"],
         allow_tx=config.tx_override,
         is_timezone=is_timezone,
     )
@@ -125,9 +126,15 @@ def parse_request(
         preferences=preferences,
         accept=parse_accept(by_name.get("accept")),
         content_type=content_type,
-        headers=tuple((name, value) for name, value in pairs if name != "cookie"),
-        cookies=tuple(_split_cookies(by_name.get("cookie", ""))),
+        raw_headers=raw_headers,
     )
+
+
+def _read_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Those that decide what is asked; the first of each name."""
+    return {
+        name.decode("latin-1"): value.decode("utf-8", "replace") for name, value in reversed(raw) if name in _DECIDING
+    }
 
 
 def _split_path(path: str) -> list[str]:
@@ -175,13 +182,6 @@ def _content_type(headers: Mapping[str, str]) -> MediaType:
     return media.JSON if given is None else parse_media_type(given)
 
 
-def _split_cookies(header: str) -> Iterable[tuple[str, str]]:
-    for part in header.split(";"):
-        name, _, value = part.strip().partition("=")
-        if name:
-            yield name, value
-
-
 # The query string ---------------------------------------------------------------------------------------
 
 
@@ -194,14 +194,17 @@ def _parse_query(query: bytes, *, is_call_by_get: bool) -> Query:
         raise errors.parse_failed(error.message, error.details) from None
 
 
+def is_filter(key: str) -> bool:
+    """Whether a name of the query string is a column's, or an argument's."""
+    return key not in _RESERVED and key.rpartition(".")[2] not in _RESERVED_ENDINGS
+
+
 def _read_query(
     pairs: Sequence[tuple[str, str | None]], given: Sequence[tuple[str, str]], *, is_call_by_get: bool
 ) -> Query:
     first = dict(reversed(given))
     keyed = [(key, value, key.rpartition(".")[2]) for key, value in given]
-    filter_pairs = [
-        (key, value) for key, value, ending in keyed if ending not in _RESERVED_ENDINGS and key not in _RESERVED
-    ]
+    filter_pairs = [(key, value) for key, value in given if is_filter(key)]
     filters, arguments = _read_filters(filter_pairs, is_call_by_get=is_call_by_get)
     columns, on_conflict = first.get("columns"), first.get("on_conflict")
     return Query(
@@ -214,7 +217,7 @@ def _read_query(
         on_conflict=None if on_conflict is None else parse_columns(on_conflict, "on_conflict"),
         arguments=arguments,
         filter_keys=frozenset(key for key, _ in filter_pairs),
-        canonical=_canonical(pairs),
+        pairs=tuple(pairs),
     )
 
 
@@ -256,14 +259,6 @@ def _top_range(method: str, query: Query, header: str | None) -> Range:
     if method == "PUT" and both != ALL_ROWS:
         raise errors.put_with_limit()
     return both
-
-
-def _canonical(pairs: Iterable[tuple[str, str | None]]) -> str:
-    """The query string with its names in order, for Content-Location."""
-    values: dict[str, list[str]] = {}
-    for key, value in sorted(pairs, key=lambda pair: pair[0]):
-        values.setdefault(key, []).append(quote(value or "", safe="-_.~"))
-    return "&".join(f"{quote(key, safe='-_.~')}={','.join(group)}" for key, group in values.items())
 
 
 def _read_payload(

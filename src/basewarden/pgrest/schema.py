@@ -136,6 +136,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Function:
+    oid: int
     schema: str
     name: str
     comment: str | None
@@ -166,6 +167,11 @@ class Function:
     @property
     def returns_void(self) -> bool:
         return self.returns_scalar and (self.return_schema, self.return_type) == ("pg_catalog", "void")
+
+    @property
+    def answer(self) -> Name:
+        """What a call reads as if it were a table: the row type that it returns, else itself."""
+        return (self.schema, self.return_type if self.returns_composite else self.name)
 
     def signature(self) -> str:
         parameters = ", ".join(f"{parameter.name} => {parameter.type}" for parameter in self.parameters)
@@ -202,6 +208,8 @@ class Relationship:
     returns_one_row: bool = False
     table_is_view: bool = False
     target_is_view: bool = False
+    is_parent: bool = False
+    """One to one, and the foreign key is the target's."""
 
     @property
     def is_self(self) -> bool:
@@ -261,6 +269,18 @@ class Schema:
             )
             for schema in self.exposed
         }
+
+    @cached_property
+    def tables_before_triggers(self) -> frozenset[Name]:
+        """Those with a trigger, and those from which foreign keys lead to one with a trigger, on however long a way."""
+        found: set[Name] = set()
+        waiting = [table for table in self.tables.values() if table.has_triggers]
+        while waiting:
+            table = waiting.pop()
+            if table.qualified not in found:
+                found.add(table.qualified)
+                waiting += [self.tables[key.ref_table] for key in table.foreign_keys_out]
+        return frozenset(found)
 
     def is_timezone(self, name: str) -> bool:
         return name in self.timezones

@@ -1,19 +1,23 @@
 """Who a transaction runs as and what its SQL can ask about the request: one SELECT of set_config."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
 
+import msgspec
+
+from basewarden.pgrest import errors
 from basewarden.pgrest.config import RestConfig
 from basewarden.pgrest.request import Request
 from basewarden.pgrest.schema import Schema
-from basewarden.pgrest.sql import Builder, Statement, quote_list
+from basewarden.pgrest.sql import Statement, quote_list, quote_literal, to_parameter
 
 _ISOLATION = "default_transaction_isolation"
+_encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Session:
     """`role` None means the role that the login starts as. Settings are those that role or function may set."""
 
@@ -21,6 +25,13 @@ class Session:
     claims: Mapping[str, Any] = field(default_factory=dict)
     is_read_only: bool = False
     is_anonymous: bool = False
+
+    @cached_property
+    def claims_json(self) -> bytes:
+        try:
+            return _encode(self.claims)
+        except UnicodeEncodeError:
+            raise errors.not_utf8("the claims") from None
 
 
 def session_settings(
@@ -31,26 +42,41 @@ def session_settings(
     schema: Schema | None = None,
     read_only: bool = False,
     function_settings: Iterable[tuple[str, str]] = (),
+    headers: Sequence[tuple[bytes, bytes]] | None = None,
 ) -> Statement:
     """Must be a statement of its own: permissions are checked before a statement runs.
 
-    `transaction_read_only` cannot be switched off again, because a query has run then.
+    `transaction_read_only` cannot be switched off again, because a query has run then. `headers` are the ones to tell
+    where `request` is an earlier one of the same shape.
     """
-    builder = Builder()
-    settings: list[tuple[str, str | None]] = []
+    settings: list[tuple[str, str | bytes | None]] = []
     if read_only or session.is_read_only:
-        settings.append(("transaction_read_only", "on"))
-    settings.append(("search_path", quote_list([request.schema, *config.extra_search_path])))
+        settings.append(("transaction_read_only", b"on"))
+    settings.append(("search_path", _search_path(request.schema, config.extra_search_path)))
     settings.extend(_role_settings(session, schema))
     # None is NULL, the login's own: a function of an earlier request may have done SET ROLE on this connection
     settings.append(("role", session.role))
-    settings.extend(_request_settings(session, request))
+    settings.extend(
+        _request_settings(session, request.method, request.path, request.raw_headers if headers is None else headers)
+    )
     if request.preferences.timezone is not None:
         settings.append(("timezone", request.preferences.timezone))
     settings.extend(one for one in function_settings if one[0] in config.hoisted_settings and one[0] != _ISOLATION)
     settings.extend(config.app_settings)
-    calls = (f"set_config({builder.param(name)}, {builder.param(value)}, true)" for name, value in settings)
-    return builder.statement(f"SELECT {', '.join(calls)}")
+    return Statement(
+        _set_configs(tuple(name for name, _ in settings)), tuple(to_parameter(value) for _, value in settings)
+    )
+
+
+@lru_cache(maxsize=256)
+def _set_configs(names: tuple[str, ...]) -> str:
+    calls = (f"set_config({quote_literal(name)}, ${number}, true)" for number, name in enumerate(names, 1))
+    return f"SELECT {', '.join(calls)}"
+
+
+@lru_cache(maxsize=256)
+def _search_path(schema: str, extra: tuple[str, ...]) -> str:
+    return quote_list([schema, *extra])
 
 
 def _role_settings(session: Session, schema: Schema | None) -> list[tuple[str, str]]:
@@ -65,15 +91,29 @@ def isolation_level(session: Session, schema: Schema, function_settings: Iterabl
     return chosen.get(_ISOLATION)
 
 
-def _request_settings(session: Session, request: Request) -> Iterable[tuple[str, str]]:
+def _request_settings(
+    session: Session, method: str, path: str, headers: Sequence[tuple[bytes, bytes]]
+) -> Iterable[tuple[str, str | bytes]]:
+    """The first cookie header counts; of other headers of one name the last."""
+    shown: dict[str, str] = {}
+    cookies: dict[str, str] | None = None
+    for name, value in headers:
+        text = value.decode("utf-8", "replace")
+        if name != b"cookie":
+            shown[name.decode("latin-1")] = text
+        elif cookies is None:
+            cookies = dict(_split_cookies(text))
     return (
-        ("request.jwt.claims", _to_json(session.claims)),
-        ("request.method", request.method),
-        ("request.path", request.path),
-        ("request.headers", _to_json(dict(request.headers))),
-        ("request.cookies", _to_json(dict(request.cookies))),
+        ("request.jwt.claims", session.claims_json),
+        ("request.method", method),
+        ("request.path", path),
+        ("request.headers", _encode(shown)),
+        ("request.cookies", _encode(cookies) if cookies else b"{}"),
     )
 
 
-def _to_json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _split_cookies(header: str) -> Iterable[tuple[str, str]]:
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name:
+            yield name, value

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from basewarden.pgrest import errors
 from basewarden.pgrest.config import Name
+from basewarden.pgrest.grammar.nodes import Compare
 
 _BACKSLASH = "\\"
 
@@ -20,21 +21,25 @@ class Statement:
 class Builder:
     """Collects the parameters of one statement while its text is put together."""
 
-    __slots__ = ("_params",)
+    __slots__ = ("_params", "origins")
 
     def __init__(self) -> None:
         self._params: list[bytes | None] = []
+        self.origins: list[tuple[int, Compare]] = []
+        """Which parameters are the values of comparisons."""
 
-    def param(self, value: str | bytes | None) -> str:
+    def param(self, value: str | bytes | None, origin: Compare | None = None) -> str:
         """The placeholder that stands for `value`, which goes to the server apart from the text."""
-        self._params.append(_to_bytes(value))
+        if origin is not None:
+            self.origins.append((len(self._params), origin))
+        self._params.append(to_parameter(value))
         return f"${len(self._params)}"
 
     def statement(self, sql: str) -> Statement:
         return Statement(sql, tuple(self._params))
 
 
-def _to_bytes(value: str | bytes | None) -> bytes | None:
+def to_parameter(value: str | bytes | None) -> bytes | None:
     """Text parameters end at a zero byte, so one that holds it would silently be cut."""
     if isinstance(value, str):
         try:

@@ -4,8 +4,8 @@ The row has the columns total, page, body, headers, status, inserted; a write's 
 asked for.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,6 +20,7 @@ from basewarden.pgrest.wire import Rows
 from basewarden.pgrest.writesql import (
     INSERTED,
     Keys,
+    KeysInSetting,
     call_sql,
     key_report_sql,
     reported_source_sql,
@@ -27,6 +28,20 @@ from basewarden.pgrest.writesql import (
 )
 
 _BYTEA = 17  # its object id
+_TOTAL, _PAGE, _LOCATION = range(3)
+_KEYS = 7
+
+
+class _Places(NamedTuple):
+    """Where the statement's one row has what."""
+
+    body: int
+    headers: int
+    status: int
+    inserted: int
+
+
+_OF_READS, _OF_WRITES = _Places(2, 3, 4, 5), _Places(3, 4, 5, 6)
 _NO_TOTAL = "null::bigint"
 _NO_LOCATION = "null::json"
 _RESPONSE = (
@@ -49,29 +64,52 @@ class Result:
     is_explained: bool = False
 
 
-def build_statement(plan: DatabasePlan, *, keys: Keys | None = None, report_keys: bool = False) -> Statement:
+def build_statement(
+    plan: DatabasePlan,
+    *,
+    keys: Keys | KeysInSetting | None = None,
+    report_keys: bool = False,
+    tell: str | None = None,
+) -> Statement:
     """`keys` restricts an update or delete to rows that are locked already, besides its own conditions.
 
     `report_keys` adds the keys of the written rows. Without `keys` an update finds the old keys by reading
-    the table once more, which is exact only when no one else changes those rows.
+    the table once more, which is exact only when no one else changes those rows. `tell` is a setting of the
+    transaction that shall hold the reported keys, too, for the statements after this one.
     """
     builder = Builder()
+    return builder.statement(statement_sql(builder, plan, keys=keys, report_keys=report_keys, tell=tell))
+
+
+def statement_sql(
+    builder: Builder,
+    plan: DatabasePlan,
+    *,
+    keys: Keys | KeysInSetting | None = None,
+    report_keys: bool = False,
+    tell: str | None = None,
+) -> str:
     match plan:
         case ReadPlan():
             sql = _read_sql(builder, plan)
         case CallPlan():
             sql = _call_sql(builder, plan)
         case _:
-            sql = _write_sql(builder, plan, keys=keys, report_keys=report_keys)
-    return builder.statement(_explain_sql(plan) + sql)
+            sql = _write_sql(builder, plan, keys=keys, report_keys=report_keys, tell=tell)
+    return _explain_sql(plan) + sql
 
 
 def build_count_estimate(plan: DatabasePlan) -> Statement | None:
     """The planner's guess of the total, for `count=planned` and `count=estimated`."""
+    builder = Builder()
+    sql = estimate_sql(builder, plan)
+    return None if sql is None else builder.statement(sql)
+
+
+def estimate_sql(builder: Builder, plan: DatabasePlan) -> str | None:
     if not isinstance(plan, ReadPlan) or plan.preferences.count not in ("planned", "estimated"):
         return None
-    builder = Builder()
-    return builder.statement(f"EXPLAIN (FORMAT JSON) {count_sql(builder, plan.tree)}")
+    return f"EXPLAIN (FORMAT JSON) {count_sql(builder, plan.tree)}"
 
 
 def _explain_sql(plan: DatabasePlan) -> str:
@@ -101,14 +139,19 @@ def _count_sql(builder: Builder, plan: ReadPlan | CallPlan) -> tuple[str, str]:
     return f", pgrst_source_count AS ({counted})", "(SELECT count(*) FROM pgrst_source_count)"
 
 
-def _write_sql(builder: Builder, plan: WritePlan, *, keys: Keys | None, report_keys: bool) -> str:
+def _write_sql(
+    builder: Builder, plan: WritePlan, *, keys: Keys | KeysInSetting | None, report_keys: bool, tell: str | None
+) -> str:
     written = write_sql(builder, plan, keys=keys, reports=report_keys)
     sources = f"pgrst_source AS ({written})"
     reported = ""
     if report_keys:
         columns = reported_source_sql(plan)
         sources = f"bw_written AS ({written}), pgrst_source AS (SELECT {columns} FROM bw_written)"
-        reported = f", {key_report_sql(plan)} AS keys"
+        report = key_report_sql(plan)
+        if tell is not None:
+            report = f"set_config({quote_literal(tell)}, {report}::text, true)"
+        reported = f", {report} AS keys"
     shown = "SELECT * FROM pgrst_source" if plan.body.kind == "none" else select_sql(builder, plan.tree)
     merges = isinstance(plan, InsertPlan) and plan.resolution == "merge-duplicates"
     return (
@@ -201,24 +244,25 @@ def read_result(plan: DatabasePlan, rows: Rows, estimate: Rows | None = None) ->
     """`estimate` is what `build_count_estimate` answered."""
     if plan.media.plan is not None:
         return Result(b"".join((row[0] or b"") + b"\n" for row in rows.rows), 0, is_explained=True)
-    if not rows.rows:  # a custom aggregate over no row
+    if not rows.count:  # a custom aggregate over no row
         return Result(b"", 0, table_total=0 if isinstance(plan, CallPlan) else None)
-    values = dict(zip(rows.columns, rows.rows[0], strict=True))
+    is_write = not isinstance(plan, ReadPlan | CallPlan)
+    places = _OF_WRITES if is_write else _OF_READS
     result = Result(
-        body=_read_body(rows, values["body"]),
-        page_total=int(values["page"] or 0),
-        table_total=_read_int(values["total"]),
-        location=_read_location(values.get("location")),
-        headers=values["headers"],
-        status=_read_text(values["status"]),
-        inserted=_read_int(values["inserted"]),
-        keys=_read_keys(values),
+        body=_read_body(rows, places.body),
+        page_total=int(rows.value(0, _PAGE) or 0),
+        table_total=_read_int(rows.value(0, _TOTAL)),
+        location=_read_location(rows.value(0, _LOCATION)) if is_write else (),
+        headers=rows.value(0, places.headers),
+        status=_read_text(rows.value(0, places.status)),
+        inserted=_read_int(rows.value(0, places.inserted)),
+        keys=_read_keys(rows) if is_write else None,
     )
     return result if estimate is None else _with_estimate(plan, result, estimate)
 
 
 def _with_estimate(plan: DatabasePlan, result: Result, estimate: Rows) -> Result:
-    guess = msgspec.json.decode(estimate.rows[0][0] or b"[]")[0]["Plan"]["Plan Rows"]
+    guess = msgspec.json.decode(estimate.value(0, 0) or b"[]")[0]["Plan"]["Plan Rows"]
     total: int | None = int(guess)
     if plan.preferences.count == "estimated":
         most = plan.max_rows if isinstance(plan, ReadPlan) else None
@@ -228,12 +272,12 @@ def _with_estimate(plan: DatabasePlan, result: Result, estimate: Rows) -> Result
     return replace(result, table_total=total)
 
 
-def _read_body(rows: Rows, value: bytes | None) -> bytes:
+def _read_body(rows: Rows, place: int) -> bytes:
     """The bytes as they are; only bytea comes as hexadecimal text."""
+    value = rows.value(0, place)
     if value is None:
         return b""
-    is_bytea = rows.types[rows.columns.index("body")] == _BYTEA
-    return bytes.fromhex(value[2:].decode()) if is_bytea else value
+    return bytes.fromhex(value[2:].decode()) if rows.type_of(place) == _BYTEA else value
 
 
 def _read_int(value: bytes | None) -> int | None:
@@ -244,10 +288,10 @@ def _read_text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("utf-8", "replace")
 
 
-def _read_keys(values: Mapping[str, bytes | None]) -> tuple[tuple[str, ...], ...] | None:
-    if "keys" not in values:
+def _read_keys(rows: Rows) -> tuple[tuple[str, ...], ...] | None:
+    if not rows.has_column(_KEYS):
         return None
-    return msgspec.json.decode(values["keys"] or b"[]", type=tuple[tuple[str, ...], ...])
+    return msgspec.json.decode(rows.value(0, _KEYS) or b"[]", type=tuple[tuple[str, ...], ...])
 
 
 def _read_location(value: bytes | None) -> tuple[tuple[str, str], ...]:

@@ -24,14 +24,48 @@ _CANCEL_SECONDS = 5.0
 _FORMAT_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle")
 
 
-@dataclass(frozen=True, slots=True)
 class Rows:
-    """What one statement answered; values in text format, types by object id, `tag` as in `UPDATE 3`."""
+    """What one statement answered; values in text format, types by object id, `tag` as in `UPDATE 3`.
 
-    columns: tuple[str, ...]
-    types: tuple[int, ...]
-    rows: list[tuple[bytes | None, ...]]
-    tag: str
+    libpq keeps it, and what nobody asks for is never made into objects of ours: most statements answer nothing
+    that anybody reads.
+    """
+
+    __slots__ = ("_result",)
+
+    def __init__(self, result: pq.abc.PGresult) -> None:
+        self._result = result
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        name = self._result.fname
+        return tuple((name(i) or b"").decode("utf-8", "replace") for i in range(self._result.nfields))
+
+    @property
+    def types(self) -> tuple[int, ...]:
+        return tuple(self._result.ftype(i) for i in range(self._result.nfields))
+
+    @property
+    def rows(self) -> list[tuple[bytes | None, ...]]:
+        width, get = range(self._result.nfields), self._result.get_value
+        return [tuple(get(row, column) for column in width) for row in range(self._result.ntuples)]
+
+    @property
+    def tag(self) -> str:
+        return (self._result.command_status or b"").decode()
+
+    @property
+    def count(self) -> int:
+        return self._result.ntuples
+
+    def value(self, row: int, column: int) -> bytes | None:
+        return self._result.get_value(row, column)
+
+    def has_column(self, column: int) -> bool:
+        return column < self._result.nfields
+
+    def type_of(self, column: int) -> int:
+        return self._result.ftype(column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +236,7 @@ class Connection:
                 self._mark_broken()
                 raise DatabaseError(DatabaseErrorFields("0A000", "COPY is not supported here"))
             elif failure is None and status != pq.ExecStatus.PIPELINE_ABORTED:
-                failure = _error_of(result, self._pg)
+                failure = _error_of(result, self._pg, len(answers))
         if failure is not None:
             if failure.sqlstate in _STALE_PLAN:
                 self._forget_prepared()
@@ -216,7 +250,7 @@ class Connection:
 
     def _keep(self, step: _Step, result: pq.abc.PGresult, answers: list[Rows]) -> None:
         if step.kind == "run":
-            answers.append(_rows_of(result))
+            answers.append(Rows(result))
         elif step.kind == "prepare":
             self._prepared[step.sql] = step.name
             if len(self._prepared) > self._most_prepared:
@@ -281,17 +315,7 @@ def _wake(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-def _rows_of(result: pq.abc.PGresult) -> Rows:
-    width, height, get = result.nfields, result.ntuples, result.get_value
-    return Rows(
-        columns=tuple((result.fname(i) or b"").decode("utf-8", "replace") for i in range(width)),
-        types=tuple(result.ftype(i) for i in range(width)),
-        rows=[tuple(get(row, column) for column in range(width)) for row in range(height)],
-        tag=(result.command_status or b"").decode(),
-    )
-
-
-def _error_of(result: pq.abc.PGresult, pg: pq.abc.PGconn) -> DatabaseError:
+def _error_of(result: pq.abc.PGresult, pg: pq.abc.PGconn, at: int) -> DatabaseError:
     def text(field: pq.DiagnosticField) -> str | None:
         value = result.error_field(field)
         return None if value is None else value.decode("utf-8", "replace")
@@ -307,5 +331,6 @@ def _error_of(result: pq.abc.PGresult, pg: pq.abc.PGconn) -> DatabaseError:
             table=text(part.TABLE_NAME),
             column=text(part.COLUMN_NAME),
             constraint=text(part.CONSTRAINT_NAME),
-        )
+        ),
+        at,
     )

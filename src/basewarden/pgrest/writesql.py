@@ -32,6 +32,25 @@ class Keys:
     rows: tuple[tuple[str, ...], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class KeysInSetting:
+    """The same, but told inside the transaction, by a setting that holds them as a JSON array of arrays of text.
+
+    So the statement can be sent before anybody knows the keys.
+    """
+
+    setting: str
+
+
+def told_keys_sql(table: Table, setting: str, alias: str) -> str:
+    """The keys that a setting tells, typed and under the names of their columns."""
+    typed = ", ".join(
+        f"(k->>{i})::{key_type(table, column)} AS {quote_ident(column)}" for i, column in enumerate(key_columns(table))
+    )
+    told = f"json_array_elements(current_setting({quote_literal(setting)})::json)"
+    return f"(SELECT {typed} FROM {told} AS given(k)) AS {alias}"
+
+
 def key_columns(table: Table) -> tuple[str, ...]:
     """What `Keys` and `bw_keys` tell rows of a table apart by; without a key, where the row lies."""
     if table.key:
@@ -44,7 +63,7 @@ def key_type(table: Table, column: str) -> str:
     return known.type if known is not None else {"tableoid": "oid", "ctid": "tid"}[column]
 
 
-def write_sql(builder: Builder, plan: WritePlan, *, keys: Keys | None, reports: bool) -> str:
+def write_sql(builder: Builder, plan: WritePlan, *, keys: Keys | KeysInSetting | None, reports: bool) -> str:
     match plan:
         case InsertPlan():
             return _insert_sql(builder, plan, reports=reports)
@@ -94,7 +113,7 @@ def _conflict_sql(plan: InsertPlan) -> str:
 # Update and delete --------------------------------------------------------------------------------------
 
 
-def _update_sql(builder: Builder, plan: UpdatePlan, *, keys: Keys | None, reports: bool) -> str:
+def _update_sql(builder: Builder, plan: UpdatePlan, *, keys: Keys | KeysInSetting | None, reports: bool) -> str:
     target = quote_ident(plan.table.name)
     if not plan.columns:
         return _nothing_sql(plan, target, reports=reports)
@@ -125,7 +144,7 @@ def _nothing_sql(plan: UpdatePlan, target: str, *, reports: bool) -> str:
     return f"SELECT {', '.join([*shown, *old, *new])} FROM {table} AS {target} WHERE false"
 
 
-def _delete_sql(builder: Builder, plan: DeletePlan, *, keys: Keys | None, reports: bool) -> str:
+def _delete_sql(builder: Builder, plan: DeletePlan, *, keys: Keys | KeysInSetting | None, reports: bool) -> str:
     target = quote_ident(plan.table.name)
     old = _old_keys_sql(builder, plan.table, keys, reports=False)
     conditions = [
@@ -140,8 +159,10 @@ def _delete_sql(builder: Builder, plan: DeletePlan, *, keys: Keys | None, report
     )
 
 
-def _old_keys_sql(builder: Builder, table: Table, keys: Keys | None, *, reports: bool) -> str:
+def _old_keys_sql(builder: Builder, table: Table, keys: Keys | KeysInSetting | None, *, reports: bool) -> str:
     """Rows of old keys, typed: the ones given, or the table itself when only a report needs them."""
+    if isinstance(keys, KeysInSetting):
+        return told_keys_sql(table, keys.setting, "bw_old")
     if keys is not None:
         types = [key_type(table, column) for column in keys.columns]
         typed = ", ".join(

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from starlette.responses import RedirectResponse
 
-from basewarden.core.logs import request_facts
+from basewarden.core.logs import AccessLog, request_facts
 from basewarden.errors import AppError, Forbidden, TooLarge
 from basewarden.settings import Settings
 from basewarden.web.context import RequestContext, attach_context, scope_context
@@ -22,10 +22,11 @@ from basewarden.web.responses import Internal, send_error
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_LONGEST_ID = 36
+_LONG = re.compile(r"[^/]{37,}")
 _ROW = re.compile(r"^(/c/[^/]+/data/[^/]+/)(?!\+)[^/]+")
 _ORIGIN_EXEMPT = "/api/webhooks/"
 _log = structlog.get_logger()
+_access_log = AccessLog()
 
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -66,7 +67,7 @@ class Edge:
             if elsewhere is not None:
                 await RedirectResponse(elsewhere)(scope, receive, exchange.send)
                 return
-            await self._app(scope, _limited(receive), exchange.send)
+            await self._app(scope, receive if scope["method"] == "GET" else _limited(receive), exchange.send)
         except AppError as error:
             await self._fail(error, scope, receive, exchange)
         except Exception:
@@ -107,15 +108,15 @@ class _Exchange:
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            present = {name.lower() for name, _ in message["headers"]}
-            extra = [(b"x-request-id", self._context.request_id.encode())]
-            extra += [pair for pair in self._headers if pair[0] not in present]
-            message = {**message, "headers": [*message["headers"], *extra]}
+            own = message["headers"]
+            present = {name for name, _ in own}  # in lower case, as ASGI wants them
+            extra = [pair for pair in self._headers if pair[0] not in present]
+            request_id = (b"x-request-id", self._context.request_id.encode())
+            message = {**message, "headers": [*own, request_id, *extra]}
         await self._send(message)
 
     def log(self) -> None:
-        _log.info(
-            "request",
+        _access_log.note(
             method=self._scope["method"],
             path=hide_tokens(self._scope["path"]),  # never the query: filters carry people's data
             status=self.status,
@@ -126,8 +127,7 @@ class _Exchange:
 
 def hide_tokens(path: str) -> str:
     """A long segment may be a token of a letter's link; ids have 36 characters. A row's page is named by its key."""
-    path = _ROW.sub(r"\1…", path)
-    return "/".join("…" if len(part) > _LONGEST_ID else part for part in path.split("/"))
+    return _LONG.sub("…", _ROW.sub(r"\1…", path) if path.startswith("/c/") else path)
 
 
 def find_client_address(scope: Any, proxies: tuple[Any, ...]) -> str:

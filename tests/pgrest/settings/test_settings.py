@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from basewarden.pgrest.address import Address
+from basewarden.pgrest.config import RestConfig
 from basewarden.pgrest.jwt import JwtRules, read_keys
 from basewarden.pgrest.settings import (
     SETTINGS,
@@ -21,6 +23,8 @@ from basewarden.pgrest.settings import (
 )
 from basewarden.pgrest.settings.dump import HIDDEN
 
+ANYWHERE = "0.0.0.0"  # noqa: S104 - shown, not bound
+PLAIN = ServerSettings("", rest=RestConfig(served_at=Address("http", ANYWHERE, 3000)))
 SECRET = "a secret of at least thirty-two bytes"
 
 
@@ -36,7 +40,7 @@ def from_file(tmp_path: Path, text: str, **environ: str) -> ServerSettings:
 
 def test_without_settings_it_is_as_postgrest_is() -> None:
     made = load_settings(None, {"PATH": "/bin"})
-    assert made == ServerSettings("")
+    assert made == PLAIN
     assert (made.rest.schemas, made.rest.extra_search_path, made.rest.max_rows) == (("public",), ("public",), None)
     assert (made.binding.host, made.binding.port, made.binding.admin_port) == ("!4", 3000, None)
     assert (made.pool.size, made.pool.idle_seconds, made.pool.lifetime_seconds) == (10, 30, 1800)
@@ -77,6 +81,8 @@ def test_without_settings_it_is_as_postgrest_is() -> None:
         ("jwt_cache_max_entries", "0", lambda s: s.jwt_cache_entries, 0),
         ("server_host", "*6", lambda s: (s.binding.host, s.binding.admin_host), ("*6", "*6")),
         ("server_port", "0", lambda s: s.binding.port, 0),
+        ("server_host", "::1", lambda s: s.rest.served_at, Address("http", "[::1]", 3000)),
+        ("server_host", "*6", lambda s: s.rest.served_at.host, ANYWHERE),
         ("server_unix_socket_mode", "777", lambda s: s.binding.socket_mode, 0o777),
         ("server_trace_header", "X-Request-Id", lambda s: s.trace_header, "X-Request-Id"),
         ("server_cors_allowed_origins", "http://a, http://b", lambda s: s.cors_origins, ("http://a", "http://b")),
@@ -84,10 +90,10 @@ def test_without_settings_it_is_as_postgrest_is() -> None:
         ("log_level", "debug", lambda s: s.log_level, "debug"),
         ("log_query", "true", lambda s: s.logs_queries, True),
         ("openapi_mode", "disabled", lambda s: s.rest.openapi_mode, "disabled"),
-        ("openapi_security_active", "true", lambda s: s.rest.openapi_security_active, True),
-        ("openapi_server_proxy_uri", "https://x:8443/b", lambda s: s.rest.openapi_proxy_uri, "https://x:8443/b"),
+        ("openapi_security_active", "true", lambda s: s.rest.openapi_security, True),
+        ("openapi_server_proxy_uri", "https://x:8443/b", lambda s: s.rest.served_at, Address("https", "x", 8443, "/b")),
         ("app_settings_My_Key", "v", lambda s: s.rest.app_settings, (("app.settings.my_key", "v"),)),
-        ("internal_schema_cache_query_sleep", "5", lambda s: s, ServerSettings("")),
+        ("internal_schema_cache_query_sleep", "5", lambda s: s, PLAIN),
     ],
 )
 def test_each_setting_from_the_environment(name: str, value: str, read: Any, expected: Any) -> None:
@@ -209,7 +215,7 @@ def rewrite(tmp_path: Path, settings: ServerSettings) -> ServerSettings:
 
 
 def test_what_is_dumped_reads_as_the_same_but_for_secrets(tmp_path: Path) -> None:
-    plain = ServerSettings("postgresql://h/d")
+    plain = replace(PLAIN, dsn="postgresql://h/d")
     assert rewrite(tmp_path, plain) == plain
     made = from_environment(
         db_uri="host=h dbname='$ \" \\\\'",
@@ -251,9 +257,9 @@ def test_no_secret_is_dumped(dsn: str) -> None:
 
 def test_the_example_is_a_file_that_changes_nothing(tmp_path: Path) -> None:
     example = write_example()
-    assert from_file(tmp_path, example) == ServerSettings("")
+    assert from_file(tmp_path, example) == PLAIN
     uncommented = "\n".join(line.removeprefix("# ") for line in example.splitlines() if " = " in line)
-    assert from_file(tmp_path, uncommented) == ServerSettings("postgresql://")
+    assert from_file(tmp_path, uncommented) == replace(PLAIN, dsn="postgresql://")
     shown = {line.split(" = ")[0] for line in uncommented.splitlines()}
     assert shown == {one.name for one in SETTINGS} - {"app.settings.*", "internal-schema-cache-query-sleep"}
 

@@ -17,7 +17,9 @@ from basewarden.pgrest import (
     key_type,
     quote_column,
     quote_ident,
+    quote_literal,
     quote_name,
+    told_keys_sql,
 )
 
 ALIAS = "bw_row"
@@ -65,12 +67,46 @@ class Located:
 
 def select_images(builder: Builder, table: Table, rest: str, *, lock: bool, limit: int | None = None) -> Statement:
     """Every column in PostgreSQL's own text, then the JSON object, then what stands in for a missing key."""
-    columns = [f"{ALIAS}.{quote_ident(name)}" for name in table.columns]
-    columns.append(f"row_to_json({ALIAS}.*)::text")
-    columns += [f"{ALIAS}.{quote_ident(name)}::text" for name in _system_columns(table)]
+    columns = ", ".join(_list_images(table))
+    return builder.statement(f"SELECT {columns} {_from_table(table, rest, lock=lock, limit=limit)}")
+
+
+def lock_images(builder: Builder, table: Table, rest: str, setting: str, *, limit: int | None) -> Statement:
+    """The same, under lock, of a table with a key; the keys are told to the statements after it by a setting.
+
+    Where there is no row it answers one without values.
+    """
+    values = _list_images(table)
+    named = ", ".join(f"{value} AS b{number}" for number, value in enumerate(values))
+    places = {name: number for number, name in enumerate(table.columns)}
+    key = ", ".join(f"b{places[name]}::text" for name in table.key)
+    shown = ", ".join(f"b{number}" for number in range(len(values)))
+    return builder.statement(
+        f"WITH bw_locked AS (SELECT {named} {_from_table(table, rest, lock=True, limit=limit)}), "
+        f"bw_told AS (SELECT set_config({quote_literal(setting)}, "
+        f"coalesce(json_agg(json_build_array({key})), '[]')::text, true) FROM bw_locked) "
+        f"SELECT {shown} FROM bw_told LEFT JOIN bw_locked ON true"
+    )
+
+
+def select_told(table: Table, setting: str) -> Statement:
+    """The rows whose keys a setting tells."""
+    match = " AND ".join(f"{quote_column(ALIAS, name)} = {quote_column('bw_key', name)}" for name in table.key)
+    return select_images(Builder(), table, f" JOIN {told_keys_sql(table, setting, 'bw_key')} ON {match}", lock=False)
+
+
+def _list_images(table: Table) -> list[str]:
+    return [
+        *(f"{ALIAS}.{quote_ident(name)}" for name in table.columns),
+        f"row_to_json({ALIAS}.*)::text",
+        *(f"{ALIAS}.{quote_ident(name)}::text" for name in _system_columns(table)),
+    ]
+
+
+def _from_table(table: Table, rest: str, *, lock: bool, limit: int | None) -> str:
     tail = f" LIMIT {int(limit)}" if limit is not None else ""
     tail += f" FOR UPDATE OF {ALIAS}" if lock else ""
-    return builder.statement(f"SELECT {', '.join(columns)} FROM {quote_name(table.qualified)} AS {ALIAS}{rest}{tail}")
+    return f"FROM {quote_name(table.qualified)} AS {ALIAS}{rest}{tail}"
 
 
 def _system_columns(table: Table) -> tuple[str, ...]:
@@ -107,6 +143,8 @@ def read_images(table: Table, rows: Rows) -> list[Located]:
     count = len(names)
     located = []
     for row in rows.rows:
+        if row[count] is None:
+            continue  # what `lock_images` answers where there is no row
         exact = {name: decode(value) for name, value in zip(names, row[:count], strict=True)}
         image = Image(exact, row[count] or b"{}")
         identity = image.key(table.key) if table.key else tuple((value or b"").decode() for value in row[count + 1 :])
@@ -127,7 +165,7 @@ async def run_as_owner(
         return (await connection.run([*prefix, *statements]))[len(prefix) :]
     except DatabaseError as error:
         if error.sqlstate == _INSUFFICIENT_PRIVILEGE:
-            raise CaptureBlind(hint="Connect with the table's owner or a role that bypasses row security.") from error
+            raise CaptureBlind from error
         raise
 
 

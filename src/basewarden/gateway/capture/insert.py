@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from basewarden.gateway.capture.at_once import can_insert_at_once, insert_at_once
 from basewarden.gateway.capture.images import (
     ALIAS,
     Located,
@@ -20,6 +21,7 @@ from basewarden.gateway.capture.write import (
     WriteContext,
     WriteOutcome,
     compact,
+    is_merge,
     make_change,
     open_transaction,
     read_followers_after,
@@ -46,6 +48,14 @@ async def capture_insert(context: WriteContext, plan: InsertPlan) -> WriteOutcom
     """Tried again when a row that was not there to be locked turns out to have been updated."""
     missed: set[Identity] = set()
     is_blind = not context.can_tell_keys(plan.table)
+    if can_insert_at_once(context, plan):
+        try:
+            return await insert_at_once(context, plan)
+        except DatabaseError as error:
+            if error.sqlstate != _INSUFFICIENT_PRIVILEGE or plan.returning:
+                raise
+        await context.connection.run([ROLLBACK])
+        is_blind = True
     for _ in range(MAX_TRIES):
         before = await _lock_existing(context, plan, missed)
         try:
@@ -93,10 +103,6 @@ async def _pair_rows(
         for (_, was), rows in zip(rest, answers, strict=True):
             found.update({row.identity: was for row in read_images(plan.table, rows)})
     return [(found.get(row.identity), row) for row in written]
-
-
-def is_merge(plan: InsertPlan) -> bool:
-    return plan.is_upsert and plan.resolution == "merge-duplicates"
 
 
 async def _lock_existing(context: WriteContext, plan: InsertPlan, missed: Collection[Identity]) -> list[Located]:

@@ -4,17 +4,24 @@ Asked after the write, when its locks keep every change away from the tables tha
 """
 
 from basewarden.gateway.capture.write import WriteContext
-from basewarden.pgrest import FINGERPRINT, Name, Schema, Table, load_schema
+from basewarden.pgrest import FINGERPRINT, Name, Rows, Schema, Table, load_schema
 
 
 class SnapshotStale(Exception):
     """The write was captured by an outdated picture of its tables: roll back, reload, and do it again."""
 
 
+CHECK = FINGERPRINT
+
+
 async def check_snapshot(context: WriteContext, table: Table) -> None:
-    """Changes elsewhere in the catalogue (somebody's temporary table) do not matter."""
-    (rows,) = await context.connection.run([FINGERPRINT])
-    if (rows.rows[0][0] or b"").decode() == context.schema.fingerprint:
+    (rows,) = await context.connection.run([CHECK])
+    await require_current(context, table, rows)
+
+
+async def require_current(context: WriteContext, table: Table, checked: Rows) -> None:
+    """`checked` is what CHECK answered. Changes elsewhere (somebody's temporary table) do not matter."""
+    if (checked.value(0, 0) or b"").decode() == context.schema.fingerprint:
         return
     fresh = await load_schema(context.connection, context.schema.exposed, ())
     if _find_reach(fresh, table.qualified) != _find_reach(context.schema, table.qualified):

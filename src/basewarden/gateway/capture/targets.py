@@ -44,9 +44,7 @@ async def _lock_as_owner(context: WriteContext, plan: UpdatePlan | DeletePlan, l
     statement = select_images(builder, plan.table, rest, lock=True, limit=limit)
     opening = await open_transaction(context)
     if context.role is not None:
-        await context.connection.run(
-            [*opening, *context.settings, _select_identities(plan, key_columns(plan.table), 0)]
-        )
+        await context.connection.run([*opening, *context.settings, select_targets(plan, key_columns(plan.table), 0)])
         opening = []
     (rows,) = await run_as_owner(context.connection, [statement], opening=opening)
     return read_images(plan.table, rows)
@@ -56,7 +54,7 @@ async def _lock_as_caller(context: WriteContext, plan: UpdatePlan | DeletePlan, 
     """The caller's own policies decide which rows it finds; the connection's role then locks and reads them."""
     opening = await open_transaction(context)
     columns = key_columns(plan.table) if context.can_tell_keys(plan.table) else ("tableoid", "ctid")
-    *_, rows = await context.connection.run([*opening, *context.settings, _select_identities(plan, columns, limit)])
+    *_, rows = await context.connection.run([*opening, *context.settings, select_targets(plan, columns, limit)])
     identities = [tuple((value or b"").decode() for value in row) for row in rows.rows]
     if not identities:
         return []
@@ -64,7 +62,8 @@ async def _lock_as_caller(context: WriteContext, plan: UpdatePlan | DeletePlan, 
     return read_images(plan.table, found)
 
 
-def _select_identities(plan: UpdatePlan | DeletePlan, columns: Sequence[str], limit: int | None) -> Statement:
+def select_targets(plan: UpdatePlan | DeletePlan, columns: Sequence[str], limit: int | None) -> Statement:
+    """Which rows the caller means, as the caller."""
     builder = Builder()
     shown = ", ".join(f"{quote_column(ALIAS, name)}::text" for name in columns)
     where = where_sql(builder, plan, ALIAS)

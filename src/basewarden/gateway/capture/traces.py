@@ -35,15 +35,7 @@ def read_counts(rows: Rows) -> Counts:
 
 def can_leave_traces(schema: Schema, table: Table) -> bool:
     """Whether a trigger may fire on the table, or on one that foreign keys reach from it."""
-    seen: set[Name] = set()
-    waiting = [table]
-    while waiting:
-        current = waiting.pop()
-        if current.has_triggers:
-            return True
-        seen.add(current.qualified)
-        waiting += [schema.tables[key.table] for key in current.foreign_keys_in if key.table not in seen]
-    return False
+    return table.qualified in schema.tables_before_triggers
 
 
 def describe_unseen(

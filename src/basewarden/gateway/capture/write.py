@@ -22,6 +22,7 @@ from basewarden.journal import RowChange, Verb
 from basewarden.pgrest import (
     Connection,
     DatabasePlan,
+    InsertPlan,
     Keys,
     Result,
     Rows,
@@ -35,7 +36,7 @@ from basewarden.pgrest import (
 ROLLBACK = Statement("ROLLBACK")
 READ_XID = Statement("SELECT pg_current_xact_id()::text")
 # What would run at COMMIT runs now: as the caller, before images are read and before anything is journaled.
-_FINISH = Statement("SET CONSTRAINTS ALL IMMEDIATE")
+FINISH = Statement("SET CONSTRAINTS ALL IMMEDIATE")
 # Boolean, enum, network, number, string, user-defined (uuid, bytea): their text is the same in every session.
 _PLAIN_CATEGORIES = frozenset("BEINSU")
 Identity = tuple[str, ...]
@@ -101,6 +102,14 @@ class WriteOutcome:
     changes: tuple[RowChange, ...]
     xid: int
     unseen: tuple[dict[str, object], ...] = field(default=())
+    is_checked: bool = False
+    """Whether the snapshot was compared with the catalogue already."""
+
+
+def as_caller_again(context: WriteContext) -> Statement:
+    """Undoes AS_OWNER in a transaction whose other settings are the caller's already."""
+    role = None if context.role is None else context.role.encode()
+    return Statement(f"{AS_SESSION.sql}, set_config('role', $1, true)", (role,))
 
 
 async def open_transaction(context: WriteContext) -> list[Statement]:
@@ -110,6 +119,10 @@ async def open_transaction(context: WriteContext) -> list[Statement]:
     _, counted = await context.connection.run([BEGIN, COUNT_CHANGES])
     context.traces.earlier = read_counts(counted)
     return []
+
+
+def is_merge(plan: InsertPlan) -> bool:
+    return plan.is_upsert and plan.resolution == "merge-duplicates"
 
 
 def make_keys(table: Table, rows: Iterable[Located]) -> Keys:
@@ -151,7 +164,7 @@ async def write_and_read(
 ) -> tuple[Result, list[Rows]]:
     """Runs the caller's statement, then `then` as the connection's own role, in one round trip."""
     prefix = context.as_caller(statement)
-    results = await context.connection.run([*prefix, _FINISH, AS_OWNER, *then])
+    results = await context.connection.run([*prefix, FINISH, AS_OWNER, *then])
     return read_result(plan, results[len(prefix) - 1]), results[len(prefix) + 2 :]
 
 

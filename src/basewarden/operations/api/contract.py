@@ -164,7 +164,8 @@ DATA = Group(
             f"{_DATA}/rest/v1/{{path}}",
             _AGENT,
             "Reads and writes. The answer to a write carries x-basewarden-session; send that header with a name of"
-            " your own to keep writes together.",
+            " your own to keep writes together. The root describes in OpenAPI 2 the tables and functions that the"
+            " caller reaches.",
             ok(words="as PostgREST answers"),
             no(403, "read_only", "the token may not write"),
             no(403, "table_denied", "the table is not on the token's list"),

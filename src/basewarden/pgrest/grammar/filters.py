@@ -18,11 +18,13 @@ from basewarden.pgrest.grammar.nodes import (
     Operation,
     TextSearch,
 )
-from basewarden.pgrest.grammar.scanner import ParseError, Scanner, read_text
+from basewarden.pgrest.grammar.scanner import ParseError, Scanner, read_text, remembered
 from basewarden.pgrest.grammar.select import read_field, read_json_path
 
 SIMPLE_OPERATORS = ("neq", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj")
 QUANTIFIABLE_OPERATORS = ("eq", "gte", "gt", "lte", "lt", "like", "ilike", "match", "imatch")
+COMPARISON_START = re.compile(rf"(?P<not>not\.)?(?P<operator>{'|'.join(SIMPLE_OPERATORS + QUANTIFIABLE_OPERATORS)})\.")
+"""How most filters begin; everything after the operator's dot is the value."""
 _SEARCHES: tuple[Literal["fts", "plfts", "phfts", "wfts"], ...] = ("fts", "plfts", "phfts", "wfts")
 _IS_VALUES: tuple[Literal["null", "not_null", "true", "false", "unknown"], ...] = (
     "null",
@@ -54,6 +56,10 @@ class PathLogic:
 
 def parse_filter(key: str, value: str) -> PathFilter:
     path, field = parse_tree_path(key)
+    plain = COMPARISON_START.match(value)
+    if plain is not None:
+        comparison = Compare(plain["operator"], value[plain.end() :])
+        return PathFilter(path, Filter(field, comparison, plain["not"] is not None))
     source = f"failed to parse filter ({value})"
     negated, operation = read_text(value, source, lambda scanner: _read_operation(scanner, _read_rest))
     return PathFilter(path, Filter(field, operation, negated))
@@ -67,6 +73,7 @@ def parse_argument_or_filter(key: str, value: str) -> PathFilter | tuple[str, st
         return parse_tree_path(key)[1].name, value
 
 
+@remembered
 def parse_tree_path(key: str) -> tuple[EmbedPath, Field]:
     return read_text(key, f"failed to parse tree path ({key})", _read_tree_path)
 

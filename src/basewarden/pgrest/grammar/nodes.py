@@ -66,6 +66,11 @@ class Compare:
     value: str
     quantifier: Literal["any", "all"] | None = None
 
+    @property
+    def is_pattern(self) -> bool:
+        """`*` stands for `%` in it, which would have to be escaped in an address."""
+        return self.operator in ("like", "ilike")
+
 
 @dataclass(frozen=True, slots=True)
 class InList:

@@ -4,13 +4,18 @@ from typing import Literal
 
 from basewarden.pgrest.grammar.filters import parse_tree_path
 from basewarden.pgrest.grammar.nodes import EmbedPath, Field, OrderTerm
-from basewarden.pgrest.grammar.scanner import Scanner, read_text
+from basewarden.pgrest.grammar.scanner import Scanner, read_text, remembered
 from basewarden.pgrest.grammar.select import read_field
 
 
 def parse_order(key: str, value: str) -> tuple[EmbedPath, tuple[OrderTerm, ...]]:
     path, _ = parse_tree_path(key)
-    return path, read_text(value, f"failed to parse order ({value})", _read_terms)
+    return path, _parse_terms(value)
+
+
+@remembered
+def _parse_terms(text: str) -> tuple[OrderTerm, ...]:
+    return read_text(text, f"failed to parse order ({text})", _read_terms)
 
 
 def parse_columns(text: str, parameter: str) -> tuple[str, ...]:

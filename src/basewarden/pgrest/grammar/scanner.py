@@ -7,6 +7,7 @@ second reading of those that are not.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -16,6 +17,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BLANKS = re.compile(r"[ \t]*")
 _DEEPEST = 100
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 1024, 1000
 
 
 class ParseError(Exception):
@@ -25,6 +27,16 @@ class ParseError(Exception):
         super().__init__(message)
         self.message = message
         self.details = details
+
+
+def remembered(read: Callable[[str], T]) -> Callable[[str], T]:
+    """For texts that come again and again: each is read once. Refusals and long texts are not kept."""
+    known = lru_cache(maxsize=_MOST_REMEMBERED)(read)
+
+    def find(text: str) -> T:
+        return known(text) if len(text) <= _LONGEST_REMEMBERED else read(text)
+
+    return find
 
 
 def read_text(text: str, source: str, read: Callable[["Scanner"], T]) -> T:

@@ -11,13 +11,14 @@ from basewarden.pgrest.grammar.nodes import (
     SelectItem,
     SelectRelation,
 )
-from basewarden.pgrest.grammar.scanner import Scanner, read_text
+from basewarden.pgrest.grammar.scanner import Scanner, read_text, remembered
 
 _DIGITS = re.compile(r"[0-9]+")
 _JOINS: dict[str, Literal["inner", "left"]] = {"inner": "inner", "left": "left"}
 _INDEX_ENDINGS = ("->", "::", ".", ",", ")")
 
 
+@remembered
 def parse_select(text: str) -> tuple[SelectItem, ...]:
     return read_text(text, f"failed to parse select parameter ({text})", _read_items)
 

@@ -28,7 +28,7 @@ from basewarden.pgrest.server.departure import Departure, Receive
 from basewarden.pgrest.server.live import Live
 from basewarden.pgrest.server.log import Log
 from basewarden.pgrest.server.timing import Timing
-from basewarden.pgrest.session import Session, session_settings
+from basewarden.pgrest.session import Session
 from basewarden.pgrest.settings import ServerSettings, Source
 
 Scope = MutableMapping[str, Any]
@@ -178,10 +178,8 @@ class RestServer:
 
     async def _describe(self, request: Request, schema: Schema, session: Session, plan: OpenApiPlan) -> bytes:
         config = self.live.settings.rest
-        settings = session_settings(session, request, config, schema=schema, read_only=True)
         try:
-            async with self.live.pool.acquire() as conn:
-                return await describe_schema(conn, settings, schema, plan, config)
+            return await describe_schema(self.live.pool, plan, request, session, schema=schema, config=config)
         except DatabaseError as error:
             raise errors.from_database(error, anonymous=session.is_anonymous) from error
 

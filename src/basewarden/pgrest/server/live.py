@@ -20,7 +20,7 @@ from basewarden.pgrest.server.board import Figure, Row
 from basewarden.pgrest.server.errors import GivingUpError
 from basewarden.pgrest.server.listener import Listener
 from basewarden.pgrest.server.log import Log
-from basewarden.pgrest.settings import BadSettings, ServerSettings, Source
+from basewarden.pgrest.settings import BadSettings, ServerSettings, Source, locate
 from basewarden.pgrest.settings.database import read_database_settings
 from basewarden.pgrest.sql import Statement
 
@@ -244,7 +244,14 @@ class Live:
 
     async def _apply(self, new: ServerSettings) -> None:
         old = self.settings
-        self.settings = new = replace(new, dsn=old.dsn, binding=old.binding, pool=old.pool, log_level=old.log_level)
+        self.settings = new = replace(
+            new,
+            dsn=old.dsn,
+            binding=old.binding,
+            pool=old.pool,
+            log_level=old.log_level,
+            rest=replace(new.rest, served_at=locate(old.binding, new.openapi_proxy_uri)),
+        )
         if (new.jwt, new.anon_role) != (old.jwt, old.anon_role):
             self.authenticator = self._make_authenticator()
         else:

@@ -73,6 +73,8 @@ class _Process:
             await asyncio.gather(*(server.serve() for server in self._servers))
         finally:
             posting.cancel()
+            for request in [task for server in self._servers for task in server.server_state.tasks]:
+                request.cancel()
             await live.stop()
             await _let_end()
         return self._exit_code
@@ -114,9 +116,10 @@ class _Process:
 
 async def _let_end() -> None:
     """Requests that were cut short have asked the database to stop their statements; that takes a moment."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    if others:
-        await asyncio.wait(others, timeout=_LAST_SECONDS)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_SECONDS):
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others)
 
 
 class _Server(uvicorn.Server):

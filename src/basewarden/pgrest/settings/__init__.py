@@ -1,5 +1,6 @@
 """PostgREST's configuration: its file, its `PGRST_…` variables, and what of it stands in the database."""
 
+from basewarden.pgrest.settings.build import locate
 from basewarden.pgrest.settings.dump import dump_settings, write_example
 from basewarden.pgrest.settings.errors import BadSettings
 from basewarden.pgrest.settings.model import Binding, LogLevel, PoolSettings, ServerSettings
@@ -18,5 +19,6 @@ __all__ = [
     "Source",
     "dump_settings",
     "load_settings",
+    "locate",
     "write_example",
 ]

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from basewarden.pgrest.address import Address, parse_address
 from basewarden.pgrest.config import RestConfig
 from basewarden.pgrest.jwt import BadKeysError, JwtRules, Key, parse_role_path, read_keys
 from basewarden.pgrest.jwt.rolepath import ROLE, RolePath
@@ -38,6 +38,7 @@ _LOG_LEVELS: Mapping[str, LogLevel] = {
     "info": "info",
     "debug": "debug",
 }
+_ANY_HOST = frozenset({"*", "*4", "!4", "*6", "!6"})
 _PORT = 65535
 _SOCKET_MODE = re.compile(r"0?[67][0-7]{2}")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
@@ -45,14 +46,16 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=
 
 def build_settings(values: Mapping[str, Value]) -> ServerSettings:
     given = Given(values)
+    binding, proxy_uri = _build_binding(given), _read_proxy_uri(given)
     return ServerSettings(
         dsn=_read_dsn(given),
-        rest=_build_rest(given, values),
+        rest=_build_rest(given, values, locate(binding, proxy_uri)),
         jwt=JwtRules(_read_keys(given), _read_audience(given), _read_role_path(given)),
         jwt_secret_is_base64=given.boolean("jwt-secret-is-base64", default=False),
         jwt_cache_entries=given.number("jwt-cache-max-entries", 1000, least=-1),
         anon_role=given.text("db-anon-role"),
-        binding=_build_binding(given),
+        binding=binding,
+        openapi_proxy_uri=proxy_uri,
         pool=_build_pool(given),
         prepares=given.boolean("db-prepared-statements", default=True),
         recovers=given.boolean("db-pool-automatic-recovery", default=True),
@@ -68,7 +71,7 @@ def build_settings(values: Mapping[str, Value]) -> ServerSettings:
     )
 
 
-def _build_rest(given: Given, values: Mapping[str, Value]) -> RestConfig:
+def _build_rest(given: Given, values: Mapping[str, Value], served_at: Address) -> RestConfig:
     tx_end, tx_override = given.choice("db-tx-end", _TX_ENDS, ("commit", False))
     search_path = given.emptyable("db-extra-search-path")
     return RestConfig(
@@ -80,8 +83,8 @@ def _build_rest(given: Given, values: Mapping[str, Value]) -> RestConfig:
         tx_end=tx_end,
         tx_override=tx_override,
         openapi_mode=given.choice("openapi-mode", _MODES, "follow-privileges"),
-        openapi_security_active=given.boolean("openapi-security-active", default=False),
-        openapi_proxy_uri=_read_proxy_uri(given),
+        openapi_security=given.boolean("openapi-security-active", default=False),
+        served_at=served_at,
         root_spec=given.qualified("db-root-spec"),
         pre_request=given.qualified("db-pre-request"),
         hoisted_settings=given.names("db-hoisted-tx-settings", HOISTED),
@@ -191,21 +194,17 @@ def _read_socket_mode(given: Given) -> int:
     return int(text, 8)
 
 
+def locate(binding: Binding, proxy_uri: str | None) -> Address:
+    """Where clients find the API: at the proxy, where one is named."""
+    if proxy_uri is not None:
+        return parse_address(proxy_uri)
+    host = "0.0.0.0" if binding.host in _ANY_HOST else binding.host  # noqa: S104 - PostgREST's word for any of them
+    return Address("http", f"[{host}]" if ":" in host else host, binding.port)
+
+
 def _read_proxy_uri(given: Given) -> str | None:
     text = given.text("openapi-server-proxy-uri")
-    if text is None:
-        return None
     try:
-        uri = urlsplit(text)
-        is_good = (
-            uri.scheme in ("http", "https")
-            and bool(uri.hostname)
-            and "@" not in uri.netloc
-            and not any(mark in text for mark in "?# ")
-            and (uri.port is None or uri.port > 0)
-        )
+        return text if text is None or parse_address(text) else None
     except ValueError:
-        is_good = False
-    if not is_good:
-        raise BadSettings("openapi-server-proxy-uri takes an address such as https://example.com:8443/base")
-    return text
+        raise BadSettings("openapi-server-proxy-uri takes an address such as https://example.com:8443/base") from None

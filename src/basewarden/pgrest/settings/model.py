@@ -38,6 +38,7 @@ class ServerSettings:
     jwt_cache_entries: int = 1000
     anon_role: str | None = None
     binding: Binding = field(default_factory=Binding)
+    openapi_proxy_uri: str | None = None
     pool: PoolSettings = field(default_factory=PoolSettings)
     prepares: bool = True
     recovers: bool = True

@@ -1,0 +1,71 @@
+"""What the role of a request may reach in a schema, asked anew each time: rights change without a new snapshot."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from basewarden.pgrest.config import RestConfig
+from basewarden.pgrest.execute import run_read_only
+from basewarden.pgrest.plan import OpenApiPlan
+from basewarden.pgrest.request import Request
+from basewarden.pgrest.schema import Function, Schema
+from basewarden.pgrest.session import Session
+from basewarden.pgrest.sql import Statement
+from basewarden.pgrest.wire import Connection
+
+_COMMENT = "SELECT to_json(obj_description(oid, 'pg_namespace')) FROM pg_namespace WHERE nspname = $1"
+_TABLES = """
+SELECT json_agg(c.relname)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+  AND (pg_has_role(c.relowner, 'USAGE')
+       OR has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+       OR has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE, REFERENCES'))
+"""
+_FUNCTIONS = """
+SELECT json_agg(json_build_array(p.oid::int8, (
+  SELECT coalesce(json_agg(format_type(a.type, NULL) ORDER BY a.idx), '[]')
+  FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY a(type, idx))))
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = $1 AND p.prokind = 'f' AND has_function_privilege(p.oid, 'EXECUTE')
+"""
+_decode_comment = msgspec.json.Decoder(str | None).decode
+_decode_tables = msgspec.json.Decoder(frozenset[str] | None).decode
+_decode_functions = msgspec.json.Decoder(list[tuple[int, tuple[str, ...]]] | None).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """None = everything, whatever the role may."""
+
+    comment: str | None
+    tables: frozenset[str] | None = None
+    functions: Mapping[int, tuple[str, ...]] | None = None
+    """object id -> the types of the parameters, as the role's search path spells them"""
+
+    def allows(self, function: Function) -> bool:
+        return self.functions is None or function.oid in self.functions
+
+    def spell_types(self, function: Function) -> tuple[str, ...]:
+        if self.functions is None:
+            return tuple(one.type for one in function.parameters)
+        return self.functions[function.oid]
+
+
+async def read_access(
+    conn: Connection, plan: OpenApiPlan, request: Request, session: Session, *, schema: Schema, config: RestConfig
+) -> Access:
+    """In the role's own transaction, after the pre-request function, as for any other request."""
+    follows = config.openapi_mode == "follow-privileges"
+    asked = (_COMMENT, _TABLES, _FUNCTIONS) if follows else (_COMMENT,)
+    statements = [Statement(sql, (plan.schema.encode(),)) for sql in asked]
+    answers = await run_read_only(conn, plan, statements, request, session, schema=schema, config=config)
+    values = [(rows.rows[0][0] if rows.rows else None) or b"null" for rows in answers]
+    if not follows:
+        return Access(_decode_comment(values[0]))
+    return Access(
+        comment=_decode_comment(values[0]),
+        tables=_decode_tables(values[1]) or frozenset(),
+        functions=dict(_decode_functions(values[2]) or ()),
+    )
