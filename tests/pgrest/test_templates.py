@@ -6,8 +6,8 @@ from basewarden.pgrest import (
     CallPlan,
     Connection,
     PgrestError,
+    PlanTemplates,
     ReadPlan,
-    ReadTemplates,
     Request,
     RestConfig,
     Schema,
@@ -18,7 +18,7 @@ from basewarden.pgrest import (
     parse_request,
     plan_request,
     run_read,
-    shape_read,
+    shape_request,
 )
 from basewarden.pgrest.templates import MOST_KEPT
 
@@ -58,7 +58,7 @@ def plan(schema: Schema, path: str, query: str) -> tuple[Request, ReadPlan | Cal
 async def test_other_values_in_the_same_shape(
     conn: Connection, schema: Schema, path: str, first: str, second: str
 ) -> None:
-    one, other = (shape_read("GET", path, query.encode(), HEADERS) for query in (first, second))
+    one, other = (shape_request("GET", path, query.encode(), HEADERS, b"") for query in (first, second))
     assert one is not None
     assert other is not None
     assert one.shape == other.shape
@@ -92,7 +92,7 @@ async def test_other_values_in_the_same_shape(
     ],
 )
 def test_what_differs_in_more_than_a_value_is_another_shape(one: str, other: str) -> None:
-    shapes = [shape_read("GET", "/customers", query.encode(), []) for query in (one, other)]
+    shapes = [shape_request("GET", "/customers", query.encode(), [], b"") for query in (one, other)]
     assert shapes[0] is not None
     assert shapes[1] is not None
     assert shapes[0].shape != shapes[1].shape
@@ -100,7 +100,7 @@ def test_what_differs_in_more_than_a_value_is_another_shape(one: str, other: str
 
 def test_headers_that_decide_are_part_of_the_shape() -> None:
     def shape(method: str, *headers: tuple[bytes, bytes]) -> object:
-        found = shape_read(method, "/customers", b"id=eq.1", headers)
+        found = shape_request(method, "/customers", b"id=eq.1", headers, b"")
         assert found is not None
         return found.shape
 
@@ -114,7 +114,7 @@ def test_headers_that_decide_are_part_of_the_shape() -> None:
 async def test_a_zero_byte_is_refused_in_a_filled_in_value_too(schema: Schema) -> None:
     request, planned = plan(schema, "/customers", "name=eq.a")
     template = make_template(schema, request, planned)
-    hostile = shape_read("GET", "/customers", b"name=eq.%00", HEADERS)
+    hostile = shape_request("GET", "/customers", b"name=eq.%00", HEADERS, b"")
     assert hostile is not None
     with pytest.raises(PgrestError) as refused:
         template.make_script(hostile, Session(), CONFIG, HEADERS)
@@ -122,10 +122,10 @@ async def test_a_zero_byte_is_refused_in_a_filled_in_value_too(schema: Schema) -
 
 
 async def test_they_are_bounded_and_belong_to_one_snapshot(conn: Connection, schema: Schema) -> None:
-    kept = ReadTemplates()
+    kept = PlanTemplates()
     request, planned = plan(schema, "/customers", "id=eq.1")
     template = make_template(schema, request, planned)
-    shapes = [shape_read("GET", "/customers", f"id=eq.1&limit={n}".encode(), []) for n in range(MOST_KEPT + 1)]
+    shapes = [shape_request("GET", "/customers", f"id=eq.1&limit={n}".encode(), [], b"") for n in range(MOST_KEPT + 1)]
     for shaped in shapes:
         assert shaped is not None
         kept.keep(shaped, template)
@@ -134,4 +134,4 @@ async def test_they_are_bounded_and_belong_to_one_snapshot(conn: Connection, sch
     assert kept.find(shapes[0], schema) is None
     assert kept.find(shapes[-1], schema) is template
     assert kept.find(shapes[-1], Schema((), {})) is None
-    assert shape_read("GET", "/customers", b"a" * 5000, []) is None
+    assert shape_request("GET", "/customers", b"a" * 5000, [], b"") is None

@@ -12,8 +12,8 @@ from basewarden.pgrest import (
     Connection,
     DatabaseError,
     PgrestError,
+    PlanTemplates,
     Pool,
-    ReadTemplates,
     RestConfig,
     Schema,
     SchemaCache,
@@ -37,7 +37,7 @@ class Project:
         self.target = target
         self.config = config
         self.pool = Pool(open_dsn, max_size=POOL_SIZE)
-        self.reads = ReadTemplates()
+        self.templates = PlanTemplates()
         self._cache = SchemaCache(self.pool, self.config.schemas, self.config.extra_search_path)
 
     async def schema(self) -> Schema:

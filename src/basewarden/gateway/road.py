@@ -2,12 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import unquote_plus
 from uuid import UUID
 
 from basewarden.core.tracing import stage
 from basewarden.gateway.caller import Caller
-from basewarden.gateway.capture import SnapshotStale, WriteContext, WriteOutcome, capture_write
+from basewarden.gateway.capture import (
+    OWNER,
+    SnapshotStale,
+    WriteContext,
+    WriteOutcome,
+    can_write_at_once,
+    capture_write,
+    write_at_once,
+)
 from basewarden.gateway.errors import CaptureRaced
 from basewarden.gateway.policy import check_plan, check_question, tell_reach
 from basewarden.gateway.projects import Project
@@ -21,11 +30,13 @@ from basewarden.pgrest import (
     OpenApiPlan,
     PgrestError,
     Plan,
+    PlanTemplate,
     ReadPlan,
     Request,
     Response,
     Schema,
     Script,
+    Shaped,
     Statement,
     describe_schema,
     is_rolled_back,
@@ -38,7 +49,7 @@ from basewarden.pgrest import (
     plan_request,
     run_read,
     session_settings,
-    shape_read,
+    shape_request,
     verify_result,
 )
 
@@ -77,14 +88,12 @@ class Road:
     async def travel(self, project: Project, caller: Caller, call: RestCall) -> RestAnswer:
         """Raises PgrestError, DatabaseError or AppError; then nothing was changed."""
         schema = await project.schema()
-        shaped = None
-        if call.method in ("GET", "HEAD") and not call.body:
-            shaped = shape_read(call.method, call.path, call.query, call.headers)
-            template = project.reads.find(shaped, schema) if shaped is not None else None
-            if shaped is not None and template is not None:
-                check_plan(caller, template.plan)
-                script = template.make_script(shaped, caller.session, project.config, call.headers)
-                return await self._read(project, template.request, template.plan, script, shaped.pairs)
+        shaped = shape_request(call.method, call.path, call.query, call.headers, call.body)
+        if shaped is not None:
+            template = project.templates.find(shaped, schema)
+            answer = await self._repeat(project, caller, call, template, shaped) if template is not None else None
+            if answer is not None:
+                return answer
         with stage("plan"):
             request = parse_request(
                 call.method,
@@ -105,12 +114,13 @@ class Road:
             check_plan(caller, plan)
         if isinstance(plan, ReadPlan | CallPlan) and plan.read_only:
             if shaped is not None:
-                project.reads.keep(shaped, make_template(schema, request, plan))
+                project.templates.keep(shaped, make_template(schema, request, plan))
             script = make_script(plan, request, caller.session, schema=schema, config=project.config)
             return await self._read(project, request, plan, script, request.query.pairs)
         for _ in range(MOST_TRIES):
+            template = None if shaped is None else make_template(schema, request, plan)
             try:
-                return await self._write(project, caller, schema, request, plan, call)
+                return await self._write(project, caller, request, plan, call, schema, template, shaped)
             except SnapshotStale:
                 schema = await project.reload_schema()
                 plan = plan_request(schema, request, project.config)
@@ -141,24 +151,67 @@ class Road:
                 result = await run_read(connection, plan, script)
         return RestAnswer(make_response(request, plan, result, pairs))
 
+    async def _repeat(
+        self, project: Project, caller: Caller, call: RestCall, template: PlanTemplate, shaped: Shaped
+    ) -> RestAnswer | None:
+        """None where it must be planned anew after all."""
+        request, plan = template.request, template.plan
+        check_plan(caller, plan)
+        if isinstance(plan, ReadPlan | CallPlan):
+            script = template.make_script(shaped, caller.session, project.config, call.headers)
+            return await self._read(project, request, plan, script, shaped.pairs)
+        try:
+            return await self._write(
+                project, caller, request, plan, call, template.schema, template, shaped, again=True
+            )
+        except (SnapshotStale, NotAtOnce):
+            return None
+
     async def _write(
-        self, project: Project, caller: Caller, schema: Schema, request: Request, plan: DatabasePlan, call: RestCall
+        self,
+        project: Project,
+        caller: Caller,
+        request: Request,
+        plan: DatabasePlan,
+        call: RestCall,
+        schema: Schema,
+        template: PlanTemplate | None,
+        shaped: Shaped | None,
+        *,
+        again: bool = False,
     ) -> RestAnswer:
-        """The journal's order: run and capture, store as pending, commit, mark."""
-        settings = session_settings(
-            caller.session, request, project.config, schema=schema, function_settings=_function_settings(plan)
+        """The journal's order: run and capture, store as pending, commit, mark.
+
+        `again`: the plan is that of an earlier request of this shape.
+        """
+        settings = partial(
+            session_settings,
+            caller.session,
+            request,
+            project.config,
+            schema=schema,
+            function_settings=_function_settings(plan),
+            headers=call.headers,
         )
         async with project.pool.acquire() as connection:
             context = WriteContext(
                 connection,
                 schema,
-                (settings,),
+                (settings(),),
                 caller.db_role,
                 caller.max_rows,
                 sets_output=_sets_output(request, schema, caller.db_role),
+                owner_settings=settings(instead=OWNER),
+                template=template,
+                shaped=shaped,
             )
+            is_at_once = template is not None and can_write_at_once(context, plan)
+            if again and not is_at_once:
+                raise NotAtOnce
             with stage("capture"):
-                outcome = await capture_write(context, plan)
+                outcome = await (write_at_once if again else capture_write)(context, plan)
+            if outcome is None:
+                raise NotAtOnce
             verify_result(plan, outcome.result)
             response = make_response(request, plan, outcome.result)
             if is_rolled_back(request, project.config):
@@ -168,7 +221,13 @@ class Road:
                 recorded = await self._recorder.record(_make_entry(caller, plan, outcome, call))
             with stage("commit"):
                 await commit_recorded(connection, self._recorder, recorded.write_id)
+        if is_at_once and template is not None and shaped is not None and not again:
+            project.templates.keep(shaped, template)
         return RestAnswer(response, recorded.session_id)
+
+
+class NotAtOnce(Exception):
+    """A write of a shape that usually takes one round trip takes more this time."""
 
 
 async def commit_recorded(connection: Connection, recorder: Recorder, write_id: UUID) -> None:

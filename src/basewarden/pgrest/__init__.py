@@ -50,9 +50,10 @@ from basewarden.pgrest.statements import (
     build_statement,
     needs_verdict,
     read_result,
+    statement_sql,
     verify_result,
 )
-from basewarden.pgrest.templates import ReadTemplate, ReadTemplates, make_template, shape_read
+from basewarden.pgrest.templates import PlanTemplate, PlanTemplates, Shaped, make_template, shape_request
 from basewarden.pgrest.wire import Connection, Notification, Rows
 from basewarden.pgrest.writesql import Keys, KeysInSetting, key_columns, key_type, payload_sql, told_keys_sql, where_sql
 
@@ -77,11 +78,11 @@ __all__ = [
     "OpenApiPlan",
     "PgrestError",
     "Plan",
+    "PlanTemplate",
+    "PlanTemplates",
     "Pool",
     "Reach",
     "ReadPlan",
-    "ReadTemplate",
-    "ReadTemplates",
     "Request",
     "Response",
     "RestConfig",
@@ -92,6 +93,7 @@ __all__ = [
     "SchemaCache",
     "Script",
     "Session",
+    "Shaped",
     "Statement",
     "Table",
     "TableKind",
@@ -128,7 +130,8 @@ __all__ = [
     "read_result",
     "run_read",
     "session_settings",
-    "shape_read",
+    "shape_request",
+    "statement_sql",
     "told_keys_sql",
     "verify_result",
     "where_sql",

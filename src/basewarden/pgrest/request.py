@@ -122,7 +122,7 @@ def parse_request(
         is_schema_negotiated=is_negotiated,
         query=parsed,
         top_range=top_range,
-        payload=_read_payload(method, resource, body, content_type, parsed),
+        payload=read_payload(method, body, content_type, parsed.columns, is_call=resource.kind == "function"),
         preferences=preferences,
         accept=parse_accept(by_name.get("accept")),
         content_type=content_type,
@@ -261,11 +261,9 @@ def _top_range(method: str, query: Query, header: str | None) -> Range:
     return both
 
 
-def _read_payload(
-    method: str, resource: Resource, body: bytes, content_type: MediaType, query: Query
+def read_payload(
+    method: str, body: bytes, content_type: MediaType, columns: tuple[str, ...] | None, *, is_call: bool
 ) -> Payload | None:
-    is_call = resource.kind == "function"
     if method not in ("POST", "PUT", "PATCH"):
         return None
-    columns = None if method == "PUT" else query.columns
-    return parse_payload(body, content_type, columns, is_call=is_call)
+    return parse_payload(body, content_type, None if method == "PUT" else columns, is_call=is_call)

@@ -43,11 +43,12 @@ def session_settings(
     read_only: bool = False,
     function_settings: Iterable[tuple[str, str]] = (),
     headers: Sequence[tuple[bytes, bytes]] | None = None,
+    instead: Mapping[str, str] | None = None,
 ) -> Statement:
     """Must be a statement of its own: permissions are checked before a statement runs.
 
     `transaction_read_only` cannot be switched off again, because a query has run then. `headers` are the ones to tell
-    where `request` is an earlier one of the same shape.
+    where `request` is an earlier one of the same shape; `instead` replaces settings by name, or adds them.
     """
     settings: list[tuple[str, str | bytes | None]] = []
     if read_only or session.is_read_only:
@@ -63,6 +64,8 @@ def session_settings(
         settings.append(("timezone", request.preferences.timezone))
     settings.extend(one for one in function_settings if one[0] in config.hoisted_settings and one[0] != _ISOLATION)
     settings.extend(config.app_settings)
+    if instead is not None:
+        settings = list({**dict(settings), **instead}.items())
     return Statement(
         _set_configs(tuple(name for name, _ in settings)), tuple(to_parameter(value) for _, value in settings)
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from basewarden.pgrest import errors
 from basewarden.pgrest.config import Name
 from basewarden.pgrest.grammar.nodes import Compare
+from basewarden.pgrest.payload import Payload
 
 _BACKSLASH = "\\"
 
@@ -25,10 +26,10 @@ class Builder:
 
     def __init__(self) -> None:
         self._params: list[bytes | None] = []
-        self.origins: list[tuple[int, Compare]] = []
-        """Which parameters are the values of comparisons."""
+        self.origins: list[tuple[int, Compare | Payload]] = []
+        """Which parameters are the values of comparisons, or the body."""
 
-    def param(self, value: str | bytes | None, origin: Compare | None = None) -> str:
+    def param(self, value: str | bytes | None, origin: Compare | Payload | None = None) -> str:
         """The placeholder that stands for `value`, which goes to the server apart from the text."""
         if origin is not None:
             self.origins.append((len(self._params), origin))

@@ -102,13 +102,16 @@ def statement_sql(
 def build_count_estimate(plan: DatabasePlan) -> Statement | None:
     """The planner's guess of the total, for `count=planned` and `count=estimated`."""
     builder = Builder()
-    sql = estimate_sql(builder, plan)
-    return None if sql is None else builder.statement(sql)
-
-
-def estimate_sql(builder: Builder, plan: DatabasePlan) -> str | None:
-    if not isinstance(plan, ReadPlan) or plan.preferences.count not in ("planned", "estimated"):
+    if not isinstance(plan, ReadPlan) or not wants_estimate(plan):
         return None
+    return builder.statement(estimate_sql(builder, plan))
+
+
+def wants_estimate(plan: DatabasePlan) -> bool:
+    return isinstance(plan, ReadPlan) and plan.preferences.count in ("planned", "estimated")
+
+
+def estimate_sql(builder: Builder, plan: ReadPlan) -> str:
     return f"EXPLAIN (FORMAT JSON) {count_sql(builder, plan.tree)}"
 
 

@@ -1,28 +1,32 @@
-"""Reads that were planned before. Most requests differ only in the values that they compare with.
+"""Requests that were planned before. Most differ only in the values that they compare with, and in their bodies.
 
-A request's shape is its text without those values. Planning one of a shape gives a statement in which each such value
-is a parameter; for the next of that shape only the parameters are put in.
+A request's shape is its text without those. Planning one of a shape gives statements in which each such value, and the
+body, is a parameter; for the next of that shape only the parameters are put in.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 
 from basewarden.pgrest.config import RestConfig
+from basewarden.pgrest.errors import PgrestError
 from basewarden.pgrest.execute import Script, make_opening, make_prelude
+from basewarden.pgrest.grammar import media
 from basewarden.pgrest.grammar.filters import COMPARISON_START
 from basewarden.pgrest.grammar.nodes import Compare
-from basewarden.pgrest.payload import split_optional_pairs
-from basewarden.pgrest.plan import CallPlan, ReadPlan
-from basewarden.pgrest.request import Request, is_filter
+from basewarden.pgrest.payload import Payload, split_optional_pairs
+from basewarden.pgrest.plan import DatabasePlan, ReadPlan
+from basewarden.pgrest.request import Request, is_filter, read_payload
 from basewarden.pgrest.schema import Schema
 from basewarden.pgrest.session import Session
 from basewarden.pgrest.sql import Builder, Statement, to_parameter
-from basewarden.pgrest.statements import estimate_sql, statement_sql
+from basewarden.pgrest.statements import estimate_sql, statement_sql, wants_estimate
 
 MOST_KEPT = 1024
 _LARGEST_SHAPE = 4000
-_DECIDING = frozenset((b"accept", b"accept-profile", b"prefer", b"range"))
+_MOST_KEYS = 200
+_DECIDING = frozenset((b"accept", b"accept-profile", b"content-profile", b"content-type", b"prefer", b"range"))
+_READS = ("GET", "HEAD")
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -34,13 +38,20 @@ class Shaped:
     shape: Hashable
     values: tuple[str, ...]
     pairs: list[tuple[str, str | None]]
+    body: bytes = b""
 
 
-def shape_read(method: str, path: str, query: bytes, headers: Headers) -> Shaped | None:
-    """Of a GET or HEAD; None where it is so long that nobody will ask it again."""
-    if len(query) > _LARGEST_SHAPE:
+def shape_request(method: str, path: str, query: bytes, headers: Headers, body: bytes) -> Shaped | None:
+    """None for what will hardly be asked again in the same shape, and for what is not right."""
+    if len(query) > _LARGEST_SHAPE or method == "OPTIONS":
         return None
+    deciding = tuple(pair for pair in headers if pair[0] in _DECIDING)
     pairs = split_optional_pairs(query, "the query string")
+    payload = None
+    if method not in _READS and (body or method != "DELETE"):
+        payload = _read_payload(method, path, deciding, pairs, body)
+        if payload is None:
+            return None
     parts: list[tuple[str, str | None]] = []
     values: list[str] = []
     for key, value in pairs:
@@ -50,17 +61,38 @@ def shape_read(method: str, path: str, query: bytes, headers: Headers) -> Shaped
         else:
             parts.append((key, start[0]))
             values.append(value[start.end() :])
-    deciding = tuple(pair for pair in headers if pair[0] in _DECIDING)
-    return Shaped((method, path, deciding, tuple(parts), len(values)), tuple(values), pairs)
+    given = None if payload is None else (payload.keys, payload.is_object)
+    shape = (method, path, deciding, tuple(parts), len(values), given)
+    return Shaped(shape, tuple(values), pairs, b"" if payload is None else payload.body)
+
+
+def _read_payload(
+    method: str, path: str, deciding: Headers, pairs: Sequence[tuple[str, str | None]], body: bytes
+) -> Payload | None:
+    """A form's values are a call's arguments one by one, so they would be part of the shape."""
+    is_call = path.startswith("/rpc/")
+    given = next((value.decode("latin-1") for name, value in deciding if name == b"content-type"), None)
+    content_type = media.JSON if given is None else media.parse_media_type(given)
+    columns = next((value for key, value in pairs if key == "columns"), None)
+    if columns is not None or (is_call and content_type != media.JSON):
+        return None
+    try:
+        payload = read_payload(method, body, content_type, None, is_call=is_call)
+    except PgrestError:
+        return None
+    return payload if payload is not None and len(payload.keys) <= _MOST_KEYS else None
+
+
+_BODY = -1
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """Parameter `at` of a statement is comparison number `value`."""
+    """Parameter `at` of a statement is comparison number `value`, or the body."""
 
     at: int
     value: int
-    is_pattern: bool
+    is_pattern: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,65 +102,87 @@ class _Blank:
     statement: Statement
     slots: tuple[_Slot, ...]
 
-    def fill(self, values: Sequence[str]) -> Statement:
+    def fill(self, shaped: Shaped) -> Statement:
         if not self.slots:
             return self.statement
         params = list(self.statement.params)
         for slot in self.slots:
-            value = values[slot.value]
-            params[slot.at] = to_parameter(value.replace("*", "%") if slot.is_pattern else value)
+            params[slot.at] = to_parameter(_find_value(slot, shaped))
         return Statement(self.statement.sql, tuple(params))
 
 
-@dataclass(frozen=True, slots=True)
-class ReadTemplate:
-    """Good for the snapshot that it was planned on. `request` is the first of its shape."""
+def _find_value(slot: _Slot, shaped: Shaped) -> str | bytes:
+    if slot.value == _BODY:
+        return shaped.body
+    value = shaped.values[slot.value]
+    return value.replace("*", "%") if slot.is_pattern else value
+
+
+@dataclass(frozen=True)
+class PlanTemplate:
+    """Good for the snapshot that it was planned on. `request` and `plan` are those of the first of its shape."""
 
     schema: Schema
     request: Request
-    plan: ReadPlan | CallPlan
-    blanks: tuple[_Blank, ...]
+    plan: DatabasePlan
+    _comparisons: dict[int, int]
+    notes: set[Hashable] = field(default_factory=set)
+    """What whoever runs it found out and need not find out again on this snapshot."""
+    _blanks: dict[Hashable, _Blank] = field(default_factory=dict)
+
+    def fill(self, name: Hashable, shaped: Shaped, build: Callable[[Builder], str]) -> Statement:
+        """A statement of this plan for another request of its shape; `build` writes it the first time."""
+        blank = self._blanks.get(name)
+        if blank is None:
+            builder = Builder()
+            sql = build(builder)
+            blank = self._blanks[name] = _Blank(builder.statement(sql), tuple(self._list_slots(builder)))
+        return blank.fill(shaped)
+
+    def _list_slots(self, builder: Builder) -> list[_Slot]:
+        slots = []
+        for at, origin in builder.origins:
+            if isinstance(origin, Payload):
+                slots.append(_Slot(at, _BODY))
+            elif id(origin) in self._comparisons:
+                slots.append(_Slot(at, self._comparisons[id(origin)], origin.is_pattern))
+        return slots
 
     def make_script(self, shaped: Shaped, session: Session, config: RestConfig, headers: Headers) -> Script:
         prelude = make_prelude(self.plan, self.request, session, schema=self.schema, config=config, headers=headers)
-        statements = (*prelude, *(blank.fill(shaped.values) for blank in self.blanks))
-        return Script(make_opening(self.plan, session, self.schema), statements, len(prelude))
+        statements = [*prelude, self.fill("statement", shaped, self._statement)]
+        if wants_estimate(self.plan):
+            statements.append(self.fill("estimate", shaped, self._estimate))
+        return Script(make_opening(self.plan, session, self.schema), tuple(statements), len(prelude))
+
+    def _statement(self, builder: Builder) -> str:
+        return statement_sql(builder, self.plan)
+
+    def _estimate(self, builder: Builder) -> str:
+        assert isinstance(self.plan, ReadPlan)
+        return estimate_sql(builder, self.plan)
 
 
-def make_template(schema: Schema, request: Request, plan: ReadPlan | CallPlan) -> ReadTemplate:
+def make_template(schema: Schema, request: Request, plan: DatabasePlan) -> PlanTemplate:
     comparisons = (one.filter.operation for one in request.query.filters)
     plain = (one for one in comparisons if isinstance(one, Compare) and one.quantifier is None)
-    numbers = {id(one): number for number, one in enumerate(plain)}
-    builder = Builder()
-    blanks = [_make_blank(builder, statement_sql(builder, plan), numbers)]
-    estimate = Builder()
-    sql = estimate_sql(estimate, plan)
-    if sql is not None:
-        blanks.append(_make_blank(estimate, sql, numbers))
-    return ReadTemplate(schema, request, plan, tuple(blanks))
+    return PlanTemplate(schema, request, plan, {id(one): number for number, one in enumerate(plain)})
 
 
-def _make_blank(builder: Builder, sql: str, numbers: dict[int, int]) -> _Blank:
-    slots = tuple(
-        _Slot(at, numbers[id(origin)], origin.is_pattern) for at, origin in builder.origins if id(origin) in numbers
-    )
-    return _Blank(builder.statement(sql), slots)
-
-
-class ReadTemplates:
+class PlanTemplates:
     """The most recently used ones of one database."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, ReadTemplate] = OrderedDict()
+        self._kept: OrderedDict[Hashable, PlanTemplate] = OrderedDict()
 
-    def find(self, shaped: Shaped, schema: Schema) -> ReadTemplate | None:
+    def find(self, shaped: Shaped, schema: Schema) -> PlanTemplate | None:
         found = self._kept.get(shaped.shape)
         if found is None or found.schema is not schema:
             return None
         self._kept.move_to_end(shaped.shape)
         return found
 
-    def keep(self, shaped: Shaped, template: ReadTemplate) -> None:
+    def keep(self, shaped: Shaped, template: PlanTemplate) -> None:
         self._kept[shaped.shape] = template
         self._kept.move_to_end(shaped.shape)
         if len(self._kept) > MOST_KEPT:

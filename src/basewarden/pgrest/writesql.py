@@ -234,7 +234,7 @@ def payload_sql(
 ) -> str:
     """The body's rows with the columns' types, `FROM … pgrst_body`."""
     kind = "jsonb" if fills_defaults else "json"
-    source = f"(SELECT {builder.param(payload.body)}::{kind} AS json_data) pgrst_payload"
+    source = f"(SELECT {builder.param(payload.body, payload)}::{kind} AS json_data) pgrst_payload"
     value = "pgrst_payload.json_data"
     if fills_defaults:
         source += f", {_defaults_sql(payload, columns)} pgrst_json_defs"
@@ -310,10 +310,9 @@ def _argument_param(builder: Builder, value: str | tuple[str, ...]) -> str:
 
 
 def _whole_body_sql(builder: Builder, plan: CallPlan, parameter: Parameter) -> str:
+    payload = plan.payload or Payload(b"")
     if plan.arguments is not None:
-        body = msgspec.json.encode(plan.arguments)
-    else:
-        body = plan.payload.body if plan.payload is not None else b""
+        payload = Payload(msgspec.json.encode(plan.arguments))
     if parameter.type == "bytea":
-        return builder.param("\\x" + body.hex()) + "::bytea"
-    return f"{builder.param(body)}::{parameter.type}"
+        return builder.param("\\x" + payload.body.hex()) + "::bytea"
+    return f"{builder.param(payload.body, payload)}::{parameter.type}"

@@ -2,6 +2,13 @@
 
 from dataclasses import replace
 
+from basewarden.gateway.capture.at_once import (
+    OWNER,
+    can_change_at_once,
+    can_insert_at_once,
+    change_at_once,
+    try_insert_at_once,
+)
 from basewarden.gateway.capture.call import capture_call
 from basewarden.gateway.capture.delete import capture_delete
 from basewarden.gateway.capture.insert import capture_insert
@@ -15,9 +22,17 @@ from basewarden.gateway.capture.traces import (
 )
 from basewarden.gateway.capture.update import capture_update
 from basewarden.gateway.capture.write import Traces, WriteContext, WriteOutcome
-from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, Table, UpdatePlan
+from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, Table, UpdatePlan, WritePlan
 
-__all__ = ["SnapshotStale", "WriteContext", "WriteOutcome", "capture_write"]
+__all__ = [
+    "OWNER",
+    "SnapshotStale",
+    "WriteContext",
+    "WriteOutcome",
+    "can_write_at_once",
+    "capture_write",
+    "write_at_once",
+]
 
 
 async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:
@@ -35,6 +50,21 @@ async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutco
     if not outcome.is_checked:
         await check_snapshot(context, table)
     return outcome
+
+
+def can_write_at_once(context: WriteContext, plan: DatabasePlan) -> bool:
+    """Whether one round trip will do, now and for every plan of the same shape."""
+    if not isinstance(plan, WritePlan) or can_leave_traces(context.schema, plan.table):
+        return False
+    return can_insert_at_once(context, plan) if isinstance(plan, InsertPlan) else can_change_at_once(context, plan)
+
+
+async def write_at_once(context: WriteContext, plan: DatabasePlan) -> WriteOutcome | None:
+    """For a plan of which only the shape is right, the values are in `context`; None where this will not do."""
+    if isinstance(plan, InsertPlan):
+        return await try_insert_at_once(context, plan)
+    assert isinstance(plan, UpdatePlan | DeletePlan)
+    return await change_at_once(context, plan)
 
 
 async def _capture_traced(context: WriteContext, plan: DatabasePlan, table: Table | None) -> WriteOutcome:

@@ -6,15 +6,16 @@ the next statement, the keys of the rows that are locked or written, stays in th
 
 import secrets
 from collections.abc import Sequence
+from functools import partial
 
 from basewarden.gateway.capture.images import (
     ALIAS,
     AS_OWNER,
     BEGIN,
     by_identity,
-    lock_images,
+    lock_images_sql,
     read_images,
-    select_told,
+    told_images_sql,
 )
 from basewarden.gateway.capture.snapshot import CHECK, require_current
 from basewarden.gateway.capture.targets import select_targets
@@ -23,11 +24,9 @@ from basewarden.gateway.capture.write import (
     READ_XID,
     WriteContext,
     WriteOutcome,
-    as_caller_again,
     compact,
     is_merge,
     make_change,
-    read_xid,
 )
 from basewarden.gateway.errors import CaptureBlind, CaptureRaced
 from basewarden.pgrest import (
@@ -40,14 +39,29 @@ from basewarden.pgrest import (
     Statement,
     Table,
     UpdatePlan,
-    build_statement,
     key_columns,
     read_result,
+    statement_sql,
     where_sql,
 )
 
 _SETTING = f"basewarden.k{secrets.token_hex(8)}"  # a name that no function of the database's knows
 _INSUFFICIENT_PRIVILEGE = "42501"
+# The formats are canonical where a write goes this way, but for two that the server does not tell.
+OWNER = {
+    "role": "none",
+    "row_security": "off",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    # a process that was frozen here must not hold the rows' locks for ever
+    "idle_in_transaction_session_timeout": "60s",
+}
+"""What the connection's own role reads rows under."""
+_AS_OWNER = Statement("SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in OWNER.items()))
+_AS_CALLER = (
+    "SELECT set_config('row_security', NULL, true), set_config('bytea_output', NULL, true), "
+    "set_config('extra_float_digits', NULL, true), set_config('role', $1, true)"
+)
 _CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 
 
@@ -75,62 +89,103 @@ def _is_plain(context: WriteContext, table: Table) -> bool:
 
 async def change_at_once(context: WriteContext, plan: UpdatePlan | DeletePlan) -> WriteOutcome:
     table = plan.table
-    opening = [BEGIN, *context.settings]
-    if context.role is not None:
-        opening.append(select_targets(plan, key_columns(table), 0))
+    opening = _open(context, plan)
     statements = [
         *opening,
-        AS_OWNER,
-        _lock(context, plan),
-        as_caller_again(context),
-        build_statement(plan, keys=KeysInSetting(_SETTING)),
+        context.write(("lock", context.max_rows), partial(_lock_sql, context, plan)),
+        _as_caller(context.role),
+        context.write("change", partial(statement_sql, plan=plan, keys=KeysInSetting(_SETTING))),
+        *_see_what_became(context, table),
     ]
-    answers = await _run(context, statements, owners=range(len(opening), len(opening) + 2), table=table)
-    locked, written = answers[len(opening) + 1], answers[len(statements) - 1]
-    before = read_images(table, locked)
+    answers = await _run(context, statements, table, locked_at=len(opening))
+    _note_right(context)
+    before = read_images(table, answers[len(opening)])
     context.check_row_limit(len(before))
-    result = read_result(plan, written)
-    found = by_identity(table, answers[-3])
+    found = by_identity(table, answers[-2])
     known = {row.identity for row in before}
     if not found.keys() <= known or (isinstance(plan, UpdatePlan) and len(found) < len(known)):
         raise CaptureRaced
     named = frozenset(column.name for column in plan.columns) if isinstance(plan, UpdatePlan) else None
     changes = compact([make_change(table, row, found.get(row.identity), set_columns=named) for row in before])
-    return WriteOutcome(result, tuple(changes), read_xid(answers[-2]), is_checked=True)
+    result = read_result(plan, answers[len(opening) + 2])
+    return WriteOutcome(result, tuple(changes), _read_last(answers[len(opening)]), is_checked=True)
 
 
-async def insert_at_once(context: WriteContext, plan: InsertPlan) -> WriteOutcome:
+async def try_insert_at_once(context: WriteContext, plan: InsertPlan) -> WriteOutcome | None:
+    """None where the caller may write rows that it may not read (a contact form): RETURNING was refused."""
+    try:
+        return await _insert_at_once(context, plan)
+    except DatabaseError as error:
+        if error.sqlstate != _INSUFFICIENT_PRIVILEGE or plan.returning:
+            raise
+    return None
+
+
+async def _insert_at_once(context: WriteContext, plan: InsertPlan) -> WriteOutcome:
     table = plan.table
-    statements = [BEGIN, *context.settings, build_statement(plan, report_keys=True, tell=_SETTING)]
-    answers = await _run(context, statements, owners=range(0), table=table)
-    result = read_result(plan, answers[len(statements) - 1])
-    written = read_images(table, answers[-3])
+    insert = context.write("insert", partial(statement_sql, plan=plan, report_keys=True, tell=_SETTING))
+    opening = [BEGIN, *context.settings]
+    statements = [*opening, insert, READ_XID, *_see_what_became(context, table)]
+    answers = await _run(context, statements, table, locked_at=None)
+    result = read_result(plan, answers[len(opening)])
+    written = read_images(table, answers[-2])
     context.check_row_limit(len(written))
     if len(written) != len(result.keys or ()):
         raise CaptureRaced
     changes = compact([make_change(table, None, row) for row in written])
-    return WriteOutcome(result, tuple(changes), read_xid(answers[-2]), is_checked=True)
+    return WriteOutcome(result, tuple(changes), _read_last(answers[len(opening) + 1]), is_checked=True)
 
 
-def _lock(context: WriteContext, plan: UpdatePlan | DeletePlan) -> Statement:
-    builder = Builder()
-    limit = context.max_rows + 1 if context.max_rows is not None else None
-    rest = f" WHERE {where_sql(builder, plan, ALIAS)}"
-    return lock_images(builder, plan.table, rest, _SETTING, limit=limit)
+def _open(context: WriteContext, plan: UpdatePlan | DeletePlan) -> list[Statement]:
+    """What comes before the lock, up to the connection's own role.
 
-
-async def _run(context: WriteContext, statements: Sequence[Statement], *, owners: range, table: Table) -> list[Rows]:
-    """The caller's statements, then what becomes of the rows, the transaction's id and whether the snapshot holds.
-
-    `owners` are the places of the statements before it that the connection's own role runs.
+    Another role is asked first whether it may name these columns at all, once for a snapshot: whoever takes a right
+    away changes the table's entry in the catalogue, and the snapshot with it.
     """
-    tail = [FINISH, AS_OWNER, select_told(table, _SETTING), READ_XID, CHECK]
+    if context.owner_settings is not None and (context.role is None or _has_right(context)):
+        return [BEGIN, context.owner_settings]
+    asked = [] if context.role is None else [select_targets(plan, key_columns(plan.table), 0)]
+    return [BEGIN, *context.settings, *asked, AS_OWNER]
+
+
+def _has_right(context: WriteContext) -> bool:
+    return context.template is not None and ("right", context.role) in context.template.notes
+
+
+def _note_right(context: WriteContext) -> None:
+    if context.template is not None:
+        context.template.notes.add(("right", context.role))
+
+
+def _lock_sql(context: WriteContext, plan: UpdatePlan | DeletePlan, builder: Builder) -> str:
+    limit = context.max_rows + 1 if context.max_rows is not None else None
+    return lock_images_sql(plan.table, f" WHERE {where_sql(builder, plan, ALIAS)}", _SETTING, limit=limit)
+
+
+def _as_caller(role: str | None) -> Statement:
+    """All else that the caller's settings are is set already."""
+    return Statement(_AS_CALLER, (None if role is None else role.encode(),))
+
+
+def _see_what_became(context: WriteContext, table: Table) -> list[Statement]:
+    return [FINISH, _AS_OWNER, context.write("see", lambda _: told_images_sql(table, _SETTING)), CHECK]
+
+
+async def _run(
+    context: WriteContext, statements: Sequence[Statement], table: Table, *, locked_at: int | None
+) -> list[Rows]:
+    """The answers, where the snapshot holds; `locked_at` is the place where the connection's own role locks rows."""
     try:
-        answers = await context.connection.run([*statements, *tail])
+        answers = await context.connection.run(statements)
     except DatabaseError as error:
-        is_owners = error.at in owners or error.at > len(statements)
+        is_owners = error.at == locked_at or error.at >= len(statements) - 2
         if error.sqlstate == _INSUFFICIENT_PRIVILEGE and is_owners:
             raise CaptureBlind from error
         raise
     await require_current(context, table, answers[-1])
     return answers
+
+
+def _read_last(rows: Rows) -> int:
+    """The transaction's id stands at the end of each row."""
+    return int(rows.rows[0][-1] or 0)

@@ -66,33 +66,37 @@ class Located:
 
 
 def select_images(builder: Builder, table: Table, rest: str, *, lock: bool, limit: int | None = None) -> Statement:
+    return builder.statement(images_sql(table, rest, lock=lock, limit=limit))
+
+
+def images_sql(table: Table, rest: str, *, lock: bool, limit: int | None = None) -> str:
     """Every column in PostgreSQL's own text, then the JSON object, then what stands in for a missing key."""
     columns = ", ".join(_list_images(table))
-    return builder.statement(f"SELECT {columns} {_from_table(table, rest, lock=lock, limit=limit)}")
+    return f"SELECT {columns} {_from_table(table, rest, lock=lock, limit=limit)}"
 
 
-def lock_images(builder: Builder, table: Table, rest: str, setting: str, *, limit: int | None) -> Statement:
+def lock_images_sql(table: Table, rest: str, setting: str, *, limit: int | None) -> str:
     """The same, under lock, of a table with a key; the keys are told to the statements after it by a setting.
 
-    Where there is no row it answers one without values.
+    Each row ends with the transaction's id. Where there is none it answers one without other values.
     """
     values = _list_images(table)
     named = ", ".join(f"{value} AS b{number}" for number, value in enumerate(values))
     places = {name: number for number, name in enumerate(table.columns)}
     key = ", ".join(f"b{places[name]}::text" for name in table.key)
     shown = ", ".join(f"b{number}" for number in range(len(values)))
-    return builder.statement(
+    return (
         f"WITH bw_locked AS (SELECT {named} {_from_table(table, rest, lock=True, limit=limit)}), "
-        f"bw_told AS (SELECT set_config({quote_literal(setting)}, "
+        f"bw_told AS (SELECT pg_current_xact_id()::text AS xid, set_config({quote_literal(setting)}, "
         f"coalesce(json_agg(json_build_array({key})), '[]')::text, true) FROM bw_locked) "
-        f"SELECT {shown} FROM bw_told LEFT JOIN bw_locked ON true"
+        f"SELECT {shown}, bw_told.xid FROM bw_told LEFT JOIN bw_locked ON true"
     )
 
 
-def select_told(table: Table, setting: str) -> Statement:
+def told_images_sql(table: Table, setting: str) -> str:
     """The rows whose keys a setting tells."""
     match = " AND ".join(f"{quote_column(ALIAS, name)} = {quote_column('bw_key', name)}" for name in table.key)
-    return select_images(Builder(), table, f" JOIN {told_keys_sql(table, setting, 'bw_key')} ON {match}", lock=False)
+    return images_sql(table, f" JOIN {told_keys_sql(table, setting, 'bw_key')} ON {match}", lock=False)
 
 
 def _list_images(table: Table) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from basewarden.gateway.capture.at_once import can_insert_at_once, insert_at_once
+from basewarden.gateway.capture.at_once import can_insert_at_once, try_insert_at_once
 from basewarden.gateway.capture.images import (
     ALIAS,
     Located,
@@ -49,11 +49,9 @@ async def capture_insert(context: WriteContext, plan: InsertPlan) -> WriteOutcom
     missed: set[Identity] = set()
     is_blind = not context.can_tell_keys(plan.table)
     if can_insert_at_once(context, plan):
-        try:
-            return await insert_at_once(context, plan)
-        except DatabaseError as error:
-            if error.sqlstate != _INSUFFICIENT_PRIVILEGE or plan.returning:
-                raise
+        outcome = await try_insert_at_once(context, plan)
+        if outcome is not None:
+            return outcome
         await context.connection.run([ROLLBACK])
         is_blind = True
     for _ in range(MAX_TRIES):

@@ -1,6 +1,6 @@
 """What the captures of each verb share: the transaction they run in and the outcome they hand on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from basewarden.gateway.capture.images import (
@@ -20,13 +20,16 @@ from basewarden.gateway.capture.wake import Follower, Wake
 from basewarden.gateway.errors import RowLimit
 from basewarden.journal import RowChange, Verb
 from basewarden.pgrest import (
+    Builder,
     Connection,
     DatabasePlan,
     InsertPlan,
     Keys,
+    PlanTemplate,
     Result,
     Rows,
     Schema,
+    Shaped,
     Statement,
     Table,
     key_columns,
@@ -63,6 +66,10 @@ class WriteContext:
     max_rows: int | None = None
     sets_output: bool = False
     traces: "Traces | None" = None
+    owner_settings: Statement | None = None
+    """The same for the connection's own role, which reads the rows before."""
+    template: PlanTemplate | None = None
+    shaped: Shaped | None = None
 
     @property
     def has_canonical_output(self) -> bool:
@@ -82,6 +89,13 @@ class WriteContext:
         if self.role is None or not table.rls_enabled or self.schema.role_bypasses_rls(self.role):
             return True
         return self.role == table.owner and not table.rls_forced
+
+    def write(self, name: Hashable, build: Callable[[Builder], str]) -> Statement:
+        """A statement of the plan, from its template where there is one."""
+        if self.template is not None and self.shaped is not None:
+            return self.template.fill(name, self.shaped, build)
+        builder = Builder()
+        return builder.statement(build(builder))
 
     def as_caller(self, statement: Statement) -> tuple[Statement, ...]:
         return (AS_SESSION, *self.settings, statement)
@@ -104,12 +118,6 @@ class WriteOutcome:
     unseen: tuple[dict[str, object], ...] = field(default=())
     is_checked: bool = False
     """Whether the snapshot was compared with the catalogue already."""
-
-
-def as_caller_again(context: WriteContext) -> Statement:
-    """Undoes AS_OWNER in a transaction whose other settings are the caller's already."""
-    role = None if context.role is None else context.role.encode()
-    return Statement(f"{AS_SESSION.sql}, set_config('role', $1, true)", (role,))
 
 
 async def open_transaction(context: WriteContext) -> list[Statement]:
