@@ -130,6 +130,13 @@ async def test_a_slash_in_a_name_is_not_one_between_names(shop: str, conn: Conne
         assert (await client.get("/rpc%2Fadd")).json()["code"] == "PGRST205"
 
 
+async def test_sql_sees_the_path_as_it_was_spelt(client: Client, conn: Connection) -> None:
+    asks = "SELECT current_setting('request.path')"
+    await define(client, conn, f"CREATE FUNCTION path() RETURNS text STABLE LANGUAGE sql AS $${asks}$$")
+    for path in ("/rpc/path", "/rpc/p%61th", "/rpc/path", "/rp%63/path"):
+        assert (await client.get(path)).json() == path
+
+
 @pytest.mark.parametrize("target", ["/items?%FF=eq.1", "/items?sku=eq.%FF", "/items?select=%80"])
 async def test_what_is_not_utf8_is_refused(reader: Client, target: str) -> None:
     answer = await reader.get(target)

@@ -8,25 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from basewarden.pgrest import errors
-from basewarden.pgrest.errors import DatabaseError, PgrestError
-from basewarden.pgrest.execute import execute, make_script
-from basewarden.pgrest.openapi import describe_schema
-from basewarden.pgrest.plan import DatabasePlan, InfoPlan, OpenApiPlan, plan_request
-from basewarden.pgrest.request import Request, parse_request
-from basewarden.pgrest.response import (
-    Header,
-    Response,
-    make_error_response,
-    make_info_response,
-    make_openapi_response,
-    make_response,
-)
-from basewarden.pgrest.schema import Schema
+from basewarden.pgrest.errors import PgrestError
+from basewarden.pgrest.response import Header, Response, make_error_response
 from basewarden.pgrest.server.board import Board, Row
 from basewarden.pgrest.server.cors import answer_preflight, list_cors_headers
 from basewarden.pgrest.server.departure import Departure, Receive
 from basewarden.pgrest.server.live import Live
 from basewarden.pgrest.server.log import Log
+from basewarden.pgrest.server.road import Call, Road
 from basewarden.pgrest.server.timing import Timing
 from basewarden.pgrest.session import Session
 from basewarden.pgrest.settings import ServerSettings, Source
@@ -116,7 +105,7 @@ class RestServer:
             if body is None:
                 return None
             departure = Departure(receive)
-            response = await self._serve(scope, body, session, timing)
+            response = await Road(self.live, Call.of(scope, body, session), timing).travel()
         except PgrestError as error:
             if error.status == 503 and error.code in _DISCONNECTED:
                 self.live.note_unavailable()
@@ -134,81 +123,6 @@ class RestServer:
         if response.status == 503:
             return _add_headers(response, (("Retry-After", str(self.live.retry_seconds)),))
         return response
-
-    async def _serve(self, scope: Scope, body: bytes, session: Session, timing: Timing) -> Response:
-        cache, settings = self.live.cache, self.live.settings
-        schema = await cache.get()
-        timing.restart()
-        request = parse_request(
-            scope["method"],
-            scope["path"],
-            scope["query_string"],
-            scope["headers"],
-            body,
-            config=settings.rest,
-            is_timezone=schema.is_timezone,
-            raw_path=scope.get("raw_path"),
-        )
-        timing.mark("parse")
-        try:
-            response = await self._run(request, schema, session, timing)
-        except PgrestError as error:
-            if not await cache.is_changed(schema, error):
-                raise
-            response = await self._run(request, await cache.get(), session, timing)
-        if not settings.shows_timing:
-            return response
-        return _add_headers(response, (("Server-Timing", timing.header()),))
-
-    async def _run(self, request: Request, schema: Schema, session: Session, timing: Timing) -> Response:
-        config = self.live.settings.rest
-        plan = plan_request(schema, request, config)
-        timing.mark("plan")
-        match plan:
-            case InfoPlan():
-                return make_info_response(plan)
-            case OpenApiPlan():
-                body = await self._describe(request, schema, session, plan)
-                timing.mark("transaction")
-                response = make_openapi_response(request, plan, body)
-            case _:
-                response = await self._execute(request, schema, session, plan, timing)
-        timing.mark("response")
-        return response
-
-    async def _describe(self, request: Request, schema: Schema, session: Session, plan: OpenApiPlan) -> bytes:
-        config = self.live.settings.rest
-        try:
-            return await describe_schema(self.live.pool, plan, request, session, schema=schema, config=config)
-        except DatabaseError as error:
-            raise errors.from_database(error, anonymous=session.is_anonymous) from error
-
-    async def _execute(
-        self, request: Request, schema: Schema, session: Session, plan: DatabasePlan, timing: Timing
-    ) -> Response:
-        config = self.live.settings.rest
-        try:
-            async with self.live.pool.acquire() as conn:
-                result = await execute(conn, plan, request, session, schema=schema, config=config)
-            timing.mark("transaction")
-            response = make_response(request, plan, result)
-        except DatabaseError as error:
-            told = errors.from_database(error, anonymous=session.is_anonymous)
-            self._log_query(plan, request, session, schema, told.status)
-            raise told from error
-        except PgrestError as error:
-            self._log_query(plan, request, session, schema, error.status)
-            raise
-        self._log_query(plan, request, session, schema, response.status)
-        return response
-
-    def _log_query(self, plan: DatabasePlan, request: Request, session: Session, schema: Schema, status: int) -> None:
-        """The SQL alone: what a client sends stands in parameters."""
-        settings, log = self.live.settings, self.live.log
-        if settings.logs_queries and log.shows_status(status):
-            script = make_script(plan, request, session, schema=schema, config=settings.rest)
-            for statement in script.statements:
-                log.tell(statement.sql)
 
 
 # Requests -----------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from basewarden.pgrest.server.log import Log
 from basewarden.pgrest.settings import BadSettings, ServerSettings, Source, locate
 from basewarden.pgrest.settings.database import read_database_settings
 from basewarden.pgrest.sql import Statement
+from basewarden.pgrest.templates import PlanTemplates
 
 APPLICATION_NAME = "basewarden"
 _OLDEST_SERVER = 130000
@@ -58,6 +59,8 @@ class Live:
             application_name=APPLICATION_NAME,
         )
         self.authenticator = self._make_authenticator()
+        self.templates = PlanTemplates()
+        """the plans of these settings"""
         self.retry_seconds = 0
         """until the next attempt to reach the database"""
         self._source = source
@@ -252,6 +255,8 @@ class Live:
             log_level=old.log_level,
             rest=replace(new.rest, served_at=locate(old.binding, new.openapi_proxy_uri)),
         )
+        if new.rest != old.rest:
+            self.templates = PlanTemplates()
         if (new.jwt, new.anon_role) != (old.jwt, old.anon_role):
             self.authenticator = self._make_authenticator()
         else:
