@@ -95,7 +95,7 @@ from basewarden.core.reporting import Reporter
 from basewarden.core.tracing import start_tracing, stop_tracing
 from basewarden.db import Database, Listener
 from basewarden.errors import AppError, BadJSON, BadRequest, Invalid, MethodNotAllowed, NotFound, Unauthenticated
-from basewarden.gateway import Callers, DataRoad, Projects, RateLimits, Road
+from basewarden.gateway import Callers, DataRoad, ForwardRoad, Projects, RateLimits, Road, Roads
 from basewarden.jobs import JOB_PRUNERS, Jobs
 from basewarden.journal import (
     JOURNAL_PARTS,
@@ -182,7 +182,7 @@ def build_registry(
     registry.add(RateLimits(settings))
     projects = registry.add(Projects(targets, listener, settings.origin))
     recorder = registry.add(Recorder(settings.database_url, listener))
-    registry.add(Road(recorder))
+    registry.add(Roads(Road(recorder), ForwardRoad(recorder)))
     settler = registry.add(Settler(database, projects.ask_status))
     registry.add(Undo(database, listener, projects, recorder, settler))
     _add_data(registry)
@@ -362,7 +362,7 @@ def assemble_app(registry: Registry) -> Any:
         registry.get(Callers),
         registry.get(RateLimits),
         registry.get(Projects),
-        registry.get(Road),
+        registry.get(Roads),
     )
     return Edge(road, settings, registry.get(RequestCounts).observe if settings.metrics_token else None)
 

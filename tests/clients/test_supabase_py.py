@@ -10,6 +10,7 @@ from postgrest.types import CountMethod, ReturnMethod
 from supabase import AsyncClient, Client, acreate_client, create_client
 
 from tests.clients.conftest import Library
+from tests.fixtures.bench import on_both_backends
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the client's own, on its way to 3
 
@@ -29,6 +30,7 @@ async def books(library: Library) -> AsyncIterator[AsyncClient]:
     await client.postgrest.aclose()
 
 
+@on_both_backends
 async def test_select_and_filters(books: AsyncClient) -> None:
     table = books.table("books")
     answer = await table.select("id, name:title, price").eq("id", 1).execute()
@@ -48,6 +50,7 @@ async def test_select_and_filters(books: AsyncClient) -> None:
         assert await _ids(query.order("id")) == expected
 
 
+@on_both_backends
 async def test_order_range_count_and_single(books: AsyncClient) -> None:
     table = books.table("books")
     assert await _ids(table.select("id").order("price", desc=True, nullsfirst=False)) == [2, 1, 3, 4]
@@ -62,6 +65,7 @@ async def test_order_range_count_and_single(books: AsyncClient) -> None:
     assert refused.value.code == "PGRST116"
 
 
+@on_both_backends
 async def test_embeds_both_ways(books: AsyncClient) -> None:
     found = await _data(books.table("authors").select("name, books(title)").eq("books.price", 9.5).order("id"))
     assert found[0] == {"name": "Astrid", "books": [{"title": "Pippi"}]}
@@ -70,6 +74,7 @@ async def test_embeds_both_ways(books: AsyncClient) -> None:
     assert found[0]["authors"] == {"name": "Tove"}
 
 
+@on_both_backends
 async def test_csv(books: AsyncClient) -> None:
     answer = await _data(books.table("authors").select("id,name").order("id").csv())
     assert answer.splitlines() == ["id,name", "1,Astrid", "2,Tove", "3,Nobody"]

@@ -75,7 +75,11 @@ async def test_what_cannot_be_used_is_not_saved(owner: httpx.AsyncClient, projec
     ("body", "field"),
     [
         ({"name": "x"}, "postgresUrl"),
-        ({"name": "x", "url": "https://x.supabase.co", "key": "sb_secret_x"}, "url"),
+        ({"name": "x"}, "url"),
+        ({"name": "x", "url": "https://x.supabase.co"}, "key"),
+        ({"name": "x", "key": "sb_secret_0123456789"}, "url"),
+        ({"name": "x", "url": "https://x.supabase.co", "key": "sb_secret_x"}, "key"),
+        ({"name": "x", "url": "https://x.supabase.co?apikey=1", "key": "sb_secret_0123456789"}, "url"),
         ({"name": "", "postgresUrl": "postgresql://u:p@h/d"}, "name"),
         ({"name": "x\x00", "postgresUrl": "postgresql://u:p@h/d"}, "name"),
         ({"name": "x", "postgresUrl": "mysql://u:p@h/d"}, "postgresUrl"),

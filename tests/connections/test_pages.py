@@ -37,7 +37,7 @@ async def test_a_refused_address_is_explained_beside_its_field_and_never_echoed(
     assert "refused this user name and password" in answer.text
     assert 'value="Shop"' in answer.text
     assert "wrong-pa55" not in answer.text
-    assert "paste the address once more" in answer.text
+    assert "paste it once more" in answer.text
 
 
 async def test_an_agents_token_is_shown_once_with_snippets(owner: httpx.AsyncClient, connection_id: str) -> None:

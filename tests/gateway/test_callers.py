@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from tests.fixtures.bench import Bench, OwnWorkshop, Workshop
+from tests.fixtures.bench import Bench, OwnWorkshop, Workshop, on_both_backends
 
 _NOTES = "CREATE TABLE notes (id int PRIMARY KEY, body text); INSERT INTO notes SELECT generate_series(1, 9)"
 
 
+@on_both_backends
 async def test_no_or_bad_credentials(workshop: Workshop) -> None:
     bench = await workshop.bench(_NOTES)
     agent = await bench.agent()
@@ -53,6 +54,7 @@ async def test_a_stranger_is_404_and_a_member_may_unfiltered(workshop: Workshop)
     assert (journal["kind"], journal["agent"], journal["mutationCount"]) == ("member", None, 9)
 
 
+@on_both_backends
 async def test_a_viewer_reads_and_does_not_write(workshop: Workshop) -> None:
     bench = await workshop.bench(_NOTES)
     viewer = await bench.product.sign_up(f"viewer-{bench.connection_id}@example.com")

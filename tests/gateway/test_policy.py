@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fixtures.bench import GUEST, Bench, Workshop
+from tests.fixtures.bench import GUEST, Backend, Bench, Workshop, on_both_backends
 
 _SHOP = f"""
     CREATE TABLE customers (id int PRIMARY KEY, name text);
@@ -34,6 +34,7 @@ async def assert_untouched(bench: Bench) -> None:
     assert await bench.sessions() == []
 
 
+@on_both_backends
 async def test_a_reading_agent_only_reads(workshop: Workshop) -> None:
     bench = await workshop.bench(_SHOP)
     agent = await bench.agent(access="read")
@@ -47,8 +48,21 @@ async def test_a_reading_agent_only_reads(workshop: Workshop) -> None:
     ):
         body: Any = {} if path == "/rpc/wipe" else {"id": 9, "name": "x"}
         assert refusal(await agent.http.request(method, path, json=body)) == (403, "read_only"), (method, path)
-    assert (await agent.http.post("/rpc/all_pins", json={})).status_code == 200
+    assert len((await agent.http.get("/rpc/all_pins")).json()) == 5
     await assert_untouched(bench)
+
+
+@on_both_backends
+async def test_a_reading_agent_posts_only_where_reading_is_sure(workshop: Workshop, backend: Backend) -> None:
+    """A project's own API tells what is stable, but a function may have changed since: by GET it cannot write."""
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent(access="read")
+    answer = await agent.http.post("/rpc/all_pins", json={})
+    if backend == "direct":
+        assert len(answer.json()) == 5
+    else:
+        assert refusal(answer) == (403, "read_only")
+        assert answer.json()["hint"].startswith("Call it by GET")
 
 
 async def test_a_function_that_lies_about_being_stable_still_cannot_write(workshop: Workshop) -> None:
@@ -64,6 +78,7 @@ async def test_a_function_that_lies_about_being_stable_still_cannot_write(worksh
     assert await bench.rows("SELECT * FROM a") == []
 
 
+@on_both_backends
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 @pytest.mark.parametrize("path", ["/customers", "/customers?select=id", "/customers?order=id", "/customers?limit=1"])
 async def test_agents_say_which_rows(workshop: Workshop, method: str, path: str) -> None:
@@ -95,6 +110,7 @@ _REACHING = [
 ]
 
 
+@on_both_backends
 async def test_a_limited_agent_reaches_no_other_table(workshop: Workshop) -> None:
     bench = await workshop.bench(_SHOP)
     agent = await bench.agent(tables=["customers", "tagged"])

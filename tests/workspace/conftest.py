@@ -1,15 +1,19 @@
 """A small database with one of everything that the data pages have to show and to edit."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import pytest
 
 from basewarden.core.addresses import row_path, table_path
+from tests.fakes.supabase import Supabase
 from tests.fixtures.app import Product
+from tests.fixtures.bench import Backend
 from tests.fixtures.postgres import PostgresServer
 
 SCHEMA = Path(__file__).with_name("store.sql").read_text()
@@ -49,11 +53,23 @@ async def store_template(postgres: PostgresServer) -> str:
 
 @pytest.fixture
 async def store(
-    postgres: PostgresServer, store_template: str, product: Product, owner: httpx.AsyncClient
+    postgres: PostgresServer,
+    store_template: str,
+    product: Product,
+    owner: httpx.AsyncClient,
+    supabase: Supabase,
+    backend: Backend,
 ) -> AsyncIterator[Store]:
     dsn = await postgres.create_database(template=store_template)
-    made = await owner.post("/api/connections", json={"name": "Store", "postgresUrl": dsn})
-    assert made.status_code == 201, made.text
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as behind:
+    role = urlsplit(dsn).username or ""
+    async with AsyncExitStack() as stack:
+        if backend == "forward":
+            project = await stack.enter_async_context(supabase.project(dsn, role))
+            reached = {"url": project.url, "key": project.legacy_key(role)}
+        else:
+            reached = {"postgresUrl": dsn}
+        made = await owner.post("/api/connections", json={"name": "Store", **reached})
+        assert made.status_code == 201, made.text
+        behind = await stack.enter_async_context(await psycopg.AsyncConnection.connect(dsn, autocommit=True))
         yield Store(made.json()["id"], owner, behind)
     await postgres.drop_database(dsn)

@@ -6,6 +6,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.fixtures.bench import on_both_backends
 from tests.fixtures.postgres import PostgresServer
 from tests.workspace.conftest import Store
 
@@ -26,6 +27,7 @@ async def test_tables_are_listed_with_what_matters(store: Store) -> None:
     assert "No table by that name" in (await store.owner.get(store.data, params={"q": "zebra"})).text
 
 
+@on_both_backends
 async def test_a_grid_shows_exact_values_and_labels(store: Store) -> None:
     page = (await store.owner.get(store.table("lamps"))).text
     assert "12345678901234567890.12345678901234567890" in page
@@ -65,6 +67,7 @@ async def test_filters(store: Store, operator: str, column: str, value: str, lef
     assert cells((await store.owner.get(store.table("lamps"), params=query)).text) == left
 
 
+@on_both_backends
 async def test_several_filters_hold_together_and_a_bad_one_is_named(store: Store) -> None:
     query = [("column", "name"), ("operator", "contains"), ("value", "lamp")]
     query += [("column", "price"), ("operator", "gt"), ("value", "a lot")]
@@ -74,6 +77,7 @@ async def test_several_filters_hold_together_and_a_bad_one_is_named(store: Store
     assert cells(answer.text) == ["1", "2"]
 
 
+@on_both_backends
 async def test_pages_have_a_size_and_an_end(store: Store) -> None:
     await store.behind.execute("insert into lamps (name) select 'Lamp ' || n from generate_series(4, 60) n")
     first = (await store.owner.get(store.table("lamps"), params={"size": "25"})).text

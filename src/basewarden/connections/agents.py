@@ -8,6 +8,7 @@ from uuid import UUID
 
 from basewarden.connections import queries
 from basewarden.connections.models import Access, Agent, Connection
+from basewarden.connections.probe import Facts
 from basewarden.connections.schemas import AgentCreate
 from basewarden.connections.service import Connections, check_db_role
 from basewarden.connections.targets import TOPIC as CONNECTION_TOPIC
@@ -15,7 +16,7 @@ from basewarden.core.cache import LoadingCache
 from basewarden.core.ids import make_id
 from basewarden.core.tokens import hash_token, is_checked_token, make_checked_token
 from basewarden.db import Database, Listener, ReadSession, WriteSession
-from basewarden.errors import NotFound
+from basewarden.errors import Invalid, NotFound
 
 TOKEN_PREFIX = "bwa"  # noqa: S105 - what a secret scanner looks for
 _HINT_LENGTH = 4
@@ -64,8 +65,7 @@ class Agents:
         self, session: WriteSession, connection: Connection, wanted: AgentCreate, person_id: UUID
     ) -> tuple[Agent, str]:
         """The agent, and its token: nobody sees it again."""
-        if wanted.db_role is not None:
-            check_db_role(await self._connections.check(connection, person_id), wanted.db_role)
+        await self._check_role(connection, wanted, person_id)
         token = make_checked_token(TOKEN_PREFIX)
         agent = Agent(
             id=make_id(),
@@ -77,6 +77,18 @@ class Agents:
         )
         await queries.insert_agent(session, agent)
         return agent, token
+
+    async def _check_role(self, connection: Connection, wanted: AgentCreate, person_id: UUID) -> None:
+        """A project's API gives every request the key's role: another one, or claims, would need its JWT secret."""
+        if not connection.is_direct:
+            given = {"dbRole": wanted.db_role, "claims": wanted.claims}
+            text = "Only with a Postgres address can an agent have its own: the project's key decides."
+            if any(given.values()):
+                raise Invalid(details=[{"field": name, "message": text} for name, value in given.items() if value])
+        elif wanted.db_role is not None:
+            facts = await self._connections.check(connection, person_id)
+            assert isinstance(facts, Facts)
+            check_db_role(facts, wanted.db_role)
 
     async def get(self, session: ReadSession, connection_id: UUID, agent_id: UUID) -> Agent:
         agent = await queries.find_agent(session, connection_id, agent_id)

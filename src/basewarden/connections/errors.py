@@ -1,6 +1,7 @@
-"""Why a database cannot be used: one code, one sentence and one way on for each case."""
+"""Why a database or a project cannot be used: one code, one sentence and one way on for each case."""
 
 from enum import StrEnum
+from typing import Literal
 
 from basewarden.errors import Invalid
 
@@ -23,6 +24,15 @@ class Reason(StrEnum):
     TRANSACTION_POOLER = "transaction_pooler"
     VERSION_UNSUPPORTED = "version_unsupported"
     SERVER_REFUSED = "server_refused"
+    WRONG_KEY = "wrong_key"
+    NOT_REST = "not_rest"
+    REDIRECTS = "redirects"
+    PROJECT_PAUSED = "project_paused"
+    PROJECT_AWAY = "project_away"
+    TOO_MANY_REQUESTS = "too_many_requests"
+
+
+Field = Literal["postgresUrl", "url", "key"]
 
 
 _SENTENCES: dict[Reason, tuple[str, str]] = {
@@ -88,22 +98,58 @@ _SENTENCES: dict[Reason, tuple[str, str]] = {
         "The server refused the connection.",
         "Look into its log: it says more there than it tells a client.",
     ),
+    Reason.WRONG_KEY: (
+        "The project refused this key.",
+        "Copy it again from the project's API keys, whole. A key belongs to one project, and may have been revoked.",
+    ),
+    Reason.NOT_REST: (
+        "What answers at that URL is not a project's REST API.",
+        "Use the project's own URL, such as https://<project>.supabase.co, and not the dashboard's or a site's.",
+    ),
+    Reason.REDIRECTS: (
+        "The URL sends on to another address, and a key must not follow.",
+        "Use the address that it leads to, with https in front.",
+    ),
+    Reason.PROJECT_PAUSED: (
+        "The project is paused.",
+        "Restore it in the dashboard, wait until it is up, and try again.",
+    ),
+    Reason.PROJECT_AWAY: (
+        "The gateway answers, but the project behind it does not.",
+        "It may be starting or restarting. Look at it in the dashboard, and try again in a minute.",
+    ),
+    Reason.TOO_MANY_REQUESTS: ("The project refuses more requests for now.", "Try again in a minute."),
+}
+
+_HINTS_FOR_URL: dict[Reason, str] = {
+    Reason.UNRESOLVED: "Check it for a typing mistake. A project that was deleted has no name any more.",
+    Reason.REFUSED: "Check the URL; a port is only needed when self-hosting.",
+    Reason.UNREACHABLE: "Check the URL, and that a firewall lets this server in.",
+    Reason.TLS_REFUSED: "Use http:// only where the network itself is private, and https:// everywhere else.",
+    Reason.CERTIFICATE_INVALID: "Use the name that the certificate is for; one that is self-signed is not accepted.",
 }
 
 
 class ConnectionFailed(Invalid):
-    """`details` is `{"reason", "message"}` and, where the server said something itself, `"server"`."""
+    """`details` is `{"reason", "message", "field"}` and, where the server said something itself, `"server"`."""
 
     code = "connection_failed"
     message = "The database cannot be used."
 
-    def __init__(self, reason: Reason, *, server: str | None = None) -> None:
+    def __init__(self, reason: Reason, *, server: str | None = None, field: Field = "postgresUrl") -> None:
         sentence, hint = _SENTENCES[reason]
+        if field != "postgresUrl":
+            hint = _HINTS_FOR_URL.get(reason, hint)
         self.reason = reason
-        details = {"reason": reason.value, "message": sentence}
+        self.field_name = field
+        details = {"reason": reason.value, "message": sentence, "field": field}
         super().__init__(sentence, details=details | ({"server": server} if server else {}), hint=hint)
 
-    def at_field(self, name: str) -> Invalid:
+    def about(self, field: Field) -> "ConnectionFailed":
+        """The same, of another field: whoever dialled did not know what for."""
+        return ConnectionFailed(self.reason, field=field)
+
+    def beside_field(self) -> Invalid:
         """The same refusal for a form: beside the field that it is about."""
         said = f" It said: {self.details['server']}" if "server" in self.details else ""
-        return Invalid(details=[{"field": name, "message": self.text + said}], hint=self.hint)
+        return Invalid(details=[{"field": self.field_name, "message": self.text + said}], hint=self.hint)

@@ -5,10 +5,11 @@ from basewarden.connections import queries
 from basewarden.db import ReadSession
 
 _SEALED = "the database's address with its password, sealed"
+_SEALED_KEY = "the project's key, sealed"
 _HASH = "a hash of the token: it proves the token, and is nobody's to keep"
 _MAKER = "may be somebody else"
 
-_CONNECTION = ("id", "name", "environment", "db_role", "facts", "probed_at", "created_at")
+_CONNECTION = ("id", "name", "environment", "url", "db_role", "facts", "rest_facts", "probed_at", "created_at")
 _MEMBERSHIP = ("connection_id", "role", "created_at")
 _AGENT = (
     "id",
@@ -53,7 +54,7 @@ CONNECTION_PARTS = (
         "connections",
         _list_connections,
         _CONNECTION,
-        {"sealed_postgres_url": _SEALED, "created_by": _MAKER},
+        {"sealed_postgres_url": _SEALED, "sealed_key": _SEALED_KEY, "created_by": _MAKER},
     ),
     ExportPart(
         "agents",

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text, func
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, func
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -38,19 +38,50 @@ class Access(StrEnum):
 
 
 class Connection(Base):
-    """`facts` is what the last successful probe found out about the database and its login role."""
+    """What is known of a project: its Postgres address, its URL and a key, or both."""
 
     __tablename__ = "connections"
+    __table_args__ = (
+        CheckConstraint("sealed_postgres_url IS NOT NULL OR sealed_key IS NOT NULL", name="reachable"),
+        CheckConstraint("(sealed_postgres_url IS NULL) = (facts IS NULL)", name="postgres_whole"),
+        CheckConstraint(
+            "(url IS NULL) = (sealed_key IS NULL) AND (url IS NULL) = (rest_facts IS NULL)", name="project_whole"
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(Text)
     environment: Mapped[str] = mapped_column(Text)
-    sealed_postgres_url: Mapped[bytes] = sealed_column()
+    sealed_postgres_url: Mapped[bytes | None] = sealed_column(nullable=True)
+    url: Mapped[str | None] = mapped_column(Text)  # of the API, as the probe found it
+    sealed_key: Mapped[bytes | None] = sealed_column(nullable=True)
     db_role: Mapped[str | None] = mapped_column(Text)
-    facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    rest_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     probed_at: Mapped[datetime] = mapped_column(server_default=func.now())
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    @property
+    def is_direct(self) -> bool:
+        """Its database is reached itself; else by way of the project's API."""
+        return self.sealed_postgres_url is not None
+
+    @property
+    def taken_role(self) -> str | None:
+        """The role that requests take on, where it is not the login's own: what is set, else what the key says."""
+        return self.db_role or (self.rest_facts["role"] if self.rest_facts is not None else None)
+
+    @property
+    def role(self) -> str:
+        return self.taken_role or str(self.facts["login_role"] if self.facts is not None else "")
+
+    @property
+    def server(self) -> str:
+        """What answers there, in two words."""
+        if self.facts is not None:
+            return f"PostgreSQL {self.facts['server_version'].split(' ')[0]}"
+        return str(self.rest_facts["server"]) if self.rest_facts is not None else ""
 
 
 class ConnectionMember(Base):

@@ -13,13 +13,14 @@ from basewarden.connections.agents import count_agents, is_expired, list_agents
 from basewarden.connections.callers import Membership, Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed
 from basewarden.connections.forms import AgentForm, DeleteForm, SettingsForm
-from basewarden.connections.models import Agent, Environment, Role
+from basewarden.connections.models import Agent, Connection, Environment, Role
 from basewarden.connections.probe import Facts
+from basewarden.connections.rest.probe import RestFacts
 from basewarden.connections.routes import TheAgents, TheConnections
 from basewarden.connections.schemas import ConnectionCreate
 from basewarden.connections.service import Connections, list_connections
 from basewarden.connections.snippets import make_snippets
-from basewarden.connections.warnings import list_warnings
+from basewarden.connections.warnings import list_rest_warnings, list_warnings
 from basewarden.core.ids import parse_id
 from basewarden.db import ReadSession
 from basewarden.errors import AppError, NotFound
@@ -40,7 +41,7 @@ _ENVIRONMENTS = [
     (Environment.PRODUCTION, "Production", "Marked on every page; deleting asks for its name."),
     (Environment.OTHER, "Other", None),
 ]
-_NEVER_SHOWN = ("postgresUrl",)
+_NEVER_SHOWN = ("postgresUrl", "key")
 _DONE = {
     "created": "Connected. Make an agent next.",
     "saved": "Saved.",
@@ -75,7 +76,7 @@ async def get_new(request: Request, pages: ThePages) -> Response:
 async def post_new(
     request: Request, person: SignedIn, session: Writing, pages: ThePages, connections: TheConnections
 ) -> Response:
-    """What was typed stays but for the address: a secret is never sent back to a page."""
+    """What was typed stays but for what is secret: that is never sent back to a page."""
     form = await parse_form(request, ConnectionCreate)
     if form.data is None:
         return show_again(
@@ -95,8 +96,8 @@ async def post_new(
             pages,
             "connections/new.html",
             form,
-            _beside_url(error),
-            hint=error.hint,
+            _beside_field(error),
+            hint=_hint_of(error),
             never_shown=_NEVER_SHOWN,
             environments=_ENVIRONMENTS,
         )
@@ -187,6 +188,7 @@ async def get_settings(request: Request, member: Owner, pages: ThePages) -> Resp
         "name": connection.name,
         "environment": connection.environment,
         "dbRole": connection.db_role or "",
+        "url": connection.url or "",
     }
     context = _settings_context(request, member)
     return pages.render(request, "connections/settings.html", typed=typed, errors={}, hint=None, **context)
@@ -205,7 +207,7 @@ async def post_settings(
     try:
         await connections.change(session, member.connection, form.data.as_change(member.connection), member.person.id)
     except AppError as error:
-        refusal = _beside_url(error)
+        refusal = _beside_field(error)
         return show_again(
             request,
             pages,
@@ -213,7 +215,7 @@ async def post_settings(
             form,
             refusal,
             never_shown=_NEVER_SHOWN,
-            hint=error.hint,
+            hint=_hint_of(error),
             **context,
         )
     return redirect(f"/c/{member.connection.id}/settings?done=saved")
@@ -255,13 +257,21 @@ async def _check(member: Membership, connections: Connections) -> dict[str, Any]
 
 
 def _last_health(member: Membership) -> dict[str, Any]:
-    facts = Facts.from_json(member.connection.facts)
-    return _show_facts(facts, member) | {"checked_at": member.connection.probed_at}
+    return _show_facts(_read_facts(member.connection), member) | {"checked_at": member.connection.probed_at}
 
 
-def _show_facts(facts: Facts, member: Membership) -> dict[str, Any]:
-    warnings = list(list_warnings(facts, member.connection.db_role))
-    return {"facts": facts, "warnings": warnings, "failure": None}
+def _show_facts(facts: Facts | RestFacts, member: Membership) -> dict[str, Any]:
+    if isinstance(facts, RestFacts):
+        return {"facts": facts, "is_direct": False, "warnings": list(list_rest_warnings(facts)), "failure": None}
+    warnings = list(list_warnings(facts, member.connection.taken_role))
+    return {"facts": facts, "is_direct": True, "warnings": warnings, "failure": None}
+
+
+def _read_facts(connection: Connection) -> Facts | RestFacts:
+    if connection.facts is not None:
+        return Facts.from_json(connection.facts)
+    assert connection.rest_facts is not None
+    return RestFacts.from_json(connection.rest_facts)
 
 
 async def _agents_context(
@@ -306,7 +316,9 @@ def _delete_context(member: Membership) -> dict[str, Any]:
 
 def _list_roles(member: Membership) -> list[tuple[str, str]]:
     """The roles that the last probe found to be fit; "" stands for the one above it."""
-    facts = Facts.from_json(member.connection.facts)
+    facts = _read_facts(member.connection)
+    if isinstance(facts, RestFacts):
+        return []
     return [(role.name, role.name) for role in facts.roles if not role.is_superuser]
 
 
@@ -318,11 +330,14 @@ def _find_done(request: Request) -> str | None:
     return _DONE.get(request.query_params.get("done", ""))
 
 
-def _beside_url(error: AppError) -> AppError:
-    """A probe's refusal belongs beside the address."""
-    if isinstance(error, ConnectionFailed):
-        return error.at_field("postgresUrl")
-    return error
+def _beside_field(error: AppError) -> AppError:
+    """A probe's refusal belongs beside what was probed."""
+    return error.beside_field() if isinstance(error, ConnectionFailed) else error
+
+
+def _hint_of(error: AppError) -> tuple[str, str] | None:
+    """The field that a probe's hint is about, and the hint."""
+    return (error.field_name, error.hint or "") if isinstance(error, ConnectionFailed) else None
 
 
 def _parse(agent_id: str) -> UUID:

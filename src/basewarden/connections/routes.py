@@ -1,7 +1,7 @@
 """JSON: `/api/connections…`."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -13,6 +13,7 @@ from basewarden.connections.callers import Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed
 from basewarden.connections.models import Agent, Connection, Environment, Role
 from basewarden.connections.probe import Facts
+from basewarden.connections.rest.probe import RestFacts
 from basewarden.connections.schemas import (
     AgentCreate,
     AgentCreated,
@@ -37,6 +38,7 @@ one = APIRouter(prefix="/{connection_id}")
 TheConnections = Annotated[Connections, Depends(provided(Connections))]
 TheAgents = Annotated[Agents, Depends(provided(Agents))]
 Limit = Annotated[int, Query(ge=1, le=200)]
+Backend = Literal["direct", "forward"]
 
 
 @router.get("")
@@ -81,8 +83,9 @@ async def get_health(member: Viewer, connections: TheConnections) -> HealthOut:
     try:
         facts = await connections.check(member.connection, member.person.id)
     except ConnectionFailed as error:
-        return HealthOut(ok=False, reason=error.reason, message=error.text, hint=error.hint)
-    return show_health(facts)
+        backend: Backend = "direct" if member.connection.is_direct else "forward"
+        return HealthOut(ok=False, backend=backend, reason=error.reason, message=error.text, hint=error.hint)
+    return show_health(facts) if isinstance(facts, Facts) else show_rest_health(facts)
 
 
 @one.get("/agents")
@@ -120,10 +123,12 @@ def show_connection(connection: Connection, role: Role) -> ConnectionOut:
         id=connection.id,
         name=connection.name,
         environment=Environment(connection.environment),
-        role=connection.db_role or connection.facts["login_role"],
+        has_key=connection.sealed_key is not None,
+        has_postgres_url=connection.is_direct,
+        role=connection.role,
         db_role=connection.db_role,
         member=role,
-        server_version=connection.facts["server_version"],
+        server_version=connection.server if connection.facts is None else connection.facts["server_version"],
         created_at=connection.created_at,
     )
 
@@ -131,6 +136,7 @@ def show_connection(connection: Connection, role: Role) -> ConnectionOut:
 def show_health(facts: Facts) -> HealthOut:
     return HealthOut(
         ok=True,
+        backend="direct",
         server_version=facts.server_version,
         latency_ms=facts.latency_ms,
         login_role=facts.login_role,
@@ -145,6 +151,22 @@ def show_health(facts: Facts) -> HealthOut:
             RoleOut(name=role.name, is_superuser=role.is_superuser, bypasses_rls=role.bypasses_rls)
             for role in facts.roles
         ],
+    )
+
+
+def show_rest_health(facts: RestFacts) -> HealthOut:
+    """What a project's API does not tell stays null."""
+    return HealthOut(
+        ok=True,
+        backend="forward",
+        server_version=facts.server,
+        latency_ms=facts.latency_ms,
+        uses_tls=facts.uses_tls,
+        tables=facts.tables,
+        writable_tables=facts.writable_tables,
+        key_role=facts.role,
+        tells_schema=facts.tells_schema,
+        schemas=list(facts.schemas),
     )
 
 

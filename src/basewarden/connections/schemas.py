@@ -3,10 +3,10 @@
 import json
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 
 from basewarden.connections.models import Access, Environment, Role
@@ -66,31 +66,31 @@ Name = Annotated[str, AfterValidator(clean_line), Field(min_length=1, max_length
 Identifier = Annotated[str, AfterValidator(check_identifier)]
 Table = Annotated[str, AfterValidator(check_table)]
 PostgresURL = Annotated[SecretStr, Field(max_length=_MAX_URL)]
+Key = Annotated[SecretStr, Field(max_length=_MAX_URL)]
+ProjectURL = Annotated[str, Field(max_length=_MAX_URL)]
 RowLimit = Annotated[int, Field(ge=1, le=1_000_000)]
 WriteLimit = Annotated[int, Field(ge=1, le=_LONGEST)]
 
 
 class ConnectionCreate(Wire):
+    """`url` and `key` are a project's, `postgresUrl` any Postgres; what is missing the service says by its field."""
+
     name: Name
     environment: Environment = Environment.OTHER
-    postgres_url: PostgresURL
+    url: ProjectURL | None = None
+    key: Key | None = None
+    postgres_url: PostgresURL | None = None
     db_role: Identifier | None = None
-    url: str | None = None
-    key: SecretStr | None = None
-
-    @field_validator("url", "key")
-    @classmethod
-    def _refuse(cls, value: Any) -> None:
-        if value is not None:
-            raise ValueError("this version needs the postgresUrl of the database; an address and key alone do not do")
 
 
 class ConnectionChange(Wire):
-    """Only what is sent changes; `dbRole: null` goes back to the login's own role."""
+    """Only what is sent changes; null takes an address away, and `dbRole: null` goes back to the login's own role."""
 
     name: Name = ""
     environment: Environment = Environment.OTHER
-    postgres_url: PostgresURL = SecretStr("")
+    url: ProjectURL | None = None
+    key: Key | None = None
+    postgres_url: PostgresURL | None = None
     db_role: Identifier | None = None
 
     def has(self, field: str) -> bool:
@@ -109,13 +109,13 @@ class AgentCreate(Wire):
 
 
 class ConnectionOut(WireOut):
-    """`role` is the database role that requests take on; `member` is what the caller is here."""
+    """`role` is the database role that requests take on; `member` is what the caller is here. No secret comes back."""
 
     id: UUID
     name: str
     environment: Environment
-    has_key: bool = False
-    has_postgres_url: bool = True
+    has_key: bool
+    has_postgres_url: bool
     role: str
     db_role: str | None
     member: Role
@@ -135,9 +135,13 @@ class RoleOut(WireOut):
 
 
 class HealthOut(WireOut):
-    """`ok` with the facts, or not with the reason; the probe itself worked either way."""
+    """`ok` with the facts, or not with the reason; the probe itself worked either way.
+
+    `backend` is how the data is reached: the database itself, or the project's own API, of which less is known.
+    """
 
     ok: bool
+    backend: Literal["direct", "forward"]
     reason: str | None = None
     message: str | None = None
     hint: str | None = None
@@ -152,6 +156,9 @@ class HealthOut(WireOut):
     readable_tables: int | None = None
     writable_tables: int | None = None
     roles: list[RoleOut] = []
+    key_role: str | None = None
+    tells_schema: bool | None = None
+    schemas: list[str] | None = None
 
 
 class AgentOut(WireOut):

@@ -13,9 +13,12 @@ from basewarden.billing import Plans
 from basewarden.connections import queries
 from basewarden.connections.models import Connection, ConnectionMember, Role
 from basewarden.connections.probe import Facts, probe
+from basewarden.connections.rest.keys import KeyRefused, ProjectKey, parse_key
+from basewarden.connections.rest.probe import RestFacts, find_rest, probe_rest
+from basewarden.connections.rest.urls import RestAddress, parse_project_url
 from basewarden.connections.schemas import ConnectionChange, ConnectionCreate
-from basewarden.connections.targets import ConnectionTargets, make_place
-from basewarden.connections.urls import PostgresAddress, URLError, parse_postgres_url
+from basewarden.connections.targets import ConnectionTargets, make_key_place, make_place
+from basewarden.connections.urls import URLError, parse_postgres_url
 from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
 from basewarden.db import ReadSession, WriteSession
@@ -25,6 +28,7 @@ from basewarden.vault import Vault
 
 PROBES = Limit(20, 60)  # of addresses that a person types
 CHECKS = Limit(120, 60)  # of saved ones: every look at a home page is one
+Values = dict[str, Any]
 
 
 class Connections:
@@ -41,31 +45,32 @@ class Connections:
         """PlanLimit before anything is dialled, and once more when the place is taken: two at once get one place."""
         count_owned = partial(queries.count_owned, session, person_id)
         await self._plans.check_room(session, person_id, count_owned)
-        url = _reveal(wanted.postgres_url)
-        facts = await self._probe(_parse_url(url), person_id)
-        check_db_role(facts, wanted.db_role)
-        await self._plans.take_room(session, person_id, count_owned)
-        connection_id = make_id()
+        _check_whole(wanted)
+        await self._attempts.take(Attempt("connections.probe", str(person_id), PROBES))
         connection = Connection(
-            id=connection_id,
+            id=make_id(),
             name=wanted.name,
             environment=wanted.environment,
-            sealed_postgres_url=self._vault.seal(url, make_place(connection_id)),
             db_role=wanted.db_role,
-            facts=facts.as_json(),
             created_by=person_id,
         )
-        member = ConnectionMember(connection_id=connection_id, user_id=person_id, role=Role.OWNER)
+        if wanted.postgres_url is not None:
+            _set_values(connection, await self._probe_postgres(connection.id, wanted.postgres_url))
+        if wanted.url is not None and wanted.key is not None:
+            _set_values(connection, await self._probe_project(connection.id, wanted.url, _reveal(wanted.key)))
+        check_role(connection)
+        await self._plans.take_room(session, person_id, count_owned)
+        member = ConnectionMember(connection_id=connection.id, user_id=person_id, role=Role.OWNER)
         await queries.insert_connection(session, connection, member)
         return connection
 
     async def change(
         self, session: WriteSession, connection: Connection, wanted: ConnectionChange, person_id: UUID
     ) -> Connection:
-        values: dict[str, Any] = {
+        values: Values = {
             name: getattr(wanted, name) for name in ("name", "environment", "db_role") if wanted.has(name)
         }
-        if wanted.has("postgres_url") or wanted.db_role is not None:
+        if any(wanted.has(name) for name in ("url", "key", "postgres_url")) or wanted.db_role is not None:
             values |= await self._probe_change(connection, wanted, person_id)
         if not values:
             return connection
@@ -79,27 +84,69 @@ class Connections:
         await self._targets.announce_change(session, connection_id)
         await queries.delete_connection(session, connection_id)
 
-    async def check(self, connection: Connection, person_id: UUID) -> Facts:
-        """The facts as they are now; ConnectionFailed says what is wrong."""
+    async def check(self, connection: Connection, person_id: UUID) -> Facts | RestFacts:
+        """The facts as they are now, of the backend in use; ConnectionFailed says what is wrong."""
         await self._attempts.take(Attempt("connections.check", str(person_id), CHECKS))
-        return await probe(self._targets.open_url(connection), allow_private=self._allow_private)
+        address = self._targets.open_url(connection)
+        if address is not None:
+            return await probe(address, allow_private=self._allow_private)
+        api = self._targets.open_api(connection)
+        assert api is not None
+        return await probe_rest(api.address, api.key, allow_private=self._allow_private)
 
-    async def _probe_change(self, connection: Connection, wanted: ConnectionChange, person_id: UUID) -> dict[str, Any]:
-        """Another address must offer the role that stays, another role the address that stays."""
-        values: dict[str, Any] = {}
+    async def _probe_change(self, connection: Connection, wanted: ConnectionChange, person_id: UUID) -> Values:
+        """What comes must work, and what then is known must go together: role, address and key."""
+        values: Values = {}
+        is_typed = any(getattr(wanted, name) is not None for name in ("url", "key", "postgres_url"))
+        if is_typed:
+            await self._attempts.take(Attempt("connections.probe", str(person_id), PROBES))
         if wanted.has("postgres_url"):
-            url = _reveal(wanted.postgres_url)
-            facts = await self._probe(_parse_url(url), person_id)
-            values["sealed_postgres_url"] = self._vault.seal(url, make_place(connection.id))
-        else:
+            values |= await self._change_postgres(connection, wanted)
+        if wanted.has("url") or wanted.has("key"):
+            values |= await self._change_project(connection, wanted)
+        changed = _make_changed(connection, {**values, **_only(wanted, "db_role")})
+        if changed.sealed_postgres_url is None and changed.sealed_key is None:
+            raise Invalid.field("postgresUrl", "A connection needs a Postgres address, or a project's URL and key.")
+        if changed.is_direct and not wanted.postgres_url and changed.taken_role is not None:
             facts = await self.check(connection, person_id)
-        check_db_role(facts, wanted.db_role if wanted.has("db_role") else connection.db_role)
-        return values | {"facts": facts.as_json(), "probed_at": func.now()}
+            changed.facts = facts.as_json()
+            values |= {"facts": changed.facts, "probed_at": func.now()}
+        check_role(changed)
+        return values
 
-    async def _probe(self, address: PostgresAddress, person_id: UUID) -> Facts:
-        """Limited: else a person could look for open ports with our address."""
-        await self._attempts.take(Attempt("connections.probe", str(person_id), PROBES))
-        return await probe(address, allow_private=self._allow_private)
+    async def _change_postgres(self, connection: Connection, wanted: ConnectionChange) -> Values:
+        if wanted.postgres_url is None:
+            return {"sealed_postgres_url": None, "facts": None}
+        return {**await self._probe_postgres(connection.id, wanted.postgres_url), "probed_at": func.now()}
+
+    async def _change_project(self, connection: Connection, wanted: ConnectionChange) -> Values:
+        """A saved key goes only where it was saved for, so that nobody lets it be sent elsewhere to read it."""
+        if wanted.url is None and wanted.key is None:
+            return {"url": None, "sealed_key": None, "rest_facts": None}
+        if (wanted.has("url") and wanted.url is None) or (wanted.has("key") and wanted.key is None):
+            raise Invalid.field("key" if wanted.key is None else "url", "URL and key go together.")
+        url = wanted.url or connection.url
+        if url is None:
+            raise Invalid.field("url", "A key needs the URL of its project.")
+        if wanted.key is None:
+            raise Invalid.field("key", "Paste the key again: a saved one is only sent to the URL it was saved with.")
+        return {**await self._probe_project(connection.id, url, _reveal(wanted.key)), "probed_at": func.now()}
+
+    async def _probe_postgres(self, connection_id: UUID, typed: SecretStr) -> Values:
+        url = _reveal(typed)
+        try:
+            address = parse_postgres_url(url)
+        except URLError as error:
+            raise Invalid.field("postgresUrl", str(error)) from None
+        facts = await probe(address, allow_private=self._allow_private)
+        sealed = self._vault.seal(url, make_place(connection_id))
+        return {"sealed_postgres_url": sealed, "facts": facts.as_json()}
+
+    async def _probe_project(self, connection_id: UUID, url: str, typed: Secret) -> Values:
+        address, key = _parse_project(url, typed)
+        found, facts = await find_rest(address, key, allow_private=self._allow_private)
+        sealed = self._vault.seal(key.value, make_key_place(connection_id))
+        return {"url": str(found), "sealed_key": sealed, "rest_facts": facts.as_json()}
 
 
 async def list_connections(
@@ -113,6 +160,21 @@ async def find_membership(session: ReadSession, connection_id: UUID, person_id: 
     return (row[0], Role(row[1])) if row else None
 
 
+def check_role(connection: Connection) -> None:
+    """The role that requests are to take on must be one that they can; which one it is may be the key's word."""
+    if not connection.is_direct:
+        if connection.db_role is not None:
+            raise Invalid.field("dbRole", "Without a Postgres address every request has the key's own role.")
+        return
+    assert connection.facts is not None
+    facts = Facts.from_json(connection.facts)
+    name = connection.taken_role
+    if connection.db_role is None and name is not None and facts.find_role(name) is None:
+        text = f"The login {facts.login_role} may not take on {name}, the key's role: name one that it may."
+        raise Invalid.field("dbRole", text)
+    check_db_role(facts, name)
+
+
 def check_db_role(facts: Facts, name: str | None) -> None:
     """A role to take on must be one that the login may take on, and no superuser."""
     if name is None:
@@ -124,11 +186,39 @@ def check_db_role(facts: Facts, name: str | None) -> None:
         raise Invalid.field("dbRole", "A superuser passes every check of the database; choose a lesser role.")
 
 
-def _parse_url(url: Secret) -> PostgresAddress:
+def _check_whole(wanted: ConnectionCreate) -> None:
+    if (wanted.url is None) != (wanted.key is None):
+        missing = "url" if wanted.url is None else "key"
+        raise Invalid.field(missing, "URL and key of a project go together.")
+    if wanted.postgres_url is None and wanted.url is None:
+        text = "Give the URL and the key of a Supabase project, or a Postgres address, or both."
+        raise Invalid(details=[{"field": "url", "message": text}, {"field": "postgresUrl", "message": text}])
+
+
+def _parse_project(url: str, typed: Secret) -> tuple[RestAddress, ProjectKey]:
     try:
-        return parse_postgres_url(url)
+        address = parse_project_url(url)
     except URLError as error:
-        raise Invalid.field("postgresUrl", str(error)) from None
+        raise Invalid.field("url", str(error)) from None
+    try:
+        return address, parse_key(typed)
+    except KeyRefused as error:
+        raise Invalid.field("key", str(error)) from None
+
+
+def _set_values(connection: Connection, values: Values) -> None:
+    for name, value in values.items():
+        setattr(connection, name, value)
+
+
+def _make_changed(connection: Connection, values: Values) -> Connection:
+    """What it will be, apart from the session."""
+    names = ("sealed_postgres_url", "url", "sealed_key", "db_role", "facts", "rest_facts")
+    return Connection(**{name: values.get(name, getattr(connection, name)) for name in names})
+
+
+def _only(wanted: ConnectionChange, name: str) -> Values:
+    return {name: getattr(wanted, name)} if wanted.has(name) else {}
 
 
 def _reveal(value: SecretStr) -> Secret:

@@ -5,7 +5,11 @@ from uuid import UUID
 
 from basewarden.connections import queries
 from basewarden.connections.dialing import make_dsn
+from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.models import Connection, Environment, Role
+from basewarden.connections.rest.client import RestClient
+from basewarden.connections.rest.keys import ProjectKey, parse_key
+from basewarden.connections.rest.urls import RestAddress, parse_saved_url
 from basewarden.connections.urls import PostgresAddress, parse_postgres_url
 from basewarden.core.cache import LoadingCache
 from basewarden.core.secret import Secret
@@ -21,13 +25,26 @@ _REMEMBER_AT_MOST = 5_000
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTarget:
-    """A project's database as the data road meets it. `db_role` None = the login's own role."""
+    """A project as the data road meets it: by its `address`, or where that is not known by its API.
+
+    `db_role` None = the login's own role, or the key's.
+    """
 
     id: UUID
     name: str
     environment: Environment
-    address: PostgresAddress
+    address: PostgresAddress | None
+    api: "ProjectAPI | None"
     db_role: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectAPI:
+    """Where a project's own REST API is, with which key it is called, and the schemas that it exposed when probed."""
+
+    address: RestAddress
+    key: ProjectKey
+    schemas: tuple[str, ...]
 
 
 class ConnectionTargets:
@@ -52,11 +69,25 @@ class ConnectionTargets:
 
     async def open_dsn(self, target: ConnectionTarget) -> Secret:
         """Libpq's string for the next connect: the host is resolved, checked and pinned anew each time."""
+        if target.address is None:
+            raise ConnectionFailed(Reason.UNREACHABLE)
         return Secret(await make_dsn(target.address, allow_private=self._allow_private))
 
-    def open_url(self, connection: Connection) -> PostgresAddress:
-        url = self._vault.open(connection.sealed_postgres_url, make_place(connection.id))
-        return parse_postgres_url(url)
+    def open_client(self, api: ProjectAPI) -> RestClient:
+        """To be closed by who opened it. The host is resolved, checked and pinned anew for each connect."""
+        return RestClient(api.address, api.key, allow_private=self._allow_private)
+
+    def open_url(self, connection: Connection) -> PostgresAddress | None:
+        if connection.sealed_postgres_url is None:
+            return None
+        return parse_postgres_url(self._vault.open(connection.sealed_postgres_url, make_place(connection.id)))
+
+    def open_api(self, connection: Connection) -> ProjectAPI | None:
+        if connection.sealed_key is None or connection.url is None:
+            return None
+        key = parse_key(self._vault.open(connection.sealed_key, make_key_place(connection.id)))
+        facts = connection.rest_facts or {}
+        return ProjectAPI(parse_saved_url(connection.url), key, tuple(facts.get("schemas", ("public",))))
 
     async def announce_change(self, session: WriteSession, connection_id: UUID) -> None:
         """To be called by whoever changes a connection or its members."""
@@ -72,7 +103,8 @@ class ConnectionTargets:
             name=connection.name,
             environment=Environment(connection.environment),
             address=self.open_url(connection),
-            db_role=connection.db_role,
+            api=None if connection.is_direct else self.open_api(connection),
+            db_role=connection.taken_role if connection.is_direct else None,
         )
 
     async def _load_role(self, key: tuple[UUID, UUID]) -> Role | None:
@@ -92,3 +124,7 @@ class ConnectionTargets:
 
 def make_place(connection_id: UUID) -> Place:
     return Place("connections.sealed_postgres_url", connection_id)
+
+
+def make_key_place(connection_id: UUID) -> Place:
+    return Place("connections.sealed_key", connection_id)

@@ -4,12 +4,38 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from basewarden.connections.probe import Facts
+from basewarden.connections.rest.probe import RestFacts
 
 
 @dataclass(frozen=True, slots=True)
 class RoleWarning:
     title: str
     text: str
+
+
+def list_rest_warnings(facts: RestFacts) -> Iterator[RoleWarning]:
+    if facts.role == "service_role":
+        yield RoleWarning(
+            "Requests run as service_role, which bypasses row level security",
+            "Policies do not limit requests; only the limits of each agent do."
+            " Give agents the tables that they need, and no more.",
+        )
+    if not facts.uses_tls:
+        yield RoleWarning(
+            "The connection is not encrypted",
+            "Fine on one machine or a private network; elsewhere use https://.",
+        )
+    if not facts.tells_schema:
+        yield RoleWarning(
+            "The project does not tell its tables to this key",
+            "Requests still work, but an agent with a list of tables can ask for those alone, without related rows,"
+            " and the data pages have nothing to show. A secret key or a Postgres address tells them.",
+        )
+    elif not facts.tables:
+        yield RoleWarning(
+            f"{facts.role} reaches no table",
+            "Tables that are new since 2026 need a GRANT before the API shows them.",
+        )
 
 
 def list_warnings(facts: Facts, db_role: str | None) -> Iterator[RoleWarning]:

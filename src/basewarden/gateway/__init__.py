@@ -2,19 +2,29 @@
 
 from basewarden.gateway.asgi import DataRoad
 from basewarden.gateway.caller import Caller, Callers, make_member_caller
+from basewarden.gateway.errors import SchemaUntold, UpstreamAway
+from basewarden.gateway.forward.project import ForwardProject
+from basewarden.gateway.forward.road import ForwardRoad
 from basewarden.gateway.limits import RateLimits
-from basewarden.gateway.projects import Project, Projects
+from basewarden.gateway.projects import AnyProject, Project, Projects
 from basewarden.gateway.road import RestAnswer, RestCall, Road
+from basewarden.gateway.roads import Roads
 
 __all__ = [
+    "AnyProject",
     "Caller",
     "Callers",
     "DataRoad",
+    "ForwardProject",
+    "ForwardRoad",
     "Project",
     "Projects",
     "RateLimits",
     "RestAnswer",
     "RestCall",
     "Road",
+    "Roads",
+    "SchemaUntold",
+    "UpstreamAway",
     "make_member_caller",
 ]

@@ -11,10 +11,13 @@ from basewarden.core.logs import note_facts
 from basewarden.core.tracing import stage
 from basewarden.errors import BadRequest, NotFound
 from basewarden.gateway.caller import Caller, Callers
+from basewarden.gateway.forward.incoming import Incoming, WhileConnected
+from basewarden.gateway.forward.project import ForwardProject
 from basewarden.gateway.introspect import describe_schema
 from basewarden.gateway.limits import RateLimits
-from basewarden.gateway.projects import Project, Projects
-from basewarden.gateway.road import RestAnswer, RestCall, Road
+from basewarden.gateway.projects import AnyProject, Projects
+from basewarden.gateway.road import RestAnswer, RestCall
+from basewarden.gateway.roads import Roads
 from basewarden.pgrest import DatabaseError, PgrestError, from_database, make_error_response
 from basewarden.web import CallerKind
 from basewarden.web.responses import JSON_TYPE
@@ -32,12 +35,12 @@ class DataRoad:
 
     callers: ClassVar[frozenset[CallerKind]] = frozenset({CallerKind.AGENT, CallerKind.MEMBER})
 
-    def __init__(self, then: Any, callers: Callers, limits: RateLimits, projects: Projects, road: Road) -> None:
+    def __init__(self, then: Any, callers: Callers, limits: RateLimits, projects: Projects, roads: Roads) -> None:
         self._then = then
         self._callers = callers
         self._limits = limits
         self._projects = projects
-        self._road = road
+        self._roads = roads
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
@@ -60,13 +63,13 @@ class DataRoad:
         else:
             await self._rest(scope, receive, send, project, caller, address["rest"] or "/")
 
-    async def _introspect(self, scope: Any, send: Any, project: Project, caller: Caller, rest: str | None) -> None:
+    async def _introspect(self, scope: Any, send: Any, project: AnyProject, caller: Caller, rest: str | None) -> None:
         if rest or scope["method"] != "GET":
             raise NotFound
         body = msgspec.json.encode(describe_schema(await project.schema(), caller.tables))
         await _send(send, 200, [("content-type", JSON_TYPE), ("content-length", str(len(body)))], body)
 
-    async def _rest(self, scope: Any, receive: Any, send: Any, project: Project, caller: Caller, path: str) -> None:
+    async def _rest(self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str) -> None:
         headers = _read_headers(scope)
         call = RestCall(
             method=scope["method"],
@@ -76,15 +79,32 @@ class DataRoad:
             body=b"" if scope["method"] == "GET" else await _read_body(receive),
             label=_read_label(headers),
         )
+        if isinstance(project, ForwardProject) and call.method in ("GET", "HEAD"):
+            await self._relay(receive, send, project, caller, call)
+        else:
+            await _send_answer(send, await self._travel(project, caller, call))
+
+    async def _travel(self, project: AnyProject, caller: Caller, call: RestCall) -> RestAnswer:
         try:
-            answer = await self._road.travel(project, caller, call)
+            return await self._roads.travel(project, caller, call)
         except DatabaseError as error:
             told = from_database(error)
             await project.note_database_error(told)
-            answer = RestAnswer(make_error_response(told))
+            return RestAnswer(make_error_response(told))
         except PgrestError as error:
-            answer = RestAnswer(make_error_response(error))
-        await _send_answer(send, answer)
+            return RestAnswer(make_error_response(error))
+
+    async def _relay(self, receive: Any, send: Any, project: ForwardProject, caller: Caller, call: RestCall) -> None:
+        """What another server sends goes out as it comes in, and no longer than somebody wants it."""
+        async with WhileConnected(receive) as watch:
+            try:
+                answer = await self._roads.open(project, caller, call)
+            except PgrestError as error:
+                answer = RestAnswer(make_error_response(error))
+            if isinstance(answer, Incoming):
+                await answer.relay(send, watch, is_head=call.method == "HEAD")
+            else:
+                await _send_answer(send, answer)
 
 
 def _note_caller(caller: Caller) -> None:

@@ -1,6 +1,6 @@
 """Refusals of ours on the data road; what PostgreSQL and PostgREST refuse keeps their own codes."""
 
-from basewarden.errors import AppError, Forbidden
+from basewarden.errors import AppError, Conflict, Forbidden, Unavailable
 
 
 class ReadOnly(Forbidden):
@@ -42,3 +42,63 @@ class CaptureRaced(AppError):
     status = 409
     code = "write_conflict"
     message = "Rows changed while they were being written. Nothing was changed; try again."
+
+
+class UpstreamAway(Unavailable):
+    """Nothing was sent, or nothing of it can have been carried out."""
+
+    code = "upstream_unavailable"
+    message = "The project's own API cannot be reached, so nothing was done. Try again."
+
+
+class OutcomeUnknown(AppError):
+    """The request went out and no whole answer came back."""
+
+    status = 502
+    code = "outcome_unknown"
+    message = "The project's own API did not answer to the end, so it is not known whether this was done."
+
+
+class UpstreamTimeout(UpstreamAway):
+    """Only of what reads."""
+
+    status = 504
+    code = "upstream_timeout"
+    message = "The project's own API did not answer in time."
+
+
+class UpstreamInvalid(UpstreamAway):
+    """Only of what reads."""
+
+    status = 502
+    code = "upstream_invalid"
+    message = "The project's own API gave no answer that can be used."
+
+
+class UpstreamKeyRefused(UpstreamAway):
+    """Not the caller's fault: it is the connection's key that the project does not take."""
+
+    status = 502
+    code = "upstream_refused"
+    message = "The project refused the key of this connection."
+
+
+class UpstreamLimited(UpstreamAway):
+    status = 429
+    code = "upstream_limited"
+    message = "The project refuses more requests for now. Wait a little."
+
+
+class NeedsPostgres(Conflict):
+    code = "needs_postgres"
+    message = "This is done in the database itself, and this connection has no Postgres address."
+
+
+class SchemaUntold(Forbidden):
+    code = "schema_untold"
+    message = "The project does not tell its tables to the key of this connection."
+
+
+class RoleUnsupported(Forbidden):
+    code = "role_unsupported"
+    message = "This token has a role or claims of its own, which the project's API cannot be given."

@@ -8,6 +8,8 @@ from uuid import UUID
 from basewarden.connections import ConnectionTarget, ConnectionTargets
 from basewarden.connections.targets import TOPIC
 from basewarden.db import Listener
+from basewarden.gateway.errors import NeedsPostgres
+from basewarden.gateway.forward.project import ForwardProject
 from basewarden.pgrest import (
     Connection,
     DatabaseError,
@@ -59,29 +61,44 @@ class Project:
         await self.pool.close()
 
 
+AnyProject = Project | ForwardProject
+
+
 class Projects:
     """Opened on first use; closed when their connection changes, so that the next request opens the new one."""
 
     def __init__(self, targets: ConnectionTargets, listener: Listener, origin: str) -> None:
         self._targets = targets
         self._served_at = parse_address(origin)
-        self._open: dict[UUID, Project] = {}
+        self._open: dict[UUID, AnyProject] = {}
         self._closing: set[asyncio.Task[None]] = set()
         listener.on(TOPIC, self._forget)
 
-    async def get(self, connection_id: UUID) -> Project:
+    async def get(self, connection_id: UUID) -> AnyProject:
         target = await self._targets.get_target(connection_id)
         project = self._open.get(connection_id)
         if project is None:
-            project = self._open[connection_id] = Project(target, self._targets, self._configure(connection_id))
+            project = self._open[connection_id] = self._make(target)
         return project
 
-    def _configure(self, connection_id: UUID) -> RestConfig:
-        return replace(_REST, served_at=replace(self._served_at, path=f"/api/v/{connection_id}/rest/v1"))
+    def _make(self, target: ConnectionTarget) -> AnyProject:
+        config = replace(_REST, served_at=replace(self._served_at, path=f"/api/v/{target.id}/rest/v1"))
+        if target.address is None:
+            return ForwardProject(target, self._targets)
+        return Project(target, self._targets, config)
+
+    async def get_direct(self, connection_id: UUID) -> Project:
+        """For what is done in the database itself."""
+        project = await self.get(connection_id)
+        if isinstance(project, ForwardProject):
+            raise NeedsPostgres
+        return project
 
     async def ask_status(self, connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
-        """What became of transactions; None = too old, or never of this database."""
+        """What became of transactions; None = too old, never of this database, or its address is no longer known."""
         project = await self.get(connection_id)
+        if isinstance(project, ForwardProject):
+            return dict.fromkeys(xids)
         async with project.pool.acquire() as connection:
             return await ask_connection(connection, xids)
 

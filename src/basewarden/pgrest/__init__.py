@@ -6,10 +6,13 @@ Nothing here knows the rest of the program.
 from basewarden.pgrest.address import Address, parse_address
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.config import Name, RestConfig
-from basewarden.pgrest.errors import DatabaseError, PgrestError, from_database
+from basewarden.pgrest.errors import DatabaseError, PgrestError, bad_preferences, from_database
 from basewarden.pgrest.execute import Script, execute, is_rolled_back, make_script, run_read
+from basewarden.pgrest.grammar.nodes import SelectRelation
+from basewarden.pgrest.grammar.prefer import Preferences
 from basewarden.pgrest.introspection import FINGERPRINT, load_schema
 from basewarden.pgrest.openapi import Reach, describe_schema
+from basewarden.pgrest.payload import split_optional_pairs
 from basewarden.pgrest.plan import (
     CallPlan,
     DatabasePlan,
@@ -24,6 +27,7 @@ from basewarden.pgrest.plan import (
     plan_request,
 )
 from basewarden.pgrest.pool import Pool
+from basewarden.pgrest.relations import relate_tables
 from basewarden.pgrest.request import Request, parse_request
 from basewarden.pgrest.response import (
     Response,
@@ -32,7 +36,18 @@ from basewarden.pgrest.response import (
     make_openapi_response,
     make_response,
 )
-from basewarden.pgrest.schema import Column, ForeignKey, Function, Role, Schema, Table, TableKind, Trigger, UniqueKey
+from basewarden.pgrest.schema import (
+    Column,
+    ForeignKey,
+    Function,
+    Parameter,
+    Role,
+    Schema,
+    Table,
+    TableKind,
+    Trigger,
+    UniqueKey,
+)
 from basewarden.pgrest.session import Session, session_settings
 from basewarden.pgrest.sql import (
     Builder,
@@ -76,11 +91,13 @@ __all__ = [
     "Name",
     "Notification",
     "OpenApiPlan",
+    "Parameter",
     "PgrestError",
     "Plan",
     "PlanTemplate",
     "PlanTemplates",
     "Pool",
+    "Preferences",
     "Reach",
     "ReadPlan",
     "Request",
@@ -92,6 +109,7 @@ __all__ = [
     "Schema",
     "SchemaCache",
     "Script",
+    "SelectRelation",
     "Session",
     "Shaped",
     "Statement",
@@ -102,6 +120,7 @@ __all__ = [
     "UpdatePlan",
     "WritePlan",
     "array_literal",
+    "bad_preferences",
     "build_count_estimate",
     "build_statement",
     "describe_schema",
@@ -128,9 +147,11 @@ __all__ = [
     "quote_literal",
     "quote_name",
     "read_result",
+    "relate_tables",
     "run_read",
     "session_settings",
     "shape_request",
+    "split_optional_pairs",
     "statement_sql",
     "told_keys_sql",
     "verify_result",

@@ -99,7 +99,7 @@ class Undo:
     @asynccontextmanager
     async def _open_project(self, connection_id: UUID) -> AsyncIterator[tuple[Project, Connection]]:
         """What is left open is rolled back when the connection returns to its pool."""
-        project = await self._projects.get(connection_id)
+        project = await self._projects.get_direct(connection_id)
         try:
             async with project.pool.acquire() as connection:
                 yield project, connection

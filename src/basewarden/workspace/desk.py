@@ -15,11 +15,20 @@ from fastapi import Depends
 
 from basewarden.accounts import Person
 from basewarden.connections import ConnectionFailed, Role, Viewer
-from basewarden.gateway import Caller, Project, Projects, RestCall, Road, make_member_caller
+from basewarden.gateway import (
+    AnyProject,
+    Caller,
+    Projects,
+    RestCall,
+    Roads,
+    SchemaUntold,
+    UpstreamAway,
+    make_member_caller,
+)
 from basewarden.pgrest import DatabaseError, PgrestError, Response, Schema, Table, from_database
 from basewarden.web import provided
 from basewarden.workspace.conditions import Condition, Parameter, is_any_row, is_row, quote
-from basewarden.workspace.errors import tell_person, tell_unreachable
+from basewarden.workspace.errors import DataRefused, tell_person, tell_unreachable
 
 Count = Literal["exact", "planned"]
 Row = Mapping[str, Any]
@@ -38,8 +47,8 @@ class Found:
 
 
 class Desk:
-    def __init__(self, road: Road, project: Project, schema: Schema, caller: Caller) -> None:
-        self._road = road
+    def __init__(self, roads: Roads, project: AnyProject, schema: Schema, caller: Caller) -> None:
+        self._roads = roads
         self._project = project
         self._caller = caller
         self.schema = schema
@@ -97,14 +106,14 @@ class Desk:
             headers.append((b"prefer", prefer.encode()))
         call = RestCall(method, f"/{table.name}", urlencode(parameters).encode(), headers, body)
         try:
-            return (await self._road.travel(self._project, self._caller, call)).response
+            return (await self._roads.travel(self._project, self._caller, call)).response
         except DatabaseError as error:
             told = from_database(error)
             await self._project.note_database_error(told)
             raise tell_person(told) from error
         except PgrestError as error:
             raise tell_person(error) from error
-        except ConnectionFailed as error:
+        except (ConnectionFailed, UpstreamAway) as error:
             raise tell_unreachable(error) from error
 
 
@@ -113,14 +122,14 @@ _RETURN = "return=representation"
 
 async def open_desk(
     member: Viewer,
-    road: Annotated[Road, Depends(provided(Road))],
+    roads: Annotated[Roads, Depends(provided(Roads))],
     projects: Annotated[Projects, Depends(provided(Projects))],
 ) -> Desk:
     """What a viewer may not write, the road refuses again."""
-    return await make_desk(road, projects, member.connection.id, member.person, member.role)
+    return await make_desk(roads, projects, member.connection.id, member.person, member.role)
 
 
-async def make_desk(road: Road, projects: Projects, connection_id: UUID, person: Person, role: Role) -> Desk:
+async def make_desk(roads: Roads, projects: Projects, connection_id: UUID, person: Person, role: Role) -> Desk:
     project = await projects.get(connection_id)
     caller = make_member_caller(person.id, person.name or person.email, role, project.target)
     try:
@@ -129,9 +138,11 @@ async def make_desk(road: Road, projects: Projects, connection_id: UUID, person:
         raise tell_person(from_database(error)) from error
     except PgrestError as error:
         raise tell_person(error) from error
-    except ConnectionFailed as error:
+    except (ConnectionFailed, UpstreamAway) as error:
         raise tell_unreachable(error) from error
-    return Desk(road, project, schema, caller)
+    except SchemaUntold as error:
+        raise DataRefused(error.text, sqlstate=error.code, hint=error.hint) from error
+    return Desk(roads, project, schema, caller)
 
 
 TheDesk = Annotated[Desk, Depends(open_desk)]

@@ -1,6 +1,5 @@
 """What the database said no to, for a person to read."""
 
-from basewarden.connections import ConnectionFailed
 from basewarden.errors import AppError, Unavailable
 from basewarden.pgrest import PgrestError
 
@@ -42,5 +41,5 @@ def tell_person(error: PgrestError) -> AppError:
     )
 
 
-def tell_unreachable(error: ConnectionFailed) -> DatabaseUnreachable:
+def tell_unreachable(error: AppError) -> DatabaseUnreachable:
     return DatabaseUnreachable(error.text, hint=error.hint)

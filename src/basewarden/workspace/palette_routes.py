@@ -14,7 +14,7 @@ from basewarden.connections import ConnectionTargets, Role
 from basewarden.core.ids import parse_id
 from basewarden.db import ReadSession
 from basewarden.errors import AppError
-from basewarden.gateway import Projects, Road
+from basewarden.gateway import Projects, Roads
 from basewarden.web import Reading, provided
 from basewarden.workspace.desk import make_desk
 from basewarden.workspace.palette import (
@@ -40,11 +40,11 @@ class Searcher:
         self,
         targets: Annotated[ConnectionTargets, Depends(provided(ConnectionTargets))],
         projects: Annotated[Projects, Depends(provided(Projects))],
-        road: Annotated[Road, Depends(provided(Road))],
+        roads: Annotated[Roads, Depends(provided(Roads))],
     ) -> None:
         self._targets = targets
         self._projects = projects
-        self._road = road
+        self._roads = roads
 
     async def search(self, db: ReadSession, connection_id: UUID, person: Person, text: str) -> list[Place]:
         role = await self._targets.find_role(connection_id, person.id)
@@ -58,7 +58,7 @@ class Searcher:
             return near
 
     async def _search_data(self, connection_id: UUID, person: Person, role: Role, text: str) -> list[Place]:
-        desk = await make_desk(self._road, self._projects, connection_id, person, role)
+        desk = await make_desk(self._roads, self._projects, connection_id, person, role)
         return [*find_tables(desk, connection_id, text), *await find_rows(desk, connection_id, text)]
 
 

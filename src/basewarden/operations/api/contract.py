@@ -61,21 +61,23 @@ CONNECTIONS = Group(
             "POST",
             "/api/connections",
             _PERSON,
-            "Tries the address first, then seals it.",
+            "url and key are a Supabase project's, postgresUrl any Postgres; both give the database itself. Tries what"
+            " is given first, then seals it.",
             ok(_CONNECTION, status=201),
             no(402, "plan_limit", "the plan has no room for another; details has limit and plan"),
             _TRIED,
-            body="name, environment?, postgresUrl, dbRole?, url?, key?",
+            body="name, environment?, url?, key?, postgresUrl?, dbRole?",
         ),
         call("GET", _ONE, _MEMBER, "One connection.", ok(_CONNECTION)),
         call(
             "PATCH",
             _ONE,
             _MEMBER,
-            "Changes what is sent.",
+            "Changes what is sent; null takes an address, or URL and key, away. One of the two must stay, and another"
+            " URL needs its key again.",
             ok(_CONNECTION),
             _TRIED,
-            body="name?, environment?, postgresUrl?, dbRole?",
+            body="name?, environment?, url?, key?, postgresUrl?, dbRole?",
         ),
         call("DELETE", _ONE, _MEMBER, "Deletes it with its agents and its journal.", ok(status=204)),
         call(
@@ -84,8 +86,8 @@ CONNECTIONS = Group(
             _MEMBER,
             "Tries the connection now.",
             ok(
-                "ok, reason, message, hint, serverVersion, latencyMs, loginRole, usesTls, isSuperuser,"
-                " bypassesRls, isReadOnly, tables, readableTables, writableTables, roles"
+                "ok, backend, reason, message, hint, serverVersion, latencyMs, loginRole, usesTls, isSuperuser,"
+                " bypassesRls, isReadOnly, tables, readableTables, writableTables, roles, keyRole, tellsSchema, schemas"
             ),
             _TRIED,
         ),
@@ -177,6 +179,13 @@ DATA = Group(
             no(409, "write_conflict", "a race for the same rows was lost; try again"),
             no(429, "rate_limited", "too many requests; Retry-After says when"),
             no(503, "journal_unavailable", "the write could not be recorded, and was not done"),
+            no(403, "role_unsupported", "the token has a role or claims, and the connection no Postgres address"),
+            no(503, "upstream_unavailable", "the project's own API is away; nothing was done"),
+            no(504, "upstream_timeout", "the project's own API did not answer a read in time"),
+            no(502, "upstream_invalid", "the project's own API gave a read no answer that can be used"),
+            no(429, "upstream_limited", "the project takes no more requests for now; Retry-After says when"),
+            no(502, "upstream_refused", "the project does not take the connection's key"),
+            no(502, "outcome_unknown", "the project's own API was lost before it answered; look before you try again"),
         ),
         call(
             "GET",
@@ -184,6 +193,8 @@ DATA = Group(
             _AGENT,
             "Tables, columns, keys and relations.",
             ok(words="tables, as this caller may see them"),
+            no(403, "schema_untold", "the project tells its tables to other keys only"),
+            no(503, "upstream_unavailable", "the project's own API is away"),
         ),
     ),
     in_document=False,

@@ -1,0 +1,93 @@
+"""A project's key: what kind it is, which role it says it has, and how it is sent.
+
+Nothing here checks a signature: the project does that. The role is believed for showing and warning only.
+"""
+
+import base64
+import binascii
+import re
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from basewarden.core.secret import Secret
+
+_LONGEST = 4000
+_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+_NAMED = re.compile(r"sb_(?P<kind>publishable|secret)_[A-Za-z0-9_-]{8,}\Z")
+_OTHERS: Final = (
+    ("sbp_", "This is a personal access token of Supabase's management; the project's own key is needed."),
+    ("bwa_", "This is one of our own agents' tokens; the project's key is needed."),
+    ("postgres", "This looks like a Postgres address; it has a field of its own."),
+    ("http", "This looks like a URL; the key is another thing."),
+    ("eyJ", "The key was cut off: a JWT has three parts with dots between them."),
+    ("sb_", "The key was cut off, or is of a kind that is not known here."),
+)
+_ANON, _SERVICE = "anon", "service_role"
+
+
+class KeyKind(StrEnum):
+    JWT = "jwt"
+    PUBLISHABLE = "publishable"
+    SECRET = "secret"  # noqa: S105 - a kind of key, not a key
+
+
+class KeyRefused(ValueError):
+    """Its text is a sentence for the person who pasted the key, and never repeats it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectKey:
+    value: Secret
+    kind: KeyKind
+    role: str
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The new kinds are no JWTs: as a Bearer they would be refused."""
+        value = self.value.reveal()
+        if self.kind is KeyKind.JWT:
+            return (("apikey", value), ("authorization", f"Bearer {value}"))
+        return (("apikey", value),)
+
+
+def parse_key(value: Secret) -> ProjectKey:
+    text = value.reveal().strip().strip("\"'")
+    if not text or len(text) > _LONGEST or not text.isascii() or not text.isprintable() or " " in text:
+        raise KeyRefused("The key must be one line without spaces, as it was copied.")
+    named = _NAMED.match(text)
+    if named is not None:
+        is_secret = named["kind"] == "secret"
+        kind = KeyKind.SECRET if is_secret else KeyKind.PUBLISHABLE
+        return ProjectKey(Secret(text), kind, _SERVICE if is_secret else _ANON)
+    if _JWT.match(text):
+        return ProjectKey(Secret(text), KeyKind.JWT, _read_role(text))
+    found = next((sentence for start, sentence in _OTHERS if text.startswith(start)), None)
+    raise KeyRefused(
+        found or "This is no key of a Supabase project: they begin with eyJ, sb_publishable_ or sb_secret_."
+    )
+
+
+def _read_role(token: str) -> str:
+    """Without a role PostgREST takes the anonymous one."""
+    claims = _decode_part(token.split(".")[1])
+    header = _decode_part(token.split(".", maxsplit=1)[0])
+    if not isinstance(claims, dict) or not isinstance(header, dict):
+        raise KeyRefused("This is no JWT: its parts cannot be read.")
+    expires = claims.get("exp")
+    if isinstance(expires, int | float) and expires <= time.time():
+        raise KeyRefused("This key has expired. Copy the current one from the project's API settings.")
+    role = claims.get("role", _ANON)
+    if not isinstance(role, str) or not role or len(role.encode()) > 63 or not role.isprintable():
+        raise KeyRefused("The role in this key is not a name that PostgreSQL takes.")
+    return role
+
+
+def _decode_part(part: str) -> Any:
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError):
+        return None

@@ -1,0 +1,87 @@
+"""A project's address taken apart. A stranger writes it, so only what an address needs comes through."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from basewarden.connections.urls import URLError
+
+_PORTS: Final = {"https": 443, "http": 80}
+_LONGEST = 500
+_SUFFIX = "/rest/v1"
+_DASHBOARD: Final = frozenset({"supabase.com", "www.supabase.com", "app.supabase.com", "app.supabase.io"})
+_PATH_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/")
+
+
+@dataclass(frozen=True, slots=True)
+class RestAddress:
+    """Where a project's API is. `base` is what comes before a resource's name: `/rest/v1`, or nothing."""
+
+    scheme: str
+    host: str
+    port: int
+    base: str = ""
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.scheme == "https"
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.base}"
+
+
+def parse_project_url(text: str) -> RestAddress:
+    """`base` is the path as it was typed, less `/rest/v1`: whether that belongs to it the probe finds out."""
+    text = text.strip()
+    if len(text) > _LONGEST or not text.isprintable() or not text.isascii() or "\\" in text or " " in text:
+        raise URLError("The URL is too long, or holds a character that no address has.")
+    if "://" not in text and "." in text.partition("/")[0]:
+        text = f"https://{text}"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise URLError("The port must be a number up to 65535.") from None
+    if parts.scheme not in _PORTS:
+        raise URLError("Use the form https://<project>.supabase.co.")
+    if "@" in parts.netloc:
+        raise URLError("The URL may hold no user name or password; the key has a field of its own.")
+    if "?" in text or "#" in text:
+        raise URLError("The URL ends with the path: leave out what follows ? or #.")
+    if port == 0:
+        raise URLError("The port must be a number up to 65535.")
+    host = _check_host(parts.hostname)
+    return RestAddress(parts.scheme, host, port or _PORTS[parts.scheme], _check_path(parts.path))
+
+
+def parse_saved_url(text: str) -> RestAddress:
+    """What `str` of an address gave."""
+    parts = urlsplit(text)
+    assert parts.hostname is not None
+    return RestAddress(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], parts.path)
+
+
+def _check_host(host: str | None) -> str:
+    name = (host or "").rstrip(".")
+    if not name:
+        raise URLError("The URL has no host.")
+    if name in _DASHBOARD:
+        raise URLError("This is the dashboard's address. The project's own is https://<project>.supabase.co.")
+    if name.startswith("db.") and name.endswith(".supabase.co"):
+        raise URLError("This is the database's host. The project's URL has no db. in front.")
+    if not all(character.isalnum() or character in ".-_:" for character in name):
+        raise URLError("The host must be a name or an address.")
+    return name
+
+
+def _check_path(path: str) -> str:
+    """Dots could lead out of the path, and percent signs hide them."""
+    path = path.rstrip("/")
+    if not _PATH_CHARACTERS.issuperset(path) or "//" in path or any(part in (".", "..") for part in path.split("/")):
+        raise URLError("The path of the URL may hold letters, digits and - . _ ~ only.")
+    return path.removesuffix(_SUFFIX).rstrip("/")

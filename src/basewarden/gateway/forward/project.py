@@ -1,0 +1,178 @@
+"""One project that is reached by its own API, while it is in use."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+
+from basewarden.connections import ConnectionFailed, ConnectionTarget, ConnectionTargets
+from basewarden.connections.rest.probe import Answer, read_exposed, read_openapi
+from basewarden.connections.rest.refusals import explain_answer
+from basewarden.core.tasks import end_task
+from basewarden.errors import AppError
+from basewarden.gateway.errors import SchemaUntold
+from basewarden.gateway.forward.asking import ProjectUpstream, explain_unreachable
+from basewarden.gateway.forward.openapi import read_schema
+from basewarden.pgrest import PgrestError, RestConfig, Schema
+
+_FRESH_SECONDS = 30.0
+_SOONEST_SECONDS = 2.0
+_MOST_SCHEMAS = 20
+_MOST_KEPT = 512
+# What the project's server allows, it decides itself; here nothing more may be refused than it would refuse.
+_REST = RestConfig(aggregates_enabled=True, plan_enabled=True, tx_override=True)
+
+
+# A key that is refused altogether has been by then; 404 is of a server that describes itself to nobody.
+_UNTOLD = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE})
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`schema` is None where the project does not tell it to this key."""
+
+    fingerprint: bytes
+    schema: Schema | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCall:
+    """The bytes of a request that reads, with the project's key among them: they are nobody's to see."""
+
+    data: bytes = field(repr=False)
+    method: str
+    shows_profile: bool
+
+
+class ForwardProject:
+    """Counterpart of `Project`."""
+
+    def __init__(self, target: ConnectionTarget, targets: ConnectionTargets) -> None:
+        assert target.api is not None
+        self.target = target
+        self.address = target.api.address
+        self.client = targets.open_client(target.api)
+        self.upstream = ProjectUpstream(self.client, self.address)
+        self.config = replace(_REST, schemas=target.api.schemas)
+        self.prepared = KeptCalls()
+        self._snapshot: Snapshot | None = None
+        self._loaded_at = self._tried_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def schema(self) -> Schema:
+        """Raises SchemaUntold where the project does not tell it, UpstreamAway where it cannot be asked."""
+        schema = await self.find_schema()
+        if schema is None:
+            raise SchemaUntold(hint="A secret key, or the connection's Postgres address, would tell them.")
+        return schema
+
+    async def find_schema(self) -> Schema | None:
+        """One that was fresh lately is used while the next is being fetched."""
+        if self._snapshot is None:
+            await self._load(self._loaded_at)
+            assert self._snapshot is not None
+        elif _now() - self._loaded_at > _FRESH_SECONDS:
+            self.note_change()
+        return self._snapshot.schema
+
+    async def look_again(self, seen: Schema | None) -> Schema | None:
+        """What is there now, unless somebody looked just before; where it cannot be asked, what was seen."""
+        if self._snapshot is None or self._may_ask():
+            with contextlib.suppress(AppError):
+                await self._load(self._loaded_at)
+        return self._snapshot.schema if self._snapshot is not None else seen
+
+    def note_change(self) -> None:
+        """What was asked for did not fit what is there: the next one shall know."""
+        is_running = self._refreshing is not None and not self._refreshing.done()
+        if not is_running and self._may_ask():
+            self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
+
+    async def note_database_error(self, _error: PgrestError) -> None:
+        """As on `Project`."""
+        self.note_change()
+
+    async def close(self) -> None:
+        if self._refreshing is not None:
+            await end_task(self._refreshing)
+        await self.client.close()
+
+    def _may_ask(self) -> bool:
+        """Not again and again, whether or not it worked."""
+        return _now() - self._tried_at > _SOONEST_SECONDS
+
+    async def _refresh(self) -> None:
+        with contextlib.suppress(AppError):
+            await self._load(self._loaded_at)
+
+    async def _load(self, seen: float) -> None:
+        async with self._lock:
+            if self._loaded_at != seen:
+                return  # somebody else just did
+            self._tried_at = _now()
+            try:
+                exposed = await read_exposed(self.client)
+                told = {name: await self._describe(name) for name in exposed[:_MOST_SCHEMAS]}
+            except ConnectionFailed as error:
+                raise explain_unreachable(error) from None
+            fingerprint = _fingerprint(told)
+            if self._snapshot is None or self._snapshot.fingerprint != fingerprint:
+                self._snapshot = Snapshot(fingerprint, await asyncio.to_thread(_read, told))
+                self.config = replace(self.config, schemas=exposed)
+                self.prepared.clear()
+            self._loaded_at = _now()
+
+    async def _describe(self, schema: str) -> Answer | None:
+        """None where this key is not told it."""
+        answer = await read_openapi(self.client, schema)
+        if answer.status in _UNTOLD:
+            return None
+        if answer.status != HTTPStatus.OK:
+            raise explain_answer(answer.status, answer.read_object())
+        return answer
+
+
+def _fingerprint(told: Mapping[str, Answer | None]) -> bytes:
+    """What is told once more is no news: whatever was planned on it stays good."""
+    digest = hashlib.sha256()
+    for name, answer in told.items():
+        digest.update(b"%d %b " % (len(name), name.encode()))
+        digest.update(b"untold" if answer is None else hashlib.sha256(answer.body).digest())
+    return digest.digest()
+
+
+def _read(told: Mapping[str, Answer | None]) -> Schema | None:
+    known = {name: document for name, one in told.items() if one is not None and (document := one.read_object())}
+    return read_schema(known) if known else None
+
+
+class KeptCalls:
+    """The most recently used of what was prepared: agents and pages ask the same again."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, tuple[Schema | None, PreparedCall]] = OrderedDict()
+
+    def find(self, key: Hashable, schema: Schema | None) -> PreparedCall | None:
+        """Good for the snapshot that it was checked against."""
+        found = self._kept.get(key)
+        if found is None or found[0] is not schema:
+            return None
+        self._kept.move_to_end(key)
+        return found[1]
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+    def keep(self, key: Hashable, schema: Schema | None, prepared: PreparedCall) -> None:
+        self._kept[key] = (schema, prepared)
+        self._kept.move_to_end(key)
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)

@@ -1,0 +1,187 @@
+"""One request to a project of which only its API is known: request -> limits -> out with the key -> back."""
+
+import re
+from collections.abc import Hashable
+from typing import Final
+from urllib.parse import quote
+
+from basewarden.connections.rest.wire import HTTPConnection, HTTPFailure
+from basewarden.core.tracing import stage
+from basewarden.gateway.caller import Caller
+from basewarden.gateway.errors import NotCaptured, UpstreamInvalid
+from basewarden.gateway.forward.asking import explain_failure, open_exchange, raise_refusal
+from basewarden.gateway.forward.headers import (
+    list_what_matters,
+    make_read_headers,
+    pass_headers,
+    spell_preferences,
+)
+from basewarden.gateway.forward.incoming import Incoming
+from basewarden.gateway.forward.policy import check_limits, check_request
+from basewarden.gateway.forward.project import ForwardProject, PreparedCall
+from basewarden.gateway.road import RestAnswer, RestCall
+from basewarden.journal import Recorder
+from basewarden.pgrest import (
+    PgrestError,
+    Request,
+    Response,
+    Schema,
+    bad_preferences,
+    parse_request,
+    split_optional_pairs,
+)
+
+_READS: Final = ("GET", "HEAD")
+_ANSWERED_WITHOUT_A_WRITE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_FIRST_REFUSAL = 300
+_RANGE_NOT_SATISFIABLE = 416
+_NO_SUCH_SCHEMA = "PGRST106"
+# What the snapshot had and the project has no more, or the other way round.
+_NEWS: Final = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42P01", "42703", "42883"})
+_OF_READS: Final = frozenset({"handling", "count", "timezone", "max-affected"})
+_ONCE: Final = frozenset({"select", "columns", "on_conflict"})
+_TIMEZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}\Z")
+_NOT_IN_QUERIES = re.compile(rb"[^!-~]|#")
+
+
+class ForwardRoad:
+    """The forward backend. As on the direct road: PgrestError or AppError, and then nothing was changed."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    async def travel(self, project: ForwardProject, caller: Caller, call: RestCall) -> RestAnswer:
+        """The whole answer."""
+        answer = await self.open(project, caller, call)
+        if isinstance(answer, RestAnswer):
+            return answer
+        body = await answer.read_whole()
+        if any(name == "Content-Encoding" for name, _ in answer.headers):
+            raise UpstreamInvalid("The project's own API compressed what was asked for as it is.")
+        return RestAnswer(Response(answer.status, tuple(answer.headers), body))
+
+    async def open(self, project: ForwardProject, caller: Caller, call: RestCall) -> RestAnswer | Incoming:
+        """A read comes as it arrives; a write is whole when it is journaled."""
+        key = _read_key(caller, call)
+        schema = await project.find_schema() if caller.tables is not None else None
+        kept = project.prepared.find(key, schema) if key is not None else None
+        if kept is not None:
+            return await self._fetch(project, kept)
+        with stage("plan"):
+            request = await _parse(project, call)
+        with stage("policy"):
+            check_request(caller, request)
+            schema = await _check_limits(project, caller, request, schema)
+        if request.method not in _ANSWERED_WITHOUT_A_WRITE:
+            # HERE `travel_write` of `forward/writes.py` takes over, with `project.upstream`, the schema that
+            # `project.find_schema` tells, the request, the caller, the call with its body as it was sent, and the
+            # recorder; where it finds the snapshot stale, once more with what `project.look_again` tells.
+            # Until it does, no write is let through: none would be recorded.
+            raise NotCaptured(f"{call.method} cannot be recorded on a project's own API, so it is not let through.")
+        prepared = _prepare_read(project, caller, request, call)
+        if key is not None:
+            project.prepared.keep(key, schema, prepared)
+        return await self._fetch(project, prepared)
+
+    async def _fetch(self, project: ForwardProject, prepared: PreparedCall) -> Incoming:
+        with stage("run"):
+            try:
+                connection = await open_exchange(project.client, prepared.data, method=prepared.method)
+            except HTTPFailure as error:
+                raise explain_failure(error, is_safe=True) from None
+            if connection.status >= _FIRST_REFUSAL and connection.status != _RANGE_NOT_SATISFIABLE:
+                await self._refuse(project, connection)
+        headers = pass_headers(connection.headers, project.address, shows_profile=prepared.shows_profile)
+        return Incoming(project.client, connection, headers)
+
+    async def _refuse(self, project: ForwardProject, connection: HTTPConnection) -> None:
+        try:
+            await raise_refusal(project.client, connection)
+        except PgrestError as error:
+            if error.code in _NEWS:
+                project.note_change()
+            raise
+
+
+async def _check_limits(
+    project: ForwardProject, caller: Caller, request: Request, schema: Schema | None
+) -> Schema | None:
+    """The snapshot that the request is within the caller's limits on; a stale one may be what refused it first."""
+    try:
+        check_limits(caller, request, schema, project.config)
+    except PgrestError:
+        newer = await project.look_again(schema)
+        if newer is schema:
+            raise
+        check_limits(caller, request, newer, project.config)
+        return newer
+    return schema
+
+
+async def _parse(project: ForwardProject, call: RestCall) -> Request:
+    """A schema that is not known to be exposed may have been since."""
+    try:
+        return _parse_now(project, call)
+    except PgrestError as error:
+        if error.code != _NO_SUCH_SCHEMA:
+            raise
+    await project.look_again(None)
+    return _parse_now(project, call)
+
+
+def _parse_now(project: ForwardProject, call: RestCall) -> Request:
+    """Time zones are the project's to know; what looks like one passes."""
+    request = parse_request(
+        call.method,
+        call.path,
+        call.query,
+        call.headers,
+        call.body,
+        config=project.config,
+        is_timezone=lambda name: _TIMEZONE.match(name) is not None,
+    )
+    if request.preferences.invalid and request.preferences.is_strict:
+        raise bad_preferences(request.preferences.invalid)
+    return request
+
+
+def _prepare_read(project: ForwardProject, caller: Caller, request: Request, call: RestCall) -> PreparedCall:
+    prefer = spell_preferences(request.preferences, names=_OF_READS)
+    headers = make_read_headers(request, call.headers, prefer)
+    query = _escape_query(call.query) if caller.tables is None else _spell_query(call.query)
+    target = f"{spell_path(request)}?{query}" if query else spell_path(request)
+    data = project.client.make_head(request.method, target, headers, None)
+    return PreparedCall(data, request.method, shows_profile=request.is_schema_negotiated)
+
+
+def spell_path(request: Request) -> str:
+    """What follows the API's address, percent-encoded anew from what was understood."""
+    name = quote(request.resource.name, safe="")
+    return {"root": "/", "function": f"/rpc/{name}", "table": f"/{name}"}[request.resource.kind]
+
+
+def _escape_query(query: bytes) -> str:
+    """As it came, but for bytes that have no place in a request line."""
+    return _NOT_IN_QUERIES.sub(lambda found: b"%%%02X" % ord(found[0]), query).decode("ascii")
+
+
+def _spell_query(query: bytes) -> str:
+    """For a caller with a list of tables: what was checked and nothing else, spelled so that nobody reads it otherwise.
+
+    Of what counts once the first counts.
+    """
+    seen: set[str] = set()
+    kept = []
+    for name, value in split_optional_pairs(query, "the query string"):
+        if value is None or (name in _ONCE and name in seen):
+            continue
+        seen.add(name)
+        kept.append(f"{quote(name, safe='')}={quote(value, safe='')}")
+    return "&".join(kept)
+
+
+def _read_key(caller: Caller, call: RestCall) -> Hashable | None:
+    """All that a read depends on besides the snapshot; None for what has a body or may write."""
+    if call.method not in _READS or call.body:
+        return None
+    return (caller.kind, caller.id, call.method, call.path, call.query, list_what_matters(call.headers))
