@@ -1,6 +1,7 @@
 """The application without a socket: what it adds to answers, and what it does when nothing is known yet."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ import pytest
 from basewarden.pgrest import Connection, Statement
 from basewarden.pgrest.config import RestConfig
 from basewarden.pgrest.server import RestServer
+from basewarden.pgrest.server.live import choose_name
+from basewarden.pgrest.server.log import Log
 from tests.pgrest.conftest import Client, settings_for
 from tests.pgrest.test_writes import sign
 
@@ -135,6 +138,21 @@ async def test_sql_sees_the_path_as_it_was_spelt(client: Client, conn: Connectio
     await define(client, conn, f"CREATE FUNCTION path() RETURNS text STABLE LANGUAGE sql AS $${asks}$$")
     for path in ("/rpc/path", "/rpc/p%61th", "/rpc/path", "/rp%63/path"):
         assert (await client.get(path)).json() == path
+
+
+async def test_below_another_path_the_own_path_counts(reader: Client) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    for raw in (b"/base/items", b"/b%61se/items"):
+        scope = {"type": "http", "method": "GET", "path": "/items", "raw_path": raw, "query_string": b""}
+        await reader.app({**scope, "headers": []}, receive, send)
+    assert [message["status"] for message in sent if "status" in message] == [200, 200]
 
 
 @pytest.mark.parametrize("target", ["/items?%FF=eq.1", "/items?sku=eq.%FF", "/items?select=%80"])
@@ -301,12 +319,26 @@ async def test_a_database_that_comes_back_is_found_again(shop: str, conn: Connec
     assert not conn.is_usable
 
 
-async def test_an_unknown_failure_is_a_plain_500(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("dsn", "name"),
+    [
+        ("postgresql://h/d", "basewarden rest"),
+        ("postgresql://h/d?application_name=mine", "mine"),
+        ("", "basewarden rest"),
+    ],
+)
+def test_connections_have_the_name_that_the_operator_gave(dsn: str, name: str) -> None:
+    assert choose_name(dsn) == name
+
+
+async def test_an_unknown_failure_is_a_plain_500_and_the_log_says_where(client: Client) -> None:
+    requests, events = io.StringIO(), io.StringIO()
+    client.app.live.log = Log("error", requests=requests, events=events)
     client.app.live._cache = "no cache"  # type: ignore[assignment]  # what nobody expects
     answer = await client.get("/items?sku=eq.hush")
-    assert (answer.status, answer.json()["code"], answer.json()["message"]) == (
-        500,
-        "PGRSTX00",
-        "Internal server error",
-    )
     client.app.live._cache = None
+    assert (answer.status, answer.json()["code"]) == (500, "PGRSTX00")
+    assert answer.json()["message"] == "Internal server error"
+    assert "road.py" in events.getvalue()
+    assert "hush" not in events.getvalue()
+    assert '"GET /items?sku=eq.hush HTTP/1.1" 500 ' in requests.getvalue()

@@ -6,10 +6,13 @@ for notifications. Requests take what there is and never wait for either.
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
 
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.errors import DatabaseError, PgrestError, no_schema_cache
@@ -25,7 +28,7 @@ from basewarden.pgrest.settings.database import read_database_settings
 from basewarden.pgrest.sql import Statement
 from basewarden.pgrest.templates import PlanTemplates
 
-APPLICATION_NAME = "basewarden"
+_APPLICATION_NAME = "basewarden rest"
 _OLDEST_SERVER = 130000
 _VERSION = Statement("SELECT current_setting('server_version_num'), version()")
 _ALIVE = Statement("SELECT 1")
@@ -36,7 +39,7 @@ _REFUSED = ("password authentication failed", "no password supplied")
 
 
 class Live:
-    """`give_up` is told why the server cannot go on; who gives none goes on trying."""
+    """`give_up` is told in one sentence why the server cannot go on."""
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class Live:
             idle_seconds=settings.pool.idle_seconds,
             lifetime_seconds=settings.pool.lifetime_seconds,
             prepare=settings.prepares,
-            application_name=APPLICATION_NAME,
+            application_name=choose_name(settings.dsn),
         )
         self.authenticator = self._make_authenticator()
         self.templates = PlanTemplates()
@@ -283,7 +286,7 @@ class Live:
             listener = Listener(
                 dsn=self.settings.dsn,
                 channel=self.settings.channel,
-                application_name=APPLICATION_NAME,
+                application_name=choose_name(self.settings.dsn),
                 log=self.log,
                 hear=self._hear,
                 on_change=self._note_listening,
@@ -325,6 +328,11 @@ class Live:
         elif error is not None:
             self.log.tell_failure(error)
             self._give_up("A part of the server broke; what is above says where.")
+
+
+def choose_name(dsn: str) -> str:
+    """What the database shows our connections as: what the operator says, else who we are."""
+    return str(conninfo_to_dict(dsn).get("application_name") or os.environ.get("PGAPPNAME") or _APPLICATION_NAME)
 
 
 def _pauses() -> Iterator[int]:

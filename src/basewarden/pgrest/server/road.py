@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
+from urllib.parse import unquote
 
 from basewarden.pgrest import errors
 from basewarden.pgrest.errors import DatabaseError, PgrestError
@@ -22,7 +23,7 @@ Pairs = Sequence[tuple[str, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`raw_path` is as it came, and None where nobody knows."""
+    """`raw_path` is the path as it was spelt, where that is another way than plainly."""
 
     method: str
     path: str
@@ -37,12 +38,20 @@ class Call:
         return cls(
             scope["method"],
             scope["path"],
-            scope.get("raw_path"),
+            _find_spelling(scope),
             scope["query_string"],
             scope["headers"],
             body,
             session,
         )
+
+
+def _find_spelling(scope: Mapping[str, Any]) -> bytes | None:
+    """Whoever serves us below another path has changed `path`, and may have left `raw_path` as it was."""
+    raw: bytes | None = scope.get("raw_path")
+    if raw is None or b"%" not in raw:
+        return None
+    return raw if unquote(raw.decode("latin-1")) == scope["path"] else None
 
 
 class Road:
@@ -76,7 +85,7 @@ class Road:
     def _shape(self) -> Shaped | None:
         """None for a path that is spelt with escapes: one name may be spelt in many ways, and SQL sees which."""
         call = self._call
-        if call.raw_path is not None and b"%" in call.raw_path:
+        if call.raw_path is not None:
             return None
         return shape_request(call.method, call.path, call.query, call.headers, call.body)
 
