@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from basewarden.app import create_app
+from basewarden.app import create_app, create_app_from_environment
+from basewarden.core.collector import calm_collector
 from basewarden.errors import StartError
 from basewarden.settings import Settings
 from basewarden.start import hand_to_workers
@@ -32,7 +33,16 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def make_server(settings: Settings) -> uvicorn.Server:
-    return uvicorn.Server(_make_config(create_app(settings)))
+    app = create_app(settings)
+    calm_collector()
+    return uvicorn.Server(_make_config(app))
+
+
+def make_worker_app() -> object:
+    """What each worker serves."""
+    app = create_app_from_environment()
+    calm_collector()
+    return app
 
 
 @contextlib.asynccontextmanager
@@ -54,7 +64,7 @@ async def serving(server: uvicorn.Server, listener: socket.socket) -> AsyncItera
 def serve_with_workers(settings: Settings, listener: socket.socket, workers: int) -> None:
     """Blocks. A worker that dies is started again."""
     hand_to_workers(settings)
-    config = _make_config("basewarden.app:create_app_from_environment", factory=True, workers=workers)
+    config = _make_config("basewarden.serve:make_worker_app", factory=True, workers=workers)
     Multiprocess(config, [listener]).run()
 
 

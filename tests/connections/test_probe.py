@@ -1,11 +1,9 @@
 """Each answer of the probe, against the real thing that causes it."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -18,6 +16,7 @@ from basewarden.connections.probe import Facts, check_version, probe
 from basewarden.connections.urls import parse_postgres_url
 from basewarden.core.secret import Secret
 from tests.fixtures.app import Project, pick_port
+from tests.fixtures.pgbouncer import run_pgbouncer
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -207,61 +206,17 @@ def test_what_only_other_servers_say_is_understood_too(said: str, reason: Reason
 
 
 @pytest.mark.parametrize(
-    ("mode", "size", "refused"),
-    [
-        ("transaction", 5, True),
-        ("transaction", 1, True),
-        ("statement", 5, True),
-        ("session", 5, False),
-        ("session", 1, False),
-    ],
+    ("mode", "size", "is_pooled"),
+    [("transaction", 5, True), ("transaction", 1, True), ("session", 5, False), ("session", 1, False)],
 )
-async def test_a_pooler_is_refused_by_what_it_does(
-    project: Project, data_dir: Path, mode: str, size: int, refused: bool
+async def test_a_pooler_is_told_by_what_it_does(
+    project: Project, data_dir: Path, mode: str, size: int, is_pooled: bool
 ) -> None:
-    async with run_pgbouncer(project, data_dir.parent, mode, size) as url:
-        if refused:
-            assert await reason_of(url) is Reason.TRANSACTION_POOLER
-        else:
-            assert (await look(url)).login_role == project.role
+    async with run_pgbouncer(project.dsn, data_dir.parent, mode, size=size) as url:
+        facts = await look(url)
+    assert (facts.login_role, facts.is_pooled) == (project.role, is_pooled)
 
 
-@asynccontextmanager
-async def run_pgbouncer(project: Project, folder: Path, mode: str, size: int) -> AsyncIterator[str]:
-    server = urlsplit(project.dsn)
-    listener = pick_port()
-    port = listener.getsockname()[1]
-    listener.close()
-    users, config = folder / "users.txt", folder / "pgbouncer.ini"
-    users.write_text(f'"{server.username}" "{server.password}"\n')
-    config.write_text(
-        f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-        f"listen_port = {port}\nauth_type = scram-sha-256\nauth_file = {users}\npool_mode = {mode}\n"
-        f"default_pool_size = {size}\nunix_socket_dir =\n"
-    )
-    process = await asyncio.create_subprocess_exec(
-        "pgbouncer", *_as_nobody(), str(config), stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        await _wait_for(port)
-        yield project.dsn.replace(f":{server.port}/", f":{port}/")
-    finally:
-        process.kill()
-        await process.wait()
-
-
-def _as_nobody() -> list[str]:
-    """PgBouncer refuses to run as root."""
-    return ["-u", "nobody"] if os.geteuid() == 0 else []
-
-
-async def _wait_for(port: int) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                return
+async def test_a_pooler_without_transactions_is_refused(project: Project, data_dir: Path) -> None:
+    async with run_pgbouncer(project.dsn, data_dir.parent, "statement") as url:
+        assert await reason_of(url) is Reason.STATEMENT_POOLER

@@ -65,7 +65,7 @@ async def test_other_values_in_the_same_shape(
     request, planned = plan(schema, path, first)
     template = make_template(schema, request, planned)
     script = template.make_script(other, Session(), CONFIG, HEADERS)
-    quick = make_response(template.request, template.plan, await run_read(conn, template.plan, script), other.pairs)
+    quick = make_response(template.request, template.plan, await run_read(conn, template.plan, script), other.canonical)
     request, planned = plan(schema, path, second)
     result = await execute(conn, planned, request, Session(), schema=schema, config=CONFIG)
     assert quick == make_response(request, planned, result)

@@ -21,7 +21,7 @@ class Reason(StrEnum):
     NO_SUCH_ROLE = "no_such_role"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     NOT_READY = "not_ready"
-    TRANSACTION_POOLER = "transaction_pooler"
+    STATEMENT_POOLER = "statement_pooler"
     VERSION_UNSUPPORTED = "version_unsupported"
     SERVER_REFUSED = "server_refused"
     WRONG_KEY = "wrong_key"
@@ -86,9 +86,9 @@ _SENTENCES: dict[Reason, tuple[str, str]] = {
         "Close some of its clients, or raise its limit, and try again.",
     ),
     Reason.NOT_READY: ("The server is starting up or shutting down.", "Try again in a moment."),
-    Reason.TRANSACTION_POOLER: (
-        "This is a pooler in transaction mode, which hands each transaction to another server session.",
-        "Use the direct address or the session pooler: on Supabase port 5432 instead of 6543.",
+    Reason.STATEMENT_POOLER: (
+        "This is a pooler in statement mode, in which there are no transactions.",
+        "Use the direct address, or a pooler in session or transaction mode.",
     ),
     Reason.VERSION_UNSUPPORTED: (
         "This PostgreSQL is older than 13, which journal and undo need.",

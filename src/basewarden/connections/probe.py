@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
@@ -68,6 +68,8 @@ class Facts:
     uses_tls: bool
     latency_ms: float
     roles: tuple[DatabaseRole, ...]
+    is_pooled: bool = False
+    """Each transaction may meet another server session."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -102,13 +104,18 @@ async def _probe(address: PostgresAddress, *, allow_private: bool) -> Facts:
     async with dial(dsn) as connection:
         check_version(connection.info.server_version)
         row = await _fetch_one(connection, _TABLES + _FACTS)
-        if await _is_transaction_pooler(connection, row.pop("backend"), dsn):
-            raise ConnectionFailed(Reason.TRANSACTION_POOLER)
+        backend, uses_tls = row.pop("backend"), connection.pgconn.ssl_in_use
+        latency_ms = await _measure_latency(connection)
+        roles = await _list_roles(connection, row["server_version_number"])
+        pooling = await _find_pooling(connection, backend, dsn)  # the last: it may cost the connection
+        if pooling == "statement":
+            raise ConnectionFailed(Reason.STATEMENT_POOLER)
         return Facts(
             **_without(row, "server_version_number"),
-            uses_tls=connection.pgconn.ssl_in_use,
-            latency_ms=await _measure_latency(connection),
-            roles=await _list_roles(connection, row["server_version_number"]),
+            uses_tls=uses_tls,
+            latency_ms=latency_ms,
+            roles=roles,
+            is_pooled=address.is_pooled or pooling == "transaction",
         )
 
 
@@ -117,24 +124,26 @@ def check_version(number: int) -> None:
         raise ConnectionFailed(Reason.VERSION_UNSUPPORTED)
 
 
-async def _is_transaction_pooler(connection: psycopg.AsyncConnection[dict[str, Any]], backend: int, dsn: str) -> bool:
+async def _find_pooling(
+    connection: psycopg.AsyncConnection[dict[str, Any]], backend: int, dsn: str
+) -> Literal["session", "transaction", "statement"]:
     """Whether our session loses its server process while somebody else works: behaviour, not names.
 
     A server names the same process at the start and in a query. A pooler makes a number up, and then a second
     connection in a transaction shows whether it was given the process that was ours.
     """
     if connection.info.backend_pid == backend:
-        return False
+        return "session"
     others = None
     try:
         async with asyncio.timeout(_SWITCH_SECONDS), dial(dsn) as other, other.transaction():
             others = await _fetch_one(other, "SELECT pg_backend_pid() AS backend")
             ours = await _fetch_one(connection, "SELECT pg_backend_pid() AS backend")
     except psycopg.Error:
-        return True  # pooling by statement refuses the transaction itself
+        return "statement"  # it refuses the transaction itself
     except TimeoutError:
-        return others is not None  # one process for both: ours waits for the other's transaction
-    return bool(others["backend"] == backend or ours["backend"] != backend)
+        return "session" if others is None else "transaction"  # one process for both: ours waits for the other's end
+    return "transaction" if others["backend"] == backend or ours["backend"] != backend else "session"
 
 
 async def _measure_latency(connection: psycopg.AsyncConnection[dict[str, Any]]) -> float:

@@ -36,6 +36,7 @@ class ConnectionTarget:
     address: PostgresAddress | None
     api: "ProjectAPI | None"
     db_role: str | None
+    is_pooled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class ConnectionTargets:
             address=self.open_url(connection),
             api=None if connection.is_direct else self.open_api(connection),
             db_role=connection.taken_role if connection.is_direct else None,
+            is_pooled=bool((connection.facts or {}).get("is_pooled")),
         )
 
     async def _load_role(self, key: tuple[UUID, UUID]) -> Role | None:

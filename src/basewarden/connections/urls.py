@@ -4,7 +4,7 @@ libpq knows many that read files or reach sockets and other hosts, and a strange
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from basewarden.core.secret import Secret
@@ -32,6 +32,8 @@ class PostgresAddress:
     database: str
     sslmode: str = "prefer"
     channel_binding: str = "prefer"
+    is_pooled: bool = False
+    """Told to be a transaction pooler's, by `pgbouncer=true` as other clients take it."""
 
 
 def parse_postgres_url(url: Secret) -> PostgresAddress:
@@ -84,17 +86,17 @@ def _check_part(what: str, value: str | None) -> str:
     return decoded
 
 
-def _read_options(query: str, fragment: str) -> dict[str, str]:
+def _read_options(query: str, fragment: str) -> dict[str, Any]:
     if fragment:
         raise URLError("Write # in a password as %23.")
-    options: dict[str, str] = {}
+    options: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name in _CHOICES:
             if value not in _CHOICES[name]:
                 raise URLError(f"{name} can be {', '.join(_CHOICES[name])}.")
             options[name] = value
         elif name == "pgbouncer":
-            raise URLError("pgbouncer=true marks a transaction pooler; use the direct or session address.")
+            options["is_pooled"] = value == "true"
         elif name not in _IGNORED:
             raise URLError(f"The URL may not set {name[:40]!r}; it may set sslmode and channel_binding.")
     return options

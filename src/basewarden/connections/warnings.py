@@ -57,6 +57,12 @@ def list_warnings(facts: Facts, db_role: str | None) -> Iterator[RoleWarning]:
             f"{role.name} bypasses row level security",
             "Its policies do not limit requests; only the limits of each agent do.",
         )
+    if facts.is_pooled:
+        yield RoleWarning(
+            "A transaction pooler stands in between",
+            "Everything works; statements are planned anew each time, and a change of tables is noticed within a second"
+            " instead of at once. The direct address or the session pooler is faster.",
+        )
     if not facts.uses_tls:
         yield RoleWarning(
             "The connection is not encrypted",

@@ -27,6 +27,7 @@ SESSION_HEADER = "x-basewarden-session"
 _LABEL_HEADER = SESSION_HEADER.encode()
 _ADDRESS = re.compile(r"/api/v/(?P<id>[^/]+)/(?P<room>rest/v1|introspect)(?P<rest>/.*)?\Z", re.DOTALL)
 _LABEL = re.compile(r"[\x20-\x7e]{1,100}\Z")
+_CORS = ("Access-Control-", "access-control-")
 _CREDENTIALS = frozenset({b"authorization", b"apikey", b"cookie"})
 
 
@@ -55,7 +56,7 @@ class DataRoad:
     async def _serve(self, scope: Any, receive: Any, send: Any, address: re.Match[str]) -> None:
         with stage("caller"):
             caller = await self._callers.identify(scope, address["id"])
-            _note_caller(caller)
+            note_facts(**caller.facts)
             await self._limits.check(caller)
             project = await self._projects.get(caller.connection.id)
         if address["room"] == "introspect":
@@ -107,13 +108,8 @@ class DataRoad:
                 await _send_answer(send, answer)
 
 
-def _note_caller(caller: Caller) -> None:
-    who = {"agent": str(caller.id)} if caller.is_agent else {}
-    note_facts(connection=str(caller.connection.id), **who)
-
-
 async def _send_answer(send: Any, answer: RestAnswer) -> None:
-    headers = [pair for pair in answer.response.headers if not pair[0].lower().startswith("access-control-")]
+    headers = [pair for pair in answer.response.headers if not pair[0].startswith(_CORS)]
     if answer.session_id is not None:
         note_facts(session=str(answer.session_id))
         headers.append((SESSION_HEADER, str(answer.session_id)))
@@ -121,14 +117,14 @@ async def _send_answer(send: Any, answer: RestAnswer) -> None:
 
 
 async def _send(send: Any, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-    encoded = [(_encode_name(name), value.encode("latin-1", "replace")) for name, value in headers]
+    encoded = [_encode_pair(pair) for pair in headers]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})
 
 
-@lru_cache(maxsize=256)
-def _encode_name(name: str) -> bytes:
-    return name.lower().encode("latin-1")
+@lru_cache(maxsize=4096)
+def _encode_pair(pair: tuple[str, str]) -> tuple[bytes, bytes]:
+    return pair[0].lower().encode("latin-1"), pair[1].encode("latin-1", "replace")
 
 
 async def _read_body(receive: Any) -> bytes:

@@ -36,6 +36,12 @@ class Caller:
         return self.kind == "agent"
 
     @cached_property
+    def facts(self) -> dict[str, str]:
+        """For the log."""
+        connection = {"connection": str(self.connection.id)}
+        return {**connection, "agent": str(self.id)} if self.is_agent else connection
+
+    @cached_property
     def session(self) -> Session:
         """What the database knows of the caller."""
         return Session(self.db_role, self.claims)

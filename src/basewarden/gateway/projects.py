@@ -38,7 +38,7 @@ class Project:
 
         self.target = target
         self.config = config
-        self.pool = Pool(open_dsn, max_size=POOL_SIZE)
+        self.pool = Pool(open_dsn, max_size=POOL_SIZE, prepare=not target.is_pooled)
         self.templates = PlanTemplates()
         self._cache = SchemaCache(self.pool, self.config.schemas, self.config.extra_search_path)
 

@@ -57,7 +57,6 @@ MAX_SUMMARY = 500
 MOST_TRIES = 3
 # Classes 08 and 57: the connection went away. Whether the COMMIT before it counted, only the database knows.
 _OUTCOME_UNKNOWN = ("08", "57")
-Pairs = Sequence[tuple[str, str | None]]
 _OUTPUT_SETTINGS = frozenset({"timezone", "datestyle", "intervalstyle", "extra_float_digits"})
 
 
@@ -116,7 +115,7 @@ class Road:
             if shaped is not None:
                 project.templates.keep(shaped, make_template(schema, request, plan))
             script = make_script(plan, request, caller.session, schema=schema, config=project.config)
-            return await self._read(project, request, plan, script, request.query.pairs)
+            return await self._read(project, request, plan, script, request.query.canonical)
         for _ in range(MOST_TRIES):
             template = None if shaped is None else make_template(schema, request, plan)
             try:
@@ -144,12 +143,12 @@ class Road:
         return RestAnswer(make_openapi_response(request, plan, body))
 
     async def _read(
-        self, project: Project, request: Request, plan: ReadPlan | CallPlan, script: Script, pairs: Pairs
+        self, project: Project, request: Request, plan: ReadPlan | CallPlan, script: Script, canonical: str
     ) -> RestAnswer:
         with stage("run"):
             async with project.pool.acquire() as connection:
                 result = await run_read(connection, plan, script)
-        return RestAnswer(make_response(request, plan, result, pairs))
+        return RestAnswer(make_response(request, plan, result, canonical))
 
     async def _repeat(
         self, project: Project, caller: Caller, call: RestCall, template: PlanTemplate, shaped: Shaped
@@ -159,7 +158,7 @@ class Road:
         check_plan(caller, plan)
         if isinstance(plan, ReadPlan | CallPlan):
             script = template.make_script(shaped, caller.session, project.config, call.headers)
-            return await self._read(project, request, plan, script, shaped.pairs)
+            return await self._read(project, request, plan, script, shaped.canonical)
         try:
             return await self._write(
                 project, caller, request, plan, call, template.schema, template, shaped, again=True

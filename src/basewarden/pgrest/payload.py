@@ -15,6 +15,7 @@ from basewarden.pgrest.grammar.media import MediaType
 _KEYS_DIFFER = "All object keys must match"
 _INVALID_JSON = "Empty or invalid json"
 _FIRST_BYTE = re.compile(rb"[ \t\r\n]*(.)", re.DOTALL)
+_AS_IT_IS = re.compile(rb"[^%+;\x80-\xff]*")  # nothing in it is encoded
 _RAW_MEDIA = (media.PLAIN_TEXT, media.XML, media.OCTETS)
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -112,6 +113,12 @@ def split_pairs(encoded: bytes, what: str) -> list[tuple[str, str]]:
 
 def split_optional_pairs(encoded: bytes, what: str) -> list[tuple[str, str | None]]:
     pairs: list[tuple[str, str | None]] = []
+    if _AS_IT_IS.fullmatch(encoded):
+        for plain in encoded.decode("ascii").split("&"):
+            if plain:
+                key, sign, text = plain.partition("=")
+                pairs.append((key, text if sign else None))
+        return pairs
     for part in encoded.replace(b";", b"&").split(b"&"):
         if part:
             name, equals, value = part.replace(b"+", b" ").partition(b"=")

@@ -1,9 +1,12 @@
 """What the client asks for, read from HTTP and not yet held against any database."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 from typing import Literal
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from basewarden.pgrest import errors
 from basewarden.pgrest.config import RestConfig
@@ -25,6 +28,9 @@ from basewarden.pgrest.grammar.select import parse_select
 from basewarden.pgrest.payload import Payload, parse_payload, split_optional_pairs
 from basewarden.pgrest.ranges import ALL_ROWS, Range, parse_range_header, range_of
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")  # stands for itself in an address
+_LONGEST_USUAL = 200
+_first = itemgetter(0)
 _DECIDING = frozenset((b"accept", b"accept-profile", b"content-profile", b"content-type", b"range"))
 _RESERVED = frozenset(("select", "columns", "on_conflict"))
 _RESERVED_ENDINGS = frozenset(("order", "limit", "offset", "and", "or"))
@@ -56,6 +62,10 @@ class Query:
     filter_keys: frozenset[str] = frozenset()
     pairs: tuple[tuple[str, str | None], ...] = ()
     """As they came, decoded."""
+
+    @property
+    def canonical(self) -> str:
+        return make_canonical(self.pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +202,26 @@ def _parse_query(query: bytes, *, is_call_by_get: bool) -> Query:
         return _read_query(pairs, given, is_call_by_get=is_call_by_get)
     except ParseError as error:
         raise errors.parse_failed(error.message, error.details) from None
+
+
+def make_canonical(pairs: Iterable[tuple[str, str | None]]) -> str:
+    """The query string with its names in order, for Content-Location."""
+    values: dict[str, list[str]] = {}
+    for key, value in sorted(pairs, key=_first):
+        values.setdefault(key, []).append(_quote(value or ""))
+    return "&".join([f"{_quote(key)}={','.join(group)}" for key, group in values.items()])
+
+
+def _quote(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return text
+    return _quote_usual(text) if len(text) <= _LONGEST_USUAL else quote(text, safe="-_.~")
+
+
+@lru_cache(maxsize=2048)
+def _quote_usual(text: str) -> str:
+    """Of what comes again and again: the columns that are selected, the order."""
+    return quote(text, safe="-_.~")
 
 
 def is_filter(key: str) -> bool:

@@ -1,11 +1,8 @@
 """From a result to the HTTP answer: status, headers, body."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from operator import itemgetter
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote_plus
 
 import msgspec
 
@@ -28,9 +25,6 @@ from basewarden.pgrest.request import Request
 from basewarden.pgrest.statements import Result
 
 Header = tuple[str, str]
-_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")  # stands for itself in an address
-_LONGEST_USUAL = 200
-_first = itemgetter(0)
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _decode_headers = msgspec.json.Decoder(list[dict[str, str]]).decode
 
@@ -42,16 +36,13 @@ class Response:
     body: bytes = b""
 
 
-Pairs = Sequence[tuple[str, str | None]]
-
-
-def make_response(request: Request, plan: DatabasePlan, result: Result, pairs: Pairs | None = None) -> Response:
-    """`pairs` are the query string's, where `request` is an earlier one of the same shape."""
+def make_response(request: Request, plan: DatabasePlan, result: Result, canonical: str | None = None) -> Response:
+    """`canonical` is the query string, where `request` is an earlier one of the same shape."""
     if result.is_explained:
         return Response(200, (_length(result.body), *_content_type(request, plan.media)), result.body)
     match plan:
         case ReadPlan():
-            response = _answer_read(request, plan, result, request.query.pairs if pairs is None else pairs)
+            response = _answer_read(request, plan, result, request.query.canonical if canonical is None else canonical)
         case CallPlan():
             response = _answer_call(request, plan, result)
         case InsertPlan(is_put=True):
@@ -87,12 +78,12 @@ def make_error_response(error: PgrestError) -> Response:
 # By method ----------------------------------------------------------------------------------------------
 
 
-def _answer_read(request: Request, plan: ReadPlan, result: Result, pairs: Pairs) -> Response:
+def _answer_read(request: Request, plan: ReadPlan, result: Result, canonical: str) -> Response:
     status, content_range = _range_status(request, result)
     body = _range_body(request, result) if status == 416 else b"" if plan.is_head else result.body
     headers = (
         content_range,
-        ("Content-Location", make_location(plan.table.name, pairs)),
+        ("Content-Location", _make_address(plan.table.name, canonical)),
         *(() if plan.is_head else (_length(body),)),
         *_content_type(request, plan.media),
         *_applied(plan),
@@ -143,25 +134,8 @@ def _answer_call(request: Request, plan: CallPlan, result: Result) -> Response:
 # Headers ------------------------------------------------------------------------------------------------
 
 
-def make_location(name: str, pairs: Pairs) -> str:
-    """The address of a read, the names of its query in order."""
-    values: dict[str, list[str]] = {}
-    for key, value in sorted(pairs, key=_first):
-        values.setdefault(key, []).append(_quote(value or ""))
-    query = "&".join(f"{_quote(key)}={','.join(group)}" for key, group in values.items())
-    return f"/{name}?{query}" if query else f"/{name}"
-
-
-def _quote(text: str) -> str:
-    if _PLAIN.fullmatch(text):
-        return text
-    return _quote_usual(text) if len(text) <= _LONGEST_USUAL else quote(text, safe="-_.~")
-
-
-@lru_cache(maxsize=2048)
-def _quote_usual(text: str) -> str:
-    """Of what comes again and again: the columns that are selected, the order."""
-    return quote(text, safe="-_.~")
+def _make_address(name: str, canonical: str) -> str:
+    return f"/{name}?{canonical}" if canonical else f"/{name}"
 
 
 def _length(body: bytes) -> Header:

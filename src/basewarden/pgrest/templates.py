@@ -7,6 +7,7 @@ body, is a parameter; for the next of that shape only the parameters are put in.
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 from basewarden.pgrest.config import RestConfig
 from basewarden.pgrest.errors import PgrestError
@@ -16,7 +17,7 @@ from basewarden.pgrest.grammar.filters import COMPARISON_START
 from basewarden.pgrest.grammar.nodes import Compare
 from basewarden.pgrest.payload import Payload, split_optional_pairs
 from basewarden.pgrest.plan import DatabasePlan, ReadPlan
-from basewarden.pgrest.request import Request, is_filter, read_payload
+from basewarden.pgrest.request import Request, is_filter, make_canonical, read_payload
 from basewarden.pgrest.schema import Schema
 from basewarden.pgrest.session import Session
 from basewarden.pgrest.sql import Builder, Statement, to_parameter
@@ -31,7 +32,7 @@ _READS = ("GET", "HEAD")
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shaped:
     """`pairs` are the query string's; `values` those of its plain comparisons, in order."""
 
@@ -40,12 +41,28 @@ class Shaped:
     pairs: list[tuple[str, str | None]]
     body: bytes = b""
 
+    @cached_property
+    def canonical(self) -> str:
+        return make_canonical(self.pairs)
+
 
 def shape_request(method: str, path: str, query: bytes, headers: Headers, body: bytes) -> Shaped | None:
     """None for what will hardly be asked again in the same shape, and for what is not right."""
     if len(query) > _LARGEST_SHAPE or method == "OPTIONS":
         return None
-    deciding = tuple(pair for pair in headers if pair[0] in _DECIDING)
+    deciding = tuple([pair for pair in headers if pair[0] in _DECIDING])
+    if method in _READS:
+        return _shape_read(method, path, query, deciding)
+    return _shape(method, path, query, deciding, body)
+
+
+@lru_cache(maxsize=512)
+def _shape_read(method: str, path: str, query: bytes, deciding: Headers) -> Shaped | None:
+    """Pages and agents ask the very same again."""
+    return _shape(method, path, query, deciding, b"")
+
+
+def _shape(method: str, path: str, query: bytes, deciding: Headers, body: bytes) -> Shaped | None:
     pairs = split_optional_pairs(query, "the query string")
     payload = None
     if method not in _READS and (body or method != "DELETE"):
@@ -129,6 +146,7 @@ class PlanTemplate:
     notes: set[Hashable] = field(default_factory=set)
     """What whoever runs it found out and need not find out again on this snapshot."""
     _blanks: dict[Hashable, _Blank] = field(default_factory=dict)
+    _last: list[tuple[Session, Headers, list[Statement]]] = field(default_factory=list)
 
     def fill(self, name: Hashable, shaped: Shaped, build: Callable[[Builder], str]) -> Statement:
         """A statement of this plan for another request of its shape; `build` writes it the first time."""
@@ -149,11 +167,20 @@ class PlanTemplate:
         return slots
 
     def make_script(self, shaped: Shaped, session: Session, config: RestConfig, headers: Headers) -> Script:
-        prelude = make_prelude(self.plan, self.request, session, schema=self.schema, config=config, headers=headers)
+        prelude = self._make_prelude(session, config, headers)
         statements = [*prelude, self.fill("statement", shaped, self._statement)]
         if wants_estimate(self.plan):
             statements.append(self.fill("estimate", shaped, self._estimate))
         return Script(make_opening(self.plan, session, self.schema), tuple(statements), len(prelude))
+
+    def _make_prelude(self, session: Session, config: RestConfig, headers: Headers) -> list[Statement]:
+        """Whoever asks the same twice most often does so with the same headers."""
+        for known, told, prelude in self._last:
+            if known is session and told == headers:
+                return prelude
+        prelude = make_prelude(self.plan, self.request, session, schema=self.schema, config=config, headers=headers)
+        self._last[:] = [(session, headers, prelude)]
+        return prelude
 
     def _statement(self, builder: Builder) -> str:
         return statement_sql(builder, self.plan)

@@ -12,6 +12,7 @@ import uvicorn
 import uvloop
 
 from basewarden import __version__
+from basewarden.core.collector import calm_collector
 from basewarden.pgrest.server.admin import AdminServer
 from basewarden.pgrest.server.app import RestServer
 from basewarden.pgrest.server.board import Board
@@ -45,6 +46,7 @@ class Place:
 def serve(place: Place) -> int:
     """Until a signal, or until going on makes no sense; the exit code says which."""
     logging.getLogger("uvicorn.error").setLevel(logging.INFO if place.log.shows("debug") else logging.ERROR)
+    calm_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_Process(place).run())
 

@@ -10,15 +10,13 @@ from basewarden.pgrest.errors import DatabaseError, PgrestError
 from basewarden.pgrest.execute import Script, make_script, run_script
 from basewarden.pgrest.openapi import describe_schema
 from basewarden.pgrest.plan import DatabasePlan, InfoPlan, OpenApiPlan, plan_request
-from basewarden.pgrest.request import Request, parse_request
+from basewarden.pgrest.request import Request, make_canonical, parse_request
 from basewarden.pgrest.response import Response, make_info_response, make_openapi_response, make_response
 from basewarden.pgrest.schema import Schema
 from basewarden.pgrest.server.live import Live
 from basewarden.pgrest.server.timing import Timing
 from basewarden.pgrest.session import Session
 from basewarden.pgrest.templates import PlanTemplate, Shaped, make_template, shape_request
-
-Pairs = Sequence[tuple[str, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +103,14 @@ class Road:
         if shaped is not None:
             self._templates.keep(shaped, make_template(schema, request, plan))
         script = make_script(plan, request, self._call.session, schema=schema, config=self._settings.rest)
-        return await self._run(request, plan, script, request.query.pairs)
+        return await self._run(request, plan, script)
 
     async def _repeat(self, template: PlanTemplate, shaped: Shaped) -> Response:
         """What was planned before."""
         self._timing.mark("parse")
         script = template.make_script(shaped, self._call.session, self._settings.rest, self._call.headers)
         self._timing.mark("plan")
-        return await self._run(template.request, template.plan, script, shaped.pairs)
+        return await self._run(template.request, template.plan, script, make_canonical(shaped.pairs))
 
     def _read(self, schema: Schema) -> Request:
         call = self._call
@@ -138,12 +136,14 @@ class Road:
         self._timing.mark("response")
         return response
 
-    async def _run(self, request: Request, plan: DatabasePlan, script: Script, pairs: Pairs) -> Response:
+    async def _run(
+        self, request: Request, plan: DatabasePlan, script: Script, canonical: str | None = None
+    ) -> Response:
         try:
             async with self._live.pool.acquire() as conn:
                 result = await run_script(conn, plan, request, script, self._settings.rest)
             self._timing.mark("transaction")
-            response = make_response(request, plan, result, pairs)
+            response = make_response(request, plan, result, canonical)
         except DatabaseError as error:
             told = self._tell(error)
             self._log_query(script, told.status)
