@@ -129,11 +129,12 @@ def test_the_servers_own_address_and_its_proxys() -> None:
     def served_at(**given: str) -> Address:
         return load_settings(None, {f"PGRST_{name.upper()}": value for name, value in given.items()}).rest.served_at
 
-    assert served_at() == Address("http", "127.0.0.1", 3000)
-    assert served_at(server_host="!4", server_port="80") == Address("http", "0.0.0.0", 80)  # noqa: S104 - shown, not bound
+    assert served_at() == Address("http", "0.0.0.0", 3000)  # noqa: S104 - shown, not bound
+    assert served_at(server_host="*6", server_port="80") == Address("http", "0.0.0.0", 80)  # noqa: S104 - shown, not bound
+    assert served_at(server_host="127.0.0.1") == Address("http", "127.0.0.1", 3000)
     assert served_at(server_host="::1") == Address("http", "[::1]", 3000)
     assert served_at(openapi_server_proxy_uri="https://a.example/x") == Address("https", "a.example", 443, "/x")
-    with pytest.raises(BadSettings, match="Malformed proxy uri"):
+    with pytest.raises(BadSettings, match="openapi-server-proxy-uri takes an address"):
         served_at(openapi_server_proxy_uri="https://a.example?x")
 
 

@@ -71,7 +71,15 @@ async def execute(
     Raises DatabaseError, or PgrestError from `verify_result`; either way nothing is kept then. After an
     error the connection may be inside the failed transaction, which the pool rolls back.
     """
-    script = make_script(plan, request, session, schema=schema, config=config)
+    return await run_script(
+        conn, plan, request, make_script(plan, request, session, schema=schema, config=config), config
+    )
+
+
+async def run_script(
+    conn: Connection, plan: DatabasePlan, request: Request, script: Script, config: RestConfig
+) -> Result:
+    """As `execute`; `script` is of this plan, `request` may be an earlier one of the same shape."""
     if plan.read_only:
         return await run_read(conn, plan, script)
     rolls_back = is_rolled_back(request, config)
