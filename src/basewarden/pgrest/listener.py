@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import psycopg
 
 from basewarden.pgrest.errors import DatabaseError, PgrestError
+from basewarden.pgrest.pooling import is_direct
 from basewarden.pgrest.sql import Statement
 from basewarden.pgrest.wire import Connection, Notification
 
@@ -14,7 +15,6 @@ Address = str | Callable[[], Awaitable[str]]
 """A DSN, or whom to ask for it at every connect."""
 
 _LISTEN = Statement("LISTEN pgrst")
-_WHO = Statement("SELECT pg_backend_pid()")
 _RETRY_SECONDS = 5.0
 _PAYLOADS = ("", "reload schema", "reload config")
 
@@ -39,7 +39,7 @@ async def _listen_once(address: Address, on_reload: Callable[[], None]) -> bool:
     conn = await Connection.connect(dsn, application_name="basewarden-listen")
     conn.on_notify = hear
     try:
-        if not await _is_direct(conn):
+        if not await is_direct(conn):
             return False
         await conn.run([_LISTEN])
         on_reload()  # what was said before is lost
@@ -47,9 +47,3 @@ async def _listen_once(address: Address, on_reload: Callable[[], None]) -> bool:
         return True
     finally:
         await conn.close()
-
-
-async def _is_direct(conn: Connection) -> bool:
-    """A pooler greets with a number of its own instead of the server process's."""
-    (rows,) = await conn.run([_WHO])
-    return rows.rows[0][0] == str(conn.backend_pid).encode()

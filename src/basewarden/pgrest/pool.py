@@ -10,6 +10,7 @@ import psycopg
 from psycopg import pq
 
 from basewarden.pgrest import errors
+from basewarden.pgrest.pooling import is_transaction_pooled
 from basewarden.pgrest.sql import Statement
 from basewarden.pgrest.wire import Connection
 
@@ -57,6 +58,7 @@ class Pool:
         self._idle_seconds = idle_seconds
         self._lifetime_seconds = lifetime_seconds
         self._prepare = prepare
+        self._is_known = False
         self._application_name = application_name
         self._free = max_size
         self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
@@ -81,7 +83,7 @@ class Pool:
     async def flush(self, *, prepare: bool | None = None) -> None:
         """From now on only connections that are made anew are lent; `prepare` is for those."""
         if prepare is not None:
-            self._prepare = prepare
+            self._prepare, self._is_known = prepare, False
         self._flushed_at = asyncio.get_running_loop().time()
         await self._close_idle()
 
@@ -163,6 +165,18 @@ class Pool:
         return conn
 
     async def _connect(self) -> Connection:
+        """The first one shows whether statements may be prepared: a transaction pooler would lose them."""
+        conn = await self._dial()
+        if not self._prepare or self._is_known:
+            return conn
+        self._prepare = not await is_transaction_pooled(conn, self._dial)
+        self._is_known = True
+        if self._prepare and conn.is_usable:
+            return conn
+        await conn.close()
+        return await self._dial()
+
+    async def _dial(self) -> Connection:
         dsn = self._dsn if isinstance(self._dsn, str) else await self._dsn()
         try:
             return await Connection.connect(
