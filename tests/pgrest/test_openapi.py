@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import msgspec
 import psycopg
 import pytest
+from msgspec import structs
 from schemathesis.specs.openapi.definitions import SWAGGER_20_VALIDATOR
 
 from basewarden.pgrest import RestConfig
@@ -530,7 +531,7 @@ async def test_a_long_document_lets_others_run_in_between(zoo: Zoo) -> None:
         foreign_keys_out=(), foreign_keys_in=(), triggers=(), rls_enabled=False, rls_forced=False, owner="",
         comment=None, insertable=True, updatable=True, deletable=True, is_partition=False,
     )  # fmt: skip
-    schema = Schema(("api",), {name: replace(table, name=name[1]) for name in names})
+    schema = Schema(("api",), {name: structs.replace(table, name=name[1]) for name in names})
     plan, access = OpenApiPlan("api", is_head=False), Access(None)
     writing = asyncio.create_task(write_document(schema, plan, access, RestConfig(), EVERYTHING))
     turns = 0

@@ -59,6 +59,10 @@ class DatabaseError(Exception):
         self.hint = fields.hint
 
 
+class PlanStale(DatabaseError):
+    """A prepared statement no longer fits what it names, or is gone. Nothing is wrong with it: it may be run again."""
+
+
 # Requests (PGRST1xx) ------------------------------------------------------------------------------------
 
 
