@@ -170,7 +170,7 @@ class Live:
         if self.settings.reads_database:
             await self.reload_config()
         self._wanted.clear()  # what was asked for until here is answered by what is read now
-        started = time.perf_counter()
+        started, loads = time.perf_counter(), self.row.get(Figure.SCHEMA_LOADS)
         try:
             cache = self._find_cache()
             schema = await cache.reload()
@@ -180,7 +180,8 @@ class Live:
             raise
         await self._put_cache(cache)
         await self.pool.flush()
-        self._tell_loaded(schema, time.perf_counter() - started)
+        was_read = self.row.get(Figure.SCHEMA_LOADS) > loads
+        self._tell_loaded(schema, time.perf_counter() - started, was_read=was_read)
 
     async def _greet(self) -> None:
         try:
@@ -218,7 +219,9 @@ class Live:
         self.row.add(Figure.SCHEMA_LOADS)
         self.row.put(Figure.SCHEMA_SECONDS, loaded.seconds)
 
-    def _tell_loaded(self, schema: Schema, seconds: float) -> None:
+    def _tell_loaded(self, schema: Schema, seconds: float, *, was_read: bool) -> None:
+        if not was_read:  # it was asked for all the same
+            self.row.add(Figure.SCHEMA_LOADS)
         self.log.tell(f"Schema cache queried in {seconds * 1000:.1f} milliseconds")
         self.log.tell(
             f"Schema cache loaded {len(schema.tables)} Relations, "
