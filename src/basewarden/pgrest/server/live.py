@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.errors import DatabaseError, PgrestError, no_schema_cache
+from basewarden.pgrest.freshness import Loaded
 from basewarden.pgrest.pool import Pool
 from basewarden.pgrest.schema import Schema
 from basewarden.pgrest.server.auth import Authenticator
@@ -169,7 +170,7 @@ class Live:
         if self.settings.reads_database:
             await self.reload_config()
         self._wanted.clear()  # what was asked for until here is answered by what is read now
-        started = time.perf_counter()
+        started, loads = time.perf_counter(), self.row.get(Figure.SCHEMA_LOADS)
         try:
             cache = self._find_cache()
             schema = await cache.reload()
@@ -179,7 +180,8 @@ class Live:
             raise
         await self._put_cache(cache)
         await self.pool.flush()
-        self._tell_loaded(schema, time.perf_counter() - started)
+        was_read = self.row.get(Figure.SCHEMA_LOADS) > loads
+        self._tell_loaded(schema, time.perf_counter() - started, was_read=was_read)
 
     async def _greet(self) -> None:
         try:
@@ -203,7 +205,7 @@ class Live:
         wanted = (rest.schemas, rest.extra_search_path)
         if self._cache is not None and wanted == self._loaded_schemas:
             return self._cache
-        return SchemaCache(self.pool, *wanted)
+        return SchemaCache(self.pool, *wanted, on_load=self._note_load)
 
     async def _put_cache(self, cache: SchemaCache) -> None:
         old, self._cache = self._cache, cache
@@ -212,9 +214,14 @@ class Live:
         if old is not None and old is not cache:
             await old.close()
 
-    def _tell_loaded(self, schema: Schema, seconds: float) -> None:
+    def _note_load(self, loaded: Loaded) -> None:
+        """Of what is read anew, whether we asked for it or the cache noticed by itself."""
         self.row.add(Figure.SCHEMA_LOADS)
-        self.row.put(Figure.SCHEMA_SECONDS, seconds)
+        self.row.put(Figure.SCHEMA_SECONDS, loaded.seconds)
+
+    def _tell_loaded(self, schema: Schema, seconds: float, *, was_read: bool) -> None:
+        if not was_read:  # it was asked for all the same
+            self.row.add(Figure.SCHEMA_LOADS)
         self.log.tell(f"Schema cache queried in {seconds * 1000:.1f} milliseconds")
         self.log.tell(
             f"Schema cache loaded {len(schema.tables)} Relations, "
