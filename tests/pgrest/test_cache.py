@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -9,7 +10,9 @@ import pytest
 
 from basewarden.pgrest import Connection, Loaded, PgrestError, Pool, Schema, SchemaCache, Statement
 from basewarden.pgrest.errors import table_not_found
+from basewarden.pgrest.listener import keep_listening
 from basewarden.pgrest.pool import Lease
+from tests.fixtures.pgbouncer import run_pgbouncer
 
 UNKNOWN = table_not_found("public", "nothing", None)
 LOCK_DEPENDENCIES = Statement("LOCK TABLE pg_catalog.pg_depend IN ACCESS EXCLUSIVE MODE")
@@ -204,6 +207,16 @@ async def test_notifications_are_heard(
     await other.execute("NOTIFY pgrst, 'reload schema'")
     await wait_for_column(cache, "notes", "heard")
     await cache.close()
+
+
+async def test_a_pooler_is_not_listened_to(shop: str, data_dir: Path) -> None:
+    """It would take LISTEN, and lose what comes."""
+    async with run_pgbouncer(shop, data_dir.parent, "transaction") as pooled, asyncio.timeout(5):
+        await keep_listening(pooled, lambda: None)
+        cache = SchemaCache(pool := Pool(pooled, prepare=False), ["public"])
+        assert ("public", "orders") in (await cache.get()).tables
+        await cache.close()
+        await pool.close()
 
 
 async def test_a_loaded_connection_is_left_as_it_was(conn: Connection, shop: str) -> None:

@@ -285,14 +285,27 @@ async def test_loading_withstands_ddl_meanwhile(shop: str, other: psycopg.AsyncC
                     CREATE VIEW v AS SELECT * FROM c"""
             )
             await other.execute(b"DROP VIEW v; DROP TABLE c; DROP FUNCTION f()")
+            await asyncio.sleep(0.02)
 
     changing = asyncio.create_task(change())
     loader = await Connection.connect(shop)
-    for _ in range(10):
-        assert ("public", "orders") in (await load_schema(loader, SCHEMAS)).tables
-    is_over = True
-    await changing
-    await loader.close()
+    try:
+        for _ in range(10):
+            assert ("public", "orders") in (await load_schema(loader, SCHEMAS)).tables
+    finally:
+        is_over = True
+        await changing
+        await loader.close()
+
+
+async def test_what_a_session_left_behind_hides_no_catalogue(conn: Connection, schema: Schema) -> None:
+    before = await pulse_of(conn)
+    for name in ("class", "attribute", "namespace", "trigger", "constraint", "type"):
+        await conn.run([Statement(f"CREATE TEMP TABLE pg_{name} (oid oid)")])
+    assert parts(await pulse_of(conn)) == parts(before)
+    assert told(await load_schema(conn, SCHEMAS)) == told(schema)
+    (rows,) = await conn.run([reach_check(schema, ("public", "customers"))])
+    assert is_reach_current(schema, ("public", "customers"), rows)
 
 
 async def test_a_view_that_is_being_changed_is_not_waited_for(

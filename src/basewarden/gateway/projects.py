@@ -52,7 +52,8 @@ class Project:
             on_load=self._tell_loaded,
             expects=(AppError,),
         )
-        self._cache.listen(open_dsn, while_used=True)
+        if not target.is_pooled:
+            self._cache.listen(open_dsn, while_used=True)
 
     async def schema(self) -> Schema:
         return await self._cache.get()

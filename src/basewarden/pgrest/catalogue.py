@@ -1,6 +1,6 @@
 """What a snapshot asks the catalogue, and the rows that answer: each thing is one JSON array, decoded by itself.
 
-Names are spelled by the server, with an empty search path, so that each has its schema. What many columns share is
+Names are spelled by the server, under a search path that makes it name the schema of each. What many columns share is
 told once: a column names its type by number, and `TYPES` tells how that is spelled and what is under it.
 """
 
@@ -12,7 +12,7 @@ import msgspec
 from basewarden.pgrest.config import Name
 from basewarden.pgrest.schema import Volatility
 from basewarden.pgrest.sql import Statement, array_literal
-from basewarden.pgrest.stamps import MARKS, NOT_SYSTEM, STAMP, oid_array
+from basewarden.pgrest.stamps import FIRST_OWN_OID, MARKS, NOT_SYSTEM, STAMP, oid_array
 
 # Relations ----------------------------------------------------------------------------------------------
 
@@ -158,10 +158,10 @@ _SURVEY = Statement(_survey_sql("NULL", "NULL"))
 _SURVEY_STAMPED = Statement(_survey_sql(STAMP, MARKS))
 
 # What may stand in the text of a default, or be called by a trigger.
-SPELLED = Statement("""
-SELECT 'S' || oid, relnamespace || '.' || relname FROM pg_class WHERE relkind = 'S' AND oid >= 16384
+SPELLED = Statement(f"""
+SELECT 'S' || oid, relnamespace || '.' || relname FROM pg_class WHERE relkind = 'S' AND oid >= {FIRST_OWN_OID}
 UNION ALL
-SELECT 'F' || oid, pronamespace || '.' || proname FROM pg_proc WHERE oid >= 16384
+SELECT 'F' || oid, pronamespace || '.' || proname FROM pg_proc WHERE oid >= {FIRST_OWN_OID}
 """)
 
 # Types --------------------------------------------------------------------------------------------------

@@ -56,15 +56,16 @@ from basewarden.pgrest.wire import Connection, Rows
 _BEGIN = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _COMMIT = Statement("COMMIT")
 _ROLLBACK = Statement("ROLLBACK")
-# Whoever holds a view for long is not waited for. The login's own limit on statements is for requests.
+# So every name is spelled with its schema, and no temporary table hides a catalogue. Whoever holds a view for long is
+# not waited for. The login's own limit on statements is for requests.
 SPELL_NAMES = Statement(
-    "SELECT set_config('search_path', '', true), set_config('lock_timeout', '500ms', true), "
+    "SELECT set_config('search_path', 'pg_catalog, pg_temp', true), set_config('lock_timeout', '500ms', true), "
     "set_config('statement_timeout', '60s', true)"
 )
 # Something that is in the transaction's view of the catalogue was dropped meanwhile, or is held by somebody.
 _LOCKED = "55P03"
 _PASSING = frozenset({"XX000", "42P01", "42703", "42704", "42883", "3F000", _LOCKED})
-_TRIES = 4
+_TRIES = 8
 _PAUSE_SECONDS = 0.05
 _RELATIONS_AT_ONCE = 400
 _RULES_AT_ONCE = 50  # they are long

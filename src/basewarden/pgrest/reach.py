@@ -13,7 +13,9 @@ from basewarden.pgrest.wire import Rows
 
 _CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 # The subquery hides from the planner how many tables are asked for: it would make a plan for each question.
-_STAMPS = f"SELECT c.oid, {STAMP} FROM unnest((SELECT $1::oid[])) AS asked(oid) JOIN pg_class c ON c.oid = asked.oid"
+_STAMPS = f"""
+SELECT c.oid, {STAMP} FROM unnest((SELECT $1::oid[])) AS asked(oid) JOIN pg_catalog.pg_class c ON c.oid = asked.oid
+"""
 
 
 class Reaches(Mapping[Name, tuple[Name, ...]]):

@@ -37,14 +37,19 @@ _WRAP = 1 << 32
 
 
 def _sum_of(source: str) -> str:
-    """Count and sum of xmin, modulo 2^32: `age` is much faster than a way round by text, but moves on with time."""
+    """Count and sum of xmin, modulo 2^32: `age` is much faster than a way round by text, but moves on with time.
+
+    The catalogue is named by its schema: a temporary table that somebody's function left behind would hide it.
+    """
     found = "count(*) * (age('3'::xid) + 3::int8) - coalesce(sum(age(xmin)), 0)"
-    return f"(SELECT count(*) || '/' || (({found}) % {_WRAP} + {_WRAP}) % {_WRAP} FROM {source})"
+    return f"(SELECT count(*) || '/' || (({found}) % {_WRAP} + {_WRAP}) % {_WRAP} FROM pg_catalog.{source})"
 
 
 # To some tables a thousand foreign keys lead. Their triggers are named for their own object ids, so the names tell
 # which there are, and the index alone tells the names.
-_TRIGGER_NAMES = "(SELECT count(*) || '/' || coalesce(sum(hashname(tgname)), 0) FROM pg_trigger WHERE tgrelid = c.oid)"
+_TRIGGER_NAMES = (
+    "(SELECT count(*) || '/' || coalesce(sum(hashname(tgname)), 0) FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid)"
+)
 _OWN_TRIGGERS = _sum_of(
     "pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal "
     "AND (tgname < 'RI_ConstraintTrigger_' OR tgname >= 'RI_ConstraintTrigger`')"
@@ -60,7 +65,7 @@ STAMP = f"""concat_ws(' ', c.relnamespace, c.relname, c.relkind, c.relowner, c.r
 
 MARKS = f"""concat_ws(' ',
     CASE WHEN c.relkind IN ('v', 'm') THEN {_sum_of("pg_rewrite WHERE ev_class = c.oid")} END,
-    {_sum_of("pg_description WHERE objoid = c.oid AND classoid = 'pg_class'::regclass")})"""
+    {_sum_of("pg_description WHERE objoid = c.oid AND classoid = 'pg_catalog.pg_class'::regclass")})"""
 """The rest that a snapshot holds of a relation: nothing that a write depends on."""
 
 
@@ -95,7 +100,7 @@ class Pulse(msgspec.Struct, frozen=True, gc=False):
 
 # On a standby, transactions under way are not in the snapshot's text: there every moment counts as another one.
 _MOMENT = """CASE WHEN pg_is_in_recovery() THEN clock_timestamp()::text ELSE pg_current_snapshot()::text END"""
-_OWN_SPACE = "NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_')"
+_OWN_SPACE = "NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname ~ '^pg_')"
 
 
 def _join(*values: str) -> str:
@@ -106,20 +111,22 @@ _CLASS_FIELDS = f"""(SELECT count(*) || '/' || coalesce(sum(hashtextextended(rel
     (relowner::int8 << 32) # (relnamespace::int8 << 11) # (ascii(relkind::text) << 3)
     # (relrowsecurity::int << 2) # (relforcerowsecurity::int << 1) # relispartition::int,
     oid::int8 # (coalesce(hashtext(relacl::text), 0)::int8 << 32)))), 0)
-  FROM pg_class WHERE oid >= {FIRST_OWN_OID} AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND relpersistence <> 't')"""
+  FROM pg_catalog.pg_class
+  WHERE oid >= {FIRST_OWN_OID} AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND relpersistence <> 't')"""
 _ROLE_FIELDS = """(SELECT count(*) || '/' || coalesce(sum(hashtextextended(rolname::text,
-    (oid::int8 << 2) # (rolsuper::int << 1) # rolbypassrls::int)), 0) FROM pg_roles)"""
+    (oid::int8 << 2) # (rolsuper::int << 1) # rolbypassrls::int)), 0) FROM pg_catalog.pg_roles)"""
 
 # Not by xmin: a GRANT writes it, and `public` is the server's own.
-_SPACE_FIELDS = """(SELECT count(*) || '/' || sum(hashtextextended(nspname::text, oid::int8)) FROM pg_namespace
-  WHERE nspname !~ '^pg_(temp|toast)')"""
-_SPACE_RIGHTS = "(SELECT coalesce(sum(hashtextextended(nspacl::text, oid::int8)), 0) FROM pg_namespace)"
+_SPACE_FIELDS = """(SELECT count(*) || '/' || sum(hashtextextended(nspname::text, oid::int8))
+  FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_(temp|toast)')"""
+_SPACE_RIGHTS = "(SELECT coalesce(sum(hashtextextended(nspacl::text, oid::int8)), 0) FROM pg_catalog.pg_namespace)"
 _SPACE_COMMENTS = """(SELECT count(*) || '/' || coalesce(sum(hashtextextended(description, objoid::int8)), 0)
-  FROM pg_description WHERE classoid = 'pg_namespace'::regclass)"""
+  FROM pg_catalog.pg_description WHERE classoid = 'pg_catalog.pg_namespace'::regclass)"""
 
-_HEARSAY = """(
+_LARGE = ("attribute", "type", "constraint", "index", "trigger", "inherits", "description")
+_HEARSAY = f"""(
   SELECT sum(pg_stat_get_tuples_inserted(c) + pg_stat_get_tuples_updated(c) + pg_stat_get_tuples_deleted(c))
-  FROM unnest('{pg_attribute,pg_type,pg_constraint,pg_index,pg_trigger,pg_inherits,pg_description}'::regclass[]) c)"""
+  FROM unnest('{{{", ".join(f"pg_catalog.pg_{name}" for name in _LARGE)}}}'::regclass[]) c)"""
 _SEEN = (
     _SPACE_FIELDS,
     _sum_of(f"pg_class WHERE oid >= {FIRST_OWN_OID} AND relkind IN {_OWN_KINDS} AND relpersistence <> 't'"),
@@ -161,7 +168,7 @@ _WANTED = "CASE WHEN p.moment <> p.since AND p.whole THEN"
 # subquery, for a plan that is good for any of them is made once: planning this takes longer than its cheap answers.
 def _pulse_sql(glance: str) -> str:
     return f"""
-WITH passing AS (SELECT oid FROM pg_class WHERE relpersistence = 't')
+WITH passing AS (SELECT oid FROM pg_catalog.pg_class WHERE relpersistence = 't')
 SELECT p.moment, {_HAPPENED} {glance} END, {_WANTED} {_NAMES} END, {_WANTED} {_CODE} END, {_WANTED} {_ROLES} END,
        {_WANTED} {_SHAPE} END, extract(epoch FROM clock_timestamp() - statement_timestamp())
 FROM (SELECT {_MOMENT} AS moment, $1::text AS since, $2::bool AS whole OFFSET 0) p
