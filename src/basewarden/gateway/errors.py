@@ -1,6 +1,6 @@
 """Refusals of ours on the data road; what PostgreSQL and PostgREST refuse keeps their own codes."""
 
-from basewarden.errors import AppError, Forbidden
+from basewarden.errors import AppError, Forbidden, Unavailable
 
 
 class ReadOnly(Forbidden):
@@ -39,3 +39,18 @@ class CaptureRaced(AppError):
     status = 409
     code = "write_conflict"
     message = "Rows changed while they were being written. Nothing was changed; try again."
+
+
+class UpstreamAway(Unavailable):
+    """Nothing was sent, or nothing of it can have been carried out."""
+
+    code = "upstream_unavailable"
+    message = "The project's own API cannot be reached, so nothing was done. Try again."
+
+
+class OutcomeUnknown(AppError):
+    """The request went out and no whole answer came back."""
+
+    status = 502
+    code = "outcome_unknown"
+    message = "The project's own API did not answer to the end, so it is not known whether this was done."

@@ -176,6 +176,8 @@ DATA = Group(
             no(409, "write_conflict", "a race for the same rows was lost; try again"),
             no(429, "rate_limited", "too many requests; Retry-After says when"),
             no(503, "journal_unavailable", "the write could not be recorded, and was not done"),
+            no(503, "upstream_unavailable", "the project's own API is away; nothing was done"),
+            no(502, "outcome_unknown", "the project's own API was lost before it answered; look before you try again"),
         ),
         call(
             "GET",

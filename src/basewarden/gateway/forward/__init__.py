@@ -1,0 +1,1 @@
+"""The forward backend: a project of which only its own REST API is known."""
