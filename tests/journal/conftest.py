@@ -57,7 +57,7 @@ async def desk(app_database: str) -> AsyncIterator[Desk]:
     async with await psycopg.AsyncConnection.connect(app_database, autocommit=True, row_factory=dict_row) as admin:
         async with database.unit_of_work() as unit:
             await ensure_partitions(unit)
-        desk = Desk(app_database, database, await _make_connection(admin), admin)
+        desk = Desk(app_database, database, await make_connection(admin), admin)
         yield desk
         for recorder, listener in desk.started:
             await recorder.stop()
@@ -65,7 +65,7 @@ async def desk(app_database: str) -> AsyncIterator[Desk]:
     await database.close()
 
 
-async def _make_connection(admin: psycopg.AsyncConnection[dict[str, Any]]) -> UUID:
+async def make_connection(admin: psycopg.AsyncConnection[dict[str, Any]]) -> UUID:
     connection_id = make_id()
     await admin.execute(
         "INSERT INTO connections (id, name, environment, sealed_postgres_url, facts)"

@@ -28,6 +28,8 @@ from basewarden.journal.models import JournalMutation, JournalSession, JournalWr
 
 _columns = msgspec.json.Decoder(dict[str, msgspec.Raw])
 MAX_PENDING_AT_ONCE = 1000
+INTENT_LIFE = timedelta(minutes=5)
+"""No request to a project's API takes this long: whoever sends one gives up before."""
 _GONE = "deleted person"
 _IS_THERE = JournalSession.status != "expired"
 """What has expired is pruned bit by bit: nobody should see a part of it."""
@@ -35,8 +37,11 @@ _IS_THERE = JournalSession.status != "expired"
 
 @dataclass(frozen=True)
 class PendingWrite:
+    """`xid` None: an intent. One that is overdue is no longer under way in any process."""
+
     id: UUID
-    xid: int
+    xid: int | None
+    is_overdue: bool
 
 
 @dataclass(frozen=True)
@@ -90,14 +95,14 @@ async def list_pending_writes(
 ) -> list[PendingWrite]:
     """One page, in the order of their ids; `after` is the last id of the page before."""
     rows = await session.execute(
-        select(JournalWrite.id, JournalWrite.xid)
+        select(JournalWrite.id, JournalWrite.xid, (func.now() - JournalWrite.at > INTENT_LIFE).label("is_overdue"))
         .where(JournalWrite.connection_id == connection_id)
         .where(JournalWrite.state == literal("pending", literal_execute=True))
         .where(JournalWrite.id > after if after is not None else true())
         .order_by(JournalWrite.id)
         .limit(MAX_PENDING_AT_ONCE)
     )
-    return [PendingWrite(row.id, row.xid) for row in rows]
+    return [PendingWrite(row.id, row.xid, row.is_overdue) for row in rows]
 
 
 async def settle_writes(session: AsyncSession, states: Mapping[UUID, str]) -> None:
