@@ -41,6 +41,20 @@ class CaptureRaced(AppError):
     message = "Rows changed while they were being written. Nothing was changed; try again."
 
 
+class PartlyWritten(AppError):
+    """Only where a project's own API is all there is: a transaction would have been rolled back."""
+
+    status = 409
+    code = "partly_written"
+    message = "Others kept changing some of these rows, so only the others were written. The session shows which."
+
+
+class RollbackUnsupported(AppError):
+    status = 400
+    code = "rollback_unsupported"
+    message = "A write cannot be tried and rolled back over a project's own API, so nothing was done."
+
+
 class UpstreamAway(Unavailable):
     """Nothing was sent, or nothing of it can have been carried out."""
 

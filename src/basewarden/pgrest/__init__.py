@@ -5,8 +5,20 @@ Nothing here knows the rest of the program.
 
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.config import Name, RestConfig
-from basewarden.pgrest.errors import DatabaseError, PgrestError, from_database
+from basewarden.pgrest.errors import (
+    DatabaseError,
+    PgrestError,
+    bad_preferences,
+    column_not_found,
+    from_database,
+    max_affected_exceeded,
+    media_not_available,
+    not_singular,
+)
 from basewarden.pgrest.execute import Script, execute, is_rolled_back, make_script, run_read
+from basewarden.pgrest.grammar import media
+from basewarden.pgrest.grammar.media import MediaType
+from basewarden.pgrest.grammar.nodes import SelectField, SelectItem, SelectRelation
 from basewarden.pgrest.introspection import FINGERPRINT, load_schema
 from basewarden.pgrest.openapi import describe_schema
 from basewarden.pgrest.plan import (
@@ -23,6 +35,7 @@ from basewarden.pgrest.plan import (
     plan_request,
 )
 from basewarden.pgrest.pool import Pool
+from basewarden.pgrest.querytext import chooses_rows, join_query, match_rows, split_query, split_select, write_name
 from basewarden.pgrest.request import Request, parse_request
 from basewarden.pgrest.response import (
     Response,
@@ -67,6 +80,7 @@ __all__ = [
     "InfoPlan",
     "InsertPlan",
     "Keys",
+    "MediaType",
     "Name",
     "Notification",
     "OpenApiPlan",
@@ -83,6 +97,9 @@ __all__ = [
     "Schema",
     "SchemaCache",
     "Script",
+    "SelectField",
+    "SelectItem",
+    "SelectRelation",
     "Session",
     "Statement",
     "Table",
@@ -91,12 +108,16 @@ __all__ = [
     "UpdatePlan",
     "WritePlan",
     "array_literal",
+    "bad_preferences",
     "build_count_estimate",
     "build_statement",
+    "chooses_rows",
+    "column_not_found",
     "describe_schema",
     "execute",
     "from_database",
     "is_rolled_back",
+    "join_query",
     "key_columns",
     "key_type",
     "load_schema",
@@ -105,7 +126,12 @@ __all__ = [
     "make_openapi_response",
     "make_response",
     "make_script",
+    "match_rows",
+    "max_affected_exceeded",
+    "media",
+    "media_not_available",
     "needs_verdict",
+    "not_singular",
     "parse_request",
     "payload_sql",
     "plan_request",
@@ -116,6 +142,9 @@ __all__ = [
     "read_result",
     "run_read",
     "session_settings",
+    "split_query",
+    "split_select",
     "verify_result",
     "where_sql",
+    "write_name",
 ]

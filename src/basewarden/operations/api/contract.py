@@ -174,6 +174,8 @@ DATA = Group(
             no(403, "capture_unsupported", "a write that cannot be recorded, and is therefore not done"),
             no(403, "capture_blind", "the connection's role cannot see the rows that it would change"),
             no(409, "write_conflict", "a race for the same rows was lost; try again"),
+            no(409, "partly_written", "over the project's own API: some rows were written, the session shows which"),
+            no(400, "rollback_unsupported", "tx=rollback over the project's own API; nothing was done"),
             no(429, "rate_limited", "too many requests; Retry-After says when"),
             no(503, "journal_unavailable", "the write could not be recorded, and was not done"),
             no(503, "upstream_unavailable", "the project's own API is away; nothing was done"),
