@@ -82,6 +82,8 @@ class Plan:
     irreversible: tuple[str, ...] = ()
     groups: tuple[tuple[RowPlan, ...], ...] = ()
     """The rows once more, those together that need each other."""
+    needs: tuple[Need, ...] = ()
+    """What rows need of each other, by their numbers: where they cannot go back all at once, `of` goes first."""
 
     @property
     def planned(self) -> int:

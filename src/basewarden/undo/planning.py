@@ -1,38 +1,26 @@
 """From folded changes to a plan: reads (and locks) the rows, decides each, asks for what they need."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from basewarden.gateway.capture.images import run_as_owner
 from basewarden.journal import Image
-from basewarden.pgrest import Connection, Schema, Statement, Table
+from basewarden.pgrest import Name, Schema, Table
 from basewarden.undo.fold import Folded, NetChange
 from basewarden.undo.needs import collect_needs
-from basewarden.undo.plan import Plan, RowPlan, decide_row, group_rows, make_conflict, resolve_needs
-from basewarden.undo.rows import Key, read_rows
+from basewarden.undo.plan import Need, Plan, RowPlan, decide_row, group_rows, make_conflict, resolve_needs
+from basewarden.undo.reading import Key, Reader
 from basewarden.undo.values import Conflict
 
-TableName = tuple[str, str]
 
-_PARENTS_OF_OTHERS = Statement(
-    """
-    SELECT DISTINCT n.nspname, c.relname FROM pg_inherits i
-    JOIN pg_class c ON c.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind = 'r'
-    """
-)
-
-
-async def make_plan(connection: Connection, schema: Schema, folded: Folded, *, lock: bool) -> Plan:
-    """In a transaction of the caller's, which stands under AS_OWNER from here on."""
-    (inherited,) = await run_as_owner(connection, [_PARENTS_OF_OTHERS])
-    ambiguous = {((name or b"").decode(), (local or b"").decode()) for name, local in inherited.rows}
-    found = await _read_current(connection, schema, folded.changes, lock=lock)
-    taken = {_find_place(change) for change in folded.changes if change.after is not None}
+async def make_plan(reader: Reader, schema: Schema, folded: Folded) -> Plan:
+    ambiguous = await reader.list_ambiguous()
+    found = await _read_current(reader, schema, folded.changes)
+    taken = {find_place(change) for change in folded.changes if change.after is not None}
     rows: list[RowPlan] = []
     conflicts: list[Conflict] = []
     for change in folded.changes:
         table = schema.tables.get((change.schema, change.table))
-        name, key = place = _find_place(change)
+        name, key = place = find_place(change)
         moved_there = change.after is None and place in taken  # by the session itself: it moves away again
         image = None if moved_there else found.get(name, {}).get(key)
         decided = _decide(change, table, image, is_ambiguous=name in ambiguous)
@@ -40,11 +28,23 @@ async def make_plan(connection: Connection, schema: Schema, folded: Folded, *, l
             conflicts.append(decided)
         else:
             rows.append(decided)
-    needs = await collect_needs(connection, schema, rows)
+    needs = await collect_needs(reader, schema, rows)
+    needs += await reader.list_obstacles(rows, needs)
     unmet = resolve_needs(rows, needs)
     kept = tuple(row for number, row in enumerate(rows) if number not in unmet)
     notes = (*folded.irreversible, *_describe_sequences(kept))
-    return Plan(kept, (*conflicts, *unmet.values()), notes, group_rows(rows, needs, unmet))
+    groups = group_rows(rows, needs, unmet)
+    return Plan(kept, (*conflicts, *unmet.values()), notes, groups, _renumber(needs, unmet, len(rows)))
+
+
+def _renumber(needs: Sequence[Need], unmet: Mapping[int, Conflict], count: int) -> tuple[Need, ...]:
+    """Those that are met, by the numbers of the rows that are left."""
+    numbers = {number: place for place, number in enumerate(one for one in range(count) if one not in unmet)}
+    return tuple(
+        replace(need, row=numbers[need.row], of=numbers[need.of])
+        for need in needs
+        if need.of is not None and need.row in numbers and need.of in numbers
+    )
 
 
 def _decide(change: NetChange, table: Table | None, found: Image | None, *, is_ambiguous: bool) -> RowPlan | Conflict:
@@ -54,22 +54,20 @@ def _decide(change: NetChange, table: Table | None, found: Image | None, *, is_a
     return decided
 
 
-def _find_place(change: NetChange) -> tuple[TableName, Key]:
+def find_place(change: NetChange) -> tuple[Name, Key]:
     """Where the session left the row; a deleted one: where it was."""
     return (change.schema, change.table), change.key_after or change.key_before or ()
 
 
 async def _read_current(
-    connection: Connection, schema: Schema, changes: Sequence[NetChange], *, lock: bool
-) -> Mapping[TableName, Mapping[Key, Image]]:
-    wanted: dict[TableName, list[Key]] = {}
+    reader: Reader, schema: Schema, changes: Sequence[NetChange]
+) -> Mapping[Name, Mapping[Key, Image]]:
+    wanted: dict[Name, list[Key]] = {}
     for change in changes:
         table = schema.tables.get((change.schema, change.table))
         if table is not None and table.key == change.key_columns:
-            wanted.setdefault(table.qualified, []).append(_find_place(change)[1])
-    return {
-        name: await read_rows(connection, schema.tables[name], keys, lock=lock) for name, keys in sorted(wanted.items())
-    }
+            wanted.setdefault(table.qualified, []).append(find_place(change)[1])
+    return {name: await reader.read_rows(schema.tables[name], keys) for name, keys in sorted(wanted.items())}
 
 
 def _describe_sequences(rows: Sequence[RowPlan]) -> list[str]:
