@@ -8,9 +8,9 @@ from psycopg.rows import dict_row
 from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.journal import Recorder, ensure_partitions
+from tests.fixtures.desk import Desk, make_connection
 from tests.fixtures.postgres import PostgresServer
 from tests.forward.ground import Ground, open_ground
-from tests.journal.conftest import Desk, make_connection
 
 OpenGround = Callable[..., Awaitable[Ground]]
 

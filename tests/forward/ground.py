@@ -28,8 +28,8 @@ from basewarden.pgrest.server import RestServer
 from basewarden.pgrest.settings import load_settings
 from basewarden.undo import OnConflict, Presser, Receipt, Undo
 from tests.fixtures.app import pick_port
+from tests.fixtures.desk import Desk
 from tests.fixtures.serving import serving
-from tests.journal.conftest import Desk
 
 Row = dict[str, Any]
 PRESSER = Presser(UUID(int=7), "Somebody")
@@ -39,7 +39,7 @@ CONFIG = RestConfig(tx_override=True)
 class HttpUpstream:
     """The project's API over a real socket. `asked` is what went out.
 
-    `before_write`: what somebody else does, once, just before a write arrives. `after_write`: just after.
+    `before_write`: what somebody else does, once, just before a write arrives; `after_read`: just after a read.
     """
 
     def __init__(self, client: httpx.AsyncClient, admin: psycopg.AsyncConnection[Row]) -> None:
@@ -47,7 +47,7 @@ class HttpUpstream:
         self._admin = admin
         self.asked: list[UpstreamRequest] = []
         self.before_write: str | None = None
-        self.after_write: str | None = None
+        self.after_read: str | None = None
         self.knows_max_affected = True
 
     async def ask(self, request: UpstreamRequest) -> UpstreamAnswer:
@@ -62,8 +62,8 @@ class HttpUpstream:
             )
             return UpstreamAnswer(400, (("content-type", "application/json"),), body)
         answer = await self._send(request)
-        if is_write and self.after_write is not None:
-            script, self.after_write = self.after_write, None
+        if not is_write and self.after_read is not None:
+            script, self.after_read = self.after_read, None
             await self._admin.execute(script.encode())
         return answer
 

@@ -420,6 +420,30 @@ async def test_a_project_that_shows_few_rows_at_a_time(open_project: OpenGround)
     assert sorted(verb for _, verb, _, _ in (await ground.last()).changes) == ["insert"] * 5 + ["update"] * 3
 
 
+async def test_people_have_a_limit_too_where_rows_must_be_read(open_project: OpenGround) -> None:
+    ground = await open_project("CREATE TABLE t (id int PRIMARY KEY, x int)")
+    await ground.write("POST", "/t", [{"id": number, "x": 0} for number in range(1001)], prefer="return=minimal")
+    assert len((await ground.last()).changes) == 1001
+    with pytest.raises(RowLimit, match="project's own API"):
+        await ground.write("DELETE", "/t?x=eq.0")
+    assert await ground.rows("SELECT count(*) AS n FROM t") == [{"n": 1001}]
+
+
+async def test_a_time_zone_where_no_column_depends_on_it(open_project: OpenGround) -> None:
+    """What hangs on the row is read in the project's own zone all the same."""
+    ground = await open_project("""
+        CREATE TABLE p (id int PRIMARY KEY, x text);
+        CREATE TABLE c (id int PRIMARY KEY, p_id int REFERENCES p ON DELETE CASCADE, at timestamptz);
+        INSERT INTO p VALUES (1, 'a'); INSERT INTO c VALUES (2, 1, '2026-01-01 00:00:00+00')
+    """)
+    answer = await ground.write("DELETE", "/p?id=eq.1", prefer="return=minimal,timezone=Asia/Tokyo")
+    assert ("Preference-Applied", "return=minimal, timezone=Asia/Tokyo") in answer.response.headers
+    assert [before and before.get("at") for before, _ in (await ground.last()).exact] == [
+        None,
+        "2026-01-01 00:00:00+00",
+    ]
+
+
 async def test_the_sessions_limit_of_writes(shop: Ground) -> None:
     await shop.write("PATCH", "/customers?id=eq.1", {"n": 1}, max_writes=1)
     with pytest.raises(SessionFrozen):

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from basewarden.journal import Finish, Image, Recorded, RowChange, SessionFrozen, Settler, WriteEntry
-from tests.journal.conftest import Desk, make_row
+from tests.fixtures.desk import Desk, make_row
 
 _ROWS = "SELECT position, verb, row_key, before::text AS before, after::text AS after FROM journal_mutations ORDER BY 1"
 _WRITES = "SELECT state, xid, mutation_count, tables, unseen, settled_at IS NOT NULL AS settled FROM journal_writes"

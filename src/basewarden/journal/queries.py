@@ -46,13 +46,18 @@ class PendingWrite:
 
 @dataclass(frozen=True)
 class SessionSummary:
-    """A session as a list shows it; `mutation_count` counts committed ones only."""
+    """A session as a list shows it; `mutation_count` counts committed ones only.
+
+    Rows are counted apart from writes: an insert that is not known to have happened has no rows.
+    """
 
     session: JournalSession
     mutation_count: int
     pending_count: int
     unknown_count: int
     tables: tuple[str, ...]
+    pending_writes: int = 0
+    unknown_writes: int = 0
 
 
 @dataclass(frozen=True)
@@ -170,7 +175,9 @@ async def find_undo_of(session: AsyncSession, session_id: UUID) -> JournalSessio
 def _summarise(found: JournalSession, counts: Row[Any] | None) -> SessionSummary:
     if counts is None:
         return SessionSummary(found, 0, 0, 0, ())
-    return SessionSummary(found, counts.committed, counts.pending, counts.unknown, tuple(sorted(counts.tables or ())))
+    tables = tuple(sorted(counts.tables or ()))
+    writes = (counts.pending_writes, counts.unknown_writes)
+    return SessionSummary(found, counts.committed, counts.pending, counts.unknown, tables, *writes)
 
 
 async def _count_by_session(session: AsyncSession, session_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
@@ -181,6 +188,8 @@ async def _count_by_session(session: AsyncSession, session_ids: Sequence[UUID]) 
                    coalesce(sum(mutation_count) FILTER (WHERE state = 'committed'), 0)::bigint AS committed,
                    coalesce(sum(mutation_count) FILTER (WHERE state = 'pending'), 0)::bigint AS pending,
                    coalesce(sum(mutation_count) FILTER (WHERE state = 'unknown'), 0)::bigint AS unknown,
+                   count(*) FILTER (WHERE state = 'pending') AS pending_writes,
+                   count(*) FILTER (WHERE state = 'unknown') AS unknown_writes,
                    (SELECT array_agg(DISTINCT name) FROM journal_writes AS w, unnest(w.tables) AS name
                     WHERE w.session_id = journal_writes.session_id AND w.state <> 'aborted') AS tables
             FROM journal_writes WHERE session_id = ANY(:ids) GROUP BY session_id

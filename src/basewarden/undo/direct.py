@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import ClassVar
 from uuid import UUID
 
 from basewarden.core.ids import make_id
@@ -29,6 +30,8 @@ _OUTCOME_UNKNOWN = ("08", "57")
 
 
 class DirectWay:
+    by_steps: ClassVar[bool] = False
+
     def __init__(self, projects: Projects, recorder: Recorder, book: Book) -> None:
         self._projects = projects
         self._recorder = recorder

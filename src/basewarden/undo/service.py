@@ -6,6 +6,7 @@ in between is resolved the next time somebody looks, by what became of its write
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import UUID
 
 from basewarden.db import Database, Listener
@@ -48,7 +49,7 @@ class Undo:
         await self._settle(connection_id, session_id)
         past = await self._read_past(connection_id, session_id)
         way = await self._find_way(connection_id)
-        return make_receipt(await way.preview(past))
+        return replace(make_receipt(await way.preview(past)), by_steps=way.by_steps)
 
     async def apply(
         self, connection_id: UUID, session_id: UUID, presser: Presser, on_conflict: OnConflict = "refuse"

@@ -1,6 +1,6 @@
 """How the rows of a project are put back: in its database, or over its own API."""
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from basewarden.undo.past import Past, Presser
 from basewarden.undo.plan import Plan
@@ -8,6 +8,9 @@ from basewarden.undo.values import OnConflict, Receipt
 
 
 class Way(Protocol):
+    by_steps: ClassVar[bool]
+    """Whether it goes request by request, so that what is done stays done."""
+
     async def preview(self, past: Past) -> Plan:
         """What would be done as things are; reads only."""
 

@@ -22,7 +22,7 @@ _OWN_HEADERS = frozenset(
     {
         *("accept", "accept-encoding", "accept-profile", "content-length", "content-profile", "content-type", "prefer"),
         *("connection", "expect", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding"),
-        *("origin", "range", "range-unit", "upgrade", "x-basewarden-session"),
+        *("origin", "range", "range-unit", "upgrade", "user-agent", "x-basewarden-session"),
     }
 )
 _NO_SUCH_COLUMN, _NO_RIGHT = "42703", "42501"
@@ -39,22 +39,23 @@ class Found(NamedTuple):
 class Api:
     """`headers` are the client's own, which go along because the database's functions may look at them.
 
-    `names_schema`: the client named the schema itself. `zone` is the time zone that it wants its texts read in.
+    `names_schema`: the client named the schema itself.
     """
 
     upstream: Upstream
     schema: Schema
     headers: tuple[Header, ...] = ()
     names_schema: bool = False
-    zone: str | None = None
 
-    async def fetch(self, table: Table, pairs: Iterable[Pair], *, limit: int | None = None) -> Found:
+    async def fetch(
+        self, table: Table, pairs: Iterable[Pair], *, limit: int | None = None, prefer: Sequence[str] = ()
+    ) -> Found:
         """Rows whole. Raises UpstreamRefused, or an AppError that says why the write cannot be recorded."""
         selection = select_for_reading(table)
         query = [*pairs, ("select", selection.text)]
         if limit is not None:
             query.append(("limit", str(limit)))
-        answer = await self._read(table, query)
+        answer = await self._read(table, query, prefer)
         try:
             return Found(rows := selection.read_seen(answer.body), _read_total(answer, len(rows)))
         except UnreadableAnswer as error:
@@ -102,14 +103,14 @@ class Api:
         """A view has no versions of its rows: what it is made of would be changed out of sight."""
         await self.fetch(table, (), limit=0)
 
-    async def _read(self, table: Table, query: Iterable[Pair]) -> UpstreamAnswer:
+    async def _read(self, table: Table, query: Iterable[Pair], prefer: Sequence[str] = ()) -> UpstreamAnswer:
         request = UpstreamRequest(
             "GET",
             make_path(table),
             join_query(query),
             (
                 ("accept", "application/json"),
-                ("prefer", ",".join(["count=exact", *self._zone_preference()])),
+                ("prefer", ",".join(["count=exact", *prefer])),
                 *self._profile("accept-profile", table),
                 *self.headers,
             ),
@@ -134,7 +135,6 @@ class Api:
         body: bytes = b"",
     ) -> UpstreamRequest:
         """A write that is to return its rows."""
-        preferences = ["return=representation", *prefer, *self._zone_preference()]
         return UpstreamRequest(
             method,
             make_path(table),
@@ -142,15 +142,12 @@ class Api:
             (
                 ("accept", accept),
                 *((("content-type", content_type),) if content_type is not None else ()),
-                ("prefer", ",".join(preferences)),
+                ("prefer", ",".join(["return=representation", *prefer])),
                 *self._profile("content-profile", table),
                 *self.headers,
             ),
             body,
         )
-
-    def _zone_preference(self) -> list[str]:
-        return [f"timezone={self.zone}"] if self.zone is not None else []
 
     def _profile(self, header: str, table: Table) -> tuple[Header, ...]:
         is_default = self.schema.exposed[:1] == (table.schema,)

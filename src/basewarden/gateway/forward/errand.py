@@ -62,7 +62,9 @@ class Errand:
 
     async def find_targets(self, also: Sequence[Pair] = ()) -> list[Seen]:
         """The rows as they are that the client's filters choose. RowLimit before anything is changed."""
-        found = await self.api.fetch(self.table, [*self.filters, *also], limit=self.most + 1)
+        zone = self.request.preferences.timezone
+        prefer = [f"timezone={zone}"] if zone is not None else []  # the filters' times are in it
+        found = await self.api.fetch(self.table, [*self.filters, *also], limit=self.most + 1, prefer=prefer)
         self.check_found(found)
         if any(row.version in _FOREIGN_VERSIONS for row in found.rows):
             raise NotCaptured(f"The rows of {self.table.name} have no versions, so its changes cannot be recorded.")
@@ -77,11 +79,17 @@ class Errand:
                 hint="Narrow the filter.",
             )
 
+    def check_own_limit(self, count: int) -> None:
+        """The caller's own limit alone: for rows that need not be read before."""
+        if self.max_rows is not None and count > self.max_rows:
+            raise RowLimit(
+                details={"limit": self.max_rows}, hint="Narrow the filter, or ask the owner for a higher limit."
+            )
+
     def check_row_limit(self, count: int) -> None:
+        self.check_own_limit(count)
         if count <= self.most:
             return
-        if self.most == self.max_rows:
-            raise RowLimit(details={"limit": self.most}, hint="Narrow the filter, or ask the owner for a higher limit.")
         raise RowLimit(
             "Over the project's own API no more rows than this can be recorded at a time, so none was changed.",
             details={"limit": self.most},
@@ -117,6 +125,7 @@ class Errand:
             ("resolution", asked.resolution if self.request.method == "POST" else None),
             ("missing", asked.missing),
             ("count", asked.count),
+            ("timezone", asked.timezone),
             ("tx", "commit"),
             ("handling", "strict" if rows is not None and self.is_capped else asked.handling),
             ("max-affected", rows if self.is_capped else None),

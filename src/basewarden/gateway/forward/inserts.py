@@ -25,11 +25,11 @@ _TIMES = ("timestamp", "date", "time")
 
 async def write_insert(errand: Errand) -> Outcome:
     rows = read_payload(errand)
-    errand.check_row_limit(len(rows))
+    errand.check_own_limit(len(rows))
     before = await _find_existing(errand, rows)
     changed = errand.named.difference(conflict_columns(errand))
     wake = await collect_wake(errand.api, "update", errand.table, before, changed)
-    errand.check_row_limit(len(rows) + wake.count_first())
+    errand.check_own_limit(len(rows) + wake.count_first())
     if is_merge(errand):
         try:
             return await _write(errand, before, wake, len(rows), tells_updates=True)

@@ -81,7 +81,7 @@ def make_errand(
         )
     query = [pair for pair in split_query(call.query) if pair[0] != "select"]
     return Errand(
-        api=Api(upstream, schema, list_passed_on(call.headers), names_schema(call), preferences.timezone),
+        api=Api(upstream, schema, list_passed_on(call.headers), names_schema(call)),
         table=table,
         request=request,
         view=choose_view(request, call.query, table),

@@ -292,8 +292,8 @@ class Putting:
         except UnreadableAnswer as error:
             deed.give_up()
             raise OutcomeUnknown from error
-        self.has_written = True
         images = {row.image.key(table.key): row.image for row in written}
+        self.has_written = self.has_written or bool(images)
         await deed.finish(self._describe(request.method, numbers, images))
         return images
 

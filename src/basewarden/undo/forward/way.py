@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import ClassVar
 from uuid import UUID
 
 from basewarden.core.ids import make_id
@@ -38,6 +39,8 @@ class _Run:
 
 
 class ForwardWay:
+    by_steps: ClassVar[bool] = True
+
     def __init__(self, reach: Reach, recorder: Recorder, book: Book) -> None:
         self._api = Api(reach.upstream, reach.schema)
         self._recorder = recorder
@@ -70,7 +73,7 @@ class ForwardWay:
         self, reader: ApiReader, past: Past, plan: Plan, caller: SessionCaller, undo_id: UUID, *, stops: bool
     ) -> "_Run":
         """Planned anew with each unique key that the database tells of by a refusal."""
-        has_written, stamped, schema = False, Stamped(), self._api.schema
+        has_written, stamped, schema = False, Stamped(), _add_moved_keys(self._api.schema, past)
         while True:
             putting = Putting(reader, self._recorder, caller, undo_id, plan, stops=stops)
             await putting.run()
@@ -84,7 +87,7 @@ class ForwardWay:
             except (AppError, UpstreamRefused, SnapshotStale) as error:
                 return replace(run, halted=error)
             if plan.conflicts and stops:
-                return _Run(plan, _leave_all(plan), stamped, None, has_written)
+                return _Run(plan, _leave_all(plan) if has_written else {}, stamped, None, has_written)
 
     async def _end_unwritten(self, receipt: Receipt, run: "_Run", on_conflict: OnConflict) -> Receipt:
         """Nothing was changed: that is a refusal, unless whoever pressed wanted only what goes."""
@@ -98,7 +101,7 @@ class ForwardWay:
     async def _plan(self, reader: ApiReader, past: Past) -> Plan:
         try:
             async with _translating():
-                return await make_plan(reader, self._api.schema, past.folded)
+                return await make_plan(reader, _add_moved_keys(self._api.schema, past), past.folded)
         except UpstreamRefused as refused:
             conflict = Conflict("", "", {}, (), explain(refused))
             raise UndoConflict(Receipt(0, 0, 0, (conflict,), past.folded.irreversible)) from refused
@@ -139,7 +142,21 @@ def _leave_all(plan: Plan) -> dict[int, Conflict]:
     }
 
 
+def _add_moved_keys(schema: Schema, past: Past) -> Schema:
+    """Where rows go back to other keys, the keys are unique values like any others."""
+    moved = {
+        (change.schema, change.table)
+        for change in past.folded.changes
+        if None not in (change.key_before, change.key_after) and change.key_before != change.key_after
+    }
+    for name in moved & schema.tables.keys():
+        schema = _add_unique_key(schema, name, schema.tables[name].key)
+    return schema
+
+
 def _add_unique_key(schema: Schema, name: Name, columns: tuple[str, ...]) -> Schema:
     table = schema.tables[name]
+    if columns in {key.columns for key in table.unique_keys}:
+        return schema
     key = UniqueKey(columns, is_primary=False, is_constraint=True, is_immediate=True)
     return replace(schema, tables={**schema.tables, name: replace(table, unique_keys=(*table.unique_keys, key))})
