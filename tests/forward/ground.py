@@ -33,7 +33,6 @@ from tests.fixtures.serving import serving
 
 Row = dict[str, Any]
 PRESSER = Presser(UUID(int=7), "Somebody")
-CONFIG = RestConfig(tx_override=True)
 
 
 class HttpUpstream:
@@ -149,6 +148,7 @@ class Ground:
     recorder: Recorder
     max_rows: int | None = None
     agent: UUID = field(default_factory=make_id)
+    schemas: tuple[str, ...] = ("public",)
     known_schema: Schema | None = field(default=None, repr=False)
 
     async def run(self, script: str) -> None:
@@ -167,7 +167,7 @@ class Ground:
     async def schema(self) -> Schema:
         connection = await Connection.connect(self.dsn, prepare=False)
         try:
-            return see_over_api(await load_schema(connection, ["public"]))
+            return see_over_api(await load_schema(connection, self.schemas))
         finally:
             await connection.close()
 
@@ -201,7 +201,7 @@ class Ground:
             call.query,
             call.headers,
             call.body,
-            config=CONFIG,
+            config=RestConfig(schemas=self.schemas, tx_override=True),
             is_timezone=lambda name: name == "Asia/Tokyo",
         )
         caller = Caller(

@@ -258,6 +258,8 @@ async def test_an_undo_that_loses_the_project_half_way(ground: Ground) -> None:
     before = await wreck(ground)
     receipt = await scripted(ground, None, UpstreamAway(), UpstreamAway(), UpstreamAway()).undo()
     assert (receipt.planned, receipt.reverted) == (3, 1)
+    reasons = {one.reason for one in receipt.conflicts}
+    assert reasons == {"It was not tried any more, because the project or the journal could not be reached."}
     assert (await ground.undo()).reverted == 3
     assert await ground.texts("t") == before
 

@@ -135,7 +135,9 @@ SESSIONS = Group(
             "POST",
             f"{_ONE}/sessions/{{session_id}}/undo",
             _MEMBER,
-            "Shows what an undo would do, or does it: mode is preview or apply, onConflict refuse or skip.",
+            "Shows what an undo would do, or does it: mode is preview or apply, onConflict refuse or skip. Over a"
+            " project's own API it goes request by request: should one be refused on the way, conflicts says which rows"
+            " did not go back.",
             ok(words="a receipt: planned, reverted, skipped, conflicts, irreversible, undoSessionId"),
             no(
                 409,

@@ -7,22 +7,20 @@ read and decided anew; what others did in another column is no conflict then eit
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from uuid import UUID
 
 from basewarden.errors import AppError
 from basewarden.gateway.capture import SnapshotStale
 from basewarden.gateway.errors import OutcomeUnknown
-from basewarden.gateway.forward.api import QUERY_ROOM, Pair, make_path
-from basewarden.gateway.forward.deeds import Deed, UpstreamRefused
-from basewarden.gateway.forward.images import UnreadableAnswer, select_for_writing
-from basewarden.gateway.forward.upstream import UpstreamRequest
-from basewarden.journal import Image, Recorder, RowChange, SessionCaller, WriteEntry
+from basewarden.gateway.forward.api import QUERY_ROOM, Pair
+from basewarden.gateway.forward.deeds import UpstreamRefused
+from basewarden.journal import Image
 from basewarden.pgrest import Name, Table, join_query, match_rows, write_name
 from basewarden.undo.forward.bodies import write_one, write_rows
 from basewarden.undo.forward.order import Batch, Group, make_batches
 from basewarden.undo.forward.reader import ApiReader, explain, read_unique_key
+from basewarden.undo.forward.sending import Sender
 from basewarden.undo.plan import Plan, RowPlan, decide_row, make_conflict
 from basewarden.undo.reading import Key
 from basewarden.undo.values import Conflict, count_rows
@@ -32,6 +30,7 @@ MOST_TRIES = 4
 _REFERENCE = "23503"
 _UNKNOWN = "It is not known whether this row went back: the answer was lost."
 NOT_TRIED = "It was not tried any more, because another row could not go back."
+_AWAY = "It was not tried any more, because the project or the journal could not be reached."
 _NOT_TAKEN = "The database did not take the row back: a trigger or rule stopped it."
 _NOT_LET_GO = "The database did not let the row go: a trigger or rule kept it."
 
@@ -47,13 +46,9 @@ class Putting:
     key that nobody had told of, by which the database refused a row: with it, everything is to be planned anew.
     """
 
-    def __init__(
-        self, reader: ApiReader, recorder: Recorder, caller: SessionCaller, undo_id: UUID, plan: Plan, *, stops: bool
-    ) -> None:
+    def __init__(self, reader: ApiReader, sender: Sender, plan: Plan, *, stops: bool) -> None:
         self._reader = reader
-        self._recorder = recorder
-        self._caller = caller
-        self._undo_id = undo_id
+        self._sender = sender
         self._needs: dict[int, list[int]] = {}
         for need in plan.needs:
             if need.of is not None:
@@ -69,7 +64,6 @@ class Putting:
         self.stamped: Stamped = Counter()
         self.halted: Exception | None = None
         self.learned: tuple[Name, tuple[str, ...]] | None = None
-        self.has_written = False
 
     async def run(self) -> None:
         for batch in self._batches:
@@ -77,10 +71,9 @@ class Putting:
                 await self._put_batch(batch)
         await self._put_later()
         await self._put_right()
-        for batch in self._batches:
-            for number in batch.numbers:
-                if number not in self.done and number not in self.conflicts:
-                    self._refuse([number], NOT_TRIED)
+        left = [number for batch in self._batches for number in batch.numbers]
+        reason = NOT_TRIED if self.halted is None else _AWAY
+        self._refuse((number for number in left if number not in self.done and number not in self.conflicts), reason)
 
     @property
     def _is_over(self) -> bool:
@@ -257,71 +250,16 @@ class Putting:
 
     async def _send(
         self, method: str, numbers: Sequence[int], query: Sequence[Pair], body: bytes = b""
-    ) -> dict[Key, Image] | None:
-        """One request, told to the journal before and after. The rows that came back, by their keys there.
-
-        None when it is over: the API or the journal is away, or the answer was lost. Raises UpstreamRefused.
-        """
-        table = self.rows[numbers[0]].table
-        selection = select_for_writing(table, None)
-        request = self._reader.api.make_request(
-            method,
-            table,
-            [*query, ("select", selection.text)],
-            prefer=("tx=commit",),
-            content_type="application/json" if body else None,
-            body=body,
-        )
+    ) -> Mapping[Key, Image] | None:
+        """The rows that came back. None when it is over: the API or the journal is away, or the answer was lost."""
         try:
-            deed = await Deed.announce(self._recorder, self._make_entry(method, table, numbers, query))
-            images = await self._carry_out(deed, request, numbers)
+            return await self._sender.send(method, [self.rows[number] for number in numbers], query, body)
         except OutcomeUnknown as error:
-            self.halted, self.has_written = error, True
+            self.halted = error
             self._refuse(numbers, _UNKNOWN)
-            return None
         except AppError as error:
             self.halted = error
-            return None
-        return images
-
-    async def _carry_out(self, deed: Deed, request: UpstreamRequest, numbers: Sequence[int]) -> dict[Key, Image]:
-        table = self.rows[numbers[0]].table
-        answer = await deed.carry_out(self._reader.api.upstream, request)
-        try:
-            written = select_for_writing(table, None).read_written(answer.body)
-        except UnreadableAnswer as error:
-            deed.give_up()
-            raise OutcomeUnknown from error
-        images = {row.image.key(table.key): row.image for row in written}
-        self.has_written = self.has_written or bool(images)
-        await deed.finish(self._describe(request.method, numbers, images))
-        return images
-
-    def _describe(self, method: str, numbers: Sequence[int], images: dict[Key, Image]) -> list[RowChange]:
-        changes = []
-        for number in numbers:
-            row = self.rows[number]
-            place = row.current_key if method == "DELETE" else row.target_key
-            image = images.get(place or ())
-            if image is not None:
-                gone = method == "DELETE"
-                changes.append(_make_change(row, image if gone else row.current, None if gone else image))
-        return changes
-
-    def _make_entry(self, method: str, table: Table, numbers: Sequence[int], query: Sequence[Pair]) -> WriteEntry:
-        rows = [self.rows[number] for number in numbers]
-        words = "&".join(f"{name}={value}" for name, value in query if name != "xmin")
-        return WriteEntry(
-            caller=self._caller,
-            xid=None,
-            verb=rows[0].action,
-            schema=table.schema,
-            table=table.name,
-            summary=f"{method} {make_path(table)}?{words}"[:500],
-            changes=tuple(_make_change(row, row.current, None) for row in rows if row.current is not None),
-            session_id=self._undo_id,
-            reserve=len(rows),
-        )
+        return None
 
     async def _decide_again(self, numbers: Sequence[int]) -> list[int]:
         """The rows that a request did not meet, as they are now: done already, to be tried again, or a conflict."""
@@ -411,13 +349,6 @@ def describe_stamped(stamped: Stamped) -> tuple[str, ...]:
         "a trigger sets it, and over an API it cannot be switched off."
         for (name, columns), count in stamped.items()
     )
-
-
-def _make_change(row: RowPlan, before: Image | None, after: Image | None) -> RowChange:
-    verb = row.action if row.action != "nothing" else "update"
-    stamps = {name for name, change in row.change.columns.items() if change.is_stamp}
-    set_columns = tuple(name for name in row.written if name not in stamps)
-    return RowChange(row.table.schema, row.table.name, verb, row.table.key, before, after, "request", set_columns)
 
 
 def _is_stamp(row: RowPlan, name: str) -> bool:

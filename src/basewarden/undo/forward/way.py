@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar
-from uuid import UUID
 
 from basewarden.core.ids import make_id
 from basewarden.errors import AppError
@@ -13,12 +12,13 @@ from basewarden.gateway.errors import OutcomeUnknown, UpstreamAway
 from basewarden.gateway.forward import Reach
 from basewarden.gateway.forward.api import Api
 from basewarden.gateway.forward.deeds import UpstreamRefused
-from basewarden.journal import Capture, Recorder, SessionCaller
+from basewarden.journal import Capture, Recorder
 from basewarden.pgrest import Name, Schema, UniqueKey
 from basewarden.undo.book import Book, make_caller, make_receipt
 from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced
 from basewarden.undo.forward.putting import NOT_TRIED, Putting, Stamped, describe_stamped
 from basewarden.undo.forward.reader import ApiReader, explain
+from basewarden.undo.forward.sending import Sender
 from basewarden.undo.past import Past, Presser
 from basewarden.undo.plan import Plan, make_conflict
 from basewarden.undo.planning import make_plan
@@ -58,8 +58,8 @@ class ForwardWay:
             return await self._book.close_unwritten(past, plan)
         undo_id = make_id()
         await self._book.open(past, undo_id, presser, _make_first_word(past, plan), CAPTURE)
-        caller = make_caller(past, presser, CAPTURE)
-        run = await self._run(reader, past, plan, caller, undo_id, stops=on_conflict == "refuse")
+        sender = Sender(self._api, self._recorder, make_caller(past, presser, CAPTURE), undo_id)
+        run = await self._run(reader, sender, past, plan, stops=on_conflict == "refuse")
         receipt = _make_receipt(run)
         if not run.has_written:
             await self._book.call_off(undo_id)
@@ -69,16 +69,14 @@ class ForwardWay:
         await self._book.close(undo_id, {**receipt.body(), "left": left, "position": past.position})
         return receipt
 
-    async def _run(
-        self, reader: ApiReader, past: Past, plan: Plan, caller: SessionCaller, undo_id: UUID, *, stops: bool
-    ) -> "_Run":
+    async def _run(self, reader: ApiReader, sender: Sender, past: Past, plan: Plan, *, stops: bool) -> "_Run":
         """Planned anew with each unique key that the database tells of by a refusal."""
-        has_written, stamped, schema = False, Stamped(), _add_moved_keys(self._api.schema, past)
+        stamped, schema = Stamped(), _add_moved_keys(self._api.schema, past)
         while True:
-            putting = Putting(reader, self._recorder, caller, undo_id, plan, stops=stops)
+            putting = Putting(reader, sender, plan, stops=stops)
             await putting.run()
-            has_written, stamped = has_written or putting.has_written, stamped + putting.stamped
-            run = _Run(plan, putting.conflicts, stamped, putting.halted, has_written)
+            stamped = stamped + putting.stamped
+            run = _Run(plan, putting.conflicts, stamped, putting.halted, sender.has_written)
             if putting.learned is None or putting.halted is not None:
                 return run
             schema = _add_unique_key(schema, *putting.learned)
@@ -87,7 +85,8 @@ class ForwardWay:
             except (AppError, UpstreamRefused, SnapshotStale) as error:
                 return replace(run, halted=error)
             if plan.conflicts and stops:
-                return _Run(plan, _leave_all(plan) if has_written else {}, stamped, None, has_written)
+                left = _leave_all(plan) if sender.has_written else {}
+                return _Run(plan, left, stamped, None, sender.has_written)
 
     async def _end_unwritten(self, receipt: Receipt, run: "_Run", on_conflict: OnConflict) -> Receipt:
         """Nothing was changed: that is a refusal, unless whoever pressed wanted only what goes."""
