@@ -152,6 +152,7 @@ class Ground:
     known_schema: Schema | None = field(default=None, repr=False)
 
     async def run(self, script: str) -> None:
+        self.known_schema = None
         await self.admin.execute(script.encode())
 
     async def rows(self, query: str) -> list[Row]:
@@ -165,11 +166,14 @@ class Ground:
         }
 
     async def schema(self) -> Schema:
-        connection = await Connection.connect(self.dsn, prepare=False)
-        try:
-            return see_over_api(await load_schema(connection, self.schemas))
-        finally:
-            await connection.close()
+        """As it is now, and remembered until somebody runs a script."""
+        if self.known_schema is None:
+            connection = await Connection.connect(self.dsn, prepare=False)
+            try:
+                self.known_schema = see_over_api(await load_schema(connection, self.schemas))
+            finally:
+                await connection.close()
+        return self.known_schema
 
     async def write(
         self,
@@ -215,7 +219,7 @@ class Ground:
             max_rows=self.max_rows if max_rows is None else max_rows,
             max_writes=max_writes,
         )
-        known = None if blind else schema or self.known_schema or await self.schema()
+        known = None if blind else schema or await self.schema()
         return await travel_write(self.upstream, known, request, caller, call, self.recorder)
 
     async def session_id(self) -> UUID:
@@ -232,7 +236,7 @@ class Ground:
         """As the product wires it, with this project's API for all there is."""
 
         async def find_reach(_: UUID) -> Reach:
-            return Reach(self.upstream, self.known_schema or self.known_schema or await self.schema())
+            return Reach(self.upstream, await self.schema())
 
         async def ask(*_: object) -> dict[int, str | None]:
             raise AssertionError("there is no transaction to ask about")

@@ -38,7 +38,6 @@ async def main(told: dict[str, Any]) -> None:
     ):
         upstream = HttpUpstream(client, cast(Any, admin))
         ground = Ground(told["project"], cast(Any, admin), client, upstream, desk, recorder, agent=UUID(told["agent"]))
-        ground.known_schema = await ground.schema()
         for worker in range(WORKERS):
             tasks.create_task(work(ground, worker, random.Random(f"{told['seed']}/{worker}")))
 
