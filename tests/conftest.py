@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.letters",
     "tests.fixtures.twofactor",
     "tests.fixtures.bench",
+    "tests.fixtures.desk",
     "tests.fakes.dodo",
     "tests.fakes.github",
     "tests.secrets.plugin",

@@ -8,7 +8,7 @@ import pytest
 
 from basewarden.journal import ensure_partitions
 from basewarden.journal.partitions import partition_bounds
-from tests.journal.conftest import Desk
+from tests.fixtures.desk import Desk
 
 
 @pytest.mark.parametrize("today", [date(2026, 1, 31), date(2026, 12, 1), date(2028, 2, 29), date(2026, 10, 15)])

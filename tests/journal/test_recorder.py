@@ -9,7 +9,7 @@ import pytest
 from basewarden.core.secret import Secret
 from basewarden.db import Listener
 from basewarden.journal import JournalUnavailable, Recorder, SessionFrozen
-from tests.journal.conftest import Desk, make_row
+from tests.fixtures.desk import Desk, make_row
 
 _IN_ORDER = "SELECT position, row_key FROM journal_mutations ORDER BY session_id, position"
 

@@ -11,8 +11,8 @@ from basewarden.gateway.projects import ask_connection
 from basewarden.journal import Settler
 from basewarden.pgrest import Connection, DatabaseError, PgrestError
 from basewarden.pgrest.errors import DatabaseErrorFields
+from tests.fixtures.desk import Desk
 from tests.fixtures.postgres import PostgresServer
-from tests.journal.conftest import Desk
 
 _STATES = "SELECT xid, state FROM journal_writes ORDER BY xid"
 

@@ -10,6 +10,7 @@ from basewarden.undo.apply import Applied, Refused, apply_rows
 from basewarden.undo.fold import RecordedWrite, fold_writes
 from basewarden.undo.plan import Plan
 from basewarden.undo.planning import make_plan
+from basewarden.undo.rows import DatabaseReader
 
 Key = tuple[str, ...]
 State = Mapping[tuple[str, str], Mapping[Key, Image]]
@@ -70,7 +71,7 @@ class World:
         schema = await self.schema()
         await self.connection.run([Statement("BEGIN")])
         try:
-            return await make_plan(self.connection, schema, fold_writes(self.writes), lock=False)
+            return await make_plan(DatabaseReader(self.connection, lock=False), schema, fold_writes(self.writes))
         finally:
             await self.connection.run([Statement("ROLLBACK")])
 
@@ -78,7 +79,7 @@ class World:
         """None when it refused. The undo's own changes become the next session's writes."""
         schema = await self.schema()
         await self.connection.run([Statement("BEGIN")])
-        plan = await make_plan(self.connection, schema, fold_writes(self.writes), lock=True)
+        plan = await make_plan(DatabaseReader(self.connection, lock=True), schema, fold_writes(self.writes))
         if plan.conflicts and not skip:
             await self.connection.run([Statement("ROLLBACK")])
             return plan, None

@@ -43,7 +43,15 @@ class Dying(Recorder):
 async def make_undo(bench: Bench, recorder: Recorder) -> AsyncIterator[Undo]:
     registry = bench.product.registry
     await recorder.start()
-    yield Undo(registry.get(Database), registry.get(Listener), registry.get(Projects), recorder, registry.get(Settler))
+    projects = registry.get(Projects)
+    yield Undo(
+        registry.get(Database),
+        registry.get(Listener),
+        projects,
+        recorder,
+        registry.get(Settler),
+        find_reach=projects.find_reach,
+    )
     await recorder.stop()
 
 

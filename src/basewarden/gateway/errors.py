@@ -34,14 +34,33 @@ class CaptureBlind(Forbidden):
     code = "capture_blind"
     message = "The connection's own role cannot see every row of this table, so the change could not be recorded."
 
-    def __init__(self) -> None:
-        super().__init__(hint="Connect with the table's owner or a role that bypasses row security.")
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        hint: str = "Connect with the table's owner or a role that bypasses row security.",
+    ) -> None:
+        super().__init__(message, hint=hint)
 
 
 class CaptureRaced(AppError):
     status = 409
     code = "write_conflict"
     message = "Rows changed while they were being written. Nothing was changed; try again."
+
+
+class PartlyWritten(AppError):
+    """Only where a project's own API is all there is: a transaction would have been rolled back."""
+
+    status = 409
+    code = "partly_written"
+    message = "Others kept changing some of these rows, so only the others were written. The session shows which."
+
+
+class RollbackUnsupported(AppError):
+    status = 400
+    code = "rollback_unsupported"
+    message = "A write cannot be tried and rolled back over a project's own API, so nothing was done."
 
 
 class UpstreamAway(Unavailable):

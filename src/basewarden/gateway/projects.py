@@ -13,6 +13,7 @@ from basewarden.db import Listener
 from basewarden.errors import AppError
 from basewarden.gateway.errors import NeedsPostgres
 from basewarden.gateway.forward.project import ForwardProject
+from basewarden.gateway.forward.reach import Reach
 from basewarden.pgrest import (
     Connection,
     DatabaseError,
@@ -111,6 +112,14 @@ class Projects:
         if isinstance(project, ForwardProject):
             raise NeedsPostgres
         return project
+
+    async def find_reach(self, connection_id: UUID) -> Reach | None:
+        """How a project is reached of which only its own API is known, by what that tells now; None for any other."""
+        project = await self.get(connection_id)
+        if not isinstance(project, ForwardProject):
+            return None
+        await project.look_again(None)
+        return Reach(project.upstream, await project.schema())
 
     async def ask_status(self, connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
         """What became of transactions; None = too old, never of this database, or its address is no longer known."""

@@ -7,6 +7,7 @@ from basewarden.journal.models import JournalMutation, JournalSession, JournalWr
 from basewarden.journal.partitions import ensure_partitions, partition_bounds
 from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.queries import (
+    INTENT_LIFE,
     MutationView,
     SessionSummary,
     find_oldest_pending_age,
@@ -21,19 +22,25 @@ from basewarden.journal.recorder import SESSION_TOPIC, Recorder
 from basewarden.journal.service import get_session, mutation_body, session_body
 from basewarden.journal.settle import Settler
 from basewarden.journal.values import (
+    Capture,
+    Finish,
     Image,
     Kind,
     Recorded,
     RowChange,
     SessionCaller,
+    State,
     Verb,
     WriteEntry,
     encode_key,
 )
 
 __all__ = [
+    "INTENT_LIFE",
     "JOURNAL_PARTS",
     "SESSION_TOPIC",
+    "Capture",
+    "Finish",
     "Image",
     "JournalLeaving",
     "JournalMutation",
@@ -49,6 +56,7 @@ __all__ = [
     "SessionFrozen",
     "SessionSummary",
     "Settler",
+    "State",
     "Verb",
     "WriteEntry",
     "encode_key",

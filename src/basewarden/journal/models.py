@@ -63,7 +63,10 @@ class JournalSession(Base):
 
 
 class JournalWrite(Base):
-    """One transaction on the project's database; its state is the state of all its mutations."""
+    """One transaction on the project's database; its state is the state of all its mutations.
+
+    Without a transaction id it was asked of the project's own API, which tells none.
+    """
 
     __tablename__ = "journal_writes"
     __table_args__ = (
@@ -75,7 +78,7 @@ class JournalWrite(Base):
     session_id: Mapped[UUID] = mapped_column(ForeignKey("journal_sessions.id", ondelete="CASCADE"))
     connection_id: Mapped[UUID]
     at: Mapped[datetime] = mapped_column(server_default=func.now())
-    xid: Mapped[int] = mapped_column(BigInteger)
+    xid: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(Text, server_default="pending")  # pending, committed, aborted, unknown
     settled_at: Mapped[datetime | None]
     verb: Mapped[str] = mapped_column(Text)

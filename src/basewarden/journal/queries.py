@@ -28,6 +28,8 @@ from basewarden.journal.models import JournalMutation, JournalSession, JournalWr
 
 _columns = msgspec.json.Decoder(dict[str, msgspec.Raw])
 MAX_PENDING_AT_ONCE = 1000
+INTENT_LIFE = timedelta(minutes=5)
+"""No request to a project's API takes this long: whoever sends one gives up before."""
 _GONE = "deleted person"
 _IS_THERE = JournalSession.status != "expired"
 """What has expired is pruned bit by bit: nobody should see a part of it."""
@@ -35,19 +37,27 @@ _IS_THERE = JournalSession.status != "expired"
 
 @dataclass(frozen=True)
 class PendingWrite:
+    """`xid` None: an intent. One that is overdue is no longer under way in any process."""
+
     id: UUID
-    xid: int
+    xid: int | None
+    is_overdue: bool
 
 
 @dataclass(frozen=True)
 class SessionSummary:
-    """A session as a list shows it; `mutation_count` counts committed ones only."""
+    """A session as a list shows it; `mutation_count` counts committed ones only.
+
+    Rows are counted apart from writes: an insert that is not known to have happened has no rows.
+    """
 
     session: JournalSession
     mutation_count: int
     pending_count: int
     unknown_count: int
     tables: tuple[str, ...]
+    pending_writes: int = 0
+    unknown_writes: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,14 +100,14 @@ async def list_pending_writes(
 ) -> list[PendingWrite]:
     """One page, in the order of their ids; `after` is the last id of the page before."""
     rows = await session.execute(
-        select(JournalWrite.id, JournalWrite.xid)
+        select(JournalWrite.id, JournalWrite.xid, (func.now() - JournalWrite.at > INTENT_LIFE).label("is_overdue"))
         .where(JournalWrite.connection_id == connection_id)
         .where(JournalWrite.state == literal("pending", literal_execute=True))
         .where(JournalWrite.id > after if after is not None else true())
         .order_by(JournalWrite.id)
         .limit(MAX_PENDING_AT_ONCE)
     )
-    return [PendingWrite(row.id, row.xid) for row in rows]
+    return [PendingWrite(row.id, row.xid, row.is_overdue) for row in rows]
 
 
 async def settle_writes(session: AsyncSession, states: Mapping[UUID, str]) -> None:
@@ -165,7 +175,9 @@ async def find_undo_of(session: AsyncSession, session_id: UUID) -> JournalSessio
 def _summarise(found: JournalSession, counts: Row[Any] | None) -> SessionSummary:
     if counts is None:
         return SessionSummary(found, 0, 0, 0, ())
-    return SessionSummary(found, counts.committed, counts.pending, counts.unknown, tuple(sorted(counts.tables or ())))
+    tables = tuple(sorted(counts.tables or ()))
+    writes = (counts.pending_writes, counts.unknown_writes)
+    return SessionSummary(found, counts.committed, counts.pending, counts.unknown, tables, *writes)
 
 
 async def _count_by_session(session: AsyncSession, session_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
@@ -176,6 +188,8 @@ async def _count_by_session(session: AsyncSession, session_ids: Sequence[UUID]) 
                    coalesce(sum(mutation_count) FILTER (WHERE state = 'committed'), 0)::bigint AS committed,
                    coalesce(sum(mutation_count) FILTER (WHERE state = 'pending'), 0)::bigint AS pending,
                    coalesce(sum(mutation_count) FILTER (WHERE state = 'unknown'), 0)::bigint AS unknown,
+                   count(*) FILTER (WHERE state = 'pending') AS pending_writes,
+                   count(*) FILTER (WHERE state = 'unknown') AS unknown_writes,
                    (SELECT array_agg(DISTINCT name) FROM journal_writes AS w, unnest(w.tables) AS name
                     WHERE w.session_id = journal_writes.session_id AND w.state <> 'aborted') AS tables
             FROM journal_writes WHERE session_id = ANY(:ids) GROUP BY session_id

@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 from uuid import UUID
 
 import psycopg
@@ -22,20 +21,21 @@ from basewarden.db import Listener, driver_dsn
 from basewarden.errors import AppError
 from basewarden.journal import statements
 from basewarden.journal.errors import JournalUnavailable, SessionFrozen
+from basewarden.journal.finishing import Finishing
 from basewarden.journal.statements import Counters, StoredWrite
-from basewarden.journal.values import Recorded, SessionCaller, WriteEntry
+from basewarden.journal.values import Finish, Recorded, SessionCaller, State, WriteEntry
 from basewarden.pgrest import Connection, DatabaseError, Statement
 
 BURST_SECONDS = 300.0
 STOP_SECONDS = 10.0
 STORE_SECONDS = 10.0
+FINISH_SECONDS = 5.0
 MAX_BATCH = 128
 SESSION_TOPIC = "journal.session"
 _RETRY_SECONDS = 0.5
 _MISFITS = (DatabaseError, ValueError)  # what PostgreSQL refuses, and text that has no UTF-8
 _log = structlog.get_logger()
 
-State = Literal["committed", "aborted", "unknown"]
 _SessionKey = tuple[UUID, str, str | None]
 
 
@@ -49,19 +49,24 @@ class _Waiting:
         if not self.answer.done():
             self.answer.set_exception(error)
 
-    def resolve(self, session_id: UUID) -> None:
+    def resolve(self, stored: StoredWrite) -> None:
         if not self.answer.done():
-            self.answer.set_result(Recorded(session_id, self.write_id))
+            place = (stored.first_position, self.entry.positions)
+            self.answer.set_result(Recorded(stored.session_id, self.write_id, *place))
 
 
 class Recorder:
-    """`record` returns once the write is stored as pending; `mark` tells later what became of it."""
+    """`record` returns once the write is stored as pending; `mark` tells later what became of it.
+
+    `finish` does so for an intent, whose changes are known only then.
+    """
 
     def __init__(self, database_url: Secret, listener: Listener) -> None:
         self._dsn = driver_dsn(database_url)
         self._connection: Connection | None = None
         self._queue: list[_Waiting] = []
         self._marks: dict[UUID, State] = {}
+        self._finishing = Finishing()
         self._wake = asyncio.Event()
         self._sessions: dict[_SessionKey, tuple[UUID, float]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -95,11 +100,29 @@ class Recorder:
         self._marks[write_id] = state
         self._wake.set()
 
+    async def finish(self, finish: Finish) -> bool:
+        """Whether it is stored by now. If not it is kept, and tried again for as long as this process lives.
+
+        Then the intent stays pending for everybody else, and after a while unknown.
+        """
+        stored = self._finishing.add(finish)
+        self._wake.set()
+        await asyncio.wait({stored}, timeout=FINISH_SECONDS)
+        return stored.done() and stored.result()
+
+    def finish_later(self, finish: Finish) -> None:
+        """For whoever cannot wait: an outcome that nobody is told."""
+        self._finishing.add(finish)
+        self._wake.set()
+
+    def _has_work(self) -> bool:
+        return bool(self._queue or self._marks or self._finishing)
+
     async def _run(self) -> None:
-        while not (self._stopping and not self._queue and not self._marks):
+        while not self._stopping or self._has_work():
             await self._wake.wait()
             self._wake.clear()
-            while self._queue or self._marks:
+            while self._has_work():
                 batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
                 marks, self._marks = self._marks, {}
                 if not await self._flush(batch, marks) and self._stopping:
@@ -110,6 +133,7 @@ class Recorder:
         try:
             async with asyncio.timeout(STORE_SECONDS):  # no answer at all must not stop the journal
                 connection = await self._connect()
+                await self._finishing.store(connection)
                 await (self._store_batch(connection, batch, marks) if batch else self._store_marks(connection, marks))
         except Exception as error:  # noqa: BLE001 - a loop that ends would leave every write waiting for ever
             await self._on_failure(error, batch, marks)
@@ -122,7 +146,7 @@ class Recorder:
         await self._disconnect()
         for waiting in batch:
             waiting.fail(JournalUnavailable())
-        if self._marks:
+        if self._marks or self._finishing:
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _connect(self) -> Connection:
@@ -169,7 +193,7 @@ class Recorder:
         writes, again = self._place(batch, session_ids, counters)
         await connection.run([*statements.store_writes(writes, counters.values()), Statement("COMMIT")])
         for waiting, write in writes:
-            waiting.resolve(write.session_id)
+            waiting.resolve(write)
         self._queue = [*again, *self._queue]
 
     def _place(
@@ -189,7 +213,7 @@ class Recorder:
                 waiting.fail(SessionFrozen(hint=_frozen_hint(entry.caller)))
             else:
                 placed.append((waiting, StoredWrite(waiting.write_id, session_id, session.position, entry)))
-                session.take(len(entry.changes))
+                session.take(entry.positions)
         return placed, again
 
     async def _resolve_session(self, connection: Connection, entry: WriteEntry) -> UUID:

@@ -51,10 +51,12 @@ class Settler:
             remaining += await self._settle_page(connection_id, pending)
 
     async def _settle_page(self, connection_id: UUID, pending: Sequence[PendingWrite]) -> int:
-        statuses = await self._ask_status(connection_id, [write.xid for write in pending])
-        settled: dict[UUID, str] = {}
+        # An intent has no transaction to ask about: it is under way, or whoever knew what became of it is gone.
+        settled = {write.id: "unknown" for write in pending if write.xid is None and write.is_overdue}
+        xids = [write.xid for write in pending if write.xid is not None]
+        statuses = await self._ask_status(connection_id, xids) if xids else {}
         for write in pending:
-            state = settle_state(statuses.get(write.xid, "in progress"))
+            state = None if write.xid is None else settle_state(statuses.get(write.xid, "in progress"))
             if state is not None:
                 settled[write.id] = state
         async with self._database.unit_of_work() as unit:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from basewarden.journal.values import Image, RowChange, SessionCaller, WriteEntry
+from basewarden.journal.values import Finish, Image, RowChange, SessionCaller, WriteEntry, list_tables
 from basewarden.pgrest import Rows, Statement
 
 _BYTES_PER_INSERT = 16 * 1024 * 1024  # bounds the size of one parameter; images may be large
@@ -62,8 +62,9 @@ def open_session(session_id: UUID, caller: SessionCaller) -> Statement:
     user_id = None if caller.kind == "agent" else caller.caller_id
     return Statement(
         """
-        INSERT INTO journal_sessions (id, connection_id, caller_key, kind, agent_id, user_id, caller_name, label)
-        VALUES ($1::uuid, $2::uuid, $3, $4, $5::uuid, $6::uuid, $7, $8)
+        INSERT INTO journal_sessions
+            (id, connection_id, caller_key, kind, agent_id, user_id, caller_name, label, capture)
+        VALUES ($1::uuid, $2::uuid, $3, $4, $5::uuid, $6::uuid, $7, $8, $9)
         """,
         tuple(
             _text(value)
@@ -76,6 +77,7 @@ def open_session(session_id: UUID, caller: SessionCaller) -> Statement:
                 user_id,
                 caller.caller_name,
                 caller.label,
+                caller.capture,
             )
         ),
     )
@@ -202,6 +204,87 @@ def _insert_mutations(rows: list[bytes]) -> Statement:
         """,
         (b"[" + b",".join(rows) + b"]",),
     )
+
+
+def take_positions(session_id: UUID, count: int) -> Statement:
+    """Gives the place before the first of `count` more."""
+    return Statement(
+        "UPDATE journal_sessions SET position = position + $2::int8 WHERE id = $1::uuid RETURNING position - $2::int8",
+        (_text(session_id), _text(count)),
+    )
+
+
+def finish_writes(finishes: Sequence[tuple[Finish, int]]) -> list[Statement]:
+    """In one transaction, with where the changes go on that find no place among the intent's own.
+
+    A write that is settled already stays as it is, but for one that was given up as unknown.
+    """
+    rows = (msgspec.json.encode(row) for finish, more in finishes for row in _finished_rows(finish, more))
+    return [_finish_writes([finish for finish, _ in finishes]), *(_insert_finished(chunk) for chunk in _chunk(rows))]
+
+
+def _finish_writes(finishes: Sequence[Finish]) -> Statement:
+    rows = [
+        {
+            "id": finish.recorded.write_id,
+            "state": finish.state,
+            "mutation_count": None if finish.changes is None else len(finish.changes),
+            "more_tables": list_tables(finish.changes or ()),
+            "unseen": list(finish.unseen) or None,
+        }
+        for finish in finishes
+    ]
+    return Statement(
+        """
+        WITH finished AS (
+            UPDATE journal_writes AS w SET
+                state = f.state, settled_at = now(), unseen = f.unseen,
+                mutation_count = coalesce(f.mutation_count, w.mutation_count),
+                tables = w.tables || ARRAY(SELECT unnest(f.more_tables) EXCEPT SELECT unnest(w.tables))
+            FROM json_to_recordset($1::json) AS f(
+                id uuid, state text, mutation_count int4, more_tables text[], unseen jsonb)
+            WHERE w.id = f.id AND w.state IN ('pending', 'unknown')
+            RETURNING w.id, f.mutation_count)
+        DELETE FROM journal_mutations AS m USING finished AS f
+        WHERE m.write_id = f.id AND f.mutation_count IS NOT NULL
+        """,
+        (msgspec.json.encode(rows),),
+    )
+
+
+def _insert_finished(rows: list[bytes]) -> Statement:
+    """Only of writes that were finished in this very transaction: now() is the moment it began."""
+    return Statement(
+        """
+        INSERT INTO journal_mutations
+            (write_id, session_id, connection_id, position, schema_name, table_name, verb, cause, key_columns,
+             row_key, new_row_key, set_columns, before, after, before_exact, after_exact)
+        SELECT m.write_id, m.session_id, m.connection_id, m.position, m.schema_name, m.table_name, m.verb, m.cause,
+             m.key_columns, m.row_key, m.new_row_key, m.set_columns, m.before::json, m.after::json, m.before_exact,
+             m.after_exact
+        FROM json_to_recordset($1::json) AS m(
+            write_id uuid, session_id uuid, connection_id uuid, position int8, schema_name text, table_name text,
+            verb text, cause text, key_columns text[], row_key text, new_row_key text, set_columns text[],
+            before text, after text, before_exact json, after_exact json)
+        JOIN journal_writes AS w ON w.id = m.write_id AND w.state = 'committed' AND w.settled_at = now()
+        ORDER BY m.position
+        """,
+        (b"[" + b",".join(rows) + b"]",),
+    )
+
+
+def _finished_rows(finish: Finish, more: int) -> Iterable[dict[str, object]]:
+    recorded = finish.recorded
+    for offset, change in enumerate(finish.changes or ()):
+        is_foreseen = offset < recorded.positions
+        place = recorded.first_position + offset if is_foreseen else more + offset - recorded.positions
+        yield {
+            "write_id": recorded.write_id,
+            "session_id": recorded.session_id,
+            "connection_id": finish.connection_id,
+            "position": place + 1,
+            **_describe_change(change),
+        }
 
 
 def _mutation_rows(write: StoredWrite) -> Iterable[dict[str, object]]:

@@ -42,6 +42,7 @@ class ShownWrite:
     mutations: tuple[ShownMutation, ...]
     more_href: str | None
     unseen: tuple[str, ...]
+    state: str = "committed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def _show_write(write: JournalWrite, mutations: Sequence[JournalMutation], more_
         mutations=tuple(_show_mutation(mutation, write.state) for mutation in mutations),
         more_href=more_href if write.mutation_count > len(mutations) else None,
         unseen=tuple(_tell_unseen(item) for item in write.unseen or ()),
+        state=write.state,
     )
 
 

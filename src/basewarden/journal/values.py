@@ -1,6 +1,6 @@
 """The values that the gateway hands to the journal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
@@ -9,6 +9,8 @@ import msgspec
 
 Verb = Literal["insert", "update", "delete"]
 Kind = Literal["agent", "member", "undo"]
+Capture = Literal["statement", "representation"]
+State = Literal["committed", "aborted", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,10 @@ class RowChange:
 
 @dataclass(frozen=True, slots=True)
 class SessionCaller:
-    """Whose session a write belongs to. `label` is the client's own name for the run, if it gave one."""
+    """Whose session a write belongs to. `label` is the client's own name for the run, if it gave one.
+
+    A session has one capture: what is recorded in another way belongs to another session.
+    """
 
     connection_id: UUID
     kind: Kind
@@ -62,18 +67,24 @@ class SessionCaller:
     caller_name: str
     label: str | None = None
     max_writes: int | None = None
+    capture: Capture = "statement"
 
     @property
     def caller_key(self) -> str:
-        return f"{self.kind}:{self.caller_id}"
+        suffix = "" if self.capture == "statement" else f":{self.capture}"
+        return f"{self.kind}:{self.caller_id}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
 class WriteEntry:
-    """One transaction about to commit. `xid` is the project database's 64-bit transaction id."""
+    """One transaction about to commit. `xid` is the project database's 64-bit transaction id.
+
+    Without one it is an intent: what was asked of somebody else's API, and the rows as they were before. Its
+    outcome follows as a `Finish`; `reserve` is how many changes that may have.
+    """
 
     caller: SessionCaller
-    xid: int
+    xid: int | None
     verb: str
     schema: str
     table: str
@@ -81,17 +92,42 @@ class WriteEntry:
     changes: tuple[RowChange, ...]
     unseen: tuple[dict[str, object], ...] = ()
     session_id: UUID | None = None  # an undo names its own
+    reserve: int = 0
+
+    @property
+    def positions(self) -> int:
+        """How many places in its session it takes."""
+        return max(len(self.changes), self.reserve)
 
     @property
     def tables(self) -> list[str]:
         named = [f"{self.schema}.{self.table}"] if self.verb not in ("call", "undo") else []
-        return list(dict.fromkeys([*named, *(f"{change.schema}.{change.table}" for change in self.changes)]))
+        return list(dict.fromkeys([*named, *list_tables(self.changes)]))
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
+    """Where a write is stored. `first_position` is the place before its first change, `positions` how many it has."""
+
     session_id: UUID
     write_id: UUID
+    first_position: int = 0
+    positions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What became of an intent. `changes` take the place of the images that it had; None leaves those."""
+
+    recorded: Recorded
+    connection_id: UUID
+    state: State
+    changes: tuple[RowChange, ...] | None = None
+    unseen: tuple[dict[str, object], ...] = ()
+
+
+def list_tables(changes: Iterable[RowChange]) -> list[str]:
+    return list(dict.fromkeys(f"{change.schema}.{change.table}" for change in changes))
 
 
 def encode_key(key: tuple[str, ...]) -> str:

@@ -7,10 +7,21 @@ from basewarden.pgrest.address import Address, parse_address
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.comparing import is_reach_same
 from basewarden.pgrest.config import Name, RestConfig
-from basewarden.pgrest.errors import DatabaseError, PgrestError, bad_preferences, from_database
+from basewarden.pgrest.errors import (
+    DatabaseError,
+    PgrestError,
+    bad_preferences,
+    column_not_found,
+    from_database,
+    max_affected_exceeded,
+    media_not_available,
+    not_singular,
+)
 from basewarden.pgrest.execute import Script, execute, is_rolled_back, make_script, run_again, run_read
 from basewarden.pgrest.freshness import Loaded
-from basewarden.pgrest.grammar.nodes import SelectRelation
+from basewarden.pgrest.grammar import media
+from basewarden.pgrest.grammar.media import MediaType
+from basewarden.pgrest.grammar.nodes import SelectField, SelectItem, SelectRelation
 from basewarden.pgrest.grammar.prefer import Preferences
 from basewarden.pgrest.introspection import load_schema
 from basewarden.pgrest.openapi import Reach, describe_schema
@@ -29,6 +40,7 @@ from basewarden.pgrest.plan import (
     plan_request,
 )
 from basewarden.pgrest.pool import Pool
+from basewarden.pgrest.querytext import chooses_rows, join_query, match_rows, split_query, split_select, write_name
 from basewarden.pgrest.reach import is_reach_current, reach_check
 from basewarden.pgrest.relations import Relationships
 from basewarden.pgrest.request import Request, parse_request
@@ -91,6 +103,7 @@ __all__ = [
     "Keys",
     "KeysInSetting",
     "Loaded",
+    "MediaType",
     "Name",
     "Notification",
     "OpenApiPlan",
@@ -113,6 +126,8 @@ __all__ = [
     "Schema",
     "SchemaCache",
     "Script",
+    "SelectField",
+    "SelectItem",
     "SelectRelation",
     "Session",
     "Shaped",
@@ -127,12 +142,15 @@ __all__ = [
     "bad_preferences",
     "build_count_estimate",
     "build_statement",
+    "chooses_rows",
+    "column_not_found",
     "describe_schema",
     "execute",
     "from_database",
     "is_reach_current",
     "is_reach_same",
     "is_rolled_back",
+    "join_query",
     "key_columns",
     "key_type",
     "load_schema",
@@ -142,7 +160,12 @@ __all__ = [
     "make_response",
     "make_script",
     "make_template",
+    "match_rows",
+    "max_affected_exceeded",
+    "media",
+    "media_not_available",
     "needs_verdict",
+    "not_singular",
     "parse_address",
     "parse_request",
     "payload_sql",
@@ -159,8 +182,11 @@ __all__ = [
     "session_settings",
     "shape_request",
     "split_optional_pairs",
+    "split_query",
+    "split_select",
     "statement_sql",
     "told_keys_sql",
     "verify_result",
     "where_sql",
+    "write_name",
 ]

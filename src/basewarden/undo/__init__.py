@@ -1,6 +1,7 @@
 """Taking a session back, exactly, without hurting what others did since."""
 
-from basewarden.undo.service import Presser, Undo
+from basewarden.undo.past import Presser
+from basewarden.undo.service import Undo
 from basewarden.undo.values import Conflict, OnConflict, Receipt
 
 __all__ = ["Conflict", "OnConflict", "Presser", "Receipt", "Undo"]

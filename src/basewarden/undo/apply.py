@@ -7,7 +7,8 @@ from basewarden.journal import Image, RowChange
 from basewarden.pgrest import Connection, DatabaseError, Statement, Table
 from basewarden.undo.parking import park_values
 from basewarden.undo.plan import RowPlan, make_conflict
-from basewarden.undo.rows import Exact, Key, read_rows
+from basewarden.undo.reading import Exact, Key
+from basewarden.undo.rows import read_rows
 from basewarden.undo.stamps import write_without_triggers
 from basewarden.undo.steps import make_steps, make_update, merge_steps, write_alone
 from basewarden.undo.values import Conflict, count_rows

@@ -239,10 +239,13 @@ def _describe_irreversible(writes: Sequence[RecordedWrite]) -> tuple[str, ...]:
 
 
 def _describe_unknown(writes: Sequence[RecordedWrite]) -> list[str]:
-    count = sum(len(write.changes) for write in writes if write.state != "committed")
-    return (
-        [f"{count_rows(count)} of writes of which the database no longer knows whether they happened."] if count else []
-    )
+    """Of some there are no rows to count: an insert whose answer was lost."""
+    lost = [write for write in writes if write.state != "committed"]
+    rows, bare = sum(len(write.changes) for write in lost), sum(not write.changes for write in lost)
+    told = [f"{count_rows(rows)} of writes of which nobody knows any more whether they happened."] if rows else []
+    if bare:
+        told.append(f"{bare:,} write{'' if bare == 1 else 's'} of which nobody knows whether rows were changed at all.")
+    return told
 
 
 def _describe_keyless(writes: Sequence[RecordedWrite]) -> list[str]:

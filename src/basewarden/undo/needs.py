@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from basewarden.pgrest import Connection, ForeignKey, Schema, Table
+from basewarden.pgrest import ForeignKey, Name, Schema, Table
 from basewarden.undo.plan import Need, RowPlan
-from basewarden.undo.rows import Key, find_holders
+from basewarden.undo.reading import Key, Reader
 from basewarden.undo.values import count_rows
 
 Values = tuple[str, ...]
@@ -21,49 +21,47 @@ class Situation:
     rows: Sequence[RowPlan]
 
     @cached_property
-    def by_current_key(self) -> Mapping[tuple[int, Key], int]:
+    def by_current_key(self) -> Mapping[tuple[Name, Key], int]:
         return {
-            (row.table.oid, row.current_key): number
+            (row.table.qualified, row.current_key): number
             for number, row in enumerate(self.rows)
             if row.current_key is not None
         }
 
     @cached_property
-    def by_table(self) -> Mapping[int, Sequence[int]]:
-        numbers: dict[int, list[int]] = {}
+    def by_table(self) -> Mapping[Name, Sequence[int]]:
+        numbers: dict[Name, list[int]] = {}
         for number, row in enumerate(self.rows):
-            numbers.setdefault(row.table.oid, []).append(number)
+            numbers.setdefault(row.table.qualified, []).append(number)
         return numbers
 
     def of_table(self, table: Table) -> Iterable[tuple[int, RowPlan]]:
-        return ((number, self.rows[number]) for number in self.by_table.get(table.oid, ()))
+        return ((number, self.rows[number]) for number in self.by_table.get(table.qualified, ()))
 
 
-async def collect_needs(connection: Connection, schema: Schema, rows: Sequence[RowPlan]) -> list[Need]:
+async def collect_needs(reader: Reader, schema: Schema, rows: Sequence[RowPlan]) -> list[Need]:
     situation = Situation(schema, rows)
     needs: list[Need] = []
-    for oid in situation.by_table:
-        table = rows[situation.by_table[oid][0]].table
+    for name in situation.by_table:
+        table = rows[situation.by_table[name][0]].table
         for unique in table.unique_keys:
-            needs += await _need_free_values(connection, situation, table, unique.columns)
+            needs += await _need_free_values(reader, situation, table, unique.columns)
         for key in table.foreign_keys_out:
-            needs += await _need_parents(connection, situation, table, key)
+            needs += await _need_parents(reader, situation, table, key)
         for key in table.foreign_keys_in:
-            needs += await _need_no_children(connection, situation, table, key)
+            needs += await _need_no_children(reader, situation, table, key)
     return needs
 
 
-async def _need_free_values(
-    connection: Connection, situation: Situation, table: Table, columns: Sequence[str]
-) -> list[Need]:
+async def _need_free_values(reader: Reader, situation: Situation, table: Table, columns: Sequence[str]) -> list[Need]:
     """A unique value goes back only where nobody else has it, or its holder gives it up in this undo."""
     wanted = [
         (number, values) for number, row in situation.of_table(table) if (values := _gained(row, columns)) is not None
     ]
     needs = []
-    for match in await find_holders(connection, table, columns, [values for _, values in wanted]):
+    for match in await reader.find_holders(table, columns, [values for _, values in wanted]):
         number, values = wanted[match.wanted]
-        holder = situation.by_current_key.get((table.oid, match.key)) if match.key else None
+        holder = situation.by_current_key.get((table.qualified, match.key)) if match.key else None
         if holder == number:
             continue
         leaves = holder is not None and not situation.rows[holder].holds_later(columns, values)
@@ -72,7 +70,7 @@ async def _need_free_values(
     return needs
 
 
-async def _need_parents(connection: Connection, situation: Situation, table: Table, key: ForeignKey) -> list[Need]:
+async def _need_parents(reader: Reader, situation: Situation, table: Table, key: ForeignKey) -> list[Need]:
     wanted = [
         (number, values)
         for number, row in situation.of_table(table)
@@ -83,9 +81,9 @@ async def _need_parents(connection: Connection, situation: Situation, table: Tab
     parent = situation.schema.tables[key.ref_table]
     distinct = list(dict.fromkeys(values for _, values in wanted))
     staying = set()
-    for match in await find_holders(connection, parent, key.ref_columns, distinct):
+    for match in await reader.find_holders(parent, key.ref_columns, distinct):
         values = distinct[match.wanted]
-        holder = situation.by_current_key.get((parent.oid, match.key)) if match.key else None
+        holder = situation.by_current_key.get((parent.qualified, match.key)) if match.key else None
         if holder is None or situation.rows[holder].holds_later(key.ref_columns, values):
             staying.add(values)
     coming = _find_coming(situation, parent, key)
@@ -106,7 +104,7 @@ def _find_coming(situation: Situation, parent: Table, key: ForeignKey) -> Mappin
     }
 
 
-async def _need_no_children(connection: Connection, situation: Situation, table: Table, key: ForeignKey) -> list[Need]:
+async def _need_no_children(reader: Reader, situation: Situation, table: Table, key: ForeignKey) -> list[Need]:
     """Rows that still refer to one that must go would be deleted, changed or left hanging: whatever ON DELETE says."""
     wanted = [
         (number, values)
@@ -118,9 +116,9 @@ async def _need_no_children(connection: Connection, situation: Situation, table:
     child = situation.schema.tables[key.table]
     strangers: Counter[int] = Counter()
     needs = []
-    for match in await find_holders(connection, child, key.columns, [values for _, values in wanted]):
+    for match in await reader.find_holders(child, key.columns, [values for _, values in wanted]):
         number, values = wanted[match.wanted]
-        holder = situation.by_current_key.get((child.oid, match.key)) if match.key else None
+        holder = situation.by_current_key.get((child.qualified, match.key)) if match.key else None
         if holder is None or situation.rows[holder].holds_later(key.columns, values):
             strangers[number] += 1
         elif holder != number:

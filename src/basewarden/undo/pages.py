@@ -81,6 +81,7 @@ def _show(
         tables=receipt.tables if receipt else (),
         refused=refused,
         is_applied=is_applied,
+        by_steps=receipt.by_steps if receipt else False,
     )
 
 

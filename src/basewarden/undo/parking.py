@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from basewarden.pgrest import Column, Table
 from basewarden.undo.plan import RowPlan
-from basewarden.undo.rows import Exact, Key
+from basewarden.undo.reading import Exact, Key
 from basewarden.undo.steps import Step, make_update
 
 _HIGHEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}

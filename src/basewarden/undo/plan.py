@@ -4,7 +4,7 @@ A row is decided by itself first. What it needs of other rows (a parent that com
 becomes free, children that leave) is a `Need`; a row whose need is not met is a conflict too, until nothing moves.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -82,6 +82,8 @@ class Plan:
     irreversible: tuple[str, ...] = ()
     groups: tuple[tuple[RowPlan, ...], ...] = ()
     """The rows once more, those together that need each other."""
+    needs: tuple[Need, ...] = ()
+    """What rows need of each other, by their numbers: where they cannot go back all at once, `of` goes first."""
 
     @property
     def planned(self) -> int:
@@ -101,8 +103,10 @@ class Plan:
         return tuple(row for row in self.rows if row.action != "nothing")
 
 
-def decide_row(change: NetChange, table: Table | None, found: Image | None) -> RowPlan | Conflict:
-    """`found` is the row at the key where the session left it (a deleted one: where it was)."""
+def decide_row(
+    change: NetChange, table: Table | None, found: Image | None, *, is_back: bool = False
+) -> RowPlan | Conflict:
+    """`found` is the row at the key where the session left it (a deleted one, or one that is back: where it was)."""
     if table is None:
         return make_conflict(change, "The table no longer exists.")
     if table.key != change.key_columns:
@@ -112,6 +116,8 @@ def decide_row(change: NetChange, table: Table | None, found: Image | None) -> R
         return make_conflict(change, "A column no longer exists.", missing)
     if change.is_torn:
         return make_conflict(change, "Somebody else replaced or changed this row between two of the session's writes.")
+    if is_back and found is not None:
+        return RowPlan(change, table, found, found.exact)
     if change.before is None:
         return _decide_inserted(change, table, found)
     if change.after is None:
@@ -124,17 +130,17 @@ def make_conflict(change: NetChange, reason: str, columns: Iterable[str] = ()) -
 
 
 def resolve_needs(rows: Sequence[RowPlan], needs: Sequence[Need]) -> Mapping[int, Conflict]:
-    """Conflicts by row number: the needs that nothing meets, and what falls with them."""
+    """Conflicts by row number: the needs that nothing meets, and then what falls with them."""
     conflicts: dict[int, Conflict] = {}
     waiting: dict[int, list[Need]] = {}
-    fallen: list[Need] = []
+    fallen: deque[Need] = deque()
     for need in needs:
         if need.of is None:
             fallen.append(need)
         else:
             waiting.setdefault(need.of, []).append(need)
     while fallen:
-        need = fallen.pop()
+        need = fallen.popleft()
         if need.row not in conflicts:
             conflicts[need.row] = make_conflict(rows[need.row].change, need.reason, need.columns)
             fallen.extend(waiting.get(need.row, ()))

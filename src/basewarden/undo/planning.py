@@ -1,75 +1,91 @@
 """From folded changes to a plan: reads (and locks) the rows, decides each, asks for what they need."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from basewarden.gateway.capture.images import run_as_owner
 from basewarden.journal import Image
-from basewarden.pgrest import Connection, Schema, Statement, Table
+from basewarden.pgrest import Name, Schema, Table
+from basewarden.undo.back import Found, Place, find_back, place_after, place_before
 from basewarden.undo.fold import Folded, NetChange
 from basewarden.undo.needs import collect_needs
-from basewarden.undo.plan import Plan, RowPlan, decide_row, group_rows, make_conflict, resolve_needs
-from basewarden.undo.rows import Key, read_rows
+from basewarden.undo.plan import Need, Plan, RowPlan, decide_row, group_rows, make_conflict, resolve_needs
+from basewarden.undo.reading import Key, Reader
 from basewarden.undo.values import Conflict
 
-TableName = tuple[str, str]
 
-_PARENTS_OF_OTHERS = Statement(
-    """
-    SELECT DISTINCT n.nspname, c.relname FROM pg_inherits i
-    JOIN pg_class c ON c.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind = 'r'
-    """
-)
-
-
-async def make_plan(connection: Connection, schema: Schema, folded: Folded, *, lock: bool) -> Plan:
-    """In a transaction of the caller's, which stands under AS_OWNER from here on."""
-    (inherited,) = await run_as_owner(connection, [_PARENTS_OF_OTHERS])
-    ambiguous = {((name or b"").decode(), (local or b"").decode()) for name, local in inherited.rows}
-    found = await _read_current(connection, schema, folded.changes, lock=lock)
-    taken = {_find_place(change) for change in folded.changes if change.after is not None}
+async def make_plan(reader: Reader, schema: Schema, folded: Folded) -> Plan:
+    ambiguous = await reader.list_ambiguous()
+    found = await _read_current(reader, schema, folded.changes)
+    back = find_back(folded.changes, schema, found)
+    taken = {place_after(change) for number, change in enumerate(folded.changes) if number not in back}
+    regained = {place_before(folded.changes[number]) for number in back}
     rows: list[RowPlan] = []
     conflicts: list[Conflict] = []
-    for change in folded.changes:
+    for number, change in enumerate(folded.changes):
         table = schema.tables.get((change.schema, change.table))
-        name, key = place = _find_place(change)
-        moved_there = change.after is None and place in taken  # by the session itself: it moves away again
-        image = None if moved_there else found.get(name, {}).get(key)
-        decided = _decide(change, table, image, is_ambiguous=name in ambiguous)
+        image = _find_row(change, found, taken, regained, is_back=number in back)
+        moves = change.before is not None and change.after is not None
+        is_ambiguous = (change.schema, change.table) in ambiguous
+        decided = _decide(change, table, image, is_ambiguous=is_ambiguous, is_back=moves and number in back)
         if isinstance(decided, Conflict):
             conflicts.append(decided)
         else:
             rows.append(decided)
-    needs = await collect_needs(connection, schema, rows)
+    needs = await collect_needs(reader, schema, rows)
+    needs += await reader.list_obstacles(rows, needs)
     unmet = resolve_needs(rows, needs)
     kept = tuple(row for number, row in enumerate(rows) if number not in unmet)
     notes = (*folded.irreversible, *_describe_sequences(kept))
-    return Plan(kept, (*conflicts, *unmet.values()), notes, group_rows(rows, needs, unmet))
+    groups = group_rows(rows, needs, unmet)
+    return Plan(kept, (*conflicts, *unmet.values()), notes, groups, _renumber(needs, unmet, len(rows)))
 
 
-def _decide(change: NetChange, table: Table | None, found: Image | None, *, is_ambiguous: bool) -> RowPlan | Conflict:
-    decided = decide_row(change, table, found)
+def _renumber(needs: Sequence[Need], unmet: Mapping[int, Conflict], count: int) -> tuple[Need, ...]:
+    """Those that are met, by the numbers of the rows that are left."""
+    numbers = {number: place for place, number in enumerate(one for one in range(count) if one not in unmet)}
+    return tuple(
+        replace(need, row=numbers[need.row], of=numbers[need.of])
+        for need in needs
+        if need.of is not None and need.row in numbers and need.of in numbers
+    )
+
+
+def _find_row(
+    change: NetChange,
+    found: Found,
+    taken: Collection[Place | None],
+    regained: Collection[Place | None],
+    *,
+    is_back: bool,
+) -> Image | None:
+    """Where the session left it; a deleted one, or one that is back: where it was before."""
+    place = place_before(change) if is_back or change.after is None else place_after(change)
+    if place is None:
+        return None
+    if not is_back and place in (taken if change.after is None else regained):
+        return None  # another row of the session: it moves away again, or it is back there
+    return found.get(place[0], {}).get(place[1])
+
+
+def _decide(
+    change: NetChange, table: Table | None, found: Image | None, *, is_ambiguous: bool, is_back: bool
+) -> RowPlan | Conflict:
+    decided = decide_row(change, table, found, is_back=is_back)
     if isinstance(decided, RowPlan) and decided.action in ("insert", "delete") and is_ambiguous:
         return make_conflict(change, "Other tables inherit from this one, so it is not known where the row lay.")
     return decided
 
 
-def _find_place(change: NetChange) -> tuple[TableName, Key]:
-    """Where the session left the row; a deleted one: where it was."""
-    return (change.schema, change.table), change.key_after or change.key_before or ()
-
-
 async def _read_current(
-    connection: Connection, schema: Schema, changes: Sequence[NetChange], *, lock: bool
-) -> Mapping[TableName, Mapping[Key, Image]]:
-    wanted: dict[TableName, list[Key]] = {}
+    reader: Reader, schema: Schema, changes: Sequence[NetChange]
+) -> Mapping[Name, Mapping[Key, Image]]:
+    wanted: dict[Name, list[Key]] = {}
     for change in changes:
         table = schema.tables.get((change.schema, change.table))
         if table is not None and table.key == change.key_columns:
-            wanted.setdefault(table.qualified, []).append(_find_place(change)[1])
-    return {
-        name: await read_rows(connection, schema.tables[name], keys, lock=lock) for name, keys in sorted(wanted.items())
-    }
+            keys = (key for key in (change.key_after, change.key_before) if key is not None)
+            wanted.setdefault(table.qualified, []).extend(keys)
+    return {name: await reader.read_rows(schema.tables[name], keys) for name, keys in sorted(wanted.items())}
 
 
 def _describe_sequences(rows: Sequence[RowPlan]) -> list[str]:

@@ -55,9 +55,21 @@ async def lock_chain(session: AsyncSession, session_id: UUID) -> list[JournalSes
     return [found[known] for known in ids if known in found]
 
 
-async def find_write_state(session: AsyncSession, session_id: UUID) -> str | None:
-    """Of the one write that an undo makes."""
-    return await session.scalar(select(JournalWrite.state).where(JournalWrite.session_id == session_id))
+async def list_write_states(session: AsyncSession, session_id: UUID) -> set[str]:
+    """Of the one write that an undo makes, or of its many where there is no transaction over all."""
+    return set(await session.scalars(select(JournalWrite.state).where(JournalWrite.session_id == session_id)))
+
+
+async def count_written_rows(session: AsyncSession, session_id: UUID) -> int:
+    """Different rows that the session's own writes changed, not counting what they carried along."""
+    query = text(
+        """
+        SELECT count(DISTINCT (m.schema_name, m.table_name, m.row_key))
+        FROM journal_mutations AS m JOIN journal_writes AS w ON w.id = m.write_id
+        WHERE m.session_id = :id AND w.state = 'committed' AND m.cause = 'request'
+        """
+    )
+    return int(await session.scalar(query, {"id": session_id}) or 0)
 
 
 async def has_pending_writes(session: AsyncSession, session_id: UUID) -> bool:

@@ -9,7 +9,8 @@ from basewarden.connections import Editor
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound
 from basewarden.undo.errors import REFUSALS
-from basewarden.undo.service import Presser, Undo
+from basewarden.undo.past import Presser
+from basewarden.undo.service import Undo
 from basewarden.undo.values import OnConflict
 from basewarden.web import provided
 from basewarden.web.openapi import declare

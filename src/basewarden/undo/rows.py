@@ -1,23 +1,46 @@
-"""Reading rows of the project for an undo: by exact text of some columns, many at once, in a fixed order."""
+"""Reading rows in the project's database: by exact text of some columns, many at once, in a fixed order."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from basewarden.gateway.capture.images import ALIAS, read_images, select_images
+from basewarden.gateway.capture.images import ALIAS, read_images, run_as_owner, select_images
 from basewarden.journal import Image
-from basewarden.pgrest import Builder, Connection, Table, quote_ident
+from basewarden.pgrest import Builder, Connection, Name, Statement, Table, quote_ident
+from basewarden.undo.plan import Need, RowPlan
+from basewarden.undo.reading import Exact, Key, Match
 
-Key = tuple[str, ...]
-Exact = Sequence[str | None]
 WANTED = "bw_wanted"
+
+_PARENTS_OF_OTHERS = Statement(
+    """
+    SELECT DISTINCT n.nspname, c.relname FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r'
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """The row `key` of a table holds what was asked for at `wanted`."""
+class DatabaseReader:
+    """In a transaction of the caller's; `lock` keeps what it reads as it is until that ends."""
 
-    wanted: int
-    key: Key
+    connection: Connection
+    lock: bool
+
+    async def list_ambiguous(self) -> set[Name]:
+        """The transaction stands under AS_OWNER from here on."""
+        (inherited,) = await run_as_owner(self.connection, [_PARENTS_OF_OTHERS])
+        return {((name or b"").decode(), (local or b"").decode()) for name, local in inherited.rows}
+
+    async def read_rows(self, table: Table, keys: Iterable[Key]) -> dict[Key, Image]:
+        return await read_rows(self.connection, table, keys, lock=self.lock)
+
+    async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[Match]:
+        return await find_holders(self.connection, table, columns, values)
+
+    async def list_obstacles(self, _rows: Sequence[RowPlan], _needs: Sequence[Need]) -> list[Need]:
+        """None: one statement needs no order, and the database itself says the rest."""
+        return []
 
 
 async def read_rows(connection: Connection, table: Table, keys: Iterable[Key], *, lock: bool) -> dict[Key, Image]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from basewarden.gateway.capture.images import ALIAS
 from basewarden.pgrest import Builder, Statement, Table, quote_ident
 from basewarden.undo.plan import Action, RowPlan
-from basewarden.undo.rows import WANTED, Exact, Key, quote_table, unnest_rows
+from basewarden.undo.reading import Exact, Key
+from basewarden.undo.rows import WANTED, quote_table, unnest_rows
 
 _ORDER: tuple[Action, ...] = ("delete", "update", "insert")
 

@@ -42,7 +42,10 @@ class TableCount:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an undo would do (`reverted` and `skipped` are 0 then) or has done; counts are rows."""
+    """What an undo would do (`reverted` and `skipped` are 0 then) or has done; counts are rows.
+
+    `by_steps`: it goes request by request, and what is done stays done.
+    """
 
     planned: int
     reverted: int
@@ -51,6 +54,7 @@ class Receipt:
     irreversible: tuple[str, ...]
     undo_session_id: UUID | None = None
     tables: tuple[TableCount, ...] = ()
+    by_steps: bool = False
 
     def body(self) -> dict[str, Any]:
         return {

@@ -1,8 +1,8 @@
 """What a project's OpenAPI document tells of its schema, as a snapshot: enough to plan by, less than a catalogue.
 
-It names tables and views alike, columns with their types, primary keys, foreign keys of one column, and functions
-with their parameters. Constraint names, unique keys, triggers, row security, and what a function returns it does not
-tell.
+It names tables and views alike, columns with their types, primary keys, foreign keys of one column within one schema,
+and functions with their parameters. Constraint names, unique keys, triggers, row security, and what a function
+returns it does not tell.
 """
 
 import re

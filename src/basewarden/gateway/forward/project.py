@@ -90,6 +90,15 @@ class ForwardProject:
                 await self._load(self._loaded_at)
         return self._snapshot.schema if self._snapshot is not None else seen
 
+    async def await_news(self, seen: Schema | None) -> Schema | None:
+        """For what cannot be done on `seen`: waits until the project may be asked again."""
+        if self._snapshot is None or self._snapshot.schema is seen:
+            loaded_at = self._loaded_at
+            await asyncio.sleep(max(0.0, self._tried_at + _SOONEST_SECONDS - _now()))
+            with contextlib.suppress(AppError):
+                await self._load(loaded_at)
+        return self._snapshot.schema if self._snapshot is not None else seen
+
     def note_change(self) -> None:
         """What was asked for did not fit what is there: the next one shall know."""
         is_running = self._refreshing is not None and not self._refreshing.done()

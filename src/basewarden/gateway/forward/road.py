@@ -3,12 +3,12 @@
 import re
 from collections.abc import Hashable
 from typing import Final
-from urllib.parse import quote
 
 from basewarden.connections.rest.wire import HTTPConnection, HTTPFailure
 from basewarden.core.tracing import stage
 from basewarden.gateway.caller import Caller
-from basewarden.gateway.errors import NotCaptured, UpstreamInvalid
+from basewarden.gateway.capture import SnapshotStale
+from basewarden.gateway.errors import CaptureRaced, NotCaptured, UpstreamInvalid
 from basewarden.gateway.forward.asking import explain_failure, open_exchange, raise_refusal
 from basewarden.gateway.forward.headers import (
     list_what_matters,
@@ -19,6 +19,8 @@ from basewarden.gateway.forward.headers import (
 from basewarden.gateway.forward.incoming import Incoming
 from basewarden.gateway.forward.policy import check_limits, check_request
 from basewarden.gateway.forward.project import ForwardProject, PreparedCall
+from basewarden.gateway.forward.spelling import spell_path, spell_query
+from basewarden.gateway.forward.writes import travel_write
 from basewarden.gateway.road import RestAnswer, RestCall
 from basewarden.journal import Recorder
 from basewarden.pgrest import (
@@ -28,7 +30,6 @@ from basewarden.pgrest import (
     Schema,
     bad_preferences,
     parse_request,
-    split_optional_pairs,
 )
 
 _READS: Final = ("GET", "HEAD")
@@ -39,9 +40,7 @@ _NO_SUCH_SCHEMA = "PGRST106"
 # What the snapshot had and the project has no more, or the other way round.
 _NEWS: Final = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42P01", "42703", "42883"})
 _OF_READS: Final = frozenset({"handling", "count", "timezone", "max-affected"})
-_ONCE: Final = frozenset({"select", "columns", "on_conflict"})
 _TIMEZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}\Z")
-_NOT_IN_QUERIES = re.compile(rb"[^!-~]|#")
 
 
 class ForwardRoad:
@@ -73,15 +72,35 @@ class ForwardRoad:
             check_request(caller, request)
             schema = await _check_limits(project, caller, request, schema)
         if request.method not in _ANSWERED_WITHOUT_A_WRITE:
-            # HERE `travel_write` of `forward/writes.py` takes over, with `project.upstream`, the schema that
-            # `project.find_schema` tells, the request, the caller, the call with its body as it was sent, and the
-            # recorder; where it finds the snapshot stale, once more with what `project.look_again` tells.
-            # Until it does, no write is let through: none would be recorded.
-            raise NotCaptured(f"{call.method} cannot be recorded on a project's own API, so it is not let through.")
+            return await self._write(project, caller, call, request, schema)
         prepared = _prepare_read(project, caller, request, call)
         if key is not None:
             project.prepared.keep(key, schema, prepared)
         return await self._fetch(project, prepared)
+
+    async def _write(
+        self, project: ForwardProject, caller: Caller, call: RestCall, request: Request, seen: Schema | None
+    ) -> RestAnswer:
+        """Once more where the snapshot may be what refused it: nothing was changed then."""
+        schema = seen if seen is not None else await project.find_schema()
+        reason: Exception
+        try:
+            return await travel_write(project.upstream, schema, request, caller, call, self._recorder)
+        except SnapshotStale:
+            newer = await project.await_news(schema)
+            reason = UpstreamInvalid(
+                "The project's own API shows other columns than it tells of, so nothing was done.",
+                hint="Where the table has just been changed: NOTIFY pgrst, 'reload schema' makes its API look again.",
+            )
+        except (PgrestError, NotCaptured) as error:
+            newer, reason = await project.look_again(schema), error
+        if newer is schema:
+            raise reason
+        check_limits(caller, request, newer, project.config)
+        try:
+            return await travel_write(project.upstream, newer, request, caller, call, self._recorder)
+        except SnapshotStale as error:
+            raise CaptureRaced from error
 
     async def _fetch(self, project: ForwardProject, prepared: PreparedCall) -> Incoming:
         with stage("run"):
@@ -148,36 +167,10 @@ def _parse_now(project: ForwardProject, call: RestCall) -> Request:
 def _prepare_read(project: ForwardProject, caller: Caller, request: Request, call: RestCall) -> PreparedCall:
     prefer = spell_preferences(request.preferences, names=_OF_READS)
     headers = make_read_headers(request, call.headers, prefer)
-    query = _escape_query(call.query) if caller.tables is None else _spell_query(call.query)
+    query = spell_query(caller, call.query)
     target = f"{spell_path(request)}?{query}" if query else spell_path(request)
     data = project.client.make_head(request.method, target, headers, None)
     return PreparedCall(data, request.method, shows_profile=request.is_schema_negotiated)
-
-
-def spell_path(request: Request) -> str:
-    """What follows the API's address, percent-encoded anew from what was understood."""
-    name = quote(request.resource.name, safe="")
-    return {"root": "/", "function": f"/rpc/{name}", "table": f"/{name}"}[request.resource.kind]
-
-
-def _escape_query(query: bytes) -> str:
-    """As it came, but for bytes that have no place in a request line."""
-    return _NOT_IN_QUERIES.sub(lambda found: b"%%%02X" % ord(found[0]), query).decode("ascii")
-
-
-def _spell_query(query: bytes) -> str:
-    """For a caller with a list of tables: what was checked and nothing else, spelled so that nobody reads it otherwise.
-
-    Of what counts once the first counts.
-    """
-    seen: set[str] = set()
-    kept = []
-    for name, value in split_optional_pairs(query, "the query string"):
-        if value is None or (name in _ONCE and name in seen):
-            continue
-        seen.add(name)
-        kept.append(f"{quote(name, safe='')}={quote(value, safe='')}")
-    return "&".join(kept)
 
 
 def _read_key(caller: Caller, call: RestCall) -> Hashable | None:

@@ -137,7 +137,9 @@ SESSIONS = Group(
             "POST",
             f"{_ONE}/sessions/{{session_id}}/undo",
             _MEMBER,
-            "Shows what an undo would do, or does it: mode is preview or apply, onConflict refuse or skip.",
+            "Shows what an undo would do, or does it: mode is preview or apply, onConflict refuse or skip. Over a"
+            " project's own API it goes request by request: should one be refused on the way, conflicts says which rows"
+            " did not go back.",
             ok(words="a receipt: planned, reverted, skipped, conflicts, irreversible, undoSessionId"),
             no(
                 409,
@@ -177,6 +179,8 @@ DATA = Group(
             no(403, "capture_unsupported", "a write that cannot be recorded, and is therefore not done"),
             no(403, "capture_blind", "the connection's role cannot see the rows that it would change"),
             no(409, "write_conflict", "a race for the same rows was lost; try again"),
+            no(409, "partly_written", "over the project's own API: some rows were written, the session shows which"),
+            no(400, "rollback_unsupported", "tx=rollback over the project's own API; nothing was done"),
             no(429, "rate_limited", "too many requests; Retry-After says when"),
             no(503, "journal_unavailable", "the write could not be recorded, and was not done"),
             no(403, "role_unsupported", "the token has a role or claims, and the connection no Postgres address"),

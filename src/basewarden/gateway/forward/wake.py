@@ -1,0 +1,216 @@
+"""What foreign keys do in a write's wake, as far as an API lets it be seen.
+
+It does not tell what a foreign key will do. So the rows that refer to those of the write are read before, whatever
+the key may do with them, and looked at again afterwards: what changed in the columns of the key, the key did.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+import msgspec
+
+from basewarden.errors import AppError
+from basewarden.gateway.capture import SnapshotStale
+from basewarden.gateway.forward.api import Api
+from basewarden.gateway.forward.deeds import UpstreamRefused
+from basewarden.gateway.forward.images import ADDRESS, Identity, Seen
+from basewarden.journal import Image, RowChange
+from basewarden.pgrest import ForeignKey, Name, Table
+
+T = TypeVar("T")
+Event = Literal["delete", "update"]
+Place = tuple[Name, Identity]
+MOST_FOLLOWERS = 1000
+MOST_LOOKS = 3
+LOOK_SECONDS = 0.3
+
+_tokens = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+@dataclass(slots=True)
+class Follower:
+    """A row that refers to one that is about to change. `columns` are those of the keys that lead to it."""
+
+    table: Table
+    seen: Seen
+    key: ForeignKey
+    parent: Place | None
+    level: int
+    columns: set[str] = field(default_factory=set)
+
+    @property
+    def place(self) -> Place:
+        return place_of(self.table, self.seen)
+
+
+@dataclass(slots=True)
+class Wake:
+    event: Event
+    followers: dict[Place, Follower] = field(default_factory=dict)
+
+    def count_first(self) -> int:
+        """Those that change for certain if the write goes through: a key that lets nothing happen refuses it."""
+        return sum(follower.level == 1 for follower in self.followers.values())
+
+    def of_level(self, level: int) -> list[Follower]:
+        return [follower for follower in self.followers.values() if follower.level == level]
+
+
+def place_of(table: Table, seen: Seen) -> Place:
+    return (table.qualified, seen.identity)
+
+
+async def collect_wake(
+    api: Api, event: Event, table: Table, rows: Sequence[Seen], changed: frozenset[str] | None = None
+) -> Wake:
+    """`changed` are the columns that an update sets."""
+    wake = Wake(event)
+    claimed = {place_of(table, row) for row in rows}
+    waiting: list[tuple[Table, Sequence[Seen], frozenset[str] | None, int]] = [(table, rows, changed, 1)]
+    while waiting:
+        parent, parents, columns, level = waiting.pop(0)
+        for key in parent.foreign_keys_in:
+            child = api.schema.tables.get(key.table)
+            if child is None or child.schema not in api.schema.exposed:
+                continue
+            if columns is not None and columns.isdisjoint(key.ref_columns):
+                continue
+            fresh = await _read_children(api, wake, claimed, child, key, place_by_value(parent, parents, key), level)
+            if fresh:
+                waiting.append((child, fresh, None if columns is None else frozenset(key.columns), level + 1))
+    return wake
+
+
+def place_by_value(parent: Table, parents: Iterable[Seen], key: ForeignKey) -> Mapping[Identity, Place]:
+    return {
+        row.image.key(key.ref_columns): place_of(parent, row)
+        for row in parents
+        if all(row.image.exact[column] is not None for column in key.ref_columns)
+    }
+
+
+async def _read_children(
+    api: Api,
+    wake: Wake,
+    claimed: set[Place],
+    child: Table,
+    key: ForeignKey,
+    parents: Mapping[Identity, Place],
+    level: int,
+) -> list[Seen]:
+    """Those that were not met before."""
+    room = MOST_FOLLOWERS - len(wake.followers)
+    fresh = []
+    for row in await api.fetch_by(child, key.columns, parents, most=room):
+        place = place_of(child, row)
+        if place in claimed:
+            continue
+        follower = wake.followers.get(place)
+        if follower is None:
+            follower = wake.followers[place] = Follower(child, row, key, parents.get(row.image.key(key.columns)), level)
+            fresh.append(row)
+        follower.columns.update(key.columns)
+    return fresh
+
+
+async def follow(
+    api: Api, wake: Wake, after: Mapping[Place, Image | None]
+) -> tuple[list[RowChange], list[dict[str, object]]]:
+    """What became of the followers, and a count of what cannot be told. `after` is what became of the write's rows.
+
+    The write is done: where its wake cannot be looked at any more, the rows that may be changed are counted.
+    """
+    found = await look(lambda: _look_again(api, wake, after))
+    if found is not None:
+        return found
+    counts = Counter(follower.table.qualified for follower in wake.followers.values())
+    return [], [count_unseen(name, updated=count) for name, count in counts.items()]
+
+
+async def look(read: Callable[[], Awaitable[T]]) -> T | None:
+    """What is read after a write, which must not be lost with it: None when the API does not answer any more."""
+    for attempt in range(MOST_LOOKS):
+        if attempt:
+            await asyncio.sleep(LOOK_SECONDS)
+        with contextlib.suppress(AppError, UpstreamRefused, SnapshotStale):
+            return await read()
+    return None
+
+
+def count_unseen(name: Name, *, updated: int = 0) -> dict[str, object]:
+    """What a write changed out of sight, in the journal's words."""
+    return {"schema": name[0], "table": name[1], "inserted": 0, "updated": updated, "deleted": 0}
+
+
+async def _look_again(
+    api: Api, wake: Wake, after: Mapping[Place, Image | None]
+) -> tuple[list[RowChange], list[dict[str, object]]]:
+    known = dict(after)
+    changes: list[RowChange] = []
+    unseen: list[dict[str, object]] = []
+    level = 1
+    while followers := wake.of_level(level):
+        for name in dict.fromkeys(follower.table.qualified for follower in followers):
+            group = [follower for follower in followers if follower.table.qualified == name]
+            found = await _find_now(api, group, known)
+            lost = [follower for follower in group if not follower.table.key and follower.place not in found]
+            if lost:  # a row without a key that is no longer where it was may be changed or gone
+                unseen.append(count_unseen(name, updated=len(lost)))
+            for follower in group:
+                now = found.get(follower.place)
+                known[follower.place] = now.image if now else None
+                change = None if follower in lost else _describe(follower, now, wake.event)
+                if change is not None:
+                    changes.append(change)
+        level += 1
+    return changes, unseen
+
+
+async def _find_now(api: Api, group: Sequence[Follower], after: Mapping[Place, Image | None]) -> dict[Place, Seen]:
+    """By where each was before; it may have moved where its parent's new value is part of its own key."""
+    table = group[0].table
+    moved = {follower.place: _carry_identity(follower, after) for follower in group}
+    wanted = [identity for follower in group for identity in (follower.seen.identity, moved[follower.place])]
+    rows = await api.fetch_by(table, table.key or ADDRESS, wanted)
+    by_identity = {row.identity: row for row in rows}
+    found = {}
+    for follower in group:
+        row = by_identity.get(moved[follower.place]) or by_identity.get(follower.seen.identity)
+        if row is not None:
+            found[follower.place] = row
+    return found
+
+
+def _carry_identity(follower: Follower, after: Mapping[Place, Image | None]) -> Identity:
+    key, parent = follower.key, after.get(follower.parent) if follower.parent is not None else None
+    carried = dict(zip(key.columns, parent.key(key.ref_columns), strict=True)) if parent is not None else {}
+    columns = follower.table.key or ADDRESS
+    return tuple(carried.get(name, value) for name, value in zip(columns, follower.seen.identity, strict=True))
+
+
+def _describe(follower: Follower, now: Seen | None, event: Event) -> RowChange | None:
+    """None when the key left it alone. What others changed in the row meanwhile is theirs, and no part of this."""
+    table, seen = follower.table, follower.seen
+    cause = f"{table.name}.{follower.key.name} on {event}"
+    if now is None:
+        if event == "update":
+            return None  # no foreign key deletes when its parent is changed: somebody else did
+        return RowChange(table.schema, table.name, "delete", table.key, seen.image, None, cause)
+    columns = {name for name in follower.columns if seen.image.exact[name] != now.image.exact[name]}
+    if not columns:
+        return None
+    before = mix_images(now.image, seen.image, columns)
+    return RowChange(table.schema, table.name, "update", table.key, before, now.image, cause, tuple(sorted(columns)))
+
+
+def mix_images(image: Image, other: Image, columns: Iterable[str]) -> Image:
+    """`image` with these columns as `other` has them."""
+    names = frozenset(columns)
+    shown, taken = _tokens(image.shown), _tokens(other.shown)
+    mixed = {name: taken[name] if name in names else token for name, token in shown.items()}
+    exact = {name: other.exact[name] if name in names else value for name, value in image.exact.items()}
+    return Image(exact, msgspec.json.encode(mixed))

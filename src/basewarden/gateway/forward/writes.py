@@ -1,0 +1,170 @@
+"""A write where only a project's own API is known: read, announce, write, tell what came of it.
+
+There is no transaction over two requests. So the order is the journal's, one step at a time: the rows before are read
+over the API; the intent is stored with them; the write goes out, restricted to what was read; its answer brings every
+changed row back whole, beside what the client asked to see; that is stored as the outcome.
+"""
+
+from urllib.parse import unquote_plus
+
+from basewarden.gateway.caller import Caller
+from basewarden.gateway.errors import NotCaptured, RollbackUnsupported
+from basewarden.gateway.forward.answers import choose_view, make_answer, pass_on
+from basewarden.gateway.forward.api import Api
+from basewarden.gateway.forward.calls import write_call
+from basewarden.gateway.forward.deeds import UpstreamRefused
+from basewarden.gateway.forward.deletes import write_delete
+from basewarden.gateway.forward.errand import Errand, Outcome
+from basewarden.gateway.forward.images import is_time_zone_free
+from basewarden.gateway.forward.inserts import write_insert
+from basewarden.gateway.forward.spelling import spell_path, spell_query
+from basewarden.gateway.forward.updates import write_update
+from basewarden.gateway.forward.upstream import Header, Upstream, UpstreamRequest
+from basewarden.gateway.road import RestAnswer, RestCall
+from basewarden.journal import Recorder, SessionCaller, WriteEntry
+from basewarden.pgrest import (
+    Request,
+    Schema,
+    Table,
+    bad_preferences,
+    chooses_rows,
+    column_not_found,
+    split_query,
+)
+
+MAX_SUMMARY = 500
+_CAPTURED_KINDS = frozenset({"table", "partitioned"})
+_BAD_PREFERENCES = "PGRST122"
+
+
+async def travel_write(
+    upstream: Upstream, schema: Schema | None, request: Request, caller: Caller, call: RestCall, recorder: Recorder
+) -> RestAnswer:
+    """`request` is `call`, parsed, and within the caller's limits already.
+
+    Raises AppError or PgrestError; then nothing was changed, but after OutcomeUnknown and PartlyWritten. Raises
+    SnapshotStale, with nothing changed, when the table has other columns than the snapshot tells.
+    """
+    check_rollback(request, call)
+    try:
+        if request.resource.kind == "function":
+            return await _call(upstream, request, caller, call, recorder)
+        errand = make_errand(upstream, schema, request, caller, call, recorder)
+        outcome = await _write(errand)
+    except UpstreamRefused as refused:
+        return RestAnswer(pass_on(request, refused.answer))
+    return RestAnswer(make_answer(request, errand.table, errand.view, outcome.answer, outcome.rows), outcome.session_id)
+
+
+def check_rollback(request: Request, call: RestCall) -> None:
+    """A project ignores the wish by default, and writes: nothing tells beforehand whether this one would."""
+    if request.preferences.tx == "rollback" or "tx=rollback" in list_preferences(call):
+        raise RollbackUnsupported(
+            hint="Leave Prefer: tx=rollback out, and take the write back by an undo; or give the connection a Postgres"
+            " address, where it is honoured."
+        )
+
+
+def make_errand(
+    upstream: Upstream, schema: Schema | None, request: Request, caller: Caller, call: RestCall, recorder: Recorder
+) -> Errand:
+    if schema is None:
+        raise NotCaptured("The project does not tell its tables, so a write to one could not be recorded.")
+    table = find_table(schema, request)
+    preferences = request.preferences
+    if preferences.is_strict and preferences.invalid:
+        raise bad_preferences(preferences.invalid)
+    if preferences.timezone is not None and not is_time_zone_free(table):
+        raise NotCaptured(
+            "A write in a time zone of its own cannot be recorded over a project's API.",
+            hint="Leave Prefer: timezone out, and write times with their offset.",
+        )
+    query = [pair for pair in split_query(call.query) if pair[0] != "select"]
+    return Errand(
+        api=Api(upstream, schema),
+        table=table,
+        request=request,
+        view=choose_view(request, call.query, table),
+        body=call.body,
+        content_type=find_header(call, b"content-type") or "application/json",
+        query=tuple(query),
+        filters=tuple(pair for pair in query if chooses_rows(pair[0])),
+        caller=make_session_caller(caller, call),
+        summary=summarise(call),
+        recorder=recorder,
+        max_rows=caller.max_rows,
+    )
+
+
+def find_table(schema: Schema, request: Request) -> Table:
+    table = schema.find_table(request.schema, request.resource.name)
+    if table is None:
+        raise NotCaptured(f"The project does not tell of a table {request.resource.name}.")
+    if table.kind not in _CAPTURED_KINDS:
+        raise NotCaptured(
+            f"{table.name} is not a table, so its changes cannot be recorded.",
+            hint="Write to the table that it is made of.",
+        )
+    keys = request.payload.keys if request.payload is not None else frozenset()
+    for name in sorted(keys.difference(table.columns)):
+        raise column_not_found(table.name, name)
+    return table
+
+
+async def _write(errand: Errand) -> Outcome:
+    write = {"PATCH": write_update, "DELETE": write_delete}.get(errand.request.method, write_insert)
+    try:
+        return await write(errand)
+    except UpstreamRefused as refused:
+        if refused.code != _BAD_PREFERENCES:
+            raise
+    return await write(errand.uncapped())  # PostgREST 12.0 and 12.1 are strict, and know no max-affected
+
+
+async def _call(upstream: Upstream, request: Request, caller: Caller, call: RestCall, recorder: Recorder) -> RestAnswer:
+    entry = WriteEntry(
+        caller=make_session_caller(caller, call),
+        xid=None,
+        verb="call",
+        schema=request.schema,
+        table=request.resource.name,
+        summary=summarise(call),
+        changes=(),
+    )
+    answer, recorded = await write_call(upstream, _make_call(call, request, caller), entry, recorder)
+    return RestAnswer(pass_on(request, answer), recorded.session_id)
+
+
+def _make_call(call: RestCall, request: Request, caller: Caller) -> UpstreamRequest:
+    """As the client sent it; but it is to be committed, whatever the project does when nothing is said."""
+    preferences = [*(part for part in list_preferences(call) if part != "tx=commit"), "tx=commit"]
+    named = ((name, find_header(call, name.encode())) for name in ("accept", "content-type"))
+    headers: list[Header] = [(name, value) for name, value in named if value is not None]
+    headers += [("content-profile", request.schema), ("prefer", ",".join(preferences))]
+    return UpstreamRequest(call.method, spell_path(request), spell_query(caller, call.query), tuple(headers), call.body)
+
+
+def make_session_caller(caller: Caller, call: RestCall) -> SessionCaller:
+    return SessionCaller(
+        connection_id=caller.connection.id,
+        kind=caller.kind,
+        caller_id=caller.id,
+        caller_name=caller.name,
+        label=call.label,
+        max_writes=caller.max_writes,
+        capture="representation",
+    )
+
+
+def summarise(call: RestCall) -> str:
+    query = f"?{unquote_plus(call.query.decode('latin-1'))}" if call.query else ""
+    return f"{call.method} {call.path}{query}".replace("\0", "")[:MAX_SUMMARY]
+
+
+def list_preferences(call: RestCall) -> list[str]:
+    values = (value.decode("latin-1") for name, value in call.headers if name == b"prefer")
+    return [part for value in values for one in value.split(",") if (part := one.strip())]
+
+
+def find_header(call: RestCall, wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in call.headers if name == wanted), None)

@@ -1,0 +1,164 @@
+"""One press over a project's own API: planned completely first, then carried out step by step, and told as it came."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import msgspec
+
+from basewarden.core.ids import make_id
+from basewarden.errors import AppError
+from basewarden.gateway.capture import SnapshotStale
+from basewarden.gateway.errors import OutcomeUnknown, UpstreamAway
+from basewarden.gateway.forward.api import Api
+from basewarden.gateway.forward.deeds import UpstreamRefused
+from basewarden.gateway.forward.reach import Reach
+from basewarden.journal import Capture, Recorder
+from basewarden.pgrest import Name, Schema, UniqueKey
+from basewarden.undo.book import Book, make_caller, make_receipt
+from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced
+from basewarden.undo.forward.putting import NOT_TRIED, Putting, Stamped, describe_stamped
+from basewarden.undo.forward.reader import ApiReader, explain
+from basewarden.undo.forward.sending import Sender
+from basewarden.undo.past import Past, Presser
+from basewarden.undo.plan import Plan, make_conflict
+from basewarden.undo.planning import make_plan
+from basewarden.undo.values import Conflict, OnConflict, Receipt
+
+CAPTURE: Capture = "representation"
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What it came to: of the last plan, the rows that did not go back, by number."""
+
+    plan: Plan
+    conflicts: Mapping[int, Conflict]
+    stamped: Stamped
+    halted: Exception | None
+    has_written: bool
+
+
+class ForwardWay:
+    by_steps: ClassVar[bool] = True
+
+    def __init__(self, reach: Reach, recorder: Recorder, book: Book) -> None:
+        self._api = Api(reach.upstream, reach.schema)
+        self._recorder = recorder
+        self._book = book
+
+    async def preview(self, past: Past) -> Plan:
+        return await self._plan(ApiReader(self._api, probes=False), past)
+
+    async def carry_out(self, past: Past, presser: Presser, on_conflict: OnConflict) -> Receipt:
+        reader = ApiReader(self._api, probes=True)
+        plan = await self._plan(reader, past)
+        if plan.conflicts and on_conflict == "refuse":
+            raise UndoConflict(make_receipt(plan))
+        if not plan.writes:
+            return await self._book.close_unwritten(past, plan)
+        undo_id = make_id()
+        await self._book.open(past, undo_id, presser, _make_first_word(past, plan), CAPTURE)
+        sender = Sender(self._api, self._recorder, make_caller(past, presser, CAPTURE), undo_id)
+        run = await self._run(reader, sender, past, plan, stops=on_conflict == "refuse")
+        receipt = _make_receipt(run)
+        if not run.has_written:
+            await self._book.call_off(undo_id)
+            return await self._end_unwritten(receipt, run, on_conflict)
+        receipt = replace(receipt, undo_session_id=undo_id)
+        left = len(receipt.conflicts) + len(past.folded.irreversible) + len(run.stamped)
+        await self._book.close(undo_id, {**receipt.body(), "left": left, "position": past.position})
+        return receipt
+
+    async def _run(self, reader: ApiReader, sender: Sender, past: Past, plan: Plan, *, stops: bool) -> "_Run":
+        """Planned anew with each unique key that the database tells of by a refusal."""
+        stamped, schema = Stamped(), _add_moved_keys(self._api.schema, past)
+        while True:
+            putting = Putting(reader, sender, plan, stops=stops)
+            await putting.run()
+            stamped = stamped + putting.stamped
+            run = _Run(plan, putting.conflicts, stamped, putting.halted, sender.has_written)
+            if putting.learned is None or putting.halted is not None:
+                return run
+            schema = _add_unique_key(schema, *putting.learned)
+            try:
+                plan = await make_plan(reader, schema, past.folded)
+            except (AppError, UpstreamRefused, SnapshotStale) as error:
+                return replace(run, halted=error)
+            if plan.conflicts and stops:
+                left = _leave_all(plan) if sender.has_written else {}
+                return _Run(plan, left, stamped, None, sender.has_written)
+
+    async def _end_unwritten(self, receipt: Receipt, run: "_Run", on_conflict: OnConflict) -> Receipt:
+        """Nothing was changed: that is a refusal, unless whoever pressed wanted only what goes."""
+        if run.halted is not None:
+            async with _translating():
+                raise run.halted
+        if on_conflict == "refuse":
+            raise UndoConflict(replace(receipt, reverted=0, skipped=0))
+        return receipt
+
+    async def _plan(self, reader: ApiReader, past: Past) -> Plan:
+        try:
+            async with _translating():
+                return await make_plan(reader, _add_moved_keys(self._api.schema, past), past.folded)
+        except UpstreamRefused as refused:
+            conflict = Conflict("", "", {}, (), explain(refused))
+            raise UndoConflict(Receipt(0, 0, 0, (conflict,), past.folded.irreversible)) from refused
+
+
+@asynccontextmanager
+async def _translating() -> AsyncIterator[None]:
+    """Nothing has been changed yet."""
+    try:
+        yield
+    except (UpstreamAway, OutcomeUnknown) as error:
+        raise ProjectAway from error
+    except SnapshotStale as error:
+        raise UndoRaced from error
+
+
+def _make_first_word(past: Past, plan: Plan) -> dict[str, object]:
+    """The receipt of an undo that ends here: nothing is back but what was back already."""
+    unwritten = len(plan.rows) - len(plan.writes)
+    receipt = replace(make_receipt(plan), reverted=unwritten, skipped=plan.planned - unwritten)
+    lasting = len(past.folded.irreversible)
+    stored = {"left": plan.planned - unwritten + lasting, "position": past.position}
+    return {**receipt.body(), **stored, "unwritten": unwritten, "lasting": lasting}
+
+
+def _make_receipt(run: _Run) -> Receipt:
+    """Exactly which rows went back, and which did not."""
+    plan = run.plan
+    conflicts = (*plan.conflicts, *(run.conflicts[number] for number in sorted(run.conflicts)))
+    told = replace(make_receipt(plan), reverted=plan.planned - len(conflicts), skipped=len(conflicts))
+    return replace(told, conflicts=conflicts).with_notes(describe_stamped(run.stamped))
+
+
+def _leave_all(plan: Plan) -> dict[int, Conflict]:
+    """A conflict turned up when some rows were back already: all others stay as they are."""
+    return {
+        number: make_conflict(row.change, NOT_TRIED) for number, row in enumerate(plan.rows) if row.action != "nothing"
+    }
+
+
+def _add_moved_keys(schema: Schema, past: Past) -> Schema:
+    """Where rows go back to other keys, the keys are unique values like any others."""
+    moved = {
+        (change.schema, change.table)
+        for change in past.folded.changes
+        if None not in (change.key_before, change.key_after) and change.key_before != change.key_after
+    }
+    for name in moved & schema.tables.keys():
+        schema = _add_unique_key(schema, name, schema.tables[name].key)
+    return schema
+
+
+def _add_unique_key(schema: Schema, name: Name, columns: tuple[str, ...]) -> Schema:
+    table = schema.tables[name]
+    if columns in {key.columns for key in table.unique_keys}:
+        return schema
+    key = UniqueKey(columns, is_primary=False, is_constraint=True, is_immediate=True)
+    keyed = msgspec.structs.replace(table, unique_keys=(*table.unique_keys, key))
+    return replace(schema, tables={**schema.tables, name: keyed})

@@ -1,0 +1,18 @@
+"""How the rows of a project are put back: in its database, or over its own API."""
+
+from typing import ClassVar, Protocol
+
+from basewarden.undo.past import Past, Presser
+from basewarden.undo.plan import Plan
+from basewarden.undo.values import OnConflict, Receipt
+
+
+class Way(Protocol):
+    by_steps: ClassVar[bool]
+    """Whether it goes request by request, so that what is done stays done."""
+
+    async def preview(self, past: Past) -> Plan:
+        """What would be done as things are; reads only."""
+
+    async def carry_out(self, past: Past, presser: Presser, on_conflict: OnConflict) -> Receipt:
+        """Raises UndoConflict, with nothing changed, where it must refuse."""

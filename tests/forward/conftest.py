@@ -1,0 +1,52 @@
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from basewarden.core.secret import Secret
+from basewarden.db import Database
+from basewarden.journal import Recorder, ensure_partitions
+from tests.fixtures.desk import Desk, make_connection
+from tests.fixtures.postgres import PostgresServer
+from tests.forward.ground import Ground, open_ground
+
+OpenGround = Callable[..., Awaitable[Ground]]
+
+
+@pytest.fixture(scope="session")
+async def shared_desk(postgres: PostgresServer, template_database: str) -> AsyncIterator[Desk]:
+    """One journal for all: every ground has an agent of its own."""
+    dsn = await postgres.create_database(template=template_database)
+    database = Database(Secret(dsn))
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row) as admin:
+        async with database.unit_of_work() as unit:
+            await ensure_partitions(unit)
+        desk = Desk(dsn, database, await make_connection(admin), admin)
+        yield desk
+        for recorder, listener in desk.started:
+            await recorder.stop()
+            await listener.stop()
+    await database.close()
+    await postgres.drop_database(dsn)
+
+
+@pytest.fixture(scope="session")
+async def shared_recorder(shared_desk: Desk) -> Recorder:
+    return await shared_desk.recorder()
+
+
+@pytest.fixture
+async def open_project(
+    postgres: PostgresServer, shared_desk: Desk, shared_recorder: Recorder
+) -> AsyncIterator[OpenGround]:
+    """`await open_project(ddl)`: a database of this test's own behind its API."""
+    async with AsyncExitStack() as stack:
+
+        async def open_one(script: str, **settings: str) -> Ground:
+            dsn = await postgres.create_database()
+            stack.push_async_callback(postgres.drop_database, dsn)
+            return await stack.enter_async_context(open_ground(dsn, script, shared_desk, shared_recorder, **settings))
+
+        yield open_one

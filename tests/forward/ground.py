@@ -1,0 +1,289 @@
+"""A project behind its own API, written to as the forward backend does, with a journal that can be looked into."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+from urllib.parse import unquote
+from uuid import UUID
+
+import httpx
+import msgspec
+import psycopg
+from psycopg.rows import dict_row
+
+from basewarden.connections import ConnectionTarget
+from basewarden.core.ids import make_id
+from basewarden.core.secret import Secret
+from basewarden.db import Listener
+from basewarden.gateway import Caller, Projects, RestAnswer, RestCall
+from basewarden.gateway.errors import OutcomeUnknown, UpstreamAway
+from basewarden.gateway.forward.openapi import read_schema
+from basewarden.gateway.forward.reach import Reach
+from basewarden.gateway.forward.upstream import UpstreamAnswer, UpstreamRequest
+from basewarden.gateway.forward.writes import travel_write
+from basewarden.journal import Recorder, Settler
+from basewarden.pgrest import RestConfig, Schema, parse_request
+from basewarden.pgrest.server import RestServer
+from basewarden.pgrest.settings import load_settings
+from basewarden.undo import OnConflict, Presser, Receipt, Undo
+from tests.fixtures.app import pick_port
+from tests.fixtures.desk import Desk
+from tests.fixtures.serving import serving
+
+Row = dict[str, Any]
+PRESSER = Presser(UUID(int=7), "Somebody")
+
+
+class HttpUpstream:
+    """The project's API over a real socket. `asked` is what went out.
+
+    `before_write`: what somebody else does, once, just before a write arrives; `after_read`: just after a read.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, admin: psycopg.AsyncConnection[Row]) -> None:
+        self._client = client
+        self._admin = admin
+        self.asked: list[UpstreamRequest] = []
+        self.before_write: str | None = None
+        self.after_read: str | None = None
+        self.knows_max_affected = True
+
+    async def ask(self, request: UpstreamRequest) -> UpstreamAnswer:
+        self.asked.append(request)
+        is_write = request.method != "GET"
+        if is_write and self.before_write is not None:
+            script, self.before_write = self.before_write, None
+            await self._admin.execute(script.encode())
+        if not self.knows_max_affected and "max-affected" in dict(request.headers).get("prefer", ""):
+            body = (
+                b'{"code":"PGRST122","details":"Invalid preferences: max-affected=2","hint":null,"message":"Invalid"}'
+            )
+            return UpstreamAnswer(400, (("content-type", "application/json"),), body)
+        answer = await self._send(request)
+        if not is_write and self.after_read is not None:
+            script, self.after_read = self.after_read, None
+            await self._admin.execute(script.encode())
+        return answer
+
+    async def _send(self, request: UpstreamRequest) -> UpstreamAnswer:
+        address = request.path + (f"?{request.query}" if request.query else "")
+        try:
+            answer = await self._client.request(
+                request.method, address, headers=list(request.headers), content=request.body
+            )
+        except httpx.ConnectError as error:
+            raise UpstreamAway from error
+        except httpx.TransportError as error:
+            raise OutcomeUnknown from error
+        return UpstreamAnswer(answer.status_code, tuple(answer.headers.multi_items()), answer.content)
+
+
+@asynccontextmanager
+async def open_api(dsn: str, **settings: str) -> AsyncIterator[int]:
+    """The port on which `basewarden rest` serves the database, as its superuser."""
+    given = {"PGRST_DB_URI": dsn, "PGRST_DB_ANON_ROLE": "postgres", "PGRST_DB_POOL": "4", **settings}
+    listener = pick_port()
+    async with serving(RestServer(load_settings(None, given)), listener, lifespan="on"):
+        yield listener.getsockname()[1]
+
+
+async def read_over_api(client: httpx.AsyncClient, schemas: tuple[str, ...]) -> Schema:
+    """What the API's own description tells of the tables."""
+    documents = {}
+    for schema in schemas:
+        answer = await client.get("/", headers={"accept-profile": schema} if len(schemas) > 1 else None)
+        assert answer.status_code == 200, answer.text
+        documents[schema] = answer.json()
+    return read_schema(documents)
+
+
+@dataclass
+class Told:
+    """What the journal has of one write."""
+
+    state: str
+    verb: str
+    changes: list[tuple[str, str, Row | None, Row | None]]
+    unseen: list[Row]
+    causes: list[str]
+    exact: list[tuple[Row | None, Row | None]]
+
+
+@dataclass
+class Ground:
+    """`admin` is the superuser of the project's database, each statement on its own."""
+
+    dsn: str = field(repr=False)
+    admin: psycopg.AsyncConnection[Row] = field(repr=False)
+    client: httpx.AsyncClient
+    upstream: Any
+    desk: Desk
+    recorder: Recorder
+    max_rows: int | None = None
+    agent: UUID = field(default_factory=make_id)
+    schemas: tuple[str, ...] = ("public",)
+    known_schema: Schema | None = field(default=None, repr=False)
+
+    async def run(self, script: str) -> None:
+        self.known_schema = None
+        await self.admin.execute(script.encode())
+
+    async def rows(self, query: str) -> list[Row]:
+        return await (await self.admin.execute(query.encode())).fetchall()
+
+    async def texts(self, *tables: str) -> dict[str, list[str]]:
+        """Every row of these tables in PostgreSQL's own text."""
+        return {
+            table: [row["row"] for row in await self.rows(f"SELECT t::text AS row FROM {table} t ORDER BY 1")]
+            for table in tables
+        }
+
+    async def schema(self) -> Schema:
+        """As it is now, and remembered until somebody runs a script."""
+        if self.known_schema is None:
+            self.known_schema = await read_over_api(self.client, self.schemas)
+        return self.known_schema
+
+    async def write(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        prefer: str = "return=representation",
+        headers: dict[str, str] | None = None,
+        max_rows: int | None = None,
+        max_writes: int | None = None,
+        schema: Schema | None = None,
+        blind: bool = False,
+    ) -> RestAnswer:
+        place, _, query = path.partition("?")
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        typed = {"content-type": "application/json"} if body is not None else {}
+        pairs = {**typed, "prefer": prefer, **(headers or {})}
+        call = RestCall(
+            method=method,
+            path=unquote(place),
+            query=query.encode(),
+            headers=[(name.encode(), value.encode()) for name, value in pairs.items() if value],
+            body=content,
+        )
+        request = parse_request(
+            call.method,
+            call.path,
+            call.query,
+            call.headers,
+            call.body,
+            config=RestConfig(schemas=self.schemas, tx_override=True),
+            is_timezone=lambda name: name == "Asia/Tokyo",
+        )
+        caller = Caller(
+            kind="agent",
+            id=self.agent,
+            name="Robot",
+            connection=cast(ConnectionTarget, SimpleNamespace(id=self.desk.connection_id)),
+            can_write=True,
+            db_role=None,
+            claims={},
+            max_rows=self.max_rows if max_rows is None else max_rows,
+            max_writes=max_writes,
+        )
+        known = None if blind else schema or await self.schema()
+        return await travel_write(self.upstream, known, request, caller, call, self.recorder)
+
+    async def session_id(self) -> UUID:
+        """Of this ground's agent, the newest."""
+        (row,) = await self.desk.rows(
+            f"SELECT id FROM journal_sessions WHERE agent_id = '{self.agent}' ORDER BY id DESC LIMIT 1"
+        )
+        return cast(UUID, row["id"])
+
+    async def has_session(self) -> bool:
+        return bool(await self.desk.rows(f"SELECT 1 FROM journal_sessions WHERE agent_id = '{self.agent}'"))
+
+    async def make_undo(self) -> Undo:
+        """As the product wires it, with this project's API for all there is."""
+
+        async def find_reach(_: UUID) -> Reach:
+            return Reach(self.upstream, await self.schema())
+
+        async def ask(*_: object) -> dict[int, str | None]:
+            raise AssertionError("there is no transaction to ask about")
+
+        database = self.desk.database
+        listener = Listener(Secret(self.desk.dsn))
+        return Undo(
+            database, listener, cast(Projects, None), self.recorder, Settler(database, ask), find_reach=find_reach
+        )
+
+    async def undo(self, session_id: UUID | None = None, on_conflict: OnConflict = "refuse") -> Receipt:
+        undo = await self.make_undo()
+        wanted = session_id or await self.session_id()
+        return await undo.apply(self.desk.connection_id, wanted, PRESSER, on_conflict)
+
+    async def preview(self, session_id: UUID | None = None) -> Receipt:
+        undo = await self.make_undo()
+        return await undo.preview(self.desk.connection_id, session_id or await self.session_id())
+
+    async def session(self, session_id: UUID) -> Row:
+        (row,) = await self.desk.rows(f"SELECT * FROM journal_sessions WHERE id = '{session_id}'")
+        return row
+
+    async def told(self) -> list[Told]:
+        """All writes of this ground's agent, in order."""
+        writes = await self.desk.rows(
+            "SELECT w.* FROM journal_writes w JOIN journal_sessions s ON s.id = w.session_id"
+            f" WHERE s.agent_id = '{self.agent}' ORDER BY w.id"
+        )
+        return [await self._tell(write) for write in writes]
+
+    async def wait_told(self, state: str) -> Told:
+        """The last write, once the journal has heard what became of it."""
+        async with asyncio.timeout(5):
+            while (told := await self.last()).state != state:
+                await asyncio.sleep(0.01)
+        return told
+
+    async def last(self) -> Told:
+        return (await self.told())[-1]
+
+    async def _tell(self, write: Row) -> Told:
+        rows = await self.desk.rows(
+            "SELECT *, before::text AS b, after::text AS a FROM journal_mutations"
+            f" WHERE write_id = '{write['id']}' ORDER BY position"
+        )
+        return Told(
+            write["state"],
+            write["verb"],
+            [(row["table_name"], row["verb"], _load(row["b"]), _load(row["a"])) for row in rows],
+            write["unseen"] or [],
+            [row["cause"] for row in rows],
+            [(row["before_exact"], row["after_exact"]) for row in rows],
+        )
+
+
+def _load(image: str | None) -> Row | None:
+    return None if image is None else json.loads(image)
+
+
+def body_of(answer: RestAnswer) -> Any:
+    return msgspec.json.decode(answer.response.body)
+
+
+def header_of(answer: RestAnswer, wanted: str) -> str | None:
+    return next((value for name, value in answer.response.headers if name.lower() == wanted), None)
+
+
+@asynccontextmanager
+async def open_ground(dsn: str, script: str, desk: Desk, recorder: Recorder, **settings: str) -> AsyncIterator[Ground]:
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row) as admin:
+        await admin.execute(script.encode())
+        async with (
+            open_api(dsn, **settings) as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client,
+        ):
+            yield Ground(dsn, admin, client, HttpUpstream(client, admin), desk, recorder)

@@ -1,0 +1,301 @@
+"""What breaks in the middle: nothing is taken for success that is not known to be one, and nothing is forgotten."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from basewarden.gateway.errors import OutcomeUnknown, UpstreamAway
+from basewarden.gateway.forward.upstream import UpstreamAnswer, UpstreamRequest
+from basewarden.journal import JournalUnavailable
+from basewarden.undo.errors import ProjectAway, UndoRunning
+from tests.fixtures.desk import Desk
+from tests.fixtures.postgres import PostgresServer
+from tests.forward.conftest import OpenGround
+from tests.forward.ground import Ground, HttpUpstream, body_of
+from tests.forward.swallowing import Hop, Mood, open_hop
+
+TABLES = "CREATE TABLE t (id int PRIMARY KEY, x text);\nINSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')"
+ANN = [{"id": 1, "x": "a"}]
+
+
+@pytest.fixture
+async def ground(open_project: OpenGround) -> Ground:
+    return await open_project(TABLES)
+
+
+@pytest.fixture
+async def hop(ground: Ground) -> AsyncIterator[Hop]:
+    """Between the ground and its API."""
+    address = ground.client.base_url
+    assert address.port
+    async with (
+        open_hop(address.port) as hop,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{hop.port}", trust_env=False) as client,
+    ):
+        ground.upstream = HttpUpstream(client, ground.admin)
+        yield hop
+
+
+class Scripted(HttpUpstream):
+    """Answers the writes of its list by itself, and passes on the rest."""
+
+    def script(self, *answers: UpstreamAnswer | Exception | None) -> None:
+        self._answers = list(answers)
+
+    async def ask(self, request: UpstreamRequest) -> UpstreamAnswer:
+        if request.method != "GET" and self._answers:
+            answer = self._answers.pop(0)
+            if isinstance(answer, BaseException):
+                raise answer
+            if answer is not None:
+                return answer
+        return await super().ask(request)
+
+
+def scripted(ground: Ground, *answers: Any) -> Ground:
+    upstream = Scripted(ground.client, ground.admin)
+    upstream.script(*answers)
+    return replace(ground, upstream=upstream)
+
+
+def told(status: int, body: bytes, kind: str = "application/json") -> UpstreamAnswer:
+    return UpstreamAnswer(status, (("content-type", kind), ("connection", "close")), body)
+
+
+def error(status: int, code: str) -> UpstreamAnswer:
+    return told(status, b'{"code":"%s","message":"no","details":null,"hint":null}' % code.encode())
+
+
+# The connection ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mood", "happens"), [("swallowing", True), ("stuttering", True), ("deaf", False)])
+@pytest.mark.parametrize(
+    ("method", "path", "body", "images"),
+    [
+        ("PATCH", "/t?id=eq.1", {"x": "z"}, [("t", "update", {"id": 1, "x": "a"}, None)]),
+        ("DELETE", "/t?id=eq.1", None, [("t", "delete", {"id": 1, "x": "a"}, None)]),
+        ("POST", "/t", {"id": 9, "x": "z"}, []),
+    ],
+)
+async def test_an_answer_that_is_lost(
+    ground: Ground, hop: Hop, mood: Mood, happens: bool, method: str, path: str, body: Any, images: list[Any]
+) -> None:
+    """Whether it happened nobody knows: neither the client nor the journal is told of success."""
+    standing = await ground.texts("t")
+    hop.mood = mood
+    with pytest.raises(OutcomeUnknown):
+        await ground.write(method, path, body)
+    assert (await ground.texts("t") != standing) is happens
+    write = await ground.wait_told("unknown")
+    assert (write.verb, write.changes) == ({"PATCH": "update", "DELETE": "delete", "POST": "insert"}[method], images)
+    hop.mood = "kind"
+    standing = await ground.texts("t")
+    receipt = await ground.undo()
+    assert (receipt.planned, receipt.undo_session_id) == (0, None)
+    assert len(receipt.irreversible) == 1
+    assert await ground.texts("t") == standing
+    assert (await ground.session(await ground.session_id()))["status"] == "open"
+
+
+async def test_a_project_that_is_away(ground: Ground) -> None:
+    async with httpx.AsyncClient(base_url="http://127.0.0.1:1", trust_env=False) as nobody:
+        away = replace(ground, upstream=HttpUpstream(nobody, ground.admin))
+        with pytest.raises(UpstreamAway):
+            await away.write("PATCH", "/t?id=eq.1", {"x": "z"}, schema=await ground.schema())
+    assert await ground.told() == []
+
+
+async def test_a_project_that_goes_away_before_the_write(ground: Ground) -> None:
+    with pytest.raises(UpstreamAway):
+        await scripted(ground, UpstreamAway()).write("PATCH", "/t?id=eq.1", {"x": "z"})
+    await ground.wait_told("aborted")
+
+
+async def test_a_request_that_is_called_off(ground: Ground) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await scripted(ground, asyncio.CancelledError()).write("PATCH", "/t?id=eq.1", {"x": "z"})
+    await ground.wait_told("unknown")
+
+
+# Answers -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        told(502, b"<html>Bad Gateway</html>", "text/html"),
+        told(504, b""),
+        told(500, b'{"message":"An unexpected error"}'),
+        told(408, b"timeout", "text/plain"),
+        error(503, "PGRST001"),
+        error(500, "PGRST111"),  # the transaction was committed, and then a header of the answer was not understood
+        error(503, "57P01"),
+        error(503, "08006"),
+        told(200, b'[{"id":1,"x":"z"'),
+        told(200, b'{"other": 1}]'),
+        told(200, b"fine", "text/plain"),
+    ],
+    ids=lambda answer: f"{answer.status} {answer.body[:20].decode()}",
+)
+async def test_answers_that_say_nothing_for_sure(ground: Ground, answer: UpstreamAnswer) -> None:
+    with pytest.raises(OutcomeUnknown):
+        await scripted(ground, answer).write("PATCH", "/t?id=eq.1", {"x": "z"})
+    await ground.wait_told("unknown")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(400, "22P02"),
+        error(409, "23505"),
+        error(403, "42501"),
+        error(500, "XX000"),
+        error(504, "PGRST003"),
+        error(500, "57014"),  # a statement timeout
+        told(429, b"slow down", "text/plain"),
+        told(413, b"<html>too large</html>", "text/html"),
+        told(401, b'{"message":"No API key found in request"}'),
+    ],
+    ids=lambda answer: f"{answer.status} {answer.body[:20].decode()}",
+)
+async def test_refusals_are_passed_on(ground: Ground, answer: UpstreamAnswer) -> None:
+    if answer.status == 413:
+        answer = replace(answer, status=423)
+    passed = await scripted(ground, answer).write("POST", "/t", {"id": 9})
+    assert (passed.response.status, passed.response.body) == (answer.status, answer.body)
+    assert ("Content-Length", str(len(answer.body))) in passed.response.headers
+    assert not any(name == "connection" for name, _ in passed.response.headers)
+    await ground.wait_told("aborted")
+
+
+async def test_an_error_of_the_read_is_passed_on(ground: Ground) -> None:
+    answer = await ground.write("PATCH", "/t?id=eq.nonsense", {"x": "z"})
+    assert (answer.response.status, body_of(answer)["code"]) == (400, "22P02")
+    assert await ground.told() == []
+
+
+# The journal ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def own(ground: Ground, postgres: PostgresServer, desk: Desk) -> Ground:
+    """With a journal that may be shut."""
+    return replace(ground, desk=desk, recorder=await desk.recorder())
+
+
+async def shut(postgres: PostgresServer, desk: Desk, *, is_open: bool) -> None:
+    name = desk.dsn.rpartition("/")[2]
+    async with await psycopg.AsyncConnection.connect(postgres.embedded.dsn("postgres"), autocommit=True) as admin:
+        await admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {is_open}".encode())
+        if not is_open:
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> %s",
+                (name, desk.admin.info.backend_pid),
+            )
+
+
+async def test_without_a_journal_nothing_is_sent(own: Ground, postgres: PostgresServer) -> None:
+    await shut(postgres, own.desk, is_open=False)
+    with pytest.raises(JournalUnavailable):
+        await own.write("PATCH", "/t?id=eq.1", {"x": "z"})
+    assert {request.method for request in own.upstream.asked} == {"GET"}
+    await shut(postgres, own.desk, is_open=True)
+
+
+async def test_a_journal_that_is_away_at_the_end(
+    own: Ground, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write is done, so the client is told; what came of it is kept until the journal is back."""
+    monkeypatch.setattr("basewarden.journal.recorder.FINISH_SECONDS", 0.1)
+    upstream = own.upstream
+
+    class Shutting(HttpUpstream):
+        async def ask(self, request: UpstreamRequest) -> UpstreamAnswer:
+            if request.method != "GET":
+                await shut(postgres, own.desk, is_open=False)
+            return await upstream.ask(request)  # type: ignore[no-any-return]  # the ground's own
+
+    answer = await replace(own, upstream=Shutting(own.client, own.admin)).write("PATCH", "/t?id=eq.1", {"x": "z"})
+    assert answer.response.status == 200
+    assert (await own.last()).state == "pending"
+    await shut(postgres, own.desk, is_open=True)
+    assert (await own.wait_told("committed")).changes == [("t", "update", {"id": 1, "x": "a"}, {"id": 1, "x": "z"})]
+
+
+# Undo ----------------------------------------------------------------------------------------------------
+
+
+async def wreck(ground: Ground) -> dict[str, list[str]]:
+    before = await ground.texts("t")
+    await ground.write("PATCH", "/t?id=gt.0", {"x": "z"})
+    return before
+
+
+async def test_an_undo_whose_answer_is_lost(ground: Ground, hop: Hop) -> None:
+    before = await wreck(ground)
+    session = await ground.session_id()
+    hop.mood = "swallowing"
+    receipt = await ground.undo()
+    assert {one.reason for one in receipt.conflicts} <= {
+        "It is not known whether this row went back: the answer was lost.",
+        "It was not tried any more, because another row could not go back.",
+    }
+    assert (receipt.planned, receipt.reverted) == (3, 0)
+    assert (await ground.session(session))["status"] == "partly_undone"
+    hop.mood = "kind"
+    again = await ground.undo(session)
+    assert (again.reverted, again.conflicts) == (3, ())
+    assert await ground.texts("t") == before
+
+
+async def test_an_undo_that_loses_the_project_half_way(ground: Ground) -> None:
+    before = await wreck(ground)
+    receipt = await scripted(ground, None, UpstreamAway(), UpstreamAway(), UpstreamAway()).undo()
+    assert (receipt.planned, receipt.reverted) == (3, 1)
+    reasons = {one.reason for one in receipt.conflicts}
+    assert reasons == {"It was not tried any more, because the project or the journal could not be reached."}
+    assert (await ground.undo()).reverted == 3
+    assert await ground.texts("t") == before
+
+
+async def test_an_undo_that_finds_nobody(ground: Ground) -> None:
+    await wreck(ground)
+    session = await ground.session_id()
+    with pytest.raises(ProjectAway):
+        await scripted(ground, *[UpstreamAway()] * 4).undo()
+    assert (await ground.session(session))["status"] == "open"
+    assert (await ground.undo()).reverted == 3
+
+
+class Death(Exception):
+    """The process ends before it hears what became of a request."""
+
+
+async def test_an_undo_that_is_cut_off(ground: Ground, shared_desk: Desk) -> None:
+    """The rows that the journal knows are back; the rest comes with the next press."""
+    before = await ground.texts("t")
+    await ground.write("PATCH", "/t?id=eq.1", {"x": "z"})
+    await ground.write("DELETE", "/t?id=gt.1")
+    session = await ground.session_id()
+    is_asked, is_changed = told(201, b"[]"), None
+    with pytest.raises(Death):
+        await scripted(ground, is_asked, is_changed, Death()).undo()
+    with pytest.raises(UndoRunning):
+        await ground.undo(session)
+    await ground.desk.rows(
+        f"UPDATE journal_writes SET at = now() - interval '6 minutes' WHERE connection_id = '{shared_desk.connection_id}'"
+        " RETURNING 1"
+    )
+    receipt = await ground.undo(session)
+    assert (receipt.reverted, receipt.conflicts) == (3, ())
+    assert await ground.texts("t") == before
+    (cut_off, *_) = await ground.desk.rows(f"SELECT * FROM journal_sessions WHERE undo_of = '{session}' ORDER BY id")
+    assert cut_off["undo_state"] == "done"
+    assert (cut_off["receipt"]["planned"], cut_off["receipt"]["reverted"], cut_off["receipt"]["left"]) == (3, 1, 2)
+    assert (await ground.session(session))["status"] == "undone"

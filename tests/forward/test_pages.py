@@ -1,0 +1,79 @@
+"""What the pages say of a session that was recorded over a project's own API."""
+
+from uuid import UUID
+
+import pytest
+
+from basewarden.journal import Finish, Image, Recorded, Recorder, RowChange, SessionCaller, WriteEntry
+from tests.fixtures.bench import Bench, Workshop
+
+BEFORE = Image({"id": "1", "x": "before it"}, b'{"id":1,"x":"before it"}')
+
+
+@pytest.fixture
+async def bench(workshop: Workshop) -> Bench:
+    return await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, x text);\nINSERT INTO t VALUES (1, 'now')")
+
+
+async def record(bench: Bench, verb: str, *rows: RowChange) -> Recorded:
+    agent = await bench.agent()
+    caller = SessionCaller(
+        UUID(bench.connection_id), "agent", UUID(agent.id), "Robot", label="nightly", capture="representation"
+    )
+    recorder = bench.product.registry.get(Recorder)
+    entry = WriteEntry(caller, None, verb, "public", "t", f"{verb} of t", rows)
+    return await recorder.record(entry)
+
+
+async def settle(bench: Bench, recorded: Recorded, state: str) -> None:
+    recorder = bench.product.registry.get(Recorder)
+    await recorder.finish(Finish(recorded, UUID(bench.connection_id), "unknown" if state == "unknown" else "aborted"))
+
+
+async def read_page(bench: Bench, session_id: UUID, rest: str = "") -> str:
+    answer = await bench.person.get(f"/c/{bench.connection_id}/sessions/{session_id}{rest}")
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+async def test_a_write_whose_answer_was_lost_shows_the_rows_as_they_were(bench: Bench) -> None:
+    recorded = await record(bench, "update", RowChange("public", "t", "update", ("id",), BEFORE, None))
+    page = await read_page(bench, recorded.session_id)
+    assert "Some writes are still under way" in page
+    assert "1 write waits to learn what became of it, with 1 row." in page
+    await settle(bench, recorded, "unknown")
+    page = await read_page(bench, recorded.session_id)
+    for words in (
+        "representation, best effort",
+        "Recorded over the project&#39;s own API",
+        "Of some writes nobody knows whether they happened",
+        "1 write with 1 row: the answer was lost.",
+        "before it",
+        "What it became, nobody knows.",
+    ):
+        assert words in page, words
+    undo = await read_page(bench, recorded.session_id, "/undo")
+    assert "1 row of writes of which nobody knows any more whether they happened." in undo
+
+
+async def test_an_insert_whose_answer_was_lost_is_told_of_without_rows(bench: Bench) -> None:
+    recorded = await record(bench, "insert")
+    await settle(bench, recorded, "unknown")
+    page = await read_page(bench, recorded.session_id)
+    assert "1 write: the answer was lost." in page
+    assert "insert of t" in page
+    undo = await read_page(bench, recorded.session_id, "/undo")
+    assert "1 write of which nobody knows whether rows were changed at all." in undo
+
+
+async def test_the_api_tells_the_capture_and_the_state(bench: Bench) -> None:
+    recorded = await record(bench, "update", RowChange("public", "t", "update", ("id",), BEFORE, None))
+    await settle(bench, recorded, "unknown")
+    journal = await bench.journal(str(recorded.session_id))
+    assert (journal["capture"], journal["unknownCount"], journal["writes"][0]["state"]) == (
+        "representation",
+        1,
+        "unknown",
+    )
+    ((before, after),) = [(one["before"], one["after"]) for one in journal["mutations"]]
+    assert (before, after) == ({"id": 1, "x": "before it"}, None)

@@ -1,0 +1,161 @@
+"""Random writes on random tables over an API, then the undo: everything is back, byte by byte, or it is said what is not."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import httpx
+import psycopg
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg.rows import dict_row
+
+from basewarden.journal import Recorder
+from basewarden.pgrest import PgrestError
+from basewarden.pgrest.server import RestServer
+from basewarden.pgrest.settings import load_settings
+from basewarden.undo import Conflict
+from basewarden.undo.errors import UndoConflict
+from tests.chaos.worlds import Call
+from tests.fixtures.desk import Desk
+from tests.fixtures.postgres import PostgresServer
+from tests.forward.ground import Ground, HttpUpstream
+from tests.undo.calls import draw_call
+from tests.undo.worlds import STAMP, TYPES, Act, TablePlan, draw_act, draw_tables
+
+_SOME = settings(
+    max_examples=int(os.environ.get("FORWARD_EXAMPLES", "8")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+# What cannot go back over an API, and is said to be so.
+_STATED = ("It needs rows that need it in turn", "An API cannot tell this JSON", "A row that it needs")
+_STAMPED = "stamped"
+
+
+def is_stated(conflict: Conflict) -> bool:
+    """A row that was deleted and put there again is one that was changed: then its stamp is no trigger's alone."""
+    is_stamp = conflict.columns == (_STAMPED,) and conflict.reason.startswith("A trigger keeps")
+    return is_stamp or conflict.reason.startswith(_STATED)
+
+
+@asynccontextmanager
+async def open_world(
+    postgres: PostgresServer, desk: Desk, recorder: Recorder, tables: list[TablePlan]
+) -> AsyncIterator[Ground]:
+    """A database behind its API for one example; without a socket, for many of them."""
+    dsn = await postgres.create_database()
+    try:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row) as admin:
+            script = "\n".join([TYPES, STAMP, *(table.ddl() for table in tables)])
+            await admin.execute(script.encode())
+            given = {"PGRST_DB_URI": dsn, "PGRST_DB_ANON_ROLE": "postgres", "PGRST_DB_CHANNEL_ENABLED": "false"}
+            server = RestServer(load_settings(None, given))
+            await server.start()
+            transport = httpx.ASGITransport(app=server)
+            async with httpx.AsyncClient(transport=transport, base_url="http://upstream") as client:
+                yield Ground(dsn, admin, client, HttpUpstream(client, admin), desk, recorder)
+            await server.stop()
+    finally:
+        await postgres.drop_database(dsn)
+
+
+async def send(ground: Ground, call: Call) -> bool:
+    """What is refused did not happen. Whether it did."""
+    prefer = call.headers["prefer"].replace(",tx=rollback", "")
+    try:
+        answer = await ground.write(call.method, call.path, call.body, prefer=prefer)
+    except PgrestError:
+        return False
+    assert answer.response.status < 500 or b'"21000"' in answer.response.body, (call, answer)
+    return answer.response.status < 300
+
+
+async def digest(ground: Ground, tables: list[TablePlan]) -> dict[str, list[str]]:
+    """Rows as PostgreSQL writes them; a time that triggers stamp they would stamp again."""
+    return {
+        f"t{table.number}": [
+            row["row"]
+            for row in await ground.rows(
+                f"SELECT (to_jsonb(t) - '{_STAMPED if table.is_stamped else '-'}')::text"
+                f" || (SELECT string_agg(v, ',') FROM unnest(ARRAY[{_columns(table)}]) v) AS row"
+                f" FROM t{table.number} t ORDER BY 1"
+            )
+        ]
+        for table in tables
+    }
+
+
+def _columns(table: TablePlan) -> str:
+    return ", ".join(f"coalesce(quote_literal(c{place}::text), 'NULL')" for place in range(len(table.columns)))
+
+
+async def take_back(ground: Ground, session: Any, tables: list[TablePlan]) -> Any:
+    """Refused with stated reasons and nothing changed, or done; then what goes. Returns the undo's session."""
+    standing = await digest(ground, tables)
+    foretold = await ground.preview(session)
+    assert await digest(ground, tables) == standing
+    try:
+        receipt = await ground.undo(session)
+    except UndoConflict:
+        assert await digest(ground, tables) == standing
+        receipt = await ground.undo(session, "skip")
+    assert receipt.planned == foretold.planned
+    assert receipt.reverted + receipt.skipped == receipt.planned
+    return receipt
+
+
+@_SOME
+@given(data=st.data())
+async def test_an_agents_session_alone(
+    postgres: PostgresServer, shared_desk: Desk, shared_recorder: Recorder, data: st.DataObject
+) -> None:
+    tables = data.draw(draw_tables())
+    calls = data.draw(st.lists(draw_call(tables), min_size=1, max_size=8))
+    async with open_world(postgres, shared_desk, shared_recorder, tables) as ground:
+        before = await digest(ground, tables)
+        for call in calls:
+            await send(ground, call)
+        left = await digest(ground, tables)
+        if not await ground.has_session():
+            assert left == before
+            return
+        session = await ground.session_id()
+        for expected in (before, left, before):
+            receipt = await take_back(ground, session, tables)
+            if receipt.conflicts:
+                assert all(map(is_stated, receipt.conflicts)), receipt.conflicts
+                return
+            assert await digest(ground, tables) == expected
+            if receipt.undo_session_id is None:  # its writes came to nothing
+                assert left == before
+                return
+            session = receipt.undo_session_id
+
+
+@_SOME
+@given(data=st.data())
+async def test_with_people_in_between(
+    postgres: PostgresServer, shared_desk: Desk, shared_recorder: Recorder, data: st.DataObject
+) -> None:
+    """Taken back around what the others did, or refused; what was done can be taken back in turn."""
+    tables = data.draw(draw_tables())
+    deeds = data.draw(st.lists(st.one_of(draw_call(tables), draw_act(tables)), max_size=9))
+    async with open_world(postgres, shared_desk, shared_recorder, tables) as ground:
+        for deed in deeds:
+            if isinstance(deed, Act):
+                with suppress(psycopg.DatabaseError):
+                    await ground.run(deed.sql)
+            else:
+                await send(ground, deed)
+        if not await ground.has_session():
+            return
+        standing = await digest(ground, tables)
+        receipt = await take_back(ground, await ground.session_id(), tables)
+        if receipt.undo_session_id is None:
+            assert await digest(ground, tables) == standing
+            return
+        again = await take_back(ground, receipt.undo_session_id, tables)
+        if not again.conflicts:
+            assert await digest(ground, tables) == standing

@@ -1,0 +1,69 @@
+"""Writes over a project's API until it is killed: `python -m tests.forward.writer_process`, told the rest by its stdin."""
+
+import asyncio
+import json
+import random
+import sys
+from typing import Any, cast
+from uuid import UUID
+
+import httpx
+import psycopg
+
+from basewarden.core.secret import Secret
+from basewarden.db import Listener
+from basewarden.journal import Recorder
+from tests.fixtures.desk import Desk
+from tests.forward.ground import Ground, HttpUpstream
+
+WORKERS = 4
+ROWS_OF_A_WORKER = 20
+TABLES = """
+    CREATE TABLE t (id int PRIMARY KEY, x text, n numeric, at timestamptz DEFAULT '2026-01-01 00:00:00+00');
+    CREATE TABLE u (id int PRIMARY KEY, t_id int REFERENCES t ON DELETE CASCADE, ok bool);
+    INSERT INTO t SELECT n, 'first', n FROM generate_series(0, 79) n;
+    INSERT INTO u SELECT n, n, n % 2 = 0 FROM generate_series(0, 79) n;
+"""
+
+
+async def main(told: dict[str, Any]) -> None:
+    listener = Listener(Secret(told["journal"]))
+    recorder = Recorder(Secret(told["journal"]), listener)
+    await recorder.start()
+    desk = Desk(told["journal"], cast(Any, None), UUID(told["connection"]), cast(Any, None))
+    async with (
+        await psycopg.AsyncConnection.connect(told["project"]) as admin,
+        httpx.AsyncClient(base_url=told["api"], trust_env=False, timeout=30) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        upstream = HttpUpstream(client, cast(Any, admin))
+        ground = Ground(told["project"], cast(Any, admin), client, upstream, desk, recorder, agent=UUID(told["agent"]))
+        for worker in range(WORKERS):
+            tasks.create_task(work(ground, worker, random.Random(f"{told['seed']}/{worker}")))
+
+
+async def work(ground: Ground, worker: int, chance: random.Random) -> None:
+    """Each worker keeps to rows of its own. The name of the first selected column tells one request from all others."""
+    count = 0
+    while True:
+        count += 1
+        ids = sorted({worker * ROWS_OF_A_WORKER + chance.randrange(ROWS_OF_A_WORKER) for _ in range(3)})
+        named, mark = ",".join(map(str, ids)), f"select=w{worker}_{count}_{chance.randrange(10**6)}:id"
+        rows = [{"id": number, "x": f"x{chance.random()}", "n": count} for number in ids]
+        merge = "resolution=merge-duplicates,return=representation"
+        match chance.randrange(5):
+            case 0:
+                await ground.write("PATCH", f"/t?id=in.({named})&{mark}", {"x": f"p{chance.random()}"})
+            case 1:
+                await ground.write("DELETE", f"/t?id=eq.{ids[0]}&{mark}")
+            case 2:
+                await ground.write("POST", f"/t?{mark}", rows, prefer=merge)
+            case 3:
+                await ground.write("PATCH", f"/u?t_id=in.({named})&{mark}", {"ok": None})
+            case _:
+                await ground.write("POST", f"/u?{mark}", {"id": ids[0], "t_id": ids[0], "ok": True}, prefer=merge)
+        print(mark, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.stdin.readline())))

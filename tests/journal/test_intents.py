@@ -1,0 +1,174 @@
+"""Intents: stored before a request goes out, finished when its answer has come, and never lost in between."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from basewarden.journal import Finish, Image, Recorded, RowChange, SessionFrozen, Settler, WriteEntry
+from tests.fixtures.desk import Desk, make_row
+
+_ROWS = "SELECT position, verb, row_key, before::text AS before, after::text AS after FROM journal_mutations ORDER BY 1"
+_WRITES = "SELECT state, xid, mutation_count, tables, unseen, settled_at IS NOT NULL AS settled FROM journal_writes"
+
+
+def make_intent(desk: Desk, *ids: int, **changes: Any) -> WriteEntry:
+    rows = tuple(RowChange("public", "t", "update", ("id",), make_image(one), None) for one in ids)
+    return replace(desk.entry(), **{"xid": None, "verb": "update", "changes": rows, **changes})
+
+
+def make_image(number: int, **more: str) -> Image:
+    return Image({"id": str(number), **more}, b'{"id":%d}' % number)
+
+
+def finish(desk: Desk, recorded: Recorded, *rows: RowChange) -> Finish:
+    return Finish(recorded, desk.connection_id, "committed", rows)
+
+
+async def wait_stored(desk: Desk, state: str) -> None:
+    async with asyncio.timeout(5):
+        while (await desk.rows("SELECT state FROM journal_writes"))[0]["state"] != state:
+            await asyncio.sleep(0.01)
+
+
+async def test_an_intent_holds_the_rows_as_they_were(desk: Desk) -> None:
+    recorder = await desk.recorder()
+    recorded = await recorder.record(make_intent(desk, 1, 2, reserve=5))
+    assert (recorded.first_position, recorded.positions) == (0, 5)
+    assert await desk.rows(_ROWS) == [
+        {"position": 1, "verb": "update", "row_key": '["1"]', "before": '{"id":1}', "after": None},
+        {"position": 2, "verb": "update", "row_key": '["2"]', "before": '{"id":2}', "after": None},
+    ]
+    assert await desk.rows(_WRITES) == [
+        {"state": "pending", "xid": None, "mutation_count": 2, "tables": ["public.t"], "unseen": None, "settled": False}
+    ]
+
+
+async def test_the_outcome_takes_the_place_of_the_images(desk: Desk) -> None:
+    recorder = await desk.recorder()
+    first = await recorder.record(make_intent(desk, 1, reserve=3))
+    second = await recorder.record(make_intent(desk, 9))
+    other = replace(make_row(5), table="u")
+    assert await recorder.finish(finish(desk, second, make_row(9)))
+    assert await recorder.finish(
+        replace(finish(desk, first, make_row(1), other), unseen=({"schema": "public", "table": "v", "updated": 1},))
+    )
+    assert [(row["position"], row["row_key"], row["before"]) for row in await desk.rows(_ROWS)] == [
+        (1, '["1"]', None),
+        (2, '["5"]', None),
+        (4, '["9"]', None),
+    ]
+    told = await desk.rows(f"{_WRITES} ORDER BY id")
+    assert told[0] == {
+        "state": "committed",
+        "xid": None,
+        "mutation_count": 2,
+        "tables": ["public.t", "public.u"],
+        "unseen": [{"schema": "public", "table": "v", "updated": 1}],
+        "settled": True,
+    }
+
+
+async def test_more_than_was_foreseen_goes_behind_everything(desk: Desk) -> None:
+    recorder = await desk.recorder()
+    first = await recorder.record(make_intent(desk, 1))
+    await recorder.record(make_intent(desk, 2))
+    assert await recorder.finish(finish(desk, first, make_row(1), make_row(3), make_row(4)))
+    rows = await desk.rows(_ROWS)
+    assert [(row["position"], row["row_key"]) for row in rows] == [
+        (1, '["1"]'),
+        (2, '["2"]'),
+        (3, '["3"]'),
+        (4, '["4"]'),
+    ]
+    assert await desk.rows("SELECT position FROM journal_sessions") == [{"position": 4}]
+
+
+async def test_what_is_not_known_keeps_its_images(desk: Desk) -> None:
+    recorder = await desk.recorder()
+    recorded = await recorder.record(make_intent(desk, 1))
+    recorder.finish_later(Finish(recorded, desk.connection_id, "unknown"))
+    await wait_stored(desk, "unknown")
+    assert [row["before"] for row in await desk.rows(_ROWS)] == ['{"id":1}']
+
+
+async def test_the_truth_that_comes_late_counts_and_only_once(desk: Desk) -> None:
+    recorder = await desk.recorder()
+    recorded = await recorder.record(make_intent(desk, 1))
+    await desk.admin.execute("UPDATE journal_writes SET state = 'unknown'")
+    assert await recorder.finish(finish(desk, recorded, make_row(1)))
+    assert await recorder.finish(finish(desk, recorded, make_row(2)))  # settled: it changes nothing more
+    assert [(row["row_key"], row["after"]) for row in await desk.rows(_ROWS)] == [('["1"]', '{"id":1}')]
+
+
+async def test_it_is_kept_while_our_database_is_away(desk: Desk) -> None:
+    recorder = await desk.recorder()
+    recorded = await recorder.record(make_intent(desk, 1))
+    await desk.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert await recorder.finish(finish(desk, recorded, make_row(1)))
+    assert (await desk.rows(_WRITES))[0]["state"] == "committed"
+
+
+async def test_stopping_stores_it(desk: Desk) -> None:
+    recorder = await desk.recorder()
+    recorded = [await recorder.record(make_intent(desk, number)) for number in range(20)]
+    for number, one in enumerate(recorded):
+        recorder.finish_later(finish(desk, one, make_row(number)))
+    await recorder.stop()
+    assert await desk.rows("SELECT DISTINCT state FROM journal_writes") == [{"state": "committed"}]
+
+
+async def test_one_that_does_not_fit_does_not_sink_the_others(desk: Desk) -> None:
+    recorder = await desk.recorder()
+    good, bad = await recorder.record(make_intent(desk, 1)), await recorder.record(make_intent(desk, 2))
+    lone = replace(make_row(2), after=make_image(2, x="\ud800"))
+    waiting = asyncio.create_task(recorder.finish(finish(desk, bad, lone)))
+    assert await recorder.finish(finish(desk, good, make_row(1)))
+    assert not await waiting
+    assert [row["state"] for row in await desk.rows(f"{_WRITES} ORDER BY id")] == ["committed", "pending"]
+    assert await recorder.record(make_intent(desk, 3))
+
+
+async def test_the_limit_of_writes_counts_intents(desk: Desk) -> None:
+    recorder = await desk.recorder()
+    caller = desk.caller(max_writes=1, capture="representation")
+    await recorder.record(make_intent(desk, 1, caller=caller))
+    with pytest.raises(SessionFrozen):
+        await recorder.record(make_intent(desk, 2, caller=caller))
+
+
+async def test_a_session_has_one_capture(desk: Desk) -> None:
+    recorder = await desk.recorder()
+    callers = [desk.caller(), desk.caller(capture="representation")]
+    found = [(await recorder.record(desk.entry(1, caller=caller))).session_id for caller in (*callers, *callers)]
+    assert found[0] != found[1]
+    assert found[:2] == found[2:]
+    assert await desk.rows("SELECT capture FROM journal_sessions ORDER BY id") == [
+        {"capture": "statement"},
+        {"capture": "representation"},
+    ]
+
+
+async def test_an_intent_is_given_up_when_it_is_too_old(desk: Desk) -> None:
+    async def ask(*_: object) -> dict[int, str | None]:
+        raise AssertionError("there is no transaction to ask about")
+
+    recorder = await desk.recorder()
+    old, young = await recorder.record(make_intent(desk, 1)), await recorder.record(make_intent(desk, 2))
+    await desk.admin.execute(
+        "UPDATE journal_writes SET at = now() - interval '6 minutes' WHERE id = %s", (old.write_id,)
+    )
+    assert await Settler(desk.database, ask).settle(desk.connection_id) == 1
+    states = {row["id"]: row["state"] for row in await desk.rows("SELECT id, state FROM journal_writes")}
+    assert states == {old.write_id: "unknown", young.write_id: "pending"}
+
+
+async def test_a_finish_of_what_is_gone_is_let_go(desk: Desk) -> None:
+    recorder = await desk.recorder()
+    assert await recorder.finish(finish(desk, Recorded(uuid4(), UUID(int=1), 0, 1), make_row(1), make_row(2)))
+    assert await desk.rows(_ROWS) == []
