@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,19 @@ async def test_who_waits_when_the_cache_closes_is_told(cache: SchemaCache, conn:
     assert told.value.status == 503
     with pytest.raises(PgrestError):
         await cache.get()
+
+
+async def test_it_closes_in_the_middle_of_its_own_check(counting_pool: CountingPool) -> None:
+    """The watcher and the check that it waits for are cancelled together: neither may take that for the other's end."""
+    for _ in range(10):  # which of them hears of it first is chance
+        cache = SchemaCache(counting_pool, ["public"], check_seconds=0.01)
+        await cache.get()
+        async with AsyncExitStack() as held, asyncio.timeout(5):
+            for _ in range(4):
+                await held.enter_async_context(counting_pool.acquire())
+            while counting_pool.figures.waiting == 0:
+                await asyncio.sleep(0.01)
+            await cache.close()
 
 
 async def test_what_nobody_expects_is_not_kept_quiet(shop: str) -> None:

@@ -143,7 +143,8 @@ class SchemaCache:
         try:
             await asyncio.shield(check)
         except asyncio.CancelledError:
-            if not check.cancelled():
+            this = asyncio.current_task()
+            if not check.cancelled() or (this is not None and this.cancelling()):
                 raise
             raise no_schema_cache() from None
 
