@@ -38,11 +38,16 @@ bodies = st.one_of(
 ).map(lambda text: text.encode("utf-8", "replace"))
 
 
-async def main() -> None:
+def main() -> None:
     options = _parse_arguments()
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
+        asyncio.run(_run(folder, options))
+
+
+async def _run(folder: Path, options: argparse.Namespace) -> None:
+    with ExitStack() as stack:
         server = await start_embedded(folder / "data", progress=print)
         try:
             dsn = server.dsn("postgres")
@@ -147,4 +152,4 @@ def _code(answer: Answer) -> str:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

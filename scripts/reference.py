@@ -1,16 +1,20 @@
-"""Writes the tables of `docs/reference/` from the code: `python scripts/reference.py`.
+"""Writes tables of `docs/` from the code: `python scripts/reference.py`.
 
 `tests/rules/test_reference.py` fails when a page has fallen behind.
 """
 
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 
 import basewarden
 from basewarden.errors import AppError
+from basewarden.pgrest.settings import SETTINGS, Setting
 
-ERRORS_PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "errors.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+ERRORS_PAGE = DOCS / "reference" / "errors.md"
+REST_PAGE = DOCS / "rest.md"
 BEGIN, END = "<!-- table: scripts/reference.py writes it -->", "<!-- end of table -->"
 PROGRAMS = ("__main__", "env", "versions")  # importing these runs something
 NEEDS_CLIENTS = ("basewarden.demo",)
@@ -36,6 +40,16 @@ def make_errors_table(errors: list[type[AppError]]) -> str:
     return "\n".join(dict.fromkeys(lines))
 
 
+def make_rest_table(settings: Iterable[Setting]) -> str:
+    """The settings of `basewarden rest`."""
+    lines = ["| name | default | meaning | database | reloads |", "|---|---|---|---|---|"]
+    for one in settings:
+        known = ", or ".join(f"`{name}`" for name in (one.name, *one.aliases))
+        marks = " | ".join("yes" if mark else "" for mark in (one.in_database, one.reloads))
+        lines.append(f"| {known} | {one.default} | {one.meaning} | {marks} |")
+    return "\n".join(lines)
+
+
 def put_table(page: str, table: str) -> str:
     """The page with what stands between its marks replaced."""
     head, _, rest = page.partition(BEGIN)
@@ -45,6 +59,7 @@ def put_table(page: str, table: str) -> str:
 
 def main() -> None:
     ERRORS_PAGE.write_text(put_table(ERRORS_PAGE.read_text(), make_errors_table(list_errors())))
+    REST_PAGE.write_text(put_table(REST_PAGE.read_text(), make_rest_table(SETTINGS)))
 
 
 if __name__ == "__main__":

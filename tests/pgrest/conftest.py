@@ -1,21 +1,22 @@
 """A database with one of everything, and the server app in front of it without a socket."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import psycopg
 import pytest
 
 from basewarden.pgrest import Connection, Pool, Schema, load_schema
 from basewarden.pgrest.config import RestConfig
-from basewarden.pgrest.jwt import JwtRules
+from basewarden.pgrest.jwt import JwtRules, read_keys
 from basewarden.pgrest.server import RestServer
-from basewarden.pgrest.settings import ServerSettings
+from basewarden.pgrest.settings import PoolSettings, ServerSettings
 from tests.fixtures.postgres import PostgresServer
 
 SECRET = b"a secret of at least thirty-two bytes"
@@ -41,12 +42,13 @@ class Client:
     async def send(
         self, method: str, target: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        url = urlsplit(target)
+        path, _, query = target.partition("?")
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         sent: list[Any] = []
+        to_read = iter([{"type": "http.request", "body": raw}])
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": raw}
+            return next(to_read, None) or await asyncio.get_running_loop().create_future()
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -54,8 +56,9 @@ class Client:
         scope = {
             "type": "http",
             "method": method,
-            "path": unquote(url.path),
-            "query_string": url.query.encode(),
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
             "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
         }
         await self.app(scope, receive, send)
@@ -83,17 +86,10 @@ def settings_for(dsn: str, rest: RestConfig) -> ServerSettings:
     return ServerSettings(
         dsn=dsn,
         rest=rest,
-        jwt=JwtRules(keys=(SECRET,)),
+        jwt=JwtRules(keys=read_keys(SECRET)),
         anon_role="web_anon",
-        host="127.0.0.1",
-        port=0,
-        pool_size=4,
-        pool_seconds=2,
-        prepares=True,
+        pool=PoolSettings(size=4, wait_seconds=2),
         listens=False,
-        cors_origins=(),
-        shows_timing=False,
-        trace_header=None,
     )
 
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import msgspec
 import psycopg
 import pytest
+from msgspec import structs
 from schemathesis.specs.openapi.definitions import SWAGGER_20_VALIDATOR
 
 from basewarden.pgrest import RestConfig
@@ -128,11 +129,12 @@ def test_the_servers_own_address_and_its_proxys() -> None:
     def served_at(**given: str) -> Address:
         return load_settings(None, {f"PGRST_{name.upper()}": value for name, value in given.items()}).rest.served_at
 
-    assert served_at() == Address("http", "127.0.0.1", 3000)
-    assert served_at(server_host="!4", server_port="80") == Address("http", "0.0.0.0", 80)  # noqa: S104 - shown, not bound
+    assert served_at() == Address("http", "0.0.0.0", 3000)  # noqa: S104 - shown, not bound
+    assert served_at(server_host="*6", server_port="80") == Address("http", "0.0.0.0", 80)  # noqa: S104 - shown, not bound
+    assert served_at(server_host="127.0.0.1") == Address("http", "127.0.0.1", 3000)
     assert served_at(server_host="::1") == Address("http", "[::1]", 3000)
     assert served_at(openapi_server_proxy_uri="https://a.example/x") == Address("https", "a.example", 443, "/x")
-    with pytest.raises(BadSettings, match="Malformed proxy uri"):
+    with pytest.raises(BadSettings, match="openapi-server-proxy-uri takes an address"):
         served_at(openapi_server_proxy_uri="https://a.example?x")
 
 
@@ -529,7 +531,7 @@ async def test_a_long_document_lets_others_run_in_between(zoo: Zoo) -> None:
         foreign_keys_out=(), foreign_keys_in=(), triggers=(), rls_enabled=False, rls_forced=False, owner="",
         comment=None, insertable=True, updatable=True, deletable=True, is_partition=False,
     )  # fmt: skip
-    schema = Schema(("api",), {name: replace(table, name=name[1]) for name in names})
+    schema = Schema(("api",), {name: structs.replace(table, name=name[1]) for name in names})
     plan, access = OpenApiPlan("api", is_head=False), Access(None)
     writing = asyncio.create_task(write_document(schema, plan, access, RestConfig(), EVERYTHING))
     turns = 0

@@ -29,6 +29,7 @@ from tests.pgrest.conftest import Client
         ("/customers?select=id&order=born.desc.nullslast&limit=2", [{"id": 3}, {"id": 1}]),
         ("/customers?select=id&order=profile->n.desc.nullslast,id&limit=1&offset=1", [{"id": 1}]),
         ("/customers?limit=0", []),
+        ("/customers?select=id&order=id&limit=3&limit=1&offset=0&offset=1", [{"id": 2}]),
         # embedding: to one, to many, one to one, through a junction, a view, oneself, filtered, ordered, spread
         ("/orders?select=id,payer:customers!payer_id(name)&id=eq.2", [{"id": 2, "payer": {"name": "Bob"}}]),
         ("/customers?select=id,orders!customer_id(id)&orders.order=id.desc&id=eq.1",
@@ -134,7 +135,7 @@ async def test_strict_handling_refuses_unknown_preferences(client: Client) -> No
 async def test_a_new_column_is_seen_without_a_reload(client: Client, conn: Connection) -> None:
     await conn.run([Statement("CREATE TABLE arrivals (id int PRIMARY KEY)")])
     await conn.run([Statement("GRANT ALL ON arrivals TO web_anon")])
-    client.app._require_cache()._check_seconds = 0
+    client.app.live.cache._check_seconds = 0
     assert (await client.post("/arrivals", {"id": 1})).status == 201
     await conn.run([Statement("ALTER TABLE arrivals ADD name text DEFAULT 'x'")])
     assert (await client.post("/arrivals", {"id": 2, "name": "y"})).status == 201

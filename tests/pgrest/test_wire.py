@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from psycopg.pq import TransactionStatus
 
-from basewarden.pgrest import Connection, DatabaseError, PgrestError, Pool, Statement
+from basewarden.pgrest import Connection, DatabaseError, PgrestError, Pool, Statement, run_again
+from basewarden.pgrest.errors import PlanStale
 
 
 async def until(conn: Connection, question: Statement, answer: bytes) -> None:
@@ -61,11 +62,47 @@ async def test_prepared_statements_are_bounded_and_survive_ddl(shop: str) -> Non
     star = Statement("SELECT * FROM rooms LIMIT 1")
     await conn.run([star])
     await conn.run([Statement("ALTER TABLE rooms ADD extra int")])
-    with pytest.raises(DatabaseError):
+    with pytest.raises(PlanStale):
         await conn.run([star])
     [rows] = await conn.run([star])
     assert len(rows.columns) == 4
     await conn.close()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "ALTER TABLE notes ALTER COLUMN body TYPE varchar",
+        "DEALLOCATE ALL",
+        """DO $$ BEGIN ALTER TYPE state RENAME TO old; CREATE TYPE state AS ENUM ('new', 'paid', 'sent');
+           ALTER TABLE orders ALTER state DROP DEFAULT, ALTER state TYPE state USING state::text::state;
+           DROP TYPE old; END $$""",
+    ],
+    ids=["another-result", "no-such-statement", "no-such-type"],
+)
+async def test_a_transaction_whose_statements_no_longer_fit_is_run_again(conn: Connection, spoil: str) -> None:
+    whole = [
+        Statement("BEGIN"),
+        Statement("DELETE FROM items WHERE order_id = 2"),
+        Statement("SELECT body FROM notes LIMIT 1"),
+        Statement("SELECT count(*) FROM orders WHERE state = $1::state", (b"new",)),
+        Statement("COMMIT"),
+    ]
+    await conn.run(whole)
+    await conn.run([Statement(spoil)])
+    *_, counted, _ = await run_again(conn, lambda: conn.run(whole))
+    assert counted.rows == [(b"1",)]
+    assert conn.transaction_status == TransactionStatus.IDLE
+
+
+async def test_an_error_of_the_statement_itself_is_no_stale_plan(conn: Connection) -> None:
+    with pytest.raises(DatabaseError) as raised:
+        await conn.run([Statement("SELECT lo_get(1, 2, 3) FROM notes FOR UPDATE OF nothing")])
+    assert not isinstance(raised.value, PlanStale)
+    unsupported = Statement("DO $$ BEGIN RAISE feature_not_supported; END $$")
+    with pytest.raises(DatabaseError) as raised:
+        await conn.run([unsupported])
+    assert (raised.value.sqlstate, type(raised.value)) == ("0A000", DatabaseError)
 
 
 async def test_more_data_than_any_buffer_flows_both_ways(conn: Connection) -> None:

@@ -177,7 +177,7 @@ async def test_a_function_can_decide_the_whole_answer(client: Client) -> None:
 
 
 async def test_role_and_claims_hold_for_one_request(client: Client) -> None:
-    token = sign({"role": "web_reader", "org": 7, "exp": time.time() + 60})
+    token = sign({"role": "web_reader", "org": 7, "exp": int(time.time()) + 60})
     known = await client.get("/rpc/whoami", authorization=token)
     assert known.json()["user"] == "web_reader"
     assert known.json()["claims"]["org"] == 7

@@ -9,6 +9,7 @@ from tests.rules.sources import PACKAGE, Source, read_sources
 LAYERS = (
     "__main__",
     "cli",
+    "commands",
     "demo",
     "serve",
     "app",

@@ -7,8 +7,16 @@ from collections.abc import Iterable
 import pytest
 
 from basewarden.errors import AppError
+from basewarden.pgrest.settings import SETTINGS
 from basewarden.settings import Settings
-from scripts.reference import ERRORS_PAGE, list_errors, make_errors_table, put_table
+from scripts.reference import (
+    ERRORS_PAGE,
+    REST_PAGE,
+    list_errors,
+    make_errors_table,
+    make_rest_table,
+    put_table,
+)
 
 SETTINGS_PAGE = ERRORS_PAGE.parent / "settings.md"
 SHARED = {"write_conflict": "a race for the same rows was lost, by a write or by an undo"}
@@ -49,6 +57,12 @@ def test_an_error_without_a_code_cannot_be_defined() -> None:
 def test_the_errors_page_is_up_to_date() -> None:
     page = ERRORS_PAGE.read_text()
     assert page == put_table(page, make_errors_table(list_errors())), "run python scripts/reference.py"
+
+
+def test_the_page_of_the_rest_server_is_up_to_date() -> None:
+    page = REST_PAGE.read_text()
+    assert page == put_table(page, make_rest_table(SETTINGS)), "run python scripts/reference.py"
+    assert page != put_table(page, make_rest_table(SETTINGS[1:]))
 
 
 def test_the_settings_page_names_each_setting_once() -> None:

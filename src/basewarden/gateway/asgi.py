@@ -89,9 +89,7 @@ class DataRoad:
         try:
             return await self._roads.travel(project, caller, call)
         except DatabaseError as error:
-            told = from_database(error)
-            await project.note_database_error(told)
-            return RestAnswer(make_error_response(told))
+            return RestAnswer(make_error_response(from_database(error)))
         except PgrestError as error:
             return RestAnswer(make_error_response(error))
 

@@ -5,14 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+import structlog
+
 from basewarden.connections import ConnectionTarget, ConnectionTargets
 from basewarden.connections.targets import TOPIC
 from basewarden.db import Listener
+from basewarden.errors import AppError
 from basewarden.gateway.errors import NeedsPostgres
 from basewarden.gateway.forward.project import ForwardProject
 from basewarden.pgrest import (
     Connection,
     DatabaseError,
+    Loaded,
     PgrestError,
     PlanTemplates,
     Pool,
@@ -27,6 +31,7 @@ POOL_SIZE = 16
 CLOSE_SECONDS = 5.0
 _FUTURE_XID = "22023"
 _REST = RestConfig(tx_override=True, openapi_security=True)
+_log = structlog.get_logger()
 
 
 class Project:
@@ -40,7 +45,14 @@ class Project:
         self.config = config
         self.pool = Pool(open_dsn, max_size=POOL_SIZE, prepare=not target.is_pooled)
         self.templates = PlanTemplates()
-        self._cache = SchemaCache(self.pool, self.config.schemas, self.config.extra_search_path)
+        self._cache = SchemaCache(
+            self.pool,
+            self.config.schemas,
+            self.config.extra_search_path,
+            on_load=self._tell_loaded,
+            expects=(AppError,),
+        )
+        self._cache.listen(open_dsn, while_used=True)
 
     async def schema(self) -> Schema:
         return await self._cache.get()
@@ -48,17 +60,22 @@ class Project:
     async def reload_schema(self) -> Schema:
         return await self._cache.reload()
 
-    async def is_schema_changed(self, seen: Schema, error: PgrestError) -> bool:
+    async def is_schema_changed(self, seen: Schema, error: PgrestError | DatabaseError) -> bool:
         """Whether `error` came of a stale snapshot; then `schema` has a fresh one."""
         return await self._cache.is_changed(seen, error)
-
-    async def note_database_error(self, error: PgrestError) -> None:
-        """A column or table that the snapshot promised may be gone: the next request shall know."""
-        await self._cache.is_changed(await self._cache.get(), error)
 
     async def close(self) -> None:
         await self._cache.close()
         await self.pool.close()
+
+    def _tell_loaded(self, loaded: Loaded) -> None:
+        _log.info(
+            "schema.loaded",
+            connection=str(self.target.id),
+            tables=len(loaded.snapshot.schema.tables),
+            read=loaded.relations_read,
+            seconds=round(loaded.seconds, 3),
+        )
 
 
 AnyProject = Project | ForwardProject

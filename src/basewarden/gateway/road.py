@@ -29,7 +29,6 @@ from basewarden.pgrest import (
     InfoPlan,
     OpenApiPlan,
     PgrestError,
-    Plan,
     PlanTemplate,
     ReadPlan,
     Request,
@@ -47,6 +46,7 @@ from basewarden.pgrest import (
     make_template,
     parse_request,
     plan_request,
+    run_again,
     run_read,
     session_settings,
     shape_request,
@@ -54,7 +54,7 @@ from basewarden.pgrest import (
 )
 
 MAX_SUMMARY = 500
-MOST_TRIES = 3
+MOST_TRIES = 8  # a migration may have many steps
 # Classes 08 and 57: the connection went away. Whether the COMMIT before it counted, only the database knows.
 _OUTCOME_UNKNOWN = ("08", "57")
 _OUTPUT_SETTINGS = frozenset({"timezone", "datestyle", "intervalstyle", "extra_float_digits"})
@@ -85,8 +85,23 @@ class Road:
         self._recorder = recorder
 
     async def travel(self, project: Project, caller: Caller, call: RestCall) -> RestAnswer:
-        """Raises PgrestError, DatabaseError or AppError; then nothing was changed."""
+        """Raises PgrestError, DatabaseError or AppError; then nothing was changed.
+
+        What an outdated snapshot may have spoiled is done again on a fresh one.
+        """
         schema = await project.schema()
+        for tries_left in reversed(range(MOST_TRIES)):
+            try:
+                return await self._go(project, caller, schema, call)
+            except SnapshotStale:
+                schema = await project.reload_schema()
+            except (DatabaseError, PgrestError) as error:
+                if not tries_left or not await project.is_schema_changed(schema, error):
+                    raise
+                schema = await project.schema()
+        raise CaptureRaced
+
+    async def _go(self, project: Project, caller: Caller, schema: Schema, call: RestCall) -> RestAnswer:
         shaped = shape_request(call.method, call.path, call.query, call.headers, call.body)
         if shaped is not None:
             template = project.templates.find(shaped, schema)
@@ -103,7 +118,7 @@ class Road:
                 config=project.config,
                 is_timezone=schema.is_timezone,
             )
-            schema, plan = await _plan(project, schema, request)
+            plan = plan_request(schema, request, project.config)
         if isinstance(plan, InfoPlan):
             check_question(caller, request)
             return RestAnswer(make_info_response(plan))
@@ -116,16 +131,8 @@ class Road:
                 project.templates.keep(shaped, make_template(schema, request, plan))
             script = make_script(plan, request, caller.session, schema=schema, config=project.config)
             return await self._read(project, request, plan, script, request.query.canonical)
-        for _ in range(MOST_TRIES):
-            template = None if shaped is None else make_template(schema, request, plan)
-            try:
-                return await self._write(project, caller, request, plan, call, schema, template, shaped)
-            except SnapshotStale:
-                schema = await project.reload_schema()
-                plan = plan_request(schema, request, project.config)
-                assert not isinstance(plan, InfoPlan | OpenApiPlan)
-                check_plan(caller, plan)
-        raise CaptureRaced
+        template = None if shaped is None else make_template(schema, request, plan)
+        return await self._write(project, caller, request, plan, call, schema, template, shaped)
 
     async def _describe(
         self, project: Project, caller: Caller, schema: Schema, request: Request, plan: OpenApiPlan
@@ -163,7 +170,7 @@ class Road:
             return await self._write(
                 project, caller, request, plan, call, template.schema, template, shaped, again=True
             )
-        except (SnapshotStale, NotAtOnce):
+        except NotAtOnce:
             return None
 
     async def _write(
@@ -208,7 +215,8 @@ class Road:
             if again and not is_at_once:
                 raise NotAtOnce
             with stage("capture"):
-                outcome = await (write_at_once if again else capture_write)(context, plan)
+                capture = partial(write_at_once if again else capture_write, context, plan)
+                outcome = await run_again(connection, capture)
             if outcome is None:
                 raise NotAtOnce
             verify_result(plan, outcome.result)
@@ -238,17 +246,6 @@ async def commit_recorded(connection: Connection, recorder: Recorder, write_id: 
             recorder.mark(write_id, "aborted")
         raise
     recorder.mark(write_id, "committed" if rows.tag == "COMMIT" else "aborted")
-
-
-async def _plan(project: Project, schema: Schema, request: Request) -> tuple[Schema, Plan]:
-    """A plan that a stale snapshot spoils is made once more on a fresh one."""
-    try:
-        return schema, plan_request(schema, request, project.config)
-    except PgrestError as error:
-        if not await project.is_schema_changed(schema, error):
-            raise
-    schema = await project.schema()
-    return schema, plan_request(schema, request, project.config)
 
 
 def _sets_output(request: Request, schema: Schema, role: str | None) -> bool:

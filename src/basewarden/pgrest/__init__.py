@@ -5,12 +5,14 @@ Nothing here knows the rest of the program.
 
 from basewarden.pgrest.address import Address, parse_address
 from basewarden.pgrest.cache import SchemaCache
+from basewarden.pgrest.comparing import is_reach_same
 from basewarden.pgrest.config import Name, RestConfig
 from basewarden.pgrest.errors import DatabaseError, PgrestError, bad_preferences, from_database
-from basewarden.pgrest.execute import Script, execute, is_rolled_back, make_script, run_read
+from basewarden.pgrest.execute import Script, execute, is_rolled_back, make_script, run_again, run_read
+from basewarden.pgrest.freshness import Loaded
 from basewarden.pgrest.grammar.nodes import SelectRelation
 from basewarden.pgrest.grammar.prefer import Preferences
-from basewarden.pgrest.introspection import FINGERPRINT, load_schema
+from basewarden.pgrest.introspection import load_schema
 from basewarden.pgrest.openapi import Reach, describe_schema
 from basewarden.pgrest.payload import split_optional_pairs
 from basewarden.pgrest.plan import (
@@ -27,7 +29,8 @@ from basewarden.pgrest.plan import (
     plan_request,
 )
 from basewarden.pgrest.pool import Pool
-from basewarden.pgrest.relations import relate_tables
+from basewarden.pgrest.reach import is_reach_current, reach_check
+from basewarden.pgrest.relations import Relationships
 from basewarden.pgrest.request import Request, parse_request
 from basewarden.pgrest.response import (
     Response,
@@ -73,7 +76,6 @@ from basewarden.pgrest.wire import Connection, Notification, Rows
 from basewarden.pgrest.writesql import Keys, KeysInSetting, key_columns, key_type, payload_sql, told_keys_sql, where_sql
 
 __all__ = [
-    "FINGERPRINT",
     "Address",
     "Builder",
     "CallPlan",
@@ -88,6 +90,7 @@ __all__ = [
     "InsertPlan",
     "Keys",
     "KeysInSetting",
+    "Loaded",
     "Name",
     "Notification",
     "OpenApiPlan",
@@ -100,6 +103,7 @@ __all__ = [
     "Preferences",
     "Reach",
     "ReadPlan",
+    "Relationships",
     "Request",
     "Response",
     "RestConfig",
@@ -126,6 +130,8 @@ __all__ = [
     "describe_schema",
     "execute",
     "from_database",
+    "is_reach_current",
+    "is_reach_same",
     "is_rolled_back",
     "key_columns",
     "key_type",
@@ -146,8 +152,9 @@ __all__ = [
     "quote_list",
     "quote_literal",
     "quote_name",
+    "reach_check",
     "read_result",
-    "relate_tables",
+    "run_again",
     "run_read",
     "session_settings",
     "shape_request",

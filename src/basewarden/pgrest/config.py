@@ -1,6 +1,6 @@
 """What a deployment decides about the contract; the names are PostgREST's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from basewarden.pgrest.address import LOCAL, Address
@@ -28,5 +28,5 @@ class RestConfig:
         "plan_filter.statement_cost_limit",
         "default_transaction_isolation",
     )
-    app_settings: tuple[tuple[str, str], ...] = ()
+    app_settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     max_body_bytes: int = 50_000_000

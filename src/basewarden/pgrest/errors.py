@@ -59,6 +59,10 @@ class DatabaseError(Exception):
         self.hint = fields.hint
 
 
+class PlanStale(DatabaseError):
+    """A prepared statement no longer fits what it names, or is gone. Nothing is wrong with it: it may be run again."""
+
+
 # Requests (PGRST1xx) ------------------------------------------------------------------------------------
 
 
@@ -170,7 +174,17 @@ def max_affected_on_single() -> PgrestError:
 
 
 def body_too_large(limit: int) -> PgrestError:
-    return PgrestError(413, "PGRST102", "The body is too large", f"At most {limit} bytes are accepted")
+    """The rest of it is not read, so the connection is of no more use."""
+    details = f"At most {limit} bytes are accepted"
+    return PgrestError(413, "PGRST102", "The body is too large", details, headers=(("Connection", "close"),))
+
+
+def bad_http() -> PgrestError:
+    return PgrestError(400, "PGRST100", "This is no HTTP request")
+
+
+def head_too_large(limit: int) -> PgrestError:
+    return PgrestError(431, "PGRST100", "The headers are too large", f"At most {limit} bytes are accepted")
 
 
 def zero_byte() -> PgrestError:
@@ -259,6 +273,10 @@ def no_schema_cache(details: str | None = None) -> PgrestError:
 
 def pool_timeout() -> PgrestError:
     return PgrestError(504, "PGRST003", "Timed out acquiring connection from connection pool.")
+
+
+def internal() -> PgrestError:
+    return PgrestError(500, "PGRSTX00", "Internal server error")
 
 
 # The server's own errors --------------------------------------------------------------------------------

@@ -1,9 +1,16 @@
-"""Runs a plan on a connection: settings, statement and verdict in one transaction."""
+"""Runs a plan on a connection: settings, statement and verdict in one transaction.
 
-from collections.abc import Sequence
+Where DDL has left a prepared statement that no longer fits, the transaction is run again: nothing of it was kept.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+from psycopg import pq
 
 from basewarden.pgrest.config import RestConfig
+from basewarden.pgrest.errors import PlanStale
 from basewarden.pgrest.plan import CallPlan, DatabasePlan, OpenApiPlan
 from basewarden.pgrest.request import Request
 from basewarden.pgrest.schema import Schema
@@ -19,7 +26,9 @@ from basewarden.pgrest.statements import (
 )
 from basewarden.pgrest.wire import Connection, Rows
 
+Outcome = TypeVar("Outcome")
 _COMMIT = Statement("COMMIT")
+_CALL_OFF = Statement("ROLLBACK")
 _ROLLBACK = (Statement("SET CONSTRAINTS ALL IMMEDIATE"), Statement("ROLLBACK"))
 _LEVELS = {
     "serializable": "SERIALIZABLE",
@@ -62,10 +71,32 @@ async def execute(
     Raises DatabaseError, or PgrestError from `verify_result`; either way nothing is kept then. After an
     error the connection may be inside the failed transaction, which the pool rolls back.
     """
-    script = make_script(plan, request, session, schema=schema, config=config)
+    return await run_script(
+        conn, plan, request, make_script(plan, request, session, schema=schema, config=config), config
+    )
+
+
+async def run_script(
+    conn: Connection, plan: DatabasePlan, request: Request, script: Script, config: RestConfig
+) -> Result:
+    """As `execute`; `script` is of this plan, `request` may be an earlier one of the same shape."""
     if plan.read_only:
         return await run_read(conn, plan, script)
     rolls_back = is_rolled_back(request, config)
+    return await run_again(conn, lambda: _run_write(conn, plan, script, rolls_back=rolls_back))
+
+
+async def run_again(conn: Connection, transaction: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """What `transaction` brings, if need be in a second try, for which every statement is prepared anew."""
+    try:
+        return await transaction()
+    except PlanStale:
+        if conn.transaction_status != pq.TransactionStatus.IDLE:
+            await conn.run([_CALL_OFF])
+        return await transaction()
+
+
+async def _run_write(conn: Connection, plan: DatabasePlan, script: Script, *, rolls_back: bool) -> Result:
     if script.opening is None and not rolls_back and not needs_verdict(plan):
         result = _read(plan, await conn.run(script.statements), script.at)
         verify_result(plan, result)
@@ -79,6 +110,10 @@ async def execute(
 
 async def run_read(conn: Connection, plan: DatabasePlan, script: Script) -> Result:
     """A script of a plan that only reads may be run again, as long as plan and settings hold."""
+    return await run_again(conn, lambda: _run_read(conn, plan, script))
+
+
+async def _run_read(conn: Connection, plan: DatabasePlan, script: Script) -> Result:
     if script.opening is None:
         result = _read(plan, await conn.run(script.statements), script.at)
     else:
@@ -102,8 +137,9 @@ async def run_read_only(
     prelude = make_prelude(plan, request, session, schema=schema, config=config)
     opening = make_opening(plan, session, schema)
     if opening is None:
-        return (await conn.run([*prelude, *statements]))[len(prelude) :]
-    return (await conn.run([opening, *prelude, *statements, _COMMIT]))[len(prelude) + 1 : -1]
+        return (await run_again(conn, lambda: conn.run([*prelude, *statements])))[len(prelude) :]
+    whole = [opening, *prelude, *statements, _COMMIT]
+    return (await run_again(conn, lambda: conn.run(whole)))[len(prelude) + 1 : -1]
 
 
 def is_rolled_back(request: Request, config: RestConfig) -> bool:

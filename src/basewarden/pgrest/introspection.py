@@ -1,463 +1,330 @@
-"""Reads the catalogue into a snapshot: a handful of statements, one round trip.
+"""Reads the catalogue into a snapshot, and an outdated snapshot into a fresh one by reading what has changed.
 
-Every statement answers with one JSON value. The search path is empty while they run, so that the server
-spells every name with its schema, and nothing is compiled just in time, which takes longer than they do.
+It happens in one transaction with one view of the catalogue, but the server spells names and expressions by the
+catalogue as it is at that moment: what is dropped in between makes an error, and then all is read again. Nothing of
+the session is changed, so it may go through a pooler of transactions. Rows are decoded as they come, some hundred
+relations at a time, in turns with whatever else runs here.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
+from psycopg import pq
 
-from basewarden.pgrest.config import Name
-from basewarden.pgrest.relations import ComputedRow, relate_tables, view_primary_keys
-from basewarden.pgrest.schema import (
-    Column,
-    ForeignKey,
-    Function,
-    MediaHandler,
-    Role,
-    Schema,
-    Table,
-    TableKind,
-    Trigger,
-    UniqueKey,
+from basewarden.pgrest.assembly import (
+    Catalogue,
+    Relation,
+    make_function,
+    make_relations,
+    make_schema,
 )
-from basewarden.pgrest.sql import Statement, array_literal
-from basewarden.pgrest.viewkeys import ViewColumns, ViewRow, trace_views
+from basewarden.pgrest.catalogue import (
+    COMPUTED,
+    REPRESENTATIONS,
+    ROLES,
+    SPELLED,
+    TIMEZONES,
+    CastRow,
+    ComputedRow,
+    FunctionRow,
+    HandlerRow,
+    RelationRow,
+    RoleRow,
+    SurveyRow,
+    TypeKey,
+    TypeRow,
+    ask_comments,
+    ask_functions,
+    ask_media_handlers,
+    ask_relations,
+    ask_rules,
+    ask_survey,
+    ask_types,
+)
+from basewarden.pgrest.errors import DatabaseError
+from basewarden.pgrest.schema import Function, Schema
+from basewarden.pgrest.sql import Statement
+from basewarden.pgrest.stamps import PLAN_PLAINLY, Pulse, ask_pulse, read_pulse
+from basewarden.pgrest.turns import take_turns
+from basewarden.pgrest.viewkeys import Targets, read_targets
 from basewarden.pgrest.wire import Connection, Rows
 
-_QUALIFY_NAMES = Statement("SELECT set_config('search_path', '', true), set_config('jit', 'off', true)")
-
-_NOT_SYSTEM = """n.nspname NOT IN ('pg_catalog', 'information_schema')
-      AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp\\_%'"""
-
-_BASE_TYPES = """base_types(oid, base) AS (
-  SELECT oid, oid FROM pg_type WHERE typbasetype = 0
-  UNION ALL
-  SELECT t.oid, b.base FROM pg_type t JOIN base_types b ON t.typbasetype = b.oid
-)"""
-
-TABLES = f"""
-WITH RECURSIVE {_BASE_TYPES},
-relations AS (
-  SELECT c.*, n.nspname
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_NOT_SYSTEM}
-),
-column_lists AS (
-  SELECT a.attrelid, json_agg(json_build_object(
-    'name', a.attname,
-    'position', a.attnum,
-    'type', format_type(a.atttypid, a.atttypmod),
-    'base_type', format_type(b.base, NULL),
-    'category', bt.typcategory,
-    'nullable', NOT (a.attnotnull OR t.typtype = 'd' AND t.typnotnull),
-    'default', CASE
-      WHEN a.attgenerated <> '' THEN NULL
-      WHEN a.attidentity = 'd' THEN (
-        SELECT format('nextval(%L)', s.objid::regclass) FROM pg_depend s
-        WHERE s.refobjid = a.attrelid AND s.refobjsubid = a.attnum AND s.deptype = 'i'
-          AND s.classid = 'pg_class'::regclass LIMIT 1)
-      WHEN d.adbin IS NULL AND t.typtype = 'd' THEN pg_get_expr(t.typdefaultbin, 0)
-      ELSE pg_get_expr(d.adbin, d.adrelid) END,
-    'identity', a.attidentity,
-    'generated', a.attgenerated <> '',
-    'enum_values', coalesce((SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder)
-                             FROM pg_enum e WHERE e.enumtypid = b.base), '[]'),
-    'comment', col_description(a.attrelid, a.attnum),
-    'max_length', CASE WHEN b.base IN ('bpchar'::regtype, 'varchar'::regtype)
-                            AND greatest(a.atttypmod, t.typtypmod) > 0
-                       THEN greatest(a.atttypmod, t.typtypmod) - 4
-                       WHEN b.base IN ('bit'::regtype, 'varbit'::regtype)
-                            AND greatest(a.atttypmod, t.typtypmod) > 0
-                       THEN greatest(a.atttypmod, t.typtypmod) END
-  ) ORDER BY a.attnum) AS columns
-  FROM pg_attribute a
-  JOIN relations r ON r.oid = a.attrelid
-  JOIN pg_type t ON t.oid = a.atttypid
-  JOIN base_types b ON b.oid = t.oid
-  JOIN pg_type bt ON bt.oid = b.base
-  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-  WHERE a.attnum > 0 AND NOT a.attisdropped
-  GROUP BY a.attrelid
-),
-unique_keys AS (
-  SELECT i.indrelid, json_agg(json_build_object(
-    'columns', (SELECT json_agg(a.attname ORDER BY k.ord)
-                FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(num, ord)
-                JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num),
-    'is_primary', i.indisprimary,
-    'is_constraint', EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid
-                             AND c.contype IN ('p', 'u')),
-    'is_immediate', i.indimmediate
-  ) ORDER BY i.indisprimary DESC, i.indexrelid) AS keys
-  FROM pg_index i JOIN relations r ON r.oid = i.indrelid
-  WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND 0 <> ALL (i.indkey::int2[])
-  GROUP BY i.indrelid
-),
-triggers AS (
-  SELECT g.tgrelid, json_agg(json_build_object(
-    'name', g.tgname, 'bits', g.tgtype, 'enabled', g.tgenabled,
-    'function', json_build_array(pn.nspname, p.proname)
-  ) ORDER BY g.tgname) AS triggers
-  FROM pg_trigger g
-  JOIN pg_proc p ON p.oid = g.tgfoid
-  JOIN pg_namespace pn ON pn.oid = p.pronamespace
-  WHERE NOT g.tgisinternal
-  GROUP BY g.tgrelid
+_BEGIN = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+_COMMIT = Statement("COMMIT")
+_ROLLBACK = Statement("ROLLBACK")
+# Whoever holds a view for long is not waited for. The login's own limit on statements is for requests.
+SPELL_NAMES = Statement(
+    "SELECT set_config('search_path', '', true), set_config('lock_timeout', '500ms', true), "
+    "set_config('statement_timeout', '60s', true)"
 )
-SELECT coalesce(json_agg(json_build_object(
-  'oid', r.oid::int8,
-  'schema', r.nspname,
-  'name', r.relname,
-  'kind', CASE r.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned' WHEN 'v' THEN 'view'
-                         WHEN 'm' THEN 'matview' ELSE 'foreign' END,
-  'columns', coalesce(l.columns, '[]'),
-  'unique_keys', coalesce(u.keys, '[]'),
-  'triggers', coalesce(g.triggers, '[]'),
-  'rls_enabled', r.relrowsecurity,
-  'rls_forced', r.relforcerowsecurity,
-  'owner', pg_get_userbyid(r.relowner),
-  'comment', obj_description(r.oid, 'pg_class'),
-  'writable', CASE WHEN r.relkind IN ('r', 'p') THEN 28
-                   WHEN r.relkind IN ('v', 'f') THEN pg_relation_is_updatable(r.oid, true) ELSE 0 END,
-  'is_partition', r.relispartition
-) ORDER BY r.nspname, r.relname), '[]')
-FROM relations r
-LEFT JOIN column_lists l ON l.attrelid = r.oid
-LEFT JOIN unique_keys u ON u.indrelid = r.oid
-LEFT JOIN triggers g ON g.tgrelid = r.oid
-"""
-
-_ACTION = """CASE {} WHEN 'a' THEN 'NO ACTION' WHEN 'r' THEN 'RESTRICT' WHEN 'c' THEN 'CASCADE'
-  WHEN 'n' THEN 'SET NULL' ELSE 'SET DEFAULT' END"""
-
-
-def _foreign_keys_sql(set_columns: str) -> str:
-    names = """(SELECT json_agg(a.attname ORDER BY k.ord) FROM unnest({1}) WITH ORDINALITY k(num, ord)
-       JOIN pg_attribute a ON a.attrelid = {0} AND a.attnum = k.num)"""
-    return f"""
-SELECT coalesce(json_agg(json_build_object(
-  'name', c.conname,
-  'table', json_build_array(tn.nspname, t.relname),
-  'columns', {names.format("c.conrelid", "c.conkey")},
-  'ref_table', json_build_array(rn.nspname, r.relname),
-  'ref_columns', {names.format("c.confrelid", "c.confkey")},
-  'on_delete', {_ACTION.format("c.confdeltype")},
-  'on_update', {_ACTION.format("c.confupdtype")},
-  'set_columns', coalesce({names.format("c.conrelid", set_columns)}, '[]'),
-  'deferrable', c.condeferrable,
-  'deferred', c.condeferred,
-  'match', CASE c.confmatchtype WHEN 'f' THEN 'FULL' WHEN 'p' THEN 'PARTIAL' ELSE 'SIMPLE' END
-) ORDER BY c.conrelid, c.conname), '[]')
-FROM pg_constraint c
-JOIN pg_class t ON t.oid = c.conrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
-JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace rn ON rn.oid = r.relnamespace
-WHERE c.contype = 'f' AND c.conparentid = 0
-"""
-
-
-FUNCTIONS = f"""
-WITH RECURSIVE {_BASE_TYPES},
-parameters AS (
-  SELECT p.oid, json_agg(json_build_object(
-    'name', coalesce(a.name, ''),
-    'type', a.type::regtype::text,
-    'unlimited_type', CASE a.type WHEN 'bit'::regtype THEN 'bit varying'
-      WHEN 'bit[]'::regtype THEN 'bit varying[]' WHEN 'character'::regtype THEN 'character varying'
-      WHEN 'character[]'::regtype THEN 'character varying[]' ELSE a.type::regtype::text END,
-    'is_required', a.idx <= p.pronargs - p.pronargdefaults,
-    'is_variadic', coalesce(a.mode = 'v', false)
-  ) ORDER BY a.idx) AS list,
-  count(*) FILTER (WHERE coalesce(a.name, '') = '') AS unnamed,
-  count(*) AS total,
-  (array_agg(a.type))[1] AS first_type
-  FROM pg_proc p,
-       unnest(p.proargnames, p.proargtypes::oid[], p.proargmodes) WITH ORDINALITY a(name, type, mode, idx)
-  WHERE a.type IS NOT NULL
-  GROUP BY p.oid
-)
-SELECT coalesce(json_agg(json_build_object(
-  'oid', p.oid::int8,
-  'schema', n.nspname,
-  'name', p.proname,
-  'comment', obj_description(p.oid, 'pg_proc'),
-  'parameters', coalesce(a.list, '[]'),
-  'return_schema', tn.nspname,
-  'return_type', coalesce(rel.relname, t.typname),
-  'returns_set', p.proretset,
-  'returns_composite', t.typtype = 'c' OR coalesce(p.proargmodes::text[] && '{{t,b,o}}', false),
-  'volatility', p.provolatile,
-  'settings', coalesce((SELECT json_agg(json_build_array(
-                          split_part(s, '=', 1), substr(s, strpos(s, '=') + 1)))
-                        FROM unnest(p.proconfig) s), '[]')
-) ORDER BY n.nspname, p.proname, p.pronargs, p.oid), '[]')
-FROM pg_proc p
-JOIN pg_namespace n ON n.oid = p.pronamespace
-JOIN base_types b ON b.oid = p.prorettype
-JOIN pg_type t ON t.oid = b.base
-JOIN pg_namespace tn ON tn.oid = t.typnamespace
-LEFT JOIN pg_class rel ON rel.oid = t.typrelid
-LEFT JOIN parameters a ON a.oid = p.oid
-WHERE p.prokind = 'f' AND t.oid NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-  AND (coalesce(a.unnamed, 0) = 0 OR a.unnamed = 1 AND a.first_type IN
-       ('bytea'::regtype, 'json'::regtype, 'jsonb'::regtype, 'text'::regtype, 'xml'::regtype))
-  AND n.nspname = ANY ($1::text[])
-"""
-
-VIEWS = """
-SELECT coalesce(json_agg(json_build_object(
-  'oid', c.oid::int8,
-  'name', json_build_array(n.nspname, c.relname),
-  'columns', (SELECT json_object_agg(a.attnum, a.attname) FROM pg_attribute a
-              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-  'rule', r.ev_action::text
-)), '[]')
-FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
-WHERE c.relkind IN ('v', 'm') AND n.nspname = ANY ($1::text[])
-"""
-
-COMPUTED = f"""
-SELECT coalesce(json_agg(json_build_object(
-  'function', json_build_array(n.nspname, p.proname),
-  'table', json_build_array(an.nspname, a.relname),
-  'target', json_build_array(rn.nspname, r.relname),
-  'returns_one_row', NOT p.proretset OR p.prorows = 1
-) ORDER BY n.nspname, p.proname), '[]')
-FROM pg_proc p
-JOIN pg_namespace n ON n.oid = p.pronamespace
-JOIN pg_class a ON a.reltype = p.proargtypes[0] JOIN pg_namespace an ON an.oid = a.relnamespace
-JOIN pg_class r ON r.reltype = p.prorettype JOIN pg_namespace rn ON rn.oid = r.relnamespace
-WHERE p.pronargs = 1 AND a.relkind IN ('r', 'p', 'v', 'm', 'f') AND r.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND {_NOT_SYSTEM}
-"""
-
-REPRESENTATIONS = """
-SELECT coalesce(json_agg(json_build_array(format_type(c.castsource, NULL), format_type(c.casttarget, NULL),
-                                          n.nspname, p.proname)), '[]')
-FROM pg_cast c
-JOIN pg_type s ON s.oid = c.castsource
-JOIN pg_type t ON t.oid = c.casttarget
-JOIN pg_proc p ON p.oid = c.castfunc
-JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE c.castcontext = 'i' AND c.castmethod = 'f' AND has_function_privilege(p.oid, 'execute')
-  AND (s.typtype = 'd' AND t.oid IN ('json'::regtype, 'text'::regtype)
-       OR t.typtype = 'd' AND s.oid IN ('json'::regtype, 'text'::regtype))
-"""
-
-MEDIA_HANDLERS = """
-WITH media AS (
-  SELECT t.oid, n.nspname, t.typname, lower(t.typname) AS accepts,
-         CASE t.typname WHEN '*/*' THEN 'application/octet-stream' ELSE t.typname END AS produces
-  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-  WHERE t.typbasetype <> 0
-    AND (t.typname ~* '^[a-z0-9.-]+/[a-z0-9.+-]+$' OR t.typname = '*/*')
-)
-SELECT coalesce(json_agg(h), '[]') FROM (
-  SELECT json_build_array(pn.nspname, p.proname) AS function,
-         CASE WHEN t.typname <> 'anyelement' THEN json_build_array(tn.nspname, t.typname) END AS target,
-         m.accepts, m.produces
-  FROM media m
-  JOIN pg_proc p ON p.prorettype = m.oid AND p.pronargs = 1 AND p.prokind = 'a'
-  JOIN pg_namespace pn ON pn.oid = p.pronamespace
-  JOIN pg_type t ON t.oid = p.proargtypes[0]
-  JOIN pg_namespace tn ON tn.oid = t.typnamespace
-  WHERE pn.nspname = ANY ($1::text[]) AND (t.typrelid <> 0 OR t.typname = 'anyelement')
-  UNION ALL
-  SELECT json_build_array(m.nspname, m.typname), json_build_array(pn.nspname, p.proname),
-         m.accepts, m.produces
-  FROM media m
-  JOIN pg_proc p ON p.prorettype = m.oid AND p.prokind = 'f' AND NOT p.proretset
-  JOIN pg_namespace pn ON pn.oid = p.pronamespace
-  WHERE pn.nspname = ANY ($1::text[])
-) h
-"""
-
-ROLES = """
-SELECT coalesce(json_agg(json_build_object(
-  'name', r.rolname, 'is_superuser', r.rolsuper, 'bypasses_rls', r.rolbypassrls,
-  'member_of', coalesce((SELECT json_agg(g.rolname ORDER BY g.rolname) FROM pg_auth_members m
-                         JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid), '[]'),
-  'settings', coalesce((SELECT json_agg(json_build_array(
-                          split_part(s, '=', 1), substr(s, strpos(s, '=') + 1)))
-                        FROM pg_db_role_setting d, unnest(d.setconfig) s
-                        WHERE d.setrole = r.oid
-                          AND d.setdatabase IN (0, (SELECT oid FROM pg_database
-                                                    WHERE datname = current_database()))
-                          AND EXISTS (SELECT FROM pg_settings g WHERE g.name = split_part(s, '=', 1)
-                                      AND g.context = 'user')), '[]')
-)), '[]')
-FROM pg_roles r
-"""
-
-TIMEZONES = "SELECT coalesce(json_agg(name), '[]') FROM pg_timezone_names"
-
-COMMENTS = """
-SELECT coalesce(json_object_agg(nspname, obj_description(oid, 'pg_namespace')), '{}')
-FROM pg_namespace WHERE nspname = ANY ($1::text[]) AND obj_description(oid, 'pg_namespace') IS NOT NULL
-"""
-
-_CATALOGUES = (
-    "pg_class WHERE oid >= 16384",
-    "pg_attribute WHERE attrelid >= 16384",
-    "pg_constraint WHERE oid >= 16384",
-    "pg_index WHERE indexrelid >= 16384",
-    "pg_proc WHERE oid >= 16384",
-    "pg_trigger WHERE oid >= 16384",
-    "pg_type WHERE oid >= 16384",
-    "pg_rewrite WHERE oid >= 16384",
-    "pg_cast WHERE oid >= 16384",
-    "pg_description WHERE objoid >= 16384",
-    "pg_enum",
-    "pg_attrdef",
-    "pg_namespace",
-    "pg_auth_members",
-    "pg_roles",
-)
-
-
-def _fingerprint_sql() -> str:
-    """A row that DDL writes gets a new xmin, so with any DDL the count and the sum of them change."""
-    sums = (
-        f"(SELECT count(*) || '/' || coalesce(sum({_XMIN.get(source, 'xmin::text::int8')}), 0) FROM {source})"
-        for source in _CATALOGUES
-    )
-    return f"SELECT concat_ws(',', {', '.join(sums)})"
-
-
-_XMIN = {"pg_roles": "oid::int8 * (1 + rolsuper::int + 2 * rolbypassrls::int)"}  # a view: it has no xmin
-FINGERPRINT = Statement(_fingerprint_sql())
+# Something that is in the transaction's view of the catalogue was dropped meanwhile, or is held by somebody.
+_LOCKED = "55P03"
+_PASSING = frozenset({"XX000", "42P01", "42703", "42704", "42883", "3F000", _LOCKED})
+_TRIES = 4
+_PAUSE_SECONDS = 0.05
+_RELATIONS_AT_ONCE = 400
+_RULES_AT_ONCE = 50  # they are long
+_VIEWS = ("view", "matview")
+_ASKED_KINDS = ("v", "f")  # whether they can be written to
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
-class TableRow:
-    """A table as the catalogue statement tells it, before foreign keys are put in."""
+class Snapshot:
+    """`schema` is what everybody shares; the next snapshot takes over from `catalogue` what has not changed."""
 
-    oid: int
-    schema: str
-    name: str
-    kind: TableKind
-    columns: tuple[Column, ...]
-    unique_keys: tuple[UniqueKey, ...]
-    triggers: tuple[Trigger, ...]
-    rls_enabled: bool
-    rls_forced: bool
-    owner: str
-    comment: str | None
-    writable: int
-    is_partition: bool
-
-
-_UPDATE_BIT, _INSERT_BIT, _DELETE_BIT = 4, 8, 16  # as pg_relation_is_updatable sets them
+    schema: Schema
+    catalogue: Catalogue
 
 
 async def load_schema(conn: Connection, schemas: Sequence[str], extra_search_path: Sequence[str] = ()) -> Schema:
     """A snapshot of everything, in which the API reaches `schemas`."""
-    exposed = _array(schemas)
-    set_columns = "c.confdelsetcols" if conn.server_version >= 150000 else "NULL::int2[]"
-    found = await conn.run(
-        [
-            _QUALIFY_NAMES,
-            FINGERPRINT,
-            Statement(TABLES),
-            Statement(_foreign_keys_sql(set_columns)),
-            Statement(FUNCTIONS, (exposed,)),
-            Statement(VIEWS, (_array([*schemas, *extra_search_path]),)),
-            Statement(COMPUTED),
-            Statement(REPRESENTATIONS),
-            Statement(MEDIA_HANDLERS, (exposed,)),
-            Statement(ROLES),
-            Statement(TIMEZONES),
-            Statement(COMMENTS, (exposed,)),
-        ]
-    )
-    values = [_only_value(rows) for rows in found]
-    return _build_schema(tuple(schemas), conn.server_version, values)
+    return (await load_snapshot(conn, schemas, extra_search_path)).schema
 
 
-def _build_schema(exposed: tuple[str, ...], server_version: int, values: Sequence[bytes]) -> Schema:
-    foreign_keys = msgspec.json.decode(values[3], type=list[ForeignKey])
-    views = trace_views(msgspec.json.decode(values[5], type=list[ViewRow]))
-    tables = _build_tables(msgspec.json.decode(values[2], type=list[TableRow]), foreign_keys, views)
-    computed = msgspec.json.decode(values[6], type=list[ComputedRow])
-    functions = msgspec.json.decode(values[4], type=list[Function])
-    casts = msgspec.json.decode(values[7], type=list[tuple[str, str, str, str]])
-    handlers = msgspec.json.decode(values[8], type=list[MediaHandler])
-    return Schema(
-        exposed=exposed,
-        tables=tables,
-        functions={name: tuple(group) for name, group in groupby(functions, key=lambda one: one.qualified)},
-        relationships=relate_tables(tables, foreign_keys, views, computed),
-        representations={(source, target): (space, name) for source, target, space, name in casts},
-        media_handlers={(handler.target, handler.accepts): handler for handler in handlers},
-        roles={role.name: role for role in msgspec.json.decode(values[9], type=list[Role])},
-        timezones=msgspec.json.decode(values[10], type=frozenset[str]),
-        comments=msgspec.json.decode(values[11], type=dict[str, str]),
-        server_version=server_version,
-        fingerprint=values[1].decode(),
-    )
+async def load_snapshot(
+    conn: Connection,
+    schemas: Sequence[str],
+    extra_search_path: Sequence[str] = (),
+    *,
+    known: Snapshot | None = None,
+    pulse: Pulse | None = None,
+) -> Snapshot:
+    """`pulse` is a whole one, by which `known` turned out to be outdated. Raises DatabaseError; `known` holds still."""
+    asks_views = True
+    for tries_left in reversed(range(_TRIES)):
+        reader = _Reader(conn, tuple(schemas), tuple(extra_search_path), asks_views=asks_views)
+        try:
+            catalogue = await reader.read(known.catalogue if known is not None else None, pulse)
+            schema = await take_turns(make_schema(catalogue, tuple(schemas), conn.server_version))
+            return Snapshot(schema, catalogue)
+        except DatabaseError as error:
+            if error.sqlstate not in _PASSING or not tries_left or not conn.is_usable:
+                raise
+            asks_views = asks_views and error.sqlstate != _LOCKED
+        await asyncio.sleep(_PAUSE_SECONDS)
+    raise AssertionError("the last try returns or raises")
 
 
-def _build_tables(
-    rows: Iterable[TableRow], foreign_keys: Iterable[ForeignKey], views: ViewColumns
-) -> Mapping[Name, Table]:
-    outward: defaultdict[Name, list[ForeignKey]] = defaultdict(list)
-    inward: defaultdict[Name, list[ForeignKey]] = defaultdict(list)
-    for key in foreign_keys:
-        outward[key.table].append(key)
-        inward[key.ref_table].append(key)
-    tables = {}
+# The whole ----------------------------------------------------------------------------------------------
+
+
+class _Reader:
+    def __init__(
+        self, conn: Connection, schemas: Sequence[str], extra_search_path: Sequence[str], *, asks_views: bool
+    ) -> None:
+        self._conn = conn
+        self._schemas = schemas
+        self._search_path = frozenset([*schemas, *extra_search_path])
+        self._asks_views = asks_views
+
+    async def read(self, known: Catalogue | None, pulse: Pulse | None) -> Catalogue:
+        try:
+            catalogue = await self._read(known, pulse)
+            await self._conn.run([_COMMIT])
+        except DatabaseError:
+            if self._conn.is_usable and self._conn.transaction_status != pq.TransactionStatus.IDLE:
+                await self._conn.run([_ROLLBACK])
+            raise
+        return catalogue
+
+    async def _read(self, known: Catalogue | None, pulse: Pulse | None) -> Catalogue:
+        asked = [] if pulse else [ask_pulse(self._conn.server_version, whole=True)]
+        *_, beat = await self._conn.run([_BEGIN, SPELL_NAMES, PLAN_PLAINLY, *asked])
+        pulse = pulse or read_pulse(beat)
+        timezones = known.timezones if known is not None else await self._read_timezones()
+        if known is not None and known.pulse.names != pulse.names:
+            known = None
+        survey, spelled, computed, casts, handlers, roles, comments = await self._conn.run(
+            [
+                ask_survey(stamped=known is not None),
+                SPELLED,
+                COMPUTED,
+                REPRESENTATIONS,
+                ask_media_handlers(self._schemas),
+                ROLES,
+                ask_comments(self._schemas),
+            ]
+        )
+        found = await take_turns(decode_rows(survey, SurveyRow))
+        calls = await take_turns(_read_pairs(spelled))
+        if known is not None and _is_renamed(known, found, calls):
+            known = None
+        types = TypeBook(self._conn, known.types if known is not None else {})
+        relations = await self._read_relations(types, known.relations if known is not None else {}, found)
+        return Catalogue(
+            # what was not asked is asked next time, whether or not anything has changed by then
+            pulse=pulse if self._asks_views else msgspec.structs.replace(pulse, shape=""),
+            relations=relations,
+            spelled=calls,
+            targets=await self._read_targets(known, relations),
+            functions=await self._read_functions(types, known, pulse),
+            types=types.rows,
+            computed=tuple(await take_turns(decode_rows(computed, ComputedRow))),
+            casts=tuple(await take_turns(decode_rows(casts, CastRow))),
+            handlers=tuple(await take_turns(decode_rows(handlers, HandlerRow))),
+            roles=tuple(await take_turns(decode_rows(roles, RoleRow))),
+            comments=await take_turns(_read_pairs(comments)),
+            timezones=timezones,
+        )
+
+    async def _read_timezones(self) -> frozenset[str]:
+        """Once: they come with the server's program, and are slow to list."""
+        (rows,) = await self._conn.run([TIMEZONES])
+        return frozenset((name or b"").decode() for (name,) in rows.rows)
+
+    async def _read_relations(
+        self, types: "TypeBook", known: Mapping[int, Relation], found: Collection[SurveyRow]
+    ) -> Mapping[int, Relation]:
+        """Those that are still what they were are taken over."""
+        changed = {row.oid for row in found if not _is_same(known.get(row.oid), row)}
+        views = {row.oid for row in found if row.kind in _ASKED_KINDS}
+        if not changed.isdisjoint(views):
+            changed |= views  # whether a view can be written to depends on those under it
+        fresh = await read_relations(
+            self._conn, types, {row.oid: row.place for row in found if row.oid in changed}, asks_views=self._asks_views
+        )
+        return {row.oid: fresh.get(row.oid) or known[row.oid] for row in found if row.oid in fresh or row.oid in known}
+
+    async def _read_targets(self, known: Catalogue | None, relations: Mapping[int, Relation]) -> Mapping[int, Targets]:
+        """Of the views that requests may name: their rules are long."""
+        views = [one for one in relations.values() if one.kind in _VIEWS and one.qualified[0] in self._search_path]
+        targets: dict[int, Targets] = {}
+        for view in views:
+            before = known.relations.get(view.oid) if known is not None else None
+            if known is not None and before is not None and before.marks == view.marks and view.oid in known.targets:
+                targets[view.oid] = known.targets[view.oid]
+        missing = (view.oid for view in views if view.oid not in targets)
+        parts = (ask_rules(oids) for oids in _batch(missing, _RULES_AT_ONCE))
+        async with aclosing(_run_ahead(self._conn, parts)) as answers:
+            async for rows in answers:
+                targets.update(await take_turns(_read_rules(rows)))
+        return targets
+
+    async def _read_functions(self, types: "TypeBook", known: Catalogue | None, pulse: Pulse) -> tuple[Function, ...]:
+        if known is not None and known.pulse.code == pulse.code:
+            return known.functions
+        (answer,) = await self._conn.run([ask_functions(self._schemas)])
+        rows = await take_turns(decode_rows(answer, FunctionRow))
+        await types.look_up((kind, None) for row in rows for kind in (*row.types, row.returned))
+        return await take_turns(_make_functions(rows, types.rows))
+
+
+def _is_same(known: Relation | None, found: SurveyRow) -> bool:
+    if known is None or (known.writable is None and found.kind in _ASKED_KINDS):
+        return False
+    return (known.stamp, known.marks) == (found.stamp, found.marks)
+
+
+def _is_renamed(known: Catalogue, found: Iterable[SurveyRow], spelled: Mapping[str, str]) -> bool:
+    """Then it may stand under its old name in the text of things that have not changed themselves."""
+    relations = known.relations
+    if any(row.oid in relations and relations[row.oid].place != row.place for row in found):
+        return True
+    return any(known.spelled.get(thing, name) != name for thing, name in spelled.items())
+
+
+def _make_functions(
+    rows: Iterable[FunctionRow], types: Mapping[TypeKey, TypeRow]
+) -> Generator[None, None, tuple[Function, ...]]:
+    made = []
     for row in rows:
-        name = (row.schema, row.name)
-        tables[name] = _build_table(row, tuple(outward[name]), tuple(inward[name]))
-    for name, columns in view_primary_keys(tables, views).items():
-        tables[name] = replace(tables[name], primary_key=columns, key=columns)
-    return tables
+        function = make_function(row, types)
+        if function is not None:
+            made.append(function)
+        yield
+    return tuple(made)
 
 
-def _build_table(
-    row: TableRow, foreign_keys_out: tuple[ForeignKey, ...], foreign_keys_in: tuple[ForeignKey, ...]
-) -> Table:
-    columns = {column.name: column for column in row.columns}
-    primary_key = next((key.columns for key in row.unique_keys if key.is_primary), ())
-    return Table(
-        oid=row.oid,
-        schema=row.schema,
-        name=row.name,
-        kind=row.kind,
-        columns=columns,
-        primary_key=primary_key,
-        unique_keys=row.unique_keys,
-        key=primary_key or _first_total_key(row.unique_keys, columns),
-        foreign_keys_out=foreign_keys_out,
-        foreign_keys_in=foreign_keys_in,
-        triggers=row.triggers,
-        rls_enabled=row.rls_enabled,
-        rls_forced=row.rls_forced,
-        owner=row.owner,
-        comment=row.comment,
-        insertable=bool(row.writable & _INSERT_BIT),
-        updatable=bool(row.writable & _UPDATE_BIT),
-        deletable=bool(row.writable & _DELETE_BIT),
-        is_partition=row.is_partition,
+# Relations and the types of their columns ---------------------------------------------------------------
+
+
+class TypeBook:
+    """What is known of types, and how to learn of more."""
+
+    def __init__(self, conn: Connection, known: Mapping[TypeKey, TypeRow]) -> None:
+        self._conn = conn
+        self.rows = dict(known)
+
+    async def look_up(self, keys: Iterable[TypeKey]) -> None:
+        missing = set(keys).difference(self.rows)
+        if missing:
+            (answer,) = await self._conn.run([ask_types(missing)])
+            self.rows.update({row.key: row for row in await take_turns(decode_rows(answer, TypeRow))})
+
+
+async def read_relations(
+    conn: Connection, types: TypeBook, places: Mapping[int, str], *, asks_views: bool
+) -> dict[int, Relation]:
+    rows: list[RelationRow] = []
+    parts = (
+        ask_relations(oids, conn.server_version, asks_views=asks_views)
+        for oids in _batch(sorted(places), _RELATIONS_AT_ONCE)
     )
+    async with aclosing(_run_ahead(conn, parts)) as answers:
+        async for answer in answers:
+            rows += await take_turns(decode_rows(answer, RelationRow))
+    await types.look_up(await take_turns(_list_type_keys(rows)))
+    return {one.oid: one for one in await take_turns(make_relations(rows, types.rows, places))}
 
 
-def _first_total_key(keys: Iterable[UniqueKey], columns: Mapping[str, Column]) -> tuple[str, ...]:
-    for key in keys:
-        if key.is_immediate and not any(columns[name].nullable for name in key.columns):
-            return key.columns
-    return ()
+async def _run_ahead(conn: Connection, statements: Iterable[Statement]) -> AsyncGenerator[Rows, None]:
+    """The answers, each while the server is at the next."""
+    waiting: asyncio.Task[list[Rows]] | None = None
+    try:
+        for statement in statements:
+            answer = await waiting if waiting is not None else None
+            waiting = asyncio.create_task(conn.run([statement]))
+            if answer is not None:
+                yield answer[0]
+        if waiting is not None:
+            yield (await waiting)[0]
+    finally:
+        if waiting is not None and not waiting.done():
+            waiting.cancel()
+            await asyncio.wait([waiting])
 
 
-def _array(names: Iterable[str]) -> bytes:
-    return array_literal(names).encode()
+def _list_type_keys(rows: Iterable[RelationRow]) -> Generator[None, None, set[TypeKey]]:
+    keys: set[TypeKey] = set()
+    for row in rows:
+        keys.update((column.type, column.modifier) for column in row.columns or ())
+        yield
+    return keys
 
 
-def _only_value(rows: Rows) -> bytes:
-    return rows.rows[0][0] or b""
+def _batch(values: Iterable[int], size: int) -> Iterator[Sequence[int]]:
+    rest = list(values)
+    return (rest[at : at + size] for at in range(0, len(rest), size))
+
+
+# Reading ------------------------------------------------------------------------------------------------
+
+
+def decode_rows(rows: Rows, kind: type[Row]) -> Generator[None, None, list[Row]]:
+    decoder = msgspec.json.Decoder(kind)
+    made = []
+    for (value,) in rows.rows:
+        made.append(decoder.decode(value or b""))
+        yield
+    return made
+
+
+def _read_pairs(rows: Rows) -> Generator[None, None, dict[str, str]]:
+    pairs = {}
+    for key, value in rows.rows:
+        pairs[(key or b"").decode()] = (value or b"").decode()
+        yield
+    return pairs
+
+
+def _read_rules(rows: Rows) -> Generator[None, None, dict[int, Targets]]:
+    targets = {}
+    for oid, rule in rows.rows:
+        targets[int(oid or 0)] = read_targets((rule or b"").decode())
+        yield
+    return targets

@@ -1,15 +1,21 @@
-"""Relationships between tables: deriving them from the catalogue, and finding the one a request means."""
+"""Relationships between tables: deriving them from the catalogue, and finding the one a request means.
+
+They are derived table by table, when a request first asks for a table's: all together they grow with the square of
+the foreign keys that meet in one table, and few of them are ever asked for.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
+from msgspec.structs import replace
+
 from basewarden.pgrest import errors
+from basewarden.pgrest.catalogue import ComputedRow
 from basewarden.pgrest.config import Name
 from basewarden.pgrest.schema import ForeignKey, Junction, Relationship, Schema, Table
 from basewarden.pgrest.similar import closest
-from basewarden.pgrest.viewkeys import Origin, ViewColumns
 
 _CARDINALITY_ORDER = {
     "one-to-many": 0,
@@ -19,55 +25,131 @@ _CARDINALITY_ORDER = {
     "computed": 4,
 }
 
-
-@dataclass(frozen=True, slots=True)
-class ComputedRow:
-    """A function of one row that returns rows: a relationship by hand."""
-
-    function: Name
-    table: Name
-    target: Name
-    returns_one_row: bool
-
+ShownByTable = Mapping[Name, Sequence[tuple[Name, Mapping[str, tuple[str, ...]]]]]
+"""table -> the views over it, each with the view's columns for a column of the table"""
 
 # Deriving -----------------------------------------------------------------------------------------------
 
 
-def relate_tables(
-    tables: Mapping[Name, Table],
-    foreign_keys: Iterable[ForeignKey],
-    views: ViewColumns,
-    computed: Iterable[ComputedRow],
-) -> Mapping[Name, tuple[Relationship, ...]]:
-    """All relationships by the table they start from. A computed one hides a found one of its name."""
-    direct = [_from_foreign_key(key, tables) for key in foreign_keys]
-    outward = [*direct, *_through_views(direct, tables, views)]
-    found = [*outward, *_through_junctions(outward, tables), *(_inverse(one) for one in outward)]
-    by_hand = [_from_function(row) for row in computed]
-    hidden = {(one.table, one.function) for one in by_hand}
-    kept = [one for one in found if (one.table, one.target) not in hidden]
-    grouped: defaultdict[Name, list[Relationship]] = defaultdict(list)
-    for one in [*kept, *by_hand]:
-        grouped[one.table].append(one)
-    return {table: tuple(sorted(group, key=_sort_key)) for table, group in grouped.items()}
+class Relationships(Mapping[Name, tuple[Relationship, ...]]):
+    """By the table they start from. A computed one hides a found one of its name."""
+
+    def __init__(self, tables: Mapping[Name, Table], shown: ShownByTable, computed: Iterable[ComputedRow]) -> None:
+        self._tables = tables
+        self._shown = shown
+        self._under: defaultdict[Name, list[tuple[Name, Mapping[str, tuple[str, ...]]]]] = defaultdict(list)
+        for table, views in shown.items():
+            for view, by_column in views:
+                self._under[view].append((table, by_column))
+        self._computed: defaultdict[Name, list[Relationship]] = defaultdict(list)
+        for row in computed:
+            self._computed[row.table].append(_from_function(row))
+        self._derived: dict[Name, tuple[Relationship, ...]] = {}
+
+    def __getitem__(self, table: Name) -> tuple[Relationship, ...]:
+        found = self._derived.get(table)
+        if found is None:
+            if table not in self._origins:
+                raise KeyError(table)
+            found = self._derived[table] = self._derive(table)
+        return found
+
+    def __contains__(self, table: object) -> bool:
+        return table in self._origins
+
+    def __iter__(self) -> Iterator[Name]:
+        return iter(self._origins)
+
+    def __len__(self) -> int:
+        return len(self._origins)
+
+    @cached_property
+    def _origins(self) -> Mapping[Name, None]:
+        """The tables that any relationship starts from."""
+        origins = dict.fromkeys(self._computed)
+        for table in self._tables.values():
+            ways = [key.columns for key in table.foreign_keys_out] + [key.ref_columns for key in table.foreign_keys_in]
+            if ways:
+                origins[table.qualified] = None
+            for view, by_column in self._shown.get(table.qualified, ()):
+                if any(all(column in by_column for column in columns) for columns in ways):
+                    origins[view] = None
+        return origins
+
+    def _derive(self, table: Name) -> tuple[Relationship, ...]:
+        outward = list(self._lead_out(table))
+        inward = list(self._lead_in(table))
+        found = [*outward, *self._cross_junctions(inward), *(_inverse(one) for one in inward)]
+        by_hand = self._computed.get(table, [])
+        hidden = {one.function for one in by_hand}
+        return tuple(sorted([*(one for one in found if one.target not in hidden), *by_hand], key=_sort_key))
+
+    def _lead_out(self, table: Name) -> Iterator[Relationship]:
+        """Along the foreign keys of the table, or of the tables under the view, to tables and the views over them."""
+        own = self._tables.get(table)
+        for key in own.foreign_keys_out if own is not None else ():
+            direct = self._from_foreign_key(key)
+            yield direct
+            yield from self._to_views(direct)
+        for under, by_column in self._under.get(table, ()):
+            for key in self._tables[under].foreign_keys_out:
+                for from_view in _from_view(self._from_foreign_key(key), table, by_column):
+                    yield from_view
+                    yield from self._to_views(from_view)
+
+    def _lead_in(self, table: Name) -> Iterator[Relationship]:
+        """The same ways for the table at their other end."""
+        own = self._tables.get(table)
+        for key in own.foreign_keys_in if own is not None else ():
+            direct = self._from_foreign_key(key)
+            yield direct
+            yield from self._from_views(direct)
+        for under, by_column in self._under.get(table, ()):
+            for key in self._tables[under].foreign_keys_in:
+                for to_view in _to_view(self._from_foreign_key(key), table, by_column):
+                    yield to_view
+                    yield from self._from_views(to_view)
+
+    def _from_views(self, one: Relationship) -> Iterator[Relationship]:
+        for view, by_column in self._shown.get(one.table, ()):
+            yield from _from_view(one, view, by_column)
+
+    def _to_views(self, one: Relationship) -> Iterator[Relationship]:
+        for view, by_column in self._shown.get(one.target, ()):
+            yield from _to_view(one, view, by_column)
+
+    def _from_foreign_key(self, key: ForeignKey) -> Relationship:
+        constraints = (unique for unique in self._tables[key.table].unique_keys if unique.is_constraint)
+        is_unique = any(set(unique.columns) == set(key.columns) for unique in constraints)
+        return Relationship(
+            table=key.table,
+            target=key.ref_table,
+            cardinality="one-to-one" if is_unique else "many-to-one",
+            constraint=key.name,
+            columns=tuple(zip(key.columns, key.ref_columns, strict=True)),
+        )
+
+    def _cross_junctions(self, inward: Iterable[Relationship]) -> Iterator[Relationship]:
+        """Two foreign keys that are both part of a table's primary key join what they point at."""
+        members: dict[Name, list[Relationship]] = {}
+        for source in inward:
+            if not self._is_member(source):
+                continue
+            if source.table not in members:
+                members[source.table] = [one for one in self._lead_out(source.table) if self._is_member(one)]
+            for target in members[source.table]:
+                if source.constraint != target.constraint:
+                    yield _join_through(source.table, source, target)
+
+    def _is_member(self, one: Relationship) -> bool:
+        key = self._tables[one.table].primary_key
+        return one.cardinality == "many-to-one" and all(column in key for column, _ in one.columns)
 
 
 def _sort_key(one: Relationship) -> tuple[object, ...]:
     middle = one.junction
     constraint = one.constraint if middle is None else f"{middle.table}{middle.source_constraint}"
     return one.target, _CARDINALITY_ORDER[one.cardinality], constraint, one.columns
-
-
-def _from_foreign_key(key: ForeignKey, tables: Mapping[Name, Table]) -> Relationship:
-    constraints = (unique for unique in tables[key.table].unique_keys if unique.is_constraint)
-    is_unique = any(set(unique.columns) == set(key.columns) for unique in constraints)
-    return Relationship(
-        table=key.table,
-        target=key.ref_table,
-        cardinality="one-to-one" if is_unique else "many-to-one",
-        constraint=key.name,
-        columns=tuple(zip(key.columns, key.ref_columns, strict=True)),
-    )
 
 
 def _from_function(row: ComputedRow) -> Relationship:
@@ -80,77 +162,19 @@ def _from_function(row: ComputedRow) -> Relationship:
     )
 
 
-def _through_views(
-    direct: Iterable[Relationship], tables: Mapping[Name, Table], views: ViewColumns
-) -> Iterator[Relationship]:
-    """The same relationship wherever a view shows all columns of one of its sides."""
-    shown = _views_by_table(tables, views)
-    for one in direct:
-        from_views = list(_shown_keys(shown, one.table, [column for column, _ in one.columns]))
-        to_views = list(_shown_keys(shown, one.target, [column for _, column in one.columns]))
-        for view, names in from_views:
+def _from_view(one: Relationship, view: Name, shown: Mapping[str, Sequence[str]]) -> Iterator[Relationship]:
+    """The same from a view that shows all its columns, once for each way in which it shows them."""
+    if all(column in shown for column, _ in one.columns):
+        for names in product(*(shown[column] for column, _ in one.columns)):
             columns = tuple(zip(names, (column for _, column in one.columns), strict=True))
             yield replace(one, table=view, columns=columns, table_is_view=True)
-        for view, names in to_views:
+
+
+def _to_view(one: Relationship, view: Name, shown: Mapping[str, Sequence[str]]) -> Iterator[Relationship]:
+    if all(column in shown for _, column in one.columns):
+        for names in product(*(shown[column] for _, column in one.columns)):
             columns = tuple(zip((column for column, _ in one.columns), names, strict=True))
             yield replace(one, target=view, columns=columns, target_is_view=True)
-        for (view, names), (other, other_names) in product(from_views, to_views):
-            columns = tuple(zip(names, other_names, strict=True))
-            yield replace(one, table=view, target=other, columns=columns, table_is_view=True, target_is_view=True)
-
-
-ShownColumns = Mapping[Name, Sequence[tuple[Name, Mapping[str, tuple[str, ...]]]]]
-"""table -> the views over it, each with the view's columns for a column of the table"""
-
-
-def _views_by_table(tables: Mapping[Name, Table], views: ViewColumns) -> ShownColumns:
-    named = {
-        Origin(table.oid, column.position): (table.qualified, column.name)
-        for table in tables.values()
-        for column in table.columns.values()
-    }
-    shown: defaultdict[Name, list[tuple[Name, Mapping[str, tuple[str, ...]]]]] = defaultdict(list)
-    for view, origins in views.items():
-        columns: defaultdict[Name, dict[str, tuple[str, ...]]] = defaultdict(dict)
-        for origin, names in origins.items():
-            if origin in named:
-                table, column = named[origin]
-                columns[table][column] = names
-        for table, by_column in columns.items():
-            shown[table].append((view, by_column))
-    return shown
-
-
-def _shown_keys(shown: ShownColumns, table: Name, columns: Sequence[str]) -> Iterator[tuple[Name, tuple[str, ...]]]:
-    for view, by_column in shown.get(table, ()):
-        if all(column in by_column for column in columns):
-            for names in product(*(by_column[column] for column in columns)):
-                yield view, names
-
-
-def view_primary_keys(tables: Mapping[Name, Table], views: ViewColumns) -> Mapping[Name, tuple[str, ...]]:
-    """View -> the primary keys of the tables under it, where it shows all columns of them."""
-    keys: defaultdict[Name, tuple[str, ...]] = defaultdict(tuple)
-    for table, shown in _views_by_table(tables, views).items():
-        columns = tables[table].primary_key
-        for view, by_column in shown if columns else ():
-            if all(column in by_column for column in columns):
-                keys[view] += tuple(by_column[column][0] for column in columns)
-    return keys
-
-
-def _through_junctions(outward: Sequence[Relationship], tables: Mapping[Name, Table]) -> Iterator[Relationship]:
-    """Two foreign keys that are both part of a table's primary key join what they point at."""
-    by_table: defaultdict[Name, list[Relationship]] = defaultdict(list)
-    for one in outward:
-        if one.cardinality == "many-to-one":
-            by_table[one.table].append(one)
-    for middle, group in by_table.items():
-        key = set(tables[middle].primary_key)
-        members = [one for one in group if key.issuperset(column for column, _ in one.columns)]
-        for source, target in product(members, members):
-            if source.constraint != target.constraint:
-                yield _join_through(middle, source, target)
 
 
 def _join_through(middle: Name, source: Relationship, target: Relationship) -> Relationship:

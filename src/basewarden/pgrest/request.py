@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from basewarden.pgrest import errors
 from basewarden.pgrest.config import RestConfig
@@ -101,12 +101,16 @@ def parse_request(
     *,
     config: RestConfig | None = None,
     is_timezone: Callable[[str], bool] = lambda _: False,
+    raw_path: bytes | None = None,
 ) -> Request:
-    """`path` is decoded and relative to the API's root; header names are lower case, as in ASGI."""
+    """`path` is decoded and relative to the API's root; header names are lower case, as in ASGI.
+
+    `raw_path` is the same as it came: only that tells a slash in a name from one between names.
+    """
     config = config or RestConfig()
     raw_headers = tuple(headers)
     by_name = _read_headers(raw_headers)
-    resource = _find_resource(path, config)
+    resource = _find_resource(_split_path(path) if raw_path is None else _split_raw_path(raw_path), config)
     schema, is_negotiated = _choose_schema(method, by_name, config)
     _check_method(resource, method)
     if len(body) > config.max_body_bytes:
@@ -122,7 +126,7 @@ def parse_request(
     )
     return Request(
         method=method,
-        path=path,
+        path=path if raw_path is None else raw_path.decode("latin-1"),
         resource=resource,
         schema=schema,
         is_schema_negotiated=is_negotiated,
@@ -143,8 +147,17 @@ def _read_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     }
 
 
-def _find_resource(path: str, config: RestConfig) -> Resource:
-    match path.removeprefix("/").split("/"):
+def _split_path(path: str) -> list[str]:
+    return path.removeprefix("/").split("/")
+
+
+def _split_raw_path(path: bytes) -> list[str]:
+    """What is not UTF-8 becomes a name that nothing has."""
+    return [unquote_to_bytes(part).decode("utf-8", "replace") for part in path.removeprefix(b"/").split(b"/")]
+
+
+def _find_resource(parts: Sequence[str], config: RestConfig) -> Resource:
+    match parts:
         case [""]:
             if config.openapi_mode == "disabled":
                 raise errors.openapi_off()

@@ -2,12 +2,18 @@
 
 It holds the tables of every user schema, because a foreign key may lead into any of them; `exposed` are
 the schemas that the API reaches.
+
+Its parts are msgspec structs that the garbage collector does not look at: a large database has several hundred
+thousand of them, and walking over those stalls every request. That is safe as long as no part can lead back to
+itself, so a field holds text, numbers, names, and parts that were made before it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
+
+import msgspec
 
 from basewarden.pgrest.config import Name
 
@@ -16,8 +22,7 @@ ForeignKeyAction = Literal["NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET 
 Volatility = Literal["i", "s", "v"]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True, gc=False):
     name: str
     position: int
     type: str
@@ -34,8 +39,7 @@ class Column:
     max_length: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UniqueKey:
+class UniqueKey(msgspec.Struct, frozen=True, gc=False):
     """A unique index over whole columns of all rows."""
 
     columns: tuple[str, ...]
@@ -44,8 +48,7 @@ class UniqueKey:
     is_immediate: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignKey:
+class ForeignKey(msgspec.Struct, frozen=True, gc=False):
     name: str
     table: Name
     columns: tuple[str, ...]
@@ -64,8 +67,7 @@ _ROW, _BEFORE, _INSERT, _DELETE, _UPDATE, _TRUNCATE, _INSTEAD = 1, 2, 4, 8, 16, 
 _EVENT_BITS = (("INSERT", _INSERT), ("UPDATE", _UPDATE), ("DELETE", _DELETE), ("TRUNCATE", _TRUNCATE))
 
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
+class Trigger(msgspec.Struct, frozen=True, gc=False):
     """A user's trigger; `bits` is `pg_trigger.tgtype`."""
 
     name: str
@@ -88,8 +90,7 @@ class Trigger:
         return bool(self.bits & _ROW)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True, gc=False):
     oid: int
     schema: str
     name: str
@@ -124,8 +125,7 @@ class Table:
         return bool(self.triggers)
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True, gc=False):
     name: str
     type: str
     unlimited_type: str
@@ -134,8 +134,7 @@ class Parameter:
     is_variadic: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(msgspec.Struct, frozen=True, gc=False):
     oid: int
     schema: str
     name: str
@@ -178,8 +177,7 @@ class Function:
         return f"{self.schema}.{self.name}({parameters})"
 
 
-@dataclass(frozen=True, slots=True)
-class Junction:
+class Junction(msgspec.Struct, frozen=True, gc=False):
     """The table in the middle of a many-to-many relationship."""
 
     table: Name
@@ -193,8 +191,7 @@ class Junction:
 Cardinality = Literal["one-to-many", "many-to-one", "one-to-one", "many-to-many", "computed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Relationship:
+class Relationship(msgspec.Struct, frozen=True, gc=False):
     """How rows of `table` lead to rows of `target`."""
 
     table: Name
@@ -220,8 +217,7 @@ class Relationship:
         return self.cardinality in ("many-to-one", "one-to-one") or self.returns_one_row
 
 
-@dataclass(frozen=True, slots=True)
-class MediaHandler:
+class MediaHandler(msgspec.Struct, frozen=True, gc=False):
     """A function or aggregate that makes the body; `target` is None when it takes any row."""
 
     function: Name
@@ -230,8 +226,7 @@ class MediaHandler:
     produces: str
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(msgspec.Struct, frozen=True, gc=False):
     name: str
     is_superuser: bool
     bypasses_rls: bool
@@ -253,7 +248,10 @@ class Schema:
     comments: Mapping[str, str] = field(default_factory=dict)
     """schema -> its comment"""
     server_version: int = 0
-    fingerprint: str = ""
+    stamps: Mapping[int, str] = field(default_factory=dict)
+    """object id of a table -> by what it can be told whether it is still as it is here"""
+    reaches: Mapping[Name, tuple[Name, ...]] = field(default_factory=dict)
+    """table -> itself and the tables whose rows foreign keys may change along with its own"""
 
     def find_table(self, schema: str, name: str) -> Table | None:
         """The table that the API may reach under this name."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from math import sqrt
 
 _MOST_NAMES = 500  # comparing with more costs more than the hint is worth
@@ -19,7 +20,8 @@ def closest(word: str, names: Iterable[str], least: float) -> str | None:
     if wanted in known:
         return known[wanted]
     for size in _SIZES:
-        rated = [(likeness(wanted, name), name) for name in _share_most(wanted, known, size)]
+        alike = (name for name in _share_most(wanted, known, size) if _may_be(wanted, name, least))
+        rated = [(likeness(wanted, name), name) for name in alike]
         best = max(rated, key=lambda pair: pair[0], default=(-1.0, ""))
         if best[0] >= least:
             return known[best[1]]
@@ -32,14 +34,32 @@ def likeness(one: str, other: str) -> float:
 
 
 def edit_distance(one: str, other: str) -> int:
-    """Levenshtein's: the least number of letters to add, drop or change."""
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
-        diagonal, row[0] = row[0], i
-        for j, facing in enumerate(other, 1):
-            cost = min(row[j] + 1, row[j - 1] + 1, diagonal + (letter != facing))
-            diagonal, row[j] = row[j], cost
-    return row[-1]
+    """Levenshtein's: the least number of letters to add, drop or change.
+
+    A row of the usual table is kept as two numbers, whose bits say where it steps up and where down (Myers, 1999):
+    anybody may have a name compared with hundreds, and other requests wait meanwhile.
+    """
+    if not one:
+        return len(other)
+    places: dict[str, int] = {}
+    for at, letter in enumerate(one):
+        places[letter] = places.get(letter, 0) | 1 << at
+    every, last = (1 << len(one)) - 1, 1 << len(one) - 1
+    up, down, distance = every, 0, len(one)
+    for letter in other:
+        equal = places.get(letter, 0)
+        across = (((equal & up) + up) ^ up) | equal
+        rises, falls = down | ~(across | up) & every, up & across
+        distance += bool(rises & last) - bool(falls & last)
+        rises, falls = (rises << 1 | 1) & every, falls << 1 & every
+        up, down = falls | ~(equal | down | rises) & every, rises & (equal | down)
+    return distance
+
+
+def _may_be(word: str, name: str, least: float) -> bool:
+    """Too different a length cannot be alike."""
+    shorter, longer = sorted((len(word), len(name)))
+    return shorter >= least * longer
 
 
 def _share_most(word: str, names: Iterable[str], size: int) -> list[str]:
@@ -50,6 +70,7 @@ def _share_most(word: str, names: Iterable[str], size: int) -> list[str]:
     return [name for _, name in shared[:_MOST_RATED]]
 
 
+@lru_cache(maxsize=4096)
 def _count_pieces(text: str, size: int) -> Counter[str]:
     kept = "".join(letter for letter in text if letter.isalnum() or letter.isspace() or letter == ",")
     framed = f"-{kept}-"

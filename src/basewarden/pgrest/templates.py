@@ -197,10 +197,11 @@ def make_template(schema: Schema, request: Request, plan: DatabasePlan) -> PlanT
 
 
 class PlanTemplates:
-    """The most recently used ones of one database."""
+    """The most recently used ones of one database, all of one snapshot: they keep it from being freed."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, PlanTemplate] = OrderedDict()
+        self._schema: Schema | None = None
 
     def find(self, shaped: Shaped, schema: Schema) -> PlanTemplate | None:
         found = self._kept.get(shaped.shape)
@@ -210,6 +211,9 @@ class PlanTemplates:
         return found
 
     def keep(self, shaped: Shaped, template: PlanTemplate) -> None:
+        if template.schema is not self._schema:
+            self._kept.clear()
+            self._schema = template.schema
         self._kept[shaped.shape] = template
         self._kept.move_to_end(shaped.shape)
         if len(self._kept) > MOST_KEPT:

@@ -6,84 +6,76 @@ table. From that come a view's primary key and its relationships.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping
 
-from basewarden.pgrest.config import Name
-
-_TOKEN = re.compile(
-    r"\\."  # an escaped character of a name
-    r"|(?P<open>\{)|(?P<close>\})"
-    r"|:targetList (?P<list>\()"
-    r"|:resno (?P<resno>\d+)"
-    r"|:resorigtbl (?P<table>\d+)"
-    r"|:resorigcol (?P<column>-?\d+)",
+_LIST = ":targetList ("
+_ENTRY = re.compile(
+    r":resno (?P<position>\d+) :resname (?:\\.|[^\s\\])+ :ressortgroupref \d+"
+    r" :resorigtbl (?P<relation>\d+) :resorigcol (?P<column>-?\d+)",
     re.DOTALL,
 )
-_QUERY_DEPTH, _ENTRY_DEPTH = 1, 2
+_QUERY_DEPTH = _ENTRY_DEPTH = 1
+
+Origin = tuple[int, int]
+"""a relation, by its object id, and one of its columns, by its attribute number"""
+
+Targets = Mapping[int, Origin]
+"""position in a view -> where that column comes from"""
+
+ShownColumns = Mapping[Origin, tuple[int, ...]]
+"""where a column comes from -> the view's columns that show it, by their positions"""
 
 
-@dataclass(frozen=True, slots=True)
-class ViewRow:
-    oid: int
-    name: Name
-    columns: dict[str, str]
-    """attribute number -> column"""
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """A column of a relation, by its object id and attribute number."""
-
-    relation: int
-    column: int
-
-
-ViewColumns = Mapping[Name, Mapping[Origin, tuple[str, ...]]]
-"""view -> where a column comes from -> the view's columns that show it"""
-
-
-def trace_views(views: Iterable[ViewRow]) -> ViewColumns:
-    by_oid = {view.oid: view for view in views}
-    sources = {oid: dict(read_targets(view.rule)) for oid, view in by_oid.items()}
-    traced: dict[Name, dict[Origin, tuple[str, ...]]] = {}
-    for oid, view in by_oid.items():
-        shown = traced.setdefault(view.name, {})
-        for position, origin in sources[oid].items():
-            name = view.columns.get(str(position))
-            for step in _follow(origin, sources) if name is not None else ():
-                shown[step] = (*shown.get(step, ()), name or "")
+def trace_views(targets: Mapping[int, Targets]) -> Generator[None, None, Mapping[int, ShownColumns]]:
+    """What each view shows, of tables and of the views between."""
+    traced: dict[int, ShownColumns] = {}
+    for view, own in targets.items():
+        shown: dict[Origin, tuple[int, ...]] = {}
+        for position, origin in own.items():
+            for step in _follow(origin, targets):
+                shown[step] = (*shown.get(step, ()), position)
+        traced[view] = shown
+        yield
     return traced
 
 
-def _follow(origin: Origin, sources: Mapping[int, Mapping[int, Origin]]) -> Iterator[Origin]:
+def _follow(origin: Origin, targets: Mapping[int, Targets]) -> Iterator[Origin]:
     seen: set[Origin] = set()
     step: Origin | None = origin
     while step is not None and step not in seen:
         seen.add(step)
         yield step
-        step = sources.get(step.relation, {}).get(step.column)
+        relation, column = step
+        step = targets.get(relation, {}).get(column)
 
 
-def read_targets(rule: str) -> Iterator[tuple[int, Origin]]:
-    """The (position, origin) of every entry in the outermost target list that comes from a relation."""
-    depth, is_listing = 0, False
-    position = table = 0
-    for token in _TOKEN.finditer(rule):
-        kind = token.lastgroup
-        if kind == "open":
-            depth += 1
-        elif kind == "close":
-            is_listing = is_listing and depth > _QUERY_DEPTH
-            depth -= 1
-        elif kind == "list":
-            is_listing = is_listing or depth == _QUERY_DEPTH
-        elif not is_listing or depth != _ENTRY_DEPTH:
-            continue
-        elif kind == "resno":
-            position = int(token["resno"])
-        elif kind == "table":
-            table = int(token["table"])
-        elif kind == "column" and table:
-            yield position, Origin(table, int(token["column"]))
+def read_targets(rule: str) -> Targets:
+    """The entries of the outermost target list that come from a relation."""
+    return dict(_read_entries(rule, _find_target_list(rule)))
+
+
+def _find_target_list(rule: str) -> int:
+    """Most of a rule is about other things: counting braces goes over it much faster than looking at each."""
+    at = depth = 0
+    while (found := rule.find(_LIST, at)) >= 0:
+        depth += _count_open(rule, at, found)
+        if depth == _QUERY_DEPTH:
+            return found + len(_LIST)
+        at = found + len(_LIST)
+    return len(rule)
+
+
+def _read_entries(rule: str, start: int) -> Iterator[tuple[int, Origin]]:
+    """Subqueries in the list have entries of their own, deeper down."""
+    at, depth = start, 0
+    for entry in _ENTRY.finditer(rule, start):
+        depth += _count_open(rule, at, entry.start())
+        at = entry.start()
+        if depth == _ENTRY_DEPTH and entry["relation"] != "0":
+            yield int(entry["position"]), (int(entry["relation"]), int(entry["column"]))
+
+
+def _count_open(rule: str, start: int, end: int) -> int:
+    """How many braces more open than close. In a name they are escaped, and no other one follows a backslash."""
+    opened = rule.count("{", start, end) - rule.count("\\{", start, end)
+    return opened - rule.count("}", start, end) + rule.count("\\}", start, end)

@@ -13,12 +13,16 @@ from typing import Any, Literal, Self
 import psycopg
 from psycopg import pq
 
-from basewarden.pgrest.errors import DatabaseError, DatabaseErrorFields, connection_lost
+from basewarden.pgrest.errors import DatabaseError, DatabaseErrorFields, PlanStale, connection_lost
 from basewarden.pgrest.sql import Statement
 
 _ROWS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
 _COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
-_STALE_PLAN = ("0A000", "26000")  # a prepared statement that no longer fits, or is gone
+_NO_SUCH_STATEMENT = "26000"
+_WHERE_PLANS_ARE_CHECKED = b"RevalidateCachedQuery"  # its text is told in the server's language, its place is not
+_INTERNAL = "XX000"
+# Never translated: a statement that was prepared for a type, or met a relation, which is gone by now.
+_GONE = ("cache lookup failed", "could not open relation with OID")
 _LARGEST_PREPARED = 100_000  # longer texts are not worth keeping on the server
 _CANCEL_SECONDS = 5.0
 _FORMAT_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle")
@@ -140,6 +144,11 @@ class Connection:
         return self._pg.server_version
 
     @property
+    def backend_pid(self) -> int:
+        """The server process's, as the greeting told it."""
+        return self._pg.backend_pid
+
+    @property
     def transaction_status(self) -> pq.TransactionStatus:
         return pq.TransactionStatus(self._pg.transaction_status)
 
@@ -238,7 +247,7 @@ class Connection:
             elif failure is None and status != pq.ExecStatus.PIPELINE_ABORTED:
                 failure = _error_of(result, self._pg, len(answers))
         if failure is not None:
-            if failure.sqlstate in _STALE_PLAN:
+            if isinstance(failure, PlanStale):
                 self._forget_prepared()
             raise failure
         return answers
@@ -321,16 +330,21 @@ def _error_of(result: pq.abc.PGresult, pg: pq.abc.PGconn, at: int) -> DatabaseEr
         return None if value is None else value.decode("utf-8", "replace")
 
     part = pq.DiagnosticField
-    return DatabaseError(
-        DatabaseErrorFields(
-            sqlstate=text(part.SQLSTATE) or "08006",
-            message=text(part.MESSAGE_PRIMARY) or pg.get_error_message(),
-            detail=text(part.MESSAGE_DETAIL),
-            hint=text(part.MESSAGE_HINT),
-            schema=text(part.SCHEMA_NAME),
-            table=text(part.TABLE_NAME),
-            column=text(part.COLUMN_NAME),
-            constraint=text(part.CONSTRAINT_NAME),
-        ),
-        at,
+    fields = DatabaseErrorFields(
+        sqlstate=text(part.SQLSTATE) or "08006",
+        message=text(part.MESSAGE_PRIMARY) or pg.get_error_message(),
+        detail=text(part.MESSAGE_DETAIL),
+        hint=text(part.MESSAGE_HINT),
+        schema=text(part.SCHEMA_NAME),
+        table=text(part.TABLE_NAME),
+        column=text(part.COLUMN_NAME),
+        constraint=text(part.CONSTRAINT_NAME),
     )
+    kind = PlanStale if _is_stale(fields, result.error_field(part.SOURCE_FUNCTION)) else DatabaseError
+    return kind(fields, at)
+
+
+def _is_stale(fields: DatabaseErrorFields, place: bytes | None) -> bool:
+    if fields.sqlstate == _INTERNAL:
+        return fields.message.startswith(_GONE)
+    return place == _WHERE_PLANS_ARE_CHECKED or fields.sqlstate == _NO_SUCH_STATEMENT

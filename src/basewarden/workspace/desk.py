@@ -108,9 +108,7 @@ class Desk:
         try:
             return (await self._roads.travel(self._project, self._caller, call)).response
         except DatabaseError as error:
-            told = from_database(error)
-            await self._project.note_database_error(told)
-            raise tell_person(told) from error
+            raise tell_person(from_database(error)) from error
         except PgrestError as error:
             raise tell_person(error) from error
         except (ConnectionFailed, UpstreamAway) as error:

@@ -17,7 +17,7 @@ from basewarden.gateway.capture.images import (
     read_images,
     told_images_sql,
 )
-from basewarden.gateway.capture.snapshot import CHECK, require_current
+from basewarden.gateway.capture.snapshot import ask_snapshot, require_current
 from basewarden.gateway.capture.targets import select_targets
 from basewarden.gateway.capture.write import (
     FINISH,
@@ -139,8 +139,8 @@ async def _insert_at_once(context: WriteContext, plan: InsertPlan) -> WriteOutco
 def _open(context: WriteContext, plan: UpdatePlan | DeletePlan) -> list[Statement]:
     """What comes before the lock, up to the connection's own role.
 
-    Another role is asked first whether it may name these columns at all, once for a snapshot: whoever takes a right
-    away changes the table's entry in the catalogue, and the snapshot with it.
+    Another role is asked first whether it may name these columns at all, once for a snapshot. Should it lose the right
+    before the next one, its write is refused all the same, but only after its rows were locked for a moment.
     """
     if context.owner_settings is not None and (context.role is None or _has_right(context)):
         return [BEGIN, context.owner_settings]
@@ -168,7 +168,8 @@ def _as_caller(role: str | None) -> Statement:
 
 
 def _see_what_became(context: WriteContext, table: Table) -> list[Statement]:
-    return [FINISH, _AS_OWNER, context.write("see", lambda _: told_images_sql(table, _SETTING)), CHECK]
+    see = context.write("see", lambda _: told_images_sql(table, _SETTING))
+    return [FINISH, _AS_OWNER, see, ask_snapshot(context, table)]
 
 
 async def _run(

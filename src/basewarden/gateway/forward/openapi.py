@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from basewarden.pgrest import Column, ForeignKey, Function, Name, Parameter, Schema, Table, relate_tables
+from basewarden.pgrest import Column, ForeignKey, Function, Name, Parameter, Relationships, Schema, Table
 
 Document = Mapping[str, Any]
 
@@ -57,7 +57,7 @@ def read_schema(documents: Mapping[str, Document]) -> Schema:
         exposed=tuple(documents),
         tables=tables,
         functions=dict(_read_functions(documents)),
-        relationships=relate_tables(tables, keys, {}, ()),
+        relationships=Relationships(tables, {}, ()),
     )
 
 

@@ -16,7 +16,7 @@ from basewarden.errors import AppError
 from basewarden.gateway.errors import SchemaUntold
 from basewarden.gateway.forward.asking import ProjectUpstream, explain_unreachable
 from basewarden.gateway.forward.openapi import read_schema
-from basewarden.pgrest import PgrestError, RestConfig, Schema
+from basewarden.pgrest import RestConfig, Schema
 
 _FRESH_SECONDS = 30.0
 _SOONEST_SECONDS = 2.0
@@ -95,10 +95,6 @@ class ForwardProject:
         is_running = self._refreshing is not None and not self._refreshing.done()
         if not is_running and self._may_ask():
             self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
-
-    async def note_database_error(self, _error: PgrestError) -> None:
-        """As on `Project`."""
-        self.note_change()
 
     async def close(self) -> None:
         if self._refreshing is not None:

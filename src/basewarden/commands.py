@@ -1,0 +1,212 @@
+"""What the commands do, but for `rest`. Each first brings its database up."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from basewarden.accounts import Purpose, make_operator_link
+from basewarden.app import build_registry
+from basewarden.audit import verify_chain
+from basewarden.core.logs import configure_logs
+from basewarden.db import Database
+from basewarden.errors import StartError
+from basewarden.mail import describe_letters
+from basewarden.operations.backup import make_backup
+from basewarden.operations.doctor import examine, report_start_error
+from basewarden.operations.restore import restore_backup
+from basewarden.operations.retention import Retention
+from basewarden.serve import bind, make_server, serve_with_workers, serving
+from basewarden.settings import Settings
+from basewarden.start import Started, start, start_migrated
+from basewarden.vault import Vault, make_keyring, rotate_keys
+from basewarden.web.assets import ensure_assets
+
+
+def _run(command: Coroutine[Any, Any, None]) -> None:
+    uvloop.run(command)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    if options.workers < 1:
+        raise StartError("--workers takes a number from 1 on.")
+    if options.workers == 1:
+        _run(_serve_alone(options.host, options.port))
+        return
+    listener = bind(options.host, options.port)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        started = runner.run(_prepare(options.host, options.port))
+        try:
+            serve_with_workers(started.settings, listener, options.workers)
+        finally:
+            runner.run(started.stop())
+
+
+async def _serve_alone(host: str, port: int) -> None:
+    with bind(host, port) as listener:
+        started = await _prepare(host, port)
+        try:
+            async with serving(make_server(started.settings), listener) as task:
+                _say(f"Basewarden answers at {started.settings.origin}")
+                await task
+        finally:
+            await started.stop()
+
+
+async def _prepare(host: str, port: int) -> Started:
+    await ensure_assets(_say)
+    return await start_migrated(_say, origin=_make_origin(host, port))
+
+
+def _make_origin(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - nothing is bound here
+    return f"http://{shown}:{port}"
+
+
+def _demo(options: argparse.Namespace) -> None:
+    _run(_demo_alone(options.host, options.port, script=options.script))
+
+
+async def _demo_alone(host: str, port: int, *, script: bool) -> None:
+    from basewarden.demo import StoryError, set_stage, tell_story  # noqa: PLC0415 - needs clients only the demo has
+
+    with bind(host, 0 if script else port) as listener:
+        origin = _make_origin(host, listener.getsockname()[1])
+        await ensure_assets(_say)
+        started = await start_migrated(_say, origin=origin, allow_private=True)
+        if started.embedded is None or started.settings.data_dir is None:
+            raise StartError("The demo brings its own database: run it without DATABASE_URL.")
+        try:
+            async with serving(make_server(started.settings), listener) as task:
+                stage = await set_stage(
+                    started.settings.origin, started.embedded.dsn("postgres"), started.settings.data_dir, _say
+                )
+                if script:
+                    await tell_story(stage, print)
+                else:
+                    _welcome(stage)
+                    await task
+        except StoryError as error:
+            raise StartError(str(error)) from error
+        finally:
+            await started.stop()
+
+
+def _welcome(stage: Any) -> None:
+    print(
+        f"""
+Basewarden answers at   {stage.origin}
+Sign in as              {stage.email}   password  {stage.password.reveal()}
+The shop                {stage.origin}/c/{stage.connection_id}
+An agent's address      {stage.api}
+An agent's token        {stage.agent_token.reveal()}
+
+Ctrl-C stops it; what you do here stays. `./basewarden demo --script` tells the story by itself.""",
+        flush=True,
+    )
+
+
+async def _migrate() -> None:
+    started = await start_migrated(_say)
+    await started.stop()
+
+
+async def _rotate_key() -> None:
+    async with _with_database() as (settings, database):
+        for count in await rotate_keys(database, Vault(make_keyring(settings))):
+            _say(f"{count.column}: {count.resealed} sealed anew, {count.unreadable} that no key opens")
+
+
+async def _print_link(email: str, purpose: Purpose) -> None:
+    async with _with_database() as (settings, database):
+        print(await make_operator_link(database, settings, email, purpose))
+
+
+async def _print_letters() -> None:
+    async with _with_database() as (_, database):
+        for line in await describe_letters(database):
+            print(line)
+
+
+async def _prune() -> None:
+    async with _with_database() as (settings, _):
+        registry = build_registry(settings)
+        try:
+            pruned = await registry.get(Retention).run()
+        finally:
+            await registry.get(Database).close()
+    for table, rows in pruned.items():
+        print(f"{table}: {rows:,} rows")
+
+
+async def _examine(*, as_json: bool) -> None:
+    try:
+        async with _with_database() as (settings, database):
+            report = await examine(settings, database)
+    except StartError as error:
+        report = report_start_error(error)
+    for line in [json.dumps(report.body())] if as_json else report.list_lines():
+        print(line)
+    if not report.is_good:
+        sys.exit(1)
+
+
+async def _back_up(target: Path, *, with_key: bool) -> None:
+    async with _with_database() as (settings, _):
+        backup = await make_backup(settings, target, _say, with_key=with_key)
+        for sentence in backup.list_sentences(settings):
+            _say(sentence)
+
+
+async def _restore(source: Path, *, without_key: bool) -> None:
+    async with _with_database() as (settings, _):
+        restored = await restore_backup(settings, source, _say, without_key=without_key)
+        for sentence in restored.list_sentences():
+            _say(sentence)
+
+
+async def _verify_audit(noted_head: str | None) -> None:
+    async with _with_database() as (_, database):
+        verdict = await verify_chain(database, lambda count: _say(f"{count:,} …"), noted_head=noted_head)
+        for sentence in verdict.list_sentences():
+            print(sentence)
+        if not verdict.is_good:
+            raise StartError("The audit is not whole.")
+
+
+@asynccontextmanager
+async def _with_database() -> AsyncIterator[tuple[Settings, Database]]:
+    """For a command that works on our database and ends."""
+    started = await start(_say)
+    database = Database(started.settings.database_url)
+    try:
+        configure_logs(started.settings.log_level)
+        yield started.settings, database
+    finally:
+        await database.close()
+        await started.stop()
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
+    "serve": _serve,
+    "demo": _demo,
+    "migrate": lambda _: _run(_migrate()),
+    "rotate-key": lambda _: _run(_rotate_key()),
+    "link": lambda options: _run(_print_link(options.email, Purpose(options.purpose))),
+    "letters": lambda _: _run(_print_letters()),
+    "doctor": lambda options: _run(_examine(as_json=options.json)),
+    "backup": lambda options: _run(_back_up(options.file, with_key=options.with_key)),
+    "restore": lambda options: _run(_restore(options.file, without_key=options.without_key)),
+    "retention": lambda _: _run(_prune()),
+    "audit": lambda options: _run(_verify_audit(options.head)),
+}

@@ -1,0 +1,62 @@
+"""Which tables a write may change rows of, and whether they are still as the snapshot says.
+
+The question goes by indexes alone, so it may be asked along with every write.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from basewarden.pgrest.config import Name
+from basewarden.pgrest.schema import ForeignKey, Schema, Table
+from basewarden.pgrest.sql import Statement
+from basewarden.pgrest.stamps import STAMP, oid_array
+from basewarden.pgrest.wire import Rows
+
+_CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+# The subquery hides from the planner how many tables are asked for: it would make a plan for each question.
+_STAMPS = f"SELECT c.oid, {STAMP} FROM unnest((SELECT $1::oid[])) AS asked(oid) JOIN pg_class c ON c.oid = asked.oid"
+
+
+class Reaches(Mapping[Name, tuple[Name, ...]]):
+    """Each found when it is first asked for. A table that foreign keys lead to without acting on it is out of reach."""
+
+    def __init__(self, tables: Mapping[Name, Table]) -> None:
+        self._tables = tables
+        self._found: dict[Name, tuple[Name, ...]] = {}
+
+    def __getitem__(self, table: Name) -> tuple[Name, ...]:
+        found = self._found.get(table)
+        if found is None:
+            found = self._found[table] = self._find(table)
+        return found
+
+    def __iter__(self) -> Iterator[Name]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def _find(self, table: Name) -> tuple[Name, ...]:
+        reached = {table: self._tables[table]}
+        waiting = [table]
+        while waiting:
+            for key in reached[waiting.pop()].foreign_keys_in:
+                if key.table not in reached and _acts(key):
+                    reached[key.table] = self._tables[key.table]
+                    waiting.append(key.table)
+        return tuple(reached)
+
+
+def _acts(key: ForeignKey) -> bool:
+    return key.on_delete in _CHANGES_CHILDREN or key.on_update in _CHANGES_CHILDREN
+
+
+def reach_check(schema: Schema, table: Name) -> Statement:
+    """To be asked after a write, when its locks keep every change away; `is_reach_current` reads the answer."""
+    return Statement(_STAMPS, (oid_array(schema.tables[name].oid for name in schema.reaches[table]),))
+
+
+def is_reach_current(schema: Schema, table: Name, rows: Rows) -> bool:
+    """False where something *may* be another: whoever cares compares the tables themselves then."""
+    told = {int(oid or 0): (stamp or b"").decode() for oid, stamp in rows.rows}
+    oids = [schema.tables[name].oid for name in schema.reaches[table]]
+    return all(told.get(oid) == schema.stamps.get(oid) for oid in oids)

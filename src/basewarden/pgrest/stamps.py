@@ -1,0 +1,189 @@
+"""How a changed catalogue shows, without anybody telling: by how many rows it has and which transactions wrote them.
+
+A row that DDL writes is a new version with a new `xmin`, which is younger than those of all rows that it takes the
+place of; so with any change the count of a catalogue's rows changes, or the sum of their `xmin`, or both. Freezing
+leaves `xmin` as it is (since PostgreSQL 9.4 it is marked in other bits), and what VACUUM, ANALYZE and CREATE INDEX
+note in `pg_class` they note in place, without a new version. TRUNCATE, CLUSTER and REFRESH do write a new version
+there, so of `pg_class` it is the fields that count, rights among them: whoever remembers that a role may do something
+remembers it for as long as the snapshot lasts. Temporary tables are nobody else's, and are left out.
+
+There are three questions, from cheap to dear:
+
+- has any transaction ended since (`pg_current_snapshot`)? If not, nothing can have changed;
+- the glance: sums over the small catalogues and the rows of relations, and how often others say that they have written
+  to the large ones, which they say when they are idle or go (from PostgreSQL 15 on; before, it was dear to ask). It may
+  see changes where there are none, and miss some for a while;
+- the whole: sums over everything that a snapshot is made of.
+
+A stamp tells the same of one relation, by indexes alone, so that a write may ask after its own tables.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from basewarden.pgrest.sql import Statement
+from basewarden.pgrest.wire import Rows
+
+FIRST_OWN_OID = 16384
+_OWN_KINDS = "('r', 'p', 'v', 'm', 'f')"
+NOT_SYSTEM = """n.nspname NOT IN ('pg_catalog', 'information_schema')
+      AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp\\_%'"""
+
+# Of one relation ----------------------------------------------------------------------------------------
+
+_WRAP = 1 << 32
+
+
+def _sum_of(source: str) -> str:
+    """Count and sum of xmin, modulo 2^32: `age` is much faster than a way round by text, but moves on with time."""
+    found = "count(*) * (age('3'::xid) + 3::int8) - coalesce(sum(age(xmin)), 0)"
+    return f"(SELECT count(*) || '/' || (({found}) % {_WRAP} + {_WRAP}) % {_WRAP} FROM {source})"
+
+
+# To some tables a thousand foreign keys lead. Their triggers are named for their own object ids, so the names tell
+# which there are, and the index alone tells the names.
+_TRIGGER_NAMES = "(SELECT count(*) || '/' || coalesce(sum(hashname(tgname)), 0) FROM pg_trigger WHERE tgrelid = c.oid)"
+_OWN_TRIGGERS = _sum_of(
+    "pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal "
+    "AND (tgname < 'RI_ConstraintTrigger_' OR tgname >= 'RI_ConstraintTrigger`')"
+)
+STAMP = f"""concat_ws(' ', c.relnamespace, c.relname, c.relkind, c.relowner, c.relrowsecurity, c.relforcerowsecurity,
+    c.relispartition, hashtext(c.relacl::text),
+    {_sum_of("pg_attribute WHERE attrelid = c.oid AND attnum > 0")},
+    {_sum_of("pg_index WHERE indrelid = c.oid AND indisunique")},
+    {_sum_of("pg_constraint WHERE conrelid = c.oid AND contype IN ('p', 'u', 'f')")},
+    {_TRIGGER_NAMES}, {_OWN_TRIGGERS},
+    {_sum_of("pg_inherits WHERE inhparent = c.oid")})"""
+"""Of `pg_class c`. A foreign key onto a table shows in the table's own triggers, a default in its `pg_attribute`."""
+
+MARKS = f"""concat_ws(' ',
+    CASE WHEN c.relkind IN ('v', 'm') THEN {_sum_of("pg_rewrite WHERE ev_class = c.oid")} END,
+    {_sum_of("pg_description WHERE objoid = c.oid AND classoid = 'pg_class'::regclass")})"""
+"""The rest that a snapshot holds of a relation: nothing that a write depends on."""
+
+
+def oid_array(oids: Iterable[int]) -> bytes:
+    return b"{%s}" % ",".join(map(str, oids)).encode()
+
+
+# Of everything ------------------------------------------------------------------------------------------
+
+
+class Pulse(msgspec.Struct, frozen=True, gc=False):
+    """The answer to `ask_pulse`. What was not asked, or need not be because nothing has happened, is None.
+
+    `cost` is the server's time for it, in seconds.
+    """
+
+    moment: str
+    cost: float = 0.0
+    glance: str | None = None
+    names: str | None = None
+    """Schemas and types: other things' text is spelled with them."""
+    code: str | None = None
+    roles: str | None = None
+    """And what they may do in schemas."""
+    shape: str | None = None
+    """Relations and all that hangs on them."""
+
+    @property
+    def is_whole(self) -> bool:
+        return self.shape is not None
+
+
+# On a standby, transactions under way are not in the snapshot's text: there every moment counts as another one.
+_MOMENT = """CASE WHEN pg_is_in_recovery() THEN clock_timestamp()::text ELSE pg_current_snapshot()::text END"""
+_OWN_SPACE = "NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_')"
+
+
+def _join(*values: str) -> str:
+    return f"concat_ws(' ', {', '.join(values)})"
+
+
+_CLASS_FIELDS = f"""(SELECT count(*) || '/' || coalesce(sum(hashtextextended(relname::text, hashint8extended(
+    (relowner::int8 << 32) # (relnamespace::int8 << 11) # (ascii(relkind::text) << 3)
+    # (relrowsecurity::int << 2) # (relforcerowsecurity::int << 1) # relispartition::int,
+    oid::int8 # (coalesce(hashtext(relacl::text), 0)::int8 << 32)))), 0)
+  FROM pg_class WHERE oid >= {FIRST_OWN_OID} AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND relpersistence <> 't')"""
+_ROLE_FIELDS = """(SELECT count(*) || '/' || coalesce(sum(hashtextextended(rolname::text,
+    (oid::int8 << 2) # (rolsuper::int << 1) # rolbypassrls::int)), 0) FROM pg_roles)"""
+
+# Not by xmin: a GRANT writes it, and `public` is the server's own.
+_SPACE_FIELDS = """(SELECT count(*) || '/' || sum(hashtextextended(nspname::text, oid::int8)) FROM pg_namespace
+  WHERE nspname !~ '^pg_(temp|toast)')"""
+_SPACE_RIGHTS = "(SELECT coalesce(sum(hashtextextended(nspacl::text, oid::int8)), 0) FROM pg_namespace)"
+_SPACE_COMMENTS = """(SELECT count(*) || '/' || coalesce(sum(hashtextextended(description, objoid::int8)), 0)
+  FROM pg_description WHERE classoid = 'pg_namespace'::regclass)"""
+
+_HEARSAY = """(
+  SELECT sum(pg_stat_get_tuples_inserted(c) + pg_stat_get_tuples_updated(c) + pg_stat_get_tuples_deleted(c))
+  FROM unnest('{pg_attribute,pg_type,pg_constraint,pg_index,pg_trigger,pg_inherits,pg_description}'::regclass[]) c)"""
+_SEEN = (
+    _SPACE_FIELDS,
+    _sum_of(f"pg_class WHERE oid >= {FIRST_OWN_OID} AND relkind IN {_OWN_KINDS} AND relpersistence <> 't'"),
+    _sum_of(f"pg_proc WHERE oid >= {FIRST_OWN_OID}"),
+    _sum_of(f"pg_rewrite WHERE oid >= {FIRST_OWN_OID}"),
+    _sum_of(f"pg_enum WHERE oid >= {FIRST_OWN_OID}"),
+)
+_NAMES = _join(
+    _SPACE_FIELDS,
+    _sum_of(
+        f"pg_type WHERE oid >= {FIRST_OWN_OID} AND typtype <> 'c' AND typcategory <> 'A' AND typnamespace {_OWN_SPACE}"
+    ),
+    _sum_of(f"pg_enum WHERE oid >= {FIRST_OWN_OID}"),
+    _sum_of(f"pg_operator WHERE oid >= {FIRST_OWN_OID}"),
+    _sum_of(f"pg_collation WHERE oid >= {FIRST_OWN_OID}"),
+    _sum_of(f"pg_foreign_server WHERE oid >= {FIRST_OWN_OID}"),
+    _sum_of(f"pg_foreign_table WHERE ftrelid >= {FIRST_OWN_OID}"),
+)
+_CODE = _join(_sum_of(f"pg_proc WHERE oid >= {FIRST_OWN_OID}"), _sum_of(f"pg_cast WHERE oid >= {FIRST_OWN_OID}"))
+_ROLES = _join(_ROLE_FIELDS, _SPACE_RIGHTS, _sum_of("pg_auth_members"), _sum_of("pg_db_role_setting"))
+_NOT_PASSING = "NOT IN (SELECT oid FROM passing)"
+_SHAPE = _join(
+    _CLASS_FIELDS,
+    _SPACE_COMMENTS,
+    _sum_of(f"pg_attribute WHERE attrelid >= {FIRST_OWN_OID} AND attnum > 0 AND attrelid {_NOT_PASSING}"),
+    _sum_of(f"pg_index WHERE indexrelid >= {FIRST_OWN_OID} AND indisunique AND indrelid {_NOT_PASSING}"),
+    _sum_of(f"pg_constraint WHERE oid >= {FIRST_OWN_OID} AND contype IN ('p', 'u', 'f') AND connamespace {_OWN_SPACE}"),
+    _sum_of(f"pg_trigger WHERE oid >= {FIRST_OWN_OID} AND NOT tgisinternal AND tgrelid {_NOT_PASSING}"),
+    _sum_of(f"pg_rewrite WHERE oid >= {FIRST_OWN_OID} AND ev_class {_NOT_PASSING}"),
+    _sum_of(f"pg_inherits WHERE inhrelid >= {FIRST_OWN_OID} AND inhrelid {_NOT_PASSING}"),
+    _sum_of(f"pg_description WHERE objoid >= {FIRST_OWN_OID} AND objoid {_NOT_PASSING}"),
+)
+
+_HAPPENED = "CASE WHEN p.moment <> p.since THEN"
+_WANTED = "CASE WHEN p.moment <> p.since AND p.whole THEN"
+
+
+# A scalar subquery runs when its value is first needed: what CASE leaves out costs nothing. Parameters go through a
+# subquery, for a plan that is good for any of them is made once: planning this takes longer than its cheap answers.
+def _pulse_sql(glance: str) -> str:
+    return f"""
+WITH passing AS (SELECT oid FROM pg_class WHERE relpersistence = 't')
+SELECT p.moment, {_HAPPENED} {glance} END, {_WANTED} {_NAMES} END, {_WANTED} {_CODE} END, {_WANTED} {_ROLES} END,
+       {_WANTED} {_SHAPE} END, extract(epoch FROM clock_timestamp() - statement_timestamp())
+FROM (SELECT {_MOMENT} AS moment, $1::text AS since, $2::bool AS whole OFFSET 0) p
+"""
+
+
+_PULSE = _pulse_sql(_join(*_SEEN, _HEARSAY))
+_PULSE_OF_OLD = _pulse_sql(_join(*_SEEN))
+# Compiling takes longer than these take, and workers are for those who are in a hurry.
+PLAN_PLAINLY = Statement(
+    "SELECT set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)"
+)
+
+
+def ask_pulse(server_version: int, *, since: str = "", whole: bool) -> Statement:
+    """`since` is the moment of an earlier pulse; while it lasts, nothing more is asked."""
+    sql = _PULSE if server_version >= 150000 else _PULSE_OF_OLD
+    return Statement(sql, (since.encode(), b"t" if whole else b"f"))
+
+
+def read_pulse(rows: Rows) -> Pulse:
+    moment, glance, names, code, roles, shape, cost = rows.rows[0]
+    found: dict[str, Any] = {"glance": glance, "names": names, "code": code, "roles": roles, "shape": shape}
+    told = {name: None if value is None else value.decode() for name, value in found.items()}
+    return Pulse((moment or b"").decode(), float(cost or 0), **told)

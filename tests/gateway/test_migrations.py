@@ -1,0 +1,98 @@
+"""The project's tables change while agents read and write: nobody notices but those who want to."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.fixtures.bench import OWNER, Agent, Bench, Workshop
+from tests.fixtures.migrations import BEFORE, Load, change_meanwhile
+
+
+def sender(agent: Agent) -> Any:
+    async def send(method: str, path: str, body: Any, headers: Mapping[str, str]) -> tuple[int, str]:
+        content = None if body is None else json.dumps(body).encode()
+        answer = await agent.http.request(
+            method, path, content=content, headers={**headers, "content-type": "application/json"}
+        )
+        return answer.status_code, answer.text
+
+    return send
+
+
+async def test_ddl_in_the_middle_of_load_fails_no_request(workshop: Workshop) -> None:
+    bench = await workshop.bench(BEFORE)
+    load = Load(sender(await bench.agent()))
+    await change_meanwhile(bench.dsn, load)
+    assert load.refused == []
+
+
+@pytest.fixture
+async def bench(workshop: Workshop) -> Bench:
+    return await workshop.bench(BEFORE)
+
+
+@pytest.fixture
+async def agent(bench: Bench) -> Agent:
+    """Whose project has read and written already, so that there are a snapshot and prepared statements."""
+    agent = await bench.agent()
+    await agent.write("PATCH", "/things?id=eq.1&select=*", {"size": 1})
+    assert (await agent.http.get("/things?select=*")).status_code == 200
+    return agent
+
+
+async def test_what_is_new_is_there_at_once(bench: Bench, agent: Agent) -> None:
+    await bench.run("ALTER TABLE things ADD COLUMN extra int DEFAULT 5")
+    assert (await agent.http.get("/things?select=extra&id=eq.1")).json() == [{"extra": 5}]
+    await bench.run("ALTER TABLE things ADD COLUMN more text")
+    written = await agent.write("PATCH", "/things?id=eq.1", {"more": "yes", "extra": 6})
+    assert written.changes[0]["beforeExact"]["extra"] == "5"
+    assert written.changes[0]["afterExact"]["more"] == "yes"
+    await bench.run("ALTER TABLE things ADD FOREIGN KEY (owner) REFERENCES owners")
+    answer = await agent.http.get("/things?select=id,owners(name)&id=eq.1")
+    assert answer.json() == [{"id": 1, "owners": {"name": "Ada"}}]
+    await bench.run("CREATE FUNCTION half(a int) RETURNS int STABLE LANGUAGE sql AS 'SELECT a / 2'")
+    assert (await agent.http.get("/rpc/half?a=8")).json() == 4
+    await bench.run(f"SET ROLE {OWNER}; CREATE TABLE fresh (id int PRIMARY KEY); RESET ROLE")
+    assert (await agent.write("POST", "/fresh", {"id": 1})).told() == [("fresh", "insert", None, {"id": 1})]
+
+
+async def test_what_is_gone_is_told_as_gone(bench: Bench, agent: Agent) -> None:
+    await bench.run("ALTER TABLE things DROP COLUMN size")
+    answers = [
+        await agent.http.get("/things?select=id,size"),
+        await agent.http.patch("/things?id=eq.1", json={"size": 2}),
+        await agent.http.post("/things", json={"id": 99, "size": 2}),
+    ]
+    assert [(one.status_code, one.json()["code"]) for one in answers] == [
+        (400, "42703"),
+        (400, "PGRST204"),
+        (400, "PGRST204"),
+    ]
+    await bench.run("DROP TABLE parts")
+    assert (await agent.http.get("/parts")).json()["code"] == "PGRST205"
+    assert (await agent.http.get("/things?select=id,parts(id)")).json()["code"] == "PGRST200"
+
+
+async def test_a_column_of_another_type_takes_what_it_takes_now(bench: Bench, agent: Agent) -> None:
+    await bench.run("ALTER TABLE things ALTER COLUMN size TYPE text")
+    written = await agent.write("PATCH", "/things?id=eq.1", {"size": "XL"})
+    assert (written.changes[0]["beforeExact"]["size"], written.changes[0]["afterExact"]["size"]) == ("1", "XL")
+
+
+async def test_a_column_that_changes_its_name_keeps_its_history(bench: Bench, agent: Agent) -> None:
+    await bench.run("ALTER TABLE things RENAME COLUMN size TO width")
+    written = await agent.write("PATCH", "/things?id=eq.1", {"width": 3})
+    assert written.changes[0]["beforeExact"]["width"] == "1"
+
+
+async def test_a_type_that_was_made_anew_is_no_stranger_to_statements(bench: Bench, agent: Agent) -> None:
+    for _ in range(2):
+        assert (await agent.http.get("/things?select=id&id=eq.2&state=eq.new")).json() == [{"id": 2}]
+        await agent.write("PATCH", "/things?id=eq.1&state=eq.new", {"state": "new"})
+        await bench.run("""
+            ALTER TYPE state RENAME TO old_state; CREATE TYPE state AS ENUM ('new', 'done');
+            ALTER TABLE things ALTER COLUMN state DROP DEFAULT, ALTER COLUMN state TYPE state USING state::text::state;
+            DROP TYPE old_state
+        """)

@@ -1,0 +1,22 @@
+"""What is there when serving begins is left alone by the garbage collector; what comes later is not."""
+
+import gc
+import weakref
+
+from basewarden.core.collector import calm_collector
+
+
+class Ring:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_settled_memory_is_not_walked_over_and_new_rings_still_go() -> None:
+    calm_collector()
+    try:
+        assert gc.get_freeze_count() > 1000
+        ring = weakref.ref(Ring())
+        gc.collect()
+        assert ring() is None
+    finally:
+        gc.unfreeze()
