@@ -13,7 +13,7 @@ _SIZES = (3, 2)
 
 def closest(word: str, names: Iterable[str], least: float) -> str | None:
     """The best name whose likeness (1 is equal, 0 has nothing in common) is at least `least`."""
-    known = {name.lower(): name for name in sorted(set(names), reverse=True)}
+    known = {name.lower(): name for name in sorted(set(names))}
     wanted = word.lower()
     if len(known) > _MOST_NAMES or len(word) > _LONGEST_WORD:
         return None
