@@ -77,11 +77,13 @@ class _Draft:
         return (self.item.alias or self.item.name) if self.item is not None else ""
 
     def find(self, path: EmbedPath) -> "_Draft":
+        """What is asked for last comes first in the answer, as in PostgREST."""
         at = self
         for step in path:
             found = next((child for child in at.children if step in (child.name, child.shown_name)), None)
             if found is None:
                 raise errors.not_embedded(step)
+            at.children = [found, *(child for child in at.children if child is not found)]
             at = found
         return at
 
@@ -92,20 +94,22 @@ class _Draft:
 
 
 def _draft_tree(request: Request, *, max_rows: int | None, is_write: bool) -> _Draft:
+    """From the last parameter to the first, as PostgREST: of two orders the first counts, of two faults the last."""
     query = request.query
     root = _draft_node(None, query.select)
-    for on_path in query.filters:
+    for on_path in reversed(query.filters):
         if on_path.path or not is_write:
-            root.find(on_path.path).conditions.append(on_path.filter)
-    for logic in query.logic:
-        if logic.path or not is_write:
-            root.find(logic.path).conditions.append(logic.logic)
-    for path, terms in query.orders:
+            root.find(on_path.path).conditions.insert(0, on_path.filter)
+    for path, terms in reversed(query.orders):
         root.find(path).order = terms
     if not is_write:
         for path, asked in query.ranges:
             root.find(path).range = asked
         root.range = request.top_range
+    for logic in reversed(query.logic):
+        if logic.path or not is_write:
+            root.find(logic.path).conditions.insert(0, logic.logic)
+    if not is_write:
         for draft in root.walk():
             draft.range = draft.range.restrict(max_rows)
     return root

@@ -190,11 +190,17 @@ def _allowed_methods(table: Table) -> str:
 def _common(
     schema: Schema, request: Request, config: RestConfig, target: Name, tree: ReadNode
 ) -> tuple[Body, MediaType]:
-    """The checks that come last, in PostgREST's order."""
+    """The checks that come last, in PostgREST's order, which is another for writes."""
+    if request.resource.kind == "table" and request.payload is not None:
+        _check_preferences(request)
     chosen = choose_media(schema, request, config, target, selects_everything=tree.selects_everything)
+    _check_preferences(request)
+    return chosen
+
+
+def _check_preferences(request: Request) -> None:
     if request.preferences.invalid and request.preferences.is_strict:
         raise errors.bad_preferences(request.preferences.invalid)
-    return chosen
 
 
 # Reads --------------------------------------------------------------------------------------------------
@@ -352,13 +358,13 @@ def _plan_function(schema: Schema, request: Request, config: RestConfig) -> Plan
     keys = request.payload.keys if request.payload is not None else frozenset(name for name, _ in pairs)
     name = (request.schema, request.resource.name)
     function = find_function(schema, name, keys, request.content_type, is_post=is_post)
-    if request.method == "OPTIONS":
-        return InfoPlan("OPTIONS,POST" if function.volatility == "v" else "OPTIONS,GET,HEAD,POST")
     tree = build_tree(schema, request, config, function.answer, from_source=True)
     body, chosen = _common(schema, request, config, function.answer, tree)
     preferences = request.preferences
     if preferences.max_affected is not None and preferences.is_strict and not function.returns_set:
         raise errors.max_affected_on_single()
+    if request.method == "OPTIONS":
+        return InfoPlan("OPTIONS,POST" if function.volatility == "v" else "OPTIONS,GET,HEAD,POST")
     gives_pairs = not is_post or request.content_type == media.FORM
     return CallPlan(
         tree=tree,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 _HEADER = re.compile(r"([0-9]+)-([0-9]*)")
 _INTEGER = re.compile(r"-?[0-9]+")
-_MOST_DIGITS = 30
+_MOST_DIGITS = 1000  # what is more than PostgreSQL's bigint is refused by PostgreSQL
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +25,34 @@ class Range:
 
     @property
     def is_zero(self) -> bool:
-        """`limit=0`: no rows on purpose."""
-        return self.upper == self.lower - 1
+        """`limit=0` from the start: no rows on purpose. Behind an offset PostgREST takes it for a mistake."""
+        return self.upper == -1
 
     def intersect(self, other: "Range") -> "Range":
         uppers = [upper for upper in (self.upper, other.upper) if upper is not None]
         return Range(max(self.lower, other.lower), min(uppers, default=None))
 
     def restrict(self, most_rows: int | None) -> "Range":
-        if most_rows is None or self.is_zero:
-            return self
-        return self.intersect(Range(self.lower, self.lower + most_rows - 1))
+        if self.is_zero:
+            return NO_ROWS
+        return self if most_rows is None else self.intersect(Range(self.lower, self.lower + most_rows - 1))
 
 
 ALL_ROWS = Range()
+NO_ROWS = Range(0, -1)
 
 
 def read_integer(text: str) -> int | None:
-    return int(text) if len(text) <= _MOST_DIGITS and _INTEGER.fullmatch(text) else None
+    digits = text.strip()
+    return int(digits) if len(digits) <= _MOST_DIGITS and _INTEGER.fullmatch(digits) else None
 
 
 def range_of(limit: str | None, offset: str | None) -> Range:
-    """A limit or an offset that is no number asks for nothing, as in PostgREST."""
+    """A limit or an offset that is no number asks for nothing, but a limit beside an offset then is zero."""
     lower = read_integer(offset or "") or 0
     size = read_integer(limit or "")
+    if size is None and limit is not None and offset is not None:
+        size = 0
     return Range(lower, None if size is None else lower + size - 1)
 
 

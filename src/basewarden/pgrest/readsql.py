@@ -8,10 +8,11 @@ from basewarden.pgrest.conditions import (
     order_sql,
     where_clause,
 )
-from basewarden.pgrest.ranges import ALL_ROWS, Range
+from basewarden.pgrest.ranges import Range
 from basewarden.pgrest.sql import Builder, quote_column, quote_ident, quote_name, quote_type
 from basewarden.pgrest.tree import ColumnRef, Embed, EmbedTest, Output, ReadNode, SpreadField
 
+_LARGEST = 2**63 - 1
 _EVERYTHING = Output(ColumnRef("*"))
 
 
@@ -30,7 +31,7 @@ def select_sql(builder: Builder, node: ReadNode, parent: str = "") -> str:
     return (
         f"SELECT {', '.join(columns)} FROM {_from_sql(node, parent)}{joins}{where_clause(conditions)}"
         f"{_group_sql(builder, node, relation)}{order_sql(builder, node.order, relation)}"
-        f"{range_sql(node.range)}"
+        f"{range_sql(builder, node.range)}"
     )
 
 
@@ -38,13 +39,15 @@ def relation_sql(node: ReadNode) -> str:
     return quote_ident(node.alias)
 
 
-def range_sql(asked: Range) -> str:
-    """Checked integers as literals: parameters would hide them from the planner."""
-    if asked == ALL_ROWS:
-        return ""
-    limit = "" if asked.limit is None else f" LIMIT {asked.limit:d}"
-    offset = "" if asked.lower == 0 else f" OFFSET {asked.lower:d}"
+def range_sql(builder: Builder, asked: Range) -> str:
+    limit = "" if asked.limit is None else f" LIMIT {_integer_sql(builder, asked.limit)}"
+    offset = "" if asked.lower == 0 else f" OFFSET {_integer_sql(builder, asked.lower)}"
     return f"{limit}{offset}"
+
+
+def _integer_sql(builder: Builder, number: int) -> str:
+    """As a literal: a parameter would hide it from the planner. PostgreSQL says of a parameter what is too large."""
+    return f"{number:d}" if abs(number) <= _LARGEST else builder.param(str(number))
 
 
 # Columns ------------------------------------------------------------------------------------------------

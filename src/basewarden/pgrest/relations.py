@@ -303,7 +303,8 @@ def _suggest(
 ) -> str | None:
     if (namespace, origin) in schema.relationships:
         names = {one.target[1] for one in candidates}
-        found = None if target in names else closest(target, names, 0.33)
+        is_known = target.lower() in {name.lower() for name in names}
+        found = None if is_known else closest(target, names, 0.33)
         return found and f"Perhaps you meant '{found}' instead of '{target}'."
     origins = {name for (space, name) in schema.relationships if space == namespace}
     found = closest(origin, origins - {origin}, 0.33)

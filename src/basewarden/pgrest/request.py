@@ -26,7 +26,7 @@ from basewarden.pgrest.grammar.prefer import Preferences, parse_preferences
 from basewarden.pgrest.grammar.scanner import ParseError
 from basewarden.pgrest.grammar.select import parse_select
 from basewarden.pgrest.payload import Payload, parse_payload, split_optional_pairs
-from basewarden.pgrest.ranges import ALL_ROWS, Range, parse_range_header, range_of
+from basewarden.pgrest.ranges import ALL_ROWS, NO_ROWS, Range, parse_range_header, range_of
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")  # stands for itself in an address
 _LONGEST_USUAL = 200
@@ -232,23 +232,32 @@ def is_filter(key: str) -> bool:
 def _read_query(
     pairs: Sequence[tuple[str, str | None]], given: Sequence[tuple[str, str]], *, is_call_by_get: bool
 ) -> Query:
-    first = dict(reversed(given))
+    """In PostgREST's order, since the first fault is the one that is told."""
+    first = dict(reversed(pairs))
     keyed = [(key, value, key.rpartition(".")[2]) for key, value in given]
+    orders = tuple(parse_order(key, value) for key, value, ending in keyed if ending == "order")
+    logic = tuple(parse_logic(key, value) for key, value, ending in keyed if ending in ("and", "or"))
+    columns = _read_columns(first.get("columns"), "columns")
+    selected = first.get("select")
+    select = parse_select("*" if selected is None else selected)
     filter_pairs = [(key, value) for key, value in given if is_filter(key)]
     filters, arguments = _read_filters(filter_pairs, is_call_by_get=is_call_by_get)
-    columns, on_conflict = first.get("columns"), first.get("on_conflict")
     return Query(
-        select=parse_select(first.get("select", "*")),
+        select=select,
         filters=filters,
-        logic=tuple(parse_logic(key, value) for key, value, ending in keyed if ending in ("and", "or")),
-        orders=tuple(parse_order(key, value) for key, value, ending in keyed if ending == "order"),
+        logic=logic,
+        orders=orders,
+        columns=columns,
+        on_conflict=_read_columns(first.get("on_conflict"), "on_conflict"),
         ranges=tuple(_read_ranges(keyed)),
-        columns=None if columns is None else parse_columns(columns, "columns"),
-        on_conflict=None if on_conflict is None else parse_columns(on_conflict, "on_conflict"),
         arguments=arguments,
         filter_keys=frozenset(key for key, _ in filter_pairs),
         pairs=tuple(pairs),
     )
+
+
+def _read_columns(text: str | None, parameter: str) -> tuple[str, ...] | None:
+    return None if text is None else parse_columns(text, parameter)
 
 
 def _read_filters(
@@ -278,13 +287,11 @@ def _top_range(method: str, query: Query, header: str | None) -> Range:
     """The Range header counts for GET only (RFC 9110)."""
     asked = dict(query.ranges).get((), ALL_ROWS)
     from_header = parse_range_header(header) if method == "GET" else ALL_ROWS
-    if asked.is_zero:
-        return asked
-    both = asked.intersect(from_header)
-    if from_header.is_empty:
+    both = NO_ROWS if asked.is_zero else asked.intersect(from_header)
+    if from_header.is_empty and not asked.is_zero:
         text = "The lower boundary must be lower than or equal to the upper boundary in the Range header."
         raise errors.bad_range(text)
-    if both.is_empty:
+    if both.is_empty and not asked.is_zero:
         raise errors.bad_range("Limit should be greater than or equal to zero.")
     if method == "PUT" and both != ALL_ROWS:
         raise errors.put_with_limit()

@@ -93,7 +93,7 @@ def _answer_read(request: Request, plan: ReadPlan, result: Result, canonical: st
 
 def _answer_insert(request: Request, plan: InsertPlan, result: Result) -> Response:
     is_merge = request.preferences.resolution == "merge-duplicates"
-    only_updated = result.inserted is not None and result.inserted <= 0 and is_merge
+    only_updated = is_merge and (result.inserted or 0) <= 0  # none at all where there was no row
     location = _location(plan, result)
     headers = (*location, _content_range(1, 0, _counted(plan, result)), *_applied(plan))
     status = 200 if only_updated else 201

@@ -1,18 +1,31 @@
-"""The known name that a mistyped one most likely meant."""
+"""The known name that a mistyped one most likely meant, chosen as PostgREST's FuzzySet does."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from math import sqrt
 
 _MOST_NAMES = 500  # comparing with more costs more than the hint is worth
+_LONGEST_WORD = 200
+_MOST_RATED = 50
+_SIZES = (3, 2)
 
 
 def closest(word: str, names: Iterable[str], least: float) -> str | None:
     """The best name whose likeness (1 is equal, 0 has nothing in common) is at least `least`."""
-    known = set(names)
-    if len(known) > _MOST_NAMES or len(word) > 200:
+    known = {name.lower(): name for name in sorted(set(names))}
+    wanted = word.lower()
+    if len(known) > _MOST_NAMES or len(word) > _LONGEST_WORD:
         return None
-    rated = [(likeness(word.lower(), name.lower()), name) for name in sorted(known) if _may_be(word, name, least)]
-    best = max(rated, key=lambda pair: pair[0], default=(0.0, None))
-    return best[1] if best[0] >= least else None
+    if wanted in known:
+        return known[wanted]
+    for size in _SIZES:
+        alike = (name for name in _share_most(wanted, known, size) if _may_be(wanted, name, least))
+        rated = [(likeness(wanted, name), name) for name in alike]
+        best = max(rated, key=lambda pair: pair[0], default=(-1.0, ""))
+        if best[0] >= least:
+            return known[best[1]]
+    return None
 
 
 def likeness(one: str, other: str) -> float:
@@ -44,10 +57,30 @@ def edit_distance(one: str, other: str) -> int:
 
 
 def _may_be(word: str, name: str, least: float) -> bool:
+    """Too different a length cannot be alike."""
     shorter, longer = sorted((len(word), len(name)))
-    return shorter >= least * longer and _share_pair(word, name)
+    return shorter >= least * longer
 
 
-def _share_pair(one: str, other: str) -> bool:
-    pairs = {one[i : i + 2].lower() for i in range(len(one) - 1)}
-    return any(other[i : i + 2].lower() in pairs for i in range(len(other) - 1))
+def _share_most(word: str, names: Iterable[str], size: int) -> list[str]:
+    """Those that have pieces of so many letters in common, the most alike first."""
+    wanted = _count_pieces(word, size)
+    rated = [(_cosine(wanted, _count_pieces(name, size)), name) for name in sorted(names)]
+    shared = sorted((pair for pair in rated if pair[0]), key=lambda pair: -pair[0])
+    return [name for _, name in shared[:_MOST_RATED]]
+
+
+@lru_cache(maxsize=4096)
+def _count_pieces(text: str, size: int) -> Counter[str]:
+    kept = "".join(letter for letter in text if letter.isalnum() or letter.isspace() or letter == ",")
+    framed = f"-{kept}-"
+    return Counter(framed[i : i + size] for i in range(len(framed) - size + 1))
+
+
+def _cosine(one: Mapping[str, int], other: Mapping[str, int]) -> float:
+    shared = sum(count * other[piece] for piece, count in one.items() if piece in other)
+    return shared / (_length(one) * _length(other)) if shared else 0.0
+
+
+def _length(pieces: Mapping[str, int]) -> float:
+    return sqrt(sum(count * count for count in pieces.values()))

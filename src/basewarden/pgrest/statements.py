@@ -138,7 +138,7 @@ def _count_sql(builder: Builder, plan: ReadPlan | CallPlan) -> tuple[str, str]:
         return "", _NO_TOTAL
     counted = count_sql(builder, plan.tree)
     if isinstance(plan, ReadPlan) and plan.preferences.count == "estimated" and plan.max_rows is not None:
-        counted += range_sql(Range(0, plan.max_rows))  # one row more than a page tells that there are more
+        counted += range_sql(builder, Range(0, plan.max_rows))  # one row more than a page tells that there are more
     return f", pgrst_source_count AS ({counted})", "(SELECT count(*) FROM pgrst_source_count)"
 
 

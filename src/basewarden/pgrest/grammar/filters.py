@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from basewarden.pgrest.grammar import complaints
 from basewarden.pgrest.grammar.nodes import (
     Compare,
     Condition,
@@ -18,7 +19,7 @@ from basewarden.pgrest.grammar.nodes import (
     Operation,
     TextSearch,
 )
-from basewarden.pgrest.grammar.scanner import ParseError, Scanner, read_text, remembered
+from basewarden.pgrest.grammar.scanner import Misfit, ParseError, Scanner, read_text, remembered
 from basewarden.pgrest.grammar.select import read_field, read_json_path
 
 SIMPLE_OPERATORS = ("neq", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj")
@@ -33,8 +34,8 @@ _IS_VALUES: tuple[Literal["null", "not_null", "true", "false", "unknown"], ...] 
     "false",
     "unknown",
 )
-_OPERATOR_LABEL = "operator (eq, gt, ...)"
-_IS_LABEL = "isVal: (null, not_null, true, false, unknown)"
+_COMMITTING = ("not.", "in.", "is.")
+"""Behind these an operation must follow; anything else may be an argument's value."""
 _ELEMENT = re.compile(r"[^,)]*")
 _ARRAY = re.compile(r"\{[^{}]*\}")
 _REST = re.compile(r".*", re.DOTALL)
@@ -61,7 +62,7 @@ def parse_filter(key: str, value: str) -> PathFilter:
         comparison = Compare(plain["operator"], value[plain.end() :])
         return PathFilter(path, Filter(field, comparison, plain["not"] is not None))
     source = f"failed to parse filter ({value})"
-    negated, operation = read_text(value, source, lambda scanner: _read_operation(scanner, _read_rest))
+    negated, operation = read_text(value, source, _read_filter_value, complaints.filter_value)
     return PathFilter(path, Filter(field, operation, negated))
 
 
@@ -70,12 +71,14 @@ def parse_argument_or_filter(key: str, value: str) -> PathFilter | tuple[str, st
     try:
         return parse_filter(key, value)
     except ParseError:
+        if value.startswith(_COMMITTING):
+            raise
         return parse_tree_path(key)[1].name, value
 
 
 @remembered
 def parse_tree_path(key: str) -> tuple[EmbedPath, Field]:
-    return read_text(key, f"failed to parse tree path ({key})", _read_tree_path)
+    return read_text(key, f"failed to parse tree path ({key})", _read_tree_path, complaints.tree_path)
 
 
 def _read_tree_path(scanner: Scanner) -> tuple[EmbedPath, Field]:
@@ -85,15 +88,15 @@ def _read_tree_path(scanner: Scanner) -> tuple[EmbedPath, Field]:
 
 def parse_logic(key: str, value: str) -> PathLogic:
     """`clients.not.or` with `(id.eq.1,id.eq.2)`."""
-    names = read_text(key, f"failed to parse logic path ({key})", _read_path)
+    names = read_text(key, f"failed to parse logic path ({key})", _read_path, complaints.logic_path)
     whole = f"{'not.' if 'not' in names else ''}{names[-1]}{value}"
-    logic = read_text(whole, f"failed to parse logic tree ({value})", _read_condition)
+    logic = read_text(whole, f"failed to parse logic tree ({value})", _read_condition, complaints.logic)
     return PathLogic(tuple(name for name in names[:-1] if name != "not"), logic)
 
 
 def _read_path(scanner: Scanner) -> list[str]:
     names = [scanner.require_field_name()]
-    while scanner.match_delimiter():
+    while scanner.match("."):
         names.append(scanner.require_field_name())
     return names
 
@@ -104,7 +107,7 @@ def _read_condition(scanner: Scanner) -> Condition:
     condition: Condition
     try:
         condition = _read_logic_filter(scanner)
-    except ParseError:
+    except Misfit:
         scanner.pos = start
         condition = _read_logic(scanner)
     scanner.leave()
@@ -113,122 +116,76 @@ def _read_condition(scanner: Scanner) -> Condition:
 
 def _read_logic_filter(scanner: Scanner) -> Filter:
     field = read_field(scanner)
-    scanner.expect_delimiter()
+    scanner.expect(".")
     negated, operation = _read_operation(scanner, _read_logic_value)
     return Filter(field, operation, negated)
 
 
 def _read_logic(scanner: Scanner) -> Logic:
-    negated = _match_not(scanner, "negation operator (not)")
+    negated = scanner.match("not.")
     operator = _read_logic_operator(scanner)
     scanner.skip_blanks()
     scanner.expect("(")
     scanner.skip_blanks()
     children = [_read_condition(scanner)]
-    while _match_between_blanks(scanner, ","):
+    while scanner.match_between_blanks(","):
         children.append(_read_condition(scanner))
-    if not _match_between_blanks(scanner, ")"):
-        raise scanner.error()
+    if not scanner.match_between_blanks(")"):
+        raise Misfit
     return Logic(operator, tuple(children), negated)
 
 
-def _match_between_blanks(scanner: Scanner, word: str) -> bool:
-    scanner.skip_blanks()
-    if not scanner.match(word):
-        return False
-    scanner.skip_blanks()
-    return True
-
-
 def _read_logic_operator(scanner: Scanner) -> Literal["and", "or"]:
-    scanner.label = "logic operator (and, or)"
-    operator: Literal["and", "or"] | None
-    operator = "and" if scanner.match("and") else "or" if scanner.match("or") else None
-    scanner.label = None
-    if operator is None:
-        raise scanner.error()
-    return operator
+    if scanner.match("and"):
+        return "and"
+    scanner.expect("or")
+    return "or"
 
 
-def _match_not(scanner: Scanner, label: str | None) -> bool:
-    start = scanner.pos
-    scanner.label = label
-    negated = scanner.match("not") and scanner.match_delimiter()
-    scanner.label = None
-    if not negated:
-        scanner.pos = start
-    return negated
+def _read_filter_value(scanner: Scanner) -> tuple[bool, Operation]:
+    return _read_operation(scanner, _read_rest)
 
 
 def _read_operation(scanner: Scanner, read_value: Callable[[Scanner], str]) -> tuple[bool, Operation]:
-    negated = _match_not(scanner, None)
-    start = scanner.pos
-    if _match_operator(scanner, "in"):
+    negated = scanner.match("not.")
+    if scanner.match("in."):
         return negated, InList(_read_list(scanner))
-    if _match_operator(scanner, "is"):
+    if scanner.match("is."):
         return negated, IsTest(_read_is_value(scanner))
-    if _match_operator(scanner, "isdistinct"):
+    if scanner.match("isdistinct."):
         return negated, DistinctFrom(read_value(scanner))
+    start = scanner.pos
     for search in _SEARCHES:
         scanner.pos = start
-        if _match_word(scanner, search):
+        if scanner.match(search):
             language = _read_language(scanner)
-            if _match_labelled_delimiter(scanner):
+            if scanner.match("."):
                 return negated, TextSearch(search, read_value(scanner), language)
+    scanner.pos = start
     for simple in SIMPLE_OPERATORS:
-        if _match_operator(scanner, simple, at=start):
+        if scanner.match(f"{simple}."):
             return negated, Compare(simple, read_value(scanner))
     for operator in QUANTIFIABLE_OPERATORS:
         scanner.pos = start
-        if _match_word(scanner, operator):
+        if scanner.match(operator):
             quantifier = _read_quantifier(scanner)
-            if _match_labelled_delimiter(scanner):
+            if scanner.match("."):
                 return negated, Compare(operator, read_value(scanner), quantifier)
-    raise scanner.error()
-
-
-def _match_word(scanner: Scanner, word: str) -> bool:
-    scanner.label = _OPERATOR_LABEL
-    matched = scanner.match(word)
-    scanner.label = None
-    return matched
-
-
-def _match_labelled_delimiter(scanner: Scanner) -> bool:
-    scanner.label = _OPERATOR_LABEL
-    matched = scanner.match_delimiter()
-    scanner.label = None
-    return matched
-
-
-def _match_operator(scanner: Scanner, word: str, *, at: int | None = None) -> bool:
-    start = scanner.pos if at is None else at
-    scanner.pos = start
-    if _match_word(scanner, word) and _match_labelled_delimiter(scanner):
-        return True
-    scanner.pos = start
-    return False
+    raise Misfit
 
 
 def _read_quantifier(scanner: Scanner) -> Literal["any", "all"] | None:
-    start = scanner.pos
-    scanner.label = _OPERATOR_LABEL
-    found: Literal["any", "all"] | None = None
-    if scanner.match("("):
-        found = "any" if scanner.match("any") else "all" if scanner.match("all") else None
-        if found is None or not scanner.match(")"):
-            found, scanner.pos = None, start
-    scanner.label = None
-    return found
+    if scanner.match("(any)"):
+        return "any"
+    return "all" if scanner.match("(all)") else None
 
 
 def _read_language(scanner: Scanner) -> str | None:
     start = scanner.pos
-    scanner.label = _OPERATOR_LABEL
     language = scanner.identifier() if scanner.match("(") else None
     if language is None or not scanner.match(")"):
-        language, scanner.pos = None, start
-    scanner.label = None
+        scanner.pos = start
+        return None
     return language
 
 
@@ -238,8 +195,7 @@ def _read_is_value(scanner: Scanner) -> Literal["null", "not_null", "true", "fal
         if rest.startswith(value):
             scanner.pos += len(value)
             return value
-    scanner.miss(_IS_LABEL)
-    raise scanner.error()
+    raise Misfit
 
 
 def _read_rest(scanner: Scanner) -> str:

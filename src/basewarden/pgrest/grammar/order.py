@@ -2,9 +2,10 @@
 
 from typing import Literal
 
+from basewarden.pgrest.grammar import complaints
 from basewarden.pgrest.grammar.filters import parse_tree_path
 from basewarden.pgrest.grammar.nodes import EmbedPath, Field, OrderTerm
-from basewarden.pgrest.grammar.scanner import Scanner, read_text, remembered
+from basewarden.pgrest.grammar.scanner import Misfit, Scanner, read_text, remembered
 from basewarden.pgrest.grammar.select import read_field
 
 
@@ -15,21 +16,28 @@ def parse_order(key: str, value: str) -> tuple[EmbedPath, tuple[OrderTerm, ...]]
 
 @remembered
 def _parse_terms(text: str) -> tuple[OrderTerm, ...]:
-    return read_text(text, f"failed to parse order ({text})", _read_terms)
+    return read_text(text, f"failed to parse order ({text})", _read_terms, complaints.order)
 
 
 def parse_columns(text: str, parameter: str) -> tuple[str, ...]:
-    return read_text(text, f"failed to parse {parameter} parameter ({text})", _read_columns)
+    return read_text(text, f"failed to parse {parameter} parameter ({text})", _read_columns, complaints.columns)
 
 
 def _read_columns(scanner: Scanner) -> tuple[str, ...]:
-    scanner.skip_blanks()
     names = [scanner.require_field_name()]
-    while scanner.match(","):
-        scanner.skip_blanks()
+    while _match_comma(scanner):
         names.append(scanner.require_field_name())
-        scanner.skip_blanks()
     return tuple(dict.fromkeys(names))
+
+
+def _match_comma(scanner: Scanner) -> bool:
+    """Blanks promise a comma; anything else ends the list."""
+    start = scanner.pos
+    if scanner.match_between_blanks(","):
+        return True
+    if scanner.pos > start:
+        raise Misfit
+    return False
 
 
 def _read_terms(scanner: Scanner) -> tuple[OrderTerm, ...]:
@@ -46,8 +54,7 @@ def _read_term(scanner: Scanner) -> OrderTerm:
     nulls = _read_nulls(scanner)
     scanner.skip_blanks()
     if not (scanner.is_next(",") or scanner.is_at_end()):
-        scanner.miss_end()
-        raise scanner.error()
+        raise Misfit
     return OrderTerm(field, direction, nulls, relation)
 
 
@@ -65,7 +72,7 @@ def _read_target(scanner: Scanner) -> tuple[str | None, Field]:
 
 def _read_direction(scanner: Scanner) -> Literal["asc", "desc"] | None:
     start = scanner.pos
-    if scanner.match_delimiter():
+    if scanner.match("."):
         if scanner.match("asc"):
             return "asc"
         if scanner.match("desc"):
@@ -75,10 +82,10 @@ def _read_direction(scanner: Scanner) -> Literal["asc", "desc"] | None:
 
 
 def _read_nulls(scanner: Scanner) -> Literal["nullsfirst", "nullslast"] | None:
-    if not scanner.match_delimiter():
+    if not scanner.match("."):
         return None
     if scanner.match("nullsfirst"):
         return "nullsfirst"
     if scanner.match("nullslast"):
         return "nullslast"
-    raise scanner.error()
+    raise Misfit

@@ -3,6 +3,7 @@
 import re
 from typing import Literal, get_args
 
+from basewarden.pgrest.grammar import complaints
 from basewarden.pgrest.grammar.nodes import (
     Aggregate,
     Field,
@@ -11,7 +12,7 @@ from basewarden.pgrest.grammar.nodes import (
     SelectItem,
     SelectRelation,
 )
-from basewarden.pgrest.grammar.scanner import Scanner, read_text, remembered
+from basewarden.pgrest.grammar.scanner import Misfit, Scanner, read_text, remembered
 
 _DIGITS = re.compile(r"[0-9]+")
 _JOINS: dict[str, Literal["inner", "left"]] = {"inner": "inner", "left": "left"}
@@ -20,7 +21,7 @@ _INDEX_ENDINGS = ("->", "::", ".", ",", ")")
 
 @remembered
 def parse_select(text: str) -> tuple[SelectItem, ...]:
-    return read_text(text, f"failed to parse select parameter ({text})", _read_items)
+    return read_text(text, f"failed to parse select parameter ({text})", _read_items, complaints.select)
 
 
 def read_field(scanner: Scanner) -> Field:
@@ -49,7 +50,7 @@ def _read_json_step(scanner: Scanner, arrow: Literal["->", "->>"]) -> JsonStep:
         return JsonStep(arrow, index, is_index=True)
     key = scanner.json_key()
     if key is None:
-        raise scanner.error()
+        raise Misfit
     return JsonStep(arrow, key)
 
 
@@ -57,7 +58,6 @@ def _read_json_index(scanner: Scanner) -> str | None:
     start = scanner.pos
     sign = "-" if scanner.match("-") else ""
     digits = scanner.take(_DIGITS)
-    scanner.miss("digit")
     if digits and (scanner.is_at_end() or any(scanner.is_next(ending) for ending in _INDEX_ENDINGS)):
         return sign + digits
     scanner.pos = start
@@ -134,7 +134,7 @@ def _read_cast(scanner: Scanner) -> str | None:
         return None
     name = scanner.identifier()
     if name is None:
-        raise scanner.error()
+        raise Misfit
     return name
 
 
@@ -151,6 +151,5 @@ def _read_aggregate(scanner: Scanner) -> Aggregate | None:
 def _end_field(scanner: Scanner, field: SelectField) -> SelectField:
     scanner.skip_blanks()
     if not (scanner.is_next(")") or scanner.is_next(",") or scanner.is_at_end()):
-        scanner.miss_end()
-        raise scanner.error()
+        raise Misfit
     return field
