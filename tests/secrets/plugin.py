@@ -20,7 +20,7 @@ LAST = "test_leaks.py"
 OWN = "tests/secrets/"  # plants canaries on purpose
 EMAIL = re.compile(r"[\w.]+@[\w.]+")
 COOKIE = "session-token="
-CALLING = re.compile(r"tests/(accounts/test_passwords\.py|contract/).* \(call\)", re.DOTALL)
+CALLING = re.compile(r"tests/(accounts/test_(?:passwords|totp)\.py|contract/).* \(call\)", re.DOTALL)
 """The bodies of tests whose passwords are words or generated text."""
 GUESSED = frozenset(FREQUENCY_LISTS["passwords"])
 RECORDER = pytest.StashKey[Recorder]()

@@ -55,6 +55,8 @@ from basewarden.pgrest import (
 
 MAX_SUMMARY = 500
 MOST_TRIES = 8  # a migration may have many steps
+_MOST_DEADLOCKS = 3
+_DEADLOCK = "40P01"
 # Classes 08 and 57: the connection went away. Whether the COMMIT before it counted, only the database knows.
 _OUTCOME_UNKNOWN = ("08", "57")
 _OUTPUT_SETTINGS = frozenset({"timezone", "datestyle", "intervalstyle", "extra_float_digits"})
@@ -87,16 +89,22 @@ class Road:
     async def travel(self, project: Project, caller: Caller, call: RestCall) -> RestAnswer:
         """Raises PgrestError, DatabaseError or AppError; then nothing was changed.
 
-        What an outdated snapshot may have spoiled is done again on a fresh one.
+        What an outdated snapshot may have spoiled is done again on a fresh one, and so is what lost a deadlock, perhaps
+        to a migration: rows are locked before they are written, which takes the table's lock in two steps.
         """
-        schema = await project.schema()
+        schema, deadlocks = await project.schema(), 0
         for tries_left in reversed(range(MOST_TRIES)):
             try:
                 return await self._go(project, caller, schema, call)
             except SnapshotStale:
                 schema = await project.reload_schema()
             except (DatabaseError, PgrestError) as error:
-                if not tries_left or not await project.is_schema_changed(schema, error):
+                is_deadlock = isinstance(error, DatabaseError) and error.sqlstate == _DEADLOCK
+                deadlocks += is_deadlock
+                is_worth_it = (
+                    deadlocks < _MOST_DEADLOCKS if is_deadlock else await project.is_schema_changed(schema, error)
+                )
+                if not tries_left or not is_worth_it:
                     raise
                 schema = await project.schema()
         raise CaptureRaced
