@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.fixtures.bench import Agent, Bench, OwnWorkshop, Workshop
+from tests.fixtures.bench import Agent, Bench, OwnWorkshop, Workshop, on_both_backends
 
 _NOTES = """
     CREATE TABLE notes (id int PRIMARY KEY, body text); INSERT INTO notes VALUES (1, 'a');
@@ -139,3 +139,20 @@ async def test_a_write_right_after_a_migration_is_recorded_whole(workshop: Works
     assert len([one for one in written.changes if one["table"] == "lines"]) == lost
     if "COLUMN" in change:
         assert written.changes[0]["beforeExact"] == {"id": "1", "body": "b", "extra": "5"}
+
+
+@on_both_backends
+async def test_a_reader_that_leaves_takes_its_statement_along(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE FUNCTION doze(seconds int) RETURNS int LANGUAGE sql STABLE AS 'SELECT 1 FROM pg_sleep(seconds)'
+    """)
+    agent = await bench.agent(access="read")
+    dozing = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    leaving = asyncio.create_task(agent.http.get("/rpc/doze?seconds=60"))
+    async with asyncio.timeout(5):
+        while not await bench.rows(dozing):
+            await asyncio.sleep(0.005)
+        leaving.cancel()
+        while await bench.rows(dozing):
+            await asyncio.sleep(0.005)
+    assert (await agent.http.get("/rpc/doze?seconds=0")).status_code == 200

@@ -1,9 +1,9 @@
 """`/api/v/<id>/…` as plain ASGI: the hot path goes round the framework."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -12,7 +12,6 @@ from basewarden.core.tracing import stage
 from basewarden.errors import BadRequest, NotFound
 from basewarden.gateway.caller import Caller, Callers
 from basewarden.gateway.forward.incoming import Incoming, WhileConnected
-from basewarden.gateway.forward.project import ForwardProject
 from basewarden.gateway.introspect import describe_schema
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Projects
@@ -29,6 +28,7 @@ _ADDRESS = re.compile(r"/api/v/(?P<id>[^/]+)/(?P<room>rest/v1|introspect)(?P<res
 _LABEL = re.compile(r"[\x20-\x7e]{1,100}\Z")
 _CORS = ("Access-Control-", "access-control-")
 _CREDENTIALS = frozenset({b"authorization", b"apikey", b"cookie"})
+T = TypeVar("T")
 
 
 class DataRoad:
@@ -80,30 +80,29 @@ class DataRoad:
             body=b"" if scope["method"] == "GET" else await _read_body(receive),
             label=_read_label(headers),
         )
-        if isinstance(project, ForwardProject) and call.method in ("GET", "HEAD"):
-            await self._relay(receive, send, project, caller, call)
+        if call.method in ("GET", "HEAD"):
+            await self._read(receive, send, project, caller, call)
         else:
-            await _send_answer(send, await self._travel(project, caller, call))
+            await _send_answer(send, await _explain(self._roads.travel(project, caller, call)))
 
-    async def _travel(self, project: AnyProject, caller: Caller, call: RestCall) -> RestAnswer:
-        try:
-            return await self._roads.travel(project, caller, call)
-        except DatabaseError as error:
-            return RestAnswer(make_error_response(from_database(error)))
-        except PgrestError as error:
-            return RestAnswer(make_error_response(error))
-
-    async def _relay(self, receive: Any, send: Any, project: ForwardProject, caller: Caller, call: RestCall) -> None:
-        """What another server sends goes out as it comes in, and no longer than somebody wants it."""
+    async def _read(self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall) -> None:
+        """For no longer than somebody wants it; what another server sends goes out as it comes in."""
         async with WhileConnected(receive) as watch:
-            try:
-                answer = await self._roads.open(project, caller, call)
-            except PgrestError as error:
-                answer = RestAnswer(make_error_response(error))
+            answer = await _explain(self._roads.open(project, caller, call))
             if isinstance(answer, Incoming):
                 await answer.relay(send, watch, is_head=call.method == "HEAD")
             else:
+                watch.stop()
                 await _send_answer(send, answer)
+
+
+async def _explain(asking: Awaitable[T]) -> T | RestAnswer:
+    try:
+        return await asking
+    except DatabaseError as error:
+        return RestAnswer(make_error_response(from_database(error)))
+    except PgrestError as error:
+        return RestAnswer(make_error_response(error))
 
 
 async def _send_answer(send: Any, answer: RestAnswer) -> None:
