@@ -18,8 +18,8 @@ SHOWS_A_SECOND_FACTOR = re.compile(
 )
 """The answers to whoever sets it up, and the file of the codes that they have just been shown."""
 
-LONG = re.compile(rb"[0-9A-Za-z_+/=-]{40,}")
-LONG_SECRET = re.compile(rb"[0-9A-Za-z_+/=-]{40,}\Z")
+ANCHOR = 40
+LONG = re.compile(rb"[0-9A-Za-z_+/=-]{%d,}" % ANCHOR)
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,13 @@ def _find_password(address: str) -> str | None:
         return urlsplit(address).password if address.count("://") == 1 else None
     except ValueError:
         return address  # no address after all, whatever it looks like
+
+
+def _find_all(content: bytes, wanted: bytes) -> Iterator[int]:
+    at = content.find(wanted)
+    while at >= 0:
+        yield at
+        at = content.find(wanted, at + len(wanted))
 
 
 class Recorder:
@@ -91,19 +98,21 @@ class Recorder:
         return is_shown_there is not None and SECOND_FACTOR.match(content, at) is not None
 
     def _find_known(self, content: bytes) -> Iterator[tuple[int, str]]:
-        """Long ones by one pass over everything that looks like one, the few short ones each by itself."""
-        long = {secret: what for secret, what in self._secrets.items() if LONG_SECRET.match(secret)}
-        lengths = sorted({len(secret) for secret in long})
+        """Most hold a long word: those by one pass over the long words of everything, the others each by itself."""
+        by_anchor: dict[bytes, list[tuple[int, bytes]]] = {}
+        for secret in self._secrets:
+            word = LONG.search(secret)
+            if word is not None:
+                by_anchor.setdefault(word.group()[:ANCHOR], []).append((word.start(), secret))
+            else:
+                yield from ((at, self._secrets[secret]) for at in _find_all(content, secret))
         for match in LONG.finditer(content):
             word = match.group()
-            for length in lengths:
-                for offset in range(len(word) - length + 1):
-                    what = long.get(word[offset : offset + length])
-                    if what is not None:
-                        yield match.start() + offset, what
-        for secret, what in self._secrets.items():
-            if secret not in long:
-                yield from ((match.start(), what) for match in re.finditer(re.escape(secret), content))
+            for offset in range(len(word) - ANCHOR + 1):
+                for before, secret in by_anchor.get(word[offset : offset + ANCHOR], ()):
+                    start = match.start() + offset - before
+                    if start >= 0 and content.startswith(secret, start):
+                        yield start, self._secrets[secret]
 
     def _find_shaped(self, content: bytes) -> Iterator[tuple[int, str]]:
         yield from ((match.start(), "a password hash") for match in PASSWORD_HASH.finditer(content))

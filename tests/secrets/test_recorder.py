@@ -35,6 +35,14 @@ def test_a_planted_secret_is_found_where_it_is(recorder: Recorder, secret: str, 
     assert secret not in leak.around
 
 
+def test_a_secret_with_a_long_word_in_it_is_found_as_a_whole(recorder: Recorder) -> None:
+    word = make_opaque_token()
+    recorder.add_secret("a letter's content", f'{{"link": "reset {word}"}}')
+    recorder.record("GET /its/page", f"reset {word}".encode())
+    recorder.record("GET /b", f'<{{"link": "reset {word}"}}>'.encode())
+    assert [leak.where for leak in recorder.find_leaks()] == ["GET /b"]
+
+
 def test_of_an_address_only_the_password_is_secret(recorder: Recorder) -> None:
     recorder.add_secret("the database", "postgresql://ada:p%40ss-w0rd@db.example/shop")
     for said in (b"db.example", b"ada", b"p%40ss-w0rd", b"p@ss-w0rd"):
