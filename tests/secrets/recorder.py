@@ -56,6 +56,7 @@ class Recorder:
     def __init__(self) -> None:
         self._file = TemporaryFile()  # noqa: SIM115 - open as long as the run
         self._sayings: list[_Saying] = []
+        self._repeated: set[tuple[str, int]] = set()
         self._secrets: dict[bytes, str] = {}
 
     @property
@@ -66,9 +67,16 @@ class Recorder:
         self._file.close()
 
     def record(self, where: str, text: bytes) -> None:
-        if text:
+        """What a page says again and again is kept once."""
+        if text and not (where.startswith("GET ") and self._is_repeated(where, text)):
             self._sayings.append(_Saying(where, self._file.seek(0, 2), len(text)))
             self._file.write(text)
+
+    def _is_repeated(self, where: str, text: bytes) -> bool:
+        said = (where, hash(text))
+        is_known = said in self._repeated
+        self._repeated.add(said)
+        return is_known
 
     def add_secret(self, what: str, value: str) -> None:
         """Of an address only the password is one; an agent's token is found by its shape, wherever it may not be."""
