@@ -109,9 +109,9 @@ class Recorder:
         """Most hold a long word: those by one pass over the long words of everything, the others each by itself."""
         by_anchor: dict[bytes, list[tuple[int, bytes]]] = {}
         for secret in self._secrets:
-            word = LONG.search(secret)
-            if word is not None:
-                by_anchor.setdefault(word.group()[:ANCHOR], []).append((word.start(), secret))
+            long = LONG.search(secret)
+            if long is not None:
+                by_anchor.setdefault(long.group()[:ANCHOR], []).append((long.start(), secret))
             else:
                 yield from ((at, self._secrets[secret]) for at in _find_all(content, secret))
         for match in LONG.finditer(content):

@@ -58,7 +58,8 @@ class Pool:
         self._idle_seconds = idle_seconds
         self._lifetime_seconds = lifetime_seconds
         self._prepare = prepare
-        self._is_known = False
+        self._is_transaction_pooled: bool | None = None
+        self._finding_out = asyncio.Lock()
         self._application_name = application_name
         self._free = max_size
         self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
@@ -83,7 +84,7 @@ class Pool:
     async def flush(self, *, prepare: bool | None = None) -> None:
         """From now on only connections that are made anew are lent; `prepare` is for those."""
         if prepare is not None:
-            self._prepare, self._is_known = prepare, False
+            self._prepare = prepare
         self._flushed_at = asyncio.get_running_loop().time()
         await self._close_idle()
 
@@ -114,6 +115,9 @@ class Pool:
             await conn.close()
         finally:
             self._leave_place()
+            if self._has_lost_statements(conn):
+                self._is_transaction_pooled = None
+                await conn.close()
             if conn.is_usable and self._may_live_on(born):
                 self._keep_idle(conn, born)
             elif conn.is_usable:
@@ -166,24 +170,39 @@ class Pool:
 
     async def _connect(self) -> Connection:
         """The first one shows whether statements may be prepared: a transaction pooler would lose them."""
-        conn = await self._dial()
-        if not self._prepare or self._is_known:
-            return conn
-        self._prepare = not await is_transaction_pooled(conn, self._dial)
-        self._is_known = True
-        if self._prepare and conn.is_usable:
-            return conn
-        await conn.close()
-        return await self._dial()
+        if not self._prepare:
+            return await self._dial()
+        if self._is_transaction_pooled is None:
+            async with self._finding_out:
+                if self._is_transaction_pooled is None:
+                    return await self._find_out()
+        return await self._dial(prepare=not self._is_transaction_pooled)
 
-    async def _dial(self) -> Connection:
+    async def _find_out(self) -> Connection:
+        conn = await self._dial()
+        try:
+            self._is_transaction_pooled = await is_transaction_pooled(conn, self._dial)
+        except BaseException:
+            await conn.close()
+            raise
+        if not conn.is_usable:
+            await conn.close()
+            conn = await self._dial()
+        conn.prepares = not self._is_transaction_pooled
+        return conn
+
+    def _has_lost_statements(self, conn: Connection) -> bool:
+        """Then it is found out anew whether a pooler is in between: it may have come later, or have hidden well."""
+        return self._prepare and self._is_transaction_pooled is False and not conn.prepares
+
+    async def _dial(self, *, prepare: bool = False) -> Connection:
         dsn = self._dsn if isinstance(self._dsn, str) else await self._dsn()
         try:
             return await Connection.connect(
                 dsn,
                 timeout=self._connect_seconds,
                 application_name=self._application_name,
-                prepare=self._prepare,
+                prepare=prepare,
             )
         except psycopg.Error as error:
             raise errors.cannot_connect(str(error).strip()) from error

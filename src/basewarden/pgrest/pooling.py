@@ -1,19 +1,23 @@
 """Whether a pooler stands in between that gives each transaction another server session: by what it does, not its name.
 
-A server greets with the number of its process. A pooler makes one up, and then a second connection in a transaction
-shows whether it was given the process that was ours.
+A server greets with the number of its process. A pooler makes one up, and then other connections, each in a
+transaction, show whether one was given the process that was ours. More than one, since the pooler serves others
+meanwhile: ours may be taken by a stranger and come back to us in time.
+
+Ask only on connections that prepare nothing: somebody else's statements may stand in the sessions behind a pooler.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from basewarden.pgrest.errors import DatabaseError
+from basewarden.pgrest.errors import DatabaseError, PgrestError
 from basewarden.pgrest.sql import Statement
 from basewarden.pgrest.wire import Connection
 
 _WHO = Statement("SELECT pg_backend_pid()")
 _BEGIN = Statement("BEGIN")
 _PATIENCE_SECONDS = 2.0
+_OTHERS = 3
 
 
 async def is_direct(conn: Connection) -> bool:
@@ -21,20 +25,25 @@ async def is_direct(conn: Connection) -> bool:
 
 
 async def is_transaction_pooled(conn: Connection, connect: Callable[[], Awaitable[Connection]]) -> bool:
-    """May cost `conn`, where the pooler has one server session for both."""
+    """True also in doubt. May cost `conn`, where the pooler has one server session for all."""
     ours = await _ask_process(conn)
     if ours == conn.backend_pid:
         return False
-    other = await connect()
+    others: list[Connection] = []
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            _, rows = await other.run([_BEGIN, _WHO])
-            theirs = int(rows.value(0, 0) or 0)
-            return theirs == ours or await _ask_process(conn) != ours
-    except (TimeoutError, DatabaseError):
-        return True  # ours waits for the other's end, or there are no transactions at all
+            for _ in range(_OTHERS):
+                other = await connect()
+                others.append(other)
+                _, rows = await other.run([_BEGIN, _WHO])
+                if int(rows.value(0, 0) or 0) == ours or await _ask_process(conn) != ours:
+                    return True
+    except (TimeoutError, DatabaseError, PgrestError):
+        return True  # ours waits for the others' end, there are no transactions at all, or no more connections
     finally:
-        await other.close()
+        for other in others:
+            await other.close()
+    return False
 
 
 async def _ask_process(conn: Connection) -> int:

@@ -19,6 +19,7 @@ from basewarden.pgrest.sql import Statement
 _ROWS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
 _COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 _NO_SUCH_STATEMENT = "26000"
+_STATEMENT_EXISTS = "42P05"
 _WHERE_PLANS_ARE_CHECKED = b"RevalidateCachedQuery"  # its text is told in the server's language, its place is not
 _INTERNAL = "XX000"
 # Never translated: a statement that was prepared for a type, or met a relation, which is gone by now.
@@ -100,7 +101,8 @@ class Connection:
         self._owner = owner
         self._pg = owner.pgconn
         self._loop = asyncio.get_running_loop()
-        self._prepare = prepare
+        self.prepares = prepare
+        """Whether statements are kept at the server under names. It stops by itself where the names are not its own."""
         self._most_prepared = most_prepared
         self._prepared: OrderedDict[str, bytes] = OrderedDict()
         self._doomed: list[bytes] = []
@@ -189,7 +191,7 @@ class Connection:
             steps.append(_Step("close"))
         fresh: dict[str, bytes] = {}
         for statement in statements:
-            if not self._prepare or len(statement.sql) > _LARGEST_PREPARED:
+            if not self.prepares or len(statement.sql) > _LARGEST_PREPARED:
                 self._pg.send_query_params(statement.sql.encode(), statement.params)
             else:
                 name = self._prepared_name(statement.sql, fresh, steps)
@@ -245,7 +247,7 @@ class Connection:
                 self._mark_broken()
                 raise DatabaseError(DatabaseErrorFields("0A000", "COPY is not supported here"))
             elif failure is None and status != pq.ExecStatus.PIPELINE_ABORTED:
-                failure = _error_of(result, self._pg, len(answers))
+                failure = self._understand(steps[at : at + 1], _error_of(result, self._pg, len(answers)))
         if failure is not None:
             if isinstance(failure, PlanStale):
                 self._forget_prepared()
@@ -265,6 +267,15 @@ class Connection:
             if len(self._prepared) > self._most_prepared:
                 _, oldest = self._prepared.popitem(last=False)
                 self._doomed.append(oldest)
+
+    def _understand(self, failed: Sequence[_Step], failure: DatabaseError) -> DatabaseError:
+        """A name that is taken, or gone, says that the server's session is not ours alone. No step: the end failed."""
+        is_taken = any(step.kind == "prepare" for step in failed) and failure.sqlstate == _STATEMENT_EXISTS
+        if is_taken or (failure.sqlstate == _NO_SUCH_STATEMENT and self.prepares):
+            self.prepares = False
+            self._prepared.clear()
+            self._doomed.clear()
+        return PlanStale(failure.fields, failure.at) if is_taken else failure
 
     def _forget_prepared(self) -> None:
         self._doomed.extend(self._prepared.values())

@@ -53,7 +53,7 @@ class Listener:
     async def _connect(self, *, is_stuck: bool) -> Connection:
         """`NOTIFY` is of primaries alone: where several hosts are given, to one that may be written to."""
         dsn = make_conninfo(self.dsn, target_session_attrs="read-write")
-        conn = await Connection.connect(dsn, application_name=self.application_name)
+        conn = await Connection.connect(dsn, application_name=self.application_name, prepare=False)
         conn.on_notify = self._take
         try:
             await conn.run([*([_UNSTICK] if is_stuck else []), Statement(f"LISTEN {quote_ident(self.channel)}")])
