@@ -333,6 +333,22 @@ async def test_a_stamp_of_some_columns_comes_back(open_project: OpenGround) -> N
     assert (await ground.session(await ground.session_id()))["status"] == "undone"
 
 
+async def test_a_stamp_that_came_with_a_foreign_keys_own_change(open_project: OpenGround) -> None:
+    """The trigger's, not somebody else's: a row that the session itself had inserted goes all the same."""
+    ground = await open_project(
+        STAMPED + "CREATE TRIGGER stamp BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp();"
+        "ALTER TABLE t ADD COLUMN parent int REFERENCES t ON DELETE SET NULL; UPDATE t SET parent = 1 WHERE id = 2"
+    )
+    rows = "SELECT id, x, parent FROM t ORDER BY id"
+    before = await ground.rows(rows)
+    await ground.write("POST", "/t", {"id": 4, "x": "d", "parent": 1})
+    await ground.write("DELETE", "/t?id=eq.1")
+    receipt = await ground.undo()
+    assert (receipt.reverted, receipt.conflicts) == (3, ())
+    assert [told.split(" of ")[:2] for told in receipt.irreversible] == [["updated_at", "1 row"]]
+    assert await ground.rows(rows) == before
+
+
 async def test_a_stamp_of_inserted_rows_comes_back(open_project: OpenGround) -> None:
     ground = await open_project(
         STAMPED + "CREATE TRIGGER stamp BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION stamp()"

@@ -6,6 +6,7 @@ or updated the answer tells (xmax); what it was before is as it was read, in the
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,12 +16,12 @@ from basewarden.gateway.forward.errand import Errand, Outcome, describe_change, 
 from basewarden.gateway.forward.images import Identity, JsonRow, Seen, UnreadableAnswer, Written
 from basewarden.gateway.forward.updates import carry_out, drop_empty
 from basewarden.gateway.forward.upstream import UpstreamRequest
-from basewarden.gateway.forward.wake import Wake, collect_wake, count_unseen, follow, look, mix_images, place_of
-from basewarden.journal import Image, RowChange
-from basewarden.pgrest import Table
+from basewarden.gateway.forward.wake import Wake, collect_wake, count_unseen, follow, leave_theirs, look, place_of
+
+if TYPE_CHECKING:
+    from basewarden.journal import Image, RowChange
 
 _NOT_IN_THIS_CONTEXT = "0A000"
-_TIMES = ("timestamp", "date", "time")
 
 
 async def write_insert(errand: Errand) -> Outcome:
@@ -75,7 +76,8 @@ async def _finish(errand: Errand, deed: Deed, before: Sequence[Seen], written: S
     for row, old in zip(written, pairs, strict=True):
         if old is not None:
             met[place_of(table, old)] = row.image
-            changes.append(describe_change(table, _clear(table, old.image, row.image, named), row.image, named))
+            was = leave_theirs(table, old.image, row.image, named)
+            changes.append(describe_change(table, was, row.image, named))
         elif row.is_update:
             unread += 1  # somebody put it there after we had looked
         else:
@@ -84,16 +86,6 @@ async def _finish(errand: Errand, deed: Deed, before: Sequence[Seen], written: S
     if unread:
         unseen.append(count_unseen(table.qualified, updated=unread))
     await deed.finish([*drop_empty(changes), *followers], unseen)
-
-
-def _clear(table: Table, before: Image, after: Image, named: frozenset[str]) -> Image:
-    """What the body does not name and no clock stamps, somebody else may have changed since we looked: it is theirs."""
-    theirs = [
-        name
-        for name, value in before.exact.items()
-        if name not in named and value != after.exact[name] and not table.columns[name].type.startswith(_TIMES)
-    ]
-    return mix_images(before, after, theirs) if theirs else before
 
 
 async def _pair(errand: Errand, before: Sequence[Seen], written: Sequence[Written]) -> list[Seen | None]:

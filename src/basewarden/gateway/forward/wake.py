@@ -7,7 +7,7 @@ the key may do with them, and looked at again afterwards: what changed in the co
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -27,6 +27,7 @@ Place = tuple[Name, Identity]
 MOST_FOLLOWERS = 1000
 MOST_LOOKS = 3
 LOOK_SECONDS = 0.3
+_TIMES = ("timestamp", "date", "time")
 
 _tokens = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -203,13 +204,22 @@ def _describe(follower: Follower, now: Seen | None, event: Event) -> RowChange |
     columns = {name for name in follower.columns if seen.image.exact[name] != now.image.exact[name]}
     if not columns:
         return None
-    before = mix_images(now.image, seen.image, columns)
+    before = leave_theirs(table, seen.image, now.image, columns)
     return RowChange(table.schema, table.name, "update", table.key, before, now.image, cause, tuple(sorted(columns)))
 
 
-def mix_images(image: Image, other: Image, columns: Iterable[str]) -> Image:
+def leave_theirs(table: Table, before: Image, after: Image, ours: Collection[str]) -> Image:
+    """`before`, but for what others may have changed since we looked: all that is not `ours` and no clock stamps."""
+    theirs = [
+        name
+        for name, value in before.exact.items()
+        if name not in ours and value != after.exact[name] and not table.columns[name].type.startswith(_TIMES)
+    ]
+    return _mix_images(before, after, frozenset(theirs)) if theirs else before
+
+
+def _mix_images(image: Image, other: Image, names: frozenset[str]) -> Image:
     """`image` with these columns as `other` has them."""
-    names = frozenset(columns)
     shown, taken = _tokens(image.shown), _tokens(other.shown)
     mixed = {name: taken[name] if name in names else token for name, token in shown.items()}
     exact = {name: other.exact[name] if name in names else value for name, value in image.exact.items()}
