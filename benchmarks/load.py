@@ -75,7 +75,7 @@ def _make_script(request: Request) -> str:
 
 def _concatenate(text: str) -> str:
     """A Lua expression of the text with `n` in its places."""
-    return " .. n .. ".join(f"[[{part}]]" for part in text.split("{n}"))
+    return " .. n .. ".join(f"[==[{part}]==]" for part in text.split("{n}"))
 
 
 async def _run_own(origin: str, request: Request, connections: int, seconds: int) -> Load:

@@ -184,7 +184,9 @@ async def make_forward(shop: Shop, rest: Target, key: str) -> Target:
     """The product in front of `basewarden rest`, of which it knows the address and a key."""
     wanted = {"name": "forward", "url": rest.origin, "key": key}
     made = await shop.person.post("/api/connections", json=wanted)
-    connection_id = str(made.raise_for_status().json()["id"])
+    if made.is_error:
+        raise SystemExit(f"the product does not connect: {made.text}")
+    connection_id = str(made.json()["id"])
     token = await shop.make_agent(connection_id, db_role=None)
     return Target("forward", shop.origin, f"/api/v/{connection_id}/rest/v1", {"apikey": token}, (shop.pid,))
 
@@ -258,8 +260,11 @@ def list_family(pids: Iterator[int] | tuple[int, ...] | list[int]) -> list[int]:
 
 
 def read_cpu(pid: int, *, with_dead: bool = False) -> float:
-    """User and system seconds; `with_dead` adds those of children that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """User and system seconds; `with_dead` adds those of children that have ended. One that has ended itself: none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
     return sum(map(int, fields[11 : 15 if with_dead else 13])) / TICK
 
 

@@ -59,6 +59,14 @@ async def test_an_update(shop: Ground) -> None:
     }
 
 
+async def test_nothing_counts_a_table_that_is_only_added_to(shop: Ground) -> None:
+    """Counting reads all of it, however large it is."""
+    await shop.write("POST", "/notes", {"id": 30, "x": "z"})
+    asked = [dict(request.headers).get("prefer", "") for request in shop.upstream.asked]
+    assert asked
+    assert not any("count=" in prefer for prefer in asked)
+
+
 async def test_a_delete_with_its_wake(shop: Ground) -> None:
     await shop.write("DELETE", "/customers?id=eq.1", prefer="return=minimal")
     told = await shop.last()

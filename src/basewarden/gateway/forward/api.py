@@ -33,14 +33,23 @@ class Api:
     schema: Schema
 
     async def fetch(
-        self, table: Table, pairs: Iterable[Pair], *, limit: int | None = None, prefer: Sequence[str] = ()
+        self,
+        table: Table,
+        pairs: Iterable[Pair],
+        *,
+        limit: int | None = None,
+        prefer: Sequence[str] = (),
+        counts: bool = True,
     ) -> Found:
-        """Rows whole. Raises UpstreamRefused, or an AppError that says why the write cannot be recorded."""
+        """Rows whole, and how many pass in all; without `counts` how many are shown.
+
+        Raises UpstreamRefused, or an AppError that says why the write cannot be recorded.
+        """
         selection = select_for_reading(table)
         query = [*pairs, ("select", selection.text)]
         if limit is not None:
             query.append(("limit", str(limit)))
-        answer = await self._read(table, query, prefer)
+        answer = await self._read(table, query, prefer, counts=counts)
         try:
             return Found(rows := selection.read_seen(answer.body), _read_total(answer, len(rows)))
         except UnreadableAnswer as error:
@@ -86,16 +95,19 @@ class Api:
 
     async def prove_table(self, table: Table) -> None:
         """A view has no versions of its rows: what it is made of would be changed out of sight."""
-        await self.fetch(table, (), limit=0)
+        await self.fetch(table, (), limit=0, counts=False)  # to count is to read all of it
 
-    async def _read(self, table: Table, query: Iterable[Pair], prefer: Sequence[str] = ()) -> UpstreamAnswer:
+    async def _read(
+        self, table: Table, query: Iterable[Pair], prefer: Sequence[str] = (), *, counts: bool = True
+    ) -> UpstreamAnswer:
+        preferences = ",".join([*(["count=exact"] if counts else []), *prefer])
         request = UpstreamRequest(
             "GET",
             make_path(table),
             join_query(query),
             (
                 ("accept", "application/json"),
-                ("prefer", ",".join(["count=exact", *prefer])),
+                *([("prefer", preferences)] if preferences else []),
                 ("accept-profile", table.schema),
             ),
         )
