@@ -69,20 +69,20 @@ def _check_signature(keys: Sequence[Key], algorithm: str, kid: str | None, signe
 
 def _read_claims(text: bytes) -> dict[str, Any]:
     claims = _read_object(text)
-    if claims is None or not _is_shallow(text, claims):
+    if claims is None:
         raise unacceptable_claims("Parsing claims failed")
     return claims
 
 
 def _read_object(text: bytes) -> dict[str, Any] | None:
-    """Strict JSON: no NaN, no lone surrogate, no number beyond what a float or 64 bits hold, and no name twice."""
+    """Strict JSON: no NaN, no lone surrogate, no number beyond what a float or 64 bits hold, no name twice, not deep."""
     try:
         value = msgspec.json.decode(text)
         if isinstance(value, dict) and text.count(b":") > len(value):
             json.loads(text, object_pairs_hook=_refuse_twins)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and _is_shallow(text, value) else None
 
 
 def _refuse_twins(pairs: list[tuple[str, Any]]) -> None:
@@ -91,10 +91,11 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> None:
         raise ValueError("a name stands twice")
 
 
-def _is_shallow(text: bytes, claims: dict[str, Any]) -> bool:
+def _is_shallow(text: bytes, read: dict[str, Any]) -> bool:
+    """How deep Python itself goes is another matter with each of its versions."""
     if text.count(b"[") + text.count(b"{") <= _DEEPEST:
         return True
-    level: list[Any] = [claims]
+    level: list[Any] = [read]
     for _ in range(_DEEPEST):
         level = [inner for value in level for inner in _inner_values(value)]
         if not level:
