@@ -73,6 +73,44 @@ async def test_a_row_that_no_longer_fits_the_filter_is_left_alone(workshop: Work
     assert await bench.rows("SELECT id FROM counters") == [{"id": 1}]
 
 
+async def test_a_key_that_changes_while_an_update_waits_for_the_row(workshop: Workshop) -> None:
+    bench = await workshop.bench(_COUNTERS)
+    agent = await bench.agent()
+    async with await _connect(bench) as other:
+        await other.execute("UPDATE counters SET id = 90 WHERE id = 3")
+        waiting = asyncio.create_task(agent.write("PATCH", "/counters?n=eq.0", {"n": 5}, prefer="return=minimal"))
+        await _wait_for_lock(bench)
+        await other.commit()
+    assert sorted((one["before"]["id"], one["after"]["n"]) for one in (await waiting).changes) == [
+        (1, 5), (2, 5), (4, 5), (90, 5),
+    ]  # fmt: skip
+    assert await bench.rows("SELECT 1 FROM counters WHERE n <> 5") == []
+
+
+async def test_the_only_row_of_an_update_gets_another_key_meanwhile(workshop: Workshop) -> None:
+    bench = await workshop.bench(_COUNTERS)
+    agent = await bench.agent()
+    async with await _connect(bench) as other:
+        await other.execute("UPDATE counters SET id = 90 WHERE id = 3")
+        waiting = asyncio.create_task(agent.write("PATCH", "/counters?slug=eq.s3", {"n": 5}))
+        await _wait_for_lock(bench)
+        await other.commit()
+    assert [(one["before"]["id"], one["after"]["n"]) for one in (await waiting).changes] == [(90, 5)]
+
+
+async def test_rows_that_are_gone_when_a_limited_delete_gets_to_them(workshop: Workshop) -> None:
+    bench = await workshop.bench(_COUNTERS)
+    agent = await bench.agent(maxRowsPerWrite=3)
+    async with await _connect(bench) as other:
+        await other.execute("DELETE FROM counters WHERE id = 1")
+        waiting = asyncio.create_task(agent.http.delete("/counters?n=eq.0"))
+        await _wait_for_lock(bench)
+        await other.commit()
+    answer = await waiting
+    left = await bench.rows("SELECT id FROM counters")
+    assert (answer.status_code, len(left)) in ((204, 0), (400, 3)), (answer.text, left)
+
+
 async def test_an_upsert_that_loses_the_race_records_an_update(workshop: Workshop) -> None:
     """The row was not there to be locked; when the insert gets to it, it is."""
     bench = await workshop.bench(_COUNTERS)

@@ -23,7 +23,7 @@ def sender(agent: Agent) -> Any:
 
 async def test_ddl_in_the_middle_of_load_fails_no_request(workshop: Workshop) -> None:
     bench = await workshop.bench(BEFORE)
-    load = Load(sender(await bench.agent()))
+    load = Load(sender(await bench.agent(maxWritesPerSession=1_000_000)))
     await change_meanwhile(bench.dsn, load)
     assert load.refused == []
 

@@ -101,3 +101,101 @@ async def test_the_row_limit_holds_for_the_second_too(bench: Bench) -> None:
     refused = await agent.http.patch("/notes?id=lte.3", json={"body": "b"})
     assert (refused.status_code, refused.json()["code"]) == (400, "row_limit")
     assert await bench.rows("SELECT 1 FROM notes WHERE body = 'b'") == []
+
+
+_POLICIES = f"""
+    CREATE TABLE mail (id int PRIMARY KEY, owner text, body text);
+    INSERT INTO mail SELECT n, CASE WHEN n % 2 = 0 THEN 'guest' ELSE 'other' END, 'mail ' || n FROM generate_series(1, 8) n;
+    ALTER TABLE mail ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY look ON mail FOR SELECT TO {GUEST} USING (id < 8);
+    CREATE POLICY put ON mail FOR INSERT TO {GUEST} WITH CHECK (true);
+    CREATE POLICY change ON mail FOR UPDATE TO {GUEST} USING (owner = 'guest') WITH CHECK (body <> 'bad');
+    CREATE POLICY throw ON mail FOR DELETE TO {GUEST} USING (owner = 'guest');
+    GRANT ALL ON mail TO {GUEST};
+"""
+
+
+@pytest.fixture
+async def policies(workshop: Workshop) -> Bench:
+    """Who may see seven of eight rows, and change or delete the even ones."""
+    return await workshop.bench(_POLICIES)
+
+
+@pytest.mark.parametrize("prefer", ["return=minimal", "return=representation"])
+async def test_policies_choose_the_rows(policies: Bench, prefer: str) -> None:
+    guest = await policies.agent(dbRole=GUEST)
+    for body in ("a", "b"):
+        written = await guest.write("PATCH", "/mail?id=gt.0", {"body": body}, prefer=prefer)
+        assert sorted(change["before"]["id"] for change in written.changes) == [2, 4, 6]
+    for key in (1, 2, 8):
+        written = await guest.write("DELETE", f"/mail?id=eq.{key}", prefer=prefer)
+        assert [change["before"]["id"] for change in written.changes] == [2] * (key == 2)
+    refused = await guest.http.patch("/mail?id=eq.4", json={"body": "bad"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "42501")
+
+
+async def test_without_a_filter_only_rows_that_may_be_seen_are_changed(policies: Bench) -> None:
+    """The database itself would not ask the policy for reading then. Only people may leave the filter out."""
+    assert (
+        await policies.person.patch(f"/api/connections/{policies.connection_id}", json={"dbRole": GUEST})
+    ).is_success
+    for body in ("a", "b"):
+        answer = await policies.person.patch(f"/api/v/{policies.connection_id}/rest/v1/mail", json={"body": body})
+        assert answer.status_code == 204
+        rows = await policies.rows(f"SELECT id FROM mail WHERE body = '{body}' ORDER BY id")
+        assert [row["id"] for row in rows] == [2, 4, 6]
+        journal = await policies.journal(answer.headers["x-basewarden-session"])
+        assert sorted(one["before"]["id"] for one in journal["mutations"][-3:]) == [2, 4, 6]
+
+
+async def test_a_limit_counts_the_rows_that_may_be_changed(policies: Bench) -> None:
+    guest = await policies.agent(dbRole=GUEST, maxRowsPerWrite=3)
+    for body in ("a", "b"):
+        written = await guest.write("PATCH", "/mail?id=gt.0", {"body": body}, prefer="return=minimal")
+        assert sorted(change["before"]["id"] for change in written.changes) == [2, 4, 6]
+    for low in (0, 1):
+        refused = await guest.http.delete(f"/mail?id=gt.{low}")
+        assert refused.json()["code"] == "row_limit"  # of a delete those that may be seen
+    assert len((await guest.write("DELETE", "/mail?id=gt.4")).changes) == 1
+
+
+async def test_a_row_that_is_out_of_sight_once_it_is_written(policies: Bench) -> None:
+    guest = await policies.agent(dbRole=GUEST)
+    for key in (10, 11):
+        written = await guest.write("POST", "/mail", {"id": key, "owner": "guest"}, prefer="return=minimal")
+        assert [change["after"]["id"] for change in written.changes] == [key]
+        refused = await guest.http.post("/mail", json={"id": key + 10}, headers={"prefer": "return=representation"})
+        assert refused.json()["code"] == "42501"
+
+
+async def test_a_column_that_may_not_be_read_is_journaled_all_the_same(bench: Bench) -> None:
+    await bench.run(f"""
+        CREATE TABLE staff (id int PRIMARY KEY, name text, wage int);
+        INSERT INTO staff VALUES (1, 'a', 100), (2, 'b', 200);
+        GRANT SELECT (id, name), UPDATE (name) ON staff TO {GUEST};
+        ALTER TABLE staff OWNER TO bench_owner;
+    """)
+    guest = await bench.agent(dbRole=GUEST)
+    for key in (1, 2):
+        written = await guest.write("PATCH", f"/staff?id=eq.{key}&select=name", {"name": "x"})
+        assert written.answer.json() == [{"name": "x"}]
+        assert written.changes[0]["before"]["wage"] == key * 100
+
+
+@pytest.mark.parametrize("prefer", ["return=minimal", "return=representation", "return=headers-only"])
+async def test_answers_of_every_kind(agent: Agent, prefer: str) -> None:
+    for key in (50, 60):
+        made = await agent.http.post("/notes", json={"id": key, "body": "x"}, headers={"prefer": prefer})
+        assert made.headers.get("location") == (f"/notes?id=eq.{key}" if prefer.endswith("headers-only") else None)
+        many = await agent.write(
+            "POST", "/notes", [{"id": key + n} for n in range(1, 6)], prefer=f"{prefer},count=exact"
+        )
+        assert many.answer.headers["content-range"] == "*/5"
+        changed = await agent.write("PATCH", f"/notes?id=gte.{key}", {"n": key}, prefer=f"{prefer},count=exact")
+        assert len(changed.changes) == 6
+        assert changed.answer.headers["content-range"] == "0-5/6"
+        gone = await agent.write("DELETE", f"/notes?id=gte.{key}&order=id", prefer=f"{prefer},count=exact")
+        assert sorted(change["before"]["id"] for change in gone.changes) == list(range(key, key + 6))
+        assert gone.answer.headers["content-range"] == "*/6"
+        if prefer.endswith("representation"):
+            assert [row["id"] for row in gone.answer.json()] == list(range(key, key + 6))

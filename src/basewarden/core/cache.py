@@ -1,5 +1,6 @@
 """A small cache whose entries live for seconds."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
@@ -46,7 +47,10 @@ class ExpiringCache(Generic[K, V]):
 
 
 class LoadingCache(Generic[K, V]):
-    """An ExpiringCache that fetches what it lacks; a drop during a fetch is not undone by its result."""
+    """An ExpiringCache that fetches what it lacks, once for all who ask meanwhile.
+
+    A drop during a fetch is not undone by its result, and whoever asks after the drop has it fetched anew.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class LoadingCache(Generic[K, V]):
         self._load = load
         self._entries: ExpiringCache[K, V] = ExpiringCache(size=size, seconds=seconds, clock=clock)
         self._drops = 0
+        self._fetches: dict[tuple[K, int], asyncio.Task[V | None]] = {}
 
     def find(self, key: K) -> V | None:
         """Only what is there already."""
@@ -69,11 +74,24 @@ class LoadingCache(Generic[K, V]):
         value = self._entries.find(key)
         if value is not None:
             return value
-        drops = self._drops
+        at = (key, self._drops)
+        fetch = self._fetches.get(at)
+        if fetch is None:
+            fetch = self._fetches[at] = asyncio.create_task(self._fetch(at))
+            fetch.add_done_callback(lambda done: self._end_fetch(at, done))
+        return await asyncio.shield(fetch)  # one of them that leaves must not take it away from the others
+
+    async def _fetch(self, at: tuple[K, int]) -> V | None:
+        key, drops = at
         value = await self._load(key)
         if value is not None and drops == self._drops:
             self._entries.store(key, value)
         return value
+
+    def _end_fetch(self, at: tuple[K, int], fetch: "asyncio.Task[V | None]") -> None:
+        del self._fetches[at]
+        if not fetch.cancelled():
+            fetch.exception()  # seen, though perhaps nobody waits for it any more
 
     def drop(self, key: K) -> None:
         self._drops += 1

@@ -9,13 +9,13 @@ from uuid import UUID
 from basewarden.core.tracing import stage
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.capture import (
-    OWNER,
+    SETTINGS,
     SnapshotStale,
     WriteContext,
     WriteOutcome,
-    can_write_at_once,
+    can_repeat_write,
     capture_write,
-    write_at_once,
+    repeat_write,
 )
 from basewarden.gateway.errors import CaptureRaced
 from basewarden.gateway.policy import check_plan, check_question, tell_reach
@@ -111,9 +111,9 @@ class Road:
 
     async def _go(self, project: Project, caller: Caller, schema: Schema, call: RestCall) -> RestAnswer:
         shaped = shape_request(call.method, call.path, call.query, call.headers, call.body)
-        if shaped is not None:
-            template = project.templates.find(shaped, schema)
-            answer = await self._repeat(project, caller, call, template, shaped) if template is not None else None
+        template = None if shaped is None else project.templates.find(shaped, schema)
+        if shaped is not None and template is not None:
+            answer = await self._repeat(project, caller, call, template, shaped)
             if answer is not None:
                 return answer
         with stage("plan"):
@@ -139,7 +139,8 @@ class Road:
                 project.templates.keep(shaped, make_template(schema, request, plan))
             script = make_script(plan, request, caller.session, schema=schema, config=project.config)
             return await self._read(project, request, plan, script, request.query.canonical)
-        template = None if shaped is None else make_template(schema, request, plan)
+        if shaped is not None and template is None:
+            template = make_template(schema, request, plan)
         return await self._write(project, caller, request, plan, call, schema, template, shaped)
 
     async def _describe(
@@ -198,32 +199,31 @@ class Road:
 
         `again`: the plan is that of an earlier request of this shape.
         """
-        settings = partial(
-            session_settings,
+        settings = session_settings(
             caller.session,
             request,
             project.config,
             schema=schema,
             function_settings=_function_settings(plan),
             headers=call.headers,
+            instead=SETTINGS,
         )
         async with project.pool.acquire() as connection:
             context = WriteContext(
                 connection,
                 schema,
-                (settings(),),
+                (settings,),
                 caller.db_role,
                 caller.max_rows,
                 sets_output=_sets_output(request, schema, caller.db_role),
-                owner_settings=settings(instead=OWNER),
                 template=template,
                 shaped=shaped,
             )
-            is_at_once = template is not None and can_write_at_once(context, plan)
-            if again and not is_at_once:
+            can_repeat = template is not None and can_repeat_write(context, plan)
+            if again and not can_repeat:
                 raise NotAtOnce
             with stage("capture"):
-                capture = partial(write_at_once if again else capture_write, context, plan)
+                capture = partial(repeat_write if again else capture_write, context, plan)
                 outcome = await run_again(connection, capture)
             if outcome is None:
                 raise NotAtOnce
@@ -236,7 +236,7 @@ class Road:
                 recorded = await self._recorder.record(_make_entry(caller, plan, outcome, call))
             with stage("commit"):
                 await commit_recorded(connection, self._recorder, recorded.write_id)
-        if is_at_once and template is not None and shaped is not None and not again:
+        if can_repeat and template is not None and shaped is not None and not again:
             project.templates.keep(shaped, template)
         return RestAnswer(response, recorded.session_id)
 

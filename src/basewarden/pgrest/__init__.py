@@ -41,7 +41,7 @@ from basewarden.pgrest.plan import (
 )
 from basewarden.pgrest.pool import Pool
 from basewarden.pgrest.querytext import chooses_rows, join_query, match_rows, split_query, split_select, write_name
-from basewarden.pgrest.reach import is_reach_current, reach_check
+from basewarden.pgrest.reach import is_reach_current, is_table_current, reach_check, table_check
 from basewarden.pgrest.relations import Relationships
 from basewarden.pgrest.request import Request, parse_request
 from basewarden.pgrest.response import (
@@ -80,14 +80,15 @@ from basewarden.pgrest.statements import (
     build_statement,
     needs_verdict,
     read_result,
-    statement_sql,
     verify_result,
 )
 from basewarden.pgrest.templates import PlanTemplate, PlanTemplates, Shaped, make_template, shape_request
 from basewarden.pgrest.wire import Connection, Notification, Rows
-from basewarden.pgrest.writesql import Keys, KeysInSetting, key_columns, key_type, payload_sql, told_keys_sql, where_sql
+from basewarden.pgrest.witnessed import FACTS, Witness, Witnessed, read_witnessed, witnessed_write_sql
+from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql, where_sql
 
 __all__ = [
+    "FACTS",
     "Address",
     "Builder",
     "CallPlan",
@@ -101,7 +102,6 @@ __all__ = [
     "InfoPlan",
     "InsertPlan",
     "Keys",
-    "KeysInSetting",
     "Loaded",
     "MediaType",
     "Name",
@@ -137,6 +137,8 @@ __all__ = [
     "Trigger",
     "UniqueKey",
     "UpdatePlan",
+    "Witness",
+    "Witnessed",
     "WritePlan",
     "array_literal",
     "bad_preferences",
@@ -150,6 +152,7 @@ __all__ = [
     "is_reach_current",
     "is_reach_same",
     "is_rolled_back",
+    "is_table_current",
     "join_query",
     "key_columns",
     "key_type",
@@ -177,6 +180,7 @@ __all__ = [
     "quote_name",
     "reach_check",
     "read_result",
+    "read_witnessed",
     "run_again",
     "run_read",
     "session_settings",
@@ -184,9 +188,9 @@ __all__ = [
     "split_optional_pairs",
     "split_query",
     "split_select",
-    "statement_sql",
-    "told_keys_sql",
+    "table_check",
     "verify_result",
     "where_sql",
+    "witnessed_write_sql",
     "write_name",
 ]

@@ -4,6 +4,7 @@ The question goes by indexes alone, so it may be asked along with every write.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from basewarden.pgrest.config import Name
 from basewarden.pgrest.schema import ForeignKey, Schema, Table
@@ -62,3 +63,17 @@ def is_reach_current(schema: Schema, table: Name, rows: Rows) -> bool:
     told = {int(oid or 0): (stamp or b"").decode() for oid, stamp in rows.rows}
     oids = [schema.tables[name].oid for name in schema.reaches[table]]
     return all(told.get(oid) == schema.stamps.get(oid) for oid in oids)
+
+
+def table_check(schema: Schema, table: Name, also: str) -> Statement:
+    """The same of one table alone, for a write that reaches no other; `also` are more expressions to tell."""
+    return Statement(_table_check_sql(also), (str(schema.tables[table].oid).encode(),))
+
+
+@lru_cache(maxsize=16)
+def _table_check_sql(also: str) -> str:
+    return f"SELECT {STAMP}, {also} FROM pg_catalog.pg_class c WHERE c.oid = $1::oid"
+
+
+def is_table_current(schema: Schema, table: Name, stamp: bytes | None) -> bool:
+    return stamp is not None and stamp.decode() == schema.stamps.get(schema.tables[table].oid)

@@ -36,34 +36,36 @@ NOT_SYSTEM = """n.nspname NOT IN ('pg_catalog', 'information_schema')
 _WRAP = 1 << 32
 
 
+def _sum(count: str, ages: str) -> str:
+    """Of xmin, modulo 2^32: `age` is much faster than a way round by text, but moves on with time."""
+    return f"((({count} * (age('3'::xid) + 3::int8) - coalesce(sum({ages}), 0)) % {_WRAP} + {_WRAP}) % {_WRAP})"
+
+
 def _sum_of(source: str) -> str:
-    """Count and sum of xmin, modulo 2^32: `age` is much faster than a way round by text, but moves on with time.
+    """Count and sum of xmin.
 
     The catalogue is named by its schema: a temporary table that somebody's function left behind would hide it.
     """
-    found = "count(*) * (age('3'::xid) + 3::int8) - coalesce(sum(age(xmin)), 0)"
-    return f"(SELECT count(*) || '/' || (({found}) % {_WRAP} + {_WRAP}) % {_WRAP} FROM pg_catalog.{source})"
+    return f"(SELECT count(*) || '/' || {_sum('count(*)', 'age(xmin)')} FROM pg_catalog.{source})"
 
 
-# To some tables a thousand foreign keys lead. Their triggers are named for their own object ids, so the names tell
-# which there are, and the index alone tells the names.
-_TRIGGER_NAMES = (
-    "(SELECT count(*) || '/' || coalesce(sum(hashname(tgname)), 0) FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid)"
-)
-_OWN_TRIGGERS = _sum_of(
-    "pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal "
-    "AND (tgname < 'RI_ConstraintTrigger_' OR tgname >= 'RI_ConstraintTrigger`')"
-)
-STAMP = f"""concat_ws(' ', c.relnamespace, c.relname, c.relkind, c.relowner, c.relrowsecurity, c.relforcerowsecurity,
-    c.relispartition, hashtext(c.relacl::text),
-    {_sum_of("pg_attribute WHERE attrelid = c.oid AND attnum > 0")},
-    {_sum_of("pg_index WHERE indrelid = c.oid AND indisunique")},
-    {_sum_of("pg_constraint WHERE conrelid = c.oid AND contype IN ('p', 'u', 'f')")},
-    {_TRIGGER_NAMES}, {_OWN_TRIGGERS},
-    {_sum_of("pg_inherits WHERE inhparent = c.oid")})"""
-"""Of `pg_class c`. A foreign key onto a table shows in the table's own triggers, a default in its `pg_attribute`."""
+# One node of a plan is dear compared with what it reads here, so all that hangs on a relation is summed in one go.
+# Triggers of foreign keys are named for their own object ids, so that the names tell which there are.
+_HANGING = f"""(SELECT count(x) || '/' || {_sum("count(x)", "x")} || '/' || coalesce(sum(h), 0) FROM (
+    SELECT age(xmin) AS x, NULL::int AS h FROM pg_catalog.pg_attribute WHERE attrelid = c.oid AND attnum > 0
+    UNION ALL SELECT age(xmin), NULL FROM pg_catalog.pg_index WHERE indrelid = c.oid AND indisunique
+    UNION ALL SELECT age(xmin), NULL FROM pg_catalog.pg_inherits WHERE inhparent = c.oid
+    UNION ALL SELECT CASE WHEN NOT tgisinternal THEN age(xmin) END, hashname(tgname)
+    FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid) AS hanging)"""
+_FIELDS = """hashtextextended(c.relname::text, hashint8extended(
+    (c.relowner::int8 << 32) # (c.relnamespace::int8 << 11) # (ascii(c.relkind::text) << 3)
+    # (c.relrowsecurity::int << 2) # (c.relforcerowsecurity::int << 1) # c.relispartition::int,
+    coalesce(hash_array(c.relacl), 0)::int8))"""
+STAMP = f"({_FIELDS} || ' ' || {_HANGING})"
+"""Of `pg_class c`. A foreign key shows in the triggers of both its tables, a default in `pg_attribute`."""
 
 MARKS = f"""concat_ws(' ',
+    {_sum_of("pg_constraint WHERE conrelid = c.oid AND contype IN ('p', 'u', 'f')")},
     CASE WHEN c.relkind IN ('v', 'm') THEN {_sum_of("pg_rewrite WHERE ev_class = c.oid")} END,
     {_sum_of("pg_description WHERE objoid = c.oid AND classoid = 'pg_catalog.pg_class'::regclass")})"""
 """The rest that a snapshot holds of a relation: nothing that a write depends on."""

@@ -20,7 +20,6 @@ from basewarden.pgrest.wire import Rows
 from basewarden.pgrest.writesql import (
     INSERTED,
     Keys,
-    KeysInSetting,
     call_sql,
     key_report_sql,
     reported_source_sql,
@@ -41,13 +40,15 @@ class _Places(NamedTuple):
     inserted: int
 
 
+ANSWER = ("total", "page", "location", "body", "headers", "status", "inserted")
+"""The columns that a write answers with."""
 _OF_READS, _OF_WRITES = _Places(2, 3, 4, 5), _Places(3, 4, 5, 6)
 _NO_TOTAL = "null::bigint"
 _NO_LOCATION = "null::json"
-_RESPONSE = (
-    "nullif(current_setting('response.headers', true), '') AS headers, "
-    "nullif(current_setting('response.status', true), '') AS status"
-)
+RESPONSE_HEADERS = "nullif(current_setting('response.headers', true), '')"
+RESPONSE_STATUS = "nullif(current_setting('response.status', true), '')"
+"""What the database's own functions want the response to be."""
+_RESPONSE = f"{RESPONSE_HEADERS} AS headers, {RESPONSE_STATUS} AS status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,38 +65,24 @@ class Result:
     is_explained: bool = False
 
 
-def build_statement(
-    plan: DatabasePlan,
-    *,
-    keys: Keys | KeysInSetting | None = None,
-    report_keys: bool = False,
-    tell: str | None = None,
-) -> Statement:
+def build_statement(plan: DatabasePlan, *, keys: Keys | None = None, report_keys: bool = False) -> Statement:
     """`keys` restricts an update or delete to rows that are locked already, besides its own conditions.
 
     `report_keys` adds the keys of the written rows. Without `keys` an update finds the old keys by reading
-    the table once more, which is exact only when no one else changes those rows. `tell` is a setting of the
-    transaction that shall hold the reported keys, too, for the statements after this one.
+    the table once more, which is exact only when no one else changes those rows.
     """
     builder = Builder()
-    return builder.statement(statement_sql(builder, plan, keys=keys, report_keys=report_keys, tell=tell))
+    return builder.statement(statement_sql(builder, plan, keys=keys, report_keys=report_keys))
 
 
-def statement_sql(
-    builder: Builder,
-    plan: DatabasePlan,
-    *,
-    keys: Keys | KeysInSetting | None = None,
-    report_keys: bool = False,
-    tell: str | None = None,
-) -> str:
+def statement_sql(builder: Builder, plan: DatabasePlan, *, keys: Keys | None = None, report_keys: bool = False) -> str:
     match plan:
         case ReadPlan():
             sql = _read_sql(builder, plan)
         case CallPlan():
             sql = _call_sql(builder, plan)
         case _:
-            sql = _write_sql(builder, plan, keys=keys, report_keys=report_keys, tell=tell)
+            sql = _write_sql(builder, plan, keys=keys, report_keys=report_keys)
     return _explain_sql(plan) + sql
 
 
@@ -142,32 +129,35 @@ def _count_sql(builder: Builder, plan: ReadPlan | CallPlan) -> tuple[str, str]:
     return f", pgrst_source_count AS ({counted})", "(SELECT count(*) FROM pgrst_source_count)"
 
 
-def _write_sql(
-    builder: Builder, plan: WritePlan, *, keys: Keys | KeysInSetting | None, report_keys: bool, tell: str | None
-) -> str:
+def _write_sql(builder: Builder, plan: WritePlan, *, keys: Keys | None, report_keys: bool) -> str:
     written = write_sql(builder, plan, keys=keys, reports=report_keys)
-    sources = f"pgrst_source AS ({written})"
-    reported = ""
-    if report_keys:
-        columns = reported_source_sql(plan)
-        sources = f"bw_written AS ({written}), pgrst_source AS (SELECT {columns} FROM bw_written)"
-        report = key_report_sql(plan)
-        if tell is not None:
-            report = f"set_config({quote_literal(tell)}, {report}::text, true)"
-        reported = f", {report} AS keys"
+    if not report_keys:
+        return f"WITH pgrst_source AS ({written}) {write_answer_sql(builder, plan)}"
+    return (
+        f"WITH bw_written AS ({written}), pgrst_source AS (SELECT {reported_source_sql(plan)} FROM bw_written) "
+        f"{write_answer_sql(builder, plan, also=f', {key_report_sql(plan)} AS keys')}"
+    )
+
+
+def write_answer_sql(builder: Builder, plan: WritePlan, *, also: str = "") -> str:
+    """What is answered of the rows in `pgrst_source`: one row, of ANSWER's columns and `also`."""
     shown = "SELECT * FROM pgrst_source" if plan.body.kind == "none" else select_sql(builder, plan.tree)
     merges = isinstance(plan, InsertPlan) and plan.resolution == "merge-duplicates"
     return (
-        f"WITH {sources} SELECT {_NO_TOTAL} AS total, count(_postgrest_t) AS page, "
+        f"SELECT {_NO_TOTAL} AS total, count(_postgrest_t) AS page, "
         f"{_location_sql(plan)} AS location, {_body_sql(plan.body, None)} AS body, {_RESPONSE}, "
-        f"{INSERTED if merges else 'null::int'} AS inserted{reported} FROM ({shown}) _postgrest_t"
+        f"{INSERTED if merges else 'null::int'} AS inserted{also} FROM ({shown}) _postgrest_t"
     )
+
+
+def wants_location(plan: WritePlan) -> bool:
+    wants_it = isinstance(plan, InsertPlan) and plan.preferences.returning == "headers-only" and not plan.is_put
+    return wants_it and bool(plan.table.primary_key)
 
 
 def _location_sql(plan: WritePlan) -> str:
     """Where the one inserted row can be read: its key as filters."""
-    wants_it = isinstance(plan, InsertPlan) and plan.preferences.returning == "headers-only" and not plan.is_put
-    if not wants_it or not plan.table.primary_key:
+    if not wants_location(plan):
         return _NO_LOCATION
     names = ", ".join(quote_literal(name) for name in plan.table.primary_key)
     pairs = (
@@ -243,8 +233,8 @@ def _custom_sql(body: Body, function: Function | None) -> str:
 # Results ------------------------------------------------------------------------------------------------
 
 
-def read_result(plan: DatabasePlan, rows: Rows, estimate: Rows | None = None) -> Result:
-    """`estimate` is what `build_count_estimate` answered."""
+def read_result(plan: DatabasePlan, rows: Rows, estimate: Rows | None = None, *, reports_keys: bool = True) -> Result:
+    """`estimate` is what `build_count_estimate` answered; `reports_keys` says what a column after ANSWER's means."""
     if plan.media.plan is not None:
         return Result(b"".join((row[0] or b"") + b"\n" for row in rows.rows), 0, is_explained=True)
     if not rows.count:  # a custom aggregate over no row
@@ -259,7 +249,7 @@ def read_result(plan: DatabasePlan, rows: Rows, estimate: Rows | None = None) ->
         headers=rows.value(0, places.headers),
         status=_read_text(rows.value(0, places.status)),
         inserted=_read_int(rows.value(0, places.inserted)),
-        keys=_read_keys(rows) if is_write else None,
+        keys=_read_keys(rows) if is_write and reports_keys else None,
     )
     return result if estimate is None else _with_estimate(plan, result, estimate)
 

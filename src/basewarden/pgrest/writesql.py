@@ -1,6 +1,6 @@
 """INSERT, UPDATE, DELETE and function calls, as the CTE whose rows the answer is selected from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -33,22 +33,10 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class KeysInSetting:
-    """The same, but told inside the transaction, by a setting that holds them as a JSON array of arrays of text.
+class Found:
+    """Rows that another part of the statement found. `source` is its name; it has the key's columns and `tableoid`."""
 
-    So the statement can be sent before anybody knows the keys.
-    """
-
-    setting: str
-
-
-def told_keys_sql(table: Table, setting: str, alias: str) -> str:
-    """The keys that a setting tells, typed and under the names of their columns."""
-    typed = ", ".join(
-        f"(k->>{i})::{key_type(table, column)} AS {quote_ident(column)}" for i, column in enumerate(key_columns(table))
-    )
-    told = f"json_array_elements(current_setting({quote_literal(setting)})::json)"
-    return f"(SELECT {typed} FROM {told} AS given(k)) AS {alias}"
+    source: str
 
 
 def key_columns(table: Table) -> tuple[str, ...]:
@@ -63,14 +51,22 @@ def key_type(table: Table, column: str) -> str:
     return known.type if known is not None else {"tableoid": "oid", "ctid": "tid"}[column]
 
 
-def write_sql(builder: Builder, plan: WritePlan, *, keys: Keys | KeysInSetting | None, reports: bool) -> str:
+def write_sql(
+    builder: Builder,
+    plan: WritePlan,
+    *,
+    keys: Keys | Found | None = None,
+    reports: bool = False,
+    also: Collection[str] = (),
+) -> str:
+    """`also` is returned of each row besides what the request asks for; the request's `*` is spelled out then."""
     match plan:
         case InsertPlan():
-            return _insert_sql(builder, plan, reports=reports)
+            return _insert_sql(builder, plan, reports=reports, also=also)
         case UpdatePlan():
-            return _update_sql(builder, plan, keys=keys, reports=reports)
+            return _update_sql(builder, plan, keys=keys, reports=reports, also=also)
         case DeletePlan():
-            return _delete_sql(builder, plan, keys=keys, reports=reports)
+            return _delete_sql(builder, plan, keys=keys, reports=reports, also=also)
 
 
 def where_sql(builder: Builder, plan: UpdatePlan | DeletePlan, alias: str) -> str:
@@ -81,13 +77,14 @@ def where_sql(builder: Builder, plan: UpdatePlan | DeletePlan, alias: str) -> st
 # Insert -------------------------------------------------------------------------------------------------
 
 
-def _insert_sql(builder: Builder, plan: InsertPlan, *, reports: bool) -> str:
+def _insert_sql(builder: Builder, plan: InsertPlan, *, reports: bool, also: Collection[str]) -> str:
     target = quote_ident(plan.table.name)
     names = quote_list(column.name for column in plan.columns)
     columns = f" ({names})" if plan.columns else ""
     values = ", ".join(quote_column("pgrst_body", column.name) for column in plan.columns)
     rows = payload_sql(builder, plan.payload, plan.columns, fills_defaults=plan.fills_defaults)
-    returned = _returning_sql(plan.table, target, plan.returning, key_columns(plan.table) if reports else ())
+    keys = key_columns(plan.table) if reports else ()
+    returned = _returning_sql(plan.table, target, plan.returning, keys, also=also)
     return (
         f"INSERT INTO {quote_name(plan.table.qualified)} AS {target}{columns} SELECT {values} FROM {rows}"
         f"{_insert_where_sql(builder, plan)}{_conflict_sql(plan)} RETURNING {returned}"
@@ -113,7 +110,9 @@ def _conflict_sql(plan: InsertPlan) -> str:
 # Update and delete --------------------------------------------------------------------------------------
 
 
-def _update_sql(builder: Builder, plan: UpdatePlan, *, keys: Keys | KeysInSetting | None, reports: bool) -> str:
+def _update_sql(
+    builder: Builder, plan: UpdatePlan, *, keys: Keys | Found | None, reports: bool, also: Collection[str]
+) -> str:
     target = quote_ident(plan.table.name)
     if not plan.columns:
         return _nothing_sql(plan, target, reports=reports)
@@ -124,10 +123,10 @@ def _update_sql(builder: Builder, plan: UpdatePlan, *, keys: Keys | KeysInSettin
     old = _old_keys_sql(builder, plan.table, keys, reports=reports)
     conditions = [
         *all_conditions_sql(builder, plan.conditions, target),
-        *_same_row_sql(plan.table, target, old),
+        *_same_row_sql(plan.table, target, keys, old),
     ]
     new_keys = key_columns(plan.table) if reports else ()
-    returned = _returning_sql(plan.table, target, plan.returning, new_keys, has_old=True)
+    returned = _returning_sql(plan.table, target, plan.returning, new_keys, has_old=True, also=also)
     return (
         f"UPDATE {quote_name(plan.table.qualified)} AS {target} SET {assigned} FROM {rows}"
         f"{f', {old}' if old else ''}{where_clause(conditions)} RETURNING {returned}"
@@ -144,14 +143,17 @@ def _nothing_sql(plan: UpdatePlan, target: str, *, reports: bool) -> str:
     return f"SELECT {', '.join([*shown, *old, *new])} FROM {table} AS {target} WHERE false"
 
 
-def _delete_sql(builder: Builder, plan: DeletePlan, *, keys: Keys | KeysInSetting | None, reports: bool) -> str:
+def _delete_sql(
+    builder: Builder, plan: DeletePlan, *, keys: Keys | Found | None, reports: bool, also: Collection[str]
+) -> str:
     target = quote_ident(plan.table.name)
     old = _old_keys_sql(builder, plan.table, keys, reports=False)
     conditions = [
         *all_conditions_sql(builder, plan.conditions, target),
-        *_same_row_sql(plan.table, target, old),
+        *_same_row_sql(plan.table, target, keys, old),
     ]
-    returned = _returning_sql(plan.table, target, plan.returning, key_columns(plan.table) if reports else ())
+    new_keys = key_columns(plan.table) if reports else ()
+    returned = _returning_sql(plan.table, target, plan.returning, new_keys, also=also)
     using = f" USING {old}" if old else ""
     return (
         f"DELETE FROM {quote_name(plan.table.qualified)} AS {target}{using}{where_clause(conditions)}"
@@ -159,10 +161,10 @@ def _delete_sql(builder: Builder, plan: DeletePlan, *, keys: Keys | KeysInSettin
     )
 
 
-def _old_keys_sql(builder: Builder, table: Table, keys: Keys | KeysInSetting | None, *, reports: bool) -> str:
+def _old_keys_sql(builder: Builder, table: Table, keys: Keys | Found | None, *, reports: bool) -> str:
     """Rows of old keys, typed: the ones given, or the table itself when only a report needs them."""
-    if isinstance(keys, KeysInSetting):
-        return told_keys_sql(table, keys.setting, "bw_old")
+    if isinstance(keys, Found):
+        return f"{keys.source} AS bw_old"
     if keys is not None:
         types = [key_type(table, column) for column in keys.columns]
         typed = ", ".join(
@@ -180,10 +182,12 @@ def _old_keys_sql(builder: Builder, table: Table, keys: Keys | KeysInSetting | N
     return ""
 
 
-def _same_row_sql(table: Table, target: str, old: str) -> list[str]:
+def _same_row_sql(table: Table, target: str, keys: Keys | Found | None, old: str) -> list[str]:
     if not old:
         return []
-    return [f"{quote_column(target, column)} = {quote_column('bw_old', column)}" for column in key_columns(table)]
+    # a table that inherits from this one may have a row of the same key
+    columns = (*key_columns(table), "tableoid") if isinstance(keys, Found) else key_columns(table)
+    return [f"{quote_column(target, column)} = {quote_column('bw_old', column)}" for column in columns]
 
 
 def _old_name(index: int) -> str:
@@ -195,13 +199,19 @@ def _new_name(index: int) -> str:
 
 
 def _returning_sql(
-    table: Table, target: str, columns: Sequence[str], keys: Sequence[str], *, has_old: bool = False
+    table: Table,
+    target: str,
+    columns: Sequence[str],
+    keys: Sequence[str],
+    *,
+    has_old: bool = False,
+    also: Collection[str] = (),
 ) -> str:
     """`1` when nothing is shown: the rows are still counted, and no right to read is needed."""
-    shown = [quote_column(target, column) for column in _spell_out(table, columns, bool(keys))]
+    shown = [quote_column(target, column) for column in _spell_out(table, columns, bool(also) or bool(keys))]
     old = [f"{quote_column('bw_old', column)}::text AS {_old_name(i)}" for i, column in enumerate(keys) if has_old]
     new = [f"{quote_column(target, column)}::text AS {_new_name(i)}" for i, column in enumerate(keys)]
-    return ", ".join([*(shown or ["1"]), *old, *new])
+    return ", ".join([*(shown or ([] if also else ["1"])), *old, *new, *also])
 
 
 def _spell_out(table: Table, columns: Sequence[str], reports: bool) -> Sequence[str]:  # noqa: FBT001 - private

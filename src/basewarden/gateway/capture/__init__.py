@@ -2,13 +2,7 @@
 
 from dataclasses import replace
 
-from basewarden.gateway.capture.at_once import (
-    OWNER,
-    can_change_at_once,
-    can_insert_at_once,
-    change_at_once,
-    try_insert_at_once,
-)
+from basewarden.gateway.capture.at_once import SETTINGS, can_write_at_once, write_at_once
 from basewarden.gateway.capture.call import capture_call
 from basewarden.gateway.capture.delete import capture_delete
 from basewarden.gateway.capture.insert import capture_insert
@@ -25,13 +19,13 @@ from basewarden.gateway.capture.write import Traces, WriteContext, WriteOutcome
 from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, Table, UpdatePlan, WritePlan
 
 __all__ = [
-    "OWNER",
+    "SETTINGS",
     "SnapshotStale",
     "WriteContext",
     "WriteOutcome",
-    "can_write_at_once",
+    "can_repeat_write",
     "capture_write",
-    "write_at_once",
+    "repeat_write",
 ]
 
 
@@ -42,29 +36,29 @@ async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutco
     """
     if isinstance(plan, CallPlan):
         return await _capture_traced(context, plan, None)
+    assert isinstance(plan, WritePlan)
     table = plan.table
     if can_leave_traces(context.schema, table):
         outcome = await _capture_traced(context, plan, table)
     else:
-        outcome = await _capture(context, plan)
+        at_once = await write_at_once(context, plan) if can_write_at_once(context, plan) else None
+        outcome = at_once or await _capture(context, plan)
     if not outcome.is_checked:
         await check_snapshot(context, table)
     return outcome
 
 
-def can_write_at_once(context: WriteContext, plan: DatabasePlan) -> bool:
-    """Whether one round trip will do, now and for every plan of the same shape."""
+def can_repeat_write(context: WriteContext, plan: DatabasePlan) -> bool:
+    """Whether `repeat_write` will most likely do for every plan of the shape of this one."""
     if not isinstance(plan, WritePlan) or can_leave_traces(context.schema, plan.table):
         return False
-    return can_insert_at_once(context, plan) if isinstance(plan, InsertPlan) else can_change_at_once(context, plan)
+    return can_write_at_once(context, plan)
 
 
-async def write_at_once(context: WriteContext, plan: DatabasePlan) -> WriteOutcome | None:
+async def repeat_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcome | None:
     """For a plan of which only the shape is right, the values are in `context`; None where this will not do."""
-    if isinstance(plan, InsertPlan):
-        return await try_insert_at_once(context, plan)
-    assert isinstance(plan, UpdatePlan | DeletePlan)
-    return await change_at_once(context, plan)
+    assert isinstance(plan, WritePlan)
+    return await write_at_once(context, plan)
 
 
 async def _capture_traced(context: WriteContext, plan: DatabasePlan, table: Table | None) -> WriteOutcome:

@@ -1,192 +1,149 @@
-"""The usual write in one round trip: nothing follows in its wake, no trigger fires, and nothing hides rows.
+"""The usual write in one round trip: nothing follows in its wake, and no trigger fires.
 
-The statements are the same as on the long way, and so is their order. What the long way carries from one answer into
-the next statement, the keys of the rows that are locked or written, stays in the transaction here, as a setting.
+One statement, the caller's own, locks the rows, writes them, and tells how they were and how they are. So it finds just
+the rows that the caller may see and change, whatever policies there are; but the caller must have the right to read all
+of a row. What it will not do in one piece goes the long way.
 """
 
-import secrets
-from collections.abc import Sequence
+from collections.abc import Hashable
 from functools import partial
 
-from basewarden.gateway.capture.images import (
-    ALIAS,
-    AS_OWNER,
-    BEGIN,
-    by_identity,
-    lock_images_sql,
-    read_images,
-    told_images_sql,
-)
-from basewarden.gateway.capture.snapshot import ask_snapshot, require_current
-from basewarden.gateway.capture.targets import select_targets
+from basewarden.gateway.capture.images import AS_OWNER, BEGIN, list_image, read_image
+from basewarden.gateway.capture.snapshot import require_current
 from basewarden.gateway.capture.write import (
     FINISH,
-    READ_XID,
+    ROLLBACK,
     WriteContext,
     WriteOutcome,
     compact,
     is_merge,
     make_change,
 )
-from basewarden.gateway.errors import CaptureBlind, CaptureRaced
+from basewarden.journal import RowChange
 from basewarden.pgrest import (
-    Builder,
+    FACTS,
     DatabaseError,
     DeletePlan,
     InsertPlan,
-    KeysInSetting,
-    Rows,
     Statement,
     Table,
     UpdatePlan,
-    key_columns,
-    read_result,
-    statement_sql,
-    where_sql,
+    Witness,
+    Witnessed,
+    WritePlan,
+    quote_name,
+    read_witnessed,
+    table_check,
+    witnessed_write_sql,
 )
 
-_SETTING = f"basewarden.k{secrets.token_hex(8)}"  # a name that no function of the database's knows
 _INSUFFICIENT_PRIVILEGE = "42501"
-# The formats are canonical where a write goes this way, but for two that the server does not tell.
-OWNER = {
-    "role": "none",
-    "row_security": "off",
-    "bytea_output": "hex",
-    "extra_float_digits": "1",
-    # a process that was frozen here must not hold the rows' locks for ever
-    "idle_in_transaction_session_timeout": "60s",
-}
-"""What the connection's own role reads rows under."""
-_AS_OWNER = Statement("SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in OWNER.items()))
-_AS_CALLER = (
-    "SELECT set_config('row_security', NULL, true), set_config('bytea_output', NULL, true), "
-    "set_config('extra_float_digits', NULL, true), set_config('role', $1, true)"
-)
 _CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+# Every column is told twice and PostgreSQL's lists end at 1664.
+_MOST_COLUMNS = 600
+SETTINGS = {"idle_in_transaction_session_timeout": "60s"}
+"""A process that was frozen here must not hold the rows' locks for ever."""
 
 
-def can_change_at_once(context: WriteContext, plan: UpdatePlan | DeletePlan) -> bool:
+def can_write_at_once(context: WriteContext, plan: WritePlan) -> bool:
+    """Whether one round trip will most likely do, now and for every plan of the same shape."""
     table = plan.table
-    if not _is_plain(context, table) or not context.sees_all(table):
+    is_plain = bool(table.key) and table.kind == "table" and len(table.columns) <= _MOST_COLUMNS
+    is_told_plainly = plan.media.plan is None and plan.body.kind != "custom" and context.has_canonical_output
+    if not is_plain or not is_told_plainly or _has_note(context, _unfit(context)):
         return False
-    if isinstance(plan, DeletePlan):
-        return not any(key.on_delete in _CHANGES_CHILDREN for key in table.foreign_keys_in)
+    match plan:
+        case InsertPlan():
+            return not is_merge(plan)  # a merge has rows to lock first
+        case UpdatePlan():
+            return bool(plan.columns) and not _is_followed(plan)
+        case DeletePlan():
+            return not any(key.on_delete in _CHANGES_CHILDREN for key in table.foreign_keys_in)
+
+
+def _is_followed(plan: UpdatePlan) -> bool:
     named = frozenset(column.name for column in plan.columns)
-    follows = any(
-        key.on_update in _CHANGES_CHILDREN and not named.isdisjoint(key.ref_columns) for key in table.foreign_keys_in
+    return any(
+        key.on_update in _CHANGES_CHILDREN and not named.isdisjoint(key.ref_columns)
+        for key in plan.table.foreign_keys_in
     )
-    return not follows and named.isdisjoint(table.key)
 
 
-def can_insert_at_once(context: WriteContext, plan: InsertPlan) -> bool:
-    """A merge has rows to lock first."""
-    return _is_plain(context, plan.table) and not is_merge(plan)
+async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome | None:
+    """None when it takes the long way after all; nothing is under way then.
 
-
-def _is_plain(context: WriteContext, table: Table) -> bool:
-    return bool(table.key) and table.kind == "table" and context.traces is None and context.can_tell_keys(table)
-
-
-async def change_at_once(context: WriteContext, plan: UpdatePlan | DeletePlan) -> WriteOutcome:
-    table = plan.table
-    opening = _open(context, plan)
-    statements = [
-        *opening,
-        context.write(("lock", context.max_rows), partial(_lock_sql, context, plan)),
-        _as_caller(context.role),
-        context.write("change", partial(statement_sql, plan=plan, keys=KeysInSetting(_SETTING))),
-        *_see_what_became(context, table),
-    ]
-    answers = await _run(context, statements, table, locked_at=len(opening))
-    _note_right(context)
-    before = read_images(table, answers[len(opening)])
-    context.check_row_limit(len(before))
-    found = by_identity(table, answers[-2])
-    known = {row.identity for row in before}
-    if not found.keys() <= known or (isinstance(plan, UpdatePlan) and len(found) < len(known)):
-        raise CaptureRaced
-    named = frozenset(column.name for column in plan.columns) if isinstance(plan, UpdatePlan) else None
-    changes = compact([make_change(table, row, found.get(row.identity), set_columns=named) for row in before])
-    result = read_result(plan, answers[len(opening) + 2])
-    return WriteOutcome(result, tuple(changes), _read_last(answers[len(opening)]), is_checked=True)
-
-
-async def try_insert_at_once(context: WriteContext, plan: InsertPlan) -> WriteOutcome | None:
-    """None where the caller may write rows that it may not read (a contact form): RETURNING was refused."""
-    try:
-        return await _insert_at_once(context, plan)
-    except DatabaseError as error:
-        if error.sqlstate != _INSUFFICIENT_PRIVILEGE or plan.returning:
-            raise
-    return None
-
-
-async def _insert_at_once(context: WriteContext, plan: InsertPlan) -> WriteOutcome:
-    table = plan.table
-    insert = context.write("insert", partial(statement_sql, plan=plan, report_keys=True, tell=_SETTING))
-    opening = [BEGIN, *context.settings]
-    statements = [*opening, insert, READ_XID, *_see_what_became(context, table)]
-    answers = await _run(context, statements, table, locked_at=None)
-    result = read_result(plan, answers[len(opening)])
-    written = read_images(table, answers[-2])
-    context.check_row_limit(len(written))
-    if len(written) != len(result.keys or ()):
-        raise CaptureRaced
-    changes = compact([make_change(table, None, row) for row in written])
-    return WriteOutcome(result, tuple(changes), _read_last(answers[len(opening) + 1]), is_checked=True)
-
-
-def _open(context: WriteContext, plan: UpdatePlan | DeletePlan) -> list[Statement]:
-    """What comes before the lock, up to the connection's own role.
-
-    Another role is asked first whether it may name these columns at all, once for a snapshot. Should it lose the right
-    before the next one, its write is refused all the same, but only after its rows were locked for a moment.
+    `plan` may be another one of the same shape: the values are those in `context`.
     """
-    if context.owner_settings is not None and (context.role is None or _has_right(context)):
-        return [BEGIN, context.owner_settings]
-    asked = [] if context.role is None else [select_targets(plan, key_columns(plan.table), 0)]
-    return [BEGIN, *context.settings, *asked, AS_OWNER]
-
-
-def _has_right(context: WriteContext) -> bool:
-    return context.template is not None and ("right", context.role) in context.template.notes
-
-
-def _note_right(context: WriteContext) -> None:
-    if context.template is not None:
-        context.template.notes.add(("right", context.role))
-
-
-def _lock_sql(context: WriteContext, plan: UpdatePlan | DeletePlan, builder: Builder) -> str:
-    limit = context.max_rows + 1 if context.max_rows is not None else None
-    return lock_images_sql(plan.table, f" WHERE {where_sql(builder, plan, ALIAS)}", _SETTING, limit=limit)
-
-
-def _as_caller(role: str | None) -> Statement:
-    """All else that the caller's settings are is set already."""
-    return Statement(_AS_CALLER, (None if role is None else role.encode(),))
-
-
-def _see_what_became(context: WriteContext, table: Table) -> list[Statement]:
-    see = context.write("see", lambda _: told_images_sql(table, _SETTING))
-    return [FINISH, _AS_OWNER, see, ask_snapshot(context, table)]
-
-
-async def _run(
-    context: WriteContext, statements: Sequence[Statement], table: Table, *, locked_at: int | None
-) -> list[Rows]:
-    """The answers, where the snapshot holds; `locked_at` is the place where the connection's own role locks rows."""
+    opening = [BEGIN, *context.settings]
+    asked = [] if _has_note(context, _LOGIN_READS) else [AS_OWNER, _read_as_login(plan.table)]
+    witness = Witness(partial(list_image, plan.table), context.max_rows + 1 if context.max_rows is not None else None)
+    build = partial(witnessed_write_sql, plan=plan, witness=witness)
+    write = context.write(("at once", witness.limit), build)
+    check = table_check(context.schema, plan.table.qualified, FACTS)
     try:
-        answers = await context.connection.run(statements)
+        answers = await context.connection.run([*opening, write, FINISH, check, *asked])
     except DatabaseError as error:
-        is_owners = error.at == locked_at or error.at >= len(statements) - 2
-        if error.sqlstate == _INSUFFICIENT_PRIVILEGE and is_owners:
-            raise CaptureBlind from error
-        raise
-    await require_current(context, table, answers[-1])
-    return answers
+        if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
+            raise
+        _note(context, _unfit(context))
+        outcome = None
+    else:
+        _note(context, _LOGIN_READS)
+        stamp, *facts = answers[len(opening) + 2].rows[0]
+        await require_current(context, plan.table, stamp)
+        outcome = _judge(context, plan, read_witnessed(plan, witness.limit, answers[len(opening)], facts))
+    if outcome is None:
+        await context.connection.run([ROLLBACK])
+    return outcome
 
 
-def _read_last(rows: Rows) -> int:
-    """The transaction's id stands at the end of each row."""
-    return int(rows.rows[0][-1] or 0)
+def _judge(context: WriteContext, plan: WritePlan, witnessed: Witnessed) -> WriteOutcome | None:
+    if not witnessed.is_canonical:
+        _note(context, _unfit(context))
+        return None
+    written = len(witnessed.rows)
+    if not isinstance(plan, InsertPlan) and not written and witnessed.touched:
+        return None  # what was found was gone when its turn came
+    context.check_row_limit(max(witnessed.found, written))
+    if isinstance(plan, UpdatePlan) and witnessed.found != written:
+        return None  # somebody changed a key meanwhile
+    return WriteOutcome(witnessed.result, tuple(_list_changes(plan, witnessed)), witnessed.xid, is_checked=True)
+
+
+def _list_changes(plan: WritePlan, witnessed: Witnessed) -> list[RowChange]:
+    table = plan.table
+    named = frozenset(column.name for column in plan.columns) if isinstance(plan, UpdatePlan) else None
+    return compact(
+        [
+            make_change(
+                table,
+                None if before is None else read_image(table, before),
+                None if after is None else read_image(table, after),
+                set_columns=named,
+            )
+            for before, after in witnessed.rows
+        ]
+    )
+
+
+def _read_as_login(table: Table) -> Statement:
+    """What the connection's own role cannot read whole it could not take back; the long way says so."""
+    return Statement(f"SELECT 1 FROM {quote_name(table.qualified)} LIMIT 0 FOR UPDATE")
+
+
+# Found out once for a shape and a snapshot ---------------------------------------------------------------
+
+_LOGIN_READS = "login reads"
+
+
+def _unfit(context: WriteContext) -> Hashable:
+    return ("unfit", context.role)
+
+
+def _has_note(context: WriteContext, note: Hashable) -> bool:
+    return context.template is not None and note in context.template.notes
+
+
+def _note(context: WriteContext, note: Hashable) -> None:
+    if context.template is not None:
+        context.template.notes.add(note)

@@ -1,6 +1,5 @@
 """DELETE: lock the rows and everything that foreign keys will take along, write, see what is gone."""
 
-from basewarden.gateway.capture.at_once import can_change_at_once, change_at_once
 from basewarden.gateway.capture.images import by_identity, select_by_identity
 from basewarden.gateway.capture.targets import lock_targets
 from basewarden.gateway.capture.wake import collect_delete_wake
@@ -19,8 +18,6 @@ from basewarden.pgrest import DeletePlan, build_statement
 
 
 async def capture_delete(context: WriteContext, plan: DeletePlan) -> WriteOutcome:
-    if can_change_at_once(context, plan):
-        return await change_at_once(context, plan)
     table = plan.table
     before = await lock_targets(context, plan)
     wake = await collect_delete_wake(context.connection, context.schema, table, before)

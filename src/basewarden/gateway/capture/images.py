@@ -17,9 +17,7 @@ from basewarden.pgrest import (
     key_type,
     quote_column,
     quote_ident,
-    quote_literal,
     quote_name,
-    told_keys_sql,
 )
 
 ALIAS = "bw_row"
@@ -66,59 +64,16 @@ class Located:
 
 
 def select_images(builder: Builder, table: Table, rest: str, *, lock: bool, limit: int | None = None) -> Statement:
-    return builder.statement(images_sql(table, rest, lock=lock, limit=limit))
-
-
-def images_sql(table: Table, rest: str, *, lock: bool, limit: int | None = None) -> str:
-    """Every column in PostgreSQL's own text, then the JSON object, then what stands in for a missing key."""
-    columns = ", ".join(_list_images(table))
-    return f"SELECT {columns} {_from_table(table, rest, lock=lock, limit=limit)}"
-
-
-def lock_images_sql(table: Table, rest: str, setting: str, *, limit: int | None) -> str:
-    """The same, under lock, of a table with a key; the keys are told to the statements after it by a setting.
-
-    Each row ends with the transaction's id. Where there is none it answers one without other values.
-    """
-    values = _list_images(table)
-    named = ", ".join(f"{value} AS b{number}" for number, value in enumerate(values))
-    places = {name: number for number, name in enumerate(table.columns)}
-    key = ", ".join(f"b{places[name]}::text" for name in table.key)
-    shown = ", ".join(f"b{number}" for number in range(len(values)))
-    return (
-        f"WITH bw_locked AS (SELECT {named} {_from_table(table, rest, lock=True, limit=limit)}), "
-        f"bw_told AS (SELECT pg_current_xact_id()::text AS xid, set_config({quote_literal(setting)}, "
-        f"coalesce(json_agg(json_build_array({key})), '[]')::text, true) FROM bw_locked) "
-        f"SELECT {shown}, bw_told.xid FROM bw_told LEFT JOIN bw_locked ON true"
-    )
-
-
-def told_images_sql(table: Table, setting: str) -> str:
-    """The rows whose keys a setting tells: looked up one by one.
-
-    Left to choose, the planner scans a table that was small, or not analyzed, when the statement was planned. OFFSET 0
-    keeps it from making one join of both.
-    """
-    values = _list_images(table)
-    named = ", ".join(f"{value} AS b{number}" for number, value in enumerate(values))
-    shown = ", ".join(f"bw_seen.b{number}" for number in range(len(values)))
-    match = " AND ".join(f"{quote_column(ALIAS, name)} = {quote_column('bw_key', name)}" for name in table.key)
-    seen = f"SELECT {named} {_from_table(table, f' WHERE {match} OFFSET 0', lock=False, limit=None)}"
-    return f"SELECT {shown} FROM {told_keys_sql(table, setting, 'bw_key')}, LATERAL ({seen}) AS bw_seen"
-
-
-def _list_images(table: Table) -> list[str]:
-    return [
-        *(f"{ALIAS}.{quote_ident(name)}" for name in table.columns),
-        f"row_to_json({ALIAS}.*)::text",
-        *(f"{ALIAS}.{quote_ident(name)}::text" for name in _system_columns(table)),
-    ]
-
-
-def _from_table(table: Table, rest: str, *, lock: bool, limit: int | None) -> str:
+    """The rows' images, then what stands in for a missing key."""
+    columns = [*list_image(table, ALIAS), *(f"{ALIAS}.{quote_ident(name)}::text" for name in _system_columns(table))]
     tail = f" LIMIT {int(limit)}" if limit is not None else ""
     tail += f" FOR UPDATE OF {ALIAS}" if lock else ""
-    return f"FROM {quote_name(table.qualified)} AS {ALIAS}{rest}{tail}"
+    return builder.statement(f"SELECT {', '.join(columns)} FROM {quote_name(table.qualified)} AS {ALIAS}{rest}{tail}")
+
+
+def list_image(table: Table, alias: str) -> list[str]:
+    """What an image of a row is made of: every column as it is, and the whole as a JSON object."""
+    return [*(quote_column(alias, name) for name in table.columns), f"row_to_json({alias}.*)::text"]
 
 
 def _system_columns(table: Table) -> tuple[str, ...]:
@@ -151,17 +106,16 @@ def select_written_here(table: Table) -> Statement:
 
 
 def read_images(table: Table, rows: Rows) -> list[Located]:
-    names = tuple(table.columns)
-    count = len(names)
-    located = []
-    for row in rows.rows:
-        if row[count] is None:
-            continue  # what `lock_images` answers where there is no row
-        exact = {name: decode(value) for name, value in zip(names, row[:count], strict=True)}
-        image = Image(exact, row[count] or b"{}")
-        identity = image.key(table.key) if table.key else tuple((value or b"").decode() for value in row[count + 1 :])
-        located.append(Located(image, identity))
-    return located
+    return [read_image(table, row) for row in rows.rows]
+
+
+def read_image(table: Table, row: Sequence[bytes | None]) -> Located:
+    """What `list_image` told, and after it what stands in for a missing key."""
+    count = len(table.columns)
+    exact = {name: decode(value) for name, value in zip(table.columns, row[:count], strict=True)}
+    image = Image(exact, row[count] or b"{}")
+    identity = image.key(table.key) if table.key else tuple((value or b"").decode() for value in row[count + 1 :])
+    return Located(image, identity)
 
 
 def by_identity(table: Table, rows: Rows) -> dict[tuple[str, ...], Located]:

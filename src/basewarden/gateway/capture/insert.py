@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 
-from basewarden.gateway.capture.at_once import can_insert_at_once, try_insert_at_once
 from basewarden.gateway.capture.images import (
     ALIAS,
     Located,
@@ -48,12 +47,6 @@ async def capture_insert(context: WriteContext, plan: InsertPlan) -> WriteOutcom
     """Tried again when a row that was not there to be locked turns out to have been updated."""
     missed: set[Identity] = set()
     is_blind = not context.can_tell_keys(plan.table)
-    if can_insert_at_once(context, plan):
-        outcome = await try_insert_at_once(context, plan)
-        if outcome is not None:
-            return outcome
-        await context.connection.run([ROLLBACK])
-        is_blind = True
     for _ in range(MAX_TRIES):
         before = await _lock_existing(context, plan, missed)
         try:

@@ -1,6 +1,5 @@
 """PATCH: lock, write, read again."""
 
-from basewarden.gateway.capture.at_once import can_change_at_once, change_at_once
 from basewarden.gateway.capture.images import (
     Located,
     by_identity,
@@ -29,8 +28,6 @@ from basewarden.pgrest import Result, Rows, Table, UpdatePlan, build_statement, 
 
 
 async def capture_update(context: WriteContext, plan: UpdatePlan) -> WriteOutcome:
-    if can_change_at_once(context, plan):
-        return await change_at_once(context, plan)
     table = plan.table
     before = await lock_targets(context, plan)
     named = frozenset(column.name for column in plan.columns)

@@ -66,8 +66,6 @@ class WriteContext:
     max_rows: int | None = None
     sets_output: bool = False
     traces: "Traces | None" = None
-    owner_settings: Statement | None = None
-    """The same for the connection's own role, which reads the rows before."""
     template: PlanTemplate | None = None
     shaped: Shaped | None = None
 
@@ -100,8 +98,11 @@ class WriteContext:
     def as_caller(self, statement: Statement) -> tuple[Statement, ...]:
         return (AS_SESSION, *self.settings, statement)
 
+    def is_too_many(self, count: int) -> bool:
+        return self.max_rows is not None and count > self.max_rows
+
     def check_row_limit(self, count: int) -> None:
-        if self.max_rows is not None and count > self.max_rows:
+        if self.is_too_many(count):
             raise RowLimit(
                 details={"limit": self.max_rows},
                 hint="Narrow the filter, or ask the owner for a higher limit.",

@@ -75,7 +75,7 @@ def _read_claims(text: bytes) -> dict[str, Any]:
 
 
 def _read_object(text: bytes) -> dict[str, Any] | None:
-    """Strict JSON: no NaN, no lone surrogate, no number beyond what a float or 64 bits hold, no name twice, not deep."""
+    """Strict JSON: no NaN, no lone surrogate, no number too large for a float or 64 bits, no name twice, not deep."""
     try:
         value = msgspec.json.decode(text)
         if isinstance(value, dict) and text.count(b":") > len(value):
