@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from basewarden.pgrest import (
+    Builder,
     Connection,
     InfoPlan,
     OpenApiPlan,
@@ -22,12 +23,15 @@ from basewarden.pgrest import (
     RestConfig,
     Schema,
     Session,
+    Witness,
+    WritePlan,
     load_schema,
     make_script,
     make_template,
     parse_request,
     plan_request,
     shape_request,
+    witnessed_write_sql,
 )
 from basewarden.pgrest.statements import build_statement
 from tests.fixtures.postgres import PostgresServer
@@ -66,17 +70,19 @@ def test_made_up_words_stand_in_sql_only_as_quoted_names(
         if isinstance(plan, InfoPlan | OpenApiPlan):
             return
         script = make_script(plan, request, Session("web_anon"), schema=shop_schema, config=CONFIG)
-        for statement in (*script.statements, build_statement(plan)):
-            bare = _CONSTANT.sub("''", _QUOTED.sub('""', statement.sql))
+        witnessed = [witnessed_write_sql(Builder(), plan, _WITNESS)] if isinstance(plan, WritePlan) else []
+        for sql in (*(one.sql for one in script.statements), build_statement(plan).sql, *witnessed):
+            bare = _CONSTANT.sub("''", _QUOTED.sub('""', sql))
             assert hostile.MARK not in bare
             assert bare.count("'") % 2 == bare.count('"') % 2 == 0
-            assert not set(bare) - _PLAIN, (set(bare) - _PLAIN, statement.sql)
+            assert not set(bare) - _PLAIN, (set(bare) - _PLAIN, sql)
         shaped = shape_request(method, path, query.encode(), raw, body)
         if shaped is not None:
             template = make_template(shop_schema, request, plan)
             assert template.make_script(shaped, Session("web_anon"), CONFIG, raw).statements == script.statements
 
 
+_WITNESS = Witness(lambda alias: [f"row_to_json({alias}.*)::text"], 100)
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$ \n\"'.,()[]*:=<>~@&|+-/?")
 
 
