@@ -96,6 +96,24 @@ async def test_a_parents_heirs_by_inheritance_are_told_with_their_own_name_or_re
             assert sorted(row["name"] for row in rows) == names
 
 
+@pytest.mark.parametrize(("method", "path"), [("POST", "/t"), ("PATCH", "/t?id=eq.1"), ("DELETE", "/t?id=eq.1")])
+async def test_what_a_rule_adds_is_not_done_unseen(workshop: Workshop, method: str, path: str) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE t (id int PRIMARY KEY, body text); INSERT INTO t VALUES (1, 'a');
+        CREATE TABLE log (body text);
+        CREATE RULE one AS ON INSERT TO t DO ALSO INSERT INTO log VALUES ('insert');
+        CREATE RULE two AS ON UPDATE TO t DO ALSO INSERT INTO log VALUES ('update');
+        CREATE RULE three AS ON DELETE TO t DO ALSO INSERT INTO log VALUES ('delete');
+    """)
+    agent = await bench.agent()
+    body = {"POST": {"id": 2}, "PATCH": {"body": "b"}, "DELETE": None}[method]
+    for prefer in ("return=minimal", "return=representation"):
+        refused = await agent.http.request(method, path, json=body, headers={"prefer": prefer})
+        assert refused.status_code == 400, refused.text
+    assert await bench.rows("SELECT * FROM log") == []
+    assert await bench.rows("SELECT * FROM t") == [{"id": 1, "body": "a"}]
+
+
 @pytest.mark.parametrize("table", ["select", 'say "hi"', "ta ble", "töölaud", "bw_row", "t", "bw_key"])
 async def test_odd_names(workshop: Workshop, table: str) -> None:
     """Tables and columns that are named like what our own statements use, and like nothing good."""

@@ -80,7 +80,7 @@ def witnessed_write_sql(builder: Builder, plan: WritePlan, witness: Witness) -> 
             told = {**_COUNTED, **images}
             written = write_sql(builder, plan, keys=_FOUND, also=told.values())
     if _is_bare(plan):
-        return written if found is None else f"WITH {found} {written}"
+        return f"WITH {found or _NO_RULES} {written}"
     return _answered_sql(builder, plan, found, written, told)
 
 
@@ -89,6 +89,8 @@ def _name(prefix: str, expressions: Sequence[str]) -> dict[str, str]:
     return {f"{prefix}{at}": f"{value} AS {prefix}{at}" for at, value in enumerate(expressions)}
 
 
+# A rule of the table's that adds a statement, which nobody would tell of, is an error under WITH.
+_NO_RULES = "bw_nothing AS (SELECT)"
 _COUNTED = {"bw_count": f"(SELECT count(*) FROM {_FOUND.source}) AS bw_count"}
 
 
