@@ -46,7 +46,7 @@ class PendingWrite:
 
 @dataclass(frozen=True)
 class SessionSummary:
-    """A session as a list shows it; `mutation_count` counts committed ones only.
+    """A session as a list shows it; `mutation_count` counts committed ones only, `writes` all that were not refused.
 
     Rows are counted apart from writes: an insert that is not known to have happened has no rows.
     """
@@ -58,6 +58,7 @@ class SessionSummary:
     tables: tuple[str, ...]
     pending_writes: int = 0
     unknown_writes: int = 0
+    writes: int = 0
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def _summarise(found: JournalSession, counts: Row[Any] | None) -> SessionSummary
     if counts is None:
         return SessionSummary(found, 0, 0, 0, ())
     tables = tuple(sorted(counts.tables or ()))
-    writes = (counts.pending_writes, counts.unknown_writes)
+    writes = (counts.pending_writes, counts.unknown_writes, counts.writes)
     return SessionSummary(found, counts.committed, counts.pending, counts.unknown, tables, *writes)
 
 
@@ -190,6 +191,7 @@ async def _count_by_session(session: AsyncSession, session_ids: Sequence[UUID]) 
                    coalesce(sum(mutation_count) FILTER (WHERE state = 'unknown'), 0)::bigint AS unknown,
                    count(*) FILTER (WHERE state = 'pending') AS pending_writes,
                    count(*) FILTER (WHERE state = 'unknown') AS unknown_writes,
+                   count(*) FILTER (WHERE state <> 'aborted') AS writes,
                    (SELECT array_agg(DISTINCT name) FROM journal_writes AS w, unnest(w.tables) AS name
                     WHERE w.session_id = journal_writes.session_id AND w.state <> 'aborted') AS tables
             FROM journal_writes WHERE session_id = ANY(:ids) GROUP BY session_id
