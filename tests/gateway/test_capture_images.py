@@ -214,3 +214,19 @@ async def test_answers_keep_the_projects_own_output(workshop: Workshop) -> None:
     read = (await agent.http.get("/t")).json()
     assert written.answer.json() == read
     assert (read[0]["b"], read[0]["d"], read[0]["at"]) == ("ab", "[04.03.2026,05.03.2026)", "2026-01-01T05:45:00+05:45")
+
+
+async def test_formats_that_a_function_left_behind_are_in_no_image(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE t (id int PRIMARY KEY, at date, length interval, n int);
+        INSERT INTO t VALUES (1, '2026-03-02', '1 day 02:00', 0);
+        CREATE FUNCTION change() RETURNS void LANGUAGE sql AS
+            'SELECT set_config(''datestyle'', ''SQL, DMY'', false), set_config(''intervalstyle'', ''sql_standard'', false)';
+    """)
+    agent = await bench.agent()
+    for number in range(1, 4):
+        await agent.http.post("/rpc/change", json={})
+        written = await agent.write("PATCH", "/t?id=eq.1", {"n": number})
+        assert written.changes[0]["beforeExact"] == {
+            "id": "1", "at": "2026-03-02", "length": "1 day 02:00:00", "n": str(number - 1),
+        }  # fmt: skip

@@ -226,3 +226,31 @@ async def test_a_deferred_constraint_refuses_before_anything_is_journaled(worksh
     assert (answer.status_code, answer.json()["code"]) == (409, "23503")
     assert "x-basewarden-session" not in answer.headers
     assert await bench.sessions() == []
+
+
+async def test_a_generated_column_may_be_what_a_foreign_key_follows(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE p (id int PRIMARY KEY, code text, slug text GENERATED ALWAYS AS (lower(code)) STORED UNIQUE);
+        CREATE TABLE k (id int PRIMARY KEY, slug text REFERENCES p (slug) ON UPDATE CASCADE);
+        INSERT INTO p VALUES (1, 'A'); INSERT INTO k VALUES (7, 'a');
+    """)
+    agent = await bench.agent()
+    for code in ("B", "C"):
+        written = await agent.write("PATCH", "/p?id=eq.1", {"code": code})
+        assert [(table, after["slug"]) for table, _, _, after in written.told() if after] == [
+            ("p", code.lower()), ("k", code.lower()),
+        ]  # fmt: skip
+
+
+async def test_what_the_code_of_a_default_or_a_check_writes_is_counted(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE log (x text);
+        CREATE FUNCTION note(x text) RETURNS int LANGUAGE plpgsql AS
+            'BEGIN INSERT INTO log VALUES (x); RETURN 5; END';
+        CREATE TABLE a (id int PRIMARY KEY, n int DEFAULT note('default'));
+        CREATE TABLE b (id int PRIMARY KEY, n int CHECK (note('check') = n));
+    """)
+    agent = await bench.agent()
+    for path, row in (("/a", {"id": 1}), ("/b", {"id": 1, "n": 5})):
+        written = await agent.write("POST", path, row)
+        assert written.unseen == [{"schema": "public", "table": "log", "inserted": 1, "updated": 0, "deleted": 0}]

@@ -1,12 +1,14 @@
 """The project's tables change while agents read and write: nobody notices but those who want to."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
 import pytest
 
-from tests.fixtures.bench import OWNER, Agent, Bench, Workshop
+from tests.fixtures.bench import OWNER, Agent, Bench, Workshop, wait_for_lock
 from tests.fixtures.migrations import BEFORE, Load, change_meanwhile
 
 
@@ -96,3 +98,43 @@ async def test_a_type_that_was_made_anew_is_no_stranger_to_statements(bench: Ben
             ALTER TABLE things ALTER COLUMN state DROP DEFAULT, ALTER COLUMN state TYPE state USING state::text::state;
             DROP TYPE old_state
         """)
+
+
+async def test_a_table_that_was_made_anew(bench: Bench, agent: Agent) -> None:
+    await bench.run("CREATE TABLE fresh (id int PRIMARY KEY, n int); INSERT INTO fresh VALUES (1, 1)")
+    for number in (5, 6):
+        await bench.run(
+            f"ALTER TABLE fresh OWNER TO {OWNER}; DROP TABLE IF EXISTS fresh;"
+            f"SET ROLE {OWNER}; CREATE TABLE fresh (id int PRIMARY KEY, n int); RESET ROLE; INSERT INTO fresh VALUES (1, 1)"
+        )
+        written = await agent.write("PATCH", "/fresh?id=eq.1", {"n": number})
+        assert written.told() == [("fresh", "update", {"id": 1, "n": 1}, {"id": 1, "n": number})]
+
+
+async def test_schemas_that_swap_their_names(bench: Bench, agent: Agent) -> None:
+    await agent.write("PATCH", "/things?id=eq.1", {"size": 2})
+    await bench.run(f"""
+        CREATE SCHEMA other AUTHORIZATION {OWNER}; SET ROLE {OWNER};
+        CREATE TABLE other.things (id int PRIMARY KEY, size int, extra text); INSERT INTO other.things VALUES (1, 7, 'e');
+        RESET ROLE; BEGIN; ALTER SCHEMA public RENAME TO old; ALTER SCHEMA other RENAME TO public; COMMIT;
+    """)
+    written = await agent.write("PATCH", "/things?id=eq.1", {"size": 3})
+    assert written.told() == [
+        ("things", "update", {"id": 1, "size": 7, "extra": "e"}, {"id": 1, "size": 3, "extra": "e"})
+    ]
+
+
+@pytest.mark.parametrize("level", ["read committed", "repeatable read", "serializable"])
+async def test_a_write_that_waited_for_a_migration_sees_what_it_did(workshop: Workshop, level: str) -> None:
+    bench = await workshop.bench(
+        "CREATE TABLE notes (id int PRIMARY KEY, body text); INSERT INTO notes VALUES (1, 'a'), (2, 'b')",
+        settings={"default_transaction_isolation": level},
+    )
+    agent = await bench.agent()
+    await agent.write("DELETE", "/notes?id=eq.1")
+    async with await psycopg.AsyncConnection.connect(bench.dsn) as other:
+        await other.execute("ALTER TABLE notes ADD COLUMN late text DEFAULT 'here'")
+        waiting = asyncio.create_task(agent.write("DELETE", "/notes?id=eq.2"))
+        await wait_for_lock(bench)
+        await other.commit()
+    assert [change["before"]["late"] for change in (await waiting).changes] == ["here"]

@@ -157,6 +157,9 @@ async def test_a_limit_counts_the_rows_that_may_be_changed(policies: Bench) -> N
         refused = await guest.http.delete(f"/mail?id=gt.{low}")
         assert refused.json()["code"] == "row_limit"  # of a delete those that may be seen
     assert len((await guest.write("DELETE", "/mail?id=gt.4")).changes) == 1
+    few = await policies.agent(dbRole=GUEST, maxRowsPerWrite=1)
+    for _ in range(2):  # of 1, 2 and 3 it may delete the second alone, and looks at two of them at most
+        assert (await few.http.delete("/mail?id=in.(1,3,2)")).json()["code"] == "row_limit"
 
 
 async def test_a_row_that_is_out_of_sight_once_it_is_written(policies: Bench) -> None:

@@ -68,6 +68,9 @@ class Relation(msgspec.Struct, frozen=True, gc=False):
     rls_enabled: bool
     rls_forced: bool
     is_partition: bool
+    has_rules: bool
+    has_heirs: bool
+    runs_code: bool
     columns: Mapping[str, Column]
     names: tuple[str, ...]
     """The columns' names by attribute number; those that were dropped are empty."""
@@ -126,6 +129,9 @@ def _make_relation(row: RelationRow, types: Mapping[TypeKey, TypeRow], place: st
         rls_enabled=row.rls_enabled,
         rls_forced=row.rls_forced,
         is_partition=row.is_partition,
+        has_rules=row.has_rules,
+        has_heirs=row.has_heirs,
+        runs_code=row.runs_code,
         columns=columns,
         names=names,
         comment=comments.get("0"),
@@ -318,6 +324,9 @@ def _make_table(
         updatable=bool(writable & _UPDATE_BIT),
         deletable=bool(writable & _DELETE_BIT),
         is_partition=relation.is_partition,
+        has_rules=relation.has_rules,
+        has_heirs=relation.has_heirs,
+        runs_code=relation.runs_code,
     )
 
 

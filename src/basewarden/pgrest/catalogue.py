@@ -67,6 +67,9 @@ class RelationRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rls_enabled: bool
     rls_forced: bool
     is_partition: bool
+    has_rules: bool
+    has_heirs: bool
+    runs_code: bool
     columns: tuple[ColumnRow, ...] | None
     comments: dict[str, str] | None
     """attribute number -> comment; 0 is the relation itself"""
@@ -79,11 +82,28 @@ class RelationRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     marks: str
 
 
+# Functions in C are those of extensions, which make ids and the like.
+_CALLS = """JOIN pg_depend k ON k.classid = '{}'::regclass AND k.objid = d.oid AND k.refclassid = 'pg_proc'::regclass
+    JOIN pg_proc p ON p.oid = k.refobjid AND p.provolatile = 'v'
+    JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')"""
+# Only what differs by the columns' own `=`: an index may compare otherwise.
+_TELLS_APART = """NOT EXISTS (
+       SELECT FROM unnest(i.indclass::oid[], i.indcollation::oid[], i.indkey::int2[]) AS part(opclass, sorting, attnum)
+       LEFT JOIN pg_opclass o ON o.oid = part.opclass
+       LEFT JOIN pg_attribute t ON t.attrelid = c.oid AND t.attnum = part.attnum
+       WHERE part.opclass IS NOT NULL AND NOT (o.opcdefault AND part.sorting = t.attcollation))"""
+
+
 def _relations_sql(set_columns: str) -> str:
     return f"""
 SELECT json_build_array(
   c.oid::int8, n.nspname, c.relname, c.relkind, c.relowner::int8, c.relrowsecurity, c.relforcerowsecurity,
-  c.relispartition,
+  c.relispartition, c.relhasrules AND c.relkind IN ('r', 'p'),
+  c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),
+  c.relkind IN ('r', 'p') AND (
+    EXISTS (SELECT FROM pg_attrdef d {_CALLS.format("pg_attrdef")} WHERE d.adrelid = c.oid)
+    OR EXISTS (
+      SELECT FROM pg_constraint d {_CALLS.format("pg_constraint")} WHERE d.conrelid = c.oid AND d.contype = 'c')),
   (SELECT json_agg(json_build_array(
      a.attname, a.attnum, a.atttypid::int8, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated <> '',
      CASE WHEN a.attgenerated <> '' THEN NULL
@@ -103,7 +123,7 @@ SELECT json_build_array(
      i.indimmediate) ORDER BY i.indisprimary DESC, i.indexrelid)
    FROM pg_index i
    WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-     AND 0 <> ALL (i.indkey::int2[])),
+     AND 0 <> ALL (i.indkey::int2[]) AND {_TELLS_APART}),
   (SELECT json_agg(json_build_array(
      k.conname, k.conkey, k.confrelid::int8, k.confkey, k.confdeltype, k.confupdtype, {set_columns},
      k.condeferrable, k.condeferred, k.confmatchtype) ORDER BY k.conname)

@@ -118,7 +118,7 @@ class Pool:
             if self._has_lost_statements(conn):
                 self._is_transaction_pooled = None
                 await conn.close()
-            if conn.is_usable and self._may_live_on(born):
+            if conn.is_usable and conn.keeps_formats and self._may_live_on(born):
                 self._keep_idle(conn, born)
             elif conn.is_usable:
                 await conn.close()

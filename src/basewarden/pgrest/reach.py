@@ -8,14 +8,16 @@ from functools import lru_cache
 
 from basewarden.pgrest.config import Name
 from basewarden.pgrest.schema import ForeignKey, Schema, Table
-from basewarden.pgrest.sql import Statement
-from basewarden.pgrest.stamps import STAMP, oid_array
+from basewarden.pgrest.sql import Statement, array_literal, quote_name
+from basewarden.pgrest.stamps import STAMP
 from basewarden.pgrest.wire import Rows
 
 _CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
-# The subquery hides from the planner how many tables are asked for: it would make a plan for each question.
+# By name, as a write finds its table. The subquery hides from the planner how many tables are asked for: it would make
+# a plan for each question.
 _STAMPS = f"""
-SELECT c.oid, {STAMP} FROM unnest((SELECT $1::oid[])) AS asked(oid) JOIN pg_catalog.pg_class c ON c.oid = asked.oid
+SELECT c.oid, {STAMP} FROM unnest((SELECT $1::text[])) AS asked(name)
+JOIN pg_catalog.pg_class c ON c.oid = to_regclass(asked.name)
 """
 
 
@@ -55,7 +57,7 @@ def _acts(key: ForeignKey) -> bool:
 
 def reach_check(schema: Schema, table: Name) -> Statement:
     """To be asked after a write, when its locks keep every change away; `is_reach_current` reads the answer."""
-    return Statement(_STAMPS, (oid_array(schema.tables[name].oid for name in schema.reaches[table]),))
+    return Statement(_STAMPS, (array_literal(quote_name(name) for name in schema.reaches[table]).encode(),))
 
 
 def is_reach_current(schema: Schema, table: Name, rows: Rows) -> bool:
@@ -65,15 +67,17 @@ def is_reach_current(schema: Schema, table: Name, rows: Rows) -> bool:
     return all(told.get(oid) == schema.stamps.get(oid) for oid in oids)
 
 
-def table_check(schema: Schema, table: Name, also: str) -> Statement:
+def table_check(table: Name, also: str) -> Statement:
     """The same of one table alone, for a write that reaches no other; `also` are more expressions to tell."""
-    return Statement(_table_check_sql(also), (str(schema.tables[table].oid).encode(),))
+    return Statement(_table_check_sql(also), (quote_name(table).encode(),))
 
 
 @lru_cache(maxsize=16)
 def _table_check_sql(also: str) -> str:
-    return f"SELECT {STAMP}, {also} FROM pg_catalog.pg_class c WHERE c.oid = $1::oid"
+    return f"SELECT c.oid, {STAMP}, {also} FROM pg_catalog.pg_class c WHERE c.oid = to_regclass($1::text)"
 
 
-def is_table_current(schema: Schema, table: Name, stamp: bytes | None) -> bool:
-    return stamp is not None and stamp.decode() == schema.stamps.get(schema.tables[table].oid)
+def is_table_current(schema: Schema, table: Name, oid: bytes | None, stamp: bytes | None) -> bool:
+    """`oid` and `stamp` are what `table_check` tells first."""
+    known = schema.tables[table].oid
+    return int(oid or 0) == known and (stamp or b"").decode() == schema.stamps.get(known)

@@ -111,6 +111,12 @@ class Table(msgspec.Struct, frozen=True, gc=False):
     updatable: bool
     deletable: bool
     is_partition: bool
+    has_rules: bool = False
+    """Rules of its own, which put other statements in a write's place or beside it."""
+    has_heirs: bool = False
+    """Whether other tables inherit from it; partitions do not count."""
+    runs_code: bool = False
+    """Whether a default or a check calls a function that may do anything."""
 
     @property
     def qualified(self) -> Name:
@@ -123,6 +129,11 @@ class Table(msgspec.Struct, frozen=True, gc=False):
     @property
     def has_triggers(self) -> bool:
         return bool(self.triggers)
+
+    @property
+    def generated(self) -> frozenset[str]:
+        """The columns that any change of others may change."""
+        return frozenset(name for name, column in self.columns.items() if column.generated)
 
 
 class Parameter(msgspec.Struct, frozen=True, gc=False):
@@ -270,9 +281,9 @@ class Schema:
 
     @cached_property
     def tables_before_triggers(self) -> frozenset[Name]:
-        """Those with a trigger, and those from which foreign keys lead to one with a trigger, on however long a way."""
+        """Those with triggers or code of their own, and those from which foreign keys lead to one, however far away."""
         found: set[Name] = set()
-        waiting = [table for table in self.tables.values() if table.has_triggers]
+        waiting = [table for table in self.tables.values() if table.has_triggers or table.runs_code]
         while waiting:
             table = waiting.pop()
             if table.qualified not in found:

@@ -60,7 +60,7 @@ _HANGING = f"""(SELECT count(x) || '/' || {_sum("count(x)", "x")} || '/' || coal
 _FIELDS = """hashtextextended(c.relname::text, hashint8extended(
     (c.relowner::int8 << 32) # (c.relnamespace::int8 << 11) # (ascii(c.relkind::text) << 3)
     # (c.relrowsecurity::int << 2) # (c.relforcerowsecurity::int << 1) # c.relispartition::int,
-    coalesce(hash_array(c.relacl), 0)::int8))"""
+    coalesce(hash_array(c.relacl), 0)::int8 # (c.relchecks::int8 << 33) # (c.relhasrules::int::int8 << 49)))"""
 STAMP = f"({_FIELDS} || ' ' || {_HANGING})"
 """Of `pg_class c`. A foreign key shows in the triggers of both its tables, a default in `pg_attribute`."""
 

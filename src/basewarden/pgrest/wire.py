@@ -119,6 +119,11 @@ class Connection:
         self._pg.enter_pipeline_mode()
         self._loop.add_reader(self._socket, self._on_readable)
 
+    @property
+    def keeps_formats(self) -> bool:
+        """False once somebody's function has changed the session's own output formats for good."""
+        return all(self._read_parameter(name) == value for name, value in self.defaults.items())
+
     @classmethod
     async def connect(
         cls,

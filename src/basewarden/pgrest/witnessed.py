@@ -23,11 +23,12 @@ from basewarden.pgrest.writesql import Found, key_columns, reported_source_sql, 
 
 _FOUND = Found("bw_found")
 _ROW = "bw_row"
-# Whether the write took an id at all, then its id in any case. Text of floats and bytea depends on settings that the
-# server does not announce.
+# Whether the write took an id at all, then its id in any case. A function of the database's may have left any format.
 FACTS = (
     "pg_current_xact_id_if_assigned()::text, pg_current_xact_id()::text, "
-    "current_setting('bytea_output') = 'hex' AND current_setting('extra_float_digits')::int > 0, "
+    "current_setting('bytea_output') = 'hex' AND current_setting('extra_float_digits')::int > 0 "
+    "AND current_setting('timezone') IN ('UTC', 'Etc/UTC') AND current_setting('datestyle') = 'ISO, MDY' "
+    "AND current_setting('intervalstyle') = 'postgres', "
     f"{RESPONSE_HEADERS}, {RESPONSE_STATUS}"
 )
 """To be asked in the same transaction, after the write."""
@@ -46,8 +47,8 @@ class Witness:
 class Witnessed:
     """`found` counts the rows that were looked up before, those that an update locked, where any was written.
 
-    `touched`: whether anything was locked or written at all. `is_canonical`: floats are told in full, bytea as
-    hexadecimal numbers. `rows` holds before and after of each row that was written.
+    `touched`: whether anything was locked or written at all. `is_canonical`: what is told is so in the one format that
+    images have. `rows` holds before and after of each row that was written.
     """
 
     result: Result
@@ -61,15 +62,17 @@ class Witnessed:
 def witnessed_write_sql(builder: Builder, plan: WritePlan, witness: Witness) -> str:
     """Needs the right to read all that is told of, and a table with a key."""
     target = quote_ident(plan.table.name)
-    images = _name("bw_i", witness.expressions(target))
+    prefix = _pick_prefix(plan)
+    images = _name(f"{prefix}i", witness.expressions(target))
+    counted = {f"{prefix}count": f"(SELECT count(*) FROM {_FOUND.source}) AS {prefix}count"}
     match plan:
         case InsertPlan():
             found, told = None, images
             written = write_sql(builder, plan, also=images.values())
         case UpdatePlan():
-            before = _name("bw_b", witness.expressions(_ROW))
+            before = _name(f"{prefix}b", witness.expressions(_ROW))
             found = _found_sql(builder, plan, witness.limit, before.values(), locks=True)
-            told = {**_COUNTED, **{name: quote_column("bw_old", name) for name in before}, **images}
+            told = {**counted, **{name: quote_column("bw_old", name) for name in before}, **images}
             written = write_sql(builder, plan, keys=_FOUND, also=told.values())
         case DeletePlan() if witness.limit is None:
             found, told = None, images
@@ -77,21 +80,24 @@ def witnessed_write_sql(builder: Builder, plan: WritePlan, witness: Witness) -> 
         case DeletePlan():
             # RETURNING shows what was there, so it needs no lock before it, nor the right to take one.
             found = _found_sql(builder, plan, witness.limit, (), locks=False)
-            told = {**_COUNTED, **images}
+            told = {**counted, **images}
             written = write_sql(builder, plan, keys=_FOUND, also=told.values())
     if _is_bare(plan):
-        return f"WITH {found or _NO_RULES} {written}"
-    return _answered_sql(builder, plan, found, written, told)
+        return written if found is None else f"WITH {found} {written}"
+    return _answered_sql(builder, plan, found, written, told, number=f"{prefix}number")
+
+
+def _pick_prefix(plan: WritePlan) -> str:
+    """For names of our own: one that no column's begins with."""
+    prefix = "bw_"
+    while any(name.startswith(prefix) for name in (*plan.table.columns, *plan.returning)):
+        prefix += "_"
+    return prefix
 
 
 def _name(prefix: str, expressions: Sequence[str]) -> dict[str, str]:
     """Each under its name."""
     return {f"{prefix}{at}": f"{value} AS {prefix}{at}" for at, value in enumerate(expressions)}
-
-
-# A rule of the table's that adds a statement, which nobody would tell of, is an error under WITH.
-_NO_RULES = "bw_nothing AS (SELECT)"
-_COUNTED = {"bw_count": f"(SELECT count(*) FROM {_FOUND.source}) AS bw_count"}
 
 
 def _is_bare(plan: WritePlan) -> bool:
@@ -111,7 +117,9 @@ def _found_sql(
     )
 
 
-def _answered_sql(builder: Builder, plan: WritePlan, found: str | None, written: str, told: Iterable[str]) -> str:
+def _answered_sql(
+    builder: Builder, plan: WritePlan, found: str | None, written: str, told: Iterable[str], *, number: str
+) -> str:
     """The answer's one row comes once for each row that is told of; its body, which may be large, only with the first.
 
     Of a join with one row PostgreSQL keeps the order.
@@ -121,10 +129,10 @@ def _answered_sql(builder: Builder, plan: WritePlan, found: str | None, written:
     parts = [f"bw_written AS ({written})", f"pgrst_source AS (SELECT {shown} FROM bw_written)"]
     if found is not None:
         parts.insert(0, found)
-    answer = ", ".join("CASE WHEN bw_number > 1 THEN NULL ELSE body END" if name == "body" else name for name in ANSWER)
+    answer = ", ".join(f"CASE WHEN {number} > 1 THEN NULL ELSE body END" if name == "body" else name for name in ANSWER)
     return (
         f"WITH {', '.join(parts)} SELECT {answer}, {names} FROM ({write_answer_sql(builder, plan)}) AS bw_answer "
-        f"LEFT JOIN (SELECT row_number() OVER () AS bw_number, {names} FROM bw_written) AS bw_told ON true"
+        f"LEFT JOIN (SELECT row_number() OVER () AS {number}, {names} FROM bw_written) AS bw_told ON true"
     )
 
 

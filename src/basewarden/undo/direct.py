@@ -23,7 +23,7 @@ from basewarden.undo.rows import DatabaseReader
 from basewarden.undo.skipping import apply_what_goes
 from basewarden.undo.values import OnConflict, Receipt
 
-_BEGIN = Statement("BEGIN")
+_BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _READ_XID = Statement("SELECT pg_current_xact_id()::text")
 _OUTCOME_UNKNOWN = ("08", "57")

@@ -15,7 +15,8 @@ from basewarden.gateway.capture.traces import (
     read_counts,
 )
 from basewarden.gateway.capture.update import capture_update
-from basewarden.gateway.capture.write import Traces, WriteContext, WriteOutcome
+from basewarden.gateway.capture.write import Traces, WriteContext, WriteOutcome, is_merge
+from basewarden.gateway.errors import NotCaptured
 from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, Table, UpdatePlan, WritePlan
 
 __all__ = [
@@ -38,6 +39,7 @@ async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutco
         return await _capture_traced(context, plan, None)
     assert isinstance(plan, WritePlan)
     table = plan.table
+    _check_capturable(context, plan)
     if can_leave_traces(context.schema, table):
         outcome = await _capture_traced(context, plan, table)
     else:
@@ -46,6 +48,20 @@ async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutco
     if not outcome.is_checked:
         await check_snapshot(context, table)
     return outcome
+
+
+def _check_capturable(context: WriteContext, plan: WritePlan) -> None:
+    for name in context.schema.reaches[plan.table.qualified]:
+        if context.schema.tables[name].has_rules:
+            raise NotCaptured(
+                f"{'.'.join(name)} has rules, and nobody sees what they write.",
+                hint="Triggers can do the same, and what they do is counted.",
+            )
+    if plan.table.has_heirs and (not isinstance(plan, InsertPlan) or is_merge(plan)):
+        raise NotCaptured(
+            f"Other tables inherit from {plan.table.name}, and of their rows only part would be recorded.",
+            hint="Write to the table that holds the row.",
+        )
 
 
 def can_repeat_write(context: WriteContext, plan: DatabasePlan) -> bool:

@@ -39,8 +39,8 @@ from basewarden.pgrest import (
 
 _INSUFFICIENT_PRIVILEGE = "42501"
 _CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
-# Every column is told twice and PostgreSQL's lists end at 1664.
-_MOST_COLUMNS = 600
+# Every column may be shown and is told twice, and PostgreSQL's lists end at 1664.
+_MOST_COLUMNS = 550
 SETTINGS = {"idle_in_transaction_session_timeout": "60s"}
 """A process that was frozen here must not hold the rows' locks for ever."""
 
@@ -62,11 +62,9 @@ def can_write_at_once(context: WriteContext, plan: WritePlan) -> bool:
 
 
 def _is_followed(plan: UpdatePlan) -> bool:
-    named = frozenset(column.name for column in plan.columns)
-    return any(
-        key.on_update in _CHANGES_CHILDREN and not named.isdisjoint(key.ref_columns)
-        for key in plan.table.foreign_keys_in
-    )
+    acting = [key for key in plan.table.foreign_keys_in if key.on_update in _CHANGES_CHILDREN]
+    changed = plan.table.generated.union(column.name for column in plan.columns) if acting else frozenset()
+    return any(not changed.isdisjoint(key.ref_columns) for key in acting)
 
 
 async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome | None:
@@ -79,7 +77,7 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
     witness = Witness(partial(list_image, plan.table), context.max_rows + 1 if context.max_rows is not None else None)
     build = partial(witnessed_write_sql, plan=plan, witness=witness)
     write = context.write(("at once", witness.limit), build)
-    check = table_check(context.schema, plan.table.qualified, FACTS)
+    check = table_check(plan.table.qualified, FACTS)
     try:
         answers = await context.connection.run([*opening, write, FINISH, check, *asked])
     except DatabaseError as error:
@@ -89,8 +87,8 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
         outcome = None
     else:
         _note(context, _LOGIN_READS)
-        stamp, *facts = answers[len(opening) + 2].rows[0]
-        await require_current(context, plan.table, stamp)
+        oid, stamp, *facts = next(iter(answers[len(opening) + 2].rows), (None, None))
+        await require_current(context, plan.table, oid, stamp)
         outcome = _judge(context, plan, read_witnessed(plan, witness.limit, answers[len(opening)], facts))
     if outcome is None:
         await context.connection.run([ROLLBACK])
@@ -102,11 +100,14 @@ def _judge(context: WriteContext, plan: WritePlan, witnessed: Witnessed) -> Writ
         _note(context, _unfit(context))
         return None
     written = len(witnessed.rows)
-    if not isinstance(plan, InsertPlan) and not written and witnessed.touched:
+    is_update, is_limited = isinstance(plan, UpdatePlan), isinstance(plan, DeletePlan) and context.max_rows is not None
+    if (is_update or is_limited) and not written and witnessed.touched:
         return None  # what was found was gone when its turn came
+    if is_limited and not written and not context.sees_all(plan.table):
+        return None  # perhaps rows were found that the caller may see and not delete
     context.check_row_limit(max(witnessed.found, written))
-    if isinstance(plan, UpdatePlan) and witnessed.found != written:
-        return None  # somebody changed a key meanwhile
+    if (is_update or is_limited) and witnessed.found != written:
+        return None  # somebody changed a key meanwhile, or some of them may not be deleted
     return WriteOutcome(witnessed.result, tuple(_list_changes(plan, witnessed)), witnessed.xid, is_checked=True)
 
 

@@ -28,7 +28,8 @@ _CANONICAL = {
     "IntervalStyle": frozenset({"postgres"}),
 }
 
-BEGIN = Statement("BEGIN")
+# Whatever the database's default is: what is checked after a write must be what stands there then.
+BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 
 # row_security off: a policy that would hide rows from this role is an error, not a gap in the journal.
 AS_OWNER = Statement(

@@ -18,9 +18,9 @@ async def check_snapshot(context: WriteContext, table: Table) -> None:
         await _compare(context, table)
 
 
-async def require_current(context: WriteContext, table: Table, stamp: bytes | None) -> None:
-    """The same of a write that reaches no other table; `stamp` is what `table_check` told first."""
-    if not is_table_current(context.schema, table.qualified, stamp):
+async def require_current(context: WriteContext, table: Table, oid: bytes | None, stamp: bytes | None) -> None:
+    """The same of a write that reaches no other table; `oid` and `stamp` are what `table_check` told first."""
+    if not is_table_current(context.schema, table.qualified, oid, stamp):
         await _compare(context, table)
 
 

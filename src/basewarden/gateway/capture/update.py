@@ -33,7 +33,7 @@ async def capture_update(context: WriteContext, plan: UpdatePlan) -> WriteOutcom
     named = frozenset(column.name for column in plan.columns)
     wake = await collect_update_wake(context.connection, context.schema, table, before, named)
     context.check_row_limit(len(before) + len(wake.followers))
-    result, after, xid = await _write(context, plan, before, named)
+    result, after, xid = await _write(context, plan, before, named | table.generated)
     changes = compact([make_change(table, row, after.get(row.identity), set_columns=named) for row in before])
     parents_after = {id(row): found for row in before if (found := after.get(row.identity))}
     followers = await read_followers_after(context, wake, parents_after)
@@ -41,13 +41,13 @@ async def capture_update(context: WriteContext, plan: UpdatePlan) -> WriteOutcom
 
 
 async def _write(
-    context: WriteContext, plan: UpdatePlan, before: list[Located], named: frozenset[str]
+    context: WriteContext, plan: UpdatePlan, before: list[Located], changed: frozenset[str]
 ) -> tuple[Result, dict[Identity, Located], Rows]:
     """The answer, what each row (by its identity before) is now, and the transaction's id."""
     table = plan.table
     identities = [row.identity for row in before]
     keys = make_keys(table, before)
-    if _keeps_identity(plan, named):
+    if _keeps_identity(plan, changed):
         again = select_by_identity(table, identities, lock=False)
         result, (rows, xid) = await write_and_read(context, plan, build_statement(plan, keys=keys), again, READ_XID)
         return result, by_identity(table, rows), xid
@@ -56,12 +56,12 @@ async def _write(
         after = await _find_reported(context, table, identities, result)
         if len(after) == len(before):
             return result, after, xid
-    return result, await _find_unreported(context, table, before, named), xid
+    return result, await _find_unreported(context, table, before, changed), xid
 
 
-def _keeps_identity(plan: UpdatePlan, named: frozenset[str]) -> bool:
+def _keeps_identity(plan: UpdatePlan, changed: frozenset[str]) -> bool:
     """A trigger may change what the request does not name, and a row without a key moves when it is written."""
-    return bool(plan.table.key) and named.isdisjoint(plan.table.key) and not plan.table.has_triggers
+    return bool(plan.table.key) and changed.isdisjoint(plan.table.key) and not plan.table.has_triggers
 
 
 async def _find_reported(

@@ -108,6 +108,7 @@ async def _follow_update(
     changed: frozenset[str],
     wake: Wake,
 ) -> None:
+    changed |= table.generated
     for key in table.foreign_keys_in:
         if key.on_update not in _CHANGES_CHILDREN or changed.isdisjoint(key.ref_columns):
             continue
