@@ -98,11 +98,8 @@ class WriteContext:
     def as_caller(self, statement: Statement) -> tuple[Statement, ...]:
         return (AS_SESSION, *self.settings, statement)
 
-    def is_too_many(self, count: int) -> bool:
-        return self.max_rows is not None and count > self.max_rows
-
     def check_row_limit(self, count: int) -> None:
-        if self.is_too_many(count):
+        if self.max_rows is not None and count > self.max_rows:
             raise RowLimit(
                 details={"limit": self.max_rows},
                 hint="Narrow the filter, or ask the owner for a higher limit.",
