@@ -331,7 +331,9 @@ async def test_a_letter_sealed_for_another_row_is_not_sent(
     mail = await open_mail(working=False)
     await post(database, mail)
     async with database.unit_of_work() as unit:
-        await unit.execute(text("UPDATE letters SET sealed_content = set_byte(sealed_content, 30, 0)"))
+        await unit.execute(
+            text("UPDATE letters SET sealed_content = set_byte(sealed_content, 30, get_byte(sealed_content, 30) # 1)")
+        )
     await open_mail()
     failed = await wait_for_state(database, LetterState.FAILED)
     assert (failed.last_error, postbox.tries) == ("vault.unreadable", 0)

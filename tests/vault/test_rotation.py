@@ -150,7 +150,8 @@ async def test_a_cut_off_rotation_goes_on_and_an_unreadable_value_keeps_the_old_
 
 async def damage(database: Database, connection_id: str) -> None:
     async with database.unit_of_work() as session:
-        query = "UPDATE connections SET sealed_postgres_url = set_byte(sealed_postgres_url, 20, 0) WHERE id = :id"
+        damaged = "set_byte(sealed_postgres_url, 20, get_byte(sealed_postgres_url, 20) # 1)"
+        query = f"UPDATE connections SET sealed_postgres_url = {damaged} WHERE id = :id"
         await session.execute(text(query), {"id": UUID(connection_id)})
 
 
