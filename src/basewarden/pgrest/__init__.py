@@ -84,10 +84,11 @@ from basewarden.pgrest.statements import (
 )
 from basewarden.pgrest.templates import PlanTemplate, PlanTemplates, Shaped, make_template, shape_request
 from basewarden.pgrest.wire import Connection, Notification, Rows
-from basewarden.pgrest.witnessed import FACTS, Witness, Witnessed, read_witnessed, witnessed_write_sql
+from basewarden.pgrest.witnessed import CANONICAL, FACTS, Witness, Witnessed, read_witnessed, witnessed_write_sql
 from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql, where_sql
 
 __all__ = [
+    "CANONICAL",
     "FACTS",
     "Address",
     "Builder",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from basewarden.pgrest.plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
-from basewarden.pgrest.sql import Builder, quote_column, quote_ident, quote_name
+from basewarden.pgrest.sql import Builder, quote_column, quote_ident, quote_literal, quote_name
 from basewarden.pgrest.statements import (
     ANSWER,
     RESPONSE_HEADERS,
@@ -23,13 +23,25 @@ from basewarden.pgrest.writesql import Found, key_columns, reported_source_sql, 
 
 _FOUND = Found("bw_found")
 _ROW = "bw_row"
+CANONICAL = {
+    "TimeZone": frozenset({"UTC", "Etc/UTC"}),
+    "DateStyle": frozenset({"ISO, MDY"}),
+    "IntervalStyle": frozenset({"postgres"}),
+}
+"""The formats that rows are told in, as far as the server announces them; and whole floats, hexadecimal bytea."""
+_IS_CANONICAL = " AND ".join(
+    [
+        "current_setting('bytea_output') = 'hex' AND current_setting('extra_float_digits')::int > 0",
+        *(
+            f"current_setting({quote_literal(name)}) IN ({', '.join(map(quote_literal, sorted(values)))})"
+            for name, values in CANONICAL.items()
+        ),
+    ]
+)
 # Whether the write took an id at all, then its id in any case. A function of the database's may have left any format.
 FACTS = (
     "pg_current_xact_id_if_assigned()::text, pg_current_xact_id()::text, "
-    "current_setting('bytea_output') = 'hex' AND current_setting('extra_float_digits')::int > 0 "
-    "AND current_setting('timezone') IN ('UTC', 'Etc/UTC') AND current_setting('datestyle') = 'ISO, MDY' "
-    "AND current_setting('intervalstyle') = 'postgres', "
-    f"{RESPONSE_HEADERS}, {RESPONSE_STATUS}"
+    f"{_IS_CANONICAL}, {RESPONSE_HEADERS}, {RESPONSE_STATUS}"
 )
 """To be asked in the same transaction, after the write."""
 Told = tuple[bytes | None, ...]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from basewarden.gateway.errors import CaptureBlind
 from basewarden.journal import Image
 from basewarden.pgrest import (
+    CANONICAL,
     Builder,
     Connection,
     DatabaseError,
@@ -22,11 +23,6 @@ from basewarden.pgrest import (
 
 ALIAS = "bw_row"
 _INSUFFICIENT_PRIVILEGE = "42501"
-_CANONICAL = {
-    "TimeZone": frozenset({"UTC", "Etc/UTC"}),
-    "DateStyle": frozenset({"ISO, MDY"}),
-    "IntervalStyle": frozenset({"postgres"}),
-}
 
 # Whatever the database's default is: what is checked after a write must be what stands there then.
 BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
@@ -53,7 +49,7 @@ AS_SESSION = Statement(
 
 def has_canonical_output(connection: Connection) -> bool:
     """Literals in a filter mean the same to the caller and under AS_OWNER."""
-    return all(connection.defaults[name] in values for name, values in _CANONICAL.items())
+    return all(connection.defaults[name] in values for name, values in CANONICAL.items())
 
 
 @dataclass(frozen=True, slots=True)
