@@ -31,7 +31,7 @@ from basewarden.pgrest import (
 POOL_SIZE = 16
 CLOSE_SECONDS = 5.0
 _FUTURE_XID = "22023"
-_REST = RestConfig(tx_override=True, openapi_security=True)
+_REST = RestConfig(tx_override=True, openapi_security=True, calls_unknown_names=False)
 _log = structlog.get_logger()
 
 
@@ -151,7 +151,9 @@ async def ask_connection(connection: Connection, xids: Sequence[int]) -> dict[in
 
 async def _ask_one(connection: Connection, xid: int) -> str | None:
     try:
-        (rows,) = await connection.run([Statement("SELECT pg_xact_status($1::text::xid8)", (str(xid).encode(),))])
+        (rows,) = await connection.run(
+            [Statement("SELECT pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8)", (str(xid).encode(),))]
+        )
     except DatabaseError as error:
         if error.sqlstate == _FUTURE_XID:
             return None  # an id that this database has not reached: it was restored, or is another one

@@ -63,16 +63,18 @@ from basewarden.pgrest.schema import (
     Trigger,
     UniqueKey,
 )
-from basewarden.pgrest.session import Session, session_settings
+from basewarden.pgrest.session import Session, session_settings, set_settings
 from basewarden.pgrest.sql import (
     Builder,
     Statement,
     array_literal,
+    operator_sql,
     quote_column,
     quote_ident,
     quote_list,
     quote_literal,
     quote_name,
+    unnest_sql,
 )
 from basewarden.pgrest.statements import (
     Result,
@@ -85,7 +87,7 @@ from basewarden.pgrest.statements import (
 from basewarden.pgrest.templates import PlanTemplate, PlanTemplates, Shaped, make_template, shape_request
 from basewarden.pgrest.wire import Connection, Notification, Rows
 from basewarden.pgrest.witnessed import CANONICAL, FACTS, Witness, Witnessed, read_witnessed, witnessed_write_sql
-from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql, where_sql
+from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql, same_sql, where_sql
 
 __all__ = [
     "CANONICAL",
@@ -170,6 +172,7 @@ __all__ = [
     "media_not_available",
     "needs_verdict",
     "not_singular",
+    "operator_sql",
     "parse_address",
     "parse_request",
     "payload_sql",
@@ -184,12 +187,15 @@ __all__ = [
     "read_witnessed",
     "run_again",
     "run_read",
+    "same_sql",
     "session_settings",
+    "set_settings",
     "shape_request",
     "split_optional_pairs",
     "split_query",
     "split_select",
     "table_check",
+    "unnest_sql",
     "verify_result",
     "where_sql",
     "witnessed_write_sql",

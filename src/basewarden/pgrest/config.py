@@ -30,3 +30,8 @@ class RestConfig:
     )
     app_settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     max_body_bytes: int = 50_000_000
+    calls_unknown_names: bool = True
+    """Whether a name that is no column may mean any function that PostgreSQL finds, as in PostgREST.
+
+    Otherwise only the functions that the snapshot has as computed columns.
+    """

@@ -1,6 +1,7 @@
 """What PostgREST answers when it refuses: codes, texts and statuses, and SQLSTATE to HTTP status."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -210,6 +211,11 @@ def column_not_found(table: str, column: str) -> PgrestError:
     return PgrestError(400, "PGRST204", text)
 
 
+def no_such_column(relation: str, column: str) -> PgrestError:
+    """As PostgreSQL says it."""
+    return PgrestError(400, "42703", f"column {relation}.{column} does not exist")
+
+
 def no_relationship(parent: str, child: str, hint_given: str | None, schema: str, hint: str | None) -> PgrestError:
     using = f"' using the hint '{hint_given}" if hint_given is not None else ""
     return PgrestError(
@@ -325,7 +331,9 @@ def database_status(error: DatabaseError, *, anonymous: bool) -> int:
         return 400
     if state == "22023" and message.startswith("role") and message.endswith("does not exist"):
         return 401
-    if state == "42883" and message.startswith("function xmlagg("):
+    if state == "42883" and message.removeprefix("function pg_catalog.").removeprefix("function ").startswith(
+        "xmlagg("
+    ):
         return 406
     if state.startswith("PT"):
         return _status_in_state(state)
@@ -337,13 +345,19 @@ def _status_in_state(state: str) -> int:
     return int(digits) if digits.isascii() and digits.isdigit() else 500
 
 
+_NO_SUCH_FUNCTION = "42883"
+_OWN_SCHEMA = re.compile(r"\bpg_catalog\.")
+"""Our SQL names PostgreSQL's own functions and operators by it, which a client never did."""
+
+
 def from_database(error: DatabaseError, *, anonymous: bool = False) -> PgrestError:
     """The answer to a server's error; `anonymous` turns a lack of rights into 401 instead of 403."""
     if error.sqlstate == "PGRST":
         return _from_raise(error)
     status = database_status(error, anonymous=anonymous)
+    message = _OWN_SCHEMA.sub("", error.message) if error.sqlstate == _NO_SUCH_FUNCTION else error.message
     headers: Headers = (("WWW-Authenticate", "Bearer"),) if status == 401 else ()
-    return PgrestError(status, error.sqlstate, error.message, error.detail, error.hint, headers=headers)
+    return PgrestError(status, error.sqlstate, message, error.detail, error.hint, headers=headers)
 
 
 _RAISE_MESSAGE_HINT = (

@@ -71,9 +71,14 @@ def session_settings(
     )
 
 
+def set_settings(settings: Mapping[str, str | None]) -> Statement:
+    """For the rest of the transaction; None brings back the session's own value."""
+    return Statement(_set_configs(tuple(settings)), tuple(to_parameter(value) for value in settings.values()))
+
+
 @lru_cache(maxsize=256)
 def _set_configs(names: tuple[str, ...]) -> str:
-    calls = (f"set_config({quote_literal(name)}, ${number}, true)" for number, name in enumerate(names, 1))
+    calls = (f"pg_catalog.set_config({quote_literal(name)}, ${number}, true)" for number, name in enumerate(names, 1))
     return f"SELECT {', '.join(calls)}"
 
 

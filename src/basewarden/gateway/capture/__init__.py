@@ -9,6 +9,7 @@ from basewarden.gateway.capture.insert import capture_insert
 from basewarden.gateway.capture.snapshot import SnapshotStale, check_snapshot
 from basewarden.gateway.capture.traces import (
     COUNT_CHANGES,
+    calls_functions,
     can_leave_traces,
     count_unseen,
     describe_unseen,
@@ -40,7 +41,7 @@ async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutco
     assert isinstance(plan, WritePlan)
     table = plan.table
     _check_capturable(context, plan)
-    if can_leave_traces(context.schema, table):
+    if can_leave_traces(context.schema, table) or calls_functions(plan):
         outcome = await _capture_traced(context, plan, table)
     else:
         at_once = await write_at_once(context, plan) if can_write_at_once(context, plan) else None
@@ -66,7 +67,7 @@ def _check_capturable(context: WriteContext, plan: WritePlan) -> None:
 
 def can_repeat_write(context: WriteContext, plan: DatabasePlan) -> bool:
     """Whether `repeat_write` will most likely do for every plan of the shape of this one."""
-    if not isinstance(plan, WritePlan) or can_leave_traces(context.schema, plan.table):
+    if not isinstance(plan, WritePlan) or can_leave_traces(context.schema, plan.table) or calls_functions(plan):
         return False
     return can_write_at_once(context, plan)
 

@@ -7,7 +7,7 @@ others. The counters tell where and how many, so that a receipt can say what it 
 from collections.abc import Iterable
 
 from basewarden.journal import RowChange
-from basewarden.pgrest import Rows, Schema, Statement, Table
+from basewarden.pgrest import DatabasePlan, Rows, Schema, Statement, Table
 
 # Counters of this backend that are not flushed yet may be an earlier transaction's: take the difference.
 COUNT_CHANGES = Statement(
@@ -36,6 +36,11 @@ def read_counts(rows: Rows) -> Counts:
 def can_leave_traces(schema: Schema, table: Table) -> bool:
     """Whether a trigger may fire on the table, or on one that foreign keys reach from it."""
     return table.qualified in schema.tables_before_triggers
+
+
+def calls_functions(plan: DatabasePlan) -> bool:
+    """Whether the request itself names code of the database's: a computed column, or a type that it casts to."""
+    return any(True for _ in (*plan.functions(), *plan.casts()))
 
 
 def describe_unseen(

@@ -37,7 +37,7 @@ from basewarden.pgrest import (
 )
 
 ROLLBACK = Statement("ROLLBACK")
-READ_XID = Statement("SELECT pg_current_xact_id()::text")
+READ_XID = Statement("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text")
 # What would run at COMMIT runs now: as the caller, before images are read and before anything is journaled.
 FINISH = Statement("SET CONSTRAINTS ALL IMMEDIATE")
 # Boolean, enum, network, number, string, user-defined (uuid, bytea): their text is the same in every session.
