@@ -56,8 +56,7 @@ class _Attempt:
     async def connect(self) -> None:
         try:
             await self._poll()
-            if self.valve is not None and not self.valve.remove():
-                raise psycopg.OperationalError("the server says too much before it is asked")
+            self._remove_valve()
         except BaseException:
             self.pg.finish()
             self._close_valve()
@@ -80,6 +79,11 @@ class _Attempt:
             self._close_valve()
         if self.valve is None:
             self.valve = Valve(self.pg.socket, self._count)
+
+    def _remove_valve(self) -> None:
+        if self.valve is not None and not self.valve.remove():
+            raise psycopg.OperationalError("the server says too much before it is asked")
+        self.valve = None
 
     def _close_valve(self) -> None:
         if self.valve is not None:

@@ -25,6 +25,8 @@ class Session:
     claims: Mapping[str, Any] = field(default_factory=dict)
     is_read_only: bool = False
     is_anonymous: bool = False
+    seconds: float | None = None
+    """how long a statement may run; what the role, the function or the login itself sets counts where it is less"""
 
     @cached_property
     def claims_json(self) -> bytes:
@@ -66,15 +68,27 @@ def session_settings(
     settings.extend(config.app_settings)
     if instead is not None:
         settings = list({**dict(settings), **instead}.items())
+    params = [to_parameter(value) for _, value in settings]
+    if session.seconds is not None:
+        params.append(b"%dms" % round(session.seconds * 1000))
     return Statement(
-        _set_configs(tuple(name for name, _ in settings)), tuple(to_parameter(value) for _, value in settings)
+        _set_configs(tuple(name for name, _ in settings), limits_time=session.seconds is not None), tuple(params)
     )
 
 
 @lru_cache(maxsize=256)
-def _set_configs(names: tuple[str, ...]) -> str:
-    calls = (f"set_config({quote_literal(name)}, ${number}, true)" for number, name in enumerate(names, 1))
+def _set_configs(names: tuple[str, ...], *, limits_time: bool) -> str:
+    calls = [f"set_config({quote_literal(name)}, ${number}, true)" for number, name in enumerate(names, 1)]
+    if limits_time:
+        calls.append(_shorten_timeout(f"${len(names) + 1}::text"))
     return f"SELECT {', '.join(calls)}"
+
+
+def _shorten_timeout(most: str) -> str:
+    """Evaluated after the others, so that it sees what they have set."""
+    now = "current_setting('statement_timeout')"
+    is_less = f"{now} <> '0' AND {now}::pg_catalog.interval < {most}::pg_catalog.interval"
+    return f"set_config('statement_timeout', CASE WHEN {is_less} THEN {now} ELSE {most} END, true)"
 
 
 @lru_cache(maxsize=256)

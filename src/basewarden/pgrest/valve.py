@@ -7,6 +7,7 @@ not notice.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import socket
@@ -34,14 +35,14 @@ class Valve:
         self._descriptor = descriptor
         self._on_bytes = on_bytes
         self._network = socket.socket(fileno=os.dup(descriptor))
-        self._network.setblocking(False)
         self._ours, theirs = socket.socketpair()
-        self._ours.setblocking(False)
-        theirs.setblocking(False)
+        for end in (self._network, self._ours, theirs):
+            end.settimeout(0)
         os.dup2(theirs.fileno(), descriptor, inheritable=False)
         theirs.close()
         self._inode = os.fstat(descriptor).st_ino
         self._inward = self._outward = b""
+        self._is_closed = False
         self._loop.add_reader(self._network, self._take_in)
         self._loop.add_reader(self._ours, self._take_out)
 
@@ -64,17 +65,15 @@ class Valve:
         return True
 
     def close(self) -> None:
-        """After libpq has closed its end: its goodbye goes out, if it can at once."""
+        """For good: libpq finds its socket ended. What it has said already, a goodbye perhaps, goes out if it can."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._stop()
-        try:
+        with contextlib.suppress(OSError):
             self._network.send(self._ours.recv(_PIECE))
-        except OSError:
-            pass
         self._network.close()
         self._ours.close()
-
-    def stop_reading(self) -> None:
-        self._loop.remove_reader(self._network)
 
     def _stop(self) -> None:
         for end in (self._network, self._ours):
@@ -93,8 +92,8 @@ class Valve:
         elif self._on_bytes(len(data)):
             self._inward = data
             self._pass_in()
-        else:
-            self.stop_reading()
+        elif not self._is_closed:
+            self._loop.remove_reader(self._network)
 
     def _pass_in(self) -> None:
         self._inward = self._inward[_send(self._ours, self._inward) :]

@@ -38,7 +38,7 @@ _INTERNAL = "XX000"
 _GONE = ("cache lookup failed", "could not open relation with OID")
 _LARGEST_PREPARED = 100_000  # longer texts are not worth keeping on the server
 _CANCEL_SECONDS = 5.0
-_FORMAT_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle")
+_TOLD_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle", "session_authorization", "standard_conforming_strings")
 # Of guarded connections: what may wait to be read before a valve is put in, what is read before the buffers of libpq
 # are too large to keep, and what one that nobody uses may say in a while.
 _AT_ONCE_BYTES = 65_536
@@ -134,9 +134,11 @@ class Connection:
         self._is_broken = False
         self._ended = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
+        self.may_unlock = False
+        """Whether the login may release the session's locks."""
         self.on_notify: Callable[[Notification], None] | None = None
-        self.defaults = {name: self._read_parameter(name) for name in _FORMAT_SETTINGS}
-        """The session's own output formats, whatever a transaction sets for itself meanwhile."""
+        self.defaults = {name: self._read_parameter(name) for name in _TOLD_SETTINGS}
+        """The session's own, whatever a transaction sets for itself meanwhile."""
         self._socket = self._pg.socket
         self._guarded = guarded
         self._arrivals = 0
@@ -151,8 +153,8 @@ class Connection:
         self._loop.add_reader(self._socket, self._on_readable)
 
     @property
-    def keeps_formats(self) -> bool:
-        """False once somebody's function has changed the session's own output formats for good."""
+    def is_as_made(self) -> bool:
+        """False once somebody's function has changed for good what the server tells of the session."""
         return all(self._read_parameter(name) == value for name, value in self.defaults.items())
 
     @classmethod
@@ -204,7 +206,7 @@ class Connection:
 
     @property
     def is_swollen(self) -> bool:
-        """libpq keeps its buffers as large as they once had to be, so such a connection is not worth keeping."""
+        """Libpq keeps its buffers as large as they once had to be, so such a connection is not worth keeping."""
         return self._received > _LARGEST_KEPT_BYTES
 
     async def run(self, statements: Sequence[Statement]) -> list[Rows]:
@@ -241,7 +243,7 @@ class Connection:
 
     async def close(self) -> None:
         self._mark_broken()
-        await self._finish()
+        await self._owner.close()
 
     # Sending --------------------------------------------------------------------------------------------
 
@@ -426,7 +428,7 @@ class Connection:
         """Without a farewell: what still comes is not wanted."""
         self._failure = failure
         self._mark_broken()
-        self._spawn(self._finish())
+        self._spawn(self._owner.close())
         if self._waiter is not None:
             _wake(self._waiter)
 
@@ -438,7 +440,8 @@ class Connection:
             self._ended.set()
             self._loop.remove_reader(self._socket)
             if self._valve is not None:
-                self._valve.stop_reading()
+                self._valve.close()
+                self._valve = None
 
     def _abandon(self) -> None:
         """Answers are still on their way, so nobody may use this connection again: stop it and close it."""
@@ -450,19 +453,13 @@ class Connection:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _finish(self) -> None:
-        await self._owner.close()
-        if self._valve is not None:
-            self._valve.close()
-            self._valve = None
-
     async def _cancel_and_close(self) -> None:
         try:
             await self._owner.cancel_safe(timeout=_CANCEL_SECONDS)
         except psycopg.Error:
             pass  # the server ends the statement when it sees the connection closed
         finally:
-            await self._finish()
+            await self._owner.close()
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:
