@@ -4,7 +4,7 @@ Nothing here knows the rest of the program.
 """
 
 from basewarden.pgrest.address import Address, parse_address
-from basewarden.pgrest.budget import MemoryBudget
+from basewarden.pgrest.budget import MemoryBudget, Meter
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.comparing import is_reach_same
 from basewarden.pgrest.config import Name, RestConfig
@@ -110,6 +110,7 @@ __all__ = [
     "Loaded",
     "MediaType",
     "MemoryBudget",
+    "Meter",
     "Name",
     "Notification",
     "OpenApiPlan",

@@ -25,6 +25,12 @@ class MemoryBudget:
         self.held += size
         return True
 
+    def hold(self, size: int) -> None:
+        """Counts what is there already, whether or not it is too much: others wait for it then."""
+        self.held += size
+        if self.parent is not None:
+            self.parent.hold(size)
+
     def release(self, size: int) -> None:
         self.held -= size
         if self.parent is not None:

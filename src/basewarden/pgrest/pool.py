@@ -20,6 +20,8 @@ _GRACE_SECONDS = 5.0
 """A server that does not stop a statement by itself when its time is over has so long."""
 _LOOK_SECONDS = 0.5
 _ROLLBACK_SECONDS = 10.0
+_GETTING_READY_SECONDS = 5.0
+"""for what a new connection is asked before it is lent"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,12 @@ class Pool:
             if idle.conn.is_usable and self._may_live_on(idle.born):
                 return idle.conn, idle.born
             await idle.conn.close()
-        return await self._connect(), asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(self._connect_seconds + _GETTING_READY_SECONDS):
+                conn = await self._connect()
+        except TimeoutError:
+            raise errors.cannot_connect("The database does not answer") from None
+        return conn, asyncio.get_running_loop().time()
 
     async def _connect(self) -> Connection:
         """The first one shows whether statements may be prepared: a transaction pooler would lose them."""
@@ -229,10 +236,7 @@ class Pool:
     async def _get_to_know(self, conn: Connection) -> None:
         """What has to be known of a session before strangers use it."""
         try:
-            async with asyncio.timeout(self._connect_seconds):
-                (rows,) = await conn.run([MAY_UNLOCK])
-        except TimeoutError:
-            raise errors.cannot_connect("The database does not answer") from None
+            (rows,) = await conn.run([MAY_UNLOCK])
         except BaseException:
             await conn.close()
             raise

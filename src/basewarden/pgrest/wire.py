@@ -45,7 +45,8 @@ _AT_ONCE_BYTES = 65_536
 _LARGEST_KEPT_BYTES = 2_000_000
 _IDLE_BYTES, _IDLE_SECONDS = 65_536, 10.0
 _LONGEST_STEP_SECONDS = 0.25
-"""of CPU, for reading one piece: libpq looks through all settings that a server has told for each one more"""
+_READING_SECONDS, _BYTES_PER_SECOND = 1.0, 10_000_000
+"""The CPU time that libpq may take for one piece, and for a run: it compares each setting that it is told with all."""
 
 
 class Rows:
@@ -145,6 +146,7 @@ class Connection:
         self._valve: Valve | None = None
         self._failure: PgrestError | None = None
         self._received = 0
+        self._reading_seconds = 0.0
         self.meter: Meter | None = None
         """Of whoever uses it now; None while nobody does."""
         self._idle_meter, self._idle_since = Meter(_IDLE_BYTES), 0.0
@@ -213,7 +215,7 @@ class Connection:
         """Run all in one round trip. Raises DatabaseError for the first that fails, after the last answer."""
         if self._waiter is not None or not self.is_usable:
             raise self._failure or connection_lost("The connection is not usable")
-        self._arrivals = 0
+        self._arrivals, self._reading_seconds = 0, 0.0
         try:
             steps = self._send(statements)
             await self._flush()
@@ -421,7 +423,12 @@ class Connection:
     def _read_piece(self) -> None:
         started = time.thread_time()
         self._read()
-        if not self._is_broken and self._pg.is_busy() and time.thread_time() - started > _LONGEST_STEP_SECONDS:
+        if self._is_broken or not self._pg.is_busy():
+            return
+        spent = time.thread_time() - started
+        self._reading_seconds += spent
+        allowed = _READING_SECONDS + (self.meter or self._idle_meter).received / _BYTES_PER_SECOND
+        if spent > _LONGEST_STEP_SECONDS or self._reading_seconds > allowed:
             self._drop(flooded())
 
     def _drop(self, failure: PgrestError) -> None:
