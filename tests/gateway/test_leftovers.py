@@ -126,6 +126,18 @@ async def test_a_login_that_may_not_release_locks_can_read_and_write_all_the_sam
     assert (await agent.http.get("/notes?select=id")).json() == [{"id": 1}]
 
 
+async def test_a_read_tells_nobody_anything(workshop: Workshop) -> None:
+    """NOTIFY is allowed in READ ONLY transactions, and is sent when they commit."""
+    bench = await workshop.bench(
+        "CREATE FUNCTION ring() RETURNS void LANGUAGE sql AS $$ SELECT pg_notify('bell', 'read') $$"
+    )
+    await bench.run("LISTEN bell")
+    await (await bench.agent(access="read")).http.get("/rpc/ring")
+    await bench.run("NOTIFY bell, 'last'")
+    heard = [one.payload async for one in bench.admin.notifies(timeout=5, stop_after=1)]
+    assert heard == ["last"]
+
+
 async def test_a_read_leaves_no_large_object(workshop: Workshop) -> None:
     """Before version 16 PostgreSQL lets them be made in READ ONLY transactions."""
     bench = await workshop.bench("CREATE FUNCTION make() RETURNS oid LANGUAGE sql AS 'SELECT lo_create(0)'")

@@ -107,6 +107,8 @@ def _read_condition(scanner: Scanner) -> Condition:
     condition: Condition
     try:
         condition = _read_logic_filter(scanner)
+    except TooDeep:
+        raise
     except Misfit:
         scanner.pos = start
         condition = _read_logic(scanner)
