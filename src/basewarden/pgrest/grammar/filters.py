@@ -19,7 +19,7 @@ from basewarden.pgrest.grammar.nodes import (
     Operation,
     TextSearch,
 )
-from basewarden.pgrest.grammar.scanner import Misfit, ParseError, Scanner, read_text, remembered
+from basewarden.pgrest.grammar.scanner import Misfit, ParseError, Scanner, TooDeep, read_text, remembered
 from basewarden.pgrest.grammar.select import read_field, read_json_path
 
 SIMPLE_OPERATORS = ("neq", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj")
