@@ -95,7 +95,7 @@ from basewarden.core.reporting import Reporter
 from basewarden.core.tracing import start_tracing, stop_tracing
 from basewarden.db import Database, Listener
 from basewarden.errors import AppError, BadJSON, BadRequest, Invalid, MethodNotAllowed, NotFound, Unauthenticated
-from basewarden.gateway import Callers, DataRoad, ForwardRoad, Projects, RateLimits, Road, Roads
+from basewarden.gateway import Callers, DataRoad, ForwardRoad, Lending, Projects, RateLimits, Road, Roads
 from basewarden.jobs import JOB_PRUNERS, Jobs
 from basewarden.journal import (
     JOURNAL_PARTS,
@@ -178,9 +178,9 @@ def build_registry(
     targets = registry.add(ConnectionTargets(database, listener, vault, settings))
     connections = registry.add(Connections(targets, vault, attempts, settings, plans))
     agents = registry.add(Agents(database, listener, connections))
-    registry.add(Callers(agents, signins, targets))
+    registry.add(Callers(agents, signins, targets, settings))
     registry.add(RateLimits(settings))
-    projects = registry.add(Projects(targets, listener, settings.origin))
+    projects = registry.add(Projects(targets, listener, settings.origin, Lending.of(settings)))
     recorder = registry.add(Recorder(settings.database_url, listener))
     registry.add(Roads(Road(recorder), ForwardRoad(recorder)))
     settler = registry.add(Settler(database, projects.ask_status))

@@ -18,6 +18,8 @@ class RestConfig:
     plan_enabled: bool = False
     tx_end: Literal["commit", "rollback"] = "commit"
     tx_override: bool = False
+    reads_roll_back: bool = False
+    """Ours, not PostgREST's: a read ends in ROLLBACK, so that nothing of it can stay."""
     openapi_mode: Literal["follow-privileges", "ignore-privileges", "disabled"] = "follow-privileges"
     openapi_security: bool = False
     served_at: Address = LOCAL

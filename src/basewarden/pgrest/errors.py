@@ -281,6 +281,37 @@ def pool_timeout() -> PgrestError:
     return PgrestError(504, "PGRST003", "Timed out acquiring connection from connection pool.")
 
 
+# Limits of ours, on what a database may make us wait for and hold -----------------------------------------
+
+
+def answer_too_large(most: int) -> PgrestError:
+    text = f"The answer has more than {most // 1_000_000} MB, so none of it was sent and nothing was changed."
+    hint = "Read fewer rows at once with limit and offset, or fewer columns with select."
+    return PgrestError(413, "answer_too_large", text, {"limitBytes": most}, hint)
+
+
+def memory_busy() -> PgrestError:
+    text = "Too many large answers are being read at the moment, so this one was stopped and nothing was changed."
+    hint = "Try again in a moment, or read fewer rows at once."
+    return PgrestError(503, "memory_busy", text, None, hint, headers=(("Retry-After", "1"),))
+
+
+def query_timeout(seconds: float) -> PgrestError:
+    text = f"The database did not finish within {seconds:g} seconds, so the request was stopped."
+    hint = "Narrow the filter, read fewer rows, or add an index."
+    return PgrestError(504, "query_timeout", text, {"seconds": seconds}, hint)
+
+
+def flooded() -> PgrestError:
+    return connection_lost("The database sent what nobody asked for")
+
+
+def share_used_up(most: int) -> PgrestError:
+    text = f"This caller has {most} requests running on this connection, and may have no more at once."
+    hint = "Wait for some of them to finish."
+    return PgrestError(429, "too_many_running", text, {"limit": most}, hint, headers=(("Retry-After", "1"),))
+
+
 def internal() -> PgrestError:
     return PgrestError(500, "PGRSTX00", "Internal server error")
 

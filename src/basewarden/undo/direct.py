@@ -8,7 +8,7 @@ from uuid import UUID
 
 from basewarden.core.ids import make_id
 from basewarden.errors import AppError
-from basewarden.gateway import Project, Projects
+from basewarden.gateway import UNDO, Project, Projects
 from basewarden.gateway.capture.images import WITH_SESSION_PATH
 from basewarden.gateway.road import commit_recorded
 from basewarden.journal import Recorder, WriteEntry
@@ -52,7 +52,7 @@ class DirectWay:
         """What is left open is rolled back when the connection returns to its pool."""
         project = await self._projects.get_direct(connection_id)
         try:
-            async with project.pool.acquire() as connection:
+            async with project.pool.acquire(UNDO) as connection:
                 yield project, connection
         except PgrestError as error:
             raise ProjectAway from error
