@@ -13,6 +13,9 @@ from basewarden.core.collector import calm_collector
 from basewarden.errors import StartError
 from basewarden.settings import Settings
 from basewarden.start import hand_to_workers
+from basewarden.web.budgets import RequestBudgets
+from basewarden.web.guard import raise_file_limit
+from basewarden.web.protocol import make_protocol
 
 _BACKLOG = 2048
 _GRACE_SECONDS = 10
@@ -20,6 +23,7 @@ _GRACE_SECONDS = 10
 
 def bind(host: str, port: int) -> socket.socket:
     """The listening socket, taken before anything else is started: a port in use is one clear sentence."""
+    raise_file_limit()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -35,7 +39,7 @@ def bind(host: str, port: int) -> socket.socket:
 def make_server(settings: Settings) -> uvicorn.Server:
     app = create_app(settings)
     calm_collector()
-    return uvicorn.Server(_make_config(app))
+    return uvicorn.Server(make_config(app, settings))
 
 
 def make_worker_app() -> object:
@@ -64,17 +68,17 @@ async def serving(server: uvicorn.Server, listener: socket.socket) -> AsyncItera
 def serve_with_workers(settings: Settings, listener: socket.socket, workers: int) -> None:
     """Blocks. A worker that dies is started again."""
     hand_to_workers(settings)
-    config = _make_config("basewarden.serve:make_worker_app", factory=True, workers=workers)
+    config = make_config("basewarden.serve:make_worker_app", settings, factory=True, workers=workers)
     Multiprocess(config, [listener]).run()
 
 
-def _make_config(app: object, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+def make_config(app: object, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]  # uvicorn's own union of ASGI types does not take ours
         factory=factory,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=make_protocol(RequestBudgets.read(settings)),
         ws="none",
         lifespan="on",
         log_config=None,
