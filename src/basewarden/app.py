@@ -177,7 +177,9 @@ def build_registry(
     _add_settings(registry)
     plans = _add_billing(registry)
     targets = registry.add(ConnectionTargets(database, listener, vault, settings))
-    connections = registry.add(Connections(targets, vault, attempts, settings, plans))
+    connections = registry.add(
+        Connections(database=database, targets=targets, vault=vault, attempts=attempts, settings=settings, plans=plans)
+    )
     agents = registry.add(Agents(database, listener, connections))
     registry.add(Callers(agents, signins, targets))
     registry.add(RateLimits(settings))

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -36,10 +36,18 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Server(uvicorn.Server):
+    """Signals are the command's: uvicorn's own way raises each again at its end, before anything else is stopped."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 def make_server(settings: Settings) -> uvicorn.Server:
     app = create_app(settings)
     calm_collector()
-    return uvicorn.Server(make_config(app, settings))
+    return _Server(make_config(app, settings))
 
 
 def make_worker_app() -> object:
@@ -51,7 +59,7 @@ def make_worker_app() -> object:
 
 @contextlib.asynccontextmanager
 async def serving(server: uvicorn.Server, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
-    """Serves while the block runs."""
+    """Serves while the block runs, and answers what is under way at its end; cancelled there, it does not wait."""
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started:  # uvicorn tells it by this flag alone
@@ -70,6 +78,12 @@ def serve_with_workers(settings: Settings, listener: socket.socket, workers: int
     hand_to_workers(settings)
     config = make_config("basewarden.serve:make_worker_app", settings, factory=True, workers=workers)
     Multiprocess(config, [listener]).run()
+
+
+async def wait_for_end(server: asyncio.Task[None]) -> None:
+    """Until the server ends by itself. Being cancelled here does not cancel the server."""
+    await asyncio.wait([server])
+    await server
 
 
 def make_config(app: object, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
