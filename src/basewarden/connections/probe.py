@@ -10,6 +10,7 @@ from basewarden.connections.dialing import dial, explain_failure, make_pinned_ds
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.greeting import greet_server
 from basewarden.connections.urls import PostgresAddress
+from basewarden.db import note_waiting
 from basewarden.pgrest import Connection, DatabaseError, PgrestError, Rows, Statement
 
 PROBE_SECONDS = 8.0
@@ -89,6 +90,7 @@ class Facts:
 
 async def probe(address: PostgresAddress, *, allow_private: bool) -> Facts:
     """The facts of a database that can be used, else ConnectionFailed; ends within 8 seconds, whatever is there."""
+    note_waiting("a database to probe")
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             return await _probe(address, allow_private=allow_private)
