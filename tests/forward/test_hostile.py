@@ -17,6 +17,7 @@ from basewarden.connections.rest.urls import RestAddress
 from basewarden.core.secret import Secret
 from basewarden.gateway.forward.headers import pass_headers
 from basewarden.gateway.forward.incoming import Incoming, WhileConnected
+from basewarden.gateway.response_headers import Audience
 from tests.fakes.hostile import Behave, Hostile, Turn, always, be_good, make_answer, serve_hostile
 from tests.fixtures.app import pick_port
 from tests.fixtures.bench import Bench, Workshop
@@ -174,7 +175,7 @@ async def test_memory_stays_flat_while_a_slow_client_is_sent_much(hostile: Hosti
         async with WhileConnected(receive) as watch:
             connection = await client.send(client.make_head("GET", "/notes", (), None), may_repeat=True)
             headers = pass_headers(connection.headers, address, shows_profile=False)
-            await Incoming(client, connection, headers).relay(send, watch, is_head=False)
+            await Incoming(client, connection, headers).relay(send, watch, Audience.CLIENT, is_head=False)
 
     hostile.behave = pour
     before, read, most_ahead, most_grown = _memory(), 0, 0, 0.0

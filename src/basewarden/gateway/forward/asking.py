@@ -37,6 +37,7 @@ _REPRESENTS: Final = frozenset({"POST", "PUT", "PATCH"})
 _TOTAL_SECONDS = 150.0
 _MOST_REFUSAL_BYTES = 1024 * 1024
 _NO_RIGHT = "42501"
+_LAST_STATUS = 599
 _DEFAULT_RETRY_SECONDS = 5
 _TIMED_OUT = frozenset({504, 522, 524, 544})
 _BUSY = "Every connection to the project's own API is in use, so nothing was done. Try again in a moment."
@@ -72,7 +73,7 @@ class ProjectUpstream:
         if find_header(raw, b"content-encoding") not in (b"", b"identity"):
             raise (UpstreamInvalid if is_safe else OutcomeUnknown) from None
         if status >= HTTPStatus.MULTIPLE_CHOICES:
-            told = read_refusal(raw, body)
+            told = _read_told(status, raw, body)
             check_gateway(status, told, raw, is_safe=is_safe)
             status = find_status(status, told)
         return UpstreamAnswer(status, tuple(pass_headers(raw, self._address, shows_profile=True)), body)
@@ -111,7 +112,7 @@ async def raise_refusal(client: RestClient, connection: HTTPConnection) -> NoRet
         raise explain_failure(error, is_safe=True) from None
     finally:
         client.done(connection)
-    told = read_refusal(raw, body)
+    told = _read_told(status, raw, body)
     check_gateway(status, told, raw, is_safe=True)
     if not is_of_postgrest(told):
         raise UpstreamInvalid(details={"status": status})
@@ -120,6 +121,11 @@ async def raise_refusal(client: RestClient, connection: HTTPConnection) -> NoRet
 
 def explain_unreachable(error: ConnectionFailed) -> UpstreamAway:
     return UpstreamAway(f"{error.about('url').text} Nothing was done.", details={"reason": error.reason.value})
+
+
+def _read_told(status: int, raw: Sequence[RawHeader], body: bytes) -> dict[str, Any]:
+    """A status that HTTP does not have is no word of PostgREST's, whatever the body says."""
+    return read_refusal(raw, body) if status <= _LAST_STATUS else {}
 
 
 def read_refusal(headers: Sequence[RawHeader], body: bytes) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class PreparedCall:
     data: bytes = field(repr=False)
     method: str
     shows_profile: bool
+    takes_gzip: bool
 
 
 class ForwardProject:
