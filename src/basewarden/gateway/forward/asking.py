@@ -63,7 +63,7 @@ class ProjectUpstream:
                 try:
                     raw = list(connection.headers)
                     status = connection.status
-                    body = await connection.read_whole(MOST_KEPT_BYTES)
+                    body = await self.client.read_whole(connection, MOST_KEPT_BYTES)
                 finally:
                     self.client.done(connection)
         except TimeoutError:
@@ -105,7 +105,7 @@ async def raise_refusal(client: RestClient, connection: HTTPConnection) -> NoRet
     status, raw = connection.status, list(connection.headers)
     try:
         async with asyncio.timeout(_TOTAL_SECONDS):
-            body = await connection.read_whole(_MOST_REFUSAL_BYTES)
+            body = await client.read_whole(connection, _MOST_REFUSAL_BYTES)
     except TimeoutError:
         raise UpstreamTimeout from None
     except HTTPFailure as error:
@@ -130,6 +130,8 @@ def _read_told(status: int, raw: Sequence[RawHeader], body: bytes) -> dict[str, 
 
 def read_refusal(headers: Sequence[RawHeader], body: bytes) -> dict[str, Any]:
     """The JSON object of an error; of one without a body, what its headers say of it."""
+    if len(body) > _MOST_REFUSAL_BYTES:
+        return {}  # a gateway's page, or a lie
     text = _inflate(body) if find_header(headers, b"content-encoding") == b"gzip" else body
     try:
         found = msgspec.json.decode(text)

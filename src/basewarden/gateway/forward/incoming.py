@@ -101,7 +101,7 @@ class Incoming:
     async def read_whole(self) -> bytes:
         try:
             async with asyncio.timeout(_STALL_SECONDS):
-                return await self._connection.read_whole(MOST_KEPT_BYTES)
+                return await self._client.read_whole(self._connection, MOST_KEPT_BYTES)
         except (TimeoutError, TooSlow):
             raise UpstreamTimeout from None
         except HTTPFailure as error:
