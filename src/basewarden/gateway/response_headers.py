@@ -36,9 +36,10 @@ ALLOWED: Final = {
     )
 }
 _POLICY: Final = (b"content-security-policy", b"sandbox; default-src 'none'; frame-ancestors 'none'")
-_ATTACHMENT: Final = b"attachment"
-_TEXT: Final = b"text/plain; charset=utf-8"
-_BYTES: Final = b"application/octet-stream"
+_ATTACHMENT: Final = (b"content-disposition", b"attachment")
+_TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
+_BYTES: Final = (b"content-type", b"application/octet-stream")
+_ASKED: Final = frozenset({b"accept", b"sec-fetch-dest", b"sec-fetch-mode"})
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 # No comma: browsers take the last of several types in one header.
 _MEDIA_TYPE = re.compile(rf'(?P<essence>{_WORD}/{_WORD})(?: ?; ?{_WORD}=(?:{_WORD}|"[^",\\]*"))*\Z')
@@ -77,41 +78,35 @@ class Audience(Enum):
 
 def find_audience(headers: Iterable[RawHeader], *, has_token: bool) -> Audience:
     """`headers` are the request's. No page can change what its browser sends as Sec-Fetch-*."""
-    is_browser = accepts_page = False
-    for name, value in headers:
-        if name == b"sec-fetch-dest":
-            if value.lower() != b"empty":
-                return Audience.DOCUMENT
-            is_browser = True
-        elif name == b"sec-fetch-mode":
-            if value.lower() == b"navigate":
-                return Audience.DOCUMENT
-            is_browser = True
-        elif name == b"accept" and b"text/html" in value.lower():
-            accepts_page = True  # what browsers send along with a navigation, also where Sec-Fetch-* is missing
-    if has_token:
-        return Audience.CLIENT
-    return Audience.DOCUMENT if accepts_page and not is_browser else Audience.SCRIPT
+    asked = {name: value for name, value in headers if name in _ASKED}
+    mode, destination = asked.get(b"sec-fetch-mode"), asked.get(b"sec-fetch-dest")
+    if mode is None and destination is None:
+        # Old browsers, and any towards plain http: what they send along with a navigation is this.
+        is_document = not has_token and b"text/html" in asked.get(b"accept", b"").lower()
+    else:
+        is_document = mode == b"navigate" or destination not in (None, b"empty")
+    if is_document:
+        return Audience.DOCUMENT
+    return Audience.CLIENT if has_token else Audience.SCRIPT
 
 
 def list_response_headers(
     status: int, headers: Sequence[Header], audience: Audience, *, has_body: bool
 ) -> list[RawHeader]:
-    """What of a project's headers goes out, without those of framing; of each name the first."""
-    found: dict[bytes, bytes] = {}
-    for name, value in headers:
-        pair = _read_header(name, value) if len(value) <= MAX_VALUE_CHARS else None
-        if pair is not None:
-            found.setdefault(*pair)
+    """What of a project's headers goes out, without those of framing; of each name the first. On the hot path."""
+    found: dict[bytes, RawHeader] = {}
+    for header in headers:
+        pair = _read_header(header) if len(header[1]) <= MAX_VALUE_CHARS else None
+        if pair is not None and pair[0] not in found:
+            found[pair[0]] = pair
     if status >= _FIRST_REDIRECT:
         found.pop(b"location", None)
-    content_type = found.pop(b"content-type", None)
-    if content_type is not None or has_body:
-        content_type, is_attachment = _choose_type(content_type, audience)
-        found[b"content-type"] = content_type
-        if is_attachment:
-            found.setdefault(b"content-disposition", _ATTACHMENT)
-    return [*found.items(), _POLICY]
+    given = found.get(b"content-type")
+    if given is not None or has_body:
+        found[b"content-type"], disposition = _choose_type(given, audience)
+        if disposition is not None:
+            found.setdefault(b"content-disposition", disposition)
+    return [*found.values(), _POLICY]
 
 
 def make_status(status: int) -> int:
@@ -120,8 +115,8 @@ def make_status(status: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _read_header(name: str, value: str) -> RawHeader | None:
-    lower = name.lower()
+def _read_header(header: Header) -> RawHeader | None:
+    lower, value = header[0].lower(), header[1]
     if lower not in ALLOWED or not _PRINTABLE.match(value):
         return None
     pattern = _VALUES.get(lower)
@@ -131,14 +126,14 @@ def _read_header(name: str, value: str) -> RawHeader | None:
 
 
 @lru_cache(maxsize=1024)
-def _choose_type(content_type: bytes | None, audience: Audience) -> tuple[bytes, bool]:
-    """The type that is sent, and whether as an attachment."""
+def _choose_type(given: RawHeader | None, audience: Audience) -> tuple[RawHeader, RawHeader | None]:
+    """The type that is sent, and the disposition of what a browser may run or render."""
     if audience is Audience.DOCUMENT:
-        return _TEXT, False
-    found = _MEDIA_TYPE.match((content_type or b"").decode("latin-1"))
-    if found is None:
-        return _BYTES, True
+        return _TEXT, None
+    found = _MEDIA_TYPE.match(given[1].decode("latin-1")) if given is not None else None
+    if given is None or found is None:
+        return _BYTES, _ATTACHMENT
     essence = found["essence"].lower()
     if essence in _INERT or essence.startswith(_INERT_FAMILY):
-        return found[0].encode("latin-1"), False
-    return (found[0].encode("latin-1") if audience is Audience.CLIENT else _BYTES), True
+        return given, None
+    return (given if audience is Audience.CLIENT else _BYTES), _ATTACHMENT
