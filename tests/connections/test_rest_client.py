@@ -392,3 +392,74 @@ async def test_without_tls_there_is_no_way_down() -> None:
             await fetch(client)
         assert failed.value.reason is Reason.TLS_REFUSED
         await client.close()
+
+
+async def test_a_body_that_drips_ends() -> None:
+    dripped = 0
+
+    async def drip(turn: Turn) -> None:
+        nonlocal dripped
+        await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+        while True:
+            await turn.say(b"x")
+            dripped += 1
+            await asyncio.sleep(0.02)
+
+    async with serve_hostile(drip) as hostile, client_of(hostile) as client:
+        async with asyncio.timeout(10):
+            with pytest.raises(TooSlow):
+                await fetch(client)
+    assert 1 < dripped < 1024
+
+
+async def test_a_slow_body_that_comes_on_is_read_to_its_end() -> None:
+    async def go_on(turn: Turn) -> None:
+        await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: 40000\r\n\r\n")
+        for _ in range(10):
+            await turn.say(b"x" * 4000)
+            await asyncio.sleep(0.1)
+
+    async with serve_hostile(go_on) as hostile, client_of(hostile) as client:
+        assert await fetch(client) == (200, b"x" * 40_000)
+
+
+async def test_large_answers_of_one_project_are_kept_one_at_a_time() -> None:
+    size, release, began = 3_000_000, asyncio.Event(), asyncio.Event()
+
+    async def hold_the_end_back(turn: Turn) -> None:
+        is_first = len(hostile.heard) == 1
+        await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        await turn.say(b"x" * (size - 1))
+        if is_first:
+            began.set()
+            await release.wait()
+        await turn.say(b"x")
+
+    async def read(client: RestClient, limit: int = 10_000_000) -> int:
+        connection = await client.send(client.make_head("GET", "/notes", (), None), may_repeat=True)
+        try:
+            return len(await client.read_whole(connection, limit))
+        finally:
+            client.done(connection)
+
+    async with serve_hostile(hold_the_end_back) as hostile, client_of(hostile, patience=Patience()) as client:
+        first = asyncio.create_task(read(client))
+        await began.wait()
+        second = asyncio.create_task(read(client))
+        done, _ = await asyncio.wait({first, second}, timeout=0.5)
+        assert done == set()
+        release.set()
+        async with asyncio.timeout(10):
+            assert (await first, await second) == (size, size)
+            with pytest.raises(Garbled):
+                await read(client, limit=size - 1)
+            assert await read(client) == size  # the turn was given back
+
+
+async def test_small_answers_wait_for_no_turn() -> None:
+    async with serve_hostile(always(HELLO)) as hostile, client_of(hostile) as client, client.open_turn() as turn:
+        await turn.take()
+        connection = await client.send(client.make_head("GET", "/notes", (), None), may_repeat=True)
+        async with asyncio.timeout(5):
+            assert await client.read_whole(connection, 1_000_000) == b"hello"
+        client.done(connection)

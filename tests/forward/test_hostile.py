@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from basewarden.connections.rest.urls import RestAddress
 from basewarden.core.secret import Secret
 from basewarden.gateway.forward.headers import pass_headers
 from basewarden.gateway.forward.incoming import Incoming, WhileConnected
+from basewarden.gateway.response_headers import Audience
 from tests.fakes.hostile import Behave, Hostile, Turn, always, be_good, make_answer, serve_hostile
 from tests.fixtures.app import pick_port
 from tests.fixtures.bench import Bench, Workshop
@@ -174,7 +176,7 @@ async def test_memory_stays_flat_while_a_slow_client_is_sent_much(hostile: Hosti
         async with WhileConnected(receive) as watch:
             connection = await client.send(client.make_head("GET", "/notes", (), None), may_repeat=True)
             headers = pass_headers(connection.headers, address, shows_profile=False)
-            await Incoming(client, connection, headers).relay(send, watch, is_head=False)
+            await Incoming(client, connection, headers).relay(send, watch, Audience.CLIENT, is_head=False)
 
     hostile.behave = pour
     before, read, most_ahead, most_grown = _memory(), 0, 0, 0.0
@@ -264,3 +266,118 @@ async def test_no_write_goes_out_that_would_not_be_recorded(bench: Bench, hostil
         assert (await agent.http.delete("/notes")).json()["code"] == "filter_required"
         assert (await agent.http.post("/unheard_of", json={})).json()["code"] == "capture_unsupported"
     assert [one.method for one in made if one.method != "GET"] == []
+
+
+def describe_much(document: bytes, schemas: int) -> Behave:
+    """Twenty schemas, and the same large description of each."""
+    names = ", ".join(["public", *(f"s{number}" for number in range(1, schemas))])
+    refusal = {
+        "code": "PGRST106",
+        "details": None,
+        "hint": f"Only the following schemas are exposed: {names}",
+        "message": "Invalid schema: basewarden-probe",
+    }
+
+    async def describe(turn: Turn) -> None:
+        if "basewarden" in turn.heard.headers.get("accept-profile", ""):
+            await turn.say(make_answer(406, refusal))
+        else:
+            await turn.say(make_answer(200, document, "application/openapi+json"))
+
+    return describe
+
+
+@asynccontextmanager
+async def measuring_gaps() -> AsyncIterator[list[float]]:
+    """How long the event loop let the others wait."""
+    gaps: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def beat() -> None:
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.01)
+            gaps.append(loop.time() - before)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield gaps
+    finally:
+        beating.cancel()
+
+
+BIG = 4_000_000
+_DESCRIPTIONS: list[tuple[str, bytes, int]] = [
+    ("many megabytes", b'{"paths":{},"definitions":{},"x":"%b"}' % (b"x" * BIG), 20),
+    ("many values", b'{"paths":{},"definitions":{},"x":[%b{}]}' % (b"{}," * 2_100_000), 1),
+    ("many columns", b'{"paths":{},"definitions":{"a":{"properties":{%b}}}}'
+        % b",".join(b'"c%d":{}' % number for number in range(200_001)), 1),
+]  # fmt: skip
+
+
+async def test_a_description_without_measure_is_refused(bench: Bench, hostile: Hostile) -> None:
+    agent = await bench.agent(access="read")
+    for name, document, schemas in _DESCRIPTIONS:
+        async with serve_hostile() as other:
+            connected = await bench.person.post("/api/connections", json={"name": "B", "url": other.url, "key": KEY})
+            other.behave = describe_much(document, schemas)
+            before = len(other.heard)
+            async with measuring_gaps() as gaps:
+                answer = await bench.person.get(f"/api/v/{connected.json()['id']}/introspect")
+            assert (answer.status_code, answer.json()["code"]) == (502, "upstream_invalid"), name
+            assert (len(other.heard) - before) * BIG < 45_000_000 or schemas == 1
+            assert max(gaps) < 5, name
+            again = await bench.person.get(f"/api/v/{connected.json()['id']}/introspect")
+            assert again.status_code == 502
+    assert (await agent.http.get("/notes")).status_code == 200  # nothing of it concerns another project
+
+
+async def test_what_failed_is_not_asked_again_by_each_that_waits(bench: Bench, hostile: Hostile) -> None:
+    hostile.behave = always(make_answer(500, b"", "text/plain"))
+    path = f"/api/v/{bench.connection_id}/introspect"
+    answers = await asyncio.gather(*(bench.person.get(path) for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {503}
+    asked = [one for one in hostile.heard if "basewarden" in one.headers.get("accept-profile", "")]
+    assert len(asked) < 10
+
+
+async def test_a_large_description_is_read(bench: Bench, hostile: Hostile) -> None:
+    tables = {f"t{number}": {"properties": {f"c{n}": {"format": "text"} for n in range(50)}} for number in range(1000)}
+    document = {"paths": {f"/{name}": {"get": {}, "post": {}} for name in tables}, "definitions": tables}
+    hostile.behave = describe_much(json.dumps(document).encode(), 1)
+    answer = await bench.person.get(f"/api/v/{bench.connection_id}/introspect")
+    assert answer.status_code == 200
+    assert len(answer.json()["tables"]) == 1000
+
+
+SMUGGLING: list[tuple[str, bytes, tuple[int, ...]]] = [
+    ("a 204 with a body", b"HTTP/1.1 204 X\r\ncontent-length: 9\r\n\r\nHTTP/1.1 ", (204, 502)),
+    ("a 204 with chunks", b"HTTP/1.1 204 X\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", (204, 502)),
+    ("a 304 with a body", b"HTTP/1.1 304 X\r\ncontent-length: 9\r\n\r\nHTTP/1.1 ", (502,)),
+    ("two framings", b"HTTP/1.1 200 X\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n", (502,)),
+    ("600", make_answer(600, {"code": "22P02", "message": "x"}), (502,)),
+    ("999", make_answer(999, b"hello"), (502,)),
+    ("99", b"HTTP/1.1 99 X\r\ncontent-length: 0\r\n\r\n", (502,)),
+    ("a number of four digits", b"HTTP/1.1 2000 X\r\ncontent-length: 0\r\n\r\n", (502,)),
+]  # fmt: skip
+
+
+def describe_well_and(behave: Behave) -> Behave:
+    async def choose(turn: Turn) -> None:
+        is_description = turn.heard.target in ("/rest/v1/", "/") or "basewarden" in turn.heard.target
+        await (be_good if is_description else behave)(turn)
+
+    return choose
+
+
+async def test_no_framing_of_a_project_reaches_our_caller(bench: Bench, hostile: Hostile) -> None:
+    agent = await bench.agent()
+    for name, data, statuses in SMUGGLING:
+        hostile.behave = describe_well_and(always(data, closes=True))
+        answer = await agent.http.get("/notes")
+        assert answer.status_code in statuses, name
+        assert answer.headers["x-request-id"]
+        called = await agent.http.post("/rpc/anything", json={})
+        assert called.status_code in statuses, name
+        assert called.headers["x-request-id"]
+        assert called.status_code != 502 or called.json()["code"] == "outcome_unknown"

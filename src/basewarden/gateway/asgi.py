@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Sequence
-from functools import lru_cache
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -16,9 +15,16 @@ from basewarden.gateway.introspect import describe_schema
 from basewarden.gateway.lending import PIECE_BYTES, send_in_pieces
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Projects
+from basewarden.gateway.response_headers import (
+    WITHOUT_BODY,
+    Audience,
+    find_audience,
+    list_response_headers,
+    make_status,
+)
 from basewarden.gateway.road import RestAnswer, RestCall
 from basewarden.gateway.roads import Roads
-from basewarden.pgrest import DatabaseError, PgrestError, from_database, make_error_response
+from basewarden.pgrest import DatabaseError, PgrestError, Response, from_database, make_error_response
 from basewarden.web import CallerKind
 from basewarden.web.responses import JSON_TYPE
 
@@ -27,7 +33,6 @@ SESSION_HEADER = "x-basewarden-session"
 _LABEL_HEADER = SESSION_HEADER.encode()
 _ADDRESS = re.compile(r"/api/v/(?P<id>[^/]+)/(?P<room>rest/v1|introspect)(?P<rest>/.*)?\Z", re.DOTALL)
 _LABEL = re.compile(r"[\x20-\x7e]{1,100}\Z")
-_CORS = ("Access-Control-", "access-control-")
 _CREDENTIALS = frozenset({b"authorization", b"apikey", b"cookie"})
 T = TypeVar("T")
 
@@ -69,7 +74,8 @@ class DataRoad:
         if rest or scope["method"] != "GET":
             raise NotFound
         body = msgspec.json.encode(describe_schema(await project.schema(), caller.tables))
-        await _send(send, 200, [("content-type", JSON_TYPE), ("content-length", str(len(body)))], body)
+        audience = find_audience(scope["headers"], has_token=caller.is_agent)
+        await _send_answer(send, RestAnswer(Response(200, (("Content-Type", JSON_TYPE),), body)), audience)
 
     async def _rest(self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str) -> None:
         headers = _read_headers(scope)
@@ -81,27 +87,31 @@ class DataRoad:
             body=b"" if scope["method"] == "GET" else await _read_body(receive),
             label=_read_label(headers),
         )
+        audience = find_audience(headers, has_token=caller.is_agent)
         if call.method in ("GET", "HEAD"):
-            await self._read(receive, send, project, caller, call)
+            await self._read(receive, send, project, caller, call, audience)
         else:
-            await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)))
+            await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)), audience)
 
-    async def _read(self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall) -> None:
+    async def _read(
+        self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall, audience: Audience
+    ) -> None:
         """For no longer than somebody wants it; what another server sends goes out as it comes in."""
+        is_head = call.method == "HEAD"
         async with WhileConnected(receive) as watch:
             answer = await _explain(self._roads.open(project, caller, call))
             if isinstance(answer, Incoming):
-                await answer.relay(send, watch, is_head=call.method == "HEAD")
+                await answer.relay(send, watch, audience, is_head=is_head)
             else:
                 watch.stop()
-                await self._send_answer(send, answer)
+                await self._send_answer(send, answer, audience, is_head=is_head)
 
-    async def _send_answer(self, send: Any, answer: RestAnswer) -> None:
+    async def _send_answer(self, send: Any, answer: RestAnswer, audience: Audience, *, is_head: bool = False) -> None:
         if len(answer.response.body) <= PIECE_BYTES:
-            await _send_answer(send, answer)
+            await _send_answer(send, answer, audience, is_head=is_head)
         else:
             with self._projects.lending.holding(answer.response.body):
-                await _send_answer(send, answer)
+                await _send_answer(send, answer, audience, is_head=is_head)
 
 
 async def _explain(asking: Awaitable[T]) -> T | RestAnswer:
@@ -113,26 +123,22 @@ async def _explain(asking: Awaitable[T]) -> T | RestAnswer:
         return RestAnswer(make_error_response(error))
 
 
-async def _send_answer(send: Any, answer: RestAnswer) -> None:
-    headers = [pair for pair in answer.response.headers if not pair[0].startswith(_CORS)]
+async def _send_answer(send: Any, answer: RestAnswer, audience: Audience, *, is_head: bool = False) -> None:
+    """A project chooses neither the framing of the message nor a header that is not on the list."""
+    response, status = answer.response, make_status(answer.response.status)
+    body = b"" if status in WITHOUT_BODY else response.body
+    headers = list_response_headers(status, response.headers, audience, has_body=bool(body))
+    if status not in WITHOUT_BODY and (body or not is_head):
+        headers.append((b"content-length", b"%d" % len(body)))
     if answer.session_id is not None:
-        note_facts(session=str(answer.session_id))
-        headers.append((SESSION_HEADER, str(answer.session_id)))
-    await _send(send, answer.response.status, headers, answer.response.body)
-
-
-async def _send(send: Any, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-    encoded = [_encode_pair(pair) for pair in headers]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
+        session = str(answer.session_id)
+        note_facts(session=session)
+        headers.append((_LABEL_HEADER, session.encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     if len(body) > PIECE_BYTES:
         await send_in_pieces(send, body)
     else:
         await send({"type": "http.response.body", "body": body})
-
-
-@lru_cache(maxsize=4096)
-def _encode_pair(pair: tuple[str, str]) -> tuple[bytes, bytes]:
-    return pair[0].lower().encode("latin-1"), pair[1].encode("latin-1", "replace")
 
 
 async def _read_body(receive: Any) -> bytes:

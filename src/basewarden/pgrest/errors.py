@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from basewarden.pgrest.framing import drop_framing, is_final_status, is_header
+
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -373,7 +375,7 @@ def database_status(error: DatabaseError, *, anonymous: bool) -> int:
 
 def _status_in_state(state: str) -> int:
     digits = state[2:]
-    return int(digits) if digits.isascii() and digits.isdigit() else 500
+    return int(digits) if digits.isascii() and digits.isdigit() and is_final_status(int(digits)) else 500
 
 
 _NO_SUCH_FUNCTION = "42883"
@@ -411,7 +413,7 @@ def _from_raise(error: DatabaseError) -> PgrestError:
     if detail is None or not _is_raise_detail(detail):
         details = f"Invalid JSON value for DETAIL: '{error.detail}'"
         return bad_raise(details, _RAISE_DETAIL_HINT)
-    headers = tuple((str(name), str(value)) for name, value in detail["headers"].items())
+    headers = drop_framing((name, str(value)) for name, value in detail["headers"].items())
     text = str(message["message"])
     return PgrestError(
         detail["status"], str(message["code"]), text, message.get("details"), message.get("hint"), headers=headers
@@ -427,5 +429,7 @@ def _json_object(text: str, required: tuple[str, ...]) -> dict[str, Any] | None:
 
 
 def _is_raise_detail(detail: dict[str, Any]) -> bool:
-    status = detail["status"]
-    return type(status) is int and 100 <= status <= 999 and isinstance(detail["headers"], dict)
+    status, headers = detail["status"], detail["headers"]
+    if type(status) is not int or not is_final_status(status) or not isinstance(headers, dict):
+        return False
+    return all(is_header(name, str(value)) for name, value in headers.items())

@@ -8,6 +8,7 @@ import msgspec
 
 from basewarden.pgrest import errors
 from basewarden.pgrest.errors import PgrestError
+from basewarden.pgrest.framing import WITHOUT_BODY, drop_framing, is_final_status, is_header
 from basewarden.pgrest.grammar import media
 from basewarden.pgrest.grammar.media import MediaType
 from basewarden.pgrest.grammar.prefer import applied_preferences
@@ -65,14 +66,11 @@ def make_openapi_response(request: Request, plan: OpenApiPlan, body: bytes) -> R
 
 
 def make_error_response(error: PgrestError) -> Response:
+    told = (("Proxy-Status", f"PostgREST; error={error.code}"), *error.headers)
+    if error.status in WITHOUT_BODY:
+        return Response(error.status, told)
     body = error.body()
-    headers = (
-        ("Content-Type", media.JSON.content_type()),
-        _length(body),
-        ("Proxy-Status", f"PostgREST; error={error.code}"),
-        *error.headers,
-    )
-    return Response(error.status, headers, body)
+    return Response(error.status, (("Content-Type", media.JSON.content_type()), _length(body), *told), body)
 
 
 # By method ----------------------------------------------------------------------------------------------
@@ -189,17 +187,21 @@ def _location(plan: InsertPlan, result: Result) -> tuple[Header, ...]:
 
 
 def _override(response: Response, result: Result) -> Response:
-    """A function may set the status, and headers, which come before ours of the same name."""
+    """A function may set the status, and headers, which come before ours of the same name; never the framing."""
+    if result.status is None and result.headers is None:
+        return response
     status = response.status if result.status is None else _read_status(result.status)
     own = () if result.headers is None else _read_headers(result.headers)
     names = {name.lower() for name, _ in own}
+    if status in WITHOUT_BODY:
+        names.add("content-length")
     kept = tuple(header for header in response.headers if header[0].lower() not in names)
-    return Response(status, (*kept, *own), response.body)
+    return Response(status, (*kept, *own), b"" if status in WITHOUT_BODY else response.body)
 
 
 def _read_status(text: str) -> int:
     found = _DIGITS.match(text)
-    if found is None:
+    if found is None or not is_final_status(int(found[0])):
         raise errors.bad_response_status()
     return int(found[0])
 
@@ -211,4 +213,7 @@ def _read_headers(value: bytes) -> tuple[Header, ...]:
         raise errors.bad_response_headers() from None
     if any(len(one) != 1 for one in objects):
         raise errors.bad_response_headers()
-    return tuple(pair for one in objects for pair in one.items())
+    pairs = [pair for one in objects for pair in one.items()]
+    if not all(is_header(*pair) for pair in pairs):
+        raise errors.bad_response_headers()
+    return drop_framing(pairs)

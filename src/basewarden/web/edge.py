@@ -35,6 +35,18 @@ _CONTENT_SECURITY_POLICY = (
     "font-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
 )
 
+# What no handler may say otherwise, and no project whose answer is passed on.
+_OURS = frozenset(
+    {
+        b"x-request-id",
+        b"x-content-type-options",
+        b"x-frame-options",
+        b"cross-origin-opener-policy",
+        b"cross-origin-resource-policy",
+        b"permissions-policy",
+        b"strict-transport-security",
+    }
+)
 
 Observe = Callable[[Any, int, float], None]
 """Hears of each answer: its scope, its status (0: the caller had gone), its seconds. On the hot path."""
@@ -126,7 +138,7 @@ class _Exchange:
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            own = message["headers"]
+            own = [pair for pair in message["headers"] if pair[0] not in _OURS]
             present = {name for name, _ in own}  # in lower case, as ASGI wants them
             extra = [pair for pair in self._headers if pair[0] not in present]
             request_id = (b"x-request-id", self._context.request_id.encode())

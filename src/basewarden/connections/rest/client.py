@@ -12,6 +12,7 @@ from functools import cache
 from basewarden import __version__
 from basewarden.connections.addresses import pin_host
 from basewarden.connections.errors import ConnectionFailed, Reason
+from basewarden.connections.rest.budgets import LargeTurn, get_process_turns
 from basewarden.connections.rest.keys import ProjectKey
 from basewarden.connections.rest.urls import RestAddress
 from basewarden.connections.rest.wire import HTTPConnection, NoAnswer
@@ -28,7 +29,7 @@ class Patience:
     connect: float = 5.0
     free_connection: float = 10.0
     head: float = 65.0  # hosted projects give up after 60 themselves, and say so
-    idle: float = 30.0
+    idle: float = 30.0  # of a body: in each such span 1 KB has to come
 
 
 class AllBusy(Exception):
@@ -59,6 +60,7 @@ class RestClient:
         self._dialing = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_closed = False
+        self._turns = asyncio.Semaphore(1)
 
     @property
     def open_connections(self) -> int:
@@ -104,6 +106,15 @@ class RestClient:
             self._wake_next()
         else:
             connection.abort()
+
+    def open_turn(self) -> LargeTurn:
+        """For what is to be read whole; `async with`."""
+        return LargeTurn(self._turns, get_process_turns())
+
+    async def read_whole(self, connection: HTTPConnection, limit: int) -> bytes:
+        """The rest of the body; Garbled where it is larger than that. A large one waits for its turn."""
+        async with self.open_turn() as turn:
+            return await turn.read_whole(connection, limit)
 
     async def close(self) -> None:
         self._is_closed = True

@@ -11,15 +11,16 @@ from typing import Any
 import msgspec
 
 from basewarden.connections.errors import ConnectionFailed, Reason
+from basewarden.connections.rest.budgets import LargeTurn
 from basewarden.connections.rest.client import AllBusy, RestClient
+from basewarden.connections.rest.description import MAX_BYTES, read_documents
 from basewarden.connections.rest.keys import ProjectKey
 from basewarden.connections.rest.refusals import explain_answer, is_of_postgrest
 from basewarden.connections.rest.urls import RestAddress
-from basewarden.connections.rest.wire import HTTPFailure, NoAnswer, TooSlow
+from basewarden.connections.rest.wire import Garbled, HTTPFailure, NoAnswer, TooSlow
 from basewarden.db import note_waiting
 
 PROBE_SECONDS = 8.0
-_MOST_DESCRIBED_BYTES = 32 * 1024 * 1024
 _NO_SCHEMA = "basewarden-probe"
 _NO_SUCH_SCHEMA = "PGRST106"
 _NO_TABLE = "/basewarden_probe?limit=0"
@@ -65,8 +66,10 @@ class Answer:
         return b"json" in self.headers.get(b"content-type", b"").lower()
 
     def read_object(self) -> dict[str, Any]:
+        """Of an error, which is never large."""
+        is_error = self.is_json and len(self.body) <= _MOST_REFUSAL_BYTES
         try:
-            found = msgspec.json.decode(self.body) if self.is_json else None
+            found = msgspec.json.decode(self.body) if is_error else None
         except (msgspec.DecodeError, RecursionError):
             found = None
         return found if isinstance(found, dict) else {}
@@ -121,9 +124,9 @@ async def _look(client: RestClient, address: RestAddress, key: ProjectKey) -> Re
     asked = await _ask_for_no_schema(client)
     schemas = read_schemas(asked)
     started = time.perf_counter()
-    described = await read_openapi(client, schemas[0])
+    described = await read_openapi(client, schemas[0], limit=MAX_BYTES)
     latency = (time.perf_counter() - started) * 1000
-    document = described.read_object() if described.status == HTTPStatus.OK else {}
+    document = await _read_description(described, schemas[0]) if described.status == HTTPStatus.OK else {}
     paths = document.get("paths")
     tables = _list_tables(paths) if isinstance(paths, dict) else None
     return RestFacts(
@@ -143,23 +146,38 @@ async def read_exposed(client: RestClient) -> tuple[str, ...]:
     return read_schemas(await _ask_for_no_schema(client))
 
 
-async def read_openapi(client: RestClient, schema: str) -> "Answer":
-    """The description of one schema, where the answer is 200."""
+async def read_openapi(client: RestClient, schema: str, turn: LargeTurn | None = None, *, limit: int) -> "Answer":
+    """The description of one schema, where the answer is 200. `turn` is that of the whole operation, if it has one."""
     headers = (("accept", "application/openapi+json"), ("accept-profile", schema))
-    return await ask(client, "/", headers, limit=_MOST_DESCRIBED_BYTES)
+    return await ask(client, "/", headers, limit=limit, turn=turn)
+
+
+async def _read_description(described: "Answer", schema: str) -> dict[str, Any]:
+    try:
+        found = await asyncio.to_thread(read_documents, {schema: described.body} if described.is_json else {})
+    except Garbled:
+        raise ConnectionFailed(Reason.NOT_REST, field="url") from None
+    return found.get(schema, {})
 
 
 async def _ask_for_no_schema(client: RestClient) -> "Answer":
     return await ask(client, _NO_TABLE, (("accept-profile", _NO_SCHEMA),), limit=_MOST_REFUSAL_BYTES)
 
 
-async def ask(client: RestClient, target: str, headers: tuple[tuple[str, str], ...], *, limit: int) -> Answer:
+async def ask(
+    client: RestClient,
+    target: str,
+    headers: tuple[tuple[str, str], ...],
+    *,
+    limit: int,
+    turn: LargeTurn | None = None,
+) -> Answer:
     """One GET, its answer whole; ConnectionFailed says what is wrong."""
     own = (*headers, ("accept-encoding", "identity"))
     try:
         connection = await client.send(client.make_head("GET", target, own, None), may_repeat=True)
         try:
-            body = await connection.read_whole(limit)
+            body = await (turn or client).read_whole(connection, limit)
             return Answer(connection.status, dict(connection.headers), body)
         finally:
             client.done(connection)

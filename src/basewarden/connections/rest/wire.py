@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _HIGH_WATER = 64 * 1024
 _MOST_HEAD_BYTES = 64 * 1024
 _MOST_INTERIM_ANSWERS = 8
+_LEAST_BYTES = 1024
 _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL_STATUS = 200
 _WITHOUT_BODY: Final = frozenset({204, 304})
@@ -36,7 +37,7 @@ class CutOff(HTTPFailure):
 
 
 class TooSlow(HTTPFailure):
-    """Nothing came for too long."""
+    """Too little came for too long."""
 
 
 class Garbled(HTTPFailure):
@@ -65,6 +66,7 @@ class HTTPConnection(asyncio.Protocol):
         self._head_bytes = 0
         self._interim = 0
         self._idle_seconds = 0.0
+        self._came = 0
         self.has_answered = False
         self.is_lost = False
         self.exchanges = 0
@@ -125,6 +127,7 @@ class HTTPConnection(asyncio.Protocol):
         self.status = status
         self._keeps_alive = bool(self._parser.should_keep_alive())
         self._has_head = True
+        self._stop_timer()  # that of the head; the body has one of its own
         if self._is_head:
             self._end()
         elif status not in _WITHOUT_BODY and not _tells_length(self.headers):
@@ -156,6 +159,11 @@ class HTTPConnection(asyncio.Protocol):
     @property
     def idle_seconds(self) -> float:
         return self._loop.time() - self._idle_since
+
+    @property
+    def is_read(self) -> bool:
+        """The body came to its end and was taken."""
+        return self._is_complete and not self._chunks
 
     def check(self) -> None:
         """Raises what went wrong so far, though there may be something left to read."""
@@ -195,15 +203,23 @@ class HTTPConnection(asyncio.Protocol):
             self._resume()
         return chunk
 
-    async def read_whole(self, limit: int) -> bytes:
-        """The rest of the body; Garbled where it is larger than that."""
+    async def read_start(self, enough: int) -> bytes:
+        """The body until that many bytes have come, or all of it."""
         parts: list[bytes] = []
         size = 0
-        while chunk := await self.read():
+        while size < enough and (chunk := await self.read()):
             size += len(chunk)
-            if size > limit:
-                raise Garbled("It is too large.")
             parts.append(chunk)
+        return b"".join(parts)
+
+    async def read_whole(self, limit: int, start: bytes = b"") -> bytes:
+        """`start` and the rest of the body; Garbled where they are larger than that."""
+        parts, size = [start], len(start)
+        while size <= limit and (chunk := await self.read()):
+            size += len(chunk)
+            parts.append(chunk)
+        if size > limit:
+            raise Garbled("It is too large.")
         return b"".join(parts)
 
     def rest(self) -> None:
@@ -243,8 +259,9 @@ class HTTPConnection(asyncio.Protocol):
             if self._head_bytes > 2 * _MOST_HEAD_BYTES:
                 self._fail(Garbled("Its headers are too large."))
             return  # the time for a head is one, however slowly it drips
-        if not self._is_complete and not self._is_paused:
-            self._restart_timer()
+        self._came += size
+        if self._timer is None and not self._is_complete and not self._is_paused:
+            self._start_timer()
         self._wake()
 
     def _pause(self) -> None:
@@ -258,11 +275,18 @@ class HTTPConnection(asyncio.Protocol):
         if self._transport is not None and not self.is_lost:
             self._transport.resume_reading()
         if not self._is_complete:
-            self._restart_timer()
+            self._start_timer()
 
-    def _restart_timer(self) -> None:
-        self._stop_timer()
-        self._timer = self._loop.call_later(self._idle_seconds, self._expire)
+    def _start_timer(self) -> None:
+        """A body that drips is as good as none: in each of these spans a little has to come."""
+        self._came = 0
+        self._timer = self._loop.call_later(self._idle_seconds, self._check_progress)
+
+    def _check_progress(self) -> None:
+        if self._came < _LEAST_BYTES:
+            self._expire()
+        else:
+            self._start_timer()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -37,6 +37,7 @@ _REPRESENTS: Final = frozenset({"POST", "PUT", "PATCH"})
 _TOTAL_SECONDS = 150.0
 _MOST_REFUSAL_BYTES = 1024 * 1024
 _NO_RIGHT = "42501"
+_LAST_STATUS = 599
 _DEFAULT_RETRY_SECONDS = 5
 _TIMED_OUT = frozenset({504, 522, 524, 544})
 _BUSY = "Every connection to the project's own API is in use, so nothing was done. Try again in a moment."
@@ -62,7 +63,7 @@ class ProjectUpstream:
                 try:
                     raw = list(connection.headers)
                     status = connection.status
-                    body = await connection.read_whole(MOST_KEPT_BYTES)
+                    body = await self.client.read_whole(connection, MOST_KEPT_BYTES)
                 finally:
                     self.client.done(connection)
         except TimeoutError:
@@ -72,7 +73,7 @@ class ProjectUpstream:
         if find_header(raw, b"content-encoding") not in (b"", b"identity"):
             raise (UpstreamInvalid if is_safe else OutcomeUnknown) from None
         if status >= HTTPStatus.MULTIPLE_CHOICES:
-            told = read_refusal(raw, body)
+            told = _read_told(status, raw, body)
             check_gateway(status, told, raw, is_safe=is_safe)
             status = find_status(status, told)
         return UpstreamAnswer(status, tuple(pass_headers(raw, self._address, shows_profile=True)), body)
@@ -104,14 +105,14 @@ async def raise_refusal(client: RestClient, connection: HTTPConnection) -> NoRet
     status, raw = connection.status, list(connection.headers)
     try:
         async with asyncio.timeout(_TOTAL_SECONDS):
-            body = await connection.read_whole(_MOST_REFUSAL_BYTES)
+            body = await client.read_whole(connection, _MOST_REFUSAL_BYTES)
     except TimeoutError:
         raise UpstreamTimeout from None
     except HTTPFailure as error:
         raise explain_failure(error, is_safe=True) from None
     finally:
         client.done(connection)
-    told = read_refusal(raw, body)
+    told = _read_told(status, raw, body)
     check_gateway(status, told, raw, is_safe=True)
     if not is_of_postgrest(told):
         raise UpstreamInvalid(details={"status": status})
@@ -122,8 +123,15 @@ def explain_unreachable(error: ConnectionFailed) -> UpstreamAway:
     return UpstreamAway(f"{error.about('url').text} Nothing was done.", details={"reason": error.reason.value})
 
 
+def _read_told(status: int, raw: Sequence[RawHeader], body: bytes) -> dict[str, Any]:
+    """A status that HTTP does not have is no word of PostgREST's, whatever the body says."""
+    return read_refusal(raw, body) if status <= _LAST_STATUS else {}
+
+
 def read_refusal(headers: Sequence[RawHeader], body: bytes) -> dict[str, Any]:
     """The JSON object of an error; of one without a body, what its headers say of it."""
+    if len(body) > _MOST_REFUSAL_BYTES:
+        return {}  # a gateway's page, or a lie
     text = _inflate(body) if find_header(headers, b"content-encoding") == b"gzip" else body
     try:
         found = msgspec.json.decode(text)

@@ -22,6 +22,7 @@ WRITE_SECONDS = INTENT_LIFE.total_seconds() * 0.8
 # says nothing of it.
 _UNDECIDED_CODES = ("08", "57P", "PGRST001", "PGRST111", "PGRST112")
 _REQUEST_TIMEOUT = 408
+_MOST_ERROR_BYTES = 1024 * 1024
 Verdict = Literal["done", "refused", "unknown"]
 
 
@@ -111,6 +112,8 @@ def read_code(answer: UpstreamAnswer) -> str:
 
 def read_error(answer: UpstreamAnswer) -> dict[str, str]:
     """The texts of an error as PostgREST words it: code, message, details, hint."""
+    if len(answer.body) > _MOST_ERROR_BYTES:
+        return {}
     try:
         told = msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from basewarden.connections.rest.urls import RestAddress
 from basewarden.connections.rest.wire import RawHeader
 from basewarden.gateway.forward.upstream import Header
+from basewarden.gateway.response_headers import ALLOWED
 from basewarden.pgrest import Preferences, Request
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
@@ -16,23 +17,7 @@ PASSED_OUT: Final = frozenset(
     {"accept", "accept-profile", "content-profile", "content-type", "prefer", "range", "range-unit"}
 )
 _MATTERS: Final = _ASKED | {b"accept-encoding", b"accept-profile", b"content-profile", b"prefer"}
-_TOLD: Final = {
-    name.lower().encode(): name
-    for name in (
-        "Allow",
-        "Content-Disposition",
-        "Content-Encoding",
-        "Content-Length",
-        "Content-Location",
-        "Content-Profile",
-        "Content-Range",
-        "Content-Type",
-        "Location",
-        "Preference-Applied",
-        "Range-Unit",
-        "Retry-After",
-    )
-}
+_TOLD: Final = {name.encode(): shown for name, shown in ALLOWED.items() if name != "proxy-status"}
 _PLACES: Final = frozenset({"Content-Location", "Location"})
 
 
@@ -48,7 +33,7 @@ def make_read_headers(request: Request, headers: RawHeaders, preferences: str) -
     passed.append(("accept-profile", _printable(request.schema.encode())))
     if preferences:
         passed.append(("prefer", preferences))
-    return (*passed, ("accept-encoding", "gzip" if _takes_gzip(headers) else "identity"))
+    return (*passed, ("accept-encoding", "gzip" if takes_gzip(headers) else "identity"))
 
 
 def spell_preferences(preferences: Preferences, *, names: frozenset[str] | None = None) -> str:
@@ -67,7 +52,7 @@ def spell_preferences(preferences: Preferences, *, names: frozenset[str] | None 
 
 
 def pass_headers(found: Iterable[RawHeader], address: RestAddress, *, shows_profile: bool) -> list[Header]:
-    """What the project told that our caller may hear."""
+    """The project's headers that may be passed on; those that concern its connection to us are not among them."""
     passed: list[Header] = []
     for raw_name, value in found:
         name = _TOLD.get(raw_name)
@@ -103,7 +88,7 @@ def _find_place(text: str, address: RestAddress) -> str | None:
     return f"{path}?{parts.query}" if parts.query else path
 
 
-def _takes_gzip(headers: RawHeaders) -> bool:
+def takes_gzip(headers: RawHeaders) -> bool:
     for name, value in headers:
         if name == b"accept-encoding":
             for part in value.lower().split(b","):

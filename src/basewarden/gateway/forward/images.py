@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from basewarden.connections.rest.budgets import check_elements
+from basewarden.connections.rest.wire import Garbled
 from basewarden.journal import Image
 from basewarden.pgrest import Table, split_select, write_name
 
@@ -162,8 +164,9 @@ def select_some(table: Table, names: Iterable[str]) -> Selection:
 def decode_rows(body: bytes) -> Sequence[JsonRow]:
     """Of an array, or of one object alone."""
     try:
+        check_elements(body)
         return [_decode_row(body)] if body.lstrip()[:1] == b"{" else _decode_rows(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Garbled) as error:
         raise UnreadableAnswer("no rows of JSON") from error
 
 

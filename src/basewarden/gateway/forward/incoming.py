@@ -11,7 +11,9 @@ from basewarden.connections.rest.client import RestClient
 from basewarden.connections.rest.wire import Garbled, HTTPConnection, HTTPFailure, TooSlow
 from basewarden.errors import BadRequest
 from basewarden.gateway.errors import UpstreamInvalid, UpstreamTimeout
+from basewarden.gateway.forward.headers import find_header
 from basewarden.gateway.forward.upstream import Header
+from basewarden.gateway.response_headers import WITHOUT_BODY, Audience, RawHeader, list_response_headers
 
 MOST_KEPT_BYTES = 64 * 1024 * 1024
 _STALL_SECONDS = 60.0
@@ -65,29 +67,41 @@ class WhileConnected:
 class Incoming:
     """Its head is here. `relay` or `read_whole`, once."""
 
-    __slots__ = ("_client", "_connection", "headers", "status")
+    __slots__ = ("_client", "_coding", "_connection", "_length", "headers", "status")
 
     def __init__(self, client: RestClient, connection: HTTPConnection, headers: list[Header]) -> None:
         self._client = client
         self._connection = connection
+        self._coding = find_header(connection.headers, b"content-encoding").lower()
+        self._length = find_length(connection.headers)
         self.status = connection.status
         self.headers = headers
 
-    async def relay(self, send: Send, watch: WhileConnected, *, is_head: bool) -> None:
+    @property
+    def is_compressed(self) -> bool:
+        return self._coding not in (b"", b"identity")
+
+    def check_coding(self, *, takes_gzip: bool) -> None:
+        """Only what was asked for is relayed: a project does not choose what our caller has to decode."""
+        if self.is_compressed and not (takes_gzip and self._coding == b"gzip"):
+            self._client.done(self._connection)
+            raise UpstreamInvalid("The project's own API compressed its answer in a way that was not asked for.")
+
+    async def relay(self, send: Send, watch: WhileConnected, audience: Audience, *, is_head: bool) -> None:
         """To our caller as it comes. What breaks off here breaks off there: a body is never short in silence."""
         try:
             first = await self._read_first()
             if self._connection.is_whole:
-                await self._send_whole(send, watch, first, is_head=is_head)
+                await self._send_whole(send, watch, first, audience, is_head=is_head)
             else:
-                await self._send_parts(send, watch, first)
+                await self._send_parts(send, watch, first, audience)
         finally:
             self._client.done(self._connection)
 
     async def read_whole(self) -> bytes:
         try:
             async with asyncio.timeout(_STALL_SECONDS):
-                return await self._connection.read_whole(MOST_KEPT_BYTES)
+                return await self._client.read_whole(self._connection, MOST_KEPT_BYTES)
         except (TimeoutError, TooSlow):
             raise UpstreamTimeout from None
         except HTTPFailure as error:
@@ -106,18 +120,20 @@ class Incoming:
             raise explain_broken(error) from None
         return first
 
-    async def _send_whole(self, send: Send, watch: WhileConnected, body: bytes, *, is_head: bool) -> None:
+    async def _send_whole(
+        self, send: Send, watch: WhileConnected, body: bytes, audience: Audience, *, is_head: bool
+    ) -> None:
         while more := await self._connection.read():
             body += more
-        headers = [pair for pair in self.headers if pair[0] != "Content-Length"]
-        if not is_head and self.status not in (204, 304):
-            headers.append(("Content-Length", str(len(body))))
+        has_length = not is_head and self.status not in WITHOUT_BODY
+        headers = self._make_headers(audience, b"%d" % len(body) if has_length else None, has_body=bool(body))
         watch.stop()
-        await _start(send, self.status, headers)
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _send_parts(self, send: Send, watch: WhileConnected, first: bytes) -> None:
-        await _start(send, self.status, self.headers)
+    async def _send_parts(self, send: Send, watch: WhileConnected, first: bytes, audience: Audience) -> None:
+        headers = self._make_headers(audience, self._length, has_body=True)
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         try:
             part = first
             while part:
@@ -130,6 +146,14 @@ class Incoming:
         watch.stop()
         await send({"type": "http.response.body", "body": b""})
 
+    def _make_headers(self, audience: Audience, length: bytes | None, *, has_body: bool) -> list[RawHeader]:
+        headers = list_response_headers(self.status, self.headers, audience, has_body=has_body)
+        if self.is_compressed:
+            headers.append((b"content-encoding", self._coding))
+        if length is not None:
+            headers.append((b"content-length", length))
+        return headers
+
 
 def explain_broken(error: HTTPFailure) -> UpstreamInvalid:
     if isinstance(error, Garbled):
@@ -137,6 +161,7 @@ def explain_broken(error: HTTPFailure) -> UpstreamInvalid:
     return UpstreamInvalid("The project's own API broke its answer off.")
 
 
-async def _start(send: Send, status: int, headers: list[Header]) -> None:
-    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
+def find_length(headers: list[RawHeader]) -> bytes | None:
+    """The length of the whole body, where the parser went by it."""
+    length = find_header(headers, b"content-length")
+    return length if length.isdigit() and not find_header(headers, b"transfer-encoding") else None

@@ -8,12 +8,15 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
-from basewarden.connections import ConnectionFailed, ConnectionTarget, ConnectionTargets
+from basewarden.connections import ConnectionFailed, ConnectionTarget, ConnectionTargets, Reason
+from basewarden.connections.rest.budgets import SMALL_BYTES, LargeTurn
+from basewarden.connections.rest.description import MAX_BYTES, read_documents
 from basewarden.connections.rest.probe import Answer, read_exposed, read_openapi
 from basewarden.connections.rest.refusals import explain_answer
+from basewarden.connections.rest.wire import Garbled
 from basewarden.core.tasks import end_task
 from basewarden.errors import AppError
-from basewarden.gateway.errors import SchemaUntold
+from basewarden.gateway.errors import SchemaUntold, UpstreamInvalid, UpstreamTimeout
 from basewarden.gateway.forward.asking import ProjectUpstream, explain_unreachable
 from basewarden.gateway.forward.openapi import read_schema
 from basewarden.pgrest import RestConfig, Schema
@@ -22,6 +25,8 @@ _FRESH_SECONDS = 30.0
 _SOONEST_SECONDS = 2.0
 _MOST_SCHEMAS = 20
 _MOST_KEPT = 512
+_LOAD_SECONDS = 45.0
+_NO_DESCRIPTION = "The project's own API gives no description that can be used: it is broken, or larger than 32 MB."
 # What the project's server allows, it decides itself; here nothing more may be refused than it would refuse.
 _REST = RestConfig(aggregates_enabled=True, plan_enabled=True, tx_override=True, calls_unknown_names=False)
 
@@ -49,6 +54,7 @@ class PreparedCall:
     data: bytes = field(repr=False)
     method: str
     shows_profile: bool
+    takes_gzip: bool
 
 
 class ForwardProject:
@@ -63,7 +69,8 @@ class ForwardProject:
         self.config = replace(_REST, schemas=target.api.schemas)
         self.prepared = KeptCalls()
         self._snapshot: Snapshot | None = None
-        self._loaded_at = self._tried_at = float("-inf")
+        self._loaded_at = self._tried_at = self._failed_at = float("-inf")
+        self._failure: AppError | None = None
         self._lock = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
 
@@ -122,22 +129,51 @@ class ForwardProject:
         async with self._lock:
             if self._loaded_at != seen:
                 return  # somebody else just did
+            if self._failure is not None and _now() - self._failed_at < _SOONEST_SECONDS:
+                raise self._failure.with_traceback(None)  # it would be asked in vain by each that waits here
             self._tried_at = _now()
             try:
-                exposed = await read_exposed(self.client)
-                told = {name: await self._describe(name) for name in exposed[:_MOST_SCHEMAS]}
-            except ConnectionFailed as error:
-                raise explain_unreachable(error) from None
-            fingerprint = _fingerprint(told)
-            if self._snapshot is None or self._snapshot.fingerprint != fingerprint:
-                self._snapshot = Snapshot(fingerprint, await asyncio.to_thread(_read, told))
-                self.config = replace(self.config, schemas=exposed)
-                self.prepared.clear()
-            self._loaded_at = _now()
+                await self._look_in_time()
+            except AppError as error:
+                self._failure, self._failed_at = error, _now()
+                raise
+            self._failure, self._loaded_at = None, _now()
 
-    async def _describe(self, schema: str) -> Answer | None:
+    async def _look_in_time(self) -> None:
+        try:
+            async with asyncio.timeout(_LOAD_SECONDS), self.client.open_turn() as turn:
+                await self._look(turn)
+        except TimeoutError:
+            raise UpstreamTimeout("The project's own API did not describe itself in time.") from None
+        except ConnectionFailed as error:
+            raise explain_unreachable(error) from None
+        except Garbled:
+            raise UpstreamInvalid(_NO_DESCRIPTION) from None
+
+    async def _look(self, turn: LargeTurn) -> None:
+        """What is large takes its turn once, until it is read and decoded."""
+        exposed = await read_exposed(self.client)
+        told: dict[str, Answer | None] = {}
+        left = MAX_BYTES
+        for name in exposed[:_MOST_SCHEMAS]:
+            told[name] = answer = await self._describe(name, turn, left)
+            left -= 0 if answer is None else len(answer.body)
+            if MAX_BYTES - left > SMALL_BYTES:
+                await turn.take()
+        fingerprint = await asyncio.to_thread(_fingerprint, told)
+        if self._snapshot is None or self._snapshot.fingerprint != fingerprint:
+            self._snapshot = Snapshot(fingerprint, await asyncio.to_thread(_read, told))
+            self.config = replace(self.config, schemas=exposed)
+            self.prepared.clear()
+
+    async def _describe(self, schema: str, turn: LargeTurn, limit: int) -> Answer | None:
         """None where this key is not told it."""
-        answer = await read_openapi(self.client, schema)
+        try:
+            answer = await read_openapi(self.client, schema, turn, limit=limit)
+        except ConnectionFailed as error:
+            if error.reason is Reason.NOT_REST:
+                raise UpstreamInvalid(_NO_DESCRIPTION) from None
+            raise
         if answer.status in _UNTOLD:
             return None
         if answer.status != HTTPStatus.OK:
@@ -155,7 +191,8 @@ def _fingerprint(told: Mapping[str, Answer | None]) -> bytes:
 
 
 def _read(told: Mapping[str, Answer | None]) -> Schema | None:
-    known = {name: document for name, one in told.items() if one is not None and (document := one.read_object())}
+    bodies = {name: one.body for name, one in told.items() if one is not None and one.is_json}
+    known = read_documents(bodies)
     return read_schema(known) if known else None
 
 

@@ -15,6 +15,7 @@ from basewarden.gateway.forward.headers import (
     make_read_headers,
     pass_headers,
     spell_preferences,
+    takes_gzip,
 )
 from basewarden.gateway.forward.incoming import Incoming
 from basewarden.gateway.forward.policy import check_limits, check_request
@@ -55,7 +56,7 @@ class ForwardRoad:
         if isinstance(answer, RestAnswer):
             return answer
         body = await answer.read_whole()
-        if any(name == "Content-Encoding" for name, _ in answer.headers):
+        if answer.is_compressed:
             raise UpstreamInvalid("The project's own API compressed what was asked for as it is.")
         return RestAnswer(Response(answer.status, tuple(answer.headers), body))
 
@@ -111,7 +112,9 @@ class ForwardRoad:
             if connection.status >= _FIRST_REFUSAL and connection.status != _RANGE_NOT_SATISFIABLE:
                 await self._refuse(project, connection)
         headers = pass_headers(connection.headers, project.address, shows_profile=prepared.shows_profile)
-        return Incoming(project.client, connection, headers)
+        incoming = Incoming(project.client, connection, headers)
+        incoming.check_coding(takes_gzip=prepared.takes_gzip)
+        return incoming
 
     async def _refuse(self, project: ForwardProject, connection: HTTPConnection) -> None:
         try:
@@ -170,7 +173,9 @@ def _prepare_read(project: ForwardProject, caller: Caller, request: Request, cal
     query = spell_query(caller, call.query)
     target = f"{spell_path(request)}?{query}" if query else spell_path(request)
     data = project.client.make_head(request.method, target, headers, None)
-    return PreparedCall(data, request.method, shows_profile=request.is_schema_negotiated)
+    return PreparedCall(
+        data, request.method, shows_profile=request.is_schema_negotiated, takes_gzip=takes_gzip(call.headers)
+    )
 
 
 def _read_key(caller: Caller, call: RestCall) -> Hashable | None:
