@@ -7,6 +7,7 @@ from basewarden.pgrest.address import Address, parse_address
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.comparing import is_reach_same
 from basewarden.pgrest.config import Name, RestConfig
+from basewarden.pgrest.cutting import TextLimit, cut_texts
 from basewarden.pgrest.errors import (
     DatabaseError,
     PgrestError,
@@ -135,6 +136,7 @@ __all__ = [
     "Statement",
     "Table",
     "TableKind",
+    "TextLimit",
     "Trigger",
     "UniqueKey",
     "UpdatePlan",
@@ -147,6 +149,7 @@ __all__ = [
     "build_statement",
     "chooses_rows",
     "column_not_found",
+    "cut_texts",
     "describe_schema",
     "execute",
     "from_database",
