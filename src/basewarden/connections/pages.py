@@ -1,5 +1,6 @@
 """The pages of connections and agents; every form works without script."""
 
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from basewarden.accounts import ReauthRequired, SignedIn, confirm_beside_path, confirm_path, require_person
 from basewarden.connections.agents import count_agents, is_expired, list_agents
+from basewarden.connections.blocked import Blocked
 from basewarden.connections.callers import Membership, Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed
 from basewarden.connections.forms import AgentForm, DeleteForm, SettingsForm
@@ -32,9 +34,11 @@ router = APIRouter(include_in_schema=False)
 rooms = APIRouter(prefix="/c/{connection_id}")
 
 ThePages = Annotated[Pages, Depends(provided(Pages))]
+TheBlocked = Annotated[Blocked, Depends(provided(Blocked))]
 TheSettings = Annotated[Settings, Depends(provided(Settings))]
 
 _PAGE_ROWS = 50
+_LATELY = timedelta(days=1)
 _ENVIRONMENTS = [
     (Environment.DEVELOPMENT, "Development", None),
     (Environment.STAGING, "Staging", None),
@@ -106,7 +110,13 @@ async def post_new(
 
 @rooms.get("")
 async def get_home(
-    request: Request, member: Viewer, session: Reading, pages: ThePages, connections: TheConnections
+    *,
+    request: Request,
+    member: Viewer,
+    session: Reading,
+    pages: ThePages,
+    connections: TheConnections,
+    blocked: TheBlocked,
 ) -> Response:
     """`?check` looks at the database now; with script the page asks for that by itself."""
     health = await _check(member, connections) if "check" in request.query_params else None
@@ -115,6 +125,7 @@ async def get_home(
         "connections/home.html",
         member=member,
         agents=await count_agents(session, member.connection.id),
+        blocked=await blocked.count_since(session, member.connection.id, datetime.now(UTC) - _LATELY),
         health=health or _last_health(member),
         done=_find_done(request),
     )
@@ -129,9 +140,15 @@ async def get_health(request: Request, member: Viewer, pages: ThePages, connecti
 
 @rooms.get("/agents")
 async def get_agents(
-    request: Request, member: Viewer, session: Reading, pages: ThePages, before: UUID | None = None
+    *,
+    request: Request,
+    member: Viewer,
+    session: Reading,
+    pages: ThePages,
+    blocked: TheBlocked,
+    before: UUID | None = None,
 ) -> Response:
-    context = await _agents_context(request, session, member, before)
+    context = await _agents_context(request, session, member, blocked, before)
     return pages.render(request, "connections/agents.html", typed={}, errors={}, **context)
 
 
@@ -145,9 +162,10 @@ async def post_agent(
     pages: ThePages,
     agents: TheAgents,
     settings: TheSettings,
+    blocked: TheBlocked,
 ) -> Response:
     """No redirect: this answer is the only one that ever shows the token. A form that went stale keeps its text."""
-    context = await _agents_context(request, reading, member, None)
+    context = await _agents_context(request, reading, member, blocked, None)
     form = await parse_form(request, AgentForm)
     if not member.person.is_fresh:
         stale = {**context, "has_gone_stale": True}
@@ -275,7 +293,7 @@ def _read_facts(connection: Connection) -> Facts | RestFacts:
 
 
 async def _agents_context(
-    request: Request, session: ReadSession, member: Membership, before: UUID | None
+    request: Request, session: ReadSession, member: Membership, blocked: Blocked, before: UUID | None
 ) -> dict[str, Any]:
     agents = await list_agents(session, member.connection.id, before=before, limit=_PAGE_ROWS + 1)
     shown = list(agents[:_PAGE_ROWS])
@@ -283,6 +301,7 @@ async def _agents_context(
     return {
         "member": member,
         "agents": shown,
+        "blocked": await blocked.count_by_agent(session, member.connection.id, [agent.id for agent in shown]),
         "next_href": more,
         "is_first": before is None,
         "can_manage": member.role.includes(Role.OWNER),

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     func,
     literal,
+    not_,
     or_,
     select,
     text,
@@ -30,6 +31,8 @@ _columns = msgspec.json.Decoder(dict[str, msgspec.Raw])
 MAX_PENDING_AT_ONCE = 1000
 INTENT_LIFE = timedelta(minutes=5)
 """No request to a project's API takes this long: whoever sends one gives up before."""
+ACTIVE_FOR = timedelta(minutes=5)
+"""A session that was written to within this time is active."""
 _GONE = "deleted person"
 _IS_THERE = JournalSession.status != "expired"
 """What has expired is pruned bit by bit: nobody should see a part of it."""
@@ -59,6 +62,17 @@ class SessionSummary:
     pending_writes: int = 0
     unknown_writes: int = 0
     writes: int = 0
+    refused_count: int = 0
+    is_active: bool = False
+
+    @property
+    def status(self) -> str:
+        """As the contract names it: undone, partly_undone, frozen, active, ended."""
+        if self.session.status != "open":
+            return self.session.status
+        if self.session.frozen_at is not None:
+            return "frozen"
+        return "active" if self.is_active else "ended"
 
 
 @dataclass(frozen=True)
@@ -135,12 +149,27 @@ async def list_sessions(
     if before is not None:
         query = query.where(JournalSession.id < before)
     if status is not None:
-        query = query.where(JournalSession.status == status)
+        query = query.where(_has_status(status))
     if agent_id is not None:
         query = query.where(JournalSession.agent_id == agent_id)
     found = list(await session.scalars(query.order_by(JournalSession.id.desc()).limit(limit)))
     counts = await _count_by_session(session, [item.id for item in found])
     return [_summarise(item, counts.get(item.id)) for item in found]
+
+
+def _has_status(status: str) -> ColumnElement[bool]:
+    """The names of the contract, of which the column holds only those that an undo gives."""
+    is_open, is_thawed = JournalSession.status == "open", JournalSession.frozen_at.is_(None)
+    is_recent = JournalSession.last_seen_at > func.now() - ACTIVE_FOR
+    match status:
+        case "frozen":
+            return and_(is_open, JournalSession.frozen_at.is_not(None))
+        case "active":
+            return and_(is_open, is_thawed, is_recent)
+        case "ended":
+            return and_(is_open, is_thawed, not_(is_recent))
+        case _:
+            return JournalSession.status == status
 
 
 async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> SessionSummary | None:
@@ -174,11 +203,12 @@ async def find_undo_of(session: AsyncSession, session_id: UUID) -> JournalSessio
 
 
 def _summarise(found: JournalSession, counts: Row[Any] | None) -> SessionSummary:
+    is_active = datetime.now(UTC) - found.last_seen_at < ACTIVE_FOR
     if counts is None:
-        return SessionSummary(found, 0, 0, 0, ())
+        return SessionSummary(found, 0, 0, 0, (), is_active=is_active)
     tables = tuple(sorted(counts.tables or ()))
-    writes = (counts.pending_writes, counts.unknown_writes, counts.writes)
-    return SessionSummary(found, counts.committed, counts.pending, counts.unknown, tables, *writes)
+    writes = (counts.pending_writes, counts.unknown_writes, counts.writes, counts.refused)
+    return SessionSummary(found, counts.committed, counts.pending, counts.unknown, tables, *writes, is_active=is_active)
 
 
 async def _count_by_session(session: AsyncSession, session_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
@@ -193,7 +223,9 @@ async def _count_by_session(session: AsyncSession, session_ids: Sequence[UUID]) 
                    count(*) FILTER (WHERE state = 'unknown') AS unknown_writes,
                    count(*) FILTER (WHERE state <> 'aborted') AS writes,
                    (SELECT array_agg(DISTINCT name) FROM journal_writes AS w, unnest(w.tables) AS name
-                    WHERE w.session_id = journal_writes.session_id AND w.state <> 'aborted') AS tables
+                    WHERE w.session_id = journal_writes.session_id AND w.state <> 'aborted') AS tables,
+                   (SELECT coalesce(sum(r.count), 0)::bigint FROM journal_refusals AS r
+                    WHERE r.session_id = journal_writes.session_id) AS refused
             FROM journal_writes WHERE session_id = ANY(:ids) GROUP BY session_id
             """
         ),
