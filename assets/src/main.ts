@@ -1,6 +1,7 @@
 import "htmx.org";
 
 import "./confirm.js";
+import "./connect.js";
 import "./copy.js";
 import "./dialog.js";
 import "./editor.js";

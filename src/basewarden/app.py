@@ -167,6 +167,7 @@ def build_registry(
     listener = registry.add(Listener(settings.database_url))
     pages = registry.add(Pages({name: _HERE / name / "templates" for name in _FEATURES}, asset_url))
     pages.environment.globals["has_github"] = settings.has_github
+    pages.environment.globals["can_use_passkeys"] = settings.can_use_passkeys
     vault = registry.add(Vault(make_keyring(settings)))
     attempts = registry.add(Attempts(database, settings.secret))
     signins = registry.add(Signins(database, listener, settings))

@@ -28,7 +28,7 @@ from basewarden.db import ReadSession
 from basewarden.errors import AppError, NotFound
 from basewarden.settings import Settings
 from basewarden.web import Pages, Reading, Writing, provided, redirect
-from basewarden.web.forms import parse_form, show_again
+from basewarden.web.forms import Form, parse_form, show_again
 
 router = APIRouter(include_in_schema=False)
 rooms = APIRouter(prefix="/c/{connection_id}")
@@ -45,7 +45,7 @@ _ENVIRONMENTS = [
     (Environment.PRODUCTION, "Production", "Marked on every page; deleting asks for its name."),
     (Environment.OTHER, "Other", None),
 ]
-_NEVER_SHOWN = ("postgresUrl", "key")
+_SECRETS = ("postgresUrl", "key")
 _DONE = {
     "created": "Connected. Make an agent next.",
     "saved": "Saved.",
@@ -89,7 +89,7 @@ async def post_new(
             "connections/new.html",
             form,
             hint=None,
-            never_shown=_NEVER_SHOWN,
+            never_shown=_list_never_shown(form),
             environments=_ENVIRONMENTS,
         )
     try:
@@ -102,7 +102,7 @@ async def post_new(
             form,
             _beside_field(error),
             hint=_hint_of(error),
-            never_shown=_NEVER_SHOWN,
+            never_shown=_list_never_shown(form),
             environments=_ENVIRONMENTS,
         )
     return redirect(f"/c/{connection.id}?done=created")
@@ -220,7 +220,7 @@ async def post_settings(
     form = await parse_form(request, SettingsForm)
     if form.data is None:
         return show_again(
-            request, pages, "connections/settings.html", form, never_shown=_NEVER_SHOWN, hint=None, **context
+            request, pages, "connections/settings.html", form, never_shown=_list_never_shown(form), hint=None, **context
         )
     try:
         await connections.change(session, member.connection, form.data.as_change(member.connection), member.person.id)
@@ -232,7 +232,7 @@ async def post_settings(
             "connections/settings.html",
             form,
             refusal,
-            never_shown=_NEVER_SHOWN,
+            never_shown=_list_never_shown(form),
             hint=_hint_of(error),
             **context,
         )
@@ -331,6 +331,11 @@ def _delete_context(member: Membership) -> dict[str, Any]:
     connection = member.connection
     is_production = connection.environment == Environment.PRODUCTION
     return {"confirm_word": connection.name if is_production else None}
+
+
+def _list_never_shown(form: Form[Any]) -> tuple[str, ...]:
+    """A Postgres address that was pasted as a project's URL holds a password."""
+    return (*_SECRETS, "url") if "@" in form.typed.get("url", "") else _SECRETS
 
 
 def _list_roles(member: Membership) -> list[tuple[str, str]]:
