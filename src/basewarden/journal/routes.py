@@ -9,9 +9,10 @@ from starlette.responses import Response
 from basewarden.connections import Editor, Membership, Role, member
 from basewarden.db import ReadSession, WriteSession
 from basewarden.journal import queries, service
-from basewarden.journal.freezing import freeze_session, release_session
+from basewarden.journal.freezing import NotFreezable, freeze_session, release_session
 from basewarden.journal.settle import Settler
 from basewarden.web import Reading, Writing, provided
+from basewarden.web.openapi import declare
 from basewarden.web.responses import JSON_TYPE
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions", tags=["sessions"])
@@ -57,7 +58,7 @@ async def get_session(
     return Response(msgspec.json.encode(body), media_type=JSON_TYPE)
 
 
-@router.post("/{session_id}/freeze")
+@router.post("/{session_id}/freeze", responses=declare(NotFreezable))
 async def post_freeze(session_id: str, membership: Editor, db: Writing) -> dict[str, Any]:
     """From now on it takes no writes, until it is released."""
     await freeze_session(db, membership.connection.id, session_id)
