@@ -1,5 +1,6 @@
 """What is asked of the journal, away from the hot path."""
 
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,11 @@ from sqlalchemy import (
     Row,
     RowMapping,
     Select,
+    Text,
     and_,
+    case,
+    cast,
+    column,
     func,
     literal,
     not_,
@@ -23,7 +28,10 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
+from sqlalchemy.orm.attributes import set_committed_value
 
 from basewarden.journal.models import JournalMutation, JournalSession, JournalWrite
 
@@ -264,7 +272,7 @@ async def list_writes(
 async def list_first_mutations(
     session: AsyncSession, write_ids: Sequence[UUID], *, per_write: int
 ) -> list[JournalMutation]:
-    """Of each of these writes the first few, in order."""
+    """Of each of these writes the first few, in order; long values of their images are cut."""
     place = func.row_number().over(partition_by=JournalMutation.write_id, order_by=JournalMutation.position)
     ranked = (
         select(JournalMutation.id, JournalMutation.at, place.label("place"))
@@ -272,12 +280,12 @@ async def list_first_mutations(
         .subquery()
     )
     query = (
-        select(JournalMutation)
+        _shown_mutations()
         .join(ranked, and_(ranked.c.id == JournalMutation.id, ranked.c.at == JournalMutation.at))
         .where(ranked.c.place <= per_write)
         .order_by(JournalMutation.position)
     )
-    return list(await session.scalars(query))
+    return [_with_shown_images(*row) for row in await session.execute(query)]
 
 
 async def find_write(session: AsyncSession, session_id: UUID, write_id: UUID) -> JournalWrite | None:
@@ -289,25 +297,70 @@ async def find_write(session: AsyncSession, session_id: UUID, write_id: UUID) ->
 async def list_write_mutations(
     session: AsyncSession, write_id: UUID, *, limit: int, after_position: int = 0
 ) -> list[JournalMutation]:
+    """In order; long values of their images are cut."""
     query = (
-        select(JournalMutation)
+        _shown_mutations()
         .where(JournalMutation.write_id == write_id, JournalMutation.position > after_position)
         .order_by(JournalMutation.position)
         .limit(limit)
     )
-    return list(await session.scalars(query))
+    return [_with_shown_images(*row) for row in await session.execute(query)]
+
+
+_IMAGES = ("before", "after", "before_exact", "after_exact")
+SHOWN_IMAGE = 8_000
+"""Characters of an image's JSON that a page shows whole; in a longer one each value is cut."""
+SHOWN_VALUE = 500
+
+
+def _shown_mutations() -> Select[*tuple[Any, ...]]:
+    """With images as a page shows them: a row may be of any size, a page must not. For `_with_shown_images`."""
+    table = JournalMutation.__table__.c
+    images = [_cut_image(table[name]).label(f"shown_{name}") for name in _IMAGES]
+    return select(JournalMutation, *images).options(*(defer(getattr(JournalMutation, name)) for name in _IMAGES))
+
+
+def _with_shown_images(mutation: JournalMutation, *images: str | None) -> JournalMutation:
+    before, after, *exact = images
+    values = [before, after, *(None if image is None else json.loads(image) for image in exact)]
+    for name, value in zip(_IMAGES, values, strict=True):
+        set_committed_value(mutation, name, value)
+    return mutation
+
+
+def _cut_image(image: ColumnElement[Any]) -> ColumnElement[str | None]:
+    """As text. A cut value is shown as its JSON begins, for what is escaped may not be told in a text.
+
+    Its length and digest tell two values apart that begin alike.
+    """
+    each = func.json_each(cast(image, JSON)).table_valued("key", column("value", JSON))
+    spelled = cast(each.c.value, Text)
+    begin = case((func.json_typeof(each.c.value) == "string", 2), else_=1)
+    size = func.to_char(func.length(spelled), "FM999,999,999,999")
+    digest = func.left(func.md5(spelled), 8)
+    short = func.to_json(
+        func.concat(func.substr(spelled, begin, SHOWN_VALUE), "… (", size, " characters, #", digest, ")")
+    )
+    value = case((func.length(spelled) > SHOWN_VALUE, short), else_=each.c.value)
+    cut = select(cast(func.json_object_agg(each.c.key, value), Text)).select_from(each).scalar_subquery()
+    whole = cast(image, Text)
+    return case((func.length(whole) > SHOWN_IMAGE, cut), else_=whole)
 
 
 async def list_row_history(
     session: AsyncSession, connection_id: UUID, schema: str, table: str, row_key: str, *, limit: int
 ) -> list[tuple[MutationView, JournalSession]]:
-    """What happened to one row, the newest first; `row_key` as `values.encode_key` writes it."""
+    """What happened to one row, the newest first, long values of images being cut.
+
+    `row_key` is as `values.encode_key` writes it.
+    """
     same_row = or_(
         and_(func.md5(JournalMutation.row_key) == func.md5(row_key), JournalMutation.row_key == row_key),
         and_(func.md5(JournalMutation.new_row_key) == func.md5(row_key), JournalMutation.new_row_key == row_key),
     )
     rows = await session.execute(
-        select(JournalMutation, JournalWrite, JournalSession)
+        _shown_mutations()
+        .add_columns(JournalWrite, JournalSession)
         .join(JournalWrite, JournalWrite.id == JournalMutation.write_id)
         .join(JournalSession, JournalSession.id == JournalMutation.session_id)
         .where(JournalMutation.connection_id == connection_id)
@@ -316,7 +369,9 @@ async def list_row_history(
         .order_by(JournalMutation.id.desc())
         .limit(limit)
     )
-    return [(MutationView(mutation, write), owner) for mutation, write, owner in rows]
+    return [
+        (MutationView(_with_shown_images(mutation, *images), write), owner) for mutation, *images, write, owner in rows
+    ]
 
 
 async def count_sessions_since(session: AsyncSession, connection_id: UUID, since: datetime) -> int:
