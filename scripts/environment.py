@@ -193,6 +193,9 @@ def put_on_path(venv: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3 or {"-h", "--help"} & set(sys.argv):
+        print((__doc__ or "").strip())
+        sys.exit(0 if {"-h", "--help"} & set(sys.argv) else 2)
     try:
         main(Path(sys.argv[1]), sys.argv[2])
     except SetupError as error:

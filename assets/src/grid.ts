@@ -66,9 +66,26 @@ document.addEventListener("dblclick", (event) => {
   cell?.querySelector<HTMLElement>(".cell-edit")?.click();
 });
 
-// A cell comes back from its editor as a new element: the place in the grid must not be lost.
+// A cell comes back from its editor as a new element, a saved one with its whole row: neither the place in the grid
+// must be lost nor the row's tick, and whoever has gone on already is left there.
+let column = 0;
+let isTicked = false;
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const row = event.target instanceof HTMLElement ? event.target.closest("tr") : null;
+  if (!row || !gridOf(row)) return;
+  column = Math.max(0, Array.from(row.cells).findIndex((cell) => cell.classList.contains("is-editing")));
+  isTicked = row.querySelector<HTMLInputElement>("input[name='key']")?.checked ?? false;
+});
+
 document.addEventListener("htmx:afterSettle", (event) => {
   const table = gridOf(event.target);
-  const cell = event.target;
-  if (table && cell instanceof HTMLTableCellElement && !cell.classList.contains("is-editing")) focusCell(table, cell);
+  if (!table) return;
+  if (event.target instanceof HTMLTableRowElement) {
+    const tick = event.target.querySelector<HTMLInputElement>("input[name='key']");
+    if (tick) tick.checked = isTicked;
+  }
+  const cell = event.target instanceof HTMLTableRowElement ? event.target.cells[column] : event.target;
+  const isFree = document.activeElement === null || document.activeElement === document.body;
+  if (isFree && cell instanceof HTMLTableCellElement && !cell.classList.contains("is-editing")) focusCell(table, cell);
 });

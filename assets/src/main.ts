@@ -1,8 +1,10 @@
 import "htmx.org";
 
 import "./confirm.js";
+import "./connect.js";
 import "./copy.js";
 import "./dialog.js";
+import "./editor.js";
 import "./failures.js";
 import "./grid.js";
 import "./palette.js";
@@ -11,5 +13,6 @@ import "./reveal.js";
 import "./theme.js";
 import "./tick.js";
 import "./times.js";
+import "./unsaved.js";
 
 document.documentElement.dataset["script"] = "";

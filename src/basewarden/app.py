@@ -79,6 +79,7 @@ from basewarden.billing.pruning import BILLING_PRUNERS, has_dealings
 from basewarden.connections import (
     CONNECTION_PARTS,
     Agents,
+    Blocked,
     ConnectionLeaving,
     Connections,
     ConnectionTargets,
@@ -101,9 +102,14 @@ from basewarden.journal import (
     JOURNAL_PARTS,
     JournalLeaving,
     Recorder,
+    RefusalBook,
     Settler,
+    count_refusals_by_agent,
+    count_refusals_since,
     ensure_partitions,
     list_journal_pruners,
+    refusal_pages,
+    refusal_routes,
 )
 from basewarden.journal import pages as journal_pages
 from basewarden.journal import routes as journal_routes
@@ -162,6 +168,7 @@ def build_registry(
     listener = registry.add(Listener(settings.database_url))
     pages = registry.add(Pages({name: _HERE / name / "templates" for name in _FEATURES}, asset_url))
     pages.environment.globals["has_github"] = settings.has_github
+    pages.environment.globals["can_use_passkeys"] = settings.can_use_passkeys
     vault = registry.add(Vault(make_keyring(settings)))
     attempts = registry.add(Attempts(database, settings.secret))
     signins = registry.add(Signins(database, listener, settings))
@@ -185,6 +192,8 @@ def build_registry(
     registry.add(RateLimits(settings))
     projects = registry.add(Projects(targets, listener, settings.origin, Lending.of(settings)))
     recorder = registry.add(Recorder(settings.database_url, listener))
+    registry.add(RefusalBook(database))
+    registry.add(Blocked(count_refusals_since, count_refusals_by_agent))
     registry.add(Roads(Road(recorder), ForwardRoad(recorder)))
     settler = registry.add(Settler(database, projects.ask_status))
     registry.add(Undo(database, listener, projects, recorder, settler, projects.find_reach))
@@ -366,6 +375,7 @@ def assemble_app(registry: Registry) -> Any:
         registry.get(RateLimits),
         registry.get(Projects),
         registry.get(Roads),
+        registry.get(RefusalBook),
     )
     return Edge(road, settings, registry.get(RequestCounts).observe if settings.metrics_token else None)
 
@@ -402,6 +412,8 @@ def _build_api(registry: Registry) -> FastAPI:
         connection_routes,
         connection_pages,
         journal_routes,
+        refusal_routes,
+        refusal_pages,
         journal_pages,
         undo_routes,
         undo_pages,
@@ -451,6 +463,9 @@ async def _start_journal(registry: Registry, stack: AsyncExitStack) -> None:
     recorder = registry.get(Recorder)
     await recorder.start()
     stack.push_async_callback(recorder.stop)
+    refusals = registry.get(RefusalBook)
+    await refusals.start()
+    stack.push_async_callback(refusals.stop)
     settler = registry.get(Settler)
     await settler.start()
     stack.push_async_callback(settler.stop)

@@ -1,5 +1,7 @@
 """The command line: what there is to say. What it does is in `commands.py`, and for `rest` in `pgrest/server/`.
 
+What is imported here needs no more than the standard library: `--help` works before any package is installed.
+
 A reason not to start is one clear sentence.
 """
 
@@ -8,8 +10,8 @@ import sys
 from pathlib import Path
 
 from basewarden import __version__
+from basewarden.core.arguments import add_rest_arguments
 from basewarden.errors import StartError
-from basewarden.pgrest.server import command as rest
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -28,6 +30,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.command == "rest":
+        from basewarden.pgrest.server import command as rest  # noqa: PLC0415 - needs packages, as all below does
+
         return rest.run(options)
     from basewarden.commands import COMMANDS  # noqa: PLC0415 - the whole product, seconds that `rest` does without
 
@@ -48,7 +52,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_address(demo)
     demo.add_argument("--script", action="store_true", help="tell the story without a person, prove it, and exit")
 
-    rest.add_arguments(commands.add_parser("rest", help="serve one Postgres alone, in PostgREST's place"))
+    add_rest_arguments(commands.add_parser("rest", help="serve one Postgres alone, in PostgREST's place"))
 
     commands.add_parser("migrate", help="bring the database up to date")
 

@@ -67,11 +67,15 @@ async def _serve_alone(host: str, port: int) -> None:
 
 async def _prepare(host: str, port: int) -> Started:
     await ensure_assets(_say)
-    return await start_migrated(_say, origin=_make_origin(host, port))
+    return await start_migrated(_say, origin=make_origin(host, port))
 
 
-def _make_origin(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - nothing is bound here
+_THIS_MACHINE = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})  # noqa: S104 - nothing is bound here
+
+
+def make_origin(host: str, port: int) -> str:
+    """This machine by its name: browsers make no passkey for a bare address."""
+    shown = "localhost" if host in _THIS_MACHINE else f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}"
 
 
@@ -83,7 +87,7 @@ async def _demo_alone(host: str, port: int, *, script: bool) -> None:
     from basewarden.demo import StoryError, set_stage, tell_story  # noqa: PLC0415 - needs clients only the demo has
 
     with bind(host, 0 if script else port) as listener:
-        origin = _make_origin(host, listener.getsockname()[1])
+        origin = make_origin(host, listener.getsockname()[1])
         await ensure_assets(_say)
         started = await start_migrated(_say, origin=origin, allow_private=True)
         if started.embedded is None or started.settings.data_dir is None:

@@ -148,6 +148,20 @@ class Settings(BaseSettings):
     def is_https(self) -> bool:
         return self.origin.startswith("https://")
 
+    @property
+    def can_use_passkeys(self) -> bool:
+        """Browsers want a host name, not a bare address, and https but for this machine's own name."""
+        host = urlsplit(self.origin).hostname or ""
+        return host == "localhost" or (self.is_https and not _is_bare_address(host))
+
+
+def _is_bare_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
 
 def decode_key(value: Secret) -> bytes:
     """The 32 bytes behind a base64 key; ValueError says what is wrong without showing it."""

@@ -159,7 +159,25 @@ class Records:
             summary=f"PATCH /notes?body=eq.{word}",
         )
         await self.insert("journal_mutations", **_make_mutation(word, write_id, session_id, connection_id))
+        if agent_id is not None:
+            await self._add_refusal(word, connection_id, agent_id, session_id)
         return session_id
+
+    async def _add_refusal(self, word: str, connection_id: UUID | str, agent_id: UUID, session_id: UUID) -> None:
+        await self.insert(
+            "journal_refusals",
+            id=uuid4(),
+            connection_id=connection_id,
+            agent_id=agent_id,
+            agent_name=word,
+            session_id=session_id,
+            hour=datetime.now(UTC),
+            kind_key=word,
+            code="row_limit",
+            method="PATCH",
+            table_name="public.notes",
+            summary=f"PATCH /{word}",
+        )
 
     async def add_account_rows(self, word: str, person_id: UUID) -> None:
         """What hangs on an account itself, with `word` in every text that can hold one."""

@@ -47,7 +47,7 @@ async def test_a_session_says_who_what_and_when(workshop: Workshop) -> None:
         "agent": {"id": agent.id, "name": "Clerk"},
         "kind": "agent",
         "label": "mine",
-        "status": "open",
+        "status": "active",
         "mutationCount": 3,
         "tables": ["public.notes", "public.other"],
         "capture": "statement",
@@ -65,7 +65,13 @@ async def test_status_filters(workshop: Workshop) -> None:
     dsn = bench.product.settings.database_url.reveal()
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as own:
         await own.execute("UPDATE journal_sessions SET status = 'undone' WHERE id = %s", (first,))
-    for status, expected in (("open", [second]), ("undone", [first]), ("partly_undone", [])):
+    for status, expected in (
+        ("active", [second]),
+        ("undone", [first]),
+        ("partly_undone", []),
+        ("ended", []),
+        ("frozen", []),
+    ):
         answer = (await _get(bench, f"?status={status}")).json()
         assert [one["id"] for one in answer["sessions"]] == expected
 

@@ -77,7 +77,7 @@ async def test_cut_off_before_commit_nothing_happened_and_it_can_be_pressed_agai
         with pytest.raises(UndoUnsettled):
             await undo.apply(UUID(bench.connection_id), UUID(session), PRESSER)
     assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"wrecked"}
-    assert (await bench.journal(session))["status"] == "open"
+    assert (await bench.journal(session))["status"] == "active"
     assert (await press(bench, session)).status_code == 200
     assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}
 

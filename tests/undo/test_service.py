@@ -75,7 +75,7 @@ async def test_a_disaster_is_taken_back_and_the_taking_back_too(bench: Bench, ag
     assert (await bench.journal(session))["status"] == "undone"
 
     undo = await bench.journal(receipt["undoSessionId"])
-    assert (undo["kind"], undo["undoOf"], undo["status"]) == ("undo", session, "open")
+    assert (undo["kind"], undo["undoOf"], undo["status"]) == ("undo", session, "active")
     assert len(undo["mutations"]) == receipt["reverted"]
     assert {one["state"] for one in undo["mutations"]} == {"committed"}
 
@@ -83,7 +83,7 @@ async def test_a_disaster_is_taken_back_and_the_taking_back_too(bench: Bench, ag
     assert again.status_code == 200, again.text
     assert await digest(bench) == left
     assert (await bench.journal(receipt["undoSessionId"]))["status"] == "undone"
-    assert (await bench.journal(session))["status"] == "open"
+    assert (await bench.journal(session))["status"] == "active"
 
     assert (await press(bench, again.json()["undoSessionId"])).status_code == 200
     assert await digest(bench) == before
@@ -162,7 +162,7 @@ async def test_a_session_with_nothing_to_take_back(bench: Bench, agent: Agent) -
     session = answer.headers["x-basewarden-session"]
     receipt = (await press(bench, session)).json()
     assert [receipt[name] for name in ("planned", "reverted", "skipped", "undoSessionId")] == [0, 0, 0, None]
-    assert (await bench.journal(session))["status"] == "open"
+    assert (await bench.journal(session))["status"] == "active"
 
 
 async def test_the_agents_next_write_is_a_session_of_its_own(bench: Bench, agent: Agent) -> None:

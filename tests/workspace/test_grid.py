@@ -1,6 +1,7 @@
 """The tables and the grid over real HTTP: reading, sorting, filtering, paging, and honest words about all of it."""
 
 import re
+import resource
 
 import httpx
 import psycopg
@@ -68,13 +69,15 @@ async def test_filters(store: Store, operator: str, column: str, value: str, lef
 
 
 @on_both_backends
-async def test_several_filters_hold_together_and_a_bad_one_is_named(store: Store) -> None:
+async def test_a_filter_that_cannot_be_used_is_named_and_shows_no_rows(store: Store) -> None:
     query = [("column", "name"), ("operator", "contains"), ("value", "lamp")]
     query += [("column", "price"), ("operator", "gt"), ("value", "a lot")]
     answer = await store.owner.get(store.table("lamps"), params=httpx.QueryParams(tuple(query)))
     assert answer.status_code == 200
-    assert "This filter is left out: price is over a lot" in answer.text
-    assert cells(answer.text) == ["1", "2"]
+    assert "This filter cannot be used: price is over a lot" in answer.text
+    assert "No rows are shown" in answer.text
+    assert cells(answer.text) == []
+    assert "selection-bar" not in answer.text
 
 
 @on_both_backends
@@ -120,6 +123,91 @@ async def test_unknown_tables_and_rows(store: Store) -> None:
     ):
         assert (await store.owner.get(path)).status_code == 404
     assert (await store.owner.get(store.row("lamps", "abc"))).status_code == 422
+
+
+async def test_several_filters_hold_together(store: Store) -> None:
+    query = [("column", "name"), ("operator", "contains"), ("value", "lamp")]
+    query += [("column", "price"), ("operator", "lt"), ("value", "50")]
+    answer = await store.owner.get(store.table("lamps"), params=httpx.QueryParams(tuple(query)))
+    assert cells(answer.text) == ["2"]
+
+
+async def test_a_table_without_its_schema_leads_to_its_page(store: Store) -> None:
+    answer = await store.owner.get(f"{store.data}/lamps")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == store.table("lamps")
+    missing = await store.owner.get(f"{store.data}/lamb")
+    assert missing.status_code == 404
+    assert "such as public.orders" in missing.text
+
+
+async def test_a_table_with_the_name_of_a_path_is_that_table(store: Store) -> None:
+    await store.behind.execute(
+        'create table "rpc/add_row" (id int primary key, note text);'
+        "create table called (note text);"
+        "create function add_row(id int, note text) returns setof called language sql"
+        " as $$ insert into called values (note) returning * $$"
+    )
+    made = await store.owner.post(f"{store.table('rpc/add_row')}/+new", data={"v.id": "1", "v.note": "here"})
+    assert made.status_code == 303, made.text
+    assert await store.ask('select note from "rpc/add_row"') == "here"
+    assert await store.ask("select count(*) from called") == 0
+    assert cells((await store.owner.get(store.table("rpc/add_row"))).text) == ["1"]
+
+
+@on_both_backends
+async def test_long_values_are_cut_and_can_be_had_whole(store: Store) -> None:
+    whole = "ab c" * 30_000
+    await store.behind.execute("update lamps set note = %s where id = 2", (whole,))
+    page = (await store.owner.get(store.table("lamps"))).text
+    assert len(page) < 60_000
+    assert whole[:400] in page
+    address = f"{store.row('lamps', '2')}/value?column=note"
+    assert address in page
+    assert (await store.owner.get(address)).text == whole
+    row = (await store.owner.get(store.row("lamps", "2"))).text
+    assert address in row
+    assert 'name="v.note"' not in row
+    assert 'name="v.name"' in row
+    editor = await store.owner.get(f"{store.row('lamps', '2')}/cell?column=note&edit=1", headers={"HX-Request": "true"})
+    assert whole in editor.text
+
+
+async def test_a_value_too_long_to_edit_says_so(store: Store) -> None:
+    await store.behind.execute("update lamps set note = repeat('x', 200001) where id = 2")
+    answer = await store.owner.get(f"{store.row('lamps', '2')}/cell?column=note&edit=1", headers={"HX-Request": "true"})
+    assert answer.status_code == 403
+    assert "too long to edit here" in answer.json()["message"]
+
+
+async def test_long_values_do_not_leave_the_database(store: Store) -> None:
+    """A page of 50 rows of 2 MB each: what is sent to us is what is shown."""
+    await store.behind.execute(
+        "create table wide (id int primary key, line text);"
+        "insert into wide select n, repeat('x', 2000000) from generate_series(1, 50) n"
+    )
+    before = read_highest_memory()
+    page = (await store.owner.get(store.table("wide"))).text
+    assert len(page) < 300_000
+    assert read_highest_memory() - before < 50_000_000
+
+
+async def test_many_columns_make_few_rows(store: Store) -> None:
+    columns = ", ".join(f"c{number} int" for number in range(900))
+    await store.behind.execute(f"create table broad (id int primary key, {columns})".encode())
+    await store.behind.execute("insert into broad select n from generate_series(1, 250) n")
+    page = (await store.owner.get(store.table("broad"), params={"size": "250"})).text
+    assert len(cells(page)) == 22
+    assert "At most 22 rows a page" in page
+    chosen = (await store.owner.get(store.table("broad"), params={"size": "250", "columns": ["id", "c1"]})).text
+    assert len(cells(chosen)) == 250
+    second = (await store.owner.get(store.table("broad"), params={"size": "250", "page": "2"})).text
+    assert cells(second)[0] == "23"
+
+
+def read_highest_memory() -> int:
+    """Of this process, in bytes, at any time so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 async def test_a_database_that_is_gone_is_told(store: Store, postgres: PostgresServer) -> None:

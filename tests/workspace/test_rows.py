@@ -225,3 +225,30 @@ async def make_viewer(product: Product, connection_id: str, email: str) -> None:
             ),
             {"connection": connection_id, "email": email},
         )
+
+
+async def test_a_history_of_long_values_is_cut(store: Store) -> None:
+    """Each image holds two megabytes; the pages that show it do not."""
+    long = "line\n" * 400_000
+    await store.behind.execute("update lamps set note = %s where id = 2", (long,))
+    for price in range(3):
+        made = await store.owner.patch(
+            f"/api/v/{store.connection_id}/rest/v1/lamps?id=eq.2",
+            json={"price": price},
+            headers={"prefer": "return=minimal"},
+        )
+        assert made.status_code == 204
+    row = (await store.owner.get(store.row("lamps", "2"))).text
+    assert row.count("<del>") >= 3
+    assert "<ins>2</ins>" in row
+    assert len(row) < 200_000
+    other = "line\n" * 399_999 + "lime\n"
+    await store.owner.patch(f"/api/v/{store.connection_id}/rest/v1/lamps?id=eq.2", json={"note": other})
+    digests = re.findall(r"2,400,002 characters, #([0-9a-f]{8})", (await store.owner.get(store.row("lamps", "2"))).text)
+    assert len(set(digests)) == 2
+    session = made.headers["x-basewarden-session"]
+    page = (await store.owner.get(f"/c/{store.connection_id}/sessions/{session}")).text
+    assert "<ins>2</ins>" in page
+    assert len(page) < 200_000
+    journal = (await store.owner.get(f"/api/connections/{store.connection_id}/sessions/{session}")).json()
+    assert journal["mutations"][0]["afterExact"]["note"] == long

@@ -56,4 +56,4 @@ class SoleOwner(Conflict):
     """`details` lists what would be left without an owner: id, name."""
 
     code = "sole_owner"
-    message = "You are the only owner of some connections. Delete them or give them another owner first."
+    message = "You are the only owner of some connections. Delete them first."

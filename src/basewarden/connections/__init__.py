@@ -1,6 +1,7 @@
 """Saved projects, their members, their agents: who may do what on which database."""
 
-from basewarden.connections.agents import AgentCaller, Agents
+from basewarden.connections.agents import AgentCaller, Agents, count_agents
+from basewarden.connections.blocked import Blocked
 from basewarden.connections.callers import Editor, Membership, Owner, Viewer, list_in_shell, member
 from basewarden.connections.dialing import dial
 from basewarden.connections.errors import ConnectionFailed, Reason
@@ -19,6 +20,7 @@ __all__ = [
     "AgentCaller",
     "AgentCreate",
     "Agents",
+    "Blocked",
     "ConnectionCreate",
     "ConnectionFailed",
     "ConnectionLeaving",
@@ -32,6 +34,7 @@ __all__ = [
     "Reason",
     "Role",
     "Viewer",
+    "count_agents",
     "count_owned_connections",
     "dial",
     "is_member_anywhere",

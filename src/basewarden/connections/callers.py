@@ -40,6 +40,7 @@ def member(least: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
         if membership is None:
             raise NotFound
         request.state.connection = membership.connection
+        request.state.role = membership.role
         note_facts(connection=str(membership.connection.id))
         if not membership.role.includes(least):
             raise Forbidden(f"Only an {least} of this connection may do this.")

@@ -1,5 +1,6 @@
 """The pages of connections and agents; every form works without script."""
 
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from basewarden.accounts import ReauthRequired, SignedIn, confirm_beside_path, confirm_path, require_person
 from basewarden.connections.agents import count_agents, is_expired, list_agents
+from basewarden.connections.blocked import Blocked
 from basewarden.connections.callers import Membership, Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed
 from basewarden.connections.forms import AgentForm, DeleteForm, SettingsForm
@@ -26,22 +28,24 @@ from basewarden.db import ReadSession
 from basewarden.errors import AppError, NotFound
 from basewarden.settings import Settings
 from basewarden.web import Pages, Reading, Writing, provided, redirect
-from basewarden.web.forms import parse_form, show_again
+from basewarden.web.forms import Form, parse_form, show_again
 
 router = APIRouter(include_in_schema=False)
 rooms = APIRouter(prefix="/c/{connection_id}")
 
 ThePages = Annotated[Pages, Depends(provided(Pages))]
+TheBlocked = Annotated[Blocked, Depends(provided(Blocked))]
 TheSettings = Annotated[Settings, Depends(provided(Settings))]
 
 _PAGE_ROWS = 50
+_LATELY = timedelta(days=1)
 _ENVIRONMENTS = [
     (Environment.DEVELOPMENT, "Development", None),
     (Environment.STAGING, "Staging", None),
     (Environment.PRODUCTION, "Production", "Marked on every page; deleting asks for its name."),
     (Environment.OTHER, "Other", None),
 ]
-_NEVER_SHOWN = ("postgresUrl", "key")
+_SECRETS = ("postgresUrl", "key")
 _DONE = {
     "created": "Connected. Make an agent next.",
     "saved": "Saved.",
@@ -85,7 +89,7 @@ async def post_new(
             "connections/new.html",
             form,
             hint=None,
-            never_shown=_NEVER_SHOWN,
+            never_shown=_list_never_shown(form),
             environments=_ENVIRONMENTS,
         )
     try:
@@ -98,7 +102,7 @@ async def post_new(
             form,
             _beside_field(error),
             hint=_hint_of(error),
-            never_shown=_NEVER_SHOWN,
+            never_shown=_list_never_shown(form),
             environments=_ENVIRONMENTS,
         )
     return redirect(f"/c/{connection.id}?done=created")
@@ -106,7 +110,13 @@ async def post_new(
 
 @rooms.get("")
 async def get_home(
-    request: Request, member: Viewer, session: Reading, pages: ThePages, connections: TheConnections
+    *,
+    request: Request,
+    member: Viewer,
+    session: Reading,
+    pages: ThePages,
+    connections: TheConnections,
+    blocked: TheBlocked,
 ) -> Response:
     """`?check` looks at the database now; with script the page asks for that by itself."""
     health = await _check(member, connections) if "check" in request.query_params else None
@@ -115,6 +125,7 @@ async def get_home(
         "connections/home.html",
         member=member,
         agents=await count_agents(session, member.connection.id),
+        blocked=await blocked.count_since(session, member.connection.id, datetime.now(UTC) - _LATELY),
         health=health or _last_health(member),
         done=_find_done(request),
     )
@@ -129,9 +140,15 @@ async def get_health(request: Request, member: Viewer, pages: ThePages, connecti
 
 @rooms.get("/agents")
 async def get_agents(
-    request: Request, member: Viewer, session: Reading, pages: ThePages, before: UUID | None = None
+    *,
+    request: Request,
+    member: Viewer,
+    session: Reading,
+    pages: ThePages,
+    blocked: TheBlocked,
+    before: UUID | None = None,
 ) -> Response:
-    context = await _agents_context(request, session, member, before)
+    context = await _agents_context(request, session, member, blocked, before)
     return pages.render(request, "connections/agents.html", typed={}, errors={}, **context)
 
 
@@ -145,9 +162,10 @@ async def post_agent(
     pages: ThePages,
     agents: TheAgents,
     settings: TheSettings,
+    blocked: TheBlocked,
 ) -> Response:
     """No redirect: this answer is the only one that ever shows the token. A form that went stale keeps its text."""
-    context = await _agents_context(request, reading, member, None)
+    context = await _agents_context(request, reading, member, blocked, None)
     form = await parse_form(request, AgentForm)
     if not member.person.is_fresh:
         stale = {**context, "has_gone_stale": True}
@@ -202,7 +220,7 @@ async def post_settings(
     form = await parse_form(request, SettingsForm)
     if form.data is None:
         return show_again(
-            request, pages, "connections/settings.html", form, never_shown=_NEVER_SHOWN, hint=None, **context
+            request, pages, "connections/settings.html", form, never_shown=_list_never_shown(form), hint=None, **context
         )
     try:
         await connections.change(session, member.connection, form.data.as_change(member.connection), member.person.id)
@@ -214,7 +232,7 @@ async def post_settings(
             "connections/settings.html",
             form,
             refusal,
-            never_shown=_NEVER_SHOWN,
+            never_shown=_list_never_shown(form),
             hint=_hint_of(error),
             **context,
         )
@@ -275,7 +293,7 @@ def _read_facts(connection: Connection) -> Facts | RestFacts:
 
 
 async def _agents_context(
-    request: Request, session: ReadSession, member: Membership, before: UUID | None
+    request: Request, session: ReadSession, member: Membership, blocked: Blocked, before: UUID | None
 ) -> dict[str, Any]:
     agents = await list_agents(session, member.connection.id, before=before, limit=_PAGE_ROWS + 1)
     shown = list(agents[:_PAGE_ROWS])
@@ -283,6 +301,7 @@ async def _agents_context(
     return {
         "member": member,
         "agents": shown,
+        "blocked": await blocked.count_by_agent(session, member.connection.id, [agent.id for agent in shown]),
         "next_href": more,
         "is_first": before is None,
         "can_manage": member.role.includes(Role.OWNER),
@@ -312,6 +331,11 @@ def _delete_context(member: Membership) -> dict[str, Any]:
     connection = member.connection
     is_production = connection.environment == Environment.PRODUCTION
     return {"confirm_word": connection.name if is_production else None}
+
+
+def _list_never_shown(form: Form[Any]) -> tuple[str, ...]:
+    """A Postgres address that was pasted as a project's URL holds a password."""
+    return (*_SECRETS, "url") if "@" in form.typed.get("url", "") else _SECRETS
 
 
 def _list_roles(member: Membership) -> list[tuple[str, str]]:

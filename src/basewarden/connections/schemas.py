@@ -44,6 +44,13 @@ def check_table(name: str) -> str:
     return prefix + ".".join(parts)
 
 
+def check_project_url(url: str) -> str:
+    """The address of a project's API; a Postgres address pasted here is told from a mistyped one."""
+    if url.strip().lower().startswith(("postgres://", "postgresql://")):
+        raise ValueError("This is a Postgres connection string: it goes in the field “Postgres address”.")
+    return url
+
+
 def check_claims(claims: dict[str, Any]) -> dict[str, Any]:
     """Stored as jsonb and handed to the database as a setting: neither takes a NUL."""
     text = check_encodable(json.dumps(claims, allow_nan=False, ensure_ascii=False))
@@ -67,7 +74,7 @@ Identifier = Annotated[str, AfterValidator(check_identifier)]
 Table = Annotated[str, AfterValidator(check_table)]
 PostgresURL = Annotated[SecretStr, Field(max_length=_MAX_URL)]
 Key = Annotated[SecretStr, Field(max_length=_MAX_URL)]
-ProjectURL = Annotated[str, Field(max_length=_MAX_URL)]
+ProjectURL = Annotated[str, Field(max_length=_MAX_URL), AfterValidator(check_project_url)]
 RowLimit = Annotated[int, Field(ge=1, le=1_000_000)]
 WriteLimit = Annotated[int, Field(ge=1, le=_LONGEST)]
 

@@ -8,13 +8,14 @@ import msgspec
 
 from basewarden.core.logs import note_facts
 from basewarden.core.tracing import stage
-from basewarden.errors import BadRequest, NotFound
+from basewarden.errors import AppError, BadRequest, NotFound
 from basewarden.gateway.caller import Caller, Callers
 from basewarden.gateway.forward.incoming import Incoming, WhileConnected
 from basewarden.gateway.introspect import describe_schema
 from basewarden.gateway.lending import PIECE_BYTES, send_in_pieces
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Projects
+from basewarden.gateway.refusals import describe_refusal
 from basewarden.gateway.response_headers import (
     WITHOUT_BODY,
     Audience,
@@ -24,6 +25,7 @@ from basewarden.gateway.response_headers import (
 )
 from basewarden.gateway.road import RestAnswer, RestCall
 from basewarden.gateway.roads import Roads
+from basewarden.journal import RefusalBook
 from basewarden.pgrest import DatabaseError, PgrestError, Response, from_database, make_error_response
 from basewarden.web import CallerKind
 from basewarden.web.responses import JSON_TYPE
@@ -42,12 +44,21 @@ class DataRoad:
 
     callers: ClassVar[frozenset[CallerKind]] = frozenset({CallerKind.AGENT, CallerKind.MEMBER})
 
-    def __init__(self, then: Any, callers: Callers, limits: RateLimits, projects: Projects, roads: Roads) -> None:
+    def __init__(
+        self,
+        then: Any,
+        callers: Callers,
+        limits: RateLimits,
+        projects: Projects,
+        roads: Roads,
+        refusals: RefusalBook,
+    ) -> None:
         self._then = then
         self._callers = callers
         self._limits = limits
         self._projects = projects
         self._roads = roads
+        self._refusals = refusals
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
@@ -88,10 +99,16 @@ class DataRoad:
             label=_read_label(headers),
         )
         audience = find_audience(headers, has_token=caller.is_agent)
-        if call.method in ("GET", "HEAD"):
-            await self._read(receive, send, project, caller, call, audience)
-        else:
-            await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)), audience)
+        try:
+            if call.method in ("GET", "HEAD"):
+                await self._read(receive, send, project, caller, call, audience)
+            else:
+                await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)), audience)
+        except AppError as error:
+            refusal = describe_refusal(caller, call, project.config, error)
+            if refusal is not None:
+                self._refusals.note(refusal)
+            raise
 
     async def _read(
         self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall, audience: Audience

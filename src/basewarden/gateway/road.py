@@ -37,6 +37,8 @@ from basewarden.pgrest import (
     Script,
     Shaped,
     Statement,
+    TextLimit,
+    cut_texts,
     describe_schema,
     is_rolled_back,
     make_info_response,
@@ -66,7 +68,11 @@ _OUTPUT_SETTINGS = frozenset({"timezone", "datestyle", "intervalstyle", "extra_f
 
 @dataclass(frozen=True, slots=True)
 class RestCall:
-    """An HTTP request as the road takes it; `path` is what follows `/rest/v1`. `label` is the client's session name."""
+    """An HTTP request as the road takes it; `path` is what follows `/rest/v1`. `label` is the client's session name.
+
+    `raw_path` is the same percent-encoded, for a name with a slash in it; `text_limit` cuts what is read as text, where
+    the database is asked directly.
+    """
 
     method: str
     path: str
@@ -74,6 +80,13 @@ class RestCall:
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes
     label: str | None = None
+    raw_path: bytes | None = None
+    text_limit: TextLimit | None = None
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether its path and query alone say what it is, so that a plan may be kept under them."""
+        return self.raw_path is None and self.text_limit is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +125,7 @@ class Road:
         raise CaptureRaced
 
     async def _go(self, project: Project, caller: Caller, schema: Schema, call: RestCall) -> RestAnswer:
-        shaped = shape_request(call.method, call.path, call.query, call.headers, call.body)
+        shaped = shape_request(call.method, call.path, call.query, call.headers, call.body) if call.may_repeat else None
         template = None if shaped is None else project.templates.find(shaped, schema)
         if shaped is not None and template is not None:
             answer = await self._repeat(project, caller, call, template, shaped)
@@ -127,8 +140,11 @@ class Road:
                 call.body,
                 config=project.config,
                 is_timezone=schema.is_timezone,
+                raw_path=call.raw_path,
             )
             plan = plan_request(schema, request, project.config)
+            if call.text_limit is not None and isinstance(plan, ReadPlan):
+                plan = cut_texts(plan, call.text_limit)
         if isinstance(plan, InfoPlan):
             check_question(caller, request)
             return RestAnswer(make_info_response(plan))

@@ -19,6 +19,7 @@ from basewarden.journal.queries import (
     lock_session,
 )
 from basewarden.journal.recorder import SESSION_TOPIC, Recorder
+from basewarden.journal.refusals import Refusal, RefusalBook, count_refusals_by_agent, count_refusals_since
 from basewarden.journal.service import get_session, mutation_body, session_body
 from basewarden.journal.settle import Settler
 from basewarden.journal.values import (
@@ -51,6 +52,8 @@ __all__ = [
     "MutationView",
     "Recorded",
     "Recorder",
+    "Refusal",
+    "RefusalBook",
     "RowChange",
     "SessionCaller",
     "SessionFrozen",
@@ -59,6 +62,8 @@ __all__ = [
     "State",
     "Verb",
     "WriteEntry",
+    "count_refusals_by_agent",
+    "count_refusals_since",
     "encode_key",
     "ensure_partitions",
     "find_oldest_pending_age",

@@ -11,6 +11,7 @@ from basewarden.accounts import ExportPart, ExportRows, Person
 from basewarden.connections import Role, list_person_roles
 from basewarden.db import ReadSession
 from basewarden.journal import queries
+from basewarden.journal.refusals.queries import stream_refusals
 
 _OF_SESSION = "its session's"
 _YOU = "you, or an agent"
@@ -30,6 +31,8 @@ _SESSION = (
     "undo_of",
     "undo_state",
     "receipt",
+    "frozen_at",
+    "frozen_reason",
 )
 _WRITE = (
     "id",
@@ -44,6 +47,20 @@ _WRITE = (
     "tables",
     "summary",
     "unseen",
+)
+_REFUSAL = (
+    "id",
+    "connection_id",
+    "agent_id",
+    "agent_name",
+    "session_id",
+    "first_at",
+    "at",
+    "code",
+    "method",
+    "table_name",
+    "summary",
+    "count",
 )
 _MUTATION = (
     "write_id",
@@ -88,6 +105,15 @@ async def _list_mutations(session: ReadSession, person: Person) -> ExportRows:
                     yield {**row, "before": _raw(row["before"]), "after": _raw(row["after"])}
 
 
+async def _list_refusals(session: ReadSession, person: Person) -> ExportRows:
+    """Of agents where they are an owner, as with what those agents wrote."""
+    roles = await list_person_roles(session, person.id)
+    owned = [connection_id for connection_id, role in roles.items() if role is Role.OWNER]
+    async with aclosing(stream_refusals(session, _REFUSAL, owned)) as rows:
+        async for row in rows:
+            yield row
+
+
 def _raw(image: str | None) -> msgspec.Raw | None:
     return msgspec.Raw(image.encode()) if image is not None else None
 
@@ -98,7 +124,7 @@ JOURNAL_PARTS = (
         "journal_sessions",
         _list_sessions,
         _SESSION,
-        {"user_id": _YOU, "caller_key": _YOU, "position": "a counter"},
+        {"user_id": _YOU, "caller_key": _YOU, "position": "a counter", "budget_from": "a counter"},
     ),
     ExportPart(
         "journalWrites",
@@ -120,5 +146,12 @@ JOURNAL_PARTS = (
             "before_exact": "the image once more, as text to put a row back from",
             "after_exact": "the image once more, as text to put a row back from",
         },
+    ),
+    ExportPart(
+        "journalRefusals",
+        "journal_refusals",
+        _list_refusals,
+        _REFUSAL,
+        {"hour": "the hour of its first time", "kind_key": "code, method, table and session once more"},
     ),
 )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, ForeignKey, Index, Text, cast, func, text
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, ForeignKey, Index, Text, UniqueConstraint, cast, func, text
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
@@ -60,6 +60,9 @@ class JournalSession(Base):
     undo_of: Mapped[UUID | None] = mapped_column(ForeignKey("journal_sessions.id", ondelete="CASCADE"))
     undo_state: Mapped[str | None] = mapped_column(Text)  # running, done, failed: only on kind undo
     receipt: Mapped[dict[str, object] | None] = mapped_column(JSONB)
+    frozen_at: Mapped[datetime | None]  # until a member releases it, it takes no writes
+    frozen_reason: Mapped[str | None] = mapped_column(Text)  # budget, member
+    budget_from: Mapped[int] = mapped_column(BigInteger, server_default="0")  # write_count when it was last released
 
 
 class JournalWrite(Base):
@@ -129,3 +132,33 @@ class JournalMutation(Base):
     after: Mapped[str | None] = mapped_column(RawJSON)
     before_exact: Mapped[dict[str, str | None] | None] = mapped_column(JSON)
     after_exact: Mapped[dict[str, str | None] | None] = mapped_column(JSON)
+
+
+class JournalRefusal(Base):
+    """Requests of one agent that policy refused in the same way within one hour; `count` says how many.
+
+    It holds no values of rows: `summary` names columns and operators, never what was compared or written.
+    """
+
+    __tablename__ = "journal_refusals"
+    __table_args__ = (
+        UniqueConstraint("agent_id", "hour", "kind_key", name="uq_journal_refusals_kind"),
+        Index("ix_journal_refusals_connection", "connection_id", "at", "id"),
+        Index("ix_journal_refusals_at", "at"),
+        Index("ix_journal_refusals_session", "session_id", postgresql_where=text("session_id IS NOT NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+    agent_id: Mapped[UUID]
+    agent_name: Mapped[str] = mapped_column(Text)
+    session_id: Mapped[UUID | None]  # without a foreign key: each is pruned by its own age
+    first_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    hour: Mapped[datetime]
+    kind_key: Mapped[str] = mapped_column(Text)  # what makes two refusals the same
+    code: Mapped[str] = mapped_column(Text)
+    method: Mapped[str] = mapped_column(Text)
+    table: Mapped[str | None] = mapped_column("table_name", Text)
+    summary: Mapped[str] = mapped_column(Text)
+    count: Mapped[int] = mapped_column(BigInteger, server_default="1")

@@ -8,20 +8,33 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.connections import Role, Viewer
+from basewarden.connections import Editor, Role, Viewer, count_agents
+from basewarden.core.ids import parse_id
 from basewarden.db import ReadSession
 from basewarden.errors import NotFound
 from basewarden.journal import queries, service
+from basewarden.journal.freezing import freeze_session, release_session
 from basewarden.journal.queries import SessionSummary
 from basewarden.journal.routes import SettlerOf
 from basewarden.journal.timeline import Timeline, read_timeline, read_write
-from basewarden.web import Pages, Reading, provided
+from basewarden.web import Pages, Reading, Writing, provided, redirect
 
 router = APIRouter(prefix="/c/{connection_id}/sessions", include_in_schema=False)
 
 ThePages = Annotated[Pages, Depends(provided(Pages))]
 
-_TABS = (("all", "All"), ("open", "Open"), ("undone", "Undone"), ("partly_undone", "Partly undone"))
+_TABS = (
+    ("all", "All"),
+    ("active", "Active"),
+    ("frozen", "Frozen"),
+    ("ended", "Ended"),
+    ("undone", "Undone"),
+    ("partly_undone", "Partly undone"),
+)
+_DONE = {
+    "frozen": "Frozen. This session takes no more writes until it is released.",
+    "released": "Released. This session takes writes again, with a whole new budget.",
+}
 
 
 @router.get("")
@@ -43,6 +56,7 @@ async def get_list(
         "journal/sessions.html",
         here=here,
         sessions=page.sessions,
+        has_agents=await count_agents(db, member.connection.id) > 0,
         current=status or "all",
         tabs=[(key, text, here if key == "all" else f"{here}?status={key}", None) for key, text in _TABS],
         is_first=cursor is None,
@@ -78,8 +92,22 @@ async def get_session(
         write=write,
         next_href=_find_next(path, timeline, write),
         can_undo=member.role.includes(Role.EDITOR),
+        can_freeze=member.role.includes(Role.EDITOR) and summary.session.kind != "undo",
+        done=_DONE.get(request.query_params.get("done", "")),
         **await _read_undo(db, summary),
     )
+
+
+@router.post("/{session_id}/freeze")
+async def post_freeze(session_id: str, member: Editor, db: Writing) -> Response:
+    await freeze_session(db, member.connection.id, session_id)
+    return redirect(f"/c/{member.connection.id}/sessions/{parse_id(session_id)}?done=frozen")
+
+
+@router.post("/{session_id}/release")
+async def post_release(session_id: str, member: Editor, db: Writing) -> Response:
+    await release_session(db, member.connection.id, session_id)
+    return redirect(f"/c/{member.connection.id}/sessions/{parse_id(session_id)}?done=released")
 
 
 def name_session(summary: SessionSummary) -> str:

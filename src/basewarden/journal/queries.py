@@ -1,8 +1,9 @@
 """What is asked of the journal, away from the hot path."""
 
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,16 +14,24 @@ from sqlalchemy import (
     Row,
     RowMapping,
     Select,
+    Text,
     and_,
+    case,
+    cast,
+    column,
     func,
     literal,
+    not_,
     or_,
     select,
     text,
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
+from sqlalchemy.orm.attributes import set_committed_value
 
 from basewarden.journal.models import JournalMutation, JournalSession, JournalWrite
 
@@ -30,6 +39,8 @@ _columns = msgspec.json.Decoder(dict[str, msgspec.Raw])
 MAX_PENDING_AT_ONCE = 1000
 INTENT_LIFE = timedelta(minutes=5)
 """No request to a project's API takes this long: whoever sends one gives up before."""
+ACTIVE_FOR = timedelta(minutes=5)
+"""A session that was written to within this time is active."""
 _GONE = "deleted person"
 _IS_THERE = JournalSession.status != "expired"
 """What has expired is pruned bit by bit: nobody should see a part of it."""
@@ -59,6 +70,17 @@ class SessionSummary:
     pending_writes: int = 0
     unknown_writes: int = 0
     writes: int = 0
+    refused_count: int = 0
+    is_active: bool = False
+
+    @property
+    def status(self) -> str:
+        """As the contract names it: undone, partly_undone, frozen, active, ended."""
+        if self.session.status != "open":
+            return self.session.status
+        if self.session.frozen_at is not None:
+            return "frozen"
+        return "active" if self.is_active else "ended"
 
 
 @dataclass(frozen=True)
@@ -135,12 +157,27 @@ async def list_sessions(
     if before is not None:
         query = query.where(JournalSession.id < before)
     if status is not None:
-        query = query.where(JournalSession.status == status)
+        query = query.where(_has_status(status))
     if agent_id is not None:
         query = query.where(JournalSession.agent_id == agent_id)
     found = list(await session.scalars(query.order_by(JournalSession.id.desc()).limit(limit)))
     counts = await _count_by_session(session, [item.id for item in found])
     return [_summarise(item, counts.get(item.id)) for item in found]
+
+
+def _has_status(status: str) -> ColumnElement[bool]:
+    """The names of the contract, of which the column holds only those that an undo gives."""
+    is_open, is_thawed = JournalSession.status == "open", JournalSession.frozen_at.is_(None)
+    is_recent = JournalSession.last_seen_at > func.now() - ACTIVE_FOR
+    match status:
+        case "frozen":
+            return and_(is_open, JournalSession.frozen_at.is_not(None))
+        case "active":
+            return and_(is_open, is_thawed, is_recent)
+        case "ended":
+            return and_(is_open, is_thawed, not_(is_recent))
+        case _:
+            return JournalSession.status == status
 
 
 async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> SessionSummary | None:
@@ -174,11 +211,12 @@ async def find_undo_of(session: AsyncSession, session_id: UUID) -> JournalSessio
 
 
 def _summarise(found: JournalSession, counts: Row[Any] | None) -> SessionSummary:
+    is_active = datetime.now(UTC) - found.last_seen_at < ACTIVE_FOR
     if counts is None:
-        return SessionSummary(found, 0, 0, 0, ())
+        return SessionSummary(found, 0, 0, 0, (), is_active=is_active)
     tables = tuple(sorted(counts.tables or ()))
-    writes = (counts.pending_writes, counts.unknown_writes, counts.writes)
-    return SessionSummary(found, counts.committed, counts.pending, counts.unknown, tables, *writes)
+    writes = (counts.pending_writes, counts.unknown_writes, counts.writes, counts.refused)
+    return SessionSummary(found, counts.committed, counts.pending, counts.unknown, tables, *writes, is_active=is_active)
 
 
 async def _count_by_session(session: AsyncSession, session_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
@@ -193,7 +231,9 @@ async def _count_by_session(session: AsyncSession, session_ids: Sequence[UUID]) 
                    count(*) FILTER (WHERE state = 'unknown') AS unknown_writes,
                    count(*) FILTER (WHERE state <> 'aborted') AS writes,
                    (SELECT array_agg(DISTINCT name) FROM journal_writes AS w, unnest(w.tables) AS name
-                    WHERE w.session_id = journal_writes.session_id AND w.state <> 'aborted') AS tables
+                    WHERE w.session_id = journal_writes.session_id AND w.state <> 'aborted') AS tables,
+                   (SELECT coalesce(sum(r.count), 0)::bigint FROM journal_refusals AS r
+                    WHERE r.session_id = journal_writes.session_id) AS refused
             FROM journal_writes WHERE session_id = ANY(:ids) GROUP BY session_id
             """
         ),
@@ -232,7 +272,7 @@ async def list_writes(
 async def list_first_mutations(
     session: AsyncSession, write_ids: Sequence[UUID], *, per_write: int
 ) -> list[JournalMutation]:
-    """Of each of these writes the first few, in order."""
+    """Of each of these writes the first few, in order; long values of their images are cut."""
     place = func.row_number().over(partition_by=JournalMutation.write_id, order_by=JournalMutation.position)
     ranked = (
         select(JournalMutation.id, JournalMutation.at, place.label("place"))
@@ -240,12 +280,12 @@ async def list_first_mutations(
         .subquery()
     )
     query = (
-        select(JournalMutation)
+        _shown_mutations()
         .join(ranked, and_(ranked.c.id == JournalMutation.id, ranked.c.at == JournalMutation.at))
         .where(ranked.c.place <= per_write)
         .order_by(JournalMutation.position)
     )
-    return list(await session.scalars(query))
+    return [_with_shown_images(*row) for row in await session.execute(query)]
 
 
 async def find_write(session: AsyncSession, session_id: UUID, write_id: UUID) -> JournalWrite | None:
@@ -257,25 +297,70 @@ async def find_write(session: AsyncSession, session_id: UUID, write_id: UUID) ->
 async def list_write_mutations(
     session: AsyncSession, write_id: UUID, *, limit: int, after_position: int = 0
 ) -> list[JournalMutation]:
+    """In order; long values of their images are cut."""
     query = (
-        select(JournalMutation)
+        _shown_mutations()
         .where(JournalMutation.write_id == write_id, JournalMutation.position > after_position)
         .order_by(JournalMutation.position)
         .limit(limit)
     )
-    return list(await session.scalars(query))
+    return [_with_shown_images(*row) for row in await session.execute(query)]
+
+
+_IMAGES = ("before", "after", "before_exact", "after_exact")
+SHOWN_IMAGE = 8_000
+"""Characters of an image's JSON that a page shows whole; in a longer one each value is cut."""
+SHOWN_VALUE = 500
+
+
+def _shown_mutations() -> Select[*tuple[Any, ...]]:
+    """With images as a page shows them: a row may be of any size, a page must not. For `_with_shown_images`."""
+    table = JournalMutation.__table__.c
+    images = [_cut_image(table[name]).label(f"shown_{name}") for name in _IMAGES]
+    return select(JournalMutation, *images).options(*(defer(getattr(JournalMutation, name)) for name in _IMAGES))
+
+
+def _with_shown_images(mutation: JournalMutation, *images: str | None) -> JournalMutation:
+    before, after, *exact = images
+    values = [before, after, *(None if image is None else json.loads(image) for image in exact)]
+    for name, value in zip(_IMAGES, values, strict=True):
+        set_committed_value(mutation, name, value)
+    return mutation
+
+
+def _cut_image(image: ColumnElement[Any]) -> ColumnElement[str | None]:
+    """As text. A cut value is shown as its JSON begins, for what is escaped may not be told in a text.
+
+    Its length and digest tell two values apart that begin alike.
+    """
+    each = func.json_each(cast(image, JSON)).table_valued("key", column("value", JSON))
+    spelled = cast(each.c.value, Text)
+    begin = case((func.json_typeof(each.c.value) == "string", 2), else_=1)
+    size = func.to_char(func.length(spelled), "FM999,999,999,999")
+    digest = func.left(func.md5(spelled), 8)
+    short = func.to_json(
+        func.concat(func.substr(spelled, begin, SHOWN_VALUE), "… (", size, " characters, #", digest, ")")
+    )
+    value = case((func.length(spelled) > SHOWN_VALUE, short), else_=each.c.value)
+    cut = select(cast(func.json_object_agg(each.c.key, value), Text)).select_from(each).scalar_subquery()
+    whole = cast(image, Text)
+    return case((func.length(whole) > SHOWN_IMAGE, cut), else_=whole)
 
 
 async def list_row_history(
     session: AsyncSession, connection_id: UUID, schema: str, table: str, row_key: str, *, limit: int
 ) -> list[tuple[MutationView, JournalSession]]:
-    """What happened to one row, the newest first; `row_key` as `values.encode_key` writes it."""
+    """What happened to one row, the newest first, long values of images being cut.
+
+    `row_key` is as `values.encode_key` writes it.
+    """
     same_row = or_(
         and_(func.md5(JournalMutation.row_key) == func.md5(row_key), JournalMutation.row_key == row_key),
         and_(func.md5(JournalMutation.new_row_key) == func.md5(row_key), JournalMutation.new_row_key == row_key),
     )
     rows = await session.execute(
-        select(JournalMutation, JournalWrite, JournalSession)
+        _shown_mutations()
+        .add_columns(JournalWrite, JournalSession)
         .join(JournalWrite, JournalWrite.id == JournalMutation.write_id)
         .join(JournalSession, JournalSession.id == JournalMutation.session_id)
         .where(JournalMutation.connection_id == connection_id)
@@ -284,7 +369,9 @@ async def list_row_history(
         .order_by(JournalMutation.id.desc())
         .limit(limit)
     )
-    return [(MutationView(mutation, write), owner) for mutation, write, owner in rows]
+    return [
+        (MutationView(_with_shown_images(mutation, *images), write), owner) for mutation, *images, write, owner in rows
+    ]
 
 
 async def count_sessions_since(session: AsyncSession, connection_id: UUID, since: datetime) -> int:

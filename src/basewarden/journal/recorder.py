@@ -190,18 +190,30 @@ class Recorder:
         marking = [statements.mark_writes(marks)] if marks else []
         *_, rows = await connection.run([Statement("BEGIN"), *marking, statements.lock_sessions(session_ids)])
         counters = statements.read_counters(rows)
-        writes, again = self._place(batch, session_ids, counters)
-        await connection.run([*statements.store_writes(writes, counters.values()), Statement("COMMIT")])
+        writes, again, frozen = self._place(batch, session_ids, counters)
+        await connection.run(
+            [
+                *statements.store_writes(writes, counters.values()),
+                *statements.freeze_sessions(counters.values()),
+                Statement("COMMIT"),
+            ]
+        )
         for waiting, write in writes:
             waiting.resolve(write)
+        for waiting, error in frozen:
+            waiting.fail(error)
         self._queue = [*again, *self._queue]
 
     def _place(
         self, batch: Sequence[_Waiting], session_ids: Sequence[UUID], counters: dict[UUID, Counters]
-    ) -> tuple[list[tuple[_Waiting, StoredWrite]], list[_Waiting]]:
-        """Gives each write its place in its session, under the sessions' row locks."""
+    ) -> tuple[list[tuple[_Waiting, StoredWrite]], list[_Waiting], list[tuple[_Waiting, SessionFrozen]]]:
+        """Gives each write its place in its session, under the sessions' row locks.
+
+        A write over the budget freezes its session, which is stored though the write is refused.
+        """
         placed: list[tuple[_Waiting, StoredWrite]] = []
         again: list[_Waiting] = []
+        frozen: list[tuple[_Waiting, SessionFrozen]] = []
         for waiting, session_id in zip(batch, session_ids, strict=True):
             entry, session = waiting.entry, counters.get(session_id)
             if session is None and entry.session_id is not None:
@@ -209,12 +221,12 @@ class Recorder:
             elif session is None or (entry.session_id is None and not session.is_open):
                 self._sessions.pop(_session_key(entry.caller), None)  # undone meanwhile: a new one begins
                 again.append(waiting)
-            elif entry.caller.max_writes is not None and session.write_count >= entry.caller.max_writes:
-                waiting.fail(SessionFrozen(hint=_frozen_hint(entry.caller)))
+            elif entry.session_id is None and _freeze_if_used_up(session, entry.caller):
+                frozen.append((waiting, _make_frozen(session, entry.caller)))
             else:
                 placed.append((waiting, StoredWrite(waiting.write_id, session_id, session.position, entry)))
                 session.take(entry.positions)
-        return placed, again
+        return placed, again, frozen
 
     async def _resolve_session(self, connection: Connection, entry: WriteEntry) -> UUID:
         if entry.session_id is not None:
@@ -259,7 +271,24 @@ def _session_key(caller: SessionCaller) -> _SessionKey:
     return (caller.connection_id, caller.caller_key, caller.label)
 
 
+def _freeze_if_used_up(session: Counters, caller: SessionCaller) -> bool:
+    """Whether the session is frozen, now or since before."""
+    used = session.write_count - session.budget_from
+    if session.frozen_reason is None and caller.max_writes is not None and used >= caller.max_writes:
+        session.freeze()
+    return session.frozen_reason is not None
+
+
+def _make_frozen(session: Counters, caller: SessionCaller) -> SessionFrozen:
+    is_by_member = session.frozen_reason == "member"
+    return SessionFrozen(
+        "A member of this connection has frozen this session." if is_by_member else None,
+        details={"sessionId": str(session.session_id)},
+        hint=_frozen_hint(caller),
+    )
+
+
 def _frozen_hint(caller: SessionCaller) -> str:
     if caller.label is not None:
-        return "Send another name in x-basewarden-session, or ask the owner for a higher limit."
-    return "A new session begins after five idle minutes, or ask the owner for a higher limit."
+        return "It stays frozen until an editor of the connection releases it."
+    return "It stays frozen until an editor of the connection releases it; a new one begins after five idle minutes."

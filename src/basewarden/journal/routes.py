@@ -6,10 +6,13 @@ import msgspec
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from basewarden.connections import Membership, Role, member
+from basewarden.connections import Editor, Membership, Role, member
+from basewarden.db import ReadSession, WriteSession
 from basewarden.journal import queries, service
+from basewarden.journal.freezing import NotFreezable, freeze_session, release_session
 from basewarden.journal.settle import Settler
-from basewarden.web import Reading, provided
+from basewarden.web import Reading, Writing, provided
+from basewarden.web.openapi import declare
 from basewarden.web.responses import JSON_TYPE
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions", tags=["sessions"])
@@ -53,3 +56,22 @@ async def get_session(
         "nextAfter": next_after,
     }
     return Response(msgspec.json.encode(body), media_type=JSON_TYPE)
+
+
+@router.post("/{session_id}/freeze", responses=declare(NotFreezable))
+async def post_freeze(session_id: str, membership: Editor, db: Writing) -> dict[str, Any]:
+    """From now on it takes no writes, until it is released."""
+    await freeze_session(db, membership.connection.id, session_id)
+    return await _describe(db, membership, session_id)
+
+
+@router.post("/{session_id}/release")
+async def post_release(session_id: str, membership: Editor, db: Writing) -> dict[str, Any]:
+    """It takes writes again, with a whole new budget."""
+    await release_session(db, membership.connection.id, session_id)
+    return await _describe(db, membership, session_id)
+
+
+async def _describe(db: WriteSession, membership: Membership, session_id: str) -> dict[str, Any]:
+    await db.flush()
+    return service.session_body(await service.get_session(ReadSession(db), membership.connection.id, session_id))

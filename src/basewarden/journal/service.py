@@ -15,7 +15,7 @@ from basewarden.journal import queries
 from basewarden.journal.models import JournalWrite
 from basewarden.journal.queries import MutationView, SessionSummary
 
-STATUSES = ("open", "undone", "partly_undone")
+STATUSES = ("active", "ended", "frozen", "undone", "partly_undone", "expired")
 DEFAULT_PAGE = 50
 MAX_PAGE = 200
 MUTATIONS_PER_PAGE = 1000
@@ -85,10 +85,14 @@ def session_body(summary: SessionSummary) -> dict[str, Any]:
         "capture": session.capture,
         "startedAt": session.started_at.isoformat(),
         "lastSeenAt": session.last_seen_at.isoformat(),
-        "status": session.status,
+        "status": summary.status,
+        "frozenAt": session.frozen_at.isoformat() if session.frozen_at else None,
+        "frozenReason": session.frozen_reason,
+        "writeCount": summary.writes,
         "mutationCount": summary.mutation_count,
         "pendingCount": summary.pending_count,
         "unknownCount": summary.unknown_count,
+        "refusedCount": summary.refused_count,
         "tables": list(summary.tables),
         "undoOf": str(session.undo_of) if session.undo_of else None,
     }

@@ -23,6 +23,13 @@ class Counters:
     position: int
     write_count: int
     is_open: bool
+    budget_from: int = 0
+    frozen_reason: str | None = None
+    freezes: bool = False
+
+    def freeze(self) -> None:
+        self.frozen_reason = "budget"
+        self.freezes = True
 
     def take(self, mutations: int) -> None:
         self.position += mutations
@@ -90,7 +97,8 @@ def read_session_id(rows: Rows) -> UUID:
 def lock_sessions(session_ids: Iterable[UUID]) -> Statement:
     """In the order of their ids, so that two processes never wait for each other in a circle."""
     return Statement(
-        "SELECT id, position, write_count, status = 'open' FROM journal_sessions "
+        "SELECT id, position, write_count, status = 'open', budget_from, "
+        "CASE WHEN frozen_at IS NOT NULL THEN coalesce(frozen_reason, 'member') END FROM journal_sessions "
         "WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE",
         (_array(sorted({str(session_id) for session_id in session_ids})),),
     )
@@ -98,10 +106,25 @@ def lock_sessions(session_ids: Iterable[UUID]) -> Statement:
 
 def read_counters(rows: Rows) -> dict[UUID, Counters]:
     counters = {}
-    for session_id, position, write_count, is_open in rows.rows:
+    for session_id, position, write_count, is_open, budget_from, frozen in rows.rows:
         found = UUID((session_id or b"").decode())
-        counters[found] = Counters(found, int(position or 0), int(write_count or 0), is_open == b"t")
+        numbers = (int(position or 0), int(write_count or 0), is_open == b"t", int(budget_from or 0))
+        counters[found] = Counters(found, *numbers, frozen_reason=None if frozen is None else frozen.decode())
     return counters
+
+
+def freeze_sessions(counters: Iterable[Counters]) -> list[Statement]:
+    """Those whose budget is used up; in the transaction that holds their locks."""
+    ids = sorted(str(session.session_id) for session in counters if session.freezes)
+    if not ids:
+        return []
+    return [
+        Statement(
+            "UPDATE journal_sessions SET frozen_at = now(), frozen_reason = 'budget' "
+            "WHERE id = ANY($1::uuid[]) AND frozen_at IS NULL",
+            (_array(ids),),
+        )
+    ]
 
 
 def mark_writes(marks: Mapping[UUID, str]) -> Statement:

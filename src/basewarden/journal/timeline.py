@@ -10,11 +10,22 @@ from uuid import UUID
 
 from basewarden.db import ReadSession
 from basewarden.journal import queries
-from basewarden.journal.models import JournalMutation, JournalWrite
+from basewarden.journal.models import JournalMutation, JournalRefusal, JournalWrite
+from basewarden.journal.refusals import list_session_refusals
 
 WRITES_PER_PAGE = 50
 ROWS_SHOWN = 20
 ROWS_PER_PAGE = 200
+REFUSALS_SHOWN = 200
+REFUSAL_WORDS = {
+    "read_only": "the token may only read",
+    "table_denied": "the table is not on the token's list",
+    "filter_required": "an update or delete needs a filter",
+    "row_limit": "more rows than one write may change",
+    "session_frozen": "the session is frozen",
+    "capture_unsupported": "this kind of write cannot be recorded",
+    "capture_blind": "the connection's role cannot see every row",
+}
 Row = Mapping[str, Any]
 
 
@@ -46,12 +57,29 @@ class ShownWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownRefusal:
+    """Requests that policy refused; `at` is the last time of `count`."""
+
+    at: datetime
+    request: str
+    code: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """One page of it; `next_write` and `next_position` go on where it was cut."""
 
     writes: tuple[ShownWrite, ...]
     next_write: UUID | None = None
     next_position: int | None = None
+    refusals: tuple[ShownRefusal, ...] = ()
+
+    @property
+    def entries(self) -> list[ShownWrite | ShownRefusal]:
+        """Writes and refusals in the order of their times."""
+        return sorted([*self.writes, *self.refusals], key=lambda entry: entry.at)
 
 
 async def read_timeline(db: ReadSession, session_id: UUID, path: str, after: UUID | None) -> Timeline:
@@ -63,7 +91,12 @@ async def read_timeline(db: ReadSession, session_id: UUID, path: str, after: UUI
     for mutation in mutations:
         by_write.setdefault(mutation.write_id, []).append(mutation)
     lines = tuple(_show_write(write, by_write.get(write.id, []), f"{path}?write={write.id}") for write in shown)
-    return Timeline(lines, next_write=shown[-1].id if len(writes) > WRITES_PER_PAGE else None)
+    next_write = shown[-1].id if len(writes) > WRITES_PER_PAGE else None
+    refusals = await list_session_refusals(db, session_id, limit=REFUSALS_SHOWN)
+    begins = shown[0].at if after is not None and shown else None
+    ends = writes[-1].at if next_write is not None else None
+    on_page = [one for one in refusals if (begins is None or one.at >= begins) and (ends is None or one.at < ends)]
+    return Timeline(lines, next_write, refusals=tuple(map(_show_refusal, on_page)))
 
 
 async def read_write(db: ReadSession, write: JournalWrite, after_position: int) -> Timeline:
@@ -85,6 +118,11 @@ def _show_write(write: JournalWrite, mutations: Sequence[JournalMutation], more_
         unseen=tuple(_tell_unseen(item) for item in write.unseen or ()),
         state=write.state,
     )
+
+
+def _show_refusal(refusal: JournalRefusal) -> ShownRefusal:
+    reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
+    return ShownRefusal(refusal.at, refusal.summary, refusal.code, reason, refusal.count)
 
 
 def _show_mutation(mutation: JournalMutation, state: str) -> ShownMutation:

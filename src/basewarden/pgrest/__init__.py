@@ -8,6 +8,7 @@ from basewarden.pgrest.budget import MemoryBudget, Meter
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.comparing import is_reach_same
 from basewarden.pgrest.config import Name, RestConfig
+from basewarden.pgrest.cutting import TextLimit, cut_texts
 from basewarden.pgrest.errors import (
     DatabaseError,
     PgrestError,
@@ -144,6 +145,7 @@ __all__ = [
     "Table",
     "TableKind",
     "Terms",
+    "TextLimit",
     "Trigger",
     "UniqueKey",
     "UpdatePlan",
@@ -156,6 +158,7 @@ __all__ = [
     "build_statement",
     "chooses_rows",
     "column_not_found",
+    "cut_texts",
     "describe_schema",
     "execute",
     "from_database",

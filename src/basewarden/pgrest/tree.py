@@ -50,6 +50,8 @@ class Output:
     aggregate_cast: str | None = None
     relation: str | None = None
     """The embedded row that it is taken from, when that is not the node's own."""
+    max_characters: int | None = None
+    """A text is cut in the database after so many."""
 
     @property
     def name(self) -> str:

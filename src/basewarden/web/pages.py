@@ -34,6 +34,7 @@ class Pages:
         )
         self.environment.globals["asset_url"] = asset_url
         self.environment.filters["segment"] = lambda value: quote(str(value), safe="")
+        self.environment.filters["plural"] = count_things
 
     def render(self, request: Request, template: str, *, status: int = HTTPStatus.OK, **context: Any) -> HTMLResponse:
         shell = {
@@ -42,9 +43,15 @@ class Pages:
             "viewer": getattr(request.state, "viewer", None),
             "connections": getattr(request.state, "connections", ()),
             "connection": getattr(request.state, "connection", None),
+            "role": getattr(request.state, "role", None),
         }
         html = self.environment.get_template(template).render({**shell, "status": int(status), **context})
         return HTMLResponse(html, status_code=status)
+
+
+def count_things(number: int, thing: str, things: str | None = None) -> str:
+    """`1 row`, `2,203 rows`; `things` where an s is not enough."""
+    return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"
 
 
 def find_theme(request: Request) -> str:

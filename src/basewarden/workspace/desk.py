@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+from urllib.parse import quote as quote_path
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from basewarden.gateway import (
     UpstreamAway,
     make_member_caller,
 )
-from basewarden.pgrest import DatabaseError, PgrestError, Response, Schema, Table, from_database
+from basewarden.pgrest import DatabaseError, PgrestError, Response, Schema, Table, TextLimit, from_database
 from basewarden.web import provided
 from basewarden.workspace.conditions import Condition, Parameter, is_any_row, is_row, quote
 from basewarden.workspace.errors import DataRefused, tell_person, tell_unreachable
@@ -53,15 +54,25 @@ class Desk:
         self._caller = caller
         self.schema = schema
 
-    async def read(self, table: Table, parameters: Sequence[Parameter], *, count: Count | None = None) -> Found:
-        response = await self._send("GET", table, parameters, prefer=f"count={count}" if count else None)
+    async def read(
+        self,
+        table: Table,
+        parameters: Sequence[Parameter],
+        *,
+        count: Count | None = None,
+        text_limit: TextLimit | None = None,
+    ) -> Found:
+        """`text_limit` is kept by the database where it is asked directly; a project's own API sends all."""
+        response = await self._send(
+            "GET", table, parameters, prefer=f"count={count}" if count else None, text_limit=text_limit
+        )
         total = _read_total(response)
         if response.status == 416:  # a page that lies behind the last row
             return Found((), total)
         return Found(_decode_rows(response.body), total)
 
-    async def find_row(self, table: Table, key: Key, select: str) -> Row | None:
-        found = await self.read(table, [*_of_row(table, key), ("select", select)])
+    async def find_row(self, table: Table, key: Key, select: str, *, text_limit: TextLimit | None = None) -> Row | None:
+        found = await self.read(table, [*_of_row(table, key), ("select", select)], text_limit=text_limit)
         return found.rows[0] if found.rows else None
 
     async def count(self, table: Table, parameters: Sequence[Parameter], *, count: Count = "exact") -> int | None:
@@ -99,12 +110,21 @@ class Desk:
         *,
         body: bytes = b"",
         prefer: str | None = None,
+        text_limit: TextLimit | None = None,
     ) -> Response:
         profile = b"accept-profile" if method in ("GET", "HEAD") else b"content-profile"
         headers = [(profile, table.schema.encode()), (b"content-type", b"application/json")]
         if prefer is not None:
             headers.append((b"prefer", prefer.encode()))
-        call = RestCall(method, f"/{table.name}", urlencode(parameters).encode(), headers, body)
+        call = RestCall(
+            method,
+            f"/{table.name}",
+            urlencode(parameters).encode(),
+            headers,
+            body,
+            raw_path=_encode_path(table),
+            text_limit=text_limit,
+        )
         try:
             return (await self._roads.travel(self._project, self._caller, call)).response
         except DatabaseError as error:
@@ -157,6 +177,11 @@ def select_texts(columns: Sequence[str]) -> str:
 
 def key_of(table: Table, row: Row) -> Key:
     return tuple(row[column] for column in table.key)
+
+
+def _encode_path(table: Table) -> bytes | None:
+    """A name such as `rpc/add_row` must not be taken for a path."""
+    return f"/{quote_path(table.name, safe='')}".encode() if "/" in table.name else None
 
 
 def _of_row(table: Table, key: Key) -> list[Parameter]:

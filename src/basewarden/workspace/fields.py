@@ -4,7 +4,7 @@ Of a column `x` the form sends `v.x` (its text), `n.x` (ticked: null), `e.x` (ti
 field of a new row is not) and, when editing, `o.x` (what it held when the form was made, as JSON).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -69,8 +69,12 @@ def edit_fields(
     changes: Mapping[str, Change] | None = None,
     errors: Mapping[str, str] | None = None,
     now: Row | None = None,
+    too_long: Collection[str] = (),
 ) -> list[Field]:
-    """After a refusal the changes that were wanted stay typed; they start anew from what is there `now`."""
+    """After a refusal the changes that were wanted stay typed; they start again from what is there `now`.
+
+    A column that is `too_long` has no field: of its value the row holds only a part.
+    """
     return [
         Field(
             view,
@@ -80,7 +84,7 @@ def edit_fields(
             is_moved=now is not None and view.name in now,
         )
         for column in table.columns.values()
-        if (view := view_column(table, column, may_edit=True)).editable
+        if (view := view_column(table, column, may_edit=True)).editable and view.name not in too_long
     ]
 
 

@@ -6,8 +6,9 @@ from urllib.parse import urlencode
 
 from basewarden.connections import Membership, Role
 from basewarden.core.addresses import encode_row, row_path
-from basewarden.pgrest import Column, Table
+from basewarden.pgrest import Column, Table, TextLimit
 from basewarden.workspace.columns import ColumnView, is_sortable, is_writable, view_column
+from basewarden.workspace.cutting import cut, limit_grid
 from basewarden.workspace.desk import Count, Desk, Found, Row, key_of, text_of
 from basewarden.workspace.errors import DataRefused
 from basewarden.workspace.references import Link, Reference, list_references, select_embeds
@@ -19,9 +20,13 @@ COUNT_EXACTLY_BELOW = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Cell:
+    """`whole_href` leads to all of a value that is cut here; None where the row has no address."""
+
     value: str | None
     link: Link | None
     edit_href: str | None
+    is_cut: bool = False
+    whole_href: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class Grid:
 
     def has_next(self, view: GridView) -> bool:
         if self.total is None or self.is_estimate:
-            return len(self.rows) == view.size
+            return len(self.rows) == view.rows
         return view.offset + len(self.rows) < self.total
 
 
@@ -68,24 +73,27 @@ def may_edit(member: Membership, table: Table) -> bool:
 
 
 async def load_grid(desk: Desk, member: Membership, table: Table, view: GridView) -> Grid:
-    """A filter that the database refuses is named and left out, so that the page goes on working."""
+    """A filter that the database refuses is named, and then no rows are shown: more than asked for may be deleted."""
     columns = [table.columns[name] for name in view.columns] or list(table.columns.values())
     references = list_references(desk.schema, table)
+    edits = may_edit(member, table)
+    shown = [_view(table, column, view, edits=edits) for column in columns]
     refused = await _list_refused(desk, table, view.filters)
-    bad = [item.filter for item in refused]
-    where = [item.condition.as_parameter() for item in view.filters if item not in bad]
+    if refused:
+        return Grid(shown, (), None, is_estimate=False, refused=refused)
+    where = [item.condition.as_parameter() for item in view.filters]
     planned = await desk.count(table, where, count="planned")
     count: Count = "exact" if planned is None or planned < COUNT_EXACTLY_BELOW else "planned"
-    page = [("order", view.order(table)), ("limit", str(view.size)), ("offset", str(view.offset))]
+    page = [("order", view.order(table)), ("limit", str(view.rows)), ("offset", str(view.offset))]
     parameters = [*where, *[pair for pair in page if pair[1]]]
-    found = await read_labelled(desk, table, columns, references, parameters, count=count)
-    edits = may_edit(member, table)
+    limit = limit_grid(table, references, view.rows * len(columns))
+    found = await read_labelled(desk, table, columns, references, parameters, limit, count=count)
     return Grid(
-        columns=[_view(table, column, view, edits=edits) for column in columns],
-        rows=[make_row(member, table, columns, references, row, edits=edits) for row in found.rows],
+        columns=shown,
+        rows=[make_row(member, table, columns, references, row, limit, edits=edits) for row in found.rows],
         total=found.total,
         is_estimate=count == "planned",
-        refused=refused,
+        refused=(),
     )
 
 
@@ -95,6 +103,7 @@ async def read_labelled(
     columns: Sequence[Column],
     references: Sequence[Reference],
     parameters: Sequence[tuple[str, str]],
+    limit: TextLimit,
     *,
     count: Count | None = None,
 ) -> Found:
@@ -103,11 +112,12 @@ async def read_labelled(
     texts = [text_of(name) for name in names]
     embeds = select_embeds(references)
     try:
-        return await desk.read(table, [*parameters, ("select", ",".join([*texts, *embeds]))], count=count)
+        wanted = [*parameters, ("select", ",".join([*texts, *embeds]))]
+        return await desk.read(table, wanted, count=count, text_limit=limit)
     except DataRefused as error:
         if not embeds or not error.lacks_rights:
             raise
-        return await desk.read(table, [*parameters, ("select", ",".join(texts))], count=count)
+        return await desk.read(table, [*parameters, ("select", ",".join(texts))], count=count, text_limit=limit)
 
 
 def make_row(
@@ -116,6 +126,7 @@ def make_row(
     columns: Sequence[Column],
     references: Sequence[Reference],
     row: Row,
+    limit: TextLimit,
     *,
     edits: bool,
 ) -> GridRow:
@@ -126,11 +137,14 @@ def make_row(
     for column in columns:
         reference = by_column.get(column.name)
         can_edit = edits and view_column(table, column, may_edit=True).editable
+        value, is_cut = cut(row[column.name], column.name, limit)
         cells.append(
             Cell(
-                value=row[column.name],
+                value=value,
                 link=reference.link(member.connection.id, row) if reference else None,
                 edit_href=cell_href(href, column.name, edit=True) if can_edit and href else None,
+                is_cut=is_cut,
+                whole_href=value_href(href, column.name) if is_cut and href else None,
             )
         )
     return GridRow(encode_row(key) if key else None, ", ".join(key), href, cells)
@@ -138,6 +152,10 @@ def make_row(
 
 def cell_href(row_href: str, column: str, *, edit: bool = False) -> str:
     return f"{row_href}/cell?{urlencode({'column': column} | ({'edit': '1'} if edit else {}))}"
+
+
+def value_href(row_href: str, column: str) -> str:
+    return f"{row_href}/value?{urlencode({'column': column})}"
 
 
 def _view(table: Table, column: Column, view: GridView, *, edits: bool) -> ColumnView:

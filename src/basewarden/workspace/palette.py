@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from basewarden.connections import Role
 from basewarden.core.addresses import row_path, table_path
 from basewarden.db import ReadSession
 from basewarden.errors import AppError
@@ -21,6 +22,7 @@ ROWS_PER_TABLE = 4
 ROW_SECONDS = 0.8
 SESSIONS_SEARCHED = 100
 _ROOMS = (("Home", ""), ("Data", "/data"), ("Sessions", "/sessions"), ("Agents", "/agents"), ("Settings", "/settings"))
+_LEAST = {"Settings": Role.OWNER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,10 @@ def find_connections(connections: Sequence[tuple[UUID, str]], text: str) -> list
     return _matching([*found, *general, Place("Guide", None, "/docs/guide")], text)
 
 
-def find_rooms(connection_id: UUID, name: str, text: str) -> list[Place]:
-    return _matching([Place(room, name, f"/c/{connection_id}{path}") for room, path in _ROOMS], text)
+def find_rooms(connection_id: UUID, name: str, text: str, role: Role) -> list[Place]:
+    """Those that the role may open."""
+    rooms = [(room, path) for room, path in _ROOMS if role.includes(_LEAST.get(room, Role.VIEWER))]
+    return _matching([Place(room, name, f"/c/{connection_id}{path}") for room, path in rooms], text)
 
 
 async def find_sessions(db: ReadSession, connection_id: UUID, text: str) -> list[Place]:

@@ -51,7 +51,7 @@ class Searcher:
         if role is None:
             return []
         target = await self._targets.get_target(connection_id)
-        near = [*find_rooms(connection_id, target.name, text), *await find_sessions(db, connection_id, text)]
+        near = [*find_rooms(connection_id, target.name, text, role), *await find_sessions(db, connection_id, text)]
         try:
             return [*near, *await self._search_data(connection_id, person, role, text)]
         except AppError:  # a database that cannot be reached hides its tables, not the rest

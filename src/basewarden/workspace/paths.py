@@ -1,10 +1,12 @@
 """What the paths of the data pages name."""
 
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import Depends, Query
+from starlette.requests import Request
 
-from basewarden.core.addresses import decode_row, decode_table
+from basewarden.core.addresses import decode_row, decode_table, table_path
 from basewarden.errors import NotFound
 from basewarden.pgrest import Table
 from basewarden.workspace.desk import Key, TheDesk
@@ -12,13 +14,33 @@ from basewarden.workspace.desk import Key, TheDesk
 MAX_ROWS = 250
 
 
-async def find_table(table: str, desk: TheDesk) -> Table:
-    """The table that a path names."""
+class TableElsewhere(Exception):
+    """A page was asked for by a table's name without its schema; `path` is the page of that table."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+
+async def find_table(request: Request, connection_id: str, table: str, desk: TheDesk) -> Table:
+    """The table that a path names. Raises TableElsewhere for a page by a name without its schema."""
     name = decode_table(table)
     found = desk.schema.find_table(*name) if name else None
-    if found is None:
-        raise NotFound("There is no such table here, or it is not in an exposed schema.")
-    return found
+    if found is not None:
+        return found
+    meant = _find_by_name(desk, unquote(table)) if name is None and request.method == "GET" else None
+    if meant is not None:
+        raise TableElsewhere(table_path(connection_id, *meant.qualified))
+    raise NotFound(
+        "There is no such table here, or it is not in an exposed schema.",
+        hint="A table's address is its schema and its name, such as public.orders.",
+    )
+
+
+def _find_by_name(desk: TheDesk, name: str) -> Table | None:
+    """In the first exposed schema that has one of that name."""
+    found = (desk.schema.find_table(schema, name) for schema in desk.schema.exposed)
+    return next((table for table in found if table is not None), None)
 
 
 TheTable = Annotated[Table, Depends(find_table)]
@@ -31,7 +53,8 @@ async def read_key(key: str, table: TheTable) -> Key:
     return parts
 
 
-async def read_keys(table: TheTable, key: Annotated[list[str], Query(max_length=MAX_ROWS)]) -> list[Key]:
+async def read_keys(table: TheTable, key: Annotated[list[str] | None, Query(max_length=MAX_ROWS)] = None) -> list[Key]:
+    key = key or []
     return [await read_key(one, table) for one in key]
 
 

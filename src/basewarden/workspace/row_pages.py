@@ -15,7 +15,8 @@ from basewarden.pgrest import Table
 from basewarden.web import Pages, Reading, redirect
 from basewarden.workspace.columns import encode_values, is_writable, view_column
 from basewarden.workspace.conditions import is_any_row, is_row
-from basewarden.workspace.desk import Desk, Key, Row, TheDesk, select_texts
+from basewarden.workspace.cutting import limit_row, list_cut
+from basewarden.workspace.desk import Desk, Key, TheDesk, select_texts
 from basewarden.workspace.edits import Change, ChangedMeanwhile, change_row, list_refusals
 from basewarden.workspace.fields import edit_fields, new_fields, read_changes, read_new
 from basewarden.workspace.grid import make_row, may_edit, read_labelled
@@ -57,6 +58,8 @@ async def post_new(request: Request, member: Editor, table: TheTable, desk: TheD
 async def get_delete(
     request: Request, member: Editor, table: TheTable, keys: TheKeys, desk: TheDesk, pages: ThePages
 ) -> Response:
+    if not keys:
+        return redirect(table_path(member.connection.id, *table.qualified))
     return await _show_delete(request, member, table, keys, desk, pages)
 
 
@@ -65,6 +68,8 @@ async def post_delete(
     request: Request, member: Editor, table: TheTable, keys: TheKeys, desk: TheDesk, pages: ThePages
 ) -> Response:
     """A production connection wants the table's name typed."""
+    if not keys:
+        return redirect(table_path(member.connection.id, *table.qualified))
     async with request.form(max_files=0) as form:
         word = _confirm_word(member, table)
         if word is not None and str(form.get("confirm", "")).strip() != word:
@@ -80,10 +85,7 @@ async def post_delete(
 async def get_row(
     request: Request, member: Viewer, table: TheTable, key: TheKey, desk: TheDesk, db: Reading, pages: ThePages
 ) -> Response:
-    row = await desk.find_row(table, key, select_texts(list(table.columns)))
-    if row is None:
-        return await _show_missing(request, member, table, key, db, pages)
-    return await _show_row(request, member, table, key, desk, db, pages, row)
+    return await _show_row(request, member, table, key, desk, db, pages)
 
 
 @router.post("/{key}")
@@ -99,10 +101,7 @@ async def post_row(
     try:
         await change_row(desk, table, key, changes)
     except AppError as error:
-        row = await desk.find_row(table, key, select_texts(list(table.columns)))
-        if row is None:
-            return await _show_missing(request, member, table, key, db, pages)
-        return await _show_row(request, member, table, key, desk, db, pages, row, changes, error)
+        return await _show_row(request, member, table, key, desk, db, pages, changes, error)
     return redirect(f"{here}?done=saved")
 
 
@@ -114,19 +113,23 @@ async def _show_row(
     desk: Desk,
     db: Any,
     pages: Pages,
-    row: Row,
     changes: Mapping[str, Change] | None = None,
     error: AppError | None = None,
 ) -> Response:
     columns = list(table.columns.values())
     references = list_references(desk.schema, table)
     where = [condition.as_parameter() for condition in is_row(table.key, key)]
-    labelled = await read_labelled(desk, table, columns, references, where)
+    limit = limit_row(table, references)
+    found = await read_labelled(desk, table, columns, references, where, limit)
+    if not found.rows:
+        return await _show_missing(request, member, table, key, db, pages)
+    row = found.rows[0]
+    too_long = list_cut(row, table.columns, limit)
     related = await list_related(desk, member.connection.id, table, [row])
     moved = error.now if isinstance(error, ChangedMeanwhile) else None
     errors = {} if error is None else list_refusals(error)
     edits = may_edit(member, table)
-    shown = make_row(member, table, columns, references, labelled.rows[0] if labelled.rows else row, edits=False)
+    shown = make_row(member, table, columns, references, row, limit, edits=False)
     return pages.render(
         request,
         "workspace/row.html",
@@ -134,7 +137,8 @@ async def _show_row(
         table=table,
         shown=shown,
         columns=[view_column(table, column, may_edit=edits) for column in columns],
-        fields=edit_fields(table, row, changes, errors, moved) if edits else [],
+        fields=edit_fields(table, row, changes, errors, moved, too_long) if edits else [],
+        too_long=too_long if edits else frozenset(),
         errors=errors,
         related=related,
         history=await read_history(db, member.connection.id, table, key),

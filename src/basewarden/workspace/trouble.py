@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.errors import AppError
-from basewarden.web import Pages, Registry
+from basewarden.web import Pages, Registry, redirect
 from basewarden.web.responses import error_response
 from basewarden.workspace.errors import DatabaseUnreachable, DataRefused
+from basewarden.workspace.paths import TableElsewhere
 
 
 class DataRoute(APIRoute):
@@ -22,15 +23,19 @@ class DataRoute(APIRoute):
         async def handle_trouble(request: Request) -> Response:
             try:
                 return await handle(request)
-            except (DatabaseUnreachable, DataRefused) as error:
-                return _show_trouble(request, error)
+            except TableElsewhere as error:
+                return redirect(error.path)
+            except AppError as error:
+                if "hx-request" in request.headers:
+                    return error_response(error)
+                if isinstance(error, DatabaseUnreachable | DataRefused):
+                    return _show_trouble(request, error)
+                raise
 
         return handle_trouble
 
 
 def _show_trouble(request: Request, error: AppError) -> Response:
-    if "hx-request" in request.headers:
-        return error_response(error)
     registry: Registry = request.app.state.registry
     retry = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return registry.get(Pages).render(

@@ -14,6 +14,8 @@ from basewarden.workspace.conditions import quote as quote_name
 SIZES = (25, 50, 100, 250)
 DEFAULT_SIZE = 50
 MAX_FILTERS = 20
+MAX_CELLS = 20_000
+"""On one page of the grid: a table of many columns has fewer rows a page."""
 _MAX_PAGE = 10_000_000
 
 
@@ -74,7 +76,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class GridView:
-    """`columns` empty = all; `sort` None = by key."""
+    """`columns` empty = all; `sort` None = by key; `most_rows` bounds a page of a table with many columns."""
 
     path: str
     page: int = 1
@@ -83,10 +85,16 @@ class GridView:
     descending: bool = False
     filters: tuple[Filter, ...] = ()
     columns: tuple[str, ...] = ()
+    most_rows: int = MAX_CELLS
+
+    @property
+    def rows(self) -> int:
+        """How many a page has."""
+        return min(self.size, self.most_rows)
 
     @property
     def offset(self) -> int:
-        return (self.page - 1) * self.size
+        return (self.page - 1) * self.rows
 
     @property
     def href(self) -> str:
@@ -150,16 +158,18 @@ class GridView:
 
 def read_view(path: str, table: Table, query: QueryParams) -> GridView:
     size = _read_number(query.get("size"), DEFAULT_SIZE)
+    columns = tuple(name for name in table.columns if name in query.getlist("columns"))
     sort = query.get("sort", "")
     can_sort = sort in table.columns and is_sortable(table.columns[sort])
     return GridView(
         path=path,
         page=min(max(_read_number(query.get("page"), 1), 1), _MAX_PAGE),
         size=size if size in SIZES else DEFAULT_SIZE,
+        most_rows=max(1, MAX_CELLS // max(1, len(columns or table.columns))),
         sort=sort if can_sort else None,
         descending=can_sort and query.get("dir") == "desc",
         filters=tuple(_read_filters(table, query)),
-        columns=tuple(name for name in table.columns if name in query.getlist("columns")),
+        columns=columns,
     )
 
 

@@ -161,6 +161,7 @@ def _parse_now(project: ForwardProject, call: RestCall) -> Request:
         call.body,
         config=project.config,
         is_timezone=lambda name: _TIMEZONE.match(name) is not None,
+        raw_path=call.raw_path,
     )
     if request.preferences.invalid and request.preferences.is_strict:
         raise bad_preferences(request.preferences.invalid)
@@ -182,4 +183,5 @@ def _read_key(caller: Caller, call: RestCall) -> Hashable | None:
     """All that a read depends on besides the snapshot; None for what has a body or may write."""
     if call.method not in _READS or call.body:
         return None
-    return (caller.kind, caller.id, call.method, call.path, call.query, list_what_matters(call.headers))
+    path = call.raw_path or call.path
+    return (caller.kind, caller.id, call.method, path, call.query, list_what_matters(call.headers))

@@ -15,6 +15,7 @@ import structlog
 from basewarden.db import Database, WriteSession
 from basewarden.db.pruning import LOCK_TIMEOUT, Pruner, bound_lock_waits, connect_alone, in_batches, rest
 from basewarden.journal.pruning import queries
+from basewarden.journal.refusals.pruning import prune_refusals
 
 SESSIONS_AT_ONCE = 200
 MONTH_TRIES = 20
@@ -30,6 +31,7 @@ def list_journal_pruners(keep: timedelta) -> tuple[Pruner, ...]:
         Pruner("journal_mutations", keep, prune_mutations),
         Pruner("journal_writes", keep, prune_writes),
         Pruner("journal_sessions", keep, prune_sessions),
+        Pruner("journal_refusals", keep, prune_refusals),
     )
 
 

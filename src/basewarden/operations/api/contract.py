@@ -135,6 +135,30 @@ SESSIONS = Group(
         ),
         call(
             "POST",
+            f"{_ONE}/sessions/{{session_id}}/freeze",
+            _MEMBER,
+            "It takes no more writes until it is released. Using up its budget of writes does the same.",
+            ok(words="the session"),
+            no(409, "not_freezable", "it is an undo's own session"),
+        ),
+        call(
+            "POST",
+            f"{_ONE}/sessions/{{session_id}}/release",
+            _MEMBER,
+            "It takes writes again, with a whole new budget.",
+            ok(words="the session"),
+        ),
+        call(
+            "GET",
+            f"{_ONE}/refusals",
+            _MEMBER,
+            "Requests of agents that policy refused, the newest first. Those of one kind and hour are one entry with a"
+            " count; the summary holds no values.",
+            ok(words="refusals, nextCursor"),
+            query="agent?, code?, since?, cursor?, limit?",
+        ),
+        call(
+            "POST",
             f"{_ONE}/sessions/{{session_id}}/undo",
             _MEMBER,
             "Shows what an undo would do, or does it: mode is preview or apply, onConflict refuse or skip. Over a"

@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 from dataclasses import replace
-from pathlib import Path
 
+from basewarden.core.arguments import add_rest_arguments
 from basewarden.pgrest.errors import DatabaseError, PgrestError
 from basewarden.pgrest.introspection import load_schema
 from basewarden.pgrest.pool import Pool
@@ -29,16 +29,6 @@ from basewarden.pgrest.settings import (
 from basewarden.pgrest.settings.database import read_database_settings
 
 _READY_SECONDS = 10
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="PostgREST's configuration file")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("-e", "--example", action="store_true", help="print an example of that file")
-    what.add_argument("--dump-config", action="store_true", help="print the settings that hold, without secrets")
-    what.add_argument("--dump-schema", action="store_true", help="print what is known of the database as JSON")
-    what.add_argument("--ready", action="store_true", help="ask a running server's admin port whether it is ready")
-    parser.add_argument("--workers", type=int, default=1, help="processes that share the port (default 1)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,7 +60,7 @@ def _run(options: argparse.Namespace, source: Source, settings: ServerSettings) 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m basewarden.pgrest.server", description=__doc__)
-    add_arguments(parser)
+    add_rest_arguments(parser)
     return run(parser.parse_args(arguments))
 
 

@@ -1,0 +1,13 @@
+/** A Postgres connection string that is put into the field of a project's URL goes where it belongs, and says so. */
+import { showToast } from "./toast.js";
+
+document.addEventListener("input", (event) => {
+  const field = event.target;
+  if (!(field instanceof HTMLInputElement) || field.name !== "url" || !/^\s*postgres(ql)?:\/\//i.test(field.value)) return;
+  const other = field.form?.elements.namedItem("postgresUrl");
+  if (!(other instanceof HTMLInputElement) || other.value) return;
+  other.value = field.value.trim();
+  field.value = "";
+  other.focus();
+  showToast("This is a Postgres connection string: it was moved to the field “Postgres address”.", "ok");
+});

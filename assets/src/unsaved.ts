@@ -1,0 +1,35 @@
+/** A form with data-guarded does not lose what was typed into it unseen: leaving the page with it asks first. */
+
+const sent = new WeakSet<HTMLFormElement>();
+
+function isChanged(field: Element): boolean {
+  if (field instanceof HTMLInputElement) {
+    const isTick = field.type === "checkbox" || field.type === "radio";
+    return isTick ? field.checked !== field.defaultChecked : field.type !== "hidden" && field.value !== field.defaultValue;
+  }
+  if (field instanceof HTMLTextAreaElement) return field.value !== field.defaultValue;
+  if (!(field instanceof HTMLSelectElement)) return false;
+  const options = Array.from(field.options);
+  const first = options.find((option) => option.defaultSelected) ?? options[0];
+  return first !== undefined && !first.selected;
+}
+
+/** Whether it holds what is not saved; what was refused is not saved, either. */
+export function hasUnsaved(form: HTMLFormElement): boolean {
+  return form.dataset["refused"] !== undefined || Array.from(form.elements).some(isChanged);
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form instanceof HTMLFormElement && form.dataset["guarded"] !== undefined && !form.hasAttribute("hx-post")) sent.add(form);
+});
+
+// The browser may bring a page back as it was left: then nothing of it has been sent.
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll<HTMLFormElement>("form[data-guarded]")) sent.delete(form);
+});
+
+addEventListener("beforeunload", (event) => {
+  const forms = Array.from(document.querySelectorAll<HTMLFormElement>("form[data-guarded]"));
+  if (forms.some((form) => !sent.has(form) && hasUnsaved(form))) event.preventDefault();
+});

@@ -1,0 +1,42 @@
+"""Freezing a session by hand, and releasing one."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from basewarden.core.ids import parse_id
+from basewarden.db import WriteSession
+from basewarden.errors import Conflict, NotFound
+from basewarden.journal.models import JournalSession
+from basewarden.journal.queries import lock_session
+
+BY_MEMBER = "member"
+
+
+class NotFreezable(Conflict):
+    code = "not_freezable"
+    message = "An undo's own session cannot be frozen."
+
+
+async def freeze_session(db: WriteSession, connection_id: UUID, session_id: str) -> None:
+    """From the commit on it takes no writes. One that is frozen already stays as it is."""
+    session = await _lock(db, connection_id, session_id)
+    if session.kind == "undo":
+        raise NotFreezable
+    if session.frozen_at is None:
+        session.frozen_at, session.frozen_reason = datetime.now(UTC), BY_MEMBER
+
+
+async def release_session(db: WriteSession, connection_id: UUID, session_id: str) -> None:
+    """It takes writes again, with a whole new budget."""
+    session = await _lock(db, connection_id, session_id)
+    if session.frozen_at is not None:
+        session.frozen_at = session.frozen_reason = None
+        session.budget_from = session.write_count
+
+
+async def _lock(db: WriteSession, connection_id: UUID, session_id: str) -> JournalSession:
+    known = parse_id(session_id)
+    found = await lock_session(db, connection_id, known) if known else None
+    if found is None:
+        raise NotFound("There is no such session.")
+    return found

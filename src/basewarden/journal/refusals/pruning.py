@@ -1,0 +1,16 @@
+"""Refusals are as old as their last time; they refer to nothing that would have to wait for them."""
+
+from datetime import timedelta
+
+from sqlalchemy import func
+
+from basewarden.db import WriteSession
+from basewarden.db.pruning import delete_some, in_batches
+from basewarden.journal.models import JournalRefusal
+
+
+async def _delete_old(session: WriteSession, keep: timedelta, limit: int) -> int:
+    return await delete_some(session, JournalRefusal, JournalRefusal.at < func.now() - keep, limit)
+
+
+prune_refusals = in_batches(_delete_old)

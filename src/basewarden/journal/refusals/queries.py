@@ -1,0 +1,140 @@
+"""All SQL about refusals."""
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import RowMapping, func, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from basewarden.core.ids import make_id
+from basewarden.db import WriteSession
+from basewarden.journal.models import JournalRefusal
+from basewarden.journal.refusals.values import Repeats
+
+Place = tuple[datetime, UUID]
+
+# The session is the one that the request would have belonged to, where there is one by now.
+_ADD = """
+    INSERT INTO journal_refusals AS r
+        (id, connection_id, agent_id, agent_name, session_id, hour, kind_key, code, method, table_name, summary, count)
+    VALUES (:id, :connection_id, :agent_id, :agent_name,
+        (SELECT s.id FROM journal_sessions AS s
+         WHERE s.connection_id = :connection_id AND s.caller_key = ANY(:caller_keys) AND s.status = 'open'
+           AND CASE WHEN CAST(:label AS text) IS NULL
+                    THEN s.label IS NULL AND s.last_seen_at > now() - make_interval(secs => :burst_seconds)
+                    ELSE s.label = :label OR s.id::text = :label END
+         ORDER BY s.last_seen_at DESC LIMIT 1),
+        :hour, :kind_key, :code, :method, :table_name, :summary, :count)
+    ON CONFLICT (agent_id, hour, kind_key) DO UPDATE SET
+        count = r.count + excluded.count, at = now(), summary = excluded.summary,
+        session_id = coalesce(excluded.session_id, r.session_id)
+"""
+
+
+async def list_kind_keys(
+    session: AsyncSession, agents: Collection[UUID], hours: Collection[datetime]
+) -> dict[tuple[UUID, datetime], set[str]]:
+    rows = await session.execute(
+        select(JournalRefusal.agent_id, JournalRefusal.hour, JournalRefusal.kind_key).where(
+            JournalRefusal.agent_id.in_(agents), JournalRefusal.hour.in_(hours)
+        )
+    )
+    found: dict[tuple[UUID, datetime], set[str]] = {}
+    for agent_id, hour, key in rows:
+        found.setdefault((agent_id, hour), set()).add(key)
+    return found
+
+
+async def add_refusals(session: WriteSession, repeats: Repeats, *, burst_seconds: float = 300.0) -> None:
+    """Counts them to the row of their kind and hour. A connection that was deleted meanwhile takes none."""
+    refusal = repeats.refusal
+    exists = text("SELECT 1 FROM connections WHERE id = :id FOR KEY SHARE")
+    if await session.scalar(exists, {"id": refusal.connection_id}) is None:
+        return
+    caller = f"agent:{refusal.agent_id}"
+    await session.execute(
+        text(_ADD),
+        {
+            "id": make_id(),
+            "connection_id": refusal.connection_id,
+            "agent_id": refusal.agent_id,
+            "agent_name": refusal.agent_name,
+            "caller_keys": [caller, f"{caller}:representation"],
+            "label": refusal.label,
+            "burst_seconds": burst_seconds,
+            "hour": repeats.hour,
+            "kind_key": refusal.kind.key,
+            "code": refusal.code,
+            "method": refusal.method,
+            "table_name": refusal.table,
+            "summary": refusal.summary,
+            "count": repeats.count,
+        },
+    )
+
+
+async def list_refusals(
+    session: AsyncSession,
+    connection_id: UUID,
+    *,
+    limit: int,
+    before: Place | None = None,
+    agent_id: UUID | None = None,
+    code: str | None = None,
+    since: datetime | None = None,
+) -> list[JournalRefusal]:
+    """The newest first; `before` is the time and id of the last one of the page before."""
+    query = select(JournalRefusal).where(JournalRefusal.connection_id == connection_id)
+    if before is not None:
+        query = query.where(tuple_(JournalRefusal.at, JournalRefusal.id) < before)
+    if agent_id is not None:
+        query = query.where(JournalRefusal.agent_id == agent_id)
+    if code is not None:
+        query = query.where(JournalRefusal.code == code)
+    if since is not None:
+        query = query.where(JournalRefusal.at >= since)
+    order = (JournalRefusal.at.desc(), JournalRefusal.id.desc())
+    return list(await session.scalars(query.order_by(*order).limit(limit)))
+
+
+async def list_session_refusals(session: AsyncSession, session_id: UUID, *, limit: int) -> list[JournalRefusal]:
+    """In the order of their last time."""
+    query = select(JournalRefusal).where(JournalRefusal.session_id == session_id)
+    return list(await session.scalars(query.order_by(JournalRefusal.at, JournalRefusal.id).limit(limit)))
+
+
+async def count_refusals_since(session: AsyncSession, connection_id: UUID, since: datetime) -> int:
+    """Of rows that were last added to since then: one that began in an hour before counts whole."""
+    query = select(func.coalesce(func.sum(JournalRefusal.count), 0)).where(
+        JournalRefusal.connection_id == connection_id, JournalRefusal.at >= since
+    )
+    return int(await session.scalar(query) or 0)
+
+
+async def count_refusals_by_agent(
+    session: AsyncSession, connection_id: UUID, agents: Sequence[UUID]
+) -> dict[UUID, int]:
+    rows = await session.execute(
+        select(JournalRefusal.agent_id, func.sum(JournalRefusal.count))
+        .where(JournalRefusal.connection_id == connection_id, JournalRefusal.agent_id.in_(agents))
+        .group_by(JournalRefusal.agent_id)
+    )
+    return {agent_id: int(count) for agent_id, count in rows}
+
+
+async def stream_refusals(
+    session: AsyncSession, columns: Sequence[str], connections: Collection[UUID]
+) -> AsyncGenerator[RowMapping, None]:
+    """Of these connections, page by page in the order of their ids. `columns` holds `id`."""
+    table = JournalRefusal.__table__.c
+    query = select(*(table[name] for name in columns)).where(table.connection_id.in_(connections))
+    after: UUID | None = None
+    while True:
+        part = query if after is None else query.where(table.id > after)
+        page = (await session.execute(part.order_by(table.id).limit(200))).mappings().all()
+        for row in page:
+            yield row
+        if len(page) < 200:
+            return
+        after = page[-1]["id"]

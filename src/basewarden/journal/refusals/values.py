@@ -1,0 +1,56 @@
+"""One refused request, as the gateway tells it."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+OTHERS = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`label` is the client's own name for its session; `summary` holds no value of a row or a filter."""
+
+    connection_id: UUID
+    agent_id: UUID
+    agent_name: str
+    code: str
+    method: str
+    table: str | None
+    summary: str
+    label: str | None = None
+
+    @property
+    def kind(self) -> "RefusalKind":
+        return RefusalKind(self.connection_id, self.agent_id, self.code, self.method, self.table, self.label)
+
+    def without_details(self) -> "Refusal":
+        """What an agent's further refusals of an hour are counted as, once it has had many different ones."""
+        return replace(self, method=OTHERS, table=None, summary="other requests", label=None)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalKind:
+    """Refusals of one kind are one row an hour."""
+
+    connection_id: UUID
+    agent_id: UUID
+    code: str
+    method: str
+    table: str | None
+    label: str | None
+
+    @property
+    def key(self) -> str:
+        text = "\n".join((self.code, self.method, self.table or "", self.label or "\0"))
+        return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]
+
+
+@dataclass(slots=True)
+class Repeats:
+    """A refusal and how often it came since the last time it was stored."""
+
+    refusal: Refusal
+    hour: datetime
+    count: int = 1

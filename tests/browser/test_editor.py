@@ -1,0 +1,143 @@
+"""Editing in the grid: what is typed is saved as it was meant, is never lost unseen, and never reaches another row."""
+
+import pytest
+from playwright.async_api import Dialog, Locator, Page, expect
+
+from tests.fixtures.app import PASSWORD
+from tests.workspace.conftest import Store
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+async def grid(page: Page, store: Store) -> Page:
+    await page.context.request.post("/api/auth/signin", data={"email": "owner@example.com", "password": PASSWORD})
+    await page.goto(store.table("lamps"))
+    return page
+
+
+def find_cell(page: Page, row: int, column: int) -> Locator:
+    """Counted from 0, without the row's own heading."""
+    return page.locator("tbody tr").nth(row).locator("td").nth(column)
+
+
+async def open_editor(page: Page, row: int, column: int, name: str) -> Locator:
+    await find_cell(page, row, column).dblclick()
+    field = page.get_by_role("textbox", name=name, exact=True)
+    await expect(field).to_be_focused()
+    return field
+
+
+async def test_enter_saves_a_text_and_shift_enter_breaks_the_line(grid: Page, store: Store) -> None:
+    field = await open_editor(grid, 1, 2, "name")
+    await field.press("End")
+    await grid.keyboard.type(" X")
+    await field.press("Shift+Enter")
+    await grid.keyboard.type("Y")
+    await field.press("Enter")
+    await expect(find_cell(grid, 1, 2).locator("summary")).to_be_visible()
+    assert await store.ask("select name from lamps where id = 2") == "Desk lamp X\nY"
+    await expect(find_cell(grid, 1, 2)).to_be_focused()
+
+
+async def test_the_whole_row_is_refreshed(grid: Page, store: Store) -> None:
+    await store.behind.execute(
+        "create function shine() returns trigger language plpgsql as $$ begin new.note = 'shone'; return new; end $$"
+    )
+    await store.behind.execute("create trigger shine before update on lamps for each row execute function shine()")
+    await grid.locator("input[name='key']").nth(1).check()
+    field = await open_editor(grid, 1, 4, "price")
+    await field.fill("12.50")
+    await field.press("Enter")
+    await expect(find_cell(grid, 1, 9)).to_have_text("25.00")
+    await expect(find_cell(grid, 1, 3)).to_have_text("shone")
+    await expect(grid.locator("input[name='key']").nth(1)).to_be_checked()
+
+
+async def test_a_saved_row_keeps_the_columns_that_were_chosen(grid: Page, store: Store) -> None:
+    await grid.goto(f"{store.table('lamps')}?columns=price&columns=doubled")
+    field = await open_editor(grid, 1, 0, "price")
+    await field.fill("3")
+    await field.press("Enter")
+    await expect(find_cell(grid, 1, 1)).to_have_text("6")
+    await expect(grid.locator("tbody tr").nth(1).locator("td")).to_have_count(2)
+
+
+async def test_leaving_an_editor_saves_and_only_one_is_open(grid: Page, store: Store) -> None:
+    field = await open_editor(grid, 1, 2, "name")
+    await field.fill("Moved on")
+    await open_editor(grid, 2, 4, "price")
+    await expect(find_cell(grid, 1, 2)).to_have_text("Moved on")
+    await expect(grid.locator("form.cell-form")).to_have_count(1)
+    assert await store.ask("select name from lamps where id = 2") == "Moved on"
+    await grid.get_by_role("heading", level=1).click()
+    await expect(grid.locator("form.cell-form")).to_have_count(0)
+    assert await store.ask("select count(*) from lamps where name = 'Lantern <b>'") == 1
+
+
+async def test_a_link_waits_for_the_save(grid: Page, store: Store) -> None:
+    field = await open_editor(grid, 1, 2, "name")
+    await field.fill("Kept")
+    await grid.get_by_role("link", name="Sessions").click()
+    await expect(grid.get_by_role("heading", name="Sessions", level=1)).to_be_visible()
+    assert await store.ask("select name from lamps where id = 2") == "Kept"
+
+
+async def test_a_link_does_not_leave_what_was_refused(grid: Page, store: Store) -> None:
+    field = await open_editor(grid, 1, 4, "price")
+    await field.fill("forty")
+    await grid.get_by_role("link", name="Sessions").click()
+    await expect(grid.get_by_role("alert")).to_contain_text("Invalid input syntax")
+    await expect(field).to_have_value("forty")
+    await field.press("Escape")
+    await expect(find_cell(grid, 1, 4)).to_have_text("40")
+
+
+async def test_leaving_the_page_with_an_unsaved_edit_asks(grid: Page, store: Store) -> None:
+    asked: list[str] = []
+
+    async def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        await dialog.dismiss()
+
+    grid.on("dialog", stay)
+    field = await open_editor(grid, 1, 2, "name")
+    await field.press_sequentially("unsaved")
+    async with grid.expect_event("dialog"):
+        await grid.evaluate("setTimeout(() => location.reload())")
+    assert asked == ["beforeunload"]
+    await expect(field).to_be_visible()
+    await field.press("Escape")
+    await expect(grid.locator("form.cell-form")).to_have_count(0)
+    await grid.reload()
+    assert asked == ["beforeunload"]
+
+
+async def test_enter_on_a_tick_box_does_nothing(grid: Page, store: Store) -> None:
+    box = grid.locator("input[name='key']").first
+    await box.focus()
+    await box.press("Enter")
+    await box.press("Space")
+    await box.press("Enter")
+    await expect(box).to_be_checked()
+    await expect(grid.get_by_role("heading", name="public.lamps")).to_be_visible()
+    await grid.get_by_role("button", name="Delete…").press("Enter")
+    await expect(grid.get_by_role("heading", name="Delete row 1 of public.lamps?")).to_be_visible()
+
+
+async def test_the_pencil_never_covers_the_value(grid: Page, store: Store) -> None:
+    cell = find_cell(grid, 1, 4)
+    await cell.hover()
+    value = await cell.locator(".cell-value").bounding_box()
+    pencil = await cell.locator(".cell-edit").bounding_box()
+    assert value is not None
+    assert pencil is not None
+    assert value["x"] + value["width"] <= pencil["x"]
+
+
+async def test_a_connection_string_in_the_wrong_field_is_moved(grid: Page) -> None:
+    await grid.goto("/connections/new")
+    await grid.get_by_label("Project URL").fill(" postgresql://u:p@db.example.com/shop")
+    await expect(grid.get_by_label("Postgres address")).to_have_value("postgresql://u:p@db.example.com/shop")
+    await expect(grid.get_by_label("Project URL")).to_have_value("")
+    await expect(grid.get_by_text("it was moved to the field")).to_be_visible()

@@ -1,0 +1,91 @@
+"""What a person sees of frozen sessions and of refusals."""
+
+import psycopg
+
+from basewarden.journal import RefusalBook
+from tests.fixtures.bench import Bench, Workshop
+
+_SHOP = (
+    "CREATE TABLE prices (id int PRIMARY KEY, amount int); INSERT INTO prices SELECT n, n FROM generate_series(1, 9) n"
+)
+
+
+async def freeze(bench: Bench) -> str:
+    """A session that has used up its one write, and was refused two more; its page."""
+    agent = await bench.agent(name="Robot", maxWritesPerSession=1)
+    session = (await agent.write("PATCH", "/prices?id=eq.1", {"amount": 5})).session_id
+    for number in (2, 3):
+        await agent.http.patch(f"/prices?id=eq.{number}", json={"amount": 5})
+    await bench.product.registry.get(RefusalBook).flush()
+    return f"/c/{bench.connection_id}/sessions/{session}"
+
+
+async def test_a_frozen_session_says_so_and_is_released(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    page = await freeze(bench)
+    shown = (await bench.person.get(page)).text
+    assert "This session is frozen" in shown
+    assert "It used up the writes that its token allows" in shown
+    assert "2 requests" in shown
+    assert "PATCH /prices?id=eq.…" in shown
+    assert "the session is frozen" in shown
+    assert "2 times" in shown
+    listed = (await bench.person.get(f"/c/{bench.connection_id}/sessions?status=frozen")).text
+    assert page in listed
+    assert "2 requests refused" in listed
+    released = await bench.person.post(f"{page}/release")
+    assert released.headers["location"] == f"{page}?done=released"
+    shown = (await bench.person.get(page)).text
+    assert "This session is frozen" not in shown
+    assert "Freeze" in shown
+    await bench.person.post(f"{page}/freeze")
+    assert "A member froze it" in (await bench.person.get(page)).text
+
+
+async def test_what_was_blocked_is_on_the_home_and_the_agents_page(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    home = f"/c/{bench.connection_id}"
+    assert "Blocked" not in (await bench.person.get(home)).text
+    assert "Nothing was refused" in (await bench.person.get(f"{home}/refusals")).text
+    await freeze(bench)
+    assert "Blocked 2 requests in the last 24 hours" in (await bench.person.get(home)).text
+    assert "2 requests refused" in (await bench.person.get(f"{home}/agents")).text
+    assert "PATCH /prices?id=eq.…" in (await bench.person.get(f"{home}/refusals")).text
+
+
+async def test_the_empty_list_does_not_ask_for_an_agent_that_is_there(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    sessions = f"/c/{bench.connection_id}/sessions"
+    assert ">Make an agent</span></a>" in (await bench.person.get(sessions)).text
+    await bench.agent()
+    shown = (await bench.person.get(sessions)).text
+    assert ">Make an agent</span></a>" not in shown
+    assert "Open agents" in shown
+
+
+async def test_a_viewer_neither_freezes_nor_sees_what_only_owners_open(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    page = await freeze(bench)
+    email = f"v{bench.connection_id}@example.com"
+    viewer = await bench.product.sign_up(email)
+    async with await psycopg.AsyncConnection.connect(bench.product.settings.database_url.reveal()) as own:
+        await own.execute(
+            "INSERT INTO connection_members (connection_id, user_id, role) SELECT %s, id, 'viewer' FROM users"
+            " WHERE email = %s",
+            (bench.connection_id, email),
+        )
+    shown = (await viewer.get(page)).text
+    assert "This session is frozen" in shown
+    assert "Release" not in shown
+    settings = f"/c/{bench.connection_id}/settings"
+    assert settings not in shown
+    assert settings in (await bench.person.get(page)).text
+    refused = await viewer.get(settings)
+    assert refused.status_code == 403
+    assert f'href="{settings}"' not in refused.text
+    places = (await viewer.get("/palette?q=sett", headers={"referer": f"http://x{page}"})).json()["items"]
+    assert settings not in [place["href"] for place in places]
+    assert (await viewer.post(f"{page}/release")).status_code == 403
+    assert (
+        await viewer.post(f"/api/connections/{bench.connection_id}{page[page.index('/sessions') :]}/release")
+    ).status_code == 403

@@ -1,0 +1,221 @@
+"""What policy refused to agents is told to the connection's members: counted, bounded, and without any value."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from basewarden.gateway.refusals import POLICY_CODES
+from basewarden.journal import Refusal, RefusalBook
+from basewarden.journal.refusals import prune_refusals
+from basewarden.journal.refusals.book import MAX_KINDS_AN_HOUR, MAX_WAITING
+from scripts.reference import list_errors
+from tests.fixtures.bench import Bench, Workshop, on_both_backends
+from tests.fixtures.desk import Desk
+
+_SHOP = """
+    CREATE TABLE prices (id int PRIMARY KEY, amount int); INSERT INTO prices SELECT n, n FROM generate_series(1, 9) n;
+    CREATE TABLE salaries (id int PRIMARY KEY);
+    CREATE VIEW cheap AS SELECT * FROM prices WHERE amount < 3 LIMIT 1;
+"""
+
+
+async def list_refusals(bench: Bench, query: str = "", who: httpx.AsyncClient | None = None) -> list[dict[str, Any]]:
+    await bench.product.registry.get(RefusalBook).flush()
+    answer = await (who or bench.person).get(f"/api/connections/{bench.connection_id}/refusals{query}")
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["refusals"]
+    return found
+
+
+@on_both_backends
+async def test_every_kind_of_refusal_is_kept(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    writer = await bench.agent(name="Writer", tables=["prices"], maxRowsPerWrite=3, maxWritesPerSession=1)
+    reader = await bench.agent(name="Reader", access="read")
+    await writer.http.delete("/salaries?id=eq.1")
+    await writer.http.patch("/prices", json={"amount": 1})
+    await writer.http.patch("/prices?id=gt.0&amount=not.eq.777", json={"amount": 888})
+    session = (await writer.write("PATCH", "/prices?id=eq.1", {"amount": 5})).session_id
+    await writer.http.patch("/prices?id=eq.2", json={"amount": 5})
+    await reader.http.post("/prices", json={"id": 100})
+    found = await list_refusals(bench)
+    told = [(one["agent"], one["code"], one["method"], one["table"], one["summary"]) for one in reversed(found)]
+    assert sorted(told) == [
+        ("Reader", "read_only", "POST", "public.prices", "POST /prices"),
+        ("Writer", "filter_required", "PATCH", "public.prices", "PATCH /prices"),
+        ("Writer", "row_limit", "PATCH", "public.prices", "PATCH /prices?id=gt.…&amount=not.eq.…"),
+        ("Writer", "session_frozen", "PATCH", "public.prices", "PATCH /prices?id=eq.…"),
+        ("Writer", "table_denied", "DELETE", "public.salaries", "DELETE /salaries?id=eq.…"),
+    ]
+    frozen = next(one for one in found if one["code"] == "session_frozen")
+    assert (frozen["sessionId"], frozen["agentId"], frozen["count"]) == (session, writer.id, 1)
+    assert "777" not in str(found)
+    assert "888" not in str(found)
+    assert (await bench.journal(session))["refusedCount"] >= 1
+
+
+async def test_reads_of_denied_tables_count_too_and_mistakes_do_not(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent(tables=["prices"])
+    assert (await agent.http.get("/prices?select=*,salaries(*)")).status_code == 400
+    assert (await agent.http.get("/salaries?select=id")).status_code == 403
+    assert (await agent.http.get("/nothing")).status_code == 404
+    assert (await agent.http.post("/prices", json={"id": 1})).status_code == 409
+    assert [(one["code"], one["method"]) for one in await list_refusals(bench)] == [("table_denied", "GET")]
+
+
+async def test_people_are_not_watched(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    answer = await bench.person.patch(f"/api/v/{bench.connection_id}/rest/v1/cheap?id=eq.1", json={"amount": 1})
+    assert answer.json()["code"] == "capture_unsupported"
+    assert await list_refusals(bench) == []
+
+
+async def test_repeats_are_counted(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent(tables=["prices"])
+    for number in range(5):
+        await agent.http.delete(f"/salaries?id=eq.{number}")
+    (first,) = await list_refusals(bench)
+    await agent.http.delete("/salaries?id=in.(8,9)")
+    (second,) = await list_refusals(bench)
+    assert (first["count"], second["count"], second["summary"]) == (5, 6, "DELETE /salaries?id=in.…")
+    assert first["firstAt"] == second["firstAt"] <= second["at"]
+
+
+async def test_filters_and_pages(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    one, two = await bench.agent(tables=["prices"]), await bench.agent(access="read")
+    await one.http.delete("/salaries?id=eq.1")
+    await one.http.delete("/prices")
+    await list_refusals(bench)
+    middle = datetime.now(UTC)
+    await two.http.delete("/prices?id=eq.1")
+    found = await list_refusals(bench)
+    assert len(found) == 3
+    assert await list_refusals(bench, f"?agent={two.id}") == [each for each in found if each["agentId"] == two.id]
+    assert [each["code"] for each in await list_refusals(bench, "?code=filter_required")] == ["filter_required"]
+    since = await bench.person.get(
+        f"/api/connections/{bench.connection_id}/refusals", params={"since": middle.isoformat()}
+    )
+    assert [each["code"] for each in since.json()["refusals"]] == ["read_only"]
+    paged: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        query = f"?limit=1{f'&cursor={cursor}' if cursor else ''}"
+        page = (await bench.person.get(f"/api/connections/{bench.connection_id}/refusals{query}")).json()
+        paged, cursor = [*paged, *page["refusals"]], page["nextCursor"]
+    assert paged == found
+
+
+@pytest.mark.parametrize("query", ["agent=x", "since=now", "since=2030-01-01T00:00:00", "cursor=abc", "limit=0"])
+async def test_bad_questions_are_422(workshop: Workshop, query: str) -> None:
+    bench = await workshop.bench(_SHOP)
+    answer = await bench.person.get(f"/api/connections/{bench.connection_id}/refusals?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+
+
+async def test_strangers_find_nothing(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent(access="read")
+    path = f"/api/connections/{bench.connection_id}/refusals"
+    stranger = await bench.product.sign_up(f"s{bench.connection_id}@example.com")
+    assert (await stranger.get(path)).status_code == 404
+    assert (await (await bench.product.client()).get(path)).status_code == 401
+    token = {"authorization": f"Bearer {agent.token}"}
+    assert (await (await bench.product.client()).get(path, headers=token)).status_code == 401
+
+
+@pytest.mark.parametrize("name", ["a\x01b", "ü" * 200, "x=" * 100, "%ff%fe", "%00"])
+async def test_odd_requests_do_not_sink_the_others(workshop: Workshop, name: str) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent(access="read")
+    sent = name if name.startswith("%") else httpx.URL("/", params={"": name}).query.decode().lstrip("=")
+    refused = await agent.http.post(f"/prices?{sent}=eq.1", json={"id": 1})
+    await agent.http.post("/prices", json={"id": 1}, headers={"x-basewarden-session": "other"})
+    found = await list_refusals(bench)
+    assert len(found) == (2 if refused.json()["code"] == "read_only" else 1)
+    assert all(len(one["summary"]) <= 200 for one in found)
+
+
+def make_refusal(desk: Desk, number: int = 0, **changes: Any) -> Refusal:
+    wanted: dict[str, Any] = {
+        "agent_id": desk.caller().caller_id,
+        "agent_name": "Robot",
+        "code": "read_only",
+        "method": "POST",
+    }
+    wanted |= {"table": f"public.t{number}", "summary": f"POST /t{number}", **changes}
+    return Refusal(connection_id=desk.connection_id, **wanted)
+
+
+async def test_an_agent_that_hammers_fills_a_bounded_number_of_rows(desk: Desk) -> None:
+    book = RefusalBook(desk.database)
+    for _ in range(3):
+        for number in range(MAX_WAITING + 500):
+            book.note(make_refusal(desk, number))
+        await book.flush()
+    rows = await desk.rows("SELECT count(*) AS n, sum(count)::int AS all FROM journal_refusals GROUP BY hour")
+    assert sum(row["all"] for row in rows) == 3 * (MAX_WAITING + 500)
+    assert all(row["n"] <= MAX_KINDS_AN_HOUR + 1 for row in rows)
+
+
+async def test_what_could_not_be_stored_is_kept_for_the_next_time(desk: Desk) -> None:
+    book = RefusalBook(desk.database)
+    book.note(make_refusal(desk))
+    await desk.admin.execute("ALTER TABLE journal_refusals RENAME TO elsewhere")
+    with pytest.raises(Exception, match="journal_refusals"):
+        await book.flush()
+    book.note(make_refusal(desk))
+    await desk.admin.execute("ALTER TABLE elsewhere RENAME TO journal_refusals")
+    await book.flush()
+    assert [row["count"] for row in await desk.rows("SELECT count FROM journal_refusals")] == [2]
+
+
+async def test_stopping_stores_what_is_left(desk: Desk) -> None:
+    book = RefusalBook(desk.database)
+    await book.start()
+    book.note(make_refusal(desk))
+    await book.stop()
+    assert len(await desk.rows("SELECT id FROM journal_refusals")) == 1
+
+
+async def test_a_connection_that_is_gone_does_not_sink_the_others(desk: Desk) -> None:
+    book = RefusalBook(desk.database)
+    book.note(Refusal(uuid4(), uuid4(), "Robot", "read_only", "POST", None, "POST /"))
+    book.note(make_refusal(desk))
+    await book.flush()
+    assert len(await desk.rows("SELECT id FROM journal_refusals")) == 1
+
+
+async def test_old_refusals_are_pruned(desk: Desk) -> None:
+    book = RefusalBook(desk.database)
+    book.note(make_refusal(desk, 1))
+    book.note(make_refusal(desk, 2))
+    await book.flush()
+    await desk.admin.execute(
+        "UPDATE journal_refusals SET at = now() - interval '91 days' WHERE table_name = 'public.t1'"
+    )
+    assert await prune_refusals(desk.database, timedelta(days=90), 1) == 1
+    assert [row["table_name"] for row in await desk.rows("SELECT table_name FROM journal_refusals")] == ["public.t2"]
+
+
+async def test_a_deleted_connection_takes_its_refusals_along(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent(access="read")
+    await agent.http.post("/prices", json={"id": 1})
+    assert len(await list_refusals(bench)) == 1
+    assert (await bench.person.delete(f"/api/connections/{bench.connection_id}")).status_code == 204
+    dsn = bench.product.settings.database_url.reveal()
+    async with await psycopg.AsyncConnection.connect(dsn) as own:
+        query = "SELECT count(*) FROM journal_refusals WHERE connection_id = %s"
+        row = await (await own.execute(query, (bench.connection_id,))).fetchone()
+    assert row == (0,)
+
+
+def test_every_code_of_policy_is_an_error_of_ours() -> None:
+    assert {error.code for error in list_errors()} >= POLICY_CODES
