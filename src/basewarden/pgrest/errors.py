@@ -179,6 +179,14 @@ def body_too_large(limit: int) -> PgrestError:
     return PgrestError(413, "PGRST102", "The body is too large", details, headers=(("Connection", "close"),))
 
 
+def too_much_in_body(what: str, most: int) -> PgrestError:
+    return PgrestError(413, "PGRST102", f"The body has too many {what}", f"At most {most} are accepted")
+
+
+def too_many_parameters(most: int) -> PgrestError:
+    return PgrestError(400, "PGRST100", "The query string has too many parameters", f"At most {most} are accepted")
+
+
 def bad_http() -> PgrestError:
     return PgrestError(400, "PGRST100", "This is no HTTP request")
 

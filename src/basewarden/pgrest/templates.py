@@ -15,7 +15,7 @@ from basewarden.pgrest.execute import Script, make_opening, make_prelude
 from basewarden.pgrest.grammar import media
 from basewarden.pgrest.grammar.filters import COMPARISON_START
 from basewarden.pgrest.grammar.nodes import Compare
-from basewarden.pgrest.payload import Payload, split_optional_pairs
+from basewarden.pgrest.payload import LARGE_BODY_BYTES, Payload, split_optional_pairs
 from basewarden.pgrest.plan import DatabasePlan, ReadPlan
 from basewarden.pgrest.request import Request, is_filter, make_canonical, read_payload
 from basewarden.pgrest.schema import Schema
@@ -48,7 +48,7 @@ class Shaped:
 
 def shape_request(method: str, path: str, query: bytes, headers: Headers, body: bytes) -> Shaped | None:
     """None for what will hardly be asked again in the same shape, and for what is not right."""
-    if len(query) > _LARGEST_SHAPE or method == "OPTIONS":
+    if len(query) > _LARGEST_SHAPE or len(body) > LARGE_BODY_BYTES or method == "OPTIONS":
         return None
     deciding = tuple([pair for pair in headers if pair[0] in _DECIDING])
     if method in _READS:
