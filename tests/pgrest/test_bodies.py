@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from basewarden.pgrest import PgrestError, parse_request
 from basewarden.pgrest.csv_rows import MOST_FIELDS
-from basewarden.pgrest.grammar import scanner
+from basewarden.pgrest.grammar import media, scanner
 from basewarden.pgrest.json_slices import MOST_KEYS, KeysDiffer, find_object_keys, find_row_keys
 from basewarden.pgrest.payload import LARGE_BODY_BYTES, MOST_FORM_FIELDS, Payload, parse_payload
-from basewarden.pgrest.grammar import media
 from basewarden.pgrest.request import MOST_PARAMETERS
 
 _NASTY = st.text(alphabet='a{}[],:"\\ \n', max_size=12)

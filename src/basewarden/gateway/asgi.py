@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, TypeVar
 
@@ -10,14 +11,24 @@ import msgspec
 from basewarden.core.logs import note_facts
 from basewarden.core.tracing import stage
 from basewarden.errors import BadRequest, NotFound
+from basewarden.gateway.bodies import HeldBodies, HeldBody
 from basewarden.gateway.caller import Caller, Callers
+from basewarden.gateway.concealment import conceal
 from basewarden.gateway.forward.incoming import Incoming, WhileConnected
 from basewarden.gateway.introspect import describe_schema
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Projects
 from basewarden.gateway.road import RestAnswer, RestCall
 from basewarden.gateway.roads import Roads
-from basewarden.pgrest import DatabaseError, PgrestError, from_database, make_error_response
+from basewarden.pgrest import (
+    LARGE_BODY_BYTES,
+    METHODS_WITH_BODY,
+    DatabaseError,
+    PgrestError,
+    Schema,
+    from_database,
+    make_error_response,
+)
 from basewarden.web import CallerKind
 from basewarden.web.responses import JSON_TYPE
 
@@ -42,6 +53,7 @@ class DataRoad:
         self._limits = limits
         self._projects = projects
         self._roads = roads
+        self._bodies = HeldBodies()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
@@ -67,7 +79,11 @@ class DataRoad:
     async def _introspect(self, scope: Any, send: Any, project: AnyProject, caller: Caller, rest: str | None) -> None:
         if rest or scope["method"] != "GET":
             raise NotFound
-        body = msgspec.json.encode(describe_schema(await project.schema(), caller.tables))
+        schema = await _explain(_find_schema(project))
+        if isinstance(schema, RestAnswer):
+            await _send_answer(send, schema)
+            return
+        body = msgspec.json.encode(describe_schema(schema, caller.tables))
         await _send(send, 200, [("content-type", JSON_TYPE), ("content-length", str(len(body)))], body)
 
     async def _rest(self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str) -> None:
@@ -77,12 +93,27 @@ class DataRoad:
             path=path,
             query=scope["query_string"],
             headers=headers,
-            body=b"" if scope["method"] == "GET" else await _read_body(receive),
+            body=b"",
             label=_read_label(headers),
         )
         if call.method in ("GET", "HEAD"):
             await self._read(receive, send, project, caller, call)
+        elif call.method not in METHODS_WITH_BODY:
+            await _send_answer(send, await _explain(self._roads.travel(project, caller, call)))
+        elif caller.can_write and _is_small(headers):
+            call = replace(call, body=await _read_body(receive))
+            await _send_answer(send, await _explain(self._roads.travel(project, caller, call)))
         else:
+            await self._take_large(receive, send, project, caller, call)
+
+    async def _take_large(self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall) -> None:
+        """What can be refused without the body is refused before it is read; the server skips the rest of it."""
+        refusal = await _explain(self._roads.check(project, caller, call))
+        if refusal is not None:
+            await _send_answer(send, refusal)
+            return
+        with self._bodies.hold(caller.id) as held:
+            call = replace(call, body=await _read_body(receive, held))
             await _send_answer(send, await _explain(self._roads.travel(project, caller, call)))
 
     async def _read(self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall) -> None:
@@ -124,13 +155,28 @@ def _encode_pair(pair: tuple[str, str]) -> tuple[bytes, bytes]:
     return pair[0].lower().encode("latin-1"), pair[1].encode("latin-1", "replace")
 
 
-async def _read_body(receive: Any) -> bytes:
+async def _find_schema(project: AnyProject) -> Schema:
+    try:
+        return await project.schema()
+    except PgrestError as error:
+        raise conceal(error, None, b"") from error
+
+
+def _is_small(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Without a length it may be any; the edge has made sure that a length is a number."""
+    return any(name == b"content-length" and int(value) <= LARGE_BODY_BYTES for name, value in headers)
+
+
+async def _read_body(receive: Any, held: HeldBody | None = None) -> bytes:
     parts = []
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise BadRequest("The request was cut off.")
-        parts.append(message.get("body", b""))
+        part = message.get("body", b"")
+        if held is not None:
+            held.add(len(part))
+        parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)
 

@@ -14,6 +14,7 @@ from basewarden.errors import AppError
 from basewarden.gateway.errors import NeedsPostgres
 from basewarden.gateway.forward.project import ForwardProject
 from basewarden.gateway.forward.reach import Reach
+from basewarden.gateway.visibility import NarrowedSchemas
 from basewarden.pgrest import (
     Connection,
     DatabaseError,
@@ -46,6 +47,7 @@ class Project:
         self.config = config
         self.pool = Pool(open_dsn, max_size=POOL_SIZE, prepare=not target.is_pooled)
         self.templates = PlanTemplates()
+        self.narrowed = NarrowedSchemas()
         self._cache = SchemaCache(
             self.pool,
             self.config.schemas,

@@ -210,7 +210,7 @@ class Recorder:
                 self._sessions.pop(_session_key(entry.caller), None)  # undone meanwhile: a new one begins
                 again.append(waiting)
             elif entry.caller.max_writes is not None and session.write_count >= entry.caller.max_writes:
-                waiting.fail(SessionFrozen(hint=_frozen_hint(entry.caller)))
+                waiting.fail(SessionFrozen(hint="A member of this connection can see the session and decide."))
             else:
                 placed.append((waiting, StoredWrite(waiting.write_id, session_id, session.position, entry)))
                 session.take(entry.positions)
@@ -257,9 +257,3 @@ async def _roll_back(connection: Connection) -> None:
 
 def _session_key(caller: SessionCaller) -> _SessionKey:
     return (caller.connection_id, caller.caller_key, caller.label)
-
-
-def _frozen_hint(caller: SessionCaller) -> str:
-    if caller.label is not None:
-        return "Send another name in x-basewarden-session, or ask the owner for a higher limit."
-    return "A new session begins after five idle minutes, or ask the owner for a higher limit."

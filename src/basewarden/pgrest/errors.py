@@ -20,8 +20,11 @@ class PgrestError(Exception):
         hint: Any = None,
         *,
         headers: Headers = (),
+        about: tuple[str, str] | None = None,
     ) -> None:
+        """`about` is the schema and the name of what was not found."""
         super().__init__(message)
+        self.about = about
         self.status = status
         self.code = code
         self.message = message
@@ -227,6 +230,7 @@ def no_relationship(parent: str, child: str, hint_given: str | None, schema: str
         f"Searched for a foreign key relationship between '{parent}' and '{child}{using}' "
         f"in the schema '{schema}', but no matches were found.",
         hint,
+        about=(schema, child),
     )
 
 

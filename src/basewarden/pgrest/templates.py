@@ -203,18 +203,21 @@ class PlanTemplates:
         self._kept: OrderedDict[Hashable, PlanTemplate] = OrderedDict()
         self._schema: Schema | None = None
 
-    def find(self, shaped: Shaped, schema: Schema) -> PlanTemplate | None:
-        found = self._kept.get(shaped.shape)
+    def find(self, shaped: Shaped, schema: Schema, seen_by: Hashable = None) -> PlanTemplate | None:
+        """`seen_by` stands for the part of the schema that the request was planned on."""
+        key = shaped.shape if seen_by is None else (seen_by, shaped.shape)
+        found = self._kept.get(key)
         if found is None or found.schema is not schema:
             return None
-        self._kept.move_to_end(shaped.shape)
+        self._kept.move_to_end(key)
         return found
 
-    def keep(self, shaped: Shaped, template: PlanTemplate) -> None:
+    def keep(self, shaped: Shaped, template: PlanTemplate, seen_by: Hashable = None) -> None:
+        key = shaped.shape if seen_by is None else (seen_by, shaped.shape)
         if template.schema is not self._schema:
             self._kept.clear()
             self._schema = template.schema
-        self._kept[shaped.shape] = template
-        self._kept.move_to_end(shaped.shape)
+        self._kept[key] = template
+        self._kept.move_to_end(key)
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
