@@ -4,6 +4,8 @@ A caller with a list of tables is refused the same way whether what it names exi
 did not send.
 """
 
+from collections.abc import Iterable
+
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import FilterRequired, NotCaptured, ReadOnly, TableDenied
 from basewarden.pgrest import (
@@ -80,6 +82,14 @@ def split_tables(allowed: frozenset[str]) -> tuple[frozenset[Name], frozenset[Na
     tables = frozenset(_read_name(one) for one in allowed if not one.startswith(_RPC))
     functions = frozenset(_read_name(one.removeprefix(_RPC)) for one in allowed if one.startswith(_RPC))
     return tables, functions
+
+
+def list_unknown(schema: Schema | None, names: Iterable[str]) -> list[str]:
+    """Which names of a list are of no table and no function; none where the schema is not known."""
+    if schema is None:
+        return []
+    known = {*map(_spell_table, schema.tables), *map(_spell_function, schema.functions)}
+    return [name for name in names if name not in known]
 
 
 def _check_name(allowed: frozenset[str], request: Request) -> None:
