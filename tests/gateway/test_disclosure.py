@@ -192,6 +192,17 @@ async def test_the_owners_own_words_pass(workshop: Workshop) -> None:
     }
 
 
+@on_both_backends
+async def test_no_execution_plan_tells_what_a_view_is_made_of(workshop: Workshop) -> None:
+    view = "CREATE VIEW secrets_shown AS SELECT id, secret FROM vault_keys;"
+    bench = await workshop.bench(_SHOP + view, api_settings={"PGRST_DB_PLAN_ENABLED": "true"})
+    agent = await bench.agent(tables=["secrets_shown"])
+    for path in ("/secrets_shown", "/secrets_shown?select=id"):
+        answer = await agent.http.get(path, headers={"accept": "application/vnd.pgrst.plan+text"})
+        assert (answer.status_code, answer.json()["code"]) == (406, "PGRST107")
+        assert "vault_keys" not in answer.text
+
+
 async def test_a_database_that_refuses_its_login_is_not_described(workshop: Workshop) -> None:
     bench = await workshop.bench(_SHOP)
     agent = await bench.agent()

@@ -134,6 +134,7 @@ def test_a_form_is_bounded_by_its_fields() -> None:
     assert parse(b"&".join(b"a%d=1" % n for n in range(500)), media.FORM).keys == {f"a{n}" for n in range(500)}
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.text(alphabet="a%&é€ +"), st.integers(0, 3))
 def test_escapes_are_never_cut_in_two(end: str, shift: int) -> None:
     value = "a" * shift + "%é" * 40_000 + end
@@ -159,8 +160,10 @@ def test_arguments_are_told_from_filters_without_wording_a_complaint(monkeypatch
     assert ask("/rpc/f", "a=1&b=eq.2").query.arguments == (("a", "1"),)
 
 
-@pytest.mark.parametrize("query", ["select=" + "a," * 2000 + "a", "order=" + "a," * 2000 + "a"])
-def test_lists_of_columns_end(query: str) -> None:
+@pytest.mark.parametrize(
+    "query", ["select=" + "a," * 2000 + "a", "order=" + "a," * 2000 + "a", "or=(" + "a.eq.1," * 2000 + ")"]
+)
+def test_lists_end(query: str) -> None:
     with pytest.raises(PgrestError, match="failed to parse") as caught:
         ask("/t", query)
     assert caught.value.details == "more than 2000 items"
@@ -168,7 +171,7 @@ def test_lists_of_columns_end(query: str) -> None:
 
 def test_a_long_text_is_refused_in_few_words() -> None:
     with pytest.raises(PgrestError) as caught:
-        ask("/t", "or=(" + "a.eq.1," * 5000 + "(")
+        ask("/t", "or=(" + "a.in.(1,2,3,4,5,6,7,8,9)," * 1000 + "(")
     assert (caught.value.status, caught.value.code) == (400, "PGRST100")
     assert len(caught.value.message) < 300
 

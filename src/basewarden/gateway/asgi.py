@@ -37,6 +37,7 @@ SESSION_HEADER = "x-basewarden-session"
 _LABEL_HEADER = SESSION_HEADER.encode()
 _ADDRESS = re.compile(r"/api/v/(?P<id>[^/]+)/(?P<room>rest/v1|introspect)(?P<rest>/.*)?\Z", re.DOTALL)
 _LABEL = re.compile(r"[\x20-\x7e]{1,100}\Z")
+_LONGEST_LENGTH = 10
 _CORS = ("Access-Control-", "access-control-")
 _CREDENTIALS = frozenset({b"authorization", b"apikey", b"cookie"})
 T = TypeVar("T")
@@ -163,8 +164,9 @@ async def _find_schema(project: AnyProject) -> Schema:
 
 
 def _is_small(headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    """Without a length it may be any; the edge has made sure that a length is a number."""
-    return any(name == b"content-length" and int(value) <= LARGE_BODY_BYTES for name, value in headers)
+    """Without a length it may be any; the edge has made sure that a length is made of digits."""
+    lengths = (value for name, value in headers if name == b"content-length" and len(value) < _LONGEST_LENGTH)
+    return any(int(length) <= LARGE_BODY_BYTES for length in lengths)
 
 
 async def _read_body(receive: Any, held: HeldBody | None = None) -> bytes:

@@ -96,7 +96,7 @@ def _may_tell(error: PgrestError, fields: DatabaseErrorFields | None, narrowed: 
     if kind in _ABOUT_VALUES:
         return narrowed.hidden_names.isdisjoint(_list_names(texts))
     if kind in _ABOUT_OBJECTS:
-        known = narrowed.known_names | set(_WORD.findall(unquote_plus(sent.decode("latin-1"))))
+        known = narrowed.known_names | set(_WORD.findall(unquote_plus(sent.decode("utf-8", "replace"))))
         return not _mentions_hidden(texts, narrowed) and all(_is_known(name, known) for name in _list_names(texts))
     return True
 

@@ -15,6 +15,7 @@ from basewarden.pgrest import (
     RestConfig,
     Schema,
     SelectRelation,
+    media_not_available,
     plan_request,
 )
 
@@ -41,6 +42,8 @@ def check_limits(
         raise TableDenied("This token does not reach the description of the whole schema.")
     if request.method == "OPTIONS":
         return
+    if any(accepted.plan is not None for accepted in request.accept):  # it would name what a view is made of
+        raise media_not_available(accepted.mime() for accepted in request.accept)
     if request.resource.kind == "function" or schema is None:
         _check_alone(request)
         return

@@ -20,7 +20,7 @@ _DEEPEST = 100
 _MOST_SHOWN = 200
 _LONGEST_EXPLAINED = 4000
 MOST_ITEMS = 2000
-"""Of a list of columns or of terms to order by; PostgreSQL takes 1,664 columns."""
+"""Of a list of columns, terms to order by, or conditions in a tree; PostgreSQL takes 1,664 columns."""
 _MOST_REMEMBERED, _LONGEST_REMEMBERED = 1024, 1000
 
 
