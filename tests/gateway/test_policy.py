@@ -84,7 +84,7 @@ async def test_a_function_that_lies_about_being_stable_still_cannot_write(worksh
 async def test_agents_say_which_rows(workshop: Workshop, method: str, path: str) -> None:
     bench = await workshop.bench(_SHOP)
     answer = await (await bench.agent()).http.request(method, path, json={"name": "x"})
-    assert refusal(answer) == (403, "filter_required")
+    assert refusal(answer) == (400, "filter_required")
     await assert_untouched(bench)
 
 

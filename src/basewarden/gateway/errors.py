@@ -13,7 +13,8 @@ class TableDenied(Forbidden):
     message = "This token has no access to that table."
 
 
-class FilterRequired(Forbidden):
+class FilterRequired(AppError):
+    status = 400
     code = "filter_required"
     message = "An agent's update or delete needs a filter."
 

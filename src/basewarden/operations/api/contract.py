@@ -174,7 +174,7 @@ DATA = Group(
             ok(words="as PostgREST answers"),
             no(403, "read_only", "the token may not write"),
             no(403, "table_denied", "the table is not on the token's list"),
-            no(403, "filter_required", "an update or delete names no rows"),
+            no(400, "filter_required", "an update or delete names no rows"),
             no(403, "row_limit", "more rows than one write may change; nothing was written"),
             no(423, "session_frozen", "the session's limit of writes is reached"),
             no(403, "capture_unsupported", "a write that cannot be recorded, and is therefore not done"),
