@@ -187,10 +187,10 @@ def build_registry(
     connections = registry.add(
         Connections(database=database, targets=targets, vault=vault, attempts=attempts, settings=settings, plans=plans)
     )
-    agents = registry.add(Agents(database, listener, connections))
+    projects = registry.add(Projects(targets, listener, settings.origin, Lending.of(settings)))
+    agents = registry.add(Agents(database, listener, connections, projects.find_unknown))
     registry.add(Callers(agents, signins, targets, settings))
     registry.add(RateLimits(settings))
-    projects = registry.add(Projects(targets, listener, settings.origin, Lending.of(settings)))
     recorder = registry.add(Recorder(settings.database_url, listener))
     registry.add(RefusalBook(database))
     registry.add(Blocked(count_refusals_since, count_refusals_by_agent))

@@ -1,7 +1,7 @@
 """Agent tokens: what may be asked for, and that a token ends the moment it should."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import httpx
@@ -24,10 +24,22 @@ async def make(owner: httpx.AsyncClient, connection_id: str, **body: object) -> 
     )
 
 
+async def run_as_admin(project: Project, *statements: LiteralString) -> None:
+    async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
+        for statement in statements:
+            await admin.execute(statement)
+
+
 async def test_an_agent_is_made_listed_and_known_by_its_token(
     product: Product, owner: httpx.AsyncClient, connection_id: str, project: Project, app_database: str
 ) -> None:
     expires = datetime(2100, 1, 1, tzinfo=UTC)
+    await run_as_admin(
+        project,
+        "CREATE SCHEMA sales",
+        "CREATE TABLE sales.orders (id int PRIMARY KEY)",
+        "CREATE FUNCTION close_order() RETURNS void LANGUAGE sql AS ''",
+    )
     made = await make(
         owner,
         connection_id,
@@ -83,6 +95,7 @@ async def test_defaults_are_safe_ones(product: Product, owner: httpx.AsyncClient
         ({"tables": ["rpc/"]}, "tables.0"),
         ({"tables": ["x" * 64]}, "tables.0"),
         ({"tables": ["a\x00b"]}, "tables.0"),
+        ({"tables": ["notes", "nosuchtable"]}, "tables"),
         ({"maxRowsPerWrite": 0}, "maxRowsPerWrite"),
         ({"maxWritesPerSession": 2**31}, "maxWritesPerSession"),
         ({"expiresAt": "2001-01-01T00:00:00Z"}, "expiresAt"),
@@ -181,3 +194,35 @@ async def test_roles_are_known_to_the_data_road(
     people = [(await who.get("/api/auth/session")).json()["user"]["id"] for who in (owner, stranger)]
     assert await targets.find_role(UUID(connection_id), UUID(people[0])) is Role.OWNER
     assert await targets.find_role(UUID(connection_id), UUID(people[1])) is None
+
+
+async def test_tables_and_functions_that_do_not_exist_are_named(
+    owner: httpx.AsyncClient, connection_id: str, project: Project
+) -> None:
+    wanted = ["notes", "nosuchtable", "rpc/nosuch", "other.notes"]
+    answer = await make(owner, connection_id, tables=wanted)
+    message = "The project does not have: public.nosuchtable, rpc/public.nosuch, other.notes."
+    assert (answer.status_code, answer.json()["details"]) == (422, [{"field": "tables", "message": message}])
+    form = {"name": "x", "access": "read", "tables": "\n".join(wanted)}
+    page = await owner.post(f"/c/{connection_id}/agents", data=form)
+    assert (page.status_code, message in page.text) == (422, True)
+    assert (await owner.get(f"/api/connections/{connection_id}/agents")).json()["agents"] == []
+
+
+async def test_a_table_that_was_just_made_may_be_named(
+    owner: httpx.AsyncClient, connection_id: str, project: Project
+) -> None:
+    assert (await make(owner, connection_id, tables=["notes"])).status_code == 201
+    await run_as_admin(project, "CREATE TABLE later (id int PRIMARY KEY)")
+    assert (await make(owner, connection_id, tables=["later"])).status_code == 201
+
+
+async def test_tables_of_a_project_that_is_away_are_not_taken_on_trust(
+    owner: httpx.AsyncClient, connection_id: str, project: Project
+) -> None:
+    limit = psycopg.sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(psycopg.sql.Identifier(project.database))
+    async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
+        await admin.execute(limit)
+    answer = await make(owner, connection_id, tables=["notes"])
+    assert (answer.status_code, answer.json()["code"]) == (503, "tables_unchecked")
+    assert project.database not in answer.text

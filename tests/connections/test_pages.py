@@ -44,7 +44,12 @@ async def test_a_refused_address_is_explained_beside_its_field_and_never_echoed(
     assert "paste it once more" in answer.text
 
 
-async def test_an_agents_token_is_shown_once_with_snippets(owner: httpx.AsyncClient, connection_id: str) -> None:
+async def test_an_agents_token_is_shown_once_with_snippets(
+    owner: httpx.AsyncClient, connection_id: str, project: Project
+) -> None:
+    async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
+        await admin.execute("CREATE SCHEMA sales")
+        await admin.execute("CREATE TABLE sales.orders (id int PRIMARY KEY)")
     path = f"/c/{connection_id}/agents"
     assert "No agents yet" in (await owner.get(path)).text
     form = {

@@ -99,7 +99,7 @@ async def test_the_row_limit_holds_for_the_second_too(bench: Bench) -> None:
     agent = await bench.agent(maxRowsPerWrite=2)
     assert (await agent.http.patch("/notes?id=lte.2", json={"body": "a"})).is_success
     refused = await agent.http.patch("/notes?id=lte.3", json={"body": "b"})
-    assert (refused.status_code, refused.json()["code"]) == (400, "row_limit")
+    assert (refused.status_code, refused.json()["code"]) == (403, "row_limit")
     assert await bench.rows("SELECT 1 FROM notes WHERE body = 'b'") == []
 
 

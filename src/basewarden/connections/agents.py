@@ -1,6 +1,6 @@
 """Agents: named tokens with limits. Shown once, kept as a hash, gone at once when revoked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,11 +42,18 @@ class AgentCaller:
     expires_at: datetime | None
 
 
+FindUnknown = Callable[[UUID, Sequence[str]], Awaitable[Sequence[str]]]
+"""Which of these tables and functions a connection's project does not have; raises AppError where it cannot tell."""
+
+
 class Agents:
-    def __init__(self, database: Database, listener: Listener, connections: Connections) -> None:
+    def __init__(
+        self, database: Database, listener: Listener, connections: Connections, find_unknown: FindUnknown
+    ) -> None:
         self._database = database
         self._listener = listener
         self._connections = connections
+        self._find_unknown = find_unknown
         self._callers = LoadingCache(self._load_caller, size=_REMEMBER_AT_MOST, seconds=_REMEMBER_SECONDS)
         listener.on(_TOPIC, self._forget_agent)
         listener.on(CONNECTION_TOPIC, self._forget_connection)
@@ -66,6 +73,7 @@ class Agents:
     ) -> tuple[Agent, str]:
         """The agent, and its token: nobody sees it again."""
         await self._check_role(connection, wanted, person_id)
+        await self._check_tables(connection, wanted)
         token = make_checked_token(TOKEN_PREFIX)
         agent = Agent(
             id=make_id(),
@@ -89,6 +97,12 @@ class Agents:
             facts = await self._connections.check(connection, person_id)
             assert isinstance(facts, Facts)
             check_db_role(facts, wanted.db_role)
+
+    async def _check_tables(self, connection: Connection, wanted: AgentCreate) -> None:
+        """A misspelt name would give the agent nothing, and later whatever is made under that name."""
+        unknown = await self._find_unknown(connection.id, wanted.tables) if wanted.tables else ()
+        if unknown:
+            raise Invalid.field("tables", f"The project does not have: {', '.join(unknown)}.")
 
     async def get(self, session: ReadSession, connection_id: UUID, agent_id: UUID) -> Agent:
         agent = await queries.find_agent(session, connection_id, agent_id)

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Literal
 
-from basewarden.errors import Invalid
+from basewarden.errors import Invalid, Unavailable
 
 
 class Reason(StrEnum):
@@ -153,3 +153,8 @@ class ConnectionFailed(Invalid):
         """The same refusal for a form: beside the field that it is about."""
         said = f" It said: {self.details['server']}" if "server" in self.details else ""
         return Invalid(details=[{"field": self.field_name, "message": self.text + said}], hint=self.hint)
+
+
+class TablesUnchecked(Unavailable):
+    code = "tables_unchecked"
+    message = "The project cannot be reached, so it is not known whether it has these tables. Try again."

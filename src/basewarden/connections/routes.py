@@ -10,7 +10,7 @@ from basewarden.accounts import FreshlySignedIn, ReauthRequired, SignedIn
 from basewarden.billing import PlanLimit
 from basewarden.connections.agents import Agents, list_agents
 from basewarden.connections.callers import Owner, Viewer
-from basewarden.connections.errors import ConnectionFailed
+from basewarden.connections.errors import ConnectionFailed, TablesUnchecked
 from basewarden.connections.models import Agent, Connection, Environment, Role
 from basewarden.connections.probe import Facts
 from basewarden.connections.rest.probe import RestFacts
@@ -98,7 +98,7 @@ async def get_agents(member: Viewer, session: Reading, cursor: UUID | None = Non
     )
 
 
-@one.post("/agents", status_code=HTTPStatus.CREATED, responses=declare(ReauthRequired))
+@one.post("/agents", status_code=HTTPStatus.CREATED, responses=declare(ReauthRequired, TablesUnchecked))
 async def post_agent(
     body: AgentCreate, member: Owner, _: FreshlySignedIn, session: Writing, agents: TheAgents
 ) -> AgentCreated:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -9,7 +10,9 @@ import msgspec
 from basewarden.core.logs import note_facts
 from basewarden.core.tracing import stage
 from basewarden.errors import AppError, BadRequest, NotFound
+from basewarden.gateway.bodies import HeldBodies, HeldBody
 from basewarden.gateway.caller import Caller, Callers
+from basewarden.gateway.concealment import conceal
 from basewarden.gateway.forward.incoming import Incoming, WhileConnected
 from basewarden.gateway.introspect import describe_schema
 from basewarden.gateway.lending import PIECE_BYTES, send_in_pieces
@@ -26,7 +29,16 @@ from basewarden.gateway.response_headers import (
 from basewarden.gateway.road import RestAnswer, RestCall
 from basewarden.gateway.roads import Roads
 from basewarden.journal import RefusalBook
-from basewarden.pgrest import DatabaseError, PgrestError, Response, from_database, make_error_response
+from basewarden.pgrest import (
+    LARGE_BODY_BYTES,
+    METHODS_WITH_BODY,
+    DatabaseError,
+    PgrestError,
+    Response,
+    Schema,
+    from_database,
+    make_error_response,
+)
 from basewarden.web import CallerKind
 from basewarden.web.responses import JSON_TYPE
 
@@ -35,6 +47,7 @@ SESSION_HEADER = "x-basewarden-session"
 _LABEL_HEADER = SESSION_HEADER.encode()
 _ADDRESS = re.compile(r"/api/v/(?P<id>[^/]+)/(?P<room>rest/v1|introspect)(?P<rest>/.*)?\Z", re.DOTALL)
 _LABEL = re.compile(r"[\x20-\x7e]{1,100}\Z")
+_LONGEST_LENGTH = 10
 _CREDENTIALS = frozenset({b"authorization", b"apikey", b"cookie"})
 T = TypeVar("T")
 
@@ -59,6 +72,7 @@ class DataRoad:
         self._projects = projects
         self._roads = roads
         self._refusals = refusals
+        self._bodies = HeldBodies()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
@@ -84,8 +98,12 @@ class DataRoad:
     async def _introspect(self, scope: Any, send: Any, project: AnyProject, caller: Caller, rest: str | None) -> None:
         if rest or scope["method"] != "GET":
             raise NotFound
-        body = msgspec.json.encode(describe_schema(await project.schema(), caller.tables))
         audience = find_audience(scope["headers"], has_token=caller.is_agent)
+        schema = await _explain(_find_schema(project))
+        if isinstance(schema, RestAnswer):
+            await _send_answer(send, schema, audience)
+            return
+        body = msgspec.json.encode(describe_schema(schema, caller.tables))
         await _send_answer(send, RestAnswer(Response(200, (("Content-Type", JSON_TYPE),), body)), audience)
 
     async def _rest(self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str) -> None:
@@ -95,20 +113,42 @@ class DataRoad:
             path=path,
             query=scope["query_string"],
             headers=headers,
-            body=b"" if scope["method"] == "GET" else await _read_body(receive),
+            body=b"",
             label=_read_label(headers),
         )
         audience = find_audience(headers, has_token=caller.is_agent)
         try:
-            if call.method in ("GET", "HEAD"):
-                await self._read(receive, send, project, caller, call, audience)
-            else:
-                await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)), audience)
+            await self._handle(receive, send, project, caller, call, audience)
         except AppError as error:
             refusal = describe_refusal(caller, call, project.config, error)
             if refusal is not None:
                 self._refusals.note(refusal)
             raise
+
+    async def _handle(
+        self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall, audience: Audience
+    ) -> None:
+        if call.method in ("GET", "HEAD"):
+            await self._read(receive, send, project, caller, call, audience)
+        elif call.method not in METHODS_WITH_BODY:
+            await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)), audience)
+        elif caller.can_write and _is_small(call.headers):
+            call = replace(call, body=await _read_body(receive))
+            await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)), audience)
+        else:
+            await self._take_large(receive, send, project, caller, call, audience)
+
+    async def _take_large(
+        self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall, audience: Audience
+    ) -> None:
+        """What can be refused without the body is refused before it is read; the server skips the rest of it."""
+        refusal = await _explain(self._roads.check(project, caller, call))
+        if refusal is not None:
+            await _send_answer(send, refusal, audience)
+            return
+        with self._bodies.hold(caller.id) as held:
+            call = replace(call, body=await _read_body(receive, held))
+            await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)), audience)
 
     async def _read(
         self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall, audience: Audience
@@ -158,13 +198,29 @@ async def _send_answer(send: Any, answer: RestAnswer, audience: Audience, *, is_
         await send({"type": "http.response.body", "body": body})
 
 
-async def _read_body(receive: Any) -> bytes:
+async def _find_schema(project: AnyProject) -> Schema:
+    try:
+        return await project.schema()
+    except PgrestError as error:
+        raise conceal(error, None, b"") from error
+
+
+def _is_small(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Without a length it may be any; the edge has made sure that a length is made of digits."""
+    lengths = (value for name, value in headers if name == b"content-length" and len(value) < _LONGEST_LENGTH)
+    return any(int(length) <= LARGE_BODY_BYTES for length in lengths)
+
+
+async def _read_body(receive: Any, held: HeldBody | None = None) -> bytes:
     parts = []
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise BadRequest("The request was cut off.")
-        parts.append(message.get("body", b""))
+        part = message.get("body", b"")
+        if held is not None:
+            held.add(len(part))
+        parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)
 

@@ -19,8 +19,7 @@ class FilterRequired(AppError):
     message = "An agent's update or delete needs a filter."
 
 
-class RowLimit(AppError):
-    status = 400
+class RowLimit(Forbidden):
     code = "row_limit"
     message = "This write changes more rows than the token allows, so none was changed."
 
@@ -41,6 +40,11 @@ class CaptureBlind(Forbidden):
         hint: str = "Connect with the table's owner or a role that bypasses row security.",
     ) -> None:
         super().__init__(message, hint=hint)
+
+
+class BodiesHeld(Unavailable):
+    code = "too_many_bodies"
+    message = "Too many large bodies are being received at once, so this one was not read. Try again."
 
 
 class CaptureRaced(AppError):

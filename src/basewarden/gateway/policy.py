@@ -1,4 +1,10 @@
-"""Whether a plan is within the caller's limits. Nothing has touched the database's rows yet."""
+"""Whether a request, and then its plan, is within the caller's limits. Nothing has touched the database's rows yet.
+
+A caller with a list of tables is refused the same way whether what it names exists or not, and is told no name that it
+did not send.
+"""
+
+from collections.abc import Iterable
 
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import FilterRequired, NotCaptured, ReadOnly, TableDenied
@@ -15,7 +21,26 @@ from basewarden.pgrest import (
     UpdatePlan,
 )
 
+_RPC = "rpc/"
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _CAPTURED_KINDS: frozenset[TableKind] = frozenset({"table", "partitioned"})
+
+
+def check_head(caller: Caller, request: Request, schema: Schema | None) -> None:
+    """What can be decided before the body is read; without a snapshot, all that is not about functions.
+
+    The list comes before a function's volatility, which would tell that the function exists.
+    """
+    kind = request.resource.kind
+    is_write = request.method in _WRITES
+    if kind == "table" and is_write and not caller.can_write:
+        raise ReadOnly
+    if caller.tables is not None and kind != "root":
+        _check_name(caller.tables, request)
+    if kind == "function" and is_write and not caller.can_write and _always_writes(request, schema):
+        raise ReadOnly
+    if request.method in ("PATCH", "DELETE") and caller.is_agent and not _is_filtered(request):
+        raise FilterRequired(hint="Say which rows, for example ?id=eq.1.")
 
 
 def check_plan(caller: Caller, plan: DatabasePlan) -> None:
@@ -63,13 +88,38 @@ def tell_reach(caller: Caller, schema: Schema) -> Reach:
     )
 
 
-def check_question(caller: Caller, request: Request) -> None:
-    """OPTIONS plans nothing, but its answer tells that something is there."""
-    if caller.tables is not None and request.resource.kind != "root":
-        asked = (request.schema, request.resource.name)
-        name = _spell_function(asked) if request.resource.kind == "function" else _spell_table(asked)
-        if name not in caller.tables:
-            raise TableDenied(details={"denied": [name]})
+def split_tables(allowed: frozenset[str]) -> tuple[frozenset[Name], frozenset[Name]]:
+    """The tables and the functions of a caller's list."""
+    tables = frozenset(_read_name(one) for one in allowed if not one.startswith(_RPC))
+    functions = frozenset(_read_name(one.removeprefix(_RPC)) for one in allowed if one.startswith(_RPC))
+    return tables, functions
+
+
+def list_unknown(schema: Schema | None, names: Iterable[str]) -> list[str]:
+    """Which names of a list are of no table and no function; none where the schema is not known."""
+    if schema is None:
+        return []
+    known = {*map(_spell_table, schema.tables), *map(_spell_function, schema.functions)}
+    return [name for name in names if name not in known]
+
+
+def _check_name(allowed: frozenset[str], request: Request) -> None:
+    asked = (request.schema, request.resource.name)
+    name = _spell_function(asked) if request.resource.kind == "function" else _spell_table(asked)
+    if name not in allowed:
+        raise TableDenied(details={"denied": [name]})
+
+
+def _always_writes(request: Request, schema: Schema | None) -> bool:
+    """Where only some of a function's overloads are volatile, the arguments tell which one is meant."""
+    overloads = schema.functions.get((request.schema, request.resource.name), ()) if schema is not None else ()
+    return bool(overloads) and all(one.volatility == "v" for one in overloads)
+
+
+def _is_filtered(request: Request) -> bool:
+    """Conditions on the table itself: one on related rows chooses none of it."""
+    query = request.query
+    return any(not one.path for one in query.filters) or any(not one.path for one in query.logic)
 
 
 def _check_tables(allowed: frozenset[str], plan: DatabasePlan) -> None:
@@ -78,9 +128,10 @@ def _check_tables(allowed: frozenset[str], plan: DatabasePlan) -> None:
         used.add(_spell_function(plan.function.qualified))
     used.update(_spell_function(function.name) for function in plan.functions())
     used.update(f"type/{name}" for name in plan.casts())
-    denied = sorted(used - allowed)
-    if denied:
-        raise TableDenied(details={"denied": denied})
+    if used - allowed:  # what is meant is not always what was sent: only that is said
+        asked = plan.function.qualified if isinstance(plan, CallPlan) else plan.table.qualified
+        name = _spell_function(asked) if isinstance(plan, CallPlan) else _spell_table(asked)
+        raise TableDenied(details={"denied": [name]})
 
 
 def _spell_table(name: Name) -> str:
@@ -88,4 +139,9 @@ def _spell_table(name: Name) -> str:
 
 
 def _spell_function(name: Name) -> str:
-    return f"rpc/{_spell_table(name)}"
+    return f"{_RPC}{_spell_table(name)}"
+
+
+def _read_name(spelled: str) -> Name:
+    schema, _, local = spelled.partition(".")
+    return schema, local

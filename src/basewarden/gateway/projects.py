@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 
 from basewarden.connections import ConnectionTarget, ConnectionTargets
+from basewarden.connections.errors import TablesUnchecked
 from basewarden.connections.targets import TOPIC
 from basewarden.db import Listener
 from basewarden.errors import AppError
@@ -16,6 +17,8 @@ from basewarden.gateway.errors import NeedsPostgres
 from basewarden.gateway.forward.project import ForwardProject
 from basewarden.gateway.forward.reach import Reach
 from basewarden.gateway.lending import ASKING, POOL_SIZE, SNAPSHOT, Lending
+from basewarden.gateway.policy import list_unknown
+from basewarden.gateway.visibility import NarrowedSchemas
 from basewarden.pgrest import (
     Connection,
     DatabaseError,
@@ -58,6 +61,7 @@ class Project:
             budget=lending.open_budget(),
         )
         self.templates = PlanTemplates()
+        self.narrowed = NarrowedSchemas()
         self._cache = SchemaCache(
             self.pool,
             self.config.schemas,
@@ -134,6 +138,22 @@ class Projects:
             raise NeedsPostgres
         return project
 
+    async def find_unknown(self, connection_id: UUID, names: Sequence[str]) -> Sequence[str]:
+        """Those of an agent's list that the project does not have; none where it does not tell what it has.
+
+        Raises TablesUnchecked, or AppError, where the project cannot be asked.
+        """
+        project = await self.get(connection_id)
+        try:
+            schema: Schema | None = await _ask_schema(project)
+            unknown = list_unknown(schema, names)
+            if unknown:  # it may just have been made
+                schema = await _ask_again(project, schema)
+                unknown = list_unknown(schema, names)
+        except (PgrestError, DatabaseError) as error:
+            raise TablesUnchecked from error
+        return unknown
+
     async def find_reach(self, connection_id: UUID) -> Reach | None:
         """How a project is reached of which only its own API is known, by what that tells now; None for any other."""
         project = await self.get(connection_id)
@@ -163,6 +183,14 @@ class Projects:
             task = asyncio.get_running_loop().create_task(project.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+
+async def _ask_schema(project: AnyProject) -> Schema | None:
+    return await (project.find_schema() if isinstance(project, ForwardProject) else project.schema())
+
+
+async def _ask_again(project: AnyProject, seen: Schema | None) -> Schema | None:
+    return await (project.await_news(seen) if isinstance(project, ForwardProject) else project.reload_schema())
 
 
 async def ask_connection(connection: Connection, xids: Sequence[int]) -> dict[int, str | None]:

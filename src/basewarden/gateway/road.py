@@ -1,12 +1,14 @@
 """One request to a connection's data: request -> plan -> policy -> statement -> run + capture -> journal -> answer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 from urllib.parse import unquote_plus
 from uuid import UUID
 
 from basewarden.core.tracing import stage
+from basewarden.errors import AppError
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.capture import (
     SETTINGS,
@@ -17,8 +19,9 @@ from basewarden.gateway.capture import (
     capture_write,
     repeat_write,
 )
+from basewarden.gateway.concealment import conceal
 from basewarden.gateway.errors import CaptureRaced
-from basewarden.gateway.policy import check_plan, check_question, tell_reach
+from basewarden.gateway.policy import check_head, check_plan, tell_reach
 from basewarden.gateway.projects import Project
 from basewarden.journal import Recorder, SessionCaller, WriteEntry
 from basewarden.pgrest import (
@@ -27,7 +30,9 @@ from basewarden.pgrest import (
     DatabaseError,
     DatabasePlan,
     InfoPlan,
+    NarrowedSchema,
     OpenApiPlan,
+    Payload,
     PgrestError,
     PlanTemplate,
     ReadPlan,
@@ -46,8 +51,9 @@ from basewarden.pgrest import (
     make_response,
     make_script,
     make_template,
-    parse_request,
+    parse_head,
     plan_request,
+    read_body,
     reset_and_commit,
     roll_back,
     run_again,
@@ -58,6 +64,8 @@ from basewarden.pgrest import (
 )
 
 MAX_SUMMARY = 500
+_NO_ROWS = Payload(b"[]")
+T = TypeVar("T")
 MOST_TRIES = 8  # a migration may have many steps
 _MOST_DEADLOCKS = 3
 _DEADLOCK = "40P01"
@@ -88,6 +96,11 @@ class RestCall:
         """Whether its path and query alone say what it is, so that a plan may be kept under them."""
         return self.raw_path is None and self.text_limit is None
 
+    @property
+    def sent(self) -> bytes:
+        """What the caller itself named, as text to look for words in."""
+        return b"%b?%b" % (self.path.encode(), self.query)
+
 
 @dataclass(frozen=True, slots=True)
 class RestAnswer:
@@ -101,16 +114,39 @@ class Road:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
 
-    async def travel(self, project: Project, caller: Caller, call: RestCall) -> RestAnswer:
-        """Raises PgrestError, DatabaseError or AppError; then nothing was changed.
+    async def check(self, project: Project, caller: Caller, call: RestCall) -> None:
+        """Raises what `travel` would refuse whatever the body is, before that is read."""
+        await self._on_snapshot(project, caller, call, partial(self._check_head, project, caller, call))
 
-        What an outdated snapshot may have spoiled is done again on a fresh one, and so is what lost a deadlock, perhaps
-        to a migration: rows are locked before they are written, which takes the table's lock in two steps.
+    async def travel(self, project: Project, caller: Caller, call: RestCall) -> RestAnswer:
+        """Raises PgrestError, DatabaseError or AppError; then nothing was changed."""
+        return await self._on_snapshot(project, caller, call, partial(self._go, project, caller, call))
+
+    async def _on_snapshot(
+        self, project: Project, caller: Caller, call: RestCall, work: Callable[[Schema], Awaitable[T]]
+    ) -> T:
+        """An error says no more than the caller may know."""
+        schema = None
+        try:
+            schema = await project.schema()
+            return await self._keep_trying(project, schema, work)
+        except (DatabaseError, PgrestError, AppError) as error:
+            narrowed = None if schema is None else _narrow(project, caller, schema)
+            told = conceal(error, narrowed, call.sent)
+            if told is error:
+                raise
+            raise told from error
+
+    async def _keep_trying(self, project: Project, schema: Schema, work: Callable[[Schema], Awaitable[T]]) -> T:
+        """What an outdated snapshot may have spoiled is done again on a fresh one, and so is what lost a deadlock.
+
+        The deadlock may be with a migration: rows are locked before they are written, which takes the table's lock in
+        two steps.
         """
-        schema, deadlocks = await project.schema(), 0
+        deadlocks = 0
         for tries_left in reversed(range(MOST_TRIES)):
             try:
-                return await self._go(project, caller, schema, call)
+                return await work(schema)
             except SnapshotStale:
                 schema = await project.reload_schema()
             except (DatabaseError, PgrestError) as error:
@@ -124,29 +160,27 @@ class Road:
                 schema = await project.schema()
         raise CaptureRaced
 
-    async def _go(self, project: Project, caller: Caller, schema: Schema, call: RestCall) -> RestAnswer:
+    async def _check_head(self, project: Project, caller: Caller, call: RestCall, schema: Schema) -> None:
+        head = _parse_head(project, caller, call, schema)
+        if head.resource.kind == "table":  # which function is meant, the body tells
+            plan = plan_request(_see(project, caller, schema), replace(head, payload=_NO_ROWS), project.config)
+            if not isinstance(plan, InfoPlan | OpenApiPlan):
+                check_plan(caller, plan)
+
+    async def _go(self, project: Project, caller: Caller, call: RestCall, schema: Schema) -> RestAnswer:
         shaped = shape_request(call.method, call.path, call.query, call.headers, call.body) if call.may_repeat else None
-        template = None if shaped is None else project.templates.find(shaped, schema)
+        template = None if shaped is None else project.templates.find(shaped, schema, caller.tables)
         if shaped is not None and template is not None:
             answer = await self._repeat(project, caller, call, template, shaped)
             if answer is not None:
                 return answer
         with stage("plan"):
-            request = parse_request(
-                call.method,
-                call.path,
-                call.query,
-                call.headers,
-                call.body,
-                config=project.config,
-                is_timezone=schema.is_timezone,
-                raw_path=call.raw_path,
-            )
-            plan = plan_request(schema, request, project.config)
+            head = _parse_head(project, caller, call, schema)
+            request = await read_body(head, call.body)
+            plan = plan_request(_see(project, caller, schema), request, project.config)
             if call.text_limit is not None and isinstance(plan, ReadPlan):
                 plan = cut_texts(plan, call.text_limit)
         if isinstance(plan, InfoPlan):
-            check_question(caller, request)
             return RestAnswer(make_info_response(plan))
         if isinstance(plan, OpenApiPlan):
             return await self._describe(project, caller, schema, request, plan)
@@ -154,7 +188,7 @@ class Road:
             check_plan(caller, plan)
         if isinstance(plan, ReadPlan | CallPlan) and plan.read_only:
             if shaped is not None:
-                project.templates.keep(shaped, make_template(schema, request, plan))
+                project.templates.keep(shaped, make_template(schema, request, plan), caller.tables)
             script = make_script(plan, request, caller.session, schema=schema, config=project.config)
             return await self._read(project, caller, request, plan, script, request.query.canonical)
         if shaped is not None and template is None:
@@ -263,7 +297,7 @@ class Road:
             with stage("commit"):
                 await commit_recorded(connection, self._recorder, recorded.write_id)
         if can_repeat and template is not None and shaped is not None and not again:
-            project.templates.keep(shaped, template)
+            project.templates.keep(shaped, template, caller.tables)
         return RestAnswer(response, recorded.session_id)
 
 
@@ -280,6 +314,30 @@ async def commit_recorded(connection: Connection, recorder: Recorder, write_id: 
             recorder.mark(write_id, "aborted")
         raise
     recorder.mark(write_id, "committed" if rows.tag == "COMMIT" else "aborted")
+
+
+def _parse_head(project: Project, caller: Caller, call: RestCall, schema: Schema) -> Request:
+    head = parse_head(
+        call.method,
+        call.path,
+        call.query,
+        call.headers,
+        config=project.config,
+        is_timezone=schema.is_timezone,
+        body_bytes=len(call.body),
+        raw_path=call.raw_path,
+    )
+    check_head(caller, head, schema)
+    return head
+
+
+def _narrow(project: Project, caller: Caller, schema: Schema) -> NarrowedSchema | None:
+    return None if caller.tables is None else project.narrowed.narrow(schema, caller.tables)
+
+
+def _see(project: Project, caller: Caller, schema: Schema) -> Schema:
+    """What the caller's names are looked for in."""
+    return _narrow(project, caller, schema) or schema
 
 
 def _sets_output(request: Request, schema: Schema, role: str | None) -> bool:

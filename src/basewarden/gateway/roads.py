@@ -13,6 +13,13 @@ class Roads:
         self._direct = direct
         self._forward = forward
 
+    async def check(self, project: AnyProject, caller: Caller, call: RestCall) -> None:
+        """Raises what `travel` would refuse whatever the body is."""
+        if isinstance(project, ForwardProject):
+            await self._forward.check(project, caller, call)
+        else:
+            await self._direct.check(project, caller, call)
+
     async def travel(self, project: AnyProject, caller: Caller, call: RestCall) -> RestAnswer:
         """Raises PgrestError, DatabaseError or AppError; then nothing was changed."""
         if isinstance(project, ForwardProject):

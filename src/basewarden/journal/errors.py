@@ -2,7 +2,7 @@ from basewarden.errors import AppError
 
 
 class SessionFrozen(AppError):
-    status = 403
+    status = 423
     code = "session_frozen"
     message = "This session has used up the writes that its token allows."
 

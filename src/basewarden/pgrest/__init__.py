@@ -4,6 +4,7 @@ Nothing here knows the rest of the program.
 """
 
 from basewarden.pgrest.address import Address, parse_address
+from basewarden.pgrest.bodies import read_body
 from basewarden.pgrest.budget import MemoryBudget, Meter
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.comparing import is_reach_same
@@ -11,6 +12,7 @@ from basewarden.pgrest.config import Name, RestConfig
 from basewarden.pgrest.cutting import TextLimit, cut_texts
 from basewarden.pgrest.errors import (
     DatabaseError,
+    DatabaseErrorFields,
     PgrestError,
     bad_preferences,
     column_not_found,
@@ -26,8 +28,9 @@ from basewarden.pgrest.grammar.media import MediaType
 from basewarden.pgrest.grammar.nodes import SelectField, SelectItem, SelectRelation
 from basewarden.pgrest.grammar.prefer import Preferences
 from basewarden.pgrest.introspection import load_schema
+from basewarden.pgrest.narrowing import NarrowedSchema, narrow_schema
 from basewarden.pgrest.openapi import Reach, describe_schema
-from basewarden.pgrest.payload import split_optional_pairs
+from basewarden.pgrest.payload import LARGE_BODY_BYTES, Payload, split_optional_pairs
 from basewarden.pgrest.places import Terms
 from basewarden.pgrest.plan import (
     CallPlan,
@@ -46,7 +49,7 @@ from basewarden.pgrest.pool import Lease, Pool
 from basewarden.pgrest.querytext import chooses_rows, join_query, match_rows, split_query, split_select, write_name
 from basewarden.pgrest.reach import is_reach_current, is_table_current, reach_check, table_check
 from basewarden.pgrest.relations import Relationships
-from basewarden.pgrest.request import Request, parse_request
+from basewarden.pgrest.request import METHODS_WITH_BODY, Request, parse_head, parse_request
 from basewarden.pgrest.resetting import reset_and_commit, roll_back
 from basewarden.pgrest.response import (
     Response,
@@ -96,12 +99,15 @@ from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql,
 __all__ = [
     "CANONICAL",
     "FACTS",
+    "LARGE_BODY_BYTES",
+    "METHODS_WITH_BODY",
     "Address",
     "Builder",
     "CallPlan",
     "Column",
     "Connection",
     "DatabaseError",
+    "DatabaseErrorFields",
     "DatabasePlan",
     "DeletePlan",
     "ForeignKey",
@@ -115,9 +121,11 @@ __all__ = [
     "MemoryBudget",
     "Meter",
     "Name",
+    "NarrowedSchema",
     "Notification",
     "OpenApiPlan",
     "Parameter",
+    "Payload",
     "PgrestError",
     "Plan",
     "PlanTemplate",
@@ -180,10 +188,12 @@ __all__ = [
     "max_affected_exceeded",
     "media",
     "media_not_available",
+    "narrow_schema",
     "needs_verdict",
     "not_singular",
     "operator_sql",
     "parse_address",
+    "parse_head",
     "parse_request",
     "payload_sql",
     "plan_request",
@@ -193,6 +203,7 @@ __all__ = [
     "quote_literal",
     "quote_name",
     "reach_check",
+    "read_body",
     "read_result",
     "read_witnessed",
     "reset_and_commit",

@@ -23,8 +23,11 @@ class PgrestError(Exception):
         hint: Any = None,
         *,
         headers: Headers = (),
+        about: tuple[str, str] | None = None,
     ) -> None:
+        """`about` is the schema and the name of what was not found."""
         super().__init__(message)
+        self.about = about
         self.status = status
         self.code = code
         self.message = message
@@ -182,6 +185,14 @@ def body_too_large(limit: int) -> PgrestError:
     return PgrestError(413, "PGRST102", "The body is too large", details, headers=(("Connection", "close"),))
 
 
+def too_much_in_body(what: str, most: int) -> PgrestError:
+    return PgrestError(413, "PGRST102", f"The body has too many {what}", f"At most {most} are accepted")
+
+
+def too_many_parameters(most: int) -> PgrestError:
+    return PgrestError(400, "PGRST100", "The query string has too many parameters", f"At most {most} are accepted")
+
+
 def bad_http() -> PgrestError:
     return PgrestError(400, "PGRST100", "This is no HTTP request")
 
@@ -227,6 +238,7 @@ def no_relationship(parent: str, child: str, hint_given: str | None, schema: str
         f"Searched for a foreign key relationship between '{parent}' and '{child}{using}' "
         f"in the schema '{schema}', but no matches were found.",
         hint,
+        about=(schema, child),
     )
 
 

@@ -1,25 +1,27 @@
 """The body of a write or a call, checked as far as planning needs and otherwise left as bytes."""
 
-import csv
-import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from basewarden.pgrest import errors
+from basewarden.pgrest.csv_rows import read_csv
 from basewarden.pgrest.grammar import media
 from basewarden.pgrest.grammar.media import MediaType
+from basewarden.pgrest.json_slices import KeysDiffer, find_object_keys, find_row_keys
 
+LARGE_BODY_BYTES = 64 * 1024
+"""A larger one takes long enough to read that others would notice."""
+MOST_FORM_FIELDS = 10_000
 _KEYS_DIFFER = "All object keys must match"
 _INVALID_JSON = "Empty or invalid json"
 _FIRST_BYTE = re.compile(rb"[ \t\r\n]*(.)", re.DOTALL)
 _AS_IT_IS = re.compile(rb"[^%+;\x80-\xff]*")  # nothing in it is encoded
-_NO_CSV = 'parse error (not enough input) at ""'
-_FIELD = r'(?:"(?:[^"]|"")*+"|[^",\r\n]*+)'
-_CSV_FIELD, _CSV_FIELDS = re.compile(_FIELD), re.compile(rf"(?:{_FIELD}(?:[,\r\n]|\Z))*+")
-_MOST_SHOWN = 200
+_UNQUOTED_AT_ONCE = 64 * 1024
+_READ_MEDIA = (media.JSON, media.CSV, media.FORM)
 _RAW_MEDIA = (media.PLAIN_TEXT, media.XML, media.OCTETS)
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -45,15 +47,20 @@ _NO_ROWS = Payload(b"[]")
 
 
 def parse_payload(body: bytes, content_type: MediaType, columns: tuple[str, ...] | None, *, is_call: bool) -> Payload:
+    check_content_type(content_type, is_call=is_call)
     if content_type == media.JSON:
         return _parse_json(body, columns, is_call=is_call)
     if content_type == media.CSV:
         return _parse_csv(body)
     if content_type == media.FORM:
         return _parse_form(body, is_call=is_call)
-    if is_call and content_type in _RAW_MEDIA:
-        return Payload(body)
-    raise errors.bad_body(f"Content-Type not acceptable: {content_type.mime()}")
+    return Payload(body)
+
+
+def check_content_type(content_type: MediaType, *, is_call: bool) -> None:
+    """What needs no look at the body."""
+    if content_type not in _READ_MEDIA and not (is_call and content_type in _RAW_MEDIA):
+        raise errors.bad_body(f"Content-Type not acceptable: {content_type.mime()}")
 
 
 def _parse_json(body: bytes, columns: tuple[str, ...] | None, *, is_call: bool) -> Payload:
@@ -66,14 +73,23 @@ def _parse_json(body: bytes, columns: tuple[str, ...] | None, *, is_call: bool) 
         if first is not None and first[1] == b"[":
             return _payload_of_rows(body)
         if first is not None and first[1] == b"{":
-            return Payload(body, frozenset(_decode_object(body)))
+            return Payload(body, _find_object_keys(body))
         _decode_any(body)
+    except KeysDiffer:
+        raise errors.bad_body(_KEYS_DIFFER) from None
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         raise errors.bad_body(_INVALID_JSON) from None
     return _NO_ROWS
 
 
+def _find_object_keys(body: bytes) -> frozenset[str]:
+    return find_object_keys(body) if len(body) > LARGE_BODY_BYTES else frozenset(_decode_object(body))
+
+
 def _payload_of_rows(body: bytes) -> Payload:
+    if len(body) > LARGE_BODY_BYTES:
+        found = find_row_keys(body)
+        return _NO_ROWS if found is None else Payload(body, found)
     try:
         rows = _decode_objects(body)
     except msgspec.ValidationError:  # an element that is no object, unless what follows is not even JSON
@@ -88,54 +104,23 @@ def _payload_of_rows(body: bytes) -> Payload:
 
 
 def _parse_csv(body: bytes) -> Payload:
-    """Stricter than PostgREST, which fills up lines that are too short and drops what a line has too much."""
-    text = _decode_csv(body)
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        raise errors.bad_body(str(error)) from None
-    if not lines or (len(lines) == 1 and not text.endswith(("\n", "\r"))):
-        raise errors.bad_body(_NO_CSV)
-    names, rows = lines[0] or [""], [line for line in lines[1:] if line]
-    if any(len(row) != len(names) for row in rows):
-        raise errors.bad_body("All lines must have same number of fields")
-    if not rows:
-        return _NO_ROWS
-    objects = [
-        {name: None if value == "NULL" else value for name, value in zip(names, row, strict=True)} for row in rows
-    ]
-    return Payload(msgspec.json.encode(objects), frozenset(names))
-
-
-def _decode_csv(body: bytes) -> str:
-    """Refuses a quote inside a field that is not quoted, which Python's reader takes for a letter."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise errors.bad_body(str(error)) from None
-    if '"' in text:
-        _check_quotes(text)
-    return text
-
-
-def _check_quotes(text: str) -> None:
-    right = _CSV_FIELDS.match(text)
-    field = _CSV_FIELD.match(text, right.end() if right else 0)
-    rest = text[field.end() :] if field else ""
-    if not rest:
-        return
-    if field and not field[0]:  # a quote that is never closed
-        raise errors.bad_body(_NO_CSV)
-    shown = msgspec.json.encode(rest[:_MOST_SHOWN]).decode()
-    raise errors.bad_body(f"parse error (Failed reading: satisfy) at {shown}")
+    rows = read_csv(body)
+    return _NO_ROWS if rows is None else Payload(*rows)
 
 
 def _parse_form(body: bytes, *, is_call: bool) -> Payload:
+    if count_pairs(body) > MOST_FORM_FIELDS:
+        raise errors.too_much_in_body("fields", MOST_FORM_FIELDS)
     pairs = tuple(split_pairs(body, "the body"))
     keys = frozenset(name for name, _ in pairs)
     if is_call:
         return Payload(body, keys, pairs)
     return Payload(msgspec.json.encode(dict(pairs)), keys)
+
+
+def count_pairs(encoded: bytes) -> int:
+    """How many there are at most."""
+    return encoded.count(b"&") + encoded.count(b";") + 1
 
 
 def split_pairs(encoded: bytes, what: str) -> list[tuple[str, str]]:
@@ -160,6 +145,18 @@ def split_optional_pairs(encoded: bytes, what: str) -> list[tuple[str, str | Non
 
 def _unquote(encoded: bytes, what: str) -> str:
     try:
-        return unquote_to_bytes(encoded).decode()
+        return b"".join(_unquote_parts(encoded)).decode()
     except UnicodeDecodeError:
         raise errors.not_utf8(what) from None
+
+
+def _unquote_parts(encoded: bytes) -> Iterator[bytes]:
+    """Part by part, for the library makes an object of every escape; none is cut in two."""
+    start = 0
+    while len(encoded) - start > _UNQUOTED_AT_ONCE:
+        end = start + _UNQUOTED_AT_ONCE
+        cut = encoded.rfind(b"%", end - 2, end)
+        end = end if cut < 0 else cut
+        yield unquote_to_bytes(encoded[start:end])
+        start = end
+    yield unquote_to_bytes(encoded[start:])

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import itemgetter
 from typing import Literal
@@ -25,9 +25,18 @@ from basewarden.pgrest.grammar.order import parse_columns, parse_order
 from basewarden.pgrest.grammar.prefer import Preferences, parse_preferences
 from basewarden.pgrest.grammar.scanner import ParseError
 from basewarden.pgrest.grammar.select import parse_select
-from basewarden.pgrest.payload import Payload, parse_payload, split_optional_pairs
+from basewarden.pgrest.payload import (
+    Payload,
+    check_content_type,
+    count_pairs,
+    parse_payload,
+    split_optional_pairs,
+)
 from basewarden.pgrest.ranges import ALL_ROWS, NO_ROWS, Range, parse_range_header, range_of
 
+MOST_PARAMETERS = 1000
+METHODS_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
+"""What others send is not read."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")  # stands for itself in an address
 _LONGEST_USUAL = 200
 _first = itemgetter(0)
@@ -103,22 +112,50 @@ def parse_request(
     is_timezone: Callable[[str], bool] = lambda _: False,
     raw_path: bytes | None = None,
 ) -> Request:
-    """`path` is decoded and relative to the API's root; header names are lower case, as in ASGI.
-
-    `raw_path` is the same as it came: only that tells a slash in a name from one between names.
-    """
+    """`parse_head` and `attach_body` in one."""
     config = config or RestConfig()
+    head = parse_head(
+        method,
+        path,
+        query,
+        headers,
+        config=config,
+        is_timezone=is_timezone,
+        raw_path=raw_path,
+        body_bytes=len(body),
+    )
+    return attach_body(head, body)
+
+
+def parse_head(
+    method: str,
+    path: str,
+    query: bytes,
+    headers: Iterable[tuple[bytes, bytes]],
+    *,
+    config: RestConfig,
+    is_timezone: Callable[[str], bool] = lambda _: False,
+    raw_path: bytes | None = None,
+    body_bytes: int = 0,
+) -> Request:
+    """Everything that is known before the body is; `payload` is None. Raises PgrestError.
+
+    `path` is decoded and relative to the API's root; header names are lower case, as in ASGI. `raw_path` is the same as
+    it came: only that tells a slash in a name from one between names.
+    """
     raw_headers = tuple(headers)
     by_name = _read_headers(raw_headers)
     resource = _find_resource(_split_path(path) if raw_path is None else _split_raw_path(raw_path), config)
     schema, is_negotiated = _choose_schema(method, by_name, config)
     _check_method(resource, method)
-    if len(body) > config.max_body_bytes:
+    if body_bytes > config.max_body_bytes:
         raise errors.body_too_large(config.max_body_bytes)
-    is_call_by_get = resource.kind == "function" and method in ("GET", "HEAD")
-    parsed = _parse_query(query, is_call_by_get=is_call_by_get)
+    is_call = resource.kind == "function"
+    parsed = _parse_query(query, is_call_by_get=is_call and method in ("GET", "HEAD"))
     top_range = _top_range(method, parsed, by_name.get("range"))
     content_type = _content_type(by_name)
+    if method in METHODS_WITH_BODY:
+        check_content_type(content_type, is_call=is_call)
     preferences = parse_preferences(
         [value.decode("utf-8", "replace") for name, value in raw_headers if name == b"prefer"],
         allow_tx=config.tx_override,
@@ -132,12 +169,19 @@ def parse_request(
         is_schema_negotiated=is_negotiated,
         query=parsed,
         top_range=top_range,
-        payload=read_payload(method, body, content_type, parsed.columns, is_call=resource.kind == "function"),
+        payload=None,
         preferences=preferences,
         accept=parse_accept(by_name.get("accept")),
         content_type=content_type,
         raw_headers=raw_headers,
     )
+
+
+def attach_body(head: Request, body: bytes) -> Request:
+    """The whole request. Raises PgrestError."""
+    is_call = head.resource.kind == "function"
+    payload = read_payload(head.method, body, head.content_type, head.query.columns, is_call=is_call)
+    return head if payload is None else replace(head, payload=payload)
 
 
 def _read_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -196,6 +240,8 @@ def _content_type(headers: Mapping[str, str]) -> MediaType:
 
 
 def _parse_query(query: bytes, *, is_call_by_get: bool) -> Query:
+    if count_pairs(query) > MOST_PARAMETERS:
+        raise errors.too_many_parameters(MOST_PARAMETERS)
     pairs = split_optional_pairs(query, "the query string")
     given = [(key, value) for key, value in pairs if value is not None]
     try:
@@ -301,6 +347,6 @@ def _top_range(method: str, query: Query, header: str | None) -> Range:
 def read_payload(
     method: str, body: bytes, content_type: MediaType, columns: tuple[str, ...] | None, *, is_call: bool
 ) -> Payload | None:
-    if method not in ("POST", "PUT", "PATCH"):
+    if method not in METHODS_WITH_BODY:
         return None
     return parse_payload(body, content_type, None if method == "PUT" else columns, is_call=is_call)

@@ -15,7 +15,7 @@ from basewarden.pgrest.execute import Script, make_opening, make_prelude
 from basewarden.pgrest.grammar import media
 from basewarden.pgrest.grammar.filters import COMPARISON_START
 from basewarden.pgrest.grammar.nodes import Compare
-from basewarden.pgrest.payload import Payload, split_optional_pairs
+from basewarden.pgrest.payload import LARGE_BODY_BYTES, Payload, split_optional_pairs
 from basewarden.pgrest.plan import DatabasePlan, ReadPlan
 from basewarden.pgrest.request import Request, is_filter, make_canonical, read_payload
 from basewarden.pgrest.schema import Schema
@@ -48,7 +48,7 @@ class Shaped:
 
 def shape_request(method: str, path: str, query: bytes, headers: Headers, body: bytes) -> Shaped | None:
     """None for what will hardly be asked again in the same shape, and for what is not right."""
-    if len(query) > _LARGEST_SHAPE or method == "OPTIONS":
+    if len(query) > _LARGEST_SHAPE or len(body) > LARGE_BODY_BYTES or method == "OPTIONS":
         return None
     deciding = tuple([pair for pair in headers if pair[0] in _DECIDING])
     if method in _READS:
@@ -204,18 +204,21 @@ class PlanTemplates:
         self._kept: OrderedDict[Hashable, PlanTemplate] = OrderedDict()
         self._schema: Schema | None = None
 
-    def find(self, shaped: Shaped, schema: Schema) -> PlanTemplate | None:
-        found = self._kept.get(shaped.shape)
+    def find(self, shaped: Shaped, schema: Schema, seen_by: Hashable = None) -> PlanTemplate | None:
+        """`seen_by` stands for the part of the schema that the request was planned on."""
+        key = shaped.shape if seen_by is None else (seen_by, shaped.shape)
+        found = self._kept.get(key)
         if found is None or found.schema is not schema:
             return None
-        self._kept.move_to_end(shaped.shape)
+        self._kept.move_to_end(key)
         return found
 
-    def keep(self, shaped: Shaped, template: PlanTemplate) -> None:
+    def keep(self, shaped: Shaped, template: PlanTemplate, seen_by: Hashable = None) -> None:
+        key = shaped.shape if seen_by is None else (seen_by, shaped.shape)
         if template.schema is not self._schema:
             self._kept.clear()
             self._schema = template.schema
-        self._kept[shaped.shape] = template
-        self._kept.move_to_end(shaped.shape)
+        self._kept[key] = template
+        self._kept.move_to_end(key)
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)

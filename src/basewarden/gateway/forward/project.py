@@ -19,7 +19,8 @@ from basewarden.errors import AppError
 from basewarden.gateway.errors import SchemaUntold, UpstreamInvalid, UpstreamTimeout
 from basewarden.gateway.forward.asking import ProjectUpstream, explain_unreachable
 from basewarden.gateway.forward.openapi import read_schema
-from basewarden.pgrest import RestConfig, Schema
+from basewarden.gateway.visibility import NarrowedSchemas
+from basewarden.pgrest import NarrowedSchema, RestConfig, Schema
 
 _FRESH_SECONDS = 30.0
 _SOONEST_SECONDS = 2.0
@@ -68,7 +69,9 @@ class ForwardProject:
         self.upstream = ProjectUpstream(self.client, self.address)
         self.config = replace(_REST, schemas=target.api.schemas)
         self.prepared = KeptCalls()
+        self.narrowed = NarrowedSchemas()
         self._snapshot: Snapshot | None = None
+        self._untold = Schema(self.config.schemas, {})
         self._loaded_at = self._tried_at = self._failed_at = float("-inf")
         self._failure: AppError | None = None
         self._lock = asyncio.Lock()
@@ -89,6 +92,12 @@ class ForwardProject:
         elif _now() - self._loaded_at > _FRESH_SECONDS:
             self.note_change()
         return self._snapshot.schema
+
+    def narrow(self, schema: Schema | None, allowed: frozenset[str]) -> NarrowedSchema:
+        """Of a project that does not tell its tables, no more is known than the names that are allowed."""
+        if schema is None:
+            schema = self._untold
+        return self.narrowed.narrow(schema, allowed)
 
     async def look_again(self, seen: Schema | None) -> Schema | None:
         """What is there now, unless somebody looked just before; where it cannot be asked, what was seen."""

@@ -1,15 +1,19 @@
 """One request to a project of which only its API is known: request -> limits -> out with the key -> back."""
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
+from basewarden.connections.rest.refusals import is_of_postgrest
 from basewarden.connections.rest.wire import HTTPConnection, HTTPFailure
 from basewarden.core.tracing import stage
+from basewarden.errors import AppError
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.capture import SnapshotStale
+from basewarden.gateway.concealment import conceal
 from basewarden.gateway.errors import CaptureRaced, NotCaptured, UpstreamInvalid
-from basewarden.gateway.forward.asking import explain_failure, open_exchange, raise_refusal
+from basewarden.gateway.forward.asking import explain_failure, open_exchange, raise_refusal, read_refusal
 from basewarden.gateway.forward.headers import (
     list_what_matters,
     make_read_headers,
@@ -30,12 +34,14 @@ from basewarden.pgrest import (
     Response,
     Schema,
     bad_preferences,
-    parse_request,
+    make_error_response,
+    parse_head,
+    read_body,
 )
 
 _READS: Final = ("GET", "HEAD")
 _ANSWERED_WITHOUT_A_WRITE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_FIRST_REFUSAL = 300
+_FIRST_REFUSAL, _BAD_REQUEST = 300, 400
 _RANGE_NOT_SATISFIABLE = 416
 _NO_SUCH_SCHEMA = "PGRST106"
 # What the snapshot had and the project has no more, or the other way round.
@@ -60,24 +66,39 @@ class ForwardRoad:
             raise UpstreamInvalid("The project's own API compressed what was asked for as it is.")
         return RestAnswer(Response(answer.status, tuple(answer.headers), body))
 
+    async def check(self, project: ForwardProject, caller: Caller, call: RestCall) -> None:
+        """Raises what `travel` would refuse whatever the body is, before that is read."""
+        with _concealing(project, caller, call) as seen:
+            await self._check(project, caller, call, seen)
+
     async def open(self, project: ForwardProject, caller: Caller, call: RestCall) -> RestAnswer | Incoming:
         """A read comes as it arrives; a write is whole when it is journaled."""
-        key = _read_key(caller, call)
-        schema = await project.find_schema() if caller.tables is not None else None
-        kept = project.prepared.find(key, schema) if key is not None else None
-        if kept is not None:
-            return await self._fetch(project, kept)
+        with _concealing(project, caller, call) as seen:
+            key = _read_key(caller, call)
+            seen.schema = await project.find_schema() if caller.tables is not None else None
+            kept = project.prepared.find(key, seen.schema) if key is not None else None
+            if kept is not None:
+                return await self._fetch(project, kept)
+            request = await self._check(project, caller, call, seen)
+            if request.method not in _ANSWERED_WITHOUT_A_WRITE:
+                request = await read_body(request, call.body)
+                answer = await self._write(project, caller, call, request, seen.schema)
+                return seen.conceal_answer(answer)
+            prepared = _prepare_read(project, caller, request, call)
+            if key is not None:
+                project.prepared.keep(key, seen.schema, prepared)
+            return await self._fetch(project, prepared)
+
+    async def _check(self, project: ForwardProject, caller: Caller, call: RestCall, seen: "_Concealing") -> Request:
+        """What is asked, apart from the body; `seen` then knows on which snapshot it is within the caller's limits."""
         with stage("plan"):
             request = await _parse(project, call)
         with stage("policy"):
             check_request(caller, request)
-            schema = await _check_limits(project, caller, request, schema)
-        if request.method not in _ANSWERED_WITHOUT_A_WRITE:
-            return await self._write(project, caller, call, request, schema)
-        prepared = _prepare_read(project, caller, request, call)
-        if key is not None:
-            project.prepared.keep(key, schema, prepared)
-        return await self._fetch(project, prepared)
+            if caller.tables is not None:
+                seen.schema = await project.find_schema()
+                seen.schema = await _check_limits(project, caller, request, seen.schema)
+        return request
 
     async def _write(
         self, project: ForwardProject, caller: Caller, call: RestCall, request: Request, seen: Schema | None
@@ -97,7 +118,7 @@ class ForwardRoad:
             newer, reason = await project.look_again(schema), error
         if newer is schema:
             raise reason
-        check_limits(caller, request, newer, project.config)
+        _check_on(project, caller, request, newer)
         try:
             return await travel_write(project.upstream, newer, request, caller, call, self._recorder)
         except SnapshotStale as error:
@@ -130,14 +151,63 @@ async def _check_limits(
 ) -> Schema | None:
     """The snapshot that the request is within the caller's limits on; a stale one may be what refused it first."""
     try:
-        check_limits(caller, request, schema, project.config)
+        _check_on(project, caller, request, schema)
     except PgrestError:
         newer = await project.look_again(schema)
         if newer is schema:
             raise
-        check_limits(caller, request, newer, project.config)
+        _check_on(project, caller, request, newer)
         return newer
     return schema
+
+
+def _check_on(project: ForwardProject, caller: Caller, request: Request, schema: Schema | None) -> None:
+    if caller.tables is not None:
+        check_limits(caller, request, schema, project.narrow(schema, caller.tables), project.config)
+
+
+@contextmanager
+def _concealing(project: ForwardProject, caller: Caller, call: RestCall) -> Iterator["_Concealing"]:
+    """An error says no more than the caller may know."""
+    seen = _Concealing(project, caller, call)
+    try:
+        yield seen
+    except (PgrestError, AppError) as error:
+        told = seen.conceal(error)
+        if told is error:
+            raise
+        raise told from error
+
+
+class _Concealing:
+    """`schema` is the snapshot that was used last."""
+
+    def __init__(self, project: ForwardProject, caller: Caller, call: RestCall) -> None:
+        self._project = project
+        self._tables = caller.tables
+        self._sent = call.sent
+        self.schema: Schema | None = None
+
+    def conceal(self, error: Exception) -> Exception:
+        narrowed = None if self._tables is None else self._project.narrow(self.schema, self._tables)
+        return conceal(error, narrowed, self._sent)
+
+    def conceal_answer(self, answer: RestAnswer) -> RestAnswer:
+        """A refusal of the project's that is passed on as an answer."""
+        if self._tables is None or answer.response.status < _BAD_REQUEST:
+            return answer
+        told = read_refusal((), answer.response.body)
+        if not is_of_postgrest(told):
+            return answer
+        error = PgrestError(
+            answer.response.status, told["code"], told["message"], told.get("details"), told.get("hint")
+        )
+        concealed = self.conceal(error)
+        if concealed is error:
+            return answer
+        if not isinstance(concealed, PgrestError):
+            raise concealed
+        return RestAnswer(make_error_response(concealed), answer.session_id)
 
 
 async def _parse(project: ForwardProject, call: RestCall) -> Request:
@@ -153,15 +223,15 @@ async def _parse(project: ForwardProject, call: RestCall) -> Request:
 
 def _parse_now(project: ForwardProject, call: RestCall) -> Request:
     """Time zones are the project's to know; what looks like one passes."""
-    request = parse_request(
+    request = parse_head(
         call.method,
         call.path,
         call.query,
         call.headers,
-        call.body,
         config=project.config,
         is_timezone=lambda name: _TIMEZONE.match(name) is not None,
         raw_path=call.raw_path,
+        body_bytes=len(call.body),
     )
     if request.preferences.invalid and request.preferences.is_strict:
         raise bad_preferences(request.preferences.invalid)

@@ -102,6 +102,7 @@ def _read_path(scanner: Scanner) -> list[str]:
 
 
 def _read_condition(scanner: Scanner) -> Condition:
+    scanner.count_item()
     scanner.enter()
     start = scanner.pos
     condition: Condition

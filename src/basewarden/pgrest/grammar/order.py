@@ -48,6 +48,7 @@ def _read_terms(scanner: Scanner) -> tuple[OrderTerm, ...]:
 
 
 def _read_term(scanner: Scanner) -> OrderTerm:
+    scanner.count_item()
     scanner.skip_blanks()
     relation, field = _read_target(scanner)
     direction = _read_direction(scanner)

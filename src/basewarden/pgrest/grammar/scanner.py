@@ -5,7 +5,7 @@ Readers only say that a text does not fit; why is told by `complaints`, which pa
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from basewarden.pgrest.grammar.parsec import Parser, complain
@@ -17,16 +17,37 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BLANKS = re.compile(r"[ \t]*")
 DEEPEST = 100
+_MOST_SHOWN = 200
+_LONGEST_EXPLAINED = 4000
+MOST_ITEMS = 2000
+"""Of a list of columns, terms to order by, or conditions in a tree; PostgreSQL takes 1,664 columns."""
 _MOST_REMEMBERED, _LONGEST_REMEMBERED = 1024, 1000
 
 
 class ParseError(Exception):
-    """The text does not fit the grammar; `message` and `details` are worded as PostgREST words them."""
+    """The text does not fit the grammar; `message` and `details` are worded as PostgREST words them.
 
-    def __init__(self, message: str, details: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.details = details
+    Finding the words takes much longer than reading the text, so they are looked for only when they are used.
+    """
+
+    def __init__(self, explain: Callable[[], tuple[str, str]]) -> None:
+        super().__init__()
+        self._explain = explain
+
+    def __str__(self) -> str:
+        return self.message
+
+    @cached_property
+    def _words(self) -> tuple[str, str]:
+        return self._explain()
+
+    @property
+    def message(self) -> str:
+        return self._words[0]
+
+    @property
+    def details(self) -> str:
+        return self._words[1]
 
 
 class Misfit(Exception):
@@ -34,6 +55,10 @@ class Misfit(Exception):
 
 
 class TooDeep(Misfit):
+    pass
+
+
+class TooMany(Misfit):
     pass
 
 
@@ -53,20 +78,29 @@ def read_text(text: str, source: str, read: Callable[["Scanner"], T], grammar: P
     try:
         return read(scanner)
     except TooDeep:
-        where = f'"{source[:200]}" (line 1, column {scanner.pos + 1})'
-        raise ParseError(where, f"nested deeper than {DEEPEST} levels") from None
+        where = f'"{source[:_MOST_SHOWN]}" (line 1, column {scanner.pos + 1})'
+        raise ParseError(lambda: (where, f"nested deeper than {DEEPEST} levels")) from None
+    except TooMany:
+        raise ParseError(lambda: (f'"{source[:_MOST_SHOWN]}"', f"more than {MOST_ITEMS} items")) from None
     except Misfit:
-        line, column, words = complain(grammar, text)
-        raise ParseError(f'"{source}" (line {line}, column {column})', words) from None
+        raise ParseError(lambda: _explain(text, source, grammar)) from None
+
+
+def _explain(text: str, source: str, grammar: Parser) -> tuple[str, str]:
+    if len(text) > _LONGEST_EXPLAINED:
+        return f'"{source[:_MOST_SHOWN]}"', "what is wrong is not looked for in a text of this length"
+    line, column, words = complain(grammar, text)
+    return f'"{source}" (line {line}, column {column})', words
 
 
 class Scanner:
-    __slots__ = ("_depth", "pos", "text")
+    __slots__ = ("_depth", "_items", "pos", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.pos = 0
         self._depth = 0
+        self._items = 0
 
     def is_at_end(self) -> bool:
         return self.pos >= len(self.text)
@@ -110,6 +144,12 @@ class Scanner:
 
     def leave(self) -> None:
         self._depth -= 1
+
+    def count_item(self) -> None:
+        """Bounds how long one text takes."""
+        self._items += 1
+        if self._items > MOST_ITEMS:
+            raise TooMany
 
     # What several grammars share -------------------------------------------------------------------------
 

@@ -79,6 +79,7 @@ def _read_items(scanner: Scanner) -> tuple[SelectItem, ...]:
 
 
 def _read_item(scanner: Scanner) -> SelectItem:
+    scanner.count_item()
     scanner.skip_blanks()
     if scanner.match("..."):
         return _read_relation(scanner, None, scanner.require_field_name(), is_spread=True)

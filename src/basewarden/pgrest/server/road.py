@@ -6,11 +6,12 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from basewarden.pgrest import errors
+from basewarden.pgrest.bodies import read_body
 from basewarden.pgrest.errors import DatabaseError, PgrestError
 from basewarden.pgrest.execute import Script, make_script, run_script
 from basewarden.pgrest.openapi import describe_schema
 from basewarden.pgrest.plan import DatabasePlan, InfoPlan, OpenApiPlan, plan_request
-from basewarden.pgrest.request import Request, make_canonical, parse_request
+from basewarden.pgrest.request import Request, make_canonical, parse_head
 from basewarden.pgrest.response import Response, make_info_response, make_openapi_response, make_response
 from basewarden.pgrest.schema import Schema
 from basewarden.pgrest.server.live import Live
@@ -91,7 +92,7 @@ class Road:
         template = None if shaped is None else self._templates.find(shaped, schema)
         if template is not None and shaped is not None:
             return await self._repeat(template, shaped)
-        request = self._read(schema)
+        request = await self._read(schema)
         self._timing.mark("parse")
         plan = plan_request(schema, request, self._settings.rest)
         self._timing.mark("plan")
@@ -112,18 +113,19 @@ class Road:
         self._timing.mark("plan")
         return await self._run(template.request, template.plan, script, make_canonical(shaped.pairs))
 
-    def _read(self, schema: Schema) -> Request:
+    async def _read(self, schema: Schema) -> Request:
         call = self._call
-        return parse_request(
+        head = parse_head(
             call.method,
             call.path,
             call.query,
             call.headers,
-            call.body,
             config=self._settings.rest,
             is_timezone=schema.is_timezone,
             raw_path=call.raw_path,
+            body_bytes=len(call.body),
         )
+        return await read_body(head, call.body)
 
     async def _describe(self, request: Request, schema: Schema, plan: OpenApiPlan) -> Response:
         session, config = self._call.session, self._settings.rest
