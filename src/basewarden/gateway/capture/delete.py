@@ -2,6 +2,7 @@
 
 from basewarden.gateway.capture.images import by_identity, select_by_identity
 from basewarden.gateway.capture.targets import lock_targets
+from basewarden.gateway.capture.traces import Touched
 from basewarden.gateway.capture.wake import collect_delete_wake
 from basewarden.gateway.capture.write import (
     READ_XID,
@@ -28,5 +29,6 @@ async def capture_delete(context: WriteContext, plan: DeletePlan) -> WriteOutcom
     # A trigger may have kept a row, or changed it instead of letting it go.
     kept = by_identity(table, rows)
     changes = compact([make_change(table, row, kept.get(row.identity)) for row in before])
-    followers = await read_followers_after(context, wake, {})
-    return WriteOutcome(result, (*changes, *followers), read_xid(xid))
+    followers, touched = await read_followers_after(context, wake, {})
+    touched.append(Touched(table, 0, frozenset(kept)))
+    return WriteOutcome(result, (*changes, *followers), read_xid(xid), touched=tuple(touched))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from basewarden.gateway.capture.traces import written_here_sql
 from basewarden.gateway.errors import CaptureBlind
 from basewarden.journal import Image
 from basewarden.pgrest import (
@@ -84,12 +85,16 @@ def select_by_columns(
     builder = Builder()
     rows = list(dict.fromkeys(tuple(value) for value in values))
     names = [f"k{index}" for index in range(len(columns))]
-    arrays = [
-        f"{builder.param(array_literal(row[index] for row in rows))}::{key_type(table, column)}[]"
-        for index, column in enumerate(columns)
-    ]
+    given = ", ".join(
+        f"{builder.param(array_literal(row[index] for row in rows))}::text[]" for index in range(len(columns))
+    )
+    # Each value by itself: unnest would take an array of arrays apart, down to its elements.
+    typed = ", ".join(
+        f"{name}::{key_type(table, column)} AS {name}" for name, column in zip(names, columns, strict=True)
+    )
+    keys = f"(SELECT {typed} FROM unnest({given}) AS given({', '.join(names)}))"
     match = [f"{quote_column(ALIAS, column)} = bw_key.{name}" for column, name in zip(columns, names, strict=True)]
-    rest = f" JOIN unnest({', '.join(arrays)}) AS bw_key({', '.join(names)}) ON {' AND '.join(match)}{also}"
+    rest = f" JOIN {keys} AS bw_key ON {' AND '.join(match)}{also}"
     return select_images(builder, table, rest, lock=lock)
 
 
@@ -98,8 +103,22 @@ def select_by_identity(table: Table, identities: Iterable[Sequence[str]], *, loc
 
 
 def select_written_here(table: Table) -> Statement:
-    """Rows that this transaction wrote: the slow way, for when nothing tells their keys."""
-    return select_images(Builder(), table, f" WHERE {ALIAS}.xmin = pg_current_xact_id()::xid", lock=False)
+    """Rows that this transaction wrote, also in inner blocks: the slow way, for when nothing reports their keys."""
+    return select_images(Builder(), table, f" WHERE {written_here_sql(ALIAS)}", lock=False)
+
+
+def count_strays(table: Table, known: Iterable[Sequence[str]]) -> Statement:
+    """How many rows of the table this transaction wrote besides those `known`."""
+    builder = Builder()
+    columns, rows = key_columns(table), list(known)
+    given = ", ".join(
+        f"{builder.param(array_literal(row[index] for row in rows))}::text[]" for index in range(len(columns))
+    )
+    identity = ", ".join(f"{quote_column(ALIAS, column)}::text" for column in columns)
+    return builder.statement(
+        f"SELECT count(*) FROM {quote_name(table.qualified)} AS {ALIAS} WHERE {written_here_sql(ALIAS)} "
+        f"AND ({identity}) NOT IN (SELECT * FROM unnest({given}))"
+    )
 
 
 def read_images(table: Table, rows: Rows) -> list[Located]:

@@ -15,7 +15,7 @@ from basewarden.gateway.capture.images import (
     select_by_identity,
     select_written_here,
 )
-from basewarden.gateway.capture.traces import COUNT_CHANGES, Counts, read_counts
+from basewarden.gateway.capture.traces import COUNT_CHANGES, Counts, Touched, read_counts
 from basewarden.gateway.capture.wake import Follower, Wake
 from basewarden.gateway.errors import RowLimit
 from basewarden.journal import RowChange, Verb
@@ -40,8 +40,15 @@ ROLLBACK = Statement("ROLLBACK")
 READ_XID = Statement("SELECT pg_current_xact_id()::text")
 # What would run at COMMIT runs now: as the caller, before images are read and before anything is journaled.
 FINISH = Statement("SET CONSTRAINTS ALL IMMEDIATE")
-# Boolean, enum, network, number, string, user-defined (uuid, bytea): their text is the same in every session.
-_PLAIN_CATEGORIES = frozenset("BEINSU")
+# Their text means the same in every session. That of floats and money does not, nor that of times, nor that of names
+# of tables; and of a type that somebody made, or of what is put together from others, nobody knows.
+_PLAIN_CATEGORIES = frozenset("BEISV")
+_PLAIN_TYPES = frozenset(
+    {"smallint", "integer", "bigint", "numeric", "oid", "uuid", "bytea", "jsonb", "macaddr", "macaddr8", "int4range"}
+    | {"int8range", "numrange"}
+)
+_DATED_CATEGORIES = frozenset("DT")
+_DATED_TYPES = frozenset({"daterange", "tsrange", "tstzrange"})
 Identity = tuple[str, ...]
 
 
@@ -75,10 +82,12 @@ class WriteContext:
         return not self.sets_output and has_canonical_output(self.connection)
 
     def can_tell_keys(self, table: Table) -> bool:
-        """Whether the keys that the caller's statements report can be read back: dates depend on the session."""
-        return self.has_canonical_output or all(
-            table.columns[column].category in _PLAIN_CATEGORIES for column in table.key
-        )
+        """Whether the text of keys that the caller's statements report can be read back by the connection's role."""
+        categories, types = _PLAIN_CATEGORIES, _PLAIN_TYPES
+        if self.has_canonical_output:
+            categories, types = categories | _DATED_CATEGORIES, types | _DATED_TYPES
+        columns = [table.columns[name] for name in table.key]
+        return all(column.category in categories or column.base_type in types for column in columns)
 
     def sees_all(self, table: Table) -> bool:
         """The caller's filter finds the same rows when the connection's own role evaluates it."""
@@ -114,6 +123,8 @@ class WriteOutcome:
     changes: tuple[RowChange, ...]
     xid: int
     unseen: tuple[dict[str, object], ...] = field(default=())
+    touched: tuple[Touched, ...] = ()
+    """What is known of the rows behind `changes`, and of those that were written and are as they were."""
     is_checked: bool = False
     """Whether the snapshot was compared with the catalogue already."""
 
@@ -123,7 +134,7 @@ async def open_transaction(context: WriteContext) -> list[Statement]:
     if context.traces is None:
         return [BEGIN]
     _, counted = await context.connection.run([BEGIN, COUNT_CHANGES])
-    context.traces.earlier = read_counts(counted)
+    context.traces.earlier = read_counts(counted, context.schema)
     return []
 
 
@@ -174,14 +185,18 @@ async def write_and_read(
     return read_result(plan, results[len(prefix) - 1]), results[len(prefix) + 2 :]
 
 
-async def read_followers_after(context: WriteContext, wake: Wake, parents_after: dict[int, Located]) -> list[RowChange]:
+async def read_followers_after(
+    context: WriteContext, wake: Wake, parents_after: dict[int, Located]
+) -> tuple[list[RowChange], list[Touched]]:
     """What became of the rows in the wake. `parents_after` maps id() of a parent's image before to its image after."""
     by_table: dict[tuple[str, str], list[Follower]] = {}
     for follower in wake.followers.values():
         by_table.setdefault((follower.table.schema, follower.table.name), []).append(follower)
-    changes: list[RowChange | None] = []
+    changes: list[RowChange] = []
+    touched: list[Touched] = []
     for followers in by_table.values():
         table = followers[0].table
+        made: list[RowChange | None] = []
         identities = [_identity_after(follower, parents_after) for follower in followers]
         (rows,) = await run_as_owner(context.connection, [select_by_identity(table, identities, lock=False)])
         after = by_identity(table, rows)
@@ -191,8 +206,11 @@ async def read_followers_after(context: WriteContext, wake: Wake, parents_after:
             found = after.get(identity) or moved.get(follower.located.identity)
             if found is not None:
                 parents_after[id(follower.located)] = found
-            changes.append(make_change(table, follower.located, found, follower.cause, set_columns=follower.changed))
-    return [change for change in changes if change is not None]
+            made.append(make_change(table, follower.located, found, follower.cause, set_columns=follower.changed))
+        changes += compact(made)
+        now = frozenset([*after, *(row.identity for row in moved.values())])
+        touched.append(Touched(table, sum(one is not None and one.verb == "update" for one in made), now))
+    return changes, touched
 
 
 def _identity_after(follower: Follower, parents_after: dict[int, Located]) -> tuple[str, ...]:
