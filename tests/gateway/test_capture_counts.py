@@ -205,3 +205,77 @@ async def test_partitions_are_counted_under_the_name_of_their_table(workshop: Wo
     written = await agent.write("PATCH", "/ev?id=eq.1", {"id": 11})
     assert [(one["table"], one["verb"], one["after"]["id"]) for one in written.changes] == [("ev", "update", 11)]
     assert written.unseen == [unseen("log", inserted=1)]
+
+
+_SIDE = """
+    CREATE TABLE side (n int);
+    CREATE FUNCTION leave() RETURNS int LANGUAGE plpgsql AS 'BEGIN INSERT INTO side VALUES (1); RETURN 1; END';
+    CREATE FUNCTION quiet() RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN leave(); END';
+    CREATE FUNCTION passes(int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN quiet() = 1; END';
+    CREATE DOMAIN picky AS int CHECK (passes(VALUE));
+    CREATE TYPE holder AS (p picky);
+"""
+_CODE = {
+    "default": "CREATE TABLE t (id int PRIMARY KEY, n int DEFAULT quiet())",
+    "check": "CREATE TABLE t (id int PRIMARY KEY, n int CHECK (passes(n)))",
+    "generated": "CREATE TABLE t (id int PRIMARY KEY, n bool GENERATED ALWAYS AS (passes(id)) STORED)",
+    "domain": "CREATE TABLE t (id int PRIMARY KEY, n picky DEFAULT 1)",
+    "array of a domain": "CREATE TABLE t (id int PRIMARY KEY, n picky[] DEFAULT ARRAY[1]::picky[])",
+    "domain in a composite": "CREATE TABLE t (id int PRIMARY KEY, n holder DEFAULT ROW(1)::holder)",
+    "index": "CREATE TABLE t (id int PRIMARY KEY, n int); CREATE INDEX ON t ((passes(n)))",
+    "index over some": "CREATE TABLE t (id int PRIMARY KEY, n int); CREATE INDEX ON t (n) WHERE passes(id)",
+    "policy": f"""CREATE TABLE t (id int PRIMARY KEY, n int); ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY p ON t USING (true) WITH CHECK (passes(id))""",
+    "policy of another": """CREATE TABLE u (id int); INSERT INTO u VALUES (1); ALTER TABLE u ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY p ON u USING (passes(id)); CREATE TABLE t (id int PRIMARY KEY, n int);
+        ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY p ON t USING (true) WITH CHECK ((SELECT count(*) FROM u) = 1)""",
+    "SQL in text": """CREATE TABLE t (id int PRIMARY KEY,
+        n tsquery DEFAULT ts_rewrite('a', 'SELECT ''a''::tsquery, ''b''::tsquery WHERE quiet() = 1'))""",
+    "partition": """CREATE TABLE t (id int PRIMARY KEY, n int) PARTITION BY RANGE (id);
+        CREATE TABLE t_a PARTITION OF t FOR VALUES FROM (0) TO (9); ALTER TABLE t_a ADD CHECK (passes(id))""",
+    "trigger of a partition": """CREATE TABLE t (id int PRIMARY KEY, n int) PARTITION BY RANGE (id);
+        CREATE TABLE t_a PARTITION OF t FOR VALUES FROM (0) TO (9);
+        CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM leave(); RETURN new; END';
+        CREATE TRIGGER fire BEFORE INSERT ON t_a FOR EACH ROW EXECUTE FUNCTION fire()""",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", _CODE)
+async def test_what_code_leaves_behind_is_counted_wherever_it_is_called(workshop: Workshop, place: str) -> None:
+    bench = await workshop.bench(f"{_SIDE} {_CODE[place]}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {GUEST}")
+    await bench.run("DELETE FROM side")
+    agent = await bench.agent(dbRole=GUEST)
+    written = await agent.write("POST", "/t?select=id", {"id": 1}, prefer="return=minimal")
+    left = (await bench.rows("SELECT count(*) AS n FROM side"))[0]["n"]
+    assert left >= 1
+    assert [one["after"]["id"] for one in written.changes] == [1]
+    assert written.unseen == [unseen("side", inserted=left)]
+    limited = await bench.agent(dbRole=GUEST, maxRowsPerWrite=1)
+    refused = await limited.http.post("/t", json={"id": 2})
+    assert (refused.status_code, refused.json()["code"]) == (400, "row_limit"), refused.text
+
+
+@pytest.mark.parametrize("query", ["id=eq.1&also=eq.1", "id=eq.1&select=id,also", "id=eq.1&select=id,others(id)"])
+async def test_what_a_request_asks_for_besides_columns_is_counted(workshop: Workshop, query: str) -> None:
+    bench = await workshop.bench(f"""{_SIDE}
+        CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0);
+        CREATE VIEW others AS SELECT id, quiet() AS q FROM t WHERE quiet() = 1;
+        CREATE FUNCTION also(t) RETURNS int LANGUAGE sql STABLE AS 'SELECT quiet()';
+        CREATE FUNCTION others(t) RETURNS SETOF others LANGUAGE sql STABLE AS 'SELECT * FROM others';
+    """)
+    written = await (await bench.agent()).write("PATCH", f"/t?{query}", {"n": 1})
+    left = (await bench.rows("SELECT count(*) AS n FROM side"))[0]["n"]
+    assert left >= 1
+    assert written.unseen == [unseen("side", inserted=left)]
+
+
+async def test_code_that_comes_later_is_counted_from_then_on(workshop: Workshop) -> None:
+    """A policy or an index changes no column, but the stamp of its table."""
+    bench = await workshop.bench(f"{_SIDE} CREATE TABLE t (id int PRIMARY KEY, n int); GRANT ALL ON t TO {GUEST};")
+    agent = await bench.agent(dbRole=GUEST)
+    assert (await agent.write("POST", "/t", {"id": 1})).unseen == []
+    await bench.run("ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (true) WITH CHECK (true)")
+    await agent.write("POST", "/t", {"id": 2})
+    await bench.run(f"ALTER POLICY p ON t WITH CHECK (passes(id)); GRANT ALL ON side TO {GUEST}")
+    assert [one["table"] for one in (await agent.write("POST", "/t", {"id": 3})).unseen] == ["side"]

@@ -45,6 +45,7 @@ from basewarden.pgrest.catalogue import (
     ask_survey,
     ask_types,
 )
+from basewarden.pgrest.code import CODED
 from basewarden.pgrest.errors import DatabaseError
 from basewarden.pgrest.schema import Function, Schema
 from basewarden.pgrest.sql import Statement
@@ -140,9 +141,10 @@ class _Reader:
         timezones = known.timezones if known is not None else await self._read_timezones()
         if known is not None and known.pulse.names != pulse.names:
             known = None
-        survey, spelled, computed, casts, handlers, roles, comments = await self._conn.run(
+        survey, coded, spelled, computed, casts, handlers, roles, comments = await self._conn.run(
             [
                 ask_survey(stamped=known is not None),
+                CODED,
                 SPELLED,
                 COMPUTED,
                 REPRESENTATIONS,
@@ -161,6 +163,7 @@ class _Reader:
             # what was not asked is asked next time, whether or not anything has changed by then
             pulse=pulse if self._asks_views else msgspec.structs.replace(pulse, shape=""),
             relations=relations,
+            coded=read_oids(coded),
             spelled=calls,
             targets=await self._read_targets(known, relations),
             functions=await self._read_functions(types, known, pulse),
@@ -313,6 +316,10 @@ def decode_rows(rows: Rows, kind: type[Row]) -> Generator[None, None, list[Row]]
         made.append(decoder.decode(value or b""))
         yield
     return made
+
+
+def read_oids(rows: Rows) -> frozenset[int]:
+    return frozenset(int(oid or 0) for (oid,) in rows.rows)
 
 
 def _read_pairs(rows: Rows) -> Generator[None, None, dict[str, str]]:

@@ -8,7 +8,7 @@ thousand of them, and walking over those stalls every request. That is safe as l
 itself, so a field holds text, numbers, names, and parts that were made before it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -116,7 +116,7 @@ class Table(msgspec.Struct, frozen=True, gc=False):
     has_heirs: bool = False
     """Whether other tables inherit from it; partitions do not count."""
     runs_code: bool = False
-    """Whether a default or a check calls a function that may do anything."""
+    """Whether a default, a check, an index, a policy or a type reaches code that is not PostgreSQL's own."""
 
     @property
     def qualified(self) -> Name:
@@ -245,6 +245,10 @@ class Role(msgspec.Struct, frozen=True, gc=False):
     settings: tuple[tuple[str, str], ...]
 
 
+def _refers(table: Table, targets: Collection[Name]) -> bool:
+    return bool(targets) and any(key.ref_table in targets for key in table.foreign_keys_out)
+
+
 @dataclass(frozen=True)
 class Schema:
     exposed: tuple[str, ...]
@@ -281,9 +285,19 @@ class Schema:
 
     @cached_property
     def tables_before_triggers(self) -> frozenset[Name]:
-        """Those with triggers or code of their own, and those from which foreign keys lead to one, however far away."""
+        """Those with triggers of their own, and those from which foreign keys lead to one, however far away."""
+        return self._list_before(table for table in self.tables.values() if table.has_triggers)
+
+    @cached_property
+    def tables_before_code(self) -> frozenset[Name]:
+        """The same of code. Whoever refers to a table of which its owner sees only a part runs its policies."""
+        found = self._list_before(table for table in self.tables.values() if table.runs_code)
+        forced = {table.qualified for table in self.tables.values() if table.runs_code and table.rls_forced}
+        return found | {name for name, table in self.tables.items() if _refers(table, forced)}
+
+    def _list_before(self, tables: Iterable[Table]) -> frozenset[Name]:
         found: set[Name] = set()
-        waiting = [table for table in self.tables.values() if table.has_triggers or table.runs_code]
+        waiting = list(tables)
         while waiting:
             table = waiting.pop()
             if table.qualified not in found:

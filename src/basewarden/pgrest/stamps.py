@@ -53,7 +53,9 @@ def _sum_of(source: str) -> str:
 # Triggers of foreign keys are named for their own object ids, so that the names tell which there are.
 _HANGING = f"""(SELECT count(x) || '/' || {_sum("count(x)", "x")} || '/' || coalesce(sum(h), 0) FROM (
     SELECT age(xmin) AS x, NULL::int AS h FROM pg_catalog.pg_attribute WHERE attrelid = c.oid AND attnum > 0
-    UNION ALL SELECT age(xmin), NULL FROM pg_catalog.pg_index WHERE indrelid = c.oid AND indisunique
+    UNION ALL SELECT age(xmin), NULL FROM pg_catalog.pg_index
+    WHERE indrelid = c.oid AND (indisunique OR indexprs IS NOT NULL OR indpred IS NOT NULL)
+    UNION ALL SELECT age(xmin), NULL FROM pg_catalog.pg_policy WHERE polrelid = c.oid
     UNION ALL SELECT age(xmin), NULL FROM pg_catalog.pg_inherits WHERE inhparent = c.oid
     UNION ALL SELECT CASE WHEN NOT tgisinternal THEN age(xmin) END, hashname(tgname)
     FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid) AS hanging)"""
@@ -135,6 +137,7 @@ _SEEN = (
     _sum_of(f"pg_proc WHERE oid >= {FIRST_OWN_OID}"),
     _sum_of(f"pg_rewrite WHERE oid >= {FIRST_OWN_OID}"),
     _sum_of(f"pg_enum WHERE oid >= {FIRST_OWN_OID}"),
+    _sum_of("pg_policy"),
 )
 _NAMES = _join(
     _SPACE_FIELDS,
@@ -147,14 +150,22 @@ _NAMES = _join(
     _sum_of(f"pg_foreign_server WHERE oid >= {FIRST_OWN_OID}"),
     _sum_of(f"pg_foreign_table WHERE ftrelid >= {FIRST_OWN_OID}"),
 )
-_CODE = _join(_sum_of(f"pg_proc WHERE oid >= {FIRST_OWN_OID}"), _sum_of(f"pg_cast WHERE oid >= {FIRST_OWN_OID}"))
+_CODE = _join(
+    _sum_of(f"pg_proc WHERE oid >= {FIRST_OWN_OID}"),
+    _sum_of(f"pg_cast WHERE oid >= {FIRST_OWN_OID}"),
+    _sum_of("pg_policy"),
+    _sum_of(f"pg_constraint WHERE oid >= {FIRST_OWN_OID} AND contype = 'c'"),
+)
 _ROLES = _join(_ROLE_FIELDS, _SPACE_RIGHTS, _sum_of("pg_auth_members"), _sum_of("pg_db_role_setting"))
 _NOT_PASSING = "NOT IN (SELECT oid FROM passing)"
 _SHAPE = _join(
     _CLASS_FIELDS,
     _SPACE_COMMENTS,
     _sum_of(f"pg_attribute WHERE attrelid >= {FIRST_OWN_OID} AND attnum > 0 AND attrelid {_NOT_PASSING}"),
-    _sum_of(f"pg_index WHERE indexrelid >= {FIRST_OWN_OID} AND indisunique AND indrelid {_NOT_PASSING}"),
+    _sum_of(
+        f"pg_index WHERE indexrelid >= {FIRST_OWN_OID} AND indrelid {_NOT_PASSING} "
+        "AND (indisunique OR indexprs IS NOT NULL OR indpred IS NOT NULL)"
+    ),
     _sum_of(f"pg_constraint WHERE oid >= {FIRST_OWN_OID} AND contype IN ('p', 'u', 'f') AND connamespace {_OWN_SPACE}"),
     _sum_of(f"pg_trigger WHERE oid >= {FIRST_OWN_OID} AND NOT tgisinternal AND tgrelid {_NOT_PASSING}"),
     _sum_of(f"pg_rewrite WHERE oid >= {FIRST_OWN_OID} AND ev_class {_NOT_PASSING}"),

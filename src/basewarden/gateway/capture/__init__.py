@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from basewarden.gateway.capture.at_once import SETTINGS, can_write_at_once, write_at_once
 from basewarden.gateway.capture.call import capture_call
+from basewarden.gateway.capture.code import may_run_code
 from basewarden.gateway.capture.delete import capture_delete
 from basewarden.gateway.capture.insert import capture_insert
 from basewarden.gateway.capture.snapshot import SnapshotStale, check_snapshot
 from basewarden.gateway.capture.surplus import check_surplus, refine_surplus
 from basewarden.gateway.capture.traces import (
     COUNT_CHANGES,
-    can_leave_traces,
     find_surplus,
     list_unseen,
     read_counts,
@@ -40,15 +40,13 @@ async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutco
     if isinstance(plan, CallPlan):
         return await _capture_traced(context, plan)
     assert isinstance(plan, WritePlan)
-    table = plan.table
     _check_capturable(context, plan)
-    if can_leave_traces(context.schema, table):
-        outcome = await _capture_traced(context, plan)
-    else:
-        at_once = await write_at_once(context, plan) if can_write_at_once(context, plan) else None
-        outcome = at_once or await _capture(context, plan)
+    outcome = await repeat_write(context, plan) if can_write_at_once(context, plan) else None
+    if outcome is None:
+        capture = _capture_traced if may_run_code(context.schema, plan) else _capture
+        outcome = await capture(context, plan)
     if not outcome.is_checked:
-        await check_snapshot(context, table)
+        await check_snapshot(context, plan.table)
     return outcome
 
 
@@ -69,15 +67,14 @@ def _check_capturable(context: WriteContext, plan: WritePlan) -> None:
 
 def can_repeat_write(context: WriteContext, plan: DatabasePlan) -> bool:
     """Whether `repeat_write` will most likely do for every plan of the shape of this one."""
-    if not isinstance(plan, WritePlan) or can_leave_traces(context.schema, plan.table):
-        return False
-    return can_write_at_once(context, plan)
+    return isinstance(plan, WritePlan) and can_write_at_once(context, plan)
 
 
 async def repeat_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcome | None:
     """For a plan of which only the shape is right, the values are in `context`; None where this will not do."""
     assert isinstance(plan, WritePlan)
-    return await write_at_once(context, plan)
+    is_traced = may_run_code(context.schema, plan)
+    return await write_at_once(replace(context, traces=Traces()) if is_traced else context, plan)
 
 
 async def _capture_traced(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:

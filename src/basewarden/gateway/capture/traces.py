@@ -135,11 +135,6 @@ def subtract_counts(later: Counts, earlier: Counts) -> Counts:
     return {name: count.since(earlier.get(name, Count())) for name, count in later.items()}
 
 
-def can_leave_traces(schema: Schema, table: Table) -> bool:
-    """Whether a trigger may fire on the table, or on one that foreign keys reach from it."""
-    return table.qualified in schema.tables_before_triggers
-
-
 def find_surplus(counts: Counts, changes: Iterable[RowChange], touched: Sequence[Touched]) -> Counts:
     """What was counted and is not among `changes`.
 
