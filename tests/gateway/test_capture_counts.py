@@ -224,7 +224,7 @@ _CODE = {
     "domain in a composite": "CREATE TABLE t (id int PRIMARY KEY, n holder DEFAULT ROW(1)::holder)",
     "index": "CREATE TABLE t (id int PRIMARY KEY, n int); CREATE INDEX ON t ((passes(n)))",
     "index over some": "CREATE TABLE t (id int PRIMARY KEY, n int); CREATE INDEX ON t (n) WHERE passes(id)",
-    "policy": f"""CREATE TABLE t (id int PRIMARY KEY, n int); ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+    "policy": """CREATE TABLE t (id int PRIMARY KEY, n int); ALTER TABLE t ENABLE ROW LEVEL SECURITY;
         CREATE POLICY p ON t USING (true) WITH CHECK (passes(id))""",
     "policy of another": """CREATE TABLE u (id int); INSERT INTO u VALUES (1); ALTER TABLE u ENABLE ROW LEVEL SECURITY;
         CREATE POLICY p ON u USING (passes(id)); CREATE TABLE t (id int PRIMARY KEY, n int);

@@ -90,6 +90,8 @@ class Catalogue:
     relations: Mapping[int, Relation]
     coded: frozenset[int]
     """Tables that run code which is not PostgreSQL's own when they are written."""
+    roots: Mapping[str, str]
+    """partition -> the table that it is part of"""
     spelled: Mapping[str, str]
     """Sequences and functions -> what text calls them."""
     types: Mapping[TypeKey, TypeRow]
@@ -222,7 +224,7 @@ def _split_setting(text: str) -> tuple[str, str]:
 
 
 def make_schema(catalogue: Catalogue, exposed: tuple[str, ...], server_version: int) -> Generator[None, None, Schema]:
-    tables = yield from make_tables(catalogue.relations, catalogue.roles, catalogue.coded)
+    tables = yield from make_tables(catalogue.relations, catalogue.roles, catalogue.coded, catalogue.roots)
     shown = yield from _show_views(catalogue)
     for name, columns in _view_keys(tables, shown).items():
         tables[name] = msgspec.structs.replace(tables[name], primary_key=columns, key=columns)
@@ -249,7 +251,7 @@ def _make_role(row: RoleRow) -> Role:
 
 
 def make_tables(
-    relations: Mapping[int, Relation], roles: Iterable[RoleRow], coded: Collection[int]
+    relations: Mapping[int, Relation], roles: Iterable[RoleRow], coded: Collection[int], roots: Mapping[str, str]
 ) -> Generator[None, None, dict[Name, Table]]:
     """In the order that they are given. Foreign keys are known where both their tables are."""
     owners = {role.oid: role.name for role in roles}
@@ -258,7 +260,10 @@ def make_tables(
     for relation in relations.values():
         owner = owners.get(relation.owner, "")
         ways = tuple(outward.get(relation.oid, ())), tuple(inward.get(relation.oid, ()))
-        tables[relation.qualified] = _make_table(relation, owner, *ways, runs_code=relation.oid in coded)
+        root = relations.get(int(roots.get(str(relation.oid), 0)))
+        tables[relation.qualified] = _make_table(
+            relation, owner, *ways, runs_code=relation.oid in coded, root=root.qualified if root is not None else None
+        )
         yield
     return tables
 
@@ -306,6 +311,7 @@ def _make_table(
     foreign_keys_in: tuple[ForeignKey, ...],
     *,
     runs_code: bool,
+    root: Name | None,
 ) -> Table:
     primary_key = next((key.columns for key in relation.unique_keys if key.is_primary), ())
     writable = _writable_bits(relation)
@@ -332,6 +338,7 @@ def _make_table(
         has_rules=relation.has_rules,
         has_heirs=relation.has_heirs,
         runs_code=runs_code,
+        root=root,
     )
 
 

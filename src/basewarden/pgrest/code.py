@@ -9,6 +9,11 @@ those of a partition, which the table itself does not show.
 from basewarden.pgrest.sql import Statement
 from basewarden.pgrest.stamps import FIRST_OWN_OID
 
+PARTITIONS = Statement(
+    "SELECT oid, pg_catalog.pg_partition_root(oid)::pg_catalog.oid FROM pg_catalog.pg_class "
+    "WHERE relispartition AND relkind IN ('r', 'p', 'f')"
+)
+"""Partitions with the table that they are part of."""
 # Functions of PostgreSQL's own that run SQL which they are given, or write large objects.
 _RUNNERS = (
     r"'^(query_to_xml|cursor_to_xml|table_to_xml|schema_to_xml|database_to_xml|ts_stat$|ts_rewrite$|lo_|lowrite$)'"

@@ -45,7 +45,7 @@ from basewarden.pgrest.catalogue import (
     ask_survey,
     ask_types,
 )
-from basewarden.pgrest.code import CODED
+from basewarden.pgrest.code import CODED, PARTITIONS
 from basewarden.pgrest.errors import DatabaseError
 from basewarden.pgrest.schema import Function, Schema
 from basewarden.pgrest.sql import Statement
@@ -141,10 +141,11 @@ class _Reader:
         timezones = known.timezones if known is not None else await self._read_timezones()
         if known is not None and known.pulse.names != pulse.names:
             known = None
-        survey, coded, spelled, computed, casts, handlers, roles, comments = await self._conn.run(
+        survey, coded, roots, spelled, computed, casts, handlers, roles, comments = await self._conn.run(
             [
                 ask_survey(stamped=known is not None),
                 CODED,
+                PARTITIONS,
                 SPELLED,
                 COMPUTED,
                 REPRESENTATIONS,
@@ -154,7 +155,7 @@ class _Reader:
             ]
         )
         found = await take_turns(decode_rows(survey, SurveyRow))
-        calls = await take_turns(_read_pairs(spelled))
+        calls = await take_turns(read_pairs(spelled))
         if known is not None and _is_renamed(known, found, calls):
             known = None
         types = TypeBook(self._conn, known.types if known is not None else {})
@@ -164,6 +165,7 @@ class _Reader:
             pulse=pulse if self._asks_views else msgspec.structs.replace(pulse, shape=""),
             relations=relations,
             coded=read_oids(coded),
+            roots=await take_turns(read_pairs(roots)),
             spelled=calls,
             targets=await self._read_targets(known, relations),
             functions=await self._read_functions(types, known, pulse),
@@ -172,7 +174,7 @@ class _Reader:
             casts=tuple(await take_turns(decode_rows(casts, CastRow))),
             handlers=tuple(await take_turns(decode_rows(handlers, HandlerRow))),
             roles=tuple(await take_turns(decode_rows(roles, RoleRow))),
-            comments=await take_turns(_read_pairs(comments)),
+            comments=await take_turns(read_pairs(comments)),
             timezones=timezones,
         )
 
@@ -322,7 +324,7 @@ def read_oids(rows: Rows) -> frozenset[int]:
     return frozenset(int(oid or 0) for (oid,) in rows.rows)
 
 
-def _read_pairs(rows: Rows) -> Generator[None, None, dict[str, str]]:
+def read_pairs(rows: Rows) -> Generator[None, None, dict[str, str]]:
     pairs = {}
     for key, value in rows.rows:
         pairs[(key or b"").decode()] = (value or b"").decode()

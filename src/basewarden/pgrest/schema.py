@@ -117,6 +117,8 @@ class Table(msgspec.Struct, frozen=True, gc=False):
     """Whether other tables inherit from it; partitions do not count."""
     runs_code: bool = False
     """Whether a default, a check, an index, a policy or a type reaches code that is not PostgreSQL's own."""
+    root: Name | None = None
+    """The table that a partition is part of, under whose name its rows are recorded."""
 
     @property
     def qualified(self) -> Name:
@@ -304,6 +306,19 @@ class Schema:
                 found.add(table.qualified)
                 waiting += [self.tables[key.ref_table] for key in table.foreign_keys_out]
         return frozenset(found)
+
+    @cached_property
+    def _partitions(self) -> Mapping[Name, tuple[Table, ...]]:
+        found: dict[Name, tuple[Table, ...]] = {}
+        for table in self.tables.values():
+            if table.root is not None:
+                found[table.root] = (*found.get(table.root, ()), table)
+        return found
+
+    def list_keys_in(self, table: Table) -> tuple[ForeignKey, ...]:
+        """The foreign keys that lead to rows of the table, also to those of one partition alone."""
+        parts = self._partitions.get(table.qualified, ())
+        return table.foreign_keys_in + tuple(key for part in parts for key in part.foreign_keys_in)
 
     def is_timezone(self, name: str) -> bool:
         return name in self.timezones

@@ -21,7 +21,7 @@ from basewarden.pgrest import DeletePlan, build_statement
 async def capture_delete(context: WriteContext, plan: DeletePlan) -> WriteOutcome:
     table = plan.table
     before = await lock_targets(context, plan)
-    wake = await collect_delete_wake(context.connection, context.schema, table, before)
+    wake = await collect_delete_wake(context.connection, context.schema, table, before, context.wake_limits)
     context.check_row_limit(len(before) + len(wake.followers))
     statement = build_statement(plan, keys=make_keys(table, before))
     again = select_by_identity(table, [row.identity for row in before], lock=False)

@@ -79,7 +79,13 @@ def _system_columns(table: Table) -> tuple[str, ...]:
 
 
 def select_by_columns(
-    table: Table, columns: Sequence[str], values: Iterable[Sequence[str]], *, lock: bool, also: str = ""
+    table: Table,
+    columns: Sequence[str],
+    values: Iterable[Sequence[str]],
+    *,
+    lock: bool,
+    also: str = "",
+    limit: int | None = None,
 ) -> Statement:
     """Rows whose `columns` hold one of `values` (exact text)."""
     builder = Builder()
@@ -95,7 +101,7 @@ def select_by_columns(
     keys = f"(SELECT {typed} FROM unnest({given}) AS given({', '.join(names)}))"
     match = [f"{quote_column(ALIAS, column)} = bw_key.{name}" for column, name in zip(columns, names, strict=True)]
     rest = f" JOIN {keys} AS bw_key ON {' AND '.join(match)}{also}"
-    return select_images(builder, table, rest, lock=lock)
+    return select_images(builder, table, rest, lock=lock, limit=limit)
 
 
 def select_by_identity(table: Table, identities: Iterable[Sequence[str]], *, lock: bool, also: str = "") -> Statement:

@@ -70,7 +70,7 @@ async def _try_insert(
 ) -> WriteOutcome | set[Identity]:
     """The outcome, or the conflict keys of rows that somebody else had put there after we looked."""
     named = frozenset(column.name for column in plan.columns)
-    wake = await collect_update_wake(context.connection, context.schema, plan.table, before, named)
+    wake = await collect_update_wake(context.connection, context.schema, plan.table, before, named, context.wake_limits)
     result, written = await (_insert_blindly(context, plan) if is_blind else _insert(context, plan))
     context.check_row_limit(len(written) + len(wake.followers))
     written = await _confirm(context, plan, result, written, is_blind=is_blind)

@@ -32,7 +32,7 @@ async def capture_update(context: WriteContext, plan: UpdatePlan) -> WriteOutcom
     table = plan.table
     before = await lock_targets(context, plan)
     named = frozenset(column.name for column in plan.columns)
-    wake = await collect_update_wake(context.connection, context.schema, table, before, named)
+    wake = await collect_update_wake(context.connection, context.schema, table, before, named, context.wake_limits)
     context.check_row_limit(len(before) + len(wake.followers))
     result, after, xid = await _write(context, plan, before, named | table.generated)
     written = len(after) if result.written is None else result.written

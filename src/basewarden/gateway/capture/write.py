@@ -16,8 +16,8 @@ from basewarden.gateway.capture.images import (
     select_written_here,
 )
 from basewarden.gateway.capture.traces import COUNT_CHANGES, Counts, Touched, read_counts
-from basewarden.gateway.capture.wake import Follower, Wake
-from basewarden.gateway.errors import RowLimit
+from basewarden.gateway.capture.wake import Follower, Wake, WakeLimits
+from basewarden.gateway.errors import row_limit
 from basewarden.journal import RowChange, Verb
 from basewarden.pgrest import (
     Builder,
@@ -71,6 +71,8 @@ class WriteContext:
     settings: tuple[Statement, ...]
     role: str | None
     max_rows: int | None = None
+    tables: frozenset[str] | None = None
+    """Those that the caller may touch, by schema and name; None is all."""
     sets_output: bool = False
     traces: "Traces | None" = None
     template: PlanTemplate | None = None
@@ -97,6 +99,10 @@ class WriteContext:
             return True
         return self.role == table.owner and not table.rls_forced
 
+    @property
+    def wake_limits(self) -> WakeLimits:
+        return WakeLimits(self.max_rows, self.tables)
+
     def write(self, name: Hashable, build: Callable[[Builder], str]) -> Statement:
         """A statement of the plan, from its template where there is one."""
         if self.template is not None and self.shaped is not None:
@@ -109,10 +115,7 @@ class WriteContext:
 
     def check_row_limit(self, count: int) -> None:
         if self.max_rows is not None and count > self.max_rows:
-            raise RowLimit(
-                details={"limit": self.max_rows},
-                hint="Narrow the filter, or ask the owner for a higher limit.",
-            )
+            raise row_limit(self.max_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,8 @@ async def read_followers_after(
                 parents_after[id(follower.located)] = found
             made.append(make_change(table, follower.located, found, follower.cause, set_columns=follower.changed))
         changes += compact(made)
+        if compact(made):
+            context.wake_limits.check_table(table)
         now = frozenset([*after, *(row.identity for row in moved.values())])
         touched.append(Touched(table, sum(one is not None and one.verb == "update" for one in made), now))
     return changes, touched

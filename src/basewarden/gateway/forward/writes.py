@@ -93,6 +93,7 @@ def make_errand(
         summary=summarise(call),
         recorder=recorder,
         max_rows=caller.max_rows,
+        tables=caller.tables,
     )
 
 
