@@ -1,6 +1,6 @@
 """What foreign keys and triggers change in a write's wake, and how the journal tells it."""
 
-from tests.fixtures.bench import GUEST, Workshop, Written
+from tests.fixtures.bench import GUEST, Workshop, Written, on_both_backends
 
 
 def told(written: Written) -> set[tuple[str, str, str, str | None]]:
@@ -254,3 +254,71 @@ async def test_what_the_code_of_a_default_or_a_check_writes_is_counted(workshop:
     for path, row in (("/a", {"id": 1}), ("/b", {"id": 1, "n": 5})):
         written = await agent.write("POST", path, row)
         assert written.unseen == [{"schema": "public", "table": "log", "inserted": 1, "updated": 0, "deleted": 0}]
+
+
+_LISTED = """
+    CREATE TABLE p (id int PRIMARY KEY, code text UNIQUE, n int);
+    CREATE TABLE gone (id int PRIMARY KEY, p_id int REFERENCES p ON DELETE CASCADE);
+    CREATE TABLE moved (id int PRIMARY KEY, p_code text REFERENCES p (code) ON UPDATE CASCADE ON DELETE SET NULL);
+    INSERT INTO p VALUES (1, 'a', 0), (2, 'b', 0), (3, 'c', 0); INSERT INTO gone VALUES (1, 1);
+    INSERT INTO moved VALUES (2, 'b');
+"""
+
+
+@on_both_backends
+async def test_a_foreign_key_changes_nothing_outside_the_list(workshop: Workshop) -> None:
+    bench = await workshop.bench(_LISTED)
+    agent = await bench.agent(tables=["p"])
+    for method, path, body in (
+        ("DELETE", "/p?id=eq.1", None),
+        ("DELETE", "/p?id=eq.2", None),
+        ("PATCH", "/p?id=eq.2", {"code": "z"}),
+    ):
+        refused = await agent.http.request(method, path, json=body)
+        assert (refused.status_code, refused.json()["code"]) == (403, "table_denied"), (method, path)
+        assert "gone" not in refused.text
+        assert "moved" not in refused.text
+    assert len(await bench.rows("SELECT FROM p JOIN (SELECT p_id FROM gone) g ON g.p_id = p.id")) == 1
+    assert await bench.rows("SELECT p_code FROM moved") == [{"p_code": "b"}]
+    assert len((await agent.write("DELETE", "/p?id=eq.3")).changes) == 1
+    assert len((await agent.write("PATCH", "/p?id=eq.2", {"n": 5})).changes) == 1
+    both = await bench.agent(tables=["p", "gone", "moved"])
+    assert {one["table"] for one in (await both.write("DELETE", "/p?id=in.(1,2)")).changes} == {"p", "gone", "moved"}
+
+
+async def test_a_cascade_over_the_limit_is_not_read_to_its_end(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE p (id int PRIMARY KEY);
+        CREATE TABLE c (id int PRIMARY KEY, p_id int REFERENCES p ON DELETE CASCADE);
+        CREATE TABLE d (id int PRIMARY KEY, c_id int REFERENCES c ON DELETE CASCADE);
+        INSERT INTO p VALUES (1); INSERT INTO c SELECT n, 1 FROM generate_series(1, 20) n;
+        INSERT INTO d SELECT n, n FROM generate_series(1, 20) n;
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'deleted'; END $$;
+        CREATE TRIGGER fail BEFORE DELETE ON p EXECUTE FUNCTION fail();
+    """)
+    agent = await bench.agent(maxRowsPerWrite=10)
+    refused = await agent.http.delete("/p?id=eq.1")
+    assert (refused.status_code, refused.json()["code"]) == (400, "row_limit"), "before anything was deleted"
+    assert (await (await bench.agent()).http.delete("/p?id=eq.1")).json()["code"] == "P0001"
+
+
+async def test_foreign_keys_of_and_to_a_partition_are_told_under_its_tables_name(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE owner (id int PRIMARY KEY);
+        CREATE TABLE ev (id int PRIMARY KEY, owner_id int, n int) PARTITION BY RANGE (id);
+        CREATE TABLE ev_a PARTITION OF ev FOR VALUES FROM (0) TO (10);
+        CREATE TABLE ev_b PARTITION OF ev FOR VALUES FROM (10) TO (20);
+        ALTER TABLE ev_a ADD CONSTRAINT a_owner FOREIGN KEY (owner_id) REFERENCES owner ON DELETE SET NULL;
+        CREATE TABLE note (id int PRIMARY KEY, ev_id int REFERENCES ev_a ON DELETE CASCADE);
+        INSERT INTO owner VALUES (1); INSERT INTO ev VALUES (1, 1, 0), (11, 1, 0); INSERT INTO note VALUES (5, 1);
+    """)
+    agent = await bench.agent()
+    written = await agent.write("PATCH", "/ev?id=eq.1", {"n": 5}, headers={"x-basewarden-session": "one"})
+    written = await agent.write("DELETE", "/owner?id=eq.1", headers={"x-basewarden-session": "one"})
+    assert told(written) == {("owner", "delete", "1", None), ("ev", "update", "1", "1")}
+    undo = f"/api/connections/{bench.connection_id}/sessions/{written.session_id}/undo"
+    receipt = (await bench.person.post(undo, json={"mode": "apply"})).json()
+    assert (receipt["conflicts"], receipt["irreversible"]) == ([], [])
+    assert await bench.rows("SELECT owner_id, n FROM ev_a") == [{"owner_id": 1, "n": 0}]
+    written = await agent.write("DELETE", "/ev?id=eq.1")
+    assert told(written) == {("ev", "delete", "1", None), ("note", "delete", "5", None)}

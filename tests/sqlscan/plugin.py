@@ -10,6 +10,7 @@ import pytest
 from psycopg import pq
 
 from basewarden.gateway.capture.images import AS_OWNER, AS_SESSION, WITH_SESSION_PATH
+from basewarden.gateway.capture.traces import OWN_NAMES
 from basewarden.pgrest import Connection, Statement
 from basewarden.pgrest.introspection import SPELL_NAMES
 from basewarden.pgrest.stamps import PLAN_PLAINLY
@@ -50,7 +51,7 @@ class Listener:
 
 
 def _follow(statement: Statement, *, is_safe: bool) -> bool:
-    if statement in (AS_OWNER, SPELL_NAMES, PLAN_PLAINLY):
+    if statement in (AS_OWNER, OWN_NAMES, SPELL_NAMES, PLAN_PLAINLY):
         return True
     if (
         statement in (AS_SESSION, WITH_SESSION_PATH)

@@ -24,6 +24,18 @@ class RowLimit(Forbidden):
     message = "This write changes more rows than the token allows, so none was changed."
 
 
+def cascade_denied() -> TableDenied:
+    """Without a name: a token is not shown what it may not touch."""
+    return TableDenied(
+        "A foreign key would change rows of a table that this token may not touch, so nothing was changed.",
+        hint="Ask the owner to add that table to the token, or change those rows otherwise first.",
+    )
+
+
+def row_limit(limit: int) -> RowLimit:
+    return RowLimit(details={"limit": limit}, hint="Narrow the filter, or ask the owner for a higher limit.")
+
+
 class NotCaptured(Forbidden):
     code = "capture_unsupported"
     message = "Changes made this way cannot be recorded, so they are not let through."

@@ -71,7 +71,10 @@ _MOST_DEADLOCKS = 3
 _DEADLOCK = "40P01"
 # Classes 08 and 57: the connection went away. Whether the COMMIT before it counted, only the database knows.
 _OUTCOME_UNKNOWN = ("08", "57")
-_OUTPUT_SETTINGS = frozenset({"timezone", "datestyle", "intervalstyle", "extra_float_digits"})
+_OUTPUT_SETTINGS = frozenset(
+    {"timezone", "datestyle", "intervalstyle", "extra_float_digits", "bytea_output", "lc_monetary"}
+    | {"quote_all_identifiers"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +278,7 @@ class Road:
                 (settings,),
                 caller.db_role,
                 caller.max_rows,
+                tables=caller.tables,
                 sets_output=_sets_output(request, schema, caller.db_role),
                 template=template,
                 shaped=shaped,

@@ -149,5 +149,6 @@ def _read_image(image: str | None) -> Row | None:
 
 
 def _tell_unseen(item: Mapping[str, Any]) -> str:
-    counts = ", ".join(f"{item[verb]:,} {verb}" for verb in ("inserted", "updated", "deleted") if item.get(verb))
-    return f"{item['schema']}.{item['table']}: {counts}"
+    counts = [f"{item[verb]:,} {verb}" for verb in ("inserted", "updated", "deleted") if item.get(verb)]
+    counts += ["all rows removed at once"] if item.get("emptied") else []
+    return f"{item['schema']}.{item['table']}: {', '.join(counts)}"

@@ -1,7 +1,7 @@
 """Makes a snapshot of what was read: pure, and in steps, for a large catalogue takes longer than requests may wait."""
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from sys import intern
@@ -73,7 +73,6 @@ class Relation(msgspec.Struct, frozen=True, gc=False):
     is_partition: bool
     has_rules: bool
     has_heirs: bool
-    runs_code: bool
     columns: Mapping[str, Column]
     names: tuple[str, ...]
     """The columns' names by attribute number; those that were dropped are empty."""
@@ -92,6 +91,10 @@ class Catalogue:
 
     pulse: Pulse
     relations: Mapping[int, Relation]
+    coded: frozenset[int]
+    """Tables that run code which is not PostgreSQL's own when they are written."""
+    roots: Mapping[str, str]
+    """partition -> the table that it is part of"""
     spelled: Mapping[str, str]
     """Sequences and functions -> what text calls them."""
     types: Mapping[TypeKey, TypeRow]
@@ -136,7 +139,6 @@ def _make_relation(row: RelationRow, types: Mapping[TypeKey, TypeRow], place: st
         is_partition=row.is_partition,
         has_rules=row.has_rules,
         has_heirs=row.has_heirs,
-        runs_code=row.runs_code,
         columns=columns,
         names=names,
         comment=comments.get("0"),
@@ -232,7 +234,7 @@ def _split_setting(text: str) -> tuple[str, str]:
 
 
 def make_schema(catalogue: Catalogue, exposed: tuple[str, ...], server_version: int) -> Generator[None, None, Schema]:
-    tables = yield from make_tables(catalogue.relations, catalogue.roles)
+    tables = yield from make_tables(catalogue.relations, catalogue.roles, catalogue.coded, catalogue.roots)
     shown = yield from _show_views(catalogue)
     for name, columns in _view_keys(tables, shown).items():
         tables[name] = msgspec.structs.replace(tables[name], primary_key=columns, key=columns)
@@ -271,7 +273,7 @@ def _make_role(row: RoleRow) -> Role:
 
 
 def make_tables(
-    relations: Mapping[int, Relation], roles: Iterable[RoleRow]
+    relations: Mapping[int, Relation], roles: Iterable[RoleRow], coded: Collection[int], roots: Mapping[str, str]
 ) -> Generator[None, None, dict[Name, Table]]:
     """In the order that they are given. Foreign keys are known where both their tables are."""
     owners = {role.oid: role.name for role in roles}
@@ -280,7 +282,10 @@ def make_tables(
     for relation in relations.values():
         owner = owners.get(relation.owner, "")
         ways = tuple(outward.get(relation.oid, ())), tuple(inward.get(relation.oid, ()))
-        tables[relation.qualified] = _make_table(relation, owner, *ways)
+        root = relations.get(int(roots.get(str(relation.oid), 0)))
+        tables[relation.qualified] = _make_table(
+            relation, owner, *ways, runs_code=relation.oid in coded, root=root.qualified if root is not None else None
+        )
         yield
     return tables
 
@@ -322,7 +327,13 @@ def _make_foreign_key(row: ForeignKeyRow, origin: Relation, target: Relation) ->
 
 
 def _make_table(
-    relation: Relation, owner: str, foreign_keys_out: tuple[ForeignKey, ...], foreign_keys_in: tuple[ForeignKey, ...]
+    relation: Relation,
+    owner: str,
+    foreign_keys_out: tuple[ForeignKey, ...],
+    foreign_keys_in: tuple[ForeignKey, ...],
+    *,
+    runs_code: bool,
+    root: Name | None,
 ) -> Table:
     primary_key = next((key.columns for key in relation.unique_keys if key.is_primary), ())
     writable = _writable_bits(relation)
@@ -348,7 +359,8 @@ def _make_table(
         is_partition=relation.is_partition,
         has_rules=relation.has_rules,
         has_heirs=relation.has_heirs,
-        runs_code=relation.runs_code,
+        runs_code=runs_code,
+        root=root,
     )
 
 

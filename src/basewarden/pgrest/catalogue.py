@@ -69,7 +69,6 @@ class RelationRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_partition: bool
     has_rules: bool
     has_heirs: bool
-    runs_code: bool
     columns: tuple[ColumnRow, ...] | None
     comments: dict[str, str] | None
     """attribute number -> comment; 0 is the relation itself"""
@@ -82,10 +81,6 @@ class RelationRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     marks: str
 
 
-# Functions in C are those of extensions, which make ids and the like.
-_CALLS = """JOIN pg_depend k ON k.classid = '{}'::regclass AND k.objid = d.oid AND k.refclassid = 'pg_proc'::regclass
-    JOIN pg_proc p ON p.oid = k.refobjid AND p.provolatile = 'v'
-    JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')"""
 # Only what differs by the columns' own `=`: an index may compare otherwise.
 _TELLS_APART = """NOT EXISTS (
        SELECT FROM unnest(i.indclass::oid[], i.indcollation::oid[], i.indkey::int2[]) AS part(opclass, sorting, attnum)
@@ -100,10 +95,6 @@ SELECT json_build_array(
   c.oid::int8, n.nspname, c.relname, c.relkind, c.relowner::int8, c.relrowsecurity, c.relforcerowsecurity,
   c.relispartition, c.relhasrules AND c.relkind IN ('r', 'p'),
   c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),
-  c.relkind IN ('r', 'p') AND (
-    EXISTS (SELECT FROM pg_attrdef d {_CALLS.format("pg_attrdef")} WHERE d.adrelid = c.oid)
-    OR EXISTS (
-      SELECT FROM pg_constraint d {_CALLS.format("pg_constraint")} WHERE d.conrelid = c.oid AND d.contype = 'c')),
   (SELECT json_agg(json_build_array(
      a.attname, a.attnum, a.atttypid::int8, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated <> '',
      CASE WHEN a.attgenerated <> '' THEN NULL

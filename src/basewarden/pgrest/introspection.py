@@ -48,6 +48,7 @@ from basewarden.pgrest.catalogue import (
     ask_survey,
     ask_types,
 )
+from basewarden.pgrest.code import CODED, PARTITIONS
 from basewarden.pgrest.errors import DatabaseError
 from basewarden.pgrest.schema import Function, Schema
 from basewarden.pgrest.sql import Statement
@@ -143,9 +144,23 @@ class _Reader:
         timezones = known.timezones if known is not None else await self._read_timezones()
         if known is not None and known.pulse.names != pulse.names:
             known = None
-        survey, spelled, computed, computed_columns, geojson, casts, handlers, roles, comments = await self._conn.run(
+        (
+            survey,
+            coded,
+            roots,
+            spelled,
+            computed,
+            computed_columns,
+            geojson,
+            casts,
+            handlers,
+            roles,
+            comments,
+        ) = await self._conn.run(
             [
                 ask_survey(stamped=known is not None),
+                CODED,
+                PARTITIONS,
                 SPELLED,
                 COMPUTED,
                 COMPUTED_COLUMNS,
@@ -157,7 +172,7 @@ class _Reader:
             ]
         )
         found = await take_turns(decode_rows(survey, SurveyRow))
-        calls = await take_turns(_read_pairs(spelled))
+        calls = await take_turns(read_pairs(spelled))
         if known is not None and _is_renamed(known, found, calls):
             known = None
         types = TypeBook(self._conn, known.types if known is not None else {})
@@ -168,17 +183,19 @@ class _Reader:
             # what was not asked is asked next time, whether or not anything has changed by then
             pulse=pulse if self._asks_views else msgspec.structs.replace(pulse, shape=""),
             relations=relations,
+            coded=read_oids(coded),
+            roots=await take_turns(read_pairs(roots)),
             spelled=calls,
             targets=await self._read_targets(known, relations),
             functions=await self._read_functions(types, known, pulse),
             types=types.rows,
             computed=tuple(await take_turns(decode_rows(computed, ComputedRow))),
             computed_columns=tuple(columns),
-            geojson_schema=next(iter(await take_turns(_read_pairs(geojson))), None),
+            geojson_schema=next(iter(await take_turns(read_pairs(geojson))), None),
             casts=tuple(await take_turns(decode_rows(casts, CastRow))),
             handlers=tuple(await take_turns(decode_rows(handlers, HandlerRow))),
             roles=tuple(await take_turns(decode_rows(roles, RoleRow))),
-            comments=await take_turns(_read_pairs(comments)),
+            comments=await take_turns(read_pairs(comments)),
             timezones=timezones,
         )
 
@@ -324,7 +341,11 @@ def decode_rows(rows: Rows, kind: type[Row]) -> Generator[None, None, list[Row]]
     return made
 
 
-def _read_pairs(rows: Rows) -> Generator[None, None, dict[str, str]]:
+def read_oids(rows: Rows) -> frozenset[int]:
+    return frozenset(int(oid or 0) for (oid,) in rows.rows)
+
+
+def read_pairs(rows: Rows) -> Generator[None, None, dict[str, str]]:
     pairs = {}
     for key, value in rows.rows:
         pairs[(key or b"").decode()] = (value or b"").decode()

@@ -3,6 +3,7 @@
 The question goes by indexes alone, so it may be asked along with every write.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
@@ -27,6 +28,10 @@ class Reaches(Mapping[Name, tuple[Name, ...]]):
     def __init__(self, tables: Mapping[Name, Table]) -> None:
         self._tables = tables
         self._found: dict[Name, tuple[Name, ...]] = {}
+        self._partitions: dict[Name, list[Table]] = defaultdict(list)
+        for table in tables.values():
+            if table.root is not None:
+                self._partitions[table.root].append(table)
 
     def __getitem__(self, table: Name) -> tuple[Name, ...]:
         found = self._found.get(table)
@@ -44,11 +49,17 @@ class Reaches(Mapping[Name, tuple[Name, ...]]):
         reached = {table: self._tables[table]}
         waiting = [table]
         while waiting:
-            for key in reached[waiting.pop()].foreign_keys_in:
-                if key.table not in reached and _acts(key):
-                    reached[key.table] = self._tables[key.table]
-                    waiting.append(key.table)
+            for key in self._list_keys_in(waiting.pop()):
+                for name in (key.table, self._tables[key.table].root):
+                    if name is not None and name not in reached and _acts(key):
+                        reached[name] = self._tables[name]
+                        waiting.append(name)
         return tuple(reached)
+
+    def _list_keys_in(self, table: Name) -> list[ForeignKey]:
+        """Those that lead to one partition alone may act on a row of the whole."""
+        parts = self._partitions.get(table, ())
+        return [key for one in (self._tables[table], *parts) for key in one.foreign_keys_in]
 
 
 def _acts(key: ForeignKey) -> bool:

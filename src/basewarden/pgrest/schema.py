@@ -8,7 +8,7 @@ thousand of them, and walking over those stalls every request. That is safe as l
 itself, so a field holds text, numbers, names, and parts that were made before it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -125,7 +125,9 @@ class Table(msgspec.Struct, frozen=True, gc=False):
     has_heirs: bool = False
     """Whether other tables inherit from it; partitions do not count."""
     runs_code: bool = False
-    """Whether a default or a check calls a function that may do anything."""
+    """Whether a default, a check, an index, a policy or a type reaches code that is not PostgreSQL's own."""
+    root: Name | None = None
+    """The table that a partition is part of, under whose name its rows are recorded."""
 
     @property
     def qualified(self) -> Name:
@@ -269,6 +271,10 @@ class Role(msgspec.Struct, frozen=True, gc=False):
     settings: tuple[tuple[str, str], ...]
 
 
+def _refers(table: Table, targets: Collection[Name]) -> bool:
+    return bool(targets) and any(key.ref_table in targets for key in table.foreign_keys_out)
+
+
 @dataclass(frozen=True)
 class Schema:
     exposed: tuple[str, ...]
@@ -314,15 +320,38 @@ class Schema:
 
     @cached_property
     def tables_before_triggers(self) -> frozenset[Name]:
-        """Those with triggers or code of their own, and those from which foreign keys lead to one, however far away."""
+        """Those with triggers of their own, and those from which foreign keys lead to one, however far away."""
+        return self._list_before(table for table in self.tables.values() if table.has_triggers)
+
+    @cached_property
+    def tables_before_code(self) -> frozenset[Name]:
+        """The same of code. Whoever refers to a table of which its owner sees only a part runs its policies."""
+        found = self._list_before(table for table in self.tables.values() if table.runs_code)
+        forced = {table.qualified for table in self.tables.values() if table.runs_code and table.rls_forced}
+        return found | {name for name, table in self.tables.items() if _refers(table, forced)}
+
+    def _list_before(self, tables: Iterable[Table]) -> frozenset[Name]:
         found: set[Name] = set()
-        waiting = [table for table in self.tables.values() if table.has_triggers or table.runs_code]
+        waiting = list(tables)
         while waiting:
             table = waiting.pop()
             if table.qualified not in found:
                 found.add(table.qualified)
                 waiting += [self.tables[key.ref_table] for key in table.foreign_keys_out]
         return frozenset(found)
+
+    @cached_property
+    def _partitions(self) -> Mapping[Name, tuple[Table, ...]]:
+        found: dict[Name, tuple[Table, ...]] = {}
+        for table in self.tables.values():
+            if table.root is not None:
+                found[table.root] = (*found.get(table.root, ()), table)
+        return found
+
+    def list_keys_in(self, table: Table) -> tuple[ForeignKey, ...]:
+        """The foreign keys that lead to rows of the table, also to those of one partition alone."""
+        parts = self._partitions.get(table.qualified, ())
+        return table.foreign_keys_in + tuple(key for part in parts for key in part.foreign_keys_in)
 
     def is_timezone(self, name: str) -> bool:
         return name in self.timezones

@@ -66,7 +66,9 @@ _TOTALS = _op("||", _COUNTED, _SLASH, _sum(_COUNTED, "x"), _SLASH, "coalesce(pg_
 _HANGING = f"""(SELECT {_TOTALS} FROM (
     SELECT {_AGE} AS x, NULL::int AS h FROM pg_catalog.pg_attribute
     WHERE {_op("=", "attrelid", "c.oid")} AND {_op(">", "attnum", "0")}
-    UNION ALL SELECT {_AGE}, NULL FROM pg_catalog.pg_index WHERE {_op("=", "indrelid", "c.oid")} AND indisunique
+    UNION ALL SELECT {_AGE}, NULL FROM pg_catalog.pg_index
+    WHERE {_op("=", "indrelid", "c.oid")} AND (indisunique OR indexprs IS NOT NULL OR indpred IS NOT NULL)
+    UNION ALL SELECT {_AGE}, NULL FROM pg_catalog.pg_policy WHERE {_op("=", "polrelid", "c.oid")}
     UNION ALL SELECT {_AGE}, NULL FROM pg_catalog.pg_inherits WHERE {_op("=", "inhparent", "c.oid")}
     UNION ALL SELECT CASE WHEN NOT tgisinternal THEN {_AGE} END, pg_catalog.hashname(tgname)
     FROM pg_catalog.pg_trigger WHERE {_op("=", "tgrelid", "c.oid")}) AS hanging)"""
@@ -167,6 +169,7 @@ _SEEN = (
     _sum_of(f"pg_proc WHERE oid >= {FIRST_OWN_OID}"),
     _sum_of(f"pg_rewrite WHERE oid >= {FIRST_OWN_OID}"),
     _sum_of(f"pg_enum WHERE oid >= {FIRST_OWN_OID}"),
+    _sum_of("pg_policy"),
 )
 _NAMES = _join(
     _SPACE_FIELDS,
@@ -179,14 +182,22 @@ _NAMES = _join(
     _sum_of(f"pg_foreign_server WHERE oid >= {FIRST_OWN_OID}"),
     _sum_of(f"pg_foreign_table WHERE ftrelid >= {FIRST_OWN_OID}"),
 )
-_CODE = _join(_sum_of(f"pg_proc WHERE oid >= {FIRST_OWN_OID}"), _sum_of(f"pg_cast WHERE oid >= {FIRST_OWN_OID}"))
+_CODE = _join(
+    _sum_of(f"pg_proc WHERE oid >= {FIRST_OWN_OID}"),
+    _sum_of(f"pg_cast WHERE oid >= {FIRST_OWN_OID}"),
+    _sum_of("pg_policy"),
+    _sum_of(f"pg_constraint WHERE oid >= {FIRST_OWN_OID} AND contype = 'c'"),
+)
 _ROLES = _join(_ROLE_FIELDS, _SPACE_RIGHTS, _sum_of("pg_auth_members"), _sum_of("pg_db_role_setting"))
 _NOT_PASSING = "NOT IN (SELECT oid FROM passing)"
 _SHAPE = _join(
     _CLASS_FIELDS,
     _SPACE_COMMENTS,
     _sum_of(f"pg_attribute WHERE attrelid >= {FIRST_OWN_OID} AND attnum > 0 AND attrelid {_NOT_PASSING}"),
-    _sum_of(f"pg_index WHERE indexrelid >= {FIRST_OWN_OID} AND indisunique AND indrelid {_NOT_PASSING}"),
+    _sum_of(
+        f"pg_index WHERE indexrelid >= {FIRST_OWN_OID} AND indrelid {_NOT_PASSING} "
+        "AND (indisunique OR indexprs IS NOT NULL OR indpred IS NOT NULL)"
+    ),
     _sum_of(f"pg_constraint WHERE oid >= {FIRST_OWN_OID} AND contype IN ('p', 'u', 'f') AND connamespace {_OWN_SPACE}"),
     _sum_of(f"pg_trigger WHERE oid >= {FIRST_OWN_OID} AND NOT tgisinternal AND tgrelid {_NOT_PASSING}"),
     _sum_of(f"pg_rewrite WHERE oid >= {FIRST_OWN_OID} AND ev_class {_NOT_PASSING}"),

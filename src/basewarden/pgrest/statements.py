@@ -28,7 +28,7 @@ from basewarden.pgrest.writesql import (
 
 _BYTEA = 17  # its object id
 _TOTAL, _PAGE, _LOCATION = range(3)
-_KEYS = 7
+_KEYS, _WRITTEN = 7, 8
 _CONCAT = operator_sql(None, "||")
 
 
@@ -70,27 +70,39 @@ class Result:
     inserted: int | None = None
     keys: tuple[tuple[str, ...], ...] | None = None
     """For an update the old key and the new one of each row, else the key."""
+    written: int | None = None
+    """How many rows were written, where that was asked; `page_total` holds only those that the answer shows."""
     is_explained: bool = False
 
 
-def build_statement(plan: DatabasePlan, *, keys: Keys | None = None, report_keys: bool = False) -> Statement:
+def build_statement(
+    plan: DatabasePlan, *, keys: Keys | None = None, report_keys: bool = False, count_written: bool = False
+) -> Statement:
     """`keys` restricts an update or delete to rows that are locked already, besides its own conditions.
 
-    `report_keys` adds the keys of the written rows. Without `keys` an update finds the old keys by reading
-    the table once more, which is exact only when no one else changes those rows.
+    `report_keys` adds the keys of the written rows, `count_written` how many they are. Without `keys` an update finds
+    the old keys by reading the table once more, which is exact only when no one else changes those rows.
     """
     builder = Builder()
-    return builder.statement(statement_sql(builder, plan, keys=keys, report_keys=report_keys))
+    sql = statement_sql(builder, plan, keys=keys, report_keys=report_keys, count_written=count_written)
+    return builder.statement(sql)
 
 
-def statement_sql(builder: Builder, plan: DatabasePlan, *, keys: Keys | None = None, report_keys: bool = False) -> str:
+def statement_sql(
+    builder: Builder,
+    plan: DatabasePlan,
+    *,
+    keys: Keys | None = None,
+    report_keys: bool = False,
+    count_written: bool = False,
+) -> str:
     match plan:
         case ReadPlan():
             sql = _read_sql(builder, plan)
         case CallPlan():
             sql = _call_sql(builder, plan)
         case _:
-            sql = _write_sql(builder, plan, keys=keys, report_keys=report_keys)
+            sql = _write_sql(builder, plan, keys=keys, report_keys=report_keys, count_written=count_written)
     return _explain_sql(plan) + sql
 
 
@@ -137,10 +149,15 @@ def _count_sql(builder: Builder, plan: ReadPlan | CallPlan) -> tuple[str, str]:
     return f", pgrst_source_count AS ({counted})", "(SELECT pg_catalog.count(*) FROM pgrst_source_count)"
 
 
-def _write_sql(builder: Builder, plan: WritePlan, *, keys: Keys | None, report_keys: bool) -> str:
+def _write_sql(builder: Builder, plan: WritePlan, *, keys: Keys | None, report_keys: bool, count_written: bool) -> str:
     written = write_sql(builder, plan, keys=keys, reports=report_keys)
     if not report_keys:
-        return f"WITH pgrst_source AS ({written}) {write_answer_sql(builder, plan)}"
+        also = (
+            ", null::pg_catalog.json AS keys, (SELECT pg_catalog.count(*) FROM pgrst_source) AS written"
+            if count_written
+            else ""
+        )
+        return f"WITH pgrst_source AS ({written}) {write_answer_sql(builder, plan, also=also)}"
     return (
         f"WITH bw_written AS ({written}), pgrst_source AS (SELECT {reported_source_sql(plan)} FROM bw_written) "
         f"{write_answer_sql(builder, plan, also=f', {key_report_sql(plan)} AS keys')}"
@@ -257,6 +274,7 @@ def read_result(plan: DatabasePlan, rows: Rows, estimate: Rows | None = None, *,
         return Result(b"", 0, table_total=0 if isinstance(plan, CallPlan) else None)
     is_write = not isinstance(plan, ReadPlan | CallPlan)
     places = _OF_WRITES if is_write else _OF_READS
+    keys = _read_keys(rows) if is_write and reports_keys else None
     result = Result(
         body=_read_body(rows, places.body),
         page_total=int(rows.value(0, _PAGE) or 0),
@@ -265,7 +283,8 @@ def read_result(plan: DatabasePlan, rows: Rows, estimate: Rows | None = None, *,
         headers=rows.value(0, places.headers),
         status=_read_text(rows.value(0, places.status)),
         inserted=_read_int(rows.value(0, places.inserted)),
-        keys=_read_keys(rows) if is_write and reports_keys else None,
+        keys=keys,
+        written=len(keys) if keys is not None else _read_written(rows) if is_write and reports_keys else None,
     )
     return result if estimate is None else _with_estimate(plan, result, estimate)
 
@@ -298,9 +317,13 @@ def _read_text(value: bytes | None) -> str | None:
 
 
 def _read_keys(rows: Rows) -> tuple[tuple[str, ...], ...] | None:
-    if not rows.has_column(_KEYS):
+    if not rows.has_column(_KEYS) or rows.has_column(_WRITTEN):
         return None
     return msgspec.json.decode(rows.value(0, _KEYS) or b"[]", type=tuple[tuple[str, ...], ...])
+
+
+def _read_written(rows: Rows) -> int | None:
+    return _read_int(rows.value(0, _WRITTEN)) if rows.has_column(_WRITTEN) else None
 
 
 def _read_location(value: bytes | None) -> tuple[tuple[str, str], ...]:

@@ -269,8 +269,12 @@ def _describe_unseen(writes: Sequence[RecordedWrite]) -> list[str]:
     for item in (item for write in writes for item in write.unseen):
         for verb in ("inserted", "updated", "deleted"):
             counts[f"{item['schema']}.{item['table']}", verb] += int(item.get(verb) or 0)
+    emptied = {f"{item['schema']}.{item['table']}" for write in writes for item in write.unseen if item.get("emptied")}
     return [
-        f"{count_rows(count)} {verb} in {table} by functions or triggers, without a record of them."
-        for (table, verb), count in counts.items()
-        if count
+        *(f"All rows of {table}, emptied by a function or trigger." for table in sorted(emptied)),
+        *(
+            f"{count_rows(count)} {verb} in {table} by functions or triggers, without a record of them."
+            for (table, verb), count in counts.items()
+            if count
+        ),
     ]

@@ -4,21 +4,22 @@ from dataclasses import replace
 
 from basewarden.gateway.capture.at_once import SETTINGS, can_write_at_once, write_at_once
 from basewarden.gateway.capture.call import capture_call
+from basewarden.gateway.capture.code import may_run_code
 from basewarden.gateway.capture.delete import capture_delete
 from basewarden.gateway.capture.insert import capture_insert
 from basewarden.gateway.capture.snapshot import SnapshotStale, check_snapshot
+from basewarden.gateway.capture.surplus import check_surplus, refine_surplus
 from basewarden.gateway.capture.traces import (
     COUNT_CHANGES,
-    calls_functions,
-    can_leave_traces,
-    count_unseen,
-    describe_unseen,
+    find_surplus,
+    list_unseen,
     read_counts,
+    subtract_counts,
 )
 from basewarden.gateway.capture.update import capture_update
-from basewarden.gateway.capture.write import Traces, WriteContext, WriteOutcome, is_merge
+from basewarden.gateway.capture.write import Traces, WriteContext, WriteOutcome
 from basewarden.gateway.errors import NotCaptured
-from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, Table, UpdatePlan, WritePlan
+from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, UpdatePlan, WritePlan
 
 __all__ = [
     "SETTINGS",
@@ -37,17 +38,15 @@ async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutco
     Raises SnapshotStale when a migration was faster; the same on a fresh snapshot is right then.
     """
     if isinstance(plan, CallPlan):
-        return await _capture_traced(context, plan, None)
+        return await _capture_traced(context, plan)
     assert isinstance(plan, WritePlan)
-    table = plan.table
     _check_capturable(context, plan)
-    if can_leave_traces(context.schema, table) or calls_functions(plan):
-        outcome = await _capture_traced(context, plan, table)
-    else:
-        at_once = await write_at_once(context, plan) if can_write_at_once(context, plan) else None
-        outcome = at_once or await _capture(context, plan)
+    outcome = await repeat_write(context, plan) if can_write_at_once(context, plan) else None
+    if outcome is None:
+        capture = _capture_traced if may_run_code(context.schema, plan) else _capture
+        outcome = await capture(context, plan)
     if not outcome.is_checked:
-        await check_snapshot(context, table)
+        await check_snapshot(context, plan.table)
     return outcome
 
 
@@ -58,33 +57,35 @@ def _check_capturable(context: WriteContext, plan: WritePlan) -> None:
                 f"{'.'.join(name)} has rules, and nobody sees what they write.",
                 hint="Triggers can do the same, and what they do is counted.",
             )
-    if plan.table.has_heirs and (not isinstance(plan, InsertPlan) or is_merge(plan)):
+    if plan.table.has_heirs:
         raise NotCaptured(
-            f"Other tables inherit from {plan.table.name}, and of their rows only part would be recorded.",
+            f"Other tables inherit from {plan.table.name}: of their rows only part would be recorded, and rows of its "
+            "own could not be taken back by their keys.",
             hint="Write to the table that holds the row.",
         )
 
 
 def can_repeat_write(context: WriteContext, plan: DatabasePlan) -> bool:
     """Whether `repeat_write` will most likely do for every plan of the shape of this one."""
-    if not isinstance(plan, WritePlan) or can_leave_traces(context.schema, plan.table) or calls_functions(plan):
-        return False
-    return can_write_at_once(context, plan)
+    return isinstance(plan, WritePlan) and can_write_at_once(context, plan)
 
 
 async def repeat_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcome | None:
     """For a plan of which only the shape is right, the values are in `context`; None where this will not do."""
     assert isinstance(plan, WritePlan)
-    return await write_at_once(context, plan)
+    is_traced = may_run_code(context.schema, plan)
+    return await write_at_once(replace(context, traces=Traces()) if is_traced else context, plan)
 
 
-async def _capture_traced(context: WriteContext, plan: DatabasePlan, table: Table | None) -> WriteOutcome:
+async def _capture_traced(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:
     traces = Traces()
     outcome = await _capture(replace(context, traces=traces), plan)
     (counted,) = await context.connection.run([COUNT_CHANGES])
-    unseen = describe_unseen(traces.earlier, read_counts(counted), context.schema, table, outcome.changes)
-    context.check_row_limit(len(outcome.changes) + count_unseen(unseen))
-    return replace(outcome, unseen=unseen)
+    counts = subtract_counts(read_counts(counted, context.schema), traces.earlier)
+    surplus = find_surplus(counts, outcome.changes, outcome.touched)
+    surplus = await refine_surplus(context.connection, surplus, outcome.touched)
+    check_surplus(context, len(outcome.changes), surplus)
+    return replace(outcome, unseen=list_unseen(surplus))
 
 
 async def _capture(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:

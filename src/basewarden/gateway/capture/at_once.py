@@ -1,4 +1,4 @@
-"""The usual write in one round trip: nothing follows in its wake, and no trigger fires.
+"""The usual write in one round trip: nothing follows in its wake, and no trigger fires. What code it runs is counted.
 
 One statement, the caller's own, locks the rows, writes them, and tells how they were and how they are. So it finds just
 the rows that the caller may see and change, whatever policies there are; but the caller must have the right to read all
@@ -6,10 +6,21 @@ of a row. What it will not do in one piece goes the long way.
 """
 
 from collections.abc import Hashable
+from dataclasses import replace
 from functools import partial
 
 from basewarden.gateway.capture.images import AS_OWNER, BEGIN, list_image, read_image
 from basewarden.gateway.capture.snapshot import require_current
+from basewarden.gateway.capture.surplus import check_surplus
+from basewarden.gateway.capture.traces import (
+    COUNT_CHANGES,
+    OWN_NAMES,
+    Touched,
+    find_surplus,
+    list_unseen,
+    read_counts,
+    subtract_counts,
+)
 from basewarden.gateway.capture.write import (
     FINISH,
     ROLLBACK,
@@ -25,6 +36,7 @@ from basewarden.pgrest import (
     DatabaseError,
     DeletePlan,
     InsertPlan,
+    Rows,
     Statement,
     Table,
     UpdatePlan,
@@ -50,7 +62,8 @@ def can_write_at_once(context: WriteContext, plan: WritePlan) -> bool:
     table = plan.table
     is_plain = bool(table.key) and table.kind == "table" and len(table.columns) <= _MOST_COLUMNS
     is_told_plainly = plan.media.plan is None and plan.body.kind != "custom" and context.has_canonical_output
-    if not is_plain or not is_told_plainly or _has_note(context, _unfit(context)):
+    has_triggers = table.qualified in context.schema.tables_before_triggers
+    if has_triggers or not is_plain or not is_told_plainly or _has_note(context, _unfit(context)):
         return False
     match plan:
         case InsertPlan():
@@ -72,14 +85,15 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
 
     `plan` may be another one of the same shape: the values are those in `context`.
     """
-    opening = [BEGIN, *context.settings]
+    counting = [] if context.traces is None else [OWN_NAMES, COUNT_CHANGES]
+    opening = [BEGIN, *counting, *context.settings]
     asked = [] if _has_note(context, _LOGIN_READS) else [AS_OWNER, _read_as_login(plan.table)]
     witness = Witness(partial(list_image, plan.table), context.max_rows + 1 if context.max_rows is not None else None)
     build = partial(witnessed_write_sql, plan=plan, witness=witness)
     write = context.write(("at once", witness.limit), build)
     check = table_check(plan.table.qualified, FACTS)
     try:
-        answers = await context.connection.run([*opening, write, FINISH, check, *asked])
+        answers = await context.connection.run([*opening, write, FINISH, check, *asked, *counting])
     except DatabaseError as error:
         if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
             raise
@@ -90,6 +104,8 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
         oid, stamp, *facts = next(iter(answers[len(opening) + 2].rows), (None, None))
         await require_current(context, plan.table, oid, stamp)
         outcome = _judge(context, plan, read_witnessed(plan, witness.limit, answers[len(opening)], facts))
+        if counting and outcome is not None:
+            outcome = _count(context, plan, outcome, answers[2], answers[-1])
     if outcome is None:
         await context.connection.run([ROLLBACK])
     return outcome
@@ -108,7 +124,21 @@ def _judge(context: WriteContext, plan: WritePlan, witnessed: Witnessed) -> Writ
     context.check_row_limit(max(witnessed.found, written))
     if (is_update or is_limited) and witnessed.found != written:
         return None  # somebody changed a key meanwhile, or some of them may not be deleted
-    return WriteOutcome(witnessed.result, tuple(_list_changes(plan, witnessed)), witnessed.xid, is_checked=True)
+    changes, updated = tuple(_list_changes(plan, witnessed)), written if is_update else 0
+    touched = (Touched(plan.table, updated, frozenset()),)
+    return WriteOutcome(witnessed.result, changes, witnessed.xid, touched=touched, is_checked=True)
+
+
+def _count(
+    context: WriteContext, plan: WritePlan, outcome: WriteOutcome, before: Rows, after: Rows
+) -> WriteOutcome | None:
+    """None where code wrote to the same table: then the rows may not be as they were told."""
+    counts = subtract_counts(read_counts(after, context.schema), read_counts(before, context.schema))
+    surplus = find_surplus(counts, outcome.changes, outcome.touched)
+    if plan.table.qualified in surplus:
+        return None
+    check_surplus(context, len(outcome.changes), surplus)
+    return replace(outcome, unseen=list_unseen(surplus))
 
 
 def _list_changes(plan: WritePlan, witnessed: Witnessed) -> list[RowChange]:

@@ -2,6 +2,7 @@
 
 from basewarden.gateway.capture.images import by_identity, select_by_identity
 from basewarden.gateway.capture.targets import lock_targets
+from basewarden.gateway.capture.traces import Touched
 from basewarden.gateway.capture.wake import collect_delete_wake
 from basewarden.gateway.capture.write import (
     READ_XID,
@@ -20,7 +21,7 @@ from basewarden.pgrest import DeletePlan, build_statement
 async def capture_delete(context: WriteContext, plan: DeletePlan) -> WriteOutcome:
     table = plan.table
     before = await lock_targets(context, plan)
-    wake = await collect_delete_wake(context.connection, context.schema, table, before)
+    wake = await collect_delete_wake(context.connection, context.schema, table, before, context.wake_limits)
     context.check_row_limit(len(before) + len(wake.followers))
     statement = build_statement(plan, keys=make_keys(table, before))
     again = select_by_identity(table, [row.identity for row in before], lock=False)
@@ -28,5 +29,6 @@ async def capture_delete(context: WriteContext, plan: DeletePlan) -> WriteOutcom
     # A trigger may have kept a row, or changed it instead of letting it go.
     kept = by_identity(table, rows)
     changes = compact([make_change(table, row, kept.get(row.identity)) for row in before])
-    followers = await read_followers_after(context, wake, {})
-    return WriteOutcome(result, (*changes, *followers), read_xid(xid))
+    followers, touched = await read_followers_after(context, wake, {})
+    touched.append(Touched(table, 0, frozenset(kept)))
+    return WriteOutcome(result, (*changes, *followers), read_xid(xid), touched=tuple(touched))

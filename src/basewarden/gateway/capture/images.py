@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from basewarden.gateway.capture.traces import written_here_sql
 from basewarden.gateway.errors import CaptureBlind
 from basewarden.journal import Image
 from basewarden.pgrest import (
@@ -16,7 +17,6 @@ from basewarden.pgrest import (
     array_literal,
     key_columns,
     key_type,
-    operator_sql,
     quote_column,
     quote_ident,
     quote_name,
@@ -95,22 +95,35 @@ def _system_columns(table: Table) -> tuple[str, ...]:
 
 
 def select_by_columns(
-    table: Table, columns: Sequence[str], values: Iterable[Sequence[str]], *, lock: bool, also: str = ""
+    table: Table,
+    columns: Sequence[str],
+    values: Iterable[Sequence[str]],
+    *,
+    lock: bool,
+    also: str = "",
+    limit: int | None = None,
 ) -> Statement:
     """Rows whose `columns` hold one of `values` (exact text)."""
     builder = Builder()
     rows = list(dict.fromkeys(tuple(value) for value in values))
     names = [f"k{index}" for index in range(len(columns))]
-    arrays = [
-        f"{builder.param(array_literal(row[index] for row in rows))}::{key_type(table, column)}[]"
-        for index, column in enumerate(columns)
-    ]
+    given = unnest_sql(
+        [
+            f"{builder.param(array_literal(row[index] for row in rows))}::pg_catalog.text[]"
+            for index in range(len(columns))
+        ]
+    )
+    # Each value by itself: unnest would take an array of arrays apart, down to its elements.
+    typed = ", ".join(
+        f"{name}::{key_type(table, column)} AS {name}" for name, column in zip(names, columns, strict=True)
+    )
+    keys = f"(SELECT {typed} FROM {given} AS given({', '.join(names)}))"
     match = [
         same_sql(table, column, quote_column(ALIAS, column), f"bw_key.{name}")
         for column, name in zip(columns, names, strict=True)
     ]
-    rest = f" JOIN {unnest_sql(arrays)} AS bw_key({', '.join(names)}) ON {' AND '.join(match)}{also}"
-    return select_images(builder, table, rest, lock=lock)
+    rest = f" JOIN {keys} AS bw_key ON {' AND '.join(match)}{also}"
+    return select_images(builder, table, rest, lock=lock, limit=limit)
 
 
 def select_by_identity(table: Table, identities: Iterable[Sequence[str]], *, lock: bool, also: str = "") -> Statement:
@@ -118,12 +131,24 @@ def select_by_identity(table: Table, identities: Iterable[Sequence[str]], *, loc
 
 
 def select_written_here(table: Table) -> Statement:
-    """Rows that this transaction wrote: the slow way, for when nothing tells their keys."""
-    return select_images(
-        Builder(),
-        table,
-        f" WHERE {ALIAS}.xmin {operator_sql(None, '=')} pg_catalog.pg_current_xact_id()::pg_catalog.xid",
-        lock=False,
+    """Rows that this transaction wrote, also in inner blocks: the slow way, for when nothing reports their keys."""
+    return select_images(Builder(), table, f" WHERE {written_here_sql(ALIAS)}", lock=False)
+
+
+def count_strays(table: Table, known: Iterable[Sequence[str]]) -> Statement:
+    """How many rows of the table this transaction wrote besides those `known`."""
+    builder = Builder()
+    columns, rows = key_columns(table), list(known)
+    given = unnest_sql(
+        [
+            f"{builder.param(array_literal(row[index] for row in rows))}::pg_catalog.text[]"
+            for index in range(len(columns))
+        ]
+    )
+    identity = ", ".join(f"{quote_column(ALIAS, column)}::pg_catalog.text" for column in columns)
+    return builder.statement(
+        f"SELECT pg_catalog.count(*) FROM {quote_name(table.qualified)} AS {ALIAS} WHERE {written_here_sql(ALIAS)} "
+        f"AND ({identity}) NOT IN (SELECT * FROM {given} AS known)"
     )
 
 

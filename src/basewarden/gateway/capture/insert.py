@@ -12,6 +12,7 @@ from basewarden.gateway.capture.images import (
     select_images,
     select_written_here,
 )
+from basewarden.gateway.capture.traces import COUNT_CHANGES, Count, Touched, read_counts, subtract_counts
 from basewarden.gateway.capture.wake import collect_update_wake
 from basewarden.gateway.capture.write import (
     READ_XID,
@@ -27,13 +28,14 @@ from basewarden.gateway.capture.write import (
     read_xid,
     write_and_read,
 )
-from basewarden.gateway.errors import CaptureRaced
+from basewarden.gateway.errors import CaptureRaced, NotCaptured
 from basewarden.pgrest import (
     Builder,
     DatabaseError,
     InsertPlan,
     Result,
     Statement,
+    Table,
     build_statement,
     operator_sql,
     payload_sql,
@@ -70,17 +72,54 @@ async def _try_insert(
 ) -> WriteOutcome | set[Identity]:
     """The outcome, or the conflict keys of rows that somebody else had put there after we looked."""
     named = frozenset(column.name for column in plan.columns)
-    wake = await collect_update_wake(context.connection, context.schema, plan.table, before, named)
+    wake = await collect_update_wake(context.connection, context.schema, plan.table, before, named, context.wake_limits)
     result, written = await (_insert_blindly(context, plan) if is_blind else _insert(context, plan))
     context.check_row_limit(len(written) + len(wake.followers))
+    written = await _confirm(context, plan, result, written, is_blind=is_blind)
     pairs = await _pair_rows(context, plan, before, written)
     fresh = [row for old, row in pairs if old is None]
     if is_merge(plan) and len(fresh) > (result.inserted or 0):
         return await _find_unseen_updates(context, plan, fresh)
     changes = compact([make_change(plan.table, old, row, set_columns=named) for old, row in pairs])
-    followers = await read_followers_after(context, wake, {id(old): row for old, row in pairs if old is not None})
+    followers, touched = await read_followers_after(
+        context, wake, {id(old): row for old, row in pairs if old is not None}
+    )
     (xid,) = await context.connection.run([READ_XID])
-    return WriteOutcome(result, (*changes, *followers), read_xid(xid))
+    touched.append(Touched(plan.table, len(pairs) - len(fresh), frozenset(row.identity for row in written)))
+    return WriteOutcome(result, (*changes, *followers), read_xid(xid), touched=tuple(touched))
+
+
+async def _confirm(
+    context: WriteContext, plan: InsertPlan, result: Result, found: list[Located], *, is_blind: bool
+) -> list[Located]:
+    """The rows that the statement wrote, of those it reported or all that the transaction wrote. Raises NotCaptured.
+
+    The latter hold what triggers wrote as well: only as many as the statement wrote, with none deleted, are its own.
+    """
+    expected = len(found) if result.written is None else result.written
+    if not is_blind and len(found) >= expected:
+        return found
+    table, here = plan.table, found
+    if not is_blind:
+        (rows,) = await run_as_owner(context.connection, [select_written_here(table)])
+        here = read_images(table, rows)
+    if len(here) == expected and not await _has_deleted(context, table):
+        return here
+    if not is_blind and {row.identity for row in here} <= {row.identity for row in found}:
+        return found  # a trigger deleted the others again
+    raise NotCaptured(
+        f"Which rows of {table.name} this wrote cannot be told apart from those that triggers wrote.",
+        hint="Let the role read the rows that it inserts, or keep triggers from changing other rows of this table.",
+    )
+
+
+async def _has_deleted(context: WriteContext, table: Table) -> bool:
+    if context.traces is None:
+        return False
+    (counted,) = await run_as_owner(context.connection, [COUNT_CHANGES])
+    counts = subtract_counts(read_counts(counted, context.schema), context.traces.earlier)
+    found = counts.get(table.qualified, Count())
+    return found.deleted > 0 or found.emptied
 
 
 async def _pair_rows(
@@ -130,7 +169,8 @@ async def _insert(context: WriteContext, plan: InsertPlan) -> tuple[Result, list
 
 
 async def _insert_blindly(context: WriteContext, plan: InsertPlan) -> tuple[Result, list[Located]]:
-    result, (rows,) = await write_and_read(context, plan, build_statement(plan), select_written_here(plan.table))
+    statement = build_statement(plan, count_written=True)
+    result, (rows,) = await write_and_read(context, plan, statement, select_written_here(plan.table))
     return result, read_images(plan.table, rows)
 
 

@@ -9,6 +9,7 @@ from basewarden.gateway.capture.images import (
     select_written_here,
 )
 from basewarden.gateway.capture.targets import lock_targets
+from basewarden.gateway.capture.traces import Touched
 from basewarden.gateway.capture.wake import collect_update_wake
 from basewarden.gateway.capture.write import (
     READ_XID,
@@ -31,13 +32,15 @@ async def capture_update(context: WriteContext, plan: UpdatePlan) -> WriteOutcom
     table = plan.table
     before = await lock_targets(context, plan)
     named = frozenset(column.name for column in plan.columns)
-    wake = await collect_update_wake(context.connection, context.schema, table, before, named)
+    wake = await collect_update_wake(context.connection, context.schema, table, before, named, context.wake_limits)
     context.check_row_limit(len(before) + len(wake.followers))
     result, after, xid = await _write(context, plan, before, named | table.generated)
+    written = len(after) if result.written is None else result.written
     changes = compact([make_change(table, row, after.get(row.identity), set_columns=named) for row in before])
     parents_after = {id(row): found for row in before if (found := after.get(row.identity))}
-    followers = await read_followers_after(context, wake, parents_after)
-    return WriteOutcome(result, (*changes, *followers), read_xid(xid))
+    followers, touched = await read_followers_after(context, wake, parents_after)
+    touched.append(Touched(table, written, frozenset(row.identity for row in after.values())))
+    return WriteOutcome(result, (*changes, *followers), read_xid(xid), touched=tuple(touched))
 
 
 async def _write(
@@ -78,13 +81,19 @@ async def _find_reported(
 async def _find_unreported(
     context: WriteContext, table: Table, before: list[Located], named: frozenset[str]
 ) -> dict[Identity, Located]:
-    """Where the keys' text depends on the session: rows are told apart by the rest of the key instead."""
+    """Where the keys' text depends on the session: rows are told apart by the rest of the key instead.
+
+    A row that is nowhere to be found was deleted, by a trigger, only where nothing is left that it could be.
+    """
     again = select_by_identity(table, [row.identity for row in before], lock=False)
     kept, written = await run_as_owner(context.connection, [again, select_written_here(table)])
     found = by_identity(table, kept)
     lost = [row for row in before if row.identity not in found]
     candidates = [row for row in read_images(table, written) if row.identity not in found]
     moved = pair_moved(table, lost, candidates, named)
-    if candidates and len(moved) < len(lost) and not context.can_tell_keys(table):
-        raise NotCaptured("Such a change of keys cannot be followed in this database's date format.")
+    if len(candidates) > len(moved) and len(moved) < len(lost):
+        raise NotCaptured(
+            f"What became of some rows of {table.name} cannot be told, so nothing was changed.",
+            hint="A trigger changes or moves rows of this table, or its key's text depends on the session's settings.",
+        )
     return {**found, **moved}

@@ -15,9 +15,9 @@ from basewarden.gateway.capture.images import (
     select_by_identity,
     select_written_here,
 )
-from basewarden.gateway.capture.traces import COUNT_CHANGES, Counts, read_counts
-from basewarden.gateway.capture.wake import Follower, Wake
-from basewarden.gateway.errors import RowLimit
+from basewarden.gateway.capture.traces import COUNT_CHANGES, OWN_NAMES, Counts, Touched, read_counts
+from basewarden.gateway.capture.wake import Follower, Wake, WakeLimits
+from basewarden.gateway.errors import row_limit
 from basewarden.journal import RowChange, Verb
 from basewarden.pgrest import (
     Builder,
@@ -40,8 +40,15 @@ ROLLBACK = Statement("ROLLBACK")
 READ_XID = Statement("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text")
 # What would run at COMMIT runs now: as the caller, before images are read and before anything is journaled.
 FINISH = Statement("SET CONSTRAINTS ALL IMMEDIATE")
-# Boolean, enum, network, number, string, user-defined (uuid, bytea): their text is the same in every session.
-_PLAIN_CATEGORIES = frozenset("BEINSU")
+# Their text means the same in every session. That of floats and money does not, nor that of times, nor that of names
+# of tables; and of a type that somebody made, or of what is put together from others, nobody knows.
+_PLAIN_CATEGORIES = frozenset("BEISV")
+_PLAIN_TYPES = frozenset(
+    {"smallint", "integer", "bigint", "numeric", "oid", "uuid", "bytea", "jsonb", "macaddr", "macaddr8", "int4range"}
+    | {"int8range", "numrange"}
+)
+_DATED_CATEGORIES = frozenset("DT")
+_DATED_TYPES = frozenset({"daterange", "tsrange", "tstzrange"})
 Identity = tuple[str, ...]
 
 
@@ -64,6 +71,8 @@ class WriteContext:
     settings: tuple[Statement, ...]
     role: str | None
     max_rows: int | None = None
+    tables: frozenset[str] | None = None
+    """Those that the caller may touch, by schema and name; None is all."""
     sets_output: bool = False
     traces: "Traces | None" = None
     template: PlanTemplate | None = None
@@ -75,10 +84,12 @@ class WriteContext:
         return not self.sets_output and has_canonical_output(self.connection)
 
     def can_tell_keys(self, table: Table) -> bool:
-        """Whether the keys that the caller's statements report can be read back: dates depend on the session."""
-        return self.has_canonical_output or all(
-            table.columns[column].category in _PLAIN_CATEGORIES for column in table.key
-        )
+        """Whether the text of keys that the caller's statements report can be read back by the connection's role."""
+        categories, types = _PLAIN_CATEGORIES, _PLAIN_TYPES
+        if self.has_canonical_output:
+            categories, types = categories | _DATED_CATEGORIES, types | _DATED_TYPES
+        columns = [table.columns[name] for name in table.key]
+        return all(column.category in categories or column.base_type in types for column in columns)
 
     def sees_all(self, table: Table) -> bool:
         """The caller's filter finds the same rows when the connection's own role evaluates it."""
@@ -87,6 +98,10 @@ class WriteContext:
         if self.role is None or not table.rls_enabled or self.schema.role_bypasses_rls(self.role):
             return True
         return self.role == table.owner and not table.rls_forced
+
+    @property
+    def wake_limits(self) -> WakeLimits:
+        return WakeLimits(self.max_rows, self.tables)
 
     def write(self, name: Hashable, build: Callable[[Builder], str]) -> Statement:
         """A statement of the plan, from its template where there is one."""
@@ -100,10 +115,7 @@ class WriteContext:
 
     def check_row_limit(self, count: int) -> None:
         if self.max_rows is not None and count > self.max_rows:
-            raise RowLimit(
-                details={"limit": self.max_rows},
-                hint="Narrow the filter, or ask the owner for a higher limit.",
-            )
+            raise row_limit(self.max_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +126,8 @@ class WriteOutcome:
     changes: tuple[RowChange, ...]
     xid: int
     unseen: tuple[dict[str, object], ...] = field(default=())
+    touched: tuple[Touched, ...] = ()
+    """What is known of the rows behind `changes`, and of those that were written and are as they were."""
     is_checked: bool = False
     """Whether the snapshot was compared with the catalogue already."""
 
@@ -122,8 +136,8 @@ async def open_transaction(context: WriteContext) -> list[Statement]:
     """What is left to send before the first statement: BEGIN, unless the counters had to be read first."""
     if context.traces is None:
         return [BEGIN]
-    _, counted = await context.connection.run([BEGIN, COUNT_CHANGES])
-    context.traces.earlier = read_counts(counted)
+    *_, counted = await context.connection.run([BEGIN, OWN_NAMES, COUNT_CHANGES])
+    context.traces.earlier = read_counts(counted, context.schema)
     return []
 
 
@@ -174,14 +188,18 @@ async def write_and_read(
     return read_result(plan, results[len(prefix) - 1]), results[len(prefix) + 2 :]
 
 
-async def read_followers_after(context: WriteContext, wake: Wake, parents_after: dict[int, Located]) -> list[RowChange]:
+async def read_followers_after(
+    context: WriteContext, wake: Wake, parents_after: dict[int, Located]
+) -> tuple[list[RowChange], list[Touched]]:
     """What became of the rows in the wake. `parents_after` maps id() of a parent's image before to its image after."""
     by_table: dict[tuple[str, str], list[Follower]] = {}
     for follower in wake.followers.values():
         by_table.setdefault((follower.table.schema, follower.table.name), []).append(follower)
-    changes: list[RowChange | None] = []
+    changes: list[RowChange] = []
+    touched: list[Touched] = []
     for followers in by_table.values():
         table = followers[0].table
+        made: list[RowChange | None] = []
         identities = [_identity_after(follower, parents_after) for follower in followers]
         (rows,) = await run_as_owner(context.connection, [select_by_identity(table, identities, lock=False)])
         after = by_identity(table, rows)
@@ -191,8 +209,13 @@ async def read_followers_after(context: WriteContext, wake: Wake, parents_after:
             found = after.get(identity) or moved.get(follower.located.identity)
             if found is not None:
                 parents_after[id(follower.located)] = found
-            changes.append(make_change(table, follower.located, found, follower.cause, set_columns=follower.changed))
-    return [change for change in changes if change is not None]
+            made.append(make_change(table, follower.located, found, follower.cause, set_columns=follower.changed))
+        changes += compact(made)
+        if compact(made):
+            context.wake_limits.check_table(table)
+        now = frozenset([*after, *(row.identity for row in moved.values())])
+        touched.append(Touched(table, sum(one is not None and one.verb == "update" for one in made), now))
+    return changes, touched
 
 
 def _identity_after(follower: Follower, parents_after: dict[int, Located]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ async def write_delete(errand: Errand) -> Outcome:
     table = errand.table
     before = await errand.find_targets()
     errand.check_affected(len(before))
-    wake = await collect_wake(errand.api, "delete", table, before)
+    wake = await collect_wake(errand.api, "delete", table, before, tables=errand.tables)
     errand.check_row_limit(len(before) + wake.count_first())
     request, selection = _make_request(errand, before)
     deed = await errand.announce("delete", foretell(table, "delete", before), len(before) + len(wake.followers))

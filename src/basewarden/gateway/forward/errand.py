@@ -46,6 +46,8 @@ class Errand:
     summary: str
     recorder: Recorder
     max_rows: int | None
+    tables: frozenset[str] | None = None
+    """Those that the caller may touch; None is all."""
     is_capped: bool = True
     """Whether the server itself is asked to change no more rows than were read (PostgREST 12.2 and later)."""
 

@@ -29,7 +29,7 @@ async def write_insert(errand: Errand) -> Outcome:
     errand.check_own_limit(len(rows))
     before = await _find_existing(errand, rows)
     changed = errand.named.difference(conflict_columns(errand))
-    wake = await collect_wake(errand.api, "update", errand.table, before, changed)
+    wake = await collect_wake(errand.api, "update", errand.table, before, changed, tables=errand.tables)
     errand.check_own_limit(len(rows) + wake.count_first())
     if is_merge(errand):
         try:

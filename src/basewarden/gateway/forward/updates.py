@@ -89,7 +89,7 @@ def _merge(parts: Sequence[Outcome]) -> Outcome:
 async def _write_part(errand: Errand, before: Sequence[Seen]) -> Part:
     table = errand.table
     request, selection = _make_request(errand, before)
-    wake = await collect_wake(errand.api, "update", table, before, errand.named)
+    wake = await collect_wake(errand.api, "update", table, before, errand.named, tables=errand.tables)
     errand.check_row_limit(len(before) + wake.count_first())
     deed = await errand.announce("update", foretell(table, "update", before), len(before) + len(wake.followers))
     answer = await carry_out(errand, deed, request)

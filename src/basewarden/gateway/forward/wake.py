@@ -15,6 +15,7 @@ import msgspec
 
 from basewarden.errors import AppError
 from basewarden.gateway.capture import SnapshotStale
+from basewarden.gateway.errors import cascade_denied
 from basewarden.gateway.forward.api import Api
 from basewarden.gateway.forward.deeds import UpstreamRefused
 from basewarden.gateway.forward.images import ADDRESS, Identity, Seen
@@ -66,9 +67,19 @@ def place_of(table: Table, seen: Seen) -> Place:
 
 
 async def collect_wake(
-    api: Api, event: Event, table: Table, rows: Sequence[Seen], changed: frozenset[str] | None = None
+    api: Api,
+    event: Event,
+    table: Table,
+    rows: Sequence[Seen],
+    changed: frozenset[str] | None = None,
+    *,
+    tables: frozenset[str] | None = None,
 ) -> Wake:
-    """`changed` are the columns that an update sets."""
+    """`changed` are the columns that an update sets.
+
+    Raises TableDenied where rows of a table outside `tables` refer to these: what the key does to them is not known
+    beforehand, and nothing can be rolled back.
+    """
     wake = Wake(event)
     claimed = {place_of(table, row) for row in rows}
     waiting: list[tuple[Table, Sequence[Seen], frozenset[str] | None, int]] = [(table, rows, changed, 1)]
@@ -81,6 +92,8 @@ async def collect_wake(
             if columns is not None and columns.isdisjoint(key.ref_columns):
                 continue
             fresh = await _read_children(api, wake, claimed, child, key, place_by_value(parent, parents, key), level)
+            if fresh and tables is not None and ".".join(child.qualified) not in tables:
+                raise cascade_denied()
             if fresh:
                 waiting.append((child, fresh, None if columns is None else frozenset(key.columns), level + 1))
     return wake

@@ -96,6 +96,7 @@ def make_errand(
         summary=summarise(call),
         recorder=recorder,
         max_rows=caller.max_rows,
+        tables=caller.tables,
     )
 
 

@@ -1,0 +1,31 @@
+"""Whether a write may run code that is not PostgreSQL's own, so that its changes must be counted."""
+
+from collections.abc import Iterator
+
+from basewarden.pgrest import InsertPlan, Schema, UpdatePlan, WritePlan
+
+
+def may_run_code(schema: Schema, plan: WritePlan) -> bool:
+    """By its triggers, by what its tables are made of, or because the request asks for more than stored columns."""
+    name = plan.table.qualified
+    return name in schema.tables_before_triggers or name in schema.tables_before_code or asks_for_code(plan)
+
+
+def asks_for_code(plan: WritePlan) -> bool:
+    """Columns that are computed, values that are cast, rows of other tables, a body of the project's own making."""
+    if plan.body.kind == "custom" or plan.tree.embeds or any(True for _ in plan.functions()):
+        return True
+    given = plan.columns if isinstance(plan, InsertPlan | UpdatePlan) else ()
+    shown = plan.tree.outputs
+    converted = any(one.transform for one in given) or any(one.cast or one.column.transform for one in shown)
+    return converted or any(name != "*" and name not in plan.table.columns for name in _list_names(plan))
+
+
+def _list_names(plan: WritePlan) -> Iterator[str]:
+    yield from plan.returning
+    for output in plan.tree.outputs:
+        yield output.column.name
+    for order in plan.tree.order:
+        yield order.column.name
+    for condition in (*plan.conditions, *plan.tree.conditions):
+        yield from (column.name for column in condition.columns())
