@@ -33,6 +33,10 @@ class World:
         for statement in split_sql(sql):
             await self.connection.run([Statement(statement)])
 
+    async def read_column(self, sql: str) -> list[str]:
+        (rows,) = await self.connection.run([Statement(sql)])
+        return [(row[0] or b"").decode() for row in rows.rows]
+
     async def schema(self) -> Schema:
         return await load_schema(self.connection, ["public"])
 

@@ -1,16 +1,20 @@
 """Carries a plan out in the open transaction, and makes sure that what stands then is what was planned."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from basewarden.journal import Image, RowChange
 from basewarden.pgrest import Connection, DatabaseError, Statement, Table
-from basewarden.undo.parking import park_values
+from basewarden.undo.arranging import arrange
+from basewarden.undo.collisions import find_collisions
+from basewarden.undo.facts import Facts, read_facts
+from basewarden.undo.parking import Parking, park_rows
 from basewarden.undo.plan import RowPlan, make_conflict
 from basewarden.undo.reading import Exact, Key
 from basewarden.undo.rows import read_rows
 from basewarden.undo.stamps import write_without_triggers
-from basewarden.undo.steps import make_steps, make_update, merge_steps, write_alone
+from basewarden.undo.steps import make_stages, make_update, merge_steps
 from basewarden.undo.values import Conflict, count_rows
 
 _DEFER = Statement("SET CONSTRAINTS ALL DEFERRED")
@@ -50,15 +54,19 @@ async def apply_rows(connection: Connection, rows: Sequence[RowPlan]) -> Applied
 
 
 async def _write_rows(connection: Connection, rows: Sequence[RowPlan]) -> None:
-    parking = park_values(rows)
-    await connection.run(
-        [
-            _DEFER,
-            *(write_alone(step) for step in parking.steps),
-            merge_steps(make_steps(rows, parking.keys)),
-            _CHECK_NOW,
-        ]
-    )
+    facts = await read_facts(connection, (row.table for row in rows))
+    await connection.run([_DEFER])
+    collisions = await find_collisions(connection, rows, facts)
+    parking = await park_rows(connection, rows, collisions)
+    stages = await asyncio.to_thread(_make_statements, rows, parking, facts)
+    await connection.run([*stages, _CHECK_NOW])
+
+
+def _make_statements(rows: Sequence[RowPlan], parking: Parking, facts: Facts) -> list[Statement]:
+    """Of a hundred thousand rows this takes a second, which is not the event loop's."""
+    turns = arrange(rows, parking.ranks, parking.moved)
+    stages = make_stages(rows, turns, parking.moved, parking.replaced, facts)
+    return [merge_steps(stage) for stage in stages]
 
 
 async def _put_right(connection: Connection, rows: Sequence[RowPlan]) -> tuple[str, ...]:
