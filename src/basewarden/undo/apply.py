@@ -26,9 +26,14 @@ _REFUSALS = ("09", "0A", "21", "22", "23", "27", "39", "3D", "3F", "42", "44", "
 class Refused(Exception):
     """The database did not take the plan, or did something else; the transaction must be rolled back."""
 
-    def __init__(self, conflicts: Sequence[Conflict]) -> None:
+    def __init__(
+        self, conflicts: Sequence[Conflict], *, error: DatabaseError | None = None, rows: Sequence[RowPlan] = ()
+    ) -> None:
+        """`error` is the database's own; `rows` are those that the conflicts are about, where that is known."""
         super().__init__("the plan was refused")
         self.conflicts = tuple(conflicts)
+        self.error = error
+        self.rows = tuple(rows)
 
 
 class Raced(Exception):
@@ -51,6 +56,16 @@ async def apply_rows(connection: Connection, rows: Sequence[RowPlan]) -> Applied
     except DatabaseError as error:
         raise explain_error(error) from error
     return Applied(await _read_changes(connection, rows), notes)
+
+
+async def try_rows(connection: Connection, rows: Sequence[RowPlan]) -> Applied:
+    """As apply_rows, to be rolled back: what triggers wrote over is left, for putting it right takes heavy locks."""
+    try:
+        await _write_rows(connection, rows)
+        await _find_strays(connection, rows)
+    except DatabaseError as error:
+        raise explain_error(error) from error
+    return Applied(await _read_changes(connection, rows), ())
 
 
 async def _write_rows(connection: Connection, rows: Sequence[RowPlan]) -> None:
@@ -169,4 +184,4 @@ def explain_error(error: DatabaseError) -> Exception:
     fields = error.fields
     reason = f"The database refused it: {error.message}."
     columns = (fields.column,) if fields.column else ()
-    return Refused([Conflict(fields.schema or "", fields.table or "", {}, columns, reason)])
+    return Refused([Conflict(fields.schema or "", fields.table or "", {}, columns, reason)], error=error)

@@ -104,7 +104,7 @@ def _list_keys(rows: Sequence[RowPlan]) -> tuple[Mapping[Name, list[int]], list[
         key
         for numbers in by_table.values()
         for key in rows[numbers[0]].table.foreign_keys_out
-        if key.ref_table in by_table
+        if key.ref_table in by_table and key.is_enforced and not key.is_temporal
     ]
     return by_table, keys
 

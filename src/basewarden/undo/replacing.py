@@ -21,7 +21,7 @@ async def find_replaceable(
     for group in by_table.values():
         referred: set[int] = set()
         for key in rows[group[0]].table.foreign_keys_in:
-            if key.on_delete != "NO ACTION":
+            if key.on_delete != "NO ACTION" and key.is_enforced:
                 referred |= await _find_referred(connection, rows, group, key, moved)
         found |= set(group) - referred
     return found
