@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from basewarden.gateway.capture.images import AS_OWNER, read_images, select_images
 from basewarden.journal import Image, RowChange, Verb
 from basewarden.pgrest import Builder, Connection, Schema, Statement, Table, load_schema
-from basewarden.undo.apply import Applied, Refused, apply_rows
-from basewarden.undo.fold import RecordedWrite, fold_writes
+from basewarden.undo.apply import Applied, apply_rows
+from basewarden.undo.fold import Folded, RecordedWrite, fold_writes
 from basewarden.undo.plan import Plan
 from basewarden.undo.planning import make_plan
+from basewarden.undo.refused import Refused
 from basewarden.undo.rows import DatabaseReader
 
 Key = tuple[str, ...]
@@ -79,11 +80,17 @@ class World:
         finally:
             await self.connection.run([Statement("ROLLBACK")])
 
+    async def undo_folded(self, folded: Folded) -> Applied | None:
+        return (await self._undo(folded, skip=False))[1]
+
     async def undo(self, *, skip: bool = False) -> tuple[Plan, Applied | None]:
         """None when it refused. The undo's own changes become the next session's writes."""
+        return await self._undo(fold_writes(self.writes), skip=skip)
+
+    async def _undo(self, folded: Folded, *, skip: bool) -> tuple[Plan, Applied | None]:
         schema = await self.schema()
         await self.connection.run([Statement("BEGIN")])
-        plan = await make_plan(DatabaseReader(self.connection, lock=True), schema, fold_writes(self.writes))
+        plan = await make_plan(DatabaseReader(self.connection, lock=True), schema, folded)
         if plan.conflicts and not skip:
             await self.connection.run([Statement("ROLLBACK")])
             return plan, None

@@ -13,13 +13,14 @@ from basewarden.gateway import Project, Projects
 from basewarden.gateway.road import commit_recorded
 from basewarden.journal import Recorder, WriteEntry
 from basewarden.pgrest import Connection, DatabaseError, PgrestError, Statement
-from basewarden.undo.apply import Applied, Raced, Refused, apply_rows, explain_error
+from basewarden.undo.apply import Applied, apply_rows, explain_error
 from basewarden.undo.book import Book, make_caller, make_receipt
 from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced, UndoUnsettled
 from basewarden.undo.fold import Folded
 from basewarden.undo.past import Past, Presser
 from basewarden.undo.plan import Plan
 from basewarden.undo.planning import make_plan
+from basewarden.undo.refused import Raced, Refused
 from basewarden.undo.rows import DatabaseReader
 from basewarden.undo.skipping import apply_all, apply_what_goes
 from basewarden.undo.trial import try_plan

@@ -38,10 +38,10 @@ async def _find_referred(
         if row.target is not None and row.table.qualified == key.table
     }
     planned = {number for number, value in zip(numbers, values, strict=True) if value in coming}
-    return planned | {numbers[at] for at in await _find_children(connection, rows[numbers[0]].table, key, values)}
+    return planned | {numbers[at] for at in await find_children(connection, rows[numbers[0]].table, key, values)}
 
 
-async def _find_children(connection: Connection, table: Table, key: ForeignKey, values: Sequence[Exact]) -> list[int]:
+async def find_children(connection: Connection, table: Table, key: ForeignKey, values: Sequence[Exact]) -> list[int]:
     """The places in `values` of those to which rows refer."""
     builder = Builder()
     names = [f"c{number}" for number in range(len(key.columns))]

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from basewarden.pgrest import Connection, DatabaseError, Statement
-from basewarden.undo.apply import Applied, Refused
+from basewarden.undo.apply import Applied
 from basewarden.undo.plan import Plan, RowPlan, make_conflict
 from basewarden.undo.refusals import find_refused_rows
+from basewarden.undo.refused import Refused
 from basewarden.undo.values import Conflict
 
 MOST_TRIES = 100

@@ -83,7 +83,7 @@ def make_stages(
     for turn in sorted(groups, key=lambda turn: (turn.stage, turn.action, turn.rank)):
         writes = groups[turn]
         stages.setdefault(turn.stage, []).extend(_make_steps(writes, facts.watched.get(turn.table, frozenset())))
-    return [part for stage in sorted(stages) for part in _split(stages[stage])]
+    return [part for stage in sorted(stages) for part in split_steps(stages[stage])]
 
 
 def _list_writes(row: RowPlan, key: Key, *, is_replaced: bool) -> Iterable[_Write]:
@@ -127,7 +127,7 @@ def _make_sparse(writes: Sequence[_Write]) -> Step:
     return Step("update", table, columns, tuple(write.key for write in writes), values, is_sparse=True)
 
 
-def _split(steps: Sequence[Step]) -> Iterable[list[Step]]:
+def split_steps(steps: Sequence[Step]) -> Iterable[list[Step]]:
     """Into statements that PostgreSQL takes."""
     part: list[Step] = []
     parameters = 0

@@ -8,8 +8,9 @@ from functools import partial
 
 from basewarden.gateway.capture.images import AS_OWNER
 from basewarden.pgrest import Connection, DatabaseError, Statement
-from basewarden.undo.apply import Raced, Refused, try_rows
+from basewarden.undo.apply import try_rows
 from basewarden.undo.plan import Plan
+from basewarden.undo.refused import Raced, Refused
 from basewarden.undo.skipping import apply_all, leave_out
 
 MOST_TRIED_ROWS = 5_000
