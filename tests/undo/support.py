@@ -42,15 +42,20 @@ class World:
         return await load_schema(self.connection, ["public"])
 
     async def act(
-        self, sql: str, *, sets: tuple[str, ...] | None = None, moves: Mapping[Key, Key] | None = None
+        self,
+        sql: str,
+        *,
+        sets: tuple[str, ...] | None = None,
+        moves: Mapping[Key, Key] | None = None,
+        tag: str | None = None,
     ) -> None:
-        """`sets`: the columns that the request named; `moves`: keys that it changed."""
+        """`sets`: the columns that the request named; `moves`: keys that it changed; else by `tag`, which rows keep."""
         schema = await self.schema()
         before = await self.read(schema)
         await self.connection.run([Statement("BEGIN")])
         await self.run(sql)
         await self.connection.run([Statement("COMMIT")])
-        changes = compare(schema, before, await self.read(schema), moves or {})
+        changes = compare(schema, before, await self.read(schema), moves or {}, tag)
         self.writes.append(
             RecordedWrite("committed", "update", "", "", tuple(replace(item, set_columns=sets) for item in changes))
         )
@@ -108,10 +113,14 @@ class World:
         return plan, applied
 
 
-def compare(schema: Schema, before: State, after: State, moves: Mapping[Key, Key]) -> list[RowChange]:
+def compare(
+    schema: Schema, before: State, after: State, moves: Mapping[Key, Key], tag: str | None = None
+) -> list[RowChange]:
     changes = []
     for name, table in schema.tables.items():
         old, new = dict(before.get(name, {})), dict(after.get(name, {}))
+        if tag is not None:
+            moves = find_moves(old, new, tag)
         for source, target in moves.items():
             if source in old and target in new:
                 changes.append(make_change(table, old[source], new[target]))
@@ -125,6 +134,12 @@ def compare(schema: Schema, before: State, after: State, moves: Mapping[Key, Key
             if key not in old or key not in new or old[key].exact != new[key].exact
         ]
     return changes
+
+
+def find_moves(old: Mapping[Key, Image], new: Mapping[Key, Image], tag: str) -> dict[Key, Key]:
+    places = {image.exact[tag]: key for key, image in new.items()}
+    found = {key: places.get(image.exact[tag]) for key, image in old.items()}
+    return {key: place for key, place in found.items() if place is not None and place != key}
 
 
 def make_change(table: Table, before: Image | None, after: Image | None) -> RowChange:
