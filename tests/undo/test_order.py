@@ -294,3 +294,17 @@ async def test_a_place_that_somebody_took_is_a_conflict_before_anything_is_chang
     (conflict,) = plan.conflicts
     assert conflict.primary_key == {"id": 1}
     assert "u" in conflict.columns
+
+
+async def test_a_swap_where_little_room_is_left_and_children_would_go_along(open_world: OpenWorld) -> None:
+    world = await open_world("""
+        CREATE TABLE t (id int PRIMARY KEY, u int NOT NULL UNIQUE CHECK (u BETWEEN 1 AND 9), v text);
+        CREATE TABLE c (id int PRIMARY KEY, t_id int REFERENCES t ON DELETE CASCADE);
+        INSERT INTO t VALUES (1, 1), (2, 2), (3, 3), (4, 4), (5, 5);
+        INSERT INTO c SELECT n, n FROM generate_series(1, 5) n;
+    """)
+    before = await world.digest()
+    await world.act("UPDATE t SET u = 9 WHERE id = 1;")
+    await world.act("UPDATE t SET u = 1 WHERE id = 2;")
+    await world.act("UPDATE t SET u = 2 WHERE id = 1;")
+    await check_exact(world, before)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from basewarden.pgrest import Connection, Statement
-from basewarden.undo.fold import fold_writes
+from basewarden.undo.fold import RecordedWrite, fold_writes
 from basewarden.undo.left_over import follow_undo
 from tests.undo.support import World
 from tests.undo.test_apply import check_exact
@@ -142,6 +142,20 @@ async def test_counters_are_kept_right_by_their_triggers(world: World) -> None:
     await world.undo()
     (rows,) = await world.connection.run([Statement("SELECT note, items FROM docs WHERE id = 1")])
     assert rows.rows == [(None, b"2")]
+
+
+async def test_a_count_that_a_trigger_of_other_rows_has_set_right_is_left(world: World) -> None:
+    """The item that the session inserted was counted before it wrote the count itself."""
+    await world.run("DROP TRIGGER stamp ON docs;\nDROP TRIGGER off ON docs;\n" + COUNTER)
+    await world.run("UPDATE docs SET items = 1;")
+    before = await world.digest()
+    await world.act("INSERT INTO items VALUES (10, 1, 'a');", sets=())
+    inserted = tuple(change for change in world.writes[-1].changes if change.table == "items")
+    await world.act("UPDATE docs SET items = 50 WHERE id = 1;", sets=("items",))
+    world.writes[0] = RecordedWrite("committed", "insert", "", "", inserted)
+    _, applied = await world.undo()
+    assert applied is not None
+    assert await world.digest() == before
 
 
 async def test_a_trigger_that_undoes_the_undo_refuses(world: World) -> None:

@@ -1,7 +1,7 @@
 """Carries a plan out in the open transaction, and makes sure that what stands then is what was planned."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from basewarden.journal import Image, RowChange
@@ -11,6 +11,7 @@ from basewarden.undo.collisions import find_collisions
 from basewarden.undo.facts import Facts, read_facts
 from basewarden.undo.parking import Parking, park_rows
 from basewarden.undo.plan import RowPlan, make_conflict
+from basewarden.undo.reading import Key
 from basewarden.undo.refused import Raced, Refused
 from basewarden.undo.steps import make_stages, merge_steps
 from basewarden.undo.strays import find_strays, put_right, read_all
@@ -51,7 +52,7 @@ async def try_rows(connection: Connection, rows: Sequence[RowPlan]) -> Applied:
 
 
 async def _write_rows(connection: Connection, rows: Sequence[RowPlan]) -> None:
-    facts = await read_facts(connection, (row.table for row in rows))
+    facts = await read_facts(connection, {row.table.oid: row.table for row in rows}.values())
     await connection.run([_DEFER])
     collisions = await find_collisions(connection, rows, facts)
     parking = await park_rows(connection, rows, collisions)
@@ -67,7 +68,11 @@ def _make_statements(rows: Sequence[RowPlan], parking: Parking, facts: Facts) ->
 
 
 async def _read_changes(connection: Connection, rows: Sequence[RowPlan]) -> tuple[RowChange, ...]:
-    found = await read_all(connection, [(row.table, row.target_key or row.current_key) for row in rows])
+    found = await read_all(connection, ((row.table, row.target_key or row.current_key) for row in rows))
+    return await asyncio.to_thread(_make_changes, rows, found)
+
+
+def _make_changes(rows: Sequence[RowPlan], found: Mapping[int, Mapping[Key, Image]]) -> tuple[RowChange, ...]:
     occupied = {(row.table.oid, row.target_key) for row in rows if row.target is not None}
     changes = []
     for row in rows:

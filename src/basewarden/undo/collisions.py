@@ -1,5 +1,6 @@
 """Which rows hold what others are about to take: asked of the database where equal text is not all there is to it."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Key, Match
 from basewarden.undo.rowsource import WANTED, quote_table, unnest_rows
 
+_AT_ONCE = 4_000
 # Types of which two values are equal only if their text is.
 _EQUAL_BY_TEXT = frozenset(
     {
@@ -42,11 +44,11 @@ async def find_collisions(connection: Connection, rows: Sequence[RowPlan], facts
 async def _find_in(
     connection: Connection, rows: Sequence[RowPlan], numbers: Sequence[int], table: Table, index: Index
 ) -> list[Collision]:
-    takers = [number for number in numbers if changes_any(rows[number], index.columns)]
+    takers = await asyncio.to_thread(_list_takers, rows, numbers, index)
     if len(takers) < 2:
         return []
     if index.is_plain(table) and all(table.columns[name].base_type in _EQUAL_BY_TEXT for name in index.columns):
-        return list(_find_by_text(rows, takers, index))
+        return await asyncio.to_thread(lambda: list(_find_by_text(rows, takers, index)))
     places = {rows[number].current_key: number for number in takers}
     matches = await find_index_holders(connection, table, index, [rows[number] for number in takers])
     pairs = ((places.get(match.key), takers[match.wanted]) for match in matches)
@@ -65,6 +67,10 @@ def _find_by_text(rows: Sequence[RowPlan], takers: Iterable[int], index: Index) 
         holder = held.get(values)
         if holder is not None and holder != number and None not in values:
             yield Collision(holder, number, index)
+
+
+def _list_takers(rows: Sequence[RowPlan], numbers: Iterable[int], index: Index) -> list[int]:
+    return [number for number in numbers if changes_any(rows[number], index.columns)]
 
 
 def changes_any(row: RowPlan, columns: Iterable[str]) -> bool:
@@ -88,8 +94,16 @@ async def find_index_holders(
     connection: Connection, table: Table, index: Index, rows: Sequence[RowPlan]
 ) -> list[Match]:
     """Which rows of the table collide, as they are now, with what `rows` shall become."""
-    if not rows:
-        return []
+    found: list[Match] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        part = await _find_index_holders(connection, table, index, rows[start : start + _AT_ONCE])
+        found += [Match(start + match.wanted, match.key) for match in part]
+    return found
+
+
+async def _find_index_holders(
+    connection: Connection, table: Table, index: Index, rows: Sequence[RowPlan]
+) -> list[Match]:
     builder = Builder()
     names = [f"c{number}" for number in range(len(index.columns))]
     values = [tuple((row.target or {}).get(name) for name in index.columns) for row in rows]
@@ -132,7 +146,7 @@ async def need_free_places(connection: Connection, rows: Sequence[RowPlan]) -> l
     for oid, table in tables.items():
         for index in facts.list_indexes(table):
             if not index.is_plain(table):
-                takers = [number for number in by_table[oid] if changes_any(rows[number], index.columns)]
+                takers = await asyncio.to_thread(_list_takers, rows, by_table[oid], index)
                 needs += await _need_free_index(connection, rows, takers, table, index)
     return needs
 

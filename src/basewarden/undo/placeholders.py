@@ -19,6 +19,7 @@ Values = list[str | None]
 _HIGHEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 _NUMERIC = re.compile(r"numeric\((\d+),(-?\d+)\)")
 _TRIES = 5
+_DISTANCES = (1, 2, 3, 4, 5, 6, 8, 12, 20, 50, 100)
 _DAY = 86_400
 _RANGES = {
     "int4range": ("2000000000", "integer"),
@@ -143,8 +144,9 @@ def _spread(held: Sequence[Any], step: Any, tell: Callable[[Any], str]) -> Itera
     if not held:
         return
     first, last, count = min(held), max(held), len(held)
-    yield [tell(last + step * (number + 1)) for number in range(count)]
-    yield [tell(first - step * (number + 1)) for number in range(count)]
+    for distance in _DISTANCES:
+        yield [tell(last + step * (number + distance)) for number in range(count)]
+        yield [tell(first - step * (number + distance)) for number in range(count)]
     room = int((last - first) / step)
     for _ in range(_TRIES):
         if room > count:

@@ -1,5 +1,6 @@
 """Rows that do not stand as planned once all is written, because triggers wrote over them; and putting them right."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,10 +9,11 @@ from basewarden.pgrest import Connection, Table
 from basewarden.undo.plan import RowPlan, make_conflict
 from basewarden.undo.reading import Key
 from basewarden.undo.refused import Refused
-from basewarden.undo.rows import read_rows
+from basewarden.undo.rows import AT_ONCE, read_rows
 from basewarden.undo.stamps import Left, Overwrite, write_past_triggers
 from basewarden.undo.values import count_rows
 
+_NUMBERS = "N"  # pg_type.typcategory
 _REASONS: Mapping[Left, str] = {
     "busy": "others were using the table, so it could not be switched off; undo once more to bring this back",
     "not allowed": "the connection's role may not switch it off",
@@ -47,7 +49,11 @@ async def put_right(connection: Connection, rows: Sequence[RowPlan]) -> tuple[st
 
 async def find_strays(connection: Connection, rows: Sequence[RowPlan]) -> list[Stray]:
     """Rows that do not stand as planned, with the columns in which they differ."""
-    found = await read_all(connection, [(row.table, row.target_key) for row in rows])
+    found = await read_all(connection, ((row.table, row.target_key) for row in rows))
+    return await asyncio.to_thread(_compare, rows, found)
+
+
+def _compare(rows: Sequence[RowPlan], found: Mapping[int, Mapping[Key, Image]]) -> list[Stray]:
     strays: list[Stray] = []
     for row in rows:
         if row.target is None:
@@ -58,9 +64,19 @@ async def find_strays(connection: Connection, rows: Sequence[RowPlan]) -> list[S
                 [make_conflict(row.change, "The database did not take the row back: a trigger or rule stopped it.")]
             )
         columns = tuple(name for name in (*row.written, *row.kept) if image.exact[name] != row.target[name])
+        columns = tuple(name for name in columns if not _is_adjusted(row, name))
         if columns:
             strays.append(Stray(row, image, columns))
     return strays
+
+
+def _is_adjusted(row: RowPlan, name: str) -> bool:
+    """A count that triggers of other tables keep: they counted the rows that this undo brought or took away."""
+    table, change = row.table, row.change.columns.get(name)
+    if row.action != "update" or table.columns[name].category != _NUMBERS or change is None or change.is_stamp:
+        return False
+    watched = any("UPDATE" in trigger.events and trigger.enabled != "D" for trigger in table.triggers)
+    return not watched and not any(name in key.columns for key in table.foreign_keys_out)
 
 
 def _describe_left(strays: Sequence[Stray], reasons: Mapping[int, Left]) -> tuple[str, ...]:
@@ -90,10 +106,22 @@ def _is_stamp(row: RowPlan, name: str) -> bool:
 async def read_all(
     connection: Connection, places: Iterable[tuple[Table, Key | None]]
 ) -> Mapping[int, Mapping[Key, Image]]:
+    tables, keys = await asyncio.to_thread(_group_keys, places)
+    return {oid: await _read_parts(connection, tables[oid], keys[oid]) for oid in tables}
+
+
+def _group_keys(places: Iterable[tuple[Table, Key | None]]) -> tuple[dict[int, Table], dict[int, list[Key]]]:
     tables: dict[int, Table] = {}
     keys: dict[int, list[Key]] = {}
     for table, key in places:
         if key is not None:
             tables[table.oid] = table
             keys.setdefault(table.oid, []).append(key)
-    return {oid: await read_rows(connection, tables[oid], keys[oid], lock=False) for oid in tables}
+    return tables, keys
+
+
+async def _read_parts(connection: Connection, table: Table, keys: Sequence[Key]) -> Mapping[Key, Image]:
+    found: dict[Key, Image] = {}
+    for start in range(0, len(keys), AT_ONCE):
+        found.update(await read_rows(connection, table, keys[start : start + AT_ONCE], lock=False))
+    return found
