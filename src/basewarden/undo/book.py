@@ -112,4 +112,4 @@ def make_caller(past: Past, presser: Presser, capture: Capture = "statement") ->
 
 
 def make_receipt(plan: Plan) -> Receipt:
-    return Receipt(plan.planned, 0, 0, plan.conflicts, plan.irreversible, tables=plan.tables)
+    return Receipt(plan.planned, 0, 0, plan.conflicts, plan.irreversible, tables=plan.tables, notes=plan.notes)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 from uuid import UUID
 
@@ -13,19 +14,22 @@ from basewarden.gateway.capture.images import WITH_SESSION_PATH
 from basewarden.gateway.road import commit_recorded
 from basewarden.journal import Recorder, WriteEntry
 from basewarden.pgrest import Connection, DatabaseError, PgrestError, Statement
-from basewarden.undo.apply import Applied, Raced, Refused, apply_rows, explain_error
+from basewarden.undo.apply import Applied, apply_rows, explain_error
 from basewarden.undo.book import Book, make_caller, make_receipt
 from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced, UndoUnsettled
 from basewarden.undo.fold import Folded
 from basewarden.undo.past import Past, Presser
 from basewarden.undo.plan import Plan
 from basewarden.undo.planning import make_plan
+from basewarden.undo.refused import Raced, Refused
 from basewarden.undo.rows import DatabaseReader
-from basewarden.undo.skipping import apply_what_goes
+from basewarden.undo.skipping import apply_all, apply_what_goes
+from basewarden.undo.trial import try_plan
 from basewarden.undo.values import OnConflict, Receipt
 
 _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+_ROLL_BACK = Statement("ROLLBACK")
 _READ_XID = Statement("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text")
 _OUTCOME_UNKNOWN = ("08", "57")
 
@@ -41,7 +45,9 @@ class DirectWay:
     async def preview(self, past: Past) -> Plan:
         async with self._open_project(past.connection_id) as (project, connection):
             await connection.run([_BEGIN_READING])
-            return await _plan(connection, project, past.folded, lock=False)
+            plan = await _plan(connection, project, past.folded, lock=False)
+            await connection.run([_ROLL_BACK])
+            return await try_plan(connection, plan)
 
     async def carry_out(self, past: Past, presser: Presser, on_conflict: OnConflict) -> Receipt:
         async with self._open_project(past.connection_id) as (project, connection):
@@ -117,8 +123,8 @@ async def _apply(connection: Connection, plan: Plan, on_conflict: OnConflict) ->
     await connection.run([WITH_SESSION_PATH])
     try:
         if on_conflict == "skip":
-            return await apply_what_goes(connection, plan)
-        return plan, await apply_rows(connection, plan.writes)
+            return await apply_what_goes(connection, plan, partial(apply_rows, connection))
+        return plan, await apply_all(connection, plan, partial(apply_rows, connection))
     except (Refused, Raced) as turn:
         raise _translate(turn, plan) from turn
 

@@ -1,16 +1,19 @@
 """What each planned row needs of other rows, asked of the database: unique values, parents, children."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from basewarden.pgrest import ForeignKey, Name, Schema, Table
 from basewarden.undo.plan import Need, RowPlan
-from basewarden.undo.reading import Key, Reader
+from basewarden.undo.reading import Key, Match, Reader
 from basewarden.undo.values import count_rows
 
 Values = tuple[str, ...]
+Wanted = tuple[int, Values]
+"""A row's number, and the values that are asked for"""
 
 
 @dataclass(frozen=True)
@@ -35,31 +38,46 @@ class Situation:
             numbers.setdefault(row.table.qualified, []).append(number)
         return numbers
 
-    def of_table(self, table: Table) -> Iterable[tuple[int, RowPlan]]:
-        return ((number, self.rows[number]) for number in self.by_table.get(table.qualified, ()))
+    def list_values(
+        self, table: Table, columns: Sequence[str], read: Callable[[RowPlan, Sequence[str]], Values | None]
+    ) -> list[Wanted]:
+        """Of the table's rows, those for which `read` tells values. Of very many rows this takes long."""
+        found = ((number, read(self.rows[number], columns)) for number in self.by_table.get(table.qualified, ()))
+        return [(number, values) for number, values in found if values is not None]
 
 
 async def collect_needs(reader: Reader, schema: Schema, rows: Sequence[RowPlan]) -> list[Need]:
     situation = Situation(schema, rows)
     needs: list[Need] = []
+    await asyncio.to_thread(lambda: (situation.by_table, situation.by_current_key))
     for name in situation.by_table:
         table = rows[situation.by_table[name][0]].table
         for unique in table.unique_keys:
             needs += await _need_free_values(reader, situation, table, unique.columns)
-        for key in table.foreign_keys_out:
+        for key in filter(_needs_equals, table.foreign_keys_out):
             needs += await _need_parents(reader, situation, table, key)
-        for key in table.foreign_keys_in:
+        for key in filter(_needs_equals, table.foreign_keys_in):
             needs += await _need_no_children(reader, situation, table, key)
     return needs
 
 
+def _needs_equals(key: ForeignKey) -> bool:
+    """Whether periods are covered only the database tells; it checks them when all is written."""
+    return key.is_enforced and not key.is_temporal
+
+
 async def _need_free_values(reader: Reader, situation: Situation, table: Table, columns: Sequence[str]) -> list[Need]:
     """A unique value goes back only where nobody else has it, or its holder gives it up in this undo."""
-    wanted = [
-        (number, values) for number, row in situation.of_table(table) if (values := _gained(row, columns)) is not None
-    ]
+    wanted = await asyncio.to_thread(situation.list_values, table, columns, _gained)
+    matches = await reader.find_holders(table, columns, [values for _, values in wanted])
+    return await asyncio.to_thread(_need_holders, situation, table, columns, wanted, matches)
+
+
+def _need_holders(
+    situation: Situation, table: Table, columns: Sequence[str], wanted: Sequence[Wanted], matches: Iterable[Match]
+) -> list[Need]:
     needs = []
-    for match in await reader.find_holders(table, columns, [values for _, values in wanted]):
+    for match in matches:
         number, values = wanted[match.wanted]
         holder = situation.by_current_key.get((table.qualified, match.key)) if match.key else None
         if holder == number:
@@ -71,17 +89,25 @@ async def _need_free_values(reader: Reader, situation: Situation, table: Table, 
 
 
 async def _need_parents(reader: Reader, situation: Situation, table: Table, key: ForeignKey) -> list[Need]:
-    wanted = [
-        (number, values)
-        for number, row in situation.of_table(table)
-        if (values := _gained(row, key.columns)) is not None
-    ]
+    wanted = await asyncio.to_thread(situation.list_values, table, key.columns, _gained)
     if not wanted:
         return []
     parent = situation.schema.tables[key.ref_table]
     distinct = list(dict.fromkeys(values for _, values in wanted))
+    matches = await reader.find_holders(parent, key.ref_columns, distinct)
+    return await asyncio.to_thread(_need_coming, situation, parent, key, wanted, distinct, matches)
+
+
+def _need_coming(
+    situation: Situation,
+    parent: Table,
+    key: ForeignKey,
+    wanted: Sequence[Wanted],
+    distinct: Sequence[Values],
+    matches: Iterable[Match],
+) -> list[Need]:
     staying = set()
-    for match in await reader.find_holders(parent, key.ref_columns, distinct):
+    for match in matches:
         values = distinct[match.wanted]
         holder = situation.by_current_key.get((parent.qualified, match.key)) if match.key else None
         if holder is None or situation.rows[holder].holds_later(key.ref_columns, values):
@@ -97,26 +123,25 @@ async def _need_parents(reader: Reader, situation: Situation, table: Table, key:
 
 def _find_coming(situation: Situation, parent: Table, key: ForeignKey) -> Mapping[Values, int]:
     """The parents that this undo brings back, by the values that children refer to."""
-    return {
-        values: number
-        for number, row in situation.of_table(parent)
-        if (values := _gained(row, key.ref_columns)) is not None
-    }
+    return {values: number for number, values in situation.list_values(parent, key.ref_columns, _gained)}
 
 
 async def _need_no_children(reader: Reader, situation: Situation, table: Table, key: ForeignKey) -> list[Need]:
     """Rows that still refer to one that must go would be deleted, changed or left hanging: whatever ON DELETE says."""
-    wanted = [
-        (number, values)
-        for number, row in situation.of_table(table)
-        if (values := _lost(row, key.ref_columns)) is not None
-    ]
+    wanted = await asyncio.to_thread(situation.list_values, table, key.ref_columns, _lost)
     if not wanted:
         return []
     child = situation.schema.tables[key.table]
+    matches = await reader.find_holders(child, key.columns, [values for _, values in wanted])
+    return await asyncio.to_thread(_need_leaving, situation, child, key, wanted, matches)
+
+
+def _need_leaving(
+    situation: Situation, child: Table, key: ForeignKey, wanted: Sequence[Wanted], matches: Iterable[Match]
+) -> list[Need]:
     strangers: Counter[int] = Counter()
     needs = []
-    for match in await reader.find_holders(child, key.columns, [values for _, values in wanted]):
+    for match in matches:
         number, values = wanted[match.wanted]
         holder = situation.by_current_key.get((child.qualified, match.key)) if match.key else None
         if holder is None or situation.rows[holder].holds_later(key.columns, values):
@@ -134,9 +159,10 @@ def _gained(row: RowPlan, columns: Sequence[str]) -> Values | None:
     """What the row will hold in `columns` and does not hold now; None with a null among them."""
     if row.target is None or row.action == "nothing":
         return None
-    if row.action == "update" and set(columns).isdisjoint(row.restored):
+    values = tuple(row.target.get(name) for name in columns)
+    if row.current is not None and values == tuple(row.current.exact.get(name) for name in columns):
         return None
-    return _complete(row.target.get(name) for name in columns)
+    return _complete(values)
 
 
 def _lost(row: RowPlan, columns: Sequence[str]) -> Values | None:

@@ -84,6 +84,8 @@ class Plan:
     """The rows once more, those together that need each other."""
     needs: tuple[Need, ...] = ()
     """What rows need of each other, by their numbers: where they cannot go back all at once, `of` goes first."""
+    notes: tuple[str, ...] = ()
+    """What a preview could not find out."""
 
     @property
     def planned(self) -> int:
@@ -209,7 +211,9 @@ def _decide_updated(change: NetChange, table: Table, found: Image | None) -> Row
             moved.append(name)
     if moved:
         return make_conflict(change, f"{_name_columns(moved)} changed after the session's write.", moved)
-    target = {**found.exact, **{name: change.columns[name].old for name in restored}}
+    back = {name for name, column in change.columns.items() if found.exact.get(name) == column.new}
+    derived = {name for name in back if table.columns[name].generated}
+    target = {**found.exact, **{name: change.columns[name].old for name in (*restored, *derived)}}
     return RowPlan(change, table, found, target, tuple(restored), _list_kept(table, restored))
 
 

@@ -44,7 +44,7 @@ class TableCount:
 class Receipt:
     """What an undo would do (`reverted` and `skipped` are 0 then) or has done; counts are rows.
 
-    `by_steps`: it goes request by request, and what is done stays done.
+    `by_steps`: it goes request by request, and what is done stays done. `notes` say what a preview could not find out.
     """
 
     planned: int
@@ -55,6 +55,7 @@ class Receipt:
     undo_session_id: UUID | None = None
     tables: tuple[TableCount, ...] = ()
     by_steps: bool = False
+    notes: tuple[str, ...] = ()
 
     def body(self) -> dict[str, Any]:
         return {
@@ -63,6 +64,7 @@ class Receipt:
             "skipped": self.skipped,
             "conflicts": [conflict.body() for conflict in self.conflicts],
             "irreversible": list(self.irreversible),
+            "notes": list(self.notes),
             "undoSessionId": str(self.undo_session_id) if self.undo_session_id else None,
         }
 
