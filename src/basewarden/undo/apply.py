@@ -16,6 +16,7 @@ from basewarden.undo.refused import Raced, Refused
 from basewarden.undo.steps import make_stages, merge_steps
 from basewarden.undo.strays import find_strays, put_right, read_all
 from basewarden.undo.values import Conflict
+from basewarden.undo.writing import run_writes
 
 _DEFER = Statement("SET CONSTRAINTS ALL DEFERRED")
 _CHECK_NOW = Statement("SET CONSTRAINTS ALL IMMEDIATE")
@@ -57,7 +58,7 @@ async def _write_rows(connection: Connection, rows: Sequence[RowPlan]) -> None:
     collisions = await find_collisions(connection, rows, facts)
     parking = await park_rows(connection, rows, collisions)
     stages = await asyncio.to_thread(_make_statements, rows, parking, facts)
-    await connection.run([*stages, _CHECK_NOW])
+    await run_writes(connection, [*stages, _CHECK_NOW])
 
 
 def _make_statements(rows: Sequence[RowPlan], parking: Parking, facts: Facts) -> list[Statement]:

@@ -10,7 +10,6 @@ from uuid import UUID
 from basewarden.core.ids import make_id
 from basewarden.errors import AppError
 from basewarden.gateway import UNDO, Project, Projects
-from basewarden.gateway.capture.images import WITH_SESSION_PATH
 from basewarden.gateway.road import commit_recorded
 from basewarden.journal import Recorder, WriteEntry
 from basewarden.pgrest import Connection, DatabaseError, PgrestError, Statement
@@ -120,7 +119,6 @@ async def _plan(connection: Connection, project: Project, folded: Folded, *, loc
 
 async def _apply(connection: Connection, plan: Plan, on_conflict: OnConflict) -> tuple[Plan, Applied]:
     """What was carried out in the end: the database itself may know of more conflicts."""
-    await connection.run([WITH_SESSION_PATH])
     try:
         if on_conflict == "skip":
             return await apply_what_goes(connection, plan, partial(apply_rows, connection))

@@ -63,9 +63,12 @@ SELECT json_build_array(
         FROM generate_series(0, i.indnkeyatts - 1) at
         LEFT JOIN pg_collation c ON c.oid = (i.indcollation::oid[])[at]
         LEFT JOIN pg_namespace cn ON cn.oid = c.collnamespace ORDER BY at),
-  ARRAY(SELECT CASE WHEN o.oid IS NULL THEN '=' ELSE format('OPERATOR(%I.%s)', n.nspname, o.oprname) END
+  ARRAY(SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
         FROM generate_series(1, i.indnkeyatts) at
-        LEFT JOIN pg_operator o ON o.oid = k.conexclop[at]
+        JOIN pg_opclass oc ON oc.oid = (i.indclass::oid[])[at - 1]
+        LEFT JOIN pg_amop m ON m.amopfamily = oc.opcfamily AND m.amopstrategy = 3
+          AND m.amoplefttype = oc.opcintype AND m.amoprighttype = oc.opcintype
+        LEFT JOIN pg_operator o ON o.oid = coalesce(k.conexclop[at], m.amopopr)
         LEFT JOIN pg_namespace n ON n.oid = o.oprnamespace ORDER BY at),
   pg_get_expr(i.indpred, i.indrelid),
   coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false),

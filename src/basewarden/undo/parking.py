@@ -16,6 +16,7 @@ from basewarden.undo.plan import RowPlan
 from basewarden.undo.reading import Exact
 from basewarden.undo.replacing import find_replaceable
 from basewarden.undo.steps import make_update, merge_steps
+from basewarden.undo.writing import run_writes
 
 _SAVE = Statement("SAVEPOINT bw_park")
 _RELEASE = Statement("RELEASE SAVEPOINT bw_park")
@@ -168,7 +169,7 @@ async def _try(
     ]
     await connection.run([_SAVE])
     try:
-        await connection.run([merge_steps(steps), _RELEASE])
+        await run_writes(connection, [merge_steps(steps), _RELEASE])
     except DatabaseError as error:
         if not error.sqlstate.startswith(_UNFIT):
             raise

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from basewarden.gateway.capture.images import ALIAS
-from basewarden.pgrest import Builder, Connection, ForeignKey, Table, quote_column, quote_name
+from basewarden.pgrest import Builder, Connection, ForeignKey, Table, quote_column, quote_name, same_sql
 from basewarden.undo.arranging import Moved
 from basewarden.undo.plan import RowPlan
 from basewarden.undo.reading import Exact
@@ -47,7 +47,7 @@ async def find_children(connection: Connection, table: Table, key: ForeignKey, v
     names = [f"c{number}" for number in range(len(key.columns))]
     source = unnest_rows(builder, values, names)
     match = " AND ".join(
-        f"{quote_column(ALIAS, column)} = {WANTED}.{name}::{table.columns[ref].type}"
+        same_sql(table, ref, f"{WANTED}.{name}::{table.columns[ref].type}", quote_column(ALIAS, column))
         for column, ref, name in zip(key.columns, key.ref_columns, names, strict=True)
     )
     sql = f"SELECT DISTINCT {WANTED}.ord FROM {quote_name(key.table)} AS {ALIAS} JOIN {source} ON {match}"

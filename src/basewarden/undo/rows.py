@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from basewarden.gateway.capture.images import ALIAS, read_images, run_as_owner, select_images
 from basewarden.journal import Image
-from basewarden.pgrest import Builder, Connection, Name, Statement, Table, quote_ident
+from basewarden.pgrest import Builder, Connection, Name, Statement, Table, quote_ident, same_sql
 from basewarden.undo.collisions import need_free_places
 from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Exact, Key, Match
@@ -83,7 +83,7 @@ async def _find_holders(
 def _join_wanted(builder: Builder, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> str:
     names = [f"c{index}" for index in range(len(columns))]
     match = " AND ".join(
-        f"{ALIAS}.{quote_ident(column)} = {WANTED}.{name}::{table.columns[column].type}"
+        same_sql(table, column, f"{ALIAS}.{quote_ident(column)}", f"{WANTED}.{name}::{table.columns[column].type}")
         for column, name in zip(columns, names, strict=True)
     )
     return f"JOIN {unnest_rows(builder, values, names)} ON {match}"

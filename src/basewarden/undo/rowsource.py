@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from basewarden.pgrest import Builder, Table, quote_ident
+from basewarden.pgrest import Builder, Table, quote_ident, unnest_sql
 from basewarden.undo.reading import Exact
 
 WANTED = "bw_wanted"
@@ -10,8 +10,10 @@ WANTED = "bw_wanted"
 
 def unnest_rows(builder: Builder, rows: Sequence[Exact], names: Sequence[str]) -> str:
     """Rows of text as a relation: one array parameter a column, and `ord` counting from 1."""
-    arrays = [f"{builder.param(text_array(row[index] for row in rows))}::text[]" for index in range(len(names))]
-    return f"unnest({', '.join(arrays)}) WITH ORDINALITY AS {WANTED}({', '.join(names)}, ord)"
+    arrays = [
+        f"{builder.param(text_array(row[index] for row in rows))}::pg_catalog.text[]" for index in range(len(names))
+    ]
+    return f"{unnest_sql(arrays)} WITH ORDINALITY AS {WANTED}({', '.join(names)}, ord)"
 
 
 def text_array(values: Iterable[str | None]) -> str:

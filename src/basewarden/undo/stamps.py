@@ -14,6 +14,7 @@ from basewarden.journal import Image
 from basewarden.pgrest import Connection, DatabaseError, Statement, Table, quote_ident
 from basewarden.undo.replacing import find_children
 from basewarden.undo.steps import Step, make_update, merge_steps, split_steps
+from basewarden.undo.writing import run_writes
 
 Left = Literal["busy", "not allowed"]
 
@@ -103,7 +104,7 @@ def _merge(steps: Sequence[Step]) -> list[Statement]:
 
 
 def _set_mode(mode: bytes | None) -> Statement:
-    return Statement("SELECT set_config('session_replication_role', $1, true)", (mode,))
+    return Statement("SELECT pg_catalog.set_config('session_replication_role', $1, true)", (mode,))
 
 
 def _with_disabled(
@@ -116,7 +117,7 @@ def _with_disabled(
 
 
 def _limit_waiting(timeout: bytes | None) -> Statement:
-    return Statement("SELECT set_config('lock_timeout', $1, true)", (timeout,))
+    return Statement("SELECT pg_catalog.set_config('lock_timeout', $1, true)", (timeout,))
 
 
 async def _replace(
@@ -154,7 +155,7 @@ def _write_again(table: Table, rows: Sequence[Overwrite]) -> Statement:
 async def _try(connection: Connection, statements: Sequence[Statement]) -> Left | None:
     await connection.run([_SAVE])
     try:
-        await connection.run([*statements, _RELEASE])
+        await run_writes(connection, [*statements, _RELEASE])
     except DatabaseError as error:
         if error.sqlstate != _NOT_ALLOWED and error.sqlstate not in _BUSY:
             raise

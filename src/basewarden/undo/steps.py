@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from basewarden.gateway.capture.images import ALIAS
-from basewarden.pgrest import Builder, Statement, Table, quote_ident
+from basewarden.pgrest import Builder, Statement, Table, operator_sql, quote_ident, same_sql
 from basewarden.undo.arranging import Moved, Turns
 from basewarden.undo.facts import Facts
 from basewarden.undo.plan import Action, RowPlan
@@ -144,9 +144,9 @@ def merge_steps(steps: Sequence[Step]) -> Statement:
     builder = Builder()
     parts = []
     for number, step in enumerate(steps):
-        turn = f"(SELECT count(*) FROM s{number - 1}) >= 0" if number else "true"
+        turn = f"(SELECT pg_catalog.count(*) FROM s{number - 1}) {operator_sql(None, '>=')} 0" if number else "true"
         parts.append(f"s{number} AS ({_write_step(builder, step, turn)} RETURNING 1)")
-    counts = ", ".join(f"(SELECT count(*) FROM s{number})" for number in range(len(steps)))
+    counts = ", ".join(f"(SELECT pg_catalog.count(*) FROM s{number})" for number in range(len(steps)))
     return builder.statement(f"WITH {', '.join(parts)} SELECT {counts}")
 
 
@@ -165,7 +165,7 @@ def _write_step(builder: Builder, step: Step, turn: str) -> str:
     keys = [f"k{index}" for index in range(len(step.table.key))]
     target = f"{quote_table(step.table)} AS {ALIAS}"
     match = " AND ".join(
-        f"{ALIAS}.{quote_ident(column)} = {_cast(step.table, column, name)}"
+        same_sql(step.table, column, f"{ALIAS}.{quote_ident(column)}", _cast(step.table, column, name))
         for column, name in zip(step.table.key, keys, strict=True)
     )
     if step.action == "delete":
@@ -185,15 +185,17 @@ def _write_sets(builder: Builder, step: Step, data: Sequence[Exact], keys: Seque
 
 
 def _write_sparse(builder: Builder, step: Step, data: Sequence[Exact], keys: Sequence[str]) -> tuple[str, str]:
-    sets = ", ".join(
-        f"{quote_ident(column)} = CASE WHEN {WANTED}.doc ? '{number}' "
-        f"THEN ({WANTED}.doc ->> '{number}')::{step.table.columns[column].type} ELSE {ALIAS}.{quote_ident(column)} END"
-        for number, column in enumerate(step.columns)
-    )
+    sets = ", ".join(_set_if_given(step.table, number, column) for number, column in enumerate(step.columns))
     rows = unnest_rows(builder, data, [*keys, "doc"])
     columns = "".join(f"{WANTED}.{key}, " for key in keys)
     # OFFSET 0: each document is read once, not once a column
-    return sets, f"(SELECT {columns}{WANTED}.doc::jsonb AS doc FROM {rows} OFFSET 0) AS {WANTED}"
+    return sets, f"(SELECT {columns}{WANTED}.doc::pg_catalog.jsonb AS doc FROM {rows} OFFSET 0) AS {WANTED}"
+
+
+def _set_if_given(table: Table, number: int, column: str) -> str:
+    name, doc = quote_ident(column), f"{WANTED}.doc"
+    value = f"({doc} {operator_sql(None, '->>')} '{number}')::{table.columns[column].type}"
+    return f"{name} = CASE WHEN {doc} {operator_sql(None, '?')} '{number}' THEN {value} ELSE {ALIAS}.{name} END"
 
 
 def _write_insert(builder: Builder, step: Step, turn: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from basewarden.gateway.capture.images import AS_OWNER
-from basewarden.pgrest import Connection, DatabaseError, Statement
+from basewarden.pgrest import Connection, DatabaseError, Statement, set_settings
 from basewarden.undo.apply import try_rows
 from basewarden.undo.plan import Plan
 from basewarden.undo.refused import Raced, Refused
@@ -15,7 +15,9 @@ from basewarden.undo.skipping import apply_all, leave_out
 
 MOST_TRIED_ROWS = 5_000
 _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
-_LIMITS = Statement("SELECT set_config('lock_timeout', '1s', true), set_config('statement_timeout', '5s', true)")
+_LIMITS = Statement(
+    "SELECT pg_catalog.set_config('lock_timeout', '1s', true), pg_catalog.set_config('statement_timeout', '5s', true)"
+)
 _ROLL_BACK = Statement("ROLLBACK")
 _UNTRIED = "This preview shows what the rows say. The undo itself was not tried, because {reason}."
 _REASONS = {
