@@ -77,7 +77,7 @@ async def dial(dsn: str) -> AsyncIterator[Connection]:
     try:
         connection = await Connection.connect(dsn, timeout=CONNECT_SECONDS, prepare=False, guarded=True)
     except psycopg.Error as error:
-        raise explain_failure(error) from None
+        raise explain_failure(str(error)) from None
     connection.meter = Meter(_MOST_BYTES)
     try:
         yield connection
@@ -85,8 +85,8 @@ async def dial(dsn: str) -> AsyncIterator[Connection]:
         await connection.close()
 
 
-def explain_failure(error: Exception) -> ConnectionFailed:
-    text = " ".join(str(error).split())
+def explain_failure(said: str) -> ConnectionFailed:
+    text = " ".join(said.split())
     for pattern, reason in _SENTENCES:
         if pattern.search(text):
             return ConnectionFailed(reason)

@@ -16,6 +16,7 @@ from basewarden.pgrest import Connection, DatabaseError, PgrestError, Rows, Stat
 PROBE_SECONDS = 8.0
 OLDEST_SERVER = 130000
 _SWITCH_SECONDS = 2.0
+_TOO_LARGE = 413
 _TRUE = "t"
 _FLAGS = ("is_superuser", "bypasses_rls", "can_create_roles", "is_read_only")
 _COUNTS = ("tables", "readable_tables", "writable_tables")
@@ -99,7 +100,9 @@ async def probe(address: PostgresAddress, *, allow_private: bool) -> Facts:
     except DatabaseError as error:
         raise ConnectionFailed(Reason.SERVER_REFUSED, server=error.message[:300]) from None
     except PgrestError as error:
-        raise explain_failure(error) from None
+        if error.status == _TOO_LARGE:
+            raise ConnectionFailed(Reason.NOT_POSTGRES) from None
+        raise explain_failure(str(error.details)) from None
     except (KeyError, ValueError):  # other columns and values than were asked for
         raise ConnectionFailed(Reason.NOT_POSTGRES) from None
 

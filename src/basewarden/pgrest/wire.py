@@ -45,7 +45,7 @@ _AT_ONCE_BYTES = 65_536
 _LARGEST_KEPT_BYTES = 2_000_000
 _IDLE_BYTES, _IDLE_SECONDS = 65_536, 10.0
 _LONGEST_STEP_SECONDS = 0.25
-_READING_SECONDS, _BYTES_PER_SECOND = 1.0, 10_000_000
+_READING_SECONDS, _BYTES_PER_SECOND = 0.3, 10_000_000
 """The CPU time that libpq may take for one piece, and for a run: it compares each setting that it is told with all."""
 
 
