@@ -6,6 +6,7 @@ It waits for nobody for long, and holds its locks for as long as the rows take t
 from dataclasses import replace
 from functools import partial
 
+from basewarden.errors import AppError
 from basewarden.gateway.capture.images import AS_OWNER
 from basewarden.pgrest import Connection, DatabaseError, Statement, set_settings
 from basewarden.undo.apply import try_rows
@@ -38,16 +39,23 @@ async def try_plan(connection: Connection, plan: Plan) -> Plan:
         await apply_all(connection, plan, partial(try_rows, connection))
     except Refused as refused:
         return leave_out(plan, refused.rows, refused.conflicts)
-    except Raced:
-        return _leave_untried(plan, _REASONS["55P03"])
-    except DatabaseError as error:
-        if error.sqlstate not in _REASONS:
+    except (Raced, AppError, DatabaseError) as error:
+        reason = _find_reason(error)
+        if reason is None:
             raise
-        return _leave_untried(plan, _REASONS[error.sqlstate])
+        return _leave_untried(plan, reason)
     finally:
         if connection.is_usable:
             await connection.run([_ROLL_BACK])
     return plan
+
+
+def _find_reason(error: Exception) -> str | None:
+    """By the database's own error, or that which stands behind what it was explained as."""
+    if isinstance(error, Raced):
+        return _REASONS["55P03"]
+    told = error if isinstance(error, DatabaseError) else error.__cause__
+    return _REASONS.get(told.sqlstate) if isinstance(told, DatabaseError) else None
 
 
 def _leave_untried(plan: Plan, reason: str) -> Plan:
