@@ -342,3 +342,36 @@ async def test_an_unknown_failure_is_a_plain_500_and_the_log_says_where(client: 
     assert "road.py" in events.getvalue()
     assert "hush" not in events.getvalue()
     assert '"GET /items?sku=eq.hush HTTP/1.1" 500 ' in requests.getvalue()
+
+
+async def test_a_function_has_no_say_in_the_framing(client: Client, conn: Connection) -> None:
+    await define(
+        client,
+        conn,
+        """CREATE FUNCTION framed(headers text, status text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+           PERFORM set_config('response.headers', headers, true);
+           PERFORM set_config('response.status', status, true);
+           RETURN 1; END $$""",
+    )
+    await define(
+        client,
+        conn,
+        """CREATE FUNCTION raised(status int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+           RAISE SQLSTATE 'PGRST' USING message = '{"code": "X", "message": "m"}',
+             detail = json_build_object('status', status, 'headers', json_build_object('Content-Length', '3'))::text;
+           END $$""",
+    )
+    framing = '[{"Content-Length": "0"}, {"Transfer-Encoding": "chunked"}, {"Connection": "close"}, {"X-Own": "1"}]'
+    answer = await client.post("/rpc/framed", {"headers": framing, "status": "200"})
+    assert (answer.json(), answer.headers["content-length"], answer.headers["x-own"]) == (1, "1", "1")
+    assert not {"transfer-encoding", "connection"} & set(answer.headers)
+    for status in (204, 304):
+        for call in (("/rpc/framed", {"headers": "[]", "status": str(status)}), ("/rpc/raised", {"status": status})):
+            answer = await client.post(*call)
+            assert (answer.status, answer.body) == (status, b""), call
+            assert "content-length" not in answer.headers
+    for wrong in ("100", "600", "0"):
+        answer = await client.post("/rpc/framed", {"headers": "[]", "status": wrong})
+        assert (answer.status, answer.json()["code"]) == (500, "PGRST112")
+        answer = await client.post("/rpc/raised", {"status": int(wrong)})
+        assert (answer.status, answer.json()["code"]) == (500, "PGRST121")
