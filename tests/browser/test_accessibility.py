@@ -2,10 +2,12 @@
 
 from typing import Any, Literal
 
+import httpx
 import pytest
 from playwright.async_api import Browser, Page
 from pyotp import TOTP
 
+from basewarden.journal import RefusalBook
 from tests.fixtures.app import PASSWORD, Product
 from tests.workspace.conftest import Store
 
@@ -39,7 +41,7 @@ ACCOUNT_PAGES = (
 async def test_no_page_shuts_anybody_out(
     browser: Browser, product: Product, store: Store, axe_source: str, theme: Literal["light", "dark"], width: int
 ) -> None:
-    session = await make_session(store)
+    session = await make_session(store, product)
     async with await browser.new_context(
         base_url=product.settings.origin,
         bypass_csp=True,
@@ -86,10 +88,24 @@ async def test_no_page_of_the_account_does(
     assert {path: problems for path, problems in found.items() if problems} == {}
 
 
-async def make_session(store: Store) -> str:
-    """Something for the history and the sessions to show."""
+async def make_session(store: Store, product: Product) -> str:
+    """Something for the history and the sessions to show, and a frozen session; names as short as they may be."""
     address = f"/api/v/{store.connection_id}/rest/v1/lamps?id=eq.1"
-    answer = await store.owner.patch(address, json={"price": 1, "note": None})
+    answer = await store.owner.patch(address, json={"price": 1, "note": None}, headers={"x-basewarden-session": "i"})
+    connection = f"/api/connections/{store.connection_id}"
+    assert (await store.owner.patch(connection, json={"name": "i"})).is_success
+    wanted = {"name": "i", "access": "write", "maxWritesPerSession": 1}
+    token = (await store.owner.post(f"{connection}/agents", json=wanted)).json()["token"]
+    assert answer.is_success
+    session = await freeze_session(store, address, token)
+    await product.registry.get(RefusalBook).flush()
+    return session
+
+
+async def freeze_session(store: Store, address: str, token: str) -> str:
+    async with httpx.AsyncClient(base_url=store.owner.base_url, headers={"apikey": token}) as agent:
+        answer = await agent.patch(address, json={"price": 2})
+        assert (await agent.patch(address, json={"price": 3})).json()["code"] == "session_frozen"
     return str(answer.headers["x-basewarden-session"])
 
 
@@ -110,7 +126,10 @@ def list_pages(store: Store, session: str) -> list[str]:
         store.row("lamps", "99"),
         store.table("cheap"),
         f"{home}/agents",
+        f"{home}/refusals",
+        "/settings/account/data",
         f"{home}/sessions",
+        f"{home}/sessions?status=frozen",
         f"{home}/sessions/{session}",
         f"{home}/sessions/{session}/undo",
         f"{home}/settings",

@@ -112,7 +112,9 @@ async def test_filters_and_pages(workshop: Workshop) -> None:
     assert paged == found
 
 
-@pytest.mark.parametrize("query", ["agent=x", "since=now", "since=2030-01-01T00:00:00", "cursor=abc", "limit=0"])
+@pytest.mark.parametrize(
+    "query", ["agent=x", "code=%00", "since=now", "since=2030-01-01T00:00:00", "cursor=abc", "limit=0"]
+)
 async def test_bad_questions_are_422(workshop: Workshop, query: str) -> None:
     bench = await workshop.bench(_SHOP)
     answer = await bench.person.get(f"/api/connections/{bench.connection_id}/refusals?{query}")

@@ -17,7 +17,7 @@ async def list_refusals(
     member: Viewer,
     db: Reading,
     agent: Annotated[str | None, Query(max_length=100)] = None,
-    code: Annotated[str | None, Query(max_length=100)] = None,
+    code: Annotated[str | None, Query(max_length=100, pattern=r"^[a-z_]+$")] = None,
     since: datetime | None = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: int = service.DEFAULT_PAGE,
