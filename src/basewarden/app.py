@@ -13,7 +13,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
 from basewarden import __version__
 from basewarden.accounts import (
@@ -121,6 +120,7 @@ from basewarden.operations import (
     RequestCounts,
     docs_pages,
     health_routes,
+    icon_routes,
     metrics_routes,
     retention_routes,
     status_pages,
@@ -133,10 +133,12 @@ from basewarden.undo import routes as undo_routes
 from basewarden.vault import Vault, make_keyring
 from basewarden.web import Edge, Pages, Registry, Shell, redirect
 from basewarden.web.assets import BUILD, asset_url
+from basewarden.web.compression import Compression
 from basewarden.web.context import scope_context
 from basewarden.web.invalid import describe_invalid
 from basewarden.web.openapi import describe_api
 from basewarden.web.responses import Internal, error_response, wants_page
+from basewarden.web.static import BuiltFiles
 from basewarden.workspace import router as workspace_router
 
 _HERE = Path(__file__).parent
@@ -370,7 +372,7 @@ def assemble_app(registry: Registry) -> Any:
     settings = registry.get(Settings)
     configure_logs(settings.log_level, registry.get(Reporter).report)
     road = DataRoad(
-        _build_api(registry),
+        Compression(_build_api(registry)),
         registry.get(Callers),
         registry.get(RateLimits),
         registry.get(Projects),
@@ -391,7 +393,7 @@ def _build_api(registry: Registry) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.registry = registry
-    app.mount("/static", StaticFiles(directory=BUILD.parent, check_dir=False), name="static")
+    app.mount("/static", BuiltFiles(BUILD), name="static")
     for module in (
         account_routes,
         account_pages,
@@ -423,6 +425,7 @@ def _build_api(registry: Registry) -> FastAPI:
         metrics_routes,
         status_pages,
         docs_pages,
+        icon_routes,
     ):
         app.include_router(module.router)
     app.include_router(workspace_router)

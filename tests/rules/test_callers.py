@@ -12,6 +12,7 @@ from basewarden.app import assemble_app, build_registry
 from basewarden.gateway import DataRoad
 from basewarden.web import CallerKind, Edge, anyone, callers
 from basewarden.web.callers import declared_callers
+from basewarden.web.compression import Compression
 from tests.fixtures.app import make_settings
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -52,7 +53,9 @@ def make_product() -> tuple[DataRoad, FastAPI]:
     assert isinstance(edge, Edge)
     road = edge._app
     assert isinstance(road, DataRoad)
-    api = road._then
+    compression = road._then
+    assert isinstance(compression, Compression)
+    api = compression._app
     assert isinstance(api, FastAPI)
     return road, api
 

@@ -24,7 +24,7 @@ from basewarden.core.ids import parse_id
 from basewarden.core.text import clean_line
 from basewarden.db import ReadSession
 from basewarden.errors import AppError, Invalid, NotFound
-from basewarden.web import Pages, Reading, Writing, provided, redirect
+from basewarden.web import Pages, Reading, Writing, anyone, provided, redirect
 from basewarden.web.forms import parse_form, show_again
 
 router = APIRouter(include_in_schema=False)
@@ -90,6 +90,12 @@ class GrantForm(BaseModel):
     plan: str
     until: date
     note: Annotated[str, Field(max_length=200), AfterValidator(clean_line)] = ""
+
+
+@router.get("/billing", dependencies=[Depends(anyone)])
+async def get_short() -> Response:
+    """Where people look for it."""
+    return redirect(BILLING)
 
 
 @router.get(BILLING)

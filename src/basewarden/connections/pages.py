@@ -9,7 +9,14 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts import ReauthRequired, SignedIn, confirm_beside_path, confirm_path, require_person
+from basewarden.accounts import (
+    FreshlySignedIn,
+    ReauthRequired,
+    SignedIn,
+    confirm_beside_path,
+    confirm_path,
+    require_person,
+)
 from basewarden.connections.agents import count_agents, is_expired, list_agents
 from basewarden.connections.blocked import Blocked
 from basewarden.connections.callers import Membership, Owner, Viewer
@@ -222,8 +229,21 @@ async def post_settings(
         return show_again(
             request, pages, "connections/settings.html", form, never_shown=_list_never_shown(form), hint=None, **context
         )
+    change = form.data.as_change(member.connection)
+    if change.changes_access and not member.person.is_fresh:
+        stale = {**context, "has_gone_stale": True}
+        return show_again(
+            request,
+            pages,
+            "connections/settings.html",
+            form,
+            ReauthRequired(),
+            never_shown=_NEVER_SHOWN,
+            hint=None,
+            **stale,
+        )
     try:
-        await connections.change(session, member.connection, form.data.as_change(member.connection), member.person.id)
+        await connections.change(session, member.connection, change, member.person.id)
     except AppError as error:
         refusal = _beside_field(error)
         return show_again(
@@ -240,7 +260,8 @@ async def post_settings(
 
 
 @rooms.get("/delete")
-async def get_delete(request: Request, member: Owner, pages: ThePages) -> Response:
+async def get_delete(request: Request, member: Owner, _: FreshlySignedIn, pages: ThePages) -> Response:
+    """Whose sign-in is older goes to confirm who they are, and comes back."""
     return pages.render(request, "connections/delete.html", error=None, **_delete_context(member))
 
 
@@ -250,6 +271,9 @@ async def post_delete(
 ) -> Response:
     form = await parse_form(request, DeleteForm)
     context = _delete_context(member)
+    if not member.person.is_fresh:
+        stale = {**context, "has_gone_stale": True}
+        return pages.render(request, "connections/delete.html", status=ReauthRequired.status, error=None, **stale)
     word = context["confirm_word"]
     if word is not None and (form.data is None or form.data.confirm.strip() != word):
         return pages.render(
@@ -322,6 +346,8 @@ def _settings_context(request: Request, member: Membership) -> dict[str, Any]:
         "environments": _ENVIRONMENTS,
         "roles": _list_roles(member),
         "done": _find_done(request),
+        "is_fresh": member.person.is_fresh,
+        "confirm_href": confirm_path(f"/c/{member.connection.id}/settings"),
         **_delete_context(member),
     }
 
@@ -330,7 +356,11 @@ def _delete_context(member: Membership) -> dict[str, Any]:
     """A production connection asks for its name."""
     connection = member.connection
     is_production = connection.environment == Environment.PRODUCTION
-    return {"confirm_word": connection.name if is_production else None}
+    return {
+        "confirm_word": connection.name if is_production else None,
+        "has_gone_stale": False,
+        "confirm_beside_href": confirm_beside_path(),
+    }
 
 
 def _list_never_shown(form: Form[Any]) -> tuple[str, ...]:

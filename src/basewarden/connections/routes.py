@@ -65,16 +65,20 @@ async def get_connection(member: Viewer) -> ConnectionOut:
     return show_connection(member.connection, member.role)
 
 
-@one.patch("", responses=declare(TooMany))
+@one.patch("", responses=declare(TooMany, ReauthRequired))
 async def patch_connection(
     body: ConnectionChange, member: Owner, session: Writing, connections: TheConnections
 ) -> ConnectionOut:
+    """A new address, key or role needs a fresh sign-in; a new name does not."""
+    if body.changes_access and not member.person.is_fresh:
+        raise ReauthRequired
     changed = await connections.change(session, member.connection, body, member.person.id)
     return show_connection(changed, member.role)
 
 
-@one.delete("", status_code=HTTPStatus.NO_CONTENT)
-async def delete_connection(member: Owner, session: Writing, connections: TheConnections) -> None:
+@one.delete("", status_code=HTTPStatus.NO_CONTENT, responses=declare(ReauthRequired))
+async def delete_connection(member: Owner, _: FreshlySignedIn, session: Writing, connections: TheConnections) -> None:
+    """Its journal goes with it."""
     await connections.delete(session, member.connection.id)
 
 

@@ -103,6 +103,11 @@ class ConnectionChange(Wire):
     def has(self, field: str) -> bool:
         return field in self.model_fields_set
 
+    @property
+    def changes_access(self) -> bool:
+        """Whether it changes where requests go, or as whom: what a stolen cookie must not do."""
+        return any(self.has(field) for field in ("url", "key", "postgres_url", "db_role"))
+
 
 class AgentCreate(Wire):
     name: Name

@@ -46,6 +46,7 @@ PREFIX = "/api/v/"
 SESSION_HEADER = "x-basewarden-session"
 _LABEL_HEADER = SESSION_HEADER.encode()
 _ADDRESS = re.compile(r"/api/v/(?P<id>[^/]+)/(?P<room>rest/v1|introspect)(?P<rest>/.*)?\Z", re.DOTALL)
+_ROOMS = "A connection's data is under /api/v/<id>/rest/v1/<table>, its schema under /api/v/<id>/introspect."
 _LABEL = re.compile(r"[\x20-\x7e]{1,100}\Z")
 _LONGEST_LENGTH = 10
 _CREDENTIALS = frozenset({b"authorization", b"apikey", b"cookie"})
@@ -80,7 +81,7 @@ class DataRoad:
             return
         address = _ADDRESS.match(scope["path"])
         if address is None:
-            raise NotFound
+            raise NotFound(hint=_ROOMS)
         with stage("data"):
             await self._serve(scope, receive, send, address)
 

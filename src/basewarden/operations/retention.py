@@ -28,16 +28,16 @@ class Retention:
         jobs.register_periodic(RETENTION, DAILY, self._run_job)
 
     async def run(self) -> dict[str, int]:
-        """The rows that were taken away, by table; tables that lost none are not named."""
+        """The rows that were taken away, by table: every table that is looked after, also with none."""
         async with only_one(self._database, _LOCK) as is_alone:
             if not is_alone:
                 _log.info("retention.runs_already")
-                return {}
+                return dict.fromkeys((pruner.table for pruner in self._pruners), 0)
             return await self._prune_all()
 
     async def _prune_all(self) -> dict[str, int]:
         """One that fails does not keep the others from their work; its error is raised when they have done it."""
-        counts: Counter[str] = Counter()
+        counts: Counter[str] = Counter({pruner.table: 0 for pruner in self._pruners})
         failures: list[Exception] = []
         for pruner in self._pruners:
             try:
@@ -45,11 +45,10 @@ class Retention:
             except (SQLAlchemyError, psycopg.Error, AppError) as error:
                 _log.warning("retention.failed", table=pruner.table, reason=type(error).__name__)
                 failures.append(error)
-        pruned = {table: rows for table, rows in counts.items() if rows}
-        _log.info("retention.done", **pruned)
+        _log.info("retention.done", **{table: rows for table, rows in counts.items() if rows})
         if failures:
             raise failures[0]
-        return pruned
+        return dict(counts)
 
     async def _run_job(self) -> None:
         await self.run()

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/cron", tags=["operational"])
 
 
 class RetentionOut(BaseModel):
-    """`pruned` is rows by table; empty when there was nothing to do, or when another run is at it."""
+    """`pruned` is rows by table, for every table that is looked after; all 0 when another run is at it."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 

@@ -91,6 +91,8 @@ def _add_refusals(operation: dict[str, Any], refusals: dict[int, list[str]]) -> 
     if str(Invalid.status) in responses and _BODY not in str(responses[str(Invalid.status)]):
         del responses[str(Invalid.status)]  # the framework's own body, which nobody gets to see
     for status, codes in refusals.items():
+        if _has_body_of_its_own(responses.get(str(status), {})):
+            continue
         known = responses.get(str(status), {}).get("description", "")
         words = [word for word in known.split(", ") if word]
         words += [f"`{code}`" for code in codes if f"`{code}`" not in words]
@@ -99,6 +101,10 @@ def _add_refusals(operation: dict[str, Any], refusals: dict[int, list[str]]) -> 
             "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{_BODY}"}}},
         }
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _has_body_of_its_own(response: dict[str, Any]) -> bool:
+    return "content" in response and _BODY not in str(response)
 
 
 def _list_callers(dependant: Dependant) -> Iterator[CallerKind]:

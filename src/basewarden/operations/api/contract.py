@@ -7,6 +7,7 @@ from basewarden.web import CallerKind
 
 _ANYONE, _PERSON, _MEMBER, _AGENT = CallerKind.ANYONE, CallerKind.PERSON, CallerKind.MEMBER, CallerKind.AGENT
 _CONNECTION = "id, name, environment, hasKey, hasPostgresUrl, role, dbRole, member, serverVersion, createdAt"
+_FRESH = no(403, "reauth_required", "the last proof of who you are is older than ten minutes")
 _ONE = "/api/connections/{connection_id}"
 _TRIED = no(429, "rate_limited", "a database was tried too often; Retry-After says when the next try counts")
 _DATA = "/api/v/{connection_id}"
@@ -22,7 +23,7 @@ OPERATIONAL = Group(
             _ANYONE,
             "Whether it works. Asks the database at most once a second; one that hangs counts as down within two.",
             ok("status db email billing observability version", "status is ok; the others say what is set up"),
-            no(503, "unavailable", "the same fields beside the error's, with status degraded and db false"),
+            no(503, "unavailable", "just the same six fields, with status degraded and db false"),
             stable=True,
         ),
         call(
@@ -37,7 +38,7 @@ OPERATIONAL = Group(
             "/api/cron/retention",
             CallerKind.SCHEDULER,
             "Deletes what has been kept for long enough. It runs once a day by itself; two at once do no harm.",
-            ok("pruned, durationMs", "pruned is rows by table"),
+            ok("pruned, durationMs", "pruned is rows by table, every table that retention looks after, also with 0"),
             no(503, "not_configured", "no CRON_SECRET is set"),
             stable=True,
         ),
@@ -74,12 +75,13 @@ CONNECTIONS = Group(
             _ONE,
             _MEMBER,
             "Changes what is sent; null takes an address, or URL and key, away. One of the two must stay, and another"
-            " URL needs its key again.",
+            " URL needs its key again. A new address, key or role needs a fresh sign-in.",
             ok(_CONNECTION),
+            _FRESH,
             _TRIED,
             body="name?, environment?, url?, key?, postgresUrl?, dbRole?",
         ),
-        call("DELETE", _ONE, _MEMBER, "Deletes it with its agents and its journal.", ok(status=204)),
+        call("DELETE", _ONE, _MEMBER, "Deletes it with its agents and its journal.", ok(status=204), _FRESH),
         call(
             "GET",
             f"{_ONE}/health",
@@ -105,7 +107,7 @@ CONNECTIONS = Group(
             _MEMBER,
             "A new agent. A table or function that the project does not have is refused by name.",
             ok("id, token", "the token is shown this once", 201),
-            no(403, "reauth_required", "the last proof of who you are is older than ten minutes"),
+            _FRESH,
             no(503, "tables_unchecked", "the project is away, so its tables cannot be looked at"),
             body="name, access, tables?, dbRole?, claims?, maxRowsPerWrite?, maxWritesPerSession?, expiresAt?",
         ),

@@ -1,0 +1,78 @@
+"""Pages are compressed on their way, where their length can tell nobody else what is on them (BREACH).
+
+Whoever listens on the network learns a page's secrets from its compressed length only by making the victim's browser
+ask for many variants of it. Browsers say where a request comes from (`Sec-Fetch-Site`): only what this site's own
+pages, or the person themselves, ask for is compressed. Answers that hold a secret, answers to forms, and everything
+under `/api/`, the data road first of all, never are. See `docs/decisions/0024-what-is-compressed.md`.
+"""
+
+import asyncio
+import gzip
+from typing import Any, Final
+
+from basewarden.web.static import accepts_gzip
+
+_SMALLEST = 1024
+_LARGE = 64 * 1024
+_LEVEL = 5
+_OWN: Final = (b"same-origin", b"none")
+_NEVER: Final = ("/api/", "/static/", "/reset/", "/verify-email/", "/settings/account/2fa")
+
+
+class Compression:
+    """Plain ASGI around the pages."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        may = scope["type"] == "http" and may_compress(scope)
+        await self._app(scope, receive, _Compressor(send).send if may else send)
+
+
+def may_compress(scope: Any) -> bool:
+    if scope["method"] != "GET" or scope["path"].startswith(_NEVER):
+        return False
+    is_own = any(name == b"sec-fetch-site" and value in _OWN for name, value in scope["headers"])
+    return is_own and accepts_gzip(scope)
+
+
+class _Compressor:
+    """Holds the start of an answer back until its body has come, if it is a page and comes whole."""
+
+    def __init__(self, send: Any) -> None:
+        self._send = send
+        self._start: dict[str, Any] | None = None
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start" and _is_page(message):
+            self._start = dict(message)
+            return
+        if self._start is not None:
+            start, self._start = self._start, None
+            message = await self._compress(start, message)
+            await self._send(start)
+        await self._send(message)
+
+    async def _compress(self, start: dict[str, Any], message: Any) -> Any:
+        body = message.get("body", b"")
+        if message.get("more_body") or len(body) < _SMALLEST:
+            return message
+        if len(body) < _LARGE:
+            packed = gzip.compress(body, _LEVEL, mtime=0)
+        else:
+            packed = await asyncio.to_thread(gzip.compress, body, _LEVEL, mtime=0)
+        kept = [pair for pair in start["headers"] if pair[0] != b"content-length"]
+        start["headers"] = [
+            *kept,
+            (b"content-length", b"%d" % len(packed)),
+            (b"content-encoding", b"gzip"),
+            (b"vary", b"accept-encoding, sec-fetch-site"),
+        ]
+        return {**message, "body": packed}
+
+
+def _is_page(message: Any) -> bool:
+    headers = dict(message["headers"])
+    is_html = headers.get(b"content-type", b"").startswith(b"text/html")
+    return message["status"] == 200 and is_html and b"content-encoding" not in headers

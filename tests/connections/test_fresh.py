@@ -1,0 +1,89 @@
+"""What a stolen cookie must not do to a connection: send its requests elsewhere, or delete it with its journal."""
+
+import re
+from collections.abc import AsyncIterator
+from html import unescape
+
+import httpx
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.fixtures.app import PASSWORD, Product, Project
+from tests.flows.records import Records
+from tests.flows.test_reauth import ANNA, BOB, CONFIRM, reauth, sign_in_long_ago, sign_up_long_ago, told
+
+
+@pytest.fixture
+async def records(app_database: str) -> AsyncIterator[Records]:
+    async with await psycopg.AsyncConnection.connect(app_database, autocommit=True, row_factory=dict_row) as connection:
+        yield Records(connection)
+
+
+@pytest.fixture
+async def shop(product: Product, project: Project) -> str:
+    anna = await product.sign_up(ANNA)
+    body = {"name": "Shop", "postgresUrl": project.dsn, "environment": "production"}
+    return str((await anna.post("/api/connections", json=body)).json()["id"])
+
+
+@pytest.fixture
+async def old(product: Product, records: Records, shop: str) -> httpx.AsyncClient:
+    """Its owner, whose sign-in is older than ten minutes."""
+    return await sign_in_long_ago(product, records, ANNA)
+
+
+async def test_access_changes_and_deletion_need_a_fresh_sign_in(
+    product: Product, records: Records, project: Project, shop: str, old: httpx.AsyncClient
+) -> None:
+    path = f"/api/connections/{shop}"
+    changes = ({"postgresUrl": project.dsn}, {"url": "https://a.supabase.co", "key": "k" * 40}, {"dbRole": None})
+    for change in changes:
+        assert told(await old.patch(path, json=change)) == (403, "reauth_required"), change
+    assert told(await old.delete(path)) == (403, "reauth_required")
+    assert (await old.patch(path, json={"name": "Renamed"})).json()["name"] == "Renamed"
+    bob = await sign_up_long_ago(product, records, BOB)
+    assert told(await bob.delete(path)) == (404, "not_found")
+
+    assert (await reauth(old)).status_code == 200
+    assert (await old.patch(path, json={"postgresUrl": project.dsn})).status_code == 200
+    assert (await old.delete(path)).status_code == 204
+
+
+async def test_the_settings_page_asks_and_keeps_what_was_typed(
+    project: Project, shop: str, old: httpx.AsyncClient
+) -> None:
+    path = f"/c/{shop}/settings"
+    assert f"{CONFIRM}?next={path}" in unescape((await old.get(path)).text)
+    form = {"name": "Shop <2>", "environment": "staging", "postgresUrl": project.dsn}
+    stale = await old.post(path, data=form)
+    assert stale.status_code == 403
+    assert 'value="Shop &lt;2&gt;"' in stale.text
+    assert project.dsn not in stale.text
+    beside = re.search(rf'href="({CONFIRM}[^"]*)" target="_blank" rel="noopener"', stale.text)
+    assert beside is not None
+    assert (await old.get(f"/api/connections/{shop}")).json()["name"] == "Shop"
+
+    goal = str(httpx.URL(f"http://x{unescape(beside[1])}").params["next"])
+    assert (await old.post(CONFIRM, data={"password": PASSWORD, "next": goal})).status_code == 303
+    assert (await old.post(path, data=form)).headers["location"] == f"{path}?done=saved"
+
+
+async def test_a_new_name_is_saved_without_asking(shop: str, old: httpx.AsyncClient) -> None:
+    form = {"name": "Only a name", "environment": "production"}
+    assert (await old.post(f"/c/{shop}/settings", data=form)).status_code == 303
+
+
+async def test_deleting_on_the_page_leads_through_confirming(shop: str, old: httpx.AsyncClient) -> None:
+    path = f"/c/{shop}/delete"
+    asked = await old.get(path)
+    assert (asked.status_code, asked.headers["location"]) == (303, f"{CONFIRM}?next={path}")
+    refused = await old.post(path, data={"confirm": "Shop"})
+    assert refused.status_code == 403
+    assert "Confirm that it is you" in refused.text
+    assert (await old.get(f"/api/connections/{shop}")).status_code == 200
+
+    back = await old.post(CONFIRM, data={"password": PASSWORD, "next": path})
+    assert back.headers["location"] == path
+    assert (await old.get(path)).status_code == 200
+    assert (await old.post(path, data={"confirm": "Shop"})).headers["location"] == "/connections?done=deleted"
