@@ -12,4 +12,5 @@ pytest_plugins = [
     "tests.fakes.dodo",
     "tests.fakes.github",
     "tests.secrets.plugin",
+    "tests.sqlscan.plugin",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
@@ -94,8 +94,8 @@ from basewarden.core.logs import configure_logs
 from basewarden.core.reporting import Reporter
 from basewarden.core.tracing import start_tracing, stop_tracing
 from basewarden.db import Database, Listener
-from basewarden.errors import AppError, BadJSON, BadRequest, Invalid, MethodNotAllowed, NotFound, Unauthenticated
-from basewarden.gateway import Callers, DataRoad, ForwardRoad, Projects, RateLimits, Road, Roads
+from basewarden.errors import AppError, BadJSON, BadRequest, MethodNotAllowed, NotFound, Unauthenticated
+from basewarden.gateway import Callers, DataRoad, ForwardRoad, Lending, Projects, RateLimits, Road, Roads
 from basewarden.jobs import JOB_PRUNERS, Jobs
 from basewarden.journal import (
     JOURNAL_PARTS,
@@ -128,6 +128,7 @@ from basewarden.vault import Vault, make_keyring
 from basewarden.web import Edge, Pages, Registry, Shell, redirect
 from basewarden.web.assets import BUILD, asset_url
 from basewarden.web.context import scope_context
+from basewarden.web.invalid import describe_invalid
 from basewarden.web.openapi import describe_api
 from basewarden.web.responses import Internal, error_response, wants_page
 from basewarden.workspace import router as workspace_router
@@ -176,11 +177,13 @@ def build_registry(
     _add_settings(registry)
     plans = _add_billing(registry)
     targets = registry.add(ConnectionTargets(database, listener, vault, settings))
-    connections = registry.add(Connections(targets, vault, attempts, settings, plans))
+    connections = registry.add(
+        Connections(database=database, targets=targets, vault=vault, attempts=attempts, settings=settings, plans=plans)
+    )
     agents = registry.add(Agents(database, listener, connections))
-    registry.add(Callers(agents, signins, targets))
+    registry.add(Callers(agents, signins, targets, settings))
     registry.add(RateLimits(settings))
-    projects = registry.add(Projects(targets, listener, settings.origin))
+    projects = registry.add(Projects(targets, listener, settings.origin, Lending.of(settings)))
     recorder = registry.add(Recorder(settings.database_url, listener))
     registry.add(Roads(Road(recorder), ForwardRoad(recorder)))
     settler = registry.add(Settler(database, projects.ask_status))
@@ -460,11 +463,15 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return _answer(request, _describe_invalid(error))
+        return _answer(request, describe_invalid(error.errors()))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return _answer(request, _translate(error))
+
+    async def on_departure(request: Request, _: Exception) -> Response:
+        """For the log: whoever would have been answered has gone."""
+        return _answer(request, BadRequest("The request was cut off."))
 
     async def on_unknown(request: Request, _: Exception) -> Response:
         """Answers; the error goes on to the edge, which logs it."""
@@ -474,12 +481,15 @@ def _add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AppError, on_app_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(ClientDisconnect, on_departure)
 
 
 def _translate(error: HTTPException) -> AppError:
     """The framework's own refusals as ours. What the edge raised while a body was read is wrapped in one of them."""
     if isinstance(error.__cause__, AppError):
         return error.__cause__
+    if isinstance(error.__cause__, ValueError | RecursionError):
+        return BadJSON()
     match error.status_code:
         case HTTPStatus.NOT_FOUND:
             return NotFound()
@@ -487,21 +497,6 @@ def _translate(error: HTTPException) -> AppError:
             return MethodNotAllowed(headers=dict(error.headers or {}))
         case _:
             return BadRequest()
-
-
-def _describe_invalid(error: RequestValidationError) -> AppError:
-    errors = error.errors()
-    if any(item["type"] == "json_invalid" or isinstance(item.get("input"), bytes) for item in errors):
-        return BadJSON()  # bytes: what came does not even say that it is JSON
-    return Invalid(
-        details=[
-            {
-                "field": ".".join(str(part) for part in item["loc"][1:]),
-                "message": item["msg"].removeprefix("Value error, "),
-            }
-            for item in errors
-        ]
-    )
 
 
 def _answer(request: Request, error: AppError) -> Response:

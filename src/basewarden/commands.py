@@ -1,20 +1,18 @@
 """What the commands do, but for `rest`. Each first brings its database up."""
 
 import argparse
-import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-
-import uvloop
 
 from basewarden.accounts import Purpose, make_operator_link
 from basewarden.app import build_registry
 from basewarden.audit import verify_chain
 from basewarden.core.logs import configure_logs
+from basewarden.core.stopping import Stopped, exit_on_terminate, leave, make_runner, run_command, until_signal
 from basewarden.db import Database
 from basewarden.errors import StartError
 from basewarden.mail import describe_letters
@@ -22,15 +20,11 @@ from basewarden.operations.backup import make_backup
 from basewarden.operations.doctor import examine, report_start_error
 from basewarden.operations.restore import restore_backup
 from basewarden.operations.retention import Retention
-from basewarden.serve import bind, make_server, serve_with_workers, serving
+from basewarden.serve import bind, make_server, serve_with_workers, serving, wait_for_end
 from basewarden.settings import Settings
 from basewarden.start import Started, start, start_migrated
 from basewarden.vault import Vault, make_keyring, rotate_keys
 from basewarden.web.assets import ensure_assets
-
-
-def _run(command: Coroutine[Any, Any, None]) -> None:
-    uvloop.run(command)
 
 
 def _say(message: str) -> None:
@@ -41,13 +35,21 @@ def _serve(options: argparse.Namespace) -> None:
     if options.workers < 1:
         raise StartError("--workers takes a number from 1 on.")
     if options.workers == 1:
-        _run(_serve_alone(options.host, options.port))
-        return
-    listener = bind(options.host, options.port)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        started = runner.run(_prepare(options.host, options.port))
+        run_command(_serve_alone(options.host, options.port), on_terminate=0)
+    else:
+        _serve_with_workers(options.host, options.port, options.workers)
+
+
+def _serve_with_workers(host: str, port: int, workers: int) -> None:
+    listener = bind(host, port)
+    with make_runner() as runner:
         try:
-            serve_with_workers(started.settings, listener, options.workers)
+            started: Started = runner.run(until_signal(_prepare(host, port)))
+        except Stopped as stopped:
+            leave(stopped, 0)
+        try:
+            exit_on_terminate()
+            serve_with_workers(started.settings, listener, workers)
         finally:
             runner.run(started.stop())
 
@@ -58,7 +60,7 @@ async def _serve_alone(host: str, port: int) -> None:
         try:
             async with serving(make_server(started.settings), listener) as task:
                 _say(f"Basewarden answers at {started.settings.origin}")
-                await task
+                await wait_for_end(task)
         finally:
             await started.stop()
 
@@ -74,7 +76,7 @@ def _make_origin(host: str, port: int) -> str:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    _run(_demo_alone(options.host, options.port, script=options.script))
+    run_command(_demo_alone(options.host, options.port, script=options.script), on_terminate=0)
 
 
 async def _demo_alone(host: str, port: int, *, script: bool) -> None:
@@ -95,7 +97,7 @@ async def _demo_alone(host: str, port: int, *, script: bool) -> None:
                     await tell_story(stage, print)
                 else:
                     _welcome(stage)
-                    await task
+                    await wait_for_end(task)
         except StoryError as error:
             raise StartError(str(error)) from error
         finally:
@@ -200,13 +202,13 @@ async def _with_database() -> AsyncIterator[tuple[Settings, Database]]:
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "serve": _serve,
     "demo": _demo,
-    "migrate": lambda _: _run(_migrate()),
-    "rotate-key": lambda _: _run(_rotate_key()),
-    "link": lambda options: _run(_print_link(options.email, Purpose(options.purpose))),
-    "letters": lambda _: _run(_print_letters()),
-    "doctor": lambda options: _run(_examine(as_json=options.json)),
-    "backup": lambda options: _run(_back_up(options.file, with_key=options.with_key)),
-    "restore": lambda options: _run(_restore(options.file, without_key=options.without_key)),
-    "retention": lambda _: _run(_prune()),
-    "audit": lambda options: _run(_verify_audit(options.head)),
+    "migrate": lambda _: run_command(_migrate()),
+    "rotate-key": lambda _: run_command(_rotate_key()),
+    "link": lambda options: run_command(_print_link(options.email, Purpose(options.purpose))),
+    "letters": lambda _: run_command(_print_letters()),
+    "doctor": lambda options: run_command(_examine(as_json=options.json)),
+    "backup": lambda options: run_command(_back_up(options.file, with_key=options.with_key)),
+    "restore": lambda options: run_command(_restore(options.file, without_key=options.without_key)),
+    "retention": lambda _: run_command(_prune()),
+    "audit": lambda options: run_command(_verify_audit(options.head)),
 }

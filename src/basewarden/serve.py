@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -13,6 +13,9 @@ from basewarden.core.collector import calm_collector
 from basewarden.errors import StartError
 from basewarden.settings import Settings
 from basewarden.start import hand_to_workers
+from basewarden.web.budgets import RequestBudgets
+from basewarden.web.guard import raise_file_limit
+from basewarden.web.protocol import make_protocol
 
 _BACKLOG = 2048
 _GRACE_SECONDS = 10
@@ -20,6 +23,7 @@ _GRACE_SECONDS = 10
 
 def bind(host: str, port: int) -> socket.socket:
     """The listening socket, taken before anything else is started: a port in use is one clear sentence."""
+    raise_file_limit()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -32,10 +36,18 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Server(uvicorn.Server):
+    """Signals are the command's: uvicorn's own way raises each again at its end, before anything else is stopped."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 def make_server(settings: Settings) -> uvicorn.Server:
     app = create_app(settings)
     calm_collector()
-    return uvicorn.Server(_make_config(app))
+    return _Server(make_config(app, settings))
 
 
 def make_worker_app() -> object:
@@ -47,7 +59,7 @@ def make_worker_app() -> object:
 
 @contextlib.asynccontextmanager
 async def serving(server: uvicorn.Server, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
-    """Serves while the block runs."""
+    """Serves while the block runs, and answers what is under way at its end; cancelled there, it does not wait."""
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started:  # uvicorn tells it by this flag alone
@@ -64,17 +76,23 @@ async def serving(server: uvicorn.Server, listener: socket.socket) -> AsyncItera
 def serve_with_workers(settings: Settings, listener: socket.socket, workers: int) -> None:
     """Blocks. A worker that dies is started again."""
     hand_to_workers(settings)
-    config = _make_config("basewarden.serve:make_worker_app", factory=True, workers=workers)
+    config = make_config("basewarden.serve:make_worker_app", settings, factory=True, workers=workers)
     Multiprocess(config, [listener]).run()
 
 
-def _make_config(app: object, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+async def wait_for_end(server: asyncio.Task[None]) -> None:
+    """Until the server ends by itself. Being cancelled here does not cancel the server."""
+    await asyncio.wait([server])
+    await server
+
+
+def make_config(app: object, settings: Settings, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]  # uvicorn's own union of ASGI types does not take ours
         factory=factory,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=make_protocol(RequestBudgets.read(settings)),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from basewarden.core.secret import Secret
 from basewarden.errors import StartError
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 KEY_BYTES = 32
 MIN_SECRET_LENGTH = 32
 
@@ -51,10 +52,22 @@ class Settings(BaseSettings):
     keep_journal_days: int = Field(90, alias="BASEWARDEN_KEEP_JOURNAL_DAYS", ge=1)
     keep_signins_days: int = Field(90, alias="BASEWARDEN_KEEP_SIGNINS_DAYS", ge=1)
     keep_signups_days: int = Field(14, alias="BASEWARDEN_KEEP_SIGNUPS_DAYS", ge=1)
-    trusted_proxies: Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], NoDecode] = Field(
-        (), alias="BASEWARDEN_TRUSTED_PROXIES"
-    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field((), alias="BASEWARDEN_TRUSTED_PROXIES")
+    max_head_bytes: int = Field(32 * 1024, alias="BASEWARDEN_MAX_HEAD_BYTES", ge=4096, le=1024 * 1024)
+    max_headers: int = Field(100, alias="BASEWARDEN_MAX_HEADERS", ge=20, le=10_000)
+    max_body_bytes: int = Field(64 * 1024, alias="BASEWARDEN_MAX_BODY_BYTES", ge=16 * 1024)
+    max_data_body_bytes: int = Field(16 * 1024 * 1024, alias="BASEWARDEN_MAX_DATA_BODY_BYTES", ge=16 * 1024)
+    head_seconds: float = Field(10, alias="BASEWARDEN_HEAD_SECONDS", gt=0)
+    body_idle_seconds: float = Field(15, alias="BASEWARDEN_BODY_IDLE_SECONDS", gt=0)
+    body_seconds: float = Field(300, alias="BASEWARDEN_BODY_SECONDS", gt=0)
+    send_idle_seconds: float = Field(60, alias="BASEWARDEN_SEND_IDLE_SECONDS", gt=0)
+    max_connections: int = Field(8192, alias="BASEWARDEN_MAX_CONNECTIONS", ge=1)
+    max_connections_per_address: int = Field(512, alias="BASEWARDEN_MAX_CONNECTIONS_PER_ADDRESS", ge=1)
     log_level: str = Field("info", alias="BASEWARDEN_LOG_LEVEL")
+    agent_query_seconds: float = Field(30, alias="BASEWARDEN_AGENT_QUERY_SECONDS", gt=0)
+    member_query_seconds: float = Field(120, alias="BASEWARDEN_MEMBER_QUERY_SECONDS", gt=0)
+    max_answer_mb: int = Field(64, alias="BASEWARDEN_MAX_ANSWER_MB", ge=1)
+    answer_memory_mb: int = Field(256, alias="BASEWARDEN_ANSWER_MEMORY_MB", ge=2)
     agent_requests_per_minute: int = Field(600_000, alias="BASEWARDEN_AGENT_REQUESTS_PER_MINUTE", ge=1)
 
     @field_validator(

@@ -1,9 +1,13 @@
 """The pages of connections, used as a person without script would."""
 
+import html
 import re
 
 import httpx
+import psycopg
+from psycopg import sql
 
+from basewarden.connections.warnings import LOGIN_SQL
 from tests.fixtures.app import Project
 
 
@@ -109,3 +113,26 @@ async def test_a_superuser_login_is_warned_about(owner: httpx.AsyncClient, proje
     form = {"name": "Root", "postgresUrl": project.admin_dsn, "environment": "other"}
     home = await owner.get((await owner.post("/connections/new", data=form)).headers["location"])
     assert "Requests run as the superuser" in home.text
+    assert "Basewarden signs in as the superuser" in home.text
+    assert html.escape(LOGIN_SQL, quote=True).replace("&#x27;", "&#39;") in home.text
+
+
+async def test_the_role_that_the_warning_offers_can_do_what_the_product_needs(
+    owner: httpx.AsyncClient, project: Project
+) -> None:
+    name = f"made_{project.database}"
+    async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
+        await admin.execute(LOGIN_SQL.replace("basewarden", name).encode())
+        try:
+            dsn = f"postgresql://{name}:choose-a-long-one@{project.admin_dsn.rpartition('@')[2]}"
+            made = (await owner.post("/api/connections", json={"name": "Own", "postgresUrl": dsn})).json()
+            path = f"/api/v/{made['id']}/rest/v1/notes"
+            written = await owner.post(path, json={"id": 1, "body": "x"})
+            assert written.status_code == 201, written.text
+            session = written.headers["x-basewarden-session"]
+            undone = await owner.post(f"/api/connections/{made['id']}/sessions/{session}/undo", json={"mode": "apply"})
+            assert undone.status_code == 200, undone.text
+            assert (await owner.get(path)).json() == []
+            await owner.delete(f"/api/connections/{made['id']}")
+        finally:
+            await admin.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(name)))

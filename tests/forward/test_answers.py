@@ -16,7 +16,6 @@ SHOP = """
     CREATE TABLE pairs (a int, b text, x text DEFAULT 'd', PRIMARY KEY (a, b));
     CREATE TABLE "odd one" ("the key" int PRIMARY KEY, "a,b" text, "q""q" text, "or" text, "select" text);
     CREATE TABLE loose (a int, b text);
-    CREATE FUNCTION loud(clients) RETURNS text LANGUAGE sql STABLE AS 'SELECT upper($1.name)';
     CREATE FUNCTION bump(by int) RETURNS SETOF tasks LANGUAGE sql VOLATILE AS
         'UPDATE tasks SET title = title || by WHERE id < 3 RETURNING *';
     INSERT INTO clients VALUES (1, 'ann', '{"a": {"b": [1, 2.50]}, "z": null}', '2026-01-02 03:04:05+00', true, 1.50),
@@ -42,7 +41,6 @@ REQUESTS: list[tuple[str, str, Any, str, dict[str, str]]] = [
     ("PATCH", "/clients?id=eq.1&select=*,tasks(id,title)", {"n": "0.10"}, REP, {}),
     ("PATCH", "/clients?id=eq.1&select=*,tasks(id)&tasks.id=eq.2", {"n": 1}, REP, {}),
     ("PATCH", "/tasks?id=lt.4&select=title,...clients(name)", {"done": True}, REP, {}),
-    ("PATCH", "/clients?id=eq.2&select=loud,name", {"name": "lo"}, REP, {}),
     ("PATCH", "/clients?id=eq.1", {"name": "z"}, REP, ONE),
     ("PATCH", "/clients?id=eq.99", {"name": "z"}, REP, ONE),
     ("PATCH", "/clients?id=lt.3", {"n": 9}, REP, ONE),
@@ -65,7 +63,7 @@ REQUESTS: list[tuple[str, str, Any, str, dict[str, str]]] = [
     ("PATCH", "/clients?id=eq.1&limit=1&offset=5", {"n": 3}, REP, {}),
     ("POST", "/clients", {"id": 10, "name": "ten"}, "", {}),
     ("POST", "/clients", {"id": 11, "name": "eleven"}, HEAD, {}),
-    ("POST", "/clients?select=id,loud", [{"id": 12, "name": "a"}, {"id": 13, "name": "b"}], f"{REP},count=exact", {}),
+    ("POST", "/clients?select=id,name", [{"id": 12, "name": "a"}, {"id": 13, "name": "b"}], f"{REP},count=exact", {}),
     ("POST", "/clients", {"id": 14, "name": "one"}, REP, ONE),
     ("POST", "/clients", [{"id": 15}, {"id": 16}], REP, ONE),
     ("POST", "/clients", {"id": 10, "name": "again"}, REP, {}),

@@ -383,6 +383,23 @@ async def test_what_cannot_be_recorded_is_not_done(
     assert await shop.told() == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PATCH", "/customers?id=eq.1&wipe=eq.x"),
+        ("PATCH", "/customers?id=eq.1&select=id,wipe"),
+        ("PATCH", "/customers?id=eq.1&select=id,orders(wipe)"),
+        ("DELETE", "/customers?or=(id.eq.1,wipe.eq.x)"),
+    ],
+)
+async def test_a_name_that_is_no_column_may_be_a_function_and_has_no_place_in_a_write(
+    shop: Ground, method: str, path: str
+) -> None:
+    with pytest.raises(PgrestError, match="wipe does not exist"):
+        await shop.write(method, path, None if method == "DELETE" else {"name": "x"})
+    assert shop.upstream.asked == []
+
+
 async def test_without_a_schema_nothing_is_written(shop: Ground) -> None:
     with pytest.raises(NotCaptured, match="does not tell its tables"):
         await shop.write("POST", "/customers", {"id": 9}, blind=True)

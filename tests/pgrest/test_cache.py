@@ -1,7 +1,7 @@
 """The cached snapshot: shared, soon up to date, and no burden to the database or to those who wait."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 from basewarden.pgrest import Connection, Loaded, PgrestError, Pool, Schema, SchemaCache, Statement
 from basewarden.pgrest.errors import table_not_found
 from basewarden.pgrest.listener import keep_listening
+from basewarden.pgrest.places import NO_LIMITS, Terms
 from basewarden.pgrest.pool import Lease
 from tests.fixtures.pgbouncer import run_pgbouncer
 
@@ -22,9 +23,9 @@ LOCK_DEPENDENCIES = Statement("LOCK TABLE pg_catalog.pg_depend IN ACCESS EXCLUSI
 class CountingPool(Pool):
     leases = 0
 
-    def acquire(self) -> Lease:
+    def acquire(self, terms: Terms = NO_LIMITS, holder: Hashable = None) -> Lease:
         self.leases += 1
-        return super().acquire()
+        return super().acquire(terms, holder)
 
 
 @pytest.fixture

@@ -115,6 +115,13 @@ def test_deep_nesting_is_explained_without_overflow() -> None:
     assert read_refusal("select=" + "a(" * 200 + "b")[1] == "nested deeper than 100 levels"
 
 
+@pytest.mark.parametrize("query", ["select=a{}", "a{}=eq.1", "order=a{}", "or=(a{}.eq.1)", "select=x(y,a{})"])
+def test_a_json_path_is_no_deeper_than_anything_else(query: str) -> None:
+    """PostgreSQL's stack would not do for thousands of steps."""
+    parse_request("GET", "/t", query.format("->b" * 100).encode(), [], b"")
+    assert read_refusal(query.format("->b" * 15_000))[1] == "nested deeper than 100 levels"
+
+
 _ALPHABET = st.text(alphabet='abc019_*.,:()[]{}<>-!"\\$ \t\n\0é²', max_size=30)
 
 

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from basewarden.pgrest import Connection, PgrestError, Pool, Statement
+from basewarden.pgrest import Connection, PgrestError, Pool, Statement, Terms
+from basewarden.pgrest.places import Places
 
 PID = Statement("SELECT pg_backend_pid()")
 
@@ -89,3 +90,64 @@ async def test_what_comes_back_to_a_closed_pool_is_closed(shop: str) -> None:
         assert isinstance(conn, Connection)
         assert conn.is_usable
     assert not conn.is_usable
+
+
+ONE_EACH, LEAVING_ONE = Terms(most_at_once=1), Terms(leaves_free=1)
+
+
+async def test_a_holder_waits_for_its_own_share_while_others_go_on() -> None:
+    places = Places(3, wait_seconds=0.1)
+    await places.take(ONE_EACH, "a")
+    second = asyncio.create_task(places.take(ONE_EACH, "a"))
+    await asyncio.sleep(0)
+    await places.take(ONE_EACH, "b")
+    assert not second.done()
+    places.leave("a")
+    await second
+    with pytest.raises(PgrestError) as raised:
+        await places.take(ONE_EACH, "a")
+    assert (raised.value.status, raised.value.code) == (429, "too_many_running")
+    assert places.timeouts == 1
+
+
+async def test_some_places_stay_free_for_others() -> None:
+    places = Places(2, wait_seconds=0.05)
+    await places.take(LEAVING_ONE, "a")
+    with pytest.raises(PgrestError) as raised:
+        await places.take(LEAVING_ONE, "b")
+    assert (raised.value.status, raised.value.code) == (504, "PGRST003")
+    await places.take(Terms(), None)
+
+
+async def test_who_came_first_is_served_first() -> None:
+    places, order = Places(1, wait_seconds=5), []
+
+    async def use(name: str) -> None:
+        await places.take(Terms(), name)
+        order.append(name)
+        await asyncio.sleep(0)
+        places.leave(name)
+
+    await places.take(Terms(), "first")
+    tasks = [asyncio.create_task(use(name)) for name in "abc"]
+    await asyncio.sleep(0)
+    cancelled = asyncio.create_task(places.take(Terms(), "gone"))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    places.leave("first")
+    await asyncio.gather(*tasks)
+    assert order == ["a", "b", "c"]
+    assert places.waiting == 0
+
+
+async def test_a_place_that_comes_to_somebody_who_has_just_left_is_not_lost() -> None:
+    places = Places(1, wait_seconds=5)
+    await places.take(Terms(), "a")
+    waiting = asyncio.create_task(places.take(ONE_EACH, "b"))
+    await asyncio.sleep(0)
+    places.leave("a")
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with asyncio.timeout(1):
+        await places.take(ONE_EACH, "b")

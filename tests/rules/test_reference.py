@@ -19,7 +19,10 @@ from scripts.reference import (
 )
 
 SETTINGS_PAGE = ERRORS_PAGE.parent / "settings.md"
+BUDGETS_PAGE = ERRORS_PAGE.parent / "budgets.md"
 SHARED = {"write_conflict": "a race for the same rows was lost, by a write or by an undo"}
+ANY_NAME = re.compile(r"`([A-Z]+_[A-Z_]+)`")
+ANY_CODE = re.compile(r"\b[45]\d\d `([a-z_]+)`")
 ROW_NAME = re.compile(r"^\| `([A-Z_]+)` \|", re.MULTILINE)
 
 
@@ -68,6 +71,21 @@ def test_the_page_of_the_rest_server_is_up_to_date() -> None:
 def test_the_settings_page_names_each_setting_once() -> None:
     named = ROW_NAME.findall(SETTINGS_PAGE.read_text())
     assert sorted(named) == sorted(list_aliases())
+
+
+def test_the_budgets_page_names_only_settings_and_codes_that_exist() -> None:
+    page = BUDGETS_PAGE.read_text()
+    assert set(ANY_NAME.findall(page)) - list_aliases() == set()
+    codes = {error.code for error in list_errors()}
+    assert len(set(ANY_CODE.findall(page))) > 5
+    assert set(ANY_CODE.findall(page)) - codes == set()
+
+
+def test_every_budget_that_is_a_setting_is_on_the_page() -> None:
+    page = BUDGETS_PAGE.read_text()
+    named = set(ANY_NAME.findall(page))
+    budgets = {name for name in list_aliases() if "_MAX_" in name or name.endswith("_SECONDS")}
+    assert budgets - named == set()
 
 
 def test_a_fallen_behind_page_is_noticed() -> None:

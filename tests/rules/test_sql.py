@@ -16,6 +16,7 @@ HOMES = {
     "src/basewarden/pgrest/*": "makes the SQL of requests",
     "src/basewarden/gateway/capture/*": "reads the images of rows, on the project's database",
     "src/basewarden/gateway/projects.py": "asks the project's database what became of a transaction",
+    "src/basewarden/connections/warnings.py": "shown to a person, who runs it",
     "src/basewarden/connections/probe.py": "asks a database that is not connected yet",
     "src/basewarden/undo/*": "writes rows back, on the project's database",
     "src/basewarden/demo/*": "makes and compares the demo's own database",

@@ -1,6 +1,8 @@
 """What a person may do under their plan, how they get a better one, and what their page says about it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -20,7 +22,9 @@ from basewarden.errors import NotConfigured, Unavailable
 from basewarden.settings import Settings
 
 REUSE = timedelta(minutes=10)
-CALLS = Limit(10, 10 * 60)  # each may hold one of the pool's connections while the provider thinks
+CALLS = Limit(10, 10 * 60)
+AT_ONCE = 4
+"""Calls of one process that wait for the provider, each with one of the pool's few connections: it holds a lock."""
 BACK = "/settings/billing"
 _PATIENCE_SECONDS = 15
 _SHOWN_PAYMENTS = 50
@@ -80,6 +84,7 @@ class Billing:
         self._product_id = settings.dodo_product_id
         self._mode = settings.dodo_mode
         self._back = settings.origin + BACK
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def describe(self, session: ReadSession, person: Person) -> Overview:
         entitlement = await self._plans.find_entitlement(session, person.id)
@@ -100,21 +105,36 @@ class Billing:
         if not self._provider.is_configured or not self._product_id:
             raise NotConfigured(NO_BILLING)
         await self._attempts.take(Attempt("billing.checkout", str(person.id), CALLS))
-        await self._wait_for_turn(session, person.id)
-        if await self._has_subscription(session, person.id):
-            raise AlreadySubscribed(hint=_HAS_SUBSCRIPTION)
-        known = await queries.find_checkout(session, person.id, self._product_id, self._mode, REUSE)
-        return known.url if known else await self._make_checkout(session, person, self._product_id)
+        async with self._turn():
+            await self._wait_for_lock(session, person.id)
+            if await self._has_subscription(session, person.id):
+                raise AlreadySubscribed(hint=_HAS_SUBSCRIPTION)
+            known = await queries.find_checkout(session, person.id, self._product_id, self._mode, REUSE)
+            return known.url if known else await self._make_checkout(session, person, self._product_id)
 
     async def open_portal(self, session: ReadSession, person: Person) -> str:
         """An address that lets its bearer in: made at each press, stored nowhere."""
         if not self._provider.is_configured:
             raise NotConfigured(NO_BILLING)
-        customer_id = await queries.find_customer_id(session, person.id)
-        if customer_id is None:
-            raise NoCustomer
-        await self._attempts.take(Attempt("billing.portal", str(person.id), CALLS))
-        return await self._provider.create_portal(customer_id, self._back)
+        async with self._turn():
+            customer_id = await queries.find_customer_id(session, person.id)
+            if customer_id is None:
+                raise NoCustomer
+            await self._attempts.take(Attempt("billing.portal", str(person.id), CALLS))
+            return await self._provider.create_portal(customer_id, self._back)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """To be taken before the unit of work is used: whoever waits for a turn holds no connection."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def _make_checkout(self, session: WriteSession, person: Person, product_id: str) -> str:
         customer_id = await queries.find_customer_id(session, person.id)
@@ -133,7 +153,7 @@ class Billing:
     async def _has_subscription(self, session: ReadSession | WriteSession, person_id: UUID) -> bool:
         return any(one.status in RUNNING for one in await queries.list_subscriptions(session, person_id))
 
-    async def _wait_for_turn(self, session: WriteSession, person_id: UUID) -> None:
+    async def _wait_for_lock(self, session: WriteSession, person_id: UUID) -> None:
         try:
             await queries.lock_checkout_of(session, person_id, _PATIENCE_SECONDS)
         except DBAPIError as error:

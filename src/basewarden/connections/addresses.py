@@ -10,13 +10,30 @@ from basewarden.connections.errors import ConnectionFailed, Reason
 _RESOLVE_SECONDS = 4.0
 _MOST_ADDRESSES = 4
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_IPV6: Final = ipaddress.ip_network("2000::/3")
+"""What is routed at all. Every translation prefix, and 5f00::/16, lies outside of it."""
 _NEVER: Final = tuple(
     ipaddress.ip_network(network)
     for network in (
+        # IANA's registries of special-purpose addresses, whatever the `ipaddress` of this Python knows of them.
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
         "168.63.129.16/32",  # public by its number, yet the host of every Azure machine
+        "169.254.0.0/16",
+        "172.16.0.0/12",
         "192.0.0.0/24",
+        "192.0.2.0/24",
         "192.88.99.0/24",
-        "fec0::/10",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/3",
+        "2001::/23",
+        "2001:db8::/32",
+        "3fff::/20",
     )
 )
 
@@ -39,17 +56,25 @@ async def pin_host(host: str, port: int, *, allow_private: bool) -> tuple[str, .
 
 
 def is_allowed(text: str, *, allow_private: bool) -> bool:
-    address = _unwrap(ipaddress.ip_address(text))
+    return all(_is_fit(address, allow_private=allow_private) for address in _unwrap(ipaddress.ip_address(text)))
+
+
+def _is_fit(address: IPAddress, *, allow_private: bool) -> bool:
     if address.is_multicast:
         return False
-    return allow_private or (address.is_global and not any(address in network for network in _NEVER))
+    if allow_private:
+        return True
+    is_routed = isinstance(address, ipaddress.IPv4Address) or address in _GLOBAL_IPV6
+    return is_routed and address.is_global and not any(address in network for network in _NEVER)
 
 
-def _unwrap(address: IPAddress) -> IPAddress:
-    """The IPv4 address that an IPv6 one stands for: it is where the packets go."""
+def _unwrap(address: IPAddress) -> tuple[IPAddress, ...]:
+    """The IPv4 addresses that an IPv6 one stands for: they are where the packets go."""
     if isinstance(address, ipaddress.IPv4Address):
-        return address
+        return (address,)
     if address in _NAT64 or (int(address) >> 32 == 0 and int(address) > 1):
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-    return inner or address
+        return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),)
+    if address.teredo is not None:
+        return address.teredo
+    inner = address.ipv4_mapped or address.sixtofour
+    return (inner,) if inner is not None else (address,)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -11,9 +11,12 @@ from psycopg.conninfo import make_conninfo
 from basewarden.connections.addresses import pin_host
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.urls import PostgresAddress
+from basewarden.pgrest import Connection, Meter
 
 CONNECT_SECONDS = 5
 _LONGEST_QUOTE = 300
+_MOST_BYTES = 4_000_000
+"""of all answers to one connection of a probe: two hundred roles and a few numbers"""
 
 # libpq has no SQLSTATE for a connection that failed; these are its and the servers' English sentences.
 _SENTENCES: Final = (
@@ -69,19 +72,20 @@ def make_pinned_dsn(address: PostgresAddress, addresses: tuple[str, ...]) -> str
 
 
 @asynccontextmanager
-async def dial(dsn: str) -> AsyncIterator[psycopg.AsyncConnection[dict[str, Any]]]:
-    """One autocommit connection; ConnectionFailed says why there is none."""
+async def dial(dsn: str) -> AsyncIterator[Connection]:
+    """One guarded connection, prepared for nothing; ConnectionFailed says why there is none."""
     try:
-        connection = await psycopg.AsyncConnection.connect(
-            dsn, autocommit=True, prepare_threshold=None, row_factory=psycopg.rows.dict_row
-        )
+        connection = await Connection.connect(dsn, timeout=CONNECT_SECONDS, prepare=False, guarded=True)
     except psycopg.Error as error:
         raise explain_failure(error) from None
-    async with connection:
+    connection.meter = Meter(_MOST_BYTES)
+    try:
         yield connection
+    finally:
+        await connection.close()
 
 
-def explain_failure(error: psycopg.Error) -> ConnectionFailed:
+def explain_failure(error: Exception) -> ConnectionFailed:
     text = " ".join(str(error).split())
     for pattern, reason in _SENTENCES:
         if pattern.search(text):

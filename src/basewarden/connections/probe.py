@@ -5,17 +5,21 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import psycopg
-
 from basewarden.connections.addresses import pin_host
 from basewarden.connections.dialing import dial, explain_failure, make_pinned_dsn
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.greeting import greet_server
 from basewarden.connections.urls import PostgresAddress
+from basewarden.db import note_waiting
+from basewarden.pgrest import Connection, DatabaseError, PgrestError, Rows, Statement
 
 PROBE_SECONDS = 8.0
 OLDEST_SERVER = 130000
 _SWITCH_SECONDS = 2.0
+_TRUE = "t"
+_FLAGS = ("is_superuser", "bypasses_rls", "can_create_roles", "is_read_only")
+_COUNTS = ("tables", "readable_tables", "writable_tables")
+_WHO = "SELECT pg_backend_pid() AS backend"
 
 _FACTS = """
 SELECT current_setting('server_version') AS server_version,
@@ -40,7 +44,7 @@ WITH tables AS (
 _ROLES = """
 SELECT rolname::text AS name, rolsuper AS is_superuser, rolbypassrls AS bypasses_rls
   FROM pg_roles
- WHERE rolname <> session_user AND rolname !~ '^pg_' AND pg_has_role(session_user, oid, %(privilege)s)
+ WHERE rolname <> session_user AND rolname !~ '^pg_' AND pg_has_role(session_user, oid, $1)
  ORDER BY rolname LIMIT 200
 """
 
@@ -85,14 +89,19 @@ class Facts:
 
 
 async def probe(address: PostgresAddress, *, allow_private: bool) -> Facts:
-    """The facts of a database that can be used, else ConnectionFailed; ends within 8 seconds."""
+    """The facts of a database that can be used, else ConnectionFailed; ends within 8 seconds, whatever is there."""
+    note_waiting("a database to probe")
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             return await _probe(address, allow_private=allow_private)
     except TimeoutError:
         raise ConnectionFailed(Reason.TIMED_OUT) from None
-    except psycopg.Error as error:
+    except DatabaseError as error:
+        raise ConnectionFailed(Reason.SERVER_REFUSED, server=error.message[:300]) from None
+    except PgrestError as error:
         raise explain_failure(error) from None
+    except (KeyError, ValueError):  # other columns and values than were asked for
+        raise ConnectionFailed(Reason.NOT_POSTGRES) from None
 
 
 async def _probe(address: PostgresAddress, *, allow_private: bool) -> Facts:
@@ -102,17 +111,20 @@ async def _probe(address: PostgresAddress, *, allow_private: bool) -> Facts:
         raise ConnectionFailed(Reason.TLS_REFUSED)
     dsn = make_pinned_dsn(address, addresses)
     async with dial(dsn) as connection:
-        check_version(connection.info.server_version)
-        row = await _fetch_one(connection, _TABLES + _FACTS)
-        backend, uses_tls = row.pop("backend"), connection.pgconn.ssl_in_use
+        check_version(connection.server_version)
+        (facts,) = await _ask(connection, _TABLES + _FACTS)
+        numbers: dict[str, Any] = {name: facts[name] == _TRUE for name in _FLAGS}
+        numbers |= {name: int(facts[name]) for name in _COUNTS}
         latency_ms = await _measure_latency(connection)
-        roles = await _list_roles(connection, row["server_version_number"])
-        pooling = await _find_pooling(connection, backend, dsn)  # the last: it may cost the connection
+        roles = await _list_roles(connection, int(facts["server_version_number"]))
+        pooling = await _find_pooling(connection, facts["backend"], dsn)  # the last: it may cost the connection
         if pooling == "statement":
             raise ConnectionFailed(Reason.STATEMENT_POOLER)
         return Facts(
-            **_without(row, "server_version_number"),
-            uses_tls=uses_tls,
+            server_version=facts["server_version"],
+            login_role=facts["login_role"],
+            **numbers,
+            uses_tls=connection.is_encrypted,
             latency_ms=latency_ms,
             roles=roles,
             is_pooled=address.is_pooled or pooling == "transaction",
@@ -125,46 +137,48 @@ def check_version(number: int) -> None:
 
 
 async def _find_pooling(
-    connection: psycopg.AsyncConnection[dict[str, Any]], backend: int, dsn: str
+    connection: Connection, backend: str, dsn: str
 ) -> Literal["session", "transaction", "statement"]:
     """Whether our session loses its server process while somebody else works: behaviour, not names.
 
     A server names the same process at the start and in a query. A pooler makes a number up, and then a second
     connection in a transaction shows whether it was given the process that was ours.
     """
-    if connection.info.backend_pid == backend:
+    if str(connection.backend_pid) == backend:
         return "session"
     others = None
     try:
-        async with asyncio.timeout(_SWITCH_SECONDS), dial(dsn) as other, other.transaction():
-            others = await _fetch_one(other, "SELECT pg_backend_pid() AS backend")
-            ours = await _fetch_one(connection, "SELECT pg_backend_pid() AS backend")
-    except psycopg.Error:
+        async with asyncio.timeout(_SWITCH_SECONDS), dial(dsn) as other:
+            await other.run([Statement("BEGIN")])
+            (others,) = await _ask(other, _WHO)
+            (ours,) = await _ask(connection, _WHO)
+    except (DatabaseError, PgrestError):
         return "statement"  # it refuses the transaction itself
     except TimeoutError:
         return "session" if others is None else "transaction"  # one process for both: ours waits for the other's end
     return "transaction" if others["backend"] == backend or ours["backend"] != backend else "session"
 
 
-async def _measure_latency(connection: psycopg.AsyncConnection[dict[str, Any]]) -> float:
+async def _measure_latency(connection: Connection) -> float:
     started = time.perf_counter()
-    await connection.execute("SELECT 1")
+    await connection.run([Statement("SELECT 1")])
     return round((time.perf_counter() - started) * 1000, 1)
 
 
-async def _list_roles(
-    connection: psycopg.AsyncConnection[dict[str, Any]], server_version: int
-) -> tuple[DatabaseRole, ...]:
+async def _list_roles(connection: Connection, server_version: int) -> tuple[DatabaseRole, ...]:
     """Since PostgreSQL 16 a member of a role may be kept from taking it on."""
-    privilege = "SET" if server_version >= 160000 else "MEMBER"
-    cursor = await connection.execute(_ROLES, {"privilege": privilege})
-    return tuple(DatabaseRole(**row) for row in await cursor.fetchall())
+    privilege = b"SET" if server_version >= 160000 else b"MEMBER"
+    rows = await _ask(connection, _ROLES, privilege)
+    return tuple(DatabaseRole(row["name"], row["is_superuser"] == _TRUE, row["bypasses_rls"] == _TRUE) for row in rows)
 
 
-async def _fetch_one(connection: psycopg.AsyncConnection[dict[str, Any]], query: str) -> dict[str, Any]:
-    cursor = await connection.execute(query)
-    return (await cursor.fetchall())[0]
+async def _ask(connection: Connection, query: str, *parameters: bytes) -> list[dict[str, str]]:
+    (rows,) = await connection.run([Statement(query, parameters)])
+    return _read_rows(rows)
 
 
-def _without(row: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key != name}
+def _read_rows(rows: Rows) -> list[dict[str, str]]:
+    return [
+        {name: (value or b"").decode("utf-8", "replace") for name, value in zip(rows.columns, row, strict=True)}
+        for row in rows.rows
+    ]

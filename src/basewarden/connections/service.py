@@ -21,7 +21,7 @@ from basewarden.connections.targets import ConnectionTargets, make_key_place, ma
 from basewarden.connections.urls import URLError, parse_postgres_url
 from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
-from basewarden.db import ReadSession, WriteSession
+from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Invalid, NotFound
 from basewarden.settings import Settings
 from basewarden.vault import Vault
@@ -33,8 +33,16 @@ Values = dict[str, Any]
 
 class Connections:
     def __init__(
-        self, targets: ConnectionTargets, vault: Vault, attempts: Attempts, settings: Settings, plans: Plans
+        self,
+        *,
+        database: Database,
+        targets: ConnectionTargets,
+        vault: Vault,
+        attempts: Attempts,
+        settings: Settings,
+        plans: Plans,
     ) -> None:
+        self._database = database
         self._targets = targets
         self._vault = vault
         self._attempts = attempts
@@ -42,9 +50,11 @@ class Connections:
         self._plans = plans
 
     async def create(self, session: WriteSession, wanted: ConnectionCreate, person_id: UUID) -> Connection:
-        """PlanLimit before anything is dialled, and once more when the place is taken: two at once get one place."""
-        count_owned = partial(queries.count_owned, session, person_id)
-        await self._plans.check_room(session, person_id, count_owned)
+        """PlanLimit before anything is dialled, and once more when the place is taken: two at once get one place.
+
+        The unit of work is first used when all has been dialled: a host that hangs must not hold a connection of ours.
+        """
+        await self._check_room(person_id)
         _check_whole(wanted)
         await self._attempts.take(Attempt("connections.probe", str(person_id), PROBES))
         connection = Connection(
@@ -59,7 +69,7 @@ class Connections:
         if wanted.url is not None and wanted.key is not None:
             _set_values(connection, await self._probe_project(connection.id, wanted.url, _reveal(wanted.key)))
         check_role(connection)
-        await self._plans.take_room(session, person_id, count_owned)
+        await self._plans.take_room(session, person_id, partial(queries.count_owned, session, person_id))
         member = ConnectionMember(connection_id=connection.id, user_id=person_id, role=Role.OWNER)
         await queries.insert_connection(session, connection, member)
         return connection
@@ -93,6 +103,10 @@ class Connections:
         api = self._targets.open_api(connection)
         assert api is not None
         return await probe_rest(api.address, api.key, allow_private=self._allow_private)
+
+    async def _check_room(self, person_id: UUID) -> None:
+        async with self._database.read_only() as reading:
+            await self._plans.check_room(reading, person_id, partial(queries.count_owned, reading, person_id))
 
     async def _probe_change(self, connection: Connection, wanted: ConnectionChange, person_id: UUID) -> Values:
         """What comes must work, and what then is known must go together: role, address and key."""

@@ -11,6 +11,18 @@ from basewarden.connections.rest.probe import RestFacts
 class RoleWarning:
     title: str
     text: str
+    sql: str | None = None
+    """What mends it, to be run as it is."""
+
+
+LOGIN_SQL = """\
+CREATE ROLE basewarden LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS PASSWORD 'choose-a-long-one';
+GRANT USAGE ON SCHEMA public TO basewarden;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO basewarden;
+GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO basewarden;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO basewarden;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO basewarden;"""
+"""A login for the schema that requests reach. It sees every row, as the journal must."""
 
 
 def list_rest_warnings(facts: RestFacts) -> Iterator[RoleWarning]:
@@ -39,7 +51,14 @@ def list_rest_warnings(facts: RestFacts) -> Iterator[RoleWarning]:
 
 
 def list_warnings(facts: Facts, db_role: str | None) -> Iterator[RoleWarning]:
-    """About the role that requests take on: the one that is set, else the login's own."""
+    """About the login, and about the role that requests take on: the one that is set, else the login's own."""
+    if facts.is_superuser:
+        yield RoleWarning(
+            f"Basewarden signs in as the superuser {facts.login_role}",
+            "Whoever may create a function or a trigger in this database can have it run with a superuser's rights."
+            " Create a role of its own, as a superuser, and save its address in the settings.",
+            LOGIN_SQL,
+        )
     role = facts.find_role(db_role or facts.login_role)
     if role is None:
         yield RoleWarning(

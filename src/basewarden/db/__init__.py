@@ -9,6 +9,7 @@ from basewarden.db.engine import (
     driver_dsn,
     sqlalchemy_url,
 )
+from basewarden.db.holding import note_waiting
 from basewarden.db.notify import Listener, notify
 from basewarden.db.pruning import Pruner, delete_some, in_batches, only_one
 
@@ -23,6 +24,7 @@ __all__ = [
     "delete_some",
     "driver_dsn",
     "in_batches",
+    "note_waiting",
     "notify",
     "only_one",
     "sqlalchemy_url",

@@ -6,11 +6,12 @@ from typing import NewType
 
 import psycopg
 import structlog
-from sqlalchemy import make_url, text
+from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from basewarden.core.secret import Secret
+from basewarden.db.holding import HeldSession, noted
 from basewarden.errors import StartError, Unavailable
 
 ReadSession = NewType("ReadSession", AsyncSession)
@@ -44,26 +45,24 @@ class Database:
             hide_parameters=True,  # an error's text must not carry what was bound
             connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "basewarden"},
         )
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, sync_session_class=HeldSession)
 
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[WriteSession]:
-        """Commits when the block ends, rolls back when it raises."""
-        async with _reachable(), self._sessions() as session, session.begin():
+        """Commits when the block ends, rolls back when it raises. Takes a connection with its first statement."""
+        async with self._begin(None) as session:
             yield WriteSession(session)
 
     @asynccontextmanager
     async def read_only(self) -> AsyncIterator[ReadSession]:
-        """A READ ONLY transaction: a write in it fails in PostgreSQL."""
-        async with _reachable(), self._sessions() as session, session.begin():
-            await session.execute(text("SET TRANSACTION READ ONLY"))
+        """A READ ONLY transaction: a write in it fails in PostgreSQL. Takes a connection with its first statement."""
+        async with self._begin("SET TRANSACTION READ ONLY") as session:
             yield ReadSession(session)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[ReadSession]:
-        """A READ ONLY transaction in which everything that is read is of one moment."""
-        async with _reachable(), self._sessions() as session, session.begin():
-            await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        """A READ ONLY transaction in which everything that is read is of one moment: that of the first statement."""
+        async with self._begin("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY") as session:
             yield ReadSession(session)
 
     @asynccontextmanager
@@ -74,6 +73,12 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _begin(self, first: str | None) -> AsyncIterator[AsyncSession]:
+        async with _reachable(), self._sessions(info={"first": first}) as session, session.begin():
+            with noted(session):
+                yield session
 
 
 @asynccontextmanager

@@ -5,18 +5,21 @@ from basewarden.gateway.caller import Caller, Callers, make_member_caller
 from basewarden.gateway.errors import SchemaUntold, UpstreamAway
 from basewarden.gateway.forward.project import ForwardProject
 from basewarden.gateway.forward.road import ForwardRoad
+from basewarden.gateway.lending import UNDO, Lending
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Project, Projects
 from basewarden.gateway.road import RestAnswer, RestCall, Road
 from basewarden.gateway.roads import Roads
 
 __all__ = [
+    "UNDO",
     "AnyProject",
     "Caller",
     "Callers",
     "DataRoad",
     "ForwardProject",
     "ForwardRoad",
+    "Lending",
     "Project",
     "Projects",
     "RateLimits",

@@ -13,6 +13,7 @@ from basewarden.errors import BadRequest, NotFound
 from basewarden.gateway.caller import Caller, Callers
 from basewarden.gateway.forward.incoming import Incoming, WhileConnected
 from basewarden.gateway.introspect import describe_schema
+from basewarden.gateway.lending import PIECE_BYTES, send_in_pieces
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Projects
 from basewarden.gateway.road import RestAnswer, RestCall
@@ -83,7 +84,7 @@ class DataRoad:
         if call.method in ("GET", "HEAD"):
             await self._read(receive, send, project, caller, call)
         else:
-            await _send_answer(send, await _explain(self._roads.travel(project, caller, call)))
+            await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)))
 
     async def _read(self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall) -> None:
         """For no longer than somebody wants it; what another server sends goes out as it comes in."""
@@ -93,6 +94,13 @@ class DataRoad:
                 await answer.relay(send, watch, is_head=call.method == "HEAD")
             else:
                 watch.stop()
+                await self._send_answer(send, answer)
+
+    async def _send_answer(self, send: Any, answer: RestAnswer) -> None:
+        if len(answer.response.body) <= PIECE_BYTES:
+            await _send_answer(send, answer)
+        else:
+            with self._projects.lending.holding(answer.response.body):
                 await _send_answer(send, answer)
 
 
@@ -116,7 +124,10 @@ async def _send_answer(send: Any, answer: RestAnswer) -> None:
 async def _send(send: Any, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
     encoded = [_encode_pair(pair) for pair in headers]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
-    await send({"type": "http.response.body", "body": body})
+    if len(body) > PIECE_BYTES:
+        await send_in_pieces(send, body)
+    else:
+        await send({"type": "http.response.body", "body": body})
 
 
 @lru_cache(maxsize=4096)

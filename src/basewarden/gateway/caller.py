@@ -12,6 +12,7 @@ from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, Unauthenticated
 from basewarden.journal import Kind
 from basewarden.pgrest import Session
+from basewarden.settings import Settings
 
 _MOST_KNOWN = 10_000
 
@@ -30,6 +31,7 @@ class Caller:
     tables: frozenset[str] | None = None
     max_rows: int | None = None
     max_writes: int | None = None
+    query_seconds: float | None = None
 
     @property
     def is_agent(self) -> bool:
@@ -44,13 +46,15 @@ class Caller:
     @cached_property
     def session(self) -> Session:
         """What the database knows of the caller."""
-        return Session(self.db_role, self.claims)
+        return Session(self.db_role, self.claims, seconds=self.query_seconds)
 
 
 class Callers:
     """Every credential that is present must be good: a bad one is not made good by another."""
 
-    def __init__(self, agents: Agents, signins: Signins, targets: ConnectionTargets) -> None:
+    def __init__(self, agents: Agents, signins: Signins, targets: ConnectionTargets, settings: Settings) -> None:
+        self._agent_seconds = settings.agent_query_seconds
+        self._member_seconds = settings.member_query_seconds
         self._agents = agents
         self._signins = signins
         self._targets = targets
@@ -72,7 +76,10 @@ class Callers:
         role = await self._targets.find_role(wanted, person.id)
         if role is None:
             raise NotFound
-        return make_member_caller(person.id, person.name or person.email, role, await self._targets.get_target(wanted))
+        target = await self._targets.get_target(wanted)
+        return make_member_caller(
+            person.id, person.name or person.email, role, target, query_seconds=self._member_seconds
+        )
 
     def _make_agent(self, agent: AgentCaller, target: ConnectionTarget) -> Caller:
         """The same as last time, as long as what it is made of is."""
@@ -81,7 +88,7 @@ class Callers:
             return known[2]
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        caller = make_agent_caller(agent, target)
+        caller = make_agent_caller(agent, target, query_seconds=self._agent_seconds)
         self._known[agent.id] = (agent, target, caller)
         return caller
 
@@ -92,7 +99,7 @@ class Callers:
         return agent
 
 
-def make_agent_caller(agent: AgentCaller, target: ConnectionTarget) -> Caller:
+def make_agent_caller(agent: AgentCaller, target: ConnectionTarget, *, query_seconds: float | None = None) -> Caller:
     return Caller(
         kind="agent",
         id=agent.id,
@@ -104,10 +111,13 @@ def make_agent_caller(agent: AgentCaller, target: ConnectionTarget) -> Caller:
         tables=agent.tables,
         max_rows=agent.max_rows_per_write,
         max_writes=agent.max_writes_per_session,
+        query_seconds=query_seconds,
     )
 
 
-def make_member_caller(person_id: UUID, name: str, role: Role, target: ConnectionTarget) -> Caller:
+def make_member_caller(
+    person_id: UUID, name: str, role: Role, target: ConnectionTarget, *, query_seconds: float | None = None
+) -> Caller:
     return Caller(
         kind="member",
         id=person_id,
@@ -116,6 +126,7 @@ def make_member_caller(person_id: UUID, name: str, role: Role, target: Connectio
         can_write=role.includes(Role.EDITOR),
         db_role=target.db_role,
         claims={},
+        query_seconds=query_seconds,
     )
 
 

@@ -30,6 +30,17 @@ def check_plan(caller: Caller, plan: DatabasePlan) -> None:
             f"{plan.table.name} is not a table, so its changes cannot be recorded.",
             hint="Write to the table that it is made of.",
         )
+    if isinstance(plan, InsertPlan | UpdatePlan | DeletePlan):
+        _check_functions(plan)
+
+
+def _check_functions(plan: DatabasePlan) -> None:
+    for function in plan.functions():
+        if function.volatility == "v":
+            raise NotCaptured(
+                f"{function.name[1]} is a volatile function, so what it does within a write cannot be recorded.",
+                hint="Call it in a request of its own, or declare it STABLE where it only reads.",
+            )
 
 
 def tell_reach(caller: Caller, schema: Schema) -> Reach:
@@ -65,6 +76,8 @@ def _check_tables(allowed: frozenset[str], plan: DatabasePlan) -> None:
     used = {_spell_table(name) for name in plan.tables_read | plan.tables_written}
     if isinstance(plan, CallPlan):
         used.add(_spell_function(plan.function.qualified))
+    used.update(_spell_function(function.name) for function in plan.functions())
+    used.update(f"type/{name}" for name in plan.casts())
     denied = sorted(used - allowed)
     if denied:
         raise TableDenied(details={"denied": denied})

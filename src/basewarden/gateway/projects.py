@@ -11,12 +11,15 @@ from basewarden.connections import ConnectionTarget, ConnectionTargets
 from basewarden.connections.targets import TOPIC
 from basewarden.db import Listener
 from basewarden.errors import AppError
+from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import NeedsPostgres
 from basewarden.gateway.forward.project import ForwardProject
 from basewarden.gateway.forward.reach import Reach
+from basewarden.gateway.lending import ASKING, POOL_SIZE, SNAPSHOT, Lending
 from basewarden.pgrest import (
     Connection,
     DatabaseError,
+    Lease,
     Loaded,
     PgrestError,
     PlanTemplates,
@@ -25,26 +28,35 @@ from basewarden.pgrest import (
     Schema,
     SchemaCache,
     Statement,
+    Terms,
     parse_address,
 )
 
-POOL_SIZE = 16
 CLOSE_SECONDS = 5.0
 _FUTURE_XID = "22023"
-_REST = RestConfig(tx_override=True, openapi_security=True)
+_REST = RestConfig(tx_override=True, openapi_security=True, reads_roll_back=True, calls_unknown_names=False)
 _log = structlog.get_logger()
 
 
 class Project:
     """One connection's database while it is in use."""
 
-    def __init__(self, target: ConnectionTarget, targets: ConnectionTargets, config: RestConfig) -> None:
+    def __init__(
+        self, target: ConnectionTarget, targets: ConnectionTargets, config: RestConfig, lending: Lending
+    ) -> None:
         async def open_dsn() -> str:
             return (await targets.open_dsn(target)).reveal()
 
         self.target = target
         self.config = config
-        self.pool = Pool(open_dsn, max_size=POOL_SIZE, prepare=not target.is_pooled)
+        self._lending = lending
+        self.pool = Pool(
+            open_dsn,
+            max_size=POOL_SIZE,
+            prepare=not target.is_pooled,
+            guarded=True,
+            budget=lending.open_budget(),
+        )
         self.templates = PlanTemplates()
         self._cache = SchemaCache(
             self.pool,
@@ -52,9 +64,17 @@ class Project:
             self.config.extra_search_path,
             on_load=self._tell_loaded,
             expects=(AppError,),
+            terms=SNAPSHOT,
         )
         if not target.is_pooled:
             self._cache.listen(open_dsn, while_used=True)
+
+    def terms_for(self, caller: Caller) -> Terms:
+        return self._lending.agents if caller.is_agent else self._lending.members
+
+    def lend(self, caller: Caller) -> Lease:
+        """A connection for one request; of theirs a caller has a share, and so much time."""
+        return self.pool.acquire(self.terms_for(caller), caller.id)
 
     async def schema(self) -> Schema:
         return await self._cache.get()
@@ -86,8 +106,9 @@ AnyProject = Project | ForwardProject
 class Projects:
     """Opened on first use; closed when their connection changes, so that the next request opens the new one."""
 
-    def __init__(self, targets: ConnectionTargets, listener: Listener, origin: str) -> None:
+    def __init__(self, targets: ConnectionTargets, listener: Listener, origin: str, lending: Lending) -> None:
         self._targets = targets
+        self.lending = lending
         self._served_at = parse_address(origin)
         self._open: dict[UUID, AnyProject] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -104,7 +125,7 @@ class Projects:
         config = replace(_REST, served_at=replace(self._served_at, path=f"/api/v/{target.id}/rest/v1"))
         if target.address is None:
             return ForwardProject(target, self._targets)
-        return Project(target, self._targets, config)
+        return Project(target, self._targets, config, self.lending)
 
     async def get_direct(self, connection_id: UUID) -> Project:
         """For what is done in the database itself."""
@@ -126,7 +147,7 @@ class Projects:
         project = await self.get(connection_id)
         if isinstance(project, ForwardProject):
             return dict.fromkeys(xids)
-        async with project.pool.acquire() as connection:
+        async with project.pool.acquire(ASKING) as connection:
             return await ask_connection(connection, xids)
 
     async def close(self) -> None:
@@ -151,7 +172,9 @@ async def ask_connection(connection: Connection, xids: Sequence[int]) -> dict[in
 
 async def _ask_one(connection: Connection, xid: int) -> str | None:
     try:
-        (rows,) = await connection.run([Statement("SELECT pg_xact_status($1::text::xid8)", (str(xid).encode(),))])
+        (rows,) = await connection.run(
+            [Statement("SELECT pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8)", (str(xid).encode(),))]
+        )
     except DatabaseError as error:
         if error.sqlstate == _FUTURE_XID:
             return None  # an id that this database has not reached: it was restored, or is another one

@@ -46,6 +46,8 @@ from basewarden.pgrest import (
     make_template,
     parse_request,
     plan_request,
+    reset_and_commit,
+    roll_back,
     run_again,
     run_read,
     session_settings,
@@ -141,7 +143,7 @@ class Road:
             if shaped is not None:
                 project.templates.keep(shaped, make_template(schema, request, plan))
             script = make_script(plan, request, caller.session, schema=schema, config=project.config)
-            return await self._read(project, request, plan, script, request.query.canonical)
+            return await self._read(project, caller, request, plan, script, request.query.canonical)
         if shaped is not None and template is None:
             template = make_template(schema, request, plan)
         return await self._write(project, caller, request, plan, call, schema, template, shaped)
@@ -158,14 +160,22 @@ class Road:
                 schema=schema,
                 config=project.config,
                 reach=tell_reach(caller, schema),
+                terms=project.terms_for(caller),
+                holder=caller.id,
             )
         return RestAnswer(make_openapi_response(request, plan, body))
 
     async def _read(
-        self, project: Project, request: Request, plan: ReadPlan | CallPlan, script: Script, canonical: str
+        self,
+        project: Project,
+        caller: Caller,
+        request: Request,
+        plan: ReadPlan | CallPlan,
+        script: Script,
+        canonical: str,
     ) -> RestAnswer:
         with stage("run"):
-            async with project.pool.acquire() as connection:
+            async with project.lend(caller) as connection:
                 result = await run_read(connection, plan, script)
         return RestAnswer(make_response(request, plan, result, canonical))
 
@@ -177,7 +187,7 @@ class Road:
         check_plan(caller, plan)
         if isinstance(plan, ReadPlan | CallPlan):
             script = template.make_script(shaped, caller.session, project.config, call.headers)
-            return await self._read(project, request, plan, script, shaped.canonical)
+            return await self._read(project, caller, request, plan, script, shaped.canonical)
         try:
             return await self._write(
                 project, caller, request, plan, call, template.schema, template, shaped, again=True
@@ -211,7 +221,7 @@ class Road:
             headers=call.headers,
             instead=SETTINGS,
         )
-        async with project.pool.acquire() as connection:
+        async with project.lend(caller) as connection:
             context = WriteContext(
                 connection,
                 schema,
@@ -234,7 +244,7 @@ class Road:
             verify_result(plan, outcome.result)
             response = make_response(request, plan, outcome.result)
             if is_rolled_back(request, project.config):
-                await connection.run([Statement("SET CONSTRAINTS ALL IMMEDIATE"), Statement("ROLLBACK")])
+                await connection.run([Statement("SET CONSTRAINTS ALL IMMEDIATE"), *roll_back(connection)])
                 return RestAnswer(response)
             with stage("journal"):
                 recorded = await self._recorder.record(_make_entry(caller, plan, outcome, call))
@@ -252,7 +262,7 @@ class NotAtOnce(Exception):
 async def commit_recorded(connection: Connection, recorder: Recorder, write_id: UUID) -> None:
     """COMMIT of a write that is journaled as pending. One whose outcome is unknown stays so for the settler."""
     try:
-        (rows,) = await connection.run([Statement("COMMIT")])
+        *_, rows = await connection.run(reset_and_commit(connection))
     except DatabaseError as error:
         if not error.sqlstate.startswith(_OUTCOME_UNKNOWN):
             recorder.mark(write_id, "aborted")

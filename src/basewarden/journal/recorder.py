@@ -151,7 +151,7 @@ class Recorder:
 
     async def _connect(self) -> Connection:
         if self._connection is None or not self._connection.is_usable:
-            self._connection = await Connection.connect(self._dsn)
+            self._connection = await Connection.connect(self._dsn, application_name="basewarden journal")
         return self._connection
 
     async def _disconnect(self) -> None:

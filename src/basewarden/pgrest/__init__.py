@@ -4,6 +4,7 @@ Nothing here knows the rest of the program.
 """
 
 from basewarden.pgrest.address import Address, parse_address
+from basewarden.pgrest.budget import MemoryBudget, Meter
 from basewarden.pgrest.cache import SchemaCache
 from basewarden.pgrest.comparing import is_reach_same
 from basewarden.pgrest.config import Name, RestConfig
@@ -26,6 +27,7 @@ from basewarden.pgrest.grammar.prefer import Preferences
 from basewarden.pgrest.introspection import load_schema
 from basewarden.pgrest.openapi import Reach, describe_schema
 from basewarden.pgrest.payload import split_optional_pairs
+from basewarden.pgrest.places import Terms
 from basewarden.pgrest.plan import (
     CallPlan,
     DatabasePlan,
@@ -39,11 +41,12 @@ from basewarden.pgrest.plan import (
     WritePlan,
     plan_request,
 )
-from basewarden.pgrest.pool import Pool
+from basewarden.pgrest.pool import Lease, Pool
 from basewarden.pgrest.querytext import chooses_rows, join_query, match_rows, split_query, split_select, write_name
 from basewarden.pgrest.reach import is_reach_current, is_table_current, reach_check, table_check
 from basewarden.pgrest.relations import Relationships
 from basewarden.pgrest.request import Request, parse_request
+from basewarden.pgrest.resetting import reset_and_commit, roll_back
 from basewarden.pgrest.response import (
     Response,
     make_error_response,
@@ -63,16 +66,18 @@ from basewarden.pgrest.schema import (
     Trigger,
     UniqueKey,
 )
-from basewarden.pgrest.session import Session, session_settings
+from basewarden.pgrest.session import Session, session_settings, set_settings
 from basewarden.pgrest.sql import (
     Builder,
     Statement,
     array_literal,
+    operator_sql,
     quote_column,
     quote_ident,
     quote_list,
     quote_literal,
     quote_name,
+    unnest_sql,
 )
 from basewarden.pgrest.statements import (
     Result,
@@ -85,7 +90,7 @@ from basewarden.pgrest.statements import (
 from basewarden.pgrest.templates import PlanTemplate, PlanTemplates, Shaped, make_template, shape_request
 from basewarden.pgrest.wire import Connection, Notification, Rows
 from basewarden.pgrest.witnessed import CANONICAL, FACTS, Witness, Witnessed, read_witnessed, witnessed_write_sql
-from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql, where_sql
+from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql, same_sql, where_sql
 
 __all__ = [
     "CANONICAL",
@@ -103,8 +108,11 @@ __all__ = [
     "InfoPlan",
     "InsertPlan",
     "Keys",
+    "Lease",
     "Loaded",
     "MediaType",
+    "MemoryBudget",
+    "Meter",
     "Name",
     "Notification",
     "OpenApiPlan",
@@ -135,6 +143,7 @@ __all__ = [
     "Statement",
     "Table",
     "TableKind",
+    "Terms",
     "Trigger",
     "UniqueKey",
     "UpdatePlan",
@@ -170,6 +179,7 @@ __all__ = [
     "media_not_available",
     "needs_verdict",
     "not_singular",
+    "operator_sql",
     "parse_address",
     "parse_request",
     "payload_sql",
@@ -182,14 +192,19 @@ __all__ = [
     "reach_check",
     "read_result",
     "read_witnessed",
+    "reset_and_commit",
+    "roll_back",
     "run_again",
     "run_read",
+    "same_sql",
     "session_settings",
+    "set_settings",
     "shape_request",
     "split_optional_pairs",
     "split_query",
     "split_select",
     "table_check",
+    "unnest_sql",
     "verify_result",
     "where_sql",
     "witnessed_write_sql",

@@ -11,6 +11,7 @@ import msgspec
 from basewarden.pgrest.catalogue import (
     CastRow,
     ColumnRow,
+    ComputedColumnRow,
     ComputedRow,
     ForeignKeyRow,
     FunctionRow,
@@ -26,10 +27,12 @@ from basewarden.pgrest.reach import Reaches
 from basewarden.pgrest.relations import Relationships, ShownByTable
 from basewarden.pgrest.schema import (
     Column,
+    ComputedColumn,
     ForeignKey,
     ForeignKeyAction,
     Function,
     MediaHandler,
+    OwnOperators,
     Parameter,
     Role,
     Schema,
@@ -99,6 +102,8 @@ class Catalogue:
     """view -> where its columns come from"""
     functions: tuple[Function, ...]
     computed: tuple[ComputedRow, ...]
+    computed_columns: tuple[ComputedColumnRow, ...]
+    geojson_schema: str | None
     casts: tuple[CastRow, ...]
     handlers: tuple[HandlerRow, ...]
     roles: tuple[RoleRow, ...]
@@ -170,7 +175,12 @@ def _make_columns(
             kind.enum_values or (),
             comments.get(str(row.position)) if comments else None,
             kind.max_length,
+            _own_operators(kind),
         )
+
+
+def _own_operators(kind: TypeRow) -> OwnOperators | None:
+    return OwnOperators(intern(kind.base_schema), kind.own_operators) if kind.own_operators else None
 
 
 def _names_by_position(columns: Mapping[str, Column]) -> tuple[str, ...]:
@@ -234,6 +244,8 @@ def make_schema(catalogue: Catalogue, exposed: tuple[str, ...], server_version: 
         tables=tables,
         functions={name: tuple(group) for name, group in groupby(catalogue.functions, key=lambda one: one.qualified)},
         relationships=Relationships(tables, shown, catalogue.computed),
+        computed_columns=_make_computed_columns(catalogue),
+        geojson_schema=catalogue.geojson_schema,
         representations={(one.source, one.target): one.function for one in catalogue.casts},
         media_handlers={(one.target, one.accepts): MediaHandler(*one) for one in catalogue.handlers},
         roles={one.name: _make_role(one) for one in catalogue.roles},
@@ -243,6 +255,16 @@ def make_schema(catalogue: Catalogue, exposed: tuple[str, ...], server_version: 
         stamps={relation.oid: relation.stamp for relation in catalogue.relations.values()},
         reaches=Reaches(tables),
     )
+
+
+def _make_computed_columns(catalogue: Catalogue) -> Mapping[Name, tuple[ComputedColumn, ...]]:
+    columns: defaultdict[Name, list[ComputedColumn]] = defaultdict(list)
+    for row in catalogue.computed_columns:
+        kind = catalogue.types[row.returned, None]
+        columns[row.table].append(
+            ComputedColumn(row.function, row.table, row.volatility, kind.base_text, _own_operators(kind))
+        )
+    return {table: tuple(found) for table, found in columns.items()}
 
 
 def _make_role(row: RoleRow) -> Role:

@@ -15,6 +15,7 @@ from typing import Any
 from basewarden.pgrest.errors import DatabaseError, PgrestError, no_schema_cache
 from basewarden.pgrest.freshness import Freshness, Loaded, let_go
 from basewarden.pgrest.listener import Address, keep_listening
+from basewarden.pgrest.places import NO_LIMITS, Terms
 from basewarden.pgrest.pool import Pool
 from basewarden.pgrest.schema import Schema
 
@@ -66,9 +67,11 @@ class SchemaCache:
         check_seconds: float = _CHECK_SECONDS,
         on_load: Callable[[Loaded], None] | None = None,
         expects: tuple[type[Exception], ...] = (),
+        terms: Terms = NO_LIMITS,
     ) -> None:
         """`expects`: what the pool may raise over its address besides the errors of this package."""
         self._pool = pool
+        self._terms = terms
         self._expected: tuple[type[Exception], ...] = (DatabaseError, PgrestError, *expects)
         self._check_seconds = check_seconds
         self._freshness = Freshness(schemas, extra_search_path, on_load)
@@ -159,7 +162,7 @@ class SchemaCache:
             whole, self._next_is_whole, self._next = self._next_is_whole, False, None
             before = self._freshness.current
             try:
-                async with self._pool.acquire() as conn:
+                async with self._pool.acquire(self._terms) as conn:
                     await self._freshness.check(conn, whole=whole)
                 if before is not None and before is not self._freshness.current:
                     self._spawn(let_go(before))

@@ -192,6 +192,7 @@ class TypeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     base_schema: str
     base_name: str
     is_composite: bool
+    own_operators: tuple[str, ...] | None
 
     @property
     def key(self) -> TypeKey:
@@ -213,7 +214,10 @@ SELECT json_build_array(
   CASE WHEN greatest(a.modifier, t.typtypmod) <= 0 THEN NULL
        WHEN b.oid IN ('bpchar'::regtype, 'varchar'::regtype) THEN greatest(a.modifier, t.typtypmod) - 4
        WHEN b.oid IN ('bit'::regtype, 'varbit'::regtype) THEN greatest(a.modifier, t.typtypmod) END,
-  bn.nspname, coalesce(rel.relname, b.typname), b.typtype = 'c'
+  bn.nspname, coalesce(rel.relname, b.typname), b.typtype = 'c',
+  CASE WHEN b.typtype = 'b' AND b.typcategory <> 'A' AND bn.nspname <> 'pg_catalog' THEN (
+    SELECT json_agg(DISTINCT o.oprname) FROM pg_operator o
+    WHERE o.oprleft = b.oid AND o.oprnamespace = b.typnamespace) END
 )
 FROM asked a
 JOIN pg_type t ON t.oid = a.oid
@@ -288,12 +292,14 @@ class ComputedRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     table: Name
     target: Name
     returns_one_row: bool
+    volatility: Volatility
 
 
 COMPUTED = Statement(f"""
 SELECT json_build_array(
   json_build_array(n.nspname, p.proname), json_build_array(an.nspname, a.relname),
-  json_build_array(rn.nspname, r.relname), NOT p.proretset OR p.prorows = 1
+  json_build_array(rn.nspname, r.relname), NOT p.proretset OR p.prorows = 1,
+  p.provolatile
 )
 FROM pg_proc p
 JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -302,6 +308,35 @@ JOIN pg_class r ON r.reltype = p.prorettype JOIN pg_namespace rn ON rn.oid = r.r
 WHERE p.pronargs = 1 AND a.relkind IN ('r', 'p', 'v', 'm', 'f') AND r.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND {NOT_SYSTEM}
 ORDER BY n.nspname, p.proname
+""")
+
+
+class ComputedColumnRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A function that may be called with one row alone, and returns no row."""
+
+    function: Name
+    table: Name
+    volatility: Volatility
+    returned: int
+
+
+COMPUTED_COLUMNS = Statement(f"""
+SELECT json_build_array(
+  json_build_array(n.nspname, p.proname), json_build_array(an.nspname, a.relname), p.provolatile, p.prorettype::int8
+)
+FROM pg_proc p
+JOIN pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_class a ON a.reltype = p.proargtypes[0] JOIN pg_namespace an ON an.oid = a.relnamespace
+WHERE p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 AND p.prokind = 'f' AND p.provariadic = 0
+  AND a.relkind IN ('r', 'p', 'v', 'm', 'f') AND {NOT_SYSTEM}
+ORDER BY an.nspname, a.relname, n.nspname, p.proname
+""")
+
+# Only as a part of the extension: anybody may make a function of that name elsewhere.
+GEOJSON = Statement("""
+SELECT n.nspname, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+WHERE p.proname = 'st_asgeojson' AND p.proargtypes[0] = 'record'::regtype LIMIT 1
 """)
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from basewarden.pgrest.grammar.nodes import Compare, DistinctFrom, InList, IsTest, TextSearch
-from basewarden.pgrest.sql import Builder, array_literal, quote_column, quote_ident, quote_name
+from basewarden.pgrest.schema import ComputedColumn
+from basewarden.pgrest.sql import Builder, array_literal, operator_sql, quote_column, quote_ident, quote_name
 from basewarden.pgrest.tree import BooleanTree, ColumnRef, EmbedTest, OrderBy, Test, TreeCondition
 
 _COMPARISONS = {
@@ -13,8 +14,8 @@ _COMPARISONS = {
     "gte": ">=",
     "lt": "<",
     "lte": "<=",
-    "like": "LIKE",
-    "ilike": "ILIKE",
+    "like": "~~",
+    "ilike": "~~*",
     "match": "~",
     "imatch": "~*",
     "cs": "@>",
@@ -70,21 +71,24 @@ def where_clause(parts: Iterable[str]) -> str:
 
 def _operation_sql(builder: Builder, test: Test) -> str:
     one, transform = test.operation, test.column.transform
+    own = None if test.column.path or test.column.search is not None else test.column.own_operators
     match one:
         case Compare(operator, value, quantifier):
             operand = builder.param(value.replace("*", "%") if one.is_pattern else value, one)
             if transform is not None and not one.is_pattern:
                 operand = f"{quote_name(transform)}({operand})"
             operand = f"{quantifier.upper()}({operand})" if quantifier else operand
-            return f"{_COMPARISONS[operator]} {operand}"
+            return f"{operator_sql(own, _COMPARISONS[operator])} {operand}"
         case InList(values):
-            return f"= ANY ({_list_sql(builder, test, values)})"
+            return f"{operator_sql(own, '=')} ANY ({_list_sql(builder, test, values)})"
         case IsTest(value):
             return f"IS {_IS[value]}"
         case DistinctFrom(value):
-            return f"IS DISTINCT FROM {builder.param(value)}"
+            # IS DISTINCT FROM would look for a `=` along the search path. The value is never null.
+            return f"{operator_sql(own, '=')} {builder.param(value)} IS NOT TRUE"
         case TextSearch(operator, value, language):
-            return f"@@ {_SEARCHES[operator]}({_language_sql(builder, language)}{builder.param(value)})"
+            search = f"pg_catalog.{_SEARCHES[operator]}({_language_sql(builder, language)}{builder.param(value)})"
+            return f"{operator_sql(None, '@@')} {search}"
 
 
 def _list_sql(builder: Builder, test: Test, values: tuple[str, ...]) -> str:
@@ -92,7 +96,7 @@ def _list_sql(builder: Builder, test: Test, values: tuple[str, ...]) -> str:
     elements = builder.param(array_literal(() if values == ("",) else values))
     if test.column.transform is None:
         return elements
-    return f"(SELECT {quote_name(test.column.transform)}(unnest({elements}::text[])))"
+    return f"(SELECT {quote_name(test.column.transform)}(pg_catalog.unnest({elements}::pg_catalog.text[])))"
 
 
 def _language_sql(builder: Builder, language: str | None) -> str:
@@ -103,19 +107,34 @@ def column_sql(builder: Builder, column: ColumnRef, relation: str) -> str:
     value = _column_value_sql(builder, column, relation)
     if column.search is None:
         return value
-    return f"to_tsvector({_language_sql(builder, column.search.language)}{value})"
+    return f"pg_catalog.to_tsvector({_language_sql(builder, column.search.language)}{value})"
 
 
 def _column_value_sql(builder: Builder, column: ColumnRef, relation: str) -> str:
     if column.is_whole_row:
         return relation
-    name = quote_column(relation, column.name)
+    name = plain_column_sql(column, relation)
     if not column.path:
         return name
     steps = "".join(
-        f"{step.arrow}{builder.param(step.operand)}{'::int' if step.is_index else ''}" for step in column.path
+        f" {operator_sql(None, step.arrow)} {builder.param(step.operand)}{'::int' if step.is_index else ''}"
+        for step in column.path
     )
-    return f"{name}{steps}" if column.is_json else f"to_jsonb({name}){steps}"
+    return f"{name}{steps}" if column.is_json else f"pg_catalog.to_jsonb({name}){steps}"
+
+
+def plain_column_sql(column: ColumnRef, relation: str) -> str:
+    """Without its path; a name that is no column of a known relation never stands where it could mean a function."""
+    if column.is_bare:
+        return quote_ident(column.name)
+    if column.computed is not None and not column.is_returned:
+        return computed_sql(column.computed, relation)
+    return quote_column(relation, column.name)
+
+
+def computed_sql(computed: ComputedColumn, relation: str) -> str:
+    """By its schema, of a row whose type says which of several functions is meant."""
+    return f"{quote_name(computed.function)}({relation})"
 
 
 def order_sql(builder: Builder, order: Iterable[OrderBy], relation: str) -> str:

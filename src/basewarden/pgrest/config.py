@@ -18,6 +18,8 @@ class RestConfig:
     plan_enabled: bool = False
     tx_end: Literal["commit", "rollback"] = "commit"
     tx_override: bool = False
+    reads_roll_back: bool = False
+    """Ours, not PostgREST's: a read ends in ROLLBACK, so that nothing of it can stay."""
     openapi_mode: Literal["follow-privileges", "ignore-privileges", "disabled"] = "follow-privileges"
     openapi_security: bool = False
     served_at: Address = LOCAL
@@ -30,3 +32,8 @@ class RestConfig:
     )
     app_settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     max_body_bytes: int = 50_000_000
+    calls_unknown_names: bool = True
+    """Whether a name that is no column may mean any function that PostgreSQL finds, as in PostgREST.
+
+    Otherwise only the functions that the snapshot has as computed columns.
+    """

@@ -4,7 +4,7 @@ It puts filters, orders and ranges on their nodes, finds the relationships betwe
 stars and aggregates.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ from basewarden.pgrest.grammar.nodes import (
 from basewarden.pgrest.ranges import ALL_ROWS, Range
 from basewarden.pgrest.relations import find_relationship
 from basewarden.pgrest.request import Request
-from basewarden.pgrest.schema import Relationship, Schema, Table
+from basewarden.pgrest.schema import ComputedColumn, OwnOperators, Relationship, Schema, Table
 from basewarden.pgrest.tree import (
     BooleanTree,
     ColumnRef,
@@ -42,6 +42,7 @@ from basewarden.pgrest.tree import (
     TreeCondition,
 )
 
+_SYSTEM_COLUMNS = frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
 SOURCE: Name = ("", "pgrst_source")
 """The CTE that holds the rows of a write or a call, from which the answer is then selected."""
 
@@ -132,6 +133,9 @@ class _Place(NamedTuple):
     depth: int
     sums_up: bool
     """Whether this node or one above it aggregates, so that stars must be spelled out."""
+    alias: str
+    is_source: bool = False
+    """Whether its rows come out of SOURCE, which has evaluated computed columns already."""
 
 
 class _Hoisted(NamedTuple):
@@ -154,12 +158,12 @@ class _Grower:
 
     def grow_root(self, draft: _Draft, root: Name, *, from_source: bool) -> ReadNode:
         table = self.schema.tables.get(root)
-        place = _Place(root[1], table, 0, _has_aggregate(draft))
+        place = _Place(root[1], table, 0, _has_aggregate(draft), root[1], is_source=from_source)
         node = ReadNode(
             source=SOURCE if from_source else root,
             alias=root[1],
             table=table,
-            outputs=self._outputs(draft, table, is_spread=False, sums_up=place.sums_up),
+            outputs=self._outputs(draft, place, is_spread=False),
         )
         return self._finish(draft, node, place).node
 
@@ -170,20 +174,34 @@ class _Grower:
         spread = None if not item.is_spread else "one" if relationship.is_to_one else "many"
         sums_up = parent.sums_up or _has_aggregate(draft) or spread == "many"
         middle = relationship.junction
+        place = _Place(relationship.target[1], table, depth, sums_up, f"{relationship.target[1]}_{depth}")
         node = ReadNode(
             source=relationship.target,
-            alias=f"{relationship.target[1]}_{depth}",
+            alias=place.alias,
             table=table,
-            outputs=self._outputs(draft, table, is_spread=item.is_spread, sums_up=sums_up),
+            outputs=self._outputs(draft, place, is_spread=item.is_spread),
             name=draft.shown_name,
             aggregate_alias=f"{relationship.table[1]}_{draft.shown_name}_{depth}",
             relationship=relationship,
             is_inner=item.join == "inner",
             spread=spread,  # type: ignore[arg-type]  # mypy widens the conditional to str
             junction_alias=f"{middle.table[1]}_{depth}_via" if middle is not None else "",
+            key_operators=self._share_operators(relationship.table, relationship.target, relationship.columns)
+            if middle is None
+            else self._share_operators(relationship.table, middle.table, middle.source_columns),
+            target_operators=()
+            if middle is None
+            else self._share_operators(relationship.target, middle.table, middle.target_columns),
         )
-        place = _Place(relationship.target[1], table, depth, sums_up)
         return self._finish(draft, node, place)
+
+    def _share_operators(
+        self, table: Name, other: Name, columns: Iterable[tuple[str, str]]
+    ) -> tuple[OwnOperators | None, ...]:
+        """Of pairs of columns that are joined: those of their type, where both have it."""
+        ours, theirs = self.schema.tables.get(table), self.schema.tables.get(other)
+        found = [(_own_operators(ours, left), _own_operators(theirs, right)) for left, right in columns]
+        return tuple(left if left == right else None for left, right in found)
 
     def _finish(self, draft: _Draft, node: ReadNode, place: _Place) -> _Grown:
         """Grow the children, then what needs to know them: conditions and orders on embedded rows."""
@@ -192,7 +210,7 @@ class _Grower:
         order = tuple(self._order(term, place, children) for term in draft.order)
         node = replace(
             node,
-            conditions=tuple(self.condition(one, place.table, children) for one in draft.conditions),
+            conditions=tuple(self.condition(one, place, children) for one in draft.conditions),
             order=order,
             range=draft.range,
             embeds=tuple(_embed(child.node) for child in grown),
@@ -203,21 +221,22 @@ class _Grower:
 
     # Columns --------------------------------------------------------------------------------------------
 
-    def _outputs(self, draft: _Draft, table: Table | None, *, is_spread: bool, sums_up: bool) -> tuple[Output, ...]:
-        spells_out = sums_up or self._has_representations(table)
+    def _outputs(self, draft: _Draft, place: _Place, *, is_spread: bool) -> tuple[Output, ...]:
+        table = place.table
+        spells_out = place.sums_up or self._has_representations(table)
         outputs: list[Output] = []
         for one in draft.fields:
             if one.field.name != "*" or not spells_out or table is None:
-                outputs.append(self._output(one, table, is_spread=is_spread))
+                outputs.append(self._output(one, place, is_spread=is_spread))
             elif one.aggregate is None:
-                outputs.extend(self._output(SelectField(Field(name)), table, is_spread=False) for name in table.columns)
+                outputs.extend(self._output(SelectField(Field(name)), place, is_spread=False) for name in table.columns)
             else:
                 whole_row = ColumnRef("*", is_whole_row=is_spread)
-                outputs.append(replace(self._output(one, table, is_spread=is_spread), column=whole_row))
+                outputs.append(replace(self._output(one, place, is_spread=is_spread), column=whole_row))
         return tuple(outputs)
 
-    def _output(self, one: SelectField, table: Table | None, *, is_spread: bool) -> Output:
-        column = self._column(one.field, table, from_type=None, to_type="json")
+    def _output(self, one: SelectField, place: _Place, *, is_spread: bool) -> Output:
+        column = self._column(one.field, place, from_type=None, to_type="json")
         return Output(
             column=column,
             alias=one.alias or _implied_alias(one, column, is_spread=is_spread),
@@ -230,64 +249,106 @@ class _Grower:
         columns = table.columns.values() if table is not None else ()
         return any((column.type, "json") in self.schema.representations for column in columns)
 
-    def _column(self, given: Field, table: Table | None, *, from_type: str | None, to_type: str | None) -> ColumnRef:
-        """A column that the snapshot does not know may still be one (a computed one), so it is kept."""
-        known = table.columns.get(given.name) if table is not None else None
+    def _column(self, given: Field, place: _Place, *, from_type: str | None, to_type: str | None) -> ColumnRef:
+        known = place.table.columns.get(given.name) if place.table is not None else None
         if known is None:
-            return ColumnRef(given.name, given.path)
+            return self._not_stored(given, place)
         pair = (from_type or known.type, to_type or known.type)
         return ColumnRef(
             given.name,
             given.path,
             is_json=known.type in ("json", "jsonb"),
             transform=self.schema.representations.get(pair),
+            own_operators=known.own_operators,
         )
+
+    def _not_stored(self, given: Field, place: _Place) -> ColumnRef:
+        """A computed column, or a name that only PostgreSQL can explain; it takes any function for the latter."""
+        computed = self._find_computed(given.name, place)
+        if computed is not None:
+            return ColumnRef(
+                given.name,
+                given.path,
+                own_operators=computed.own_operators,
+                computed=computed,
+                is_returned=place.is_source,
+            )
+        if self.config.calls_unknown_names or given.name == "*":
+            return ColumnRef(given.name, given.path)
+        if place.table is None and place.is_source:
+            return ColumnRef(given.name, given.path, is_bare=True)
+        if given.name in _SYSTEM_COLUMNS and not place.is_source:
+            return ColumnRef(given.name, given.path)
+        raise errors.no_such_column(place.alias, given.name)
+
+    def _find_computed(self, name: str, place: _Place) -> ComputedColumn | None:
+        if place.table is None:
+            return None
+        path = (self.namespace, *self.config.extra_search_path)
+        return self.schema.find_computed(place.table.qualified, name, path)
 
     # Conditions and orders ------------------------------------------------------------------------------
 
-    def condition(self, one: Condition, table: Table | None, children: Mapping[str, ReadNode]) -> TreeCondition:
+    def condition(self, one: Condition, place: _Place, children: Mapping[str, ReadNode]) -> TreeCondition:
         if isinstance(one, Logic):
-            nested = tuple(self.condition(child, table, children) for child in one.children)
+            nested = tuple(self.condition(child, place, children) for child in one.children)
             return BooleanTree(one.operator, nested, one.negated)
         child = children.get(one.field.name) if not one.field.path else None
         if child is not None and isinstance(one.operation, IsTest) and one.operation.value == "null":
             return EmbedTest(child.aggregate_alias, is_empty=not one.negated)
-        return self._test(one, table)
+        return self._test(one, place)
 
-    def _test(self, one: Filter, table: Table | None) -> Test:
-        column = self._column(one.field, table, from_type="text", to_type=None)
-        if isinstance(one.operation, TextSearch) and not _is_search_vector(one.field.name, table):
+    def _test(self, one: Filter, place: _Place) -> Test:
+        column = self._column(one.field, place, from_type="text", to_type=None)
+        if isinstance(one.operation, TextSearch) and not _is_search_vector(column, place.table):
             column = replace(column, search=SearchVector(one.operation.language))
         return Test(column, one.operation, one.negated)
 
     def _order(self, term: OrderTerm, place: _Place, children: Mapping[str, ReadNode]) -> OrderBy:
         if term.relation is None:
-            column = replace(self._column(term.field, place.table, from_type=None, to_type=None), transform=None)
+            column = replace(self._column(term.field, place, from_type=None, to_type=None), transform=None)
             return OrderBy(column, term.direction, term.nulls)
         child = children.get(term.relation)
         if child is None:
             raise errors.not_embedded(term.relation)
         if not child.is_to_one:
             raise errors.order_not_to_one(place.name, child.name)
+        if not self.config.calls_unknown_names and term.field.name not in _list_shown(child):
+            raise errors.no_such_column(child.aggregate_alias, term.field.name)
         column = ColumnRef(term.field.name, term.field.path, is_json=True)
         return OrderBy(column, term.direction, term.nulls, child.aggregate_alias)
 
 
 def resolve_conditions(
-    schema: Schema, table: Table, filters: Iterable[Filter], logic: Iterable[Condition]
+    schema: Schema, config: RestConfig, table: Table, filters: Iterable[Filter], logic: Iterable[Condition]
 ) -> tuple[TreeCondition, ...]:
     """The conditions of a write on its own table."""
-    grower = _Grower(schema, table.schema, RestConfig())
-    return tuple(grower.condition(one, table, {}) for one in (*filters, *logic))
+    grower = _Grower(schema, table.schema, config)
+    place = _Place(table.name, table, 0, sums_up=False, alias=table.name)
+    return tuple(grower.condition(one, place, {}) for one in (*filters, *logic))
+
+
+def _own_operators(table: Table | None, name: str) -> OwnOperators | None:
+    column = table.columns.get(name) if table is not None else None
+    return column.own_operators if column is not None else None
 
 
 def _has_aggregate(draft: _Draft) -> bool:
     return any(one.aggregate is not None for one in draft.fields)
 
 
-def _is_search_vector(name: str, table: Table | None) -> bool:
-    known = table.columns.get(name) if table is not None else None
+def _is_search_vector(column: ColumnRef, table: Table | None) -> bool:
+    if column.computed is not None:
+        return column.computed.is_search_vector
+    known = table.columns.get(column.name) if table is not None else None
     return known is not None and known.base_type == "tsvector"
+
+
+def _list_shown(node: ReadNode) -> Collection[str]:
+    """The names that an embedded row has."""
+    shown = {output.name for output in node.outputs} | {embed.node.name for embed in node.embeds}
+    is_whole = "*" in shown or not (node.outputs or node.embeds)
+    return shown.union(node.table.columns) if is_whole and node.table is not None else shown
 
 
 def _implied_alias(one: SelectField, column: ColumnRef, *, is_spread: bool) -> str | None:

@@ -1,6 +1,7 @@
 """What PostgREST answers when it refuses: codes, texts and statuses, and SQLSTATE to HTTP status."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -210,6 +211,11 @@ def column_not_found(table: str, column: str) -> PgrestError:
     return PgrestError(400, "PGRST204", text)
 
 
+def no_such_column(relation: str, column: str) -> PgrestError:
+    """As PostgreSQL says it."""
+    return PgrestError(400, "42703", f"column {relation}.{column} does not exist")
+
+
 def no_relationship(parent: str, child: str, hint_given: str | None, schema: str, hint: str | None) -> PgrestError:
     using = f"' using the hint '{hint_given}" if hint_given is not None else ""
     return PgrestError(
@@ -275,6 +281,37 @@ def pool_timeout() -> PgrestError:
     return PgrestError(504, "PGRST003", "Timed out acquiring connection from connection pool.")
 
 
+# Limits of ours, on what a database may make us wait for and hold -----------------------------------------
+
+
+def answer_too_large(most: int) -> PgrestError:
+    text = f"The answer has more than {most // 1_000_000} MB, so none of it was sent and nothing was changed."
+    hint = "Read fewer rows at once with limit and offset, or fewer columns with select."
+    return PgrestError(413, "answer_too_large", text, {"limitBytes": most}, hint)
+
+
+def memory_busy() -> PgrestError:
+    text = "Too many large answers are being read at the moment, so this one was stopped and nothing was changed."
+    hint = "Try again in a moment, or read fewer rows at once."
+    return PgrestError(503, "memory_busy", text, None, hint, headers=(("Retry-After", "1"),))
+
+
+def query_timeout(seconds: float) -> PgrestError:
+    text = f"The database did not finish within {seconds:g} seconds, so the request was stopped."
+    hint = "Narrow the filter, read fewer rows, or add an index."
+    return PgrestError(504, "query_timeout", text, {"seconds": seconds}, hint)
+
+
+def flooded() -> PgrestError:
+    return connection_lost("The database sent what nobody asked for")
+
+
+def share_used_up(most: int) -> PgrestError:
+    text = f"This caller has {most} requests running on this connection, and may have no more at once."
+    hint = "Wait for some of them to finish."
+    return PgrestError(429, "too_many_running", text, {"limit": most}, hint, headers=(("Retry-After", "1"),))
+
+
 def internal() -> PgrestError:
     return PgrestError(500, "PGRSTX00", "Internal server error")
 
@@ -325,7 +362,9 @@ def database_status(error: DatabaseError, *, anonymous: bool) -> int:
         return 400
     if state == "22023" and message.startswith("role") and message.endswith("does not exist"):
         return 401
-    if state == "42883" and message.startswith("function xmlagg("):
+    if state == "42883" and message.removeprefix("function pg_catalog.").removeprefix("function ").startswith(
+        "xmlagg("
+    ):
         return 406
     if state.startswith("PT"):
         return _status_in_state(state)
@@ -337,13 +376,19 @@ def _status_in_state(state: str) -> int:
     return int(digits) if digits.isascii() and digits.isdigit() else 500
 
 
+_NO_SUCH_FUNCTION = "42883"
+_OWN_SCHEMA = re.compile(r"\bpg_catalog\.")
+"""Our SQL names PostgreSQL's own functions and operators by it, which a client never did."""
+
+
 def from_database(error: DatabaseError, *, anonymous: bool = False) -> PgrestError:
     """The answer to a server's error; `anonymous` turns a lack of rights into 401 instead of 403."""
     if error.sqlstate == "PGRST":
         return _from_raise(error)
     status = database_status(error, anonymous=anonymous)
+    message = _OWN_SCHEMA.sub("", error.message) if error.sqlstate == _NO_SUCH_FUNCTION else error.message
     headers: Headers = (("WWW-Authenticate", "Bearer"),) if status == 401 else ()
-    return PgrestError(status, error.sqlstate, error.message, error.detail, error.hint, headers=headers)
+    return PgrestError(status, error.sqlstate, message, error.detail, error.hint, headers=headers)
 
 
 _RAISE_MESSAGE_HINT = (

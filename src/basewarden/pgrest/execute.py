@@ -13,6 +13,7 @@ from basewarden.pgrest.config import RestConfig
 from basewarden.pgrest.errors import PlanStale
 from basewarden.pgrest.plan import CallPlan, DatabasePlan, OpenApiPlan
 from basewarden.pgrest.request import Request
+from basewarden.pgrest.resetting import roll_back
 from basewarden.pgrest.schema import Schema
 from basewarden.pgrest.session import Session, isolation_level, session_settings
 from basewarden.pgrest.sql import Statement, quote_name
@@ -27,6 +28,7 @@ from basewarden.pgrest.statements import (
 from basewarden.pgrest.wire import Connection, Rows
 
 Outcome = TypeVar("Outcome")
+_BEGIN = Statement("BEGIN")
 _COMMIT = Statement("COMMIT")
 _CALL_OFF = Statement("ROLLBACK")
 _ROLLBACK = (Statement("SET CONSTRAINTS ALL IMMEDIATE"), Statement("ROLLBACK"))
@@ -46,6 +48,8 @@ class Script:
     statements: tuple[Statement, ...]
     at: int
     """the place of the plan's own statement"""
+    rolls_back: bool = False
+    """a read leaves nothing behind: some functions write in READ ONLY transactions too, large objects for one"""
 
 
 def make_script(
@@ -54,7 +58,8 @@ def make_script(
     prelude = make_prelude(plan, request, session, schema=schema, config=config)
     estimate = build_count_estimate(plan)
     statements = (*prelude, build_statement(plan), *(() if estimate is None else (estimate,)))
-    return Script(make_opening(plan, session, schema), statements, len(prelude))
+    opening = make_opening(plan, session, schema)
+    return Script(opening, statements, len(prelude), config.reads_roll_back)
 
 
 async def execute(
@@ -114,7 +119,10 @@ async def run_read(conn: Connection, plan: DatabasePlan, script: Script) -> Resu
 
 
 async def _run_read(conn: Connection, plan: DatabasePlan, script: Script) -> Result:
-    if script.opening is None:
+    if script.rolls_back:
+        answers = await conn.run([script.opening or _BEGIN, *script.statements, *roll_back(conn)])
+        result = _read(plan, answers[1 : 1 + len(script.statements)], script.at)
+    elif script.opening is None:
         result = _read(plan, await conn.run(script.statements), script.at)
     else:
         answers = await conn.run([script.opening, *script.statements, _COMMIT])
@@ -136,10 +144,10 @@ async def run_read_only(
     """The answers to statements that only read, asked as the request's role in one transaction."""
     prelude = make_prelude(plan, request, session, schema=schema, config=config)
     opening = make_opening(plan, session, schema)
-    if opening is None:
-        return (await run_again(conn, lambda: conn.run([*prelude, *statements])))[len(prelude) :]
-    whole = [opening, *prelude, *statements, _COMMIT]
-    return (await run_again(conn, lambda: conn.run(whole)))[len(prelude) + 1 : -1]
+    ending = roll_back(conn) if config.reads_roll_back else (_COMMIT,)
+    whole = [opening or _BEGIN, *prelude, *statements, *ending]
+    first = len(prelude) + 1
+    return (await run_again(conn, lambda: conn.run(whole)))[first : first + len(statements)]
 
 
 def is_rolled_back(request: Request, config: RestConfig) -> bool:

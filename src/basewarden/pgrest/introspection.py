@@ -24,11 +24,14 @@ from basewarden.pgrest.assembly import (
 )
 from basewarden.pgrest.catalogue import (
     COMPUTED,
+    COMPUTED_COLUMNS,
+    GEOJSON,
     REPRESENTATIONS,
     ROLES,
     SPELLED,
     TIMEZONES,
     CastRow,
+    ComputedColumnRow,
     ComputedRow,
     FunctionRow,
     HandlerRow,
@@ -60,8 +63,8 @@ _ROLLBACK = Statement("ROLLBACK")
 # So every name is spelled with its schema, and no temporary table hides a catalogue. Whoever holds a view for long is
 # not waited for. The login's own limit on statements is for requests.
 SPELL_NAMES = Statement(
-    "SELECT set_config('search_path', 'pg_catalog, pg_temp', true), set_config('lock_timeout', '500ms', true), "
-    "set_config('statement_timeout', '60s', true)"
+    "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), "
+    "pg_catalog.set_config('lock_timeout', '500ms', true), pg_catalog.set_config('statement_timeout', '60s', true)"
 )
 # Something that is in the transaction's view of the catalogue was dropped meanwhile, or is held by somebody.
 _LOCKED = "55P03"
@@ -141,13 +144,27 @@ class _Reader:
         timezones = known.timezones if known is not None else await self._read_timezones()
         if known is not None and known.pulse.names != pulse.names:
             known = None
-        survey, coded, roots, spelled, computed, casts, handlers, roles, comments = await self._conn.run(
+        (
+            survey,
+            coded,
+            roots,
+            spelled,
+            computed,
+            computed_columns,
+            geojson,
+            casts,
+            handlers,
+            roles,
+            comments,
+        ) = await self._conn.run(
             [
                 ask_survey(stamped=known is not None),
                 CODED,
                 PARTITIONS,
                 SPELLED,
                 COMPUTED,
+                COMPUTED_COLUMNS,
+                GEOJSON,
                 REPRESENTATIONS,
                 ask_media_handlers(self._schemas),
                 ROLES,
@@ -160,6 +177,8 @@ class _Reader:
             known = None
         types = TypeBook(self._conn, known.types if known is not None else {})
         relations = await self._read_relations(types, known.relations if known is not None else {}, found)
+        columns = await take_turns(decode_rows(computed_columns, ComputedColumnRow))
+        await types.look_up((one.returned, None) for one in columns)
         return Catalogue(
             # what was not asked is asked next time, whether or not anything has changed by then
             pulse=pulse if self._asks_views else msgspec.structs.replace(pulse, shape=""),
@@ -171,6 +190,8 @@ class _Reader:
             functions=await self._read_functions(types, known, pulse),
             types=types.rows,
             computed=tuple(await take_turns(decode_rows(computed, ComputedRow))),
+            computed_columns=tuple(columns),
+            geojson_schema=next(iter(await take_turns(read_pairs(geojson))), None),
             casts=tuple(await take_turns(decode_rows(casts, CastRow))),
             handlers=tuple(await take_turns(decode_rows(handlers, HandlerRow))),
             roles=tuple(await take_turns(decode_rows(roles, RoleRow))),

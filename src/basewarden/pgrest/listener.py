@@ -36,7 +36,7 @@ async def _listen_once(address: Address, on_reload: Callable[[], None]) -> bool:
             on_reload()
 
     dsn = address if isinstance(address, str) else await address()
-    conn = await Connection.connect(dsn, application_name="basewarden-listen", prepare=False)
+    conn = await Connection.connect(dsn, application_name="basewarden-listen", prepare=False, guarded=True)
     conn.on_notify = hear
     try:
         if not await is_direct(conn):

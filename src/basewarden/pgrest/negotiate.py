@@ -1,6 +1,6 @@
 """Which media type the answer has, and what makes the body of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from basewarden.pgrest import errors
@@ -20,6 +20,8 @@ class Body:
     kind: Literal["json", "object", "csv", "geojson", "custom", "none"]
     strips_nulls: bool = False
     handler: MediaHandler | None = None
+    schema: str | None = None
+    """Where PostGIS lies."""
 
 
 NO_BODY = Body("none")
@@ -72,4 +74,7 @@ def _find_handler(
     found = found or handlers.get((None, wanted))
     if found is not None:
         return Body("custom", handler=found), parse_media_type(found.produces)
-    return _BUILT_IN.get(accepted)
+    built_in = _BUILT_IN.get(accepted)
+    if built_in is not None and built_in[0].kind == "geojson":
+        return replace(built_in[0], schema=schema.geojson_schema), built_in[1]
+    return built_in

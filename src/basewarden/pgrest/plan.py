@@ -1,8 +1,8 @@
 """Holds a request against the snapshot and says what will be done, as one immutable value."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, NamedTuple
 
 from basewarden.pgrest import errors
 from basewarden.pgrest.config import Name, RestConfig
@@ -15,8 +15,9 @@ from basewarden.pgrest.negotiate import Body, choose_media
 from basewarden.pgrest.payload import Payload
 from basewarden.pgrest.request import Request
 from basewarden.pgrest.routines import find_function
-from basewarden.pgrest.schema import Function, Parameter, Schema, Table
+from basewarden.pgrest.schema import ComputedColumn, Function, Parameter, Schema, Table, Volatility
 from basewarden.pgrest.similar import closest
+from basewarden.pgrest.sql import is_own_type
 from basewarden.pgrest.tree import ReadNode, TreeCondition
 
 
@@ -30,6 +31,11 @@ class InputColumn:
     default: str | None
 
 
+class UsedFunction(NamedTuple):
+    name: Name
+    volatility: Volatility
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Planned:
     """What every plan that reaches the database has."""
@@ -40,6 +46,33 @@ class _Planned:
     preferences: Preferences
     tables_read: frozenset[Name] = frozenset()
     tables_written: frozenset[Name] = frozenset()
+    computed: Mapping[str, ComputedColumn] = field(default_factory=dict)
+    """The computed columns that are evaluated where the answer's rows come from, by their names."""
+
+    @property
+    def all_conditions(self) -> tuple[TreeCondition, ...]:
+        """Those of the answer, and those of what is done."""
+        return tuple(condition for node in self.tree.walk() for condition in node.conditions)
+
+    def functions(self) -> Iterator[UsedFunction]:
+        """The functions of the database that a request means by name without calling them as `rpc/…`."""
+        for node in self.tree.walk():
+            yield from _list_functions(node)
+        yield from (_used(one) for condition in self.all_conditions for one in condition.computed())
+        if self.body.handler is not None:
+            yield UsedFunction(self.body.handler.function, "s")  # of an aggregate the catalog does not say
+
+    def casts(self) -> Iterator[str]:
+        """The types that a request casts to and that are not PostgreSQL's own."""
+        for node in self.tree.walk():
+            for output in (*node.outputs, *node.spread_extras):
+                yield from (one for one in (output.cast, output.aggregate_cast) if one and not is_own_type(one))
+            for embed in node.embeds:
+                yield from (
+                    one.aggregate_cast
+                    for one in embed.fields
+                    if one.aggregate_cast and not is_own_type(one.aggregate_cast)
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +102,10 @@ class InsertPlan(_Planned):
     is_put: bool = False
 
     @property
+    def all_conditions(self) -> tuple[TreeCondition, ...]:
+        return (*self.conditions, *super().all_conditions)
+
+    @property
     def is_upsert(self) -> bool:
         return self.resolution is not None and bool(self.conflict_columns)
 
@@ -88,6 +125,10 @@ class UpdatePlan(_Planned):
     def is_filtered(self) -> bool:
         return bool(self.conditions)
 
+    @property
+    def all_conditions(self) -> tuple[TreeCondition, ...]:
+        return (*self.conditions, *super().all_conditions)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DeletePlan(_Planned):
@@ -100,6 +141,10 @@ class DeletePlan(_Planned):
     @property
     def is_filtered(self) -> bool:
         return bool(self.conditions)
+
+    @property
+    def all_conditions(self) -> tuple[TreeCondition, ...]:
+        return (*self.conditions, *super().all_conditions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +159,8 @@ class CallPlan(_Planned):
     returning: tuple[str, ...]
     read_only: bool
     is_head: bool
+    names_bare: bool = False
+    """Whether the names of its columns are not known, and must not be taken for functions."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +289,8 @@ def _plan_insert(schema: Schema, request: Request, config: RestConfig, table: Ta
         table=table,
         columns=columns,
         payload=payload,
-        returning=_returning(request, tree, table),
+        returning=(returning := _returning(request, config, tree, table)),
+        computed=_computed_in(tree, returning),
         fills_defaults=preferences.missing == "default",
         resolution=preferences.resolution,
         conflict_columns=on_conflict if on_conflict is not None else table.primary_key,
@@ -275,11 +323,12 @@ def _plan_put(schema: Schema, request: Request, config: RestConfig, table: Table
         table=table,
         columns=columns,
         payload=payload,
-        returning=_returning(request, tree, table),
+        returning=(returning := _returning(request, config, tree, table)),
+        computed=_computed_in(tree, returning),
         fills_defaults=False,
         resolution="merge-duplicates",
         conflict_columns=table.primary_key,
-        conditions=resolve_conditions(schema, table, root_filters, ()),
+        conditions=resolve_conditions(schema, config, table, root_filters, ()),
         is_put=True,
     )
 
@@ -299,8 +348,9 @@ def _plan_update(schema: Schema, request: Request, config: RestConfig, table: Ta
         table=table,
         columns=columns,
         payload=payload,
-        conditions=_root_conditions(schema, request, table),
-        returning=_returning(request, tree, table),
+        conditions=_root_conditions(schema, request, config, table),
+        returning=(returning := _returning(request, config, tree, table)),
+        computed=_computed_in(tree, returning),
         fills_defaults=request.preferences.missing == "default",
     )
 
@@ -316,15 +366,16 @@ def _plan_delete(schema: Schema, request: Request, config: RestConfig, table: Ta
         tables_read=_tables_shown(tree, body),
         tables_written=frozenset({table.qualified}),
         table=table,
-        conditions=_root_conditions(schema, request, table),
-        returning=_returning(request, tree, table),
+        conditions=_root_conditions(schema, request, config, table),
+        returning=(returning := _returning(request, config, tree, table)),
+        computed=_computed_in(tree, returning),
     )
 
 
-def _root_conditions(schema: Schema, request: Request, table: Table) -> tuple[TreeCondition, ...]:
+def _root_conditions(schema: Schema, request: Request, config: RestConfig, table: Table) -> tuple[TreeCondition, ...]:
     filters = (one.filter for one in request.query.filters if not one.path)
     logic = (one.logic for one in request.query.logic if not one.path)
-    return resolve_conditions(schema, table, filters, logic)
+    return resolve_conditions(schema, config, table, filters, logic)
 
 
 def _input_columns(schema: Schema, table: Table, payload: Payload) -> tuple[InputColumn, ...]:
@@ -339,10 +390,31 @@ def _input_column(schema: Schema, table: Table, name: str) -> InputColumn:
     return InputColumn(name, column.type if transform is None else "json", transform, column.default)
 
 
-def _returning(request: Request, tree: ReadNode, table: Table) -> tuple[str, ...]:
+def _returning(request: Request, config: RestConfig, tree: ReadNode, table: Table) -> tuple[str, ...]:
     if request.preferences.returning in (None, "minimal"):
         return ()
-    return needed_columns(tree, table.primary_key)
+    needed = needed_columns(tree, table.primary_key)
+    if not config.calls_unknown_names:
+        _check_known(tree, _list_ordered(tree), table.columns if "*" in needed else needed)
+    return needed
+
+
+def _list_ordered(tree: ReadNode) -> list[str]:
+    return [one.column.name for one in tree.order if one.relation is None]
+
+
+def _check_known(tree: ReadNode, names: Iterable[str], columns: Collection[str]) -> None:
+    """The rows of a source have just these columns; another name would be taken for a function of the row."""
+    for name in names:
+        if name not in columns:
+            raise errors.no_such_column(tree.alias, name)
+
+
+def _computed_in(tree: ReadNode, names: Collection[str]) -> Mapping[str, ComputedColumn]:
+    columns = [output.column for output in tree.outputs]
+    columns += [one.column for one in tree.order if one.relation is None]
+    columns += [one for condition in tree.conditions for one in condition.columns()]
+    return {one.name: one.computed for one in columns if one.computed is not None and one.name in names}
 
 
 def _tables_shown(tree: ReadNode, body: Body) -> frozenset[Name]:
@@ -376,7 +448,9 @@ def _plan_function(schema: Schema, request: Request, config: RestConfig) -> Plan
         parameters=_given_parameters(function, keys),
         arguments=_group_arguments(function, pairs) if gives_pairs else None,
         payload=request.payload,
-        returning=_needed_of_call(tree),
+        returning=(returning := _needed_of_call(tree, config)),
+        computed=_computed_in(tree, returning),
+        names_bare=tree.table is None and not config.calls_unknown_names,
         read_only=not is_post or function.volatility != "v",
         is_head=request.is_head,
     )
@@ -405,10 +479,25 @@ def _group_arguments(function: Function, pairs: Iterable[tuple[str, str]]) -> Ma
     return grouped
 
 
-def _needed_of_call(tree: ReadNode) -> tuple[str, ...]:
+def _needed_of_call(tree: ReadNode, config: RestConfig) -> tuple[str, ...]:
     needed = needed_columns(tree, ())
+    filtered = [column.name for condition in tree.conditions for column in condition.columns()]
+    ordered = _list_ordered(tree)
     if needed == ("*",) or not needed:
+        if tree.table is not None and not config.calls_unknown_names:
+            _check_known(tree, (*filtered, *ordered), tree.table.columns)
         return needed
-    filtered = (name for condition in tree.conditions for name in condition.column_names())
-    ordered = (one.column.name for one in tree.order if one.relation is None)
     return tuple(dict.fromkeys([*needed, *filtered, *ordered]))
+
+
+def _list_functions(node: ReadNode) -> Iterator[UsedFunction]:
+    for output in (*node.outputs, *node.spread_extras):
+        yield from (_used(one) for one in (output.column.computed,) if one is not None)
+    for term in (*node.order, *node.spread_order):
+        yield from (_used(one) for one in (term.column.computed,) if one is not None)
+    if node.relationship is not None and node.relationship.function is not None:
+        yield UsedFunction(node.relationship.function, node.relationship.volatility)
+
+
+def _used(computed: ComputedColumn) -> UsedFunction:
+    return UsedFunction(computed.function, computed.volatility)

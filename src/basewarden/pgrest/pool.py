@@ -1,8 +1,7 @@
 """A few connections to one database, lent one task at a time."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -10,11 +9,19 @@ import psycopg
 from psycopg import pq
 
 from basewarden.pgrest import errors
+from basewarden.pgrest.budget import MemoryBudget, Meter
+from basewarden.pgrest.places import NO_LIMITS, Places, Terms
 from basewarden.pgrest.pooling import is_transaction_pooled
-from basewarden.pgrest.sql import Statement
+from basewarden.pgrest.resetting import MAY_UNLOCK, roll_back
 from basewarden.pgrest.wire import Connection
 
-_ROLLBACK = Statement("ROLLBACK")
+_CANCELED = "57014"
+_GRACE_SECONDS = 5.0
+"""A server that does not stop a statement by itself when its time is over has so long."""
+_LOOK_SECONDS = 0.5
+_ROLLBACK_SECONDS = 10.0
+_GETTING_READY_SECONDS = 5.0
+"""for what a new connection is asked before it is lent"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +40,23 @@ class _Idle:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Loan:
+    """`until` None means that it may take as long as it takes."""
+
+    terms: Terms
+    holder: Hashable
+    born: float
+    since: float
+    until: float | None
+
+
 class Pool:
     """Connections are made when needed, at most `max_size`, and closed after `idle_seconds` without use.
 
     One that is older than `lifetime_seconds` is closed as soon as nobody uses it. `dsn` may be asked for anew at every
-    connect: its host may have moved, or be refused by now.
+    connect: its host may have moved, or be refused by now. Of a `guarded` pool's server nothing is trusted, and what
+    its answers hold in memory counts against `budget`; its host is given by numbers.
     """
 
     def __init__(
@@ -51,9 +70,10 @@ class Pool:
         lifetime_seconds: float | None = None,
         prepare: bool = True,
         application_name: str = "basewarden",
+        guarded: bool = False,
+        budget: MemoryBudget | None = None,
     ) -> None:
         self._dsn = dsn
-        self._wait_seconds = wait_seconds
         self._connect_seconds = connect_seconds
         self._idle_seconds = idle_seconds
         self._lifetime_seconds = lifetime_seconds
@@ -61,25 +81,27 @@ class Pool:
         self._is_transaction_pooled: bool | None = None
         self._finding_out = asyncio.Lock()
         self._application_name = application_name
-        self._free = max_size
-        self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
-        self._expiry: asyncio.TimerHandle | None = None
+        self._guarded = guarded
+        self._budget = budget
+        self._places = Places(max_size, wait_seconds)
         self._idle: list[_Idle] = []
-        self._born: dict[Connection, float] = {}
-        """when each connection that is lent was made"""
+        self._lent: dict[Connection, _Loan] = {}
+        self._clock: asyncio.TimerHandle | None = None
         self._flushed_at = float("-inf")
-        self._timeouts = 0
         self._pruner: asyncio.Task[None] | None = None
         self._is_closed = False
 
     @property
     def figures(self) -> PoolFigures:
-        in_use, waiting = len(self._born), sum(not place.done() for _, place in self._waiting)
-        return PoolFigures(in_use + len(self._idle), in_use, waiting, self._timeouts)
+        in_use = len(self._lent)
+        return PoolFigures(in_use + len(self._idle), in_use, self._places.waiting, self._places.timeouts)
 
-    def acquire(self) -> "Lease":
-        """`async with pool.acquire() as conn`. Too long a wait is PGRST003, no connection PGRST000."""
-        return Lease(self)
+    def acquire(self, terms: Terms = NO_LIMITS, holder: Hashable = None) -> "Lease":
+        """`async with pool.acquire() as conn`. Too long a wait is PGRST003, no connection PGRST000.
+
+        Past the terms' time whatever runs is stopped, and the block raises `query_timeout`.
+        """
+        return Lease(self, terms, holder)
 
     async def flush(self, *, prepare: bool | None = None) -> None:
         """From now on only connections that are made anew are lent; `prepare` is for those."""
@@ -95,78 +117,78 @@ class Pool:
             self._pruner.cancel()
         await self._close_idle()
 
-    async def take(self) -> Connection:
-        if self._free:
-            self._free -= 1
-        else:
-            await self._wait_for_place()
+    async def take(self, terms: Terms, holder: Hashable) -> Connection:
+        await self._places.take(terms, holder)
         try:
-            return await self._idle_or_new()
+            conn, born = await self._idle_or_new()
         except BaseException:
-            self._leave_place()
+            self._places.leave(holder)
             raise
+        self._lend(conn, born, terms, holder)
+        return conn
+
+    def _lend(self, conn: Connection, born: float, terms: Terms, holder: Hashable) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        until = None if terms.seconds is None else now + terms.seconds + _GRACE_SECONDS
+        self._lent[conn] = _Loan(terms, holder, born, now, until)
+        if self._guarded and terms.most_bytes is not None:
+            conn.meter = Meter(terms.most_bytes, self._budget)
+        if until is not None and self._clock is None:
+            self._clock = loop.call_later(_LOOK_SECONDS, self._end_overdue)
+
+    def _end_overdue(self) -> None:
+        """One clock for all that are lent: to start and stop one for each would cost every request."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for conn, loan in self._lent.items():
+            if loan.until is not None and loan.until <= now:
+                conn.break_off(errors.query_timeout(loan.terms.seconds or 0))
+        self._clock = loop.call_later(_LOOK_SECONDS, self._end_overdue) if self._lent else None
+
+    def is_timed_out(self, conn: Connection, error: BaseException | None) -> bool:
+        """Whether the server has stopped a statement because the time of the loan was over."""
+        loan = self._lent[conn]
+        is_canceled = isinstance(error, errors.DatabaseError) and error.sqlstate == _CANCELED
+        if not is_canceled or loan.terms.seconds is None:
+            return False
+        return asyncio.get_running_loop().time() - loan.since >= loan.terms.seconds
 
     async def give_back(self, conn: Connection) -> None:
-        born = self._born.pop(conn)
+        loan = self._lent[conn]
         try:
             if conn.is_usable and conn.transaction_status != pq.TransactionStatus.IDLE:
-                await conn.run([_ROLLBACK])
-        except (errors.DatabaseError, errors.PgrestError):
+                async with asyncio.timeout(_ROLLBACK_SECONDS):
+                    await conn.run(roll_back(conn))
+        except (errors.DatabaseError, errors.PgrestError, TimeoutError):
             await conn.close()
         finally:
-            self._leave_place()
+            del self._lent[conn]
+            if conn.meter is not None:
+                conn.meter.close()
+                conn.meter = None
+            self._places.leave(loan.holder)
             if self._has_lost_statements(conn):
                 self._is_transaction_pooled = None
                 await conn.close()
-            if conn.is_usable and conn.keeps_formats and self._may_live_on(born):
-                self._keep_idle(conn, born)
+            if conn.is_usable and conn.is_as_made and not conn.is_swollen and self._may_live_on(loan.born):
+                self._keep_idle(conn, loan.born)
             elif conn.is_usable:
                 await conn.close()
 
-    # Places: as many as there may be connections. One clock runs for all who wait, not one each.
-
-    async def _wait_for_place(self) -> None:
-        loop = asyncio.get_running_loop()
-        place: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((loop.time() + self._wait_seconds, place))
-        if self._expiry is None:
-            self._expiry = loop.call_later(self._wait_seconds, self._expire)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled() and place.exception() is None:
-                self._leave_place()  # it had come already
-            raise
-
-    def _leave_place(self) -> None:
-        while self._waiting:
-            _, place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(None)
-                return
-        self._free += 1
-
-    def _expire(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._expiry = None
-        while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= loop.time()):
-            _, place = self._waiting.popleft()
-            if not place.done():
-                self._timeouts += 1
-                place.set_exception(errors.pool_timeout())
-        if self._waiting:
-            self._expiry = loop.call_at(self._waiting[0][0], self._expire)
-
-    async def _idle_or_new(self) -> Connection:
+    async def _idle_or_new(self) -> tuple[Connection, float]:
+        """And when it was made."""
         while self._idle:
             idle = self._idle.pop()
             if idle.conn.is_usable and self._may_live_on(idle.born):
-                self._born[idle.conn] = idle.born
-                return idle.conn
+                return idle.conn, idle.born
             await idle.conn.close()
-        conn = await self._connect()
-        self._born[conn] = asyncio.get_running_loop().time()
-        return conn
+        try:
+            async with asyncio.timeout(self._connect_seconds + _GETTING_READY_SECONDS):
+                conn = await self._connect()
+        except TimeoutError:
+            raise errors.cannot_connect("The database does not answer") from None
+        return conn, asyncio.get_running_loop().time()
 
     async def _connect(self) -> Connection:
         """The first one shows whether statements may be prepared: a transaction pooler would lose them."""
@@ -198,14 +220,27 @@ class Pool:
     async def _dial(self, *, prepare: bool = False) -> Connection:
         dsn = self._dsn if isinstance(self._dsn, str) else await self._dsn()
         try:
-            return await Connection.connect(
+            conn = await Connection.connect(
                 dsn,
                 timeout=self._connect_seconds,
                 application_name=self._application_name,
                 prepare=prepare,
+                guarded=self._guarded,
             )
         except psycopg.Error as error:
             raise errors.cannot_connect(str(error).strip()) from error
+        if self._guarded:
+            await self._get_to_know(conn)
+        return conn
+
+    async def _get_to_know(self, conn: Connection) -> None:
+        """What has to be known of a session before strangers use it."""
+        try:
+            (rows,) = await conn.run([MAY_UNLOCK])
+        except BaseException:
+            await conn.close()
+            raise
+        conn.may_unlock = rows.value(0, 0) == b"t"
 
     # Ages -----------------------------------------------------------------------------------------------
 
@@ -242,19 +277,25 @@ class Pool:
 
 
 class Lease:
-    __slots__ = ("_conn", "_pool")
+    __slots__ = ("_conn", "_holder", "_pool", "_terms")
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, terms: Terms, holder: Hashable) -> None:
         self._pool = pool
+        self._terms = terms
+        self._holder = holder
         self._conn: Connection | None = None
 
     async def __aenter__(self) -> Connection:
-        self._conn = await self._pool.take()
+        self._conn = await self._pool.take(self._terms, self._holder)
         return self._conn
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._conn is not None:
-            conn, self._conn = self._conn, None
-            await self._pool.give_back(conn)
+        if self._conn is None:
+            return
+        conn, self._conn = self._conn, None
+        is_timed_out = error is not None and self._pool.is_timed_out(conn, error)
+        await self._pool.give_back(conn)
+        if is_timed_out:
+            raise errors.query_timeout(self._terms.seconds or 0) from error

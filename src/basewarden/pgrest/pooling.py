@@ -14,7 +14,7 @@ from basewarden.pgrest.errors import DatabaseError, PgrestError
 from basewarden.pgrest.sql import Statement
 from basewarden.pgrest.wire import Connection
 
-_WHO = Statement("SELECT pg_backend_pid()")
+_WHO = Statement("SELECT pg_catalog.pg_backend_pid()")
 _BEGIN = Statement("BEGIN")
 _PATIENCE_SECONDS = 2.0
 _OTHERS = 3

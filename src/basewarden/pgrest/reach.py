@@ -17,8 +17,8 @@ _CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 # By name, as a write finds its table. The subquery hides from the planner how many tables are asked for: it would make
 # a plan for each question.
 _STAMPS = f"""
-SELECT c.oid, {STAMP} FROM unnest((SELECT $1::text[])) AS asked(name)
-JOIN pg_catalog.pg_class c ON c.oid = to_regclass(asked.name)
+SELECT c.oid, {STAMP} FROM pg_catalog.unnest((SELECT $1::pg_catalog.text[])) AS asked(name)
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(asked.name)
 """
 
 
@@ -85,7 +85,8 @@ def table_check(table: Name, also: str) -> Statement:
 
 @lru_cache(maxsize=16)
 def _table_check_sql(also: str) -> str:
-    return f"SELECT c.oid, {STAMP}, {also} FROM pg_catalog.pg_class c WHERE c.oid = to_regclass($1::text)"
+    found = "c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1::pg_catalog.text)"
+    return f"SELECT c.oid, {STAMP}, {also} FROM pg_catalog.pg_class c WHERE {found}"
 
 
 def is_table_current(schema: Schema, table: Name, oid: bytes | None, stamp: bytes | None) -> bool:

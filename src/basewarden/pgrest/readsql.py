@@ -9,7 +9,8 @@ from basewarden.pgrest.conditions import (
     where_clause,
 )
 from basewarden.pgrest.ranges import Range
-from basewarden.pgrest.sql import Builder, quote_column, quote_ident, quote_name, quote_type
+from basewarden.pgrest.schema import OwnOperators
+from basewarden.pgrest.sql import Builder, operator_sql, quote_column, quote_ident, quote_name, quote_type
 from basewarden.pgrest.tree import ColumnRef, Embed, EmbedTest, Output, ReadNode, SpreadField
 
 _LARGEST = 2**63 - 1
@@ -74,7 +75,7 @@ def _cast_sql(value: str, cast: str | None) -> str:
 
 
 def _aggregate_sql(value: str, aggregate: str, cast: str | None) -> str:
-    return _cast_sql(f"{aggregate}({value})", cast)
+    return _cast_sql(f"pg_catalog.{aggregate}({value})", cast)
 
 
 def _embed_columns_sql(embed: Embed) -> list[str]:
@@ -84,7 +85,7 @@ def _embed_columns_sql(embed: Embed) -> list[str]:
     if embed.is_hidden:
         return []
     if embed.node.is_to_one:
-        return [f"row_to_json({alias}.*)::jsonb AS {name}"]
+        return [f"pg_catalog.row_to_json({alias}.*)::pg_catalog.jsonb AS {name}"]
     return [f"COALESCE({alias}.{alias}, '[]') AS {name}"]
 
 
@@ -136,16 +137,21 @@ def _join_conditions_sql(node: ReadNode, relation: str, parent: str) -> list[str
         return []
     middle = node.relationship.junction
     if middle is None:
-        return _equal_columns_sql(parent, relation, node.relationship.columns)
+        return _equal_columns_sql(parent, relation, node.relationship.columns, node.key_operators)
     junction = quote_ident(node.junction_alias)
     return [
-        *_equal_columns_sql(relation, junction, middle.target_columns),
-        *_equal_columns_sql(parent, junction, middle.source_columns),
+        *_equal_columns_sql(relation, junction, middle.target_columns, node.target_operators),
+        *_equal_columns_sql(parent, junction, middle.source_columns, node.key_operators),
     ]
 
 
-def _equal_columns_sql(left: str, right: str, columns: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"{quote_column(right, theirs)} = {quote_column(left, ours)}" for ours, theirs in columns]
+def _equal_columns_sql(
+    left: str, right: str, columns: Iterable[tuple[str, str]], operators: Iterable[OwnOperators | None]
+) -> list[str]:
+    return [
+        f"{quote_column(right, theirs)} {operator_sql(own, '=')} {quote_column(left, ours)}"
+        for (ours, theirs), own in zip(columns, operators, strict=True)
+    ]
 
 
 def _join_sql(builder: Builder, embed: Embed, parent: str) -> str:
@@ -159,7 +165,7 @@ def _join_sql(builder: Builder, embed: Embed, parent: str) -> str:
     extra = "".join(f", {_spread_array_sql(builder, node, one)}" for one in embed.fields)
     condition = f"{alias} IS NOT NULL" if node.is_inner else "TRUE"
     return (
-        f" {kind} JOIN LATERAL (SELECT json_agg({alias})::jsonb AS {alias}{extra}"
+        f" {kind} JOIN LATERAL (SELECT pg_catalog.json_agg({alias})::pg_catalog.jsonb AS {alias}{extra}"
         f" FROM ({subquery}) AS {alias}) AS {alias} ON {condition}"
     )
 
@@ -168,7 +174,9 @@ def _spread_array_sql(builder: Builder, node: ReadNode, one: SpreadField) -> str
     alias = quote_ident(node.aggregate_alias)
     value = quote_column(alias, one.name)
     order = order_sql(builder, node.spread_order, alias)
-    return f"COALESCE(json_agg({value}{order}), '[]')::jsonb AS {quote_ident(one.alias or one.name)}"
+    return (
+        f"COALESCE(pg_catalog.json_agg({value}{order}), '[]')::pg_catalog.jsonb AS {quote_ident(one.alias or one.name)}"
+    )
 
 
 # Counting -----------------------------------------------------------------------------------------------

@@ -158,6 +158,7 @@ def _from_function(row: ComputedRow) -> Relationship:
         target=row.target,
         cardinality="computed",
         function=row.function,
+        volatility=row.volatility,
         returns_one_row=row.returns_one_row,
     )
 

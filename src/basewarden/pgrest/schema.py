@@ -8,7 +8,7 @@ thousand of them, and walking over those stalls every request. That is safe as l
 itself, so a field holds text, numbers, names, and parts that were made before it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -20,6 +20,13 @@ from basewarden.pgrest.config import Name
 TableKind = Literal["table", "partitioned", "view", "matview", "foreign"]
 ForeignKeyAction = Literal["NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"]
 Volatility = Literal["i", "s", "v"]
+
+
+class OwnOperators(msgspec.Struct, frozen=True, gc=False):
+    """The operators that a type brought along, in the schema that it lies in."""
+
+    schema: str
+    names: tuple[str, ...]
 
 
 class Column(msgspec.Struct, frozen=True, gc=False):
@@ -37,6 +44,8 @@ class Column(msgspec.Struct, frozen=True, gc=False):
     enum_values: tuple[str, ...] = ()
     comment: str | None = None
     max_length: int | None = None
+    own_operators: OwnOperators | None = None
+    """Of a type that is not PostgreSQL's own."""
 
 
 class UniqueKey(msgspec.Struct, frozen=True, gc=False):
@@ -190,6 +199,20 @@ class Function(msgspec.Struct, frozen=True, gc=False):
         return f"{self.schema}.{self.name}({parameters})"
 
 
+class ComputedColumn(msgspec.Struct, frozen=True, gc=False):
+    """A function of one row, which a request may name as if it were a column of the table."""
+
+    function: Name
+    table: Name
+    volatility: Volatility
+    type: str
+    own_operators: OwnOperators | None = None
+
+    @property
+    def is_search_vector(self) -> bool:
+        return self.type == "tsvector"
+
+
 class Junction(msgspec.Struct, frozen=True, gc=False):
     """The table in the middle of a many-to-many relationship."""
 
@@ -215,6 +238,7 @@ class Relationship(msgspec.Struct, frozen=True, gc=False):
     """(column of the table, column of the target)"""
     junction: Junction | None = None
     function: Name | None = None
+    volatility: Volatility = "s"
     returns_one_row: bool = False
     table_is_view: bool = False
     target_is_view: bool = False
@@ -257,6 +281,10 @@ class Schema:
     tables: Mapping[Name, Table]
     functions: Mapping[Name, tuple[Function, ...]] = field(default_factory=dict)
     relationships: Mapping[Name, tuple[Relationship, ...]] = field(default_factory=dict)
+    computed_columns: Mapping[Name, tuple[ComputedColumn, ...]] = field(default_factory=dict)
+    """table -> the functions that may be named as its columns"""
+    geojson_schema: str | None = None
+    """Where PostGIS lies."""
     representations: Mapping[tuple[str, str], Name] = field(default_factory=dict)
     """(from type, to type) -> the function of an implicit cast of a domain"""
     media_handlers: Mapping[tuple[Name | None, str], MediaHandler] = field(default_factory=dict)
@@ -274,6 +302,11 @@ class Schema:
         """The table that the API may reach under this name."""
         table = self.tables.get((schema, name)) if schema in self.exposed else None
         return None if table is None or table.is_partition else table
+
+    def find_computed(self, table: Name, name: str, search_path: Sequence[str]) -> ComputedColumn | None:
+        """The function that `name` means for a row of `table`: the first on the search path, as PostgreSQL finds it."""
+        found = {one.function[0]: one for one in self.computed_columns.get(table, ()) if one.function[1] == name}
+        return next((found[schema] for schema in search_path if schema in found), None) if found else None
 
     @cached_property
     def table_names(self) -> Mapping[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from basewarden.pgrest import errors
 from basewarden.pgrest.config import RestConfig
 from basewarden.pgrest.request import Request
 from basewarden.pgrest.schema import Schema
-from basewarden.pgrest.sql import Statement, quote_list, quote_literal, to_parameter
+from basewarden.pgrest.sql import Statement, operator_sql, quote_list, quote_literal, to_parameter
 
 _ISOLATION = "default_transaction_isolation"
 _encode = msgspec.json.Encoder().encode
@@ -25,6 +25,8 @@ class Session:
     claims: Mapping[str, Any] = field(default_factory=dict)
     is_read_only: bool = False
     is_anonymous: bool = False
+    seconds: float | None = None
+    """how long a statement may run; what the role, the function or the login itself sets counts where it is less"""
 
     @cached_property
     def claims_json(self) -> bytes:
@@ -66,15 +68,35 @@ def session_settings(
     settings.extend(config.app_settings)
     if instead is not None:
         settings = list({**dict(settings), **instead}.items())
+    params = [to_parameter(value) for _, value in settings]
+    if session.seconds is not None:
+        params.append(b"%dms" % round(session.seconds * 1000))
     return Statement(
-        _set_configs(tuple(name for name, _ in settings)), tuple(to_parameter(value) for _, value in settings)
+        _set_configs(tuple(name for name, _ in settings), limits_time=session.seconds is not None), tuple(params)
+    )
+
+
+def set_settings(settings: Mapping[str, str | None]) -> Statement:
+    """For the rest of the transaction; None brings back the session's own value."""
+    return Statement(
+        _set_configs(tuple(settings), limits_time=False), tuple(to_parameter(value) for value in settings.values())
     )
 
 
 @lru_cache(maxsize=256)
-def _set_configs(names: tuple[str, ...]) -> str:
-    calls = (f"set_config({quote_literal(name)}, ${number}, true)" for number, name in enumerate(names, 1))
+def _set_configs(names: tuple[str, ...], *, limits_time: bool) -> str:
+    calls = [f"pg_catalog.set_config({quote_literal(name)}, ${number}, true)" for number, name in enumerate(names, 1)]
+    if limits_time:
+        calls.append(_shorten_timeout(f"${len(names) + 1}::pg_catalog.text"))
     return f"SELECT {', '.join(calls)}"
+
+
+def _shorten_timeout(most: str) -> str:
+    """Evaluated after the others, so that it sees what they have set."""
+    now = "pg_catalog.current_setting('statement_timeout')"
+    as_time = f"{now}::pg_catalog.interval {operator_sql(None, '<')} {most}::pg_catalog.interval"
+    is_less = f"{now} {operator_sql(None, '<>')} '0' AND {as_time}"
+    return f"pg_catalog.set_config('statement_timeout', CASE WHEN {is_less} THEN {now} ELSE {most} END, true)"
 
 
 @lru_cache(maxsize=256)

@@ -1,12 +1,13 @@
 """The one place where text becomes SQL: values become parameters and names are quoted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from basewarden.pgrest import errors
 from basewarden.pgrest.config import Name
 from basewarden.pgrest.grammar.nodes import Compare
 from basewarden.pgrest.payload import Payload
+from basewarden.pgrest.schema import OwnOperators
 
 _BACKSLASH = "\\"
 
@@ -69,6 +70,20 @@ def quote_column(relation: str, column: str) -> str:
     return f"{relation}.*" if column == "*" else f"{relation}.{quote_ident(column)}"
 
 
+def operator_sql(own: OwnOperators | None, symbol: str) -> str:
+    """An operator by its schema: another of its name, made by anybody for these very types, is never taken for it.
+
+    `own` are those of the left operand's type, where that is not PostgreSQL's own.
+    """
+    schema = own.schema if own is not None and symbol in own.names else "pg_catalog"
+    return f"OPERATOR({quote_ident(schema)}.{symbol})"
+
+
+def unnest_sql(arrays: Sequence[str]) -> str:
+    """Arrays side by side as the columns of a relation, for FROM."""
+    return f"ROWS FROM ({', '.join(f'pg_catalog.unnest({array})' for array in arrays)})"
+
+
 def quote_list(names: Iterable[str]) -> str:
     return ", ".join(quote_ident(name) for name in names)
 
@@ -111,10 +126,26 @@ _TYPE_WORDS = {
     "timestamp without time zone": "timestamp",
 }
 """The type names that SQL spells with keywords, which cannot be quoted, and the types they stand for."""
+_TYPE_NAMES = frozenset(
+    {
+        *_TYPE_WORDS.values(),
+        *("text", "name", "bytea", "json", "jsonb", "jsonpath", "uuid", "xml", "date", "interval", "numeric", "money"),
+        *("inet", "cidr", "macaddr", "macaddr8", "bit", "oid", "regclass", "regtype", "tsvector", "tsquery"),
+        *("point", "line", "lseg", "box", "path", "polygon", "circle", "pg_lsn"),
+        *("int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"),
+    }
+)
+"""PostgreSQL's own, which no other type of their name may stand in for."""
 
 
 def quote_type(name: str) -> str:
     """A type as a client names it in a cast: folded to lower case like an unquoted name."""
     folded = " ".join(name.lower().split())
-    known = _TYPE_WORDS.get(folded)
-    return f"pg_catalog.{quote_ident(known)}" if known else quote_ident(folded)
+    known = _TYPE_WORDS.get(folded, folded)
+    return f"pg_catalog.{quote_ident(known)}" if known in _TYPE_NAMES else quote_ident(folded)
+
+
+def is_own_type(name: str) -> bool:
+    """Whether a cast's type is one of PostgreSQL's own, which runs no code of the database's."""
+    folded = " ".join(name.lower().split())
+    return _TYPE_WORDS.get(folded, folded) in _TYPE_NAMES

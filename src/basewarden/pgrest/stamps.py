@@ -34,11 +34,19 @@ NOT_SYSTEM = """n.nspname NOT IN ('pg_catalog', 'information_schema')
 # Of one relation ----------------------------------------------------------------------------------------
 
 _WRAP = 1 << 32
+_SLASH = "'/'"
+
+
+def _op(symbol: str, *operands: str) -> str:
+    """By its schema, as everything in a stamp: it is asked along with a write, under the caller's search path."""
+    return f"({f' OPERATOR(pg_catalog.{symbol}) '.join(operands)})"
 
 
 def _sum(count: str, ages: str) -> str:
     """Of xmin, modulo 2^32: `age` is much faster than a way round by text, but moves on with time."""
-    return f"((({count} * (age('3'::xid) + 3::int8) - coalesce(sum({ages}), 0)) % {_WRAP} + {_WRAP}) % {_WRAP})"
+    since_first = _op("*", count, _op("+", "pg_catalog.age('3'::pg_catalog.xid)", "3::int8"))
+    total = _op("-", since_first, f"coalesce(pg_catalog.sum({ages}), 0)")
+    return _op("%", _op("+", _op("%", total, str(_WRAP)), str(_WRAP)), str(_WRAP))
 
 
 def _sum_of(source: str) -> str:
@@ -46,24 +54,48 @@ def _sum_of(source: str) -> str:
 
     The catalogue is named by its schema: a temporary table that somebody's function left behind would hide it.
     """
-    return f"(SELECT count(*) || '/' || {_sum('count(*)', 'age(xmin)')} FROM pg_catalog.{source})"
+    count = "pg_catalog.count(*)"
+    return f"(SELECT {_op('||', count, _SLASH, _sum(count, 'pg_catalog.age(xmin)'))} FROM pg_catalog.{source})"
 
 
 # One node of a plan is dear compared with what it reads here, so all that hangs on a relation is summed in one go.
 # Triggers of foreign keys are named for their own object ids, so that the names tell which there are.
-_HANGING = f"""(SELECT count(x) || '/' || {_sum("count(x)", "x")} || '/' || coalesce(sum(h), 0) FROM (
-    SELECT age(xmin) AS x, NULL::int AS h FROM pg_catalog.pg_attribute WHERE attrelid = c.oid AND attnum > 0
-    UNION ALL SELECT age(xmin), NULL FROM pg_catalog.pg_index
-    WHERE indrelid = c.oid AND (indisunique OR indexprs IS NOT NULL OR indpred IS NOT NULL)
-    UNION ALL SELECT age(xmin), NULL FROM pg_catalog.pg_policy WHERE polrelid = c.oid
-    UNION ALL SELECT age(xmin), NULL FROM pg_catalog.pg_inherits WHERE inhparent = c.oid
-    UNION ALL SELECT CASE WHEN NOT tgisinternal THEN age(xmin) END, hashname(tgname)
-    FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid) AS hanging)"""
-_FIELDS = """hashtextextended(c.relname::text, hashint8extended(
-    (c.relowner::int8 << 32) # (c.relnamespace::int8 << 11) # (ascii(c.relkind::text) << 3)
-    # (c.relrowsecurity::int << 2) # (c.relforcerowsecurity::int << 1) # c.relispartition::int,
-    coalesce(hash_array(c.relacl), 0)::int8 # (c.relchecks::int8 << 33) # (c.relhasrules::int::int8 << 49)))"""
-STAMP = f"({_FIELDS} || ' ' || {_HANGING})"
+_COUNTED = "pg_catalog.count(x)"
+_AGE = "pg_catalog.age(xmin)"
+_TOTALS = _op("||", _COUNTED, _SLASH, _sum(_COUNTED, "x"), _SLASH, "coalesce(pg_catalog.sum(h), 0)")
+_HANGING = f"""(SELECT {_TOTALS} FROM (
+    SELECT {_AGE} AS x, NULL::int AS h FROM pg_catalog.pg_attribute
+    WHERE {_op("=", "attrelid", "c.oid")} AND {_op(">", "attnum", "0")}
+    UNION ALL SELECT {_AGE}, NULL FROM pg_catalog.pg_index
+    WHERE {_op("=", "indrelid", "c.oid")} AND (indisunique OR indexprs IS NOT NULL OR indpred IS NOT NULL)
+    UNION ALL SELECT {_AGE}, NULL FROM pg_catalog.pg_policy WHERE {_op("=", "polrelid", "c.oid")}
+    UNION ALL SELECT {_AGE}, NULL FROM pg_catalog.pg_inherits WHERE {_op("=", "inhparent", "c.oid")}
+    UNION ALL SELECT CASE WHEN NOT tgisinternal THEN {_AGE} END, pg_catalog.hashname(tgname)
+    FROM pg_catalog.pg_trigger WHERE {_op("=", "tgrelid", "c.oid")}) AS hanging)"""
+
+
+def _shift(value: str, bits: int) -> str:
+    return _op("<<", value, str(bits))
+
+
+_BITS = _op(
+    "#",
+    _shift("c.relowner::int8", 32),
+    _shift("c.relnamespace::int8", 11),
+    _shift("pg_catalog.ascii(c.relkind::pg_catalog.text)", 3),
+    _shift("c.relrowsecurity::int", 2),
+    _shift("c.relforcerowsecurity::int", 1),
+    "c.relispartition::int",
+)
+_MORE_BITS = _op(
+    "#",
+    "coalesce(pg_catalog.hash_array(c.relacl), 0)::int8",
+    _shift("c.relchecks::int8", 33),
+    _shift("c.relhasrules::int::int8", 49),
+)
+_HASHED = f"pg_catalog.hashint8extended({_BITS}, {_MORE_BITS})"
+_FIELDS = f"pg_catalog.hashtextextended(c.relname::pg_catalog.text, {_HASHED})"
+STAMP = _op("||", _FIELDS, "' '", _HANGING)
 """Of `pg_class c`. A foreign key shows in the triggers of both its tables, a default in `pg_attribute`."""
 
 MARKS = f"""concat_ws(' ',
@@ -190,9 +222,12 @@ FROM (SELECT {_MOMENT} AS moment, $1::text AS since, $2::bool AS whole OFFSET 0)
 
 _PULSE = _pulse_sql(_join(*_SEEN, _HEARSAY))
 _PULSE_OF_OLD = _pulse_sql(_join(*_SEEN))
-# Compiling takes longer than these take, and workers are for those who are in a hurry.
+# Compiling takes longer than these take, and workers are for those who are in a hurry. The search path: in questions of
+# this length nothing is named by its schema.
 PLAN_PLAINLY = Statement(
-    "SELECT set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)"
+    "SELECT pg_catalog.set_config('jit', 'off', true), "
+    "pg_catalog.set_config('max_parallel_workers_per_gather', '0', true), "
+    "pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
 )
 
 

@@ -15,7 +15,7 @@ from basewarden.pgrest.plan import CallPlan, DatabasePlan, InsertPlan, ReadPlan,
 from basewarden.pgrest.ranges import Range
 from basewarden.pgrest.readsql import count_sql, range_sql, select_sql
 from basewarden.pgrest.schema import Function
-from basewarden.pgrest.sql import Builder, Statement, quote_literal, quote_name
+from basewarden.pgrest.sql import Builder, Statement, operator_sql, quote_literal, quote_name
 from basewarden.pgrest.wire import Rows
 from basewarden.pgrest.writesql import (
     INSERTED,
@@ -29,6 +29,7 @@ from basewarden.pgrest.writesql import (
 _BYTEA = 17  # its object id
 _TOTAL, _PAGE, _LOCATION = range(3)
 _KEYS, _WRITTEN = 7, 8
+_CONCAT = operator_sql(None, "||")
 
 
 class _Places(NamedTuple):
@@ -43,10 +44,17 @@ class _Places(NamedTuple):
 ANSWER = ("total", "page", "location", "body", "headers", "status", "inserted")
 """The columns that a write answers with."""
 _OF_READS, _OF_WRITES = _Places(2, 3, 4, 5), _Places(3, 4, 5, 6)
-_NO_TOTAL = "null::bigint"
-_NO_LOCATION = "null::json"
-RESPONSE_HEADERS = "nullif(current_setting('response.headers', true), '')"
-RESPONSE_STATUS = "nullif(current_setting('response.status', true), '')"
+_NO_TOTAL = "null::pg_catalog.int8"
+_NO_LOCATION = "null::pg_catalog.json"
+
+
+def read_setting_sql(name: str) -> str:
+    """What a function has set, or null. NULLIF's own `=` is that of text, which PostgreSQL always finds first."""
+    return f"nullif(pg_catalog.current_setting('{name}', true), '')"
+
+
+RESPONSE_HEADERS = read_setting_sql("response.headers")
+RESPONSE_STATUS = read_setting_sql("response.status")
 """What the database's own functions want the response to be."""
 _RESPONSE = f"{RESPONSE_HEADERS} AS headers, {RESPONSE_STATUS} AS status"
 
@@ -126,9 +134,9 @@ def _read_sql(builder: Builder, plan: ReadPlan) -> str:
     source = select_sql(builder, plan.tree)
     count, total = _count_sql(builder, plan)
     return (
-        f"WITH pgrst_source AS ({source}){count} SELECT {total} AS total, count(_postgrest_t) AS page, "
+        f"WITH pgrst_source AS ({source}){count} SELECT {total} AS total, pg_catalog.count(_postgrest_t) AS page, "
         f"{_body_sql(plan.body, None)} AS body, {_RESPONSE}, "
-        f"null::int AS inserted FROM (SELECT * FROM pgrst_source) _postgrest_t"
+        f"null::pg_catalog.int4 AS inserted FROM (SELECT * FROM pgrst_source) _postgrest_t"
     )
 
 
@@ -138,13 +146,15 @@ def _count_sql(builder: Builder, plan: ReadPlan | CallPlan) -> tuple[str, str]:
     counted = count_sql(builder, plan.tree)
     if isinstance(plan, ReadPlan) and plan.preferences.count == "estimated" and plan.max_rows is not None:
         counted += range_sql(builder, Range(0, plan.max_rows))  # one row more than a page tells that there are more
-    return f", pgrst_source_count AS ({counted})", "(SELECT count(*) FROM pgrst_source_count)"
+    return f", pgrst_source_count AS ({counted})", "(SELECT pg_catalog.count(*) FROM pgrst_source_count)"
 
 
 def _write_sql(builder: Builder, plan: WritePlan, *, keys: Keys | None, report_keys: bool, count_written: bool) -> str:
     written = write_sql(builder, plan, keys=keys, reports=report_keys)
     if not report_keys:
-        also = ", null::json AS keys, (SELECT count(*) FROM pgrst_source) AS written" if count_written else ""
+        also = (
+            ", null::json AS keys, (SELECT pg_catalog.count(*) FROM pgrst_source) AS written" if count_written else ""
+        )
         return f"WITH pgrst_source AS ({written}) {write_answer_sql(builder, plan, also=also)}"
     return (
         f"WITH bw_written AS ({written}), pgrst_source AS (SELECT {reported_source_sql(plan)} FROM bw_written) "
@@ -157,9 +167,9 @@ def write_answer_sql(builder: Builder, plan: WritePlan, *, also: str = "") -> st
     shown = "SELECT * FROM pgrst_source" if plan.body.kind == "none" else select_sql(builder, plan.tree)
     merges = isinstance(plan, InsertPlan) and plan.resolution == "merge-duplicates"
     return (
-        f"SELECT {_NO_TOTAL} AS total, count(_postgrest_t) AS page, "
+        f"SELECT {_NO_TOTAL} AS total, pg_catalog.count(_postgrest_t) AS page, "
         f"{_location_sql(plan)} AS location, {_body_sql(plan.body, None)} AS body, {_RESPONSE}, "
-        f"{INSERTED if merges else 'null::int'} AS inserted{also} FROM ({shown}) _postgrest_t"
+        f"{INSERTED if merges else 'null::pg_catalog.int4'} AS inserted{also} FROM ({shown}) _postgrest_t"
     )
 
 
@@ -174,22 +184,23 @@ def _location_sql(plan: WritePlan) -> str:
         return _NO_LOCATION
     names = ", ".join(quote_literal(name) for name in plan.table.primary_key)
     pairs = (
-        "SELECT json_agg(json_build_array(pair.key, coalesce('eq.' || pair.value, 'is.null'))) "
-        "FROM (SELECT row_to_json(one) AS value FROM pgrst_source AS one LIMIT 1) AS first, "
-        f"json_each_text(first.value) AS pair WHERE pair.key IN ({names})"
+        "SELECT pg_catalog.json_agg(pg_catalog.json_build_array("
+        f"pair.key, coalesce('eq.' {_CONCAT} pair.value, 'is.null'))) "
+        "FROM (SELECT pg_catalog.row_to_json(one) AS value FROM pgrst_source AS one LIMIT 1) AS first, "
+        f"pg_catalog.json_each_text(first.value) AS pair WHERE pair.key {operator_sql(None, '=')} ANY (ARRAY[{names}])"
     )
-    return f"CASE WHEN count(_postgrest_t) = 1 THEN ({pairs}) END"
+    return f"CASE WHEN pg_catalog.count(_postgrest_t) {operator_sql(None, '=')} 1 THEN ({pairs}) END"
 
 
 def _call_sql(builder: Builder, plan: CallPlan) -> str:
     source = call_sql(builder, plan)
     count, total = _count_sql(builder, plan)
     function = plan.function
-    page = "count(_postgrest_t)" if function.returns_set else "1"
+    page = "pg_catalog.count(_postgrest_t)" if function.returns_set else "1"
     return (
         f"WITH pgrst_source AS ({source}){count} SELECT {total} AS total, {page} AS page, "
         f"{_body_sql(plan.body, function)} AS body, {_RESPONSE}, "
-        f"null::int AS inserted FROM ({select_sql(builder, plan.tree)}) _postgrest_t"
+        f"null::pg_catalog.int4 AS inserted FROM ({select_sql(builder, plan.tree)}) _postgrest_t"
     )
 
 
@@ -205,31 +216,38 @@ def _body_sql(body: Body, function: Function | None) -> str:
         case "csv":
             return _CSV
         case "geojson":
-            return _GEOJSON
+            return _geojson_sql(body.schema)
         case "custom":
             return _custom_sql(body, function)
         case "none":
-            return "''::text"
+            return "''::pg_catalog.text"
 
 
 def _json_sql(function: Function | None, *, is_single: bool, strips_nulls: bool) -> str:
     is_scalar = function is not None and (function.returns_scalar or (function.returns_scalar_set and not is_single))
-    rows = "json_agg(_postgrest_t.pgrst_scalar)" if is_scalar else "json_agg(_postgrest_t)"
+    rows = f"pg_catalog.json_agg(_postgrest_t{'.pgrst_scalar' if is_scalar else ''})"
     is_one = is_single or (function is not None and not function.returns_set)
-    value = f"{rows}->0" if is_one else rows
-    value = f"json_strip_nulls({value})" if strips_nulls else value
+    value = f"{rows} {operator_sql(None, '->')} 0" if is_one else rows
+    value = f"pg_catalog.json_strip_nulls({value})" if strips_nulls else value
     return f"coalesce({value}, '{'null' if is_one else '[]'}')"
 
 
+_TEXT = "_postgrest_t::pg_catalog.text"
 _CSV = (
-    "(SELECT coalesce(string_agg(one.key, ','), '') FROM (SELECT json_object_keys(first.value) AS key FROM "
-    "(SELECT row_to_json(row) AS value FROM pgrst_source AS row LIMIT 1) AS first) AS one) || '\n' || "
-    "coalesce(string_agg(substring(_postgrest_t::text, 2, length(_postgrest_t::text) - 2), '\n'), '')"
+    "(SELECT coalesce(pg_catalog.string_agg(one.key, ','), '') FROM "
+    "(SELECT pg_catalog.json_object_keys(first.value) AS key FROM "
+    "(SELECT pg_catalog.row_to_json(row) AS value FROM pgrst_source AS row LIMIT 1) AS first) AS one) "
+    f"{_CONCAT} '\n' {_CONCAT} coalesce(pg_catalog.string_agg("
+    f"pg_catalog.substr({_TEXT}, 2, pg_catalog.length({_TEXT}) {operator_sql(None, '-')} 2), '\n'), '')"
 )
-_GEOJSON = (
-    "json_build_object('type', 'FeatureCollection', 'features', "
-    "coalesce(json_agg(ST_AsGeoJSON(_postgrest_t)::json), '[]'))"
-)
+
+
+def _geojson_sql(schema: str | None) -> str:
+    convert = quote_name((schema or "pg_catalog", "st_asgeojson"))
+    return (
+        "pg_catalog.json_build_object('type', 'FeatureCollection', 'features', "
+        f"coalesce(pg_catalog.json_agg({convert}(_postgrest_t)::pg_catalog.json), '[]'))"
+    )
 
 
 def _custom_sql(body: Body, function: Function | None) -> str:

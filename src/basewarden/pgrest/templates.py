@@ -171,7 +171,8 @@ class PlanTemplate:
         statements = [*prelude, self.fill("statement", shaped, self._statement)]
         if wants_estimate(self.plan):
             statements.append(self.fill("estimate", shaped, self._estimate))
-        return Script(make_opening(self.plan, session, self.schema), tuple(statements), len(prelude))
+        opening = make_opening(self.plan, session, self.schema)
+        return Script(opening, tuple(statements), len(prelude), config.reads_roll_back)
 
     def _make_prelude(self, session: Session, config: RestConfig, headers: Headers) -> list[Statement]:
         """Whoever asks the same twice most often does so with the same headers."""

@@ -10,7 +10,7 @@ from typing import Literal
 from basewarden.pgrest.config import Name
 from basewarden.pgrest.grammar.nodes import Aggregate, JsonStep, Operation
 from basewarden.pgrest.ranges import ALL_ROWS, Range
-from basewarden.pgrest.schema import Relationship, Table
+from basewarden.pgrest.schema import ComputedColumn, OwnOperators, Relationship, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,14 @@ class ColumnRef:
     """The function of a domain's cast that its values go through on their way in or out."""
     search: SearchVector | None = None
     is_whole_row: bool = False
+    own_operators: OwnOperators | None = None
+    """Those of its type, where that is not PostgreSQL's own."""
+    computed: ComputedColumn | None = None
+    """The function that is called with the row."""
+    is_returned: bool = False
+    """Whether that was done where the rows come from, so that it is a column here."""
+    is_bare: bool = False
+    """Named without its relation: written so it cannot mean a function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,12 @@ class Test:
     operation: Operation
     negated: bool
 
-    def column_names(self) -> Iterator[str]:
-        yield self.column.name
+    def columns(self) -> Iterator[ColumnRef]:
+        yield self.column
+
+    def computed(self) -> Iterator[ComputedColumn]:
+        if self.column.computed is not None:
+            yield self.column.computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,10 @@ class EmbedTest:
     alias: str
     is_empty: bool
 
-    def column_names(self) -> Iterator[str]:
+    def columns(self) -> Iterator[ColumnRef]:
+        return iter(())
+
+    def computed(self) -> Iterator[ComputedColumn]:
         return iter(())
 
 
@@ -75,9 +90,12 @@ class BooleanTree:
     children: tuple["TreeCondition", ...]
     negated: bool
 
-    def column_names(self) -> Iterator[str]:
+    def columns(self) -> Iterator[ColumnRef]:
         for child in self.children:
-            yield from child.column_names()
+            yield from child.columns()
+
+    def computed(self) -> Iterator[ComputedColumn]:
+        return (one.computed for one in self.columns() if one.computed is not None)
 
 
 TreeCondition = Test | EmbedTest | BooleanTree
@@ -130,6 +148,10 @@ class ReadNode:
     spread_extras: tuple[Output, ...] = ()
     spread_order: tuple[OrderBy, ...] = ()
     junction_alias: str = ""
+    key_operators: tuple[OwnOperators | None, ...] = ()
+    """Of the columns that join the node, or its junction, to the parent."""
+    target_operators: tuple[OwnOperators | None, ...] = ()
+    """Of those that join the junction to the node."""
 
     @property
     def is_to_one(self) -> bool:

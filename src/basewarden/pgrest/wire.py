@@ -5,16 +5,28 @@ one Sync, so it is one transaction unless BEGIN is among the statements, and an 
 """
 
 import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import psycopg
 from psycopg import pq
+from psycopg.conninfo import make_conninfo
 
-from basewarden.pgrest.errors import DatabaseError, DatabaseErrorFields, PlanStale, connection_lost
+from basewarden.pgrest.budget import Meter
+from basewarden.pgrest.connecting import open_guarded
+from basewarden.pgrest.errors import (
+    DatabaseError,
+    DatabaseErrorFields,
+    PgrestError,
+    PlanStale,
+    connection_lost,
+    flooded,
+)
 from basewarden.pgrest.sql import Statement
+from basewarden.pgrest.valve import Valve, count_waiting
 
 _ROWS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
 _COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
@@ -26,7 +38,15 @@ _INTERNAL = "XX000"
 _GONE = ("cache lookup failed", "could not open relation with OID")
 _LARGEST_PREPARED = 100_000  # longer texts are not worth keeping on the server
 _CANCEL_SECONDS = 5.0
-_FORMAT_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle")
+_TOLD_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle", "session_authorization", "standard_conforming_strings")
+# Of guarded connections: what may wait to be read before a valve is put in, what is read before the buffers of libpq
+# are too large to keep, and what one that nobody uses may say in a while.
+_AT_ONCE_BYTES = 65_536
+_LARGEST_KEPT_BYTES = 2_000_000
+_IDLE_BYTES, _IDLE_SECONDS = 65_536, 10.0
+_LONGEST_STEP_SECONDS = 0.25
+_READING_SECONDS, _BYTES_PER_SECOND = 1.0, 10_000_000
+"""The CPU time that libpq may take for one piece, and for a run: it compares each setting that it is told with all."""
 
 
 class Rows:
@@ -89,7 +109,10 @@ class _Step:
 
 
 class Connection:
-    """Used by one task at a time; a pool sees to that."""
+    """Used by one task at a time; a pool sees to that.
+
+    A guarded one reads no more than `meter` allows, whatever the server sends, and a little while it is idle.
+    """
 
     def __init__(
         self,
@@ -97,6 +120,7 @@ class Connection:
         *,
         prepare: bool = True,
         most_prepared: int = 200,
+        guarded: bool = False,
     ) -> None:
         self._owner = owner
         self._pg = owner.pgconn
@@ -111,17 +135,28 @@ class Connection:
         self._is_broken = False
         self._ended = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
+        self.may_unlock = False
+        """Whether the login may release the session's locks."""
         self.on_notify: Callable[[Notification], None] | None = None
-        self.defaults = {name: self._read_parameter(name) for name in _FORMAT_SETTINGS}
-        """The session's own output formats, whatever a transaction sets for itself meanwhile."""
+        self.defaults = {name: self._read_parameter(name) for name in _TOLD_SETTINGS}
+        """The session's own, whatever a transaction sets for itself meanwhile."""
         self._socket = self._pg.socket
+        self._guarded = guarded
+        self._arrivals = 0
+        self._valve: Valve | None = None
+        self._failure: PgrestError | None = None
+        self._received = 0
+        self._reading_seconds = 0.0
+        self.meter: Meter | None = None
+        """Of whoever uses it now; None while nobody does."""
+        self._idle_meter, self._idle_since = Meter(_IDLE_BYTES), 0.0
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
         self._loop.add_reader(self._socket, self._on_readable)
 
     @property
-    def keeps_formats(self) -> bool:
-        """False once somebody's function has changed the session's own output formats for good."""
+    def is_as_made(self) -> bool:
+        """False once somebody's function has changed for good what the server tells of the session."""
         return all(self._read_parameter(name) == value for name, value in self.defaults.items())
 
     @classmethod
@@ -132,8 +167,12 @@ class Connection:
         timeout: float = 10,  # noqa: ASYNC109 - libpq's own connect_timeout
         application_name: str = "basewarden",
         prepare: bool = True,
+        guarded: bool = False,
     ) -> Self:
-        """Raises psycopg.OperationalError, whose text says what went wrong."""
+        """Raises psycopg.OperationalError, whose text says what went wrong. A guarded one's addresses are numbers."""
+        if guarded:
+            conninfo = make_conninfo(dsn, application_name=application_name, client_encoding="UTF8")
+            return cls(await open_guarded(conninfo, seconds=timeout), prepare=prepare, guarded=True)
         owner = await psycopg.AsyncConnection.connect(
             dsn,
             autocommit=True,
@@ -163,20 +202,42 @@ class Connection:
     def is_usable(self) -> bool:
         return not self._is_broken and self._pg.status == pq.ConnStatus.OK
 
+    @property
+    def is_encrypted(self) -> bool:
+        return bool(self._pg.ssl_in_use)
+
+    @property
+    def is_swollen(self) -> bool:
+        """Libpq keeps its buffers as large as they once had to be, so such a connection is not worth keeping."""
+        return self._received > _LARGEST_KEPT_BYTES
+
     async def run(self, statements: Sequence[Statement]) -> list[Rows]:
         """Run all in one round trip. Raises DatabaseError for the first that fails, after the last answer."""
         if self._waiter is not None or not self.is_usable:
-            raise connection_lost("The connection is not usable")
+            raise self._failure or connection_lost("The connection is not usable")
+        self._arrivals, self._reading_seconds = 0, 0.0
         try:
             steps = self._send(statements)
             await self._flush()
-            return await self._collect(steps)
+            answers = await self._collect(steps)
         except asyncio.CancelledError:
             self._abandon()
             raise
         except psycopg.OperationalError as error:
             self._mark_broken()
-            raise connection_lost(str(error).strip()) from error
+            raise self._failure or connection_lost(str(error).strip()) from error
+        finally:
+            if self._valve is not None:
+                self._remove_valve()
+        return answers
+
+    def break_off(self, error: PgrestError) -> None:
+        """Whoever waits for an answer gets `error`; the statement is cancelled and the connection closed."""
+        if not self._is_broken:
+            self._failure = error
+            self._abandon()
+            if self._waiter is not None:
+                _wake(self._waiter)
 
     async def wait_closed(self) -> None:
         """Until either side has ended the connection; what a listener does all day."""
@@ -220,6 +281,7 @@ class Connection:
     async def _flush(self) -> None:
         """Push out what libpq holds, reading meanwhile so that neither side waits for the other."""
         while self._pg.flush():
+            self._require_whole()
             writable = self._loop.create_future()
             self._loop.add_writer(self._socket, _wake, writable)
             self._waiter = writable
@@ -287,16 +349,29 @@ class Connection:
         self._prepared.clear()
 
     async def _wait_readable(self) -> None:
-        if self._is_broken or self._pg.status != pq.ConnStatus.OK:  # a closed socket never becomes readable
-            raise psycopg.OperationalError(self._pg.get_error_message())
+        self._require_whole()
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
             self._waiter = None
 
+    def _require_whole(self) -> None:
+        if self._is_broken or self._pg.status != pq.ConnStatus.OK:  # a closed socket never becomes readable
+            raise psycopg.OperationalError(self._pg.get_error_message())
+
     def _on_readable(self) -> None:
         """Also runs when nobody waits: it hears notifications, and notices a server that went away."""
+        if self._guarded:
+            if self._valve is not None:
+                self._read_piece()
+                return
+            if self._needs_valve():
+                self._put_valve()
+                return
+        self._read()
+
+    def _read(self) -> None:
         try:
             self._pg.consume_input()
         except psycopg.OperationalError:
@@ -311,6 +386,59 @@ class Connection:
                 channel, payload = heard.relname.decode(), heard.extra.decode("utf-8", "replace")
                 self.on_notify(Notification(channel, payload))
 
+    # Bounds: most answers come at once and are small; of all others every byte is counted --------------------
+
+    def _needs_valve(self) -> bool:
+        """An idle connection may say a word now and then: a setting was changed, somebody notifies."""
+        if self.meter is None and self._loop.time() > self._idle_since + _IDLE_SECONDS:
+            self._idle_meter, self._idle_since = Meter(_IDLE_BYTES), self._loop.time()
+            self._arrivals = 0
+        self._arrivals += 1
+        return self._arrivals > 1 or count_waiting(self._socket) > _AT_ONCE_BYTES
+
+    def _put_valve(self) -> None:
+        self._loop.remove_reader(self._socket)
+        was_writing = self._loop.remove_writer(self._socket)
+        self._valve = Valve(self._socket, self._count)
+        self._loop.add_reader(self._socket, self._on_readable)
+        if was_writing and self._waiter is not None:
+            self._loop.add_writer(self._socket, _wake, self._waiter)
+
+    def _remove_valve(self) -> None:
+        """Between two runs, once all has been read; else it stays."""
+        if self._valve is not None and not self._is_broken:
+            self._loop.remove_reader(self._socket)
+            if self._valve.remove():
+                self._valve = None
+            self._loop.add_reader(self._socket, self._on_readable)
+
+    def _count(self, size: int) -> bool:
+        self._received += size
+        failure = (self.meter or self._idle_meter).count(size)
+        if failure is None:
+            return True
+        self._drop(failure if self.meter is not None else flooded())
+        return False
+
+    def _read_piece(self) -> None:
+        started = time.thread_time()
+        self._read()
+        if self._is_broken or not self._pg.is_busy():
+            return
+        spent = time.thread_time() - started
+        self._reading_seconds += spent
+        allowed = _READING_SECONDS + (self.meter or self._idle_meter).received / _BYTES_PER_SECOND
+        if spent > _LONGEST_STEP_SECONDS or self._reading_seconds > allowed:
+            self._drop(flooded())
+
+    def _drop(self, failure: PgrestError) -> None:
+        """Without a farewell: what still comes is not wanted."""
+        self._failure = failure
+        self._mark_broken()
+        self._spawn(self._owner.close())
+        if self._waiter is not None:
+            _wake(self._waiter)
+
     # Ending ---------------------------------------------------------------------------------------------
 
     def _mark_broken(self) -> None:
@@ -318,11 +446,17 @@ class Connection:
             self._is_broken = True
             self._ended.set()
             self._loop.remove_reader(self._socket)
+            if self._valve is not None:
+                self._valve.close()
+                self._valve = None
 
     def _abandon(self) -> None:
         """Answers are still on their way, so nobody may use this connection again: stop it and close it."""
         self._mark_broken()
-        task = self._loop.create_task(self._cancel_and_close())
+        self._spawn(self._cancel_and_close())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 

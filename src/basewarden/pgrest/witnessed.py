@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from basewarden.pgrest.plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
-from basewarden.pgrest.sql import Builder, quote_column, quote_ident, quote_literal, quote_name
+from basewarden.pgrest.sql import Builder, operator_sql, quote_column, quote_ident, quote_literal, quote_name
 from basewarden.pgrest.statements import (
     ANSWER,
     RESPONSE_HEADERS,
@@ -22,6 +22,7 @@ from basewarden.pgrest.wire import Rows
 from basewarden.pgrest.writesql import Found, key_columns, reported_source_sql, where_sql, write_sql
 
 _FOUND = Found("bw_found")
+_EQUALS = operator_sql(None, "=")
 _ROW = "bw_row"
 CANONICAL = {
     "TimeZone": frozenset({"UTC", "Etc/UTC"}),
@@ -29,18 +30,25 @@ CANONICAL = {
     "IntervalStyle": frozenset({"postgres"}),
 }
 """The formats that rows are told in, as far as the server announces them; and whole floats, hexadecimal bytea."""
+
+
+def _setting(name: str) -> str:
+    return f"pg_catalog.current_setting({quote_literal(name)})"
+
+
 _IS_CANONICAL = " AND ".join(
     [
-        "current_setting('bytea_output') = 'hex' AND current_setting('extra_float_digits')::int > 0",
+        f"{_setting('bytea_output')} {_EQUALS} 'hex'",
+        f"{_setting('extra_float_digits')}::pg_catalog.int4 {operator_sql(None, '>')} 0",
         *(
-            f"current_setting({quote_literal(name)}) IN ({', '.join(map(quote_literal, sorted(values)))})"
+            f"{_setting(name)} {_EQUALS} ANY (ARRAY[{', '.join(map(quote_literal, sorted(values)))}])"
             for name, values in CANONICAL.items()
         ),
     ]
 )
 # Whether the write took an id at all, then its id in any case. A function of the database's may have left any format.
 FACTS = (
-    "pg_current_xact_id_if_assigned()::text, pg_current_xact_id()::text, "
+    "pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.pg_current_xact_id()::pg_catalog.text, "
     f"{_IS_CANONICAL}, {RESPONSE_HEADERS}, {RESPONSE_STATUS}"
 )
 """To be asked in the same transaction, after the write."""
@@ -76,7 +84,7 @@ def witnessed_write_sql(builder: Builder, plan: WritePlan, witness: Witness) -> 
     target = quote_ident(plan.table.name)
     prefix = _pick_prefix(plan)
     images = _name(f"{prefix}i", witness.expressions(target))
-    counted = {f"{prefix}count": f"(SELECT count(*) FROM {_FOUND.source}) AS {prefix}count"}
+    counted = {f"{prefix}count": f"(SELECT pg_catalog.count(*) FROM {_FOUND.source}) AS {prefix}count"}
     match plan:
         case InsertPlan():
             found, told = None, images
@@ -141,10 +149,13 @@ def _answered_sql(
     parts = [f"bw_written AS ({written})", f"pgrst_source AS (SELECT {shown} FROM bw_written)"]
     if found is not None:
         parts.insert(0, found)
-    answer = ", ".join(f"CASE WHEN {number} > 1 THEN NULL ELSE body END" if name == "body" else name for name in ANSWER)
+    answer = ", ".join(
+        f"CASE WHEN {number} {operator_sql(None, '>')} 1 THEN NULL ELSE body END" if name == "body" else name
+        for name in ANSWER
+    )
     return (
         f"WITH {', '.join(parts)} SELECT {answer}, {names} FROM ({write_answer_sql(builder, plan)}) AS bw_answer "
-        f"LEFT JOIN (SELECT row_number() OVER () AS {number}, {names} FROM bw_written) AS bw_told ON true"
+        f"LEFT JOIN (SELECT pg_catalog.row_number() OVER () AS {number}, {names} FROM bw_written) AS bw_told ON true"
     )
 
 

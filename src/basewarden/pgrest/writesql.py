@@ -5,23 +5,31 @@ from dataclasses import dataclass
 
 import msgspec
 
-from basewarden.pgrest.conditions import all_conditions_sql, where_clause
+from basewarden.pgrest.conditions import all_conditions_sql, computed_sql, where_clause
 from basewarden.pgrest.payload import Payload
 from basewarden.pgrest.plan import CallPlan, DeletePlan, InputColumn, InsertPlan, UpdatePlan, WritePlan
 from basewarden.pgrest.schema import Parameter, Table
 from basewarden.pgrest.sql import (
     Builder,
     array_literal,
+    operator_sql,
     quote_column,
     quote_ident,
     quote_list,
     quote_literal,
     quote_name,
+    unnest_sql,
 )
 
-INSERTED = "nullif(current_setting('pgrst.inserted', true), '')::int"
-_COUNT_UP = f"set_config('pgrst.inserted', (coalesce({INSERTED}, 0) + 1)::text, true) <> '0'"
-_COUNT_DOWN = f"set_config('pgrst.inserted', (coalesce({INSERTED}, 0) - 1)::text, true) <> '-1'"
+INSERTED = "nullif(pg_catalog.current_setting('pgrst.inserted', true), '')::pg_catalog.int4"
+
+
+def _count_sql(sign: str, impossible: str) -> str:
+    counted = f"(coalesce({INSERTED}, 0) {operator_sql(None, sign)} 1)::pg_catalog.text"
+    return f"pg_catalog.set_config('pgrst.inserted', {counted}, true) {operator_sql(None, '<>')} '{impossible}'"
+
+
+_COUNT_UP, _COUNT_DOWN = _count_sql("+", "0"), _count_sql("-", "-1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,7 @@ def _insert_sql(builder: Builder, plan: InsertPlan, *, reports: bool, also: Coll
     values = ", ".join(quote_column("pgrst_body", column.name) for column in plan.columns)
     rows = payload_sql(builder, plan.payload, plan.columns, fills_defaults=plan.fills_defaults)
     keys = key_columns(plan.table) if reports else ()
-    returned = _returning_sql(plan.table, target, plan.returning, keys, also=also)
+    returned = _returning_sql(plan, target, keys, also=also)
     return (
         f"INSERT INTO {quote_name(plan.table.qualified)} AS {target}{columns} SELECT {values} FROM {rows}"
         f"{_insert_where_sql(builder, plan)}{_conflict_sql(plan)} RETURNING {returned}"
@@ -126,7 +134,7 @@ def _update_sql(
         *_same_row_sql(plan.table, target, keys, old),
     ]
     new_keys = key_columns(plan.table) if reports else ()
-    returned = _returning_sql(plan.table, target, plan.returning, new_keys, has_old=True, also=also)
+    returned = _returning_sql(plan, target, new_keys, has_old=True, also=also)
     return (
         f"UPDATE {quote_name(plan.table.qualified)} AS {target} SET {assigned} FROM {rows}"
         f"{f', {old}' if old else ''}{where_clause(conditions)} RETURNING {returned}"
@@ -136,9 +144,9 @@ def _update_sql(
 def _nothing_sql(plan: UpdatePlan, target: str, *, reports: bool) -> str:
     """An empty body changes no row; the columns are still named, so that a selection of them is valid."""
     keys = key_columns(plan.table) if reports else ()
-    shown = [quote_column(target, column) for column in plan.returning] or ["NULL"]
-    old = [f"NULL::text AS {_old_name(i)}" for i in range(len(keys))]
-    new = [f"NULL::text AS {_new_name(i)}" for i in range(len(keys))]
+    shown = [_returned_sql(plan, target, column) for column in plan.returning] or ["NULL"]
+    old = [f"NULL::pg_catalog.text AS {_old_name(i)}" for i in range(len(keys))]
+    new = [f"NULL::pg_catalog.text AS {_new_name(i)}" for i in range(len(keys))]
     table = quote_name(plan.table.qualified)
     return f"SELECT {', '.join([*shown, *old, *new])} FROM {table} AS {target} WHERE false"
 
@@ -153,7 +161,7 @@ def _delete_sql(
         *_same_row_sql(plan.table, target, keys, old),
     ]
     new_keys = key_columns(plan.table) if reports else ()
-    returned = _returning_sql(plan.table, target, plan.returning, new_keys, also=also)
+    returned = _returning_sql(plan, target, new_keys, also=also)
     using = f" USING {old}" if old else ""
     return (
         f"DELETE FROM {quote_name(plan.table.qualified)} AS {target}{using}{where_clause(conditions)}"
@@ -171,11 +179,12 @@ def _old_keys_sql(builder: Builder, table: Table, keys: Keys | Found | None, *, 
             f"k{i}::{kind} AS {quote_ident(column)}"
             for i, (column, kind) in enumerate(zip(keys.columns, types, strict=True))
         )
-        arrays = ", ".join(
-            f"{builder.param(array_literal(row[i] for row in keys.rows))}::text[]" for i in range(len(keys.columns))
-        )
+        arrays = [
+            f"{builder.param(array_literal(row[i] for row in keys.rows))}::pg_catalog.text[]"
+            for i in range(len(keys.columns))
+        ]
         names = ", ".join(f"k{i}" for i in range(len(keys.columns)))
-        return f"(SELECT {typed} FROM unnest({arrays}) AS given({names})) AS bw_old"
+        return f"(SELECT {typed} FROM {unnest_sql(arrays)} AS given({names})) AS bw_old"
     if reports:
         named = ", ".join(f"{quote_ident(column)}" for column in key_columns(table))
         return f"(SELECT {named} FROM {quote_name(table.qualified)}) AS bw_old"
@@ -187,7 +196,13 @@ def _same_row_sql(table: Table, target: str, keys: Keys | Found | None, old: str
         return []
     # a table that inherits from this one may have a row of the same key
     columns = (*key_columns(table), "tableoid") if isinstance(keys, Found) else key_columns(table)
-    return [f"{quote_column(target, column)} = {quote_column('bw_old', column)}" for column in columns]
+    return [same_sql(table, column, quote_column(target, column), quote_column("bw_old", column)) for column in columns]
+
+
+def same_sql(table: Table, column: str, left: str, right: str) -> str:
+    """Whether two values of a column are equal, by its type's own `=`."""
+    known = table.columns.get(column)
+    return f"{left} {operator_sql(None if known is None else known.own_operators, '=')} {right}"
 
 
 def _old_name(index: int) -> str:
@@ -199,19 +214,28 @@ def _new_name(index: int) -> str:
 
 
 def _returning_sql(
-    table: Table,
-    target: str,
-    columns: Sequence[str],
-    keys: Sequence[str],
-    *,
-    has_old: bool = False,
-    also: Collection[str] = (),
+    plan: WritePlan, target: str, keys: Sequence[str], *, has_old: bool = False, also: Collection[str] = ()
 ) -> str:
     """`1` when nothing is shown: the rows are still counted, and no right to read is needed."""
-    shown = [quote_column(target, column) for column in _spell_out(table, columns, bool(also) or bool(keys))]
-    old = [f"{quote_column('bw_old', column)}::text AS {_old_name(i)}" for i, column in enumerate(keys) if has_old]
-    new = [f"{quote_column(target, column)}::text AS {_new_name(i)}" for i, column in enumerate(keys)]
+    columns = _spell_out(plan.table, plan.returning, bool(also) or bool(keys))
+    shown = [_returned_sql(plan, target, column) for column in columns]
+    old = [
+        f"{quote_column('bw_old', column)}::pg_catalog.text AS {_old_name(i)}"
+        for i, column in enumerate(keys)
+        if has_old
+    ]
+    new = [f"{quote_column(target, column)}::pg_catalog.text AS {_new_name(i)}" for i, column in enumerate(keys)]
     return ", ".join([*(shown or ([] if also else ["1"])), *old, *new, *also])
+
+
+def _returned_sql(plan: WritePlan | CallPlan, relation: str, name: str) -> str:
+    """A column of the source as the answer will find it there."""
+    computed = plan.computed.get(name)
+    return (
+        quote_column(relation, name)
+        if computed is None
+        else f"{computed_sql(computed, relation)} AS {quote_ident(name)}"
+    )
 
 
 def _spell_out(table: Table, columns: Sequence[str], reports: bool) -> Sequence[str]:  # noqa: FBT001 - private
@@ -228,7 +252,8 @@ def key_report_sql(plan: WritePlan) -> str:
     count = len(key_columns(plan.table))
     old = [_old_name(i) for i in range(count)] if isinstance(plan, UpdatePlan) else []
     names = ", ".join([*old, *(_new_name(i) for i in range(count))])
-    return f"(SELECT coalesce(json_agg(json_build_array({names})), '[]') FROM bw_written)"
+    rows = f"pg_catalog.json_agg(pg_catalog.json_build_array({names}))"
+    return f"(SELECT coalesce({rows}, '[]') FROM bw_written)"
 
 
 # Bodies -------------------------------------------------------------------------------------------------
@@ -244,7 +269,7 @@ def payload_sql(
 ) -> str:
     """The body's rows with the columns' types, `FROM … pgrst_body`."""
     kind = "jsonb" if fills_defaults else "json"
-    source = f"(SELECT {builder.param(payload.body, payload)}::{kind} AS json_data) pgrst_payload"
+    source = f"(SELECT {builder.param(payload.body, payload)}::pg_catalog.{kind} AS json_data) pgrst_payload"
     value = "pgrst_payload.json_data"
     if fills_defaults:
         source += f", {_defaults_sql(payload, columns)} pgrst_json_defs"
@@ -256,18 +281,18 @@ def _defaults_sql(payload: Payload, columns: Sequence[InputColumn]) -> str:
     pairs = ", ".join(
         f"{quote_literal(column.name)}, {column.default}" for column in columns if column.default is not None
     )
-    defaults = f"jsonb_build_object({pairs})"
+    defaults = f"pg_catalog.jsonb_build_object({pairs}) {operator_sql(None, '||')}"
     if payload.is_object:
-        return f"LATERAL (SELECT {defaults} || pgrst_payload.json_data AS val)"
-    elements = "jsonb_array_elements(pgrst_payload.json_data) elem"
-    return f"LATERAL (SELECT jsonb_agg({defaults} || elem) AS val FROM {elements})"
+        return f"LATERAL (SELECT {defaults} pgrst_payload.json_data AS val)"
+    elements = "pg_catalog.jsonb_array_elements(pgrst_payload.json_data) elem"
+    return f"LATERAL (SELECT pg_catalog.jsonb_agg({defaults} elem) AS val FROM {elements})"
 
 
 def _rows_sql(kind: str, value: str, payload: Payload, columns: Sequence[InputColumn], *, only_first: bool) -> str:
     if not columns:
-        rows = "(VALUES (1)) _" if payload.is_object else f"{kind}_array_elements({value}) _"
+        rows = "(VALUES (1)) _" if payload.is_object else f"pg_catalog.{kind}_array_elements({value}) _"
         return f"LATERAL (SELECT FROM {rows})"
-    function = f"{kind}_to_record" if payload.is_object else f"{kind}_to_recordset"
+    function = f"pg_catalog.{kind}_to_record" + ("" if payload.is_object else "set")
     typed = ", ".join(f"{quote_ident(column.name)} {column.type}" for column in columns)
     limit = " LIMIT 1" if only_first else ""
     shown = ", ".join(_input_sql(column) for column in columns)
@@ -289,8 +314,11 @@ def call_sql(builder: Builder, plan: CallPlan) -> str:
     call = f"{quote_name(function.qualified)}({arguments})"
     if is_scalar:
         return f"SELECT pgrst_call.pgrst_scalar FROM {lateral}(SELECT {call} pgrst_scalar) pgrst_call"
-    columns = ", ".join(quote_column("pgrst_call", name) for name in plan.returning)
-    return f"SELECT {columns or '*'} FROM {lateral}{call} pgrst_call"
+    source = f"{lateral}{call} pgrst_call"
+    if plan.names_bare and plan.returning and plan.returning != ("*",):
+        return f"SELECT {quote_list(plan.returning)} FROM (SELECT pgrst_call.* FROM {source}) AS pgrst_called"
+    columns = ", ".join(_returned_sql(plan, "pgrst_call", name) for name in plan.returning)
+    return f"SELECT {columns or '*'} FROM {source}"
 
 
 def _arguments_sql(builder: Builder, plan: CallPlan) -> tuple[str, str]:
@@ -324,5 +352,5 @@ def _whole_body_sql(builder: Builder, plan: CallPlan, parameter: Parameter) -> s
     if plan.arguments is not None:
         payload = Payload(msgspec.json.encode(plan.arguments))
     if parameter.type == "bytea":
-        return builder.param("\\x" + payload.body.hex()) + "::bytea"
+        return builder.param("\\x" + payload.body.hex()) + "::pg_catalog.bytea"
     return f"{builder.param(payload.body, payload)}::{parameter.type}"

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from basewarden.core.ids import make_id
 from basewarden.errors import AppError
-from basewarden.gateway import Project, Projects
+from basewarden.gateway import UNDO, Project, Projects
+from basewarden.gateway.capture.images import WITH_SESSION_PATH
 from basewarden.gateway.road import commit_recorded
 from basewarden.journal import Recorder, WriteEntry
 from basewarden.pgrest import Connection, DatabaseError, PgrestError, Statement
@@ -25,7 +26,7 @@ from basewarden.undo.values import OnConflict, Receipt
 
 _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-_READ_XID = Statement("SELECT pg_current_xact_id()::text")
+_READ_XID = Statement("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text")
 _OUTCOME_UNKNOWN = ("08", "57")
 
 
@@ -51,7 +52,7 @@ class DirectWay:
         """What is left open is rolled back when the connection returns to its pool."""
         project = await self._projects.get_direct(connection_id)
         try:
-            async with project.pool.acquire() as connection:
+            async with project.pool.acquire(UNDO) as connection:
                 yield project, connection
         except PgrestError as error:
             raise ProjectAway from error
@@ -113,6 +114,7 @@ async def _plan(connection: Connection, project: Project, folded: Folded, *, loc
 
 async def _apply(connection: Connection, plan: Plan, on_conflict: OnConflict) -> tuple[Plan, Applied]:
     """What was carried out in the end: the database itself may know of more conflicts."""
+    await connection.run([WITH_SESSION_PATH])
     try:
         if on_conflict == "skip":
             return await apply_what_goes(connection, plan)

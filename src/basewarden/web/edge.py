@@ -14,13 +14,15 @@ import structlog
 from starlette.responses import RedirectResponse
 
 from basewarden.core.logs import AccessLog, request_facts
-from basewarden.errors import AppError, Forbidden, TooLarge
+from basewarden.errors import AppError, Forbidden
 from basewarden.settings import Settings
+from basewarden.web.bodies import find_exceeded, limit_body, refuse_body
+from basewarden.web.budgets import RequestBudgets
 from basewarden.web.context import RequestContext, attach_context, scope_context
+from basewarden.web.guard import OpenRequests, is_in
 from basewarden.web.loopback import LoopbackAlias
 from basewarden.web.responses import Internal, send_error
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _LONG = re.compile(r"[^/]{37,}")
 _ROW = re.compile(r"^(/c/[^/]+/data/[^/]+/)(?!\+)[^/]+")
@@ -46,6 +48,8 @@ class Edge:
         self._observe = observe
         self._origin = settings.origin.encode()
         self._proxies = settings.trusted_proxies
+        self._budgets = RequestBudgets.read(settings)
+        self._open = OpenRequests(settings.max_connections_per_address)
         self._headers = _security_headers(settings)
         self._alias = LoopbackAlias(settings)
 
@@ -62,12 +66,15 @@ class Edge:
     async def _handle(self, scope: Any, receive: Any, exchange: "_Exchange") -> None:
         try:
             self._check_origin(scope)
-            _check_length(scope)
+            exceeded = find_exceeded(scope, self._budgets)
+            if exceeded is not None:
+                await refuse_body(scope, receive, exceeded)
             elsewhere = self._alias.find_redirect(scope)
             if elsewhere is not None:
                 await RedirectResponse(elsewhere)(scope, receive, exchange.send)
                 return
-            await self._app(scope, receive if scope["method"] == "GET" else _limited(receive), exchange.send)
+            limited = receive if scope["method"] == "GET" else limit_body(scope, receive, self._budgets)
+            await self._run(scope, limited, exchange.send)
         except AppError as error:
             await self._fail(error, scope, receive, exchange)
         except Exception:
@@ -77,6 +84,17 @@ class Edge:
             exchange.log()
             if self._observe is not None:
                 self._observe(scope, exchange.status, exchange.seconds)
+
+    async def _run(self, scope: Any, receive: Any, send: Any) -> None:
+        """Behind a proxy, which has few connections for many clients, requests are what is counted."""
+        if not self._proxies:
+            await self._app(scope, receive, send)
+            return
+        key = self._open.enter(scope_context(scope).client_address)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._open.leave(key)
 
     async def _fail(self, error: AppError, scope: Any, receive: Any, exchange: "_Exchange") -> None:
         if exchange.status == 0:
@@ -133,12 +151,12 @@ def hide_tokens(path: str) -> str:
 def find_client_address(scope: Any, proxies: tuple[Any, ...]) -> str:
     """The peer, or the last forwarded address that no trusted proxy wrote for itself."""
     peer = scope["client"][0] if scope.get("client") else "unknown"
-    if not proxies or not _is_trusted(peer, proxies):
+    if not is_in(peer, proxies):
         return peer
     forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
     hops = [hop.strip() for hop in b",".join(forwarded).decode("latin-1").split(",") if hop.strip()]
     for hop in reversed(hops):
-        if not _is_trusted(hop, proxies):
+        if not is_in(hop, proxies):
             return hop if _is_address(hop) else peer
     return peer
 
@@ -151,33 +169,8 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _is_trusted(address: str, proxies: tuple[Any, ...]) -> bool:
-    return _is_address(address) and any(ipaddress.ip_address(address) in network for network in proxies)
-
-
 def _request_id() -> str:
     return secrets.token_hex(8)
-
-
-def _check_length(scope: Any) -> None:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and (not value.isdigit() or int(value[:20]) > MAX_BODY_BYTES):
-            raise TooLarge(hint=f"At most {MAX_BODY_BYTES} bytes.")
-
-
-def _limited(receive: Any) -> Any:
-    """A chunked body tells its length only by ending."""
-    seen = 0
-
-    async def receive_some() -> Any:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > MAX_BODY_BYTES:
-            raise TooLarge(hint=f"At most {MAX_BODY_BYTES} bytes.")
-        return message
-
-    return receive_some
 
 
 def _security_headers(settings: Settings) -> list[tuple[bytes, bytes]]:

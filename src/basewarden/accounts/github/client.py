@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, Typ
 
 from basewarden.accounts.github.errors import GitHubDown, GitHubStale, GitHubTrouble
 from basewarden.core.text import clean_line
+from basewarden.db import note_waiting
 from basewarden.settings import Settings
 
 with warnings.catch_warnings():  # it speaks of the httpx of a later release, which is no operator's business
@@ -104,6 +105,7 @@ class GitHubClient:
 
     async def identify(self, code: str, verifier: str, *, with_email: bool) -> Identity:
         """Who gave this code. GitHubStale where it is no good (any more), GitHubDown where GitHub is to blame."""
+        note_waiting("GitHub")
         try:
             async with asyncio.timeout(self._seconds), self._open() as http:
                 await http.fetch_token(

@@ -16,6 +16,7 @@ from basewarden.connections.rest.keys import ProjectKey
 from basewarden.connections.rest.refusals import explain_answer, is_of_postgrest
 from basewarden.connections.rest.urls import RestAddress
 from basewarden.connections.rest.wire import HTTPFailure, NoAnswer, TooSlow
+from basewarden.db import note_waiting
 
 PROBE_SECONDS = 8.0
 _MOST_DESCRIBED_BYTES = 32 * 1024 * 1024
@@ -73,6 +74,7 @@ class Answer:
 
 async def find_rest(address: RestAddress, key: ProjectKey, *, allow_private: bool) -> tuple[RestAddress, RestFacts]:
     """Of an address that was typed: as it turned out to be, and the rest as `probe_rest`."""
+    note_waiting("a project's API to probe")
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             return await _find_rest(address, key, allow_private=allow_private)
@@ -95,6 +97,7 @@ async def _find_rest(address: RestAddress, key: ProjectKey, *, allow_private: bo
 
 async def probe_rest(address: RestAddress, key: ProjectKey, *, allow_private: bool) -> RestFacts:
     """The facts of an API that can be used, else ConnectionFailed; ends within 8 seconds."""
+    note_waiting("a project's API to probe")
     client = RestClient(address, key, allow_private=allow_private, size=1)
     try:
         async with asyncio.timeout(PROBE_SECONDS):

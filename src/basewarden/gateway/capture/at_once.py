@@ -14,6 +14,7 @@ from basewarden.gateway.capture.snapshot import require_current
 from basewarden.gateway.capture.surplus import check_surplus
 from basewarden.gateway.capture.traces import (
     COUNT_CHANGES,
+    OWN_PATH,
     Touched,
     find_surplus,
     list_unseen,
@@ -84,7 +85,7 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
 
     `plan` may be another one of the same shape: the values are those in `context`.
     """
-    counting = [] if context.traces is None else [COUNT_CHANGES]
+    counting = [] if context.traces is None else [OWN_PATH, COUNT_CHANGES]
     opening = [BEGIN, *counting, *context.settings]
     asked = [] if _has_note(context, _LOGIN_READS) else [AS_OWNER, _read_as_login(plan.table)]
     witness = Witness(partial(list_image, plan.table), context.max_rows + 1 if context.max_rows is not None else None)
@@ -104,7 +105,7 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
         await require_current(context, plan.table, oid, stamp)
         outcome = _judge(context, plan, read_witnessed(plan, witness.limit, answers[len(opening)], facts))
         if counting and outcome is not None:
-            outcome = _count(context, plan, outcome, answers[1], answers[-1])
+            outcome = _count(context, plan, outcome, answers[len(counting)], answers[-1])
     if outcome is None:
         await context.connection.run([ROLLBACK])
     return outcome

@@ -20,6 +20,9 @@ from basewarden.pgrest import (
     quote_column,
     quote_ident,
     quote_name,
+    same_sql,
+    set_settings,
+    unnest_sql,
 )
 
 ALIAS = "bw_row"
@@ -28,24 +31,31 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 # Whatever the database's default is: what is checked after a write must be what stands there then.
 BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 
-# row_security off: a policy that would hide rows from this role is an error, not a gap in the journal.
-AS_OWNER = Statement(
-    "SELECT set_config('role', 'none', true), set_config('row_security', 'off', true), "
-    "set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO, MDY', true), "
-    "set_config('intervalstyle', 'postgres', true), set_config('bytea_output', 'hex', true), "
-    "set_config('extra_float_digits', '1', true), "
-    # a process that was frozen here must not hold the rows' locks for ever
-    "set_config('idle_in_transaction_session_timeout', '60s', true)"
+# row_security off: a policy that would hide rows from this role is an error, not a gap in the journal. The search path:
+# a function or an operator that anybody may create must not be taken for PostgreSQL's own, and run as this role.
+AS_OWNER = set_settings(
+    {
+        "role": "none",
+        "search_path": "pg_catalog, pg_temp",
+        "row_security": "off",
+        "timezone": "UTC",
+        "datestyle": "ISO, MDY",
+        "intervalstyle": "postgres",
+        "bytea_output": "hex",
+        "extra_float_digits": "1",
+        # a process that was frozen here must not hold the rows' locks for ever
+        "idle_in_transaction_session_timeout": "60s",
+    }
 )
 
 
-# Undoes AS_OWNER for the caller's statement, whose role follows with the caller's settings: NULL means the
-# session's own value.
-AS_SESSION = Statement(
-    "SELECT set_config('row_security', NULL, true), set_config('timezone', NULL, true), "
-    "set_config('datestyle', NULL, true), set_config('intervalstyle', NULL, true), "
-    "set_config('bytea_output', NULL, true), set_config('extra_float_digits', NULL, true)"
+# Undoes AS_OWNER for the caller's statement, whose role and search path follow with the caller's settings: NULL means
+# the session's own value.
+AS_SESSION = set_settings(
+    dict.fromkeys(("row_security", "timezone", "datestyle", "intervalstyle", "bytea_output", "extra_float_digits"))
 )
+WITH_SESSION_PATH = set_settings({"search_path": None})
+"""For writes as the owner: the database's own triggers and defaults may count on the login's search path."""
 
 
 def has_canonical_output(connection: Connection) -> bool:
@@ -63,7 +73,10 @@ class Located:
 
 def select_images(builder: Builder, table: Table, rest: str, *, lock: bool, limit: int | None = None) -> Statement:
     """The rows' images, then what stands in for a missing key."""
-    columns = [*list_image(table, ALIAS), *(f"{ALIAS}.{quote_ident(name)}::text" for name in _system_columns(table))]
+    columns = [
+        *list_image(table, ALIAS),
+        *(f"{ALIAS}.{quote_ident(name)}::pg_catalog.text" for name in _system_columns(table)),
+    ]
     tail = f" LIMIT {int(limit)}" if limit is not None else ""
     tail += f" FOR UPDATE OF {ALIAS}" if lock else ""
     return builder.statement(f"SELECT {', '.join(columns)} FROM {quote_name(table.qualified)} AS {ALIAS}{rest}{tail}")
@@ -71,7 +84,10 @@ def select_images(builder: Builder, table: Table, rest: str, *, lock: bool, limi
 
 def list_image(table: Table, alias: str) -> list[str]:
     """What an image of a row is made of: every column as it is, and the whole as a JSON object."""
-    return [*(quote_column(alias, name) for name in table.columns), f"row_to_json({alias}.*)::text"]
+    return [
+        *(quote_column(alias, name) for name in table.columns),
+        f"pg_catalog.row_to_json({alias}.*)::pg_catalog.text",
+    ]
 
 
 def _system_columns(table: Table) -> tuple[str, ...]:
@@ -91,15 +107,19 @@ def select_by_columns(
     builder = Builder()
     rows = list(dict.fromkeys(tuple(value) for value in values))
     names = [f"k{index}" for index in range(len(columns))]
-    given = ", ".join(
-        f"{builder.param(array_literal(row[index] for row in rows))}::text[]" for index in range(len(columns))
-    )
+    given = [
+        f"{builder.param(array_literal(row[index] for row in rows))}::pg_catalog.text[]"
+        for index in range(len(columns))
+    ]
     # Each value by itself: unnest would take an array of arrays apart, down to its elements.
     typed = ", ".join(
         f"{name}::{key_type(table, column)} AS {name}" for name, column in zip(names, columns, strict=True)
     )
-    keys = f"(SELECT {typed} FROM unnest({given}) AS given({', '.join(names)}))"
-    match = [f"{quote_column(ALIAS, column)} = bw_key.{name}" for column, name in zip(columns, names, strict=True)]
+    keys = f"(SELECT {typed} FROM {unnest_sql(given)} AS given({', '.join(names)}))"
+    match = [
+        same_sql(table, column, quote_column(ALIAS, column), f"bw_key.{name}")
+        for column, name in zip(columns, names, strict=True)
+    ]
     rest = f" JOIN {keys} AS bw_key ON {' AND '.join(match)}{also}"
     return select_images(builder, table, rest, lock=lock, limit=limit)
 
@@ -117,13 +137,14 @@ def count_strays(table: Table, known: Iterable[Sequence[str]]) -> Statement:
     """How many rows of the table this transaction wrote besides those `known`."""
     builder = Builder()
     columns, rows = key_columns(table), list(known)
-    given = ", ".join(
-        f"{builder.param(array_literal(row[index] for row in rows))}::text[]" for index in range(len(columns))
-    )
-    identity = ", ".join(f"{quote_column(ALIAS, column)}::text" for column in columns)
+    given = [
+        f"{builder.param(array_literal(row[index] for row in rows))}::pg_catalog.text[]"
+        for index in range(len(columns))
+    ]
+    identity = ", ".join(f"{quote_column(ALIAS, column)}::pg_catalog.text" for column in columns)
     return builder.statement(
-        f"SELECT count(*) FROM {quote_name(table.qualified)} AS {ALIAS} WHERE {written_here_sql(ALIAS)} "
-        f"AND ({identity}) NOT IN (SELECT * FROM unnest({given}))"
+        f"SELECT pg_catalog.count(*) FROM {quote_name(table.qualified)} AS {ALIAS} WHERE {written_here_sql(ALIAS)} "
+        f"AND ({identity}) NOT IN (SELECT * FROM {unnest_sql(given)} AS given)"
     )
 
 

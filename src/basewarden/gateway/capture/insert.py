@@ -37,8 +37,10 @@ from basewarden.pgrest import (
     Statement,
     Table,
     build_statement,
+    operator_sql,
     payload_sql,
     quote_column,
+    same_sql,
 )
 
 MAX_TRIES = 4
@@ -154,7 +156,8 @@ def _select_conflicting(plan: InsertPlan) -> Statement:
     columns = [column for column in plan.columns if column.name in plan.conflict_columns]
     body = payload_sql(builder, plan.payload, columns)
     match = " AND ".join(
-        f"{quote_column(ALIAS, name)} = {quote_column('pgrst_body', name)}" for name in plan.conflict_columns
+        same_sql(plan.table, name, quote_column(ALIAS, name), quote_column("pgrst_body", name))
+        for name in plan.conflict_columns
     )
     return select_images(builder, plan.table, f", {body} WHERE {match}", lock=True)
 
@@ -174,7 +177,7 @@ async def _insert_blindly(context: WriteContext, plan: InsertPlan) -> tuple[Resu
 async def _find_unseen_updates(context: WriteContext, plan: InsertPlan, fresh: list[Located]) -> set[Identity]:
     """ON CONFLICT DO UPDATE leaves its own lock in xmax; so may a foreign key, which costs a look in vain."""
     statement = select_by_identity(
-        plan.table, [row.identity for row in fresh], lock=False, also=f" AND {ALIAS}.xmax <> 0"
+        plan.table, [row.identity for row in fresh], lock=False, also=f" AND {ALIAS}.xmax {operator_sql(None, '<>')} 0"
     )
     (rows,) = await run_as_owner(context.connection, [statement])
     return {row.image.key(plan.conflict_columns) for row in read_images(plan.table, rows)}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from basewarden.gateway.errors import NotCaptured
 from basewarden.journal import RowChange
-from basewarden.pgrest import Name, Rows, Schema, Statement, Table
+from basewarden.pgrest import Name, Rows, Schema, Statement, Table, set_settings
 
 _TOP = "(SELECT pg_catalog.pg_current_xact_id_if_assigned())"
 _NEXT = "(SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog.int8)"
@@ -33,6 +33,8 @@ def written_here_sql(alias: str) -> str:
     )
 
 
+# The caller's settings, which follow, name its own search path again.
+OWN_PATH = set_settings({"search_path": "pg_catalog, pg_temp"})
 # Everything is named with its schema: a temporary table called pg_class must not be read in its place.
 # - Counters that are not flushed yet may be an earlier transaction's: take the difference.
 # - TRUNCATE sets them back, but it gives a table a new file and a new row in pg_class. A table that was made here has

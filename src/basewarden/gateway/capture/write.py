@@ -15,7 +15,7 @@ from basewarden.gateway.capture.images import (
     select_by_identity,
     select_written_here,
 )
-from basewarden.gateway.capture.traces import COUNT_CHANGES, Counts, Touched, read_counts
+from basewarden.gateway.capture.traces import COUNT_CHANGES, OWN_PATH, Counts, Touched, read_counts
 from basewarden.gateway.capture.wake import Follower, Wake, WakeLimits
 from basewarden.gateway.errors import row_limit
 from basewarden.journal import RowChange, Verb
@@ -37,7 +37,7 @@ from basewarden.pgrest import (
 )
 
 ROLLBACK = Statement("ROLLBACK")
-READ_XID = Statement("SELECT pg_current_xact_id()::text")
+READ_XID = Statement("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text")
 # What would run at COMMIT runs now: as the caller, before images are read and before anything is journaled.
 FINISH = Statement("SET CONSTRAINTS ALL IMMEDIATE")
 # Their text means the same in every session. That of floats and money does not, nor that of times, nor that of names
@@ -136,7 +136,7 @@ async def open_transaction(context: WriteContext) -> list[Statement]:
     """What is left to send before the first statement: BEGIN, unless the counters had to be read first."""
     if context.traces is None:
         return [BEGIN]
-    _, counted = await context.connection.run([BEGIN, COUNT_CHANGES])
+    *_, counted = await context.connection.run([BEGIN, OWN_PATH, COUNT_CHANGES])
     context.traces.earlier = read_counts(counted, context.schema)
     return []
 

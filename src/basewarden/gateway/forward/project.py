@@ -23,7 +23,7 @@ _SOONEST_SECONDS = 2.0
 _MOST_SCHEMAS = 20
 _MOST_KEPT = 512
 # What the project's server allows, it decides itself; here nothing more may be refused than it would refuse.
-_REST = RestConfig(aggregates_enabled=True, plan_enabled=True, tx_override=True)
+_REST = RestConfig(aggregates_enabled=True, plan_enabled=True, tx_override=True, calls_unknown_names=False)
 
 
 # A key that is refused altogether has been by then; 404 is of a server that describes itself to nobody.

@@ -24,11 +24,13 @@ from basewarden.gateway.road import RestAnswer, RestCall
 from basewarden.journal import Recorder, SessionCaller, WriteEntry
 from basewarden.pgrest import (
     Request,
+    RestConfig,
     Schema,
     Table,
     bad_preferences,
     chooses_rows,
     column_not_found,
+    plan_request,
     split_query,
 )
 
@@ -71,6 +73,7 @@ def make_errand(
     if schema is None:
         raise NotCaptured("The project does not tell its tables, so a write to one could not be recorded.")
     table = find_table(schema, request)
+    _check_names(schema, request)
     preferences = request.preferences
     if preferences.is_strict and preferences.invalid:
         raise bad_preferences(preferences.invalid)
@@ -95,6 +98,12 @@ def make_errand(
         max_rows=caller.max_rows,
         tables=caller.tables,
     )
+
+
+def _check_names(schema: Schema, request: Request) -> None:
+    """A name that is no column may be a function, which may do anything within the write. Raises PgrestError."""
+    config = RestConfig(schemas=schema.exposed, aggregates_enabled=True, plan_enabled=True, calls_unknown_names=False)
+    plan_request(schema, request, config)
 
 
 def find_table(schema: Schema, request: Request) -> Table:

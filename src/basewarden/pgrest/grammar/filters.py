@@ -19,7 +19,7 @@ from basewarden.pgrest.grammar.nodes import (
     Operation,
     TextSearch,
 )
-from basewarden.pgrest.grammar.scanner import Misfit, ParseError, Scanner, read_text, remembered
+from basewarden.pgrest.grammar.scanner import Misfit, ParseError, Scanner, TooDeep, read_text, remembered
 from basewarden.pgrest.grammar.select import read_field, read_json_path
 
 SIMPLE_OPERATORS = ("neq", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj")
@@ -107,6 +107,8 @@ def _read_condition(scanner: Scanner) -> Condition:
     condition: Condition
     try:
         condition = _read_logic_filter(scanner)
+    except TooDeep:
+        raise
     except Misfit:
         scanner.pos = start
         condition = _read_logic(scanner)

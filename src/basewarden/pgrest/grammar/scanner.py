@@ -16,7 +16,7 @@ _JSON_KEY = re.compile(r"[^(\-:.,>)]+")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BLANKS = re.compile(r"[ \t]*")
-_DEEPEST = 100
+DEEPEST = 100
 _MOST_REMEMBERED, _LONGEST_REMEMBERED = 1024, 1000
 
 
@@ -54,7 +54,7 @@ def read_text(text: str, source: str, read: Callable[["Scanner"], T], grammar: P
         return read(scanner)
     except TooDeep:
         where = f'"{source[:200]}" (line 1, column {scanner.pos + 1})'
-        raise ParseError(where, f"nested deeper than {_DEEPEST} levels") from None
+        raise ParseError(where, f"nested deeper than {DEEPEST} levels") from None
     except Misfit:
         line, column, words = complain(grammar, text)
         raise ParseError(f'"{source}" (line {line}, column {column})', words) from None
@@ -105,7 +105,7 @@ class Scanner:
     def enter(self) -> None:
         """Count a level of nesting; the caller leaves it again. Bounds the parsers' recursion."""
         self._depth += 1
-        if self._depth > _DEEPEST:
+        if self._depth > DEEPEST:
             raise TooDeep
 
     def leave(self) -> None:

@@ -12,7 +12,7 @@ from basewarden.pgrest.grammar.nodes import (
     SelectItem,
     SelectRelation,
 )
-from basewarden.pgrest.grammar.scanner import Misfit, Scanner, read_text, remembered
+from basewarden.pgrest.grammar.scanner import DEEPEST, Misfit, Scanner, TooDeep, read_text, remembered
 
 _DIGITS = re.compile(r"[0-9]+")
 _JOINS: dict[str, Literal["inner", "left"]] = {"inner": "inner", "left": "left"}
@@ -41,6 +41,8 @@ def read_json_path(scanner: Scanner) -> tuple[JsonStep, ...]:
             arrow = "->"
         else:
             return tuple(steps)
+        if len(steps) == DEEPEST:  # each step is a level of PostgreSQL's stack
+            raise TooDeep
         steps.append(_read_json_step(scanner, arrow))
 
 

@@ -1,9 +1,12 @@
 """The root's description of a schema, OpenAPI 2: what the role may reach of it, as PostgREST tells it."""
 
+from collections.abc import Hashable
+
 from basewarden.pgrest.config import RestConfig
 from basewarden.pgrest.openapi.access import read_access
 from basewarden.pgrest.openapi.document import write_document
 from basewarden.pgrest.openapi.reach import EVERYTHING, Reach
+from basewarden.pgrest.places import NO_LIMITS, Terms
 from basewarden.pgrest.plan import OpenApiPlan
 from basewarden.pgrest.pool import Pool
 from basewarden.pgrest.request import Request
@@ -22,11 +25,13 @@ async def describe_schema(
     schema: Schema,
     config: RestConfig,
     reach: Reach = EVERYTHING,
+    terms: Terms = NO_LIMITS,
+    holder: Hashable = None,
 ) -> bytes:
     """The document, or nothing for HEAD. The connection is back in the pool before the writing begins.
 
     `reach` narrows what the role may see to what the host lets its caller see.
     """
-    async with pool.acquire() as conn:
+    async with pool.acquire(terms, holder) as conn:
         access = await read_access(conn, plan, request, session, schema=schema, config=config)
     return b"" if plan.is_head else await write_document(schema, plan, access, config, reach)

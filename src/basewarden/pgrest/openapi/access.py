@@ -14,21 +14,26 @@ from basewarden.pgrest.session import Session
 from basewarden.pgrest.sql import Statement
 from basewarden.pgrest.wire import Connection
 
-_COMMENT = "SELECT to_json(obj_description(oid, 'pg_namespace')) FROM pg_namespace WHERE nspname = $1"
-_TABLES = """
-SELECT json_agg(c.relname)
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-  AND (pg_has_role(c.relowner, 'USAGE')
-       OR has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
-       OR has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE, REFERENCES'))
+# The role's own search path says how types are spelled, so everything else here is named by its schema.
+_EQUALS = "OPERATOR(pg_catalog.=)"
+_COMMENT = (
+    "SELECT pg_catalog.to_json(pg_catalog.obj_description(oid, 'pg_namespace')) "
+    f"FROM pg_catalog.pg_namespace WHERE nspname {_EQUALS} $1"
+)
+_TABLES = f"""
+SELECT pg_catalog.json_agg(c.relname)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {_EQUALS} c.relnamespace
+WHERE n.nspname {_EQUALS} $1 AND c.relkind {_EQUALS} ANY ('{{r,p,v,m,f}}') AND NOT c.relispartition
+  AND (pg_catalog.pg_has_role(c.relowner, 'USAGE')
+       OR pg_catalog.has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+       OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE, REFERENCES'))
 """
-_FUNCTIONS = """
-SELECT json_agg(json_build_array(p.oid::int8, (
-  SELECT coalesce(json_agg(format_type(a.type, NULL) ORDER BY a.idx), '[]')
-  FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY a(type, idx))))
-FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname = $1 AND p.prokind = 'f' AND has_function_privilege(p.oid, 'EXECUTE')
+_FUNCTIONS = f"""
+SELECT pg_catalog.json_agg(pg_catalog.json_build_array(p.oid::int8, (
+  SELECT coalesce(pg_catalog.json_agg(pg_catalog.format_type(a.type, NULL) ORDER BY a.idx), '[]')
+  FROM pg_catalog.unnest(p.proargtypes::pg_catalog.oid[]) WITH ORDINALITY a(type, idx))))
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid {_EQUALS} p.pronamespace
+WHERE n.nspname {_EQUALS} $1 AND p.prokind {_EQUALS} 'f' AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE')
 """
 _decode_comment = msgspec.json.Decoder(str | None).decode
 _decode_tables = msgspec.json.Decoder(frozenset[str] | None).decode

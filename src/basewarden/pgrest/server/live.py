@@ -31,7 +31,7 @@ from basewarden.pgrest.templates import PlanTemplates
 
 _APPLICATION_NAME = "basewarden rest"
 _OLDEST_SERVER = 130000
-_VERSION = Statement("SELECT current_setting('server_version_num'), version()")
+_VERSION = Statement("SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.version()")
 _ALIVE = Statement("SELECT 1")
 _BURST_SECONDS = 0.1
 """Reloads that are asked for within this time are one."""

@@ -1,0 +1,65 @@
+"""On which terms callers share a project's connections, and what its answers may hold in memory."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+from basewarden.errors import Unavailable
+from basewarden.pgrest import MemoryBudget, Terms
+from basewarden.settings import Settings
+
+POOL_SIZE = 16
+_MOST_OF_ONE = POOL_SIZE // 2
+# Agents together leave places for people, and people one for what is done on nobody's behalf: undo, snapshots.
+_LEFT_BY_AGENTS, _LEFT_BY_MEMBERS = 3, 1
+_MEGABYTE = 1_000_000
+PIECE_BYTES = 262_144
+_PIECE_SECONDS = 60.0
+"""A client that takes no more for so long does not want the rest."""
+SNAPSHOT = Terms(seconds=120, most_bytes=256 * _MEGABYTE)
+UNDO = Terms(most_bytes=256 * _MEGABYTE)
+ASKING = Terms(seconds=10, most_bytes=_MEGABYTE)
+
+
+@dataclass(frozen=True, slots=True)
+class Lending:
+    """`memory` is the whole process's; a project may have half of it."""
+
+    agents: Terms
+    members: Terms
+    memory: MemoryBudget
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        most_bytes = settings.max_answer_mb * _MEGABYTE
+        agents = Terms(_MOST_OF_ONE, _LEFT_BY_AGENTS, settings.agent_query_seconds, most_bytes)
+        members = Terms(_MOST_OF_ONE, _LEFT_BY_MEMBERS, settings.member_query_seconds, most_bytes)
+        return cls(agents, members, MemoryBudget(settings.answer_memory_mb * _MEGABYTE))
+
+    def open_budget(self) -> MemoryBudget:
+        """One project's part."""
+        return MemoryBudget(self.memory.most // 2, self.memory)
+
+    @contextmanager
+    def holding(self, body: bytes) -> Iterator[None]:
+        """Counts a large answer while a client takes it."""
+        self.memory.hold(len(body))
+        try:
+            yield
+        finally:
+            self.memory.release(len(body))
+
+
+async def send_in_pieces(send: Any, body: bytes) -> None:
+    """The server below us keeps what it cannot send yet: a little of it, not all."""
+    whole = memoryview(body)
+    for start in range(0, len(body), PIECE_BYTES):
+        is_last = start + PIECE_BYTES >= len(body)
+        piece = bytes(whole[start : start + PIECE_BYTES])
+        try:
+            async with asyncio.timeout(_PIECE_SECONDS):
+                await send({"type": "http.response.body", "body": piece, "more_body": not is_last})
+        except TimeoutError:
+            raise Unavailable from None  # the answer has begun, so the connection is just closed

@@ -1,0 +1,68 @@
+"""How many bytes of a database's answers may be held in memory: by one request, one project, one process."""
+
+from basewarden.pgrest import errors
+from basewarden.pgrest.errors import PgrestError
+
+MEGABYTE = 1_000_000
+_FREE_BYTES = MEGABYTE
+"""of each request: small answers are never refused because others hold large ones"""
+
+
+class MemoryBudget:
+    """Counts what is held at one time. A project's budget has the process's as its `parent`."""
+
+    __slots__ = ("held", "most", "parent")
+
+    def __init__(self, most: int, parent: "MemoryBudget | None" = None) -> None:
+        self.most = most
+        self.parent = parent
+        self.held = 0
+
+    def take(self, size: int) -> bool:
+        """False where that is too much; nothing is taken then."""
+        if self.held + size > self.most or (self.parent is not None and not self.parent.take(size)):
+            return False
+        self.held += size
+        return True
+
+    def hold(self, size: int) -> None:
+        """Counts what is there already, whether or not it is too much: others wait for it then."""
+        self.held += size
+        if self.parent is not None:
+            self.parent.hold(size)
+
+    def release(self, size: int) -> None:
+        self.held -= size
+        if self.parent is not None:
+            self.parent.release(size)
+
+
+class Meter:
+    """Counts what one request reads, against its own limit in bytes and the budget that it shares."""
+
+    __slots__ = ("_budget", "_most", "_taken", "received")
+
+    def __init__(self, most: int, budget: MemoryBudget | None = None) -> None:
+        self._most = most
+        self._budget = budget
+        self._taken = 0
+        self.received = 0
+
+    def count(self, size: int) -> PgrestError | None:
+        """What is wrong once these bytes have come, if anything is."""
+        self.received += size
+        if self.received > self._most:
+            return errors.answer_too_large(self._most)
+        beyond = self.received - _FREE_BYTES - self._taken
+        if self._budget is None or beyond <= 0:
+            return None
+        if not self._budget.take(beyond):
+            return errors.memory_busy()
+        self._taken += beyond
+        return None
+
+    def close(self) -> None:
+        """What was read is held no longer, or is counted by somebody else from now on."""
+        if self._taken and self._budget is not None:
+            self._budget.release(self._taken)
+            self._taken = 0

@@ -1,0 +1,217 @@
+"""uvicorn's HTTP/1.1 within budgets: a head is bounded before anything reads it, and what is half open is ended.
+
+Phases of a connection, as far as the client's side goes: a head is awaited or on its way, then a body, then neither;
+after a refusal what still comes is thrown away for a moment, since closing at once would take the answer with it.
+Nothing is timed on the way of a request that comes whole; the guard's look finds what has come to a stop.
+"""
+
+from asyncio import BaseTransport
+from enum import Enum, auto
+from functools import partial
+from typing import Any, cast
+
+import httptools
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from basewarden.errors import AppError
+from basewarden.web.budgets import RequestBudgets
+from basewarden.web.guard import LOOK_SECONDS, ConnectionGuard
+from basewarden.web.refusals import BadHTTP, HeadTooLarge, RequestTimeout, TooManyConnections, make_refusal
+
+_FRAMING = 2  # what chunked encoding may add to a body
+_LINGER_SECONDS = 2.0
+_LINGER_BYTES = 4 * 1024 * 1024
+_MOST_PIPELINED = 64  # requests that a client sends ahead; each is held in memory until its turn
+_log = structlog.get_logger()
+
+
+class Phase(Enum):
+    HEAD = auto()
+    BODY = auto()
+    NONE = auto()
+    REFUSED = auto()
+
+
+_HEAD, _BODY, _NONE, _REFUSED = Phase.HEAD, Phase.BODY, Phase.NONE, Phase.REFUSED
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    def __init__(self, *arguments: Any, guard: ConnectionGuard, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._guard = guard
+        self._budgets = guard.budgets
+        self._peer: str | None = None
+        self._refusal: AppError | None = None
+        self._phase = _HEAD
+        self._has_begun = False
+        self._has_completed = False
+        self._seen = 0
+        self._chunk = 0
+        self._since = self._last = self.loop.time()
+        self._unsent = 0
+        self._unsent_since = self._since
+
+    # The connection ---------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(cast("Any", transport))
+        self._peer = self.client[0] if self.client else None
+        refusal = self._guard.admit(self, self._peer)
+        if refusal is not None:
+            self._refuse(refusal)
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._guard.release(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase is _REFUSED:
+            self._throw_away(len(data))
+            return
+        if self._phase is _NONE:
+            self._phase, self._seen, self._since = _HEAD, 0, self.loop.time()
+        self._chunk, self._has_completed = len(data), False
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # answered as if it had not been asked for
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or BadHTTP())
+            return
+        if self._phase is not _NONE:
+            self._note_part()
+
+    # What the parser finds --------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._phase, self._has_begun = _HEAD, True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Trailers are not merged into the headers: whoever has checked those would not see them."""
+        if self._phase is _HEAD:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= _MOST_PIPELINED:
+            raise TooManyConnections
+        too_large = self._seen + self._chunk > self._budgets.head_bytes and self._measure() > self._budgets.head_bytes
+        if too_large or len(self.headers) > self._budgets.headers:
+            self._refusal = self._make_head_refusal()
+            raise self._refusal
+        self._phase, self._seen = _BODY, 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._phase, self._has_begun, self._has_completed = _NONE, False, True
+        super().on_message_complete()
+
+    # What has come in part --------------------------------------------------------------------------------
+
+    def _note_part(self) -> None:
+        """Called when a chunk ends within a request: the usual one comes whole."""
+        self._last = self.loop.time()
+        if self._has_completed or (self._phase is _BODY and self._seen == 0):
+            self._seen, self._since = 0, self._last
+        self._seen += self._measure() if self._has_completed else self._chunk
+        if self._phase is _HEAD:
+            is_over = self._seen > self._budgets.head_bytes or self._count_headers() > self._budgets.headers
+            if is_over:
+                self._refuse(self._make_head_refusal())
+        elif self._seen > _FRAMING * max(self._budgets.data_body_bytes, self._budgets.body_bytes):
+            self.transport.abort()
+
+    def look(self, now: float) -> None:
+        """The guard's regular look at this connection."""
+        self._look_at_answer(now)
+        if self.transport.is_closing():
+            return
+        if self._phase is _HEAD:
+            self._look_at_head(now)
+        elif self._phase is _BODY:
+            self._look_at_body(now)
+        elif self._phase is _REFUSED:
+            if now - self._since > _LINGER_SECONDS:
+                self.transport.close()
+        elif not self._is_answering and self.timeout_keep_alive_task is None:
+            self.transport.close()  # the rest of a refused body came in after its answer, which ended the timer
+
+    def _look_at_head(self, now: float) -> None:
+        if self._is_answering or now - self._since <= self._budgets.head_seconds:
+            return
+        if self._has_begun:
+            self._refuse(RequestTimeout())
+        else:
+            self.transport.close()  # nothing was asked: a browser that connected ahead
+
+    def _look_at_body(self, now: float) -> None:
+        """While this side does not read, the client is not the one that keeps us waiting."""
+        if self.flow.read_paused:
+            self._last, self._since = now, self._since + LOOK_SECONDS
+        most = self._budgets.body_seconds if self._is_answering else self._budgets.body_idle_seconds
+        if now - self._last > self._budgets.body_idle_seconds or now - self._since > most:
+            self._refuse(RequestTimeout())
+
+    def _look_at_answer(self, now: float) -> None:
+        """An answer that nobody reads is given up, also one that the server has finished."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent == 0 or unsent != self._unsent:
+            self._unsent, self._unsent_since = unsent, now
+        elif now - self._unsent_since > self._budgets.send_idle_seconds:
+            _log.info("answer.given_up", client=self._peer)
+            self.transport.abort()
+
+    # Refusing ---------------------------------------------------------------------------------------------
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _refuse(self, error: AppError) -> None:
+        """Nothing more is read from this connection."""
+        if self.transport.is_closing():
+            return
+        may_answer = self._may_answer()
+        if self._is_answering:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if not may_answer:
+            self.transport.close()
+            return
+        answer, request_id = make_refusal(error, self.server_state.default_headers)
+        _log.info("request.refused", code=error.code, request_id=request_id, client=self._peer)
+        self.transport.write(answer)
+        self.transport.write_eof()
+        self._phase, self._since, self._seen = _REFUSED, self.loop.time(), 0
+        self.flow.resume_reading()
+
+    def _throw_away(self, size: int) -> None:
+        self._seen += size
+        if self._seen > _LINGER_BYTES:
+            self.transport.abort()
+
+    def _may_answer(self) -> bool:
+        """Never into the answer to another request of the same connection."""
+        if not self._is_answering:
+            return self.cycle is None or self._phase is not _BODY
+        return self._phase is _BODY and not self.cycle.response_started and not self.pipeline
+
+    def _make_head_refusal(self) -> HeadTooLarge:
+        return HeadTooLarge(hint=f"At most {self._budgets.head_bytes} bytes and {self._budgets.headers} headers.")
+
+    def _count_headers(self) -> int:
+        return len(self.headers) if self._has_begun else 0
+
+    def _measure(self) -> int:
+        """The head as far as the parser has handed it out."""
+        if not self._has_begun:
+            return 0
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+
+def make_protocol(budgets: RequestBudgets) -> Any:
+    """What uvicorn takes as the class of its protocol; made once for each process."""
+    return partial(GuardedProtocol, guard=ConnectionGuard(budgets))

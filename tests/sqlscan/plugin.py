@@ -1,0 +1,91 @@
+"""Records the SQL that the product sends to projects in the whole run, for `test_names.py`, which it puts last.
+
+Each text with whether it ran where no name could be taken for another: under PostgreSQL's own schema alone.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from psycopg import pq
+
+from basewarden.gateway.capture.images import AS_OWNER, AS_SESSION, WITH_SESSION_PATH
+from basewarden.pgrest import Connection, Statement
+from basewarden.pgrest.introspection import SPELL_NAMES
+from basewarden.pgrest.stamps import PLAN_PLAINLY
+
+LAST = "test_names.py"
+OWN_DATABASE = b"basewarden journal"
+"""What the recorder calls itself: its connection leads to our own database."""
+OWN_TESTS = ("tests/pgrest/", "tests/jobs/", "tests/db/", "tests/chaos/")
+"""What talks to a connection itself."""
+
+Seen = dict[str, str]
+SEEN = pytest.StashKey[Seen]()
+_ENDS = ("BEGIN", "COMMIT", "ROLLBACK")
+
+
+class Listener:
+    """`seen` maps a text that ran under somebody's search path to the test that it was first seen in."""
+
+    def __init__(self) -> None:
+        self.seen: Seen = {}
+        self.test = ""
+
+    def hear(self, connection: Any, statements: Sequence[Statement]) -> None:
+        if connection._pg.parameter_status(b"application_name") == OWN_DATABASE:
+            return
+        is_safe = getattr(connection, "_is_path_safe", False)
+        for statement in statements:
+            sql = statement.sql
+            if not is_safe and not self.test.startswith(OWN_TESTS):
+                self.seen.setdefault(sql, self.test)
+            is_safe = _follow(statement, is_safe=is_safe)
+        is_open = any(statement.sql.startswith("BEGIN") for statement in statements) or self._is_open(connection)
+        connection.__dict__["_is_path_safe"] = is_safe and is_open
+
+    def _is_open(self, connection: Any) -> bool:
+        """Else what was set ends with this round trip."""
+        return bool(connection.transaction_status == pq.TransactionStatus.INTRANS)
+
+
+def _follow(statement: Statement, *, is_safe: bool) -> bool:
+    if statement in (AS_OWNER, SPELL_NAMES, PLAN_PLAINLY):
+        return True
+    if (
+        statement in (AS_SESSION, WITH_SESSION_PATH)
+        or statement.sql.startswith(_ENDS)
+        or "'search_path'" in statement.sql
+    ):
+        return False
+    return is_safe
+
+
+the_listener = Listener()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SEEN] = the_listener.seen
+    patch = pytest.MonkeyPatch()
+    send = Connection._send
+
+    def hear_and_send(connection: Connection, statements: Sequence[Statement]) -> Any:
+        the_listener.hear(connection, statements)
+        return send(connection, statements)
+
+    patch.setattr(Connection, "_send", hear_and_send)
+    config.add_cleanup(patch.undo)
+
+
+def pytest_runtest_logstart(nodeid: str) -> None:
+    the_listener.test = nodeid
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name == LAST)
+
+
+@pytest.fixture
+def sql_so_far(pytestconfig: pytest.Config) -> Seen:
+    return pytestconfig.stash[SEEN]

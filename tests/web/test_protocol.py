@@ -1,0 +1,116 @@
+"""The protocol alone, around an application of a few lines: answers that nobody takes, and clients that leave."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from basewarden.web.budgets import RequestBudgets
+from basewarden.web.guard import ConnectionGuard, Watched, find_network, is_in
+from basewarden.web.protocol import GuardedProtocol
+from tests.fixtures.app import pick_port
+from tests.fixtures.serving import serving
+from tests.web.raw import connected, read_to_end
+
+LARGE = 50_000_000
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n%s\r\n"
+
+
+class NoticingGuard(ConnectionGuard):
+    """Tells when a connection has ended."""
+
+    def __init__(self, budgets: RequestBudgets) -> None:
+        super().__init__(budgets)
+        self.ended = asyncio.Event()
+
+    def release(self, connection: Watched) -> None:
+        super().release(connection)
+        self.ended.set()
+
+
+@asynccontextmanager
+async def served(app: Any, **budgets: Any) -> AsyncIterator[tuple[int, NoticingGuard]]:
+    guard, listener = NoticingGuard(RequestBudgets(**budgets)), pick_port()
+    async with serving(app, listener, http=partial(GuardedProtocol, guard=guard)):
+        yield listener.getsockname()[1], guard
+
+
+async def answer_much(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
+    await send({"type": "http.response.body", "body": b"a" * LARGE})
+
+
+async def test_an_answer_that_nobody_reads_is_given_up() -> None:
+    """Also one that is finished on this side: its connection would wait for a reader for ever."""
+    for line in (b"", b"Connection: close\r\n"):
+        async with served(answer_much, send_idle_seconds=1.0) as (port, guard), connected(port) as (reader, writer):
+            writer.write(GET % line)  # a stream takes in little before somebody reads from it
+            async with asyncio.timeout(30):
+                await guard.ended.wait()
+            assert len(await read_to_end(reader)) < LARGE
+
+
+async def test_a_slow_reader_gets_all_of_it() -> None:
+    async with served(answer_much, send_idle_seconds=1.0) as (port, _):
+        with socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            slow.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(slow, ("127.0.0.1", port))
+            await loop.sock_sendall(slow, GET % b"Connection: close\r\n")
+            read = 0
+            while part := await loop.sock_recv(slow, 4_000_000):
+                read += len(part)
+                if read < LARGE // 10:
+                    await asyncio.sleep(0.05)  # some seconds in all, never as many at once
+            assert read > LARGE
+
+
+async def test_a_body_waits_while_this_side_does_not_read() -> None:
+    """The client cannot send on: it is not the one that is late."""
+    release = asyncio.Event()
+    bodies: list[int] = []
+
+    async def read_late(scope: Any, receive: Any, send: Any) -> None:
+        await release.wait()
+        size, more = 0, True
+        while more:
+            message = await receive()
+            size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+        bodies.append(size)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    budgets = {"body_idle_seconds": 1.0, "body_seconds": 2.0}
+    async with served(read_late, **budgets) as (port, guard), connected(port) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n" + b"a" * 8_000_000)
+        await asyncio.sleep(4)  # the time that must pass is what this is about
+        assert not guard.ended.is_set()
+        release.set()
+        async with asyncio.timeout(30):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 204")
+        assert bodies == [8_000_000]
+
+
+async def test_counts_go_back_to_nothing() -> None:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with served(answer, connections_per_address=2) as (port, guard):
+        streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+        for _, writer in streams:
+            writer.close()
+        async with asyncio.timeout(30):
+            while guard._open or guard._counts:
+                guard.ended.clear()
+                await guard.ended.wait()
+
+
+def test_an_ipv6_network_counts_as_one() -> None:
+    assert find_network("2001:db8:1:2::7") == find_network("2001:db8:1:2:ffff::1%eth0") == "2001:db8:1:2::/64"
+    assert find_network("::ffff:192.0.2.1") == find_network("192.0.2.1")
+    assert find_network("unknown") == "unknown"
+    assert not is_in("unknown", ())
