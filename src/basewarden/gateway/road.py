@@ -1,6 +1,6 @@
 """One request to a connection's data: request -> plan -> policy -> statement -> run + capture -> journal -> answer."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import unquote_plus
@@ -17,7 +17,7 @@ from basewarden.gateway.capture import (
     capture_write,
     repeat_write,
 )
-from basewarden.gateway.errors import CaptureRaced
+from basewarden.gateway.errors import CaptureRaced, WriteTooLarge
 from basewarden.gateway.policy import check_plan, check_question, tell_reach
 from basewarden.gateway.projects import Project
 from basewarden.journal import Recorder, SessionCaller, WriteEntry
@@ -59,6 +59,7 @@ MAX_SUMMARY = 500
 MOST_TRIES = 8  # a migration may have many steps
 _MOST_DEADLOCKS = 3
 _DEADLOCK = "40P01"
+_TOO_LARGE = "answer_too_large"
 # Classes 08 and 57: the connection went away. Whether the COMMIT before it counted, only the database knows.
 _OUTCOME_UNKNOWN = ("08", "57")
 _OUTPUT_SETTINGS = frozenset(
@@ -238,7 +239,7 @@ class Road:
                 raise NotAtOnce
             with stage("capture"):
                 capture = partial(repeat_write if again else capture_write, context, plan)
-                outcome = await run_again(connection, capture)
+                outcome = await _capture(connection, capture)
             if outcome is None:
                 raise NotAtOnce
             verify_result(plan, outcome.result)
@@ -253,6 +254,18 @@ class Road:
         if can_repeat and template is not None and shaped is not None and not again:
             project.templates.keep(shaped, template)
         return RestAnswer(response, recorded.session_id)
+
+
+async def _capture(
+    connection: Connection, capture: Callable[[], Awaitable[WriteOutcome | None]]
+) -> WriteOutcome | None:
+    """Raises WriteTooLarge where the rows before and after, cascades among them, pass what one request may read."""
+    try:
+        return await run_again(connection, capture)
+    except PgrestError as error:
+        if error.code != _TOO_LARGE:
+            raise
+        raise WriteTooLarge(details=error.details, hint="Change fewer rows at once.") from error
 
 
 class NotAtOnce(Exception):
