@@ -105,7 +105,7 @@ async def test_too_large_an_answer_is_refused_and_nothing_is_kept(own_workshop: 
     assert len((await agent.http.get(f"{_ALL}&limit=1000")).json()) == 1000
     headers = {"prefer": "return=representation"}
     written = await agent.http.patch("/notes?id=gt.0", json={"body": "y" * 1000}, headers=headers)
-    assert refusal(written) == (413, "answer_too_large")
+    assert refusal(written) == (413, "write_too_large")
     assert await bench.rows("SELECT 1 FROM notes WHERE body LIKE 'y%'") == []
     assert await bench.sessions() == []
 
@@ -151,3 +151,28 @@ async def test_a_database_that_turns_hostile_costs_one_request(own_workshop: Own
         assert {answer.status_code for answer in answers} <= {413, 503, 504}
         healthy: Any = await (await bench.agent()).http.get("/notes?id=eq.2&select=id")
         assert healthy.json() == [{"id": 2}]
+
+
+async def test_a_write_whose_rows_are_too_large_to_record_changes_nothing(own_workshop: OwnWorkshop) -> None:
+    """Whatever is answered: the rows before and after count, and those that a foreign key takes along."""
+    workshop = await own_workshop.open({"max_answer_mb": 2})
+    bench = await workshop.bench("""
+        CREATE TABLE parent (id int PRIMARY KEY, n int, body text);
+        CREATE TABLE child (id int PRIMARY KEY, parent_id int REFERENCES parent ON DELETE CASCADE, body text);
+        INSERT INTO parent SELECT g, 0, repeat('x', 300000) FROM generate_series(1, 9) AS g;
+        INSERT INTO parent VALUES (10, 0, 'small');
+        INSERT INTO child SELECT g, 10, repeat('y', 300000) FROM generate_series(1, 9) AS g;
+    """)
+    agent = await bench.agent()
+    headers = {"prefer": "return=minimal"}
+    for method, path, body in (
+        ("PATCH", "/parent?id=lt.10", {"n": 1}),
+        ("DELETE", "/parent?id=lt.10", None),
+        ("DELETE", "/parent?id=eq.10", None),
+    ):
+        refused = await agent.http.request(method, path, json=body, headers=headers)
+        assert refusal(refused) == (413, "write_too_large"), (method, path)
+    assert await bench.rows("SELECT count(*) AS p, sum(n) AS n, (SELECT count(*) FROM child) AS c FROM parent") == [
+        {"p": 10, "n": 0, "c": 9}
+    ]
+    assert (await agent.http.patch("/parent?id=eq.1", json={"n": 1}, headers=headers)).status_code == 204

@@ -238,7 +238,7 @@ async def post_settings(
             "connections/settings.html",
             form,
             ReauthRequired(),
-            never_shown=_NEVER_SHOWN,
+            never_shown=_list_never_shown(form),
             hint=None,
             **stale,
         )

@@ -59,6 +59,14 @@ class BodiesHeld(Unavailable):
     message = "Too many large bodies are being received at once, so this one was not read. Try again."
 
 
+class WriteTooLarge(AppError):
+    """Raised in place of `answer_too_large`, which a client would take for a word about what it reads."""
+
+    status = 413
+    code = "write_too_large"
+    message = "The rows of this write are too large to be recorded at once, so nothing was changed."
+
+
 class CaptureRaced(AppError):
     status = 409
     code = "write_conflict"

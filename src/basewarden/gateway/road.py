@@ -20,7 +20,7 @@ from basewarden.gateway.capture import (
     repeat_write,
 )
 from basewarden.gateway.concealment import conceal
-from basewarden.gateway.errors import CaptureRaced
+from basewarden.gateway.errors import CaptureRaced, WriteTooLarge
 from basewarden.gateway.policy import check_head, check_plan, tell_reach
 from basewarden.gateway.projects import Project
 from basewarden.journal import Recorder, SessionCaller, WriteEntry
@@ -69,6 +69,7 @@ T = TypeVar("T")
 MOST_TRIES = 8  # a migration may have many steps
 _MOST_DEADLOCKS = 3
 _DEADLOCK = "40P01"
+_TOO_LARGE = "answer_too_large"
 # Classes 08 and 57: the connection went away. Whether the COMMIT before it counted, only the database knows.
 _OUTCOME_UNKNOWN = ("08", "57")
 _OUTPUT_SETTINGS = frozenset(
@@ -288,7 +289,7 @@ class Road:
                 raise NotAtOnce
             with stage("capture"):
                 capture = partial(repeat_write if again else capture_write, context, plan)
-                outcome = await run_again(connection, capture)
+                outcome = await _capture(connection, capture)
             if outcome is None:
                 raise NotAtOnce
             verify_result(plan, outcome.result)
@@ -303,6 +304,18 @@ class Road:
         if can_repeat and template is not None and shaped is not None and not again:
             project.templates.keep(shaped, template, caller.tables)
         return RestAnswer(response, recorded.session_id)
+
+
+async def _capture(
+    connection: Connection, capture: Callable[[], Awaitable[WriteOutcome | None]]
+) -> WriteOutcome | None:
+    """Raises WriteTooLarge where the rows before and after, cascades among them, pass what one request may read."""
+    try:
+        return await run_again(connection, capture)
+    except PgrestError as error:
+        if error.code != _TOO_LARGE:
+            raise
+        raise WriteTooLarge(details=error.details, hint="Change fewer rows at once.") from error
 
 
 class NotAtOnce(Exception):

@@ -8,7 +8,7 @@ from functools import partial
 
 from basewarden.errors import AppError
 from basewarden.gateway.capture.images import AS_OWNER
-from basewarden.pgrest import Connection, DatabaseError, Statement, set_settings
+from basewarden.pgrest import Connection, DatabaseError, Statement
 from basewarden.undo.apply import try_rows
 from basewarden.undo.plan import Plan
 from basewarden.undo.refused import Raced, Refused

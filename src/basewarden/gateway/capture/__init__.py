@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 
+_CODE, _NO_CODE = "runs code", "runs no code"
+
+
 async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:
     """Runs the plan in a transaction that is left open: whoever has journaled the outcome commits it.
 
@@ -43,7 +46,7 @@ async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutco
     _check_capturable(context, plan)
     outcome = await repeat_write(context, plan) if can_write_at_once(context, plan) else None
     if outcome is None:
-        capture = _capture_traced if may_run_code(context.schema, plan) else _capture
+        capture = _capture_traced if _may_run_code(context, plan) else _capture
         outcome = await capture(context, plan)
     if not outcome.is_checked:
         await check_snapshot(context, plan.table)
@@ -73,8 +76,18 @@ def can_repeat_write(context: WriteContext, plan: DatabasePlan) -> bool:
 async def repeat_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcome | None:
     """For a plan of which only the shape is right, the values are in `context`; None where this will not do."""
     assert isinstance(plan, WritePlan)
-    is_traced = may_run_code(context.schema, plan)
+    is_traced = _may_run_code(context, plan)
     return await write_at_once(replace(context, traces=Traces()) if is_traced else context, plan)
+
+
+def _may_run_code(context: WriteContext, plan: WritePlan) -> bool:
+    """Found out once for a shape and a snapshot."""
+    if context.template is None:
+        return may_run_code(context.schema, plan)
+    notes = context.template.notes
+    if _CODE not in notes and _NO_CODE not in notes:
+        notes.add(_CODE if may_run_code(context.schema, plan) else _NO_CODE)
+    return _CODE in notes
 
 
 async def _capture_traced(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:

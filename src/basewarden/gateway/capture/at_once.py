@@ -105,7 +105,7 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
         await require_current(context, plan.table, oid, stamp)
         outcome = _judge(context, plan, read_witnessed(plan, witness.limit, answers[len(opening)], facts))
         if counting and outcome is not None:
-            outcome = _count(context, plan, outcome, answers[2], answers[-1])
+            outcome = _count(context, plan, outcome, answers[len(counting)], answers[-1])
     if outcome is None:
         await context.connection.run([ROLLBACK])
     return outcome

@@ -1,7 +1,5 @@
 """Whether a write may run code that is not PostgreSQL's own, so that its changes must be counted."""
 
-from collections.abc import Iterator
-
 from basewarden.pgrest import InsertPlan, Schema, UpdatePlan, WritePlan
 
 
@@ -13,19 +11,7 @@ def may_run_code(schema: Schema, plan: WritePlan) -> bool:
 
 def asks_for_code(plan: WritePlan) -> bool:
     """Columns that are computed, values that are cast, rows of other tables, a body of the project's own making."""
-    if plan.body.kind == "custom" or plan.tree.embeds or any(True for _ in plan.functions()):
+    if plan.body.kind == "custom" or plan.tree.embeds or any(True for _ in (*plan.functions(), *plan.casts())):
         return True
     given = plan.columns if isinstance(plan, InsertPlan | UpdatePlan) else ()
-    shown = plan.tree.outputs
-    converted = any(one.transform for one in given) or any(one.cast or one.column.transform for one in shown)
-    return converted or any(name != "*" and name not in plan.table.columns for name in _list_names(plan))
-
-
-def _list_names(plan: WritePlan) -> Iterator[str]:
-    yield from plan.returning
-    for output in plan.tree.outputs:
-        yield output.column.name
-    for order in plan.tree.order:
-        yield order.column.name
-    for condition in (*plan.conditions, *plan.tree.conditions):
-        yield from (column.name for column in condition.columns())
+    return any(one.transform for one in given) or any(one.column.transform for one in plan.tree.outputs)
