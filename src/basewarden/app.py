@@ -184,7 +184,8 @@ def build_registry(
     recorder = registry.add(Recorder(settings.database_url, listener))
     registry.add(Roads(Road(recorder), ForwardRoad(recorder)))
     settler = registry.add(Settler(database, projects.ask_status))
-    registry.add(Undo(database, listener, projects, recorder, settler, projects.find_reach))
+    budget = settings.undo_megabytes * 1024 * 1024
+    registry.add(Undo(database, listener, projects, recorder, settler, projects.find_reach, budget_bytes=budget))
     _add_data(registry)
     _add_operations(registry)
     _add_retention(registry)

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("info", alias="BASEWARDEN_LOG_LEVEL")
     agent_requests_per_minute: int = Field(600_000, alias="BASEWARDEN_AGENT_REQUESTS_PER_MINUTE", ge=1)
+    undo_megabytes: int = Field(512, alias="BASEWARDEN_UNDO_MEGABYTES", ge=1)
 
     @field_validator(
         "database_url",

@@ -77,6 +77,7 @@ async def get_session(
         timeline=timeline,
         write=write,
         next_href=_find_next(path, timeline, write),
+        previous_href=_find_previous(path, write, after),
         can_undo=member.role.includes(Role.EDITOR),
         **await _read_undo(db, summary),
     )
@@ -113,3 +114,10 @@ def _find_next(path: str, timeline: Timeline, write: UUID | None) -> str | None:
     if write is not None and timeline.next_position is not None:
         return f"{path}?{urlencode({'write': write, 'after': timeline.next_position})}"
     return f"{path}?{urlencode({'after': timeline.next_write})}" if timeline.next_write else None
+
+
+def _find_previous(path: str, write: UUID | None, after: str | None) -> str | None:
+    """Back to where the rows of this write, or the writes of this session, begin."""
+    if write is not None and after is not None:
+        return f"{path}?{urlencode({'write': write})}"
+    return path if write is not None or after is not None else None

@@ -85,7 +85,7 @@ def session_body(summary: SessionSummary) -> dict[str, Any]:
         "capture": session.capture,
         "startedAt": session.started_at.isoformat(),
         "lastSeenAt": session.last_seen_at.isoformat(),
-        "status": session.status,
+        "status": "open" if session.status == "held" else session.status,
         "mutationCount": summary.mutation_count,
         "pendingCount": summary.pending_count,
         "unknownCount": summary.unknown_count,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from basewarden.journal import Image, RowChange
 from basewarden.pgrest import Connection, DatabaseError, Statement, Table
+from basewarden.undo.errors import make_failure
 from basewarden.undo.parking import park_values
 from basewarden.undo.plan import RowPlan, make_conflict
 from basewarden.undo.reading import Exact, Key
@@ -15,7 +16,7 @@ from basewarden.undo.values import Conflict, count_rows
 
 _DEFER = Statement("SET CONSTRAINTS ALL DEFERRED")
 _CHECK_NOW = Statement("SET CONSTRAINTS ALL IMMEDIATE")
-_RACES = ("40001", "40P01", "55P03", "0A000", "26000")  # the last two: a statement prepared before DDL
+_RACES = ("40001", "40P01", "0A000", "26000")  # the last two: a statement prepared before DDL
 _REFUSALS = ("09", "0A", "21", "22", "23", "27", "39", "3D", "3F", "42", "44", "P0")
 
 
@@ -33,10 +34,14 @@ class Raced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What the undo changed, as mutations of its own, and what it had to leave to triggers."""
+    """What the undo changed, as mutations of its own, and what it had to leave to triggers.
+
+    `unseen` counts what triggers changed beside, by table.
+    """
 
     changes: tuple[RowChange, ...]
     notes: tuple[str, ...]
+    unseen: tuple[dict[str, object], ...] = ()
 
 
 async def apply_rows(connection: Connection, rows: Sequence[RowPlan]) -> Applied:
@@ -114,6 +119,8 @@ def _describe_left(strays: Sequence[tuple[RowPlan, tuple[str, ...]]]) -> tuple[s
 
 
 def _is_stamp(row: RowPlan, name: str) -> bool:
+    if name in row.edited:
+        return False
     change = row.change.columns.get(name)
     return name in row.kept or row.action == "insert" or (change is not None and change.is_stamp)
 
@@ -153,11 +160,11 @@ async def _read_all(
 
 
 def explain_error(error: DatabaseError) -> Exception:
-    """What the database's no means for an undo; an error that is none of its business stays as it is."""
+    """What the database's no means for an undo; never `error` itself, which would become its own cause."""
     if error.sqlstate in _RACES:
         return Raced()
     if not error.sqlstate.startswith(_REFUSALS):
-        return error
+        return make_failure(error.sqlstate)
     fields = error.fields
     reason = f"The database refused it: {error.message}."
     columns = (fields.column,) if fields.column else ()

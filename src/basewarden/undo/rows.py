@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from basewarden.gateway.capture.images import ALIAS, read_images, run_as_owner, select_images
 from basewarden.journal import Image
 from basewarden.pgrest import Builder, Connection, Name, Statement, Table, quote_ident
+from basewarden.undo.defaults import read_defaults
 from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Exact, Key, Match
 
@@ -35,6 +36,9 @@ class DatabaseReader:
     async def read_rows(self, table: Table, keys: Iterable[Key]) -> dict[Key, Image]:
         return await read_rows(self.connection, table, keys, lock=self.lock)
 
+    async def read_defaults(self, table: Table, columns: Sequence[str]) -> dict[str, str | None]:
+        return await read_defaults(self.connection, table, columns)
+
     async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[Match]:
         return await find_holders(self.connection, table, columns, values)
 
@@ -50,8 +54,7 @@ async def read_rows(connection: Connection, table: Table, keys: Iterable[Key], *
         return {}
     builder = Builder()
     join = _join_wanted(builder, table, table.key, wanted)
-    order = ", ".join(f"{ALIAS}.{quote_ident(name)}" for name in table.key)
-    statement = select_images(builder, table, f" {join} ORDER BY {order}", lock=lock)
+    statement = select_images(builder, table, f" {join} ORDER BY {WANTED}.ord", lock=lock)
     (rows,) = await connection.run([statement])
     return {located.image.key(table.key): located.image for located in read_images(table, rows)}
 

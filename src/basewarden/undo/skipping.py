@@ -6,8 +6,9 @@ Rows that need each other stand or fall together, so any choice of such groups i
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from basewarden.pgrest import Connection, Statement
-from basewarden.undo.apply import Applied, Refused, apply_rows
+from basewarden.pgrest import Connection, Schema, Statement
+from basewarden.undo.apply import Applied, Refused
+from basewarden.undo.effects import apply_counted
 from basewarden.undo.plan import Plan, RowPlan, make_conflict
 from basewarden.undo.values import Conflict
 
@@ -25,10 +26,10 @@ class _Outcome:
     conflicts: list[Conflict] = field(default_factory=list)
 
 
-async def apply_what_goes(connection: Connection, plan: Plan) -> tuple[Plan, Applied]:
+async def apply_what_goes(connection: Connection, schema: Schema, plan: Plan) -> tuple[Plan, Applied]:
     """The plan without what the database refused, carried out."""
     outcome = _Outcome()
-    await _try_groups(connection, plan.groups, outcome)
+    await _try_groups(connection, schema, plan.groups, outcome)
     left_out = {id(row) for row in outcome.refused}
     kept = replace(
         plan,
@@ -36,23 +37,24 @@ async def apply_what_goes(connection: Connection, plan: Plan) -> tuple[Plan, App
         conflicts=(*plan.conflicts, *outcome.conflicts),
     )
     changes = tuple(change for part in outcome.applied for change in part.changes)
-    return kept, Applied(changes, tuple(note for part in outcome.applied for note in part.notes))
+    notes = tuple(note for part in outcome.applied for note in part.notes)
+    return kept, Applied(changes, notes, tuple(item for part in outcome.applied for item in part.unseen))
 
 
-async def _try_groups(connection: Connection, groups: Sequence[Group], outcome: _Outcome) -> None:
+async def _try_groups(connection: Connection, schema: Schema, groups: Sequence[Group], outcome: _Outcome) -> None:
     rows = [row for group in groups for row in group if row.action != "nothing"]
     if not rows:
         return
     await connection.run([_SAVE])
     try:
-        outcome.applied.append(await apply_rows(connection, rows))
+        outcome.applied.append(await apply_counted(connection, schema, rows))
         await connection.run([_RELEASE])
     except Refused as refused:
         await connection.run([_ROLL_BACK, _RELEASE])
         if len(groups) > 1:
             half = len(groups) // 2
-            await _try_groups(connection, groups[:half], outcome)
-            await _try_groups(connection, groups[half:], outcome)
+            await _try_groups(connection, schema, groups[:half], outcome)
+            await _try_groups(connection, schema, groups[half:], outcome)
         else:
             outcome.refused += groups[0]
             reason = refused.conflicts[0].reason
