@@ -32,9 +32,13 @@ CAPTURE: Capture = "representation"
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What it came to: of the last plan, the rows that did not go back, by number."""
+    """What it came to: of the last plan, the rows that did not go back, by number.
+
+    `already` rows were as before when the first plan was made.
+    """
 
     plan: Plan
+    already: int
     conflicts: Mapping[int, Conflict]
     stamped: Stamped
     halted: Exception | None
@@ -75,12 +79,12 @@ class ForwardWay:
 
     async def _run(self, reader: ApiReader, sender: Sender, past: Past, plan: Plan, *, stops: bool) -> "_Run":
         """Planned anew with each unique key that the database tells of by a refusal."""
-        stamped, schema = Stamped(), _add_moved_keys(self._api.schema, past)
+        stamped, schema, already = Stamped(), _add_moved_keys(self._api.schema, past), plan.already
         while True:
             putting = Putting(reader, sender, plan, stops=stops)
             await putting.run()
             stamped = stamped + putting.stamped
-            run = _Run(plan, putting.conflicts, stamped, putting.halted, sender.has_written)
+            run = _Run(plan, already, putting.conflicts, stamped, putting.halted, sender.has_written)
             if putting.learned is None or putting.halted is not None:
                 return run
             schema = _add_unique_key(schema, *putting.learned)
@@ -90,7 +94,7 @@ class ForwardWay:
                 return replace(run, halted=error)
             if plan.conflicts and stops:
                 left = _leave_all(plan) if sender.has_written else {}
-                return _Run(plan, left, stamped, None, sender.has_written)
+                return _Run(plan, already, left, stamped, None, sender.has_written)
 
     async def _end_unwritten(self, receipt: Receipt, run: "_Run", on_conflict: OnConflict) -> Receipt:
         """Nothing was changed: that is a refusal, unless whoever pressed wanted only what goes."""
@@ -134,8 +138,10 @@ def _make_receipt(run: _Run) -> Receipt:
     """Exactly which rows went back, and which did not."""
     plan = run.plan
     conflicts = (*plan.conflicts, *(run.conflicts[number] for number in sorted(run.conflicts)))
-    reverted = max(0, plan.planned - plan.already - len(conflicts))
-    told = replace(make_receipt(plan), reverted=reverted, skipped=len(conflicts), conflicts=conflicts)
+    reverted = max(0, plan.planned - run.already - len(conflicts))
+    told = replace(
+        make_receipt(plan), reverted=reverted, already=run.already, skipped=len(conflicts), conflicts=conflicts
+    )
     return told.with_notes(describe_stamped(run.stamped))
 
 
