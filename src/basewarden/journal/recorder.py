@@ -31,6 +31,7 @@ STOP_SECONDS = 10.0
 STORE_SECONDS = 10.0
 FINISH_SECONDS = 5.0
 MAX_BATCH = 128
+FEW_CHANGES = 500
 SESSION_TOPIC = "journal.session"
 _RETRY_SECONDS = 0.5
 _MISFITS = (DatabaseError, ValueError)  # what PostgreSQL refuses, and text that has no UTF-8
@@ -191,7 +192,7 @@ class Recorder:
         *_, rows = await connection.run([Statement("BEGIN"), *marking, statements.lock_sessions(session_ids)])
         counters = statements.read_counters(rows)
         writes, again = self._place(batch, session_ids, counters)
-        await connection.run([*statements.store_writes(writes, counters.values()), Statement("COMMIT")])
+        await connection.run([*await _make_statements(writes, list(counters.values())), Statement("COMMIT")])
         for waiting, write in writes:
             waiting.resolve(write)
         self._queue = [*again, *self._queue]
@@ -232,6 +233,15 @@ class Recorder:
     def _forget_session(self, payload: str) -> None:
         """Another process closed a session, or we may have missed that it did."""
         self._sessions = {key: value for key, value in self._sessions.items() if payload and str(value[0]) != payload}
+
+
+async def _make_statements(
+    writes: Sequence[tuple[_Waiting, StoredWrite]], counters: Sequence[Counters]
+) -> list[Statement]:
+    """Of many changes beside the event loop: to encode them takes long."""
+    if sum(len(waiting.entry.changes) for waiting, _ in writes) <= FEW_CHANGES:
+        return statements.store_writes(writes, counters)
+    return await asyncio.to_thread(statements.store_writes, writes, counters)
 
 
 async def _find_or_open_session(connection: Connection, caller: SessionCaller) -> UUID:

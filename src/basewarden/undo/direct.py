@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar, TypeVar
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from basewarden.gateway.road import commit_recorded
 from basewarden.journal import Recorder, WriteEntry
 from basewarden.pgrest import Connection, DatabaseError, PgrestError, Schema, Statement
 from basewarden.undo.apply import Applied, Raced, Refused, explain_error
+from basewarden.undo.beside import work_beside
 from basewarden.undo.book import Book, make_caller, make_receipt
 from basewarden.undo.current import check_tables
 from basewarden.undo.effects import apply_counted
@@ -25,7 +27,7 @@ from basewarden.undo.plan import Plan
 from basewarden.undo.planning import make_plan
 from basewarden.undo.rows import DatabaseReader
 from basewarden.undo.skipping import apply_what_goes
-from basewarden.undo.tokens import check_token
+from basewarden.undo.tokens import check_token, make_token
 from basewarden.undo.values import OnConflict, Receipt
 
 MOST_TRIES = 8  # a migration may have many steps
@@ -49,7 +51,7 @@ class DirectWay:
     async def preview(self, past: Past) -> Plan:
         async def read(connection: Connection, schema: Schema) -> Plan:
             await connection.run([_BEGIN_READING, _LIMIT_WAITING])
-            return await _plan(connection, schema, past, lock=False)
+            return await work_beside(connection, partial(_plan, schema=schema, past=past, lock=False))
 
         return await self._on_current_schema(past.connection_id, read)
 
@@ -83,13 +85,18 @@ class DirectWay:
         self, connection: Connection, schema: Schema, past: Past, presser: Presser, options: ApplyOptions
     ) -> Receipt:
         await connection.run([_BEGIN, _LIMIT_WAITING])
-        plan = await _plan(connection, schema, past, lock=True)
+        plan = await work_beside(connection, partial(_plan, schema=schema, past=past, lock=True))
         check_token(past, plan, options.preview_token)
+        token = make_token(past, plan)
         if plan.conflicts and options.on_conflict == "refuse":
-            raise UndoConflict(make_receipt(plan))
+            raise UndoConflict(make_receipt(plan, token))
         if not plan.writes:
             return await self._book.close_unwritten(past, plan)
-        plan, applied = await _apply(connection, schema, plan, options.on_conflict)
+        try:
+            work = partial(_apply, schema=schema, plan=plan, on_conflict=options.on_conflict)
+            plan, applied = await work_beside(connection, work)
+        except (Refused, Raced) as turn:
+            raise _translate(turn, plan, token) from turn
         if not applied.changes:
             return await self._book.close_unwritten(past, plan)
         await check_tables(connection, schema, {row.table.qualified for row in plan.writes})
@@ -147,22 +154,21 @@ async def _reaching() -> AsyncIterator[None]:
         raise ProjectAway from error
 
 
-async def _plan(connection: Connection, schema: Schema, past: Past, *, lock: bool) -> Plan:
+async def _plan(connection: Connection, *, schema: Schema, past: Past, lock: bool) -> Plan:
     """Raises SnapshotStale where a table of the session is another one than `schema` says."""
     plan = await make_plan(DatabaseReader(connection, lock), schema, past.folded)
     await check_tables(connection, schema, {(change.schema, change.table) for change in past.folded.changes})
     return plan
 
 
-async def _apply(connection: Connection, schema: Schema, plan: Plan, on_conflict: OnConflict) -> tuple[Plan, Applied]:
+async def _apply(
+    connection: Connection, *, schema: Schema, plan: Plan, on_conflict: OnConflict
+) -> tuple[Plan, Applied]:
     """What was carried out in the end: the database itself may know of more conflicts."""
-    try:
-        plan = await _protect(connection, plan)
-        if on_conflict == "skip":
-            return await apply_what_goes(connection, schema, plan)
-        return plan, await apply_counted(connection, schema, plan.writes)
-    except (Refused, Raced) as turn:
-        raise _translate(turn, plan) from turn
+    plan = await _protect(connection, plan)
+    if on_conflict == "skip":
+        return await apply_what_goes(connection, schema, plan)
+    return plan, await apply_counted(connection, schema, plan.writes)
 
 
 async def _protect(connection: Connection, plan: Plan) -> Plan:
@@ -177,10 +183,11 @@ async def _read_xid(connection: Connection) -> int:
     return int(rows.rows[0][0] or 0)
 
 
-def _translate(turn: Exception, plan: Plan | None) -> Exception:
+def _translate(turn: Exception, plan: Plan | None, token: str | None = None) -> Exception:
     if isinstance(turn, Raced):
         return UndoRaced()
     if isinstance(turn, Refused):
         known = plan or Plan((), ())
-        return UndoConflict(make_receipt(replace(known, conflicts=(*known.conflicts, *turn.conflicts))))
+        refused = replace(known, conflicts=(*known.conflicts, *turn.conflicts))
+        return UndoConflict(make_receipt(refused, token))
     return turn

@@ -3,7 +3,8 @@
 What became of such a row since is somebody else's: pressing again must not take it away from them.
 """
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from sqlalchemy import select
@@ -20,6 +21,12 @@ _INVERSE = {"insert": "delete", "delete": "insert", "update": "update"}
 async def find_done(session: AsyncSession, undone: JournalSession, folded: Folded) -> frozenset[int]:
     """The numbers of changes that are put back."""
     deeds = await _list_done(session, undone)
+    if not deeds:
+        return frozenset()
+    return await asyncio.to_thread(_find_among, deeds, folded)
+
+
+def _find_among(deeds: Collection[Deed], folded: Folded) -> frozenset[int]:
     return frozenset(number for number, change in enumerate(folded.changes) if _describe(change) in deeds)
 
 

@@ -8,7 +8,7 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal
 
 from basewarden.journal import Image
@@ -78,7 +78,7 @@ class Need:
     columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What an undo does, and what stands in its way."""
 
@@ -98,12 +98,12 @@ class Plan:
     def planned(self) -> int:
         return len(self.rows) + len(self.conflicts) + self.done
 
-    @property
+    @cached_property
     def already(self) -> int:
         """Rows for which nothing is left to do."""
         return self.done + len(self.rows) - len(self.writes)
 
-    @property
+    @cached_property
     def tables(self) -> tuple[TableCount, ...]:
         counts = Counter((row.table.qualified, row.action) for row in self.writes)
         names = sorted({name for name, _ in counts})
@@ -112,7 +112,7 @@ class Plan:
             for name in names
         )
 
-    @property
+    @cached_property
     def writes(self) -> tuple[RowPlan, ...]:
         return tuple(row for row in self.rows if row.action != "nothing")
 

@@ -68,7 +68,7 @@ def _finish_plan(folded: Folded, rows: Sequence[RowPlan], conflicts: Sequence[Co
     unmet = resolve_needs(rows, needs)
     kept = tuple(row for number, row in enumerate(rows) if number not in unmet)
     everything = (*conflicts, *unmet.values())
-    return Plan(
+    plan = Plan(
         kept,
         everything,
         (*folded.irreversible, *_describe_sequences(kept)),
@@ -77,6 +77,8 @@ def _finish_plan(folded: Folded, rows: Sequence[RowPlan], conflicts: Sequence[Co
         done=len(folded.done),
         digest=digest_plan(kept, everything),
     )
+    plan.tables, plan.already  # noqa: B018 - counted here, where nobody waits for it
+    return plan
 
 
 def _renumber(needs: Sequence[Need], unmet: Mapping[int, Conflict], count: int) -> tuple[Need, ...]:
