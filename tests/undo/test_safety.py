@@ -1,8 +1,17 @@
 """What others did after the session is never lost, and no receipt says more than is true."""
 
 import asyncio
+from functools import partial
 from typing import Any
+from uuid import UUID
 
+import pytest
+
+from basewarden.db import Database, Listener
+from basewarden.gateway import Projects
+from basewarden.journal import Recorder, Settler
+from basewarden.undo import Presser, Undo
+from basewarden.undo.errors import UndoTooLarge
 from tests.fixtures.bench import OWNER, Bench, Workshop, on_both_backends, wait_for_lock
 from tests.undo.test_service import press
 
@@ -320,11 +329,12 @@ async def test_a_session_that_is_written_to_can_be_undone(workshop: Workshop) ->
             sessions.add(answer.headers["x-basewarden-session"])
         return sessions
 
-    writers = [asyncio.create_task(keep_writing(number)) for number in range(2, 10)]
+    writers = [asyncio.create_task(keep_writing(number)) for number in range(2, 6)]
     while len(await bench.sessions()) < 2:
         await asyncio.sleep(0.01)
     (busy,) = [one["id"] for one in await bench.sessions() if one["label"] == "x"]
-    pressed = await press(bench, busy, onConflict="skip")
+    path = f"/api/connections/{bench.connection_id}/sessions/{busy}/undo"
+    pressed = await bench.person.post(path, json={"mode": "apply", "onConflict": "skip"}, timeout=120)
     assert pressed.status_code == 200, pressed.text
     stop.set()
     written = set().union(*await asyncio.gather(*writers))
@@ -417,3 +427,49 @@ async def test_a_hand_set_column_is_never_overwritten(workshop: Workshop, backen
     await bench.run("UPDATE articles SET slug = 'custom-by-human' WHERE id = 1")
     await press(bench, session)
     assert [row["slug"] for row in await bench.rows("SELECT slug FROM articles WHERE id = 1")] == ["custom-by-human"]
+
+
+# Size ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_session_of_wide_rows_is_told_in_pages(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE wide (id int PRIMARY KEY, n int, x text);
+        INSERT INTO wide SELECT n, 0, repeat(md5(n::text), 50000) FROM generate_series(1, 5) n
+    """)
+    agent = await bench.agent()
+    answer = await agent.http.patch("/wide?id=gt.0", json={"n": 1}, headers={"prefer": "return=minimal"})
+    path = f"/api/connections/{bench.connection_id}/sessions/{answer.headers['x-basewarden-session']}"
+    seen, after = [], 0
+    while after is not None:
+        page = await bench.person.get(path, params={"after": after})
+        assert len(page.content) < 10 * 2**20
+        seen += [one["primaryKey"]["id"] for one in page.json()["mutations"]]
+        after = page.json()["nextAfter"]
+    assert seen == [1, 2, 3, 4, 5]
+    receipt = await press(bench, answer.headers["x-basewarden-session"])
+    assert receipt.json()["reverted"] == 5
+
+
+async def test_a_session_beyond_the_budget_is_refused(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE wide (id int PRIMARY KEY, n int, x text);
+        INSERT INTO wide SELECT n, 0, repeat(md5(n::text), 10000) FROM generate_series(1, 4) n
+    """)
+    agent = await bench.agent()
+    session = (await agent.write("PATCH", "/wide?id=gt.0", {"n": 1}, prefer="return=minimal")).session_id
+    registry = bench.product.registry
+    projects = registry.get(Projects)
+    undo = Undo(
+        registry.get(Database),
+        registry.get(Listener),
+        projects,
+        registry.get(Recorder),
+        registry.get(Settler),
+        find_reach=projects.find_reach,
+        budget_bytes=2**20,
+    )
+    for press_it in (undo.preview, partial(undo.apply, presser=Presser(UUID(int=1), "Somebody"))):
+        with pytest.raises(UndoTooLarge):
+            await press_it(UUID(bench.connection_id), UUID(session))
+    assert (await bench.journal(session))["status"] == "open"
