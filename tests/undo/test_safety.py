@@ -66,6 +66,24 @@ async def test_an_edit_back_from_the_default_is_seen(workshop: Workshop) -> None
     assert (await press(bench, session)).status_code == 409
 
 
+@on_both_backends
+async def test_a_row_whose_key_was_changed_is_not_gone(workshop: Workshop, backend: Any) -> None:
+    bench = await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, x text, j json)")
+    agent = await bench.agent()
+    rows = [{"id": 1, "x": "mine"}, {"id": 2, "x": "gone"}, {"id": 3, "x": "here"}]
+    session = (await agent.write("POST", "/t", rows)).session_id
+    await bench.run("UPDATE t SET id = 9 WHERE id = 1")
+    await bench.run("DELETE FROM t WHERE id = 2")
+    refused = await press(bench, session)
+    assert refused.status_code == 409
+    ((table, reason),) = told(refused)
+    assert (table, "at another key" in reason) == ("t", True)
+    skipped = (await press(bench, session, onConflict="skip")).json()
+    assert [skipped[name] for name in ("reverted", "skipped", "alreadyAsBefore")] == [1, 1, 1]
+    assert await texts(bench, "t") == ["(9,mine,)"]
+    assert (await bench.journal(session))["status"] == "partly_undone"
+
+
 # Migrations ----------------------------------------------------------------------------------------------
 
 
@@ -440,7 +458,8 @@ async def test_a_session_of_wide_rows_is_told_in_pages(workshop: Workshop) -> No
     agent = await bench.agent()
     answer = await agent.http.patch("/wide?id=gt.0", json={"n": 1}, headers={"prefer": "return=minimal"})
     path = f"/api/connections/{bench.connection_id}/sessions/{answer.headers['x-basewarden-session']}"
-    seen, after = [], 0
+    seen: list[int] = []
+    after: int | None = 0
     while after is not None:
         page = await bench.person.get(path, params={"after": after})
         assert len(page.content) < 10 * 2**20

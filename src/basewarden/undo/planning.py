@@ -8,6 +8,7 @@ from basewarden.journal import Image
 from basewarden.pgrest import Name, Schema, Table
 from basewarden.undo.back import Found, Place, find_back, place_after, place_before
 from basewarden.undo.fold import Folded, NetChange, Values
+from basewarden.undo.moved import find_moved
 from basewarden.undo.needs import collect_needs
 from basewarden.undo.plan import (
     Need,
@@ -34,6 +35,7 @@ async def make_plan(reader: Reader, schema: Schema, folded: Folded) -> Plan:
     rows, conflicts = await asyncio.to_thread(_decide_all, schema, folded, found, defaults, ambiguous)
     needs = await collect_needs(reader, schema, rows)
     needs += await reader.list_obstacles(rows, needs)
+    needs += await find_moved(reader, rows)
     return await asyncio.to_thread(_finish_plan, folded, rows, conflicts, needs)
 
 
