@@ -1,6 +1,6 @@
 """Reads a session's changes from the journal, in pages of a bounded size, and refuses what would not fit in memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,9 @@ from basewarden.journal import Image, JournalWrite, RowChange
 from basewarden.undo.errors import UndoTooLarge
 from basewarden.undo.fold import RecordedWrite
 
-PAGE_ROWS = 1000
+MEASURED_AT_ONCE = 2000
+PAGE_ROWS = 200
+"""They are read in one turn of the event loop."""
 PAGE_BYTES = 4 * 1024 * 1024
 ROW_COST = 2048
 """Bytes that a row takes beside its images, roughly: what has few and short columns costs at least so much."""
@@ -65,29 +67,32 @@ async def _read_rows(session: AsyncSession, session_id: UUID, up_to: int, budget
     after, spent = 0, 0
     while True:
         sizes = (
-            await session.execute(_MEASURE, {"id": session_id, "after": after, "up_to": up_to, "rows": PAGE_ROWS})
+            await session.execute(
+                _MEASURE, {"id": session_id, "after": after, "up_to": up_to, "rows": MEASURED_AT_ONCE}
+            )
         ).all()
         if not sizes:
             return
         spent += sum(size + ROW_COST for _, size in sizes)
         if spent > budget:
             raise UndoTooLarge(details={"limitBytes": budget})
-        for last in _cut_pages([(position, size) for position, size in sizes]):
+        for last in cut_pages([(position, size) for position, size in sizes]):
             for row in await session.execute(_READ, {"id": session_id, "after": after, "up_to": last}):
                 yield row
             after = last
 
 
-def _cut_pages(sizes: list[tuple[int, int]]) -> list[int]:
-    """The last position of each page: as many rows as fit in its bytes, one at least."""
+def cut_pages(sizes: Sequence[tuple[int, int]]) -> list[int]:
+    """The last position of each page: as many rows as fit, one at least."""
     ends: list[int] = []
-    filled = 0
-    for place, (position, size) in enumerate(sizes):
-        filled += size
-        is_last = place + 1 == len(sizes)
-        if is_last or filled + sizes[place + 1][1] > PAGE_BYTES:
+    rows = filled = 0
+    for position, size in sizes:
+        if ends and rows < PAGE_ROWS and filled + size <= PAGE_BYTES:
+            ends[-1] = position
+        else:
             ends.append(position)
-            filled = 0
+            rows = filled = 0
+        rows, filled = rows + 1, filled + size
     return ends
 
 
