@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from basewarden.gateway.capture.images import AS_OWNER, read_images, select_images
 from basewarden.journal import Image, RowChange, Verb
 from basewarden.pgrest import Builder, Connection, Schema, Statement, Table, load_schema
-from basewarden.undo.apply import Applied, Refused, apply_rows
-from basewarden.undo.fold import RecordedWrite, fold_writes
+from basewarden.undo.apply import Applied, apply_rows
+from basewarden.undo.fold import Folded, RecordedWrite, fold_writes
 from basewarden.undo.plan import Plan
 from basewarden.undo.planning import make_plan
+from basewarden.undo.refused import Refused
 from basewarden.undo.rows import DatabaseReader
 
 Key = tuple[str, ...]
@@ -33,19 +34,28 @@ class World:
         for statement in split_sql(sql):
             await self.connection.run([Statement(statement)])
 
+    async def read_column(self, sql: str) -> list[str]:
+        (rows,) = await self.connection.run([Statement(sql)])
+        return [(row[0] or b"").decode() for row in rows.rows]
+
     async def schema(self) -> Schema:
         return await load_schema(self.connection, ["public"])
 
     async def act(
-        self, sql: str, *, sets: tuple[str, ...] | None = None, moves: Mapping[Key, Key] | None = None
+        self,
+        sql: str,
+        *,
+        sets: tuple[str, ...] | None = None,
+        moves: Mapping[Key, Key] | None = None,
+        tag: str | None = None,
     ) -> None:
-        """`sets`: the columns that the request named; `moves`: keys that it changed."""
+        """`sets`: the columns that the request named; `moves`: keys that it changed; else by `tag`, which rows keep."""
         schema = await self.schema()
         before = await self.read(schema)
         await self.connection.run([Statement("BEGIN")])
         await self.run(sql)
         await self.connection.run([Statement("COMMIT")])
-        changes = compare(schema, before, await self.read(schema), moves or {})
+        changes = compare(schema, before, await self.read(schema), moves or {}, tag)
         self.writes.append(
             RecordedWrite("committed", "update", "", "", tuple(replace(item, set_columns=sets) for item in changes))
         )
@@ -75,11 +85,17 @@ class World:
         finally:
             await self.connection.run([Statement("ROLLBACK")])
 
+    async def undo_folded(self, folded: Folded) -> Applied | None:
+        return (await self._undo(folded, skip=False))[1]
+
     async def undo(self, *, skip: bool = False) -> tuple[Plan, Applied | None]:
         """None when it refused. The undo's own changes become the next session's writes."""
+        return await self._undo(fold_writes(self.writes), skip=skip)
+
+    async def _undo(self, folded: Folded, *, skip: bool) -> tuple[Plan, Applied | None]:
         schema = await self.schema()
         await self.connection.run([Statement("BEGIN")])
-        plan = await make_plan(DatabaseReader(self.connection, lock=True), schema, fold_writes(self.writes))
+        plan = await make_plan(DatabaseReader(self.connection, lock=True), schema, folded)
         if plan.conflicts and not skip:
             await self.connection.run([Statement("ROLLBACK")])
             return plan, None
@@ -97,10 +113,14 @@ class World:
         return plan, applied
 
 
-def compare(schema: Schema, before: State, after: State, moves: Mapping[Key, Key]) -> list[RowChange]:
+def compare(
+    schema: Schema, before: State, after: State, moves: Mapping[Key, Key], tag: str | None = None
+) -> list[RowChange]:
     changes = []
     for name, table in schema.tables.items():
         old, new = dict(before.get(name, {})), dict(after.get(name, {}))
+        if tag is not None:
+            moves = find_moves(old, new, tag)
         for source, target in moves.items():
             if source in old and target in new:
                 changes.append(make_change(table, old[source], new[target]))
@@ -114,6 +134,12 @@ def compare(schema: Schema, before: State, after: State, moves: Mapping[Key, Key
             if key not in old or key not in new or old[key].exact != new[key].exact
         ]
     return changes
+
+
+def find_moves(old: Mapping[Key, Image], new: Mapping[Key, Image], tag: str) -> dict[Key, Key]:
+    places = {image.exact[tag]: key for key, image in new.items()}
+    found = {key: places.get(image.exact[tag]) for key, image in old.items()}
+    return {key: place for key, place in found.items() if place is not None and place != key}
 
 
 def make_change(table: Table, before: Image | None, after: Image | None) -> RowChange:

@@ -1,13 +1,26 @@
 """Columns that triggers stamp: they come back as they were, whoever the connection's role is."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from basewarden.pgrest import Connection, Statement
+from basewarden.undo.fold import fold_writes
+from basewarden.undo.left_over import follow_undo
 from tests.undo.support import World
 from tests.undo.test_apply import check_exact
 
+WATCHED = """
+    CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN NEW.updated_at := clock_timestamp(); RETURN NEW; END $$;
+    CREATE TABLE docs (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text UNIQUE,
+        doubled text GENERATED ALWAYS AS (name || name) STORED, updated_at timestamptz DEFAULT now());
+    CREATE TABLE notes (id int PRIMARY KEY, doc_id int REFERENCES docs);
+    INSERT INTO docs (name) SELECT 'Doc ' || n FROM generate_series(1, 4) n;
+    INSERT INTO notes VALUES (1, 1);
+    CREATE TRIGGER touch BEFORE UPDATE ON docs FOR EACH ROW EXECUTE FUNCTION touch();
+"""
 DDL = """
     CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN NEW.updated_at := clock_timestamp(); NEW.version := NEW.version + 1;
@@ -42,6 +55,22 @@ async def _make_owner(database: str) -> str:
     return f"{scheme}://{name}_owner:pw@{rest.rpartition('@')[2]}"
 
 
+@pytest.fixture
+async def owned(database: str) -> AsyncIterator[World]:
+    """By a role that owns the tables and has no other right."""
+    opened = await World.open(await _make_owner(database))
+    yield opened
+    await opened.connection.close()
+    await _drop_owner(database)
+
+
+async def _drop_owner(database: str) -> None:
+    boss = await Connection.connect(database)
+    role = database.rpartition("/")[2] + "_owner"
+    await boss.run([Statement(f"DROP OWNED BY {role} CASCADE"), Statement(f"DROP ROLE {role}")])
+    await boss.close()
+
+
 @pytest.fixture(params=["superuser", "owner"])
 async def world(database: str, request: pytest.FixtureRequest) -> AsyncIterator[World]:
     dsn = await _make_owner(database) if request.param == "owner" else database
@@ -49,10 +78,7 @@ async def world(database: str, request: pytest.FixtureRequest) -> AsyncIterator[
     yield opened
     await opened.connection.close()
     if request.param == "owner":
-        boss = await Connection.connect(database)
-        role = database.rpartition("/")[2] + "_owner"
-        await boss.run([Statement(f"DROP OWNED BY {role} CASCADE"), Statement(f"DROP ROLE {role}")])
-        await boss.close()
+        await _drop_owner(database)
 
 
 async def _triggers(world: World) -> list[tuple[bytes | None, ...]]:
@@ -147,3 +173,77 @@ async def test_a_role_that_may_not_switch_triggers_off_says_so(database: str) ->
     await world.connection.close()
     await boss.run(f"DROP OWNED BY {role} CASCADE;\nDROP ROLE {role};")
     await boss.connection.close()
+
+
+@asynccontextmanager
+async def _busy(database: str) -> AsyncIterator[None]:
+    """Somebody else has a transaction open in which another row was changed."""
+    other = await Connection.connect(database)
+    await other.run([Statement("BEGIN"), Statement("UPDATE docs SET name = 'theirs' WHERE id = 3")])
+    yield
+    await other.run([Statement("ROLLBACK")])
+    await other.close()
+
+
+async def test_stamps_come_back_while_others_write_to_the_table(owned: World, database: str) -> None:
+    """Where triggers watch updates only, it takes no lock."""
+    await owned.run(WATCHED)
+    before = await owned.digest()
+    await owned.act("UPDATE docs SET name = 'X' || id WHERE id < 3;", sets=("name",))
+    async with _busy(database):
+        await check_exact(owned, before)
+
+
+async def test_a_role_without_any_right_over_the_table_brings_stamps_back(database: str) -> None:
+    boss = await World.open(database, WATCHED)
+    world = await World.open(await _make_owner(database))
+    role = database.rpartition("/")[2] + "_owner"
+    await boss.run(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role};")
+    before = await world.digest()
+    await world.act("UPDATE docs SET name = 'X' || id WHERE id < 3;", sets=("name",))
+    _, applied = await world.undo()
+    assert applied is not None
+    assert applied.notes == ()
+    assert await world.digest() == before
+    await world.connection.close()
+    await boss.connection.close()
+    await _drop_owner(database)
+
+
+async def test_rows_with_children_that_would_go_along_are_not_deleted(owned: World, database: str) -> None:
+    await owned.run(WATCHED.replace("REFERENCES docs", "REFERENCES docs ON DELETE CASCADE"))
+    before = await owned.digest()
+    await owned.act("UPDATE docs SET name = 'X' || id WHERE id < 3;", sets=("name",))
+    async with _busy(database):
+        _, applied = await owned.undo()
+    assert applied is not None
+    (note,) = applied.notes
+    assert "updated_at of 1 row of public.docs" in note
+    assert "others were using the table" in note
+    after = await owned.digest()
+    assert after["public.notes"] == before["public.notes"]
+    assert len(set(after["public.docs"]) - set(before["public.docs"])) == 1
+
+
+async def test_what_was_left_comes_back_with_the_next_press(owned: World, database: str) -> None:
+    await owned.run(DDL)
+    before = await owned.digest()
+    await owned.act("UPDATE docs SET name = 'X' WHERE id < 3;", sets=("name",))
+    await owned.act("DELETE FROM docs WHERE id = 4;\nDELETE FROM docs WHERE id = 1;")
+    session = list(owned.writes)
+    async with _busy(database):
+        _, applied = await owned.undo()
+    assert applied is not None
+    assert applied.notes
+    assert await owned.digest() != before
+    folded, left = follow_undo(fold_writes(session), applied.changes)
+    assert left
+    await owned.run("UPDATE docs SET note = 'theirs' WHERE id = 2;")
+    theirs = await owned.read_column("SELECT updated_at FROM docs WHERE id = 2")
+    again = await owned.undo_folded(folded)
+    assert again is not None
+    assert again.notes == ()
+    after = await owned.digest()
+    assert await owned.read_column("SELECT updated_at FROM docs WHERE id = 2") == theirs
+    ones = {table: [row for row in rows if row.startswith("[('id', '1')")] for table, rows in before.items()}
+    assert {table: [row for row in rows if row.startswith("[('id', '1')")] for table, rows in after.items()} == ones

@@ -296,6 +296,8 @@ def _make_foreign_key(row: ForeignKeyRow, origin: Relation, target: Relation) ->
         deferrable=row.deferrable,
         deferred=row.deferred,
         match="FULL" if row.match == "f" else "PARTIAL" if row.match == "p" else "SIMPLE",
+        is_enforced=row.is_enforced,
+        is_temporal=row.is_temporal,
     )
 
 

@@ -49,6 +49,8 @@ class ForeignKeyRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     deferrable: bool
     deferred: bool
     match: str
+    is_enforced: bool
+    is_temporal: bool
 
 
 class TriggerRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -126,7 +128,10 @@ SELECT json_build_array(
      AND 0 <> ALL (i.indkey::int2[]) AND {_TELLS_APART}),
   (SELECT json_agg(json_build_array(
      k.conname, k.conkey, k.confrelid::int8, k.confkey, k.confdeltype, k.confupdtype, {set_columns},
-     k.condeferrable, k.condeferred, k.confmatchtype) ORDER BY k.conname)
+     k.condeferrable, k.condeferred, k.confmatchtype,
+     -- since PostgreSQL 18
+     coalesce((to_jsonb(k) ->> 'conenforced')::bool, true), coalesce((to_jsonb(k) ->> 'conperiod')::bool, false))
+     ORDER BY k.conname)
    FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0),
   (SELECT json_agg(json_build_array(g.tgname, g.tgtype, json_build_array(pn.nspname, p.proname), g.tgenabled)
                    ORDER BY g.tgname)

@@ -61,6 +61,10 @@ class ForeignKey(msgspec.Struct, frozen=True, gc=False):
     deferrable: bool
     deferred: bool
     match: Literal["SIMPLE", "FULL", "PARTIAL"]
+    is_enforced: bool = True
+    """False: it is written down only, and nobody keeps it."""
+    is_temporal: bool = False
+    """The last column is a PERIOD: it need not be equal, but covered by those of one or several rows."""
 
 
 _ROW, _BEFORE, _INSERT, _DELETE, _UPDATE, _TRUNCATE, _INSTEAD = 1, 2, 4, 8, 16, 32, 64

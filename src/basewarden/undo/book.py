@@ -121,4 +121,5 @@ def make_receipt(plan: Plan, preview_token: str | None = None) -> Receipt:
         tables=plan.tables,
         already=plan.already,
         preview_token=preview_token,
+        notes=plan.notes,
     )

@@ -14,7 +14,7 @@ from basewarden.gateway.capture import SnapshotStale
 from basewarden.gateway.road import commit_recorded
 from basewarden.journal import Recorder, WriteEntry
 from basewarden.pgrest import Connection, DatabaseError, PgrestError, Schema, Statement
-from basewarden.undo.apply import Applied, Raced, Refused, explain_error
+from basewarden.undo.apply import Applied, explain_error
 from basewarden.undo.beside import work_beside
 from basewarden.undo.book import Book, make_caller, make_receipt
 from basewarden.undo.current import check_tables
@@ -25,15 +25,18 @@ from basewarden.undo.hand_edits import protect_edits
 from basewarden.undo.past import ApplyOptions, Past, Presser
 from basewarden.undo.plan import Plan
 from basewarden.undo.planning import make_plan
+from basewarden.undo.refused import Raced, Refused
 from basewarden.undo.rows import DatabaseReader
-from basewarden.undo.skipping import apply_what_goes
+from basewarden.undo.skipping import apply_all, apply_what_goes
 from basewarden.undo.tokens import check_token, make_token
+from basewarden.undo.trial import try_plan
 from basewarden.undo.values import OnConflict, Receipt
 
 MOST_TRIES = 8  # a migration may have many steps
 LOCK_TIMEOUT = "5s"
 _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+_ROLL_BACK = Statement("ROLLBACK")
 _LIMIT_WAITING = Statement("SELECT set_config('lock_timeout', $1, true)", (LOCK_TIMEOUT.encode(),))
 _READ_XID = Statement("SELECT pg_current_xact_id()::text")
 _OUTCOME_UNKNOWN = ("08", "57")
@@ -51,7 +54,12 @@ class DirectWay:
     async def preview(self, past: Past) -> Plan:
         async def read(connection: Connection, schema: Schema) -> Plan:
             await connection.run([_BEGIN_READING, _LIMIT_WAITING])
-            return await work_beside(connection, partial(_plan, schema=schema, past=past, lock=False))
+            plan = await work_beside(connection, partial(_plan, schema=schema, past=past, lock=False))
+            await connection.run([_ROLL_BACK])
+            try:
+                return await work_beside(connection, partial(try_plan, schema=schema, plan=plan))
+            except DatabaseError as error:
+                raise explain_error(error) from error
 
         return await self._on_current_schema(past.connection_id, read)
 
@@ -166,9 +174,10 @@ async def _apply(
 ) -> tuple[Plan, Applied]:
     """What was carried out in the end: the database itself may know of more conflicts."""
     plan = await _protect(connection, plan)
+    attempt = partial(apply_counted, connection, schema)
     if on_conflict == "skip":
-        return await apply_what_goes(connection, schema, plan)
-    return plan, await apply_counted(connection, schema, plan.writes)
+        return await apply_what_goes(connection, plan, attempt)
+    return plan, await apply_all(connection, plan, attempt)
 
 
 async def _protect(connection: Connection, plan: Plan) -> Plan:

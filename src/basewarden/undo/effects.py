@@ -3,15 +3,17 @@
 A row that a trigger deletes is in no journal, so no later undo could bring it back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from basewarden.gateway.capture.traces import COUNT_CHANGES, Counts, can_leave_traces, read_counts
 from basewarden.pgrest import Connection, Name, Schema, Statement, array_literal, quote_name
-from basewarden.undo.apply import Applied, Refused, apply_rows
+from basewarden.undo.apply import Applied, apply_rows
 from basewarden.undo.plan import RowPlan
+from basewarden.undo.refused import Refused
 from basewarden.undo.values import Conflict, count_rows
 
+Write = Callable[[Connection, Sequence[RowPlan]], Awaitable[Applied]]
 _ACTIONS = ("insert", "update", "delete")
 # Rows of a partitioned table are counted where they lie.
 _FIND_ROOTS = """
@@ -44,13 +46,15 @@ class SideEffect:
         return {"schema": self.table[0], "table": self.table[1], **counts}
 
 
-async def apply_counted(connection: Connection, schema: Schema, rows: Sequence[RowPlan]) -> Applied:
-    """As `apply_rows`; raises Refused also where a trigger deleted rows that are not part of the plan."""
+async def apply_counted(
+    connection: Connection, schema: Schema, rows: Sequence[RowPlan], *, write: Write = apply_rows
+) -> Applied:
+    """As `write`; raises Refused also where a trigger deleted rows that are not part of the plan."""
     tables = {row.table.qualified: row.table for row in rows}
     if not any(can_leave_traces(schema, table) for table in tables.values()):
-        return await apply_rows(connection, rows)
+        return await write(connection, rows)
     earlier = await _count(connection)
-    applied = await apply_rows(connection, rows)
+    applied = await write(connection, rows)
     counted = _subtract(await _count(connection), earlier)
     effects = await _find_effects(connection, await _add_up_partitions(connection, counted, rows), rows)
     lost = [_refuse_loss(effect) for effect in effects if effect.deleted]

@@ -46,11 +46,16 @@ async def collect_needs(reader: Reader, schema: Schema, rows: Sequence[RowPlan])
         table = rows[situation.by_table[name][0]].table
         for unique in table.unique_keys:
             needs += await _need_free_values(reader, situation, table, unique.columns)
-        for key in table.foreign_keys_out:
+        for key in filter(_needs_equals, table.foreign_keys_out):
             needs += await _need_parents(reader, situation, table, key)
-        for key in table.foreign_keys_in:
+        for key in filter(_needs_equals, table.foreign_keys_in):
             needs += await _need_no_children(reader, situation, table, key)
     return needs
+
+
+def _needs_equals(key: ForeignKey) -> bool:
+    """Whether periods are covered only the database tells; it checks them when all is written."""
+    return key.is_enforced and not key.is_temporal
 
 
 async def _need_free_values(reader: Reader, situation: Situation, table: Table, columns: Sequence[str]) -> list[Need]:
@@ -134,9 +139,10 @@ def _gained(row: RowPlan, columns: Sequence[str]) -> Values | None:
     """What the row will hold in `columns` and does not hold now; None with a null among them."""
     if row.target is None or row.action == "nothing":
         return None
-    if row.action == "update" and set(columns).isdisjoint(row.restored):
+    values = tuple(row.target.get(name) for name in columns)
+    if row.current is not None and values == tuple(row.current.exact.get(name) for name in columns):
         return None
-    return _complete(row.target.get(name) for name in columns)
+    return _complete(values)
 
 
 def _lost(row: RowPlan, columns: Sequence[str]) -> Values | None:

@@ -93,6 +93,8 @@ class Plan:
     """Rows that an earlier undo of the session put back; whatever became of them since is somebody else's."""
     digest: str = ""
     """Of what is done to which rows, and of the conflicts, as they were planned."""
+    notes: tuple[str, ...] = ()
+    """What a preview could not find out."""
 
     @property
     def planned(self) -> int:
@@ -282,7 +284,9 @@ def _decide_updated(change: NetChange, table: Table, found: Image | None) -> Row
     if moved:
         reason = f"{_name_columns(moved)} changed after the session's write."
         return make_conflict(change, reason, moved, table=table, found=found)
-    target = {**found.exact, **{name: change.columns[name].old for name in restored}}
+    back = {name for name, column in change.columns.items() if found.exact.get(name) == column.new}
+    derived = {name for name in back if table.columns[name].generated}
+    target = {**found.exact, **{name: change.columns[name].old for name in (*restored, *derived)}}
     return RowPlan(change, table, found, target, tuple(restored), _list_kept(table, restored))
 
 

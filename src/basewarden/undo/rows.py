@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from basewarden.gateway.capture.images import ALIAS, read_images, run_as_owner, select_images
 from basewarden.journal import Image
 from basewarden.pgrest import Builder, Connection, Name, Statement, Table, quote_ident
+from basewarden.undo.collisions import need_free_places
 from basewarden.undo.defaults import read_defaults
 from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Exact, Key, Match
-
-WANTED = "bw_wanted"
+from basewarden.undo.rowsource import WANTED, quote_table, unnest_rows
 
 _PARENTS_OF_OTHERS = Statement(
     """
@@ -42,9 +42,8 @@ class DatabaseReader:
     async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[Match]:
         return await find_holders(self.connection, table, columns, values)
 
-    async def list_obstacles(self, _rows: Sequence[RowPlan], _needs: Sequence[Need]) -> list[Need]:
-        """None: one statement needs no order, and the database itself says the rest."""
-        return []
+    async def list_obstacles(self, rows: Sequence[RowPlan], _needs: Sequence[Need]) -> list[Need]:
+        return await need_free_places(self.connection, rows)
 
 
 async def read_rows(connection: Connection, table: Table, keys: Iterable[Key], *, lock: bool) -> dict[Key, Image]:
@@ -80,22 +79,3 @@ def _join_wanted(builder: Builder, table: Table, columns: Sequence[str], values:
         for column, name in zip(columns, names, strict=True)
     )
     return f"JOIN {unnest_rows(builder, values, names)} ON {match}"
-
-
-def unnest_rows(builder: Builder, rows: Sequence[Exact], names: Sequence[str]) -> str:
-    """Rows of text as a relation: one array parameter a column, and `ord` counting from 1."""
-    arrays = [f"{builder.param(text_array(row[index] for row in rows))}::text[]" for index in range(len(names))]
-    return f"unnest({', '.join(arrays)}) WITH ORDINALITY AS {WANTED}({', '.join(names)}, ord)"
-
-
-def text_array(values: Iterable[str | None]) -> str:
-    """An array literal: every element quoted, so that only a true NULL is one."""
-    return "{" + ",".join("NULL" if value is None else f'"{_escape(value)}"' for value in values) + "}"
-
-
-def quote_table(table: Table) -> str:
-    return f"{quote_ident(table.schema)}.{quote_ident(table.name)}"
-
-
-def _escape(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"')

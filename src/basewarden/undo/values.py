@@ -75,6 +75,7 @@ class Receipt:
 
     `already` rows were as before when the undo looked, or an earlier undo put them back. `by_steps`: it goes request by
     request, and what is done stays done. `pending_writes` were under way at a preview, which leaves them out.
+    `notes` say what a preview could not find out.
     """
 
     planned: int
@@ -88,6 +89,7 @@ class Receipt:
     already: int = 0
     preview_token: str | None = None
     pending_writes: int = 0
+    notes: tuple[str, ...] = ()
 
     def body(self) -> dict[str, Any]:
         return {**self._counts(), "conflicts": [conflict.body() for conflict in self.conflicts]}
@@ -102,6 +104,7 @@ class Receipt:
             "skipped": self.skipped,
             "alreadyAsBefore": self.already,
             "irreversible": list(self.irreversible),
+            "notes": list(self.notes),
             "undoSessionId": str(self.undo_session_id) if self.undo_session_id else None,
             "previewToken": self.preview_token,
         }

@@ -4,12 +4,12 @@ Pure. A request inserts, or deletes, many rows of one table as one statement, wh
 rows of one table may need each other in a circle. Rows of several tables, or updates, may not.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from basewarden.undo.circles import Group, find_groups
 from basewarden.undo.plan import Action, Need, RowPlan
 
-Group = tuple[int, ...]
 _ORDER: tuple[Action, ...] = ("delete", "update", "insert")
 _TOGETHER: tuple[Action, ...] = ("insert", "delete")
 
@@ -69,54 +69,9 @@ def _is_together(rows: Sequence[RowPlan], group: Group) -> bool:
 
 
 def _group(count: int, needs: Sequence[Need]) -> list[Group]:
-    """Strongly connected rows (Tarjan's way, without recursion)."""
+    """Strongly connected rows."""
     edges: dict[int, list[int]] = {}
     for need in needs:
         if need.of is not None:
             edges.setdefault(need.row, []).append(need.of)
-    search = _Search(edges)
-    for number in range(count):
-        search.visit(number)
-    return search.groups
-
-
-class _Search:
-    def __init__(self, edges: Mapping[int, Sequence[int]]) -> None:
-        self._edges = edges
-        self._index: dict[int, int] = {}
-        self._low: dict[int, int] = {}
-        self._stack: list[int] = []
-        self._on_stack: set[int] = set()
-        self.groups: list[Group] = []
-
-    def visit(self, start: int) -> None:
-        if start in self._index:
-            return
-        self._enter(start)
-        path = [(start, iter(self._edges.get(start, ())))]
-        while path:
-            number, following = path[-1]
-            other = next(following, None)
-            if other is None:
-                path.pop()
-                self._leave(number, path[-1][0] if path else None)
-            elif other not in self._index:
-                self._enter(other)
-                path.append((other, iter(self._edges.get(other, ()))))
-            elif other in self._on_stack:
-                self._low[number] = min(self._low[number], self._index[other])
-
-    def _enter(self, number: int) -> None:
-        self._index[number] = self._low[number] = len(self._index)
-        self._stack.append(number)
-        self._on_stack.add(number)
-
-    def _leave(self, number: int, parent: int | None) -> None:
-        if self._low[number] == self._index[number]:
-            group = [self._stack.pop()]
-            while group[-1] != number:
-                group.append(self._stack.pop())
-            self._on_stack.difference_update(group)
-            self.groups.append(tuple(group))
-        if parent is not None:
-            self._low[parent] = min(self._low[parent], self._low[number])
+    return find_groups(range(count), edges)

@@ -17,8 +17,9 @@ from basewarden.gateway.forward.api import QUERY_ROOM, Pair
 from basewarden.gateway.forward.deeds import UpstreamRefused
 from basewarden.journal import Image
 from basewarden.pgrest import Name, Table, join_query, match_rows, write_name
+from basewarden.undo.circles import Group
 from basewarden.undo.forward.bodies import write_one, write_rows
-from basewarden.undo.forward.order import Batch, Group, make_batches
+from basewarden.undo.forward.order import Batch, make_batches
 from basewarden.undo.forward.reader import HAND_SET, ApiReader, explain, read_unique_key
 from basewarden.undo.forward.sending import Sender
 from basewarden.undo.hand_edits import list_hand_set

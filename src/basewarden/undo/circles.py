@@ -1,0 +1,55 @@
+"""Strongly connected numbers: Tarjan's way, without recursion. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+Group = tuple[int, ...]
+
+
+def find_groups(numbers: Iterable[int], edges: Mapping[int, Sequence[int]]) -> list[Group]:
+    """Each number in one group; what a group's edges lead to comes before it."""
+    search = _Search(edges)
+    for number in numbers:
+        search.visit(number)
+    return search.groups
+
+
+class _Search:
+    def __init__(self, edges: Mapping[int, Sequence[int]]) -> None:
+        self._edges = edges
+        self._index: dict[int, int] = {}
+        self._low: dict[int, int] = {}
+        self._stack: list[int] = []
+        self._on_stack: set[int] = set()
+        self.groups: list[Group] = []
+
+    def visit(self, start: int) -> None:
+        if start in self._index:
+            return
+        self._enter(start)
+        path = [(start, iter(self._edges.get(start, ())))]
+        while path:
+            number, following = path[-1]
+            other = next(following, None)
+            if other is None:
+                path.pop()
+                self._leave(number, path[-1][0] if path else None)
+            elif other not in self._index:
+                self._enter(other)
+                path.append((other, iter(self._edges.get(other, ()))))
+            elif other in self._on_stack:
+                self._low[number] = min(self._low[number], self._index[other])
+
+    def _enter(self, number: int) -> None:
+        self._index[number] = self._low[number] = len(self._index)
+        self._stack.append(number)
+        self._on_stack.add(number)
+
+    def _leave(self, number: int, parent: int | None) -> None:
+        if self._low[number] == self._index[number]:
+            group = [self._stack.pop()]
+            while group[-1] != number:
+                group.append(self._stack.pop())
+            self._on_stack.difference_update(group)
+            self.groups.append(tuple(group))
+        if parent is not None:
+            self._low[parent] = min(self._low[parent], self._low[number])

@@ -1,0 +1,101 @@
+"""Rows that do not stand as planned once all is written, because triggers wrote over them; and putting them right."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from basewarden.journal import Image
+from basewarden.pgrest import Connection, Table
+from basewarden.undo.plan import RowPlan, make_conflict
+from basewarden.undo.reading import Key
+from basewarden.undo.refused import Refused
+from basewarden.undo.rows import read_rows
+from basewarden.undo.stamps import Left, Overwrite, write_past_triggers
+from basewarden.undo.values import count_rows
+
+_REASONS: Mapping[Left, str] = {
+    "busy": "others were using the table, so it could not be switched off; undo once more to bring this back",
+    "not allowed": "the connection's role may not switch it off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """`image` is how the row stands, `columns` are those in which it differs from the plan."""
+
+    row: RowPlan
+    image: Image
+    columns: tuple[str, ...]
+
+    @property
+    def overwrite(self) -> Overwrite:
+        return Overwrite(self.image, {name: (self.row.target or {})[name] for name in self.columns})
+
+
+async def put_right(connection: Connection, rows: Sequence[RowPlan]) -> tuple[str, ...]:
+    """Columns that triggers wrote over are written once more without them. What is left must be stamps."""
+    strays = await find_strays(connection, rows)
+    groups: dict[int, list[Stray]] = {}
+    for stray in strays:
+        groups.setdefault(stray.row.table.oid, []).append(stray)
+    left: dict[int, Left] = {}
+    for oid, group in groups.items():
+        reason = await write_past_triggers(connection, group[0].row.table, [stray.overwrite for stray in group])
+        if reason is not None:
+            left[oid] = reason
+    return _describe_left(await find_strays(connection, [stray.row for stray in strays]), left) if strays else ()
+
+
+async def find_strays(connection: Connection, rows: Sequence[RowPlan]) -> list[Stray]:
+    """Rows that do not stand as planned, with the columns in which they differ."""
+    found = await read_all(connection, [(row.table, row.target_key) for row in rows])
+    strays: list[Stray] = []
+    for row in rows:
+        if row.target is None:
+            continue
+        image = found.get(row.table.oid, {}).get(row.target_key or ())
+        if image is None:
+            raise Refused(
+                [make_conflict(row.change, "The database did not take the row back: a trigger or rule stopped it.")]
+            )
+        columns = tuple(name for name in (*row.written, *row.kept) if image.exact[name] != row.target[name])
+        if columns:
+            strays.append(Stray(row, image, columns))
+    return strays
+
+
+def _describe_left(strays: Sequence[Stray], reasons: Mapping[int, Left]) -> tuple[str, ...]:
+    refused = []
+    left: dict[tuple[str, tuple[str, ...], Left], int] = {}
+    for stray in strays:
+        row, columns = stray.row, stray.columns
+        wrong = tuple(name for name in columns if not _is_stamp(row, name))
+        if wrong:
+            refused.append(make_conflict(row.change, "A trigger keeps these columns from going back.", wrong))
+        else:
+            place = (f"{row.table.schema}.{row.table.name}", columns, reasons.get(row.table.oid, "not allowed"))
+            left[place] = left.get(place, 0) + 1
+    if refused:
+        raise Refused(refused)
+    return tuple(
+        f"{', '.join(columns)} of {count_rows(count)} of {name}: a trigger sets it, and {_REASONS[reason]}."
+        for (name, columns, reason), count in left.items()
+    )
+
+
+def _is_stamp(row: RowPlan, name: str) -> bool:
+    if name in row.edited:
+        return False
+    change = row.change.columns.get(name)
+    return name in row.kept or row.action == "insert" or (change is not None and change.is_stamp)
+
+
+async def read_all(
+    connection: Connection, places: Iterable[tuple[Table, Key | None]]
+) -> Mapping[int, Mapping[Key, Image]]:
+    tables: dict[int, Table] = {}
+    keys: dict[int, list[Key]] = {}
+    for table, key in places:
+        if key is not None:
+            tables[table.oid] = table
+            keys.setdefault(table.oid, []).append(key)
+    return {oid: await read_rows(connection, tables[oid], keys[oid], lock=False) for oid in tables}

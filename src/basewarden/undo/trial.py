@@ -1,0 +1,62 @@
+"""A preview tries the undo: in a transaction that is rolled back, what only the database knows is known beforehand.
+
+It waits for nobody for long, and holds its locks for as long as the rows take to write, so it tries no large undos.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from basewarden.errors import AppError
+from basewarden.gateway.capture.images import AS_OWNER
+from basewarden.pgrest import Connection, DatabaseError, Schema, Statement
+from basewarden.undo.apply import try_rows
+from basewarden.undo.effects import apply_counted
+from basewarden.undo.plan import Plan
+from basewarden.undo.refused import Raced, Refused
+from basewarden.undo.skipping import apply_all, leave_out
+
+MOST_TRIED_ROWS = 5_000
+_BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
+_LIMITS = Statement("SELECT set_config('lock_timeout', '1s', true), set_config('statement_timeout', '5s', true)")
+_ROLL_BACK = Statement("ROLLBACK")
+_UNTRIED = "This preview shows what the rows say. The undo itself was not tried, because {reason}."
+_REASONS = {
+    "25006": "the database takes no writes now",
+    "55P03": "others are writing the same rows",
+    "57014": "it takes more than a few seconds",
+}
+
+
+async def try_plan(connection: Connection, *, schema: Schema, plan: Plan) -> Plan:
+    """The plan, with what the database refuses as conflicts. Leaves no transaction open."""
+    if not plan.writes:
+        return plan
+    if len(plan.writes) > MOST_TRIED_ROWS:
+        return _leave_untried(plan, f"it changes more than {MOST_TRIED_ROWS:,} rows")
+    try:
+        await connection.run([_BEGIN, _LIMITS, AS_OWNER])
+        await apply_all(connection, plan, partial(apply_counted, connection, schema, write=try_rows))
+    except Refused as refused:
+        return leave_out(plan, refused.rows, refused.conflicts)
+    except Raced:
+        return _leave_untried(plan, _REASONS["55P03"])
+    except (AppError, DatabaseError) as error:
+        reason = _REASONS.get(_read_sqlstate(error))
+        if reason is None:
+            raise
+        return _leave_untried(plan, reason)
+    finally:
+        if connection.is_usable:
+            await connection.run([_ROLL_BACK])
+    return plan
+
+
+def _read_sqlstate(error: AppError | DatabaseError) -> str:
+    """Also of an answer that was made of the database's error."""
+    if isinstance(error, DatabaseError):
+        return error.sqlstate
+    return str(error.details.get("sqlstate", "")) if isinstance(error.details, dict) else ""
+
+
+def _leave_untried(plan: Plan, reason: str) -> Plan:
+    return replace(plan, notes=(*plan.notes, _UNTRIED.format(reason=reason)))
