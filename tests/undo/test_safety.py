@@ -169,7 +169,7 @@ async def test_a_trigger_that_deletes_other_rows_refuses(workshop: Workshop) -> 
     await bench.run("INSERT INTO note VALUES (1, 1, 'mine')")
     refused = await press(bench, session)
     assert refused.status_code == 409
-    assert told(refused) == [("note", "A trigger would delete 1 row of public.note that this session did not write.")]
+    assert told(refused) == [("orders", "A trigger would delete 1 row of public.note that this session did not write.")]
     assert await texts(bench, "note") == ["(1,1,mine)"]
     assert await texts(bench, "orders") == ["(1,)", "(2,)"]
     skipped = (await press(bench, session, onConflict="skip")).json()
