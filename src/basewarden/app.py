@@ -198,7 +198,8 @@ def build_registry(
     registry.add(Blocked(count_refusals_since, count_refusals_by_agent))
     registry.add(Roads(Road(recorder), ForwardRoad(recorder)))
     settler = registry.add(Settler(database, projects.ask_status))
-    registry.add(Undo(database, listener, projects, recorder, settler, projects.find_reach))
+    budget = settings.undo_megabytes * 1024 * 1024
+    registry.add(Undo(database, listener, projects, recorder, settler, projects.find_reach, budget_bytes=budget))
     _add_data(registry)
     _add_operations(registry)
     _add_retention(registry)

@@ -29,7 +29,7 @@ from basewarden.journal import Recorder, Settler
 from basewarden.pgrest import RestConfig, Schema, parse_request
 from basewarden.pgrest.server import RestServer
 from basewarden.pgrest.settings import load_settings
-from basewarden.undo import OnConflict, Presser, Receipt, Undo
+from basewarden.undo import ApplyOptions, OnConflict, Presser, Receipt, Undo
 from tests.fixtures.app import pick_port
 from tests.fixtures.desk import Desk
 from tests.fixtures.serving import serving
@@ -223,7 +223,7 @@ class Ground:
     async def undo(self, session_id: UUID | None = None, on_conflict: OnConflict = "refuse") -> Receipt:
         undo = await self.make_undo()
         wanted = session_id or await self.session_id()
-        return await undo.apply(self.desk.connection_id, wanted, PRESSER, on_conflict)
+        return await undo.apply(self.desk.connection_id, wanted, PRESSER, ApplyOptions(on_conflict))
 
     async def preview(self, session_id: UUID | None = None) -> Receipt:
         undo = await self.make_undo()

@@ -144,6 +144,15 @@ def test_a_group_of_errors_is_told_one_by_one() -> None:
     assert "canary" not in told
 
 
+def test_an_error_that_is_its_own_cause_is_told_once() -> None:
+    first, second = OSError("first"), OSError("second")
+    first.__cause__, second.__cause__ = second, first
+    alone = OSError("alone")
+    alone.__cause__ = alone
+    assert describe_exception(alone) == "OSError: alone"
+    assert describe_exception(first).count("OSError") == 2
+
+
 async def test_an_unknown_failure_is_reported_and_nothing_of_anybody_goes_along(
     serve: Serve, app_database: str, collector: Collector
 ) -> None:

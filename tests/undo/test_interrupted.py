@@ -105,8 +105,9 @@ async def test_a_write_that_is_still_under_way(bench: Bench, agent: Agent) -> No
             caller, int(row["xid"]), "delete", "public", "t", "DELETE t", (change,), session_id=UUID(session)
         )
         await bench.product.registry.get(Recorder).record(entry)
-        for mode in ("preview", "apply"):
-            answer = await press(bench, session, mode)
-            assert (answer.status_code, answer.json()["code"]) == (409, "session_pending")
+        assert (await press(bench, session, "preview")).json()["planned"] == 1
+        answer = await press(bench, session)
+        assert (answer.status_code, answer.json()["code"]) == (409, "session_pending")
+        assert (await bench.journal(session))["status"] == "open"
     assert (await press(bench, session)).json()["reverted"] == 1
     assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}

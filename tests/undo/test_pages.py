@@ -1,5 +1,7 @@
 """The way a person takes: list, session, preview, press, receipt."""
 
+import re
+
 import httpx
 import pytest
 
@@ -87,6 +89,11 @@ async def test_a_long_write_is_folded_and_paged(bench: Bench, agent: Agent) -> N
     assert page.count('class="entry"') == 20
     assert "Show the other 40 rows" in page
     write = written.changes[0]["writeId"]
+    after = written.changes[19]["position"]
+    assert f"?write={write}&amp;after={after}" in page
+    rest = await open_page(bench, f"/{written.session_id}?write={write}&after={after}")
+    assert rest.count('class="entry"') == 40
+    assert f'href="/c/{bench.connection_id}/sessions/{written.session_id}?write={write}"' in rest
     assert (await open_page(bench, f"/{written.session_id}?write={write}")).count('class="entry"') == 60
     await open_page(bench, f"/{written.session_id}?write={written.session_id}", 404)
     await open_page(bench, f"/{written.session_id}?after=nonsense", 404)
@@ -98,3 +105,38 @@ async def test_a_stranger_finds_nothing(bench: Bench, agent: Agent) -> None:
     for path in ("", f"/{session}", f"/{session}/undo"):
         assert (await stranger.get(f"/c/{bench.connection_id}/sessions{path}")).status_code == 404
     assert (await stranger.post(f"/c/{bench.connection_id}/sessions/{session}/undo")).status_code == 404
+
+
+async def test_a_press_does_only_what_was_previewed(bench: Bench, agent: Agent) -> None:
+    session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
+    preview = await open_page(bench, f"/{session}/undo")
+    assert "Undo 1 row<" in preview
+    (token,) = re.findall(r'name="previewToken" value="([^"]+)"', preview)
+    await agent.write("PATCH", "/notes?id=eq.2", {"body": "x"})
+    stale = await press(bench, session, previewToken=token)
+    assert stale.status_code == 422
+    assert "1 more write arrived since you looked" in stale.text
+    assert "Undo 2 rows" in stale.text
+    assert {row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 3")} == {"x"}
+    (token,) = re.findall(r'name="previewToken" value="([^"]+)"', stale.text)
+    assert "This has been done. It is a session of its own" in (await press(bench, session, previewToken=token)).text
+
+
+async def test_a_press_that_finds_nothing_to_do_says_so(bench: Bench, agent: Agent) -> None:
+    session = (await agent.write("PATCH", "/notes?id=lt.4", {"body": "x"})).session_id
+    await bench.run("UPDATE notes SET body = 'theirs' WHERE id = 2")
+    await press(bench, session, onConflict="skip")
+    preview = await open_page(bench, f"/{session}/undo")
+    assert "Already as it was: 2 rows. Nothing left to do but 1 conflict." in preview
+    assert "Undo as chosen" not in preview
+    again = await press(bench, session, onConflict="skip")
+    assert "Already as it was: 2 rows. Nothing left to do but 1 conflict. Nothing was changed." in again.text
+    assert "This has been done" not in again.text
+
+
+async def test_an_undone_undo_does_not_say_that_it_can_be_undone(bench: Bench, agent: Agent) -> None:
+    session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
+    undo = (await press(bench, session)).url.path.rpartition("/")[2]
+    assert "can be undone too" in await open_page(bench, f"/{undo}")
+    await press(bench, undo)
+    assert "can be undone too" not in await open_page(bench, f"/{undo}")

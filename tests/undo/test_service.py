@@ -100,7 +100,7 @@ async def test_conflicts_refuse_and_skip(bench: Bench, agent: Agent) -> None:
     assert refused.json()["code"] == "undo_conflict"
     (conflict,) = refused.json()["conflicts"]
     assert conflict["primaryKey"] == {"id": 2}
-    assert conflict["columns"] == ["name"]
+    assert conflict["columns"] == [{"name": "name", "before": "c2", "session": "wrecked", "now": "theirs"}]
     assert refused.json()["undoSessionId"] is None
     assert await digest(bench) == standing
     skipped = await press(bench, session, onConflict="skip")

@@ -25,6 +25,7 @@ Report = Callable[[BaseException, Facts], None]
 _facts: ContextVar[Facts | None] = ContextVar("facts", default=None)
 _level, _writes_json = logging.INFO, False
 _encode = msgspec.json.Encoder().encode
+_MOST_CAUSES = 50
 # Errors that speak of the code or the machine. The text of any other may be a value that somebody sent or stored.
 _PLAIN_SPOKEN = (OSError, TypeError, AttributeError, NameError, ImportError, RuntimeError, AssertionError)
 _Event = MutableMapping[str, Any]
@@ -112,13 +113,21 @@ class AccessLog:
 
 
 def describe_exception(error: BaseException) -> str:
-    """Its traceback and those of what led to it, the first cause first."""
+    """Its traceback and those of what led to it, the first cause first; each error once."""
+    return "\n\n".join(_describe_parts(error, set()))
+
+
+def _describe_parts(error: BaseException, seen: set[int]) -> list[str]:
+    """`seen` are the ids of errors that are described already: an error may be its own cause."""
+    if id(error) in seen or len(seen) >= _MOST_CAUSES:
+        return []
+    seen.add(id(error))
     stack = "".join(traceback.format_tb(error.__traceback__))
     parts = [f"{stack}{type(error).__qualname__}{_describe_message(error)}"]
     if isinstance(error, BaseExceptionGroup):
-        parts += [describe_exception(inner) for inner in error.exceptions]
+        parts += [part for inner in error.exceptions for part in _describe_parts(inner, seen)]
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return "\n\n".join([describe_exception(cause), *parts] if cause is not None else parts)
+    return [*_describe_parts(cause, seen), *parts] if cause is not None else parts
 
 
 def _describe_message(error: BaseException) -> str:

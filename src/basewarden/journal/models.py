@@ -26,7 +26,8 @@ class RawJSON(UserDefinedType[str]):
 class JournalSession(Base):
     """A run of writes by one caller; `position` and `write_count` are its counters, held under its row lock.
 
-    One that has expired is being pruned: nobody finds it any more, and it never comes back.
+    Its status is open, held (an undo is at work on it, so it gets no new writes), undone, partly_undone or expired. One
+    that has expired is being pruned: nobody finds it any more, and it never comes back.
     """
 
     __tablename__ = "journal_sessions"
@@ -52,7 +53,7 @@ class JournalSession(Base):
     caller_name: Mapped[str] = mapped_column(Text)
     label: Mapped[str | None] = mapped_column(Text)  # the client's own name for it
     capture: Mapped[str] = mapped_column(Text, server_default="statement")
-    status: Mapped[str] = mapped_column(Text, server_default="open")  # open, undone, partly_undone, expired
+    status: Mapped[str] = mapped_column(Text, server_default="open")  # open, held, undone, …
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     position: Mapped[int] = mapped_column(BigInteger, server_default="0")

@@ -91,6 +91,7 @@ async def get_session(
         timeline=timeline,
         write=write,
         next_href=_find_next(path, timeline, write),
+        previous_href=_find_previous(path, write, after),
         can_undo=member.role.includes(Role.EDITOR),
         can_freeze=member.role.includes(Role.EDITOR) and summary.session.kind != "undo",
         done=_DONE.get(request.query_params.get("done", "")),
@@ -126,7 +127,7 @@ async def _read(db: ReadSession, summary: SessionSummary, path: str, write: UUID
 
 async def _read_undo(db: ReadSession, summary: SessionSummary) -> dict[str, Any]:
     undo = await queries.find_undo_of(db, summary.session.id)
-    undone_by = undo.id if undo is not None and summary.session.status != "open" else None
+    undone_by = undo.id if undo is not None and summary.session.status not in ("open", "held") else None
     return {"undone_by": undone_by, "receipt": summary.session.receipt}
 
 
@@ -141,3 +142,10 @@ def _find_next(path: str, timeline: Timeline, write: UUID | None) -> str | None:
     if write is not None and timeline.next_position is not None:
         return f"{path}?{urlencode({'write': write, 'after': timeline.next_position})}"
     return f"{path}?{urlencode({'after': timeline.next_write})}" if timeline.next_write else None
+
+
+def _find_previous(path: str, write: UUID | None, after: str | None) -> str | None:
+    """Back to where the rows of this write, or the writes of this session, begin."""
+    if write is not None and after is not None:
+        return f"{path}?{urlencode({'write': write})}"
+    return path if write is not None or after is not None else None

@@ -76,7 +76,7 @@ class SessionSummary:
     @property
     def status(self) -> str:
         """As the contract names it: undone, partly_undone, frozen, active, ended."""
-        if self.session.status != "open":
+        if self.session.status not in ("open", "held"):
             return self.session.status
         if self.session.frozen_at is not None:
             return "frozen"
@@ -167,7 +167,8 @@ async def list_sessions(
 
 def _has_status(status: str) -> ColumnElement[bool]:
     """The names of the contract, of which the column holds only those that an undo gives."""
-    is_open, is_thawed = JournalSession.status == "open", JournalSession.frozen_at.is_(None)
+    is_open = JournalSession.status.in_(("open", "held"))
+    is_thawed = JournalSession.frozen_at.is_(None)
     is_recent = JournalSession.last_seen_at > func.now() - ACTIVE_FOR
     match status:
         case "frozen":
@@ -247,17 +248,54 @@ def _mutations() -> Select[JournalMutation, JournalWrite]:
 
 
 async def list_mutations(
-    session: AsyncSession, session_id: UUID, *, limit: int, after_position: int = 0
+    session: AsyncSession, session_id: UUID, *, after_position: int, up_to: int
 ) -> list[MutationView]:
     """In order; writes that were rolled back are left out, for nothing of them ever happened."""
     rows = await session.execute(
         _mutations()
-        .where(JournalMutation.session_id == session_id, JournalMutation.position > after_position)
+        .where(JournalMutation.session_id == session_id)
+        .where(JournalMutation.position > after_position, JournalMutation.position <= up_to)
         .where(JournalWrite.state != "aborted")
         .order_by(JournalMutation.position)
-        .limit(limit)
     )
     return [MutationView(mutation, write) for mutation, write in rows]
+
+
+async def find_page_end(
+    session: AsyncSession, session_id: UUID, *, limit: int, max_bytes: int, after_position: int = 0
+) -> int:
+    """The position of the last mutation of a page: at most `limit` of them, whose images fit in `max_bytes`.
+
+    One at least, however large; `after_position` itself where there are no more.
+    """
+    sizes = await session.execute(
+        text(
+            """
+            SELECT position, coalesce(octet_length(before::text), 0) + coalesce(octet_length(after::text), 0)
+                + coalesce(octet_length(before_exact::text), 0) + coalesce(octet_length(after_exact::text), 0)
+            FROM journal_mutations WHERE session_id = :id AND position > :after ORDER BY position LIMIT :limit
+            """
+        ),
+        {"id": session_id, "after": after_position, "limit": limit},
+    )
+    end, filled = after_position, 0
+    for position, size in sizes:
+        filled += size
+        if end > after_position and filled > max_bytes:
+            break
+        end = position
+    return end
+
+
+async def has_mutations(session: AsyncSession, session_id: UUID, *, after_position: int) -> bool:
+    """Of writes that were not rolled back."""
+    query = (
+        select(JournalMutation.id)
+        .join(JournalWrite, JournalWrite.id == JournalMutation.write_id)
+        .where(JournalMutation.session_id == session_id, JournalMutation.position > after_position)
+        .where(JournalWrite.state != "aborted")
+    )
+    return await session.scalar(query.limit(1)) is not None
 
 
 async def list_writes(

@@ -31,6 +31,8 @@ STOP_SECONDS = 10.0
 STORE_SECONDS = 10.0
 FINISH_SECONDS = 5.0
 MAX_BATCH = 128
+FEW_CHANGES = 500
+SLOWEST_CHANGES_PER_SECOND = 3000
 SESSION_TOPIC = "journal.session"
 _RETRY_SECONDS = 0.5
 _MISFITS = (DatabaseError, ValueError)  # what PostgreSQL refuses, and text that has no UTF-8
@@ -131,7 +133,7 @@ class Recorder:
     async def _flush(self, batch: list[_Waiting], marks: dict[UUID, State]) -> bool:
         """False when our database could not be reached; the marks are kept for later, the writes refused."""
         try:
-            async with asyncio.timeout(STORE_SECONDS):  # no answer at all must not stop the journal
+            async with asyncio.timeout(_allow_seconds(batch)):  # no answer at all must not stop the journal
                 connection = await self._connect()
                 await self._finishing.store(connection)
                 await (self._store_batch(connection, batch, marks) if batch else self._store_marks(connection, marks))
@@ -193,7 +195,7 @@ class Recorder:
         writes, again, frozen = self._place(batch, session_ids, counters)
         await connection.run(
             [
-                *statements.store_writes(writes, counters.values()),
+                *await _make_statements(writes, list(counters.values())),
                 *statements.freeze_sessions(counters.values()),
                 Statement("COMMIT"),
             ]
@@ -244,6 +246,20 @@ class Recorder:
     def _forget_session(self, payload: str) -> None:
         """Another process closed a session, or we may have missed that it did."""
         self._sessions = {key: value for key, value in self._sessions.items() if payload and str(value[0]) != payload}
+
+
+def _allow_seconds(batch: Sequence[_Waiting]) -> float:
+    """Many changes at once, as those of a large undo, take longer to encode and to store."""
+    return STORE_SECONDS + sum(len(waiting.entry.changes) for waiting in batch) / SLOWEST_CHANGES_PER_SECOND
+
+
+async def _make_statements(
+    writes: Sequence[tuple[_Waiting, StoredWrite]], counters: Sequence[Counters]
+) -> list[Statement]:
+    """Of many changes beside the event loop: to encode them takes long."""
+    if sum(len(waiting.entry.changes) for waiting, _ in writes) <= FEW_CHANGES:
+        return statements.store_writes(writes, counters)
+    return await asyncio.to_thread(statements.store_writes, writes, counters)
 
 
 async def _find_or_open_session(connection: Connection, caller: SessionCaller) -> UUID:

@@ -19,6 +19,8 @@ STATUSES = ("active", "ended", "frozen", "undone", "partly_undone", "expired")
 DEFAULT_PAGE = 50
 MAX_PAGE = 200
 MUTATIONS_PER_PAGE = 1000
+BYTES_PER_PAGE = 8 * 1024 * 1024
+"""Of the images in one answer. A row alone may have more."""
 WRITES_SHOWN = 1000
 
 
@@ -58,9 +60,11 @@ async def list_mutations(
     db: ReadSession, session_id: UUID, after_position: int = 0
 ) -> tuple[list[MutationView], int | None]:
     """One page, and the position to go on after (None at the end)."""
-    found = await queries.list_mutations(db, session_id, limit=MUTATIONS_PER_PAGE + 1, after_position=after_position)
-    page = found[:MUTATIONS_PER_PAGE]
-    return page, page[-1].mutation.position if len(found) > MUTATIONS_PER_PAGE else None
+    end = await queries.find_page_end(
+        db, session_id, limit=MUTATIONS_PER_PAGE, max_bytes=BYTES_PER_PAGE, after_position=after_position
+    )
+    page = await queries.list_mutations(db, session_id, after_position=after_position, up_to=end)
+    return page, end if await queries.has_mutations(db, session_id, after_position=end) else None
 
 
 def encode_cursor(session_id: UUID) -> str:

@@ -90,7 +90,7 @@ async def read_timeline(db: ReadSession, session_id: UUID, path: str, after: UUI
     by_write: dict[UUID, list[JournalMutation]] = {}
     for mutation in mutations:
         by_write.setdefault(mutation.write_id, []).append(mutation)
-    lines = tuple(_show_write(write, by_write.get(write.id, []), f"{path}?write={write.id}") for write in shown)
+    lines = tuple(_show_write(write, by_write.get(write.id, []), path) for write in shown)
     next_write = shown[-1].id if len(writes) > WRITES_PER_PAGE else None
     refusals = await list_session_refusals(db, session_id, limit=REFUSALS_SHOWN)
     begins = shown[0].at if after is not None and shown else None
@@ -107,7 +107,9 @@ async def read_write(db: ReadSession, write: JournalWrite, after_position: int) 
     return Timeline((_show_write(write, shown, None),), next_position=more)
 
 
-def _show_write(write: JournalWrite, mutations: Sequence[JournalMutation], more_href: str | None) -> ShownWrite:
+def _show_write(write: JournalWrite, mutations: Sequence[JournalMutation], path: str | None) -> ShownWrite:
+    """`path` is the session's page, where the rest is found: it goes on behind the rows that are shown here."""
+    more_href = f"{path}?write={write.id}&after={mutations[-1].position if mutations else 0}" if path else None
     return ShownWrite(
         id=write.id,
         at=write.at,

@@ -8,6 +8,7 @@ from basewarden.journal import Image, RowChange
 from basewarden.pgrest import Connection, DatabaseError, Statement
 from basewarden.undo.arranging import arrange
 from basewarden.undo.collisions import find_collisions
+from basewarden.undo.errors import make_failure
 from basewarden.undo.facts import Facts, read_facts
 from basewarden.undo.parking import Parking, park_rows
 from basewarden.undo.plan import RowPlan, make_conflict
@@ -20,16 +21,20 @@ from basewarden.undo.writing import run_writes
 
 _DEFER = Statement("SET CONSTRAINTS ALL DEFERRED")
 _CHECK_NOW = Statement("SET CONSTRAINTS ALL IMMEDIATE")
-_RACES = ("40001", "40P01", "55P03", "0A000", "26000")  # the last two: a statement prepared before DDL
+_RACES = ("40001", "40P01", "0A000", "26000")  # the last two: a statement prepared before DDL
 _REFUSALS = ("09", "0A", "21", "22", "23", "27", "39", "3D", "3F", "42", "44", "P0")
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What the undo changed, as mutations of its own, and what it had to leave to triggers."""
+    """What the undo changed, as mutations of its own, and what it had to leave to triggers.
+
+    `unseen` counts what triggers changed beside, by table.
+    """
 
     changes: tuple[RowChange, ...]
     notes: tuple[str, ...]
+    unseen: tuple[dict[str, object], ...] = ()
 
 
 async def apply_rows(connection: Connection, rows: Sequence[RowPlan]) -> Applied:
@@ -95,11 +100,11 @@ def _make_change(row: RowPlan, after: Image | None) -> RowChange:
 
 
 def explain_error(error: DatabaseError) -> Exception:
-    """What the database's no means for an undo; an error that is none of its business stays as it is."""
+    """What the database's no means for an undo; never `error` itself, which would become its own cause."""
     if error.sqlstate in _RACES:
         return Raced()
     if not error.sqlstate.startswith(_REFUSALS):
-        return error
+        return make_failure(error.sqlstate)
     fields = error.fields
     reason = f"The database refused it: {error.message}."
     columns = (fields.column,) if fields.column else ()

@@ -67,12 +67,12 @@ class Book:
 
     async def close_unwritten(self, past: Past, plan: Plan) -> Receipt:
         """Nothing needs to be written: the session is undone if it was one, and every row of it is back already."""
-        if plan.rows and not plan.conflicts:
+        if plan.already and not plan.conflicts:
             async with self._database.unit_of_work() as unit:
                 chain = await queries.lock_chain(unit, past.session_id)
                 if chain[0].position == past.position and not past.folded.irreversible:
                     await self._set_status(unit, chain, "undone")
-        return replace(make_receipt(plan), reverted=len(plan.rows), skipped=len(plan.conflicts))
+        return replace(make_receipt(plan), skipped=len(plan.conflicts))
 
     async def _tell_cut_off(self, unit: WriteSession, undo_id: UUID) -> dict[str, Any] | None:
         """One transaction did all that its receipt says. Of several, only the rows that the journal has are back."""
@@ -80,10 +80,10 @@ class Book:
         if undo.capture == "statement":
             return None
         receipt: dict[str, Any] = undo.receipt or {}
-        planned, unwritten = int(receipt.get("planned", 0)), int(receipt.get("unwritten", 0))
-        reverted = min(planned, unwritten + await queries.count_written_rows(unit, undo_id))
-        left = planned - reverted + int(receipt.get("lasting", 0))
-        return {**receipt, "reverted": reverted, "skipped": planned - reverted, "left": left}
+        open_rows = int(receipt.get("planned", 0)) - int(receipt.get("alreadyAsBefore", 0))
+        reverted = min(open_rows, await queries.count_written_rows(unit, undo_id))
+        left = open_rows - reverted + int(receipt.get("lasting", 0))
+        return {**receipt, "reverted": reverted, "skipped": open_rows - reverted, "left": left}
 
     async def _fail(self, unit: WriteSession, undo_id: UUID) -> None:
         undo, *_ = await queries.lock_chain(unit, undo_id)
@@ -111,5 +111,15 @@ def make_caller(past: Past, presser: Presser, capture: Capture = "statement") ->
     return SessionCaller(past.connection_id, "undo", presser.id, presser.name, capture=capture)
 
 
-def make_receipt(plan: Plan) -> Receipt:
-    return Receipt(plan.planned, 0, 0, plan.conflicts, plan.irreversible, tables=plan.tables, notes=plan.notes)
+def make_receipt(plan: Plan, preview_token: str | None = None) -> Receipt:
+    return Receipt(
+        plan.planned,
+        0,
+        0,
+        plan.conflicts,
+        plan.irreversible,
+        tables=plan.tables,
+        already=plan.already,
+        preview_token=preview_token,
+        notes=plan.notes,
+    )

@@ -1,36 +1,46 @@
 """The way through the database: everything in one transaction, stored as pending before its COMMIT."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 from uuid import UUID
 
 from basewarden.core.ids import make_id
 from basewarden.errors import AppError
-from basewarden.gateway import UNDO, Project, Projects
+from basewarden.gateway import UNDO, Projects
+from basewarden.gateway.capture import SnapshotStale
 from basewarden.gateway.road import commit_recorded
 from basewarden.journal import Recorder, WriteEntry
-from basewarden.pgrest import Connection, DatabaseError, PgrestError, Statement
-from basewarden.undo.apply import Applied, apply_rows, explain_error
+from basewarden.pgrest import Connection, DatabaseError, PgrestError, Schema, Statement
+from basewarden.undo.apply import Applied, explain_error
+from basewarden.undo.beside import work_beside
 from basewarden.undo.book import Book, make_caller, make_receipt
+from basewarden.undo.current import check_tables
+from basewarden.undo.effects import apply_counted
 from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced, UndoUnsettled
-from basewarden.undo.fold import Folded
-from basewarden.undo.past import Past, Presser
+from basewarden.undo.fold import describe_counts
+from basewarden.undo.hand_edits import protect_edits
+from basewarden.undo.past import ApplyOptions, Past, Presser
 from basewarden.undo.plan import Plan
 from basewarden.undo.planning import make_plan
 from basewarden.undo.refused import Raced, Refused
 from basewarden.undo.rows import DatabaseReader
 from basewarden.undo.skipping import apply_all, apply_what_goes
+from basewarden.undo.tokens import check_token, make_token
 from basewarden.undo.trial import try_plan
 from basewarden.undo.values import OnConflict, Receipt
 
+MOST_TRIES = 8  # a migration may have many steps
+LOCK_TIMEOUT = "5s"
 _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _ROLL_BACK = Statement("ROLLBACK")
+_LIMIT_WAITING = Statement("SELECT pg_catalog.set_config('lock_timeout', $1, true)", (LOCK_TIMEOUT.encode(),))
 _READ_XID = Statement("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text")
 _OUTCOME_UNKNOWN = ("08", "57")
+T = TypeVar("T")
 
 
 class DirectWay:
@@ -42,48 +52,73 @@ class DirectWay:
         self._book = book
 
     async def preview(self, past: Past) -> Plan:
-        async with self._open_project(past.connection_id) as (project, connection):
-            await connection.run([_BEGIN_READING])
-            plan = await _plan(connection, project, past.folded, lock=False)
+        async def read(connection: Connection, schema: Schema) -> Plan:
+            await connection.run([_BEGIN_READING, _LIMIT_WAITING])
+            plan = await work_beside(connection, partial(_plan, schema=schema, past=past, lock=False))
             await connection.run([_ROLL_BACK])
-            return await try_plan(connection, plan)
+            try:
+                return await work_beside(connection, partial(try_plan, schema=schema, plan=plan))
+            except DatabaseError as error:
+                raise explain_error(error) from error
 
-    async def carry_out(self, past: Past, presser: Presser, on_conflict: OnConflict) -> Receipt:
-        async with self._open_project(past.connection_id) as (project, connection):
-            return await self._carry_out(connection, project, past, presser, on_conflict)
+        return await self._on_current_schema(past.connection_id, read)
 
-    @asynccontextmanager
-    async def _open_project(self, connection_id: UUID) -> AsyncIterator[tuple[Project, Connection]]:
-        """What is left open is rolled back when the connection returns to its pool."""
+    async def carry_out(self, past: Past, presser: Presser, options: ApplyOptions) -> Receipt:
+        async def write(connection: Connection, schema: Schema) -> Receipt:
+            return await self._carry_out(connection, schema, past, presser, options)
+
+        return await self._on_current_schema(past.connection_id, write)
+
+    async def _on_current_schema(self, connection_id: UUID, attempt: Callable[[Connection, Schema], Awaitable[T]]) -> T:
+        """`attempt` begins a transaction; where a migration was faster, it is made again on a fresh snapshot.
+
+        What it leaves open is rolled back when the connection returns to its pool.
+        """
         project = await self._projects.get_direct(connection_id)
-        try:
-            async with project.pool.acquire(UNDO) as connection:
-                yield project, connection
-        except PgrestError as error:
-            raise ProjectAway from error
+        async with _reaching():
+            schema = await project.schema()
+            for _ in range(MOST_TRIES):
+                try:
+                    async with project.pool.acquire(UNDO) as connection:
+                        return await attempt(connection, schema)
+                except SnapshotStale:
+                    schema = await project.reload_schema()
+                except DatabaseError as error:
+                    if not await project.is_schema_changed(schema, error):
+                        raise _translate(explain_error(error), None) from error
+                    schema = await project.schema()
+        raise UndoRaced
 
     async def _carry_out(
-        self, connection: Connection, project: Project, past: Past, presser: Presser, on_conflict: OnConflict
+        self, connection: Connection, schema: Schema, past: Past, presser: Presser, options: ApplyOptions
     ) -> Receipt:
-        await connection.run([_BEGIN])
-        plan = await _plan(connection, project, past.folded, lock=True)
-        if plan.conflicts and on_conflict == "refuse":
-            raise UndoConflict(make_receipt(plan))
+        await connection.run([_BEGIN, _LIMIT_WAITING])
+        plan = await work_beside(connection, partial(_plan, schema=schema, past=past, lock=True))
+        check_token(past, plan, options.preview_token)
+        token = make_token(past, plan)
+        if plan.conflicts and options.on_conflict == "refuse":
+            raise UndoConflict(make_receipt(plan, token))
         if not plan.writes:
             return await self._book.close_unwritten(past, plan)
-        plan, applied = await _apply(connection, plan, on_conflict)
+        try:
+            work = partial(_apply, schema=schema, plan=plan, on_conflict=options.on_conflict)
+            plan, applied = await work_beside(connection, work)
+        except (Refused, Raced) as turn:
+            raise _translate(turn, plan, token) from turn
         if not applied.changes:
             return await self._book.close_unwritten(past, plan)
+        await check_tables(connection, schema, {row.table.qualified for row in plan.writes})
         xid = await _read_xid(connection)
         undo_id = make_id()
+        notes = (*applied.notes, *describe_counts(applied.unseen, "by triggers during this undo"))
         receipt = replace(
-            make_receipt(plan).with_notes(applied.notes),
-            reverted=len(plan.rows),
+            make_receipt(plan).with_notes(notes),
+            reverted=len(applied.changes),
             skipped=len(plan.conflicts),
             undo_session_id=undo_id,
         )
-        left = len(plan.conflicts) + len(past.folded.irreversible) + len(applied.notes)
-        stored = {**receipt.body(), "left": left, "position": past.position}
+        left = len(plan.conflicts) + len(past.folded.irreversible) + len(notes)
+        stored = {**receipt.stored_body(), "left": left, "position": past.position}
         await self._book.open(past, undo_id, presser, stored)
         await self._record_and_commit(connection, past, undo_id, presser, applied, xid)
         return receipt
@@ -91,9 +126,18 @@ class DirectWay:
     async def _record_and_commit(
         self, connection: Connection, past: Past, undo_id: UUID, presser: Presser, applied: Applied, xid: int
     ) -> None:
-        caller = make_caller(past, presser)
         summary = f"undo of {past.title}"
-        entry = WriteEntry(caller, xid, "undo", "", "", summary, applied.changes, session_id=undo_id)
+        entry = WriteEntry(
+            make_caller(past, presser),
+            xid,
+            "undo",
+            "",
+            "",
+            summary,
+            applied.changes,
+            unseen=applied.unseen,
+            session_id=undo_id,
+        )
         try:
             recorded = await self._recorder.record(entry)
             await commit_recorded(connection, self._recorder, recorded.write_id)
@@ -106,25 +150,41 @@ class DirectWay:
             if error.sqlstate.startswith(_OUTCOME_UNKNOWN):
                 raise UndoUnsettled from error
             await self._book.call_off(undo_id)
-            raise UndoRaced from error
+            raise _translate(explain_error(error), None) from error
         await self._book.close(undo_id)
 
 
-async def _plan(connection: Connection, project: Project, folded: Folded, *, lock: bool) -> Plan:
+@asynccontextmanager
+async def _reaching() -> AsyncIterator[None]:
     try:
-        return await make_plan(DatabaseReader(connection, lock), await project.schema(), folded)
-    except DatabaseError as error:
-        raise _translate(explain_error(error), None) from error
+        yield
+    except PgrestError as error:
+        raise ProjectAway from error
 
 
-async def _apply(connection: Connection, plan: Plan, on_conflict: OnConflict) -> tuple[Plan, Applied]:
+async def _plan(connection: Connection, *, schema: Schema, past: Past, lock: bool) -> Plan:
+    """Raises SnapshotStale where a table of the session is another one than `schema` says."""
+    plan = await make_plan(DatabaseReader(connection, lock), schema, past.folded)
+    await check_tables(connection, schema, {(change.schema, change.table) for change in past.folded.changes})
+    return plan
+
+
+async def _apply(
+    connection: Connection, *, schema: Schema, plan: Plan, on_conflict: OnConflict
+) -> tuple[Plan, Applied]:
     """What was carried out in the end: the database itself may know of more conflicts."""
+    plan = await _protect(connection, plan)
+    attempt = partial(apply_counted, connection, schema)
+    if on_conflict == "skip":
+        return await apply_what_goes(connection, plan, attempt)
+    return plan, await apply_all(connection, plan, attempt)
+
+
+async def _protect(connection: Connection, plan: Plan) -> Plan:
     try:
-        if on_conflict == "skip":
-            return await apply_what_goes(connection, plan, partial(apply_rows, connection))
-        return plan, await apply_all(connection, plan, partial(apply_rows, connection))
-    except (Refused, Raced) as turn:
-        raise _translate(turn, plan) from turn
+        return await protect_edits(connection, plan)
+    except DatabaseError as error:
+        raise explain_error(error) from error
 
 
 async def _read_xid(connection: Connection) -> int:
@@ -132,11 +192,11 @@ async def _read_xid(connection: Connection) -> int:
     return int(rows.rows[0][0] or 0)
 
 
-def _translate(turn: Exception, plan: Plan | None) -> Exception:
+def _translate(turn: Exception, plan: Plan | None, token: str | None = None) -> Exception:
     if isinstance(turn, Raced):
         return UndoRaced()
     if isinstance(turn, Refused):
         known = plan or Plan((), ())
-        refused = Receipt(known.planned, 0, 0, (*known.conflicts, *turn.conflicts), known.irreversible)
-        return UndoConflict(refused)
+        refused = replace(known, conflicts=(*known.conflicts, *turn.conflicts))
+        return UndoConflict(make_receipt(refused, token))
     return turn

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from basewarden.errors import AppError, TooLarge, Unavailable
 from basewarden.errors import Conflict as ConflictError
-from basewarden.errors import Unavailable
 from basewarden.undo.values import Receipt
 
 
@@ -14,16 +14,32 @@ class UndoConflict(ConflictError):
     message = "Some rows cannot go back as things are, so nothing was changed."
 
     def __init__(self, receipt: Receipt) -> None:
-        super().__init__(hint="Look at the conflicts; with onConflict=skip those rows stay as they are.")
+        told = receipt.body()
+        super().__init__(details=told, hint="Look at the conflicts; with onConflict=skip those rows stay as they are.")
         self.receipt = receipt
 
     def body(self) -> dict[str, Any]:
-        return {**super().body(), **self.receipt.body()}
+        return {**super().body(), **self.details}
+
+
+class PreviewStale(ConflictError):
+    """Nothing was changed; `details` is the receipt of a new preview. `writes`: how many came in since the old one."""
+
+    code = "preview_stale"
+    message = "What the undo would do has changed since the preview, so nothing was changed. Look at the new preview."
+
+    def __init__(self, receipt: Receipt, writes: int = 0) -> None:
+        arrived = f"{writes:,} more write{'' if writes == 1 else 's'} arrived since you looked, so nothing was changed."
+        super().__init__(arrived if writes else None, details=receipt.body())
+        self.receipt = receipt
 
 
 class SessionPending(ConflictError):
     code = "session_pending"
-    message = "A write of this session is still under way, so it is not known yet what to undo. Try again in a moment."
+    message = (
+        "A write of this session is still open in the project's database, so it is not known yet what to undo. "
+        "End that transaction, or try again when it has ended."
+    )
 
 
 class UndoRunning(ConflictError):
@@ -53,4 +69,86 @@ class UndoUnsettled(Unavailable):
     )
 
 
-REFUSALS = (UndoConflict, SessionPending, UndoRunning, AlreadyUndone, UndoRaced, ProjectAway, UndoUnsettled)
+class RowsLocked(ConflictError):
+    code = "rows_locked"
+    message = (
+        "Another transaction has locked rows that the undo needs, so nothing was changed. "
+        "End that transaction in the project's database, then try again."
+    )
+
+
+class ProjectReadOnly(ConflictError):
+    code = "project_read_only"
+    message = "The project's database is read-only, so nothing was changed. Allow writes there, then try again."
+
+
+class UndoTimedOut(AppError):
+    status = 504
+    code = "query_timeout"
+    message = (
+        "The project's database stopped the undo at its time limit, so nothing was changed. "
+        "Try again, or raise statement_timeout for the connection's role."
+    )
+
+
+class ProjectExhausted(Unavailable):
+    code = "project_exhausted"
+    message = (
+        "The project's database has run out of disk space, memory or connections, so nothing was changed. "
+        "Free some, then try again."
+    )
+
+
+class UndoTooComplex(TooLarge):
+    code = "undo_too_complex"
+    message = "The undo passes a limit of the project's database, so nothing was changed."
+
+
+class UndoTooLarge(TooLarge):
+    code = "undo_too_large"
+    message = "This session changed more data than one undo may hold in memory, so nothing was changed."
+
+
+class ProjectFailed(AppError):
+    status = 502
+    code = "project_failed"
+    message = "The project's database reported an internal error, so nothing was changed."
+
+
+_FAILURES: tuple[tuple[str, type[AppError]], ...] = (
+    ("57014", UndoTimedOut),
+    ("25006", ProjectReadOnly),
+    ("55P03", RowsLocked),
+    ("53", ProjectExhausted),
+    ("54", UndoTooComplex),
+    ("08", ProjectAway),
+    ("25P03", ProjectAway),
+    ("57", ProjectAway),
+)
+
+
+def make_failure(sqlstate: str) -> AppError:
+    """The answer to an error of the project's database that is about the database and not about the rows."""
+    for prefix, kind in _FAILURES:
+        if sqlstate.startswith(prefix):
+            return kind(details={"sqlstate": sqlstate})
+    return ProjectFailed(details={"sqlstate": sqlstate})
+
+
+REFUSALS: tuple[type[AppError], ...] = (
+    UndoConflict,
+    PreviewStale,
+    SessionPending,
+    UndoRunning,
+    AlreadyUndone,
+    UndoRaced,
+    RowsLocked,
+    ProjectReadOnly,
+    UndoTooComplex,
+    UndoTooLarge,
+    ProjectFailed,
+    ProjectAway,
+    UndoUnsettled,
+    ProjectExhausted,
+    UndoTimedOut,
+)

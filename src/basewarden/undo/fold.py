@@ -5,7 +5,7 @@ somebody else was there in between.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -88,8 +88,11 @@ class NetChange:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
+    """`done` are the numbers of changes that an earlier undo of the session has put back."""
+
     changes: tuple[NetChange, ...]
     irreversible: tuple[str, ...]
+    done: frozenset[int] = frozenset()
 
 
 def fold_writes(writes: Sequence[RecordedWrite]) -> Folded:
@@ -265,15 +268,23 @@ def _describe_calls(writes: Sequence[RecordedWrite]) -> list[str]:
 
 
 def _describe_unseen(writes: Sequence[RecordedWrite]) -> list[str]:
+    items = (item for write in writes for item in write.unseen)
+    return describe_counts(items, "by functions or triggers")
+
+
+def describe_counts(items: Iterable[Mapping[str, Any]], how: str) -> list[str]:
+    """Of changes that were counted and not recorded, each `{schema, table, inserted, updated, deleted}`."""
     counts: Counter[tuple[str, str]] = Counter()
-    for item in (item for write in writes for item in write.unseen):
+    emptied = set()
+    for item in items:
+        if item.get("emptied"):
+            emptied.add(f"{item['schema']}.{item['table']}")
         for verb in ("inserted", "updated", "deleted"):
             counts[f"{item['schema']}.{item['table']}", verb] += int(item.get(verb) or 0)
-    emptied = {f"{item['schema']}.{item['table']}" for write in writes for item in write.unseen if item.get("emptied")}
     return [
-        *(f"All rows of {table}, emptied by a function or trigger." for table in sorted(emptied)),
+        *(f"All rows of {table}, emptied {how}." for table in sorted(emptied)),
         *(
-            f"{count_rows(count)} {verb} in {table} by functions or triggers, without a record of them."
+            f"{count_rows(count)} {verb} in {table} {how}, without a record of {'it' if count == 1 else 'them'}."
             for (table, verb), count in counts.items()
             if count
         ),

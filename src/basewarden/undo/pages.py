@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from basewarden.connections import Editor
 from basewarden.core.ids import parse_id
-from basewarden.errors import Conflict, NotFound
-from basewarden.undo.errors import UndoConflict
+from basewarden.errors import NotFound
+from basewarden.undo.errors import REFUSALS, PreviewStale, UndoConflict
+from basewarden.undo.past import ApplyOptions
 from basewarden.undo.routes import TheUndo, make_presser
 from basewarden.undo.values import OnConflict, Receipt
 from basewarden.web import Pages, parse_form, provided, redirect
@@ -24,6 +25,7 @@ CONFLICTS_SHOWN = 100
 
 class PressForm(BaseModel):
     onConflict: OnConflict = "refuse"  # noqa: N815 - the field's name in the API and in the form
+    previewToken: str | None = None  # noqa: N815 - as in the API
 
 
 @router.get("/undo")
@@ -34,8 +36,8 @@ async def get_undo(request: Request, session_id: str, member: Editor, undo: TheU
         raise NotFound("There is no such session.")
     try:
         receipt = await undo.preview(member.connection.id, wanted)
-    except Conflict as error:
-        return _show(request, pages, member, session_id, refused=error.text, status=HTTPStatus.CONFLICT)
+    except REFUSALS as error:
+        return _show(request, pages, member, session_id, refused=error.text, status=error.status)
     return _show(request, pages, member, session_id, receipt=receipt)
 
 
@@ -46,13 +48,13 @@ async def post_undo(request: Request, session_id: str, member: Editor, undo: The
     if wanted is None:
         raise NotFound("There is no such session.")
     form = await parse_form(request, PressForm)
-    on_conflict = form.data.onConflict if form.data else "refuse"
+    options = ApplyOptions(form.data.onConflict, form.data.previewToken) if form.data else ApplyOptions()
     again = HTTPStatus.UNPROCESSABLE_ENTITY
     try:
-        receipt = await undo.apply(member.connection.id, wanted, make_presser(member), on_conflict)
-    except UndoConflict as error:
+        receipt = await undo.apply(member.connection.id, wanted, make_presser(member), options)
+    except (UndoConflict, PreviewStale) as error:
         return _show(request, pages, member, session_id, receipt=error.receipt, refused=error.text, status=again)
-    except Conflict as error:
+    except REFUSALS as error:
         return _show(request, pages, member, session_id, refused=error.text, status=again)
     if receipt.undo_session_id is None:
         return _show(request, pages, member, session_id, receipt=receipt, is_applied=True)
@@ -82,13 +84,15 @@ def _show(
         refused=refused,
         is_applied=is_applied,
         by_steps=receipt.by_steps if receipt else False,
+        pending_writes=receipt.pending_writes if receipt else 0,
     )
 
 
 def _describe(receipt: Receipt, *, is_applied: bool) -> dict[str, Any]:
     """A preview counts what would come back if the conflicting rows were left."""
-    body = receipt.body()
+    body = receipt.stored_body()
     if not is_applied:
         conflicts = len(receipt.conflicts)
-        body |= {"reverted": max(0, receipt.planned - conflicts), "skipped": min(conflicts, receipt.planned)}
+        free = max(0, receipt.planned - receipt.already - conflicts)
+        body |= {"reverted": free, "skipped": min(conflicts, receipt.planned)}
     return {**body, "conflict_count": len(receipt.conflicts), "conflicts": body["conflicts"][:CONFLICTS_SHOWN]}

@@ -4,17 +4,20 @@ A row is decided by itself first. What it needs of other rows (a parent that com
 becomes free, children that leave) is a `Need`; a row whose need is not met is a conflict too, until nothing moves.
 """
 
+import hashlib
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Literal
 
 from basewarden.journal import Image
 from basewarden.pgrest import Table
 from basewarden.undo.fold import NetChange, Values
-from basewarden.undo.values import Conflict, TableCount
+from basewarden.undo.values import ColumnValues, Conflict, TableCount, show_value
 
 Action = Literal["insert", "update", "delete", "nothing"]
+_NO_DEFAULTS: Values = {}
 _DATES = "D"  # pg_type.typcategory of dates and times
 
 
@@ -22,8 +25,9 @@ _DATES = "D"  # pg_type.typcategory of dates and times
 class RowPlan:
     """`current` is the row as it stands, `target` as it shall stand; None = no row.
 
-    `restored` columns go back to what they held before the session; `kept` are times that the undo's own triggers
-    must not move, for they tell of a later edit.
+    `restored` columns go back to what they held before the session; `kept` are columns that the undo's own triggers
+    must not move, for they tell of a later edit. Of those, `edited` hold what somebody set by hand: where that would
+    not stay, the row is a conflict.
     """
 
     change: NetChange
@@ -32,6 +36,7 @@ class RowPlan:
     target: Values | None
     restored: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
 
     @property
     def action(self) -> Action:
@@ -73,7 +78,7 @@ class Need:
     columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What an undo does, and what stands in its way."""
 
@@ -84,14 +89,23 @@ class Plan:
     """The rows once more, those together that need each other."""
     needs: tuple[Need, ...] = ()
     """What rows need of each other, by their numbers: where they cannot go back all at once, `of` goes first."""
+    done: int = 0
+    """Rows that an earlier undo of the session put back; whatever became of them since is somebody else's."""
+    digest: str = ""
+    """Of what is done to which rows, and of the conflicts, as they were planned."""
     notes: tuple[str, ...] = ()
     """What a preview could not find out."""
 
     @property
     def planned(self) -> int:
-        return len(self.rows) + len(self.conflicts)
+        return len(self.rows) + len(self.conflicts) + self.done
 
-    @property
+    @cached_property
+    def already(self) -> int:
+        """Rows for which nothing is left to do."""
+        return self.done + len(self.rows) - len(self.writes)
+
+    @cached_property
     def tables(self) -> tuple[TableCount, ...]:
         counts = Counter((row.table.qualified, row.action) for row in self.writes)
         names = sorted({name for name, _ in counts})
@@ -100,35 +114,67 @@ class Plan:
             for name in names
         )
 
-    @property
+    @cached_property
     def writes(self) -> tuple[RowPlan, ...]:
         return tuple(row for row in self.rows if row.action != "nothing")
 
 
 def decide_row(
-    change: NetChange, table: Table | None, found: Image | None, *, is_back: bool = False
+    change: NetChange,
+    table: Table | None,
+    found: Image | None,
+    *,
+    is_back: bool = False,
+    defaults: Values = _NO_DEFAULTS,
 ) -> RowPlan | Conflict:
-    """`found` is the row at the key where the session left it (a deleted one, or one that is back: where it was)."""
+    """`found` is the row at the key where the session left it (a deleted one, or one that is back: where it was).
+
+    `defaults` are what columns hold that were added to the table after the row was recorded.
+    """
     if table is None:
         return make_conflict(change, "The table no longer exists.")
+    conflict = partial(make_conflict, change, table=table, found=found)
     if table.key != change.key_columns:
-        return make_conflict(change, "The table's key is another one now.")
+        return conflict("The table's key is another one now.")
     missing = tuple(name for name in _concerned(change) if name not in table.columns)
     if missing:
-        return make_conflict(change, "A column no longer exists.", missing)
+        return conflict("A column no longer exists.", missing)
     if change.is_torn:
-        return make_conflict(change, "Somebody else replaced or changed this row between two of the session's writes.")
+        return conflict("Somebody else replaced or changed this row between two of the session's writes.")
     if is_back and found is not None:
         return RowPlan(change, table, found, found.exact)
     if change.before is None:
-        return _decide_inserted(change, table, found)
+        return _decide_inserted(change, table, found, defaults)
     if change.after is None:
         return _decide_deleted(change, table, found, change.before)
     return _decide_updated(change, table, found)
 
 
-def make_conflict(change: NetChange, reason: str, columns: Iterable[str] = ()) -> Conflict:
-    return Conflict(change.schema, change.table, change.primary_key, tuple(columns), reason)
+def list_added(change: NetChange, table: Table) -> tuple[str, ...]:
+    """The columns of a row that the session inserted which the table got only after that."""
+    if change.before is not None or change.after is None:
+        return ()
+    return tuple(name for name, column in table.columns.items() if name not in change.after and not column.generated)
+
+
+def make_conflict(
+    change: NetChange,
+    reason: str,
+    columns: Iterable[str] = (),
+    *,
+    table: Table | None = None,
+    found: Image | None = None,
+) -> Conflict:
+    """`found` is the row as it stands, if that is known."""
+    names = tuple(columns)
+    values = tuple(_show_values(change, name, table, found) for name in names)
+    return Conflict(change.schema, change.table, change.primary_key, names, reason, values)
+
+
+def _show_values(change: NetChange, name: str, table: Table | None, found: Image | None) -> ColumnValues:
+    column = table.columns.get(name) if table is not None else None
+    texts = ((image or {}).get(name) for image in (change.before, change.after, found.exact if found else None))
+    return ColumnValues(name, *(show_value(column, text) for text in texts))
 
 
 def resolve_needs(rows: Sequence[RowPlan], needs: Sequence[Need]) -> Mapping[int, Conflict]:
@@ -144,7 +190,10 @@ def resolve_needs(rows: Sequence[RowPlan], needs: Sequence[Need]) -> Mapping[int
     while fallen:
         need = fallen.popleft()
         if need.row not in conflicts:
-            conflicts[need.row] = make_conflict(rows[need.row].change, need.reason, need.columns)
+            row = rows[need.row]
+            conflicts[need.row] = make_conflict(
+                row.change, need.reason, need.columns, table=row.table, found=row.current
+            )
             fallen.extend(waiting.get(need.row, ()))
     return conflicts
 
@@ -170,26 +219,49 @@ def group_rows(
     return tuple(tuple(group) for group in groups.values())
 
 
+def digest_plan(rows: Iterable[RowPlan], conflicts: Iterable[Conflict]) -> str:
+    """The same for two plans that do the same to the same rows; the present values of other columns do not matter."""
+    lines = [
+        repr((row.table.qualified, row.action, row.current_key, row.target_key, _list_written(row)))
+        for row in rows
+        if row.action != "nothing"
+    ]
+    lines += [
+        repr((one.schema, one.table, sorted(map(repr, one.primary_key.items())), one.columns, one.reason))
+        for one in conflicts
+    ]
+    return hashlib.blake2b("\n".join(sorted(lines)).encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+def _list_written(row: RowPlan) -> list[tuple[str, str | None]]:
+    return [(name, (row.target or {})[name]) for name in row.written]
+
+
 def _concerned(change: NetChange) -> Iterable[str]:
     return change.columns if change.verb == "update" else change.before or change.after or ()
 
 
-def _decide_inserted(change: NetChange, table: Table, found: Image | None) -> RowPlan | Conflict:
+def _decide_inserted(change: NetChange, table: Table, found: Image | None, defaults: Values) -> RowPlan | Conflict:
     if found is None:
         return RowPlan(change, table, None, None)  # it is gone already
     moved = _differing(table, change.after or {}, found.exact)
+    moved += [name for name in list_added(change, table) if found.exact.get(name) != defaults.get(name)]
     if moved:
-        return make_conflict(change, "The row was changed after the session inserted it.", moved)
+        return make_conflict(
+            change, "The row was changed after the session inserted it.", moved, table=table, found=found
+        )
     return RowPlan(change, table, found, None)
 
 
 def _decide_deleted(change: NetChange, table: Table, found: Image | None, before: Values) -> RowPlan | Conflict:
     if found is not None:
-        if not _differing(table, before, found.exact):
+        moved = _differing(table, before, found.exact)
+        if not moved:
             return RowPlan(change, table, found, found.exact)  # it is back already
-        return make_conflict(change, "Another row is in place of the one that was deleted.")
+        reason = "Another row is in place of the one that was deleted."
+        return make_conflict(change, reason, table=table, found=found)
     if change.interrupted:
-        return _make_interrupted(change)
+        return _make_interrupted(change, table, found)
     return RowPlan(change, table, None, before)
 
 
@@ -198,7 +270,7 @@ def _decide_updated(change: NetChange, table: Table, found: Image | None) -> Row
         return make_conflict(change, "The row is gone: it was deleted since, or its key was changed.")
     interrupted = tuple(name for name in change.interrupted if not table.columns[name].generated)
     if interrupted:
-        return _make_interrupted(change)
+        return _make_interrupted(change, table, found)
     restored: list[str] = []
     moved: list[str] = []
     for name, column in change.columns.items():
@@ -210,7 +282,8 @@ def _decide_updated(change: NetChange, table: Table, found: Image | None) -> Row
         elif not column.is_stamp:
             moved.append(name)
     if moved:
-        return make_conflict(change, f"{_name_columns(moved)} changed after the session's write.", moved)
+        reason = f"{_name_columns(moved)} changed after the session's write."
+        return make_conflict(change, reason, moved, table=table, found=found)
     back = {name for name, column in change.columns.items() if found.exact.get(name) == column.new}
     derived = {name for name in back if table.columns[name].generated}
     target = {**found.exact, **{name: change.columns[name].old for name in (*restored, *derived)}}
@@ -226,9 +299,10 @@ def _list_kept(table: Table, restored: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _make_interrupted(change: NetChange) -> Conflict:
+def _make_interrupted(change: NetChange, table: Table, found: Image | None) -> Conflict:
     names = change.interrupted
-    return make_conflict(change, f"{_name_columns(names)} changed between two of the session's writes.", names)
+    reason = f"{_name_columns(names)} changed between two of the session's writes."
+    return make_conflict(change, reason, names, table=table, found=found)
 
 
 def _name_columns(names: Sequence[str]) -> str:

@@ -1,43 +1,86 @@
 """From folded changes to a plan: reads (and locks) the rows, decides each, asks for what they need."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from basewarden.journal import Image
 from basewarden.pgrest import Name, Schema, Table
 from basewarden.undo.back import Found, Place, find_back, place_after, place_before
-from basewarden.undo.fold import Folded, NetChange
+from basewarden.undo.fold import Folded, NetChange, Values
+from basewarden.undo.moved import find_moved
 from basewarden.undo.needs import collect_needs
-from basewarden.undo.plan import Need, Plan, RowPlan, decide_row, group_rows, make_conflict, resolve_needs
+from basewarden.undo.plan import (
+    Need,
+    Plan,
+    RowPlan,
+    decide_row,
+    digest_plan,
+    group_rows,
+    list_added,
+    make_conflict,
+    resolve_needs,
+)
 from basewarden.undo.reading import Key, Reader
 from basewarden.undo.values import Conflict
 
+KEYS_AT_ONCE = 2000
+
 
 async def make_plan(reader: Reader, schema: Schema, folded: Folded) -> Plan:
+    """What takes time without waiting runs beside the event loop: sessions may have very many rows."""
     ambiguous = await reader.list_ambiguous()
     found = await _read_current(reader, schema, folded.changes)
-    back = find_back(folded.changes, schema, found)
+    defaults = await _read_defaults(reader, schema, folded.changes)
+    rows, conflicts = await asyncio.to_thread(_decide_all, schema, folded, found, defaults, ambiguous)
+    needs = await collect_needs(reader, schema, rows)
+    needs += await reader.list_obstacles(rows, needs)
+    needs += await find_moved(reader, rows)
+    return await asyncio.to_thread(_finish_plan, folded, rows, conflicts, needs)
+
+
+def _decide_all(
+    schema: Schema, folded: Folded, found: Found, defaults: Mapping[Name, Values], ambiguous: Collection[Name]
+) -> tuple[list[RowPlan], list[Conflict]]:
+    """Each row by itself; those that an earlier undo put back are left out."""
+    back = find_back(folded.changes, schema, found) | folded.done
     taken = {place_after(change) for number, change in enumerate(folded.changes) if number not in back}
     regained = {place_before(folded.changes[number]) for number in back}
     rows: list[RowPlan] = []
     conflicts: list[Conflict] = []
     for number, change in enumerate(folded.changes):
-        table = schema.tables.get((change.schema, change.table))
+        if number in folded.done:
+            continue
+        name = (change.schema, change.table)
         image = _find_row(change, found, taken, regained, is_back=number in back)
         moves = change.before is not None and change.after is not None
-        is_ambiguous = (change.schema, change.table) in ambiguous
-        decided = _decide(change, table, image, is_ambiguous=is_ambiguous, is_back=moves and number in back)
+        decided = decide_row(
+            change, schema.tables.get(name), image, is_back=moves and number in back, defaults=defaults.get(name, {})
+        )
+        if isinstance(decided, RowPlan) and name in ambiguous:
+            decided = _refuse_ambiguous(decided)
         if isinstance(decided, Conflict):
             conflicts.append(decided)
         else:
             rows.append(decided)
-    needs = await collect_needs(reader, schema, rows)
-    needs += await reader.list_obstacles(rows, needs)
+    return rows, conflicts
+
+
+def _finish_plan(folded: Folded, rows: Sequence[RowPlan], conflicts: Sequence[Conflict], needs: Sequence[Need]) -> Plan:
     unmet = resolve_needs(rows, needs)
     kept = tuple(row for number, row in enumerate(rows) if number not in unmet)
-    notes = (*folded.irreversible, *_describe_sequences(kept))
-    groups = group_rows(rows, needs, unmet)
-    return Plan(kept, (*conflicts, *unmet.values()), notes, groups, _renumber(needs, unmet, len(rows)))
+    everything = (*conflicts, *unmet.values())
+    plan = Plan(
+        kept,
+        everything,
+        (*folded.irreversible, *_describe_sequences(kept)),
+        group_rows(rows, needs, unmet),
+        _renumber(needs, unmet, len(rows)),
+        done=len(folded.done),
+        digest=digest_plan(kept, everything),
+    )
+    plan.tables, plan.already  # noqa: B018 - counted here, where nobody waits for it
+    return plan
 
 
 def _renumber(needs: Sequence[Need], unmet: Mapping[int, Conflict], count: int) -> tuple[Need, ...]:
@@ -67,25 +110,44 @@ def _find_row(
     return found.get(place[0], {}).get(place[1])
 
 
-def _decide(
-    change: NetChange, table: Table | None, found: Image | None, *, is_ambiguous: bool, is_back: bool
-) -> RowPlan | Conflict:
-    decided = decide_row(change, table, found, is_back=is_back)
-    if isinstance(decided, RowPlan) and decided.action in ("insert", "delete") and is_ambiguous:
-        return make_conflict(change, "Other tables inherit from this one, so it is not known where the row lay.")
-    return decided
+def _refuse_ambiguous(decided: RowPlan) -> RowPlan | Conflict:
+    if decided.action not in ("insert", "delete"):
+        return decided
+    return make_conflict(decided.change, "Other tables inherit from this one, so it is not known where the row lay.")
+
+
+async def _read_defaults(reader: Reader, schema: Schema, changes: Sequence[NetChange]) -> dict[Name, Values]:
+    """Of the columns that tables got after the session inserted rows into them."""
+    wanted: dict[Name, set[str]] = {}
+    for change in changes:
+        table = schema.tables.get((change.schema, change.table))
+        if table is not None and (names := list_added(change, table)):
+            wanted.setdefault(table.qualified, set()).update(names)
+    return {name: await reader.read_defaults(schema.tables[name], sorted(columns)) for name, columns in wanted.items()}
 
 
 async def _read_current(
     reader: Reader, schema: Schema, changes: Sequence[NetChange]
 ) -> Mapping[Name, Mapping[Key, Image]]:
-    wanted: dict[Name, list[Key]] = {}
+    wanted: dict[Name, set[Key]] = {}
     for change in changes:
         table = schema.tables.get((change.schema, change.table))
         if table is not None and table.key == change.key_columns:
             keys = (key for key in (change.key_after, change.key_before) if key is not None)
-            wanted.setdefault(table.qualified, []).extend(keys)
-    return {name: await reader.read_rows(schema.tables[name], keys) for name, keys in sorted(wanted.items())}
+            wanted.setdefault(table.qualified, set()).update(keys)
+    return {name: await _read_in_parts(reader, schema.tables[name], keys) for name, keys in sorted(wanted.items())}
+
+
+async def _read_in_parts(reader: Reader, table: Table, keys: Collection[Key]) -> dict[Key, Image]:
+    """Always in one order, so that two undos never wait for each other's rows in a circle."""
+    found: dict[Key, Image] = {}
+    for part in _split(sorted(keys)):
+        found.update(await reader.read_rows(table, part))
+    return found
+
+
+def _split(keys: Sequence[Key]) -> list[Sequence[Key]]:
+    return [keys[start : start + KEYS_AT_ONCE] for start in range(0, len(keys), KEYS_AT_ONCE)]
 
 
 def _describe_sequences(rows: Sequence[RowPlan]) -> list[str]:

@@ -1,16 +1,12 @@
 """What an undo asks of the journal, and what it writes there."""
 
-from typing import Any
 from uuid import UUID
 
-import msgspec
-from sqlalchemy import Text, cast, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from basewarden.journal import Image, JournalMutation, JournalSession, JournalWrite, RowChange
-from basewarden.undo.fold import RecordedWrite
-
-_exact = msgspec.json.Decoder(dict[str, str | None])
+from basewarden.db import WriteSession
+from basewarden.journal import JournalSession, JournalWrite
 
 
 async def try_lock_undo(session: AsyncSession, session_id: UUID) -> bool:
@@ -72,68 +68,22 @@ async def count_written_rows(session: AsyncSession, session_id: UUID) -> int:
     return int(await session.scalar(query, {"id": session_id}) or 0)
 
 
-async def has_pending_writes(session: AsyncSession, session_id: UUID) -> bool:
-    query = select(JournalWrite.id).where(JournalWrite.session_id == session_id, JournalWrite.state == "pending")
-    return await session.scalar(query.limit(1)) is not None
+async def count_pending_writes(session: AsyncSession, session_id: UUID) -> int:
+    query = select(func.count()).where(JournalWrite.session_id == session_id, JournalWrite.state == "pending")
+    return await session.scalar(query) or 0
 
 
-async def list_recorded_writes(session: AsyncSession, session_id: UUID, up_to: int) -> list[RecordedWrite]:
-    """Everything that happened, or may have happened, in the order of the mutations."""
-    writes = await session.scalars(
-        select(JournalWrite)
-        .where(JournalWrite.session_id == session_id, JournalWrite.state.in_(("committed", "unknown")))
-        .order_by(JournalWrite.id)
-    )
-    changes = await _list_changes(session, session_id, up_to)
-    order = {write_id: place for place, write_id in enumerate(changes)}
-    recorded = [(write, changes.get(write.id, ())) for write in writes]
-    recorded.sort(key=lambda pair: order.get(pair[0].id, len(order)))
-    return [
-        RecordedWrite(write.state, write.verb, write.schema, write.table, tuple(made), tuple(write.unseen or ()))
-        for write, made in recorded
-    ]
+async def hold_session(session: WriteSession, session_id: UUID) -> bool:
+    """Whether it was open. From the commit on, new writes of its caller go to another session.
+
+    Under the lock of the undo: one that is held already was left so by a process that died.
+    """
+    query = update(JournalSession).where(JournalSession.id == session_id, JournalSession.status.in_(("open", "held")))
+    held = await session.execute(query.values(status="held").returning(JournalSession.id))
+    return held.first() is not None
 
 
-async def _list_changes(session: AsyncSession, session_id: UUID, up_to: int) -> dict[UUID, list[RowChange]]:
-    """By write, in the order of their positions. Images stay text: a JSON number must not become a float."""
-    mutation = JournalMutation
-    rows = await session.execute(
-        select(
-            mutation.write_id,
-            mutation.schema,
-            mutation.table,
-            mutation.verb,
-            mutation.key_columns,
-            mutation.cause,
-            mutation.set_columns,
-            cast(mutation.before, Text).label("before"),
-            cast(mutation.after, Text).label("after"),
-            cast(mutation.before_exact, Text).label("before_exact"),
-            cast(mutation.after_exact, Text).label("after_exact"),
-        )
-        .where(mutation.session_id == session_id, mutation.position <= up_to)
-        .order_by(mutation.position)
-    )
-    changes: dict[UUID, list[RowChange]] = {}
-    for row in rows:
-        changes.setdefault(row.write_id, []).append(_read_change(row))
-    return changes
-
-
-def _read_change(row: Any) -> RowChange:
-    return RowChange(
-        row.schema,
-        row.table,
-        row.verb,
-        tuple(row.key_columns),
-        _read_image(row.before, row.before_exact),
-        _read_image(row.after, row.after_exact),
-        row.cause,
-        None if row.set_columns is None else tuple(row.set_columns),
-    )
-
-
-def _read_image(shown: str | None, exact: str | None) -> Image | None:
-    if shown is None or exact is None or exact == "null":
-        return None
-    return Image(_exact.decode(exact), shown.encode())
+async def release_session(session: WriteSession, session_id: UUID) -> None:
+    """Back to open, unless the undo gave it another status."""
+    query = update(JournalSession).where(JournalSession.id == session_id, JournalSession.status == "held")
+    await session.execute(query.values(status="open"))

@@ -27,6 +27,9 @@ class Reader(Protocol):
     async def read_rows(self, table: Table, keys: Iterable[Key]) -> Mapping[Key, Image]:
         """The rows that are there, whole."""
 
+    async def read_defaults(self, table: Table, columns: Sequence[str]) -> Mapping[str, str | None]:
+        """What rows that are older than these columns hold in them; a column is left out where that is not known."""
+
     async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> Sequence[Match]:
         """Which rows hold `values` in `columns`; a table without a key gives empty keys."""
 

@@ -1,19 +1,22 @@
 """`POST /api/connections/<id>/sessions/<sid>/undo`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
+import msgspec
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
 from basewarden.connections import Editor
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound
 from basewarden.undo.errors import REFUSALS
-from basewarden.undo.past import Presser
+from basewarden.undo.past import ApplyOptions, Presser
 from basewarden.undo.service import Undo
 from basewarden.undo.values import OnConflict
 from basewarden.web import provided
 from basewarden.web.openapi import declare
+from basewarden.web.responses import JSON_TYPE
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions/{session_id}", tags=["sessions"])
 
@@ -25,19 +28,21 @@ class UndoRequest(BaseModel):
 
     mode: Literal["preview", "apply"]
     on_conflict: OnConflict = Field(default="refuse", alias="onConflict")
+    preview_token: str | None = Field(default=None, alias="previewToken", max_length=200)
 
 
 @router.post("/undo", responses=declare(*REFUSALS))
-async def post_undo(session_id: str, body: UndoRequest, member: Editor, undo: TheUndo) -> dict[str, Any]:
-    """409 with the same receipt, and nothing changed, when it refuses."""
+async def post_undo(session_id: str, body: UndoRequest, member: Editor, undo: TheUndo) -> Response:
+    """409 with the receipt in `details`, and nothing changed, when it refuses."""
     wanted = parse_id(session_id)
     if wanted is None:
         raise NotFound("There is no such session.")
     if body.mode == "preview":
         receipt = await undo.preview(member.connection.id, wanted)
     else:
-        receipt = await undo.apply(member.connection.id, wanted, make_presser(member), body.on_conflict)
-    return receipt.body()
+        options = ApplyOptions(body.on_conflict, body.preview_token)
+        receipt = await undo.apply(member.connection.id, wanted, make_presser(member), options)
+    return Response(msgspec.json.encode(receipt.body()), media_type=JSON_TYPE)
 
 
 def make_presser(member: Editor) -> Presser:

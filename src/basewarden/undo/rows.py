@@ -7,6 +7,7 @@ from basewarden.gateway.capture.images import ALIAS, read_images, run_as_owner, 
 from basewarden.journal import Image
 from basewarden.pgrest import Builder, Connection, Name, Statement, Table, quote_ident, same_sql
 from basewarden.undo.collisions import need_free_places
+from basewarden.undo.defaults import read_defaults
 from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Exact, Key, Match
 from basewarden.undo.rowsource import WANTED, quote_table, unnest_rows
@@ -38,6 +39,9 @@ class DatabaseReader:
     async def read_rows(self, table: Table, keys: Iterable[Key]) -> dict[Key, Image]:
         return await read_rows(self.connection, table, keys, lock=self.lock)
 
+    async def read_defaults(self, table: Table, columns: Sequence[str]) -> dict[str, str | None]:
+        return await read_defaults(self.connection, table, columns)
+
     async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[Match]:
         return await find_holders(self.connection, table, columns, values)
 
@@ -52,8 +56,7 @@ async def read_rows(connection: Connection, table: Table, keys: Iterable[Key], *
         return {}
     builder = Builder()
     join = _join_wanted(builder, table, table.key, wanted)
-    order = ", ".join(f"{ALIAS}.{quote_ident(name)}" for name in table.key)
-    statement = select_images(builder, table, f" {join} ORDER BY {order}", lock=lock)
+    statement = select_images(builder, table, f" {join} ORDER BY {WANTED}.ord", lock=lock)
     (rows,) = await connection.run([statement])
     return {located.image.key(table.key): located.image for located in read_images(table, rows)}
 

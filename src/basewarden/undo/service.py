@@ -4,6 +4,7 @@ The order is the journal's: the undo's changes are stored as pending before they
 in between is resolved the next time somebody looks, by what became of its writes.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,16 +18,28 @@ from basewarden.journal import Recorder, Settler, find_undo_of
 from basewarden.undo import queries
 from basewarden.undo.book import Book, make_receipt
 from basewarden.undo.direct import DirectWay
-from basewarden.undo.errors import AlreadyUndone, SessionPending, UndoRunning
+from basewarden.undo.done import find_done
+from basewarden.undo.errors import AlreadyUndone, PreviewStale, SessionPending, UndoRunning
 from basewarden.undo.fold import fold_writes
 from basewarden.undo.forward import ForwardWay
-from basewarden.undo.past import Past, Presser
-from basewarden.undo.values import OnConflict, Receipt
+from basewarden.undo.past import ApplyOptions, Past, Presser
+from basewarden.undo.reading_back import read_writes
+from basewarden.undo.tokens import make_token
+from basewarden.undo.values import Receipt
 from basewarden.undo.ways import Way
+
+DEFAULT_BUDGET = 512 * 1024 * 1024
+PREVIEW_WAIT_SECONDS = 2.0
+APPLY_WAIT_SECONDS = 5.0
+LOOK_SECONDS = 0.05
+_REFUSE = ApplyOptions()
 
 
 class Undo:
-    """`find_reach` tells how a project is reached of which only its own API is known."""
+    """`find_reach` tells how a project is reached of which only its own API is known.
+
+    `budget_bytes` is how much data of one session may be held in memory.
+    """
 
     def __init__(
         self,
@@ -36,8 +49,11 @@ class Undo:
         recorder: Recorder,
         settler: Settler,
         find_reach: FindReach,
+        *,
+        budget_bytes: int = DEFAULT_BUDGET,
     ) -> None:
         self._database = database
+        self._budget = budget_bytes
         self._settler = settler
         self._find_reach = find_reach
         self._recorder = recorder
@@ -45,21 +61,54 @@ class Undo:
         self._direct = DirectWay(projects, recorder, self._book)
 
     async def preview(self, connection_id: UUID, session_id: UUID) -> Receipt:
-        """What an undo would do as things are; reads only."""
+        """What an undo would do as things are; reads only. Writes that stay under way are not in it."""
         await self._settle(connection_id, session_id)
+        await self._wait_for_writes(connection_id, session_id, PREVIEW_WAIT_SECONDS)
         past = await self._read_past(connection_id, session_id)
         way = await self._find_way(connection_id)
-        return replace(make_receipt(await way.preview(past)), by_steps=way.by_steps)
+        plan = await way.preview(past)
+        receipt = make_receipt(plan, make_token(past, plan))
+        return replace(receipt, by_steps=way.by_steps, pending_writes=past.pending_writes)
 
     async def apply(
-        self, connection_id: UUID, session_id: UUID, presser: Presser, on_conflict: OnConflict = "refuse"
+        self, connection_id: UUID, session_id: UUID, presser: Presser, options: ApplyOptions = _REFUSE
     ) -> Receipt:
-        """Raises UndoConflict, with nothing changed, where it must refuse."""
+        """Raises UndoConflict or PreviewStale, with nothing changed, where it must refuse."""
         await self._settle(connection_id, session_id)
-        async with self._only_one(session_id):
+        async with self._only_one(session_id), self._holding(session_id):
+            if await self._wait_for_writes(connection_id, session_id, APPLY_WAIT_SECONDS):
+                raise SessionPending
             past = await self._read_past(connection_id, session_id)
             way = await self._find_way(connection_id)
-            return await way.carry_out(past, presser, on_conflict)
+            try:
+                return await way.carry_out(past, presser, options)
+            except PreviewStale as stale:
+                stale.receipt = replace(stale.receipt, by_steps=way.by_steps)
+                raise
+
+    @asynccontextmanager
+    async def _holding(self, session_id: UUID) -> AsyncIterator[None]:
+        """While it runs, the session gets no new writes: its caller's go to another one."""
+        async with self._database.write_now() as unit:
+            is_held = await queries.hold_session(unit, session_id)
+        try:
+            yield
+        finally:
+            if is_held:
+                async with self._database.write_now() as unit:
+                    await queries.release_session(unit, session_id)
+
+    async def _wait_for_writes(self, connection_id: UUID, session_id: UUID, seconds: float) -> int:
+        """Until what became of every write is known; how many are still under way when the time is over."""
+        clock = asyncio.get_running_loop()
+        end = clock.time() + seconds
+        while True:
+            async with self._database.read_only() as session:
+                pending = await queries.count_pending_writes(session, session_id)
+            if not pending or clock.time() > end:
+                return pending
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._settler.settle(connection_id)
 
     async def _find_way(self, connection_id: UUID) -> Way:
         reach = await self._find_reach(connection_id)
@@ -81,18 +130,25 @@ class Undo:
         async with self._only_one(session_id), self._database.unit_of_work() as unit:
             running = await queries.find_running_undo(unit, session_id)
             if running is not None:
+                await queries.release_session(unit, session_id)
                 await self._book.resolve(unit, running.id)
 
     async def _read_past(self, connection_id: UUID, session_id: UUID) -> Past:
-        async with self._database.read_only() as unit:
+        async with self._database.snapshot() as unit:
             session = await queries.find_session(unit, connection_id, session_id)
             if session is None:
                 raise NotFound("There is no such session.")
             if session.status == "undone":
                 undo = await find_undo_of(unit, session_id)
                 raise AlreadyUndone(details={"undoSessionId": str(undo.id) if undo else None})
-            if await queries.has_pending_writes(unit, session_id):
-                raise SessionPending
-            writes = await queries.list_recorded_writes(unit, session_id, session.position)
-            title = session.label or str(session.id)
-            return Past(connection_id, session_id, title, session.position, fold_writes(writes))
+            writes = await read_writes(unit, session_id, session.position, budget=self._budget)
+            folded = await asyncio.to_thread(fold_writes, writes)
+            return Past(
+                connection_id,
+                session_id,
+                session.label or str(session.id),
+                session.position,
+                replace(folded, done=await find_done(unit, session, folded)),
+                session.write_count,
+                await queries.count_pending_writes(unit, session_id),
+            )

@@ -35,7 +35,7 @@ class _Outcome:
 
     def refuse(self, rows: Collection[RowPlan], reason: str) -> None:
         self.refused += rows
-        self.conflicts += [make_conflict(row.change, reason) for row in rows]
+        self.conflicts += [make_conflict(row.change, reason, table=row.table, found=row.current) for row in rows]
 
     def may_try(self) -> bool:
         if self.tries is None:
@@ -50,7 +50,8 @@ async def apply_what_goes(connection: Connection, plan: Plan, attempt: Attempt) 
     await _try_groups(connection, plan.groups, attempt, outcome)
     changes = tuple(change for part in outcome.applied for change in part.changes)
     notes = tuple(note for part in outcome.applied for note in part.notes)
-    return leave_out(plan, outcome.refused, outcome.conflicts), Applied(changes, notes)
+    unseen = tuple(item for part in outcome.applied for item in part.unseen)
+    return leave_out(plan, outcome.refused, outcome.conflicts), Applied(changes, notes, unseen)
 
 
 async def apply_all(connection: Connection, plan: Plan, attempt: Attempt) -> Applied:

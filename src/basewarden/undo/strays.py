@@ -99,6 +99,8 @@ def _describe_left(strays: Sequence[Stray], reasons: Mapping[int, Left]) -> tupl
 
 
 def _is_stamp(row: RowPlan, name: str) -> bool:
+    if name in row.edited:
+        return False
     change = row.change.columns.get(name)
     return name in row.kept or row.action == "insert" or (change is not None and change.is_stamp)
 

@@ -8,8 +8,9 @@ from functools import partial
 
 from basewarden.errors import AppError
 from basewarden.gateway.capture.images import AS_OWNER
-from basewarden.pgrest import Connection, DatabaseError, Statement
+from basewarden.pgrest import Connection, DatabaseError, Schema, Statement
 from basewarden.undo.apply import try_rows
+from basewarden.undo.effects import apply_counted
 from basewarden.undo.plan import Plan
 from basewarden.undo.refused import Raced, Refused
 from basewarden.undo.skipping import apply_all, leave_out
@@ -28,7 +29,7 @@ _REASONS = {
 }
 
 
-async def try_plan(connection: Connection, plan: Plan) -> Plan:
+async def try_plan(connection: Connection, *, schema: Schema, plan: Plan) -> Plan:
     """The plan, with what the database refuses as conflicts. Leaves no transaction open."""
     if not plan.writes:
         return plan
@@ -36,7 +37,7 @@ async def try_plan(connection: Connection, plan: Plan) -> Plan:
         return _leave_untried(plan, f"it changes more than {MOST_TRIED_ROWS:,} rows")
     try:
         await connection.run([_BEGIN, _LIMITS, AS_OWNER])
-        await apply_all(connection, plan, partial(try_rows, connection))
+        await apply_all(connection, plan, partial(apply_counted, connection, schema, write=try_rows))
     except Refused as refused:
         return leave_out(plan, refused.rows, refused.conflicts)
     except (Raced, AppError, DatabaseError) as error:

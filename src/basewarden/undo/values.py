@@ -1,13 +1,33 @@
 """What an undo says about itself: conflicts and the receipt."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
+from basewarden.pgrest import Column
+
 OnConflict = Literal["refuse", "skip"]
+_MOST_DIGITS = 200
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnValues:
+    """One column of a row in conflict, as JSON values: before the session, after it, and now (None also: no row)."""
+
+    name: str
+    before: Any = None
+    session: Any = None
+    now: Any = None
+
+    def body(self) -> dict[str, Any]:
+        return {"name": self.name, "before": self.before, "session": self.session, "now": self.now}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +39,24 @@ class Conflict:
     primary_key: Mapping[str, Any]
     columns: tuple[str, ...]
     reason: str
+    values: tuple[ColumnValues, ...] = ()
 
     def body(self) -> dict[str, Any]:
+        """For msgspec to encode: numbers stay as they are written."""
+        known = {value.name: value for value in self.values}
         return {
             "schema": self.schema,
             "table": self.table,
-            "primaryKey": dict(self.primary_key),
-            "columns": list(self.columns),
+            "primaryKey": {name: _write_exactly(value) for name, value in self.primary_key.items()},
+            "columns": [known.get(name, ColumnValues(name)).body() for name in self.columns],
             "reason": self.reason,
         }
+
+    def stored_body(self) -> dict[str, Any]:
+        """For our own database, which the rows' values need not fill once more."""
+        key = {name: _spell(value) if isinstance(value, Decimal) else value for name, value in self.primary_key.items()}
+        columns = [{"name": name} for name in self.columns]
+        return {**self.body(), "primaryKey": key, "columns": columns}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +73,9 @@ class TableCount:
 class Receipt:
     """What an undo would do (`reverted` and `skipped` are 0 then) or has done; counts are rows.
 
-    `by_steps`: it goes request by request, and what is done stays done. `notes` say what a preview could not find out.
+    `already` rows were as before when the undo looked, or an earlier undo put them back. `by_steps`: it goes request by
+    request, and what is done stays done. `pending_writes` were under way at a preview, which leaves them out.
+    `notes` say what a preview could not find out.
     """
 
     planned: int
@@ -55,17 +86,27 @@ class Receipt:
     undo_session_id: UUID | None = None
     tables: tuple[TableCount, ...] = ()
     by_steps: bool = False
+    already: int = 0
+    preview_token: str | None = None
+    pending_writes: int = 0
     notes: tuple[str, ...] = ()
 
     def body(self) -> dict[str, Any]:
+        return {**self._counts(), "conflicts": [conflict.body() for conflict in self.conflicts]}
+
+    def stored_body(self) -> dict[str, Any]:
+        return {**self._counts(), "conflicts": [conflict.stored_body() for conflict in self.conflicts]}
+
+    def _counts(self) -> dict[str, Any]:
         return {
             "planned": self.planned,
             "reverted": self.reverted,
             "skipped": self.skipped,
-            "conflicts": [conflict.body() for conflict in self.conflicts],
+            "alreadyAsBefore": self.already,
             "irreversible": list(self.irreversible),
             "notes": list(self.notes),
             "undoSessionId": str(self.undo_session_id) if self.undo_session_id else None,
+            "previewToken": self.preview_token,
         }
 
     def with_notes(self, notes: Sequence[str]) -> "Receipt":
@@ -73,10 +114,35 @@ class Receipt:
 
 
 def read_primary_key(shown: bytes, columns: Sequence[str]) -> dict[str, Any]:
-    """The key's columns of a row as its JSON object shows them."""
-    row = msgspec.json.decode(shown, type=dict[str, Any])
+    """The key's columns of a row as its JSON object shows them; a number with a fraction is a Decimal."""
+    row = json.loads(shown, parse_float=Decimal)
     return {column: row.get(column) for column in columns}
+
+
+def show_value(column: Column | None, text: str | None) -> Any:
+    """PostgreSQL's own text as a JSON value; what JSON has no value for stays that text."""
+    if text is None or column is None:
+        return text
+    if column.base_type in ("json", "jsonb"):
+        return msgspec.Raw(text.encode())
+    if column.base_type == "boolean":
+        return text == "t"
+    is_number = column.category == "N" and _NUMBER.fullmatch(text) is not None
+    return msgspec.Raw(text.encode()) if is_number else text
 
 
 def count_rows(count: int) -> str:
     return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def _write_exactly(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return msgspec.Raw(_spell(value).encode())
+    if isinstance(value, dict):
+        return {name: _write_exactly(item) for name, item in value.items()}
+    return [_write_exactly(item) for item in value] if isinstance(value, list) else value
+
+
+def _spell(number: Decimal) -> str:
+    """Digit by digit, as a numeric is written; very large and very small ones are floats, with an exponent."""
+    return format(number, "f") if abs(number.adjusted()) < _MOST_DIGITS else str(number)

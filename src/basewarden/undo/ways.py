@@ -2,9 +2,9 @@
 
 from typing import ClassVar, Protocol
 
-from basewarden.undo.past import Past, Presser
+from basewarden.undo.past import ApplyOptions, Past, Presser
 from basewarden.undo.plan import Plan
-from basewarden.undo.values import OnConflict, Receipt
+from basewarden.undo.values import Receipt
 
 
 class Way(Protocol):
@@ -14,5 +14,5 @@ class Way(Protocol):
     async def preview(self, past: Past) -> Plan:
         """What would be done as things are; reads only."""
 
-    async def carry_out(self, past: Past, presser: Presser, on_conflict: OnConflict) -> Receipt:
-        """Raises UndoConflict, with nothing changed, where it must refuse."""
+    async def carry_out(self, past: Past, presser: Presser, options: ApplyOptions) -> Receipt:
+        """Raises UndoConflict or PreviewStale, with nothing changed, where it must refuse."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from basewarden.gateway.capture.at_once import SETTINGS, can_write_at_once, write_at_once
 from basewarden.gateway.capture.call import capture_call
-from basewarden.gateway.capture.code import may_run_code
+from basewarden.gateway.capture.code import may_reach_code, may_run_code
 from basewarden.gateway.capture.delete import capture_delete
 from basewarden.gateway.capture.insert import capture_insert
 from basewarden.gateway.capture.snapshot import SnapshotStale, check_snapshot
@@ -28,6 +28,7 @@ __all__ = [
     "WriteOutcome",
     "can_repeat_write",
     "capture_write",
+    "may_reach_code",
     "repeat_write",
 ]
 

@@ -1,12 +1,16 @@
 """Whether a write may run code that is not PostgreSQL's own, so that its changes must be counted."""
 
-from basewarden.pgrest import InsertPlan, Schema, UpdatePlan, WritePlan
+from basewarden.pgrest import InsertPlan, Name, Schema, UpdatePlan, WritePlan
 
 
 def may_run_code(schema: Schema, plan: WritePlan) -> bool:
     """By its triggers, by what its tables are made of, or because the request asks for more than stored columns."""
-    name = plan.table.qualified
-    return name in schema.tables_before_triggers or name in schema.tables_before_code or asks_for_code(plan)
+    return may_reach_code(schema, plan.table.qualified) or asks_for_code(plan)
+
+
+def may_reach_code(schema: Schema, name: Name) -> bool:
+    """By its triggers, or by what it and the tables that its foreign keys reach are made of."""
+    return name in schema.tables_before_triggers or name in schema.tables_before_code
 
 
 def asks_for_code(plan: WritePlan) -> bool:

@@ -167,19 +167,30 @@ SESSIONS = Group(
             "Shows what an undo would do, or does it: mode is preview or apply, onConflict refuse or skip. Over a"
             " project's own API it goes request by request: should one be refused on the way, conflicts says which rows"
             " did not go back.",
-            ok(words="a receipt: planned, reverted, skipped, conflicts, irreversible, undoSessionId"),
+            ok(
+                words="a receipt: planned, reverted, skipped, alreadyAsBefore, conflicts, irreversible, undoSessionId,"
+                " and of a preview previewToken"
+            ),
             no(
                 409,
                 "undo_conflict",
                 "others have changed the same since; details is the receipt, and nothing is changed",
             ),
+            no(409, "preview_stale", "what would be done is not what was previewed; details is the new receipt"),
             no(409, "already_undone", "nothing is left to take back"),
-            no(409, "session_pending", "a write is not settled yet"),
+            no(409, "rows_locked", "another transaction in the project's database has locked the rows"),
+            no(409, "project_read_only", "the project's database is read-only"),
+            no(413, "undo_too_large", "the session holds more data than one undo may read"),
+            no(413, "undo_too_complex", "the undo passes a limit of the project's database"),
+            no(502, "project_failed", "the project's database reported an internal error"),
+            no(503, "project_exhausted", "the project's database is out of disk space, memory or connections"),
+            no(504, "query_timeout", "the project's database stopped the undo at its time limit"),
+            no(409, "session_pending", "a write is still open in the project's database"),
             no(409, "undo_running", "somebody else is at it"),
             no(409, "write_conflict", "a race for the same rows was lost"),
             no(503, "project_unavailable", "the project's database is away"),
             no(503, "undo_unsettled", "it is not known yet what became of it"),
-            body="mode, onConflict?",
+            body="mode, onConflict?, previewToken?",
         ),
     ),
 )

@@ -20,8 +20,9 @@ from basewarden.pgrest import Name, Table, join_query, match_rows, write_name
 from basewarden.undo.circles import Group
 from basewarden.undo.forward.bodies import write_one, write_rows
 from basewarden.undo.forward.order import Batch, make_batches
-from basewarden.undo.forward.reader import ApiReader, explain, read_unique_key
+from basewarden.undo.forward.reader import HAND_SET, ApiReader, explain, read_unique_key
 from basewarden.undo.forward.sending import Sender
+from basewarden.undo.hand_edits import list_hand_set
 from basewarden.undo.plan import Plan, RowPlan, decide_row, make_conflict
 from basewarden.undo.reading import Key
 from basewarden.undo.values import Conflict, count_rows
@@ -283,6 +284,8 @@ class Putting:
             decided = decide_row(row.change, table, found.get(key))
             if isinstance(decided, Conflict):
                 self.conflicts[number] = decided
+            elif hand_set := list_hand_set(decided):
+                self._refuse([number], HAND_SET, hand_set)
             else:
                 self.rows[number] = decided
                 if decided.action == "nothing":

@@ -11,9 +11,11 @@ from basewarden.journal import Image
 from basewarden.pgrest import Name, Table, match_rows, write_name
 from basewarden.undo.forward.bodies import list_unsayable
 from basewarden.undo.forward.order import find_circles
+from basewarden.undo.hand_edits import list_hand_set
 from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Exact, Key, Match
 
+HAND_SET = "Somebody changed what a trigger sets, and over an API the trigger would overwrite it."
 _ROWS_AT_ONCE = 1000
 _GENERATED, _NOT_UNIQUE = "428C9", "23505"
 _KEY = re.compile(r"\(([^()]+)\)=\(")
@@ -39,6 +41,10 @@ class ApiReader:
         rows = await self.api.fetch_by(table, table.key, keys)
         self.versions.update({(table.qualified, row.identity): row.version for row in rows})
         return {row.identity: row.image for row in rows}
+
+    async def read_defaults(self, table: Table, columns: Sequence[str]) -> Mapping[str, str | None]:
+        """As far as the API describes them: a literal, else nothing is known."""
+        return {name: table.columns[name].default for name in columns}
 
     async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[Match]:
         places: dict[Key, list[int]] = {}
@@ -77,6 +83,9 @@ class ApiReader:
             unsayable = list_unsayable(row)
             if unsayable:
                 found.append(Need(number, None, "An API cannot tell this JSON from what it would store.", unsayable))
+            hand_set = list_hand_set(row)
+            if hand_set:
+                found.append(Need(number, None, HAND_SET, hand_set))
         return [*found, *(await self._probe_inserts(rows))] if self._probes else found
 
     async def _probe_inserts(self, rows: Sequence[RowPlan]) -> list[Need]:

@@ -21,9 +21,10 @@ from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced
 from basewarden.undo.forward.putting import NOT_TRIED, Putting, Stamped, describe_stamped
 from basewarden.undo.forward.reader import ApiReader, explain
 from basewarden.undo.forward.sending import Sender
-from basewarden.undo.past import Past, Presser
+from basewarden.undo.past import ApplyOptions, Past, Presser
 from basewarden.undo.plan import Plan, make_conflict
 from basewarden.undo.planning import make_plan
+from basewarden.undo.tokens import check_token
 from basewarden.undo.values import Conflict, OnConflict, Receipt
 
 CAPTURE: Capture = "representation"
@@ -31,9 +32,13 @@ CAPTURE: Capture = "representation"
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What it came to: of the last plan, the rows that did not go back, by number."""
+    """What it came to: of the last plan, the rows that did not go back, by number.
+
+    `already` rows were as before when the first plan was made.
+    """
 
     plan: Plan
+    already: int
     conflicts: Mapping[int, Conflict]
     stamped: Stamped
     halted: Exception | None
@@ -51,9 +56,10 @@ class ForwardWay:
     async def preview(self, past: Past) -> Plan:
         return await self._plan(ApiReader(self._api, probes=False), past)
 
-    async def carry_out(self, past: Past, presser: Presser, on_conflict: OnConflict) -> Receipt:
-        reader = ApiReader(self._api, probes=True)
+    async def carry_out(self, past: Past, presser: Presser, options: ApplyOptions) -> Receipt:
+        reader, on_conflict = ApiReader(self._api, probes=True), options.on_conflict
         plan = await self._plan(reader, past)
+        check_token(past, plan, options.preview_token)
         if plan.conflicts and on_conflict == "refuse":
             raise UndoConflict(make_receipt(plan))
         if not plan.writes:
@@ -68,17 +74,17 @@ class ForwardWay:
             return await self._end_unwritten(receipt, run, on_conflict)
         receipt = replace(receipt, undo_session_id=undo_id)
         left = len(receipt.conflicts) + len(past.folded.irreversible) + len(run.stamped)
-        await self._book.close(undo_id, {**receipt.body(), "left": left, "position": past.position})
+        await self._book.close(undo_id, {**receipt.stored_body(), "left": left, "position": past.position})
         return receipt
 
     async def _run(self, reader: ApiReader, sender: Sender, past: Past, plan: Plan, *, stops: bool) -> "_Run":
         """Planned anew with each unique key that the database tells of by a refusal."""
-        stamped, schema = Stamped(), _add_moved_keys(self._api.schema, past)
+        stamped, schema, already = Stamped(), _add_moved_keys(self._api.schema, past), plan.already
         while True:
             putting = Putting(reader, sender, plan, stops=stops)
             await putting.run()
             stamped = stamped + putting.stamped
-            run = _Run(plan, putting.conflicts, stamped, putting.halted, sender.has_written)
+            run = _Run(plan, already, putting.conflicts, stamped, putting.halted, sender.has_written)
             if putting.learned is None or putting.halted is not None:
                 return run
             schema = _add_unique_key(schema, *putting.learned)
@@ -88,7 +94,7 @@ class ForwardWay:
                 return replace(run, halted=error)
             if plan.conflicts and stops:
                 left = _leave_all(plan) if sender.has_written else {}
-                return _Run(plan, left, stamped, None, sender.has_written)
+                return _Run(plan, already, left, stamped, None, sender.has_written)
 
     async def _end_unwritten(self, receipt: Receipt, run: "_Run", on_conflict: OnConflict) -> Receipt:
         """Nothing was changed: that is a refusal, unless whoever pressed wanted only what goes."""
@@ -121,19 +127,22 @@ async def _translating() -> AsyncIterator[None]:
 
 def _make_first_word(past: Past, plan: Plan) -> dict[str, object]:
     """The receipt of an undo that ends here: nothing is back but what was back already."""
-    unwritten = len(plan.rows) - len(plan.writes)
-    receipt = replace(make_receipt(plan), reverted=unwritten, skipped=plan.planned - unwritten)
+    open_rows = plan.planned - plan.already
+    receipt = replace(make_receipt(plan), skipped=open_rows)
     lasting = len(past.folded.irreversible)
-    stored = {"left": plan.planned - unwritten + lasting, "position": past.position}
-    return {**receipt.body(), **stored, "unwritten": unwritten, "lasting": lasting}
+    stored = {"left": open_rows + lasting, "position": past.position, "lasting": lasting}
+    return {**receipt.stored_body(), **stored}
 
 
 def _make_receipt(run: _Run) -> Receipt:
     """Exactly which rows went back, and which did not."""
     plan = run.plan
     conflicts = (*plan.conflicts, *(run.conflicts[number] for number in sorted(run.conflicts)))
-    told = replace(make_receipt(plan), reverted=plan.planned - len(conflicts), skipped=len(conflicts))
-    return replace(told, conflicts=conflicts).with_notes(describe_stamped(run.stamped))
+    reverted = max(0, plan.planned - run.already - len(conflicts))
+    told = replace(
+        make_receipt(plan), reverted=reverted, already=run.already, skipped=len(conflicts), conflicts=conflicts
+    )
+    return told.with_notes(describe_stamped(run.stamped))
 
 
 def _leave_all(plan: Plan) -> dict[int, Conflict]:

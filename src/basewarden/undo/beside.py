@@ -1,0 +1,66 @@
+"""Runs an undo's work beside the event loop.
+
+Planning and writing many rows back takes seconds of computing, and meanwhile every other request would wait. So it runs
+in a thread with an event loop of its own; only what is asked of the database goes through the loop that owns the
+connection.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+from basewarden.pgrest import Connection, Rows, Statement
+
+T = TypeVar("T")
+
+
+class _RemoteConnection:
+    """A connection as another event loop may use it."""
+
+    def __init__(self, connection: Connection, home: asyncio.AbstractEventLoop) -> None:
+        self._connection = connection
+        self._home = home
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def run(self, statements: Sequence[Statement]) -> list[Rows]:
+        running = asyncio.run_coroutine_threadsafe(self._connection.run(statements), self._home)
+        return await asyncio.wrap_future(running)
+
+
+async def work_beside(connection: Connection, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+    """What `work` returns or raises. When this is cancelled, `work` has ended before the connection is let go."""
+    remote = cast("Connection", _RemoteConnection(connection, asyncio.get_running_loop()))
+    beside = asyncio.new_event_loop()
+    task = beside.create_task(work(remote))
+    executor = ThreadPoolExecutor(1, "undo")
+    running = asyncio.get_running_loop().run_in_executor(executor, _run, beside, task)
+    try:
+        return cast("T", await asyncio.shield(running))
+    except asyncio.CancelledError:
+        beside.call_soon_threadsafe(task.cancel)
+        await _wait_for_end(running)
+        raise
+    finally:
+        executor.shutdown(wait=False)
+
+
+def _run(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[T]") -> T:
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(task)
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+
+async def _wait_for_end(running: "asyncio.Future[Any]") -> None:
+    while not running.done():
+        try:
+            await asyncio.wait({running})
+        except asyncio.CancelledError:
+            continue
+    if not running.cancelled():
+        running.exception()  # is nobody's any more

@@ -1,0 +1,86 @@
+"""What triggers change while an undo puts rows back: counted, reported, and refused where rows would be deleted.
+
+A row that a trigger deletes is in no journal, so no later undo could bring it back.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from basewarden.gateway.capture import may_reach_code
+from basewarden.gateway.capture.traces import (
+    COUNT_CHANGES,
+    Count,
+    Counts,
+    list_unseen,
+    read_counts,
+    subtract_counts,
+    written_here_sql,
+)
+from basewarden.pgrest import Connection, Name, Schema, Statement, Table, quote_name
+from basewarden.undo.apply import Applied, apply_rows
+from basewarden.undo.plan import RowPlan
+from basewarden.undo.refused import Refused
+from basewarden.undo.values import Conflict, count_rows
+
+Write = Callable[[Connection, Sequence[RowPlan]], Awaitable[Applied]]
+_ACTIONS = ("insert", "update", "delete")
+
+
+async def apply_counted(
+    connection: Connection, schema: Schema, rows: Sequence[RowPlan], *, write: Write = apply_rows
+) -> Applied:
+    """As `write`; raises Refused also where a trigger deleted rows that are not part of the plan."""
+    if not any(may_reach_code(schema, name) for name in {row.table.qualified for row in rows}):
+        return await write(connection, rows)
+    earlier = await _count(connection, schema)
+    applied = await write(connection, rows)
+    counted = subtract_counts(await _count(connection, schema), earlier)
+    effects = await _find_effects(connection, counted, rows)
+    lost = [_refuse_loss(name, effect) for name, effect in effects.items() if effect.deleted or effect.emptied]
+    if lost:
+        raise Refused(lost)
+    return replace(applied, unseen=list_unseen(effects))
+
+
+async def _count(connection: Connection, schema: Schema) -> Counts:
+    (rows,) = await connection.run([COUNT_CHANGES])
+    return read_counts(rows, schema)
+
+
+async def _find_effects(connection: Connection, counted: Counts, rows: Sequence[RowPlan]) -> dict[Name, Count]:
+    """By table, the rows that were changed and are none of the plan's."""
+    planned: dict[Name, list[RowPlan]] = {}
+    for row in rows:
+        planned.setdefault(_counted_as(row.table), []).append(row)
+    effects = {}
+    for name, count in sorted(counted.items()):
+        effect = await _leave_out(connection, name, count, planned[name]) if name in planned else count
+        if effect.total:
+            effects[name] = effect
+    return effects
+
+
+def _counted_as(table: Table) -> Name:
+    """Partitions are counted under the name of the table that they are part of."""
+    return table.root or table.qualified
+
+
+async def _leave_out(connection: Connection, name: Name, count: Count, rows: Sequence[RowPlan]) -> Count:
+    """What the undo itself did. It may write a row several times, or delete and insert it; the rows themselves tell."""
+    inserts, updates, deletes = (sum(row.action == action for row in rows) for action in _ACTIONS)
+    inserted, updated, deleted = count.inserted - inserts, count.updated - updates, count.deleted - deletes
+    replaced = max(0, min(inserted, deleted))
+    inserted, deleted = max(0, inserted - replaced), max(0, deleted - replaced)
+    if updated <= 0 and not inserted and not replaced:
+        return Count(deleted=deleted, emptied=count.emptied)
+    statement = f"SELECT pg_catalog.count(*) FROM {quote_name(name)} AS bw_row WHERE {written_here_sql('bw_row')}"
+    (counted,) = await connection.run([Statement(statement)])
+    others = int(counted.rows[0][0] or 0) - sum(row.target is not None for row in rows)
+    return Count(inserted, max(0, others - inserted), deleted, count.emptied)
+
+
+def _refuse_loss(name: Name, effect: Count) -> Conflict:
+    schema, table = name
+    lost = count_rows(effect.deleted) if effect.deleted else "all rows"
+    reason = f"A trigger would delete {lost} of {schema}.{table} that this session did not write."
+    return Conflict(schema, table, {}, (), reason)

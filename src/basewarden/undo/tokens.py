@@ -1,0 +1,23 @@
+"""A preview's token: what would be done, in so few letters that a press can name it."""
+
+from basewarden.undo.book import make_receipt
+from basewarden.undo.errors import PreviewStale
+from basewarden.undo.past import Past
+from basewarden.undo.plan import Plan
+
+
+def make_token(past: Past, plan: Plan) -> str:
+    """The same as long as the session got no more writes and the same would be done to the same rows."""
+    return f"{past.writes}.{past.position}.{plan.digest}"
+
+
+def check_token(past: Past, plan: Plan, token: str | None) -> None:
+    """Raises PreviewStale. No token: whoever presses saw no preview, or does not care."""
+    now = make_token(past, plan)
+    if token is not None and token != now:
+        raise PreviewStale(make_receipt(plan, now), _count_arrived(past, token))
+
+
+def _count_arrived(past: Past, token: str) -> int:
+    seen = token.partition(".")[0]
+    return max(0, past.writes - int(seen)) if seen.isascii() and seen.isdigit() else 0

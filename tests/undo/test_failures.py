@@ -1,0 +1,94 @@
+"""What the project's database refuses for reasons of its own: told as such, and nothing waits meanwhile."""
+
+import asyncio
+
+import pytest
+from psycopg import sql
+
+from basewarden.pgrest.errors import DatabaseError, DatabaseErrorFields
+from basewarden.undo.apply import explain_error
+from basewarden.undo.errors import ProjectExhausted, ProjectFailed, UndoTimedOut, UndoTooComplex
+from basewarden.undo.refused import Raced, Refused
+from tests.fixtures.bench import OWNER, Agent, Bench, Workshop
+from tests.undo.test_service import press
+
+
+@pytest.fixture
+async def bench(workshop: Workshop) -> Bench:
+    return await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, x text);\nINSERT INTO t VALUES (1, 'a'), (2, 'b')")
+
+
+@pytest.fixture
+async def agent(bench: Bench) -> Agent:
+    return await bench.agent()
+
+
+async def set_default(bench: Bench, setting: str) -> None:
+    """For every connection that is made from now on."""
+    (row,) = await bench.rows("SELECT current_database() AS name")
+    await bench.admin.execute(sql.SQL("ALTER DATABASE {} SET " + setting).format(sql.Identifier(row["name"])))
+    await bench.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+
+async def test_a_read_only_database_is_a_clear_refusal(bench: Bench, agent: Agent) -> None:
+    session = (await agent.write("PATCH", "/t?id=eq.1", {"x": "wrecked"})).session_id
+    await set_default(bench, "default_transaction_read_only = on")
+    assert (await press(bench, session, "preview")).status_code == 200
+    answer = await press(bench, session)
+    assert (answer.status_code, answer.json()["code"]) == (409, "project_read_only")
+    page = await bench.person.post(f"/c/{bench.connection_id}/sessions/{session}/undo")
+    assert page.status_code == 422
+    assert "is read-only" in page.text
+    assert (await bench.journal(session))["status"] == "open"
+
+
+async def test_a_statement_timeout_is_a_clear_refusal(bench: Bench, agent: Agent) -> None:
+    session = (await agent.write("PATCH", "/t?id=eq.1", {"x": "wrecked"})).session_id
+    await set_default(bench, "statement_timeout = '300ms'")
+    async with bench.admin.transaction(force_rollback=True):
+        await bench.run("LOCK TABLE t")
+        for mode in ("preview", "apply"):
+            answer = await press(bench, session, mode)
+            assert (answer.status_code, answer.json()["code"]) == (504, "query_timeout")
+        page = await bench.person.get(f"/c/{bench.connection_id}/sessions/{session}/undo")
+        assert page.status_code == 504
+        assert "time limit" in page.text
+    assert (await press(bench, session)).json()["reverted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "kind"),
+    [
+        ("57014", UndoTimedOut),
+        ("53100", ProjectExhausted),
+        ("54001", UndoTooComplex),
+        ("XX000", ProjectFailed),
+        ("40P01", Raced),
+        ("23505", Refused),
+    ],
+)
+def test_no_error_explains_itself(sqlstate: str, kind: type[Exception]) -> None:
+    error = DatabaseError(DatabaseErrorFields(sqlstate, "said the server"))
+    explained = explain_error(error)
+    assert type(explained) is kind
+    assert explained is not error
+
+
+async def test_rows_that_somebody_holds_are_told_within_the_lock_timeout(bench: Bench, agent: Agent) -> None:
+    session = (await agent.write("PATCH", "/t?id=gt.0", {"x": "wrecked"})).session_id
+    async with bench.admin.transaction(force_rollback=True):
+        await bench.run("UPDATE t SET x = x WHERE id = 2")
+        async with asyncio.timeout(25):
+            answer = await press(bench, session)
+        assert (answer.status_code, answer.json()["code"]) == (409, "rows_locked")
+    assert (await press(bench, session)).json()["reverted"] == 2
+
+
+async def test_the_owner_signs_in_as_one_whose_limits_count(bench: Bench) -> None:
+    """The settings above reach the connection's role; a superuser's would pass some of them."""
+    assert [
+        row["rolsuper"] for row in await bench.rows(f"SELECT rolsuper FROM pg_roles WHERE rolname = '{OWNER}'")
+    ] == [False]
