@@ -29,7 +29,7 @@ async def test_what_a_trigger_updates_in_the_written_table_is_counted(workshop: 
     bench = await workshop.bench(_SIBLINGS)
     limited, free = await bench.agent(maxRowsPerWrite=49), await bench.agent(maxRowsPerWrite=50)
     refused = await limited.http.patch("/cards?id=eq.1", json={"name": "x"})
-    assert (refused.status_code, refused.json()["code"]) == (400, "row_limit")
+    assert (refused.status_code, refused.json()["code"]) == (403, "row_limit")
     assert await bench.rows("SELECT sum(place) FROM cards WHERE id > 1") == [{"sum": 50 * 51 // 2 - 1}]
     written = await free.write("PATCH", "/cards?id=eq.1", {"name": "x"})
     assert [one["after"]["id"] for one in written.changes] == [1]
@@ -140,7 +140,7 @@ async def test_a_temporary_table_hides_no_counter(workshop: Workshop) -> None:
     agent = await bench.agent(maxRowsPerWrite=1)
     for name in ("hide", "touch", "hide", "touch"):
         refused = await agent.http.post(f"/rpc/{name}")
-        assert (refused.status_code, refused.json()["code"]) == (400, "row_limit")
+        assert (refused.status_code, refused.json()["code"]) == (403, "row_limit")
     free = await bench.agent()
     assert (await free.write("POST", "/rpc/hide")).unseen == [unseen("secrets", updated=9)]
     assert (await free.write("POST", "/rpc/touch")).unseen == [unseen("secrets", updated=9)]
@@ -163,7 +163,7 @@ async def test_an_emptied_table_is_reported_and_passes_no_limit(workshop: Worksh
     agent = await bench.agent(maxRowsPerWrite=1000)
     for method, path in (("POST", "/rpc/wipe"), ("POST", "/rpc/drop_one"), ("PATCH", "/switch?id=eq.1")):
         refused = await agent.http.request(method, path, json={"n": 5} if method == "PATCH" else {})
-        assert (refused.status_code, refused.json()["code"]) == (400, "row_limit"), refused.text
+        assert (refused.status_code, refused.json()["code"]) == (403, "row_limit"), refused.text
     assert await bench.rows("SELECT (SELECT count(*) FROM a) AS a, (SELECT count(*) FROM parts) AS p") == [
         {"a": 2, "p": 1}
     ]
@@ -253,7 +253,7 @@ async def test_what_code_leaves_behind_is_counted_wherever_it_is_called(workshop
     assert written.unseen == [unseen("side", inserted=left)]
     limited = await bench.agent(dbRole=GUEST, maxRowsPerWrite=1)
     refused = await limited.http.post("/t", json={"id": 2})
-    assert (refused.status_code, refused.json()["code"]) == (400, "row_limit"), refused.text
+    assert (refused.status_code, refused.json()["code"]) == (403, "row_limit"), refused.text
 
 
 @pytest.mark.parametrize("query", ["id=eq.1&also=eq.1", "id=eq.1&select=id,also", "id=eq.1&select=id,others(id)"])

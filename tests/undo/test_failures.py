@@ -42,7 +42,7 @@ async def test_a_read_only_database_is_a_clear_refusal(bench: Bench, agent: Agen
     page = await bench.person.post(f"/c/{bench.connection_id}/sessions/{session}/undo")
     assert page.status_code == 422
     assert "is read-only" in page.text
-    assert (await bench.journal(session))["status"] == "open"
+    assert (await bench.journal(session))["status"] == "active"
 
 
 async def test_a_statement_timeout_is_a_clear_refusal(bench: Bench, agent: Agent) -> None:

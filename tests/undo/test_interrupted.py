@@ -108,6 +108,6 @@ async def test_a_write_that_is_still_under_way(bench: Bench, agent: Agent) -> No
         assert (await press(bench, session, "preview")).json()["planned"] == 1
         answer = await press(bench, session)
         assert (answer.status_code, answer.json()["code"]) == (409, "session_pending")
-        assert (await bench.journal(session))["status"] == "open"
+        assert (await bench.journal(session))["status"] == "active"
     assert (await press(bench, session)).json()["reverted"] == 1
     assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}

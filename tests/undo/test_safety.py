@@ -368,7 +368,7 @@ async def test_a_refused_press_leaves_the_session_open(workshop: Workshop) -> No
     session = (await agent.write("PATCH", "/t?id=eq.1", {"n": 2})).session_id
     await bench.run("UPDATE t SET n = 3")
     assert (await press(bench, session)).status_code == 409
-    assert (await bench.journal(session))["status"] == "open"
+    assert (await bench.journal(session))["status"] == "active"
     assert (await agent.write("PATCH", "/t?id=eq.1", {"n": 4})).session_id == session
 
 
@@ -384,7 +384,7 @@ async def test_new_writes_while_the_undo_runs_go_to_another_session(workshop: Wo
         assert other.session_id != session
     assert (await pressed).json()["reverted"] == 1
     assert (await bench.journal(session))["status"] == "undone"
-    assert (await bench.journal(other.session_id))["status"] == "open"
+    assert (await bench.journal(other.session_id))["status"] == "active"
 
 
 # What triggers derive and people set ---------------------------------------------------------------------
@@ -422,16 +422,32 @@ async def test_what_triggers_derive_is_derived_again(workshop: Workshop) -> None
     assert await texts(bench, "articles") == ["(1,Hello,!,hello!)", "(2,Ann,!,mine)"]
 
 
-async def test_what_would_not_stay_is_a_conflict(workshop: Workshop) -> None:
+async def wreck_what_another_role_owns(bench: Bench) -> str:
     """The connection's role is not the table's owner, so it may not switch the trigger off."""
-    bench = await workshop.bench(ARTICLES)
     await bench.run("ALTER TABLE articles OWNER TO postgres")
     await bench.run(f"GRANT ALL ON articles TO {OWNER}")
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/articles?id=eq.1", {"title": "Wrecked"})).session_id
     await bench.run("UPDATE articles SET slug = 'custom-by-human' WHERE id = 1")
+    return session
+
+
+async def test_a_hand_set_column_stays_though_the_trigger_cannot_be_switched_off(workshop: Workshop) -> None:
+    """The trigger sees updates alone, so the row is deleted and inserted."""
+    bench = await workshop.bench(ARTICLES)
+    session = await wreck_what_another_role_owns(bench)
+    done = await press(bench, session)
+    assert done.status_code == 200, done.text
+    assert await texts(bench, "articles") == ["(1,Hello,,custom-by-human)", "(2,Ann,,)"]
+
+
+async def test_what_would_not_stay_is_a_conflict(workshop: Workshop) -> None:
+    """Another trigger sees inserts, too."""
+    bench = await workshop.bench(ARTICLES)
+    await bench.run("CREATE TRIGGER slug_of_new BEFORE INSERT ON articles FOR EACH ROW EXECUTE FUNCTION slug()")
+    session = await wreck_what_another_role_owns(bench)
     refused = await press(bench, session)
-    assert refused.status_code == 409
+    assert refused.status_code == 409, refused.text
     (conflict,) = refused.json()["details"]["conflicts"]
     assert (conflict["primaryKey"], [one["name"] for one in conflict["columns"]]) == ({"id": 1}, ["slug"])
     assert await texts(bench, "articles") == ["(1,Wrecked,,custom-by-human)", "(2,Ann,,)"]
@@ -491,4 +507,4 @@ async def test_a_session_beyond_the_budget_is_refused(workshop: Workshop) -> Non
     for press_it in (undo.preview, partial(undo.apply, presser=Presser(UUID(int=1), "Somebody"))):
         with pytest.raises(UndoTooLarge):
             await press_it(UUID(bench.connection_id), UUID(session))
-    assert (await bench.journal(session))["status"] == "open"
+    assert (await bench.journal(session))["status"] == "active"

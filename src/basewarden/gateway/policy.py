@@ -100,7 +100,15 @@ def list_unknown(schema: Schema | None, names: Iterable[str]) -> list[str]:
     if schema is None:
         return []
     known = {*map(_spell_table, schema.tables), *map(_spell_function, schema.functions)}
-    return [name for name in names if name not in known]
+    unknown = [name for name in names if name not in known]
+    return [name for name in unknown if name not in _list_functions_of_rows(schema)] if unknown else []
+
+
+def _list_functions_of_rows(schema: Schema) -> set[str]:
+    """Those that are computed columns or relationships: some cannot be called by themselves."""
+    columns = (one.function for found in schema.computed_columns.values() for one in found)
+    relationships = (one.function for found in schema.relationships.values() for one in found)
+    return {_spell_function(name) for name in (*columns, *relationships) if name is not None}
 
 
 def _check_name(allowed: frozenset[str], request: Request) -> None:

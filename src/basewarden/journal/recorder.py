@@ -224,7 +224,7 @@ class Recorder:
                 self._sessions.pop(_session_key(entry.caller), None)  # undone meanwhile: a new one begins
                 again.append(waiting)
             elif entry.session_id is None and _freeze_if_used_up(session, entry.caller):
-                frozen.append((waiting, _make_frozen(session)))
+                frozen.append((waiting, _make_frozen(session, entry.caller)))
             else:
                 placed.append((waiting, StoredWrite(waiting.write_id, session_id, session.position, entry)))
                 session.take(entry.positions)
@@ -295,10 +295,16 @@ def _freeze_if_used_up(session: Counters, caller: SessionCaller) -> bool:
     return session.frozen_reason is not None
 
 
-def _make_frozen(session: Counters) -> SessionFrozen:
+def _make_frozen(session: Counters, caller: SessionCaller) -> SessionFrozen:
     is_by_member = session.frozen_reason == "member"
     return SessionFrozen(
         "A member of this connection has frozen this session." if is_by_member else None,
         details={"sessionId": str(session.session_id)},
-        hint="A member of this connection can see the session and decide.",
+        hint=_frozen_hint(caller),
     )
+
+
+def _frozen_hint(caller: SessionCaller) -> str:
+    if caller.label is not None:
+        return "It stays frozen until an editor of the connection releases it."
+    return "It stays frozen until an editor of the connection releases it; a new one begins after five idle minutes."

@@ -33,15 +33,23 @@ class _Outcome:
     refused: list[RowPlan] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
 
-    def refuse(self, rows: Collection[RowPlan], reason: str) -> None:
+    def refuse(self, rows: Collection[RowPlan], refused: Refused) -> None:
+        """What was said of a row itself, with its columns, is told of it; of the others the reason."""
+        said = {_identify(conflict): conflict for conflict in refused.conflicts if conflict.primary_key}
+        reason = refused.conflicts[0].reason
+        told = (make_conflict(row.change, reason, table=row.table, found=row.current) for row in rows)
         self.refused += rows
-        self.conflicts += [make_conflict(row.change, reason, table=row.table, found=row.current) for row in rows]
+        self.conflicts += [said.get(_identify(conflict), conflict) for conflict in told]
 
     def may_try(self) -> bool:
         if self.tries is None:
             return True
         self.tries -= 1
         return self.tries >= 0
+
+
+def _identify(conflict: Conflict) -> tuple[str, str, str]:
+    return (conflict.schema, conflict.table, repr(dict(conflict.primary_key)))
 
 
 async def apply_what_goes(connection: Connection, plan: Plan, attempt: Attempt) -> tuple[Plan, Applied]:
@@ -99,11 +107,11 @@ async def _try_parts(
 ) -> None:
     """Of groups that were refused together: without those that are known to be in the way, else each half by itself."""
     if len(groups) <= 1:
-        outcome.refuse(groups[0] if groups else (), refused.conflicts[0].reason)
+        outcome.refuse(groups[0] if groups else (), refused)
         return
     wrong = await _find_wrong_groups(connection, groups, refused.error)
     if wrong:
-        outcome.refuse([row for number in wrong for row in groups[number]], refused.conflicts[0].reason)
+        outcome.refuse([row for number in wrong for row in groups[number]], refused)
         left = [group for number, group in enumerate(groups) if number not in wrong]
         await _try_groups(connection, left, attempt, outcome)
         return
