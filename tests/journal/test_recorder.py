@@ -136,6 +136,19 @@ async def test_callers_and_labels_have_sessions_of_their_own(desk: Desk) -> None
     assert found[:4] == found[4:]
 
 
+async def test_only_so_many_sessions_are_remembered(desk: Desk) -> None:
+    recorder = await desk.recorder(most_sessions=2)
+    first = {name: await record_as(desk, recorder, name) for name in ("a", "b", "a", "c")}
+    assert await record_as(desk, recorder, "b") == first["b"], "it was forgotten, and found again"
+    await desk.admin.execute("UPDATE journal_sessions SET caller_key = 'somebody else'")
+    assert await record_as(desk, recorder, "c") == first["c"]
+    assert await record_as(desk, recorder, "a") != first["a"]
+
+
+async def record_as(desk: Desk, recorder: Recorder, label: str) -> UUID:
+    return (await recorder.record(desk.entry(1, caller=desk.caller(label=label)))).session_id
+
+
 async def test_a_session_that_was_undone_takes_no_more_writes(desk: Desk) -> None:
     recorder = await desk.recorder()
     first = await recorder.record(desk.entry(1))

@@ -453,6 +453,29 @@ async def test_what_would_not_stay_is_a_conflict(workshop: Workshop) -> None:
     assert await texts(bench, "articles") == ["(1,Wrecked,,custom-by-human)", "(2,Ann,,)"]
 
 
+async def test_what_a_press_left_because_others_were_writing_comes_back_with_the_next(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN NEW.touched := clock_timestamp(); RETURN NEW; END';
+        CREATE TABLE docs (id int PRIMARY KEY, name text, touched timestamptz);
+        INSERT INTO docs VALUES (1, 'one', '2020-01-01'), (2, 'two', '2020-01-02'), (3, 'three', '2020-01-03');
+        CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON docs FOR EACH ROW EXECUTE FUNCTION touch();
+    """)
+    before = await texts(bench, "docs")
+    agent, mine = await bench.agent(), {"x-basewarden-session": "mine"}
+    await agent.write("PATCH", "/docs?id=eq.1", {"name": "X"}, headers=mine)
+    session = (await agent.write("DELETE", "/docs?id=eq.2", headers=mine)).session_id
+    async with bench.admin.transaction(force_rollback=True):
+        await bench.run("UPDATE docs SET name = 'theirs' WHERE id = 3")
+        first = await press(bench, session)
+    assert "undo once more to bring this back" in str(first.json()["irreversible"])
+    assert await texts(bench, "docs") != before
+    second = await press(bench, session)
+    assert (second.status_code, second.json()["reverted"]) == (200, 2), second.text
+    assert await texts(bench, "docs") == before
+    assert (await press(bench, session)).json()["code"] == "already_undone"
+
+
 @on_both_backends
 async def test_a_hand_set_column_is_never_overwritten(workshop: Workshop, backend: Any) -> None:
     bench = await workshop.bench(ARTICLES)

@@ -32,6 +32,8 @@ STORE_SECONDS = 10.0
 FINISH_SECONDS = 5.0
 MAX_BATCH = 128
 FEW_CHANGES = 500
+MOST_SESSIONS = 10_000
+"""How many sessions a process remembers as the one that its caller writes in."""
 SLOWEST_CHANGES_PER_SECOND = 3000
 SESSION_TOPIC = "journal.session"
 _RETRY_SECONDS = 0.5
@@ -63,7 +65,7 @@ class Recorder:
     `finish` does so for an intent, whose changes are known only then.
     """
 
-    def __init__(self, database_url: Secret, listener: Listener) -> None:
+    def __init__(self, database_url: Secret, listener: Listener, *, most_sessions: int = MOST_SESSIONS) -> None:
         self._dsn = driver_dsn(database_url)
         self._connection: Connection | None = None
         self._queue: list[_Waiting] = []
@@ -71,6 +73,7 @@ class Recorder:
         self._finishing = Finishing()
         self._wake = asyncio.Event()
         self._sessions: dict[_SessionKey, tuple[UUID, float]] = {}
+        self._most_sessions = most_sessions
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         listener.on(SESSION_TOPIC, self._forget_session)
@@ -240,8 +243,15 @@ class Recorder:
             session_id = await _find_or_open_session(connection, entry.caller)
         else:
             session_id = known[0]
-        self._sessions[key] = (session_id, now)
+        self._remember(key, session_id, now)
         return session_id
+
+    def _remember(self, key: _SessionKey, session_id: UUID, now: float) -> None:
+        """A client names as many sessions as it likes: the one that was used longest ago is looked up again."""
+        self._sessions.pop(key, None)
+        self._sessions[key] = (session_id, now)
+        if len(self._sessions) > self._most_sessions:
+            del self._sessions[next(iter(self._sessions))]
 
     def _forget_session(self, payload: str) -> None:
         """Another process closed a session, or we may have missed that it did."""

@@ -35,18 +35,21 @@ def _describe(change: NetChange) -> Deed:
     return (change.verb, change.schema, change.table, encode_key(key or ()))
 
 
-async def _list_done(session: AsyncSession, undone: JournalSession) -> set[Deed]:
-    """An undo that was itself undone has put nothing back, and one that was partly, only the rest.
+async def list_standing(session: AsyncSession, undone: JournalSession) -> list[JournalSession]:
+    """The undos of a session that were not undone as a whole themselves, in their order.
 
     One that the session went on writing after says nothing about what came then.
     """
-    undos = await session.scalars(
-        select(JournalSession).where(JournalSession.undo_of == undone.id, JournalSession.undo_state == "done")
-    )
+    query = select(JournalSession).where(JournalSession.undo_of == undone.id, JournalSession.undo_state == "done")
+    undos = await session.scalars(query.order_by(JournalSession.id))
+    position = undone.position
+    return [one for one in undos if one.status != "undone" and (one.receipt or {}).get("position") == position]
+
+
+async def _list_done(session: AsyncSession, undone: JournalSession) -> set[Deed]:
+    """An undo that was partly undone has put back only the rest."""
     done: set[Deed] = set()
-    for undo in undos:
-        if undo.status == "undone" or (undo.receipt or {}).get("position") != undone.position:
-            continue
+    for undo in await list_standing(session, undone):
         taken_back = await _list_done(session, undo) if undo.status == "partly_undone" else set()
         done |= {
             _invert(change) for change in await _list_changes(session, undo.id) if _as_left(change) not in taken_back

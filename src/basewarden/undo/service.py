@@ -10,18 +10,19 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from uuid import UUID
 
-from basewarden.db import Database, Listener
+from basewarden.db import Database, Listener, ReadSession
 from basewarden.errors import NotFound
 from basewarden.gateway import Projects
 from basewarden.gateway.forward.reach import FindReach
-from basewarden.journal import Recorder, Settler, find_undo_of
+from basewarden.journal import JournalSession, Recorder, Settler, find_undo_of
 from basewarden.undo import queries
 from basewarden.undo.book import Book, make_receipt
 from basewarden.undo.direct import DirectWay
-from basewarden.undo.done import find_done
+from basewarden.undo.done import find_done, list_standing
 from basewarden.undo.errors import AlreadyUndone, PreviewStale, SessionPending, UndoRunning
-from basewarden.undo.fold import fold_writes
+from basewarden.undo.fold import Folded, fold_writes
 from basewarden.undo.forward import ForwardWay
+from basewarden.undo.left_over import follow_undo
 from basewarden.undo.past import ApplyOptions, Past, Presser
 from basewarden.undo.reading_back import read_writes
 from basewarden.undo.tokens import make_token
@@ -133,6 +134,16 @@ class Undo:
                 await queries.release_session(unit, session_id)
                 await self._book.resolve(unit, running.id)
 
+    async def _follow_undos(self, unit: ReadSession, session: JournalSession, folded: Folded) -> Folded:
+        """Of rows that earlier undos put back, columns that triggers set again are still to do."""
+        for undo in await list_standing(unit, session) if folded.done else []:
+            if undo.status == "open":
+                writes = await read_writes(unit, undo.id, undo.position, budget=self._budget)
+                changes = [change for write in writes if write.state == "committed" for change in write.changes]
+                following, left = await asyncio.to_thread(follow_undo, folded, changes)
+                folded = replace(following, done=folded.done - left)
+        return folded
+
     async def _read_past(self, connection_id: UUID, session_id: UUID) -> Past:
         async with self._database.snapshot() as unit:
             session = await queries.find_session(unit, connection_id, session_id)
@@ -143,12 +154,14 @@ class Undo:
                 raise AlreadyUndone(details={"undoSessionId": str(undo.id) if undo else None})
             writes = await read_writes(unit, session_id, session.position, budget=self._budget)
             folded = await asyncio.to_thread(fold_writes, writes)
+            folded = replace(folded, done=await find_done(unit, session, folded))
+            folded = await self._follow_undos(unit, session, folded)
             return Past(
                 connection_id,
                 session_id,
                 session.label or str(session.id),
                 session.position,
-                replace(folded, done=await find_done(unit, session, folded)),
+                folded,
                 session.write_count,
                 await queries.count_pending_writes(unit, session_id),
             )
