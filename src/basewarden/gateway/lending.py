@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from basewarden.errors import Unavailable
 from basewarden.pgrest import MemoryBudget, Terms
 from basewarden.settings import Settings
 
-POOL_SIZE = 16
-_MOST_OF_ONE = POOL_SIZE // 2
+POOL_SIZE = 20
+# A read keeps the project's processor busy. A write mostly waits, for the journal's disk and for the project's.
+_MOST_READS_OF_ONE, _MOST_OF_ONE = 8, 16
 # Agents together leave places for people, and people one for what is done on nobody's behalf: undo, snapshots.
 _LEFT_BY_AGENTS, _LEFT_BY_MEMBERS = 3, 1
 _MEGABYTE = 1_000_000
@@ -24,18 +25,31 @@ ASKING = Terms(seconds=10, most_bytes=_MEGABYTE)
 
 
 @dataclass(frozen=True, slots=True)
+class Shares:
+    """On which terms one caller reads, and writes."""
+
+    reading: Terms
+    writing: Terms
+
+    @classmethod
+    def of(cls, leaves_free: int, seconds: float, most_bytes: int) -> Self:
+        reading = Terms(_MOST_READS_OF_ONE, leaves_free, seconds, most_bytes)
+        return cls(reading, replace(reading, most_at_once=_MOST_OF_ONE))
+
+
+@dataclass(frozen=True, slots=True)
 class Lending:
     """`memory` is the whole process's; a project may have half of it."""
 
-    agents: Terms
-    members: Terms
+    agents: "Shares"
+    members: "Shares"
     memory: MemoryBudget
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         most_bytes = settings.max_answer_mb * _MEGABYTE
-        agents = Terms(_MOST_OF_ONE, _LEFT_BY_AGENTS, settings.agent_query_seconds, most_bytes)
-        members = Terms(_MOST_OF_ONE, _LEFT_BY_MEMBERS, settings.member_query_seconds, most_bytes)
+        agents = Shares.of(_LEFT_BY_AGENTS, settings.agent_query_seconds, most_bytes)
+        members = Shares.of(_LEFT_BY_MEMBERS, settings.member_query_seconds, most_bytes)
         return cls(agents, members, MemoryBudget(settings.answer_memory_mb * _MEGABYTE))
 
     def open_budget(self) -> MemoryBudget:

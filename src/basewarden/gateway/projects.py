@@ -73,12 +73,13 @@ class Project:
         if not target.is_pooled:
             self._cache.listen(open_dsn, while_used=True)
 
-    def terms_for(self, caller: Caller) -> Terms:
-        return self._lending.agents if caller.is_agent else self._lending.members
+    def terms_for(self, caller: Caller, *, writes: bool = False) -> Terms:
+        shares = self._lending.agents if caller.is_agent else self._lending.members
+        return shares.writing if writes else shares.reading
 
-    def lend(self, caller: Caller) -> Lease:
+    def lend(self, caller: Caller, *, writes: bool = False) -> Lease:
         """A connection for one request; of theirs a caller has a share, and so much time."""
-        return self.pool.acquire(self.terms_for(caller), caller.id)
+        return self.pool.acquire(self.terms_for(caller, writes=writes), caller.id)
 
     async def schema(self) -> Schema:
         return await self._cache.get()

@@ -51,6 +51,7 @@ from basewarden.pgrest import (
     make_response,
     make_script,
     make_template,
+    may_run_code,
     parse_head,
     plan_request,
     read_body,
@@ -64,6 +65,7 @@ from basewarden.pgrest import (
 )
 
 MAX_SUMMARY = 500
+_COMMIT = Statement("COMMIT")
 _NO_ROWS = Payload(b"[]")
 T = TypeVar("T")
 MOST_TRIES = 8  # a migration may have many steps
@@ -272,7 +274,10 @@ class Road:
             headers=call.headers,
             instead=SETTINGS,
         )
-        async with project.lend(caller) as connection:
+        runs_code = (
+            may_run_code(schema, plan, caller.db_role) if template is None else template.may_run_code(caller.db_role)
+        )
+        async with project.lend(caller, writes=True) as connection:
             context = WriteContext(
                 connection,
                 schema,
@@ -280,6 +285,7 @@ class Road:
                 caller.db_role,
                 caller.max_rows,
                 tables=caller.tables,
+                runs_code=runs_code,
                 sets_output=_sets_output(request, schema, caller.db_role),
                 template=template,
                 shaped=shaped,
@@ -300,7 +306,7 @@ class Road:
             with stage("journal"):
                 recorded = await self._recorder.record(_make_entry(caller, plan, outcome, call))
             with stage("commit"):
-                await commit_recorded(connection, self._recorder, recorded.write_id)
+                await commit_recorded(connection, self._recorder, recorded.write_id, resets=runs_code)
         if can_repeat and template is not None and shaped is not None and not again:
             project.templates.keep(shaped, template, caller.tables)
         return RestAnswer(response, recorded.session_id)
@@ -322,10 +328,13 @@ class NotAtOnce(Exception):
     """A write of a shape that usually takes one round trip takes more this time."""
 
 
-async def commit_recorded(connection: Connection, recorder: Recorder, write_id: UUID) -> None:
-    """COMMIT of a write that is journaled as pending. One whose outcome is unknown stays so for the settler."""
+async def commit_recorded(connection: Connection, recorder: Recorder, write_id: UUID, *, resets: bool = True) -> None:
+    """COMMIT of a write that is journaled as pending. One whose outcome is unknown stays so for the settler.
+
+    `resets`: somebody's code may have run, and have left something in the session.
+    """
     try:
-        *_, rows = await connection.run(reset_and_commit(connection))
+        *_, rows = await connection.run(reset_and_commit(connection) if resets else [_COMMIT])
     except DatabaseError as error:
         if not error.sqlstate.startswith(_OUTCOME_UNKNOWN):
             recorder.mark(write_id, "aborted")

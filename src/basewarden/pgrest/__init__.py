@@ -92,6 +92,7 @@ from basewarden.pgrest.statements import (
     verify_result,
 )
 from basewarden.pgrest.templates import PlanTemplate, PlanTemplates, Shaped, make_template, shape_request
+from basewarden.pgrest.user_code import may_reach_code, may_run_code
 from basewarden.pgrest.wire import Connection, Notification, Rows
 from basewarden.pgrest.witnessed import CANONICAL, FACTS, Witness, Witnessed, read_witnessed, witnessed_write_sql
 from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql, same_sql, where_sql
@@ -186,6 +187,8 @@ __all__ = [
     "make_template",
     "match_rows",
     "max_affected_exceeded",
+    "may_reach_code",
+    "may_run_code",
     "media",
     "media_not_available",
     "narrow_schema",

@@ -1,7 +1,7 @@
 """Makes a snapshot of what was read: pure, and in steps, for a large catalogue takes longer than requests may wait."""
 
 from collections import defaultdict
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from sys import intern
@@ -91,8 +91,8 @@ class Catalogue:
 
     pulse: Pulse
     relations: Mapping[int, Relation]
-    coded: frozenset[int]
-    """Tables that run code which is not PostgreSQL's own when they are written."""
+    coded: Mapping[int, bool]
+    """Tables that run code which is not PostgreSQL's own when they are written; whether only their policies do."""
     roots: Mapping[str, str]
     """partition -> the table that it is part of"""
     spelled: Mapping[str, str]
@@ -273,7 +273,7 @@ def _make_role(row: RoleRow) -> Role:
 
 
 def make_tables(
-    relations: Mapping[int, Relation], roles: Iterable[RoleRow], coded: Collection[int], roots: Mapping[str, str]
+    relations: Mapping[int, Relation], roles: Iterable[RoleRow], coded: Mapping[int, bool], roots: Mapping[str, str]
 ) -> Generator[None, None, dict[Name, Table]]:
     """In the order that they are given. Foreign keys are known where both their tables are."""
     owners = {role.oid: role.name for role in roles}
@@ -284,7 +284,7 @@ def make_tables(
         ways = tuple(outward.get(relation.oid, ())), tuple(inward.get(relation.oid, ()))
         root = relations.get(int(roots.get(str(relation.oid), 0)))
         tables[relation.qualified] = _make_table(
-            relation, owner, *ways, runs_code=relation.oid in coded, root=root.qualified if root is not None else None
+            relation, owner, *ways, coded=coded.get(relation.oid), root=root.qualified if root is not None else None
         )
         yield
     return tables
@@ -334,7 +334,7 @@ def _make_table(
     foreign_keys_out: tuple[ForeignKey, ...],
     foreign_keys_in: tuple[ForeignKey, ...],
     *,
-    runs_code: bool,
+    coded: bool | None,
     root: Name | None,
 ) -> Table:
     primary_key = next((key.columns for key in relation.unique_keys if key.is_primary), ())
@@ -361,7 +361,8 @@ def _make_table(
         is_partition=relation.is_partition,
         has_rules=relation.has_rules,
         has_heirs=relation.has_heirs,
-        runs_code=runs_code,
+        runs_code=coded is not None,
+        runs_code_in_policies_only=bool(coded),
         root=root,
     )
 

@@ -1,4 +1,4 @@
-"""Which tables run somebody's code when they are written: whatever is not PostgreSQL's own may do anything.
+"""Which tables run somebody's code when they are written or read: whatever is not PostgreSQL's own may do anything.
 
 A function may call another, and its text does not say which, so it is not looked into: that one is reached is enough.
 What reaches it is found the way back, along what the catalogue says depends on it: a default, a generated column, a
@@ -33,24 +33,24 @@ CODED = Statement(f"""
 WITH RECURSIVE runners AS (
   SELECT ':funcid (' || pg_catalog.string_agg(oid::pg_catalog.text, '|') || ') ' AS pattern
   FROM pg_catalog.pg_proc WHERE oid < {FIRST_OWN_OID} AND proname ~ {_RUNNERS}
-), code(class, object) AS (
-  (SELECT {_class("proc")}::pg_catalog.oid, oid FROM pg_catalog.pg_proc WHERE oid >= {FIRST_OWN_OID}
-   UNION ALL SELECT {_class("opclass")}, oid FROM pg_catalog.pg_opclass WHERE oid >= {FIRST_OWN_OID}
-   UNION ALL SELECT {_class("class")}, oid FROM pg_catalog.pg_class
+), code(class, object, in_policy) AS (
+  (SELECT {_class("proc")}::pg_catalog.oid, oid, false FROM pg_catalog.pg_proc WHERE oid >= {FIRST_OWN_OID}
+   UNION ALL SELECT {_class("opclass")}, oid, false FROM pg_catalog.pg_opclass WHERE oid >= {FIRST_OWN_OID}
+   UNION ALL SELECT {_class("class")}, oid, false FROM pg_catalog.pg_class
      WHERE oid >= {FIRST_OWN_OID} AND relkind IN ('v', 'f')
-   UNION ALL SELECT {_class("class")}, tgrelid FROM pg_catalog.pg_trigger
+   UNION ALL SELECT {_class("class")}, tgrelid, false FROM pg_catalog.pg_trigger
      JOIN pg_catalog.pg_class AS r ON r.oid = tgrelid WHERE NOT tgisinternal AND r.relispartition
-   UNION ALL SELECT {_class("attrdef")}, oid FROM pg_catalog.pg_attrdef
+   UNION ALL SELECT {_class("attrdef")}, oid, false FROM pg_catalog.pg_attrdef
      WHERE oid >= {FIRST_OWN_OID} AND adbin{_RUNS}
-   UNION ALL SELECT {_class("constraint")}, oid FROM pg_catalog.pg_constraint
+   UNION ALL SELECT {_class("constraint")}, oid, false FROM pg_catalog.pg_constraint
      WHERE oid >= {FIRST_OWN_OID} AND contype IN ('c', 'x') AND conbin{_RUNS}
-   UNION ALL SELECT {_class("policy")}, oid FROM pg_catalog.pg_policy
+   UNION ALL SELECT {_class("policy")}, oid, true FROM pg_catalog.pg_policy
      WHERE pg_catalog.concat(polqual, polwithcheck){_RUNS}
-   UNION ALL SELECT {_class("class")}, indexrelid FROM pg_catalog.pg_index
+   UNION ALL SELECT {_class("class")}, indexrelid, false FROM pg_catalog.pg_index
      WHERE indexrelid >= {FIRST_OWN_OID} AND (indexprs IS NOT NULL OR indpred IS NOT NULL)
        AND pg_catalog.concat(indexprs, indpred){_RUNS})
   UNION
-  SELECT e.class, e.object FROM code AS c CROSS JOIN LATERAL (
+  SELECT e.class, e.object, c.in_policy OR e.class = {_class("policy")} FROM code AS c CROSS JOIN LATERAL (
     SELECT d.classid AS class, d.objid AS object FROM pg_catalog.pg_depend d
     WHERE d.refclassid = c.class AND d.refobjid = c.object AND d.classid IN ({_FOLLOWED})
       AND (c.class <> {_class("class")} OR d.classid = {_class("policy")})
@@ -71,6 +71,8 @@ WITH RECURSIVE runners AS (
       WHERE c.class = {_class("class")} AND oid = c.object AND reltype <> 0
   ) AS e
 )
-SELECT r.oid FROM code AS c JOIN pg_catalog.pg_class AS r ON r.oid = c.object
+SELECT r.oid, pg_catalog.bool_and(c.in_policy) FROM code AS c JOIN pg_catalog.pg_class AS r ON r.oid = c.object
 WHERE c.class = {_class("class")} AND r.relkind IN ('r', 'p')
+GROUP BY r.oid
 """)
+"""Tables, and whether only policies lead from them to code."""

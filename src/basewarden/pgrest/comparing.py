@@ -8,7 +8,7 @@ from basewarden.pgrest.assembly import make_tables
 from basewarden.pgrest.catalogue import ROLES, RoleRow, name_array
 from basewarden.pgrest.code import CODED, PARTITIONS
 from basewarden.pgrest.config import Name
-from basewarden.pgrest.introspection import SPELL_NAMES, TypeBook, decode_rows, read_oids, read_pairs, read_relations
+from basewarden.pgrest.introspection import SPELL_NAMES, TypeBook, decode_rows, read_coded, read_pairs, read_relations
 from basewarden.pgrest.schema import Schema
 from basewarden.pgrest.sql import Statement
 from basewarden.pgrest.stamps import PLAN_PLAINLY
@@ -41,6 +41,6 @@ async def is_reach_same(conn: Connection, schema: Schema, table: Name) -> bool:
     places = {int(oid or 0): (place or b"").decode() for oid, place in around.rows}
     relations = await read_relations(conn, TypeBook(conn, {}), places, asks_views=False)
     roles = await take_turns(decode_rows(listed, RoleRow))
-    tables = await take_turns(make_tables(relations, roles, read_oids(coded), await take_turns(read_pairs(roots))))
+    tables = await take_turns(make_tables(relations, roles, read_coded(coded), await take_turns(read_pairs(roots))))
     await conn.run(_RETURN)
     return all(tables.get(name) == schema.tables.get(name) for name in reach)

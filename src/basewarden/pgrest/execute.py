@@ -25,6 +25,7 @@ from basewarden.pgrest.statements import (
     read_result,
     verify_result,
 )
+from basewarden.pgrest.user_code import may_run_code
 from basewarden.pgrest.wire import Connection, Rows
 
 Outcome = TypeVar("Outcome")
@@ -49,7 +50,7 @@ class Script:
     at: int
     """the place of the plan's own statement"""
     rolls_back: bool = False
-    """a read leaves nothing behind: some functions write in READ ONLY transactions too, large objects for one"""
+    """a read that may run somebody's code leaves nothing behind: some functions write in READ ONLY transactions too"""
 
 
 def make_script(
@@ -59,7 +60,8 @@ def make_script(
     estimate = build_count_estimate(plan)
     statements = (*prelude, build_statement(plan), *(() if estimate is None else (estimate,)))
     opening = make_opening(plan, session, schema)
-    return Script(opening, statements, len(prelude), config.reads_roll_back)
+    rolls_back = config.reads_roll_back and may_run_code(schema, plan, session.role)
+    return Script(opening, statements, len(prelude), rolls_back)
 
 
 async def execute(

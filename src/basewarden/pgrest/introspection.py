@@ -183,7 +183,7 @@ class _Reader:
             # what was not asked is asked next time, whether or not anything has changed by then
             pulse=pulse if self._asks_views else msgspec.structs.replace(pulse, shape=""),
             relations=relations,
-            coded=read_oids(coded),
+            coded=read_coded(coded),
             roots=await take_turns(read_pairs(roots)),
             spelled=calls,
             targets=await self._read_targets(known, relations),
@@ -341,8 +341,8 @@ def decode_rows(rows: Rows, kind: type[Row]) -> Generator[None, None, list[Row]]
     return made
 
 
-def read_oids(rows: Rows) -> frozenset[int]:
-    return frozenset(int(oid or 0) for (oid,) in rows.rows)
+def read_coded(rows: Rows) -> dict[int, bool]:
+    return {int(oid or 0): in_policies_only == b"t" for oid, in_policies_only in rows.rows}
 
 
 def read_pairs(rows: Rows) -> Generator[None, None, dict[str, str]]:

@@ -90,15 +90,13 @@ class Places:
             raise
 
     def _serve(self) -> None:
-        for place, wish in list(self._waiting.items()):
-            if not self._free:
-                return
-            if place.done():
-                del self._waiting[place]
-            elif self._may_take(wish.terms, wish.holder):
+        """One place has become free, so one of those who wait may have it."""
+        for place, wish in self._waiting.items():
+            if not place.done() and self._may_take(wish.terms, wish.holder):
                 del self._waiting[place]
                 self._hand_out(wish.holder)
                 place.set_result(None)
+                return
 
     def _expire(self) -> None:
         loop = asyncio.get_running_loop()

@@ -33,14 +33,14 @@ class PoolFigures:
     """How many waited in vain, ever."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Idle:
     conn: Connection
     born: float
     since: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Loan:
     """`until` None means that it may take as long as it takes."""
 

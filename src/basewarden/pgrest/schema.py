@@ -130,6 +130,8 @@ class Table(msgspec.Struct, frozen=True, gc=False):
     """Whether other tables inherit from it; partitions do not count."""
     runs_code: bool = False
     """Whether a default, a check, an index, a policy or a type reaches code that is not PostgreSQL's own."""
+    runs_code_in_policies_only: bool = False
+    """Then callers that bypass row security run none of it."""
     root: Name | None = None
     """The table that a partition is part of, under whose name its rows are recorded."""
 
@@ -331,8 +333,18 @@ class Schema:
     def tables_before_code(self) -> frozenset[Name]:
         """The same of code. Whoever refers to a table of which its owner sees only a part runs its policies."""
         found = self._list_before(table for table in self.tables.values() if table.runs_code)
+        return found | self._tables_before_forced
+
+    @cached_property
+    def tables_before_code_but_policies(self) -> frozenset[Name]:
+        """The same for a caller that bypasses row security."""
+        coded = (one for one in self.tables.values() if one.runs_code and not one.runs_code_in_policies_only)
+        return self._list_before(coded) | self._tables_before_forced
+
+    @cached_property
+    def _tables_before_forced(self) -> frozenset[Name]:
         forced = {table.qualified for table in self.tables.values() if table.runs_code and table.rls_forced}
-        return found | {name for name, table in self.tables.items() if _refers(table, forced)}
+        return frozenset(name for name, table in self.tables.items() if _refers(table, forced))
 
     def _list_before(self, tables: Iterable[Table]) -> frozenset[Name]:
         found: set[Name] = set()

@@ -22,6 +22,7 @@ from basewarden.pgrest.schema import Schema
 from basewarden.pgrest.session import Session
 from basewarden.pgrest.sql import Builder, Statement, to_parameter
 from basewarden.pgrest.statements import estimate_sql, statement_sql, wants_estimate
+from basewarden.pgrest.user_code import may_run_code
 
 MOST_KEPT = 1024
 _LARGEST_SHAPE = 4000
@@ -146,6 +147,7 @@ class PlanTemplate:
     notes: set[Hashable] = field(default_factory=set)
     """What whoever runs it found out and need not find out again on this snapshot."""
     _blanks: dict[Hashable, _Blank] = field(default_factory=dict)
+    _runs_code: dict[bool, bool] = field(default_factory=dict)
     _last: list[tuple[Session, Headers, list[Statement]]] = field(default_factory=list)
 
     def fill(self, name: Hashable, shaped: Shaped, build: Callable[[Builder], str]) -> Statement:
@@ -172,7 +174,15 @@ class PlanTemplate:
         if wants_estimate(self.plan):
             statements.append(self.fill("estimate", shaped, self._estimate))
         opening = make_opening(self.plan, session, self.schema)
-        return Script(opening, tuple(statements), len(prelude), config.reads_roll_back)
+        rolls_back = config.reads_roll_back and self.may_run_code(session.role)
+        return Script(opening, tuple(statements), len(prelude), rolls_back)
+
+    def may_run_code(self, role: str | None) -> bool:
+        """Found out once for those that bypass row security, and once for the others."""
+        bypasses = role is not None and self.schema.role_bypasses_rls(role)
+        if bypasses not in self._runs_code:
+            self._runs_code[bypasses] = may_run_code(self.schema, self.plan, role)
+        return self._runs_code[bypasses]
 
     def _make_prelude(self, session: Session, config: RestConfig, headers: Headers) -> list[Statement]:
         """Whoever asks the same twice most often does so with the same headers."""

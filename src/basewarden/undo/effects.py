@@ -6,7 +6,6 @@ A row that a trigger deletes is in no journal, so no later undo could bring it b
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from basewarden.gateway.capture import may_reach_code
 from basewarden.gateway.capture.traces import (
     COUNT_CHANGES,
     Count,
@@ -16,7 +15,7 @@ from basewarden.gateway.capture.traces import (
     subtract_counts,
     written_here_sql,
 )
-from basewarden.pgrest import Connection, Name, Schema, Statement, Table, quote_name
+from basewarden.pgrest import Connection, Name, Schema, Statement, Table, may_reach_code, quote_name
 from basewarden.undo.apply import Applied, apply_rows
 from basewarden.undo.plan import RowPlan
 from basewarden.undo.refused import Refused

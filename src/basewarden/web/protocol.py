@@ -98,8 +98,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= _MOST_PIPELINED:
             raise TooManyConnections
-        too_large = self._seen + self._chunk > self._budgets.head_bytes and self._measure() > self._budgets.head_bytes
-        if too_large or len(self.headers) > self._budgets.headers:
+        budgets = self._budgets
+        too_large = self._seen + self._chunk > budgets.head_bytes and self._measure() > budgets.head_bytes
+        if too_large or len(self.headers) > budgets.headers:
             self._refusal = self._make_head_refusal()
             raise self._refusal
         self._phase, self._seen = _BODY, 0

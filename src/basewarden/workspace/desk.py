@@ -149,7 +149,7 @@ async def open_desk(
 
 async def make_desk(roads: Roads, projects: Projects, connection_id: UUID, person: Person, role: Role) -> Desk:
     project = await projects.get(connection_id)
-    seconds = projects.lending.members.seconds
+    seconds = projects.lending.members.reading.seconds
     caller = make_member_caller(person.id, person.name or person.email, role, project.target, query_seconds=seconds)
     try:
         schema = await project.schema()

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from basewarden.gateway.capture.at_once import SETTINGS, can_write_at_once, write_at_once
 from basewarden.gateway.capture.call import capture_call
-from basewarden.gateway.capture.code import may_reach_code, may_run_code
 from basewarden.gateway.capture.delete import capture_delete
 from basewarden.gateway.capture.insert import capture_insert
 from basewarden.gateway.capture.snapshot import SnapshotStale, check_snapshot
@@ -28,12 +27,8 @@ __all__ = [
     "WriteOutcome",
     "can_repeat_write",
     "capture_write",
-    "may_reach_code",
     "repeat_write",
 ]
-
-
-_CODE, _NO_CODE = "runs code", "runs no code"
 
 
 async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:
@@ -47,7 +42,7 @@ async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutco
     _check_capturable(context, plan)
     outcome = await repeat_write(context, plan) if can_write_at_once(context, plan) else None
     if outcome is None:
-        capture = _capture_traced if _may_run_code(context, plan) else _capture
+        capture = _capture_traced if context.runs_code else _capture
         outcome = await capture(context, plan)
     if not outcome.is_checked:
         await check_snapshot(context, plan.table)
@@ -77,18 +72,7 @@ def can_repeat_write(context: WriteContext, plan: DatabasePlan) -> bool:
 async def repeat_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcome | None:
     """For a plan of which only the shape is right, the values are in `context`; None where this will not do."""
     assert isinstance(plan, WritePlan)
-    is_traced = _may_run_code(context, plan)
-    return await write_at_once(replace(context, traces=Traces()) if is_traced else context, plan)
-
-
-def _may_run_code(context: WriteContext, plan: WritePlan) -> bool:
-    """Found out once for a shape and a snapshot."""
-    if context.template is None:
-        return may_run_code(context.schema, plan)
-    notes = context.template.notes
-    if _CODE not in notes and _NO_CODE not in notes:
-        notes.add(_CODE if may_run_code(context.schema, plan) else _NO_CODE)
-    return _CODE in notes
+    return await write_at_once(replace(context, traces=Traces()) if context.runs_code else context, plan)
 
 
 async def _capture_traced(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:

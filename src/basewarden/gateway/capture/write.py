@@ -74,6 +74,8 @@ class WriteContext:
     tables: frozenset[str] | None = None
     """Those that the caller may touch, by schema and name; None is all."""
     sets_output: bool = False
+    runs_code: bool = True
+    """Whether it may, so that what it changes must be counted."""
     traces: "Traces | None" = None
     template: PlanTemplate | None = None
     shaped: Shaped | None = None
