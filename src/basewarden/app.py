@@ -306,7 +306,9 @@ def _add_billing(registry: Registry) -> Plans:
     plans = registry.add(Plans(settings))
     provider = registry.add(BillingProvider(settings))
     letters = registry.add(BillingLetters(registry.get(Mail), settings))
-    registry.add(Billing(provider=provider, plans=plans, attempts=registry.get(Attempts), settings=settings))
+    registry.add(
+        Billing(database=database, provider=provider, plans=plans, attempts=registry.get(Attempts), settings=settings)
+    )
     deliveries = registry.add(Deliveries(database, letters))
     registry.add(Receipts(database, deliveries))
     registry.add(Grants())

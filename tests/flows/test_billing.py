@@ -110,6 +110,41 @@ async def test_a_double_click_makes_one_checkout_even_over_two_processes(
     assert len(set(urls)) == len(dodo.checkouts) == 1
 
 
+async def test_a_provider_that_hangs_holds_no_database_connection(
+    serve: Serve, dodo: FakeDodo, records: Records
+) -> None:
+    """`serve` fails a test that waited for the provider with a connection in hand; here all of the pool would be gone."""
+    selling = Selling(await serve(dodo.settings()), dodo)
+    people = [await selling.product.sign_up(f"person{number}@example.com") for number in range(3)]
+    for number in range(3):
+        person = await records.person_id(f"person{number}@example.com")
+        await selling.deliver(dodo.world.subscribe(person, email=f"person{number}@example.com", status="expired"))
+    customers = list(dodo.world.customers)
+    dodo.fail("/checkouts", *["hang"] * 3)
+    for customer_id in customers:
+        dodo.fail(f"/customers/{customer_id}/customer-portal/session", "hang")
+    calls = [asyncio.ensure_future(person.post(path)) for person in people for path in (CHECKOUT, PORTAL)]
+    async with asyncio.timeout(10):
+        while len(dodo.seen) < len(calls):
+            await asyncio.sleep(0.01)
+    held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND starts_with(state, 'idle in')"
+    assert await records.value(held) == 0
+    dodo.let_go()
+    assert [answer.status_code for answer in await asyncio.gather(*calls)] == [200] * 6
+    assert await records.value("SELECT count(*) FROM billing_checkout_claims") == 0
+
+
+async def test_a_claim_that_a_dead_process_left_ends(
+    selling: Selling, anna: httpx.AsyncClient, records: Records
+) -> None:
+    person = await records.person_id(ANNA)
+    soon = datetime.now(UTC) + timedelta(seconds=0.5)
+    await records.insert("billing_checkout_claims", user_id=person, claim_id=person, claimed_until=soon)
+    await check_out(anna)
+    assert datetime.now(UTC) > soon
+    assert await records.value("SELECT count(*) FROM billing_checkout_claims") == 0
+
+
 async def test_a_checkout_is_used_again_for_ten_minutes(
     selling: Selling, anna: httpx.AsyncClient, records: Records
 ) -> None:

@@ -113,18 +113,14 @@ async def get_billing(
 
 
 @router.post(f"{BILLING}/checkout")
-async def post_checkout(
-    request: Request, person: SignedIn, session: Writing, pages: ThePages, billing: TheBilling
-) -> Response:
-    url = await billing.start_checkout(session, person)
+async def post_checkout(request: Request, person: SignedIn, pages: ThePages, billing: TheBilling) -> Response:
+    url = await billing.start_checkout(person)
     return pages.render(request, "billing/go.html", settings_tab="billing", url=url, goal="the checkout")
 
 
 @router.post(f"{BILLING}/portal")
-async def post_portal(
-    request: Request, person: SignedIn, session: Reading, pages: ThePages, billing: TheBilling
-) -> Response:
-    url = await billing.open_portal(session, person)
+async def post_portal(request: Request, person: SignedIn, pages: ThePages, billing: TheBilling) -> Response:
+    url = await billing.open_portal(person)
     return pages.render(request, "billing/go.html", settings_tab="billing", url=url, goal="the customer portal")
 
 

@@ -21,6 +21,7 @@ from dodopayments.types.customer_request_param import CustomerRequestParam
 from dodopayments.types.new_customer_param import NewCustomerParam
 
 from basewarden.billing.errors import NO_BILLING, NoCustomer, ProviderFailed
+from basewarden.db import note_waiting
 from basewarden.errors import NotConfigured
 from basewarden.settings import Settings
 
@@ -97,6 +98,7 @@ class BillingProvider:
 
         The client's own timeout is for each piece of an answer: one that comes byte by byte ends here.
         """
+        note_waiting("the payment provider")
         try:
             async with asyncio.timeout(self._seconds):
                 yield

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, RowMapping, and_, exists, func, or_, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Row, RowMapping, and_, delete, exists, func, or_, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +13,7 @@ from basewarden.accounts import User
 from basewarden.billing.bodies import Event, Version
 from basewarden.billing.models import (
     BillingCheckout,
+    BillingCheckoutClaim,
     BillingCustomer,
     BillingEvent,
     BillingGrant,
@@ -166,10 +167,21 @@ async def find_customer_id(session: AsyncSession, user_id: UUID) -> str | None:
     return await session.scalar(query.order_by(*newest).limit(1))
 
 
-async def lock_checkout_of(session: WriteSession, user_id: UUID, patience_seconds: int) -> None:
-    """One checkout at a time is made for a person, over all processes; held until the unit ends."""
-    await set_patience(session, patience_seconds)
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"checkout:{user_id}", 0))))
+async def claim_checkout(session: WriteSession, user_id: UUID, claim_id: UUID, holds: timedelta) -> bool:
+    """Whether it is the caller's now to make a checkout for this person; nobody else's for so long."""
+    until = func.clock_timestamp() + holds
+    query = insert(BillingCheckoutClaim).values(user_id=user_id, claim_id=claim_id, claimed_until=until)
+    query = query.on_conflict_do_update(
+        index_elements=[BillingCheckoutClaim.user_id],
+        set_={"claim_id": claim_id, "claimed_until": until},
+        where=BillingCheckoutClaim.claimed_until < func.clock_timestamp(),
+    )
+    return await session.scalar(query.returning(BillingCheckoutClaim.user_id)) is not None
+
+
+async def release_checkout(session: WriteSession, user_id: UUID, claim_id: UUID) -> None:
+    query = delete(BillingCheckoutClaim).where(BillingCheckoutClaim.user_id == user_id)
+    await session.execute(query.where(BillingCheckoutClaim.claim_id == claim_id))
 
 
 async def find_checkout(
