@@ -22,6 +22,7 @@ from basewarden.accounts import (
     Accounts,
     Attempts,
     Deletions,
+    Devices,
     EmailChange,
     Export,
     Letters,
@@ -232,6 +233,7 @@ def _add_accounts(registry: Registry, quiet: QuietJobs, limits: AccountLimits, c
             verification=verification,
             quiet=quiet,
             audit=audit,
+            devices=registry.add(Devices(settings, settings.secret)),
         )
     )
     registry.add(

@@ -51,7 +51,7 @@ async def test_a_forgotten_password_is_replaced_and_ends_every_sign_in(serve_mai
     anybody = await mailing.product.client()
     answer = await reset(anybody, await mailing.forget(ANNA))
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
-    assert "set-cookie" not in answer.headers
+    assert COOKIE not in answer.headers["set-cookie"]
     assert not await is_signed_in(first)
     while await is_signed_in(second):  # another process hears of it in milliseconds
         await elsewhere.product.settled()
@@ -188,6 +188,19 @@ async def test_a_reset_does_not_skip_the_second_factor(mailing: Mailing) -> None
     assert (await reset(client, await mailing.forget(ANNA))).status_code == 200
     assert (await sign_in(client, NEW)).json() == {"ok": True, "mfaRequired": True}
     assert told(await client.get("/api/connections")) == (401, "mfa_required")
+
+
+async def test_a_link_from_an_email_opens_the_way_while_strangers_use_up_the_total(serve_mailing: ServeMailing) -> None:
+    """The proof that degraded service asks for: whoever reads the account's email may try from a new browser."""
+    mailing = await serve_mailing(limits=tight_limits(signin_total=Limit(1, 300)))
+    await mailing.sign_up(ANNA)
+    new_browser, other = await mailing.product.client(), await mailing.product.client()
+    assert (await sign_in(other, WRONG, "nobody@example.com")).status_code == 401
+    assert (await sign_in(new_browser, PASSWORD)).status_code == 429
+    page = await new_browser.post(f"/reset/{await mailing.forget(ANNA)}", data={"password": NEW})
+    assert page.headers["location"] == "/signin?done=reset"
+    assert (await sign_in(new_browser, NEW)).status_code == 200
+    assert (await sign_in(other, NEW)).status_code == 429
 
 
 async def test_half_a_sign_in_keeps_nobody_from_a_reset(serve_mailing: ServeMailing) -> None:

@@ -79,8 +79,8 @@ class Resets:
             _, user = await look_at_link(session, token, Purpose.RESET)
         return user
 
-    async def reset(self, session: WriteSession, token: str, password: Secret, where: Where) -> None:
-        """Ends every sign-in session and signs nobody in, so that a second factor is asked for as ever.
+    async def reset(self, session: WriteSession, token: str, password: Secret, where: Where) -> str:
+        """The person's address. Ends every sign-in session and signs nobody in: a second factor is asked for as ever.
 
         The first proof that the address is theirs takes away passkeys and accounts elsewhere: whoever signed up with
         somebody else's address and waited keeps no way in. The second factor stays; it opens nothing by itself.
@@ -103,3 +103,4 @@ class Resets:
         await self._audit.record(
             session, Event(subject=user.audit_id, kind=EventKind.PASSWORD_RESET, where=where, details={})
         )
+        return user.email

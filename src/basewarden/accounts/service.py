@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, Sec
 from basewarden.accounts import queries
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
+from basewarden.accounts.devices import Device, Devices
 from basewarden.accounts.errors import BadPassword, InvalidCredentials, OAuthOnly
 from basewarden.accounts.letters import LetterKind, Letters
 from basewarden.accounts.models import Purpose, User
@@ -26,6 +27,10 @@ from basewarden.errors import Invalid, Unauthenticated
 
 SIGNED_UP_JOB = "accounts.signed_up"
 SIGNIN_FAILED_JOB = "accounts.signin_failed"
+_TOTAL_ADVICE = (
+    "Too many sign-ins fail here right now, so that new browsers have to wait. Use one that you have signed in with "
+    "before, a passkey, or a link to reset the password."
+)
 MAX_SENT_PASSWORD = 4096  # what is hashed at all, so that a guess costs no more than a password
 
 
@@ -75,6 +80,7 @@ class Accounts:
         verification: Verification,
         quiet: QuietJobs,
         audit: Audit,
+        devices: Devices,
     ) -> None:
         self._database = database
         self._passwords = passwords
@@ -85,6 +91,7 @@ class Accounts:
         self._verification = verification
         self._quiet = quiet
         self._audit = audit
+        self._devices = devices
         quiet.register(SIGNED_UP_JOB, self._welcome_or_warn)
         quiet.register(SIGNIN_FAILED_JOB, self._note_failure)
 
@@ -128,9 +135,17 @@ class Accounts:
     async def _may_write_to(self, user: User) -> bool:
         return await self._attempts.try_take(Attempt("letters.address", user.email_key, self._limits.address_letters))
 
-    async def sign_in(self, session: WriteSession, given: SignIn, where: Where, *, earlier_token: str | None) -> Opened:
+    async def sign_in(
+        self,
+        session: WriteSession,
+        given: SignIn,
+        where: Where,
+        *,
+        earlier_token: str | None,
+        device: Device | None = None,
+    ) -> Opened:
         """A new sign-in session; the one whose cookie was sent along ends, and so do links to reset the password."""
-        attempts = self._count_as(given, where.address or "")
+        attempts = self._count_as(given, where.address or "", device)
         await self._attempts.take(*attempts)
         checked = await self._check_password(given, where)
         await self._attempts.give_back(*attempts)
@@ -155,11 +170,14 @@ class Accounts:
         await self._record(session, user, EventKind.SIGNIN, where, method="password")
         return Opened(tokens, needs_mfa=user.sealed_totp_secret is not None)
 
-    def _count_as(self, given: SignIn, client_address: str) -> tuple[Attempt, ...]:
+    def _count_as(self, given: SignIn, client_address: str, device: Device | None) -> tuple[Attempt, ...]:
+        """A recognised browser has a limit of its own: what strangers do, next door too, does not lock it out."""
+        if device is not None and self._devices.is_known(device, given.email):
+            return (Attempt("signin.device", device.nonce, self._limits.signin_device),)
         return (
             Attempt("signin.address", client_address, self._limits.signin_address),
             Attempt("signin.account", make_email_key(given.email), self._limits.signin_account),
-            Attempt("signin.total", "", self._limits.signin_total),
+            Attempt("signin.total", "", self._limits.signin_total, advice=_TOTAL_ADVICE),
         )
 
     async def _check_password(self, given: SignIn, where: Where) -> User:
