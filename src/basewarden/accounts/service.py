@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, SecretStr
 
@@ -10,7 +9,7 @@ from basewarden.accounts import queries
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
 from basewarden.accounts.devices import Device, Devices
-from basewarden.accounts.errors import BadPassword, InvalidCredentials, OAuthOnly
+from basewarden.accounts.errors import BadPassword, InvalidCredentials, OAuthOnly, ReauthRequired
 from basewarden.accounts.letters import LetterKind, Letters
 from basewarden.accounts.models import Purpose, User
 from basewarden.accounts.passwords import Passwords
@@ -23,7 +22,7 @@ from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
 from basewarden.core.text import check_encodable, clean_line
 from basewarden.db import Database, WriteSession
-from basewarden.errors import Invalid, Unauthenticated
+from basewarden.errors import Conflict, Invalid, Unauthenticated
 
 SIGNED_UP_JOB = "accounts.signed_up"
 SIGNIN_FAILED_JOB = "accounts.signin_failed"
@@ -31,6 +30,7 @@ _TOTAL_ADVICE = (
     "Too many sign-ins fail here right now, so that new browsers have to wait. Use one that you have signed in with "
     "before, a passkey, or a link to reset the password."
 )
+_SET_ONE = "Set one under Settings, Account, or by a link to reset the password."
 MAX_SENT_PASSWORD = 4096  # what is hashed at all, so that a guess costs no more than a password
 
 
@@ -210,20 +210,22 @@ class Accounts:
         user = await queries.lock_user(session, checked.id)
         return user if user is not None and user.password_changed_at == checked.password_changed_at else None
 
-    async def confirm_password(self, user_id: UUID, password: Secret) -> User:
+    async def confirm_password(self, person: Person, password: Secret, where: Where, *, failure: EventKind) -> User:
         """The person, if this is their password: for what asks for it once more.
 
-        OAuthOnly where there is none, BadPassword, or TooMany: counted by account, before the answer is known.
+        OAuthOnly where there is none, BadPassword, or TooMany: counted by account, before the answer is known. A wrong
+        one is in the audit as `failure`, although its request is refused.
         """
         async with self._database.read_only() as reading:
-            user = await queries.find_user(reading, user_id)
+            user = await queries.find_user(reading, person.id)
         if user is None:
             raise Unauthenticated
         if user.password_hash is None:
-            raise OAuthOnly
-        attempt = Attempt("password.account", str(user_id), self._limits.password_account)
+            raise OAuthOnly(hint=_SET_ONE)
+        attempt = Attempt("password.account", str(person.id), self._limits.password_account)
         await self._attempts.take(attempt)
         if not await self._passwords.is_right(password, user.password_hash):
+            await self._audit.record_now(Event(person.audit_id, failure, where, {"method": "password"}))
             raise BadPassword
         await self._attempts.give_back(attempt)
         return user
@@ -232,7 +234,7 @@ class Accounts:
         self, session: WriteSession, person: Person, current: Secret, new: Secret, where: Where
     ) -> Tokens:
         """Ends every other sign-in session; this one goes on with the tokens that come back."""
-        checked = await self.confirm_password(person.id, current)
+        checked = await self.confirm_password(person, current, where, failure=EventKind.PASSWORD_CHANGE_FAILED)
         check_strength("newPassword", new, email=checked.email, name=checked.name)
         if await self._passwords.is_right(new, checked.password_hash):
             raise Invalid.field("newPassword", "This is your password already.")
@@ -246,6 +248,30 @@ class Accounts:
         await self._signins.end_all(session, user.id, but=person.signin_id)
         await self._letters.post(session, LetterKind.PASSWORD_CHANGED, user, where)
         await self._record(session, user, EventKind.PASSWORD_CHANGED, where)
+        return tokens
+
+    async def set_password(self, session: WriteSession, person: Person, new: Secret, where: Where) -> Tokens:
+        """The first one of an account that signs in elsewhere; asks for a fresh sign-in in place of the old password.
+
+        ReauthRequired, or Conflict where there is one. Ends every other sign-in session; this one goes on with the
+        tokens that come back.
+        """
+        if not person.is_fresh:
+            raise ReauthRequired
+        check_strength("newPassword", new, email=person.email, name=person.name)
+        hashed = await self._passwords.hash(new)
+        user = await queries.lock_user(session, person.id)
+        if user is None:
+            raise Unauthenticated
+        if user.password_hash is not None:
+            raise Conflict("This account has a password already.")
+        tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
+        await queries.change_password(session, user.id, hashed)
+        await queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
+        await self._signins.end_all(session, user.id, but=person.signin_id)
+        await self._signins.announce_change(session, user.id)
+        await self._letters.post(session, LetterKind.PASSWORD_SET, user, where)
+        await self._record(session, user, EventKind.PASSWORD_SET, where)
         return tokens
 
     async def _record(self, session: WriteSession, user: User, kind: EventKind, where: Where, **details: str) -> None:
