@@ -72,6 +72,7 @@ from basewarden.billing import (
     Grants,
     Plans,
     Receipts,
+    Retries,
     Usage,
 )
 from basewarden.billing import pages as billing_pages
@@ -313,6 +314,7 @@ def _add_billing(registry: Registry) -> Plans:
     )
     deliveries = registry.add(Deliveries(database, letters))
     registry.add(Receipts(database, deliveries))
+    registry.add(Retries(database=database, jobs=registry.get(Jobs), deliveries=deliveries, letters=letters))
     registry.add(Grants())
     registry.add(BillingJobs(database=database, jobs=registry.get(Jobs), letters=letters, provider=provider))
     registry.add(Usage(count_owned_connections))

@@ -11,7 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from basewarden.accounts import Deletions
-from basewarden.billing import BillingJobs, BillingProvider
+from basewarden.billing import BillingJobs, BillingProvider, Retries
 from basewarden.core.secret import Secret
 from tests.fakes.dodo import API_KEY, PRODUCT_ID, FakeDodo, Selling, open_dodo, sign_delivery
 from tests.fixtures.app import PASSWORD, Product, Project, Serve
@@ -455,6 +455,61 @@ async def test_the_operator_applies_what_failed(
     assert "Everything that came is applied" in (await operator.get(f"{OPERATOR}?show=not-applied")).text
     for hostile in ("nothing", "0" * 36, "%00"):
         assert (await operator.post(f"{OPERATOR}/receipts/{hostile}/apply")).status_code == 404
+
+
+async def test_what_failed_is_applied_by_itself_and_told_after_an_hour(
+    serve_mailing: ServeMailing, dodo: FakeDodo, records: Records
+) -> None:
+    mailing = await serve_mailing({**dodo.settings(), "operators": ("ops@example.com",)})
+    selling, retries = Selling(mailing.product, dodo), mailing.product.registry.get(Retries)
+    await mailing.sign_up(ANNA)
+    bought = dodo.world.subscribe(await records.person_id(ANNA))
+    await records.run(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no room'; END$$;"
+        "CREATE TRIGGER fail BEFORE INSERT ON billing_subscriptions FOR EACH ROW EXECUTE FUNCTION fail()"
+    )
+    assert (await selling.send(dodo.world.deliver(bought))).status_code == 503
+    attempts, due = "SELECT attempts FROM billing_event", "UPDATE billing_event SET retry_at = now()"
+    wait = "SELECT round(extract(epoch FROM retry_at - now()) / 60)::int FROM billing_event"
+    for tried, minutes in ((1, 2), (2, 4)):
+        await records.run("UPDATE billing_event SET received_at = now() - interval '50 minutes', retry_at = now()")
+        await retries.retry_due()
+        assert await records.value(wait) == minutes
+        await retries.retry_due()  # not due any more
+        await mailing.finish_jobs()
+        assert await records.value(attempts) == tried + 1
+    assert mailing.subjects("ops@example.com") == []
+    await records.run("UPDATE billing_event SET received_at = now() - interval '61 minutes'")
+    await retries.retry_due()
+    await retries.retry_due()
+    await mailing.finish_jobs()
+    (letter,) = mailing.postbox.find("ops@example.com")
+    assert letter.subject == "1 billing event could not be applied"
+    assert letter.links == [f"{mailing.product.settings.origin}/operator/billing?show=not-applied"]
+    await records.run("UPDATE billing_event SET attempts = 20")
+    await records.run(due)
+    await retries.retry_due()
+    await mailing.finish_jobs()
+    assert await records.value(attempts) == 20
+    await records.run("DROP TRIGGER fail ON billing_subscriptions; UPDATE billing_event SET attempts = 3")
+    await retries.retry_due()
+    await mailing.finish_jobs()
+    assert await records.value("SELECT status FROM billing_subscriptions") == "active"
+    assert await records.value("SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed'") == 0
+
+
+async def test_the_operators_page_tells_of_what_waits_for_an_hour(
+    operated: Selling, operator: httpx.AsyncClient, records: Records
+) -> None:
+    now = datetime.now(UTC)
+    times = {"event_at": now, "sent_at": now, "received_at": now - timedelta(minutes=61), "retry_at": now}
+    receipt = {"id": await records.person_id(ANNA), "webhook_id": "msg_1", "type": "x.y", "payload": b"{}", **times}
+    await records.insert("billing_event", **receipt, attempts=3)
+    assert "1 delivery has been waiting for more than an hour" in (await operator.get(OPERATOR)).text
+    await records.run("UPDATE billing_event SET attempts = 20")
+    assert "not tried again by itself" in (await operator.get(OPERATOR)).text
+    await records.run("UPDATE billing_event SET applied_at = now()")
+    assert "more than an hour" not in (await operator.get(OPERATOR)).text
 
 
 async def test_the_operator_gives_a_plan_and_takes_it(

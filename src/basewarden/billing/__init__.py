@@ -9,6 +9,7 @@ from basewarden.billing.letters import BillingLetters
 from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.pages import Usage
 from basewarden.billing.provider import BillingProvider
+from basewarden.billing.retries import Retries
 from basewarden.billing.service import Billing, Plans
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "PlanLimit",
     "Plans",
     "Receipts",
+    "Retries",
     "Usage",
 ]

@@ -19,6 +19,7 @@ from basewarden.billing.callers import Operator
 from basewarden.billing.letters import say_amount
 from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.plans import CATALOG, Problem, State
+from basewarden.billing.retries import MOST_ATTEMPTS
 from basewarden.billing.routes import TheBilling
 from basewarden.core.ids import parse_id
 from basewarden.core.text import clean_line
@@ -178,6 +179,8 @@ async def _describe(request: Request, session: ReadSession, receipts: Receipts, 
         "receipts": shown,
         "not_applied": not_applied,
         "waiting": await receipts.count_waiting(session),
+        "overdue": await receipts.count_overdue(session),
+        "most_attempts": MOST_ATTEMPTS,
         "next_href": f"{OPERATOR}?{query}before={shown[-1].id}" if len(rows) > _PAGE_ROWS else None,
         "is_first": before is None,
         "grants": await grants.list_newest(session),

@@ -5,7 +5,21 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, RowMapping, and_, delete, exists, func, or_, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Interval,
+    Row,
+    RowMapping,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -64,6 +78,44 @@ async def mark_applied(session: WriteSession, receipt_id: UUID) -> None:
 async def note_failure(session: WriteSession, webhook_id: str, error: str) -> None:
     query = update(BillingEvent).where(BillingEvent.webhook_id == webhook_id, BillingEvent.applied_at.is_(None))
     await session.execute(query.values(attempts=BillingEvent.attempts + 1, error=error))
+
+
+async def claim_retries(
+    session: WriteSession, most_attempts: int, *, first: timedelta, longest: timedelta, limit: int
+) -> list[str]:
+    """The ids of deliveries to apply again now; each waits twice as long for its next turn.
+
+    One that nobody has tried yet is left to the request that brought it, for the first wait.
+    """
+    due = (
+        select(BillingEvent.id)
+        .where(
+            BillingEvent.applied_at.is_(None),
+            BillingEvent.attempts < most_attempts,
+            func.coalesce(BillingEvent.retry_at, BillingEvent.received_at + first) <= func.now(),
+        )
+        .order_by(BillingEvent.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    wait = func.least(longest, first * func.power(2, BillingEvent.attempts), type_=Interval)
+    query = update(BillingEvent).where(BillingEvent.id.in_(due)).values(retry_at=func.now() + wait)
+    return list(
+        await session.scalars(
+            query.returning(BillingEvent.webhook_id), execution_options={"synchronize_session": False}
+        )
+    )
+
+
+async def list_overdue(session: AsyncSession, older_than: timedelta, kind: str, *, limit: int) -> list[BillingEvent]:
+    """Not applied for so long, and no email of this kind was posted about it."""
+    told = exists().where(BillingNotice.kind == kind, BillingNotice.about == BillingEvent.webhook_id)
+    query = select(BillingEvent).where(_is_overdue(older_than), ~told).order_by(BillingEvent.id).limit(limit)
+    return list(await session.scalars(query))
+
+
+async def count_overdue(session: AsyncSession, older_than: timedelta) -> int:
+    return await session.scalar(select(func.count()).where(_is_overdue(older_than))) or 0
 
 
 async def find_receipt(session: AsyncSession, receipt_id: UUID) -> BillingEvent | None:
@@ -259,6 +311,10 @@ async def stream_rows(
             yield row
     finally:
         await result.close()
+
+
+def _is_overdue(older_than: timedelta) -> ColumnElement[bool]:
+    return and_(BillingEvent.applied_at.is_(None), BillingEvent.received_at < func.now() - older_than)
 
 
 def _is_theirs(model: type[BillingSubscription] | type[BillingPayment], user_id: UUID) -> ColumnElement[bool]:
