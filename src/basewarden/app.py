@@ -73,6 +73,7 @@ from basewarden.billing import (
     Plans,
     Receipts,
     Retries,
+    Returns,
     Usage,
 )
 from basewarden.billing import pages as billing_pages
@@ -313,6 +314,7 @@ def _add_billing(registry: Registry) -> Plans:
         Billing(database=database, provider=provider, plans=plans, attempts=registry.get(Attempts), settings=settings)
     )
     deliveries = registry.add(Deliveries(database, letters))
+    registry.add(Returns(database=database, provider=provider, deliveries=deliveries, attempts=registry.get(Attempts)))
     registry.add(Receipts(database, deliveries))
     registry.add(Retries(database=database, jobs=registry.get(Jobs), deliveries=deliveries, letters=letters))
     registry.add(Grants())

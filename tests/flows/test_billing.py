@@ -100,6 +100,93 @@ async def test_from_the_checkout_to_the_plan(selling: Selling, anna: httpx.Async
     assert len(selling.dodo.checkouts) == 1
 
 
+async def test_the_return_page_asks_the_provider_and_the_plan_is_there_before_any_event(
+    selling: Selling, anna: httpx.AsyncClient, records: Records
+) -> None:
+    await check_out(anna)
+    (session_id,) = selling.dodo.checkouts
+    page = (await anna.get(f"{PAGE}?done=checkout")).text
+    assert "No payment has arrived for your checkout yet" in page
+    assert "start again below" in (await anna.get(f"{PAGE}?done=checkout&checked=4")).text
+    assert f'content="3;url={PAGE}?done=checkout&amp;checked=1"' in page
+    bought, paid = selling.dodo.complete(session_id)
+    page = (await anna.get(f"{PAGE}?done=checkout&checked=1")).text
+    assert "Your plan is active" in page
+    assert 'http-equiv="refresh"' not in page
+    assert (await anna.get(STATE)).json()["plan"] == "hosted"
+    asked = len(selling.dodo.seen)
+    assert "Your plan is active" in (await anna.get(f"{PAGE}?done=checkout")).text
+    assert len(selling.dodo.seen) == asked  # it is known
+    # Any event is newer than what was asked for, also one of the past whose delivery comes late.
+    late = selling.dodo.world.deliver(bought, {**selling.dodo.world.objects[bought.object_id], "status": "on_hold"})
+    assert (await selling.send(late)).json() == {"outcome": "applied"}
+    assert (await anna.get(STATE)).json()["state"] == "past_due"
+    await selling.deliver(paid)
+    assert await records.value("SELECT count(*) FROM billing_subscriptions") == 1
+
+
+@pytest.mark.parametrize(
+    ("subscription", "payment", "words"),
+    [
+        ("pending", "processing", "is being processed"),
+        ("failed", "failed", "The payment failed"),
+        ("expired", "succeeded", "The payment failed"),
+        (None, "failed", "The payment failed"),
+        (None, "cancelled", "The payment failed"),
+        (None, "requires_customer_action", "is being processed"),
+        ("somebody else's", "succeeded", "is being processed"),
+    ],
+)
+async def test_the_return_page_tells_the_truth(
+    selling: Selling, anna: httpx.AsyncClient, subscription: str | None, payment: str, words: str
+) -> None:
+    await check_out(anna)
+    (session_id,) = selling.dodo.checkouts
+    bought, paid = selling.dodo.complete(session_id)
+    objects = selling.dodo.world.objects
+    objects[paid.object_id]["status"] = payment
+    if subscription is None:
+        objects[paid.object_id]["subscription_id"] = None
+    elif subscription == "somebody else's":
+        objects[bought.object_id]["metadata"] = {"user_id": bought.id}
+    else:
+        objects[bought.object_id]["status"] = subscription
+    assert words in (await anna.get(f"{PAGE}?done=checkout")).text
+    assert (await anna.get(STATE)).json()["plan"] == "free"
+
+
+@pytest.mark.parametrize("failure", [401, 404, 500, "html", "not json", {"payment_id": 7}])
+async def test_a_return_page_bears_whatever_the_provider_answers(
+    selling: Selling, anna: httpx.AsyncClient, failure: Any
+) -> None:
+    await check_out(anna)
+    (session_id,) = selling.dodo.checkouts
+    selling.dodo.fail(f"/checkouts/{session_id}", failure)
+    page = await anna.get(f"{PAGE}?done=checkout&checked=rubbish")
+    assert (page.status_code, "is being processed" in page.text) == (200, True)
+    selling.dodo.fail(f"/checkouts/{session_id}", failure)
+    last = (await anna.get(f"{PAGE}?done=checkout&checked=4")).text
+    assert ("still being processed" in last, 'http-equiv="refresh"' in last) == (True, False)
+    asked = len(selling.dodo.seen)
+    for _ in range(25):
+        assert (await anna.get(f"{PAGE}?done=checkout")).status_code == 200
+    assert len(selling.dodo.seen) - asked == 18  # 20 in ten minutes
+
+
+async def test_a_return_page_holds_no_connection_while_the_provider_hangs(
+    selling: Selling, anna: httpx.AsyncClient, records: Records
+) -> None:
+    await check_out(anna)
+    (session_id,) = selling.dodo.checkouts
+    selling.dodo.fail(f"/checkouts/{session_id}", "hang")
+    page = asyncio.ensure_future(anna.get(f"{PAGE}?done=checkout"))
+    await selling.dodo.wait_until_hanging()
+    held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND starts_with(state, 'idle in')"
+    assert await records.value(held) == 0
+    selling.dodo.let_go()
+    assert (await page).status_code == 200
+
+
 async def test_a_double_click_makes_one_checkout_even_over_two_processes(
     serve: Serve, dodo: FakeDodo, selling: Selling, anna: httpx.AsyncClient
 ) -> None:

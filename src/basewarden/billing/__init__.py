@@ -10,6 +10,7 @@ from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.pages import Usage
 from basewarden.billing.provider import BillingProvider
 from basewarden.billing.retries import Retries
+from basewarden.billing.returns import Returns
 from basewarden.billing.service import Billing, Plans
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "Plans",
     "Receipts",
     "Retries",
+    "Returns",
     "Usage",
 ]

@@ -248,6 +248,11 @@ async def find_checkout(
     return await session.scalar(query.order_by(BillingCheckout.created_at.desc()).limit(1))
 
 
+async def find_newest_checkout_id(session: AsyncSession, user_id: UUID) -> str | None:
+    query = select(BillingCheckout.session_id).where(BillingCheckout.user_id == user_id)
+    return await session.scalar(query.order_by(BillingCheckout.created_at.desc()).limit(1))
+
+
 async def insert_checkout(session: WriteSession, checkout: BillingCheckout) -> None:
     """`created_at` is when it was made, not when its maker began to wait."""
     checkout.created_at = func.clock_timestamp()
