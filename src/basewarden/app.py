@@ -21,6 +21,7 @@ from basewarden.accounts import (
     Accounts,
     Attempts,
     Deletions,
+    Devices,
     EmailChange,
     Export,
     Letters,
@@ -70,6 +71,8 @@ from basewarden.billing import (
     Grants,
     Plans,
     Receipts,
+    Retries,
+    Returns,
     Usage,
 )
 from basewarden.billing import pages as billing_pages
@@ -235,6 +238,7 @@ def _add_accounts(registry: Registry, quiet: QuietJobs, limits: AccountLimits, c
             verification=verification,
             quiet=quiet,
             audit=audit,
+            devices=registry.add(Devices(settings, settings.secret)),
         )
     )
     registry.add(
@@ -309,9 +313,13 @@ def _add_billing(registry: Registry) -> Plans:
     plans = registry.add(Plans(settings))
     provider = registry.add(BillingProvider(settings))
     letters = registry.add(BillingLetters(registry.get(Mail), settings))
-    registry.add(Billing(provider=provider, plans=plans, attempts=registry.get(Attempts), settings=settings))
+    registry.add(
+        Billing(database=database, provider=provider, plans=plans, attempts=registry.get(Attempts), settings=settings)
+    )
     deliveries = registry.add(Deliveries(database, letters))
+    registry.add(Returns(database=database, provider=provider, deliveries=deliveries, attempts=registry.get(Attempts)))
     registry.add(Receipts(database, deliveries))
+    registry.add(Retries(database=database, jobs=registry.get(Jobs), deliveries=deliveries, letters=letters))
     registry.add(Grants())
     registry.add(BillingJobs(database=database, jobs=registry.get(Jobs), letters=letters, provider=provider))
     registry.add(Usage(count_owned_connections))

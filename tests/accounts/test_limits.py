@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 from collections import Counter
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -14,10 +15,17 @@ from tests.fixtures.twofactor import Protect, StepClock
 ANNA = "anna@example.com"
 WRONG = "wrong guess"
 ROOMY = Limit(10_000, 300)
+DEVICE = "basewarden.device"
+PROXIES = {"trusted_proxies": (ipaddress.ip_network("127.0.0.0/8"),)}
 
 
 async def guess(client: httpx.AsyncClient, email: str = ANNA, password: str = WRONG) -> httpx.Response:
     return await client.post("/api/auth/signin", json={"email": email, "password": password})
+
+
+async def guess_from(client: httpx.AsyncClient, place: str, email: str = ANNA, password: str = WRONG) -> httpx.Response:
+    client.headers["x-forwarded-for"] = place
+    return await guess(client, email, password)
 
 
 async def sign_up(client: httpx.AsyncClient, email: str = ANNA) -> httpx.Response:
@@ -61,6 +69,7 @@ async def test_success_is_no_failure(product: Product) -> None:
         assert (await guess(client)).status_code == 401
     for _ in range(5):
         assert (await guess(client, password=PASSWORD)).status_code == 200
+    client.cookies.clear()  # else this browser is recognised
     assert [(await guess(client)).status_code for _ in range(2)] == [401, 429]
 
 
@@ -100,6 +109,84 @@ async def test_ipv4_addresses_that_are_written_as_ipv6_are_still_many(serve: Ser
         client.headers["x-forwarded-for"] = place
         statuses.append((await guess(client)).status_code)
     assert statuses == [401, 401, 429]
+
+
+@pytest.mark.parametrize(
+    ("inside", "allowed"),
+    [
+        ([f"2001:db8:1:{number:x}::1" for number in range(0, 0x10000, 0x100)], 10),  # a /48, each of another /56
+        ([f"2001:db8:1:{number:x}::1" for number in range(0x100)], 4),  # a /56, each of another /64
+        ([f"203.0.113.{number}" for number in range(256)], 10),
+    ],
+)
+async def test_neighbouring_networks_share_a_larger_limit(serve: Serve, inside: list[str], allowed: int) -> None:
+    """Whoever has a /48 has 65,536 networks of one address each, and a host rents out neighbouring ones."""
+    client = await (await serve(PROXIES, limits=tight_limits(signin_address=Limit(2, 300)))).client()
+    statuses = [(await guess_from(client, place, f"{place}@example.com")).status_code for place in inside[:14]]
+    assert statuses == [401] * allowed + [429] * (14 - allowed)
+    for outside in ("2001:db8:2::1", "198.51.100.7"):
+        assert (await guess_from(client, outside)).status_code == 401
+
+
+async def test_a_crowd_of_strangers_locks_out_nobody_whose_browser_is_known(serve: Serve) -> None:
+    """The total is used up from networks that have nothing in common, the account's limit by guesses at it."""
+    product = await serve(PROXIES, limits=tight_limits(signin_total=Limit(20, 300)))
+    client, crowd = await product.client(), await product.client()
+    await sign_up(client)
+    assert (await guess(client, password=PASSWORD)).status_code == 200
+    await client.post("/api/auth/signout")
+    for number in range(24):
+        await guess_from(crowd, f"2001:db8:{number:x}::1", ANNA if number % 2 else f"{number}@example.com")
+    answer = await guess_from(crowd, "198.51.100.7", "other@example.com")
+    assert answer.status_code == 429
+    assert "a passkey, or a link to reset the password" in answer.json()["message"]
+    assert (await guess_from(crowd, "198.51.100.7", password=PASSWORD)).status_code == 429
+    page = await client.post("/signin", data={"email": ANNA.upper(), "password": PASSWORD})
+    assert (page.status_code, page.headers["location"]) == (303, "/connections")
+    assert (await guess(client, password=PASSWORD)).status_code == 200
+
+
+async def test_a_known_browser_guesses_within_a_limit_of_its_own(serve: Serve) -> None:
+    limits = tight_limits(signin_address=ROOMY, signin_account=ROOMY, signin_device=Limit(3, 300))
+    client = await (await serve(limits=limits)).client()
+    await sign_up(client)
+    await guess(client, password=PASSWORD)
+    assert [(await guess(client)).status_code for _ in range(4)] == [401] * 3 + [429]
+    assert (await guess(client, password=PASSWORD)).status_code == 429
+    assert (await guess(client, "other@example.com")).status_code == 401  # there it is not known
+
+
+@pytest.mark.parametrize("forge", ["other account", "longer life", "another nonce", "no signature", "rubbish", "empty"])
+async def test_a_device_cookie_cannot_be_forged(serve: Serve, forge: str) -> None:
+    client = await (await serve(limits=tight_limits(signin_total=Limit(1, 300)))).client()
+    for email in (ANNA, "bob@example.com"):
+        await sign_up(client, email)
+        assert (await guess(client, email, PASSWORD)).status_code == 200
+    issued, nonce, mac = client.cookies[DEVICE].split(".")
+    client.cookies.clear()
+    forged = {
+        "other account": f"{issued}.{nonce}.{mac}",
+        "longer life": f"{int(issued) + 1}.{nonce}.{mac}",
+        "another nonce": f"{issued}.{nonce}x.{mac}",
+        "no signature": f"{issued}.{nonce}.",
+        "rubbish": "9" * 150 + ".é.x",
+        "empty": "",
+    }[forge]
+    email = ANNA if forge == "other account" else "bob@example.com"
+    headers = {b"cookie": f"{DEVICE}={forged}".encode()}
+    answers = [
+        await client.post("/api/auth/signin", json={"email": email, "password": WRONG}, headers=headers)
+        for _ in range(2)
+    ]
+    assert [answer.status_code for answer in answers] == [401, 429]
+
+
+async def test_a_device_cookie_ends(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await (await serve(limits=tight_limits(signin_total=Limit(1, 300)))).client()
+    await sign_up(client)
+    monkeypatch.setattr("basewarden.accounts.devices.HOLDS", timedelta(0))
+    await guess(client, password=PASSWORD)
+    assert [(await guess(client)).status_code for _ in range(2)] == [401, 429]
 
 
 async def test_recovery_codes_are_made_a_few_times_an_hour(serve: Serve, clock: StepClock, protect: Protect) -> None:

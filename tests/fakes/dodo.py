@@ -207,6 +207,7 @@ class FakeDodo:
     url: str = ""
     world: World = field(default_factory=World)
     checkouts: dict[str, Json] = field(default_factory=dict)
+    payments: dict[str, str] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
     keys: set[str] = field(default_factory=lambda: {API_KEY})
     _failures: dict[str, deque[Any]] = field(default_factory=dict)
@@ -238,7 +239,27 @@ class FakeDodo:
         customer = asked["customer"]
         known = {"customer_id": customer.get("customer_id"), "email": customer.get("email", "")}
         bought = self.world.subscribe(asked["metadata"]["user_id"], **known)
-        return [bought, self.world.pay(bought.object_id)]
+        paid = self.world.pay(bought.object_id)
+        self.payments[session_id] = paid.object_id
+        return [bought, paid]
+
+    async def get_checkout(self, request: Request) -> Response:
+        if (failure := await self._fail(request)) is not None:
+            return failure
+        session_id = request.path_params["session_id"]
+        if session_id not in self.checkouts:
+            return _refuse(404, "CHECKOUT_NOT_FOUND")
+        payment_id = self.payments.get(session_id)
+        status = self.world.objects[payment_id]["status"] if payment_id else None
+        known = {"id": session_id, "created_at": show(datetime.now(UTC)), "customer_email": None, "customer_name": None}
+        return JSONResponse({**known, "payment_id": payment_id, "payment_status": status})
+
+    async def get_object(self, request: Request) -> Response:
+        """A payment or a subscription."""
+        if (failure := await self._fail(request)) is not None:
+            return failure
+        found = self.world.objects.get(request.path_params["object_id"])
+        return _refuse(404, "NOT_FOUND") if found is None else JSONResponse(found)
 
     async def post_checkout(self, request: Request) -> Response:
         if (failure := await self._fail(request)) is not None:
@@ -299,6 +320,9 @@ async def open_dodo() -> AsyncIterator[FakeDodo]:
     dodo = FakeDodo()
     routes = [
         Route("/checkouts", dodo.post_checkout, methods=["POST"]),
+        Route("/checkouts/{session_id}", dodo.get_checkout),
+        Route("/payments/{object_id}", dodo.get_object),
+        Route("/subscriptions/{object_id}", dodo.get_object),
         Route("/customers/{customer_id}/customer-portal/session", dodo.post_portal, methods=["POST"]),
         Route("/subscriptions/{subscription_id}", dodo.patch_subscription, methods=["PATCH"]),
     ]

@@ -11,7 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from basewarden.accounts import Deletions
-from basewarden.billing import BillingJobs, BillingProvider
+from basewarden.billing import BillingJobs, BillingProvider, Retries
 from basewarden.core.secret import Secret
 from tests.fakes.dodo import API_KEY, PRODUCT_ID, FakeDodo, Selling, open_dodo, sign_delivery
 from tests.fixtures.app import PASSWORD, Product, Project, Serve
@@ -100,6 +100,93 @@ async def test_from_the_checkout_to_the_plan(selling: Selling, anna: httpx.Async
     assert len(selling.dodo.checkouts) == 1
 
 
+async def test_the_return_page_asks_the_provider_and_the_plan_is_there_before_any_event(
+    selling: Selling, anna: httpx.AsyncClient, records: Records
+) -> None:
+    await check_out(anna)
+    (session_id,) = selling.dodo.checkouts
+    page = (await anna.get(f"{PAGE}?done=checkout")).text
+    assert "No payment has arrived for your checkout yet" in page
+    assert "start again below" in (await anna.get(f"{PAGE}?done=checkout&checked=4")).text
+    assert f'content="3;url={PAGE}?done=checkout&amp;checked=1"' in page
+    bought, paid = selling.dodo.complete(session_id)
+    page = (await anna.get(f"{PAGE}?done=checkout&checked=1")).text
+    assert "Your plan is active" in page
+    assert 'http-equiv="refresh"' not in page
+    assert (await anna.get(STATE)).json()["plan"] == "hosted"
+    asked = len(selling.dodo.seen)
+    assert "Your plan is active" in (await anna.get(f"{PAGE}?done=checkout")).text
+    assert len(selling.dodo.seen) == asked  # it is known
+    # Any event is newer than what was asked for, also one of the past whose delivery comes late.
+    late = selling.dodo.world.deliver(bought, {**selling.dodo.world.objects[bought.object_id], "status": "on_hold"})
+    assert (await selling.send(late)).json() == {"outcome": "applied"}
+    assert (await anna.get(STATE)).json()["state"] == "past_due"
+    await selling.deliver(paid)
+    assert await records.value("SELECT count(*) FROM billing_subscriptions") == 1
+
+
+@pytest.mark.parametrize(
+    ("subscription", "payment", "words"),
+    [
+        ("pending", "processing", "is being processed"),
+        ("failed", "failed", "The payment failed"),
+        ("expired", "succeeded", "The payment failed"),
+        (None, "failed", "The payment failed"),
+        (None, "cancelled", "The payment failed"),
+        (None, "requires_customer_action", "is being processed"),
+        ("somebody else's", "succeeded", "is being processed"),
+    ],
+)
+async def test_the_return_page_tells_the_truth(
+    selling: Selling, anna: httpx.AsyncClient, subscription: str | None, payment: str, words: str
+) -> None:
+    await check_out(anna)
+    (session_id,) = selling.dodo.checkouts
+    bought, paid = selling.dodo.complete(session_id)
+    objects = selling.dodo.world.objects
+    objects[paid.object_id]["status"] = payment
+    if subscription is None:
+        objects[paid.object_id]["subscription_id"] = None
+    elif subscription == "somebody else's":
+        objects[bought.object_id]["metadata"] = {"user_id": bought.id}
+    else:
+        objects[bought.object_id]["status"] = subscription
+    assert words in (await anna.get(f"{PAGE}?done=checkout")).text
+    assert (await anna.get(STATE)).json()["plan"] == "free"
+
+
+@pytest.mark.parametrize("failure", [401, 404, 500, "html", "not json", {"payment_id": 7}])
+async def test_a_return_page_bears_whatever_the_provider_answers(
+    selling: Selling, anna: httpx.AsyncClient, failure: Any
+) -> None:
+    await check_out(anna)
+    (session_id,) = selling.dodo.checkouts
+    selling.dodo.fail(f"/checkouts/{session_id}", failure)
+    page = await anna.get(f"{PAGE}?done=checkout&checked=rubbish")
+    assert (page.status_code, "is being processed" in page.text) == (200, True)
+    selling.dodo.fail(f"/checkouts/{session_id}", failure)
+    last = (await anna.get(f"{PAGE}?done=checkout&checked=4")).text
+    assert ("still being processed" in last, 'http-equiv="refresh"' in last) == (True, False)
+    asked = len(selling.dodo.seen)
+    for _ in range(25):
+        assert (await anna.get(f"{PAGE}?done=checkout")).status_code == 200
+    assert len(selling.dodo.seen) - asked == 18  # 20 in ten minutes
+
+
+async def test_a_return_page_holds_no_connection_while_the_provider_hangs(
+    selling: Selling, anna: httpx.AsyncClient, records: Records
+) -> None:
+    await check_out(anna)
+    (session_id,) = selling.dodo.checkouts
+    selling.dodo.fail(f"/checkouts/{session_id}", "hang")
+    page = asyncio.ensure_future(anna.get(f"{PAGE}?done=checkout"))
+    await selling.dodo.wait_until_hanging()
+    held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND starts_with(state, 'idle in')"
+    assert await records.value(held) == 0
+    selling.dodo.let_go()
+    assert (await page).status_code == 200
+
+
 async def test_a_double_click_makes_one_checkout_even_over_two_processes(
     serve: Serve, dodo: FakeDodo, selling: Selling, anna: httpx.AsyncClient
 ) -> None:
@@ -108,6 +195,41 @@ async def test_a_double_click_makes_one_checkout_even_over_two_processes(
     beside.cookies = anna.cookies
     urls = await asyncio.gather(*(check_out(client) for client in (anna, beside) * 4))
     assert len(set(urls)) == len(dodo.checkouts) == 1
+
+
+async def test_a_provider_that_hangs_holds_no_database_connection(
+    serve: Serve, dodo: FakeDodo, records: Records
+) -> None:
+    """`serve` fails a test that waited for the provider with a connection in hand; here all of the pool would be gone."""
+    selling = Selling(await serve(dodo.settings()), dodo)
+    people = [await selling.product.sign_up(f"person{number}@example.com") for number in range(3)]
+    for number in range(3):
+        person = await records.person_id(f"person{number}@example.com")
+        await selling.deliver(dodo.world.subscribe(person, email=f"person{number}@example.com", status="expired"))
+    customers = list(dodo.world.customers)
+    dodo.fail("/checkouts", *["hang"] * 3)
+    for customer_id in customers:
+        dodo.fail(f"/customers/{customer_id}/customer-portal/session", "hang")
+    calls = [asyncio.ensure_future(person.post(path)) for person in people for path in (CHECKOUT, PORTAL)]
+    async with asyncio.timeout(10):
+        while len(dodo.seen) < len(calls):
+            await asyncio.sleep(0.01)
+    held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND starts_with(state, 'idle in')"
+    assert await records.value(held) == 0
+    dodo.let_go()
+    assert [answer.status_code for answer in await asyncio.gather(*calls)] == [200] * 6
+    assert await records.value("SELECT count(*) FROM billing_checkout_claims") == 0
+
+
+async def test_a_claim_that_a_dead_process_left_ends(
+    selling: Selling, anna: httpx.AsyncClient, records: Records
+) -> None:
+    person = await records.person_id(ANNA)
+    soon = datetime.now(UTC) + timedelta(seconds=0.5)
+    await records.insert("billing_checkout_claims", user_id=person, claim_id=person, claimed_until=soon)
+    await check_out(anna)
+    assert datetime.now(UTC) > soon
+    assert await records.value("SELECT count(*) FROM billing_checkout_claims") == 0
 
 
 async def test_a_checkout_is_used_again_for_ten_minutes(
@@ -420,6 +542,61 @@ async def test_the_operator_applies_what_failed(
     assert "Everything that came is applied" in (await operator.get(f"{OPERATOR}?show=not-applied")).text
     for hostile in ("nothing", "0" * 36, "%00"):
         assert (await operator.post(f"{OPERATOR}/receipts/{hostile}/apply")).status_code == 404
+
+
+async def test_what_failed_is_applied_by_itself_and_told_after_an_hour(
+    serve_mailing: ServeMailing, dodo: FakeDodo, records: Records
+) -> None:
+    mailing = await serve_mailing({**dodo.settings(), "operators": ("ops@example.com",)})
+    selling, retries = Selling(mailing.product, dodo), mailing.product.registry.get(Retries)
+    await mailing.sign_up(ANNA)
+    bought = dodo.world.subscribe(await records.person_id(ANNA))
+    await records.run(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no room'; END$$;"
+        "CREATE TRIGGER fail BEFORE INSERT ON billing_subscriptions FOR EACH ROW EXECUTE FUNCTION fail()"
+    )
+    assert (await selling.send(dodo.world.deliver(bought))).status_code == 503
+    attempts, due = "SELECT attempts FROM billing_event", "UPDATE billing_event SET retry_at = now()"
+    wait = "SELECT round(extract(epoch FROM retry_at - now()) / 60)::int FROM billing_event"
+    for tried, minutes in ((1, 2), (2, 4)):
+        await records.run("UPDATE billing_event SET received_at = now() - interval '50 minutes', retry_at = now()")
+        await retries.retry_due()
+        assert await records.value(wait) == minutes
+        await retries.retry_due()  # not due any more
+        await mailing.finish_jobs()
+        assert await records.value(attempts) == tried + 1
+    assert mailing.subjects("ops@example.com") == []
+    await records.run("UPDATE billing_event SET received_at = now() - interval '61 minutes'")
+    await retries.retry_due()
+    await retries.retry_due()
+    await mailing.finish_jobs()
+    (letter,) = mailing.postbox.find("ops@example.com")
+    assert letter.subject == "1 billing event could not be applied"
+    assert letter.links == [f"{mailing.product.settings.origin}/operator/billing?show=not-applied"]
+    await records.run("UPDATE billing_event SET attempts = 20")
+    await records.run(due)
+    await retries.retry_due()
+    await mailing.finish_jobs()
+    assert await records.value(attempts) == 20
+    await records.run("DROP TRIGGER fail ON billing_subscriptions; UPDATE billing_event SET attempts = 3")
+    await retries.retry_due()
+    await mailing.finish_jobs()
+    assert await records.value("SELECT status FROM billing_subscriptions") == "active"
+    assert await records.value("SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed'") == 0
+
+
+async def test_the_operators_page_tells_of_what_waits_for_an_hour(
+    operated: Selling, operator: httpx.AsyncClient, records: Records
+) -> None:
+    now = datetime.now(UTC)
+    times = {"event_at": now, "sent_at": now, "received_at": now - timedelta(minutes=61), "retry_at": now}
+    receipt = {"id": await records.person_id(ANNA), "webhook_id": "msg_1", "type": "x.y", "payload": b"{}", **times}
+    await records.insert("billing_event", **receipt, attempts=3)
+    assert "1 delivery has been waiting for more than an hour" in (await operator.get(OPERATOR)).text
+    await records.run("UPDATE billing_event SET attempts = 20")
+    assert "not tried again by itself" in (await operator.get(OPERATOR)).text
+    await records.run("UPDATE billing_event SET applied_at = now()")
+    assert "more than an hour" not in (await operator.get(OPERATOR)).text
 
 
 async def test_the_operator_gives_a_plan_and_takes_it(

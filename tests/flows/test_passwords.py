@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from basewarden.accounts import Limit
+from basewarden.accounts import Limit, Signins
 from tests.fixtures.app import PASSWORD, Product, tight_limits
 from tests.fixtures.letters import Mailing, ServeMailing
 from tests.fixtures.twofactor import StepClock, turn_on
@@ -17,6 +17,7 @@ ANNA = "anna@example.com"
 NEW = "a short swim in the lake"
 WRONG = "a wrong guess entirely"
 COOKIE = "authjs.session-token"
+SET = "/settings/account/set-password"
 RESET, CHANGE = "/api/account/reset-password", "/api/account/change-password"
 
 
@@ -51,7 +52,7 @@ async def test_a_forgotten_password_is_replaced_and_ends_every_sign_in(serve_mai
     anybody = await mailing.product.client()
     answer = await reset(anybody, await mailing.forget(ANNA))
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
-    assert "set-cookie" not in answer.headers
+    assert COOKIE not in answer.headers["set-cookie"]
     assert not await is_signed_in(first)
     while await is_signed_in(second):  # another process hears of it in milliseconds
         await elsewhere.product.settled()
@@ -190,6 +191,19 @@ async def test_a_reset_does_not_skip_the_second_factor(mailing: Mailing) -> None
     assert told(await client.get("/api/connections")) == (401, "mfa_required")
 
 
+async def test_a_link_from_an_email_opens_the_way_while_strangers_use_up_the_total(serve_mailing: ServeMailing) -> None:
+    """The proof that degraded service asks for: whoever reads the account's email may try from a new browser."""
+    mailing = await serve_mailing(limits=tight_limits(signin_total=Limit(1, 300)))
+    await mailing.sign_up(ANNA)
+    new_browser, other = await mailing.product.client(), await mailing.product.client()
+    assert (await sign_in(other, WRONG, "nobody@example.com")).status_code == 401
+    assert (await sign_in(new_browser, PASSWORD)).status_code == 429
+    page = await new_browser.post(f"/reset/{await mailing.forget(ANNA)}", data={"password": NEW})
+    assert page.headers["location"] == "/signin?done=reset"
+    assert (await sign_in(new_browser, NEW)).status_code == 200
+    assert (await sign_in(other, NEW)).status_code == 429
+
+
 async def test_half_a_sign_in_keeps_nobody_from_a_reset(serve_mailing: ServeMailing) -> None:
     clock = StepClock()
     mailing = await serve_mailing(clock=clock)
@@ -233,13 +247,70 @@ async def test_a_caller_who_asks_too_often_is_not_told_either(serve_mailing: Ser
     assert [len(mailing.postbox.find(person)) for person in people] == [2, 2, 1]
 
 
-async def test_who_has_no_password_is_told_how_they_sign_in(mailing: Mailing) -> None:
-    await mailing.sign_up(ANNA)
-    await mailing.query("UPDATE users SET password_hash = NULL")
+async def test_who_has_no_password_sets_one_by_a_link(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    await mailing.query("UPDATE users SET password_hash = NULL, email_verified_at = now()")
     await (await mailing.product.client()).post("/api/account/forgot-password", json={"email": ANNA})
     letter = (await mailing.postbox.wait(to=ANNA, count=2))[-1]
-    assert letter.subject == "How you sign in"
-    assert [link.rpartition("/")[2] for link in letter.links] == ["signin"]
+    assert letter.subject == "Set a password"
+    signin, link = letter.links
+    assert signin.endswith("/signin")
+    assert told(await reset(client, link.rpartition("/")[2], "short")) == (422, "validation_failed")
+    assert (await reset(client, link.rpartition("/")[2])).status_code == 200
+    assert not await is_signed_in(client)
+    assert (await sign_in(client, NEW)).status_code == 200
+
+
+async def test_a_fresh_sign_in_sets_the_first_password_on_the_page(mailing: Mailing) -> None:
+    client, other = await mailing.sign_up(ANNA), await mailing.product.client()
+    assert (await sign_in(other, PASSWORD)).status_code == 200
+    await mailing.query("UPDATE users SET password_hash = NULL")
+    assert f'action="{SET}"' in (await client.get("/settings/account")).text
+    weak = await client.post(SET, data={"newPassword": "short"})
+    assert (weak.status_code, "short" in weak.text) == (422, False)
+    stolen = client.cookies[COOKIE]
+    answer = await client.post(SET, data={"newPassword": NEW})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/settings/account?done=password-set")
+    assert client.cookies[COOKIE] != stolen
+    assert (await is_signed_in(client), await is_signed_in(other)) == (True, False)
+    assert (await sign_in(other, NEW)).status_code == 200
+    again = await client.post(SET, data={"newPassword": "another one, rather long"})
+    assert (again.status_code, "has a password already" in again.text) == (409, True)
+    await mailing.finish_jobs()
+    assert mailing.subjects(ANNA).count("A password was set for your account") == 1
+    assert await mailing.query("SELECT count(*) FROM audit_events WHERE kind = 'password_set'") == 1
+
+
+async def test_a_stale_sign_in_sets_no_password(mailing: Mailing) -> None:
+    client = await mailing.sign_up(ANNA)
+    await mailing.query("UPDATE users SET password_hash = NULL")
+    await mailing.query("UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
+    stale = await mailing.product.client()
+    stale.cookies = client.cookies
+    mailing.product.registry.get(Signins)._known.clear()
+    page = (await stale.get("/settings/account")).text
+    assert f'action="{SET}"' not in page
+    assert 'href="/forgot"' in page
+    answer = await stale.post(SET, data={"newPassword": NEW})
+    assert (answer.status_code, NEW in answer.text) == (403, False)
+    assert await mailing.query("SELECT password_hash IS NULL FROM users") is True
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kind"),
+    [
+        (CHANGE, {"currentPassword": WRONG, "newPassword": NEW}, "password_change_failed"),
+        ("/api/account/2fa/disable", {"password": WRONG}, "twofactor_off_failed"),
+        ("/api/account/delete", {"password": WRONG}, "deletion_failed"),
+    ],
+)
+async def test_a_wrong_password_is_in_the_audit_although_it_is_refused(
+    mailing: Mailing, path: str, body: dict[str, str], kind: str
+) -> None:
+    client = await mailing.sign_up(ANNA)
+    assert told(await client.post(path, json=body)) == (400, "bad_password")
+    assert await mailing.query("SELECT details->>'method' FROM audit_events WHERE kind = %s", kind) == "password"
+    assert "ntered a wrong password when" in (await client.get("/settings/account/activity")).text
 
 
 async def test_a_change_ends_every_other_sign_in_and_renews_this_one(mailing: Mailing) -> None:

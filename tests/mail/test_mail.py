@@ -17,6 +17,7 @@ from basewarden.core.ids import make_id
 from basewarden.core.logs import configure_logs
 from basewarden.core.secret import Secret
 from basewarden.db import Database
+from basewarden.db.holding import FAULTS
 from basewarden.errors import Invalid
 from basewarden.jobs import Jobs, JobTiming, RetryPolicy, count_waiting, list_failed
 from basewarden.mail import (
@@ -279,10 +280,58 @@ async def test_runs_at_the_same_time_in_two_processes_send_once(
     letter_id = await post(database, mail)
     for _ in range(6):
         await run_again(database, letter_id)
-    await open_mail()
-    await open_mail()
+    patient = RetryPolicy(attempts=50, first=timedelta(seconds=0.05), factor=1)
+    await open_mail(retry=patient)
+    await open_mail(retry=patient)
     await wait_until_idle(database)
     assert (postbox.tries, len(postbox.received)) == (1, 1)
+
+
+async def test_a_mail_server_that_hangs_holds_no_database_connection(
+    open_mail: Open, database: Database, postbox: Postbox
+) -> None:
+    postbox.fail(*["hang"] * 4)
+    mail = await open_mail()
+    for number in range(4):
+        await post(database, mail, make_letter(address=f"person{number}@example.com"))
+    await postbox.wait_for_tries(4)
+    held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
+    async with database.unit_of_work() as unit:
+        free = (await unit.execute(text("SELECT id FROM letters FOR UPDATE SKIP LOCKED"))).all()
+        assert (len(free), await unit.scalar(text(held))) == (4, 0)
+    assert FAULTS == []
+
+
+async def test_a_letter_whose_sender_died_is_sent_when_its_claim_ends(
+    open_mail: Open, database: Database, postbox: Postbox
+) -> None:
+    mail = await open_mail(working=False)
+    await post(database, mail, make_letter(good_until=datetime.now(UTC) + timedelta(seconds=0.5)))
+    await post(database, mail, make_letter(address="later@example.com"))
+    claim = "UPDATE letters SET attempts = 1, claimed_until = now() + interval '1 second' RETURNING claimed_until"
+    async with database.unit_of_work() as unit:
+        ends = await unit.scalar(text(claim))
+    await open_mail(retry=RetryPolicy(attempts=50, first=timedelta(seconds=0.1), factor=1))
+    (letter,) = await postbox.wait(to="later@example.com")
+    sent = await wait_for_state(database, LetterState.SENT)
+    assert (sent.attempts, sent.sent_at is not None and ends is not None and sent.sent_at > ends) == (2, True)
+    await wait_until_idle(database)
+    assert postbox.received == [letter]
+    await wait_for_state(database, LetterState.EXPIRED)
+
+
+async def test_a_process_that_stops_gives_its_letter_back(
+    open_mail: Open, database: Database, postbox: Postbox
+) -> None:
+    postbox.fail("hang")
+    jobs = await open_mail()
+    await post(database, jobs)
+    await postbox.wait_for_tries(1)
+    await jobs._jobs.stop()
+    (waiting,) = await read_stored(database)
+    assert (waiting["state"], waiting["attempts"], waiting["claimed_until"]) == ("queued", 0, None)
+    await open_mail()
+    assert (await wait_for_state(database, LetterState.SENT)).attempts == 1
 
 
 async def test_a_letter_past_its_time_is_not_sent(open_mail: Open, database: Database, postbox: Postbox) -> None:

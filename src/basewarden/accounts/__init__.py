@@ -4,6 +4,7 @@ from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts, Limit
 from basewarden.accounts.callers import FreshlySignedIn, HalfSignedIn, SignedIn, require_person
 from basewarden.accounts.deletion import Blocker, Deletions, Leaving
+from basewarden.accounts.devices import Devices
 from basewarden.accounts.email_change import EmailChange
 from basewarden.accounts.errors import MfaRequired, ReauthRequired
 from basewarden.accounts.export import Export, ExportPart
@@ -34,6 +35,7 @@ __all__ = [
     "Attempts",
     "Blocker",
     "Deletions",
+    "Devices",
     "EmailChange",
     "Export",
     "ExportPart",

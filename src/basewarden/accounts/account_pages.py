@@ -14,7 +14,7 @@ from basewarden.accounts.account_routes import Forgot, TheResets, TheVerificatio
 from basewarden.accounts.callers import TheSignins
 from basewarden.accounts.errors import LinkExpired, LinkUsed
 from basewarden.accounts.return_path import SETTINGS, SIGN_IN
-from basewarden.accounts.routes import TheSettings, set_signin_cookies
+from basewarden.accounts.routes import TheDevices, TheSettings, set_device_cookie, set_signin_cookies
 from basewarden.accounts.service import SentPassword
 from basewarden.accounts.where import FromWhere
 from basewarden.errors import AppError, Invalid, NotFound
@@ -75,19 +75,29 @@ async def get_reset(request: Request, token: str, pages: ThePages, resets: TheRe
 
 @router.post("/reset/{token}")
 async def post_reset(
-    *, request: Request, token: str, session: Writing, pages: ThePages, resets: TheResets, where: FromWhere
+    *,
+    request: Request,
+    token: str,
+    session: Writing,
+    pages: ThePages,
+    resets: TheResets,
+    devices: TheDevices,
+    settings: TheSettings,
+    where: FromWhere,
 ) -> Response:
     form = await parse_form(request, NewPassword)
     try:
         user = await resets.look_at(token)
         if form.data is None:
             return _keep_token(show_again(request, pages, "accounts/reset.html", form, email=user.email))
-        await resets.reset(session, token, reveal(form.data.password), where)
+        email = await resets.reset(session, token, reveal(form.data.password), where)
     except _BAD_LINK as error:
         return _show_bad_link(request, pages, error, _ASK_FOR_RESET)
     except Invalid as error:
         return _keep_token(show_again(request, pages, "accounts/reset.html", form, error, email=user.email))
-    return redirect(f"{SIGN_IN}?done=reset")
+    response = redirect(f"{SIGN_IN}?done=reset")
+    set_device_cookie(response, settings, devices.issue(email))
+    return response
 
 
 @router.get("/verify-email/{token}")

@@ -10,7 +10,7 @@ from basewarden.accounts.callers import FreshlySignedIn, SignedIn, TheSignins
 from basewarden.accounts.email_change import EmailChange
 from basewarden.accounts.errors import BadPassword, LinkExpired, LinkUsed, OAuthOnly, ReauthRequired
 from basewarden.accounts.resets import Resets
-from basewarden.accounts.routes import TheAccounts, TheSettings, set_signin_cookies
+from basewarden.accounts.routes import TheAccounts, TheDevices, TheSettings, set_device_cookie, set_signin_cookies
 from basewarden.accounts.service import SentPassword
 from basewarden.accounts.signins import Person, Signins
 from basewarden.accounts.verification import Verification
@@ -89,9 +89,19 @@ async def post_forgot_password(body: Forgot, session: Writing, resets: TheResets
     dependencies=for_anyone,
     responses=declare(NotFound, LinkUsed, LinkExpired),
 )
-async def post_reset_password(body: ResetPassword, session: Writing, resets: TheResets, where: FromWhere) -> Done:
+async def post_reset_password(
+    *,
+    body: ResetPassword,
+    response: Response,
+    session: Writing,
+    resets: TheResets,
+    devices: TheDevices,
+    settings: TheSettings,
+    where: FromWhere,
+) -> Done:
     """Signs nobody in. A weak password leaves the link usable."""
-    await resets.reset(session, body.token, reveal(body.password), where)
+    email = await resets.reset(session, body.token, reveal(body.password), where)
+    set_device_cookie(response, settings, devices.issue(email))
     return Done()
 
 

@@ -7,12 +7,15 @@ at once get no further than a hundred in a row, and a restart or a rolled-back r
 import hashlib
 import hmac
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from basewarden.accounts import queries
 from basewarden.core.secret import Secret
-from basewarden.db import Database
+from basewarden.db import Database, WriteSession
 from basewarden.errors import TooMany
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_ADVICE = "Too many attempts. Wait a little and try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +25,21 @@ class Limit:
     count: int
     seconds: int
 
+    def times(self, factor: int) -> "Limit":
+        return Limit(self.count * factor, self.seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at `scope` by `who`."""
+    """One attempt at `scope` by `who`. Where that is an IP address, the attempt is its networks', too.
+
+    `advice` is what a caller may do who finds no room here.
+    """
 
     scope: str
     who: str
     limit: Limit
+    advice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,8 @@ class AccountLimits:
 
     signin_account: Limit = Limit(10, 5 * 60)
     signin_address: Limit = Limit(10, 5 * 60)
-    signin_total: Limit = Limit(1000, 5 * 60)
+    signin_device: Limit = Limit(10, 5 * 60)  # in place of the others where the browser is recognised
+    signin_total: Limit = Limit(1000, 5 * 60)  # refuses none whose browser is recognised
     signup_address: Limit = Limit(300, 60 * 60)
     signup_total: Limit = Limit(3000, 60 * 60)
     password_account: Limit = Limit(10, 5 * 60)  # an own password asked for once more
@@ -59,6 +70,14 @@ class AccountLimits:
     github_start: Limit = Limit(60, 5 * 60)  # the same
 
 
+WIDER_NETWORKS = {4: ((24, 5),), 6: ((56, 2), (48, 5))}
+"""By IP version: prefix lengths beyond the address itself (an IPv6 /64 counts as one), and how many times its limit.
+
+Customers get anything from a /64 to a /48 of IPv6, and hosting companies hand out neighbouring IPv4 addresses: that
+must not give anyone 65,536 times the attempts.
+"""
+
+
 class Attempts:
     def __init__(self, database: Database, secret: Secret) -> None:
         self._database = database
@@ -70,16 +89,19 @@ class Attempts:
         So a blocked address does not use up an account's places. The order must be the same everywhere:
         each one locks its row.
         """
-        seconds = None
         async with self._database.write_now() as session:
-            for attempt in attempts:
-                seconds = await queries.count_attempt(
-                    session, attempt.scope, self._hide(attempt), attempt.limit.count, attempt.limit.seconds
-                )
+            refusal = await self._count(session, attempts)
+        if refusal is not None:
+            raise refusal
+
+    async def _count(self, session: WriteSession, attempts: tuple[Attempt, ...]) -> TooMany | None:
+        for attempt in attempts:
+            for part in _spread(attempt):
+                limit = part.limit
+                seconds = await queries.count_attempt(session, part.scope, self._hide(part), limit.count, limit.seconds)
                 if seconds is not None:
-                    break
-        if seconds is not None:
-            raise TooMany.retry_after(seconds, "Too many attempts. Wait a little and try again.")
+                    return TooMany.retry_after(seconds, part.advice or _ADVICE)
+        return None
 
     async def try_take(self, *attempts: Attempt) -> bool:
         """Counts them like `take`, and says quietly whether there was room."""
@@ -93,7 +115,8 @@ class Attempts:
         """They were no failures after all."""
         async with self._database.write_now() as session:
             for attempt in attempts:
-                await queries.uncount_attempt(session, attempt.scope, self._hide(attempt))
+                for part in _spread(attempt):
+                    await queries.uncount_attempt(session, part.scope, self._hide(part))
 
     async def forget_old(self) -> None:
         async with self._database.write_now() as session:
@@ -101,13 +124,27 @@ class Attempts:
 
     def _hide(self, attempt: Attempt) -> bytes:
         """People type passwords into the wrong field: what they typed is not kept."""
-        return hmac.digest(self._secret, f"{attempt.scope}:{_find_household(attempt.who)}".encode(), hashlib.sha256)
+        return hmac.digest(self._secret, f"{attempt.scope}:{attempt.who}".encode(), hashlib.sha256)
 
 
-def _find_household(who: str) -> str:
-    """Whoever has one IPv6 address has all of its /64; anything else is itself."""
+def _spread(attempt: Attempt) -> list[Attempt]:
+    """The attempt itself, then those of the networks that its address is in, the smallest first."""
+    address = _read_address(attempt.who)
+    if address is None:
+        return [attempt]
+    whole = 64 if address.version == 6 else 32
+    steps = ((whole, 1), *WIDER_NETWORKS[address.version])
+    return [_of_network(attempt, address, prefix, factor) for prefix, factor in steps]
+
+
+def _of_network(attempt: Attempt, address: _Address, prefix: int, factor: int) -> Attempt:
+    network = ipaddress.ip_network((address.packed, prefix), strict=False)
+    return replace(attempt, who=str(network), limit=attempt.limit.times(factor))
+
+
+def _read_address(who: str) -> _Address | None:
     try:
-        address = ipaddress.IPv6Address(who)
+        address = ipaddress.ip_address(who)
     except ValueError:
-        return who
-    return str(address.ipv4_mapped or ipaddress.IPv6Network((address.packed[:8] + bytes(8), 64)))
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address

@@ -20,7 +20,7 @@ from basewarden.accounts.routes import TheAccounts
 from basewarden.accounts.service import SentPassword
 from basewarden.accounts.signins import Person
 from basewarden.accounts.where import FromWhere
-from basewarden.audit import Where
+from basewarden.audit import EventKind, Where
 from basewarden.core.secret import Secret
 from basewarden.core.tasks import end_task
 from basewarden.errors import BadJSON, Forbidden, Invalid, TooLarge, TooMany
@@ -145,7 +145,8 @@ async def post_delete(
 ) -> DeletionOut:
     """The account goes in thirty days; asked again, the day stays."""
     if body is not None and body.password is not None:
-        await accounts.confirm_password(person.id, Secret(body.password.get_secret_value()))
+        password = Secret(body.password.get_secret_value())
+        await accounts.confirm_password(person, password, where, failure=EventKind.DELETION_FAILED)
     return DeletionOut(deletionDueAt=await deletions.schedule(session, person, where))
 
 

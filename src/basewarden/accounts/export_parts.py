@@ -107,7 +107,12 @@ ACCOUNT_PARTS = (
         "letters",
         _list_letters,
         _LETTER,
-        {"user_id": YOU, "sealed_content": SEALED, "last_error": "what our mail server had to say"},
+        {
+            "user_id": YOU,
+            "sealed_content": SEALED,
+            "last_error": "what our mail server had to say",
+            "claimed_until": "which of our processes is sending it",
+        },
     ),
     ExportPart(
         "events",

@@ -22,6 +22,7 @@ class LetterKind(StrEnum):
     RESET = "reset"
     NO_PASSWORD = "no_password"  # noqa: S105 - a letter's name
     TAKEN = "taken"
+    PASSWORD_SET = "password_set"  # noqa: S105 - a letter's name
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a letter's name
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a letter's name
     CHANGE_EMAIL = "change_email"

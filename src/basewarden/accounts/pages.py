@@ -9,7 +9,14 @@ from starlette.responses import Response
 from basewarden.accounts.callers import TheSignins
 from basewarden.accounts.github.errors import TROUBLES
 from basewarden.accounts.return_path import HOME, SIGN_IN, safe_path, second_step_path
-from basewarden.accounts.routes import TheAccounts, TheSettings, clear_signin_cookies, set_signin_cookies
+from basewarden.accounts.routes import (
+    TheAccounts,
+    TheDevices,
+    TheSettings,
+    clear_signin_cookies,
+    set_device_cookie,
+    set_signin_cookies,
+)
 from basewarden.accounts.service import SignIn, SignUp
 from basewarden.accounts.signins import Signins
 from basewarden.accounts.where import FromWhere
@@ -83,18 +90,26 @@ async def post_signin(
     accounts: TheAccounts,
     signins: TheSignins,
     settings: TheSettings,
+    devices: TheDevices,
     where: FromWhere,
 ) -> Response:
     form = await parse_form(request, SignInForm)
     if form.data is None:
         return show_again(request, pages, "accounts/signin.html", form, never_shown=_SECRETS, done=None)
     try:
-        opened = await accounts.sign_in(session, form.data, where, earlier_token=signins.read_token(request.scope))
+        opened = await accounts.sign_in(
+            session,
+            form.data,
+            where,
+            earlier_token=signins.read_token(request.scope),
+            device=devices.read(request.scope),
+        )
     except AppError as error:
         return show_again(request, pages, "accounts/signin.html", form, error, never_shown=_SECRETS, done=None)
     back_to = safe_path(form.data.next)
     response = redirect(second_step_path(back_to) if opened.needs_mfa else back_to)
     set_signin_cookies(response, settings, opened.tokens)
+    set_device_cookie(response, settings, devices.issue(form.data.email))
     return response
 
 

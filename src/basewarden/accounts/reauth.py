@@ -1,6 +1,5 @@
 """The same person once more: what a stolen cookie must not do asks for a proof that is not older than ten minutes."""
 
-from basewarden.accounts.errors import BadPassword
 from basewarden.accounts.service import Accounts
 from basewarden.accounts.signins import Person, Signins, Tokens
 from basewarden.audit import Audit, Event, EventKind, Where
@@ -25,11 +24,7 @@ class Reauth:
         this very session within a day; and turning it off takes the password alone, by the contract, so that a code
         asked for here would keep nobody out.
         """
-        try:
-            await self._accounts.confirm_password(person.id, password)
-        except BadPassword:
-            await self._audit.record_now(Event(person.audit_id, EventKind.SIGNIN_FAILED, where, _DETAILS))
-            raise
+        await self._accounts.confirm_password(person, password, where, failure=EventKind.SIGNIN_FAILED)
         tokens = await self._signins.renew(session, person.signin_id)
         await self._audit.record(session, Event(person.audit_id, EventKind.REAUTHENTICATED, where, _DETAILS))
         return tokens

@@ -54,7 +54,7 @@ class Resets:
             await self._quiet.enqueue(session, FORGOT_JOB, Asked(email, where))
 
     async def _answer_forgot(self, asked: Asked) -> None:
-        """The job: a letter with a link, or one that says how this person signs in. Nobody: nothing."""
+        """The job: a letter with a link, which sets a first password where there is none. Nobody: nothing."""
         async with self._database.unit_of_work() as session:
             user = await queries.find_user_by_email(session, asked.email_key) if asked.email_key else None
             if user is not None and await self._may_write(user):
@@ -64,11 +64,9 @@ class Resets:
         return await self._attempts.try_take(Attempt("reset.letters", str(user.id), self._limits.reset_letters))
 
     async def _send(self, session: WriteSession, user: User, where: Where) -> None:
-        if user.password_hash is None:
-            await self._letters.post(session, LetterKind.NO_PASSWORD, user, where)
-        else:
-            link = await make_link(session, self._origin, user, Purpose.RESET)
-            await self._letters.post(session, LetterKind.RESET, user, where, link=link)
+        kind = LetterKind.RESET if user.password_hash is not None else LetterKind.NO_PASSWORD
+        link = await make_link(session, self._origin, user, Purpose.RESET)
+        await self._letters.post(session, kind, user, where, link=link)
         await self._audit.record(
             session, Event(subject=user.audit_id, kind=EventKind.PASSWORD_RESET_ASKED, where=where, details={})
         )
@@ -79,8 +77,8 @@ class Resets:
             _, user = await look_at_link(session, token, Purpose.RESET)
         return user
 
-    async def reset(self, session: WriteSession, token: str, password: Secret, where: Where) -> None:
-        """Ends every sign-in session and signs nobody in, so that a second factor is asked for as ever.
+    async def reset(self, session: WriteSession, token: str, password: Secret, where: Where) -> str:
+        """The person's address. Ends every sign-in session and signs nobody in: a second factor is asked for as ever.
 
         The first proof that the address is theirs takes away passkeys and accounts elsewhere: whoever signed up with
         somebody else's address and waited keeps no way in. The second factor stays; it opens nothing by itself.
@@ -103,3 +101,4 @@ class Resets:
         await self._audit.record(
             session, Event(subject=user.audit_id, kind=EventKind.PASSWORD_RESET, where=where, details={})
         )
+        return user.email

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from basewarden.accounts.callers import TheSignins
+from basewarden.accounts.devices import HOLDS, Devices
 from basewarden.accounts.errors import InvalidCredentials, MfaRequired
 from basewarden.accounts.service import Accounts, SignIn, SignUp
 from basewarden.accounts.signins import LONGEST, MFA_HOLDS, Tokens
@@ -24,12 +25,13 @@ from basewarden.web import (
     session_cookie_name,
     set_cookie,
 )
-from basewarden.web.cookies import mfa_cookie_name
+from basewarden.web.cookies import device_cookie_name, mfa_cookie_name
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], dependencies=[Depends(anyone)])
 
 TheAccounts = Annotated[Accounts, Depends(provided(Accounts))]
+TheDevices = Annotated[Devices, Depends(provided(Devices))]
 TheSettings = Annotated[Settings, Depends(provided(Settings))]
 
 
@@ -69,10 +71,14 @@ async def post_signin(
     accounts: TheAccounts,
     signins: TheSignins,
     settings: TheSettings,
+    devices: TheDevices,
     where: FromWhere,
 ) -> SignedInOut:
-    opened = await accounts.sign_in(session, body, where, earlier_token=signins.read_token(request.scope))
+    opened = await accounts.sign_in(
+        session, body, where, earlier_token=signins.read_token(request.scope), device=devices.read(request.scope)
+    )
     set_signin_cookies(response, settings, opened.tokens)
+    set_device_cookie(response, settings, devices.issue(body.email))
     return SignedInOut(mfaRequired=opened.needs_mfa)
 
 
@@ -108,6 +114,11 @@ def set_signin_cookies(response: Response, settings: Settings, tokens: Tokens) -
     if tokens.mfa is not None:
         seconds = int(MFA_HOLDS.total_seconds())
         set_cookie(response, settings, mfa_cookie_name(settings), tokens.mfa, seconds=seconds)
+
+
+def set_device_cookie(response: Response, settings: Settings, value: str) -> None:
+    """Stays when its person signs out: it is for the next time."""
+    set_cookie(response, settings, device_cookie_name(settings), value, seconds=int(HOLDS.total_seconds()))
 
 
 def clear_signin_cookies(response: Response, settings: Settings) -> None:

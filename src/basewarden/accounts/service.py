@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, SecretStr
 
 from basewarden.accounts import queries
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
-from basewarden.accounts.errors import BadPassword, InvalidCredentials, OAuthOnly
+from basewarden.accounts.devices import Device, Devices
+from basewarden.accounts.errors import BadPassword, InvalidCredentials, OAuthOnly, ReauthRequired
 from basewarden.accounts.letters import LetterKind, Letters
 from basewarden.accounts.models import Purpose, User
 from basewarden.accounts.passwords import Passwords
@@ -22,10 +22,15 @@ from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
 from basewarden.core.text import check_encodable, clean_line
 from basewarden.db import Database, WriteSession
-from basewarden.errors import Invalid, Unauthenticated
+from basewarden.errors import Conflict, Invalid, Unauthenticated
 
 SIGNED_UP_JOB = "accounts.signed_up"
 SIGNIN_FAILED_JOB = "accounts.signin_failed"
+_TOTAL_ADVICE = (
+    "Too many sign-ins fail here right now, so that new browsers have to wait. Use one that you have signed in with "
+    "before, a passkey, or a link to reset the password."
+)
+_SET_ONE = "Set one under Settings, Account, or by a link to reset the password."
 MAX_SENT_PASSWORD = 4096  # what is hashed at all, so that a guess costs no more than a password
 
 
@@ -75,6 +80,7 @@ class Accounts:
         verification: Verification,
         quiet: QuietJobs,
         audit: Audit,
+        devices: Devices,
     ) -> None:
         self._database = database
         self._passwords = passwords
@@ -85,6 +91,7 @@ class Accounts:
         self._verification = verification
         self._quiet = quiet
         self._audit = audit
+        self._devices = devices
         quiet.register(SIGNED_UP_JOB, self._welcome_or_warn)
         quiet.register(SIGNIN_FAILED_JOB, self._note_failure)
 
@@ -128,9 +135,17 @@ class Accounts:
     async def _may_write_to(self, user: User) -> bool:
         return await self._attempts.try_take(Attempt("letters.address", user.email_key, self._limits.address_letters))
 
-    async def sign_in(self, session: WriteSession, given: SignIn, where: Where, *, earlier_token: str | None) -> Opened:
+    async def sign_in(
+        self,
+        session: WriteSession,
+        given: SignIn,
+        where: Where,
+        *,
+        earlier_token: str | None,
+        device: Device | None = None,
+    ) -> Opened:
         """A new sign-in session; the one whose cookie was sent along ends, and so do links to reset the password."""
-        attempts = self._count_as(given, where.address or "")
+        attempts = self._count_as(given, where.address or "", device)
         await self._attempts.take(*attempts)
         checked = await self._check_password(given, where)
         await self._attempts.give_back(*attempts)
@@ -155,11 +170,14 @@ class Accounts:
         await self._record(session, user, EventKind.SIGNIN, where, method="password")
         return Opened(tokens, needs_mfa=user.sealed_totp_secret is not None)
 
-    def _count_as(self, given: SignIn, client_address: str) -> tuple[Attempt, ...]:
+    def _count_as(self, given: SignIn, client_address: str, device: Device | None) -> tuple[Attempt, ...]:
+        """A recognised browser has a limit of its own: what strangers do, next door too, does not lock it out."""
+        if device is not None and self._devices.is_known(device, given.email):
+            return (Attempt("signin.device", device.nonce, self._limits.signin_device),)
         return (
             Attempt("signin.address", client_address, self._limits.signin_address),
             Attempt("signin.account", make_email_key(given.email), self._limits.signin_account),
-            Attempt("signin.total", "", self._limits.signin_total),
+            Attempt("signin.total", "", self._limits.signin_total, advice=_TOTAL_ADVICE),
         )
 
     async def _check_password(self, given: SignIn, where: Where) -> User:
@@ -192,20 +210,22 @@ class Accounts:
         user = await queries.lock_user(session, checked.id)
         return user if user is not None and user.password_changed_at == checked.password_changed_at else None
 
-    async def confirm_password(self, user_id: UUID, password: Secret) -> User:
+    async def confirm_password(self, person: Person, password: Secret, where: Where, *, failure: EventKind) -> User:
         """The person, if this is their password: for what asks for it once more.
 
-        OAuthOnly where there is none, BadPassword, or TooMany: counted by account, before the answer is known.
+        OAuthOnly where there is none, BadPassword, or TooMany: counted by account, before the answer is known. A wrong
+        one is in the audit as `failure`, although its request is refused.
         """
         async with self._database.read_only() as reading:
-            user = await queries.find_user(reading, user_id)
+            user = await queries.find_user(reading, person.id)
         if user is None:
             raise Unauthenticated
         if user.password_hash is None:
-            raise OAuthOnly
-        attempt = Attempt("password.account", str(user_id), self._limits.password_account)
+            raise OAuthOnly(hint=_SET_ONE)
+        attempt = Attempt("password.account", str(person.id), self._limits.password_account)
         await self._attempts.take(attempt)
         if not await self._passwords.is_right(password, user.password_hash):
+            await self._audit.record_now(Event(person.audit_id, failure, where, {"method": "password"}))
             raise BadPassword
         await self._attempts.give_back(attempt)
         return user
@@ -214,7 +234,7 @@ class Accounts:
         self, session: WriteSession, person: Person, current: Secret, new: Secret, where: Where
     ) -> Tokens:
         """Ends every other sign-in session; this one goes on with the tokens that come back."""
-        checked = await self.confirm_password(person.id, current)
+        checked = await self.confirm_password(person, current, where, failure=EventKind.PASSWORD_CHANGE_FAILED)
         check_strength("newPassword", new, email=checked.email, name=checked.name)
         if await self._passwords.is_right(new, checked.password_hash):
             raise Invalid.field("newPassword", "This is your password already.")
@@ -228,6 +248,30 @@ class Accounts:
         await self._signins.end_all(session, user.id, but=person.signin_id)
         await self._letters.post(session, LetterKind.PASSWORD_CHANGED, user, where)
         await self._record(session, user, EventKind.PASSWORD_CHANGED, where)
+        return tokens
+
+    async def set_password(self, session: WriteSession, person: Person, new: Secret, where: Where) -> Tokens:
+        """The first one of an account that signs in elsewhere; asks for a fresh sign-in in place of the old password.
+
+        ReauthRequired, or Conflict where there is one. Ends every other sign-in session; this one goes on with the
+        tokens that come back.
+        """
+        if not person.is_fresh:
+            raise ReauthRequired
+        check_strength("newPassword", new, email=person.email, name=person.name)
+        hashed = await self._passwords.hash(new)
+        user = await queries.lock_user(session, person.id)
+        if user is None:
+            raise Unauthenticated
+        if user.password_hash is not None:
+            raise Conflict("This account has a password already.")
+        tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
+        await queries.change_password(session, user.id, hashed)
+        await queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
+        await self._signins.end_all(session, user.id, but=person.signin_id)
+        await self._signins.announce_change(session, user.id)
+        await self._letters.post(session, LetterKind.PASSWORD_SET, user, where)
+        await self._record(session, user, EventKind.PASSWORD_SET, where)
         return tokens
 
     async def _record(self, session: WriteSession, user: User, kind: EventKind, where: Where, **details: str) -> None:

@@ -25,7 +25,7 @@ from basewarden.accounts.signins import Person
 from basewarden.accounts.where import FromWhere
 from basewarden.audit import list_events
 from basewarden.db import ReadSession, WriteSession
-from basewarden.errors import AppError, Invalid, TooMany
+from basewarden.errors import AppError, Conflict, Invalid, TooMany
 from basewarden.web import Pages, Reading, Writing, redirect
 from basewarden.web.forms import Form, parse_form, show_again
 
@@ -42,6 +42,7 @@ _LARGEST_ID = 2**63 - 1
 _DONE = {
     "name": "Your name is saved.",
     "password": "Your password is changed. Every other browser is signed out.",
+    "password-set": "Your password is set. Every other browser is signed out.",
     "email": "A letter is on its way to the new address. The change is made when you follow its link.",
     "letter": "A letter is on its way, unless there were three in the last six hours. Its link is good for a day.",
     "confirmed": "It is you. If a form in another tab waits for this, go back to it and press its button again.",
@@ -56,6 +57,10 @@ class ConfirmForm(BaseModel):
 
     password: SentPassword
     next: str = ""
+
+
+class SetPasswordForm(BaseModel):
+    newPassword: SentPassword  # noqa: N815 - as in the form that changes it
 
 
 class RenameForm(Rename):
@@ -173,6 +178,31 @@ async def post_password(
     except (Invalid, TooMany, OAuthOnly) as error:
         return await _show_account_again(request, session, pages, form, overview, person, error)
     response = redirect(f"{SETTINGS}?done=password")
+    set_signin_cookies(response, settings, tokens)
+    return response
+
+
+@router.post(f"{SETTINGS}/set-password")
+async def post_set_password(
+    *,
+    request: Request,
+    person: SignedIn,
+    session: Writing,
+    pages: ThePages,
+    accounts: TheAccounts,
+    overview: TheOverview,
+    settings: TheSettings,
+    where: FromWhere,
+) -> Response:
+    """The first password of an account that signs in with GitHub or a passkey."""
+    form = await parse_form(request, SetPasswordForm)
+    if form.data is None:
+        return await _show_account_again(request, session, pages, form, overview, person)
+    try:
+        tokens = await accounts.set_password(session, person, reveal(form.data.newPassword), where)
+    except (Invalid, Conflict, ReauthRequired) as error:
+        return await _show_account_again(request, session, pages, form, overview, person, error)
+    response = redirect(f"{SETTINGS}?done=password-set")
     set_signin_cookies(response, settings, tokens)
     return response
 

@@ -94,7 +94,7 @@ class Signins:
 
     def read_token(self, scope: Any) -> str | None:
         """What the session cookie of this request holds, even if empty; None where there is none."""
-        return _read_cookie(scope, self._cookie_name)
+        return read_cookie(scope, self._cookie_name)
 
     async def find_signed_in(self, scope: Any) -> Person | None:
         """The person of any request; None without a cookie, Unauthenticated with a bad one, MfaRequired half way."""
@@ -104,7 +104,7 @@ class Signins:
         signin = await self._find(token)
         if signin is None:
             raise Unauthenticated
-        if not signin.is_whole(_read_cookie(scope, self._mfa_cookie_name)):
+        if not signin.is_whole(read_cookie(scope, self._mfa_cookie_name)):
             raise MfaRequired
         note_facts(user=str(signin.person.id))
         return signin.person
@@ -234,7 +234,8 @@ def _make_person(signin: SigninSession, user: User) -> Person:
     )
 
 
-def _read_cookie(scope: Any, wanted: str) -> str | None:
+def read_cookie(scope: Any, wanted: str) -> str | None:
+    """Its value, even if empty; None where the request has no such cookie."""
     for name, value in scope["headers"]:
         if name == b"cookie":
             token = cookie_parser(value.decode("latin-1")).get(wanted)

@@ -25,6 +25,8 @@ class EventKind(StrEnum):
     SESSION_ENDED = "session_ended"
     SESSIONS_ENDED = "sessions_ended"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an event
+    PASSWORD_CHANGE_FAILED = "password_change_failed"  # noqa: S105 - the name of an event
+    PASSWORD_SET = "password_set"  # noqa: S105 - the name of an event
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of an event
     PASSWORD_RESET_ASKED = "password_reset_asked"  # noqa: S105 - the name of an event
     EMAIL_VERIFIED = "email_verified"
@@ -33,6 +35,7 @@ class EventKind(StrEnum):
     PROFILE_CHANGED = "profile_changed"
     TWOFACTOR_ON = "twofactor_on"
     TWOFACTOR_OFF = "twofactor_off"
+    TWOFACTOR_OFF_FAILED = "twofactor_off_failed"
     TWOFACTOR_FAILED = "twofactor_failed"
     TWOFACTOR_PASSED = "twofactor_passed"
     RECOVERY_CODE_USED = "recovery_code_used"
@@ -47,6 +50,7 @@ class EventKind(StrEnum):
     REAUTHENTICATED = "reauthenticated"
     DATA_EXPORTED = "data_exported"
     DELETION_SCHEDULED = "deletion_scheduled"
+    DELETION_FAILED = "deletion_failed"
     DELETION_CANCELLED = "deletion_cancelled"
     ACCOUNT_DELETED = "account_deleted"
     AGENT_TOKEN_MADE = "agent_token_made"  # noqa: S105 - the name of an event

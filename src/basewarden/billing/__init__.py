@@ -9,6 +9,8 @@ from basewarden.billing.letters import BillingLetters
 from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.pages import Usage
 from basewarden.billing.provider import BillingProvider
+from basewarden.billing.retries import Retries
+from basewarden.billing.returns import Returns
 from basewarden.billing.service import Billing, Plans
 
 __all__ = [
@@ -23,5 +25,7 @@ __all__ = [
     "PlanLimit",
     "Plans",
     "Receipts",
+    "Retries",
+    "Returns",
     "Usage",
 ]

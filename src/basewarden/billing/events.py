@@ -10,7 +10,9 @@ sent last is applied, for a body tells the state at the time it was sent.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import sha256
 from uuid import UUID
 
 import structlog
@@ -24,6 +26,7 @@ from basewarden.billing.bodies import (
     RefundBody,
     SubscriptionBody,
     Topic,
+    Version,
     read_event,
 )
 from basewarden.billing.errors import NotApplied
@@ -65,6 +68,21 @@ class Deliveries:
         try:
             async with self._noting_failure(webhook_id), self._database.unit_of_work() as unit:
                 return await self._apply(unit, webhook_id)
+        except DBAPIError as error:
+            raise NotApplied from error
+
+    async def take_fetched(self, body: SubscriptionBody) -> None:
+        """Stores a state that we asked the provider for, until the first event of this subscription comes.
+
+        It counts as of the subscription's creation: any event is newer, so that nothing here depends on two clocks.
+        """
+        sent_at = datetime.now(UTC)
+        digest = sha256(body.model_dump_json().encode()).digest()
+        event = Event("subscription.fetched", Version(body.created_at, sent_at, digest), body)
+        try:
+            async with self._database.write_now() as unit:
+                await queries.set_patience(unit, PATIENCE_SECONDS)
+                await self._put_subscription(unit, event, body)
         except DBAPIError as error:
             raise NotApplied from error
 

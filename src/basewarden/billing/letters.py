@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from basewarden.accounts import find_user
@@ -24,6 +25,7 @@ class LetterKind(StrEnum):
     TRIAL_ENDING = "trial_ending"
     REFUNDED = "refunded"
     CANCELLED = "cancelled"
+    NOT_APPLIED = "not_applied"
 
 
 class BillingLetters:
@@ -32,6 +34,19 @@ class BillingLetters:
     def __init__(self, mail: Mail, settings: Settings) -> None:
         self._mail = mail
         self._origin = settings.origin
+        self._operators = settings.operators
+
+    @property
+    def can_reach_operators(self) -> bool:
+        return self._mail.is_configured and bool(self._operators)
+
+    async def post_to_operators(self, session: WriteSession, kind: LetterKind, **facts: Any) -> None:
+        subject, text, html = render_letter(
+            f"billing/letters/{kind}", origin=self._origin, page="/operator/billing?show=not-applied", **facts
+        )
+        for address in self._operators:
+            letter = Letter(kind=f"billing_{kind}", address=address, subject=subject, text=text, html=html)
+            await self._mail.post(session, letter)
 
     async def post_once(
         self, session: WriteSession, kind: LetterKind, about: str, user_id: UUID | None, **facts: str | None

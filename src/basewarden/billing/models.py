@@ -18,7 +18,8 @@ _OF_USER = "users.id"
 class BillingEvent(Base):
     """A delivery that came with a good signature: kept before anything is done about it.
 
-    `payload` is the body as it came, to the byte. `event_at` is when it happened, `sent_at` when it was sent to us.
+    `payload` is the body as it came, to the byte. `event_at` is when it happened, `sent_at` when it was sent to us,
+    `retry_at` when a job tries once more to apply it.
     """
 
     __tablename__ = "billing_event"
@@ -36,6 +37,7 @@ class BillingEvent(Base):
     received_at: Mapped[datetime] = mapped_column(server_default=func.now())
     applied_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    retry_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)
     payload: Mapped[bytes] = mapped_column(LargeBinary)
 
@@ -105,6 +107,16 @@ class BillingCheckout(Base):
     mode: Mapped[str] = mapped_column(Text)
     url: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class BillingCheckoutClaim(Base):
+    """Who makes a checkout for this person right now, and until when nobody else does."""
+
+    __tablename__ = "billing_checkout_claims"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(_OF_USER, ondelete="CASCADE"), primary_key=True)
+    claim_id: Mapped[UUID]
+    claimed_until: Mapped[datetime]
 
 
 class BillingGrant(Base):

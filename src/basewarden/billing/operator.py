@@ -13,6 +13,7 @@ from basewarden.billing.errors import NotApplied
 from basewarden.billing.events import Deliveries, Outcome
 from basewarden.billing.models import BillingEvent, BillingGrant
 from basewarden.billing.plans import CATALOG
+from basewarden.billing.retries import OVERDUE
 from basewarden.core.ids import make_id
 from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Invalid, NotFound
@@ -57,6 +58,10 @@ class Receipts:
 
     async def count_waiting(self, session: ReadSession) -> int:
         return await queries.count_not_applied(session)
+
+    async def count_overdue(self, session: ReadSession) -> int:
+        """Those that have waited for more than an hour."""
+        return await queries.count_overdue(session, OVERDUE)
 
     async def apply_again(self, receipt_id: UUID) -> Outcome | None:
         """None: it failed again, and its receipt says why now."""

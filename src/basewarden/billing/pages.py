@@ -14,11 +14,13 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts import SignedIn
+from basewarden.accounts import Person, SignedIn
 from basewarden.billing.callers import Operator
 from basewarden.billing.letters import say_amount
 from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.plans import CATALOG, Problem, State
+from basewarden.billing.retries import MOST_ATTEMPTS
+from basewarden.billing.returns import Result, Returns
 from basewarden.billing.routes import TheBilling
 from basewarden.core.ids import parse_id
 from basewarden.core.text import clean_line
@@ -49,9 +51,23 @@ class Usage:
 
 TheUsage = Annotated[Usage, Depends(provided(Usage))]
 
-_DONE = {
-    "checkout": "Thank you. As soon as the payment provider has told us, your plan is here: usually within a minute.",
+TheReturns = Annotated[Returns, Depends(provided(Returns))]
+
+_RETURNS = {
+    Result.ACTIVE: ("ok", "Thank you. Your plan is active."),
+    Result.UNPAID: ("info", "No payment has arrived for your checkout yet. This page checks again in a few seconds."),
+    Result.PROCESSING: ("info", "Your payment is being processed. This page checks again in a few seconds."),
+    Result.FAILED: ("danger", "The payment failed and your plan has not changed. You can try again below."),
 }
+_STILL = {
+    Result.UNPAID: ("info", "No payment has arrived for your checkout. If you did not finish it, start again below."),
+    Result.PROCESSING: (
+        "info",
+        "Your payment is still being processed. Reload this page in a few minutes to check again.",
+    ),
+}
+_CHECKS = 5
+_CHECK_AGAIN_SECONDS = 3
 _OPERATOR_DONE = {
     "applied": "Applied.",
     "already_applied": "It had been applied already.",
@@ -100,8 +116,17 @@ async def get_short() -> Response:
 
 @router.get(BILLING)
 async def get_billing(
-    *, request: Request, person: SignedIn, session: Reading, pages: ThePages, billing: TheBilling, usage: TheUsage
+    *,
+    request: Request,
+    person: SignedIn,
+    session: Reading,
+    pages: ThePages,
+    billing: TheBilling,
+    returns: TheReturns,
+    usage: TheUsage,
 ) -> Response:
+    """After a checkout the provider is asked first, while no database connection is held."""
+    returned = await _check_return(request, person, returns)
     overview = await billing.describe(session, person)
     return pages.render(
         request,
@@ -114,23 +139,34 @@ async def get_billing(
         problem=_PROBLEMS[overview.entitlement.problem] if overview.entitlement.problem else None,
         plan_sold=CATALOG.hosted,
         say_amount=say_amount,
-        done=_DONE.get(request.query_params.get("done", "")),
+        **returned,
     )
 
 
+async def _check_return(request: Request, person: Person, returns: Returns) -> dict[str, Any]:
+    """A page that still waits loads itself again, a few times and without script."""
+    if request.query_params.get("done") != "checkout":
+        return {"returned": None, "check_again_href": None}
+    result = await returns.check(person)
+    checked = request.query_params.get("checked", "")
+    count = int(checked) + 1 if checked in map(str, range(_CHECKS)) else 1
+    if result not in _STILL:
+        return {"returned": _RETURNS[result], "check_again_href": None}
+    if count >= _CHECKS:
+        return {"returned": _STILL[result], "check_again_href": None}
+    href = f"{BILLING}?done=checkout&checked={count}"
+    return {"returned": _RETURNS[result], "check_again_href": href, "check_again_seconds": _CHECK_AGAIN_SECONDS}
+
+
 @router.post(f"{BILLING}/checkout")
-async def post_checkout(
-    request: Request, person: SignedIn, session: Writing, pages: ThePages, billing: TheBilling
-) -> Response:
-    url = await billing.start_checkout(session, person)
+async def post_checkout(request: Request, person: SignedIn, pages: ThePages, billing: TheBilling) -> Response:
+    url = await billing.start_checkout(person)
     return pages.render(request, "billing/go.html", settings_tab="billing", url=url, goal="the checkout")
 
 
 @router.post(f"{BILLING}/portal")
-async def post_portal(
-    request: Request, person: SignedIn, session: Reading, pages: ThePages, billing: TheBilling
-) -> Response:
-    url = await billing.open_portal(session, person)
+async def post_portal(request: Request, person: SignedIn, pages: ThePages, billing: TheBilling) -> Response:
+    url = await billing.open_portal(person)
     return pages.render(request, "billing/go.html", settings_tab="billing", url=url, goal="the customer portal")
 
 
@@ -188,6 +224,8 @@ async def _describe(request: Request, session: ReadSession, receipts: Receipts, 
         "receipts": shown,
         "not_applied": not_applied,
         "waiting": await receipts.count_waiting(session),
+        "overdue": await receipts.count_overdue(session),
+        "most_attempts": MOST_ATTEMPTS,
         "next_href": f"{OPERATOR}?{query}before={shown[-1].id}" if len(rows) > _PAGE_ROWS else None,
         "is_first": before is None,
         "grants": await grants.list_newest(session),

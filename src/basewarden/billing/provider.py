@@ -7,6 +7,7 @@ two. Who asks must see to it that nobody asks twice.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +21,9 @@ from dodopayments.types.attach_existing_customer_param import AttachExistingCust
 from dodopayments.types.customer_request_param import CustomerRequestParam
 from dodopayments.types.new_customer_param import NewCustomerParam
 
+from basewarden.billing.bodies import SubscriptionBody
 from basewarden.billing.errors import NO_BILLING, NoCustomer, ProviderFailed
+from basewarden.db import note_waiting
 from basewarden.errors import NotConfigured
 from basewarden.settings import Settings
 
@@ -28,6 +31,14 @@ SECONDS = 10.0
 _CONNECT_SECONDS = 3.0
 _LONGEST_URL = 4000
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What became of a checkout. None: there is no payment, or no subscription, so far."""
+
+    payment_status: str | None
+    subscription: SubscriptionBody | None
 
 
 class BillingProvider:
@@ -66,6 +77,18 @@ class BillingProvider:
                 raise TypeError
             return self._check_url(made.link)
 
+    async def find_purchase(self, session_id: str) -> Purchase:
+        """As it is now. ProviderFailed also for what cannot be read."""
+        async with self._calling("purchase"):
+            checkout = await self._client.checkout_sessions.retrieve(session_id)
+            if not checkout.payment_id:
+                return Purchase(checkout.payment_status, None)
+            payment = await self._client.payments.retrieve(_check_id(checkout.payment_id))
+            if not payment.subscription_id:
+                return Purchase(payment.status, None)
+            found = await self._client.subscriptions.retrieve(_check_id(payment.subscription_id))
+            return Purchase(payment.status, SubscriptionBody.model_validate(found.to_dict(mode="json")))
+
     async def cancel_subscription(self, subscription_id: str) -> None:
         """Nothing more is charged. One that the provider does not know, or that has ended, is as good as cancelled."""
         async with self._calling("cancel"):
@@ -97,6 +120,7 @@ class BillingProvider:
 
         The client's own timeout is for each piece of an answer: one that comes byte by byte ends here.
         """
+        note_waiting("the payment provider")
         try:
             async with asyncio.timeout(self._seconds):
                 yield

@@ -5,7 +5,21 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, RowMapping, and_, exists, func, or_, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Interval,
+    Row,
+    RowMapping,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +27,7 @@ from basewarden.accounts import User
 from basewarden.billing.bodies import Event, Version
 from basewarden.billing.models import (
     BillingCheckout,
+    BillingCheckoutClaim,
     BillingCustomer,
     BillingEvent,
     BillingGrant,
@@ -63,6 +78,44 @@ async def mark_applied(session: WriteSession, receipt_id: UUID) -> None:
 async def note_failure(session: WriteSession, webhook_id: str, error: str) -> None:
     query = update(BillingEvent).where(BillingEvent.webhook_id == webhook_id, BillingEvent.applied_at.is_(None))
     await session.execute(query.values(attempts=BillingEvent.attempts + 1, error=error))
+
+
+async def claim_retries(
+    session: WriteSession, most_attempts: int, *, first: timedelta, longest: timedelta, limit: int
+) -> list[str]:
+    """The ids of deliveries to apply again now; each waits twice as long for its next turn.
+
+    One that nobody has tried yet is left to the request that brought it, for the first wait.
+    """
+    due = (
+        select(BillingEvent.id)
+        .where(
+            BillingEvent.applied_at.is_(None),
+            BillingEvent.attempts < most_attempts,
+            func.coalesce(BillingEvent.retry_at, BillingEvent.received_at + first) <= func.now(),
+        )
+        .order_by(BillingEvent.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    wait = func.least(longest, first * func.power(2, BillingEvent.attempts), type_=Interval)
+    query = update(BillingEvent).where(BillingEvent.id.in_(due)).values(retry_at=func.now() + wait)
+    return list(
+        await session.scalars(
+            query.returning(BillingEvent.webhook_id), execution_options={"synchronize_session": False}
+        )
+    )
+
+
+async def list_overdue(session: AsyncSession, older_than: timedelta, kind: str, *, limit: int) -> list[BillingEvent]:
+    """Not applied for so long, and no email of this kind was posted about it."""
+    told = exists().where(BillingNotice.kind == kind, BillingNotice.about == BillingEvent.webhook_id)
+    query = select(BillingEvent).where(_is_overdue(older_than), ~told).order_by(BillingEvent.id).limit(limit)
+    return list(await session.scalars(query))
+
+
+async def count_overdue(session: AsyncSession, older_than: timedelta) -> int:
+    return await session.scalar(select(func.count()).where(_is_overdue(older_than))) or 0
 
 
 async def find_receipt(session: AsyncSession, receipt_id: UUID) -> BillingEvent | None:
@@ -166,10 +219,21 @@ async def find_customer_id(session: AsyncSession, user_id: UUID) -> str | None:
     return await session.scalar(query.order_by(*newest).limit(1))
 
 
-async def lock_checkout_of(session: WriteSession, user_id: UUID, patience_seconds: int) -> None:
-    """One checkout at a time is made for a person, over all processes; held until the unit ends."""
-    await set_patience(session, patience_seconds)
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"checkout:{user_id}", 0))))
+async def claim_checkout(session: WriteSession, user_id: UUID, claim_id: UUID, holds: timedelta) -> bool:
+    """Whether it is the caller's now to make a checkout for this person; nobody else's for so long."""
+    until = func.clock_timestamp() + holds
+    query = insert(BillingCheckoutClaim).values(user_id=user_id, claim_id=claim_id, claimed_until=until)
+    query = query.on_conflict_do_update(
+        index_elements=[BillingCheckoutClaim.user_id],
+        set_={"claim_id": claim_id, "claimed_until": until},
+        where=BillingCheckoutClaim.claimed_until < func.clock_timestamp(),
+    )
+    return await session.scalar(query.returning(BillingCheckoutClaim.user_id)) is not None
+
+
+async def release_checkout(session: WriteSession, user_id: UUID, claim_id: UUID) -> None:
+    query = delete(BillingCheckoutClaim).where(BillingCheckoutClaim.user_id == user_id)
+    await session.execute(query.where(BillingCheckoutClaim.claim_id == claim_id))
 
 
 async def find_checkout(
@@ -181,6 +245,11 @@ async def find_checkout(
         BillingCheckout.mode == mode,
         BillingCheckout.created_at > func.now() - youngest,
     )
+    return await session.scalar(query.order_by(BillingCheckout.created_at.desc()).limit(1))
+
+
+async def find_newest_checkout_id(session: AsyncSession, user_id: UUID) -> str | None:
+    query = select(BillingCheckout.session_id).where(BillingCheckout.user_id == user_id)
     return await session.scalar(query.order_by(BillingCheckout.created_at.desc()).limit(1))
 
 
@@ -247,6 +316,10 @@ async def stream_rows(
             yield row
     finally:
         await result.close()
+
+
+def _is_overdue(older_than: timedelta) -> ColumnElement[bool]:
+    return and_(BillingEvent.applied_at.is_(None), BillingEvent.received_at < func.now() - older_than)
 
 
 def _is_theirs(model: type[BillingSubscription] | type[BillingPayment], user_id: UUID) -> ColumnElement[bool]:

@@ -21,7 +21,7 @@ from basewarden.billing.errors import (
 from basewarden.billing.events import Deliveries
 from basewarden.billing.service import Billing, Overview
 from basewarden.errors import NotConfigured, TooLarge, TooMany, Unavailable
-from basewarden.web import Reading, Writing, provided
+from basewarden.web import Reading, provided
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api", tags=["billing"])
@@ -73,14 +73,14 @@ async def get_billing(person: SignedIn, session: Reading, billing: TheBilling) -
 
 
 @router.post("/billing/checkout", responses=declare(*_CALLS, AlreadySubscribed))
-async def post_checkout(person: SignedIn, session: Writing, billing: TheBilling) -> CheckoutOut:
+async def post_checkout(person: SignedIn, billing: TheBilling) -> CheckoutOut:
     """The same checkout for some minutes, however often one asks."""
-    return CheckoutOut(checkout_url=await billing.start_checkout(session, person))
+    return CheckoutOut(checkout_url=await billing.start_checkout(person))
 
 
 @router.post("/billing/portal", responses=declare(*_CALLS, NoCustomer))
-async def post_portal(person: SignedIn, session: Reading, billing: TheBilling) -> PortalOut:
-    return PortalOut(url=await billing.open_portal(session, person))
+async def post_portal(person: SignedIn, billing: TheBilling) -> PortalOut:
+    return PortalOut(url=await billing.open_portal(person))
 
 
 @router.post(

@@ -1,34 +1,25 @@
 """What a person may do under their plan, how they get a better one, and what their page says about it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
-
-from psycopg.errors import LockNotAvailable
-from sqlalchemy.exc import DBAPIError
 
 from basewarden.accounts import Attempt, Attempts, Limit, Person, lock_user
 from basewarden.billing import queries
-from basewarden.billing.errors import NO_BILLING, AlreadySubscribed, NoCustomer, PlanLimit
-from basewarden.billing.models import BillingCheckout, BillingPayment
-from basewarden.billing.plans import RUNNING, UNLIMITED, Entitlement, decide
-from basewarden.billing.provider import BillingProvider, make_customer
+from basewarden.billing.checkouts import Checkouts, has_subscription
+from basewarden.billing.errors import NO_BILLING, NoCustomer, PlanLimit
+from basewarden.billing.models import BillingPayment
+from basewarden.billing.plans import UNLIMITED, Entitlement, decide
+from basewarden.billing.provider import BillingProvider
 from basewarden.billing.webhooks import read_keys
-from basewarden.db import ReadSession, WriteSession
-from basewarden.errors import NotConfigured, Unavailable
+from basewarden.db import Database, ReadSession, WriteSession
+from basewarden.errors import NotConfigured
 from basewarden.settings import Settings
 
-REUSE = timedelta(minutes=10)
 CALLS = Limit(10, 10 * 60)
-AT_ONCE = 4
-"""Calls of one process that wait for the provider, each with one of the pool's few connections: it holds a lock."""
 BACK = "/settings/billing"
-_PATIENCE_SECONDS = 15
 _SHOWN_PAYMENTS = 50
-_HAS_SUBSCRIPTION = "Change or end it in the customer portal."
 
 CountUsed = Callable[[], Awaitable[int]]
 
@@ -77,14 +68,23 @@ class Overview:
 
 
 class Billing:
-    def __init__(self, *, provider: BillingProvider, plans: Plans, attempts: Attempts, settings: Settings) -> None:
+    """Holds no database connection while the provider is awaited."""
+
+    def __init__(
+        self, *, database: Database, provider: BillingProvider, plans: Plans, attempts: Attempts, settings: Settings
+    ) -> None:
+        self._database = database
         self._provider = provider
         self._plans = plans
         self._attempts = attempts
         self._product_id = settings.dodo_product_id
-        self._mode = settings.dodo_mode
         self._back = settings.origin + BACK
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._checkouts = Checkouts(
+            database=database,
+            provider=provider,
+            mode=settings.dodo_mode,
+            return_url=f"{self._back}?done=checkout",
+        )
 
     async def describe(self, session: ReadSession, person: Person) -> Overview:
         entitlement = await self._plans.find_entitlement(session, person.id)
@@ -93,73 +93,27 @@ class Billing:
             can_buy=self._provider.is_configured and bool(self._product_id),
             entitlement=entitlement,
             has_customer=await queries.find_customer_id(session, person.id) is not None,
-            has_subscription=await self._has_subscription(session, person.id),
+            has_subscription=await has_subscription(session, person.id),
             payments=await queries.list_payments(session, person.id, limit=_SHOWN_PAYMENTS),
         )
 
-    async def start_checkout(self, session: WriteSession, person: Person) -> str:
-        """Where the person pays. Pressed twice, in two tabs or two processes, it is the same checkout.
-
-        The provider is asked while the person's lock is held: whoever comes second finds what the first one made.
-        """
+    async def start_checkout(self, person: Person) -> str:
+        """Where the person pays. Pressed twice, in two tabs or two processes, it is the same checkout."""
         if not self._provider.is_configured or not self._product_id:
             raise NotConfigured(NO_BILLING)
         await self._attempts.take(Attempt("billing.checkout", str(person.id), CALLS))
-        async with self._turn():
-            await self._wait_for_lock(session, person.id)
-            if await self._has_subscription(session, person.id):
-                raise AlreadySubscribed(hint=_HAS_SUBSCRIPTION)
-            known = await queries.find_checkout(session, person.id, self._product_id, self._mode, REUSE)
-            return known.url if known else await self._make_checkout(session, person, self._product_id)
+        return await self._checkouts.start(person, self._product_id)
 
-    async def open_portal(self, session: ReadSession, person: Person) -> str:
+    async def open_portal(self, person: Person) -> str:
         """An address that lets its bearer in: made at each press, stored nowhere."""
         if not self._provider.is_configured:
             raise NotConfigured(NO_BILLING)
-        async with self._turn():
+        async with self._database.read_only() as session:
             customer_id = await queries.find_customer_id(session, person.id)
-            if customer_id is None:
-                raise NoCustomer
-            await self._attempts.take(Attempt("billing.portal", str(person.id), CALLS))
-            return await self._provider.create_portal(customer_id, self._back)
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """To be taken before the unit of work is used: whoever waits for a turn holds no connection."""
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise Unavailable from None
-        try:
-            yield
-        finally:
-            self._turns.release()
-
-    async def _make_checkout(self, session: WriteSession, person: Person, product_id: str) -> str:
-        customer_id = await queries.find_customer_id(session, person.id)
-        session_id, url = await self._provider.create_checkout(
-            product_id=product_id,
-            user_id=person.id,
-            customer=make_customer(customer_id, person.email, person.name),
-            return_url=f"{self._back}?done=checkout",
-        )
-        checkout = BillingCheckout(
-            session_id=session_id, user_id=person.id, product_id=product_id, mode=self._mode, url=url
-        )
-        await queries.insert_checkout(session, checkout)
-        return url
-
-    async def _has_subscription(self, session: ReadSession | WriteSession, person_id: UUID) -> bool:
-        return any(one.status in RUNNING for one in await queries.list_subscriptions(session, person_id))
-
-    async def _wait_for_lock(self, session: WriteSession, person_id: UUID) -> None:
-        try:
-            await queries.lock_checkout_of(session, person_id, _PATIENCE_SECONDS)
-        except DBAPIError as error:
-            if isinstance(error.orig, LockNotAvailable):
-                raise Unavailable from error
-            raise
+        if customer_id is None:
+            raise NoCustomer
+        await self._attempts.take(Attempt("billing.portal", str(person.id), CALLS))
+        return await self._provider.create_portal(customer_id, self._back)
 
 
 def _make_limit(entitlement: Entitlement) -> PlanLimit:

@@ -21,7 +21,9 @@ class LetterState(StrEnum):
 class StoredLetter(Base):
     """`sealed_content` holds subject, text and HTML as JSON while the letter is queued, and nothing afterwards.
 
-    `last_error` is the name of what went wrong and the server's code, never a word of the letter or of the server.
+    While a process sends it, `claimed_until` says until when no other one may: it is claimed, not locked, so that no
+    database connection is held while the mail server is awaited. `last_error` is the name of what went wrong and the
+    server's code, never a word of the letter or of the server.
     """
 
     __tablename__ = "letters"
@@ -41,3 +43,4 @@ class StoredLetter(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     sent_at: Mapped[datetime | None]
     good_until: Mapped[datetime | None]
+    claimed_until: Mapped[datetime | None]

@@ -1,7 +1,8 @@
 """Posting letters and sending them: what was posted in a unit of work goes out when it commits."""
 
+import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -13,7 +14,7 @@ from basewarden.mail import queries
 from basewarden.mail.letters import Letter, resolve_address, seal_content
 from basewarden.mail.models import LetterState, StoredLetter
 from basewarden.mail.server import MailServer, read_mail_server
-from basewarden.mail.smtp import Envelope, SendingFailed, send
+from basewarden.mail.smtp import SEND_SECONDS, Envelope, SendingFailed, send
 from basewarden.settings import Settings
 from basewarden.vault import Place, Vault, VaultError
 
@@ -23,6 +24,8 @@ KEEP_RECORDS = timedelta(days=90)
 LETTER_PRUNERS = (Pruner("letters", KEEP_RECORDS, in_batches(queries.delete_ended_letters)),)
 RETRY = RetryPolicy(attempts=12, first=timedelta(seconds=15), factor=4, longest=timedelta(hours=2))
 """About fourteen hours in all: a mail server's bad night."""
+CLAIM_HOLDS = timedelta(seconds=SEND_SECONDS + 30)
+"""Longer than sending can take: whoever finds a claim that is over may take the letter for left behind."""
 _PLACE = "letters.sealed_content"
 _log = structlog.get_logger()
 
@@ -42,9 +45,9 @@ class Mail:
         self._vault = vault
         self._jobs = jobs
         self._retry = retry
-        # One attempt more than a letter has: the letter gives up first, and is seen as failed.
+        # More attempts than a letter has, for runs that find it claimed: the letter gives up first, seen as failed.
         jobs.register(
-            SEND, self._run_send, retry=RetryPolicy(retry.attempts + 1, retry.first, retry.factor, retry.longest)
+            SEND, self._run_send, retry=RetryPolicy(2 * retry.attempts + 1, retry.first, retry.factor, retry.longest)
         )
         jobs.register_periodic(TIDY, "*/15 * * * *", self._tidy)
 
@@ -70,27 +73,38 @@ class Mail:
         return letter_id
 
     async def _run_send(self, arguments: dict[str, str]) -> None:
+        """Claims the letter, sends it with no database connection held, and notes what became of it."""
+        letter_id = UUID(arguments["letter_id"])
         async with self._database.unit_of_work() as unit:
-            letter = await queries.lock_letter(unit, UUID(arguments["letter_id"]))
-            if letter is not None and letter.state == LetterState.QUEUED:
-                await self._try(letter)
-        if letter is not None and letter.state == LetterState.QUEUED:
+            await queries.expire_letters(unit, only=letter_id)
+            letter = await queries.claim_letter(unit, letter_id, CLAIM_HOLDS)
+            is_queued = await queries.is_queued(unit, letter_id)
+        state = await self._try(letter) if letter is not None else None
+        if is_queued and state in (None, LetterState.QUEUED):
             raise NotSentYet
 
-    async def _try(self, letter: StoredLetter) -> None:
-        """Leaves the letter in its next state; what failed for now stays queued."""
-        if letter.good_until is not None and letter.good_until <= datetime.now(UTC):
-            _end(letter, LetterState.EXPIRED)
-            return
-        letter.attempts += 1
+    async def _try(self, letter: StoredLetter) -> LetterState:
+        """The letter's next state, which is stored; what failed for now stays queued."""
         try:
             await self._send(letter)
         except (SendingFailed, VaultError) as error:
-            self._note_failure(letter, error)
+            state = self._note_failure(letter, error)
+            await self._note(letter, state, letter.last_error)
+        except asyncio.CancelledError:
+            await self._release(letter)  # this process stops: the next one need not wait for the claim to end
+            raise
         else:
-            letter.sent_at = datetime.now(UTC)
-            letter.last_error = None
-            _end(letter, LetterState.SENT)
+            state = LetterState.SENT
+            await self._note(letter, state, None)
+        return state
+
+    async def _note(self, letter: StoredLetter, state: LetterState, error: str | None) -> None:
+        async with self._database.unit_of_work() as unit:
+            await queries.note_result(unit, letter, state=state, error=error)
+
+    async def _release(self, letter: StoredLetter) -> None:
+        async with self._database.unit_of_work() as unit:
+            await queries.release_letter(unit, letter)
 
     async def _send(self, letter: StoredLetter) -> None:
         """At least once: a process that dies right after the server's yes leaves the letter to be sent again."""
@@ -105,19 +119,18 @@ class Mail:
             raise SendingFailed(NotConfigured(), is_final=False)
         return self._server
 
-    def _note_failure(self, letter: StoredLetter, error: SendingFailed | VaultError) -> None:
+    def _note_failure(self, letter: StoredLetter, error: SendingFailed | VaultError) -> LetterState:
         letter.last_error = str(error) if isinstance(error, SendingFailed) else error.code
         is_final = isinstance(error, SendingFailed) and error.is_final
         is_over = is_final or letter.attempts >= self._retry.attempts
-        if is_over:
-            _end(letter, LetterState.FAILED)
-        tell = _log.error if is_over else _log.warning
-        tell(
+        log = _log.error if is_over else _log.warning
+        log(
             "mail.failed" if is_over else "mail.delayed",
             letter=str(letter.id),
             kind=letter.kind,
             reason=letter.last_error,
         )
+        return LetterState.FAILED if is_over else LetterState.QUEUED
 
     async def _tidy(self) -> None:
         async with self._database.unit_of_work() as unit:
@@ -127,8 +140,3 @@ class Mail:
 
 class NotConfigured(Exception):
     """There is no mail server any more."""
-
-
-def _end(letter: StoredLetter, state: LetterState) -> None:
-    letter.state = state
-    letter.sealed_content = None

@@ -20,6 +20,7 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
+from basewarden.db import note_waiting
 from basewarden.mail.server import MailServer, read_mail_server
 from basewarden.settings import Settings
 
@@ -68,6 +69,7 @@ def compose(envelope: Envelope, sender: Address) -> EmailMessage:
 
 async def send(server: MailServer, envelope: Envelope) -> None:
     """Raises SendingFailed. What goes wrong before the letter is named is never the letter's fault."""
+    note_waiting("the mail server")
     is_named = False
     try:
         message = compose(envelope, server.sender)

@@ -6,6 +6,7 @@ from basewarden.settings import Settings
 
 _SESSION_COOKIE = "authjs.session-token"
 _MFA_COOKIE = "basewarden.mfa"
+_DEVICE_COOKIE = "basewarden.device"
 
 
 def session_cookie_name(settings: Settings) -> str:
@@ -14,6 +15,10 @@ def session_cookie_name(settings: Settings) -> str:
 
 def mfa_cookie_name(settings: Settings) -> str:
     return f"__Host-{_MFA_COOKIE}" if settings.is_https else _MFA_COOKIE
+
+
+def device_cookie_name(settings: Settings) -> str:
+    return f"__Host-{_DEVICE_COOKIE}" if settings.is_https else _DEVICE_COOKIE
 
 
 def set_cookie(response: Response, settings: Settings, name: str, value: str, *, seconds: int) -> None:

@@ -134,15 +134,12 @@ class Passkeys:
         self, session: WriteSession, given: ShowPasskey, where: Where, *, earlier_token: str | None
     ) -> Tokens:
         """A new sign-in session, whole; the one whose cookie was sent along ends."""
-        counted = (
-            Attempt("signin.address", where.address or "", self._limits.signin_address),
-            Attempt("signin.total", "", self._limits.signin_total),
-        )
-        await self._attempts.take(*counted)
+        counted = Attempt("signin.address", where.address or "", self._limits.signin_address)
+        await self._attempts.take(counted)  # not counted in total: nobody guesses a signature
         challenge = await self._challenges.take(given.challenge_id, For.SIGNING_IN)
         refusal = _Refusal(InvalidCredentials(_REFUSED), EventKind.SIGNIN_FAILED, where)
         proof = await self._check(given, challenge, refusal, owner=None)
-        await self._attempts.give_back(*counted)
+        await self._attempts.give_back(counted)
         user_id = proof.passkey.user_id
         await account_queries.lock_user(session, user_id)
         await self._use_up(session, proof, refusal)

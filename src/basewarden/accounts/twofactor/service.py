@@ -147,7 +147,7 @@ class TwoFactor:
 
     async def disable(self, session: WriteSession, person: Person, password: Secret, where: Where) -> Tokens:
         """By password; by a fresh sign-in where there is none. Also right where it is off already."""
-        has_proved = await self._confirm_password(person, password)
+        has_proved = await self._confirm_password(person, password, where)
         was_on = await queries.turn_off(session, person.id)
         tokens = await self._signins.renew(session, person.signin_id, authenticated=has_proved)
         await self._signins.announce_change(session, person.id)
@@ -195,10 +195,10 @@ class TwoFactor:
         hashes = await asyncio.gather(*(self._passwords.hash(code.text) for code in codes))
         return codes, {code.position: code_hash for code, code_hash in zip(codes, hashes, strict=True)}
 
-    async def _confirm_password(self, person: Person, password: Secret) -> bool:
+    async def _confirm_password(self, person: Person, password: Secret, where: Where) -> bool:
         """Whether a password was proved; False where there is none and a fresh sign-in stands for it."""
         try:
-            await self._accounts.confirm_password(person.id, password)
+            await self._accounts.confirm_password(person, password, where, failure=EventKind.TWOFACTOR_OFF_FAILED)
         except OAuthOnly:
             if not person.is_fresh:
                 raise ReauthRequired from None

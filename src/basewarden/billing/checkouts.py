@@ -1,0 +1,91 @@
+"""Makes one checkout for a person, however often and in however many processes it is asked for.
+
+The provider has no idempotency key, and may take ten seconds. Whoever asks it holds a claim on the person, a committed
+row, instead of a lock and its database connection; everybody else waits for what comes of that.
+"""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+from basewarden.accounts import Person
+from basewarden.billing import queries
+from basewarden.billing.errors import AlreadySubscribed
+from basewarden.billing.models import BillingCheckout
+from basewarden.billing.plans import RUNNING
+from basewarden.billing.provider import SECONDS, BillingProvider, make_customer
+from basewarden.core.ids import make_id
+from basewarden.db import Database, ReadSession, WriteSession
+from basewarden.errors import Unavailable
+
+REUSE = timedelta(minutes=10)
+CLAIM_HOLDS = timedelta(seconds=SECONDS + 20)
+"""Longer than the provider may take: a claim that is over was left behind by a process that died."""
+PATIENCE_SECONDS = 15
+_POLL_SECONDS = 0.2
+_HAS_SUBSCRIPTION = "Change or end it in the customer portal."
+
+
+class Checkouts:
+    def __init__(self, *, database: Database, provider: BillingProvider, mode: str, return_url: str) -> None:
+        self._database = database
+        self._provider = provider
+        self._mode = mode
+        self._return_url = return_url
+
+    async def start(self, person: Person, product_id: str) -> str:
+        """Where the person pays. AlreadySubscribed, ProviderFailed, or Unavailable where another's call takes long."""
+        claim_id = make_id()
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                known = await self._find_or_claim(person.id, product_id, claim_id)
+                while known is None:
+                    await asyncio.sleep(_POLL_SECONDS)
+                    known = await self._find_or_claim(person.id, product_id, claim_id)
+        except TimeoutError:
+            raise Unavailable from None
+        return known or await self._make_under_claim(person, product_id, claim_id)
+
+    async def _find_or_claim(self, person_id: UUID, product_id: str, claim_id: UUID) -> str | None:
+        """The address of a checkout that is known; "" where the claim is ours now; None where it is another's.
+
+        The claim comes first: what was made under the one before it is seen afterwards.
+        """
+        async with self._database.write_now() as session:
+            if not await queries.claim_checkout(session, person_id, claim_id, CLAIM_HOLDS):
+                return None
+            if await has_subscription(session, person_id):
+                raise AlreadySubscribed(hint=_HAS_SUBSCRIPTION)  # and the claim is rolled back
+            known = await queries.find_checkout(session, person_id, product_id, self._mode, REUSE)
+            if known is None:
+                return ""
+            await queries.release_checkout(session, person_id, claim_id)
+            return known.url
+
+    async def _make_under_claim(self, person: Person, product_id: str, claim_id: UUID) -> str:
+        try:
+            made = await self._ask_provider(person, product_id)
+            async with self._database.write_now() as session:
+                await queries.insert_checkout(session, made)
+        finally:
+            async with self._database.write_now() as session:
+                await queries.release_checkout(session, person.id, claim_id)
+        return made.url
+
+    async def _ask_provider(self, person: Person, product_id: str) -> BillingCheckout:
+        async with self._database.read_only() as session:
+            customer_id = await queries.find_customer_id(session, person.id)
+        session_id, url = await self._provider.create_checkout(
+            product_id=product_id,
+            user_id=person.id,
+            customer=make_customer(customer_id, person.email, person.name),
+            return_url=self._return_url,
+        )
+        return BillingCheckout(
+            session_id=session_id, user_id=person.id, product_id=product_id, mode=self._mode, url=url
+        )
+
+
+async def has_subscription(session: ReadSession | WriteSession, person_id: UUID) -> bool:
+    """One that would go on being charged."""
+    return any(one.status in RUNNING for one in await queries.list_subscriptions(session, person_id))

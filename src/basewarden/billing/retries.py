@@ -1,0 +1,58 @@
+"""Applies again what could not be applied, and tells the operators of what stays so for an hour."""
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from basewarden.billing import queries
+from basewarden.billing.events import Deliveries
+from basewarden.billing.letters import BillingLetters, LetterKind
+from basewarden.db import Database, WriteSession
+from basewarden.errors import AppError
+from basewarden.jobs import Jobs, RetryPolicy
+
+RETRY, APPLY = "billing.retry", "billing.apply"
+EVERY_MINUTE = "* * * * *"
+MOST_ATTEMPTS = 20
+"""Of all kinds, the provider's own among them: three days and more, by the waits below."""
+FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=6)
+OVERDUE = timedelta(hours=1)
+_AT_ONCE = 100
+_ONCE = RetryPolicy(attempts=1)
+_log = structlog.get_logger()
+
+
+class Retries:
+    def __init__(self, *, database: Database, jobs: Jobs, deliveries: Deliveries, letters: BillingLetters) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._deliveries = deliveries
+        self._letters = letters
+        jobs.register_periodic(RETRY, EVERY_MINUTE, self.retry_due)
+        jobs.register(APPLY, self._run_apply, retry=_ONCE)
+
+    async def retry_due(self) -> None:
+        """Each delivery in a job of its own, so that one that fails holds up no other."""
+        async with self._database.unit_of_work() as unit:
+            for webhook_id in await queries.claim_retries(
+                unit, MOST_ATTEMPTS, first=FIRST_WAIT, longest=LONGEST_WAIT, limit=_AT_ONCE
+            ):
+                await self._jobs.enqueue(unit, APPLY, {"webhook_id": webhook_id})
+            await self._notify_operators(unit)
+
+    async def _run_apply(self, arguments: dict[str, Any]) -> None:
+        webhook_id = arguments["webhook_id"]
+        try:
+            await self._deliveries.apply(webhook_id)
+        except AppError as error:  # its receipt says why, and when it is tried again
+            _log.warning("billing.retry_failed", webhook_id=webhook_id, reason=type(error).__name__)
+
+    async def _notify_operators(self, unit: WriteSession) -> None:
+        """Once a delivery; without mail the operator's page is all there is."""
+        if not self._letters.can_reach_operators:
+            return
+        overdue = await queries.list_overdue(unit, OVERDUE, LetterKind.NOT_APPLIED, limit=_AT_ONCE)
+        new = [one for one in overdue if await queries.take_notice(unit, LetterKind.NOT_APPLIED, one.webhook_id)]
+        if new:
+            await self._letters.post_to_operators(unit, LetterKind.NOT_APPLIED, deliveries=new)

@@ -1,0 +1,74 @@
+"""What a person who comes back from the checkout is shown: the provider is asked, whose events may take a while."""
+
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+
+from basewarden.accounts import Attempt, Attempts, Limit, Person
+from basewarden.billing import queries
+from basewarden.billing.bodies import SubscriptionBody
+from basewarden.billing.checkouts import has_subscription
+from basewarden.billing.errors import NotApplied, ProviderFailed
+from basewarden.billing.events import Deliveries
+from basewarden.billing.plans import RUNNING, Subscribed
+from basewarden.billing.provider import BillingProvider, Purchase
+from basewarden.db import Database
+
+ASKED = Limit(20, 10 * 60)
+"""Each time up to three calls; beyond it the page waits for the provider's events alone."""
+_NOT_PAID = frozenset({"failed", "cancelled"})
+_log = structlog.get_logger()
+
+
+class Result(StrEnum):
+    ACTIVE = "active"
+    UNPAID = "unpaid"
+    PROCESSING = "processing"
+    FAILED = "failed"
+
+
+class Returns:
+    """Holds no database connection while the provider is awaited."""
+
+    def __init__(
+        self, *, database: Database, provider: BillingProvider, deliveries: Deliveries, attempts: Attempts
+    ) -> None:
+        self._database = database
+        self._provider = provider
+        self._deliveries = deliveries
+        self._attempts = attempts
+
+    async def check(self, person: Person) -> Result:
+        """What is known, else what the provider says of this person's newest checkout; its subscription is stored."""
+        async with self._database.read_only() as session:
+            is_there = await has_subscription(session, person.id)
+            session_id = await queries.find_newest_checkout_id(session, person.id)
+        if is_there:
+            return Result.ACTIVE
+        if session_id is None or not self._provider.is_configured:
+            return Result.PROCESSING
+        if not await self._attempts.try_take(Attempt("billing.return", str(person.id), ASKED)):
+            return Result.PROCESSING
+        try:
+            return await self._take(person.id, await self._provider.find_purchase(session_id))
+        except (ProviderFailed, NotApplied):
+            return Result.PROCESSING
+
+    async def _take(self, person_id: UUID, purchase: Purchase) -> Result:
+        subscription = purchase.subscription
+        if subscription is None and purchase.payment_status is None:
+            return Result.UNPAID
+        if subscription is None:
+            return Result.FAILED if purchase.payment_status in _NOT_PAID else Result.PROCESSING
+        if subscription.user_id != person_id:
+            _log.error("billing.foreign_purchase", subscription=subscription.subscription_id)
+            return Result.PROCESSING
+        await self._deliveries.take_fetched(subscription)
+        return _read_result(subscription)
+
+
+def _read_result(subscription: SubscriptionBody) -> Result:
+    if subscription.status in RUNNING:
+        return Result.ACTIVE
+    return Result.PROCESSING if subscription.status == Subscribed.PENDING else Result.FAILED
