@@ -10,7 +10,7 @@ from basewarden.pgrest.plan import CallPlan, DatabasePlan, DeletePlan, InsertPla
 from basewarden.pgrest.schema import Schema, Table
 from basewarden.pgrest.tree import ColumnRef
 
-_STORED_KINDS = ("table", "partitioned", "materialized view")
+_STORED_KINDS = ("table", "partitioned")  # of others the catalogue is not asked
 
 
 def may_run_code(schema: Schema, plan: DatabasePlan, role: str | None) -> bool:
