@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from basewarden.gateway.capture import may_reach_code
+from basewarden.gateway.capture.images import WITH_SESSION_PATH
+from basewarden.gateway.capture.settling import FINISH, ask_settled, is_settled
 from basewarden.gateway.capture.traces import (
     COUNT_CHANGES,
     Count,
@@ -16,8 +18,8 @@ from basewarden.gateway.capture.traces import (
     subtract_counts,
     written_here_sql,
 )
-from basewarden.pgrest import Connection, Name, Schema, Statement, Table, quote_name
-from basewarden.undo.apply import Applied, apply_rows
+from basewarden.pgrest import Connection, DatabaseError, Name, Schema, Statement, Table, quote_name
+from basewarden.undo.apply import Applied, apply_rows, explain_error
 from basewarden.undo.plan import RowPlan
 from basewarden.undo.refused import Refused
 from basewarden.undo.values import Conflict, count_rows
@@ -34,12 +36,23 @@ async def apply_counted(
         return await write(connection, rows)
     earlier = await _count(connection, schema)
     applied = await write(connection, rows)
+    await _check_settled(connection)
     counted = subtract_counts(await _count(connection, schema), earlier)
     effects = await _find_effects(connection, counted, rows)
     lost = [_refuse_loss(name, effect) for name, effect in effects.items() if effect.deleted or effect.emptied]
     if lost:
         raise Refused(lost)
     return replace(applied, unseen=list_unseen(effects))
+
+
+async def _check_settled(connection: Connection) -> None:
+    """What triggers put off to the COMMIT would be neither counted nor refused."""
+    try:
+        answers = await connection.run(ask_settled([WITH_SESSION_PATH, FINISH]))
+    except DatabaseError as error:
+        raise explain_error(error) from error
+    if not is_settled(answers):
+        raise Refused([Conflict("", "", {}, (), "A trigger puts off what it changes until the undo is over.")])
 
 
 async def _count(connection: Connection, schema: Schema) -> Counts:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from basewarden.gateway.capture.images import AS_OWNER, BEGIN, list_image, read_image
+from basewarden.gateway.capture.settling import FINISH
 from basewarden.gateway.capture.snapshot import require_current
 from basewarden.gateway.capture.surplus import check_surplus
 from basewarden.gateway.capture.traces import (
@@ -22,10 +23,10 @@ from basewarden.gateway.capture.traces import (
     subtract_counts,
 )
 from basewarden.gateway.capture.write import (
-    FINISH,
     ROLLBACK,
     WriteContext,
     WriteOutcome,
+    check_settled,
     compact,
     is_merge,
     make_change,
@@ -86,6 +87,7 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
     `plan` may be another one of the same shape: the values are those in `context`.
     """
     counting = [] if context.traces is None else [OWN_NAMES, COUNT_CHANGES]
+    settling = context.ask_settled() if counting else []
     opening = [BEGIN, *counting, *context.settings]
     asked = [] if _has_note(context, _LOGIN_READS) else [AS_OWNER, _read_as_login(plan.table)]
     witness = Witness(partial(list_image, plan.table), context.max_rows + 1 if context.max_rows is not None else None)
@@ -93,7 +95,7 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
     write = context.write(("at once", witness.limit), build)
     check = table_check(plan.table.qualified, FACTS)
     try:
-        answers = await context.connection.run([*opening, write, FINISH, check, *asked, *counting])
+        answers = await context.connection.run([*opening, write, FINISH, check, *asked, *settling, *counting])
     except DatabaseError as error:
         if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
             raise
@@ -105,6 +107,7 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
         await require_current(context, plan.table, oid, stamp)
         outcome = _judge(context, plan, read_witnessed(plan, witness.limit, answers[len(opening)], facts))
         if counting and outcome is not None:
+            check_settled(answers[-len(settling) - len(counting) : -len(counting)])
             outcome = _count(context, plan, outcome, answers[len(counting)], answers[-1])
     if outcome is None:
         await context.connection.run([ROLLBACK])
