@@ -5,6 +5,7 @@ the rows that the caller may see and change, whatever policies there are; but th
 of a row. What it will not do in one piece goes the long way.
 """
 
+import re
 from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
@@ -54,6 +55,8 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 _CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 # Every column may be shown and is told twice, and PostgreSQL's lists end at 1664.
 _MOST_COLUMNS = 550
+# Their text names things with or without a schema, as the search path has it, and here that is the caller's.
+_NAMING_TYPE = re.compile(r"reg(class|type|proc|procedure|oper|operator|config|dictionary|collation)(\[\])*")
 SETTINGS = {"idle_in_transaction_session_timeout": "60s"}
 """A process that was frozen here must not hold the rows' locks for ever."""
 
@@ -62,6 +65,7 @@ def can_write_at_once(context: WriteContext, plan: WritePlan) -> bool:
     """Whether one round trip will most likely do, now and for every plan of the same shape."""
     table = plan.table
     is_plain = bool(table.key) and table.kind == "table" and len(table.columns) <= _MOST_COLUMNS
+    is_plain = is_plain and not any(_NAMING_TYPE.fullmatch(one.base_type) for one in table.columns.values())
     is_told_plainly = plan.media.plan is None and plan.body.kind != "custom" and context.has_canonical_output
     has_triggers = table.qualified in context.schema.tables_before_triggers
     if has_triggers or not is_plain or not is_told_plainly or _has_note(context, _unfit(context)):
