@@ -70,3 +70,24 @@ async def test_names_of_tables_are_recorded_with_their_schema(workshop: Workshop
     agent = await bench.agent()
     written = await agent.write("POST", "/t", {"id": 1, "c": "t", "n": ["t"]}, prefer="return=minimal")
     assert written.exact() == [("t", "insert", None, {"id": "1", "c": "public.t", "n": "{public.t}"})]
+
+
+async def test_a_merged_row_is_not_recorded_as_a_new_one(workshop: Workshop) -> None:
+    """An undo would delete what had been there before. The trigger sets the count of what was inserted."""
+    bench = await workshop.bench("""
+        CREATE TABLE t (id int PRIMARY KEY, e text UNIQUE, x text);
+        INSERT INTO t VALUES (1, 'a', 'before');
+        CREATE FUNCTION fold() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+            NEW.e := lower(NEW.e);
+            IF NEW.x = 'forged' THEN PERFORM set_config('pgrst.inserted', '5', true); END IF;
+            RETURN NEW; END$$;
+        CREATE TRIGGER fold BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fold();
+    """)
+    agent = await bench.agent()
+    merge = "resolution=merge-duplicates,return=representation"
+    forged = {"id": 1, "e": "A", "x": "forged"}
+    refused = await agent.http.post("/t?on_conflict=e", json=forged, headers={"prefer": merge})
+    assert (refused.status_code, refused.json()["code"]) == (403, "capture_unsupported"), refused.text
+    rows = [{"id": 1, "e": "A", "x": "y"}, {"id": 2, "e": "B", "x": "z"}]
+    written = await agent.write("POST", "/t?on_conflict=e", rows, prefer=merge)
+    assert [verb for _, verb, _, _ in written.told()] == ["update", "insert"]

@@ -92,9 +92,13 @@ async def _leave_out(connection: Connection, name: Name, count: Count, rows: Seq
 
 
 def _count_moved(rows: Sequence[RowPlan], updates: int, count: Count) -> int:
-    """How many updates may count as a delete and an insert: to another partition, or made so by a trigger."""
+    """How many updates may count as a delete and an insert: to another partition, or made so by a trigger.
+
+    What decides on the partition is part of every key.
+    """
+    keyed = [row for row in rows if row.action == "update" and not set(row.restored).isdisjoint(row.table.key)]
     is_plain = all(row.table.kind == "table" and row.table.root is None for row in rows)
-    return max(0, updates - count.updated) if is_plain else updates
+    return max(0, updates - count.updated, 0 if is_plain else len(keyed))
 
 
 def _refuse_loss(name: Name, effect: Count) -> Conflict:

@@ -144,6 +144,19 @@ def subtract_counts(later: Counts, earlier: Counts) -> Counts:
     return {name: count.since(earlier.get(name, Count())) for name, count in later.items()}
 
 
+def check_fresh(name: Name, counts: Counts, changes: Iterable[RowChange]) -> None:
+    """Raises NotCaptured where a merge would record a row as new that was there: an undo would delete it.
+
+    How many rows it inserted, a setting of the session counts along, and functions of the project's may set that, too.
+    """
+    recorded = sum(one.verb == "insert" and (one.schema, one.table) == name for one in changes)
+    if recorded > counts.get(name, Count()).inserted:
+        raise NotCaptured(
+            f"Which rows of {name[1]} this inserted and which it updated cannot be told apart.",
+            hint="Functions of the project must leave settings that begin with pgrst alone.",
+        )
+
+
 def find_surplus(counts: Counts, changes: Iterable[RowChange], touched: Sequence[Touched]) -> Counts:
     """What was counted and is not among `changes`.
 
