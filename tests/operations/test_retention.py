@@ -209,10 +209,11 @@ async def test_a_session_that_is_being_undone_stays(archive: Archive) -> None:
 
 async def test_who_presses_undo_right_now_is_left_in_peace(archive: Archive) -> None:
     busy, idle = await archive.fill(sessions=2)
-    async with archive.database.unit_of_work() as unit:
-        assert await undo_queries.try_lock_undo(unit, busy)
+    async with archive.database.locks.try_hold(undo_queries.name_lock(busy)) as is_held:
+        assert is_held
         await archive.retention().run()
         assert await archive.sessions() == {busy}, idle
+    async with archive.database.read_only() as unit:
         assert await undo_queries.find_session(unit, archive.connection_id, busy) is not None
     await archive.retention().run()
     assert await archive.counts() == NONE_LEFT

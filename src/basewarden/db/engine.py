@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 
 from basewarden.core.secret import Secret
 from basewarden.db.holding import HeldSession, noted
+from basewarden.db.locks import Locks
 from basewarden.errors import StartError, Unavailable
 
 ReadSession = NewType("ReadSession", AsyncSession)
@@ -37,6 +38,7 @@ class Database:
 
     def __init__(self, database_url: Secret, *, pool_size: int = 10) -> None:
         self.url = database_url
+        self.locks = Locks(Secret(driver_dsn(database_url)))
         self.engine = create_async_engine(
             sqlalchemy_url(database_url),
             pool_size=pool_size,
@@ -72,6 +74,7 @@ class Database:
             yield session
 
     async def close(self) -> None:
+        await self.locks.close()
         await self.engine.dispose()
 
     @asynccontextmanager

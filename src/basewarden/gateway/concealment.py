@@ -20,7 +20,7 @@ from basewarden.pgrest import (
 
 _CONNECTION = frozenset({"PGRST000", "PGRST001", "PGRST002"})
 _NOT_FOUND = "PGRST2"
-_NO_FUNCTION = "PGRST202"
+_NO_FUNCTION, _NO_RELATIONSHIP = "PGRST202", "PGRST200"
 _STATE = re.compile(r"[0-9A-Z]{5}\Z")
 _INTEGRITY, _FOREIGN_KEY = "23", "23503"
 # PostgreSQL's own classes. What is of none of them, or of PL/pgSQL's P0, a function of the owner's raised.
@@ -35,6 +35,8 @@ _BARE = (
     re.compile(r"column ([\w$.]+) does not exist"),
     re.compile(r"(?:function|procedure) ([\w$.]+)\("),
 )
+_OF_COLUMN = re.compile(r"column ([\w$]+)\.[^.]+ does not exist\Z")
+_ROW_VALUES = re.compile(r"=\(.*\)|contains \(.*\)", re.DOTALL)
 _NUMBERED = re.compile(r"_\d+$")  # how the table of related rows is called in a statement
 _NEUTRAL = "The database refused this. Its reason is not shown to this token."
 
@@ -42,7 +44,8 @@ _NEUTRAL = "The database refused this. Its reason is not shown to this token."
 def conceal(error: Exception, narrowed: NarrowedSchema | None, sent: bytes) -> Exception:
     """The error to raise instead, or the same one. `narrowed` is None for a caller without a list.
 
-    `sent` is the path and the query: what the caller named itself is no news to it.
+    `sent` is the path and the query, then the body on a line of its own: a value that the caller sent is no news to it.
+    What is shown must not depend on whether a word that it sent is the name of something hidden.
     """
     if isinstance(error, PgrestError) and error.code in _CONNECTION:
         return PgrestError(error.status, error.code, error.message, headers=error.headers)
@@ -60,7 +63,8 @@ def _conceal_refusal(error: PgrestError, narrowed: NarrowedSchema, sent: bytes) 
     if error.about is not None and error.about not in narrowed.visible:
         return TableDenied(details={"denied": [".".join(error.about)]})
     if error.code.startswith(_NOT_FOUND):
-        if _mentions_hidden((error.hint, error.details), narrowed) or _suggests_hidden_function(error, narrowed):
+        echoed = None if error.code == _NO_RELATIONSHIP else error.details  # else of words that were sent
+        if _mentions_hidden((error.hint, echoed), narrowed) or _suggests_hidden_function(error, narrowed):
             return PgrestError(error.status, error.code, error.message)
         return error
     if _STATE.match(error.code) and not _may_tell(error, None, narrowed, sent):
@@ -92,13 +96,26 @@ def _may_tell(error: PgrestError, fields: DatabaseErrorFields | None, narrowed: 
     kind = error.code[:2]
     texts = [text for text in (error.message, error.details, error.hint) if isinstance(text, str)]
     if kind == _INTEGRITY:
-        return not _mentions_hidden(texts, narrowed) and _is_own_violation(texts, fields, narrowed)
+        bare = [_ROW_VALUES.sub("", text) for text in texts]
+        return not _mentions_hidden(bare, narrowed) and _is_own_violation(bare, fields, narrowed)
     if kind in _ABOUT_VALUES:
-        return narrowed.hidden_names.isdisjoint(_list_names(texts))
+        return all(name in narrowed.known_names or _was_sent(name, sent) for name in _list_names(texts))
     if kind in _ABOUT_OBJECTS:
-        known = narrowed.known_names | set(_WORD.findall(unquote_plus(sent.decode("utf-8", "replace"))))
-        return not _mentions_hidden(texts, narrowed) and all(_is_known(name, known) for name in _list_names(texts))
+        told = [text for text in texts if not _is_of_own_column(text, narrowed)]
+        names = _list_names(told)
+        return not _mentions_hidden(told, narrowed) and all(_is_known(name, narrowed.known_names) for name in names)
     return True
+
+
+def _was_sent(name: str, sent: bytes) -> bool:
+    head, _, body = sent.partition(b"\n")
+    return name in unquote_plus(head.decode("utf-8", "replace")) or name.encode() in body
+
+
+def _is_of_own_column(text: str, narrowed: NarrowedSchema) -> bool:
+    """That a visible table has no such column, whatever else has that name."""
+    found = _OF_COLUMN.match(text)
+    return found is not None and _is_known(found[1], {name for _, name in narrowed.visible})
 
 
 def _is_own_violation(texts: Iterable[str], fields: DatabaseErrorFields | None, narrowed: NarrowedSchema) -> bool:

@@ -20,7 +20,8 @@ PIECE_BYTES = 262_144
 _PIECE_SECONDS = 60.0
 """A client that takes no more for so long does not want the rest."""
 SNAPSHOT = Terms(seconds=120, most_bytes=256 * _MEGABYTE)
-UNDO = Terms(most_bytes=256 * _MEGABYTE)
+UNDO = Terms(seconds=600, most_bytes=256 * _MEGABYTE)
+"""Triggers of the project's run in it: they may not keep a connection, and locks, for ever."""
 ASKING = Terms(seconds=10, most_bytes=_MEGABYTE)
 
 

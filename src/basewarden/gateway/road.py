@@ -104,8 +104,8 @@ class RestCall:
 
     @property
     def sent(self) -> bytes:
-        """What the caller itself named, as text to look for words in."""
-        return b"%b?%b" % (self.path.encode(), self.query)
+        """What the caller itself named: the path and the query on a line, then the body."""
+        return b"%b?%b\n%b" % (self.path.replace("\n", " ").encode(), self.query, self.body)
 
 
 @dataclass(frozen=True, slots=True)

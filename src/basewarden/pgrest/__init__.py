@@ -83,6 +83,7 @@ from basewarden.pgrest.sql import (
     quote_name,
     unnest_sql,
 )
+from basewarden.pgrest.stamps import FIRST_OWN_OID
 from basewarden.pgrest.statements import (
     Result,
     build_count_estimate,
@@ -100,6 +101,7 @@ from basewarden.pgrest.writesql import Keys, key_columns, key_type, payload_sql,
 __all__ = [
     "CANONICAL",
     "FACTS",
+    "FIRST_OWN_OID",
     "LARGE_BODY_BYTES",
     "METHODS_WITH_BODY",
     "Address",

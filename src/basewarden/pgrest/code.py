@@ -2,8 +2,8 @@
 
 A function may call another, and its text does not say which, so it is not looked into: that one is reached is enough.
 What reaches it is found the way back, along what the catalogue says depends on it: a default, a generated column, a
-check, an index, a policy, an operator, a type and what is made of that type. Triggers are looked at elsewhere, but for
-those of a partition, which the table itself does not show.
+check, an index, a policy, an operator, a cast to JSON, a type and what is made of that type. Triggers are looked at
+elsewhere, but for those of a partition, which the table itself does not show.
 """
 
 from basewarden.pgrest.sql import Statement
@@ -25,7 +25,7 @@ def _class(name: str) -> str:
 
 
 _FOLLOWED = ", ".join(
-    _class(name) for name in ("attrdef", "constraint", "policy", "class", "type", "operator", "opclass")
+    _class(name) for name in ("attrdef", "constraint", "policy", "class", "type", "operator", "opclass", "cast")
 )
 _RUNS = "::pg_catalog.text ~ (SELECT pattern FROM runners)"
 # Of a table, only policies that read it; and what has columns of its row type.
@@ -67,6 +67,8 @@ WITH RECURSIVE runners AS (
     UNION ALL SELECT {_class("class")}, i.inhparent FROM pg_catalog.pg_inherits i
       JOIN pg_catalog.pg_class r ON r.oid = i.inhrelid AND r.relispartition
       WHERE c.class = {_class("class")} AND i.inhrelid = c.object
+    UNION ALL SELECT {_class("type")}, castsource FROM pg_catalog.pg_cast
+      WHERE c.class = {_class("cast")} AND oid = c.object AND casttarget = 'pg_catalog.json'::pg_catalog.regtype
     UNION ALL SELECT {_class("type")}, reltype FROM pg_catalog.pg_class
       WHERE c.class = {_class("class")} AND oid = c.object AND reltype <> 0
   ) AS e

@@ -64,6 +64,7 @@ _ROLLBACK = Statement("ROLLBACK")
 # not waited for. The login's own limit on statements is for requests.
 SPELL_NAMES = Statement(
     "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), "
+    "pg_catalog.set_config('quote_all_identifiers', 'off', true), "
     "pg_catalog.set_config('lock_timeout', '500ms', true), pg_catalog.set_config('statement_timeout', '60s', true)"
 )
 # Something that is in the transaction's view of the catalogue was dropped meanwhile, or is held by somebody.

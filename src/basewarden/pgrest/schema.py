@@ -140,6 +140,11 @@ class Table(msgspec.Struct, frozen=True, gc=False):
         return (self.schema, self.name)
 
     @property
+    def counted_as(self) -> Name:
+        """Partitions are counted under the name of the table that they are part of."""
+        return self.root or self.qualified
+
+    @property
     def is_view(self) -> bool:
         return self.kind in ("view", "matview")
 

@@ -136,6 +136,8 @@ _TYPE_NAMES = frozenset(
     }
 )
 """PostgreSQL's own, which no other type of their name may stand in for."""
+_TELLING_TYPES = frozenset({"regclass", "regtype"})
+"""A number or a text becomes the name of a table or type, or an error that there is none."""
 
 
 def quote_type(name: str) -> str:
@@ -146,6 +148,6 @@ def quote_type(name: str) -> str:
 
 
 def is_own_type(name: str) -> bool:
-    """Whether a cast's type is one of PostgreSQL's own, which runs no code of the database's."""
+    """Whether a cast's type is one of PostgreSQL's own, which runs no code of the database's and tells no names."""
     folded = " ".join(name.lower().split())
-    return _TYPE_WORDS.get(folded, folded) in _TYPE_NAMES
+    return _TYPE_WORDS.get(folded, folded) in _TYPE_NAMES - _TELLING_TYPES

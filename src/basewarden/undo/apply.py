@@ -1,11 +1,12 @@
 """Carries a plan out in the open transaction, and makes sure that what stands then is what was planned."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from basewarden.journal import Image, RowChange
-from basewarden.pgrest import Connection, DatabaseError, Statement
+from basewarden.pgrest import Connection, DatabaseError, Name, Statement
 from basewarden.undo.arranging import arrange
 from basewarden.undo.collisions import find_collisions
 from basewarden.undo.errors import make_failure
@@ -29,41 +30,44 @@ _REFUSALS = ("09", "0A", "21", "22", "23", "27", "39", "3D", "3F", "42", "44", "
 class Applied:
     """What the undo changed, as mutations of its own, and what it had to leave to triggers.
 
-    `unseen` counts what triggers changed beside, by table.
+    `unseen` counts what triggers changed beside, by table; `replaced` the planned rows that were deleted and inserted.
     """
 
     changes: tuple[RowChange, ...]
     notes: tuple[str, ...]
     unseen: tuple[dict[str, object], ...] = ()
+    replaced: Mapping[Name, int] = field(default_factory=dict)
 
 
 async def apply_rows(connection: Connection, rows: Sequence[RowPlan]) -> Applied:
     """Raises Refused or Raced; all constraints have been checked when it returns."""
     try:
-        await _write_rows(connection, rows)
-        notes = await put_right(connection, rows)
+        replaced = await _write_rows(connection, rows)
+        right = await put_right(connection, rows)
     except DatabaseError as error:
         raise explain_error(error) from error
-    return Applied(await _read_changes(connection, rows), notes)
+    return Applied(await _read_changes(connection, rows), right.notes, replaced=replaced + right.replaced)
 
 
 async def try_rows(connection: Connection, rows: Sequence[RowPlan]) -> Applied:
     """As apply_rows, to be rolled back: what triggers wrote over is left, for putting it right takes heavy locks."""
     try:
-        await _write_rows(connection, rows)
+        replaced = await _write_rows(connection, rows)
         await find_strays(connection, rows)
     except DatabaseError as error:
         raise explain_error(error) from error
-    return Applied(await _read_changes(connection, rows), ())
+    return Applied(await _read_changes(connection, rows), (), replaced=replaced)
 
 
-async def _write_rows(connection: Connection, rows: Sequence[RowPlan]) -> None:
+async def _write_rows(connection: Connection, rows: Sequence[RowPlan]) -> Counter[Name]:
+    """How many rows of each table were deleted and inserted."""
     facts = await read_facts(connection, {row.table.oid: row.table for row in rows}.values())
     await connection.run([_DEFER])
     collisions = await find_collisions(connection, rows, facts)
     parking = await park_rows(connection, rows, collisions)
     stages = await asyncio.to_thread(_make_statements, rows, parking, facts)
     await run_writes(connection, [*stages, _CHECK_NOW])
+    return Counter(rows[number].table.counted_as for number in parking.replaced)
 
 
 def _make_statements(rows: Sequence[RowPlan], parking: Parking, facts: Facts) -> list[Statement]:

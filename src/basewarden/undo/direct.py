@@ -19,7 +19,7 @@ from basewarden.undo.beside import work_beside
 from basewarden.undo.book import Book, make_caller, make_receipt
 from basewarden.undo.current import check_tables
 from basewarden.undo.effects import apply_counted
-from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced, UndoUnsettled
+from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced, UndoTimedOut, UndoUnsettled
 from basewarden.undo.fold import describe_counts
 from basewarden.undo.hand_edits import protect_edits
 from basewarden.undo.past import ApplyOptions, Past, Presser
@@ -39,6 +39,7 @@ _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _ROLL_BACK = Statement("ROLLBACK")
 _LIMIT_WAITING = Statement("SELECT pg_catalog.set_config('lock_timeout', $1, true)", (LOCK_TIMEOUT.encode(),))
 _READ_XID = Statement("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text")
+_TIMED_OUT = "query_timeout"
 _OUTCOME_UNKNOWN = ("08", "57")
 T = TypeVar("T")
 
@@ -159,7 +160,7 @@ async def _reaching() -> AsyncIterator[None]:
     try:
         yield
     except PgrestError as error:
-        raise ProjectAway from error
+        raise (UndoTimedOut if error.code == _TIMED_OUT else ProjectAway) from error
 
 
 async def _plan(connection: Connection, *, schema: Schema, past: Past, lock: bool) -> Plan:

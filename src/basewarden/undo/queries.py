@@ -9,10 +9,9 @@ from basewarden.db import WriteSession
 from basewarden.journal import JournalSession, JournalWrite
 
 
-async def try_lock_undo(session: AsyncSession, session_id: UUID) -> bool:
-    """Held until this unit of work ends, or its process dies: only one at a time undoes a session, or prunes it."""
-    key = {"key": f"undo:{session_id}"}
-    return bool(await session.scalar(text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))"), key))
+def name_lock(session_id: UUID) -> str:
+    """Of the lock that is held by whoever undoes a session, or prunes it."""
+    return f"undo:{session_id}"
 
 
 async def find_running_undo(session: AsyncSession, session_id: UUID) -> JournalSession | None:

@@ -117,8 +117,9 @@ class Undo:
 
     @asynccontextmanager
     async def _only_one(self, session_id: UUID) -> AsyncIterator[None]:
-        async with self._database.unit_of_work() as guard:
-            if not await queries.try_lock_undo(guard, session_id):
+        """Nor is it pruned meanwhile. No connection of the pool is held: the project's database is awaited."""
+        async with self._database.locks.try_hold(queries.name_lock(session_id)) as is_held:
+            if not is_held:
                 raise UndoRunning
             yield
 

@@ -58,21 +58,24 @@ class _ActiveTrigger:
         return Statement(f"ALTER TABLE ONLY {table} {how} TRIGGER {quote_ident(self.name)}")
 
 
-async def write_past_triggers(connection: Connection, table: Table, rows: Sequence[Overwrite]) -> Left | None:
-    """Why rows may have been left as they are; None where all were written."""
+async def write_past_triggers(
+    connection: Connection, table: Table, rows: Sequence[Overwrite]
+) -> tuple[Left | None, int]:
+    """Why rows may have been left as they are, None where all were written; and how many were deleted and inserted."""
     triggers = await _list_triggers(connection, table)
     steps = _make_steps(table, rows)
     (settings,) = await connection.run([_READ_SETTINGS])
     mode, timeout = settings.rows[0]
     if _is_harmless(table, steps, triggers) and await _try(connection, _in_replica_mode(steps, mode)) is None:
-        return None
+        return None, 0
     left = await _try(connection, _with_disabled(steps, triggers, _SHORT, timeout))
     if left is None:
-        return None
+        return None, 0
     rest = await _replace(connection, table, rows, triggers)
+    replaced = len(rows) - len(rest)
     if not rest or left == "not allowed":
-        return left if rest else None
-    return await _try(connection, _with_disabled(_make_steps(table, rest), triggers, _LONG, timeout))
+        return (left if rest else None), replaced
+    return await _try(connection, _with_disabled(_make_steps(table, rest), triggers, _LONG, timeout)), replaced
 
 
 def _make_steps(table: Table, rows: Sequence[Overwrite]) -> list[Step]:

@@ -1,11 +1,12 @@
 """Rows that do not stand as planned once all is written, because triggers wrote over them; and putting them right."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from basewarden.journal import Image
-from basewarden.pgrest import Connection, Table
+from basewarden.pgrest import Connection, Name, Table
 from basewarden.undo.plan import RowPlan, make_conflict
 from basewarden.undo.reading import Key
 from basewarden.undo.refused import Refused
@@ -33,18 +34,30 @@ class Stray:
         return Overwrite(self.image, {name: (self.row.target or {})[name] for name in self.columns})
 
 
-async def put_right(connection: Connection, rows: Sequence[RowPlan]) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class PutRight:
+    """What had to be left, in words, and how many rows of each table were deleted and inserted."""
+
+    notes: tuple[str, ...]
+    replaced: Counter[Name]
+
+
+async def put_right(connection: Connection, rows: Sequence[RowPlan]) -> PutRight:
     """Columns that triggers wrote over are written once more without them. What is left must be stamps."""
     strays = await find_strays(connection, rows)
     groups: dict[int, list[Stray]] = {}
     for stray in strays:
         groups.setdefault(stray.row.table.oid, []).append(stray)
     left: dict[int, Left] = {}
+    replaced: Counter[Name] = Counter()
     for oid, group in groups.items():
-        reason = await write_past_triggers(connection, group[0].row.table, [stray.overwrite for stray in group])
+        table = group[0].row.table
+        reason, count = await write_past_triggers(connection, table, [stray.overwrite for stray in group])
+        replaced[table.counted_as] += count
         if reason is not None:
             left[oid] = reason
-    return _describe_left(await find_strays(connection, [stray.row for stray in strays]), left) if strays else ()
+    again = await find_strays(connection, [stray.row for stray in strays]) if strays else []
+    return PutRight(_describe_left(again, left), replaced)
 
 
 async def find_strays(connection: Connection, rows: Sequence[RowPlan]) -> list[Stray]:

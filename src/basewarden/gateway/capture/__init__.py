@@ -10,13 +10,15 @@ from basewarden.gateway.capture.snapshot import SnapshotStale, check_snapshot
 from basewarden.gateway.capture.surplus import check_surplus, refine_surplus
 from basewarden.gateway.capture.traces import (
     COUNT_CHANGES,
+    OWN_NAMES,
+    check_fresh,
     find_surplus,
     list_unseen,
     read_counts,
     subtract_counts,
 )
 from basewarden.gateway.capture.update import capture_update
-from basewarden.gateway.capture.write import Traces, WriteContext, WriteOutcome
+from basewarden.gateway.capture.write import Traces, WriteContext, WriteOutcome, check_settled, is_merge
 from basewarden.gateway.errors import NotCaptured
 from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, UpdatePlan, WritePlan
 
@@ -78,8 +80,11 @@ async def repeat_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcom
 async def _capture_traced(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:
     traces = Traces()
     outcome = await _capture(replace(context, traces=traces), plan)
-    (counted,) = await context.connection.run([COUNT_CHANGES])
+    *settled, _, counted = await context.connection.run([*context.ask_settled(), OWN_NAMES, COUNT_CHANGES])
+    check_settled(settled)
     counts = subtract_counts(read_counts(counted, context.schema), traces.earlier)
+    if isinstance(plan, InsertPlan) and is_merge(plan):
+        check_fresh(plan.table.qualified, counts, outcome.changes)
     surplus = find_surplus(counts, outcome.changes, outcome.touched)
     surplus = await refine_surplus(context.connection, surplus, outcome.touched)
     check_surplus(context, len(outcome.changes), surplus)

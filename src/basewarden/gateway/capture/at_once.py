@@ -5,11 +5,13 @@ the rows that the caller may see and change, whatever policies there are; but th
 of a row. What it will not do in one piece goes the long way.
 """
 
+import re
 from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
 
 from basewarden.gateway.capture.images import AS_OWNER, BEGIN, list_image, read_image
+from basewarden.gateway.capture.settling import FINISH
 from basewarden.gateway.capture.snapshot import require_current
 from basewarden.gateway.capture.surplus import check_surplus
 from basewarden.gateway.capture.traces import (
@@ -22,10 +24,10 @@ from basewarden.gateway.capture.traces import (
     subtract_counts,
 )
 from basewarden.gateway.capture.write import (
-    FINISH,
     ROLLBACK,
     WriteContext,
     WriteOutcome,
+    check_settled,
     compact,
     is_merge,
     make_change,
@@ -53,6 +55,8 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 _CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 # Every column may be shown and is told twice, and PostgreSQL's lists end at 1664.
 _MOST_COLUMNS = 550
+# Their text names things with or without a schema, as the search path has it, and here that is the caller's.
+_NAMING_TYPE = re.compile(r"reg(class|type|proc|procedure|oper|operator|config|dictionary|collation)(\[\])*")
 SETTINGS = {"idle_in_transaction_session_timeout": "60s"}
 """A process that was frozen here must not hold the rows' locks for ever."""
 
@@ -61,6 +65,7 @@ def can_write_at_once(context: WriteContext, plan: WritePlan) -> bool:
     """Whether one round trip will most likely do, now and for every plan of the same shape."""
     table = plan.table
     is_plain = bool(table.key) and table.kind == "table" and len(table.columns) <= _MOST_COLUMNS
+    is_plain = is_plain and not any(_NAMING_TYPE.fullmatch(one.base_type) for one in table.columns.values())
     is_told_plainly = plan.media.plan is None and plan.body.kind != "custom" and context.has_canonical_output
     has_triggers = table.qualified in context.schema.tables_before_triggers
     if has_triggers or not is_plain or not is_told_plainly or _has_note(context, _unfit(context)):
@@ -86,6 +91,7 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
     `plan` may be another one of the same shape: the values are those in `context`.
     """
     counting = [] if context.traces is None else [OWN_NAMES, COUNT_CHANGES]
+    settling = context.ask_settled() if counting else []
     opening = [BEGIN, *counting, *context.settings]
     asked = [] if _has_note(context, _LOGIN_READS) else [AS_OWNER, _read_as_login(plan.table)]
     witness = Witness(partial(list_image, plan.table), context.max_rows + 1 if context.max_rows is not None else None)
@@ -93,7 +99,7 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
     write = context.write(("at once", witness.limit), build)
     check = table_check(plan.table.qualified, FACTS)
     try:
-        answers = await context.connection.run([*opening, write, FINISH, check, *asked, *counting])
+        answers = await context.connection.run([*opening, write, FINISH, check, *asked, *settling, *counting])
     except DatabaseError as error:
         if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
             raise
@@ -105,6 +111,7 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
         await require_current(context, plan.table, oid, stamp)
         outcome = _judge(context, plan, read_witnessed(plan, witness.limit, answers[len(opening)], facts))
         if counting and outcome is not None:
+            check_settled(answers[-len(settling) - len(counting) : -len(counting)])
             outcome = _count(context, plan, outcome, answers[len(counting)], answers[-1])
     if outcome is None:
         await context.connection.run([ROLLBACK])

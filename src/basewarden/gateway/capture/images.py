@@ -38,6 +38,8 @@ AS_OWNER = set_settings(
         "role": "none",
         "search_path": "pg_catalog, pg_temp",
         "row_security": "off",
+        "array_nulls": "on",
+        "quote_all_identifiers": "off",
         "timezone": "UTC",
         "datestyle": "ISO, MDY",
         "intervalstyle": "postgres",
@@ -52,7 +54,18 @@ AS_OWNER = set_settings(
 # Undoes AS_OWNER for the caller's statement, whose role and search path follow with the caller's settings: NULL means
 # the session's own value.
 AS_SESSION = set_settings(
-    dict.fromkeys(("row_security", "timezone", "datestyle", "intervalstyle", "bytea_output", "extra_float_digits"))
+    dict.fromkeys(
+        (
+            "row_security",
+            "array_nulls",
+            "quote_all_identifiers",
+            "timezone",
+            "datestyle",
+            "intervalstyle",
+            "bytea_output",
+            "extra_float_digits",
+        )
+    )
 )
 WITH_SESSION_PATH = set_settings({"search_path": None})
 """For writes as the owner: the database's own triggers and defaults may count on the login's search path."""

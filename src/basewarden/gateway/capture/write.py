@@ -15,9 +15,10 @@ from basewarden.gateway.capture.images import (
     select_by_identity,
     select_written_here,
 )
+from basewarden.gateway.capture.settling import FINISH, ask_settled, is_settled
 from basewarden.gateway.capture.traces import COUNT_CHANGES, OWN_NAMES, Counts, Touched, read_counts
 from basewarden.gateway.capture.wake import Follower, Wake, WakeLimits
-from basewarden.gateway.errors import row_limit
+from basewarden.gateway.errors import NotCaptured, row_limit
 from basewarden.journal import RowChange, Verb
 from basewarden.pgrest import (
     Builder,
@@ -38,8 +39,6 @@ from basewarden.pgrest import (
 
 ROLLBACK = Statement("ROLLBACK")
 READ_XID = Statement("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text")
-# What would run at COMMIT runs now: as the caller, before images are read and before anything is journaled.
-FINISH = Statement("SET CONSTRAINTS ALL IMMEDIATE")
 # Their text means the same in every session. That of floats and money does not, nor that of times, nor that of names
 # of tables; and of a type that somebody made, or of what is put together from others, nobody knows.
 _PLAIN_CATEGORIES = frozenset("BEISV")
@@ -115,6 +114,10 @@ class WriteContext:
     def as_caller(self, statement: Statement) -> tuple[Statement, ...]:
         return (AS_SESSION, *self.settings, statement)
 
+    def ask_settled(self) -> list[Statement]:
+        """Leaves the caller's role, under our search path."""
+        return ask_settled(self.as_caller(FINISH))
+
     def check_row_limit(self, count: int) -> None:
         if self.max_rows is not None and count > self.max_rows:
             raise row_limit(self.max_rows)
@@ -145,6 +148,15 @@ async def open_transaction(context: WriteContext) -> list[Statement]:
 
 def is_merge(plan: InsertPlan) -> bool:
     return plan.is_upsert and plan.resolution == "merge-duplicates"
+
+
+def check_settled(answers: Sequence[Rows]) -> None:
+    """Raises NotCaptured where triggers have put something off to the COMMIT."""
+    if not is_settled(answers):
+        raise NotCaptured(
+            "A trigger puts off what it changes until the end of the transaction, so that could not be counted.",
+            hint="A deferred trigger must not use SET CONSTRAINTS to defer what it causes.",
+        )
 
 
 def make_keys(table: Table, rows: Iterable[Located]) -> Keys:

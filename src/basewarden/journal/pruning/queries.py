@@ -27,7 +27,7 @@ _LIST_IDLE = """
 """
 _LIST_CHAINS = f"{_CHAIN} SELECT id FROM chain"
 _LOCK = "SELECT id FROM journal_sessions WHERE id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED"
-# The key of `undo.queries.try_lock_undo`: whoever undoes one of them now goes on in peace.
+# By the name of `undo.queries.name_lock`: whoever undoes one of them now goes on in peace.
 _LOCK_UNDO = """
     SELECT id FROM unnest(CAST(:ids AS uuid[])) AS given(id)
     WHERE pg_try_advisory_xact_lock(hashtextextended('undo:' || id, 0))

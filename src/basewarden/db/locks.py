@@ -1,0 +1,78 @@
+"""Locks that are held for long, on one connection of this process that is not of the pool.
+
+Whoever undoes a session awaits somebody else's database meanwhile; with a connection of the pool each, a few databases
+that never answer would take them all from everybody.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+
+from basewarden.core.secret import Secret
+from basewarden.errors import Unavailable
+
+CONNECT_SECONDS = 10
+_TAKE = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+_GIVE = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
+
+
+class Locks:
+    """Advisory locks by name. They end with the connection, so also with the process."""
+
+    def __init__(self, dsn: Secret) -> None:
+        self._dsn = dsn
+        self._connection: psycopg.AsyncConnection | None = None
+        self._turn = asyncio.Lock()
+        self._held: set[str] = set()
+
+    @asynccontextmanager
+    async def try_hold(self, name: str) -> AsyncIterator[bool]:
+        """Whether it is held while the block runs: False where somebody has it, here or in another process."""
+        if name in self._held:
+            yield False
+            return
+        self._held.add(name)
+        is_held = None  # cut off while it asks, nobody knows
+        try:
+            is_held = await self._take(name)
+            yield is_held
+        finally:
+            if is_held is False:
+                self._held.discard(name)
+            else:
+                await asyncio.shield(asyncio.create_task(self._give(name)))
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _take(self, name: str) -> bool:
+        async with self._turn:
+            try:
+                return await self._ask(_TAKE, name)
+            except psycopg.OperationalError:
+                await self.close()  # the server may have ended it long ago
+            try:
+                return await self._ask(_TAKE, name)
+            except psycopg.OperationalError as error:
+                raise Unavailable from error
+
+    async def _give(self, name: str) -> None:
+        async with self._turn:
+            self._held.discard(name)
+            if self._connection is None or self._connection.closed:
+                return
+            try:
+                await self._ask(_GIVE, name)
+            except psycopg.OperationalError:
+                await self.close()  # and so it is given
+
+    async def _ask(self, query: str, name: str) -> bool:
+        if self._connection is None or self._connection.closed:
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._dsn.reveal(), autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="basewarden"
+            )
+        found = await (await self._connection.execute(query, (name,))).fetchone()
+        return bool(found and found[0])
