@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from basewarden.connections.rest.description import MAX_VALUES_OF_ONE, read_documents
 from basewarden.gateway.forward.openapi import read_schema
 from basewarden.pgrest import Column, Schema
 
@@ -124,3 +125,14 @@ ODD: list[Any] = [
 def test_what_is_not_as_it_should_be_is_passed_over(document: Any) -> None:
     schema = read_schema({"public": document})
     assert schema.relationships == {}
+
+
+def test_a_function_with_more_than_any_has_counts_as_not_told() -> None:
+    """Decoded at once it would hold up the process, also from a thread."""
+    zeros = ",".join(["0"] * MAX_VALUES_OF_ONE)
+    columns = '{"properties":{"id":{"type":"integer"}}}'
+    body = f'{{"paths":{{"/rpc/f":{{"post":[{zeros},0]}},"/t":{{"get":{{}}}}}},"definitions":{{"t":{columns}}}}}'
+    told = read_documents({"public": body.encode()})["public"]
+    assert told["paths"] == {"/rpc/f": None, "/t": {"get": {}}}
+    assert told["definitions"] == {"t": {"properties": {"id": {"type": "integer"}}}}
+    assert read_schema({"public": told}) is not None
