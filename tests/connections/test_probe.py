@@ -176,7 +176,15 @@ async def test_a_server_that_falls_silent_later_times_out() -> None:
 
 @pytest.mark.parametrize(
     "mode",
-    ["endless_rows", "huge_row", "endless_notices", "endless_settings", "settings_at_start", "huge_notice_at_start"],
+    [
+        "endless_rows",
+        "many_rows",
+        "huge_row",
+        "endless_notices",
+        "endless_settings",
+        "settings_at_start",
+        "huge_notice_at_start",
+    ],
 )
 async def test_a_server_that_never_ends_is_left_at_once(mode: str) -> None:
     """With less than ten megabytes of it in memory."""

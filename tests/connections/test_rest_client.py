@@ -253,6 +253,16 @@ async def test_who_goes_ends_what_was_asked() -> None:
             await ended.wait()
 
 
+async def test_a_write_that_is_cancelled_as_it_is_sent_keeps_no_place() -> None:
+    async with serve_hostile(always(HELLO)) as hostile, client_of(hostile, size=1) as client:
+        assert await fetch(client) == (200, b"hello")
+        write = asyncio.create_task(fetch(client, "POST", body=b"{}"))
+        await asyncio.sleep(0)  # now it looks whether the connection has ended
+        write.cancel()
+        await asyncio.wait([write])
+        assert await fetch(client) == (200, b"hello")
+
+
 async def test_no_more_is_read_than_somebody_takes() -> None:
     total, part = 50_000_000, b"x" * 100_000
     sent = 0

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 MODES = {
     "endless_rows": "a result without an end",
     "endless_nulls": "the same, of values that take no room on the wire",
+    "many_rows": "hundreds of thousands of rows in a few megabytes",
     "huge_row": "one row that is said to have a gigabyte, and has",
     "endless_notices": "notices instead of a result",
     "endless_settings": "settings instead of a result",
@@ -22,7 +23,9 @@ MODES = {
     "notifies_when_idle": "notifications that nobody asked for, after the first answer",
     "settings_when_idle": "settings, after the first answer",
     "negative_length": "a message that is shorter than nothing",
+    "strange_setting": "a setting that is no text, with each answer",
     "silent": "no answer at all",
+    "many_rounds": "a password that is to be hashed some million times",
 }
 _SETTINGS = {
     "server_version": "15.4",
@@ -33,6 +36,7 @@ _SETTINGS = {
     "integer_datetimes": "on",
 }
 _GIGABYTE = 0x3FFFFFF0
+_ROUNDS = 6_000_000  # some seconds; two thousand million are allowed
 _STARTS = {80877102: "cancel", 80877103: "tls", 80877104: "gss"}
 
 
@@ -41,7 +45,7 @@ def _message(kind: bytes, body: bytes) -> bytes:
 
 
 def _setting(name: str, value: str) -> bytes:
-    return _message(b"S", name.encode() + b"\0" + value.encode() + b"\0")
+    return _message(b"S", name.encode() + b"\0" + value.encode("latin-1") + b"\0")
 
 
 def _columns(count: int) -> bytes:
@@ -78,6 +82,9 @@ def _make_harm(mode: str) -> Iterator[bytes]:
         case "endless_nulls":
             yield _BEFORE_ROWS + _columns(1000)
             yield from _repeat(_message(b"D", struct.pack("!H", 1000) + b"\xff" * 4000) * 20)
+        case "many_rows":
+            rows = _message(b"D", struct.pack("!Hi", 1, -1)) * 360_000
+            yield _BEFORE_ROWS + _columns(1) + rows + _message(b"C", b"SELECT 360000\0") + _READY
         case "huge_row":
             yield _BEFORE_ROWS + _columns(1)
             yield from _send_huge(b"D")
@@ -114,6 +121,8 @@ class _Server:
             return
         if self._mode == "notices_at_start":
             await self._harm(writer)
+        if self._mode == "many_rounds":
+            await self._ask_for_many_rounds(reader, writer)
         writer.write(_message(b"R", struct.pack("!I", 0)))
         if self._mode.endswith("_at_start"):
             await self._harm(writer)
@@ -127,7 +136,19 @@ class _Server:
             if head[:1] in b"QS":
                 await self._answer(writer)
 
+    async def _ask_for_many_rounds(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(_message(b"R", struct.pack("!I", 10) + b"SCRAM-SHA-256\0\0"))
+        head = await reader.readexactly(5)
+        first = await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4)
+        nonce = first[first.index(b"r=") :]
+        writer.write(_message(b"R", struct.pack("!I", 11) + nonce + b"x,s=c2FsdHNhbHRzYWx0c2FsdA==,i=%d" % _ROUNDS))
+        await reader.read(1000)
+
     async def _answer(self, writer: asyncio.StreamWriter) -> None:
+        if self._mode == "strange_setting":
+            row = _message(b"D", struct.pack("!HI", 1, 4) + b"pid?") + _message(b"C", b"SELECT 1\0")
+            writer.write(_BEFORE_ROWS + _columns(1) + row + _setting("TimeZone", "\xff") + _READY)
+            return
         if self._mode.endswith("_when_idle"):
             writer.write(_BEFORE_ROWS + _columns(1) + _message(b"C", b"SELECT 0\0") + _READY)
             await writer.drain()

@@ -1,5 +1,6 @@
 """Images over an API are those of the direct road, to the letter: a project may be given a Postgres address later."""
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 
 from basewarden.gateway.capture.images import AS_OWNER, read_images, select_images
 from basewarden.gateway.errors import CaptureBlind
+from basewarden.gateway.forward.images import decode_rows, read_apart
 from basewarden.journal import Image
 from basewarden.pgrest import Builder, Connection, Statement
 from tests.fixtures.bench import GUEST
@@ -149,3 +151,19 @@ async def test_another_schema(open_project: OpenGround) -> None:
     assert [(table, verb) for table, verb, _, _ in (await ground.last()).changes] == [("t", "delete")]
     assert (await ground.undo()).reverted == 1
     assert await ground.texts("a.t", "b.c") == {**before, "b.c": []}
+
+
+async def test_many_rows_are_read_while_others_have_their_turns() -> None:
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.create_task(count_turns())
+    body = b"[" + b",".join([b'{"id":1}'] * 50_000) + b"]"
+    assert len(await read_apart(lambda text: [dict(row) for row in decode_rows(text)], body)) == 50_000
+    counting.cancel()
+    assert turns > 1

@@ -69,6 +69,14 @@ async def test_reads_of_denied_tables_count_too_and_mistakes_do_not(workshop: Wo
     assert [(one["code"], one["method"]) for one in await list_refusals(bench)] == [("table_denied", "GET")] * 2
 
 
+async def test_an_argument_of_a_function_is_no_operator(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent(tables=["prices"])
+    assert (await agent.http.get("/rpc/find?name=secret.person&ref=(salary.9)")).status_code == 403
+    (found,) = await list_refusals(bench)
+    assert found["summary"] == "GET /rpc/find?name=…&ref=…"
+
+
 async def test_people_are_not_watched(workshop: Workshop) -> None:
     bench = await workshop.bench(_SHOP)
     answer = await bench.person.patch(f"/api/v/{bench.connection_id}/rest/v1/cheap?id=eq.1", json={"amount": 1})

@@ -12,6 +12,7 @@ import pytest
 from psycopg.pq import TransactionStatus
 
 from basewarden.pgrest import Connection, DatabaseError, MemoryBudget, Meter, PgrestError, Pool, Statement, Terms
+from basewarden.pgrest.pooling import is_direct, is_transaction_pooled
 from tests.fakes.hostile_postgres import run_hostile_postgres
 
 _LIMIT = 16_000_000
@@ -24,6 +25,10 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+
+
+def count_open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 class Watch:
@@ -63,7 +68,7 @@ async def connect(port: int) -> Connection:
     return await Connection.connect(address_of(port), timeout=5, prepare=False, guarded=True)
 
 
-@pytest.mark.parametrize("mode", ["endless_rows", "endless_nulls", "huge_row", "endless_notices"])
+@pytest.mark.parametrize("mode", ["endless_rows", "endless_nulls", "many_rows", "huge_row", "endless_notices"])
 async def test_a_result_without_an_end_is_cut_off(mode: str) -> None:
     async with run_hostile_postgres(mode) as hostile, watched():
         conn = await connect(hostile.port)
@@ -101,6 +106,47 @@ async def test_an_idle_connection_that_says_too_much_is_closed(mode: str) -> Non
         await conn.run([_ONE])
         conn.meter = None
         await conn.wait_closed()
+        assert not conn.is_usable
+        await conn.close()
+
+
+async def test_a_password_that_is_hashed_for_ever_keeps_nobody_else_waiting(shop: str) -> None:
+    """The server says how many rounds, and libpq cannot be stopped in between: one such step is all it gets."""
+    async with run_hostile_postgres("many_rounds") as hostile, watched():
+        address = address_of(hostile.port).replace("somebody", "somebody:secret")
+        with pytest.raises(psycopg.errors.ConnectionTimeout):
+            await Connection.connect(address, timeout=1, prepare=False, guarded=True)
+        with pytest.raises(psycopg.errors.ConnectionTimeout):
+            await Connection.connect(address, timeout=60, prepare=False, guarded=True)
+        other = await Connection.connect(shop, prepare=False, guarded=True)
+        await other.run([_ONE])
+        await other.close()
+
+
+async def test_a_setting_that_is_no_text_leaves_no_connection_behind() -> None:
+    async with run_hostile_postgres("strange_setting") as hostile:
+        pool = Pool(address_of(hostile.port), prepare=False, guarded=True, max_size=2)
+        before = count_open_files()
+        for _ in range(5):
+            async with pool.acquire() as conn:
+                await conn.run([_ONE])
+        await pool.close()
+        assert count_open_files() == before
+
+
+async def test_a_process_id_that_is_no_number_counts_as_a_pooler() -> None:
+    async with run_hostile_postgres("strange_setting") as hostile:
+        conn = await connect(hostile.port)
+        assert not await is_direct(conn)
+        assert await is_transaction_pooled(conn, lambda: connect(hostile.port))
+        await conn.close()
+
+
+async def test_an_answer_too_few_ends_the_connection() -> None:
+    async with run_hostile_postgres("strange_setting") as hostile:
+        conn = await connect(hostile.port)
+        with pytest.raises(PgrestError):
+            await conn.run([_ONE, _ONE])
         assert not conn.is_usable
         await conn.close()
 

@@ -12,7 +12,7 @@ from basewarden.web.guard import ConnectionGuard, Watched, find_network, is_in
 from basewarden.web.protocol import GuardedProtocol
 from tests.fixtures.app import pick_port
 from tests.fixtures.serving import serving
-from tests.web.raw import connected, read_to_end
+from tests.web.raw import connected, read_answer, read_to_end
 
 LARGE = 50_000_000
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n%s\r\n"
@@ -50,6 +50,20 @@ async def test_an_answer_that_nobody_reads_is_given_up() -> None:
             async with asyncio.timeout(30):
                 await guard.ended.wait()
             assert len(await read_to_end(reader)) < LARGE
+
+
+async def answer_shortly(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def test_a_request_for_another_protocol_is_the_last_of_its_connection() -> None:
+    """What follows would be swallowed; a proxy that shares the connection among clients has to know."""
+    async with served(answer_shortly) as (port, _), connected(port) as (reader, writer):
+        writer.write(GET % b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        answer = await read_answer(reader)
+        assert (answer.status, answer.headers.get("connection")) == (200, "close")
+        assert await read_to_end(reader) == b""
 
 
 async def test_a_slow_reader_gets_all_of_it() -> None:

@@ -17,6 +17,7 @@ PROBE_SECONDS = 8.0
 OLDEST_SERVER = 130000
 _SWITCH_SECONDS = 2.0
 _TOO_LARGE = 413
+_MOST_ROWS, _MOST_COLUMNS = 200, 20
 _TRUE = "t"
 _FLAGS = ("is_superuser", "bypasses_rls", "can_create_roles", "is_read_only")
 _COUNTS = ("tables", "readable_tables", "writable_tables")
@@ -177,11 +178,14 @@ async def _list_roles(connection: Connection, server_version: int) -> tuple[Data
 
 async def _ask(connection: Connection, query: str, *parameters: bytes) -> list[dict[str, str]]:
     (rows,) = await connection.run([Statement(query, parameters)])
+    if rows.count > _MOST_ROWS or rows.has_column(_MOST_COLUMNS):
+        raise ConnectionFailed(Reason.NOT_POSTGRES)  # not what was asked for, and long to read
     return _read_rows(rows)
 
 
 def _read_rows(rows: Rows) -> list[dict[str, str]]:
+    names = rows.columns
     return [
-        {name: (value or b"").decode("utf-8", "replace") for name, value in zip(rows.columns, row, strict=True)}
+        {name: (value or b"").decode("utf-8", "replace") for name, value in zip(names, row, strict=True)}
         for row in rows.rows
     ]

@@ -23,7 +23,10 @@ POLICY_CODES: Final = frozenset(
 )
 MAX_SUMMARY: Final = 200
 _MAX_PART: Final = 63
-_OPERATOR = re.compile(r"(?:not\.)?[a-z]{1,10}(?=[.(])")
+# By name: an argument of a function may hold a dot, too.
+_OPERATOR = re.compile(
+    r"(?:not\.)?(?:eq|neq|gte?|lte?|i?like|i?match|in|is|isdistinct|cs|cd|ov|sl|sr|nxr|nxl|adj|(?:|pl|ph|w)fts)(?=[.(])"
+)
 _NO_FILTER: Final = frozenset({"select", "order", "limit", "offset", "columns", "on_conflict"})
 _PROFILES: Final = (b"content-profile", b"accept-profile")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\uffff]")

@@ -7,6 +7,9 @@ MEGABYTE = 1_000_000
 _FREE_BYTES = MEGABYTE
 """of each request: small answers are never refused because others hold large ones"""
 
+_ROW_BYTES, _CELL_BYTES = 64, 24
+"""A row of one NULL has eleven bytes on its way."""
+
 
 class MemoryBudget:
     """Counts what is held at one time. A project's budget has the process's as its `parent`."""
@@ -40,13 +43,19 @@ class MemoryBudget:
 class Meter:
     """Counts what one request reads, against its own limit in bytes and the budget that it shares."""
 
-    __slots__ = ("_budget", "_most", "_taken", "received")
+    __slots__ = ("_budget", "_most", "_room", "_taken", "received")
 
     def __init__(self, most: int, budget: MemoryBudget | None = None) -> None:
         self._most = most
         self._budget = budget
         self._taken = 0
+        self._room = 0
         self.received = 0
+
+    def weigh(self, rows: int, columns: int) -> PgrestError | None:
+        """What is wrong with so many rows, which take more room here than on their way if they are small."""
+        self._room += rows * (_ROW_BYTES + _CELL_BYTES * columns)
+        return self.count(self._room - self.received) if self._room > self.received else None
 
     def count(self, size: int) -> PgrestError | None:
         """What is wrong once these bytes have come, if anything is."""

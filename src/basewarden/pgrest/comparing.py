@@ -41,6 +41,7 @@ async def is_reach_same(conn: Connection, schema: Schema, table: Name) -> bool:
     places = {int(oid or 0): (place or b"").decode() for oid, place in around.rows}
     relations = await read_relations(conn, TypeBook(conn, {}), places, asks_views=False)
     roles = await take_turns(decode_rows(listed, RoleRow))
-    tables = await take_turns(make_tables(relations, roles, read_coded(coded), await take_turns(read_pairs(roots))))
+    codes, pairs = await take_turns(read_coded(coded)), await take_turns(read_pairs(roots))
+    tables = await take_turns(make_tables(relations, roles, codes, pairs))
     await conn.run(_RETURN)
     return all(tables.get(name) == schema.tables.get(name) for name in reach)

@@ -9,6 +9,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from basewarden.pgrest.budget import Meter
+from basewarden.pgrest.polling import Polling
 from basewarden.pgrest.valve import Valve
 
 CONNECT_BYTES = 65_536
@@ -23,8 +24,8 @@ async def open_guarded(dsn: str, *, seconds: float) -> psycopg.AsyncConnection[A
     failure = psycopg.OperationalError("no address to connect to")
     for left, conninfo in zip(range(len(attempts), 0, -1), attempts, strict=True):
         share = (until - asyncio.get_running_loop().time()) / left
-        attempt = _Attempt(conninfo)
         try:
+            attempt = _Attempt(conninfo)
             async with asyncio.timeout(share):
                 await attempt.connect()
         except TimeoutError:
@@ -45,9 +46,15 @@ def _list_attempts(dsn: str) -> Iterator[str]:
         yield make_conninfo("", **{**parameters, **chosen})
 
 
+def _name_server(conninfo: str) -> str:
+    parameters = conninfo_to_dict(conninfo)
+    return f"{parameters.get('hostaddr')} {parameters.get('port')}"
+
+
 class _Attempt:
     def __init__(self, conninfo: str) -> None:
         self.pg = pq.PGconn.connect_start(conninfo.encode())
+        self._polling = Polling(self.pg, _name_server(conninfo))
         self.valve: Valve | None = None
         self._loop = asyncio.get_running_loop()
         self._meter = Meter(CONNECT_BYTES)
@@ -58,13 +65,13 @@ class _Attempt:
             await self._poll()
             self._remove_valve()
         except BaseException:
-            self.pg.finish()
+            self._polling.end()
             self._close_valve()
             raise
 
     async def _poll(self) -> None:
         while True:
-            status = pq.PollingStatus.FAILED if self.pg.status == pq.ConnStatus.BAD else self.pg.connect_poll()
+            status = pq.PollingStatus.FAILED if self.pg.status == pq.ConnStatus.BAD else await self._polling.step()
             if status == pq.PollingStatus.OK:
                 return
             if status == pq.PollingStatus.FAILED:

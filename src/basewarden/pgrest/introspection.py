@@ -184,7 +184,7 @@ class _Reader:
             # what was not asked is asked next time, whether or not anything has changed by then
             pulse=pulse if self._asks_views else msgspec.structs.replace(pulse, shape=""),
             relations=relations,
-            coded=read_coded(coded),
+            coded=await take_turns(read_coded(coded)),
             roots=await take_turns(read_pairs(roots)),
             spelled=calls,
             targets=await self._read_targets(known, relations),
@@ -203,7 +203,7 @@ class _Reader:
     async def _read_timezones(self) -> frozenset[str]:
         """Once: they come with the server's program, and are slow to list."""
         (rows,) = await self._conn.run([TIMEZONES])
-        return frozenset((name or b"").decode() for (name,) in rows.rows)
+        return frozenset(await take_turns(read_names(rows)))
 
     async def _read_relations(
         self, types: "TypeBook", known: Mapping[int, Relation], found: Collection[SurveyRow]
@@ -336,19 +336,27 @@ def _batch(values: Iterable[int], size: int) -> Iterator[Sequence[int]]:
 def decode_rows(rows: Rows, kind: type[Row]) -> Generator[None, None, list[Row]]:
     decoder = msgspec.json.Decoder(kind)
     made = []
-    for (value,) in rows.rows:
+    for (value,) in rows.each():
         made.append(decoder.decode(value or b""))
         yield
     return made
 
 
-def read_coded(rows: Rows) -> dict[int, bool]:
-    return {int(oid or 0): in_policies_only == b"t" for oid, in_policies_only in rows.rows}
+def read_coded(rows: Rows) -> Generator[None, None, dict[int, bool]]:
+    return {int(oid): in_policies_only == "t" for oid, in_policies_only in (yield from read_pairs(rows)).items()}
+
+
+def read_names(rows: Rows) -> Generator[None, None, list[str]]:
+    names = []
+    for (name,) in rows.each():
+        names.append((name or b"").decode())
+        yield
+    return names
 
 
 def read_pairs(rows: Rows) -> Generator[None, None, dict[str, str]]:
     pairs = {}
-    for key, value in rows.rows:
+    for key, value in rows.each():
         pairs[(key or b"").decode()] = (value or b"").decode()
         yield
     return pairs
@@ -356,7 +364,7 @@ def read_pairs(rows: Rows) -> Generator[None, None, dict[str, str]]:
 
 def _read_rules(rows: Rows) -> Generator[None, None, dict[int, Targets]]:
     targets = {}
-    for oid, rule in rows.rows:
+    for oid, rule in rows.each():
         targets[int(oid or 0)] = read_targets((rule or b"").decode())
         yield
     return targets

@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable
 
 from basewarden.pgrest.errors import DatabaseError, PgrestError
 from basewarden.pgrest.sql import Statement
-from basewarden.pgrest.wire import Connection
+from basewarden.pgrest.wire import Connection, Rows
 
 _WHO = Statement("SELECT pg_catalog.pg_backend_pid()")
 _BEGIN = Statement("BEGIN")
 _PATIENCE_SECONDS = 2.0
 _OTHERS = 3
+_MOST_DIGITS = 10
 
 
 async def is_direct(conn: Connection) -> bool:
@@ -36,7 +37,7 @@ async def is_transaction_pooled(conn: Connection, connect: Callable[[], Awaitabl
                 other = await connect()
                 others.append(other)
                 _, rows = await other.run([_BEGIN, _WHO])
-                if int(rows.value(0, 0) or 0) == ours or await _ask_process(conn) != ours:
+                if _read_process(rows) == ours or await _ask_process(conn) != ours:
                     return True
     except (TimeoutError, DatabaseError, PgrestError):
         return True  # ours waits for the others' end, there are no transactions at all, or no more connections
@@ -48,4 +49,10 @@ async def is_transaction_pooled(conn: Connection, connect: Callable[[], Awaitabl
 
 async def _ask_process(conn: Connection) -> int:
     (rows,) = await conn.run([_WHO])
-    return int(rows.value(0, 0) or 0)
+    return _read_process(rows)
+
+
+def _read_process(rows: Rows) -> int:
+    """0 where that is no number: what answers is no PostgreSQL."""
+    told = rows.value(0, 0) or b""
+    return int(told) if told.isdigit() and len(told) <= _MOST_DIGITS else 0

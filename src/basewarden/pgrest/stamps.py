@@ -238,7 +238,7 @@ def ask_pulse(server_version: int, *, since: str = "", whole: bool) -> Statement
 
 
 def read_pulse(rows: Rows) -> Pulse:
-    moment, glance, names, code, roles, shape, cost = rows.rows[0]
+    moment, glance, names, code, roles, shape, cost = next(rows.each())
     found: dict[str, Any] = {"glance": glance, "names": names, "code": code, "roles": roles, "shape": shape}
     told = {name: None if value is None else value.decode() for name, value in found.items()}
     return Pulse((moment or b"").decode(), float(cost or 0), **told)

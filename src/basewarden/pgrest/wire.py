@@ -7,7 +7,7 @@ one Sync, so it is one transaction unless BEGIN is among the statements, and an 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -72,12 +72,16 @@ class Rows:
 
     @property
     def rows(self) -> list[tuple[bytes | None, ...]]:
+        return list(self.each())
+
+    def each(self) -> Iterator[tuple[bytes | None, ...]]:
+        """One row at a time, where there may be many."""
         width, get = range(self._result.nfields), self._result.get_value
-        return [tuple(get(row, column) for column in width) for row in range(self._result.ntuples)]
+        return (tuple(get(row, column) for column in width) for row in range(self._result.ntuples))
 
     @property
     def tag(self) -> str:
-        return (self._result.command_status or b"").decode()
+        return (self._result.command_status or b"").decode("utf-8", "replace")
 
     @property
     def count(self) -> int:
@@ -185,7 +189,7 @@ class Connection:
         return cls(owner, prepare=prepare)
 
     def _read_parameter(self, name: str) -> str:
-        return (self._pg.parameter_status(name.encode()) or b"").decode()
+        return (self._pg.parameter_status(name.encode()) or b"").decode("utf-8", "replace")
 
     @property
     def server_version(self) -> int:
@@ -311,6 +315,9 @@ class Connection:
             if status == pq.ExecStatus.PIPELINE_SYNC:
                 break
             if status in _ROWS:
+                if at >= len(steps):
+                    raise psycopg.OperationalError("the server answers more than it was asked")
+                self._weigh(result)
                 self._keep(steps[at], result, answers)
             elif status in _COPYING:
                 self._mark_broken()
@@ -321,6 +328,8 @@ class Connection:
             if isinstance(failure, PlanStale):
                 self._forget_prepared()
             raise failure
+        if len(answers) < sum(step.kind == "run" for step in steps):
+            raise psycopg.OperationalError("the server answers less than it was asked")
         return answers
 
     def _expect_alive(self, at: int, steps: Sequence[_Step]) -> None:
@@ -385,7 +394,7 @@ class Connection:
     def _hear_notifications(self) -> None:
         while (heard := self._pg.notifies()) is not None:
             if self.on_notify is not None:
-                channel, payload = heard.relname.decode(), heard.extra.decode("utf-8", "replace")
+                channel, payload = heard.relname.decode("utf-8", "replace"), heard.extra.decode("utf-8", "replace")
                 self.on_notify(Notification(channel, payload))
 
     # Bounds: most answers come at once and are small; of all others every byte is counted --------------------
@@ -421,6 +430,12 @@ class Connection:
             return True
         self._drop(failure if self.meter is not None else flooded())
         return False
+
+    def _weigh(self, result: pq.abc.PGresult) -> None:
+        failure = None if self.meter is None else self.meter.weigh(result.ntuples, result.nfields)
+        if failure is not None:
+            self._drop(failure)
+            raise psycopg.OperationalError("the answer is too large")
 
     def _read_piece(self) -> None:
         started = time.thread_time()

@@ -23,6 +23,7 @@ _FRAMING = 2  # what chunked encoding may add to a body
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 4 * 1024 * 1024
 _MOST_PIPELINED = 64  # requests that a client sends ahead; each is held in memory until its turn
+_CLOSE = (b"connection", b"close")
 _log = structlog.get_logger()
 
 
@@ -104,7 +105,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refusal = self._make_head_refusal()
             raise self._refusal
         self._phase, self._seen = _BODY, 0
+        if self.parser.should_upgrade():
+            self.headers.append(_CLOSE)
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            self.cycle.keep_alive = False  # the parser takes whatever follows for the other protocol
 
     def on_message_complete(self) -> None:
         self._phase, self._has_begun, self._has_completed = _NONE, False, True

@@ -131,12 +131,20 @@ class RestClient:
         while self._idle:
             connection = self._idle.pop()
             if looks_first:
-                await asyncio.sleep(0)  # so that an end which came meanwhile is known: a write is not sent again
+                await self._look_for_its_end(connection)
             if not connection.is_lost and connection.idle_seconds < reused_for:
                 return connection
             connection.abort()
             self._open.discard(connection)
         return await self._dial()
+
+    async def _look_for_its_end(self, connection: HTTPConnection) -> None:
+        """So that one which came meanwhile is known: a write is not sent again."""
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            connection.abort()  # it is not among the idle ones by now
+            raise
 
     @property
     def _is_full(self) -> bool:
@@ -149,14 +157,19 @@ class RestClient:
             async with asyncio.timeout(self._patience.free_connection):
                 await turn
         except TimeoutError:
+            self._pass_on(turn)
             raise AllBusy from None
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._wake_next()  # our turn came with the cancellation: the next one has it
+            self._pass_on(turn)
             raise
         finally:
             if not turn.done() or turn.cancelled():
                 self._waiting.remove(turn)
+
+    def _pass_on(self, turn: asyncio.Future[None]) -> None:
+        """A turn that came as we gave up is the next one's."""
+        if turn.done() and not turn.cancelled():
+            self._wake_next()
 
     def _wake_next(self) -> None:
         while self._waiting:

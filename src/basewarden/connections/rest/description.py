@@ -18,6 +18,9 @@ MAX_BYTES = 32 * 1024 * 1024
 MAX_COLUMNS = 200_000
 """Of all tables of a project together; what is known of each is kept as long as the project is in use."""
 
+MAX_VALUES_OF_ONE = 50_000
+"""Of one table or function: PostgreSQL has 1,600 columns."""
+
 _METHODS = ("get", "post", "patch", "put", "delete")
 
 
@@ -68,7 +71,7 @@ def _read_document(body: bytes) -> dict[str, Any]:
 def _read_path(path: str, raw: msgspec.Raw) -> Any:
     if path.startswith("/rpc/"):
         return _decode(raw)
-    methods = _list_members(raw)
+    methods = _list_members(raw)  # what they hold stays undecoded
     return None if methods is None else {method: {} for method in methods if method in _METHODS}
 
 
@@ -80,7 +83,9 @@ def _list_members(raw: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
 
 
 def _decode(raw: msgspec.Raw) -> Any:
+    text = bytes(raw)
+    check_elements(text, MAX_VALUES_OF_ONE)
     try:
-        return msgspec.json.decode(raw)
+        return msgspec.json.decode(text)
     except _FAILURES:
         return None

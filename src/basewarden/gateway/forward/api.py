@@ -8,7 +8,14 @@ from urllib.parse import quote
 from basewarden.gateway.capture import SnapshotStale
 from basewarden.gateway.errors import CaptureBlind, NotCaptured, OutcomeUnknown, RowLimit, UpstreamAway
 from basewarden.gateway.forward.deeds import UpstreamRefused, read_error
-from basewarden.gateway.forward.images import Identity, Seen, UnreadableAnswer, select_for_reading, select_some
+from basewarden.gateway.forward.images import (
+    Identity,
+    Seen,
+    UnreadableAnswer,
+    read_apart,
+    select_for_reading,
+    select_some,
+)
 from basewarden.gateway.forward.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 from basewarden.journal import Image
 from basewarden.pgrest import Schema, Table, join_query, match_rows
@@ -51,7 +58,8 @@ class Api:
             query.append(("limit", str(limit)))
         answer = await self._read(table, query, prefer, counts=counts)
         try:
-            return Found(rows := selection.read_seen(answer.body), _read_total(answer, len(rows)))
+            rows = await read_apart(selection.read_seen, answer.body)
+            return Found(rows, _read_total(answer, len(rows)))
         except UnreadableAnswer as error:
             raise SnapshotStale from error
 
@@ -88,7 +96,7 @@ class Api:
         query = [*pairs, ("select", selection.text), ("limit", str(limit))]
         answer = await self._read(table, query)
         try:
-            images = [row.image for row in selection.read_written(answer.body)]
+            images = [row.image for row in await read_apart(selection.read_written, answer.body)]
         except UnreadableAnswer as error:
             raise SnapshotStale from error
         return images, _read_total(answer, len(images))

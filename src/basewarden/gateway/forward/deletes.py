@@ -9,7 +9,7 @@ from basewarden.gateway.errors import OutcomeUnknown
 from basewarden.gateway.forward.api import QUERY_ROOM, Pair
 from basewarden.gateway.forward.deeds import Deed
 from basewarden.gateway.forward.errand import Errand, Outcome, describe_change, foretell
-from basewarden.gateway.forward.images import ADDRESS, Seen, Selection, UnreadableAnswer, Written
+from basewarden.gateway.forward.images import ADDRESS, Seen, Selection, UnreadableAnswer, Written, read_apart
 from basewarden.gateway.forward.updates import carry_out, drop_empty
 from basewarden.gateway.forward.upstream import UpstreamRequest
 from basewarden.gateway.forward.wake import Wake, collect_wake, count_unseen, follow, look
@@ -27,7 +27,7 @@ async def write_delete(errand: Errand) -> Outcome:
     deed = await errand.announce("delete", foretell(table, "delete", before), len(before) + len(wake.followers))
     answer = await carry_out(errand, deed, request)
     try:
-        written = selection.read_written(answer.body)
+        written = await read_apart(selection.read_written, answer.body)
     except UnreadableAnswer as error:
         deed.give_up()
         raise OutcomeUnknown from error

@@ -4,10 +4,11 @@ A select list may name and cast its columns. So one answer holds the client's ow
 PostgREST shows it, and PostgreSQL's exact text where the two differ. Nothing here passes through a float.
 """
 
+import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -37,6 +38,9 @@ _LENGTH = re.compile(r"\([^)]*\)")
 _JSON_TYPES = ("json", "jsonb")
 _NULL = b"null"
 _NOT_QUOTED = {b"true": "t", b"false": "f"}
+
+_LARGE_BYTES = 64 * 1024
+T = TypeVar("T")
 
 _decode_rows = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 _decode_row = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -116,6 +120,11 @@ class Selection:
             is_json = text is not None and column.type in _JSON_TYPES
             shown[name] = msgspec.Raw((text or "").encode()) if is_json else token
         return Image(exact, msgspec.json.encode(shown))
+
+
+async def read_apart(read: Callable[[bytes], T], body: bytes) -> T:
+    """What `read` makes of the body; of a large one in a thread, since hundreds of thousands of rows take seconds."""
+    return read(body) if len(body) <= _LARGE_BYTES else await asyncio.to_thread(read, body)
 
 
 def select_for_reading(table: Table) -> Selection:

@@ -13,7 +13,7 @@ import msgspec
 from basewarden.gateway.errors import OutcomeUnknown
 from basewarden.gateway.forward.deeds import Deed, UpstreamRefused
 from basewarden.gateway.forward.errand import Errand, Outcome, describe_change, foretell
-from basewarden.gateway.forward.images import Identity, JsonRow, Seen, UnreadableAnswer, Written
+from basewarden.gateway.forward.images import Identity, JsonRow, Seen, UnreadableAnswer, Written, read_apart
 from basewarden.gateway.forward.updates import carry_out, drop_empty
 from basewarden.gateway.forward.upstream import UpstreamRequest
 from basewarden.gateway.forward.wake import Wake, collect_wake, count_unseen, follow, leave_theirs, look, place_of
@@ -47,7 +47,7 @@ async def _write(errand: Errand, before: Sequence[Seen], wake: Wake, count: int,
     deed = await errand.announce("insert", foretell(errand.table, "update", before), reserve)
     answer = await carry_out(errand, deed, request)
     try:
-        written = selection.read_written(answer.body)
+        written = await read_apart(selection.read_written, answer.body)
     except UnreadableAnswer as error:
         deed.give_up()
         raise OutcomeUnknown from error

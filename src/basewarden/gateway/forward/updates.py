@@ -13,7 +13,7 @@ from basewarden.gateway.errors import CaptureRaced, OutcomeUnknown, PartlyWritte
 from basewarden.gateway.forward.api import QUERY_ROOM, Pair
 from basewarden.gateway.forward.deeds import Deed, UpstreamRefused
 from basewarden.gateway.forward.errand import Errand, Outcome, describe_change, foretell
-from basewarden.gateway.forward.images import ADDRESS, Identity, Seen, Selection, UnreadableAnswer, Written
+from basewarden.gateway.forward.images import ADDRESS, Identity, Seen, Selection, UnreadableAnswer, Written, read_apart
 from basewarden.gateway.forward.upstream import UpstreamAnswer, UpstreamRequest
 from basewarden.gateway.forward.wake import Wake, collect_wake, follow, look, place_of
 from basewarden.journal import Image, RowChange
@@ -94,7 +94,7 @@ async def _write_part(errand: Errand, before: Sequence[Seen]) -> Part:
     deed = await errand.announce("update", foretell(table, "update", before), len(before) + len(wake.followers))
     answer = await carry_out(errand, deed, request)
     try:
-        written = selection.read_written(answer.body)
+        written = await read_apart(selection.read_written, answer.body)
     except UnreadableAnswer as error:
         deed.give_up()
         raise OutcomeUnknown from error

@@ -6,7 +6,7 @@ from uuid import UUID
 from basewarden.gateway.errors import OutcomeUnknown
 from basewarden.gateway.forward.api import Api, Pair, make_path
 from basewarden.gateway.forward.deeds import Deed
-from basewarden.gateway.forward.images import UnreadableAnswer, select_for_writing
+from basewarden.gateway.forward.images import UnreadableAnswer, read_apart, select_for_writing
 from basewarden.journal import Image, Recorder, RowChange, SessionCaller, WriteEntry
 from basewarden.undo.plan import RowPlan
 from basewarden.undo.reading import Key
@@ -44,7 +44,7 @@ class Sender:
         deed = await Deed.announce(self._recorder, self._make_entry(method, rows, query))
         try:
             answer = await deed.carry_out(self._api.upstream, request)
-            written = selection.read_written(answer.body)
+            written = await read_apart(selection.read_written, answer.body)
         except OutcomeUnknown:
             self.has_written = True
             raise
