@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -111,6 +112,8 @@ async def main() -> int:
                     await _ask(Case("a good request afterwards", enemy.agent, "GET", f"{enemy.database_path}/notes"))
                 )
                 seen = observer.finish()
+            if options.log:
+                shutil.copy(shop.data_dir / "serve.log", options.log)
             for one in answered:
                 print(_describe(one))
             print(f"\n{len(answered)} cases")
@@ -125,6 +128,7 @@ async def main() -> int:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", type=lambda text: text.split(","), default=[], help="words in names of cases")
+    parser.add_argument("--log", default="", help="where to keep the product's log")
     parser.add_argument("--at-once", type=int, default=3, help="cases that are asked at the same time")
     return parser.parse_args()
 
@@ -274,7 +278,7 @@ def _find_code(answer: httpx.Response, body: bytes) -> str:
     if answer.status_code < 400:
         return f"{len(body)} bytes"
     try:
-        return str(json.loads(body).get("code"))
+        return repr(json.loads(body).get("code"))[1:-1]
     except (ValueError, AttributeError):
         return "not our error"
 
@@ -284,7 +288,9 @@ def _find_wrong(answer: httpx.Response) -> str:
     headers = [f"{name}: {value}" for name, value in answer.headers.multi_items()]
     found = [line for line in headers if "hostile" in line.lower()]
     kind = answer.headers.get("content-type", "")
-    if any(word in kind for word in RUNNING_TYPES):
+    is_data = answer.headers.get("content-security-policy", "").startswith("sandbox; default-src 'none'")
+    is_data = is_data and answer.headers.get("content-disposition") == "attachment"
+    if any(word in kind for word in RUNNING_TYPES) and not is_data:
         found.append(f"content-type: {kind}")
     if answer.headers.get("x-content-type-options") != "nosniff" or not answer.headers.get("x-request-id"):
         found.append("it lacks our own headers")

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, NoReturn, Self
 
 import psycopg
 from psycopg import pq
@@ -309,6 +309,7 @@ class Connection:
             if status == pq.ExecStatus.PIPELINE_SYNC:
                 break
             if status in _ROWS:
+                self._expect_step(at, steps)
                 self._keep(steps[at], result, answers)
             elif status in _COPYING:
                 self._mark_broken()
@@ -319,7 +320,18 @@ class Connection:
             if isinstance(failure, PlanStale):
                 self._forget_prepared()
             raise failure
+        if len(answers) != sum(step.kind == "run" for step in steps):
+            self._refuse_answers()
         return answers
+
+    def _expect_step(self, at: int, steps: Sequence[_Step]) -> None:
+        """A server that says more than it was asked would have one statement's rows pass for another's."""
+        if at >= len(steps):
+            self._refuse_answers()
+
+    def _refuse_answers(self) -> NoReturn:
+        self._mark_broken()
+        raise connection_lost("The database did not answer as PostgreSQL does.")
 
     def _expect_alive(self, at: int, steps: Sequence[_Step]) -> None:
         """A lost connection has no Sync to come: libpq would say "no result" for ever."""
