@@ -18,7 +18,7 @@ _MOST_HEAD_BYTES = 64 * 1024
 _MOST_INTERIM_ANSWERS = 8
 _LEAST_BYTES = 1024
 _MOST_FRAMING_BYTES = 64 * 1024
-"""What the framing of a body may take beyond as much as the body: chunks of a byte cost far more time than they bring."""
+"""What the framing of a body may take beyond the size of the body: parsing chunks of a byte costs too much time."""
 _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL_STATUS = 200
 _WITHOUT_BODY: Final = frozenset({204, 304})
