@@ -149,10 +149,10 @@ async def _open_enemy(shop: Shop) -> AsyncIterator[Enemy]:
         by_api, *others = [
             await _connect(person, {"url": f"http://127.0.0.1:{one}", "key": KEY}) for one in ports.values()
         ]
-        agents = [await _make_agent(stack, person, one) for one in (by_database, by_api)]
-        paths = [f"/api/v/{one}/rest/v1" for one in (by_database, by_api)]
+        agent, api_agent = [await _make_agent(stack, person, one) for one in (by_database, by_api)]
+        path, api_path = [f"/api/v/{one}/rest/v1" for one in (by_database, by_api)]
         descriptions = dict(zip(list(ports)[1:], others, strict=True))
-        yield Enemy(person, prober, *agents, *paths, descriptions, ports, dsn)
+        yield Enemy(person, prober, agent, api_agent, path, api_path, descriptions, ports, dsn)
 
 
 async def _sign_up(stack: contextlib.AsyncExitStack, origin: str, name: str) -> httpx.AsyncClient:

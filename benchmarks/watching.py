@@ -78,6 +78,11 @@ class Seen:
         times = sorted(one.seconds for one in self.asked if one.phase == phase)
         return times[min(len(times) - 1, int(share * len(times)))] if times else math.inf
 
+    def own_percentile(self, phase: str, share: float = 0.95) -> float:
+        """Of what is left of each wait without that for a processor."""
+        times = sorted(max(0.0, one.seconds - one.machine) for one in self.asked if one.phase == phase)
+        return times[min(len(times) - 1, int(share * len(times)))] if times else math.inf
+
     def failed(self, phase: str) -> list[int]:
         return [one.status for one in self.asked if one.phase == phase and one.status != 200]
 
@@ -126,7 +131,9 @@ def judge(seen: Seen, *, before: str, during: str, after: str) -> list[str]:
     print(f"memory: grew by {grown / 1e6:.0f} MB at its peak (limit {MOST_GROWTH / 1e6:.0f}), ", end="")
     print(f"keeps {kept / 1e6:.0f} MB (limit {MOST_KEPT / 1e6:.0f})")
     print(f"longest stall over that of the idle baseline: {stall * 1000:.0f} ms (limit {LONGEST_STALL * 1000:.0f})")
-    print(f"honest p95 {during} against {before}: {ratio:.2f} (limit {MOST_SLOWDOWN})")
+    own = seen.own_percentile(during) / max(1e-9, seen.own_percentile(before))
+    print(f"honest p95 {during} against {before}: {ratio:.2f} (limit {MOST_SLOWDOWN}), ", end="")
+    print(f"without the waits for a processor {own:.2f}")
     print(f"load average {' '.join(f'{one:.1f}' for one in os.getloadavg())}, {os.cpu_count()} processors")
     failed = seen.failed(during)
     return [
