@@ -232,9 +232,9 @@ def _list_agent(flood: Flood) -> Iterator[tuple[int, Work]]:
         "arguments": _head("GET", f"{root}/rpc/nope?" + "&".join(f"a{n}=1" for n in range(900)), key),
     }
     for name, data in requests.items():
-        yield 12 if name == "sleep" else 3, lambda name=name, data=data: flood.send(name, _AGENT_ADDRESS, data)  # type: ignore[misc]
+        yield 3 if name == "sleep" else 2, lambda name=name, data=data: flood.send(name, _AGENT_ADDRESS, data)  # type: ignore[misc]
     large = _head("GET", f"{root}/order_items?select={columns}&limit=8000", key)
-    yield 6, lambda: flood.read_slowly("large answer", large)
+    yield 3, lambda: flood.read_slowly("large answer", large)
 
 
 async def _flood(wanted: dict[str, Any]) -> None:
@@ -243,7 +243,7 @@ async def _flood(wanted: dict[str, Any]) -> None:
     tasks = [asyncio.create_task(_repeat(flood, work)) for count, work in works for _ in range(count)]
     await asyncio.sleep(wanted["seconds"])
     flood.is_over = True
-    flood.counts["works"] = len(tasks)
+    del tasks
     shown = ", ".join(f"{name}: {count}" for name, count in sorted(flood.counts.items()))
     print(f"{flood.most_open} connections at most; {shown}", flush=True)
     os._exit(0)  # thousands of connections need no goodbye

@@ -224,7 +224,7 @@ class Connection:
             self._abandon()
             raise
         except psycopg.OperationalError as error:
-            self._mark_broken()
+            self._let_go()
             raise self._failure or connection_lost(str(error).strip()) from error
         finally:
             if self._valve is not None:
@@ -312,7 +312,7 @@ class Connection:
                 self._expect_step(at, steps)
                 self._keep(steps[at], result, answers)
             elif status in _COPYING:
-                self._mark_broken()
+                self._let_go()
                 raise DatabaseError(DatabaseErrorFields("0A000", "COPY is not supported here"))
             elif failure is None and status != pq.ExecStatus.PIPELINE_ABORTED:
                 failure = self._understand(steps[at : at + 1], _error_of(result, self._pg, len(answers)))
@@ -330,7 +330,7 @@ class Connection:
             self._refuse_answers()
 
     def _refuse_answers(self) -> NoReturn:
-        self._mark_broken()
+        self._let_go()
         raise connection_lost("The database did not answer as PostgreSQL does.")
 
     def _expect_alive(self, at: int, steps: Sequence[_Step]) -> None:
@@ -461,6 +461,12 @@ class Connection:
             if self._valve is not None:
                 self._valve.close()
                 self._valve = None
+
+    def _let_go(self) -> None:
+        """Closes what can be used no more, with the buffers of libpq: a pool does not see to broken ones."""
+        if not self._is_broken:
+            self._mark_broken()
+            self._spawn(self._owner.close())
 
     def _abandon(self) -> None:
         """Answers are still on their way, so nobody may use this connection again: stop it and close it."""
