@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -202,16 +203,16 @@ def _list_strangers(flood: Flood) -> Iterator[tuple[int, Work]]:
     """How many do it at once, and what."""
     for number, (name, data) in enumerate(_ANONYMOUS.items()):
         address = _STRANGERS[number % len(_STRANGERS)]
-        yield 2, lambda name=name, address=address, data=data: flood.send(name, address, data)  # type: ignore[misc]
+        yield 2, partial(flood.send, name, address, data)
     half_head, half_body = b"GET / HTTP/1.1\r\nHost: x\r\n", _head("POST", "/api/auth/signin", length=60_000)
     for address in _STRANGERS:
         yield (
             _OPEN_FOR_EACH // 2,
-            lambda address=address: flood.hold("slow head", address, half_head, b"x-a: 1\r\n"),  # type: ignore[misc]
+            partial(flood.hold, "slow head", address, half_head, b"x-a: 1\r\n"),
         )
         yield (
             _OPEN_FOR_EACH // 2,
-            lambda address=address: flood.hold("slow body", address, half_body, b" "),  # type: ignore[misc]
+            partial(flood.hold, "slow body", address, half_body, b" "),
         )
 
 
@@ -232,7 +233,7 @@ def _list_agent(flood: Flood) -> Iterator[tuple[int, Work]]:
         "arguments": _head("GET", f"{root}/rpc/nope?" + "&".join(f"a{n}=1" for n in range(900)), key),
     }
     for name, data in requests.items():
-        yield 3 if name == "sleep" else 2, lambda name=name, data=data: flood.send(name, _AGENT_ADDRESS, data)  # type: ignore[misc]
+        yield 3 if name == "sleep" else 2, partial(flood.send, name, _AGENT_ADDRESS, data)
     large = _head("GET", f"{root}/order_items?select={columns}&limit=8000", key)
     yield 3, lambda: flood.read_slowly("large answer", large)
 
