@@ -69,6 +69,7 @@ async def test_a_legacy_key_goes_as_a_bearer_too() -> None:
     assert [name for name, _ in KEY.headers] == ["apikey"]
 
 
+_CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 BODIES: list[tuple[str, bytes, type[HTTPFailure]]] = [
     ("not HTTP", b"SSH-2.0-OpenSSH_9.6\r\n\r\n", Garbled),
     ("a status line alone, then the end", b"HTTP/1.1 200 OK\r\n", CutOff),
@@ -90,6 +91,8 @@ BODIES: list[tuple[str, bytes, type[HTTPFailure]]] = [
     ("10,000 headers", b"HTTP/1.1 200 OK\r\n" + b"x-a: 12345678\r\n" * 10_000 + b"\r\n", Garbled),
     ("not yet, for ever", b"HTTP/1.1 102 Processing\r\n\r\n" * 50, Garbled),
     ("a folded header", b"HTTP/1.1 200 OK\r\nx-a: b\r\n c: d\r\ncontent-length: 0\r\n\r\n", Garbled),
+    ("chunks of a byte", _CHUNKED + b"1\r\nx\r\n" * 40_000 + b"0\r\n\r\n", Garbled),
+    ("a chunk with much said about it", _CHUNKED + b"1;" + b"e" * 500_000 + b"\r\nx\r\n0\r\n\r\n", Garbled),
     ("more than a caller keeps", make_answer(200, b"x" * 1_500_000), Garbled),
 ]
 

@@ -1,32 +1,34 @@
-"""A "PostgreSQL" that means harm, in a process of its own so that it sends as fast as it can: see MODES.
+"""A "PostgreSQL" that means harm, in a process of its own so that it sends as fast as it can: see MODES in hostile_messages.
 
 `python -m tests.fakes.hostile_postgres MODE [PORT]` says its port in one line; with a PORT, what is harmless goes to the
-real server there, and harm begins with the first message after the line "turn" on standard input.
+real server there, and harm begins with the first message after the line "turn" on standard input, or that names a mode
+as `harm.MODE`: a value in a filter does, and so does the name of a database.
 """
 
 import asyncio
+import re
 import struct
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-MODES = {
-    "endless_rows": "a result without an end",
-    "endless_nulls": "the same, of values that take no room on the wire",
-    "many_rows": "hundreds of thousands of rows in a few megabytes",
-    "huge_row": "one row that is said to have a gigabyte, and has",
-    "endless_notices": "notices instead of a result",
-    "endless_settings": "settings instead of a result",
-    "settings_at_start": "settings without an end before it is ready",
-    "notices_at_start": "notices without an end instead of asking for a password",
-    "huge_notice_at_start": "one notice of a gigabyte before it is ready",
-    "notifies_when_idle": "notifications that nobody asked for, after the first answer",
-    "settings_when_idle": "settings, after the first answer",
-    "negative_length": "a message that is shorter than nothing",
-    "strange_setting": "a setting that is no text, with each answer",
-    "silent": "no answer at all",
+from tests.fakes.hostile_messages import (
+    AT_START,
+    AUTH_OK,
+    BEFORE_ROWS,
+    IN_ANSWERS,
+    READY,
+    columns,
+    message,
+    setting,
+)
+
+INTERACTIVE = {
     "many_rounds": "a password that is to be hashed some million times",
+    "strange_setting": "a setting that is no text, with each answer",
 }
+MODES = {**IN_ANSWERS, **AT_START}
+_ROUNDS = 6_000_000  # some seconds; two thousand million are allowed
 _SETTINGS = {
     "server_version": "15.4",
     "client_encoding": "UTF8",
@@ -35,69 +37,9 @@ _SETTINGS = {
     "IntervalStyle": "postgres",
     "integer_datetimes": "on",
 }
-_GIGABYTE = 0x3FFFFFF0
-_ROUNDS = 6_000_000  # some seconds; two thousand million are allowed
 _STARTS = {80877102: "cancel", 80877103: "tls", 80877104: "gss"}
-
-
-def _message(kind: bytes, body: bytes) -> bytes:
-    return kind + struct.pack("!I", len(body) + 4) + body
-
-
-def _setting(name: str, value: str) -> bytes:
-    return _message(b"S", name.encode() + b"\0" + value.encode("latin-1") + b"\0")
-
-
-def _columns(count: int) -> bytes:
-    return _message(b"T", struct.pack("!H", count) + (b"c\0" + struct.pack("!IhIhih", 0, 0, 25, -1, -1, 0)) * count)
-
-
-_READY = _message(b"Z", b"I")
-_BEFORE_ROWS = _message(b"1", b"") + _message(b"2", b"")
-_NOTICE = b"SNOTICE\0C00000\0M" + b"y" * 60_000 + b"\0\0"
-
-
-def _repeat(data: bytes) -> Iterator[bytes]:
-    while True:
-        yield data
-
-
-def _flood_settings() -> Iterator[bytes]:
-    number = 0
-    while True:
-        yield b"".join(_setting(f"k{number + one}", "") for one in range(1000))
-        number += 1000
-
-
-def _send_huge(kind: bytes) -> Iterator[bytes]:
-    yield kind + struct.pack("!I", _GIGABYTE) + struct.pack("!H", 1)
-    yield from _repeat(b"x" * 65536)
-
-
-def _make_harm(mode: str) -> Iterator[bytes]:
-    match mode:
-        case "endless_rows":
-            yield _BEFORE_ROWS + _columns(1)
-            yield from _repeat(_message(b"D", struct.pack("!HI", 1, 100_000) + b"x" * 100_000) * 10)
-        case "endless_nulls":
-            yield _BEFORE_ROWS + _columns(1000)
-            yield from _repeat(_message(b"D", struct.pack("!H", 1000) + b"\xff" * 4000) * 20)
-        case "many_rows":
-            rows = _message(b"D", struct.pack("!Hi", 1, -1)) * 360_000
-            yield _BEFORE_ROWS + _columns(1) + rows + _message(b"C", b"SELECT 360000\0") + _READY
-        case "huge_row":
-            yield _BEFORE_ROWS + _columns(1)
-            yield from _send_huge(b"D")
-        case "endless_notices" | "notices_at_start":
-            yield from _repeat(_message(b"N", _NOTICE) * 3)
-        case "huge_notice_at_start":
-            yield from _send_huge(b"N")
-        case "endless_settings" | "settings_at_start" | "settings_when_idle":
-            yield from _flood_settings()
-        case "notifies_when_idle":
-            yield from _repeat(_message(b"A", struct.pack("!I", 1) + b"channel\0" + b"p" * 7000 + b"\0") * 50)
-        case "negative_length":
-            yield b"T" + struct.pack("!i", -5) + b"abc"
+_VERSION_3 = 0x0003_0000
+_NAMED = re.compile(rb"harm\.([a-z0-9_]+)")
 
 
 class _Server:
@@ -117,63 +59,77 @@ class _Server:
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (kind := _STARTS.get(await _read_start(reader))) in ("tls", "gss"):
             writer.write(b"N")
-        if kind == "cancel":
-            return
-        if self._mode == "notices_at_start":
-            await self._harm(writer)
-        if self._mode == "many_rounds":
-            await self._ask_for_many_rounds(reader, writer)
-        writer.write(_message(b"R", struct.pack("!I", 0)))
-        if self._mode.endswith("_at_start"):
-            await self._harm(writer)
-        settings = b"".join(_setting(name, value) for name, value in _SETTINGS.items())
-        writer.write(settings + _message(b"K", struct.pack("!II", 1234, 5678)) + _READY)
+        if kind != "cancel":
+            await self._converse(reader, writer, self._mode)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mode: str) -> None:
+        if mode in AT_START:
+            await _harm(writer, mode)
+        if mode == "many_rounds":
+            await _ask_for_many_rounds(reader, writer)
+        settings = b"".join(setting(name, value) for name, value in _SETTINGS.items())
+        writer.write(AUTH_OK + settings + message(b"K", struct.pack("!II", 1234, 5678)) + READY)
         while True:
             head = await reader.readexactly(5)
             await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4)
             if head[:1] == b"X":
                 return
             if head[:1] in b"QS":
-                await self._answer(writer)
-
-    async def _ask_for_many_rounds(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(_message(b"R", struct.pack("!I", 10) + b"SCRAM-SHA-256\0\0"))
-        head = await reader.readexactly(5)
-        first = await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4)
-        nonce = first[first.index(b"r=") :]
-        writer.write(_message(b"R", struct.pack("!I", 11) + nonce + b"x,s=c2FsdHNhbHRzYWx0c2FsdA==,i=%d" % _ROUNDS))
-        await reader.read(1000)
-
-    async def _answer(self, writer: asyncio.StreamWriter) -> None:
-        if self._mode == "strange_setting":
-            row = _message(b"D", struct.pack("!HI", 1, 4) + b"pid?") + _message(b"C", b"SELECT 1\0")
-            writer.write(_BEFORE_ROWS + _columns(1) + row + _setting("TimeZone", "\xff") + _READY)
-            return
-        if self._mode.endswith("_when_idle"):
-            writer.write(_BEFORE_ROWS + _columns(1) + _message(b"C", b"SELECT 0\0") + _READY)
-            await writer.drain()
-            await asyncio.sleep(0.05)
-        await self._harm(writer)
-
-    async def _harm(self, writer: asyncio.StreamWriter) -> None:
-        for data in _make_harm(self._mode):
-            writer.write(data)
-            await writer.drain()
-        await asyncio.sleep(60)
+                await _answer(writer, mode)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         real_reader, real_writer = await asyncio.open_connection("127.0.0.1", self._behind)
         back = asyncio.create_task(_copy(real_reader, writer))
         try:
             while data := await reader.read(65536):
-                if self.turned:
+                named = _NAMED.search(data)
+                if named or self.turned:
                     back.cancel()
-                    await self._harm(writer)
+                    await self._turn_on(reader, writer, data, named[1].decode() if named else self._mode)
+                    return
                 real_writer.write(data)
                 await real_writer.drain()
         finally:
             back.cancel()
             real_writer.close()
+
+    async def _turn_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes, mode: str
+    ) -> None:
+        """One that is named by a database does its harm in place of the real server from the start."""
+        is_start = data[4:8] == struct.pack("!I", _VERSION_3)
+        await (self._converse(reader, writer, mode) if is_start else _answer(writer, mode))
+
+
+async def _ask_for_many_rounds(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(message(b"R", struct.pack("!I", 10) + b"SCRAM-SHA-256\0\0"))
+    head = await reader.readexactly(5)
+    first = await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4)
+    nonce = first[first.index(b"r=") :]
+    writer.write(message(b"R", struct.pack("!I", 11) + nonce + b"x,s=c2FsdHNhbHRzYWx0c2FsdA==,i=%d" % _ROUNDS))
+    await reader.read(1000)
+
+
+async def _answer(writer: asyncio.StreamWriter, mode: str) -> None:
+    if mode == "strange_setting":
+        row = message(b"D", struct.pack("!HI", 1, 4) + b"pid?") + message(b"C", b"SELECT 1\0")
+        writer.write(BEFORE_ROWS + columns(1) + row + setting("TimeZone", "\xff") + READY)
+        return
+    if mode.endswith("_when_idle"):
+        writer.write(BEFORE_ROWS + columns(1) + message(b"C", b"SELECT 0\0") + READY)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+    await _harm(writer, mode)
+
+
+async def _harm(writer: asyncio.StreamWriter, mode: str) -> None:
+    for piece in MODES[mode]():
+        if isinstance(piece, float):
+            await asyncio.sleep(piece)
+        else:
+            writer.write(piece)
+            await writer.drain()
+    await asyncio.sleep(60)
 
 
 async def _read_start(reader: asyncio.StreamReader) -> int:

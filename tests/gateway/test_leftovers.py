@@ -136,3 +136,39 @@ async def test_a_read_tells_nobody_anything(workshop: Workshop) -> None:
     await bench.run("NOTIFY bell, 'last'")
     heard = [one.payload async for one in bench.admin.notifies(timeout=5, stop_after=1)]
     assert heard == ["last"]
+
+
+_SWAPS = """
+    CREATE TABLE notes (id int PRIMARY KEY, body text);
+    INSERT INTO notes VALUES (1, 'x');
+    CREATE TABLE seen (who text);
+    GRANT ALL ON seen TO PUBLIC;
+    CREATE FUNCTION evil() RETURNS text LANGUAGE plpgsql AS $$
+    BEGIN INSERT INTO public.seen VALUES (current_user); RETURN 'evil'; END $$;
+    CREATE FUNCTION swap(fails boolean DEFAULT false) RETURNS int LANGUAGE plpgsql VOLATILE AS $$
+    DECLARE p record; n int := 0; types text; BEGIN
+      FOR p IN SELECT name, parameter_types FROM pg_prepared_statements LOOP
+        EXECUTE format('DEALLOCATE %I', p.name);
+        types := array_to_string(p.parameter_types, ', ');
+        EXECUTE format('PREPARE %I %s AS SELECT public.evil()', p.name, CASE WHEN types <> '' THEN '(' || types || ')' ELSE '' END);
+        n := n + 1;
+      END LOOP;
+      IF fails THEN RAISE 'after all'; END IF;
+      RETURN n; END $$;
+"""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_prepared_statements_that_a_function_swaps_are_never_run(workshop: Workshop, fails: bool) -> None:
+    bench = await workshop.bench(_SWAPS)
+    hostile, other = await bench.agent(), await bench.agent()
+    for _ in range(3):
+        await hostile.http.get("/notes?id=eq.1")
+        await hostile.http.patch("/notes?id=eq.1", json={"body": "warm"})
+        await hostile.http.post("/rpc/swap", json={"fails": True})
+        refused = await hostile.http.post("/rpc/swap", json={"fails": fails})
+        assert refused.status_code >= 400
+        assert (await other.http.get("/notes?id=eq.1&select=id")).json() == [{"id": 1}]
+        written = await other.write("PATCH", "/notes?id=eq.1", {"body": "theirs"})
+        assert written.answer.is_success, written.answer.text
+    assert await bench.rows("SELECT who FROM seen") == []

@@ -160,6 +160,18 @@ async def test_nonsense_ends_the_connection() -> None:
         await conn.close()
 
 
+@pytest.mark.parametrize("mode", ["rows_that_are_no_json", "no_rows_where_some_must_be", "endless_completions"])
+async def test_more_or_fewer_answers_than_statements_end_the_connection(mode: str) -> None:
+    """One statement's rows must not pass for another's."""
+    async with run_hostile_postgres(mode) as hostile, watched():
+        conn = await connect(hostile.port)
+        conn.meter = Meter(_LIMIT)
+        with pytest.raises(PgrestError):
+            await conn.run([_ONE, _ONE])
+        assert not conn.is_usable
+        await conn.close()
+
+
 async def test_a_server_that_never_answers_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("basewarden.pgrest.pool._GRACE_SECONDS", 0.1)
     async with run_hostile_postgres("silent") as hostile, watched():

@@ -157,7 +157,9 @@ class Pool:
     async def give_back(self, conn: Connection) -> None:
         loan = self._lent[conn]
         try:
-            if conn.is_usable and conn.transaction_status != pq.TransactionStatus.IDLE:
+            if conn.is_tampered:
+                await conn.close()
+            elif conn.is_usable and conn.transaction_status != pq.TransactionStatus.IDLE:
                 async with asyncio.timeout(_ROLLBACK_SECONDS):
                     await conn.run(roll_back(conn))
         except (errors.DatabaseError, errors.PgrestError, TimeoutError):

@@ -21,8 +21,10 @@ _RESET = (
     Statement("DISCARD TEMP"),
     Statement("DISCARD SEQUENCES"),
 )
-_ROLL_BACK = {False: (_ROLLBACK,), True: (_ROLLBACK, UNLOCK)}
-_COMMITTING = {False: (*_RESET, _COMMIT), True: (*_RESET, UNLOCK, _COMMIT)}
+# Prepared statements outlive a ROLLBACK, and a function may put one of its own under the name of one of ours.
+_GUARD = Statement("SELECT 1", is_guard=True)
+_ROLL_BACK = {False: (_ROLLBACK, _GUARD), True: (_ROLLBACK, _GUARD, UNLOCK)}
+_COMMITTING = {False: (_GUARD, *_RESET, _COMMIT), True: (_GUARD, *_RESET, UNLOCK, _COMMIT)}
 
 
 def roll_back(conn: Connection) -> tuple[Statement, ...]:

@@ -76,11 +76,10 @@ def session_settings(
     )
 
 
-def set_settings(settings: Mapping[str, str | None]) -> Statement:
+def set_settings(settings: Mapping[str, str | None], *, is_guard: bool = False) -> Statement:
     """For the rest of the transaction; None brings back the session's own value."""
-    return Statement(
-        _set_configs(tuple(settings), limits_time=False), tuple(to_parameter(value) for value in settings.values())
-    )
+    params = tuple(to_parameter(value) for value in settings.values())
+    return Statement(_set_configs(tuple(settings), limits_time=False), params, is_guard)
 
 
 @lru_cache(maxsize=256)

@@ -18,6 +18,8 @@ class Statement:
 
     sql: str
     params: tuple[bytes | None, ...] = ()
+    is_guard: bool = False
+    """A SELECT that fails where somebody's code has prepared statements: one may have the name of one of ours."""
 
 
 class Builder:

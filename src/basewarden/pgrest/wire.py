@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, NoReturn, Self
 
 import psycopg
 from psycopg import pq
@@ -36,6 +36,13 @@ _WHERE_PLANS_ARE_CHECKED = b"RevalidateCachedQuery"  # its text is told in the s
 _INTERNAL = "XX000"
 # Never translated: a statement that was prepared for a type, or met a relation, which is gone by now.
 _GONE = ("cache lookup failed", "could not open relation with OID")
+# Sent by its text, behind a SELECT's columns; behind a pooler nothing of ours has a name. Every name is qualified.
+_GUARD = (
+    b", 1 OPERATOR(pg_catalog./) CASE WHEN EXISTS "
+    b"(SELECT FROM pg_catalog.pg_prepared_statements AS p WHERE p.from_sql) THEN 0 ELSE 1 END"
+)
+_DIVISION_BY_ZERO, _NOT_SUPPORTED = "22012", "0A000"
+_TAMPERED = "Code of this database has prepared statements in a session that is not its own, so nothing was changed."
 _LARGEST_PREPARED = 100_000  # longer texts are not worth keeping on the server
 _CANCEL_SECONDS = 5.0
 _TOLD_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle", "session_authorization", "standard_conforming_strings")
@@ -112,6 +119,9 @@ class _Step:
     sql: str = ""
 
 
+_GUARD_STEP = _Step("run")
+
+
 class Connection:
     """Used by one task at a time; a pool sees to that.
 
@@ -139,6 +149,8 @@ class Connection:
         self._is_broken = False
         self._ended = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
+        self.is_tampered = False
+        """Whether somebody's code has prepared statements here: nobody may use it again."""
         self.may_unlock = False
         """Whether the login may release the session's locks."""
         self.on_notify: Callable[[Notification], None] | None = None
@@ -230,7 +242,7 @@ class Connection:
             self._abandon()
             raise
         except psycopg.OperationalError as error:
-            self._mark_broken()
+            self._let_go()
             raise self._failure or connection_lost(str(error).strip()) from error
         finally:
             if self._valve is not None:
@@ -263,6 +275,10 @@ class Connection:
             steps.append(_Step("close"))
         fresh: dict[str, bytes] = {}
         for statement in statements:
+            if statement.is_guard and self.prepares:
+                self._pg.send_query_params(statement.sql.encode() + _GUARD, statement.params)
+                steps.append(_GUARD_STEP)
+                continue
             if not self.prepares or len(statement.sql) > _LARGEST_PREPARED:
                 self._pg.send_query_params(statement.sql.encode(), statement.params)
             else:
@@ -315,12 +331,11 @@ class Connection:
             if status == pq.ExecStatus.PIPELINE_SYNC:
                 break
             if status in _ROWS:
-                if at >= len(steps):
-                    raise psycopg.OperationalError("the server answers more than it was asked")
+                self._expect_step(at, steps)
                 self._weigh(result)
                 self._keep(steps[at], result, answers)
             elif status in _COPYING:
-                self._mark_broken()
+                self._let_go()
                 raise DatabaseError(DatabaseErrorFields("0A000", "COPY is not supported here"))
             elif failure is None and status != pq.ExecStatus.PIPELINE_ABORTED:
                 failure = self._understand(steps[at : at + 1], _error_of(result, self._pg, len(answers)))
@@ -328,9 +343,18 @@ class Connection:
             if isinstance(failure, PlanStale):
                 self._forget_prepared()
             raise failure
-        if len(answers) < sum(step.kind == "run" for step in steps):
-            raise psycopg.OperationalError("the server answers less than it was asked")
+        if len(answers) != sum(step.kind == "run" for step in steps):
+            self._refuse_answers()
         return answers
+
+    def _expect_step(self, at: int, steps: Sequence[_Step]) -> None:
+        """A server that says more than it was asked would have one statement's rows pass for another's."""
+        if at >= len(steps):
+            self._refuse_answers()
+
+    def _refuse_answers(self) -> NoReturn:
+        self._let_go()
+        raise connection_lost("The database did not answer as PostgreSQL does.")
 
     def _expect_alive(self, at: int, steps: Sequence[_Step]) -> None:
         """A lost connection has no Sync to come: libpq would say "no result" for ever."""
@@ -348,6 +372,9 @@ class Connection:
 
     def _understand(self, failed: Sequence[_Step], failure: DatabaseError) -> DatabaseError:
         """A name that is taken, or gone, says that the server's session is not ours alone. No step: the end failed."""
+        if any(step is _GUARD_STEP for step in failed) and failure.sqlstate == _DIVISION_BY_ZERO:
+            self.is_tampered = True
+            return DatabaseError(DatabaseErrorFields(_NOT_SUPPORTED, _TAMPERED))
         is_taken = any(step.kind == "prepare" for step in failed) and failure.sqlstate == _STATEMENT_EXISTS
         if is_taken or (failure.sqlstate == _NO_SUCH_STATEMENT and self.prepares):
             self.prepares = False
@@ -466,6 +493,12 @@ class Connection:
             if self._valve is not None:
                 self._valve.close()
                 self._valve = None
+
+    def _let_go(self) -> None:
+        """Closes what can be used no more, with the buffers of libpq: a pool does not see to broken ones."""
+        if not self._is_broken:
+            self._mark_broken()
+            self._spawn(self._owner.close())
 
     def _abandon(self) -> None:
         """Answers are still on their way, so nobody may use this connection again: stop it and close it."""

@@ -13,7 +13,7 @@ from basewarden.gateway import UNDO, Projects
 from basewarden.gateway.capture import SnapshotStale
 from basewarden.gateway.road import commit_recorded
 from basewarden.journal import Recorder, WriteEntry
-from basewarden.pgrest import Connection, DatabaseError, PgrestError, Schema, Statement
+from basewarden.pgrest import Connection, DatabaseError, PgrestError, Schema, Statement, roll_back
 from basewarden.undo.apply import Applied, explain_error
 from basewarden.undo.beside import work_beside
 from basewarden.undo.book import Book, make_caller, make_receipt
@@ -36,7 +36,6 @@ MOST_TRIES = 8  # a migration may have many steps
 LOCK_TIMEOUT = "5s"
 _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-_ROLL_BACK = Statement("ROLLBACK")
 _LIMIT_WAITING = Statement("SELECT pg_catalog.set_config('lock_timeout', $1, true)", (LOCK_TIMEOUT.encode(),))
 _READ_XID = Statement("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text")
 _TIMED_OUT = "query_timeout"
@@ -56,7 +55,7 @@ class DirectWay:
         async def read(connection: Connection, schema: Schema) -> Plan:
             await connection.run([_BEGIN_READING, _LIMIT_WAITING])
             plan = await work_beside(connection, partial(_plan, schema=schema, past=past, lock=False))
-            await connection.run([_ROLL_BACK])
+            await connection.run(roll_back(connection))
             try:
                 return await work_beside(connection, partial(try_plan, schema=schema, plan=plan))
             except DatabaseError as error:

@@ -8,7 +8,7 @@ from functools import partial
 
 from basewarden.errors import AppError
 from basewarden.gateway.capture.images import AS_OWNER
-from basewarden.pgrest import Connection, DatabaseError, Schema, Statement
+from basewarden.pgrest import Connection, DatabaseError, Schema, Statement, roll_back
 from basewarden.undo.apply import try_rows
 from basewarden.undo.effects import apply_counted
 from basewarden.undo.plan import Plan
@@ -20,7 +20,6 @@ _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _LIMITS = Statement(
     "SELECT pg_catalog.set_config('lock_timeout', '1s', true), pg_catalog.set_config('statement_timeout', '5s', true)"
 )
-_ROLL_BACK = Statement("ROLLBACK")
 _UNTRIED = "This preview shows what the rows say. The undo itself was not tried, because {reason}."
 _REASONS = {
     "25006": "the database takes no writes now",
@@ -47,7 +46,7 @@ async def try_plan(connection: Connection, *, schema: Schema, plan: Plan) -> Pla
         return _leave_untried(plan, reason)
     finally:
         if connection.is_usable:
-            await connection.run([_ROLL_BACK])
+            await connection.run(roll_back(connection))
     return plan
 
 

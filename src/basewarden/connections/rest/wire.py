@@ -17,6 +17,8 @@ _HIGH_WATER = 64 * 1024
 _MOST_HEAD_BYTES = 64 * 1024
 _MOST_INTERIM_ANSWERS = 8
 _LEAST_BYTES = 1024
+_MOST_FRAMING_BYTES = 64 * 1024
+"""What the framing of a body may take beyond the size of the body: parsing chunks of a byte costs too much time."""
 _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL_STATUS = 200
 _WITHOUT_BODY: Final = frozenset({204, 304})
@@ -67,6 +69,7 @@ class HTTPConnection(asyncio.Protocol):
         self._interim = 0
         self._idle_seconds = 0.0
         self._came = 0
+        self._framing_bytes = 0
         self.has_answered = False
         self.is_lost = False
         self.exchanges = 0
@@ -138,6 +141,7 @@ class HTTPConnection(asyncio.Protocol):
             raise Garbled("An answer to HEAD has a body.")
         self._chunks.append(body)
         self._queued += len(body)
+        self._framing_bytes -= 2 * len(body)  # it came within what is added below, and pays for as much again
         if self._queued > _HIGH_WATER and not self._is_paused:
             self._pause()
 
@@ -176,7 +180,7 @@ class HTTPConnection(asyncio.Protocol):
         self._is_complete = self._has_head = self.has_answered = False
         self._is_head = is_head
         self._failure = None
-        self._head_bytes = self._interim = 0
+        self._head_bytes = self._interim = self._framing_bytes = 0
         self._idle_seconds = idle_seconds
         self.exchanges += 1
         assert self._transport is not None
@@ -259,6 +263,10 @@ class HTTPConnection(asyncio.Protocol):
             if self._head_bytes > 2 * _MOST_HEAD_BYTES:
                 self._fail(Garbled("Its headers are too large."))
             return  # the time for a head is one, however slowly it drips
+        self._framing_bytes += size
+        if self._framing_bytes > _MOST_FRAMING_BYTES and not self._is_complete:
+            self._fail(Garbled("Its body is cut into too small chunks."))
+            return
         self._came += size
         if self._timer is None and not self._is_complete and not self._is_paused:
             self._start_timer()

@@ -47,7 +47,8 @@ AS_OWNER = set_settings(
         "extra_float_digits": "1",
         # a process that was frozen here must not hold the rows' locks for ever
         "idle_in_transaction_session_timeout": "60s",
-    }
+    },
+    is_guard=True,
 )
 
 

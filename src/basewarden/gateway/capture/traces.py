@@ -33,7 +33,7 @@ def written_here_sql(alias: str) -> str:
     )
 
 
-OWN_NAMES = set_settings({"search_path": "pg_catalog, pg_temp"})
+OWN_NAMES = set_settings({"search_path": "pg_catalog, pg_temp"}, is_guard=True)
 """Before the counters are asked: no function or table that somebody made is taken for PostgreSQL's own."""
 
 # Everything is named with its schema: a temporary table called pg_class must not be read in its place.
