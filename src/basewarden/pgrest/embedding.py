@@ -47,6 +47,9 @@ SOURCE: Name = ("", "pgrst_source")
 """The CTE that holds the rows of a write or a call, from which the answer is then selected."""
 
 
+_COUNT = Field("count")
+
+
 def build_tree(schema: Schema, request: Request, config: RestConfig, root: Name, *, from_source: bool) -> ReadNode:
     """`from_source`: the root's rows come from a write or a call instead of from the table itself."""
     is_write = from_source and request.resource.kind == "table"
@@ -158,6 +161,7 @@ class _Grower:
 
     def grow_root(self, draft: _Draft, root: Name, *, from_source: bool) -> ReadNode:
         table = self.schema.tables.get(root)
+        asks_aggregates = self._read_counts(draft, table)
         place = _Place(root[1], table, 0, _has_aggregate(draft), root[1], is_source=from_source)
         node = ReadNode(
             source=SOURCE if from_source else root,
@@ -165,12 +169,13 @@ class _Grower:
             table=table,
             outputs=self._outputs(draft, place, is_spread=False),
         )
-        return self._finish(draft, node, place).node
+        return self._finish(draft, node, place, asks_aggregates=asks_aggregates).node
 
     def _grow_child(self, draft: _Draft, item: SelectRelation, parent: _Place) -> _Grown:
         relationship = find_relationship(self.schema, self.namespace, parent.name, item.name, item.hint)
         depth = parent.depth + 1
         table = self.schema.tables.get(relationship.target)
+        asks_aggregates = self._read_counts(draft, table)
         spread = None if not item.is_spread else "one" if relationship.is_to_one else "many"
         sums_up = parent.sums_up or _has_aggregate(draft) or spread == "many"
         middle = relationship.junction
@@ -193,7 +198,7 @@ class _Grower:
             if middle is None
             else self._share_operators(relationship.target, middle.table, middle.target_columns),
         )
-        return self._finish(draft, node, place)
+        return self._finish(draft, node, place, asks_aggregates=asks_aggregates)
 
     def _share_operators(
         self, table: Name, other: Name, columns: Iterable[tuple[str, str]]
@@ -203,7 +208,7 @@ class _Grower:
         found = [(_own_operators(ours, left), _own_operators(theirs, right)) for left, right in columns]
         return tuple(left if left == right else None for left, right in found)
 
-    def _finish(self, draft: _Draft, node: ReadNode, place: _Place) -> _Grown:
+    def _finish(self, draft: _Draft, node: ReadNode, place: _Place, *, asks_aggregates: bool) -> _Grown:
         """Grow the children, then what needs to know them: conditions and orders on embedded rows."""
         grown = [self._grow_child(child, child.item, place) for child in draft.children if child.item]
         children = {child.node.name: child.node for child in reversed(grown)}
@@ -215,11 +220,26 @@ class _Grower:
             range=draft.range,
             embeds=tuple(_embed(child.node) for child in grown),
         )
-        if not self.config.aggregates_enabled and any(output.aggregate for output in node.outputs):
+        if asks_aggregates and not self.config.aggregates_enabled:
             raise errors.aggregates_off()
         return _order_spread(_hoist(node, grown))
 
     # Columns --------------------------------------------------------------------------------------------
+
+    def _read_counts(self, draft: _Draft, table: Table | None) -> bool:
+        """Whether aggregates are asked for, those that may be switched off.
+
+        `count` alone counts rows, too. It is older and always on: PostgreSQL took the function for a column of the row.
+        """
+        asks_aggregates = any(one.aggregate for one in draft.fields)
+        if not self.config.calls_unknown_names and table is not None and self._lacks(table, _COUNT.name):
+            draft.fields = [_read_count(one) for one in draft.fields]
+        return asks_aggregates
+
+    def _lacks(self, table: Table, name: str) -> bool:
+        return name not in table.columns and not any(
+            one.function[1] == name for one in self.schema.computed_columns.get(table.qualified, ())
+        )
 
     def _outputs(self, draft: _Draft, place: _Place, *, is_spread: bool) -> tuple[Output, ...]:
         table = place.table
@@ -279,7 +299,7 @@ class _Grower:
             return ColumnRef(given.name, given.path, is_bare=True)
         if given.name in _SYSTEM_COLUMNS and not place.is_source:
             return ColumnRef(given.name, given.path)
-        raise errors.no_such_column(place.alias, given.name)
+        raise errors.no_such_column(place.alias, given.name, place.table.columns if place.table is not None else ())
 
     def _find_computed(self, name: str, place: _Place) -> ComputedColumn | None:
         if place.table is None:
@@ -342,6 +362,12 @@ def _is_search_vector(column: ColumnRef, table: Table | None) -> bool:
         return column.computed.is_search_vector
     known = table.columns.get(column.name) if table is not None else None
     return known is not None and known.base_type == "tsvector"
+
+
+def _read_count(one: SelectField) -> SelectField:
+    if one.field != _COUNT or one.aggregate is not None:
+        return one
+    return SelectField(Field("*"), one.alias or _COUNT.name, aggregate="count", aggregate_cast=one.cast)
 
 
 def _list_shown(node: ReadNode) -> Collection[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from basewarden.pgrest.framing import drop_framing, is_final_status, is_header
+from basewarden.pgrest.similar import find_misspelt
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -224,9 +225,11 @@ def column_not_found(table: str, column: str) -> PgrestError:
     return PgrestError(400, "PGRST204", text)
 
 
-def no_such_column(relation: str, column: str) -> PgrestError:
+def no_such_column(relation: str, column: str, known: Iterable[str] = ()) -> PgrestError:
     """As PostgreSQL says it."""
-    return PgrestError(400, "42703", f"column {relation}.{column} does not exist")
+    meant = [f'"{relation}.{name}"' for name in find_misspelt(column, known)]
+    hint = f"Perhaps you meant to reference the column {' or the column '.join(meant)}." if meant else None
+    return PgrestError(400, "42703", f"column {relation}.{column} does not exist", None, hint)
 
 
 def no_relationship(parent: str, child: str, hint_given: str | None, schema: str, hint: str | None) -> PgrestError:

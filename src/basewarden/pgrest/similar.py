@@ -8,6 +8,7 @@ from math import sqrt
 _MOST_NAMES = 500  # comparing with more costs more than the hint is worth
 _LONGEST_WORD = 200
 _MOST_RATED = 50
+_MOST_OFF = 3
 _SIZES = (3, 2)
 
 
@@ -26,6 +27,17 @@ def closest(word: str, names: Iterable[str], least: float) -> str | None:
         if best[0] >= least:
             return known[best[1]]
     return None
+
+
+def find_misspelt(word: str, names: Iterable[str]) -> list[str]:
+    """One name or two that are nearest, by PostgreSQL's own rule for columns: at most three letters off, and half of them."""
+    known = list(names)
+    if len(known) > _MOST_NAMES or len(word) > _LONGEST_WORD:
+        return []
+    rated = [(edit_distance(word, name), name) for name in known]
+    nearest = min((far for far, _ in rated), default=_MOST_OFF + 1)
+    found = [name for far, name in rated if far == nearest]
+    return found if nearest <= min(_MOST_OFF, len(word) // 2) and len(found) <= 2 else []
 
 
 def likeness(one: str, other: str) -> float:

@@ -5,6 +5,7 @@ over the API; the intent is stored with them; the write goes out, restricted to 
 changed row back whole, beside what the client asked to see; that is stored as the outcome.
 """
 
+from collections.abc import Sequence
 from urllib.parse import unquote_plus
 
 from basewarden.gateway.caller import Caller
@@ -23,9 +24,12 @@ from basewarden.gateway.forward.upstream import Header, Upstream, UpstreamReques
 from basewarden.gateway.road import RestAnswer, RestCall
 from basewarden.journal import Recorder, SessionCaller, WriteEntry
 from basewarden.pgrest import (
+    PgrestError,
     Request,
     RestConfig,
     Schema,
+    SelectField,
+    SelectItem,
     Table,
     bad_preferences,
     chooses_rows,
@@ -37,6 +41,7 @@ from basewarden.pgrest import (
 MAX_SUMMARY = 500
 _CAPTURED_KINDS = frozenset({"table", "partitioned"})
 _BAD_PREFERENCES = "PGRST122"
+_RELATIONSHIP_UNKNOWN = ("PGRST200", "PGRST201")
 
 
 async def travel_write(
@@ -103,7 +108,36 @@ def make_errand(
 def _check_names(schema: Schema, request: Request) -> None:
     """A name that is no column may be a function, which may do anything within the write. Raises PgrestError."""
     config = RestConfig(schemas=schema.exposed, aggregates_enabled=True, plan_enabled=True, calls_unknown_names=False)
-    plan_request(schema, request, config)
+    try:
+        plan_request(schema, request, config)
+    except PgrestError as error:
+        table = schema.find_table(request.schema, request.resource.name)
+        if error.code not in _RELATIONSHIP_UNKNOWN or table is None or not _names_columns(schema, request, table):
+            raise
+
+
+def _names_columns(schema: Schema, request: Request, table: Table) -> bool:
+    """The project may know a relationship by a name that it does not tell; all else must be columns of known tables."""
+    query = request.query
+    if query.logic or any(one.path or one.filter.field.name not in table.columns for one in query.filters):
+        return False
+    if any(
+        path or term.relation or term.field.name not in table.columns for path, terms in query.orders for term in terms
+    ):
+        return False
+    return _selects_columns(schema, request.schema, table, query.select)
+
+
+def _selects_columns(schema: Schema, space: str, table: Table, items: Sequence[SelectItem]) -> bool:
+    for item in items:
+        if isinstance(item, SelectField):
+            is_known = item.field.name == "*" or item.field.name in table.columns
+        else:
+            target = schema.find_table(space, item.name)
+            is_known = target is not None and _selects_columns(schema, space, target, item.items)
+        if not is_known:
+            return False
+    return True
 
 
 def find_table(schema: Schema, request: Request) -> Table:
