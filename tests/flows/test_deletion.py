@@ -130,7 +130,7 @@ async def test_who_may(product: Product, client: httpx.AsyncClient, records: Rec
         ({"password": "not the right one at all"}, 400, "bad_password"),
         ({"password": 7}, 422, "validation_failed"),
         ({"password": "half \ud800 of a character"}, 422, "validation_failed"),
-        ({"password": "x" * 1_000_000}, 422, "validation_failed"),
+        ({"password": "x" * 50_000}, 422, "validation_failed"),
         ({"sure": True}, 422, "validation_failed"),
         ([], 422, "validation_failed"),
     ],
@@ -355,7 +355,7 @@ async def test_the_page_says_what_it_touches_and_asks_for_the_address(ada: httpx
     question = await ada.get(DELETE_PAGE)
     assert question.status_code == 200
     assert "Way back" in question.text
-    for typed in ("", "somebody@else.example", "\0", "x" * 1_000_000):
+    for typed in ("", "somebody@else.example", "\0", "x" * 50_000):
         refused = await ada.post(DELETE_PAGE, data={"confirm": typed})
         assert refused.status_code == 422
         assert "Type your e-mail address" in refused.text

@@ -59,7 +59,7 @@ async def test_the_letter_after_signing_up_confirms_the_address(mailing: Mailing
 
 async def test_links_that_confirm_nothing(mailing: Mailing) -> None:
     person = await mailing.sign_up(ANNA)
-    for token in ("", "unknown", "ü", "x" * 100_000):
+    for token in ("", "unknown", "ü", "x" * 50_000):
         assert told(await confirm(person, token)) == (404, "not_found")
     assert told(await confirm(person, await mailing.forget(ANNA))) == (404, "not_found")
 

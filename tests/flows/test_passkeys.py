@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from basewarden.accounts import Limit
+from basewarden.web import Pages
 from tests.fixtures.app import PASSWORD, Product, Serve, tight_limits
 from tests.fixtures.letters import ServeMailing
 from tests.fixtures.twofactor import Protect, Protected
@@ -493,7 +494,7 @@ async def test_hostile_bodies_are_refused(anna: Holder, product: Product) -> Non
     wrong += [
         {**right, "credential": {**right["credential"], "response": {**response, part: value}}}
         for part in ("clientDataJSON", "authenticatorData", "signature")
-        for value in (None, 7, "", "a b", "ü", "A" * 1_000_000)
+        for value in (None, 7, "", "a b", "ü", "A" * 50_000)
     ]
     statuses = [(await client.post(ENTRANCE, json=body)).status_code for body in wrong]
     assert Counter(statuses) == {422: len(wrong)}
@@ -534,7 +535,13 @@ async def test_letters_tell_of_added_and_removed_ones(serve_mailing: ServeMailin
         assert f"{mailing.product.settings.origin}{PAGE}" in letter.links
 
 
+def allow_passkeys(product: Product) -> None:
+    """Browsers have them at names; the tests' address is a number."""
+    product.registry.get(Pages).environment.globals["can_use_passkeys"] = True
+
+
 async def test_the_pages_work_without_script(anna: Holder, product: Product, app_database: str) -> None:
+    allow_passkeys(product)
     elsewhere = await product.client()
     assert (await show(elsewhere, ENTRANCE, anna.key)).status_code == 200
     page = (await anna.person.get(PAGE)).text
@@ -560,7 +567,8 @@ async def test_the_pages_work_without_script(anna: Holder, product: Product, app
     assert await is_in(anna.person)
 
 
-async def test_the_pages_of_a_stale_sign_in(anna: Holder, app_database: str) -> None:
+async def test_the_pages_of_a_stale_sign_in(anna: Holder, product: Product, app_database: str) -> None:
+    allow_passkeys(product)
     await make_stale(app_database)
     page = await anna.person.get(PAGE)
     assert f"/settings/account/confirm?next={PAGE}" in page.text

@@ -146,7 +146,7 @@ async def test_a_password_does_for_whom_the_second_factor_has_passed(timed: Prod
         ('{"password": 7}', 422),
         ('{"password": "\\ud800"}', 422),
         ('{"password": "x", "code": "123456"}', 422),
-        ('{"password": "' + "x" * 1_000_000 + '"}', 422),
+        ('{"password": "' + "x" * 50_000 + '"}', 422),
         ('{"password": "a\\u0000b"}', 400),
     ],
 )

@@ -133,7 +133,7 @@ async def test_a_name_is_changed_everywhere_at_once(serve: Serve, records: Recor
         ({}, "name"),
         ({"name": None}, "name"),
         ({"name": "x" * 121}, "name"),
-        ({"name": "x" * 1_000_000}, "name"),
+        ({"name": "x" * 50_000}, "name"),
         ({"name": "a\x00b"}, "name"),
         ({"name": "a\nb"}, "name"),
         ({"name": "Anna", "email": BOB}, "email"),

@@ -557,7 +557,7 @@ async def test_letters_tell_of_what_changed(serve_mailing: ServeMailing, clock: 
 HOSTILE = [
     '{"code": "\\u0000\\u0000"}',
     '{"code": "\\ud800\\ud800"}',
-    '{"code": "' + "1" * 1_000_000 + '"}',
+    '{"code": "' + "1" * 50_000 + '"}',
     '{"code": ["123456"]}',
     '{"code": 123456}',
     '{"code": "123456", "recovery": "maybe"}',

@@ -64,7 +64,7 @@ async def test_a_disaster_is_taken_back_and_the_taking_back_too(shop: Ground) ->
     again = await shop.undo(receipt.undo_session_id)
     assert again.conflicts == ()
     assert await shop.texts(*TABLES) == left
-    assert (await shop.session(session))["status"] == "active"
+    assert (await shop.session(session))["status"] == "open"
 
 
 async def test_others_are_spared(shop: Ground) -> None:
@@ -104,7 +104,7 @@ async def test_an_edit_of_the_same_column_in_the_last_moment_is_not_overwritten(
     shop.upstream.before_write = "UPDATE customers SET name = 'late' WHERE id = 2"
     assert [one[1] for one in tell(await refuse(shop))] == [("name",)]
     assert await shop.rows("SELECT name FROM customers WHERE id = 2") == [{"name": "late"}]
-    assert (await shop.session(await shop.session_id()))["status"] == "active"
+    assert (await shop.session(await shop.session_id()))["status"] == "open"
 
 
 async def test_a_row_that_is_edited_in_the_last_moment_is_not_deleted(shop: Ground) -> None:
@@ -146,7 +146,7 @@ async def test_a_refusal_at_the_first_step_changes_nothing(shop: Ground) -> None
     await shop.write("DELETE", "/tickets?id=in.(1,2)")
     await shop.run("ALTER TABLE tickets ADD CONSTRAINT no CHECK (id <> 1) NOT VALID")
     assert len((await refuse(shop)).conflicts) == 2
-    assert (await shop.session(await shop.session_id()))["status"] == "active"
+    assert (await shop.session(await shop.session_id()))["status"] == "open"
     receipt = await shop.undo(on_conflict="skip")
     assert [one[0] for one in tell(receipt)] == [{"id": 1}]
     assert receipt.reverted == 1

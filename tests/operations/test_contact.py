@@ -78,7 +78,7 @@ async def test_what_was_typed_stays_after_an_error(desk: Mailing, writer: httpx.
         {"message": " \n "},
         {"message": "nul \x00 byte"},
         {"message": "x" * 5001},
-        {"message": "y" * 1_000_000},
+        {"message": "y" * 50_000},
         {"topic": "nonsense"},
         {"topic": ""},
     ],

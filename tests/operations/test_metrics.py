@@ -9,6 +9,7 @@ import httpx
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
 
 from basewarden import __version__
 from basewarden.core.secret import Secret
@@ -128,7 +129,8 @@ async def test_it_tells_the_pool_and_what_waits(measured: Product, app_database:
             " VALUES ('x', 'x', 'failed'), ('x', 'y', 'todo')"
         )
         await asyncio.sleep(1.1)  # numbers are kept for a second
-        async with measured.registry.get(Database).read_only():
+        async with measured.registry.get(Database).read_only() as session:
+            await session.execute(text("SELECT 1"))  # which takes a connection
             samples = await scrape(measured)
     assert 290 < (read(samples, "journal_lag_seconds") or 0) < 400
     assert [read(samples, name) for name in ("letters_failed", "jobs_failed", "jobs_waiting")] == [1, 1, 1]
@@ -154,7 +156,7 @@ async def test_it_answers_while_the_pool_is_used_up(measured: Product) -> None:
     database = measured.registry.get(Database)
     stack = [database.read_only() for _ in range(20)]
     for one in stack:
-        await one.__aenter__()
+        await (await one.__aenter__()).execute(text("SELECT 1"))
     try:
         samples = await scrape(measured)
     finally:

@@ -273,5 +273,6 @@ async def test_small_batches_take_everything(app_database: str, records: Records
         await make_signin(records, user, seen=100, ended=None, made=100)
     database = Database(Secret(app_database))
     pruners = list_account_pruners(keep_signins=timedelta(days=90))
-    assert await Retention(database, Jobs(database), pruners, batch=4).run() == {"signin_sessions": 25}
+    removed = await Retention(database, Jobs(database), pruners, batch=4).run()
+    assert {table: count for table, count in removed.items() if count} == {"signin_sessions": 25}
     await database.close()
