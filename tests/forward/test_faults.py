@@ -100,7 +100,7 @@ async def test_an_answer_that_is_lost(
     assert (receipt.planned, receipt.undo_session_id) == (0, None)
     assert len(receipt.irreversible) == 1
     assert await ground.texts("t") == standing
-    assert (await ground.session(await ground.session_id()))["status"] == "active"
+    assert (await ground.session(await ground.session_id()))["status"] == "open"
 
 
 async def test_a_project_that_is_away(ground: Ground) -> None:
@@ -270,7 +270,7 @@ async def test_an_undo_that_finds_nobody(ground: Ground) -> None:
     session = await ground.session_id()
     with pytest.raises(ProjectAway):
         await scripted(ground, *[UpstreamAway()] * 4).undo()
-    assert (await ground.session(session))["status"] == "active"
+    assert (await ground.session(session))["status"] == "open"
     assert (await ground.undo()).reverted == 3
 
 

@@ -263,7 +263,7 @@ async def test_a_collector_gets_the_stages_of_the_data_road(own_workshop: OwnWor
     assert facts["basewarden.session"] == written.session_id
     assert facts["basewarden.agent"] == agent.id
     refusal = dict(spans[refused.headers["x-request-id"]])
-    assert refusal["policy"] == {"error.type": "FilterRequired"}
+    assert refusal["plan"] == {"error.type": "FilterRequired"}  # before the body is looked at
 
 
 def read_spans(body: bytes) -> dict[str, list[tuple[str, dict[str, str]]]]:

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from psycopg import pq
 
-from basewarden.gateway.capture.images import AS_OWNER, AS_SESSION, WITH_SESSION_PATH
-from basewarden.gateway.capture.traces import OWN_NAMES
+from basewarden.gateway.capture.images import AS_SESSION, WITH_SESSION_PATH
 from basewarden.pgrest import Connection, Statement
 from basewarden.pgrest.introspection import SPELL_NAMES
 from basewarden.pgrest.stamps import PLAN_PLAINLY
@@ -24,6 +23,8 @@ OWN_TESTS = ("tests/pgrest/", "tests/jobs/", "tests/db/", "tests/chaos/")
 Seen = dict[str, str]
 SEEN = pytest.StashKey[Seen]()
 _ENDS = ("BEGIN", "COMMIT", "ROLLBACK")
+_OWN_PATH = b"pg_catalog, pg_temp"
+_SAVE, _RETURN = "SAVEPOINT ", "ROLLBACK TO SAVEPOINT "
 
 
 class Listener:
@@ -41,7 +42,13 @@ class Listener:
             sql = statement.sql
             if not is_safe and not self.test.startswith(OWN_TESTS):
                 self.seen.setdefault(sql, self.test)
-            is_safe = _follow(statement, is_safe=is_safe)
+            marks = connection.__dict__.setdefault("_path_marks", {})
+            if sql.startswith(_SAVE):
+                marks[sql.removeprefix(_SAVE)] = is_safe
+            if sql.startswith(_RETURN):  # what was set since then is taken back
+                is_safe = marks.get(sql.removeprefix(_RETURN), False)
+            else:
+                is_safe = _follow(statement, is_safe=is_safe)
         is_open = any(statement.sql.startswith("BEGIN") for statement in statements) or self._is_open(connection)
         connection.__dict__["_is_path_safe"] = is_safe and is_open
 
@@ -51,7 +58,7 @@ class Listener:
 
 
 def _follow(statement: Statement, *, is_safe: bool) -> bool:
-    if statement in (AS_OWNER, OWN_NAMES, SPELL_NAMES, PLAN_PLAINLY):
+    if statement in (SPELL_NAMES, PLAN_PLAINLY) or _OWN_PATH in statement.params:
         return True
     if (
         statement in (AS_SESSION, WITH_SESSION_PATH)

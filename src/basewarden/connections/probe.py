@@ -11,7 +11,7 @@ from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.greeting import greet_server
 from basewarden.connections.urls import PostgresAddress
 from basewarden.db import note_waiting
-from basewarden.pgrest import Connection, DatabaseError, PgrestError, Rows, Statement
+from basewarden.pgrest import Connection, DatabaseError, PgrestError, Rows, Statement, set_settings
 
 PROBE_SECONDS = 8.0
 OLDEST_SERVER = 130000
@@ -21,6 +21,7 @@ _MOST_ROWS, _MOST_COLUMNS = 200, 20
 _TRUE = "t"
 _FLAGS = ("is_superuser", "bypasses_rls", "can_create_roles", "is_read_only")
 _COUNTS = ("tables", "readable_tables", "writable_tables")
+_OWN_NAMES = set_settings({"search_path": "pg_catalog, pg_temp"})
 _WHO = "SELECT pg_backend_pid() AS backend"
 
 _FACTS = """
@@ -177,7 +178,7 @@ async def _list_roles(connection: Connection, server_version: int) -> tuple[Data
 
 
 async def _ask(connection: Connection, query: str, *parameters: bytes) -> list[dict[str, str]]:
-    (rows,) = await connection.run([Statement(query, parameters)])
+    _, rows = await connection.run([_OWN_NAMES, Statement(query, parameters)])
     if rows.count > _MOST_ROWS or rows.has_column(_MOST_COLUMNS):
         raise ConnectionFailed(Reason.NOT_POSTGRES)  # not what was asked for, and long to read
     return _read_rows(rows)

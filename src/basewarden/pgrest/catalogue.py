@@ -101,7 +101,7 @@ SELECT json_build_array(
      a.attname, a.attnum, a.atttypid::int8, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated <> '',
      CASE WHEN a.attgenerated <> '' THEN NULL
           WHEN a.attidentity = 'd' THEN (
-            SELECT format('nextval(%L)', s.objid::regclass) FROM pg_depend s
+            SELECT format('pg_catalog.nextval(%L::pg_catalog.regclass)', s.objid::regclass) FROM pg_depend s
             WHERE s.refclassid = 'pg_class'::regclass AND s.refobjid = c.oid AND s.refobjsubid = a.attnum
               AND s.deptype = 'i' AND s.classid = 'pg_class'::regclass LIMIT 1)
           WHEN a.atthasdef THEN (

@@ -68,7 +68,7 @@ def _output_sql(builder: Builder, output: Output, relation: str) -> str:
     if output.aggregate is not None:
         value = _aggregate_sql(value, output.aggregate, output.aggregate_cast)
     if output.max_characters is not None:
-        value = f"left({value}, {output.max_characters:d})"
+        value = f"pg_catalog.left({value}, {output.max_characters:d})"
     return value if output.alias is None else f"{value} AS {quote_ident(output.alias)}"
 
 

@@ -10,6 +10,7 @@ from basewarden.gateway.capture.images import WITH_SESSION_PATH
 from basewarden.gateway.capture.settling import FINISH, ask_settled, is_settled
 from basewarden.gateway.capture.traces import (
     COUNT_CHANGES,
+    OWN_NAMES,
     Count,
     Counts,
     list_unseen,
@@ -55,7 +56,7 @@ async def _check_settled(connection: Connection) -> None:
 
 
 async def _count(connection: Connection, schema: Schema) -> Counts:
-    (rows,) = await connection.run([COUNT_CHANGES])
+    _, rows = await connection.run([OWN_NAMES, COUNT_CHANGES])
     return read_counts(rows, schema)
 
 

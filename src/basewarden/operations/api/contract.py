@@ -225,7 +225,11 @@ DATA = Group(
             no(403, "role_unsupported", "the token has a role or claims, and the connection no Postgres address"),
             no(503, "upstream_unavailable", "the project's own API is away; nothing was done"),
             no(413, "answer_too_large", "the answer is larger than one may be; nothing was changed"),
-            no(429, "too_many_running", "this caller has its share of the project's database connections in use; Retry-After"),
+            no(
+                429,
+                "too_many_running",
+                "this caller's share of the project's database connections is in use; Retry-After",
+            ),
             no(503, "memory_busy", "too many large answers are on their way; nothing was changed; Retry-After"),
             no(504, "query_timeout", "the project's database took longer than a caller may keep it busy"),
             no(504, "upstream_timeout", "the project's own API did not answer a read in time"),
