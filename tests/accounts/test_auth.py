@@ -91,8 +91,10 @@ async def test_signing_up_a_taken_address_tells_and_changes_nothing(product: Pro
 
 async def test_wrong_password_and_unknown_address_look_alike(client: httpx.AsyncClient) -> None:
     await client.post("/api/auth/signup", json=ANNA)
-    wrong = await client.post("/api/auth/signin", json={"email": ANNA["email"], "password": "wrong password"})
-    unknown = await client.post("/api/auth/signin", json={"email": "nobody@example.com", "password": "wrong password"})
+    wrong = await client.post("/api/auth/signin", json={"email": ANNA["email"], "password": "not the one of Ada"})
+    unknown = await client.post(
+        "/api/auth/signin", json={"email": "nobody@example.com", "password": "not the one of Ada"}
+    )
     assert wrong.status_code == unknown.status_code == 401
     assert wrong.json() == unknown.json()
     assert wrong.json()["code"] == "invalid_credentials"

@@ -122,14 +122,17 @@ async def test_a_superuser_login_is_warned_about(owner: httpx.AsyncClient, proje
     assert html.escape(LOGIN_SQL, quote=True).replace("&#x27;", "&#39;") in home.text
 
 
+PASSWORD = "of-the-role-of-the-test"
+
+
 async def test_the_role_that_the_warning_offers_can_do_what_the_product_needs(
     owner: httpx.AsyncClient, project: Project
 ) -> None:
     name = f"made_{project.database}"
     async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
-        await admin.execute(LOGIN_SQL.replace("basewarden", name).encode())
+        await admin.execute(LOGIN_SQL.replace("basewarden", name).replace("choose-a-long-one", PASSWORD).encode())
         try:
-            dsn = f"postgresql://{name}:choose-a-long-one@{project.admin_dsn.rpartition('@')[2]}"
+            dsn = f"postgresql://{name}:{PASSWORD}@{project.admin_dsn.rpartition('@')[2]}"
             made = (await owner.post("/api/connections", json={"name": "Own", "postgresUrl": dsn})).json()
             path = f"/api/v/{made['id']}/rest/v1/notes"
             written = await owner.post(path, json={"id": 1, "body": "x"})

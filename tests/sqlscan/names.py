@@ -36,7 +36,9 @@ def _is_harmless(node: Any) -> bool:
     kind = type(node).DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_number[node.kind].name
     if kind == "AEXPR_NULLIF":
         return "current_setting" in str(node.lexpr)  # the text of a setting: its `=` is always PostgreSQL's own
-    return kind in ("AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT") and "isnull" in str(node.rexpr)  # IS DISTINCT FROM NULL is a test of null
+    return kind in ("AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT") and "isnull" in str(
+        node.rexpr
+    )  # IS DISTINCT FROM NULL is a test of null
 
 
 def _text(node: Any) -> str:

@@ -69,7 +69,9 @@ def _make_refusal(scope: Any, start: bytes, budget: BodyBudget) -> AppError:
 
 
 def _check_values(body: bytes, most: int) -> None:
-    """Between two values there is a comma, whatever else there is."""
+    """Between two values there is a comma, whatever else there is. How deep the parser goes depends on the process."""
+    if body.count(b"[") + body.count(b"{") > MOST_NESTED and is_nested_too_deep(body):
+        raise BadJSON(hint="It is nested deeper than any JSON that is read here.")
     if body.count(b",") >= most and _STRINGS.sub(b"", body).count(b",") >= most:
         raise TooLarge("The body holds too many values.", hint=f"At most {most} members and elements.")
 
