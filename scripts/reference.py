@@ -3,6 +3,8 @@
 `tests/rules/test_reference.py` fails when a page has fallen behind.
 """
 
+import inspect
+import re
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +12,7 @@ from pkgutil import walk_packages
 
 import basewarden
 from basewarden.errors import AppError
+from basewarden.pgrest import errors as pgrest_errors
 from basewarden.pgrest.settings import SETTINGS, Setting
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -18,6 +21,7 @@ REST_PAGE = DOCS / "rest.md"
 BEGIN, END = "<!-- table: scripts/reference.py writes it -->", "<!-- end of table -->"
 PROGRAMS = ("__main__", "env", "versions")  # importing these runs something
 NEEDS_CLIENTS = ("basewarden.demo",)
+_MADE = re.compile(r"PgrestError\((\d+), \"([a-z_]+)\"")
 
 
 def list_errors() -> list[type[AppError]]:
@@ -27,6 +31,12 @@ def list_errors() -> list[type[AppError]]:
             import_module(module.name)
     ours = (kind for kind in _descendants(AppError) if kind.__module__.startswith("basewarden."))
     return sorted(ours, key=lambda kind: (kind.status, kind.code, kind.__name__))
+
+
+def list_codes() -> set[tuple[int, str]]:
+    """Every status and code of an error, also of those that are made without a class of their own."""
+    made = _MADE.findall(inspect.getsource(pgrest_errors))
+    return {(error.status, error.code) for error in list_errors()} | {(int(status), code) for status, code in made}
 
 
 def _descendants(kind: type[AppError]) -> set[type[AppError]]:

@@ -400,6 +400,24 @@ async def test_a_name_that_is_no_column_may_be_a_function_and_has_no_place_in_a_
     assert shop.upstream.asked == []
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select=id,orders!a_name(wipe)",
+        "select=wipe,orders!a_name(id)",
+        "select=id,orders!a_name(id,lines!another(wipe))",
+        "select=id,orders!a_name(id)&wipe=eq.x",
+        "select=id,orders!a_name(id)&orders.wipe=eq.x",
+        "select=id,orders!a_name(id)&or=(wipe.eq.x,id.eq.1)",
+        "select=id,orders!a_name(id)&order=wipe",
+    ],
+)
+async def test_a_relationship_that_the_project_does_not_name_brings_no_functions(shop: Ground, query: str) -> None:
+    with pytest.raises(PgrestError, match=r"relationship|wipe does not exist"):
+        await shop.write("PATCH", f"/customers?id=eq.1&{query}", {"name": "x"})
+    assert shop.upstream.asked == []
+
+
 async def test_without_a_schema_nothing_is_written(shop: Ground) -> None:
     with pytest.raises(NotCaptured, match="does not tell its tables"):
         await shop.write("POST", "/customers", {"id": 9}, blind=True)

@@ -29,7 +29,7 @@ from basewarden.connections.routes import TheAgents, TheConnections
 from basewarden.connections.schemas import ConnectionCreate
 from basewarden.connections.service import Connections, list_connections
 from basewarden.connections.snippets import make_snippets
-from basewarden.connections.warnings import list_rest_warnings, list_warnings
+from basewarden.connections.warnings import LOGIN_SQL, list_rest_warnings, list_warnings
 from basewarden.core.ids import parse_id
 from basewarden.db import ReadSession
 from basewarden.errors import AppError, NotFound
@@ -52,6 +52,7 @@ _ENVIRONMENTS = [
     (Environment.PRODUCTION, "Production", "Marked on every page; deleting asks for its name."),
     (Environment.OTHER, "Other", None),
 ]
+_NEW: dict[str, Any] = {"environments": _ENVIRONMENTS, "login_sql": LOGIN_SQL}
 _SECRETS = ("postgresUrl", "key")
 _DONE = {
     "created": "Connected. Make an agent next.",
@@ -80,7 +81,7 @@ async def get_list(
 @router.get("/connections/new", dependencies=[Depends(require_person)])
 async def get_new(request: Request, pages: ThePages) -> Response:
     typed = {"environment": Environment.DEVELOPMENT}
-    return pages.render(request, "connections/new.html", typed=typed, errors={}, hint=None, environments=_ENVIRONMENTS)
+    return pages.render(request, "connections/new.html", typed=typed, errors={}, hint=None, **_NEW)
 
 
 @router.post("/connections/new")
@@ -97,7 +98,7 @@ async def post_new(
             form,
             hint=None,
             never_shown=_list_never_shown(form),
-            environments=_ENVIRONMENTS,
+            **_NEW,
         )
     try:
         connection = await connections.create(session, form.data, person.id)
@@ -110,7 +111,7 @@ async def post_new(
             _beside_field(error),
             hint=_hint_of(error),
             never_shown=_list_never_shown(form),
-            environments=_ENVIRONMENTS,
+            **_NEW,
         )
     return redirect(f"/c/{connection.id}?done=created")
 

@@ -55,7 +55,7 @@ def list_warnings(facts: Facts, db_role: str | None) -> Iterator[RoleWarning]:
     if facts.is_superuser:
         yield RoleWarning(
             f"Basewarden signs in as the superuser {facts.login_role}",
-            "Whoever may create a function or a trigger in this database can have it run with a superuser's rights."
+            "Anyone who may create a function or a trigger in this database can have it run with a superuser's rights."
             " Create a role of its own, as a superuser, and save its address in the settings.",
             LOGIN_SQL,
         )
