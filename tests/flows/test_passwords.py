@@ -122,7 +122,7 @@ async def test_whoever_sets_a_letter_off_cannot_write_in_it(mailing: Mailing) ->
         assert "aaaaa" not in letter.text
 
 
-@pytest.mark.parametrize("token", ["", "unknown", "ü" * 43, "\ud800", "x" * 50_000, "a\x00b"])
+@pytest.mark.parametrize("token", ["", "unknown", "ü" * 43, "\ud800", "x" * 10_000, "a\x00b"])
 async def test_an_unknown_link_is_404_even_with_a_weak_password(product: Product, token: str) -> None:
     client = await product.client()
     assert told(await client.post(RESET, content=_json(token), headers={"content-type": "application/json"})) == (
