@@ -208,10 +208,6 @@ async def list_payments(session: AsyncSession, user_id: UUID, *, limit: int) -> 
     return (await session.scalars(query.order_by(BillingPayment.made_at.desc(), BillingPayment.id).limit(limit))).all()
 
 
-async def find_payment(session: AsyncSession, payment_id: str) -> BillingPayment | None:
-    return await session.get(BillingPayment, payment_id)
-
-
 async def find_customer_id(session: AsyncSession, user_id: UUID) -> str | None:
     """The one that we heard of last."""
     query = select(BillingCustomer.customer_id).where(BillingCustomer.user_id == user_id)

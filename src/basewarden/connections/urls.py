@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from basewarden.core.secret import Secret
 
 DEFAULT_PORT = 5432
-_MAX_PORT = 65535
 _SCHEMES: Final = ("postgres", "postgresql")
 _CHOICES: Final = {
     "sslmode": ("disable", "prefer", "require", "verify-full"),

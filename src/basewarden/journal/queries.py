@@ -412,17 +412,6 @@ async def list_row_history(
     ]
 
 
-async def count_sessions_since(session: AsyncSession, connection_id: UUID, since: datetime) -> int:
-    return (
-        await session.scalar(
-            select(func.count())
-            .select_from(JournalSession)
-            .where(JournalSession.connection_id == connection_id, JournalSession.started_at >= since)
-        )
-        or 0
-    )
-
-
 async def stream_sessions_of_person(
     session: AsyncSession,
     columns: Sequence[str],

@@ -68,7 +68,3 @@ def describe_errors(error: ValidationError) -> list[tuple[str, str]]:
         (".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, "))
         for item in error.errors(include_input=False, include_url=False, include_context=False)
     ]
-
-
-def invalid_from(error: ValidationError) -> Invalid:
-    return Invalid(details=[{"field": name, "message": message} for name, message in describe_errors(error)])
