@@ -35,7 +35,7 @@ CREATE FUNCTION refuse(headers text, status int) RETURNS int LANGUAGE plpgsql ST
     detail = json_build_object('status', status, 'headers', headers::json)::text; END $$;
 CREATE FUNCTION refuse_by_state(state text) RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN
   RAISE EXCEPTION USING errcode = state, message = 'no'; END $$;
-CREATE FUNCTION page() RETURNS "text/html" LANGUAGE sql STABLE AS $$ SELECT '<script>alert(1)</script>' $$;
+CREATE FUNCTION page() RETURNS "text/html" LANGUAGE sql STABLE AS $$ SELECT '<script>render()</script>' $$;
 CREATE FUNCTION program() RETURNS "text/javascript" LANGUAGE sql STABLE AS $$ SELECT 'alert(1)' $$;
 CREATE FUNCTION feed() RETURNS "text/xml" LANGUAGE sql STABLE AS $$ SELECT '<a/>' $$;
 """

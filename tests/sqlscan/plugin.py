@@ -21,6 +21,12 @@ OWN_TESTS = ("tests/pgrest/", "tests/jobs/", "tests/db/", "tests/chaos/")
 """What talks to a connection itself."""
 
 Seen = dict[str, str]
+
+
+class OwnStatement(Statement):
+    """SQL that a test sends itself, over the product's connection."""
+
+
 SEEN = pytest.StashKey[Seen]()
 _ENDS = ("BEGIN", "COMMIT", "ROLLBACK")
 _OWN_PATH = b"pg_catalog, pg_temp"
@@ -40,7 +46,8 @@ class Listener:
         is_safe = getattr(connection, "_is_path_safe", False)
         for statement in statements:
             sql = statement.sql
-            if not is_safe and not self.test.startswith(OWN_TESTS):
+            is_own = isinstance(statement, OwnStatement) or self.test.startswith(OWN_TESTS)
+            if not is_safe and not is_own:
                 self.seen.setdefault(sql, self.test)
             marks = connection.__dict__.setdefault("_path_marks", {})
             if sql.startswith(_SAVE):
@@ -54,7 +61,7 @@ class Listener:
 
     def _is_open(self, connection: Any) -> bool:
         """Else what was set ends with this round trip."""
-        return bool(connection.transaction_status == pq.TransactionStatus.INTRANS)
+        return connection.transaction_status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 
 
 def _follow(statement: Statement, *, is_safe: bool) -> bool:

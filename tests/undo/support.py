@@ -12,6 +12,7 @@ from basewarden.undo.plan import Plan
 from basewarden.undo.planning import make_plan
 from basewarden.undo.refused import Refused
 from basewarden.undo.rows import DatabaseReader
+from tests.sqlscan.plugin import OwnStatement
 
 Key = tuple[str, ...]
 State = Mapping[tuple[str, str], Mapping[Key, Image]]
@@ -32,10 +33,10 @@ class World:
 
     async def run(self, sql: str) -> None:
         for statement in split_sql(sql):
-            await self.connection.run([Statement(statement)])
+            await self.connection.run([OwnStatement(statement)])
 
     async def read_column(self, sql: str) -> list[str]:
-        (rows,) = await self.connection.run([Statement(sql)])
+        (rows,) = await self.connection.run([OwnStatement(sql)])
         return [(row[0] or b"").decode() for row in rows.rows]
 
     async def schema(self) -> Schema:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from basewarden.pgrest import Connection, Statement
+from basewarden.pgrest import Connection
+from tests.sqlscan.plugin import OwnStatement
 from tests.undo.conftest import OpenWorld
 from tests.undo.test_apply import check_exact
 
@@ -48,7 +49,7 @@ async def test_a_child_of_a_generated_value(open_world: OpenWorld) -> None:
 
 async def _is_old(dsn: str) -> bool:
     connection = await Connection.connect(dsn)
-    (rows,) = await connection.run([Statement("SELECT current_setting('server_version_num')::int < 180000")])
+    (rows,) = await connection.run([OwnStatement("SELECT current_setting('server_version_num')::int < 180000")])
     await connection.close()
     return rows.rows[0][0] == b"t"
 

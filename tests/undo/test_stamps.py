@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from basewarden.pgrest import Connection, Statement
+from basewarden.pgrest import Connection
 from basewarden.undo.fold import RecordedWrite, fold_writes
 from basewarden.undo.left_over import follow_undo
+from tests.sqlscan.plugin import OwnStatement
 from tests.undo.support import World
 from tests.undo.test_apply import check_exact
 
@@ -46,8 +47,8 @@ async def _make_owner(database: str) -> str:
     boss = await Connection.connect(database)
     await boss.run(
         [
-            Statement(f"CREATE ROLE {name}_owner LOGIN PASSWORD 'pw'"),
-            Statement(f"GRANT ALL ON SCHEMA public TO {name}_owner"),
+            OwnStatement(f"CREATE ROLE {name}_owner LOGIN PASSWORD 'pw'"),
+            OwnStatement(f"GRANT ALL ON SCHEMA public TO {name}_owner"),
         ]
     )
     await boss.close()
@@ -67,7 +68,7 @@ async def owned(database: str) -> AsyncIterator[World]:
 async def _drop_owner(database: str) -> None:
     boss = await Connection.connect(database)
     role = database.rpartition("/")[2] + "_owner"
-    await boss.run([Statement(f"DROP OWNED BY {role} CASCADE"), Statement(f"DROP ROLE {role}")])
+    await boss.run([OwnStatement(f"DROP OWNED BY {role} CASCADE"), OwnStatement(f"DROP ROLE {role}")])
     await boss.close()
 
 
@@ -83,7 +84,7 @@ async def world(database: str, request: pytest.FixtureRequest) -> AsyncIterator[
 
 async def _triggers(world: World) -> list[tuple[bytes | None, ...]]:
     (rows,) = await world.connection.run(
-        [Statement("SELECT tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1")]
+        [OwnStatement("SELECT tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1")]
     )
     return rows.rows
 
@@ -108,13 +109,13 @@ async def test_replica_and_always_triggers_are_left_as_they_were(world: World) -
 async def test_a_later_edit_keeps_its_stamp(world: World) -> None:
     await world.act("UPDATE docs SET name = 'X' WHERE id = 1;", sets=("name",))
     await world.run("UPDATE docs SET note = 'theirs' WHERE id = 1;")
-    (rows,) = await world.connection.run([Statement("SELECT updated_at::text FROM docs WHERE id = 1")])
+    (rows,) = await world.connection.run([OwnStatement("SELECT updated_at::text FROM docs WHERE id = 1")])
     theirs = (rows.rows[0][0] or b"").decode()
     plan, applied = await world.undo()
     assert not plan.conflicts
     assert applied is not None
     (rows,) = await world.connection.run(
-        [Statement("SELECT name, note, slug, updated_at::text FROM docs WHERE id = 1")]
+        [OwnStatement("SELECT name, note, slug, updated_at::text FROM docs WHERE id = 1")]
     )
     assert [(value or b"").decode() for value in rows.rows[0]] == ["Doc 1", "theirs", "doc 1theirs", theirs]
 
@@ -122,12 +123,12 @@ async def test_a_later_edit_keeps_its_stamp(world: World) -> None:
 async def test_an_edit_of_another_column_between_two_writes(world: World) -> None:
     await world.act("UPDATE docs SET name = 'X' WHERE id = 1;", sets=("name",))
     await world.run("UPDATE docs SET note = 'theirs' WHERE id = 1;")
-    (rows,) = await world.connection.run([Statement("SELECT updated_at::text FROM docs WHERE id = 1")])
+    (rows,) = await world.connection.run([OwnStatement("SELECT updated_at::text FROM docs WHERE id = 1")])
     theirs = rows.rows[0][0]
     await world.act("UPDATE docs SET name = 'Y' WHERE id = 1;", sets=("name",))
     _, applied = await world.undo()
     assert applied is not None
-    (rows,) = await world.connection.run([Statement("SELECT name, note, updated_at::text FROM docs WHERE id = 1")])
+    (rows,) = await world.connection.run([OwnStatement("SELECT name, note, updated_at::text FROM docs WHERE id = 1")])
     assert rows.rows[0] == (b"Doc 1", b"theirs", theirs)
 
 
@@ -140,7 +141,7 @@ async def test_counters_are_kept_right_by_their_triggers(world: World) -> None:
     unseen = [change for change in world.writes[-1].changes if change.table == "items"]
     world.writes = [*recorded, type(recorded[0])("committed", "delete", "", "", tuple(unseen))]
     await world.undo()
-    (rows,) = await world.connection.run([Statement("SELECT note, items FROM docs WHERE id = 1")])
+    (rows,) = await world.connection.run([OwnStatement("SELECT note, items FROM docs WHERE id = 1")])
     assert rows.rows == [(None, b"2")]
 
 
@@ -182,7 +183,7 @@ async def test_a_role_that_may_not_switch_triggers_off_says_so(database: str) ->
     assert applied is not None
     assert len(applied.notes) == 1
     assert "2 rows of public.docs" in applied.notes[0]
-    (rows,) = await world.connection.run([Statement("SELECT name FROM docs ORDER BY id")])
+    (rows,) = await world.connection.run([OwnStatement("SELECT name FROM docs ORDER BY id")])
     assert rows.rows == [(b"Doc 1",), (b"Doc 2",), (b"Doc 3",)]
     await world.connection.close()
     await boss.run(f"DROP OWNED BY {role} CASCADE;\nDROP ROLE {role};")
@@ -193,9 +194,9 @@ async def test_a_role_that_may_not_switch_triggers_off_says_so(database: str) ->
 async def _busy(database: str) -> AsyncIterator[None]:
     """Somebody else has a transaction open in which another row was changed."""
     other = await Connection.connect(database)
-    await other.run([Statement("BEGIN"), Statement("UPDATE docs SET name = 'theirs' WHERE id = 3")])
+    await other.run([OwnStatement("BEGIN"), OwnStatement("UPDATE docs SET name = 'theirs' WHERE id = 3")])
     yield
-    await other.run([Statement("ROLLBACK")])
+    await other.run([OwnStatement("ROLLBACK")])
     await other.close()
 
 
