@@ -108,36 +108,24 @@ class DataRoad:
         await _send_answer(send, RestAnswer(Response(200, (("Content-Type", JSON_TYPE),), body)), audience)
 
     async def _rest(self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str) -> None:
-        headers = _read_headers(scope)
-        call = RestCall(
-            method=scope["method"],
-            path=path,
-            query=scope["query_string"],
-            headers=headers,
-            body=b"",
-            label=_read_label(headers),
-        )
+        method, headers = scope["method"], _read_headers(scope)
+        label = _read_label(headers)
+        is_small = method in METHODS_WITH_BODY and caller.can_write and _is_small(headers)
+        body = await _read_body(receive) if is_small else b""
+        call = RestCall(method, path, scope["query_string"], headers, body, label)
         audience = find_audience(headers, has_token=caller.is_agent)
         try:
-            await self._handle(receive, send, project, caller, call, audience)
+            if method in ("GET", "HEAD"):
+                await self._read(receive, send, project, caller, call, audience)
+            elif is_small or method not in METHODS_WITH_BODY:
+                await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)), audience)
+            else:
+                await self._take_large(receive, send, project, caller, call, audience)
         except AppError as error:
             refusal = describe_refusal(caller, call, project.config, error)
             if refusal is not None:
                 self._refusals.note(refusal)
             raise
-
-    async def _handle(
-        self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall, audience: Audience
-    ) -> None:
-        if call.method in ("GET", "HEAD"):
-            await self._read(receive, send, project, caller, call, audience)
-        elif call.method not in METHODS_WITH_BODY:
-            await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)), audience)
-        elif caller.can_write and _is_small(call.headers):
-            call = replace(call, body=await _read_body(receive))
-            await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)), audience)
-        else:
-            await self._take_large(receive, send, project, caller, call, audience)
 
     async def _take_large(
         self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall, audience: Audience

@@ -265,23 +265,18 @@ class Road:
 
         `again`: the plan is that of an earlier request of this shape.
         """
-        settings = session_settings(
-            caller.session,
-            request,
-            project.config,
-            schema=schema,
-            function_settings=_function_settings(plan),
-            headers=call.headers,
-            instead=SETTINGS,
-        )
-        runs_code = (
-            may_run_code(schema, plan, caller.db_role) if template is None else template.may_run_code(caller.db_role)
-        )
+        settings: Sequence[Statement]
+        make_settings = partial(_make_settings, project, caller, request, plan, call, schema)
+        if template is None:
+            settings, runs_code = make_settings(), may_run_code(schema, plan, caller.db_role)
+        else:
+            settings = template.recall_prelude(caller.session, call.headers, make_settings)
+            runs_code = template.may_run_code(caller.db_role)
         async with project.lend(caller, writes=True) as connection:
             context = WriteContext(
                 connection,
                 schema,
-                (settings,),
+                settings,
                 caller.db_role,
                 caller.max_rows,
                 tables=caller.tables,
@@ -370,6 +365,21 @@ def _sets_output(request: Request, schema: Schema, role: str | None) -> bool:
     found = schema.roles.get(role or "")
     names = [name.lower() for name, _ in found.settings] if found is not None else []
     return request.preferences.timezone is not None or not _OUTPUT_SETTINGS.isdisjoint(names)
+
+
+def _make_settings(
+    project: Project, caller: Caller, request: Request, plan: DatabasePlan, call: RestCall, schema: Schema
+) -> tuple[Statement, ...]:
+    settings = session_settings(
+        caller.session,
+        request,
+        project.config,
+        schema=schema,
+        function_settings=_function_settings(plan),
+        headers=call.headers,
+        instead=SETTINGS,
+    )
+    return (settings,)
 
 
 def _function_settings(plan: DatabasePlan) -> tuple[tuple[str, str], ...]:

@@ -148,7 +148,7 @@ class PlanTemplate:
     """What whoever runs it found out and need not find out again on this snapshot."""
     _blanks: dict[Hashable, _Blank] = field(default_factory=dict)
     _runs_code: dict[bool, bool] = field(default_factory=dict)
-    _last: list[tuple[Session, Headers, list[Statement]]] = field(default_factory=list)
+    _last: list[tuple[Session, Headers, Sequence[Statement]]] = field(default_factory=list)
 
     def fill(self, name: Hashable, shaped: Shaped, build: Callable[[Builder], str]) -> Statement:
         """A statement of this plan for another request of its shape; `build` writes it the first time."""
@@ -169,7 +169,11 @@ class PlanTemplate:
         return slots
 
     def make_script(self, shaped: Shaped, session: Session, config: RestConfig, headers: Headers) -> Script:
-        prelude = self._make_prelude(session, config, headers)
+        prelude = self.recall_prelude(
+            session,
+            headers,
+            lambda: make_prelude(self.plan, self.request, session, schema=self.schema, config=config, headers=headers),
+        )
         statements = [*prelude, self.fill("statement", shaped, self._statement)]
         if wants_estimate(self.plan):
             statements.append(self.fill("estimate", shaped, self._estimate))
@@ -184,12 +188,14 @@ class PlanTemplate:
             self._runs_code[bypasses] = may_run_code(self.schema, self.plan, role)
         return self._runs_code[bypasses]
 
-    def _make_prelude(self, session: Session, config: RestConfig, headers: Headers) -> list[Statement]:
-        """Whoever asks the same twice most often does so with the same headers."""
+    def recall_prelude(
+        self, session: Session, headers: Headers, make: Callable[[], Sequence[Statement]]
+    ) -> Sequence[Statement]:
+        """What is run before the statement; whoever asks the same twice most often does so with the same headers."""
         for known, told, prelude in self._last:
             if known is session and told == headers:
                 return prelude
-        prelude = make_prelude(self.plan, self.request, session, schema=self.schema, config=config, headers=headers)
+        prelude = make()
         self._last[:] = [(session, headers, prelude)]
         return prelude
 

@@ -237,7 +237,7 @@ class Connection:
         try:
             steps = self._send(statements)
             await self._flush()
-            answers = await self._collect(steps)
+            answers = await self._collect(steps, len(statements))
         except asyncio.CancelledError:
             self._abandon()
             raise
@@ -315,7 +315,7 @@ class Connection:
 
     # Reading --------------------------------------------------------------------------------------------
 
-    async def _collect(self, steps: Sequence[_Step]) -> list[Rows]:
+    async def _collect(self, steps: Sequence[_Step], expected: int) -> list[Rows]:
         answers: list[Rows] = []
         failure: DatabaseError | None = None
         at = 0
@@ -331,8 +331,10 @@ class Connection:
             if status == pq.ExecStatus.PIPELINE_SYNC:
                 break
             if status in _ROWS:
-                self._expect_step(at, steps)
-                self._weigh(result)
+                if at >= len(steps):
+                    self._refuse_answers()
+                if self.meter is not None:
+                    self._weigh(result, self.meter)
                 self._keep(steps[at], result, answers)
             elif status in _COPYING:
                 self._let_go()
@@ -343,16 +345,12 @@ class Connection:
             if isinstance(failure, PlanStale):
                 self._forget_prepared()
             raise failure
-        if len(answers) != sum(step.kind == "run" for step in steps):
+        if len(answers) != expected:
             self._refuse_answers()
         return answers
 
-    def _expect_step(self, at: int, steps: Sequence[_Step]) -> None:
-        """A server that says more than it was asked would have one statement's rows pass for another's."""
-        if at >= len(steps):
-            self._refuse_answers()
-
     def _refuse_answers(self) -> NoReturn:
+        """A server that says more than it was asked, or less, would have one statement's rows pass for another's."""
         self._let_go()
         raise connection_lost("The database did not answer as PostgreSQL does.")
 
@@ -432,7 +430,10 @@ class Connection:
             self._idle_meter, self._idle_since = Meter(_IDLE_BYTES), self._loop.time()
             self._arrivals = 0
         self._arrivals += 1
-        return self._arrivals > 1 or count_waiting(self._socket) > _AT_ONCE_BYTES
+        if self._arrivals > 1:
+            return True
+        # Where no long answer has come yet, libpq has its first small buffer, and what it reads at once is no more.
+        return self._received > 0 and count_waiting(self._socket) > _AT_ONCE_BYTES
 
     def _put_valve(self) -> None:
         self._loop.remove_reader(self._socket)
@@ -458,8 +459,8 @@ class Connection:
         self._drop(failure if self.meter is not None else flooded())
         return False
 
-    def _weigh(self, result: pq.abc.PGresult) -> None:
-        failure = None if self.meter is None else self.meter.weigh(result.ntuples, result.nfields)
+    def _weigh(self, result: pq.abc.PGresult, meter: Meter) -> None:
+        failure = meter.weigh(result.ntuples, result.nfields)
         if failure is not None:
             self._drop(failure)
             raise psycopg.OperationalError("the answer is too large")

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from basewarden.errors import AppError
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.guard import LOOK_SECONDS, ConnectionGuard
+from basewarden.web.joined import JoinedWrites
 from basewarden.web.refusals import BadHTTP, HeadTooLarge, RequestTimeout, TooManyConnections, make_refusal
 
 _FRAMING = 2  # what chunked encoding may add to a body
@@ -57,6 +58,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(cast("Any", transport))
+        self._joined = JoinedWrites(self.transport, self.loop)
         self._peer = self.client[0] if self.client else None
         refusal = self._guard.admit(self, self._peer)
         if refusal is not None:
@@ -108,12 +110,17 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self.headers.append(_CLOSE)
         super().on_headers_complete()
+        self.cycle.transport = cast("Any", self._joined)
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False  # the parser takes whatever follows for the other protocol
 
     def on_message_complete(self) -> None:
         self._phase, self._has_begun, self._has_completed = _NONE, False, True
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._joined.flush()
+        super().on_response_complete()
 
     # What has come in part --------------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ class WriteContext:
 
     connection: Connection
     schema: Schema
-    settings: tuple[Statement, ...]
+    settings: Sequence[Statement]
     role: str | None
     max_rows: int | None = None
     tables: frozenset[str] | None = None

@@ -1,0 +1,41 @@
+"""What is written in one turn of the loop goes out in one piece: each piece for the system costs as much as a query."""
+
+from asyncio import AbstractEventLoop, Transport
+
+_MOST_HELD_BYTES = 65_536
+
+
+class JoinedWrites:
+    """Stands in for a transport with whoever answers: the head and the body of an answer become one write.
+
+    Nothing is held past the turn of the loop, past `flush`, or beyond 64 KB.
+    """
+
+    __slots__ = ("_held", "_loop", "_size", "_transport")
+
+    def __init__(self, transport: Transport, loop: AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self.flush)
+        self._held.append(data)
+        self._size += len(data)
+        if self._size > _MOST_HELD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._held:
+            held, self._held, self._size = self._held, [], 0
+            if not self._transport.is_closing():
+                self._transport.writelines(held)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
