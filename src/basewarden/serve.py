@@ -9,6 +9,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from basewarden.app import create_app, create_app_from_environment
+from basewarden.core.allocator import tune_allocator
 from basewarden.core.collector import calm_collector
 from basewarden.errors import StartError
 from basewarden.settings import Settings
@@ -45,6 +46,7 @@ class _Server(uvicorn.Server):
 
 
 def make_server(settings: Settings) -> uvicorn.Server:
+    tune_allocator()
     app = create_app(settings)
     calm_collector()
     return _Server(make_config(app, settings))
@@ -52,6 +54,7 @@ def make_server(settings: Settings) -> uvicorn.Server:
 
 def make_worker_app() -> object:
     """What each worker serves."""
+    tune_allocator()
     app = create_app_from_environment()
     calm_collector()
     return app

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from basewarden.core.allocator import Trimming
 from basewarden.errors import Unavailable
 from basewarden.pgrest import MemoryBudget, Terms
 from basewarden.settings import Settings
@@ -51,7 +52,8 @@ class Lending:
         most_bytes = settings.max_answer_mb * _MEGABYTE
         agents = Shares.of(_LEFT_BY_AGENTS, settings.agent_query_seconds, most_bytes)
         members = Shares.of(_LEFT_BY_MEMBERS, settings.member_query_seconds, most_bytes)
-        return cls(agents, members, MemoryBudget(settings.answer_memory_mb * _MEGABYTE))
+        memory = MemoryBudget(settings.answer_memory_mb * _MEGABYTE, on_release=Trimming().note_freed)
+        return cls(agents, members, memory)
 
     def open_budget(self) -> MemoryBudget:
         """One project's part."""

@@ -1,5 +1,7 @@
 """How many bytes of a database's answers may be held in memory: by one request, one project, one process."""
 
+from collections.abc import Callable
+
 from basewarden.pgrest import errors
 from basewarden.pgrest.errors import PgrestError
 
@@ -12,14 +14,20 @@ _ROW_BYTES, _CELL_BYTES = 64, 24
 
 
 class MemoryBudget:
-    """Counts what is held at one time. A project's budget has the process's as its `parent`."""
+    """Counts what is held at one time. A project's budget has the process's as its `parent`.
 
-    __slots__ = ("held", "most", "parent")
+    `on_release` hears how much is held no longer, by this one and by those that have it as their parent.
+    """
 
-    def __init__(self, most: int, parent: "MemoryBudget | None" = None) -> None:
+    __slots__ = ("_on_release", "held", "most", "parent")
+
+    def __init__(
+        self, most: int, parent: "MemoryBudget | None" = None, *, on_release: Callable[[int], None] | None = None
+    ) -> None:
         self.most = most
         self.parent = parent
         self.held = 0
+        self._on_release = on_release
 
     def take(self, size: int) -> bool:
         """False where that is too much; nothing is taken then."""
@@ -38,6 +46,8 @@ class MemoryBudget:
         self.held -= size
         if self.parent is not None:
             self.parent.release(size)
+        if self._on_release is not None:
+            self._on_release(size)
 
 
 class Meter:
