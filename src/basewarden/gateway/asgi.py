@@ -102,10 +102,11 @@ class DataRoad:
         audience = find_audience(scope["headers"], has_token=caller.is_agent)
         schema = await _explain(_find_schema(project))
         if isinstance(schema, RestAnswer):
-            await _send_answer(send, schema, audience)
+            await self._send_answer(send, schema, audience)
             return
         body = msgspec.json.encode(describe_schema(schema, caller.tables))
-        await _send_answer(send, RestAnswer(Response(200, (("Content-Type", JSON_TYPE),), body)), audience)
+        answer = RestAnswer(Response(200, (("Content-Type", JSON_TYPE),), body))
+        await self._send_answer(send, answer, audience)
 
     async def _rest(self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str) -> None:
         method, headers = scope["method"], _read_headers(scope)
@@ -133,7 +134,7 @@ class DataRoad:
         """What can be refused without the body is refused before it is read; the server skips the rest of it."""
         refusal = await _explain(self._roads.check(project, caller, call))
         if refusal is not None:
-            await _send_answer(send, refusal, audience)
+            await self._send_answer(send, refusal, audience)
             return
         with self._bodies.hold(caller.id) as held:
             call = replace(call, body=await _read_body(receive, held))
@@ -153,11 +154,22 @@ class DataRoad:
                 await self._send_answer(send, answer, audience, is_head=is_head)
 
     async def _send_answer(self, send: Any, answer: RestAnswer, audience: Audience, *, is_head: bool = False) -> None:
-        if len(answer.response.body) <= PIECE_BYTES:
-            await _send_answer(send, answer, audience, is_head=is_head)
+        """A project chooses neither the framing of the message nor a header that is not on the list."""
+        response, status = answer.response, make_status(answer.response.status)
+        body = b"" if status in WITHOUT_BODY else response.body
+        headers = list_response_headers(status, response.headers, audience, has_body=bool(body))
+        if status not in WITHOUT_BODY and (body or not is_head):
+            headers.append((b"content-length", b"%d" % len(body)))
+        if answer.session_id is not None:
+            session = str(answer.session_id)
+            note_facts(session=session)
+            headers.append((_LABEL_HEADER, session.encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        if len(body) > PIECE_BYTES:
+            with self._projects.lending.holding(body):
+                await send_in_pieces(send, body)
         else:
-            with self._projects.lending.holding(answer.response.body):
-                await _send_answer(send, answer, audience, is_head=is_head)
+            await send({"type": "http.response.body", "body": body})
 
 
 async def _explain(asking: Awaitable[T]) -> T | RestAnswer:
@@ -167,24 +179,6 @@ async def _explain(asking: Awaitable[T]) -> T | RestAnswer:
         return RestAnswer(make_error_response(from_database(error)))
     except PgrestError as error:
         return RestAnswer(make_error_response(error))
-
-
-async def _send_answer(send: Any, answer: RestAnswer, audience: Audience, *, is_head: bool = False) -> None:
-    """A project chooses neither the framing of the message nor a header that is not on the list."""
-    response, status = answer.response, make_status(answer.response.status)
-    body = b"" if status in WITHOUT_BODY else response.body
-    headers = list_response_headers(status, response.headers, audience, has_body=bool(body))
-    if status not in WITHOUT_BODY and (body or not is_head):
-        headers.append((b"content-length", b"%d" % len(body)))
-    if answer.session_id is not None:
-        session = str(answer.session_id)
-        note_facts(session=session)
-        headers.append((_LABEL_HEADER, session.encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    if len(body) > PIECE_BYTES:
-        await send_in_pieces(send, body)
-    else:
-        await send({"type": "http.response.body", "body": body})
 
 
 async def _find_schema(project: AnyProject) -> Schema:

@@ -38,10 +38,15 @@ class Caller:
         return self.kind == "agent"
 
     @cached_property
+    def key(self) -> str:
+        """The id as a key: a text knows its hash, a UUID computes it each time."""
+        return str(self.id)
+
+    @cached_property
     def facts(self) -> dict[str, str]:
         """For the log."""
         connection = {"connection": str(self.connection.id)}
-        return {**connection, "agent": str(self.id)} if self.is_agent else connection
+        return {**connection, "agent": self.key} if self.is_agent else connection
 
     @cached_property
     def session(self) -> Session:

@@ -1,7 +1,6 @@
 """How often a caller may call: in memory for one process, in Redis or Valkey for several."""
 
 import time
-from uuid import UUID
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import Storage
@@ -29,23 +28,22 @@ class RateLimits:
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._agent_limit = RateLimitItemPerMinute(settings.agent_requests_per_minute)
         self._at_once = max(1, settings.agent_requests_per_minute // _PARTS)
-        self._leases: dict[UUID, list[float]] = {}  # agent -> [how many are left, until when]
+        self._leases: dict[str, list[float]] = {}  # agent -> [how many are left, until when]
 
     async def check(self, caller: Caller) -> None:
         if not caller.is_agent:
             return
-        lease = self._leases.get(caller.id)
+        lease = self._leases.get(caller.key)
         if lease is not None and lease[0] and time.monotonic() < lease[1]:
             lease[0] -= 1
         else:
-            await self._take(caller.id)
+            await self._take(caller.key)
 
-    async def _take(self, agent_id: UUID) -> None:
-        key = str(agent_id)
+    async def _take(self, key: str) -> None:
         if self._at_once > 1 and await self._limiter.hit(self._agent_limit, key, cost=self._at_once):
             if len(self._leases) >= _MOST_LEASES:
                 self._leases.clear()
-            self._leases[agent_id] = [self._at_once - 1, time.monotonic() + _LEASE_SECONDS]
+            self._leases[key] = [self._at_once - 1, time.monotonic() + _LEASE_SECONDS]
         elif not await self._limiter.hit(self._agent_limit, key):
             window = await self._limiter.get_window_stats(self._agent_limit, key)
             raise TooMany.retry_after(window.reset_time - time.time())

@@ -79,7 +79,7 @@ class Project:
 
     def lend(self, caller: Caller, *, writes: bool = False) -> Lease:
         """A connection for one request; of theirs a caller has a share, and so much time."""
-        return self.pool.acquire(self.terms_for(caller, writes=writes), caller.id)
+        return self.pool.acquire(self.terms_for(caller, writes=writes), caller.key)
 
     async def schema(self) -> Schema:
         return await self._cache.get()

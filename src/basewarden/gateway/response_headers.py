@@ -96,9 +96,10 @@ def list_response_headers(
     """What of a project's headers goes out, without those of framing; of each name the first. On the hot path."""
     found: dict[bytes, RawHeader] = {}
     for header in headers:
-        pair = _read_header(header) if len(header[1]) <= MAX_VALUE_CHARS else None
-        if pair is not None and pair[0] not in found:
-            found[pair[0]] = pair
+        if len(header[1]) <= MAX_VALUE_CHARS:
+            pair = _read_header(header)
+            if pair is not None:
+                found.setdefault(pair[0], pair)
     if status >= _FIRST_REDIRECT:
         found.pop(b"location", None)
     given = found.get(b"content-type")

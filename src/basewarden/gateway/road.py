@@ -131,11 +131,14 @@ class Road:
     async def _on_snapshot(
         self, project: Project, caller: Caller, call: RestCall, work: Callable[[Schema], Awaitable[T]]
     ) -> T:
-        """An error says no more than the caller may know."""
+        """An error says no more than the caller may know. The first try is here: each call around it costs."""
         schema = None
         try:
             schema = await project.schema()
-            return await self._keep_trying(project, schema, work)
+            try:
+                return await work(schema)
+            except (SnapshotStale, DatabaseError, PgrestError) as error:
+                return await self._try_again(project, schema, work, error)
         except (DatabaseError, PgrestError, AppError) as error:
             narrowed = None if schema is None else _narrow(project, caller, schema)
             told = conceal(error, narrowed, call.sent)
@@ -143,28 +146,32 @@ class Road:
                 raise
             raise told from error
 
-    async def _keep_trying(self, project: Project, schema: Schema, work: Callable[[Schema], Awaitable[T]]) -> T:
+    async def _try_again(
+        self, project: Project, schema: Schema, work: Callable[[Schema], Awaitable[T]], error: Exception
+    ) -> T:
         """What an outdated snapshot may have spoiled is done again on a fresh one, and so is what lost a deadlock.
 
         The deadlock may be with a migration: rows are locked before they are written, which takes the table's lock in
         two steps.
         """
         deadlocks = 0
-        for tries_left in reversed(range(MOST_TRIES)):
+        for _ in range(MOST_TRIES - 1):
+            if isinstance(error, SnapshotStale):
+                schema = await project.reload_schema()
+            elif isinstance(error, DatabaseError) and error.sqlstate == _DEADLOCK:
+                deadlocks += 1
+                if deadlocks >= _MOST_DEADLOCKS:
+                    raise error
+                schema = await project.schema()
+            elif isinstance(error, DatabaseError | PgrestError) and await project.is_schema_changed(schema, error):
+                schema = await project.schema()
+            else:
+                raise error
             try:
                 return await work(schema)
-            except SnapshotStale:
-                schema = await project.reload_schema()
-            except (DatabaseError, PgrestError) as error:
-                is_deadlock = isinstance(error, DatabaseError) and error.sqlstate == _DEADLOCK
-                deadlocks += is_deadlock
-                is_worth_it = (
-                    deadlocks < _MOST_DEADLOCKS if is_deadlock else await project.is_schema_changed(schema, error)
-                )
-                if not tries_left or not is_worth_it:
-                    raise
-                schema = await project.schema()
-        raise CaptureRaced
+            except (SnapshotStale, DatabaseError, PgrestError) as again:
+                error = again
+        raise CaptureRaced if isinstance(error, SnapshotStale) else error
 
     async def _check_head(self, project: Project, caller: Caller, call: RestCall, schema: Schema) -> None:
         head = _parse_head(project, caller, call, schema)
@@ -214,7 +221,7 @@ class Road:
                 config=project.config,
                 reach=tell_reach(caller, schema),
                 terms=project.terms_for(caller),
-                holder=caller.id,
+                holder=caller.key,
             )
         return RestAnswer(make_openapi_response(request, plan, body))
 

@@ -65,6 +65,8 @@ class Meter:
     def weigh(self, rows: int, columns: int) -> PgrestError | None:
         """What is wrong with so many rows, which take more room here than on their way if they are small."""
         self._room += rows * (_ROW_BYTES + _CELL_BYTES * columns)
+        if self._room <= _FREE_BYTES and self._room <= self._most:
+            return None
         return self.count(self._room - self.received) if self._room > self.received else None
 
     def count(self, size: int) -> PgrestError | None:

@@ -1,6 +1,7 @@
 """A few connections to one database, lent one task at a time."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from types import TracebackType
@@ -107,7 +108,7 @@ class Pool:
         """From now on only connections that are made anew are lent; `prepare` is for those."""
         if prepare is not None:
             self._prepare = prepare
-        self._flushed_at = asyncio.get_running_loop().time()
+        self._flushed_at = time.monotonic()
         await self._close_idle()
 
     async def close(self) -> None:
@@ -128,22 +129,21 @@ class Pool:
         return conn
 
     def _lend(self, conn: Connection, born: float, terms: Terms, holder: Hashable) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.monotonic()
         until = None if terms.seconds is None else now + terms.seconds + _GRACE_SECONDS
         self._lent[conn] = _Loan(terms, holder, born, now, until)
         if self._guarded and terms.most_bytes is not None:
             conn.meter = Meter(terms.most_bytes, self._budget)
         if until is not None and self._clock is None:
-            self._clock = loop.call_later(_LOOK_SECONDS, self._end_overdue)
+            self._clock = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._end_overdue)
 
     def _end_overdue(self) -> None:
         """One clock for all that are lent: to start and stop one for each would cost every request."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.monotonic()
         for conn, loan in self._lent.items():
             if loan.until is not None and loan.until <= now:
                 conn.break_off(errors.query_timeout(loan.terms.seconds or 0))
+        loop = asyncio.get_running_loop()
         self._clock = loop.call_later(_LOOK_SECONDS, self._end_overdue) if self._lent else None
 
     def is_timed_out(self, conn: Connection, error: BaseException | None) -> bool:
@@ -152,7 +152,7 @@ class Pool:
         is_canceled = isinstance(error, errors.DatabaseError) and error.sqlstate == _CANCELED
         if not is_canceled or loan.terms.seconds is None:
             return False
-        return asyncio.get_running_loop().time() - loan.since >= loan.terms.seconds
+        return time.monotonic() - loan.since >= loan.terms.seconds
 
     async def give_back(self, conn: Connection) -> None:
         loan = self._lent[conn]
@@ -190,7 +190,7 @@ class Pool:
                 conn = await self._connect()
         except TimeoutError:
             raise errors.cannot_connect("The database does not answer") from None
-        return conn, asyncio.get_running_loop().time()
+        return conn, time.monotonic()
 
     async def _connect(self) -> Connection:
         """The first one shows whether statements may be prepared: a transaction pooler would lose them."""
@@ -249,17 +249,17 @@ class Pool:
     def _may_live_on(self, born: float) -> bool:
         if self._is_closed or born <= self._flushed_at:
             return False
-        return self._lifetime_seconds is None or asyncio.get_running_loop().time() < born + self._lifetime_seconds
+        return self._lifetime_seconds is None or time.monotonic() < born + self._lifetime_seconds
 
     def _keep_idle(self, conn: Connection, born: float) -> None:
-        self._idle.append(_Idle(conn, born, asyncio.get_running_loop().time()))
+        self._idle.append(_Idle(conn, born, time.monotonic()))
         if self._pruner is None or self._pruner.done():
             self._pruner = asyncio.create_task(self._prune())
 
     async def _prune(self) -> None:
         """Close what has been idle too long or is too old, until nothing is idle."""
         while self._idle:
-            now = asyncio.get_running_loop().time()
+            now = time.monotonic()
             due = [idle for idle in self._idle if self._ends_at(idle) <= now]
             if not due:
                 await asyncio.sleep(min(map(self._ends_at, self._idle)) - now)

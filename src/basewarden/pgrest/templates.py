@@ -148,6 +148,7 @@ class PlanTemplate:
     """What whoever runs it found out and need not find out again on this snapshot."""
     _blanks: dict[Hashable, _Blank] = field(default_factory=dict)
     _runs_code: dict[bool, bool] = field(default_factory=dict)
+    _openings: dict[str | None, Statement | None] = field(default_factory=dict)
     _last: list[tuple[Session, Headers, Sequence[Statement]]] = field(default_factory=list)
 
     def fill(self, name: Hashable, shaped: Shaped, build: Callable[[Builder], str]) -> Statement:
@@ -177,9 +178,13 @@ class PlanTemplate:
         statements = [*prelude, self.fill("statement", shaped, self._statement)]
         if wants_estimate(self.plan):
             statements.append(self.fill("estimate", shaped, self._estimate))
-        opening = make_opening(self.plan, session, self.schema)
         rolls_back = config.reads_roll_back and self.may_run_code(session.role)
-        return Script(opening, tuple(statements), len(prelude), rolls_back)
+        return Script(self._find_opening(session), tuple(statements), len(prelude), rolls_back)
+
+    def _find_opening(self, session: Session) -> Statement | None:
+        if session.role not in self._openings:
+            self._openings[session.role] = make_opening(self.plan, session, self.schema)
+        return self._openings[session.role]
 
     def may_run_code(self, role: str | None) -> bool:
         """Found out once for those that bypass row security, and once for the others."""

@@ -46,6 +46,7 @@ _TAMPERED = "Code of this database has prepared statements in a session that is 
 _LARGEST_PREPARED = 100_000  # longer texts are not worth keeping on the server
 _CANCEL_SECONDS = 5.0
 _TOLD_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle", "session_authorization", "standard_conforming_strings")
+_TOLD_NAMES = [name.encode() for name in _TOLD_SETTINGS]
 # Of guarded connections: what may wait to be read before a valve is put in, what is read before the buffers of libpq
 # are too large to keep, and what one that nobody uses may say in a while.
 _AT_ONCE_BYTES = 65_536
@@ -119,7 +120,7 @@ class _Step:
     sql: str = ""
 
 
-_GUARD_STEP = _Step("run")
+_RUN, _CLOSE, _GUARD_STEP = _Step("run"), _Step("close"), _Step("run")
 
 
 class Connection:
@@ -156,7 +157,7 @@ class Connection:
         self.on_notify: Callable[[Notification], None] | None = None
         self.defaults = {name: self._read_parameter(name) for name in _TOLD_SETTINGS}
         """The session's own, whatever a transaction sets for itself meanwhile."""
-        self._told = [(name.encode(), self._pg.parameter_status(name.encode())) for name in _TOLD_SETTINGS]
+        self._as_told = self._read_told()
         self._socket = self._pg.socket
         self._guarded = guarded
         self._arrivals = 0
@@ -174,8 +175,10 @@ class Connection:
     @property
     def is_as_made(self) -> bool:
         """False once somebody's function has changed for good what the server tells of the session."""
-        read = self._pg.parameter_status
-        return all([read(name) == value for name, value in self._told])  # noqa: C419 - a list is faster here
+        return self._read_told() == self._as_told
+
+    def _read_told(self) -> list[bytes | None]:
+        return [*map(self._pg.parameter_status, _TOLD_NAMES)]
 
     @classmethod
     async def connect(
@@ -272,7 +275,7 @@ class Connection:
         while self._doomed:
             name = self._doomed.pop()
             self._pg.send_close_prepared(name)
-            steps.append(_Step("close"))
+            steps.append(_CLOSE)
         fresh: dict[str, bytes] = {}
         for statement in statements:
             if statement.is_guard and self.prepares:
@@ -284,7 +287,7 @@ class Connection:
             else:
                 name = self._prepared_name(statement.sql, fresh, steps)
                 self._pg.send_query_prepared(name, statement.params)
-            steps.append(_Step("run"))
+            steps.append(_RUN)
         self._pg.pipeline_sync()
         return steps
 

@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -48,6 +49,7 @@ _OURS = frozenset(
     }
 )
 
+Headers = tuple[tuple[bytes, bytes], ...]
 Observe = Callable[[Any, int, float], None]
 """Hears of each answer: its scope, its status (0: the caller had gone), its seconds. On the hot path."""
 
@@ -86,7 +88,10 @@ class Edge:
                 await RedirectResponse(elsewhere)(scope, receive, exchange.send)
                 return
             limited = receive if scope["method"] == "GET" else limit_body(scope, receive, self._budgets)
-            await self._run(scope, limited, exchange.send)
+            if self._proxies:
+                await self._run_counted(scope, limited, exchange.send)
+            else:
+                await self._app(scope, limited, exchange.send)
         except AppError as error:
             await self._fail(error, scope, receive, exchange)
         except Exception:
@@ -97,11 +102,8 @@ class Edge:
             if self._observe is not None:
                 self._observe(scope, exchange.status, exchange.seconds)
 
-    async def _run(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _run_counted(self, scope: Any, receive: Any, send: Any) -> None:
         """Behind a proxy, which has few connections for many clients, requests are what is counted."""
-        if not self._proxies:
-            await self._app(scope, receive, send)
-            return
         key = self._open.enter(scope_context(scope).client_address)
         try:
             await self._app(scope, receive, send)
@@ -123,7 +125,7 @@ class Edge:
 class _Exchange:
     """One answer on its way out: adds the headers, remembers the status for the log."""
 
-    def __init__(self, scope: Any, send: Any, headers: list[tuple[bytes, bytes]], context: RequestContext) -> None:
+    def __init__(self, scope: Any, send: Any, headers: Headers, context: RequestContext) -> None:
         self._scope = scope
         self._send = send
         self._headers = headers
@@ -138,11 +140,12 @@ class _Exchange:
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            own = [pair for pair in message["headers"] if pair[0] not in _OURS]
-            present = {name for name, _ in own}  # in lower case, as ASGI wants them
-            extra = [pair for pair in self._headers if pair[0] not in present]
+            own = message["headers"]
+            names = tuple([name for name, _ in own])  # in lower case, as ASGI wants them
+            if not _OURS.isdisjoint(names):
+                own = [pair for pair in own if pair[0] not in _OURS]
             request_id = (b"x-request-id", self._context.request_id.encode())
-            message = {**message, "headers": [*own, request_id, *extra]}
+            message = {**message, "headers": [*own, request_id, *_list_missing(self._headers, names)]}
         await self._send(message)
 
     def log(self) -> None:
@@ -185,7 +188,7 @@ def _request_id() -> str:
     return secrets.token_hex(8)
 
 
-def _security_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
+def _security_headers(settings: Settings) -> Headers:
     headers = {
         "content-security-policy": _CONTENT_SECURITY_POLICY,
         "x-content-type-options": "nosniff",
@@ -198,4 +201,10 @@ def _security_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
     }
     if settings.is_https:
         headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
-    return [(name.encode(), value.encode()) for name, value in headers.items()]
+    return tuple((name.encode(), value.encode()) for name, value in headers.items())
+
+
+@lru_cache(maxsize=512)
+def _list_missing(headers: Headers, names: tuple[bytes, ...]) -> Headers:
+    """Of the headers of every answer those that a handler may choose itself, and has not."""
+    return tuple(pair for pair in headers if pair[0] in _OURS or pair[0] not in names)

@@ -29,9 +29,14 @@ class JoinedWrites:
 
     def flush(self) -> None:
         if self._held:
-            held, self._held, self._size = self._held, [], 0
-            if not self._transport.is_closing():
+            held, is_large = self._held, self._size > _MOST_HELD_BYTES
+            self._held, self._size = [], 0
+            if self._transport.is_closing():
+                return
+            if is_large:
                 self._transport.writelines(held)
+            else:  # copied sooner than listed
+                self._transport.write(b"".join(held))
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()

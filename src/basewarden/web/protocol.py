@@ -93,11 +93,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self._phase, self._has_begun = _HEAD, True
         super().on_message_begin()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Trailers are not merged into the headers: whoever has checked those would not see them."""
-        if self._phase is _HEAD:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= _MOST_PIPELINED:
             raise TooManyConnections
@@ -107,12 +102,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refusal = self._make_head_refusal()
             raise self._refusal
         self._phase, self._seen = _BODY, 0
-        if self.parser.should_upgrade():
+        is_last = self.parser.should_upgrade()  # the parser takes whatever follows for the other protocol
+        if is_last:
             self.headers.append(_CLOSE)
         super().on_headers_complete()
+        self.headers = []  # trailers are not merged into the headers: whoever has checked those would not see them
         self.cycle.transport = cast("Any", self._joined)
-        if self.parser.should_upgrade():
-            self.cycle.keep_alive = False  # the parser takes whatever follows for the other protocol
+        if is_last:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._phase, self._has_begun, self._has_completed = _NONE, False, True
