@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     agent_query_seconds: float = Field(30, alias="BASEWARDEN_AGENT_QUERY_SECONDS", gt=0)
     member_query_seconds: float = Field(120, alias="BASEWARDEN_MEMBER_QUERY_SECONDS", gt=0)
     max_answer_mb: int = Field(64, alias="BASEWARDEN_MAX_ANSWER_MB", ge=1)
-    answer_memory_mb: int = Field(256, alias="BASEWARDEN_ANSWER_MEMORY_MB", ge=2)
+    answer_memory_mb: int = Field(192, alias="BASEWARDEN_ANSWER_MEMORY_MB", ge=2)
     agent_requests_per_minute: int = Field(600_000, alias="BASEWARDEN_AGENT_REQUESTS_PER_MINUTE", ge=1)
     undo_megabytes: int = Field(512, alias="BASEWARDEN_UNDO_MEGABYTES", ge=1)
 

@@ -16,6 +16,8 @@ import termios
 from collections.abc import Callable
 
 _PIECE = 65536
+_AT_ONCE_BYTES, _REST_SECONDS = 1_000_000, 0.001
+"""A longer answer comes in with a rest after each piece: some 60 MB/s, and a tenth of the loop's time."""
 
 
 def count_waiting(descriptor: int) -> int:
@@ -43,6 +45,8 @@ class Valve:
         self._inode = os.fstat(descriptor).st_ino
         self._inward = self._outward = b""
         self._is_closed = False
+        self._passed = 0
+        self._resting: asyncio.TimerHandle | None = None
         self._loop.add_reader(self._network, self._take_in)
         self._loop.add_reader(self._ours, self._take_out)
 
@@ -76,6 +80,8 @@ class Valve:
         self._ours.close()
 
     def _stop(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
         for end in (self._network, self._ours):
             self._loop.remove_reader(end)
             self._loop.remove_writer(end)
@@ -90,10 +96,20 @@ class Valve:
             self._loop.remove_reader(self._network)
             self._ours.shutdown(socket.SHUT_WR)
         elif self._on_bytes(len(data)):
+            self._passed += len(data)
             self._inward = data
             self._pass_in()
+            if self._passed > _AT_ONCE_BYTES and not self._inward:
+                self._rest()
         elif not self._is_closed:
             self._loop.remove_reader(self._network)
+
+    def _rest(self) -> None:
+        self._loop.remove_reader(self._network)
+        self._resting = self._loop.call_later(_REST_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        self._loop.add_reader(self._network, self._take_in)
 
     def _pass_in(self) -> None:
         self._inward = self._inward[_send(self._ours, self._inward) :]
