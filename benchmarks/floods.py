@@ -1,11 +1,12 @@
-"""Floods by strangers, then by an agent that may only read: what an honest caller of the same project notices of them.
+"""Floods by strangers, then by an agent that may only read: what an honest caller of another project notices of them.
 
-    .venv/bin/python -m benchmarks.floods [--seconds 20] [--only strangers]
+    .venv/bin/python -m benchmarks.floods [--seconds 40] [--only strangers]
 
 Strangers: sign-in attempts, large heads and bodies, half-open requests, up to 1,500 connections, unknown paths, bad
 HTTP, requests sent ahead. The agent: large answers read slowly, functions that sleep, huge lists and trees of
 conditions, bodies that it may not send, the description of the schema, embeds. Limits as in `watching.py`; ends with 1
-where one does not hold. The flood comes from a process that takes the processors that are left.
+where one does not hold. The flood, and the flooded database, take the processors that are left: elsewhere they would
+have their own.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,17 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from basewarden.core.secret import Secret
+from basewarden.db.embedded import start_embedded
+from basewarden.demo.shop.load import create_shop
 from benchmarks.cases import ROLE
 from benchmarks.hostile import HONEST
-from benchmarks.servers import Shop, say, serve_shop
+from benchmarks.servers import Shop, list_family, say, serve_shop
 from benchmarks.watching import judge, observing
 
 IDLE_SECONDS = 12
 BACK_SECONDS = 8
-_NICER = 9
+_NICER = 19
 _STRANGERS = tuple(f"127.0.0.{number}" for number in (11, 12, 13))
 _AGENT_ADDRESS = "127.0.0.21"
 _OPEN_FOR_EACH = 500
@@ -46,9 +50,10 @@ async def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         async with serve_shop(Path(folder) / "data") as shop:
-            await _make_sleeper(shop)
-            reader = await _make_reader(shop)
-            wrong = await _measure(shop, options, {"reader": reader, "path": shop.path})
+            async with _serving_other(shop, Path(folder) / "other") as connection_id:
+                reader = await _make_reader(shop, connection_id)
+                known = {"reader": reader, "path": f"/api/v/{connection_id}/rest/v1"}
+                wrong = await _measure(shop, options, known)
             if options.log:
                 shutil.copy(shop.data_dir / "serve.log", options.log)
     for text in wrong:
@@ -58,24 +63,48 @@ async def main() -> int:
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=20, help="length of each flood")
+    parser.add_argument("--seconds", type=int, default=40, help="length of each flood")
     parser.add_argument("--only", type=lambda text: text.split(","), default=[], help="strangers or agent")
     parser.add_argument("--log", default="", help="where to keep the product's log")
     return parser.parse_args()
 
 
-async def _make_sleeper(shop: Shop) -> None:
-    async with await psycopg.AsyncConnection.connect(shop.dsn, autocommit=True) as conn:
-        await conn.execute(
-            "CREATE FUNCTION sleep_long(s float) RETURNS int LANGUAGE plpgsql STABLE AS "
-            "'BEGIN PERFORM pg_sleep(s); RETURN 1; END'"
-        )
-        await conn.execute("NOTIFY pgrst, 'reload schema'")
+@contextlib.asynccontextmanager
+async def _serving_other(shop: Shop, folder: Path) -> AsyncIterator[str]:
+    """The connection of another shop on a PostgreSQL of its own, with a function that sleeps."""
+    server = await start_embedded(folder, progress=say)
+    try:
+        other = await create_shop(server.dsn("postgres"), password=Secret("flooded"), progress=say)
+        dsn = other.dsn.reveal()
+        async with await psycopg.AsyncConnection.connect(server.dsn(urlsplit(dsn).path[1:]), autocommit=True) as conn:
+            await conn.execute(
+                "CREATE FUNCTION sleep_long(s float) RETURNS int LANGUAGE plpgsql STABLE AS "
+                "'BEGIN PERFORM pg_sleep(s); RETURN 1; END'"
+            )
+        keeping = asyncio.create_task(_keep_back(folder))
+        made = await shop.person.post("/api/connections", json={"name": "flooded", "postgresUrl": dsn})
+        yield str(made.raise_for_status().json()["id"])
+        keeping.cancel()
+    finally:
+        await server.stop()
 
 
-async def _make_reader(shop: Shop) -> str:
+async def _keep_back(folder: Path) -> None:
+    """Linux gives turns at the processors to sessions, and each process of a PostgreSQL is a session of its own."""
+    postmaster = int((folder / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0])
+    known: set[int] = set()
+    while True:
+        for pid in set(list_family([postmaster])) - known:
+            known.add(pid)
+            with contextlib.suppress(OSError):  # it has ended, or this kernel gives turns to processes
+                os.setpriority(os.PRIO_PROCESS, pid, _NICER)
+                Path(f"/proc/{pid}/autogroup").write_text(str(_NICER))
+        await asyncio.sleep(0.05)
+
+
+async def _make_reader(shop: Shop, connection_id: str) -> str:
     wanted = {"name": "flood", "access": "read", "dbRole": ROLE}
-    made = await shop.person.post(f"/api/connections/{shop.connection_id}/agents", json=wanted)
+    made = await shop.person.post(f"/api/connections/{connection_id}/agents", json=wanted)
     return str(made.raise_for_status().json()["token"])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from tests.rules.sources import Source, read_sources
 
 BROAD_EXCEPT = {
+    "src/basewarden/web/stopwatch.py": "passes on to the coroutine whatever is thrown in",
     "src/basewarden/web/edge.py": "the edge: whatever is left is a 500 with a request id",
     "src/basewarden/journal/recorder.py": "a worker loop: one that ended would leave every write waiting",
     "src/basewarden/pgrest/server/app.py": "the edge of a server of its own: whatever is left is a 500",

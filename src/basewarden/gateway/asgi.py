@@ -1,5 +1,6 @@
 """`/api/v/<id>/…` as plain ASGI: the hot path goes round the framework."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
@@ -41,6 +42,8 @@ from basewarden.pgrest import (
 )
 from basewarden.web import CallerKind
 from basewarden.web.responses import JSON_TYPE
+from basewarden.web.stopwatch import Stopwatch, run_timed
+from basewarden.web.turns import find_turns
 
 PREFIX = "/api/v/"
 SESSION_HEADER = "x-basewarden-session"
@@ -94,7 +97,23 @@ class DataRoad:
         if address["room"] == "introspect":
             await self._introspect(scope, send, project, caller, address["rest"])
         else:
-            await self._rest(scope, receive, send, project, caller, address["rest"] or "/")
+            await self._take_turn(scope, receive, send, project, caller, address["rest"] or "/")
+
+    async def _take_turn(
+        self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str
+    ) -> None:
+        """Whoever has taken much of the loop's time begins later while others are there."""
+        turns = find_turns(scope)
+        if turns is None:
+            await self._rest(scope, receive, send, project, caller, path)
+            return
+        wait, watch = turns.enter(caller.key), Stopwatch()
+        try:
+            if wait:
+                await asyncio.sleep(wait)
+            await run_timed(self._rest(scope, receive, send, project, caller, path), watch)
+        finally:
+            turns.leave(caller.key, watch.seconds)
 
     async def _introspect(self, scope: Any, send: Any, project: AnyProject, caller: Caller, rest: str | None) -> None:
         if rest or scope["method"] != "GET":

@@ -3,6 +3,7 @@
 In order: who is at the other end, request id, origin (CSRF), body size, the handler, headers, the log.
 """
 
+import asyncio
 import ipaddress
 import re
 import secrets
@@ -14,15 +15,17 @@ from typing import Any
 import structlog
 from starlette.responses import RedirectResponse
 
-from basewarden.core.logs import AccessLog, request_facts
+from basewarden.core.logs import AccessLog, read_facts, request_facts
 from basewarden.errors import AppError, Forbidden
 from basewarden.settings import Settings
 from basewarden.web.bodies import find_exceeded, limit_body, refuse_body
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.context import RequestContext, attach_context, scope_context
-from basewarden.web.guard import OpenRequests, is_in
+from basewarden.web.guard import OpenRequests, find_network, is_in
 from basewarden.web.loopback import LoopbackAlias
 from basewarden.web.responses import Internal, send_error
+from basewarden.web.stopwatch import Stopwatch, run_timed
+from basewarden.web.turns import UNMEASURED_SECONDS, find_turns, was_sent_ahead
 
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _LONG = re.compile(r"[^/]{37,}")
@@ -49,6 +52,7 @@ _OURS = frozenset(
     }
 )
 
+_CREDENTIALS = frozenset({b"authorization", b"apikey", b"cookie"})
 Headers = tuple[tuple[bytes, bytes], ...]
 Observe = Callable[[Any, int, float], None]
 """Hears of each answer: its scope, its status (0: the caller had gone), its seconds. On the hot path."""
@@ -74,8 +78,12 @@ class Edge:
         context = RequestContext(_request_id(), find_client_address(scope, self._proxies))
         attach_context(scope, context)
         exchange = _Exchange(scope, send, self._headers, context)
+        handling = self._handle(scope, receive, exchange)
         with request_facts(request_id=context.request_id):
-            await self._handle(scope, receive, exchange)
+            if exchange.watch is None:
+                await handling
+            else:
+                await run_timed(handling, exchange.watch)
 
     async def _handle(self, scope: Any, receive: Any, exchange: "_Exchange") -> None:
         try:
@@ -130,7 +138,10 @@ class _Exchange:
         self._send = send
         self._headers = headers
         self._context = context
+        self._turns = find_turns(scope)
         self._started = time.perf_counter()
+        self.watch = Stopwatch() if self._turns is not None and _is_bare(scope) else None
+        """of a stranger, as far as one can tell beforehand"""
         self.status = 0
 
     @property
@@ -139,6 +150,9 @@ class _Exchange:
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
+            wait = self._find_wait()
+            if wait:
+                await asyncio.sleep(wait)
             self.status = message["status"]
             own = message["headers"]
             names = tuple([name for name, _ in own])  # in lower case, as ASGI wants them
@@ -148,6 +162,20 @@ class _Exchange:
             message = {**message, "headers": [*own, request_id, *_list_missing(self._headers, names)]}
         await self._send(message)
 
+    def _find_wait(self) -> float:
+        """Seconds for which a stranger's answer lets others go first."""
+        if self._turns is None:
+            return 0.0
+        facts = read_facts()
+        if "agent" in facts:
+            return 0.0
+        if "user" in facts:
+            self._turns.see(facts["user"])
+            return 0.0
+        seconds = UNMEASURED_SECONDS if self.watch is None else self.watch.seconds
+        network, ahead = find_network(self._context.client_address), was_sent_ahead(self._scope)
+        return self._turns.charge(network, seconds, self._scope["path"], sent_ahead=ahead)
+
     def log(self) -> None:
         _access_log.note(
             method=self._scope["method"],
@@ -156,6 +184,11 @@ class _Exchange:
             ms=round(self.seconds * 1000, 1),
             client=self._context.client_address,
         )
+
+
+def _is_bare(scope: Any) -> bool:
+    """Whether a request shows nothing to be known by."""
+    return _CREDENTIALS.isdisjoint([name for name, _ in scope["headers"]])
 
 
 def hide_tokens(path: str) -> str:

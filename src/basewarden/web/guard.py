@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import resource
+import time
 from collections import Counter
 from typing import Protocol
 
@@ -10,8 +11,10 @@ from basewarden.errors import AppError
 from basewarden.settings import Network
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.refusals import Overloaded, TooManyConnections
+from basewarden.web.turns import Turns
 
 LOOK_SECONDS = 1.0
+_LONGEST_LOOK_SECONDS, _PAUSE_SECONDS = 0.002, 0.02
 _RETRY = {"Retry-After": "1"}
 
 
@@ -29,6 +32,8 @@ class ConnectionGuard:
         self._open: dict[Watched, str | None] = {}
         self._counts: Counter[str] = Counter()
         self._is_looking = False
+        self._unseen: list[Watched] = []
+        self.turns = Turns()
 
     def admit(self, connection: Watched, peer: str | None) -> AppError | None:
         """The reason to turn it away, or None. Either way it is watched until `release`."""
@@ -54,10 +59,19 @@ class ConnectionGuard:
             asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
     def _look(self) -> None:
+        """A little at a time: where many came at once, many are to be ended at once."""
+        loop = asyncio.get_running_loop()
+        rest = self._unseen or list(self._open)
+        until = time.perf_counter() + _LONGEST_LOOK_SECONDS
+        while rest and time.perf_counter() < until:
+            connection = rest.pop()
+            if connection in self._open:
+                connection.look(loop.time())
+        self._unseen = rest
+        if rest:
+            loop.call_later(_PAUSE_SECONDS, self._look)
+            return
         self._is_looking = False
-        now = asyncio.get_running_loop().time()
-        for connection in tuple(self._open):
-            connection.look(now)
         if self._open:
             self._start_looking()
 

@@ -16,12 +16,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from basewarden.errors import AppError
 from basewarden.web.budgets import RequestBudgets
-from basewarden.web.guard import LOOK_SECONDS, ConnectionGuard
+from basewarden.web.guard import LOOK_SECONDS, ConnectionGuard, find_network, is_in
 from basewarden.web.joined import JoinedWrites
 from basewarden.web.refusals import BadHTTP, HeadTooLarge, RequestTimeout, TooManyConnections, make_refusal
+from basewarden.web.turns import UNMEASURED_SECONDS, attach_turns
 
 _FRAMING = 2  # what chunked encoding may add to a body
 _LINGER_SECONDS = 2.0
+_PAUSE_SECONDS = 0.01
 _LINGER_BYTES = 4 * 1024 * 1024
 _MOST_PIPELINED = 64  # requests that a client sends ahead; each is held in memory until its turn
 _CLOSE = (b"connection", b"close")
@@ -73,6 +75,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._phase is _REFUSED:
             self._throw_away(len(data))
             return
+        if self._phase is _BODY and self.cycle is not None and self.cycle.response_complete:
+            self._read_on_slowly()
         if self._phase is _NONE:
             self._phase, self._seen, self._since = _HEAD, 0, self.loop.time()
         self._chunk, self._has_completed = len(data), False
@@ -102,6 +106,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refusal = self._make_head_refusal()
             raise self._refusal
         self._phase, self._seen = _BODY, 0
+        attach_turns(self.scope, self._guard.turns, sent_ahead=self._is_answering)
         is_last = self.parser.should_upgrade()  # the parser takes whatever follows for the other protocol
         if is_last:
             self.headers.append(_CLOSE)
@@ -133,6 +138,11 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._refuse(self._make_head_refusal())
         elif self._seen > _FRAMING * max(self._budgets.data_body_bytes, self._budgets.body_bytes):
             self.transport.abort()
+
+    def _read_on_slowly(self) -> None:
+        """What is left of a body that was answered before its end: nobody needs it, and it may be much."""
+        self.flow.pause_reading()
+        self.loop.call_later(_PAUSE_SECONDS, self.flow.resume_reading)
 
     def look(self, now: float) -> None:
         """The guard's regular look at this connection."""
@@ -184,19 +194,37 @@ class GuardedProtocol(HttpToolsProtocol):
         """Nothing more is read from this connection."""
         if self.transport.is_closing():
             return
-        may_answer = self._may_answer()
+        wait, may_answer = self._find_wait(), self._may_answer()
         if self._is_answering:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        if not may_answer:
+        self._phase, self._since, self._seen = _REFUSED, self.loop.time() + wait, 0
+        if wait:
+            self.flow.pause_reading()
+        if not may_answer and not wait:
             self.transport.close()
+            return
+        if not may_answer:
+            self.loop.call_later(wait, self.transport.close)
             return
         answer, request_id = make_refusal(error, self.server_state.default_headers)
         _log.info("request.refused", code=error.code, request_id=request_id, client=self._peer)
-        self.transport.write(answer)
-        self.transport.write_eof()
-        self._phase, self._since, self._seen = _REFUSED, self.loop.time(), 0
-        self.flow.resume_reading()
+        if wait:
+            self.loop.call_later(wait, self._say_and_end, answer)
+        else:
+            self._say_and_end(answer)
+
+    def _find_wait(self) -> float:
+        """Seconds for which a refusal lets others go first; those behind a proxy of ours have one address."""
+        if self._peer is None or is_in(self._peer, self._budgets.proxies):
+            return 0.0
+        return self._guard.turns.charge(find_network(self._peer), UNMEASURED_SECONDS)
+
+    def _say_and_end(self, answer: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self.transport.write_eof()
+            self.flow.resume_reading()
 
     def _throw_away(self, size: int) -> None:
         self._seen += size

@@ -27,6 +27,10 @@ QUANTIFIABLE_OPERATORS = ("eq", "gte", "gt", "lte", "lt", "like", "ilike", "matc
 COMPARISON_START = re.compile(rf"(?P<not>not\.)?(?P<operator>{'|'.join(SIMPLE_OPERATORS + QUANTIFIABLE_OPERATORS)})\.")
 """How most filters begin; everything after the operator's dot is the value."""
 _SEARCHES: tuple[Literal["fts", "plfts", "phfts", "wfts"], ...] = ("fts", "plfts", "phfts", "wfts")
+_OPERATION_START = re.compile(
+    rf"not\.|in\.|is\.|isdistinct\.|{'|'.join(_SEARCHES + SIMPLE_OPERATORS + QUANTIFIABLE_OPERATORS)}"
+)
+"""Whatever begins otherwise is no operation."""
 _IS_VALUES: tuple[Literal["null", "not_null", "true", "false", "unknown"], ...] = (
     "null",
     "not_null",
@@ -37,6 +41,8 @@ _IS_VALUES: tuple[Literal["null", "not_null", "true", "false", "unknown"], ...] 
 _COMMITTING = ("not.", "in.", "is.")
 """Behind these an operation must follow; anything else may be an argument's value."""
 _ELEMENT = re.compile(r"[^,)]*")
+_PLAIN_ELEMENTS = re.compile(r"[^,)\"]+(?:,[^,)\"]+)*(?=[,)])")
+"""As many as there are without a quote: most lists are long ones of numbers."""
 _ARRAY = re.compile(r"\{[^{}]*\}")
 _REST = re.compile(r".*", re.DOTALL)
 
@@ -68,6 +74,8 @@ def parse_filter(key: str, value: str) -> PathFilter:
 
 def parse_argument_or_filter(key: str, value: str) -> PathFilter | tuple[str, str]:
     """For functions called by GET: `id=eq.1` filters the result, `id=1` is an argument."""
+    if not _OPERATION_START.match(value):
+        return parse_tree_path(key)[1].name, value
     try:
         return parse_filter(key, value)
     except ParseError:
@@ -216,7 +224,8 @@ def _read_list(scanner: Scanner) -> tuple[str, ...]:
     scanner.skip_blanks()
     scanner.expect("(")
     scanner.skip_blanks()
-    values = [_read_element(scanner)]
+    plain = scanner.take(_PLAIN_ELEMENTS)
+    values = plain.split(",") if plain else [_read_element(scanner)]
     while scanner.match(","):
         values.append(_read_element(scanner))
     scanner.skip_blanks()

@@ -1,0 +1,118 @@
+"""Who takes much of the event loop's time lets those go first who take little, as long as there are any.
+
+What the requests of a stranger take is held against the address: one that has taken more than its share gets its
+answers later, so whoever waits for one before asking again asks less often. A known caller's next request begins later.
+Nothing is refused for it, and whoever asks whether the product is well never waits: who waits there starts it again.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+LONGEST_SECONDS = 10.0
+UNMEASURED_SECONDS = 0.001
+"""What a stranger's request costs that was not measured: it brought credentials, and they were wrong."""
+_HEALTH = "/api/health"
+_OTHERS_SECONDS = 1.0
+_MOST_ACCOUNTS = 10_000
+_NEWEST = 0.2
+"""How much the last request counts in the mean."""
+_KEY, _SENT_AHEAD = "basewarden.turns", "basewarden.sent_ahead"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """`share` is of the loop's time; `burst` are seconds that are free."""
+
+    share: float
+    burst: float
+
+
+STRANGER = Allowance(share=0.03, burst=0.1)
+"""for one address or IPv6 network"""
+KNOWN = Allowance(share=0.15, burst=0.05)
+"""for one agent or person"""
+
+
+class _Account:
+    """Seconds: those taken beyond the share, and what a request takes on the average."""
+
+    __slots__ = ("_allowance", "_since", "mean", "taken")
+
+    def __init__(self, allowance: Allowance) -> None:
+        self._allowance = allowance
+        self._since = time.monotonic()
+        self.taken = self.mean = 0.0
+
+    def find_wait(self, now: float) -> float:
+        allowance = self._allowance
+        taken = self.taken - (now - self._since) * allowance.share
+        self.taken, self._since = min(max(0.0, taken), allowance.burst + LONGEST_SECONDS * allowance.share), now
+        return min(LONGEST_SECONDS, max(0.0, self.taken - allowance.burst) / allowance.share)
+
+
+class Turns:
+    """One for each process."""
+
+    def __init__(self) -> None:
+        self._strangers: dict[str, _Account] = {}
+        self._known: dict[str, _Account] = {}
+        self._last = self._other = ("", float("-inf"))
+
+    def charge(self, address: str, seconds: float, path: str = "", *, sent_ahead: bool = False) -> float:
+        """A stranger's request has taken so long. How many seconds its answer has to wait."""
+        account = _open_account(self._strangers, address, STRANGER)
+        account.taken += seconds
+        if path.startswith(_HEALTH) and not sent_ahead:
+            return 0.0
+        return self._decide(address, account)
+
+    def enter(self, caller: str) -> float:
+        """A known caller's request is about to begin. How many seconds it has to wait; `leave` follows."""
+        account = _open_account(self._known, caller, KNOWN)
+        account.taken += account.mean
+        return self._decide(caller, account)
+
+    def leave(self, caller: str, seconds: float) -> None:
+        account = _open_account(self._known, caller, KNOWN)
+        account.taken += seconds - account.mean
+        account.mean += (seconds - account.mean) * _NEWEST
+
+    def see(self, caller: str, now: float | None = None) -> None:
+        """Whoever takes little has asked."""
+        if self._last[0] != caller:
+            self._other = self._last
+        self._last = (caller, time.monotonic() if now is None else now)
+
+    def _decide(self, caller: str, account: _Account) -> float:
+        now = time.monotonic()
+        wait = account.find_wait(now)
+        if not wait:
+            self.see(caller, now)
+            return 0.0
+        _, seen = self._other if self._last[0] == caller else self._last
+        return wait if now - seen < _OTHERS_SECONDS else 0.0
+
+
+def _open_account(accounts: dict[str, _Account], key: str, allowance: Allowance) -> _Account:
+    account = accounts.get(key)
+    if account is None:
+        if len(accounts) >= _MOST_ACCOUNTS:
+            accounts.clear()
+        account = accounts[key] = _Account(allowance)
+    return account
+
+
+def attach_turns(scope: Any, turns: Turns, *, sent_ahead: bool) -> None:
+    """`sent_ahead`: the request before it, on the same connection, has no answer yet."""
+    scope[_KEY], scope[_SENT_AHEAD] = turns, sent_ahead
+
+
+def find_turns(scope: Any) -> Turns | None:
+    """None where something else than our server runs the application."""
+    turns: Turns | None = scope.get(_KEY)
+    return turns
+
+
+def was_sent_ahead(scope: Any) -> bool:
+    return bool(scope.get(_SENT_AHEAD))

@@ -1,0 +1,145 @@
+"""Whoever takes much of the loop's time waits while others are there; nobody else does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from basewarden.core.logs import note_facts
+from basewarden.web.edge import Edge
+from basewarden.web.stopwatch import Stopwatch, run_timed
+from basewarden.web.turns import KNOWN, LONGEST_SECONDS, STRANGER, Turns
+from tests.fixtures.app import make_settings
+from tests.web.raw import connected, read_answer
+from tests.web.test_protocol import served
+
+Move = Callable[[float], None]
+
+
+@pytest.fixture
+def move(monkeypatch: pytest.MonkeyPatch) -> Move:
+    """Lets seconds go by."""
+    now = [1000.0]
+    monkeypatch.setattr("basewarden.web.turns.time.monotonic", lambda: now[0])
+
+    def go(seconds: float) -> None:
+        now[0] += seconds
+
+    return go
+
+
+def test_a_stranger_waits_for_what_is_beyond_the_share(move: Move) -> None:
+    turns = Turns()
+    turns.see("somebody else")
+    assert turns.charge("10.0.0.1", STRANGER.burst) == 0
+    assert turns.charge("10.0.0.1", 0.03) == pytest.approx(0.03 / STRANGER.share)
+    assert turns.charge("10.0.0.2", 0.03) == 0
+    move(0.5)
+    assert turns.charge("10.0.0.1", 0.0) == pytest.approx(0.03 / STRANGER.share - 0.5)
+
+
+def test_nobody_waits_where_there_is_nobody_else(move: Move) -> None:
+    turns = Turns()
+    for _ in range(100):
+        assert turns.charge("10.0.0.1", 1.0) == 0
+        assert turns.enter("agent") == 0
+        turns.leave("agent", 1.0)
+        move(2.0)
+
+
+def test_a_debt_ends(move: Move) -> None:
+    turns = Turns()
+    turns.charge("10.0.0.1", 1000.0)
+    turns.see("somebody else")
+    assert turns.charge("10.0.0.1", 0.0) == LONGEST_SECONDS
+    move(LONGEST_SECONDS + STRANGER.burst / STRANGER.share)
+    turns.see("somebody else")
+    assert turns.charge("10.0.0.1", 0.0) == 0
+
+
+def test_who_asks_for_health_never_waits_unless_sent_ahead(move: Move) -> None:
+    turns = Turns()
+    turns.see("somebody else")
+    assert turns.charge("10.0.0.1", 10.0, "/api/health/live") == 0
+    assert turns.charge("10.0.0.1", 10.0, "/api/health/live", sent_ahead=True) > 0
+    assert turns.charge("10.0.0.1", 0.0, "/signin") > 0
+
+
+def test_known_callers_begin_one_after_the_other_while_someone_light_is_there(move: Move) -> None:
+    turns = Turns()
+    for _ in range(20):
+        turns.enter("heavy")
+        turns.leave("heavy", 0.02)
+    turns.see("light")
+    waits = [turns.enter("heavy") for _ in range(3)]
+    assert 0 < waits[0] < waits[1] < waits[2]
+    assert turns.enter("light") == 0
+
+
+def test_two_that_take_much_do_not_wait_for_each_other(move: Move) -> None:
+    turns = Turns()
+    for _ in range(50):
+        for caller in ("one", "other"):
+            turns.enter(caller)
+            turns.leave(caller, 0.05)
+    move(2.0)  # when both were last seen to take little
+    assert [turns.enter("one"), turns.enter("other")] == [0, 0]
+    assert KNOWN.share < 0.5
+
+
+async def test_a_stopwatch_counts_work_and_not_waiting() -> None:
+    watch, caught = Stopwatch(), []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            caught.append(watch.seconds)
+            raise
+
+    task = asyncio.create_task(_hold(work(), watch))
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(caught) == 1
+    assert 0 < watch.seconds < 0.2
+
+
+async def _hold(work: Any, watch: Stopwatch) -> None:
+    await run_timed(work, watch)
+
+
+@asynccontextmanager
+async def edged() -> AsyncIterator[tuple[int, Turns]]:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/known":
+            note_facts(agent="somebody")
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async with served(Edge(answer, make_settings("postgresql://own.test/own"))) as (port, guard):
+        yield port, guard.turns
+
+
+async def test_a_strangers_answer_is_held_and_a_known_callers_is_not() -> None:
+    async with edged() as (port, turns):
+        turns.charge("127.0.0.1", 5.0)
+
+        async def ask(path: bytes) -> float:
+            turns.see("somebody else")
+            begun = asyncio.get_running_loop().time()
+            async with connected(port) as (reader, writer):
+                writer.write(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+                assert (await read_answer(reader)).status == 200
+            return asyncio.get_running_loop().time() - begun
+
+        held = asyncio.create_task(ask(b"/signin"))
+        await ask(b"/known")
+        await ask(b"/api/health/live")
+        assert not held.done()
+        turns._strangers.clear()
+        await ask(b"/signin")
+        held.cancel()
