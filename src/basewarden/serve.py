@@ -11,7 +11,6 @@ from uvicorn.supervisors import Multiprocess
 from basewarden.app import create_app, create_app_from_environment
 from basewarden.core.allocator import tune_allocator
 from basewarden.core.collector import calm_collector
-from basewarden.core.threads import make_room_for_loop
 from basewarden.errors import StartError
 from basewarden.settings import Settings
 from basewarden.start import hand_to_workers
@@ -50,7 +49,6 @@ def make_server(settings: Settings) -> uvicorn.Server:
     tune_allocator()
     app = create_app(settings)
     calm_collector()
-    make_room_for_loop()
     return _Server(make_config(app, settings))
 
 
@@ -59,7 +57,6 @@ def make_worker_app() -> object:
     tune_allocator()
     app = create_app_from_environment()
     calm_collector()
-    make_room_for_loop()
     return app
 
 

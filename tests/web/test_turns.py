@@ -44,7 +44,7 @@ def test_nobody_waits_where_there_is_nobody_else(move: Move) -> None:
     turns = Turns()
     for _ in range(100):
         assert turns.charge("10.0.0.1", 1.0) == 0
-        assert turns.enter("agent") == 0
+        assert turns.enter("agent").wait == 0
         turns.leave("agent", 1.0)
         move(2.0)
 
@@ -73,9 +73,9 @@ def test_known_callers_begin_one_after_the_other_while_someone_light_is_there(mo
         turns.enter("heavy")
         turns.leave("heavy", 0.02)
     turns.see("light")
-    waits = [turns.enter("heavy") for _ in range(3)]
+    waits = [turns.enter("heavy").wait for _ in range(3)]
     assert 0 < waits[0] < waits[1] < waits[2]
-    assert turns.enter("light") == 0
+    assert turns.enter("light").wait == 0
 
 
 def test_two_that_take_much_do_not_wait_for_each_other(move: Move) -> None:
@@ -85,8 +85,20 @@ def test_two_that_take_much_do_not_wait_for_each_other(move: Move) -> None:
             turns.enter(caller)
             turns.leave(caller, 0.05)
     move(2.0)  # when both were last seen to take little
-    assert [turns.enter("one"), turns.enter("other")] == [0, 0]
+    assert [turns.enter("one").wait, turns.enter("other").wait] == [0, 0]
     assert KNOWN.share < 0.5
+
+
+def test_few_requests_that_take_little_are_measured(move: Move) -> None:
+    turns, measured = Turns(), {"little": 0, "much": 0}
+    for caller, seconds in (("little", 0.0002), ("much", 0.01)):
+        for _ in range(1000):
+            turn = turns.enter(caller)
+            measured[caller] += turn.is_measured
+            if turn.is_measured:
+                turns.leave(caller, seconds)
+    assert measured["much"] == 1000
+    assert measured["little"] < 200
 
 
 async def test_a_stopwatch_counts_work_and_not_waiting() -> None:
@@ -96,7 +108,7 @@ async def test_a_stopwatch_counts_work_and_not_waiting() -> None:
         try:
             await asyncio.sleep(30)
         except asyncio.CancelledError:
-            caught.append(watch.seconds)
+            caught.append(watch.read_within())
             raise
 
     task = asyncio.create_task(_hold(work(), watch))
@@ -105,7 +117,7 @@ async def test_a_stopwatch_counts_work_and_not_waiting() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(caught) == 1
-    assert 0 < watch.seconds < 0.2
+    assert 0 < watch.spent < 0.2
 
 
 async def _hold(work: Any, watch: Stopwatch) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
@@ -43,7 +43,7 @@ from basewarden.pgrest import (
 from basewarden.web import CallerKind
 from basewarden.web.responses import JSON_TYPE
 from basewarden.web.stopwatch import Stopwatch, run_timed
-from basewarden.web.turns import find_turns
+from basewarden.web.turns import WITHOUT_TURNS, Turns, find_turns
 
 PREFIX = "/api/v/"
 SESSION_HEADER = "x-basewarden-session"
@@ -97,23 +97,12 @@ class DataRoad:
         if address["room"] == "introspect":
             await self._introspect(scope, send, project, caller, address["rest"])
         else:
-            await self._take_turn(scope, receive, send, project, caller, address["rest"] or "/")
-
-    async def _take_turn(
-        self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str
-    ) -> None:
-        """Whoever has taken much of the loop's time begins later while others are there."""
-        turns = find_turns(scope)
-        if turns is None:
-            await self._rest(scope, receive, send, project, caller, path)
-            return
-        wait, watch = turns.enter(caller.key), Stopwatch()
-        try:
-            if wait:
-                await asyncio.sleep(wait)
-            await run_timed(self._rest(scope, receive, send, project, caller, path), watch)
-        finally:
-            turns.leave(caller.key, watch.seconds)
+            turns = find_turns(scope)
+            turn = WITHOUT_TURNS if turns is None else turns.enter(caller.key)
+            if turn.wait:
+                await asyncio.sleep(turn.wait)
+            serving = self._rest(scope, receive, send, project, caller, address["rest"] or "/")
+            await (_measure(serving, turns, caller) if turns is not None and turn.is_measured else serving)
 
     async def _introspect(self, scope: Any, send: Any, project: AnyProject, caller: Caller, rest: str | None) -> None:
         if rest or scope["method"] != "GET":
@@ -189,6 +178,14 @@ class DataRoad:
                 await send_in_pieces(send, body)
         else:
             await send({"type": "http.response.body", "body": body})
+
+
+async def _measure(serving: Coroutine[Any, Any, None], turns: Turns, caller: Caller) -> None:
+    watch = Stopwatch()
+    try:
+        await run_timed(serving, watch)
+    finally:
+        turns.leave(caller.key, watch.spent)
 
 
 async def _explain(asking: Awaitable[T]) -> T | RestAnswer:

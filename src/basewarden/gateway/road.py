@@ -244,7 +244,7 @@ class Road:
     ) -> RestAnswer | None:
         """None where it must be planned anew after all."""
         request, plan = template.request, template.plan
-        check_plan(caller, plan)
+        check_plan(caller, plan, again=True)
         if isinstance(plan, ReadPlan | CallPlan):
             script = template.make_script(shaped, caller.session, project.config, call.headers)
             return await self._read(project, caller, request, plan, script, shaped.canonical)

@@ -172,7 +172,7 @@ class _Exchange:
         if "user" in facts:
             self._turns.see(facts["user"])
             return 0.0
-        seconds = UNMEASURED_SECONDS if self.watch is None else self.watch.seconds
+        seconds = UNMEASURED_SECONDS if self.watch is None else self.watch.read_within()
         network, ahead = find_network(self._context.client_address), was_sent_ahead(self._scope)
         return self._turns.charge(network, seconds, self._scope["path"], sent_ahead=ahead)
 

@@ -7,7 +7,7 @@ Nothing is refused for it, and whoever asks whether the product is well never wa
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 LONGEST_SECONDS = 10.0
 UNMEASURED_SECONDS = 0.001
@@ -17,6 +17,8 @@ _OTHERS_SECONDS = 1.0
 _MOST_ACCOUNTS = 10_000
 _NEWEST = 0.2
 """How much the last request counts in the mean."""
+_FIRST, _EACH, _MUCH_SECONDS = 8, 8, 0.002
+"""The first requests of a caller are measured, then one in eight, and all where the mean is this much."""
 _KEY, _SENT_AHEAD = "basewarden.turns", "basewarden.sent_ahead"
 
 
@@ -34,15 +36,26 @@ KNOWN = Allowance(share=0.15, burst=0.05)
 """for one agent or person"""
 
 
+class Turn(NamedTuple):
+    """`wait` is in seconds. Of most requests it is assumed what they take, some are measured; `leave` is for those."""
+
+    wait: float
+    is_measured: bool
+
+
+WITHOUT_TURNS = Turn(0.0, is_measured=False)
+
+
 class _Account:
     """Seconds: those taken beyond the share, and what a request takes on the average."""
 
-    __slots__ = ("_allowance", "_since", "mean", "taken")
+    __slots__ = ("_allowance", "_since", "mean", "number", "taken")
 
     def __init__(self, allowance: Allowance) -> None:
         self._allowance = allowance
         self._since = time.monotonic()
         self.taken = self.mean = 0.0
+        self.number = 0
 
     def find_wait(self, now: float) -> float:
         allowance = self._allowance
@@ -67,11 +80,13 @@ class Turns:
             return 0.0
         return self._decide(address, account)
 
-    def enter(self, caller: str) -> float:
-        """A known caller's request is about to begin. How many seconds it has to wait; `leave` follows."""
+    def enter(self, caller: str) -> Turn:
+        """A known caller's request is about to begin."""
         account = _open_account(self._known, caller, KNOWN)
         account.taken += account.mean
-        return self._decide(caller, account)
+        account.number += 1
+        is_measured = account.number < _FIRST or account.mean > _MUCH_SECONDS or account.number % _EACH == 0
+        return Turn(self._decide(caller, account), is_measured)
 
     def leave(self, caller: str, seconds: float) -> None:
         account = _open_account(self._known, caller, KNOWN)
