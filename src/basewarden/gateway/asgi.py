@@ -43,7 +43,7 @@ from basewarden.pgrest import (
 from basewarden.web import CallerKind
 from basewarden.web.responses import JSON_TYPE
 from basewarden.web.stopwatch import Stopwatch, run_timed
-from basewarden.web.turns import WITHOUT_TURNS, Turns, find_turns
+from basewarden.web.turns import WITHOUT_TURNS, Turn, Turns, find_turns
 
 PREFIX = "/api/v/"
 SESSION_HEADER = "x-basewarden-session"
@@ -102,7 +102,7 @@ class DataRoad:
             if turn.wait:
                 await asyncio.sleep(turn.wait)
             serving = self._rest(scope, receive, send, project, caller, address["rest"] or "/")
-            await (_measure(serving, turns, caller) if turns is not None and turn.is_measured else serving)
+            await (_measure(serving, turns, turn, caller) if turns is not None and turn.is_measured else serving)
 
     async def _introspect(self, scope: Any, send: Any, project: AnyProject, caller: Caller, rest: str | None) -> None:
         if rest or scope["method"] != "GET":
@@ -172,20 +172,22 @@ class DataRoad:
             session = str(answer.session_id)
             note_facts(session=session)
             headers.append((_LABEL_HEADER, session.encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        start = {"type": "http.response.start", "status": status, "headers": headers}
         if len(body) > PIECE_BYTES:
-            with self._projects.lending.holding(body):
+            with self._projects.lending.holding(body):  # the head, too, may wait for a client that reads nothing
+                await send(start)
                 await send_in_pieces(send, body)
         else:
+            await send(start)
             await send({"type": "http.response.body", "body": body})
 
 
-async def _measure(serving: Coroutine[Any, Any, None], turns: Turns, caller: Caller) -> None:
+async def _measure(serving: Coroutine[Any, Any, None], turns: Turns, turn: Turn, caller: Caller) -> None:
     watch = Stopwatch()
     try:
         await run_timed(serving, watch)
     finally:
-        turns.leave(caller.key, watch.spent)
+        turns.leave(caller.key, turn, watch.spent)
 
 
 async def _explain(asking: Awaitable[T]) -> T | RestAnswer:

@@ -33,8 +33,9 @@ class _Pace:
     def __init__(self) -> None:
         self._next = 0.0
 
-    def find_delay(self, now: float) -> float:
-        self._next = max(self._next, now) + _REST_SECONDS
+    def find_delay(self, now: float, size: int) -> float:
+        """After a piece of `size` bytes. A small one counts as a quarter of a whole one."""
+        self._next = max(self._next, now) + _REST_SECONDS * max(0.25, size / _PIECE)
         return self._next - now
 
 
@@ -115,13 +116,13 @@ class Valve:
             self._inward = data
             self._pass_in()
             if self._passed > _AT_ONCE_BYTES and not self._inward:
-                self._rest()
+                self._rest(len(data))
         elif not self._is_closed:
             self._loop.remove_reader(self._network)
 
-    def _rest(self) -> None:
+    def _rest(self, size: int) -> None:
         self._loop.remove_reader(self._network)
-        self._resting = self._loop.call_later(_pace.find_delay(time.monotonic()), self._go_on)
+        self._resting = self._loop.call_later(_pace.find_delay(time.monotonic(), size), self._go_on)
 
     def _go_on(self) -> None:
         self._loop.add_reader(self._network, self._take_in)

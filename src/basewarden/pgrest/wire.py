@@ -433,10 +433,7 @@ class Connection:
             self._idle_meter, self._idle_since = Meter(_IDLE_BYTES), self._loop.time()
             self._arrivals = 0
         self._arrivals += 1
-        if self._arrivals > 1:
-            return True
-        # Where no long answer has come yet, libpq has its first small buffer, and what it reads at once is no more.
-        return self._received > 0 and count_waiting(self._socket) > _AT_ONCE_BYTES
+        return self._arrivals > 1 or count_waiting(self._socket) > _AT_ONCE_BYTES
 
     def _put_valve(self) -> None:
         self._loop.remove_reader(self._socket)

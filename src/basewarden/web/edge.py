@@ -3,7 +3,6 @@
 In order: who is at the other end, request id, origin (CSRF), body size, the handler, headers, the log.
 """
 
-import asyncio
 import ipaddress
 import re
 import secrets
@@ -19,13 +18,13 @@ from basewarden.core.logs import AccessLog, read_facts, request_facts
 from basewarden.errors import AppError, Forbidden
 from basewarden.settings import Settings
 from basewarden.web.bodies import find_exceeded, limit_body, refuse_body
-from basewarden.web.budgets import RequestBudgets
+from basewarden.web.budgets import DATA_ROAD, RequestBudgets
 from basewarden.web.context import RequestContext, attach_context, scope_context
 from basewarden.web.guard import OpenRequests, find_network, is_in
 from basewarden.web.loopback import LoopbackAlias
 from basewarden.web.responses import Internal, send_error
 from basewarden.web.stopwatch import Stopwatch, run_timed
-from basewarden.web.turns import UNMEASURED_SECONDS, find_turns, was_sent_ahead
+from basewarden.web.turns import UNMEASURED_SECONDS, find_turns, wait_for_turn, was_sent_ahead
 
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _LONG = re.compile(r"[^/]{37,}")
@@ -52,7 +51,7 @@ _OURS = frozenset(
     }
 )
 
-_CREDENTIALS = frozenset({b"authorization", b"apikey", b"cookie"})
+_TOKENS = frozenset({b"authorization", b"apikey"})
 Headers = tuple[tuple[bytes, bytes], ...]
 Observe = Callable[[Any, int, float], None]
 """Hears of each answer: its scope, its status (0: the caller had gone), its seconds. On the hot path."""
@@ -140,8 +139,8 @@ class _Exchange:
         self._context = context
         self._turns = find_turns(scope)
         self._started = time.perf_counter()
-        self.watch = Stopwatch() if self._turns is not None and _is_bare(scope) else None
-        """of a stranger, as far as one can tell beforehand"""
+        self.watch = Stopwatch() if self._turns is not None and not _has_token(scope) else None
+        """not of agents, whose requests are many"""
         self.status = 0
 
     @property
@@ -152,7 +151,7 @@ class _Exchange:
         if message["type"] == "http.response.start":
             wait = self._find_wait()
             if wait:
-                await asyncio.sleep(wait)
+                await wait_for_turn(self._scope, wait)
             self.status = message["status"]
             own = message["headers"]
             names = tuple([name for name, _ in own])  # in lower case, as ASGI wants them
@@ -170,7 +169,8 @@ class _Exchange:
         if "agent" in facts:
             return 0.0
         if "user" in facts:
-            self._turns.see(facts["user"])
+            if not self._scope["path"].startswith(DATA_ROAD):  # there it has been told whether they take little
+                self._turns.see(facts["user"])
             return 0.0
         seconds = UNMEASURED_SECONDS if self.watch is None else self.watch.read_within()
         network, ahead = find_network(self._context.client_address), was_sent_ahead(self._scope)
@@ -186,9 +186,8 @@ class _Exchange:
         )
 
 
-def _is_bare(scope: Any) -> bool:
-    """Whether a request shows nothing to be known by."""
-    return _CREDENTIALS.isdisjoint([name for name, _ in scope["headers"]])
+def _has_token(scope: Any) -> bool:
+    return not _TOKENS.isdisjoint([name for name, _ in scope["headers"]])
 
 
 def hide_tokens(path: str) -> str:

@@ -61,19 +61,20 @@ class ConnectionGuard:
     def _look(self) -> None:
         """A little at a time: where many came at once, many are to be ended at once."""
         loop = asyncio.get_running_loop()
-        rest = self._unseen or list(self._open)
+        self._unseen = self._unseen or list(self._open)
         until = time.perf_counter() + _LONGEST_LOOK_SECONDS
-        while rest and time.perf_counter() < until:
-            connection = rest.pop()
-            if connection in self._open:
-                connection.look(loop.time())
-        self._unseen = rest
-        if rest:
-            loop.call_later(_PAUSE_SECONDS, self._look)
-            return
-        self._is_looking = False
-        if self._open:
-            self._start_looking()
+        try:
+            while self._unseen and time.perf_counter() < until:
+                connection = self._unseen.pop()
+                if connection in self._open:
+                    connection.look(loop.time())
+        finally:  # whatever one of them does, the others are looked at
+            self._is_looking = False
+            if self._unseen:
+                self._is_looking = True
+                loop.call_later(_PAUSE_SECONDS, self._look)
+            elif self._open:
+                self._start_looking()
 
 
 class OpenRequests:

@@ -5,7 +5,7 @@ after a refusal what still comes is thrown away for a moment, since closing at o
 Nothing is timed on the way of a request that comes whole; the guard's look finds what has come to a stop.
 """
 
-from asyncio import BaseTransport
+from asyncio import BaseTransport, TimerHandle
 from enum import Enum, auto
 from functools import partial
 from typing import Any, cast
@@ -53,6 +53,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._seen = 0
         self._chunk = 0
         self._since = self._last = self.loop.time()
+        self._later: TimerHandle | None = None
         self._unsent = 0
         self._unsent_since = self._since
 
@@ -64,11 +65,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._peer = self.client[0] if self.client else None
         refusal = self._guard.admit(self, self._peer)
         if refusal is not None:
-            self._refuse(refusal)
+            self._refuse(refusal, may_wait=False)
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._guard.release(self)
+        if self._later is not None:
+            self._later.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -106,7 +109,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refusal = self._make_head_refusal()
             raise self._refusal
         self._phase, self._seen = _BODY, 0
-        attach_turns(self.scope, self._guard.turns, sent_ahead=self._is_answering)
+        attach_turns(self.scope, self._guard.turns, sent_ahead=self._is_answering, has_gone=self.transport.is_closing)
         is_last = self.parser.should_upgrade()  # the parser takes whatever follows for the other protocol
         if is_last:
             self.headers.append(_CLOSE)
@@ -136,7 +139,9 @@ class GuardedProtocol(HttpToolsProtocol):
             is_over = self._seen > self._budgets.head_bytes or self._count_headers() > self._budgets.headers
             if is_over:
                 self._refuse(self._make_head_refusal())
-        elif self._seen > _FRAMING * max(self._budgets.data_body_bytes, self._budgets.body_bytes):
+            return
+        self.headers.clear()  # trailers, which nobody reads
+        if self._seen > _FRAMING * max(self._budgets.data_body_bytes, self._budgets.body_bytes):
             self.transport.abort()
 
     def _read_on_slowly(self) -> None:
@@ -169,7 +174,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _look_at_body(self, now: float) -> None:
         """While this side does not read, the client is not the one that keeps us waiting."""
-        if self.flow.read_paused:
+        if self.flow.read_paused and self._is_answering:
             self._last, self._since = now, self._since + LOOK_SECONDS
         most = self._budgets.body_seconds if self._is_answering else self._budgets.body_idle_seconds
         if now - self._last > self._budgets.body_idle_seconds or now - self._since > most:
@@ -190,13 +195,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _refuse(self, error: AppError) -> None:
+    def _refuse(self, error: AppError, *, may_wait: bool = True) -> None:
         """Nothing more is read from this connection."""
         if self.transport.is_closing():
             return
-        wait, may_answer = self._find_wait(), self._may_answer()
+        wait, may_answer = self._find_wait() if may_wait else 0.0, self._may_answer()
         if self._is_answering:
-            self.cycle.disconnected = True
+            self.cycle.disconnected, self.cycle.waiting_for_100_continue = True, False
             self.cycle.message_event.set()
         self._phase, self._since, self._seen = _REFUSED, self.loop.time() + wait, 0
         if wait:
@@ -205,12 +210,12 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         if not may_answer:
-            self.loop.call_later(wait, self.transport.close)
+            self._later = self.loop.call_later(wait, self.transport.close)
             return
         answer, request_id = make_refusal(error, self.server_state.default_headers)
         _log.info("request.refused", code=error.code, request_id=request_id, client=self._peer)
         if wait:
-            self.loop.call_later(wait, self._say_and_end, answer)
+            self._later = self.loop.call_later(wait, self._say_and_end, answer)
         else:
             self._say_and_end(answer)
 

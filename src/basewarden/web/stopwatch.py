@@ -31,6 +31,7 @@ def run_timed(work: Coroutine[Any, Any, None], watch: Stopwatch) -> Generator[An
             return
         finally:
             watch.spent += clock() - watch.since
+            value = None  # an error would lead to itself by way of this frame
         try:
             value, step = (yield awaited), work.send
         except GeneratorExit:

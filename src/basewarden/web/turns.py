@@ -5,34 +5,38 @@ answers later, so whoever waits for one before asking again asks less often. A k
 Nothing is refused for it, and whoever asks whether the product is well never waits: who waits there starts it again.
 """
 
+import asyncio
+import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-LONGEST_SECONDS = 10.0
 UNMEASURED_SECONDS = 0.001
 """What a stranger's request costs that was not measured: it brought credentials, and they were wrong."""
-_HEALTH = "/api/health"
+_HEALTH = ("/api/health", "/api/health/live")
 _OTHERS_SECONDS = 1.0
 _MOST_ACCOUNTS = 10_000
 _NEWEST = 0.2
 """How much the last request counts in the mean."""
-_FIRST, _EACH, _MUCH_SECONDS = 8, 8, 0.002
-"""The first requests of a caller are measured, then one in eight, and all where the mean is this much."""
-_KEY, _SENT_AHEAD = "basewarden.turns", "basewarden.sent_ahead"
+_FIRST, _PART, _MUCH_SECONDS = 8, 1 / 8, 0.002
+"""The first requests of a caller are measured, then this part of them, and all where the mean is this much."""
+_KEY, _SENT_AHEAD, _HAS_GONE = "basewarden.turns", "basewarden.sent_ahead", "basewarden.has_gone"
+_STEP_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """`share` is of the loop's time; `burst` are seconds that are free."""
+    """`share` is of the loop's time; `burst` are seconds of it that are free, `longest` those of a wait."""
 
     share: float
     burst: float
+    longest: float
 
 
-STRANGER = Allowance(share=0.03, burst=0.1)
-"""for one address or IPv6 network"""
-KNOWN = Allowance(share=0.15, burst=0.05)
+STRANGER = Allowance(share=0.03, burst=0.3, longest=10.0)
+"""for one address or IPv6 network: an office that opens the pages for the first time takes some tenths of a second"""
+KNOWN = Allowance(share=0.5, burst=0.1, longest=1.0)
 """for one agent or person"""
 
 
@@ -41,9 +45,10 @@ class Turn(NamedTuple):
 
     wait: float
     is_measured: bool
+    assumed: float
 
 
-WITHOUT_TURNS = Turn(0.0, is_measured=False)
+WITHOUT_TURNS = Turn(0.0, is_measured=False, assumed=0.0)
 
 
 class _Account:
@@ -60,8 +65,8 @@ class _Account:
     def find_wait(self, now: float) -> float:
         allowance = self._allowance
         taken = self.taken - (now - self._since) * allowance.share
-        self.taken, self._since = min(max(0.0, taken), allowance.burst + LONGEST_SECONDS * allowance.share), now
-        return min(LONGEST_SECONDS, max(0.0, self.taken - allowance.burst) / allowance.share)
+        self.taken, self._since = min(max(0.0, taken), allowance.burst + allowance.longest * allowance.share), now
+        return max(0.0, self.taken - allowance.burst) / allowance.share
 
 
 class Turns:
@@ -76,7 +81,7 @@ class Turns:
         """A stranger's request has taken so long. How many seconds its answer has to wait."""
         account = _open_account(self._strangers, address, STRANGER)
         account.taken += seconds
-        if path.startswith(_HEALTH) and not sent_ahead:
+        if path in _HEALTH and not sent_ahead:
             return 0.0
         return self._decide(address, account)
 
@@ -85,12 +90,13 @@ class Turns:
         account = _open_account(self._known, caller, KNOWN)
         account.taken += account.mean
         account.number += 1
-        is_measured = account.number < _FIRST or account.mean > _MUCH_SECONDS or account.number % _EACH == 0
-        return Turn(self._decide(caller, account), is_measured)
+        is_measured = account.number < _FIRST or account.mean > _MUCH_SECONDS or random.random() < _PART  # noqa: S311 - so that nobody can know which
+        return Turn(self._decide(caller, account), is_measured, account.mean)
 
-    def leave(self, caller: str, seconds: float) -> None:
+    def leave(self, caller: str, turn: Turn, seconds: float) -> None:
+        """The request has taken so long."""
         account = _open_account(self._known, caller, KNOWN)
-        account.taken += seconds - account.mean
+        account.taken += seconds - turn.assumed
         account.mean += (seconds - account.mean) * _NEWEST
 
     def see(self, caller: str, now: float | None = None) -> None:
@@ -118,9 +124,9 @@ def _open_account(accounts: dict[str, _Account], key: str, allowance: Allowance)
     return account
 
 
-def attach_turns(scope: Any, turns: Turns, *, sent_ahead: bool) -> None:
-    """`sent_ahead`: the request before it, on the same connection, has no answer yet."""
-    scope[_KEY], scope[_SENT_AHEAD] = turns, sent_ahead
+def attach_turns(scope: Any, turns: Turns, *, sent_ahead: bool, has_gone: Callable[[], bool]) -> None:
+    """`sent_ahead`: the request before it on the same connection has no answer yet; `has_gone`: the client has left."""
+    scope[_KEY], scope[_SENT_AHEAD], scope[_HAS_GONE] = turns, sent_ahead, has_gone
 
 
 def find_turns(scope: Any) -> Turns | None:
@@ -131,3 +137,11 @@ def find_turns(scope: Any) -> Turns | None:
 
 def was_sent_ahead(scope: Any) -> bool:
     return bool(scope.get(_SENT_AHEAD))
+
+
+async def wait_for_turn(scope: Any, seconds: float) -> None:
+    """No longer than the client waits."""
+    has_gone: Callable[[], bool] = scope[_HAS_GONE]
+    while seconds > 0 and not has_gone():
+        await asyncio.sleep(min(seconds, _STEP_SECONDS))
+        seconds -= _STEP_SECONDS
