@@ -263,7 +263,7 @@ async def test_whose_day_of_deletion_has_come_goes(product: Product, records: Re
         await records.run(
             f"UPDATE users SET deletion_due_at = now() - make_interval(days => {days}) WHERE id = %s", user
         )
-    assert (await prune(product)).get("users", 1) == 1  # the hourly job, once in a while, is faster
+    assert await prune(product) == {"users": 1}
     assert await list_emails(records) == {BOB}
 
 

@@ -10,7 +10,7 @@ import pytest
 from basewarden.core.logs import note_facts
 from basewarden.web.edge import Edge
 from basewarden.web.stopwatch import Stopwatch, run_timed
-from basewarden.web.turns import STRANGER, Turns
+from basewarden.web.turns import STRANGER, Turns, attach_turns, wait_for_turn
 from tests.fixtures.app import make_settings
 from tests.web.raw import connected, read_answer
 from tests.web.test_protocol import served
@@ -97,6 +97,15 @@ def test_few_requests_that_take_little_are_measured(move: Move) -> None:
                 turns.leave(caller, turn, seconds)
     assert measured["much"] == 1000
     assert measured["little"] < 300
+
+
+async def test_a_delayed_answer_ends_with_its_client() -> None:
+    scope: dict[str, Any] = {}
+    looks = iter([False, True])
+    attach_turns(scope, Turns(), sent_ahead=False, has_gone=lambda: next(looks))
+    async with asyncio.timeout(30):
+        await wait_for_turn(scope, 3600)
+    assert next(looks, None) is None
 
 
 async def test_a_stopwatch_counts_work_and_not_waiting() -> None:

@@ -1,6 +1,5 @@
 """`/api/v/<id>/…` as plain ASGI: the hot path goes round the framework."""
 
-import asyncio
 import re
 from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import replace
@@ -43,7 +42,7 @@ from basewarden.pgrest import (
 from basewarden.web import CallerKind
 from basewarden.web.responses import JSON_TYPE
 from basewarden.web.stopwatch import Stopwatch, run_timed
-from basewarden.web.turns import WITHOUT_TURNS, Turn, Turns, find_turns
+from basewarden.web.turns import WITHOUT_TURNS, Turn, Turns, find_turns, wait_for_turn
 
 PREFIX = "/api/v/"
 SESSION_HEADER = "x-basewarden-session"
@@ -100,7 +99,7 @@ class DataRoad:
             turns = find_turns(scope)
             turn = WITHOUT_TURNS if turns is None else turns.enter(caller.key)
             if turn.wait:
-                await asyncio.sleep(turn.wait)
+                await wait_for_turn(scope, turn.wait)
             serving = self._rest(scope, receive, send, project, caller, address["rest"] or "/")
             await (_measure(serving, turns, turn, caller) if turns is not None and turn.is_measured else serving)
 

@@ -44,7 +44,7 @@ def check_head(caller: Caller, request: Request, schema: Schema | None) -> None:
 
 
 def check_plan(caller: Caller, plan: DatabasePlan, *, again: bool = False) -> None:
-    """`again`: the plan itself passed before, for whoever it was."""
+    """`again`: what does not depend on the caller was checked before."""
     if not plan.read_only and not caller.can_write:
         raise ReadOnly
     if caller.tables is not None:

@@ -30,7 +30,7 @@ def closest(word: str, names: Iterable[str], least: float) -> str | None:
 
 
 def find_misspelt(word: str, names: Iterable[str]) -> list[str]:
-    """The nearest one or two, by PostgreSQL's own rule for columns: at most three letters off, and half of them."""
+    """The nearest one or two, by PostgreSQL's own rule for columns: at most three characters off, and half of them."""
     known = list(names)
     if len(known) > _MOST_NAMES or len(word) > _LONGEST_WORD:
         return []

@@ -196,7 +196,7 @@ class PlanTemplate:
     def recall_prelude(
         self, session: Session, headers: Headers, make: Callable[[], Sequence[Statement]]
     ) -> Sequence[Statement]:
-        """What is run before the statement; whoever asks the same twice most often does so with the same headers."""
+        """What runs before the statement: the same as last time for the same session and headers."""
         for known, told, prelude in self._last:
             if known is session and told == headers:
                 return prelude

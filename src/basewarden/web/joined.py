@@ -1,4 +1,4 @@
-"""What is written in one turn of the loop goes out in one piece: each piece for the system costs as much as a query."""
+"""Joins the writes of one iteration of the event loop, because each write to a socket is a system call."""
 
 from asyncio import AbstractEventLoop, Transport
 
@@ -6,7 +6,7 @@ _MOST_HELD_BYTES = 65_536
 
 
 class JoinedWrites:
-    """Stands in for a transport with whoever answers: the head and the body of an answer become one write.
+    """Replaces the transport of a response: its head and its body become one write.
 
     Nothing is held past the turn of the loop, past `flush`, or beyond 64 KB.
     """
@@ -35,7 +35,7 @@ class JoinedWrites:
                 return
             if is_large:
                 self._transport.writelines(held)
-            else:  # copied sooner than listed
+            else:  # one small buffer is cheaper to send than two
                 self._transport.write(b"".join(held))
 
     def is_closing(self) -> bool:

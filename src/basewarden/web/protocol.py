@@ -114,7 +114,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if is_last:
             self.headers.append(_CLOSE)
         super().on_headers_complete()
-        self.headers = []  # trailers are not merged into the headers: whoever has checked those would not see them
+        self.headers = []  # trailers must not reach the scope's headers, which are checked by now
         self.cycle.transport = cast("Any", self._joined)
         if is_last:
             self.cycle.keep_alive = False
@@ -140,12 +140,12 @@ class GuardedProtocol(HttpToolsProtocol):
             if is_over:
                 self._refuse(self._make_head_refusal())
             return
-        self.headers.clear()  # trailers, which nobody reads
+        self.headers.clear()  # trailers are not used
         if self._seen > _FRAMING * max(self._budgets.data_body_bytes, self._budgets.body_bytes):
             self.transport.abort()
 
     def _read_on_slowly(self) -> None:
-        """What is left of a body that was answered before its end: nobody needs it, and it may be much."""
+        """Reads the unused rest of a body that was answered early, which may be large."""
         self.flow.pause_reading()
         self.loop.call_later(_PAUSE_SECONDS, self.flow.resume_reading)
 
@@ -206,14 +206,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._phase, self._since, self._seen = _REFUSED, self.loop.time() + wait, 0
         if wait:
             self.flow.pause_reading()
-        if not may_answer and not wait:
-            self.transport.close()
-            return
-        if not may_answer:
-            self._later = self.loop.call_later(wait, self.transport.close)
-            return
-        answer, request_id = make_refusal(error, self.server_state.default_headers)
-        _log.info("request.refused", code=error.code, request_id=request_id, client=self._peer)
+        answer = None
+        if may_answer:
+            answer, request_id = make_refusal(error, self.server_state.default_headers)
+            _log.info("request.refused", code=error.code, request_id=request_id, client=self._peer)
         if wait:
             self._later = self.loop.call_later(wait, self._say_and_end, answer)
         else:
@@ -225,8 +221,10 @@ class GuardedProtocol(HttpToolsProtocol):
             return 0.0
         return self._guard.turns.charge(find_network(self._peer), UNMEASURED_SECONDS)
 
-    def _say_and_end(self, answer: bytes) -> None:
-        if not self.transport.is_closing():
+    def _say_and_end(self, answer: bytes | None) -> None:
+        if answer is None:
+            self.transport.close()
+        elif not self.transport.is_closing():
             self.transport.write(answer)
             self.transport.write_eof()
             self.flow.resume_reading()

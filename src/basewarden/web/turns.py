@@ -1,8 +1,8 @@
-"""Who takes much of the event loop's time lets those go first who take little, as long as there are any.
+"""Limits each caller's share of the event loop, while callers who use little of it are active.
 
-What the requests of a stranger take is held against the address: one that has taken more than its share gets its
-answers later, so whoever waits for one before asking again asks less often. A known caller's next request begins later.
-Nothing is refused for it, and whoever asks whether the product is well never waits: who waits there starts it again.
+Anonymous requests are charged to their address: above its share, answers are delayed, which slows clients that wait
+for them. A known caller's next request starts later. No request is refused. Health checks are never delayed, because
+an orchestrator would restart the process. See docs/decisions/0029-limit-each-callers-share-of-the-event-loop.md.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 UNMEASURED_SECONDS = 0.001
-"""What a stranger's request costs that was not measured: it brought credentials, and they were wrong."""
+"""The assumed cost of a stranger's request that was not measured, because it came with a wrong token."""
 _HEALTH = ("/api/health", "/api/health/live")
 _OTHERS_SECONDS = 1.0
 _MOST_ACCOUNTS = 10_000
@@ -41,7 +41,7 @@ KNOWN = Allowance(share=0.5, burst=0.1, longest=1.0)
 
 
 class Turn(NamedTuple):
-    """`wait` is in seconds. Of most requests it is assumed what they take, some are measured; `leave` is for those."""
+    """`wait` and `assumed` (the expected cost) are in seconds; `leave` must follow where `is_measured`."""
 
     wait: float
     is_measured: bool
@@ -90,7 +90,8 @@ class Turns:
         account = _open_account(self._known, caller, KNOWN)
         account.taken += account.mean
         account.number += 1
-        is_measured = account.number < _FIRST or account.mean > _MUCH_SECONDS or random.random() < _PART  # noqa: S311 - so that nobody can know which
+        is_sampled = random.random() < _PART  # noqa: S311 - a sample and no secret; a fixed rhythm could be avoided
+        is_measured = is_sampled or account.number < _FIRST or account.mean > _MUCH_SECONDS
         return Turn(self._decide(caller, account), is_measured, account.mean)
 
     def leave(self, caller: str, turn: Turn, seconds: float) -> None:
@@ -100,7 +101,7 @@ class Turns:
         account.mean += (seconds - account.mean) * _NEWEST
 
     def see(self, caller: str, now: float | None = None) -> None:
-        """Whoever takes little has asked."""
+        """Notes a request of a caller who uses little."""
         if self._last[0] != caller:
             self._other = self._last
         self._last = (caller, time.monotonic() if now is None else now)
