@@ -34,7 +34,7 @@ class Allowance:
     longest: float
 
 
-STRANGER = Allowance(share=0.03, burst=0.3, longest=10.0)
+STRANGER = Allowance(share=0.03, burst=0.3, longest=5.0)
 """for one address or IPv6 network: an office that opens the pages for the first time takes some tenths of a second"""
 KNOWN = Allowance(share=0.5, burst=0.1, longest=1.0)
 """for one agent or person"""
@@ -67,6 +67,10 @@ class _Account:
         taken = self.taken - (now - self._since) * allowance.share
         self.taken, self._since = min(max(0.0, taken), allowance.burst + allowance.longest * allowance.share), now
         return max(0.0, self.taken - allowance.burst) / allowance.share
+
+    def forgive(self) -> None:
+        """Time that no other caller needed is not owed later."""
+        self.taken = min(self.taken, self._allowance.burst)
 
 
 class Turns:
@@ -113,7 +117,10 @@ class Turns:
             self.see(caller, now)
             return 0.0
         _, seen = self._other if self._last[0] == caller else self._last
-        return wait if now - seen < _OTHERS_SECONDS else 0.0
+        if now - seen < _OTHERS_SECONDS:
+            return wait
+        account.forgive()
+        return 0.0
 
 
 def _open_account(accounts: dict[str, _Account], key: str, allowance: Allowance) -> _Account:
