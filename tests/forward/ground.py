@@ -209,7 +209,11 @@ class Ground:
         """As the product wires it, with this project's API for all there is."""
 
         async def find_reach(_: UUID) -> Reach:
-            return Reach(self.upstream, await self.schema())
+            return Reach(self.upstream, await self.schema(), find_newer)
+
+        async def find_newer(_: Schema) -> Schema:
+            self.known_schema = None
+            return await self.schema()
 
         async def ask(*_: object) -> dict[int, str | None]:
             raise AssertionError("there is no transaction to ask about")

@@ -29,7 +29,8 @@ def told(answer: Any) -> list[tuple[str, str]]:
 # Columns that were added since ---------------------------------------------------------------------------
 
 
-async def test_a_value_in_a_column_that_was_added_since_is_an_edit(workshop: Workshop) -> None:
+@on_both_backends
+async def test_a_value_in_a_column_that_was_added_since_is_an_edit(workshop: Workshop, backend: Any) -> None:
     bench = await workshop.bench("CREATE TABLE cc (id int PRIMARY KEY, v text)")
     agent = await bench.agent()
     session = (await agent.write("POST", "/cc", [{"id": 1, "v": "x"}, {"id": 2, "v": "y"}])).session_id
@@ -121,7 +122,8 @@ async def test_a_foreign_key_that_comes_between_plan_and_write(workshop: Worksho
     assert await texts(bench, "child") == ["(7,1)"]
 
 
-async def test_a_column_that_was_renamed_just_now_is_told_at_once(workshop: Workshop) -> None:
+@on_both_backends
+async def test_a_column_that_was_renamed_just_now_is_told_at_once(workshop: Workshop, backend: Any) -> None:
     bench = await workshop.bench(
         "CREATE TABLE t (id int PRIMARY KEY, n text, other text);\nINSERT INTO t VALUES (1, 'a')"
     )
@@ -136,7 +138,8 @@ async def test_a_column_that_was_renamed_just_now_is_told_at_once(workshop: Work
     assert await texts(bench, "t") == ["(1,a)"]
 
 
-async def test_a_table_that_is_gone_and_comes_back(workshop: Workshop) -> None:
+@on_both_backends
+async def test_a_table_that_is_gone_and_comes_back(workshop: Workshop, backend: Any) -> None:
     bench = await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, n text);\nINSERT INTO t VALUES (1, 'a')")
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/t?id=eq.1", {"n": "b"})).session_id
@@ -144,6 +147,17 @@ async def test_a_table_that_is_gone_and_comes_back(workshop: Workshop) -> None:
     assert told(await press(bench, session)) == [("t", "The table no longer exists.")]
     await bench.run("ALTER TABLE away RENAME TO t")
     assert (await press(bench, session)).json()["reverted"] == 1
+
+
+@on_both_backends
+async def test_a_column_whose_type_was_changed_just_now(workshop: Workshop, backend: Any) -> None:
+    bench = await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, n text);\nINSERT INTO t VALUES (1, '1')")
+    agent = await bench.agent()
+    session = (await agent.write("PATCH", "/t?id=eq.1", {"n": "2"})).session_id
+    await bench.run("ALTER TABLE t ALTER n TYPE int USING n::int")
+    done = await press(bench, session)
+    assert (done.status_code, done.json()["reverted"]) == (200, 1), done.text
+    assert await texts(bench, "t") == ["(1,1)"]
 
 
 # What triggers do meanwhile ------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ class Projects:
         if not isinstance(project, ForwardProject):
             return None
         await project.look_again(None)
-        return Reach(project.upstream, await project.schema())
+        return Reach(project.upstream, await project.schema(), project.find_newer)
 
     async def ask_status(self, connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
         """What became of transactions; None = too old, never of this database, or its address is no longer known."""

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from basewarden.journal import Image
 from basewarden.pgrest import Table
@@ -119,6 +119,21 @@ class Plan:
         return tuple(row for row in self.rows if row.action != "nothing")
 
 
+class TableMismatch(NamedTuple):
+    reason: str
+    columns: tuple[str, ...] = ()
+
+
+def find_mismatch(change: NetChange, table: Table | None) -> TableMismatch | None:
+    """Why a recorded row does not fit its table as the schema snapshot has it; None where it does."""
+    if table is None:
+        return TableMismatch("The table no longer exists.")
+    if table.key != change.key_columns:
+        return TableMismatch("The table's key is another one now.")
+    missing = tuple(name for name in _concerned(change) if name not in table.columns)
+    return TableMismatch("A column no longer exists.", missing) if missing else None
+
+
 def decide_row(
     change: NetChange,
     table: Table | None,
@@ -131,14 +146,11 @@ def decide_row(
 
     `defaults` are what columns hold that were added to the table after the row was recorded.
     """
-    if table is None:
-        return make_conflict(change, "The table no longer exists.")
+    mismatch = find_mismatch(change, table)
+    if mismatch is not None:
+        return make_conflict(change, mismatch.reason, mismatch.columns, table=table, found=found)
+    assert table is not None  # or it would not fit
     conflict = partial(make_conflict, change, table=table, found=found)
-    if table.key != change.key_columns:
-        return conflict("The table's key is another one now.")
-    missing = tuple(name for name in _concerned(change) if name not in table.columns)
-    if missing:
-        return conflict("A column no longer exists.", missing)
     if change.is_torn:
         return conflict("Somebody else replaced or changed this row between two of the session's writes.")
     if is_back and found is not None:

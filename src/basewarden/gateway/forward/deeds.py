@@ -7,7 +7,7 @@ not known for sure is never taken for success.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -21,6 +21,8 @@ WRITE_SECONDS = INTENT_LIFE.total_seconds() * 0.8
 # The database's connection was lost, or the answer was spoilt after COMMIT: PostgREST itself does not know, or
 # says nothing of it.
 _UNDECIDED_CODES = ("08", "57P", "PGRST001", "PGRST111", "PGRST112")
+OUTDATED_CODES: Final = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42P01", "42703", "42883"})
+"""of refusals of something that our schema snapshot has and the project no longer has, or the reverse"""
 _REQUEST_TIMEOUT = 408
 _MOST_ERROR_BYTES = 1024 * 1024
 Verdict = Literal["done", "refused", "unknown"]
@@ -36,6 +38,11 @@ class UpstreamRefused(Exception):
     @property
     def code(self) -> str:
         return read_code(self.answer)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether our schema snapshot may be the reason."""
+        return self.code in OUTDATED_CODES
 
 
 @dataclass(frozen=True, slots=True)

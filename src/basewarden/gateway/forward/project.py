@@ -79,10 +79,7 @@ class ForwardProject:
 
     async def schema(self) -> Schema:
         """Raises SchemaUntold where the project does not tell it, UpstreamAway where it cannot be asked."""
-        schema = await self.find_schema()
-        if schema is None:
-            raise SchemaUntold(hint="A secret key, or the connection's Postgres address, would tell them.")
-        return schema
+        return _need(await self.find_schema())
 
     async def find_schema(self) -> Schema | None:
         """One that was fresh lately is used while the next is being fetched."""
@@ -114,6 +111,10 @@ class ForwardProject:
             with contextlib.suppress(AppError):
                 await self._load(loaded_at)
         return self._snapshot.schema if self._snapshot is not None else seen
+
+    async def find_newer(self, seen: Schema) -> Schema:
+        """As `await_news`; raises SchemaUntold."""
+        return _need(await self.await_news(seen))
 
     def note_change(self) -> None:
         """What was asked for did not fit what is there: the next one shall know."""
@@ -188,6 +189,12 @@ class ForwardProject:
         if answer.status != HTTPStatus.OK:
             raise explain_answer(answer.status, answer.read_object())
         return answer
+
+
+def _need(schema: Schema | None) -> Schema:
+    if schema is None:
+        raise SchemaUntold(hint="A secret key, or the connection's Postgres address, would tell them.")
+    return schema
 
 
 def _fingerprint(told: Mapping[str, Answer | None]) -> bytes:

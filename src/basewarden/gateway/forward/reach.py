@@ -10,10 +10,15 @@ from basewarden.pgrest import Schema
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Its API, and what of its schema that tells."""
+    """Its API, and what it tells of its schema.
+
+    `find_newer` gives the schema after the one that turned out to be outdated, as soon as the API may be asked again.
+    It raises AppError where the API does not tell it any more.
+    """
 
     upstream: Upstream
     schema: Schema
+    find_newer: Callable[[Schema], Awaitable[Schema]]
 
 
 FindReach = Callable[[UUID], Awaitable[Reach | None]]

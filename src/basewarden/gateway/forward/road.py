@@ -14,6 +14,7 @@ from basewarden.gateway.capture import SnapshotStale
 from basewarden.gateway.concealment import conceal
 from basewarden.gateway.errors import CaptureRaced, NotCaptured, UpstreamInvalid
 from basewarden.gateway.forward.asking import explain_failure, open_exchange, raise_refusal, read_refusal
+from basewarden.gateway.forward.deeds import OUTDATED_CODES
 from basewarden.gateway.forward.headers import (
     list_what_matters,
     make_read_headers,
@@ -44,8 +45,6 @@ _ANSWERED_WITHOUT_A_WRITE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FIRST_REFUSAL, _BAD_REQUEST = 300, 400
 _RANGE_NOT_SATISFIABLE = 416
 _NO_SUCH_SCHEMA = "PGRST106"
-# What the snapshot had and the project has no more, or the other way round.
-_NEWS: Final = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42P01", "42703", "42883"})
 _OF_READS: Final = frozenset({"handling", "count", "timezone", "max-affected"})
 _TIMEZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}\Z")
 
@@ -141,7 +140,7 @@ class ForwardRoad:
         try:
             await raise_refusal(project.client, connection)
         except PgrestError as error:
-            if error.code in _NEWS:
+            if error.code in OUTDATED_CODES:
                 project.note_change()
             raise
 

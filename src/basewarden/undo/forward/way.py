@@ -1,5 +1,6 @@
 """One press over a project's own API: planned completely first, then carried out step by step, and told as it came."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from basewarden.undo.forward.putting import NOT_TRIED, Putting, Stamped, describ
 from basewarden.undo.forward.reader import ApiReader, explain
 from basewarden.undo.forward.sending import Sender
 from basewarden.undo.past import ApplyOptions, Past, Presser
-from basewarden.undo.plan import Plan, make_conflict
+from basewarden.undo.plan import Plan, find_mismatch, make_conflict
 from basewarden.undo.planning import make_plan
 from basewarden.undo.tokens import check_token
 from basewarden.undo.values import Conflict, OnConflict, Receipt
@@ -50,15 +51,17 @@ class ForwardWay:
 
     def __init__(self, reach: Reach, recorder: Recorder, book: Book) -> None:
         self._api = Api(reach.upstream, reach.schema)
+        self._find_newer = reach.find_newer
         self._recorder = recorder
         self._book = book
 
     async def preview(self, past: Past) -> Plan:
-        return await self._plan(ApiReader(self._api, probes=False), past)
+        _, plan = await self._plan(past, probes=False)
+        return plan
 
     async def carry_out(self, past: Past, presser: Presser, options: ApplyOptions) -> Receipt:
-        reader, on_conflict = ApiReader(self._api, probes=True), options.on_conflict
-        plan = await self._plan(reader, past)
+        on_conflict = options.on_conflict
+        reader, plan = await self._plan(past, probes=True)
         check_token(past, plan, options.preview_token)
         if plan.conflicts and on_conflict == "refuse":
             raise UndoConflict(make_receipt(plan))
@@ -105,13 +108,29 @@ class ForwardWay:
             raise UndoConflict(replace(receipt, reverted=0, skipped=0))
         return receipt
 
-    async def _plan(self, reader: ApiReader, past: Past) -> Plan:
+    async def _plan(self, past: Past, *, probes: bool) -> tuple[ApiReader, Plan]:
+        """Made on a newer schema where the known one may be outdated."""
         try:
             async with _translating():
-                return await make_plan(reader, _add_moved_keys(self._api.schema, past), past.folded)
+                if await asyncio.to_thread(_has_mismatch, self._api.schema, past):
+                    await self._renew_schema()
+                try:
+                    return await self._plan_once(past, probes=probes)
+                except (SnapshotStale, UpstreamRefused) as error:
+                    if isinstance(error, UpstreamRefused) and not error.is_outdated:
+                        raise
+                await self._renew_schema()
+                return await self._plan_once(past, probes=probes)
         except UpstreamRefused as refused:
             conflict = Conflict("", "", {}, (), explain(refused))
             raise UndoConflict(Receipt(0, 0, 0, (conflict,), past.folded.irreversible)) from refused
+
+    async def _renew_schema(self) -> None:
+        self._api = replace(self._api, schema=await self._find_newer(self._api.schema))
+
+    async def _plan_once(self, past: Past, *, probes: bool) -> tuple[ApiReader, Plan]:
+        reader = ApiReader(self._api, probes=probes)
+        return reader, await make_plan(reader, _add_moved_keys(self._api.schema, past), past.folded)
 
 
 @asynccontextmanager
@@ -150,6 +169,11 @@ def _leave_all(plan: Plan) -> dict[int, Conflict]:
     return {
         number: make_conflict(row.change, NOT_TRIED) for number, row in enumerate(plan.rows) if row.action != "nothing"
     }
+
+
+def _has_mismatch(schema: Schema, past: Past) -> bool:
+    tables = schema.tables
+    return any(find_mismatch(change, tables.get((change.schema, change.table))) for change in past.folded.changes)
 
 
 def _add_moved_keys(schema: Schema, past: Past) -> Schema:
