@@ -128,6 +128,7 @@ from basewarden.operations import (
     retention_routes,
     status_pages,
 )
+from basewarden.operations.liveness import Liveness
 from basewarden.operations.retention import Retention
 from basewarden.settings import Settings, load_settings
 from basewarden.undo import Undo
@@ -388,7 +389,7 @@ def assemble_app(registry: Registry) -> Any:
         registry.get(Roads),
         registry.get(RefusalBook),
     )
-    return Edge(road, settings, registry.get(RequestCounts).observe if settings.metrics_token else None)
+    return Edge(Liveness(road), settings, registry.get(RequestCounts).observe if settings.metrics_token else None)
 
 
 def _build_api(registry: Registry) -> FastAPI:

@@ -112,6 +112,8 @@ async def test_a_working_deployment_is_healthy(client: httpx.AsyncClient) -> Non
     }
     live = await client.get("/api/health/live")
     assert (live.status_code, live.json()) == (200, {"status": "ok"})
+    assert (live.headers["content-type"], live.headers["x-frame-options"]) == ("application/json", "DENY")
+    assert (await client.post("/api/health/live")).status_code == 405
 
 
 async def test_it_says_what_is_configured(serve: Serve) -> None:

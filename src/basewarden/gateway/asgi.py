@@ -186,7 +186,7 @@ async def _measure(serving: Coroutine[Any, Any, None], turns: Turns, turn: Turn,
     try:
         await run_timed(serving, watch)
     finally:
-        turns.leave(caller.key, turn, watch.spent)
+        turns.leave(caller.key, turn, watch.cost)
 
 
 async def _explain(asking: Awaitable[T]) -> T | RestAnswer:

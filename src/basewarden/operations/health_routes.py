@@ -9,7 +9,10 @@ from pydantic import BaseModel
 from basewarden.operations.health import Health, HealthReport
 from basewarden.web import anyone, provided
 
-router = APIRouter(prefix="/api/health", tags=["operational"], dependencies=[Depends(anyone)])
+_PREFIX, _LIVE = "/api/health", "/live"
+LIVE_PATH = _PREFIX + _LIVE
+
+router = APIRouter(prefix=_PREFIX, tags=["operational"], dependencies=[Depends(anyone)])
 
 TheHealth = Annotated[Health, Depends(provided(Health))]
 
@@ -36,7 +39,7 @@ async def get_health(health: TheHealth, response: Response) -> HealthBody:
     return _make_body(report)
 
 
-@router.get("/live")
+@router.get(_LIVE)
 async def get_live() -> LiveBody:
     """200 while this process answers at all; asks nothing of anything."""
     return LiveBody()

@@ -61,7 +61,7 @@ def limit_body(scope: Any, receive: Any, budgets: RequestBudgets) -> Any:
 def is_nested_too_deep(start: bytes) -> bool:
     """Whether the start of a JSON text opens more arrays and objects than the parser goes into."""
     steps = _STRINGS.sub(b"", start).translate(_STEPS)
-    return max(accumulate(_DEPTHS[step] for step in steps), default=0) > MOST_NESTED
+    return any(depth > MOST_NESTED for depth in accumulate(map(_DEPTHS.__getitem__, steps)))
 
 
 def _make_refusal(scope: Any, start: bytes, budget: BodyBudget) -> AppError:

@@ -15,12 +15,13 @@ from basewarden.web.turns import Turns
 
 LOOK_SECONDS = 1.0
 _LONGEST_LOOK_SECONDS, _PAUSE_SECONDS = 0.002, 0.02
+_MOST_ENDED_AT_ONCE = 2  # what a request's code does about its end comes on top of the look
 _RETRY = {"Retry-After": "1"}
 
 
 class Watched(Protocol):
-    def look(self, now: float) -> None:
-        """Ends what has waited for too long."""
+    def look(self, now: float) -> bool:
+        """Whether it has ended because it waited for too long."""
 
 
 class ConnectionGuard:
@@ -62,12 +63,12 @@ class ConnectionGuard:
         """A little at a time: where many came at once, many are to be ended at once."""
         loop = asyncio.get_running_loop()
         self._unseen = self._unseen or list(self._open)
-        until = time.perf_counter() + _LONGEST_LOOK_SECONDS
+        until, ended = time.perf_counter() + _LONGEST_LOOK_SECONDS, 0
         try:
-            while self._unseen and time.perf_counter() < until:
+            while self._unseen and ended < _MOST_ENDED_AT_ONCE and time.perf_counter() < until:
                 connection = self._unseen.pop()
                 if connection in self._open:
-                    connection.look(loop.time())
+                    ended += connection.look(loop.time())
         finally:  # whatever one of them does, the others are looked at
             self._is_looking = False
             if self._unseen:

@@ -25,7 +25,7 @@ _FRAMING = 2  # what chunked encoding may add to a body
 _LINGER_SECONDS = 2.0
 _PAUSE_SECONDS = 0.01
 _LINGER_BYTES = 4 * 1024 * 1024
-_MOST_PIPELINED = 64  # requests that a client sends ahead; each is held in memory until its turn
+_MOST_PIPELINED = 24  # requests that a client sends ahead; each is held in memory until its turn
 _CLOSE = (b"connection", b"close")
 _log = structlog.get_logger()
 
@@ -73,6 +73,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._later is not None:
             self._later.cancel()
         super().connection_lost(exc)
+        # What leads back to this object, so that it is freed at once and not by the collector, many at a time.
+        self.parser = self.cycle = cast("Any", None)
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         if self._phase is _REFUSED:
@@ -149,20 +152,22 @@ class GuardedProtocol(HttpToolsProtocol):
         self.flow.pause_reading()
         self.loop.call_later(_PAUSE_SECONDS, self.flow.resume_reading)
 
-    def look(self, now: float) -> None:
+    def look(self, now: float) -> bool:
         """The guard's regular look at this connection."""
+        phase, was_closing = self._phase, self.transport.is_closing()
         self._look_at_answer(now)
         if self.transport.is_closing():
-            return
-        if self._phase is _HEAD:
+            return not was_closing
+        if phase is _HEAD:
             self._look_at_head(now)
-        elif self._phase is _BODY:
+        elif phase is _BODY:
             self._look_at_body(now)
-        elif self._phase is _REFUSED:
+        elif phase is _REFUSED:
             if now - self._since > _LINGER_SECONDS:
                 self.transport.close()
         elif not self._is_answering and self.timeout_keep_alive_task is None:
             self.transport.close()  # the rest of a refused body came in after its answer, which ended the timer
+        return self.transport.is_closing() or self._phase is not phase
 
     def _look_at_head(self, now: float) -> None:
         if self._is_answering or now - self._since <= self._budgets.head_seconds:

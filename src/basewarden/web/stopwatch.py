@@ -1,25 +1,35 @@
-"""How much processor time a coroutine takes on the event loop's thread.
-
-Not the time on the wall: on a busy machine a process waits for the processor, which is no caller's doing.
-"""
+"""How much a coroutine takes of the event loop: the parts in which it runs, not those in which it waits."""
 
 import time
 from collections.abc import Coroutine, Generator
 from types import coroutine
 from typing import Any
 
+SHORT_STEP_SECONDS = 0.001
+_MOST_FACTOR = 10.0
+
 
 class Stopwatch:
-    """Runs while the coroutine does. `spent` are the seconds of the steps that are over."""
+    """Runs while the coroutine does. `cost` is in seconds, of the steps that are over.
 
-    __slots__ = ("since", "spent")
+    It is processor time of the loop's thread: on a busy machine a process waits for the processor, which is no
+    caller's doing. A step of up to a millisecond costs what it takes. A longer one costs more, by its length in
+    milliseconds, ten times at most: others wait for half of a step on the average, and one step of 10 ms delays ten
+    times as many of them as one of 1 ms.
+    """
+
+    __slots__ = ("cost", "since")
 
     def __init__(self) -> None:
-        self.spent = self.since = 0.0
+        self.cost = self.since = 0.0
 
     def read_within(self) -> float:
-        """Asked by the coroutine itself: its present step counts too."""
-        return self.spent + time.thread_time() - self.since
+        """The cost so far, asked by the coroutine itself: its present step counts too."""
+        return self.cost + _cost_of(time.thread_time() - self.since)
+
+
+def _cost_of(seconds: float) -> float:
+    return seconds if seconds < SHORT_STEP_SECONDS else seconds * min(_MOST_FACTOR, seconds / SHORT_STEP_SECONDS)
 
 
 @coroutine
@@ -33,7 +43,7 @@ def run_timed(work: Coroutine[Any, Any, None], watch: Stopwatch) -> Generator[An
         except StopIteration:
             return
         finally:
-            watch.spent += clock() - watch.since
+            watch.cost += _cost_of(clock() - watch.since)
             value = None  # an error would lead to itself by way of this frame
         try:
             value, step = (yield awaited), work.send

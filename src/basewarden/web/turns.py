@@ -1,20 +1,25 @@
 """Limits each caller's share of the event loop, while callers who use little of it are active.
 
 Anonymous requests are charged to their address: above its share, answers are delayed, which slows clients that wait
-for them. A known caller's next request starts later. No request is refused. Health checks are never delayed, because
-an orchestrator would restart the process. See docs/decisions/0029-limit-each-callers-share-of-the-event-loop.md.
+for them. A known caller's next request starts later. No request is refused. Some health checks a second are never
+delayed, because an orchestrator would restart the process.
+See docs/decisions/0029-limit-each-callers-share-of-the-event-loop.md.
 """
 
 import asyncio
+import math
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-UNMEASURED_SECONDS = 0.001
+UNMEASURED_SECONDS = 0.003
 """The assumed cost of a stranger's request that was not measured, because it came with a wrong token."""
 _HEALTH = ("/api/health", "/api/health/live")
+_HEALTH_CHECKS_PER_SECOND = 100
+"""from one address that are never delayed"""
 _OTHERS_SECONDS = 1.0
 _MOST_ACCOUNTS = 10_000
 _NEWEST = 0.2
@@ -27,16 +32,21 @@ _STEP_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """`share` is of the loop's time; `burst` are seconds of it that are free, `longest` those of a wait."""
+    """`share` is of the loop's time, as the stopwatch counts it; `burst` are seconds of it that are free.
+
+    `longest` are the seconds of a wait, `each` those that it may take for each request of the caller that waits then.
+    So one who asks for one thing after the other waits but little, and a flood of any size gets 1 / `each` a second.
+    """
 
     share: float
     burst: float
     longest: float
+    each: float = 0.25
 
 
-STRANGER = Allowance(share=0.03, burst=0.3, longest=5.0)
+STRANGER = Allowance(share=0.03, burst=0.5, longest=5.0)
 """for one address or IPv6 network: an office that opens the pages for the first time takes some tenths of a second"""
-KNOWN = Allowance(share=0.5, burst=0.1, longest=1.0)
+KNOWN = Allowance(share=0.2, burst=0.5, longest=5.0)
 """for one agent or person"""
 
 
@@ -54,11 +64,13 @@ WITHOUT_TURNS = Turn(0.0, is_measured=False, assumed=0.0)
 class _Account:
     """Seconds: those taken beyond the share, and what a request takes on the average."""
 
-    __slots__ = ("_allowance", "_since", "mean", "number", "taken")
+    __slots__ = ("_allowance", "_checks", "_since", "_waiting", "mean", "number", "taken")
 
     def __init__(self, allowance: Allowance) -> None:
         self._allowance = allowance
+        self._waiting: deque[float] = deque(maxlen=math.ceil(allowance.longest / allowance.each))
         self._since = time.monotonic()
+        self._checks: deque[float] = deque(maxlen=_HEALTH_CHECKS_PER_SECOND)
         self.taken = self.mean = 0.0
         self.number = 0
 
@@ -67,6 +79,20 @@ class _Account:
         taken = self.taken - (now - self._since) * allowance.share
         self.taken, self._since = min(max(0.0, taken), allowance.burst + allowance.longest * allowance.share), now
         return max(0.0, self.taken - allowance.burst) / allowance.share
+
+    def begin_wait(self, wanted: float, now: float) -> float:
+        """For how long at most, by the number of those that wait already."""
+        waiting = sum(end > now for end in self._waiting)
+        wait = min(wanted, self._allowance.each * (1 + waiting))
+        self._waiting.append(now + wait)
+        return wait
+
+    def take_check(self, now: float) -> bool:
+        """Whether a health check is one of the few that are never delayed."""
+        if len(self._checks) == _HEALTH_CHECKS_PER_SECOND and now - self._checks[0] < 1:
+            return False
+        self._checks.append(now)
+        return True
 
     def forgive(self) -> None:
         """Time that no other caller needed is not owed later."""
@@ -85,7 +111,7 @@ class Turns:
         """A stranger's request has taken so long. How many seconds its answer has to wait."""
         account = _open_account(self._strangers, address, STRANGER)
         account.taken += seconds
-        if path in _HEALTH and not sent_ahead:
+        if path in _HEALTH and not sent_ahead and account.take_check(time.monotonic()):
             return 0.0
         return self._decide(address, account)
 
@@ -118,7 +144,7 @@ class Turns:
             return 0.0
         _, seen = self._other if self._last[0] == caller else self._last
         if now - seen < _OTHERS_SECONDS:
-            return wait
+            return account.begin_wait(wait, now)
         account.forgive()
         return 0.0
 

@@ -1,0 +1,22 @@
+"""Answers `GET /api/health/live` before any other part of the product is reached: it is asked often, and in floods."""
+
+from typing import Any
+
+from basewarden.operations.health_routes import LIVE_PATH, LiveBody
+
+_BODY = LiveBody().model_dump_json().encode()
+_HEADERS = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(_BODY)))
+
+
+class Liveness:
+    """ASGI around ASGI. Other methods, and the description of the API, are the route's."""
+
+    def __init__(self, then: Any) -> None:
+        self._then = then
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != LIVE_PATH or scope["method"] != "GET":
+            await self._then(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+        await send({"type": "http.response.body", "body": _BODY})
