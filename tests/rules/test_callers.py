@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from basewarden.app import assemble_app, build_registry
 from basewarden.gateway import DataRoad
+from basewarden.operations.liveness import Liveness
 from basewarden.web import CallerKind, Edge, anyone, callers
 from basewarden.web.callers import declared_callers
 from basewarden.web.compression import Compression
@@ -51,7 +52,8 @@ def make_product() -> tuple[DataRoad, FastAPI]:
     """The application as it is served; nothing is connected before it starts."""
     edge = assemble_app(build_registry(make_settings(NOWHERE)))
     assert isinstance(edge, Edge)
-    road = edge._app
+    assert isinstance(edge._app, Liveness)
+    road = edge._app._then
     assert isinstance(road, DataRoad)
     compression = road._then
     assert isinstance(compression, Compression)

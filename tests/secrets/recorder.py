@@ -18,8 +18,9 @@ SHOWS_A_SECOND_FACTOR = re.compile(
 )
 """The answers to whoever sets it up, and the file of the codes that they have just been shown."""
 
-ANCHOR = 40
-LONG = re.compile(rb"[0-9A-Za-z_+/=-]{%d,}" % ANCHOR)
+ANCHORS = (40, SHORTEST)
+"""How many bytes of a secret's longest word are looked for first: few texts share forty."""
+WORD = re.compile(rb"[0-9A-Za-z_+/=-]{%d,}" % SHORTEST)
 
 
 @dataclass(frozen=True)
@@ -106,21 +107,26 @@ class Recorder:
         return is_shown_there is not None and SECOND_FACTOR.match(content, at) is not None
 
     def _find_known(self, content: bytes) -> Iterator[tuple[int, str]]:
-        """Most hold a long word: those by one pass over the long words of everything, the others each by itself."""
-        by_anchor: dict[bytes, list[tuple[int, bytes]]] = {}
+        """By the words that the run said, each looked at once, however often it was said."""
+        for secret in self._list_candidates(content):
+            yield from ((at, self._secrets[secret]) for at in _find_all(content, secret))
+
+    def _list_candidates(self, content: bytes) -> Iterator[bytes]:
+        """The secrets of which a part is in some word, and those that have no word to look for."""
+        by_anchor: dict[int, dict[bytes, list[bytes]]] = {length: {} for length in ANCHORS}
         for secret in self._secrets:
-            long = LONG.search(secret)
-            if long is not None:
-                by_anchor.setdefault(long.group()[:ANCHOR], []).append((long.start(), secret))
+            longest = max(WORD.findall(secret), key=len, default=b"")
+            length = next((length for length in ANCHORS if len(longest) >= length), None)
+            if length is None:
+                yield secret
             else:
-                yield from ((at, self._secrets[secret]) for at in _find_all(content, secret))
-        for match in LONG.finditer(content):
-            word = match.group()
-            for offset in range(len(word) - ANCHOR + 1):
-                for before, secret in by_anchor.get(word[offset : offset + ANCHOR], ()):
-                    start = match.start() + offset - before
-                    if start >= 0 and content.startswith(secret, start):
-                        yield start, self._secrets[secret]
+                by_anchor[length].setdefault(longest[:length], []).append(secret)
+        found: set[bytes] = set()
+        for word in set(WORD.findall(content)):
+            for length, secrets in by_anchor.items():
+                for start in range(len(word) - length + 1):
+                    found.update(secrets.get(word[start : start + length], ()))
+        yield from found
 
     def _find_shaped(self, content: bytes) -> Iterator[tuple[int, str]]:
         yield from ((match.start(), "a password hash") for match in PASSWORD_HASH.finditer(content))

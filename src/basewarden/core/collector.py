@@ -2,7 +2,7 @@
 
 import gc
 
-_YOUNG, _MIDDLE, _OLD = 2_000, 10, 20  # after so many new objects, so many young rounds, so many middle ones
+_YOUNG, _MIDDLE, _OLD = 10_000, 5, 20  # after so many new objects, so many young rounds, so many middle ones
 
 
 def calm_collector() -> None:
