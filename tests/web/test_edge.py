@@ -35,6 +35,12 @@ async def test_a_foreign_origin_is_refused_before_any_handler(
         assert answer.headers["content-type"] == "application/json; charset=utf-8"
 
 
+async def test_no_header_is_sent_twice(client: httpx.AsyncClient) -> None:
+    for path in ("/signin", "/api/health/live", "/api/nothing", "/api/v/x/rest/v1/y"):
+        names = [name for name, _ in (await client.get(path)).headers.raw if name.lower() != b"set-cookie"]
+        assert len(names) == len(set(names)), path
+
+
 async def test_own_origin_and_none_pass(client: httpx.AsyncClient, product: Product) -> None:
     body = {"email": "nobody@example.com", "password": "wrong and long"}
     for headers in ({}, {"Origin": product.settings.origin}):

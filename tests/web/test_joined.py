@@ -49,6 +49,25 @@ async def test_a_large_piece_does_not_wait() -> None:
     assert transport.written == [b"head" + b"x" * 100_000]
 
 
+async def test_lines_are_added_to_the_next_head_and_to_no_interim_one() -> None:
+    transport = Kept()
+    joined = JoinedWrites(transport, asyncio.get_running_loop())
+    joined.add_to_head(b"x-a: 1\r\nx-b: 2\r\n")
+    joined.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    joined.write(b"HTTP/1.1 200 OK\r\nx-own: 0\r\n\r\n")
+    joined.write(b"HTTP/1.1 is a body here")
+    joined.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    joined.flush()
+    assert transport.written == [
+        (
+            b"HTTP/1.1 100 Continue\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nx-own: 0\r\nx-a: 1\r\nx-b: 2\r\n\r\n"
+            b"HTTP/1.1 is a body here"
+            b"HTTP/1.1 200 OK\r\n\r\n"
+        )
+    ]
+
+
 async def test_what_is_held_goes_out_before_the_end_and_nothing_after_it() -> None:
     transport = Kept()
     joined = JoinedWrites(transport, asyncio.get_running_loop())

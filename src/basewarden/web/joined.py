@@ -1,8 +1,17 @@
-"""Joins the writes of one iteration of the event loop, because each write to a socket is a system call."""
+"""Writes a response with few system calls, and its constant headers without a check of each.
+
+Each write to a socket is a system call, so the writes of one iteration of the event loop are joined. uvicorn checks and
+copies each header of each response, so the lines that are the same for all are added to the head as they are.
+"""
 
 from asyncio import AbstractEventLoop, Transport
+from collections.abc import Callable
+from typing import Any
 
 _MOST_HELD_BYTES = 65_536
+_KEY = "basewarden.add_to_head"
+_HEAD, _INTERIM, _END = b"HTTP/1.1 ", b"HTTP/1.1 1", b"\r\n"
+AddToHead = Callable[[bytes], None]
 
 
 class JoinedWrites:
@@ -11,15 +20,22 @@ class JoinedWrites:
     Nothing is held past the turn of the loop, past `flush`, or beyond 64 KB.
     """
 
-    __slots__ = ("_held", "_loop", "_size", "_transport")
+    __slots__ = ("_added", "_held", "_loop", "_size", "_transport")
 
     def __init__(self, transport: Transport, loop: AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._held: list[bytes] = []
         self._size = 0
+        self._added = b""
+
+    def add_to_head(self, lines: bytes) -> None:
+        """Whole header lines, each with its end, for the head that is written next."""
+        self._added = lines
 
     def write(self, data: bytes) -> None:
+        if self._added and data.startswith(_HEAD) and not data.startswith(_INTERIM):
+            data, self._added = b"%b%b\r\n" % (data[: -len(_END)], self._added), b""
         if not self._held:
             self._loop.call_soon(self.flush)
         self._held.append(data)
@@ -44,3 +60,13 @@ class JoinedWrites:
     def close(self) -> None:
         self.flush()
         self._transport.close()
+
+
+def attach_head(scope: Any, joined: JoinedWrites) -> None:
+    scope[_KEY] = joined.add_to_head
+
+
+def find_head(scope: Any) -> AddToHead | None:
+    """None where something else than our server runs the application."""
+    add: AddToHead | None = scope.get(_KEY)
+    return add

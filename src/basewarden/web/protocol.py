@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from basewarden.errors import AppError
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.guard import LOOK_SECONDS, ConnectionGuard, find_network, is_in
-from basewarden.web.joined import JoinedWrites
+from basewarden.web.joined import JoinedWrites, attach_head
 from basewarden.web.refusals import BadHTTP, HeadTooLarge, RequestTimeout, TooManyConnections, make_refusal
 from basewarden.web.turns import UNMEASURED_SECONDS, attach_turns
 
@@ -113,6 +113,7 @@ class GuardedProtocol(HttpToolsProtocol):
             raise self._refusal
         self._phase, self._seen = _BODY, 0
         attach_turns(self.scope, self._guard.turns, sent_ahead=self._is_answering, has_gone=self.transport.is_closing)
+        attach_head(self.scope, self._joined)
         is_last = self.parser.should_upgrade()  # the parser takes whatever follows for the other protocol
         if is_last:
             self.headers.append(_CLOSE)
