@@ -98,6 +98,14 @@ async def test_requests_are_counted_by_their_routes(measured: Product) -> None:
     assert 0 < (read(samples, "request_seconds_sum", route=agents) or 0) < 10
 
 
+async def test_what_is_answered_before_the_router_is_counted_by_its_name(measured: Product) -> None:
+    client = await measured.client()
+    assert (await client.get("/api/health/live")).status_code == 200
+    assert (
+        read(await scrape(measured), "requests_total", route="/api/health/live", method="GET", status="200") or 0
+    ) >= 1
+
+
 async def test_no_address_that_a_stranger_chose_becomes_a_series(measured: Product) -> None:
     client = await measured.client()
     before = {labels for name, labels in await scrape(measured) if name == "basewarden_requests_total"}

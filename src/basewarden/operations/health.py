@@ -19,6 +19,7 @@ from basewarden.operations.sharing import SharedLook
 from basewarden.pgrest import Connection, DatabaseError, PgrestError
 from basewarden.settings import Settings
 
+HEALTH_PATH, LIVE_PATH = "/api/health", "/api/health/live"
 KEEP_SECONDS = 1.0
 ANSWER_SECONDS = 1.5
 _PING_SECONDS = 0.5  # on the kept connection; the rest is for a new one

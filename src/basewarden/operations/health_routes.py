@@ -6,13 +6,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from basewarden.operations.health import Health, HealthReport
+from basewarden.operations.health import HEALTH_PATH, LIVE_PATH, Health, HealthReport
 from basewarden.web import anyone, provided
 
-_PREFIX, _LIVE = "/api/health", "/live"
-LIVE_PATH = _PREFIX + _LIVE
-
-router = APIRouter(prefix=_PREFIX, tags=["operational"], dependencies=[Depends(anyone)])
+router = APIRouter(prefix=HEALTH_PATH, tags=["operational"], dependencies=[Depends(anyone)])
 
 TheHealth = Annotated[Health, Depends(provided(Health))]
 
@@ -39,7 +36,7 @@ async def get_health(health: TheHealth, response: Response) -> HealthBody:
     return _make_body(report)
 
 
-@router.get(_LIVE)
+@router.get(LIVE_PATH.removeprefix(HEALTH_PATH))
 async def get_live() -> LiveBody:
     """200 while this process answers at all; asks nothing of anything."""
     return LiveBody()

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from basewarden.operations.health_routes import LIVE_PATH, LiveBody
+from basewarden.operations.health import LIVE_PATH
+from basewarden.operations.health_routes import LiveBody
 
 _BODY = LiveBody().model_dump_json().encode()
 _HEADERS = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(_BODY)))

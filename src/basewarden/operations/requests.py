@@ -13,6 +13,8 @@ from fastapi.routing import iter_route_contexts
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from starlette.routing import BaseRoute
 
+from basewarden.operations.health import LIVE_PATH
+
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 UNMATCHED = "unmatched"
 STATIC = "/static/"
@@ -72,6 +74,8 @@ class RequestCounts:
         if route is not None:
             return self._templates.get(id(route), UNMATCHED)
         path: str = scope["path"]
+        if path == LIVE_PATH:  # answered before the router
+            return LIVE_PATH
         if not path.startswith(_DATA):
             return STATIC if path.startswith(STATIC) else UNMATCHED
         parts = path.split("/", 5)

@@ -33,6 +33,7 @@ _ROW = re.compile(r"^(/c/[^/]+/data/[^/]+/)(?!\+)[^/]+")
 _ORIGIN_EXEMPT = "/api/webhooks/"
 _log = structlog.get_logger()
 _access_log = AccessLog()
+_ids = random.Random()  # noqa: S311 - of its own, because what it draws is shown to clients
 
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -15,7 +15,8 @@ from basewarden.web.turns import Turns
 
 LOOK_SECONDS = 1.0
 _LONGEST_LOOK_SECONDS, _PAUSE_SECONDS = 0.002, 0.02
-_MOST_ENDED_AT_ONCE = 2  # what a request's code does about its end comes on top of the look
+# What a request's code does about its end comes on top of the look. Where more are open, more end at once.
+_FEWEST_ENDED_AT_ONCE, _OPEN_FOR_EACH_ENDED = 2, 200
 _RETRY = {"Retry-After": "1"}
 
 
@@ -64,8 +65,9 @@ class ConnectionGuard:
         loop = asyncio.get_running_loop()
         self._unseen = self._unseen or list(self._open)
         until, ended = time.perf_counter() + _LONGEST_LOOK_SECONDS, 0
+        most = max(_FEWEST_ENDED_AT_ONCE, len(self._open) // _OPEN_FOR_EACH_ENDED)
         try:
-            while self._unseen and ended < _MOST_ENDED_AT_ONCE and time.perf_counter() < until:
+            while self._unseen and ended < most and time.perf_counter() < until:
                 connection = self._unseen.pop()
                 if connection in self._open:
                     ended += connection.look(loop.time())

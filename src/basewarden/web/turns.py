@@ -1,8 +1,8 @@
 """Limits each caller's share of the event loop, while callers who use little of it are active.
 
 Anonymous requests are charged to their address: above its share, answers are delayed, which slows clients that wait
-for them. A known caller's next request starts later. No request is refused. Some health checks a second are never
-delayed, because an orchestrator would restart the process.
+for them. A known caller's next request starts later. No request is refused. Health checks are hardly delayed, because
+an orchestrator would restart the process.
 See docs/decisions/0029-limit-each-callers-share-of-the-event-loop.md.
 """
 
@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 UNMEASURED_SECONDS = 0.003
 """The assumed cost of a stranger's request that was not measured, because it came with a wrong token."""
-_HEALTH = ("/api/health", "/api/health/live")
+_LIVE, _HEALTH = "/api/health/live", "/api/health"
 _HEALTH_CHECKS_PER_SECOND = 100
-"""from one address that are never delayed"""
+"""from one address that are not delayed"""
+_LONGEST_HEALTH_WAIT = 0.5
 _OTHERS_SECONDS = 1.0
 _MOST_ACCOUNTS = 10_000
 _NEWEST = 0.2
@@ -35,7 +36,8 @@ class Allowance:
     """`share` is of the loop's time, as the stopwatch counts it; `burst` are seconds of it that are free.
 
     `longest` are the seconds of a wait, `each` those that it may take for each request of the caller that waits then.
-    So one who asks for one thing after the other waits but little, and a flood of any size gets 1 / `each` a second.
+    So a client that sends one request after the other waits little, and a flood gets 1 / `each` requests a second, or
+    one for each connection in `longest` seconds where that is more.
     """
 
     share: float
@@ -44,9 +46,9 @@ class Allowance:
     each: float = 0.25
 
 
-STRANGER = Allowance(share=0.03, burst=0.5, longest=5.0)
+STRANGER = Allowance(share=0.03, burst=0.5, longest=10.0)
 """for one address or IPv6 network: an office that opens the pages for the first time takes some tenths of a second"""
-KNOWN = Allowance(share=0.2, burst=0.5, longest=5.0)
+KNOWN = Allowance(share=0.2, burst=0.5, longest=10.0)
 """for one agent or person"""
 
 
@@ -111,9 +113,11 @@ class Turns:
         """A stranger's request has taken so long. How many seconds its answer has to wait."""
         account = _open_account(self._strangers, address, STRANGER)
         account.taken += seconds
-        if path in _HEALTH and not sent_ahead and account.take_check(time.monotonic()):
+        if sent_ahead or path not in (_LIVE, _HEALTH):
+            return self._decide(address, account)
+        if path == _LIVE or account.take_check(time.monotonic()):
             return 0.0
-        return self._decide(address, account)
+        return min(_LONGEST_HEALTH_WAIT, self._decide(address, account))
 
     def enter(self, caller: str) -> Turn:
         """A known caller's request is about to begin."""

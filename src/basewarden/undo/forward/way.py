@@ -172,8 +172,11 @@ def _leave_all(plan: Plan) -> dict[int, Conflict]:
 
 
 def _has_mismatch(schema: Schema, past: Past) -> bool:
-    tables = schema.tables
-    return any(find_mismatch(change, tables.get((change.schema, change.table))) for change in past.folded.changes)
+    tables, folded = schema.tables, past.folded
+    return any(
+        number not in folded.done and find_mismatch(change, tables.get((change.schema, change.table)))
+        for number, change in enumerate(folded.changes)
+    )
 
 
 def _add_moved_keys(schema: Schema, past: Past) -> Schema:
