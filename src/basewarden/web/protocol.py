@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from basewarden.errors import AppError
 from basewarden.web.budgets import RequestBudgets
-from basewarden.web.guard import LOOK_SECONDS, ConnectionGuard, find_network, is_in
+from basewarden.web.guard import ConnectionGuard, find_network, is_in
 from basewarden.web.joined import JoinedWrites, attach_head
 from basewarden.web.refusals import BadHTTP, HeadTooLarge, RequestTimeout, TooManyConnections, make_refusal
 from basewarden.web.turns import UNMEASURED_SECONDS, attach_turns
@@ -181,7 +181,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _look_at_body(self, now: float) -> None:
         """While this side does not read, the client is not the one that keeps us waiting."""
         if self.flow.read_paused and self._is_answering:
-            self._last, self._since = now, self._since + LOOK_SECONDS
+            self._last, self._since = now, self._since + now - self._last
         most = self._budgets.body_seconds if self._is_answering else self._budgets.body_idle_seconds
         if now - self._last > self._budgets.body_idle_seconds or now - self._since > most:
             self._refuse(RequestTimeout())
