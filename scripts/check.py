@@ -19,7 +19,7 @@ from basewarden.errors import StartError
 from basewarden.web.assets import ensure_assets, ensure_packages, find_node
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PARTS = 2  # the tests wait more than they compute; two cores carry two
+PARTS = 3  # the tests wait about as much as they compute
 PROGRAMS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "pgbouncer": ("pgbouncer",)}
 
 

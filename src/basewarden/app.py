@@ -1,5 +1,6 @@
 """Wiring: the only file besides `cli.py` that knows every feature."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -95,6 +96,7 @@ from basewarden.contact import Contact
 from basewarden.contact import pages as contact_pages
 from basewarden.core.logs import configure_logs
 from basewarden.core.reporting import Reporter
+from basewarden.core.tasks import end_task
 from basewarden.core.tracing import start_tracing, stop_tracing
 from basewarden.db import Database, Listener
 from basewarden.errors import AppError, BadJSON, BadRequest, MethodNotAllowed, NotFound, Unauthenticated
@@ -137,11 +139,13 @@ from basewarden.undo import routes as undo_routes
 from basewarden.vault import Vault, make_keyring
 from basewarden.web import Edge, Pages, Registry, Shell, redirect
 from basewarden.web.assets import BUILD, asset_url
+from basewarden.web.bodies import WholeBodies
 from basewarden.web.compression import Compression
 from basewarden.web.context import scope_context
 from basewarden.web.invalid import describe_invalid
 from basewarden.web.openapi import describe_api
 from basewarden.web.responses import Internal, error_response, wants_page
+from basewarden.web.routing import resolve_routes
 from basewarden.web.static import BuiltFiles
 from basewarden.workspace import router as workspace_router
 
@@ -382,7 +386,7 @@ def assemble_app(registry: Registry) -> Any:
     settings = registry.get(Settings)
     configure_logs(settings.log_level, registry.get(Reporter).report)
     road = DataRoad(
-        Compression(_build_api(registry)),
+        WholeBodies(Compression(_build_api(registry))),
         registry.get(Callers),
         registry.get(RateLimits),
         registry.get(Projects),
@@ -465,6 +469,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         jobs = registry.get(Jobs)
         await jobs.start()
         stack.push_async_callback(jobs.stop)
+        stack.push_async_callback(end_task, asyncio.create_task(resolve_routes(app)))
         yield
 
 

@@ -129,7 +129,7 @@ async def ask_through(ground: Ground, request: tuple[str, str, Any, str, dict[st
         answer = await ground.write(method, path, body, prefer=prefer, headers=headers)
     except PgrestError as error:
         return error.status, [], error.body()
-    return answer.response.status, answer.response.headers, answer.response.body
+    return answer.response.status, answer.response.headers, bytes(answer.response.body)
 
 
 async def test_the_same_answers(twins: tuple[Ground, Ground]) -> None:

@@ -1,12 +1,14 @@
 """The pipeline connection and the pool, against a real server."""
 
 import asyncio
+import gc
 
 import pytest
 from psycopg.pq import TransactionStatus
 
 from basewarden.pgrest import Connection, DatabaseError, PgrestError, Pool, Statement, run_again
 from basewarden.pgrest.errors import PlanStale
+from basewarden.pgrest.large import LARGE_BYTES
 
 
 async def until(conn: Connection, question: Statement, answer: bytes) -> None:
@@ -24,6 +26,20 @@ async def test_statements_of_a_run_are_one_transaction(conn: Connection) -> None
     assert conn.transaction_status == TransactionStatus.IDLE
     [rows] = await conn.run([Statement("SELECT count(*) FROM items")])
     assert rows.rows == [(b"3",)]
+
+
+@pytest.mark.parametrize("size", [0, 1, LARGE_BYTES, LARGE_BYTES + 1, 3_000_000])
+async def test_a_view_of_a_value_is_the_value(conn: Connection, size: int) -> None:
+    """A large one stays where libpq has it, for as long as the view is used."""
+    [rows] = await conn.run([Statement(f"SELECT left(repeat('0123456789', {size // 10 + 1}), {size}), NULL")])
+    view, nothing = rows.view(0, 0), rows.view(0, 1)
+    assert nothing is None
+    assert view is not None
+    assert isinstance(view, memoryview) is (size > LARGE_BYTES)
+    del rows
+    await conn.run([Statement(f"SELECT repeat('x', {size})")])
+    gc.collect()
+    assert bytes(view) == (b"0123456789" * (size // 10 + 1))[:size]
 
 
 async def test_an_error_at_commit_is_an_error_of_the_run(conn: Connection) -> None:

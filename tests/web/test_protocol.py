@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.guard import ConnectionGuard, Watched, find_network, is_in
 from basewarden.web.protocol import GuardedProtocol
@@ -64,6 +67,43 @@ async def test_a_request_for_another_protocol_is_the_last_of_its_connection() ->
         answer = await read_answer(reader)
         assert (answer.status, answer.headers.get("connection")) == (200, "close")
         assert await read_to_end(reader) == b""
+
+
+async def test_a_large_head_is_refused_before_all_of_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+
+    def note(self: GuardedProtocol, name: bytes, value: bytes) -> None:
+        parsed.append(name)
+        HttpToolsProtocol.on_header(self, name, value)
+
+    monkeypatch.setattr(GuardedProtocol, "on_header", note)
+    head = GET % (b"a: b\r\n" * 40_000)
+    async with served(answer_shortly) as (port, _), connected(port) as (reader, writer):
+        writer.write(head)
+        async with asyncio.timeout(30):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 431")
+    assert 0 < len(parsed) < 2_000
+
+
+async def test_requests_and_a_body_may_come_in_one_chunk() -> None:
+    """Whatever is cut into pieces is put together again."""
+    sizes: list[int] = []
+
+    async def measure(scope: Any, receive: Any, send: Any) -> None:
+        size, more = 0, True
+        while more:
+            message = await receive()
+            size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+        sizes.append(size)
+        await answer_shortly(scope, receive, send)
+
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nX-Long: %b\r\nContent-Length: 20000\r\n\r\n" % (b"a" * 6000) + b"b" * 20_000
+    async with served(measure) as (port, _), connected(port) as (reader, writer):
+        writer.write(GET % b"" * 20 + post + GET % b"")
+        async with asyncio.timeout(30):
+            for _ in range(22):
+                assert (await read_answer(reader)).status == 200
+    assert sizes == [0] * 20 + [20_000, 0]
 
 
 async def test_a_slow_reader_gets_all_of_it() -> None:

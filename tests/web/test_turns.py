@@ -35,10 +35,10 @@ def test_a_stranger_waits_for_what_is_beyond_the_share(move: Move) -> None:
     turns = Turns()
     turns.see("somebody else")
     assert turns.charge("10.0.0.1", STRANGER.burst) == 0
-    assert turns.charge("10.0.0.1", 0.006) == pytest.approx(0.006 / STRANGER.share)
+    assert turns.charge("10.0.0.1", 0.004) == pytest.approx(0.004 / STRANGER.share)
     assert turns.charge("10.0.0.2", 0.006) == 0
     move(0.15)
-    assert turns.charge("10.0.0.1", 0.0) == pytest.approx(0.006 / STRANGER.share - 0.15)
+    assert turns.charge("10.0.0.1", 0.0) == pytest.approx(0.004 / STRANGER.share - 0.15)
 
 
 def test_a_caller_who_asks_one_thing_after_the_other_waits_but_little(move: Move) -> None:

@@ -207,8 +207,10 @@ async def _find_schema(project: AnyProject) -> Schema:
 
 def _is_small(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     """Without a length it may be any; the edge has made sure that a length is made of digits."""
-    lengths = (value for name, value in headers if name == b"content-length" and len(value) < _LONGEST_LENGTH)
-    return any(int(length) <= LARGE_BODY_BYTES for length in lengths)
+    for name, value in headers:
+        if name == b"content-length" and len(value) < _LONGEST_LENGTH and int(value) <= LARGE_BODY_BYTES:
+            return True
+    return False
 
 
 async def _read_body(receive: Any, held: HeldBody | None = None) -> bytes:

@@ -60,7 +60,7 @@ class Lending:
         return MemoryBudget(self.memory.most // 2, self.memory)
 
     @contextmanager
-    def holding(self, body: bytes) -> Iterator[None]:
+    def holding(self, body: bytes | memoryview) -> Iterator[None]:
         """Counts a large answer while a client takes it."""
         self.memory.hold(len(body))
         try:
@@ -69,7 +69,7 @@ class Lending:
             self.memory.release(len(body))
 
 
-async def send_in_pieces(send: Any, body: bytes) -> None:
+async def send_in_pieces(send: Any, body: bytes | memoryview) -> None:
     """The server below us keeps what it cannot send yet: a little of it, not all."""
     whole = memoryview(body)
     for start in range(0, len(body), PIECE_BYTES):

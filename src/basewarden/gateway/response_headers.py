@@ -15,6 +15,7 @@ RawHeader = tuple[bytes, bytes]
 
 MAX_VALUE_CHARS = 2048
 """A longer value is left out: proxies refuse an answer with a large head."""
+_REMEMBERED_CHARS = 1024
 
 WITHOUT_BODY: Final = frozenset({204, 304})
 _FIRST_STATUS, _LAST_STATUS, _FIRST_REDIRECT = 200, 599, 300
@@ -94,6 +95,15 @@ def list_response_headers(
     status: int, headers: Sequence[Header], audience: Audience, *, has_body: bool
 ) -> list[RawHeader]:
     """What of a project's headers goes out, without those of framing; of each name the first. On the hot path."""
+    size = sum([len(value) for _, value in headers])
+    choose = _choose_headers if size <= _REMEMBERED_CHARS else _choose_headers.__wrapped__
+    return [*choose(status, tuple(headers), audience, has_body=has_body)]
+
+
+@lru_cache(maxsize=1024)
+def _choose_headers(
+    status: int, headers: tuple[Header, ...], audience: Audience, *, has_body: bool
+) -> tuple[RawHeader, ...]:
     found: dict[bytes, RawHeader] = {}
     for header in headers:
         if len(header[1]) <= MAX_VALUE_CHARS:
@@ -107,7 +117,7 @@ def list_response_headers(
         found[b"content-type"], disposition = _choose_type(given, audience)
         if disposition is not None:
             found.setdefault(b"content-disposition", disposition)
-    return [*found.values(), _POLICY]
+    return (*found.values(), _POLICY)
 
 
 def make_status(status: int) -> int:

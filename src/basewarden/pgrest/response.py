@@ -34,7 +34,7 @@ _decode_headers = msgspec.json.Decoder(list[dict[str, str]]).decode
 class Response:
     status: int
     headers: tuple[Header, ...]
-    body: bytes = b""
+    body: bytes | memoryview = b""
 
 
 def make_response(request: Request, plan: DatabasePlan, result: Result, canonical: str | None = None) -> Response:
@@ -136,7 +136,7 @@ def _make_address(name: str, canonical: str) -> str:
     return f"/{name}?{canonical}" if canonical else f"/{name}"
 
 
-def _length(body: bytes) -> Header:
+def _length(body: bytes | memoryview) -> Header:
     return ("Content-Length", str(len(body)))
 
 

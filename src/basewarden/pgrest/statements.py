@@ -61,7 +61,7 @@ _RESPONSE = f"{RESPONSE_HEADERS} AS headers, {RESPONSE_STATUS} AS status"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    body: bytes
+    body: bytes | memoryview
     page_total: int
     table_total: int | None = None
     location: tuple[tuple[str, str], ...] = ()
@@ -300,12 +300,12 @@ def _with_estimate(plan: DatabasePlan, result: Result, estimate: Rows) -> Result
     return replace(result, table_total=total)
 
 
-def _read_body(rows: Rows, place: int) -> bytes:
+def _read_body(rows: Rows, place: int) -> bytes | memoryview:
     """The bytes as they are; only bytea comes as hexadecimal text."""
-    value = rows.value(0, place)
+    value = rows.view(0, place)
     if value is None:
         return b""
-    return bytes.fromhex(value[2:].decode()) if rows.type_of(place) == _BYTEA else value
+    return bytes.fromhex(str(value[2:], "ascii")) if rows.type_of(place) == _BYTEA else value
 
 
 def _read_int(value: bytes | None) -> int | None:

@@ -25,6 +25,7 @@ from basewarden.pgrest.errors import (
     connection_lost,
     flooded,
 )
+from basewarden.pgrest.large import view_value
 from basewarden.pgrest.sql import Statement
 from basewarden.pgrest.valve import Valve, count_waiting
 
@@ -64,10 +65,11 @@ class Rows:
     that anybody reads.
     """
 
-    __slots__ = ("_result",)
+    __slots__ = ("_may_be_large", "_result")
 
-    def __init__(self, result: pq.abc.PGresult) -> None:
+    def __init__(self, result: pq.abc.PGresult, *, may_be_large: bool = True) -> None:
         self._result = result
+        self._may_be_large = may_be_large
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -97,6 +99,10 @@ class Rows:
 
     def value(self, row: int, column: int) -> bytes | None:
         return self._result.get_value(row, column)
+
+    def view(self, row: int, column: int) -> bytes | memoryview | None:
+        """As `value`; of a large one a view, so that it is not copied."""
+        return view_value(self._result, row, column) if self._may_be_large else self.value(row, column)
 
     def has_column(self, column: int) -> bool:
         return column < self._result.nfields
@@ -364,7 +370,7 @@ class Connection:
 
     def _keep(self, step: _Step, result: pq.abc.PGresult, answers: list[Rows]) -> None:
         if step.kind == "run":
-            answers.append(Rows(result))
+            answers.append(Rows(result, may_be_large=self._valve is not None or not self._guarded))
         elif step.kind == "prepare":
             self._prepared[step.sql] = step.name
             if len(self._prepared) > self._most_prepared:

@@ -12,8 +12,11 @@ _START_BYTES = 64 * 1024
 _FEW_DIGITS = 4
 """of a length that is within every budget: no setting goes below 16 KB"""
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)  # the last one may be cut off
-_STEPS: Final = bytes({91: 1, 123: 1, 93: 2, 125: 2}.get(byte, 0) for byte in range(256))
-_DEPTHS: Final = (0, 1, -1)
+_BRACKETS: Final = b"[]{}"
+_STEPS: Final = bytes.maketrans(_BRACKETS, b"\x01\xff\x01\xff")  # as signed bytes 1 and -1
+_NO_STEPS: Final = bytes(set(range(256)) - set(_BRACKETS))
+_LEAF: Final = b"\x01\xff"
+_STEPS_AT_ONCE = 4096
 
 
 def find_exceeded(scope: Any, budgets: RequestBudgets) -> BodyBudget | None:
@@ -58,10 +61,55 @@ def limit_body(scope: Any, receive: Any, budgets: RequestBudgets) -> Any:
     return receive_some
 
 
+class WholeBodies:
+    """ASGI around ASGI: calls the application when the whole body has come, and not at all where its client leaves.
+
+    A body that is on its way costs its bytes then, instead of an application that waits for it.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["method"] == "GET":
+            await self._app(scope, receive, send)
+            return
+        body = await _read_whole(receive)
+        if body is not None:
+            await self._app(scope, _hand_out(body, receive), send)
+
+
+async def _read_whole(receive: Any) -> bytes | None:
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _hand_out(body: bytes, receive: Any) -> Any:
+    """Once, then what the server says."""
+    unread = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_whole() -> Any:
+        return unread.pop() if unread else await receive()
+
+    return receive_whole
+
+
 def is_nested_too_deep(start: bytes) -> bool:
     """Whether the start of a JSON text opens more arrays and objects than the parser goes into."""
-    steps = _STRINGS.sub(b"", start).translate(_STEPS)
-    return any(depth > MOST_NESTED for depth in accumulate(map(_DEPTHS.__getitem__, steps)))
+    steps = _STRINGS.sub(b"", start).translate(_STEPS, _NO_STEPS).replace(_LEAF, b"")
+    depth, signed = 1, memoryview(steps).cast("b")  # the leaves, which are most of it, are one level deeper
+    for at in range(0, len(signed), _STEPS_AT_ONCE):
+        depths = list(accumulate(signed[at : at + _STEPS_AT_ONCE], initial=depth))
+        if max(depths) > MOST_NESTED:
+            return True
+        depth = depths[-1]
+    return False
 
 
 def _make_refusal(scope: Any, start: bytes, budget: BodyBudget) -> AppError:

@@ -25,6 +25,7 @@ _FRAMING = 2  # what chunked encoding may add to a body
 _LINGER_SECONDS = 2.0
 _PAUSE_SECONDS = 0.01
 _LINGER_BYTES = 4 * 1024 * 1024
+_HEAD_PIECE = 4096  # bytes of heads that are parsed before the budgets are looked at
 _MOST_PIPELINED = 24  # requests that a client sends ahead; each is held in memory until its turn
 _CLOSE = (b"connection", b"close")
 _log = structlog.get_logger()
@@ -78,6 +79,16 @@ class GuardedProtocol(HttpToolsProtocol):
         self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
+        self._receive(data if len(data) <= _HEAD_PIECE else self._receive_heads(memoryview(data)))
+
+    def _receive_heads(self, data: memoryview) -> memoryview:
+        """In pieces, so that a large one is refused before all of it is parsed. What is left to receive."""
+        while len(data) > _HEAD_PIECE and self._phase in (_HEAD, _NONE):
+            self._receive(data[:_HEAD_PIECE])
+            data = data[_HEAD_PIECE:]
+        return data
+
+    def _receive(self, data: bytes | memoryview) -> None:
         if self._phase is _REFUSED:
             self._throw_away(len(data))
             return

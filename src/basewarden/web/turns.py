@@ -46,7 +46,7 @@ class Allowance:
     each: float = 0.25
 
 
-STRANGER = Allowance(share=0.03, burst=0.5, longest=10.0)
+STRANGER = Allowance(share=0.02, burst=0.5, longest=10.0)
 """for one address or IPv6 network: an office that opens the pages for the first time takes some tenths of a second"""
 KNOWN = Allowance(share=0.2, burst=0.5, longest=10.0)
 """for one agent or person"""
@@ -79,8 +79,12 @@ class _Account:
     def find_wait(self, now: float) -> float:
         allowance = self._allowance
         taken = self.taken - (now - self._since) * allowance.share
-        self.taken, self._since = min(max(0.0, taken), allowance.burst + allowance.longest * allowance.share), now
-        return max(0.0, self.taken - allowance.burst) / allowance.share
+        self._since = now
+        if taken <= allowance.burst:
+            self.taken = taken if taken > 0 else 0.0
+            return 0.0
+        self.taken = min(taken, allowance.burst + allowance.longest * allowance.share)
+        return (self.taken - allowance.burst) / allowance.share
 
     def begin_wait(self, wanted: float, now: float) -> float:
         """For how long at most, by the number of those that wait already."""
@@ -124,8 +128,9 @@ class Turns:
         account = _open_account(self._known, caller, KNOWN)
         account.taken += account.mean
         account.number += 1
-        is_sampled = random.random() < _PART  # noqa: S311 - a sample and no secret; a fixed rhythm could be avoided
-        is_measured = is_sampled or account.number < _FIRST or account.mean > _MUCH_SECONDS
+        is_measured = (
+            account.mean > _MUCH_SECONDS or account.number < _FIRST or random.random() < _PART  # noqa: S311 - a sample and no secret; a fixed rhythm could be avoided
+        )
         return Turn(self._decide(caller, account), is_measured, account.mean)
 
     def leave(self, caller: str, turn: Turn, seconds: float) -> None:

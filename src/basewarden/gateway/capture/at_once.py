@@ -63,12 +63,22 @@ SETTINGS = {"idle_in_transaction_session_timeout": "60s"}
 
 def can_write_at_once(context: WriteContext, plan: WritePlan) -> bool:
     """Whether one round trip will most likely do, now and for every plan of the same shape."""
+    if not context.has_canonical_output or _has_note(context, _unfit(context)):
+        return False
+    if not _has_note(context, _FITS):
+        if not _fits(context, plan):
+            return False
+        _note(context, _FITS)
+    return True
+
+
+def _fits(context: WriteContext, plan: WritePlan) -> bool:
     table = plan.table
     is_plain = bool(table.key) and table.kind == "table" and len(table.columns) <= _MOST_COLUMNS
     is_plain = is_plain and not any(_NAMING_TYPE.fullmatch(one.base_type) for one in table.columns.values())
-    is_told_plainly = plan.media.plan is None and plan.body.kind != "custom" and context.has_canonical_output
+    is_told_plainly = plan.media.plan is None and plan.body.kind != "custom"
     has_triggers = table.qualified in context.schema.tables_before_triggers
-    if has_triggers or not is_plain or not is_told_plainly or _has_note(context, _unfit(context)):
+    if has_triggers or not is_plain or not is_told_plainly:
         return False
     match plan:
         case InsertPlan():
@@ -171,7 +181,7 @@ def _read_as_login(table: Table) -> Statement:
 
 # Found out once for a shape and a snapshot ---------------------------------------------------------------
 
-_LOGIN_READS = "login reads"
+_LOGIN_READS, _FITS = "login reads", "fits"
 
 
 def _unfit(context: WriteContext) -> Hashable:

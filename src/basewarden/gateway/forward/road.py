@@ -195,7 +195,7 @@ class _Concealing:
         """A refusal of the project's that is passed on as an answer."""
         if self._tables is None or answer.response.status < _BAD_REQUEST:
             return answer
-        told = read_refusal((), answer.response.body)
+        told = read_refusal((), bytes(answer.response.body))
         if not is_of_postgrest(told):
             return answer
         error = PgrestError(
