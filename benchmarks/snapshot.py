@@ -23,12 +23,12 @@ from typing import Any
 import psycopg
 import uvloop
 
-from basewarden.core.collector import calm_collector
 from basewarden.db.embedded import start_embedded
-from basewarden.pgrest import Connection, Pool, SchemaCache, Statement, reach_check
-from basewarden.pgrest.introspection import Snapshot, load_snapshot
-from basewarden.pgrest.stamps import PLAN_PLAINLY, ask_pulse, read_pulse
 from benchmarks.large_schema import Size, fill_database, schema_names
+from pgrest import Connection, Pool, SchemaCache, Statement, reach_check
+from pgrest.collector import calm_collector
+from pgrest.schema.introspection import Snapshot, load_snapshot
+from pgrest.schema.stamps import PLAN_PLAINLY, ask_pulse, read_pulse
 
 _REST_SECONDS = 1.0  # people do not change their tables all the time
 _PAGE = os.sysconf("SC_PAGE_SIZE")

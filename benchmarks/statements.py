@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from basewarden.gateway.capture import WriteContext, capture_write
-from basewarden.pgrest import (
+from pgrest import (
     Connection,
     ReadPlan,
     RestConfig,

@@ -12,8 +12,8 @@ from pkgutil import walk_packages
 
 import basewarden
 from basewarden.errors import AppError
-from basewarden.pgrest import errors as pgrest_errors
-from basewarden.pgrest.settings import SETTINGS, Setting
+from pgrest import errors as pgrest_errors
+from pgrest.settings import SETTINGS, Setting
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 ERRORS_PAGE = DOCS / "reference" / "errors.md"

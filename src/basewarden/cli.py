@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 from basewarden import __version__
-from basewarden.core.arguments import add_rest_arguments
 from basewarden.errors import StartError
 
 DEFAULT_HOST = "127.0.0.1"
@@ -30,9 +29,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.command == "rest":
-        from basewarden.pgrest.server import command as rest  # noqa: PLC0415 - needs packages, as all below does
+        from pgrest.server import command as rest  # noqa: PLC0415 - needs packages, as all below does
 
-        return rest.run(options)
+        return rest.run(options, f"basewarden/{__version__}")
     from basewarden.commands import COMMANDS  # noqa: PLC0415 - the whole product, seconds that `rest` does without
 
     COMMANDS[options.command](options)
@@ -52,7 +51,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_address(demo)
     demo.add_argument("--script", action="store_true", help="tell the story without a person, prove it, and exit")
 
-    add_rest_arguments(commands.add_parser("rest", help="serve one Postgres alone, in PostgREST's place"))
+    _add_rest_arguments(commands.add_parser("rest", help="serve one Postgres alone, in PostgREST's place"))
 
     commands.add_parser("migrate", help="bring the database up to date")
 
@@ -83,6 +82,17 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--head", help="a head noted earlier, which must still be in the chain")
     return parser
+
+
+def _add_rest_arguments(parser: argparse.ArgumentParser) -> None:
+    """PostgREST's, and `--workers`."""
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="PostgREST's configuration file")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("-e", "--example", action="store_true", help="print an example of that file")
+    what.add_argument("--dump-config", action="store_true", help="print the settings that hold, without secrets")
+    what.add_argument("--dump-schema", action="store_true", help="print what is known of the database as JSON")
+    what.add_argument("--ready", action="store_true", help="ask a running server's admin port whether it is ready")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the port (default 1)")
 
 
 def _add_address(parser: argparse.ArgumentParser) -> None:

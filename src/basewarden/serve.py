@@ -10,13 +10,13 @@ from uvicorn.supervisors import Multiprocess
 
 from basewarden.app import create_app, create_app_from_environment
 from basewarden.core.allocator import tune_allocator
-from basewarden.core.collector import calm_collector
 from basewarden.errors import StartError
 from basewarden.settings import Settings
 from basewarden.start import hand_to_workers
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.guard import raise_file_limit
 from basewarden.web.protocol import make_protocol
+from pgrest.collector import calm_collector
 
 _BACKLOG = 2048
 _GRACE_SECONDS = 10

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
-from basewarden.pgrest.server import RestServer
-from basewarden.pgrest.settings import load_settings
+from pgrest.server import RestServer
+from pgrest.settings import load_settings
 from tests.fixtures.app import pick_port
 from tests.fixtures.serving import serving
 

@@ -26,10 +26,10 @@ from basewarden.gateway.forward.reach import Reach
 from basewarden.gateway.forward.upstream import UpstreamAnswer, UpstreamRequest
 from basewarden.gateway.forward.writes import travel_write
 from basewarden.journal import Recorder, Settler
-from basewarden.pgrest import RestConfig, Schema, parse_request
-from basewarden.pgrest.server import RestServer
-from basewarden.pgrest.settings import load_settings
 from basewarden.undo import ApplyOptions, OnConflict, Presser, Receipt, Undo
+from pgrest import RestConfig, Schema, parse_request
+from pgrest.server import RestServer
+from pgrest.settings import load_settings
 from tests.fixtures.app import pick_port
 from tests.fixtures.desk import Desk
 from tests.fixtures.serving import serving

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from basewarden.pgrest import PgrestError
+from pgrest import PgrestError
 from tests.forward.conftest import OpenGround
 from tests.forward.ground import Ground
 

@@ -10,7 +10,7 @@ from basewarden.gateway.capture.images import AS_OWNER, read_images, select_imag
 from basewarden.gateway.errors import CaptureBlind
 from basewarden.gateway.forward.images import decode_rows, read_apart
 from basewarden.journal import Image
-from basewarden.pgrest import Builder, Connection, Statement
+from pgrest import Builder, Connection, Statement
 from tests.fixtures.bench import GUEST
 from tests.forward.conftest import OpenGround
 from tests.forward.ground import Ground

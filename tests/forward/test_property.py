@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
 from basewarden.journal import Recorder
-from basewarden.pgrest import PgrestError
-from basewarden.pgrest.server import RestServer
-from basewarden.pgrest.settings import load_settings
 from basewarden.undo import Conflict
 from basewarden.undo.errors import UndoConflict
+from pgrest import PgrestError
+from pgrest.server import RestServer
+from pgrest.settings import load_settings
 from tests.chaos.worlds import Call
 from tests.fixtures.desk import Desk
 from tests.fixtures.postgres import PostgresServer

@@ -8,7 +8,7 @@ from basewarden.gateway.capture import SnapshotStale
 from basewarden.gateway.errors import NotCaptured, RollbackUnsupported, RowLimit
 from basewarden.gateway.forward.updates import LONGEST_QUERY
 from basewarden.journal import SessionFrozen
-from basewarden.pgrest import PgrestError
+from pgrest import PgrestError
 from tests.forward.conftest import OpenGround
 from tests.forward.ground import Ground, body_of
 

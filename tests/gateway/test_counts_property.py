@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from basewarden.errors import AppError
 from basewarden.gateway.capture import WriteContext, WriteOutcome, capture_write
 from basewarden.gateway.capture.images import AS_OWNER, read_images, select_images
-from basewarden.pgrest import (
+from pgrest import (
     Builder,
     Connection,
     DatabaseError,

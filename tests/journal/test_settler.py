@@ -9,8 +9,8 @@ import pytest
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.gateway.projects import ask_connection
 from basewarden.journal import Settler
-from basewarden.pgrest import Connection, DatabaseError, PgrestError
-from basewarden.pgrest.errors import DatabaseErrorFields
+from pgrest import Connection, DatabaseError, PgrestError
+from pgrest.errors import DatabaseErrorFields
 from tests.fixtures.desk import Desk
 from tests.fixtures.postgres import PostgresServer
 

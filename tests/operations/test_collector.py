@@ -3,7 +3,7 @@
 import gc
 import weakref
 
-from basewarden.core.collector import calm_collector
+from pgrest.collector import calm_collector
 
 
 class Ring:

@@ -12,11 +12,11 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 
-from basewarden.pgrest import Connection, Pool, Schema, load_schema
-from basewarden.pgrest.config import RestConfig
-from basewarden.pgrest.jwt import JwtRules, read_keys
-from basewarden.pgrest.server import RestServer
-from basewarden.pgrest.settings import PoolSettings, ServerSettings
+from pgrest import Connection, Pool, Schema, load_schema
+from pgrest.config import RestConfig
+from pgrest.jwt import JwtRules, read_keys
+from pgrest.server import RestServer
+from pgrest.settings import PoolSettings, ServerSettings
 from tests.fixtures.postgres import PostgresServer
 
 SECRET = b"a secret of at least thirty-two bytes"

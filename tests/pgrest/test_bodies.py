@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from basewarden.pgrest import PgrestError, parse_request
-from basewarden.pgrest.csv_rows import MOST_FIELDS
-from basewarden.pgrest.grammar import media, scanner
-from basewarden.pgrest.json_slices import MOST_KEYS, KeysDiffer, find_object_keys, find_row_keys
-from basewarden.pgrest.payload import LARGE_BODY_BYTES, MOST_FORM_FIELDS, Payload, parse_payload
-from basewarden.pgrest.request import MOST_PARAMETERS
+from pgrest import PgrestError, parse_request
+from pgrest.query.csv_rows import MOST_FIELDS
+from pgrest.query.grammar import media, scanner
+from pgrest.query.json_slices import MOST_KEYS, KeysDiffer, find_object_keys, find_row_keys
+from pgrest.query.payload import LARGE_BODY_BYTES, MOST_FORM_FIELDS, Payload, parse_payload
+from pgrest.query.request import MOST_PARAMETERS
 
 _NASTY = st.text(alphabet='a{}[],:"\\ \n', max_size=12)
 _VALUES = st.recursive(

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
 
-from basewarden.pgrest import Connection, DatabaseError, MemoryBudget, Meter, PgrestError, Pool, Statement, Terms
-from basewarden.pgrest.pooling import is_direct, is_transaction_pooled
+from pgrest import Connection, DatabaseError, MemoryBudget, Meter, PgrestError, Pool, Statement, Terms
+from pgrest.wire.poolers import is_direct, is_transaction_pooled
 from tests.fakes.hostile_postgres import run_hostile_postgres
 
 _LIMIT = 16_000_000
@@ -173,7 +173,7 @@ async def test_more_or_fewer_answers_than_statements_end_the_connection(mode: st
 
 
 async def test_a_server_that_never_answers_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("basewarden.pgrest.pool._GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("pgrest.wire.pool._GRACE_SECONDS", 0.1)
     async with run_hostile_postgres("silent") as hostile, watched():
         pool = Pool(address_of(hostile.port), prepare=False)
         with pytest.raises(PgrestError) as raised:
@@ -185,7 +185,7 @@ async def test_a_server_that_never_answers_is_broken_off(monkeypatch: pytest.Mon
 
 
 async def test_a_server_that_falls_silent_once_connected_lends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("basewarden.pgrest.pool._GETTING_READY_SECONDS", 0.1)
+    monkeypatch.setattr("pgrest.wire.pool._GETTING_READY_SECONDS", 0.1)
     async with run_hostile_postgres("silent") as hostile, watched():
         for guarded in (False, True):
             pool = Pool(address_of(hostile.port), connect_seconds=1, guarded=guarded)

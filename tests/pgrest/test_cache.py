@@ -9,11 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from basewarden.pgrest import Connection, Loaded, PgrestError, Pool, Schema, SchemaCache, Statement
-from basewarden.pgrest.errors import table_not_found
-from basewarden.pgrest.listener import keep_listening
-from basewarden.pgrest.places import NO_LIMITS, Terms
-from basewarden.pgrest.pool import Lease
+from pgrest import Connection, Loaded, PgrestError, Pool, Schema, SchemaCache, Statement
+from pgrest.errors import table_not_found
+from pgrest.schema.listener import keep_listening
+from pgrest.wire.places import NO_LIMITS, Terms
+from pgrest.wire.pool import Lease
 from tests.fixtures.pgbouncer import run_pgbouncer
 
 UNKNOWN = table_not_found("public", "nothing", None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from basewarden.pgrest import (
+from pgrest import (
     Builder,
     Connection,
     DeletePlan,

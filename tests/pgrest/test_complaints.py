@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basewarden.pgrest import PgrestError, parse_request
-from basewarden.pgrest.grammar import complaints
-from basewarden.pgrest.grammar.filters import parse_filter, parse_logic
-from basewarden.pgrest.grammar.order import parse_columns, parse_order
-from basewarden.pgrest.grammar.parsec import fits
-from basewarden.pgrest.grammar.scanner import ParseError
-from basewarden.pgrest.grammar.select import parse_select
+from pgrest import PgrestError, parse_request
+from pgrest.query.grammar import complaints
+from pgrest.query.grammar.filters import parse_filter, parse_logic
+from pgrest.query.grammar.order import parse_columns, parse_order
+from pgrest.query.grammar.parsec import fits
+from pgrest.query.grammar.scanner import ParseError
+from pgrest.query.grammar.select import parse_select
 from tests.pgrest import hostile
 
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basewarden.pgrest import PgrestError, parse_request
-from basewarden.pgrest.grammar.filters import parse_filter, parse_logic
-from basewarden.pgrest.grammar.media import CSV, JSON, parse_accept, parse_media_type
-from basewarden.pgrest.grammar.nodes import (
+from pgrest import PgrestError, parse_request
+from pgrest.query.grammar.filters import parse_filter, parse_logic
+from pgrest.query.grammar.media import CSV, JSON, parse_accept, parse_media_type
+from pgrest.query.grammar.nodes import (
     Compare,
     Field,
     Filter,
@@ -22,10 +22,10 @@ from basewarden.pgrest.grammar.nodes import (
     SelectRelation,
     TextSearch,
 )
-from basewarden.pgrest.grammar.order import parse_order
-from basewarden.pgrest.grammar.prefer import applied_preferences, parse_preferences
-from basewarden.pgrest.grammar.scanner import ParseError
-from basewarden.pgrest.grammar.select import parse_select
+from pgrest.query.grammar.order import parse_order
+from pgrest.query.grammar.prefer import applied_preferences, parse_preferences
+from pgrest.query.grammar.scanner import ParseError
+from pgrest.query.grammar.select import parse_select
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from basewarden.pgrest import (
+from pgrest import (
     Builder,
     Connection,
     InfoPlan,
@@ -33,7 +33,7 @@ from basewarden.pgrest import (
     shape_request,
     witnessed_write_sql,
 )
-from basewarden.pgrest.statements import build_statement
+from pgrest.sql.statements import build_statement
 from tests.fixtures.postgres import PostgresServer
 from tests.pgrest import hostile
 from tests.pgrest.conftest import Client, open_client

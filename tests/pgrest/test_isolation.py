@@ -14,8 +14,8 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from basewarden.pgrest import RestConfig
 from benchmarks.servers import sign_token
+from pgrest import RestConfig
 from tests.fixtures.postgres import PostgresServer
 from tests.pgrest.conftest import SECRET, Client, open_client
 

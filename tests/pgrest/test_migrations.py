@@ -6,8 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from basewarden.pgrest.config import RestConfig
-from basewarden.pgrest.server import RestServer
+from pgrest.config import RestConfig
+from pgrest.server import RestServer
 from tests.fixtures.migrations import BEFORE, Load, change_meanwhile
 from tests.pgrest.conftest import Client, settings_for
 

@@ -14,17 +14,17 @@ import pytest
 from msgspec import structs
 from schemathesis.specs.openapi.definitions import SWAGGER_20_VALIDATOR
 
-from basewarden.pgrest import RestConfig
-from basewarden.pgrest.address import Address, parse_address
-from basewarden.pgrest.openapi.access import Access
-from basewarden.pgrest.openapi.document import write_document
-from basewarden.pgrest.openapi.reach import EVERYTHING, Reach
-from basewarden.pgrest.openapi.shared import refer, split_comment
-from basewarden.pgrest.openapi.types import describe_type, read_default
-from basewarden.pgrest.plan import OpenApiPlan
-from basewarden.pgrest.schema import Column, Schema, Table
-from basewarden.pgrest.server import RestServer
-from basewarden.pgrest.settings import BadSettings, ServerSettings, load_settings
+from pgrest import RestConfig
+from pgrest.address import Address, parse_address
+from pgrest.openapi.access import Access
+from pgrest.openapi.document import write_document
+from pgrest.openapi.reach import EVERYTHING, Reach
+from pgrest.openapi.shared import refer, split_comment
+from pgrest.openapi.types import describe_type, read_default
+from pgrest.query.plan import OpenApiPlan
+from pgrest.schema.model import Column, Schema, Table
+from pgrest.server import RestServer
+from pgrest.settings import BadSettings, ServerSettings, load_settings
 from tests.fixtures.postgres import PostgresServer
 from tests.pgrest.conftest import Answer, Client, settings_for
 

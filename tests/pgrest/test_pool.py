@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from basewarden.pgrest import Connection, PgrestError, Pool, Statement, Terms
-from basewarden.pgrest.places import Places
+from pgrest import Connection, PgrestError, Pool, Statement, Terms
+from pgrest.wire.places import Places
 
 PID = Statement("SELECT pg_backend_pid()")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from basewarden.pgrest import RestConfig
+from pgrest import RestConfig
 from tests.fixtures.pgbouncer import run_pgbouncer
 from tests.pgrest.conftest import open_client
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from basewarden.pgrest import Connection, DatabaseError, Pool, Statement
-from basewarden.pgrest.errors import PlanStale
-from basewarden.pgrest.pooling import is_direct, is_transaction_pooled
+from pgrest import Connection, DatabaseError, Pool, Statement
+from pgrest.errors import PlanStale
+from pgrest.wire.poolers import is_direct, is_transaction_pooled
 from tests.fixtures.pgbouncer import run_pgbouncer
 
 PID = Statement("SELECT pg_backend_pid()")

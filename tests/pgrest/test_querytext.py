@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basewarden.pgrest import chooses_rows, join_query, match_rows, parse_request, split_query, split_select, write_name
-from basewarden.pgrest.grammar.nodes import Compare, Field, Filter, InList, Logic, SelectField
-from basewarden.pgrest.request import Request
+from pgrest import chooses_rows, join_query, match_rows, parse_request, split_query, split_select, write_name
+from pgrest.query.grammar.nodes import Compare, Field, Filter, InList, Logic, SelectField
+from pgrest.query.request import Request
 
 texts = st.text(st.characters(exclude_characters="\0", codec="utf-8"))
 names = texts.filter(bool)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from basewarden.pgrest import Connection, Statement
+from pgrest import Connection, Statement
 from tests.pgrest.conftest import Client
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from basewarden.pgrest import Connection, Schema, Statement, is_reach_current, is_reach_same, load_schema, reach_check
-from basewarden.pgrest.introspection import Snapshot, load_snapshot
-from basewarden.pgrest.stamps import Pulse, ask_pulse, read_pulse
+from pgrest import Connection, Schema, Statement, is_reach_current, is_reach_same, load_schema, reach_check
+from pgrest.schema.introspection import Snapshot, load_snapshot
+from pgrest.schema.stamps import Pulse, ask_pulse, read_pulse
 from tests.fixtures.postgres import PostgresServer
 
 SCHEMAS = ["public"]

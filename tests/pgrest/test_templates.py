@@ -2,7 +2,7 @@
 
 import pytest
 
-from basewarden.pgrest import (
+from pgrest import (
     CallPlan,
     Connection,
     PgrestError,
@@ -20,7 +20,7 @@ from basewarden.pgrest import (
     run_read,
     shape_request,
 )
-from basewarden.pgrest.templates import MOST_KEPT
+from pgrest.query.templates import MOST_KEPT
 
 CONFIG = RestConfig(schemas=("public",))
 HEADERS = [(b"accept", b"application/json"), (b"prefer", b"count=estimated")]

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from basewarden.pgrest import (
+from pgrest import (
     Connection,
     ReadPlan,
     RestConfig,

@@ -6,9 +6,9 @@ import gc
 import pytest
 from psycopg.pq import TransactionStatus
 
-from basewarden.pgrest import Connection, DatabaseError, PgrestError, Pool, Statement, run_again
-from basewarden.pgrest.errors import PlanStale
-from basewarden.pgrest.large import LARGE_BYTES
+from pgrest import Connection, DatabaseError, PgrestError, Pool, Statement, run_again
+from pgrest.errors import PlanStale
+from pgrest.wire.large import LARGE_BYTES
 
 
 async def until(conn: Connection, question: Statement, answer: bytes) -> None:

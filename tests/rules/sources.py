@@ -11,7 +11,7 @@ from io import StringIO
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
-PACKAGE = "basewarden"
+PACKAGES = ("basewarden", "pgrest")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from basewarden.app import assemble_app, build_registry
 from basewarden.gateway import DataRoad
 from basewarden.operations.liveness import Liveness
 from basewarden.web import CallerKind, Edge, anyone, callers
+from basewarden.web.bodies import WholeBodies
 from basewarden.web.callers import declared_callers
 from basewarden.web.compression import Compression
 from tests.fixtures.app import make_settings
@@ -55,7 +56,8 @@ def make_product() -> tuple[DataRoad, FastAPI]:
     assert isinstance(edge._app, Liveness)
     road = edge._app._then
     assert isinstance(road, DataRoad)
-    compression = road._then
+    assert isinstance(road._then, WholeBodies)
+    compression = road._then._app
     assert isinstance(compression, Compression)
     api = compression._app
     assert isinstance(api, FastAPI)

@@ -10,14 +10,14 @@ BROAD_EXCEPT = {
     "src/basewarden/web/stopwatch.py": "passes on to the coroutine whatever is thrown in",
     "src/basewarden/web/edge.py": "the edge: whatever is left is a 500 with a request id",
     "src/basewarden/journal/recorder.py": "a worker loop: one that ended would leave every write waiting",
-    "src/basewarden/pgrest/server/app.py": "the edge of a server of its own: whatever is left is a 500",
+    "src/pgrest/server/app.py": "the edge of a server of its own: whatever is left is a 500",
     "src/basewarden/jobs/worker.py": "a worker loop: one that ended would leave every job waiting",
 }
 PRINTERS = {
     "src/basewarden/cli.py": "talks to a terminal",
     "src/basewarden/commands.py": "talk to a terminal",
     "src/basewarden/demo/story.py": "tells the story",
-    "src/basewarden/pgrest/server/command.py": "a program of its own, which talks to a terminal",
+    "src/pgrest/server/command.py": "a program of its own, which talks to a terminal",
 }
 NOQA = re.compile(r"#\s*noqa(?P<codes>:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*)?(?P<reason>\s*-{1,2}\s*\S.*)?$")
 IGNORE = re.compile(r"#\s*type:\s*ignore(?P<rule>\[[\w, -]+\])?(?P<reason>\s+#\s*\S.*)?")

@@ -4,38 +4,19 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from tests.rules.sources import PACKAGE, Source, read_sources
+from tests.rules.sources import CHECKOUT, PACKAGES, Source, read_sources
 
-LAYERS = (
-    "__main__",
-    "cli",
-    "commands",
-    "demo",
-    "serve",
-    "app",
-    "operations",
-    "workspace",
-    "undo",
-    "gateway",
-    "journal",
-    "connections",
-    "billing",
-    "contact",
-    "accounts",
-    "audit",
-    "mail",
-    "jobs",
-    "start",
-    "vault",
-    "web",
-    "db",
-    "pgrest",
-    "settings",
-    "errors",
-    "core",
-)
-LIBRARIES = {"pgrest": {"core"}}
-"""Packages that could leave the house: they know nothing of ours but these."""
+
+def read_layers(page: str) -> tuple[str, ...]:
+    """The first word of each indented line under "Layers"."""
+    section = page.partition("\n## Layers\n")[2].partition("\n## ")[0]
+    lines = [line.split()[0] for line in section.splitlines() if line.startswith("    ")]
+    return tuple(line.removesuffix("/").removesuffix(".py") for line in lines)
+
+
+LAYERS = read_layers((CHECKOUT / "CONTRIBUTING.md").read_text())
+LIBRARIES: Mapping[str, frozenset[str]] = {"pgrest": frozenset()}
+"""Packages that could leave the house, and what of ours they know."""
 
 Graph = Mapping[str, set[str]]
 
@@ -50,11 +31,14 @@ def list_imports(source: Source, modules: set[str]) -> Iterator[tuple[int, str]]
             names = [name if name in modules else node.module for name in inner]
         else:
             continue
-        yield from ((node.lineno, name) for name in names if name.split(".")[0] == PACKAGE)
+        yield from ((node.lineno, name) for name in names if name.split(".")[0] in PACKAGES)
 
 
 def layer_of(module: str) -> str:
-    return module.split(".")[1] if "." in module else ""
+    package, *inside = module.split(".")
+    if package != PACKAGES[0]:
+        return package
+    return inside[0] if inside else ""
 
 
 def find_upward_imports(sources: Iterable[Source]) -> list[str]:
@@ -112,6 +96,12 @@ def make_sources(**texts: str) -> list[Source]:
     return [Source(f"src/{name.replace('__', '/')}.py", text) for name, text in texts.items()]
 
 
+def test_the_layers_are_read_from_the_page() -> None:
+    assert read_layers("# A\n\n## Layers\n\nText.\n\n    a.py   says\n    b/\n\n## B\n\n    c/\n") == ("a", "b")
+    inside = {path.stem for path in (CHECKOUT / "src" / "basewarden").iterdir() if not path.stem.startswith("__")}
+    assert set(LAYERS) - {"__main__"} == inside | {"pgrest"}
+
+
 def test_nothing_imports_upwards() -> None:
     assert find_upward_imports(read_sources("src")) == []
 
@@ -120,11 +110,11 @@ def test_an_upward_import_is_found_wherever_it_hides() -> None:
     wrong = make_sources(
         basewarden__db__engine="def connect():\n    from basewarden.journal import Recorder\n",
         basewarden__journal__recorder="from basewarden.db import engine\n",
-        basewarden__pgrest__plan="import basewarden.errors\n",
+        pgrest__query__plan="import basewarden.errors\n",
     )
     assert find_upward_imports(wrong) == [
         "src/basewarden/db/engine.py:2 db imports journal, which stands above it",
-        "src/basewarden/pgrest/plan.py:1 pgrest is a library of its own and imports errors",
+        "src/pgrest/query/plan.py:1 pgrest is a library of its own and imports errors",
     ]
 
 

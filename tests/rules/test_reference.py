@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from basewarden.errors import AppError
-from basewarden.pgrest.settings import SETTINGS
 from basewarden.settings import Settings
+from pgrest.settings import SETTINGS
 from scripts.reference import (
     ERRORS_PAGE,
     REST_PAGE,

@@ -1,4 +1,4 @@
-"""SQL stands where one looks for it, and nothing is pasted into it there but what `pgrest.sql` has quoted."""
+"""SQL stands where one looks for it, and nothing is pasted into it there but what `pgrest.sql.text` has quoted."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ HOMES = {
     "src/basewarden/journal/partitions.py": "makes the months' tables",
     "src/basewarden/*/models.py": "server defaults and partial indexes",
     "src/basewarden/db/*": "transactions, notifications, migrations; no feature's tables",
-    "src/basewarden/pgrest/*": "makes the SQL of requests",
+    "src/pgrest/*": "makes the SQL of requests",
     "src/basewarden/gateway/capture/*": "reads the images of rows, on the project's database",
     "src/basewarden/gateway/projects.py": "asks the project's database what became of a transaction",
     "src/basewarden/connections/warnings.py": "shown to a person, who runs it",

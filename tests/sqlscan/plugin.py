@@ -10,9 +10,9 @@ import pytest
 from psycopg import pq
 
 from basewarden.gateway.capture.images import AS_SESSION, WITH_SESSION_PATH
-from basewarden.pgrest import Connection, Statement
-from basewarden.pgrest.introspection import SPELL_NAMES
-from basewarden.pgrest.stamps import PLAN_PLAINLY
+from pgrest import Connection, Statement
+from pgrest.schema.introspection import SPELL_NAMES
+from pgrest.schema.stamps import PLAN_PLAINLY
 
 LAST = "test_names.py"
 OWN_DATABASE = b"basewarden journal"

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 
 from basewarden.gateway.capture.images import AS_OWNER, read_images, select_images
 from basewarden.journal import Image, RowChange, Verb
-from basewarden.pgrest import Builder, Connection, Schema, Statement, Table, load_schema
 from basewarden.undo.apply import Applied, apply_rows
 from basewarden.undo.fold import Folded, RecordedWrite, fold_writes
 from basewarden.undo.plan import Plan
 from basewarden.undo.planning import make_plan
 from basewarden.undo.refused import Refused
 from basewarden.undo.rows import DatabaseReader
+from pgrest import Builder, Connection, Schema, Statement, Table, load_schema
 from tests.sqlscan.plugin import OwnStatement
 
 Key = tuple[str, ...]

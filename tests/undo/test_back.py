@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from basewarden.journal import Image
-from basewarden.pgrest import Column, Schema, Table
 from basewarden.undo.back import Found, find_back
 from basewarden.undo.fold import ColumnChange, NetChange
+from pgrest import Column, Schema, Table
 
 NAME = ("public", "t")
 Rows = Mapping[str, str]

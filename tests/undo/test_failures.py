@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from psycopg import sql
 
-from basewarden.pgrest.errors import DatabaseError, DatabaseErrorFields
 from basewarden.undo.apply import explain_error
 from basewarden.undo.errors import ProjectExhausted, ProjectFailed, UndoTimedOut, UndoTooComplex
 from basewarden.undo.refused import Raced, Refused
+from pgrest.errors import DatabaseError, DatabaseErrorFields
 from tests.fixtures.bench import OWNER, Agent, Bench, Workshop
 from tests.undo.test_service import press
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from basewarden.pgrest import Connection
+from pgrest import Connection
 from tests.sqlscan.plugin import OwnStatement
 from tests.undo.conftest import OpenWorld
 from tests.undo.test_apply import check_exact

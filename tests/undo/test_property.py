@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from basewarden.pgrest import DatabaseError, Statement
+from pgrest import DatabaseError, Statement
 from tests.undo.ordered_worlds import TAG, OrderedTable, draw_ordered_act, draw_ordered_tables
 from tests.undo.support import World
 from tests.undo.worlds import STAMP, TYPES, TablePlan, draw_act, draw_tables

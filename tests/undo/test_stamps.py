@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from basewarden.pgrest import Connection
 from basewarden.undo.fold import RecordedWrite, fold_writes
 from basewarden.undo.left_over import follow_undo
+from pgrest import Connection
 from tests.sqlscan.plugin import OwnStatement
 from tests.undo.support import World
 from tests.undo.test_apply import check_exact

@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from basewarden.connections.addresses import pin_host
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.urls import PostgresAddress
-from basewarden.pgrest import Connection, Meter
+from pgrest import Connection, Meter
 
 CONNECT_SECONDS = 5
 _LONGEST_QUOTE = 300

@@ -11,7 +11,7 @@ from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.greeting import greet_server
 from basewarden.connections.urls import PostgresAddress
 from basewarden.db import note_waiting
-from basewarden.pgrest import Connection, DatabaseError, PgrestError, Rows, Statement, set_settings
+from pgrest import Connection, DatabaseError, PgrestError, Rows, Statement, set_settings
 
 PROBE_SECONDS = 8.0
 OLDEST_SERVER = 130000

@@ -29,7 +29,11 @@ from basewarden.gateway.response_headers import (
 from basewarden.gateway.road import RestAnswer, RestCall
 from basewarden.gateway.roads import Roads
 from basewarden.journal import RefusalBook
-from basewarden.pgrest import (
+from basewarden.web import CallerKind
+from basewarden.web.responses import JSON_TYPE
+from basewarden.web.stopwatch import Stopwatch, run_timed
+from basewarden.web.turns import WITHOUT_TURNS, Turn, Turns, find_turns, wait_for_turn
+from pgrest import (
     LARGE_BODY_BYTES,
     METHODS_WITH_BODY,
     DatabaseError,
@@ -39,10 +43,6 @@ from basewarden.pgrest import (
     from_database,
     make_error_response,
 )
-from basewarden.web import CallerKind
-from basewarden.web.responses import JSON_TYPE
-from basewarden.web.stopwatch import Stopwatch, run_timed
-from basewarden.web.turns import WITHOUT_TURNS, Turn, Turns, find_turns, wait_for_turn
 
 PREFIX = "/api/v/"
 SESSION_HEADER = "x-basewarden-session"

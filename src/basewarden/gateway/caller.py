@@ -11,8 +11,8 @@ from basewarden.connections import Access, AgentCaller, Agents, ConnectionTarget
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, Unauthenticated
 from basewarden.journal import Kind
-from basewarden.pgrest import Session
 from basewarden.settings import Settings
+from pgrest import Session
 
 _MOST_KNOWN = 10_000
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from urllib.parse import unquote_plus
 
 from basewarden.gateway.errors import CaptureBlind, NotCaptured, TableDenied
-from basewarden.pgrest import (
+from pgrest import (
     DatabaseError,
     DatabaseErrorFields,
     NarrowedSchema,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from basewarden.pgrest import Column, ForeignKey, Schema, Table
+from pgrest import Column, ForeignKey, Schema, Table
 
 
 def describe_schema(schema: Schema, allowed: frozenset[str] | None) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from basewarden.core.allocator import Trimming
 from basewarden.errors import Unavailable
-from basewarden.pgrest import MemoryBudget, Terms
 from basewarden.settings import Settings
+from pgrest import MemoryBudget, Terms
 
 POOL_SIZE = 20
 # A read keeps the project's processor busy. A write mostly waits, for the journal's disk and for the project's.

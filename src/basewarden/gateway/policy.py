@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import FilterRequired, NotCaptured, ReadOnly, TableDenied
-from basewarden.pgrest import (
+from pgrest import (
     CallPlan,
     DatabasePlan,
     DeletePlan,

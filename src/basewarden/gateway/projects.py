@@ -19,7 +19,7 @@ from basewarden.gateway.forward.reach import Reach
 from basewarden.gateway.lending import ASKING, POOL_SIZE, SNAPSHOT, Lending
 from basewarden.gateway.policy import list_unknown
 from basewarden.gateway.visibility import NarrowedSchemas
-from basewarden.pgrest import (
+from pgrest import (
     Connection,
     DatabaseError,
     Lease,

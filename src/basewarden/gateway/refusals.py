@@ -8,7 +8,7 @@ from basewarden.errors import AppError
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.road import RestCall
 from basewarden.journal import Refusal
-from basewarden.pgrest import RestConfig
+from pgrest import RestConfig
 
 POLICY_CODES: Final = frozenset(
     {

@@ -24,7 +24,7 @@ from basewarden.gateway.errors import CaptureRaced, WriteTooLarge
 from basewarden.gateway.policy import check_head, check_plan, tell_reach
 from basewarden.gateway.projects import Project
 from basewarden.journal import Recorder, SessionCaller, WriteEntry
-from basewarden.pgrest import (
+from pgrest import (
     CallPlan,
     Connection,
     DatabaseError,

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 
 from basewarden.gateway.policy import split_tables
-from basewarden.pgrest import NarrowedSchema, Schema, narrow_schema
+from pgrest import NarrowedSchema, Schema, narrow_schema
 
 _MOST_KEPT = 256
 

@@ -9,7 +9,7 @@ import structlog
 
 from basewarden.journal import statements
 from basewarden.journal.values import Finish
-from basewarden.pgrest import Connection, DatabaseError, Statement
+from pgrest import Connection, DatabaseError, Statement
 
 MOST_TRIES = 20
 _MISFITS = (DatabaseError, ValueError)

@@ -24,7 +24,7 @@ from basewarden.journal.errors import JournalUnavailable, SessionFrozen
 from basewarden.journal.finishing import Finishing
 from basewarden.journal.statements import Counters, StoredWrite
 from basewarden.journal.values import Finish, Recorded, SessionCaller, State, WriteEntry
-from basewarden.pgrest import Connection, DatabaseError, Statement
+from pgrest import Connection, DatabaseError, Statement
 
 BURST_SECONDS = 300.0
 STOP_SECONDS = 10.0

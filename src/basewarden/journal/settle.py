@@ -13,7 +13,7 @@ from basewarden.errors import AppError
 from basewarden.journal import queries
 from basewarden.journal.partitions import ensure_partitions
 from basewarden.journal.queries import PendingWrite
-from basewarden.pgrest import DatabaseError, PgrestError
+from pgrest import DatabaseError, PgrestError
 
 INTERVAL_SECONDS = 10.0
 PARTITION_CHECK_EVERY = 360  # rounds, about an hour

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from basewarden.journal.values import Finish, Image, RowChange, SessionCaller, WriteEntry, list_tables
-from basewarden.pgrest import Rows, Statement
+from pgrest import Rows, Statement
 
 _BYTES_PER_INSERT = 16 * 1024 * 1024  # bounds the size of one parameter; images may be large
 

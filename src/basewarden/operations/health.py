@@ -16,8 +16,8 @@ from basewarden.core.secret import Secret
 from basewarden.db import driver_dsn
 from basewarden.operations.queries import PING
 from basewarden.operations.sharing import SharedLook
-from basewarden.pgrest import Connection, DatabaseError, PgrestError
 from basewarden.settings import Settings
+from pgrest import Connection, DatabaseError, PgrestError
 
 HEALTH_PATH, LIVE_PATH = "/api/health", "/api/health/live"
 KEEP_SECONDS = 1.0

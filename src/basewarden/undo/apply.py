@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from basewarden.journal import Image, RowChange
-from basewarden.pgrest import Connection, DatabaseError, Name, Statement
 from basewarden.undo.arranging import arrange
 from basewarden.undo.collisions import find_collisions
 from basewarden.undo.errors import make_failure
@@ -19,6 +18,7 @@ from basewarden.undo.steps import make_stages, merge_steps
 from basewarden.undo.strays import find_strays, put_right, read_all
 from basewarden.undo.values import Conflict
 from basewarden.undo.writing import run_writes
+from pgrest import Connection, DatabaseError, Name, Statement
 
 _DEFER = Statement("SET CONSTRAINTS ALL DEFERRED")
 _CHECK_NOW = Statement("SET CONSTRAINTS ALL IMMEDIATE")

@@ -10,10 +10,10 @@ for the next statement: that is their stage.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from basewarden.pgrest import ForeignKey, Name
 from basewarden.undo.circles import find_groups
 from basewarden.undo.collisions import Collision
 from basewarden.undo.plan import RowPlan
+from pgrest import ForeignKey, Name
 
 Values = tuple[str, ...]
 _MOST_STAGES = 20

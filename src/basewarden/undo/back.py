@@ -8,8 +8,8 @@ before, and not be another one, not back yet, that the session left in the same 
 from collections.abc import Mapping, Sequence
 
 from basewarden.journal import Image
-from basewarden.pgrest import Name, Schema, Table
 from basewarden.undo.fold import NetChange, Values
+from pgrest import Name, Schema, Table
 
 Key = tuple[str, ...]
 Place = tuple[Name, Key]

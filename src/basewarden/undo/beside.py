@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
-from basewarden.pgrest import Connection, Rows, Statement
+from pgrest import Connection, Rows, Statement
 
 T = TypeVar("T")
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from basewarden.gateway.capture.images import ALIAS
-from basewarden.pgrest import Builder, Connection, Table, quote_ident
 from basewarden.undo.facts import Facts, Index, read_facts
 from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Key, Match
 from basewarden.undo.rowsource import WANTED, quote_table, unnest_rows
+from pgrest import Builder, Connection, Table, quote_ident
 
 _AT_ONCE = 4_000
 # Types of which two values are equal only if their text is.

@@ -6,7 +6,7 @@ A plan that was made on an outdated snapshot may not know of a foreign key, and 
 from collections.abc import Collection
 
 from basewarden.gateway.capture import SnapshotStale
-from basewarden.pgrest import (
+from pgrest import (
     Connection,
     Name,
     Schema,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from basewarden.pgrest import Builder, Connection, Statement, Table, array_literal
+from pgrest import Builder, Connection, Statement, Table, array_literal
 
 # A column that is added with a default costs no rewrite: what older rows hold in it is kept beside the column.
 _READ_MISSING = """

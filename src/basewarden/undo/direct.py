@@ -13,7 +13,6 @@ from basewarden.gateway import UNDO, Projects
 from basewarden.gateway.capture import SnapshotStale
 from basewarden.gateway.road import commit_recorded
 from basewarden.journal import Recorder, WriteEntry
-from basewarden.pgrest import Connection, DatabaseError, PgrestError, Schema, Statement, roll_back
 from basewarden.undo.apply import Applied, explain_error
 from basewarden.undo.beside import work_beside
 from basewarden.undo.book import Book, make_caller, make_receipt
@@ -31,6 +30,7 @@ from basewarden.undo.skipping import apply_all, apply_what_goes
 from basewarden.undo.tokens import check_token, make_token
 from basewarden.undo.trial import try_plan
 from basewarden.undo.values import OnConflict, Receipt
+from pgrest import Connection, DatabaseError, PgrestError, Schema, Statement, roll_back
 
 MOST_TRIES = 8  # a migration may have many steps
 LOCK_TIMEOUT = "5s"

@@ -18,11 +18,11 @@ from basewarden.gateway.capture.traces import (
     subtract_counts,
     written_here_sql,
 )
-from basewarden.pgrest import Connection, DatabaseError, Name, Schema, Statement, may_reach_code, quote_name
 from basewarden.undo.apply import Applied, apply_rows, explain_error
 from basewarden.undo.plan import RowPlan
 from basewarden.undo.refused import Refused
 from basewarden.undo.values import Conflict, count_rows
+from pgrest import Connection, DatabaseError, Name, Schema, Statement, may_reach_code, quote_name
 
 Write = Callable[[Connection, Sequence[RowPlan]], Awaitable[Applied]]
 _ACTIONS = ("insert", "update", "delete")

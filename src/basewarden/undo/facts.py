@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from basewarden.pgrest import Connection, Statement, Table
+from pgrest import Connection, Statement, Table
 
 
 class Index(msgspec.Struct, frozen=True, array_like=True):

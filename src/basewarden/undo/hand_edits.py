@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from basewarden.journal import Image
-from basewarden.pgrest import Connection, DatabaseError, Statement, Table
 from basewarden.undo.plan import Plan, RowPlan
 from basewarden.undo.reading import Key
 from basewarden.undo.rows import read_rows
 from basewarden.undo.steps import Step, make_update, write_alone
+from pgrest import Connection, DatabaseError, Statement, Table
 
 _DATES = "D"
 _SAVE = Statement("SAVEPOINT bw_trial")

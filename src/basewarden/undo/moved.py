@@ -7,9 +7,9 @@ its key; where several rows hold the same, nothing tells which of them it is, an
 from collections import Counter
 from collections.abc import Sequence
 
-from basewarden.pgrest import Column, Table
 from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Reader
+from pgrest import Column, Table
 
 _COMPARED = frozenset("BEINS")
 _COMPARED_TYPES = frozenset({"uuid", "bytea", "jsonb"})

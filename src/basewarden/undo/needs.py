@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from basewarden.pgrest import ForeignKey, Name, Schema, Table
 from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Key, Match, Reader
 from basewarden.undo.values import count_rows
+from pgrest import ForeignKey, Name, Schema, Table
 
 Values = tuple[str, ...]
 Wanted = tuple[int, Values]

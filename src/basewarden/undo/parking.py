@@ -8,7 +8,6 @@ is found by trying. Where it takes none, the row is deleted and inserted again.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from basewarden.pgrest import Connection, DatabaseError, ForeignKey, Name, Statement, Table
 from basewarden.undo.arranging import Moved, rank_updates
 from basewarden.undo.collisions import Collision
 from basewarden.undo.placeholders import list_placeholders
@@ -17,6 +16,7 @@ from basewarden.undo.reading import Exact
 from basewarden.undo.replacing import find_replaceable
 from basewarden.undo.steps import make_update, merge_steps
 from basewarden.undo.writing import run_writes
+from pgrest import Connection, DatabaseError, ForeignKey, Name, Statement, Table
 
 _SAVE = Statement("SAVEPOINT bw_park")
 _RELEASE = Statement("RELEASE SAVEPOINT bw_park")

@@ -12,9 +12,9 @@ from functools import cached_property, partial
 from typing import Literal, NamedTuple
 
 from basewarden.journal import Image
-from basewarden.pgrest import Table
 from basewarden.undo.fold import NetChange, Values
 from basewarden.undo.values import ColumnValues, Conflict, TableCount, show_value
+from pgrest import Table
 
 Action = Literal["insert", "update", "delete", "nothing"]
 _NO_DEFAULTS: Values = {}

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from basewarden.journal import Image
-from basewarden.pgrest import Name, Schema, Table
 from basewarden.undo.back import Found, Place, find_back, place_after, place_before
 from basewarden.undo.fold import Folded, NetChange, Values
 from basewarden.undo.moved import find_moved
@@ -23,6 +22,7 @@ from basewarden.undo.plan import (
 )
 from basewarden.undo.reading import Key, Reader
 from basewarden.undo.values import Conflict
+from pgrest import Name, Schema, Table
 
 KEYS_AT_ONCE = 2000
 

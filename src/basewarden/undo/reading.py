@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from basewarden.journal import Image
-from basewarden.pgrest import Name, Table
 from basewarden.undo.plan import Need, RowPlan
+from pgrest import Name, Table
 
 Key = tuple[str, ...]
 Exact = Sequence[str | None]

@@ -6,9 +6,9 @@ A check is asked of all rows at once, a NULL is seen. What remains is found by t
 from collections.abc import Sequence
 
 from basewarden.gateway.capture.images import ALIAS
-from basewarden.pgrest import Builder, Connection, DatabaseError, Statement, Table, quote_ident
 from basewarden.undo.plan import RowPlan
 from basewarden.undo.rowsource import WANTED, unnest_rows
+from pgrest import Builder, Connection, DatabaseError, Statement, Table, quote_ident
 
 _CHECK, _NOT_NULL = "23514", "23502"
 _FIND_CHECK = """

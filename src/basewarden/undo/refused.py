@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from basewarden.pgrest import DatabaseError
 from basewarden.undo.plan import RowPlan
 from basewarden.undo.values import Conflict
+from pgrest import DatabaseError
 
 
 class Refused(Exception):

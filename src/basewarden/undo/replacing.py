@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from basewarden.gateway.capture.images import ALIAS
-from basewarden.pgrest import Builder, Connection, ForeignKey, Table, quote_column, quote_name, same_sql
 from basewarden.undo.arranging import Moved
 from basewarden.undo.plan import RowPlan
 from basewarden.undo.reading import Exact
 from basewarden.undo.rowsource import WANTED, unnest_rows
+from pgrest import Builder, Connection, ForeignKey, Table, quote_column, quote_name, same_sql
 
 
 async def find_replaceable(

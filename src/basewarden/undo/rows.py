@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from basewarden.gateway.capture.images import ALIAS, read_images, run_as_owner, select_images
 from basewarden.journal import Image
-from basewarden.pgrest import Builder, Connection, Name, Statement, Table, quote_ident, same_sql
 from basewarden.undo.collisions import need_free_places
 from basewarden.undo.defaults import read_defaults
 from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Exact, Key, Match
 from basewarden.undo.rowsource import WANTED, quote_table, unnest_rows
+from pgrest import Builder, Connection, Name, Statement, Table, quote_ident, same_sql
 
 AT_ONCE = 4_000
 """Rows that are asked for in one round trip: what is made of so many takes the event loop some 20 ms."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from basewarden.pgrest import Builder, Table, quote_ident, unnest_sql
 from basewarden.undo.reading import Exact
+from pgrest import Builder, Table, quote_ident, unnest_sql
 
 WANTED = "bw_wanted"
 

@@ -6,12 +6,12 @@ Rows that need each other are kept or left out together, so any choice of such g
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from basewarden.pgrest import Connection, DatabaseError, Statement
 from basewarden.undo.apply import Applied
 from basewarden.undo.plan import Plan, RowPlan, make_conflict
 from basewarden.undo.refusals import find_refused_rows
 from basewarden.undo.refused import Refused
 from basewarden.undo.values import Conflict
+from pgrest import Connection, DatabaseError, Statement
 
 MOST_TRIES = 100
 """How often an undo that is refused as a whole is tried in parts, to say which rows are in the way."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from basewarden.journal import Image
-from basewarden.pgrest import Connection, DatabaseError, Statement, Table, quote_ident
 from basewarden.undo.replacing import find_children
 from basewarden.undo.steps import Step, make_update, merge_steps, split_steps
 from basewarden.undo.writing import run_writes
+from pgrest import Connection, DatabaseError, Statement, Table, quote_ident
 
 Left = Literal["busy", "not allowed"]
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import msgspec
 
 from basewarden.gateway.capture.images import ALIAS
-from basewarden.pgrest import Builder, Statement, Table, operator_sql, quote_ident, same_sql
 from basewarden.undo.arranging import Moved, Turns
 from basewarden.undo.facts import Facts
 from basewarden.undo.plan import Action, RowPlan
 from basewarden.undo.reading import Exact, Key
 from basewarden.undo.rowsource import WANTED, quote_table, unnest_rows
+from pgrest import Builder, Statement, Table, operator_sql, quote_ident, same_sql
 
 _ORDER: tuple[Action, ...] = ("delete", "update", "insert")
 _MOST_SETS = 12

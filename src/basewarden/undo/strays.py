@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from basewarden.journal import Image
-from basewarden.pgrest import Connection, Name, Table
 from basewarden.undo.plan import RowPlan, make_conflict
 from basewarden.undo.reading import Key
 from basewarden.undo.refused import Refused
 from basewarden.undo.rows import AT_ONCE, read_rows
 from basewarden.undo.stamps import Left, Overwrite, write_past_triggers
 from basewarden.undo.values import count_rows
+from pgrest import Connection, Name, Table
 
 _NUMBERS = "N"  # pg_type.typcategory
 _REASONS: Mapping[Left, str] = {

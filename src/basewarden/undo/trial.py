@@ -8,12 +8,12 @@ from functools import partial
 
 from basewarden.errors import AppError
 from basewarden.gateway.capture.images import AS_OWNER
-from basewarden.pgrest import Connection, DatabaseError, Schema, Statement, roll_back
 from basewarden.undo.apply import try_rows
 from basewarden.undo.effects import apply_counted
 from basewarden.undo.plan import Plan
 from basewarden.undo.refused import Raced, Refused
 from basewarden.undo.skipping import apply_all, leave_out
+from pgrest import Connection, DatabaseError, Schema, Statement, roll_back
 
 MOST_TRIED_ROWS = 5_000
 _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")

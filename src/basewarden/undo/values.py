@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from basewarden.pgrest import Column
+from pgrest import Column
 
 OnConflict = Literal["refuse", "skip"]
 _MOST_DIGITS = 200

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from basewarden.gateway.capture.images import WITH_SESSION_PATH
 from basewarden.gateway.capture.traces import OWN_NAMES
-from basewarden.pgrest import Connection, Rows, Statement
+from pgrest import Connection, Rows, Statement
 
 
 async def run_writes(connection: Connection, statements: Sequence[Statement]) -> list[Rows]:

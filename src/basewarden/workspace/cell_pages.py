@@ -12,7 +12,6 @@ from starlette.responses import PlainTextResponse, Response
 from basewarden.connections import Editor, Membership, Viewer
 from basewarden.core.addresses import row_path
 from basewarden.errors import AppError, Forbidden, NotFound
-from basewarden.pgrest import Column, Table, TextLimit
 from basewarden.web import Pages
 from basewarden.workspace.columns import view_column
 from basewarden.workspace.conditions import is_row
@@ -25,6 +24,7 @@ from basewarden.workspace.paths import TheKey, TheTable
 from basewarden.workspace.references import list_references
 from basewarden.workspace.table_pages import ThePages
 from basewarden.workspace.trouble import DataRoute
+from pgrest import Column, Table, TextLimit
 
 router = APIRouter(prefix="/c/{connection_id}/data/{table}/{key}", route_class=DataRoute, include_in_schema=False)
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from basewarden.errors import Invalid
-from basewarden.pgrest import Column, Table
+from pgrest import Column, Table
 
 _JSON_TYPES = frozenset({"json", "jsonb"})
 _WITHOUT_ORDER = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})

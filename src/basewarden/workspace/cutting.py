@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from basewarden.pgrest import Table, TextLimit
 from basewarden.workspace.desk import Row
 from basewarden.workspace.references import Reference
 from basewarden.workspace.related import referred_columns
+from pgrest import Table, TextLimit
 
 PAGE_CHARACTERS = 2_000_000
 """Of values, on one page, whatever the table holds."""

@@ -26,10 +26,10 @@ from basewarden.gateway import (
     UpstreamAway,
     make_member_caller,
 )
-from basewarden.pgrest import DatabaseError, PgrestError, Response, Schema, Table, TextLimit, from_database
 from basewarden.web import provided
 from basewarden.workspace.conditions import Condition, Parameter, is_any_row, is_row, quote
 from basewarden.workspace.errors import DataRefused, tell_person, tell_unreachable
+from pgrest import DatabaseError, PgrestError, Response, Schema, Table, TextLimit, from_database
 
 Count = Literal["exact", "planned"]
 Row = Mapping[str, Any]

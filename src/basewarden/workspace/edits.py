@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from basewarden.errors import AppError, Conflict
-from basewarden.pgrest import Table
 from basewarden.workspace.columns import encode_values, is_comparable
 from basewarden.workspace.conditions import equals
 from basewarden.workspace.desk import Desk, Key, Row, select_texts
+from pgrest import Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What the database said no to, for a person to read."""
 
 from basewarden.errors import AppError, Unavailable
-from basewarden.pgrest import PgrestError
+from pgrest import PgrestError
 
 _NO_RIGHT = "42501"
 

@@ -11,10 +11,10 @@ import msgspec
 from starlette.datastructures import FormData
 
 from basewarden.errors import BadRequest
-from basewarden.pgrest import Column, Table
 from basewarden.workspace.columns import ColumnView, is_settable, keep_newlines, view_column
 from basewarden.workspace.desk import Row
 from basewarden.workspace.edits import Change
+from pgrest import Column, Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ from urllib.parse import urlencode
 
 from basewarden.connections import Membership, Role
 from basewarden.core.addresses import encode_row, row_path
-from basewarden.pgrest import Column, Table, TextLimit
 from basewarden.workspace.columns import ColumnView, is_sortable, is_writable, view_column
 from basewarden.workspace.cutting import cut, limit_grid
 from basewarden.workspace.desk import Count, Desk, Found, Row, key_of, text_of
 from basewarden.workspace.errors import DataRefused
 from basewarden.workspace.references import Link, Reference, list_references, select_embeds
 from basewarden.workspace.view import Filter, GridView
+from pgrest import Column, Table, TextLimit
 
 # Counting more rows than these costs more than it tells.
 COUNT_EXACTLY_BELOW = 200_000

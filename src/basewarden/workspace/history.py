@@ -7,8 +7,8 @@ from uuid import UUID
 
 from basewarden.db import ReadSession
 from basewarden.journal import JournalMutation, encode_key, list_row_history
-from basewarden.pgrest import Table
 from basewarden.workspace.desk import Key
+from pgrest import Table
 
 SHOWN = 50
 

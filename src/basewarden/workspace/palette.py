@@ -10,11 +10,11 @@ from basewarden.core.addresses import row_path, table_path
 from basewarden.db import ReadSession
 from basewarden.errors import AppError
 from basewarden.journal import list_sessions
-from basewarden.pgrest import Table
 from basewarden.workspace.columns import LABEL_NAMES, choose_label
 from basewarden.workspace.conditions import any_of, contains, equals
 from basewarden.workspace.desk import Desk, key_of, select_texts
 from basewarden.workspace.tables import search_tables
+from pgrest import Table
 
 MAX_PLACES = 30
 TABLES_SEARCHED = 6

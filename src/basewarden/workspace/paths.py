@@ -8,8 +8,8 @@ from starlette.requests import Request
 
 from basewarden.core.addresses import decode_row, decode_table, table_path
 from basewarden.errors import NotFound
-from basewarden.pgrest import Table
 from basewarden.workspace.desk import Key, TheDesk
+from pgrest import Table
 
 MAX_ROWS = 250
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from basewarden.core.addresses import row_path, table_path
-from basewarden.pgrest import ForeignKey, Schema, Table
 from basewarden.workspace.columns import choose_label
 from basewarden.workspace.conditions import quote
 from basewarden.workspace.desk import Row, text_of
+from pgrest import ForeignKey, Schema, Table
 
 
 @dataclass(frozen=True, slots=True)

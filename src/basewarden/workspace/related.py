@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from basewarden.pgrest import ForeignKey, Table
 from basewarden.workspace.conditions import Parameter, is_any_row, is_one_of
 from basewarden.workspace.desk import Desk, Row
 from basewarden.workspace.errors import DataRefused
 from basewarden.workspace.references import filtered_path, list_referring, referring_values
+from pgrest import ForeignKey, Table
 
 _CONSEQUENCES = {
     "CASCADE": "{rows} of {table} {go} with it, by the foreign key {key}.",

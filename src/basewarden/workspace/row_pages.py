@@ -11,7 +11,6 @@ from starlette.responses import Response
 from basewarden.connections import Editor, Environment, Membership, Viewer
 from basewarden.core.addresses import row_path, table_path
 from basewarden.errors import AppError, Forbidden, NotFound
-from basewarden.pgrest import Table
 from basewarden.web import Pages, Reading, redirect
 from basewarden.workspace.columns import encode_values, is_writable, view_column
 from basewarden.workspace.conditions import is_any_row, is_row
@@ -26,6 +25,7 @@ from basewarden.workspace.references import list_references
 from basewarden.workspace.related import list_consequences, list_related, referred_columns
 from basewarden.workspace.table_pages import ThePages, explain_read_only
 from basewarden.workspace.trouble import DataRoute
+from pgrest import Table
 
 router = APIRouter(prefix="/c/{connection_id}/data/{table}", route_class=DataRoute, include_in_schema=False)
 

@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from basewarden.connections import Membership, Viewer
 from basewarden.core.addresses import table_path
-from basewarden.pgrest import Table
 from basewarden.web import Pages, provided
 from basewarden.workspace.columns import is_writable, view_column
 from basewarden.workspace.desk import TheDesk
@@ -17,6 +16,7 @@ from basewarden.workspace.paths import TheTable
 from basewarden.workspace.tables import TABLES_PER_PAGE, describe_tables, search_tables
 from basewarden.workspace.trouble import DataRoute
 from basewarden.workspace.view import OPERATORS, SIZES, read_view
+from pgrest import Table
 
 router = APIRouter(prefix="/c/{connection_id}/data", route_class=DataRoute, include_in_schema=False)
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from basewarden.core.addresses import table_path
-from basewarden.pgrest import Table
 from basewarden.workspace.desk import Desk
 from basewarden.workspace.errors import DataRefused
+from pgrest import Table
 
 TABLES_PER_PAGE = 60
 _KINDS = {"table": "table", "partitioned": "partitioned table", "view": "view", "matview": "materialized view",

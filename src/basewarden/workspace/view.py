@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
-from basewarden.pgrest import Table
 from basewarden.workspace.columns import is_sortable
 from basewarden.workspace.conditions import Condition, contains, escape_pattern, is_one_of
 from basewarden.workspace.conditions import quote as quote_name
+from pgrest import Table
 
 SIZES = (25, 50, 100, 250)
 DEFAULT_SIZE = 50

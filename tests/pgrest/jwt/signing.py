@@ -11,8 +11,8 @@ from joserfc import jws
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
-from basewarden.pgrest.jwt import Key as OurKey
-from basewarden.pgrest.jwt import read_keys
+from pgrest.jwt import Key as OurKey
+from pgrest.jwt import read_keys
 
 PASSPHRASE = b"a passphrase of at least thirty-two bytes"
 RSA = RSAKey.generate_key(2048, {"kid": "rsa"})

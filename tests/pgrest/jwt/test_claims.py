@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from basewarden.pgrest import PgrestError
-from basewarden.pgrest.jwt import Window, check_claims, find_role, parse_role_path, spell_role_path
+from pgrest import PgrestError
+from pgrest.jwt import Window, check_claims, find_role, parse_role_path, spell_role_path
 
 NOW = 1_800_000_000
 NOT_A_NUMBER = "The JWT '{}' claim must be a number"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from basewarden.pgrest.jwt import BadKeysError, read_keys, verify_token
+from pgrest.jwt import BadKeysError, read_keys, verify_token
 from tests.pgrest.jwt.signing import ED448, KEYS, PASSPHRASE, RSA, public_jwk, read_jwks, sign
 
 CLAIMS = {"role": "web_reader"}

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from basewarden.pgrest import PgrestError
-from basewarden.pgrest.jwt import read_keys, verify_token
+from pgrest import PgrestError
+from pgrest.jwt import read_keys, verify_token
 from tests.pgrest.jwt.signing import KEYS, PASSPHRASE, RSA, encode, public_jwk, read_jwks, sign, sign_raw
 
 HS = read_keys(PASSPHRASE)

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from basewarden.pgrest.config import RestConfig
-from basewarden.pgrest.server import RestServer
+from pgrest.config import RestConfig
+from pgrest.server import RestServer
 from tests.fixtures.postgres import PostgresServer
 from tests.pgrest.conftest import Client, settings_for
 from tests.pgrest.server.rest_process import Rest, running_rest

@@ -11,11 +11,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from basewarden.pgrest import Connection, Statement
-from basewarden.pgrest.config import RestConfig
-from basewarden.pgrest.server import RestServer
-from basewarden.pgrest.server.live import choose_name
-from basewarden.pgrest.server.log import Log
+from pgrest import Connection, Statement
+from pgrest.config import RestConfig
+from pgrest.server import RestServer
+from pgrest.server.live import choose_name
+from pgrest.server.log import Log
 from tests.pgrest.conftest import Client, settings_for
 from tests.pgrest.test_writes import sign
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from basewarden.pgrest import PgrestError
-from basewarden.pgrest.jwt import JwtRules, parse_role_path, read_keys
-from basewarden.pgrest.server.auth import Authenticator
-from basewarden.pgrest.server.board import Board, Figure
+from pgrest import PgrestError
+from pgrest.jwt import JwtRules, parse_role_path, read_keys
+from pgrest.server.auth import Authenticator
+from pgrest.server.board import Board, Figure
 from tests.pgrest.jwt.signing import PASSPHRASE, sign
 
 NOW = 1_800_000_000.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from basewarden.pgrest.server.cors import answer_preflight, list_cors_headers
+from pgrest.server.cors import answer_preflight, list_cors_headers
 
 ORIGIN = {b"origin": b"http://page.example"}
 ASKS = {**ORIGIN, b"access-control-request-method": b"POST"}

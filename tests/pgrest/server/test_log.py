@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from basewarden.pgrest.server.log import Log
-from basewarden.pgrest.settings import LogLevel
+from pgrest.server.log import Log
+from pgrest.settings import LogLevel
 from tests.pgrest.jwt.signing import sign
 
 STAMP = r"\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"

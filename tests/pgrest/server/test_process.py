@@ -13,8 +13,8 @@ import httpx
 import psycopg
 import pytest
 
-from basewarden.pgrest.server.command import main
-from basewarden.pgrest.server.protocol import LONGEST_HEAD
+from basewarden.cli import main
+from pgrest.server.protocol import LONGEST_HEAD
 from tests.pgrest.server.conftest import LOGIN, PASSWORD, as_login
 from tests.pgrest.server.rest_process import SECRET, Rest, free_port, run_command, running_rest
 from tests.pgrest.test_writes import sign
@@ -242,8 +242,9 @@ class Told:
         for name, value in variables.items():
             self.patch.setenv(name, value)
         self.output.readouterr()
-        code = await asyncio.to_thread(main, list(arguments))
-        return code, *self.output.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            await asyncio.to_thread(main, ["rest", *arguments])
+        return int(str(ended.value.code)), *self.output.readouterr()
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from basewarden.pgrest.server.errors import GivingUpError
-from basewarden.pgrest.server.sockets import bind, describe_address
-from basewarden.pgrest.settings import Binding
+from pgrest.server.errors import GivingUpError
+from pgrest.server.sockets import bind, describe_address
+from pgrest.settings import Binding
 from tests.pgrest.server.rest_process import free_port
 
 

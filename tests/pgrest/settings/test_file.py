@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from basewarden.pgrest.settings.errors import BadSettings
-from basewarden.pgrest.settings.file import read_file
+from pgrest.settings.errors import BadSettings
+from pgrest.settings.file import read_file
 
 ENVIRON = {"HOME_OF": "here", "EMPTY": ""}
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from basewarden.pgrest.address import Address
-from basewarden.pgrest.config import RestConfig
-from basewarden.pgrest.jwt import JwtRules, read_keys
-from basewarden.pgrest.settings import (
+from pgrest.address import Address
+from pgrest.config import RestConfig
+from pgrest.jwt import JwtRules, read_keys
+from pgrest.settings import (
     SETTINGS,
     BadSettings,
     Binding,
@@ -21,7 +21,7 @@ from basewarden.pgrest.settings import (
     load_settings,
     write_example,
 )
-from basewarden.pgrest.settings.dump import HIDDEN
+from pgrest.settings.dump import HIDDEN
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - shown, not bound
 PLAIN = ServerSettings("", rest=RestConfig(served_at=Address("http", ANYWHERE, 3000)))

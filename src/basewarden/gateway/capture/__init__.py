@@ -20,7 +20,7 @@ from basewarden.gateway.capture.traces import (
 from basewarden.gateway.capture.update import capture_update
 from basewarden.gateway.capture.write import Traces, WriteContext, WriteOutcome, check_settled, is_merge
 from basewarden.gateway.errors import NotCaptured
-from basewarden.pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, UpdatePlan, WritePlan
+from pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, UpdatePlan, WritePlan
 
 __all__ = [
     "SETTINGS",

@@ -33,7 +33,7 @@ from basewarden.gateway.capture.write import (
     make_change,
 )
 from basewarden.journal import RowChange
-from basewarden.pgrest import (
+from pgrest import (
     FACTS,
     DatabaseError,
     DeletePlan,

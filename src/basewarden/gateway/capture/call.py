@@ -8,7 +8,7 @@ from basewarden.gateway.capture.write import (
     read_xid,
     write_and_read,
 )
-from basewarden.pgrest import CallPlan, build_statement
+from pgrest import CallPlan, build_statement
 
 
 async def capture_call(context: WriteContext, plan: CallPlan) -> WriteOutcome:

@@ -15,7 +15,7 @@ from basewarden.gateway.capture.write import (
     read_xid,
     write_and_read,
 )
-from basewarden.pgrest import DeletePlan, build_statement
+from pgrest import DeletePlan, build_statement
 
 
 async def capture_delete(context: WriteContext, plan: DeletePlan) -> WriteOutcome:

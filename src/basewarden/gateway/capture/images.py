@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from basewarden.gateway.capture.traces import written_here_sql
 from basewarden.gateway.errors import CaptureBlind
 from basewarden.journal import Image
-from basewarden.pgrest import (
+from pgrest import (
     CANONICAL,
     Builder,
     Connection,

@@ -29,7 +29,7 @@ from basewarden.gateway.capture.write import (
     write_and_read,
 )
 from basewarden.gateway.errors import CaptureRaced, NotCaptured
-from basewarden.pgrest import (
+from pgrest import (
     Builder,
     DatabaseError,
     InsertPlan,

@@ -8,7 +8,7 @@ Causing a trigger to run takes a change of a table, so the same statement once m
 from collections.abc import Sequence
 
 from basewarden.gateway.capture.traces import OWN_NAMES
-from basewarden.pgrest import FIRST_OWN_OID, Rows, Statement
+from pgrest import FIRST_OWN_OID, Rows, Statement
 
 FINISH = Statement("SET CONSTRAINTS ALL IMMEDIATE")
 """What would run at COMMIT runs now: before images are read and before anything is journaled."""

@@ -4,7 +4,7 @@ Asked after the write, when its locks keep every change away from the tables tha
 """
 
 from basewarden.gateway.capture.write import WriteContext
-from basewarden.pgrest import Table, is_reach_current, is_reach_same, is_table_current, reach_check
+from pgrest import Table, is_reach_current, is_reach_same, is_table_current, reach_check
 
 
 class SnapshotStale(Exception):

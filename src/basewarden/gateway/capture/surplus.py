@@ -8,7 +8,7 @@ from basewarden.gateway.capture.images import count_strays, run_as_owner
 from basewarden.gateway.capture.traces import Count, Counts, Touched, count_rows
 from basewarden.gateway.capture.write import WriteContext
 from basewarden.gateway.errors import RowLimit
-from basewarden.pgrest import Connection, Name, Table
+from pgrest import Connection, Name, Table
 
 MOST_PAGES = 16_384
 """A table of up to 128 MB is read through to find the rows that were written; of a larger one the counts are bounds."""

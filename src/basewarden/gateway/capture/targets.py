@@ -10,7 +10,7 @@ from basewarden.gateway.capture.images import (
     select_by_columns,
 )
 from basewarden.gateway.capture.write import WriteContext, open_transaction
-from basewarden.pgrest import (
+from pgrest import (
     Builder,
     DeletePlan,
     Statement,

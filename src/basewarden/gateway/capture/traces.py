@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from basewarden.gateway.errors import NotCaptured
 from basewarden.journal import RowChange
-from basewarden.pgrest import Name, Rows, Schema, Statement, Table, set_settings
+from pgrest import Name, Rows, Schema, Statement, Table, set_settings
 
 _TOP = "(SELECT pg_catalog.pg_current_xact_id_if_assigned())"
 _NEXT = "(SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog.int8)"

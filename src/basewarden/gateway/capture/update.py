@@ -25,7 +25,7 @@ from basewarden.gateway.capture.write import (
     write_and_read,
 )
 from basewarden.gateway.errors import NotCaptured
-from basewarden.pgrest import Result, Rows, Table, UpdatePlan, build_statement, key_columns
+from pgrest import Result, Rows, Table, UpdatePlan, build_statement, key_columns
 
 
 async def capture_update(context: WriteContext, plan: UpdatePlan) -> WriteOutcome:

@@ -10,7 +10,7 @@ import msgspec
 
 from basewarden.gateway.capture.images import Located, read_images, run_as_owner, select_by_columns
 from basewarden.gateway.errors import cascade_denied, row_limit
-from basewarden.pgrest import Connection, ForeignKey, Schema, Table
+from pgrest import Connection, ForeignKey, Schema, Table
 
 Place = tuple[str, str, tuple[str, ...]]  # schema, table, identity
 DELETED = "deleted"

@@ -20,7 +20,7 @@ from basewarden.gateway.capture.traces import COUNT_CHANGES, OWN_NAMES, Counts, 
 from basewarden.gateway.capture.wake import Follower, Wake, WakeLimits
 from basewarden.gateway.errors import NotCaptured, row_limit
 from basewarden.journal import RowChange, Verb
-from basewarden.pgrest import (
+from pgrest import (
     Builder,
     Connection,
     DatabasePlan,

@@ -10,7 +10,7 @@ import msgspec
 from basewarden.gateway.errors import NotCaptured
 from basewarden.gateway.forward.images import JsonRow, Written
 from basewarden.gateway.forward.upstream import Header, UpstreamAnswer
-from basewarden.pgrest import (
+from pgrest import (
     MediaType,
     Request,
     Response,

@@ -18,7 +18,7 @@ from basewarden.gateway.forward.images import (
 )
 from basewarden.gateway.forward.upstream import Upstream, UpstreamAnswer, UpstreamRequest
 from basewarden.journal import Image
-from basewarden.pgrest import Schema, Table, join_query, match_rows
+from pgrest import Schema, Table, join_query, match_rows
 
 Pair = tuple[str, str]
 QUERY_ROOM = 7000

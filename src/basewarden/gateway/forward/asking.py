@@ -30,7 +30,7 @@ from basewarden.gateway.errors import (
 from basewarden.gateway.forward.headers import PASSED_OUT, find_header, pass_headers
 from basewarden.gateway.forward.incoming import MOST_KEPT_BYTES, explain_broken
 from basewarden.gateway.forward.upstream import UpstreamAnswer, UpstreamRequest
-from basewarden.pgrest import PgrestError
+from pgrest import PgrestError
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REPRESENTS: Final = frozenset({"POST", "PUT", "PATCH"})

@@ -14,7 +14,7 @@ from basewarden.gateway.forward.updates import carry_out, drop_empty
 from basewarden.gateway.forward.upstream import UpstreamRequest
 from basewarden.gateway.forward.wake import Wake, collect_wake, count_unseen, follow, look
 from basewarden.journal import Image
-from basewarden.pgrest import join_query, match_rows
+from pgrest import join_query, match_rows
 
 
 async def write_delete(errand: Errand) -> Outcome:

@@ -12,7 +12,7 @@ from basewarden.gateway.forward.deeds import Deed
 from basewarden.gateway.forward.images import Seen, Selection, Written, select_for_writing
 from basewarden.gateway.forward.upstream import UpstreamAnswer
 from basewarden.journal import Image, Recorder, RowChange, SessionCaller, Verb, WriteEntry
-from basewarden.pgrest import Request, Table, max_affected_exceeded
+from pgrest import Request, Table, max_affected_exceeded
 
 MOST_ROWS = 1000
 """What a caller without a limit may change at once: each row is read before, and hosted APIs show no more."""

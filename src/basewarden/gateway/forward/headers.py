@@ -8,7 +8,7 @@ from basewarden.connections.rest.urls import RestAddress
 from basewarden.connections.rest.wire import RawHeader
 from basewarden.gateway.forward.upstream import Header
 from basewarden.gateway.response_headers import ALLOWED
-from basewarden.pgrest import Preferences, Request
+from pgrest import Preferences, Request
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 

@@ -15,7 +15,7 @@ import msgspec
 from basewarden.connections.rest.budgets import check_elements
 from basewarden.connections.rest.wire import Garbled
 from basewarden.journal import Image
-from basewarden.pgrest import Table, split_select, write_name
+from pgrest import Table, split_select, write_name
 
 JsonRow = Mapping[str, msgspec.Raw]
 Identity = tuple[str, ...]

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from basewarden.pgrest import Column, ForeignKey, Function, Name, Parameter, Relationships, Schema, Table
+from pgrest import Column, ForeignKey, Function, Name, Parameter, Relationships, Schema, Table
 
 Document = Mapping[str, Any]
 

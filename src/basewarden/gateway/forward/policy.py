@@ -5,7 +5,7 @@ from dataclasses import replace
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import ReadOnly, RoleUnsupported, TableDenied
 from basewarden.gateway.policy import check_head, check_plan
-from basewarden.pgrest import (
+from pgrest import (
     METHODS_WITH_BODY,
     InfoPlan,
     NarrowedSchema,

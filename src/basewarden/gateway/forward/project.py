@@ -20,7 +20,7 @@ from basewarden.gateway.errors import SchemaUntold, UpstreamInvalid, UpstreamTim
 from basewarden.gateway.forward.asking import ProjectUpstream, explain_unreachable
 from basewarden.gateway.forward.openapi import read_schema
 from basewarden.gateway.visibility import NarrowedSchemas
-from basewarden.pgrest import NarrowedSchema, RestConfig, Schema
+from pgrest import NarrowedSchema, RestConfig, Schema
 
 _FRESH_SECONDS = 30.0
 _SOONEST_SECONDS = 2.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from basewarden.gateway.forward.upstream import Upstream
-from basewarden.pgrest import Schema
+from pgrest import Schema
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from basewarden.gateway.forward.spelling import spell_path, spell_query
 from basewarden.gateway.forward.writes import travel_write
 from basewarden.gateway.road import RestAnswer, RestCall
 from basewarden.journal import Recorder
-from basewarden.pgrest import (
+from pgrest import (
     PgrestError,
     Request,
     Response,

@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import quote
 
 from basewarden.gateway.caller import Caller
-from basewarden.pgrest import Request, split_optional_pairs
+from pgrest import Request, split_optional_pairs
 
 _ONCE: Final = frozenset({"select", "columns", "on_conflict"})
 _NOT_IN_QUERIES = re.compile(rb"[^!-~]|#")

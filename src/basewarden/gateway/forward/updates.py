@@ -17,7 +17,7 @@ from basewarden.gateway.forward.images import ADDRESS, Identity, Seen, Selection
 from basewarden.gateway.forward.upstream import UpstreamAnswer, UpstreamRequest
 from basewarden.gateway.forward.wake import Wake, collect_wake, follow, look, place_of
 from basewarden.journal import Image, RowChange
-from basewarden.pgrest import Table, join_query, match_rows
+from pgrest import Table, join_query, match_rows
 
 MOST_TRIES = 4
 LONGEST_QUERY = 30_000

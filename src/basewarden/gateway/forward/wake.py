@@ -20,7 +20,7 @@ from basewarden.gateway.forward.api import Api
 from basewarden.gateway.forward.deeds import UpstreamRefused
 from basewarden.gateway.forward.images import ADDRESS, Identity, Seen
 from basewarden.journal import Image, RowChange
-from basewarden.pgrest import ForeignKey, Name, Table
+from pgrest import ForeignKey, Name, Table
 
 T = TypeVar("T")
 Event = Literal["delete", "update"]

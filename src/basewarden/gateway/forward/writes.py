@@ -23,7 +23,7 @@ from basewarden.gateway.forward.updates import write_update
 from basewarden.gateway.forward.upstream import Header, Upstream, UpstreamRequest
 from basewarden.gateway.road import RestAnswer, RestCall
 from basewarden.journal import Recorder, SessionCaller, WriteEntry
-from basewarden.pgrest import (
+from pgrest import (
     PgrestError,
     Request,
     RestConfig,

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from basewarden.pgrest import Table
 from basewarden.undo.plan import RowPlan
+from pgrest import Table
 
 _JSON_TYPES = ("json", "jsonb")
 

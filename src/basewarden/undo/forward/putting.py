@@ -16,7 +16,6 @@ from basewarden.gateway.errors import OutcomeUnknown
 from basewarden.gateway.forward.api import QUERY_ROOM, Pair
 from basewarden.gateway.forward.deeds import UpstreamRefused
 from basewarden.journal import Image
-from basewarden.pgrest import Name, Table, join_query, match_rows, write_name
 from basewarden.undo.circles import Group
 from basewarden.undo.forward.bodies import write_one, write_rows
 from basewarden.undo.forward.order import Batch, make_batches
@@ -26,6 +25,7 @@ from basewarden.undo.hand_edits import list_hand_set
 from basewarden.undo.plan import Plan, RowPlan, decide_row, make_conflict
 from basewarden.undo.reading import Key
 from basewarden.undo.values import Conflict, count_rows
+from pgrest import Name, Table, join_query, match_rows, write_name
 
 AT_ONCE = 4
 MOST_TRIES = 4

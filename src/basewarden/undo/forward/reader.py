@@ -8,12 +8,12 @@ from basewarden.gateway.forward.deeds import UpstreamRefused, read_error
 from basewarden.gateway.forward.images import select_for_reading
 from basewarden.gateway.forward.upstream import UpstreamAnswer
 from basewarden.journal import Image
-from basewarden.pgrest import Name, Table, match_rows, write_name
 from basewarden.undo.forward.bodies import list_unsayable
 from basewarden.undo.forward.order import find_circles
 from basewarden.undo.hand_edits import list_hand_set
 from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Exact, Key, Match
+from pgrest import Name, Table, match_rows, write_name
 
 HAND_SET = "Somebody changed what a trigger sets, and over an API the trigger would overwrite it."
 _ROWS_AT_ONCE = 1000

@@ -16,7 +16,6 @@ from basewarden.gateway.forward.api import Api
 from basewarden.gateway.forward.deeds import UpstreamRefused
 from basewarden.gateway.forward.reach import Reach
 from basewarden.journal import Capture, Recorder
-from basewarden.pgrest import Name, Schema, UniqueKey
 from basewarden.undo.book import Book, make_caller, make_receipt
 from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced
 from basewarden.undo.forward.putting import NOT_TRIED, Putting, Stamped, describe_stamped
@@ -27,6 +26,7 @@ from basewarden.undo.plan import Plan, find_mismatch, make_conflict
 from basewarden.undo.planning import make_plan
 from basewarden.undo.tokens import check_token
 from basewarden.undo.values import Conflict, OnConflict, Receipt
+from pgrest import Name, Schema, UniqueKey
 
 CAPTURE: Capture = "representation"
 

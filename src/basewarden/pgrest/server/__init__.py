@@ -1,5 +1,0 @@
-"""PostgREST's contract for one database as a server of its own: `basewarden rest`."""
-
-from basewarden.pgrest.server.app import RestServer
-
-__all__ = ["RestServer"]

@@ -1,0 +1,231 @@
+"""PostgREST's contract on one Postgres: request -> plan -> statement -> result -> response.
+
+Nothing here knows the rest of the program.
+"""
+
+from pgrest.address import Address, parse_address
+from pgrest.config import Name, RestConfig
+from pgrest.errors import (
+    DatabaseError,
+    DatabaseErrorFields,
+    PgrestError,
+    bad_preferences,
+    column_not_found,
+    from_database,
+    max_affected_exceeded,
+    media_not_available,
+    not_singular,
+)
+from pgrest.execute import Script, execute, is_rolled_back, make_script, run_again, run_read
+from pgrest.openapi import Reach, describe_schema
+from pgrest.query.bodies import read_body
+from pgrest.query.grammar import media
+from pgrest.query.grammar.media import MediaType
+from pgrest.query.grammar.nodes import SelectField, SelectItem, SelectRelation
+from pgrest.query.grammar.prefer import Preferences
+from pgrest.query.payload import LARGE_BODY_BYTES, Payload, split_optional_pairs
+from pgrest.query.plan import (
+    CallPlan,
+    DatabasePlan,
+    DeletePlan,
+    InfoPlan,
+    InsertPlan,
+    OpenApiPlan,
+    Plan,
+    ReadPlan,
+    UpdatePlan,
+    WritePlan,
+    plan_request,
+)
+from pgrest.query.request import METHODS_WITH_BODY, Request, parse_head, parse_request
+from pgrest.query.templates import PlanTemplate, PlanTemplates, Shaped, make_template, shape_request
+from pgrest.query.text import chooses_rows, join_query, match_rows, split_query, split_select, write_name
+from pgrest.query.user_code import may_reach_code, may_run_code
+from pgrest.response import (
+    Response,
+    make_error_response,
+    make_info_response,
+    make_openapi_response,
+    make_response,
+)
+from pgrest.schema.cache import SchemaCache
+from pgrest.schema.comparing import is_reach_same
+from pgrest.schema.freshness import Loaded
+from pgrest.schema.introspection import load_schema
+from pgrest.schema.model import (
+    Column,
+    ForeignKey,
+    Function,
+    Parameter,
+    Role,
+    Schema,
+    Table,
+    TableKind,
+    Trigger,
+    UniqueKey,
+)
+from pgrest.schema.narrowing import NarrowedSchema, narrow_schema
+from pgrest.schema.reach import is_reach_current, is_table_current, reach_check, table_check
+from pgrest.schema.relations import Relationships
+from pgrest.schema.stamps import FIRST_OWN_OID
+from pgrest.sql.cutting import TextLimit, cut_texts
+from pgrest.sql.session import Session, session_settings, set_settings
+from pgrest.sql.statements import (
+    Result,
+    build_count_estimate,
+    build_statement,
+    needs_verdict,
+    read_result,
+    verify_result,
+)
+from pgrest.sql.text import (
+    Builder,
+    Statement,
+    array_literal,
+    operator_sql,
+    quote_column,
+    quote_ident,
+    quote_list,
+    quote_literal,
+    quote_name,
+    unnest_sql,
+)
+from pgrest.sql.witnessed import CANONICAL, FACTS, Witness, Witnessed, read_witnessed, witnessed_write_sql
+from pgrest.sql.write import Keys, key_columns, key_type, payload_sql, same_sql, where_sql
+from pgrest.wire.budget import MemoryBudget, Meter
+from pgrest.wire.connection import Connection, Notification, Rows
+from pgrest.wire.places import Terms
+from pgrest.wire.pool import Lease, Pool
+from pgrest.wire.resetting import reset_and_commit, roll_back
+
+__all__ = [
+    "CANONICAL",
+    "FACTS",
+    "FIRST_OWN_OID",
+    "LARGE_BODY_BYTES",
+    "METHODS_WITH_BODY",
+    "Address",
+    "Builder",
+    "CallPlan",
+    "Column",
+    "Connection",
+    "DatabaseError",
+    "DatabaseErrorFields",
+    "DatabasePlan",
+    "DeletePlan",
+    "ForeignKey",
+    "Function",
+    "InfoPlan",
+    "InsertPlan",
+    "Keys",
+    "Lease",
+    "Loaded",
+    "MediaType",
+    "MemoryBudget",
+    "Meter",
+    "Name",
+    "NarrowedSchema",
+    "Notification",
+    "OpenApiPlan",
+    "Parameter",
+    "Payload",
+    "PgrestError",
+    "Plan",
+    "PlanTemplate",
+    "PlanTemplates",
+    "Pool",
+    "Preferences",
+    "Reach",
+    "ReadPlan",
+    "Relationships",
+    "Request",
+    "Response",
+    "RestConfig",
+    "Result",
+    "Role",
+    "Rows",
+    "Schema",
+    "SchemaCache",
+    "Script",
+    "SelectField",
+    "SelectItem",
+    "SelectRelation",
+    "Session",
+    "Shaped",
+    "Statement",
+    "Table",
+    "TableKind",
+    "Terms",
+    "TextLimit",
+    "Trigger",
+    "UniqueKey",
+    "UpdatePlan",
+    "Witness",
+    "Witnessed",
+    "WritePlan",
+    "array_literal",
+    "bad_preferences",
+    "build_count_estimate",
+    "build_statement",
+    "chooses_rows",
+    "column_not_found",
+    "cut_texts",
+    "describe_schema",
+    "execute",
+    "from_database",
+    "is_reach_current",
+    "is_reach_same",
+    "is_rolled_back",
+    "is_table_current",
+    "join_query",
+    "key_columns",
+    "key_type",
+    "load_schema",
+    "make_error_response",
+    "make_info_response",
+    "make_openapi_response",
+    "make_response",
+    "make_script",
+    "make_template",
+    "match_rows",
+    "max_affected_exceeded",
+    "may_reach_code",
+    "may_run_code",
+    "media",
+    "media_not_available",
+    "narrow_schema",
+    "needs_verdict",
+    "not_singular",
+    "operator_sql",
+    "parse_address",
+    "parse_head",
+    "parse_request",
+    "payload_sql",
+    "plan_request",
+    "quote_column",
+    "quote_ident",
+    "quote_list",
+    "quote_literal",
+    "quote_name",
+    "reach_check",
+    "read_body",
+    "read_result",
+    "read_witnessed",
+    "reset_and_commit",
+    "roll_back",
+    "run_again",
+    "run_read",
+    "same_sql",
+    "session_settings",
+    "set_settings",
+    "shape_request",
+    "split_optional_pairs",
+    "split_query",
+    "split_select",
+    "table_check",
+    "unnest_sql",
+    "verify_result",
+    "where_sql",
+    "witnessed_write_sql",
+    "write_name",
+]

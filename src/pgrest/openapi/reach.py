@@ -1,0 +1,44 @@
+"""What a host lets its caller see and do, whatever the role may in the database."""
+
+import re
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import get_args
+
+from pgrest.config import Name
+from pgrest.schema.model import Function, Schema, TableKind
+
+ALL_KINDS: frozenset[TableKind] = frozenset(get_args(TableKind))
+# As the server spells a type that is not its own: with its schema, quoted where it must, brackets after it.
+_SPELLED = re.compile(r'(?P<schema>"(?:[^"]|"")+"|[^".]+)\.(?P<name>"(?:[^"]|"")+"|[^".\[(]+)(?P<brackets>(?:\[\])*)')
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """None = all of them. Functions by object id; `written` are the kinds of table that may be written."""
+
+    tables: AbstractSet[Name] | None = None
+    functions: AbstractSet[int] | None = None
+    written: AbstractSet[TableKind] = ALL_KINDS
+    calls_volatile: bool = True
+
+    def has_table(self, name: Name) -> bool:
+        return self.tables is None or name in self.tables
+
+    def has_function(self, function: Function) -> bool:
+        return self.functions is None or function.oid in self.functions
+
+    def tell_type(self, schema: Schema, spelled: str, shown: str) -> str:
+        """`shown`, but the row type of a table out of reach is just some record: its name is the table's."""
+        if self.tables is None or (found := _SPELLED.fullmatch(spelled)) is None:
+            return shown
+        name = (_unquote(found["schema"]), _unquote(found["name"]))
+        is_hidden = name in schema.tables and name not in self.tables
+        return f"record{found['brackets']}" if is_hidden else shown
+
+
+EVERYTHING = Reach()
+
+
+def _unquote(spelled: str) -> str:
+    return spelled[1:-1].replace('""', '"') if spelled.startswith('"') else spelled

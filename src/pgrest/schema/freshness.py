@@ -1,0 +1,124 @@
+"""One snapshot and what was last seen of its database: whether it still holds, and the next one if it does not."""
+
+import asyncio
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+from pgrest.schema.introspection import Snapshot, load_snapshot
+from pgrest.schema.stamps import PLAN_PLAINLY, Pulse, ask_pulse, read_pulse
+from pgrest.schema.turns import take_turns
+from pgrest.wire.connection import Connection
+
+_LET_GO_SECONDS = 5.0
+# Of the server's time, these parts may go to glances, to whole questions, and to those that a glance gives rise to,
+# which may take as much at once as they have saved.
+_GLANCE_SHARE, _WHOLE_SHARE, _SUSPECT_SHARE = 1 / 25, 1 / 30, 1 / 10
+_MOST_SAVED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """How long it took to load a snapshot, and how many relations were read rather than taken over."""
+
+    snapshot: Snapshot
+    seconds: float
+    relations_read: int
+
+
+class Freshness:
+    """Used by one task at a time."""
+
+    def __init__(
+        self, schemas: Sequence[str], extra_search_path: Sequence[str], on_load: Callable[[Loaded], None] | None
+    ) -> None:
+        self._schemas = tuple(schemas)
+        self._extra_search_path = tuple(extra_search_path)
+        self._on_load = on_load
+        self.current: Snapshot | None = None
+        self._glance = self._whole = Pulse("")
+        self._whole_at = self._glance_cost = 0.0
+        self._saved, self._saved_at = _MOST_SAVED, time.monotonic()
+        self.cost = 0.0
+        """what the last question took the server, in seconds"""
+
+    @property
+    def pause(self) -> float:
+        """How long to wait at least before the next glance."""
+        return self._glance_cost / _GLANCE_SHARE
+
+    async def check(self, conn: Connection, *, whole: bool) -> None:
+        """Raises DatabaseError; what is current stays so then, and the next check finds the same."""
+        self.cost = 0.0
+        if self.current is None:
+            self._keep(await self._load(conn, None))
+            return
+        pulse = await self._ask(conn, whole=whole or self._is_whole_due())
+        if pulse is None:
+            return
+        if pulse.is_whole and _is_other(pulse, self.current.catalogue.pulse):
+            await self._load(conn, pulse)
+        self._keep(pulse)
+
+    async def _ask(self, conn: Connection, *, whole: bool) -> Pulse | None:
+        """None where a glance saw something that is to be looked at later: then it will be seen again."""
+        since = self._whole if whole else self._glance
+        question = ask_pulse(conn.server_version, since=since.moment, whole=whole)
+        _, rows = await conn.run([PLAN_PLAINLY, question])
+        pulse = read_pulse(rows)
+        self.cost += pulse.cost
+        if whole or pulse.glance is None:
+            return pulse
+        self._glance_cost = pulse.cost
+        if pulse.glance == self._glance.glance:
+            return pulse
+        return await self._look_closer(conn)
+
+    async def _look_closer(self, conn: Connection) -> Pulse | None:
+        now = time.monotonic()
+        self._saved = min(_MOST_SAVED, self._saved + (now - self._saved_at) * _SUSPECT_SHARE)
+        self._saved_at = now
+        if self._saved < self._whole.cost:
+            return None
+        pulse = await self._ask(conn, whole=True)
+        self._saved -= self.cost
+        return pulse
+
+    def _is_whole_due(self) -> bool:
+        return time.monotonic() - self._whole_at >= self._whole.cost / _WHOLE_SHARE
+
+    def _keep(self, pulse: Pulse) -> None:
+        """A pulse that tells nothing was asked at the same moment as the one before."""
+        if pulse.glance is not None:
+            self._glance = pulse
+        if pulse.is_whole:
+            self._whole, self._whole_at = pulse, time.monotonic()
+
+    async def _load(self, conn: Connection, pulse: Pulse | None) -> Pulse:
+        since = time.perf_counter()
+        known = self.current
+        found = await load_snapshot(conn, self._schemas, self._extra_search_path, known=known, pulse=pulse)
+        self.current = found
+        if self._on_load is not None:
+            before = known.catalogue.relations if known is not None else {}
+            read = sum(before.get(oid) is not one for oid, one in found.catalogue.relations.items())
+            self._on_load(Loaded(found, time.perf_counter() - since, read))
+        return found.catalogue.pulse
+
+
+def _is_other(pulse: Pulse, known: Pulse) -> bool:
+    return (pulse.names, pulse.code, pulse.roles, pulse.shape) != (known.names, known.code, known.roles, known.shape)
+
+
+async def let_go(snapshot: Snapshot) -> None:
+    """Frees what the next snapshot has not taken over in turns too, after the requests that may still have it."""
+    parts: list[object] = [*snapshot.catalogue.relations.values(), *snapshot.schema.tables.values()]
+    del snapshot
+    await asyncio.sleep(_LET_GO_SECONDS)
+    await take_turns(_drop(parts))
+
+
+def _drop(parts: list[object]) -> Generator[None, None, None]:
+    while parts:
+        parts.pop()
+        yield

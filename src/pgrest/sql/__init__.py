@@ -1,0 +1,1 @@
+"""From a plan to SQL: names are quoted, values become parameters, and the one row of the answer is read."""
