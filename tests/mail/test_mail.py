@@ -21,6 +21,7 @@ from basewarden.db.holding import FAULTS
 from basewarden.errors import Invalid
 from basewarden.jobs import Jobs, JobTiming, RetryPolicy, count_waiting, list_failed
 from basewarden.mail import (
+    LETTER_PRUNERS,
     Letter,
     LetterRecord,
     LetterState,
@@ -366,7 +367,7 @@ async def test_letters_whose_job_is_lost_are_erased_and_old_records_go(open_mail
     await post(database, mail, make_letter(good_until=datetime.now(UTC) - timedelta(seconds=1)))
     await post(database, mail, make_letter(good_until=datetime.now(UTC) + timedelta(hours=1)))
     await post(database, mail)
-    await mail._tidy()
+    await mail._expire()
     stored = await read_stored(database)
     assert sorted((one["state"], one["sealed_content"] is None) for one in stored) == [
         ("expired", True),
@@ -375,7 +376,8 @@ async def test_letters_whose_job_is_lost_are_erased_and_old_records_go(open_mail
     ]
     async with database.unit_of_work() as unit:
         await unit.execute(text("UPDATE letters SET created_at = now() - interval '91 days'"))
-    await mail._tidy()
+    for pruner in LETTER_PRUNERS:
+        await pruner.prune(database, pruner.keep, 1000)
     assert [one["state"] for one in await read_stored(database)] == ["queued", "queued"]
 
 

@@ -22,10 +22,8 @@ from basewarden.jobs.worker import JobTiming, JobWorker
 
 MAX_NAME_LENGTH = 40
 """The library's channel of a name must fit an identifier of PostgreSQL."""
-TIDY = "jobs.tidy"
 KEEP_FAILED = timedelta(days=30)
 JOB_PRUNERS = (Pruner("procrastinate_jobs", KEEP_FAILED, in_batches(queries.delete_ended_jobs)),)
-_TIDIED_AT_ONCE = 1000
 _POOL_SIZE = 5
 _CONNECT_SECONDS = 5
 _log = structlog.get_logger()
@@ -45,7 +43,6 @@ class Jobs:
         self._app = procrastinate.App(connector=_make_connector(database, self._timing))
         self._policies: dict[str, RetryPolicy] = {}
         self._worker: JobWorker | None = None
-        self.register_periodic(TIDY, "17 3 * * *", self._tidy)
 
     def register(self, name: str, handler: Handler, *, retry: RetryPolicy | None = None) -> None:
         """`name` is a promise to jobs that are already waiting: a release that renames it leaves them behind."""
@@ -114,10 +111,6 @@ class Jobs:
             freed = await queries.free_stalled_jobs(unit, attempts, self._timing.silent_for)
         if freed:
             _log.warning("jobs.freed", count=freed)
-
-    async def _tidy(self) -> None:
-        for pruner in JOB_PRUNERS:
-            await pruner.prune(self._database, pruner.keep, _TIDIED_AT_ONCE)
 
 
 def _make_connector(database: Database, timing: JobTiming) -> PsycopgConnector:

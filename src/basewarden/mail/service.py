@@ -19,7 +19,7 @@ from basewarden.settings import Settings
 from basewarden.vault import Place, Vault, VaultError
 
 SEND = "mail.send"
-TIDY = "mail.tidy"
+EXPIRE = "mail.tidy"
 KEEP_RECORDS = timedelta(days=90)
 LETTER_PRUNERS = (Pruner("letters", KEEP_RECORDS, in_batches(queries.delete_ended_letters)),)
 RETRY = RetryPolicy(attempts=12, first=timedelta(seconds=15), factor=4, longest=timedelta(hours=2))
@@ -49,7 +49,7 @@ class Mail:
         jobs.register(
             SEND, self._run_send, retry=RetryPolicy(2 * retry.attempts + 1, retry.first, retry.factor, retry.longest)
         )
-        jobs.register_periodic(TIDY, "*/15 * * * *", self._tidy)
+        jobs.register_periodic(EXPIRE, "*/15 * * * *", self._expire)
 
     @property
     def is_configured(self) -> bool:
@@ -132,10 +132,10 @@ class Mail:
         )
         return LetterState.FAILED if is_over else LetterState.QUEUED
 
-    async def _tidy(self) -> None:
+    async def _expire(self) -> None:
+        """What a lost job left behind; retention deletes it later."""
         async with self._database.unit_of_work() as unit:
             await queries.expire_letters(unit)
-            await queries.delete_ended_letters(unit, KEEP_RECORDS)
 
 
 class NotConfigured(Exception):
