@@ -25,7 +25,7 @@ import uvloop
 
 from basewarden.db.embedded import start_embedded
 from benchmarks.large_schema import Size, fill_database, schema_names
-from pgrest import Connection, Pool, SchemaCache, Statement, reach_check
+from pgrest import DbConnection, Pool, SchemaCache, Statement, reach_check
 from pgrest.collector import calm_collector
 from pgrest.schema.introspection import Snapshot, load_snapshot
 from pgrest.schema.stamps import PLAN_PLAINLY, ask_pulse, read_pulse
@@ -102,7 +102,7 @@ class Cost:
         print(f"{name:<44}{self.wall * 1e3:>10.2f}{self.server * 1e3:>10.2f}{self.server / yardstick:>10.4f}")
 
 
-async def _ask(conn: Connection, *statements: Statement, times: int = 15) -> Cost:
+async def _ask(conn: DbConnection, *statements: Statement, times: int = 15) -> Cost:
     walls, spent = [], []
     for _ in range(times + 2):
         since, before = time.perf_counter(), _server_seconds(conn)
@@ -112,12 +112,12 @@ async def _ask(conn: Connection, *statements: Statement, times: int = 15) -> Cos
     return Cost(statistics.median(walls[2:]), statistics.median(spent[2:]))
 
 
-def _server_seconds(conn: Connection) -> float:
+def _server_seconds(conn: DbConnection) -> float:
     return int(Path(f"/proc/{conn.backend_pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 async def _measure_questions(dsn: str, size: Size) -> None:
-    conn = await Connection.connect(dsn)
+    conn = await DbConnection.connect(dsn)
     snapshot = await load_snapshot(conn, schema_names())
     schema = snapshot.schema
     (rows,) = await conn.run([ask_pulse(conn.server_version, whole=True)])
@@ -152,7 +152,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 async def _measure_loading(dsn: str) -> None:
-    conn = await Connection.connect(dsn)
+    conn = await DbConnection.connect(dsn)
     gc.collect()
     before = _resident_bytes()
     longest = _Longest()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from basewarden.gateway.capture import WriteContext, capture_write
 from pgrest import (
-    Connection,
+    DbConnection,
     ReadPlan,
     RestConfig,
     Rows,
@@ -23,7 +23,7 @@ _PARAMETER = re.compile(r"\$(\d+)")
 CONFIG = RestConfig()
 
 
-class RecordingConnection(Connection):
+class RecordingConnection(DbConnection):
     """Keeps what goes out, one list a round trip."""
 
     sent: list[list[Statement]]

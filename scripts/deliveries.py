@@ -56,7 +56,7 @@ Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Report:
+class DeliveryReport:
     """`wrong` says what differs from the provider; empty is good."""
 
     sent: int
@@ -93,7 +93,7 @@ class Storm:
         self._up = asyncio.Event()
         self._is_calm = False
 
-    async def run(self, deliveries: int, kills: int) -> Report:
+    async def run(self, deliveries: int, kills: int) -> DeliveryReport:
         self._serving = await Serving.start(self._deployment)
         self._up.set()
         try:
@@ -105,7 +105,7 @@ class Storm:
         finally:
             await self._serving.stop()
         wrong = await find_differences(self._connection, self._world)
-        return Report(self._sent, self._answers, self._kills, len(self._world.events), wrong)
+        return DeliveryReport(self._sent, self._answers, self._kills, len(self._world.events), wrong)
 
     async def _rage(self, deliveries: int, kills: int) -> None:
         killing = asyncio.create_task(self._kill_now_and_then(deliveries, kills))
@@ -237,7 +237,7 @@ async def _read(connection: Connection, query: str) -> list[dict[str, Any]]:
 
 async def run_storm(
     database_url: str, *, deliveries: int, kills: int, seed: int, progress: Callable[[str], None] = lambda _: None
-) -> Report:
+) -> DeliveryReport:
     """On a migrated database of its own."""
     with pick_port() as listener:
         port = listener.getsockname()[1]

@@ -100,7 +100,7 @@ from basewarden.core.tasks import end_task
 from basewarden.core.tracing import start_tracing, stop_tracing
 from basewarden.db import Database, Listener
 from basewarden.errors import AppError, BadJSON, BadRequest, MethodNotAllowed, NotFound, Unauthenticated
-from basewarden.gateway import Callers, DataRoad, ForwardRoad, Lending, Projects, RateLimits, Road, Roads
+from basewarden.gateway import Callers, DataRoad, DirectBackend, ForwardRoad, Lending, Projects, RateLimits, Roads
 from basewarden.jobs import JOB_PRUNERS, Jobs
 from basewarden.journal import (
     JOURNAL_PARTS,
@@ -204,7 +204,7 @@ def build_registry(
     recorder = registry.add(Recorder(settings.database_url, listener))
     registry.add(RefusalBook(database))
     registry.add(Blocked(count_refusals_since, count_refusals_by_agent))
-    registry.add(Roads(Road(recorder), ForwardRoad(recorder)))
+    registry.add(Roads(DirectBackend(recorder), ForwardRoad(recorder)))
     settler = registry.add(Settler(database, projects.ask_status))
     budget = settings.undo_megabytes * 1024 * 1024
     registry.add(Undo(database, listener, projects, recorder, settler, projects.find_reach, budget_bytes=budget))

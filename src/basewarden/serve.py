@@ -37,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-class _Server(uvicorn.Server):
+class _ProductServer(uvicorn.Server):
     """Signals are the command's: uvicorn's own way raises each again at its end, before anything else is stopped."""
 
     @contextlib.contextmanager
@@ -49,7 +49,7 @@ def make_server(settings: Settings) -> uvicorn.Server:
     tune_allocator()
     app = create_app(settings)
     calm_collector()
-    return _Server(make_config(app, settings))
+    return _ProductServer(make_config(app, settings))
 
 
 def make_worker_app() -> object:

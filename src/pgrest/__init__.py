@@ -3,7 +3,7 @@
 Nothing here knows the rest of the program.
 """
 
-from pgrest.address import Address, parse_address
+from pgrest.address import ApiAddress, parse_address
 from pgrest.config import Name, RestConfig
 from pgrest.errors import (
     DatabaseError,
@@ -54,10 +54,10 @@ from pgrest.schema.freshness import Loaded
 from pgrest.schema.introspection import load_schema
 from pgrest.schema.model import (
     Column,
+    DbRole,
     ForeignKey,
     Function,
     Parameter,
-    Role,
     Schema,
     Table,
     TableKind,
@@ -93,7 +93,7 @@ from pgrest.sql.text import (
 from pgrest.sql.witnessed import CANONICAL, FACTS, Witness, Witnessed, read_witnessed, witnessed_write_sql
 from pgrest.sql.write import Keys, key_columns, key_type, payload_sql, same_sql, where_sql
 from pgrest.wire.budget import MemoryBudget, Meter
-from pgrest.wire.connection import Connection, Notification, Rows
+from pgrest.wire.connection import DbConnection, Notification, Rows
 from pgrest.wire.places import Terms
 from pgrest.wire.pool import Lease, Pool
 from pgrest.wire.resetting import reset_and_commit, roll_back
@@ -104,14 +104,15 @@ __all__ = [
     "FIRST_OWN_OID",
     "LARGE_BODY_BYTES",
     "METHODS_WITH_BODY",
-    "Address",
+    "ApiAddress",
     "Builder",
     "CallPlan",
     "Column",
-    "Connection",
     "DatabaseError",
     "DatabaseErrorFields",
     "DatabasePlan",
+    "DbConnection",
+    "DbRole",
     "DeletePlan",
     "ForeignKey",
     "Function",
@@ -142,7 +143,6 @@ __all__ = [
     "Response",
     "RestConfig",
     "Result",
-    "Role",
     "Rows",
     "Schema",
     "SchemaCache",

@@ -12,17 +12,17 @@ _MOST = 65535
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ApiAddress:
     scheme: Literal["http", "https"]
     host: str
     port: int
     path: str = "/"
 
 
-LOCAL = Address("http", "127.0.0.1", 3000)
+LOCAL = ApiAddress("http", "127.0.0.1", 3000)
 
 
-def parse_address(uri: str) -> Address:
+def parse_address(uri: str) -> ApiAddress:
     """An http or https URI without user, query and fragment; ValueError for anything else."""
     found = _URI.fullmatch(uri)
     if found is None:
@@ -31,4 +31,4 @@ def parse_address(uri: str) -> Address:
     port = int(found["port"] or (443 if is_tls else 80))
     if not 0 < port <= _MOST:
         raise ValueError("no port has that number")
-    return Address("https" if is_tls else "http", found["host"], port, found["path"] or "/")
+    return ApiAddress("https" if is_tls else "http", found["host"], port, found["path"] or "/")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pgrest.address import LOCAL, Address
+from pgrest.address import LOCAL, ApiAddress
 
 Name = tuple[str, str]
 """(schema, name) of a table, view, function or type."""
@@ -22,7 +22,7 @@ class RestConfig:
     """Ours, not PostgREST's: a read ends in ROLLBACK, so that nothing of it can stay."""
     openapi_mode: Literal["follow-privileges", "ignore-privileges", "disabled"] = "follow-privileges"
     openapi_security: bool = False
-    served_at: Address = LOCAL
+    served_at: ApiAddress = LOCAL
     root_spec: Name | None = None
     pre_request: Name | None = None
     hoisted_settings: tuple[str, ...] = (

@@ -25,7 +25,7 @@ from pgrest.sql.statements import (
     verify_result,
 )
 from pgrest.sql.text import Statement, quote_name
-from pgrest.wire.connection import Connection, Rows
+from pgrest.wire.connection import DbConnection, Rows
 from pgrest.wire.resetting import roll_back
 
 Outcome = TypeVar("Outcome")
@@ -65,7 +65,7 @@ def make_script(
 
 
 async def execute(
-    conn: Connection,
+    conn: DbConnection,
     plan: DatabasePlan,
     request: Request,
     session: Session,
@@ -84,7 +84,7 @@ async def execute(
 
 
 async def run_script(
-    conn: Connection, plan: DatabasePlan, request: Request, script: Script, config: RestConfig
+    conn: DbConnection, plan: DatabasePlan, request: Request, script: Script, config: RestConfig
 ) -> Result:
     """As `execute`; `script` is of this plan, `request` may be an earlier one of the same shape."""
     if plan.read_only:
@@ -93,7 +93,7 @@ async def run_script(
     return await run_again(conn, lambda: _run_write(conn, plan, script, rolls_back=rolls_back))
 
 
-async def run_again(conn: Connection, transaction: Callable[[], Awaitable[Outcome]]) -> Outcome:
+async def run_again(conn: DbConnection, transaction: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """What `transaction` brings, if need be in a second try, for which every statement is prepared anew."""
     try:
         return await transaction()
@@ -103,7 +103,7 @@ async def run_again(conn: Connection, transaction: Callable[[], Awaitable[Outcom
         return await transaction()
 
 
-async def _run_write(conn: Connection, plan: DatabasePlan, script: Script, *, rolls_back: bool) -> Result:
+async def _run_write(conn: DbConnection, plan: DatabasePlan, script: Script, *, rolls_back: bool) -> Result:
     if script.opening is None and not rolls_back and not needs_verdict(plan):
         result = _read(plan, await conn.run(script.statements), script.at)
         verify_result(plan, result)
@@ -115,12 +115,12 @@ async def _run_write(conn: Connection, plan: DatabasePlan, script: Script, *, ro
     return result
 
 
-async def run_read(conn: Connection, plan: DatabasePlan, script: Script) -> Result:
+async def run_read(conn: DbConnection, plan: DatabasePlan, script: Script) -> Result:
     """A script of a plan that only reads may be run again, as long as plan and settings hold."""
     return await run_again(conn, lambda: _run_read(conn, plan, script))
 
 
-async def _run_read(conn: Connection, plan: DatabasePlan, script: Script) -> Result:
+async def _run_read(conn: DbConnection, plan: DatabasePlan, script: Script) -> Result:
     if script.rolls_back:
         answers = await conn.run([script.opening or _BEGIN, *script.statements, *roll_back(conn)])
         result = _read(plan, answers[1 : 1 + len(script.statements)], script.at)
@@ -134,7 +134,7 @@ async def _run_read(conn: Connection, plan: DatabasePlan, script: Script) -> Res
 
 
 async def run_read_only(
-    conn: Connection,
+    conn: DbConnection,
     plan: OpenApiPlan,
     statements: Sequence[Statement],
     request: Request,

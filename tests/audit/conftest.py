@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from basewarden.audit import Audit, Event
+from basewarden.audit import AccountEvent, Audit
 from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.errors import Conflict
@@ -22,12 +22,12 @@ class Desk:
     audit: Audit
     admin: psycopg.AsyncConnection[dict[str, Any]]
 
-    async def record(self, *events: Event) -> None:
+    async def record(self, *events: AccountEvent) -> None:
         for event in events:
             async with self.database.unit_of_work() as unit:
                 await self.audit.record(unit, event)
 
-    async def record_and_fail(self, event: Event) -> None:
+    async def record_and_fail(self, event: AccountEvent) -> None:
         """As a request does that is refused after all."""
         async with self.database.unit_of_work() as unit:
             await self.audit.record(unit, event)

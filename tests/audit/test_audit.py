@@ -9,7 +9,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from basewarden.audit import (
-    Event,
+    AccountEvent,
     EventKind,
     Where,
     export_events,
@@ -26,8 +26,10 @@ HOME = Where("203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/201
 CHAIN_LOCK = 7022364301936325990
 
 
-def make_event(kind: EventKind = EventKind.SIGNIN, subject: UUID = ADA, where: Where = HOME, **more: object) -> Event:
-    return Event(subject, kind, where, **more)  # type: ignore[arg-type]  # details, as the test says
+def make_event(
+    kind: EventKind = EventKind.SIGNIN, subject: UUID = ADA, where: Where = HOME, **more: object
+) -> AccountEvent:
+    return AccountEvent(subject, kind, where, **more)  # type: ignore[arg-type]  # details, as the test says
 
 
 async def test_an_event_is_stored_with_its_unit_and_not_before(desk: Desk) -> None:
@@ -178,8 +180,10 @@ async def test_savepoints_neither_store_early_nor_record(desk: Desk) -> None:
 
 async def test_hostile_text_is_cut_and_flattened(desk: Desk) -> None:
     hostile = "x\x00y\nz\ud800\u202e" + "A" * 1_000_000
-    await desk.record(Event(ADA, EventKind.SIGNIN, Where(hostile, hostile), {"name": hostile, "method": hostile}))
-    await desk.record(Event(ADA, EventKind.SIGNIN, Where("", " \x00 "), {"name": "\n"}))
+    await desk.record(
+        AccountEvent(ADA, EventKind.SIGNIN, Where(hostile, hostile), {"name": hostile, "method": hostile})
+    )
+    await desk.record(AccountEvent(ADA, EventKind.SIGNIN, Where("", " \x00 "), {"name": "\n"}))
     first, second = await desk.rows()
     for value in (first["address"], first["client"], first["name"], first["details"]["method"]):
         assert value.startswith("x y z  AAA")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import basewarden.audit
-from basewarden.audit import AuditEvent, Event, EventKind, Where, describe_client, describe_event, list_events
+from basewarden.audit import AccountEvent, AuditEvent, EventKind, Where, describe_client, describe_event, list_events
 from basewarden.web import Pages
 from tests.audit.conftest import Desk
 from tests.audit.test_audit import ADA, make_event
@@ -16,7 +16,7 @@ EDGE = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML) Chr
 
 
 def test_every_kind_has_words_of_its_own() -> None:
-    words = [describe_event(Event(ADA, kind)) for kind in EventKind]
+    words = [describe_event(AccountEvent(ADA, kind)) for kind in EventKind]
     assert len(set(words)) == len(EventKind) > 30
     fallbacks = {str(kind).replace("_", " ").capitalize() for kind in EventKind}
     assert set(words) & fallbacks == set()

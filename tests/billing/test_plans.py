@@ -13,8 +13,8 @@ from basewarden.billing.plans import (
     GRACE,
     Entitlement,
     Grant,
+    PlanState,
     Problem,
-    State,
     Subscribed,
     SubscriptionState,
     decide,
@@ -37,13 +37,13 @@ def look(*subscriptions: SubscriptionState, grants: Sequence[Grant] = (), now: d
 
 
 def test_nobody_pays_nobody_grants() -> None:
-    assert decide((), (), NOW) == Entitlement(CATALOG.free, State.FREE)
+    assert decide((), (), NOW) == Entitlement(CATALOG.free, PlanState.FREE)
     assert decide((), (), NOW).has_room(2)
     assert not decide((), (), NOW).has_room(3)
 
 
 def test_active_until_the_provider_says_otherwise() -> None:
-    assert decide([make()], (), NOW) == Entitlement(CATALOG.hosted, State.ACTIVE, NOW + 10 * DAY)
+    assert decide([make()], (), NOW) == Entitlement(CATALOG.hosted, PlanState.ACTIVE, NOW + 10 * DAY)
     assert look(make(), now=NOW + 1000 * DAY) == ("hosted", "active")
 
 
@@ -65,10 +65,12 @@ def test_set_to_end_it_ends_that_day() -> None:
 @pytest.mark.parametrize("status", ["on_hold", "past_due"])
 def test_a_failed_charge_leaves_seven_days(status: str) -> None:
     late = make(status, next_billing_at=NOW - DAY)
-    assert decide([late], (), NOW) == Entitlement(CATALOG.hosted, State.PAST_DUE, NOW + 6 * DAY, Problem.PAYMENT_FAILED)
+    assert decide([late], (), NOW) == Entitlement(
+        CATALOG.hosted, PlanState.PAST_DUE, NOW + 6 * DAY, Problem.PAYMENT_FAILED
+    )
     assert look(late, now=NOW + 6 * DAY - SECOND) == ("hosted", "past_due")
     over = decide([late], (), NOW + 6 * DAY)
-    assert (over.plan.key, over.state, over.problem) == ("free", State.PAST_DUE, Problem.PAYMENT_FAILED)
+    assert (over.plan.key, over.state, over.problem) == ("free", PlanState.PAST_DUE, Problem.PAYMENT_FAILED)
     longer = make(status, next_billing_at=NOW - DAY, past_due_until=NOW + 20 * DAY)
     assert look(longer, now=NOW + 19 * DAY) == ("hosted", "past_due")
     assert look(make(status, next_billing_at=None)) == ("free", "past_due")
@@ -84,14 +86,14 @@ def test_cancelled_is_good_for_what_is_paid() -> None:
 @pytest.mark.parametrize(
     ("status", "state", "problem"),
     [
-        ("paused", State.PAUSED, Problem.PAUSED),
-        ("pending", State.PENDING, None),
-        ("failed", State.ENDED, Problem.SETUP_FAILED),
-        ("expired", State.ENDED, None),
-        ("a word of next year", State.ENDED, None),
+        ("paused", PlanState.PAUSED, Problem.PAUSED),
+        ("pending", PlanState.PENDING, None),
+        ("failed", PlanState.ENDED, Problem.SETUP_FAILED),
+        ("expired", PlanState.ENDED, None),
+        ("a word of next year", PlanState.ENDED, None),
     ],
 )
-def test_what_gives_nothing(status: str, state: State, problem: Problem | None) -> None:
+def test_what_gives_nothing(status: str, state: PlanState, problem: Problem | None) -> None:
     assert decide([make(status)], (), NOW) == Entitlement(CATALOG.free, state, None, problem)
 
 
@@ -139,7 +141,9 @@ def test_what_holds_for_everybody(
         paid = {"active", "on_hold", "past_due", "cancelled"}
         assert any(one.status in paid for one in all_subscriptions) or any(now < one.until for one in given)
     # A plan that ends is never past its end, and one that was granted lasts as long as its grant.
-    if found.state in (State.CANCELLED, State.GRANTED) or (found.state == State.PAST_DUE and found.plan.rank):
+    if found.state in (PlanState.CANCELLED, PlanState.GRANTED) or (
+        found.state == PlanState.PAST_DUE and found.plan.rank
+    ):
         assert found.until is not None
         assert now < found.until
     # More of anything is never worth less, and the order of what is there does not matter.

@@ -13,7 +13,7 @@ from psycopg import sql
 from basewarden.connections import greeting
 from basewarden.connections.dialing import explain_failure
 from basewarden.connections.errors import ConnectionFailed, Reason
-from basewarden.connections.probe import Facts, check_version, probe
+from basewarden.connections.probe import ServerFacts, check_version, probe
 from basewarden.connections.urls import parse_postgres_url
 from basewarden.core.secret import Secret
 from tests.fakes.hostile_postgres import run_hostile_postgres
@@ -28,7 +28,7 @@ def read_peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-async def look(url: str) -> Facts:
+async def look(url: str) -> ServerFacts:
     return await probe(parse_postgres_url(Secret(url)), allow_private=True)
 
 
@@ -76,7 +76,7 @@ async def test_the_facts_of_an_ordinary_login(project: Project) -> None:
     assert facts.uses_tls is False
     assert 0 < facts.latency_ms < 1000
     assert [role.name for role in facts.roles] == [project.reader]
-    assert Facts.from_json(facts.as_json()) == facts
+    assert ServerFacts.from_json(facts.as_json()) == facts
 
 
 async def test_a_superuser_is_known_as_one(project: Project) -> None:

@@ -22,7 +22,7 @@ from basewarden.db import Listener
 from basewarden.gateway import Caller, Projects, RestAnswer, RestCall
 from basewarden.gateway.errors import OutcomeUnknown, UpstreamAway
 from basewarden.gateway.forward.openapi import read_schema
-from basewarden.gateway.forward.reach import Reach
+from basewarden.gateway.forward.reach import ApiAccess
 from basewarden.gateway.forward.upstream import UpstreamAnswer, UpstreamRequest
 from basewarden.gateway.forward.writes import travel_write
 from basewarden.journal import Recorder, Settler
@@ -208,8 +208,8 @@ class Ground:
     async def make_undo(self) -> Undo:
         """As the product wires it, with this project's API for all there is."""
 
-        async def find_reach(_: UUID) -> Reach:
-            return Reach(self.upstream, await self.schema(), find_newer)
+        async def find_reach(_: UUID) -> ApiAccess:
+            return ApiAccess(self.upstream, await self.schema(), find_newer)
 
         async def find_newer(_: Schema) -> Schema:
             self.known_schema = None

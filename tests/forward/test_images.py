@@ -10,7 +10,7 @@ from basewarden.gateway.capture.images import AS_OWNER, read_images, select_imag
 from basewarden.gateway.errors import CaptureBlind
 from basewarden.gateway.forward.images import decode_rows, read_apart
 from basewarden.journal import Image
-from pgrest import Builder, Connection, Statement
+from pgrest import Builder, DbConnection, Statement
 from tests.fixtures.bench import GUEST
 from tests.forward.conftest import OpenGround
 from tests.forward.ground import Ground
@@ -86,7 +86,7 @@ def make_table() -> str:
 
 
 async def read_direct(ground: Ground) -> list[Image]:
-    connection = await Connection.connect(ground.dsn, prepare=False)
+    connection = await DbConnection.connect(ground.dsn, prepare=False)
     try:
         schema = await ground.schema()
         select = select_images(Builder(), schema.tables["public", "t"], " ORDER BY bw_row.id", lock=False)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
 from basewarden.journal import Recorder
-from basewarden.undo import Conflict
+from basewarden.undo import RowConflict
 from basewarden.undo.errors import UndoConflict
 from pgrest import PgrestError
 from pgrest.server import RestServer
@@ -34,7 +34,7 @@ _STATED = ("It needs rows that need it in turn", "An API cannot tell this JSON",
 _STAMPED = "stamped"
 
 
-def is_stated(conflict: Conflict) -> bool:
+def is_stated(conflict: RowConflict) -> bool:
     """A row that was deleted and put there again is one that was changed: then its stamp is no trigger's alone."""
     is_stamp = conflict.columns == (_STAMPED,) and conflict.reason.startswith("A trigger keeps")
     return is_stamp or conflict.reason.startswith(_STATED)

@@ -18,8 +18,8 @@ from basewarden.gateway.capture import WriteContext, WriteOutcome, capture_write
 from basewarden.gateway.capture.images import AS_OWNER, read_images, select_images
 from pgrest import (
     Builder,
-    Connection,
     DatabaseError,
+    DbConnection,
     PgrestError,
     RestConfig,
     Schema,
@@ -120,8 +120,8 @@ async def dsn(postgres: PostgresServer) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def connection(dsn: str) -> AsyncIterator[Connection]:
-    opened = await Connection.connect(dsn, prepare=False)
+async def connection(dsn: str) -> AsyncIterator[DbConnection]:
+    opened = await DbConnection.connect(dsn, prepare=False)
     yield opened
     await opened.close()
 
@@ -131,7 +131,7 @@ async def _run(dsn: str, script: str) -> None:
         await admin.execute(script.encode())
 
 
-async def _read(connection: Connection, schema: Schema) -> State:
+async def _read(connection: DbConnection, schema: Schema) -> State:
     state: State = {}
     for name, table in schema.tables.items():
         select = select_images(Builder(), table, "", lock=False)
@@ -141,7 +141,7 @@ async def _read(connection: Connection, schema: Schema) -> State:
 
 
 async def _send(
-    connection: Connection, schema: Schema, role: str | None, request: tuple[str, str, str], body: object, limit: int
+    connection: DbConnection, schema: Schema, role: str | None, request: tuple[str, str, str], body: object, limit: int
 ) -> WriteOutcome | None:
     """None where it was refused."""
     method, query, prefer = request
@@ -197,7 +197,7 @@ _MANY = settings(
 @_MANY
 @given(data=st.data())
 async def test_all_that_changed_is_recorded_or_counted_within_the_limit(
-    dsn: str, connection: Connection, data: st.DataObject
+    dsn: str, connection: DbConnection, data: st.DataObject
 ) -> None:
     kind, script = data.draw(worlds())
     await _run(dsn, f"DROP SCHEMA public CASCADE;\n{script}")

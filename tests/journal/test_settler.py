@@ -9,7 +9,7 @@ import pytest
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.gateway.projects import ask_connection
 from basewarden.journal import Settler
-from pgrest import Connection, DatabaseError, PgrestError
+from pgrest import DatabaseError, DbConnection, PgrestError
 from pgrest.errors import DatabaseErrorFields
 from tests.fixtures.desk import Desk
 from tests.fixtures.postgres import PostgresServer
@@ -33,7 +33,7 @@ async def _record(desk: Desk, *xids: int) -> None:
 def _settler(desk: Desk, dsn: str) -> Settler:
     async def ask(connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
         assert connection_id == desk.connection_id
-        connection = await Connection.connect(dsn)
+        connection = await DbConnection.connect(dsn)
         try:
             return await ask_connection(connection, xids)
         finally:

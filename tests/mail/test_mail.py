@@ -413,7 +413,7 @@ async def test_a_letter_outlives_its_mail_server(open_mail: Open, database: Data
     mail = await open_mail(working=False)
     await post(database, mail)
     await open_mail(smtp_url=None, email_from=None)
-    assert (await wait_for_state(database, LetterState.FAILED)).last_error == "NotConfigured"
+    assert (await wait_for_state(database, LetterState.FAILED)).last_error == "MailNotConfigured"
 
 
 HOSTILE = [

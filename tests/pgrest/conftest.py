@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 
-from pgrest import Connection, Pool, Schema, load_schema
+from pgrest import DbConnection, Pool, Schema, load_schema
 from pgrest.config import RestConfig
 from pgrest.jwt import JwtRules, read_keys
 from pgrest.server import RestServer
@@ -126,14 +126,14 @@ async def client(shop: str) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def conn(shop: str) -> AsyncIterator[Connection]:
-    connection = await Connection.connect(shop)
+async def conn(shop: str) -> AsyncIterator[DbConnection]:
+    connection = await DbConnection.connect(shop)
     yield connection
     await connection.close()
 
 
 @pytest.fixture
-async def schema(conn: Connection) -> Schema:
+async def schema(conn: DbConnection) -> Schema:
     return await load_schema(conn, ["public"])
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
 
-from pgrest import Connection, DatabaseError, MemoryBudget, Meter, PgrestError, Pool, Statement, Terms
+from pgrest import DatabaseError, DbConnection, MemoryBudget, Meter, PgrestError, Pool, Statement, Terms
 from pgrest.wire.poolers import is_direct, is_transaction_pooled
 from tests.fakes.hostile_postgres import run_hostile_postgres
 
@@ -64,8 +64,8 @@ def address_of(port: int) -> str:
     return f"postgresql://somebody@127.0.0.1:{port}/anything?hostaddr=127.0.0.1&sslmode=prefer"
 
 
-async def connect(port: int) -> Connection:
-    return await Connection.connect(address_of(port), timeout=5, prepare=False, guarded=True)
+async def connect(port: int) -> DbConnection:
+    return await DbConnection.connect(address_of(port), timeout=5, prepare=False, guarded=True)
 
 
 @pytest.mark.parametrize("mode", ["endless_rows", "endless_nulls", "many_rows", "huge_row", "endless_notices"])
@@ -115,10 +115,10 @@ async def test_a_password_that_is_hashed_for_ever_keeps_nobody_else_waiting(shop
     async with run_hostile_postgres("many_rounds") as hostile, watched():
         address = address_of(hostile.port).replace("somebody", "somebody:secret")
         with pytest.raises(psycopg.errors.ConnectionTimeout):
-            await Connection.connect(address, timeout=1, prepare=False, guarded=True)
+            await DbConnection.connect(address, timeout=1, prepare=False, guarded=True)
         with pytest.raises(psycopg.errors.ConnectionTimeout):
-            await Connection.connect(address, timeout=60, prepare=False, guarded=True)
-        other = await Connection.connect(shop, prepare=False, guarded=True)
+            await DbConnection.connect(address, timeout=60, prepare=False, guarded=True)
+        other = await DbConnection.connect(shop, prepare=False, guarded=True)
         await other.run([_ONE])
         await other.close()
 
@@ -201,14 +201,14 @@ async def test_a_server_that_falls_silent_once_connected_lends_nothing(monkeypat
 
 
 @pytest.fixture
-async def guarded(shop: str) -> AsyncIterator[Connection]:
-    conn = await Connection.connect(f"{shop}{'&' if '?' in shop else '?'}hostaddr=127.0.0.1", guarded=True)
+async def guarded(shop: str) -> AsyncIterator[DbConnection]:
+    conn = await DbConnection.connect(f"{shop}{'&' if '?' in shop else '?'}hostaddr=127.0.0.1", guarded=True)
     conn.meter = Meter(_LIMIT)
     yield conn
     await conn.close()
 
 
-async def test_a_large_answer_below_the_limit_comes_whole_and_in_order(guarded: Connection) -> None:
+async def test_a_large_answer_below_the_limit_comes_whole_and_in_order(guarded: DbConnection) -> None:
     texts = [f"{number}:{'x' * (number * 997 % 5000)}".encode() for number in range(2000)]
     query = Statement("SELECT n || ':' || repeat('x', n * 997 % 5000) FROM generate_series(0, 1999) AS n")
     for _ in range(2):
@@ -221,14 +221,14 @@ async def test_a_large_answer_below_the_limit_comes_whole_and_in_order(guarded: 
     assert rows.rows == [(b"42",)]
 
 
-async def test_much_goes_out_while_much_comes_in(guarded: Connection) -> None:
+async def test_much_goes_out_while_much_comes_in(guarded: DbConnection) -> None:
     """Neither side waits for the other while a valve is in place."""
     big = b"y" * 3_000_000
     answers = await guarded.run([Statement("SELECT $1::text || repeat('z', 100)", (big,))] * 3)
     assert [rows.rows[0][0] == big + b"z" * 100 for rows in answers] == [True] * 3
 
 
-async def test_what_was_written_in_a_run_that_is_cut_off_is_not_kept(guarded: Connection, conn: Connection) -> None:
+async def test_what_was_written_in_a_run_that_is_cut_off_is_not_kept(guarded: DbConnection, conn: DbConnection) -> None:
     statements = [Statement("BEGIN"), Statement("DELETE FROM items"), Statement("SELECT repeat('x', 50000000)")]
     with pytest.raises(PgrestError) as raised:
         await guarded.run(statements)

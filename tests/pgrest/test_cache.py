@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgrest import Connection, Loaded, PgrestError, Pool, Schema, SchemaCache, Statement
+from pgrest import DbConnection, Loaded, PgrestError, Pool, Schema, SchemaCache, Statement
 from pgrest.errors import table_not_found
 from pgrest.schema.listener import keep_listening
 from pgrest.wire.places import NO_LIMITS, Terms
@@ -153,7 +153,7 @@ async def test_a_snapshot_survives_its_database(
 
 
 async def test_a_load_that_fails_on_the_way_keeps_the_old_one(
-    cache: SchemaCache, conn: Connection, other: psycopg.AsyncConnection[Any]
+    cache: SchemaCache, conn: DbConnection, other: psycopg.AsyncConnection[Any]
 ) -> None:
     seen = await cache.get()
     await other.execute("ALTER TABLE orders ADD COLUMN halfway int")
@@ -221,7 +221,7 @@ async def test_a_pooler_is_not_listened_to(shop: str, data_dir: Path) -> None:
         await pool.close()
 
 
-async def test_a_loaded_connection_is_left_as_it_was(conn: Connection, shop: str) -> None:
+async def test_a_loaded_connection_is_left_as_it_was(conn: DbConnection, shop: str) -> None:
     pool = Pool(shop, max_size=1, prepare=False)
     cache = SchemaCache(pool, ["public"])
     await cache.get()
@@ -238,7 +238,7 @@ async def test_a_loaded_connection_is_left_as_it_was(conn: Connection, shop: str
     await pool.close()
 
 
-async def test_who_waits_when_the_cache_closes_is_told(cache: SchemaCache, conn: Connection) -> None:
+async def test_who_waits_when_the_cache_closes_is_told(cache: SchemaCache, conn: DbConnection) -> None:
     await conn.run([Statement("BEGIN"), LOCK_DEPENDENCIES])
     waiting = asyncio.create_task(cache.get())
     await asyncio.sleep(0)

@@ -7,7 +7,7 @@ import pytest
 
 from pgrest import (
     Builder,
-    Connection,
+    DbConnection,
     DeletePlan,
     InsertPlan,
     Keys,
@@ -34,13 +34,13 @@ def plan(schema: Schema, method: str, target: str, body: Any = None, **headers: 
     return plan_request(schema, parse_request(method, path, query.encode(), pairs, raw), RestConfig())
 
 
-async def run(conn: Connection, what: Plan, *, keys: Keys | None = None, report_keys: bool = True) -> Result:
+async def run(conn: DbConnection, what: Plan, *, keys: Keys | None = None, report_keys: bool = True) -> Result:
     assert isinstance(what, (InsertPlan, UpdatePlan, DeletePlan))
     [rows] = await conn.run([build_statement(what, keys=keys, report_keys=report_keys)])
     return read_result(what, rows)
 
 
-async def test_an_insert_reports_the_keys_it_made(conn: Connection, schema: Schema) -> None:
+async def test_an_insert_reports_the_keys_it_made(conn: DbConnection, schema: Schema) -> None:
     made = plan(
         schema, "POST", "/orders?select=*", [{"customer_id": 1}, {"customer_id": 2}], prefer="return=representation"
     )
@@ -51,13 +51,13 @@ async def test_an_insert_reports_the_keys_it_made(conn: Connection, schema: Sche
     assert list(json.loads(body)[0]) == list(schema.tables["public", "orders"].columns)
 
 
-async def test_an_update_reports_old_and_new_keys(conn: Connection, schema: Schema) -> None:
+async def test_an_update_reports_old_and_new_keys(conn: DbConnection, schema: Schema) -> None:
     update = plan(schema, "PATCH", "/items?sku=eq.a&order_id=eq.1", {"order_id": 3})
     result = await run(conn, update)
     assert result.keys == (("1", "a", "3", "a"),)
 
 
-async def test_given_keys_restrict_an_update_besides_its_filter(conn: Connection, schema: Schema) -> None:
+async def test_given_keys_restrict_an_update_besides_its_filter(conn: DbConnection, schema: Schema) -> None:
     update = plan(schema, "PATCH", "/orders?customer_id=eq.1", {"total": 1})
     assert isinstance(update, UpdatePlan)
     result = await run(conn, update, keys=Keys(("id",), (("2",), ("3",))))
@@ -66,19 +66,19 @@ async def test_given_keys_restrict_an_update_besides_its_filter(conn: Connection
     assert left.rows == [(b"1",), (b"3",)]
 
 
-async def test_given_keys_restrict_a_delete_of_a_composite_key(conn: Connection, schema: Schema) -> None:
+async def test_given_keys_restrict_a_delete_of_a_composite_key(conn: DbConnection, schema: Schema) -> None:
     delete = plan(schema, "DELETE", "/items")
     result = await run(conn, delete, keys=Keys(("order_id", "sku"), (("1", "a"), ("1", "b"), ("9", "z"))))
     assert sorted(result.keys or ()) == [("1", "a"), ("1", "b")]
 
 
-async def test_an_upsert_reports_every_row_it_touched(conn: Connection, schema: Schema) -> None:
+async def test_an_upsert_reports_every_row_it_touched(conn: DbConnection, schema: Schema) -> None:
     rows = [{"id": 1, "name": "A"}, {"id": 77, "name": "B"}]
     upsert = plan(schema, "POST", "/customers", rows, prefer="resolution=merge-duplicates")
     assert (await run(conn, upsert)).keys == (("1",), ("77",))
 
 
-async def test_equal_rows_of_a_table_without_key_are_told_apart(conn: Connection, schema: Schema) -> None:
+async def test_equal_rows_of_a_table_without_key_are_told_apart(conn: DbConnection, schema: Schema) -> None:
     notes = schema.tables["public", "notes"]
     assert key_columns(notes) == ("ctid",)
     [found] = await conn.run([Statement("SELECT ctid::text FROM notes WHERE body = 'two' LIMIT 1 FOR UPDATE")])
@@ -95,7 +95,7 @@ async def test_a_total_unique_key_stands_in_for_a_primary_one(schema: Schema) ->
     assert key_columns(schema.tables["public", "rooms"]) == ("place", "number")
 
 
-async def test_a_hundred_thousand_keys_are_quick(conn: Connection, schema: Schema) -> None:
+async def test_a_hundred_thousand_keys_are_quick(conn: DbConnection, schema: Schema) -> None:
     await conn.run([Statement("INSERT INTO customers SELECT n, 'c' || n FROM generate_series(1000, 101000) n")])
     delete = plan(schema, "DELETE", "/customers?name=neq.c1000")
     keys = Keys(("id",), tuple((str(n),) for n in range(1000, 101_000)))
@@ -103,7 +103,7 @@ async def test_a_hundred_thousand_keys_are_quick(conn: Connection, schema: Schem
     assert len(result.keys or ()) == 99_999
 
 
-async def test_conditions_render_for_a_statement_of_ones_own(conn: Connection, schema: Schema) -> None:
+async def test_conditions_render_for_a_statement_of_ones_own(conn: DbConnection, schema: Schema) -> None:
     update = plan(schema, "PATCH", "/orders?or=(id.eq.1,state.eq.sent)&total=lt.8", {"total": 0})
     assert isinstance(update, UpdatePlan)
     builder = Builder()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pgrest import (
     Builder,
-    Connection,
+    DbConnection,
     InfoPlan,
     OpenApiPlan,
     PgrestError,
@@ -89,7 +89,7 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 @pytest.fixture(scope="module")
 async def shop_schema(postgres: PostgresServer, shop_template: str) -> AsyncIterator[Schema]:
     dsn = await postgres.create_database(template=shop_template)
-    conn = await Connection.connect(dsn)
+    conn = await DbConnection.connect(dsn)
     yield await load_schema(conn, CONFIG.schemas, CONFIG.extra_search_path)
     await conn.close()
     await postgres.drop_database(dsn)

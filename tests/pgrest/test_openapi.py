@@ -15,8 +15,8 @@ from msgspec import structs
 from schemathesis.specs.openapi.definitions import SWAGGER_20_VALIDATOR
 
 from pgrest import RestConfig
-from pgrest.address import Address, parse_address
-from pgrest.openapi.access import Access
+from pgrest.address import ApiAddress, parse_address
+from pgrest.openapi.access import SchemaAccess
 from pgrest.openapi.document import write_document
 from pgrest.openapi.reach import EVERYTHING, Reach
 from pgrest.openapi.shared import refer, split_comment
@@ -107,17 +107,17 @@ def test_comments_and_references() -> None:
 @pytest.mark.parametrize(
     ("uri", "expected"),
     [
-        ("https://example.com", Address("https", "example.com", 443)),
-        ("HTTP://example.com/", Address("http", "example.com", 80)),
-        ("https://example.com:8443/a/b", Address("https", "example.com", 8443, "/a/b")),
-        ("http://[::1]:80", Address("http", "[::1]", 80)),
+        ("https://example.com", ApiAddress("https", "example.com", 443)),
+        ("HTTP://example.com/", ApiAddress("http", "example.com", 80)),
+        ("https://example.com:8443/a/b", ApiAddress("https", "example.com", 8443, "/a/b")),
+        ("http://[::1]:80", ApiAddress("http", "[::1]", 80)),
         *((bad, None) for bad in (
             "", "example.com", "ftp://example.com", "https:/x", "https://", "https://u:p@example.com", "https://a?b",
             "https://a#b", "https://a:0", "https://a:65536", "https://a:", "https://a:b", "https://a b", "https://a/ b",
         )),
     ],
 )  # fmt: skip
-def test_addresses(uri: str, expected: Address | None) -> None:
+def test_addresses(uri: str, expected: ApiAddress | None) -> None:
     if expected is None:
         with pytest.raises(ValueError):
             parse_address(uri)
@@ -126,14 +126,14 @@ def test_addresses(uri: str, expected: Address | None) -> None:
 
 
 def test_the_servers_own_address_and_its_proxys() -> None:
-    def served_at(**given: str) -> Address:
+    def served_at(**given: str) -> ApiAddress:
         return load_settings(None, {f"PGRST_{name.upper()}": value for name, value in given.items()}).rest.served_at
 
-    assert served_at() == Address("http", "0.0.0.0", 3000)  # noqa: S104 - shown, not bound
-    assert served_at(server_host="*6", server_port="80") == Address("http", "0.0.0.0", 80)  # noqa: S104 - shown, not bound
-    assert served_at(server_host="127.0.0.1") == Address("http", "127.0.0.1", 3000)
-    assert served_at(server_host="::1") == Address("http", "[::1]", 3000)
-    assert served_at(openapi_server_proxy_uri="https://a.example/x") == Address("https", "a.example", 443, "/x")
+    assert served_at() == ApiAddress("http", "0.0.0.0", 3000)  # noqa: S104 - shown, not bound
+    assert served_at(server_host="*6", server_port="80") == ApiAddress("http", "0.0.0.0", 80)  # noqa: S104 - shown, not bound
+    assert served_at(server_host="127.0.0.1") == ApiAddress("http", "127.0.0.1", 3000)
+    assert served_at(server_host="::1") == ApiAddress("http", "[::1]", 3000)
+    assert served_at(openapi_server_proxy_uri="https://a.example/x") == ApiAddress("https", "a.example", 443, "/x")
     with pytest.raises(BadSettings, match="openapi-server-proxy-uri takes an address"):
         served_at(openapi_server_proxy_uri="https://a.example?x")
 
@@ -261,7 +261,7 @@ async def document(zoo: Zoo) -> Any:
 
 
 async def test_the_document_is_valid_and_every_reference_leads_somewhere(zoo: Zoo) -> None:
-    document = await zoo.read(openapi_security=True, served_at=Address("https", "a.example", 443, "/x"))
+    document = await zoo.read(openapi_security=True, served_at=ApiAddress("https", "a.example", 443, "/x"))
     assert list(SWAGGER_20_VALIDATOR.iter_errors(document)) == []
     references = set(list_references(document))
     assert len(references) > 40
@@ -297,7 +297,7 @@ async def test_what_is_said_of_the_whole(zoo: Zoo, document: Any) -> None:
     other = await zoo.read(
         headers={"accept-profile": "ملخص"},
         openapi_security=True,
-        served_at=Address("https", "a.example", 443, "/x"),
+        served_at=ApiAddress("https", "a.example", 443, "/x"),
     )
     assert (other["host"], other["basePath"], other["schemes"]) == ("a.example:443", "/x", ["https"])
     assert other["info"]["title"] == "PostgREST API"
@@ -532,7 +532,7 @@ async def test_a_long_document_lets_others_run_in_between(zoo: Zoo) -> None:
         comment=None, insertable=True, updatable=True, deletable=True, is_partition=False,
     )  # fmt: skip
     schema = Schema(("api",), {name: structs.replace(table, name=name[1]) for name in names})
-    plan, access = OpenApiPlan("api", is_head=False), Access(None)
+    plan, access = OpenApiPlan("api", is_head=False), SchemaAccess(None)
     writing = asyncio.create_task(write_document(schema, plan, access, RestConfig(), EVERYTHING))
     turns = 0
     while not writing.done():

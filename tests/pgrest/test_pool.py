@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from pgrest import Connection, PgrestError, Pool, Statement, Terms
+from pgrest import DbConnection, PgrestError, Pool, Statement, Terms
 from pgrest.wire.places import Places
 
 PID = Statement("SELECT pg_backend_pid()")
@@ -87,7 +87,7 @@ async def test_what_comes_back_to_a_closed_pool_is_closed(shop: str) -> None:
     pool = Pool(shop, max_size=1)
     async with pool.acquire() as conn:
         await pool.close()
-        assert isinstance(conn, Connection)
+        assert isinstance(conn, DbConnection)
         assert conn.is_usable
     assert not conn.is_usable
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgrest import Connection, DatabaseError, Pool, Statement
+from pgrest import DatabaseError, DbConnection, Pool, Statement
 from pgrest.errors import PlanStale
 from pgrest.wire.poolers import is_direct, is_transaction_pooled
 from tests.fixtures.pgbouncer import run_pgbouncer
@@ -23,7 +23,7 @@ async def pooled(shop: str, data_dir: Path) -> AsyncIterator[str]:
 
 async def leave_statements(dsn: str) -> None:
     """As an earlier server leaves them: in every session that the pooler has, under the names that we use."""
-    loud = [await Connection.connect(dsn, prepare=False) for _ in range(3)]
+    loud = [await DbConnection.connect(dsn, prepare=False) for _ in range(3)]
     for conn in loud:
         await conn.run([Statement("BEGIN")])
     for conn in loud:
@@ -49,7 +49,7 @@ async def test_it_is_told_while_others_use_the_pooler(pooled: str) -> None:
     is_over = False
 
     async def disturb() -> None:
-        conn = await Connection.connect(pooled, prepare=False)
+        conn = await DbConnection.connect(pooled, prepare=False)
         while not is_over:
             await conn.run([PID])
         await conn.close()
@@ -57,9 +57,9 @@ async def test_it_is_told_while_others_use_the_pooler(pooled: str) -> None:
     busy = [asyncio.create_task(disturb()) for _ in range(4)]
     try:
         for _ in range(20):
-            conn = await Connection.connect(pooled, prepare=False)
+            conn = await DbConnection.connect(pooled, prepare=False)
             assert not await is_direct(conn)
-            assert await is_transaction_pooled(conn, lambda: Connection.connect(pooled, prepare=False))
+            assert await is_transaction_pooled(conn, lambda: DbConnection.connect(pooled, prepare=False))
             await conn.close()
     finally:
         is_over = True
@@ -68,9 +68,9 @@ async def test_it_is_told_while_others_use_the_pooler(pooled: str) -> None:
 
 async def test_a_session_pooler_is_not_taken_for_one(shop: str, data_dir: Path) -> None:
     async with run_pgbouncer(shop, data_dir.parent, "session", size=10) as dsn:
-        conn = await Connection.connect(dsn, prepare=False)
+        conn = await DbConnection.connect(dsn, prepare=False)
         assert not await is_direct(conn)
-        assert not await is_transaction_pooled(conn, lambda: Connection.connect(dsn, prepare=False))
+        assert not await is_transaction_pooled(conn, lambda: DbConnection.connect(dsn, prepare=False))
         await conn.close()
         pool = Pool(dsn)
         async with pool.acquire() as lent:
@@ -79,7 +79,7 @@ async def test_a_session_pooler_is_not_taken_for_one(shop: str, data_dir: Path) 
 
 
 @pytest.mark.parametrize("what", ["PREPARE bw1 AS SELECT 1", "DEALLOCATE ALL"])
-async def test_a_name_that_is_not_ours_alone_is_run_again_without(conn: Connection, what: str) -> None:
+async def test_a_name_that_is_not_ours_alone_is_run_again_without(conn: DbConnection, what: str) -> None:
     if what == "DEALLOCATE ALL":
         await conn.run([ANSWER])
     conn.prepares = False
@@ -92,7 +92,7 @@ async def test_a_name_that_is_not_ours_alone_is_run_again_without(conn: Connecti
     assert rows.rows == [(b"42",)]
 
 
-async def test_an_error_of_the_same_code_from_a_function_is_not_ours(conn: Connection) -> None:
+async def test_an_error_of_the_same_code_from_a_function_is_not_ours(conn: DbConnection) -> None:
     with pytest.raises(DatabaseError) as caught:
         await conn.run([Statement("DO $$ BEGIN RAISE SQLSTATE '42P05'; END $$")])
     assert not isinstance(caught.value, PlanStale)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgrest import Connection, Statement
+from pgrest import DbConnection, Statement
 from tests.pgrest.conftest import Client
 
 
@@ -132,7 +132,7 @@ async def test_strict_handling_refuses_unknown_preferences(client: Client) -> No
     assert (answer.status, answer.json()["code"]) == (400, "PGRST122")
 
 
-async def test_a_new_column_is_seen_without_a_reload(client: Client, conn: Connection) -> None:
+async def test_a_new_column_is_seen_without_a_reload(client: Client, conn: DbConnection) -> None:
     await conn.run([Statement("CREATE TABLE arrivals (id int PRIMARY KEY)")])
     await conn.run([Statement("GRANT ALL ON arrivals TO web_anon")])
     client.app.live.cache._check_seconds = 0

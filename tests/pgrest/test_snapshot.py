@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgrest import Connection, Schema, Statement, is_reach_current, is_reach_same, load_schema, reach_check
+from pgrest import DbConnection, Schema, Statement, is_reach_current, is_reach_same, load_schema, reach_check
 from pgrest.schema.introspection import Snapshot, load_snapshot
 from pgrest.schema.stamps import Pulse, ask_pulse, read_pulse
 from tests.fixtures.postgres import PostgresServer
@@ -22,7 +22,7 @@ async def other(shop: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         yield connection
 
 
-async def pulse_of(conn: Connection, since: str = "") -> Pulse:
+async def pulse_of(conn: DbConnection, since: str = "") -> Pulse:
     (rows,) = await conn.run([ask_pulse(conn.server_version, since=since, whole=True)])
     return read_pulse(rows)
 
@@ -111,7 +111,7 @@ CHANGES = [
 
 
 async def test_each_change_is_noticed_and_read_and_little_else(
-    conn: Connection, other: psycopg.AsyncConnection[Any]
+    conn: DbConnection, other: psycopg.AsyncConnection[Any]
 ) -> None:
     """`None`: names changed that may stand in anything's text, so that everything is read."""
     before = await load_snapshot(conn, SCHEMAS)
@@ -143,7 +143,7 @@ async def test_each_change_is_noticed_and_read_and_little_else(
     ids=lambda routine: "-".join(routine.split()[:2]).lower(),
 )
 async def test_what_is_no_change_is_taken_for_none(
-    conn: Connection, other: psycopg.AsyncConnection[Any], schema: Schema, routine: str
+    conn: DbConnection, other: psycopg.AsyncConnection[Any], schema: Schema, routine: str
 ) -> None:
     """The large catalogues have rows of indexes too; what matters is that no relation is taken for another."""
     before = await load_snapshot(conn, SCHEMAS)
@@ -159,7 +159,7 @@ async def test_what_is_no_change_is_taken_for_none(
         assert is_reach_current(schema, ("public", table), rows)
 
 
-async def test_while_nothing_happens_nothing_is_asked(conn: Connection, other: psycopg.AsyncConnection[Any]) -> None:
+async def test_while_nothing_happens_nothing_is_asked(conn: DbConnection, other: psycopg.AsyncConnection[Any]) -> None:
     first = await pulse_of(conn)
     again = await pulse_of(conn, first.moment)
     assert (again.moment, again.glance, again.shape) == (first.moment, None, None)
@@ -197,7 +197,7 @@ def test_a_write_reaches_as_far_as_foreign_keys_act(schema: Schema) -> None:
     ],
 )
 async def test_a_change_within_reach_is_seen_by_the_write(
-    conn: Connection, other: psycopg.AsyncConnection[Any], schema: Schema, change: str
+    conn: DbConnection, other: psycopg.AsyncConnection[Any], schema: Schema, change: str
 ) -> None:
     customers, products = ("public", "customers"), ("public", "products")
     await other.execute(change.encode())
@@ -213,7 +213,7 @@ async def test_a_change_within_reach_is_seen_by_the_write(
 
 @pytest.mark.parametrize("change", ["GRANT SELECT ON orders TO web_reader", "COMMENT ON TABLE orders IS 'x'"])
 async def test_what_only_looks_like_a_change_is_none_to_a_write(
-    conn: Connection, other: psycopg.AsyncConnection[Any], schema: Schema, change: str
+    conn: DbConnection, other: psycopg.AsyncConnection[Any], schema: Schema, change: str
 ) -> None:
     await other.execute(change.encode())
     orders = ("public", "orders")
@@ -226,7 +226,7 @@ async def test_what_only_looks_like_a_change_is_none_to_a_write(
     await conn.run([Statement("ROLLBACK")])
 
 
-async def test_a_partition_made_on_the_way_makes_no_other_table(conn: Connection) -> None:
+async def test_a_partition_made_on_the_way_makes_no_other_table(conn: DbConnection) -> None:
     await conn.run([Statement("CREATE TABLE days (at date PRIMARY KEY) PARTITION BY RANGE (at)")])
     schema, days = await load_schema(conn, SCHEMAS), ("public", "days")
     made = "CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')"
@@ -240,7 +240,7 @@ async def test_a_partition_made_on_the_way_makes_no_other_table(conn: Connection
 # Relationships and views --------------------------------------------------------------------------------
 
 
-async def test_a_junction_of_fifty_foreign_keys_is_no_burden(conn: Connection) -> None:
+async def test_a_junction_of_fifty_foreign_keys_is_no_burden(conn: DbConnection) -> None:
     keys = [f"k{number}" for number in range(32)]
     targets = "".join(f"CREATE TABLE t{number} (id int PRIMARY KEY);" for number in range(50))
     ways = ", ".join(f"FOREIGN KEY ({keys[number % 32]}) REFERENCES t{number}" for number in range(50))
@@ -253,7 +253,7 @@ async def test_a_junction_of_fifty_foreign_keys_is_no_burden(conn: Connection) -
     assert len(schema.relationships["public", "middle"]) == 50
 
 
-async def test_views_tell_their_keys_whatever_their_names(conn: Connection) -> None:
+async def test_views_tell_their_keys_whatever_their_names(conn: DbConnection) -> None:
     script = r"""
         CREATE TABLE "a {b\ (}" (id int PRIMARY KEY, "}:targetList (" int REFERENCES "a {b\ (}");
         CREATE VIEW odd AS SELECT (SELECT count(*) FROM "a {b\ (}" o WHERE o.id = i.id) AS "{n", id,
@@ -288,7 +288,7 @@ async def test_loading_withstands_ddl_meanwhile(shop: str, other: psycopg.AsyncC
             await asyncio.sleep(0.02)
 
     changing = asyncio.create_task(change())
-    loader = await Connection.connect(shop)
+    loader = await DbConnection.connect(shop)
     try:
         for _ in range(10):
             assert ("public", "orders") in (await load_schema(loader, SCHEMAS)).tables
@@ -298,7 +298,7 @@ async def test_loading_withstands_ddl_meanwhile(shop: str, other: psycopg.AsyncC
         await loader.close()
 
 
-async def test_what_a_session_left_behind_hides_no_catalogue(conn: Connection, schema: Schema) -> None:
+async def test_what_a_session_left_behind_hides_no_catalogue(conn: DbConnection, schema: Schema) -> None:
     before = await pulse_of(conn)
     for name in ("class", "attribute", "namespace", "trigger", "constraint", "type"):
         await conn.run([Statement(f"CREATE TEMP TABLE pg_{name} (oid oid)")])
@@ -309,7 +309,7 @@ async def test_what_a_session_left_behind_hides_no_catalogue(conn: Connection, s
 
 
 async def test_a_view_that_is_being_changed_is_not_waited_for(
-    conn: Connection, other: psycopg.AsyncConnection[Any]
+    conn: DbConnection, other: psycopg.AsyncConnection[Any]
 ) -> None:
     async with other.transaction():
         await other.execute("LOCK TABLE customer_names IN ACCESS EXCLUSIVE MODE")
@@ -326,7 +326,7 @@ async def test_whoever_may_do_nothing_may_load(postgres: PostgresServer, shop: s
         await admin.execute("REVOKE ALL ON SCHEMA public, hidden FROM PUBLIC")
         await admin.execute("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC")
         await admin.execute(f"ALTER ROLE {role} SET statement_timeout = '1ms'".encode())
-    loader = await Connection.connect(f"postgresql://{role}:{password}@{shop.rpartition('@')[2]}")
+    loader = await DbConnection.connect(f"postgresql://{role}:{password}@{shop.rpartition('@')[2]}")
     loading = await load_schema(loader, SCHEMAS)
     [timeout] = await loader.run([Statement("SHOW statement_timeout")])
     await loader.close()

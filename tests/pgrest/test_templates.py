@@ -4,7 +4,7 @@ import pytest
 
 from pgrest import (
     CallPlan,
-    Connection,
+    DbConnection,
     PgrestError,
     PlanTemplates,
     ReadPlan,
@@ -56,7 +56,7 @@ def plan(schema: Schema, path: str, query: str) -> tuple[Request, ReadPlan | Cal
     ],
 )  # fmt: skip
 async def test_other_values_in_the_same_shape(
-    conn: Connection, schema: Schema, path: str, first: str, second: str
+    conn: DbConnection, schema: Schema, path: str, first: str, second: str
 ) -> None:
     one, other = (shape_request("GET", path, query.encode(), HEADERS, b"") for query in (first, second))
     assert one is not None
@@ -121,7 +121,7 @@ async def test_a_zero_byte_is_refused_in_a_filled_in_value_too(schema: Schema) -
     assert refused.value.code == "22021"
 
 
-async def test_they_are_bounded_and_belong_to_one_snapshot(conn: Connection, schema: Schema) -> None:
+async def test_they_are_bounded_and_belong_to_one_snapshot(conn: DbConnection, schema: Schema) -> None:
     kept = PlanTemplates()
     request, planned = plan(schema, "/customers", "id=eq.1")
     template = make_template(schema, request, planned)

@@ -3,7 +3,7 @@
 import psycopg
 
 from pgrest import (
-    Connection,
+    DbConnection,
     ReadPlan,
     RestConfig,
     Schema,
@@ -63,7 +63,7 @@ async def test_reads_that_reach_a_function_of_the_projects_own_are_known(postgre
     dsn = await postgres.create_database()
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as admin:
         await admin.execute(DDL.encode())
-    connection = await Connection.connect(dsn)
+    connection = await DbConnection.connect(dsn)
     schema = await load_schema(connection, ["public"])
     for role in (None, IS_SUBJECT, BYPASSES):
         assert [one for one in RUNS_NONE if runs_code(schema, one, role)] == [], role

@@ -6,12 +6,12 @@ import gc
 import pytest
 from psycopg.pq import TransactionStatus
 
-from pgrest import Connection, DatabaseError, PgrestError, Pool, Statement, run_again
+from pgrest import DatabaseError, DbConnection, PgrestError, Pool, Statement, run_again
 from pgrest.errors import PlanStale
 from pgrest.wire.large import LARGE_BYTES
 
 
-async def until(conn: Connection, question: Statement, answer: bytes) -> None:
+async def until(conn: DbConnection, question: Statement, answer: bytes) -> None:
     """Ask the server again and again."""
     while True:
         [rows] = await conn.run([question])
@@ -19,7 +19,7 @@ async def until(conn: Connection, question: Statement, answer: bytes) -> None:
             return
 
 
-async def test_statements_of_a_run_are_one_transaction(conn: Connection) -> None:
+async def test_statements_of_a_run_are_one_transaction(conn: DbConnection) -> None:
     with pytest.raises(DatabaseError) as raised:
         await conn.run([Statement("DELETE FROM items"), Statement("SELECT 1/0"), Statement("SELECT 1")])
     assert raised.value.sqlstate == "22012"
@@ -29,7 +29,7 @@ async def test_statements_of_a_run_are_one_transaction(conn: Connection) -> None
 
 
 @pytest.mark.parametrize("size", [0, 1, LARGE_BYTES, LARGE_BYTES + 1, 3_000_000])
-async def test_a_view_of_a_value_is_the_value(conn: Connection, size: int) -> None:
+async def test_a_view_of_a_value_is_the_value(conn: DbConnection, size: int) -> None:
     """A large one stays where libpq has it, for as long as the view is used."""
     [rows] = await conn.run([Statement(f"SELECT left(repeat('0123456789', {size // 10 + 1}), {size}), NULL")])
     view, nothing = rows.view(0, 0), rows.view(0, 1)
@@ -42,7 +42,7 @@ async def test_a_view_of_a_value_is_the_value(conn: Connection, size: int) -> No
     assert bytes(view) == (b"0123456789" * (size // 10 + 1))[:size]
 
 
-async def test_an_error_at_commit_is_an_error_of_the_run(conn: Connection) -> None:
+async def test_an_error_at_commit_is_an_error_of_the_run(conn: DbConnection) -> None:
     await conn.run([Statement("CREATE TABLE late (id int REFERENCES customers DEFERRABLE INITIALLY DEFERRED)")])
     with pytest.raises(DatabaseError) as raised:
         await conn.run([Statement("INSERT INTO late VALUES (999)")])
@@ -52,7 +52,7 @@ async def test_an_error_at_commit_is_an_error_of_the_run(conn: Connection) -> No
     assert rows.rows == [(b"0",)]
 
 
-async def test_a_transaction_may_span_runs(conn: Connection) -> None:
+async def test_a_transaction_may_span_runs(conn: DbConnection) -> None:
     await conn.run([Statement("BEGIN"), Statement("DELETE FROM items")])
     assert conn.transaction_status == TransactionStatus.INTRANS
     await conn.run([Statement("ROLLBACK")])
@@ -60,7 +60,7 @@ async def test_a_transaction_may_span_runs(conn: Connection) -> None:
     assert rows.rows == [(b"3",)]
 
 
-async def test_parameters_and_nulls_go_and_come_as_text(conn: Connection) -> None:
+async def test_parameters_and_nulls_go_and_come_as_text(conn: DbConnection) -> None:
     statement = Statement("SELECT $1::int + 1, $2::text, $3::bytea", (b"41", None, b"\\x00ff"))
     for _ in range(3):
         [rows] = await conn.run([statement])
@@ -68,7 +68,7 @@ async def test_parameters_and_nulls_go_and_come_as_text(conn: Connection) -> Non
 
 
 async def test_prepared_statements_are_bounded_and_survive_ddl(shop: str) -> None:
-    conn = await Connection.connect(shop)
+    conn = await DbConnection.connect(shop)
     conn._most_prepared = 5
     for number in range(30):
         [rows] = await conn.run([Statement(f"SELECT {number}")])
@@ -96,7 +96,7 @@ async def test_prepared_statements_are_bounded_and_survive_ddl(shop: str) -> Non
     ],
     ids=["another-result", "no-such-statement", "no-such-type"],
 )
-async def test_a_transaction_whose_statements_no_longer_fit_is_run_again(conn: Connection, spoil: str) -> None:
+async def test_a_transaction_whose_statements_no_longer_fit_is_run_again(conn: DbConnection, spoil: str) -> None:
     whole = [
         Statement("BEGIN"),
         Statement("DELETE FROM items WHERE order_id = 2"),
@@ -111,7 +111,7 @@ async def test_a_transaction_whose_statements_no_longer_fit_is_run_again(conn: C
     assert conn.transaction_status == TransactionStatus.IDLE
 
 
-async def test_an_error_of_the_statement_itself_is_no_stale_plan(conn: Connection) -> None:
+async def test_an_error_of_the_statement_itself_is_no_stale_plan(conn: DbConnection) -> None:
     with pytest.raises(DatabaseError) as raised:
         await conn.run([Statement("SELECT lo_get(1, 2, 3) FROM notes FOR UPDATE OF nothing")])
     assert not isinstance(raised.value, PlanStale)
@@ -121,14 +121,14 @@ async def test_an_error_of_the_statement_itself_is_no_stale_plan(conn: Connectio
     assert (raised.value.sqlstate, type(raised.value)) == ("0A000", DatabaseError)
 
 
-async def test_more_data_than_any_buffer_flows_both_ways(conn: Connection) -> None:
+async def test_more_data_than_any_buffer_flows_both_ways(conn: DbConnection) -> None:
     big = b"x" * 8_000_000
     answers = await conn.run([Statement("SELECT $1::text", (big,))] * 3)
     assert [rows.rows[0][0] == big for rows in answers] == [True] * 3
 
 
-async def test_a_cancelled_run_stops_the_server_and_spoils_the_connection(shop: str, conn: Connection) -> None:
-    victim = await Connection.connect(shop, application_name="victim")
+async def test_a_cancelled_run_stops_the_server_and_spoils_the_connection(shop: str, conn: DbConnection) -> None:
+    victim = await DbConnection.connect(shop, application_name="victim")
     task = asyncio.create_task(victim.run([Statement("SELECT pg_sleep(60)")]))
     watch = Statement("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'victim' AND state = 'active'")
     async with asyncio.timeout(10):
@@ -142,7 +142,7 @@ async def test_a_cancelled_run_stops_the_server_and_spoils_the_connection(shop: 
         await victim.run([Statement("SELECT 1")])
 
 
-async def test_copy_is_refused_and_the_connection_dropped(conn: Connection) -> None:
+async def test_copy_is_refused_and_the_connection_dropped(conn: DbConnection) -> None:
     with pytest.raises((DatabaseError, PgrestError)):
         await conn.run([Statement("COPY items TO STDOUT")])
     assert not conn.is_usable
@@ -166,7 +166,7 @@ async def test_the_pool_rolls_back_what_was_left_open(pool: Pool) -> None:
     assert rows.rows == [(b"3",)]
 
 
-async def test_the_pool_replaces_connections_that_the_server_ended(pool: Pool, conn: Connection) -> None:
+async def test_the_pool_replaces_connections_that_the_server_ended(pool: Pool, conn: DbConnection) -> None:
     async with pool.acquire() as first:
         [rows] = await first.run([Statement("SELECT pg_backend_pid()")])
     await conn.run([Statement("SELECT pg_terminate_backend($1::int, 5000)", (rows.rows[0][0],))])

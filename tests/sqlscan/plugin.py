@@ -10,7 +10,7 @@ import pytest
 from psycopg import pq
 
 from basewarden.gateway.capture.images import AS_SESSION, WITH_SESSION_PATH
-from pgrest import Connection, Statement
+from pgrest import DbConnection, Statement
 from pgrest.schema.introspection import SPELL_NAMES
 from pgrest.schema.stamps import PLAN_PLAINLY
 
@@ -82,13 +82,13 @@ the_listener = Listener()
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SEEN] = the_listener.seen
     patch = pytest.MonkeyPatch()
-    send = Connection._send
+    send = DbConnection._send
 
-    def hear_and_send(connection: Connection, statements: Sequence[Statement]) -> Any:
+    def hear_and_send(connection: DbConnection, statements: Sequence[Statement]) -> Any:
         the_listener.hear(connection, statements)
         return send(connection, statements)
 
-    patch.setattr(Connection, "_send", hear_and_send)
+    patch.setattr(DbConnection, "_send", hear_and_send)
     config.add_cleanup(patch.undo)
 
 

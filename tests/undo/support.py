@@ -7,11 +7,11 @@ from basewarden.gateway.capture.images import AS_OWNER, read_images, select_imag
 from basewarden.journal import Image, RowChange, Verb
 from basewarden.undo.apply import Applied, apply_rows
 from basewarden.undo.fold import Folded, RecordedWrite, fold_writes
-from basewarden.undo.plan import Plan
+from basewarden.undo.plan import UndoPlan
 from basewarden.undo.planning import make_plan
 from basewarden.undo.refused import Refused
 from basewarden.undo.rows import DatabaseReader
-from pgrest import Builder, Connection, Schema, Statement, Table, load_schema
+from pgrest import Builder, DbConnection, Schema, Statement, Table, load_schema
 from tests.sqlscan.plugin import OwnStatement
 
 Key = tuple[str, ...]
@@ -22,12 +22,12 @@ State = Mapping[tuple[str, str], Mapping[Key, Image]]
 class World:
     """`act` is the session that will be undone, `run` is anybody else."""
 
-    connection: Connection
+    connection: DbConnection
     writes: list[RecordedWrite] = field(default_factory=list)
 
     @classmethod
     async def open(cls, dsn: str, ddl: str = "") -> "World":
-        world = cls(await Connection.connect(dsn, prepare=False))
+        world = cls(await DbConnection.connect(dsn, prepare=False))
         await world.run(ddl)
         return world
 
@@ -78,7 +78,7 @@ class World:
             for name, rows in state.items()
         }
 
-    async def plan(self) -> Plan:
+    async def plan(self) -> UndoPlan:
         schema = await self.schema()
         await self.connection.run([Statement("BEGIN")])
         try:
@@ -89,11 +89,11 @@ class World:
     async def undo_folded(self, folded: Folded) -> Applied | None:
         return (await self._undo(folded, skip=False))[1]
 
-    async def undo(self, *, skip: bool = False) -> tuple[Plan, Applied | None]:
+    async def undo(self, *, skip: bool = False) -> tuple[UndoPlan, Applied | None]:
         """None when it refused. The undo's own changes become the next session's writes."""
         return await self._undo(fold_writes(self.writes), skip=skip)
 
-    async def _undo(self, folded: Folded, *, skip: bool) -> tuple[Plan, Applied | None]:
+    async def _undo(self, folded: Folded, *, skip: bool) -> tuple[UndoPlan, Applied | None]:
         schema = await self.schema()
         await self.connection.run([Statement("BEGIN")])
         plan = await make_plan(DatabaseReader(self.connection, lock=True), schema, folded)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgrest import Connection
+from pgrest import DbConnection
 from tests.sqlscan.plugin import OwnStatement
 from tests.undo.conftest import OpenWorld
 from tests.undo.test_apply import check_exact
@@ -48,7 +48,7 @@ async def test_a_child_of_a_generated_value(open_world: OpenWorld) -> None:
 
 
 async def _is_old(dsn: str) -> bool:
-    connection = await Connection.connect(dsn)
+    connection = await DbConnection.connect(dsn)
     (rows,) = await connection.run([OwnStatement("SELECT current_setting('server_version_num')::int < 180000")])
     await connection.close()
     return rows.rows[0][0] == b"t"

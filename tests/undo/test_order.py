@@ -2,7 +2,7 @@
 
 import pytest
 
-from basewarden.undo.plan import Plan
+from basewarden.undo.plan import UndoPlan
 from tests.undo.conftest import OpenWorld
 from tests.undo.support import World
 from tests.undo.test_apply import check_exact
@@ -276,7 +276,7 @@ async def test_a_trigger_of_some_columns_runs_for_their_rows_only(open_world: Op
     assert hits == [str(number) for number in range(1, 101) if number % 2 == 1]
 
 
-async def _plan_conflicts(world: World) -> Plan:
+async def _plan_conflicts(world: World) -> UndoPlan:
     standing = await world.digest()
     plan = await world.plan()
     assert await world.digest() == standing

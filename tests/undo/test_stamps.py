@@ -7,7 +7,7 @@ import pytest
 
 from basewarden.undo.fold import RecordedWrite, fold_writes
 from basewarden.undo.left_over import follow_undo
-from pgrest import Connection
+from pgrest import DbConnection
 from tests.sqlscan.plugin import OwnStatement
 from tests.undo.support import World
 from tests.undo.test_apply import check_exact
@@ -44,7 +44,7 @@ COUNTER = "CREATE TRIGGER counted AFTER INSERT OR DELETE ON items FOR EACH ROW E
 async def _make_owner(database: str) -> str:
     """A plain role that owns its own schema's tables, and the address to sign in as it."""
     name = database.rpartition("/")[2]
-    boss = await Connection.connect(database)
+    boss = await DbConnection.connect(database)
     await boss.run(
         [
             OwnStatement(f"CREATE ROLE {name}_owner LOGIN PASSWORD 'pw'"),
@@ -66,7 +66,7 @@ async def owned(database: str) -> AsyncIterator[World]:
 
 
 async def _drop_owner(database: str) -> None:
-    boss = await Connection.connect(database)
+    boss = await DbConnection.connect(database)
     role = database.rpartition("/")[2] + "_owner"
     await boss.run([OwnStatement(f"DROP OWNED BY {role} CASCADE"), OwnStatement(f"DROP ROLE {role}")])
     await boss.close()
@@ -193,7 +193,7 @@ async def test_a_role_that_may_not_switch_triggers_off_says_so(database: str) ->
 @asynccontextmanager
 async def _busy(database: str) -> AsyncIterator[None]:
     """Somebody else has a transaction open in which another row was changed."""
-    other = await Connection.connect(database)
+    other = await DbConnection.connect(database)
     await other.run([OwnStatement("BEGIN"), OwnStatement("UPDATE docs SET name = 'theirs' WHERE id = 3")])
     yield
     await other.run([OwnStatement("ROLLBACK")])

@@ -16,15 +16,15 @@ from basewarden.errors import StartError
 from basewarden.settings import Settings
 from basewarden.vault import (
     KEY_FILE_NAME,
-    Place,
     RotationCount,
+    SealContext,
     Vault,
     VaultError,
     make_keyring,
     rotate_keys,
     start_key_file,
 )
-from basewarden.vault.keys import FileKeyring, Key, Keyring
+from basewarden.vault.keys import FileKeyring, Keyring, VaultKey
 from tests.fixtures.app import Project, Serve, make_settings
 
 COLUMN = "connections.sealed_postgres_url"
@@ -95,7 +95,7 @@ async def test_rotation_while_serving_loses_nothing_and_drops_the_old_key(
     assert keys != first_key
     only_new = Vault(FileKeyring(tmp_path / KEY_FILE_NAME))
     for row_id, sealed in (await read_sealed(stored)).items():
-        assert only_new.open(sealed, Place(COLUMN, row_id)).reveal().startswith(project.dsn)
+        assert only_new.open(sealed, SealContext(COLUMN, row_id)).reveal().startswith(project.dsn)
     for person in (owner, elsewhere):
         answer = await person.get(f"/api/connections/{ids[2]}/health")
         assert answer.status_code == 429 or answer.json()["ok"]
@@ -127,7 +127,7 @@ async def test_with_keys_of_the_environment_rotation_reseals_once_and_then_rests
 
     only_new = Vault(make_keyring(both.model_copy(update={"encryption_key_old": None})))
     ((row_id, sealed),) = (await read_sealed(stored)).items()
-    assert only_new.open(sealed, Place(COLUMN, row_id)) == Secret(project.dsn)
+    assert only_new.open(sealed, SealContext(COLUMN, row_id)) == Secret(project.dsn)
 
 
 async def test_a_cut_off_rotation_goes_on_and_an_unreadable_value_keeps_the_old_key(
@@ -168,7 +168,7 @@ def test_the_key_file_is_private_and_kept(tmp_path: Path) -> None:
 def test_a_key_set_by_hand_wins_over_the_file(settings: Settings) -> None:
     by_hand = base64.b64encode(os.urandom(32)).decode()
     keyring = make_keyring(settings.model_copy(update={"encryption_key": Secret(by_hand)}))
-    assert keyring.current() == Key(base64.b64decode(by_hand))
+    assert keyring.current() == VaultKey(base64.b64decode(by_hand))
     assert type(keyring) is Keyring
 
 
@@ -180,6 +180,6 @@ def test_a_broken_key_file_stops_the_start_with_a_sentence(tmp_path: Path) -> No
 
 def test_a_changed_value_is_an_error_of_its_own(settings: Settings) -> None:
     vault = Vault(make_keyring(settings))
-    place = Place(COLUMN, UUID(int=1))
+    place = SealContext(COLUMN, UUID(int=1))
     with pytest.raises(VaultError):
         vault.open(b"", place)

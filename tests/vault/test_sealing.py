@@ -5,15 +5,15 @@ from uuid import uuid4
 import pytest
 
 from basewarden.core.secret import Secret
-from basewarden.vault import Place, Vault, VaultError, VaultKeyMissing
-from basewarden.vault.keys import Key, Keyring
+from basewarden.vault import SealContext, Vault, VaultError, VaultKeyMissing
+from basewarden.vault.keys import Keyring, VaultKey
 
-PLACE = Place("connections.sealed_postgres_url", uuid4())
+PLACE = SealContext("connections.sealed_postgres_url", uuid4())
 VALUE = Secret("postgresql://someone:pässword@db.example.com/shop")
 
 
 def make_vault(*keys: bytes) -> Vault:
-    return Vault(Keyring(tuple(Key(key) for key in keys)))
+    return Vault(Keyring(tuple(VaultKey(key) for key in keys)))
 
 
 def test_what_was_sealed_opens_again_and_is_not_in_the_ciphertext() -> None:
@@ -24,8 +24,8 @@ def test_what_was_sealed_opens_again_and_is_not_in_the_ciphertext() -> None:
     assert vault.seal(VALUE, PLACE) != sealed
 
 
-@pytest.mark.parametrize("place", [Place(PLACE.column, uuid4()), Place("other.column", PLACE.row_id)])
-def test_a_value_moved_to_another_place_does_not_open(place: Place) -> None:
+@pytest.mark.parametrize("place", [SealContext(PLACE.column, uuid4()), SealContext("other.column", PLACE.row_id)])
+def test_a_value_moved_to_another_place_does_not_open(place: SealContext) -> None:
     vault = make_vault(os.urandom(32))
     with pytest.raises(VaultError):
         vault.open(vault.seal(VALUE, PLACE), place)
@@ -59,4 +59,4 @@ def test_a_missing_key_is_a_clear_503_that_shows_no_key() -> None:
         make_vault(other).open(sealed, PLACE)
     error = caught.value
     assert (error.status, error.code) == (503, "vault.key_missing")
-    assert base64.b64encode(other).decode() not in str(error.body()) + repr(Key(other))
+    assert base64.b64encode(other).decode() not in str(error.body()) + repr(VaultKey(other))

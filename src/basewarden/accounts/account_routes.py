@@ -66,22 +66,22 @@ class Done(BaseModel):
     ok: Literal[True] = True
 
 
-class Sent(BaseModel):
+class EmailSent(BaseModel):
     """`configured` false: this deployment sends no letters."""
 
     ok: Literal[True] = True
     configured: bool
 
 
-class VerificationSent(Sent):
+class VerificationSent(EmailSent):
     alreadyVerified: bool  # noqa: N815 - JSON's name
 
 
 @router.post("/forgot-password", dependencies=for_anyone)
-async def post_forgot_password(body: Forgot, session: Writing, resets: TheResets, where: FromWhere) -> Sent:
+async def post_forgot_password(body: Forgot, session: Writing, resets: TheResets, where: FromWhere) -> EmailSent:
     """Known or unknown, often or once: the same answer in the same time."""
     await resets.ask(session, body.email, where)
-    return Sent(configured=resets.is_configured)
+    return EmailSent(configured=resets.is_configured)
 
 
 @router.post(
@@ -162,10 +162,10 @@ async def post_verify_confirm(
 @router.post("/email", responses=declare(ReauthRequired, TooMany))
 async def post_email(
     body: ChangeEmail, person: FreshlySignedIn, session: Writing, change: TheEmailChange, where: FromWhere
-) -> Sent:
+) -> EmailSent:
     """Changes nothing before the letter to the new address is answered."""
     await change.start(session, person, body.email, where)
-    return Sent(configured=change.is_configured)
+    return EmailSent(configured=change.is_configured)
 
 
 async def find_caller(request: Request, signins: Signins) -> Person | None:

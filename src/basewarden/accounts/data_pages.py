@@ -31,7 +31,7 @@ _DONE = {
 }
 
 
-class DeleteForm(BaseModel):
+class DeleteAccountForm(BaseModel):
     confirm: str = ""
 
 
@@ -78,7 +78,7 @@ async def post_delete(
 ) -> Response:
     if not person.is_fresh:
         return redirect(confirm_path(DELETE))
-    form = await parse_form(request, DeleteForm)
+    form = await parse_form(request, DeleteAccountForm)
     if form.data is None or make_email_key(form.data.confirm) != make_email_key(person.email):
         blockers = await deletions.list_blockers(ReadSession(session), person.id)
         return _ask(request, pages, person, blockers, error="Type your e-mail address as it stands above.")

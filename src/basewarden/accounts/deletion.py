@@ -18,7 +18,7 @@ from basewarden.accounts.errors import SoleOwner
 from basewarden.accounts.letters import Letters
 from basewarden.accounts.models import User
 from basewarden.accounts.signins import Person, Signins
-from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Unauthenticated
 from basewarden.jobs import Jobs
@@ -148,14 +148,14 @@ class Deletions:
         for feature in self._leaving:
             counts.update(await feature.forget(session, user.id))
         await queries.delete_user(session, user.id)
-        await self._audit.record(session, Event(subject=user.audit_id, kind=EventKind.ACCOUNT_DELETED))
+        await self._audit.record(session, AccountEvent(subject=user.audit_id, kind=EventKind.ACCOUNT_DELETED))
         _log.info("account.deleted", user=str(user.id))
         return counts
 
     async def _tell(self, session: WriteSession, person: Person, kind: EventKind, where: Where, due: datetime) -> None:
         await self._signins.announce_change(session, person.id)
         await self._letters.post(session, kind, person, where, due=_say_day(due))
-        await self._audit.record(session, Event(subject=person.audit_id, kind=kind, where=where))
+        await self._audit.record(session, AccountEvent(subject=person.audit_id, kind=kind, where=where))
 
 
 def _say_day(day: datetime) -> str:

@@ -4,11 +4,11 @@ from basewarden.accounts import queries
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
 from basewarden.accounts.errors import LinkExpired
-from basewarden.accounts.letters import LetterKind, Letters
+from basewarden.accounts.letters import AccountEmailKind, Letters
 from basewarden.accounts.links import Taken, make_link
 from basewarden.accounts.models import Purpose
 from basewarden.accounts.signins import Person, Signins, Tokens
-from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.db import WriteSession
 from basewarden.errors import Invalid, Unauthenticated
 from basewarden.settings import Settings
@@ -56,12 +56,12 @@ class EmailChange:
         other = await queries.find_user_by_email(session, make_email_key(email))
         link = await make_link(session, self._origin, user, Purpose.CHANGE_EMAIL, email=email)
         if may_write and (other is None or other.id == user.id):
-            await self._letters.post(session, LetterKind.CHANGE_EMAIL, user, where, to=email, link=link)
+            await self._letters.post(session, AccountEmailKind.CHANGE_EMAIL, user, where, to=email, link=link)
         elif may_write:
-            await self._letters.post(session, LetterKind.EMAIL_TAKEN, user, where, to=email)
-        await self._letters.post(session, LetterKind.EMAIL_CHANGE_ASKED, user, where, new_email=email)
+            await self._letters.post(session, AccountEmailKind.EMAIL_TAKEN, user, where, to=email)
+        await self._letters.post(session, AccountEmailKind.EMAIL_CHANGE_ASKED, user, where, new_email=email)
         await self._audit.record(
-            session, Event(subject=user.audit_id, kind=EventKind.EMAIL_CHANGE_ASKED, where=where, details={})
+            session, AccountEvent(subject=user.audit_id, kind=EventKind.EMAIL_CHANGE_ASKED, where=where, details={})
         )
 
     async def finish(self, session: WriteSession, taken: Taken, caller: Person | None, where: Where) -> Tokens | None:
@@ -77,8 +77,10 @@ class EmailChange:
         await self._signins.end_all(session, user.id, but=stays)
         tokens = await self._signins.renew(session, stays, authenticated=False) if stays else None
         await self._signins.announce_change(session, user.id)
-        await self._letters.post(session, LetterKind.EMAIL_CHANGED, user, where, to=earlier, new_email=taken.email)
+        await self._letters.post(
+            session, AccountEmailKind.EMAIL_CHANGED, user, where, to=earlier, new_email=taken.email
+        )
         await self._audit.record(
-            session, Event(subject=user.audit_id, kind=EventKind.EMAIL_CHANGED, where=where, details={})
+            session, AccountEvent(subject=user.audit_id, kind=EventKind.EMAIL_CHANGED, where=where, details={})
         )
         return tokens

@@ -18,7 +18,7 @@ from basewarden.accounts import queries
 from basewarden.accounts.attempts import Attempt, Attempts, Limit
 from basewarden.accounts.letters import Letters
 from basewarden.accounts.signins import Person
-from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.db import Database, ReadSession
 from basewarden.errors import TooMany
 
@@ -87,7 +87,7 @@ class Export:
 
     async def _note(self, person: Person, where: Where) -> None:
         async with self._database.write_now() as session:
-            event = Event(subject=person.audit_id, kind=EventKind.DATA_EXPORTED, where=where)
+            event = AccountEvent(subject=person.audit_id, kind=EventKind.DATA_EXPORTED, where=where)
             await self._audit.record(session, event)
             await self._letters.post(session, "data_exported", person, where)
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from basewarden.accounts.links import Link
+from basewarden.accounts.links import EmailLink
 from basewarden.accounts.models import User
 from basewarden.accounts.signins import Person
 from basewarden.audit import Where, describe_client
@@ -15,7 +15,7 @@ from basewarden.settings import Settings
 _LONGEST_CLIENT = 40
 
 
-class LetterKind(StrEnum):
+class AccountEmailKind(StrEnum):
     """Each has a template of its name."""
 
     VERIFY = "verify"
@@ -51,7 +51,7 @@ class Letters:
         where: Where,
         *,
         to: str | None = None,
-        link: Link | None = None,
+        link: EmailLink | None = None,
         **facts: Any,
     ) -> None:
         """Goes out when this unit commits: to the person's address, or to another one. `facts` are the template's."""

@@ -23,7 +23,7 @@ _PAGES = {Purpose.RESET: "reset", Purpose.VERIFY: "verify-email", Purpose.CHANGE
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Link:
+class EmailLink:
     """What a letter says; the only time the token is seen in clear."""
 
     url: str
@@ -41,7 +41,7 @@ class Taken:
 
 async def make_link(
     session: WriteSession, origin: str, user: User, purpose: Purpose, *, email: str | None = None
-) -> Link:
+) -> EmailLink:
     """Takes the place of earlier ones. `origin` is the configured one, never what a request says.
 
     `email` is the address that using the link proves: this person's, unless stated; "" for none.
@@ -58,7 +58,7 @@ async def make_link(
         holds=_HOLDS[purpose],
         hashed=hash_token(token),
     )
-    return Link(f"{origin}/{_PAGES[purpose]}/{token}", expires_at)
+    return EmailLink(f"{origin}/{_PAGES[purpose]}/{token}", expires_at)
 
 
 async def look_at_link(session: ReadSession, token: str, *purposes: Purpose) -> tuple[AccountToken, User]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from basewarden.accounts import queries
 from basewarden.accounts.models import SigninSession
 from basewarden.accounts.signins import Person, Signins
-from basewarden.audit import Audit, Event, EventKind, Where, describe_client
+from basewarden.audit import AccountEvent, Audit, EventKind, Where, describe_client
 from basewarden.db import ReadSession, WriteSession
 from basewarden.errors import NotFound
 
@@ -42,7 +42,7 @@ class OwnSignins:
         if not await self._signins.end_one(session, person.id, signin_id):
             raise NotFound
         details = {"session": signin_id}
-        await self._audit.record(session, Event(person.audit_id, EventKind.SESSION_ENDED, where, details))
+        await self._audit.record(session, AccountEvent(person.audit_id, EventKind.SESSION_ENDED, where, details))
 
     async def end_others(self, session: WriteSession, person: Person, where: Where) -> int:
         """How many there were."""
@@ -50,7 +50,7 @@ class OwnSignins:
         ended = await self._signins.end_all(session, person.id, but=person.signin_id)
         if ended:
             details = {"count": ended}
-            await self._audit.record(session, Event(person.audit_id, EventKind.SESSIONS_ENDED, where, details))
+            await self._audit.record(session, AccountEvent(person.audit_id, EventKind.SESSIONS_ENDED, where, details))
         return ended
 
 

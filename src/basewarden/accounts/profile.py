@@ -9,7 +9,7 @@ from basewarden.accounts.github import GitHub
 from basewarden.accounts.passkeys import count_passkeys
 from basewarden.accounts.signins import Person, Signins
 from basewarden.accounts.twofactor import count_codes_left
-from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.db import ReadSession, WriteSession
 from basewarden.errors import Unauthenticated
 
@@ -65,4 +65,4 @@ class Profiles:
             return
         await queries.set_name(session, person.id, name)
         await self._signins.announce_change(session, person.id)
-        await self._audit.record(session, Event(person.audit_id, EventKind.PROFILE_CHANGED, where))
+        await self._audit.record(session, AccountEvent(person.audit_id, EventKind.PROFILE_CHANGED, where))

@@ -18,7 +18,7 @@ from basewarden.core.secret import Secret
 from basewarden.core.text import check_encodable
 from basewarden.db import WriteSession
 from basewarden.jobs import Jobs
-from basewarden.vault import Place, Vault
+from basewarden.vault import SealContext, Vault
 
 LONGEST_EMAIL = 320
 _PLACE = "jobs.accounts"
@@ -58,10 +58,10 @@ class QuietJobs:
         """The same work whatever was typed; only the beginning of what is too long for an address is kept."""
         job_id = make_id()
         content = {**asdict(asked), "email": asked.email[: LONGEST_EMAIL + 1]}
-        sealed = self._vault.seal(Secret(json.dumps(content)), Place(_PLACE, job_id))
+        sealed = self._vault.seal(Secret(json.dumps(content)), SealContext(_PLACE, job_id))
         await self._jobs.enqueue(session, name, {"id": str(job_id), "sealed": base64.b64encode(sealed).decode()})
 
     def _open(self, arguments: Mapping[str, Any]) -> Asked:
         sealed = base64.b64decode(arguments["sealed"])
-        content = json.loads(self._vault.open(sealed, Place(_PLACE, UUID(arguments["id"]))).reveal())
+        content = json.loads(self._vault.open(sealed, SealContext(_PLACE, UUID(arguments["id"]))).reveal())
         return Asked(content["email"], Where(**content["where"]), content["note"])

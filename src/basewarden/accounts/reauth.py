@@ -2,7 +2,7 @@
 
 from basewarden.accounts.service import Accounts
 from basewarden.accounts.signins import Person, Signins, Tokens
-from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.core.secret import Secret
 from basewarden.db import WriteSession
 
@@ -26,5 +26,5 @@ class Reauth:
         """
         await self._accounts.confirm_password(person, password, where, failure=EventKind.SIGNIN_FAILED)
         tokens = await self._signins.renew(session, person.signin_id)
-        await self._audit.record(session, Event(person.audit_id, EventKind.REAUTHENTICATED, where, _DETAILS))
+        await self._audit.record(session, AccountEvent(person.audit_id, EventKind.REAUTHENTICATED, where, _DETAILS))
         return tokens

@@ -2,14 +2,14 @@
 
 from basewarden.accounts import queries
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
-from basewarden.accounts.letters import LetterKind, Letters
+from basewarden.accounts.letters import AccountEmailKind, Letters
 from basewarden.accounts.links import look_at_link, make_link, take_link
 from basewarden.accounts.models import Purpose, User
 from basewarden.accounts.passwords import Passwords
 from basewarden.accounts.quiet import Asked, QuietJobs
 from basewarden.accounts.signins import Signins
 from basewarden.accounts.weakness import check_strength
-from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.core.secret import Secret
 from basewarden.db import Database, WriteSession
 from basewarden.settings import Settings
@@ -64,11 +64,11 @@ class Resets:
         return await self._attempts.try_take(Attempt("reset.letters", str(user.id), self._limits.reset_letters))
 
     async def _send(self, session: WriteSession, user: User, where: Where) -> None:
-        kind = LetterKind.RESET if user.password_hash is not None else LetterKind.NO_PASSWORD
+        kind = AccountEmailKind.RESET if user.password_hash is not None else AccountEmailKind.NO_PASSWORD
         link = await make_link(session, self._origin, user, Purpose.RESET)
         await self._letters.post(session, kind, user, where, link=link)
         await self._audit.record(
-            session, Event(subject=user.audit_id, kind=EventKind.PASSWORD_RESET_ASKED, where=where, details={})
+            session, AccountEvent(subject=user.audit_id, kind=EventKind.PASSWORD_RESET_ASKED, where=where, details={})
         )
 
     async def look_at(self, token: str) -> User:
@@ -97,8 +97,8 @@ class Resets:
         await queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
         await self._signins.end_all(session, user.id)
         await self._signins.announce_change(session, user.id)
-        await self._letters.post(session, LetterKind.PASSWORD_RESET, user, where)
+        await self._letters.post(session, AccountEmailKind.PASSWORD_RESET, user, where)
         await self._audit.record(
-            session, Event(subject=user.audit_id, kind=EventKind.PASSWORD_RESET, where=where, details={})
+            session, AccountEvent(subject=user.audit_id, kind=EventKind.PASSWORD_RESET, where=where, details={})
         )
         return user.email

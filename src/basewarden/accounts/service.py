@@ -10,14 +10,14 @@ from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
 from basewarden.accounts.devices import Device, Devices
 from basewarden.accounts.errors import BadPassword, InvalidCredentials, OAuthOnly, ReauthRequired
-from basewarden.accounts.letters import LetterKind, Letters
+from basewarden.accounts.letters import AccountEmailKind, Letters
 from basewarden.accounts.models import Purpose, User
 from basewarden.accounts.passwords import Passwords
 from basewarden.accounts.quiet import Asked, QuietJobs
 from basewarden.accounts.signins import Person, Signins, Tokens
 from basewarden.accounts.verification import Verification
 from basewarden.accounts.weakness import check_strength
-from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
 from basewarden.core.text import check_encodable, clean_line
@@ -125,7 +125,7 @@ class Accounts:
             if str(user.id) == asked.note:
                 await self._welcome(session, user, asked.where)
             elif await self._may_write_to(user):
-                await self._letters.post(session, LetterKind.TAKEN, user, asked.where)
+                await self._letters.post(session, AccountEmailKind.TAKEN, user, asked.where)
 
     async def _welcome(self, session: WriteSession, user: User, where: Where) -> None:
         if await self._verification.may_write(user.id):
@@ -166,7 +166,7 @@ class Accounts:
         is_new_place = await queries.is_new_place(session, user.id, where.address, where.client)
         tokens = await self._signins.start(session, user.id, where, method="password")
         if is_new_place:
-            await self._letters.post(session, LetterKind.NEW_SIGNIN, user, where)
+            await self._letters.post(session, AccountEmailKind.NEW_SIGNIN, user, where)
         await self._record(session, user, EventKind.SIGNIN, where, method="password")
         return Opened(tokens, needs_mfa=user.sealed_totp_secret is not None)
 
@@ -225,7 +225,7 @@ class Accounts:
         attempt = Attempt("password.account", str(person.id), self._limits.password_account)
         await self._attempts.take(attempt)
         if not await self._passwords.is_right(password, user.password_hash):
-            await self._audit.record_now(Event(person.audit_id, failure, where, {"method": "password"}))
+            await self._audit.record_now(AccountEvent(person.audit_id, failure, where, {"method": "password"}))
             raise BadPassword
         await self._attempts.give_back(attempt)
         return user
@@ -246,7 +246,7 @@ class Accounts:
         await queries.change_password(session, user.id, hashed)
         await queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
         await self._signins.end_all(session, user.id, but=person.signin_id)
-        await self._letters.post(session, LetterKind.PASSWORD_CHANGED, user, where)
+        await self._letters.post(session, AccountEmailKind.PASSWORD_CHANGED, user, where)
         await self._record(session, user, EventKind.PASSWORD_CHANGED, where)
         return tokens
 
@@ -270,9 +270,9 @@ class Accounts:
         await queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
         await self._signins.end_all(session, user.id, but=person.signin_id)
         await self._signins.announce_change(session, user.id)
-        await self._letters.post(session, LetterKind.PASSWORD_SET, user, where)
+        await self._letters.post(session, AccountEmailKind.PASSWORD_SET, user, where)
         await self._record(session, user, EventKind.PASSWORD_SET, where)
         return tokens
 
     async def _record(self, session: WriteSession, user: User, kind: EventKind, where: Where, **details: str) -> None:
-        await self._audit.record(session, Event(subject=user.audit_id, kind=kind, where=where, details=details))
+        await self._audit.record(session, AccountEvent(subject=user.audit_id, kind=kind, where=where, details=details))

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
 
 from basewarden.accounts.callers import SignedIn
 from basewarden.accounts.errors import BadPassword, OAuthOnly
@@ -22,7 +21,7 @@ from basewarden.core.secret import Secret
 from basewarden.core.text import clean_line
 from basewarden.db import ReadSession
 from basewarden.errors import NotFound, TooMany
-from basewarden.web import Reading, Writing, provided
+from basewarden.web import Reading, ResponseBody, Writing, provided
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/account", tags=["account"])
@@ -35,7 +34,7 @@ TheReauth = Annotated[Reauth, Depends(provided(Reauth))]
 Name = Annotated[str, Field(max_length=120), AfterValidator(clean_line)]
 
 
-class Rename(BaseModel):
+class SignInSessionRename(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name
@@ -47,13 +46,11 @@ class Confirm(BaseModel):
     password: SentPassword
 
 
-class _Out(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, from_attributes=True
-    )
+class _StoredOut(ResponseBody):
+    model_config = ConfigDict(from_attributes=True)
 
 
-class AccountOut(_Out):
+class AccountOut(_StoredOut):
     """`github` is the login that is linked."""
 
     id: UUID
@@ -69,7 +66,7 @@ class AccountOut(_Out):
     created_at: datetime
 
 
-class SigninOut(_Out):
+class SigninOut(_StoredOut):
     """`method` is what opened it: password, passkey or github."""
 
     id: UUID
@@ -100,7 +97,7 @@ async def get_account(person: SignedIn, session: Reading, profiles: TheProfiles)
 
 @router.patch("")
 async def patch_account(
-    body: Rename, person: SignedIn, session: Writing, profiles: TheProfiles, where: FromWhere
+    body: SignInSessionRename, person: SignedIn, session: Writing, profiles: TheProfiles, where: FromWhere
 ) -> AccountOut:
     await profiles.rename(session, person, body.name, where)
     return _show_account(await profiles.describe(ReadSession(session), person.id))

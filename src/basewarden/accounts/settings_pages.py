@@ -20,7 +20,14 @@ from basewarden.accounts.pages import ThePages
 from basewarden.accounts.return_path import CONFIRM, SETTINGS, confirm_beside_path, confirm_path, safe_path
 from basewarden.accounts.routes import TheAccounts, TheSettings, clear_signin_cookies, set_signin_cookies
 from basewarden.accounts.service import SentPassword
-from basewarden.accounts.sessions_routes import Name, Rename, TheOwnSignins, TheProfiles, TheReauth, parse_signin_id
+from basewarden.accounts.sessions_routes import (
+    Name,
+    SignInSessionRename,
+    TheOwnSignins,
+    TheProfiles,
+    TheReauth,
+    parse_signin_id,
+)
 from basewarden.accounts.signins import Person
 from basewarden.accounts.where import FromWhere
 from basewarden.audit import list_events
@@ -63,7 +70,7 @@ class SetPasswordForm(BaseModel):
     newPassword: SentPassword  # noqa: N815 - as in the form that changes it
 
 
-class RenameForm(Rename):
+class RenameForm(SignInSessionRename):
     """An empty field is no name at all, which is allowed."""
 
     name: Name = ""

@@ -7,11 +7,11 @@ from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
 from basewarden.accounts.email_change import EmailChange
 from basewarden.accounts.errors import LinkExpired
-from basewarden.accounts.letters import LetterKind, Letters
+from basewarden.accounts.letters import AccountEmailKind, Letters
 from basewarden.accounts.links import Taken, look_at_link, make_link, take_link
 from basewarden.accounts.models import Purpose, User
 from basewarden.accounts.signins import Person, Signins, Tokens
-from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.db import ReadSession, WriteSession
 from basewarden.settings import Settings
 
@@ -58,7 +58,7 @@ class Verification:
 
     async def send_link(self, session: WriteSession, user: User, where: Where) -> None:
         link = await make_link(session, self._origin, user, Purpose.VERIFY)
-        await self._letters.post(session, LetterKind.VERIFY, user, where, link=link)
+        await self._letters.post(session, AccountEmailKind.VERIFY, user, where, link=link)
 
     async def look_at(self, session: ReadSession, token: str) -> str:
         """The address that this link confirms; raises what `confirm` would."""
@@ -80,7 +80,7 @@ class Verification:
         await queries.verify_email(session, taken.user.id)
         await self._signins.announce_change(session, taken.user.id)
         await self._audit.record(
-            session, Event(subject=taken.user.audit_id, kind=EventKind.EMAIL_VERIFIED, where=where, details={})
+            session, AccountEvent(subject=taken.user.audit_id, kind=EventKind.EMAIL_VERIFIED, where=where, details={})
         )
 
 

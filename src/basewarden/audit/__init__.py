@@ -1,17 +1,17 @@
 """What happened to an account: when, from where, with what. Additions only, each sealed with the one before it."""
 
 from basewarden.audit.chain import Broken, Verdict, verify_chain
-from basewarden.audit.events import Event, EventKind, Where
+from basewarden.audit.events import AccountEvent, EventKind, Where
 from basewarden.audit.models import AuditEvent
 from basewarden.audit.queries import list_events
 from basewarden.audit.service import Audit, event_body, export_events
 from basewarden.audit.words import describe_client, describe_event
 
 __all__ = [
+    "AccountEvent",
     "Audit",
     "AuditEvent",
     "Broken",
-    "Event",
     "EventKind",
     "Verdict",
     "Where",

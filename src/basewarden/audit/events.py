@@ -72,7 +72,7 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class AccountEvent:
     """`subject` is the person's `audit_id`. Never a secret, never an e-mail address.
 
     Of `details` a name or login is personal and goes when the person does. The others stay for good: ids, counts and
@@ -95,8 +95,8 @@ class Event:
         """The details without what people chose."""
         return {key: value for key, value in self.details.items() if key not in NAMES}
 
-    def without_person(self) -> "Event":
-        return Event(self.subject, self.kind, Where(), self.list_lasting())
+    def without_person(self) -> "AccountEvent":
+        return AccountEvent(self.subject, self.kind, Where(), self.list_lasting())
 
 
 def clean_text(text: str | None) -> str | None:

@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, Row, Text, cast, extract, func, select, tex
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from basewarden.audit.events import Event
+from basewarden.audit.events import AccountEvent
 from basewarden.audit.models import AuditEvent
 from basewarden.db import ReadSession, WriteSession
 
@@ -20,7 +20,7 @@ _INSERT = text(
 )
 
 
-def insert_event(session: Session, event: Event, *, patience: str) -> Row[Any]:
+def insert_event(session: Session, event: AccountEvent, *, patience: str) -> Row[Any]:
     """Not async, for it runs inside the session's own commit. Waits for the chain no longer than `patience`."""
     session.execute(text("SELECT set_config('lock_timeout', :patience, true)"), {"patience": patience})
     values = {

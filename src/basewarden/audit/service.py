@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from basewarden.audit import queries
-from basewarden.audit.events import Event, EventKind
+from basewarden.audit.events import AccountEvent, EventKind
 from basewarden.audit.models import AuditEvent
 from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Unavailable
@@ -34,11 +34,11 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, session: WriteSession, event: Event) -> None:
+    async def record(self, session: WriteSession, event: AccountEvent) -> None:
         """Stored with the unit of work or not at all: where the audit cannot take it, the unit fails with a 503."""
         _enlist(session, event, _UNIT_PATIENCE)
 
-    async def record_now(self, event: Event) -> None:
+    async def record_now(self, event: AccountEvent) -> None:
         """For what must be known although its request is refused. Never fails: what the audit cannot take is logged.
 
         A refusal stays a refusal however busy the chain is, and an answer that differed would tell who has an account.
@@ -79,17 +79,17 @@ def event_body(event: AuditEvent) -> dict[str, Any]:
     }
 
 
-def _enlist(session: WriteSession, event: Event, patience: str) -> None:
+def _enlist(session: WriteSession, event: AccountEvent, patience: str) -> None:
     unit = session.sync_session
     if unit.in_nested_transaction():
         raise RuntimeError("record outside of savepoints: one that is rolled back would still be told")
-    waiting: list[Event] = unit.info.setdefault(_WAITING, [])
+    waiting: list[AccountEvent] = unit.info.setdefault(_WAITING, [])
     if not waiting:
         hooks.listen(unit, "before_commit", partial(_store, waiting=waiting, patience=patience))
     waiting.append(event)
 
 
-def _store(unit: Session, *, waiting: list[Event], patience: str) -> None:
+def _store(unit: Session, *, waiting: list[AccountEvent], patience: str) -> None:
     if unit.in_nested_transaction() or not waiting:
         return  # a savepoint ends, not the unit
     unit.flush()  # its rows first, so that nobody waits for a row while holding the chain
@@ -105,7 +105,7 @@ def _store(unit: Session, *, waiting: list[Event], patience: str) -> None:
     hooks.listen(unit, "after_commit", lambda _: _log_heads(stored), once=True)
 
 
-def _hide_erased(unit: Session, events: list[Event]) -> list[Event]:
+def _hide_erased(unit: Session, events: list[AccountEvent]) -> list[AccountEvent]:
     erased = unit.info.get(_ERASED, ())
     return [event.without_person() if event.subject in erased else event for event in events]
 

@@ -42,7 +42,7 @@ Amount = Annotated[int, Field(ge=-_MOST, le=_MOST), BeforeValidator(_read_amount
 Days = Annotated[int, Field(ge=0, le=_MOST_DAYS)]
 
 
-class Topic(StrEnum):
+class EventTopic(StrEnum):
     SUBSCRIPTION = "subscription"
     PAYMENT = "payment"
     REFUND = "refund"
@@ -113,10 +113,10 @@ class DisputeBody(_Body):
 
 Body = SubscriptionBody | PaymentBody | RefundBody | DisputeBody
 _BODIES: dict[str, type[Body]] = {
-    Topic.SUBSCRIPTION: SubscriptionBody,
-    Topic.PAYMENT: PaymentBody,
-    Topic.REFUND: RefundBody,
-    Topic.DISPUTE: DisputeBody,
+    EventTopic.SUBSCRIPTION: SubscriptionBody,
+    EventTopic.PAYMENT: PaymentBody,
+    EventTopic.REFUND: RefundBody,
+    EventTopic.DISPUTE: DisputeBody,
 }
 
 
@@ -138,7 +138,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ProviderEvent:
     """`body` None: of a kind that changes nothing here."""
 
     type: str
@@ -150,7 +150,7 @@ class Event:
         return None if self.body is None or isinstance(self.body, DisputeBody) else self.body.customer.customer_id
 
 
-def read_event(delivery: Delivery) -> Event:
+def read_event(delivery: Delivery) -> ProviderEvent:
     """BadDelivery for what is not JSON, is no event, or is of a known kind and lacks what that kind must say."""
     try:
         envelope = _Envelope.model_validate_json(delivery.body)
@@ -160,7 +160,7 @@ def read_event(delivery: Delivery) -> Event:
     except ValidationError as error:
         raise BadDelivery("The body is no event of the provider's.", details=_describe(error)) from None
     version = Version(at, delivery.sent_at, sha256(delivery.body).digest())
-    return Event(envelope.type, version, body)
+    return ProviderEvent(envelope.type, version, body)
 
 
 def _with_start(data: Any, at: datetime) -> Any:

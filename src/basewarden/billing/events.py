@@ -21,16 +21,16 @@ from sqlalchemy.exc import DBAPIError
 from basewarden.billing import queries
 from basewarden.billing.bodies import (
     DisputeBody,
-    Event,
+    EventTopic,
     PaymentBody,
+    ProviderEvent,
     RefundBody,
     SubscriptionBody,
-    Topic,
     Version,
     read_event,
 )
 from basewarden.billing.errors import NotApplied
-from basewarden.billing.letters import BillingLetters, LetterKind, say_amount, say_day
+from basewarden.billing.letters import BillingEmailKind, BillingLetters, say_amount, say_day
 from basewarden.billing.models import BillingCustomer, BillingPayment, BillingSubscription
 from basewarden.billing.plans import RUNNING, Subscribed
 from basewarden.billing.webhooks import Delivery
@@ -42,7 +42,7 @@ _LONGEST_ERROR = 500
 _log = structlog.get_logger()
 
 
-class Outcome(StrEnum):
+class EventOutcome(StrEnum):
     APPLIED = "applied"
     ALREADY_APPLIED = "already_applied"
 
@@ -52,7 +52,7 @@ class Deliveries:
         self._database = database
         self._letters = letters
 
-    async def receive(self, delivery: Delivery) -> Outcome:
+    async def receive(self, delivery: Delivery) -> EventOutcome:
         """BadDelivery for what says nothing; NotApplied where it failed: sent again, it is applied then."""
         event = read_event(delivery)
         try:
@@ -63,7 +63,7 @@ class Deliveries:
             raise NotApplied from error
         return await self.apply(delivery.id)
 
-    async def apply(self, webhook_id: str) -> Outcome:
+    async def apply(self, webhook_id: str) -> EventOutcome:
         """What was kept under this id, unless that was done."""
         try:
             async with self._noting_failure(webhook_id), self._database.unit_of_work() as unit:
@@ -78,7 +78,7 @@ class Deliveries:
         """
         sent_at = datetime.now(UTC)
         digest = sha256(body.model_dump_json().encode()).digest()
-        event = Event("subscription.fetched", Version(body.created_at, sent_at, digest), body)
+        event = ProviderEvent("subscription.fetched", Version(body.created_at, sent_at, digest), body)
         try:
             async with self._database.write_now() as unit:
                 await queries.set_patience(unit, PATIENCE_SECONDS)
@@ -86,17 +86,17 @@ class Deliveries:
         except DBAPIError as error:
             raise NotApplied from error
 
-    async def _apply(self, unit: WriteSession, webhook_id: str) -> Outcome:
+    async def _apply(self, unit: WriteSession, webhook_id: str) -> EventOutcome:
         await queries.set_patience(unit, PATIENCE_SECONDS)
         receipt = await queries.lock_receipt(unit, webhook_id)
         if receipt is None:
             raise NotFound
         if receipt.applied_at is not None:
-            return Outcome.ALREADY_APPLIED
+            return EventOutcome.ALREADY_APPLIED
         event = read_event(Delivery(receipt.webhook_id, receipt.sent_at, receipt.payload))
         await self._take_effect(unit, event)
         await queries.mark_applied(unit, receipt.id)
-        return Outcome.APPLIED
+        return EventOutcome.APPLIED
 
     @asynccontextmanager
     async def _noting_failure(self, webhook_id: str) -> AsyncIterator[None]:
@@ -108,7 +108,7 @@ class Deliveries:
                 await queries.note_failure(session, webhook_id, describe_error(error))
             raise
 
-    async def _take_effect(self, unit: WriteSession, event: Event) -> None:
+    async def _take_effect(self, unit: WriteSession, event: ProviderEvent) -> None:
         match event.body:
             case SubscriptionBody() as body:
                 await self._put_subscription(unit, event, body)
@@ -121,7 +121,7 @@ class Deliveries:
             case None:
                 pass  # kept, and nothing else
 
-    async def _put_subscription(self, unit: WriteSession, event: Event, body: SubscriptionBody) -> None:
+    async def _put_subscription(self, unit: WriteSession, event: ProviderEvent, body: SubscriptionBody) -> None:
         named = await self._find_named(unit, event, body.user_id)
         values = {
             "subscription_id": body.subscription_id,
@@ -142,11 +142,11 @@ class Deliveries:
         if await queries.put_state(unit, BillingSubscription, values, event.version):
             await self._tell_of_subscription(unit, body, named)
 
-    async def _put_payment(self, unit: WriteSession, event: Event, body: PaymentBody) -> None:
+    async def _put_payment(self, unit: WriteSession, event: ProviderEvent, body: PaymentBody) -> None:
         named = await self._find_named(unit, event, body.user_id)
         values = {
             "id": body.payment_id,
-            "kind": Topic.PAYMENT,
+            "kind": EventTopic.PAYMENT,
             "payment_id": body.payment_id,
             "subscription_id": body.subscription_id,
             "customer_id": body.customer.customer_id,
@@ -160,11 +160,11 @@ class Deliveries:
         if is_new and body.status == "failed" and body.subscription_id is not None:
             await self._tell_of_failure(unit, body.subscription_id, named)
 
-    async def _put_refund(self, unit: WriteSession, event: Event, body: RefundBody) -> None:
+    async def _put_refund(self, unit: WriteSession, event: ProviderEvent, body: RefundBody) -> None:
         named = await self._find_named(unit, event, body.user_id)
         values = {
             "id": body.refund_id,
-            "kind": Topic.REFUND,
+            "kind": EventTopic.REFUND,
             "payment_id": body.payment_id,
             "customer_id": body.customer.customer_id,
             "user_id": named,
@@ -176,12 +176,12 @@ class Deliveries:
         if await queries.put_state(unit, BillingPayment, values, event.version) and body.status == "succeeded":
             person = named or await queries.find_user_of_customer(unit, body.customer.customer_id)
             amount = say_amount(body.amount, body.currency)
-            await self._letters.post_once(unit, LetterKind.REFUNDED, body.refund_id, person, amount=amount)
+            await self._letters.post_once(unit, BillingEmailKind.REFUNDED, body.refund_id, person, amount=amount)
 
-    async def _put_dispute(self, unit: WriteSession, event: Event, body: DisputeBody) -> None:
+    async def _put_dispute(self, unit: WriteSession, event: ProviderEvent, body: DisputeBody) -> None:
         values = {
             "id": body.dispute_id,
-            "kind": Topic.DISPUTE,
+            "kind": EventTopic.DISPUTE,
             "payment_id": body.payment_id,
             "status": body.dispute_status.removeprefix("dispute_"),
             "amount": body.amount,
@@ -190,7 +190,7 @@ class Deliveries:
         }
         await queries.put_state(unit, BillingPayment, values, event.version)
 
-    async def _find_named(self, unit: WriteSession, event: Event, user_id: UUID | None) -> UUID | None:
+    async def _find_named(self, unit: WriteSession, event: ProviderEvent, user_id: UUID | None) -> UUID | None:
         """Whom the metadata names, if that is one of our people; then the customer is that person, too."""
         if user_id is None or not await queries.hold_user(unit, user_id):
             return None
@@ -206,7 +206,7 @@ class Deliveries:
         if body.status == Subscribed.CANCELLED or is_ending:
             about = f"{body.subscription_id} {say_day(body.cancelled_at or body.next_billing_date)}"
             until = say_day(body.next_billing_date)
-            await self._letters.post_once(unit, LetterKind.CANCELLED, about, person, until=until)
+            await self._letters.post_once(unit, BillingEmailKind.CANCELLED, about, person, until=until)
 
     async def _tell_of_failure(self, unit: WriteSession, subscription_id: str, named: UUID | None) -> None:
         """Of a renewal only: at a checkout the person sees it themselves."""
@@ -220,7 +220,9 @@ class Deliveries:
         self, unit: WriteSession, subscription_id: str, due: str | None, person: UUID | None
     ) -> None:
         """The failed charge and the subscription on hold are one piece of news."""
-        await self._letters.post_once(unit, LetterKind.PAYMENT_FAILED, f"{subscription_id} {due}", person, due=due)
+        await self._letters.post_once(
+            unit, BillingEmailKind.PAYMENT_FAILED, f"{subscription_id} {due}", person, due=due
+        )
 
 
 def describe_error(error: Exception) -> str:

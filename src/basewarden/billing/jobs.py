@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from basewarden.billing import queries
-from basewarden.billing.letters import BillingLetters, LetterKind, say_amount, say_day
+from basewarden.billing.letters import BillingEmailKind, BillingLetters, say_amount, say_day
 from basewarden.billing.models import BillingSubscription
 from basewarden.billing.plans import RUNNING
 from basewarden.billing.provider import BillingProvider
@@ -49,7 +49,7 @@ class BillingJobs:
         person = subscription.user_id or await queries.find_user_of_customer(unit, subscription.customer_id)
         await self._letters.post_once(
             unit,
-            LetterKind.TRIAL_ENDING,
+            BillingEmailKind.TRIAL_ENDING,
             subscription.subscription_id,
             person,
             until=say_day(subscription.started_at + timedelta(days=subscription.trial_days)),

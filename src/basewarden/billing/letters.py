@@ -18,7 +18,7 @@ _NO_MINOR_UNIT = frozenset(
 _THREE_DIGITS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
 
-class LetterKind(StrEnum):
+class BillingEmailKind(StrEnum):
     """Each has a template of its name."""
 
     PAYMENT_FAILED = "payment_failed"
@@ -40,7 +40,7 @@ class BillingLetters:
     def can_reach_operators(self) -> bool:
         return self._mail.is_configured and bool(self._operators)
 
-    async def post_to_operators(self, session: WriteSession, kind: LetterKind, **facts: Any) -> None:
+    async def post_to_operators(self, session: WriteSession, kind: BillingEmailKind, **facts: Any) -> None:
         subject, text, html = render_letter(
             f"billing/letters/{kind}", origin=self._origin, page="/operator/billing?show=not-applied", **facts
         )
@@ -49,7 +49,7 @@ class BillingLetters:
             await self._mail.post(session, letter)
 
     async def post_once(
-        self, session: WriteSession, kind: LetterKind, about: str, user_id: UUID | None, **facts: str | None
+        self, session: WriteSession, kind: BillingEmailKind, about: str, user_id: UUID | None, **facts: str | None
     ) -> None:
         """`about` is what the letter is about: there is never a second one about it."""
         if user_id is None or not self._mail.is_configured:

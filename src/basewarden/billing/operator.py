@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from basewarden.accounts import find_user_by_email, make_email_key
 from basewarden.billing import queries
 from basewarden.billing.errors import NotApplied
-from basewarden.billing.events import Deliveries, Outcome
+from basewarden.billing.events import Deliveries, EventOutcome
 from basewarden.billing.models import BillingEvent, BillingGrant
 from basewarden.billing.plans import CATALOG
 from basewarden.billing.retries import OVERDUE
@@ -63,7 +63,7 @@ class Receipts:
         """Those that have waited for more than an hour."""
         return await queries.count_overdue(session, OVERDUE)
 
-    async def apply_again(self, receipt_id: UUID) -> Outcome | None:
+    async def apply_again(self, receipt_id: UUID) -> EventOutcome | None:
         """None: it failed again, and its receipt says why now."""
         async with self._database.read_only() as session:
             receipt = await queries.find_receipt(session, receipt_id)

@@ -18,9 +18,9 @@ from basewarden.accounts import Person, SignedIn
 from basewarden.billing.callers import Operator
 from basewarden.billing.letters import say_amount
 from basewarden.billing.operator import Grants, Receipts
-from basewarden.billing.plans import CATALOG, Problem, State
+from basewarden.billing.plans import CATALOG, PlanState, Problem
 from basewarden.billing.retries import MOST_ATTEMPTS
-from basewarden.billing.returns import Result, Returns
+from basewarden.billing.returns import CheckoutResult, Returns
 from basewarden.billing.routes import TheBilling
 from basewarden.core.ids import parse_id
 from basewarden.core.text import clean_line
@@ -54,14 +54,20 @@ TheUsage = Annotated[Usage, Depends(provided(Usage))]
 TheReturns = Annotated[Returns, Depends(provided(Returns))]
 
 _RETURNS = {
-    Result.ACTIVE: ("ok", "Thank you. Your plan is active."),
-    Result.UNPAID: ("info", "No payment has arrived for your checkout yet. This page checks again in a few seconds."),
-    Result.PROCESSING: ("info", "Your payment is being processed. This page checks again in a few seconds."),
-    Result.FAILED: ("danger", "The payment failed and your plan has not changed. You can try again below."),
+    CheckoutResult.ACTIVE: ("ok", "Thank you. Your plan is active."),
+    CheckoutResult.UNPAID: (
+        "info",
+        "No payment has arrived for your checkout yet. This page checks again in a few seconds.",
+    ),
+    CheckoutResult.PROCESSING: ("info", "Your payment is being processed. This page checks again in a few seconds."),
+    CheckoutResult.FAILED: ("danger", "The payment failed and your plan has not changed. You can try again below."),
 }
 _STILL = {
-    Result.UNPAID: ("info", "No payment has arrived for your checkout. If you did not finish it, start again below."),
-    Result.PROCESSING: (
+    CheckoutResult.UNPAID: (
+        "info",
+        "No payment has arrived for your checkout. If you did not finish it, start again below.",
+    ),
+    CheckoutResult.PROCESSING: (
         "info",
         "Your payment is still being processed. Reload this page in a few minutes to check again.",
     ),
@@ -76,23 +82,23 @@ _OPERATOR_DONE = {
     "ended": "Ended.",
 }
 _STATES = {
-    State.UNLIMITED: ("no limits", "ok", "✓"),
-    State.FREE: ("free", "plain", "○"),
-    State.PENDING: ("waiting for the payment", "warn", "…"),
-    State.TRIALING: ("trial", "accent", "●"),
-    State.ACTIVE: ("active", "ok", "✓"),
-    State.PAST_DUE: ("payment failed", "danger", "!"),
-    State.PAUSED: ("paused", "warn", "■"),
-    State.CANCELLED: ("cancelled", "warn", "■"),
-    State.ENDED: ("ended", "plain", "■"),
-    State.GRANTED: ("given to you", "accent", "●"),
+    PlanState.UNLIMITED: ("no limits", "ok", "✓"),
+    PlanState.FREE: ("free", "plain", "○"),
+    PlanState.PENDING: ("waiting for the payment", "warn", "…"),
+    PlanState.TRIALING: ("trial", "accent", "●"),
+    PlanState.ACTIVE: ("active", "ok", "✓"),
+    PlanState.PAST_DUE: ("payment failed", "danger", "!"),
+    PlanState.PAUSED: ("paused", "warn", "■"),
+    PlanState.CANCELLED: ("cancelled", "warn", "■"),
+    PlanState.ENDED: ("ended", "plain", "■"),
+    PlanState.GRANTED: ("given to you", "accent", "●"),
 }
 _UNTIL = {
-    State.TRIALING: "First charge",
-    State.ACTIVE: "Renews",
-    State.PAST_DUE: "Works until",
-    State.CANCELLED: "Works until",
-    State.GRANTED: "Given until",
+    PlanState.TRIALING: "First charge",
+    PlanState.ACTIVE: "Renews",
+    PlanState.PAST_DUE: "Works until",
+    PlanState.CANCELLED: "Works until",
+    PlanState.GRANTED: "Given until",
 }
 _PROBLEMS = {
     Problem.PAYMENT_FAILED: "The last payment failed",

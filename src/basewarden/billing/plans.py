@@ -19,7 +19,7 @@ GRACE = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BillingPlan:
     """`connections` None = as many as one likes."""
 
     key: str
@@ -33,20 +33,20 @@ class Plan:
 class Catalog:
     """The limits, in one place. `unlimited` is what a deployment without billing gives to everybody."""
 
-    free: Plan = Plan("free", "Free", 3, invitations=False, rank=0)
-    hosted: Plan = Plan("hosted", "Hosted", 50, invitations=True, rank=1)
-    team: Plan = Plan("team", "Team", None, invitations=True, rank=2)
-    unlimited: Plan = Plan("unlimited", "Self-hosted", None, invitations=True, rank=3)
+    free: BillingPlan = BillingPlan("free", "Free", 3, invitations=False, rank=0)
+    hosted: BillingPlan = BillingPlan("hosted", "Hosted", 50, invitations=True, rank=1)
+    team: BillingPlan = BillingPlan("team", "Team", None, invitations=True, rank=2)
+    unlimited: BillingPlan = BillingPlan("unlimited", "Self-hosted", None, invitations=True, rank=3)
 
     @property
-    def granted(self) -> tuple[Plan, ...]:
+    def granted(self) -> tuple[BillingPlan, ...]:
         """Those that an operator may give."""
         return (self.hosted, self.team)
 
-    def find(self, key: str) -> Plan | None:
+    def find(self, key: str) -> BillingPlan | None:
         return next((plan for plan in (self.free, *self.granted) if plan.key == key), None)
 
-    def of_product(self, _product_id: str) -> Plan:
+    def of_product(self, _product_id: str) -> BillingPlan:
         """One product is sold. One that was sold before, at another price, is worth the same."""
         return self.hosted
 
@@ -54,7 +54,7 @@ class Catalog:
 CATALOG = Catalog()
 
 
-class State(StrEnum):
+class PlanState(StrEnum):
     UNLIMITED = "unlimited"
     FREE = "free"
     PENDING = "pending"
@@ -125,8 +125,8 @@ class Grant:
 class Entitlement:
     """`until` is when the plan ends or renews, as far as one knows; `state` and `problem` are for the page."""
 
-    plan: Plan
-    state: State
+    plan: BillingPlan
+    state: PlanState
     until: datetime | None = None
     problem: Problem | None = None
 
@@ -134,7 +134,7 @@ class Entitlement:
         return self.plan.connections is None or used < self.plan.connections
 
 
-UNLIMITED = Entitlement(CATALOG.unlimited, State.UNLIMITED)
+UNLIMITED = Entitlement(CATALOG.unlimited, PlanState.UNLIMITED)
 
 
 def decide(
@@ -147,61 +147,63 @@ def decide(
     newest_first = sorted(subscriptions, key=lambda one: (one.started_at, one.subscription_id), reverse=True)
     read = [_read(one, now, catalog) for one in newest_first]
     given = [_read_grant(grant, catalog) for grant in grants if now < grant.until]
-    best = max([*read, *given], key=lambda one: _weigh(one, now), default=Entitlement(catalog.free, State.FREE))
-    problem = best.problem or next((one.problem for one in read if one.problem and best.state == State.GRANTED), None)
+    best = max([*read, *given], key=lambda one: _weigh(one, now), default=Entitlement(catalog.free, PlanState.FREE))
+    problem = best.problem or next(
+        (one.problem for one in read if one.problem and best.state == PlanState.GRANTED), None
+    )
     return Entitlement(best.plan, best.state, best.until, problem)
 
 
 def _read(one: SubscriptionState, now: datetime, catalog: Catalog) -> Entitlement:
     plan = catalog.of_product(one.product_id)
-    ended = Entitlement(catalog.free, State.ENDED)
+    ended = Entitlement(catalog.free, PlanState.ENDED)
     match one.status:
         case Subscribed.ACTIVE if one.ends_at_period_end:
             return _while_paid(plan, one.next_billing_at or one.expires_at, now, ended)
         case Subscribed.ACTIVE:
-            state = State.TRIALING if one.is_trial(now) else State.ACTIVE
+            state = PlanState.TRIALING if one.is_trial(now) else PlanState.ACTIVE
             return Entitlement(plan, state, one.next_billing_at)
         case Subscribed.ON_HOLD | Subscribed.PAST_DUE:
             return _read_past_due(plan, one, now, catalog)
         case Subscribed.CANCELLED:
             return _while_paid(plan, one.next_billing_at or one.expires_at, now, ended)
         case Subscribed.PAUSED:
-            return Entitlement(catalog.free, State.PAUSED, problem=Problem.PAUSED)
+            return Entitlement(catalog.free, PlanState.PAUSED, problem=Problem.PAUSED)
         case Subscribed.PENDING:
-            return Entitlement(catalog.free, State.PENDING)
+            return Entitlement(catalog.free, PlanState.PENDING)
         case Subscribed.FAILED:
-            return Entitlement(catalog.free, State.ENDED, problem=Problem.SETUP_FAILED)
+            return Entitlement(catalog.free, PlanState.ENDED, problem=Problem.SETUP_FAILED)
         case _:
             return ended
 
 
-def _while_paid(plan: Plan, until: datetime | None, now: datetime, ended: Entitlement) -> Entitlement:
-    return Entitlement(plan, State.CANCELLED, until) if until is not None and now < until else ended
+def _while_paid(plan: BillingPlan, until: datetime | None, now: datetime, ended: Entitlement) -> Entitlement:
+    return Entitlement(plan, PlanState.CANCELLED, until) if until is not None and now < until else ended
 
 
-def _read_past_due(plan: Plan, one: SubscriptionState, now: datetime, catalog: Catalog) -> Entitlement:
+def _read_past_due(plan: BillingPlan, one: SubscriptionState, now: datetime, catalog: Catalog) -> Entitlement:
     ends = [one.next_billing_at + GRACE] if one.next_billing_at else []
     ends += [one.past_due_until] if one.past_due_until else []
     until = max(ends, default=None)
     has_grace = until is not None and now < until
-    return Entitlement(plan if has_grace else catalog.free, State.PAST_DUE, until, Problem.PAYMENT_FAILED)
+    return Entitlement(plan if has_grace else catalog.free, PlanState.PAST_DUE, until, Problem.PAYMENT_FAILED)
 
 
 def _read_grant(grant: Grant, catalog: Catalog) -> Entitlement:
-    return Entitlement(catalog.find(grant.plan) or catalog.free, State.GRANTED, grant.until)
+    return Entitlement(catalog.find(grant.plan) or catalog.free, PlanState.GRANTED, grant.until)
 
 
 _FORCE = (
-    State.FREE,
-    State.ENDED,
-    State.PENDING,
-    State.PAUSED,
-    State.PAST_DUE,
-    State.CANCELLED,
-    State.GRANTED,
-    State.TRIALING,
-    State.ACTIVE,
-    State.UNLIMITED,
+    PlanState.FREE,
+    PlanState.ENDED,
+    PlanState.PENDING,
+    PlanState.PAUSED,
+    PlanState.PAST_DUE,
+    PlanState.CANCELLED,
+    PlanState.GRANTED,
+    PlanState.TRIALING,
+    PlanState.ACTIVE,
+    PlanState.UNLIMITED,
 )
 """Of two that give the same plan the later one here is told, whichever was looked at first."""
 

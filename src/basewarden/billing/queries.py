@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.accounts import User
-from basewarden.billing.bodies import Event, Version
+from basewarden.billing.bodies import ProviderEvent, Version
 from basewarden.billing.models import (
     BillingCheckout,
     BillingCheckoutClaim,
@@ -49,7 +49,7 @@ async def set_patience(session: WriteSession, seconds: int) -> None:
     await session.execute(select(func.set_config("lock_timeout", f"{seconds}s", true())))
 
 
-async def keep_receipt(session: WriteSession, delivery: Delivery, event: Event) -> None:
+async def keep_receipt(session: WriteSession, delivery: Delivery, event: ProviderEvent) -> None:
     """Of an id that has been applied the first body stays for good; until then the one that was sent last does."""
     values = {
         "type": event.type,

@@ -7,7 +7,7 @@ import structlog
 
 from basewarden.billing import queries
 from basewarden.billing.events import Deliveries
-from basewarden.billing.letters import BillingLetters, LetterKind
+from basewarden.billing.letters import BillingEmailKind, BillingLetters
 from basewarden.db import Database, WriteSession
 from basewarden.errors import AppError
 from basewarden.jobs import Jobs, RetryPolicy
@@ -52,7 +52,7 @@ class Retries:
         """Once a delivery; without mail the operator's page is all there is."""
         if not self._letters.can_reach_operators:
             return
-        overdue = await queries.list_overdue(unit, OVERDUE, LetterKind.NOT_APPLIED, limit=_AT_ONCE)
-        new = [one for one in overdue if await queries.take_notice(unit, LetterKind.NOT_APPLIED, one.webhook_id)]
+        overdue = await queries.list_overdue(unit, OVERDUE, BillingEmailKind.NOT_APPLIED, limit=_AT_ONCE)
+        new = [one for one in overdue if await queries.take_notice(unit, BillingEmailKind.NOT_APPLIED, one.webhook_id)]
         if new:
-            await self._letters.post_to_operators(unit, LetterKind.NOT_APPLIED, deliveries=new)
+            await self._letters.post_to_operators(unit, BillingEmailKind.NOT_APPLIED, deliveries=new)

@@ -21,7 +21,7 @@ _NOT_PAID = frozenset({"failed", "cancelled"})
 _log = structlog.get_logger()
 
 
-class Result(StrEnum):
+class CheckoutResult(StrEnum):
     ACTIVE = "active"
     UNPAID = "unpaid"
     PROCESSING = "processing"
@@ -39,36 +39,36 @@ class Returns:
         self._deliveries = deliveries
         self._attempts = attempts
 
-    async def check(self, person: Person) -> Result:
+    async def check(self, person: Person) -> CheckoutResult:
         """What is known, else what the provider says of this person's newest checkout; its subscription is stored."""
         async with self._database.read_only() as session:
             is_there = await has_subscription(session, person.id)
             session_id = await queries.find_newest_checkout_id(session, person.id)
         if is_there:
-            return Result.ACTIVE
+            return CheckoutResult.ACTIVE
         if session_id is None or not self._provider.is_configured:
-            return Result.PROCESSING
+            return CheckoutResult.PROCESSING
         if not await self._attempts.try_take(Attempt("billing.return", str(person.id), ASKED)):
-            return Result.PROCESSING
+            return CheckoutResult.PROCESSING
         try:
             return await self._take(person.id, await self._provider.find_purchase(session_id))
         except (ProviderFailed, NotApplied):
-            return Result.PROCESSING
+            return CheckoutResult.PROCESSING
 
-    async def _take(self, person_id: UUID, purchase: Purchase) -> Result:
+    async def _take(self, person_id: UUID, purchase: Purchase) -> CheckoutResult:
         subscription = purchase.subscription
         if subscription is None and purchase.payment_status is None:
-            return Result.UNPAID
+            return CheckoutResult.UNPAID
         if subscription is None:
-            return Result.FAILED if purchase.payment_status in _NOT_PAID else Result.PROCESSING
+            return CheckoutResult.FAILED if purchase.payment_status in _NOT_PAID else CheckoutResult.PROCESSING
         if subscription.user_id != person_id:
             _log.error("billing.foreign_purchase", subscription=subscription.subscription_id)
-            return Result.PROCESSING
+            return CheckoutResult.PROCESSING
         await self._deliveries.take_fetched(subscription)
         return _read_result(subscription)
 
 
-def _read_result(subscription: SubscriptionBody) -> Result:
+def _read_result(subscription: SubscriptionBody) -> CheckoutResult:
     if subscription.status in RUNNING:
-        return Result.ACTIVE
-    return Result.PROCESSING if subscription.status == Subscribed.PENDING else Result.FAILED
+        return CheckoutResult.ACTIVE
+    return CheckoutResult.PROCESSING if subscription.status == Subscribed.PENDING else CheckoutResult.FAILED

@@ -4,8 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel
 
 from basewarden.accounts import SignedIn
 from basewarden.billing.callers import SignedDelivery
@@ -21,7 +20,7 @@ from basewarden.billing.errors import (
 from basewarden.billing.events import Deliveries
 from basewarden.billing.service import Billing, Overview
 from basewarden.errors import NotConfigured, TooLarge, TooMany, Unavailable
-from basewarden.web import Reading, provided
+from basewarden.web import Reading, ResponseBody, provided
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api", tags=["billing"])
@@ -32,11 +31,7 @@ TheDeliveries = Annotated[Deliveries, Depends(provided(Deliveries))]
 _CALLS = (TooMany, NotConfigured, ProviderFailed)
 
 
-class _Out(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
-
-
-class CheckoutOut(_Out):
+class CheckoutOut(ResponseBody):
     checkout_url: str
 
 
@@ -55,7 +50,7 @@ class LimitsOut(BaseModel):
     invitations: bool
 
 
-class BillingOut(_Out):
+class BillingOut(ResponseBody):
     """`until`: when the plan renews or ends, where that is known."""
 
     configured: bool

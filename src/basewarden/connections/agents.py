@@ -8,7 +8,7 @@ from uuid import UUID
 
 from basewarden.connections import queries
 from basewarden.connections.models import Access, Agent, Connection
-from basewarden.connections.probe import Facts
+from basewarden.connections.probe import ServerFacts
 from basewarden.connections.schemas import AgentCreate
 from basewarden.connections.service import Connections, check_db_role
 from basewarden.connections.targets import TOPIC as CONNECTION_TOPIC
@@ -95,7 +95,7 @@ class Agents:
                 raise Invalid(details=[{"field": name, "message": text} for name, value in given.items() if value])
         elif wanted.db_role is not None:
             facts = await self._connections.check(connection, person_id)
-            assert isinstance(facts, Facts)
+            assert isinstance(facts, ServerFacts)
             check_db_role(facts, wanted.db_role)
 
     async def _check_tables(self, connection: Connection, wanted: AgentCreate) -> None:

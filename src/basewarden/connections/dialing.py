@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from basewarden.connections.addresses import pin_host
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.urls import PostgresAddress
-from pgrest import Connection, Meter
+from pgrest import DbConnection, Meter
 
 CONNECT_SECONDS = 5
 _LONGEST_QUOTE = 300
@@ -72,10 +72,10 @@ def make_pinned_dsn(address: PostgresAddress, addresses: tuple[str, ...]) -> str
 
 
 @asynccontextmanager
-async def dial(dsn: str) -> AsyncIterator[Connection]:
+async def dial(dsn: str) -> AsyncIterator[DbConnection]:
     """One guarded connection, prepared for nothing; ConnectionFailed says why there is none."""
     try:
-        connection = await Connection.connect(dsn, timeout=CONNECT_SECONDS, prepare=False, guarded=True)
+        connection = await DbConnection.connect(dsn, timeout=CONNECT_SECONDS, prepare=False, guarded=True)
     except psycopg.Error as error:
         raise explain_failure(str(error)) from None
     connection.meter = Meter(_MOST_BYTES)

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import field_validator
 
 from basewarden.connections.models import Connection, Environment
-from basewarden.connections.schemas import AgentCreate, ConnectionChange, Name, Wire
+from basewarden.connections.schemas import AgentCreate, ConnectionChange, Name
+from basewarden.web import RequestBody
 
 
 class SettingsForm(ConnectionChange):
@@ -33,7 +34,7 @@ class SettingsForm(ConnectionChange):
         return ConnectionChange.model_validate(wanted)
 
 
-class DeleteForm(Wire):
+class DeleteConnectionForm(RequestBody):
     confirm: str = ""
 
 

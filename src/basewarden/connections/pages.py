@@ -21,9 +21,9 @@ from basewarden.connections.agents import count_agents, is_expired, list_agents
 from basewarden.connections.blocked import Blocked
 from basewarden.connections.callers import Membership, Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed
-from basewarden.connections.forms import AgentForm, DeleteForm, SettingsForm
+from basewarden.connections.forms import AgentForm, DeleteConnectionForm, SettingsForm
 from basewarden.connections.models import Agent, Connection, Environment, Role
-from basewarden.connections.probe import Facts
+from basewarden.connections.probe import ServerFacts
 from basewarden.connections.rest.probe import RestFacts
 from basewarden.connections.routes import TheAgents, TheConnections
 from basewarden.connections.schemas import ConnectionCreate
@@ -270,7 +270,7 @@ async def get_delete(request: Request, member: Owner, _: FreshlySignedIn, pages:
 async def post_delete(
     request: Request, member: Owner, session: Writing, pages: ThePages, connections: TheConnections
 ) -> Response:
-    form = await parse_form(request, DeleteForm)
+    form = await parse_form(request, DeleteConnectionForm)
     context = _delete_context(member)
     if not member.person.is_fresh:
         stale = {**context, "has_gone_stale": True}
@@ -303,16 +303,16 @@ def _last_health(member: Membership) -> dict[str, Any]:
     return _show_facts(_read_facts(member.connection), member) | {"checked_at": member.connection.probed_at}
 
 
-def _show_facts(facts: Facts | RestFacts, member: Membership) -> dict[str, Any]:
+def _show_facts(facts: ServerFacts | RestFacts, member: Membership) -> dict[str, Any]:
     if isinstance(facts, RestFacts):
         return {"facts": facts, "is_direct": False, "warnings": list(list_rest_warnings(facts)), "failure": None}
     warnings = list(list_warnings(facts, member.connection.taken_role))
     return {"facts": facts, "is_direct": True, "warnings": warnings, "failure": None}
 
 
-def _read_facts(connection: Connection) -> Facts | RestFacts:
+def _read_facts(connection: Connection) -> ServerFacts | RestFacts:
     if connection.facts is not None:
-        return Facts.from_json(connection.facts)
+        return ServerFacts.from_json(connection.facts)
     assert connection.rest_facts is not None
     return RestFacts.from_json(connection.rest_facts)
 

@@ -11,7 +11,7 @@ from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.greeting import greet_server
 from basewarden.connections.urls import PostgresAddress
 from basewarden.db import note_waiting
-from pgrest import Connection, DatabaseError, PgrestError, Rows, Statement, set_settings
+from pgrest import DatabaseError, DbConnection, PgrestError, Rows, Statement, set_settings
 
 PROBE_SECONDS = 8.0
 OLDEST_SERVER = 130000
@@ -62,7 +62,7 @@ class DatabaseRole:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ServerFacts:
     server_version: str
     login_role: str
     is_superuser: bool
@@ -82,7 +82,7 @@ class Facts:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> "Facts":
+    def from_json(cls, stored: dict[str, Any]) -> "ServerFacts":
         return cls(**{**stored, "roles": tuple(DatabaseRole(**role) for role in stored["roles"])})
 
     def find_role(self, name: str) -> DatabaseRole | None:
@@ -91,7 +91,7 @@ class Facts:
         return next((role for role in self.roles if role.name == name), None)
 
 
-async def probe(address: PostgresAddress, *, allow_private: bool) -> Facts:
+async def probe(address: PostgresAddress, *, allow_private: bool) -> ServerFacts:
     """The facts of a database that can be used, else ConnectionFailed; ends within 8 seconds, whatever is there."""
     note_waiting("a database to probe")
     try:
@@ -109,7 +109,7 @@ async def probe(address: PostgresAddress, *, allow_private: bool) -> Facts:
         raise ConnectionFailed(Reason.NOT_POSTGRES) from None
 
 
-async def _probe(address: PostgresAddress, *, allow_private: bool) -> Facts:
+async def _probe(address: PostgresAddress, *, allow_private: bool) -> ServerFacts:
     addresses = await pin_host(address.host, address.port, allow_private=allow_private)
     offers_tls = await greet_server(addresses, address.port)
     if address.sslmode in ("require", "verify-full") and not offers_tls:
@@ -125,7 +125,7 @@ async def _probe(address: PostgresAddress, *, allow_private: bool) -> Facts:
         pooling = await _find_pooling(connection, facts["backend"], dsn)  # the last: it may cost the connection
         if pooling == "statement":
             raise ConnectionFailed(Reason.STATEMENT_POOLER)
-        return Facts(
+        return ServerFacts(
             server_version=facts["server_version"],
             login_role=facts["login_role"],
             **numbers,
@@ -142,7 +142,7 @@ def check_version(number: int) -> None:
 
 
 async def _find_pooling(
-    connection: Connection, backend: str, dsn: str
+    connection: DbConnection, backend: str, dsn: str
 ) -> Literal["session", "transaction", "statement"]:
     """Whether our session loses its server process while somebody else works: behaviour, not names.
 
@@ -164,20 +164,20 @@ async def _find_pooling(
     return "transaction" if others["backend"] == backend or ours["backend"] != backend else "session"
 
 
-async def _measure_latency(connection: Connection) -> float:
+async def _measure_latency(connection: DbConnection) -> float:
     started = time.perf_counter()
     await connection.run([Statement("SELECT 1")])
     return round((time.perf_counter() - started) * 1000, 1)
 
 
-async def _list_roles(connection: Connection, server_version: int) -> tuple[DatabaseRole, ...]:
+async def _list_roles(connection: DbConnection, server_version: int) -> tuple[DatabaseRole, ...]:
     """Since PostgreSQL 16 a member of a role may be kept from taking it on."""
     privilege = b"SET" if server_version >= 160000 else b"MEMBER"
     rows = await _ask(connection, _ROLES, privilege)
     return tuple(DatabaseRole(row["name"], row["is_superuser"] == _TRUE, row["bypasses_rls"] == _TRUE) for row in rows)
 
 
-async def _ask(connection: Connection, query: str, *parameters: bytes) -> list[dict[str, str]]:
+async def _ask(connection: DbConnection, query: str, *parameters: bytes) -> list[dict[str, str]]:
     _, rows = await connection.run([_OWN_NAMES, Statement(query, parameters)])
     if rows.count > _MOST_ROWS or rows.has_column(_MOST_COLUMNS):
         raise ConnectionFailed(Reason.NOT_POSTGRES)  # not what was asked for, and long to read

@@ -12,7 +12,7 @@ from basewarden.connections.agents import Agents, list_agents
 from basewarden.connections.callers import Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed, TablesUnchecked
 from basewarden.connections.models import Agent, Connection, Environment, Role
-from basewarden.connections.probe import Facts
+from basewarden.connections.probe import ServerFacts
 from basewarden.connections.rest.probe import RestFacts
 from basewarden.connections.schemas import (
     AgentCreate,
@@ -89,7 +89,7 @@ async def get_health(member: Viewer, connections: TheConnections) -> HealthOut:
     except ConnectionFailed as error:
         backend: Backend = "direct" if member.connection.is_direct else "forward"
         return HealthOut(ok=False, backend=backend, reason=error.reason, message=error.text, hint=error.hint)
-    return show_health(facts) if isinstance(facts, Facts) else show_rest_health(facts)
+    return show_health(facts) if isinstance(facts, ServerFacts) else show_rest_health(facts)
 
 
 @one.get("/agents")
@@ -137,7 +137,7 @@ def show_connection(connection: Connection, role: Role) -> ConnectionOut:
     )
 
 
-def show_health(facts: Facts) -> HealthOut:
+def show_health(facts: ServerFacts) -> HealthOut:
     return HealthOut(
         ok=True,
         backend="direct",

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, SecretStr
 
 from basewarden.connections.models import Access, Environment, Role
 from basewarden.core.text import check_encodable, clean_line
+from basewarden.web import RequestBody, ResponseBody
 
 _MAX_URL = 4000
 _MAX_IDENTIFIER_BYTES = 63
@@ -18,14 +18,6 @@ _MAX_CLAIMS_BYTES = 4096
 _MAX_TABLES = 500
 _RPC = "rpc/"
 _LONGEST = 2**31 - 1
-
-
-class Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
-
-
-class WireOut(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
 
 
 def check_identifier(name: str) -> str:
@@ -79,7 +71,7 @@ RowLimit = Annotated[int, Field(ge=1, le=1_000_000)]
 WriteLimit = Annotated[int, Field(ge=1, le=_LONGEST)]
 
 
-class ConnectionCreate(Wire):
+class ConnectionCreate(RequestBody):
     """`url` and `key` are a project's, `postgresUrl` any Postgres; what is missing the service says by its field."""
 
     name: Name
@@ -90,7 +82,7 @@ class ConnectionCreate(Wire):
     db_role: Identifier | None = None
 
 
-class ConnectionChange(Wire):
+class ConnectionChange(RequestBody):
     """Only what is sent changes; null takes an address away, and `dbRole: null` goes back to the login's own role."""
 
     name: Name = ""
@@ -109,7 +101,7 @@ class ConnectionChange(Wire):
         return any(self.has(field) for field in ("url", "key", "postgres_url", "db_role"))
 
 
-class AgentCreate(Wire):
+class AgentCreate(RequestBody):
     name: Name
     access: Access
     tables: Annotated[list[Table], Field(max_length=_MAX_TABLES)] | None = None
@@ -120,7 +112,7 @@ class AgentCreate(Wire):
     expires_at: Annotated[datetime, AfterValidator(check_future)] | None = None
 
 
-class ConnectionOut(WireOut):
+class ConnectionOut(ResponseBody):
     """`role` is the database role that requests take on; `member` is what the caller is here. No secret comes back."""
 
     id: UUID
@@ -135,18 +127,18 @@ class ConnectionOut(WireOut):
     created_at: datetime
 
 
-class ConnectionsOut(WireOut):
+class ConnectionsOut(ResponseBody):
     connections: list[ConnectionOut]
     next_cursor: UUID | None
 
 
-class RoleOut(WireOut):
+class RoleOut(ResponseBody):
     name: str
     is_superuser: bool
     bypasses_rls: bool
 
 
-class HealthOut(WireOut):
+class HealthOut(ResponseBody):
     """`ok` with the facts, or not with the reason; the probe itself worked either way.
 
     `backend` is how the data is reached: the database itself, or the project's own API, of which less is known.
@@ -167,13 +159,13 @@ class HealthOut(WireOut):
     tables: int | None = None
     readable_tables: int | None = None
     writable_tables: int | None = None
-    roles: list[RoleOut] = []
+    roles: list[RoleOut] = Field(default_factory=list)
     key_role: str | None = None
     tells_schema: bool | None = None
     schemas: list[str] | None = None
 
 
-class AgentOut(WireOut):
+class AgentOut(ResponseBody):
     id: UUID
     name: str
     access: Access
@@ -188,12 +180,12 @@ class AgentOut(WireOut):
     created_at: datetime
 
 
-class AgentsOut(WireOut):
+class AgentsOut(ResponseBody):
     agents: list[AgentOut]
     next_cursor: UUID | None
 
 
-class AgentCreated(WireOut):
+class AgentCreated(ResponseBody):
     """The only answer that ever holds the token."""
 
     id: UUID

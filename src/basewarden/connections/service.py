@@ -12,7 +12,7 @@ from basewarden.accounts import Attempt, Attempts, Limit
 from basewarden.billing import Plans
 from basewarden.connections import queries
 from basewarden.connections.models import Connection, ConnectionMember, Role
-from basewarden.connections.probe import Facts, probe
+from basewarden.connections.probe import ServerFacts, probe
 from basewarden.connections.rest.keys import KeyRefused, ProjectKey, parse_key
 from basewarden.connections.rest.probe import RestFacts, find_rest, probe_rest
 from basewarden.connections.rest.urls import RestAddress, parse_project_url
@@ -94,7 +94,7 @@ class Connections:
         await self._targets.announce_change(session, connection_id)
         await queries.delete_connection(session, connection_id)
 
-    async def check(self, connection: Connection, person_id: UUID) -> Facts | RestFacts:
+    async def check(self, connection: Connection, person_id: UUID) -> ServerFacts | RestFacts:
         """The facts as they are now, of the backend in use; ConnectionFailed says what is wrong."""
         await self._attempts.take(Attempt("connections.check", str(person_id), CHECKS))
         address = self._targets.open_url(connection)
@@ -181,7 +181,7 @@ def check_role(connection: Connection) -> None:
             raise Invalid.field("dbRole", "Without a Postgres address every request has the key's own role.")
         return
     assert connection.facts is not None
-    facts = Facts.from_json(connection.facts)
+    facts = ServerFacts.from_json(connection.facts)
     name = connection.taken_role
     if connection.db_role is None and name is not None and facts.find_role(name) is None:
         text = f"The login {facts.login_role} may not take on {name}, the key's role: name one that it may."
@@ -189,7 +189,7 @@ def check_role(connection: Connection) -> None:
     check_db_role(facts, name)
 
 
-def check_db_role(facts: Facts, name: str | None) -> None:
+def check_db_role(facts: ServerFacts, name: str | None) -> None:
     """A role to take on must be one that the login may take on, and no superuser."""
     if name is None:
         return

@@ -16,7 +16,7 @@ from basewarden.core.secret import Secret
 from basewarden.db import Database, Listener, WriteSession
 from basewarden.errors import NotFound
 from basewarden.settings import Settings
-from basewarden.vault import Place, Vault
+from basewarden.vault import SealContext, Vault
 
 TOPIC = "connection"
 _REMEMBER_SECONDS = 10.0
@@ -124,9 +124,9 @@ class ConnectionTargets:
         self._roles.drop_where(lambda key, _: key[0] == changed)
 
 
-def make_place(connection_id: UUID) -> Place:
-    return Place("connections.sealed_postgres_url", connection_id)
+def make_place(connection_id: UUID) -> SealContext:
+    return SealContext("connections.sealed_postgres_url", connection_id)
 
 
-def make_key_place(connection_id: UUID) -> Place:
-    return Place("connections.sealed_key", connection_id)
+def make_key_place(connection_id: UUID) -> SealContext:
+    return SealContext("connections.sealed_key", connection_id)

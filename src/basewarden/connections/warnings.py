@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from basewarden.connections.probe import Facts
+from basewarden.connections.probe import ServerFacts
 from basewarden.connections.rest.probe import RestFacts
 
 
@@ -50,7 +50,7 @@ def list_rest_warnings(facts: RestFacts) -> Iterator[RoleWarning]:
         )
 
 
-def list_warnings(facts: Facts, db_role: str | None) -> Iterator[RoleWarning]:
+def list_warnings(facts: ServerFacts, db_role: str | None) -> Iterator[RoleWarning]:
     """About the login, and about the role that requests take on: the one that is set, else the login's own."""
     if facts.is_superuser:
         yield RoleWarning(

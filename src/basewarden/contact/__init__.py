@@ -1,5 +1,5 @@
 """Writing to whoever runs this deployment."""
 
-from basewarden.contact.service import Contact, ContactLimits, Message, Topic
+from basewarden.contact.service import Contact, ContactLimits, ContactMessage, ContactTopic
 
-__all__ = ["Contact", "ContactLimits", "Message", "Topic"]
+__all__ = ["Contact", "ContactLimits", "ContactMessage", "ContactTopic"]

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.accounts import FromWhere
-from basewarden.contact.service import TOPICS, Contact, Message
+from basewarden.contact.service import TOPICS, Contact, ContactMessage
 from basewarden.errors import NotConfigured, TooMany
 from basewarden.web import Pages, Writing, anyone, parse_form, provided, redirect
 from basewarden.web.forms import show_again
@@ -33,7 +33,7 @@ async def get_contact(request: Request, pages: ThePages, contact: TheContact) ->
 async def post_contact(
     *, request: Request, session: Writing, pages: ThePages, contact: TheContact, where: FromWhere
 ) -> Response:
-    form = await parse_form(request, Message)
+    form = await parse_form(request, ContactMessage)
     if form.typed.get(_TRAP):
         return redirect(_DONE)
     context: dict[str, Any] = {"is_sent": False, "contact": contact, "topics": TOPICS}

@@ -22,7 +22,7 @@ _HOURLY_ADDRESS = Limit(5, 60 * 60)
 _HOURLY_TOTAL = Limit(200, 60 * 60)
 
 
-class Topic(StrEnum):
+class ContactTopic(StrEnum):
     QUESTION = "question"
     PROBLEM = "problem"
     BILLING = "billing"
@@ -31,11 +31,11 @@ class Topic(StrEnum):
 
 
 TOPICS = {
-    Topic.QUESTION: "A question",
-    Topic.PROBLEM: "Something does not work",
-    Topic.BILLING: "Billing",
-    Topic.SECURITY: "A security problem",
-    Topic.OTHER: "Something else",
+    ContactTopic.QUESTION: "A question",
+    ContactTopic.PROBLEM: "Something does not work",
+    ContactTopic.BILLING: "Billing",
+    ContactTopic.SECURITY: "A security problem",
+    ContactTopic.OTHER: "Something else",
 }
 
 
@@ -47,8 +47,8 @@ def clean_text(text: str) -> str:
     return lines
 
 
-class Message(BaseModel):
-    topic: Topic
+class ContactMessage(BaseModel):
+    topic: ContactTopic
     name: Annotated[str, Field(max_length=_MAX_NAME_LENGTH), AfterValidator(clean_line)]
     email: EmailStr
     message: Annotated[str, Field(max_length=MAX_MESSAGE_LENGTH), AfterValidator(clean_text), Field(min_length=1)]
@@ -74,7 +74,7 @@ class Contact:
     def is_configured(self) -> bool:
         return self._mail.is_configured and self.inbox is not None
 
-    async def send(self, session: WriteSession, message: Message, where: Where) -> None:
+    async def send(self, session: WriteSession, message: ContactMessage, where: Where) -> None:
         """Goes out when this unit commits; an answer to it goes to the writer. TooMany beyond the limits."""
         if self.inbox is None or not self._mail.is_configured:
             raise NotConfigured

@@ -8,7 +8,7 @@ from basewarden.gateway.forward.road import ForwardRoad
 from basewarden.gateway.lending import UNDO, Lending
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Project, Projects
-from basewarden.gateway.road import RestAnswer, RestCall, Road
+from basewarden.gateway.road import DirectBackend, RestAnswer, RestCall
 from basewarden.gateway.roads import Roads
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Caller",
     "Callers",
     "DataRoad",
+    "DirectBackend",
     "ForwardProject",
     "ForwardRoad",
     "Lending",
@@ -25,7 +26,6 @@ __all__ = [
     "RateLimits",
     "RestAnswer",
     "RestCall",
-    "Road",
     "Roads",
     "SchemaUntold",
     "UpstreamAway",

@@ -15,13 +15,13 @@ from basewarden.errors import AppError
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import NeedsPostgres
 from basewarden.gateway.forward.project import ForwardProject
-from basewarden.gateway.forward.reach import Reach
+from basewarden.gateway.forward.reach import ApiAccess
 from basewarden.gateway.lending import ASKING, POOL_SIZE, SNAPSHOT, Lending
 from basewarden.gateway.policy import list_unknown
 from basewarden.gateway.visibility import NarrowedSchemas
 from pgrest import (
-    Connection,
     DatabaseError,
+    DbConnection,
     Lease,
     Loaded,
     PgrestError,
@@ -155,13 +155,13 @@ class Projects:
             raise TablesUnchecked from error
         return unknown
 
-    async def find_reach(self, connection_id: UUID) -> Reach | None:
+    async def find_reach(self, connection_id: UUID) -> ApiAccess | None:
         """How a project is reached of which only its own API is known, by what that tells now; None for any other."""
         project = await self.get(connection_id)
         if not isinstance(project, ForwardProject):
             return None
         await project.look_again(None)
-        return Reach(project.upstream, await project.schema(), project.find_newer)
+        return ApiAccess(project.upstream, await project.schema(), project.find_newer)
 
     async def ask_status(self, connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
         """What became of transactions; None = too old, never of this database, or its address is no longer known."""
@@ -194,12 +194,12 @@ async def _ask_again(project: AnyProject, seen: Schema | None) -> Schema | None:
     return await (project.await_news(seen) if isinstance(project, ForwardProject) else project.reload_schema())
 
 
-async def ask_connection(connection: Connection, xids: Sequence[int]) -> dict[int, str | None]:
+async def ask_connection(connection: DbConnection, xids: Sequence[int]) -> dict[int, str | None]:
     """What the database behind an open connection knows of them."""
     return {xid: await _ask_one(connection, xid) for xid in xids}
 
 
-async def _ask_one(connection: Connection, xid: int) -> str | None:
+async def _ask_one(connection: DbConnection, xid: int) -> str | None:
     try:
         (rows,) = await connection.run(
             [Statement("SELECT pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8)", (str(xid).encode(),))]

@@ -26,9 +26,9 @@ from basewarden.gateway.projects import Project
 from basewarden.journal import Recorder, SessionCaller, WriteEntry
 from pgrest import (
     CallPlan,
-    Connection,
     DatabaseError,
     DatabasePlan,
+    DbConnection,
     InfoPlan,
     NarrowedSchema,
     OpenApiPlan,
@@ -114,7 +114,7 @@ class RestAnswer:
     session_id: UUID | None = None
 
 
-class Road:
+class DirectBackend:
     """The direct backend."""
 
     def __init__(self, recorder: Recorder) -> None:
@@ -315,7 +315,7 @@ class Road:
 
 
 async def _capture(
-    connection: Connection, capture: Callable[[], Awaitable[WriteOutcome | None]]
+    connection: DbConnection, capture: Callable[[], Awaitable[WriteOutcome | None]]
 ) -> WriteOutcome | None:
     """Raises WriteTooLarge where the rows before and after, cascades among them, pass what one request may read."""
     try:
@@ -330,7 +330,7 @@ class NotAtOnce(Exception):
     """A write of a shape that usually takes one round trip takes more this time."""
 
 
-async def commit_recorded(connection: Connection, recorder: Recorder, write_id: UUID, *, resets: bool = True) -> None:
+async def commit_recorded(connection: DbConnection, recorder: Recorder, write_id: UUID, *, resets: bool = True) -> None:
     """COMMIT of a write that is journaled as pending. One whose outcome is unknown stays so for the settler.
 
     `resets`: somebody's code may have run, and have left something in the session.

@@ -5,11 +5,11 @@ from basewarden.gateway.forward.incoming import Incoming
 from basewarden.gateway.forward.project import ForwardProject
 from basewarden.gateway.forward.road import ForwardRoad
 from basewarden.gateway.projects import AnyProject
-from basewarden.gateway.road import RestAnswer, RestCall, Road
+from basewarden.gateway.road import DirectBackend, RestAnswer, RestCall
 
 
 class Roads:
-    def __init__(self, direct: Road, forward: ForwardRoad) -> None:
+    def __init__(self, direct: DirectBackend, forward: ForwardRoad) -> None:
         self._direct = direct
         self._forward = forward
 

@@ -9,7 +9,7 @@ import structlog
 
 from basewarden.journal import statements
 from basewarden.journal.values import Finish
-from pgrest import Connection, DatabaseError, Statement
+from pgrest import DatabaseError, DbConnection, Statement
 
 MOST_TRIES = 20
 _MISFITS = (DatabaseError, ValueError)
@@ -44,7 +44,7 @@ class Finishing:
         self._kept[finish.recorded.write_id] = kept
         return kept.stored
 
-    async def store(self, connection: Connection) -> None:
+    async def store(self, connection: DbConnection) -> None:
         """Everything that waits. Raises when our database is gone; then all of it waits on."""
         waiting = list(self._kept.values())
         if not waiting:
@@ -59,7 +59,7 @@ class Finishing:
             for kept in waiting:
                 self._let_go(kept, stored=True)
 
-    async def _store_alone(self, connection: Connection, kept: _Kept) -> None:
+    async def _store_alone(self, connection: DbConnection, kept: _Kept) -> None:
         try:
             await _store(connection, [kept.finish])
         except _MISFITS as error:
@@ -76,13 +76,13 @@ class Finishing:
         kept.resolve(stored)
 
 
-async def _store(connection: Connection, finishes: Sequence[Finish]) -> None:
+async def _store(connection: DbConnection, finishes: Sequence[Finish]) -> None:
     await connection.run([Statement("BEGIN")])
     placed = [(finish, await _find_more_room(connection, finish)) for finish in finishes]
     await connection.run([*statements.finish_writes(placed), Statement("COMMIT")])
 
 
-async def _find_more_room(connection: Connection, finish: Finish) -> int:
+async def _find_more_room(connection: DbConnection, finish: Finish) -> int:
     """The place before the first change that its intent had not foreseen."""
     more = len(finish.changes or ()) - finish.recorded.positions
     if more <= 0:
@@ -91,7 +91,7 @@ async def _find_more_room(connection: Connection, finish: Finish) -> int:
     return int(rows.rows[0][0] or 0) if rows.rows else 0
 
 
-async def _roll_back(connection: Connection) -> None:
+async def _roll_back(connection: DbConnection) -> None:
     if not connection.is_usable:
         raise ConnectionError("the connection to our own database was lost")
     await connection.run([Statement("ROLLBACK")])

@@ -24,7 +24,7 @@ from basewarden.journal.errors import JournalUnavailable, SessionFrozen
 from basewarden.journal.finishing import Finishing
 from basewarden.journal.statements import Counters, StoredWrite
 from basewarden.journal.values import Finish, Recorded, SessionCaller, State, WriteEntry
-from pgrest import Connection, DatabaseError, Statement
+from pgrest import DatabaseError, DbConnection, Statement
 
 BURST_SECONDS = 300.0
 STOP_SECONDS = 10.0
@@ -67,7 +67,7 @@ class Recorder:
 
     def __init__(self, database_url: Secret, listener: Listener, *, most_sessions: int = MOST_SESSIONS) -> None:
         self._dsn = driver_dsn(database_url)
-        self._connection: Connection | None = None
+        self._connection: DbConnection | None = None
         self._queue: list[_Waiting] = []
         self._marks: dict[UUID, State] = {}
         self._finishing = Finishing()
@@ -154,9 +154,9 @@ class Recorder:
         if self._marks or self._finishing:
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> DbConnection:
         if self._connection is None or not self._connection.is_usable:
-            self._connection = await Connection.connect(self._dsn, application_name="basewarden journal")
+            self._connection = await DbConnection.connect(self._dsn, application_name="basewarden journal")
         return self._connection
 
     async def _disconnect(self) -> None:
@@ -165,12 +165,12 @@ class Recorder:
                 await self._connection.close()
             self._connection = None
 
-    async def _store_marks(self, connection: Connection, marks: dict[UUID, State]) -> None:
+    async def _store_marks(self, connection: DbConnection, marks: dict[UUID, State]) -> None:
         """A crash that loses them costs a question of the settler's, so nobody waits for the disk."""
         if marks:
             await connection.run([statements.DO_NOT_WAIT_FOR_DISK, statements.mark_writes(marks)])
 
-    async def _store_batch(self, connection: Connection, batch: list[_Waiting], marks: dict[UUID, State]) -> None:
+    async def _store_batch(self, connection: DbConnection, batch: list[_Waiting], marks: dict[UUID, State]) -> None:
         """Marks go along: a commit of their own would cost as much as that of the writes."""
         try:
             await self._store(connection, batch, marks)
@@ -182,7 +182,7 @@ class Recorder:
             for waiting in batch:  # one of them does not fit; the others must not suffer for it
                 await self._store_alone(connection, waiting)
 
-    async def _store_alone(self, connection: Connection, waiting: _Waiting) -> None:
+    async def _store_alone(self, connection: DbConnection, waiting: _Waiting) -> None:
         try:
             await self._store(connection, [waiting], {})
         except _MISFITS as error:
@@ -190,7 +190,7 @@ class Recorder:
             waiting.fail(JournalUnavailable())
             await _roll_back(connection)
 
-    async def _store(self, connection: Connection, batch: Sequence[_Waiting], marks: dict[UUID, State]) -> None:
+    async def _store(self, connection: DbConnection, batch: Sequence[_Waiting], marks: dict[UUID, State]) -> None:
         session_ids = [await self._resolve_session(connection, waiting.entry) for waiting in batch]
         marking = [statements.mark_writes(marks)] if marks else []
         *_, rows = await connection.run([Statement("BEGIN"), *marking, statements.lock_sessions(session_ids)])
@@ -233,7 +233,7 @@ class Recorder:
                 session.take(entry.positions)
         return placed, again, frozen
 
-    async def _resolve_session(self, connection: Connection, entry: WriteEntry) -> UUID:
+    async def _resolve_session(self, connection: DbConnection, entry: WriteEntry) -> UUID:
         if entry.session_id is not None:
             return entry.session_id
         key = _session_key(entry.caller)
@@ -272,7 +272,7 @@ async def _make_statements(
     return await asyncio.to_thread(statements.store_writes, writes, counters)
 
 
-async def _find_or_open_session(connection: Connection, caller: SessionCaller) -> UUID:
+async def _find_or_open_session(connection: DbConnection, caller: SessionCaller) -> UUID:
     await connection.run([Statement("BEGIN"), statements.lock_caller(caller)])
     try:
         (rows,) = await connection.run([statements.find_session(caller, BURST_SECONDS)])
@@ -288,7 +288,7 @@ async def _find_or_open_session(connection: Connection, caller: SessionCaller) -
     return session_id
 
 
-async def _roll_back(connection: Connection) -> None:
+async def _roll_back(connection: DbConnection) -> None:
     if connection.is_usable:
         await connection.run([Statement("ROLLBACK")])
 

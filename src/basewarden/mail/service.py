@@ -16,7 +16,7 @@ from basewarden.mail.models import LetterState, StoredLetter
 from basewarden.mail.server import MailServer, read_mail_server
 from basewarden.mail.smtp import SEND_SECONDS, Envelope, SendingFailed, send
 from basewarden.settings import Settings
-from basewarden.vault import Place, Vault, VaultError
+from basewarden.vault import SealContext, Vault, VaultError
 
 SEND = "mail.send"
 EXPIRE = "mail.tidy"
@@ -65,7 +65,7 @@ class Mail:
             user_id=letter.user_id,
             kind=str(letter.kind),
             address=letter.address,
-            sealed_content=self._vault.seal(seal_content(letter), Place(_PLACE, letter_id)),
+            sealed_content=self._vault.seal(seal_content(letter), SealContext(_PLACE, letter_id)),
             good_until=letter.good_until,
         )
         await queries.insert_letter(session, stored)
@@ -109,14 +109,14 @@ class Mail:
     async def _send(self, letter: StoredLetter) -> None:
         """At least once: a process that dies right after the server's yes leaves the letter to be sent again."""
         server = self._get_server()
-        content = json.loads(self._vault.open(letter.sealed_content or b"", Place(_PLACE, letter.id)).reveal())
+        content = json.loads(self._vault.open(letter.sealed_content or b"", SealContext(_PLACE, letter.id)).reveal())
         address = resolve_address(letter.address)
         await send(server, Envelope(id=letter.id, address=address, created_at=letter.created_at, **content))
 
     def _get_server(self) -> MailServer:
         """A letter may outlive the setting it was posted under."""
         if self._server is None:
-            raise SendingFailed(NotConfigured(), is_final=False)
+            raise SendingFailed(MailNotConfigured(), is_final=False)
         return self._server
 
     def _note_failure(self, letter: StoredLetter, error: SendingFailed | VaultError) -> LetterState:
@@ -138,5 +138,5 @@ class Mail:
             await queries.expire_letters(unit)
 
 
-class NotConfigured(Exception):
+class MailNotConfigured(Exception):
     """There is no mail server any more."""

@@ -22,7 +22,7 @@ from basewarden.mail import check_smtp
 from basewarden.operations.backup import describe_key_home, find_head
 from basewarden.operations.upkeep import queries
 from basewarden.settings import Settings
-from basewarden.vault import Place, SealedColumn, Vault, VaultError, list_sealed_columns, make_keyring
+from basewarden.vault import SealContext, SealedColumn, Vault, VaultError, list_sealed_columns, make_keyring
 
 WAITING_TOO_LONG = timedelta(minutes=10)
 PENDING_TOO_LONG = timedelta(minutes=10)
@@ -223,7 +223,7 @@ async def _try_column(database: Database, vault: Vault, sealed: SealedColumn) ->
 
 def _opens(vault: Vault, sealed: SealedColumn, row_id: UUID, value: bytes) -> bool:
     try:
-        vault.open(value, Place(sealed.place_name, row_id))
+        vault.open(value, SealContext(sealed.place_name, row_id))
     except VaultError:
         return False
     return True

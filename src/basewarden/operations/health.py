@@ -17,7 +17,7 @@ from basewarden.db import driver_dsn
 from basewarden.operations.queries import PING
 from basewarden.operations.sharing import SharedLook
 from basewarden.settings import Settings
-from pgrest import Connection, DatabaseError, PgrestError
+from pgrest import DatabaseError, DbConnection, PgrestError
 
 HEALTH_PATH, LIVE_PATH = "/api/health", "/api/health/live"
 KEEP_SECONDS = 1.0
@@ -60,7 +60,7 @@ class Health:
     def __init__(self, database_url: Secret, configured: Configured) -> None:
         self._dsn = driver_dsn(database_url)
         self._configured = configured
-        self._connection: Connection | None = None
+        self._connection: DbConnection | None = None
         self._was_up = True
         self._look = SharedLook(self._ask, keep_seconds=KEEP_SECONDS, patience_seconds=_PATIENCE_SECONDS)
 
@@ -97,7 +97,7 @@ class Health:
         """A session that is signed in is an answer; nothing needs to be asked on it."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS - _PING_SECONDS):
-                self._connection = await Connection.connect(
+                self._connection = await DbConnection.connect(
                     self._dsn, application_name="basewarden health", prepare=False
                 )
         except _SILENT:

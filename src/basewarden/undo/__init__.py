@@ -2,6 +2,6 @@
 
 from basewarden.undo.past import ApplyOptions, Presser
 from basewarden.undo.service import Undo
-from basewarden.undo.values import Conflict, OnConflict, Receipt
+from basewarden.undo.values import OnConflict, Receipt, RowConflict
 
-__all__ = ["ApplyOptions", "Conflict", "OnConflict", "Presser", "Receipt", "Undo"]
+__all__ = ["ApplyOptions", "OnConflict", "Presser", "Receipt", "RowConflict", "Undo"]

@@ -9,16 +9,16 @@ from basewarden.journal import Image, RowChange
 from basewarden.undo.arranging import arrange
 from basewarden.undo.collisions import find_collisions
 from basewarden.undo.errors import make_failure
-from basewarden.undo.facts import Facts, read_facts
+from basewarden.undo.facts import TableFacts, read_facts
 from basewarden.undo.parking import Parking, park_rows
 from basewarden.undo.plan import RowPlan, make_conflict
 from basewarden.undo.reading import Key
 from basewarden.undo.refused import Raced, Refused
 from basewarden.undo.steps import make_stages, merge_steps
 from basewarden.undo.strays import find_strays, put_right, read_all
-from basewarden.undo.values import Conflict
+from basewarden.undo.values import RowConflict
 from basewarden.undo.writing import run_writes
-from pgrest import Connection, DatabaseError, Name, Statement
+from pgrest import DatabaseError, DbConnection, Name, Statement
 
 _DEFER = Statement("SET CONSTRAINTS ALL DEFERRED")
 _CHECK_NOW = Statement("SET CONSTRAINTS ALL IMMEDIATE")
@@ -39,7 +39,7 @@ class Applied:
     replaced: Mapping[Name, int] = field(default_factory=dict)
 
 
-async def apply_rows(connection: Connection, rows: Sequence[RowPlan]) -> Applied:
+async def apply_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Applied:
     """Raises Refused or Raced; all constraints have been checked when it returns."""
     try:
         replaced = await _write_rows(connection, rows)
@@ -49,7 +49,7 @@ async def apply_rows(connection: Connection, rows: Sequence[RowPlan]) -> Applied
     return Applied(await _read_changes(connection, rows), right.notes, replaced=replaced + right.replaced)
 
 
-async def try_rows(connection: Connection, rows: Sequence[RowPlan]) -> Applied:
+async def try_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Applied:
     """As apply_rows, to be rolled back: what triggers wrote over is left, for putting it right takes heavy locks."""
     try:
         replaced = await _write_rows(connection, rows)
@@ -59,7 +59,7 @@ async def try_rows(connection: Connection, rows: Sequence[RowPlan]) -> Applied:
     return Applied(await _read_changes(connection, rows), (), replaced=replaced)
 
 
-async def _write_rows(connection: Connection, rows: Sequence[RowPlan]) -> Counter[Name]:
+async def _write_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Counter[Name]:
     """How many rows of each table were deleted and inserted."""
     facts = await read_facts(connection, {row.table.oid: row.table for row in rows}.values())
     await connection.run([_DEFER])
@@ -70,14 +70,14 @@ async def _write_rows(connection: Connection, rows: Sequence[RowPlan]) -> Counte
     return Counter(rows[number].table.counted_as for number in parking.replaced)
 
 
-def _make_statements(rows: Sequence[RowPlan], parking: Parking, facts: Facts) -> list[Statement]:
+def _make_statements(rows: Sequence[RowPlan], parking: Parking, facts: TableFacts) -> list[Statement]:
     """Of a hundred thousand rows this takes a second, which is not the event loop's."""
     turns = arrange(rows, parking.ranks, parking.moved)
     stages = make_stages(rows, turns, parking.moved, parking.replaced, facts)
     return [merge_steps(stage) for stage in stages]
 
 
-async def _read_changes(connection: Connection, rows: Sequence[RowPlan]) -> tuple[RowChange, ...]:
+async def _read_changes(connection: DbConnection, rows: Sequence[RowPlan]) -> tuple[RowChange, ...]:
     found = await read_all(connection, ((row.table, row.target_key or row.current_key) for row in rows))
     return await asyncio.to_thread(_make_changes, rows, found)
 
@@ -112,4 +112,4 @@ def explain_error(error: DatabaseError) -> Exception:
     fields = error.fields
     reason = f"The database refused it: {error.message}."
     columns = (fields.column,) if fields.column else ()
-    return Refused([Conflict(fields.schema or "", fields.table or "", {}, columns, reason)], error=error)
+    return Refused([RowConflict(fields.schema or "", fields.table or "", {}, columns, reason)], error=error)

@@ -20,7 +20,7 @@ _MOST_STAGES = 20
 
 
 @dataclass(slots=True)
-class Turns:
+class StageOrder:
     """By row number; what is not there comes first."""
 
     stages: dict[int, int] = field(default_factory=dict)
@@ -63,8 +63,8 @@ def rank_updates(collisions: Iterable[Collision]) -> tuple[dict[int, int], list[
     return ranks, [group for group in groups if len(group) > 1]
 
 
-def arrange(rows: Sequence[RowPlan], ranks: Mapping[int, int], moved: Moved) -> Turns:
-    turns = Turns({}, dict(ranks))
+def arrange(rows: Sequence[RowPlan], ranks: Mapping[int, int], moved: Moved) -> StageOrder:
+    turns = StageOrder({}, dict(ranks))
     strict = _find_strict(rows, moved)
     if strict:
         loose = [*_follow_parents(rows, moved), *_follow_values(rows, moved)]

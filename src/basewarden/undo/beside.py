@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
-from pgrest import Connection, Rows, Statement
+from pgrest import DbConnection, Rows, Statement
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 class _RemoteConnection:
     """A connection as another event loop may use it."""
 
-    def __init__(self, connection: Connection, home: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, connection: DbConnection, home: asyncio.AbstractEventLoop) -> None:
         self._connection = connection
         self._home = home
 
@@ -30,9 +30,9 @@ class _RemoteConnection:
         return await asyncio.wrap_future(running)
 
 
-async def work_beside(connection: Connection, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+async def work_beside(connection: DbConnection, work: Callable[[DbConnection], Coroutine[Any, Any, T]]) -> T:
     """What `work` returns or raises. When this is cancelled, `work` has ended before the connection is let go."""
-    remote = cast("Connection", _RemoteConnection(connection, asyncio.get_running_loop()))
+    remote = cast("DbConnection", _RemoteConnection(connection, asyncio.get_running_loop()))
     beside = asyncio.new_event_loop()
     task = beside.create_task(work(remote))
     executor = ThreadPoolExecutor(1, "undo")

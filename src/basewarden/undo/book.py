@@ -10,7 +10,7 @@ from basewarden.journal import SESSION_TOPIC, Capture, JournalSession, SessionCa
 from basewarden.undo import queries
 from basewarden.undo.errors import UndoRunning
 from basewarden.undo.past import Past, Presser
-from basewarden.undo.plan import Plan
+from basewarden.undo.plan import UndoPlan
 from basewarden.undo.values import Receipt
 
 _STANDS_AGAIN = {"undone": "open", "open": "undone", "partly_undone": "partly_undone"}
@@ -65,7 +65,7 @@ class Book:
         else:
             await self._fail(unit, undo_id)
 
-    async def close_unwritten(self, past: Past, plan: Plan) -> Receipt:
+    async def close_unwritten(self, past: Past, plan: UndoPlan) -> Receipt:
         """Nothing needs to be written: the session is undone if it was one, and every row of it is back already."""
         if plan.already and not plan.conflicts:
             async with self._database.unit_of_work() as unit:
@@ -111,7 +111,7 @@ def make_caller(past: Past, presser: Presser, capture: Capture = "statement") ->
     return SessionCaller(past.connection_id, "undo", presser.id, presser.name, capture=capture)
 
 
-def make_receipt(plan: Plan, preview_token: str | None = None) -> Receipt:
+def make_receipt(plan: UndoPlan, preview_token: str | None = None) -> Receipt:
     return Receipt(
         plan.planned,
         0,

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from basewarden.gateway.capture.images import ALIAS
-from basewarden.undo.facts import Facts, Index, read_facts
+from basewarden.undo.facts import Index, TableFacts, read_facts
 from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Key, Match
 from basewarden.undo.rowsource import WANTED, quote_table, unnest_rows
-from pgrest import Builder, Connection, Table, quote_ident
+from pgrest import Builder, DbConnection, Table, quote_ident
 
 _AT_ONCE = 4_000
 # Types of which two values are equal only if their text is.
@@ -30,7 +30,7 @@ class Collision:
     index: Index
 
 
-async def find_collisions(connection: Connection, rows: Sequence[RowPlan], facts: Facts) -> list[Collision]:
+async def find_collisions(connection: DbConnection, rows: Sequence[RowPlan], facts: TableFacts) -> list[Collision]:
     """Among updates, whose order within a table is nobody's but ours."""
     found = []
     for numbers in _group_updates(rows).values():
@@ -42,7 +42,7 @@ async def find_collisions(connection: Connection, rows: Sequence[RowPlan], facts
 
 
 async def _find_in(
-    connection: Connection, rows: Sequence[RowPlan], numbers: Sequence[int], table: Table, index: Index
+    connection: DbConnection, rows: Sequence[RowPlan], numbers: Sequence[int], table: Table, index: Index
 ) -> list[Collision]:
     takers = await asyncio.to_thread(_list_takers, rows, numbers, index)
     if len(takers) < 2:
@@ -91,7 +91,7 @@ def _group_updates(rows: Sequence[RowPlan]) -> Mapping[int, list[int]]:
 
 
 async def find_index_holders(
-    connection: Connection, table: Table, index: Index, rows: Sequence[RowPlan]
+    connection: DbConnection, table: Table, index: Index, rows: Sequence[RowPlan]
 ) -> list[Match]:
     """Which rows of the table collide, as they are now, with what `rows` shall become."""
     found: list[Match] = []
@@ -102,7 +102,7 @@ async def find_index_holders(
 
 
 async def _find_index_holders(
-    connection: Connection, table: Table, index: Index, rows: Sequence[RowPlan]
+    connection: DbConnection, table: Table, index: Index, rows: Sequence[RowPlan]
 ) -> list[Match]:
     builder = Builder()
     names = [f"c{number}" for number in range(len(index.columns))]
@@ -132,7 +132,7 @@ def _collide(index: Index, number: int) -> str:
     return f"({equal} OR ({new} IS NULL AND {old} IS NULL))" if index.nulls_collide else equal
 
 
-async def need_free_places(connection: Connection, rows: Sequence[RowPlan]) -> list[Need]:
+async def need_free_places(connection: DbConnection, rows: Sequence[RowPlan]) -> list[Need]:
     """What the snapshot's unique keys do not tell: expressions, partial indexes, NULLs that collide, exclusions."""
     by_table: dict[int, list[int]] = {}
     for number, row in enumerate(rows):
@@ -152,7 +152,7 @@ async def need_free_places(connection: Connection, rows: Sequence[RowPlan]) -> l
 
 
 async def _need_free_index(
-    connection: Connection, rows: Sequence[RowPlan], takers: Sequence[int], table: Table, index: Index
+    connection: DbConnection, rows: Sequence[RowPlan], takers: Sequence[int], table: Table, index: Index
 ) -> list[Need]:
     if not takers:
         return []

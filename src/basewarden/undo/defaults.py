@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from pgrest import Builder, Connection, Statement, Table, array_literal
+from pgrest import Builder, DbConnection, Statement, Table, array_literal
 
 # A column that is added with a default costs no rewrite: what older rows hold in it is kept beside the column.
 _READ_MISSING = """
@@ -14,7 +14,7 @@ _READ_MISSING = """
 _CONSTANT = re.compile(r"""('([^']|'')*'|-?\d+(\.\d+)?|true|false|NULL)(::[\w ."()\[\],]+)*""")
 
 
-async def read_defaults(connection: Connection, table: Table, columns: Sequence[str]) -> dict[str, str | None]:
+async def read_defaults(connection: DbConnection, table: Table, columns: Sequence[str]) -> dict[str, str | None]:
     """Without a default it is NULL; a column whose value is not known is left out."""
     known: dict[str, str | None] = {name: None for name in columns if table.columns[name].default is None}
     wanted = [name for name in columns if name not in known and not table.columns[name].identity]
@@ -30,7 +30,7 @@ async def read_defaults(connection: Connection, table: Table, columns: Sequence[
     return known
 
 
-async def _evaluate(connection: Connection, expression: str) -> str | None:
+async def _evaluate(connection: DbConnection, expression: str) -> str | None:
     (rows,) = await connection.run([Builder().statement(f"SELECT ({expression})::text")])
     return _decode(rows.rows[0][0])
 

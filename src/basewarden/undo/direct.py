@@ -22,7 +22,7 @@ from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced, UndoTim
 from basewarden.undo.fold import describe_counts
 from basewarden.undo.hand_edits import protect_edits
 from basewarden.undo.past import ApplyOptions, Past, Presser
-from basewarden.undo.plan import Plan
+from basewarden.undo.plan import UndoPlan
 from basewarden.undo.planning import make_plan
 from basewarden.undo.refused import Raced, Refused
 from basewarden.undo.rows import DatabaseReader
@@ -30,7 +30,7 @@ from basewarden.undo.skipping import apply_all, apply_what_goes
 from basewarden.undo.tokens import check_token, make_token
 from basewarden.undo.trial import try_plan
 from basewarden.undo.values import OnConflict, Receipt
-from pgrest import Connection, DatabaseError, PgrestError, Schema, Statement, roll_back
+from pgrest import DatabaseError, DbConnection, PgrestError, Schema, Statement, roll_back
 
 MOST_TRIES = 8  # a migration may have many steps
 LOCK_TIMEOUT = "5s"
@@ -51,8 +51,8 @@ class DirectWay:
         self._recorder = recorder
         self._book = book
 
-    async def preview(self, past: Past) -> Plan:
-        async def read(connection: Connection, schema: Schema) -> Plan:
+    async def preview(self, past: Past) -> UndoPlan:
+        async def read(connection: DbConnection, schema: Schema) -> UndoPlan:
             await connection.run([_BEGIN_READING, _LIMIT_WAITING])
             plan = await work_beside(connection, partial(_plan, schema=schema, past=past, lock=False))
             await connection.run(roll_back(connection))
@@ -64,12 +64,14 @@ class DirectWay:
         return await self._on_current_schema(past.connection_id, read)
 
     async def carry_out(self, past: Past, presser: Presser, options: ApplyOptions) -> Receipt:
-        async def write(connection: Connection, schema: Schema) -> Receipt:
+        async def write(connection: DbConnection, schema: Schema) -> Receipt:
             return await self._carry_out(connection, schema, past, presser, options)
 
         return await self._on_current_schema(past.connection_id, write)
 
-    async def _on_current_schema(self, connection_id: UUID, attempt: Callable[[Connection, Schema], Awaitable[T]]) -> T:
+    async def _on_current_schema(
+        self, connection_id: UUID, attempt: Callable[[DbConnection, Schema], Awaitable[T]]
+    ) -> T:
         """`attempt` begins a transaction; where a migration was faster, it is made again on a fresh snapshot.
 
         What it leaves open is rolled back when the connection returns to its pool.
@@ -90,7 +92,7 @@ class DirectWay:
         raise UndoRaced
 
     async def _carry_out(
-        self, connection: Connection, schema: Schema, past: Past, presser: Presser, options: ApplyOptions
+        self, connection: DbConnection, schema: Schema, past: Past, presser: Presser, options: ApplyOptions
     ) -> Receipt:
         await connection.run([_BEGIN, _LIMIT_WAITING])
         plan = await work_beside(connection, partial(_plan, schema=schema, past=past, lock=True))
@@ -124,7 +126,7 @@ class DirectWay:
         return receipt
 
     async def _record_and_commit(
-        self, connection: Connection, past: Past, undo_id: UUID, presser: Presser, applied: Applied, xid: int
+        self, connection: DbConnection, past: Past, undo_id: UUID, presser: Presser, applied: Applied, xid: int
     ) -> None:
         summary = f"undo of {past.title}"
         entry = WriteEntry(
@@ -162,7 +164,7 @@ async def _reaching() -> AsyncIterator[None]:
         raise (UndoTimedOut if error.code == _TIMED_OUT else ProjectAway) from error
 
 
-async def _plan(connection: Connection, *, schema: Schema, past: Past, lock: bool) -> Plan:
+async def _plan(connection: DbConnection, *, schema: Schema, past: Past, lock: bool) -> UndoPlan:
     """Raises SnapshotStale where a table of the session is another one than `schema` says."""
     plan = await make_plan(DatabaseReader(connection, lock), schema, past.folded)
     await check_tables(connection, schema, {(change.schema, change.table) for change in past.folded.changes})
@@ -170,8 +172,8 @@ async def _plan(connection: Connection, *, schema: Schema, past: Past, lock: boo
 
 
 async def _apply(
-    connection: Connection, *, schema: Schema, plan: Plan, on_conflict: OnConflict
-) -> tuple[Plan, Applied]:
+    connection: DbConnection, *, schema: Schema, plan: UndoPlan, on_conflict: OnConflict
+) -> tuple[UndoPlan, Applied]:
     """What was carried out in the end: the database itself may know of more conflicts."""
     plan = await _protect(connection, plan)
     attempt = partial(apply_counted, connection, schema)
@@ -180,23 +182,23 @@ async def _apply(
     return plan, await apply_all(connection, plan, attempt)
 
 
-async def _protect(connection: Connection, plan: Plan) -> Plan:
+async def _protect(connection: DbConnection, plan: UndoPlan) -> UndoPlan:
     try:
         return await protect_edits(connection, plan)
     except DatabaseError as error:
         raise explain_error(error) from error
 
 
-async def _read_xid(connection: Connection) -> int:
+async def _read_xid(connection: DbConnection) -> int:
     (rows,) = await connection.run([_READ_XID])
     return int(rows.rows[0][0] or 0)
 
 
-def _translate(turn: Exception, plan: Plan | None, token: str | None = None) -> Exception:
+def _translate(turn: Exception, plan: UndoPlan | None, token: str | None = None) -> Exception:
     if isinstance(turn, Raced):
         return UndoRaced()
     if isinstance(turn, Refused):
-        known = plan or Plan((), ())
+        known = plan or UndoPlan((), ())
         refused = replace(known, conflicts=(*known.conflicts, *turn.conflicts))
         return UndoConflict(make_receipt(refused, token))
     return turn

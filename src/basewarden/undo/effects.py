@@ -21,15 +21,15 @@ from basewarden.gateway.capture.traces import (
 from basewarden.undo.apply import Applied, apply_rows, explain_error
 from basewarden.undo.plan import RowPlan
 from basewarden.undo.refused import Refused
-from basewarden.undo.values import Conflict, count_rows
-from pgrest import Connection, DatabaseError, Name, Schema, Statement, may_reach_code, quote_name
+from basewarden.undo.values import RowConflict, count_rows
+from pgrest import DatabaseError, DbConnection, Name, Schema, Statement, may_reach_code, quote_name
 
-Write = Callable[[Connection, Sequence[RowPlan]], Awaitable[Applied]]
+Write = Callable[[DbConnection, Sequence[RowPlan]], Awaitable[Applied]]
 _ACTIONS = ("insert", "update", "delete")
 
 
 async def apply_counted(
-    connection: Connection, schema: Schema, rows: Sequence[RowPlan], *, write: Write = apply_rows
+    connection: DbConnection, schema: Schema, rows: Sequence[RowPlan], *, write: Write = apply_rows
 ) -> Applied:
     """As `write`; raises Refused also where a trigger deleted rows that are not part of the plan."""
     if not any(may_reach_code(schema, name) for name in {row.table.qualified for row in rows}):
@@ -45,23 +45,23 @@ async def apply_counted(
     return replace(applied, unseen=list_unseen(effects))
 
 
-async def _check_settled(connection: Connection) -> None:
+async def _check_settled(connection: DbConnection) -> None:
     """What triggers put off to the COMMIT would be neither counted nor refused."""
     try:
         answers = await connection.run(ask_settled([WITH_SESSION_PATH, FINISH]))
     except DatabaseError as error:
         raise explain_error(error) from error
     if not is_settled(answers):
-        raise Refused([Conflict("", "", {}, (), "A trigger puts off what it changes until the undo is over.")])
+        raise Refused([RowConflict("", "", {}, (), "A trigger puts off what it changes until the undo is over.")])
 
 
-async def _count(connection: Connection, schema: Schema) -> Counts:
+async def _count(connection: DbConnection, schema: Schema) -> Counts:
     _, rows = await connection.run([OWN_NAMES, COUNT_CHANGES])
     return read_counts(rows, schema)
 
 
 async def _find_effects(
-    connection: Connection, counted: Counts, rows: Sequence[RowPlan], replaced: Mapping[Name, int]
+    connection: DbConnection, counted: Counts, rows: Sequence[RowPlan], replaced: Mapping[Name, int]
 ) -> dict[Name, Count]:
     """By table, the rows that were changed and are none of the plan's."""
     planned: dict[Name, list[RowPlan]] = {}
@@ -77,7 +77,7 @@ async def _find_effects(
     return effects
 
 
-async def _leave_out(connection: Connection, name: Name, count: Count, rows: Sequence[RowPlan], known: int) -> Count:
+async def _leave_out(connection: DbConnection, name: Name, count: Count, rows: Sequence[RowPlan], known: int) -> Count:
     """What the undo itself did. It may write a row several times, or delete and insert it; the rows themselves tell."""
     inserts, updates, deletes = (sum(row.action == action for row in rows) for action in _ACTIONS)
     inserted, updated, deleted = count.inserted - inserts, count.updated - updates, count.deleted - deletes
@@ -101,8 +101,8 @@ def _count_moved(rows: Sequence[RowPlan], updates: int, count: Count) -> int:
     return max(0, updates - count.updated, 0 if is_plain else len(keyed))
 
 
-def _refuse_loss(name: Name, effect: Count) -> Conflict:
+def _refuse_loss(name: Name, effect: Count) -> RowConflict:
     schema, table = name
     lost = count_rows(effect.deleted) if effect.deleted else "all rows"
     reason = f"A trigger would delete {lost} of {schema}.{table} that this session did not write."
-    return Conflict(schema, table, {}, (), reason)
+    return RowConflict(schema, table, {}, (), reason)

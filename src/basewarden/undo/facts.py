@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pgrest import Connection, Statement, Table
+from pgrest import DbConnection, Statement, Table
 
 
 class Index(msgspec.Struct, frozen=True, array_like=True):
@@ -37,7 +37,7 @@ class Index(msgspec.Struct, frozen=True, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class TableFacts:
     indexes: Mapping[int, tuple[Index, ...]] = field(default_factory=dict)
     watched: Mapping[int, frozenset[str]] = field(default_factory=dict)
     """Table -> the columns that its `UPDATE OF` triggers name."""
@@ -85,7 +85,7 @@ WHERE g.tgrelid = ANY ($1::text::oid[]) AND NOT g.tgisinternal AND g.tgenabled <
 """
 
 
-async def read_facts(connection: Connection, tables: Iterable[Table]) -> Facts:
+async def read_facts(connection: DbConnection, tables: Iterable[Table]) -> TableFacts:
     oids = ("{" + ",".join(sorted({str(table.oid) for table in tables})) + "}").encode()
     found, watching = await connection.run([Statement(_INDEXES, (oids,)), Statement(_WATCHED, (oids,))])
     indexes: dict[int, list[Index]] = {}
@@ -96,7 +96,7 @@ async def read_facts(connection: Connection, tables: Iterable[Table]) -> Facts:
     for row in watching.rows:
         oid, name = msgspec.json.decode(row[0] or b"", type=tuple[int, str])
         watched.setdefault(oid, set()).add(name)
-    return Facts(
+    return TableFacts(
         {oid: tuple(group) for oid, group in indexes.items()},
         {oid: frozenset(names) for oid, names in watched.items()},
     )

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from basewarden.journal import Image
-from basewarden.undo.plan import Plan, RowPlan
+from basewarden.undo.plan import RowPlan, UndoPlan
 from basewarden.undo.reading import Key
 from basewarden.undo.rows import read_rows
 from basewarden.undo.steps import Step, make_update, write_alone
-from pgrest import Connection, DatabaseError, Statement, Table
+from pgrest import DatabaseError, DbConnection, Statement, Table
 
 _DATES = "D"
 _SAVE = Statement("SAVEPOINT bw_trial")
@@ -39,7 +39,7 @@ class _Trial:
         return replace(self.row, kept=(*self.row.kept, *kept), edited=edited)
 
 
-async def protect_edits(connection: Connection, plan: Plan) -> Plan:
+async def protect_edits(connection: DbConnection, plan: UndoPlan) -> UndoPlan:
     """The plan with every column in `kept` that the undo's triggers would take from somebody; changes nothing."""
     watched = [row for row in plan.writes if _may_lose(row)]
     if not watched:
@@ -92,7 +92,7 @@ def _list_watched(row: RowPlan) -> list[str]:
     ]
 
 
-async def _try_out(connection: Connection, rows: Sequence[RowPlan]) -> list[RowPlan]:
+async def _try_out(connection: DbConnection, rows: Sequence[RowPlan]) -> list[RowPlan]:
     """Where the database does not let these rows go alone, values alone must tell."""
     await connection.run([_SAVE])
     try:
@@ -121,7 +121,7 @@ def _protect_by_values(row: RowPlan) -> RowPlan:
     return replace(row, kept=(*row.kept, *names), edited=names)
 
 
-async def _write_and_read(connection: Connection, rows: Sequence[RowPlan], *, is_undo: bool) -> dict[int, Image]:
+async def _write_and_read(connection: DbConnection, rows: Sequence[RowPlan], *, is_undo: bool) -> dict[int, Image]:
     """What became of each row, by its id(). Raises KeyError where one is not there any more."""
     groups: dict[tuple[int, tuple[str, ...]], list[RowPlan]] = {}
     for row in rows:

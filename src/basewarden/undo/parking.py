@@ -16,7 +16,7 @@ from basewarden.undo.reading import Exact
 from basewarden.undo.replacing import find_replaceable
 from basewarden.undo.steps import make_update, merge_steps
 from basewarden.undo.writing import run_writes
-from pgrest import Connection, DatabaseError, ForeignKey, Name, Statement, Table
+from pgrest import DatabaseError, DbConnection, ForeignKey, Name, Statement, Table
 
 _SAVE = Statement("SAVEPOINT bw_park")
 _RELEASE = Statement("RELEASE SAVEPOINT bw_park")
@@ -36,7 +36,7 @@ class Parking:
     replaced: set[int] = field(default_factory=set)
 
 
-async def park_rows(connection: Connection, rows: Sequence[RowPlan], collisions: Sequence[Collision]) -> Parking:
+async def park_rows(connection: DbConnection, rows: Sequence[RowPlan], collisions: Sequence[Collision]) -> Parking:
     """Writes placeholders where there is no other way; after it the rest can be written in the order of `ranks`."""
     parking = Parking()
     left = list(collisions)
@@ -64,7 +64,7 @@ def _choose(left: Sequence[Collision], circles: Sequence[Sequence[int]], ranks: 
 
 
 async def _park(
-    connection: Connection, rows: Sequence[RowPlan], chosen: set[int], left: Iterable[Collision], parking: Parking
+    connection: DbConnection, rows: Sequence[RowPlan], chosen: set[int], left: Iterable[Collision], parking: Parking
 ) -> set[int]:
     """Returns those that the database does not let step aside."""
     groups: dict[tuple[int, str], set[int]] = {}
@@ -100,7 +100,7 @@ def _count_ties(table: Table, name: str) -> tuple[int, bool, bool]:
 
 
 async def _park_column(
-    connection: Connection, rows: Sequence[RowPlan], numbers: Sequence[int], column: str, moved: Moved
+    connection: DbConnection, rows: Sequence[RowPlan], numbers: Sequence[int], column: str, moved: Moved
 ) -> bool:
     table = rows[numbers[0]].table
     held = [moved.read(rows, number, (column,))[0] for number in numbers]
@@ -154,7 +154,7 @@ class _Children:
 
 
 async def _try(
-    connection: Connection, rows: Sequence[RowPlan], moves: Mapping[int, dict[str, str | None]], moved: Moved
+    connection: DbConnection, rows: Sequence[RowPlan], moves: Mapping[int, dict[str, str | None]], moved: Moved
 ) -> bool:
     groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
     for number, values in moves.items():

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from basewarden.journal import Image
 from basewarden.undo.fold import NetChange, Values
-from basewarden.undo.values import ColumnValues, Conflict, TableCount, show_value
+from basewarden.undo.values import ColumnValues, RowConflict, TableCount, show_value
 from pgrest import Table
 
 Action = Literal["insert", "update", "delete", "nothing"]
@@ -79,11 +79,11 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Plan:
+class UndoPlan:
     """What an undo does, and what stands in its way."""
 
     rows: tuple[RowPlan, ...]
-    conflicts: tuple[Conflict, ...]
+    conflicts: tuple[RowConflict, ...]
     irreversible: tuple[str, ...] = ()
     groups: tuple[tuple[RowPlan, ...], ...] = ()
     """The rows once more, those together that need each other."""
@@ -141,7 +141,7 @@ def decide_row(
     *,
     is_back: bool = False,
     defaults: Values = _NO_DEFAULTS,
-) -> RowPlan | Conflict:
+) -> RowPlan | RowConflict:
     """`found` is the row at the key where the session left it (a deleted one, or one that is back: where it was).
 
     `defaults` are what columns hold that were added to the table after the row was recorded.
@@ -176,11 +176,11 @@ def make_conflict(
     *,
     table: Table | None = None,
     found: Image | None = None,
-) -> Conflict:
+) -> RowConflict:
     """`found` is the row as it stands, if that is known."""
     names = tuple(columns)
     values = tuple(_show_values(change, name, table, found) for name in names)
-    return Conflict(change.schema, change.table, change.primary_key, names, reason, values)
+    return RowConflict(change.schema, change.table, change.primary_key, names, reason, values)
 
 
 def _show_values(change: NetChange, name: str, table: Table | None, found: Image | None) -> ColumnValues:
@@ -189,9 +189,9 @@ def _show_values(change: NetChange, name: str, table: Table | None, found: Image
     return ColumnValues(name, *(show_value(column, text) for text in texts))
 
 
-def resolve_needs(rows: Sequence[RowPlan], needs: Sequence[Need]) -> Mapping[int, Conflict]:
+def resolve_needs(rows: Sequence[RowPlan], needs: Sequence[Need]) -> Mapping[int, RowConflict]:
     """Conflicts by row number: the needs that nothing meets, and then what falls with them."""
-    conflicts: dict[int, Conflict] = {}
+    conflicts: dict[int, RowConflict] = {}
     waiting: dict[int, list[Need]] = {}
     fallen: deque[Need] = deque()
     for need in needs:
@@ -211,7 +211,7 @@ def resolve_needs(rows: Sequence[RowPlan], needs: Sequence[Need]) -> Mapping[int
 
 
 def group_rows(
-    rows: Sequence[RowPlan], needs: Sequence[Need], unmet: Mapping[int, Conflict]
+    rows: Sequence[RowPlan], needs: Sequence[Need], unmet: Mapping[int, RowConflict]
 ) -> tuple[tuple[RowPlan, ...], ...]:
     """The rows that are left, those together that need each other."""
     leader = list(range(len(rows)))
@@ -231,7 +231,7 @@ def group_rows(
     return tuple(tuple(group) for group in groups.values())
 
 
-def digest_plan(rows: Iterable[RowPlan], conflicts: Iterable[Conflict]) -> str:
+def digest_plan(rows: Iterable[RowPlan], conflicts: Iterable[RowConflict]) -> str:
     """The same for two plans that do the same to the same rows; the present values of other columns do not matter."""
     lines = [
         repr((row.table.qualified, row.action, row.current_key, row.target_key, _list_written(row)))
@@ -253,7 +253,7 @@ def _concerned(change: NetChange) -> Iterable[str]:
     return change.columns if change.verb == "update" else change.before or change.after or ()
 
 
-def _decide_inserted(change: NetChange, table: Table, found: Image | None, defaults: Values) -> RowPlan | Conflict:
+def _decide_inserted(change: NetChange, table: Table, found: Image | None, defaults: Values) -> RowPlan | RowConflict:
     if found is None:
         return RowPlan(change, table, None, None)  # it is gone already
     moved = _differing(table, change.after or {}, found.exact)
@@ -265,7 +265,7 @@ def _decide_inserted(change: NetChange, table: Table, found: Image | None, defau
     return RowPlan(change, table, found, None)
 
 
-def _decide_deleted(change: NetChange, table: Table, found: Image | None, before: Values) -> RowPlan | Conflict:
+def _decide_deleted(change: NetChange, table: Table, found: Image | None, before: Values) -> RowPlan | RowConflict:
     if found is not None:
         moved = _differing(table, before, found.exact)
         if not moved:
@@ -277,7 +277,7 @@ def _decide_deleted(change: NetChange, table: Table, found: Image | None, before
     return RowPlan(change, table, None, before)
 
 
-def _decide_updated(change: NetChange, table: Table, found: Image | None) -> RowPlan | Conflict:
+def _decide_updated(change: NetChange, table: Table, found: Image | None) -> RowPlan | RowConflict:
     if found is None:
         return make_conflict(change, "The row is gone: it was deleted since, or its key was changed.")
     interrupted = tuple(name for name in change.interrupted if not table.columns[name].generated)
@@ -311,7 +311,7 @@ def _list_kept(table: Table, restored: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _make_interrupted(change: NetChange, table: Table, found: Image | None) -> Conflict:
+def _make_interrupted(change: NetChange, table: Table, found: Image | None) -> RowConflict:
     names = change.interrupted
     reason = f"{_name_columns(names)} changed between two of the session's writes."
     return make_conflict(change, reason, names, table=table, found=found)

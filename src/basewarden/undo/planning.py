@@ -11,8 +11,8 @@ from basewarden.undo.moved import find_moved
 from basewarden.undo.needs import collect_needs
 from basewarden.undo.plan import (
     Need,
-    Plan,
     RowPlan,
+    UndoPlan,
     decide_row,
     digest_plan,
     group_rows,
@@ -21,13 +21,13 @@ from basewarden.undo.plan import (
     resolve_needs,
 )
 from basewarden.undo.reading import Key, Reader
-from basewarden.undo.values import Conflict
+from basewarden.undo.values import RowConflict
 from pgrest import Name, Schema, Table
 
 KEYS_AT_ONCE = 2000
 
 
-async def make_plan(reader: Reader, schema: Schema, folded: Folded) -> Plan:
+async def make_plan(reader: Reader, schema: Schema, folded: Folded) -> UndoPlan:
     """What takes time without waiting runs beside the event loop: sessions may have very many rows."""
     ambiguous = await reader.list_ambiguous()
     found = await _read_current(reader, schema, folded.changes)
@@ -41,13 +41,13 @@ async def make_plan(reader: Reader, schema: Schema, folded: Folded) -> Plan:
 
 def _decide_all(
     schema: Schema, folded: Folded, found: Found, defaults: Mapping[Name, Values], ambiguous: Collection[Name]
-) -> tuple[list[RowPlan], list[Conflict]]:
+) -> tuple[list[RowPlan], list[RowConflict]]:
     """Each row by itself; those that an earlier undo put back are left out."""
     back = find_back(folded.changes, schema, found) | folded.done
     taken = {place_after(change) for number, change in enumerate(folded.changes) if number not in back}
     regained = {place_before(folded.changes[number]) for number in back}
     rows: list[RowPlan] = []
-    conflicts: list[Conflict] = []
+    conflicts: list[RowConflict] = []
     for number, change in enumerate(folded.changes):
         if number in folded.done:
             continue
@@ -59,18 +59,20 @@ def _decide_all(
         )
         if isinstance(decided, RowPlan) and name in ambiguous:
             decided = _refuse_ambiguous(decided)
-        if isinstance(decided, Conflict):
+        if isinstance(decided, RowConflict):
             conflicts.append(decided)
         else:
             rows.append(decided)
     return rows, conflicts
 
 
-def _finish_plan(folded: Folded, rows: Sequence[RowPlan], conflicts: Sequence[Conflict], needs: Sequence[Need]) -> Plan:
+def _finish_plan(
+    folded: Folded, rows: Sequence[RowPlan], conflicts: Sequence[RowConflict], needs: Sequence[Need]
+) -> UndoPlan:
     unmet = resolve_needs(rows, needs)
     kept = tuple(row for number, row in enumerate(rows) if number not in unmet)
     everything = (*conflicts, *unmet.values())
-    plan = Plan(
+    plan = UndoPlan(
         kept,
         everything,
         (*folded.irreversible, *_describe_sequences(kept)),
@@ -83,7 +85,7 @@ def _finish_plan(folded: Folded, rows: Sequence[RowPlan], conflicts: Sequence[Co
     return plan
 
 
-def _renumber(needs: Sequence[Need], unmet: Mapping[int, Conflict], count: int) -> tuple[Need, ...]:
+def _renumber(needs: Sequence[Need], unmet: Mapping[int, RowConflict], count: int) -> tuple[Need, ...]:
     """Those that are met, by the numbers of the rows that are left."""
     numbers = {number: place for place, number in enumerate(one for one in range(count) if one not in unmet)}
     return tuple(
@@ -110,7 +112,7 @@ def _find_row(
     return found.get(place[0], {}).get(place[1])
 
 
-def _refuse_ambiguous(decided: RowPlan) -> RowPlan | Conflict:
+def _refuse_ambiguous(decided: RowPlan) -> RowPlan | RowConflict:
     if decided.action not in ("insert", "delete"):
         return decided
     return make_conflict(decided.change, "Other tables inherit from this one, so it is not known where the row lay.")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from basewarden.gateway.capture.images import ALIAS
 from basewarden.undo.plan import RowPlan
 from basewarden.undo.rowsource import WANTED, unnest_rows
-from pgrest import Builder, Connection, DatabaseError, Statement, Table, quote_ident
+from pgrest import Builder, DatabaseError, DbConnection, Statement, Table, quote_ident
 
 _CHECK, _NOT_NULL = "23514", "23502"
 _FIND_CHECK = """
@@ -17,7 +17,7 @@ WHERE k.contype = 'c' AND k.conname = $1 AND k.conrelid = ANY ($2::text::oid[])
 """
 
 
-async def find_refused_rows(connection: Connection, rows: Sequence[RowPlan], error: DatabaseError) -> frozenset[int]:
+async def find_refused_rows(connection: DbConnection, rows: Sequence[RowPlan], error: DatabaseError) -> frozenset[int]:
     """The numbers of all rows that break what `error` tells of; none where that cannot be told from it."""
     fields = error.fields
     if error.sqlstate == _NOT_NULL and fields.column is not None:
@@ -33,7 +33,7 @@ def _lacks(row: RowPlan, schema: str | None, table: str | None, column: str) -> 
     return is_there and column in row.written and (row.target or {})[column] is None
 
 
-async def _find_failing_check(connection: Connection, rows: Sequence[RowPlan], name: str) -> frozenset[int]:
+async def _find_failing_check(connection: DbConnection, rows: Sequence[RowPlan], name: str) -> frozenset[int]:
     """`name` may be the name of a check of several tables."""
     tables = {row.table.oid: row.table for row in rows}
     oids = "{" + ",".join(map(str, sorted(tables))) + "}"

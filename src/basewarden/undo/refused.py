@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from basewarden.undo.plan import RowPlan
-from basewarden.undo.values import Conflict
+from basewarden.undo.values import RowConflict
 from pgrest import DatabaseError
 
 
@@ -11,7 +11,7 @@ class Refused(Exception):
     """The database did not take the plan, or did something else; the transaction must be rolled back."""
 
     def __init__(
-        self, conflicts: Sequence[Conflict], *, error: DatabaseError | None = None, rows: Sequence[RowPlan] = ()
+        self, conflicts: Sequence[RowConflict], *, error: DatabaseError | None = None, rows: Sequence[RowPlan] = ()
     ) -> None:
         """`error` is the database's own; `rows` are those that the conflicts are about, where that is known."""
         super().__init__("the plan was refused")

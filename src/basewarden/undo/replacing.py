@@ -7,11 +7,11 @@ from basewarden.undo.arranging import Moved
 from basewarden.undo.plan import RowPlan
 from basewarden.undo.reading import Exact
 from basewarden.undo.rowsource import WANTED, unnest_rows
-from pgrest import Builder, Connection, ForeignKey, Table, quote_column, quote_name, same_sql
+from pgrest import Builder, DbConnection, ForeignKey, Table, quote_column, quote_name, same_sql
 
 
 async def find_replaceable(
-    connection: Connection, rows: Sequence[RowPlan], numbers: Iterable[int], moved: Moved
+    connection: DbConnection, rows: Sequence[RowPlan], numbers: Iterable[int], moved: Moved
 ) -> set[int]:
     """Those to which no row refers by a key that does more than forbid."""
     by_table: dict[int, list[int]] = {}
@@ -28,7 +28,7 @@ async def find_replaceable(
 
 
 async def _find_referred(
-    connection: Connection, rows: Sequence[RowPlan], numbers: Sequence[int], key: ForeignKey, moved: Moved
+    connection: DbConnection, rows: Sequence[RowPlan], numbers: Sequence[int], key: ForeignKey, moved: Moved
 ) -> set[int]:
     """By rows as they are, or as this undo will make them."""
     values = [moved.read(rows, number, key.ref_columns) for number in numbers]
@@ -41,7 +41,7 @@ async def _find_referred(
     return planned | {numbers[at] for at in await find_children(connection, rows[numbers[0]].table, key, values)}
 
 
-async def find_children(connection: Connection, table: Table, key: ForeignKey, values: Sequence[Exact]) -> list[int]:
+async def find_children(connection: DbConnection, table: Table, key: ForeignKey, values: Sequence[Exact]) -> list[int]:
     """The places in `values` of those to which rows refer."""
     builder = Builder()
     names = [f"c{number}" for number in range(len(key.columns))]

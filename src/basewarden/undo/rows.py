@@ -10,7 +10,7 @@ from basewarden.undo.defaults import read_defaults
 from basewarden.undo.plan import Need, RowPlan
 from basewarden.undo.reading import Exact, Key, Match
 from basewarden.undo.rowsource import WANTED, quote_table, unnest_rows
-from pgrest import Builder, Connection, Name, Statement, Table, quote_ident, same_sql
+from pgrest import Builder, DbConnection, Name, Statement, Table, quote_ident, same_sql
 
 AT_ONCE = 4_000
 """Rows that are asked for in one round trip: what is made of so many takes the event loop some 20 ms."""
@@ -28,7 +28,7 @@ _PARENTS_OF_OTHERS = Statement(
 class DatabaseReader:
     """In a transaction of the caller's; `lock` keeps what it reads as it is until that ends."""
 
-    connection: Connection
+    connection: DbConnection
     lock: bool
 
     async def list_ambiguous(self) -> set[Name]:
@@ -49,7 +49,7 @@ class DatabaseReader:
         return await need_free_places(self.connection, rows)
 
 
-async def read_rows(connection: Connection, table: Table, keys: Iterable[Key], *, lock: bool) -> dict[Key, Image]:
+async def read_rows(connection: DbConnection, table: Table, keys: Iterable[Key], *, lock: bool) -> dict[Key, Image]:
     """The rows that are there, whole; locked in the order of their keys, so that two undos never wait in a circle."""
     wanted = sorted(set(keys))
     if not wanted:
@@ -62,7 +62,7 @@ async def read_rows(connection: Connection, table: Table, keys: Iterable[Key], *
 
 
 async def find_holders(
-    connection: Connection, table: Table, columns: Sequence[str], values: Sequence[Exact]
+    connection: DbConnection, table: Table, columns: Sequence[str], values: Sequence[Exact]
 ) -> list[Match]:
     """Which rows hold `values` in `columns`; a table without a key gives empty keys."""
     found: list[Match] = []
@@ -73,7 +73,7 @@ async def find_holders(
 
 
 async def _find_holders(
-    connection: Connection, table: Table, columns: Sequence[str], values: Sequence[Exact]
+    connection: DbConnection, table: Table, columns: Sequence[str], values: Sequence[Exact]
 ) -> list[Match]:
     builder = Builder()
     join = _join_wanted(builder, table, columns, values)

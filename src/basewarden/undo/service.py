@@ -27,7 +27,7 @@ from basewarden.undo.past import ApplyOptions, Past, Presser
 from basewarden.undo.reading_back import read_writes
 from basewarden.undo.tokens import make_token
 from basewarden.undo.values import Receipt
-from basewarden.undo.ways import Way
+from basewarden.undo.ways import UndoStrategy
 
 DEFAULT_BUDGET = 512 * 1024 * 1024
 PREVIEW_WAIT_SECONDS = 2.0
@@ -111,7 +111,7 @@ class Undo:
             await asyncio.sleep(LOOK_SECONDS)
             await self._settler.settle(connection_id)
 
-    async def _find_way(self, connection_id: UUID) -> Way:
+    async def _find_way(self, connection_id: UUID) -> UndoStrategy:
         reach = await self._find_reach(connection_id)
         return self._direct if reach is None else ForwardWay(reach, self._recorder, self._book)
 

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from basewarden.undo.apply import Applied
-from basewarden.undo.plan import Plan, RowPlan, make_conflict
+from basewarden.undo.plan import RowPlan, UndoPlan, make_conflict
 from basewarden.undo.refusals import find_refused_rows
 from basewarden.undo.refused import Refused
-from basewarden.undo.values import Conflict
-from pgrest import Connection, DatabaseError, Statement
+from basewarden.undo.values import RowConflict
+from pgrest import DatabaseError, DbConnection, Statement
 
 MOST_TRIES = 100
 """How often an undo that is refused as a whole is tried in parts, to say which rows are in the way."""
@@ -31,7 +31,7 @@ class _Outcome:
     tries: int | None = None
     applied: list[Applied] = field(default_factory=list)
     refused: list[RowPlan] = field(default_factory=list)
-    conflicts: list[Conflict] = field(default_factory=list)
+    conflicts: list[RowConflict] = field(default_factory=list)
 
     def refuse(self, rows: Collection[RowPlan], refused: Refused) -> None:
         """What was said of a row itself, with its columns, is told of it; of the others the reason."""
@@ -48,11 +48,11 @@ class _Outcome:
         return self.tries >= 0
 
 
-def _identify(conflict: Conflict) -> tuple[str, str, str]:
+def _identify(conflict: RowConflict) -> tuple[str, str, str]:
     return (conflict.schema, conflict.table, repr(dict(conflict.primary_key)))
 
 
-async def apply_what_goes(connection: Connection, plan: Plan, attempt: Attempt) -> tuple[Plan, Applied]:
+async def apply_what_goes(connection: DbConnection, plan: UndoPlan, attempt: Attempt) -> tuple[UndoPlan, Applied]:
     """The plan without what the database refused, carried out."""
     outcome = _Outcome()
     await _try_groups(connection, plan.groups, attempt, outcome)
@@ -62,7 +62,7 @@ async def apply_what_goes(connection: Connection, plan: Plan, attempt: Attempt) 
     return leave_out(plan, outcome.refused, outcome.conflicts), Applied(changes, notes, unseen)
 
 
-async def apply_all(connection: Connection, plan: Plan, attempt: Attempt) -> Applied:
+async def apply_all(connection: DbConnection, plan: UndoPlan, attempt: Attempt) -> Applied:
     """All or nothing. Raises Refused, with a conflict for each row in the way that was found, and those rows."""
     await connection.run([_SAVE])
     try:
@@ -79,7 +79,7 @@ async def apply_all(connection: Connection, plan: Plan, attempt: Attempt) -> App
     return applied
 
 
-def leave_out(plan: Plan, rows: Sequence[RowPlan], conflicts: Sequence[Conflict]) -> Plan:
+def leave_out(plan: UndoPlan, rows: Sequence[RowPlan], conflicts: Sequence[RowConflict]) -> UndoPlan:
     gone = {id(row) for row in rows}
     return replace(
         plan,
@@ -88,7 +88,7 @@ def leave_out(plan: Plan, rows: Sequence[RowPlan], conflicts: Sequence[Conflict]
     )
 
 
-async def _try_groups(connection: Connection, groups: Sequence[Group], attempt: Attempt, outcome: _Outcome) -> None:
+async def _try_groups(connection: DbConnection, groups: Sequence[Group], attempt: Attempt, outcome: _Outcome) -> None:
     rows = [row for group in groups for row in group if row.action != "nothing"]
     if not rows or not outcome.may_try():
         return
@@ -103,7 +103,7 @@ async def _try_groups(connection: Connection, groups: Sequence[Group], attempt: 
 
 
 async def _try_parts(
-    connection: Connection, groups: Sequence[Group], refused: Refused, attempt: Attempt, outcome: _Outcome
+    connection: DbConnection, groups: Sequence[Group], refused: Refused, attempt: Attempt, outcome: _Outcome
 ) -> None:
     """Of groups that were refused together: without those that are known to be in the way, else each half by itself."""
     if len(groups) <= 1:
@@ -121,7 +121,7 @@ async def _try_parts(
 
 
 async def _find_wrong_groups(
-    connection: Connection, groups: Sequence[Group], error: DatabaseError | None
+    connection: DbConnection, groups: Sequence[Group], error: DatabaseError | None
 ) -> frozenset[int]:
     if error is None:
         return frozenset()

@@ -14,7 +14,7 @@ from basewarden.journal import Image
 from basewarden.undo.replacing import find_children
 from basewarden.undo.steps import Step, make_update, merge_steps, split_steps
 from basewarden.undo.writing import run_writes
-from pgrest import Connection, DatabaseError, Statement, Table, quote_ident
+from pgrest import DatabaseError, DbConnection, Statement, Table, quote_ident
 
 Left = Literal["busy", "not allowed"]
 
@@ -59,7 +59,7 @@ class _ActiveTrigger:
 
 
 async def write_past_triggers(
-    connection: Connection, table: Table, rows: Sequence[Overwrite]
+    connection: DbConnection, table: Table, rows: Sequence[Overwrite]
 ) -> tuple[Left | None, int]:
     """Why rows may have been left as they are, None where all were written; and how many were deleted and inserted."""
     triggers = await _list_triggers(connection, table)
@@ -85,7 +85,7 @@ def _make_steps(table: Table, rows: Sequence[Overwrite]) -> list[Step]:
     return [make_update(table, columns, group) for columns, group in groups.items()]
 
 
-async def _list_triggers(connection: Connection, table: Table) -> list[_ActiveTrigger]:
+async def _list_triggers(connection: DbConnection, table: Table) -> list[_ActiveTrigger]:
     (rows,) = await connection.run([Statement(_LIST_TRIGGERS, (str(table.oid).encode(),))])
     return [_ActiveTrigger(*((value or b"").decode() for value in row)) for row in rows.rows]
 
@@ -124,7 +124,7 @@ def _limit_waiting(timeout: bytes | None) -> Statement:
 
 
 async def _replace(
-    connection: Connection, table: Table, rows: Sequence[Overwrite], triggers: Sequence[_ActiveTrigger]
+    connection: DbConnection, table: Table, rows: Sequence[Overwrite], triggers: Sequence[_ActiveTrigger]
 ) -> Sequence[Overwrite]:
     """Deletes and inserts again, where nothing would notice but the row. Returns those that are left."""
     if table.has_rules or any(int(trigger.bits) & _INSERT_OR_DELETE for trigger in triggers):
@@ -136,7 +136,7 @@ async def _replace(
     return [row for number, row in enumerate(rows) if number in referred]
 
 
-async def _find_referred(connection: Connection, table: Table, rows: Sequence[Overwrite]) -> set[int]:
+async def _find_referred(connection: DbConnection, table: Table, rows: Sequence[Overwrite]) -> set[int]:
     """Rows whose going would change others."""
     referred: set[int] = set()
     for key in table.foreign_keys_in:
@@ -155,7 +155,7 @@ def _write_again(table: Table, rows: Sequence[Overwrite]) -> Statement:
     )
 
 
-async def _try(connection: Connection, statements: Sequence[Statement]) -> Left | None:
+async def _try(connection: DbConnection, statements: Sequence[Statement]) -> Left | None:
     await connection.run([_SAVE])
     try:
         await run_writes(connection, [*statements, _RELEASE])

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import msgspec
 
 from basewarden.gateway.capture.images import ALIAS
-from basewarden.undo.arranging import Moved, Turns
-from basewarden.undo.facts import Facts
+from basewarden.undo.arranging import Moved, StageOrder
+from basewarden.undo.facts import TableFacts
 from basewarden.undo.plan import Action, RowPlan
 from basewarden.undo.reading import Exact, Key
 from basewarden.undo.rowsource import WANTED, quote_table, unnest_rows
@@ -69,7 +69,7 @@ class _Write:
 
 
 def make_stages(
-    rows: Sequence[RowPlan], turns: Turns, moved: Moved, replaced: Iterable[int], facts: Facts
+    rows: Sequence[RowPlan], turns: StageOrder, moved: Moved, replaced: Iterable[int], facts: TableFacts
 ) -> list[list[Step]]:
     """The parts of each statement in their order. Rows that are `replaced` are deleted and inserted."""
     groups: dict[_Turn, list[_Write]] = {}

@@ -12,7 +12,7 @@ from basewarden.undo.refused import Refused
 from basewarden.undo.rows import AT_ONCE, read_rows
 from basewarden.undo.stamps import Left, Overwrite, write_past_triggers
 from basewarden.undo.values import count_rows
-from pgrest import Connection, Name, Table
+from pgrest import DbConnection, Name, Table
 
 _NUMBERS = "N"  # pg_type.typcategory
 _REASONS: Mapping[Left, str] = {
@@ -42,7 +42,7 @@ class PutRight:
     replaced: Counter[Name]
 
 
-async def put_right(connection: Connection, rows: Sequence[RowPlan]) -> PutRight:
+async def put_right(connection: DbConnection, rows: Sequence[RowPlan]) -> PutRight:
     """Columns that triggers wrote over are written once more without them. What is left must be stamps."""
     strays = await find_strays(connection, rows)
     groups: dict[int, list[Stray]] = {}
@@ -60,7 +60,7 @@ async def put_right(connection: Connection, rows: Sequence[RowPlan]) -> PutRight
     return PutRight(_describe_left(again, left), replaced)
 
 
-async def find_strays(connection: Connection, rows: Sequence[RowPlan]) -> list[Stray]:
+async def find_strays(connection: DbConnection, rows: Sequence[RowPlan]) -> list[Stray]:
     """Rows that do not stand as planned, with the columns in which they differ."""
     found = await read_all(connection, ((row.table, row.target_key) for row in rows))
     return await asyncio.to_thread(_compare, rows, found)
@@ -119,7 +119,7 @@ def _is_stamp(row: RowPlan, name: str) -> bool:
 
 
 async def read_all(
-    connection: Connection, places: Iterable[tuple[Table, Key | None]]
+    connection: DbConnection, places: Iterable[tuple[Table, Key | None]]
 ) -> Mapping[int, Mapping[Key, Image]]:
     tables, keys = await asyncio.to_thread(_group_keys, places)
     return {oid: await _read_parts(connection, tables[oid], keys[oid]) for oid in tables}
@@ -135,7 +135,7 @@ def _group_keys(places: Iterable[tuple[Table, Key | None]]) -> tuple[dict[int, T
     return tables, keys
 
 
-async def _read_parts(connection: Connection, table: Table, keys: Sequence[Key]) -> Mapping[Key, Image]:
+async def _read_parts(connection: DbConnection, table: Table, keys: Sequence[Key]) -> Mapping[Key, Image]:
     found: dict[Key, Image] = {}
     for start in range(0, len(keys), AT_ONCE):
         found.update(await read_rows(connection, table, keys[start : start + AT_ONCE], lock=False))

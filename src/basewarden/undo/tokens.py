@@ -3,15 +3,15 @@
 from basewarden.undo.book import make_receipt
 from basewarden.undo.errors import PreviewStale
 from basewarden.undo.past import Past
-from basewarden.undo.plan import Plan
+from basewarden.undo.plan import UndoPlan
 
 
-def make_token(past: Past, plan: Plan) -> str:
+def make_token(past: Past, plan: UndoPlan) -> str:
     """The same as long as the session got no more writes and the same would be done to the same rows."""
     return f"{past.writes}.{past.position}.{plan.digest}"
 
 
-def check_token(past: Past, plan: Plan, token: str | None) -> None:
+def check_token(past: Past, plan: UndoPlan, token: str | None) -> None:
     """Raises PreviewStale. No token: whoever presses saw no preview, or does not care."""
     now = make_token(past, plan)
     if token is not None and token != now:

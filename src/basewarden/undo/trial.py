@@ -10,10 +10,10 @@ from basewarden.errors import AppError
 from basewarden.gateway.capture.images import AS_OWNER
 from basewarden.undo.apply import try_rows
 from basewarden.undo.effects import apply_counted
-from basewarden.undo.plan import Plan
+from basewarden.undo.plan import UndoPlan
 from basewarden.undo.refused import Raced, Refused
 from basewarden.undo.skipping import apply_all, leave_out
-from pgrest import Connection, DatabaseError, Schema, Statement, roll_back
+from pgrest import DatabaseError, DbConnection, Schema, Statement, roll_back
 
 MOST_TRIED_ROWS = 5_000
 _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
@@ -28,7 +28,7 @@ _REASONS = {
 }
 
 
-async def try_plan(connection: Connection, *, schema: Schema, plan: Plan) -> Plan:
+async def try_plan(connection: DbConnection, *, schema: Schema, plan: UndoPlan) -> UndoPlan:
     """The plan, with what the database refuses as conflicts. Leaves no transaction open."""
     if not plan.writes:
         return plan
@@ -58,5 +58,5 @@ def _find_reason(error: Exception) -> str | None:
     return _REASONS.get(told.sqlstate) if isinstance(told, DatabaseError) else None
 
 
-def _leave_untried(plan: Plan, reason: str) -> Plan:
+def _leave_untried(plan: UndoPlan, reason: str) -> UndoPlan:
     return replace(plan, notes=(*plan.notes, _UNTRIED.format(reason=reason)))

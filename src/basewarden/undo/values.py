@@ -31,7 +31,7 @@ class ColumnValues:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class RowConflict:
     """A row that cannot go back as things are; `columns` is empty when it is about the whole row."""
 
     schema: str
@@ -81,7 +81,7 @@ class Receipt:
     planned: int
     reverted: int
     skipped: int
-    conflicts: tuple[Conflict, ...]
+    conflicts: tuple[RowConflict, ...]
     irreversible: tuple[str, ...]
     undo_session_id: UUID | None = None
     tables: tuple[TableCount, ...] = ()

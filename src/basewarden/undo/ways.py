@@ -3,15 +3,15 @@
 from typing import ClassVar, Protocol
 
 from basewarden.undo.past import ApplyOptions, Past, Presser
-from basewarden.undo.plan import Plan
+from basewarden.undo.plan import UndoPlan
 from basewarden.undo.values import Receipt
 
 
-class Way(Protocol):
+class UndoStrategy(Protocol):
     by_steps: ClassVar[bool]
     """Whether it goes request by request, so that what is done stays done."""
 
-    async def preview(self, past: Past) -> Plan:
+    async def preview(self, past: Past) -> UndoPlan:
         """What would be done as things are; reads only."""
 
     async def carry_out(self, past: Past, presser: Presser, options: ApplyOptions) -> Receipt:

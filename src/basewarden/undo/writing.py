@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from basewarden.gateway.capture.images import WITH_SESSION_PATH
 from basewarden.gateway.capture.traces import OWN_NAMES
-from pgrest import Connection, Rows, Statement
+from pgrest import DbConnection, Rows, Statement
 
 
-async def run_writes(connection: Connection, statements: Sequence[Statement]) -> list[Rows]:
+async def run_writes(connection: DbConnection, statements: Sequence[Statement]) -> list[Rows]:
     """In a transaction that is under AS_OWNER: triggers and defaults may count on the login's search path."""
     answers = await connection.run([WITH_SESSION_PATH, *statements, OWN_NAMES])
     return answers[1:-1]

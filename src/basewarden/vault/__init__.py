@@ -3,12 +3,12 @@
 from basewarden.vault.columns import SealedColumn, list_sealed_columns, sealed_column
 from basewarden.vault.keys import KEY_FILE_NAME, make_keyring, read_key_file, start_key_file
 from basewarden.vault.rotation import RotationCount, rotate_keys
-from basewarden.vault.sealing import Place, Vault, VaultError, VaultKeyMissing
+from basewarden.vault.sealing import SealContext, Vault, VaultError, VaultKeyMissing
 
 __all__ = [
     "KEY_FILE_NAME",
-    "Place",
     "RotationCount",
+    "SealContext",
     "SealedColumn",
     "Vault",
     "VaultError",

@@ -19,7 +19,7 @@ KEY_ID_BYTES = 4
 
 
 @dataclass(frozen=True, repr=False)
-class Key:
+class VaultKey:
     value: bytes
 
     @property
@@ -30,13 +30,13 @@ class Key:
 class Keyring:
     """Keys that were given once, the current one first."""
 
-    def __init__(self, keys: tuple[Key, ...]) -> None:
+    def __init__(self, keys: tuple[VaultKey, ...]) -> None:
         self._keys = keys
 
-    def current(self) -> Key:
+    def current(self) -> VaultKey:
         return self._keys[0]
 
-    def find(self, key_id: bytes) -> Key | None:
+    def find(self, key_id: bytes) -> VaultKey | None:
         return next((key for key in self._keys if key.id == key_id), None)
 
 
@@ -48,11 +48,11 @@ class FileKeyring(Keyring):
         self._read_at = _stamp(path)
         super().__init__(_read_keys(path))
 
-    def current(self) -> Key:
+    def current(self) -> VaultKey:
         self._reload_when_changed()
         return super().current()
 
-    def find(self, key_id: bytes) -> Key | None:
+    def find(self, key_id: bytes) -> VaultKey | None:
         key = super().find(key_id)
         if key is None:
             self._reload_when_changed()
@@ -80,7 +80,7 @@ class FileKeyring(Keyring):
 
 def make_keyring(settings: Settings) -> Keyring:
     """The key file rules only where the settings' key came out of it; a key set by hand always wins."""
-    given = tuple(Key(decode_key(key)) for key in (settings.encryption_key, settings.encryption_key_old) if key)
+    given = tuple(VaultKey(decode_key(key)) for key in (settings.encryption_key, settings.encryption_key_old) if key)
     if settings.data_dir is not None:
         path = settings.data_dir / KEY_FILE_NAME
         if path.exists() and given[0] in _read_keys(path):
@@ -100,17 +100,17 @@ def read_key_file(path: Path) -> Secret:
     return Secret(_encode(_read_keys(path)[0]))
 
 
-def _make_key() -> Key:
-    return Key(os.urandom(KEY_BYTES))
+def _make_key() -> VaultKey:
+    return VaultKey(os.urandom(KEY_BYTES))
 
 
-def _encode(key: Key) -> str:
+def _encode(key: VaultKey) -> str:
     return base64.b64encode(key.value).decode()
 
 
-def _read_keys(path: Path) -> tuple[Key, ...]:
+def _read_keys(path: Path) -> tuple[VaultKey, ...]:
     try:
-        keys = tuple(Key(decode_key(Secret(line))) for line in path.read_text().split())
+        keys = tuple(VaultKey(decode_key(Secret(line))) for line in path.read_text().split())
     except (OSError, ValueError):
         keys = ()
     if not keys:
@@ -118,7 +118,7 @@ def _read_keys(path: Path) -> tuple[Key, ...]:
     return keys
 
 
-def _write_keys(path: Path, keys: tuple[Key, ...]) -> None:
+def _write_keys(path: Path, keys: tuple[VaultKey, ...]) -> None:
     """Whole or not at all: a torn key file would lose every secret."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from basewarden.db import Base, Database
 from basewarden.vault import queries
 from basewarden.vault.columns import SealedColumn, list_sealed_columns
 from basewarden.vault.keys import FileKeyring
-from basewarden.vault.sealing import Place, Vault, VaultError
+from basewarden.vault.sealing import SealContext, Vault, VaultError
 
 BATCH_ROWS = 100
 _SETTLE_SECONDS = 1.0
@@ -79,7 +79,7 @@ async def _reseal_column(database: Database, vault: Vault, sealed: SealedColumn)
 
 
 def _reseal(vault: Vault, sealed: SealedColumn, row_id: UUID, old: bytes) -> bytes | None:
-    place = Place(sealed.place_name, row_id)
+    place = SealContext(sealed.place_name, row_id)
     try:
         return vault.seal(vault.open(old, place), place)
     except VaultError as error:

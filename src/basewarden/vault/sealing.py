@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from basewarden.core.secret import Secret
 from basewarden.errors import Unavailable
-from basewarden.vault.keys import KEY_ID_BYTES, Key, Keyring
+from basewarden.vault.keys import KEY_ID_BYTES, Keyring, VaultKey
 
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
@@ -27,7 +27,7 @@ class VaultKeyMissing(VaultError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SealContext:
     """The row and column a value belongs to. A ciphertext moved to any other place does not open."""
 
     column: str
@@ -43,13 +43,13 @@ class Vault:
     def __init__(self, keyring: Keyring) -> None:
         self.keyring = keyring
 
-    def seal(self, value: Secret, place: Place) -> bytes:
+    def seal(self, value: Secret, place: SealContext) -> bytes:
         key = self.keyring.current()
         nonce = os.urandom(_NONCE_BYTES)
         ciphertext = AESGCM(key.value).encrypt(nonce, value.reveal().encode(), place.as_bytes())
         return _VERSION + key.id + nonce + ciphertext
 
-    def open(self, sealed: bytes, place: Place) -> Secret:
+    def open(self, sealed: bytes, place: SealContext) -> Secret:
         key = self._find_key(sealed)
         nonce, ciphertext = (
             sealed[_HEAD_BYTES : _HEAD_BYTES + _NONCE_BYTES],
@@ -60,7 +60,7 @@ class Vault:
         except (InvalidTag, ValueError):
             raise VaultError from None
 
-    def _find_key(self, sealed: bytes) -> Key:
+    def _find_key(self, sealed: bytes) -> VaultKey:
         if not sealed.startswith(_VERSION):
             raise VaultError
         key = self.keyring.find(sealed[len(_VERSION) : _HEAD_BYTES])

@@ -8,6 +8,7 @@ from basewarden.web.forms import parse_form
 from basewarden.web.pages import Pages, redirect
 from basewarden.web.provide import Registry, provided
 from basewarden.web.responses import error_body, send_error
+from basewarden.web.schemas import RequestBody, ResponseBody
 from basewarden.web.shell import Shell
 from basewarden.web.units import Reading, Writing
 
@@ -17,7 +18,9 @@ __all__ = [
     "Pages",
     "Reading",
     "Registry",
+    "RequestBody",
     "RequestContext",
+    "ResponseBody",
     "Shell",
     "Writing",
     "anyone",

@@ -63,7 +63,7 @@ class Turn(NamedTuple):
 WITHOUT_TURNS = Turn(0.0, is_measured=False, assumed=0.0)
 
 
-class _Account:
+class _Usage:
     """Seconds: those taken beyond the share, and what a request takes on the average."""
 
     __slots__ = ("_allowance", "_checks", "_since", "_waiting", "mean", "number", "taken")
@@ -109,8 +109,8 @@ class Turns:
     """One for each process."""
 
     def __init__(self) -> None:
-        self._strangers: dict[str, _Account] = {}
-        self._known: dict[str, _Account] = {}
+        self._strangers: dict[str, _Usage] = {}
+        self._known: dict[str, _Usage] = {}
         self._last = self._other = ("", float("-inf"))
 
     def charge(self, address: str, seconds: float, path: str = "", *, sent_ahead: bool = False) -> float:
@@ -145,7 +145,7 @@ class Turns:
             self._other = self._last
         self._last = (caller, time.monotonic() if now is None else now)
 
-    def _decide(self, caller: str, account: _Account) -> float:
+    def _decide(self, caller: str, account: _Usage) -> float:
         now = time.monotonic()
         wait = account.find_wait(now)
         if not wait:
@@ -158,12 +158,12 @@ class Turns:
         return 0.0
 
 
-def _open_account(accounts: dict[str, _Account], key: str, allowance: Allowance) -> _Account:
+def _open_account(accounts: dict[str, _Usage], key: str, allowance: Allowance) -> _Usage:
     account = accounts.get(key)
     if account is None:
         if len(accounts) >= _MOST_ACCOUNTS:
             accounts.clear()
-        account = accounts[key] = _Account(allowance)
+        account = accounts[key] = _Usage(allowance)
     return account
 
 

@@ -40,7 +40,7 @@ _decode_rows = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RowPage:
     """`total` is what was counted or estimated, None where nobody asked."""
 
     rows: Sequence[Row]
@@ -61,15 +61,15 @@ class Desk:
         *,
         count: Count | None = None,
         text_limit: TextLimit | None = None,
-    ) -> Found:
+    ) -> RowPage:
         """`text_limit` is kept by the database where it is asked directly; a project's own API sends all."""
         response = await self._send(
             "GET", table, parameters, prefer=f"count={count}" if count else None, text_limit=text_limit
         )
         total = _read_total(response)
         if response.status == 416:  # a page that lies behind the last row
-            return Found((), total)
-        return Found(_decode_rows(response.body), total)
+            return RowPage((), total)
+        return RowPage(_decode_rows(response.body), total)
 
     async def find_row(self, table: Table, key: Key, select: str, *, text_limit: TextLimit | None = None) -> Row | None:
         found = await self.read(table, [*_of_row(table, key), ("select", select)], text_limit=text_limit)

@@ -18,7 +18,7 @@ from pgrest import Column, Table
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FormField:
     """`is_moved` = somebody else has changed it meanwhile, to what is now `before`."""
 
     column: ColumnView
@@ -37,10 +37,10 @@ class Field:
         return self.column.kind == "text"
 
 
-def new_fields(table: Table, form: FormData | None = None, errors: Mapping[str, str] | None = None) -> list[Field]:
+def new_fields(table: Table, form: FormData | None = None, errors: Mapping[str, str] | None = None) -> list[FormField]:
     """What the database fills in by itself is not asked for."""
     return [
-        Field(
+        FormField(
             view_column(table, column),
             value=_typed(form, column) if form is not None else "",
             is_empty_text=form is not None and f"e.{column.name}" in form,
@@ -70,13 +70,13 @@ def edit_fields(
     errors: Mapping[str, str] | None = None,
     now: Row | None = None,
     too_long: Collection[str] = (),
-) -> list[Field]:
+) -> list[FormField]:
     """After a refusal the changes that were wanted stay typed; they start again from what is there `now`.
 
     A column that is `too_long` has no field: of its value the row holds only a part.
     """
     return [
-        Field(
+        FormField(
             view,
             value=changes[view.name].after if changes and view.name in changes else row[view.name],
             before=row[view.name],

@@ -8,10 +8,10 @@ from basewarden.connections import Membership, Role
 from basewarden.core.addresses import encode_row, row_path
 from basewarden.workspace.columns import ColumnView, is_sortable, is_writable, view_column
 from basewarden.workspace.cutting import cut, limit_grid
-from basewarden.workspace.desk import Count, Desk, Found, Row, key_of, text_of
+from basewarden.workspace.desk import Count, Desk, Row, RowPage, key_of, text_of
 from basewarden.workspace.errors import DataRefused
-from basewarden.workspace.references import Link, Reference, list_references, select_embeds
-from basewarden.workspace.view import Filter, GridView
+from basewarden.workspace.references import CellLink, Reference, list_references, select_embeds
+from basewarden.workspace.view import GridFilter, GridView
 from pgrest import Column, Table, TextLimit
 
 # Counting more rows than these costs more than it tells.
@@ -23,7 +23,7 @@ class Cell:
     """`whole_href` leads to all of a value that is cut here; None where the row has no address."""
 
     value: str | None
-    link: Link | None
+    link: CellLink | None
     edit_href: str | None
     is_cut: bool = False
     whole_href: str | None = None
@@ -41,7 +41,7 @@ class GridRow:
 
 @dataclass(frozen=True, slots=True)
 class RefusedFilter:
-    filter: Filter
+    filter: GridFilter
     reason: str
 
 
@@ -106,7 +106,7 @@ async def read_labelled(
     limit: TextLimit,
     *,
     count: Count | None = None,
-) -> Found:
+) -> RowPage:
     """The columns with the labels of what they refer to; without those where the role may not read there."""
     names = dict.fromkeys([*(column.name for column in columns), *table.key, *_key_columns(references)])
     texts = [text_of(name) for name in names]
@@ -168,7 +168,7 @@ def _view(table: Table, column: Column, view: GridView, *, edits: bool) -> Colum
     )
 
 
-async def _list_refused(desk: Desk, table: Table, filters: Sequence[Filter]) -> list[RefusedFilter]:
+async def _list_refused(desk: Desk, table: Table, filters: Sequence[GridFilter]) -> list[RefusedFilter]:
     """All together first, which is nearly always well; one by one only to find the culprit."""
     try:
         await _try_filters(desk, table, filters)
@@ -186,7 +186,7 @@ async def _list_refused(desk: Desk, table: Table, filters: Sequence[Filter]) -> 
     return refused
 
 
-async def _try_filters(desk: Desk, table: Table, filters: Sequence[Filter]) -> None:
+async def _try_filters(desk: Desk, table: Table, filters: Sequence[GridFilter]) -> None:
     if filters:
         await desk.count(table, [item.condition.as_parameter() for item in filters], count="planned")
 

@@ -26,40 +26,48 @@ _LEAST = {"Settings": Role.OWNER}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PaletteEntry:
     label: str
     hint: str | None
     href: str
 
 
-def find_connections(connections: Sequence[tuple[UUID, str]], text: str) -> list[Place]:
-    found = [Place(name, "connection", f"/c/{connection_id}") for connection_id, name in connections]
-    general = [Place("All connections", None, "/connections"), Place("New connection", None, "/connections/new")]
-    return _matching([*found, *general, Place("Guide", None, "/docs/guide")], text)
+def find_connections(connections: Sequence[tuple[UUID, str]], text: str) -> list[PaletteEntry]:
+    found = [PaletteEntry(name, "connection", f"/c/{connection_id}") for connection_id, name in connections]
+    general = [
+        PaletteEntry("All connections", None, "/connections"),
+        PaletteEntry("New connection", None, "/connections/new"),
+    ]
+    return _matching([*found, *general, PaletteEntry("Guide", None, "/docs/guide")], text)
 
 
-def find_rooms(connection_id: UUID, name: str, text: str, role: Role) -> list[Place]:
+def find_rooms(connection_id: UUID, name: str, text: str, role: Role) -> list[PaletteEntry]:
     """Those that the role may open."""
     rooms = [(room, path) for room, path in _ROOMS if role.includes(_LEAST.get(room, Role.VIEWER))]
-    return _matching([Place(room, name, f"/c/{connection_id}{path}") for room, path in rooms], text)
+    return _matching([PaletteEntry(room, name, f"/c/{connection_id}{path}") for room, path in rooms], text)
 
 
-async def find_sessions(db: ReadSession, connection_id: UUID, text: str) -> list[Place]:
+async def find_sessions(db: ReadSession, connection_id: UUID, text: str) -> list[PaletteEntry]:
     found = await list_sessions(db, connection_id, limit=SESSIONS_SEARCHED)
     sessions = [item.session for item in found if item.session.label]
     places = [
-        Place(session.label or "", f"session of {session.caller_name}", f"/c/{connection_id}/sessions/{session.id}")
+        PaletteEntry(
+            session.label or "", f"session of {session.caller_name}", f"/c/{connection_id}/sessions/{session.id}"
+        )
         for session in sessions
     ]
     return _matching(places, text)
 
 
-def find_tables(desk: Desk, connection_id: UUID, text: str) -> list[Place]:
+def find_tables(desk: Desk, connection_id: UUID, text: str) -> list[PaletteEntry]:
     tables = search_tables(desk, text)
-    return [Place(".".join(table.qualified), "table", table_path(connection_id, *table.qualified)) for table in tables]
+    return [
+        PaletteEntry(".".join(table.qualified), "table", table_path(connection_id, *table.qualified))
+        for table in tables
+    ]
 
 
-async def find_rows(desk: Desk, connection_id: UUID, text: str) -> list[Place]:
+async def find_rows(desk: Desk, connection_id: UUID, text: str) -> list[PaletteEntry]:
     """Looks into a few tables, for a moment; one that is slow or refuses is left out."""
     if len(text) < 2:
         return []
@@ -74,7 +82,7 @@ async def find_rows(desk: Desk, connection_id: UUID, text: str) -> list[Place]:
     return [place for places in found for place in places]
 
 
-async def _find_in(desk: Desk, connection_id: UUID, table: Table, label: str, text: str) -> list[Place]:
+async def _find_in(desk: Desk, connection_id: UUID, table: Table, label: str, text: str) -> list[PaletteEntry]:
     conditions = [contains(label, text)]
     if len(table.key) == 1 and table.columns[table.key[0]].category == "N" and text.isascii() and text.isdigit():
         conditions.append(equals(table.key[0], text))
@@ -86,7 +94,7 @@ async def _find_in(desk: Desk, connection_id: UUID, table: Table, label: str, te
     except (AppError, TimeoutError):
         return []
     return [
-        Place(
+        PaletteEntry(
             row[label] or ", ".join(key_of(table, row)),
             f"{table.name} {', '.join(key_of(table, row))}",
             row_path(connection_id, *table.qualified, key_of(table, row)),
@@ -95,5 +103,5 @@ async def _find_in(desk: Desk, connection_id: UUID, table: Table, label: str, te
     ]
 
 
-def _matching(places: Sequence[Place], text: str) -> list[Place]:
+def _matching(places: Sequence[PaletteEntry], text: str) -> list[PaletteEntry]:
     return [place for place in places if text.lower() in place.label.lower()]

@@ -19,7 +19,7 @@ from basewarden.web import Reading, provided
 from basewarden.workspace.desk import make_desk
 from basewarden.workspace.palette import (
     MAX_PLACES,
-    Place,
+    PaletteEntry,
     find_connections,
     find_rooms,
     find_rows,
@@ -46,7 +46,7 @@ class Searcher:
         self._projects = projects
         self._roads = roads
 
-    async def search(self, db: ReadSession, connection_id: UUID, person: Person, text: str) -> list[Place]:
+    async def search(self, db: ReadSession, connection_id: UUID, person: Person, text: str) -> list[PaletteEntry]:
         role = await self._targets.find_role(connection_id, person.id)
         if role is None:
             return []
@@ -57,7 +57,7 @@ class Searcher:
         except AppError:  # a database that cannot be reached hides its tables, not the rest
             return near
 
-    async def _search_data(self, connection_id: UUID, person: Person, role: Role, text: str) -> list[Place]:
+    async def _search_data(self, connection_id: UUID, person: Person, role: Role, text: str) -> list[PaletteEntry]:
         desk = await make_desk(self._roads, self._projects, connection_id, person, role)
         return [*find_tables(desk, connection_id, text), *await find_rows(desk, connection_id, text)]
 

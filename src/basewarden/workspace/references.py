@@ -12,7 +12,7 @@ from pgrest import ForeignKey, Schema, Table
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class CellLink:
     href: str
     label: str | None = None
 
@@ -42,7 +42,7 @@ class Reference:
         hint = self.key.columns[0] if is_self else self.key.name
         return f"{self.alias}:{quote(self.target.name)}!{quote(hint)}({text_of(self.label_column)})"
 
-    def link(self, connection_id: object, row: Row) -> Link | None:
+    def link(self, connection_id: object, row: Row) -> CellLink | None:
         values = {ref: row[column] for column, ref in zip(self.key.columns, self.key.ref_columns, strict=True)}
         if any(value is None for value in values.values()):
             return None
@@ -51,8 +51,8 @@ class Reference:
         target = self.target
         if target.key and set(target.key) == set(values):
             key = [values[column] for column in target.key]
-            return Link(row_path(connection_id, target.schema, target.name, key), label)
-        return Link(filtered_path(connection_id, target, values), label)
+            return CellLink(row_path(connection_id, target.schema, target.name, key), label)
+        return CellLink(filtered_path(connection_id, target, values), label)
 
 
 def list_references(schema: Schema, table: Table) -> tuple[Reference, ...]:

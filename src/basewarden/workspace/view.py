@@ -50,7 +50,7 @@ OPERATORS: dict[str, Operator] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class GridFilter:
     column: str
     operator: str
     value: str
@@ -83,7 +83,7 @@ class GridView:
     size: int = DEFAULT_SIZE
     sort: str | None = None
     descending: bool = False
-    filters: tuple[Filter, ...] = ()
+    filters: tuple[GridFilter, ...] = ()
     columns: tuple[str, ...] = ()
     most_rows: int = MAX_CELLS
 
@@ -125,7 +125,7 @@ class GridView:
     def at_page(self, page: int) -> "GridView":
         return replace(self, page=page)
 
-    def without(self, item: Filter) -> "GridView":
+    def without(self, item: GridFilter) -> "GridView":
         return replace(self, page=1, filters=tuple(kept for kept in self.filters if kept is not item))
 
     def without_filters(self) -> "GridView":
@@ -173,9 +173,9 @@ def read_view(path: str, table: Table, query: QueryParams) -> GridView:
     )
 
 
-def _read_filters(table: Table, query: QueryParams) -> list[Filter]:
+def _read_filters(table: Table, query: QueryParams) -> list[GridFilter]:
     found = zip(query.getlist("column"), query.getlist("operator"), query.getlist("value"), strict=False)
-    return [Filter(*parts) for parts in found if parts[0] in table.columns and parts[1] in OPERATORS][:MAX_FILTERS]
+    return [GridFilter(*parts) for parts in found if parts[0] in table.columns and parts[1] in OPERATORS][:MAX_FILTERS]
 
 
 def _read_number(text: str | None, default: int) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pgrest.jwt.claims import Window, check_claims, find_role
-from pgrest.jwt.keys import BadKeysError, Key, read_keys
+from pgrest.jwt.keys import BadKeysError, JwtKey, read_keys
 from pgrest.jwt.refusals import anonymous_disabled, secret_missing
 from pgrest.jwt.rolepath import ROLE, RolePath, parse_role_path, spell_role_path
 from pgrest.jwt.tokens import verify_token
@@ -13,15 +13,15 @@ from pgrest.jwt.tokens import verify_token
 class JwtRules:
     """`keys` None means that no token is taken at all."""
 
-    keys: tuple[Key, ...] | None = None
+    keys: tuple[JwtKey, ...] | None = None
     audience: str | None = None
     role_path: RolePath = ROLE
 
 
 __all__ = [
     "BadKeysError",
+    "JwtKey",
     "JwtRules",
-    "Key",
     "Window",
     "anonymous_disabled",
     "check_claims",

@@ -24,7 +24,7 @@ class BadKeysError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class JwtKey:
     """Equal keys verify the same tokens."""
 
     algorithms: frozenset[str]
@@ -33,7 +33,7 @@ class Key:
     kid: str | None = None
 
 
-def read_keys(secret: bytes) -> tuple[Key, ...]:
+def read_keys(secret: bytes) -> tuple[JwtKey, ...]:
     """The keys of a passphrase, of a JSON Web Key or of a set of them; those that we cannot use are left out."""
     found = _read_json(secret)
     if isinstance(found, dict) and "keys" in found:
@@ -48,7 +48,7 @@ def read_keys(secret: bytes) -> tuple[Key, ...]:
     return (_make_hmac_key(secret, frozenset({"HS256"})),)
 
 
-def read_jwk(jwk: Any) -> Key | None:
+def read_jwk(jwk: Any) -> JwtKey | None:
     """None for a key of a kind, a curve, an algorithm or a use that has no place here."""
     if not isinstance(jwk, dict):
         raise BadKeysError("a key of jwt-secret is no object")
@@ -59,7 +59,7 @@ def read_jwk(jwk: Any) -> Key | None:
     if key is None:
         return None
     algorithms = key.algorithms if algorithm is None else key.algorithms & {algorithm}
-    return Key(algorithms, key.material, key.verify, kid) if algorithms else None
+    return JwtKey(algorithms, key.material, key.verify, kid) if algorithms else None
 
 
 def _is_for_verifying(jwk: Mapping[str, Any]) -> bool:
@@ -71,7 +71,7 @@ def _is_for_verifying(jwk: Mapping[str, Any]) -> bool:
     return use != "enc" and (operations is None or "verify" in operations)
 
 
-def _make_key(jwk: Mapping[str, Any]) -> Key | None:
+def _make_key(jwk: Mapping[str, Any]) -> JwtKey | None:
     match _text(jwk, "kty"):
         case "oct":
             return _make_hmac_key(_bytes(jwk, "k"), frozenset(_HASHES))
@@ -87,17 +87,17 @@ def _make_key(jwk: Mapping[str, Any]) -> Key | None:
     return None
 
 
-def _make_hmac_key(secret: bytes, algorithms: frozenset[str]) -> Key:
+def _make_hmac_key(secret: bytes, algorithms: frozenset[str]) -> JwtKey:
     if not secret:
         raise BadKeysError("a key of jwt-secret is empty, so that anybody could sign with it")
 
     def verify(algorithm: str, signed: bytes, signature: bytes) -> bool:
         return hmac.compare_digest(hmac.digest(secret, signed, _HASHES[algorithm]), signature)
 
-    return Key(algorithms, (secret,), verify)
+    return JwtKey(algorithms, (secret,), verify)
 
 
-def _make_asymmetric_key(kind: str, parts: Mapping[str, bytes]) -> Key | None:
+def _make_asymmetric_key(kind: str, parts: Mapping[str, bytes]) -> JwtKey | None:
     from pgrest.jwt.asymmetric import CURVES, make_verify  # noqa: PLC0415 - a passphrase starts without it
 
     if kind not in CURVES:
@@ -106,7 +106,7 @@ def _make_asymmetric_key(kind: str, parts: Mapping[str, bytes]) -> Key | None:
         verify = make_verify(kind, parts)
     except ValueError:
         raise BadKeysError(f"a key of jwt-secret is no {kind} key") from None
-    return Key(CURVES[kind], (kind, *parts.values()), verify)
+    return JwtKey(CURVES[kind], (kind, *parts.values()), verify)
 
 
 # Reading ------------------------------------------------------------------------------------------------
@@ -146,6 +146,6 @@ def _bytes(jwk: Mapping[str, Any], name: str) -> bytes:
         raise BadKeysError(f"`{name}` of a key in jwt-secret is not base64url") from None
 
 
-def find_candidates(keys: Sequence[Key], algorithm: str, kid: str | None) -> list[Key]:
+def find_candidates(keys: Sequence[JwtKey], algorithm: str, kid: str | None) -> list[JwtKey]:
     """Those that may verify a token of this header. A token that names a key is checked with that one only."""
     return [key for key in keys if algorithm in key.algorithms and (kid is None or kid == key.kid)]

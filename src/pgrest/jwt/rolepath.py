@@ -21,21 +21,21 @@ _STEP = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class RoleFilter:
     """The first text of an array that matches; only ever the last step."""
 
     operator: Operator
     text: str
 
 
-Step = str | int | Filter
+Step = str | int | RoleFilter
 """A member of an object, a place in an array, or a choice from one."""
 RolePath = tuple[Step, ...]
 ROLE: RolePath = ("role",)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundValue:
     """Something is there, though it may be null."""
 
     value: Any
@@ -60,8 +60,8 @@ def spell_role_path(path: RolePath) -> str:
     return "".join(_spell_step(step) for step in path)
 
 
-def walk(claims: Mapping[str, Any], path: RolePath) -> Found | None:
-    found: Found | None = Found(claims)
+def walk(claims: Mapping[str, Any], path: RolePath) -> FoundValue | None:
+    found: FoundValue | None = FoundValue(claims)
     for step in path:
         if found is None:
             return None
@@ -74,7 +74,7 @@ def _read_step(found: re.Match[str]) -> Step:
         return int(found["index"])
     operator = next((one for one in get_args(Operator) if one == found["operator"]), None)
     if operator is not None:
-        return Filter(operator, found["text"])
+        return RoleFilter(operator, found["text"])
     return found["quoted"] if found["key"] is None else found["key"]
 
 
@@ -84,16 +84,16 @@ def _spell_step(step: Step) -> str:
             return f'."{step}"'
         case int():
             return f"[{step}]"
-        case Filter(operator, text):
+        case RoleFilter(operator, text):
             return f'[?(@ {operator} "{text}")]'
 
 
-def _take_step(value: Any, step: Step) -> Found | None:
+def _take_step(value: Any, step: Step) -> FoundValue | None:
     if isinstance(step, str):
-        return Found(value[step]) if isinstance(value, dict) and step in value else None
+        return FoundValue(value[step]) if isinstance(value, dict) and step in value else None
     if not isinstance(value, list):
         return None
     if isinstance(step, int):
-        return Found(value[step]) if step < len(value) else None
+        return FoundValue(value[step]) if step < len(value) else None
     matches = _MATCHES[step.operator]
-    return next((Found(one) for one in value if isinstance(one, str) and matches(one, step.text)), None)
+    return next((FoundValue(one) for one in value if isinstance(one, str) and matches(one, step.text)), None)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from pgrest.jwt.base64url import decode_base64url
-from pgrest.jwt.keys import Key, find_candidates
+from pgrest.jwt.keys import JwtKey, find_candidates
 from pgrest.jwt.refusals import unacceptable_claims, undecodable_token
 
 _ALGORITHMS = frozenset(f"{family}{size}" for family in ("HS", "RS", "PS", "ES") for size in (256, 384, 512)) | {
@@ -18,7 +18,7 @@ _DEEPEST = 200
 """Claims nested deeper than any reader of ours goes."""
 
 
-def verify_token(token: bytes, keys: Sequence[Key]) -> dict[str, Any]:
+def verify_token(token: bytes, keys: Sequence[JwtKey]) -> dict[str, Any]:
     """The claims of a token that one of the keys has signed. Whether they hold now is another question."""
     if not token:
         raise undecodable_token("Empty JWT is sent in Authorization header")
@@ -56,7 +56,7 @@ def _read_header(text: bytes) -> tuple[str, str | None]:
     return algorithm, texts[0]
 
 
-def _check_signature(keys: Sequence[Key], algorithm: str, kid: str | None, signed: bytes, signature: bytes) -> None:
+def _check_signature(keys: Sequence[JwtKey], algorithm: str, kid: str | None, signed: bytes, signature: bytes) -> None:
     candidates = find_candidates(keys, algorithm, kid)
     if not candidates:
         details = "No suitable key was found to decode the JWT"

@@ -12,7 +12,7 @@ from pgrest.query.request import Request
 from pgrest.schema.model import Function, Schema
 from pgrest.sql.session import Session
 from pgrest.sql.text import Statement
-from pgrest.wire.connection import Connection
+from pgrest.wire.connection import DbConnection
 
 # The role's own search path says how types are spelled, so everything else here is named by its schema.
 _EQUALS = "OPERATOR(pg_catalog.=)"
@@ -41,7 +41,7 @@ _decode_functions = msgspec.json.Decoder(list[tuple[int, tuple[str, ...]]] | Non
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class SchemaAccess:
     """None = everything, whatever the role may."""
 
     comment: str | None
@@ -59,8 +59,8 @@ class Access:
 
 
 async def read_access(
-    conn: Connection, plan: OpenApiPlan, request: Request, session: Session, *, schema: Schema, config: RestConfig
-) -> Access:
+    conn: DbConnection, plan: OpenApiPlan, request: Request, session: Session, *, schema: Schema, config: RestConfig
+) -> SchemaAccess:
     """In the role's own transaction, after the pre-request function, as for any other request."""
     follows = config.openapi_mode == "follow-privileges"
     asked = (_COMMENT, _TABLES, _FUNCTIONS) if follows else (_COMMENT,)
@@ -68,8 +68,8 @@ async def read_access(
     answers = await run_read_only(conn, plan, statements, request, session, schema=schema, config=config)
     values = [(rows.rows[0][0] if rows.rows else None) or b"null" for rows in answers]
     if not follows:
-        return Access(_decode_comment(values[0]))
-    return Access(
+        return SchemaAccess(_decode_comment(values[0]))
+    return SchemaAccess(
         comment=_decode_comment(values[0]),
         tables=_decode_tables(values[1]) or frozenset(),
         functions=dict(_decode_functions(values[2]) or ()),

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pgrest.config import RestConfig
-from pgrest.openapi.access import Access
+from pgrest.openapi.access import SchemaAccess
 from pgrest.openapi.functions import choose_overload, describe_calls
 from pgrest.openapi.reach import Reach
 from pgrest.openapi.shared import OBJECTS, SHARED_PARAMETERS, Described
@@ -43,7 +43,9 @@ _ROOT = {
 }
 
 
-async def write_document(schema: Schema, plan: OpenApiPlan, access: Access, config: RestConfig, reach: Reach) -> bytes:
+async def write_document(
+    schema: Schema, plan: OpenApiPlan, access: SchemaAccess, config: RestConfig, reach: Reach
+) -> bytes:
     writer = _Writer(schema, plan.schema, access, reach)
     weight = 0
     for one in writer.write():
@@ -77,7 +79,7 @@ class _Members:
 
 
 class _Writer:
-    def __init__(self, schema: Schema, namespace: str, access: Access, reach: Reach) -> None:
+    def __init__(self, schema: Schema, namespace: str, access: SchemaAccess, reach: Reach) -> None:
         self._schema = schema
         self._namespace = namespace
         self._access = access

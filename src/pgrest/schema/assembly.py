@@ -26,13 +26,13 @@ from pgrest.schema.catalogue import (
 from pgrest.schema.model import (
     Column,
     ComputedColumn,
+    DbRole,
     ForeignKey,
     ForeignKeyAction,
     Function,
     MediaHandler,
     OwnOperators,
     Parameter,
-    Role,
     Schema,
     Table,
     TableKind,
@@ -267,9 +267,9 @@ def _make_computed_columns(catalogue: Catalogue) -> Mapping[Name, tuple[Computed
     return {table: tuple(found) for table, found in columns.items()}
 
 
-def _make_role(row: RoleRow) -> Role:
+def _make_role(row: RoleRow) -> DbRole:
     settings = tuple(_split_setting(one) for one in row.settings or ())
-    return Role(row.name, row.is_superuser, row.bypasses_rls, row.member_of or (), settings)
+    return DbRole(row.name, row.is_superuser, row.bypasses_rls, row.member_of or (), settings)
 
 
 def make_tables(

@@ -13,7 +13,7 @@ from pgrest.schema.model import Schema
 from pgrest.schema.stamps import PLAN_PLAINLY
 from pgrest.schema.turns import take_turns
 from pgrest.sql.text import Statement
-from pgrest.wire.connection import Connection
+from pgrest.wire.connection import DbConnection
 
 _SAVEPOINT = Statement("SAVEPOINT bw_comparing")
 _RETURN = (Statement("ROLLBACK TO SAVEPOINT bw_comparing"), Statement("RELEASE SAVEPOINT bw_comparing"))
@@ -31,7 +31,7 @@ WHERE c.oid IN (
 """
 
 
-async def is_reach_same(conn: Connection, schema: Schema, table: Name) -> bool:
+async def is_reach_same(conn: DbConnection, schema: Schema, table: Name) -> bool:
     """Inside an open transaction, whose settings are as they were afterwards."""
     reach = schema.reaches[table]
     spaces, names = (name_array(name[part] for name in reach) for part in (0, 1))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pgrest.schema.introspection import Snapshot, load_snapshot
 from pgrest.schema.stamps import PLAN_PLAINLY, Pulse, ask_pulse, read_pulse
 from pgrest.schema.turns import take_turns
-from pgrest.wire.connection import Connection
+from pgrest.wire.connection import DbConnection
 
 _LET_GO_SECONDS = 5.0
 # Of the server's time, these parts may go to glances, to whole questions, and to those that a glance gives rise to,
@@ -47,7 +47,7 @@ class Freshness:
         """How long to wait at least before the next glance."""
         return self._glance_cost / _GLANCE_SHARE
 
-    async def check(self, conn: Connection, *, whole: bool) -> None:
+    async def check(self, conn: DbConnection, *, whole: bool) -> None:
         """Raises DatabaseError; what is current stays so then, and the next check finds the same."""
         self.cost = 0.0
         if self.current is None:
@@ -60,7 +60,7 @@ class Freshness:
             await self._load(conn, pulse)
         self._keep(pulse)
 
-    async def _ask(self, conn: Connection, *, whole: bool) -> Pulse | None:
+    async def _ask(self, conn: DbConnection, *, whole: bool) -> Pulse | None:
         """None where a glance saw something that is to be looked at later: then it will be seen again."""
         since = self._whole if whole else self._glance
         question = ask_pulse(conn.server_version, since=since.moment, whole=whole)
@@ -74,7 +74,7 @@ class Freshness:
             return pulse
         return await self._look_closer(conn)
 
-    async def _look_closer(self, conn: Connection) -> Pulse | None:
+    async def _look_closer(self, conn: DbConnection) -> Pulse | None:
         now = time.monotonic()
         self._saved = min(_MOST_SAVED, self._saved + (now - self._saved_at) * _SUSPECT_SHARE)
         self._saved_at = now
@@ -94,7 +94,7 @@ class Freshness:
         if pulse.is_whole:
             self._whole, self._whole_at = pulse, time.monotonic()
 
-    async def _load(self, conn: Connection, pulse: Pulse | None) -> Pulse:
+    async def _load(self, conn: DbConnection, pulse: Pulse | None) -> Pulse:
         since = time.perf_counter()
         known = self.current
         found = await load_snapshot(conn, self._schemas, self._extra_search_path, known=known, pulse=pulse)

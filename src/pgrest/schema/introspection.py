@@ -55,7 +55,7 @@ from pgrest.schema.stamps import PLAN_PLAINLY, Pulse, ask_pulse, read_pulse
 from pgrest.schema.turns import take_turns
 from pgrest.schema.viewkeys import Targets, read_targets
 from pgrest.sql.text import Statement
-from pgrest.wire.connection import Connection, Rows
+from pgrest.wire.connection import DbConnection, Rows
 
 _BEGIN = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _COMMIT = Statement("COMMIT")
@@ -87,13 +87,13 @@ class Snapshot:
     catalogue: Catalogue
 
 
-async def load_schema(conn: Connection, schemas: Sequence[str], extra_search_path: Sequence[str] = ()) -> Schema:
+async def load_schema(conn: DbConnection, schemas: Sequence[str], extra_search_path: Sequence[str] = ()) -> Schema:
     """A snapshot of everything, in which the API reaches `schemas`."""
     return (await load_snapshot(conn, schemas, extra_search_path)).schema
 
 
 async def load_snapshot(
-    conn: Connection,
+    conn: DbConnection,
     schemas: Sequence[str],
     extra_search_path: Sequence[str] = (),
     *,
@@ -103,7 +103,7 @@ async def load_snapshot(
     """`pulse` is a whole one, by which `known` turned out to be outdated. Raises DatabaseError; `known` holds still."""
     asks_views = True
     for tries_left in reversed(range(_TRIES)):
-        reader = _Reader(conn, tuple(schemas), tuple(extra_search_path), asks_views=asks_views)
+        reader = _CatalogReader(conn, tuple(schemas), tuple(extra_search_path), asks_views=asks_views)
         try:
             catalogue = await reader.read(known.catalogue if known is not None else None, pulse)
             schema = await take_turns(make_schema(catalogue, tuple(schemas), conn.server_version))
@@ -119,9 +119,9 @@ async def load_snapshot(
 # The whole ----------------------------------------------------------------------------------------------
 
 
-class _Reader:
+class _CatalogReader:
     def __init__(
-        self, conn: Connection, schemas: Sequence[str], extra_search_path: Sequence[str], *, asks_views: bool
+        self, conn: DbConnection, schemas: Sequence[str], extra_search_path: Sequence[str], *, asks_views: bool
     ) -> None:
         self._conn = conn
         self._schemas = schemas
@@ -274,7 +274,7 @@ def _make_functions(
 class TypeBook:
     """What is known of types, and how to learn of more."""
 
-    def __init__(self, conn: Connection, known: Mapping[TypeKey, TypeRow]) -> None:
+    def __init__(self, conn: DbConnection, known: Mapping[TypeKey, TypeRow]) -> None:
         self._conn = conn
         self.rows = dict(known)
 
@@ -286,7 +286,7 @@ class TypeBook:
 
 
 async def read_relations(
-    conn: Connection, types: TypeBook, places: Mapping[int, str], *, asks_views: bool
+    conn: DbConnection, types: TypeBook, places: Mapping[int, str], *, asks_views: bool
 ) -> dict[int, Relation]:
     rows: list[RelationRow] = []
     parts = (
@@ -300,7 +300,7 @@ async def read_relations(
     return {one.oid: one for one in await take_turns(make_relations(rows, types.rows, places))}
 
 
-async def _run_ahead(conn: Connection, statements: Iterable[Statement]) -> AsyncGenerator[Rows, None]:
+async def _run_ahead(conn: DbConnection, statements: Iterable[Statement]) -> AsyncGenerator[Rows, None]:
     """The answers, each while the server is at the next."""
     waiting: asyncio.Task[list[Rows]] | None = None
     try:

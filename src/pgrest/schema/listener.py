@@ -8,7 +8,7 @@ import psycopg
 
 from pgrest.errors import DatabaseError, PgrestError
 from pgrest.sql.text import Statement
-from pgrest.wire.connection import Connection, Notification
+from pgrest.wire.connection import DbConnection, Notification
 from pgrest.wire.poolers import is_direct
 
 Address = str | Callable[[], Awaitable[str]]
@@ -36,7 +36,7 @@ async def _listen_once(address: Address, on_reload: Callable[[], None]) -> bool:
             on_reload()
 
     dsn = address if isinstance(address, str) else await address()
-    conn = await Connection.connect(dsn, application_name="basewarden-listen", prepare=False, guarded=True)
+    conn = await DbConnection.connect(dsn, application_name="basewarden-listen", prepare=False, guarded=True)
     conn.on_notify = hear
     try:
         if not await is_direct(conn):

@@ -274,7 +274,7 @@ class MediaHandler(msgspec.Struct, frozen=True, gc=False):
     produces: str
 
 
-class Role(msgspec.Struct, frozen=True, gc=False):
+class DbRole(msgspec.Struct, frozen=True, gc=False):
     name: str
     is_superuser: bool
     bypasses_rls: bool
@@ -299,7 +299,7 @@ class Schema:
     representations: Mapping[tuple[str, str], Name] = field(default_factory=dict)
     """(from type, to type) -> the function of an implicit cast of a domain"""
     media_handlers: Mapping[tuple[Name | None, str], MediaHandler] = field(default_factory=dict)
-    roles: Mapping[str, Role] = field(default_factory=dict)
+    roles: Mapping[str, DbRole] = field(default_factory=dict)
     timezones: frozenset[str] = frozenset()
     comments: Mapping[str, str] = field(default_factory=dict)
     """schema -> its comment"""

@@ -12,10 +12,10 @@ from pgrest.errors import PgrestError
 from pgrest.response import Header, Response, make_error_response
 from pgrest.server.board import Board, Row
 from pgrest.server.cors import answer_preflight, list_cors_headers
-from pgrest.server.departure import Departure, Receive
+from pgrest.server.departure import DisconnectWatcher, Receive
 from pgrest.server.live import Live
 from pgrest.server.log import Log
-from pgrest.server.road import Call, Road
+from pgrest.server.road import Call, RequestRunner
 from pgrest.server.timing import Timing
 from pgrest.settings import ServerSettings, Source
 from pgrest.sql.session import Session
@@ -99,13 +99,13 @@ class RestServer:
     async def _answer_caller(
         self, scope: Scope, receive: Receive, headers: Headers, session: Session, timing: Timing
     ) -> Response | None:
-        departure: Departure | None = None
+        departure: DisconnectWatcher | None = None
         try:
             body = await _read_body(scope["method"], headers, receive, self.live.settings.rest.max_body_bytes)
             if body is None:
                 return None
-            departure = Departure(receive)
-            response = await Road(self.live, Call.of(scope, body, session), timing).travel()
+            departure = DisconnectWatcher(receive)
+            response = await RequestRunner(self.live, Call.of(scope, body, session), timing).travel()
         except PgrestError as error:
             if error.status == 503 and error.code in _DISCONNECTED:
                 self.live.note_unavailable()

@@ -13,7 +13,7 @@ from pgrest.schema.introspection import load_schema
 from pgrest.server.board import Board
 from pgrest.server.errors import GivingUpError
 from pgrest.server.log import Log
-from pgrest.server.process import GAVE_UP, Place, serve
+from pgrest.server.process import GAVE_UP, ProcessContext, serve
 from pgrest.server.snapshot import write_snapshot
 from pgrest.server.sockets import bind, describe_address, is_special_host
 from pgrest.server.workers import Watch
@@ -76,7 +76,7 @@ def _serve(settings: ServerSettings, source: Source, workers: int, software: str
 
     def serve_one(worker: int, lifeline: int | None = None) -> int:
         return serve(
-            Place(
+            ProcessContext(
                 settings=shared,
                 source=source,
                 log=log,

@@ -10,7 +10,7 @@ _LOOK_AFTER_SECONDS = 0.1
 """Most requests are answered sooner and cost no more than a timer."""
 
 
-class Departure:
+class DisconnectWatcher:
     """Watches over the current task once the whole request is read, until `stop`. A client that leaves cancels it."""
 
     __slots__ = ("_receive", "_task", "_timer", "_watcher", "is_gone")

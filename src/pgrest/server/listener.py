@@ -11,7 +11,7 @@ from pgrest.errors import DatabaseError, PgrestError
 from pgrest.server.errors import GivingUpError
 from pgrest.server.log import Log
 from pgrest.sql.text import Statement, quote_ident
-from pgrest.wire.connection import Connection, Notification
+from pgrest.wire.connection import DbConnection, Notification
 
 _LONGEST_PAUSE = 32
 _STUCK = "could not access status of transaction"
@@ -19,7 +19,7 @@ _UNSTICK = Statement("SELECT pg_notification_queue_usage()")  # moves a queue on
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ReloadListener:
     """`hear` gets each payload, `on_change` 1 when we begin to listen and 0 when that is lost.
 
     Where it does not recover, the first loss is the end.
@@ -50,10 +50,10 @@ class Listener:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _connect(self, *, is_stuck: bool) -> Connection:
+    async def _connect(self, *, is_stuck: bool) -> DbConnection:
         """`NOTIFY` is of primaries alone: where several hosts are given, to one that may be written to."""
         dsn = make_conninfo(self.dsn, target_session_attrs="read-write")
-        conn = await Connection.connect(dsn, application_name=self.application_name, prepare=False)
+        conn = await DbConnection.connect(dsn, application_name=self.application_name, prepare=False)
         conn.on_notify = self._take
         try:
             await conn.run([*([_UNSTICK] if is_stuck else []), Statement(f"LISTEN {quote_ident(self.channel)}")])
@@ -62,7 +62,7 @@ class Listener:
             raise
         return conn
 
-    async def _stay(self, conn: Connection) -> None:
+    async def _stay(self, conn: DbConnection) -> None:
         self._tell(f'Listening for database notifications on the "{self.channel}" channel')
         self.on_change(1)
         try:

@@ -22,7 +22,7 @@ from pgrest.schema.model import Schema
 from pgrest.server.auth import Authenticator
 from pgrest.server.board import Figure, Row
 from pgrest.server.errors import GivingUpError
-from pgrest.server.listener import Listener
+from pgrest.server.listener import ReloadListener
 from pgrest.server.log import Log
 from pgrest.settings import BadSettings, ServerSettings, Source, locate
 from pgrest.settings.database import read_database_settings
@@ -290,7 +290,7 @@ class Live:
             self._listening = None
             self.row.put(Figure.IS_CONNECTED, 0)
         if self.settings.listens:
-            listener = Listener(
+            listener = ReloadListener(
                 dsn=self.settings.dsn,
                 channel=self.settings.channel,
                 application_name=choose_name(self.settings.dsn),

@@ -28,7 +28,7 @@ _LAST_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProcessContext:
     """What a process serves with. `worker` is its row of the board; only the one with an admin socket answers there."""
 
     settings: ServerSettings
@@ -44,7 +44,7 @@ class Place:
     """A pipe that ends when whoever watches over this process does."""
 
 
-def serve(place: Place) -> int:
+def serve(place: ProcessContext) -> int:
     """Until a signal, or until going on makes no sense; the exit code says which."""
     logging.getLogger("uvicorn.error").setLevel(logging.INFO if place.log.shows("debug") else logging.ERROR)
     calm_collector()
@@ -53,7 +53,7 @@ def serve(place: Place) -> int:
 
 
 class _Process:
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: ProcessContext) -> None:
         self._place = place
         self._exit_code = STOPPED
         self._app = RestServer(
@@ -126,7 +126,7 @@ async def _let_end() -> None:
                 await asyncio.wait(others)
 
 
-class _Server(uvicorn.Server):
+class _HttpServer(uvicorn.Server):
     """Signals are the process's, not each server's."""
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
@@ -141,7 +141,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _make_server(app: object, listener: socket.socket, software: str) -> _Server:
+def _make_server(app: object, listener: socket.socket, software: str) -> _HttpServer:
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # uvicorn's own union of ASGI types does not take ours
         http=RestProtocol,
@@ -156,4 +156,4 @@ def _make_server(app: object, listener: socket.socket, software: str) -> _Server
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    return _Server(config, listener)
+    return _HttpServer(config, listener)

@@ -53,7 +53,7 @@ def _find_spelling(scope: Mapping[str, Any]) -> bytes | None:
     return raw if unquote(raw.decode("latin-1")) == scope["path"] else None
 
 
-class Road:
+class RequestRunner:
     """Settings and plans are those of the beginning, whatever is reloaded on the way."""
 
     __slots__ = ("_call", "_live", "_settings", "_templates", "_timing")

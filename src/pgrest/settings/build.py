@@ -10,9 +10,9 @@ from typing import Literal
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from pgrest.address import Address, parse_address
+from pgrest.address import ApiAddress, parse_address
 from pgrest.config import RestConfig
-from pgrest.jwt import BadKeysError, JwtRules, Key, parse_role_path, read_keys
+from pgrest.jwt import BadKeysError, JwtKey, JwtRules, parse_role_path, read_keys
 from pgrest.jwt.rolepath import ROLE, RolePath
 from pgrest.settings.errors import BadSettings
 from pgrest.settings.file import Value
@@ -71,7 +71,7 @@ def build_settings(values: Mapping[str, Value]) -> ServerSettings:
     )
 
 
-def _build_rest(given: Given, values: Mapping[str, Value], served_at: Address) -> RestConfig:
+def _build_rest(given: Given, values: Mapping[str, Value], served_at: ApiAddress) -> RestConfig:
     tx_end, tx_override = given.choice("db-tx-end", _TX_ENDS, ("commit", False))
     search_path = given.emptyable("db-extra-search-path")
     return RestConfig(
@@ -131,7 +131,7 @@ def _read_dsn(given: Given) -> str:
     return text
 
 
-def _read_keys(given: Given) -> tuple[Key, ...] | None:
+def _read_keys(given: Given) -> tuple[JwtKey, ...] | None:
     text = given.text("jwt-secret")
     if text is None:
         return None
@@ -194,12 +194,12 @@ def _read_socket_mode(given: Given) -> int:
     return int(text, 8)
 
 
-def locate(binding: Binding, proxy_uri: str | None) -> Address:
+def locate(binding: Binding, proxy_uri: str | None) -> ApiAddress:
     """Where clients find the API: at the proxy, where one is named."""
     if proxy_uri is not None:
         return parse_address(proxy_uri)
     host = "0.0.0.0" if binding.host in _ANY_HOST else binding.host  # noqa: S104 - PostgREST's word for any of them
-    return Address("http", f"[{host}]" if ":" in host else host, binding.port)
+    return ApiAddress("http", f"[{host}]" if ":" in host else host, binding.port)
 
 
 def _read_proxy_uri(given: Given) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pgrest.config import Name
 from pgrest.settings.source import DATABASE_NAMES
 from pgrest.sql.text import Statement, array_literal, quote_name
-from pgrest.wire.connection import Connection, Rows
+from pgrest.wire.connection import DbConnection, Rows
 
 _READ_ONLY = Statement("SELECT set_config('transaction_read_only', 'on', true)")
 _NAMES = (array_literal(DATABASE_NAMES).encode(),)
@@ -28,7 +28,7 @@ SELECT name, current_setting(name, true) FROM unnest($1::text[]) name WHERE curr
 )
 
 
-async def read_database_settings(conn: Connection, pre_config: Name | None) -> Mapping[str, str]:
+async def read_database_settings(conn: DbConnection, pre_config: Name | None) -> Mapping[str, str]:
     """By their names there. The role's in this database go before the role's, and those before the function's."""
     if pre_config is None:
         answers = await conn.run([_READ_ONLY, _BY_ROLE])

@@ -53,7 +53,7 @@ def _read_into(values: Values, path: Path, prefix: str, environ: Mapping[str, st
     def include(name: str, inner: str) -> None:
         _read_into(values, path.parent / name, inner, environ, depth + 1)
 
-    _Reader(text, str(path), values, insert, include).read(prefix)
+    _FileReader(text, str(path), values, insert, include).read(prefix)
 
 
 def _find_inserted(values: Values, prefix: str, name: str, environ: Mapping[str, str]) -> str | None:
@@ -66,7 +66,7 @@ def _find_inserted(values: Values, prefix: str, name: str, environ: Mapping[str,
     return environ.get(name)
 
 
-class _Reader:
+class _FileReader:
     """Goes through one file from its start to its end."""
 
     def __init__(

@@ -18,10 +18,10 @@ from pgrest.sql.statements import (
     write_answer_sql,
 )
 from pgrest.sql.text import Builder, operator_sql, quote_column, quote_ident, quote_literal, quote_name
-from pgrest.sql.write import Found, key_columns, reported_source_sql, where_sql, write_sql
+from pgrest.sql.write import FoundRows, key_columns, reported_source_sql, where_sql, write_sql
 from pgrest.wire.connection import Rows
 
-_FOUND = Found("bw_found")
+_FOUND = FoundRows("bw_found")
 _EQUALS = operator_sql(None, "=")
 _ROW = "bw_row"
 CANONICAL = {

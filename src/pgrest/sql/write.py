@@ -41,7 +41,7 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundRows:
     """Rows that another part of the statement found. `source` is its name; it has the key's columns and `tableoid`."""
 
     source: str
@@ -63,7 +63,7 @@ def write_sql(
     builder: Builder,
     plan: WritePlan,
     *,
-    keys: Keys | Found | None = None,
+    keys: Keys | FoundRows | None = None,
     reports: bool = False,
     also: Collection[str] = (),
 ) -> str:
@@ -119,7 +119,7 @@ def _conflict_sql(plan: InsertPlan) -> str:
 
 
 def _update_sql(
-    builder: Builder, plan: UpdatePlan, *, keys: Keys | Found | None, reports: bool, also: Collection[str]
+    builder: Builder, plan: UpdatePlan, *, keys: Keys | FoundRows | None, reports: bool, also: Collection[str]
 ) -> str:
     target = quote_ident(plan.table.name)
     if not plan.columns:
@@ -152,7 +152,7 @@ def _nothing_sql(plan: UpdatePlan, target: str, *, reports: bool) -> str:
 
 
 def _delete_sql(
-    builder: Builder, plan: DeletePlan, *, keys: Keys | Found | None, reports: bool, also: Collection[str]
+    builder: Builder, plan: DeletePlan, *, keys: Keys | FoundRows | None, reports: bool, also: Collection[str]
 ) -> str:
     target = quote_ident(plan.table.name)
     old = _old_keys_sql(builder, plan.table, keys, reports=False)
@@ -169,9 +169,9 @@ def _delete_sql(
     )
 
 
-def _old_keys_sql(builder: Builder, table: Table, keys: Keys | Found | None, *, reports: bool) -> str:
+def _old_keys_sql(builder: Builder, table: Table, keys: Keys | FoundRows | None, *, reports: bool) -> str:
     """Rows of old keys, typed: the ones given, or the table itself when only a report needs them."""
-    if isinstance(keys, Found):
+    if isinstance(keys, FoundRows):
         return f"{keys.source} AS bw_old"
     if keys is not None:
         types = [key_type(table, column) for column in keys.columns]
@@ -191,11 +191,11 @@ def _old_keys_sql(builder: Builder, table: Table, keys: Keys | Found | None, *, 
     return ""
 
 
-def _same_row_sql(table: Table, target: str, keys: Keys | Found | None, old: str) -> list[str]:
+def _same_row_sql(table: Table, target: str, keys: Keys | FoundRows | None, old: str) -> list[str]:
     if not old:
         return []
     # a table that inherits from this one may have a row of the same key
-    columns = (*key_columns(table), "tableoid") if isinstance(keys, Found) else key_columns(table)
+    columns = (*key_columns(table), "tableoid") if isinstance(keys, FoundRows) else key_columns(table)
     return [same_sql(table, column, quote_column(target, column), quote_column("bw_old", column)) for column in columns]
 
 

@@ -118,7 +118,7 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _PipelineStep:
     """One message of a pipeline that has an answer of its own."""
 
     kind: Literal["prepare", "run", "close"]
@@ -126,10 +126,10 @@ class _Step:
     sql: str = ""
 
 
-_RUN, _CLOSE, _GUARD_STEP = _Step("run"), _Step("close"), _Step("run")
+_RUN, _CLOSE, _GUARD_STEP = _PipelineStep("run"), _PipelineStep("close"), _PipelineStep("run")
 
 
-class Connection:
+class DbConnection:
     """Used by one task at a time; a pool sees to that.
 
     A guarded one reads no more than `meter` allows, whatever the server sends, and a little while it is idle.
@@ -276,8 +276,8 @@ class Connection:
 
     # Sending --------------------------------------------------------------------------------------------
 
-    def _send(self, statements: Sequence[Statement]) -> list[_Step]:
-        steps: list[_Step] = []
+    def _send(self, statements: Sequence[Statement]) -> list[_PipelineStep]:
+        steps: list[_PipelineStep] = []
         while self._doomed:
             name = self._doomed.pop()
             self._pg.send_close_prepared(name)
@@ -297,7 +297,7 @@ class Connection:
         self._pg.pipeline_sync()
         return steps
 
-    def _prepared_name(self, sql: str, fresh: dict[str, bytes], steps: list[_Step]) -> bytes:
+    def _prepared_name(self, sql: str, fresh: dict[str, bytes], steps: list[_PipelineStep]) -> bytes:
         name = self._prepared.get(sql) or fresh.get(sql)
         if name is not None:
             if sql in self._prepared:
@@ -306,7 +306,7 @@ class Connection:
         self._counter += 1
         name = fresh[sql] = b"bw%d" % self._counter
         self._pg.send_prepare(name, sql.encode())
-        steps.append(_Step("prepare", name, sql))
+        steps.append(_PipelineStep("prepare", name, sql))
         return name
 
     async def _flush(self) -> None:
@@ -324,7 +324,7 @@ class Connection:
 
     # Reading --------------------------------------------------------------------------------------------
 
-    async def _collect(self, steps: Sequence[_Step], expected: int) -> list[Rows]:
+    async def _collect(self, steps: Sequence[_PipelineStep], expected: int) -> list[Rows]:
         answers: list[Rows] = []
         failure: DatabaseError | None = None
         at = 0
@@ -363,12 +363,12 @@ class Connection:
         self._let_go()
         raise connection_lost("The database did not answer as PostgreSQL does.")
 
-    def _expect_alive(self, at: int, steps: Sequence[_Step]) -> None:
+    def _expect_alive(self, at: int, steps: Sequence[_PipelineStep]) -> None:
         """A lost connection has no Sync to come: libpq would say "no result" for ever."""
         if self._pg.status != pq.ConnStatus.OK or at > len(steps):
             raise psycopg.OperationalError(self._pg.get_error_message() or "the connection was lost")
 
-    def _keep(self, step: _Step, result: pq.abc.PGresult, answers: list[Rows]) -> None:
+    def _keep(self, step: _PipelineStep, result: pq.abc.PGresult, answers: list[Rows]) -> None:
         if step.kind == "run":
             answers.append(Rows(result, may_be_large=self._valve is not None or not self._guarded))
         elif step.kind == "prepare":
@@ -377,7 +377,7 @@ class Connection:
                 _, oldest = self._prepared.popitem(last=False)
                 self._doomed.append(oldest)
 
-    def _understand(self, failed: Sequence[_Step], failure: DatabaseError) -> DatabaseError:
+    def _understand(self, failed: Sequence[_PipelineStep], failure: DatabaseError) -> DatabaseError:
         """A name that is taken, or gone, says that the server's session is not ours alone. No step: the end failed."""
         if any(step is _GUARD_STEP for step in failed) and failure.sqlstate == _DIVISION_BY_ZERO:
             self.is_tampered = True

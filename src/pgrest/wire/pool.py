@@ -11,7 +11,7 @@ from psycopg import pq
 
 from pgrest import errors
 from pgrest.wire.budget import MemoryBudget, Meter
-from pgrest.wire.connection import Connection
+from pgrest.wire.connection import DbConnection
 from pgrest.wire.places import NO_LIMITS, Places, Terms
 from pgrest.wire.poolers import is_transaction_pooled
 from pgrest.wire.resetting import MAY_UNLOCK, roll_back
@@ -36,7 +36,7 @@ class PoolFigures:
 
 @dataclass(slots=True)
 class _Idle:
-    conn: Connection
+    conn: DbConnection
     born: float
     since: float
 
@@ -86,7 +86,7 @@ class Pool:
         self._budget = budget
         self._places = Places(max_size, wait_seconds)
         self._idle: list[_Idle] = []
-        self._lent: dict[Connection, _Loan] = {}
+        self._lent: dict[DbConnection, _Loan] = {}
         self._clock: asyncio.TimerHandle | None = None
         self._flushed_at = float("-inf")
         self._pruner: asyncio.Task[None] | None = None
@@ -118,7 +118,7 @@ class Pool:
             self._pruner.cancel()
         await self._close_idle()
 
-    async def take(self, terms: Terms, holder: Hashable) -> Connection:
+    async def take(self, terms: Terms, holder: Hashable) -> DbConnection:
         await self._places.take(terms, holder)
         try:
             conn, born = await self._idle_or_new()
@@ -128,7 +128,7 @@ class Pool:
         self._lend(conn, born, terms, holder)
         return conn
 
-    def _lend(self, conn: Connection, born: float, terms: Terms, holder: Hashable) -> None:
+    def _lend(self, conn: DbConnection, born: float, terms: Terms, holder: Hashable) -> None:
         now = time.monotonic()
         until = None if terms.seconds is None else now + terms.seconds + _GRACE_SECONDS
         self._lent[conn] = _Loan(terms, holder, born, now, until)
@@ -146,7 +146,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         self._clock = loop.call_later(_LOOK_SECONDS, self._end_overdue) if self._lent else None
 
-    def is_timed_out(self, conn: Connection, error: BaseException | None) -> bool:
+    def is_timed_out(self, conn: DbConnection, error: BaseException | None) -> bool:
         """Whether the server has stopped a statement because the time of the loan was over."""
         loan = self._lent[conn]
         is_canceled = isinstance(error, errors.DatabaseError) and error.sqlstate == _CANCELED
@@ -154,7 +154,7 @@ class Pool:
             return False
         return time.monotonic() - loan.since >= loan.terms.seconds
 
-    async def give_back(self, conn: Connection) -> None:
+    async def give_back(self, conn: DbConnection) -> None:
         loan = self._lent[conn]
         try:
             if conn.is_tampered:
@@ -178,7 +178,7 @@ class Pool:
             elif conn.is_usable:
                 await conn.close()
 
-    async def _idle_or_new(self) -> tuple[Connection, float]:
+    async def _idle_or_new(self) -> tuple[DbConnection, float]:
         """And when it was made."""
         while self._idle:
             idle = self._idle.pop()
@@ -192,7 +192,7 @@ class Pool:
             raise errors.cannot_connect("The database does not answer") from None
         return conn, time.monotonic()
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> DbConnection:
         """The first one shows whether statements may be prepared: a transaction pooler would lose them."""
         if not self._prepare:
             return await self._dial()
@@ -202,7 +202,7 @@ class Pool:
                     return await self._find_out()
         return await self._dial(prepare=not self._is_transaction_pooled)
 
-    async def _find_out(self) -> Connection:
+    async def _find_out(self) -> DbConnection:
         conn = await self._dial()
         try:
             self._is_transaction_pooled = await is_transaction_pooled(conn, self._dial)
@@ -215,14 +215,14 @@ class Pool:
         conn.prepares = not self._is_transaction_pooled
         return conn
 
-    def _has_lost_statements(self, conn: Connection) -> bool:
+    def _has_lost_statements(self, conn: DbConnection) -> bool:
         """Then it is found out anew whether a pooler is in between: it may have come later, or have hidden well."""
         return self._prepare and self._is_transaction_pooled is False and not conn.prepares
 
-    async def _dial(self, *, prepare: bool = False) -> Connection:
+    async def _dial(self, *, prepare: bool = False) -> DbConnection:
         dsn = self._dsn if isinstance(self._dsn, str) else await self._dsn()
         try:
-            conn = await Connection.connect(
+            conn = await DbConnection.connect(
                 dsn,
                 timeout=self._connect_seconds,
                 application_name=self._application_name,
@@ -235,7 +235,7 @@ class Pool:
             await self._get_to_know(conn)
         return conn
 
-    async def _get_to_know(self, conn: Connection) -> None:
+    async def _get_to_know(self, conn: DbConnection) -> None:
         """What has to be known of a session before strangers use it."""
         try:
             (rows,) = await conn.run([MAY_UNLOCK])
@@ -251,7 +251,7 @@ class Pool:
             return False
         return self._lifetime_seconds is None or time.monotonic() < born + self._lifetime_seconds
 
-    def _keep_idle(self, conn: Connection, born: float) -> None:
+    def _keep_idle(self, conn: DbConnection, born: float) -> None:
         self._idle.append(_Idle(conn, born, time.monotonic()))
         if self._pruner is None or self._pruner.done():
             self._pruner = asyncio.create_task(self._prune())
@@ -285,9 +285,9 @@ class Lease:
         self._pool = pool
         self._terms = terms
         self._holder = holder
-        self._conn: Connection | None = None
+        self._conn: DbConnection | None = None
 
-    async def __aenter__(self) -> Connection:
+    async def __aenter__(self) -> DbConnection:
         self._conn = await self._pool.take(self._terms, self._holder)
         return self._conn
 

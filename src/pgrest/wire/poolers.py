@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from pgrest.errors import DatabaseError, PgrestError
 from pgrest.sql.text import Statement
-from pgrest.wire.connection import Connection, Rows
+from pgrest.wire.connection import DbConnection, Rows
 
 _WHO = Statement("SELECT pg_catalog.pg_backend_pid()")
 _BEGIN = Statement("BEGIN")
@@ -21,16 +21,16 @@ _OTHERS = 3
 _MOST_DIGITS = 10
 
 
-async def is_direct(conn: Connection) -> bool:
+async def is_direct(conn: DbConnection) -> bool:
     return await _ask_process(conn) == conn.backend_pid
 
 
-async def is_transaction_pooled(conn: Connection, connect: Callable[[], Awaitable[Connection]]) -> bool:
+async def is_transaction_pooled(conn: DbConnection, connect: Callable[[], Awaitable[DbConnection]]) -> bool:
     """True also in doubt. May cost `conn`, where the pooler has one server session for all."""
     ours = await _ask_process(conn)
     if ours == conn.backend_pid:
         return False
-    others: list[Connection] = []
+    others: list[DbConnection] = []
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             for _ in range(_OTHERS):
@@ -47,7 +47,7 @@ async def is_transaction_pooled(conn: Connection, connect: Callable[[], Awaitabl
     return False
 
 
-async def _ask_process(conn: Connection) -> int:
+async def _ask_process(conn: DbConnection) -> int:
     (rows,) = await conn.run([_WHO])
     return _read_process(rows)
 

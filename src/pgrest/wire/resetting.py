@@ -7,7 +7,7 @@ too, see `wire.py` for their names; what an untrusted procedural language keeps 
 """
 
 from pgrest.sql.text import Statement
-from pgrest.wire.connection import Connection
+from pgrest.wire.connection import DbConnection
 
 UNLOCK = Statement("SELECT pg_catalog.pg_advisory_unlock_all()")
 MAY_UNLOCK = Statement("SELECT pg_catalog.has_function_privilege('pg_catalog.pg_advisory_unlock_all()', 'EXECUTE')")
@@ -27,11 +27,11 @@ _ROLL_BACK = {False: (_ROLLBACK, _GUARD), True: (_ROLLBACK, _GUARD, UNLOCK)}
 _COMMITTING = {False: (_GUARD, *_RESET, _COMMIT), True: (_GUARD, *_RESET, UNLOCK, _COMMIT)}
 
 
-def roll_back(conn: Connection) -> tuple[Statement, ...]:
+def roll_back(conn: DbConnection) -> tuple[Statement, ...]:
     """Also where the transaction has failed already."""
     return _ROLL_BACK[conn.may_unlock]
 
 
-def reset_and_commit(conn: Connection) -> tuple[Statement, ...]:
+def reset_and_commit(conn: DbConnection) -> tuple[Statement, ...]:
     """The last one is the COMMIT. Should a reset fail, so does the transaction."""
     return _COMMITTING[conn.may_unlock]

@@ -11,7 +11,7 @@ from joserfc import jws
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
-from pgrest.jwt import Key as OurKey
+from pgrest.jwt import JwtKey as OurKey
 from pgrest.jwt import read_keys
 
 PASSPHRASE = b"a passphrase of at least thirty-two bytes"

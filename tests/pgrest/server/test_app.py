@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgrest import Connection, Statement
+from pgrest import DbConnection, Statement
 from pgrest.config import RestConfig
 from pgrest.server import RestServer
 from pgrest.server.live import choose_name
@@ -33,7 +33,7 @@ async def serving(dsn: str, **changes: Any) -> AsyncIterator[Client]:
         await app.stop()
 
 
-async def define(client: Client, conn: Connection, statement: str) -> None:
+async def define(client: Client, conn: DbConnection, statement: str) -> None:
     """Until the server knows of it."""
     await conn.run([Statement(statement)])
     await client.app.live.cache.reload()
@@ -99,7 +99,7 @@ async def test_an_error_carries_leave_to_read_it_too(reader: Client) -> None:
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
-async def test_what_a_function_sets_for_itself_stands(client: Client, conn: Connection) -> None:
+async def test_what_a_function_sets_for_itself_stands(client: Client, conn: DbConnection) -> None:
     await define(
         client,
         conn,
@@ -115,7 +115,7 @@ async def test_what_a_function_sets_for_itself_stands(client: Client, conn: Conn
     assert "set-cookie" not in broken.headers
 
 
-async def test_an_error_of_the_database_cannot_break_out_of_its_header(client: Client, conn: Connection) -> None:
+async def test_an_error_of_the_database_cannot_break_out_of_its_header(client: Client, conn: DbConnection) -> None:
     message = json.dumps({"code": "A\r\nSet-Cookie: x=1", "message": "m"})
     detail = json.dumps({"status": 400, "headers": {}})
     raising = f"RAISE SQLSTATE 'PGRST' USING message = '{message}', detail = '{detail}'"
@@ -124,7 +124,7 @@ async def test_an_error_of_the_database_cannot_break_out_of_its_header(client: C
     assert (answer.status, answer.json()["code"]) == (500, "PGRST111")
 
 
-async def test_a_slash_in_a_name_is_not_one_between_names(shop: str, conn: Connection) -> None:
+async def test_a_slash_in_a_name_is_not_one_between_names(shop: str, conn: DbConnection) -> None:
     await conn.run([Statement('CREATE TABLE "a/b ü" AS SELECT 1 AS id'), Statement('GRANT ALL ON "a/b ü" TO web_anon')])
     async with serving(shop) as client:
         answer = await client.get("/a%2Fb%20%C3%BC")
@@ -133,7 +133,7 @@ async def test_a_slash_in_a_name_is_not_one_between_names(shop: str, conn: Conne
         assert (await client.get("/rpc%2Fadd")).json()["code"] == "PGRST205"
 
 
-async def test_sql_sees_the_path_as_it_was_spelt(client: Client, conn: Connection) -> None:
+async def test_sql_sees_the_path_as_it_was_spelt(client: Client, conn: DbConnection) -> None:
     asks = "SELECT current_setting('request.path')"
     await define(client, conn, f"CREATE FUNCTION path() RETURNS text STABLE LANGUAGE sql AS $${asks}$$")
     for path in ("/rpc/path", "/rpc/p%61th", "/rpc/path", "/rp%63/path"):
@@ -224,7 +224,7 @@ async def test_a_body_that_is_cut_off_is_not_taken_for_a_whole_one(reader: Clien
     assert len((await reader.get("/items")).json()) == 3
 
 
-async def test_a_client_that_leaves_ends_its_statement(client: Client, conn: Connection) -> None:
+async def test_a_client_that_leaves_ends_its_statement(client: Client, conn: DbConnection) -> None:
     watch = Statement("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
     await define(client, conn, NAP)
     gone = asyncio.Event()
@@ -254,7 +254,7 @@ async def test_a_client_that_leaves_ends_its_statement(client: Client, conn: Con
     assert (await client.get("/items?limit=1")).status == 200
 
 
-async def test_cancelling_the_server_is_not_taken_for_a_client_that_left(client: Client, conn: Connection) -> None:
+async def test_cancelling_the_server_is_not_taken_for_a_client_that_left(client: Client, conn: DbConnection) -> None:
     await define(client, conn, NAP)
     task = asyncio.create_task(client.post("/rpc/nap", {}))
     await asyncio.sleep(0.2)
@@ -300,7 +300,7 @@ async def test_without_a_database_it_says_so_and_when_to_ask_again() -> None:
         await app.stop()
 
 
-async def test_a_database_that_comes_back_is_found_again(shop: str, conn: Connection) -> None:
+async def test_a_database_that_comes_back_is_found_again(shop: str, conn: DbConnection) -> None:
     name = psycopg.conninfo.conninfo_to_dict(shop)["dbname"]
     async with (
         serving(shop, reads_database=False) as client,
@@ -344,7 +344,7 @@ async def test_an_unknown_failure_is_a_plain_500_and_the_log_says_where(client: 
     assert '"GET /items?sku=eq.hush HTTP/1.1" 500 ' in requests.getvalue()
 
 
-async def test_a_function_has_no_say_in_the_framing(client: Client, conn: Connection) -> None:
+async def test_a_function_has_no_say_in_the_framing(client: Client, conn: DbConnection) -> None:
     await define(
         client,
         conn,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pgrest.address import Address
+from pgrest.address import ApiAddress
 from pgrest.config import RestConfig
 from pgrest.jwt import JwtRules, read_keys
 from pgrest.settings import (
@@ -24,7 +24,7 @@ from pgrest.settings import (
 from pgrest.settings.dump import HIDDEN
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - shown, not bound
-PLAIN = ServerSettings("", rest=RestConfig(served_at=Address("http", ANYWHERE, 3000)))
+PLAIN = ServerSettings("", rest=RestConfig(served_at=ApiAddress("http", ANYWHERE, 3000)))
 SECRET = "a secret of at least thirty-two bytes"
 
 
@@ -81,7 +81,7 @@ def test_without_settings_it_is_as_postgrest_is() -> None:
         ("jwt_cache_max_entries", "0", lambda s: s.jwt_cache_entries, 0),
         ("server_host", "*6", lambda s: (s.binding.host, s.binding.admin_host), ("*6", "*6")),
         ("server_port", "0", lambda s: s.binding.port, 0),
-        ("server_host", "::1", lambda s: s.rest.served_at, Address("http", "[::1]", 3000)),
+        ("server_host", "::1", lambda s: s.rest.served_at, ApiAddress("http", "[::1]", 3000)),
         ("server_host", "*6", lambda s: s.rest.served_at.host, ANYWHERE),
         ("server_unix_socket_mode", "777", lambda s: s.binding.socket_mode, 0o777),
         ("server_trace_header", "X-Request-Id", lambda s: s.trace_header, "X-Request-Id"),
@@ -91,7 +91,12 @@ def test_without_settings_it_is_as_postgrest_is() -> None:
         ("log_query", "true", lambda s: s.logs_queries, True),
         ("openapi_mode", "disabled", lambda s: s.rest.openapi_mode, "disabled"),
         ("openapi_security_active", "true", lambda s: s.rest.openapi_security, True),
-        ("openapi_server_proxy_uri", "https://x:8443/b", lambda s: s.rest.served_at, Address("https", "x", 8443, "/b")),
+        (
+            "openapi_server_proxy_uri",
+            "https://x:8443/b",
+            lambda s: s.rest.served_at,
+            ApiAddress("https", "x", 8443, "/b"),
+        ),
         ("app_settings_My_Key", "v", lambda s: s.rest.app_settings, (("app.settings.my_key", "v"),)),
         ("internal_schema_cache_query_sleep", "5", lambda s: s, PLAIN),
     ],

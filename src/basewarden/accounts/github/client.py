@@ -48,7 +48,7 @@ class Identity:
     email: str | None
 
 
-class _Account(BaseModel):
+class _GitHubUser(BaseModel):
     model_config = ConfigDict(strict=True)
 
     id: Annotated[int, Field(gt=0)]
@@ -158,7 +158,7 @@ def _translate(error: Any) -> GitHubTrouble:
 
 
 def _read_identity(person: Any, addresses: Any) -> Identity:
-    account = _Account.model_validate(person)
+    account = _GitHubUser.model_validate(person)
     emails = [each.email for each in _ADDRESSES.validate_python(addresses) if each.primary and each.verified]
     return Identity(
         subject=str(account.id),

@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from basewarden.accounts.callers import FreshlySignedIn, SignedIn
 from basewarden.accounts.github.errors import TROUBLES
 from basewarden.accounts.github.routes import PAGE, TheGitHub, remember_departure
-from basewarden.accounts.github.states import For
+from basewarden.accounts.github.states import AuthorizationPurpose
 from basewarden.accounts.pages import ThePages
 from basewarden.accounts.return_path import confirm_path
 from basewarden.accounts.routes import TheSettings, set_signin_cookies
@@ -53,7 +53,7 @@ async def post_link(
     where: FromWhere,
 ) -> Response:
     """A page that goes on by itself: a form may only lead to pages of ours, even by a redirect."""
-    departure = await github.depart(For.LINKING, where, person=person, back_to=PAGE)
+    departure = await github.depart(AuthorizationPurpose.LINKING, where, person=person, back_to=PAGE)
     response = pages.render(request, "accounts/github/leaving.html", url=departure.url)
     remember_departure(response, settings, departure)
     return response
@@ -78,7 +78,7 @@ async def get_confirm(
 ) -> Response:
     """To GitHub, which asks which account it is to be, and back to `next` with a fresh sign-in."""
     back_to = request.query_params.get("next", PAGE)
-    departure = await github.depart(For.CONFIRMING, where, person=person, back_to=back_to)
+    departure = await github.depart(AuthorizationPurpose.CONFIRMING, where, person=person, back_to=back_to)
     response = RedirectResponse(departure.url, status_code=303)
     remember_departure(response, settings, departure)
     return response

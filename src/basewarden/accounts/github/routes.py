@@ -14,8 +14,8 @@ from basewarden.accounts.callers import FreshlySignedIn, TheSignins
 from basewarden.accounts.errors import MfaRequired, ReauthRequired
 from basewarden.accounts.github.client import CALLBACK
 from basewarden.accounts.github.errors import EmailHasAccount, GitHubStale, GitHubTrouble
-from basewarden.accounts.github.service import Departure, GitHub, Sent
-from basewarden.accounts.github.states import HOLDS, For, Way
+from basewarden.accounts.github.service import AuthorizationRequest, CallbackQuery, GitHub
+from basewarden.accounts.github.states import HOLDS, AuthorizationCallback, AuthorizationPurpose
 from basewarden.accounts.return_path import HOME, confirm_path, safe_path, second_step_path, signin_path
 from basewarden.accounts.routes import TheSettings, set_signin_cookies
 from basewarden.accounts.signins import Person
@@ -42,7 +42,7 @@ async def require_github(github: Annotated[GitHub, Depends(provided(GitHub))]) -
 TheGitHub = Annotated[GitHub, Depends(require_github)]
 
 
-class Link(BaseModel):
+class AuthorizationLink(BaseModel):
     """Where the browser goes next."""
 
     url: str
@@ -60,7 +60,7 @@ async def get_start(
     where: FromWhere,
     next: str = HOME,  # noqa: A002 - the pages' name
 ) -> Response:
-    departure = await github.depart(For.SIGNING_IN, where, back_to=next)
+    departure = await github.depart(AuthorizationPurpose.SIGNING_IN, where, back_to=next)
     response = RedirectResponse(departure.url, status_code=HTTPStatus.SEE_OTHER)
     remember_departure(response, settings, departure)
     return response
@@ -85,7 +85,7 @@ async def get_callback(
     error: str = "",
 ) -> Response:
     """Always ends on a page: nothing that comes in such an address is ours."""
-    sent = Sent(state, code, error)
+    sent = CallbackQuery(state, code, error)
     person = await find_caller(request, signins)
     try:
         way = await github.take_way(sent, request.cookies.get(cookie_name(settings), ""))
@@ -111,11 +111,11 @@ async def get_callback(
 )
 async def post_link(
     person: FreshlySignedIn, response: Response, github: TheGitHub, settings: TheSettings, where: FromWhere
-) -> Link:
+) -> AuthorizationLink:
     """The link is made when the browser comes back with the same person signed in."""
-    departure = await github.depart(For.LINKING, where, person=person, back_to=PAGE)
+    departure = await github.depart(AuthorizationPurpose.LINKING, where, person=person, back_to=PAGE)
     remember_departure(response, settings, departure)
-    return Link(url=departure.url)
+    return AuthorizationLink(url=departure.url)
 
 
 @own.delete(
@@ -144,24 +144,24 @@ def cookie_name(settings: Settings) -> str:
     return f"__Host-{_COOKIE}" if settings.is_https else _COOKIE
 
 
-def remember_departure(response: Response, settings: Settings, departure: Departure) -> None:
+def remember_departure(response: Response, settings: Settings, departure: AuthorizationRequest) -> None:
     seconds = int(HOLDS.total_seconds())
     set_cookie(response, settings, cookie_name(settings), departure.browser, seconds=seconds)
 
 
-def _find_goal(way: Way, *, needs_mfa: bool) -> str:
-    if way.purpose is For.LINKING:
+def _find_goal(way: AuthorizationCallback, *, needs_mfa: bool) -> str:
+    if way.purpose is AuthorizationPurpose.LINKING:
         return f"{PAGE}?done=linked"
     back_to = safe_path(way.back_to)
     return second_step_path(back_to) if needs_mfa else back_to
 
 
-def _trouble_path(trouble: AppError, person: Person | None, way: Way | None = None) -> str:
+def _trouble_path(trouble: AppError, person: Person | None, way: AuthorizationCallback | None = None) -> str:
     """The page that says what was wrong, from where the person can go on."""
     back_to = safe_path(way.back_to) if way else HOME
     if person is None:
         goal = PAGE if isinstance(trouble, EmailHasAccount) else back_to
         return f"{signin_path(goal)}&done={quote(trouble.code)}"
-    if way is not None and way.purpose is For.CONFIRMING:
+    if way is not None and way.purpose is AuthorizationPurpose.CONFIRMING:
         return f"{confirm_path(back_to)}&done={quote(trouble.code)}"
     return f"{PAGE}?done={quote(trouble.code)}"

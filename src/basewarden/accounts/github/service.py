@@ -23,12 +23,12 @@ from basewarden.accounts.github.errors import (
     NotTheLinkedOne,
     NoVerifiedEmail,
 )
-from basewarden.accounts.github.states import For, States, Way
-from basewarden.accounts.letters import LetterKind, Letters
+from basewarden.accounts.github.states import AuthorizationCallback, AuthorizationPurpose, States
+from basewarden.accounts.letters import AccountEmailKind, Letters
 from basewarden.accounts.models import OAuthAccount, Purpose, User
 from basewarden.accounts.return_path import HOME, safe_path
 from basewarden.accounts.signins import Person, Signins, Tokens
-from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.core.ids import make_id
 from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Conflict, NotFound
@@ -40,7 +40,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Departure:
+class AuthorizationRequest:
     """`url` is GitHub's; `browser` goes into a cookie of this browser."""
 
     url: str
@@ -48,7 +48,7 @@ class Departure:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Sent:
+class CallbackQuery:
     """What came back in the address: anybody may have written it."""
 
     state: str = ""
@@ -97,18 +97,18 @@ class GitHub:
         return not await queries.has_another_way_in(session, person.id)
 
     async def depart(
-        self, purpose: For, where: Where, *, person: Person | None = None, back_to: str = HOME
-    ) -> Departure:
+        self, purpose: AuthorizationPurpose, where: Where, *, person: Person | None = None, back_to: str = HOME
+    ) -> AuthorizationRequest:
         """Limited, since each is a row for minutes. `person` is for whom it is, where it is not for signing in."""
         who = str(person.id) if person else where.address or ""
         await self._attempts.take(Attempt("github.start", who, self._limits.github_start))
         path = safe_path(back_to) if len(back_to) <= _LONGEST_PATH else HOME
         begun = await self._states.make(purpose, person.id if person else None, path)
-        asks_which = purpose is not For.SIGNING_IN
+        asks_which = purpose is not AuthorizationPurpose.SIGNING_IN
         url = self._client.make_authorize_url(begun.state, begun.verifier, asks_which=asks_which)
-        return Departure(url, begun.browser)
+        return AuthorizationRequest(url, begun.browser)
 
-    async def take_way(self, sent: Sent, browser: str) -> Way:
+    async def take_way(self, sent: CallbackQuery, browser: str) -> AuthorizationCallback:
         """What this browser had begun. Used up by it, whatever comes of it."""
         way = await self._states.take(sent.state, browser) if 0 < len(sent.state) <= _LONGEST_SENT else None
         if way is None:
@@ -118,8 +118,8 @@ class GitHub:
     async def arrive(
         self,
         session: WriteSession,
-        way: Way,
-        sent: Sent,
+        way: AuthorizationCallback,
+        sent: CallbackQuery,
         where: Where,
         *,
         person: Person | None,
@@ -130,22 +130,24 @@ class GitHub:
         A refusal leaves nothing behind: the page that says why is an answer like any other, and is committed.
         """
         _check_same(way, person)
-        identity = await self._client.identify(_read_code(sent), way.verifier, with_email=way.purpose is For.SIGNING_IN)
+        identity = await self._client.identify(
+            _read_code(sent), way.verifier, with_email=way.purpose is AuthorizationPurpose.SIGNING_IN
+        )
         await self._check(way, identity, person, where)
-        if way.purpose is For.SIGNING_IN or person is None:
+        if way.purpose is AuthorizationPurpose.SIGNING_IN or person is None:
             return await self._sign_in(session, identity, where, earlier_token)
-        if way.purpose is For.LINKING:
+        if way.purpose is AuthorizationPurpose.LINKING:
             return Arrival(await self._link(session, person, identity, where))
         return Arrival(await self._confirm(session, person, identity, where))
 
-    async def _check(self, way: Way, identity: Identity, person: Person | None, where: Where) -> None:
+    async def _check(self, way: AuthorizationCallback, identity: Identity, person: Person | None, where: Where) -> None:
         """What needs connections of its own, while the unit of work holds none."""
         async with self._database.read_only() as reading:
             owner_id = await queries.find_owner_id(reading, self._client.provider, identity.subject)
-        if way.purpose is For.SIGNING_IN and owner_id is None:
+        if way.purpose is AuthorizationPurpose.SIGNING_IN and owner_id is None:
             await self._check_may_sign_up(identity, where)
-        if way.purpose is For.CONFIRMING and person is not None and owner_id != person.id:
-            failure = Event(person.audit_id, EventKind.SIGNIN_FAILED, where, details={"method": "github"})
+        if way.purpose is AuthorizationPurpose.CONFIRMING and person is not None and owner_id != person.id:
+            failure = AccountEvent(person.audit_id, EventKind.SIGNIN_FAILED, where, details={"method": "github"})
             await self._audit.record_now(failure)
             raise NotTheLinkedOne
 
@@ -170,7 +172,7 @@ class GitHub:
         is_new_place = await account_queries.is_new_place(session, user.id, where.address, where.client)
         tokens = await self._signins.start(session, user.id, where, method="github")
         if is_new_place:
-            await self._letters.post(session, LetterKind.NEW_SIGNIN, user, where)
+            await self._letters.post(session, AccountEmailKind.NEW_SIGNIN, user, where)
         await self._record(session, user.audit_id, EventKind.SIGNIN, where, method="github")
         return Arrival(tokens, needs_mfa=user.sealed_totp_secret is not None)
 
@@ -244,16 +246,16 @@ class GitHub:
     async def _record(
         self, session: WriteSession, subject: UUID, kind: EventKind, where: Where, **details: str
     ) -> None:
-        await self._audit.record(session, Event(subject=subject, kind=kind, where=where, details=details))
+        await self._audit.record(session, AccountEvent(subject=subject, kind=kind, where=where, details=details))
 
 
-def _check_same(way: Way, person: Person | None) -> None:
+def _check_same(way: AuthorizationCallback, person: Person | None) -> None:
     """Whoever linked or confirmed must still be there when it comes back."""
-    if way.purpose is not For.SIGNING_IN and (person is None or person.id != way.user_id):
+    if way.purpose is not AuthorizationPurpose.SIGNING_IN and (person is None or person.id != way.user_id):
         raise GitHubStale
 
 
-def _read_code(sent: Sent) -> str:
+def _read_code(sent: CallbackQuery) -> str:
     """What a browser brings instead of a code is the person's no, or a mistake in how GitHub is set up."""
     if 0 < len(sent.code) <= _LONGEST_SENT and sent.code.isascii() and sent.code.isprintable():
         return sent.code

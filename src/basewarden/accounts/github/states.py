@@ -15,7 +15,7 @@ HOLDS = timedelta(minutes=10)
 _VERIFIER_BYTES = 48
 
 
-class For(StrEnum):
+class AuthorizationPurpose(StrEnum):
     """What coming back is good for, and for nothing else."""
 
     SIGNING_IN = "signin"
@@ -33,10 +33,10 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Way:
+class AuthorizationCallback:
     """One that came back. `user_id` None = whoever signs in."""
 
-    purpose: For
+    purpose: AuthorizationPurpose
     user_id: UUID | None
     verifier: str
     back_to: str
@@ -46,7 +46,7 @@ class States:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def make(self, purpose: For, user_id: UUID | None, back_to: str) -> Begun:
+    async def make(self, purpose: AuthorizationPurpose, user_id: UUID | None, back_to: str) -> Begun:
         """Sweeps old ones out."""
         begun = Begun(make_opaque_token(), make_opaque_token(), secrets.token_urlsafe(_VERIFIER_BYTES))
         async with self._database.write_now() as session:
@@ -63,10 +63,10 @@ class States:
             )
         return begun
 
-    async def take(self, state: str, browser: str) -> Way | None:
+    async def take(self, state: str, browser: str) -> AuthorizationCallback | None:
         """None where there is none, where it is another browser's or where it is old; it is gone in any case."""
         async with self._database.write_now() as session:
             row = await queries.take_state(session, hash_token(state))
         if row is None or not row.is_good or not compare_digest(row.browser_hash, hash_token(browser)):
             return None
-        return Way(For(row.purpose), row.user_id, row.code_verifier, row.back_to)
+        return AuthorizationCallback(AuthorizationPurpose(row.purpose), row.user_id, row.code_verifier, row.back_to)

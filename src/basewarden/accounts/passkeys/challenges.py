@@ -15,7 +15,7 @@ HOLDS = timedelta(seconds=TIMEOUT_SECONDS)
 _BYTES = 32
 
 
-class For(StrEnum):
+class ChallengePurpose(StrEnum):
     """What an answered challenge is good for, and for nothing else."""
 
     ADDING = "add"
@@ -34,7 +34,7 @@ class Challenges:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def make(self, purpose: For, user_id: UUID | None = None) -> Challenge:
+    async def make(self, purpose: ChallengePurpose, user_id: UUID | None = None) -> Challenge:
         """`user_id` None = whoever signs in. Sweeps old ones out."""
         challenge = Challenge(make_id(), secrets.token_bytes(_BYTES))
         async with self._database.write_now() as session:
@@ -44,7 +44,7 @@ class Challenges:
             )
         return challenge
 
-    async def take(self, challenge_id: UUID, purpose: For, user_id: UUID | None = None) -> bytes | None:
+    async def take(self, challenge_id: UUID, purpose: ChallengePurpose, user_id: UUID | None = None) -> bytes | None:
         """Through a door of its own: a refused answer uses it up as well, whatever rolls back."""
         async with self._database.write_now() as session:
             return await queries.take_challenge(session, challenge_id, user_id=user_id, purpose=purpose)

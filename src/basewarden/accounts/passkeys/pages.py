@@ -10,7 +10,7 @@ from starlette.responses import Response
 from basewarden.accounts.callers import FreshlySignedIn, SignedIn
 from basewarden.accounts.pages import ThePages
 from basewarden.accounts.passkeys.routes import ThePasskeys, parse_passkey_id
-from basewarden.accounts.passkeys.schemas import Rename
+from basewarden.accounts.passkeys.schemas import PasskeyRename
 from basewarden.accounts.passkeys.service import MAX_PASSKEYS, get_passkey, list_passkeys
 from basewarden.accounts.return_path import confirm_path
 from basewarden.accounts.routes import TheSettings, set_signin_cookies
@@ -73,7 +73,7 @@ async def post_rename(
     where: FromWhere,
 ) -> Response:
     wanted = parse_passkey_id(passkey_id)
-    form = await parse_form(request, Rename)
+    form = await parse_form(request, PasskeyRename)
     if form.data is None:
         context: dict[str, Any] = {"settings_tab": _TAB, "passkey": await get_passkey(reading, person.id, wanted)}
         return show_again(request, pages, "accounts/passkeys/rename.html", form, **context)

@@ -16,9 +16,9 @@ from basewarden.accounts.passkeys.schemas import (
     OptionsOut,
     PasskeyAdded,
     PasskeyOut,
+    PasskeyRename,
     PasskeysOut,
     Proved,
-    Rename,
     ShowPasskey,
 )
 from basewarden.accounts.passkeys.service import Offer, Passkeys, list_passkeys
@@ -68,7 +68,7 @@ async def post_passkey(
 
 @own.patch("/passkeys/{passkey_id}")
 async def patch_passkey(
-    *, passkey_id: str, body: Rename, person: SignedIn, session: Writing, passkeys: ThePasskeys, where: FromWhere
+    *, passkey_id: str, body: PasskeyRename, person: SignedIn, session: Writing, passkeys: ThePasskeys, where: FromWhere
 ) -> PasskeyOut:
     return show_passkey(await passkeys.rename(session, person, parse_passkey_id(passkey_id), body.name, where))
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from basewarden.core.text import clean_line
+from basewarden.web import ResponseBody
 
 MAX_NAME = 60
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*={0,2}")
@@ -39,23 +40,19 @@ UserHandle = Annotated[bytes, _decoder(64, shortest=0), _AsText]
 Name = Annotated[str, AfterValidator(clean_line), Field(min_length=1, max_length=MAX_NAME)]
 
 
-class Wire(BaseModel):
+class BrowserPart(BaseModel):
     """Browsers add members to a credential as the standard grows: what is not known is not read."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
 
 
-class WireOut(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
-
-
-class MadeResponse(Wire):
+class MadeResponse(BrowserPart):
     client_data_json: Part = Field(alias="clientDataJSON")
     attestation_object: Part
     transports: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=16)] = []
 
 
-class MadeCredential(Wire):
+class MadeCredential(BrowserPart):
     """What `navigator.credentials.create()` gave."""
 
     id: CredentialId
@@ -63,14 +60,14 @@ class MadeCredential(Wire):
     response: MadeResponse
 
 
-class ShownResponse(Wire):
+class ShownResponse(BrowserPart):
     client_data_json: Part = Field(alias="clientDataJSON")
     authenticator_data: Part
     signature: Part
     user_handle: UserHandle | None = None
 
 
-class ShownCredential(Wire):
+class ShownCredential(BrowserPart):
     """What `navigator.credentials.get()` gave."""
 
     id: CredentialId
@@ -78,36 +75,36 @@ class ShownCredential(Wire):
     response: ShownResponse
 
 
-class AddPasskey(Wire):
+class AddPasskey(BrowserPart):
     challenge_id: UUID
     credential: MadeCredential
     name: Name | None = None
 
 
-class ShowPasskey(Wire):
+class ShowPasskey(BrowserPart):
     challenge_id: UUID
     credential: ShownCredential
 
 
-class Rename(BaseModel):
+class PasskeyRename(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name
 
 
-class OptionsOut(WireOut):
+class OptionsOut(ResponseBody):
     """`publicKey` is for `navigator.credentials`, with its bytes as base64url text."""
 
     challenge_id: UUID
     public_key: dict[str, Any]
 
 
-class PasskeyAdded(WireOut):
+class PasskeyAdded(ResponseBody):
     id: UUID
     name: str
 
 
-class PasskeyOut(WireOut):
+class PasskeyOut(ResponseBody):
     id: UUID
     name: str
     is_backed_up: bool
@@ -115,9 +112,9 @@ class PasskeyOut(WireOut):
     last_used_at: datetime | None
 
 
-class PasskeysOut(WireOut):
+class PasskeysOut(ResponseBody):
     passkeys: list[PasskeyOut]
 
 
-class Proved(WireOut):
+class Proved(ResponseBody):
     ok: Literal[True] = True

@@ -14,13 +14,13 @@ from basewarden.accounts.errors import BadCode, InvalidCredentials
 from basewarden.accounts.letters import Letters
 from basewarden.accounts.models import Passkey, Purpose
 from basewarden.accounts.passkeys import queries
-from basewarden.accounts.passkeys.challenges import Challenge, Challenges, For
+from basewarden.accounts.passkeys.challenges import Challenge, ChallengePurpose, Challenges
 from basewarden.accounts.passkeys.errors import BadPasskey, LastWayIn, NoPasskey, PasskeyTaken, TooManyPasskeys
 from basewarden.accounts.passkeys.relying import RelyingParty, Use
 from basewarden.accounts.passkeys.schemas import AddPasskey, ShowPasskey
 from basewarden.accounts.signins import Person, Signins, Tokens
 from basewarden.accounts.twofactor import count_second_factor
-from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.core.ids import make_id
 from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import AppError, NotFound
@@ -46,8 +46,8 @@ class Proof:
     subject: UUID
     use: Use
 
-    def tell(self, kind: EventKind, where: Where, **means: str) -> Event:
-        return Event(self.subject, kind, where, {"passkey": self.passkey.id, "name": self.passkey.name, **means})
+    def tell(self, kind: EventKind, where: Where, **means: str) -> AccountEvent:
+        return AccountEvent(self.subject, kind, where, {"passkey": self.passkey.id, "name": self.passkey.name, **means})
 
 
 class Passkeys:
@@ -76,7 +76,7 @@ class Passkeys:
             have = await queries.list_passkeys(reading, person.id)
         if len(have) >= MAX_PASSKEYS:
             raise TooManyPasskeys
-        challenge = await self._make_challenge(For.ADDING, person.id)
+        challenge = await self._make_challenge(ChallengePurpose.ADDING, person.id)
         options = self._party.make_creation_options(
             challenge.value, user_id=person.id, email=person.email, name=person.name, have=have
         )
@@ -86,7 +86,7 @@ class Passkeys:
         self, session: WriteSession, person: Person, given: AddPasskey, where: Where
     ) -> tuple[UUID, str, Tokens]:
         """Its id and name, and this session's new tokens: what signs the person in has changed."""
-        challenge = await self._challenges.take(given.challenge_id, For.ADDING, person.id)
+        challenge = await self._challenges.take(given.challenge_id, ChallengePurpose.ADDING, person.id)
         key = self._party.check_made(given.credential, challenge) if challenge is not None else None
         if key is None:
             raise BadPasskey
@@ -127,7 +127,7 @@ class Passkeys:
 
     async def offer_signing_in(self, where: Where) -> Offer:
         """Names nobody: the browser finds the passkeys of this site by itself."""
-        challenge = await self._make_challenge(For.SIGNING_IN, None, where.address)
+        challenge = await self._make_challenge(ChallengePurpose.SIGNING_IN, None, where.address)
         return Offer(challenge.id, self._party.make_request_options(challenge.value))
 
     async def sign_in(
@@ -136,7 +136,7 @@ class Passkeys:
         """A new sign-in session, whole; the one whose cookie was sent along ends."""
         counted = Attempt("signin.address", where.address or "", self._limits.signin_address)
         await self._attempts.take(counted)  # not counted in total: nobody guesses a signature
-        challenge = await self._challenges.take(given.challenge_id, For.SIGNING_IN)
+        challenge = await self._challenges.take(given.challenge_id, ChallengePurpose.SIGNING_IN)
         refusal = _Refusal(InvalidCredentials(_REFUSED), EventKind.SIGNIN_FAILED, where)
         proof = await self._check(given, challenge, refusal, owner=None)
         await self._attempts.give_back(counted)
@@ -151,7 +151,7 @@ class Passkeys:
         return tokens
 
     async def offer_second_factor(self, person: Person) -> Offer:
-        return await self._offer_own(For.SECOND_FACTOR, person)
+        return await self._offer_own(ChallengePurpose.SECOND_FACTOR, person)
 
     async def pass_second_factor(
         self, session: WriteSession, person: Person, given: ShowPasskey, where: Where
@@ -159,7 +159,7 @@ class Passkeys:
         """Counted together with codes: there is one number of tries at the second factor."""
         counted = count_second_factor(self._limits, person.id, where.address)
         await self._attempts.take(*counted)
-        challenge = await self._challenges.take(given.challenge_id, For.SECOND_FACTOR, person.id)
+        challenge = await self._challenges.take(given.challenge_id, ChallengePurpose.SECOND_FACTOR, person.id)
         refusal = _Refusal(BadCode(BadPasskey.message), EventKind.TWOFACTOR_FAILED, where)
         proof = await self._check(given, challenge, refusal, owner=person)
         await self._attempts.give_back(*counted)
@@ -170,11 +170,11 @@ class Passkeys:
         return tokens
 
     async def offer_confirming(self, person: Person) -> Offer:
-        return await self._offer_own(For.CONFIRMING, person)
+        return await self._offer_own(ChallengePurpose.CONFIRMING, person)
 
     async def confirm(self, session: WriteSession, person: Person, given: ShowPasskey, where: Where) -> Tokens:
         """The same person once more: what needs a fresh proof may go on."""
-        challenge = await self._challenges.take(given.challenge_id, For.CONFIRMING, person.id)
+        challenge = await self._challenges.take(given.challenge_id, ChallengePurpose.CONFIRMING, person.id)
         refusal = _Refusal(BadPasskey(), EventKind.SIGNIN_FAILED, where)
         proof = await self._check(given, challenge, refusal, owner=person)
         await self._use_up(session, proof, refusal)
@@ -182,7 +182,7 @@ class Passkeys:
         await self._audit.record(session, proof.tell(EventKind.REAUTHENTICATED, where, method="passkey"))
         return tokens
 
-    async def _offer_own(self, purpose: For, person: Person) -> Offer:
+    async def _offer_own(self, purpose: ChallengePurpose, person: Person) -> Offer:
         async with self._database.read_only() as reading:
             own = await queries.list_passkeys(reading, person.id)
         if not own:
@@ -190,7 +190,9 @@ class Passkeys:
         challenge = await self._make_challenge(purpose, person.id)
         return Offer(challenge.id, self._party.make_request_options(challenge.value, of=own))
 
-    async def _make_challenge(self, purpose: For, user_id: UUID | None, address: str | None = None) -> Challenge:
+    async def _make_challenge(
+        self, purpose: ChallengePurpose, user_id: UUID | None, address: str | None = None
+    ) -> Challenge:
         """Limited, since each is a row for minutes."""
         who = str(user_id) if user_id else address or ""
         await self._attempts.take(Attempt("passkey.options", who, self._limits.passkey_options))
@@ -226,18 +228,18 @@ class Passkeys:
     async def _refuse(self, refusal: "_Refusal", subject: UUID | None, *, passkey: Passkey | None = None) -> AppError:
         """`passkey`: its count went back, so there is a copy of it somewhere."""
         if subject is not None and passkey is not None:
-            copied = Event(
+            copied = AccountEvent(
                 subject, EventKind.PASSKEY_COPIED, refusal.where, {"passkey": passkey.id, "name": passkey.name}
             )
             await self._audit.record_now(copied)
         elif subject is not None:
-            await self._audit.record_now(Event(subject, refusal.kind, refusal.where, details=refusal.means))
+            await self._audit.record_now(AccountEvent(subject, refusal.kind, refusal.where, details=refusal.means))
         return refusal.error
 
     async def _note(
         self, session: WriteSession, person: Person, kind: EventKind, where: Where, passkey_id: UUID, name: str
     ) -> None:
-        event = Event(person.audit_id, kind, where, {"passkey": passkey_id, "name": name})
+        event = AccountEvent(person.audit_id, kind, where, {"passkey": passkey_id, "name": name})
         await self._audit.record(session, event)
 
 

@@ -12,11 +12,11 @@ from basewarden.accounts.models import User
 from basewarden.accounts.passwords import Passwords
 from basewarden.accounts.twofactor import queries
 from basewarden.accounts.twofactor.codes import read_code
-from basewarden.accounts.twofactor.totp import Match, find_match
-from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.accounts.twofactor.totp import TotpMatch, find_match
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.core.secret import Secret
 from basewarden.db import Database, WriteSession
-from basewarden.vault import Place, Vault
+from basewarden.vault import SealContext, Vault
 
 Clock = Callable[[], datetime]
 SECRET = "users.sealed_totp_secret"  # noqa: S105 - the name of a column
@@ -38,7 +38,7 @@ class Known(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _UsedStep:
     step: int
 
 
@@ -83,10 +83,12 @@ class CodeChecks:
             await self._use_up(session, person.id, found)
         except BadCode:
             details = {"second": "recovery_code" if is_recovery else "code"}
-            await self._audit.record_now(Event(person.audit_id, EventKind.TWOFACTOR_FAILED, where, details=details))
+            await self._audit.record_now(
+                AccountEvent(person.audit_id, EventKind.TWOFACTOR_FAILED, where, details=details)
+            )
             raise
 
-    async def _find_step(self, user_id: UUID, typed: Secret) -> _Step:
+    async def _find_step(self, user_id: UUID, typed: Secret) -> _UsedStep:
         async with self._database.read_only() as reading:
             user = await queries.get_user(reading, user_id)
         match = self._find_match(user, typed)
@@ -94,15 +96,15 @@ class CodeChecks:
             raise BadCode
         if not match.is_good:
             raise BadCode(hint=match.explain())
-        return _Step(match.step)
+        return _UsedStep(match.step)
 
-    def _find_match(self, user: User, typed: Secret) -> Match | None:
+    def _find_match(self, user: User, typed: Secret) -> TotpMatch | None:
         if user.sealed_totp_secret is None:
             return None
-        secret = self._vault.open(user.sealed_totp_secret, Place(SECRET, user.id))
+        secret = self._vault.open(user.sealed_totp_secret, SealContext(SECRET, user.id))
         return find_match(secret, typed, self._clock())
 
-    async def _is_first_look(self, user_id: UUID, match: Match) -> bool:
+    async def _is_first_look(self, user_id: UUID, match: TotpMatch) -> bool:
         """False where an answer has told already that this code is a right one.
 
         Without it, a guess that hits a code of the next minutes would be told so, and be good in a few minutes.
@@ -121,9 +123,9 @@ class CodeChecks:
             raise BadCode
         return _RecoveryCode(code.position, code_hash)
 
-    async def _use_up(self, session: WriteSession, user_id: UUID, found: _Step | _RecoveryCode) -> None:
+    async def _use_up(self, session: WriteSession, user_id: UUID, found: _UsedStep | _RecoveryCode) -> None:
         match found:
-            case _Step(step):
+            case _UsedStep(step):
                 is_taken = await queries.take_step(session, user_id, step)
             case _RecoveryCode(position, code_hash):
                 is_taken = await queries.take_code(session, user_id, position, code_hash)

@@ -26,7 +26,7 @@ class Enabling(BaseModel):
     code: SentCode
 
 
-class Verification(BaseModel):
+class VerificationForm(BaseModel):
     """`recovery`: the code is one of the ten, not one of the app's."""
 
     model_config = ConfigDict(extra="forbid")

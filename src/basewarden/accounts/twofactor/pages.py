@@ -16,7 +16,7 @@ from basewarden.accounts.signins import Person
 from basewarden.accounts.twofactor.codes import COUNT, FEW, read_code
 from basewarden.accounts.twofactor.forms import Disabling, Enabling, SentCode, unwrap
 from basewarden.accounts.twofactor.routes import TheTwoFactor
-from basewarden.accounts.twofactor.service import NewCodes, State, TwoFactor, describe_state
+from basewarden.accounts.twofactor.service import NewCodes, TwoFactor, TwoFactorState, describe_state
 from basewarden.accounts.where import FromWhere
 from basewarden.core.secret import Secret
 from basewarden.db import WriteSession
@@ -222,7 +222,7 @@ async def post_codes_file(request: Request, _: SignedIn) -> Response:
     return PlainTextResponse(text, headers=headers)
 
 
-def _describe(person: Person, state: State) -> dict[str, Any]:
+def _describe(person: Person, state: TwoFactorState) -> dict[str, Any]:
     return {
         "settings_tab": _TAB,
         "state": state,

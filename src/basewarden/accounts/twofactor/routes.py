@@ -3,17 +3,15 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
 
 from basewarden.accounts.callers import FreshlySignedIn, HalfSignedIn, SignedIn
 from basewarden.accounts.errors import AlreadyOn, BadCode, BadPassword, ReauthRequired
 from basewarden.accounts.routes import TheSettings, set_signin_cookies
-from basewarden.accounts.twofactor.forms import Disabling, Enabling, Verification, unwrap
+from basewarden.accounts.twofactor.forms import Disabling, Enabling, VerificationForm, unwrap
 from basewarden.accounts.twofactor.service import NewCodes, TwoFactor
 from basewarden.accounts.where import FromWhere
 from basewarden.errors import Conflict, Forbidden, TooLarge, TooMany, Unauthenticated, Unavailable
-from basewarden.web import Writing, provided
+from basewarden.web import ResponseBody, Writing, provided
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/account/2fa", tags=["account"])
@@ -21,24 +19,20 @@ router = APIRouter(prefix="/api/account/2fa", tags=["account"])
 TheTwoFactor = Annotated[TwoFactor, Depends(provided(TwoFactor))]
 
 
-class _Out(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
-
-
-class SetupOut(_Out):
+class SetupOut(ResponseBody):
     secret: str
     otpauth_url: str
     qr_data_url: str
 
 
-class CodesOut(_Out):
+class CodesOut(ResponseBody):
     """Ten, shown this once."""
 
     ok: Literal[True] = True
     recovery_codes: list[str]
 
 
-class DoneOut(_Out):
+class DoneOut(ResponseBody):
     ok: Literal[True] = True
 
 
@@ -68,7 +62,7 @@ async def post_enable(
 @router.post("/verify", responses=declare(Unauthenticated, Forbidden, TooLarge, Unavailable, BadCode, TooMany))
 async def post_verify(
     *,
-    body: Verification,
+    body: VerificationForm,
     person: HalfSignedIn,
     response: Response,
     session: Writing,

@@ -17,11 +17,11 @@ from basewarden.accounts.twofactor import queries
 from basewarden.accounts.twofactor.checking import SECRET, Clock, CodeChecks, Known, read_clock
 from basewarden.accounts.twofactor.codes import TypedCode, make_codes
 from basewarden.accounts.twofactor.totp import draw_qr, find_match, make_secret, make_url
-from basewarden.audit import Audit, Event, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.core.secret import Secret
 from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Conflict
-from basewarden.vault import Place, Vault
+from basewarden.vault import SealContext, Vault
 
 _PENDING = "users.sealed_totp_pending"
 
@@ -44,7 +44,7 @@ class NewCodes:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class TwoFactorState:
     """`since` None: it is off."""
 
     since: datetime | None
@@ -90,7 +90,7 @@ class TwoFactor:
         """A fresh secret, which does nothing until it is turned on; an earlier pending one is forgotten."""
         await self._attempts.take(Attempt("twofactor.setup", str(person.id), self._limits.two_factor_setup))
         secret = make_secret()
-        await queries.put_pending(session, person.id, self._vault.seal(secret, Place(_PENDING, person.id)))
+        await queries.put_pending(session, person.id, self._vault.seal(secret, SealContext(_PENDING, person.id)))
         return _make_setup(secret, person.email)
 
     async def find_set_up(self, person: Person, secret: Secret) -> Setup | None:
@@ -100,7 +100,7 @@ class TwoFactor:
             user = await queries.get_user(reading, person.id)
         if user.sealed_totp_pending is None:
             return None
-        pending = self._vault.open(user.sealed_totp_pending, Place(_PENDING, user.id))
+        pending = self._vault.open(user.sealed_totp_pending, SealContext(_PENDING, user.id))
         return _make_setup(pending, person.email) if pending == secret else None
 
     async def enable(
@@ -112,7 +112,7 @@ class TwoFactor:
         step = self._check_enabling(user, person, secret, code)
         codes, hashes = await self._make_codes(user.id)
         assert user.sealed_totp_pending is not None  # it held the secret
-        sealed = self._vault.seal(secret, Place(SECRET, user.id))
+        sealed = self._vault.seal(secret, SealContext(SECRET, user.id))
         if not await queries.turn_on(session, user.id, pending=user.sealed_totp_pending, sealed=sealed, step=step):
             raise await self._explain_lost_race(session, user.id)
         await queries.replace_codes(session, user.id, hashes)
@@ -174,7 +174,7 @@ class TwoFactor:
             raise ReauthRequired
         if user.sealed_totp_pending is None:
             raise BadCode
-        pending = self._vault.open(user.sealed_totp_pending, Place(_PENDING, user.id))
+        pending = self._vault.open(user.sealed_totp_pending, SealContext(_PENDING, user.id))
         match = find_match(pending, code, self._clock()) if pending == secret else None
         if match is None or not match.is_good:
             raise BadCode(hint=match.explain() if match else None)
@@ -214,12 +214,12 @@ class TwoFactor:
     async def _record(
         self, session: WriteSession, person: Person, kind: EventKind, where: Where, **details: str | int
     ) -> None:
-        await self._audit.record(session, Event(person.audit_id, kind, where, details=details))
+        await self._audit.record(session, AccountEvent(person.audit_id, kind, where, details=details))
 
 
-async def describe_state(session: ReadSession | WriteSession, user_id: UUID) -> State:
+async def describe_state(session: ReadSession | WriteSession, user_id: UUID) -> TwoFactorState:
     user = await queries.get_user(session, user_id)
-    return State(user.totp_enabled_at, await queries.count_codes_left(session, user_id))
+    return TwoFactorState(user.totp_enabled_at, await queries.count_codes_left(session, user_id))
 
 
 async def count_codes_left(session: ReadSession, user_id: UUID) -> int:

@@ -24,7 +24,7 @@ _OFFSETS = (1, 0, -1, *(sign * steps for steps in range(_WINDOW + 1, _NOTICED + 
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class TotpMatch:
     """The time step that a code belongs to, and how many steps that is after now."""
 
     step: int
@@ -61,7 +61,7 @@ def draw_qr(url: Secret) -> str:
     return segno.make(url.reveal(), micro=False).png_data_uri(scale=_QR_SCALE)
 
 
-def find_match(secret: Secret, typed: Secret, at: datetime) -> Match | None:
+def find_match(secret: Secret, typed: Secret, at: datetime) -> TotpMatch | None:
     """Where in time the code belongs; None far from `at`, and for what is no code at all."""
     code = _read_digits(typed)
     if code is None:
@@ -70,7 +70,7 @@ def find_match(secret: Secret, typed: Secret, at: datetime) -> Match | None:
     now = totp.timecode(at)
     for offset in _OFFSETS:
         if compare_digest(totp.generate_otp(now + offset), code):
-            return Match(now + offset, offset)
+            return TotpMatch(now + offset, offset)
     return None
 
 

@@ -56,7 +56,7 @@ class RestFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeResponse:
     status: int
     headers: Mapping[bytes, bytes]
     body: bytes
@@ -146,13 +146,15 @@ async def read_exposed(client: RestClient) -> tuple[str, ...]:
     return read_schemas(await _ask_for_no_schema(client))
 
 
-async def read_openapi(client: RestClient, schema: str, turn: LargeTurn | None = None, *, limit: int) -> "Answer":
+async def read_openapi(
+    client: RestClient, schema: str, turn: LargeTurn | None = None, *, limit: int
+) -> "ProbeResponse":
     """The description of one schema, where the answer is 200. `turn` is that of the whole operation, if it has one."""
     headers = (("accept", "application/openapi+json"), ("accept-profile", schema))
     return await ask(client, "/", headers, limit=limit, turn=turn)
 
 
-async def _read_description(described: "Answer", schema: str) -> dict[str, Any]:
+async def _read_description(described: "ProbeResponse", schema: str) -> dict[str, Any]:
     try:
         found = await asyncio.to_thread(read_documents, {schema: described.body} if described.is_json else {})
     except Garbled:
@@ -160,7 +162,7 @@ async def _read_description(described: "Answer", schema: str) -> dict[str, Any]:
     return found.get(schema, {})
 
 
-async def _ask_for_no_schema(client: RestClient) -> "Answer":
+async def _ask_for_no_schema(client: RestClient) -> "ProbeResponse":
     return await ask(client, _NO_TABLE, (("accept-profile", _NO_SCHEMA),), limit=_MOST_REFUSAL_BYTES)
 
 
@@ -171,14 +173,14 @@ async def ask(
     *,
     limit: int,
     turn: LargeTurn | None = None,
-) -> Answer:
+) -> ProbeResponse:
     """One GET, its answer whole; ConnectionFailed says what is wrong."""
     own = (*headers, ("accept-encoding", "identity"))
     try:
         connection = await client.send(client.make_head("GET", target, own, None), may_repeat=True)
         try:
             body = await (turn or client).read_whole(connection, limit)
-            return Answer(connection.status, dict(connection.headers), body)
+            return ProbeResponse(connection.status, dict(connection.headers), body)
         finally:
             client.done(connection)
     except TooSlow:
@@ -189,7 +191,7 @@ async def ask(
         raise ConnectionFailed(Reason.NOT_REST, field="url") from None
 
 
-def read_schemas(answer: Answer) -> tuple[str, ...]:
+def read_schemas(answer: ProbeResponse) -> tuple[str, ...]:
     """The exposed schemas, out of the refusal of one that is none of them."""
     told = answer.read_object()
     if not is_of_postgrest(told) or told["code"] != _NO_SUCH_SCHEMA:
@@ -207,7 +209,7 @@ def _list_tables(paths: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _name_server(document: dict[str, Any], *answers: Answer) -> str:
+def _name_server(document: dict[str, Any], *answers: ProbeResponse) -> str:
     """The description says it, or the Server header; a gateway may hide both."""
     info = document.get("info")
     told = str(info.get("version", "")) if isinstance(info, dict) else ""

@@ -6,10 +6,11 @@ from typing import Any
 from basewarden.demo.shop.goods import make_goods
 from basewarden.demo.shop.people import make_customers
 from basewarden.demo.shop.rows import (
-    Address,
+    AuthUser,
     Category,
     Coupon,
     Customer,
+    CustomerAddress,
     Invoice,
     Message,
     Order,
@@ -21,7 +22,6 @@ from basewarden.demo.shop.rows import (
     Stock,
     TableRows,
     Ticket,
-    User,
     Warehouse,
 )
 from basewarden.demo.shop.support import make_support
@@ -37,9 +37,9 @@ def generate_shop(scale: float) -> list[TableRows]:
     trade = make_trade(customers, addresses, goods)
     support = make_support(customers, trade.orders)
     return [
-        _table("users", User, users, schema="auth"),
+        _table("users", AuthUser, users, schema="auth"),
         _table("customers", Customer, customers),
-        _table("addresses", Address, addresses),
+        _table("addresses", CustomerAddress, addresses),
         _table("categories", Category, goods.categories),
         _table("products", Product, goods.products),
         _table("prices", Price, goods.prices),

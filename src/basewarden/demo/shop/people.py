@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from basewarden.demo.shop.chance import OPENED, TODAY, is_lucky, make_chance, make_uuid, moment_between
-from basewarden.demo.shop.rows import Address, Customer, Moment, User
+from basewarden.demo.shop.rows import AuthUser, Customer, CustomerAddress, Moment
 
 BCRYPT_ALPHABET = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -88,10 +88,10 @@ DELIVERY_NOTES = (
 )
 
 
-def make_customers(count: int) -> tuple[list[User], list[Customer], list[Address]]:
-    users: list[User] = []
+def make_customers(count: int) -> tuple[list[AuthUser], list[Customer], list[CustomerAddress]]:
+    users: list[AuthUser] = []
     customers: list[Customer] = []
-    addresses: list[Address] = []
+    addresses: list[CustomerAddress] = []
     chance = make_chance("customers")
     for number in range(count):
         customer = _make_customer(chance, number, next_address_id=len(addresses) + 1)
@@ -153,13 +153,13 @@ def _pick_preferences(chance: Random) -> Jsonb | None:
     )
 
 
-def _make_user(chance: Random, customer: Customer, user_id: UUID) -> User:
+def _make_user(chance: Random, customer: Customer, user_id: UUID) -> AuthUser:
     metadata: dict[str, object] = {
         "full_name": customer.full_name,
         "language": chance.choice(("de", "en", "fr")),
     }
     banned_until: Moment | None = "infinity" if is_lucky(chance, 0.004) else None
-    return User(
+    return AuthUser(
         id=user_id,
         email=customer.email,
         encrypted_password="$2a$10$" + "".join(chance.choices(BCRYPT_ALPHABET, k=53)),
@@ -171,7 +171,7 @@ def _make_user(chance: Random, customer: Customer, user_id: UUID) -> User:
     )
 
 
-def _make_addresses(chance: Random, customer: Customer) -> list[Address]:
+def _make_addresses(chance: Random, customer: Customer) -> list[CustomerAddress]:
     kinds = ["work" if customer.tier == "business" else "home"]
     kinds += [kind for kind in ("work", "pickup_point") if kind not in kinds and is_lucky(chance, 0.3)]
     return [
@@ -179,9 +179,9 @@ def _make_addresses(chance: Random, customer: Customer) -> list[Address]:
     ]
 
 
-def _make_address(chance: Random, customer: Customer, kind: str, address_id: int) -> Address:
+def _make_address(chance: Random, customer: Customer, kind: str, address_id: int) -> CustomerAddress:
     city = chance.choice(CITIES)
-    return Address(
+    return CustomerAddress(
         id=address_id,
         customer_id=customer.id,
         kind=kind,

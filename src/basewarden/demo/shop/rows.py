@@ -14,7 +14,7 @@ from psycopg.types.range import Range
 Moment = datetime | str
 
 
-class User(NamedTuple):
+class AuthUser(NamedTuple):
     id: UUID
     email: str
     encrypted_password: str
@@ -44,7 +44,7 @@ class Customer(NamedTuple):
     updated_by: str | None
 
 
-class Address(NamedTuple):
+class CustomerAddress(NamedTuple):
     id: int
     customer_id: UUID
     kind: str

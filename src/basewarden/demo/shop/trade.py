@@ -14,9 +14,9 @@ from psycopg.types.range import Range
 from basewarden.demo.shop.chance import TODAY, is_lucky, make_chance, make_uuid, moment_between
 from basewarden.demo.shop.goods import Goods
 from basewarden.demo.shop.rows import (
-    Address,
     Coupon,
     Customer,
+    CustomerAddress,
     Invoice,
     Order,
     OrderItem,
@@ -57,7 +57,7 @@ class Trade(NamedTuple):
     invoices: list[Invoice]
 
 
-def make_trade(customers: list[Customer], addresses: list[Address], goods: Goods) -> Trade:
+def make_trade(customers: list[Customer], addresses: list[CustomerAddress], goods: Goods) -> Trade:
     orders = _make_orders(customers, addresses, goods.coupons)
     items_by_order = _make_items(orders, goods)
     payments = _make_payments(orders, items_by_order, {customer.id: customer for customer in customers})
@@ -74,10 +74,10 @@ def total_of(order: Order, items: list[OrderItem]) -> Decimal:
     return order.shipping_fee + sum((item.line_total for item in items), Decimal(0))
 
 
-def _make_orders(customers: list[Customer], addresses: list[Address], coupons: list[Coupon]) -> list[Order]:
+def _make_orders(customers: list[Customer], addresses: list[CustomerAddress], coupons: list[Coupon]) -> list[Order]:
     """In the order of their checkouts, as their numbers say."""
     chance = make_chance("orders")
-    addresses_of: dict[UUID, list[Address]] = defaultdict(list)
+    addresses_of: dict[UUID, list[CustomerAddress]] = defaultdict(list)
     for address in addresses:
         addresses_of[address.customer_id].append(address)
     checkouts = [
@@ -98,7 +98,7 @@ def _make_order(
     placed_at: datetime,
     customer: Customer,
     *,
-    addresses: list[Address],
+    addresses: list[CustomerAddress],
     coupons: list[Coupon],
 ) -> Order:
     status = _status_at(chance, TODAY - placed_at)

@@ -9,8 +9,8 @@ from basewarden.journal import Image
 from pgrest import (
     CANONICAL,
     Builder,
-    Connection,
     DatabaseError,
+    DbConnection,
     Rows,
     Statement,
     Table,
@@ -72,7 +72,7 @@ WITH_SESSION_PATH = set_settings({"search_path": None})
 """For writes as the owner: the database's own triggers and defaults may count on the login's search path."""
 
 
-def has_canonical_output(connection: Connection) -> bool:
+def has_canonical_output(connection: DbConnection) -> bool:
     """Literals in a filter mean the same to the caller and under AS_OWNER."""
     return all(connection.defaults[name] in values for name, values in CANONICAL.items())
 
@@ -184,7 +184,7 @@ def by_identity(table: Table, rows: Rows) -> dict[tuple[str, ...], Located]:
 
 
 async def run_as_owner(
-    connection: Connection, statements: Sequence[Statement], *, opening: Sequence[Statement] = ()
+    connection: DbConnection, statements: Sequence[Statement], *, opening: Sequence[Statement] = ()
 ) -> list[Rows]:
     """The results of `statements`, with a clear refusal where row security would blind the journal."""
     prefix = [*opening, AS_OWNER]

@@ -8,13 +8,13 @@ from basewarden.gateway.capture.images import count_strays, run_as_owner
 from basewarden.gateway.capture.traces import Count, Counts, Touched, count_rows
 from basewarden.gateway.capture.write import WriteContext
 from basewarden.gateway.errors import RowLimit
-from pgrest import Connection, Name, Table
+from pgrest import DbConnection, Name, Table
 
 MOST_PAGES = 16_384
 """A table of up to 128 MB is read through to find the rows that were written; of a larger one the counts are bounds."""
 
 
-async def refine_surplus(connection: Connection, surplus: Counts, touched: Sequence[Touched]) -> Counts:
+async def refine_surplus(connection: DbConnection, surplus: Counts, touched: Sequence[Touched]) -> Counts:
     """A recorded row that a trigger updates once more is counted twice, and recorded as it ended.
 
     So in tables with recorded rows, those that were updated beyond them are counted themselves.

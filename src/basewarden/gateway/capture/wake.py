@@ -10,7 +10,7 @@ import msgspec
 
 from basewarden.gateway.capture.images import Located, read_images, run_as_owner, select_by_columns
 from basewarden.gateway.errors import cascade_denied, row_limit
-from pgrest import Connection, ForeignKey, Schema, Table
+from pgrest import DbConnection, ForeignKey, Schema, Table
 
 Place = tuple[str, str, tuple[str, ...]]  # schema, table, identity
 DELETED = "deleted"
@@ -18,7 +18,7 @@ _CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 
 
 @dataclass(frozen=True, slots=True)
-class Follower:
+class CascadedRow:
     """A row that a foreign key will change. `carries` maps its key columns to the parent's columns they copy.
 
     `changed` are the columns that foreign keys set, on whatever ways the row is reached.
@@ -50,14 +50,14 @@ class WakeLimits:
 
 
 @dataclass(slots=True)
-class Wake:
+class CascadeSet:
     """Followers by place. A row may be reached on several ways: first set to null, then deleted after all.
 
     `claimed` are the rows of the write itself; `visited` are the (place, way) pairs that need no second visit.
     """
 
     limits: WakeLimits = field(default_factory=WakeLimits)
-    followers: dict[Place, Follower] = field(default_factory=dict)
+    followers: dict[Place, CascadedRow] = field(default_factory=dict)
     claimed: set[Place] = field(default_factory=set)
     visited: set[tuple[Place, str]] = field(default_factory=set)
 
@@ -69,7 +69,7 @@ class Wake:
         if self.limits.max_rows is not None and count > self.limits.max_rows:
             raise row_limit(self.limits.max_rows)
 
-    def visit(self, follower: Follower, way: str) -> bool:
+    def visit(self, follower: CascadedRow, way: str) -> bool:
         """False when this row was here on this way before, or is one of the write's own."""
         place = place_of(follower.table, follower.located)
         if place in self.claimed or (place, way) in self.visited:
@@ -87,30 +87,30 @@ def place_of(table: Table, row: Located) -> Place:
 
 
 async def collect_delete_wake(
-    connection: Connection, schema: Schema, table: Table, rows: Sequence[Located], limits: WakeLimits
-) -> Wake:
-    wake = Wake(limits)
+    connection: DbConnection, schema: Schema, table: Table, rows: Sequence[Located], limits: WakeLimits
+) -> CascadeSet:
+    wake = CascadeSet(limits)
     wake.claim(table, rows)
     await _follow_delete(connection, schema, table, rows, wake)
     return wake
 
 
 async def collect_update_wake(
-    connection: Connection,
+    connection: DbConnection,
     schema: Schema,
     table: Table,
     rows: Sequence[Located],
     changed: frozenset[str],
     limits: WakeLimits,
-) -> Wake:
-    wake = Wake(limits)
+) -> CascadeSet:
+    wake = CascadeSet(limits)
     wake.claim(table, rows)
     await _follow_update(connection, schema, table, rows, changed, wake)
     return wake
 
 
 async def _follow_delete(
-    connection: Connection, schema: Schema, table: Table, rows: Sequence[Located], wake: Wake
+    connection: DbConnection, schema: Schema, table: Table, rows: Sequence[Located], wake: CascadeSet
 ) -> None:
     for key in schema.list_keys_in(table):
         if key.on_delete not in _CHANGES_CHILDREN:
@@ -120,7 +120,7 @@ async def _follow_delete(
         way = DELETED if is_deleted else key.name
         changed = frozenset() if is_deleted else frozenset(key.set_columns or key.columns)
         cause = f"{key.name} on delete"
-        fresh = [row for row in found if wake.visit(Follower(child, row, cause, changed=changed), way)]
+        fresh = [row for row in found if wake.visit(CascadedRow(child, row, cause, changed=changed), way)]
         if fresh:
             wake.limits.check_table(child)
             wake.check_count()
@@ -131,12 +131,12 @@ async def _follow_delete(
 
 
 async def _follow_update(
-    connection: Connection,
+    connection: DbConnection,
     schema: Schema,
     table: Table,
     rows: Sequence[Located],
     changed: frozenset[str],
-    wake: Wake,
+    wake: CascadeSet,
 ) -> None:
     changed |= table.generated
     for key in schema.list_keys_in(table):
@@ -155,7 +155,7 @@ async def _follow_update(
             row
             for row in found
             if wake.visit(
-                Follower(child, row, cause, parents.get(row.image.key(key.columns)), carries, set_here),
+                CascadedRow(child, row, cause, parents.get(row.image.key(key.columns)), carries, set_here),
                 key.name,
             )
         ]
@@ -165,7 +165,7 @@ async def _follow_update(
 
 
 async def _lock_children(
-    connection: Connection, schema: Schema, key: ForeignKey, parents: Sequence[Located], wake: Wake
+    connection: DbConnection, schema: Schema, key: ForeignKey, parents: Sequence[Located], wake: CascadeSet
 ) -> tuple[Table, list[Located]]:
     """The table under whose name they are recorded, and its rows: one more than the limit is enough to know."""
     child = schema.tables[key.table]

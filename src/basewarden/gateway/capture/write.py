@@ -17,13 +17,13 @@ from basewarden.gateway.capture.images import (
 )
 from basewarden.gateway.capture.settling import FINISH, ask_settled, is_settled
 from basewarden.gateway.capture.traces import COUNT_CHANGES, OWN_NAMES, Counts, Touched, read_counts
-from basewarden.gateway.capture.wake import Follower, Wake, WakeLimits
+from basewarden.gateway.capture.wake import CascadedRow, CascadeSet, WakeLimits
 from basewarden.gateway.errors import NotCaptured, row_limit
 from basewarden.journal import RowChange, Verb
 from pgrest import (
     Builder,
-    Connection,
     DatabasePlan,
+    DbConnection,
     InsertPlan,
     Keys,
     PlanTemplate,
@@ -65,7 +65,7 @@ class WriteContext:
     `sets_output` says that they also change how dates are written and read.
     """
 
-    connection: Connection
+    connection: DbConnection
     schema: Schema
     settings: Sequence[Statement]
     role: str | None
@@ -203,10 +203,10 @@ async def write_and_read(
 
 
 async def read_followers_after(
-    context: WriteContext, wake: Wake, parents_after: dict[int, Located]
+    context: WriteContext, wake: CascadeSet, parents_after: dict[int, Located]
 ) -> tuple[list[RowChange], list[Touched]]:
     """What became of the rows in the wake. `parents_after` maps id() of a parent's image before to its image after."""
-    by_table: dict[tuple[str, str], list[Follower]] = {}
+    by_table: dict[tuple[str, str], list[CascadedRow]] = {}
     for follower in wake.followers.values():
         by_table.setdefault((follower.table.schema, follower.table.name), []).append(follower)
     changes: list[RowChange] = []
@@ -232,7 +232,7 @@ async def read_followers_after(
     return changes, touched
 
 
-def _identity_after(follower: Follower, parents_after: dict[int, Located]) -> tuple[str, ...]:
+def _identity_after(follower: CascadedRow, parents_after: dict[int, Located]) -> tuple[str, ...]:
     """Where ON UPDATE CASCADE carried the parent's new value into the child's key."""
     identity = follower.located.identity
     parent = parents_after.get(id(follower.parent)) if follower.parent is not None else None
@@ -245,7 +245,7 @@ def _identity_after(follower: Follower, parents_after: dict[int, Located]) -> tu
 
 
 async def _find_moved(
-    context: WriteContext, table: Table, lost: Sequence[Follower], found: Mapping[Identity, Located]
+    context: WriteContext, table: Table, lost: Sequence[CascadedRow], found: Mapping[Identity, Located]
 ) -> dict[Identity, Located]:
     """Rows that a foreign key took to where nobody can foretell: they are among those that this transaction wrote."""
     moving = [follower for follower in lost if follower.moves]

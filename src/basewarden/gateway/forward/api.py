@@ -27,7 +27,7 @@ QUERY_ROOM = 7000
 _NO_SUCH_COLUMN, _NO_RIGHT = "42703", "42501"
 
 
-class Found(NamedTuple):
+class ApiRows(NamedTuple):
     """`total` may be more than the rows: the project's API shows no more at a time."""
 
     rows: list[Seen]
@@ -47,7 +47,7 @@ class Api:
         limit: int | None = None,
         prefer: Sequence[str] = (),
         counts: bool = True,
-    ) -> Found:
+    ) -> ApiRows:
         """Rows whole, and how many pass in all; without `counts` how many are shown.
 
         Raises UpstreamRefused, or an AppError that says why the write cannot be recorded.
@@ -59,7 +59,7 @@ class Api:
         answer = await self._read(table, query, prefer, counts=counts)
         try:
             rows = await read_apart(selection.read_seen, answer.body)
-            return Found(rows, _read_total(answer, len(rows)))
+            return ApiRows(rows, _read_total(answer, len(rows)))
         except UnreadableAnswer as error:
             raise SnapshotStale from error
 

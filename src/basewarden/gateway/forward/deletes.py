@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from basewarden.gateway.errors import OutcomeUnknown
 from basewarden.gateway.forward.api import QUERY_ROOM, Pair
 from basewarden.gateway.forward.deeds import Deed
-from basewarden.gateway.forward.errand import Errand, Outcome, describe_change, foretell
+from basewarden.gateway.forward.errand import ApiWriteResult, Errand, describe_change, foretell
 from basewarden.gateway.forward.images import ADDRESS, Seen, Selection, UnreadableAnswer, Written, read_apart
 from basewarden.gateway.forward.updates import carry_out, drop_empty
 from basewarden.gateway.forward.upstream import UpstreamRequest
-from basewarden.gateway.forward.wake import Wake, collect_wake, count_unseen, follow, look
+from basewarden.gateway.forward.wake import ReferringRows, collect_wake, count_unseen, follow, look
 from basewarden.journal import Image
 from pgrest import join_query, match_rows
 
 
-async def write_delete(errand: Errand) -> Outcome:
+async def write_delete(errand: Errand) -> ApiWriteResult:
     table = errand.table
     before = await errand.find_targets()
     errand.check_affected(len(before))
@@ -32,7 +32,7 @@ async def write_delete(errand: Errand) -> Outcome:
         deed.give_up()
         raise OutcomeUnknown from error
     await _finish(errand, deed, before, written, wake)
-    return Outcome(written, answer, deed.recorded.session_id)
+    return ApiWriteResult(written, answer, deed.recorded.session_id)
 
 
 def _make_request(errand: Errand, before: Sequence[Seen]) -> tuple[UpstreamRequest, Selection]:
@@ -50,7 +50,9 @@ def _make_request(errand: Errand, before: Sequence[Seen]) -> tuple[UpstreamReque
     return request, selection
 
 
-async def _finish(errand: Errand, deed: Deed, before: Sequence[Seen], written: Sequence[Written], wake: Wake) -> None:
+async def _finish(
+    errand: Errand, deed: Deed, before: Sequence[Seen], written: Sequence[Written], wake: ReferringRows
+) -> None:
     table = errand.table
     changes = drop_empty([describe_change(table, row.image, None) for row in written])
     followers, unseen = await follow(errand.api, wake, {})

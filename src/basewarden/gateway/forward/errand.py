@@ -7,7 +7,7 @@ from uuid import UUID
 
 from basewarden.gateway.errors import NotCaptured, RowLimit
 from basewarden.gateway.forward.answers import View
-from basewarden.gateway.forward.api import Api, Found, Pair
+from basewarden.gateway.forward.api import Api, ApiRows, Pair
 from basewarden.gateway.forward.deeds import Deed
 from basewarden.gateway.forward.images import Seen, Selection, Written, select_for_writing
 from basewarden.gateway.forward.upstream import UpstreamAnswer
@@ -19,7 +19,7 @@ MOST_ROWS = 1000
 _FOREIGN_VERSIONS = ("", "0")
 
 
-class Outcome(NamedTuple):
+class ApiWriteResult(NamedTuple):
     """What was written, upstream's answer to it, and the session that it belongs to."""
 
     rows: Sequence[Written]
@@ -72,7 +72,7 @@ class Errand:
             raise NotCaptured(f"The rows of {self.table.name} have no versions, so its changes cannot be recorded.")
         return found.rows
 
-    def check_found(self, found: Found) -> None:
+    def check_found(self, found: ApiRows) -> None:
         self.check_row_limit(max(len(found.rows), found.total))
         if found.total > len(found.rows):
             raise RowLimit(

@@ -12,11 +12,19 @@ import msgspec
 
 from basewarden.gateway.errors import OutcomeUnknown
 from basewarden.gateway.forward.deeds import Deed, UpstreamRefused
-from basewarden.gateway.forward.errand import Errand, Outcome, describe_change, foretell
+from basewarden.gateway.forward.errand import ApiWriteResult, Errand, describe_change, foretell
 from basewarden.gateway.forward.images import Identity, JsonRow, Seen, UnreadableAnswer, Written, read_apart
 from basewarden.gateway.forward.updates import carry_out, drop_empty
 from basewarden.gateway.forward.upstream import UpstreamRequest
-from basewarden.gateway.forward.wake import Wake, collect_wake, count_unseen, follow, leave_theirs, look, place_of
+from basewarden.gateway.forward.wake import (
+    ReferringRows,
+    collect_wake,
+    count_unseen,
+    follow,
+    leave_theirs,
+    look,
+    place_of,
+)
 
 if TYPE_CHECKING:
     from basewarden.journal import Image, RowChange
@@ -24,7 +32,7 @@ if TYPE_CHECKING:
 _NOT_IN_THIS_CONTEXT = "0A000"
 
 
-async def write_insert(errand: Errand) -> Outcome:
+async def write_insert(errand: Errand) -> ApiWriteResult:
     rows = read_payload(errand)
     errand.check_own_limit(len(rows))
     before = await _find_existing(errand, rows)
@@ -40,7 +48,9 @@ async def write_insert(errand: Errand) -> Outcome:
     return await _write(errand, before, wake, len(rows), tells_updates=False)
 
 
-async def _write(errand: Errand, before: Sequence[Seen], wake: Wake, count: int, *, tells_updates: bool) -> Outcome:
+async def _write(
+    errand: Errand, before: Sequence[Seen], wake: ReferringRows, count: int, *, tells_updates: bool
+) -> ApiWriteResult:
     selection = errand.select(tells_updates=tells_updates)
     request = _make_request(errand, selection.text)
     reserve = max(count, len(before)) + len(wake.followers)
@@ -52,7 +62,7 @@ async def _write(errand: Errand, before: Sequence[Seen], wake: Wake, count: int,
         deed.give_up()
         raise OutcomeUnknown from error
     await _finish(errand, deed, before, written, wake)
-    return Outcome(written, answer, deed.recorded.session_id)
+    return ApiWriteResult(written, answer, deed.recorded.session_id)
 
 
 def _make_request(errand: Errand, selected: str) -> UpstreamRequest:
@@ -67,7 +77,9 @@ def _make_request(errand: Errand, selected: str) -> UpstreamRequest:
     )
 
 
-async def _finish(errand: Errand, deed: Deed, before: Sequence[Seen], written: Sequence[Written], wake: Wake) -> None:
+async def _finish(
+    errand: Errand, deed: Deed, before: Sequence[Seen], written: Sequence[Written], wake: ReferringRows
+) -> None:
     table, named = errand.table, errand.named
     pairs = await _pair(errand, before, written)
     changes: list[RowChange | None] = []

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from basewarden.connections import ConnectionFailed, ConnectionTarget, ConnectionTargets, Reason
 from basewarden.connections.rest.budgets import SMALL_BYTES, LargeTurn
 from basewarden.connections.rest.description import MAX_BYTES, read_documents
-from basewarden.connections.rest.probe import Answer, read_exposed, read_openapi
+from basewarden.connections.rest.probe import ProbeResponse, read_exposed, read_openapi
 from basewarden.connections.rest.refusals import explain_answer
 from basewarden.connections.rest.wire import Garbled
 from basewarden.core.tasks import end_task
@@ -41,7 +41,7 @@ def _now() -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class ApiSnapshot:
     """`schema` is None where the project does not tell it to this key."""
 
     fingerprint: bytes
@@ -70,7 +70,7 @@ class ForwardProject:
         self.config = replace(_REST, schemas=target.api.schemas)
         self.prepared = KeptCalls()
         self.narrowed = NarrowedSchemas()
-        self._snapshot: Snapshot | None = None
+        self._snapshot: ApiSnapshot | None = None
         self._untold = Schema(self.config.schemas, {})
         self._loaded_at = self._tried_at = self._failed_at = float("-inf")
         self._failure: AppError | None = None
@@ -163,7 +163,7 @@ class ForwardProject:
     async def _look(self, turn: LargeTurn) -> None:
         """What is large takes its turn once, until it is read and decoded."""
         exposed = await read_exposed(self.client)
-        told: dict[str, Answer | None] = {}
+        told: dict[str, ProbeResponse | None] = {}
         left = MAX_BYTES
         for name in exposed[:_MOST_SCHEMAS]:
             told[name] = answer = await self._describe(name, turn, left)
@@ -172,11 +172,11 @@ class ForwardProject:
                 await turn.take()
         fingerprint = await asyncio.to_thread(_fingerprint, told)
         if self._snapshot is None or self._snapshot.fingerprint != fingerprint:
-            self._snapshot = Snapshot(fingerprint, await asyncio.to_thread(_read, told))
+            self._snapshot = ApiSnapshot(fingerprint, await asyncio.to_thread(_read, told))
             self.config = replace(self.config, schemas=exposed)
             self.prepared.clear()
 
-    async def _describe(self, schema: str, turn: LargeTurn, limit: int) -> Answer | None:
+    async def _describe(self, schema: str, turn: LargeTurn, limit: int) -> ProbeResponse | None:
         """None where this key is not told it."""
         try:
             answer = await read_openapi(self.client, schema, turn, limit=limit)
@@ -197,7 +197,7 @@ def _need(schema: Schema | None) -> Schema:
     return schema
 
 
-def _fingerprint(told: Mapping[str, Answer | None]) -> bytes:
+def _fingerprint(told: Mapping[str, ProbeResponse | None]) -> bytes:
     """What is told once more is no news: whatever was planned on it stays good."""
     digest = hashlib.sha256()
     for name, answer in told.items():
@@ -206,7 +206,7 @@ def _fingerprint(told: Mapping[str, Answer | None]) -> bytes:
     return digest.digest()
 
 
-def _read(told: Mapping[str, Answer | None]) -> Schema | None:
+def _read(told: Mapping[str, ProbeResponse | None]) -> Schema | None:
     bodies = {name: one.body for name, one in told.items() if one is not None and one.is_json}
     known = read_documents(bodies)
     return read_schema(known) if known else None

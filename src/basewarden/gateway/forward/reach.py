@@ -9,7 +9,7 @@ from pgrest import Schema
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ApiAccess:
     """Its API, and what it tells of its schema.
 
     `find_newer` gives the schema after the one that turned out to be outdated, as soon as the API may be asked again.
@@ -21,5 +21,5 @@ class Reach:
     find_newer: Callable[[Schema], Awaitable[Schema]]
 
 
-FindReach = Callable[[UUID], Awaitable[Reach | None]]
+FindReach = Callable[[UUID], Awaitable[ApiAccess | None]]
 """By a connection's id; None where there is a better way."""

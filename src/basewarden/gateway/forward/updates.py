@@ -12,10 +12,10 @@ from basewarden.gateway.capture import SnapshotStale
 from basewarden.gateway.errors import CaptureRaced, OutcomeUnknown, PartlyWritten, RowLimit
 from basewarden.gateway.forward.api import QUERY_ROOM, Pair
 from basewarden.gateway.forward.deeds import Deed, UpstreamRefused
-from basewarden.gateway.forward.errand import Errand, Outcome, describe_change, foretell
+from basewarden.gateway.forward.errand import ApiWriteResult, Errand, describe_change, foretell
 from basewarden.gateway.forward.images import ADDRESS, Identity, Seen, Selection, UnreadableAnswer, Written, read_apart
 from basewarden.gateway.forward.upstream import UpstreamAnswer, UpstreamRequest
-from basewarden.gateway.forward.wake import Wake, collect_wake, follow, look, place_of
+from basewarden.gateway.forward.wake import ReferringRows, collect_wake, follow, look, place_of
 from basewarden.journal import Image, RowChange
 from pgrest import Table, join_query, match_rows
 
@@ -28,7 +28,7 @@ _NOT_SINGULAR = "PGRST116"
 class Part(NamedTuple):
     """What one request changed (None: it was refused for a race), and the rows that it was to change and did not."""
 
-    outcome: Outcome | None
+    outcome: ApiWriteResult | None
     missed: Sequence[Seen]
 
 
@@ -40,9 +40,9 @@ class Pairing(NamedTuple):
     strays: list[Image]
 
 
-async def write_update(errand: Errand) -> Outcome:
+async def write_update(errand: Errand) -> ApiWriteResult:
     """Raises PartlyWritten when others kept changing some of the rows; the session tells which were written."""
-    parts: list[Outcome] = []
+    parts: list[ApiWriteResult] = []
     try:
         return await _write_parts(errand, parts)
     except OutcomeUnknown:
@@ -53,7 +53,7 @@ async def write_update(errand: Errand) -> Outcome:
         raise
 
 
-async def _write_parts(errand: Errand, parts: list[Outcome]) -> Outcome:
+async def _write_parts(errand: Errand, parts: list[ApiWriteResult]) -> ApiWriteResult:
     before = await errand.find_targets()
     errand.check_affected(len(before))
     for _ in range(MOST_TRIES):
@@ -78,11 +78,11 @@ async def _try_part(errand: Errand, before: Sequence[Seen]) -> Part:
         raise
 
 
-def _has_written(parts: Sequence[Outcome]) -> bool:
+def _has_written(parts: Sequence[ApiWriteResult]) -> bool:
     return any(part.rows for part in parts)
 
 
-def _merge(parts: Sequence[Outcome]) -> Outcome:
+def _merge(parts: Sequence[ApiWriteResult]) -> ApiWriteResult:
     return parts[-1]._replace(rows=[row for part in parts for row in part.rows])
 
 
@@ -100,10 +100,10 @@ async def _write_part(errand: Errand, before: Sequence[Seen]) -> Part:
         raise OutcomeUnknown from error
     pairing = pair_rows(table, before, written, errand.named)
     await _finish(errand, deed, pairing, wake)
-    return Part(Outcome(written, answer, deed.recorded.session_id), pairing.missed)
+    return Part(ApiWriteResult(written, answer, deed.recorded.session_id), pairing.missed)
 
 
-async def _finish(errand: Errand, deed: Deed, pairing: Pairing, wake: Wake) -> None:
+async def _finish(errand: Errand, deed: Deed, pairing: Pairing, wake: ReferringRows) -> None:
     table = errand.table
     changes = [describe_change(table, row.image, after, errand.named) for row, after in pairing.pairs]
     if pairing.strays:  # moved to where nobody could foretell: in sum the row before went, and another one came

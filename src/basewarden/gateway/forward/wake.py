@@ -34,7 +34,7 @@ _tokens = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @dataclass(slots=True)
-class Follower:
+class ReferringRow:
     """A row that refers to one that is about to change. `columns` are those of the keys that lead to it."""
 
     table: Table
@@ -50,15 +50,15 @@ class Follower:
 
 
 @dataclass(slots=True)
-class Wake:
+class ReferringRows:
     event: Event
-    followers: dict[Place, Follower] = field(default_factory=dict)
+    followers: dict[Place, ReferringRow] = field(default_factory=dict)
 
     def count_first(self) -> int:
         """Those that change for certain if the write goes through: a key that lets nothing happen refuses it."""
         return sum(follower.level == 1 for follower in self.followers.values())
 
-    def of_level(self, level: int) -> list[Follower]:
+    def of_level(self, level: int) -> list[ReferringRow]:
         return [follower for follower in self.followers.values() if follower.level == level]
 
 
@@ -74,13 +74,13 @@ async def collect_wake(
     changed: frozenset[str] | None = None,
     *,
     tables: frozenset[str] | None = None,
-) -> Wake:
+) -> ReferringRows:
     """`changed` are the columns that an update sets.
 
     Raises TableDenied where rows of a table outside `tables` refer to these: what the key does to them is not known
     beforehand, and nothing can be rolled back.
     """
-    wake = Wake(event)
+    wake = ReferringRows(event)
     claimed = {place_of(table, row) for row in rows}
     waiting: list[tuple[Table, Sequence[Seen], frozenset[str] | None, int]] = [(table, rows, changed, 1)]
     while waiting:
@@ -109,7 +109,7 @@ def place_by_value(parent: Table, parents: Iterable[Seen], key: ForeignKey) -> M
 
 async def _read_children(
     api: Api,
-    wake: Wake,
+    wake: ReferringRows,
     claimed: set[Place],
     child: Table,
     key: ForeignKey,
@@ -125,14 +125,16 @@ async def _read_children(
             continue
         follower = wake.followers.get(place)
         if follower is None:
-            follower = wake.followers[place] = Follower(child, row, key, parents.get(row.image.key(key.columns)), level)
+            follower = wake.followers[place] = ReferringRow(
+                child, row, key, parents.get(row.image.key(key.columns)), level
+            )
             fresh.append(row)
         follower.columns.update(key.columns)
     return fresh
 
 
 async def follow(
-    api: Api, wake: Wake, after: Mapping[Place, Image | None]
+    api: Api, wake: ReferringRows, after: Mapping[Place, Image | None]
 ) -> tuple[list[RowChange], list[dict[str, object]]]:
     """What became of the followers, and a count of what cannot be told. `after` is what became of the write's rows.
 
@@ -161,7 +163,7 @@ def count_unseen(name: Name, *, updated: int = 0) -> dict[str, object]:
 
 
 async def _look_again(
-    api: Api, wake: Wake, after: Mapping[Place, Image | None]
+    api: Api, wake: ReferringRows, after: Mapping[Place, Image | None]
 ) -> tuple[list[RowChange], list[dict[str, object]]]:
     known = dict(after)
     changes: list[RowChange] = []
@@ -184,7 +186,7 @@ async def _look_again(
     return changes, unseen
 
 
-async def _find_now(api: Api, group: Sequence[Follower], after: Mapping[Place, Image | None]) -> dict[Place, Seen]:
+async def _find_now(api: Api, group: Sequence[ReferringRow], after: Mapping[Place, Image | None]) -> dict[Place, Seen]:
     """By where each was before; it may have moved where its parent's new value is part of its own key."""
     table = group[0].table
     moved = {follower.place: _carry_identity(follower, after) for follower in group}
@@ -199,14 +201,14 @@ async def _find_now(api: Api, group: Sequence[Follower], after: Mapping[Place, I
     return found
 
 
-def _carry_identity(follower: Follower, after: Mapping[Place, Image | None]) -> Identity:
+def _carry_identity(follower: ReferringRow, after: Mapping[Place, Image | None]) -> Identity:
     key, parent = follower.key, after.get(follower.parent) if follower.parent is not None else None
     carried = dict(zip(key.columns, parent.key(key.ref_columns), strict=True)) if parent is not None else {}
     columns = follower.table.key or ADDRESS
     return tuple(carried.get(name, value) for name, value in zip(columns, follower.seen.identity, strict=True))
 
 
-def _describe(follower: Follower, now: Seen | None, event: Event) -> RowChange | None:
+def _describe(follower: ReferringRow, now: Seen | None, event: Event) -> RowChange | None:
     """None when the key left it alone. What others changed in the row meanwhile is theirs, and no part of this."""
     table, seen = follower.table, follower.seen
     cause = f"{table.name}.{follower.key.name} on {event}"

@@ -15,7 +15,7 @@ from basewarden.gateway.forward.api import Api
 from basewarden.gateway.forward.calls import write_call
 from basewarden.gateway.forward.deeds import UpstreamRefused
 from basewarden.gateway.forward.deletes import write_delete
-from basewarden.gateway.forward.errand import Errand, Outcome
+from basewarden.gateway.forward.errand import ApiWriteResult, Errand
 from basewarden.gateway.forward.images import is_time_zone_free
 from basewarden.gateway.forward.inserts import write_insert
 from basewarden.gateway.forward.spelling import spell_path, spell_query
@@ -155,7 +155,7 @@ def find_table(schema: Schema, request: Request) -> Table:
     return table
 
 
-async def _write(errand: Errand) -> Outcome:
+async def _write(errand: Errand) -> ApiWriteResult:
     write = {"PATCH": write_update, "DELETE": write_delete}.get(errand.request.method, write_insert)
     try:
         return await write(errand)

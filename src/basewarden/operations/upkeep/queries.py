@@ -43,7 +43,7 @@ class TableShape:
 
 
 @dataclass(frozen=True, slots=True)
-class Trigger:
+class TriggerState:
     """`mode` as in pg_trigger.tgenabled."""
 
     table: str
@@ -111,7 +111,7 @@ async def set_sequence(connection: Connection, name: str, value: int, *, is_call
     await connection.execute("SELECT setval(quote_ident(%s)::regclass, %s, %s)", (name, value, is_called))
 
 
-async def list_insert_triggers(connection: Connection, tables: Sequence[str]) -> list[Trigger]:
+async def list_insert_triggers(connection: Connection, tables: Sequence[str]) -> list[TriggerState]:
     """Those of our own that are on; foreign keys are none of them."""
     rows = await connection.execute(
         "SELECT t.relname::text, g.tgname::text, g.tgenabled::text FROM pg_trigger g"
@@ -119,15 +119,15 @@ async def list_insert_triggers(connection: Connection, tables: Sequence[str]) ->
         " AND t.relnamespace = current_schema()::regnamespace AND t.relname = ANY(%s) ORDER BY 1, 2",
         (list(tables),),
     )
-    return [Trigger(*row) for row in await rows.fetchall()]
+    return [TriggerState(*row) for row in await rows.fetchall()]
 
 
-async def turn_off(connection: Connection, trigger: Trigger) -> None:
+async def turn_off(connection: Connection, trigger: TriggerState) -> None:
     statement = sql.SQL("ALTER TABLE {} DISABLE TRIGGER {}")
     await connection.execute(statement.format(sql.Identifier(trigger.table), sql.Identifier(trigger.name)))
 
 
-async def turn_on(connection: Connection, trigger: Trigger) -> None:
+async def turn_on(connection: Connection, trigger: TriggerState) -> None:
     """As it was before."""
     how = sql.SQL(_ENABLE[trigger.mode])
     statement = sql.SQL("ALTER TABLE {} {} TRIGGER {}")

@@ -22,9 +22,9 @@ from basewarden.undo.forward.order import Batch, make_batches
 from basewarden.undo.forward.reader import HAND_SET, ApiReader, explain, read_unique_key
 from basewarden.undo.forward.sending import Sender
 from basewarden.undo.hand_edits import list_hand_set
-from basewarden.undo.plan import Plan, RowPlan, decide_row, make_conflict
+from basewarden.undo.plan import RowPlan, UndoPlan, decide_row, make_conflict
 from basewarden.undo.reading import Key
-from basewarden.undo.values import Conflict, count_rows
+from basewarden.undo.values import RowConflict, count_rows
 from pgrest import Name, Table, join_query, match_rows, write_name
 
 AT_ONCE = 4
@@ -48,7 +48,7 @@ class Putting:
     key that nobody had told of, by which the database refused a row: with it, everything is to be planned anew.
     """
 
-    def __init__(self, reader: ApiReader, sender: Sender, plan: Plan, *, stops: bool) -> None:
+    def __init__(self, reader: ApiReader, sender: Sender, plan: UndoPlan, *, stops: bool) -> None:
         self._reader = reader
         self._sender = sender
         self._needs: dict[int, list[int]] = {}
@@ -62,7 +62,7 @@ class Putting:
         self._hopeless: set[tuple[str, tuple[str, ...]]] = set()
         self.rows: list[RowPlan] = list(plan.rows)
         self.done: dict[int, Image | None] = {}
-        self.conflicts: dict[int, Conflict] = {}
+        self.conflicts: dict[int, RowConflict] = {}
         self.stamped: Stamped = Counter()
         self.halted: Exception | None = None
         self.learned: tuple[Name, tuple[str, ...]] | None = None
@@ -282,7 +282,7 @@ class Putting:
                 self._refuse([number], _NOT_LET_GO if row.action == "delete" else _NOT_TAKEN)
                 continue
             decided = decide_row(row.change, table, found.get(key))
-            if isinstance(decided, Conflict):
+            if isinstance(decided, RowConflict):
                 self.conflicts[number] = decided
             elif hand_set := list_hand_set(decided):
                 self._refuse([number], HAND_SET, hand_set)

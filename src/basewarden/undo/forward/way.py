@@ -14,7 +14,7 @@ from basewarden.gateway.capture import SnapshotStale
 from basewarden.gateway.errors import OutcomeUnknown, UpstreamAway
 from basewarden.gateway.forward.api import Api
 from basewarden.gateway.forward.deeds import UpstreamRefused
-from basewarden.gateway.forward.reach import Reach
+from basewarden.gateway.forward.reach import ApiAccess
 from basewarden.journal import Capture, Recorder
 from basewarden.undo.book import Book, make_caller, make_receipt
 from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced
@@ -22,10 +22,10 @@ from basewarden.undo.forward.putting import NOT_TRIED, Putting, Stamped, describ
 from basewarden.undo.forward.reader import ApiReader, explain
 from basewarden.undo.forward.sending import Sender
 from basewarden.undo.past import ApplyOptions, Past, Presser
-from basewarden.undo.plan import Plan, find_mismatch, make_conflict
+from basewarden.undo.plan import UndoPlan, find_mismatch, make_conflict
 from basewarden.undo.planning import make_plan
 from basewarden.undo.tokens import check_token
-from basewarden.undo.values import Conflict, OnConflict, Receipt
+from basewarden.undo.values import OnConflict, Receipt, RowConflict
 from pgrest import Name, Schema, UniqueKey
 
 CAPTURE: Capture = "representation"
@@ -38,9 +38,9 @@ class _Run:
     `already` rows were as before when the first plan was made.
     """
 
-    plan: Plan
+    plan: UndoPlan
     already: int
-    conflicts: Mapping[int, Conflict]
+    conflicts: Mapping[int, RowConflict]
     stamped: Stamped
     halted: Exception | None
     has_written: bool
@@ -49,13 +49,13 @@ class _Run:
 class ForwardWay:
     by_steps: ClassVar[bool] = True
 
-    def __init__(self, reach: Reach, recorder: Recorder, book: Book) -> None:
+    def __init__(self, reach: ApiAccess, recorder: Recorder, book: Book) -> None:
         self._api = Api(reach.upstream, reach.schema)
         self._find_newer = reach.find_newer
         self._recorder = recorder
         self._book = book
 
-    async def preview(self, past: Past) -> Plan:
+    async def preview(self, past: Past) -> UndoPlan:
         _, plan = await self._plan(past, probes=False)
         return plan
 
@@ -80,7 +80,7 @@ class ForwardWay:
         await self._book.close(undo_id, {**receipt.stored_body(), "left": left, "position": past.position})
         return receipt
 
-    async def _run(self, reader: ApiReader, sender: Sender, past: Past, plan: Plan, *, stops: bool) -> "_Run":
+    async def _run(self, reader: ApiReader, sender: Sender, past: Past, plan: UndoPlan, *, stops: bool) -> "_Run":
         """Planned anew with each unique key that the database tells of by a refusal."""
         stamped, schema, already = Stamped(), _add_moved_keys(self._api.schema, past), plan.already
         while True:
@@ -108,7 +108,7 @@ class ForwardWay:
             raise UndoConflict(replace(receipt, reverted=0, skipped=0))
         return receipt
 
-    async def _plan(self, past: Past, *, probes: bool) -> tuple[ApiReader, Plan]:
+    async def _plan(self, past: Past, *, probes: bool) -> tuple[ApiReader, UndoPlan]:
         """Made on a newer schema where the known one may be outdated."""
         try:
             async with _translating():
@@ -122,13 +122,13 @@ class ForwardWay:
                 await self._renew_schema()
                 return await self._plan_once(past, probes=probes)
         except UpstreamRefused as refused:
-            conflict = Conflict("", "", {}, (), explain(refused))
+            conflict = RowConflict("", "", {}, (), explain(refused))
             raise UndoConflict(Receipt(0, 0, 0, (conflict,), past.folded.irreversible)) from refused
 
     async def _renew_schema(self) -> None:
         self._api = replace(self._api, schema=await self._find_newer(self._api.schema))
 
-    async def _plan_once(self, past: Past, *, probes: bool) -> tuple[ApiReader, Plan]:
+    async def _plan_once(self, past: Past, *, probes: bool) -> tuple[ApiReader, UndoPlan]:
         reader = ApiReader(self._api, probes=probes)
         return reader, await make_plan(reader, _add_moved_keys(self._api.schema, past), past.folded)
 
@@ -144,7 +144,7 @@ async def _translating() -> AsyncIterator[None]:
         raise UndoRaced from error
 
 
-def _make_first_word(past: Past, plan: Plan) -> dict[str, object]:
+def _make_first_word(past: Past, plan: UndoPlan) -> dict[str, object]:
     """The receipt of an undo that ends here: nothing is back but what was back already."""
     open_rows = plan.planned - plan.already
     receipt = replace(make_receipt(plan), skipped=open_rows)
@@ -164,7 +164,7 @@ def _make_receipt(run: _Run) -> Receipt:
     return told.with_notes(describe_stamped(run.stamped))
 
 
-def _leave_all(plan: Plan) -> dict[int, Conflict]:
+def _leave_all(plan: UndoPlan) -> dict[int, RowConflict]:
     """A conflict turned up when some rows were back already: all others stay as they are."""
     return {
         number: make_conflict(row.change, NOT_TRIED) for number, row in enumerate(plan.rows) if row.action != "nothing"

@@ -58,7 +58,7 @@ class TooDeep(Misfit):
     pass
 
 
-class TooMany(Misfit):
+class TooManyItems(Misfit):
     pass
 
 
@@ -80,7 +80,7 @@ def read_text(text: str, source: str, read: Callable[["Scanner"], T], grammar: P
     except TooDeep:
         where = f'"{source[:_MOST_SHOWN]}" (line 1, column {scanner.pos + 1})'
         raise ParseError(lambda: (where, f"nested deeper than {DEEPEST} levels")) from None
-    except TooMany:
+    except TooManyItems:
         raise ParseError(lambda: (f'"{source[:_MOST_SHOWN]}"', f"more than {MOST_ITEMS} items")) from None
     except Misfit:
         raise ParseError(lambda: _explain(text, source, grammar)) from None
@@ -149,7 +149,7 @@ class Scanner:
         """Bounds how long one text takes."""
         self._items += 1
         if self._items > MOST_ITEMS:
-            raise TooMany
+            raise TooManyItems
 
     # What several grammars share -------------------------------------------------------------------------
 
