@@ -27,8 +27,8 @@ from basewarden.db.embedded import start_embedded
 from benchmarks.large_schema import Size, fill_database, schema_names
 from pgrest import DbConnection, Pool, SchemaCache, Statement, reach_check
 from pgrest.collector import calm_collector
+from pgrest.schema.catalog_version import PLAN_PLAINLY, ask_catalog_version, read_catalog_version
 from pgrest.schema.introspection import Snapshot, load_snapshot
-from pgrest.schema.stamps import PLAN_PLAINLY, ask_pulse, read_pulse
 
 _REST_SECONDS = 1.0  # people do not change their tables all the time
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -120,18 +120,20 @@ async def _measure_questions(dsn: str, size: Size) -> None:
     conn = await DbConnection.connect(dsn)
     snapshot = await load_snapshot(conn, schema_names())
     schema = snapshot.schema
-    (rows,) = await conn.run([ask_pulse(conn.server_version, whole=True)])
-    moment = read_pulse(rows).moment
+    (rows,) = await conn.run([ask_catalog_version(conn.server_version, whole=True)])
+    moment = read_catalog_version(rows).moment
     nothing = await _ask(conn)
     yardstick = await _ask(conn, Statement(_YARDSTICK))
     print(f"\n{'question':<44}{'wall ms':>10}{'server ms':>10}{'of old':>10}")
     nothing.describe("nothing", yardstick.server)
     yardstick.describe("sums over all catalogues, as before", yardstick.server)
-    (await _ask(conn, ask_pulse(conn.server_version, since=moment, whole=True))).describe(
+    (await _ask(conn, ask_catalog_version(conn.server_version, since=moment, whole=True))).describe(
         "pulse: nothing has happened", yardstick.server
     )
-    (await _ask(conn, ask_pulse(conn.server_version, whole=False))).describe("pulse: glance", yardstick.server)
-    (await _ask(conn, ask_pulse(conn.server_version, whole=True))).describe("pulse: whole", yardstick.server)
+    (await _ask(conn, ask_catalog_version(conn.server_version, whole=False))).describe(
+        "pulse: glance", yardstick.server
+    )
+    (await _ask(conn, ask_catalog_version(conn.server_version, whole=True))).describe("pulse: whole", yardstick.server)
     names = sorted(schema.tables, key=lambda name: len(schema.tables[name].triggers))
     plain = next(name for name in names if len(schema.reaches[name]) == 1 and schema.tables[name].kind == "table")
     hub = _split(size.table(0))

@@ -37,9 +37,9 @@ from pgrest.query.plan import (
     WritePlan,
     plan_request,
 )
+from pgrest.query.query_string import chooses_rows, join_query, match_rows, split_query, split_select, write_name
 from pgrest.query.request import METHODS_WITH_BODY, Request, parse_head, parse_request
-from pgrest.query.templates import PlanTemplate, PlanTemplates, Shaped, make_template, shape_request
-from pgrest.query.text import chooses_rows, join_query, match_rows, split_query, split_select, write_name
+from pgrest.query.templates import PlanTemplate, PlanTemplates, RequestShape, make_template, shape_request
 from pgrest.query.user_code import may_reach_code, may_run_code
 from pgrest.response import (
     Response,
@@ -49,8 +49,7 @@ from pgrest.response import (
     make_response,
 )
 from pgrest.schema.cache import SchemaCache
-from pgrest.schema.comparing import is_reach_same
-from pgrest.schema.freshness import Loaded
+from pgrest.schema.catalog_version import FIRST_OWN_OID
 from pgrest.schema.introspection import load_schema
 from pgrest.schema.model import (
     Column,
@@ -66,9 +65,18 @@ from pgrest.schema.model import (
 )
 from pgrest.schema.narrowing import NarrowedSchema, narrow_schema
 from pgrest.schema.reach import is_reach_current, is_table_current, reach_check, table_check
+from pgrest.schema.refresher import Loaded
 from pgrest.schema.relations import Relationships
-from pgrest.schema.stamps import FIRST_OWN_OID
+from pgrest.schema.schema_diff import is_reach_same
 from pgrest.sql.cutting import TextLimit, cut_texts
+from pgrest.sql.returning import (
+    CANONICAL,
+    TRANSACTION_FACTS,
+    ReturningSpec,
+    WriteImages,
+    read_write_images,
+    returning_write_sql,
+)
 from pgrest.sql.session import Session, session_settings, set_settings
 from pgrest.sql.statements import (
     Result,
@@ -90,7 +98,6 @@ from pgrest.sql.text import (
     quote_name,
     unnest_sql,
 )
-from pgrest.sql.witnessed import CANONICAL, FACTS, Witness, Witnessed, read_witnessed, witnessed_write_sql
 from pgrest.sql.write import Keys, key_columns, key_type, payload_sql, same_sql, where_sql
 from pgrest.wire.budget import MemoryBudget, Meter
 from pgrest.wire.connection import DbConnection, Notification, Rows
@@ -100,10 +107,10 @@ from pgrest.wire.resetting import reset_and_commit, roll_back
 
 __all__ = [
     "CANONICAL",
-    "FACTS",
     "FIRST_OWN_OID",
     "LARGE_BODY_BYTES",
     "METHODS_WITH_BODY",
+    "TRANSACTION_FACTS",
     "ApiAddress",
     "Builder",
     "CallPlan",
@@ -140,9 +147,11 @@ __all__ = [
     "ReadPlan",
     "Relationships",
     "Request",
+    "RequestShape",
     "Response",
     "RestConfig",
     "Result",
+    "ReturningSpec",
     "Rows",
     "Schema",
     "SchemaCache",
@@ -151,7 +160,6 @@ __all__ = [
     "SelectItem",
     "SelectRelation",
     "Session",
-    "Shaped",
     "Statement",
     "Table",
     "TableKind",
@@ -160,8 +168,7 @@ __all__ = [
     "Trigger",
     "UniqueKey",
     "UpdatePlan",
-    "Witness",
-    "Witnessed",
+    "WriteImages",
     "WritePlan",
     "array_literal",
     "bad_preferences",
@@ -210,8 +217,9 @@ __all__ = [
     "reach_check",
     "read_body",
     "read_result",
-    "read_witnessed",
+    "read_write_images",
     "reset_and_commit",
+    "returning_write_sql",
     "roll_back",
     "run_again",
     "run_read",
@@ -226,6 +234,5 @@ __all__ = [
     "unnest_sql",
     "verify_result",
     "where_sql",
-    "witnessed_write_sql",
     "write_name",
 ]

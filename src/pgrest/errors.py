@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgrest.framing import drop_framing, is_final_status, is_header
-from pgrest.query.similar import find_misspelt
+from pgrest.query.suggestions import find_misspelt
 
 Headers = tuple[tuple[str, str], ...]
 

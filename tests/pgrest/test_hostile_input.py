@@ -21,17 +21,17 @@ from pgrest import (
     OpenApiPlan,
     PgrestError,
     RestConfig,
+    ReturningSpec,
     Schema,
     Session,
-    Witness,
     WritePlan,
     load_schema,
     make_script,
     make_template,
     parse_request,
     plan_request,
+    returning_write_sql,
     shape_request,
-    witnessed_write_sql,
 )
 from pgrest.sql.statements import build_statement
 from tests.fixtures.postgres import PostgresServer
@@ -70,7 +70,7 @@ def test_made_up_words_stand_in_sql_only_as_quoted_names(
         if isinstance(plan, InfoPlan | OpenApiPlan):
             return
         script = make_script(plan, request, Session("web_anon"), schema=shop_schema, config=CONFIG)
-        witnessed = [witnessed_write_sql(Builder(), plan, _WITNESS)] if isinstance(plan, WritePlan) else []
+        witnessed = [returning_write_sql(Builder(), plan, _WITNESS)] if isinstance(plan, WritePlan) else []
         for sql in (*(one.sql for one in script.statements), build_statement(plan).sql, *witnessed):
             bare = _CONSTANT.sub("''", _QUOTED.sub('""', sql))
             assert hostile.MARK not in bare
@@ -82,7 +82,7 @@ def test_made_up_words_stand_in_sql_only_as_quoted_names(
             assert template.make_script(shaped, Session("web_anon"), CONFIG, raw).statements == script.statements
 
 
-_WITNESS = Witness(lambda alias: [f"row_to_json({alias}.*)::text"], 100)
+_WITNESS = ReturningSpec(lambda alias: [f"row_to_json({alias}.*)::text"], 100)
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$ \n\"'.,()[]*:=<>~@&|+-/?")
 
 

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from pgrest import DbConnection, Schema, Statement, is_reach_current, is_reach_same, load_schema, reach_check
+from pgrest.schema.catalog_version import CatalogVersion, ask_catalog_version, read_catalog_version
 from pgrest.schema.introspection import Snapshot, load_snapshot
-from pgrest.schema.stamps import Pulse, ask_pulse, read_pulse
 from tests.fixtures.postgres import PostgresServer
 
 SCHEMAS = ["public"]
@@ -22,12 +22,12 @@ async def other(shop: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         yield connection
 
 
-async def pulse_of(conn: DbConnection, since: str = "") -> Pulse:
-    (rows,) = await conn.run([ask_pulse(conn.server_version, since=since, whole=True)])
-    return read_pulse(rows)
+async def pulse_of(conn: DbConnection, since: str = "") -> CatalogVersion:
+    (rows,) = await conn.run([ask_catalog_version(conn.server_version, since=since, whole=True)])
+    return read_catalog_version(rows)
 
 
-def parts(pulse: Pulse) -> tuple[Any, ...]:
+def parts(pulse: CatalogVersion) -> tuple[Any, ...]:
     return (pulse.names, pulse.code, pulse.roles, pulse.shape)
 
 

@@ -11,8 +11,8 @@ from psycopg import pq
 
 from basewarden.gateway.capture.images import AS_SESSION, WITH_SESSION_PATH
 from pgrest import DbConnection, Statement
+from pgrest.schema.catalog_version import PLAN_PLAINLY
 from pgrest.schema.introspection import SPELL_NAMES
-from pgrest.schema.stamps import PLAN_PLAINLY
 
 LAST = "test_names.py"
 OWN_DATABASE = b"basewarden journal"

@@ -37,10 +37,10 @@ from pgrest import (
     PlanTemplate,
     ReadPlan,
     Request,
+    RequestShape,
     Response,
     Schema,
     Script,
-    Shaped,
     Statement,
     TextLimit,
     cut_texts,
@@ -240,7 +240,7 @@ class DirectBackend:
         return RestAnswer(make_response(request, plan, result, canonical))
 
     async def _repeat(
-        self, project: Project, caller: Caller, call: RestCall, template: PlanTemplate, shaped: Shaped
+        self, project: Project, caller: Caller, call: RestCall, template: PlanTemplate, shaped: RequestShape
     ) -> RestAnswer | None:
         """None where it must be planned anew after all."""
         request, plan = template.request, template.plan
@@ -264,7 +264,7 @@ class DirectBackend:
         call: RestCall,
         schema: Schema,
         template: PlanTemplate | None,
-        shaped: Shaped | None,
+        shaped: RequestShape | None,
         *,
         again: bool = False,
     ) -> RestAnswer:

@@ -54,7 +54,7 @@ def build_tree(schema: Schema, request: Request, config: RestConfig, root: Name,
     """`from_source`: the root's rows come from a write or a call instead of from the table itself."""
     is_write = from_source and request.resource.kind == "table"
     draft = _draft_tree(request, max_rows=None if is_write else config.max_rows, is_write=is_write)
-    grower = _Grower(schema, request.schema, config)
+    grower = _TreeBuilder(schema, request.schema, config)
     return grower.grow_root(draft, root, from_source=from_source)
 
 
@@ -62,12 +62,12 @@ def build_tree(schema: Schema, request: Request, config: RestConfig, root: Name,
 
 
 @dataclass
-class _Draft:
+class _NodeDraft:
     """A node while the parts of the query string are still being put on it."""
 
     item: SelectRelation | None
     fields: list[SelectField]
-    children: list["_Draft"]
+    children: list["_NodeDraft"]
     conditions: list[Condition] = field(default_factory=list)
     order: tuple[OrderTerm, ...] = ()
     range: Range = ALL_ROWS
@@ -80,7 +80,7 @@ class _Draft:
     def shown_name(self) -> str:
         return (self.item.alias or self.item.name) if self.item is not None else ""
 
-    def find(self, path: EmbedPath) -> "_Draft":
+    def find(self, path: EmbedPath) -> "_NodeDraft":
         """What is asked for last comes first in the answer, as in PostgREST."""
         at = self
         for step in path:
@@ -91,13 +91,13 @@ class _Draft:
             at = found
         return at
 
-    def walk(self) -> Iterable["_Draft"]:
+    def walk(self) -> Iterable["_NodeDraft"]:
         yield self
         for child in self.children:
             yield from child.walk()
 
 
-def _draft_tree(request: Request, *, max_rows: int | None, is_write: bool) -> _Draft:
+def _draft_tree(request: Request, *, max_rows: int | None, is_write: bool) -> _NodeDraft:
     """From the last parameter to the first, as PostgREST: of two orders the first counts, of two faults the last."""
     query = request.query
     root = _draft_node(None, query.select)
@@ -119,10 +119,10 @@ def _draft_tree(request: Request, *, max_rows: int | None, is_write: bool) -> _D
     return root
 
 
-def _draft_node(item: SelectRelation | None, items: Sequence[SelectItem]) -> _Draft:
+def _draft_node(item: SelectRelation | None, items: Sequence[SelectItem]) -> _NodeDraft:
     fields = [one for one in items if isinstance(one, SelectField)]
     relations = [one for one in items if isinstance(one, SelectRelation)]
-    return _Draft(item, fields, [_draft_node(one, one.items) for one in relations])
+    return _NodeDraft(item, fields, [_draft_node(one, one.items) for one in relations])
 
 
 # Growing: what it means in this database ----------------------------------------------------------------
@@ -141,7 +141,7 @@ class _Place(NamedTuple):
     """Whether its rows come out of SOURCE, which has evaluated computed columns already."""
 
 
-class _Hoisted(NamedTuple):
+class _HoistedFields(NamedTuple):
     aggregate: Aggregate
     cast: str | None
     alias: str | None
@@ -149,17 +149,17 @@ class _Hoisted(NamedTuple):
 
 class _Grown(NamedTuple):
     node: ReadNode
-    hoisted: Mapping[str, _Hoisted]
+    hoisted: Mapping[str, _HoistedFields]
     """Aggregates over a spread to-one row belong to the parent: field -> what to do with it there."""
 
 
 @dataclass(frozen=True)
-class _Grower:
+class _TreeBuilder:
     schema: Schema
     namespace: str
     config: RestConfig
 
-    def grow_root(self, draft: _Draft, root: Name, *, from_source: bool) -> ReadNode:
+    def grow_root(self, draft: _NodeDraft, root: Name, *, from_source: bool) -> ReadNode:
         table = self.schema.tables.get(root)
         asks_aggregates = self._read_counts(draft, table)
         place = _Place(root[1], table, 0, _has_aggregate(draft), root[1], is_source=from_source)
@@ -171,7 +171,7 @@ class _Grower:
         )
         return self._finish(draft, node, place, asks_aggregates=asks_aggregates).node
 
-    def _grow_child(self, draft: _Draft, item: SelectRelation, parent: _Place) -> _Grown:
+    def _grow_child(self, draft: _NodeDraft, item: SelectRelation, parent: _Place) -> _Grown:
         relationship = find_relationship(self.schema, self.namespace, parent.name, item.name, item.hint)
         depth = parent.depth + 1
         table = self.schema.tables.get(relationship.target)
@@ -208,7 +208,7 @@ class _Grower:
         found = [(_own_operators(ours, left), _own_operators(theirs, right)) for left, right in columns]
         return tuple(left if left == right else None for left, right in found)
 
-    def _finish(self, draft: _Draft, node: ReadNode, place: _Place, *, asks_aggregates: bool) -> _Grown:
+    def _finish(self, draft: _NodeDraft, node: ReadNode, place: _Place, *, asks_aggregates: bool) -> _Grown:
         """Grow the children, then what needs to know them: conditions and orders on embedded rows."""
         grown = [self._grow_child(child, child.item, place) for child in draft.children if child.item]
         children = {child.node.name: child.node for child in reversed(grown)}
@@ -226,7 +226,7 @@ class _Grower:
 
     # Columns --------------------------------------------------------------------------------------------
 
-    def _read_counts(self, draft: _Draft, table: Table | None) -> bool:
+    def _read_counts(self, draft: _NodeDraft, table: Table | None) -> bool:
         """Whether aggregates are asked for, those that may be switched off.
 
         `count` alone counts rows, too. It is older and always on: PostgreSQL took the function for a column of the row.
@@ -241,7 +241,7 @@ class _Grower:
             one.function[1] == name for one in self.schema.computed_columns.get(table.qualified, ())
         )
 
-    def _outputs(self, draft: _Draft, place: _Place, *, is_spread: bool) -> tuple[Output, ...]:
+    def _outputs(self, draft: _NodeDraft, place: _Place, *, is_spread: bool) -> tuple[Output, ...]:
         table = place.table
         spells_out = place.sums_up or self._has_representations(table)
         outputs: list[Output] = []
@@ -343,7 +343,7 @@ def resolve_conditions(
     schema: Schema, config: RestConfig, table: Table, filters: Iterable[Filter], logic: Iterable[Condition]
 ) -> tuple[TreeCondition, ...]:
     """The conditions of a write on its own table."""
-    grower = _Grower(schema, table.schema, config)
+    grower = _TreeBuilder(schema, table.schema, config)
     place = _Place(table.name, table, 0, sums_up=False, alias=table.name)
     return tuple(grower.condition(one, place, {}) for one in (*filters, *logic))
 
@@ -353,7 +353,7 @@ def _own_operators(table: Table | None, name: str) -> OwnOperators | None:
     return column.own_operators if column is not None else None
 
 
-def _has_aggregate(draft: _Draft) -> bool:
+def _has_aggregate(draft: _NodeDraft) -> bool:
     return any(one.aggregate is not None for one in draft.fields)
 
 
@@ -413,7 +413,7 @@ def _hoist(node: ReadNode, children: Sequence[_Grown]) -> _Grown:
     }
     if node.spread == "one":
         own = {
-            output.name: _Hoisted(output.aggregate, output.aggregate_cast, output.alias)
+            output.name: _HoistedFields(output.aggregate, output.aggregate_cast, output.alias)
             for output in node.outputs
             if output.aggregate is not None
         }
@@ -424,7 +424,7 @@ def _hoist(node: ReadNode, children: Sequence[_Grown]) -> _Grown:
     return _Grown(replace(node, embeds=embeds), {})
 
 
-def _apply_hoisted(embed: Embed, hoisted: Mapping[tuple[str, str], _Hoisted]) -> Embed:
+def _apply_hoisted(embed: Embed, hoisted: Mapping[tuple[str, str], _HoistedFields]) -> Embed:
     fields = []
     for one in embed.fields:
         up = hoisted.get((embed.node.aggregate_alias, one.name))

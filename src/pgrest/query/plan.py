@@ -15,7 +15,7 @@ from pgrest.query.negotiate import Body, choose_media
 from pgrest.query.payload import Payload
 from pgrest.query.request import Request
 from pgrest.query.routines import find_function
-from pgrest.query.similar import closest
+from pgrest.query.suggestions import closest
 from pgrest.query.tree import ReadNode, TreeCondition
 from pgrest.schema.model import ComputedColumn, Function, Parameter, Schema, Table, Volatility
 from pgrest.sql.text import is_own_type

@@ -6,7 +6,7 @@ from pgrest import errors
 from pgrest.config import Name
 from pgrest.query.grammar import media
 from pgrest.query.grammar.media import MediaType
-from pgrest.query.similar import closest
+from pgrest.query.suggestions import closest
 from pgrest.schema.model import Function, Schema
 
 _UNNAMED_TYPES = {

@@ -34,7 +34,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True)
-class Shaped:
+class RequestShape:
     """`pairs` are the query string's; `values` those of its plain comparisons, in order."""
 
     shape: Hashable
@@ -47,7 +47,7 @@ class Shaped:
         return make_canonical(self.pairs)
 
 
-def shape_request(method: str, path: str, query: bytes, headers: Headers, body: bytes) -> Shaped | None:
+def shape_request(method: str, path: str, query: bytes, headers: Headers, body: bytes) -> RequestShape | None:
     """None for what will hardly be asked again in the same shape, and for what is not right."""
     if len(query) > _LARGEST_SHAPE or len(body) > LARGE_BODY_BYTES or method == "OPTIONS":
         return None
@@ -58,12 +58,12 @@ def shape_request(method: str, path: str, query: bytes, headers: Headers, body: 
 
 
 @lru_cache(maxsize=512)
-def _shape_read(method: str, path: str, query: bytes, deciding: Headers) -> Shaped | None:
+def _shape_read(method: str, path: str, query: bytes, deciding: Headers) -> RequestShape | None:
     """Pages and agents ask the very same again."""
     return _shape(method, path, query, deciding, b"")
 
 
-def _shape(method: str, path: str, query: bytes, deciding: Headers, body: bytes) -> Shaped | None:
+def _shape(method: str, path: str, query: bytes, deciding: Headers, body: bytes) -> RequestShape | None:
     pairs = split_optional_pairs(query, "the query string")
     payload = None
     if method not in _READS and (body or method != "DELETE"):
@@ -81,7 +81,7 @@ def _shape(method: str, path: str, query: bytes, deciding: Headers, body: bytes)
             values.append(value[start.end() :])
     given = None if payload is None else (payload.keys, payload.is_object)
     shape = (method, path, deciding, tuple(parts), len(values), given)
-    return Shaped(shape, tuple(values), pairs, b"" if payload is None else payload.body)
+    return RequestShape(shape, tuple(values), pairs, b"" if payload is None else payload.body)
 
 
 def _read_payload(
@@ -105,7 +105,7 @@ _BODY = -1
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
+class _ParamSlot:
     """Parameter `at` of a statement is comparison number `value`, or the body."""
 
     at: int
@@ -118,9 +118,9 @@ class _Blank:
     """A statement whose parameters are those of the request that it was planned for, but for the slots."""
 
     statement: Statement
-    slots: tuple[_Slot, ...]
+    slots: tuple[_ParamSlot, ...]
 
-    def fill(self, shaped: Shaped) -> Statement:
+    def fill(self, shaped: RequestShape) -> Statement:
         if not self.slots:
             return self.statement
         params = list(self.statement.params)
@@ -129,7 +129,7 @@ class _Blank:
         return Statement(self.statement.sql, tuple(params))
 
 
-def _find_value(slot: _Slot, shaped: Shaped) -> str | bytes:
+def _find_value(slot: _ParamSlot, shaped: RequestShape) -> str | bytes:
     if slot.value == _BODY:
         return shaped.body
     value = shaped.values[slot.value]
@@ -151,7 +151,7 @@ class PlanTemplate:
     _openings: dict[str | None, Statement | None] = field(default_factory=dict)
     _last: list[tuple[Session, Headers, Sequence[Statement]]] = field(default_factory=list)
 
-    def fill(self, name: Hashable, shaped: Shaped, build: Callable[[Builder], str]) -> Statement:
+    def fill(self, name: Hashable, shaped: RequestShape, build: Callable[[Builder], str]) -> Statement:
         """A statement of this plan for another request of its shape; `build` writes it the first time."""
         blank = self._blanks.get(name)
         if blank is None:
@@ -160,16 +160,16 @@ class PlanTemplate:
             blank = self._blanks[name] = _Blank(builder.statement(sql), tuple(self._list_slots(builder)))
         return blank.fill(shaped)
 
-    def _list_slots(self, builder: Builder) -> list[_Slot]:
+    def _list_slots(self, builder: Builder) -> list[_ParamSlot]:
         slots = []
         for at, origin in builder.origins:
             if isinstance(origin, Payload):
-                slots.append(_Slot(at, _BODY))
+                slots.append(_ParamSlot(at, _BODY))
             elif id(origin) in self._comparisons:
-                slots.append(_Slot(at, self._comparisons[id(origin)], origin.is_pattern))
+                slots.append(_ParamSlot(at, self._comparisons[id(origin)], origin.is_pattern))
         return slots
 
-    def make_script(self, shaped: Shaped, session: Session, config: RestConfig, headers: Headers) -> Script:
+    def make_script(self, shaped: RequestShape, session: Session, config: RestConfig, headers: Headers) -> Script:
         prelude = self.recall_prelude(
             session,
             headers,
@@ -225,7 +225,7 @@ class PlanTemplates:
         self._kept: OrderedDict[Hashable, PlanTemplate] = OrderedDict()
         self._schema: Schema | None = None
 
-    def find(self, shaped: Shaped, schema: Schema, seen_by: Hashable = None) -> PlanTemplate | None:
+    def find(self, shaped: RequestShape, schema: Schema, seen_by: Hashable = None) -> PlanTemplate | None:
         """`seen_by` stands for the part of the schema that the request was planned on."""
         key = shaped.shape if seen_by is None else (seen_by, shaped.shape)
         found = self._kept.get(key)
@@ -234,7 +234,7 @@ class PlanTemplates:
         self._kept.move_to_end(key)
         return found
 
-    def keep(self, shaped: Shaped, template: PlanTemplate, seen_by: Hashable = None) -> None:
+    def keep(self, shaped: RequestShape, template: PlanTemplate, seen_by: Hashable = None) -> None:
         key = shaped.shape if seen_by is None else (seen_by, shaped.shape)
         if template.schema is not self._schema:
             self._kept.clear()

@@ -13,9 +13,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from pgrest.errors import DatabaseError, PgrestError, no_schema_cache
-from pgrest.schema.freshness import Freshness, Loaded, let_go
 from pgrest.schema.listener import Address, keep_listening
 from pgrest.schema.model import Schema
+from pgrest.schema.refresher import Loaded, SchemaRefresher, release
 from pgrest.wire.places import NO_LIMITS, Terms
 from pgrest.wire.pool import Pool
 
@@ -74,7 +74,7 @@ class SchemaCache:
         self._terms = terms
         self._expected: tuple[type[Exception], ...] = (DatabaseError, PgrestError, *expects)
         self._check_seconds = check_seconds
-        self._freshness = Freshness(schemas, extra_search_path, on_load)
+        self._freshness = SchemaRefresher(schemas, extra_search_path, on_load)
         self._turn = asyncio.Lock()
         self._next: asyncio.Task[None] | None = None
         self._next_is_whole = False
@@ -165,7 +165,7 @@ class SchemaCache:
                 async with self._pool.acquire(self._terms) as conn:
                     await self._freshness.check(conn, whole=whole)
                 if before is not None and before is not self._freshness.current:
-                    self._spawn(let_go(before))
+                    self._spawn(release(before))
             except DatabaseError as error:
                 raise no_schema_cache(error.message) from error
             finally:

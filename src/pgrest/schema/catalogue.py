@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from pgrest.config import Name
+from pgrest.schema.catalog_version import FIRST_OWN_OID, MARKS, NOT_SYSTEM, STAMP, oid_array
 from pgrest.schema.model import Volatility
-from pgrest.schema.stamps import FIRST_OWN_OID, MARKS, NOT_SYSTEM, STAMP, oid_array
 from pgrest.sql.text import Statement, array_literal
 
 # Relations ----------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ class RelationRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rls_forced: bool
     is_partition: bool
     has_rules: bool
-    has_heirs: bool
+    has_child_tables: bool
     columns: tuple[ColumnRow, ...] | None
     comments: dict[str, str] | None
     """attribute number -> comment; 0 is the relation itself"""

@@ -6,7 +6,7 @@ check, an index, a policy, an operator, a cast to JSON, a type and what is made 
 elsewhere, but for those of a partition, which the table itself does not show.
 """
 
-from pgrest.schema.stamps import FIRST_OWN_OID
+from pgrest.schema.catalog_version import FIRST_OWN_OID
 from pgrest.sql.text import Statement
 
 PARTITIONS = Statement(

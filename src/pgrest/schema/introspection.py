@@ -16,13 +16,14 @@ import msgspec
 from psycopg import pq
 
 from pgrest.errors import DatabaseError
-from pgrest.schema.assembly import (
+from pgrest.schema.build_schema import (
     Catalogue,
     Relation,
     make_function,
     make_relations,
     make_schema,
 )
+from pgrest.schema.catalog_version import PLAN_PLAINLY, CatalogVersion, ask_catalog_version, read_catalog_version
 from pgrest.schema.catalogue import (
     COMPUTED,
     COMPUTED_COLUMNS,
@@ -50,10 +51,9 @@ from pgrest.schema.catalogue import (
     ask_types,
 )
 from pgrest.schema.code import CODED, PARTITIONS
+from pgrest.schema.cooperation import run_cooperatively
 from pgrest.schema.model import Function, Schema
-from pgrest.schema.stamps import PLAN_PLAINLY, Pulse, ask_pulse, read_pulse
-from pgrest.schema.turns import take_turns
-from pgrest.schema.viewkeys import Targets, read_targets
+from pgrest.schema.view_columns import Targets, read_targets
 from pgrest.sql.text import Statement
 from pgrest.wire.connection import DbConnection, Rows
 
@@ -98,7 +98,7 @@ async def load_snapshot(
     extra_search_path: Sequence[str] = (),
     *,
     known: Snapshot | None = None,
-    pulse: Pulse | None = None,
+    pulse: CatalogVersion | None = None,
 ) -> Snapshot:
     """`pulse` is a whole one, by which `known` turned out to be outdated. Raises DatabaseError; `known` holds still."""
     asks_views = True
@@ -106,7 +106,7 @@ async def load_snapshot(
         reader = _CatalogReader(conn, tuple(schemas), tuple(extra_search_path), asks_views=asks_views)
         try:
             catalogue = await reader.read(known.catalogue if known is not None else None, pulse)
-            schema = await take_turns(make_schema(catalogue, tuple(schemas), conn.server_version))
+            schema = await run_cooperatively(make_schema(catalogue, tuple(schemas), conn.server_version))
             return Snapshot(schema, catalogue)
         except DatabaseError as error:
             if error.sqlstate not in _PASSING or not tries_left or not conn.is_usable:
@@ -128,7 +128,7 @@ class _CatalogReader:
         self._search_path = frozenset([*schemas, *extra_search_path])
         self._asks_views = asks_views
 
-    async def read(self, known: Catalogue | None, pulse: Pulse | None) -> Catalogue:
+    async def read(self, known: Catalogue | None, pulse: CatalogVersion | None) -> Catalogue:
         try:
             catalogue = await self._read(known, pulse)
             await self._conn.run([_COMMIT])
@@ -138,10 +138,10 @@ class _CatalogReader:
             raise
         return catalogue
 
-    async def _read(self, known: Catalogue | None, pulse: Pulse | None) -> Catalogue:
-        asked = [] if pulse else [ask_pulse(self._conn.server_version, whole=True)]
+    async def _read(self, known: Catalogue | None, pulse: CatalogVersion | None) -> Catalogue:
+        asked = [] if pulse else [ask_catalog_version(self._conn.server_version, whole=True)]
         *_, beat = await self._conn.run([_BEGIN, SPELL_NAMES, PLAN_PLAINLY, *asked])
-        pulse = pulse or read_pulse(beat)
+        pulse = pulse or read_catalog_version(beat)
         timezones = known.timezones if known is not None else await self._read_timezones()
         if known is not None and known.pulse.names != pulse.names:
             known = None
@@ -172,38 +172,38 @@ class _CatalogReader:
                 ask_comments(self._schemas),
             ]
         )
-        found = await take_turns(decode_rows(survey, SurveyRow))
-        calls = await take_turns(read_pairs(spelled))
+        found = await run_cooperatively(decode_rows(survey, SurveyRow))
+        calls = await run_cooperatively(read_pairs(spelled))
         if known is not None and _is_renamed(known, found, calls):
             known = None
         types = TypeBook(self._conn, known.types if known is not None else {})
         relations = await self._read_relations(types, known.relations if known is not None else {}, found)
-        columns = await take_turns(decode_rows(computed_columns, ComputedColumnRow))
+        columns = await run_cooperatively(decode_rows(computed_columns, ComputedColumnRow))
         await types.look_up((one.returned, None) for one in columns)
         return Catalogue(
             # what was not asked is asked next time, whether or not anything has changed by then
             pulse=pulse if self._asks_views else msgspec.structs.replace(pulse, shape=""),
             relations=relations,
-            coded=await take_turns(read_coded(coded)),
-            roots=await take_turns(read_pairs(roots)),
+            coded=await run_cooperatively(read_coded(coded)),
+            roots=await run_cooperatively(read_pairs(roots)),
             spelled=calls,
             targets=await self._read_targets(known, relations),
             functions=await self._read_functions(types, known, pulse),
             types=types.rows,
-            computed=tuple(await take_turns(decode_rows(computed, ComputedRow))),
+            computed=tuple(await run_cooperatively(decode_rows(computed, ComputedRow))),
             computed_columns=tuple(columns),
-            geojson_schema=next(iter(await take_turns(read_pairs(geojson))), None),
-            casts=tuple(await take_turns(decode_rows(casts, CastRow))),
-            handlers=tuple(await take_turns(decode_rows(handlers, HandlerRow))),
-            roles=tuple(await take_turns(decode_rows(roles, RoleRow))),
-            comments=await take_turns(read_pairs(comments)),
+            geojson_schema=next(iter(await run_cooperatively(read_pairs(geojson))), None),
+            casts=tuple(await run_cooperatively(decode_rows(casts, CastRow))),
+            handlers=tuple(await run_cooperatively(decode_rows(handlers, HandlerRow))),
+            roles=tuple(await run_cooperatively(decode_rows(roles, RoleRow))),
+            comments=await run_cooperatively(read_pairs(comments)),
             timezones=timezones,
         )
 
     async def _read_timezones(self) -> frozenset[str]:
         """Once: they come with the server's program, and are slow to list."""
         (rows,) = await self._conn.run([TIMEZONES])
-        return frozenset(await take_turns(read_names(rows)))
+        return frozenset(await run_cooperatively(read_names(rows)))
 
     async def _read_relations(
         self, types: "TypeBook", known: Mapping[int, Relation], found: Collection[SurveyRow]
@@ -230,16 +230,18 @@ class _CatalogReader:
         parts = (ask_rules(oids) for oids in _batch(missing, _RULES_AT_ONCE))
         async with aclosing(_run_ahead(self._conn, parts)) as answers:
             async for rows in answers:
-                targets.update(await take_turns(_read_rules(rows)))
+                targets.update(await run_cooperatively(_read_rules(rows)))
         return targets
 
-    async def _read_functions(self, types: "TypeBook", known: Catalogue | None, pulse: Pulse) -> tuple[Function, ...]:
+    async def _read_functions(
+        self, types: "TypeBook", known: Catalogue | None, pulse: CatalogVersion
+    ) -> tuple[Function, ...]:
         if known is not None and known.pulse.code == pulse.code:
             return known.functions
         (answer,) = await self._conn.run([ask_functions(self._schemas)])
-        rows = await take_turns(decode_rows(answer, FunctionRow))
+        rows = await run_cooperatively(decode_rows(answer, FunctionRow))
         await types.look_up((kind, None) for row in rows for kind in (*row.types, row.returned))
-        return await take_turns(_make_functions(rows, types.rows))
+        return await run_cooperatively(_make_functions(rows, types.rows))
 
 
 def _is_same(known: Relation | None, found: SurveyRow) -> bool:
@@ -282,7 +284,7 @@ class TypeBook:
         missing = set(keys).difference(self.rows)
         if missing:
             (answer,) = await self._conn.run([ask_types(missing)])
-            self.rows.update({row.key: row for row in await take_turns(decode_rows(answer, TypeRow))})
+            self.rows.update({row.key: row for row in await run_cooperatively(decode_rows(answer, TypeRow))})
 
 
 async def read_relations(
@@ -295,9 +297,9 @@ async def read_relations(
     )
     async with aclosing(_run_ahead(conn, parts)) as answers:
         async for answer in answers:
-            rows += await take_turns(decode_rows(answer, RelationRow))
-    await types.look_up(await take_turns(_list_type_keys(rows)))
-    return {one.oid: one for one in await take_turns(make_relations(rows, types.rows, places))}
+            rows += await run_cooperatively(decode_rows(answer, RelationRow))
+    await types.look_up(await run_cooperatively(_list_type_keys(rows)))
+    return {one.oid: one for one in await run_cooperatively(make_relations(rows, types.rows, places))}
 
 
 async def _run_ahead(conn: DbConnection, statements: Iterable[Statement]) -> AsyncGenerator[Rows, None]:

@@ -126,7 +126,7 @@ class Table(msgspec.Struct, frozen=True, gc=False):
     is_partition: bool
     has_rules: bool = False
     """Rules of its own, which put other statements in a write's place or beside it."""
-    has_heirs: bool = False
+    has_child_tables: bool = False
     """Whether other tables inherit from it; partitions do not count."""
     runs_code: bool = False
     """Whether a default, a check, an index, a policy or a type reaches code that is not PostgreSQL's own."""

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from pgrest.config import Name
+from pgrest.schema.catalog_version import STAMP
 from pgrest.schema.model import ForeignKey, Schema, Table
-from pgrest.schema.stamps import STAMP
 from pgrest.sql.text import Statement, array_literal, quote_name
 from pgrest.wire.connection import Rows
 

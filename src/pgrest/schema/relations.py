@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from pgrest import errors
 from pgrest.config import Name
-from pgrest.query.similar import closest
+from pgrest.query.suggestions import closest
 from pgrest.schema.catalogue import ComputedRow
 from pgrest.schema.model import ForeignKey, Junction, Relationship, Schema, Table
 

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from pgrest.response import Response
-from pgrest.server.board import Board, Figure
-from pgrest.server.live import Live
 from pgrest.server.metrics import write_metrics
+from pgrest.server.shared_metrics import Metric, SharedMetrics
 from pgrest.server.snapshot import write_snapshot
+from pgrest.server.state import ServerState
 from pgrest.settings import dump_settings
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,7 +23,7 @@ _REACH_SECONDS = 2
 class AdminServer:
     """Answers for all workers; `listener` is the socket that they serve requests on."""
 
-    def __init__(self, live: Live, board: Board, listener: socket.socket) -> None:
+    def __init__(self, live: ServerState, board: SharedMetrics, listener: socket.socket) -> None:
         self._live = live
         self._board = board
         self._listener = listener
@@ -55,13 +55,13 @@ class AdminServer:
     async def _find_readiness(self) -> int:
         if not await self._is_reachable():
             return 500
-        is_loaded = all(self._board.list_all(Figure.IS_LOADED))
+        is_loaded = all(self._board.list_all(Metric.IS_LOADED))
         return 200 if is_loaded and await self._is_connected() else 503
 
     async def _is_connected(self) -> bool:
         if not self._live.settings.listens:
             return await self._live.is_connected()
-        return all(self._board.list_all(Figure.IS_CONNECTED))
+        return all(self._board.list_all(Metric.IS_CONNECTED))
 
     async def _is_reachable(self) -> bool:
         """Whether the socket that serves requests accepts."""

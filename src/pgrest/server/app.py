@@ -10,12 +10,12 @@ from typing import Any
 from pgrest import errors
 from pgrest.errors import PgrestError
 from pgrest.response import Header, Response, make_error_response
-from pgrest.server.board import Board, Row
 from pgrest.server.cors import answer_preflight, list_cors_headers
-from pgrest.server.departure import DisconnectWatcher, Receive
-from pgrest.server.live import Live
+from pgrest.server.disconnect import DisconnectWatcher, Receive
 from pgrest.server.log import Log
 from pgrest.server.road import Call, RequestRunner
+from pgrest.server.shared_metrics import Row, SharedMetrics
+from pgrest.server.state import ServerState
 from pgrest.server.timing import Timing
 from pgrest.settings import ServerSettings, Source
 from pgrest.sql.session import Session
@@ -42,7 +42,7 @@ class RestServer:
         row: Row | None = None,
         give_up: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.live = Live(settings, source, log or Log(settings.log_level), row or Board().row(), give_up)
+        self.live = ServerState(settings, source, log or Log(settings.log_level), row or SharedMetrics().row(), give_up)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -111,7 +111,7 @@ class RestServer:
                 self.live.note_unavailable()
             response = make_error_response(error)
         except asyncio.CancelledError:
-            if departure is None or not departure.forgive():
+            if departure is None or not departure.swallow_cancel():
                 raise
             return None
         except Exception as error:  # noqa: BLE001 - the edge of this server: whatever is left is a 500

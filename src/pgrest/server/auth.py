@@ -15,7 +15,7 @@ from pgrest.jwt import (
     secret_missing,
     verify_token,
 )
-from pgrest.server.board import Figure, Row
+from pgrest.server.shared_metrics import Metric, Row
 from pgrest.sql.session import Session
 
 _NEVER = Window(math.inf, -math.inf)
@@ -68,10 +68,10 @@ class Authenticator:
             raise secret_missing()
         if self._most_known <= 0:
             return _Known(verify_token(token, self.rules.keys))
-        self._row.add(Figure.JWT_LOOKUPS)
+        self._row.add(Metric.JWT_LOOKUPS)
         known = self._known.get(token)
         if known is not None:
-            self._row.add(Figure.JWT_HITS)
+            self._row.add(Metric.JWT_HITS)
             self._known.move_to_end(token)
             return known
         known = self._known[token] = _Known(verify_token(token, self.rules.keys))
@@ -81,7 +81,7 @@ class Authenticator:
     def _evict(self) -> None:
         while len(self._known) > max(self._most_known, 0):
             self._known.popitem(last=False)
-            self._row.add(Figure.JWT_EVICTIONS)
+            self._row.add(Metric.JWT_EVICTIONS)
 
     def _make_session(self, claims: Mapping[str, Any]) -> Session:
         named = find_role(claims, self.rules.role_path)

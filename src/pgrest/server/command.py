@@ -10,13 +10,13 @@ from dataclasses import replace
 
 from pgrest.errors import DatabaseError, PgrestError
 from pgrest.schema.introspection import load_schema
-from pgrest.server.board import Board
 from pgrest.server.errors import GivingUpError
 from pgrest.server.log import Log
 from pgrest.server.process import GAVE_UP, ProcessContext, serve
+from pgrest.server.shared_metrics import SharedMetrics
 from pgrest.server.snapshot import write_snapshot
 from pgrest.server.sockets import bind, describe_address, is_special_host
-from pgrest.server.workers import Watch
+from pgrest.server.workers import Supervisor
 from pgrest.settings import (
     BadSettings,
     ServerSettings,
@@ -71,7 +71,7 @@ def _serve(settings: ServerSettings, source: Source, workers: int, software: str
     log.tell(f"API server listening on {describe_address(listener)}")
     if admin is not None:
         log.tell(f"Admin server listening on {describe_address(admin)}")
-    board = Board(workers)
+    board = SharedMetrics(workers)
     shared = replace(settings, pool=replace(settings.pool, size=max(1, settings.pool.size // workers)))
 
     def serve_one(worker: int, lifeline: int | None = None) -> int:
@@ -89,7 +89,7 @@ def _serve(settings: ServerSettings, source: Source, workers: int, software: str
             )
         )
 
-    return serve_one(0) if workers == 1 else Watch(workers, serve_one).run()
+    return serve_one(0) if workers == 1 else Supervisor(workers, serve_one).run()
 
 
 # Without serving ----------------------------------------------------------------------------------------

@@ -1,32 +1,32 @@
 """PostgREST's figures in Prometheus' text format."""
 
-from pgrest.server.board import Board, Figure
+from pgrest.server.shared_metrics import Metric, SharedMetrics
 
 _METRICS = (
-    ("pgrst_db_pool_timeouts_total", "counter", "Requests that no connection came free for", Figure.POOL_TIMEOUTS),
-    ("pgrst_db_pool_available", "gauge", "Connections in the pool that nobody uses", Figure.POOL_AVAILABLE),
-    ("pgrst_db_pool_waiting", "gauge", "Requests that wait for a connection", Figure.POOL_WAITING),
-    ("pgrst_db_pool_max", "gauge", "The most connections of the pool", Figure.POOL_MAX),
-    ("pgrst_jwt_cache_requests_total", "counter", "Tokens looked up among those already checked", Figure.JWT_LOOKUPS),
-    ("pgrst_jwt_cache_hits_total", "counter", "Tokens found there", Figure.JWT_HITS),
-    ("pgrst_jwt_cache_evictions_total", "counter", "Tokens that made room for others", Figure.JWT_EVICTIONS),
+    ("pgrst_db_pool_timeouts_total", "counter", "Requests that no connection came free for", Metric.POOL_TIMEOUTS),
+    ("pgrst_db_pool_available", "gauge", "Connections in the pool that nobody uses", Metric.POOL_AVAILABLE),
+    ("pgrst_db_pool_waiting", "gauge", "Requests that wait for a connection", Metric.POOL_WAITING),
+    ("pgrst_db_pool_max", "gauge", "The most connections of the pool", Metric.POOL_MAX),
+    ("pgrst_jwt_cache_requests_total", "counter", "Tokens looked up among those already checked", Metric.JWT_LOOKUPS),
+    ("pgrst_jwt_cache_hits_total", "counter", "Tokens found there", Metric.JWT_HITS),
+    ("pgrst_jwt_cache_evictions_total", "counter", "Tokens that made room for others", Metric.JWT_EVICTIONS),
 )
 
 
-def write_metrics(board: Board) -> str:
+def write_metrics(board: SharedMetrics) -> str:
     lines: list[str] = []
     for name, kind, meaning, figure in _METRICS:
         lines += [*_head(name, kind, meaning), f"{name} {_spell(board.total(figure))}"]
     loads = "pgrst_schema_cache_loads_total"
     lines += [
         *_head(loads, "counter", "How often the schema cache was loaded"),
-        f'{loads}{{status="SUCCESS"}} {_spell(board.total(Figure.SCHEMA_LOADS))}',
-        f'{loads}{{status="FAIL"}} {_spell(board.total(Figure.SCHEMA_FAILURES))}',
+        f'{loads}{{status="SUCCESS"}} {_spell(board.total(Metric.SCHEMA_LOADS))}',
+        f'{loads}{{status="FAIL"}} {_spell(board.total(Metric.SCHEMA_FAILURES))}',
     ]
     seconds = "pgrst_schema_cache_query_time_seconds"
     lines += [
         *_head(seconds, "gauge", "How long the last load of the schema cache took"),
-        f"{seconds} {_spell(max(board.list_all(Figure.SCHEMA_SECONDS)))}",
+        f"{seconds} {_spell(max(board.list_all(Metric.SCHEMA_SECONDS)))}",
     ]
     return "".join(f"{line}\n" for line in lines)
 

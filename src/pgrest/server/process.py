@@ -14,9 +14,9 @@ import uvloop
 from pgrest.collector import calm_collector
 from pgrest.server.admin import AdminServer
 from pgrest.server.app import RestServer
-from pgrest.server.board import Board
 from pgrest.server.log import Log
 from pgrest.server.protocol import RestProtocol
+from pgrest.server.shared_metrics import SharedMetrics
 from pgrest.settings import ServerSettings, Source
 
 GRACE_SECONDS = 10
@@ -34,7 +34,7 @@ class ProcessContext:
     settings: ServerSettings
     source: Source
     log: Log
-    board: Board
+    board: SharedMetrics
     worker: int
     listener: socket.socket
     admin: socket.socket | None

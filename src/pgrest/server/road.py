@@ -12,10 +12,10 @@ from pgrest.openapi import describe_schema
 from pgrest.query.bodies import read_body
 from pgrest.query.plan import DatabasePlan, InfoPlan, OpenApiPlan, plan_request
 from pgrest.query.request import Request, make_canonical, parse_head
-from pgrest.query.templates import PlanTemplate, Shaped, make_template, shape_request
+from pgrest.query.templates import PlanTemplate, RequestShape, make_template, shape_request
 from pgrest.response import Response, make_info_response, make_openapi_response, make_response
 from pgrest.schema.model import Schema
-from pgrest.server.live import Live
+from pgrest.server.state import ServerState
 from pgrest.server.timing import Timing
 from pgrest.sql.session import Session
 
@@ -58,7 +58,7 @@ class RequestRunner:
 
     __slots__ = ("_call", "_live", "_settings", "_templates", "_timing")
 
-    def __init__(self, live: Live, call: Call, timing: Timing) -> None:
+    def __init__(self, live: ServerState, call: Call, timing: Timing) -> None:
         self._live = live
         self._call = call
         self._timing = timing
@@ -81,14 +81,14 @@ class RequestRunner:
         timing = ("Server-Timing", self._timing.header())
         return Response(response.status, (*response.headers, timing), response.body)
 
-    def _shape(self) -> Shaped | None:
+    def _shape(self) -> RequestShape | None:
         """None for a path that is spelt with escapes: one name may be spelt in many ways, and SQL sees which."""
         call = self._call
         if call.raw_path is not None:
             return None
         return shape_request(call.method, call.path, call.query, call.headers, call.body)
 
-    async def _answer(self, schema: Schema, shaped: Shaped | None) -> Response:
+    async def _answer(self, schema: Schema, shaped: RequestShape | None) -> Response:
         template = None if shaped is None else self._templates.find(shaped, schema)
         if template is not None and shaped is not None:
             return await self._repeat(template, shaped)
@@ -106,7 +106,7 @@ class RequestRunner:
         script = make_script(plan, request, self._call.session, schema=schema, config=self._settings.rest)
         return await self._run(request, plan, script)
 
-    async def _repeat(self, template: PlanTemplate, shaped: Shaped) -> Response:
+    async def _repeat(self, template: PlanTemplate, shaped: RequestShape) -> Response:
         """What was planned before."""
         self._timing.mark("parse")
         script = template.make_script(shaped, self._call.session, self._settings.rest, self._call.headers)

@@ -20,7 +20,7 @@ Serve = Callable[[int, int], int]
 """(number of the worker, its lifeline) -> exit code"""
 
 
-class Watch:
+class Supervisor:
     """One worker that dies is started again; one that gives up ends all."""
 
     def __init__(self, workers: int, serve: Serve) -> None:
@@ -32,12 +32,12 @@ class Watch:
         self._deadline: float | None = None
         self._exit_code = STOPPED
         self._lifeline, self._keep_open = os.pipe()
-        self._signals, self._bell = socket.socketpair()
+        self._signals, self._wakeup_socket = socket.socketpair()
 
     def run(self) -> int:
         """Blocks until the last worker has ended."""
-        self._bell.settimeout(0)
-        signal.set_wakeup_fd(self._bell.fileno())
+        self._wakeup_socket.settimeout(0)
+        signal.set_wakeup_fd(self._wakeup_socket.fileno())
         for number in _HEARD:
             signal.signal(number, lambda *_: None)
         while self._running or self._due:
@@ -73,7 +73,7 @@ class Watch:
         signal.set_wakeup_fd(-1)
         os.close(self._keep_open)
         self._signals.close()
-        self._bell.close()
+        self._wakeup_socket.close()
         for number in _HEARD:
             reloads = number in (signal.SIGUSR1, signal.SIGUSR2)
             signal.signal(number, signal.SIG_IGN if reloads else signal.SIG_DFL)

@@ -14,8 +14,8 @@ import pytest
 from pgrest import DbConnection, Statement
 from pgrest.config import RestConfig
 from pgrest.server import RestServer
-from pgrest.server.live import choose_name
 from pgrest.server.log import Log
+from pgrest.server.state import choose_name
 from tests.pgrest.conftest import Client, settings_for
 from tests.pgrest.test_writes import sign
 

@@ -5,7 +5,7 @@ import pytest
 from pgrest import PgrestError
 from pgrest.jwt import JwtRules, parse_role_path, read_keys
 from pgrest.server.auth import Authenticator
-from pgrest.server.board import Board, Figure
+from pgrest.server.shared_metrics import Metric, SharedMetrics
 from tests.pgrest.jwt.signing import PASSPHRASE, sign
 
 NOW = 1_800_000_000.0
@@ -16,8 +16,8 @@ def bearer(**claims: object) -> bytes:
     return b"Bearer " + sign("HS256", claims)
 
 
-def make(rules: JwtRules = RULES, anon: str | None = "web_anon", most: int = 10) -> tuple[Authenticator, Board]:
-    board = Board()
+def make(rules: JwtRules = RULES, anon: str | None = "web_anon", most: int = 10) -> tuple[Authenticator, SharedMetrics]:
+    board = SharedMetrics()
     return Authenticator(rules, anon, most, board.row()), board
 
 
@@ -97,11 +97,11 @@ def test_a_token_is_remembered_whole() -> None:
     token = bearer(role="web_reader")
     session = authenticator.authenticate(token, NOW)
     assert authenticator.authenticate(token, NOW) is session
-    assert (board.total(Figure.JWT_LOOKUPS), board.total(Figure.JWT_HITS)) == (2, 1)
+    assert (board.total(Metric.JWT_LOOKUPS), board.total(Metric.JWT_HITS)) == (2, 1)
     head, _, signature = token.rpartition(b".")
     for forged in (head + b".", head + b"." + signature[:-1], head + b"." + b"A" * len(signature), token + b"A"):
         assert refusal(authenticator, forged)[1] == "PGRST301"
-    assert board.total(Figure.JWT_HITS) == 1
+    assert board.total(Metric.JWT_HITS) == 1
 
 
 def test_only_so_many_are_remembered_and_those_that_were_not_used_go() -> None:
@@ -109,12 +109,12 @@ def test_only_so_many_are_remembered_and_those_that_were_not_used_go() -> None:
     first, second, third = (bearer(role="web_reader", n=n) for n in range(3))
     for token in (first, second, first, third, first, second):
         authenticator.authenticate(token, NOW)
-    assert (board.total(Figure.JWT_HITS), board.total(Figure.JWT_EVICTIONS)) == (2, 2)
+    assert (board.total(Metric.JWT_HITS), board.total(Metric.JWT_EVICTIONS)) == (2, 2)
     authenticator.resize(1)
-    assert board.total(Figure.JWT_EVICTIONS) == 3
+    assert board.total(Metric.JWT_EVICTIONS) == 3
     authenticator.resize(0)
     authenticator.authenticate(first, NOW)
-    assert board.total(Figure.JWT_LOOKUPS) == 6
+    assert board.total(Metric.JWT_LOOKUPS) == 6
 
 
 def test_tokens_that_are_refused_take_no_room() -> None:
@@ -124,4 +124,4 @@ def test_tokens_that_are_refused_take_no_room() -> None:
     for number in range(50):
         refusal(authenticator, b"Bearer %d.b.c" % number)
     authenticator.authenticate(known, NOW)
-    assert (board.total(Figure.JWT_HITS), board.total(Figure.JWT_EVICTIONS)) == (1, 0)
+    assert (board.total(Metric.JWT_HITS), board.total(Metric.JWT_EVICTIONS)) == (1, 0)

@@ -58,7 +58,7 @@ def _check_capturable(context: WriteContext, plan: WritePlan) -> None:
                 f"{'.'.join(name)} has rules, and nobody sees what they write.",
                 hint="Triggers can do the same, and what they do is counted.",
             )
-    if plan.table.has_heirs:
+    if plan.table.has_child_tables:
         raise NotCaptured(
             f"Other tables inherit from {plan.table.name}: of their rows only part would be recorded, and rows of its "
             "own could not be taken back by their keys.",

@@ -34,21 +34,21 @@ from basewarden.gateway.capture.write import (
 )
 from basewarden.journal import RowChange
 from pgrest import (
-    FACTS,
+    TRANSACTION_FACTS,
     DatabaseError,
     DeletePlan,
     InsertPlan,
+    ReturningSpec,
     Rows,
     Statement,
     Table,
     UpdatePlan,
-    Witness,
-    Witnessed,
+    WriteImages,
     WritePlan,
     quote_name,
-    read_witnessed,
+    read_write_images,
+    returning_write_sql,
     table_check,
-    witnessed_write_sql,
 )
 
 _INSUFFICIENT_PRIVILEGE = "42501"
@@ -104,10 +104,12 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
     settling = context.ask_settled() if counting else []
     opening = [BEGIN, *counting, *context.settings]
     asked = [] if _has_note(context, _LOGIN_READS) else [AS_OWNER, _read_as_login(plan.table)]
-    witness = Witness(partial(list_image, plan.table), context.max_rows + 1 if context.max_rows is not None else None)
-    build = partial(witnessed_write_sql, plan=plan, witness=witness)
+    witness = ReturningSpec(
+        partial(list_image, plan.table), context.max_rows + 1 if context.max_rows is not None else None
+    )
+    build = partial(returning_write_sql, plan=plan, witness=witness)
     write = context.write(("at once", witness.limit), build)
-    check = table_check(plan.table.qualified, FACTS)
+    check = table_check(plan.table.qualified, TRANSACTION_FACTS)
     try:
         answers = await context.connection.run([*opening, write, FINISH, check, *asked, *settling, *counting])
     except DatabaseError as error:
@@ -119,7 +121,7 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
         _note(context, _LOGIN_READS)
         oid, stamp, *facts = next(iter(answers[len(opening) + 2].rows), (None, None))
         await require_current(context, plan.table, oid, stamp)
-        outcome = _judge(context, plan, read_witnessed(plan, witness.limit, answers[len(opening)], facts))
+        outcome = _judge(context, plan, read_write_images(plan, witness.limit, answers[len(opening)], facts))
         if counting and outcome is not None:
             check_settled(answers[-len(settling) - len(counting) : -len(counting)])
             outcome = _count(context, plan, outcome, answers[len(counting)], answers[-1])
@@ -128,7 +130,7 @@ async def write_at_once(context: WriteContext, plan: WritePlan) -> WriteOutcome 
     return outcome
 
 
-def _judge(context: WriteContext, plan: WritePlan, witnessed: Witnessed) -> WriteOutcome | None:
+def _judge(context: WriteContext, plan: WritePlan, witnessed: WriteImages) -> WriteOutcome | None:
     if not witnessed.is_canonical:
         _note(context, _unfit(context))
         return None
@@ -158,7 +160,7 @@ def _count(
     return replace(outcome, unseen=list_unseen(surplus))
 
 
-def _list_changes(plan: WritePlan, witnessed: Witnessed) -> list[RowChange]:
+def _list_changes(plan: WritePlan, witnessed: WriteImages) -> list[RowChange]:
     table = plan.table
     named = frozenset(column.name for column in plan.columns) if isinstance(plan, UpdatePlan) else None
     return compact(

@@ -27,10 +27,10 @@ from pgrest import (
     InsertPlan,
     Keys,
     PlanTemplate,
+    RequestShape,
     Result,
     Rows,
     Schema,
-    Shaped,
     Statement,
     Table,
     key_columns,
@@ -77,7 +77,7 @@ class WriteContext:
     """Whether it may, so that what it changes must be counted."""
     traces: "Traces | None" = None
     template: PlanTemplate | None = None
-    shaped: Shaped | None = None
+    shaped: RequestShape | None = None
 
     @property
     def has_canonical_output(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from pgrest.query.grammar import complaints
+from pgrest.query.grammar import error_grammar
 from pgrest.query.grammar.nodes import (
     Compare,
     Condition,
@@ -19,7 +19,7 @@ from pgrest.query.grammar.nodes import (
     Operation,
     TextSearch,
 )
-from pgrest.query.grammar.scanner import Misfit, ParseError, Scanner, TooDeep, read_text, remembered
+from pgrest.query.grammar.scanner import ParseError, Scanner, SyntaxMismatch, TooDeep, read_text, remembered
 from pgrest.query.grammar.select import read_field, read_json_path
 
 SIMPLE_OPERATORS = ("neq", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj")
@@ -68,7 +68,7 @@ def parse_filter(key: str, value: str) -> PathFilter:
         comparison = Compare(plain["operator"], value[plain.end() :])
         return PathFilter(path, Filter(field, comparison, plain["not"] is not None))
     source = f"failed to parse filter ({value})"
-    negated, operation = read_text(value, source, _read_filter_value, complaints.filter_value)
+    negated, operation = read_text(value, source, _read_filter_value, error_grammar.filter_value)
     return PathFilter(path, Filter(field, operation, negated))
 
 
@@ -86,7 +86,7 @@ def parse_argument_or_filter(key: str, value: str) -> PathFilter | tuple[str, st
 
 @remembered
 def parse_tree_path(key: str) -> tuple[EmbedPath, Field]:
-    return read_text(key, f"failed to parse tree path ({key})", _read_tree_path, complaints.tree_path)
+    return read_text(key, f"failed to parse tree path ({key})", _read_tree_path, error_grammar.tree_path)
 
 
 def _read_tree_path(scanner: Scanner) -> tuple[EmbedPath, Field]:
@@ -96,9 +96,9 @@ def _read_tree_path(scanner: Scanner) -> tuple[EmbedPath, Field]:
 
 def parse_logic(key: str, value: str) -> PathLogic:
     """`clients.not.or` with `(id.eq.1,id.eq.2)`."""
-    names = read_text(key, f"failed to parse logic path ({key})", _read_path, complaints.logic_path)
+    names = read_text(key, f"failed to parse logic path ({key})", _read_path, error_grammar.logic_path)
     whole = f"{'not.' if 'not' in names else ''}{names[-1]}{value}"
-    logic = read_text(whole, f"failed to parse logic tree ({value})", _read_condition, complaints.logic)
+    logic = read_text(whole, f"failed to parse logic tree ({value})", _read_condition, error_grammar.logic)
     return PathLogic(tuple(name for name in names[:-1] if name != "not"), logic)
 
 
@@ -118,7 +118,7 @@ def _read_condition(scanner: Scanner) -> Condition:
         condition = _read_logic_filter(scanner)
     except TooDeep:
         raise
-    except Misfit:
+    except SyntaxMismatch:
         scanner.pos = start
         condition = _read_logic(scanner)
     scanner.leave()
@@ -142,7 +142,7 @@ def _read_logic(scanner: Scanner) -> Logic:
     while scanner.match_between_blanks(","):
         children.append(_read_condition(scanner))
     if not scanner.match_between_blanks(")"):
-        raise Misfit
+        raise SyntaxMismatch
     return Logic(operator, tuple(children), negated)
 
 
@@ -182,7 +182,7 @@ def _read_operation(scanner: Scanner, read_value: Callable[[Scanner], str]) -> t
             quantifier = _read_quantifier(scanner)
             if scanner.match("."):
                 return negated, Compare(operator, read_value(scanner), quantifier)
-    raise Misfit
+    raise SyntaxMismatch
 
 
 def _read_quantifier(scanner: Scanner) -> Literal["any", "all"] | None:
@@ -206,7 +206,7 @@ def _read_is_value(scanner: Scanner) -> Literal["null", "not_null", "true", "fal
         if rest.startswith(value):
             scanner.pos += len(value)
             return value
-    raise Misfit
+    raise SyntaxMismatch
 
 
 def _read_rest(scanner: Scanner) -> str:

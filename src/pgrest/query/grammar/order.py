@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pgrest.query.grammar import complaints
+from pgrest.query.grammar import error_grammar
 from pgrest.query.grammar.filters import parse_tree_path
 from pgrest.query.grammar.nodes import EmbedPath, Field, OrderTerm
-from pgrest.query.grammar.scanner import Misfit, Scanner, read_text, remembered
+from pgrest.query.grammar.scanner import Scanner, SyntaxMismatch, read_text, remembered
 from pgrest.query.grammar.select import read_field
 
 
@@ -16,11 +16,11 @@ def parse_order(key: str, value: str) -> tuple[EmbedPath, tuple[OrderTerm, ...]]
 
 @remembered
 def _parse_terms(text: str) -> tuple[OrderTerm, ...]:
-    return read_text(text, f"failed to parse order ({text})", _read_terms, complaints.order)
+    return read_text(text, f"failed to parse order ({text})", _read_terms, error_grammar.order)
 
 
 def parse_columns(text: str, parameter: str) -> tuple[str, ...]:
-    return read_text(text, f"failed to parse {parameter} parameter ({text})", _read_columns, complaints.columns)
+    return read_text(text, f"failed to parse {parameter} parameter ({text})", _read_columns, error_grammar.columns)
 
 
 def _read_columns(scanner: Scanner) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ def _match_comma(scanner: Scanner) -> bool:
     if scanner.match_between_blanks(","):
         return True
     if scanner.pos > start:
-        raise Misfit
+        raise SyntaxMismatch
     return False
 
 
@@ -55,7 +55,7 @@ def _read_term(scanner: Scanner) -> OrderTerm:
     nulls = _read_nulls(scanner)
     scanner.skip_blanks()
     if not (scanner.is_next(",") or scanner.is_at_end()):
-        raise Misfit
+        raise SyntaxMismatch
     return OrderTerm(field, direction, nulls, relation)
 
 
@@ -89,4 +89,4 @@ def _read_nulls(scanner: Scanner) -> Literal["nullsfirst", "nullslast"] | None:
         return "nullsfirst"
     if scanner.match("nullslast"):
         return "nullslast"
-    raise Misfit
+    raise SyntaxMismatch

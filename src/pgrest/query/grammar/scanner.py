@@ -1,6 +1,6 @@
 """One cursor over one text, shared by every reader of the query string.
 
-Readers only say that a text does not fit; why is told by `complaints`, which parses it again as PostgREST does.
+Readers only say that a text does not fit; why is told by `error_grammar`, which parses it again as PostgREST does.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import TypeVar
 
-from pgrest.query.grammar.parsec import Parser, complain
+from pgrest.query.grammar.combinators import Parser, complain
 
 T = TypeVar("T")
 _NAME = re.compile(r"(?:[^\W\d]|[0-9 $])+")
@@ -50,15 +50,15 @@ class ParseError(Exception):
         return self._words[1]
 
 
-class Misfit(Exception):
+class SyntaxMismatch(Exception):
     """Raised by readers, and answered by `read_text`."""
 
 
-class TooDeep(Misfit):
+class TooDeep(SyntaxMismatch):
     pass
 
 
-class TooManyItems(Misfit):
+class TooManyItems(SyntaxMismatch):
     pass
 
 
@@ -82,7 +82,7 @@ def read_text(text: str, source: str, read: Callable[["Scanner"], T], grammar: P
         raise ParseError(lambda: (where, f"nested deeper than {DEEPEST} levels")) from None
     except TooManyItems:
         raise ParseError(lambda: (f'"{source[:_MOST_SHOWN]}"', f"more than {MOST_ITEMS} items")) from None
-    except Misfit:
+    except SyntaxMismatch:
         raise ParseError(lambda: _explain(text, source, grammar)) from None
 
 
@@ -117,7 +117,7 @@ class Scanner:
 
     def expect(self, word: str) -> None:
         if not self.match(word):
-            raise Misfit
+            raise SyntaxMismatch
 
     def take(self, pattern: re.Pattern[str]) -> str:
         found = pattern.match(self.text, self.pos)
@@ -167,7 +167,7 @@ class Scanner:
     def require_field_name(self) -> str:
         name = self.field_name()
         if name is None:
-            raise Misfit
+            raise SyntaxMismatch
         return name
 
     def identifier(self) -> str | None:

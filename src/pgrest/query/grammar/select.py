@@ -3,7 +3,7 @@
 import re
 from typing import Literal, get_args
 
-from pgrest.query.grammar import complaints
+from pgrest.query.grammar import error_grammar
 from pgrest.query.grammar.nodes import (
     Aggregate,
     Field,
@@ -12,7 +12,7 @@ from pgrest.query.grammar.nodes import (
     SelectItem,
     SelectRelation,
 )
-from pgrest.query.grammar.scanner import DEEPEST, Misfit, Scanner, TooDeep, read_text, remembered
+from pgrest.query.grammar.scanner import DEEPEST, Scanner, SyntaxMismatch, TooDeep, read_text, remembered
 
 _DIGITS = re.compile(r"[0-9]+")
 _JOINS: dict[str, Literal["inner", "left"]] = {"inner": "inner", "left": "left"}
@@ -21,7 +21,7 @@ _INDEX_ENDINGS = ("->", "::", ".", ",", ")")
 
 @remembered
 def parse_select(text: str) -> tuple[SelectItem, ...]:
-    return read_text(text, f"failed to parse select parameter ({text})", _read_items, complaints.select)
+    return read_text(text, f"failed to parse select parameter ({text})", _read_items, error_grammar.select)
 
 
 def read_field(scanner: Scanner) -> Field:
@@ -52,7 +52,7 @@ def _read_json_step(scanner: Scanner, arrow: Literal["->", "->>"]) -> JsonStep:
         return JsonStep(arrow, index, is_index=True)
     key = scanner.json_key()
     if key is None:
-        raise Misfit
+        raise SyntaxMismatch
     return JsonStep(arrow, key)
 
 
@@ -137,7 +137,7 @@ def _read_cast(scanner: Scanner) -> str | None:
         return None
     name = scanner.identifier()
     if name is None:
-        raise Misfit
+        raise SyntaxMismatch
     return name
 
 
@@ -154,5 +154,5 @@ def _read_aggregate(scanner: Scanner) -> Aggregate | None:
 def _end_field(scanner: Scanner, field: SelectField) -> SelectField:
     scanner.skip_blanks()
     if not (scanner.is_next(")") or scanner.is_next(",") or scanner.is_at_end()):
-        raise Misfit
+        raise SyntaxMismatch
     return field

@@ -2,7 +2,7 @@
 
 import random
 
-from pgrest.query.similar import closest, edit_distance
+from pgrest.query.suggestions import closest, edit_distance
 
 
 def draw_table(one: str, other: str) -> int:

@@ -9,7 +9,7 @@ _TURN_SECONDS = 0.002
 Made = TypeVar("Made")
 
 
-async def take_turns(work: Generator[None, None, Made]) -> Made:
+async def run_cooperatively(work: Generator[None, None, Made]) -> Made:
     """Runs `work`, which yields between its steps, a little at a time; whatever else is ready runs in between."""
     until = time.perf_counter() + _TURN_SECONDS
     while True:

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
+from pgrest.schema.catalog_version import PLAN_PLAINLY, CatalogVersion, ask_catalog_version, read_catalog_version
+from pgrest.schema.cooperation import run_cooperatively
 from pgrest.schema.introspection import Snapshot, load_snapshot
-from pgrest.schema.stamps import PLAN_PLAINLY, Pulse, ask_pulse, read_pulse
-from pgrest.schema.turns import take_turns
 from pgrest.wire.connection import DbConnection
 
 _LET_GO_SECONDS = 5.0
@@ -26,7 +26,7 @@ class Loaded:
     relations_read: int
 
 
-class Freshness:
+class SchemaRefresher:
     """Used by one task at a time."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Freshness:
         self._extra_search_path = tuple(extra_search_path)
         self._on_load = on_load
         self.current: Snapshot | None = None
-        self._glance = self._whole = Pulse("")
+        self._glance = self._whole = CatalogVersion("")
         self._whole_at = self._glance_cost = 0.0
         self._saved, self._saved_at = _MOST_SAVED, time.monotonic()
         self.cost = 0.0
@@ -60,12 +60,12 @@ class Freshness:
             await self._load(conn, pulse)
         self._keep(pulse)
 
-    async def _ask(self, conn: DbConnection, *, whole: bool) -> Pulse | None:
+    async def _ask(self, conn: DbConnection, *, whole: bool) -> CatalogVersion | None:
         """None where a glance saw something that is to be looked at later: then it will be seen again."""
         since = self._whole if whole else self._glance
-        question = ask_pulse(conn.server_version, since=since.moment, whole=whole)
+        question = ask_catalog_version(conn.server_version, since=since.moment, whole=whole)
         _, rows = await conn.run([PLAN_PLAINLY, question])
-        pulse = read_pulse(rows)
+        pulse = read_catalog_version(rows)
         self.cost += pulse.cost
         if whole or pulse.glance is None:
             return pulse
@@ -74,7 +74,7 @@ class Freshness:
             return pulse
         return await self._look_closer(conn)
 
-    async def _look_closer(self, conn: DbConnection) -> Pulse | None:
+    async def _look_closer(self, conn: DbConnection) -> CatalogVersion | None:
         now = time.monotonic()
         self._saved = min(_MOST_SAVED, self._saved + (now - self._saved_at) * _SUSPECT_SHARE)
         self._saved_at = now
@@ -87,14 +87,14 @@ class Freshness:
     def _is_whole_due(self) -> bool:
         return time.monotonic() - self._whole_at >= self._whole.cost / _WHOLE_SHARE
 
-    def _keep(self, pulse: Pulse) -> None:
+    def _keep(self, pulse: CatalogVersion) -> None:
         """A pulse that tells nothing was asked at the same moment as the one before."""
         if pulse.glance is not None:
             self._glance = pulse
         if pulse.is_whole:
             self._whole, self._whole_at = pulse, time.monotonic()
 
-    async def _load(self, conn: DbConnection, pulse: Pulse | None) -> Pulse:
+    async def _load(self, conn: DbConnection, pulse: CatalogVersion | None) -> CatalogVersion:
         since = time.perf_counter()
         known = self.current
         found = await load_snapshot(conn, self._schemas, self._extra_search_path, known=known, pulse=pulse)
@@ -106,16 +106,16 @@ class Freshness:
         return found.catalogue.pulse
 
 
-def _is_other(pulse: Pulse, known: Pulse) -> bool:
+def _is_other(pulse: CatalogVersion, known: CatalogVersion) -> bool:
     return (pulse.names, pulse.code, pulse.roles, pulse.shape) != (known.names, known.code, known.roles, known.shape)
 
 
-async def let_go(snapshot: Snapshot) -> None:
+async def release(snapshot: Snapshot) -> None:
     """Frees what the next snapshot has not taken over in turns too, after the requests that may still have it."""
     parts: list[object] = [*snapshot.catalogue.relations.values(), *snapshot.schema.tables.values()]
     del snapshot
     await asyncio.sleep(_LET_GO_SECONDS)
-    await take_turns(_drop(parts))
+    await run_cooperatively(_drop(parts))
 
 
 def _drop(parts: list[object]) -> Generator[None, None, None]:

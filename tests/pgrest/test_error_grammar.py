@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgrest import PgrestError, parse_request
-from pgrest.query.grammar import complaints
+from pgrest.query.grammar import error_grammar as complaints
+from pgrest.query.grammar.combinators import fits
 from pgrest.query.grammar.filters import parse_filter, parse_logic
 from pgrest.query.grammar.order import parse_columns, parse_order
-from pgrest.query.grammar.parsec import fits
 from pgrest.query.grammar.scanner import ParseError
 from pgrest.query.grammar.select import parse_select
 from tests.pgrest import hostile

@@ -3,7 +3,7 @@
 The readers beside this module decide what is right and are fast; this says what was wrong, word for word as PostgREST.
 """
 
-from pgrest.query.grammar.parsec import (
+from pgrest.query.grammar.combinators import (
     Parser,
     Reply,
     ahead,

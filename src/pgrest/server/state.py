@@ -17,13 +17,13 @@ from psycopg.conninfo import conninfo_to_dict
 from pgrest.errors import DatabaseError, PgrestError, no_schema_cache
 from pgrest.query.templates import PlanTemplates
 from pgrest.schema.cache import SchemaCache
-from pgrest.schema.freshness import Loaded
 from pgrest.schema.model import Schema
+from pgrest.schema.refresher import Loaded
 from pgrest.server.auth import Authenticator
-from pgrest.server.board import Figure, Row
 from pgrest.server.errors import GivingUpError
 from pgrest.server.listener import ReloadListener
 from pgrest.server.log import Log
+from pgrest.server.shared_metrics import Metric, Row
 from pgrest.settings import BadSettings, ServerSettings, Source, locate
 from pgrest.settings.database import read_database_settings
 from pgrest.sql.text import Statement
@@ -39,7 +39,7 @@ _LONGEST_PAUSE = 32
 _REFUSED = ("password authentication failed", "no password supplied")
 
 
-class Live:
+class ServerState:
     """`give_up` is told in one sentence why the server cannot go on."""
 
     def __init__(
@@ -77,7 +77,7 @@ class Live:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._listening: asyncio.Task[None] | None = None
         self._missed_notifications = False
-        row.put(Figure.POOL_MAX, settings.pool.size)
+        row.put(Metric.POOL_MAX, settings.pool.size)
 
     # Life -----------------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class Live:
     async def is_connected(self) -> bool:
         """Whether the database can be reached now; the listener knows, else it is asked."""
         if self.settings.listens:
-            return bool(self.row.get(Figure.IS_CONNECTED))
+            return bool(self.row.get(Metric.IS_CONNECTED))
         try:
             async with self.pool.acquire() as conn:
                 await conn.run([_ALIVE])
@@ -134,9 +134,9 @@ class Live:
 
     def post_figures(self) -> None:
         figures = self.pool.figures
-        self.row.put(Figure.POOL_AVAILABLE, figures.open - figures.in_use)
-        self.row.put(Figure.POOL_WAITING, figures.waiting)
-        self.row.put(Figure.POOL_TIMEOUTS, figures.timeouts)
+        self.row.put(Metric.POOL_AVAILABLE, figures.open - figures.in_use)
+        self.row.put(Metric.POOL_WAITING, figures.waiting)
+        self.row.put(Metric.POOL_TIMEOUTS, figures.timeouts)
 
     # The schema -----------------------------------------------------------------------------------------
 
@@ -166,24 +166,24 @@ class Live:
             self._wanted.clear()
 
     async def _load(self) -> None:
-        await self._greet()
+        await self._check_version()
         if self.settings.reads_database:
             await self.reload_config()
         self._wanted.clear()  # what was asked for until here is answered by what is read now
-        started, loads = time.perf_counter(), self.row.get(Figure.SCHEMA_LOADS)
+        started, loads = time.perf_counter(), self.row.get(Metric.SCHEMA_LOADS)
         try:
             cache = self._find_cache()
             schema = await cache.reload()
         except (PgrestError, DatabaseError) as error:
-            self.row.add(Figure.SCHEMA_FAILURES)
+            self.row.add(Metric.SCHEMA_FAILURES)
             self.log.tell(f"Failed to load the schema cache. {_describe(error)}")
             raise
         await self._put_cache(cache)
         await self.pool.flush()
-        was_read = self.row.get(Figure.SCHEMA_LOADS) > loads
+        was_read = self.row.get(Metric.SCHEMA_LOADS) > loads
         self._tell_loaded(schema, time.perf_counter() - started, was_read=was_read)
 
-    async def _greet(self) -> None:
+    async def _check_version(self) -> None:
         try:
             async with self.pool.acquire() as conn:
                 [rows] = await conn.run([_VERSION])
@@ -210,18 +210,18 @@ class Live:
     async def _put_cache(self, cache: SchemaCache) -> None:
         old, self._cache = self._cache, cache
         self._loaded_schemas = (self.settings.rest.schemas, self.settings.rest.extra_search_path)
-        self.row.put(Figure.IS_LOADED, 1)
+        self.row.put(Metric.IS_LOADED, 1)
         if old is not None and old is not cache:
             await old.close()
 
     def _note_load(self, loaded: Loaded) -> None:
         """Of what is read anew, whether we asked for it or the cache noticed by itself."""
-        self.row.add(Figure.SCHEMA_LOADS)
-        self.row.put(Figure.SCHEMA_SECONDS, loaded.seconds)
+        self.row.add(Metric.SCHEMA_LOADS)
+        self.row.put(Metric.SCHEMA_SECONDS, loaded.seconds)
 
     def _tell_loaded(self, schema: Schema, seconds: float, *, was_read: bool) -> None:
         if not was_read:  # it was asked for all the same
-            self.row.add(Figure.SCHEMA_LOADS)
+            self.row.add(Metric.SCHEMA_LOADS)
         self.log.tell(f"Schema cache queried in {seconds * 1000:.1f} milliseconds")
         self.log.tell(
             f"Schema cache loaded {len(schema.tables)} Relations, "
@@ -288,7 +288,7 @@ class Live:
         if self._listening is not None:
             self._listening.cancel()
             self._listening = None
-            self.row.put(Figure.IS_CONNECTED, 0)
+            self.row.put(Metric.IS_CONNECTED, 0)
         if self.settings.listens:
             listener = ReloadListener(
                 dsn=self.settings.dsn,
@@ -311,7 +311,7 @@ class Live:
             self.want_config()
 
     def _note_listening(self, listens: float) -> None:
-        self.row.put(Figure.IS_CONNECTED, listens)
+        self.row.put(Metric.IS_CONNECTED, listens)
         if not listens:
             self._missed_notifications = True
         elif self._missed_notifications:

@@ -47,16 +47,16 @@ _IS_CANONICAL = " AND ".join(
     ]
 )
 # Whether the write took an id at all, then its id in any case. A function of the database's may have left any format.
-FACTS = (
+TRANSACTION_FACTS = (
     "pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.pg_current_xact_id()::pg_catalog.text, "
     f"{_IS_CANONICAL}, {RESPONSE_HEADERS}, {RESPONSE_STATUS}"
 )
 """To be asked in the same transaction, after the write."""
-Told = tuple[bytes | None, ...]
+RowBytes = tuple[bytes | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
+class ReturningSpec:
     """`expressions` are what is told of a row, by its alias. An update or a delete takes `limit` rows at most."""
 
     expressions: Callable[[str], Sequence[str]]
@@ -64,7 +64,7 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
-class Witnessed:
+class WriteImages:
     """`found` counts the rows that were looked up before, those that an update locked, where any was written.
 
     `touched`: whether anything was locked or written at all. `is_canonical`: what is told is so in the one format that
@@ -76,10 +76,10 @@ class Witnessed:
     touched: bool
     is_canonical: bool
     found: int
-    rows: list[tuple[Told | None, Told | None]]
+    rows: list[tuple[RowBytes | None, RowBytes | None]]
 
 
-def witnessed_write_sql(builder: Builder, plan: WritePlan, witness: Witness) -> str:
+def returning_write_sql(builder: Builder, plan: WritePlan, witness: ReturningSpec) -> str:
     """Needs the right to read all that is told of, and a table with a key."""
     target = quote_ident(plan.table.name)
     prefix = _pick_prefix(plan)
@@ -159,7 +159,7 @@ def _answered_sql(
     )
 
 
-def read_witnessed(plan: WritePlan, limit: int | None, rows: Rows, facts: Sequence[bytes | None]) -> Witnessed:
+def read_write_images(plan: WritePlan, limit: int | None, rows: Rows, facts: Sequence[bytes | None]) -> WriteImages:
     """`facts` are what FACTS told; `limit` that of the witness."""
     assigned, xid, is_canonical, headers, status = facts
     told = rows.rows
@@ -175,10 +175,10 @@ def read_witnessed(plan: WritePlan, limit: int | None, rows: Rows, facts: Sequen
     if isinstance(plan, UpdatePlan) or (isinstance(plan, DeletePlan) and limit is not None):
         found = int(told[0][0] or 0) if told else 0
         told = [row[1:] for row in told]
-    return Witnessed(result, int(xid or 0), assigned is not None, is_canonical == b"t", found, _pair(plan, told))
+    return WriteImages(result, int(xid or 0), assigned is not None, is_canonical == b"t", found, _pair(plan, told))
 
 
-def _pair(plan: WritePlan, told: list[Told]) -> list[tuple[Told | None, Told | None]]:
+def _pair(plan: WritePlan, told: list[RowBytes]) -> list[tuple[RowBytes | None, RowBytes | None]]:
     match plan:
         case InsertPlan():
             return [(None, row) for row in told]

@@ -9,6 +9,7 @@ from sys import intern
 import msgspec
 
 from pgrest.config import Name
+from pgrest.schema.catalog_version import CatalogVersion
 from pgrest.schema.catalogue import (
     CastRow,
     ColumnRow,
@@ -41,8 +42,7 @@ from pgrest.schema.model import (
 )
 from pgrest.schema.reach import Reaches
 from pgrest.schema.relations import Relationships, ShownByTable
-from pgrest.schema.stamps import Pulse
-from pgrest.schema.viewkeys import Targets, trace_views
+from pgrest.schema.view_columns import Targets, trace_views
 
 _KINDS: Mapping[str, TableKind] = {"r": "table", "p": "partitioned", "v": "view", "m": "matview", "f": "foreign"}
 _ACTIONS: Mapping[str, ForeignKeyAction] = {
@@ -72,7 +72,7 @@ class Relation(msgspec.Struct, frozen=True, gc=False):
     rls_forced: bool
     is_partition: bool
     has_rules: bool
-    has_heirs: bool
+    has_child_tables: bool
     columns: Mapping[str, Column]
     names: tuple[str, ...]
     """The columns' names by attribute number; those that were dropped are empty."""
@@ -89,7 +89,7 @@ class Relation(msgspec.Struct, frozen=True, gc=False):
 class Catalogue:
     """Everything a snapshot is made of, kept for the next one, which takes over what has not changed."""
 
-    pulse: Pulse
+    pulse: CatalogVersion
     relations: Mapping[int, Relation]
     coded: Mapping[int, bool]
     """Tables that run code which is not PostgreSQL's own when they are written; whether only their policies do."""
@@ -138,7 +138,7 @@ def _make_relation(row: RelationRow, types: Mapping[TypeKey, TypeRow], place: st
         rls_forced=row.rls_forced,
         is_partition=row.is_partition,
         has_rules=row.has_rules,
-        has_heirs=row.has_heirs,
+        has_child_tables=row.has_child_tables,
         columns=columns,
         names=names,
         comment=comments.get("0"),
@@ -360,7 +360,7 @@ def _make_table(
         deletable=bool(writable & _DELETE_BIT),
         is_partition=relation.is_partition,
         has_rules=relation.has_rules,
-        has_heirs=relation.has_heirs,
+        has_child_tables=relation.has_child_tables,
         runs_code=coded is not None,
         runs_code_in_policies_only=bool(coded),
         root=root,

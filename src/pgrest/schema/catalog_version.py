@@ -112,8 +112,8 @@ def oid_array(oids: Iterable[int]) -> bytes:
 # Of everything ------------------------------------------------------------------------------------------
 
 
-class Pulse(msgspec.Struct, frozen=True, gc=False):
-    """The answer to `ask_pulse`. What was not asked, or need not be because nothing has happened, is None.
+class CatalogVersion(msgspec.Struct, frozen=True, gc=False):
+    """The answer to `ask_catalog_version`. What was not asked, or need not be because nothing has happened, is None.
 
     `cost` is the server's time for it, in seconds.
     """
@@ -231,14 +231,14 @@ PLAN_PLAINLY = Statement(
 )
 
 
-def ask_pulse(server_version: int, *, since: str = "", whole: bool) -> Statement:
+def ask_catalog_version(server_version: int, *, since: str = "", whole: bool) -> Statement:
     """`since` is the moment of an earlier pulse; while it lasts, nothing more is asked."""
     sql = _PULSE if server_version >= 150000 else _PULSE_OF_OLD
     return Statement(sql, (since.encode(), b"t" if whole else b"f"))
 
 
-def read_pulse(rows: Rows) -> Pulse:
+def read_catalog_version(rows: Rows) -> CatalogVersion:
     moment, glance, names, code, roles, shape, cost = next(rows.each())
     found: dict[str, Any] = {"glance": glance, "names": names, "code": code, "roles": roles, "shape": shape}
     told = {name: None if value is None else value.decode() for name, value in found.items()}
-    return Pulse((moment or b"").decode(), float(cost or 0), **told)
+    return CatalogVersion((moment or b"").decode(), float(cost or 0), **told)

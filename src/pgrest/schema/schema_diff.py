@@ -5,13 +5,13 @@ as it goes sees what nobody else does. What counts is whether the tables are the
 """
 
 from pgrest.config import Name
-from pgrest.schema.assembly import make_tables
+from pgrest.schema.build_schema import make_tables
+from pgrest.schema.catalog_version import PLAN_PLAINLY
 from pgrest.schema.catalogue import ROLES, RoleRow, name_array
 from pgrest.schema.code import CODED, PARTITIONS
+from pgrest.schema.cooperation import run_cooperatively
 from pgrest.schema.introspection import SPELL_NAMES, TypeBook, decode_rows, read_coded, read_pairs, read_relations
 from pgrest.schema.model import Schema
-from pgrest.schema.stamps import PLAN_PLAINLY
-from pgrest.schema.turns import take_turns
 from pgrest.sql.text import Statement
 from pgrest.wire.connection import DbConnection
 
@@ -40,8 +40,8 @@ async def is_reach_same(conn: DbConnection, schema: Schema, table: Name) -> bool
     )
     places = {int(oid or 0): (place or b"").decode() for oid, place in around.rows}
     relations = await read_relations(conn, TypeBook(conn, {}), places, asks_views=False)
-    roles = await take_turns(decode_rows(listed, RoleRow))
-    codes, pairs = await take_turns(read_coded(coded)), await take_turns(read_pairs(roots))
-    tables = await take_turns(make_tables(relations, roles, codes, pairs))
+    roles = await run_cooperatively(decode_rows(listed, RoleRow))
+    codes, pairs = await run_cooperatively(read_coded(coded)), await run_cooperatively(read_pairs(roots))
+    tables = await run_cooperatively(make_tables(relations, roles, codes, pairs))
     await conn.run(_RETURN)
     return all(tables.get(name) == schema.tables.get(name) for name in reach)

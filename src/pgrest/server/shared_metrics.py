@@ -4,7 +4,7 @@ import mmap
 from enum import IntEnum, auto
 
 
-class Figure(IntEnum):
+class Metric(IntEnum):
     """Counters first, then what stands as it is now."""
 
     POOL_TIMEOUTS = 0
@@ -21,11 +21,11 @@ class Figure(IntEnum):
     IS_CONNECTED = auto()
 
 
-_WIDTH = len(Figure)
+_WIDTH = len(Metric)
 _BYTES = 8
 
 
-class Board:
+class SharedMetrics:
     """Made before the workers are, so that they inherit it."""
 
     def __init__(self, workers: int = 1) -> None:
@@ -35,10 +35,10 @@ class Board:
     def row(self, worker: int = 0) -> "Row":
         return Row(self._cells[worker * _WIDTH : (worker + 1) * _WIDTH])
 
-    def list_all(self, figure: Figure) -> list[float]:
+    def list_all(self, figure: Metric) -> list[float]:
         return [self._cells[worker * _WIDTH + figure] for worker in range(self._workers)]
 
-    def total(self, figure: Figure) -> float:
+    def total(self, figure: Metric) -> float:
         return sum(self.list_all(figure))
 
 
@@ -48,11 +48,11 @@ class Row:
     def __init__(self, cells: "memoryview[float]") -> None:
         self._cells = cells
 
-    def add(self, figure: Figure, number: float = 1) -> None:
+    def add(self, figure: Metric, number: float = 1) -> None:
         self._cells[figure] += number
 
-    def put(self, figure: Figure, number: float) -> None:
+    def put(self, figure: Metric, number: float) -> None:
         self._cells[figure] = number
 
-    def get(self, figure: Figure) -> float:
+    def get(self, figure: Metric) -> float:
         return float(self._cells[figure])

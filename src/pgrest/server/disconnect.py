@@ -27,7 +27,7 @@ class DisconnectWatcher:
         if self._watcher is not None:
             self._watcher.cancel()
 
-    def forgive(self) -> bool:
+    def swallow_cancel(self) -> bool:
         """Whether the cancellation that was caught is ours: then the task goes on as if nothing had happened."""
         if self.is_gone and self._task is not None:
             self._task.uncancel()
