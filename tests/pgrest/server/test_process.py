@@ -15,6 +15,7 @@ import pytest
 
 from basewarden.cli import main
 from pgrest.server.protocol import LONGEST_HEAD
+from pgrest.wire.large import LARGE_BYTES
 from tests.pgrest.server.conftest import LOGIN, PASSWORD, as_login
 from tests.pgrest.server.rest_process import SECRET, Rest, free_port, run_command, running_rest
 from tests.pgrest.test_writes import sign
@@ -39,6 +40,15 @@ async def test_it_serves(quiet_rest: Rest) -> None:
     assert answer.headers["server-timing"].startswith("jwt;dur=")
     token = {"authorization": sign({"role": "web_reader"})}
     assert (await quiet_rest.http.get(WHOAMI, headers=token)).json()["user"] == "web_reader"
+
+
+async def test_a_large_answer_is_whole(quiet_rest: Rest) -> None:
+    """It is sent from where libpq keeps it."""
+    rows = [{"number": number, "text": "é" * 20} for number in range(20_000)]
+    answer = await quiet_rest.http.post("/rpc/echo", json=rows)
+    assert answer.status_code == 200
+    assert len(answer.content) > 4 * LARGE_BYTES
+    assert answer.json() == rows
 
 
 async def test_head_tells_no_length_and_has_no_body(quiet_rest: Rest) -> None:
