@@ -128,9 +128,7 @@ class Turns:
         account = _open_account(self._known, caller, KNOWN)
         account.taken += account.mean
         account.number += 1
-        is_measured = (
-            account.mean > _MUCH_SECONDS or account.number < _FIRST or random.random() < _PART  # noqa: S311 - a sample and no secret; a fixed rhythm could be avoided
-        )
+        is_measured = account.mean > _MUCH_SECONDS or account.number < _FIRST or _is_sampled()
         return Turn(self._decide(caller, account), is_measured, account.mean)
 
     def leave(self, caller: str, turn: Turn, seconds: float) -> None:
@@ -156,6 +154,11 @@ class Turns:
             return account.begin_wait(wait, now)
         account.forgive()
         return 0.0
+
+
+def _is_sampled() -> bool:
+    """A fixed rhythm could be avoided."""
+    return random.random() < _PART  # noqa: S311 - a sample, not a secret
 
 
 def _open_account(accounts: dict[str, _Usage], key: str, allowance: Allowance) -> _Usage:

@@ -4,7 +4,7 @@ from pgrest.server.shared_metrics import Metric, SharedMetrics
 
 _METRICS = (
     ("pgrst_db_pool_timeouts_total", "counter", "Requests that no connection came free for", Metric.POOL_TIMEOUTS),
-    ("pgrst_db_pool_available", "gauge", "Connections in the pool that nobody uses", Metric.POOL_AVAILABLE),
+    ("pgrst_db_pool_available", "gauge", "Idle connections in the pool", Metric.POOL_AVAILABLE),
     ("pgrst_db_pool_waiting", "gauge", "Requests that wait for a connection", Metric.POOL_WAITING),
     ("pgrst_db_pool_max", "gauge", "The most connections of the pool", Metric.POOL_MAX),
     ("pgrst_jwt_cache_requests_total", "counter", "Tokens looked up among those already checked", Metric.JWT_LOOKUPS),

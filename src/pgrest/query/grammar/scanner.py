@@ -1,6 +1,6 @@
 """One cursor over one text, shared by every reader of the query string.
 
-Readers only say that a text does not fit; why is told by `error_grammar`, which parses it again as PostgREST does.
+Readers only say that a text does not fit; `error_grammar` finds out why by parsing it again as PostgREST does.
 """
 
 import re
