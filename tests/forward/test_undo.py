@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from basewarden.undo.errors import AlreadyUndone, UndoConflict, UndoRunning
-from basewarden.undo.values import Receipt
+from basewarden.undo.receipt import Receipt
 from tests.forward.conftest import OpenGround
 from tests.forward.ground import Ground
 

@@ -34,7 +34,7 @@ from basewarden.journal.pruning import service as pruning
 from basewarden.journal.pruning.service import expire_idle
 from basewarden.operations.retention import RETENTION, Retention
 from basewarden.undo import queries as undo_queries
-from basewarden.undo.reading_back import read_writes
+from basewarden.undo.recorded_writes import read_writes
 from benchmarks.old_journal import Shape, count_journal, fill, make_connection, make_months
 from tests.fixtures.app import Product, Serve
 from tests.fixtures.bench import OwnWorkshop

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from basewarden.gateway.capture.images import AS_OWNER, read_images, select_images
 from basewarden.journal import Image, RowChange, Verb
-from basewarden.undo.apply import Applied, apply_rows
-from basewarden.undo.fold import Folded, RecordedWrite, fold_writes
-from basewarden.undo.plan import UndoPlan
-from basewarden.undo.planning import make_plan
-from basewarden.undo.refused import Refused
-from basewarden.undo.rows import DatabaseReader
+from basewarden.undo.direct.apply import Applied, apply_rows
+from basewarden.undo.direct.reader import DatabaseReader
+from basewarden.undo.execution.failures import Refused
+from basewarden.undo.planning.fold import Folded, RecordedWrite, fold_writes
+from basewarden.undo.planning.plan import UndoPlan
+from basewarden.undo.planning.planner import make_plan
 from pgrest import Builder, DbConnection, Schema, Statement, Table, load_schema
 from tests.sqlscan.plugin import OwnStatement
 

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from psycopg import sql
 
-from basewarden.undo.apply import explain_error
+from basewarden.undo.direct.apply import explain_error
 from basewarden.undo.errors import ProjectExhausted, ProjectFailed, UndoTimedOut, UndoTooComplex
-from basewarden.undo.refused import Raced, Refused
+from basewarden.undo.execution.failures import Raced, Refused
 from pgrest.errors import DatabaseError, DatabaseErrorFields
 from tests.fixtures.bench import OWNER, Agent, Bench, Workshop
 from tests.undo.test_service import press

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from basewarden.journal import Image, RowChange, Verb
-from basewarden.undo.fold import Folded, RecordedWrite, fold_writes
+from basewarden.undo.planning.fold import Folded, RecordedWrite, fold_writes
 
 Row = Mapping[str, str | None] | None
 

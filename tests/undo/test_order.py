@@ -2,7 +2,7 @@
 
 import pytest
 
-from basewarden.undo.plan import UndoPlan
+from basewarden.undo.planning.plan import UndoPlan
 from tests.undo.conftest import OpenWorld
 from tests.undo.support import World
 from tests.undo.test_apply import check_exact

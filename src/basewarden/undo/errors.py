@@ -4,7 +4,7 @@ from typing import Any
 
 from basewarden.errors import AppError, TooLarge, Unavailable
 from basewarden.errors import Conflict as ConflictError
-from basewarden.undo.values import Receipt
+from basewarden.undo.receipt import Receipt
 
 
 class UndoConflict(ConflictError):

@@ -12,9 +12,9 @@ from basewarden.connections import Editor
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound
 from basewarden.undo.errors import REFUSALS, PreviewStale, UndoConflict
-from basewarden.undo.past import ApplyOptions
+from basewarden.undo.receipt import OnConflict, Receipt
 from basewarden.undo.routes import TheUndo, make_presser
-from basewarden.undo.values import OnConflict, Receipt
+from basewarden.undo.target import ApplyOptions
 from basewarden.web import Pages, parse_form, provided, redirect
 
 router = APIRouter(prefix="/c/{connection_id}/sessions/{session_id}", include_in_schema=False)

@@ -11,9 +11,9 @@ from basewarden.connections import Editor
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound
 from basewarden.undo.errors import REFUSALS
-from basewarden.undo.past import ApplyOptions, Presser
+from basewarden.undo.receipt import OnConflict
 from basewarden.undo.service import Undo
-from basewarden.undo.values import OnConflict
+from basewarden.undo.target import ApplyOptions, Presser
 from basewarden.web import provided
 from basewarden.web.openapi import declare
 from basewarden.web.responses import JSON_TYPE

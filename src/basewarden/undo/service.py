@@ -16,18 +16,18 @@ from basewarden.gateway import Projects
 from basewarden.gateway.forward.reach import FindReach
 from basewarden.journal import JournalSession, Recorder, Settler, find_undo_of
 from basewarden.undo import queries
-from basewarden.undo.book import Book, make_receipt
-from basewarden.undo.direct import DirectWay
-from basewarden.undo.done import find_done, list_standing
+from basewarden.undo.api import ForwardWay
+from basewarden.undo.direct.strategy import DirectWay
+from basewarden.undo.earlier_undos import find_done, list_standing
 from basewarden.undo.errors import AlreadyUndone, PreviewStale, SessionPending, UndoRunning
-from basewarden.undo.fold import Folded, fold_writes
-from basewarden.undo.forward import ForwardWay
-from basewarden.undo.left_over import follow_undo
-from basewarden.undo.past import ApplyOptions, Past, Presser
-from basewarden.undo.reading_back import read_writes
+from basewarden.undo.ledger import Book, make_receipt
+from basewarden.undo.planning.fold import Folded, fold_writes
+from basewarden.undo.planning.unrestored_columns import follow_undo
+from basewarden.undo.receipt import Receipt
+from basewarden.undo.recorded_writes import read_writes
+from basewarden.undo.strategy import UndoStrategy
+from basewarden.undo.target import ApplyOptions, Past, Presser
 from basewarden.undo.tokens import make_token
-from basewarden.undo.values import Receipt
-from basewarden.undo.ways import UndoStrategy
 
 DEFAULT_BUDGET = 512 * 1024 * 1024
 PREVIEW_WAIT_SECONDS = 2.0

@@ -1,9 +1,9 @@
 """A preview's token: what would be done, in so few letters that a press can name it."""
 
-from basewarden.undo.book import make_receipt
 from basewarden.undo.errors import PreviewStale
-from basewarden.undo.past import Past
-from basewarden.undo.plan import UndoPlan
+from basewarden.undo.ledger import make_receipt
+from basewarden.undo.planning.plan import UndoPlan
+from basewarden.undo.target import Past
 
 
 def make_token(past: Past, plan: UndoPlan) -> str:

@@ -1,0 +1,5 @@
+"""The way over a project's own API, where there is no transaction over several requests."""
+
+from basewarden.undo.api.strategy import ForwardWay
+
+__all__ = ["ForwardWay"]

@@ -1,0 +1,144 @@
+"""Reading rows over a project's API for an undo, and what keeps rows from going back this way."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from basewarden.gateway.forward.api import QUERY_ROOM, Api, split_rows
+from basewarden.gateway.forward.deeds import UpstreamRefused, read_error
+from basewarden.gateway.forward.images import select_for_reading
+from basewarden.gateway.forward.upstream import UpstreamAnswer
+from basewarden.journal import Image
+from basewarden.undo.api.batches import find_circles
+from basewarden.undo.api.json_bodies import list_unsayable
+from basewarden.undo.direct.manual_edits import list_hand_set
+from basewarden.undo.planning.plan import Need, RowPlan
+from basewarden.undo.planning.row_reader import Exact, Key, Match
+from pgrest import Name, Table, match_rows, write_name
+
+HAND_SET = "Somebody changed what a trigger sets, and over an API the trigger would overwrite it."
+_ROWS_AT_ONCE = 1000
+_GENERATED, _NOT_UNIQUE = "428C9", "23505"
+_KEY = re.compile(r"\(([^()]+)\)=\(")
+
+
+class ApiReader:
+    """`versions` are those of the rows as they were read last; `generated` the columns that take no value.
+
+    `probes`: whether it may ask the database to insert no rows, which tells what it would take.
+    """
+
+    def __init__(self, api: Api, *, probes: bool) -> None:
+        self.api = api
+        self.versions: dict[tuple[Name, Key], str] = {}
+        self.generated: dict[Name, set[str]] = {}
+        self._probes = probes
+
+    async def list_ambiguous(self) -> set[Name]:
+        """Nothing tells of inheritance."""
+        return set()
+
+    async def read_rows(self, table: Table, keys: Iterable[Key]) -> Mapping[Key, Image]:
+        rows = await self.api.fetch_by(table, table.key, keys)
+        self.versions.update({(table.qualified, row.identity): row.version for row in rows})
+        return {row.identity: row.image for row in rows}
+
+    async def read_defaults(self, table: Table, columns: Sequence[str]) -> Mapping[str, str | None]:
+        """As far as the API describes them: a literal, else nothing is known."""
+        return {name: table.columns[name].default for name in columns}
+
+    async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[Match]:
+        places: dict[Key, list[int]] = {}
+        for place, value in enumerate(values):
+            places.setdefault(tuple(one or "" for one in value), []).append(place)
+        room = QUERY_ROOM - len(select_for_reading(table).text)
+        parts = split_rows(columns, list(places), room)
+        return [
+            Match(place, key)
+            for part in parts
+            for value, key in await self._find_holders(table, columns, part)
+            for place in places[value]
+        ]
+
+    async def _find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Key]) -> list[tuple[Key, Key]]:
+        """Values with the keys of rows that hold them. Equal values may be written otherwise: then one by one."""
+        images, total = await self.api.fetch_some(
+            table, [*columns, *table.key], match_rows(columns, values), limit=_ROWS_AT_ONCE
+        )
+        held = [(image.key(tuple(columns)), image.key(table.key)) for image in images]
+        if len(values) == 1:
+            return [(values[0], key) for _, key in held]  # if there are more of them, these will do
+        if total <= len(images) and {value for value, _ in held} <= set(values):
+            return held
+        half = len(values) // 2
+        first = await self._find_holders(table, columns, values[:half])
+        return [*first, *(await self._find_holders(table, columns, values[half:]))]
+
+    async def list_obstacles(self, rows: Sequence[RowPlan], needs: Sequence[Need]) -> list[Need]:
+        circles = find_circles(rows, needs)
+        found = [
+            Need(number, None, "It needs rows that need it in turn, which cannot go back one by one over an API.")
+            for number in sorted(circles)
+        ]
+        for number, row in enumerate(rows):
+            unsayable = list_unsayable(row)
+            if unsayable:
+                found.append(Need(number, None, "An API cannot tell this JSON from what it would store.", unsayable))
+            hand_set = list_hand_set(row)
+            if hand_set:
+                found.append(Need(number, None, HAND_SET, hand_set))
+        return [*found, *(await self._probe_inserts(rows))] if self._probes else found
+
+    async def _probe_inserts(self, rows: Sequence[RowPlan]) -> list[Need]:
+        tables = {row.table.qualified: row for row in rows if row.action == "insert"}
+        refused = {name: reason for name, row in tables.items() if (reason := await self._probe_insert(row))}
+        return [
+            Need(number, None, refused[row.table.qualified])
+            for number, row in enumerate(rows)
+            if row.action == "insert" and row.table.qualified in refused
+        ]
+
+    async def _probe_insert(self, row: RowPlan) -> str | None:
+        """Why the table would not take such a row; learns which of its columns are generated."""
+        for _ in range(len(row.table.columns) + 1):
+            columns = self.list_written(row)
+            query = [("columns", ",".join(write_name(name) for name in columns)), ("select", write_name(columns[0]))]
+            request = self.api.make_request(
+                "POST", row.table, query, prefer=("tx=commit",), content_type="application/json", body=b"[]"
+            )
+            answer = await self.api.upstream.ask(request)
+            if answer.status < 300:
+                return None
+            if not self.learn_generated(row.table, answer):
+                return explain(UpstreamRefused(answer))
+        return "The database takes no values for its columns."
+
+    def list_written(self, row: RowPlan) -> tuple[str, ...]:
+        known = self.generated.get(row.table.qualified, ())
+        return tuple(name for name in row.written if name not in known)
+
+    def learn_generated(self, table: Table, answer: UpstreamAnswer) -> bool:
+        """Whether a refusal was for a column that is generated, and is known now.
+
+        PostgreSQL hints at a way round only where the column is an identity, which has no other value to take.
+        """
+        told = read_error(answer)
+        if told.get("code") != _GENERATED or "hint" in told:
+            return False
+        known = self.generated.setdefault(table.qualified, set())
+        fresh = {name for name in table.columns if f'"{name}"' in told["message"]} - known
+        known |= fresh
+        return bool(fresh)
+
+
+def explain(refused: UpstreamRefused) -> str:
+    told = read_error(refused.answer)
+    if told.get("code") == _GENERATED:
+        return "The database alone gives this number, so over an API the row cannot come back with its own."
+    return f"The database refused it: {told.get('message') or refused.answer.status}."
+
+
+def read_unique_key(table: Table, refused: UpstreamRefused) -> tuple[str, ...] | None:
+    """The columns of the unique key that a refusal is about: `Key (a, b)=(1, 2) already exists.` in some language."""
+    found = _KEY.search(read_error(refused.answer).get("details", "")) if refused.code == _NOT_UNIQUE else None
+    columns = tuple(name.strip().strip('"') for name in found[1].split(",")) if found else ()
+    return columns if columns and all(name in table.columns for name in columns) else None

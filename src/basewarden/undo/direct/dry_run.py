@@ -1,0 +1,62 @@
+"""A preview tries the undo: in a transaction that is rolled back, what only the database knows is known beforehand.
+
+It waits for nobody for long, and holds its locks for as long as the rows take to write, so it tries no large undos.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from basewarden.errors import AppError
+from basewarden.gateway.capture.images import AS_OWNER
+from basewarden.undo.direct.apply import try_rows
+from basewarden.undo.direct.partial_apply import apply_all, leave_out
+from basewarden.undo.direct.trigger_effects import apply_counted
+from basewarden.undo.execution.failures import Raced, Refused
+from basewarden.undo.planning.plan import UndoPlan
+from pgrest import DatabaseError, DbConnection, Schema, Statement, roll_back
+
+MOST_TRIED_ROWS = 5_000
+_BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
+_LIMITS = Statement(
+    "SELECT pg_catalog.set_config('lock_timeout', '1s', true), pg_catalog.set_config('statement_timeout', '5s', true)"
+)
+_UNTRIED = "This preview shows what the rows say. The undo itself was not tried, because {reason}."
+_REASONS = {
+    "25006": "the database takes no writes now",
+    "55P03": "others are writing the same rows",
+    "57014": "it takes more than a few seconds",
+}
+
+
+async def try_plan(connection: DbConnection, *, schema: Schema, plan: UndoPlan) -> UndoPlan:
+    """The plan, with what the database refuses as conflicts. Leaves no transaction open."""
+    if not plan.writes:
+        return plan
+    if len(plan.writes) > MOST_TRIED_ROWS:
+        return _leave_untried(plan, f"it changes more than {MOST_TRIED_ROWS:,} rows")
+    try:
+        await connection.run([_BEGIN, _LIMITS, AS_OWNER])
+        await apply_all(connection, plan, partial(apply_counted, connection, schema, write=try_rows))
+    except Refused as refused:
+        return leave_out(plan, refused.rows, refused.conflicts)
+    except (Raced, AppError, DatabaseError) as error:
+        reason = _find_reason(error)
+        if reason is None:
+            raise
+        return _leave_untried(plan, reason)
+    finally:
+        if connection.is_usable:
+            await connection.run(roll_back(connection))
+    return plan
+
+
+def _find_reason(error: Exception) -> str | None:
+    """By the database's own error, or that which stands behind what it was explained as."""
+    if isinstance(error, Raced):
+        return _REASONS["55P03"]
+    told = error if isinstance(error, DatabaseError) else error.__cause__
+    return _REASONS.get(told.sqlstate) if isinstance(told, DatabaseError) else None
+
+
+def _leave_untried(plan: UndoPlan, reason: str) -> UndoPlan:
+    return replace(plan, notes=(*plan.notes, _UNTRIED.format(reason=reason)))

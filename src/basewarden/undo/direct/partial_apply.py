@@ -1,0 +1,130 @@
+"""Rows that only the database knows cannot go back (a check, an exclusion, a trigger that refuses): found by trying.
+
+Rows that need each other are kept or left out together, so any choice of such groups is a whole undo of its own.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+from basewarden.undo.direct.apply import Applied
+from basewarden.undo.direct.rejected_rows import find_refused_rows
+from basewarden.undo.execution.failures import Refused
+from basewarden.undo.planning.plan import RowPlan, UndoPlan, make_conflict
+from basewarden.undo.receipt import RowConflict
+from pgrest import DatabaseError, DbConnection, Statement
+
+MOST_TRIES = 100
+"""How often an undo that is refused as a whole is tried in parts, to say which rows are in the way."""
+_SAVE = Statement("SAVEPOINT bw_half")
+_RELEASE = Statement("RELEASE SAVEPOINT bw_half")
+_ROLL_BACK = Statement("ROLLBACK TO SAVEPOINT bw_half")
+
+Group = tuple[RowPlan, ...]
+Attempt = Callable[[Sequence[RowPlan]], Awaitable[Applied]]
+"""Carries rows out; raises Refused."""
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """`tries` is how many more attempts there may be; None = as many as it takes."""
+
+    tries: int | None = None
+    applied: list[Applied] = field(default_factory=list)
+    refused: list[RowPlan] = field(default_factory=list)
+    conflicts: list[RowConflict] = field(default_factory=list)
+
+    def refuse(self, rows: Collection[RowPlan], refused: Refused) -> None:
+        """What was said of a row itself, with its columns, is told of it; of the others the reason."""
+        said = {_identify(conflict): conflict for conflict in refused.conflicts if conflict.primary_key}
+        reason = refused.conflicts[0].reason
+        told = (make_conflict(row.change, reason, table=row.table, found=row.current) for row in rows)
+        self.refused += rows
+        self.conflicts += [said.get(_identify(conflict), conflict) for conflict in told]
+
+    def may_try(self) -> bool:
+        if self.tries is None:
+            return True
+        self.tries -= 1
+        return self.tries >= 0
+
+
+def _identify(conflict: RowConflict) -> tuple[str, str, str]:
+    return (conflict.schema, conflict.table, repr(dict(conflict.primary_key)))
+
+
+async def apply_what_goes(connection: DbConnection, plan: UndoPlan, attempt: Attempt) -> tuple[UndoPlan, Applied]:
+    """The plan without what the database refused, carried out."""
+    outcome = _Outcome()
+    await _try_groups(connection, plan.groups, attempt, outcome)
+    changes = tuple(change for part in outcome.applied for change in part.changes)
+    notes = tuple(note for part in outcome.applied for note in part.notes)
+    unseen = tuple(item for part in outcome.applied for item in part.unseen)
+    return leave_out(plan, outcome.refused, outcome.conflicts), Applied(changes, notes, unseen)
+
+
+async def apply_all(connection: DbConnection, plan: UndoPlan, attempt: Attempt) -> Applied:
+    """All or nothing. Raises Refused, with a conflict for each row in the way that was found, and those rows."""
+    await connection.run([_SAVE])
+    try:
+        applied = await attempt(plan.writes)
+        await connection.run([_RELEASE])
+    except Refused as refused:
+        await connection.run([_ROLL_BACK])
+        outcome = _Outcome(MOST_TRIES)
+        await _try_parts(connection, plan.groups, refused, attempt, outcome)
+        await connection.run([_ROLL_BACK, _RELEASE])
+        if not outcome.conflicts:
+            raise
+        raise Refused(outcome.conflicts, rows=outcome.refused) from refused
+    return applied
+
+
+def leave_out(plan: UndoPlan, rows: Sequence[RowPlan], conflicts: Sequence[RowConflict]) -> UndoPlan:
+    gone = {id(row) for row in rows}
+    return replace(
+        plan,
+        rows=tuple(row for row in plan.rows if id(row) not in gone),
+        conflicts=(*plan.conflicts, *conflicts),
+    )
+
+
+async def _try_groups(connection: DbConnection, groups: Sequence[Group], attempt: Attempt, outcome: _Outcome) -> None:
+    rows = [row for group in groups for row in group if row.action != "nothing"]
+    if not rows or not outcome.may_try():
+        return
+    await connection.run([_SAVE])
+    try:
+        applied = await attempt(rows)
+        await connection.run([_RELEASE])
+        outcome.applied.append(applied)
+    except Refused as refused:
+        await connection.run([_ROLL_BACK, _RELEASE])
+        await _try_parts(connection, groups, refused, attempt, outcome)
+
+
+async def _try_parts(
+    connection: DbConnection, groups: Sequence[Group], refused: Refused, attempt: Attempt, outcome: _Outcome
+) -> None:
+    """Of groups that were refused together: without those that are known to be in the way, else each half by itself."""
+    if len(groups) <= 1:
+        outcome.refuse(groups[0] if groups else (), refused)
+        return
+    wrong = await _find_wrong_groups(connection, groups, refused.error)
+    if wrong:
+        outcome.refuse([row for number in wrong for row in groups[number]], refused)
+        left = [group for number, group in enumerate(groups) if number not in wrong]
+        await _try_groups(connection, left, attempt, outcome)
+        return
+    half = len(groups) // 2
+    await _try_groups(connection, groups[:half], attempt, outcome)
+    await _try_groups(connection, groups[half:], attempt, outcome)
+
+
+async def _find_wrong_groups(
+    connection: DbConnection, groups: Sequence[Group], error: DatabaseError | None
+) -> frozenset[int]:
+    if error is None:
+        return frozenset()
+    rows = [row for group in groups for row in group]
+    places = [number for number, group in enumerate(groups) for _ in group]
+    return frozenset(places[number] for number in await find_refused_rows(connection, rows, error))

@@ -1,0 +1,180 @@
+"""Rows that exchange unique values among themselves: some must step aside first.
+
+PostgreSQL checks a unique key that is not deferrable at every row, so two rows cannot swap in one statement. Where rows
+wait for each other in a circle, or in a long chain, some get another value for the moment. Which one the table takes
+is found by trying. Where it takes none, the row is deleted and inserted again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from basewarden.undo.direct.placeholder_values import list_placeholders
+from basewarden.undo.direct.replaceable_rows import find_replaceable
+from basewarden.undo.direct.run_writes import run_writes
+from basewarden.undo.direct.statement_order import Moved, rank_updates
+from basewarden.undo.direct.statements import make_update, merge_steps
+from basewarden.undo.direct.unique_collisions import Collision
+from basewarden.undo.planning.plan import RowPlan
+from basewarden.undo.planning.row_reader import Exact
+from pgrest import DatabaseError, DbConnection, ForeignKey, Name, Statement, Table
+
+_SAVE = Statement("SAVEPOINT bw_park")
+_RELEASE = Statement("RELEASE SAVEPOINT bw_park")
+_ROLL_BACK = Statement("ROLLBACK TO SAVEPOINT bw_park")
+_UNFIT = ("22", "23", "42804", "P0")
+_LONG_CHAIN = 8
+_LONGEST_CHAIN = 300
+_SMALL_CIRCLE = 6
+
+
+@dataclass(slots=True)
+class Parking:
+    """What rows hold for the moment, the order of the rest, and the rows that are written by DELETE and INSERT."""
+
+    moved: Moved = field(default_factory=Moved)
+    ranks: dict[int, int] = field(default_factory=dict)
+    replaced: set[int] = field(default_factory=set)
+
+
+async def park_rows(connection: DbConnection, rows: Sequence[RowPlan], collisions: Sequence[Collision]) -> Parking:
+    """Writes placeholders where there is no other way; after it the rest can be written in the order of `ranks`."""
+    parking = Parking()
+    left = list(collisions)
+    while True:
+        parking.ranks, circles = rank_updates(left)
+        chosen = _choose(left, circles, parking.ranks)
+        if not chosen:
+            return parking
+        refused = await _park(connection, rows, chosen, left, parking)
+        is_needed = bool(circles) or max(parking.ranks.values()) > _LONGEST_CHAIN
+        if refused and is_needed:
+            parking.replaced |= await find_replaceable(connection, rows, refused, parking.moved)
+        gone = chosen - (refused - parking.replaced)
+        if not gone:
+            return parking  # the database says what is in the way
+        left = [one for one in left if not (one.holder in gone or one.taker in parking.replaced)]
+
+
+def _choose(left: Sequence[Collision], circles: Sequence[Sequence[int]], ranks: Mapping[int, int]) -> set[int]:
+    if circles:
+        return {number for circle in circles for number in (circle[:1] if len(circle) <= _SMALL_CIRCLE else circle)}
+    if max(ranks.values(), default=0) > _LONG_CHAIN:
+        return {one.holder for one in left}
+    return set()
+
+
+async def _park(
+    connection: DbConnection, rows: Sequence[RowPlan], chosen: set[int], left: Iterable[Collision], parking: Parking
+) -> set[int]:
+    """Returns those that the database does not let step aside."""
+    groups: dict[tuple[int, str], set[int]] = {}
+    refused = set()
+    for one in left:
+        if one.holder in chosen:
+            column = _choose_column(rows[one.holder], one.index.columns)
+            if column is None:
+                refused.add(one.holder)
+            else:
+                groups.setdefault((rows[one.holder].table.oid, column), set()).add(one.holder)
+    for (_, column), numbers in groups.items():
+        wanted = sorted(numbers - refused)
+        if wanted and not await _park_column(connection, rows, wanted, column, parking.moved):
+            refused.update(wanted)
+    return refused
+
+
+def _choose_column(row: RowPlan, columns: Iterable[str]) -> str | None:
+    """One that the undo writes anyway; best one that nothing else depends on."""
+    free = [
+        name
+        for name in columns
+        if name in row.restored and not row.table.columns[name].generated and row.table.columns[name].identity != "a"
+    ]
+    return min(free, key=lambda name: _count_ties(row.table, name), default=None)
+
+
+def _count_ties(table: Table, name: str) -> tuple[int, bool, bool]:
+    ties = sum(name in key.columns for key in table.foreign_keys_out)
+    ties += sum(name in key.ref_columns for key in table.foreign_keys_in)
+    return ties, name in table.key, not table.columns[name].nullable
+
+
+async def _park_column(
+    connection: DbConnection, rows: Sequence[RowPlan], numbers: Sequence[int], column: str, moved: Moved
+) -> bool:
+    table = rows[numbers[0]].table
+    held = [moved.read(rows, number, (column,))[0] for number in numbers]
+    for values in list_placeholders(table.columns[column], held):
+        if not set(values).isdisjoint(held):
+            continue  # nothing would become free
+        moves = {number: {column: value} for number, value in zip(numbers, values, strict=True)}
+        if await _try(connection, rows, _carry_children(rows, moves, moved), moved):
+            return True
+    return False
+
+
+def _carry_children(
+    rows: Sequence[RowPlan], moves: Mapping[int, dict[str, str | None]], moved: Moved
+) -> dict[int, dict[str, str | None]]:
+    """Rows that refer to one that steps aside go along in the same statement."""
+    carried = {number: dict(values) for number, values in moves.items()}
+    children = _Children(rows, moved)
+    waiting = list(carried)
+    while waiting:
+        parent = waiting.pop()
+        for key in rows[parent].table.foreign_keys_in:
+            if set(key.ref_columns).isdisjoint(carried[parent]):
+                continue
+            old = moved.read(rows, parent, key.ref_columns)
+            new = [carried[parent].get(name, value) for name, value in zip(key.ref_columns, old, strict=True)]
+            for number in children.list_of(key, old):
+                if number != parent:
+                    carried.setdefault(number, {}).update(zip(key.columns, new, strict=True))
+                    waiting.append(number)
+    return carried
+
+
+class _Children:
+    """Rows of the undo by what they refer to; looked through once a foreign key."""
+
+    def __init__(self, rows: Sequence[RowPlan], moved: Moved) -> None:
+        self._rows = rows
+        self._moved = moved
+        self._found: dict[tuple[Name, str], dict[Exact, list[int]]] = {}
+
+    def list_of(self, key: ForeignKey, values: Exact) -> Sequence[int]:
+        name = (key.table, key.name)
+        if name not in self._found:
+            found: dict[Exact, list[int]] = {}
+            for number, row in enumerate(self._rows):
+                if row.table.qualified == key.table and row.action == "update":
+                    found.setdefault(self._moved.read(self._rows, number, key.columns), []).append(number)
+            self._found[name] = found
+        return self._found[name].get(values, ())
+
+
+async def _try(
+    connection: DbConnection, rows: Sequence[RowPlan], moves: Mapping[int, dict[str, str | None]], moved: Moved
+) -> bool:
+    groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
+    for number, values in moves.items():
+        groups.setdefault((rows[number].table.oid, tuple(values)), []).append(number)
+    steps = [
+        make_update(
+            rows[numbers[0]].table,
+            columns,
+            {moved.find_key(rows, number): tuple(moves[number].values()) for number in numbers},
+        )
+        for (_, columns), numbers in groups.items()
+    ]
+    await connection.run([_SAVE])
+    try:
+        await run_writes(connection, [merge_steps(steps), _RELEASE])
+    except DatabaseError as error:
+        if not error.sqlstate.startswith(_UNFIT):
+            raise
+        await connection.run([_ROLL_BACK, _RELEASE])
+        return False
+    for number, values in moves.items():
+        moved.values.setdefault(number, {}).update(values)
+    return True

@@ -1,0 +1,202 @@
+"""In which statement, and in which turn of it, each row is written. Pure.
+
+PostgreSQL checks foreign keys and runs their actions when a statement ends, and unique keys row by row. So one
+statement allows circles of references, and its parts run one after the other: deletes, updates by rank, inserts. Two
+things need more. A row that takes a unique value waits for the one that gives it up: that is its rank. And an action
+such as ON UPDATE CASCADE would take along rows that have just come to the value which its parent gives up: they wait
+for the next statement: that is their stage.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from basewarden.undo.direct.unique_collisions import Collision
+from basewarden.undo.planning.components import find_groups
+from basewarden.undo.planning.plan import RowPlan
+from pgrest import ForeignKey, Name
+
+Values = tuple[str, ...]
+_MOST_STAGES = 20
+
+
+@dataclass(slots=True)
+class StageOrder:
+    """By row number; what is not there comes first."""
+
+    stages: dict[int, int] = field(default_factory=dict)
+    ranks: dict[int, int] = field(default_factory=dict)
+
+    def of(self, number: int) -> tuple[int, int]:
+        return self.stages.get(number, 0), self.ranks.get(number, 0)
+
+
+@dataclass(slots=True)
+class Moved:
+    """What rows hold for the moment instead of what they held, by row number."""
+
+    values: dict[int, dict[str, str | None]] = field(default_factory=dict)
+
+    def read(self, rows: Sequence[RowPlan], number: int, columns: Sequence[str]) -> tuple[str | None, ...]:
+        current = rows[number].current
+        moved = self.values.get(number, {})
+        return tuple(moved[name] if name in moved else current.exact[name] if current else None for name in columns)
+
+    def find_key(self, rows: Sequence[RowPlan], number: int) -> Values:
+        row = rows[number]
+        if number not in self.values:
+            return row.current_key or ()
+        return tuple(value or "" for value in self.read(rows, number, row.table.key))
+
+
+def rank_updates(collisions: Iterable[Collision]) -> tuple[dict[int, int], list[tuple[int, ...]]]:
+    """Each taker after its holder; and the circles, in which nobody can be first."""
+    waits: dict[int, list[int]] = {}
+    numbers: dict[int, None] = {}
+    for collision in collisions:
+        waits.setdefault(collision.taker, []).append(collision.holder)
+        numbers |= dict.fromkeys((collision.holder, collision.taker))
+    groups = find_groups(numbers, waits)
+    ranks: dict[int, int] = {}
+    for group in groups:  # holders come before their takers
+        for number in group:
+            ranks[number] = max((ranks.get(holder, -1) + 1 for holder in waits.get(number, ())), default=0)
+    return ranks, [group for group in groups if len(group) > 1]
+
+
+def arrange(rows: Sequence[RowPlan], ranks: Mapping[int, int], moved: Moved) -> StageOrder:
+    turns = StageOrder({}, dict(ranks))
+    strict = _find_strict(rows, moved)
+    if strict:
+        loose = [*_follow_parents(rows, moved), *_follow_values(rows, moved)]
+        turns.stages = _relax(strict, loose)
+    return turns
+
+
+Edge = tuple[int, int]
+"""(first, then)"""
+
+
+def _relax(strict: Sequence[Edge], loose: Sequence[Edge]) -> dict[int, int]:
+    """The earliest stage of each; everything in one where there is no order."""
+    stages: dict[int, int] = {}
+    edges = [*((first, then, 1) for first, then in strict), *((first, then, 0) for first, then in loose)]
+    has_moved = True
+    while has_moved:
+        has_moved = False
+        for first, then, distance in edges:
+            stage = stages.get(first, 0) + distance
+            if stage > stages.get(then, 0):
+                if stage > _MOST_STAGES:
+                    return {}
+                stages[then] = stage
+                has_moved = True
+    return stages
+
+
+_Read = Callable[[Sequence[RowPlan], Moved, int, Sequence[str]], Values | None]
+
+
+def _list_keys(rows: Sequence[RowPlan]) -> tuple[Mapping[Name, list[int]], list[ForeignKey]]:
+    by_table: dict[Name, list[int]] = {}
+    for number, row in enumerate(rows):
+        by_table.setdefault(row.table.qualified, []).append(number)
+    keys = [
+        key
+        for numbers in by_table.values()
+        for key in rows[numbers[0]].table.foreign_keys_out
+        if key.ref_table in by_table and key.is_enforced and not key.is_temporal
+    ]
+    return by_table, keys
+
+
+def _find_strict(rows: Sequence[RowPlan], moved: Moved) -> list[Edge]:
+    """Who takes a value up again waits until the action on its loss is over."""
+    by_table, keys = _list_keys(rows)
+    edges = []
+    for key in keys:
+        if key.on_update == key.on_delete == "NO ACTION":
+            continue
+        losing = {
+            values: number
+            for number in by_table[key.ref_table]
+            if _acts(rows[number], key) and (values := _lost(rows, moved, number, key.ref_columns)) is not None
+        }
+        if not losing:
+            continue
+        for number in by_table[key.table]:
+            values = _gained(rows, moved, number, key.columns)
+            first = losing.get(values) if values is not None else None
+            if first is not None and first != number:
+                edges.append((first, number))
+    return edges
+
+
+def _acts(row: RowPlan, key: ForeignKey) -> bool:
+    action = {"delete": key.on_delete, "update": key.on_update}.get(row.action, "NO ACTION")
+    return action != "NO ACTION"
+
+
+def _follow_parents(rows: Sequence[RowPlan], moved: Moved) -> list[Edge]:
+    """A child comes not before its parent, and a parent goes not before its child."""
+    by_table, keys = _list_keys(rows)
+    edges: list[Edge] = []
+    for key in keys:
+        gaining = _index_values(rows, by_table[key.ref_table], moved, key.ref_columns, _gained)
+        losing = _index_values(rows, by_table[key.ref_table], moved, key.ref_columns, _lost)
+        for number in by_table[key.table]:
+            gained = _gained(rows, moved, number, key.columns)
+            lost = _lost(rows, moved, number, key.columns)
+            edges += [(parent, number) for parent in gaining.get(gained, ()) if parent != number] if gained else []
+            edges += [(number, parent) for parent in losing.get(lost, ()) if parent != number] if lost else []
+    return edges
+
+
+def _follow_values(rows: Sequence[RowPlan], moved: Moved) -> list[Edge]:
+    """Who takes a unique value comes not before the one that gives it up."""
+    by_table, _ = _list_keys(rows)
+    edges: list[Edge] = []
+    for numbers in by_table.values():
+        for unique in rows[numbers[0]].table.unique_keys:
+            losing = _index_values(rows, numbers, moved, unique.columns, _lost)
+            for number in numbers if losing else ():
+                gained = _gained(rows, moved, number, unique.columns)
+                edges += [(holder, number) for holder in losing.get(gained, ()) if holder != number] if gained else []
+    return edges
+
+
+def _index_values(
+    rows: Sequence[RowPlan],
+    numbers: Iterable[int],
+    moved: Moved,
+    columns: Sequence[str],
+    read: _Read,
+) -> Mapping[Values, list[int]]:
+    found: dict[Values, list[int]] = {}
+    for number in numbers:
+        values = read(rows, moved, number, columns)
+        if values is not None:
+            found.setdefault(values, []).append(number)
+    return found
+
+
+def _lost(rows: Sequence[RowPlan], moved: Moved, number: int, columns: Sequence[str]) -> Values | None:
+    row = rows[number]
+    if row.current is None:
+        return None
+    values = moved.read(rows, number, columns)
+    return None if row.holds_later(columns, values) else _complete(values)
+
+
+def _gained(rows: Sequence[RowPlan], moved: Moved, number: int, columns: Sequence[str]) -> Values | None:
+    row = rows[number]
+    if row.target is None:
+        return None
+    values = tuple(row.target.get(name) for name in columns)
+    if row.current is not None and moved.read(rows, number, columns) == values:
+        return None
+    return _complete(values)
+
+
+def _complete(values: Iterable[str | None]) -> Values | None:
+    found = tuple(values)
+    return None if None in found else tuple(value or "" for value in found)

@@ -1,0 +1,214 @@
+"""The statements of an undo: all changes of a stage are one statement of several parts.
+
+PostgreSQL checks foreign keys, and runs their actions, when a statement has ended: as one statement, circles of
+references, self references and rows that change their parent need no order. Unique keys are checked row by row:
+so the parts run one after the other, and what gives values up comes before what takes them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from basewarden.gateway.capture.images import ALIAS
+from basewarden.undo.direct.row_source import WANTED, quote_table, unnest_rows
+from basewarden.undo.direct.statement_order import Moved, StageOrder
+from basewarden.undo.direct.table_facts import TableFacts
+from basewarden.undo.planning.plan import Action, RowPlan
+from basewarden.undo.planning.row_reader import Exact, Key
+from pgrest import Builder, Statement, Table, operator_sql, quote_ident, same_sql
+
+_ORDER: tuple[Action, ...] = ("delete", "update", "insert")
+_MOST_SETS = 12
+"""So many sets of columns of a table, those of most rows, are parts of their own; the others are told row by row."""
+_MOST_PARTS = 400
+_MOST_PARAMETERS = 50_000
+"""PostgreSQL takes 65,535 a statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One part: rows of one table. `keys` is where the rows are, `values` what they get in `columns`.
+
+    `is_sparse`: each row has one value, a JSON object of those columns that it gets, by their number in `columns`.
+    """
+
+    action: Action
+    table: Table
+    columns: tuple[str, ...]
+    keys: tuple[Key, ...]
+    values: tuple[Exact, ...]
+    is_sparse: bool = False
+
+    @property
+    def parameters(self) -> int:
+        return len(self.table.key) + (1 if self.is_sparse else len(self.columns))
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What tells parts from each other, in the order in which they run."""
+
+    stage: int
+    action: int
+    rank: int
+    table: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    action: Action
+    table: Table
+    key: Key
+    columns: tuple[str, ...]
+    row: RowPlan
+
+    @property
+    def values(self) -> Exact:
+        return tuple((self.row.target or {})[name] for name in self.columns)
+
+
+def make_stages(
+    rows: Sequence[RowPlan], turns: StageOrder, moved: Moved, replaced: Iterable[int], facts: TableFacts
+) -> list[list[Step]]:
+    """The parts of each statement in their order. Rows that are `replaced` are deleted and inserted."""
+    groups: dict[_Turn, list[_Write]] = {}
+    twice = frozenset(replaced)
+    for number, row in enumerate(rows):
+        stage, rank = turns.of(number)
+        for write in _list_writes(row, moved.find_key(rows, number), is_replaced=number in twice):
+            turn = _Turn(stage, _ORDER.index(write.action), rank, row.table.oid)
+            groups.setdefault(turn, []).append(write)
+    stages: dict[int, list[Step]] = {}
+    for turn in sorted(groups, key=lambda turn: (turn.stage, turn.action, turn.rank)):
+        writes = groups[turn]
+        stages.setdefault(turn.stage, []).extend(_make_steps(writes, facts.watched.get(turn.table, frozenset())))
+    return [part for stage in sorted(stages) for part in split_steps(stages[stage])]
+
+
+def _list_writes(row: RowPlan, key: Key, *, is_replaced: bool) -> Iterable[_Write]:
+    if not is_replaced:
+        yield _Write(row.action, row.table, key, row.written, row)
+        return
+    whole = tuple(name for name in row.target or () if not row.table.columns[name].generated)
+    yield _Write("delete", row.table, key, (), row)
+    yield _Write("insert", row.table, key, whole, row)
+
+
+def _make_steps(writes: Sequence[_Write], watched: frozenset[str]) -> Iterable[Step]:
+    """`watched`: columns whose mere naming makes triggers run, so rows of which they are not written keep apart."""
+    sets: dict[tuple[str, ...], list[_Write]] = {}
+    for write in writes:
+        sets.setdefault(write.columns, []).append(write)
+    ordered = sorted(sets.values(), key=len, reverse=True)
+    can_be_sparse = writes[0].action == "update" and len(sets) > _MOST_SETS
+    apart = ordered[:_MOST_SETS] if can_be_sparse else ordered
+    yield from (_make_step(group) for group in apart)
+    others: dict[frozenset[str], list[_Write]] = {}
+    for group in ordered[len(apart) :]:
+        others.setdefault(watched.intersection(group[0].columns), []).extend(group)
+    yield from (_make_sparse(group) for group in others.values())
+
+
+def _make_step(writes: Sequence[_Write]) -> Step:
+    first = writes[0]
+    values = tuple(write.values for write in writes)
+    return Step(first.action, first.table, first.columns, tuple(write.key for write in writes), values)
+
+
+def _make_sparse(writes: Sequence[_Write]) -> Step:
+    table = writes[0].table
+    columns = tuple(dict.fromkeys(name for write in writes for name in write.columns))
+    numbers = {name: str(number) for number, name in enumerate(columns)}
+    values = tuple(
+        (msgspec.json.encode({numbers[name]: (write.row.target or {})[name] for name in write.columns}).decode(),)
+        for write in writes
+    )
+    return Step("update", table, columns, tuple(write.key for write in writes), values, is_sparse=True)
+
+
+def split_steps(steps: Sequence[Step]) -> Iterable[list[Step]]:
+    """Into statements that PostgreSQL takes."""
+    part: list[Step] = []
+    parameters = 0
+    for step in steps:
+        parameters += step.parameters
+        if part and (len(part) == _MOST_PARTS or parameters > _MOST_PARAMETERS):
+            yield part
+            part, parameters = [], step.parameters
+        part.append(step)
+    yield part
+
+
+def merge_steps(steps: Sequence[Step]) -> Statement:
+    builder = Builder()
+    parts = []
+    for number, step in enumerate(steps):
+        turn = f"(SELECT pg_catalog.count(*) FROM s{number - 1}) {operator_sql(None, '>=')} 0" if number else "true"
+        parts.append(f"s{number} AS ({_write_step(builder, step, turn)} RETURNING 1)")
+    counts = ", ".join(f"(SELECT pg_catalog.count(*) FROM s{number})" for number in range(len(steps)))
+    return builder.statement(f"WITH {', '.join(parts)} SELECT {counts}")
+
+
+def write_alone(step: Step) -> Statement:
+    builder = Builder()
+    return builder.statement(_write_step(builder, step, "true"))
+
+
+def make_update(table: Table, columns: tuple[str, ...], rows: Mapping[Key, Exact]) -> Step:
+    return Step("update", table, columns, tuple(rows), tuple(rows.values()))
+
+
+def _write_step(builder: Builder, step: Step, turn: str) -> str:
+    if step.action == "insert":
+        return _write_insert(builder, step, turn)
+    keys = [f"k{index}" for index in range(len(step.table.key))]
+    target = f"{quote_table(step.table)} AS {ALIAS}"
+    match = " AND ".join(
+        same_sql(step.table, column, f"{ALIAS}.{quote_ident(column)}", _cast(step.table, column, name))
+        for column, name in zip(step.table.key, keys, strict=True)
+    )
+    if step.action == "delete":
+        return f"DELETE FROM {target} USING {unnest_rows(builder, step.keys, keys)} WHERE {match} AND {turn}"
+    data = [(*key, *value) for key, value in zip(step.keys, step.values, strict=True)]
+    sets, source = (_write_sparse if step.is_sparse else _write_sets)(builder, step, data, keys)
+    return f"UPDATE {target} SET {sets} FROM {source} WHERE {match} AND {turn}"
+
+
+def _write_sets(builder: Builder, step: Step, data: Sequence[Exact], keys: Sequence[str]) -> tuple[str, str]:
+    names = [f"v{index}" for index in range(len(step.columns))]
+    sets = ", ".join(
+        f"{quote_ident(column)} = {_cast(step.table, column, name)}"
+        for column, name in zip(step.columns, names, strict=True)
+    )
+    return sets, unnest_rows(builder, data, [*keys, *names])
+
+
+def _write_sparse(builder: Builder, step: Step, data: Sequence[Exact], keys: Sequence[str]) -> tuple[str, str]:
+    sets = ", ".join(_set_if_given(step.table, number, column) for number, column in enumerate(step.columns))
+    rows = unnest_rows(builder, data, [*keys, "doc"])
+    columns = "".join(f"{WANTED}.{key}, " for key in keys)
+    # OFFSET 0: each document is read once, not once a column
+    return sets, f"(SELECT {columns}{WANTED}.doc::pg_catalog.jsonb AS doc FROM {rows} OFFSET 0) AS {WANTED}"
+
+
+def _set_if_given(table: Table, number: int, column: str) -> str:
+    name, doc = quote_ident(column), f"{WANTED}.doc"
+    value = f"({doc} {operator_sql(None, '->>')} '{number}')::{table.columns[column].type}"
+    return f"{name} = CASE WHEN {doc} {operator_sql(None, '?')} '{number}' THEN {value} ELSE {ALIAS}.{name} END"
+
+
+def _write_insert(builder: Builder, step: Step, turn: str) -> str:
+    """OVERRIDING SYSTEM VALUE: a row that comes back has its own number, not a new one."""
+    names = [f"v{index}" for index in range(len(step.columns))]
+    source = unnest_rows(builder, step.values, names)
+    columns = ", ".join(quote_ident(column) for column in step.columns)
+    values = ", ".join(_cast(step.table, column, name) for column, name in zip(step.columns, names, strict=True))
+    return (
+        f"INSERT INTO {quote_table(step.table)} ({columns}) OVERRIDING SYSTEM VALUE "
+        f"SELECT {values} FROM {source} WHERE {turn} ORDER BY {WANTED}.ord"
+    )
+
+
+def _cast(table: Table, column: str, name: str) -> str:
+    return f"{WANTED}.{name}::{table.columns[column].type}"

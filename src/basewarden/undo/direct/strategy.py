@@ -1,0 +1,204 @@
+"""The way through the database: everything in one transaction, stored as pending before its COMMIT."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import ClassVar, TypeVar
+from uuid import UUID
+
+from basewarden.core.ids import make_id
+from basewarden.errors import AppError
+from basewarden.gateway import UNDO, Projects
+from basewarden.gateway.capture import SnapshotStale
+from basewarden.gateway.road import commit_recorded
+from basewarden.journal import Recorder, WriteEntry
+from basewarden.undo.direct.apply import Applied, explain_error
+from basewarden.undo.direct.dry_run import try_plan
+from basewarden.undo.direct.manual_edits import protect_edits
+from basewarden.undo.direct.partial_apply import apply_all, apply_what_goes
+from basewarden.undo.direct.reader import DatabaseReader
+from basewarden.undo.direct.schema_check import check_tables
+from basewarden.undo.direct.trigger_effects import apply_counted
+from basewarden.undo.direct.worker_thread import work_beside
+from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced, UndoTimedOut, UndoUnsettled
+from basewarden.undo.execution.failures import Raced, Refused
+from basewarden.undo.ledger import Book, make_caller, make_receipt
+from basewarden.undo.planning.fold import describe_counts
+from basewarden.undo.planning.plan import UndoPlan
+from basewarden.undo.planning.planner import make_plan
+from basewarden.undo.receipt import OnConflict, Receipt
+from basewarden.undo.target import ApplyOptions, Past, Presser
+from basewarden.undo.tokens import check_token, make_token
+from pgrest import DatabaseError, DbConnection, PgrestError, Schema, Statement, roll_back
+
+MOST_TRIES = 8  # a migration may have many steps
+LOCK_TIMEOUT = "5s"
+_BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
+_BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+_LIMIT_WAITING = Statement("SELECT pg_catalog.set_config('lock_timeout', $1, true)", (LOCK_TIMEOUT.encode(),))
+_READ_XID = Statement("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text")
+_TIMED_OUT = "query_timeout"
+_OUTCOME_UNKNOWN = ("08", "57")
+T = TypeVar("T")
+
+
+class DirectWay:
+    by_steps: ClassVar[bool] = False
+
+    def __init__(self, projects: Projects, recorder: Recorder, book: Book) -> None:
+        self._projects = projects
+        self._recorder = recorder
+        self._book = book
+
+    async def preview(self, past: Past) -> UndoPlan:
+        async def read(connection: DbConnection, schema: Schema) -> UndoPlan:
+            await connection.run([_BEGIN_READING, _LIMIT_WAITING])
+            plan = await work_beside(connection, partial(_plan, schema=schema, past=past, lock=False))
+            await connection.run(roll_back(connection))
+            try:
+                return await work_beside(connection, partial(try_plan, schema=schema, plan=plan))
+            except DatabaseError as error:
+                raise explain_error(error) from error
+
+        return await self._on_current_schema(past.connection_id, read)
+
+    async def carry_out(self, past: Past, presser: Presser, options: ApplyOptions) -> Receipt:
+        async def write(connection: DbConnection, schema: Schema) -> Receipt:
+            return await self._carry_out(connection, schema, past, presser, options)
+
+        return await self._on_current_schema(past.connection_id, write)
+
+    async def _on_current_schema(
+        self, connection_id: UUID, attempt: Callable[[DbConnection, Schema], Awaitable[T]]
+    ) -> T:
+        """`attempt` begins a transaction; where a migration was faster, it is made again on a fresh snapshot.
+
+        What it leaves open is rolled back when the connection returns to its pool.
+        """
+        project = await self._projects.get_direct(connection_id)
+        async with _reaching():
+            schema = await project.schema()
+            for _ in range(MOST_TRIES):
+                try:
+                    async with project.pool.acquire(UNDO) as connection:
+                        return await attempt(connection, schema)
+                except SnapshotStale:
+                    schema = await project.reload_schema()
+                except DatabaseError as error:
+                    if not await project.is_schema_changed(schema, error):
+                        raise _translate(explain_error(error), None) from error
+                    schema = await project.schema()
+        raise UndoRaced
+
+    async def _carry_out(
+        self, connection: DbConnection, schema: Schema, past: Past, presser: Presser, options: ApplyOptions
+    ) -> Receipt:
+        await connection.run([_BEGIN, _LIMIT_WAITING])
+        plan = await work_beside(connection, partial(_plan, schema=schema, past=past, lock=True))
+        check_token(past, plan, options.preview_token)
+        token = make_token(past, plan)
+        if plan.conflicts and options.on_conflict == "refuse":
+            raise UndoConflict(make_receipt(plan, token))
+        if not plan.writes:
+            return await self._book.close_unwritten(past, plan)
+        try:
+            work = partial(_apply, schema=schema, plan=plan, on_conflict=options.on_conflict)
+            plan, applied = await work_beside(connection, work)
+        except (Refused, Raced) as turn:
+            raise _translate(turn, plan, token) from turn
+        if not applied.changes:
+            return await self._book.close_unwritten(past, plan)
+        await check_tables(connection, schema, {row.table.qualified for row in plan.writes})
+        xid = await _read_xid(connection)
+        undo_id = make_id()
+        notes = (*applied.notes, *describe_counts(applied.unseen, "by triggers during this undo"))
+        receipt = replace(
+            make_receipt(plan).with_notes(notes),
+            reverted=len(applied.changes),
+            skipped=len(plan.conflicts),
+            undo_session_id=undo_id,
+        )
+        left = len(plan.conflicts) + len(past.folded.irreversible) + len(notes)
+        stored = {**receipt.stored_body(), "left": left, "position": past.position}
+        await self._book.open(past, undo_id, presser, stored)
+        await self._record_and_commit(connection, past, undo_id, presser, applied, xid)
+        return receipt
+
+    async def _record_and_commit(
+        self, connection: DbConnection, past: Past, undo_id: UUID, presser: Presser, applied: Applied, xid: int
+    ) -> None:
+        summary = f"undo of {past.title}"
+        entry = WriteEntry(
+            make_caller(past, presser),
+            xid,
+            "undo",
+            "",
+            "",
+            summary,
+            applied.changes,
+            unseen=applied.unseen,
+            session_id=undo_id,
+        )
+        try:
+            recorded = await self._recorder.record(entry)
+            await commit_recorded(connection, self._recorder, recorded.write_id)
+        except AppError:
+            await self._book.call_off(undo_id)
+            raise
+        except PgrestError as error:
+            raise UndoUnsettled from error
+        except DatabaseError as error:
+            if error.sqlstate.startswith(_OUTCOME_UNKNOWN):
+                raise UndoUnsettled from error
+            await self._book.call_off(undo_id)
+            raise _translate(explain_error(error), None) from error
+        await self._book.close(undo_id)
+
+
+@asynccontextmanager
+async def _reaching() -> AsyncIterator[None]:
+    try:
+        yield
+    except PgrestError as error:
+        raise (UndoTimedOut if error.code == _TIMED_OUT else ProjectAway) from error
+
+
+async def _plan(connection: DbConnection, *, schema: Schema, past: Past, lock: bool) -> UndoPlan:
+    """Raises SnapshotStale where a table of the session is another one than `schema` says."""
+    plan = await make_plan(DatabaseReader(connection, lock), schema, past.folded)
+    await check_tables(connection, schema, {(change.schema, change.table) for change in past.folded.changes})
+    return plan
+
+
+async def _apply(
+    connection: DbConnection, *, schema: Schema, plan: UndoPlan, on_conflict: OnConflict
+) -> tuple[UndoPlan, Applied]:
+    """What was carried out in the end: the database itself may know of more conflicts."""
+    plan = await _protect(connection, plan)
+    attempt = partial(apply_counted, connection, schema)
+    if on_conflict == "skip":
+        return await apply_what_goes(connection, plan, attempt)
+    return plan, await apply_all(connection, plan, attempt)
+
+
+async def _protect(connection: DbConnection, plan: UndoPlan) -> UndoPlan:
+    try:
+        return await protect_edits(connection, plan)
+    except DatabaseError as error:
+        raise explain_error(error) from error
+
+
+async def _read_xid(connection: DbConnection) -> int:
+    (rows,) = await connection.run([_READ_XID])
+    return int(rows.rows[0][0] or 0)
+
+
+def _translate(turn: Exception, plan: UndoPlan | None, token: str | None = None) -> Exception:
+    if isinstance(turn, Raced):
+        return UndoRaced()
+    if isinstance(turn, Refused):
+        known = plan or UndoPlan((), ())
+        refused = replace(known, conflicts=(*known.conflicts, *turn.conflicts))
+        return UndoConflict(make_receipt(refused, token))
+    return turn

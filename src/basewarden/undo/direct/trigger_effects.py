@@ -1,0 +1,108 @@
+"""What triggers change while an undo puts rows back: counted, reported, and refused where rows would be deleted.
+
+A row that a trigger deletes is in no journal, so no later undo could bring it back.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from basewarden.gateway.capture.images import WITH_SESSION_PATH
+from basewarden.gateway.capture.settling import FINISH, ask_settled, is_settled
+from basewarden.gateway.capture.traces import (
+    COUNT_CHANGES,
+    OWN_NAMES,
+    Count,
+    Counts,
+    list_unseen,
+    read_counts,
+    subtract_counts,
+    written_here_sql,
+)
+from basewarden.undo.direct.apply import Applied, apply_rows, explain_error
+from basewarden.undo.execution.failures import Refused
+from basewarden.undo.planning.plan import RowPlan
+from basewarden.undo.receipt import RowConflict, count_rows
+from pgrest import DatabaseError, DbConnection, Name, Schema, Statement, may_reach_code, quote_name
+
+Write = Callable[[DbConnection, Sequence[RowPlan]], Awaitable[Applied]]
+_ACTIONS = ("insert", "update", "delete")
+
+
+async def apply_counted(
+    connection: DbConnection, schema: Schema, rows: Sequence[RowPlan], *, write: Write = apply_rows
+) -> Applied:
+    """As `write`; raises Refused also where a trigger deleted rows that are not part of the plan."""
+    if not any(may_reach_code(schema, name) for name in {row.table.qualified for row in rows}):
+        return await write(connection, rows)
+    earlier = await _count(connection, schema)
+    applied = await write(connection, rows)
+    await _check_settled(connection)
+    counted = subtract_counts(await _count(connection, schema), earlier)
+    effects = await _find_effects(connection, counted, rows, applied.replaced)
+    lost = [_refuse_loss(name, effect) for name, effect in effects.items() if effect.deleted or effect.emptied]
+    if lost:
+        raise Refused(lost)
+    return replace(applied, unseen=list_unseen(effects))
+
+
+async def _check_settled(connection: DbConnection) -> None:
+    """What triggers put off to the COMMIT would be neither counted nor refused."""
+    try:
+        answers = await connection.run(ask_settled([WITH_SESSION_PATH, FINISH]))
+    except DatabaseError as error:
+        raise explain_error(error) from error
+    if not is_settled(answers):
+        raise Refused([RowConflict("", "", {}, (), "A trigger puts off what it changes until the undo is over.")])
+
+
+async def _count(connection: DbConnection, schema: Schema) -> Counts:
+    _, rows = await connection.run([OWN_NAMES, COUNT_CHANGES])
+    return read_counts(rows, schema)
+
+
+async def _find_effects(
+    connection: DbConnection, counted: Counts, rows: Sequence[RowPlan], replaced: Mapping[Name, int]
+) -> dict[Name, Count]:
+    """By table, the rows that were changed and are none of the plan's."""
+    planned: dict[Name, list[RowPlan]] = {}
+    for row in rows:
+        planned.setdefault(row.table.counted_as, []).append(row)
+    effects = {}
+    for name, count in sorted(counted.items()):
+        effect = count
+        if name in planned:
+            effect = await _leave_out(connection, name, count, planned[name], replaced.get(name, 0))
+        if effect.total:
+            effects[name] = effect
+    return effects
+
+
+async def _leave_out(connection: DbConnection, name: Name, count: Count, rows: Sequence[RowPlan], known: int) -> Count:
+    """What the undo itself did. It may write a row several times, or delete and insert it; the rows themselves tell."""
+    inserts, updates, deletes = (sum(row.action == action for row in rows) for action in _ACTIONS)
+    inserted, updated, deleted = count.inserted - inserts, count.updated - updates, count.deleted - deletes
+    replaced = max(0, min(inserted, deleted, known + _count_moved(rows, updates, count)))
+    inserted, deleted = max(0, inserted - replaced), max(0, deleted - replaced)
+    if updated <= 0 and not inserted and not replaced:
+        return Count(deleted=deleted, emptied=count.emptied)
+    statement = f"SELECT pg_catalog.count(*) FROM {quote_name(name)} AS bw_row WHERE {written_here_sql('bw_row')}"
+    (counted,) = await connection.run([Statement(statement)])
+    others = int(counted.rows[0][0] or 0) - sum(row.target is not None for row in rows)
+    return Count(inserted, max(0, others - inserted), deleted, count.emptied)
+
+
+def _count_moved(rows: Sequence[RowPlan], updates: int, count: Count) -> int:
+    """How many updates may count as a delete and an insert: to another partition, or made so by a trigger.
+
+    What decides on the partition is part of every key.
+    """
+    keyed = [row for row in rows if row.action == "update" and not set(row.restored).isdisjoint(row.table.key)]
+    is_plain = all(row.table.kind == "table" and row.table.root is None for row in rows)
+    return max(0, updates - count.updated, 0 if is_plain else len(keyed))
+
+
+def _refuse_loss(name: Name, effect: Count) -> RowConflict:
+    schema, table = name
+    lost = count_rows(effect.deleted) if effect.deleted else "all rows"
+    reason = f"A trigger would delete {lost} of {schema}.{table} that this session did not write."
+    return RowConflict(schema, table, {}, (), reason)

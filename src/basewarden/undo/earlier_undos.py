@@ -1,0 +1,78 @@
+"""Which rows earlier undos of a session have put back, by what the journal has of them.
+
+What became of such a row since is somebody else's: pressing again must not take it away from them.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from basewarden.journal import JournalMutation, JournalSession, JournalWrite, encode_key
+from basewarden.undo.planning.fold import Folded, NetChange
+
+Deed = tuple[str, str, str, str]
+"""A change as its session left it: verb, schema, table, and the key where the row is, or (deleted) was."""
+_INVERSE = {"insert": "delete", "delete": "insert", "update": "update"}
+
+
+async def find_done(session: AsyncSession, undone: JournalSession, folded: Folded) -> frozenset[int]:
+    """The numbers of changes that are put back."""
+    deeds = await _list_done(session, undone)
+    if not deeds:
+        return frozenset()
+    return await asyncio.to_thread(_find_among, deeds, folded)
+
+
+def _find_among(deeds: Collection[Deed], folded: Folded) -> frozenset[int]:
+    return frozenset(number for number, change in enumerate(folded.changes) if _describe(change) in deeds)
+
+
+def _describe(change: NetChange) -> Deed:
+    key = change.key_before if change.after is None else change.key_after
+    return (change.verb, change.schema, change.table, encode_key(key or ()))
+
+
+async def list_standing(session: AsyncSession, undone: JournalSession) -> list[JournalSession]:
+    """The undos of a session that were not undone as a whole themselves, in their order.
+
+    One that the session went on writing after says nothing about what came then.
+    """
+    query = select(JournalSession).where(JournalSession.undo_of == undone.id, JournalSession.undo_state == "done")
+    undos = await session.scalars(query.order_by(JournalSession.id))
+    position = undone.position
+    return [one for one in undos if one.status != "undone" and (one.receipt or {}).get("position") == position]
+
+
+async def _list_done(session: AsyncSession, undone: JournalSession) -> set[Deed]:
+    """An undo that was partly undone has put back only the rest."""
+    done: set[Deed] = set()
+    for undo in await list_standing(session, undone):
+        taken_back = await _list_done(session, undo) if undo.status == "partly_undone" else set()
+        done |= {
+            _invert(change) for change in await _list_changes(session, undo.id) if _as_left(change) not in taken_back
+        }
+    return done
+
+
+async def _list_changes(session: AsyncSession, undo_id: UUID) -> Iterable[tuple[str, str, str, str, str | None]]:
+    mutation = JournalMutation
+    found = await session.execute(
+        select(mutation.verb, mutation.schema, mutation.table, mutation.row_key, mutation.new_row_key)
+        .join(JournalWrite, JournalWrite.id == mutation.write_id)
+        .where(mutation.session_id == undo_id, JournalWrite.state == "committed")
+    )
+    return [(verb, schema, table, key, new_key) for verb, schema, table, key, new_key in found]
+
+
+def _as_left(change: tuple[str, str, str, str, str | None]) -> Deed:
+    verb, schema, table, key, new_key = change
+    return (verb, schema, table, new_key or key)
+
+
+def _invert(change: tuple[str, str, str, str, str | None]) -> Deed:
+    """The session's change that this one took back: an undo finds a row where the session left it."""
+    verb, schema, table, key, _ = change
+    return (_INVERSE[verb], schema, table, key)

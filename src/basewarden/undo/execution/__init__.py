@@ -1,0 +1,1 @@
+"""What both strategies share when they execute a plan."""

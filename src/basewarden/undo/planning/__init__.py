@@ -1,0 +1,1 @@
+"""Decides what an undo does to each row."""

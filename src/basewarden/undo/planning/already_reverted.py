@@ -1,0 +1,89 @@
+"""Which rows went back in an earlier, partial undo, where several of them have been in the same place. Pure.
+
+A row that the session moved to another key is looked for there. Once it is back, somebody else may be there: another
+row of the session, which is back as well. So these are told apart together: whoever is taken for back must stand as
+before, and not be another one, not back yet, that the session left in the same place.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from basewarden.journal import Image
+from basewarden.undo.planning.fold import NetChange, Values
+from pgrest import Name, Schema, Table
+
+Key = tuple[str, ...]
+Place = tuple[Name, Key]
+Found = Mapping[Name, Mapping[Key, Image]]
+
+
+def place_before(change: NetChange) -> Place | None:
+    return None if change.key_before is None else ((change.schema, change.table), change.key_before)
+
+
+def place_after(change: NetChange) -> Place | None:
+    return None if change.key_after is None else ((change.schema, change.table), change.key_after)
+
+
+def find_back(changes: Sequence[NetChange], schema: Schema, found: Found) -> frozenset[int]:
+    """Numbers of changes that came, went, or moved, and are taken back already."""
+    moving = [number for number, change in enumerate(changes) if place_before(change) != place_after(change)]
+    came_to: dict[Place, list[int]] = {}
+    for number in moving:
+        place = place_after(changes[number])
+        if place is not None:
+            came_to.setdefault(place, []).append(number)
+    back = {number for number in moving if _stands_as_before(changes[number], schema, found)}
+    while True:
+        left = {place for number in back if (place := place_before(changes[number])) is not None}
+        wrong = {
+            number
+            for number in back
+            if _is_still_there(changes[number], found, left)
+            or any(
+                other not in back and _stands_as_left(changes[other], schema, found)
+                for other in _list_there(came_to, changes[number])
+            )
+        }
+        if not wrong:
+            return frozenset(back)
+        back -= wrong
+
+
+def _list_there(came_to: Mapping[Place, list[int]], change: NetChange) -> Sequence[int]:
+    """The changes that brought a row to where this one was before."""
+    place = place_before(change)
+    return () if place is None else came_to.get(place, ())
+
+
+def _is_still_there(change: NetChange, found: Found, explained: set[Place]) -> bool:
+    """A row stands where the session left this one, and it is none that is back there itself."""
+    place = place_after(change)
+    return place is not None and place not in explained and place[1] in found.get(place[0], {})
+
+
+def _stands_as_before(change: NetChange, schema: Schema, found: Found) -> bool:
+    """A row that the session inserted stood nowhere."""
+    if change.before is None:
+        return True
+    if change.is_torn or change.interrupted:
+        return False
+    return _stands(change, change.key_before, change.before, schema, found)
+
+
+def _stands_as_left(change: NetChange, schema: Schema, found: Found) -> bool:
+    return change.after is not None and _stands(change, change.key_after, change.after, schema, found)
+
+
+def _stands(change: NetChange, key: Key | None, values: Values, schema: Schema, found: Found) -> bool:
+    """But for what triggers stamp and what the database derives."""
+    table = schema.tables.get((change.schema, change.table))
+    row = found.get((change.schema, change.table), {}).get(key or ())
+    if table is None or row is None:
+        return False
+    differing = (name for name, value in values.items() if row.exact.get(name) != value)
+    return all(_is_derived(change, table, name) for name in differing)
+
+
+def _is_derived(change: NetChange, table: Table, name: str) -> bool:
+    column, changed = table.columns.get(name), change.columns.get(name)
+    return column is None or column.generated or (changed is not None and changed.is_stamp)

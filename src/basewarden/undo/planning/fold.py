@@ -1,0 +1,291 @@
+"""Folds a session's writes to one net change per row. Pure.
+
+Each column keeps its own chain: where the session's next change does not start from what it left before,
+somebody else was there in between.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from basewarden.journal import Image, RowChange, Verb
+from basewarden.undo.receipt import count_rows, read_primary_key
+
+Values = Mapping[str, str | None]
+_Place = tuple[str, str, tuple[str, ...], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedWrite:
+    """One transaction of the session as the journal has it; `state` is committed or unknown."""
+
+    state: str
+    verb: str
+    schema: str
+    table: str
+    changes: tuple[RowChange, ...]
+    unseen: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChange:
+    """`old` stood before the session's first change, `new` after its last. A stamp is what only triggers changed."""
+
+    old: str | None
+    new: str | None
+    is_stamp: bool
+    is_interrupted: bool = False
+
+    def follow(self, old: str | None, new: str | None, *, is_stamp: bool) -> "ColumnChange":
+        met = self.meet(old)
+        return replace(met, new=new, is_stamp=self.is_stamp and is_stamp)
+
+    def meet(self, found: str | None) -> "ColumnChange":
+        """A stamp that moved in between belongs to whoever came in between: it goes back to there only."""
+        if found == self.new:
+            return self
+        if self.is_stamp:
+            return replace(self, old=found, new=found)
+        return replace(self, is_interrupted=True)
+
+
+@dataclass(frozen=True, slots=True)
+class NetChange:
+    """What the session made of one row. `before` and `after` are None where the row was not there."""
+
+    schema: str
+    table: str
+    key_columns: tuple[str, ...]
+    before: Values | None
+    after: Values | None
+    columns: Mapping[str, ColumnChange]
+    shown: bytes
+    is_torn: bool = False
+
+    @property
+    def verb(self) -> Verb:
+        if self.before is None:
+            return "insert"
+        return "delete" if self.after is None else "update"
+
+    @property
+    def key_before(self) -> tuple[str, ...] | None:
+        return None if self.before is None else _read_key(self.before, self.key_columns)
+
+    @property
+    def key_after(self) -> tuple[str, ...] | None:
+        return None if self.after is None else _read_key(self.after, self.key_columns)
+
+    @property
+    def interrupted(self) -> tuple[str, ...]:
+        return tuple(name for name, change in self.columns.items() if change.is_interrupted)
+
+    @property
+    def primary_key(self) -> dict[str, Any]:
+        return read_primary_key(self.shown, self.key_columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """`done` are the numbers of changes that an earlier undo of the session has put back."""
+
+    changes: tuple[NetChange, ...]
+    irreversible: tuple[str, ...]
+    done: frozenset[int] = frozenset()
+
+
+def fold_writes(writes: Sequence[RecordedWrite]) -> Folded:
+    """`writes` in the order of the journal."""
+    folder = _Folder()
+    for write in writes:
+        if write.state == "committed":
+            folder.add([change for change in write.changes if change.key_columns])
+    return Folded(folder.finish(), _describe_irreversible(writes))
+
+
+@dataclass(slots=True)
+class _Chain:
+    """One row's way through the session. `last` is how the session left it, `base` what to put back once it is gone."""
+
+    first: RowChange
+    existed: bool
+    last: Values | None
+    shown: bytes
+    base: Values | None = None
+    columns: dict[str, ColumnChange] = field(default_factory=dict)
+    is_torn: bool = False
+
+    def update(self, before: Image, after: Image, set_columns: tuple[str, ...] | None) -> None:
+        self.is_torn = self.is_torn or (not self.existed and before.exact != self.last)
+        for name, new in after.exact.items():
+            old = before.exact.get(name)
+            if old != new:
+                is_stamp = set_columns is not None and name not in set_columns
+                known = self.columns.get(name)
+                self.columns[name] = (
+                    known.follow(old, new, is_stamp=is_stamp) if known else ColumnChange(old, new, is_stamp)
+                )
+        self.last, self.shown = after.exact, after.shown
+
+    def delete(self, before: Image) -> None:
+        if self.existed:
+            self.columns = {name: change.meet(before.exact.get(name)) for name, change in self.columns.items()}
+            self.base = {**before.exact, **{name: change.old for name, change in self.columns.items()}}
+        self.last = None
+
+    def insert(self, after: Image) -> None:
+        """Of a row that this session had deleted: together they are an update."""
+        base = self.base or {}
+        interrupted = {name: change for name, change in self.columns.items() if change.is_interrupted}
+        changed = {
+            name: ColumnChange(base.get(name), new, is_stamp=False)
+            for name, new in after.exact.items()
+            if base.get(name) != new
+        }
+        self.columns = {**changed, **interrupted}
+        self.base, self.last, self.shown = None, after.exact, after.shown
+
+    def net(self) -> NetChange | None:
+        columns = {
+            name: change for name, change in self.columns.items() if change.old != change.new or change.is_interrupted
+        }
+        if self.last is None:
+            before = self.base
+        else:
+            before = {**self.last, **{name: change.old for name, change in columns.items()}} if self.existed else None
+        if (before is None and self.last is None) or (
+            self.existed and self.last is not None and not columns and not self.is_torn
+        ):
+            return None
+        first = self.first
+        return NetChange(
+            first.schema, first.table, first.key_columns, before, self.last, columns, self.shown, self.is_torn
+        )
+
+
+class _Folder:
+    def __init__(self) -> None:
+        self._chains: list[_Chain] = []
+        self._alive: dict[_Place, _Chain] = {}
+        self._gone: dict[_Place, _Chain] = {}
+
+    def add(self, changes: Sequence[RowChange]) -> None:
+        """One write's changes happened at once: every row is found by its key before any takes its new one."""
+        found = [(change, self._take(change)) for change in changes]
+        for change, chain in found:
+            self._apply(change, chain)
+
+    def finish(self) -> tuple[NetChange, ...]:
+        nets = (chain.net() for chain in self._chains)
+        return tuple(net for net in nets if net is not None)
+
+    def _take(self, change: RowChange) -> _Chain | None:
+        if change.before is None:
+            return None
+        place = _place(change, change.before)
+        chain = self._alive.pop(place, None)
+        gone = self._gone.get(place)
+        if chain is None and gone is not None and gone.existed:
+            del self._gone[place]
+            gone.is_torn = True  # somebody put a row in place of the one that the session deleted
+            return gone
+        return chain or self._begin(change, change.before)
+
+    def _apply(self, change: RowChange, chain: _Chain | None) -> None:
+        before, after = change.before, change.after
+        if after is None:
+            if chain is not None and before is not None:
+                chain.delete(before)
+                self._gone[_place(change, before)] = chain
+            return
+        place = _place(change, after)
+        if chain is not None and before is not None:
+            chain.update(before, after, change.set_columns)
+        else:
+            chain = self._insert(change, after, place)
+        self._alive[place] = chain
+
+    def _insert(self, change: RowChange, after: Image, place: _Place) -> _Chain:
+        lost = self._alive.get(place)
+        if lost is not None:  # somebody deleted the row in between
+            lost.is_torn = lost.is_torn or lost.existed
+            lost.last, lost.shown = after.exact, after.shown
+            return lost
+        gone = self._gone.pop(place, None)
+        if gone is not None and gone.existed:
+            gone.insert(after)
+            return gone
+        return self._begin(change, after)
+
+    def _begin(self, change: RowChange, image: Image) -> _Chain:
+        chain = _Chain(change, change.before is not None, image.exact, image.shown)
+        self._chains.append(chain)
+        return chain
+
+
+def _place(change: RowChange, image: Image) -> _Place:
+    return (change.schema, change.table, change.key_columns, image.key(change.key_columns))
+
+
+def _read_key(values: Values, columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(values.get(column) or "" for column in columns)
+
+
+def _describe_irreversible(writes: Sequence[RecordedWrite]) -> tuple[str, ...]:
+    return (
+        *_describe_unknown(writes),
+        *_describe_keyless(writes),
+        *_describe_calls(writes),
+        *_describe_unseen(writes),
+    )
+
+
+def _describe_unknown(writes: Sequence[RecordedWrite]) -> list[str]:
+    """Of some there are no rows to count: an insert whose answer was lost."""
+    lost = [write for write in writes if write.state != "committed"]
+    rows, bare = sum(len(write.changes) for write in lost), sum(not write.changes for write in lost)
+    told = [f"{count_rows(rows)} of writes of which nobody knows any more whether they happened."] if rows else []
+    if bare:
+        told.append(f"{bare:,} write{'' if bare == 1 else 's'} of which nobody knows whether rows were changed at all.")
+    return told
+
+
+def _describe_keyless(writes: Sequence[RecordedWrite]) -> list[str]:
+    tables = Counter(
+        f"{change.schema}.{change.table}"
+        for write in writes
+        if write.state == "committed"
+        for change in write.changes
+        if not change.key_columns
+    )
+    return [f"{count_rows(count)} of {name}, which has no key to find them by." for name, count in tables.items()]
+
+
+def _describe_calls(writes: Sequence[RecordedWrite]) -> list[str]:
+    calls = Counter(f"{write.schema}.{write.table}" for write in writes if write.verb == "call")
+    return [f"{count:,} call{'' if count == 1 else 's'} of the function {name}." for name, count in calls.items()]
+
+
+def _describe_unseen(writes: Sequence[RecordedWrite]) -> list[str]:
+    items = (item for write in writes for item in write.unseen)
+    return describe_counts(items, "by functions or triggers")
+
+
+def describe_counts(items: Iterable[Mapping[str, Any]], how: str) -> list[str]:
+    """Of changes that were counted and not recorded, each `{schema, table, inserted, updated, deleted}`."""
+    counts: Counter[tuple[str, str]] = Counter()
+    emptied = set()
+    for item in items:
+        if item.get("emptied"):
+            emptied.add(f"{item['schema']}.{item['table']}")
+        for verb in ("inserted", "updated", "deleted"):
+            counts[f"{item['schema']}.{item['table']}", verb] += int(item.get(verb) or 0)
+    return [
+        *(f"All rows of {table}, emptied {how}." for table in sorted(emptied)),
+        *(
+            f"{count_rows(count)} {verb} in {table} {how}, without a record of {'it' if count == 1 else 'them'}."
+            for (table, verb), count in counts.items()
+            if count
+        ),
+    ]

@@ -1,0 +1,53 @@
+"""Rows that the session inserted and that are not at their key any more: deleted, or moved to another key by somebody.
+
+A row that was moved is still there, so it must not be taken for one that is gone. It is found by what it holds beside
+its key; where several rows hold the same, nothing tells which of them it is, and it counts as gone.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from basewarden.undo.planning.plan import Need, RowPlan
+from basewarden.undo.planning.row_reader import Reader
+from pgrest import Column, Table
+
+_COMPARED = frozenset("BEINS")
+_COMPARED_TYPES = frozenset({"uuid", "bytea", "jsonb"})
+_REASON = "The row is not where the session inserted it, and one with the same values is at another key."
+
+
+async def find_moved(reader: Reader, rows: Sequence[RowPlan]) -> list[Need]:
+    groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
+    for number, row in enumerate(rows):
+        if row.change.before is None and row.current is None and (columns := _list_compared(row)):
+            groups.setdefault((row.table.oid, columns), []).append(number)
+    needs: list[Need] = []
+    for (_, columns), numbers in groups.items():
+        needs += await _find_group(reader, rows, columns, numbers)
+    return needs
+
+
+async def _find_group(
+    reader: Reader, rows: Sequence[RowPlan], columns: tuple[str, ...], numbers: Sequence[int]
+) -> list[Need]:
+    table = rows[numbers[0]].table
+    own = {row.current_key for row in rows if row.table.oid == table.oid}
+    values = [tuple((rows[number].change.after or {})[name] for name in columns) for number in numbers]
+    matches = await reader.find_holders(table, columns, values)
+    found = Counter(match.wanted for match in matches if match.key not in own)
+    return [Need(numbers[place], None, _REASON, table.key) for place, count in found.items() if count == 1]
+
+
+def _list_compared(row: RowPlan) -> tuple[str, ...]:
+    """Those that a key change leaves as they are, and whose type knows equality."""
+    after = row.change.after or {}
+    names = (name for name in row.table.columns if name not in row.table.key and after.get(name) is not None)
+    return tuple(name for name in names if _is_compared(row.table, row.table.columns[name]))
+
+
+def _is_compared(table: Table, column: Column) -> bool:
+    if column.generated:
+        return False
+    if column.category == "D":
+        return not table.has_triggers  # one of them may set it at every change
+    return column.category in _COMPARED or column.base_type in _COMPARED_TYPES

@@ -1,0 +1,325 @@
+"""Decides, row by row, what an undo does: compare-and-set on the exact text of columns.
+
+A row is decided by itself first. What it needs of other rows (a parent that comes back, a unique value that
+becomes free, children that leave) is a `Need`; a row whose need is not met is a conflict too, until nothing moves.
+"""
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Literal, NamedTuple
+
+from basewarden.journal import Image
+from basewarden.undo.planning.fold import NetChange, Values
+from basewarden.undo.receipt import ColumnValues, RowConflict, TableCount, show_value
+from pgrest import Table
+
+Action = Literal["insert", "update", "delete", "nothing"]
+_NO_DEFAULTS: Values = {}
+_DATES = "D"  # pg_type.typcategory of dates and times
+
+
+@dataclass(frozen=True, slots=True)
+class RowPlan:
+    """`current` is the row as it stands, `target` as it shall stand; None = no row.
+
+    `restored` columns go back to what they held before the session; `kept` are columns that the undo's own triggers
+    must not move, for they tell of a later edit. Of those, `edited` hold what somebody set by hand: where that would
+    not stay, the row is a conflict.
+    """
+
+    change: NetChange
+    table: Table
+    current: Image | None
+    target: Values | None
+    restored: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+
+    @property
+    def action(self) -> Action:
+        if self.current is None:
+            return "nothing" if self.target is None else "insert"
+        if self.target is None:
+            return "delete"
+        return "update" if self.restored else "nothing"
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The columns that the undo writes."""
+        if self.action == "insert":
+            return tuple(name for name in self.target or () if not self.table.columns[name].generated)
+        return self.restored
+
+    @property
+    def current_key(self) -> tuple[str, ...] | None:
+        return self.current.key(self.table.key) if self.current else None
+
+    @property
+    def target_key(self) -> tuple[str, ...] | None:
+        return tuple(self.target[name] or "" for name in self.table.key) if self.target else None
+
+    def holds_later(self, columns: Sequence[str], values: Sequence[str | None]) -> bool:
+        """After the undo this row has `values` in `columns`."""
+        return self.target is not None and all(
+            self.target.get(name) == value for name, value in zip(columns, values, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Row number `row` can only go back if row number `of` does; `of` None = it cannot."""
+
+    row: int
+    of: int | None
+    reason: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class UndoPlan:
+    """What an undo does, and what stands in its way."""
+
+    rows: tuple[RowPlan, ...]
+    conflicts: tuple[RowConflict, ...]
+    irreversible: tuple[str, ...] = ()
+    groups: tuple[tuple[RowPlan, ...], ...] = ()
+    """The rows once more, those together that need each other."""
+    needs: tuple[Need, ...] = ()
+    """What rows need of each other, by their numbers: where they cannot go back all at once, `of` goes first."""
+    done: int = 0
+    """Rows that an earlier undo of the session put back; whatever became of them since is somebody else's."""
+    digest: str = ""
+    """Of what is done to which rows, and of the conflicts, as they were planned."""
+    notes: tuple[str, ...] = ()
+    """What a preview could not find out."""
+
+    @property
+    def planned(self) -> int:
+        return len(self.rows) + len(self.conflicts) + self.done
+
+    @cached_property
+    def already(self) -> int:
+        """Rows for which nothing is left to do."""
+        return self.done + len(self.rows) - len(self.writes)
+
+    @cached_property
+    def tables(self) -> tuple[TableCount, ...]:
+        counts = Counter((row.table.qualified, row.action) for row in self.writes)
+        names = sorted({name for name, _ in counts})
+        return tuple(
+            TableCount(".".join(name), counts[name, "insert"], counts[name, "update"], counts[name, "delete"])
+            for name in names
+        )
+
+    @cached_property
+    def writes(self) -> tuple[RowPlan, ...]:
+        return tuple(row for row in self.rows if row.action != "nothing")
+
+
+class TableMismatch(NamedTuple):
+    reason: str
+    columns: tuple[str, ...] = ()
+
+
+def find_mismatch(change: NetChange, table: Table | None) -> TableMismatch | None:
+    """Why a recorded row does not fit its table as the schema snapshot has it; None where it does."""
+    if table is None:
+        return TableMismatch("The table no longer exists.")
+    if table.key != change.key_columns:
+        return TableMismatch("The table's key is another one now.")
+    missing = tuple(name for name in _concerned(change) if name not in table.columns)
+    return TableMismatch("A column no longer exists.", missing) if missing else None
+
+
+def decide_row(
+    change: NetChange,
+    table: Table | None,
+    found: Image | None,
+    *,
+    is_back: bool = False,
+    defaults: Values = _NO_DEFAULTS,
+) -> RowPlan | RowConflict:
+    """`found` is the row at the key where the session left it (a deleted one, or one that is back: where it was).
+
+    `defaults` are what columns hold that were added to the table after the row was recorded.
+    """
+    mismatch = find_mismatch(change, table)
+    if mismatch is not None:
+        return make_conflict(change, mismatch.reason, mismatch.columns, table=table, found=found)
+    assert table is not None  # or it would not fit
+    conflict = partial(make_conflict, change, table=table, found=found)
+    if change.is_torn:
+        return conflict("Somebody else replaced or changed this row between two of the session's writes.")
+    if is_back and found is not None:
+        return RowPlan(change, table, found, found.exact)
+    if change.before is None:
+        return _decide_inserted(change, table, found, defaults)
+    if change.after is None:
+        return _decide_deleted(change, table, found, change.before)
+    return _decide_updated(change, table, found)
+
+
+def list_added(change: NetChange, table: Table) -> tuple[str, ...]:
+    """The columns of a row that the session inserted which the table got only after that."""
+    if change.before is not None or change.after is None:
+        return ()
+    return tuple(name for name, column in table.columns.items() if name not in change.after and not column.generated)
+
+
+def make_conflict(
+    change: NetChange,
+    reason: str,
+    columns: Iterable[str] = (),
+    *,
+    table: Table | None = None,
+    found: Image | None = None,
+) -> RowConflict:
+    """`found` is the row as it stands, if that is known."""
+    names = tuple(columns)
+    values = tuple(_show_values(change, name, table, found) for name in names)
+    return RowConflict(change.schema, change.table, change.primary_key, names, reason, values)
+
+
+def _show_values(change: NetChange, name: str, table: Table | None, found: Image | None) -> ColumnValues:
+    column = table.columns.get(name) if table is not None else None
+    texts = ((image or {}).get(name) for image in (change.before, change.after, found.exact if found else None))
+    return ColumnValues(name, *(show_value(column, text) for text in texts))
+
+
+def resolve_needs(rows: Sequence[RowPlan], needs: Sequence[Need]) -> Mapping[int, RowConflict]:
+    """Conflicts by row number: the needs that nothing meets, and then what falls with them."""
+    conflicts: dict[int, RowConflict] = {}
+    waiting: dict[int, list[Need]] = {}
+    fallen: deque[Need] = deque()
+    for need in needs:
+        if need.of is None:
+            fallen.append(need)
+        else:
+            waiting.setdefault(need.of, []).append(need)
+    while fallen:
+        need = fallen.popleft()
+        if need.row not in conflicts:
+            row = rows[need.row]
+            conflicts[need.row] = make_conflict(
+                row.change, need.reason, need.columns, table=row.table, found=row.current
+            )
+            fallen.extend(waiting.get(need.row, ()))
+    return conflicts
+
+
+def group_rows(
+    rows: Sequence[RowPlan], needs: Sequence[Need], unmet: Mapping[int, RowConflict]
+) -> tuple[tuple[RowPlan, ...], ...]:
+    """The rows that are left, those together that need each other."""
+    leader = list(range(len(rows)))
+
+    def find(number: int) -> int:
+        while leader[number] != number:
+            leader[number] = number = leader[leader[number]]
+        return number
+
+    for need in needs:
+        if need.of is not None:
+            leader[find(need.row)] = find(need.of)
+    groups: dict[int, list[RowPlan]] = {}
+    for number, row in enumerate(rows):
+        if number not in unmet:
+            groups.setdefault(find(number), []).append(row)
+    return tuple(tuple(group) for group in groups.values())
+
+
+def digest_plan(rows: Iterable[RowPlan], conflicts: Iterable[RowConflict]) -> str:
+    """The same for two plans that do the same to the same rows; the present values of other columns do not matter."""
+    lines = [
+        repr((row.table.qualified, row.action, row.current_key, row.target_key, _list_written(row)))
+        for row in rows
+        if row.action != "nothing"
+    ]
+    lines += [
+        repr((one.schema, one.table, sorted(map(repr, one.primary_key.items())), one.columns, one.reason))
+        for one in conflicts
+    ]
+    return hashlib.blake2b("\n".join(sorted(lines)).encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+def _list_written(row: RowPlan) -> list[tuple[str, str | None]]:
+    return [(name, (row.target or {})[name]) for name in row.written]
+
+
+def _concerned(change: NetChange) -> Iterable[str]:
+    return change.columns if change.verb == "update" else change.before or change.after or ()
+
+
+def _decide_inserted(change: NetChange, table: Table, found: Image | None, defaults: Values) -> RowPlan | RowConflict:
+    if found is None:
+        return RowPlan(change, table, None, None)  # it is gone already
+    moved = _differing(table, change.after or {}, found.exact)
+    moved += [name for name in list_added(change, table) if found.exact.get(name) != defaults.get(name)]
+    if moved:
+        return make_conflict(
+            change, "The row was changed after the session inserted it.", moved, table=table, found=found
+        )
+    return RowPlan(change, table, found, None)
+
+
+def _decide_deleted(change: NetChange, table: Table, found: Image | None, before: Values) -> RowPlan | RowConflict:
+    if found is not None:
+        moved = _differing(table, before, found.exact)
+        if not moved:
+            return RowPlan(change, table, found, found.exact)  # it is back already
+        reason = "Another row is in place of the one that was deleted."
+        return make_conflict(change, reason, table=table, found=found)
+    if change.interrupted:
+        return _make_interrupted(change, table, found)
+    return RowPlan(change, table, None, before)
+
+
+def _decide_updated(change: NetChange, table: Table, found: Image | None) -> RowPlan | RowConflict:
+    if found is None:
+        return make_conflict(change, "The row is gone: it was deleted since, or its key was changed.")
+    interrupted = tuple(name for name in change.interrupted if not table.columns[name].generated)
+    if interrupted:
+        return _make_interrupted(change, table, found)
+    restored: list[str] = []
+    moved: list[str] = []
+    for name, column in change.columns.items():
+        now = found.exact.get(name)
+        if table.columns[name].generated or (now == column.old and not column.is_stamp):
+            continue
+        if now == column.new:
+            restored.append(name)
+        elif not column.is_stamp:
+            moved.append(name)
+    if moved:
+        reason = f"{_name_columns(moved)} changed after the session's write."
+        return make_conflict(change, reason, moved, table=table, found=found)
+    back = {name for name, column in change.columns.items() if found.exact.get(name) == column.new}
+    derived = {name for name in back if table.columns[name].generated}
+    target = {**found.exact, **{name: change.columns[name].old for name in (*restored, *derived)}}
+    return RowPlan(change, table, found, target, tuple(restored), _list_kept(table, restored))
+
+
+def _list_kept(table: Table, restored: Sequence[str]) -> tuple[str, ...]:
+    """Times only: what else triggers derive (a slug, a count, a version), they derive again from what stands then."""
+    return tuple(
+        name
+        for name, column in table.columns.items()
+        if column.category == _DATES and not column.generated and name not in restored
+    )
+
+
+def _make_interrupted(change: NetChange, table: Table, found: Image | None) -> RowConflict:
+    names = change.interrupted
+    reason = f"{_name_columns(names)} changed between two of the session's writes."
+    return make_conflict(change, reason, names, table=table, found=found)
+
+
+def _name_columns(names: Sequence[str]) -> str:
+    return f"The column {names[0]} was" if len(names) == 1 else f"The columns {', '.join(names)} were"
+
+
+def _differing(table: Table, expected: Values, found: Values) -> list[str]:
+    return [name for name, value in expected.items() if not table.columns[name].generated and found.get(name) != value]

@@ -1,0 +1,50 @@
+"""What an undo left of rows that it put back: columns that triggers had set again. Pure.
+
+Once it may, the next undo of the same session brings those back, if nobody has changed the row since.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from basewarden.journal import RowChange
+from basewarden.undo.planning.fold import ColumnChange, Folded, NetChange, Values
+
+_Place = tuple[str, str, tuple[str, ...]]
+
+
+def follow_undo(folded: Folded, changes: Iterable[RowChange]) -> tuple[Folded, frozenset[int]]:
+    """`changes` are those of an undo that stands. Returns also the numbers of the rows of which it left something.
+
+    Of such a row the change is from then on what was left: all the rest of it is back.
+    """
+    left_by: dict[_Place, Values] = {
+        (change.schema, change.table, after.key(change.key_columns)): after.exact
+        for change in changes
+        if (after := change.after) is not None
+    }
+    rests = {number: rest for number, change in enumerate(folded.changes) if (rest := _find_rest(change, left_by))}
+    following = tuple(rests.get(number, change) for number, change in enumerate(folded.changes))
+    return replace(folded, changes=following), frozenset(rests)
+
+
+def _find_rest(change: NetChange, left_by: Mapping[_Place, Values]) -> NetChange | None:
+    before = change.before
+    if before is None or change.key_before is None:
+        return None
+    left = left_by.get((change.schema, change.table, change.key_before))
+    if left is None:
+        return None
+    columns = {
+        name: ColumnChange(old, left[name], is_stamp=True)
+        for name, old in before.items()
+        if name in left and left[name] != old and _is_left(change, name)
+    }
+    return replace(change, after=left, columns=columns, is_torn=False) if columns else None
+
+
+def _is_left(change: NetChange, name: str) -> bool:
+    """What somebody else wrote in between stays theirs: of an update only what triggers had set."""
+    if change.after is None:
+        return True
+    column = change.columns.get(name)
+    return column is not None and column.is_stamp
