@@ -12,7 +12,7 @@ from basewarden.mail.letters import shorten
 SOURCE = Path(basewarden.__file__).parent
 TEMPLATES = {
     "test/hello.txt": "Subject: Hello {{ name | line }}\n\nHello {{ name | line }}, open {{ link }}\n",
-    "test/hello.html": '{% extends "mail/letter.html" %}{% block letter %}<p>Hello {{ name }}, '
+    "test/hello.html": '{% extends "mail/email.html" %}{% block body %}<p>Hello {{ name }}, '
     '<a href="{{ link }}">open</a></p>{% endblock %}',
     "test/headless.txt": "Hello\n",
     "test/headless.html": "",
@@ -22,8 +22,8 @@ TEMPLATES = {
 @pytest.fixture(autouse=True)
 def _templates(monkeypatch: pytest.MonkeyPatch) -> None:
     environment: Environment = letters._make_environment.__wrapped__()
-    base = (SOURCE / "mail/templates/letter.html").read_text()
-    environment.loader = DictLoader({**TEMPLATES, "mail/letter.html": base})
+    base = (SOURCE / "mail/templates/email.html").read_text()
+    environment.loader = DictLoader({**TEMPLATES, "mail/email.html": base})
     monkeypatch.setattr(letters, "_make_environment", lambda: environment)
 
 
@@ -75,8 +75,8 @@ def test_a_line_is_one_line(text: str, line: str) -> None:
 
 def test_every_letter_of_ours_has_a_text_with_a_subject_and_html() -> None:
     """What is only included begins otherwise, and extends nothing."""
-    parts = {path: path.read_text() for path in sorted(SOURCE.glob("*/templates/letters/*"))}
+    parts = {path: path.read_text() for path in sorted(SOURCE.glob("*/templates/emails/*"))}
     texts = {path.with_suffix("") for path, part in parts.items() if part.startswith("Subject: ")}
-    htmls = {path.with_suffix("") for path, part in parts.items() if '{% extends "mail/letter.html" %}' in part}
+    htmls = {path.with_suffix("") for path, part in parts.items() if '{% extends "mail/email.html" %}' in part}
     assert texts == htmls
     assert texts

@@ -58,7 +58,7 @@ class Letters:
         if not self._mail.is_configured:
             return
         subject, text, html = render_letter(
-            f"accounts/letters/{kind}",
+            f"accounts/emails/{kind}",
             name=user.name,
             email=user.email,
             origin=self._origin,

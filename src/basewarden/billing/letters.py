@@ -42,7 +42,7 @@ class BillingLetters:
 
     async def post_to_operators(self, session: WriteSession, kind: BillingEmailKind, **facts: Any) -> None:
         subject, text, html = render_letter(
-            f"billing/letters/{kind}", origin=self._origin, page="/operator/billing?show=not-applied", **facts
+            f"billing/emails/{kind}", origin=self._origin, page="/operator/billing?show=not-applied", **facts
         )
         for address in self._operators:
             letter = Letter(kind=f"billing_{kind}", address=address, subject=subject, text=text, html=html)
@@ -58,7 +58,7 @@ class BillingLetters:
         if user is None or not await queries.take_notice(session, kind, about):
             return
         subject, text, html = render_letter(
-            f"billing/letters/{kind}", name=user.name, origin=self._origin, page="/settings/billing", **facts
+            f"billing/emails/{kind}", name=user.name, origin=self._origin, page="/settings/billing", **facts
         )
         await self._mail.post(
             session,

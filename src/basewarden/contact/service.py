@@ -83,7 +83,7 @@ class Contact:
             Attempt("contact.total", "", self._limits.total),
         )
         subject, text, html = render_letter(
-            "contact/letters/contact", message=message, topic=TOPICS[message.topic], origin=self._origin
+            "contact/emails/contact", message=message, topic=TOPICS[message.topic], origin=self._origin
         )
         letter = Letter(
             kind="contact", address=self.inbox, subject=subject, text=text, html=html, reply_to=message.email

@@ -65,9 +65,9 @@ def seal_content(letter: Letter) -> Secret:
 
 
 def render_letter(template: str, **context: Any) -> tuple[str, str, str]:
-    """Subject, text and HTML of `accounts/letters/reset`, which is `accounts/templates/letters/reset.txt` and `.html`.
+    """Subject, text and HTML of `accounts/emails/reset`, which is `accounts/templates/emails/reset.txt` and `.html`.
 
-    The text begins with a line `Subject: …`. The HTML extends `mail/letter.html` and fills its block `letter`.
+    The text begins with a line `Subject: …`. The HTML extends `mail/email.html` and fills its block `body`.
     What a person has chosen (a name) goes through the filter `line`, so that it cannot grow to a letter of its own.
     """
     environment = _make_environment()
