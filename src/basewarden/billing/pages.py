@@ -43,7 +43,7 @@ CountConnections = Callable[[ReadSession, UUID], Awaitable[int]]
 
 
 class Usage:
-    """Who counts connections stands above billing: `app.py` says who."""
+    """`connections/wiring.py` passes the function that counts connections, because billing is below it."""
 
     def __init__(self, count_connections: CountConnections) -> None:
         self.count_connections = count_connections

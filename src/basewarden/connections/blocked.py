@@ -1,4 +1,4 @@
-"""How many requests of agents policy refused. The journal keeps them, and `app.py` brings its counts in."""
+"""How many requests of agents policy refused. The journal keeps them and passes in its counts."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass

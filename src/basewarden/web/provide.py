@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Registry:
-    """Filled once by `app.py`, read everywhere else; lives at `app.state.registry`."""
+    """Filled once by the features' `wiring.py`, read everywhere else; lives at `app.state.registry`."""
 
     def __init__(self) -> None:
         self._objects: dict[type[Any], Any] = {}

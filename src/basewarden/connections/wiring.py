@@ -1,0 +1,42 @@
+"""Adds saved projects to the registry, and what billing and the shell of every page ask about them."""
+
+from functools import partial
+
+from basewarden.accounts import Attempts
+from basewarden.billing import Plans, Usage
+from basewarden.connections import pages, routes
+from basewarden.connections.callers import list_in_shell
+from basewarden.connections.export import CONNECTION_PARTS
+from basewarden.connections.leaving import ConnectionLeaving
+from basewarden.connections.queries import count_owned, is_member_anywhere
+from basewarden.connections.service import Connections
+from basewarden.connections.targets import ConnectionTargets
+from basewarden.db import Database, Listener
+from basewarden.settings import Settings
+from basewarden.vault import Vault
+from basewarden.web import Registry, Shell
+
+ROUTERS = (routes.router, pages.router)
+EXPORT_PARTS = CONNECTION_PARTS
+has_ties = is_member_anywhere
+
+
+def wire(registry: Registry) -> None:
+    settings, database, vault = registry.get(Settings), registry.get(Database), registry.get(Vault)
+    targets = registry.add(ConnectionTargets(database, registry.get(Listener), vault, settings))
+    registry.add(
+        Connections(
+            database=database,
+            targets=targets,
+            vault=vault,
+            attempts=registry.get(Attempts),
+            settings=settings,
+            plans=registry.get(Plans),
+        )
+    )
+    registry.add(Shell(partial(list_in_shell, database)))
+    registry.add(Usage(count_owned))
+
+
+def list_erasure_handlers(registry: Registry) -> tuple[ConnectionLeaving, ...]:
+    return (ConnectionLeaving(registry.get(ConnectionTargets)),)
