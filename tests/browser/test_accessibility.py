@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Browser, Page
 from pyotp import TOTP
 
-from basewarden.journal import RefusalBook
+from basewarden.journal import RefusalLog
 from tests.fixtures.app import PASSWORD, Product
 from tests.workspace.conftest import Store
 
@@ -100,7 +100,7 @@ async def make_session(store: Store, product: Product) -> str:
     token = (await store.owner.post(f"{connection}/agents", json=wanted)).json()["token"]
     assert answer.is_success
     session = await freeze_session(store, address, token)
-    await product.registry.get(RefusalBook).flush()
+    await product.registry.get(RefusalLog).flush()
     return session
 
 

@@ -25,7 +25,7 @@ from basewarden.gateway.forward.openapi import read_schema
 from basewarden.gateway.forward.reach import ApiAccess
 from basewarden.gateway.forward.upstream import UpstreamAnswer, UpstreamRequest
 from basewarden.gateway.forward.writes import travel_write
-from basewarden.journal import Recorder, Settler
+from basewarden.journal import Reconciler, Recorder
 from basewarden.undo import ApplyOptions, OnConflict, Presser, Receipt, Undo
 from pgrest import RestConfig, Schema, parse_request
 from pgrest.server import RestServer
@@ -221,7 +221,7 @@ class Ground:
         database = self.desk.database
         listener = Listener(Secret(self.desk.dsn))
         return Undo(
-            database, listener, cast(Projects, None), self.recorder, Settler(database, ask), find_reach=find_reach
+            database, listener, cast(Projects, None), self.recorder, Reconciler(database, ask), find_reach=find_reach
         )
 
     async def undo(self, session_id: UUID | None = None, on_conflict: OnConflict = "refuse") -> Receipt:

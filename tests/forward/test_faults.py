@@ -212,7 +212,7 @@ async def test_a_journal_that_is_away_at_the_end(
     own: Ground, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The write is done, so the client is told; what came of it is kept until the journal is back."""
-    monkeypatch.setattr("basewarden.journal.recorder.FINISH_SECONDS", 0.1)
+    monkeypatch.setattr("basewarden.journal.recorder.OUTCOME_SECONDS", 0.1)
     upstream = own.upstream
 
     class Shutting(HttpUpstream):

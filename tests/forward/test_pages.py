@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from basewarden.journal import Finish, Image, Recorded, Recorder, RowChange, SessionCaller, WriteEntry
+from basewarden.journal import Image, IntentOutcome, Recorded, Recorder, RowChange, SessionCaller, WriteEntry
 from tests.fixtures.bench import Bench, Workshop
 
 BEFORE = Image({"id": "1", "x": "before it"}, b'{"id":1,"x":"before it"}')
@@ -27,7 +27,9 @@ async def record(bench: Bench, verb: str, *rows: RowChange) -> Recorded:
 
 async def settle(bench: Bench, recorded: Recorded, state: str) -> None:
     recorder = bench.product.registry.get(Recorder)
-    await recorder.finish(Finish(recorded, UUID(bench.connection_id), "unknown" if state == "unknown" else "aborted"))
+    await recorder.store_outcome(
+        IntentOutcome(recorded, UUID(bench.connection_id), "unknown" if state == "unknown" else "aborted")
+    )
 
 
 async def read_page(bench: Bench, session_id: UUID, rest: str = "") -> str:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from basewarden.journal import Finish, Image, Recorded, RowChange, SessionFrozen, Settler, WriteEntry
+from basewarden.journal import Image, IntentOutcome, Reconciler, Recorded, RowChange, SessionFrozen, WriteEntry
 from tests.fixtures.desk import Desk, make_row
 
 _ROWS = "SELECT position, verb, row_key, before::text AS before, after::text AS after FROM journal_mutations ORDER BY 1"
@@ -23,8 +23,8 @@ def make_image(number: int, **more: str) -> Image:
     return Image({"id": str(number), **more}, b'{"id":%d}' % number)
 
 
-def finish(desk: Desk, recorded: Recorded, *rows: RowChange) -> Finish:
-    return Finish(recorded, desk.connection_id, "committed", rows)
+def make_outcome(desk: Desk, recorded: Recorded, *rows: RowChange) -> IntentOutcome:
+    return IntentOutcome(recorded, desk.connection_id, "committed", rows)
 
 
 async def wait_stored(desk: Desk, state: str) -> None:
@@ -51,9 +51,11 @@ async def test_the_outcome_takes_the_place_of_the_images(desk: Desk) -> None:
     first = await recorder.record(make_intent(desk, 1, reserve=3))
     second = await recorder.record(make_intent(desk, 9))
     other = replace(make_row(5), table="u")
-    assert await recorder.finish(finish(desk, second, make_row(9)))
-    assert await recorder.finish(
-        replace(finish(desk, first, make_row(1), other), unseen=({"schema": "public", "table": "v", "updated": 1},))
+    assert await recorder.store_outcome(make_outcome(desk, second, make_row(9)))
+    assert await recorder.store_outcome(
+        replace(
+            make_outcome(desk, first, make_row(1), other), unseen=({"schema": "public", "table": "v", "updated": 1},)
+        )
     )
     assert [(row["position"], row["row_key"], row["before"]) for row in await desk.rows(_ROWS)] == [
         (1, '["1"]', None),
@@ -75,7 +77,7 @@ async def test_more_than_was_foreseen_goes_behind_everything(desk: Desk) -> None
     recorder = await desk.recorder()
     first = await recorder.record(make_intent(desk, 1))
     await recorder.record(make_intent(desk, 2))
-    assert await recorder.finish(finish(desk, first, make_row(1), make_row(3), make_row(4)))
+    assert await recorder.store_outcome(make_outcome(desk, first, make_row(1), make_row(3), make_row(4)))
     rows = await desk.rows(_ROWS)
     assert [(row["position"], row["row_key"]) for row in rows] == [
         (1, '["1"]'),
@@ -89,7 +91,7 @@ async def test_more_than_was_foreseen_goes_behind_everything(desk: Desk) -> None
 async def test_what_is_not_known_keeps_its_images(desk: Desk) -> None:
     recorder = await desk.recorder()
     recorded = await recorder.record(make_intent(desk, 1))
-    recorder.finish_later(Finish(recorded, desk.connection_id, "unknown"))
+    recorder.queue_outcome(IntentOutcome(recorded, desk.connection_id, "unknown"))
     await wait_stored(desk, "unknown")
     assert [row["before"] for row in await desk.rows(_ROWS)] == ['{"id":1}']
 
@@ -98,8 +100,8 @@ async def test_the_truth_that_comes_late_counts_and_only_once(desk: Desk) -> Non
     recorder = await desk.recorder()
     recorded = await recorder.record(make_intent(desk, 1))
     await desk.admin.execute("UPDATE journal_writes SET state = 'unknown'")
-    assert await recorder.finish(finish(desk, recorded, make_row(1)))
-    assert await recorder.finish(finish(desk, recorded, make_row(2)))  # settled: it changes nothing more
+    assert await recorder.store_outcome(make_outcome(desk, recorded, make_row(1)))
+    assert await recorder.store_outcome(make_outcome(desk, recorded, make_row(2)))  # settled: it changes nothing more
     assert [(row["row_key"], row["after"]) for row in await desk.rows(_ROWS)] == [('["1"]', '{"id":1}')]
 
 
@@ -110,7 +112,7 @@ async def test_it_is_kept_while_our_database_is_away(desk: Desk) -> None:
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    assert await recorder.finish(finish(desk, recorded, make_row(1)))
+    assert await recorder.store_outcome(make_outcome(desk, recorded, make_row(1)))
     assert (await desk.rows(_WRITES))[0]["state"] == "committed"
 
 
@@ -118,7 +120,7 @@ async def test_stopping_stores_it(desk: Desk) -> None:
     recorder = await desk.recorder()
     recorded = [await recorder.record(make_intent(desk, number)) for number in range(20)]
     for number, one in enumerate(recorded):
-        recorder.finish_later(finish(desk, one, make_row(number)))
+        recorder.queue_outcome(make_outcome(desk, one, make_row(number)))
     await recorder.stop()
     assert await desk.rows("SELECT DISTINCT state FROM journal_writes") == [{"state": "committed"}]
 
@@ -127,8 +129,8 @@ async def test_one_that_does_not_fit_does_not_sink_the_others(desk: Desk) -> Non
     recorder = await desk.recorder()
     good, bad = await recorder.record(make_intent(desk, 1)), await recorder.record(make_intent(desk, 2))
     lone = replace(make_row(2), after=make_image(2, x="\ud800"))
-    waiting = asyncio.create_task(recorder.finish(finish(desk, bad, lone)))
-    assert await recorder.finish(finish(desk, good, make_row(1)))
+    waiting = asyncio.create_task(recorder.store_outcome(make_outcome(desk, bad, lone)))
+    assert await recorder.store_outcome(make_outcome(desk, good, make_row(1)))
     assert not await waiting
     assert [row["state"] for row in await desk.rows(f"{_WRITES} ORDER BY id")] == ["committed", "pending"]
     assert await recorder.record(make_intent(desk, 3))
@@ -163,12 +165,14 @@ async def test_an_intent_is_given_up_when_it_is_too_old(desk: Desk) -> None:
     await desk.admin.execute(
         "UPDATE journal_writes SET at = now() - interval '6 minutes' WHERE id = %s", (old.write_id,)
     )
-    assert await Settler(desk.database, ask).settle(desk.connection_id) == 1
+    assert await Reconciler(desk.database, ask).reconcile(desk.connection_id) == 1
     states = {row["id"]: row["state"] for row in await desk.rows("SELECT id, state FROM journal_writes")}
     assert states == {old.write_id: "unknown", young.write_id: "pending"}
 
 
 async def test_a_finish_of_what_is_gone_is_let_go(desk: Desk) -> None:
     recorder = await desk.recorder()
-    assert await recorder.finish(finish(desk, Recorded(uuid4(), UUID(int=1), 0, 1), make_row(1), make_row(2)))
+    assert await recorder.store_outcome(
+        make_outcome(desk, Recorded(uuid4(), UUID(int=1), 0, 1), make_row(1), make_row(2))
+    )
     assert await desk.rows(_ROWS) == []

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from basewarden.journal import RefusalBook
+from basewarden.journal import RefusalLog
 from tests.fixtures.bench import Bench, Workshop
 
 _SHOP = (
@@ -16,7 +16,7 @@ async def freeze(bench: Bench) -> str:
     session = (await agent.write("PATCH", "/prices?id=eq.1", {"amount": 5})).session_id
     for number in (2, 3):
         await agent.http.patch(f"/prices?id=eq.{number}", json={"amount": 5})
-    await bench.product.registry.get(RefusalBook).flush()
+    await bench.product.registry.get(RefusalLog).flush()
     return f"/c/{bench.connection_id}/sessions/{session}"
 
 

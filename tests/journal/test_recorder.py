@@ -137,7 +137,7 @@ async def test_callers_and_labels_have_sessions_of_their_own(desk: Desk) -> None
 
 
 async def test_only_so_many_sessions_are_remembered(desk: Desk) -> None:
-    recorder = await desk.recorder(most_sessions=2)
+    recorder = await desk.recorder(max_sessions=2)
     first = {name: await record_as(desk, recorder, name) for name in ("a", "b", "a", "c")}
     assert await record_as(desk, recorder, "b") == first["b"], "it was forgotten, and found again"
     await desk.admin.execute("UPDATE journal_sessions SET caller_key = 'somebody else'")

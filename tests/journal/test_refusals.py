@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from basewarden.gateway.refusals import POLICY_CODES
-from basewarden.journal import Refusal, RefusalBook
+from basewarden.journal import Refusal, RefusalLog
 from basewarden.journal.refusals import prune_refusals
-from basewarden.journal.refusals.book import MAX_KINDS_AN_HOUR, MAX_WAITING
+from basewarden.journal.refusals.log import MAX_KINDS_AN_HOUR, MAX_QUEUED_KINDS
 from scripts.reference import list_errors
 from tests.fixtures.bench import Bench, Workshop, on_both_backends
 from tests.fixtures.desk import Desk
@@ -24,7 +24,7 @@ _SHOP = """
 
 
 async def list_refusals(bench: Bench, query: str = "", who: httpx.AsyncClient | None = None) -> list[dict[str, Any]]:
-    await bench.product.registry.get(RefusalBook).flush()
+    await bench.product.registry.get(RefusalLog).flush()
     answer = await (who or bench.person).get(f"/api/connections/{bench.connection_id}/refusals{query}")
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["refusals"]
@@ -165,49 +165,49 @@ def make_refusal(desk: Desk, number: int = 0, **changes: Any) -> Refusal:
 
 
 async def test_an_agent_that_hammers_fills_a_bounded_number_of_rows(desk: Desk) -> None:
-    book = RefusalBook(desk.database)
+    log = RefusalLog(desk.database)
     for _ in range(3):
-        for number in range(MAX_WAITING + 500):
-            book.note(make_refusal(desk, number))
-        await book.flush()
+        for number in range(MAX_QUEUED_KINDS + 500):
+            log.add(make_refusal(desk, number))
+        await log.flush()
     rows = await desk.rows("SELECT count(*) AS n, sum(count)::int AS all FROM journal_refusals GROUP BY hour")
-    assert sum(row["all"] for row in rows) == 3 * (MAX_WAITING + 500)
+    assert sum(row["all"] for row in rows) == 3 * (MAX_QUEUED_KINDS + 500)
     assert all(row["n"] <= MAX_KINDS_AN_HOUR + 1 for row in rows)
 
 
 async def test_what_could_not_be_stored_is_kept_for_the_next_time(desk: Desk) -> None:
-    book = RefusalBook(desk.database)
-    book.note(make_refusal(desk))
+    log = RefusalLog(desk.database)
+    log.add(make_refusal(desk))
     await desk.admin.execute("ALTER TABLE journal_refusals RENAME TO elsewhere")
     with pytest.raises(Exception, match="journal_refusals"):
-        await book.flush()
-    book.note(make_refusal(desk))
+        await log.flush()
+    log.add(make_refusal(desk))
     await desk.admin.execute("ALTER TABLE elsewhere RENAME TO journal_refusals")
-    await book.flush()
+    await log.flush()
     assert [row["count"] for row in await desk.rows("SELECT count FROM journal_refusals")] == [2]
 
 
 async def test_stopping_stores_what_is_left(desk: Desk) -> None:
-    book = RefusalBook(desk.database)
-    await book.start()
-    book.note(make_refusal(desk))
-    await book.stop()
+    log = RefusalLog(desk.database)
+    await log.start()
+    log.add(make_refusal(desk))
+    await log.stop()
     assert len(await desk.rows("SELECT id FROM journal_refusals")) == 1
 
 
 async def test_a_connection_that_is_gone_does_not_sink_the_others(desk: Desk) -> None:
-    book = RefusalBook(desk.database)
-    book.note(Refusal(uuid4(), uuid4(), "Robot", "read_only", "POST", None, "POST /"))
-    book.note(make_refusal(desk))
-    await book.flush()
+    log = RefusalLog(desk.database)
+    log.add(Refusal(uuid4(), uuid4(), "Robot", "read_only", "POST", None, "POST /"))
+    log.add(make_refusal(desk))
+    await log.flush()
     assert len(await desk.rows("SELECT id FROM journal_refusals")) == 1
 
 
 async def test_old_refusals_are_pruned(desk: Desk) -> None:
-    book = RefusalBook(desk.database)
-    book.note(make_refusal(desk, 1))
-    book.note(make_refusal(desk, 2))
-    await book.flush()
+    log = RefusalLog(desk.database)
+    log.add(make_refusal(desk, 1))
+    log.add(make_refusal(desk, 2))
+    await log.flush()
     await desk.admin.execute(
         "UPDATE journal_refusals SET at = now() - interval '91 days' WHERE table_name = 'public.t1'"
     )

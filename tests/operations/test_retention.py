@@ -357,8 +357,8 @@ async def test_a_month_left_half_off_is_finished(archive: Archive) -> None:
     await expire_idle(archive.database, KEEP)
     async with connect_alone(archive.database) as connection:
         for month in months[:2]:
-            await pruning_queries.note_leaving(connection, month)
-        await pruning_queries.detach(connection, months[1])
+            await pruning_queries.mark_for_drop(connection, month)
+        await pruning_queries.detach_month(connection, months[1])
         await archive.run(f"ALTER TABLE journal_mutations DETACH PARTITION {months[2]}")
     async with archive.database.snapshot() as reading:
         await read_writes(reading, pending, 10, budget=2**30)
@@ -373,7 +373,7 @@ async def test_a_month_left_half_off_is_finished(archive: Archive) -> None:
 
 async def _cut_off_while_detaching(archive: Archive, month: str) -> None:
     async with connect_alone(archive.database) as connection:
-        detaching = asyncio.create_task(pruning_queries.detach(connection, month))
+        detaching = asyncio.create_task(pruning_queries.detach_month(connection, month))
         while not await archive.rows("SELECT FROM pg_inherits WHERE inhdetachpending"):
             await asyncio.sleep(0.01)
         await archive.run("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)

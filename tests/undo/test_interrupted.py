@@ -9,7 +9,7 @@ import pytest
 
 from basewarden.db import Database, Listener
 from basewarden.gateway import Projects
-from basewarden.journal import Image, Recorded, Recorder, RowChange, SessionCaller, Settler, WriteEntry
+from basewarden.journal import Image, Reconciler, Recorded, Recorder, RowChange, SessionCaller, WriteEntry
 from basewarden.undo import Presser, Undo
 from basewarden.undo.errors import UndoUnsettled
 from tests.fixtures.bench import Agent, Bench, Workshop
@@ -49,7 +49,7 @@ async def make_undo(bench: Bench, recorder: Recorder) -> AsyncIterator[Undo]:
         registry.get(Listener),
         projects,
         recorder,
-        registry.get(Settler),
+        registry.get(Reconciler),
         find_reach=projects.find_reach,
     )
     await recorder.stop()

@@ -9,7 +9,7 @@ import pytest
 
 from basewarden.db import Database, Listener
 from basewarden.gateway import Projects
-from basewarden.journal import Recorder, Settler
+from basewarden.journal import Reconciler, Recorder
 from basewarden.undo import Presser, Undo
 from basewarden.undo.errors import UndoTooLarge
 from tests.fixtures.bench import OWNER, Bench, Workshop, on_both_backends, wait_for_lock
@@ -537,7 +537,7 @@ async def test_a_session_beyond_the_budget_is_refused(workshop: Workshop) -> Non
         registry.get(Listener),
         projects,
         registry.get(Recorder),
-        registry.get(Settler),
+        registry.get(Reconciler),
         find_reach=projects.find_reach,
         budget_bytes=2**20,
     )

@@ -1,10 +1,10 @@
 """Plans and what they allow, checkout, and the payment provider's webhooks."""
 
+from basewarden.billing.erasure import BillingErasure
 from basewarden.billing.errors import PlanLimit
 from basewarden.billing.events import Deliveries
 from basewarden.billing.export import BILLING_PARTS
 from basewarden.billing.jobs import BillingJobs
-from basewarden.billing.leaving import BillingLeaving
 from basewarden.billing.letters import BillingLetters
 from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.pages import Usage
@@ -16,8 +16,8 @@ from basewarden.billing.service import Billing, Plans
 __all__ = [
     "BILLING_PARTS",
     "Billing",
+    "BillingErasure",
     "BillingJobs",
-    "BillingLeaving",
     "BillingLetters",
     "BillingProvider",
     "Deliveries",

@@ -4,10 +4,10 @@ from contextlib import AsyncExitStack
 
 from basewarden.accounts import Attempts
 from basewarden.billing import pages, routes
+from basewarden.billing.erasure import BillingErasure
 from basewarden.billing.events import Deliveries
 from basewarden.billing.export import BILLING_PARTS
 from basewarden.billing.jobs import BillingJobs
-from basewarden.billing.leaving import BillingLeaving
 from basewarden.billing.letters import BillingLetters
 from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.provider import BillingProvider
@@ -43,8 +43,8 @@ def wire(registry: Registry) -> None:
     registry.add(BillingJobs(database=database, jobs=jobs, letters=letters, provider=provider))
 
 
-def list_erasure_handlers(registry: Registry) -> tuple[BillingLeaving, ...]:
-    return (BillingLeaving(registry.get(BillingJobs)),)
+def list_erasure_handlers(registry: Registry) -> tuple[BillingErasure, ...]:
+    return (BillingErasure(registry.get(BillingJobs)),)
 
 
 async def start(registry: Registry, stack: AsyncExitStack) -> None:

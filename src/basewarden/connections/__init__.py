@@ -4,9 +4,9 @@ from basewarden.connections.agents import AgentCaller, Agents, count_agents
 from basewarden.connections.blocked import Blocked
 from basewarden.connections.callers import Editor, Membership, Owner, Viewer, list_in_shell, member
 from basewarden.connections.dialing import dial
+from basewarden.connections.erasure import ConnectionErasure
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.export import CONNECTION_PARTS
-from basewarden.connections.leaving import ConnectionLeaving
 from basewarden.connections.models import Access, Environment, Role
 from basewarden.connections.queries import count_owned as count_owned_connections
 from basewarden.connections.queries import is_member_anywhere, list_person_roles
@@ -22,8 +22,8 @@ __all__ = [
     "Agents",
     "Blocked",
     "ConnectionCreate",
+    "ConnectionErasure",
     "ConnectionFailed",
-    "ConnectionLeaving",
     "ConnectionTarget",
     "ConnectionTargets",
     "Connections",

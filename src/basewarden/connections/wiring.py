@@ -6,8 +6,8 @@ from basewarden.accounts import Attempts
 from basewarden.billing import Plans, Usage
 from basewarden.connections import pages, routes
 from basewarden.connections.callers import list_in_shell
+from basewarden.connections.erasure import ConnectionErasure
 from basewarden.connections.export import CONNECTION_PARTS
-from basewarden.connections.leaving import ConnectionLeaving
 from basewarden.connections.queries import count_owned, is_member_anywhere
 from basewarden.connections.service import Connections
 from basewarden.connections.targets import ConnectionTargets
@@ -38,5 +38,5 @@ def wire(registry: Registry) -> None:
     registry.add(Usage(count_owned))
 
 
-def list_erasure_handlers(registry: Registry) -> tuple[ConnectionLeaving, ...]:
-    return (ConnectionLeaving(registry.get(ConnectionTargets)),)
+def list_erasure_handlers(registry: Registry) -> tuple[ConnectionErasure, ...]:
+    return (ConnectionErasure(registry.get(ConnectionTargets)),)

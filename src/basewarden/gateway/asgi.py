@@ -28,7 +28,7 @@ from basewarden.gateway.response_headers import (
 )
 from basewarden.gateway.road import RestAnswer, RestCall
 from basewarden.gateway.roads import Roads
-from basewarden.journal import RefusalBook
+from basewarden.journal import RefusalLog
 from basewarden.web import CallerKind
 from basewarden.web.responses import JSON_TYPE
 from basewarden.web.stopwatch import Stopwatch, run_timed
@@ -67,7 +67,7 @@ class DataRoad:
         limits: RateLimits,
         projects: Projects,
         roads: Roads,
-        refusals: RefusalBook,
+        refusals: RefusalLog,
     ) -> None:
         self._then = then
         self._callers = callers
@@ -132,7 +132,7 @@ class DataRoad:
         except AppError as error:
             refusal = describe_refusal(caller, call, project.config, error)
             if refusal is not None:
-                self._refusals.note(refusal)
+                self._refusals.add(refusal)
             raise
 
     async def _take_large(

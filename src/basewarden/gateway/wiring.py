@@ -1,4 +1,4 @@
-"""Adds the data API to the registry, and what agents and the settler ask about projects."""
+"""Adds the data API to the registry, and what agents and the reconciler ask about projects."""
 
 from contextlib import AsyncExitStack
 from typing import Any
@@ -14,7 +14,7 @@ from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import Projects
 from basewarden.gateway.road import DirectBackend
 from basewarden.gateway.roads import Roads
-from basewarden.journal import Recorder, RefusalBook, Settler
+from basewarden.journal import Reconciler, Recorder, RefusalLog
 from basewarden.settings import Settings
 from basewarden.web import Registry
 
@@ -27,7 +27,7 @@ def wire(registry: Registry) -> None:
     registry.add(Callers(agents, registry.get(Signins), targets, settings))
     registry.add(RateLimits(settings))
     registry.add(Roads(DirectBackend(recorder), ForwardRoad(recorder)))
-    registry.add(Settler(database, projects.ask_status))
+    registry.add(Reconciler(database, projects.ask_status))
 
 
 def make_data_api(registry: Registry, then: Any) -> DataRoad:
@@ -38,7 +38,7 @@ def make_data_api(registry: Registry, then: Any) -> DataRoad:
         registry.get(RateLimits),
         registry.get(Projects),
         registry.get(Roads),
-        registry.get(RefusalBook),
+        registry.get(RefusalLog),
     )
 
 

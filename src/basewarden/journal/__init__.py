@@ -1,8 +1,8 @@
-"""The journal: every row change, in order, with the session it belongs to. Nothing committed is ever unrecorded."""
+"""The journal: every row change, in order, with its session. Every committed change is recorded."""
 
+from basewarden.journal.erasure import JournalErasure
 from basewarden.journal.errors import JournalUnavailable, SessionFrozen
 from basewarden.journal.export import JOURNAL_PARTS
-from basewarden.journal.leaving import JournalLeaving
 from basewarden.journal.models import JournalMutation, JournalSession, JournalWrite
 from basewarden.journal.partitions import ensure_partitions, partition_bounds
 from basewarden.journal.pruning import list_journal_pruners
@@ -18,14 +18,14 @@ from basewarden.journal.queries import (
     list_sessions,
     lock_session,
 )
+from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.recorder import SESSION_TOPIC, Recorder
-from basewarden.journal.refusals import Refusal, RefusalBook, count_refusals_by_agent, count_refusals_since
+from basewarden.journal.refusals import Refusal, RefusalLog, count_refusals_by_agent, count_refusals_since
 from basewarden.journal.service import get_session, mutation_body, session_body
-from basewarden.journal.settle import Settler
 from basewarden.journal.values import (
     Capture,
-    Finish,
     Image,
+    IntentOutcome,
     Kind,
     Recorded,
     RowChange,
@@ -41,24 +41,24 @@ __all__ = [
     "JOURNAL_PARTS",
     "SESSION_TOPIC",
     "Capture",
-    "Finish",
     "Image",
-    "JournalLeaving",
+    "IntentOutcome",
+    "JournalErasure",
     "JournalMutation",
     "JournalSession",
     "JournalUnavailable",
     "JournalWrite",
     "Kind",
     "MutationView",
+    "Reconciler",
     "Recorded",
     "Recorder",
     "Refusal",
-    "RefusalBook",
+    "RefusalLog",
     "RowChange",
     "SessionCaller",
     "SessionFrozen",
     "SessionSummary",
-    "Settler",
     "State",
     "Verb",
     "WriteEntry",

@@ -1,6 +1,6 @@
-"""What the journal hands out of a person: what they did where they are a member, and what their agents did.
+"""The journal's part of a person's data export: their own sessions, and those of agents on connections they own.
 
-Another member's sessions are that member's, also on a connection of one's own.
+Sessions of other members are not exported, even on a connection that the person owns.
 """
 
 from contextlib import aclosing
@@ -97,7 +97,7 @@ async def _list_writes(session: ReadSession, person: Person) -> ExportRows:
 
 
 async def _list_mutations(session: ReadSession, person: Person) -> ExportRows:
-    """Images are the JSON that PostgreSQL wrote: a numeric of many digits stays one."""
+    """Images stay the JSON that PostgreSQL wrote, so that numerics keep all digits."""
     async with aclosing(_list_sessions(session, person, ("id",))) as owners:
         async for owner in owners:
             async with aclosing(queries.stream_mutations(session, _MUTATION, owner["id"])) as rows:
@@ -106,7 +106,7 @@ async def _list_mutations(session: ReadSession, person: Person) -> ExportRows:
 
 
 async def _list_refusals(session: ReadSession, person: Person) -> ExportRows:
-    """Of agents where they are an owner, as with what those agents wrote."""
+    """Refusals of agents on connections that the person owns."""
     roles = await list_person_roles(session, person.id)
     owned = [connection_id for connection_id, role in roles.items() if role is Role.OWNER]
     async with aclosing(stream_refusals(session, _REFUSAL, owned)) as rows:

@@ -1,4 +1,4 @@
-"""Freezing a session by hand, and releasing one."""
+"""Freezes and releases sessions at a member's request."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -18,7 +18,7 @@ class NotFreezable(Conflict):
 
 
 async def freeze_session(db: WriteSession, connection_id: UUID, session_id: str) -> None:
-    """From the commit on it takes no writes. One that is frozen already stays as it is."""
+    """Refuses writes to this session from the commit on. An already frozen session is unchanged."""
     session = await _lock(db, connection_id, session_id)
     if session.kind == "undo":
         raise NotFreezable
@@ -27,7 +27,7 @@ async def freeze_session(db: WriteSession, connection_id: UUID, session_id: str)
 
 
 async def release_session(db: WriteSession, connection_id: UUID, session_id: str) -> None:
-    """It takes writes again, with a whole new budget."""
+    """Accepts writes again, with a full new budget."""
     session = await _lock(db, connection_id, session_id)
     if session.frozen_at is not None:
         session.frozen_at = session.frozen_reason = None

@@ -1,4 +1,4 @@
-"""The journal's tables. Mutations are partitioned by month, so that old months detach instead of being deleted."""
+"""The journal's tables. Mutations are partitioned by month, so that old months are dropped instead of deleted."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +12,7 @@ from basewarden.db import Base
 
 
 class RawJSON(UserDefinedType[str]):
-    """JSON read as the text it is: a numeric of 40 digits must not pass through a float."""
+    """JSON that is read as text: a numeric with 40 digits must not pass through a float."""
 
     cache_ok = True
 
@@ -26,8 +26,8 @@ class RawJSON(UserDefinedType[str]):
 class JournalSession(Base):
     """A run of writes by one caller; `position` and `write_count` are its counters, held under its row lock.
 
-    Its status is open, held (an undo is at work on it, so it gets no new writes), undone, partly_undone or expired. One
-    that has expired is being pruned: nobody finds it any more, and it never comes back.
+    Its status is open, held (an undo is running on it, so it accepts no new writes), undone, partly_undone or expired.
+    An expired session is being pruned: queries leave it out, and its status never changes again.
     """
 
     __tablename__ = "journal_sessions"
@@ -95,7 +95,7 @@ class JournalWrite(Base):
 
 
 class JournalMutation(Base):
-    """One row changed by one write. Images are kept twice: as PostgREST shows them, and as exact text."""
+    """One row changed by one write. Images are stored twice: as PostgREST's JSON, and as PostgreSQL's exact text."""
 
     __tablename__ = "journal_mutations"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""`/c/<id>/sessions`: who wrote what, row by row."""
+"""`/c/<id>/sessions`: the sessions of a connection, their writes and rows."""
 
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ from basewarden.errors import NotFound
 from basewarden.journal import queries, service
 from basewarden.journal.freezing import freeze_session, release_session
 from basewarden.journal.queries import SessionSummary
-from basewarden.journal.routes import SettlerOf
+from basewarden.journal.routes import ReconcilerDep
 from basewarden.journal.timeline import Timeline, read_timeline, read_write
 from basewarden.web import Pages, Reading, Writing, provided, redirect
 
@@ -43,11 +43,11 @@ async def get_list(
     member: Viewer,
     db: Reading,
     pages: ThePages,
-    settler: SettlerOf,
+    reconciler: ReconcilerDep,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     status: str | None = None,
 ) -> Response:
-    await settler.settle_calmly(member.connection.id)
+    await reconciler.try_reconcile(member.connection.id)
     page = await service.list_sessions(db, member.connection.id, cursor=cursor, status=status)
     here = f"/c/{member.connection.id}/sessions"
     kept = {"status": status} if status else {}
@@ -72,12 +72,12 @@ async def get_session(
     member: Viewer,
     db: Reading,
     pages: ThePages,
-    settler: SettlerOf,
+    reconciler: ReconcilerDep,
     write: UUID | None = None,
     after: str | None = None,
 ) -> Response:
-    """`write` shows one write with all its rows; `after` goes on behind a write, or behind a row of that one."""
-    await settler.settle_calmly(member.connection.id)
+    """`write` shows one write with all its rows; `after` is the write, or the row of that write, to continue after."""
+    await reconciler.try_reconcile(member.connection.id)
     summary = await service.get_session(db, member.connection.id, session_id)
     path = f"/c/{member.connection.id}/sessions/{summary.session.id}"
     timeline = await _read(db, summary, path, write, after)
@@ -145,7 +145,7 @@ def _find_next(path: str, timeline: Timeline, write: UUID | None) -> str | None:
 
 
 def _find_previous(path: str, write: UUID | None, after: str | None) -> str | None:
-    """Back to where the rows of this write, or the writes of this session, begin."""
+    """Returns the link to the first page of this write's rows, or of this session's writes."""
     if write is not None and after is not None:
         return f"{path}?{urlencode({'write': write})}"
     return path if write is not None or after is not None else None

@@ -1,4 +1,4 @@
-"""What is asked of the journal, away from the hot path."""
+"""All SQL of the journal except the recorder's, which is in `statements`."""
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -36,19 +36,19 @@ from sqlalchemy.orm.attributes import set_committed_value
 from basewarden.journal.models import JournalMutation, JournalSession, JournalWrite
 
 _columns = msgspec.json.Decoder(dict[str, msgspec.Raw])
-MAX_PENDING_AT_ONCE = 1000
+PENDING_PER_PAGE = 1000
 INTENT_LIFE = timedelta(minutes=5)
-"""No request to a project's API takes this long: whoever sends one gives up before."""
-ACTIVE_FOR = timedelta(minutes=5)
-"""A session that was written to within this time is active."""
-_GONE = "deleted person"
-_IS_THERE = JournalSession.status != "expired"
-"""What has expired is pruned bit by bit: nobody should see a part of it."""
+"""Longer than the timeout of any request to a project's API."""
+ACTIVE_WITHIN = timedelta(minutes=5)
+"""A session whose last write is not older than this is active."""
+_DELETED_PERSON = "deleted person"
+_IS_NOT_EXPIRED = JournalSession.status != "expired"
+"""Expired sessions are pruned in steps, and no query may show a part of one."""
 
 
 @dataclass(frozen=True)
 class PendingWrite:
-    """`xid` None: an intent. One that is overdue is no longer under way in any process."""
+    """An intent has no `xid`. No process is still working on an overdue one."""
 
     id: UUID
     xid: int | None
@@ -57,9 +57,9 @@ class PendingWrite:
 
 @dataclass(frozen=True)
 class SessionSummary:
-    """A session as a list shows it; `mutation_count` counts committed ones only, `writes` all that were not refused.
+    """A session in a list; `mutation_count` counts committed mutations only, `writes` all that were not rolled back.
 
-    Rows are counted apart from writes: an insert that is not known to have happened has no rows.
+    Rows and writes are counted separately: an insert with an unknown outcome has no rows.
     """
 
     session: JournalSession
@@ -75,7 +75,7 @@ class SessionSummary:
 
     @property
     def status(self) -> str:
-        """As the contract names it: undone, partly_undone, frozen, active, ended."""
+        """The status in the API: undone, partly_undone, frozen, active or ended."""
         if self.session.status not in ("open", "held"):
             return self.session.status
         if self.session.frozen_at is not None:
@@ -85,7 +85,7 @@ class SessionSummary:
 
 @dataclass(frozen=True)
 class MutationView:
-    """A mutation with the state, write and summary that it shares with the rest of its write."""
+    """A mutation with its write."""
 
     mutation: JournalMutation
     write: JournalWrite
@@ -110,7 +110,7 @@ async def list_connections_with_pending(session: AsyncSession) -> list[UUID]:
 
 
 async def find_oldest_pending_age(session: AsyncSession) -> timedelta | None:
-    """For how long the write that waits longest has not been settled; None when none waits."""
+    """Finds the age of the oldest pending write; None when none is pending."""
     query = select(func.now() - func.min(JournalWrite.at)).where(
         JournalWrite.state == literal("pending", literal_execute=True)
     )
@@ -121,19 +121,19 @@ async def find_oldest_pending_age(session: AsyncSession) -> timedelta | None:
 async def list_pending_writes(
     session: AsyncSession, connection_id: UUID, *, after: UUID | None = None
 ) -> list[PendingWrite]:
-    """One page, in the order of their ids; `after` is the last id of the page before."""
+    """Lists one page ordered by id; `after` is the last id of the previous page."""
     rows = await session.execute(
         select(JournalWrite.id, JournalWrite.xid, (func.now() - JournalWrite.at > INTENT_LIFE).label("is_overdue"))
         .where(JournalWrite.connection_id == connection_id)
         .where(JournalWrite.state == literal("pending", literal_execute=True))
         .where(JournalWrite.id > after if after is not None else true())
         .order_by(JournalWrite.id)
-        .limit(MAX_PENDING_AT_ONCE)
+        .limit(PENDING_PER_PAGE)
     )
     return [PendingWrite(row.id, row.xid, row.is_overdue) for row in rows]
 
 
-async def settle_writes(session: AsyncSession, states: Mapping[UUID, str]) -> None:
+async def set_write_states(session: AsyncSession, states: Mapping[UUID, str]) -> None:
     for state in set(states.values()):
         ids = [write_id for write_id, value in states.items() if value == state]
         await session.execute(
@@ -152,8 +152,8 @@ async def list_sessions(
     status: str | None = None,
     agent_id: UUID | None = None,
 ) -> list[SessionSummary]:
-    """The newest first; `before` is the last id of the page before."""
-    query = select(JournalSession).where(JournalSession.connection_id == connection_id, _IS_THERE)
+    """Lists the newest first; `before` is the last id of the previous page."""
+    query = select(JournalSession).where(JournalSession.connection_id == connection_id, _IS_NOT_EXPIRED)
     if before is not None:
         query = query.where(JournalSession.id < before)
     if status is not None:
@@ -166,17 +166,17 @@ async def list_sessions(
 
 
 def _has_status(status: str) -> ColumnElement[bool]:
-    """The names of the contract, of which the column holds only those that an undo gives."""
+    """Returns the condition for a status of the API; the column itself holds only the statuses that an undo sets."""
     is_open = JournalSession.status.in_(("open", "held"))
-    is_thawed = JournalSession.frozen_at.is_(None)
-    is_recent = JournalSession.last_seen_at > func.now() - ACTIVE_FOR
+    is_not_frozen = JournalSession.frozen_at.is_(None)
+    is_recent = JournalSession.last_seen_at > func.now() - ACTIVE_WITHIN
     match status:
         case "frozen":
             return and_(is_open, JournalSession.frozen_at.is_not(None))
         case "active":
-            return and_(is_open, is_thawed, is_recent)
+            return and_(is_open, is_not_frozen, is_recent)
         case "ended":
-            return and_(is_open, is_thawed, not_(is_recent))
+            return and_(is_open, is_not_frozen, not_(is_recent))
         case _:
             return JournalSession.status == status
 
@@ -184,7 +184,7 @@ def _has_status(status: str) -> ColumnElement[bool]:
 async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> SessionSummary | None:
     found = await session.scalar(
         select(JournalSession).where(
-            JournalSession.id == session_id, JournalSession.connection_id == connection_id, _IS_THERE
+            JournalSession.id == session_id, JournalSession.connection_id == connection_id, _IS_NOT_EXPIRED
         )
     )
     if found is None:
@@ -196,13 +196,13 @@ async def find_session(session: AsyncSession, connection_id: UUID, session_id: U
 async def lock_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> JournalSession | None:
     return await session.scalar(
         select(JournalSession)
-        .where(JournalSession.id == session_id, JournalSession.connection_id == connection_id, _IS_THERE)
+        .where(JournalSession.id == session_id, JournalSession.connection_id == connection_id, _IS_NOT_EXPIRED)
         .with_for_update()
     )
 
 
 async def find_undo_of(session: AsyncSession, session_id: UUID) -> JournalSession | None:
-    """The newest undo of a session, running or done."""
+    """Finds the newest undo of a session, running or done."""
     return await session.scalar(
         select(JournalSession)
         .where(JournalSession.undo_of == session_id, JournalSession.undo_state.in_(("running", "done")))
@@ -212,7 +212,7 @@ async def find_undo_of(session: AsyncSession, session_id: UUID) -> JournalSessio
 
 
 def _summarise(found: JournalSession, counts: Row[Any] | None) -> SessionSummary:
-    is_active = datetime.now(UTC) - found.last_seen_at < ACTIVE_FOR
+    is_active = datetime.now(UTC) - found.last_seen_at < ACTIVE_WITHIN
     if counts is None:
         return SessionSummary(found, 0, 0, 0, (), is_active=is_active)
     tables = tuple(sorted(counts.tables or ()))
@@ -250,7 +250,7 @@ def _mutations() -> Select[JournalMutation, JournalWrite]:
 async def list_mutations(
     session: AsyncSession, session_id: UUID, *, after_position: int, up_to: int
 ) -> list[MutationView]:
-    """In order; writes that were rolled back are left out, for nothing of them ever happened."""
+    """Lists mutations in order, without those of writes that were rolled back."""
     rows = await session.execute(
         _mutations()
         .where(JournalMutation.session_id == session_id)
@@ -264,9 +264,9 @@ async def list_mutations(
 async def find_page_end(
     session: AsyncSession, session_id: UUID, *, limit: int, max_bytes: int, after_position: int = 0
 ) -> int:
-    """The position of the last mutation of a page: at most `limit` of them, whose images fit in `max_bytes`.
+    """Finds the position of the last mutation on a page: at most `limit`, whose images fit in `max_bytes`.
 
-    One at least, however large; `after_position` itself where there are no more.
+    A page has at least one mutation, whatever its size. Returns `after_position` when there are no more.
     """
     sizes = await session.execute(
         text(
@@ -288,7 +288,7 @@ async def find_page_end(
 
 
 async def has_mutations(session: AsyncSession, session_id: UUID, *, after_position: int) -> bool:
-    """Of writes that were not rolled back."""
+    """True when mutations follow that were not rolled back."""
     query = (
         select(JournalMutation.id)
         .join(JournalWrite, JournalWrite.id == JournalMutation.write_id)
@@ -310,7 +310,7 @@ async def list_writes(
 async def list_first_mutations(
     session: AsyncSession, write_ids: Sequence[UUID], *, per_write: int
 ) -> list[JournalMutation]:
-    """Of each of these writes the first few, in order; long values of their images are cut."""
+    """Lists the first mutations of each write, in order, with long values shortened."""
     place = func.row_number().over(partition_by=JournalMutation.write_id, order_by=JournalMutation.position)
     ranked = (
         select(JournalMutation.id, JournalMutation.at, place.label("place"))
@@ -335,7 +335,7 @@ async def find_write(session: AsyncSession, session_id: UUID, write_id: UUID) ->
 async def list_write_mutations(
     session: AsyncSession, write_id: UUID, *, limit: int, after_position: int = 0
 ) -> list[JournalMutation]:
-    """In order; long values of their images are cut."""
+    """Lists the mutations of a write in order, with long values shortened."""
     query = (
         _shown_mutations()
         .where(JournalMutation.write_id == write_id, JournalMutation.position > after_position)
@@ -347,12 +347,12 @@ async def list_write_mutations(
 
 _IMAGES = ("before", "after", "before_exact", "after_exact")
 SHOWN_IMAGE = 8_000
-"""Characters of an image's JSON that a page shows whole; in a longer one each value is cut."""
+"""Characters of an image's JSON that a page shows whole; in longer images, long values are shortened."""
 SHOWN_VALUE = 500
 
 
 def _shown_mutations() -> Select[*tuple[Any, ...]]:
-    """With images as a page shows them: a row may be of any size, a page must not. For `_with_shown_images`."""
+    """Selects mutations with shortened images, because a row may have any size; read them with `_with_shown_images`."""
     table = JournalMutation.__table__.c
     images = [_cut_image(table[name]).label(f"shown_{name}") for name in _IMAGES]
     return select(JournalMutation, *images).options(*(defer(getattr(JournalMutation, name)) for name in _IMAGES))
@@ -367,19 +367,20 @@ def _with_shown_images(mutation: JournalMutation, *images: str | None) -> Journa
 
 
 def _cut_image(image: ColumnElement[Any]) -> ColumnElement[str | None]:
-    """As text. A cut value is shown as its JSON begins, for what is escaped may not be told in a text.
+    """Returns the image's JSON with long values shortened.
 
-    Its length and digest tell two values apart that begin alike.
+    A shortened value is the beginning of its JSON, since PostgreSQL's text cannot hold every escaped character; its
+    length and digest distinguish values with the same beginning.
     """
     each = func.json_each(cast(image, JSON)).table_valued("key", column("value", JSON))
-    spelled = cast(each.c.value, Text)
+    value_text = cast(each.c.value, Text)
     begin = case((func.json_typeof(each.c.value) == "string", 2), else_=1)
-    size = func.to_char(func.length(spelled), "FM999,999,999,999")
-    digest = func.left(func.md5(spelled), 8)
+    size = func.to_char(func.length(value_text), "FM999,999,999,999")
+    digest = func.left(func.md5(value_text), 8)
     short = func.to_json(
-        func.concat(func.substr(spelled, begin, SHOWN_VALUE), "… (", size, " characters, #", digest, ")")
+        func.concat(func.substr(value_text, begin, SHOWN_VALUE), "… (", size, " characters, #", digest, ")")
     )
-    value = case((func.length(spelled) > SHOWN_VALUE, short), else_=each.c.value)
+    value = case((func.length(value_text) > SHOWN_VALUE, short), else_=each.c.value)
     cut = select(cast(func.json_object_agg(each.c.key, value), Text)).select_from(each).scalar_subquery()
     whole = cast(image, Text)
     return case((func.length(whole) > SHOWN_IMAGE, cut), else_=whole)
@@ -388,9 +389,9 @@ def _cut_image(image: ColumnElement[Any]) -> ColumnElement[str | None]:
 async def list_row_history(
     session: AsyncSession, connection_id: UUID, schema: str, table: str, row_key: str, *, limit: int
 ) -> list[tuple[MutationView, JournalSession]]:
-    """What happened to one row, the newest first, long values of images being cut.
+    """Lists the changes of one row, the newest first, with long values shortened.
 
-    `row_key` is as `values.encode_key` writes it.
+    `row_key` is encoded by `values.encode_key`.
     """
     same_row = or_(
         and_(func.md5(JournalMutation.row_key) == func.md5(row_key), JournalMutation.row_key == row_key),
@@ -403,7 +404,7 @@ async def list_row_history(
         .join(JournalSession, JournalSession.id == JournalMutation.session_id)
         .where(JournalMutation.connection_id == connection_id)
         .where(JournalMutation.schema == schema, JournalMutation.table == table)
-        .where(same_row, JournalWrite.state != "aborted", _IS_THERE)
+        .where(same_row, JournalWrite.state != "aborted", _IS_NOT_EXPIRED)
         .order_by(JournalMutation.id.desc())
         .limit(limit)
     )
@@ -420,7 +421,7 @@ async def stream_sessions_of_person(
     member_of: Sequence[UUID],
     owned: Sequence[UUID],
 ) -> AsyncGenerator[RowMapping, None]:
-    """Their own where they are a member, and those of agents where they are an owner. `columns` holds `id`."""
+    """Streams a person's own sessions, and those of agents on connections they own. `columns` must include `id`."""
     table = JournalSession.__table__.c
     query = select(*(table[name] for name in columns)).where(
         table.status != "expired",
@@ -429,47 +430,47 @@ async def stream_sessions_of_person(
             and_(table.agent_id.is_not(None), table.connection_id.in_(owned)),
         ),
     )
-    async for row in _turn_pages(session, query, table.id, 200):
+    async for row in _stream_pages(session, query, table.id, 200):
         yield row
 
 
 async def stream_writes(
     session: AsyncSession, columns: Sequence[str], session_id: UUID
 ) -> AsyncGenerator[RowMapping, None]:
-    """Of one session, in order, also those that were rolled back. `columns` holds `id`."""
+    """Streams all writes of a session in order, including rolled-back ones. `columns` must include `id`."""
     table = JournalWrite.__table__.c
     query = select(*(table[name] for name in columns)).where(table.session_id == session_id)
-    async for row in _turn_pages(session, query, table.id, 200):
+    async for row in _stream_pages(session, query, table.id, 200):
         yield row
 
 
 async def stream_mutations(
     session: AsyncSession, columns: Sequence[str], session_id: UUID
 ) -> AsyncGenerator[RowMapping, None]:
-    """Of one session, in order; few at a time, for images can be large. `columns` holds `position`."""
+    """Streams the mutations of a session in order, in small pages. `columns` must include `position`."""
     table = JournalMutation.__table__.c
     query = select(*(table[name] for name in columns)).where(table.session_id == session_id)
-    async for row in _turn_pages(session, query, table.position, 50):
+    async for row in _stream_pages(session, query, table.position, 50):
         yield row
 
 
-async def _turn_pages(
-    session: AsyncSession, query: Select[Any], key: ColumnElement[Any], at_once: int
+async def _stream_pages(
+    session: AsyncSession, query: Select[Any], key: ColumnElement[Any], page_size: int
 ) -> AsyncGenerator[RowMapping, None]:
-    """In the order of `key`, page by page, so that no more than a page of any result is ever held."""
+    """Streams a query in pages ordered by `key`, so that only one page is in memory."""
     page: Sequence[RowMapping] = ()
     while True:
         part = query.where(key > page[-1][key]) if page else query
-        page = (await session.execute(part.order_by(key).limit(at_once))).mappings().all()
+        page = (await session.execute(part.order_by(key).limit(page_size))).mappings().all()
         for row in page:
             yield row
-        if len(page) < at_once:
+        if len(page) < page_size:
             return
 
 
-async def forget_person(session: AsyncSession, user_id: UUID) -> int:
-    """Their sessions stay, without a name: the id that is left names nobody once the person is deleted."""
+async def anonymise_person(session: AsyncSession, user_id: UUID) -> int:
+    """Removes a person's name and labels from their sessions; the sessions are kept."""
     query = update(JournalSession).where(JournalSession.user_id == user_id)
-    result = await session.execute(query.values(caller_name=_GONE, label=None))
+    result = await session.execute(query.values(caller_name=_DELETED_PERSON, label=None))
     assert isinstance(result, CursorResult)
     return result.rowcount

@@ -1,7 +1,7 @@
-"""Stores mutations as pending before the project's COMMIT. Concurrent writes share one transaction of ours.
+"""Stores writes as pending before the project's COMMIT. Concurrent writes share one transaction of our database.
 
-One task owns one connection. What arrives while a batch is on its way makes the next batch: the busier it
-is, the larger the batches, and a lone write waits for nobody.
+One task owns one database connection. Writes that arrive while a batch is stored form the next batch, so batches
+grow with the load and a single write is stored at once.
 """
 
 import asyncio
@@ -21,30 +21,29 @@ from basewarden.db import Listener, driver_dsn
 from basewarden.errors import AppError
 from basewarden.journal import statements
 from basewarden.journal.errors import JournalUnavailable, SessionFrozen
-from basewarden.journal.finishing import Finishing
+from basewarden.journal.outcomes import REJECTED_ERRORS, OutcomeQueue
 from basewarden.journal.statements import Counters, StoredWrite
-from basewarden.journal.values import Finish, Recorded, SessionCaller, State, WriteEntry
+from basewarden.journal.values import IntentOutcome, Recorded, SessionCaller, State, WriteEntry
 from pgrest import DatabaseError, DbConnection, Statement
 
 BURST_SECONDS = 300.0
 STOP_SECONDS = 10.0
 STORE_SECONDS = 10.0
-FINISH_SECONDS = 5.0
+OUTCOME_SECONDS = 5.0
 MAX_BATCH = 128
-FEW_CHANGES = 500
-MOST_SESSIONS = 10_000
-"""How many sessions a process remembers as the one that its caller writes in."""
-SLOWEST_CHANGES_PER_SECOND = 3000
+MAX_INLINE_CHANGES = 500
+MAX_SESSIONS = 10_000
+"""The number of callers whose current session a process remembers."""
+MIN_CHANGES_PER_SECOND = 3000
 SESSION_TOPIC = "journal.session"
 _RETRY_SECONDS = 0.5
-_MISFITS = (DatabaseError, ValueError)  # what PostgreSQL refuses, and text that has no UTF-8
 _log = structlog.get_logger()
 
 _SessionKey = tuple[UUID, str, str | None]
 
 
 @dataclass(slots=True)
-class _Waiting:
+class PendingEntry:
     entry: WriteEntry
     answer: "asyncio.Future[Recorded]"
     write_id: UUID = field(default_factory=make_id)
@@ -60,20 +59,20 @@ class _Waiting:
 
 
 class Recorder:
-    """`record` returns once the write is stored as pending; `mark` tells later what became of it.
+    """Stores writes: `record` returns once the write is pending, `mark` sets its outcome later.
 
-    `finish` does so for an intent, whose changes are known only then.
+    `store_outcome` sets the outcome and the changes of an intent, which are known only then.
     """
 
-    def __init__(self, database_url: Secret, listener: Listener, *, most_sessions: int = MOST_SESSIONS) -> None:
+    def __init__(self, database_url: Secret, listener: Listener, *, max_sessions: int = MAX_SESSIONS) -> None:
         self._dsn = driver_dsn(database_url)
         self._connection: DbConnection | None = None
-        self._queue: list[_Waiting] = []
+        self._queue: list[PendingEntry] = []
         self._marks: dict[UUID, State] = {}
-        self._finishing = Finishing()
-        self._wake = asyncio.Event()
+        self._outcomes = OutcomeQueue()
+        self._work_added = asyncio.Event()
         self._sessions: dict[_SessionKey, tuple[UUID, float]] = {}
-        self._most_sessions = most_sessions
+        self._max_sessions = max_sessions
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         listener.on(SESSION_TOPIC, self._forget_session)
@@ -82,9 +81,9 @@ class Recorder:
         self._task = asyncio.create_task(self._run(), name="journal-recorder")
 
     async def stop(self) -> None:
-        """Stores what is queued, then ends."""
+        """Stores what is queued, then closes the database connection."""
         self._stopping = True
-        self._wake.set()
+        self._work_added.set()
         if self._task is not None:
             await end_task(self._task, grace_seconds=STOP_SECONDS)
         if self._connection is not None:
@@ -93,65 +92,65 @@ class Recorder:
     async def record(self, entry: WriteEntry) -> Recorded:
         """Raises SessionFrozen when the session's limit is reached, JournalUnavailable when nothing was stored.
 
-        A caller that stops waiting may still leave a pending write behind: the settler finds its transaction
-        aborted.
+        A cancelled caller may leave a pending write behind; the reconciler then finds its transaction aborted.
         """
-        waiting = _Waiting(entry, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
-        self._wake.set()
-        return await waiting.answer
+        pending = PendingEntry(entry, asyncio.get_running_loop().create_future())
+        self._queue.append(pending)
+        self._work_added.set()
+        return await pending.answer
 
     def mark(self, write_id: UUID, state: State) -> None:
         self._marks[write_id] = state
-        self._wake.set()
+        self._work_added.set()
 
-    async def finish(self, finish: Finish) -> bool:
-        """Whether it is stored by now. If not it is kept, and tried again for as long as this process lives.
+    async def store_outcome(self, outcome: IntentOutcome) -> bool:
+        """Stores what an intent did; False when that takes longer than OUTCOME_SECONDS.
 
-        Then the intent stays pending for everybody else, and after a while unknown.
+        The outcome is then retried until this process ends. Until it is stored, the intent stays pending, and becomes
+        unknown when it is older than INTENT_LIFE.
         """
-        stored = self._finishing.add(finish)
-        self._wake.set()
-        await asyncio.wait({stored}, timeout=FINISH_SECONDS)
+        stored = self._outcomes.add(outcome)
+        self._work_added.set()
+        await asyncio.wait({stored}, timeout=OUTCOME_SECONDS)
         return stored.done() and stored.result()
 
-    def finish_later(self, finish: Finish) -> None:
-        """For whoever cannot wait: an outcome that nobody is told."""
-        self._finishing.add(finish)
-        self._wake.set()
+    def queue_outcome(self, outcome: IntentOutcome) -> None:
+        """Stores an outcome later, for a caller that cannot wait for it."""
+        self._outcomes.add(outcome)
+        self._work_added.set()
 
     def _has_work(self) -> bool:
-        return bool(self._queue or self._marks or self._finishing)
+        return bool(self._queue or self._marks or self._outcomes)
 
     async def _run(self) -> None:
         while not self._stopping or self._has_work():
-            await self._wake.wait()
-            self._wake.clear()
+            await self._work_added.wait()
+            self._work_added.clear()
             while self._has_work():
                 batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
                 marks, self._marks = self._marks, {}
                 if not await self._flush(batch, marks) and self._stopping:
                     return
 
-    async def _flush(self, batch: list[_Waiting], marks: dict[UUID, State]) -> bool:
-        """False when our database could not be reached; the marks are kept for later, the writes refused."""
+    async def _flush(self, batch: list[PendingEntry], marks: dict[UUID, State]) -> bool:
+        """Stores a batch; False when our database failed. Then the writes are refused and the marks are retried."""
         try:
-            async with asyncio.timeout(_allow_seconds(batch)):  # no answer at all must not stop the journal
+            async with asyncio.timeout(_timeout_seconds(batch)):  # a database that hangs must not stop the journal
                 connection = await self._connect()
-                await self._finishing.store(connection)
+                await self._outcomes.store(connection)
                 await (self._store_batch(connection, batch, marks) if batch else self._store_marks(connection, marks))
         except Exception as error:  # noqa: BLE001 - a loop that ends would leave every write waiting for ever
             await self._on_failure(error, batch, marks)
             return False
         return True
 
-    async def _on_failure(self, error: Exception, batch: list[_Waiting], marks: dict[UUID, State]) -> None:
+    async def _on_failure(self, error: Exception, batch: list[PendingEntry], marks: dict[UUID, State]) -> None:
         _log.warning("journal.store_failed", reason=type(error).__name__, writes=len(batch))
         self._marks = {**marks, **self._marks}
         await self._disconnect()
-        for waiting in batch:
-            waiting.fail(JournalUnavailable())
-        if self._marks or self._finishing:
+        for pending in batch:
+            pending.fail(JournalUnavailable())
+        if self._marks or self._outcomes:
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _connect(self) -> DbConnection:
@@ -166,36 +165,36 @@ class Recorder:
             self._connection = None
 
     async def _store_marks(self, connection: DbConnection, marks: dict[UUID, State]) -> None:
-        """A crash that loses them costs a question of the settler's, so nobody waits for the disk."""
+        """Does not wait for the disk: the reconciler finds the state of a mark that a crash lost."""
         if marks:
             await connection.run([statements.DO_NOT_WAIT_FOR_DISK, statements.mark_writes(marks)])
 
-    async def _store_batch(self, connection: DbConnection, batch: list[_Waiting], marks: dict[UUID, State]) -> None:
-        """Marks go along: a commit of their own would cost as much as that of the writes."""
+    async def _store_batch(self, connection: DbConnection, batch: list[PendingEntry], marks: dict[UUID, State]) -> None:
+        """Stores writes and marks in one transaction: a second commit would double the cost."""
         try:
             await self._store(connection, batch, marks)
-        except _MISFITS:
+        except REJECTED_ERRORS:
             await _roll_back(connection)
             await self._store_marks(connection, marks)
             if len(batch) == 1:
                 raise
-            for waiting in batch:  # one of them does not fit; the others must not suffer for it
-                await self._store_alone(connection, waiting)
+            for pending in batch:  # one of them was rejected; the others can still be stored
+                await self._store_alone(connection, pending)
 
-    async def _store_alone(self, connection: DbConnection, waiting: _Waiting) -> None:
+    async def _store_alone(self, connection: DbConnection, pending: PendingEntry) -> None:
         try:
-            await self._store(connection, [waiting], {})
-        except _MISFITS as error:
+            await self._store(connection, [pending], {})
+        except REJECTED_ERRORS as error:
             _log.error("journal.write_refused", reason=type(error).__name__)
-            waiting.fail(JournalUnavailable())
+            pending.fail(JournalUnavailable())
             await _roll_back(connection)
 
-    async def _store(self, connection: DbConnection, batch: Sequence[_Waiting], marks: dict[UUID, State]) -> None:
-        session_ids = [await self._resolve_session(connection, waiting.entry) for waiting in batch]
+    async def _store(self, connection: DbConnection, batch: Sequence[PendingEntry], marks: dict[UUID, State]) -> None:
+        session_ids = [await self._resolve_session(connection, pending.entry) for pending in batch]
         marking = [statements.mark_writes(marks)] if marks else []
         *_, rows = await connection.run([Statement("BEGIN"), *marking, statements.lock_sessions(session_ids)])
         counters = statements.read_counters(rows)
-        writes, again, frozen = self._place(batch, session_ids, counters)
+        writes, retried, frozen = self._assign_positions(batch, session_ids, counters)
         await connection.run(
             [
                 *await _make_statements(writes, list(counters.values())),
@@ -203,35 +202,35 @@ class Recorder:
                 Statement("COMMIT"),
             ]
         )
-        for waiting, write in writes:
-            waiting.resolve(write)
-        for waiting, error in frozen:
-            waiting.fail(error)
-        self._queue = [*again, *self._queue]
+        for pending, write in writes:
+            pending.resolve(write)
+        for pending, error in frozen:
+            pending.fail(error)
+        self._queue = [*retried, *self._queue]
 
-    def _place(
-        self, batch: Sequence[_Waiting], session_ids: Sequence[UUID], counters: dict[UUID, Counters]
-    ) -> tuple[list[tuple[_Waiting, StoredWrite]], list[_Waiting], list[tuple[_Waiting, SessionFrozen]]]:
-        """Gives each write its place in its session, under the sessions' row locks.
+    def _assign_positions(
+        self, batch: Sequence[PendingEntry], session_ids: Sequence[UUID], counters: dict[UUID, Counters]
+    ) -> tuple[list[tuple[PendingEntry, StoredWrite]], list[PendingEntry], list[tuple[PendingEntry, SessionFrozen]]]:
+        """Assigns each write its positions in its session; the sessions' rows are locked.
 
-        A write over the budget freezes its session, which is stored though the write is refused.
+        A write over the budget is refused and freezes its session; the freeze is stored.
         """
-        placed: list[tuple[_Waiting, StoredWrite]] = []
-        again: list[_Waiting] = []
-        frozen: list[tuple[_Waiting, SessionFrozen]] = []
-        for waiting, session_id in zip(batch, session_ids, strict=True):
-            entry, session = waiting.entry, counters.get(session_id)
+        placed: list[tuple[PendingEntry, StoredWrite]] = []
+        retried: list[PendingEntry] = []
+        frozen: list[tuple[PendingEntry, SessionFrozen]] = []
+        for pending, session_id in zip(batch, session_ids, strict=True):
+            entry, session = pending.entry, counters.get(session_id)
             if session is None and entry.session_id is not None:
-                waiting.fail(JournalUnavailable())  # its connection was deleted meanwhile
+                pending.fail(JournalUnavailable())  # its connection was deleted in the meantime
             elif session is None or (entry.session_id is None and not session.is_open):
                 self._sessions.pop(_session_key(entry.caller), None)  # undone meanwhile: a new one begins
-                again.append(waiting)
+                retried.append(pending)
             elif entry.session_id is None and _freeze_if_used_up(session, entry.caller):
-                frozen.append((waiting, _make_frozen(session, entry.caller)))
+                frozen.append((pending, _make_frozen(session, entry.caller)))
             else:
-                placed.append((waiting, StoredWrite(waiting.write_id, session_id, session.position, entry)))
-                session.take(entry.positions)
-        return placed, again, frozen
+                placed.append((pending, StoredWrite(pending.write_id, session_id, session.position, entry)))
+                session.add_write(entry.positions)
+        return placed, retried, frozen
 
     async def _resolve_session(self, connection: DbConnection, entry: WriteEntry) -> UUID:
         if entry.session_id is not None:
@@ -247,27 +246,27 @@ class Recorder:
         return session_id
 
     def _remember(self, key: _SessionKey, session_id: UUID, now: float) -> None:
-        """A client names as many sessions as it likes: the one that was used longest ago is looked up again."""
+        """Remembers a caller's session, and forgets the least recently used one beyond the limit."""
         self._sessions.pop(key, None)
         self._sessions[key] = (session_id, now)
-        if len(self._sessions) > self._most_sessions:
+        if len(self._sessions) > self._max_sessions:
             del self._sessions[next(iter(self._sessions))]
 
     def _forget_session(self, payload: str) -> None:
-        """Another process closed a session, or we may have missed that it did."""
+        """Handles a session that another process closed; an empty payload means that notifications were lost."""
         self._sessions = {key: value for key, value in self._sessions.items() if payload and str(value[0]) != payload}
 
 
-def _allow_seconds(batch: Sequence[_Waiting]) -> float:
-    """Many changes at once, as those of a large undo, take longer to encode and to store."""
-    return STORE_SECONDS + sum(len(waiting.entry.changes) for waiting in batch) / SLOWEST_CHANGES_PER_SECOND
+def _timeout_seconds(batch: Sequence[PendingEntry]) -> float:
+    """Allows more time for many changes, such as those of a large undo."""
+    return STORE_SECONDS + sum(len(pending.entry.changes) for pending in batch) / MIN_CHANGES_PER_SECOND
 
 
 async def _make_statements(
-    writes: Sequence[tuple[_Waiting, StoredWrite]], counters: Sequence[Counters]
+    writes: Sequence[tuple[PendingEntry, StoredWrite]], counters: Sequence[Counters]
 ) -> list[Statement]:
-    """Of many changes beside the event loop: to encode them takes long."""
-    if sum(len(waiting.entry.changes) for waiting, _ in writes) <= FEW_CHANGES:
+    """Encodes many changes in a thread, because that would block the event loop."""
+    if sum(len(pending.entry.changes) for pending, _ in writes) <= MAX_INLINE_CHANGES:
         return statements.store_writes(writes, counters)
     return await asyncio.to_thread(statements.store_writes, writes, counters)
 
@@ -298,7 +297,7 @@ def _session_key(caller: SessionCaller) -> _SessionKey:
 
 
 def _freeze_if_used_up(session: Counters, caller: SessionCaller) -> bool:
-    """Whether the session is frozen, now or since before."""
+    """Freezes a session whose budget is used up; True when it is frozen, now or before."""
     used = session.write_count - session.budget_from
     if session.frozen_reason is None and caller.max_writes is not None and used >= caller.max_writes:
         session.freeze()

@@ -1,4 +1,4 @@
-"""`/c/<id>/refusals`: what agents tried and policy refused."""
+"""`/c/<id>/refusals`: requests of agents that policy refused."""
 
 from typing import Annotated
 from urllib.parse import urlencode

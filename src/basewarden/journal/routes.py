@@ -1,4 +1,4 @@
-"""`/api/connections/<id>/sessions`: agent sessions and their mutations."""
+"""`/api/connections/<id>/sessions`: sessions and their mutations."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from basewarden.connections import Editor, Membership, Role, member
 from basewarden.db import ReadSession, WriteSession
 from basewarden.journal import queries, service
 from basewarden.journal.freezing import NotFreezable, freeze_session, release_session
-from basewarden.journal.settle import Settler
+from basewarden.journal.reconciler import Reconciler
 from basewarden.web import Reading, Writing, provided
 from basewarden.web.openapi import declare
 from basewarden.web.responses import JSON_TYPE
@@ -18,7 +18,7 @@ from basewarden.web.responses import JSON_TYPE
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions", tags=["sessions"])
 
 Viewer = Annotated[Membership, Depends(member(Role.VIEWER))]
-SettlerOf = Annotated[Settler, Depends(provided(Settler))]
+ReconcilerDep = Annotated[Reconciler, Depends(provided(Reconciler))]
 
 
 @router.get("")
@@ -41,11 +41,11 @@ async def get_session(
     session_id: str,
     membership: Viewer,
     db: Reading,
-    settler: SettlerOf,
+    reconciler: ReconcilerDep,
     after: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
-    """The session and its mutations in order; `nextAfter` goes on where a long one was cut."""
-    await settler.settle_calmly(membership.connection.id)
+    """Returns a session and its mutations in order; `nextAfter` is the position to continue a long session after."""
+    await reconciler.try_reconcile(membership.connection.id)
     summary = await service.get_session(db, membership.connection.id, session_id)
     mutations, next_after = await service.list_mutations(db, summary.session.id, after)
     writes = await queries.list_writes(db, summary.session.id, limit=service.WRITES_SHOWN)
@@ -60,14 +60,14 @@ async def get_session(
 
 @router.post("/{session_id}/freeze", responses=declare(NotFreezable))
 async def post_freeze(session_id: str, membership: Editor, db: Writing) -> dict[str, Any]:
-    """From now on it takes no writes, until it is released."""
+    """Freezes a session: its writes are refused until it is released."""
     await freeze_session(db, membership.connection.id, session_id)
     return await _describe(db, membership, session_id)
 
 
 @router.post("/{session_id}/release")
 async def post_release(session_id: str, membership: Editor, db: Writing) -> dict[str, Any]:
-    """It takes writes again, with a whole new budget."""
+    """Releases a frozen session: writes are accepted again, with a full new budget."""
     await release_session(db, membership.connection.id, session_id)
     return await _describe(db, membership, session_id)
 

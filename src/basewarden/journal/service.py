@@ -1,4 +1,4 @@
-"""Reading the journal: sessions, their mutations, the history of a row."""
+"""Reads the journal: sessions, their writes and their mutations."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ DEFAULT_PAGE = 50
 MAX_PAGE = 200
 MUTATIONS_PER_PAGE = 1000
 BYTES_PER_PAGE = 8 * 1024 * 1024
-"""Of the images in one answer. A row alone may have more."""
+"""The limit for all images in one response; a single row may exceed it."""
 WRITES_SHOWN = 1000
 
 
@@ -59,7 +59,7 @@ async def get_session(db: ReadSession, connection_id: UUID, session_id: str) -> 
 async def list_mutations(
     db: ReadSession, session_id: UUID, after_position: int = 0
 ) -> tuple[list[MutationView], int | None]:
-    """One page, and the position to go on after (None at the end)."""
+    """Returns one page, and the position after which the next page begins (None at the end)."""
     end = await queries.find_page_end(
         db, session_id, limit=MUTATIONS_PER_PAGE, max_bytes=BYTES_PER_PAGE, after_position=after_position
     )
@@ -103,7 +103,7 @@ def session_body(summary: SessionSummary) -> dict[str, Any]:
 
 
 def write_body(write: JournalWrite) -> dict[str, Any]:
-    """`unseen` counts, table by table, what the write's functions changed out of the capture's sight."""
+    """`unseen` counts, by table, the uncaptured changes of the functions that the write ran."""
     return {
         "id": str(write.id),
         "at": write.at.isoformat(),
@@ -117,7 +117,7 @@ def write_body(write: JournalWrite) -> dict[str, Any]:
 
 
 def mutation_body(view: MutationView) -> dict[str, Any]:
-    """For msgspec to encode: images and keys stay the JSON text that PostgreSQL wrote."""
+    """Returns a body for msgspec: images and keys stay the JSON text that PostgreSQL wrote."""
     mutation = view.mutation
     return {
         "id": str(mutation.id),

@@ -1,4 +1,4 @@
-"""The recorder's SQL, as statements of the wire: it is the one hot path on our own database."""
+"""The recorder's SQL as prepared statements, without SQLAlchemy: this is the hot path on our own database."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from basewarden.journal.values import Finish, Image, RowChange, SessionCaller, WriteEntry, list_tables
+from basewarden.journal.values import Image, IntentOutcome, RowChange, SessionCaller, WriteEntry, list_tables
 from pgrest import Rows, Statement
 
 _BYTES_PER_INSERT = 16 * 1024 * 1024  # bounds the size of one parameter; images may be large
@@ -31,7 +31,7 @@ class Counters:
         self.frozen_reason = "budget"
         self.freezes = True
 
-    def take(self, mutations: int) -> None:
+    def add_write(self, mutations: int) -> None:
         self.position += mutations
         self.write_count += 1
 
@@ -50,7 +50,7 @@ def lock_caller(caller: SessionCaller) -> Statement:
 
 
 def find_session(caller: SessionCaller, burst_seconds: float) -> Statement:
-    """The open session of that name (or id), or the unnamed one that was active within the burst."""
+    """Finds the open session with the caller's label or id, or the unlabelled one used within `burst_seconds`."""
     return Statement(
         """
         SELECT id FROM journal_sessions
@@ -95,7 +95,7 @@ def read_session_id(rows: Rows) -> UUID:
 
 
 def lock_sessions(session_ids: Iterable[UUID]) -> Statement:
-    """In the order of their ids, so that two processes never wait for each other in a circle."""
+    """Locks in the order of ids, so that two processes never deadlock."""
     return Statement(
         "SELECT id, position, write_count, status = 'open', budget_from, "
         "CASE WHEN frozen_at IS NOT NULL THEN coalesce(frozen_reason, 'member') END FROM journal_sessions "
@@ -114,7 +114,7 @@ def read_counters(rows: Rows) -> dict[UUID, Counters]:
 
 
 def freeze_sessions(counters: Iterable[Counters]) -> list[Statement]:
-    """Those whose budget is used up; in the transaction that holds their locks."""
+    """Stores which sessions were frozen; runs in the transaction that holds their locks."""
     ids = sorted(str(session.session_id) for session in counters if session.freezes)
     if not ids:
         return []
@@ -229,33 +229,36 @@ def _insert_mutations(rows: list[bytes]) -> Statement:
     )
 
 
-def take_positions(session_id: UUID, count: int) -> Statement:
-    """Gives the place before the first of `count` more."""
+def reserve_positions(session_id: UUID, count: int) -> Statement:
+    """Reserves `count` positions; returns the position before the first."""
     return Statement(
         "UPDATE journal_sessions SET position = position + $2::int8 WHERE id = $1::uuid RETURNING position - $2::int8",
         (_text(session_id), _text(count)),
     )
 
 
-def finish_writes(finishes: Sequence[tuple[Finish, int]]) -> list[Statement]:
-    """In one transaction, with where the changes go on that find no place among the intent's own.
+def store_outcomes(outcomes: Sequence[tuple[IntentOutcome, int]]) -> list[Statement]:
+    """Stores outcomes in one transaction; each comes with the position before its changes beyond the reserved ones.
 
-    A write that is settled already stays as it is, but for one that was given up as unknown.
+    A write that already has an outcome is unchanged, unless that was unknown.
     """
-    rows = (msgspec.json.encode(row) for finish, more in finishes for row in _finished_rows(finish, more))
-    return [_finish_writes([finish for finish, _ in finishes]), *(_insert_finished(chunk) for chunk in _chunk(rows))]
+    rows = (msgspec.json.encode(row) for outcome, more in outcomes for row in _outcome_rows(outcome, more))
+    return [
+        _update_outcomes([outcome for outcome, _ in outcomes]),
+        *(_insert_outcome_mutations(chunk) for chunk in _chunk(rows)),
+    ]
 
 
-def _finish_writes(finishes: Sequence[Finish]) -> Statement:
+def _update_outcomes(outcomes: Sequence[IntentOutcome]) -> Statement:
     rows = [
         {
-            "id": finish.recorded.write_id,
-            "state": finish.state,
-            "mutation_count": None if finish.changes is None else len(finish.changes),
-            "more_tables": list_tables(finish.changes or ()),
-            "unseen": list(finish.unseen) or None,
+            "id": outcome.recorded.write_id,
+            "state": outcome.state,
+            "mutation_count": None if outcome.changes is None else len(outcome.changes),
+            "more_tables": list_tables(outcome.changes or ()),
+            "unseen": list(outcome.unseen) or None,
         }
-        for finish in finishes
+        for outcome in outcomes
     ]
     return Statement(
         """
@@ -275,8 +278,8 @@ def _finish_writes(finishes: Sequence[Finish]) -> Statement:
     )
 
 
-def _insert_finished(rows: list[bytes]) -> Statement:
-    """Only of writes that were finished in this very transaction: now() is the moment it began."""
+def _insert_outcome_mutations(rows: list[bytes]) -> Statement:
+    """Inserts mutations only for writes whose outcome this transaction stored: its now() is their `settled_at`."""
     return Statement(
         """
         INSERT INTO journal_mutations
@@ -296,15 +299,15 @@ def _insert_finished(rows: list[bytes]) -> Statement:
     )
 
 
-def _finished_rows(finish: Finish, more: int) -> Iterable[dict[str, object]]:
-    recorded = finish.recorded
-    for offset, change in enumerate(finish.changes or ()):
+def _outcome_rows(outcome: IntentOutcome, more: int) -> Iterable[dict[str, object]]:
+    recorded = outcome.recorded
+    for offset, change in enumerate(outcome.changes or ()):
         is_foreseen = offset < recorded.positions
         place = recorded.first_position + offset if is_foreseen else more + offset - recorded.positions
         yield {
             "write_id": recorded.write_id,
             "session_id": recorded.session_id,
-            "connection_id": finish.connection_id,
+            "connection_id": outcome.connection_id,
             "position": place + 1,
             **_describe_change(change),
         }
@@ -339,7 +342,7 @@ def _describe_change(change: RowChange) -> dict[str, object]:
 
 
 def _shown(image: Image | None) -> str | None:
-    r"""As a string in the batch's JSON: nested as it is, a \u0000 in it would be unescaped there, and refused."""
+    r"""Returns the image as a JSON string: nested JSON would have its \u0000 unescaped, which PostgreSQL rejects."""
     return image.shown.decode() if image else None
 
 
@@ -348,5 +351,5 @@ def _text(value: object) -> bytes | None:
 
 
 def _array(values: Iterable[str]) -> bytes:
-    """An array literal of ids, numbers and states: nothing in it needs quoting."""
+    """Returns an array literal of ids, numbers or states, which need no quoting."""
     return f"{{{','.join(values)}}}".encode()

@@ -1,4 +1,4 @@
-"""A session as a person reads it: its writes in order, each with the rows that it changed."""
+"""Prepares a session for its page: its writes in order, each with the rows that it changed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ShownMutation:
-    """`wake` says what brought the change about, when it was not the request itself."""
+    """`cascade` names the foreign key that caused the change, unless the request itself did."""
 
     position: int
     verb: str
@@ -40,7 +40,7 @@ class ShownMutation:
     before: Row | None
     after: Row | None
     state: str
-    wake: str | None
+    cascade: str | None
     href: str | None = None
 
 
@@ -58,7 +58,7 @@ class ShownWrite:
 
 @dataclass(frozen=True, slots=True)
 class ShownRefusal:
-    """Requests that policy refused; `at` is the last time of `count`."""
+    """Refused requests of one kind; `at` is the time of the last of `count`."""
 
     at: datetime
     request: str
@@ -69,7 +69,7 @@ class ShownRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One page of it; `next_write` and `next_position` go on where it was cut."""
+    """One page of a session; the next one begins after `next_write` or `next_position`."""
 
     writes: tuple[ShownWrite, ...]
     next_write: UUID | None = None
@@ -78,12 +78,12 @@ class Timeline:
 
     @property
     def entries(self) -> list[ShownWrite | ShownRefusal]:
-        """Writes and refusals in the order of their times."""
+        """Returns writes and refusals in order of time."""
         return sorted([*self.writes, *self.refusals], key=lambda entry: entry.at)
 
 
 async def read_timeline(db: ReadSession, session_id: UUID, path: str, after: UUID | None) -> Timeline:
-    """The first rows of each write; `path` is the session's page, where the rest is found."""
+    """Reads the first rows of each write; `path` is the session's page, which links to the rest."""
     writes = await queries.list_writes(db, session_id, limit=WRITES_PER_PAGE + 1, after=after)
     shown = writes[:WRITES_PER_PAGE]
     mutations = await queries.list_first_mutations(db, [write.id for write in shown], per_write=ROWS_SHOWN)
@@ -100,7 +100,7 @@ async def read_timeline(db: ReadSession, session_id: UUID, path: str, after: UUI
 
 
 async def read_write(db: ReadSession, write: JournalWrite, after_position: int) -> Timeline:
-    """One write alone, with many of its rows."""
+    """Reads one write, with up to ROWS_PER_PAGE of its rows."""
     found = await queries.list_write_mutations(db, write.id, limit=ROWS_PER_PAGE + 1, after_position=after_position)
     shown = found[:ROWS_PER_PAGE]
     more = shown[-1].position if len(found) > ROWS_PER_PAGE else None
@@ -108,7 +108,7 @@ async def read_write(db: ReadSession, write: JournalWrite, after_position: int) 
 
 
 def _show_write(write: JournalWrite, mutations: Sequence[JournalMutation], path: str | None) -> ShownWrite:
-    """`path` is the session's page, where the rest is found: it goes on behind the rows that are shown here."""
+    """Prepares one write; `path` is the session's page, which shows the rows that do not fit here."""
     more_href = f"{path}?write={write.id}&after={mutations[-1].position if mutations else 0}" if path else None
     return ShownWrite(
         id=write.id,
@@ -117,7 +117,7 @@ def _show_write(write: JournalWrite, mutations: Sequence[JournalMutation], path:
         count=write.mutation_count,
         mutations=tuple(_show_mutation(mutation, write.state) for mutation in mutations),
         more_href=more_href if write.mutation_count > len(mutations) else None,
-        unseen=tuple(_tell_unseen(item) for item in write.unseen or ()),
+        unseen=tuple(_describe_uncaptured(item) for item in write.unseen or ()),
         state=write.state,
     )
 
@@ -138,19 +138,19 @@ def _show_mutation(mutation: JournalMutation, state: str) -> ShownMutation:
         before=before,
         after=after,
         state=state,
-        wake=None if mutation.cause == "request" else f"by {mutation.cause}",
+        cascade=None if mutation.cause == "request" else f"by {mutation.cause}",
     )
 
 
 def _read_image(image: str | None) -> Row | None:
-    """Numbers as they were written: a numeric of many digits must not be shown as a float."""
+    """Decodes numbers as Decimal: a numeric with many digits must not lose any in a float."""
     if image is None:
         return None
     row: Row = json.loads(image, parse_float=Decimal)
     return row
 
 
-def _tell_unseen(item: Mapping[str, Any]) -> str:
+def _describe_uncaptured(item: Mapping[str, Any]) -> str:
     counts = [f"{item[verb]:,} {verb}" for verb in ("inserted", "updated", "deleted") if item.get(verb)]
     counts += ["all rows removed at once"] if item.get("emptied") else []
     return f"{item['schema']}.{item['table']}: {', '.join(counts)}"

@@ -1,4 +1,4 @@
-"""The values that the gateway hands to the journal."""
+"""The values that the gateway passes to the journal."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ class Image:
 class RowChange:
     """One row's change.
 
-    `key_columns` is empty for a table without a key: recorded, but it cannot be undone. `set_columns` are those
-    that the write itself named; what else changed, triggers did (None = not known).
+    `key_columns` is empty for a table without a key: the change is recorded, but cannot be undone. `set_columns` are
+    those that the write itself named; triggers changed the others (None = not known).
     """
 
     schema: str
@@ -56,9 +56,9 @@ class RowChange:
 
 @dataclass(frozen=True, slots=True)
 class SessionCaller:
-    """Whose session a write belongs to. `label` is the client's own name for the run, if it gave one.
+    """The caller that a session belongs to; `label` is the client's own name for the session, if any.
 
-    A session has one capture: what is recorded in another way belongs to another session.
+    All writes of a session have the same capture.
     """
 
     connection_id: UUID
@@ -77,10 +77,10 @@ class SessionCaller:
 
 @dataclass(frozen=True, slots=True)
 class WriteEntry:
-    """One transaction about to commit. `xid` is the project database's 64-bit transaction id.
+    """A write that is about to commit. `xid` is the project database's 64-bit transaction id.
 
-    Without one it is an intent: what was asked of somebody else's API, and the rows as they were before. Its
-    outcome follows as a `Finish`; `reserve` is how many changes that may have.
+    Without an `xid` it is an intent: a request that will be sent to the project's API, with the rows as they were
+    before. Its `IntentOutcome` follows; `reserve` is how many changes that may have.
     """
 
     caller: SessionCaller
@@ -91,12 +91,12 @@ class WriteEntry:
     summary: str
     changes: tuple[RowChange, ...]
     unseen: tuple[dict[str, object], ...] = ()
-    session_id: UUID | None = None  # an undo names its own
+    session_id: UUID | None = None  # set by an undo, which has a session of its own
     reserve: int = 0
 
     @property
     def positions(self) -> int:
-        """How many places in its session it takes."""
+        """The number of positions in its session that it takes."""
         return max(len(self.changes), self.reserve)
 
     @property
@@ -107,7 +107,7 @@ class WriteEntry:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Where a write is stored. `first_position` is the place before its first change, `positions` how many it has."""
+    """A stored write. `first_position` is the position before its first change, `positions` how many it has."""
 
     session_id: UUID
     write_id: UUID
@@ -116,8 +116,8 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
-    """What became of an intent. `changes` take the place of the images that it had; None leaves those."""
+class IntentOutcome:
+    """The outcome of an intent. `changes` replace the images that the intent had; None keeps those."""
 
     recorded: Recorded
     connection_id: UUID

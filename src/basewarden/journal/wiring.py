@@ -6,13 +6,13 @@ from datetime import timedelta
 from basewarden.connections import Blocked
 from basewarden.db import Database, Listener, Pruner
 from basewarden.journal import pages, refusal_pages, refusal_routes, routes
+from basewarden.journal.erasure import JournalErasure
 from basewarden.journal.export import JOURNAL_PARTS
-from basewarden.journal.leaving import JournalLeaving
 from basewarden.journal.partitions import ensure_partitions
 from basewarden.journal.pruning import list_journal_pruners
+from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.recorder import Recorder
-from basewarden.journal.refusals import RefusalBook, count_refusals_by_agent, count_refusals_since
-from basewarden.journal.settle import Settler
+from basewarden.journal.refusals import RefusalLog, count_refusals_by_agent, count_refusals_since
 from basewarden.settings import Settings
 from basewarden.web import Registry
 
@@ -21,9 +21,9 @@ EXPORT_PARTS = JOURNAL_PARTS
 
 
 def wire(registry: Registry) -> None:
-    """Without the settler: it asks the projects, which the gateway knows."""
+    """Adds all but the reconciler, which needs the gateway's projects."""
     registry.add(Recorder(registry.get(Settings).database_url, registry.get(Listener)))
-    registry.add(RefusalBook(registry.get(Database)))
+    registry.add(RefusalLog(registry.get(Database)))
     registry.add(Blocked(count_refusals_since, count_refusals_by_agent))
 
 
@@ -31,8 +31,8 @@ def list_pruners(registry: Registry) -> tuple[Pruner, ...]:
     return tuple(list_journal_pruners(timedelta(days=registry.get(Settings).keep_journal_days)))
 
 
-def list_erasure_handlers(_registry: Registry) -> tuple[JournalLeaving, ...]:
-    return (JournalLeaving(),)
+def list_erasure_handlers(_registry: Registry) -> tuple[JournalErasure, ...]:
+    return (JournalErasure(),)
 
 
 async def start(registry: Registry, stack: AsyncExitStack) -> None:
@@ -41,9 +41,9 @@ async def start(registry: Registry, stack: AsyncExitStack) -> None:
     recorder = registry.get(Recorder)
     await recorder.start()
     stack.push_async_callback(recorder.stop)
-    refusals = registry.get(RefusalBook)
+    refusals = registry.get(RefusalLog)
     await refusals.start()
     stack.push_async_callback(refusals.stop)
-    settler = registry.get(Settler)
-    await settler.start()
-    stack.push_async_callback(settler.stop)
+    reconciler = registry.get(Reconciler)
+    await reconciler.start()
+    stack.push_async_callback(reconciler.stop)

@@ -14,7 +14,7 @@ from basewarden.db import Database, Listener, ReadSession
 from basewarden.errors import NotFound
 from basewarden.gateway import Projects
 from basewarden.gateway.forward.reach import FindReach
-from basewarden.journal import JournalSession, Recorder, Settler, find_undo_of
+from basewarden.journal import JournalSession, Reconciler, Recorder, find_undo_of
 from basewarden.undo import queries
 from basewarden.undo.api import ForwardWay
 from basewarden.undo.direct.strategy import DirectWay
@@ -48,14 +48,14 @@ class Undo:
         listener: Listener,
         projects: Projects,
         recorder: Recorder,
-        settler: Settler,
+        reconciler: Reconciler,
         find_reach: FindReach,
         *,
         budget_bytes: int = DEFAULT_BUDGET,
     ) -> None:
         self._database = database
         self._budget = budget_bytes
-        self._settler = settler
+        self._reconciler = reconciler
         self._find_reach = find_reach
         self._recorder = recorder
         self._book = Book(database, listener)
@@ -109,7 +109,7 @@ class Undo:
             if not pending or clock.time() > end:
                 return pending
             await asyncio.sleep(LOOK_SECONDS)
-            await self._settler.settle(connection_id)
+            await self._reconciler.reconcile(connection_id)
 
     async def _find_way(self, connection_id: UUID) -> UndoStrategy:
         reach = await self._find_reach(connection_id)
@@ -125,7 +125,7 @@ class Undo:
 
     async def _settle(self, connection_id: UUID, session_id: UUID) -> None:
         """Learns what became of every write, and of an undo that was cut off."""
-        await self._settler.settle(connection_id)
+        await self._reconciler.reconcile(connection_id)
         async with self._database.read_only() as session:
             if await queries.find_running_undo(session, session_id) is None:
                 return

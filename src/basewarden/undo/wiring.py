@@ -2,7 +2,7 @@
 
 from basewarden.db import Database, Listener
 from basewarden.gateway import Projects
-from basewarden.journal import Recorder, Settler
+from basewarden.journal import Reconciler, Recorder
 from basewarden.settings import Settings
 from basewarden.undo import pages, routes
 from basewarden.undo.service import Undo
@@ -19,7 +19,7 @@ def wire(registry: Registry) -> None:
             registry.get(Listener),
             projects,
             registry.get(Recorder),
-            registry.get(Settler),
+            registry.get(Reconciler),
             projects.find_reach,
             budget_bytes=registry.get(Settings).undo_megabytes * 1024 * 1024,
         )

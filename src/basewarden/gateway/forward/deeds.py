@@ -13,7 +13,7 @@ import msgspec
 
 from basewarden.gateway.errors import OutcomeUnknown, UpstreamAway
 from basewarden.gateway.forward.upstream import Upstream, UpstreamAnswer, UpstreamRequest
-from basewarden.journal import INTENT_LIFE, Finish, Recorded, Recorder, RowChange, WriteEntry
+from basewarden.journal import INTENT_LIFE, IntentOutcome, Recorded, Recorder, RowChange, WriteEntry
 
 WRITE_SECONDS = INTENT_LIFE.total_seconds() * 0.8
 """An intent that nobody finishes counts as unknown after its life: whoever waits must have given up by then."""
@@ -88,8 +88,8 @@ class Deed:
     async def finish(self, changes: Sequence[RowChange], unseen: Sequence[dict[str, object]] = ()) -> None:
         """It was carried out. An outcome that cannot be stored yet is kept by the recorder."""
         caller = self.entry.caller
-        await self.recorder.finish(
-            Finish(self.recorded, caller.connection_id, "committed", tuple(changes), tuple(unseen))
+        await self.recorder.store_outcome(
+            IntentOutcome(self.recorded, caller.connection_id, "committed", tuple(changes), tuple(unseen))
         )
 
     def give_up(self) -> None:
@@ -97,7 +97,7 @@ class Deed:
         self._note("unknown")
 
     def _note(self, state: Literal["aborted", "unknown"]) -> None:
-        self.recorder.finish_later(Finish(self.recorded, self.entry.caller.connection_id, state))
+        self.recorder.queue_outcome(IntentOutcome(self.recorded, self.entry.caller.connection_id, state))
 
 
 def judge(answer: UpstreamAnswer) -> Verdict:

@@ -1,4 +1,4 @@
-"""All SQL of pruning the journal. Who expires is decided under the locks of those who could still use it."""
+"""All SQL of pruning the journal. A session expires only while locks keep writers and undos away from it."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.db import WriteSession
 
-NOBODY = UUID(int=0)
-_LEAVING = "past its time: Basewarden is dropping it"
+FIRST_ID = UUID(int=0)
+_DROP_MARK = "past its time: Basewarden is dropping it"
 
 # A session with its undos, their undos and so on: what one of them needs, all of them must keep.
 _CHAIN = """
@@ -49,14 +49,14 @@ _EXPIRE = f"""
 
 
 async def list_idle_sessions(session: AsyncSession, keep: timedelta, *, after: UUID, limit: int) -> list[UUID]:
-    """Those that are no undo and have not been used for so long, in the order of their ids; one page."""
+    """Lists one page of sessions that are not undos and were last used before `keep` ago, ordered by id."""
     return list(await session.scalars(text(_LIST_IDLE), {"after": after, "keep": keep, "limit": limit}))
 
 
 async def expire_sessions(session: WriteSession, roots: Sequence[UUID], keep: timedelta) -> int:
-    """Those of these that nothing protects, with their undos: from the commit on nobody finds or adds to them.
+    """Expires the sessions that nothing protects, with their undos: from the commit on, queries leave them out.
 
-    Whoever is at work on one of them holds it, and keeps it: this waits for nobody.
+    A session that is locked by a writer or an undo is skipped, so this never waits.
     """
     chains = list(await session.scalars(text(_LIST_CHAINS), {"roots": list(roots)}))
     rows_held = set(await session.scalars(text(_LOCK), {"ids": chains}))
@@ -66,7 +66,7 @@ async def expire_sessions(session: WriteSession, roots: Sequence[UUID], keep: ti
 
 
 async def list_expired_sessions(session: AsyncSession, *, after: UUID, limit: int) -> list[UUID]:
-    """One page, in the order of their ids."""
+    """Lists one page ordered by id."""
     query = "SELECT id FROM journal_sessions WHERE status = 'expired' AND id > :after ORDER BY id LIMIT :limit"
     return list(await session.scalars(text(query), {"after": after, "limit": limit}))
 
@@ -84,7 +84,7 @@ async def delete_mutations(session: WriteSession, expired: Sequence[UUID], limit
 
 
 async def delete_writes(session: WriteSession, expired: Sequence[UUID], limit: int) -> int:
-    """Never one that still has mutations: the foreign key would delete any number of them at once."""
+    """Deletes writes without mutations only: the foreign key would delete any number of those at once."""
     query = text(
         """
         WITH chosen AS (
@@ -98,7 +98,7 @@ async def delete_writes(session: WriteSession, expired: Sequence[UUID], limit: i
 
 
 async def delete_sessions(session: WriteSession, keep: timedelta, limit: int) -> int:  # noqa: ARG001 - expired already
-    """The undos before what they undid, for the same reason."""
+    """Deletes undos before the sessions that they undid, for the same reason."""
     query = text(
         """
         WITH chosen AS (
@@ -118,12 +118,12 @@ def _count(result: object) -> int:
     return result.rowcount
 
 
-async def bound_waits(connection: psycopg.AsyncConnection, most: str) -> None:
+async def set_lock_timeout(connection: psycopg.AsyncConnection, most: str) -> None:
     await connection.execute("SELECT set_config('lock_timeout', %s, false)", (most,))
 
 
 async def list_past_months(connection: psycopg.AsyncConnection, keep: timedelta) -> list[str]:
-    """Those that lie wholly before the window: first the one whose taking off was cut off, then the oldest."""
+    """Lists months that end before the window: first one whose detaching was interrupted, then by age."""
     found = await connection.execute(
         """
         SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid,
@@ -137,8 +137,8 @@ async def list_past_months(connection: psycopg.AsyncConnection, keep: timedelta)
     return [name for (name,) in await found.fetchall()]
 
 
-async def list_loose_months(connection: psycopg.AsyncConnection) -> list[str]:
-    """Taken off by us, but not dropped: whoever was about to do it was cut off. An operator's archive is left alone."""
+async def list_detached_months(connection: psycopg.AsyncConnection) -> list[str]:
+    """Lists months that an interrupted run detached but did not drop. An operator's archive has no mark and is kept."""
     found = await connection.execute(
         """
         SELECT c.relname FROM pg_class AS c
@@ -147,13 +147,13 @@ async def list_loose_months(connection: psycopg.AsyncConnection) -> list[str]:
           AND obj_description(c.oid, 'pg_class') = %s
         ORDER BY c.relname
         """,
-        (_LEAVING,),
+        (_DROP_MARK,),
     )
     return [name for (name,) in await found.fetchall()]
 
 
 async def is_needed(connection: psycopg.AsyncConnection, month: str) -> bool:
-    """Whether any session that has not expired has a mutation in it. Once it has none it never has one again."""
+    """True when a session that has not expired has a mutation in this month. Once False, it stays False."""
     query = sql.SQL(
         """
         SELECT EXISTS (SELECT FROM journal_sessions AS s WHERE s.status <> 'expired'
@@ -169,16 +169,16 @@ async def count_rows(connection: psycopg.AsyncConnection, month: str) -> int:
     return int(row[0]) if row else 0
 
 
-async def note_leaving(connection: psycopg.AsyncConnection, month: str) -> None:
-    """So that it is known for ours should we be cut off after it was taken off."""
+async def mark_for_drop(connection: psycopg.AsyncConnection, month: str) -> None:
+    """Marks the table, so that the next run drops it if this one is interrupted after the detaching."""
     statement = sql.SQL("COMMENT ON TABLE {} IS {}")
-    await connection.execute(statement.format(sql.Identifier(month), sql.Literal(_LEAVING)))
+    await connection.execute(statement.format(sql.Identifier(month), sql.Literal(_DROP_MARK)))
 
 
-async def detach(connection: psycopg.AsyncConnection, month: str) -> None:
-    """Concurrently: readers and writers of the other months are not held up while this waits for old readers.
+async def detach_month(connection: psycopg.AsyncConnection, month: str) -> None:
+    """Detaches concurrently: this waits for old readers without blocking readers and writers of other months.
 
-    Goes on where it was cut off, by a kill or by the limit on waiting.
+    Continues an interrupted detaching.
     """
     begun = "SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = %s::regclass"
     row = await (await connection.execute(begun, (month,))).fetchone()
@@ -189,10 +189,10 @@ async def detach(connection: psycopg.AsyncConnection, month: str) -> None:
     await connection.execute(statement.format(sql.Identifier(month), how))
 
 
-async def empty(connection: psycopg.AsyncConnection, month: str) -> None:
-    """Before it is dropped, which locks the table of writes too: what takes long is then done already."""
+async def truncate_month(connection: psycopg.AsyncConnection, month: str) -> None:
+    """Empties a month first: dropping it also locks the table of writes, and must be quick."""
     await connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(month)))
 
 
-async def drop(connection: psycopg.AsyncConnection, month: str) -> None:
+async def drop_month(connection: psycopg.AsyncConnection, month: str) -> None:
     await connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(month)))

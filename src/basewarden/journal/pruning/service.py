@@ -1,7 +1,7 @@
-"""First sessions expire, and are nobody's any more; then what they wrote goes, then they themselves.
+"""Prunes the journal: sessions expire first, then their mutations, writes and rows are deleted.
 
-A session stays as a whole for as long as anything of it may be needed: while it was used within the window, while a
-write of it is pending or unknown, while an undo of it runs, and while any of that is true of its undos.
+A session is kept as a whole while it was used within the window, while a write of it is pending or unknown, while an
+undo of it runs, and while any of that is true for its undos.
 """
 
 import time
@@ -17,16 +17,16 @@ from basewarden.db.pruning import LOCK_TIMEOUT, Pruner, bound_lock_waits, connec
 from basewarden.journal.pruning import queries
 from basewarden.journal.refusals.pruning import prune_refusals
 
-SESSIONS_AT_ONCE = 200
+SESSIONS_PER_PAGE = 200
 MONTH_TRIES = 20
-"""About ten seconds in all; a month that somebody reads for longer waits for the next run."""
+"""About ten seconds in all; a month that is read for longer is retried in the next run."""
 _log = structlog.get_logger()
 
 DeleteOf = Callable[[WriteSession, Sequence[UUID], int], Awaitable[int]]
 
 
 def list_journal_pruners(keep: timedelta) -> tuple[Pruner, ...]:
-    """In this order: what refers to something goes before it."""
+    """Returns the pruners in order: a row is deleted before the rows that it refers to."""
     return (
         Pruner("journal_mutations", keep, prune_mutations),
         Pruner("journal_writes", keep, prune_writes),
@@ -50,12 +50,12 @@ async def prune_sessions(database: Database, keep: timedelta, batch: int) -> int
 
 
 async def expire_idle(database: Database, keep: timedelta) -> int:
-    """Each session once: what is held or needed is left for the next run."""
-    expired, after = 0, queries.NOBODY
+    """Expires idle sessions, each tried once; locked or protected ones are left for the next run."""
+    expired, after = 0, queries.FIRST_ID
     while True:
         async with database.unit_of_work() as unit:
             await bound_lock_waits(unit)
-            idle = await queries.list_idle_sessions(unit, keep, after=after, limit=SESSIONS_AT_ONCE)
+            idle = await queries.list_idle_sessions(unit, keep, after=after, limit=SESSIONS_PER_PAGE)
             if not idle:
                 return expired
             expired += await queries.expire_sessions(unit, idle, keep)
@@ -63,11 +63,11 @@ async def expire_idle(database: Database, keep: timedelta) -> int:
 
 
 async def _prune_expired(database: Database, delete_of: DeleteOf, batch: int) -> int:
-    """So many sessions at a time, so that no batch looks again at those that are done."""
-    total, after = 0, queries.NOBODY
+    """Prunes sessions page by page, so that no batch reads finished ones again."""
+    total, after = 0, queries.FIRST_ID
     while True:
         async with database.read_only() as session:
-            page = await queries.list_expired_sessions(session, after=after, limit=SESSIONS_AT_ONCE)
+            page = await queries.list_expired_sessions(session, after=after, limit=SESSIONS_PER_PAGE)
         if not page:
             return total
         total += await in_batches(_bind(delete_of, page))(database, timedelta(), batch)
@@ -82,36 +82,36 @@ def _bind(delete_of: DeleteOf, sessions: Sequence[UUID]) -> Callable[[WriteSessi
 
 
 async def drop_past_months(database: Database, keep: timedelta) -> int:
-    """The rows of the months that nobody needs any more; a month in which one is needed stays."""
+    """Drops the months in which no session needs a row; returns how many rows they had."""
     rows = 0
     async with connect_alone(database) as connection:
-        await queries.bound_waits(connection, LOCK_TIMEOUT)
-        for name in await queries.list_loose_months(connection):
+        await queries.set_lock_timeout(connection, LOCK_TIMEOUT)
+        for name in await queries.list_detached_months(connection):
             rows += await _drop(connection, name)
         for month in await queries.list_past_months(connection, keep):
             if await queries.is_needed(connection, month):
                 continue
-            if not await _take_off(connection, month):
-                break  # PostgreSQL takes off one at a time: this one is the first of the next run
+            if not await _detach(connection, month):
+                break  # PostgreSQL detaches one at a time: this one is the first of the next run
             rows += await _drop(connection, month)
     return rows
 
 
-async def _take_off(connection: psycopg.AsyncConnection, month: str) -> bool:
-    await queries.note_leaving(connection, month)
-    return await _try_for_a_while(lambda: queries.detach(connection, month), month)
+async def _detach(connection: psycopg.AsyncConnection, month: str) -> bool:
+    await queries.mark_for_drop(connection, month)
+    return await _retry_lock(lambda: queries.detach_month(connection, month), month)
 
 
 async def _drop(connection: psycopg.AsyncConnection, name: str) -> int:
-    """Nobody can see it any more; what stands in the way are locks on the table of writes."""
+    """Drops a detached month; locks on the table of writes may delay that."""
     rows = await queries.count_rows(connection, name)
-    await queries.empty(connection, name)
-    if await _try_for_a_while(lambda: queries.drop(connection, name), name):
+    await queries.truncate_month(connection, name)
+    if await _retry_lock(lambda: queries.drop_month(connection, name), name):
         _log.info("journal.month_dropped", month=name, rows=rows)
     return rows
 
 
-async def _try_for_a_while(step: Callable[[], Awaitable[None]], month: str) -> bool:
+async def _retry_lock(step: Callable[[], Awaitable[None]], month: str) -> bool:
     for _ in range(MONTH_TRIES):
         started = time.monotonic()
         try:

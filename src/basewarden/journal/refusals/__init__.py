@@ -1,13 +1,13 @@
-"""Requests of agents that policy refused: kept for the connection's members, a bounded number of rows an hour."""
+"""Requests of agents that policy refused, stored for the connection's members in a bounded number of rows per hour."""
 
-from basewarden.journal.refusals.book import RefusalBook
+from basewarden.journal.refusals.log import RefusalLog
 from basewarden.journal.refusals.pruning import prune_refusals
 from basewarden.journal.refusals.queries import count_refusals_by_agent, count_refusals_since, list_session_refusals
 from basewarden.journal.refusals.values import Refusal
 
 __all__ = [
     "Refusal",
-    "RefusalBook",
+    "RefusalLog",
     "count_refusals_by_agent",
     "count_refusals_since",
     "list_session_refusals",

@@ -1,4 +1,4 @@
-"""Refusals are as old as their last time; they refer to nothing that would have to wait for them."""
+"""Deletes refusals by the time they last occurred; no other table refers to them."""
 
 from datetime import timedelta
 

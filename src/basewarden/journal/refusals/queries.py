@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from basewarden.core.ids import make_id
 from basewarden.db import WriteSession
 from basewarden.journal.models import JournalRefusal
-from basewarden.journal.refusals.values import Repeats
+from basewarden.journal.refusals.values import RefusalCount
 
-Place = tuple[datetime, UUID]
+RefusalPosition = tuple[datetime, UUID]
 
 # The session is the one that the request would have belonged to, where there is one by now.
 _ADD = """
@@ -46,9 +46,9 @@ async def list_kind_keys(
     return found
 
 
-async def add_refusals(session: WriteSession, repeats: Repeats, *, burst_seconds: float = 300.0) -> None:
-    """Counts them to the row of their kind and hour. A connection that was deleted meanwhile takes none."""
-    refusal = repeats.refusal
+async def add_refusals(session: WriteSession, counted: RefusalCount, *, burst_seconds: float = 300.0) -> None:
+    """Adds a count to the row of its kind and hour, unless the connection was deleted in the meantime."""
+    refusal = counted.refusal
     exists = text("SELECT 1 FROM connections WHERE id = :id FOR KEY SHARE")
     if await session.scalar(exists, {"id": refusal.connection_id}) is None:
         return
@@ -63,13 +63,13 @@ async def add_refusals(session: WriteSession, repeats: Repeats, *, burst_seconds
             "caller_keys": [caller, f"{caller}:representation"],
             "label": refusal.label,
             "burst_seconds": burst_seconds,
-            "hour": repeats.hour,
+            "hour": counted.hour,
             "kind_key": refusal.kind.key,
             "code": refusal.code,
             "method": refusal.method,
             "table_name": refusal.table,
             "summary": refusal.summary,
-            "count": repeats.count,
+            "count": counted.count,
         },
     )
 
@@ -79,12 +79,12 @@ async def list_refusals(
     connection_id: UUID,
     *,
     limit: int,
-    before: Place | None = None,
+    before: RefusalPosition | None = None,
     agent_id: UUID | None = None,
     code: str | None = None,
     since: datetime | None = None,
 ) -> list[JournalRefusal]:
-    """The newest first; `before` is the time and id of the last one of the page before."""
+    """Lists the newest first; `before` is the time and id of the last one on the previous page."""
     query = select(JournalRefusal).where(JournalRefusal.connection_id == connection_id)
     if before is not None:
         query = query.where(tuple_(JournalRefusal.at, JournalRefusal.id) < before)
@@ -99,13 +99,13 @@ async def list_refusals(
 
 
 async def list_session_refusals(session: AsyncSession, session_id: UUID, *, limit: int) -> list[JournalRefusal]:
-    """In the order of their last time."""
+    """Lists the refusals of a session by the time they last occurred."""
     query = select(JournalRefusal).where(JournalRefusal.session_id == session_id)
     return list(await session.scalars(query.order_by(JournalRefusal.at, JournalRefusal.id).limit(limit)))
 
 
 async def count_refusals_since(session: AsyncSession, connection_id: UUID, since: datetime) -> int:
-    """Of rows that were last added to since then: one that began in an hour before counts whole."""
+    """Counts all refusals of rows that were last updated since then, including their earlier ones."""
     query = select(func.coalesce(func.sum(JournalRefusal.count), 0)).where(
         JournalRefusal.connection_id == connection_id, JournalRefusal.at >= since
     )
@@ -126,7 +126,7 @@ async def count_refusals_by_agent(
 async def stream_refusals(
     session: AsyncSession, columns: Sequence[str], connections: Collection[UUID]
 ) -> AsyncGenerator[RowMapping, None]:
-    """Of these connections, page by page in the order of their ids. `columns` holds `id`."""
+    """Streams the refusals of these connections in pages, ordered by id. `columns` must include `id`."""
     table = JournalRefusal.__table__.c
     query = select(*(table[name] for name in columns)).where(table.connection_id.in_(connections))
     after: UUID | None = None

@@ -1,4 +1,4 @@
-"""Reading refusals."""
+"""Lists refusals for members of the connection."""
 
 import base64
 import binascii
@@ -33,7 +33,7 @@ async def list_refusals(
     cursor: str | None = None,
     limit: int = DEFAULT_PAGE,
 ) -> RefusalPage:
-    """The newest first. Raises Invalid for a question that makes no sense."""
+    """Lists the newest first. Raises Invalid for invalid filters."""
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid.field("limit", f"Between 1 and {MAX_PAGE}.")
     agent_id = parse_id(agent) if agent is not None else None
@@ -55,7 +55,7 @@ async def list_refusals(
 
 
 def refusal_body(refusal: JournalRefusal) -> dict[str, Any]:
-    """`at` is the last time of `count`, `firstAt` the first."""
+    """`at` is the time of the last of `count` refusals, `firstAt` that of the first."""
     return {
         "at": refusal.at.isoformat(),
         "firstAt": refusal.first_at.isoformat(),
@@ -74,7 +74,7 @@ def _encode_cursor(last: JournalRefusal) -> str:
     return base64.urlsafe_b64encode(f"{last.at.isoformat()} {last.id}".encode()).decode().rstrip("=")
 
 
-def _decode_cursor(cursor: str) -> queries.Place:
+def _decode_cursor(cursor: str) -> queries.RefusalPosition:
     try:
         at, _, last = base64.urlsafe_b64decode(cursor + "==").decode().partition(" ")
         place = datetime.fromisoformat(at), UUID(last)

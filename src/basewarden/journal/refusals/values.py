@@ -1,4 +1,4 @@
-"""One refused request, as the gateway tells it."""
+"""A refused request, as the gateway reports it."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -26,13 +26,13 @@ class Refusal:
         return RefusalKind(self.connection_id, self.agent_id, self.code, self.method, self.table, self.label)
 
     def without_details(self) -> "Refusal":
-        """What an agent's further refusals of an hour are counted as, once it has had many different ones."""
+        """Returns the refusal as it is counted once an agent has reached its limit of kinds for the hour."""
         return replace(self, method=OTHERS, table=None, summary="other requests", label=None)
 
 
 @dataclass(frozen=True, slots=True)
 class RefusalKind:
-    """Refusals of one kind are one row an hour."""
+    """Refusals of one kind share one row per hour."""
 
     connection_id: UUID
     agent_id: UUID
@@ -48,8 +48,8 @@ class RefusalKind:
 
 
 @dataclass(slots=True)
-class Repeats:
-    """A refusal and how often it came since the last time it was stored."""
+class RefusalCount:
+    """A refusal and how often it occurred since it was last stored."""
 
     refusal: Refusal
     hour: datetime

@@ -1,4 +1,4 @@
-"""The settler: asks the project's database what became of each pending write."""
+"""Finds the outcome of pending writes by asking the project's database for the status of their transactions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,26 +20,26 @@ PARTITION_CHECK_EVERY = 360  # rounds, about an hour
 _log = structlog.get_logger()
 
 # 64-bit transaction ids of one connection -> "committed", "aborted", "in progress", or None (too old to know)
-AskStatus = Callable[[UUID, Sequence[int]], Awaitable[Mapping[int, str | None]]]
+QueryStatus = Callable[[UUID, Sequence[int]], Awaitable[Mapping[int, str | None]]]
 
 
-class Settler:
-    """Runs at start and on a timer; `settle` is also called before anyone looks at or undoes a session."""
+class Reconciler:
+    """Reconciles all connections at start and on a timer, and one before its sessions are read or undone."""
 
-    def __init__(self, database: Database, ask_status: AskStatus) -> None:
+    def __init__(self, database: Database, ask_status: QueryStatus) -> None:
         self._database = database
-        self._ask_status = ask_status
+        self._query_status = ask_status
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="journal-settler")
+        self._task = asyncio.create_task(self._run(), name="journal-reconciler")
 
     async def stop(self) -> None:
         if self._task is not None:
             await end_task(self._task)
 
-    async def settle(self, connection_id: UUID) -> int:
-        """How many writes of this connection are still pending afterwards."""
+    async def reconcile(self, connection_id: UUID) -> int:
+        """Reconciles one connection; returns how many of its writes are still pending."""
         remaining = 0
         after: UUID | None = None
         while True:
@@ -48,51 +48,51 @@ class Settler:
             if not pending:
                 return remaining
             after = pending[-1].id
-            remaining += await self._settle_page(connection_id, pending)
+            remaining += await self._reconcile_page(connection_id, pending)
 
-    async def _settle_page(self, connection_id: UUID, pending: Sequence[PendingWrite]) -> int:
-        # An intent has no transaction to ask about: it is under way, or whoever knew what became of it is gone.
+    async def _reconcile_page(self, connection_id: UUID, pending: Sequence[PendingWrite]) -> int:
+        # An intent has no transaction: an overdue one was lost with the process that sent it.
         settled = {write.id: "unknown" for write in pending if write.xid is None and write.is_overdue}
         xids = [write.xid for write in pending if write.xid is not None]
-        statuses = await self._ask_status(connection_id, xids) if xids else {}
+        statuses = await self._query_status(connection_id, xids) if xids else {}
         for write in pending:
-            state = None if write.xid is None else settle_state(statuses.get(write.xid, "in progress"))
+            state = None if write.xid is None else resolve_state(statuses.get(write.xid, "in progress"))
             if state is not None:
                 settled[write.id] = state
         async with self._database.unit_of_work() as unit:
-            await queries.settle_writes(unit, settled)
+            await queries.set_write_states(unit, settled)
         return len(pending) - len(settled)
 
-    async def settle_calmly(self, connection_id: UUID) -> int | None:
-        """As `settle`, but a project database that is away leaves everything pending (None)."""
+    async def try_reconcile(self, connection_id: UUID) -> int | None:
+        """Like `reconcile`, but returns None when the project's database is unavailable; all writes stay pending."""
         try:
-            return await self.settle(connection_id)
+            return await self.reconcile(connection_id)
         except (AppError, PgrestError, DatabaseError) as error:
-            _log.info("settler.project_away", connection=str(connection_id), reason=type(error).__name__)
+            _log.info("reconciler.project_unavailable", connection=str(connection_id), reason=type(error).__name__)
             return None
 
     async def _run(self) -> None:
         rounds = 0
         while True:
             try:
-                await self._settle_all()
+                await self._reconcile_all()
                 if rounds % PARTITION_CHECK_EVERY == 0:
                     async with self._database.unit_of_work() as unit:
                         await ensure_partitions(unit)
                 rounds += 1
             except (SQLAlchemyError, OSError) as error:
-                _log.warning("settler.failed", reason=type(error).__name__)
+                _log.warning("reconciler.failed", reason=type(error).__name__)
             await asyncio.sleep(INTERVAL_SECONDS)
 
-    async def _settle_all(self) -> None:
+    async def _reconcile_all(self) -> None:
         async with self._database.read_only() as session:
             connections = await queries.list_connections_with_pending(session)
         for connection_id in connections:
-            await self.settle_calmly(connection_id)
+            await self.try_reconcile(connection_id)
 
 
-def settle_state(status: str | None) -> str | None:
-    """None while the transaction still runs; a status that is no longer known is never taken for success."""
+def resolve_state(status: str | None) -> str | None:
+    """Maps a transaction status to a write's state; None while it runs. A lost status is unknown, never a success."""
     if status == "in progress":
         return None
     return status if status in ("committed", "aborted") else "unknown"

@@ -8,7 +8,7 @@ import pytest
 
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.gateway.projects import ask_connection
-from basewarden.journal import Settler
+from basewarden.journal import Reconciler
 from pgrest import DatabaseError, DbConnection, PgrestError
 from pgrest.errors import DatabaseErrorFields
 from tests.fixtures.desk import Desk
@@ -30,7 +30,7 @@ async def _record(desk: Desk, *xids: int) -> None:
         await recorder.record(desk.entry(1, xid=xid))
 
 
-def _settler(desk: Desk, dsn: str) -> Settler:
+def _reconciler(desk: Desk, dsn: str) -> Reconciler:
     async def ask(connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
         assert connection_id == desk.connection_id
         connection = await DbConnection.connect(dsn)
@@ -39,7 +39,7 @@ def _settler(desk: Desk, dsn: str) -> Settler:
         finally:
             await connection.close()
 
-    return Settler(desk.database, ask)
+    return Reconciler(desk.database, ask)
 
 
 async def _xid(connection: psycopg.AsyncConnection) -> int:
@@ -49,7 +49,7 @@ async def _xid(connection: psycopg.AsyncConnection) -> int:
 
 
 async def test_committed_aborted_running_and_never_heard_of(desk: Desk, theirs: str) -> None:
-    settler = _settler(desk, theirs)
+    reconciler = _reconciler(desk, theirs)
     async with (
         await psycopg.AsyncConnection.connect(theirs) as done,
         await psycopg.AsyncConnection.connect(theirs) as undone,
@@ -60,7 +60,7 @@ async def test_committed_aborted_running_and_never_heard_of(desk: Desk, theirs: 
         await undone.rollback()
         too_old, future = 1, 2**62
         await _record(desk, committed, aborted, pending, too_old + 2, future)
-        assert await settler.settle(desk.connection_id) == 1
+        assert await reconciler.reconcile(desk.connection_id) == 1
         assert {row["xid"]: row["state"] for row in await desk.rows(_STATES)} == {
             too_old + 2: "unknown",
             committed: "committed",
@@ -69,7 +69,7 @@ async def test_committed_aborted_running_and_never_heard_of(desk: Desk, theirs: 
             future: "unknown",
         }
         await running.commit()
-    assert await settler.settle(desk.connection_id) == 0
+    assert await reconciler.reconcile(desk.connection_id) == 0
     assert (await desk.rows(f"SELECT state FROM journal_writes WHERE xid = {pending}")) == [{"state": "committed"}]
 
 
@@ -81,9 +81,9 @@ async def test_what_is_settled_is_not_asked_about_again(desk: Desk, theirs: str)
         return dict.fromkeys(xids, "committed")
 
     await _record(desk, 5, 6)
-    settler = Settler(desk.database, ask)
-    await settler.settle(desk.connection_id)
-    await settler.settle(desk.connection_id)
+    reconciler = Reconciler(desk.database, ask)
+    await reconciler.reconcile(desk.connection_id)
+    await reconciler.reconcile(desk.connection_id)
     assert asked == [[5, 6]]
 
 
@@ -101,8 +101,8 @@ async def test_a_project_that_is_away_leaves_all_pending(desk: Desk, error: Exce
         raise error
 
     await _record(desk, 5)
-    settler = Settler(desk.database, ask)
-    assert await settler.settle_calmly(desk.connection_id) is None
+    reconciler = Reconciler(desk.database, ask)
+    assert await reconciler.try_reconcile(desk.connection_id) is None
     assert [row["state"] for row in await desk.rows(_STATES)] == ["pending"]
 
 
@@ -118,5 +118,5 @@ async def test_more_than_a_page_is_settled_in_one_go(desk: Desk) -> None:
     async def ask(_: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
         return {xid: "in progress" if xid % 2 else "aborted" for xid in xids}
 
-    assert await Settler(desk.database, ask).settle(desk.connection_id) == 1251
+    assert await Reconciler(desk.database, ask).reconcile(desk.connection_id) == 1251
     assert await desk.rows("SELECT count(*) AS n FROM journal_writes WHERE state = 'pending'") == [{"n": 1251}]

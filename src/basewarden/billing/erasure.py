@@ -9,7 +9,7 @@ from basewarden.billing.jobs import BillingJobs
 from basewarden.db import ReadSession, WriteSession
 
 
-class BillingLeaving:
+class BillingErasure:
     """Amounts and ids stay: an operator's books must still add up. Bodies of deliveries, which hold names, go."""
 
     def __init__(self, jobs: BillingJobs) -> None:

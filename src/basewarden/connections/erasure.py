@@ -9,7 +9,7 @@ from basewarden.connections.targets import ConnectionTargets
 from basewarden.db import ReadSession, WriteSession
 
 
-class ConnectionLeaving:
+class ConnectionErasure:
     """A connection is never left without an owner; what a person made on one stays there and names them no longer."""
 
     def __init__(self, targets: ConnectionTargets) -> None:

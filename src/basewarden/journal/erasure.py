@@ -1,4 +1,4 @@
-"""What becomes of the journal when a person leaves: all of it stays, and names them no longer."""
+"""Anonymises a deleted person's sessions; the journal itself is kept."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -8,12 +8,12 @@ from basewarden.db import ReadSession, WriteSession
 from basewarden.journal import queries
 
 
-class JournalLeaving:
+class JournalErasure:
     async def list_blockers(self, session: ReadSession, person_id: UUID) -> Sequence[Blocker]:  # noqa: ARG002 - none
         return ()
 
     async def lock(self, session: WriteSession, person_id: UUID) -> None:
-        """Nothing here stands in anybody's way."""
+        """Locks nothing: the journal never blocks a deletion."""
 
     async def forget(self, session: WriteSession, person_id: UUID) -> Mapping[str, int]:
-        return {"journal_sessions": await queries.forget_person(session, person_id)}
+        return {"journal_sessions": await queries.anonymise_person(session, person_id)}
