@@ -26,7 +26,7 @@ from basewarden.gateway.forward.reach import ApiAccess
 from basewarden.gateway.forward.upstream import UpstreamAnswer, UpstreamRequest
 from basewarden.gateway.forward.writes import travel_write
 from basewarden.journal import Reconciler, Recorder
-from basewarden.undo import ApplyOptions, OnConflict, Presser, Receipt, Undo
+from basewarden.undo import ApplyOptions, OnConflict, Receipt, Undo, UndoActor
 from pgrest import RestConfig, Schema, parse_request
 from pgrest.server import RestServer
 from pgrest.settings import load_settings
@@ -35,7 +35,7 @@ from tests.fixtures.desk import Desk
 from tests.fixtures.serving import serving
 
 Row = dict[str, Any]
-PRESSER = Presser(UUID(int=7), "Somebody")
+PRESSER = UndoActor(UUID(int=7), "Somebody")
 
 
 class HttpUpstream:

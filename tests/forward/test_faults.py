@@ -250,7 +250,7 @@ async def test_an_undo_whose_answer_is_lost(ground: Ground, hop: Hop) -> None:
     assert (await ground.session(session))["status"] == "partly_undone"
     hop.mood = "kind"
     again = await ground.undo(session)
-    assert (again.reverted + again.already, again.conflicts) == (3, ())
+    assert (again.reverted + again.already_reverted, again.conflicts) == (3, ())
     assert await ground.texts("t") == before
 
 
@@ -261,7 +261,7 @@ async def test_an_undo_that_loses_the_project_half_way(ground: Ground) -> None:
     reasons = {one.reason for one in receipt.conflicts}
     assert reasons == {"It was not tried any more, because the project or the journal could not be reached."}
     again = await ground.undo()
-    assert (again.reverted, again.already) == (2, 1)
+    assert (again.reverted, again.already_reverted) == (2, 1)
     assert await ground.texts("t") == before
 
 
@@ -294,7 +294,7 @@ async def test_an_undo_that_is_cut_off(ground: Ground, shared_desk: Desk) -> Non
         " RETURNING 1"
     )
     receipt = await ground.undo(session)
-    assert (receipt.reverted, receipt.already, receipt.conflicts) == (2, 1, ())
+    assert (receipt.reverted, receipt.already_reverted, receipt.conflicts) == (2, 1, ())
     assert await ground.texts("t") == before
     (cut_off, *_) = await ground.desk.rows(f"SELECT * FROM journal_sessions WHERE undo_of = '{session}' ORDER BY id")
     assert cut_off["undo_state"] == "done"

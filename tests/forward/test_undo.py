@@ -137,7 +137,7 @@ async def test_it_stops_where_a_row_cannot_go_and_can_be_pressed_again(shop: Gro
     assert reason.startswith("The database refused it: new row for relation")
     await shop.run("ALTER TABLE tickets DROP CONSTRAINT no")
     again = await shop.undo()
-    assert (again.planned, again.reverted, again.already, again.conflicts) == (2, 1, 1, ())
+    assert (again.planned, again.reverted, again.already_reverted, again.conflicts) == (2, 1, 1, ())
     assert await shop.texts(*TABLES) == before
     assert (await shop.session(await shop.session_id()))["status"] == "undone"
 
@@ -410,5 +410,5 @@ async def test_keys_that_follow_each_other(open_project: OpenGround) -> None:
     assert (await ground.texts("t"))["t"] == ["(1,a)", "(8,b)"]
     await ground.run("ALTER TABLE u DROP CONSTRAINT no")
     again = await ground.undo()
-    assert (again.reverted, again.already, again.conflicts) == (2, 1, ())
+    assert (again.reverted, again.already_reverted, again.conflicts) == (2, 1, ())
     assert await ground.texts("t", "u") == before

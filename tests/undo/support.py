@@ -7,7 +7,7 @@ from basewarden.gateway.capture.images import AS_OWNER, read_images, select_imag
 from basewarden.journal import Image, RowChange, Verb
 from basewarden.undo.direct.apply import Applied, apply_rows
 from basewarden.undo.direct.reader import DatabaseReader
-from basewarden.undo.execution.failures import Refused
+from basewarden.undo.execution.failures import PlanRejected
 from basewarden.undo.planning.fold import Folded, RecordedWrite, fold_writes
 from basewarden.undo.planning.plan import UndoPlan
 from basewarden.undo.planning.planner import make_plan
@@ -106,7 +106,7 @@ class World:
             return plan, Applied((), ())
         try:
             applied = await apply_rows(self.connection, plan.writes)
-        except Refused as refused:
+        except PlanRejected as refused:
             await self.connection.run([Statement("ROLLBACK")])
             return replace(plan, conflicts=refused.conflicts), None
         await self.connection.run([Statement("COMMIT")])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from basewarden.journal import Image
-from basewarden.undo.planning.already_reverted import Found, find_back
+from basewarden.undo.planning.already_reverted import RowsByTable, find_reverted
 from basewarden.undo.planning.fold import ColumnChange, NetChange
 from pgrest import Column, Schema, Table
 
@@ -43,13 +43,13 @@ def make_schema() -> Schema:
 def change(before: str | None, after: str | None, x: str) -> NetChange:
     """A row `x` that was at one key and is at another."""
     values = [None if key is None else {"id": key, "x": x} for key in (before, after)]
-    columns = {"id": ColumnChange(before, after, is_stamp=False)} if before and after else {}
+    columns = {"id": ColumnChange(before, after, is_trigger_set=False)} if before and after else {}
     return NetChange("public", "t", ("id",), values[0], values[1], columns, b"{}")
 
 
 def who_is_back(rows: Rows, *changes: NetChange) -> list[int]:
-    found: Found = {NAME: {(key,): Image({"id": key, "x": x}, b"{}") for key, x in rows.items()}}
-    return sorted(find_back(changes, make_schema(), found))
+    found: RowsByTable = {NAME: {(key,): Image({"id": key, "x": x}, b"{}") for key, x in rows.items()}}
+    return sorted(find_reverted(changes, make_schema(), found))
 
 
 CHAIN = (change("4", "8", "a"), change("1", "4", "b"))
@@ -86,10 +86,10 @@ def test_who_is_back(changes: tuple[NetChange, ...], rows: Rows, back: list[int]
 
 def test_a_stamp_that_could_not_go_back_does_not_count() -> None:
     moved = change("1", "4", "b")
-    stamped = replace(moved, columns={**moved.columns, "x": ColumnChange("b", "later", is_stamp=True)})
-    assert who_is_back({"1": "later still"}, stamped) == [0]
+    overwritten = replace(moved, columns={**moved.columns, "x": ColumnChange("b", "later", is_trigger_set=True)})
+    assert who_is_back({"1": "later still"}, overwritten) == [0]
     assert who_is_back({"1": "later still"}, moved) == []
 
 
 def test_what_is_torn_is_not_back() -> None:
-    assert who_is_back({"1": "b"}, replace(change("1", "4", "b"), is_torn=True)) == []
+    assert who_is_back({"1": "b"}, replace(change("1", "4", "b"), is_replaced=True)) == []

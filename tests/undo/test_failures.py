@@ -7,7 +7,7 @@ from psycopg import sql
 
 from basewarden.undo.direct.apply import explain_error
 from basewarden.undo.errors import ProjectExhausted, ProjectFailed, UndoTimedOut, UndoTooComplex
-from basewarden.undo.execution.failures import Raced, Refused
+from basewarden.undo.execution.failures import ConcurrentChange, PlanRejected
 from pgrest.errors import DatabaseError, DatabaseErrorFields
 from tests.fixtures.bench import OWNER, Agent, Bench, Workshop
 from tests.undo.test_service import press
@@ -66,8 +66,8 @@ async def test_a_statement_timeout_is_a_clear_refusal(bench: Bench, agent: Agent
         ("53100", ProjectExhausted),
         ("54001", UndoTooComplex),
         ("XX000", ProjectFailed),
-        ("40P01", Raced),
-        ("23505", Refused),
+        ("40P01", ConcurrentChange),
+        ("23505", PlanRejected),
     ],
 )
 def test_no_error_explains_itself(sqlstate: str, kind: type[Exception]) -> None:

@@ -67,23 +67,23 @@ def test_a_deleted_rows_place_taken_by_a_moved_one() -> None:
 
 def test_somebody_elses_edit_in_between() -> None:
     (other_column,) = fold(change(row("1"), row("1", "c")), change(row("1", "c", "h"), row("1", "d", "h"))).changes
-    assert other_column.interrupted == ()
+    assert other_column.gap_columns == ()
     assert set(other_column.columns) == {"x"}
     (same_column,) = fold(change(row("1"), row("1", "c")), change(row("1", "h"), row("1", "d"))).changes
-    assert same_column.interrupted == ("x",)
+    assert same_column.gap_columns == ("x",)
     (before_delete,) = fold(change(row("1"), row("1", "c")), change(row("1", "c", "h"), None)).changes
     assert before_delete.before == row("1", "a", "h")
     (inserted,) = fold(change(None, row("1")), change(row("1", "a", "h"), row("1", "c", "h"))).changes
-    assert inserted.is_torn
+    assert inserted.is_replaced
     (replaced,) = fold(change(row("1"), None), change(row("1", "h"), row("1", "c"))).changes
-    assert replaced.is_torn
+    assert replaced.is_replaced
     (lost,) = fold(change(row("1"), row("1", "c")), change(None, row("1", "n"))).changes
-    assert lost.is_torn
+    assert lost.is_replaced
 
 
 def test_somebody_took_over_a_row_that_the_session_made_and_deleted() -> None:
     (net,) = fold(change(None, row("1")), change(row("1"), None), change(row("1", "h"), row("1", "c"))).changes
-    assert (net.verb, net.is_torn) == ("update", False)
+    assert (net.verb, net.is_replaced) == ("update", False)
     assert net.columns["x"].old == "h"
 
 
@@ -91,14 +91,14 @@ def test_stamps() -> None:
     (net,) = fold(
         change(row("1"), row("1", "c", "t1"), ("x",)), change(row("1", "c", "t2"), row("1", "d", "t3"), ("x",))
     ).changes
-    assert net.columns["y"].is_stamp
+    assert net.columns["y"].is_trigger_set
     assert net.columns["y"].old == "t2"
-    assert net.interrupted == ()
+    assert net.gap_columns == ()
     (named,) = fold(
         change(row("1"), row("1", "c", "t1"), ("x",)), change(row("1", "c", "t1"), row("1", "c", "z"), ("y",))
     ).changes
-    assert not named.columns["y"].is_stamp
-    assert not fold(change(row("1"), row("1", "c"))).changes[0].columns["x"].is_stamp
+    assert not named.columns["y"].is_trigger_set
+    assert not fold(change(row("1"), row("1", "c"))).changes[0].columns["x"].is_trigger_set
 
 
 def test_what_cannot_be_undone() -> None:

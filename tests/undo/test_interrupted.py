@@ -10,12 +10,12 @@ import pytest
 from basewarden.db import Database, Listener
 from basewarden.gateway import Projects
 from basewarden.journal import Image, Reconciler, Recorded, Recorder, RowChange, SessionCaller, WriteEntry
-from basewarden.undo import Presser, Undo
+from basewarden.undo import Undo, UndoActor
 from basewarden.undo.errors import UndoUnsettled
 from tests.fixtures.bench import Agent, Bench, Workshop
 from tests.undo.test_service import press
 
-PRESSER = Presser(UUID(int=1), "Somebody")
+ACTOR = UndoActor(UUID(int=1), "Somebody")
 
 
 class Severing(Recorder):
@@ -75,7 +75,7 @@ async def test_cut_off_before_commit_nothing_happened_and_it_can_be_pressed_agai
     session = (await agent.write("PATCH", "/t?id=gt.0", {"x": "wrecked"})).session_id
     async with make_undo(bench, make_recorder(bench, Severing)) as undo:
         with pytest.raises(UndoUnsettled):
-            await undo.apply(UUID(bench.connection_id), UUID(session), PRESSER)
+            await undo.apply(UUID(bench.connection_id), UUID(session), ACTOR)
     assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"wrecked"}
     assert (await bench.journal(session))["status"] == "active"
     assert (await press(bench, session)).status_code == 200
@@ -86,7 +86,7 @@ async def test_cut_off_after_commit_it_counts(bench: Bench, agent: Agent) -> Non
     session = (await agent.write("PATCH", "/t?id=gt.0", {"x": "wrecked"})).session_id
     async with make_undo(bench, make_recorder(bench, Dying)) as undo:
         with pytest.raises(asyncio.CancelledError):
-            await undo.apply(UUID(bench.connection_id), UUID(session), PRESSER)
+            await undo.apply(UUID(bench.connection_id), UUID(session), ACTOR)
     assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}
     answer = await press(bench, session)
     assert (answer.status_code, answer.json()["code"]) == (409, "already_undone")

@@ -10,7 +10,7 @@ import pytest
 from basewarden.db import Database, Listener
 from basewarden.gateway import Projects
 from basewarden.journal import Reconciler, Recorder
-from basewarden.undo import Presser, Undo
+from basewarden.undo import Undo, UndoActor
 from basewarden.undo.errors import UndoTooLarge
 from tests.fixtures.bench import OWNER, Bench, Workshop, on_both_backends, wait_for_lock
 from tests.undo.test_service import press
@@ -541,7 +541,7 @@ async def test_a_session_beyond_the_budget_is_refused(workshop: Workshop) -> Non
         find_reach=projects.find_reach,
         budget_bytes=2**20,
     )
-    for press_it in (undo.preview, partial(undo.apply, presser=Presser(UUID(int=1), "Somebody"))):
+    for press_it in (undo.preview, partial(undo.apply, actor=UndoActor(UUID(int=1), "Somebody"))):
         with pytest.raises(UndoTooLarge):
             await press_it(UUID(bench.connection_id), UUID(session))
     assert (await bench.journal(session))["status"] == "active"

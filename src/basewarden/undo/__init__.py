@@ -2,6 +2,6 @@
 
 from basewarden.undo.receipt import OnConflict, Receipt, RowConflict
 from basewarden.undo.service import Undo
-from basewarden.undo.target import ApplyOptions, Presser
+from basewarden.undo.target import ApplyOptions, UndoActor
 
-__all__ = ["ApplyOptions", "OnConflict", "Presser", "Receipt", "RowConflict", "Undo"]
+__all__ = ["ApplyOptions", "OnConflict", "Receipt", "RowConflict", "Undo", "UndoActor"]

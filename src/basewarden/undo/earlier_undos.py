@@ -13,29 +13,29 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from basewarden.journal import JournalMutation, JournalSession, JournalWrite, encode_key
 from basewarden.undo.planning.fold import Folded, NetChange
 
-Deed = tuple[str, str, str, str]
+ChangeIdentity = tuple[str, str, str, str]
 """A change as its session left it: verb, schema, table, and the key where the row is, or (deleted) was."""
 _INVERSE = {"insert": "delete", "delete": "insert", "update": "update"}
 
 
-async def find_done(session: AsyncSession, undone: JournalSession, folded: Folded) -> frozenset[int]:
+async def find_undone_earlier(session: AsyncSession, undone: JournalSession, folded: Folded) -> frozenset[int]:
     """The numbers of changes that are put back."""
-    deeds = await _list_done(session, undone)
+    deeds = await _list_undone(session, undone)
     if not deeds:
         return frozenset()
     return await asyncio.to_thread(_find_among, deeds, folded)
 
 
-def _find_among(deeds: Collection[Deed], folded: Folded) -> frozenset[int]:
+def _find_among(deeds: Collection[ChangeIdentity], folded: Folded) -> frozenset[int]:
     return frozenset(number for number, change in enumerate(folded.changes) if _describe(change) in deeds)
 
 
-def _describe(change: NetChange) -> Deed:
+def _describe(change: NetChange) -> ChangeIdentity:
     key = change.key_before if change.after is None else change.key_after
     return (change.verb, change.schema, change.table, encode_key(key or ()))
 
 
-async def list_standing(session: AsyncSession, undone: JournalSession) -> list[JournalSession]:
+async def list_effective_undos(session: AsyncSession, undone: JournalSession) -> list[JournalSession]:
     """The undos of a session that were not undone as a whole themselves, in their order.
 
     One that the session went on writing after says nothing about what came then.
@@ -46,15 +46,15 @@ async def list_standing(session: AsyncSession, undone: JournalSession) -> list[J
     return [one for one in undos if one.status != "undone" and (one.receipt or {}).get("position") == position]
 
 
-async def _list_done(session: AsyncSession, undone: JournalSession) -> set[Deed]:
+async def _list_undone(session: AsyncSession, undone: JournalSession) -> set[ChangeIdentity]:
     """An undo that was partly undone has put back only the rest."""
-    done: set[Deed] = set()
-    for undo in await list_standing(session, undone):
-        taken_back = await _list_done(session, undo) if undo.status == "partly_undone" else set()
-        done |= {
-            _invert(change) for change in await _list_changes(session, undo.id) if _as_left(change) not in taken_back
+    undone_earlier: set[ChangeIdentity] = set()
+    for undo in await list_effective_undos(session, undone):
+        redone = await _list_undone(session, undo) if undo.status == "partly_undone" else set()
+        undone_earlier |= {
+            _invert(change) for change in await _list_changes(session, undo.id) if _as_left(change) not in redone
         }
-    return done
+    return undone_earlier
 
 
 async def _list_changes(session: AsyncSession, undo_id: UUID) -> Iterable[tuple[str, str, str, str, str | None]]:
@@ -67,12 +67,12 @@ async def _list_changes(session: AsyncSession, undo_id: UUID) -> Iterable[tuple[
     return [(verb, schema, table, key, new_key) for verb, schema, table, key, new_key in found]
 
 
-def _as_left(change: tuple[str, str, str, str, str | None]) -> Deed:
+def _as_left(change: tuple[str, str, str, str, str | None]) -> ChangeIdentity:
     verb, schema, table, key, new_key = change
     return (verb, schema, table, new_key or key)
 
 
-def _invert(change: tuple[str, str, str, str, str | None]) -> Deed:
+def _invert(change: tuple[str, str, str, str, str | None]) -> ChangeIdentity:
     """The session's change that this one took back: an undo finds a row where the session left it."""
     verb, schema, table, key, _ = change
     return (_INVERSE[verb], schema, table, key)

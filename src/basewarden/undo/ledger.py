@@ -11,49 +11,54 @@ from basewarden.undo import queries
 from basewarden.undo.errors import UndoRunning
 from basewarden.undo.planning.plan import UndoPlan
 from basewarden.undo.receipt import Receipt
-from basewarden.undo.target import Past, Presser
+from basewarden.undo.target import UndoActor, UndoTarget
 
-_STANDS_AGAIN = {"undone": "open", "open": "undone", "partly_undone": "partly_undone"}
+_STATUS_BEFORE = {"undone": "open", "open": "undone", "partly_undone": "partly_undone"}
 
 
-class Book:
+class UndoLedger:
     def __init__(self, database: Database, listener: Listener) -> None:
         self._database = database
         self._listener = listener
 
-    async def open(
-        self, past: Past, undo_id: UUID, presser: Presser, stored: dict[str, Any], capture: Capture = "statement"
+    async def start(
+        self,
+        target: UndoTarget,
+        undo_id: UUID,
+        actor: UndoActor,
+        stored: dict[str, Any],
+        capture: Capture = "statement",
     ) -> None:
         """`stored` is the receipt, with what a process needs that finds this undo cut off.
 
         The unique index on running undos holds even where the lock would not.
         """
-        caller = make_caller(past, presser, capture)
+        caller = make_caller(target, actor, capture)
         async with self._database.unit_of_work() as unit:
             unit.add(
                 JournalSession(
                     id=undo_id,
-                    connection_id=past.connection_id,
+                    connection_id=target.connection_id,
                     caller_key=caller.caller_key,
                     kind=caller.kind,
-                    user_id=presser.id,
-                    caller_name=presser.name,
+                    user_id=actor.id,
+                    caller_name=actor.name,
                     label=None,
                     capture=capture,
-                    undo_of=past.session_id,
+                    undo_of=target.session_id,
                     undo_state="running",
                     receipt=stored,
                 )
             )
 
-    async def call_off(self, undo_id: UUID) -> None:
+    async def mark_failed(self, undo_id: UUID) -> None:
         async with self._database.write_now() as unit:
-            await self._fail(unit, undo_id)
+            await self._mark_failed(unit, undo_id)
 
-    async def close(self, undo_id: UUID, receipt: dict[str, Any] | None = None) -> None:
+    async def finish(self, undo_id: UUID, receipt: dict[str, Any] | None = None) -> None:
         """`receipt`: what it came to, where that was not known when it was opened."""
         async with self._database.unit_of_work() as unit:
-            await self._close(unit, undo_id, receipt)
+            await self._finish(unit, undo_id, receipt)
 
     async def resolve(self, unit: WriteSession, undo_id: UUID) -> None:
         """An undo that was cut off: by what became of its writes."""
@@ -61,20 +66,20 @@ class Book:
         if "pending" in states:
             raise UndoRunning
         if "committed" in states:
-            await self._close(unit, undo_id, await self._tell_cut_off(unit, undo_id))
+            await self._finish(unit, undo_id, await self._make_interrupted_receipt(unit, undo_id))
         else:
-            await self._fail(unit, undo_id)
+            await self._mark_failed(unit, undo_id)
 
-    async def close_unwritten(self, past: Past, plan: UndoPlan) -> Receipt:
+    async def finish_without_writes(self, target: UndoTarget, plan: UndoPlan) -> Receipt:
         """Nothing needs to be written: the session is undone if it was one, and every row of it is back already."""
-        if plan.already and not plan.conflicts:
+        if plan.already_reverted and not plan.conflicts:
             async with self._database.unit_of_work() as unit:
-                chain = await queries.lock_chain(unit, past.session_id)
-                if chain[0].position == past.position and not past.folded.irreversible:
+                chain = await queries.lock_chain(unit, target.session_id)
+                if chain[0].position == target.position and not target.folded.irreversible:
                     await self._set_status(unit, chain, "undone")
         return replace(make_receipt(plan), skipped=len(plan.conflicts))
 
-    async def _tell_cut_off(self, unit: WriteSession, undo_id: UUID) -> dict[str, Any] | None:
+    async def _make_interrupted_receipt(self, unit: WriteSession, undo_id: UUID) -> dict[str, Any] | None:
         """One transaction did all that its receipt says. Of several, only the rows that the journal has are back."""
         undo, *_ = await queries.lock_chain(unit, undo_id)
         if undo.capture == "statement":
@@ -85,11 +90,11 @@ class Book:
         left = open_rows - reverted + int(receipt.get("lasting", 0))
         return {**receipt, "reverted": reverted, "skipped": open_rows - reverted, "left": left}
 
-    async def _fail(self, unit: WriteSession, undo_id: UUID) -> None:
+    async def _mark_failed(self, unit: WriteSession, undo_id: UUID) -> None:
         undo, *_ = await queries.lock_chain(unit, undo_id)
         undo.undo_state = "failed"
 
-    async def _close(self, unit: WriteSession, undo_id: UUID, told: dict[str, Any] | None) -> None:
+    async def _finish(self, unit: WriteSession, undo_id: UUID, told: dict[str, Any] | None) -> None:
         """The journal's word on the undo, on what it undid, and on what that had undone before."""
         undo, undone, *earlier = await queries.lock_chain(unit, undo_id)
         if told is not None:
@@ -103,12 +108,12 @@ class Book:
         """Where an undo is undone, what it had undone stands again; and so on, back to the first of them."""
         for session in chain:
             session.status = status
-            status = _STANDS_AGAIN[status]
+            status = _STATUS_BEFORE[status]
             await self._listener.announce(unit, SESSION_TOPIC, str(session.id))
 
 
-def make_caller(past: Past, presser: Presser, capture: Capture = "statement") -> SessionCaller:
-    return SessionCaller(past.connection_id, "undo", presser.id, presser.name, capture=capture)
+def make_caller(target: UndoTarget, actor: UndoActor, capture: Capture = "statement") -> SessionCaller:
+    return SessionCaller(target.connection_id, "undo", actor.id, actor.name, capture=capture)
 
 
 def make_receipt(plan: UndoPlan, preview_token: str | None = None) -> Receipt:
@@ -119,7 +124,7 @@ def make_receipt(plan: UndoPlan, preview_token: str | None = None) -> Receipt:
         plan.conflicts,
         plan.irreversible,
         tables=plan.tables,
-        already=plan.already,
+        already_reverted=plan.already_reverted,
         preview_token=preview_token,
         notes=plan.notes,
     )

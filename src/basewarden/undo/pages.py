@@ -13,23 +13,23 @@ from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound
 from basewarden.undo.errors import REFUSALS, PreviewStale, UndoConflict
 from basewarden.undo.receipt import OnConflict, Receipt
-from basewarden.undo.routes import TheUndo, make_presser
+from basewarden.undo.routes import UndoDep, make_actor
 from basewarden.undo.target import ApplyOptions
 from basewarden.web import Pages, parse_form, provided, redirect
 
 router = APIRouter(prefix="/c/{connection_id}/sessions/{session_id}", include_in_schema=False)
 
-ThePages = Annotated[Pages, Depends(provided(Pages))]
+PagesDep = Annotated[Pages, Depends(provided(Pages))]
 CONFLICTS_SHOWN = 100
 
 
-class PressForm(BaseModel):
+class UndoForm(BaseModel):
     onConflict: OnConflict = "refuse"  # noqa: N815 - the field's name in the API and in the form
     previewToken: str | None = None  # noqa: N815 - as in the API
 
 
 @router.get("/undo")
-async def get_undo(request: Request, session_id: str, member: Editor, undo: TheUndo, pages: ThePages) -> Response:
+async def get_undo(request: Request, session_id: str, member: Editor, undo: UndoDep, pages: PagesDep) -> Response:
     """What would go back; reads only."""
     wanted = parse_id(session_id)
     if wanted is None:
@@ -42,16 +42,16 @@ async def get_undo(request: Request, session_id: str, member: Editor, undo: TheU
 
 
 @router.post("/undo")
-async def post_undo(request: Request, session_id: str, member: Editor, undo: TheUndo, pages: ThePages) -> Response:
+async def post_undo(request: Request, session_id: str, member: Editor, undo: UndoDep, pages: PagesDep) -> Response:
     """A refusal shows the preview again, as a refused form does; else the undo's own session has the receipt."""
     wanted = parse_id(session_id)
     if wanted is None:
         raise NotFound("There is no such session.")
-    form = await parse_form(request, PressForm)
+    form = await parse_form(request, UndoForm)
     options = ApplyOptions(form.data.onConflict, form.data.previewToken) if form.data else ApplyOptions()
     again = HTTPStatus.UNPROCESSABLE_ENTITY
     try:
-        receipt = await undo.apply(member.connection.id, wanted, make_presser(member), options)
+        receipt = await undo.apply(member.connection.id, wanted, make_actor(member), options)
     except (UndoConflict, PreviewStale) as error:
         return _show(request, pages, member, session_id, receipt=error.receipt, refused=error.text, status=again)
     except REFUSALS as error:
@@ -83,7 +83,7 @@ def _show(
         tables=receipt.tables if receipt else (),
         refused=refused,
         is_applied=is_applied,
-        by_steps=receipt.by_steps if receipt else False,
+        is_incremental=receipt.is_incremental if receipt else False,
         pending_writes=receipt.pending_writes if receipt else 0,
     )
 
@@ -93,6 +93,6 @@ def _describe(receipt: Receipt, *, is_applied: bool) -> dict[str, Any]:
     body = receipt.stored_body()
     if not is_applied:
         conflicts = len(receipt.conflicts)
-        free = max(0, receipt.planned - receipt.already - conflicts)
+        free = max(0, receipt.planned - receipt.already_reverted - conflicts)
         body |= {"reverted": free, "skipped": min(conflicts, receipt.planned)}
     return {**body, "conflict_count": len(receipt.conflicts), "conflicts": body["conflicts"][:CONFLICTS_SHOWN]}

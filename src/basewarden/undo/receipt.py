@@ -73,9 +73,9 @@ class TableCount:
 class Receipt:
     """What an undo would do (`reverted` and `skipped` are 0 then) or has done; counts are rows.
 
-    `already` rows were as before when the undo looked, or an earlier undo put them back. `by_steps`: it goes request by
-    request, and what is done stays done. `pending_writes` were under way at a preview, which leaves them out.
-    `notes` say what a preview could not find out.
+    `already_reverted` rows were as before when the undo read them, or an earlier undo reverted them. `is_incremental`:
+    the undo sends one request after another, and a failure does not roll back the requests before it. `pending_writes`
+    were uncommitted at the time of a preview and are not part of it. `notes` say what a preview could not find out.
     """
 
     planned: int
@@ -85,8 +85,8 @@ class Receipt:
     irreversible: tuple[str, ...]
     undo_session_id: UUID | None = None
     tables: tuple[TableCount, ...] = ()
-    by_steps: bool = False
-    already: int = 0
+    is_incremental: bool = False
+    already_reverted: int = 0
     preview_token: str | None = None
     pending_writes: int = 0
     notes: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ class Receipt:
             "planned": self.planned,
             "reverted": self.reverted,
             "skipped": self.skipped,
-            "alreadyAsBefore": self.already,
+            "alreadyAsBefore": self.already_reverted,
             "irreversible": list(self.irreversible),
             "notes": list(self.notes),
             "undoSessionId": str(self.undo_session_id) if self.undo_session_id else None,

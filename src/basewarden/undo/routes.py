@@ -13,14 +13,14 @@ from basewarden.errors import NotFound
 from basewarden.undo.errors import REFUSALS
 from basewarden.undo.receipt import OnConflict
 from basewarden.undo.service import Undo
-from basewarden.undo.target import ApplyOptions, Presser
+from basewarden.undo.target import ApplyOptions, UndoActor
 from basewarden.web import provided
 from basewarden.web.openapi import declare
 from basewarden.web.responses import JSON_TYPE
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions/{session_id}", tags=["sessions"])
 
-TheUndo = Annotated[Undo, Depends(provided(Undo))]
+UndoDep = Annotated[Undo, Depends(provided(Undo))]
 
 
 class UndoRequest(BaseModel):
@@ -32,7 +32,7 @@ class UndoRequest(BaseModel):
 
 
 @router.post("/undo", responses=declare(*REFUSALS))
-async def post_undo(session_id: str, body: UndoRequest, member: Editor, undo: TheUndo) -> Response:
+async def post_undo(session_id: str, body: UndoRequest, member: Editor, undo: UndoDep) -> Response:
     """409 with the receipt in `details`, and nothing changed, when it refuses."""
     wanted = parse_id(session_id)
     if wanted is None:
@@ -41,9 +41,9 @@ async def post_undo(session_id: str, body: UndoRequest, member: Editor, undo: Th
         receipt = await undo.preview(member.connection.id, wanted)
     else:
         options = ApplyOptions(body.on_conflict, body.preview_token)
-        receipt = await undo.apply(member.connection.id, wanted, make_presser(member), options)
+        receipt = await undo.apply(member.connection.id, wanted, make_actor(member), options)
     return Response(msgspec.json.encode(receipt.body()), media_type=JSON_TYPE)
 
 
-def make_presser(member: Editor) -> Presser:
-    return Presser(member.person.id, member.person.name or member.person.email)
+def make_actor(member: Editor) -> UndoActor:
+    return UndoActor(member.person.id, member.person.name or member.person.email)

@@ -16,17 +16,17 @@ from basewarden.gateway import Projects
 from basewarden.gateway.forward.reach import FindReach
 from basewarden.journal import JournalSession, Reconciler, Recorder, find_undo_of
 from basewarden.undo import queries
-from basewarden.undo.api import ForwardWay
-from basewarden.undo.direct.strategy import DirectWay
-from basewarden.undo.earlier_undos import find_done, list_standing
+from basewarden.undo.api import ApiUndoStrategy
+from basewarden.undo.direct.strategy import DirectUndoStrategy
+from basewarden.undo.earlier_undos import find_undone_earlier, list_effective_undos
 from basewarden.undo.errors import AlreadyUndone, PreviewStale, SessionPending, UndoRunning
-from basewarden.undo.ledger import Book, make_receipt
+from basewarden.undo.ledger import UndoLedger, make_receipt
 from basewarden.undo.planning.fold import Folded, fold_writes
-from basewarden.undo.planning.unrestored_columns import follow_undo
+from basewarden.undo.planning.unrestored_columns import keep_unrestored
 from basewarden.undo.receipt import Receipt
 from basewarden.undo.recorded_writes import read_writes
 from basewarden.undo.strategy import UndoStrategy
-from basewarden.undo.target import ApplyOptions, Past, Presser
+from basewarden.undo.target import ApplyOptions, UndoActor, UndoTarget
 from basewarden.undo.tokens import make_token
 
 DEFAULT_BUDGET = 512 * 1024 * 1024
@@ -58,37 +58,37 @@ class Undo:
         self._reconciler = reconciler
         self._find_reach = find_reach
         self._recorder = recorder
-        self._book = Book(database, listener)
-        self._direct = DirectWay(projects, recorder, self._book)
+        self._ledger = UndoLedger(database, listener)
+        self._direct = DirectUndoStrategy(projects, recorder, self._ledger)
 
     async def preview(self, connection_id: UUID, session_id: UUID) -> Receipt:
         """What an undo would do as things are; reads only. Writes that stay under way are not in it."""
         await self._settle(connection_id, session_id)
         await self._wait_for_writes(connection_id, session_id, PREVIEW_WAIT_SECONDS)
-        past = await self._read_past(connection_id, session_id)
-        way = await self._find_way(connection_id)
-        plan = await way.preview(past)
-        receipt = make_receipt(plan, make_token(past, plan))
-        return replace(receipt, by_steps=way.by_steps, pending_writes=past.pending_writes)
+        target = await self._read_past(connection_id, session_id)
+        strategy = await self._select_strategy(connection_id)
+        plan = await strategy.preview(target)
+        receipt = make_receipt(plan, make_token(target, plan))
+        return replace(receipt, is_incremental=strategy.is_incremental, pending_writes=target.pending_writes)
 
     async def apply(
-        self, connection_id: UUID, session_id: UUID, presser: Presser, options: ApplyOptions = _REFUSE
+        self, connection_id: UUID, session_id: UUID, actor: UndoActor, options: ApplyOptions = _REFUSE
     ) -> Receipt:
         """Raises UndoConflict or PreviewStale, with nothing changed, where it must refuse."""
         await self._settle(connection_id, session_id)
-        async with self._only_one(session_id), self._holding(session_id):
+        async with self._lock_session(session_id), self._hold_session(session_id):
             if await self._wait_for_writes(connection_id, session_id, APPLY_WAIT_SECONDS):
                 raise SessionPending
-            past = await self._read_past(connection_id, session_id)
-            way = await self._find_way(connection_id)
+            target = await self._read_past(connection_id, session_id)
+            strategy = await self._select_strategy(connection_id)
             try:
-                return await way.carry_out(past, presser, options)
+                return await strategy.execute(target, actor, options)
             except PreviewStale as stale:
-                stale.receipt = replace(stale.receipt, by_steps=way.by_steps)
+                stale.receipt = replace(stale.receipt, is_incremental=strategy.is_incremental)
                 raise
 
     @asynccontextmanager
-    async def _holding(self, session_id: UUID) -> AsyncIterator[None]:
+    async def _hold_session(self, session_id: UUID) -> AsyncIterator[None]:
         """While it runs, the session gets no new writes: its caller's go to another one."""
         async with self._database.write_now() as unit:
             is_held = await queries.hold_session(unit, session_id)
@@ -111,12 +111,12 @@ class Undo:
             await asyncio.sleep(LOOK_SECONDS)
             await self._reconciler.reconcile(connection_id)
 
-    async def _find_way(self, connection_id: UUID) -> UndoStrategy:
+    async def _select_strategy(self, connection_id: UUID) -> UndoStrategy:
         reach = await self._find_reach(connection_id)
-        return self._direct if reach is None else ForwardWay(reach, self._recorder, self._book)
+        return self._direct if reach is None else ApiUndoStrategy(reach, self._recorder, self._ledger)
 
     @asynccontextmanager
-    async def _only_one(self, session_id: UUID) -> AsyncIterator[None]:
+    async def _lock_session(self, session_id: UUID) -> AsyncIterator[None]:
         """Nor is it pruned meanwhile. No connection of the pool is held: the project's database is awaited."""
         async with self._database.locks.try_hold(queries.name_lock(session_id)) as is_held:
             if not is_held:
@@ -129,23 +129,23 @@ class Undo:
         async with self._database.read_only() as session:
             if await queries.find_running_undo(session, session_id) is None:
                 return
-        async with self._only_one(session_id), self._database.unit_of_work() as unit:
+        async with self._lock_session(session_id), self._database.unit_of_work() as unit:
             running = await queries.find_running_undo(unit, session_id)
             if running is not None:
                 await queries.release_session(unit, session_id)
-                await self._book.resolve(unit, running.id)
+                await self._ledger.resolve(unit, running.id)
 
     async def _follow_undos(self, unit: ReadSession, session: JournalSession, folded: Folded) -> Folded:
         """Of rows that earlier undos put back, columns that triggers set again are still to do."""
-        for undo in await list_standing(unit, session) if folded.done else []:
+        for undo in await list_effective_undos(unit, session) if folded.undone_earlier else []:
             if undo.status == "open":
                 writes = await read_writes(unit, undo.id, undo.position, budget=self._budget)
                 changes = [change for write in writes if write.state == "committed" for change in write.changes]
-                following, left = await asyncio.to_thread(follow_undo, folded, changes)
-                folded = replace(following, done=folded.done - left)
+                following, left = await asyncio.to_thread(keep_unrestored, folded, changes)
+                folded = replace(following, undone_earlier=folded.undone_earlier - left)
         return folded
 
-    async def _read_past(self, connection_id: UUID, session_id: UUID) -> Past:
+    async def _read_past(self, connection_id: UUID, session_id: UUID) -> UndoTarget:
         async with self._database.snapshot() as unit:
             session = await queries.find_session(unit, connection_id, session_id)
             if session is None:
@@ -155,9 +155,9 @@ class Undo:
                 raise AlreadyUndone(details={"undoSessionId": str(undo.id) if undo else None})
             writes = await read_writes(unit, session_id, session.position, budget=self._budget)
             folded = await asyncio.to_thread(fold_writes, writes)
-            folded = replace(folded, done=await find_done(unit, session, folded))
+            folded = replace(folded, undone_earlier=await find_undone_earlier(unit, session, folded))
             folded = await self._follow_undos(unit, session, folded)
-            return Past(
+            return UndoTarget(
                 connection_id,
                 session_id,
                 session.label or str(session.id),

@@ -8,7 +8,7 @@ from basewarden.undo.receipt import OnConflict
 
 
 @dataclass(frozen=True, slots=True)
-class Presser:
+class UndoActor:
     """The person who presses."""
 
     id: UUID
@@ -16,7 +16,7 @@ class Presser:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class UndoTarget:
     """What is to be undone, up to which position of its session it was read, and how many writes that were.
 
     `pending_writes` are still under way and not in it; only a preview has any.

@@ -3,21 +3,21 @@
 from basewarden.undo.errors import PreviewStale
 from basewarden.undo.ledger import make_receipt
 from basewarden.undo.planning.plan import UndoPlan
-from basewarden.undo.target import Past
+from basewarden.undo.target import UndoTarget
 
 
-def make_token(past: Past, plan: UndoPlan) -> str:
+def make_token(target: UndoTarget, plan: UndoPlan) -> str:
     """The same as long as the session got no more writes and the same would be done to the same rows."""
-    return f"{past.writes}.{past.position}.{plan.digest}"
+    return f"{target.writes}.{target.position}.{plan.digest}"
 
 
-def check_token(past: Past, plan: UndoPlan, token: str | None) -> None:
+def check_token(target: UndoTarget, plan: UndoPlan, token: str | None) -> None:
     """Raises PreviewStale. No token: whoever presses saw no preview, or does not care."""
-    now = make_token(past, plan)
+    now = make_token(target, plan)
     if token is not None and token != now:
-        raise PreviewStale(make_receipt(plan, now), _count_arrived(past, token))
+        raise PreviewStale(make_receipt(plan, now), _count_arrived(target, token))
 
 
-def _count_arrived(past: Past, token: str) -> int:
+def _count_arrived(target: UndoTarget, token: str) -> int:
     seen = token.partition(".")[0]
-    return max(0, past.writes - int(seen)) if seen.isascii() and seen.isdigit() else 0
+    return max(0, target.writes - int(seen)) if seen.isascii() and seen.isdigit() else 0

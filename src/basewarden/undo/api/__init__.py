@@ -1,5 +1,5 @@
 """The way over a project's own API, where there is no transaction over several requests."""
 
-from basewarden.undo.api.strategy import ForwardWay
+from basewarden.undo.api.strategy import ApiUndoStrategy
 
-__all__ = ["ForwardWay"]
+__all__ = ["ApiUndoStrategy"]

@@ -7,8 +7,8 @@ rows of one table may need each other in a circle. Rows of several tables, or up
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from basewarden.undo.planning.components import Group, find_groups
-from basewarden.undo.planning.plan import Action, Need, RowPlan
+from basewarden.undo.planning.components import Component, find_components
+from basewarden.undo.planning.plan import Action, Dependency, RowPlan
 
 _ORDER: tuple[Action, ...] = ("delete", "update", "insert")
 _TOGETHER: tuple[Action, ...] = ("insert", "delete")
@@ -19,27 +19,27 @@ class Batch:
     """Rows of one table, by number, for which the same is to be done. Those of a group cannot be parted."""
 
     action: Action
-    groups: tuple[Group, ...]
+    groups: tuple[Component, ...]
 
     @property
     def numbers(self) -> list[int]:
         return [number for group in self.groups for number in group]
 
 
-def find_circles(rows: Sequence[RowPlan], needs: Sequence[Need]) -> set[int]:
-    """Rows that need each other in a way that no single request can satisfy."""
-    groups = _group(len(rows), needs)
+def find_unorderable(rows: Sequence[RowPlan], dependencies: Sequence[Dependency]) -> set[int]:
+    """Rows that depend on each other in a way that no single request can satisfy."""
+    groups = _group(len(rows), dependencies)
     return {number for group in groups if len(group) > 1 and not _is_together(rows, group) for number in group}
 
 
-def make_batches(rows: Sequence[RowPlan], needs: Sequence[Need]) -> list[Batch]:
-    """What a batch needs stands in one before it. Rows for which nothing is to be done are in none."""
-    groups = _group(len(rows), needs)
+def make_batches(rows: Sequence[RowPlan], dependencies: Sequence[Dependency]) -> list[Batch]:
+    """The rows that a batch depends on are in an earlier batch. Rows without an action are in no batch."""
+    groups = _group(len(rows), dependencies)
     place = {number: group for group in groups for number in group}
-    waiting: dict[Group, set[Group]] = {group: set() for group in groups}
-    for need in needs:
-        if need.of is not None and place[need.row] != place[need.of]:
-            waiting[place[need.row]].add(place[need.of])
+    waiting: dict[Component, set[Component]] = {group: set() for group in groups}
+    for dependency in dependencies:
+        if dependency.on is not None and place[dependency.row] != place[dependency.on]:
+            waiting[place[dependency.row]].add(place[dependency.on])
     batches: list[Batch] = []
     while waiting:
         ready = [group for group, others in waiting.items() if not others & waiting.keys()]
@@ -49,8 +49,8 @@ def make_batches(rows: Sequence[RowPlan], needs: Sequence[Need]) -> list[Batch]:
     return batches
 
 
-def _make_round(rows: Sequence[RowPlan], ready: Iterable[Group]) -> list[Batch]:
-    alike: dict[tuple[object, ...], list[Group]] = {}
+def _make_round(rows: Sequence[RowPlan], ready: Iterable[Component]) -> list[Batch]:
+    alike: dict[tuple[object, ...], list[Component]] = {}
     for group in ready:
         row = rows[group[0]]
         if row.action != "nothing":
@@ -58,20 +58,20 @@ def _make_round(rows: Sequence[RowPlan], ready: Iterable[Group]) -> list[Batch]:
     return [Batch(rows[groups[0][0]].action, tuple(groups)) for _, groups in sorted(alike.items(), key=_turn)]
 
 
-def _turn(item: tuple[tuple[object, ...], list[Group]]) -> tuple[str, ...]:
+def _turn(item: tuple[tuple[object, ...], list[Component]]) -> tuple[str, ...]:
     return tuple(map(str, item[0]))
 
 
-def _is_together(rows: Sequence[RowPlan], group: Group) -> bool:
+def _is_together(rows: Sequence[RowPlan], group: Component) -> bool:
     first = rows[group[0]]
     same = all((rows[one].table.qualified, rows[one].action) == (first.table.qualified, first.action) for one in group)
     return same and first.action in _TOGETHER
 
 
-def _group(count: int, needs: Sequence[Need]) -> list[Group]:
+def _group(count: int, dependencies: Sequence[Dependency]) -> list[Component]:
     """Strongly connected rows."""
     edges: dict[int, list[int]] = {}
-    for need in needs:
-        if need.of is not None:
-            edges.setdefault(need.row, []).append(need.of)
-    return find_groups(range(count), edges)
+    for dependency in dependencies:
+        if dependency.on is not None:
+            edges.setdefault(dependency.row, []).append(dependency.on)
+    return find_components(range(count), edges)

@@ -18,7 +18,7 @@ def write_one(row: RowPlan, columns: Sequence[str]) -> bytes:
     return msgspec.json.encode(_write_row(row, columns))
 
 
-def list_unsayable(row: RowPlan) -> tuple[str, ...]:
+def list_inexpressible(row: RowPlan) -> tuple[str, ...]:
     """Columns whose value no body can give: a JSON null comes in as NULL, and space around JSON is lost."""
     target = row.target or {}
     return tuple(

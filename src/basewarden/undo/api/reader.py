@@ -8,14 +8,14 @@ from basewarden.gateway.forward.deeds import UpstreamRefused, read_error
 from basewarden.gateway.forward.images import select_for_reading
 from basewarden.gateway.forward.upstream import UpstreamAnswer
 from basewarden.journal import Image
-from basewarden.undo.api.batches import find_circles
-from basewarden.undo.api.json_bodies import list_unsayable
-from basewarden.undo.direct.manual_edits import list_hand_set
-from basewarden.undo.planning.plan import Need, RowPlan
-from basewarden.undo.planning.row_reader import Exact, Key, Match
+from basewarden.undo.api.batches import find_unorderable
+from basewarden.undo.api.json_bodies import list_inexpressible
+from basewarden.undo.direct.manual_edits import list_manual_edits
+from basewarden.undo.planning.plan import Dependency, RowPlan
+from basewarden.undo.planning.row_reader import Exact, HolderMatch, Key
 from pgrest import Name, Table, match_rows, write_name
 
-HAND_SET = "Somebody changed what a trigger sets, and over an API the trigger would overwrite it."
+SET_BY_HAND = "Somebody changed what a trigger sets, and over an API the trigger would overwrite it."
 _ROWS_AT_ONCE = 1000
 _GENERATED, _NOT_UNIQUE = "428C9", "23505"
 _KEY = re.compile(r"\(([^()]+)\)=\(")
@@ -33,7 +33,7 @@ class ApiReader:
         self.generated: dict[Name, set[str]] = {}
         self._probes = probes
 
-    async def list_ambiguous(self) -> set[Name]:
+    async def list_ambiguous_tables(self) -> set[Name]:
         """Nothing tells of inheritance."""
         return set()
 
@@ -46,14 +46,14 @@ class ApiReader:
         """As far as the API describes them: a literal, else nothing is known."""
         return {name: table.columns[name].default for name in columns}
 
-    async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[Match]:
+    async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[HolderMatch]:
         places: dict[Key, list[int]] = {}
         for place, value in enumerate(values):
             places.setdefault(tuple(one or "" for one in value), []).append(place)
         room = QUERY_ROOM - len(select_for_reading(table).text)
         parts = split_rows(columns, list(places), room)
         return [
-            Match(place, key)
+            HolderMatch(place, key)
             for part in parts
             for value, key in await self._find_holders(table, columns, part)
             for place in places[value]
@@ -73,26 +73,34 @@ class ApiReader:
         first = await self._find_holders(table, columns, values[:half])
         return [*first, *(await self._find_holders(table, columns, values[half:]))]
 
-    async def list_obstacles(self, rows: Sequence[RowPlan], needs: Sequence[Need]) -> list[Need]:
-        circles = find_circles(rows, needs)
+    async def list_further_dependencies(
+        self, rows: Sequence[RowPlan], dependencies: Sequence[Dependency]
+    ) -> list[Dependency]:
+        cycles = find_unorderable(rows, dependencies)
         found = [
-            Need(number, None, "It needs rows that need it in turn, which cannot go back one by one over an API.")
-            for number in sorted(circles)
+            Dependency(
+                number,
+                None,
+                "It needs rows that need it in turn, which cannot go back one by one over an API.",
+            )
+            for number in sorted(cycles)
         ]
         for number, row in enumerate(rows):
-            unsayable = list_unsayable(row)
+            unsayable = list_inexpressible(row)
             if unsayable:
-                found.append(Need(number, None, "An API cannot tell this JSON from what it would store.", unsayable))
-            hand_set = list_hand_set(row)
-            if hand_set:
-                found.append(Need(number, None, HAND_SET, hand_set))
+                found.append(
+                    Dependency(number, None, "An API cannot tell this JSON from what it would store.", unsayable)
+                )
+            manual_edits = list_manual_edits(row)
+            if manual_edits:
+                found.append(Dependency(number, None, SET_BY_HAND, manual_edits))
         return [*found, *(await self._probe_inserts(rows))] if self._probes else found
 
-    async def _probe_inserts(self, rows: Sequence[RowPlan]) -> list[Need]:
+    async def _probe_inserts(self, rows: Sequence[RowPlan]) -> list[Dependency]:
         tables = {row.table.qualified: row for row in rows if row.action == "insert"}
         refused = {name: reason for name, row in tables.items() if (reason := await self._probe_insert(row))}
         return [
-            Need(number, None, refused[row.table.qualified])
+            Dependency(number, None, refused[row.table.qualified])
             for number, row in enumerate(rows)
             if row.action == "insert" and row.table.qualified in refused
         ]
@@ -109,7 +117,7 @@ class ApiReader:
             if answer.status < 300:
                 return None
             if not self.learn_generated(row.table, answer):
-                return explain(UpstreamRefused(answer))
+                return explain_refusal(UpstreamRefused(answer))
         return "The database takes no values for its columns."
 
     def list_written(self, row: RowPlan) -> tuple[str, ...]:
@@ -130,7 +138,7 @@ class ApiReader:
         return bool(fresh)
 
 
-def explain(refused: UpstreamRefused) -> str:
+def explain_refusal(refused: UpstreamRefused) -> str:
     told = read_error(refused.answer)
     if told.get("code") == _GENERATED:
         return "The database alone gives this number, so over an API the row cannot come back with its own."

@@ -14,7 +14,7 @@ from basewarden.undo.planning.row_reader import Key
 MAX_SUMMARY = 500
 
 
-class Sender:
+class UndoRequestSender:
     """`has_written`: something was changed, or may have been."""
 
     def __init__(self, api: Api, recorder: Recorder, caller: SessionCaller, undo_id: UUID) -> None:
@@ -84,6 +84,6 @@ def _describe(method: str, rows: Sequence[RowPlan], images: Mapping[Key, Image])
 
 def _make_change(row: RowPlan, before: Image | None, after: Image | None) -> RowChange:
     verb = row.action if row.action != "nothing" else "update"
-    stamps = {name for name, change in row.change.columns.items() if change.is_stamp}
+    stamps = {name for name, change in row.change.columns.items() if change.is_trigger_set}
     set_columns = tuple(name for name in row.written if name not in stamps)
     return RowChange(row.table.schema, row.table.name, verb, row.table.key, before, after, "request", set_columns)

@@ -1,5 +1,5 @@
 """Executes an undo in one transaction on the project's PostgreSQL."""
 
-from basewarden.undo.direct.strategy import DirectWay
+from basewarden.undo.direct.strategy import DirectUndoStrategy
 
-__all__ = ["DirectWay"]
+__all__ = ["DirectUndoStrategy"]

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from basewarden.journal import Image, RowChange
-from basewarden.undo.direct.placeholder_moves import Parking, park_rows
+from basewarden.undo.direct.placeholder_moves import PlaceholderMoves, move_to_placeholders
 from basewarden.undo.direct.run_writes import run_writes
-from basewarden.undo.direct.statement_order import arrange
+from basewarden.undo.direct.statement_order import order_rows
 from basewarden.undo.direct.statements import make_stages, merge_steps
 from basewarden.undo.direct.table_facts import TableFacts, read_facts
 from basewarden.undo.direct.unique_collisions import find_collisions
-from basewarden.undo.direct.verification import find_strays, put_right, read_all
+from basewarden.undo.direct.verification import find_mismatches, read_rows_by_table, restore_overwritten
 from basewarden.undo.errors import make_failure
-from basewarden.undo.execution.failures import Raced, Refused
+from basewarden.undo.execution.failures import ConcurrentChange, PlanRejected
 from basewarden.undo.planning.plan import RowPlan, make_conflict
 from basewarden.undo.planning.row_reader import Key
 from basewarden.undo.receipt import RowConflict
@@ -22,8 +22,8 @@ from pgrest import DatabaseError, DbConnection, Name, Statement
 
 _DEFER = Statement("SET CONSTRAINTS ALL DEFERRED")
 _CHECK_NOW = Statement("SET CONSTRAINTS ALL IMMEDIATE")
-_RACES = ("40001", "40P01", "0A000", "26000")  # the last two: a statement prepared before DDL
-_REFUSALS = ("09", "0A", "21", "22", "23", "27", "39", "3D", "3F", "42", "44", "P0")
+_CONCURRENT_CHANGES = ("40001", "40P01", "0A000", "26000")  # the last two: a statement prepared before DDL
+_REJECTIONS = ("09", "0A", "21", "22", "23", "27", "39", "3D", "3F", "42", "44", "P0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ async def apply_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Appli
     """Raises Refused or Raced; all constraints have been checked when it returns."""
     try:
         replaced = await _write_rows(connection, rows)
-        right = await put_right(connection, rows)
+        right = await restore_overwritten(connection, rows)
     except DatabaseError as error:
         raise explain_error(error) from error
     return Applied(await _read_changes(connection, rows), right.notes, replaced=replaced + right.replaced)
@@ -53,7 +53,7 @@ async def try_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Applied
     """As apply_rows, to be rolled back: what triggers wrote over is left, for putting it right takes heavy locks."""
     try:
         replaced = await _write_rows(connection, rows)
-        await find_strays(connection, rows)
+        await find_mismatches(connection, rows)
     except DatabaseError as error:
         raise explain_error(error) from error
     return Applied(await _read_changes(connection, rows), (), replaced=replaced)
@@ -64,21 +64,21 @@ async def _write_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Coun
     facts = await read_facts(connection, {row.table.oid: row.table for row in rows}.values())
     await connection.run([_DEFER])
     collisions = await find_collisions(connection, rows, facts)
-    parking = await park_rows(connection, rows, collisions)
-    stages = await asyncio.to_thread(_make_statements, rows, parking, facts)
+    moves = await move_to_placeholders(connection, rows, collisions)
+    stages = await asyncio.to_thread(_make_statements, rows, moves, facts)
     await run_writes(connection, [*stages, _CHECK_NOW])
-    return Counter(rows[number].table.counted_as for number in parking.replaced)
+    return Counter(rows[number].table.counted_as for number in moves.replaced)
 
 
-def _make_statements(rows: Sequence[RowPlan], parking: Parking, facts: TableFacts) -> list[Statement]:
+def _make_statements(rows: Sequence[RowPlan], moves: PlaceholderMoves, facts: TableFacts) -> list[Statement]:
     """Of a hundred thousand rows this takes a second, which is not the event loop's."""
-    turns = arrange(rows, parking.ranks, parking.moved)
-    stages = make_stages(rows, turns, parking.moved, parking.replaced, facts)
+    turns = order_rows(rows, moves.ranks, moves.moved)
+    stages = make_stages(rows, turns, moves.moved, moves.replaced, facts)
     return [merge_steps(stage) for stage in stages]
 
 
 async def _read_changes(connection: DbConnection, rows: Sequence[RowPlan]) -> tuple[RowChange, ...]:
-    found = await read_all(connection, ((row.table, row.target_key or row.current_key) for row in rows))
+    found = await read_rows_by_table(connection, ((row.table, row.target_key or row.current_key) for row in rows))
     return await asyncio.to_thread(_make_changes, rows, found)
 
 
@@ -89,7 +89,7 @@ def _make_changes(rows: Sequence[RowPlan], found: Mapping[int, Mapping[Key, Imag
         place = row.target_key or row.current_key or ()
         image = found.get(row.table.oid, {}).get(place)
         if row.target is None and image is not None and (row.table.oid, place) not in occupied:
-            raise Refused(
+            raise PlanRejected(
                 [make_conflict(row.change, "The database did not let the row go: a trigger or rule kept it.")]
             )
         changes.append(_make_change(row, image if row.target is not None else None))
@@ -98,18 +98,18 @@ def _make_changes(rows: Sequence[RowPlan], found: Mapping[int, Mapping[Key, Imag
 
 def _make_change(row: RowPlan, after: Image | None) -> RowChange:
     verb = row.action if row.action != "nothing" else "update"
-    stamps = {name for name, change in row.change.columns.items() if change.is_stamp}
+    stamps = {name for name, change in row.change.columns.items() if change.is_trigger_set}
     set_columns = tuple(name for name in row.written if name not in stamps)
     return RowChange(row.table.schema, row.table.name, verb, row.table.key, row.current, after, "request", set_columns)
 
 
 def explain_error(error: DatabaseError) -> Exception:
     """What the database's no means for an undo; never `error` itself, which would become its own cause."""
-    if error.sqlstate in _RACES:
-        return Raced()
-    if not error.sqlstate.startswith(_REFUSALS):
+    if error.sqlstate in _CONCURRENT_CHANGES:
+        return ConcurrentChange()
+    if not error.sqlstate.startswith(_REJECTIONS):
         return make_failure(error.sqlstate)
     fields = error.fields
     reason = f"The database refused it: {error.message}."
     columns = (fields.column,) if fields.column else ()
-    return Refused([RowConflict(fields.schema or "", fields.table or "", {}, columns, reason)], error=error)
+    return PlanRejected([RowConflict(fields.schema or "", fields.table or "", {}, columns, reason)], error=error)

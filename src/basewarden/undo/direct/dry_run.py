@@ -9,9 +9,9 @@ from functools import partial
 from basewarden.errors import AppError
 from basewarden.gateway.capture.images import AS_OWNER
 from basewarden.undo.direct.apply import try_rows
-from basewarden.undo.direct.partial_apply import apply_all, leave_out
+from basewarden.undo.direct.partial_apply import apply_all, exclude_rows
 from basewarden.undo.direct.trigger_effects import apply_counted
-from basewarden.undo.execution.failures import Raced, Refused
+from basewarden.undo.execution.failures import ConcurrentChange, PlanRejected
 from basewarden.undo.planning.plan import UndoPlan
 from pgrest import DatabaseError, DbConnection, Schema, Statement, roll_back
 
@@ -20,7 +20,7 @@ _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _LIMITS = Statement(
     "SELECT pg_catalog.set_config('lock_timeout', '1s', true), pg_catalog.set_config('statement_timeout', '5s', true)"
 )
-_UNTRIED = "This preview shows what the rows say. The undo itself was not tried, because {reason}."
+_NOT_TRIED = "This preview shows what the rows say. The undo itself was not tried, because {reason}."
 _REASONS = {
     "25006": "the database takes no writes now",
     "55P03": "others are writing the same rows",
@@ -28,22 +28,22 @@ _REASONS = {
 }
 
 
-async def try_plan(connection: DbConnection, *, schema: Schema, plan: UndoPlan) -> UndoPlan:
+async def dry_run_plan(connection: DbConnection, *, schema: Schema, plan: UndoPlan) -> UndoPlan:
     """The plan, with what the database refuses as conflicts. Leaves no transaction open."""
     if not plan.writes:
         return plan
     if len(plan.writes) > MOST_TRIED_ROWS:
-        return _leave_untried(plan, f"it changes more than {MOST_TRIED_ROWS:,} rows")
+        return _note_not_tried(plan, f"it changes more than {MOST_TRIED_ROWS:,} rows")
     try:
         await connection.run([_BEGIN, _LIMITS, AS_OWNER])
         await apply_all(connection, plan, partial(apply_counted, connection, schema, write=try_rows))
-    except Refused as refused:
-        return leave_out(plan, refused.rows, refused.conflicts)
-    except (Raced, AppError, DatabaseError) as error:
+    except PlanRejected as refused:
+        return exclude_rows(plan, refused.rows, refused.conflicts)
+    except (ConcurrentChange, AppError, DatabaseError) as error:
         reason = _find_reason(error)
         if reason is None:
             raise
-        return _leave_untried(plan, reason)
+        return _note_not_tried(plan, reason)
     finally:
         if connection.is_usable:
             await connection.run(roll_back(connection))
@@ -52,11 +52,11 @@ async def try_plan(connection: DbConnection, *, schema: Schema, plan: UndoPlan) 
 
 def _find_reason(error: Exception) -> str | None:
     """By the database's own error, or that which stands behind what it was explained as."""
-    if isinstance(error, Raced):
+    if isinstance(error, ConcurrentChange):
         return _REASONS["55P03"]
     told = error if isinstance(error, DatabaseError) else error.__cause__
     return _REASONS.get(told.sqlstate) if isinstance(told, DatabaseError) else None
 
 
-def _leave_untried(plan: UndoPlan, reason: str) -> UndoPlan:
-    return replace(plan, notes=(*plan.notes, _UNTRIED.format(reason=reason)))
+def _note_not_tried(plan: UndoPlan, reason: str) -> UndoPlan:
+    return replace(plan, notes=(*plan.notes, _NOT_TRIED.format(reason=reason)))

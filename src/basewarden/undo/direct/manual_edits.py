@@ -17,31 +17,31 @@ from pgrest import DatabaseError, DbConnection, Statement, Table
 
 _DATES = "D"
 _SAVE = Statement("SAVEPOINT bw_trial")
-_BACK = (Statement("ROLLBACK TO SAVEPOINT bw_trial"), Statement("RELEASE SAVEPOINT bw_trial"))
+_ROLL_BACK = (Statement("ROLLBACK TO SAVEPOINT bw_trial"), Statement("RELEASE SAVEPOINT bw_trial"))
 _DEFER = Statement("SET CONSTRAINTS ALL DEFERRED")
 
 
 @dataclass(frozen=True, slots=True)
-class _Trial:
+class _EditTrial:
     """A row, and what it was after the undo, after that was taken back, and after the undo once more."""
 
     row: RowPlan
     undone: Image
-    taken_back: Image
+    redone: Image
     again: Image
 
     def protect(self) -> RowPlan:
         """A value that is another one each time, a count or the clock, is kept like the times that triggers set."""
         now = (self.row.current or self.undone).exact
         moved = [name for name in _list_watched(self.row) if self.undone.exact.get(name) != now.get(name)]
-        kept = tuple(name for name in moved if self.taken_back.exact.get(name) != now.get(name))
+        kept = tuple(name for name in moved if self.redone.exact.get(name) != now.get(name))
         edited = tuple(name for name in kept if self.again.exact.get(name) == self.undone.exact.get(name))
         return replace(self.row, kept=(*self.row.kept, *kept), edited=edited)
 
 
-async def protect_edits(connection: DbConnection, plan: UndoPlan) -> UndoPlan:
+async def protect_manual_edits(connection: DbConnection, plan: UndoPlan) -> UndoPlan:
     """The plan with every column in `kept` that the undo's triggers would take from somebody; changes nothing."""
-    watched = [row for row in plan.writes if _may_lose(row)]
+    watched = [row for row in plan.writes if _may_overwrite_edit(row)]
     if not watched:
         return plan
     protected = {id(row): changed for row, changed in zip(watched, await _try_out(connection, watched), strict=True)}
@@ -49,7 +49,7 @@ async def protect_edits(connection: DbConnection, plan: UndoPlan) -> UndoPlan:
     return replace(plan, rows=tuple(protected.get(id(row), row) for row in plan.rows), groups=groups)
 
 
-def list_hand_set(row: RowPlan) -> tuple[str, ...]:
+def list_manual_edits(row: RowPlan) -> tuple[str, ...]:
     """What must have been set by hand, by its values alone: a trigger's column that is the only one to have moved.
 
     A whole number that grows is a count, which an edit and its reversal leave behind.
@@ -58,7 +58,7 @@ def list_hand_set(row: RowPlan) -> tuple[str, ...]:
     moved = [name for name in _list_watched(row) if now.get(name) != after.get(name)]
     columns = row.change.columns
     stamps = tuple(
-        name for name in moved if name in columns and columns[name].is_stamp and now[name] != columns[name].old
+        name for name in moved if name in columns and columns[name].is_trigger_set and now[name] != columns[name].old
     )
     if row.action != "update" or len(stamps) != len(moved):
         return ()
@@ -70,7 +70,7 @@ def _has_grown(*values: str | None) -> bool:
     return len(numbers) == len(values) and numbers == sorted(numbers)
 
 
-def _may_lose(row: RowPlan) -> bool:
+def _may_overwrite_edit(row: RowPlan) -> bool:
     """Somebody has changed the row since, and triggers see its updates."""
     if row.action != "update" or row.current is None or not _has_triggers(row.table):
         return False
@@ -100,12 +100,12 @@ async def _try_out(connection: DbConnection, rows: Sequence[RowPlan]) -> list[Ro
         moved = [row for row in rows if _is_moved(row, undone[id(row)])]
         trials = []
         if moved:
-            taken_back = await _write_and_read(connection, moved, is_undo=False)
+            redone = await _write_and_read(connection, moved, is_undo=False)
             again = await _write_and_read(connection, moved, is_undo=True)
-            trials = [_Trial(row, *(images[id(row)] for images in (undone, taken_back, again))) for row in moved]
-        await connection.run(_BACK)
+            trials = [_EditTrial(row, *(images[id(row)] for images in (undone, redone, again))) for row in moved]
+        await connection.run(_ROLL_BACK)
     except (DatabaseError, KeyError):
-        await connection.run(_BACK)
+        await connection.run(_ROLL_BACK)
         return [_protect_by_values(row) for row in rows]
     protected = {id(trial.row): trial.protect() for trial in trials}
     return [protected.get(id(row), row) for row in rows]
@@ -117,7 +117,7 @@ def _is_moved(row: RowPlan, undone: Image) -> bool:
 
 
 def _protect_by_values(row: RowPlan) -> RowPlan:
-    names = list_hand_set(row)
+    names = list_manual_edits(row)
     return replace(row, kept=(*row.kept, *names), edited=names)
 
 

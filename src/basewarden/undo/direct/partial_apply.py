@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from basewarden.undo.direct.apply import Applied
-from basewarden.undo.direct.rejected_rows import find_refused_rows
-from basewarden.undo.execution.failures import Refused
+from basewarden.undo.direct.rejected_rows import find_rejected_rows
+from basewarden.undo.execution.failures import PlanRejected
 from basewarden.undo.planning.plan import RowPlan, UndoPlan, make_conflict
 from basewarden.undo.receipt import RowConflict
 from pgrest import DatabaseError, DbConnection, Statement
@@ -25,7 +25,7 @@ Attempt = Callable[[Sequence[RowPlan]], Awaitable[Applied]]
 
 
 @dataclass(slots=True)
-class _Outcome:
+class _PartialResult:
     """`tries` is how many more attempts there may be; None = as many as it takes."""
 
     tries: int | None = None
@@ -33,7 +33,7 @@ class _Outcome:
     refused: list[RowPlan] = field(default_factory=list)
     conflicts: list[RowConflict] = field(default_factory=list)
 
-    def refuse(self, rows: Collection[RowPlan], refused: Refused) -> None:
+    def refuse(self, rows: Collection[RowPlan], refused: PlanRejected) -> None:
         """What was said of a row itself, with its columns, is told of it; of the others the reason."""
         said = {_identify(conflict): conflict for conflict in refused.conflicts if conflict.primary_key}
         reason = refused.conflicts[0].reason
@@ -52,34 +52,34 @@ def _identify(conflict: RowConflict) -> tuple[str, str, str]:
     return (conflict.schema, conflict.table, repr(dict(conflict.primary_key)))
 
 
-async def apply_what_goes(connection: DbConnection, plan: UndoPlan, attempt: Attempt) -> tuple[UndoPlan, Applied]:
+async def apply_possible(connection: DbConnection, plan: UndoPlan, attempt: Attempt) -> tuple[UndoPlan, Applied]:
     """The plan without what the database refused, carried out."""
-    outcome = _Outcome()
+    outcome = _PartialResult()
     await _try_groups(connection, plan.groups, attempt, outcome)
     changes = tuple(change for part in outcome.applied for change in part.changes)
     notes = tuple(note for part in outcome.applied for note in part.notes)
     unseen = tuple(item for part in outcome.applied for item in part.unseen)
-    return leave_out(plan, outcome.refused, outcome.conflicts), Applied(changes, notes, unseen)
+    return exclude_rows(plan, outcome.refused, outcome.conflicts), Applied(changes, notes, unseen)
 
 
 async def apply_all(connection: DbConnection, plan: UndoPlan, attempt: Attempt) -> Applied:
-    """All or nothing. Raises Refused, with a conflict for each row in the way that was found, and those rows."""
+    """All or nothing. Raises PlanRejected, with a conflict for each row in the way that was found, and those rows."""
     await connection.run([_SAVE])
     try:
         applied = await attempt(plan.writes)
         await connection.run([_RELEASE])
-    except Refused as refused:
+    except PlanRejected as refused:
         await connection.run([_ROLL_BACK])
-        outcome = _Outcome(MOST_TRIES)
+        outcome = _PartialResult(MOST_TRIES)
         await _try_parts(connection, plan.groups, refused, attempt, outcome)
         await connection.run([_ROLL_BACK, _RELEASE])
         if not outcome.conflicts:
             raise
-        raise Refused(outcome.conflicts, rows=outcome.refused) from refused
+        raise PlanRejected(outcome.conflicts, rows=outcome.refused) from refused
     return applied
 
 
-def leave_out(plan: UndoPlan, rows: Sequence[RowPlan], conflicts: Sequence[RowConflict]) -> UndoPlan:
+def exclude_rows(plan: UndoPlan, rows: Sequence[RowPlan], conflicts: Sequence[RowConflict]) -> UndoPlan:
     gone = {id(row) for row in rows}
     return replace(
         plan,
@@ -88,7 +88,9 @@ def leave_out(plan: UndoPlan, rows: Sequence[RowPlan], conflicts: Sequence[RowCo
     )
 
 
-async def _try_groups(connection: DbConnection, groups: Sequence[Group], attempt: Attempt, outcome: _Outcome) -> None:
+async def _try_groups(
+    connection: DbConnection, groups: Sequence[Group], attempt: Attempt, outcome: _PartialResult
+) -> None:
     rows = [row for group in groups for row in group if row.action != "nothing"]
     if not rows or not outcome.may_try():
         return
@@ -97,13 +99,13 @@ async def _try_groups(connection: DbConnection, groups: Sequence[Group], attempt
         applied = await attempt(rows)
         await connection.run([_RELEASE])
         outcome.applied.append(applied)
-    except Refused as refused:
+    except PlanRejected as refused:
         await connection.run([_ROLL_BACK, _RELEASE])
         await _try_parts(connection, groups, refused, attempt, outcome)
 
 
 async def _try_parts(
-    connection: DbConnection, groups: Sequence[Group], refused: Refused, attempt: Attempt, outcome: _Outcome
+    connection: DbConnection, groups: Sequence[Group], refused: PlanRejected, attempt: Attempt, outcome: _PartialResult
 ) -> None:
     """Of groups that were refused together: without those that are known to be in the way, else each half by itself."""
     if len(groups) <= 1:
@@ -127,4 +129,4 @@ async def _find_wrong_groups(
         return frozenset()
     rows = [row for group in groups for row in group]
     places = [number for number, group in enumerate(groups) for _ in group]
-    return frozenset(places[number] for number in await find_refused_rows(connection, rows, error))
+    return frozenset(places[number] for number in await find_rejected_rows(connection, rows, error))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from basewarden.undo.direct.placeholder_values import list_placeholders
 from basewarden.undo.direct.replaceable_rows import find_replaceable
 from basewarden.undo.direct.run_writes import run_writes
-from basewarden.undo.direct.statement_order import Moved, rank_updates
+from basewarden.undo.direct.statement_order import PlaceholderState, rank_updates
 from basewarden.undo.direct.statements import make_update, merge_steps
 from basewarden.undo.direct.unique_collisions import Collision
 from basewarden.undo.planning.plan import RowPlan
@@ -21,50 +21,58 @@ from pgrest import DatabaseError, DbConnection, ForeignKey, Name, Statement, Tab
 _SAVE = Statement("SAVEPOINT bw_park")
 _RELEASE = Statement("RELEASE SAVEPOINT bw_park")
 _ROLL_BACK = Statement("ROLLBACK TO SAVEPOINT bw_park")
-_UNFIT = ("22", "23", "42804", "P0")
+_REJECTED_VALUE = ("22", "23", "42804", "P0")
 _LONG_CHAIN = 8
 _LONGEST_CHAIN = 300
-_SMALL_CIRCLE = 6
+_SMALL_CYCLE = 6
 
 
 @dataclass(slots=True)
-class Parking:
+class PlaceholderMoves:
     """What rows hold for the moment, the order of the rest, and the rows that are written by DELETE and INSERT."""
 
-    moved: Moved = field(default_factory=Moved)
+    moved: PlaceholderState = field(default_factory=PlaceholderState)
     ranks: dict[int, int] = field(default_factory=dict)
     replaced: set[int] = field(default_factory=set)
 
 
-async def park_rows(connection: DbConnection, rows: Sequence[RowPlan], collisions: Sequence[Collision]) -> Parking:
+async def move_to_placeholders(
+    connection: DbConnection, rows: Sequence[RowPlan], collisions: Sequence[Collision]
+) -> PlaceholderMoves:
     """Writes placeholders where there is no other way; after it the rest can be written in the order of `ranks`."""
-    parking = Parking()
+    moves = PlaceholderMoves()
     left = list(collisions)
     while True:
-        parking.ranks, circles = rank_updates(left)
-        chosen = _choose(left, circles, parking.ranks)
+        moves.ranks, cycles = rank_updates(left)
+        chosen = _choose_rows_to_move(left, cycles, moves.ranks)
         if not chosen:
-            return parking
-        refused = await _park(connection, rows, chosen, left, parking)
-        is_needed = bool(circles) or max(parking.ranks.values()) > _LONGEST_CHAIN
+            return moves
+        refused = await _move(connection, rows, chosen, left, moves)
+        is_needed = bool(cycles) or max(moves.ranks.values()) > _LONGEST_CHAIN
         if refused and is_needed:
-            parking.replaced |= await find_replaceable(connection, rows, refused, parking.moved)
-        gone = chosen - (refused - parking.replaced)
+            moves.replaced |= await find_replaceable(connection, rows, refused, moves.moved)
+        gone = chosen - (refused - moves.replaced)
         if not gone:
-            return parking  # the database says what is in the way
-        left = [one for one in left if not (one.holder in gone or one.taker in parking.replaced)]
+            return moves  # the database says what is in the way
+        left = [one for one in left if not (one.holder in gone or one.taker in moves.replaced)]
 
 
-def _choose(left: Sequence[Collision], circles: Sequence[Sequence[int]], ranks: Mapping[int, int]) -> set[int]:
-    if circles:
-        return {number for circle in circles for number in (circle[:1] if len(circle) <= _SMALL_CIRCLE else circle)}
+def _choose_rows_to_move(
+    left: Sequence[Collision], cycles: Sequence[Sequence[int]], ranks: Mapping[int, int]
+) -> set[int]:
+    if cycles:
+        return {number for cycle in cycles for number in (cycle[:1] if len(cycle) <= _SMALL_CYCLE else cycle)}
     if max(ranks.values(), default=0) > _LONG_CHAIN:
         return {one.holder for one in left}
     return set()
 
 
-async def _park(
-    connection: DbConnection, rows: Sequence[RowPlan], chosen: set[int], left: Iterable[Collision], parking: Parking
+async def _move(
+    connection: DbConnection,
+    rows: Sequence[RowPlan],
+    chosen: set[int],
+    left: Iterable[Collision],
+    moves: PlaceholderMoves,
 ) -> set[int]:
     """Returns those that the database does not let step aside."""
     groups: dict[tuple[int, str], set[int]] = {}
@@ -78,7 +86,7 @@ async def _park(
                 groups.setdefault((rows[one.holder].table.oid, column), set()).add(one.holder)
     for (_, column), numbers in groups.items():
         wanted = sorted(numbers - refused)
-        if wanted and not await _park_column(connection, rows, wanted, column, parking.moved):
+        if wanted and not await _move_column(connection, rows, wanted, column, moves.moved):
             refused.update(wanted)
     return refused
 
@@ -90,17 +98,17 @@ def _choose_column(row: RowPlan, columns: Iterable[str]) -> str | None:
         for name in columns
         if name in row.restored and not row.table.columns[name].generated and row.table.columns[name].identity != "a"
     ]
-    return min(free, key=lambda name: _count_ties(row.table, name), default=None)
+    return min(free, key=lambda name: _count_references(row.table, name), default=None)
 
 
-def _count_ties(table: Table, name: str) -> tuple[int, bool, bool]:
+def _count_references(table: Table, name: str) -> tuple[int, bool, bool]:
     ties = sum(name in key.columns for key in table.foreign_keys_out)
     ties += sum(name in key.ref_columns for key in table.foreign_keys_in)
     return ties, name in table.key, not table.columns[name].nullable
 
 
-async def _park_column(
-    connection: DbConnection, rows: Sequence[RowPlan], numbers: Sequence[int], column: str, moved: Moved
+async def _move_column(
+    connection: DbConnection, rows: Sequence[RowPlan], numbers: Sequence[int], column: str, moved: PlaceholderState
 ) -> bool:
     table = rows[numbers[0]].table
     held = [moved.read(rows, number, (column,))[0] for number in numbers]
@@ -108,17 +116,17 @@ async def _park_column(
         if not set(values).isdisjoint(held):
             continue  # nothing would become free
         moves = {number: {column: value} for number, value in zip(numbers, values, strict=True)}
-        if await _try(connection, rows, _carry_children(rows, moves, moved), moved):
+        if await _try(connection, rows, _add_children(rows, moves, moved), moved):
             return True
     return False
 
 
-def _carry_children(
-    rows: Sequence[RowPlan], moves: Mapping[int, dict[str, str | None]], moved: Moved
+def _add_children(
+    rows: Sequence[RowPlan], moves: Mapping[int, dict[str, str | None]], moved: PlaceholderState
 ) -> dict[int, dict[str, str | None]]:
     """Rows that refer to one that steps aside go along in the same statement."""
     carried = {number: dict(values) for number, values in moves.items()}
-    children = _Children(rows, moved)
+    children = _ChildIndex(rows, moved)
     waiting = list(carried)
     while waiting:
         parent = waiting.pop()
@@ -134,10 +142,10 @@ def _carry_children(
     return carried
 
 
-class _Children:
+class _ChildIndex:
     """Rows of the undo by what they refer to; looked through once a foreign key."""
 
-    def __init__(self, rows: Sequence[RowPlan], moved: Moved) -> None:
+    def __init__(self, rows: Sequence[RowPlan], moved: PlaceholderState) -> None:
         self._rows = rows
         self._moved = moved
         self._found: dict[tuple[Name, str], dict[Exact, list[int]]] = {}
@@ -154,7 +162,10 @@ class _Children:
 
 
 async def _try(
-    connection: DbConnection, rows: Sequence[RowPlan], moves: Mapping[int, dict[str, str | None]], moved: Moved
+    connection: DbConnection,
+    rows: Sequence[RowPlan],
+    moves: Mapping[int, dict[str, str | None]],
+    moved: PlaceholderState,
 ) -> bool:
     groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
     for number, values in moves.items():
@@ -171,7 +182,7 @@ async def _try(
     try:
         await run_writes(connection, [merge_steps(steps), _RELEASE])
     except DatabaseError as error:
-        if not error.sqlstate.startswith(_UNFIT):
+        if not error.sqlstate.startswith(_REJECTED_VALUE):
             raise
         await connection.run([_ROLL_BACK, _RELEASE])
         return False

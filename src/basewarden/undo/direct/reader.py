@@ -7,12 +7,12 @@ from basewarden.gateway.capture.images import ALIAS, read_images, run_as_owner, 
 from basewarden.journal import Image
 from basewarden.undo.direct.column_defaults import read_defaults
 from basewarden.undo.direct.row_source import WANTED, quote_table, unnest_rows
-from basewarden.undo.direct.unique_collisions import need_free_places
-from basewarden.undo.planning.plan import Need, RowPlan
-from basewarden.undo.planning.row_reader import Exact, Key, Match
+from basewarden.undo.direct.unique_collisions import find_index_dependencies
+from basewarden.undo.planning.plan import Dependency, RowPlan
+from basewarden.undo.planning.row_reader import Exact, HolderMatch, Key
 from pgrest import Builder, DbConnection, Name, Statement, Table, quote_ident, same_sql
 
-AT_ONCE = 4_000
+ROWS_AT_ONCE = 4_000
 """Rows that are asked for in one round trip: what is made of so many takes the event loop some 20 ms."""
 
 _PARENTS_OF_OTHERS = Statement(
@@ -31,7 +31,7 @@ class DatabaseReader:
     connection: DbConnection
     lock: bool
 
-    async def list_ambiguous(self) -> set[Name]:
+    async def list_ambiguous_tables(self) -> set[Name]:
         """The transaction stands under AS_OWNER from here on."""
         (inherited,) = await run_as_owner(self.connection, [_PARENTS_OF_OTHERS])
         return {((name or b"").decode(), (local or b"").decode()) for name, local in inherited.rows}
@@ -42,11 +42,13 @@ class DatabaseReader:
     async def read_defaults(self, table: Table, columns: Sequence[str]) -> dict[str, str | None]:
         return await read_defaults(self.connection, table, columns)
 
-    async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[Match]:
+    async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[HolderMatch]:
         return await find_holders(self.connection, table, columns, values)
 
-    async def list_obstacles(self, rows: Sequence[RowPlan], _needs: Sequence[Need]) -> list[Need]:
-        return await need_free_places(self.connection, rows)
+    async def list_further_dependencies(
+        self, rows: Sequence[RowPlan], _needs: Sequence[Dependency]
+    ) -> list[Dependency]:
+        return await find_index_dependencies(self.connection, rows)
 
 
 async def read_rows(connection: DbConnection, table: Table, keys: Iterable[Key], *, lock: bool) -> dict[Key, Image]:
@@ -63,24 +65,24 @@ async def read_rows(connection: DbConnection, table: Table, keys: Iterable[Key],
 
 async def find_holders(
     connection: DbConnection, table: Table, columns: Sequence[str], values: Sequence[Exact]
-) -> list[Match]:
+) -> list[HolderMatch]:
     """Which rows hold `values` in `columns`; a table without a key gives empty keys."""
-    found: list[Match] = []
-    for start in range(0, len(values), AT_ONCE):
-        part = await _find_holders(connection, table, columns, values[start : start + AT_ONCE])
-        found += [Match(start + match.wanted, match.key) for match in part]
+    found: list[HolderMatch] = []
+    for start in range(0, len(values), ROWS_AT_ONCE):
+        part = await _find_holders(connection, table, columns, values[start : start + ROWS_AT_ONCE])
+        found += [HolderMatch(start + match.wanted, match.key) for match in part]
     return found
 
 
 async def _find_holders(
     connection: DbConnection, table: Table, columns: Sequence[str], values: Sequence[Exact]
-) -> list[Match]:
+) -> list[HolderMatch]:
     builder = Builder()
     join = _join_wanted(builder, table, columns, values)
     keys = "".join(f", {ALIAS}.{quote_ident(name)}" for name in table.key)
     statement = builder.statement(f"SELECT {WANTED}.ord{keys} FROM {quote_table(table)} AS {ALIAS} {join}")
     (rows,) = await connection.run([statement])
-    return [Match(int(row[0] or 0) - 1, tuple((value or b"").decode() for value in row[1:])) for row in rows.rows]
+    return [HolderMatch(int(row[0] or 0) - 1, tuple((value or b"").decode() for value in row[1:])) for row in rows.rows]
 
 
 def _join_wanted(builder: Builder, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> str:

@@ -17,7 +17,7 @@ WHERE k.contype = 'c' AND k.conname = $1 AND k.conrelid = ANY ($2::text::oid[])
 """
 
 
-async def find_refused_rows(connection: DbConnection, rows: Sequence[RowPlan], error: DatabaseError) -> frozenset[int]:
+async def find_rejected_rows(connection: DbConnection, rows: Sequence[RowPlan], error: DatabaseError) -> frozenset[int]:
     """The numbers of all rows that break what `error` tells of; none where that cannot be told from it."""
     fields = error.fields
     if error.sqlstate == _NOT_NULL and fields.column is not None:

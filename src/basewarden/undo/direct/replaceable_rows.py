@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 
 from basewarden.gateway.capture.images import ALIAS
 from basewarden.undo.direct.row_source import WANTED, unnest_rows
-from basewarden.undo.direct.statement_order import Moved
+from basewarden.undo.direct.statement_order import PlaceholderState
 from basewarden.undo.planning.plan import RowPlan
 from basewarden.undo.planning.row_reader import Exact
 from pgrest import Builder, DbConnection, ForeignKey, Table, quote_column, quote_name, same_sql
 
 
 async def find_replaceable(
-    connection: DbConnection, rows: Sequence[RowPlan], numbers: Iterable[int], moved: Moved
+    connection: DbConnection, rows: Sequence[RowPlan], numbers: Iterable[int], moved: PlaceholderState
 ) -> set[int]:
     """Those to which no row refers by a key that does more than forbid."""
     by_table: dict[int, list[int]] = {}
@@ -28,7 +28,7 @@ async def find_replaceable(
 
 
 async def _find_referred(
-    connection: DbConnection, rows: Sequence[RowPlan], numbers: Sequence[int], key: ForeignKey, moved: Moved
+    connection: DbConnection, rows: Sequence[RowPlan], numbers: Sequence[int], key: ForeignKey, moved: PlaceholderState
 ) -> set[int]:
     """By rows as they are, or as this undo will make them."""
     values = [moved.read(rows, number, key.ref_columns) for number in numbers]

@@ -21,7 +21,7 @@ from pgrest import (
 _FIND_ANY = "SELECT count(*) FROM unnest($1::text[]) AS asked(name) WHERE to_regclass(asked.name) IS NOT NULL"
 
 
-async def check_tables(connection: DbConnection, schema: Schema, names: Collection[Name]) -> None:
+async def check_schema_current(connection: DbConnection, schema: Schema, names: Collection[Name]) -> None:
     """Raises SnapshotStale. To be asked under the locks that keep a change away."""
     known = sorted(name for name in names if name in schema.tables)
     gone = [quote_name(name) for name in sorted(names) if name not in schema.tables]

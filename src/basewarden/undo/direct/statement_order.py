@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from basewarden.undo.direct.unique_collisions import Collision
-from basewarden.undo.planning.components import find_groups
+from basewarden.undo.planning.components import find_components
 from basewarden.undo.planning.plan import RowPlan
 from pgrest import ForeignKey, Name
 
@@ -31,7 +31,7 @@ class StageOrder:
 
 
 @dataclass(slots=True)
-class Moved:
+class PlaceholderState:
     """What rows hold for the moment instead of what they held, by row number."""
 
     values: dict[int, dict[str, str | None]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ def rank_updates(collisions: Iterable[Collision]) -> tuple[dict[int, int], list[
     for collision in collisions:
         waits.setdefault(collision.taker, []).append(collision.holder)
         numbers |= dict.fromkeys((collision.holder, collision.taker))
-    groups = find_groups(numbers, waits)
+    groups = find_components(numbers, waits)
     ranks: dict[int, int] = {}
     for group in groups:  # holders come before their takers
         for number in group:
@@ -63,12 +63,12 @@ def rank_updates(collisions: Iterable[Collision]) -> tuple[dict[int, int], list[
     return ranks, [group for group in groups if len(group) > 1]
 
 
-def arrange(rows: Sequence[RowPlan], ranks: Mapping[int, int], moved: Moved) -> StageOrder:
+def order_rows(rows: Sequence[RowPlan], ranks: Mapping[int, int], moved: PlaceholderState) -> StageOrder:
     turns = StageOrder({}, dict(ranks))
-    strict = _find_strict(rows, moved)
+    strict = _find_stage_breaks(rows, moved)
     if strict:
-        loose = [*_follow_parents(rows, moved), *_follow_values(rows, moved)]
-        turns.stages = _relax(strict, loose)
+        loose = [*_order_by_references(rows, moved), *_order_by_unique_values(rows, moved)]
+        turns.stages = _assign_stages(strict, loose)
     return turns
 
 
@@ -76,7 +76,7 @@ Edge = tuple[int, int]
 """(first, then)"""
 
 
-def _relax(strict: Sequence[Edge], loose: Sequence[Edge]) -> dict[int, int]:
+def _assign_stages(strict: Sequence[Edge], loose: Sequence[Edge]) -> dict[int, int]:
     """The earliest stage of each; everything in one where there is no order."""
     stages: dict[int, int] = {}
     edges = [*((first, then, 1) for first, then in strict), *((first, then, 0) for first, then in loose)]
@@ -93,7 +93,7 @@ def _relax(strict: Sequence[Edge], loose: Sequence[Edge]) -> dict[int, int]:
     return stages
 
 
-_Read = Callable[[Sequence[RowPlan], Moved, int, Sequence[str]], Values | None]
+_Read = Callable[[Sequence[RowPlan], PlaceholderState, int, Sequence[str]], Values | None]
 
 
 def _list_keys(rows: Sequence[RowPlan]) -> tuple[Mapping[Name, list[int]], list[ForeignKey]]:
@@ -109,7 +109,7 @@ def _list_keys(rows: Sequence[RowPlan]) -> tuple[Mapping[Name, list[int]], list[
     return by_table, keys
 
 
-def _find_strict(rows: Sequence[RowPlan], moved: Moved) -> list[Edge]:
+def _find_stage_breaks(rows: Sequence[RowPlan], moved: PlaceholderState) -> list[Edge]:
     """Who takes a value up again waits until the action on its loss is over."""
     by_table, keys = _list_keys(rows)
     edges = []
@@ -119,7 +119,7 @@ def _find_strict(rows: Sequence[RowPlan], moved: Moved) -> list[Edge]:
         losing = {
             values: number
             for number in by_table[key.ref_table]
-            if _acts(rows[number], key) and (values := _lost(rows, moved, number, key.ref_columns)) is not None
+            if _has_action(rows[number], key) and (values := _lost(rows, moved, number, key.ref_columns)) is not None
         }
         if not losing:
             continue
@@ -131,12 +131,12 @@ def _find_strict(rows: Sequence[RowPlan], moved: Moved) -> list[Edge]:
     return edges
 
 
-def _acts(row: RowPlan, key: ForeignKey) -> bool:
+def _has_action(row: RowPlan, key: ForeignKey) -> bool:
     action = {"delete": key.on_delete, "update": key.on_update}.get(row.action, "NO ACTION")
     return action != "NO ACTION"
 
 
-def _follow_parents(rows: Sequence[RowPlan], moved: Moved) -> list[Edge]:
+def _order_by_references(rows: Sequence[RowPlan], moved: PlaceholderState) -> list[Edge]:
     """A child comes not before its parent, and a parent goes not before its child."""
     by_table, keys = _list_keys(rows)
     edges: list[Edge] = []
@@ -151,7 +151,7 @@ def _follow_parents(rows: Sequence[RowPlan], moved: Moved) -> list[Edge]:
     return edges
 
 
-def _follow_values(rows: Sequence[RowPlan], moved: Moved) -> list[Edge]:
+def _order_by_unique_values(rows: Sequence[RowPlan], moved: PlaceholderState) -> list[Edge]:
     """Who takes a unique value comes not before the one that gives it up."""
     by_table, _ = _list_keys(rows)
     edges: list[Edge] = []
@@ -167,7 +167,7 @@ def _follow_values(rows: Sequence[RowPlan], moved: Moved) -> list[Edge]:
 def _index_values(
     rows: Sequence[RowPlan],
     numbers: Iterable[int],
-    moved: Moved,
+    moved: PlaceholderState,
     columns: Sequence[str],
     read: _Read,
 ) -> Mapping[Values, list[int]]:
@@ -179,15 +179,15 @@ def _index_values(
     return found
 
 
-def _lost(rows: Sequence[RowPlan], moved: Moved, number: int, columns: Sequence[str]) -> Values | None:
+def _lost(rows: Sequence[RowPlan], moved: PlaceholderState, number: int, columns: Sequence[str]) -> Values | None:
     row = rows[number]
     if row.current is None:
         return None
     values = moved.read(rows, number, columns)
-    return None if row.holds_later(columns, values) else _complete(values)
+    return None if row.will_hold(columns, values) else _complete(values)
 
 
-def _gained(rows: Sequence[RowPlan], moved: Moved, number: int, columns: Sequence[str]) -> Values | None:
+def _gained(rows: Sequence[RowPlan], moved: PlaceholderState, number: int, columns: Sequence[str]) -> Values | None:
     row = rows[number]
     if row.target is None:
         return None

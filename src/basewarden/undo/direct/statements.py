@@ -12,7 +12,7 @@ import msgspec
 
 from basewarden.gateway.capture.images import ALIAS
 from basewarden.undo.direct.row_source import WANTED, quote_table, unnest_rows
-from basewarden.undo.direct.statement_order import Moved, StageOrder
+from basewarden.undo.direct.statement_order import PlaceholderState, StageOrder
 from basewarden.undo.direct.table_facts import TableFacts
 from basewarden.undo.planning.plan import Action, RowPlan
 from basewarden.undo.planning.row_reader import Exact, Key
@@ -46,7 +46,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
+class _PartOrder:
     """What tells parts from each other, in the order in which they run."""
 
     stage: int
@@ -56,7 +56,7 @@ class _Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class _Write:
+class _RowWrite:
     action: Action
     table: Table
     key: Key
@@ -69,15 +69,15 @@ class _Write:
 
 
 def make_stages(
-    rows: Sequence[RowPlan], turns: StageOrder, moved: Moved, replaced: Iterable[int], facts: TableFacts
+    rows: Sequence[RowPlan], turns: StageOrder, moved: PlaceholderState, replaced: Iterable[int], facts: TableFacts
 ) -> list[list[Step]]:
     """The parts of each statement in their order. Rows that are `replaced` are deleted and inserted."""
-    groups: dict[_Turn, list[_Write]] = {}
+    groups: dict[_PartOrder, list[_RowWrite]] = {}
     twice = frozenset(replaced)
     for number, row in enumerate(rows):
         stage, rank = turns.of(number)
         for write in _list_writes(row, moved.find_key(rows, number), is_replaced=number in twice):
-            turn = _Turn(stage, _ORDER.index(write.action), rank, row.table.oid)
+            turn = _PartOrder(stage, _ORDER.index(write.action), rank, row.table.oid)
             groups.setdefault(turn, []).append(write)
     stages: dict[int, list[Step]] = {}
     for turn in sorted(groups, key=lambda turn: (turn.stage, turn.action, turn.rank)):
@@ -86,37 +86,37 @@ def make_stages(
     return [part for stage in sorted(stages) for part in split_steps(stages[stage])]
 
 
-def _list_writes(row: RowPlan, key: Key, *, is_replaced: bool) -> Iterable[_Write]:
+def _list_writes(row: RowPlan, key: Key, *, is_replaced: bool) -> Iterable[_RowWrite]:
     if not is_replaced:
-        yield _Write(row.action, row.table, key, row.written, row)
+        yield _RowWrite(row.action, row.table, key, row.written, row)
         return
     whole = tuple(name for name in row.target or () if not row.table.columns[name].generated)
-    yield _Write("delete", row.table, key, (), row)
-    yield _Write("insert", row.table, key, whole, row)
+    yield _RowWrite("delete", row.table, key, (), row)
+    yield _RowWrite("insert", row.table, key, whole, row)
 
 
-def _make_steps(writes: Sequence[_Write], watched: frozenset[str]) -> Iterable[Step]:
+def _make_steps(writes: Sequence[_RowWrite], watched: frozenset[str]) -> Iterable[Step]:
     """`watched`: columns whose mere naming makes triggers run, so rows of which they are not written keep apart."""
-    sets: dict[tuple[str, ...], list[_Write]] = {}
+    sets: dict[tuple[str, ...], list[_RowWrite]] = {}
     for write in writes:
         sets.setdefault(write.columns, []).append(write)
     ordered = sorted(sets.values(), key=len, reverse=True)
     can_be_sparse = writes[0].action == "update" and len(sets) > _MOST_SETS
     apart = ordered[:_MOST_SETS] if can_be_sparse else ordered
     yield from (_make_step(group) for group in apart)
-    others: dict[frozenset[str], list[_Write]] = {}
+    others: dict[frozenset[str], list[_RowWrite]] = {}
     for group in ordered[len(apart) :]:
         others.setdefault(watched.intersection(group[0].columns), []).extend(group)
     yield from (_make_sparse(group) for group in others.values())
 
 
-def _make_step(writes: Sequence[_Write]) -> Step:
+def _make_step(writes: Sequence[_RowWrite]) -> Step:
     first = writes[0]
     values = tuple(write.values for write in writes)
     return Step(first.action, first.table, first.columns, tuple(write.key for write in writes), values)
 
 
-def _make_sparse(writes: Sequence[_Write]) -> Step:
+def _make_sparse(writes: Sequence[_RowWrite]) -> Step:
     table = writes[0].table
     columns = tuple(dict.fromkeys(name for write in writes for name in write.columns))
     numbers = {name: str(number) for number, name in enumerate(columns)}

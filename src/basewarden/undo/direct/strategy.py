@@ -14,21 +14,21 @@ from basewarden.gateway.capture import SnapshotStale
 from basewarden.gateway.road import commit_recorded
 from basewarden.journal import Recorder, WriteEntry
 from basewarden.undo.direct.apply import Applied, explain_error
-from basewarden.undo.direct.dry_run import try_plan
-from basewarden.undo.direct.manual_edits import protect_edits
-from basewarden.undo.direct.partial_apply import apply_all, apply_what_goes
+from basewarden.undo.direct.dry_run import dry_run_plan
+from basewarden.undo.direct.manual_edits import protect_manual_edits
+from basewarden.undo.direct.partial_apply import apply_all, apply_possible
 from basewarden.undo.direct.reader import DatabaseReader
-from basewarden.undo.direct.schema_check import check_tables
+from basewarden.undo.direct.schema_check import check_schema_current
 from basewarden.undo.direct.trigger_effects import apply_counted
-from basewarden.undo.direct.worker_thread import work_beside
+from basewarden.undo.direct.worker_thread import run_in_worker
 from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced, UndoTimedOut, UndoUnsettled
-from basewarden.undo.execution.failures import Raced, Refused
-from basewarden.undo.ledger import Book, make_caller, make_receipt
+from basewarden.undo.execution.failures import ConcurrentChange, PlanRejected
+from basewarden.undo.ledger import UndoLedger, make_caller, make_receipt
 from basewarden.undo.planning.fold import describe_counts
 from basewarden.undo.planning.plan import UndoPlan
 from basewarden.undo.planning.planner import make_plan
 from basewarden.undo.receipt import OnConflict, Receipt
-from basewarden.undo.target import ApplyOptions, Past, Presser
+from basewarden.undo.target import ApplyOptions, UndoActor, UndoTarget
 from basewarden.undo.tokens import check_token, make_token
 from pgrest import DatabaseError, DbConnection, PgrestError, Schema, Statement, roll_back
 
@@ -43,31 +43,31 @@ _OUTCOME_UNKNOWN = ("08", "57")
 T = TypeVar("T")
 
 
-class DirectWay:
-    by_steps: ClassVar[bool] = False
+class DirectUndoStrategy:
+    is_incremental: ClassVar[bool] = False
 
-    def __init__(self, projects: Projects, recorder: Recorder, book: Book) -> None:
+    def __init__(self, projects: Projects, recorder: Recorder, ledger: UndoLedger) -> None:
         self._projects = projects
         self._recorder = recorder
-        self._book = book
+        self._ledger = ledger
 
-    async def preview(self, past: Past) -> UndoPlan:
+    async def preview(self, target: UndoTarget) -> UndoPlan:
         async def read(connection: DbConnection, schema: Schema) -> UndoPlan:
             await connection.run([_BEGIN_READING, _LIMIT_WAITING])
-            plan = await work_beside(connection, partial(_plan, schema=schema, past=past, lock=False))
+            plan = await run_in_worker(connection, partial(_plan, schema=schema, target=target, lock=False))
             await connection.run(roll_back(connection))
             try:
-                return await work_beside(connection, partial(try_plan, schema=schema, plan=plan))
+                return await run_in_worker(connection, partial(dry_run_plan, schema=schema, plan=plan))
             except DatabaseError as error:
                 raise explain_error(error) from error
 
-        return await self._on_current_schema(past.connection_id, read)
+        return await self._on_current_schema(target.connection_id, read)
 
-    async def carry_out(self, past: Past, presser: Presser, options: ApplyOptions) -> Receipt:
+    async def execute(self, target: UndoTarget, actor: UndoActor, options: ApplyOptions) -> Receipt:
         async def write(connection: DbConnection, schema: Schema) -> Receipt:
-            return await self._carry_out(connection, schema, past, presser, options)
+            return await self._execute(connection, schema, target, actor, options)
 
-        return await self._on_current_schema(past.connection_id, write)
+        return await self._on_current_schema(target.connection_id, write)
 
     async def _on_current_schema(
         self, connection_id: UUID, attempt: Callable[[DbConnection, Schema], Awaitable[T]]
@@ -91,25 +91,25 @@ class DirectWay:
                     schema = await project.schema()
         raise UndoRaced
 
-    async def _carry_out(
-        self, connection: DbConnection, schema: Schema, past: Past, presser: Presser, options: ApplyOptions
+    async def _execute(
+        self, connection: DbConnection, schema: Schema, target: UndoTarget, actor: UndoActor, options: ApplyOptions
     ) -> Receipt:
         await connection.run([_BEGIN, _LIMIT_WAITING])
-        plan = await work_beside(connection, partial(_plan, schema=schema, past=past, lock=True))
-        check_token(past, plan, options.preview_token)
-        token = make_token(past, plan)
+        plan = await run_in_worker(connection, partial(_plan, schema=schema, target=target, lock=True))
+        check_token(target, plan, options.preview_token)
+        token = make_token(target, plan)
         if plan.conflicts and options.on_conflict == "refuse":
             raise UndoConflict(make_receipt(plan, token))
         if not plan.writes:
-            return await self._book.close_unwritten(past, plan)
+            return await self._ledger.finish_without_writes(target, plan)
         try:
             work = partial(_apply, schema=schema, plan=plan, on_conflict=options.on_conflict)
-            plan, applied = await work_beside(connection, work)
-        except (Refused, Raced) as turn:
+            plan, applied = await run_in_worker(connection, work)
+        except (PlanRejected, ConcurrentChange) as turn:
             raise _translate(turn, plan, token) from turn
         if not applied.changes:
-            return await self._book.close_unwritten(past, plan)
-        await check_tables(connection, schema, {row.table.qualified for row in plan.writes})
+            return await self._ledger.finish_without_writes(target, plan)
+        await check_schema_current(connection, schema, {row.table.qualified for row in plan.writes})
         xid = await _read_xid(connection)
         undo_id = make_id()
         notes = (*applied.notes, *describe_counts(applied.unseen, "by triggers during this undo"))
@@ -119,18 +119,18 @@ class DirectWay:
             skipped=len(plan.conflicts),
             undo_session_id=undo_id,
         )
-        left = len(plan.conflicts) + len(past.folded.irreversible) + len(notes)
-        stored = {**receipt.stored_body(), "left": left, "position": past.position}
-        await self._book.open(past, undo_id, presser, stored)
-        await self._record_and_commit(connection, past, undo_id, presser, applied, xid)
+        left = len(plan.conflicts) + len(target.folded.irreversible) + len(notes)
+        stored = {**receipt.stored_body(), "left": left, "position": target.position}
+        await self._ledger.start(target, undo_id, actor, stored)
+        await self._record_and_commit(connection, target, undo_id, actor, applied, xid)
         return receipt
 
     async def _record_and_commit(
-        self, connection: DbConnection, past: Past, undo_id: UUID, presser: Presser, applied: Applied, xid: int
+        self, connection: DbConnection, target: UndoTarget, undo_id: UUID, actor: UndoActor, applied: Applied, xid: int
     ) -> None:
-        summary = f"undo of {past.title}"
+        summary = f"undo of {target.title}"
         entry = WriteEntry(
-            make_caller(past, presser),
+            make_caller(target, actor),
             xid,
             "undo",
             "",
@@ -144,16 +144,16 @@ class DirectWay:
             recorded = await self._recorder.record(entry)
             await commit_recorded(connection, self._recorder, recorded.write_id)
         except AppError:
-            await self._book.call_off(undo_id)
+            await self._ledger.mark_failed(undo_id)
             raise
         except PgrestError as error:
             raise UndoUnsettled from error
         except DatabaseError as error:
             if error.sqlstate.startswith(_OUTCOME_UNKNOWN):
                 raise UndoUnsettled from error
-            await self._book.call_off(undo_id)
+            await self._ledger.mark_failed(undo_id)
             raise _translate(explain_error(error), None) from error
-        await self._book.close(undo_id)
+        await self._ledger.finish(undo_id)
 
 
 @asynccontextmanager
@@ -164,10 +164,10 @@ async def _reaching() -> AsyncIterator[None]:
         raise (UndoTimedOut if error.code == _TIMED_OUT else ProjectAway) from error
 
 
-async def _plan(connection: DbConnection, *, schema: Schema, past: Past, lock: bool) -> UndoPlan:
+async def _plan(connection: DbConnection, *, schema: Schema, target: UndoTarget, lock: bool) -> UndoPlan:
     """Raises SnapshotStale where a table of the session is another one than `schema` says."""
-    plan = await make_plan(DatabaseReader(connection, lock), schema, past.folded)
-    await check_tables(connection, schema, {(change.schema, change.table) for change in past.folded.changes})
+    plan = await make_plan(DatabaseReader(connection, lock), schema, target.folded)
+    await check_schema_current(connection, schema, {(change.schema, change.table) for change in target.folded.changes})
     return plan
 
 
@@ -178,13 +178,13 @@ async def _apply(
     plan = await _protect(connection, plan)
     attempt = partial(apply_counted, connection, schema)
     if on_conflict == "skip":
-        return await apply_what_goes(connection, plan, attempt)
+        return await apply_possible(connection, plan, attempt)
     return plan, await apply_all(connection, plan, attempt)
 
 
 async def _protect(connection: DbConnection, plan: UndoPlan) -> UndoPlan:
     try:
-        return await protect_edits(connection, plan)
+        return await protect_manual_edits(connection, plan)
     except DatabaseError as error:
         raise explain_error(error) from error
 
@@ -195,9 +195,9 @@ async def _read_xid(connection: DbConnection) -> int:
 
 
 def _translate(turn: Exception, plan: UndoPlan | None, token: str | None = None) -> Exception:
-    if isinstance(turn, Raced):
+    if isinstance(turn, ConcurrentChange):
         return UndoRaced()
-    if isinstance(turn, Refused):
+    if isinstance(turn, PlanRejected):
         known = plan or UndoPlan((), ())
         refused = replace(known, conflicts=(*known.conflicts, *turn.conflicts))
         return UndoConflict(make_receipt(refused, token))

@@ -16,7 +16,7 @@ from basewarden.undo.direct.run_writes import run_writes
 from basewarden.undo.direct.statements import Step, make_update, merge_steps, split_steps
 from pgrest import DatabaseError, DbConnection, Statement, Table, quote_ident
 
-Left = Literal["busy", "not allowed"]
+BypassFailure = Literal["busy", "not allowed"]
 
 _SAVE = Statement("SAVEPOINT bw_stamps")
 _RELEASE = Statement("RELEASE SAVEPOINT bw_stamps")
@@ -38,7 +38,7 @@ _LIST_TRIGGERS = """
 
 
 @dataclass(frozen=True, slots=True)
-class Overwrite:
+class ColumnRestore:
     """A row as it stands, and what it shall hold in some columns."""
 
     image: Image
@@ -58,9 +58,9 @@ class _ActiveTrigger:
         return Statement(f"ALTER TABLE ONLY {table} {how} TRIGGER {quote_ident(self.name)}")
 
 
-async def write_past_triggers(
-    connection: DbConnection, table: Table, rows: Sequence[Overwrite]
-) -> tuple[Left | None, int]:
+async def write_bypassing_triggers(
+    connection: DbConnection, table: Table, rows: Sequence[ColumnRestore]
+) -> tuple[BypassFailure | None, int]:
     """Why rows may have been left as they are, None where all were written; and how many were deleted and inserted."""
     triggers = await _list_triggers(connection, table)
     steps = _make_steps(table, rows)
@@ -71,14 +71,14 @@ async def write_past_triggers(
     left = await _try(connection, _with_disabled(steps, triggers, _SHORT, timeout))
     if left is None:
         return None, 0
-    rest = await _replace(connection, table, rows, triggers)
+    rest = await _delete_and_insert(connection, table, rows, triggers)
     replaced = len(rows) - len(rest)
     if not rest or left == "not allowed":
         return (left if rest else None), replaced
     return await _try(connection, _with_disabled(_make_steps(table, rest), triggers, _LONG, timeout)), replaced
 
 
-def _make_steps(table: Table, rows: Sequence[Overwrite]) -> list[Step]:
+def _make_steps(table: Table, rows: Sequence[ColumnRestore]) -> list[Step]:
     groups: dict[tuple[str, ...], dict[tuple[str, ...], Sequence[str | None]]] = {}
     for row in rows:
         groups.setdefault(tuple(row.values), {})[row.image.key(table.key)] = tuple(row.values.values())
@@ -123,20 +123,20 @@ def _limit_waiting(timeout: bytes | None) -> Statement:
     return Statement("SELECT pg_catalog.set_config('lock_timeout', $1, true)", (timeout,))
 
 
-async def _replace(
-    connection: DbConnection, table: Table, rows: Sequence[Overwrite], triggers: Sequence[_ActiveTrigger]
-) -> Sequence[Overwrite]:
+async def _delete_and_insert(
+    connection: DbConnection, table: Table, rows: Sequence[ColumnRestore], triggers: Sequence[_ActiveTrigger]
+) -> Sequence[ColumnRestore]:
     """Deletes and inserts again, where nothing would notice but the row. Returns those that are left."""
     if table.has_rules or any(int(trigger.bits) & _INSERT_OR_DELETE for trigger in triggers):
         return rows
     referred = await _find_referred(connection, table, rows)
     free = [row for number, row in enumerate(rows) if number not in referred]
-    if not free or await _try(connection, [_write_again(table, free)]) is not None:
+    if not free or await _try(connection, [_make_replacement(table, free)]) is not None:
         return rows
     return [row for number, row in enumerate(rows) if number in referred]
 
 
-async def _find_referred(connection: DbConnection, table: Table, rows: Sequence[Overwrite]) -> set[int]:
+async def _find_referred(connection: DbConnection, table: Table, rows: Sequence[ColumnRestore]) -> set[int]:
     """Rows whose going would change others."""
     referred: set[int] = set()
     for key in table.foreign_keys_in:
@@ -146,7 +146,7 @@ async def _find_referred(connection: DbConnection, table: Table, rows: Sequence[
     return referred
 
 
-def _write_again(table: Table, rows: Sequence[Overwrite]) -> Statement:
+def _make_replacement(table: Table, rows: Sequence[ColumnRestore]) -> Statement:
     columns = tuple(name for name, column in table.columns.items() if not column.generated)
     keys = tuple(row.image.key(table.key) for row in rows)
     values = tuple(tuple({**row.image.exact, **row.values}[name] for name in columns) for row in rows)
@@ -155,7 +155,7 @@ def _write_again(table: Table, rows: Sequence[Overwrite]) -> Statement:
     )
 
 
-async def _try(connection: DbConnection, statements: Sequence[Statement]) -> Left | None:
+async def _try(connection: DbConnection, statements: Sequence[Statement]) -> BypassFailure | None:
     await connection.run([_SAVE])
     try:
         await run_writes(connection, [*statements, _RELEASE])

@@ -19,7 +19,7 @@ from basewarden.gateway.capture.traces import (
     written_here_sql,
 )
 from basewarden.undo.direct.apply import Applied, apply_rows, explain_error
-from basewarden.undo.execution.failures import Refused
+from basewarden.undo.execution.failures import PlanRejected
 from basewarden.undo.planning.plan import RowPlan
 from basewarden.undo.receipt import RowConflict, count_rows
 from pgrest import DatabaseError, DbConnection, Name, Schema, Statement, may_reach_code, quote_name
@@ -41,7 +41,7 @@ async def apply_counted(
     effects = await _find_effects(connection, counted, rows, applied.replaced)
     lost = [_refuse_loss(name, effect) for name, effect in effects.items() if effect.deleted or effect.emptied]
     if lost:
-        raise Refused(lost)
+        raise PlanRejected(lost)
     return replace(applied, unseen=list_unseen(effects))
 
 
@@ -52,7 +52,7 @@ async def _check_settled(connection: DbConnection) -> None:
     except DatabaseError as error:
         raise explain_error(error) from error
     if not is_settled(answers):
-        raise Refused([RowConflict("", "", {}, (), "A trigger puts off what it changes until the undo is over.")])
+        raise PlanRejected([RowConflict("", "", {}, (), "A trigger puts off what it changes until the undo is over.")])
 
 
 async def _count(connection: DbConnection, schema: Schema) -> Counts:
@@ -71,13 +71,15 @@ async def _find_effects(
     for name, count in sorted(counted.items()):
         effect = count
         if name in planned:
-            effect = await _leave_out(connection, name, count, planned[name], replaced.get(name, 0))
+            effect = await _subtract_planned(connection, name, count, planned[name], replaced.get(name, 0))
         if effect.total:
             effects[name] = effect
     return effects
 
 
-async def _leave_out(connection: DbConnection, name: Name, count: Count, rows: Sequence[RowPlan], known: int) -> Count:
+async def _subtract_planned(
+    connection: DbConnection, name: Name, count: Count, rows: Sequence[RowPlan], known: int
+) -> Count:
     """What the undo itself did. It may write a row several times, or delete and insert it; the rows themselves tell."""
     inserts, updates, deletes = (sum(row.action == action for row in rows) for action in _ACTIONS)
     inserted, updated, deleted = count.inserted - inserts, count.updated - updates, count.deleted - deletes

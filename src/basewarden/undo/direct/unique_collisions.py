@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from basewarden.gateway.capture.images import ALIAS
 from basewarden.undo.direct.row_source import WANTED, quote_table, unnest_rows
 from basewarden.undo.direct.table_facts import Index, TableFacts, read_facts
-from basewarden.undo.planning.plan import Need, RowPlan
-from basewarden.undo.planning.row_reader import Key, Match
+from basewarden.undo.planning.plan import Dependency, RowPlan
+from basewarden.undo.planning.row_reader import HolderMatch, Key
 from pgrest import Builder, DbConnection, Table, quote_ident
 
 _AT_ONCE = 4_000
@@ -92,18 +92,18 @@ def _group_updates(rows: Sequence[RowPlan]) -> Mapping[int, list[int]]:
 
 async def find_index_holders(
     connection: DbConnection, table: Table, index: Index, rows: Sequence[RowPlan]
-) -> list[Match]:
+) -> list[HolderMatch]:
     """Which rows of the table collide, as they are now, with what `rows` shall become."""
-    found: list[Match] = []
+    found: list[HolderMatch] = []
     for start in range(0, len(rows), _AT_ONCE):
         part = await _find_index_holders(connection, table, index, rows[start : start + _AT_ONCE])
-        found += [Match(start + match.wanted, match.key) for match in part]
+        found += [HolderMatch(start + match.wanted, match.key) for match in part]
     return found
 
 
 async def _find_index_holders(
     connection: DbConnection, table: Table, index: Index, rows: Sequence[RowPlan]
-) -> list[Match]:
+) -> list[HolderMatch]:
     builder = Builder()
     names = [f"c{number}" for number in range(len(index.columns))]
     values = [tuple((row.target or {}).get(name) for name in index.columns) for row in rows]
@@ -123,7 +123,9 @@ async def _find_index_holders(
         f"JOIN (SELECT {parts}{keys} FROM {quote_table(table)} AS {ALIAS}{where}) AS bw_old ON {match}"
     )
     (found,) = await connection.run([builder.statement(sql)])
-    return [Match(int(row[0] or 0) - 1, tuple((value or b"").decode() for value in row[1:])) for row in found.rows]
+    return [
+        HolderMatch(int(row[0] or 0) - 1, tuple((value or b"").decode() for value in row[1:])) for row in found.rows
+    ]
 
 
 def _collide(index: Index, number: int) -> str:
@@ -132,7 +134,7 @@ def _collide(index: Index, number: int) -> str:
     return f"({equal} OR ({new} IS NULL AND {old} IS NULL))" if index.nulls_collide else equal
 
 
-async def need_free_places(connection: DbConnection, rows: Sequence[RowPlan]) -> list[Need]:
+async def find_index_dependencies(connection: DbConnection, rows: Sequence[RowPlan]) -> list[Dependency]:
     """What the snapshot's unique keys do not tell: expressions, partial indexes, NULLs that collide, exclusions."""
     by_table: dict[int, list[int]] = {}
     for number, row in enumerate(rows):
@@ -142,29 +144,29 @@ async def need_free_places(connection: DbConnection, rows: Sequence[RowPlan]) ->
         return []
     tables = {oid: rows[numbers[0]].table for oid, numbers in by_table.items()}
     facts = await read_facts(connection, tables.values())
-    needs = []
+    dependencies = []
     for oid, table in tables.items():
         for index in facts.list_indexes(table):
             if not index.is_plain(table):
                 takers = await asyncio.to_thread(_list_takers, rows, by_table[oid], index)
-                needs += await _need_free_index(connection, rows, takers, table, index)
-    return needs
+                dependencies += await _depend_on_index_holders(connection, rows, takers, table, index)
+    return dependencies
 
 
-async def _need_free_index(
+async def _depend_on_index_holders(
     connection: DbConnection, rows: Sequence[RowPlan], takers: Sequence[int], table: Table, index: Index
-) -> list[Need]:
+) -> list[Dependency]:
     if not takers:
         return []
     places: dict[Key | None, int] = {
         row.current_key: number for number, row in enumerate(rows) if row.table.oid == table.oid and row.current
     }
-    needs = []
+    dependencies = []
     for match in await find_index_holders(connection, table, index, [rows[number] for number in takers]):
         taker, holder = takers[match.wanted], places.get(match.key)
         if holder == taker:
             continue
         leaves = holder is not None and changes_any(rows[holder], index.columns)
         reason = f"Another row is in its place now: {index.name} lets only one of them in."
-        needs.append(Need(taker, holder if leaves else None, reason, index.columns))
-    return needs
+        dependencies.append(Dependency(taker, holder if leaves else None, reason, index.columns))
+    return dependencies

@@ -6,23 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from basewarden.journal import Image
-from basewarden.undo.direct.reader import AT_ONCE, read_rows
-from basewarden.undo.direct.trigger_bypass import Left, Overwrite, write_past_triggers
-from basewarden.undo.execution.failures import Refused
+from basewarden.undo.direct.reader import ROWS_AT_ONCE, read_rows
+from basewarden.undo.direct.trigger_bypass import BypassFailure, ColumnRestore, write_bypassing_triggers
+from basewarden.undo.execution.failures import PlanRejected
 from basewarden.undo.planning.plan import RowPlan, make_conflict
 from basewarden.undo.planning.row_reader import Key
 from basewarden.undo.receipt import count_rows
 from pgrest import DbConnection, Name, Table
 
 _NUMBERS = "N"  # pg_type.typcategory
-_REASONS: Mapping[Left, str] = {
+_REASONS: Mapping[BypassFailure, str] = {
     "busy": "others were using the table, so it could not be switched off; undo once more to bring this back",
     "not allowed": "the connection's role may not switch it off",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
+class RowMismatch:
     """`image` is how the row stands, `columns` are those in which it differs from the plan."""
 
     row: RowPlan
@@ -30,95 +30,95 @@ class Stray:
     columns: tuple[str, ...]
 
     @property
-    def overwrite(self) -> Overwrite:
-        return Overwrite(self.image, {name: (self.row.target or {})[name] for name in self.columns})
+    def overwrite(self) -> ColumnRestore:
+        return ColumnRestore(self.image, {name: (self.row.target or {})[name] for name in self.columns})
 
 
 @dataclass(frozen=True, slots=True)
-class PutRight:
+class RestoreResult:
     """What had to be left, in words, and how many rows of each table were deleted and inserted."""
 
     notes: tuple[str, ...]
     replaced: Counter[Name]
 
 
-async def put_right(connection: DbConnection, rows: Sequence[RowPlan]) -> PutRight:
+async def restore_overwritten(connection: DbConnection, rows: Sequence[RowPlan]) -> RestoreResult:
     """Columns that triggers wrote over are written once more without them. What is left must be stamps."""
-    strays = await find_strays(connection, rows)
-    groups: dict[int, list[Stray]] = {}
-    for stray in strays:
-        groups.setdefault(stray.row.table.oid, []).append(stray)
-    left: dict[int, Left] = {}
+    mismatches = await find_mismatches(connection, rows)
+    groups: dict[int, list[RowMismatch]] = {}
+    for mismatch in mismatches:
+        groups.setdefault(mismatch.row.table.oid, []).append(mismatch)
+    left: dict[int, BypassFailure] = {}
     replaced: Counter[Name] = Counter()
     for oid, group in groups.items():
         table = group[0].row.table
-        reason, count = await write_past_triggers(connection, table, [stray.overwrite for stray in group])
+        reason, count = await write_bypassing_triggers(connection, table, [mismatch.overwrite for mismatch in group])
         replaced[table.counted_as] += count
         if reason is not None:
             left[oid] = reason
-    again = await find_strays(connection, [stray.row for stray in strays]) if strays else []
-    return PutRight(_describe_left(again, left), replaced)
+    again = await find_mismatches(connection, [mismatch.row for mismatch in mismatches]) if mismatches else []
+    return RestoreResult(_describe_left(again, left), replaced)
 
 
-async def find_strays(connection: DbConnection, rows: Sequence[RowPlan]) -> list[Stray]:
+async def find_mismatches(connection: DbConnection, rows: Sequence[RowPlan]) -> list[RowMismatch]:
     """Rows that do not stand as planned, with the columns in which they differ."""
-    found = await read_all(connection, ((row.table, row.target_key) for row in rows))
+    found = await read_rows_by_table(connection, ((row.table, row.target_key) for row in rows))
     return await asyncio.to_thread(_compare, rows, found)
 
 
-def _compare(rows: Sequence[RowPlan], found: Mapping[int, Mapping[Key, Image]]) -> list[Stray]:
-    strays: list[Stray] = []
+def _compare(rows: Sequence[RowPlan], found: Mapping[int, Mapping[Key, Image]]) -> list[RowMismatch]:
+    mismatches: list[RowMismatch] = []
     for row in rows:
         if row.target is None:
             continue
         image = found.get(row.table.oid, {}).get(row.target_key or ())
         if image is None:
-            raise Refused(
+            raise PlanRejected(
                 [make_conflict(row.change, "The database did not take the row back: a trigger or rule stopped it.")]
             )
         columns = tuple(name for name in (*row.written, *row.kept) if image.exact[name] != row.target[name])
-        columns = tuple(name for name in columns if not _is_adjusted(row, name))
+        columns = tuple(name for name in columns if not _is_derived_count(row, name))
         if columns:
-            strays.append(Stray(row, image, columns))
-    return strays
+            mismatches.append(RowMismatch(row, image, columns))
+    return mismatches
 
 
-def _is_adjusted(row: RowPlan, name: str) -> bool:
+def _is_derived_count(row: RowPlan, name: str) -> bool:
     """A count that triggers of other tables keep: they counted the rows that this undo brought or took away."""
     table, change = row.table, row.change.columns.get(name)
-    if row.action != "update" or table.columns[name].category != _NUMBERS or change is None or change.is_stamp:
+    if row.action != "update" or table.columns[name].category != _NUMBERS or change is None or change.is_trigger_set:
         return False
     watched = any("UPDATE" in trigger.events and trigger.enabled != "D" for trigger in table.triggers)
     return not watched and not any(name in key.columns for key in table.foreign_keys_out)
 
 
-def _describe_left(strays: Sequence[Stray], reasons: Mapping[int, Left]) -> tuple[str, ...]:
+def _describe_left(mismatches: Sequence[RowMismatch], reasons: Mapping[int, BypassFailure]) -> tuple[str, ...]:
     refused = []
-    left: dict[tuple[str, tuple[str, ...], Left], int] = {}
-    for stray in strays:
-        row, columns = stray.row, stray.columns
-        wrong = tuple(name for name in columns if not _is_stamp(row, name))
+    left: dict[tuple[str, tuple[str, ...], BypassFailure], int] = {}
+    for mismatch in mismatches:
+        row, columns = mismatch.row, mismatch.columns
+        wrong = tuple(name for name in columns if not _may_stay_overwritten(row, name))
         if wrong:
             refused.append(make_conflict(row.change, "A trigger keeps these columns from going back.", wrong))
         else:
             place = (f"{row.table.schema}.{row.table.name}", columns, reasons.get(row.table.oid, "not allowed"))
             left[place] = left.get(place, 0) + 1
     if refused:
-        raise Refused(refused)
+        raise PlanRejected(refused)
     return tuple(
         f"{', '.join(columns)} of {count_rows(count)} of {name}: a trigger sets it, and {_REASONS[reason]}."
         for (name, columns, reason), count in left.items()
     )
 
 
-def _is_stamp(row: RowPlan, name: str) -> bool:
+def _may_stay_overwritten(row: RowPlan, name: str) -> bool:
     if name in row.edited:
         return False
     change = row.change.columns.get(name)
-    return name in row.kept or row.action == "insert" or (change is not None and change.is_stamp)
+    return name in row.kept or row.action == "insert" or (change is not None and change.is_trigger_set)
 
 
-async def read_all(
+async def read_rows_by_table(
     connection: DbConnection, places: Iterable[tuple[Table, Key | None]]
 ) -> Mapping[int, Mapping[Key, Image]]:
     tables, keys = await asyncio.to_thread(_group_keys, places)
@@ -137,6 +137,6 @@ def _group_keys(places: Iterable[tuple[Table, Key | None]]) -> tuple[dict[int, T
 
 async def _read_parts(connection: DbConnection, table: Table, keys: Sequence[Key]) -> Mapping[Key, Image]:
     found: dict[Key, Image] = {}
-    for start in range(0, len(keys), AT_ONCE):
-        found.update(await read_rows(connection, table, keys[start : start + AT_ONCE], lock=False))
+    for start in range(0, len(keys), ROWS_AT_ONCE):
+        found.update(await read_rows(connection, table, keys[start : start + ROWS_AT_ONCE], lock=False))
     return found

@@ -30,7 +30,7 @@ class _RemoteConnection:
         return await asyncio.wrap_future(running)
 
 
-async def work_beside(connection: DbConnection, work: Callable[[DbConnection], Coroutine[Any, Any, T]]) -> T:
+async def run_in_worker(connection: DbConnection, work: Callable[[DbConnection], Coroutine[Any, Any, T]]) -> T:
     """What `work` returns or raises. When this is cancelled, `work` has ended before the connection is let go."""
     remote = cast("DbConnection", _RemoteConnection(connection, asyncio.get_running_loop()))
     beside = asyncio.new_event_loop()

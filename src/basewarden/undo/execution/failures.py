@@ -7,7 +7,7 @@ from basewarden.undo.receipt import RowConflict
 from pgrest import DatabaseError
 
 
-class Refused(Exception):
+class PlanRejected(Exception):
     """The database did not take the plan, or did something else; the transaction must be rolled back."""
 
     def __init__(
@@ -20,5 +20,5 @@ class Refused(Exception):
         self.rows = tuple(rows)
 
 
-class Raced(Exception):
+class ConcurrentChange(Exception):
     """Others were in the way; the same may pass the next time."""

@@ -12,36 +12,36 @@ from basewarden.undo.planning.fold import NetChange, Values
 from pgrest import Name, Schema, Table
 
 Key = tuple[str, ...]
-Place = tuple[Name, Key]
-Found = Mapping[Name, Mapping[Key, Image]]
+RowLocation = tuple[Name, Key]
+RowsByTable = Mapping[Name, Mapping[Key, Image]]
 
 
-def place_before(change: NetChange) -> Place | None:
+def location_before(change: NetChange) -> RowLocation | None:
     return None if change.key_before is None else ((change.schema, change.table), change.key_before)
 
 
-def place_after(change: NetChange) -> Place | None:
+def location_after(change: NetChange) -> RowLocation | None:
     return None if change.key_after is None else ((change.schema, change.table), change.key_after)
 
 
-def find_back(changes: Sequence[NetChange], schema: Schema, found: Found) -> frozenset[int]:
+def find_reverted(changes: Sequence[NetChange], schema: Schema, found: RowsByTable) -> frozenset[int]:
     """Numbers of changes that came, went, or moved, and are taken back already."""
-    moving = [number for number, change in enumerate(changes) if place_before(change) != place_after(change)]
-    came_to: dict[Place, list[int]] = {}
+    moving = [number for number, change in enumerate(changes) if location_before(change) != location_after(change)]
+    arrivals: dict[RowLocation, list[int]] = {}
     for number in moving:
-        place = place_after(changes[number])
+        place = location_after(changes[number])
         if place is not None:
-            came_to.setdefault(place, []).append(number)
-    back = {number for number in moving if _stands_as_before(changes[number], schema, found)}
+            arrivals.setdefault(place, []).append(number)
+    back = {number for number in moving if _matches_before(changes[number], schema, found)}
     while True:
-        left = {place for number in back if (place := place_before(changes[number])) is not None}
+        left = {place for number in back if (place := location_before(changes[number])) is not None}
         wrong = {
             number
             for number in back
             if _is_still_there(changes[number], found, left)
             or any(
-                other not in back and _stands_as_left(changes[other], schema, found)
-                for other in _list_there(came_to, changes[number])
+                other not in back and _matches_after(changes[other], schema, found)
+                for other in _list_arrivals(arrivals, changes[number])
             )
         }
         if not wrong:
@@ -49,32 +49,32 @@ def find_back(changes: Sequence[NetChange], schema: Schema, found: Found) -> fro
         back -= wrong
 
 
-def _list_there(came_to: Mapping[Place, list[int]], change: NetChange) -> Sequence[int]:
+def _list_arrivals(arrivals: Mapping[RowLocation, list[int]], change: NetChange) -> Sequence[int]:
     """The changes that brought a row to where this one was before."""
-    place = place_before(change)
-    return () if place is None else came_to.get(place, ())
+    place = location_before(change)
+    return () if place is None else arrivals.get(place, ())
 
 
-def _is_still_there(change: NetChange, found: Found, explained: set[Place]) -> bool:
+def _is_still_there(change: NetChange, found: RowsByTable, explained: set[RowLocation]) -> bool:
     """A row stands where the session left this one, and it is none that is back there itself."""
-    place = place_after(change)
+    place = location_after(change)
     return place is not None and place not in explained and place[1] in found.get(place[0], {})
 
 
-def _stands_as_before(change: NetChange, schema: Schema, found: Found) -> bool:
+def _matches_before(change: NetChange, schema: Schema, found: RowsByTable) -> bool:
     """A row that the session inserted stood nowhere."""
     if change.before is None:
         return True
-    if change.is_torn or change.interrupted:
+    if change.is_replaced or change.gap_columns:
         return False
-    return _stands(change, change.key_before, change.before, schema, found)
+    return _matches(change, change.key_before, change.before, schema, found)
 
 
-def _stands_as_left(change: NetChange, schema: Schema, found: Found) -> bool:
-    return change.after is not None and _stands(change, change.key_after, change.after, schema, found)
+def _matches_after(change: NetChange, schema: Schema, found: RowsByTable) -> bool:
+    return change.after is not None and _matches(change, change.key_after, change.after, schema, found)
 
 
-def _stands(change: NetChange, key: Key | None, values: Values, schema: Schema, found: Found) -> bool:
+def _matches(change: NetChange, key: Key | None, values: Values, schema: Schema, found: RowsByTable) -> bool:
     """But for what triggers stamp and what the database derives."""
     table = schema.tables.get((change.schema, change.table))
     row = found.get((change.schema, change.table), {}).get(key or ())
@@ -86,4 +86,4 @@ def _stands(change: NetChange, key: Key | None, values: Values, schema: Schema, 
 
 def _is_derived(change: NetChange, table: Table, name: str) -> bool:
     column, changed = table.columns.get(name), change.columns.get(name)
-    return column is None or column.generated or (changed is not None and changed.is_stamp)
+    return column is None or column.generated or (changed is not None and changed.is_trigger_set)

@@ -2,25 +2,25 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-Group = tuple[int, ...]
+Component = tuple[int, ...]
 
 
-def find_groups(numbers: Iterable[int], edges: Mapping[int, Sequence[int]]) -> list[Group]:
+def find_components(numbers: Iterable[int], edges: Mapping[int, Sequence[int]]) -> list[Component]:
     """Each number in one group; what a group's edges lead to comes before it."""
-    search = _Search(edges)
+    search = _TarjanSearch(edges)
     for number in numbers:
         search.visit(number)
     return search.groups
 
 
-class _Search:
+class _TarjanSearch:
     def __init__(self, edges: Mapping[int, Sequence[int]]) -> None:
         self._edges = edges
         self._index: dict[int, int] = {}
         self._low: dict[int, int] = {}
         self._stack: list[int] = []
         self._on_stack: set[int] = set()
-        self.groups: list[Group] = []
+        self.groups: list[Component] = []
 
     def visit(self, start: int) -> None:
         if start in self._index:

@@ -34,20 +34,20 @@ class ColumnChange:
 
     old: str | None
     new: str | None
-    is_stamp: bool
-    is_interrupted: bool = False
+    is_trigger_set: bool
+    has_gap: bool = False
 
-    def follow(self, old: str | None, new: str | None, *, is_stamp: bool) -> "ColumnChange":
-        met = self.meet(old)
-        return replace(met, new=new, is_stamp=self.is_stamp and is_stamp)
+    def append(self, old: str | None, new: str | None, *, is_trigger_set: bool) -> "ColumnChange":
+        met = self.continue_from(old)
+        return replace(met, new=new, is_trigger_set=self.is_trigger_set and is_trigger_set)
 
-    def meet(self, found: str | None) -> "ColumnChange":
+    def continue_from(self, found: str | None) -> "ColumnChange":
         """A stamp that moved in between belongs to whoever came in between: it goes back to there only."""
         if found == self.new:
             return self
-        if self.is_stamp:
+        if self.is_trigger_set:
             return replace(self, old=found, new=found)
-        return replace(self, is_interrupted=True)
+        return replace(self, has_gap=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class NetChange:
     after: Values | None
     columns: Mapping[str, ColumnChange]
     shown: bytes
-    is_torn: bool = False
+    is_replaced: bool = False
 
     @property
     def verb(self) -> Verb:
@@ -78,8 +78,8 @@ class NetChange:
         return None if self.after is None else _read_key(self.after, self.key_columns)
 
     @property
-    def interrupted(self) -> tuple[str, ...]:
-        return tuple(name for name, change in self.columns.items() if change.is_interrupted)
+    def gap_columns(self) -> tuple[str, ...]:
+        return tuple(name for name, change in self.columns.items() if change.has_gap)
 
     @property
     def primary_key(self) -> dict[str, Any]:
@@ -92,12 +92,12 @@ class Folded:
 
     changes: tuple[NetChange, ...]
     irreversible: tuple[str, ...]
-    done: frozenset[int] = frozenset()
+    undone_earlier: frozenset[int] = frozenset()
 
 
 def fold_writes(writes: Sequence[RecordedWrite]) -> Folded:
     """`writes` in the order of the journal."""
-    folder = _Folder()
+    folder = _WriteFolder()
     for write in writes:
         if write.state == "committed":
             folder.add([change for change in write.changes if change.key_columns])
@@ -105,7 +105,7 @@ def fold_writes(writes: Sequence[RecordedWrite]) -> Folded:
 
 
 @dataclass(slots=True)
-class _Chain:
+class _RowHistory:
     """One row's way through the session. `last` is how the session left it, `base` what to put back once it is gone."""
 
     first: RowChange
@@ -114,61 +114,61 @@ class _Chain:
     shown: bytes
     base: Values | None = None
     columns: dict[str, ColumnChange] = field(default_factory=dict)
-    is_torn: bool = False
+    is_replaced: bool = False
 
     def update(self, before: Image, after: Image, set_columns: tuple[str, ...] | None) -> None:
-        self.is_torn = self.is_torn or (not self.existed and before.exact != self.last)
+        self.is_replaced = self.is_replaced or (not self.existed and before.exact != self.last)
         for name, new in after.exact.items():
             old = before.exact.get(name)
             if old != new:
-                is_stamp = set_columns is not None and name not in set_columns
+                is_trigger_set = set_columns is not None and name not in set_columns
                 known = self.columns.get(name)
                 self.columns[name] = (
-                    known.follow(old, new, is_stamp=is_stamp) if known else ColumnChange(old, new, is_stamp)
+                    known.append(old, new, is_trigger_set=is_trigger_set)
+                    if known
+                    else ColumnChange(old, new, is_trigger_set)
                 )
         self.last, self.shown = after.exact, after.shown
 
     def delete(self, before: Image) -> None:
         if self.existed:
-            self.columns = {name: change.meet(before.exact.get(name)) for name, change in self.columns.items()}
+            self.columns = {name: change.continue_from(before.exact.get(name)) for name, change in self.columns.items()}
             self.base = {**before.exact, **{name: change.old for name, change in self.columns.items()}}
         self.last = None
 
     def insert(self, after: Image) -> None:
         """Of a row that this session had deleted: together they are an update."""
         base = self.base or {}
-        interrupted = {name: change for name, change in self.columns.items() if change.is_interrupted}
+        gap_columns = {name: change for name, change in self.columns.items() if change.has_gap}
         changed = {
-            name: ColumnChange(base.get(name), new, is_stamp=False)
+            name: ColumnChange(base.get(name), new, is_trigger_set=False)
             for name, new in after.exact.items()
             if base.get(name) != new
         }
-        self.columns = {**changed, **interrupted}
+        self.columns = {**changed, **gap_columns}
         self.base, self.last, self.shown = None, after.exact, after.shown
 
     def net(self) -> NetChange | None:
-        columns = {
-            name: change for name, change in self.columns.items() if change.old != change.new or change.is_interrupted
-        }
+        columns = {name: change for name, change in self.columns.items() if change.old != change.new or change.has_gap}
         if self.last is None:
             before = self.base
         else:
             before = {**self.last, **{name: change.old for name, change in columns.items()}} if self.existed else None
         if (before is None and self.last is None) or (
-            self.existed and self.last is not None and not columns and not self.is_torn
+            self.existed and self.last is not None and not columns and not self.is_replaced
         ):
             return None
         first = self.first
         return NetChange(
-            first.schema, first.table, first.key_columns, before, self.last, columns, self.shown, self.is_torn
+            first.schema, first.table, first.key_columns, before, self.last, columns, self.shown, self.is_replaced
         )
 
 
-class _Folder:
+class _WriteFolder:
     def __init__(self) -> None:
-        self._chains: list[_Chain] = []
-        self._alive: dict[_Place, _Chain] = {}
-        self._gone: dict[_Place, _Chain] = {}
+        self._chains: list[_RowHistory] = []
+        self._alive: dict[_Place, _RowHistory] = {}
+        self._gone: dict[_Place, _RowHistory] = {}
 
     def add(self, changes: Sequence[RowChange]) -> None:
         """One write's changes happened at once: every row is found by its key before any takes its new one."""
@@ -180,7 +180,7 @@ class _Folder:
         nets = (chain.net() for chain in self._chains)
         return tuple(net for net in nets if net is not None)
 
-    def _take(self, change: RowChange) -> _Chain | None:
+    def _take(self, change: RowChange) -> _RowHistory | None:
         if change.before is None:
             return None
         place = _place(change, change.before)
@@ -188,11 +188,11 @@ class _Folder:
         gone = self._gone.get(place)
         if chain is None and gone is not None and gone.existed:
             del self._gone[place]
-            gone.is_torn = True  # somebody put a row in place of the one that the session deleted
+            gone.is_replaced = True  # somebody put a row in place of the one that the session deleted
             return gone
         return chain or self._begin(change, change.before)
 
-    def _apply(self, change: RowChange, chain: _Chain | None) -> None:
+    def _apply(self, change: RowChange, chain: _RowHistory | None) -> None:
         before, after = change.before, change.after
         if after is None:
             if chain is not None and before is not None:
@@ -206,10 +206,10 @@ class _Folder:
             chain = self._insert(change, after, place)
         self._alive[place] = chain
 
-    def _insert(self, change: RowChange, after: Image, place: _Place) -> _Chain:
+    def _insert(self, change: RowChange, after: Image, place: _Place) -> _RowHistory:
         lost = self._alive.get(place)
         if lost is not None:  # somebody deleted the row in between
-            lost.is_torn = lost.is_torn or lost.existed
+            lost.is_replaced = lost.is_replaced or lost.existed
             lost.last, lost.shown = after.exact, after.shown
             return lost
         gone = self._gone.pop(place, None)
@@ -218,8 +218,8 @@ class _Folder:
             return gone
         return self._begin(change, after)
 
-    def _begin(self, change: RowChange, image: Image) -> _Chain:
-        chain = _Chain(change, change.before is not None, image.exact, image.shown)
+    def _begin(self, change: RowChange, image: Image) -> _RowHistory:
+        chain = _RowHistory(change, change.before is not None, image.exact, image.shown)
         self._chains.append(chain)
         return chain
 

@@ -7,8 +7,8 @@ its key; where several rows hold the same, nothing tells which of them it is, an
 from collections import Counter
 from collections.abc import Sequence
 
-from basewarden.undo.planning.plan import Need, RowPlan
-from basewarden.undo.planning.row_reader import Reader
+from basewarden.undo.planning.plan import Dependency, RowPlan
+from basewarden.undo.planning.row_reader import RowReader
 from pgrest import Column, Table
 
 _COMPARED = frozenset("BEINS")
@@ -16,26 +16,26 @@ _COMPARED_TYPES = frozenset({"uuid", "bytea", "jsonb"})
 _REASON = "The row is not where the session inserted it, and one with the same values is at another key."
 
 
-async def find_moved(reader: Reader, rows: Sequence[RowPlan]) -> list[Need]:
+async def find_moved_rows(reader: RowReader, rows: Sequence[RowPlan]) -> list[Dependency]:
     groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
     for number, row in enumerate(rows):
         if row.change.before is None and row.current is None and (columns := _list_compared(row)):
             groups.setdefault((row.table.oid, columns), []).append(number)
-    needs: list[Need] = []
+    dependencies: list[Dependency] = []
     for (_, columns), numbers in groups.items():
-        needs += await _find_group(reader, rows, columns, numbers)
-    return needs
+        dependencies += await _find_group(reader, rows, columns, numbers)
+    return dependencies
 
 
 async def _find_group(
-    reader: Reader, rows: Sequence[RowPlan], columns: tuple[str, ...], numbers: Sequence[int]
-) -> list[Need]:
+    reader: RowReader, rows: Sequence[RowPlan], columns: tuple[str, ...], numbers: Sequence[int]
+) -> list[Dependency]:
     table = rows[numbers[0]].table
     own = {row.current_key for row in rows if row.table.oid == table.oid}
     values = [tuple((rows[number].change.after or {})[name] for name in columns) for number in numbers]
     matches = await reader.find_holders(table, columns, values)
     found = Counter(match.wanted for match in matches if match.key not in own)
-    return [Need(numbers[place], None, _REASON, table.key) for place, count in found.items() if count == 1]
+    return [Dependency(numbers[place], None, _REASON, table.key) for place, count in found.items() if count == 1]
 
 
 def _list_compared(row: RowPlan) -> tuple[str, ...]:

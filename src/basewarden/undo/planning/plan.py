@@ -1,7 +1,8 @@
 """Decides, row by row, what an undo does: compare-and-set on the exact text of columns.
 
-A row is decided by itself first. What it needs of other rows (a parent that comes back, a unique value that
-becomes free, children that leave) is a `Need`; a row whose need is not met is a conflict too, until nothing moves.
+Each row is decided by itself first. What it needs of other rows (a restored parent, a unique value that another row
+gives up, children that leave) is a `Dependency`. A row with an unmet dependency is a conflict, and so is every row that
+depends on it.
 """
 
 import hashlib
@@ -61,7 +62,7 @@ class RowPlan:
     def target_key(self) -> tuple[str, ...] | None:
         return tuple(self.target[name] or "" for name in self.table.key) if self.target else None
 
-    def holds_later(self, columns: Sequence[str], values: Sequence[str | None]) -> bool:
+    def will_hold(self, columns: Sequence[str], values: Sequence[str | None]) -> bool:
         """After the undo this row has `values` in `columns`."""
         return self.target is not None and all(
             self.target.get(name) == value for name, value in zip(columns, values, strict=True)
@@ -69,27 +70,27 @@ class RowPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Dependency:
     """Row number `row` can only go back if row number `of` does; `of` None = it cannot."""
 
     row: int
-    of: int | None
+    on: int | None
     reason: str
     columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class UndoPlan:
-    """What an undo does, and what stands in its way."""
+    """What an undo does, and the conflicts that it found."""
 
     rows: tuple[RowPlan, ...]
     conflicts: tuple[RowConflict, ...]
     irreversible: tuple[str, ...] = ()
     groups: tuple[tuple[RowPlan, ...], ...] = ()
-    """The rows once more, those together that need each other."""
-    needs: tuple[Need, ...] = ()
+    """The same rows, grouped so that rows which depend on each other are together."""
+    dependencies: tuple[Dependency, ...] = ()
     """What rows need of each other, by their numbers: where they cannot go back all at once, `of` goes first."""
-    done: int = 0
+    undone_earlier: int = 0
     """Rows that an earlier undo of the session put back; whatever became of them since is somebody else's."""
     digest: str = ""
     """Of what is done to which rows, and of the conflicts, as they were planned."""
@@ -98,12 +99,12 @@ class UndoPlan:
 
     @property
     def planned(self) -> int:
-        return len(self.rows) + len(self.conflicts) + self.done
+        return len(self.rows) + len(self.conflicts) + self.undone_earlier
 
     @cached_property
-    def already(self) -> int:
+    def already_reverted(self) -> int:
         """Rows for which nothing is left to do."""
-        return self.done + len(self.rows) - len(self.writes)
+        return self.undone_earlier + len(self.rows) - len(self.writes)
 
     @cached_property
     def tables(self) -> tuple[TableCount, ...]:
@@ -119,19 +120,19 @@ class UndoPlan:
         return tuple(row for row in self.rows if row.action != "nothing")
 
 
-class TableMismatch(NamedTuple):
+class SchemaMismatch(NamedTuple):
     reason: str
     columns: tuple[str, ...] = ()
 
 
-def find_mismatch(change: NetChange, table: Table | None) -> TableMismatch | None:
+def find_schema_mismatch(change: NetChange, table: Table | None) -> SchemaMismatch | None:
     """Why a recorded row does not fit its table as the schema snapshot has it; None where it does."""
     if table is None:
-        return TableMismatch("The table no longer exists.")
+        return SchemaMismatch("The table no longer exists.")
     if table.key != change.key_columns:
-        return TableMismatch("The table's key is another one now.")
-    missing = tuple(name for name in _concerned(change) if name not in table.columns)
-    return TableMismatch("A column no longer exists.", missing) if missing else None
+        return SchemaMismatch("The table's key is another one now.")
+    missing = tuple(name for name in _list_recorded_columns(change) if name not in table.columns)
+    return SchemaMismatch("A column no longer exists.", missing) if missing else None
 
 
 def decide_row(
@@ -146,12 +147,12 @@ def decide_row(
 
     `defaults` are what columns hold that were added to the table after the row was recorded.
     """
-    mismatch = find_mismatch(change, table)
+    mismatch = find_schema_mismatch(change, table)
     if mismatch is not None:
         return make_conflict(change, mismatch.reason, mismatch.columns, table=table, found=found)
     assert table is not None  # or it would not fit
     conflict = partial(make_conflict, change, table=table, found=found)
-    if change.is_torn:
+    if change.is_replaced:
         return conflict("Somebody else replaced or changed this row between two of the session's writes.")
     if is_back and found is not None:
         return RowPlan(change, table, found, found.exact)
@@ -162,7 +163,7 @@ def decide_row(
     return _decide_updated(change, table, found)
 
 
-def list_added(change: NetChange, table: Table) -> tuple[str, ...]:
+def list_added_columns(change: NetChange, table: Table) -> tuple[str, ...]:
     """The columns of a row that the session inserted which the table got only after that."""
     if change.before is not None or change.after is None:
         return ()
@@ -189,31 +190,31 @@ def _show_values(change: NetChange, name: str, table: Table | None, found: Image
     return ColumnValues(name, *(show_value(column, text) for text in texts))
 
 
-def resolve_needs(rows: Sequence[RowPlan], needs: Sequence[Need]) -> Mapping[int, RowConflict]:
+def find_blocked(rows: Sequence[RowPlan], dependencies: Sequence[Dependency]) -> Mapping[int, RowConflict]:
     """Conflicts by row number: the needs that nothing meets, and then what falls with them."""
     conflicts: dict[int, RowConflict] = {}
-    waiting: dict[int, list[Need]] = {}
-    fallen: deque[Need] = deque()
-    for need in needs:
-        if need.of is None:
-            fallen.append(need)
+    waiting: dict[int, list[Dependency]] = {}
+    fallen: deque[Dependency] = deque()
+    for dependency in dependencies:
+        if dependency.on is None:
+            fallen.append(dependency)
         else:
-            waiting.setdefault(need.of, []).append(need)
+            waiting.setdefault(dependency.on, []).append(dependency)
     while fallen:
-        need = fallen.popleft()
-        if need.row not in conflicts:
-            row = rows[need.row]
-            conflicts[need.row] = make_conflict(
-                row.change, need.reason, need.columns, table=row.table, found=row.current
+        dependency = fallen.popleft()
+        if dependency.row not in conflicts:
+            row = rows[dependency.row]
+            conflicts[dependency.row] = make_conflict(
+                row.change, dependency.reason, dependency.columns, table=row.table, found=row.current
             )
-            fallen.extend(waiting.get(need.row, ()))
+            fallen.extend(waiting.get(dependency.row, ()))
     return conflicts
 
 
 def group_rows(
-    rows: Sequence[RowPlan], needs: Sequence[Need], unmet: Mapping[int, RowConflict]
+    rows: Sequence[RowPlan], dependencies: Sequence[Dependency], blocked: Mapping[int, RowConflict]
 ) -> tuple[tuple[RowPlan, ...], ...]:
-    """The rows that are left, those together that need each other."""
+    """Groups the rows that are not blocked: rows that depend on each other are in one group."""
     leader = list(range(len(rows)))
 
     def find(number: int) -> int:
@@ -221,12 +222,12 @@ def group_rows(
             leader[number] = number = leader[leader[number]]
         return number
 
-    for need in needs:
-        if need.of is not None:
-            leader[find(need.row)] = find(need.of)
+    for dependency in dependencies:
+        if dependency.on is not None:
+            leader[find(dependency.row)] = find(dependency.on)
     groups: dict[int, list[RowPlan]] = {}
     for number, row in enumerate(rows):
-        if number not in unmet:
+        if number not in blocked:
             groups.setdefault(find(number), []).append(row)
     return tuple(tuple(group) for group in groups.values())
 
@@ -249,15 +250,15 @@ def _list_written(row: RowPlan) -> list[tuple[str, str | None]]:
     return [(name, (row.target or {})[name]) for name in row.written]
 
 
-def _concerned(change: NetChange) -> Iterable[str]:
+def _list_recorded_columns(change: NetChange) -> Iterable[str]:
     return change.columns if change.verb == "update" else change.before or change.after or ()
 
 
 def _decide_inserted(change: NetChange, table: Table, found: Image | None, defaults: Values) -> RowPlan | RowConflict:
     if found is None:
         return RowPlan(change, table, None, None)  # it is gone already
-    moved = _differing(table, change.after or {}, found.exact)
-    moved += [name for name in list_added(change, table) if found.exact.get(name) != defaults.get(name)]
+    moved = _list_differing(table, change.after or {}, found.exact)
+    moved += [name for name in list_added_columns(change, table) if found.exact.get(name) != defaults.get(name)]
     if moved:
         return make_conflict(
             change, "The row was changed after the session inserted it.", moved, table=table, found=found
@@ -267,31 +268,31 @@ def _decide_inserted(change: NetChange, table: Table, found: Image | None, defau
 
 def _decide_deleted(change: NetChange, table: Table, found: Image | None, before: Values) -> RowPlan | RowConflict:
     if found is not None:
-        moved = _differing(table, before, found.exact)
+        moved = _list_differing(table, before, found.exact)
         if not moved:
             return RowPlan(change, table, found, found.exact)  # it is back already
         reason = "Another row is in place of the one that was deleted."
         return make_conflict(change, reason, table=table, found=found)
-    if change.interrupted:
-        return _make_interrupted(change, table, found)
+    if change.gap_columns:
+        return _make_gap_conflict(change, table, found)
     return RowPlan(change, table, None, before)
 
 
 def _decide_updated(change: NetChange, table: Table, found: Image | None) -> RowPlan | RowConflict:
     if found is None:
         return make_conflict(change, "The row is gone: it was deleted since, or its key was changed.")
-    interrupted = tuple(name for name in change.interrupted if not table.columns[name].generated)
-    if interrupted:
-        return _make_interrupted(change, table, found)
+    gap_columns = tuple(name for name in change.gap_columns if not table.columns[name].generated)
+    if gap_columns:
+        return _make_gap_conflict(change, table, found)
     restored: list[str] = []
     moved: list[str] = []
     for name, column in change.columns.items():
         now = found.exact.get(name)
-        if table.columns[name].generated or (now == column.old and not column.is_stamp):
+        if table.columns[name].generated or (now == column.old and not column.is_trigger_set):
             continue
         if now == column.new:
             restored.append(name)
-        elif not column.is_stamp:
+        elif not column.is_trigger_set:
             moved.append(name)
     if moved:
         reason = f"{_name_columns(moved)} changed after the session's write."
@@ -311,8 +312,8 @@ def _list_kept(table: Table, restored: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _make_interrupted(change: NetChange, table: Table, found: Image | None) -> RowConflict:
-    names = change.interrupted
+def _make_gap_conflict(change: NetChange, table: Table, found: Image | None) -> RowConflict:
+    names = change.gap_columns
     reason = f"{_name_columns(names)} changed between two of the session's writes."
     return make_conflict(change, reason, names, table=table, found=found)
 
@@ -321,5 +322,5 @@ def _name_columns(names: Sequence[str]) -> str:
     return f"The column {names[0]} was" if len(names) == 1 else f"The columns {', '.join(names)} were"
 
 
-def _differing(table: Table, expected: Values, found: Values) -> list[str]:
+def _list_differing(table: Table, expected: Values, found: Values) -> list[str]:
     return [name for name, value in expected.items() if not table.columns[name].generated and found.get(name) != value]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from basewarden.journal import Image
-from basewarden.undo.planning.plan import Need, RowPlan
+from basewarden.undo.planning.plan import Dependency, RowPlan
 from pgrest import Name, Table
 
 Key = tuple[str, ...]
@@ -13,15 +13,15 @@ Exact = Sequence[str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class HolderMatch:
     """The row `key` of a table holds what was asked for at `wanted`."""
 
     wanted: int
     key: Key
 
 
-class Reader(Protocol):
-    async def list_ambiguous(self) -> set[Name]:
+class RowReader(Protocol):
+    async def list_ambiguous_tables(self) -> set[Name]:
         """Tables of which it is not known where a row lies."""
 
     async def read_rows(self, table: Table, keys: Iterable[Key]) -> Mapping[Key, Image]:
@@ -30,8 +30,12 @@ class Reader(Protocol):
     async def read_defaults(self, table: Table, columns: Sequence[str]) -> Mapping[str, str | None]:
         """What rows that are older than these columns hold in them; a column is left out where that is not known."""
 
-    async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> Sequence[Match]:
+    async def find_holders(
+        self, table: Table, columns: Sequence[str], values: Sequence[Exact]
+    ) -> Sequence[HolderMatch]:
         """Which rows hold `values` in `columns`; a table without a key gives empty keys."""
 
-    async def list_obstacles(self, rows: Sequence[RowPlan], needs: Sequence[Need]) -> Sequence[Need]:
-        """What else keeps rows from going back this way."""
+    async def list_further_dependencies(
+        self, rows: Sequence[RowPlan], dependencies: Sequence[Dependency]
+    ) -> Sequence[Dependency]:
+        """Other reasons why this strategy cannot restore a row."""

@@ -12,7 +12,7 @@ from basewarden.undo.planning.fold import ColumnChange, Folded, NetChange, Value
 _Place = tuple[str, str, tuple[str, ...]]
 
 
-def follow_undo(folded: Folded, changes: Iterable[RowChange]) -> tuple[Folded, frozenset[int]]:
+def keep_unrestored(folded: Folded, changes: Iterable[RowChange]) -> tuple[Folded, frozenset[int]]:
     """`changes` are those of an undo that stands. Returns also the numbers of the rows of which it left something.
 
     Of such a row the change is from then on what was left: all the rest of it is back.
@@ -22,12 +22,14 @@ def follow_undo(folded: Folded, changes: Iterable[RowChange]) -> tuple[Folded, f
         for change in changes
         if (after := change.after) is not None
     }
-    rests = {number: rest for number, change in enumerate(folded.changes) if (rest := _find_rest(change, left_by))}
+    rests = {
+        number: rest for number, change in enumerate(folded.changes) if (rest := _find_unrestored(change, left_by))
+    }
     following = tuple(rests.get(number, change) for number, change in enumerate(folded.changes))
     return replace(folded, changes=following), frozenset(rests)
 
 
-def _find_rest(change: NetChange, left_by: Mapping[_Place, Values]) -> NetChange | None:
+def _find_unrestored(change: NetChange, left_by: Mapping[_Place, Values]) -> NetChange | None:
     before = change.before
     if before is None or change.key_before is None:
         return None
@@ -35,16 +37,16 @@ def _find_rest(change: NetChange, left_by: Mapping[_Place, Values]) -> NetChange
     if left is None:
         return None
     columns = {
-        name: ColumnChange(old, left[name], is_stamp=True)
+        name: ColumnChange(old, left[name], is_trigger_set=True)
         for name, old in before.items()
-        if name in left and left[name] != old and _is_left(change, name)
+        if name in left and left[name] != old and _is_unrestored(change, name)
     }
-    return replace(change, after=left, columns=columns, is_torn=False) if columns else None
+    return replace(change, after=left, columns=columns, is_replaced=False) if columns else None
 
 
-def _is_left(change: NetChange, name: str) -> bool:
+def _is_unrestored(change: NetChange, name: str) -> bool:
     """What somebody else wrote in between stays theirs: of an update only what triggers had set."""
     if change.after is None:
         return True
     column = change.columns.get(name)
-    return column is not None and column.is_stamp
+    return column is not None and column.is_trigger_set
