@@ -18,7 +18,7 @@ from basewarden.accounts.routes import TheDevices, TheSettings, set_device_cooki
 from basewarden.accounts.service import SentPassword
 from basewarden.accounts.where import FromWhere
 from basewarden.errors import AppError, Invalid, NotFound
-from basewarden.web import Pages, Reading, Writing, anyone, provided, redirect
+from basewarden.web import Pages, Reading, Writing, anyone, inject, redirect
 from basewarden.web.forms import parse_form, show_again
 
 # The token is in the path: no request that this page makes carries more than our origin. `no-referrer` would say less,
@@ -36,7 +36,7 @@ _ASK_FOR_VERIFICATION = ("Sign in and ask for a new link", SETTINGS)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
-ThePages = Annotated[Pages, Depends(provided(Pages))]
+ThePages = Annotated[Pages, Depends(inject(Pages))]
 
 
 class NewPassword(BaseModel):

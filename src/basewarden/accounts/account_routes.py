@@ -17,15 +17,15 @@ from basewarden.accounts.verification import Verification
 from basewarden.accounts.where import FromWhere
 from basewarden.core.secret import Secret
 from basewarden.errors import NotFound, TooMany, Unauthenticated
-from basewarden.web import Writing, anyone, provided
+from basewarden.web import Writing, anyone, inject
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/account", tags=["account"])
 for_anyone = [Depends(anyone)]
 
-TheResets = Annotated[Resets, Depends(provided(Resets))]
-TheVerification = Annotated[Verification, Depends(provided(Verification))]
-TheEmailChange = Annotated[EmailChange, Depends(provided(EmailChange))]
+TheResets = Annotated[Resets, Depends(inject(Resets))]
+TheVerification = Annotated[Verification, Depends(inject(Verification))]
+TheEmailChange = Annotated[EmailChange, Depends(inject(EmailChange))]
 
 
 class Forgot(BaseModel):

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from basewarden.accounts.errors import ReauthRequired
 from basewarden.accounts.signins import Person, Signins
 from basewarden.errors import Unauthenticated
-from basewarden.web import CallerKind, Shell, callers, provided
+from basewarden.web import CallerKind, Shell, callers, inject
 
-TheSignins = Annotated[Signins, Depends(provided(Signins))]
-TheShell = Annotated[Shell, Depends(provided(Shell))]
+TheSignins = Annotated[Signins, Depends(inject(Signins))]
+TheShell = Annotated[Shell, Depends(inject(Shell))]
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 

@@ -24,14 +24,14 @@ from basewarden.audit import EventKind, Where
 from basewarden.core.secret import Secret
 from basewarden.core.tasks import end_task
 from basewarden.errors import BadJSON, Forbidden, Invalid, TooLarge, TooMany
-from basewarden.web import Writing, provided
+from basewarden.web import Writing, inject
 from basewarden.web.openapi import declare
 from basewarden.web.responses import JSON_TYPE
 
 router = APIRouter(prefix="/api/account", tags=["account"])
 
-TheExport = Annotated[Export, Depends(provided(Export))]
-TheDeletions = Annotated[Deletions, Depends(provided(Deletions))]
+TheExport = Annotated[Export, Depends(inject(Export))]
+TheDeletions = Annotated[Deletions, Depends(inject(Deletions))]
 
 LONGEST_SECONDS = 30 * 60.0  # a snapshot keeps our database from tidying up
 STALL_SECONDS = 60.0  # a reader that takes nothing for so long is gone

@@ -21,12 +21,12 @@ from basewarden.accounts.service import SignIn, SignUp
 from basewarden.accounts.signins import Signins
 from basewarden.accounts.where import FromWhere
 from basewarden.errors import AppError, Unauthenticated
-from basewarden.web import Pages, Writing, anyone, provided, redirect
+from basewarden.web import Pages, Writing, anyone, inject, redirect
 from basewarden.web.forms import parse_form, show_again
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
-ThePages = Annotated[Pages, Depends(provided(Pages))]
+ThePages = Annotated[Pages, Depends(inject(Pages))]
 
 _SECRETS = ("password",)
 _DONE = {

@@ -21,7 +21,7 @@ from basewarden.web import (
     Writing,
     anyone,
     clear_cookie,
-    provided,
+    inject,
     session_cookie_name,
     set_cookie,
 )
@@ -30,9 +30,9 @@ from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], dependencies=[Depends(anyone)])
 
-TheAccounts = Annotated[Accounts, Depends(provided(Accounts))]
-TheDevices = Annotated[Devices, Depends(provided(Devices))]
-TheSettings = Annotated[Settings, Depends(provided(Settings))]
+TheAccounts = Annotated[Accounts, Depends(inject(Accounts))]
+TheDevices = Annotated[Devices, Depends(inject(Devices))]
+TheSettings = Annotated[Settings, Depends(inject(Settings))]
 
 
 class SignedUp(BaseModel):

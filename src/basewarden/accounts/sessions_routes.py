@@ -21,14 +21,14 @@ from basewarden.core.secret import Secret
 from basewarden.core.text import clean_line
 from basewarden.db import ReadSession
 from basewarden.errors import NotFound, TooMany
-from basewarden.web import Reading, ResponseBody, Writing, provided
+from basewarden.web import Reading, ResponseBody, Writing, inject
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/account", tags=["account"])
 
-TheProfiles = Annotated[Profiles, Depends(provided(Profiles))]
-TheOwnSignins = Annotated[OwnSignins, Depends(provided(OwnSignins))]
-TheReauth = Annotated[Reauth, Depends(provided(Reauth))]
+TheProfiles = Annotated[Profiles, Depends(inject(Profiles))]
+TheOwnSignins = Annotated[OwnSignins, Depends(inject(OwnSignins))]
+TheReauth = Annotated[Reauth, Depends(inject(Reauth))]
 
 
 Name = Annotated[str, Field(max_length=120), AfterValidator(clean_line)]

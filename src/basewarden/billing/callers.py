@@ -12,14 +12,11 @@ from basewarden.billing.bodies import MAX_BODY_BYTES
 from basewarden.billing.errors import BadDelivery
 from basewarden.billing.webhooks import Delivery, Headers, read_keys, verify_delivery
 from basewarden.errors import NotConfigured, NotFound, TooLarge
-from basewarden.settings import Settings
-from basewarden.web import CallerKind, callers, provided
-
-TheSettings = Annotated[Settings, Depends(provided(Settings))]
+from basewarden.web import CallerKind, SettingsDep, callers
 
 
 @callers(CallerKind.PROVIDER)
-async def require_signed_delivery(request: Request, settings: TheSettings) -> Delivery:
+async def require_signed_delivery(request: Request, settings: SettingsDep) -> Delivery:
     """The raw bytes are verified before anything looks into them."""
     keys = read_keys(settings.dodo_webhook_secret)
     if not keys:
@@ -35,7 +32,7 @@ async def require_signed_delivery(request: Request, settings: TheSettings) -> De
 SignedDelivery = Annotated[Delivery, Depends(require_signed_delivery)]
 
 
-async def require_operator(person: SignedIn, settings: TheSettings) -> Person:
+async def require_operator(person: SignedIn, settings: SettingsDep) -> Person:
     """For everybody else there is nothing here."""
     operators = {make_email_key(email) for email in settings.operators}
     if not person.is_verified or make_email_key(person.email) not in operators:

@@ -21,12 +21,12 @@ from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.plans import CATALOG, PlanState, Problem
 from basewarden.billing.retries import MOST_ATTEMPTS
 from basewarden.billing.returns import CheckoutResult, Returns
-from basewarden.billing.routes import TheBilling
+from basewarden.billing.routes import BillingDep
 from basewarden.core.ids import parse_id
 from basewarden.core.text import clean_line
 from basewarden.db import ReadSession
 from basewarden.errors import AppError, Invalid, NotFound
-from basewarden.web import Pages, Reading, Writing, anyone, provided, redirect
+from basewarden.web import PagesDep, Reading, Writing, anyone, inject, redirect
 from basewarden.web.forms import parse_form, show_again
 
 router = APIRouter(include_in_schema=False)
@@ -36,9 +36,8 @@ OPERATOR = "/operator/billing"
 _PAGE_ROWS = 50
 _LONGEST_GRANT = timedelta(days=366 * 5)
 
-ThePages = Annotated[Pages, Depends(provided(Pages))]
-TheReceipts = Annotated[Receipts, Depends(provided(Receipts))]
-TheGrants = Annotated[Grants, Depends(provided(Grants))]
+ReceiptsDep = Annotated[Receipts, Depends(inject(Receipts))]
+GrantsDep = Annotated[Grants, Depends(inject(Grants))]
 CountConnections = Callable[[ReadSession, UUID], Awaitable[int]]
 
 
@@ -49,9 +48,9 @@ class Usage:
         self.count_connections = count_connections
 
 
-TheUsage = Annotated[Usage, Depends(provided(Usage))]
+UsageDep = Annotated[Usage, Depends(inject(Usage))]
 
-TheReturns = Annotated[Returns, Depends(provided(Returns))]
+ReturnsDep = Annotated[Returns, Depends(inject(Returns))]
 
 _RETURNS = {
     CheckoutResult.ACTIVE: ("ok", "Thank you. Your plan is active."),
@@ -126,10 +125,10 @@ async def get_billing(
     request: Request,
     person: SignedIn,
     session: Reading,
-    pages: ThePages,
-    billing: TheBilling,
-    returns: TheReturns,
-    usage: TheUsage,
+    pages: PagesDep,
+    billing: BillingDep,
+    returns: ReturnsDep,
+    usage: UsageDep,
 ) -> Response:
     """After a checkout the provider is asked first, while no database connection is held."""
     returned = await _check_return(request, person, returns)
@@ -165,27 +164,27 @@ async def _check_return(request: Request, person: Person, returns: Returns) -> d
 
 
 @router.post(f"{BILLING}/checkout")
-async def post_checkout(request: Request, person: SignedIn, pages: ThePages, billing: TheBilling) -> Response:
+async def post_checkout(request: Request, person: SignedIn, pages: PagesDep, billing: BillingDep) -> Response:
     url = await billing.start_checkout(person)
     return pages.render(request, "billing/go.html", settings_tab="billing", url=url, goal="the checkout")
 
 
 @router.post(f"{BILLING}/portal")
-async def post_portal(request: Request, person: SignedIn, pages: ThePages, billing: TheBilling) -> Response:
+async def post_portal(request: Request, person: SignedIn, pages: PagesDep, billing: BillingDep) -> Response:
     url = await billing.open_portal(person)
     return pages.render(request, "billing/go.html", settings_tab="billing", url=url, goal="the customer portal")
 
 
 @router.get(OPERATOR)
 async def get_operator(
-    *, request: Request, _: Operator, session: Reading, pages: ThePages, receipts: TheReceipts, grants: TheGrants
+    *, request: Request, _: Operator, session: Reading, pages: PagesDep, receipts: ReceiptsDep, grants: GrantsDep
 ) -> Response:
     context = await _describe(request, session, receipts, grants)
     return pages.render(request, "billing/operator.html", typed={}, errors={}, **context)
 
 
 @router.post(f"{OPERATOR}/receipts/{{receipt_id}}/apply")
-async def post_apply(receipt_id: str, _: Operator, receipts: TheReceipts) -> Response:
+async def post_apply(receipt_id: str, _: Operator, receipts: ReceiptsDep) -> Response:
     outcome = await receipts.apply_again(_parse(receipt_id))
     return redirect(f"{OPERATOR}?done={outcome or 'failed'}")
 
@@ -196,9 +195,9 @@ async def post_grant(
     request: Request,
     _: Operator,
     session: Writing,
-    pages: ThePages,
-    receipts: TheReceipts,
-    grants: TheGrants,
+    pages: PagesDep,
+    receipts: ReceiptsDep,
+    grants: GrantsDep,
 ) -> Response:
     form = await parse_form(request, GrantForm)
     error: AppError | None = None
@@ -215,7 +214,7 @@ async def post_grant(
 
 
 @router.post(f"{OPERATOR}/grants/{{grant_id}}/end")
-async def post_end_grant(grant_id: str, _: Operator, session: Writing, grants: TheGrants) -> Response:
+async def post_end_grant(grant_id: str, _: Operator, session: Writing, grants: GrantsDep) -> Response:
     await grants.end(session, _parse(grant_id))
     return redirect(f"{OPERATOR}?done=ended")
 

@@ -20,13 +20,13 @@ from basewarden.billing.errors import (
 from basewarden.billing.events import Deliveries
 from basewarden.billing.service import Billing, Overview
 from basewarden.errors import NotConfigured, TooLarge, TooMany, Unavailable
-from basewarden.web import Reading, ResponseBody, provided
+from basewarden.web import Reading, ResponseBody, inject
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api", tags=["billing"])
 
-TheBilling = Annotated[Billing, Depends(provided(Billing))]
-TheDeliveries = Annotated[Deliveries, Depends(provided(Deliveries))]
+BillingDep = Annotated[Billing, Depends(inject(Billing))]
+DeliveriesDep = Annotated[Deliveries, Depends(inject(Deliveries))]
 
 _CALLS = (TooMany, NotConfigured, ProviderFailed)
 
@@ -63,18 +63,18 @@ class BillingOut(ResponseBody):
 
 
 @router.get("/billing")
-async def get_billing(person: SignedIn, session: Reading, billing: TheBilling) -> BillingOut:
+async def get_billing(person: SignedIn, session: Reading, billing: BillingDep) -> BillingOut:
     return _show(await billing.describe(session, person))
 
 
 @router.post("/billing/checkout", responses=declare(*_CALLS, AlreadySubscribed))
-async def post_checkout(person: SignedIn, billing: TheBilling) -> CheckoutOut:
+async def post_checkout(person: SignedIn, billing: BillingDep) -> CheckoutOut:
     """The same checkout for some minutes, however often one asks."""
     return CheckoutOut(checkout_url=await billing.start_checkout(person))
 
 
 @router.post("/billing/portal", responses=declare(*_CALLS, NoCustomer))
-async def post_portal(person: SignedIn, billing: TheBilling) -> PortalOut:
+async def post_portal(person: SignedIn, billing: BillingDep) -> PortalOut:
     return PortalOut(url=await billing.open_portal(person))
 
 
@@ -82,7 +82,7 @@ async def post_portal(person: SignedIn, billing: TheBilling) -> PortalOut:
     "/webhooks/dodo",
     responses=declare(BadDelivery, StaleDelivery, WrongSignature, TooLarge, NotConfigured, NotApplied, Unavailable),
 )
-async def post_webhook(delivery: SignedDelivery, deliveries: TheDeliveries) -> Received:
+async def post_webhook(delivery: SignedDelivery, deliveries: DeliveriesDep) -> Received:
     """Standard Webhooks. 200 says that it has taken effect, now or before; 5xx asks for it to be sent again."""
     outcome = await deliveries.receive(delivery)
     return Received(outcome=outcome.value)

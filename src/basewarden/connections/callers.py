@@ -15,11 +15,9 @@ from basewarden.core.ids import parse_id
 from basewarden.core.logs import note_facts
 from basewarden.db import Database
 from basewarden.errors import Forbidden, NotFound
-from basewarden.web import CallerKind, callers, provided
+from basewarden.web import CallerKind, DatabaseDep, callers
 
 SHOWN_IN_SHELL = 50
-
-TheDatabase = Annotated[Database, Depends(provided(Database))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ def member(least: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
 
     @callers(CallerKind.MEMBER)
     async def require_member(
-        request: Request, connection_id: str, person: SignedIn, database: TheDatabase
+        request: Request, connection_id: str, person: SignedIn, database: DatabaseDep
     ) -> Membership:
         membership = await _find_membership(database, connection_id, person)
         if membership is None:

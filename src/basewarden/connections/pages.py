@@ -25,7 +25,7 @@ from basewarden.connections.forms import AgentForm, DeleteConnectionForm, Settin
 from basewarden.connections.models import Agent, Connection, Environment, Role
 from basewarden.connections.probe import ServerFacts
 from basewarden.connections.rest.probe import RestFacts
-from basewarden.connections.routes import TheAgents, TheConnections
+from basewarden.connections.routes import AgentsDep, ConnectionsDep
 from basewarden.connections.schemas import ConnectionCreate
 from basewarden.connections.service import Connections, list_connections
 from basewarden.connections.snippets import make_snippets
@@ -33,16 +33,13 @@ from basewarden.connections.warnings import LOGIN_SQL, list_rest_warnings, list_
 from basewarden.core.ids import parse_id
 from basewarden.db import ReadSession
 from basewarden.errors import AppError, NotFound
-from basewarden.settings import Settings
-from basewarden.web import Pages, Reading, Writing, provided, redirect
+from basewarden.web import PagesDep, Reading, SettingsDep, Writing, inject, redirect
 from basewarden.web.forms import Form, parse_form, show_again
 
 router = APIRouter(include_in_schema=False)
 rooms = APIRouter(prefix="/c/{connection_id}")
 
-ThePages = Annotated[Pages, Depends(provided(Pages))]
-TheBlocked = Annotated[Blocked, Depends(provided(Blocked))]
-TheSettings = Annotated[Settings, Depends(provided(Settings))]
+BlockedDep = Annotated[Blocked, Depends(inject(Blocked))]
 
 _PAGE_ROWS = 50
 _LATELY = timedelta(days=1)
@@ -64,7 +61,7 @@ _DONE = {
 
 @router.get("/connections")
 async def get_list(
-    request: Request, person: SignedIn, session: Reading, pages: ThePages, before: UUID | None = None
+    request: Request, person: SignedIn, session: Reading, pages: PagesDep, before: UUID | None = None
 ) -> Response:
     rows = await list_connections(session, person.id, before=before, limit=_PAGE_ROWS + 1)
     shown = rows[:_PAGE_ROWS]
@@ -79,14 +76,14 @@ async def get_list(
 
 
 @router.get("/connections/new", dependencies=[Depends(require_person)])
-async def get_new(request: Request, pages: ThePages) -> Response:
+async def get_new(request: Request, pages: PagesDep) -> Response:
     typed = {"environment": Environment.DEVELOPMENT}
     return pages.render(request, "connections/new.html", typed=typed, errors={}, hint=None, **_NEW)
 
 
 @router.post("/connections/new")
 async def post_new(
-    request: Request, person: SignedIn, session: Writing, pages: ThePages, connections: TheConnections
+    request: Request, person: SignedIn, session: Writing, pages: PagesDep, connections: ConnectionsDep
 ) -> Response:
     """What was typed stays but for what is secret: that is never sent back to a page."""
     form = await parse_form(request, ConnectionCreate)
@@ -122,9 +119,9 @@ async def get_home(
     request: Request,
     member: Viewer,
     session: Reading,
-    pages: ThePages,
-    connections: TheConnections,
-    blocked: TheBlocked,
+    pages: PagesDep,
+    connections: ConnectionsDep,
+    blocked: BlockedDep,
 ) -> Response:
     """`?check` looks at the database now; with script the page asks for that by itself."""
     health = await _check(member, connections) if "check" in request.query_params else None
@@ -140,7 +137,7 @@ async def get_home(
 
 
 @rooms.get("/health")
-async def get_health(request: Request, member: Viewer, pages: ThePages, connections: TheConnections) -> Response:
+async def get_health(request: Request, member: Viewer, pages: PagesDep, connections: ConnectionsDep) -> Response:
     """The part of the home page that shows how the database is right now."""
     health = await _check(member, connections)
     return pages.render(request, "connections/health.html", member=member, health=health)
@@ -152,8 +149,8 @@ async def get_agents(
     request: Request,
     member: Viewer,
     session: Reading,
-    pages: ThePages,
-    blocked: TheBlocked,
+    pages: PagesDep,
+    blocked: BlockedDep,
     before: UUID | None = None,
 ) -> Response:
     context = await _agents_context(request, session, member, blocked, before)
@@ -167,10 +164,10 @@ async def post_agent(
     member: Owner,
     session: Writing,
     reading: Reading,
-    pages: ThePages,
-    agents: TheAgents,
-    settings: TheSettings,
-    blocked: TheBlocked,
+    pages: PagesDep,
+    agents: AgentsDep,
+    settings: SettingsDep,
+    blocked: BlockedDep,
 ) -> Response:
     """No redirect: this answer is the only one that ever shows the token. A form that went stale keeps its text."""
     context = await _agents_context(request, reading, member, blocked, None)
@@ -195,20 +192,20 @@ async def post_agent(
 
 @rooms.get("/agents/{agent_id}/revoke")
 async def get_revoke(
-    *, request: Request, agent_id: str, member: Owner, session: Reading, pages: ThePages, agents: TheAgents
+    *, request: Request, agent_id: str, member: Owner, session: Reading, pages: PagesDep, agents: AgentsDep
 ) -> Response:
     agent = await agents.get(session, member.connection.id, _parse(agent_id))
     return pages.render(request, "connections/revoke.html", agent=agent)
 
 
 @rooms.post("/agents/{agent_id}/revoke")
-async def post_revoke(agent_id: str, member: Owner, session: Writing, agents: TheAgents) -> Response:
+async def post_revoke(agent_id: str, member: Owner, session: Writing, agents: AgentsDep) -> Response:
     await agents.revoke(session, member.connection.id, _parse(agent_id))
     return redirect(f"/c/{member.connection.id}/agents?done=revoked")
 
 
 @rooms.get("/settings")
-async def get_settings(request: Request, member: Owner, pages: ThePages) -> Response:
+async def get_settings(request: Request, member: Owner, pages: PagesDep) -> Response:
     connection = member.connection
     typed = {
         "name": connection.name,
@@ -222,7 +219,7 @@ async def get_settings(request: Request, member: Owner, pages: ThePages) -> Resp
 
 @rooms.post("/settings")
 async def post_settings(
-    request: Request, member: Owner, session: Writing, pages: ThePages, connections: TheConnections
+    request: Request, member: Owner, session: Writing, pages: PagesDep, connections: ConnectionsDep
 ) -> Response:
     context = _settings_context(request, member)
     form = await parse_form(request, SettingsForm)
@@ -261,14 +258,14 @@ async def post_settings(
 
 
 @rooms.get("/delete")
-async def get_delete(request: Request, member: Owner, _: FreshlySignedIn, pages: ThePages) -> Response:
+async def get_delete(request: Request, member: Owner, _: FreshlySignedIn, pages: PagesDep) -> Response:
     """Whose sign-in is older goes to confirm who they are, and comes back."""
     return pages.render(request, "connections/delete.html", error=None, **_delete_context(member))
 
 
 @rooms.post("/delete")
 async def post_delete(
-    request: Request, member: Owner, session: Writing, pages: ThePages, connections: TheConnections
+    request: Request, member: Owner, session: Writing, pages: PagesDep, connections: ConnectionsDep
 ) -> Response:
     form = await parse_form(request, DeleteConnectionForm)
     context = _delete_context(member)

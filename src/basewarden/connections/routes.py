@@ -29,14 +29,14 @@ from basewarden.connections.schemas import (
 from basewarden.connections.service import Connections, list_connections
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, TooMany
-from basewarden.web import Reading, Writing, provided
+from basewarden.web import Reading, Writing, inject
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/connections", tags=["connections"])
 one = APIRouter(prefix="/{connection_id}")
 
-TheConnections = Annotated[Connections, Depends(provided(Connections))]
-TheAgents = Annotated[Agents, Depends(provided(Agents))]
+ConnectionsDep = Annotated[Connections, Depends(inject(Connections))]
+AgentsDep = Annotated[Agents, Depends(inject(Agents))]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Backend = Literal["direct", "forward"]
 
@@ -55,7 +55,7 @@ async def get_connections(
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=declare(PlanLimit, TooMany))
 async def post_connection(
-    body: ConnectionCreate, person: SignedIn, session: Writing, connections: TheConnections
+    body: ConnectionCreate, person: SignedIn, session: Writing, connections: ConnectionsDep
 ) -> ConnectionOut:
     return show_connection(await connections.create(session, body, person.id), Role.OWNER)
 
@@ -67,7 +67,7 @@ async def get_connection(member: Viewer) -> ConnectionOut:
 
 @one.patch("", responses=declare(TooMany, ReauthRequired))
 async def patch_connection(
-    body: ConnectionChange, member: Owner, session: Writing, connections: TheConnections
+    body: ConnectionChange, member: Owner, session: Writing, connections: ConnectionsDep
 ) -> ConnectionOut:
     """A new address, key or role needs a fresh sign-in; a new name does not."""
     if body.changes_access and not member.person.is_fresh:
@@ -77,13 +77,13 @@ async def patch_connection(
 
 
 @one.delete("", status_code=HTTPStatus.NO_CONTENT, responses=declare(ReauthRequired))
-async def delete_connection(member: Owner, _: FreshlySignedIn, session: Writing, connections: TheConnections) -> None:
+async def delete_connection(member: Owner, _: FreshlySignedIn, session: Writing, connections: ConnectionsDep) -> None:
     """Its journal goes with it."""
     await connections.delete(session, member.connection.id)
 
 
 @one.get("/health", responses=declare(TooMany))
-async def get_health(member: Viewer, connections: TheConnections) -> HealthOut:
+async def get_health(member: Viewer, connections: ConnectionsDep) -> HealthOut:
     try:
         facts = await connections.check(member.connection, member.person.id)
     except ConnectionFailed as error:
@@ -104,7 +104,7 @@ async def get_agents(member: Viewer, session: Reading, cursor: UUID | None = Non
 
 @one.post("/agents", status_code=HTTPStatus.CREATED, responses=declare(ReauthRequired, TablesUnchecked))
 async def post_agent(
-    body: AgentCreate, member: Owner, _: FreshlySignedIn, session: Writing, agents: TheAgents
+    body: AgentCreate, member: Owner, _: FreshlySignedIn, session: Writing, agents: AgentsDep
 ) -> AgentCreated:
     """A token outlives the sign-in that made it, so a stolen cookie must not make one."""
     agent, token = await agents.create(session, member.connection, body, member.person.id)
@@ -112,7 +112,7 @@ async def post_agent(
 
 
 @one.delete("/agents/{agent_id}", status_code=HTTPStatus.NO_CONTENT)
-async def delete_agent(agent_id: str, member: Owner, session: Writing, agents: TheAgents) -> None:
+async def delete_agent(agent_id: str, member: Owner, session: Writing, agents: AgentsDep) -> None:
     wanted = parse_id(agent_id)
     if wanted is None:
         raise NotFound

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from basewarden.accounts import FromWhere
 from basewarden.contact.service import TOPICS, Contact, ContactMessage
 from basewarden.errors import NotConfigured, TooMany
-from basewarden.web import Pages, Writing, anyone, parse_form, provided, redirect
+from basewarden.web import PagesDep, Writing, anyone, inject, parse_form, redirect
 from basewarden.web.forms import show_again
 
 _TEMPLATE = "contact/contact.html"
@@ -19,19 +19,18 @@ _TRAP = "website"
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
-ThePages = Annotated[Pages, Depends(provided(Pages))]
-TheContact = Annotated[Contact, Depends(provided(Contact))]
+ContactDep = Annotated[Contact, Depends(inject(Contact))]
 
 
 @router.get("/contact")
-async def get_contact(request: Request, pages: ThePages, contact: TheContact) -> Response:
+async def get_contact(request: Request, pages: PagesDep, contact: ContactDep) -> Response:
     is_sent = request.query_params.get("done") == "sent"
     return pages.render(request, _TEMPLATE, typed={}, errors={}, is_sent=is_sent, contact=contact, topics=TOPICS)
 
 
 @router.post("/contact")
 async def post_contact(
-    *, request: Request, session: Writing, pages: ThePages, contact: TheContact, where: FromWhere
+    *, request: Request, session: Writing, pages: PagesDep, contact: ContactDep, where: FromWhere
 ) -> Response:
     form = await parse_form(request, ContactMessage)
     if form.typed.get(_TRAP):

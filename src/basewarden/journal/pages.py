@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,11 +17,10 @@ from basewarden.journal.freezing import freeze_session, release_session
 from basewarden.journal.queries import SessionSummary
 from basewarden.journal.routes import ReconcilerDep
 from basewarden.journal.timeline import Timeline, read_timeline, read_write
-from basewarden.web import Pages, Reading, Writing, provided, redirect
+from basewarden.web import PagesDep, Reading, Writing, redirect
 
 router = APIRouter(prefix="/c/{connection_id}/sessions", include_in_schema=False)
 
-ThePages = Annotated[Pages, Depends(provided(Pages))]
 
 _TABS = (
     ("all", "All"),
@@ -42,7 +41,7 @@ async def get_list(
     request: Request,
     member: Viewer,
     db: Reading,
-    pages: ThePages,
+    pages: PagesDep,
     reconciler: ReconcilerDep,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     status: str | None = None,
@@ -71,7 +70,7 @@ async def get_session(
     session_id: str,
     member: Viewer,
     db: Reading,
-    pages: ThePages,
+    pages: PagesDep,
     reconciler: ReconcilerDep,
     write: UUID | None = None,
     after: str | None = None,

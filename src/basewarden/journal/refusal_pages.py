@@ -8,10 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.connections import Viewer
-from basewarden.journal.pages import ThePages
 from basewarden.journal.refusals import service
 from basewarden.journal.timeline import REFUSAL_WORDS
-from basewarden.web import Reading
+from basewarden.web import PagesDep, Reading
 
 router = APIRouter(prefix="/c/{connection_id}/refusals", include_in_schema=False)
 
@@ -21,7 +20,7 @@ async def get_refusals(
     request: Request,
     member: Viewer,
     db: Reading,
-    pages: ThePages,
+    pages: PagesDep,
     agent: Annotated[str | None, Query(max_length=100)] = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:

@@ -6,19 +6,18 @@ import msgspec
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from basewarden.connections import Editor, Membership, Role, member
+from basewarden.connections import Editor, Membership, Viewer
 from basewarden.db import ReadSession, WriteSession
 from basewarden.journal import queries, service
 from basewarden.journal.freezing import NotFreezable, freeze_session, release_session
 from basewarden.journal.reconciler import Reconciler
-from basewarden.web import Reading, Writing, provided
+from basewarden.web import Reading, Writing, inject
 from basewarden.web.openapi import declare
 from basewarden.web.responses import JSON_TYPE
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions", tags=["sessions"])
 
-Viewer = Annotated[Membership, Depends(member(Role.VIEWER))]
-ReconcilerDep = Annotated[Reconciler, Depends(provided(Reconciler))]
+ReconcilerDep = Annotated[Reconciler, Depends(inject(Reconciler))]
 
 
 @router.get("")

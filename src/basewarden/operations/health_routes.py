@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
 from basewarden.operations.health import HEALTH_PATH, LIVE_PATH, Health, HealthReport
-from basewarden.web import anyone, provided
+from basewarden.web import anyone, inject
 
 router = APIRouter(prefix=HEALTH_PATH, tags=["operational"], dependencies=[Depends(anyone)])
 
-TheHealth = Annotated[Health, Depends(provided(Health))]
+HealthDep = Annotated[Health, Depends(inject(Health))]
 
 
 class HealthBody(BaseModel):
@@ -28,7 +28,7 @@ class LiveBody(BaseModel):
 
 
 @router.get("", responses={503: {"model": HealthBody, "description": "the database cannot be reached"}})
-async def get_health(health: TheHealth, response: Response) -> HealthBody:
+async def get_health(health: HealthDep, response: Response) -> HealthBody:
     """200 while the database answers, else 503: the same six fields."""
     report = await health.report()
     if not report.db:

@@ -9,12 +9,11 @@ from starlette.requests import Request
 from basewarden.errors import NotFound
 from basewarden.operations.metrics import Metrics
 from basewarden.operations.scheduler import has_bearer
-from basewarden.settings import Settings
-from basewarden.web import CallerKind, callers, provided
+from basewarden.web import CallerKind, SettingsDep, callers, inject
 
 
 @callers(CallerKind.SCRAPER)
-async def require_scraper(request: Request, settings: Annotated[Settings, Depends(provided(Settings))]) -> None:
+async def require_scraper(request: Request, settings: SettingsDep) -> None:
     if not settings.metrics_token or not has_bearer(request, settings.metrics_token):
         raise NotFound
 
@@ -23,5 +22,5 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(require_scrape
 
 
 @router.get("/metrics")
-async def get_metrics(metrics: Annotated[Metrics, Depends(provided(Metrics))]) -> Response:
+async def get_metrics(metrics: Annotated[Metrics, Depends(inject(Metrics))]) -> Response:
     return Response(await metrics.render(), media_type=CONTENT_TYPE_LATEST)

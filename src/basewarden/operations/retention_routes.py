@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from basewarden.errors import NotConfigured
 from basewarden.operations.retention import Retention
 from basewarden.operations.scheduler import Scheduler
-from basewarden.web import provided
+from basewarden.web import inject
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/cron", tags=["operational"])
@@ -26,7 +26,7 @@ class RetentionOut(BaseModel):
 
 
 @router.post("/retention", responses=declare(NotConfigured))
-async def prune(_: Scheduler, retention: Annotated[Retention, Depends(provided(Retention))]) -> RetentionOut:
+async def prune(_: Scheduler, retention: Annotated[Retention, Depends(inject(Retention))]) -> RetentionOut:
     started = time.monotonic()
     pruned = await retention.run()
     return RetentionOut(pruned=pruned, duration_ms=round((time.monotonic() - started) * 1000))

@@ -9,12 +9,11 @@ from starlette.requests import Request
 from basewarden.core.secret import Secret
 from basewarden.core.tokens import hash_token
 from basewarden.errors import NotConfigured, Unauthenticated
-from basewarden.settings import Settings
-from basewarden.web import CallerKind, callers, provided
+from basewarden.web import CallerKind, SettingsDep, callers
 
 
 @callers(CallerKind.SCHEDULER)
-async def require_scheduler(request: Request, settings: Annotated[Settings, Depends(provided(Settings))]) -> None:
+async def require_scheduler(request: Request, settings: SettingsDep) -> None:
     if not settings.cron_secret:
         raise NotConfigured(hint="Set CRON_SECRET.")
     if not has_bearer(request, settings.cron_secret):

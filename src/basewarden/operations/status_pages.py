@@ -1,22 +1,19 @@
 """`/status`: what health knows, in words. Needs no database, so that it can say that there is none."""
 
 from datetime import UTC, datetime
-from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.operations.health_routes import TheHealth
-from basewarden.web import Pages, anyone, provided
+from basewarden.operations.health_routes import HealthDep
+from basewarden.web import PagesDep, anyone
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
-ThePages = Annotated[Pages, Depends(provided(Pages))]
-
 
 @router.get("/status")
-async def get_status(request: Request, pages: ThePages, health: TheHealth) -> Response:
+async def get_status(request: Request, pages: PagesDep, health: HealthDep) -> Response:
     """200 even when the database is down: the page is there, and machines ask /api/health."""
     report = await health.report()
     return pages.render(request, "operations/status.html", report=report, checked_at=datetime.now(UTC))

@@ -1,9 +1,9 @@
 """`/c/<id>/sessions/<sid>/undo`: the preview, and the press."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,11 +15,10 @@ from basewarden.undo.errors import REFUSALS, PreviewStale, UndoConflict
 from basewarden.undo.receipt import OnConflict, Receipt
 from basewarden.undo.routes import UndoDep, make_actor
 from basewarden.undo.target import ApplyOptions
-from basewarden.web import Pages, parse_form, provided, redirect
+from basewarden.web import Pages, PagesDep, parse_form, redirect
 
 router = APIRouter(prefix="/c/{connection_id}/sessions/{session_id}", include_in_schema=False)
 
-PagesDep = Annotated[Pages, Depends(provided(Pages))]
 CONFLICTS_SHOWN = 100
 
 

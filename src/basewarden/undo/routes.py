@@ -14,13 +14,13 @@ from basewarden.undo.errors import REFUSALS
 from basewarden.undo.receipt import OnConflict
 from basewarden.undo.service import Undo
 from basewarden.undo.target import ApplyOptions, UndoActor
-from basewarden.web import provided
+from basewarden.web import inject
 from basewarden.web.openapi import declare
 from basewarden.web.responses import JSON_TYPE
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions/{session_id}", tags=["sessions"])
 
-UndoDep = Annotated[Undo, Depends(provided(Undo))]
+UndoDep = Annotated[Undo, Depends(inject(Undo))]
 
 
 class UndoRequest(BaseModel):

@@ -1,7 +1,7 @@
 """What the shell lists around every page of a signed-in person, whichever feature the page is of.
 
-`accounts` knows who is signed in and nothing of the features above it, so `connections/wiring.py` passes the function that
-finds what the shell lists.
+`accounts` knows who is signed in and nothing of the features above it, so `connections/wiring.py` passes the function
+that finds what the shell lists.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -5,18 +5,16 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from basewarden.db import Database, ReadSession, WriteSession
-from basewarden.web.provide import provided
-
-_Database = Annotated[Database, Depends(provided(Database))]
+from basewarden.db import ReadSession, WriteSession
+from basewarden.web.dependencies import DatabaseDep
 
 
-async def _write(database: _Database) -> AsyncIterator[WriteSession]:
+async def _write(database: DatabaseDep) -> AsyncIterator[WriteSession]:
     async with database.unit_of_work() as session:
         yield session
 
 
-async def _read(database: _Database) -> AsyncIterator[ReadSession]:
+async def _read(database: DatabaseDep) -> AsyncIterator[ReadSession]:
     async with database.read_only() as session:
         yield session
 

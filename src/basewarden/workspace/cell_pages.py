@@ -12,17 +12,16 @@ from starlette.responses import PlainTextResponse, Response
 from basewarden.connections import Editor, Membership, Viewer
 from basewarden.core.addresses import row_path
 from basewarden.errors import AppError, Forbidden, NotFound
-from basewarden.web import Pages
+from basewarden.web import Pages, PagesDep
 from basewarden.workspace.columns import view_column
 from basewarden.workspace.conditions import is_row
 from basewarden.workspace.cutting import LONGEST_IN_EDITOR, cut, limit_grid
-from basewarden.workspace.desk import Desk, Key, TheDesk, select_texts
+from basewarden.workspace.desk import Desk, DeskDep, Key, select_texts
 from basewarden.workspace.edits import ChangedMeanwhile, change_row, list_refusals
 from basewarden.workspace.fields import read_change, write_before
 from basewarden.workspace.grid import GridRow, cell_href, make_row, may_edit, read_labelled
-from basewarden.workspace.paths import TheKey, TheTable
+from basewarden.workspace.paths import KeyDep, TableDep
 from basewarden.workspace.references import list_references
-from basewarden.workspace.table_pages import ThePages
 from basewarden.workspace.trouble import DataRoute
 from pgrest import Column, Table, TextLimit
 
@@ -31,7 +30,7 @@ router = APIRouter(prefix="/c/{connection_id}/data/{table}/{key}", route_class=D
 _GONE = "This row was deleted meanwhile."
 
 
-async def find_editable(column: str, member: Editor, table: TheTable) -> Column:
+async def find_editable(column: str, member: Editor, table: TableDep) -> Column:
     found = table.columns.get(column)
     if found is None:
         raise NotFound
@@ -40,11 +39,11 @@ async def find_editable(column: str, member: Editor, table: TheTable) -> Column:
     return found
 
 
-TheColumn = Annotated[Column, Depends(find_editable)]
+ColumnDep = Annotated[Column, Depends(find_editable)]
 
 
 @router.get("/value")
-async def get_value(column: str, _: Viewer, table: TheTable, key: TheKey, desk: TheDesk) -> Response:
+async def get_value(column: str, _: Viewer, table: TableDep, key: KeyDep, desk: DeskDep) -> Response:
     """All of a value that a page shows only the beginning of."""
     if column not in table.columns:
         raise NotFound
@@ -59,11 +58,11 @@ async def get_value(column: str, _: Viewer, table: TheTable, key: TheKey, desk: 
 async def get_cell(
     request: Request,
     member: Editor,
-    table: TheTable,
-    key: TheKey,
-    column: TheColumn,
-    desk: TheDesk,
-    pages: ThePages,
+    table: TableDep,
+    key: KeyDep,
+    column: ColumnDep,
+    desk: DeskDep,
+    pages: PagesDep,
     edit: bool = False,  # noqa: FBT001, FBT002 -- a flag of the address
 ) -> Response:
     if edit:
@@ -77,7 +76,7 @@ async def get_cell(
 
 @router.post("/cell")
 async def post_cell(
-    request: Request, member: Editor, table: TheTable, key: TheKey, column: TheColumn, desk: TheDesk, pages: ThePages
+    request: Request, member: Editor, table: TableDep, key: KeyDep, column: ColumnDep, desk: DeskDep, pages: PagesDep
 ) -> Response:
     """The whole row as it is now, for a write may change other columns too.
 

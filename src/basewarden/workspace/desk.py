@@ -26,7 +26,7 @@ from basewarden.gateway import (
     UpstreamAway,
     make_member_caller,
 )
-from basewarden.web import provided
+from basewarden.web import inject
 from basewarden.workspace.conditions import Condition, Parameter, is_any_row, is_row, quote
 from basewarden.workspace.errors import DataRefused, tell_person, tell_unreachable
 from pgrest import DatabaseError, PgrestError, Response, Schema, Table, TextLimit, from_database
@@ -137,11 +137,14 @@ class Desk:
 
 _RETURN = "return=representation"
 
+RoadsDep = Annotated[Roads, Depends(inject(Roads))]
+ProjectsDep = Annotated[Projects, Depends(inject(Projects))]
+
 
 async def open_desk(
     member: Viewer,
-    roads: Annotated[Roads, Depends(provided(Roads))],
-    projects: Annotated[Projects, Depends(provided(Projects))],
+    roads: RoadsDep,
+    projects: ProjectsDep,
 ) -> Desk:
     """What a viewer may not write, the road refuses again."""
     return await make_desk(roads, projects, member.connection.id, member.person, member.role)
@@ -164,7 +167,7 @@ async def make_desk(roads: Roads, projects: Projects, connection_id: UUID, perso
     return Desk(roads, project, schema, caller)
 
 
-TheDesk = Annotated[Desk, Depends(open_desk)]
+DeskDep = Annotated[Desk, Depends(open_desk)]
 
 
 def text_of(column: str) -> str:

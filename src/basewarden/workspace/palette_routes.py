@@ -14,9 +14,8 @@ from basewarden.connections import ConnectionTargets, Role
 from basewarden.core.ids import parse_id
 from basewarden.db import ReadSession
 from basewarden.errors import AppError
-from basewarden.gateway import Projects, Roads
-from basewarden.web import Reading, provided
-from basewarden.workspace.desk import make_desk
+from basewarden.web import Reading, inject
+from basewarden.workspace.desk import ProjectsDep, RoadsDep, make_desk
 from basewarden.workspace.palette import (
     MAX_PLACES,
     PaletteEntry,
@@ -38,9 +37,9 @@ class Searcher:
 
     def __init__(
         self,
-        targets: Annotated[ConnectionTargets, Depends(provided(ConnectionTargets))],
-        projects: Annotated[Projects, Depends(provided(Projects))],
-        roads: Annotated[Roads, Depends(provided(Roads))],
+        targets: Annotated[ConnectionTargets, Depends(inject(ConnectionTargets))],
+        projects: ProjectsDep,
+        roads: RoadsDep,
     ) -> None:
         self._targets = targets
         self._projects = projects

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from basewarden.core.addresses import decode_row, decode_table, table_path
 from basewarden.errors import NotFound
-from basewarden.workspace.desk import Key, TheDesk
+from basewarden.workspace.desk import DeskDep, Key
 from pgrest import Table
 
 MAX_ROWS = 250
@@ -22,7 +22,7 @@ class TableElsewhere(Exception):
         self.path = path
 
 
-async def find_table(request: Request, connection_id: str, table: str, desk: TheDesk) -> Table:
+async def find_table(request: Request, connection_id: str, table: str, desk: DeskDep) -> Table:
     """The table that a path names. Raises TableElsewhere for a page by a name without its schema."""
     name = decode_table(table)
     found = desk.schema.find_table(*name) if name else None
@@ -37,26 +37,26 @@ async def find_table(request: Request, connection_id: str, table: str, desk: The
     )
 
 
-def _find_by_name(desk: TheDesk, name: str) -> Table | None:
+def _find_by_name(desk: DeskDep, name: str) -> Table | None:
     """In the first exposed schema that has one of that name."""
     found = (desk.schema.find_table(schema, name) for schema in desk.schema.exposed)
     return next((table for table in found if table is not None), None)
 
 
-TheTable = Annotated[Table, Depends(find_table)]
+TableDep = Annotated[Table, Depends(find_table)]
 
 
-async def read_key(key: str, table: TheTable) -> Key:
+async def read_key(key: str, table: TableDep) -> Key:
     parts = decode_row(key)
     if not table.key or len(parts) != len(table.key):
         raise NotFound("There is no such row.")
     return parts
 
 
-async def read_keys(table: TheTable, key: Annotated[list[str] | None, Query(max_length=MAX_ROWS)] = None) -> list[Key]:
+async def read_keys(table: TableDep, key: Annotated[list[str] | None, Query(max_length=MAX_ROWS)] = None) -> list[Key]:
     key = key or []
     return [await read_key(one, table) for one in key]
 
 
-TheKey = Annotated[Key, Depends(read_key)]
-TheKeys = Annotated[list[Key], Depends(read_keys)]
+KeyDep = Annotated[Key, Depends(read_key)]
+KeysDep = Annotated[list[Key], Depends(read_keys)]

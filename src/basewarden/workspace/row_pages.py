@@ -11,19 +11,19 @@ from starlette.responses import Response
 from basewarden.connections import Editor, Environment, Membership, Viewer
 from basewarden.core.addresses import row_path, table_path
 from basewarden.errors import AppError, Forbidden, NotFound
-from basewarden.web import Pages, Reading, redirect
+from basewarden.web import Pages, PagesDep, Reading, redirect
 from basewarden.workspace.columns import encode_values, is_writable, view_column
 from basewarden.workspace.conditions import is_any_row, is_row
 from basewarden.workspace.cutting import limit_row, list_cut
-from basewarden.workspace.desk import Desk, Key, TheDesk, select_texts
+from basewarden.workspace.desk import Desk, DeskDep, Key, select_texts
 from basewarden.workspace.edits import Change, ChangedMeanwhile, change_row, list_refusals
 from basewarden.workspace.fields import edit_fields, new_fields, read_changes, read_new
 from basewarden.workspace.grid import make_row, may_edit, read_labelled
 from basewarden.workspace.history import read_history
-from basewarden.workspace.paths import TheKey, TheKeys, TheTable
+from basewarden.workspace.paths import KeyDep, KeysDep, TableDep
 from basewarden.workspace.references import list_references
 from basewarden.workspace.related import list_consequences, list_related, referred_columns
-from basewarden.workspace.table_pages import ThePages, explain_read_only
+from basewarden.workspace.table_pages import explain_read_only
 from basewarden.workspace.trouble import DataRoute
 from pgrest import Table
 
@@ -34,13 +34,13 @@ WAY_BACK = "Every value is kept in the journal: undo the session that this delet
 
 
 @router.get("/+new")
-async def get_new(request: Request, _: Editor, table: TheTable, pages: ThePages) -> Response:
+async def get_new(request: Request, _: Editor, table: TableDep, pages: PagesDep) -> Response:
     _require_writable(table)
     return pages.render(request, "workspace/new.html", table=table, fields=new_fields(table), errors={})
 
 
 @router.post("/+new")
-async def post_new(request: Request, member: Editor, table: TheTable, desk: TheDesk, pages: ThePages) -> Response:
+async def post_new(request: Request, member: Editor, table: TableDep, desk: DeskDep, pages: PagesDep) -> Response:
     _require_writable(table)
     async with request.form(max_files=0) as form:
         try:
@@ -56,7 +56,7 @@ async def post_new(request: Request, member: Editor, table: TheTable, desk: TheD
 
 @router.get("/+delete")
 async def get_delete(
-    request: Request, member: Editor, table: TheTable, keys: TheKeys, desk: TheDesk, pages: ThePages
+    request: Request, member: Editor, table: TableDep, keys: KeysDep, desk: DeskDep, pages: PagesDep
 ) -> Response:
     if not keys:
         return redirect(table_path(member.connection.id, *table.qualified))
@@ -65,7 +65,7 @@ async def get_delete(
 
 @router.post("/+delete")
 async def post_delete(
-    request: Request, member: Editor, table: TheTable, keys: TheKeys, desk: TheDesk, pages: ThePages
+    request: Request, member: Editor, table: TableDep, keys: KeysDep, desk: DeskDep, pages: PagesDep
 ) -> Response:
     """A production connection wants the table's name typed."""
     if not keys:
@@ -83,14 +83,14 @@ async def post_delete(
 
 @router.get("/{key}")
 async def get_row(
-    request: Request, member: Viewer, table: TheTable, key: TheKey, desk: TheDesk, db: Reading, pages: ThePages
+    request: Request, member: Viewer, table: TableDep, key: KeyDep, desk: DeskDep, db: Reading, pages: PagesDep
 ) -> Response:
     return await _show_row(request, member, table, key, desk, db, pages)
 
 
 @router.post("/{key}")
 async def post_row(
-    request: Request, member: Editor, table: TheTable, key: TheKey, desk: TheDesk, db: Reading, pages: ThePages
+    request: Request, member: Editor, table: TableDep, key: KeyDep, desk: DeskDep, db: Reading, pages: PagesDep
 ) -> Response:
     _require_writable(table)
     async with request.form(max_files=0, max_fields=10_000) as form:

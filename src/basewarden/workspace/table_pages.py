@@ -1,18 +1,16 @@
 """`/c/<id>/data` and a table's grid."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.connections import Membership, Viewer
 from basewarden.core.addresses import table_path
-from basewarden.web import Pages, provided
+from basewarden.web import PagesDep
 from basewarden.workspace.columns import is_writable, view_column
-from basewarden.workspace.desk import TheDesk
+from basewarden.workspace.desk import DeskDep
 from basewarden.workspace.grid import load_grid, may_edit
-from basewarden.workspace.paths import TheTable
+from basewarden.workspace.paths import TableDep
 from basewarden.workspace.tables import TABLES_PER_PAGE, describe_tables, search_tables
 from basewarden.workspace.trouble import DataRoute
 from basewarden.workspace.view import OPERATORS, SIZES, read_view
@@ -20,14 +18,13 @@ from pgrest import Table
 
 router = APIRouter(prefix="/c/{connection_id}/data", route_class=DataRoute, include_in_schema=False)
 
-ThePages = Annotated[Pages, Depends(provided(Pages))]
 
 _DONE = {"deleted": "Deleted. To take it back, undo the session that this delete belongs to, under Sessions."}
 
 
 @router.get("")
 async def get_tables(
-    request: Request, member: Viewer, desk: TheDesk, pages: ThePages, q: str = "", page: int = 1
+    request: Request, member: Viewer, desk: DeskDep, pages: PagesDep, q: str = "", page: int = 1
 ) -> Response:
     found = search_tables(desk, q)
     start = (max(page, 1) - 1) * TABLES_PER_PAGE
@@ -46,7 +43,7 @@ async def get_tables(
 
 
 @router.get("/{table}")
-async def get_grid(request: Request, member: Viewer, table: TheTable, desk: TheDesk, pages: ThePages) -> Response:
+async def get_grid(request: Request, member: Viewer, table: TableDep, desk: DeskDep, pages: PagesDep) -> Response:
     here = table_path(member.connection.id, *table.qualified)
     view = read_view(here, table, request.query_params)
     grid = await load_grid(desk, member, table, view)

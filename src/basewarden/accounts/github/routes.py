@@ -22,7 +22,7 @@ from basewarden.accounts.signins import Person
 from basewarden.accounts.where import FromWhere
 from basewarden.errors import AppError, Conflict, Forbidden, NotFound, TooMany, Unauthenticated, Unavailable
 from basewarden.settings import Settings
-from basewarden.web import Writing, anyone, clear_cookie, provided, redirect, set_cookie
+from basewarden.web import Writing, anyone, clear_cookie, inject, redirect, set_cookie
 from basewarden.web.openapi import declare
 
 PAGE = "/settings/account/github"
@@ -33,7 +33,7 @@ entrance = APIRouter(tags=["auth"], dependencies=[Depends(anyone)])
 own = APIRouter(prefix="/api/account/github", tags=["account"])
 
 
-async def require_github(github: Annotated[GitHub, Depends(provided(GitHub))]) -> GitHub:
+async def require_github(github: Annotated[GitHub, Depends(inject(GitHub))]) -> GitHub:
     if not github.is_configured:
         raise NotFound
     return github

@@ -26,14 +26,14 @@ from basewarden.accounts.routes import SignedInOut, TheSettings, set_signin_cook
 from basewarden.accounts.where import FromWhere
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, TooMany
-from basewarden.web import Reading, Writing, anyone, provided
+from basewarden.web import Reading, Writing, anyone, inject
 from basewarden.web.openapi import declare
 
 router = APIRouter()
 own = APIRouter(prefix="/api/account", tags=["account"])
 entrance = APIRouter(prefix="/api/auth/passkey", tags=["auth"], dependencies=[Depends(anyone)])
 
-ThePasskeys = Annotated[Passkeys, Depends(provided(Passkeys))]
+ThePasskeys = Annotated[Passkeys, Depends(inject(Passkeys))]
 
 
 @own.get("/passkeys")

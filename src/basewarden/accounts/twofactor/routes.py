@@ -11,12 +11,12 @@ from basewarden.accounts.twofactor.forms import Disabling, Enabling, Verificatio
 from basewarden.accounts.twofactor.service import NewCodes, TwoFactor
 from basewarden.accounts.where import FromWhere
 from basewarden.errors import Conflict, Forbidden, TooLarge, TooMany, Unauthenticated, Unavailable
-from basewarden.web import ResponseBody, Writing, provided
+from basewarden.web import ResponseBody, Writing, inject
 from basewarden.web.openapi import declare
 
 router = APIRouter(prefix="/api/account/2fa", tags=["account"])
 
-TheTwoFactor = Annotated[TwoFactor, Depends(provided(TwoFactor))]
+TheTwoFactor = Annotated[TwoFactor, Depends(inject(TwoFactor))]
 
 
 class SetupOut(ResponseBody):

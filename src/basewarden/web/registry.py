@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Registry:
-    """Filled once by the features' `wiring.py`, read everywhere else; lives at `app.state.registry`."""
+    """Filled once by the features' `wiring.py`, read everywhere else; it is `app.state.registry`."""
 
     def __init__(self) -> None:
         self._objects: dict[type[Any], Any] = {}
@@ -23,8 +23,8 @@ class Registry:
         return instance
 
 
-def provided(kind: type[T]) -> Callable[[Request], Coroutine[Any, Any, T]]:
-    """A dependency: `Annotated[Vault, Depends(provided(Vault))]`."""
+def inject(kind: type[T]) -> Callable[[Request], Coroutine[Any, Any, T]]:
+    """Makes a dependency: `VaultDep = Annotated[Vault, Depends(inject(Vault))]`."""
 
     async def find(request: Request) -> T:
         registry: Registry = request.app.state.registry
