@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from basewarden.gateway.capture import WriteContext, capture_write
+from basewarden.gateway.direct.capture import WriteContext, capture_write
 from pgrest import (
     DbConnection,
     ReadPlan,

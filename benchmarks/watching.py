@@ -55,7 +55,7 @@ class Asked:
 
 
 @dataclass
-class Seen:
+class VersionedRow:
     """All samples of one run, each with the phase that it belongs to."""
 
     beats: list[Beat] = field(default_factory=list)
@@ -98,10 +98,10 @@ class Observer:
         self._process.stdin.write(f"{phase}\n")
         self._process.stdin.flush()
 
-    def finish(self) -> Seen:
+    def finish(self) -> VersionedRow:
         output, _ = self._process.communicate()
         found: dict[str, Any] = json.loads(output)
-        return Seen([Beat(*beat) for beat in found["beats"]], [Asked(*one) for one in found["asked"]])
+        return VersionedRow([Beat(*beat) for beat in found["beats"]], [Asked(*one) for one in found["asked"]])
 
 
 @contextlib.contextmanager
@@ -121,7 +121,7 @@ def observing(origin: str, pid: int, paths: Sequence[str], token: str) -> Iterat
 # Judging --------------------------------------------------------------------------------------------------
 
 
-def judge(seen: Seen, *, before: str, during: str, after: str) -> list[str]:
+def judge(seen: VersionedRow, *, before: str, during: str, after: str) -> list[str]:
     """Prints the figures. What does not hold, in words."""
     kept, grown = seen.last(after) - seen.peak(before), seen.peak(during) - seen.peak(before)
     stall = seen.stall(during) - seen.stall(before)
@@ -149,7 +149,7 @@ def judge(seen: Seen, *, before: str, during: str, after: str) -> list[str]:
     ]
 
 
-def _print_phase(seen: Seen, phase: str) -> None:
+def _print_phase(seen: VersionedRow, phase: str) -> None:
     asked = [one for one in seen.asked if one.phase == phase]
     p50, p95, p99 = (seen.percentile(phase, share) * 1000 for share in (0.5, 0.95, 0.99))
     machine = sum(one.machine for one in asked) / max(1e-9, sum(one.seconds for one in asked))
@@ -170,7 +170,7 @@ class _Asker:
         self._pid = pid
         self.phase = "warm-up"
         self.is_over = False
-        self.seen = Seen()
+        self.seen = VersionedRow()
 
     def beat(self) -> None:
         connection = self._connect(_OWN_ADDRESS)

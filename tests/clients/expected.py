@@ -8,42 +8,42 @@ from typing import Any
 from tests.clients.conftest import Told
 from tests.fixtures.bench import Backend
 
-Seen = dict[str, Any]
+VersionedRow = dict[str, Any]
 # Also in `js/tour.mjs`.
 ODD = ["a,b", 'q"uote', "back\\slash", "(x)", "{a}", "50%", "a+b&c=d", "é ü \u2028", "🦊📚", "null", "*", "", "a.b:c"]
 
 
-def answer(data: Any, *, status: int = 200, count: int | None = None) -> Seen:
+def answer(data: Any, *, status: int = 200, count: int | None = None) -> VersionedRow:
     return {"status": status, "data": data} | ({} if count is None else {"count": count})
 
 
-def ids(*numbers: int) -> Seen:
+def ids(*numbers: int) -> VersionedRow:
     return answer([{"id": number} for number in numbers])
 
 
-def of_authors(*books: list[Any]) -> Seen:
+def of_authors(*books: list[Any]) -> VersionedRow:
     return answer([{"id": number, "books": found} for number, found in enumerate(books, 1)])
 
 
-def titles(*names: str) -> list[Seen]:
+def titles(*names: str) -> list[VersionedRow]:
     return [{"title": name} for name in names]
 
 
-def refusal(status: int, code: str, message: str, *, details: Any = None, hint: str | None = None) -> Seen:
+def refusal(status: int, code: str, message: str, *, details: Any = None, hint: str | None = None) -> VersionedRow:
     return {"status": status, "error": {"code": code, "message": message, "details": details, "hint": hint}}
 
 
-def not_single(count: int) -> Seen:
+def not_single(count: int) -> VersionedRow:
     details = f"The result contains {count} rows"
     return refusal(406, "PGRST116", "Cannot coerce the result to a single JSON object", details=details)
 
 
-def no_column(name: str) -> Seen:
+def no_column(name: str) -> VersionedRow:
     hint = 'Perhaps you meant to reference the column "books.title".'
     return refusal(400, "42703", f"column books.{name} does not exist", hint=hint)
 
 
-def no_function(call: str, told: str, hint: str) -> Seen:
+def no_function(call: str, told: str, hint: str) -> VersionedRow:
     details = (
         f"Searched for the function public.{told} or with a single unnamed json/jsonb parameter, but no matches were "
         "found in the schema cache."
@@ -52,12 +52,12 @@ def no_function(call: str, told: str, hint: str) -> Seen:
     return refusal(404, "PGRST202", message, details=details, hint=f"Perhaps you meant to call the function {hint}")
 
 
-def no_schema(name: str, exposed: str) -> Seen:
+def no_schema(name: str, exposed: str) -> VersionedRow:
     hint = f"Only the following schemas are exposed: {exposed}"
     return refusal(406, "PGRST106", f"Invalid schema: {name}", hint=hint)
 
 
-def not_recorded(message: str, hint: str | None = None) -> Seen:
+def not_recorded(message: str, hint: str | None = None) -> VersionedRow:
     return refusal(403, "capture_unsupported", message, hint=hint)
 
 
@@ -81,7 +81,7 @@ _UNFILTERED = refusal(
     hint="Say which rows, for example ?id=eq.1.",
 )
 
-_SAME: dict[str, Seen] = {
+_SAME: dict[str, VersionedRow] = {
     "eq": ids(1),
     "neq": ids(2, 3, 4),
     "gt": ids(1, 2),
@@ -335,7 +335,7 @@ _SAME: dict[str, Seen] = {
     "unfilteredDelete": _UNFILTERED,
 }
 
-_DIRECT: dict[str, Seen] = {
+_DIRECT: dict[str, VersionedRow] = {
     "schema": no_schema("archive", "public"),
     "unknownSchema": no_schema("secret", "public"),
     "rollback": ids(8),
@@ -345,7 +345,7 @@ _DIRECT: dict[str, Seen] = {
     "writeExplain": _NO_PLAN,
     "writeSchema": no_schema("archive", "public"),
 }
-_FORWARD: dict[str, Seen] = {
+_FORWARD: dict[str, VersionedRow] = {
     "schema": answer([{"id": 1, "title": "old"}]),
     "unknownSchema": no_schema("secret", "public, archive"),
     "rollback": refusal(
@@ -366,17 +366,17 @@ _FORWARD: dict[str, Seen] = {
 }
 
 
-def expect(backend: Backend) -> dict[str, Seen]:
+def expect(backend: Backend) -> dict[str, VersionedRow]:
     return _SAME | (_DIRECT if backend == "direct" else _FORWARD)
 
 
-def expect_python(backend: Backend) -> dict[str, Seen]:
+def expect_python(backend: Backend) -> dict[str, VersionedRow]:
     """What is left of it in a client that tells no status, cannot roll back, and takes an empty body for no rows."""
     asked = expect(backend) | {"rpcJsonHead": answer(None)}  # by HEAD there, by POST in JavaScript
     return {step: _tell_python(seen) for step, seen in asked.items() if step not in ("rollback", "afterRollback")}
 
 
-def _tell_python(seen: Seen) -> Seen:
+def _tell_python(seen: VersionedRow) -> VersionedRow:
     told = {name: value for name, value in seen.items() if name != "status"}
     return told | ({"data": []} if told.get("data", "") is None else {})
 

@@ -8,24 +8,24 @@ from postgrest.exceptions import APIError
 from supabase import AsyncClient, acreate_client, create_client
 
 from tests.clients.conftest import Library
-from tests.clients.expected import Seen, expect_python, expect_told
+from tests.clients.expected import VersionedRow, expect_python, expect_told
 from tests.clients.tour import walk
 from tests.fixtures.bench import Backend, on_both_backends
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the client's own, on its way to 3
 
 
-def tell(answer: Any) -> Seen:
+def tell(answer: Any) -> VersionedRow:
     if answer is None:  # of maybe_single
         return {"data": []}
     return {"data": answer.data} | ({} if answer.count is None else {"count": answer.count})
 
 
-def tell_refusal(error: APIError) -> Seen:
+def tell_refusal(error: APIError) -> VersionedRow:
     return {"error": {name: getattr(error, name) for name in ("code", "message", "details", "hint")}}
 
 
-async def tour(client: AsyncClient) -> dict[str, Seen]:
+async def tour(client: AsyncClient) -> dict[str, VersionedRow]:
     seen = {}
     for step, query in walk(client):
         try:
@@ -35,7 +35,7 @@ async def tour(client: AsyncClient) -> dict[str, Seen]:
     return seen
 
 
-def tour_without_a_loop(url: str, token: str) -> dict[str, Seen]:
+def tour_without_a_loop(url: str, token: str) -> dict[str, VersionedRow]:
     client = create_client(url, token)
     seen = {}
     for step, query in walk(client):

@@ -19,12 +19,12 @@ from basewarden.connections import ConnectionTarget
 from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
 from basewarden.db import Listener
-from basewarden.gateway import Caller, Projects, RestAnswer, RestCall
-from basewarden.gateway.errors import OutcomeUnknown, UpstreamAway
-from basewarden.gateway.forward.openapi import read_schema
-from basewarden.gateway.forward.reach import ApiAccess
-from basewarden.gateway.forward.upstream import UpstreamAnswer, UpstreamRequest
-from basewarden.gateway.forward.writes import travel_write
+from basewarden.gateway import Caller, Projects, RestCall, RestResult
+from basewarden.gateway.api.access import ApiAccess
+from basewarden.gateway.api.openapi import read_schema
+from basewarden.gateway.api.recorded_write import handle_write
+from basewarden.gateway.api.upstream import UpstreamRequest, UpstreamResponse
+from basewarden.gateway.errors import OutcomeUnknown, UpstreamUnavailable
 from basewarden.journal import Reconciler, Recorder
 from basewarden.undo import ApplyOptions, OnConflict, Receipt, Undo, UndoActor
 from pgrest import RestConfig, Schema, parse_request
@@ -52,7 +52,7 @@ class HttpUpstream:
         self.after_read: str | None = None
         self.knows_max_affected = True
 
-    async def ask(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def ask(self, request: UpstreamRequest) -> UpstreamResponse:
         self.asked.append(request)
         is_write = request.method != "GET"
         if is_write and self.before_write is not None:
@@ -62,24 +62,24 @@ class HttpUpstream:
             body = (
                 b'{"code":"PGRST122","details":"Invalid preferences: max-affected=2","hint":null,"message":"Invalid"}'
             )
-            return UpstreamAnswer(400, (("content-type", "application/json"),), body)
+            return UpstreamResponse(400, (("content-type", "application/json"),), body)
         answer = await self._send(request)
         if not is_write and self.after_read is not None:
             script, self.after_read = self.after_read, None
             await self._admin.execute(script.encode())
         return answer
 
-    async def _send(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def _send(self, request: UpstreamRequest) -> UpstreamResponse:
         address = request.path + (f"?{request.query}" if request.query else "")
         try:
             answer = await self._client.request(
                 request.method, address, headers=list(request.headers), content=request.body
             )
         except httpx.ConnectError as error:
-            raise UpstreamAway from error
+            raise UpstreamUnavailable from error
         except httpx.TransportError as error:
             raise OutcomeUnknown from error
-        return UpstreamAnswer(answer.status_code, tuple(answer.headers.multi_items()), answer.content)
+        return UpstreamResponse(answer.status_code, tuple(answer.headers.multi_items()), answer.content)
 
 
 @asynccontextmanager
@@ -160,7 +160,7 @@ class Ground:
         max_writes: int | None = None,
         schema: Schema | None = None,
         blind: bool = False,
-    ) -> RestAnswer:
+    ) -> RestResult:
         place, _, query = path.partition("?")
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         typed = {"content-type": "application/json"} if body is not None else {}
@@ -193,7 +193,7 @@ class Ground:
             max_writes=max_writes,
         )
         known = None if blind else schema or await self.schema()
-        return await travel_write(self.upstream, known, request, caller, call, self.recorder)
+        return await handle_write(self.upstream, known, request, caller, call, self.recorder)
 
     async def session_id(self) -> UUID:
         """Of this ground's agent, the newest."""
@@ -208,7 +208,7 @@ class Ground:
     async def make_undo(self) -> Undo:
         """As the product wires it, with this project's API for all there is."""
 
-        async def find_reach(_: UUID) -> ApiAccess:
+        async def find_api_access(_: UUID) -> ApiAccess:
             return ApiAccess(self.upstream, await self.schema(), find_newer)
 
         async def find_newer(_: Schema) -> Schema:
@@ -221,7 +221,12 @@ class Ground:
         database = self.desk.database
         listener = Listener(Secret(self.desk.dsn))
         return Undo(
-            database, listener, cast(Projects, None), self.recorder, Reconciler(database, ask), find_reach=find_reach
+            database,
+            listener,
+            cast(Projects, None),
+            self.recorder,
+            Reconciler(database, ask),
+            find_api_access=find_api_access,
         )
 
     async def undo(self, session_id: UUID | None = None, on_conflict: OnConflict = "refuse") -> Receipt:
@@ -274,11 +279,11 @@ def _load(image: str | None) -> Row | None:
     return None if image is None else json.loads(image)
 
 
-def body_of(answer: RestAnswer) -> Any:
+def body_of(answer: RestResult) -> Any:
     return msgspec.json.decode(answer.response.body)
 
 
-def header_of(answer: RestAnswer, wanted: str) -> str | None:
+def header_of(answer: RestResult, wanted: str) -> str | None:
     return next((value for name, value in answer.response.headers if name.lower() == wanted), None)
 
 

@@ -10,9 +10,9 @@ from basewarden.connections.rest.keys import parse_key
 from basewarden.connections.rest.urls import RestAddress
 from basewarden.core.secret import Secret
 from basewarden.errors import AppError
-from basewarden.gateway.errors import OutcomeUnknown, UpstreamAway, UpstreamKeyRefused, UpstreamLimited
-from basewarden.gateway.forward.asking import ProjectUpstream
-from basewarden.gateway.forward.upstream import UpstreamRequest
+from basewarden.gateway.api.upstream import UpstreamRequest
+from basewarden.gateway.api.upstream_client import ProjectUpstream
+from basewarden.gateway.errors import OutcomeUnknown, UpstreamKeyRefused, UpstreamLimited, UpstreamUnavailable
 from tests.fakes.hostile import Hostile, Turn, always, make_answer, serve_hostile
 
 _QUICK = Patience(connect=2, free_connection=0.3, head=0.3, idle=0.3)
@@ -67,9 +67,9 @@ ANSWERS: list[tuple[str, bytes, type[AppError] | int]] = [
     ("a lost database", make_answer(503, {**_ERROR, "code": "PGRST001"}), 503),
     ("a bad key", make_answer(401, {"message": "Invalid API key"}), UpstreamKeyRefused),
     ("too many", make_answer(429, {"message": "slow"}), UpstreamLimited),
-    ("no such route", make_answer(404, {"message": "no Route matched"}), UpstreamAway),
-    ("a paused project", make_answer(540, b"", "text/html"), UpstreamAway),
-    ("no way to the project", make_answer(522, b"", "text/html"), UpstreamAway),
+    ("no such route", make_answer(404, {"message": "no Route matched"}), UpstreamUnavailable),
+    ("a paused project", make_answer(540, b"", "text/html"), UpstreamUnavailable),
+    ("no way to the project", make_answer(522, b"", "text/html"), UpstreamUnavailable),
     ("a gateway's time-out", make_answer(504, b"", "text/html"), OutcomeUnknown),
     ("a hosted gateway's time-out", make_answer(544, b"", "text/html"), OutcomeUnknown),
     ("a gateway's bad answer", make_answer(502, b"", "text/html"), OutcomeUnknown),
@@ -104,7 +104,7 @@ async def test_what_reads_is_never_in_doubt(hostile: Hostile, upstream: ProjectU
         if isinstance(expected, int):
             assert (await upstream.ask(_READ)).status == expected, name
         else:
-            with pytest.raises(UpstreamAway):
+            with pytest.raises(UpstreamUnavailable):
                 await upstream.ask(_READ)
 
 
@@ -115,12 +115,12 @@ async def test_a_project_that_is_silent_or_gone(hostile: Hostile, upstream: Proj
     hostile.behave = stay_silent
     with pytest.raises(OutcomeUnknown):
         await upstream.ask(_WRITE)
-    with pytest.raises(UpstreamAway) as slow:
+    with pytest.raises(UpstreamUnavailable) as slow:
         await upstream.ask(_READ)
     assert slow.value.status == 504
     nobody = RestAddress("http", "127.0.0.1", 1)
     client = RestClient(nobody, parse_key(Secret("sb_secret_0123456789abcdef")), allow_private=True, patience=_QUICK)
-    with pytest.raises(UpstreamAway) as away:
+    with pytest.raises(UpstreamUnavailable) as away:
         await ProjectUpstream(client, nobody).ask(_WRITE)
     assert away.value.details == {"reason": "refused"}
     await client.close()

@@ -9,8 +9,8 @@ import httpx
 import psycopg
 import pytest
 
-from basewarden.gateway.errors import OutcomeUnknown, UpstreamAway
-from basewarden.gateway.forward.upstream import UpstreamAnswer, UpstreamRequest
+from basewarden.gateway.api.upstream import UpstreamRequest, UpstreamResponse
+from basewarden.gateway.errors import OutcomeUnknown, UpstreamUnavailable
 from basewarden.journal import JournalUnavailable
 from basewarden.undo.errors import ProjectAway, UndoRunning
 from tests.fixtures.desk import Desk
@@ -44,10 +44,10 @@ async def hop(ground: Ground) -> AsyncIterator[Hop]:
 class Scripted(HttpUpstream):
     """Answers the writes of its list by itself, and passes on the rest."""
 
-    def script(self, *answers: UpstreamAnswer | Exception | None) -> None:
+    def script(self, *answers: UpstreamResponse | Exception | None) -> None:
         self._answers = list(answers)
 
-    async def ask(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def ask(self, request: UpstreamRequest) -> UpstreamResponse:
         if request.method != "GET" and self._answers:
             answer = self._answers.pop(0)
             if isinstance(answer, BaseException):
@@ -63,11 +63,11 @@ def scripted(ground: Ground, *answers: Any) -> Ground:
     return replace(ground, upstream=upstream)
 
 
-def told(status: int, body: bytes, kind: str = "application/json") -> UpstreamAnswer:
-    return UpstreamAnswer(status, (("content-type", kind), ("connection", "close")), body)
+def told(status: int, body: bytes, kind: str = "application/json") -> UpstreamResponse:
+    return UpstreamResponse(status, (("content-type", kind), ("connection", "close")), body)
 
 
-def error(status: int, code: str) -> UpstreamAnswer:
+def error(status: int, code: str) -> UpstreamResponse:
     return told(status, b'{"code":"%s","message":"no","details":null,"hint":null}' % code.encode())
 
 
@@ -106,14 +106,14 @@ async def test_an_answer_that_is_lost(
 async def test_a_project_that_is_away(ground: Ground) -> None:
     async with httpx.AsyncClient(base_url="http://127.0.0.1:1", trust_env=False) as nobody:
         away = replace(ground, upstream=HttpUpstream(nobody, ground.admin))
-        with pytest.raises(UpstreamAway):
+        with pytest.raises(UpstreamUnavailable):
             await away.write("PATCH", "/t?id=eq.1", {"x": "z"}, schema=await ground.schema())
     assert await ground.told() == []
 
 
 async def test_a_project_that_goes_away_before_the_write(ground: Ground) -> None:
-    with pytest.raises(UpstreamAway):
-        await scripted(ground, UpstreamAway()).write("PATCH", "/t?id=eq.1", {"x": "z"})
+    with pytest.raises(UpstreamUnavailable):
+        await scripted(ground, UpstreamUnavailable()).write("PATCH", "/t?id=eq.1", {"x": "z"})
     await ground.wait_told("aborted")
 
 
@@ -143,7 +143,7 @@ async def test_a_request_that_is_called_off(ground: Ground) -> None:
     ],
     ids=lambda answer: f"{answer.status} {answer.body[:20].decode()}",
 )
-async def test_answers_that_say_nothing_for_sure(ground: Ground, answer: UpstreamAnswer) -> None:
+async def test_answers_that_say_nothing_for_sure(ground: Ground, answer: UpstreamResponse) -> None:
     with pytest.raises(OutcomeUnknown):
         await scripted(ground, answer).write("PATCH", "/t?id=eq.1", {"x": "z"})
     await ground.wait_told("unknown")
@@ -164,7 +164,7 @@ async def test_answers_that_say_nothing_for_sure(ground: Ground, answer: Upstrea
     ],
     ids=lambda answer: f"{answer.status} {answer.body[:20].decode()}",
 )
-async def test_refusals_are_passed_on(ground: Ground, answer: UpstreamAnswer) -> None:
+async def test_refusals_are_passed_on(ground: Ground, answer: UpstreamResponse) -> None:
     if answer.status == 413:
         answer = replace(answer, status=423)
     passed = await scripted(ground, answer).write("POST", "/t", {"id": 9})
@@ -216,7 +216,7 @@ async def test_a_journal_that_is_away_at_the_end(
     upstream = own.upstream
 
     class Shutting(HttpUpstream):
-        async def ask(self, request: UpstreamRequest) -> UpstreamAnswer:
+        async def ask(self, request: UpstreamRequest) -> UpstreamResponse:
             if request.method != "GET":
                 await shut(postgres, own.desk, is_open=False)
             return await upstream.ask(request)  # type: ignore[no-any-return]  # the ground's own
@@ -256,7 +256,7 @@ async def test_an_undo_whose_answer_is_lost(ground: Ground, hop: Hop) -> None:
 
 async def test_an_undo_that_loses_the_project_half_way(ground: Ground) -> None:
     before = await wreck(ground)
-    receipt = await scripted(ground, None, UpstreamAway(), UpstreamAway(), UpstreamAway()).undo()
+    receipt = await scripted(ground, None, UpstreamUnavailable(), UpstreamUnavailable(), UpstreamUnavailable()).undo()
     assert (receipt.planned, receipt.reverted) == (3, 1)
     reasons = {one.reason for one in receipt.conflicts}
     assert reasons == {"It was not tried any more, because the project or the journal could not be reached."}
@@ -269,7 +269,7 @@ async def test_an_undo_that_finds_nobody(ground: Ground) -> None:
     await wreck(ground)
     session = await ground.session_id()
     with pytest.raises(ProjectAway):
-        await scripted(ground, *[UpstreamAway()] * 4).undo()
+        await scripted(ground, *[UpstreamUnavailable()] * 4).undo()
     assert (await ground.session(session))["status"] == "open"
     assert (await ground.undo()).reverted == 3
 

@@ -16,8 +16,8 @@ from basewarden.connections.rest.client import RestClient
 from basewarden.connections.rest.keys import parse_key
 from basewarden.connections.rest.urls import RestAddress
 from basewarden.core.secret import Secret
-from basewarden.gateway.forward.headers import pass_headers
-from basewarden.gateway.forward.incoming import Incoming, WhileConnected
+from basewarden.gateway.api.headers import pass_headers
+from basewarden.gateway.api.streaming import CancelOnDisconnect, UpstreamStream
 from basewarden.gateway.response_headers import Audience
 from tests.fakes.hostile import Behave, Hostile, Turn, always, be_good, make_answer, serve_hostile
 from tests.fixtures.app import pick_port
@@ -172,18 +172,18 @@ async def test_memory_stays_flat_while_a_slow_client_is_sent_much(hostile: Hosti
             await turn.say(part)
             sent += len(part)
 
-    async def relay(_scope: Any, receive: Any, send: Any) -> None:
-        async with WhileConnected(receive) as watch:
+    async def stream_to(_scope: Any, receive: Any, send: Any) -> None:
+        async with CancelOnDisconnect(receive) as watch:
             connection = await client.send(client.make_head("GET", "/notes", (), None), may_repeat=True)
             headers = pass_headers(connection.headers, address, shows_profile=False)
-            await Incoming(client, connection, headers).relay(send, watch, Audience.CLIENT, is_head=False)
+            await UpstreamStream(client, connection, headers).stream_to(send, watch, Audience.CLIENT, is_head=False)
 
     hostile.behave = pour
     before, read, most_ahead, most_grown = _memory(), 0, 0, 0.0
     listener = pick_port()
     origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with (
-        serving(relay, listener),
+        serving(stream_to, listener),
         httpx.AsyncClient(trust_env=False) as reader,
         reader.stream("GET", origin) as answer,
     ):

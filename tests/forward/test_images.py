@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from basewarden.gateway.capture.images import AS_OWNER, read_images, select_images
-from basewarden.gateway.errors import CaptureBlind
-from basewarden.gateway.forward.images import decode_rows, read_apart
+from basewarden.gateway.api.row_images import decode_rows, read_apart
+from basewarden.gateway.direct.row_images import AS_OWNER, read_images, select_images
+from basewarden.gateway.errors import CaptureNotVisible
 from basewarden.journal import Image
 from pgrest import Builder, DbConnection, Statement
 from tests.fixtures.bench import GUEST
@@ -127,7 +127,7 @@ async def test_a_key_that_may_not_read_is_told_so(open_project: OpenGround, benc
         f"CREATE TABLE t (id int PRIMARY KEY, x text); GRANT INSERT ON t TO {GUEST}; GRANT USAGE ON SCHEMA public TO {GUEST}",
         PGRST_DB_ANON_ROLE=GUEST,
     )
-    with pytest.raises(CaptureBlind, match="key may not read"):
+    with pytest.raises(CaptureNotVisible, match="key may not read"):
         await ground.write("POST", "/t", {"id": 1}, prefer="return=minimal")
     assert await ground.rows("SELECT * FROM t") == []
 

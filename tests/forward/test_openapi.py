@@ -6,7 +6,7 @@ import pytest
 
 from basewarden.connections.rest.description import MAX_VALUES_OF_ONE, read_documents
 from basewarden.connections.rest.wire import Garbled
-from basewarden.gateway.forward.openapi import read_schema
+from basewarden.gateway.api.openapi import read_schema
 from pgrest import Column, Schema
 
 _KEY = "Note:\nThis is a Primary Key.<pk/>"

@@ -143,12 +143,12 @@ async def test_with_people_in_between(
     tables = data.draw(draw_tables())
     deeds = data.draw(st.lists(st.one_of(draw_call(tables), draw_act(tables)), max_size=9))
     async with open_world(postgres, shared_desk, shared_recorder, tables) as ground:
-        for deed in deeds:
-            if isinstance(deed, Act):
+        for journaled in deeds:
+            if isinstance(journaled, Act):
                 with suppress(psycopg.DatabaseError):
-                    await ground.run(deed.sql)
+                    await ground.run(journaled.sql)
             else:
-                await send(ground, deed)
+                await send(ground, journaled)
         if not await ground.has_session():
             return
         standing = await digest(ground, tables)

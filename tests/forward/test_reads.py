@@ -150,7 +150,7 @@ async def _try_making(bench: Bench, **wanted: Any) -> httpx.Response:
 async def test_a_table_that_is_new_is_found_by_limited_tokens(
     workshop: Workshop, supabase: Supabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("basewarden.gateway.forward.project._SOONEST_SECONDS", 0.0)
+    monkeypatch.setattr("basewarden.gateway.api.project._SOONEST_SECONDS", 0.0)
     bench = await reach(workshop, supabase, "secret")
     await bench.run(f"CREATE TABLE later (id int PRIMARY KEY); ALTER TABLE later OWNER TO {OWNER}")
     async with asyncio.timeout(20):

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from basewarden.gateway.capture import SnapshotStale
+from basewarden.gateway.api.updates import LONGEST_QUERY
+from basewarden.gateway.direct.capture import SnapshotStale
 from basewarden.gateway.errors import NotCaptured, RollbackUnsupported, RowLimit
-from basewarden.gateway.forward.updates import LONGEST_QUERY
 from basewarden.journal import SessionFrozen
 from pgrest import PgrestError
 from tests.forward.conftest import OpenGround

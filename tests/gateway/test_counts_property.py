@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from basewarden.errors import AppError
-from basewarden.gateway.capture import WriteContext, WriteOutcome, capture_write
-from basewarden.gateway.capture.images import AS_OWNER, read_images, select_images
+from basewarden.gateway.direct.capture import WriteContext, WriteOutcome, capture_write
+from basewarden.gateway.direct.row_images import AS_OWNER, read_images, select_images
 from pgrest import (
     Builder,
     DatabaseError,

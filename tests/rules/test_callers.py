@@ -9,7 +9,7 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute
 
 from basewarden.app import assemble_app, build_registry
-from basewarden.gateway import DataRoad
+from basewarden.gateway import DataAPI
 from basewarden.operations.liveness import Liveness
 from basewarden.web import CallerKind, Edge, anyone, callers
 from basewarden.web.bodies import WholeBodies
@@ -49,13 +49,13 @@ def find_contradictions(routes: Sequence[BaseRoute]) -> list[str]:
     ]
 
 
-def make_product() -> tuple[DataRoad, FastAPI]:
+def make_product() -> tuple[DataAPI, FastAPI]:
     """The application as it is served; nothing is connected before it starts."""
     edge = assemble_app(build_registry(make_settings(NOWHERE)))
     assert isinstance(edge, Edge)
     assert isinstance(edge._app, Liveness)
     road = edge._app._then
-    assert isinstance(road, DataRoad)
+    assert isinstance(road, DataAPI)
     assert isinstance(road._then, WholeBodies)
     compression = road._then._app
     assert isinstance(compression, Compression)

@@ -14,7 +14,7 @@ HOMES = {
     "src/basewarden/*/models.py": "server defaults and partial indexes",
     "src/basewarden/db/*": "transactions, notifications, migrations; no feature's tables",
     "src/pgrest/*": "makes the SQL of requests",
-    "src/basewarden/gateway/capture/*": "reads the images of rows, on the project's database",
+    "src/basewarden/gateway/direct/*": "reads the images of rows, on the project's database",
     "src/basewarden/gateway/projects.py": "asks the project's database what became of a transaction",
     "src/basewarden/connections/warnings.py": "shown to a person, who runs it",
     "src/basewarden/connections/probe.py": "asks a database that is not connected yet",

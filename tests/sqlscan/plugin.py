@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from psycopg import pq
 
-from basewarden.gateway.capture.images import AS_SESSION, WITH_SESSION_PATH
+from basewarden.gateway.direct.row_images import AS_SESSION, WITH_SESSION_PATH
 from pgrest import DbConnection, Statement
 from pgrest.schema.catalog_version import PLAN_PLAINLY
 from pgrest.schema.introspection import SPELL_NAMES
@@ -20,14 +20,14 @@ OWN_DATABASE = b"basewarden journal"
 OWN_TESTS = ("tests/pgrest/", "tests/jobs/", "tests/db/", "tests/chaos/")
 """What talks to a connection itself."""
 
-Seen = dict[str, str]
+VersionedRow = dict[str, str]
 
 
 class OwnStatement(Statement):
     """SQL that a test sends itself, over the product's connection."""
 
 
-SEEN = pytest.StashKey[Seen]()
+SEEN = pytest.StashKey[VersionedRow]()
 _ENDS = ("BEGIN", "COMMIT", "ROLLBACK")
 _OWN_PATH = b"pg_catalog, pg_temp"
 _SAVE, _RETURN = "SAVEPOINT ", "ROLLBACK TO SAVEPOINT "
@@ -37,7 +37,7 @@ class Listener:
     """`seen` maps a text that ran under somebody's search path to the test that it was first seen in."""
 
     def __init__(self) -> None:
-        self.seen: Seen = {}
+        self.seen: VersionedRow = {}
         self.test = ""
 
     def hear(self, connection: Any, statements: Sequence[Statement]) -> None:
@@ -102,5 +102,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def sql_so_far(pytestconfig: pytest.Config) -> Seen:
+def sql_so_far(pytestconfig: pytest.Config) -> VersionedRow:
     return pytestconfig.stash[SEEN]

@@ -1,10 +1,10 @@
 """No function or operator that anybody may create is taken for PostgreSQL's own: our SQL names the schema of each."""
 
 from tests.sqlscan.names import list_unqualified
-from tests.sqlscan.plugin import Seen
+from tests.sqlscan.plugin import VersionedRow
 
 
-def test_all_that_is_sent_to_projects_names_the_schema_of_what_it_calls(sql_so_far: Seen) -> None:
+def test_all_that_is_sent_to_projects_names_the_schema_of_what_it_calls(sql_so_far: VersionedRow) -> None:
     found = {sql: names for sql in sql_so_far if (names := list_unqualified(sql))}
     assert not found, "\n".join(f"{names} in {sql_so_far[sql]}: {sql[:300]}" for sql, names in list(found.items())[:20])
 

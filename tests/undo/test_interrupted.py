@@ -50,7 +50,7 @@ async def make_undo(bench: Bench, recorder: Recorder) -> AsyncIterator[Undo]:
         projects,
         recorder,
         registry.get(Reconciler),
-        find_reach=projects.find_reach,
+        find_api_access=projects.find_api_access,
     )
     await recorder.stop()
 

@@ -55,13 +55,13 @@ async def act(agent: Agent, call: Call, sessions: set[str]) -> None:
         sessions.add(session)
 
 
-async def interfere(bench: Bench, deed: Call | Act) -> None:
+async def interfere(bench: Bench, journaled: Call | Act) -> None:
     """A member by the product, or somebody who has the database's own password."""
-    if isinstance(deed, Call):
-        await send(bench.person, f"/api/v/{bench.connection_id}/rest/v1", deed)
+    if isinstance(journaled, Call):
+        await send(bench.person, f"/api/v/{bench.connection_id}/rest/v1", journaled)
     else:
         with suppress(psycopg.DatabaseError):
-            await bench.run(deed.sql)
+            await bench.run(journaled.sql)
 
 
 async def take_back(bench: Bench, session: str, on_conflict: str = "refuse") -> str | None:
@@ -114,11 +114,11 @@ async def test_with_people_in_between(postgres: PostgresServer, bench_product: P
     async with open_bench(postgres, bench_product, tables) as bench:
         agent = await bench.agent()
         sessions: set[str] = set()
-        for is_agent, deed in deeds:
-            if is_agent and isinstance(deed, Call):
-                await act(agent, deed, sessions)
+        for is_agent, journaled in deeds:
+            if is_agent and isinstance(journaled, Call):
+                await act(agent, journaled, sessions)
             else:
-                await interfere(bench, deed)
+                await interfere(bench, journaled)
         if not sessions:
             return
         (session,) = sessions

@@ -538,7 +538,7 @@ async def test_a_session_beyond_the_budget_is_refused(workshop: Workshop) -> Non
         projects,
         registry.get(Recorder),
         registry.get(Reconciler),
-        find_reach=projects.find_reach,
+        find_api_access=projects.find_api_access,
         budget_bytes=2**20,
     )
     for press_it in (undo.preview, partial(undo.apply, actor=UndoActor(UUID(int=1), "Somebody"))):

@@ -10,12 +10,12 @@ import msgspec
 from basewarden.core.logs import note_facts
 from basewarden.core.tracing import stage
 from basewarden.errors import AppError, BadRequest, NotFound
+from basewarden.gateway.api.streaming import CancelOnDisconnect, UpstreamStream
+from basewarden.gateway.backends import Backends
 from basewarden.gateway.bodies import HeldBodies, HeldBody
 from basewarden.gateway.caller import Caller, Callers
 from basewarden.gateway.concealment import conceal
-from basewarden.gateway.forward.incoming import Incoming, WhileConnected
 from basewarden.gateway.introspect import describe_schema
-from basewarden.gateway.lending import PIECE_BYTES, send_in_pieces
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Projects
 from basewarden.gateway.refusals import describe_refusal
@@ -26,8 +26,8 @@ from basewarden.gateway.response_headers import (
     list_response_headers,
     make_status,
 )
-from basewarden.gateway.road import RestAnswer, RestCall
-from basewarden.gateway.roads import Roads
+from basewarden.gateway.rest import RestCall, RestResult
+from basewarden.gateway.sharing import PIECE_BYTES, send_in_pieces
 from basewarden.journal import RefusalLog
 from basewarden.web import CallerKind
 from basewarden.web.responses import JSON_TYPE
@@ -55,7 +55,7 @@ _CREDENTIALS = frozenset({b"authorization", b"apikey", b"cookie"})
 T = TypeVar("T")
 
 
-class DataRoad:
+class DataAPI:
     """Takes what is under its prefix and hands the rest on to `then`."""
 
     callers: ClassVar[frozenset[CallerKind]] = frozenset({CallerKind.AGENT, CallerKind.MEMBER})
@@ -66,14 +66,14 @@ class DataRoad:
         callers: Callers,
         limits: RateLimits,
         projects: Projects,
-        roads: Roads,
+        backends: Backends,
         refusals: RefusalLog,
     ) -> None:
         self._then = then
         self._callers = callers
         self._limits = limits
         self._projects = projects
-        self._roads = roads
+        self._backends = backends
         self._refusals = refusals
         self._bodies = HeldBodies()
 
@@ -108,11 +108,11 @@ class DataRoad:
             raise NotFound
         audience = find_audience(scope["headers"], has_token=caller.is_agent)
         schema = await _explain(_find_schema(project))
-        if isinstance(schema, RestAnswer):
+        if isinstance(schema, RestResult):
             await self._send_answer(send, schema, audience)
             return
         body = msgspec.json.encode(describe_schema(schema, caller.tables))
-        answer = RestAnswer(Response(200, (("Content-Type", JSON_TYPE),), body))
+        answer = RestResult(Response(200, (("Content-Type", JSON_TYPE),), body))
         await self._send_answer(send, answer, audience)
 
     async def _rest(self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str) -> None:
@@ -126,7 +126,7 @@ class DataRoad:
             if method in ("GET", "HEAD"):
                 await self._read(receive, send, project, caller, call, audience)
             elif is_small or method not in METHODS_WITH_BODY:
-                await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)), audience)
+                await self._send_answer(send, await _explain(self._backends.handle(project, caller, call)), audience)
             else:
                 await self._take_large(receive, send, project, caller, call, audience)
         except AppError as error:
@@ -139,28 +139,28 @@ class DataRoad:
         self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall, audience: Audience
     ) -> None:
         """What can be refused without the body is refused before it is read; the server skips the rest of it."""
-        refusal = await _explain(self._roads.check(project, caller, call))
+        refusal = await _explain(self._backends.check(project, caller, call))
         if refusal is not None:
             await self._send_answer(send, refusal, audience)
             return
         with self._bodies.hold(caller.id) as held:
             call = replace(call, body=await _read_body(receive, held))
-            await self._send_answer(send, await _explain(self._roads.travel(project, caller, call)), audience)
+            await self._send_answer(send, await _explain(self._backends.handle(project, caller, call)), audience)
 
     async def _read(
         self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall, audience: Audience
     ) -> None:
         """For no longer than somebody wants it; what another server sends goes out as it comes in."""
         is_head = call.method == "HEAD"
-        async with WhileConnected(receive) as watch:
-            answer = await _explain(self._roads.open(project, caller, call))
-            if isinstance(answer, Incoming):
-                await answer.relay(send, watch, audience, is_head=is_head)
+        async with CancelOnDisconnect(receive) as watch:
+            answer = await _explain(self._backends.open(project, caller, call))
+            if isinstance(answer, UpstreamStream):
+                await answer.stream_to(send, watch, audience, is_head=is_head)
             else:
                 watch.stop()
                 await self._send_answer(send, answer, audience, is_head=is_head)
 
-    async def _send_answer(self, send: Any, answer: RestAnswer, audience: Audience, *, is_head: bool = False) -> None:
+    async def _send_answer(self, send: Any, answer: RestResult, audience: Audience, *, is_head: bool = False) -> None:
         """A project chooses neither the framing of the message nor a header that is not on the list."""
         response, status = answer.response, make_status(answer.response.status)
         body = b"" if status in WITHOUT_BODY else response.body
@@ -173,7 +173,7 @@ class DataRoad:
             headers.append((_LABEL_HEADER, session.encode()))
         start = {"type": "http.response.start", "status": status, "headers": headers}
         if len(body) > PIECE_BYTES:
-            with self._projects.lending.holding(body):  # the head, too, may wait for a client that reads nothing
+            with self._projects.sharing.holding(body):  # the head, too, may wait for a client that reads nothing
                 await send(start)
                 await send_in_pieces(send, body)
         else:
@@ -189,13 +189,13 @@ async def _measure(serving: Coroutine[Any, Any, None], turns: Turns, turn: Turn,
         turns.leave(caller.key, turn, watch.cost)
 
 
-async def _explain(asking: Awaitable[T]) -> T | RestAnswer:
+async def _explain(asking: Awaitable[T]) -> T | RestResult:
     try:
         return await asking
     except DatabaseError as error:
-        return RestAnswer(make_error_response(from_database(error)))
+        return RestResult(make_error_response(from_database(error)))
     except PgrestError as error:
-        return RestAnswer(make_error_response(error))
+        return RestResult(make_error_response(error))
 
 
 async def _find_schema(project: AnyProject) -> Schema:

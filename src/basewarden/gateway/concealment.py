@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote_plus
 
-from basewarden.gateway.errors import CaptureBlind, NotCaptured, TableDenied
+from basewarden.gateway.errors import CaptureNotVisible, NotCaptured, TableDenied
 from pgrest import (
     DatabaseError,
     DatabaseErrorFields,
@@ -74,8 +74,8 @@ def _conceal_refusal(error: PgrestError, narrowed: NarrowedSchema, sent: bytes) 
 
 def _conceal_own(error: Exception, narrowed: NarrowedSchema) -> Exception:
     """A write may be refused for what it would do in another table."""
-    if isinstance(error, NotCaptured | CaptureBlind) and _mentions_hidden((error.text, error.hint), narrowed):
-        return NotCaptured() if isinstance(error, NotCaptured) else CaptureBlind()
+    if isinstance(error, NotCaptured | CaptureNotVisible) and _mentions_hidden((error.text, error.hint), narrowed):
+        return NotCaptured() if isinstance(error, NotCaptured) else CaptureNotVisible()
     return error
 
 

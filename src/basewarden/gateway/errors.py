@@ -41,7 +41,7 @@ class NotCaptured(Forbidden):
     message = "Changes made this way cannot be recorded, so they are not let through."
 
 
-class CaptureBlind(Forbidden):
+class CaptureNotVisible(Forbidden):
     code = "capture_blind"
     message = "The connection's own role cannot see every row of this table, so the change could not be recorded."
 
@@ -67,7 +67,7 @@ class WriteTooLarge(AppError):
     message = "The rows of this write are too large to be recorded at once, so nothing was changed."
 
 
-class CaptureRaced(AppError):
+class WriteConflict(AppError):
     status = 409
     code = "write_conflict"
     message = "Rows changed while they were being written. Nothing was changed; try again."
@@ -87,7 +87,7 @@ class RollbackUnsupported(AppError):
     message = "A write cannot be tried and rolled back over a project's own API, so nothing was done."
 
 
-class UpstreamAway(Unavailable):
+class UpstreamUnavailable(Unavailable):
     """Nothing was sent, or nothing of it can have been carried out."""
 
     code = "upstream_unavailable"
@@ -102,7 +102,7 @@ class OutcomeUnknown(AppError):
     message = "The project's own API did not answer to the end, so it is not known whether this was done."
 
 
-class UpstreamTimeout(UpstreamAway):
+class UpstreamTimeout(UpstreamUnavailable):
     """Only of what reads."""
 
     status = 504
@@ -110,7 +110,7 @@ class UpstreamTimeout(UpstreamAway):
     message = "The project's own API did not answer in time."
 
 
-class UpstreamInvalid(UpstreamAway):
+class UpstreamInvalid(UpstreamUnavailable):
     """Only of what reads."""
 
     status = 502
@@ -118,7 +118,7 @@ class UpstreamInvalid(UpstreamAway):
     message = "The project's own API gave no answer that can be used."
 
 
-class UpstreamKeyRefused(UpstreamAway):
+class UpstreamKeyRefused(UpstreamUnavailable):
     """Not the caller's fault: it is the connection's key that the project does not take."""
 
     status = 502
@@ -126,7 +126,7 @@ class UpstreamKeyRefused(UpstreamAway):
     message = "The project refused the key of this connection."
 
 
-class UpstreamLimited(UpstreamAway):
+class UpstreamLimited(UpstreamUnavailable):
     status = 429
     code = "upstream_limited"
     message = "The project refuses more requests for now. Wait a little."
@@ -137,7 +137,7 @@ class NeedsPostgres(Conflict):
     message = "This is done in the database itself, and this connection has no Postgres address."
 
 
-class SchemaUntold(Forbidden):
+class SchemaNotExposed(Forbidden):
     code = "schema_untold"
     message = "The project does not tell its tables to the key of this connection."
 

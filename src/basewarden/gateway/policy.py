@@ -69,18 +69,18 @@ def _check_functions(plan: DatabasePlan) -> None:
             )
 
 
-def tell_reach(caller: Caller, schema: Schema) -> Reach:
+def visible_schema_for(caller: Caller, schema: Schema) -> Reach:
     """What the description of the schema may tell this caller: no more than `check_plan` lets through."""
     written = _CAPTURED_KINDS if caller.can_write else frozenset()
     if caller.tables is None:
         return Reach(written=written, calls_volatile=caller.can_write)
-    tables = frozenset(name for name in schema.tables if _spell_table(name) in caller.tables)
+    tables = frozenset(name for name in schema.tables if format_table(name) in caller.tables)
     return Reach(
         tables=tables,
         functions=frozenset(
             one.oid
             for name, overloads in schema.functions.items()
-            if _spell_function(name) in caller.tables
+            if format_function(name) in caller.tables
             for one in overloads
             if one.answer in tables or one.answer not in schema.tables
         ),
@@ -100,7 +100,7 @@ def list_unknown(schema: Schema | None, names: Iterable[str]) -> list[str]:
     """Which names of a list are of no table and no function; none where the schema is not known."""
     if schema is None:
         return []
-    known = {*map(_spell_table, schema.tables), *map(_spell_function, schema.functions)}
+    known = {*map(format_table, schema.tables), *map(format_function, schema.functions)}
     unknown = [name for name in names if name not in known]
     return [name for name in unknown if name not in _list_functions_of_rows(schema)] if unknown else []
 
@@ -109,12 +109,12 @@ def _list_functions_of_rows(schema: Schema) -> set[str]:
     """Those that are computed columns or relationships: some cannot be called by themselves."""
     columns = (one.function for found in schema.computed_columns.values() for one in found)
     relationships = (one.function for found in schema.relationships.values() for one in found)
-    return {_spell_function(name) for name in (*columns, *relationships) if name is not None}
+    return {format_function(name) for name in (*columns, *relationships) if name is not None}
 
 
 def _check_name(allowed: frozenset[str], request: Request) -> None:
     asked = (request.schema, request.resource.name)
-    name = _spell_function(asked) if request.resource.kind == "function" else _spell_table(asked)
+    name = format_function(asked) if request.resource.kind == "function" else format_table(asked)
     if name not in allowed:
         raise TableDenied(details={"denied": [name]})
 
@@ -132,23 +132,23 @@ def _is_filtered(request: Request) -> bool:
 
 
 def _check_tables(allowed: frozenset[str], plan: DatabasePlan) -> None:
-    used = {_spell_table(name) for name in plan.tables_read | plan.tables_written}
+    used = {format_table(name) for name in plan.tables_read | plan.tables_written}
     if isinstance(plan, CallPlan):
-        used.add(_spell_function(plan.function.qualified))
-    used.update(_spell_function(function.name) for function in plan.functions())
+        used.add(format_function(plan.function.qualified))
+    used.update(format_function(function.name) for function in plan.functions())
     used.update(f"type/{name}" for name in plan.casts())
     if used - allowed:  # what is meant is not always what was sent: only that is said
         asked = plan.function.qualified if isinstance(plan, CallPlan) else plan.table.qualified
-        name = _spell_function(asked) if isinstance(plan, CallPlan) else _spell_table(asked)
+        name = format_function(asked) if isinstance(plan, CallPlan) else format_table(asked)
         raise TableDenied(details={"denied": [name]})
 
 
-def _spell_table(name: Name) -> str:
+def format_table(name: Name) -> str:
     return ".".join(name)
 
 
-def _spell_function(name: Name) -> str:
-    return f"{_RPC}{_spell_table(name)}"
+def format_function(name: Name) -> str:
+    return f"{_RPC}{format_table(name)}"
 
 
 def _read_name(spelled: str) -> Name:

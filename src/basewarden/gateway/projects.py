@@ -12,12 +12,12 @@ from basewarden.connections.errors import TablesUnchecked
 from basewarden.connections.targets import TOPIC
 from basewarden.db import Listener
 from basewarden.errors import AppError
+from basewarden.gateway.api.access import ApiAccess
+from basewarden.gateway.api.project import ApiProject
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import NeedsPostgres
-from basewarden.gateway.forward.project import ForwardProject
-from basewarden.gateway.forward.reach import ApiAccess
-from basewarden.gateway.lending import ASKING, POOL_SIZE, SNAPSHOT, Lending
 from basewarden.gateway.policy import list_unknown
+from basewarden.gateway.sharing import POOL_SIZE, SNAPSHOT, STATUS_QUERY, PoolSharing
 from basewarden.gateway.visibility import NarrowedSchemas
 from pgrest import (
     DatabaseError,
@@ -45,20 +45,20 @@ class Project:
     """One connection's database while it is in use."""
 
     def __init__(
-        self, target: ConnectionTarget, targets: ConnectionTargets, config: RestConfig, lending: Lending
+        self, target: ConnectionTarget, targets: ConnectionTargets, config: RestConfig, sharing: PoolSharing
     ) -> None:
         async def open_dsn() -> str:
             return (await targets.open_dsn(target)).reveal()
 
         self.target = target
         self.config = config
-        self._lending = lending
+        self._lending = sharing
         self.pool = Pool(
             open_dsn,
             max_size=POOL_SIZE,
             prepare=not target.is_pooled,
             guarded=True,
-            budget=lending.open_budget(),
+            budget=sharing.open_budget(),
         )
         self.templates = PlanTemplates()
         self.narrowed = NarrowedSchemas()
@@ -66,7 +66,7 @@ class Project:
             self.pool,
             self.config.schemas,
             self.config.extra_search_path,
-            on_load=self._tell_loaded,
+            on_load=self._log_loaded,
             expects=(AppError,),
             terms=SNAPSHOT,
         )
@@ -77,7 +77,7 @@ class Project:
         shares = self._lending.agents if caller.is_agent else self._lending.members
         return shares.writing if writes else shares.reading
 
-    def lend(self, caller: Caller, *, writes: bool = False) -> Lease:
+    def acquire(self, caller: Caller, *, writes: bool = False) -> Lease:
         """A connection for one request; of theirs a caller has a share, and so much time."""
         return self.pool.acquire(self.terms_for(caller, writes=writes), caller.key)
 
@@ -95,7 +95,7 @@ class Project:
         await self._cache.close()
         await self.pool.close()
 
-    def _tell_loaded(self, loaded: Loaded) -> None:
+    def _log_loaded(self, loaded: Loaded) -> None:
         _log.info(
             "schema.loaded",
             connection=str(self.target.id),
@@ -105,15 +105,15 @@ class Project:
         )
 
 
-AnyProject = Project | ForwardProject
+AnyProject = Project | ApiProject
 
 
 class Projects:
     """Opened on first use; closed when their connection changes, so that the next request opens the new one."""
 
-    def __init__(self, targets: ConnectionTargets, listener: Listener, origin: str, lending: Lending) -> None:
+    def __init__(self, targets: ConnectionTargets, listener: Listener, origin: str, sharing: PoolSharing) -> None:
         self._targets = targets
-        self.lending = lending
+        self.sharing = sharing
         self._served_at = parse_address(origin)
         self._open: dict[UUID, AnyProject] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -129,13 +129,13 @@ class Projects:
     def _make(self, target: ConnectionTarget) -> AnyProject:
         config = replace(_REST, served_at=replace(self._served_at, path=f"/api/v/{target.id}/rest/v1"))
         if target.address is None:
-            return ForwardProject(target, self._targets)
-        return Project(target, self._targets, config, self.lending)
+            return ApiProject(target, self._targets)
+        return Project(target, self._targets, config, self.sharing)
 
     async def get_direct(self, connection_id: UUID) -> Project:
         """For what is done in the database itself."""
         project = await self.get(connection_id)
-        if isinstance(project, ForwardProject):
+        if isinstance(project, ApiProject):
             raise NeedsPostgres
         return project
 
@@ -155,20 +155,20 @@ class Projects:
             raise TablesUnchecked from error
         return unknown
 
-    async def find_reach(self, connection_id: UUID) -> ApiAccess | None:
+    async def find_api_access(self, connection_id: UUID) -> ApiAccess | None:
         """How a project is reached of which only its own API is known, by what that tells now; None for any other."""
         project = await self.get(connection_id)
-        if not isinstance(project, ForwardProject):
+        if not isinstance(project, ApiProject):
             return None
-        await project.look_again(None)
+        await project.refresh(None)
         return ApiAccess(project.upstream, await project.schema(), project.find_newer)
 
-    async def ask_status(self, connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
+    async def query_transaction_status(self, connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
         """What became of transactions; None = too old, never of this database, or its address is no longer known."""
         project = await self.get(connection_id)
-        if isinstance(project, ForwardProject):
+        if isinstance(project, ApiProject):
             return dict.fromkeys(xids)
-        async with project.pool.acquire(ASKING) as connection:
+        async with project.pool.acquire(STATUS_QUERY) as connection:
             return await ask_connection(connection, xids)
 
     async def close(self) -> None:
@@ -187,11 +187,11 @@ class Projects:
 
 
 async def _ask_schema(project: AnyProject) -> Schema | None:
-    return await (project.find_schema() if isinstance(project, ForwardProject) else project.schema())
+    return await (project.find_schema() if isinstance(project, ApiProject) else project.schema())
 
 
 async def _ask_again(project: AnyProject, seen: Schema | None) -> Schema | None:
-    return await (project.await_news(seen) if isinstance(project, ForwardProject) else project.reload_schema())
+    return await (project.wait_for_newer(seen) if isinstance(project, ApiProject) else project.reload_schema())
 
 
 async def ask_connection(connection: DbConnection, xids: Sequence[int]) -> dict[int, str | None]:

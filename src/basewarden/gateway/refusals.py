@@ -6,7 +6,7 @@ from urllib.parse import unquote_plus
 
 from basewarden.errors import AppError
 from basewarden.gateway.caller import Caller
-from basewarden.gateway.road import RestCall
+from basewarden.gateway.rest import RestCall
 from basewarden.journal import Refusal
 from pgrest import RestConfig
 

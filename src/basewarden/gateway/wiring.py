@@ -6,14 +6,14 @@ from typing import Any
 from basewarden.accounts import Signins
 from basewarden.connections import Agents, Connections, ConnectionTargets
 from basewarden.db import Database, Listener
-from basewarden.gateway.asgi import DataRoad
+from basewarden.gateway.api.backend import ApiBackend
+from basewarden.gateway.asgi import DataAPI
+from basewarden.gateway.backends import Backends
 from basewarden.gateway.caller import Callers
-from basewarden.gateway.forward.road import ForwardRoad
-from basewarden.gateway.lending import Lending
+from basewarden.gateway.direct.backend import DirectBackend
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import Projects
-from basewarden.gateway.road import DirectBackend
-from basewarden.gateway.roads import Roads
+from basewarden.gateway.sharing import PoolSharing
 from basewarden.journal import Reconciler, Recorder, RefusalLog
 from basewarden.settings import Settings
 from basewarden.web import Registry
@@ -22,22 +22,22 @@ from basewarden.web import Registry
 def wire(registry: Registry) -> None:
     settings, database, listener = registry.get(Settings), registry.get(Database), registry.get(Listener)
     targets, recorder = registry.get(ConnectionTargets), registry.get(Recorder)
-    projects = registry.add(Projects(targets, listener, settings.origin, Lending.of(settings)))
+    projects = registry.add(Projects(targets, listener, settings.origin, PoolSharing.of(settings)))
     agents = registry.add(Agents(database, listener, registry.get(Connections), projects.find_unknown))
     registry.add(Callers(agents, registry.get(Signins), targets, settings))
     registry.add(RateLimits(settings))
-    registry.add(Roads(DirectBackend(recorder), ForwardRoad(recorder)))
-    registry.add(Reconciler(database, projects.ask_status))
+    registry.add(Backends(DirectBackend(recorder), ApiBackend(recorder)))
+    registry.add(Reconciler(database, projects.query_transaction_status))
 
 
-def make_data_api(registry: Registry, then: Any) -> DataRoad:
+def make_data_api(registry: Registry, then: Any) -> DataAPI:
     """ASGI around `then`, which gets every request that is not for a connection's data."""
-    return DataRoad(
+    return DataAPI(
         then,
         registry.get(Callers),
         registry.get(RateLimits),
         registry.get(Projects),
-        registry.get(Roads),
+        registry.get(Backends),
         registry.get(RefusalLog),
     )
 

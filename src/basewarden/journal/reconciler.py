@@ -26,9 +26,9 @@ QueryStatus = Callable[[UUID, Sequence[int]], Awaitable[Mapping[int, str | None]
 class Reconciler:
     """Reconciles all connections at start and on a timer, and one before its sessions are read or undone."""
 
-    def __init__(self, database: Database, ask_status: QueryStatus) -> None:
+    def __init__(self, database: Database, query_transaction_status: QueryStatus) -> None:
         self._database = database
-        self._query_status = ask_status
+        self._query_status = query_transaction_status
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from basewarden.db import Database, Listener, ReadSession
 from basewarden.errors import NotFound
 from basewarden.gateway import Projects
-from basewarden.gateway.forward.reach import FindReach
+from basewarden.gateway.api.access import FindApiAccess
 from basewarden.journal import JournalSession, Reconciler, Recorder, find_undo_of
 from basewarden.undo import queries
 from basewarden.undo.api import ApiUndoStrategy
@@ -37,7 +37,7 @@ _REFUSE = ApplyOptions()
 
 
 class Undo:
-    """`find_reach` tells how a project is reached of which only its own API is known.
+    """`find_api_access` tells how a project is reached of which only its own API is known.
 
     `budget_bytes` is how much data of one session may be held in memory.
     """
@@ -49,14 +49,14 @@ class Undo:
         projects: Projects,
         recorder: Recorder,
         reconciler: Reconciler,
-        find_reach: FindReach,
+        find_api_access: FindApiAccess,
         *,
         budget_bytes: int = DEFAULT_BUDGET,
     ) -> None:
         self._database = database
         self._budget = budget_bytes
         self._reconciler = reconciler
-        self._find_reach = find_reach
+        self._find_reach = find_api_access
         self._recorder = recorder
         self._ledger = UndoLedger(database, listener)
         self._direct = DirectUndoStrategy(projects, recorder, self._ledger)

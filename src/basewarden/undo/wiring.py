@@ -20,7 +20,7 @@ def wire(registry: Registry) -> None:
             projects,
             registry.get(Recorder),
             registry.get(Reconciler),
-            projects.find_reach,
+            projects.find_api_access,
             budget_bytes=registry.get(Settings).undo_megabytes * 1024 * 1024,
         )
     )

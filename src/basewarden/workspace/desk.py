@@ -18,12 +18,12 @@ from basewarden.accounts import Person
 from basewarden.connections import ConnectionFailed, Role, Viewer
 from basewarden.gateway import (
     AnyProject,
+    Backends,
     Caller,
     Projects,
     RestCall,
-    Roads,
-    SchemaUntold,
-    UpstreamAway,
+    SchemaNotExposed,
+    UpstreamUnavailable,
     make_member_caller,
 )
 from basewarden.web import inject
@@ -31,7 +31,7 @@ from basewarden.workspace.conditions import Condition, Parameter, is_any_row, is
 from basewarden.workspace.errors import DataRefused, tell_person, tell_unreachable
 from pgrest import DatabaseError, PgrestError, Response, Schema, Table, TextLimit, from_database
 
-Count = Literal["exact", "planned"]
+ChangeCount = Literal["exact", "planned"]
 Row = Mapping[str, Any]
 Key = tuple[str, ...]
 
@@ -48,7 +48,7 @@ class RowPage:
 
 
 class Desk:
-    def __init__(self, roads: Roads, project: AnyProject, schema: Schema, caller: Caller) -> None:
+    def __init__(self, roads: Backends, project: AnyProject, schema: Schema, caller: Caller) -> None:
         self._roads = roads
         self._project = project
         self._caller = caller
@@ -59,7 +59,7 @@ class Desk:
         table: Table,
         parameters: Sequence[Parameter],
         *,
-        count: Count | None = None,
+        count: ChangeCount | None = None,
         text_limit: TextLimit | None = None,
     ) -> RowPage:
         """`text_limit` is kept by the database where it is asked directly; a project's own API sends all."""
@@ -75,7 +75,7 @@ class Desk:
         found = await self.read(table, [*_of_row(table, key), ("select", select)], text_limit=text_limit)
         return found.rows[0] if found.rows else None
 
-    async def count(self, table: Table, parameters: Sequence[Parameter], *, count: Count = "exact") -> int | None:
+    async def count(self, table: Table, parameters: Sequence[Parameter], *, count: ChangeCount = "exact") -> int | None:
         """Answers from a read of no rows, which also tells whether the conditions make sense."""
         shown = ("select", text_of(next(iter(table.columns)))) if table.columns else ("select", "")
         response = await self._send("HEAD", table, [*parameters, shown, ("limit", "0")], prefer=f"count={count}")
@@ -126,18 +126,18 @@ class Desk:
             text_limit=text_limit,
         )
         try:
-            return (await self._roads.travel(self._project, self._caller, call)).response
+            return (await self._roads.handle(self._project, self._caller, call)).response
         except DatabaseError as error:
             raise tell_person(from_database(error)) from error
         except PgrestError as error:
             raise tell_person(error) from error
-        except (ConnectionFailed, UpstreamAway) as error:
+        except (ConnectionFailed, UpstreamUnavailable) as error:
             raise tell_unreachable(error) from error
 
 
 _RETURN = "return=representation"
 
-RoadsDep = Annotated[Roads, Depends(inject(Roads))]
+RoadsDep = Annotated[Backends, Depends(inject(Backends))]
 ProjectsDep = Annotated[Projects, Depends(inject(Projects))]
 
 
@@ -150,9 +150,9 @@ async def open_desk(
     return await make_desk(roads, projects, member.connection.id, member.person, member.role)
 
 
-async def make_desk(roads: Roads, projects: Projects, connection_id: UUID, person: Person, role: Role) -> Desk:
+async def make_desk(roads: Backends, projects: Projects, connection_id: UUID, person: Person, role: Role) -> Desk:
     project = await projects.get(connection_id)
-    seconds = projects.lending.members.reading.seconds
+    seconds = projects.sharing.members.reading.seconds
     caller = make_member_caller(person.id, person.name or person.email, role, project.target, query_seconds=seconds)
     try:
         schema = await project.schema()
@@ -160,9 +160,9 @@ async def make_desk(roads: Roads, projects: Projects, connection_id: UUID, perso
         raise tell_person(from_database(error)) from error
     except PgrestError as error:
         raise tell_person(error) from error
-    except (ConnectionFailed, UpstreamAway) as error:
+    except (ConnectionFailed, UpstreamUnavailable) as error:
         raise tell_unreachable(error) from error
-    except SchemaUntold as error:
+    except SchemaNotExposed as error:
         raise DataRefused(error.text, sqlstate=error.code, hint=error.hint) from error
     return Desk(roads, project, schema, caller)
 

@@ -8,7 +8,7 @@ from basewarden.connections import Membership, Role
 from basewarden.core.addresses import encode_row, row_path
 from basewarden.workspace.columns import ColumnView, is_sortable, is_writable, view_column
 from basewarden.workspace.cutting import cut, limit_grid
-from basewarden.workspace.desk import Count, Desk, Row, RowPage, key_of, text_of
+from basewarden.workspace.desk import ChangeCount, Desk, Row, RowPage, key_of, text_of
 from basewarden.workspace.errors import DataRefused
 from basewarden.workspace.references import CellLink, Reference, list_references, select_embeds
 from basewarden.workspace.view import GridFilter, GridView
@@ -83,7 +83,7 @@ async def load_grid(desk: Desk, member: Membership, table: Table, view: GridView
         return Grid(shown, (), None, is_estimate=False, refused=refused)
     where = [item.condition.as_parameter() for item in view.filters]
     planned = await desk.count(table, where, count="planned")
-    count: Count = "exact" if planned is None or planned < COUNT_EXACTLY_BELOW else "planned"
+    count: ChangeCount = "exact" if planned is None or planned < COUNT_EXACTLY_BELOW else "planned"
     page = [("order", view.order(table)), ("limit", str(view.rows)), ("offset", str(view.offset))]
     parameters = [*where, *[pair for pair in page if pair[1]]]
     limit = limit_grid(table, references, view.rows * len(columns))
@@ -105,7 +105,7 @@ async def read_labelled(
     parameters: Sequence[tuple[str, str]],
     limit: TextLimit,
     *,
-    count: Count | None = None,
+    count: ChangeCount | None = None,
 ) -> RowPage:
     """The columns with the labels of what they refer to; without those where the role may not read there."""
     names = dict.fromkeys([*(column.name for column in columns), *table.key, *_key_columns(references)])

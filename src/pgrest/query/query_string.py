@@ -10,7 +10,7 @@ from urllib.parse import quote
 from pgrest.query.grammar.filters import parse_tree_path
 from pgrest.query.payload import split_optional_pairs
 
-Pair = tuple[str, str]
+QueryPair = tuple[str, str]
 _PARAMETERS = frozenset({"select", "columns", "on_conflict"})
 _ENDINGS = frozenset({"order", "limit", "offset"})
 _LOGIC = frozenset({"and", "or"})
@@ -19,12 +19,12 @@ _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_-]+\Z")
 _SAFE = "-_.~,:()*"  # what a query may hold as it is, and reads better so
 
 
-def split_query(query: bytes) -> list[Pair]:
+def split_query(query: bytes) -> list[QueryPair]:
     """Names and values, decoded and in order. A name without a value means nothing in this contract."""
     return [(name, value) for name, value in split_optional_pairs(query, "the query string") if value is not None]
 
 
-def join_query(pairs: Iterable[Pair]) -> str:
+def join_query(pairs: Iterable[QueryPair]) -> str:
     return "&".join(f"{quote(name, safe=_SAFE)}={quote(value, safe=_SAFE)}" for name, value in pairs)
 
 
@@ -68,7 +68,7 @@ def write_element(value: str) -> str:
     return value if _PLAIN_VALUE.match(value) else _quote(value)
 
 
-def match_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Pair]:
+def match_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[QueryPair]:
     """Filters that exactly the rows pass which hold one of `rows` in `columns`; no rows: nothing passes.
 
     One row is compared value by value, for a list of one empty string would be an empty list.

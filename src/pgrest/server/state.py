@@ -181,7 +181,7 @@ class ServerState:
         await self._put_cache(cache)
         await self.pool.flush()
         was_read = self.row.get(Metric.SCHEMA_LOADS) > loads
-        self._tell_loaded(schema, time.perf_counter() - started, was_read=was_read)
+        self._log_loaded(schema, time.perf_counter() - started, was_read=was_read)
 
     async def _check_version(self) -> None:
         try:
@@ -219,7 +219,7 @@ class ServerState:
         self.row.add(Metric.SCHEMA_LOADS)
         self.row.put(Metric.SCHEMA_SECONDS, loaded.seconds)
 
-    def _tell_loaded(self, schema: Schema, seconds: float, *, was_read: bool) -> None:
+    def _log_loaded(self, schema: Schema, seconds: float, *, was_read: bool) -> None:
         if not was_read:  # it was asked for all the same
             self.row.add(Metric.SCHEMA_LOADS)
         self.log.tell(f"Schema cache queried in {seconds * 1000:.1f} milliseconds")

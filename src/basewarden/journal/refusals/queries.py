@@ -105,7 +105,7 @@ async def list_session_refusals(session: AsyncSession, session_id: UUID, *, limi
 
 
 async def count_refusals_since(session: AsyncSession, connection_id: UUID, since: datetime) -> int:
-    """Counts all refusals of rows that were last updated since then, including their earlier ones."""
+    """ChangeCounts all refusals of rows that were last updated since then, including their earlier ones."""
     query = select(func.coalesce(func.sum(JournalRefusal.count), 0)).where(
         JournalRefusal.connection_id == connection_id, JournalRefusal.at >= since
     )

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from basewarden.gateway.forward.api import QUERY_ROOM, Api, split_rows
-from basewarden.gateway.forward.deeds import UpstreamRefused, read_error
-from basewarden.gateway.forward.images import select_for_reading
-from basewarden.gateway.forward.upstream import UpstreamAnswer
+from basewarden.gateway.api.journaled_request import UpstreamRefused, read_error
+from basewarden.gateway.api.row_images import select_for_reading
+from basewarden.gateway.api.tables import QUERY_ROOM, ApiTables, split_rows
+from basewarden.gateway.api.upstream import UpstreamResponse
 from basewarden.journal import Image
 from basewarden.undo.api.batches import find_unorderable
 from basewarden.undo.api.json_bodies import list_inexpressible
@@ -27,7 +27,7 @@ class ApiReader:
     `probes`: whether it may ask the database to insert no rows, which tells what it would take.
     """
 
-    def __init__(self, api: Api, *, probes: bool) -> None:
+    def __init__(self, api: ApiTables, *, probes: bool) -> None:
         self.api = api
         self.versions: dict[tuple[Name, Key], str] = {}
         self.generated: dict[Name, set[str]] = {}
@@ -124,7 +124,7 @@ class ApiReader:
         known = self.generated.get(row.table.qualified, ())
         return tuple(name for name in row.written if name not in known)
 
-    def learn_generated(self, table: Table, answer: UpstreamAnswer) -> bool:
+    def learn_generated(self, table: Table, answer: UpstreamResponse) -> bool:
         """Whether a refusal was for a column that is generated, and is known now.
 
         PostgreSQL hints at a way round only where the column is an identity, which has no other value to take.

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from basewarden.gateway.api.journaled_request import JournaledRequest
+from basewarden.gateway.api.row_images import UnreadableAnswer, read_apart, select_for_writing
+from basewarden.gateway.api.tables import ApiTables, QueryPair, make_path
 from basewarden.gateway.errors import OutcomeUnknown
-from basewarden.gateway.forward.api import Api, Pair, make_path
-from basewarden.gateway.forward.deeds import Deed
-from basewarden.gateway.forward.images import UnreadableAnswer, read_apart, select_for_writing
 from basewarden.journal import Image, Recorder, RowChange, SessionCaller, WriteEntry
 from basewarden.undo.planning.plan import RowPlan
 from basewarden.undo.planning.row_reader import Key
@@ -17,7 +17,7 @@ MAX_SUMMARY = 500
 class UndoRequestSender:
     """`has_written`: something was changed, or may have been."""
 
-    def __init__(self, api: Api, recorder: Recorder, caller: SessionCaller, undo_id: UUID) -> None:
+    def __init__(self, api: ApiTables, recorder: Recorder, caller: SessionCaller, undo_id: UUID) -> None:
         self._api = api
         self._recorder = recorder
         self._caller = caller
@@ -25,7 +25,7 @@ class UndoRequestSender:
         self.has_written = False
 
     async def send(
-        self, method: str, rows: Sequence[RowPlan], query: Sequence[Pair], body: bytes = b""
+        self, method: str, rows: Sequence[RowPlan], query: Sequence[QueryPair], body: bytes = b""
     ) -> Mapping[Key, Image]:
         """The rows that came back, by their keys there. `rows` are of one table.
 
@@ -41,23 +41,23 @@ class UndoRequestSender:
             content_type="application/json" if body else None,
             body=body,
         )
-        deed = await Deed.announce(self._recorder, self._make_entry(method, rows, query))
+        journaled = await JournaledRequest.record_intent(self._recorder, self._make_entry(method, rows, query))
         try:
-            answer = await deed.carry_out(self._api.upstream, request)
-            written = await read_apart(selection.read_written, answer.body)
+            answer = await journaled.send(self._api.upstream, request)
+            written = await read_apart(selection.read_returned, answer.body)
         except OutcomeUnknown:
             self.has_written = True
             raise
         except UnreadableAnswer as error:
             self.has_written = True
-            deed.give_up()
+            journaled.mark_unknown()
             raise OutcomeUnknown from error
         images = {row.image.key(table.key): row.image for row in written}
         self.has_written = self.has_written or bool(images)
-        await deed.finish(_describe(method, rows, images))
+        await journaled.finish(_describe(method, rows, images))
         return images
 
-    def _make_entry(self, method: str, rows: Sequence[RowPlan], query: Sequence[Pair]) -> WriteEntry:
+    def _make_entry(self, method: str, rows: Sequence[RowPlan], query: Sequence[QueryPair]) -> WriteEntry:
         table = rows[0].table
         words = "&".join(f"{name}={value}" for name, value in query if name != "xmin")
         return WriteEntry(

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from basewarden.errors import AppError
-from basewarden.gateway.capture import SnapshotStale
+from basewarden.gateway.api.journaled_request import UpstreamRefused
+from basewarden.gateway.api.tables import QUERY_ROOM, QueryPair
+from basewarden.gateway.direct.capture import SnapshotStale
 from basewarden.gateway.errors import OutcomeUnknown
-from basewarden.gateway.forward.api import QUERY_ROOM, Pair
-from basewarden.gateway.forward.deeds import UpstreamRefused
 from basewarden.journal import Image
 from basewarden.undo.api.batches import Batch, make_batches
 from basewarden.undo.api.json_bodies import write_one, write_rows
@@ -252,7 +252,7 @@ class ApiUndoRun:
 
     # What all of them do --------------------------------------------------------------------------------
 
-    def _restrict(self, numbers: Sequence[int]) -> list[Pair]:
+    def _restrict(self, numbers: Sequence[int]) -> list[QueryPair]:
         """To these rows, and to what they were when they were read."""
         table = self.rows[numbers[0]].table
         keys = [self.rows[number].current_key or () for number in numbers]
@@ -260,7 +260,7 @@ class ApiUndoRun:
         return [*match_rows(table.key, keys), *match_rows(("xmin",), list(versions))]
 
     async def _send(
-        self, method: str, numbers: Sequence[int], query: Sequence[Pair], body: bytes = b""
+        self, method: str, numbers: Sequence[int], query: Sequence[QueryPair], body: bytes = b""
     ) -> Mapping[Key, Image] | None:
         """The rows that came back. None when it is over: the API or the journal is away, or the answer was lost."""
         try:

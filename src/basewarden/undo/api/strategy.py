@@ -10,11 +10,11 @@ import msgspec
 
 from basewarden.core.ids import make_id
 from basewarden.errors import AppError
-from basewarden.gateway.capture import SnapshotStale
-from basewarden.gateway.errors import OutcomeUnknown, UpstreamAway
-from basewarden.gateway.forward.api import Api
-from basewarden.gateway.forward.deeds import UpstreamRefused
-from basewarden.gateway.forward.reach import ApiAccess
+from basewarden.gateway.api.access import ApiAccess
+from basewarden.gateway.api.journaled_request import UpstreamRefused
+from basewarden.gateway.api.tables import ApiTables
+from basewarden.gateway.direct.capture import SnapshotStale
+from basewarden.gateway.errors import OutcomeUnknown, UpstreamUnavailable
 from basewarden.journal import Capture, Recorder
 from basewarden.undo.api.reader import ApiReader, explain_refusal
 from basewarden.undo.api.requests import UndoRequestSender
@@ -50,7 +50,7 @@ class ApiUndoStrategy:
     is_incremental: ClassVar[bool] = True
 
     def __init__(self, reach: ApiAccess, recorder: Recorder, ledger: UndoLedger) -> None:
-        self._api = Api(reach.upstream, reach.schema)
+        self._api = ApiTables(reach.upstream, reach.schema)
         self._find_newer = reach.find_newer
         self._recorder = recorder
         self._ledger = ledger
@@ -150,7 +150,7 @@ async def _translate_errors() -> AsyncIterator[None]:
     """Nothing has been changed yet."""
     try:
         yield
-    except (UpstreamAway, OutcomeUnknown) as error:
+    except (UpstreamUnavailable, OutcomeUnknown) as error:
         raise ProjectAway from error
     except SnapshotStale as error:
         raise UndoRaced from error

@@ -5,7 +5,7 @@ A check is asked of all rows at once, a NULL is seen. What remains is found by t
 
 from collections.abc import Sequence
 
-from basewarden.gateway.capture.images import ALIAS
+from basewarden.gateway.direct.row_images import ALIAS
 from basewarden.undo.direct.row_source import WANTED, unnest_rows
 from basewarden.undo.planning.plan import RowPlan
 from pgrest import Builder, DatabaseError, DbConnection, Statement, Table, quote_ident

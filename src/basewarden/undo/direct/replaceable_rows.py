@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from basewarden.gateway.capture.images import ALIAS
+from basewarden.gateway.direct.row_images import ALIAS
 from basewarden.undo.direct.row_source import WANTED, unnest_rows
 from basewarden.undo.direct.statement_order import PlaceholderState
 from basewarden.undo.planning.plan import RowPlan

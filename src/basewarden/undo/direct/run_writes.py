@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from basewarden.gateway.capture.images import WITH_SESSION_PATH
-from basewarden.gateway.capture.traces import OWN_NAMES
+from basewarden.gateway.direct.row_images import WITH_SESSION_PATH
+from basewarden.gateway.direct.stat_counters import OWN_NAMES
 from pgrest import DbConnection, Rows, Statement
 
 

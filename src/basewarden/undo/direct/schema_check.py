@@ -5,7 +5,7 @@ A plan that was made on an outdated snapshot may not know of a foreign key, and 
 
 from collections.abc import Collection
 
-from basewarden.gateway.capture import SnapshotStale
+from basewarden.gateway.direct.capture import SnapshotStale
 from pgrest import (
     DbConnection,
     Name,

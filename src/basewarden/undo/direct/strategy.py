@@ -10,8 +10,8 @@ from uuid import UUID
 from basewarden.core.ids import make_id
 from basewarden.errors import AppError
 from basewarden.gateway import UNDO, Projects
-from basewarden.gateway.capture import SnapshotStale
-from basewarden.gateway.road import commit_recorded
+from basewarden.gateway.direct.backend import commit_recorded
+from basewarden.gateway.direct.capture import SnapshotStale
 from basewarden.journal import Recorder, WriteEntry
 from basewarden.undo.direct.apply import Applied, explain_error
 from basewarden.undo.direct.dry_run import dry_run_plan

@@ -6,14 +6,14 @@ A row that a trigger deletes is in no journal, so no later undo could bring it b
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from basewarden.gateway.capture.images import WITH_SESSION_PATH
-from basewarden.gateway.capture.settling import FINISH, ask_settled, is_settled
-from basewarden.gateway.capture.traces import (
+from basewarden.gateway.direct.deferred import FINISH, deferred_check, is_nothing_deferred
+from basewarden.gateway.direct.row_images import WITH_SESSION_PATH
+from basewarden.gateway.direct.stat_counters import (
     COUNT_CHANGES,
     OWN_NAMES,
-    Count,
-    Counts,
-    list_unseen,
+    ChangeCount,
+    ChangeCounts,
+    list_uncaptured,
     read_counts,
     subtract_counts,
     written_here_sql,
@@ -42,27 +42,27 @@ async def apply_counted(
     lost = [_refuse_loss(name, effect) for name, effect in effects.items() if effect.deleted or effect.emptied]
     if lost:
         raise PlanRejected(lost)
-    return replace(applied, unseen=list_unseen(effects))
+    return replace(applied, unseen=list_uncaptured(effects))
 
 
 async def _check_settled(connection: DbConnection) -> None:
     """What triggers put off to the COMMIT would be neither counted nor refused."""
     try:
-        answers = await connection.run(ask_settled([WITH_SESSION_PATH, FINISH]))
+        answers = await connection.run(deferred_check([WITH_SESSION_PATH, FINISH]))
     except DatabaseError as error:
         raise explain_error(error) from error
-    if not is_settled(answers):
+    if not is_nothing_deferred(answers):
         raise PlanRejected([RowConflict("", "", {}, (), "A trigger puts off what it changes until the undo is over.")])
 
 
-async def _count(connection: DbConnection, schema: Schema) -> Counts:
+async def _count(connection: DbConnection, schema: Schema) -> ChangeCounts:
     _, rows = await connection.run([OWN_NAMES, COUNT_CHANGES])
     return read_counts(rows, schema)
 
 
 async def _find_effects(
-    connection: DbConnection, counted: Counts, rows: Sequence[RowPlan], replaced: Mapping[Name, int]
-) -> dict[Name, Count]:
+    connection: DbConnection, counted: ChangeCounts, rows: Sequence[RowPlan], replaced: Mapping[Name, int]
+) -> dict[Name, ChangeCount]:
     """By table, the rows that were changed and are none of the plan's."""
     planned: dict[Name, list[RowPlan]] = {}
     for row in rows:
@@ -78,22 +78,22 @@ async def _find_effects(
 
 
 async def _subtract_planned(
-    connection: DbConnection, name: Name, count: Count, rows: Sequence[RowPlan], known: int
-) -> Count:
+    connection: DbConnection, name: Name, count: ChangeCount, rows: Sequence[RowPlan], known: int
+) -> ChangeCount:
     """What the undo itself did. It may write a row several times, or delete and insert it; the rows themselves tell."""
     inserts, updates, deletes = (sum(row.action == action for row in rows) for action in _ACTIONS)
     inserted, updated, deleted = count.inserted - inserts, count.updated - updates, count.deleted - deletes
     replaced = max(0, min(inserted, deleted, known + _count_moved(rows, updates, count)))
     inserted, deleted = max(0, inserted - replaced), max(0, deleted - replaced)
     if updated <= 0 and not inserted and not replaced:
-        return Count(deleted=deleted, emptied=count.emptied)
+        return ChangeCount(deleted=deleted, emptied=count.emptied)
     statement = f"SELECT pg_catalog.count(*) FROM {quote_name(name)} AS bw_row WHERE {written_here_sql('bw_row')}"
     (counted,) = await connection.run([Statement(statement)])
     others = int(counted.rows[0][0] or 0) - sum(row.target is not None for row in rows)
-    return Count(inserted, max(0, others - inserted), deleted, count.emptied)
+    return ChangeCount(inserted, max(0, others - inserted), deleted, count.emptied)
 
 
-def _count_moved(rows: Sequence[RowPlan], updates: int, count: Count) -> int:
+def _count_moved(rows: Sequence[RowPlan], updates: int, count: ChangeCount) -> int:
     """How many updates may count as a delete and an insert: to another partition, or made so by a trigger.
 
     What decides on the partition is part of every key.
@@ -103,7 +103,7 @@ def _count_moved(rows: Sequence[RowPlan], updates: int, count: Count) -> int:
     return max(0, updates - count.updated, 0 if is_plain else len(keyed))
 
 
-def _refuse_loss(name: Name, effect: Count) -> RowConflict:
+def _refuse_loss(name: Name, effect: ChangeCount) -> RowConflict:
     schema, table = name
     lost = count_rows(effect.deleted) if effect.deleted else "all rows"
     reason = f"A trigger would delete {lost} of {schema}.{table} that this session did not write."

@@ -1,0 +1,254 @@
+"""One request to a project of which only its API is known: request -> limits -> out with the key -> back."""
+
+import re
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from basewarden.connections.rest.refusals import is_of_postgrest
+from basewarden.connections.rest.wire import HTTPConnection, HTTPFailure
+from basewarden.core.tracing import stage
+from basewarden.errors import AppError
+from basewarden.gateway.api.headers import (
+    format_preferences,
+    list_what_matters,
+    make_read_headers,
+    pass_headers,
+    takes_gzip,
+)
+from basewarden.gateway.api.journaled_request import OUTDATED_CODES
+from basewarden.gateway.api.policy import check_limits, check_request
+from basewarden.gateway.api.project import ApiProject, PreparedCall
+from basewarden.gateway.api.recorded_write import handle_write
+from basewarden.gateway.api.streaming import UpstreamStream
+from basewarden.gateway.api.upstream_client import explain_failure, open_exchange, raise_error_response, read_error_body
+from basewarden.gateway.api.url_encoding import encode_path, encode_query
+from basewarden.gateway.caller import Caller
+from basewarden.gateway.concealment import conceal
+from basewarden.gateway.direct.capture import SnapshotStale
+from basewarden.gateway.errors import NotCaptured, UpstreamInvalid, WriteConflict
+from basewarden.gateway.rest import RestCall, RestResult
+from basewarden.journal import Recorder
+from pgrest import (
+    PgrestError,
+    Request,
+    Response,
+    Schema,
+    bad_preferences,
+    make_error_response,
+    parse_head,
+    read_body,
+)
+
+_READS: Final = ("GET", "HEAD")
+_ANSWERED_WITHOUT_A_WRITE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_FIRST_REFUSAL, _BAD_REQUEST = 300, 400
+_RANGE_NOT_SATISFIABLE = 416
+_NO_SUCH_SCHEMA = "PGRST106"
+_OF_READS: Final = frozenset({"handling", "count", "timezone", "max-affected"})
+_TIMEZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}\Z")
+
+
+class ApiBackend:
+    """The forward backend. As on the direct road: PgrestError or AppError, and then nothing was changed."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    async def handle(self, project: ApiProject, caller: Caller, call: RestCall) -> RestResult:
+        """The whole answer."""
+        answer = await self.open(project, caller, call)
+        if isinstance(answer, RestResult):
+            return answer
+        body = await answer.read_whole()
+        if answer.is_compressed:
+            raise UpstreamInvalid("The project's own API compressed what was asked for as it is.")
+        return RestResult(Response(answer.status, tuple(answer.headers), body))
+
+    async def check(self, project: ApiProject, caller: Caller, call: RestCall) -> None:
+        """Raises what `handle` would refuse whatever the body is, before that is read."""
+        with _concealing(project, caller, call) as seen:
+            await self._check(project, caller, call, seen)
+
+    async def open(self, project: ApiProject, caller: Caller, call: RestCall) -> RestResult | UpstreamStream:
+        """A read comes as it arrives; a write is whole when it is journaled."""
+        with _concealing(project, caller, call) as seen:
+            key = _read_key(caller, call)
+            seen.schema = await project.find_schema() if caller.tables is not None else None
+            kept = project.prepared.find(key, seen.schema) if key is not None else None
+            if kept is not None:
+                return await self._fetch(project, kept)
+            request = await self._check(project, caller, call, seen)
+            if request.method not in _ANSWERED_WITHOUT_A_WRITE:
+                request = await read_body(request, call.body)
+                answer = await self._write(project, caller, call, request, seen.schema)
+                return seen.conceal_answer(answer)
+            prepared = _prepare_read(project, caller, request, call)
+            if key is not None:
+                project.prepared.keep(key, seen.schema, prepared)
+            return await self._fetch(project, prepared)
+
+    async def _check(self, project: ApiProject, caller: Caller, call: RestCall, seen: "_Concealing") -> Request:
+        """What is asked, apart from the body; `seen` then knows on which snapshot it is within the caller's limits."""
+        with stage("plan"):
+            request = await _parse(project, call)
+        with stage("policy"):
+            check_request(caller, request)
+            if caller.tables is not None:
+                seen.schema = await project.find_schema()
+                seen.schema = await _check_limits(project, caller, request, seen.schema)
+        return request
+
+    async def _write(
+        self, project: ApiProject, caller: Caller, call: RestCall, request: Request, seen: Schema | None
+    ) -> RestResult:
+        """Once more where the snapshot may be what refused it: nothing was changed then."""
+        schema = seen if seen is not None else await project.find_schema()
+        reason: Exception
+        try:
+            return await handle_write(project.upstream, schema, request, caller, call, self._recorder)
+        except SnapshotStale:
+            newer = await project.wait_for_newer(schema)
+            reason = UpstreamInvalid(
+                "The project's own API shows other columns than it tells of, so nothing was done.",
+                hint="Where the table has just been changed: NOTIFY pgrst, 'reload schema' makes its API look again.",
+            )
+        except (PgrestError, NotCaptured) as error:
+            newer, reason = await project.refresh(schema), error
+        if newer is schema:
+            raise reason
+        _check_on(project, caller, request, newer)
+        try:
+            return await handle_write(project.upstream, newer, request, caller, call, self._recorder)
+        except SnapshotStale as error:
+            raise WriteConflict from error
+
+    async def _fetch(self, project: ApiProject, prepared: PreparedCall) -> UpstreamStream:
+        with stage("run"):
+            try:
+                connection = await open_exchange(project.client, prepared.data, method=prepared.method)
+            except HTTPFailure as error:
+                raise explain_failure(error, is_safe=True) from None
+            if connection.status >= _FIRST_REFUSAL and connection.status != _RANGE_NOT_SATISFIABLE:
+                await self._refuse(project, connection)
+        headers = pass_headers(connection.headers, project.address, shows_profile=prepared.shows_profile)
+        incoming = UpstreamStream(project.client, connection, headers)
+        incoming.check_coding(takes_gzip=prepared.takes_gzip)
+        return incoming
+
+    async def _refuse(self, project: ApiProject, connection: HTTPConnection) -> None:
+        try:
+            await raise_error_response(project.client, connection)
+        except PgrestError as error:
+            if error.code in OUTDATED_CODES:
+                project.refresh_soon()
+            raise
+
+
+async def _check_limits(project: ApiProject, caller: Caller, request: Request, schema: Schema | None) -> Schema | None:
+    """The snapshot that the request is within the caller's limits on; a stale one may be what refused it first."""
+    try:
+        _check_on(project, caller, request, schema)
+    except PgrestError:
+        newer = await project.refresh(schema)
+        if newer is schema:
+            raise
+        _check_on(project, caller, request, newer)
+        return newer
+    return schema
+
+
+def _check_on(project: ApiProject, caller: Caller, request: Request, schema: Schema | None) -> None:
+    if caller.tables is not None:
+        check_limits(caller, request, schema, project.narrow(schema, caller.tables), project.config)
+
+
+@contextmanager
+def _concealing(project: ApiProject, caller: Caller, call: RestCall) -> Iterator["_Concealing"]:
+    """An error says no more than the caller may know."""
+    seen = _Concealing(project, caller, call)
+    try:
+        yield seen
+    except (PgrestError, AppError) as error:
+        told = seen.conceal(error)
+        if told is error:
+            raise
+        raise told from error
+
+
+class _Concealing:
+    """`schema` is the snapshot that was used last."""
+
+    def __init__(self, project: ApiProject, caller: Caller, call: RestCall) -> None:
+        self._project = project
+        self._tables = caller.tables
+        self._sent = call.sent
+        self.schema: Schema | None = None
+
+    def conceal(self, error: Exception) -> Exception:
+        narrowed = None if self._tables is None else self._project.narrow(self.schema, self._tables)
+        return conceal(error, narrowed, self._sent)
+
+    def conceal_answer(self, answer: RestResult) -> RestResult:
+        """A refusal of the project's that is passed on as an answer."""
+        if self._tables is None or answer.response.status < _BAD_REQUEST:
+            return answer
+        told = read_error_body((), bytes(answer.response.body))
+        if not is_of_postgrest(told):
+            return answer
+        error = PgrestError(
+            answer.response.status, told["code"], told["message"], told.get("details"), told.get("hint")
+        )
+        concealed = self.conceal(error)
+        if concealed is error:
+            return answer
+        if not isinstance(concealed, PgrestError):
+            raise concealed
+        return RestResult(make_error_response(concealed), answer.session_id)
+
+
+async def _parse(project: ApiProject, call: RestCall) -> Request:
+    """A schema that is not known to be exposed may have been since."""
+    try:
+        return _parse_now(project, call)
+    except PgrestError as error:
+        if error.code != _NO_SUCH_SCHEMA:
+            raise
+    await project.refresh(None)
+    return _parse_now(project, call)
+
+
+def _parse_now(project: ApiProject, call: RestCall) -> Request:
+    """Time zones are the project's to know; what looks like one passes."""
+    request = parse_head(
+        call.method,
+        call.path,
+        call.query,
+        call.headers,
+        config=project.config,
+        is_timezone=lambda name: _TIMEZONE.match(name) is not None,
+        raw_path=call.raw_path,
+        body_bytes=len(call.body),
+    )
+    if request.preferences.invalid and request.preferences.is_strict:
+        raise bad_preferences(request.preferences.invalid)
+    return request
+
+
+def _prepare_read(project: ApiProject, caller: Caller, request: Request, call: RestCall) -> PreparedCall:
+    prefer = format_preferences(request.preferences, names=_OF_READS)
+    headers = make_read_headers(request, call.headers, prefer)
+    query = encode_query(caller, call.query)
+    target = f"{encode_path(request)}?{query}" if query else encode_path(request)
+    data = project.client.make_head(request.method, target, headers, None)
+    return PreparedCall(
+        data, request.method, shows_profile=request.is_schema_negotiated, takes_gzip=takes_gzip(call.headers)
+    )
+
+
+def _read_key(caller: Caller, call: RestCall) -> Hashable | None:
+    """All that a read depends on besides the snapshot; None for what has a body or may write."""
+    if call.method not in _READS or call.body:
+        return None
+    path = call.raw_path or call.path
+    return (caller.kind, caller.id, call.method, path, call.query, list_what_matters(call.headers))

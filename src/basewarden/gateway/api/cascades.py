@@ -1,0 +1,245 @@
+"""What foreign keys do in a write's wake, as far as an API lets it be seen.
+
+It does not tell what a foreign key will do. So the rows that refer to those of the write are read before, whatever
+the key may do with them, and looked at again afterwards: what changed in the columns of the key, the key did.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+import msgspec
+
+from basewarden.errors import AppError
+from basewarden.gateway.api.journaled_request import UpstreamRefused
+from basewarden.gateway.api.row_images import ADDRESS, Identity, VersionedRow
+from basewarden.gateway.api.tables import ApiTables
+from basewarden.gateway.direct.capture import SnapshotStale
+from basewarden.gateway.errors import cascade_denied
+from basewarden.journal import Image, RowChange
+from pgrest import ForeignKey, Name, Table
+
+T = TypeVar("T")
+Event = Literal["delete", "update"]
+Place = tuple[Name, Identity]
+MOST_REFERRING_ROWS = 1000
+MOST_LOOKS = 3
+LOOK_SECONDS = 0.3
+_TIMES = ("timestamp", "date", "time")
+
+_tokens = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+@dataclass(slots=True)
+class ReferringRow:
+    """A row that refers to one that is about to change. `columns` are those of the keys that lead to it."""
+
+    table: Table
+    row: VersionedRow
+    key: ForeignKey
+    parent: Place | None
+    level: int
+    columns: set[str] = field(default_factory=set)
+
+    @property
+    def place(self) -> Place:
+        return place_of(self.table, self.row)
+
+
+@dataclass(slots=True)
+class ReferringRows:
+    event: Event
+    rows: dict[Place, ReferringRow] = field(default_factory=dict)
+
+    def count_first(self) -> int:
+        """Those that change for certain if the write goes through: a key that lets nothing happen refuses it."""
+        return sum(referring.level == 1 for referring in self.rows.values())
+
+    def of_level(self, level: int) -> list[ReferringRow]:
+        return [referring for referring in self.rows.values() if referring.level == level]
+
+
+def place_of(table: Table, row: VersionedRow) -> Place:
+    return (table.qualified, row.identity)
+
+
+async def collect_referring_rows(
+    api: ApiTables,
+    event: Event,
+    table: Table,
+    rows: Sequence[VersionedRow],
+    changed: frozenset[str] | None = None,
+    *,
+    tables: frozenset[str] | None = None,
+) -> ReferringRows:
+    """`changed` are the columns that an update sets.
+
+    Raises TableDenied where rows of a table outside `tables` refer to these: what the key does to them is not known
+    beforehand, and nothing can be rolled back.
+    """
+    cascades = ReferringRows(event)
+    claimed = {place_of(table, row) for row in rows}
+    waiting: list[tuple[Table, Sequence[VersionedRow], frozenset[str] | None, int]] = [(table, rows, changed, 1)]
+    while waiting:
+        parent, parents, columns, level = waiting.pop(0)
+        for key in parent.foreign_keys_in:
+            child = api.schema.tables.get(key.table)
+            if child is None or child.schema not in api.schema.exposed:
+                continue
+            if columns is not None and columns.isdisjoint(key.ref_columns):
+                continue
+            fresh = await _read_children(
+                api, cascades, claimed, child, key, place_by_value(parent, parents, key), level
+            )
+            if fresh and tables is not None and ".".join(child.qualified) not in tables:
+                raise cascade_denied()
+            if fresh:
+                waiting.append((child, fresh, None if columns is None else frozenset(key.columns), level + 1))
+    return cascades
+
+
+def place_by_value(parent: Table, parents: Iterable[VersionedRow], key: ForeignKey) -> Mapping[Identity, Place]:
+    return {
+        row.image.key(key.ref_columns): place_of(parent, row)
+        for row in parents
+        if all(row.image.exact[column] is not None for column in key.ref_columns)
+    }
+
+
+async def _read_children(
+    api: ApiTables,
+    cascades: ReferringRows,
+    claimed: set[Place],
+    child: Table,
+    key: ForeignKey,
+    parents: Mapping[Identity, Place],
+    level: int,
+) -> list[VersionedRow]:
+    """Those that were not met before."""
+    room = MOST_REFERRING_ROWS - len(cascades.rows)
+    fresh = []
+    for row in await api.fetch_by(child, key.columns, parents, most=room):
+        place = place_of(child, row)
+        if place in claimed:
+            continue
+        referring = cascades.rows.get(place)
+        if referring is None:
+            referring = cascades.rows[place] = ReferringRow(
+                child, row, key, parents.get(row.image.key(key.columns)), level
+            )
+            fresh.append(row)
+        referring.columns.update(key.columns)
+    return fresh
+
+
+async def read_cascaded_after(
+    api: ApiTables, cascades: ReferringRows, after: Mapping[Place, Image | None]
+) -> tuple[list[RowChange], list[dict[str, object]]]:
+    """What became of the followers, and a count of what cannot be told. `after` is what became of the write's rows.
+
+    The write is done: where its wake cannot be looked at any more, the rows that may be changed are counted.
+    """
+    found = await read_or_none(lambda: _read_cascaded(api, cascades, after))
+    if found is not None:
+        return found
+    counts = Counter(referring.table.qualified for referring in cascades.rows.values())
+    return [], [make_uncaptured(name, updated=count) for name, count in counts.items()]
+
+
+async def read_or_none(read: Callable[[], Awaitable[T]]) -> T | None:
+    """What is read after a write, which must not be lost with it: None when the API does not answer any more."""
+    for attempt in range(MOST_LOOKS):
+        if attempt:
+            await asyncio.sleep(LOOK_SECONDS)
+        with contextlib.suppress(AppError, UpstreamRefused, SnapshotStale):
+            return await read()
+    return None
+
+
+def make_uncaptured(name: Name, *, updated: int = 0) -> dict[str, object]:
+    """What a write changed out of sight, in the journal's words."""
+    return {"schema": name[0], "table": name[1], "inserted": 0, "updated": updated, "deleted": 0}
+
+
+async def _read_cascaded(
+    api: ApiTables, cascades: ReferringRows, after: Mapping[Place, Image | None]
+) -> tuple[list[RowChange], list[dict[str, object]]]:
+    known = dict(after)
+    changes: list[RowChange] = []
+    unseen: list[dict[str, object]] = []
+    level = 1
+    while rows := cascades.of_level(level):
+        for name in dict.fromkeys(referring.table.qualified for referring in rows):
+            group = [referring for referring in rows if referring.table.qualified == name]
+            found = await _find_now(api, group, known)
+            lost = [referring for referring in group if not referring.table.key and referring.place not in found]
+            if lost:  # a row without a key that is no longer where it was may be changed or gone
+                unseen.append(make_uncaptured(name, updated=len(lost)))
+            for referring in group:
+                now = found.get(referring.place)
+                known[referring.place] = now.image if now else None
+                change = None if referring in lost else _describe(referring, now, cascades.event)
+                if change is not None:
+                    changes.append(change)
+        level += 1
+    return changes, unseen
+
+
+async def _find_now(
+    api: ApiTables, group: Sequence[ReferringRow], after: Mapping[Place, Image | None]
+) -> dict[Place, VersionedRow]:
+    """By where each was before; it may have moved where its parent's new value is part of its own key."""
+    table = group[0].table
+    moved = {referring.place: _carry_identity(referring, after) for referring in group}
+    wanted = [identity for referring in group for identity in (referring.row.identity, moved[referring.place])]
+    rows = await api.fetch_by(table, table.key or ADDRESS, wanted)
+    by_identity = {row.identity: row for row in rows}
+    found = {}
+    for referring in group:
+        row = by_identity.get(moved[referring.place]) or by_identity.get(referring.row.identity)
+        if row is not None:
+            found[referring.place] = row
+    return found
+
+
+def _carry_identity(referring: ReferringRow, after: Mapping[Place, Image | None]) -> Identity:
+    key, parent = referring.key, after.get(referring.parent) if referring.parent is not None else None
+    carried = dict(zip(key.columns, parent.key(key.ref_columns), strict=True)) if parent is not None else {}
+    columns = referring.table.key or ADDRESS
+    return tuple(carried.get(name, value) for name, value in zip(columns, referring.row.identity, strict=True))
+
+
+def _describe(referring: ReferringRow, now: VersionedRow | None, event: Event) -> RowChange | None:
+    """None when the key left it alone. What others changed in the row meanwhile is theirs, and no part of this."""
+    table, row = referring.table, referring.row
+    cause = f"{table.name}.{referring.key.name} on {event}"
+    if now is None:
+        if event == "update":
+            return None  # no foreign key deletes when its parent is changed: somebody else did
+        return RowChange(table.schema, table.name, "delete", table.key, row.image, None, cause)
+    columns = {name for name in referring.columns if row.image.exact[name] != now.image.exact[name]}
+    if not columns:
+        return None
+    before = leave_theirs(table, row.image, now.image, columns)
+    return RowChange(table.schema, table.name, "update", table.key, before, now.image, cause, tuple(sorted(columns)))
+
+
+def leave_theirs(table: Table, before: Image, after: Image, ours: Collection[str]) -> Image:
+    """`before`, but for what others may have changed since we looked: all that is not `ours` and no clock stamps."""
+    theirs = [
+        name
+        for name, value in before.exact.items()
+        if name not in ours and value != after.exact[name] and not table.columns[name].type.startswith(_TIMES)
+    ]
+    return _mix_images(before, after, frozenset(theirs)) if theirs else before
+
+
+def _mix_images(image: Image, other: Image, names: frozenset[str]) -> Image:
+    """`image` with these columns as `other` has them."""
+    shown, taken = _tokens(image.shown), _tokens(other.shown)
+    mixed = {name: taken[name] if name in names else token for name, token in shown.items()}
+    exact = {name: other.exact[name] if name in names else value for name, value in image.exact.items()}
+    return Image(exact, msgspec.json.encode(mixed))

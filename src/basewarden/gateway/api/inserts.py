@@ -1,0 +1,172 @@
+"""POST and PUT to a table: what an upsert will meet is read before, and what came of each row is told by the answer.
+
+An upsert takes no condition, so nothing guards the moment between the look and the write. Whether a row was inserted
+or updated the answer tells (xmax); what it was before is as it was read, in the columns that the body names.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from basewarden.gateway.api.cascades import (
+    ReferringRows,
+    collect_referring_rows,
+    leave_theirs,
+    make_uncaptured,
+    place_of,
+    read_cascaded_after,
+    read_or_none,
+)
+from basewarden.gateway.api.journaled_request import JournaledRequest, UpstreamRefused
+from basewarden.gateway.api.row_images import Identity, JsonRow, ReturnedRow, UnreadableAnswer, VersionedRow, read_apart
+from basewarden.gateway.api.updates import drop_empty, send
+from basewarden.gateway.api.upstream import UpstreamRequest
+from basewarden.gateway.api.write import ApiWrite, ApiWriteResult, describe_change, make_intent_changes
+from basewarden.gateway.errors import OutcomeUnknown
+
+if TYPE_CHECKING:
+    from basewarden.journal import Image, RowChange
+
+_NOT_IN_THIS_CONTEXT = "0A000"
+
+
+async def write_insert(write: ApiWrite) -> ApiWriteResult:
+    rows = read_payload(write)
+    write.check_own_limit(len(rows))
+    before = await _find_existing(write, rows)
+    changed = write.named.difference(conflict_columns(write))
+    cascades = await collect_referring_rows(write.api, "update", write.table, before, changed, tables=write.tables)
+    write.check_own_limit(len(rows) + cascades.count_first())
+    if is_merge(write):
+        try:
+            return await _write(write, before, cascades, len(rows), tells_updates=True)
+        except UpstreamRefused as refused:
+            if refused.code != _NOT_IN_THIS_CONTEXT:
+                raise  # a partitioned table cannot tell
+    return await _write(write, before, cascades, len(rows), tells_updates=False)
+
+
+async def _write(
+    write: ApiWrite, before: Sequence[VersionedRow], cascades: ReferringRows, count: int, *, tells_updates: bool
+) -> ApiWriteResult:
+    selection = write.select(tells_updates=tells_updates)
+    request = _make_request(write, selection.text)
+    reserve = max(count, len(before)) + len(cascades.rows)
+    journaled = await write.record_intent("insert", make_intent_changes(write.table, "update", before), reserve)
+    answer = await send(write, journaled, request)
+    try:
+        written = await read_apart(selection.read_returned, answer.body)
+    except UnreadableAnswer as error:
+        journaled.mark_unknown()
+        raise OutcomeUnknown from error
+    await _finish(write, journaled, before, written, cascades)
+    return ApiWriteResult(written, answer, journaled.recorded.session_id)
+
+
+def _make_request(write: ApiWrite, selected: str) -> UpstreamRequest:
+    return write.api.make_request(
+        write.request.method,
+        write.table,
+        [*write.query, ("select", selected)],
+        prefer=write.list_preferences(),
+        accept=write.view.accept,
+        content_type=write.content_type,
+        body=write.body,
+    )
+
+
+async def _finish(
+    write: ApiWrite,
+    journaled: JournaledRequest,
+    before: Sequence[VersionedRow],
+    written: Sequence[ReturnedRow],
+    cascades: ReferringRows,
+) -> None:
+    table, named = write.table, write.named
+    pairs = await _pair(write, before, written)
+    changes: list[RowChange | None] = []
+    met: dict[tuple[tuple[str, str], Identity], Image | None] = {}
+    unread = 0
+    for row, old in zip(written, pairs, strict=True):
+        if old is not None:
+            met[place_of(table, old)] = row.image
+            was = leave_theirs(table, old.image, row.image, named)
+            changes.append(describe_change(table, was, row.image, named))
+        elif row.is_update:
+            unread += 1  # somebody put it there after we had looked
+        else:
+            changes.append(describe_change(table, None, row.image))
+    followers, unseen = await read_cascaded_after(write.api, cascades, met)
+    if unread:
+        unseen.append(make_uncaptured(table.qualified, updated=unread))
+    await journaled.finish([*drop_empty(changes), *followers], unseen)
+
+
+async def _pair(
+    write: ApiWrite, before: Sequence[VersionedRow], written: Sequence[ReturnedRow]
+) -> list[VersionedRow | None]:
+    """For each written row the one that it was: by the text of the conflict columns, then by their equality."""
+    if not before:
+        return [None] * len(written)
+    columns = conflict_columns(write)
+    old = {row.image.key(columns): row for row in before}
+    found = [None if row.is_update is False else old.pop(row.image.key(columns), None) for row in written]
+    open_places = [place for place, row in enumerate(written) if row.is_update and found[place] is None]
+    for was in list(old.values()) if open_places else ():
+        same = partial(write.api.fetch_by, write.table, columns, [was.image.key(columns)])
+        now = await read_or_none(same) or []
+        for place in open_places:
+            if any(row.image.key(columns) == written[place].image.key(columns) for row in now):
+                found[place] = was
+    return found
+
+
+# What the body says -------------------------------------------------------------------------------------
+
+
+def is_merge(write: ApiWrite) -> bool:
+    is_asked = write.request.method == "PUT" or write.request.preferences.resolution == "merge-duplicates"
+    return is_asked and bool(conflict_columns(write)) and bool(write.named)
+
+
+def conflict_columns(write: ApiWrite) -> tuple[str, ...]:
+    asked = write.request.query.on_conflict
+    return asked if asked is not None and write.request.method == "POST" else write.table.primary_key
+
+
+def read_payload(write: ApiWrite) -> Sequence[JsonRow]:
+    """Its rows; none of a body that is no rows, which upstream refuses in its own words."""
+    payload = write.request.payload
+    if payload is None:
+        return []
+    try:
+        if payload.is_object:
+            return [msgspec.json.decode(payload.body, type=dict[str, msgspec.Raw])]
+        return msgspec.json.decode(payload.body, type=list[dict[str, msgspec.Raw]])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+
+
+async def _find_existing(write: ApiWrite, rows: Sequence[JsonRow]) -> list[VersionedRow]:
+    """The rows that the body's conflict columns name. Reading them proves the table; else that is done first."""
+    columns = conflict_columns(write)
+    keys = [key for row in rows if (key := _read_key(row, columns)) is not None] if is_merge(write) else []
+    if not keys:
+        await write.api.prove_table(write.table)
+        return []
+    return await write.api.fetch_by(write.table, columns, keys)
+
+
+def _read_key(row: JsonRow, columns: Sequence[str]) -> Identity | None:
+    """None where a value is missing or null: it cannot meet a row, or nobody knows which."""
+    values = [_read_value(row.get(column)) for column in columns]
+    return None if None in values else tuple(value or "" for value in values)
+
+
+def _read_value(token: msgspec.Raw | None) -> str | None:
+    value = b"null" if token is None else bytes(token)
+    if value == b"null":
+        return None
+    return msgspec.json.decode(value, type=str) if value[:1] == b'"' else value.decode()

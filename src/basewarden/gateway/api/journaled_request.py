@@ -1,0 +1,130 @@
+"""One request that changes something at a project's own API, and the journal's order around it.
+
+The API tells no transaction, so the intent is stored before the request goes out and its outcome after. What is
+not known for sure is never taken for success.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from basewarden.gateway.api.upstream import Upstream, UpstreamRequest, UpstreamResponse
+from basewarden.gateway.errors import OutcomeUnknown, UpstreamUnavailable
+from basewarden.journal import INTENT_LIFE, IntentOutcome, Recorded, Recorder, RowChange, WriteEntry
+
+WRITE_SECONDS = INTENT_LIFE.total_seconds() * 0.8
+"""An intent that nobody finishes counts as unknown after its life: whoever waits must have given up by then."""
+
+# The database's connection was lost, or the answer was spoilt after COMMIT: PostgREST itself does not know, or
+# says nothing of it.
+_UNDECIDED_CODES = ("08", "57P", "PGRST001", "PGRST111", "PGRST112")
+OUTDATED_CODES: Final = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42P01", "42703", "42883"})
+"""of refusals of something that our schema snapshot has and the project no longer has, or the reverse"""
+_REQUEST_TIMEOUT = 408
+_MOST_ERROR_BYTES = 1024 * 1024
+ResponseOutcome = Literal["done", "refused", "unknown"]
+
+
+class UpstreamRefused(Exception):
+    """The project's own API said no, so nothing was changed; its answer is the client's."""
+
+    def __init__(self, answer: UpstreamResponse) -> None:
+        super().__init__(f"answered {answer.status}")
+        self.answer = answer
+
+    @property
+    def code(self) -> str:
+        return read_code(self.answer)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether our schema snapshot may be the reason."""
+        return self.code in OUTDATED_CODES
+
+
+@dataclass(frozen=True, slots=True)
+class JournaledRequest:
+    """An intent that is stored."""
+
+    recorder: Recorder
+    entry: WriteEntry
+    recorded: Recorded
+
+    @classmethod
+    async def record_intent(cls, recorder: Recorder, entry: WriteEntry) -> "JournaledRequest":
+        """Raises what the recorder raises; then nothing may be sent."""
+        return cls(recorder, entry, await recorder.record(entry))
+
+    async def send(self, upstream: Upstream, request: UpstreamRequest) -> UpstreamResponse:
+        """The answer to what was carried out; whoever gets it calls `finish`.
+
+        Raises UpstreamRefused or UpstreamUnavailable when nothing was changed, OutcomeUnknown when nobody knows.
+        """
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                answer = await upstream.ask(request)
+        except UpstreamUnavailable:
+            self._note("aborted")
+            raise
+        except (OutcomeUnknown, TimeoutError) as error:
+            self._note("unknown")
+            raise OutcomeUnknown from error
+        except asyncio.CancelledError:
+            self._note("unknown")
+            raise
+        match classify_response(answer):
+            case "done":
+                return answer
+            case "refused":
+                self._note("aborted")
+                raise UpstreamRefused(answer)
+            case "unknown":
+                self._note("unknown")
+                raise OutcomeUnknown
+
+    async def finish(self, changes: Sequence[RowChange], unseen: Sequence[dict[str, object]] = ()) -> None:
+        """It was carried out. An outcome that cannot be stored yet is kept by the recorder."""
+        caller = self.entry.caller
+        await self.recorder.store_outcome(
+            IntentOutcome(self.recorded, caller.connection_id, "committed", tuple(changes), tuple(unseen))
+        )
+
+    def mark_unknown(self) -> None:
+        """It was carried out, and what it did cannot be told from the answer."""
+        self._note("unknown")
+
+    def _note(self, state: Literal["aborted", "unknown"]) -> None:
+        self.recorder.queue_outcome(IntentOutcome(self.recorded, self.entry.caller.connection_id, state))
+
+
+def classify_response(answer: UpstreamResponse) -> ResponseOutcome:
+    """PostgREST answers after the end of its transaction; what stands between it and us may answer before."""
+    if 200 <= answer.status < 300:
+        return "done"
+    code = read_code(answer)
+    if code.startswith(_UNDECIDED_CODES):
+        return "unknown"
+    if answer.status >= 500:
+        return "refused" if code else "unknown"
+    return "unknown" if answer.status == _REQUEST_TIMEOUT else "refused"
+
+
+def read_code(answer: UpstreamResponse) -> str:
+    """The code of PostgREST's or PostgreSQL's own error; empty when it is none."""
+    return read_error(answer).get("code") or ""
+
+
+def read_error(answer: UpstreamResponse) -> dict[str, str]:
+    """The texts of an error as PostgREST words it: code, message, details, hint."""
+    if len(answer.body) > _MOST_ERROR_BYTES:
+        return {}
+    try:
+        told = msgspec.json.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    if not isinstance(told, dict) or "message" not in told:
+        return {}
+    return {name: value for name, value in told.items() if isinstance(value, str)}

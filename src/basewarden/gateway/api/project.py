@@ -1,0 +1,236 @@
+"""One project that is reached by its own API, while it is in use."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+
+from basewarden.connections import ConnectionFailed, ConnectionTarget, ConnectionTargets, Reason
+from basewarden.connections.rest.budgets import SMALL_BYTES, LargeTurn
+from basewarden.connections.rest.description import MAX_BYTES, read_documents
+from basewarden.connections.rest.probe import ProbeResponse, read_exposed, read_openapi
+from basewarden.connections.rest.refusals import explain_answer
+from basewarden.connections.rest.wire import Garbled
+from basewarden.core.tasks import end_task
+from basewarden.errors import AppError
+from basewarden.gateway.api.openapi import read_schema
+from basewarden.gateway.api.upstream_client import ProjectUpstream, explain_unreachable
+from basewarden.gateway.errors import SchemaNotExposed, UpstreamInvalid, UpstreamTimeout
+from basewarden.gateway.visibility import NarrowedSchemas
+from pgrest import NarrowedSchema, RestConfig, Schema
+
+_FRESH_SECONDS = 30.0
+_SOONEST_SECONDS = 2.0
+_MOST_SCHEMAS = 20
+_MOST_KEPT = 512
+_LOAD_SECONDS = 45.0
+_NO_DESCRIPTION = "The project's own API gives no description that can be used: it is broken, or larger than 32 MB."
+# What the project's server allows, it decides itself; here nothing more may be refused than it would refuse.
+_REST = RestConfig(aggregates_enabled=True, plan_enabled=True, tx_override=True, calls_unknown_names=False)
+
+
+# A key that is refused altogether has been by then; 404 is of a server that describes itself to nobody.
+_UNTOLD = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE})
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSnapshot:
+    """`schema` is None where the project does not tell it to this key."""
+
+    fingerprint: bytes
+    schema: Schema | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCall:
+    """The bytes of a request that reads, with the project's key among them: they are nobody's to see."""
+
+    data: bytes = field(repr=False)
+    method: str
+    shows_profile: bool
+    takes_gzip: bool
+
+
+class ApiProject:
+    """Counterpart of `Project`."""
+
+    def __init__(self, target: ConnectionTarget, targets: ConnectionTargets) -> None:
+        assert target.api is not None
+        self.target = target
+        self.address = target.api.address
+        self.client = targets.open_client(target.api)
+        self.upstream = ProjectUpstream(self.client, self.address)
+        self.config = replace(_REST, schemas=target.api.schemas)
+        self.prepared = KeptCalls()
+        self.narrowed = NarrowedSchemas()
+        self._snapshot: ApiSnapshot | None = None
+        self._untold = Schema(self.config.schemas, {})
+        self._loaded_at = self._tried_at = self._failed_at = float("-inf")
+        self._failure: AppError | None = None
+        self._lock = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def schema(self) -> Schema:
+        """Raises SchemaNotExposed where the project does not tell it, UpstreamUnavailable where it cannot be asked."""
+        return _need(await self.find_schema())
+
+    async def find_schema(self) -> Schema | None:
+        """One that was fresh lately is used while the next is being fetched."""
+        if self._snapshot is None:
+            await self._load(self._loaded_at)
+            assert self._snapshot is not None
+        elif _now() - self._loaded_at > _FRESH_SECONDS:
+            self.refresh_soon()
+        return self._snapshot.schema
+
+    def narrow(self, schema: Schema | None, allowed: frozenset[str]) -> NarrowedSchema:
+        """Of a project that does not tell its tables, no more is known than the names that are allowed."""
+        if schema is None:
+            schema = self._untold
+        return self.narrowed.narrow(schema, allowed)
+
+    async def refresh(self, seen: Schema | None) -> Schema | None:
+        """What is there now, unless somebody looked just before; where it cannot be asked, what was seen."""
+        if self._snapshot is None or self._may_ask():
+            with contextlib.suppress(AppError):
+                await self._load(self._loaded_at)
+        return self._snapshot.schema if self._snapshot is not None else seen
+
+    async def wait_for_newer(self, seen: Schema | None) -> Schema | None:
+        """For what cannot be done on `seen`: waits until the project may be asked again."""
+        if self._snapshot is None or self._snapshot.schema is seen:
+            loaded_at = self._loaded_at
+            await asyncio.sleep(max(0.0, self._tried_at + _SOONEST_SECONDS - _now()))
+            with contextlib.suppress(AppError):
+                await self._load(loaded_at)
+        return self._snapshot.schema if self._snapshot is not None else seen
+
+    async def find_newer(self, seen: Schema) -> Schema:
+        """As `wait_for_newer`; raises SchemaNotExposed."""
+        return _need(await self.wait_for_newer(seen))
+
+    def refresh_soon(self) -> None:
+        """What was asked for did not fit what is there: the next one shall know."""
+        is_running = self._refreshing is not None and not self._refreshing.done()
+        if not is_running and self._may_ask():
+            self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
+
+    async def close(self) -> None:
+        if self._refreshing is not None:
+            await end_task(self._refreshing)
+        await self.client.close()
+
+    def _may_ask(self) -> bool:
+        """Not again and again, whether or not it worked."""
+        return _now() - self._tried_at > _SOONEST_SECONDS
+
+    async def _refresh(self) -> None:
+        with contextlib.suppress(AppError):
+            await self._load(self._loaded_at)
+
+    async def _load(self, seen: float) -> None:
+        async with self._lock:
+            if self._loaded_at != seen:
+                return  # somebody else just did
+            if self._failure is not None and _now() - self._failed_at < _SOONEST_SECONDS:
+                raise self._failure.with_traceback(None)  # it would be asked in vain by each that waits here
+            self._tried_at = _now()
+            try:
+                await self._look_in_time()
+            except AppError as error:
+                self._failure, self._failed_at = error, _now()
+                raise
+            self._failure, self._loaded_at = None, _now()
+
+    async def _look_in_time(self) -> None:
+        try:
+            async with asyncio.timeout(_LOAD_SECONDS), self.client.open_turn() as turn:
+                await self._look(turn)
+        except TimeoutError:
+            raise UpstreamTimeout("The project's own API did not describe itself in time.") from None
+        except ConnectionFailed as error:
+            raise explain_unreachable(error) from None
+        except Garbled:
+            raise UpstreamInvalid(_NO_DESCRIPTION) from None
+
+    async def _look(self, turn: LargeTurn) -> None:
+        """What is large takes its turn once, until it is read and decoded."""
+        exposed = await read_exposed(self.client)
+        told: dict[str, ProbeResponse | None] = {}
+        left = MAX_BYTES
+        for name in exposed[:_MOST_SCHEMAS]:
+            told[name] = answer = await self._describe(name, turn, left)
+            left -= 0 if answer is None else len(answer.body)
+            if MAX_BYTES - left > SMALL_BYTES:
+                await turn.take()
+        fingerprint = await asyncio.to_thread(_fingerprint, told)
+        if self._snapshot is None or self._snapshot.fingerprint != fingerprint:
+            self._snapshot = ApiSnapshot(fingerprint, await asyncio.to_thread(_read, told))
+            self.config = replace(self.config, schemas=exposed)
+            self.prepared.clear()
+
+    async def _describe(self, schema: str, turn: LargeTurn, limit: int) -> ProbeResponse | None:
+        """None where this key is not told it."""
+        try:
+            answer = await read_openapi(self.client, schema, turn, limit=limit)
+        except ConnectionFailed as error:
+            if error.reason is Reason.NOT_REST:
+                raise UpstreamInvalid(_NO_DESCRIPTION) from None
+            raise
+        if answer.status in _UNTOLD:
+            return None
+        if answer.status != HTTPStatus.OK:
+            raise explain_answer(answer.status, answer.read_object())
+        return answer
+
+
+def _need(schema: Schema | None) -> Schema:
+    if schema is None:
+        raise SchemaNotExposed(hint="A secret key, or the connection's Postgres address, would tell them.")
+    return schema
+
+
+def _fingerprint(told: Mapping[str, ProbeResponse | None]) -> bytes:
+    """What is told once more is no news: whatever was planned on it stays good."""
+    digest = hashlib.sha256()
+    for name, answer in told.items():
+        digest.update(b"%d %b " % (len(name), name.encode()))
+        digest.update(b"untold" if answer is None else hashlib.sha256(answer.body).digest())
+    return digest.digest()
+
+
+def _read(told: Mapping[str, ProbeResponse | None]) -> Schema | None:
+    bodies = {name: one.body for name, one in told.items() if one is not None and one.is_json}
+    known = read_documents(bodies)
+    return read_schema(known) if known else None
+
+
+class KeptCalls:
+    """The most recently used of what was prepared: agents and pages ask the same again."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, tuple[Schema | None, PreparedCall]] = OrderedDict()
+
+    def find(self, key: Hashable, schema: Schema | None) -> PreparedCall | None:
+        """Good for the snapshot that it was checked against."""
+        found = self._kept.get(key)
+        if found is None or found[0] is not schema:
+            return None
+        self._kept.move_to_end(key)
+        return found[1]
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+    def keep(self, key: Hashable, schema: Schema | None, prepared: PreparedCall) -> None:
+        self._kept[key] = (schema, prepared)
+        self._kept.move_to_end(key)
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)

@@ -1,0 +1,211 @@
+"""Asking a project's API on behalf of a caller, and telling its refusals from its gateway's."""
+
+import asyncio
+import zlib
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from basewarden.connections import ConnectionFailed, Reason
+from basewarden.connections.rest.client import AllBusy, RestClient
+from basewarden.connections.rest.refusals import (
+    explain_answer,
+    is_key_refused,
+    is_of_postgrest,
+    is_unreached,
+)
+from basewarden.connections.rest.urls import RestAddress
+from basewarden.connections.rest.wire import HTTPConnection, HTTPFailure, NoAnswer, RawHeader, TooSlow
+from basewarden.errors import AppError
+from basewarden.gateway.api.headers import PASSED_OUT, find_header, pass_headers
+from basewarden.gateway.api.streaming import MOST_KEPT_BYTES, explain_broken
+from basewarden.gateway.api.upstream import UpstreamRequest, UpstreamResponse
+from basewarden.gateway.errors import (
+    OutcomeUnknown,
+    UpstreamInvalid,
+    UpstreamKeyRefused,
+    UpstreamLimited,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from pgrest import PgrestError
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_REPRESENTS: Final = frozenset({"POST", "PUT", "PATCH"})
+_TOTAL_SECONDS = 150.0
+_MOST_REFUSAL_BYTES = 1024 * 1024
+_NO_RIGHT = "42501"
+_LAST_STATUS = 599
+_DEFAULT_RETRY_SECONDS = 5
+_TIMED_OUT = frozenset({504, 522, 524, 544})
+_BUSY = "Every connection to the project's own API is in use, so nothing was done. Try again in a moment."
+
+
+class ProjectUpstream:
+    """The `Upstream` of one project. Redirects are not followed, and no credential but the project's key goes out."""
+
+    def __init__(self, client: RestClient, address: RestAddress) -> None:
+        self.client = client
+        self._address = address
+
+    async def ask(self, request: UpstreamRequest) -> UpstreamResponse:
+        """The whole answer, with the headers that may be passed on; what PostgREST refuses is an answer too.
+
+        Raises UpstreamUnavailable, or one of its kinds, where nothing can have happened; OutcomeUnknown where
+        it may have. Of the request's headers only those on the list go out.
+        """
+        is_safe = request.method in _SAFE
+        try:
+            async with asyncio.timeout(_TOTAL_SECONDS):
+                connection = await open_exchange(self.client, self._make_data(request), method=request.method)
+                try:
+                    raw = list(connection.headers)
+                    status = connection.status
+                    body = await self.client.read_whole(connection, MOST_KEPT_BYTES)
+                finally:
+                    self.client.done(connection)
+        except TimeoutError:
+            raise (UpstreamTimeout if is_safe else OutcomeUnknown) from None
+        except HTTPFailure as error:
+            raise explain_failure(error, is_safe=is_safe) from None
+        if find_header(raw, b"content-encoding") not in (b"", b"identity"):
+            raise (UpstreamInvalid if is_safe else OutcomeUnknown) from None
+        if status >= HTTPStatus.MULTIPLE_CHOICES:
+            told = _read_told(status, raw, body)
+            check_gateway(status, told, raw, is_safe=is_safe)
+            status = find_status(status, told)
+        return UpstreamResponse(status, tuple(pass_headers(raw, self._address, shows_profile=True)), body)
+
+    def _make_data(self, request: UpstreamRequest) -> bytes:
+        query = f"?{request.query}" if request.query else ""
+        passed = (pair for pair in request.headers if pair[0].lower() in PASSED_OUT)
+        headers = (*passed, ("accept-encoding", "identity"))
+        length = len(request.body) if request.body or request.method in _REPRESENTS else None
+        head = self.client.make_head(request.method, f"{request.path}{query}", headers, length)
+        return head + request.body
+
+
+async def open_exchange(client: RestClient, data: bytes, *, method: str) -> HTTPConnection:
+    """The connection with the head of the answer read; `client.done` must follow.
+
+    Raises UpstreamUnavailable where nothing was sent, and HTTPFailure.
+    """
+    try:
+        return await client.send(data, is_head=method == "HEAD", may_repeat=method in _SAFE)
+    except ConnectionFailed as error:
+        raise explain_unreachable(error) from None
+    except AllBusy:
+        raise UpstreamUnavailable(_BUSY) from None
+
+
+async def raise_error_response(client: RestClient, connection: HTTPConnection) -> NoReturn:
+    """The error that an answer to a read stands for: PostgREST's own as it is, the gateway's as one of ours."""
+    status, raw = connection.status, list(connection.headers)
+    try:
+        async with asyncio.timeout(_TOTAL_SECONDS):
+            body = await client.read_whole(connection, _MOST_REFUSAL_BYTES)
+    except TimeoutError:
+        raise UpstreamTimeout from None
+    except HTTPFailure as error:
+        raise explain_failure(error, is_safe=True) from None
+    finally:
+        client.done(connection)
+    told = _read_told(status, raw, body)
+    check_gateway(status, told, raw, is_safe=True)
+    if not is_of_postgrest(told):
+        raise UpstreamInvalid(details={"status": status})
+    raise PgrestError(find_status(status, told), told["code"], told["message"], told.get("details"), told.get("hint"))
+
+
+def explain_unreachable(error: ConnectionFailed) -> UpstreamUnavailable:
+    return UpstreamUnavailable(f"{error.about('url').text} Nothing was done.", details={"reason": error.reason.value})
+
+
+def _read_told(status: int, raw: Sequence[RawHeader], body: bytes) -> dict[str, Any]:
+    """A status that HTTP does not have is no word of PostgREST's, whatever the body says."""
+    return read_error_body(raw, body) if status <= _LAST_STATUS else {}
+
+
+def read_error_body(headers: Sequence[RawHeader], body: bytes) -> dict[str, Any]:
+    """The JSON object of an error; of one without a body, what its headers say of it."""
+    if len(body) > _MOST_REFUSAL_BYTES:
+        return {}  # a gateway's page, or a lie
+    text = _inflate(body) if find_header(headers, b"content-encoding") == b"gzip" else body
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        return found
+    return _read_from_headers(headers) if not body else {}
+
+
+def check_gateway(status: int, told: dict[str, Any], headers: Sequence[RawHeader], *, is_safe: bool) -> None:
+    """Raises what an answer stands for that the project's gateway made; PostgREST's own errors are answers."""
+    if is_key_refused(status, told):
+        raise UpstreamKeyRefused(
+            hint="The connection's health says more; its owner can set another key in the settings."
+        )
+    if is_of_postgrest(told):
+        return
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise UpstreamLimited(headers={"Retry-After": str(_read_seconds(headers))})
+    explained = explain_answer(status, told)
+    if is_unreached(status, told):
+        raise UpstreamUnavailable(f"{explained.text} Nothing was done.", details={"reason": explained.reason.value})
+    if not is_safe:
+        may_be_done = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.BAD_REQUEST
+        if may_be_done or status == HTTPStatus.REQUEST_TIMEOUT:
+            raise OutcomeUnknown(details={"status": status})
+        raise UpstreamUnavailable(f"{explained.text} Nothing was done.", details={"status": status})
+    _raise_of_read(status, explained)
+
+
+def find_status(status: int, told: dict[str, Any]) -> int:
+    """PostgREST tells the anonymous role to sign in; ours has, so to it that is a plain no, as on the direct road."""
+    is_denied = status == HTTPStatus.UNAUTHORIZED and told.get("code") == _NO_RIGHT
+    return HTTPStatus.FORBIDDEN.value if is_denied else status
+
+
+def _raise_of_read(status: int, explained: ConnectionFailed) -> None:
+    details = {"status": status, "reason": explained.reason.value}
+    if status in _TIMED_OUT:
+        raise UpstreamTimeout(details=details)
+    if explained.reason is Reason.PROJECT_AWAY:
+        raise UpstreamUnavailable(f"{explained.text} Nothing was done.", details=details)
+    raise UpstreamInvalid(explained.text, details=details, hint=explained.hint)
+
+
+def explain_failure(error: HTTPFailure, *, is_safe: bool) -> AppError:
+    if not is_safe:
+        return OutcomeUnknown()
+    if isinstance(error, TooSlow):
+        return UpstreamTimeout()
+    if isinstance(error, NoAnswer):
+        return UpstreamUnavailable("The project's own API ended the connection without an answer. Try again.")
+    return explain_broken(error)
+
+
+def _inflate(body: bytes) -> bytes:
+    """As much as an error could have to say: a small body may be a large one in disguise."""
+    try:
+        return zlib.decompressobj(wbits=31).decompress(body, _MOST_REFUSAL_BYTES)
+    except zlib.error:
+        return b""
+
+
+def _read_from_headers(headers: Sequence[RawHeader]) -> dict[str, Any]:
+    """An answer to HEAD: newer versions name the code in Proxy-Status, older ones leave it at a bare challenge."""
+    _, found, code = find_header(headers, b"proxy-status").decode("latin-1").partition("error=")
+    if found and code:
+        return {"code": code.strip(), "message": ""}
+    if find_header(headers, b"www-authenticate").strip() == b"Bearer":
+        return {"code": _NO_RIGHT, "message": ""}
+    return {}
+
+
+def _read_seconds(headers: Sequence[RawHeader]) -> int:
+    told = find_header(headers, b"retry-after")
+    return int(told) if told.isdigit() and len(told) < 6 else _DEFAULT_RETRY_SECONDS

@@ -1,0 +1,153 @@
+"""One client's write on one table, with everything that its steps share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+from uuid import UUID
+
+from basewarden.gateway.api.journaled_request import JournaledRequest
+from basewarden.gateway.api.responses import View
+from basewarden.gateway.api.row_images import ReturnedRow, Selection, VersionedRow, select_for_writing
+from basewarden.gateway.api.tables import ApiRows, ApiTables, QueryPair
+from basewarden.gateway.api.upstream import UpstreamResponse
+from basewarden.gateway.errors import NotCaptured, RowLimit
+from basewarden.journal import Image, Recorder, RowChange, SessionCaller, Verb, WriteEntry
+from pgrest import Request, Table, max_affected_exceeded
+
+MOST_ROWS = 1000
+"""What a caller without a limit may change at once: each row is read before, and hosted APIs show no more."""
+_FOREIGN_VERSIONS = ("", "0")
+
+
+class ApiWriteResult(NamedTuple):
+    """What was written, upstream's answer to it, and the session that it belongs to."""
+
+    rows: Sequence[ReturnedRow]
+    answer: UpstreamResponse
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ApiWrite:
+    """`filters` are the client's parameters that choose rows, `query` all but its select list.
+
+    `named` are the columns that the body gives.
+    """
+
+    api: ApiTables
+    table: Table
+    request: Request
+    view: View
+    body: bytes
+    content_type: str
+    query: tuple[QueryPair, ...]
+    filters: tuple[QueryPair, ...]
+    caller: SessionCaller
+    summary: str
+    recorder: Recorder
+    max_rows: int | None
+    tables: frozenset[str] | None = None
+    """Those that the caller may touch; None is all."""
+    is_capped: bool = True
+    """Whether the server itself is asked to change no more rows than were read (PostgREST 12.2 and later)."""
+
+    @property
+    def named(self) -> frozenset[str]:
+        return self.request.payload.keys if self.request.payload is not None else frozenset()
+
+    @property
+    def most(self) -> int:
+        return MOST_ROWS if self.max_rows is None else min(self.max_rows, MOST_ROWS)
+
+    def uncapped(self) -> "ApiWrite":
+        return replace(self, is_capped=False)
+
+    async def find_targets(self, also: Sequence[QueryPair] = ()) -> list[VersionedRow]:
+        """The rows as they are that the client's filters choose. RowLimit before anything is changed."""
+        zone = self.request.preferences.timezone
+        prefer = [f"timezone={zone}"] if zone is not None else []  # the filters' times are in it
+        found = await self.api.fetch(self.table, [*self.filters, *also], limit=self.most + 1, prefer=prefer)
+        self.check_found(found)
+        if any(row.version in _FOREIGN_VERSIONS for row in found.rows):
+            raise NotCaptured(f"The rows of {self.table.name} have no versions, so its changes cannot be recorded.")
+        return found.rows
+
+    def check_found(self, found: ApiRows) -> None:
+        self.check_row_limit(max(len(found.rows), found.total))
+        if found.total > len(found.rows):
+            raise RowLimit(
+                f"The project's API shows only {len(found.rows)} rows at a time, so no more can be recorded.",
+                details={"limit": len(found.rows)},
+                hint="Narrow the filter.",
+            )
+
+    def check_own_limit(self, count: int) -> None:
+        """The caller's own limit alone: for rows that need not be read before."""
+        if self.max_rows is not None and count > self.max_rows:
+            raise RowLimit(
+                details={"limit": self.max_rows}, hint="Narrow the filter, or ask the owner for a higher limit."
+            )
+
+    def check_row_limit(self, count: int) -> None:
+        self.check_own_limit(count)
+        if count <= self.most:
+            return
+        raise RowLimit(
+            "Over the project's own API no more rows than this can be recorded at a time, so none was changed.",
+            details={"limit": self.most},
+            hint="Narrow the filter, or give the connection a Postgres address as well.",
+        )
+
+    def check_affected(self, count: int) -> None:
+        """The client's own limit, by the rows that are there now; the server is asked to keep to their number."""
+        asked = self.request.preferences
+        if asked.is_strict and asked.max_affected is not None and count > asked.max_affected:
+            raise max_affected_exceeded(count)
+
+    async def record_intent(self, verb: str, changes: Sequence[RowChange], reserve: int) -> JournaledRequest:
+        entry = WriteEntry(
+            caller=self.caller,
+            xid=None,
+            verb=verb,
+            schema=self.table.schema,
+            table=self.table.name,
+            summary=self.summary,
+            changes=tuple(changes),
+            reserve=reserve,
+        )
+        return await JournaledRequest.record_intent(self.recorder, entry)
+
+    def select(self, *, tells_updates: bool = False) -> Selection:
+        return select_for_writing(self.table, self.view.selected, tells_updates=tells_updates)
+
+    def list_preferences(self, rows: int | None = None) -> list[str]:
+        """The client's own that bear on the write, and ours: no more than `rows`, and no rollback."""
+        asked = self.request.preferences
+        given = (
+            ("resolution", asked.resolution if self.request.method == "POST" else None),
+            ("missing", asked.missing),
+            ("count", asked.count),
+            ("timezone", asked.timezone),
+            ("tx", "commit"),
+            ("handling", "strict" if rows is not None and self.is_capped else asked.handling),
+            ("max-affected", rows if self.is_capped else None),
+        )
+        return [f"{name}={value}" for name, value in given if value is not None]
+
+
+def describe_change(
+    table: Table, before: Image | None, after: Image | None, set_columns: frozenset[str] | None = None
+) -> RowChange | None:
+    """None when nothing about the row changed."""
+    if before is None and after is None:
+        return None
+    if before is not None and after is not None and before.exact == after.exact:
+        return None
+    verb: Verb = "insert" if before is None else "delete" if after is None else "update"
+    named = tuple(sorted(set_columns)) if set_columns is not None and verb == "update" else None
+    return RowChange(table.schema, table.name, verb, table.key, before, after, set_columns=named)
+
+
+def make_intent_changes(table: Table, verb: Verb, rows: Sequence[VersionedRow]) -> list[RowChange]:
+    """The intent: these rows as they were, and nothing yet of what becomes of them."""
+    return [RowChange(table.schema, table.name, verb, table.key, row.image, None) for row in rows]

@@ -1,0 +1,1 @@
+"""The direct backend: a project whose database is reached by its Postgres connection string."""
