@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from basewarden.web.bodies import MOST_NESTED, WholeBodies, is_nested_too_deep
+from basewarden.web.bodies import MOST_NESTED, WholeBodies, is_nested_too_deep, read_whole_body
 
 POST = {"type": "http", "method": "POST", "path": "/"}
 
@@ -43,6 +43,25 @@ async def test_half_a_body_never_reaches_the_application() -> None:
 
     parts = (make_part(b"ab", more=True), {"type": "http.disconnect"})
     await WholeBodies(fail)(POST, make_receive(*parts), send)
+
+
+async def test_each_part_is_counted_before_the_next_is_read() -> None:
+    counted: list[int] = []
+
+    def count(size: int) -> None:
+        counted.append(size)
+        if sum(counted) > 2:
+            raise OverflowError
+
+    never_read = make_part(b"d", more=False)
+    waiting = [make_part(b"ab", more=True), make_part(b"c", more=True), never_read]
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0)
+
+    with pytest.raises(OverflowError):
+        await read_whole_body(receive, count)
+    assert (counted, waiting) == ([2, 1], [never_read])
 
 
 def nest(depth: int, inside: bytes = b"") -> bytes:

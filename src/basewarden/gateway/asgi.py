@@ -30,6 +30,7 @@ from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.gateway.sharing import PIECE_BYTES, send_in_pieces
 from basewarden.journal import RefusalLog
 from basewarden.web import CallerKind
+from basewarden.web.bodies import read_whole_body
 from basewarden.web.responses import JSON_TYPE
 from basewarden.web.stopwatch import Stopwatch, run_timed
 from basewarden.web.turns import WITHOUT_TURNS, Turn, Turns, find_turns, wait_for_turn
@@ -214,17 +215,10 @@ def _is_small(headers: Sequence[tuple[bytes, bytes]]) -> bool:
 
 
 async def _read_body(receive: Any, held: HeldBody | None = None) -> bytes:
-    parts = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("The request was cut off.")
-        part = message.get("body", b"")
-        if held is not None:
-            held.add(len(part))
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
+    body = await read_whole_body(receive, None if held is None else held.add)
+    if body is None:
+        raise BadRequest("The request was cut off.")
+    return body
 
 
 def _read_headers(scope: Any) -> list[tuple[bytes, bytes]]:

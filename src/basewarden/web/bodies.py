@@ -1,6 +1,7 @@
-"""A body within its budget: refused by what it announces, or where it does not stop."""
+"""Reads request bodies within their budgets, and refuses those that announce or send more."""
 
 import re
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Any, Final, NoReturn
 
@@ -20,7 +21,7 @@ _STEPS_AT_ONCE = 4096
 
 
 def find_exceeded(scope: Any, budgets: RequestBudgets) -> BodyBudget | None:
-    """The budget that the announced length of a body goes beyond, or None."""
+    """Returns the budget that the announced length of a body exceeds, or None."""
     for name, value in scope["headers"]:
         if name == b"content-length" and not (len(value) <= _FEW_DIGITS and value.isdigit()):
             budget = budgets.find_body(scope["path"])
@@ -30,7 +31,7 @@ def find_exceeded(scope: Any, budgets: RequestBudgets) -> BodyBudget | None:
 
 
 async def refuse_body(scope: Any, receive: Any, budget: BodyBudget) -> NoReturn:
-    """Raises TooLarge, or BadJSON: of JSON the start is read, which may say more than its length."""
+    """Raises TooLarge or BadJSON: the start of a JSON body is read, because nesting explains more than the length."""
     start, is_more = b"", _is_json(scope)
     while is_more and len(start) < _START_BYTES:
         message = await receive()
@@ -40,7 +41,7 @@ async def refuse_body(scope: Any, receive: Any, budget: BodyBudget) -> NoReturn:
 
 
 def limit_body(scope: Any, receive: Any, budgets: RequestBudgets) -> Any:
-    """Reads no more than the budget. Raises TooLarge or BadJSON where the body is read."""
+    """Wraps `receive`, which then raises TooLarge or BadJSON for a body beyond its budget."""
     budget = budgets.find_body(scope["path"])
     counts = budget.values is not None and _is_json(scope)
     seen, kept = 0, bytearray()
@@ -62,9 +63,9 @@ def limit_body(scope: Any, receive: Any, budgets: RequestBudgets) -> Any:
 
 
 class WholeBodies:
-    """ASGI around ASGI: calls the application when the whole body has come, and not at all where its client leaves.
+    """ASGI around ASGI: calls the application when the whole body has arrived, and not if the client disconnects first.
 
-    A body that is on its way costs its bytes then, instead of an application that waits for it.
+    So a body that is still arriving costs its bytes only, and not an application that waits for it.
     """
 
     def __init__(self, app: Any) -> None:
@@ -74,24 +75,31 @@ class WholeBodies:
         if scope["type"] != "http" or scope["method"] == "GET":
             await self._app(scope, receive, send)
             return
-        body = await _read_whole(receive)
+        body = await read_whole_body(receive)
         if body is not None:
-            await self._app(scope, _hand_out(body, receive), send)
+            await self._app(scope, _replay(body, receive), send)
 
 
-async def _read_whole(receive: Any) -> bytes | None:
+async def read_whole_body(receive: Any, count_bytes: Callable[[int], None] | None = None) -> bytes | None:
+    """Reads to the end of the body, or returns None where the client disconnects first.
+
+    `count_bytes` gets the size of each part before the part is kept, and may raise to refuse it.
+    """
     parts = []
     while True:
         message = await receive()
         if message["type"] != "http.request":
             return None
-        parts.append(message.get("body", b""))
+        part = message.get("body", b"")
+        if count_bytes is not None:
+            count_bytes(len(part))
+        parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)
 
 
-def _hand_out(body: bytes, receive: Any) -> Any:
-    """Once, then what the server says."""
+def _replay(body: bytes, receive: Any) -> Any:
+    """Makes a `receive` that returns the body once, and then what the server sends."""
     unread = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_whole() -> Any:
@@ -101,7 +109,7 @@ def _hand_out(body: bytes, receive: Any) -> Any:
 
 
 def is_nested_too_deep(start: bytes) -> bool:
-    """Whether the start of a JSON text opens more arrays and objects than the parser goes into."""
+    """Whether the start of a JSON text is nested deeper than the parser goes."""
     steps = _STRINGS.sub(b"", start).translate(_STEPS, _NO_STEPS).replace(_LEAF, b"")
     depth, signed = 1, memoryview(steps).cast("b")  # the leaves, which are most of it, are one level deeper
     for at in range(0, len(signed), _STEPS_AT_ONCE):
@@ -119,7 +127,7 @@ def _make_refusal(scope: Any, start: bytes, budget: BodyBudget) -> AppError:
 
 
 def _check_values(body: bytes, most: int) -> None:
-    """Between two values there is a comma, whatever else there is. How deep the parser goes depends on the process."""
+    """Counts commas, of which there is one between any two values. The parser's own limit depends on the process."""
     if body.count(b"[") + body.count(b"{") > MOST_NESTED and is_nested_too_deep(body):
         raise BadJSON(hint="It is nested deeper than any JSON that is read here.")
     if body.count(b",") >= most and _STRINGS.sub(b"", body).count(b",") >= most:
