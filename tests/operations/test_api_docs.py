@@ -57,7 +57,7 @@ def describe_served(app: FastAPI) -> dict[tuple[str, str], Told]:
 
 
 def _describe(document: Any, path: str, method: str, operation: Any, kinds: set[CallerKind]) -> Told:
-    common = list_common_refusals(path, method, operation, kinds)
+    common = list_common_refusals(path, method, operation)
     answers, fields = set(), {}
     for status, answer in ((int(status), answer) for status, answer in operation["responses"].items()):
         codes = re.findall(r"`(\w+)`", answer["description"]) if status >= 400 else [""]

@@ -18,7 +18,7 @@ from basewarden.accounts.where import FromWhere
 from basewarden.core.secret import Secret
 from basewarden.errors import NotFound, TooMany, Unauthenticated
 from basewarden.web import Writing, anyone, inject
-from basewarden.web.openapi import declare
+from basewarden.web.openapi import STABLE, declare
 
 router = APIRouter(prefix="/api/account", tags=["account"])
 for_anyone = [Depends(anyone)]
@@ -77,9 +77,14 @@ class VerificationSent(EmailSent):
     alreadyVerified: bool  # noqa: N815 - JSON's name
 
 
-@router.post("/forgot-password", dependencies=for_anyone)
+@router.post(
+    "/forgot-password",
+    dependencies=for_anyone,
+    summary="Sends an email with a link to choose a new password.",
+    openapi_extra=STABLE,
+)
 async def post_forgot_password(body: Forgot, session: Writing, resets: TheResets, where: FromWhere) -> EmailSent:
-    """Known or unknown, often or once: the same answer in the same time."""
+    """The answer is the same for every address. `configured` false: this deployment sends no email."""
     await resets.ask(session, body.email, where)
     return EmailSent(configured=resets.is_configured)
 
@@ -88,6 +93,8 @@ async def post_forgot_password(body: Forgot, session: Writing, resets: TheResets
     "/reset-password",
     dependencies=for_anyone,
     responses=declare(NotFound, LinkUsed, LinkExpired),
+    summary="Sets a new password with the token of an email, and ends every sign-in session.",
+    openapi_extra=STABLE,
 )
 async def post_reset_password(
     *,
@@ -99,7 +106,7 @@ async def post_reset_password(
     settings: TheSettings,
     where: FromWhere,
 ) -> Done:
-    """Signs nobody in. A weak password leaves the link usable."""
+    """It signs in no one. A weak password leaves the token usable."""
     email = await resets.reset(session, body.token, reveal(body.password), where)
     set_device_cookie(response, settings, devices.issue(email))
     return Done()
@@ -108,6 +115,8 @@ async def post_reset_password(
 @router.post(
     "/change-password",
     responses=declare(BadPassword, OAuthOnly, TooMany),
+    summary="Changes your password.",
+    openapi_extra=STABLE,
 )
 async def post_change_password(
     *,
@@ -119,7 +128,7 @@ async def post_change_password(
     settings: TheSettings,
     where: FromWhere,
 ) -> Done:
-    """Every other sign-in session ends, and the cookie of this one is a new one."""
+    """Every other sign-in session ends, and this one gets a new cookie."""
     tokens = await accounts.change_password(
         session, person, reveal(body.currentPassword), reveal(body.newPassword), where
     )
@@ -127,7 +136,12 @@ async def post_change_password(
     return Done()
 
 
-@router.post("/verify-email/start", responses=declare(TooMany))
+@router.post(
+    "/verify-email/start",
+    responses=declare(TooMany),
+    summary="Sends the email with the verification link again.",
+    openapi_extra=STABLE,
+)
 async def post_verify_start(
     person: SignedIn, session: Writing, verification: TheVerification, where: FromWhere
 ) -> VerificationSent:
@@ -140,6 +154,8 @@ async def post_verify_start(
     "/verify-email/confirm",
     dependencies=for_anyone,
     responses=declare(NotFound, LinkUsed, LinkExpired),
+    summary="Verifies an email address with the token of an email.",
+    openapi_extra=STABLE,
 )
 async def post_verify_confirm(
     *,
@@ -152,18 +168,18 @@ async def post_verify_confirm(
     settings: TheSettings,
     where: FromWhere,
 ) -> Done:
-    """Whoever holds the link may use it; of an address change, every other sign-in session ends."""
+    """The token is enough; a sign-in is not needed. For a changed address every other sign-in session ends."""
     tokens = await verification.confirm(session, body.token, await find_caller(request, signins), where)
     if tokens is not None:
         set_signin_cookies(response, settings, tokens)
     return Done()
 
 
-@router.post("/email", responses=declare(ReauthRequired, TooMany))
+@router.post("/email", responses=declare(ReauthRequired, TooMany), summary="Starts a change of your email address.")
 async def post_email(
     body: ChangeEmail, person: FreshlySignedIn, session: Writing, change: TheEmailChange, where: FromWhere
 ) -> EmailSent:
-    """Changes nothing before the letter to the new address is answered."""
+    """The address changes once the link in the email to the new address is used."""
     await change.start(session, person, body.email, where)
     return EmailSent(configured=change.is_configured)
 

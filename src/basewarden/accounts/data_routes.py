@@ -25,7 +25,7 @@ from basewarden.core.secret import Secret
 from basewarden.core.tasks import end_task
 from basewarden.errors import BadJSON, Forbidden, Invalid, TooLarge, TooMany
 from basewarden.web import Writing, inject
-from basewarden.web.openapi import declare
+from basewarden.web.openapi import STABLE, declare
 from basewarden.web.responses import JSON_TYPE
 
 router = APIRouter(prefix="/api/account", tags=["account"])
@@ -115,8 +115,11 @@ def respond_with_export(export: Export, person: Person, where: Where) -> ExportR
         HTTPStatus.OK: {"content": {"application/json": {"schema": {"type": "object"}}}, "description": "The file."},
         **declare(ReauthRequired, TooMany),
     },
+    summary="Returns everything that is stored about you, as one JSON file.",
+    openapi_extra=STABLE,
 )
 async def get_export(person: FreshlySignedIn, export: TheExport, where: FromWhere) -> Response:
+    """It holds no secret, no hash and no data of other people."""
     return respond_with_export(export, person, where)
 
 
@@ -133,6 +136,7 @@ async def get_export(person: FreshlySignedIn, export: TheExport, where: FromWher
         TooLarge,
         TooMany,
     ),
+    summary="Schedules the deletion of your account in thirty days.",
 )
 async def post_delete(
     *,
@@ -143,14 +147,14 @@ async def post_delete(
     where: FromWhere,
     body: DeleteBody | None = None,
 ) -> DeletionOut:
-    """The account goes in thirty days; asked again, the day stays."""
+    """A password that is sent must be right. A second request does not move the day."""
     if body is not None and body.password is not None:
         password = Secret(body.password.get_secret_value())
         await accounts.confirm_password(person, password, where, failure=EventKind.DELETION_FAILED)
     return DeletionOut(deletionDueAt=await deletions.schedule(session, person, where))
 
 
-@router.post("/delete/cancel", responses=declare(Forbidden))
+@router.post("/delete/cancel", responses=declare(Forbidden), summary="Cancels the deletion of your account.")
 async def post_cancel(person: SignedIn, session: Writing, deletions: TheDeletions, where: FromWhere) -> DeletionOut:
     await deletions.cancel(session, person, where)
     return DeletionOut(deletionDueAt=None)

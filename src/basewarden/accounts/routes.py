@@ -55,13 +55,18 @@ class SessionOut(BaseModel):
     expires: datetime
 
 
-@router.post("/signup", status_code=HTTPStatus.CREATED, responses=declare(TooMany))
+@router.post("/signup", status_code=HTTPStatus.CREATED, responses=declare(TooMany), summary="Creates an account.")
 async def post_signup(body: SignUp, session: Writing, accounts: TheAccounts, where: FromWhere) -> SignedUp:
+    """The answer is the same whether or not the email address has an account already."""
     await accounts.sign_up(session, body, where)
     return SignedUp()
 
 
-@router.post("/signin", responses=declare(InvalidCredentials, TooMany))
+@router.post(
+    "/signin",
+    responses=declare(InvalidCredentials, TooMany),
+    summary="Signs in with email and password, and sets the session cookie.",
+)
 async def post_signin(
     *,
     body: SignIn,
@@ -74,6 +79,7 @@ async def post_signin(
     devices: TheDevices,
     where: FromWhere,
 ) -> SignedInOut:
+    """With a second factor `mfaRequired` is true, and the cookie opens nothing else until the factor is verified."""
     opened = await accounts.sign_in(
         session, body, where, earlier_token=signins.read_token(request.scope), device=devices.read(request.scope)
     )
@@ -82,20 +88,20 @@ async def post_signin(
     return SignedInOut(mfaRequired=opened.needs_mfa)
 
 
-@router.post("/signout", status_code=HTTPStatus.NO_CONTENT)
+@router.post("/signout", status_code=HTTPStatus.NO_CONTENT, summary="Signs out.")
 async def post_signout(
     request: Request, response: Response, session: Writing, signins: TheSignins, settings: TheSettings
 ) -> None:
-    """Also where nobody is signed in: afterwards nobody is."""
+    """It succeeds without a sign-in as well."""
     token = signins.read_token(request.scope)
     if token:
         await signins.end(session, token)
     clear_signin_cookies(response, settings)
 
 
-@router.get("/session", responses=declare(MfaRequired))
+@router.get("/session", responses=declare(MfaRequired), summary="Returns the person who is signed in.")
 async def get_session(request: Request, signins: TheSignins) -> SessionOut | None:
-    """Null for nobody and for a bad cookie alike; MfaRequired half way."""
+    """Null without a sign-in and with a bad cookie alike."""
     try:
         person = await signins.find_signed_in(request.scope)
     except MfaRequired:

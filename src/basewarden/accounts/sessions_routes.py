@@ -90,12 +90,12 @@ class Confirmed(BaseModel):
     ok: Literal[True] = True
 
 
-@router.get("")
+@router.get("", summary="Returns your account.")
 async def get_account(person: SignedIn, session: Reading, profiles: TheProfiles) -> AccountOut:
     return _show_account(await profiles.describe(session, person.id))
 
 
-@router.patch("")
+@router.patch("", summary="Changes your name.")
 async def patch_account(
     body: SignInSessionRename, person: SignedIn, session: Writing, profiles: TheProfiles, where: FromWhere
 ) -> AccountOut:
@@ -103,19 +103,23 @@ async def patch_account(
     return _show_account(await profiles.describe(ReadSession(session), person.id))
 
 
-@router.get("/sessions")
+@router.get("/sessions", summary="Lists your sign-in sessions.")
 async def get_sessions(person: SignedIn, session: Reading, own: TheOwnSignins) -> SigninsOut:
-    """The current one, then the others, the newest seen first."""
+    """The current one comes first, then the others, the last used first."""
     return SigninsOut(sessions=[SigninOut.model_validate(signin) for signin in await own.list_alive(session, person)])
 
 
-@router.delete("/sessions")
+@router.delete("/sessions", summary="Ends all your other sign-in sessions.")
 async def delete_sessions(person: SignedIn, session: Writing, own: TheOwnSignins, where: FromWhere) -> Ended:
-    """All but the one that asks."""
     return Ended(ended=await own.end_others(session, person, where))
 
 
-@router.delete("/sessions/{session_id}", status_code=HTTPStatus.NO_CONTENT, responses=declare(NotFound))
+@router.delete(
+    "/sessions/{session_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=declare(NotFound),
+    summary="Ends one of your sign-in sessions.",
+)
 async def delete_session(
     *,
     session_id: str,
@@ -126,14 +130,16 @@ async def delete_session(
     settings: TheSettings,
     where: FromWhere,
 ) -> None:
-    """Ending the one that asks signs it out."""
+    """Ending the current one signs you out."""
     wanted = parse_signin_id(session_id)
     await own.end(session, person, wanted, where)
     if wanted == person.signin_id:
         clear_signin_cookies(response, settings)
 
 
-@router.post("/reauth", responses=declare(BadPassword, OAuthOnly, TooMany))
+@router.post(
+    "/reauth", responses=declare(BadPassword, OAuthOnly, TooMany), summary="Confirms your identity with your password."
+)
 async def post_reauth(
     *,
     body: Confirm,
@@ -144,7 +150,7 @@ async def post_reauth(
     settings: TheSettings,
     where: FromWhere,
 ) -> Confirmed:
-    """For ten minutes this session may do what needs a fresh sign-in. Its cookie is a new one."""
+    """It holds for ten minutes. The session gets a new cookie."""
     tokens = await reauth.confirm(session, person, Secret(body.password.get_secret_value()), where)
     set_signin_cookies(response, settings, tokens)
     return Confirmed()

@@ -21,7 +21,7 @@ from basewarden.billing.events import Deliveries
 from basewarden.billing.service import Billing, Overview
 from basewarden.errors import NotConfigured, TooLarge, TooMany, Unavailable
 from basewarden.web import Reading, ResponseBody, inject
-from basewarden.web.openapi import declare
+from basewarden.web.openapi import STABLE, declare
 
 router = APIRouter(prefix="/api", tags=["billing"])
 
@@ -62,18 +62,28 @@ class BillingOut(ResponseBody):
     has_customer: bool
 
 
-@router.get("/billing")
+@router.get("/billing", summary="Returns your plan and its limits.")
 async def get_billing(person: SignedIn, session: Reading, billing: BillingDep) -> BillingOut:
     return _show(await billing.describe(session, person))
 
 
-@router.post("/billing/checkout", responses=declare(*_CALLS, AlreadySubscribed))
+@router.post(
+    "/billing/checkout",
+    responses=declare(*_CALLS, AlreadySubscribed),
+    summary="Creates a checkout at the payment provider.",
+    openapi_extra=STABLE,
+)
 async def post_checkout(person: SignedIn, billing: BillingDep) -> CheckoutOut:
-    """The same checkout for some minutes, however often one asks."""
+    """For some minutes a repeated request returns the same checkout."""
     return CheckoutOut(checkout_url=await billing.start_checkout(person))
 
 
-@router.post("/billing/portal", responses=declare(*_CALLS, NoCustomer))
+@router.post(
+    "/billing/portal",
+    responses=declare(*_CALLS, NoCustomer),
+    summary="Returns the address of the payment provider's customer portal.",
+    openapi_extra=STABLE,
+)
 async def post_portal(person: SignedIn, billing: BillingDep) -> PortalOut:
     return PortalOut(url=await billing.open_portal(person))
 
@@ -81,9 +91,14 @@ async def post_portal(person: SignedIn, billing: BillingDep) -> PortalOut:
 @router.post(
     "/webhooks/dodo",
     responses=declare(BadDelivery, StaleDelivery, WrongSignature, TooLarge, NotConfigured, NotApplied, Unavailable),
+    summary="Receives a delivery of the payment provider.",
+    openapi_extra=STABLE,
 )
 async def post_webhook(delivery: SignedDelivery, deliveries: DeliveriesDep) -> Received:
-    """Standard Webhooks. 200 says that it has taken effect, now or before; 5xx asks for it to be sent again."""
+    """Deliveries follow Standard Webhooks.
+
+    200 says that the delivery was applied, now or before; 5xx asks the provider to send it again.
+    """
     outcome = await deliveries.receive(delivery)
     return Received(outcome=outcome.value)
 

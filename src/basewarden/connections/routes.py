@@ -41,7 +41,7 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Backend = Literal["direct", "forward"]
 
 
-@router.get("")
+@router.get("", summary="Lists the connections that you are a member of.")
 async def get_connections(
     person: SignedIn, session: Reading, cursor: UUID | None = None, limit: Limit = 50
 ) -> ConnectionsOut:
@@ -53,37 +53,46 @@ async def get_connections(
     )
 
 
-@router.post("", status_code=HTTPStatus.CREATED, responses=declare(PlanLimit, TooMany))
+@router.post("", status_code=HTTPStatus.CREATED, responses=declare(PlanLimit, TooMany), summary="Creates a connection.")
 async def post_connection(
     body: ConnectionCreate, person: SignedIn, session: Writing, connections: ConnectionsDep
 ) -> ConnectionOut:
+    """`url` and `key` are those of a Supabase project, `postgresUrl` is the address of a Postgres database.
+
+    The credentials are tested, then sealed.
+    """
     return show_connection(await connections.create(session, body, person.id), Role.OWNER)
 
 
-@one.get("")
+@one.get("", summary="Returns a connection.")
 async def get_connection(member: Viewer) -> ConnectionOut:
     return show_connection(member.connection, member.role)
 
 
-@one.patch("", responses=declare(TooMany, ReauthRequired))
+@one.patch("", responses=declare(TooMany, ReauthRequired), summary="Changes a connection.")
 async def patch_connection(
     body: ConnectionChange, member: Owner, session: Writing, connections: ConnectionsDep
 ) -> ConnectionOut:
-    """A new address, key or role needs a fresh sign-in; a new name does not."""
+    """Only what is sent changes; null removes an address. A new address, key or role needs a recent sign-in."""
     if body.changes_access and not member.person.is_fresh:
         raise ReauthRequired
     changed = await connections.change(session, member.connection, body, member.person.id)
     return show_connection(changed, member.role)
 
 
-@one.delete("", status_code=HTTPStatus.NO_CONTENT, responses=declare(ReauthRequired))
+@one.delete(
+    "",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=declare(ReauthRequired),
+    summary="Deletes a connection with its agents and its journal.",
+)
 async def delete_connection(member: Owner, _: FreshlySignedIn, session: Writing, connections: ConnectionsDep) -> None:
-    """Its journal goes with it."""
     await connections.delete(session, member.connection.id)
 
 
-@one.get("/health", responses=declare(TooMany))
+@one.get("/health", responses=declare(TooMany), summary="Tests the connection now.")
 async def get_health(member: Viewer, connections: ConnectionsDep) -> HealthOut:
+    """200 also where the test fails: `ok` is false then, and `reason` says why."""
     try:
         facts = await connections.check(member.connection, member.person.id)
     except ConnectionFailed as error:
@@ -92,7 +101,7 @@ async def get_health(member: Viewer, connections: ConnectionsDep) -> HealthOut:
     return show_health(facts) if isinstance(facts, ServerFacts) else show_rest_health(facts)
 
 
-@one.get("/agents")
+@one.get("/agents", summary="Lists the agents of a connection, without their tokens.")
 async def get_agents(member: Viewer, session: Reading, cursor: UUID | None = None, limit: Limit = 50) -> AgentsOut:
     agents = await list_agents(session, member.connection.id, before=cursor, limit=limit + 1)
     shown = agents[:limit]
@@ -102,16 +111,25 @@ async def get_agents(member: Viewer, session: Reading, cursor: UUID | None = Non
     )
 
 
-@one.post("/agents", status_code=HTTPStatus.CREATED, responses=declare(ReauthRequired, TablesUnchecked))
+@one.post(
+    "/agents",
+    status_code=HTTPStatus.CREATED,
+    responses=declare(ReauthRequired, TablesUnchecked),
+    summary="Creates an agent, and returns its token.",
+)
 async def post_agent(
     body: AgentCreate, member: Owner, _: FreshlySignedIn, session: Writing, agents: AgentsDep
 ) -> AgentCreated:
-    """A token outlives the sign-in that made it, so a stolen cookie must not make one."""
+    """The token is shown this once. A table that the project does not have is refused by name."""
     agent, token = await agents.create(session, member.connection, body, member.person.id)
     return AgentCreated(id=agent.id, token=token)
 
 
-@one.delete("/agents/{agent_id}", status_code=HTTPStatus.NO_CONTENT)
+@one.delete(
+    "/agents/{agent_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Deletes an agent; its token stops working at once.",
+)
 async def delete_agent(agent_id: str, member: Owner, session: Writing, agents: AgentsDep) -> None:
     wanted = parse_id(agent_id)
     if wanted is None:

@@ -11,8 +11,9 @@ from basewarden.db import ReadSession, WriteSession
 from basewarden.journal import queries, service
 from basewarden.journal.freezing import NotFreezable, freeze_session, release_session
 from basewarden.journal.reconciler import Reconciler
+from basewarden.journal.schemas import JournalSessionDetail, JournalSessionOut, JournalSessionsOut
 from basewarden.web import Reading, Writing, inject
-from basewarden.web.openapi import declare
+from basewarden.web.openapi import answer_with, declare
 from basewarden.web.responses import JSON_TYPE
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions", tags=["sessions"])
@@ -20,7 +21,9 @@ router = APIRouter(prefix="/api/connections/{connection_id}/sessions", tags=["se
 ReconcilerDep = Annotated[Reconciler, Depends(inject(Reconciler))]
 
 
-@router.get("")
+@router.get(
+    "", summary="Lists sessions, the newest first.", response_model=None, responses=answer_with(JournalSessionsOut)
+)
 async def list_sessions(
     membership: Viewer,
     db: Reading,
@@ -35,7 +38,11 @@ async def list_sessions(
     }
 
 
-@router.get("/{session_id}")
+@router.get(
+    "/{session_id}",
+    summary="Returns a session with its writes and row changes, in order.",
+    responses=answer_with(JournalSessionDetail),
+)
 async def get_session(
     session_id: str,
     membership: Viewer,
@@ -43,7 +50,7 @@ async def get_session(
     reconciler: ReconcilerDep,
     after: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
-    """Returns a session and its mutations in order; `nextAfter` is the position to continue a long session after."""
+    """A long session comes in pages: send `nextAfter` as `after` to get the next one."""
     await reconciler.try_reconcile(membership.connection.id)
     summary = await service.get_session(db, membership.connection.id, session_id)
     mutations, next_after = await service.list_mutations(db, summary.session.id, after)
@@ -57,16 +64,26 @@ async def get_session(
     return Response(msgspec.json.encode(body), media_type=JSON_TYPE)
 
 
-@router.post("/{session_id}/freeze", responses=declare(NotFreezable))
+@router.post(
+    "/{session_id}/freeze",
+    summary="Freezes a session: it takes no more writes until it is released.",
+    response_model=None,
+    responses={**answer_with(JournalSessionOut), **declare(NotFreezable)},
+)
 async def post_freeze(session_id: str, membership: Editor, db: Writing) -> dict[str, Any]:
-    """Freezes a session: its writes are refused until it is released."""
+    """A session that has used up its agent's budget of writes is frozen the same way."""
     await freeze_session(db, membership.connection.id, session_id)
     return await _describe(db, membership, session_id)
 
 
-@router.post("/{session_id}/release")
+@router.post(
+    "/{session_id}/release",
+    summary="Releases a frozen session.",
+    response_model=None,
+    responses=answer_with(JournalSessionOut),
+)
 async def post_release(session_id: str, membership: Editor, db: Writing) -> dict[str, Any]:
-    """Releases a frozen session: writes are accepted again, with a full new budget."""
+    """The session takes writes again, with a full budget."""
     await release_session(db, membership.connection.id, session_id)
     return await _describe(db, membership, session_id)
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from basewarden.operations.health import HEALTH_PATH, LIVE_PATH, Health, HealthReport
 from basewarden.web import anyone, inject
+from basewarden.web.openapi import STABLE
 
 router = APIRouter(prefix=HEALTH_PATH, tags=["operational"], dependencies=[Depends(anyone)])
 
@@ -27,18 +28,23 @@ class LiveBody(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-@router.get("", responses={503: {"model": HealthBody, "description": "the database cannot be reached"}})
+@router.get(
+    "",
+    responses={503: {"model": HealthBody, "description": "the database cannot be reached"}},
+    summary="Returns whether the deployment works.",
+    openapi_extra=STABLE,
+)
 async def get_health(health: HealthDep, response: Response) -> HealthBody:
-    """200 while the database answers, else 503: the same six fields."""
+    """200 while the database answers, else 503 with the same six fields."""
     report = await health.report()
     if not report.db:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return _make_body(report)
 
 
-@router.get(LIVE_PATH.removeprefix(HEALTH_PATH))
+@router.get(LIVE_PATH.removeprefix(HEALTH_PATH), summary="Returns whether the process answers.")
 async def get_live() -> LiveBody:
-    """200 while this process answers at all; asks nothing of anything."""
+    """It asks neither the database nor anything else."""
     return LiveBody()
 
 

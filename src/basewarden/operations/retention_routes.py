@@ -11,7 +11,7 @@ from basewarden.errors import NotConfigured
 from basewarden.operations.retention import Retention
 from basewarden.operations.scheduler import Scheduler
 from basewarden.web import inject
-from basewarden.web.openapi import declare
+from basewarden.web.openapi import STABLE, declare
 
 router = APIRouter(prefix="/api/cron", tags=["operational"])
 
@@ -25,8 +25,14 @@ class RetentionOut(BaseModel):
     duration_ms: int
 
 
-@router.post("/retention", responses=declare(NotConfigured))
+@router.post(
+    "/retention",
+    responses=declare(NotConfigured),
+    summary="Deletes what has been kept for long enough.",
+    openapi_extra=STABLE,
+)
 async def prune(_: Scheduler, retention: Annotated[Retention, Depends(inject(Retention))]) -> RetentionOut:
+    """The product runs it once a day by itself. Two runs at once do no harm."""
     started = time.monotonic()
     pruned = await retention.run()
     return RetentionOut(pruned=pruned, duration_ms=round((time.monotonic() - started) * 1000))

@@ -10,15 +10,24 @@ from starlette.responses import Response
 from basewarden.connections import Editor
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound
-from basewarden.undo.errors import REFUSALS
+from basewarden.undo.errors import REFUSALS, AlreadyUndone, PreviewStale, UndoConflict
 from basewarden.undo.receipt import OnConflict
+from basewarden.undo.schemas import AlreadyUndoneOut, PreviewStaleOut, ReceiptOut, UndoConflictOut
 from basewarden.undo.service import Undo
 from basewarden.undo.target import ApplyOptions, UndoActor
 from basewarden.web import inject
-from basewarden.web.openapi import declare
+from basewarden.web.openapi import answer_with, declare
 from basewarden.web.responses import JSON_TYPE
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions/{session_id}", tags=["sessions"])
+
+ANSWERS = {
+    **answer_with(ReceiptOut),
+    **declare(
+        *REFUSALS,
+        bodies={UndoConflict: UndoConflictOut, PreviewStale: PreviewStaleOut, AlreadyUndone: AlreadyUndoneOut},
+    ),
+}
 
 UndoDep = Annotated[Undo, Depends(inject(Undo))]
 
@@ -31,9 +40,9 @@ class UndoRequest(BaseModel):
     preview_token: str | None = Field(default=None, alias="previewToken", max_length=200)
 
 
-@router.post("/undo", responses=declare(*REFUSALS))
+@router.post("/undo", summary="Previews or applies the undo of a session.", responses=ANSWERS)
 async def post_undo(session_id: str, body: UndoRequest, member: Editor, undo: UndoDep) -> Response:
-    """409 with the receipt in `details`, and nothing changed, when it refuses."""
+    """Where rows are in conflict it answers 409 with the receipt in `details`, and nothing is changed."""
     wanted = parse_id(session_id)
     if wanted is None:
         raise NotFound("There is no such session.")

@@ -1,7 +1,7 @@
-"""What a route may answer besides its success, for the OpenAPI document."""
+"""What a route may answer, for the OpenAPI document."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
@@ -22,8 +22,15 @@ from basewarden.errors import (
 )
 from basewarden.web.callers import CallerKind, declared_callers
 
-_BODY = "ErrorBody"
-_HALF_WAY = "mfa_required"
+STABLE: Final = {"x-stable": True}
+"""`openapi_extra=` of a route that changes only with a major version."""
+
+_JSON = "application/json"
+_REFERENCE = "#/components/schemas/"
+_ERROR = {"$ref": f"{_REFERENCE}ErrorBody"}
+_CODES = "x-codes"
+_MFA_REQUIRED = "mfa_required"
+_FIRST_ERROR = 400
 
 
 class ErrorBody(BaseModel):
@@ -35,40 +42,57 @@ class ErrorBody(BaseModel):
     hint: str | None = None
 
 
-def declare(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route: each status with the codes that it can have."""
-    codes: dict[int, list[str]] = {}
-    for error in errors:
-        codes.setdefault(error.status, []).append(error.code)
-    return {
-        status: {"model": ErrorBody, "description": ", ".join(f"`{code}`" for code in sorted(set(names)))}
-        for status, names in sorted(codes.items())
-    }
+def declare(
+    *errors: type[AppError], bodies: Mapping[type[AppError], type[BaseModel]] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route: each status with the codes that it can have.
+
+    `bodies` names the model of an error whose `details` or members beside them a client reads; its `code` is a Literal.
+    """
+    declared: dict[int | str, dict[str, Any]] = {}
+    for error in sorted(set(errors), key=lambda one: (one.status, one.code)):
+        answer = declared.setdefault(error.status, {"description": "", _CODES: {}})
+        answer[_CODES][error.code] = error.message
+        if bodies and error in bodies:
+            answer["model"] = answer["model"] | bodies[error] if "model" in answer else bodies[error]
+    return declared
 
 
-def describe_api(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document: FastAPI's own, with what the edge and the checks of callers may answer at each route."""
+def answer_with(model: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route that encodes its answer itself: the model is for the document alone."""
+    return {status: {"model": model}}
+
+
+def describe_api(app: FastAPI, others: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The OpenAPI document: FastAPI's own, with what the edge and the checks of callers may answer at each route.
+
+    `others` are the paths of `others["paths"]` and their schemas, which are served before FastAPI sees a request.
+    """
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    document.setdefault("components", {}).setdefault("schemas", {})[_BODY] = ErrorBody.model_json_schema()
-    needs = {
-        (route.path, method): _list_callers(route.dependant)
-        for route in iter_route_contexts(app.routes)
-        if hasattr(route, "dependant")
-        for method in route.methods or ()
-    }
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            kinds = set(needs.get((path, method.upper()), ()))
-            _add_refusals(operation, list_common_refusals(path, method, operation, kinds))
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas[_name(_ERROR)] = ErrorBody.model_json_schema()
+    _add_callers(document, app)
+    if others:
+        document["paths"] |= others["paths"]
+        schemas |= others["components"]["schemas"]
+    messages = {error.code: error.message for error in _list_errors(AppError)}
+    for path, method, operation in list_operations(document):
+        _add_refusals(operation, list_common_refusals(path, method, operation), messages, schemas)
     for name in ("HTTPValidationError", "ValidationError"):
-        document["components"]["schemas"].pop(name, None)
+        schemas.pop(name, None)
     return document
 
 
-def list_common_refusals(
-    path: str, method: str, operation: dict[str, Any], kinds: set[CallerKind]
-) -> dict[int, list[str]]:
+def list_operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Path, method in small letters, and what the document has of it."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            yield path, method, operation
+
+
+def list_common_refusals(path: str, method: str, operation: Mapping[str, Any]) -> dict[int, list[str]]:
     """Status and codes that a route need not declare: they follow from its shape and from who may call it."""
+    kinds = set(operation["x-callers"])
     found: dict[int, list[str]] = {400: [BadRequest.code], 503: [Unavailable.code]}
     if method in ("post", "put", "patch", "delete"):
         found[403] = [Forbidden.code]
@@ -82,29 +106,70 @@ def list_common_refusals(
     if kinds - {CallerKind.ANYONE}:
         found[401] = [Unauthenticated.code]
     if kinds & {CallerKind.PERSON, CallerKind.MEMBER}:
-        found[401].append(_HALF_WAY)
+        found[401].append(_MFA_REQUIRED)
     return found
 
 
-def _add_refusals(operation: dict[str, Any], refusals: dict[int, list[str]]) -> None:
+def _add_callers(document: dict[str, Any], app: FastAPI) -> None:
+    callers = {
+        (route.path, method.lower()): sorted(set(_list_callers(route.dependant)))
+        for route in iter_route_contexts(app.routes)
+        if hasattr(route, "dependant")
+        for method in route.methods or ()
+    }
+    for path, method, operation in list_operations(document):
+        operation["x-callers"] = [str(kind) for kind in callers[(path, method)]]
+
+
+def _add_refusals(
+    operation: dict[str, Any], common: Mapping[int, list[str]], messages: Mapping[str, str], schemas: Mapping[str, Any]
+) -> None:
     responses = operation["responses"]
-    if str(Invalid.status) in responses and _BODY not in str(responses[str(Invalid.status)]):
-        del responses[str(Invalid.status)]  # the framework's own body, which nobody gets to see
-    for status, codes in refusals.items():
-        if _has_body_of_its_own(responses.get(str(status), {})):
-            continue
-        known = responses.get(str(status), {}).get("description", "")
-        words = [word for word in known.split(", ") if word]
-        words += [f"`{code}`" for code in codes if f"`{code}`" not in words]
-        responses[str(status)] = {
-            "description": ", ".join(words),
-            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{_BODY}"}}},
-        }
+    responses.pop(str(Invalid.status), None) if _is_frameworks_own(responses) else None
+    for status, codes in common.items():
+        answer = responses.setdefault(str(status), {_CODES: {}})
+        if _CODES in answer:
+            answer[_CODES] = {**{code: messages[code] for code in codes}, **answer[_CODES]}
+    for answer in responses.values():
+        if _CODES in answer:
+            _describe_errors(answer, answer.pop(_CODES), schemas)
     operation["responses"] = dict(sorted(responses.items()))
 
 
-def _has_body_of_its_own(response: dict[str, Any]) -> bool:
-    return "content" in response and _BODY not in str(response)
+def _is_frameworks_own(responses: Mapping[str, Any]) -> bool:
+    """FastAPI's own body for invalid input, which this product never sends."""
+    return "HTTPValidationError" in str(responses.get(str(Invalid.status), ""))
+
+
+def _describe_errors(answer: dict[str, Any], codes: Mapping[str, str], schemas: Mapping[str, Any]) -> None:
+    answer["description"] = "\n".join(f"- `{code}`: {codes[code]}" for code in sorted(codes))
+    special = list(_list_models(answer))
+    plain = sorted(set(codes) - {code for model in special for code in _list_codes(schemas[_name(model)])})
+    choices = [*special, *([{**_ERROR, "properties": {"code": {"enum": plain}}}] if plain else [])]
+    answer["content"] = {_JSON: {"schema": choices[0] if len(choices) == 1 else {"anyOf": choices}}}
+
+
+def _list_models(answer: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The models of errors that have one of their own."""
+    schema = answer.get("content", {}).get(_JSON, {}).get("schema", {})
+    for choice in schema.get("anyOf", [schema]):
+        if "$ref" in choice:
+            yield {"$ref": choice["$ref"]}
+
+
+def _list_codes(schema: Mapping[str, Any]) -> list[str]:
+    code = schema["properties"]["code"]
+    return [code["const"]] if "const" in code else list(code["enum"])
+
+
+def _name(reference: Mapping[str, Any]) -> str:
+    return str(reference["$ref"]).removeprefix(_REFERENCE)
+
+
+def _list_errors(kind: type[AppError]) -> Iterable[type[AppError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _list_errors(child)
 
 
 def _list_callers(dependant: Dependant) -> Iterator[CallerKind]:

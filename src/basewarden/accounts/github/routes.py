@@ -53,6 +53,7 @@ class AuthorizationLink(BaseModel):
     status_code=HTTPStatus.SEE_OTHER,
     response_class=RedirectResponse,
     responses=declare(NotFound, TooMany, Unavailable),
+    summary="Redirects the browser to GitHub to sign in.",
 )
 async def get_start(
     github: TheGitHub,
@@ -71,6 +72,7 @@ async def get_start(
     status_code=HTTPStatus.SEE_OTHER,
     response_class=RedirectResponse,
     responses=declare(NotFound, Unavailable),
+    summary="Receives the browser from GitHub, and redirects it to a page.",
 )
 async def get_callback(
     *,
@@ -108,11 +110,12 @@ async def get_callback(
 @own.post(
     "/link",
     responses=declare(Forbidden, Unavailable, Unauthenticated, MfaRequired, ReauthRequired, NotFound, TooMany),
+    summary="Starts to link a GitHub account.",
 )
 async def post_link(
     person: FreshlySignedIn, response: Response, github: TheGitHub, settings: TheSettings, where: FromWhere
 ) -> AuthorizationLink:
-    """The link is made when the browser comes back with the same person signed in."""
+    """The account is linked when the browser returns from GitHub with the same person signed in."""
     departure = await github.depart(AuthorizationPurpose.LINKING, where, person=person, back_to=PAGE)
     remember_departure(response, settings, departure)
     return AuthorizationLink(url=departure.url)
@@ -122,6 +125,7 @@ async def post_link(
     "",
     status_code=HTTPStatus.NO_CONTENT,
     responses=declare(Forbidden, Unavailable, Unauthenticated, MfaRequired, ReauthRequired, NotFound, Conflict),
+    summary="Unlinks your GitHub account.",
 )
 async def delete_link(
     *,
@@ -132,7 +136,7 @@ async def delete_link(
     settings: TheSettings,
     where: FromWhere,
 ) -> None:
-    """Every other sign-in session ends. Conflict where it is the only way in."""
+    """Every other sign-in session ends. It answers 409 where GitHub is the only way to sign in."""
     set_signin_cookies(response, settings, await github.unlink(session, person, where))
 
 

@@ -36,12 +36,16 @@ entrance = APIRouter(prefix="/api/auth/passkey", tags=["auth"], dependencies=[De
 ThePasskeys = Annotated[Passkeys, Depends(inject(Passkeys))]
 
 
-@own.get("/passkeys")
+@own.get("/passkeys", summary="Lists your passkeys.")
 async def get_passkeys(person: SignedIn, session: Reading) -> PasskeysOut:
     return PasskeysOut(passkeys=[show_passkey(passkey) for passkey in await list_passkeys(session, person.id)])
 
 
-@own.post("/passkeys/options", responses=declare(ReauthRequired, TooManyPasskeys, TooMany))
+@own.post(
+    "/passkeys/options",
+    responses=declare(ReauthRequired, TooManyPasskeys, TooMany),
+    summary="Returns the options for creating a passkey.",
+)
 async def post_passkey_options(person: FreshlySignedIn, passkeys: ThePasskeys) -> OptionsOut:
     return show_offer(await passkeys.offer_adding(person))
 
@@ -50,6 +54,7 @@ async def post_passkey_options(person: FreshlySignedIn, passkeys: ThePasskeys) -
     "/passkeys",
     status_code=HTTPStatus.CREATED,
     responses=declare(ReauthRequired, BadPasskey, PasskeyTaken, TooManyPasskeys),
+    summary="Adds a passkey.",
 )
 async def post_passkey(
     *,
@@ -66,7 +71,7 @@ async def post_passkey(
     return PasskeyAdded(id=passkey_id, name=name)
 
 
-@own.patch("/passkeys/{passkey_id}")
+@own.patch("/passkeys/{passkey_id}", summary="Renames a passkey.")
 async def patch_passkey(
     *, passkey_id: str, body: PasskeyRename, person: SignedIn, session: Writing, passkeys: ThePasskeys, where: FromWhere
 ) -> PasskeyOut:
@@ -77,6 +82,7 @@ async def patch_passkey(
     "/passkeys/{passkey_id}",
     status_code=HTTPStatus.NO_CONTENT,
     responses=declare(ReauthRequired, LastWayIn),
+    summary="Deletes a passkey.",
 )
 async def delete_passkey(
     *,
@@ -92,12 +98,14 @@ async def delete_passkey(
     set_signin_cookies(response, settings, tokens)
 
 
-@entrance.post("/options", responses=declare(TooMany))
+@entrance.post("/options", responses=declare(TooMany), summary="Returns the options for signing in with a passkey.")
 async def post_signin_options(passkeys: ThePasskeys, where: FromWhere) -> OptionsOut:
     return show_offer(await passkeys.offer_signing_in(where))
 
 
-@entrance.post("", responses=declare(InvalidCredentials, TooMany))
+@entrance.post(
+    "", responses=declare(InvalidCredentials, TooMany), summary="Signs in with a passkey, and sets the session cookie."
+)
 async def post_signin(
     *,
     body: ShowPasskey,
@@ -109,18 +117,22 @@ async def post_signin(
     settings: TheSettings,
     where: FromWhere,
 ) -> SignedInOut:
-    """Both factors at once: the passkey has checked who holds it."""
+    """A passkey counts as both factors."""
     tokens = await passkeys.sign_in(session, body, where, earlier_token=signins.read_token(request.scope))
     set_signin_cookies(response, settings, tokens)
     return SignedInOut()
 
 
-@own.post("/2fa/passkey/options", responses=declare(NoPasskey, TooMany))
+@own.post(
+    "/2fa/passkey/options",
+    responses=declare(NoPasskey, TooMany),
+    summary="Returns the options for a passkey as the second factor.",
+)
 async def post_second_factor_options(person: HalfSignedIn, passkeys: ThePasskeys) -> OptionsOut:
     return show_offer(await passkeys.offer_second_factor(person))
 
 
-@own.post("/2fa/passkey", responses=declare(BadCode, TooMany))
+@own.post("/2fa/passkey", responses=declare(BadCode, TooMany), summary="Verifies the second factor with a passkey.")
 async def post_second_factor(
     *,
     body: ShowPasskey,
@@ -136,12 +148,16 @@ async def post_second_factor(
     return Proved()
 
 
-@own.post("/reauth/passkey/options", responses=declare(NoPasskey, TooMany))
+@own.post(
+    "/reauth/passkey/options",
+    responses=declare(NoPasskey, TooMany),
+    summary="Returns the options for confirming your identity with a passkey.",
+)
 async def post_confirm_options(person: SignedIn, passkeys: ThePasskeys) -> OptionsOut:
     return show_offer(await passkeys.offer_confirming(person))
 
 
-@own.post("/reauth/passkey", responses=declare(BadPasskey))
+@own.post("/reauth/passkey", responses=declare(BadPasskey), summary="Confirms your identity with a passkey.")
 async def post_confirm(
     *,
     body: ShowPasskey,

@@ -12,7 +12,7 @@ from basewarden.accounts.twofactor.service import NewCodes, TwoFactor
 from basewarden.accounts.where import FromWhere
 from basewarden.errors import Conflict, Forbidden, TooLarge, TooMany, Unauthenticated, Unavailable
 from basewarden.web import ResponseBody, Writing, inject
-from basewarden.web.openapi import declare
+from basewarden.web.openapi import STABLE, declare
 
 router = APIRouter(prefix="/api/account/2fa", tags=["account"])
 
@@ -36,14 +36,21 @@ class DoneOut(ResponseBody):
     ok: Literal[True] = True
 
 
-@router.post("/setup", responses=declare(TooMany))
+@router.post(
+    "/setup", responses=declare(TooMany), summary="Returns a new secret for two-factor sign-in.", openapi_extra=STABLE
+)
 async def post_setup(person: SignedIn, session: Writing, two_factor: TheTwoFactor) -> SetupOut:
-    """A fresh secret each time; it counts for nothing until `enable`."""
+    """The secret has no effect until `enable`."""
     setup = await two_factor.set_up(session, person)
     return SetupOut(secret=setup.secret.reveal(), otpauth_url=setup.url.reveal(), qr_data_url=setup.qr)
 
 
-@router.post("/enable", responses=declare(BadCode, ReauthRequired, AlreadyOn, TooMany))
+@router.post(
+    "/enable",
+    responses=declare(BadCode, ReauthRequired, AlreadyOn, TooMany),
+    summary="Turns two-factor sign-in on.",
+    openapi_extra=STABLE,
+)
 async def post_enable(
     *,
     body: Enabling,
@@ -54,12 +61,18 @@ async def post_enable(
     settings: TheSettings,
     where: FromWhere,
 ) -> CodesOut:
+    """The answer is the only one that holds the ten recovery codes."""
     new = await two_factor.enable(session, person, unwrap(body.secret), unwrap(body.code), where)
     set_signin_cookies(response, settings, new.tokens)
     return show_codes(new)
 
 
-@router.post("/verify", responses=declare(Unauthenticated, Forbidden, TooLarge, Unavailable, BadCode, TooMany))
+@router.post(
+    "/verify",
+    responses=declare(Unauthenticated, Forbidden, TooLarge, Unavailable, BadCode, TooMany),
+    summary="Verifies the second factor of this sign-in session, for a day.",
+    openapi_extra=STABLE,
+)
 async def post_verify(
     *,
     body: VerificationForm,
@@ -75,7 +88,12 @@ async def post_verify(
     return DoneOut()
 
 
-@router.post("/disable", responses=declare(BadPassword, ReauthRequired, TooMany))
+@router.post(
+    "/disable",
+    responses=declare(BadPassword, ReauthRequired, TooMany),
+    summary="Turns two-factor sign-in off.",
+    openapi_extra=STABLE,
+)
 async def post_disable(
     *,
     body: Disabling,
@@ -86,12 +104,15 @@ async def post_disable(
     settings: TheSettings,
     where: FromWhere,
 ) -> DoneOut:
+    """The secret and the recovery codes are deleted."""
     tokens = await two_factor.disable(session, person, unwrap(body.password), where)
     set_signin_cookies(response, settings, tokens)
     return DoneOut()
 
 
-@router.post("/recovery-codes", responses=declare(ReauthRequired, Conflict, TooMany))
+@router.post(
+    "/recovery-codes", responses=declare(ReauthRequired, Conflict, TooMany), summary="Creates ten new recovery codes."
+)
 async def post_recovery_codes(
     person: FreshlySignedIn,
     response: Response,
@@ -100,7 +121,7 @@ async def post_recovery_codes(
     settings: TheSettings,
     where: FromWhere,
 ) -> CodesOut:
-    """Ten new ones; the earlier ones are dead."""
+    """The earlier ones no longer work."""
     new = await two_factor.renew_codes(session, person, where)
     set_signin_cookies(response, settings, new.tokens)
     return show_codes(new)

@@ -7,6 +7,10 @@ from basewarden.web import CallerKind
 
 _ANYONE, _PERSON, _MEMBER, _AGENT = CallerKind.ANYONE, CallerKind.PERSON, CallerKind.MEMBER, CallerKind.AGENT
 _CONNECTION = "id, name, environment, hasKey, hasPostgresUrl, role, dbRole, member, serverVersion, createdAt"
+_SESSION = (
+    "id, agent, caller, kind, label, capture, startedAt, lastSeenAt, status, frozenAt, frozenReason, writeCount,"
+    " mutationCount, pendingCount, unknownCount, refusedCount, tables, undoOf"
+)
 _FRESH = no(403, "reauth_required", "the last proof of who you are is older than ten minutes")
 _ONE = "/api/connections/{connection_id}"
 _TRIED = no(429, "rate_limited", "a database was tried too often; Retry-After says when the next try counts")
@@ -125,7 +129,7 @@ SESSIONS = Group(
             f"{_ONE}/sessions",
             _MEMBER,
             "Sessions, the newest first.",
-            ok(words="sessions, nextCursor"),
+            ok("sessions, nextCursor"),
             query="cursor?, limit?, status?",
         ),
         call(
@@ -133,7 +137,7 @@ SESSIONS = Group(
             f"{_ONE}/sessions/{{session_id}}",
             _MEMBER,
             "A session and its mutations in order; nextAfter goes on where a long one was cut.",
-            ok(words="the session, writes, mutations, nextAfter"),
+            ok(f"{_SESSION}, writes, mutations, nextAfter"),
             query="after?",
         ),
         call(
@@ -141,7 +145,7 @@ SESSIONS = Group(
             f"{_ONE}/sessions/{{session_id}}/freeze",
             _MEMBER,
             "It takes no more writes until it is released. Using up its budget of writes does the same.",
-            ok(words="the session"),
+            ok(_SESSION),
             no(409, "not_freezable", "it is an undo's own session"),
         ),
         call(
@@ -149,7 +153,7 @@ SESSIONS = Group(
             f"{_ONE}/sessions/{{session_id}}/release",
             _MEMBER,
             "It takes writes again, with a whole new budget.",
-            ok(words="the session"),
+            ok(_SESSION),
         ),
         call(
             "GET",
@@ -157,7 +161,7 @@ SESSIONS = Group(
             _MEMBER,
             "Requests of agents that policy refused, the newest first. Those of one kind and hour are one entry with a"
             " count; the summary holds no values.",
-            ok(words="refusals, nextCursor"),
+            ok("refusals, nextCursor"),
             query="agent?, code?, since?, cursor?, limit?",
         ),
         call(
@@ -168,8 +172,9 @@ SESSIONS = Group(
             " project's own API it goes request by request: should one be refused on the way, conflicts says which rows"
             " did not go back.",
             ok(
-                words="a receipt: planned, reverted, skipped, alreadyAsBefore, conflicts, irreversible, undoSessionId,"
-                " and of a preview previewToken"
+                "planned, reverted, skipped, alreadyAsBefore, conflicts, irreversible, notes, undoSessionId,"
+                " previewToken",
+                "a receipt",
             ),
             no(
                 409,

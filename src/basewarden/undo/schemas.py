@@ -1,0 +1,72 @@
+"""What an undo answers, for the OpenAPI document: `receipt.py` makes the bodies."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from basewarden.web import ResponseBody
+
+
+class ColumnConflict(ResponseBody):
+    """One column with its three values."""
+
+    name: str
+    before: Any = Field(description="Before the session.")
+    session: Any = Field(description="What the session wrote.")
+    now: Any = Field(description="What the row has now; null also where the row is gone.")
+
+
+class RowConflictOut(ResponseBody):
+    """A row that the undo cannot restore; `columns` is empty where it is about the whole row."""
+
+    schema_: str = Field(alias="schema")
+    table: str
+    primary_key: dict[str, Any]
+    columns: list[ColumnConflict]
+    reason: str
+
+
+class ReceiptOut(ResponseBody):
+    """What an undo would do (a preview) or did; the counts are rows."""
+
+    planned: int
+    reverted: int
+    skipped: int
+    already_as_before: int = Field(description="Rows that already have their earlier values.")
+    irreversible: list[str] = Field(description="What an undo cannot restore, in words.")
+    notes: list[str] = Field(description="What a preview could not find out, in words.")
+    undo_session_id: UUID | None = Field(description="The session that the undo wrote; null for a preview.")
+    preview_token: str | None = Field(description="Send it with `apply` to do exactly what was previewed.")
+    conflicts: list[RowConflictOut]
+
+
+class UndoConflictOut(ReceiptOut):
+    """The receipt is in `details`, and its members are also beside `code`; nothing was changed."""
+
+    code: Literal["undo_conflict"]
+    message: str
+    details: ReceiptOut
+    hint: str | None
+
+
+class PreviewStaleOut(ResponseBody):
+    """`details` is the receipt of a new preview; nothing was changed."""
+
+    code: Literal["preview_stale"]
+    message: str
+    details: ReceiptOut
+    hint: str | None
+
+
+class UndoReference(ResponseBody):
+    undo_session_id: UUID | None
+
+
+class AlreadyUndoneOut(ResponseBody):
+    """`details` names the session of the earlier undo."""
+
+    code: Literal["already_undone"]
+    message: str
+    details: UndoReference
+    hint: str | None
