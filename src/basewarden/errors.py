@@ -53,7 +53,7 @@ class AppError(Exception):
 class BadRequest(AppError):
     status = 400
     code = "bad_request"
-    message = "The request cannot be understood."
+    message = "The request is malformed."
 
 
 class BadJSON(BadRequest):
@@ -76,19 +76,19 @@ class Forbidden(AppError):
 class NotFound(AppError):
     status = 404
     code = "not_found"
-    message = "There is nothing here."
+    message = "Not found. It may have been deleted, or you have no access to it."
 
 
 class MethodNotAllowed(AppError):
     status = 405
     code = "method_not_allowed"
-    message = "This address does not answer to that method."
+    message = "This address does not support that method."
 
 
 class Conflict(AppError):
     status = 409
     code = "conflict"
-    message = "This no longer fits what is there."
+    message = "This conflicts with the current state. Reload and try again."
 
 
 class TooLarge(AppError):
@@ -102,7 +102,7 @@ class Invalid(AppError):
 
     status = 422
     code = "validation_failed"
-    message = "Some fields need another look."
+    message = "Some fields are not valid."
 
     @classmethod
     def field(cls, name: str, message: str) -> "Invalid":
@@ -112,7 +112,7 @@ class Invalid(AppError):
 class TooMany(AppError):
     status = 429
     code = "rate_limited"
-    message = "Too many requests. Wait a little."
+    message = "Too many requests. Wait a moment and try again."
 
     @classmethod
     def retry_after(cls, seconds: float, message: str | None = None) -> "TooMany":
@@ -122,12 +122,12 @@ class TooMany(AppError):
 class Unavailable(AppError):
     status = 503
     code = "unavailable"
-    message = "A part that this needs cannot be reached. Try again."
+    message = "A required service cannot be reached. Try again in a moment."
 
 
 class NotConfigured(Unavailable):
     code = "not_configured"
-    message = "This deployment is not set up for that."
+    message = "This deployment is not configured for that."
 
 
 class StartError(Exception):

@@ -195,7 +195,7 @@ def too_many_parameters(most: int) -> PgrestError:
 
 
 def bad_http() -> PgrestError:
-    return PgrestError(400, "PGRST100", "This is no HTTP request")
+    return PgrestError(400, "PGRST100", "This is not an HTTP request")
 
 
 def head_too_large(limit: int) -> PgrestError:
@@ -308,7 +308,7 @@ def answer_too_large(most: int) -> PgrestError:
 
 
 def memory_busy() -> PgrestError:
-    text = "Too many large answers are being read at the moment, so this one was stopped and nothing was changed."
+    text = "Too many large responses are being read at the moment. This request was stopped, and nothing was changed."
     hint = "Try again in a moment, or read fewer rows at once."
     return PgrestError(503, "memory_busy", text, None, hint, headers=(("Retry-After", "1"),))
 
@@ -320,11 +320,11 @@ def query_timeout(seconds: float) -> PgrestError:
 
 
 def flooded() -> PgrestError:
-    return connection_lost("The database sent what nobody asked for")
+    return connection_lost("The database sent an unexpected response")
 
 
 def share_used_up(most: int) -> PgrestError:
-    text = f"This caller has {most} requests running on this connection, and may have no more at once."
+    text = f"This caller has {most} requests running on this connection, which is the most it may have."
     hint = "Wait for some of them to finish."
     return PgrestError(429, "too_many_running", text, {"limit": most}, hint, headers=(("Retry-After", "1"),))
 

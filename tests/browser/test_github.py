@@ -38,7 +38,7 @@ async def test_signing_up_and_in(page: Page, github: FakeGitHub) -> None:
     github.person = None
     await page.goto("/signin")
     await page.get_by_role("link", name="Continue with GitHub").click()
-    await page.get_by_text("You did not let GitHub say who you are").wait_for()
+    await page.get_by_text("You did not authorize Basewarden at GitHub").wait_for()
     github.person = make_person(1, "anna", EMAIL, "Anna")
     await page.get_by_role("link", name="Continue with GitHub").click()
     await page.wait_for_url("**/connections")
@@ -72,7 +72,7 @@ async def test_confirming(page: Page, serve: Serve, github: FakeGitHub, app_data
     await page.goto(f"{elsewhere}/settings/account/confirm?next=/settings/account/passkeys")
     github.person = make_person(2, "somebody")
     await page.get_by_role("link", name="Confirm with GitHub").click()
-    await page.get_by_text("This is not the GitHub account that is linked here").wait_for()
+    await page.get_by_text("This is not the linked GitHub account").wait_for()
     github.person = make_person(1, "anna", EMAIL, "Anna")
     await page.get_by_role("link", name="Confirm with GitHub").click()
     await page.wait_for_url("**/settings/account/passkeys")

@@ -53,7 +53,7 @@ async def connect(page: Page, dsn: str) -> None:
     await page.get_by_role("textbox", name="Name", exact=True).fill("Lamps")
     await page.get_by_label("Postgres address").fill(dsn)
     await page.get_by_role("button", name="Check and connect").click()
-    await expect(page.get_by_text("Connected. Make an agent next.")).to_be_visible()
+    await expect(page.get_by_text("Connected. Create an agent next.")).to_be_visible()
     await page.get_by_role("link", name="Browse data").click()
     await page.get_by_role("link", name="public.lamps").click()
     await expect(page.get_by_role("grid")).to_be_visible()

@@ -78,7 +78,7 @@ _UNFILTERED = refusal(
     400,
     "filter_required",
     "An agent's update or delete needs a filter.",
-    hint="Say which rows, for example ?id=eq.1.",
+    hint="Add a filter, for example ?id=eq.1.",
 )
 
 _SAME: dict[str, VersionedRow] = {
@@ -303,9 +303,7 @@ _SAME: dict[str, VersionedRow] = {
     "call": answer(None, status=204),
     # Refusals
     "afterRollback": ids(8),
-    "writeView": not_recorded(
-        "cheap is not a table, so its changes cannot be recorded.", "Write to the table that it is made of."
-    ),
+    "writeView": not_recorded("cheap is not a table, so its changes cannot be recorded.", "Write to its base table."),
     "clash": refusal(
         409,
         "23505",
@@ -351,17 +349,18 @@ _FORWARD: dict[str, VersionedRow] = {
     "rollback": refusal(
         400,
         "rollback_unsupported",
-        "A write cannot be tried and rolled back over a project's own API, so nothing was done.",
-        hint="Leave Prefer: tx=rollback out, and take the write back by an undo; or give the connection a Postgres "
-        "address, where it is honoured.",
+        "A project's API cannot roll back a write. Nothing was changed.",
+        hint="Remove Prefer: tx=rollback and undo the write afterwards, or add a Postgres connection string.",
     ),
     "writeInner": not_recorded(
         "An inner join may hide rows that the write changed, so it cannot be recorded.",
-        "Embed genres without !inner, or read the rows in a request of its own.",
+        "Embed genres without !inner, or read the rows in a separate request.",
     ),
-    "writeCast": not_recorded("CSV of a write can hold columns only.", "Ask for JSON, or for plain columns."),
-    "writeSum": not_recorded("A write that answers with sums cannot be recorded: ask for its rows."),
-    "writeExplain": not_recorded("The plan of a write cannot be had over a project's own API."),
+    "writeCast": not_recorded(
+        "The CSV response of a write can contain only columns.", "Request JSON, or select plain columns."
+    ),
+    "writeSum": not_recorded("A write that returns aggregates cannot be recorded. Select its rows instead."),
+    "writeExplain": not_recorded("A project's API cannot return the plan of a write."),
     "writeSchema": answer([{"id": 1, "title": "new"}]),
 }
 

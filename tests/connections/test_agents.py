@@ -201,7 +201,7 @@ async def test_tables_and_functions_that_do_not_exist_are_named(
 ) -> None:
     wanted = ["notes", "nosuchtable", "rpc/nosuch", "other.notes"]
     answer = await make(owner, connection_id, tables=wanted)
-    message = "The project does not have: public.nosuchtable, rpc/public.nosuch, other.notes."
+    message = "The project has no table named: public.nosuchtable, rpc/public.nosuch, other.notes."
     assert (answer.status_code, answer.json()["details"]) == (422, [{"field": "tables", "message": message}])
     form = {"name": "x", "access": "read", "tables": "\n".join(wanted)}
     page = await owner.post(f"/c/{connection_id}/agents", data=form)

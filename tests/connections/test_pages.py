@@ -18,7 +18,7 @@ async def test_from_the_empty_page_to_a_connection(owner: httpx.AsyncClient, pro
     answer = await owner.post("/connections/new", data=form)
     assert answer.status_code == 303
     home = await owner.get(answer.headers["location"])
-    assert "Make an agent next" in home.text
+    assert "Create an agent next" in home.text
     assert "Shop &lt;1&gt;" in home.text
     assert 'data-environment="production"' in home.text
     assert "The connection is not encrypted" in home.text

@@ -75,7 +75,7 @@ async def test_both_are_used_as_the_database_in_the_keys_role(
     assert details(other) == [
         {
             "field": "dbRole",
-            "message": f"The login {project.role} may not take on stranger, the key's role: name one that it may.",
+            "message": f"The login {project.role} may not switch to the key's role, stranger. Choose another role.",
         }
     ]
     named = await create(owner, postgresUrl=project.dsn, url=rest.url, key=rest.secret_key(), dbRole=project.role)
@@ -244,7 +244,7 @@ async def test_one_form_takes_either_or_both(owner: httpx.AsyncClient, rest: Sup
     assert f'value="{rest.url}"' in wrong.text
     assert "sb_secret_wrong_wrong" not in wrong.text
     assert "The project refused this key." in wrong.text
-    assert "Copy it again" in wrong.text
+    assert "Copy the whole key again" in wrong.text
     assert "paste it once more" in wrong.text
     made = await owner.post("/connections/new", data={**form, "key": key})
     assert made.status_code == 303

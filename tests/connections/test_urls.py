@@ -45,7 +45,7 @@ def test_a_url_is_taken_apart() -> None:
         ("postgresql://u:p@h/d?sslkey=/root/.ssh/id_rsa", "may not set 'sslkey'"),
         ("postgresql://u:p@h/d?options=-c%20role=x", "may not set 'options'"),
         ("postgresql://u:p@h/d?sslmode=verify-ca", "sslmode can be"),
-        ("postgresql://u:p@h/d\nx", "cannot be seen"),
+        ("postgresql://u:p@h/d\nx", "invisible character"),
     ],
 )
 def test_what_cannot_be_used_is_said_without_repeating_it(url: str, sentence: str) -> None:

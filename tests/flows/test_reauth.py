@@ -206,7 +206,7 @@ async def test_it_leads_nowhere_else(product: Product, hostile: str) -> None:
 async def test_what_went_wrong_at_github_is_said_on_the_page(product: Product, records: Records) -> None:
     anna = await sign_up_long_ago(product, records)
     page = await anna.get(f"{CONFIRM}?next=/connections&done=github_denied")
-    assert "You did not let GitHub say who you are" in page.text
+    assert "You did not authorize Basewarden at GitHub" in page.text
     assert "<script>alert" not in (await anna.get(f"{CONFIRM}?done=<script>alert(1)</script>")).text
 
 

@@ -243,8 +243,8 @@ async def test_an_undo_whose_answer_is_lost(ground: Ground, hop: Hop) -> None:
     hop.mood = "swallowing"
     receipt = await ground.undo()
     assert {one.reason for one in receipt.conflicts} <= {
-        "It is not known whether this row went back: the answer was lost.",
-        "It was not tried any more, because another row could not go back.",
+        "The outcome for this row is unknown: the response was lost.",
+        "The row was not attempted, because another row could not be undone.",
     }
     assert (receipt.planned, receipt.reverted) == (3, 0)
     assert (await ground.session(session))["status"] == "partly_undone"
@@ -259,7 +259,7 @@ async def test_an_undo_that_loses_the_project_half_way(ground: Ground) -> None:
     receipt = await scripted(ground, None, UpstreamUnavailable(), UpstreamUnavailable(), UpstreamUnavailable()).undo()
     assert (receipt.planned, receipt.reverted) == (3, 1)
     reasons = {one.reason for one in receipt.conflicts}
-    assert reasons == {"It was not tried any more, because the project or the journal could not be reached."}
+    assert reasons == {"The row was not attempted, because the project or the journal could not be reached."}
     again = await ground.undo()
     assert (again.reverted, again.already_reverted) == (2, 1)
     assert await ground.texts("t") == before

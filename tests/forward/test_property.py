@@ -30,13 +30,13 @@ _SOME = settings(
     suppress_health_check=list(HealthCheck),
 )
 # What cannot go back over an API, and is said to be so.
-_STATED = ("It needs rows that need it in turn", "An API cannot tell this JSON", "A row that it needs")
+_STATED = ("This row and others refer to each other", "This JSON cannot be restored", "A row that it depends on")
 _STAMPED = "stamped"
 
 
 def is_stated(conflict: RowConflict) -> bool:
     """A row that was deleted and put there again is one that was changed: then its stamp is no trigger's alone."""
-    is_stamp = conflict.columns == (_STAMPED,) and conflict.reason.startswith("A trigger keeps")
+    is_stamp = conflict.columns == (_STAMPED,) and conflict.reason.startswith("A trigger prevents")
     return is_stamp or conflict.reason.startswith(_STATED)
 
 

@@ -117,7 +117,7 @@ async def test_a_key_that_is_told_no_tables_still_reads(workshop: Workshop, supa
     page = await bench.person.get(f"/c/{bench.connection_id}/data")
     assert "does not tell its tables" in page.text
     home = await bench.person.get(f"/c/{bench.connection_id}")
-    assert "The project does not tell its tables to this key" in home.text
+    assert "This key may not list the project's tables" in home.text
 
 
 async def test_a_limited_token_reads_no_more_by_spelling_it_otherwise(workshop: Workshop, supabase: Supabase) -> None:

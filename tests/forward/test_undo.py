@@ -85,7 +85,7 @@ async def test_others_are_spared(shop: Ground) -> None:
 async def test_what_others_attached_keeps_its_parent(shop: Ground) -> None:
     await shop.write("POST", "/customers", [{"id": 50}, {"id": 51}])
     await shop.run("INSERT INTO tickets VALUES (99, 50, 'mine')")
-    assert tell(await refuse(shop)) == [({"id": 50}, (), "1 row of public.tickets refer to it since.")]
+    assert tell(await refuse(shop)) == [({"id": 50}, (), "1 row of public.tickets refer to it now.")]
 
 
 # In the middle of it -------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ async def test_a_row_that_is_edited_in_the_last_moment_is_not_deleted(shop: Grou
 async def test_a_place_that_is_taken_in_the_last_moment(shop: Ground) -> None:
     await shop.write("DELETE", "/tickets?id=in.(1,2)")
     shop.upstream.after_read = "INSERT INTO tickets VALUES (1, NULL, 'mine')"
-    assert tell(await refuse(shop)) == [({"id": 1}, (), "Another row is in place of the one that was deleted.")]
+    assert tell(await refuse(shop)) == [({"id": 1}, (), "Another row now has the key of the deleted row.")]
     assert await shop.rows("SELECT about FROM tickets WHERE id = 1") == [{"about": "mine"}]
 
 
@@ -134,7 +134,7 @@ async def test_it_stops_where_a_row_cannot_go_and_can_be_pressed_again(shop: Gro
     assert (receipt.planned, receipt.reverted, receipt.skipped) == (2, 1, 1)
     ((key, _, reason),) = tell(receipt)
     assert key == {"id": 1}
-    assert reason.startswith("The database refused it: new row for relation")
+    assert reason.startswith("The database refused the change: new row for relation")
     await shop.run("ALTER TABLE tickets DROP CONSTRAINT no")
     again = await shop.undo()
     assert (again.planned, again.reverted, again.already_reverted, again.conflicts) == (2, 1, 1, ())
@@ -182,7 +182,7 @@ async def test_unique_values_in_a_circle_are_a_conflict(shop: Ground) -> None:
     await shop.write("PATCH", "/customers?id=eq.1", {"email": "2@x.org"})
     standing = await shop.texts(*TABLES)
     reasons = {one[2] for one in tell(await refuse(shop))}
-    assert reasons == {"It needs rows that need it in turn, which cannot go back one by one over an API."}
+    assert reasons == {"This row and others refer to each other, so they cannot be restored one by one through an API."}
     assert await shop.texts(*TABLES) == standing
 
 
@@ -243,8 +243,8 @@ async def test_numbers_that_the_database_alone_gives(open_project: OpenGround) -
     await ground.write("PATCH", "/t?id=eq.2", {"x": "z"})
     await ground.write("DELETE", "/t?id=eq.1")
     assert [(one[0], one[2][:40]) for one in tell(await refuse(ground))] == [
-        ({"id": 1}, "The database alone gives this number, so"),
-        ({"id": 5}, "The row of public.t that it belongs to i"),
+        ({"id": 1}, "The database always generates this value"),
+        ({"id": 5}, "The row of public.t that it refers to no"),
     ]
     receipt = await ground.undo(on_conflict="skip")
     assert receipt.reverted == 1
@@ -314,7 +314,7 @@ async def test_a_stamp_of_a_trigger_is_told_of(open_project: OpenGround) -> None
     receipt = await ground.undo()
     assert (receipt.reverted, receipt.conflicts) == (2, ())
     assert receipt.irreversible == (
-        "updated_at of 2 rows of public.t: a trigger sets it, and over an API it cannot be switched off.",
+        "updated_at of 2 rows of public.t: a trigger sets it, and a project's API cannot disable triggers.",
     )
     assert await ground.rows("SELECT x FROM t ORDER BY id") == [{"x": "a"}, {"x": "b"}, {"x": "c"}]
     assert (await ground.session(await ground.session_id()))["status"] == "partly_undone"
@@ -368,7 +368,7 @@ async def test_a_trigger_that_keeps_a_value_is_a_conflict(open_project: OpenGrou
     """)
     await ground.write("PATCH", "/t?id=eq.1", {"x": "z", "n": 5})
     receipt = await ground.undo()
-    assert tell(receipt) == [({"id": 1}, ("n",), "A trigger keeps these columns from going back.")]
+    assert tell(receipt) == [({"id": 1}, ("n",), "A trigger prevents these columns from being restored.")]
     assert (receipt.planned, receipt.reverted) == (1, 0)
     assert await ground.rows("SELECT x, n FROM t WHERE id = 1") == [{"x": "a", "n": 5}]
 

@@ -62,7 +62,7 @@ async def test_a_reading_agent_posts_only_where_reading_is_sure(workshop: Worksh
         assert len(answer.json()) == 5
     else:
         assert refusal(answer) == (403, "read_only")
-        assert answer.json()["hint"].startswith("Call it by GET")
+        assert answer.json()["hint"].startswith("Call it with GET")
 
 
 async def test_a_function_that_lies_about_being_stable_still_cannot_write(workshop: Workshop) -> None:

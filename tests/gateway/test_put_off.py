@@ -71,6 +71,6 @@ async def test_an_undo_that_a_trigger_would_go_on_with_is_refused(workshop: Work
     await bench.run(_PUT_OFF)
     refused = await press(bench, session)
     assert refused.status_code == 409, refused.text
-    assert "puts off" in refused.text
+    assert "defers its changes" in refused.text
     assert await count_kept(bench) == 20
     assert await bench.rows("SELECT n FROM t WHERE id = 1") == [{"n": 1}]

@@ -160,7 +160,7 @@ async def test_attached_rows_refuse_whatever_the_action(open_world: OpenWorld) -
         standing = await world.digest()
         plan, applied = await world.undo()
         assert applied is None
-        assert "refer to it since" in plan.conflicts[0].reason
+        assert "refer to it now" in plan.conflicts[0].reason
         assert await world.digest() == standing
 
 
@@ -293,7 +293,7 @@ async def test_identity_and_generated_columns(open_world: OpenWorld) -> None:
     await world.act("UPDATE t SET a = a + 1;")
     await world.act("INSERT INTO t (a) VALUES (9);")
     plan = await world.plan()
-    assert plan.irreversible == ("Numbers that public.t.id drew from its sequence are not given back.",)
+    assert plan.irreversible == ("Numbers that public.t.id took from its sequence are not restored.",)
     await check_exact(world, before)
 
 

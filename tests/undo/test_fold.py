@@ -117,8 +117,8 @@ def test_what_cannot_be_undone() -> None:
     folded = fold_writes(writes)
     assert folded.changes == ()
     assert folded.irreversible == (
-        "2 rows of writes of which nobody knows any more whether they happened.",
-        "1 row of public.t, which has no key to find them by.",
+        "2 rows of writes whose outcome is unknown.",
+        "1 row of public.t, a table without a primary key.",
         "1 call of the function public.f.",
         "1 row inserted in public.u by functions or triggers, without a record of it.",
         "2,000 rows updated in public.u by functions or triggers, without a record of them.",

@@ -62,7 +62,7 @@ async def test_from_the_list_to_the_receipt(bench: Bench, agent: Agent) -> None:
     assert f"/sessions/{session}" in receipt.text
     assert len(await bench.rows("SELECT * FROM notes WHERE body LIKE 'note%'")) == 60
     assert "Undone by" in await open_page(bench, f"/{session}")
-    assert "This session has been undone already" in await open_page(bench, f"/{session}/undo", 409)
+    assert "This session is already undone" in await open_page(bench, f"/{session}/undo", 409)
 
 
 async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: Agent) -> None:

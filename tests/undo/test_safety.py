@@ -78,7 +78,7 @@ async def test_a_row_whose_key_was_changed_is_not_gone(workshop: Workshop, backe
     refused = await press(bench, session)
     assert refused.status_code == 409
     ((table, reason),) = told(refused)
-    assert (table, "at another key" in reason) == ("t", True)
+    assert (table, "under another key" in reason) == ("t", True)
     skipped = (await press(bench, session, onConflict="skip")).json()
     assert [skipped[name] for name in ("reverted", "skipped", "alreadyAsBefore")] == [1, 1, 1]
     assert await texts(bench, "t") == ["(9,mine,)"]
@@ -103,7 +103,7 @@ async def test_a_foreign_key_that_came_just_now_protects_its_rows(workshop: Work
     await bench.run(CHILD)
     refused = await press(bench, session)
     assert refused.status_code == 409
-    assert told(refused) == [("parent", "1 row of public.child refer to it since.")]
+    assert told(refused) == [("parent", "1 row of public.child refer to it now.")]
     assert await texts(bench, "child") == ["(7,1)"]
 
 
@@ -118,7 +118,7 @@ async def test_a_foreign_key_that_comes_between_plan_and_write(workshop: Worksho
         await wait_for_lock(bench)
     refused = await pressed
     assert refused.status_code == 409, refused.text
-    assert told(refused) == [("parent", "1 row of public.child refer to it since.")]
+    assert told(refused) == [("parent", "1 row of public.child refer to it now.")]
     assert await texts(bench, "child") == ["(7,1)"]
 
 
@@ -482,7 +482,7 @@ async def test_what_a_press_left_because_others_were_writing_comes_back_with_the
     async with bench.admin.transaction(force_rollback=True):
         await bench.run("UPDATE docs SET name = 'theirs' WHERE id = 3")
         first = await press(bench, session)
-    assert "undo once more to bring this back" in str(first.json()["irreversible"])
+    assert "undo again to restore this" in str(first.json()["irreversible"])
     assert await texts(bench, "docs") != before
     second = await press(bench, session)
     assert (second.status_code, second.json()["reverted"]) == (200, 2), second.text

@@ -234,7 +234,7 @@ async def test_rows_with_children_that_would_go_along_are_not_deleted(owned: Wor
     assert applied is not None
     (note,) = applied.notes
     assert "updated_at of 1 row of public.docs" in note
-    assert "others were using the table" in note
+    assert "the table was in use" in note
     after = await owned.digest()
     assert after["public.notes"] == before["public.notes"]
     assert len(set(after["public.docs"]) - set(before["public.docs"])) == 1

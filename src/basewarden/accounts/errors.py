@@ -6,19 +6,19 @@ from basewarden.errors import AppError, BadRequest, Conflict, Forbidden, Unauthe
 class InvalidCredentials(AppError):
     status = 401
     code = "invalid_credentials"
-    message = "The e-mail address or the password is wrong."
+    message = "The email address or the password is wrong."
 
 
 class MfaRequired(Unauthenticated):
     """The password was right; the second factor has yet to come."""
 
     code = "mfa_required"
-    message = "Enter the code of your second factor first."
+    message = "Enter your two-factor code first."
 
 
 class ReauthRequired(Forbidden):
     code = "reauth_required"
-    message = "Confirm that it is you: this needs a sign-in of the last 10 minutes."
+    message = "Confirm your identity: this needs a sign-in within the last 10 minutes."
 
 
 class BadPassword(BadRequest):
@@ -28,28 +28,28 @@ class BadPassword(BadRequest):
 
 class BadCode(BadRequest):
     code = "bad_code"
-    message = "The code is wrong, or it was used already."
+    message = "The code is wrong, or it was already used."
 
 
 class OAuthOnly(Conflict):
     code = "oauth_only"
-    message = "This account has no password: it signs in elsewhere."
+    message = "This account has no password. Sign in another way."
 
 
 class AlreadyOn(Conflict):
     code = "already_on"
-    message = "Two-factor sign-in is on already."
+    message = "Two-factor authentication is already on."
 
 
 class LinkUsed(Conflict):
     code = "link_used"
-    message = "This link was used already."
+    message = "This link was already used."
 
 
 class LinkExpired(AppError):
     status = 410
     code = "link_expired"
-    message = "This link is no longer good. Ask for a new one."
+    message = "This link has expired. Request a new one."
 
 
 class SoleOwner(Conflict):

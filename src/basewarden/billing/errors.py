@@ -10,41 +10,41 @@ class PlanLimit(AppError):
 
     status = 402
     code = "plan_limit"
-    message = "Your plan has no room for more."
+    message = "Your plan's limit is reached. Change your plan to add more."
 
 
 class ProviderFailed(AppError):
     status = 502
     code = "provider_failed"
-    message = "The payment provider did not answer as it should. Nothing was charged. Try again in a minute."
+    message = "The payment provider returned an error, and nothing was charged. Try again in a minute."
 
 
 class AlreadySubscribed(Conflict):
     code = "already_subscribed"
-    message = "You have a subscription already."
+    message = "You already have a subscription."
 
 
 class NoCustomer(NotFound):
     code = "no_customer"
-    message = "The payment provider does not know you yet: subscribe first."
+    message = "You have no account at the payment provider yet. Subscribe first."
 
 
 class BadDelivery(BadRequest):
     """A webhook that is not what the standard asks for, whoever sent it."""
 
     code = "bad_delivery"
-    message = "This is no delivery in the form of Standard Webhooks."
+    message = "This is not a valid Standard Webhooks delivery."
 
 
 class StaleDelivery(BadRequest):
     code = "stale_delivery"
-    message = "The delivery is more than five minutes old, or from the future."
+    message = "The delivery's timestamp is more than five minutes off."
 
 
 class WrongSignature(AppError):
     status = 401
     code = "wrong_signature"
-    message = "No signature of the delivery is right."
+    message = "The delivery's signature is not valid."
 
 
 class NotApplied(Unavailable):

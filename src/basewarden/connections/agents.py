@@ -90,7 +90,7 @@ class Agents:
         """A project's API gives every request the key's role: another one, or claims, would need its JWT secret."""
         if not connection.is_direct:
             given = {"dbRole": wanted.db_role, "claims": wanted.claims}
-            text = "Only with a Postgres address can an agent have its own: the project's key decides."
+            text = "This needs a Postgres connection string; without one, the project's key decides."
             if any(given.values()):
                 raise Invalid(details=[{"field": name, "message": text} for name, value in given.items() if value])
         elif wanted.db_role is not None:
@@ -102,7 +102,7 @@ class Agents:
         """A misspelt name would give the agent nothing, and later whatever is made under that name."""
         unknown = await self._find_unknown(connection.id, wanted.tables) if wanted.tables else ()
         if unknown:
-            raise Invalid.field("tables", f"The project does not have: {', '.join(unknown)}.")
+            raise Invalid.field("tables", f"The project has no table named: {', '.join(unknown)}.")
 
     async def get(self, session: ReadSession, connection_id: UUID, agent_id: UUID) -> Agent:
         agent = await queries.find_agent(session, connection_id, agent_id)

@@ -38,36 +38,36 @@ Field = Literal["postgresUrl", "url", "key"]
 _SENTENCES: dict[Reason, tuple[str, str]] = {
     Reason.UNRESOLVED: (
         "The host name of the URL does not exist.",
-        "Check it for a typing mistake. A private network's own names are not known here.",
+        "Check it for typing errors. Host names of a private network are not known here.",
     ),
     Reason.ADDRESS_REFUSED: (
-        "The host of the URL lies at a private or reserved address.",
+        "The host of the URL has a private or reserved address.",
         "Use the public host. When self-hosting, BASEWARDEN_ALLOW_PRIVATE_ADDRESSES=1 allows private ones.",
     ),
     Reason.REFUSED: (
-        "Nothing listens at that host and port.",
+        "No server is listening at that host and port.",
         "Check the port (5432 is usual), and that the server accepts connections from outside.",
     ),
     Reason.UNREACHABLE: (
         "That host cannot be reached over the network.",
-        "Check the host, and that a firewall or an address list of the database lets this server in.",
+        "Check the host, and that a firewall or the database's allow list accepts this server.",
     ),
     Reason.TIMED_OUT: (
         "The host did not answer in time.",
-        "Often a firewall drops the connection: let this server in. A paused project has to be woken first.",
+        "A firewall may block this server. A paused project has to be resumed first.",
     ),
     Reason.NOT_POSTGRES: (
-        "What answers at that host and port is not PostgreSQL.",
+        "The server at that host and port is not PostgreSQL.",
         "Check the port: 5432 is usual for PostgreSQL; 443, 80 and 22 belong to other services.",
     ),
     Reason.TLS_REFUSED: (
         "The URL asks for TLS, but the server does not offer it.",
-        "Switch TLS on in the server, or use sslmode=prefer where the network itself is private.",
+        "Turn on TLS in the server, or use sslmode=prefer on a private network.",
     ),
     Reason.TLS_REQUIRED: ("The server only accepts TLS connections.", "Use sslmode=require in the URL."),
     Reason.CERTIFICATE_INVALID: (
         "The server's TLS certificate could not be verified.",
-        "Check the host name, or use sslmode=require when the server's certificate is its own.",
+        "Check the host name, or use sslmode=require if the server's certificate is self-signed.",
     ),
     Reason.WRONG_PASSWORD: (
         "The server refused this user name and password.",
@@ -78,55 +78,55 @@ _SENTENCES: dict[Reason, tuple[str, str]] = {
         "The name is the part after the last slash; on Supabase it is postgres.",
     ),
     Reason.NO_SUCH_ROLE: (
-        "The server has no role of that name that may sign in.",
+        "The server has no role of that name that may log in.",
         "Check the user name. On Supabase's pooler it is <role>.<project reference>.",
     ),
     Reason.TOO_MANY_CONNECTIONS: (
-        "The server has no free connection.",
-        "Close some of its clients, or raise its limit, and try again.",
+        "The server has no free connections.",
+        "Close some of its connections or raise max_connections, then try again.",
     ),
     Reason.NOT_READY: ("The server is starting up or shutting down.", "Try again in a moment."),
     Reason.STATEMENT_POOLER: (
-        "This is a pooler in statement mode, in which there are no transactions.",
-        "Use the direct address, or a pooler in session or transaction mode.",
+        "This pooler is in statement mode, which has no transactions.",
+        "Use the direct connection, or a pooler in session or transaction mode.",
     ),
     Reason.VERSION_UNSUPPORTED: (
-        "This PostgreSQL is older than 13, which journal and undo need.",
+        "This PostgreSQL is older than version 13, which the journal and undo need.",
         "Upgrade the server to a version that is still maintained.",
     ),
     Reason.SERVER_REFUSED: (
         "The server refused the connection.",
-        "Look into its log: it says more there than it tells a client.",
+        "The server's log has more details.",
     ),
     Reason.WRONG_KEY: (
         "The project refused this key.",
-        "Copy it again from the project's API keys, whole. A key belongs to one project, and may have been revoked.",
+        "Copy the whole key again from the project's API keys. It belongs to one project, and may have been revoked.",
     ),
     Reason.NOT_REST: (
-        "What answers at that URL is not a project's REST API.",
-        "Use the project's own URL, such as https://<project>.supabase.co, and not the dashboard's or a site's.",
+        "The server at that URL is not a project's REST API.",
+        "Use the project's URL, such as https://<project>.supabase.co, not the dashboard's or a website's.",
     ),
     Reason.REDIRECTS: (
-        "The URL sends on to another address, and a key must not follow.",
-        "Use the address that it leads to, with https in front.",
+        "The URL redirects to another address, and a key is never sent on.",
+        "Use the address that it redirects to, with https.",
     ),
     Reason.PROJECT_PAUSED: (
         "The project is paused.",
         "Restore it in the dashboard, wait until it is up, and try again.",
     ),
     Reason.PROJECT_AWAY: (
-        "The gateway answers, but the project behind it does not.",
-        "It may be starting or restarting. Look at it in the dashboard, and try again in a minute.",
+        "The project's gateway responds, but the project does not.",
+        "It may be starting or restarting. Check it in the dashboard, and try again in a minute.",
     ),
-    Reason.TOO_MANY_REQUESTS: ("The project refuses more requests for now.", "Try again in a minute."),
+    Reason.TOO_MANY_REQUESTS: ("The project is limiting requests.", "Try again in a minute."),
 }
 
 _HINTS_FOR_URL: dict[Reason, str] = {
-    Reason.UNRESOLVED: "Check it for a typing mistake. A project that was deleted has no name any more.",
+    Reason.UNRESOLVED: "Check it for typing errors. The project may have been deleted.",
     Reason.REFUSED: "Check the URL; a port is only needed when self-hosting.",
-    Reason.UNREACHABLE: "Check the URL, and that a firewall lets this server in.",
-    Reason.TLS_REFUSED: "Use http:// only where the network itself is private, and https:// everywhere else.",
-    Reason.CERTIFICATE_INVALID: "Use the name that the certificate is for; one that is self-signed is not accepted.",
+    Reason.UNREACHABLE: "Check the URL, and that a firewall accepts this server.",
+    Reason.TLS_REFUSED: "Use http:// only on a private network, and https:// everywhere else.",
+    Reason.CERTIFICATE_INVALID: "Use the host name of the certificate. Self-signed certificates are not accepted.",
 }
 
 
@@ -134,7 +134,7 @@ class ConnectionFailed(Invalid):
     """`details` is `{"reason", "message", "field"}` and, where the server said something itself, `"server"`."""
 
     code = "connection_failed"
-    message = "The database cannot be used."
+    message = "The connection could not be established."
 
     def __init__(self, reason: Reason, *, server: str | None = None, field: Field = "postgresUrl") -> None:
         sentence, hint = _SENTENCES[reason]
@@ -151,10 +151,10 @@ class ConnectionFailed(Invalid):
 
     def beside_field(self) -> Invalid:
         """The same refusal for a form: beside the field that it is about."""
-        said = f" It said: {self.details['server']}" if "server" in self.details else ""
+        said = f" The server said: {self.details['server']}" if "server" in self.details else ""
         return Invalid(details=[{"field": self.field_name, "message": self.text + said}], hint=self.hint)
 
 
 class TablesUnchecked(Unavailable):
     code = "tables_unchecked"
-    message = "The project cannot be reached, so it is not known whether it has these tables. Try again."
+    message = "The project cannot be reached, so its tables could not be checked. Try again."

@@ -60,5 +60,5 @@ class AgentForm(AgentCreate):
         try:
             day = datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
         except (TypeError, ValueError):
-            raise ValueError("must be a day, as 2030-12-31") from None
+            raise ValueError("must be a date, such as 2030-12-31") from None
         return datetime.combine(day, time.max, UTC)

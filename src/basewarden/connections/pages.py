@@ -46,16 +46,16 @@ _LATELY = timedelta(days=1)
 _ENVIRONMENTS = [
     (Environment.DEVELOPMENT, "Development", None),
     (Environment.STAGING, "Staging", None),
-    (Environment.PRODUCTION, "Production", "Marked on every page; deleting asks for its name."),
+    (Environment.PRODUCTION, "Production", "Marked on every page. Deleting it requires its name."),
     (Environment.OTHER, "Other", None),
 ]
 _NEW: dict[str, Any] = {"environments": _ENVIRONMENTS, "login_sql": LOGIN_SQL}
 _SECRETS = ("postgresUrl", "key")
 _DONE = {
-    "created": "Connected. Make an agent next.",
+    "created": "Connected. Create an agent next.",
     "saved": "Saved.",
-    "deleted": "The connection is deleted. Its database was not touched.",
-    "revoked": "Revoked. The token no longer works.",
+    "deleted": "Connection deleted. Its database was not changed.",
+    "revoked": "Agent revoked. Its token no longer works.",
 }
 
 
@@ -278,7 +278,7 @@ async def post_delete(
             request,
             "connections/delete.html",
             status=HTTPStatus.UNPROCESSABLE_ENTITY,
-            error="That is not the name of this connection.",
+            error="This is not the connection's name.",
             **context,
         )
     await connections.delete(session, member.connection.id)

@@ -22,7 +22,7 @@ _LONGEST = 2**31 - 1
 
 def check_identifier(name: str) -> str:
     if not name or len(check_encodable(name).encode()) > _MAX_IDENTIFIER_BYTES or re.search(r"[\x00-\x1f]", name):
-        raise ValueError("is not a name that PostgreSQL takes")
+        raise ValueError("is not a valid PostgreSQL name")
     return name
 
 
@@ -39,7 +39,7 @@ def check_table(name: str) -> str:
 def check_project_url(url: str) -> str:
     """The address of a project's API; a Postgres address pasted here is told from a mistyped one."""
     if url.strip().lower().startswith(("postgres://", "postgresql://")):
-        raise ValueError("This is a Postgres connection string: it goes in the field “Postgres address”.")
+        raise ValueError("This is a Postgres connection string. Paste it into the field “Postgres connection string”.")
     return url
 
 
@@ -47,9 +47,9 @@ def check_claims(claims: dict[str, Any]) -> dict[str, Any]:
     """Stored as jsonb and handed to the database as a setting: neither takes a NUL."""
     text = check_encodable(json.dumps(claims, allow_nan=False, ensure_ascii=False))
     if len(text.encode()) > _MAX_CLAIMS_BYTES:
-        raise ValueError(f"may take at most {_MAX_CLAIMS_BYTES} bytes as JSON")
+        raise ValueError(f"must be at most {_MAX_CLAIMS_BYTES} bytes as JSON")
     if "\\u0000" in text:
-        raise ValueError("holds a character that PostgreSQL does not take")
+        raise ValueError("contains a character that PostgreSQL does not accept")
     return claims
 
 
@@ -57,7 +57,7 @@ def check_future(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     if moment <= datetime.now(UTC):
-        raise ValueError("lies in the past")
+        raise ValueError("is in the past")
     return moment
 
 

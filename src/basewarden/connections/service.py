@@ -138,12 +138,12 @@ class Connections:
         if wanted.url is None and wanted.key is None:
             return {"url": None, "sealed_key": None, "rest_facts": None}
         if (wanted.has("url") and wanted.url is None) or (wanted.has("key") and wanted.key is None):
-            raise Invalid.field("key" if wanted.key is None else "url", "URL and key go together.")
+            raise Invalid.field("key" if wanted.key is None else "url", "A project needs both a URL and a key.")
         url = wanted.url or connection.url
         if url is None:
-            raise Invalid.field("url", "A key needs the URL of its project.")
+            raise Invalid.field("url", "A key needs its project's URL.")
         if wanted.key is None:
-            raise Invalid.field("key", "Paste the key again: a saved one is only sent to the URL it was saved with.")
+            raise Invalid.field("key", "Paste the key again: a saved key is only sent to the URL it was saved with.")
         return {**await self._probe_project(connection.id, url, _reveal(wanted.key)), "probed_at": func.now()}
 
     async def _probe_postgres(self, connection_id: UUID, typed: SecretStr) -> Values:
@@ -178,13 +178,13 @@ def check_role(connection: Connection) -> None:
     """The role that requests are to take on must be one that they can; which one it is may be the key's word."""
     if not connection.is_direct:
         if connection.db_role is not None:
-            raise Invalid.field("dbRole", "Without a Postgres address every request has the key's own role.")
+            raise Invalid.field("dbRole", "Without a Postgres connection string, every request runs as the key's role.")
         return
     assert connection.facts is not None
     facts = ServerFacts.from_json(connection.facts)
     name = connection.taken_role
     if connection.db_role is None and name is not None and facts.find_role(name) is None:
-        text = f"The login {facts.login_role} may not take on {name}, the key's role: name one that it may."
+        text = f"The login {facts.login_role} may not switch to the key's role, {name}. Choose another role."
         raise Invalid.field("dbRole", text)
     check_db_role(facts, name)
 
@@ -195,17 +195,17 @@ def check_db_role(facts: ServerFacts, name: str | None) -> None:
         return
     role = facts.find_role(name)
     if role is None:
-        raise Invalid.field("dbRole", f"The login {facts.login_role} may not take on a role of this name.")
+        raise Invalid.field("dbRole", f"The login {facts.login_role} may not switch to a role of this name.")
     if role.is_superuser:
-        raise Invalid.field("dbRole", "A superuser passes every check of the database; choose a lesser role.")
+        raise Invalid.field("dbRole", "A superuser bypasses every permission check; choose another role.")
 
 
 def _check_whole(wanted: ConnectionCreate) -> None:
     if (wanted.url is None) != (wanted.key is None):
         missing = "url" if wanted.url is None else "key"
-        raise Invalid.field(missing, "URL and key of a project go together.")
+        raise Invalid.field(missing, "A project needs both a URL and a key.")
     if wanted.postgres_url is None and wanted.url is None:
-        text = "Give the URL and the key of a Supabase project, or a Postgres address, or both."
+        text = "Enter the URL and key of a Supabase project, a Postgres connection string, or both."
         raise Invalid(details=[{"field": "url", "message": text}, {"field": "postgresUrl", "message": text}])
 
 

@@ -38,7 +38,7 @@ class PostgresAddress:
 def parse_postgres_url(url: Secret) -> PostgresAddress:
     text = url.reveal().strip()
     if not text.isprintable():
-        raise URLError("The URL holds a line break or another character that cannot be seen.")
+        raise URLError("The URL contains a line break or another invisible character.")
     scheme, separator, _ = text.partition("://")
     if not separator or scheme.lower() not in _SCHEMES:
         raise URLError("Use the form postgresql://user:password@host:5432/database.")
@@ -59,9 +59,9 @@ def parse_postgres_url(url: Secret) -> PostgresAddress:
 
 def _explain_broken(text: str) -> str:
     if "[YOUR-PASSWORD]" in text:
-        return "Put your database password in place of [YOUR-PASSWORD]."
+        return "Replace [YOUR-PASSWORD] with your database password."
     if "," in text.rpartition("@")[2]:
-        return "The URL names several hosts; give one."
+        return "The URL names several hosts. Use one."
     return "The port must be a number up to 65535; / # ? @ in a password need percent-encoding."
 
 
@@ -70,9 +70,9 @@ def _check_host(host: str | None) -> str:
     if not name:
         raise URLError("The URL has no host.")
     if "," in name:
-        raise URLError("The URL names several hosts; give one.")
+        raise URLError("The URL names several hosts. Use one.")
     if name.startswith(("/", "@")) or not all(character.isalnum() or character in ".-_:%" for character in name):
-        raise URLError("The host must be a name or an address, not a socket or a path.")
+        raise URLError("The host must be a host name or an IP address, not a socket or a path.")
     return name
 
 
@@ -81,7 +81,7 @@ def _check_part(what: str, value: str | None) -> str:
     if not decoded:
         raise URLError(f"The URL has no {what}.")
     if "\x00" in decoded:
-        raise URLError(f"The {what} holds a character that PostgreSQL does not take.")
+        raise URLError(f"The {what} contains a character that PostgreSQL does not accept.")
     return decoded
 
 

@@ -29,24 +29,24 @@ def list_rest_warnings(facts: RestFacts) -> Iterator[RoleWarning]:
     if facts.role == "service_role":
         yield RoleWarning(
             "Requests run as service_role, which bypasses row level security",
-            "Policies do not limit requests; only the limits of each agent do."
-            " Give agents the tables that they need, and no more.",
+            "Policies do not limit requests; only each agent's limits do."
+            " Give each agent only the tables that it needs.",
         )
     if not facts.uses_tls:
         yield RoleWarning(
             "The connection is not encrypted",
-            "Fine on one machine or a private network; elsewhere use https://.",
+            "This is fine on one machine or a private network. Use https:// everywhere else.",
         )
     if not facts.tells_schema:
         yield RoleWarning(
-            "The project does not tell its tables to this key",
-            "Requests still work, but an agent with a list of tables can ask for those alone, without related rows,"
-            " and the data pages have nothing to show. A secret key or a Postgres address tells them.",
+            "This key may not list the project's tables",
+            "Requests work, but the data pages are empty and an agent with a table list cannot request related rows."
+            " Use a secret key, or add a Postgres connection string.",
         )
     elif not facts.tables:
         yield RoleWarning(
-            f"{facts.role} reaches no table",
-            "Tables that are new since 2026 need a GRANT before the API shows them.",
+            f"{facts.role} has access to no table",
+            "Tables created since 2026 need a GRANT before the API shows them.",
         )
 
 
@@ -55,42 +55,42 @@ def list_warnings(facts: ServerFacts, db_role: str | None) -> Iterator[RoleWarni
     if facts.is_superuser:
         yield RoleWarning(
             f"Basewarden signs in as the superuser {facts.login_role}",
-            "Anyone who may create a function or a trigger in this database can have it run with a superuser's rights."
-            " Create a role of its own, as a superuser, and save its address in the settings.",
+            "Anyone who may create a function or a trigger in this database can run it with a superuser's rights."
+            " Create a separate role as a superuser, and save its connection string in the settings.",
             LOGIN_SQL,
         )
     role = facts.find_role(db_role or facts.login_role)
     if role is None:
         yield RoleWarning(
-            f"The role {db_role} is gone",
-            f"The login {facts.login_role} may no longer take it on: requests fail. Choose another role.",
+            f"The role {db_role} cannot be used",
+            f"The login {facts.login_role} may no longer switch to it, so requests fail. Choose another role.",
         )
     elif role.is_superuser:
         yield RoleWarning(
             f"Requests run as the superuser {role.name}",
-            "Nothing in the database holds a superuser back, row level security included."
-            " Set a lesser database role in the settings.",
+            "A superuser bypasses every permission check and row level security."
+            " Choose another database role in the settings.",
         )
     elif role.bypasses_rls:
         yield RoleWarning(
             f"{role.name} bypasses row level security",
-            "Its policies do not limit requests; only the limits of each agent do.",
+            "Policies do not limit requests; only each agent's limits do.",
         )
     if facts.is_pooled:
         yield RoleWarning(
-            "A transaction pooler stands in between",
-            "Everything works; statements are planned anew each time, and a change of tables is noticed within a second"
-            " instead of at once. The direct address or the session pooler is faster.",
+            "The connection uses a transaction pooler",
+            "Everything works, but each statement is planned again, and schema changes are noticed within a second"
+            " instead of at once. The direct connection or the session pooler is faster.",
         )
     if not facts.uses_tls:
         yield RoleWarning(
             "The connection is not encrypted",
-            "Fine on one machine or a private network; elsewhere add sslmode=require to the address.",
+            "This is fine on one machine or a private network. Add sslmode=require to the URL everywhere else.",
         )
     if facts.is_read_only:
         yield RoleWarning("The server is read-only", "Reads work; every write will fail. Is this a replica?")
     elif facts.tables and not facts.writable_tables:
         yield RoleWarning(
             f"{facts.login_role} may not write to any table",
-            "Agents can only read. Grant the login INSERT, UPDATE or DELETE where they should change rows.",
+            "Agents can only read. Grant INSERT, UPDATE or DELETE on the tables that they should change.",
         )

@@ -217,7 +217,7 @@ def _is_small(headers: Sequence[tuple[bytes, bytes]]) -> bool:
 async def _read_body(receive: Any, held: HeldBody | None = None) -> bytes:
     body = await read_whole_body(receive, None if held is None else held.add)
     if body is None:
-        raise BadRequest("The request was cut off.")
+        raise BadRequest("The request ended before its body was complete.")
     return body
 
 
@@ -229,5 +229,5 @@ def _read_headers(scope: Any) -> list[tuple[bytes, bytes]]:
 def _read_label(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
     label = next((value.decode("latin-1") for name, value in headers if name == _LABEL_HEADER), None)
     if label is not None and not _LABEL.match(label):
-        raise BadRequest(f"{SESSION_HEADER} takes 1 to 100 printable ASCII characters.")
+        raise BadRequest(f"{SESSION_HEADER} must be 1 to 100 printable ASCII characters.")
     return label

@@ -5,7 +5,7 @@ from basewarden.errors import AppError, Conflict, Forbidden, Unavailable
 
 class ReadOnly(Forbidden):
     code = "read_only"
-    message = "This access is for reading only."
+    message = "This access is read-only."
 
 
 class TableDenied(Forbidden):
@@ -21,14 +21,14 @@ class FilterRequired(AppError):
 
 class RowLimit(Forbidden):
     code = "row_limit"
-    message = "This write changes more rows than the token allows, so none was changed."
+    message = "This write would change more rows than the token allows. Nothing was changed."
 
 
 def cascade_denied() -> TableDenied:
     """Without a name: a token is not shown what it may not touch."""
     return TableDenied(
-        "A foreign key would change rows of a table that this token may not touch, so nothing was changed.",
-        hint="Ask the owner to add that table to the token, or change those rows otherwise first.",
+        "A foreign key would change rows of a table that this token may not change. Nothing was changed.",
+        hint="Ask the owner to add that table to the token, or change those rows first.",
     )
 
 
@@ -38,25 +38,25 @@ def row_limit(limit: int) -> RowLimit:
 
 class NotCaptured(Forbidden):
     code = "capture_unsupported"
-    message = "Changes made this way cannot be recorded, so they are not let through."
+    message = "This kind of write cannot be recorded, so it was refused."
 
 
 class CaptureNotVisible(Forbidden):
     code = "capture_blind"
-    message = "The connection's own role cannot see every row of this table, so the change could not be recorded."
+    message = "The connection's login role cannot see every row of this table, so the write cannot be recorded."
 
     def __init__(
         self,
         message: str | None = None,
         *,
-        hint: str = "Connect with the table's owner or a role that bypasses row security.",
+        hint: str = "Connect as the table's owner, or as a role that bypasses row level security.",
     ) -> None:
         super().__init__(message, hint=hint)
 
 
 class BodiesHeld(Unavailable):
     code = "too_many_bodies"
-    message = "Too many large bodies are being received at once, so this one was not read. Try again."
+    message = "The server is receiving too many large requests. Try again in a moment."
 
 
 class WriteTooLarge(AppError):
@@ -64,13 +64,13 @@ class WriteTooLarge(AppError):
 
     status = 413
     code = "write_too_large"
-    message = "The rows of this write are too large to be recorded at once, so nothing was changed."
+    message = "The rows of this write are too large to be recorded together. Nothing was changed."
 
 
 class WriteConflict(AppError):
     status = 409
     code = "write_conflict"
-    message = "Rows changed while they were being written. Nothing was changed; try again."
+    message = "Another transaction changed the same rows. Nothing was changed; try again."
 
 
 class PartlyWritten(AppError):
@@ -78,20 +78,20 @@ class PartlyWritten(AppError):
 
     status = 409
     code = "partly_written"
-    message = "Others kept changing some of these rows, so only the others were written. The session shows which."
+    message = "Some of these rows kept changing, so only the other rows were written. The session shows which."
 
 
 class RollbackUnsupported(AppError):
     status = 400
     code = "rollback_unsupported"
-    message = "A write cannot be tried and rolled back over a project's own API, so nothing was done."
+    message = "A project's API cannot roll back a write. Nothing was changed."
 
 
 class UpstreamUnavailable(Unavailable):
     """Nothing was sent, or nothing of it can have been carried out."""
 
     code = "upstream_unavailable"
-    message = "The project's own API cannot be reached, so nothing was done. Try again."
+    message = "The project's API cannot be reached. Nothing was changed; try again."
 
 
 class OutcomeUnknown(AppError):
@@ -99,7 +99,7 @@ class OutcomeUnknown(AppError):
 
     status = 502
     code = "outcome_unknown"
-    message = "The project's own API did not answer to the end, so it is not known whether this was done."
+    message = "The project's API stopped responding. The write may or may not have been applied."
 
 
 class UpstreamTimeout(UpstreamUnavailable):
@@ -107,7 +107,7 @@ class UpstreamTimeout(UpstreamUnavailable):
 
     status = 504
     code = "upstream_timeout"
-    message = "The project's own API did not answer in time."
+    message = "The project's API did not respond in time."
 
 
 class UpstreamInvalid(UpstreamUnavailable):
@@ -115,7 +115,7 @@ class UpstreamInvalid(UpstreamUnavailable):
 
     status = 502
     code = "upstream_invalid"
-    message = "The project's own API gave no answer that can be used."
+    message = "The project's API sent an invalid response."
 
 
 class UpstreamKeyRefused(UpstreamUnavailable):
@@ -123,25 +123,25 @@ class UpstreamKeyRefused(UpstreamUnavailable):
 
     status = 502
     code = "upstream_refused"
-    message = "The project refused the key of this connection."
+    message = "The project refused this connection's key."
 
 
 class UpstreamLimited(UpstreamUnavailable):
     status = 429
     code = "upstream_limited"
-    message = "The project refuses more requests for now. Wait a little."
+    message = "The project is limiting requests. Wait a moment and try again."
 
 
 class NeedsPostgres(Conflict):
     code = "needs_postgres"
-    message = "This is done in the database itself, and this connection has no Postgres address."
+    message = "This needs access to the database itself. Add a Postgres connection string to the connection."
 
 
 class SchemaNotExposed(Forbidden):
     code = "schema_untold"
-    message = "The project does not tell its tables to the key of this connection."
+    message = "This connection's key may not list the project's tables."
 
 
 class RoleUnsupported(Forbidden):
     code = "role_unsupported"
-    message = "This token has a role or claims of its own, which the project's API cannot be given."
+    message = "This token has its own role or claims, which a project's API does not accept."

@@ -40,7 +40,7 @@ def check_head(caller: Caller, request: Request, schema: Schema | None) -> None:
     if kind == "function" and is_write and not caller.can_write and _always_writes(request, schema):
         raise ReadOnly
     if request.method in ("PATCH", "DELETE") and caller.is_agent and not _is_filtered(request):
-        raise FilterRequired(hint="Say which rows, for example ?id=eq.1.")
+        raise FilterRequired(hint="Add a filter, for example ?id=eq.1.")
 
 
 def check_plan(caller: Caller, plan: DatabasePlan, *, again: bool = False) -> None:
@@ -50,11 +50,11 @@ def check_plan(caller: Caller, plan: DatabasePlan, *, again: bool = False) -> No
     if caller.tables is not None:
         _check_tables(caller.tables, plan)
     if isinstance(plan, UpdatePlan | DeletePlan) and caller.is_agent and not plan.is_filtered:
-        raise FilterRequired(hint="Say which rows, for example ?id=eq.1.")
+        raise FilterRequired(hint="Add a filter, for example ?id=eq.1.")
     if isinstance(plan, InsertPlan | UpdatePlan | DeletePlan) and plan.table.kind not in _CAPTURED_KINDS:
         raise NotCaptured(
             f"{plan.table.name} is not a table, so its changes cannot be recorded.",
-            hint="Write to the table that it is made of.",
+            hint="Write to its base table.",
         )
     if isinstance(plan, InsertPlan | UpdatePlan | DeletePlan) and not again:
         _check_functions(plan)
@@ -64,8 +64,8 @@ def _check_functions(plan: DatabasePlan) -> None:
     for function in plan.functions():
         if function.volatility == "v":
             raise NotCaptured(
-                f"{function.name[1]} is a volatile function, so what it does within a write cannot be recorded.",
-                hint="Call it in a request of its own, or declare it STABLE where it only reads.",
+                f"{function.name[1]} is a volatile function, whose changes within a write cannot be recorded.",
+                hint="Call it in a separate request, or declare it STABLE if it only reads.",
             )
 
 

@@ -141,10 +141,10 @@ JOURNAL_PARTS = (
         {
             "id": "its session and position name it",
             "connection_id": _OF_SESSION,
-            "row_key": "the key once more; the images hold it",
-            "new_row_key": "the key once more; the images hold it",
-            "before_exact": "the image once more, as text to put a row back from",
-            "after_exact": "the image once more, as text to put a row back from",
+            "row_key": "the key again; the images contain it",
+            "new_row_key": "the key again; the images contain it",
+            "before_exact": "the image again, as text for restoring a row",
+            "after_exact": "the image again, as text for restoring a row",
         },
     ),
     ExportPart(
@@ -152,6 +152,6 @@ JOURNAL_PARTS = (
         "journal_refusals",
         _list_refusals,
         _REFUSAL,
-        {"hour": "the hour of its first time", "kind_key": "code, method, table and session once more"},
+        {"hour": "the hour of its first time", "kind_key": "code, method, table and session again"},
     ),
 )

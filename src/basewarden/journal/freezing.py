@@ -14,7 +14,7 @@ BY_MEMBER = "member"
 
 class NotFreezable(Conflict):
     code = "not_freezable"
-    message = "An undo's own session cannot be frozen."
+    message = "The session of an undo cannot be frozen."
 
 
 async def freeze_session(db: WriteSession, connection_id: UUID, session_id: str) -> None:

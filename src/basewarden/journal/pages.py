@@ -31,8 +31,8 @@ _TABS = (
     ("partly_undone", "Partly undone"),
 )
 _DONE = {
-    "frozen": "Frozen. This session takes no more writes until it is released.",
-    "released": "Released. This session takes writes again, with a whole new budget.",
+    "frozen": "Session frozen. It accepts no writes until it is released.",
+    "released": "Session released. It accepts writes again, with a new budget.",
 }
 
 

@@ -41,7 +41,7 @@ async def list_sessions(
     if status is not None and status not in STATUSES:
         raise Invalid.field("status", f"Choose one of {', '.join(STATUSES)}.")
     if not 1 <= limit <= MAX_PAGE:
-        raise Invalid.field("limit", f"Between 1 and {MAX_PAGE}.")
+        raise Invalid.field("limit", f"Must be between 1 and {MAX_PAGE}.")
     before = decode_cursor(cursor) if cursor else None
     found = await queries.list_sessions(db, connection_id, limit=limit + 1, before=before, status=status)
     page = found[:limit]
@@ -75,7 +75,7 @@ def decode_cursor(cursor: str) -> UUID:
     try:
         return UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
     except (binascii.Error, ValueError):
-        raise Invalid.field("cursor", "This cursor was not made here.") from None
+        raise Invalid.field("cursor", "This cursor is not valid.") from None
 
 
 def session_body(summary: SessionSummary) -> dict[str, Any]:

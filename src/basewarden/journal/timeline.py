@@ -18,10 +18,10 @@ ROWS_SHOWN = 20
 ROWS_PER_PAGE = 200
 REFUSALS_SHOWN = 200
 REFUSAL_WORDS = {
-    "read_only": "the token may only read",
+    "read_only": "the token is read-only",
     "table_denied": "the table is not on the token's list",
     "filter_required": "an update or delete needs a filter",
-    "row_limit": "more rows than one write may change",
+    "row_limit": "the write would change too many rows",
     "session_frozen": "the session is frozen",
     "capture_unsupported": "this kind of write cannot be recorded",
     "capture_blind": "the connection's role cannot see every row",
@@ -152,5 +152,5 @@ def _read_image(image: str | None) -> Row | None:
 
 def _describe_uncaptured(item: Mapping[str, Any]) -> str:
     counts = [f"{item[verb]:,} {verb}" for verb in ("inserted", "updated", "deleted") if item.get(verb)]
-    counts += ["all rows removed at once"] if item.get("emptied") else []
+    counts += ["all rows deleted (TRUNCATE)"] if item.get("emptied") else []
     return f"{item['schema']}.{item['table']}: {', '.join(counts)}"

@@ -11,11 +11,11 @@ class UndoConflict(ConflictError):
     """Nothing was changed; the receipt says why, and is the answer's body beside the error's own fields."""
 
     code = "undo_conflict"
-    message = "Some rows cannot go back as things are, so nothing was changed."
+    message = "Some rows have conflicts and cannot be undone. Nothing was changed."
 
     def __init__(self, receipt: Receipt) -> None:
         told = receipt.body()
-        super().__init__(details=told, hint="Look at the conflicts; with onConflict=skip those rows stay as they are.")
+        super().__init__(details=told, hint="Review the conflicts, or undo the other rows with onConflict=skip.")
         self.receipt = receipt
 
     def body(self) -> dict[str, Any]:
@@ -26,10 +26,13 @@ class PreviewStale(ConflictError):
     """Nothing was changed; `details` is the receipt of a new preview. `writes`: how many came in since the old one."""
 
     code = "preview_stale"
-    message = "What the undo would do has changed since the preview, so nothing was changed. Look at the new preview."
+    message = "The result of this undo has changed since the preview. Nothing was changed; review the new preview."
 
     def __init__(self, receipt: Receipt, writes: int = 0) -> None:
-        arrived = f"{writes:,} more write{'' if writes == 1 else 's'} arrived since you looked, so nothing was changed."
+        arrived = (
+            f"{writes:,} more write{'' if writes == 1 else 's'} arrived since the preview. "
+            "Nothing was changed; review the new preview."
+        )
         super().__init__(arrived if writes else None, details=receipt.body())
         self.receipt = receipt
 
@@ -37,42 +40,41 @@ class PreviewStale(ConflictError):
 class SessionPending(ConflictError):
     code = "session_pending"
     message = (
-        "A write of this session is still open in the project's database, so it is not known yet what to undo. "
-        "End that transaction, or try again when it has ended."
+        "A transaction of this session is still open in the project's database. End it, or try again when it has ended."
     )
 
 
 class UndoRunning(ConflictError):
     code = "undo_running"
-    message = "Somebody is undoing this session right now."
+    message = "This session is already being undone. Wait until that undo has finished."
 
 
 class AlreadyUndone(ConflictError):
     code = "already_undone"
-    message = "This session has been undone already."
+    message = "This session is already undone."
 
 
 class UndoRaced(ConflictError):
     code = "write_conflict"
-    message = "Others were writing the same rows. Nothing was changed; try again."
+    message = "Another transaction was writing the same rows. Nothing was changed; try again."
 
 
 class ProjectAway(Unavailable):
     code = "project_unavailable"
-    message = "The project's database cannot be reached, so nothing was changed. Try again."
+    message = "The project's database cannot be reached. Nothing was changed; try again."
 
 
 class UndoUnsettled(Unavailable):
     code = "undo_unsettled"
     message = (
-        "The connection was lost while the undo was being completed. Look again in a moment to see whether it was."
+        "The connection was lost while the undo was being committed. Reload the session in a moment to see its result."
     )
 
 
 class RowsLocked(ConflictError):
     code = "rows_locked"
     message = (
-        "Another transaction has locked rows that the undo needs, so nothing was changed. "
+        "Another transaction has locked rows of this undo, so nothing was changed. "
         "End that transaction in the project's database, then try again."
     )
 
@@ -95,24 +97,24 @@ class ProjectExhausted(Unavailable):
     code = "project_exhausted"
     message = (
         "The project's database has run out of disk space, memory or connections, so nothing was changed. "
-        "Free some, then try again."
+        "Free some of them, then try again."
     )
 
 
 class UndoTooComplex(TooLarge):
     code = "undo_too_complex"
-    message = "The undo passes a limit of the project's database, so nothing was changed."
+    message = "The undo exceeds a limit of the project's database. Nothing was changed."
 
 
 class UndoTooLarge(TooLarge):
     code = "undo_too_large"
-    message = "This session changed more data than one undo may hold in memory, so nothing was changed."
+    message = "This session changed more data than one undo can hold in memory. Nothing was changed."
 
 
 class ProjectFailed(AppError):
     status = 502
     code = "project_failed"
-    message = "The project's database reported an internal error, so nothing was changed."
+    message = "The project's database reported an internal error. Nothing was changed."
 
 
 _FAILURES: tuple[tuple[str, type[AppError]], ...] = (

@@ -34,7 +34,7 @@ def add_error_handlers(app: FastAPI, sign_in_paths: SignInPaths) -> None:
 
     async def on_disconnect(request: Request, _: Exception) -> Response:
         """The client has disconnected; the answer is for the log."""
-        return _respond(request, BadRequest("The request was cut off."), sign_in_paths)
+        return _respond(request, BadRequest("The request ended before its body was complete."), sign_in_paths)
 
     async def on_unknown(request: Request, _: Exception) -> Response:
         """Starlette raises the error again after the answer, and the edge logs it."""

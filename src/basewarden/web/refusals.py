@@ -35,7 +35,7 @@ class TooManyConnections(AppError):
 class Overloaded(AppError):
     status = 503
     code = "overloaded"
-    message = "The server has no free connection. Try again in a moment."
+    message = "The server has no free connections. Try again in a moment."
 
 
 def make_refusal(error: AppError, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, str]:

@@ -8,31 +8,31 @@ class GitHubTrouble(AppError):
 
     status = 400
     code = "github_failed"
-    message = "Signing in with GitHub did not work. Nothing has changed. Try again."
+    message = "Signing in with GitHub failed, and nothing was changed. Try again."
 
 
 class GitHubDenied(GitHubTrouble):
     code = "github_denied"
-    message = "You did not let GitHub say who you are. Nothing has changed."
+    message = "You did not authorize Basewarden at GitHub. Nothing was changed."
 
 
 class GitHubStale(GitHubTrouble):
     """Not begun in this browser, begun by somebody else, used already, or too old: whoever guesses learns nothing."""
 
     code = "github_stale"
-    message = "This was not begun in this browser, or it took too long. Try again."
+    message = "This sign-in was not started in this browser, or it took too long. Try again."
 
 
 class GitHubDown(GitHubTrouble):
     status = 502
     code = "github_down"
-    message = "GitHub did not answer as it should. Try again in a minute, or sign in another way."
+    message = "GitHub returned an error. Try again in a minute, or sign in another way."
 
 
 class NoVerifiedEmail(GitHubTrouble):
     status = 409
     code = "github_no_email"
-    message = "GitHub knows no confirmed primary e-mail address of yours. Confirm one there, then try again."
+    message = "Your GitHub account has no verified primary email address. Verify one there, then try again."
 
 
 class EmailHasAccount(GitHubTrouble):
@@ -40,27 +40,25 @@ class EmailHasAccount(GitHubTrouble):
 
     status = 409
     code = "github_has_account"
-    message = (
-        "Your GitHub e-mail address has an account here. Sign in to it as before, then link GitHub in its settings."
-    )
+    message = "Your GitHub email address already has an account here. Sign in to it, then link GitHub in its settings."
 
 
 class LinkedElsewhere(GitHubTrouble):
     status = 409
     code = "github_taken"
-    message = "This GitHub account opens another account here. Unlink it there first, or choose another one at GitHub."
+    message = "This GitHub account is linked to another account here. Unlink it there, or choose another at GitHub."
 
 
 class LinkedToAnother(GitHubTrouble):
     status = 409
     code = "github_other_linked"
-    message = "Another GitHub account is linked already. Unlink it first."
+    message = "Another GitHub account is already linked. Unlink it first."
 
 
 class NotTheLinkedOne(GitHubTrouble):
     status = 403
     code = "github_not_linked"
-    message = "This is not the GitHub account that is linked here. Choose the other one at GitHub."
+    message = "This is not the linked GitHub account. Choose the linked one at GitHub."
 
 
 TROUBLES: dict[str, str] = {

@@ -7,12 +7,12 @@ class BadPasskey(BadRequest):
     """Whatever was wrong with it: a caller that guesses learns nothing, a person tries again."""
 
     code = "bad_passkey"
-    message = "This passkey could not be checked. Try again."
+    message = "This passkey could not be verified. Try again."
 
 
 class PasskeyTaken(Conflict):
     code = "passkey_taken"
-    message = "This passkey is registered already."
+    message = "This passkey is already registered."
 
 
 class TooManyPasskeys(Conflict):

@@ -36,7 +36,7 @@ _TAB = "2fa"
 _SECRETS = ("code", "recoveryCode", "secret", "password")
 _DONE = {
     "off": "Two-factor sign-in is off. The recovery codes are gone with it.",
-    "on": "Two-factor sign-in is on already.",
+    "on": "Two-factor authentication is already on.",
     "again": "That page had been left behind. Start again here.",
 }
 

@@ -62,5 +62,5 @@ def check_elements(body: bytes, most: int = MOST_ELEMENTS) -> int:
     """How many values a JSON text holds at most; Garbled above `most`. Decoded, each takes some hundred bytes."""
     found = body.count(b",") + body.count(b":")
     if found > most:
-        raise Garbled("It holds too many values.")
+        raise Garbled("It contains too many values.")
     return found

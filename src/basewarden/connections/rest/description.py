@@ -45,7 +45,7 @@ def read_documents(bodies: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
         left -= check_elements(body, left)
     documents = {schema: found for schema, body in bodies.items() if (found := _read_document(body))}
     if sum(_count_columns(document) for document in documents.values()) > MAX_COLUMNS:
-        raise Garbled("It tells of too many columns.")
+        raise Garbled("It lists too many columns.")
     return documents
 
 

@@ -19,12 +19,12 @@ _LONGEST = 4000
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 _NAMED = re.compile(r"sb_(?P<kind>publishable|secret)_[A-Za-z0-9_-]{8,}\Z")
 _OTHERS: Final = (
-    ("sbp_", "This is a personal access token of Supabase's management; the project's own key is needed."),
-    ("bwa_", "This is one of our own agents' tokens; the project's key is needed."),
-    ("postgres", "This looks like a Postgres address; it has a field of its own."),
-    ("http", "This looks like a URL; the key is another thing."),
-    ("eyJ", "The key was cut off: a JWT has three parts with dots between them."),
-    ("sb_", "The key was cut off, or is of a kind that is not known here."),
+    ("sbp_", "This is a Supabase personal access token. Paste the project's API key instead."),
+    ("bwa_", "This is a Basewarden agent token. Paste the project's API key instead."),
+    ("postgres", "This is a Postgres connection string. Paste it into its own field."),
+    ("http", "This is a URL. Paste the project's API key instead."),
+    ("eyJ", "The key is incomplete: a JWT has three parts separated by dots."),
+    ("sb_", "The key is incomplete, or its format is not known."),
 )
 _ANON, _SERVICE = "anon", "service_role"
 
@@ -57,7 +57,7 @@ class ProjectKey:
 def parse_key(value: Secret) -> ProjectKey:
     text = value.reveal().strip().strip("\"'")
     if not text or len(text) > _LONGEST or not text.isascii() or not text.isprintable() or " " in text:
-        raise KeyRefused("The key must be one line without spaces, as it was copied.")
+        raise KeyRefused("The key must be one line without spaces.")
     named = _NAMED.match(text)
     if named is not None:
         is_secret = named["kind"] == "secret"
@@ -66,9 +66,7 @@ def parse_key(value: Secret) -> ProjectKey:
     if _JWT.match(text):
         return ProjectKey(Secret(text), KeyKind.JWT, _read_role(text))
     found = next((sentence for start, sentence in _OTHERS if text.startswith(start)), None)
-    raise KeyRefused(
-        found or "This is no key of a Supabase project: they begin with eyJ, sb_publishable_ or sb_secret_."
-    )
+    raise KeyRefused(found or "This is not a Supabase project key: keys begin with eyJ, sb_publishable_ or sb_secret_.")
 
 
 def _read_role(token: str) -> str:
@@ -76,13 +74,13 @@ def _read_role(token: str) -> str:
     claims = _decode_part(token.split(".")[1])
     header = _decode_part(token.split(".", maxsplit=1)[0])
     if not isinstance(claims, dict) or not isinstance(header, dict):
-        raise KeyRefused("This is no JWT: its parts cannot be read.")
+        raise KeyRefused("This is not a valid JWT.")
     expires = claims.get("exp")
     if isinstance(expires, int | float) and expires <= time.time():
         raise KeyRefused("This key has expired. Copy the current one from the project's API settings.")
     role = claims.get("role", _ANON)
     if not isinstance(role, str) or not role or len(role.encode()) > 63 or not role.isprintable():
-        raise KeyRefused("The role in this key is not a name that PostgreSQL takes.")
+        raise KeyRefused("The role in this key is not a valid PostgreSQL name.")
     return role
 
 

@@ -39,7 +39,7 @@ def parse_project_url(text: str) -> RestAddress:
     """`base` is the path as it was typed, less `/rest/v1`: whether that belongs to it the probe finds out."""
     text = text.strip()
     if len(text) > _LONGEST or not text.isprintable() or not text.isascii() or "\\" in text or " " in text:
-        raise URLError("The URL is too long, or holds a character that no address has.")
+        raise URLError("The URL is too long, or contains a character that is not valid.")
     if "://" not in text and "." in text.partition("/")[0]:
         text = f"https://{text}"
     try:
@@ -50,9 +50,9 @@ def parse_project_url(text: str) -> RestAddress:
     if parts.scheme not in _PORTS:
         raise URLError("Use the form https://<project>.supabase.co.")
     if "@" in parts.netloc:
-        raise URLError("The URL may hold no user name or password; the key has a field of its own.")
+        raise URLError("Remove the user name and password from the URL; the key has its own field.")
     if "?" in text or "#" in text:
-        raise URLError("The URL ends with the path: leave out what follows ? or #.")
+        raise URLError("Remove everything after ? or # from the URL.")
     if port == 0:
         raise URLError("The port must be a number up to 65535.")
     host = _check_host(parts.hostname)
@@ -71,11 +71,11 @@ def _check_host(host: str | None) -> str:
     if not name:
         raise URLError("The URL has no host.")
     if name in _DASHBOARD:
-        raise URLError("This is the dashboard's address. The project's own is https://<project>.supabase.co.")
+        raise URLError("This is the dashboard's URL. The project's URL is https://<project>.supabase.co.")
     if name.startswith("db.") and name.endswith(".supabase.co"):
-        raise URLError("This is the database's host. The project's URL has no db. in front.")
+        raise URLError("This is the database's host. The project's URL does not begin with db.")
     if not all(character.isalnum() or character in ".-_:" for character in name):
-        raise URLError("The host must be a name or an address.")
+        raise URLError("The host must be a host name or an IP address.")
     return name
 
 
@@ -83,5 +83,5 @@ def _check_path(path: str) -> str:
     """Dots could lead out of the path, and percent signs hide them."""
     path = path.rstrip("/")
     if not _PATH_CHARACTERS.issuperset(path) or "//" in path or any(part in (".", "..") for part in path.split("/")):
-        raise URLError("The path of the URL may hold letters, digits and - . _ ~ only.")
+        raise URLError("The path of the URL may contain only letters, digits and - . _ ~.")
     return path.removesuffix(_SUFFIX).rstrip("/")

@@ -110,7 +110,7 @@ class HTTPConnection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._is_complete:
             self._keeps_alive = False
-            raise Garbled("More came than the answer said.")
+            raise Garbled("It is longer than announced.")
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -125,7 +125,7 @@ class HTTPConnection(asyncio.Protocol):
         if status < _FIRST_FINAL_STATUS:
             self._interim += 1
             if status == _SWITCHING_PROTOCOLS or self._interim > _MOST_INTERIM_ANSWERS:
-                raise Garbled("It puts the answer off again and again.")
+                raise Garbled("It has too many interim responses.")
             return
         self.status = status
         self._keeps_alive = bool(self._parser.should_keep_alive())
@@ -134,11 +134,11 @@ class HTTPConnection(asyncio.Protocol):
         if self._is_head:
             self._end()
         elif status not in _WITHOUT_BODY and not _tells_length(self.headers):
-            raise Garbled("Its length is not told, so its end could not be told from being cut off.")
+            raise Garbled("Its length is missing, so a truncated response could not be detected.")
 
     def on_body(self, body: bytes) -> None:
         if self._is_complete:
-            raise Garbled("An answer to HEAD has a body.")
+            raise Garbled("A response to HEAD has a body.")
         self._chunks.append(body)
         self._queued += len(body)
         self._framing_bytes -= 2 * len(body)  # it came within what is added below, and pays for as much again
@@ -265,7 +265,7 @@ class HTTPConnection(asyncio.Protocol):
             return  # the time for a head is one, however slowly it drips
         self._framing_bytes += size
         if self._framing_bytes > _MOST_FRAMING_BYTES and not self._is_complete:
-            self._fail(Garbled("Its body is cut into too small chunks."))
+            self._fail(Garbled("The chunks of its body are too small."))
             return
         self._came += size
         if self._timer is None and not self._is_complete and not self._is_paused:

@@ -62,7 +62,7 @@ class ApiBackend:
             return answer
         body = await answer.read_whole()
         if answer.is_compressed:
-            raise UpstreamInvalid("The project's own API compressed what was asked for as it is.")
+            raise UpstreamInvalid("The project's API compressed a response that was requested uncompressed.")
         return RestResult(Response(answer.status, tuple(answer.headers), body))
 
     async def check(self, project: ApiProject, caller: Caller, call: RestCall) -> None:
@@ -110,8 +110,8 @@ class ApiBackend:
         except SnapshotStale:
             newer = await project.wait_for_newer(schema)
             reason = UpstreamInvalid(
-                "The project's own API shows other columns than it tells of, so nothing was done.",
-                hint="Where the table has just been changed: NOTIFY pgrst, 'reload schema' makes its API look again.",
+                "The project's API returned other columns than its description lists. Nothing was changed.",
+                hint="If the table was just changed, run NOTIFY pgrst, 'reload schema' in the database.",
             )
         except (PgrestError, NotCaptured) as error:
             newer, reason = await project.refresh(schema), error

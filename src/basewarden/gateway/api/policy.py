@@ -25,10 +25,10 @@ _NO_ROWS = Payload(b"[]")
 def check_request(caller: Caller, request: Request) -> None:
     """What holds whatever the project's tables are."""
     if caller.db_role is not None or caller.claims:
-        raise RoleUnsupported(hint="Its maker can give the connection its Postgres address, or make another token.")
+        raise RoleUnsupported(hint="Its owner can add a Postgres connection string, or create another token.")
     check_head(caller, request, None)
     if request.resource.kind == "function" and request.method == "POST" and not caller.can_write:
-        raise ReadOnly(hint="Call it by GET: then the project runs it in a read-only transaction.")
+        raise ReadOnly(hint="Call it with GET, so that the project runs it in a read-only transaction.")
 
 
 def check_limits(
@@ -39,7 +39,7 @@ def check_limits(
     The body does not matter for that. `schema` is None where the project does not tell its tables.
     """
     if request.resource.kind == "root":
-        raise TableDenied("This token does not reach the description of the whole schema.")
+        raise TableDenied("This token may not read the description of the whole schema.")
     if request.method == "OPTIONS":
         return
     if any(accepted.plan is not None for accepted in request.accept):  # it would name what a view is made of
@@ -57,6 +57,6 @@ def _check_alone(request: Request) -> None:
     """Related rows are of tables that nobody here can name."""
     if any(isinstance(item, SelectRelation) for item in request.query.select):
         raise TableDenied(
-            "This token has a list of tables, and of this project it is not known which tables related rows are in.",
-            hint="Ask for each table by itself. A secret key or the Postgres address of the connection would tell.",
+            "This token is limited to a list of tables, and this project does not reveal the tables of related rows.",
+            hint="Request each table separately, or give the connection a secret key or a Postgres connection string.",
         )

@@ -27,7 +27,7 @@ _SOONEST_SECONDS = 2.0
 _MOST_SCHEMAS = 20
 _MOST_KEPT = 512
 _LOAD_SECONDS = 45.0
-_NO_DESCRIPTION = "The project's own API gives no description that can be used: it is broken, or larger than 32 MB."
+_NO_DESCRIPTION = "The description of the project's API cannot be used: it is invalid, or larger than 32 MB."
 # What the project's server allows, it decides itself; here nothing more may be refused than it would refuse.
 _REST = RestConfig(aggregates_enabled=True, plan_enabled=True, tx_override=True, calls_unknown_names=False)
 
@@ -154,7 +154,7 @@ class ApiProject:
             async with asyncio.timeout(_LOAD_SECONDS), self.client.open_turn() as turn:
                 await self._look(turn)
         except TimeoutError:
-            raise UpstreamTimeout("The project's own API did not describe itself in time.") from None
+            raise UpstreamTimeout("The project's API did not send its description in time.") from None
         except ConnectionFailed as error:
             raise explain_unreachable(error) from None
         except Garbled:
@@ -193,7 +193,7 @@ class ApiProject:
 
 def _need(schema: Schema | None) -> Schema:
     if schema is None:
-        raise SchemaNotExposed(hint="A secret key, or the connection's Postgres address, would tell them.")
+        raise SchemaNotExposed(hint="Use a secret key, or add a Postgres connection string to the connection.")
     return schema
 
 

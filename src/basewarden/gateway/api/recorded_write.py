@@ -68,8 +68,7 @@ def check_rollback(request: Request, call: RestCall) -> None:
     """A project ignores the wish by default, and writes: nothing tells beforehand whether this one would."""
     if request.preferences.tx == "rollback" or "tx=rollback" in list_preferences(call):
         raise RollbackUnsupported(
-            hint="Leave Prefer: tx=rollback out, and take the write back by an undo; or give the connection a Postgres"
-            " address, where it is honoured."
+            hint="Remove Prefer: tx=rollback and undo the write afterwards, or add a Postgres connection string."
         )
 
 
@@ -77,7 +76,7 @@ def make_api_write(
     upstream: Upstream, schema: Schema | None, request: Request, caller: Caller, call: RestCall, recorder: Recorder
 ) -> ApiWrite:
     if schema is None:
-        raise NotCaptured("The project does not tell its tables, so a write to one could not be recorded.")
+        raise NotCaptured("This connection's key may not list the project's tables, so a write cannot be recorded.")
     table = find_table(schema, request)
     _check_names(schema, request)
     preferences = request.preferences
@@ -85,8 +84,8 @@ def make_api_write(
         raise bad_preferences(preferences.invalid)
     if preferences.timezone is not None and not is_time_zone_free(table):
         raise NotCaptured(
-            "A write in a time zone of its own cannot be recorded over a project's API.",
-            hint="Leave Prefer: timezone out, and write times with their offset.",
+            "A write with its own time zone cannot be recorded through a project's API.",
+            hint="Remove Prefer: timezone, and send times with their offset.",
         )
     query = [pair for pair in split_query(call.query) if pair[0] != "select"]
     return ApiWrite(
@@ -144,11 +143,11 @@ def _selects_columns(schema: Schema, space: str, table: Table, items: Sequence[S
 def find_table(schema: Schema, request: Request) -> Table:
     table = schema.find_table(request.schema, request.resource.name)
     if table is None:
-        raise NotCaptured(f"The project does not tell of a table {request.resource.name}.")
+        raise NotCaptured(f"The project's API has no table {request.resource.name}.")
     if table.kind not in _CAPTURED_KINDS:
         raise NotCaptured(
             f"{table.name} is not a table, so its changes cannot be recorded.",
-            hint="Write to the table that it is made of.",
+            hint="Write to its base table.",
         )
     keys = request.payload.keys if request.payload is not None else frozenset()
     for name in sorted(keys.difference(table.columns)):

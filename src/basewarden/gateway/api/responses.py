@@ -60,7 +60,7 @@ def choose_view(request: Request, query: bytes, table: Table) -> View:
         if isinstance(item, SelectRelation):
             _check_relation(item)
         elif item.aggregate is not None:
-            raise NotCaptured("A write that answers with sums cannot be recorded: ask for its rows.")
+            raise NotCaptured("A write that returns aggregates cannot be recorded. Select its rows instead.")
     if shape == "csv":
         _check_csv(request, table)
     return View(shape, chosen, dict(reversed(split_query(query))).get("select", "*"))
@@ -69,7 +69,7 @@ def choose_view(request: Request, query: bytes, table: Table) -> View:
 def _choose_shape(accepted: Sequence[MediaType]) -> tuple[Shape, MediaType]:
     for one in accepted:
         if one.plan is not None:
-            raise NotCaptured("The plan of a write cannot be had over a project's own API.")
+            raise NotCaptured("A project's API cannot return the plan of a write.")
         if one.is_singular:
             return "object", one
         if one in _ANY_ARRAY:
@@ -85,17 +85,19 @@ def _check_relation(item: SelectRelation) -> None:
     if item.join == "inner":
         raise NotCaptured(
             "An inner join may hide rows that the write changed, so it cannot be recorded.",
-            hint=f"Embed {item.name} without !inner, or read the rows in a request of its own.",
+            hint=f"Embed {item.name} without !inner, or read the rows in a separate request.",
         )
     if item.is_spread and any(isinstance(one, SelectField) and one.aggregate is not None for one in item.items):
-        raise NotCaptured("A write that answers with sums cannot be recorded: ask for its rows.")
+        raise NotCaptured("A write that returns aggregates cannot be recorded. Select its rows instead.")
 
 
 def _check_csv(request: Request, table: Table) -> None:
     """Only of columns is the text that CSV holds known exactly."""
     for item in request.query.select:
         if not isinstance(item, SelectField) or not _is_column(item, table):
-            raise NotCaptured("CSV of a write can hold columns only.", hint="Ask for JSON, or for plain columns.")
+            raise NotCaptured(
+                "The CSV response of a write can contain only columns.", hint="Request JSON, or select plain columns."
+            )
 
 
 def _is_column(item: SelectField, table: Table) -> bool:

@@ -44,7 +44,7 @@ class CancelOnDisconnect:
     ) -> None:
         self.stop()
         if self._is_gone and kind is asyncio.CancelledError and self._task is not None and not self._task.uncancel():
-            raise BadRequest("The request was cut off.") from None
+            raise BadRequest("The request ended before its body was complete.") from None
 
     def stop(self) -> None:
         """Before the last part is sent: after it, the server itself says that this is over."""
@@ -85,7 +85,7 @@ class UpstreamStream:
         """Only what was asked for is relayed: a project does not choose what our caller has to decode."""
         if self.is_compressed and not (takes_gzip and self._coding == b"gzip"):
             self._client.done(self._connection)
-            raise UpstreamInvalid("The project's own API compressed its answer in a way that was not asked for.")
+            raise UpstreamInvalid("The project's API compressed its response with an encoding that was not requested.")
 
     async def stream_to(self, send: Send, watch: CancelOnDisconnect, audience: Audience, *, is_head: bool) -> None:
         """To our caller as it comes. What breaks off here breaks off there: a body is never short in silence."""
@@ -142,7 +142,7 @@ class UpstreamStream:
                 part = await self._connection.read()
         except (HTTPFailure, TimeoutError) as error:
             _log.warning("forward.cut_off", reason=type(error).__name__)
-            raise UpstreamInvalid("The answer broke off.") from None  # the server ends the connection for it
+            raise UpstreamInvalid("The response ended early.") from None  # the server ends the connection for it
         watch.stop()
         await send({"type": "http.response.body", "body": b""})
 
@@ -157,8 +157,8 @@ class UpstreamStream:
 
 def explain_broken(error: HTTPFailure) -> UpstreamInvalid:
     if isinstance(error, Garbled):
-        return UpstreamInvalid(f"The project's own API gave no answer that can be used. {error}")
-    return UpstreamInvalid("The project's own API broke its answer off.")
+        return UpstreamInvalid(f"The project's API sent an invalid response. {error}")
+    return UpstreamInvalid("The project's API ended its response early.")
 
 
 def find_length(headers: list[RawHeader]) -> bytes | None:

@@ -79,11 +79,11 @@ class ApiTables:
         limit = None if most is None else most + 1
         rows, total = await self.fetch(table, match_rows(columns, values), limit=limit)
         if most is not None and total > most:
-            raise RowLimit(f"More rows of {table.name} depend on these than can be recorded with them.")
+            raise RowLimit(f"More rows of {table.name} depend on these rows than can be recorded with them.")
         if len(rows) >= total:
             return rows
         if len(values) == 1:
-            raise NotCaptured(f"The project's API shows only {len(rows)} of the {total} rows that this concerns.")
+            raise NotCaptured(f"The project's API returned only {len(rows)} of the {total} affected rows.")
         half = len(values) // 2
         first = await self._fetch_part(table, columns, values[:half], most)
         return [*first, *(await self._fetch_part(table, columns, values[half:], most))]
@@ -172,12 +172,12 @@ def _explain_refusal(table: Table, answer: UpstreamResponse) -> Exception:
     if told.get("code") == _NO_SUCH_COLUMN and "xmin" in told["message"]:
         return NotCaptured(
             f"{table.name} is not a table, so its changes cannot be recorded.",
-            hint="Write to the table that it is made of.",
+            hint="Write to its base table.",
         )
     if told.get("code") == _NO_RIGHT:
         return CaptureNotVisible(
-            "The project's key may not read this table, so the change could not be recorded.",
-            hint="Connect with a key that may read every row, such as the service role's.",
+            "This connection's key may not read this table, so the write cannot be recorded.",
+            hint="Use a key that can read every row, such as the service_role key.",
         )
     return UpstreamRefused(answer)
 

@@ -148,8 +148,8 @@ async def send(write: ApiWrite, journaled: JournaledRequest, request: UpstreamRe
 
 def make_too_many() -> RowLimit:
     return RowLimit(
-        "More rows than can be named in one request over the project's own API, so none was changed.",
-        hint="Narrow the filter, or give the connection a Postgres address as well.",
+        "One request to the project's API cannot name so many rows. Nothing was changed.",
+        hint="Narrow the filter, or add a Postgres connection string to the connection.",
     )
 
 

@@ -40,7 +40,7 @@ _NO_RIGHT = "42501"
 _LAST_STATUS = 599
 _DEFAULT_RETRY_SECONDS = 5
 _TIMED_OUT = frozenset({504, 522, 524, 544})
-_BUSY = "Every connection to the project's own API is in use, so nothing was done. Try again in a moment."
+_BUSY = "All connections to the project's API are in use. Nothing was changed; try again in a moment."
 
 
 class ProjectUpstream:
@@ -120,7 +120,9 @@ async def raise_error_response(client: RestClient, connection: HTTPConnection) -
 
 
 def explain_unreachable(error: ConnectionFailed) -> UpstreamUnavailable:
-    return UpstreamUnavailable(f"{error.about('url').text} Nothing was done.", details={"reason": error.reason.value})
+    return UpstreamUnavailable(
+        f"{error.about('url').text} Nothing was changed.", details={"reason": error.reason.value}
+    )
 
 
 def _read_told(status: int, raw: Sequence[RawHeader], body: bytes) -> dict[str, Any]:
@@ -146,7 +148,7 @@ def check_gateway(status: int, told: dict[str, Any], headers: Sequence[RawHeader
     """Raises what an answer stands for that the project's gateway made; PostgREST's own errors are answers."""
     if is_key_refused(status, told):
         raise UpstreamKeyRefused(
-            hint="The connection's health says more; its owner can set another key in the settings."
+            hint="See the connection's health check; its owner can set another key in the settings."
         )
     if is_of_postgrest(told):
         return
@@ -154,12 +156,12 @@ def check_gateway(status: int, told: dict[str, Any], headers: Sequence[RawHeader
         raise UpstreamLimited(headers={"Retry-After": str(_read_seconds(headers))})
     explained = explain_answer(status, told)
     if is_unreached(status, told):
-        raise UpstreamUnavailable(f"{explained.text} Nothing was done.", details={"reason": explained.reason.value})
+        raise UpstreamUnavailable(f"{explained.text} Nothing was changed.", details={"reason": explained.reason.value})
     if not is_safe:
         may_be_done = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.BAD_REQUEST
         if may_be_done or status == HTTPStatus.REQUEST_TIMEOUT:
             raise OutcomeUnknown(details={"status": status})
-        raise UpstreamUnavailable(f"{explained.text} Nothing was done.", details={"status": status})
+        raise UpstreamUnavailable(f"{explained.text} Nothing was changed.", details={"status": status})
     _raise_of_read(status, explained)
 
 
@@ -174,7 +176,7 @@ def _raise_of_read(status: int, explained: ConnectionFailed) -> None:
     if status in _TIMED_OUT:
         raise UpstreamTimeout(details=details)
     if explained.reason is Reason.PROJECT_AWAY:
-        raise UpstreamUnavailable(f"{explained.text} Nothing was done.", details=details)
+        raise UpstreamUnavailable(f"{explained.text} Nothing was changed.", details=details)
     raise UpstreamInvalid(explained.text, details=details, hint=explained.hint)
 
 
@@ -184,7 +186,7 @@ def explain_failure(error: HTTPFailure, *, is_safe: bool) -> AppError:
     if isinstance(error, TooSlow):
         return UpstreamTimeout()
     if isinstance(error, NoAnswer):
-        return UpstreamUnavailable("The project's own API ended the connection without an answer. Try again.")
+        return UpstreamUnavailable("The project's API closed the connection without a response. Try again.")
     return explain_broken(error)
 
 

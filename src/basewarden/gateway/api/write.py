@@ -69,14 +69,14 @@ class ApiWrite:
         found = await self.api.fetch(self.table, [*self.filters, *also], limit=self.most + 1, prefer=prefer)
         self.check_found(found)
         if any(row.version in _FOREIGN_VERSIONS for row in found.rows):
-            raise NotCaptured(f"The rows of {self.table.name} have no versions, so its changes cannot be recorded.")
+            raise NotCaptured(f"The rows of {self.table.name} have no row versions, so its writes cannot be recorded.")
         return found.rows
 
     def check_found(self, found: ApiRows) -> None:
         self.check_row_limit(max(len(found.rows), found.total))
         if found.total > len(found.rows):
             raise RowLimit(
-                f"The project's API shows only {len(found.rows)} rows at a time, so no more can be recorded.",
+                f"The project's API returns only {len(found.rows)} rows at a time, so no more can be recorded.",
                 details={"limit": len(found.rows)},
                 hint="Narrow the filter.",
             )
@@ -93,9 +93,9 @@ class ApiWrite:
         if count <= self.most:
             return
         raise RowLimit(
-            "Over the project's own API no more rows than this can be recorded at a time, so none was changed.",
+            "The write is too large to be recorded through the project's API. Nothing was changed.",
             details={"limit": self.most},
-            hint="Narrow the filter, or give the connection a Postgres address as well.",
+            hint="Narrow the filter, or add a Postgres connection string to the connection.",
         )
 
     def check_affected(self, count: int) -> None:

@@ -288,7 +288,7 @@ async def _capture(
     except PgrestError as error:
         if error.code != _TOO_LARGE:
             raise
-        raise WriteTooLarge(details=error.details, hint="Change fewer rows at once.") from error
+        raise WriteTooLarge(details=error.details, hint="Change fewer rows in one write.") from error
 
 
 class FastPathUnavailable(Exception):

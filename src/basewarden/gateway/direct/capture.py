@@ -61,14 +61,13 @@ def _check_capturable(context: WriteContext, plan: WritePlan) -> None:
     for name in context.schema.reaches[plan.table.qualified]:
         if context.schema.tables[name].has_rules:
             raise NotCaptured(
-                f"{'.'.join(name)} has rules, and nobody sees what they write.",
-                hint="Triggers can do the same, and what they do is counted.",
+                f"{'.'.join(name)} has rewrite rules, whose effects cannot be recorded.",
+                hint="Use triggers instead: their changes are counted.",
             )
     if plan.table.has_child_tables:
         raise NotCaptured(
-            f"Other tables inherit from {plan.table.name}: of their rows only part would be recorded, and rows of its "
-            "own could not be taken back by their keys.",
-            hint="Write to the table that holds the row.",
+            f"Other tables inherit from {plan.table.name}, so its writes cannot be recorded completely.",
+            hint="Write to the table that contains the row.",
         )
 
 

@@ -154,8 +154,8 @@ def check_nothing_deferred(answers: Sequence[Rows]) -> None:
     """Raises NotCaptured where triggers have put something off to the COMMIT."""
     if not is_nothing_deferred(answers):
         raise NotCaptured(
-            "A trigger puts off what it changes until the end of the transaction, so that could not be counted.",
-            hint="A deferred trigger must not use SET CONSTRAINTS to defer what it causes.",
+            "A trigger defers its changes to the end of the transaction, so they cannot be counted.",
+            hint="A deferred trigger must not use SET CONSTRAINTS to defer its effects.",
         )
 
 

@@ -116,8 +116,8 @@ async def _confirm(
     if not is_blind and {row.identity for row in here} <= {row.identity for row in found}:
         return found  # a trigger deleted the others again
     raise NotCaptured(
-        f"Which rows of {table.name} this wrote cannot be told apart from those that triggers wrote.",
-        hint="Let the role read the rows that it inserts, or keep triggers from changing other rows of this table.",
+        f"The rows of {table.name} this request wrote cannot be distinguished from those that triggers wrote.",
+        hint="Allow the role to read its inserted rows, or stop triggers from changing other rows of this table.",
     )
 
 

@@ -123,9 +123,8 @@ def read_counts(rows: Rows, schema: Schema) -> ChangeCounts:
     for space, name, inserted, updated, deleted, emptied, pages in rows.rows:
         if name is None:
             raise NotCaptured(
-                "This database does not count changes (track_counts is off), so what functions and triggers change "
-                "could not be reported.",
-                hint="Switch track_counts on.",
+                "Changes by functions and triggers cannot be counted, because track_counts is off.",
+                hint="Turn on track_counts in the database.",
             )
         found = _name_dropped(schema, int(name)) if space is None else (space.decode(), name.decode())
         if found is not None:
@@ -152,8 +151,8 @@ def check_fresh(name: Name, counts: ChangeCounts, changes: Iterable[RowChange]) 
     recorded = sum(one.verb == "insert" and (one.schema, one.table) == name for one in changes)
     if recorded > counts.get(name, ChangeCount()).inserted:
         raise NotCaptured(
-            f"Which rows of {name[1]} this inserted and which it updated cannot be told apart.",
-            hint="Functions of the project must leave settings that begin with pgrst alone.",
+            f"Inserted and updated rows of {name[1]} cannot be distinguished.",
+            hint="Functions of the project must not change settings that begin with pgrst.",
         )
 
 

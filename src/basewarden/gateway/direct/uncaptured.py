@@ -48,6 +48,6 @@ def check_uncaptured(context: WriteContext, recorded: int, uncaptured: ChangeCou
     emptied = [name for name, count in uncaptured.items() if count.emptied]
     if emptied and context.max_rows is not None:
         raise RowLimit(
-            "A function or trigger emptied a whole table, whose rows were not counted, so nothing was changed.",
+            "A function or trigger truncated a table, whose rows cannot be counted. Nothing was changed.",
             details={"limit": context.max_rows},
         )

@@ -95,7 +95,7 @@ async def _find_unreported(
     moved = pair_moved(table, lost, candidates, named)
     if len(candidates) > len(moved) and len(moved) < len(lost):
         raise NotCaptured(
-            f"What became of some rows of {table.name} cannot be told, so nothing was changed.",
-            hint="A trigger changes or moves rows of this table, or its key's text depends on the session's settings.",
+            f"The new values of some rows of {table.name} could not be determined. Nothing was changed.",
+            hint="A trigger changes or moves rows of this table, or the text of its key depends on session settings.",
         )
     return {**found, **moved}

@@ -35,12 +35,12 @@ async def list_refusals(
 ) -> RefusalPage:
     """Lists the newest first. Raises Invalid for invalid filters."""
     if not 1 <= limit <= MAX_PAGE:
-        raise Invalid.field("limit", f"Between 1 and {MAX_PAGE}.")
+        raise Invalid.field("limit", f"Must be between 1 and {MAX_PAGE}.")
     agent_id = parse_id(agent) if agent is not None else None
     if agent is not None and agent_id is None:
-        raise Invalid.field("agent", "This is not the id of an agent.")
+        raise Invalid.field("agent", "This is not an agent's id.")
     if since is not None and since.tzinfo is None:
-        raise Invalid.field("since", "Name a time with its offset, such as 2030-12-31T12:00:00Z.")
+        raise Invalid.field("since", "Use a time with an offset, such as 2030-12-31T12:00:00Z.")
     found = await queries.list_refusals(
         db,
         connection_id,
@@ -79,7 +79,7 @@ def _decode_cursor(cursor: str) -> queries.RefusalPosition:
         at, _, last = base64.urlsafe_b64decode(cursor + "==").decode().partition(" ")
         place = datetime.fromisoformat(at), UUID(last)
     except (binascii.Error, ValueError):
-        raise Invalid.field("cursor", "This cursor was not made here.") from None
+        raise Invalid.field("cursor", "This cursor is not valid.") from None
     if place[0].tzinfo is None:
-        raise Invalid.field("cursor", "This cursor was not made here.")
+        raise Invalid.field("cursor", "This cursor is not valid.")
     return place

@@ -15,7 +15,7 @@ from basewarden.undo.planning.plan import Dependency, RowPlan
 from basewarden.undo.planning.row_reader import Exact, HolderMatch, Key
 from pgrest import Name, Table, match_rows, write_name
 
-SET_BY_HAND = "Somebody changed what a trigger sets, and over an API the trigger would overwrite it."
+SET_BY_HAND = "A column that a trigger sets was changed by hand, and through an API the trigger would overwrite it."
 _ROWS_AT_ONCE = 1000
 _GENERATED, _NOT_UNIQUE = "428C9", "23505"
 _KEY = re.compile(r"\(([^()]+)\)=\(")
@@ -81,7 +81,7 @@ class ApiReader:
             Dependency(
                 number,
                 None,
-                "It needs rows that need it in turn, which cannot go back one by one over an API.",
+                "This row and others refer to each other, so an API cannot restore them one by one.",
             )
             for number in sorted(cycles)
         ]
@@ -89,7 +89,7 @@ class ApiReader:
             unsayable = list_inexpressible(row)
             if unsayable:
                 found.append(
-                    Dependency(number, None, "An API cannot tell this JSON from what it would store.", unsayable)
+                    Dependency(number, None, "This JSON cannot be restored exactly through an API.", unsayable)
                 )
             manual_edits = list_manual_edits(row)
             if manual_edits:
@@ -118,7 +118,7 @@ class ApiReader:
                 return None
             if not self.learn_generated(row.table, answer):
                 return explain_refusal(UpstreamRefused(answer))
-        return "The database takes no values for its columns."
+        return "The database accepts no values for its columns."
 
     def list_written(self, row: RowPlan) -> tuple[str, ...]:
         known = self.generated.get(row.table.qualified, ())
@@ -141,8 +141,8 @@ class ApiReader:
 def explain_refusal(refused: UpstreamRefused) -> str:
     told = read_error(refused.answer)
     if told.get("code") == _GENERATED:
-        return "The database alone gives this number, so over an API the row cannot come back with its own."
-    return f"The database refused it: {told.get('message') or refused.answer.status}."
+        return "The database always generates this value, so the row cannot be restored through an API."
+    return f"The database refused the change: {told.get('message') or refused.answer.status}."
 
 
 def read_unique_key(table: Table, refused: UpstreamRefused) -> tuple[str, ...] | None:

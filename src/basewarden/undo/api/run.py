@@ -30,11 +30,11 @@ from pgrest import Name, Table, join_query, match_rows, write_name
 REQUESTS_AT_ONCE = 4
 MOST_TRIES = 4
 _REFERENCE = "23503"
-_OUTCOME_UNKNOWN = "It is not known whether this row went back: the answer was lost."
-NOT_TRIED = "It was not tried any more, because another row could not go back."
-_NOT_REACHABLE = "It was not tried any more, because the project or the journal could not be reached."
-_NOT_TAKEN = "The database did not take the row back: a trigger or rule stopped it."
-_NOT_LET_GO = "The database did not let the row go: a trigger or rule kept it."
+_OUTCOME_UNKNOWN = "The outcome for this row is unknown: the response was lost."
+NOT_TRIED = "The row was not attempted, because another row could not be undone."
+_NOT_REACHABLE = "The row was not attempted, because the project or the journal could not be reached."
+_NOT_TAKEN = "The row was not restored: a trigger or rule prevented it."
+_NOT_LET_GO = "The row was not deleted: a trigger or rule prevented it."
 
 
 OverwrittenColumns = Counter[tuple[str, tuple[str, ...]]]
@@ -131,7 +131,7 @@ class ApiUndoRun:
         """Whether every row that these depend on was reverted."""
         stuck = any(other in self.conflicts for number in group for other in self._dependencies.get(number, ()))
         if stuck:
-            self._refuse(group, "A row that it needs could not go back.")
+            self._refuse(group, "A row that it depends on could not be restored.")
         return not stuck
 
     # Inserts --------------------------------------------------------------------------------------------
@@ -314,7 +314,7 @@ class ApiUndoRun:
             wrong = tuple(name for name in columns if not _may_stay_overwritten(row, name))
             if wrong:
                 del self.reverted[number]
-                self._refuse([number], "A trigger keeps these columns from going back.", wrong)
+                self._refuse([number], "A trigger prevents these columns from being restored.", wrong)
             elif columns:
                 self.overwritten[f"{row.table.schema}.{row.table.name}", columns] += 1
 

@@ -89,9 +89,7 @@ def _make_changes(rows: Sequence[RowPlan], found: Mapping[int, Mapping[Key, Imag
         place = row.target_key or row.current_key or ()
         image = found.get(row.table.oid, {}).get(place)
         if row.target is None and image is not None and (row.table.oid, place) not in occupied:
-            raise PlanRejected(
-                [make_conflict(row.change, "The database did not let the row go: a trigger or rule kept it.")]
-            )
+            raise PlanRejected([make_conflict(row.change, "The row was not deleted: a trigger or rule prevented it.")])
         changes.append(_make_change(row, image if row.target is not None else None))
     return tuple(changes)
 
@@ -110,6 +108,6 @@ def explain_error(error: DatabaseError) -> Exception:
     if not error.sqlstate.startswith(_REJECTIONS):
         return make_failure(error.sqlstate)
     fields = error.fields
-    reason = f"The database refused it: {error.message}."
+    reason = f"The database refused the change: {error.message}."
     columns = (fields.column,) if fields.column else ()
     return PlanRejected([RowConflict(fields.schema or "", fields.table or "", {}, columns, reason)], error=error)

@@ -20,11 +20,11 @@ _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _LIMITS = Statement(
     "SELECT pg_catalog.set_config('lock_timeout', '1s', true), pg_catalog.set_config('statement_timeout', '5s', true)"
 )
-_NOT_TRIED = "This preview shows what the rows say. The undo itself was not tried, because {reason}."
+_NOT_TRIED = "This preview compares rows. The undo itself was not tested, because {reason}."
 _REASONS = {
     "25006": "the database takes no writes now",
-    "55P03": "others are writing the same rows",
-    "57014": "it takes more than a few seconds",
+    "55P03": "other transactions are writing the same rows",
+    "57014": "it would take more than a few seconds",
 }
 
 

@@ -52,7 +52,7 @@ async def _check_settled(connection: DbConnection) -> None:
     except DatabaseError as error:
         raise explain_error(error) from error
     if not is_nothing_deferred(answers):
-        raise PlanRejected([RowConflict("", "", {}, (), "A trigger puts off what it changes until the undo is over.")])
+        raise PlanRejected([RowConflict("", "", {}, (), "A trigger defers its changes until after the undo.")])
 
 
 async def _count(connection: DbConnection, schema: Schema) -> ChangeCounts:

@@ -167,6 +167,6 @@ async def _depend_on_index_holders(
         if holder == taker:
             continue
         leaves = holder is not None and changes_any(rows[holder], index.columns)
-        reason = f"Another row is in its place now: {index.name} lets only one of them in."
+        reason = f"Another row has the same values now, and {index.name} allows only one."
         dependencies.append(Dependency(taker, holder if leaves else None, reason, index.columns))
     return dependencies

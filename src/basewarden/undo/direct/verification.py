@@ -16,8 +16,8 @@ from pgrest import DbConnection, Name, Table
 
 _NUMBERS = "N"  # pg_type.typcategory
 _REASONS: Mapping[BypassFailure, str] = {
-    "busy": "others were using the table, so it could not be switched off; undo once more to bring this back",
-    "not allowed": "the connection's role may not switch it off",
+    "busy": "the table was in use, so the trigger could not be disabled; undo again to restore this",
+    "not allowed": "the connection's role may not disable it",
 }
 
 
@@ -73,9 +73,7 @@ def _compare(rows: Sequence[RowPlan], found: Mapping[int, Mapping[Key, Image]]) 
             continue
         image = found.get(row.table.oid, {}).get(row.target_key or ())
         if image is None:
-            raise PlanRejected(
-                [make_conflict(row.change, "The database did not take the row back: a trigger or rule stopped it.")]
-            )
+            raise PlanRejected([make_conflict(row.change, "The row was not restored: a trigger or rule prevented it.")])
         columns = tuple(name for name in (*row.written, *row.kept) if image.exact[name] != row.target[name])
         columns = tuple(name for name in columns if not _is_derived_count(row, name))
         if columns:
@@ -99,7 +97,7 @@ def _describe_left(mismatches: Sequence[RowMismatch], reasons: Mapping[int, Bypa
         row, columns = mismatch.row, mismatch.columns
         wrong = tuple(name for name in columns if not _may_stay_overwritten(row, name))
         if wrong:
-            refused.append(make_conflict(row.change, "A trigger keeps these columns from going back.", wrong))
+            refused.append(make_conflict(row.change, "A trigger prevents these columns from being restored.", wrong))
         else:
             place = (f"{row.table.schema}.{row.table.name}", columns, reasons.get(row.table.oid, "not allowed"))
             left[place] = left.get(place, 0) + 1

@@ -89,7 +89,7 @@ def _depend_on_holders(
         if holder == number:
             continue
         leaves = holder is not None and not situation.rows[holder].will_hold(columns, values)
-        reason = f"Another row has its {', '.join(columns)} now."
+        reason = f"Another row now has its {', '.join(columns)}."
         dependencies.append(Dependency(number, holder if leaves else None, reason, tuple(columns)))
     return dependencies
 
@@ -121,7 +121,7 @@ def _depend_on_restored_parents(
         if holder is None or situation.rows[holder].will_hold(key.ref_columns, values):
             staying.add(values)
     coming = _find_restored_parents(situation, parent, key)
-    reason = f"The row of {_name(parent)} that it belongs to is gone."
+    reason = f"The row of {_name(parent)} that it refers to no longer exists."
     return [
         Dependency(number, coming.get(values), reason, key.columns)
         for number, values in wanted
@@ -157,11 +157,9 @@ def _depend_on_leaving_children(
         if holder is None or situation.rows[holder].will_hold(key.columns, values):
             strangers[number] += 1
         elif holder != number:
-            dependencies.append(
-                Dependency(number, holder, f"A row of {_name(child)} that refers to it stays as it is.")
-            )
+            dependencies.append(Dependency(number, holder, f"A row of {_name(child)} that refers to it is not undone."))
     dependencies += [
-        Dependency(number, None, f"{count_rows(count)} of {_name(child)} refer to it since.")
+        Dependency(number, None, f"{count_rows(count)} of {_name(child)} refer to it now.")
         for number, count in strangers.items()
     ]
     return dependencies

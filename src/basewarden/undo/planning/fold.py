@@ -245,9 +245,9 @@ def _describe_unknown(writes: Sequence[RecordedWrite]) -> list[str]:
     """Of some there are no rows to count: an insert whose answer was lost."""
     lost = [write for write in writes if write.state != "committed"]
     rows, bare = sum(len(write.changes) for write in lost), sum(not write.changes for write in lost)
-    told = [f"{count_rows(rows)} of writes of which nobody knows any more whether they happened."] if rows else []
+    told = [f"{count_rows(rows)} of writes whose outcome is unknown."] if rows else []
     if bare:
-        told.append(f"{bare:,} write{'' if bare == 1 else 's'} of which nobody knows whether rows were changed at all.")
+        told.append(f"{bare:,} write{'' if bare == 1 else 's'} without known rows, whose outcome is unknown.")
     return told
 
 
@@ -259,7 +259,7 @@ def _describe_keyless(writes: Sequence[RecordedWrite]) -> list[str]:
         for change in write.changes
         if not change.key_columns
     )
-    return [f"{count_rows(count)} of {name}, which has no key to find them by." for name, count in tables.items()]
+    return [f"{count_rows(count)} of {name}, a table without a primary key." for name, count in tables.items()]
 
 
 def _describe_calls(writes: Sequence[RecordedWrite]) -> list[str]:
@@ -282,9 +282,9 @@ def describe_counts(items: Iterable[Mapping[str, Any]], how: str) -> list[str]:
         for verb in ("inserted", "updated", "deleted"):
             counts[f"{item['schema']}.{item['table']}", verb] += int(item.get(verb) or 0)
     return [
-        *(f"All rows of {table}, emptied {how}." for table in sorted(emptied)),
+        *(f"All rows of {table}, truncated {how}." for table in sorted(emptied)),
         *(
-            f"{count_rows(count)} {verb} in {table} {how}, without a record of {'it' if count == 1 else 'them'}."
+            f"{count_rows(count)} {verb} in {table} {how}, not recorded."
             for (table, verb), count in counts.items()
             if count
         ),

@@ -13,7 +13,7 @@ from pgrest import Column, Table
 
 _COMPARED = frozenset("BEINS")
 _COMPARED_TYPES = frozenset({"uuid", "bytea", "jsonb"})
-_REASON = "The row is not where the session inserted it, and one with the same values is at another key."
+_REASON = "The inserted row no longer has its key, and a row with the same values exists under another key."
 
 
 async def find_moved_rows(reader: RowReader, rows: Sequence[RowPlan]) -> list[Dependency]:

@@ -130,7 +130,7 @@ def find_schema_mismatch(change: NetChange, table: Table | None) -> SchemaMismat
     if table is None:
         return SchemaMismatch("The table no longer exists.")
     if table.key != change.key_columns:
-        return SchemaMismatch("The table's key is another one now.")
+        return SchemaMismatch("The table's primary key was changed.")
     missing = tuple(name for name in _list_recorded_columns(change) if name not in table.columns)
     return SchemaMismatch("A column no longer exists.", missing) if missing else None
 
@@ -153,7 +153,7 @@ def decide_row(
     assert table is not None  # or it would not fit
     conflict = partial(make_conflict, change, table=table, found=found)
     if change.is_replaced:
-        return conflict("Somebody else replaced or changed this row between two of the session's writes.")
+        return conflict("Another write replaced or changed this row between two of the session's writes.")
     if is_back and found is not None:
         return RowPlan(change, table, found, found.exact)
     if change.before is None:
@@ -271,7 +271,7 @@ def _decide_deleted(change: NetChange, table: Table, found: Image | None, before
         moved = _list_differing(table, before, found.exact)
         if not moved:
             return RowPlan(change, table, found, found.exact)  # it is back already
-        reason = "Another row is in place of the one that was deleted."
+        reason = "Another row now has the key of the deleted row."
         return make_conflict(change, reason, table=table, found=found)
     if change.gap_columns:
         return _make_gap_conflict(change, table, found)
@@ -280,7 +280,7 @@ def _decide_deleted(change: NetChange, table: Table, found: Image | None, before
 
 def _decide_updated(change: NetChange, table: Table, found: Image | None) -> RowPlan | RowConflict:
     if found is None:
-        return make_conflict(change, "The row is gone: it was deleted since, or its key was changed.")
+        return make_conflict(change, "The row no longer exists: it was deleted, or its key was changed.")
     gap_columns = tuple(name for name in change.gap_columns if not table.columns[name].generated)
     if gap_columns:
         return _make_gap_conflict(change, table, found)

@@ -123,7 +123,7 @@ def _find_row(
 def _refuse_ambiguous(decided: RowPlan) -> RowPlan | RowConflict:
     if decided.action not in ("insert", "delete"):
         return decided
-    return make_conflict(decided.change, "Other tables inherit from this one, so it is not known where the row lay.")
+    return make_conflict(decided.change, "Other tables inherit from this one, so the row's own table is unknown.")
 
 
 async def _read_defaults(reader: RowReader, schema: Schema, changes: Sequence[NetChange]) -> dict[Name, Values]:
@@ -168,4 +168,4 @@ def _describe_sequences(rows: Sequence[RowPlan]) -> list[str]:
         for column in row.table.columns.values()
         if column.identity or (column.default or "").startswith(("nextval(", "pg_catalog.nextval("))
     }
-    return [f"Numbers that {name} drew from its sequence are not given back." for name in sorted(drawn)]
+    return [f"Numbers that {name} took from its sequence are not restored." for name in sorted(drawn)]
