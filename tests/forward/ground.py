@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -15,16 +15,20 @@ import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
-from basewarden.connections import ConnectionTarget
+from basewarden.connections import ConnectionTarget, ConnectionTargets
+from basewarden.connections.models import Environment
+from basewarden.connections.rest.client import RestClient
+from basewarden.connections.rest.keys import parse_key
+from basewarden.connections.rest.urls import RestAddress
+from basewarden.connections.targets import ProjectAPI
 from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
 from basewarden.db import Listener
 from basewarden.gateway import Caller, Projects, RestCall, RestResult
 from basewarden.gateway.api.access import ApiAccess
-from basewarden.gateway.api.openapi import read_schema
+from basewarden.gateway.api.project import ApiProject
 from basewarden.gateway.api.recorded_write import handle_write
-from basewarden.gateway.api.upstream import UpstreamRequest, UpstreamResponse
-from basewarden.gateway.errors import OutcomeUnknown, UpstreamUnavailable
+from basewarden.gateway.api.upstream import Upstream, UpstreamRequest, UpstreamResponse
 from basewarden.journal import Reconciler, Recorder
 from basewarden.undo import ApplyOptions, OnConflict, Receipt, Undo, UndoActor
 from pgrest import RestConfig, Schema, parse_request
@@ -35,51 +39,48 @@ from tests.fixtures.desk import Desk
 from tests.fixtures.serving import serving
 
 Row = dict[str, Any]
+KEY = "sb_secret_0123456789abcdef"
+"""The API on loopback asks for none and serves everyone as the superuser; the product sends one always."""
 PRESSER = UndoActor(UUID(int=7), "Somebody")
 
 
-class HttpUpstream:
-    """The project's API over a real socket. `asked` is what went out.
+class WatchedUpstream:
+    """The product's own client of a project's API. `asked` is what went out.
 
-    `before_write`: what somebody else does, once, just before a write arrives; `after_read`: just after a read.
+    `before_write`: what happens, once, just before a write arrives; `after_read`: just after a read.
     """
 
-    def __init__(self, client: httpx.AsyncClient, admin: psycopg.AsyncConnection[Row]) -> None:
-        self._client = client
+    def __init__(self, upstream: Upstream, admin: psycopg.AsyncConnection[Row]) -> None:
+        self._upstream = upstream
         self._admin = admin
         self.asked: list[UpstreamRequest] = []
-        self.before_write: str | None = None
+        self.before_write: str | Callable[[], Awaitable[None]] | None = None
         self.after_read: str | None = None
-        self.knows_max_affected = True
 
     async def ask(self, request: UpstreamRequest) -> UpstreamResponse:
         self.asked.append(request)
         is_write = request.method != "GET"
         if is_write and self.before_write is not None:
-            script, self.before_write = self.before_write, None
-            await self._admin.execute(script.encode())
-        if not self.knows_max_affected and "max-affected" in dict(request.headers).get("prefer", ""):
-            body = (
-                b'{"code":"PGRST122","details":"Invalid preferences: max-affected=2","hint":null,"message":"Invalid"}'
-            )
-            return UpstreamResponse(400, (("content-type", "application/json"),), body)
-        answer = await self._send(request)
+            act, self.before_write = self.before_write, None
+            await (self._admin.execute(act.encode()) if isinstance(act, str) else act())
+        answer = await self._upstream.ask(request)
         if not is_write and self.after_read is not None:
             script, self.after_read = self.after_read, None
             await self._admin.execute(script.encode())
         return answer
 
-    async def _send(self, request: UpstreamRequest) -> UpstreamResponse:
-        address = request.path + (f"?{request.query}" if request.query else "")
-        try:
-            answer = await self._client.request(
-                request.method, address, headers=list(request.headers), content=request.body
-            )
-        except httpx.ConnectError as error:
-            raise UpstreamUnavailable from error
-        except httpx.TransportError as error:
-            raise OutcomeUnknown from error
-        return UpstreamResponse(answer.status_code, tuple(answer.headers.multi_items()), answer.content)
+
+@asynccontextmanager
+async def reach_project(port: int) -> AsyncIterator[ApiProject]:
+    """The project behind the API on this port, as the product holds one."""
+    api = ProjectAPI(RestAddress("http", "127.0.0.1", port), parse_key(Secret(KEY)), ("public",))
+    target = ConnectionTarget(make_id(), "Project", Environment.OTHER, None, api, None)
+    targets = SimpleNamespace(open_client=lambda api: RestClient(api.address, api.key, allow_private=True))
+    project = ApiProject(target, cast(ConnectionTargets, targets))
+    try:
+        yield project
+    finally:
+        await project.close()
 
 
 @asynccontextmanager
@@ -89,16 +90,6 @@ async def open_api(dsn: str, **settings: str) -> AsyncIterator[int]:
     listener = pick_port()
     async with serving(RestServer(load_settings(None, given)), listener, lifespan="on"):
         yield listener.getsockname()[1]
-
-
-async def read_over_api(client: httpx.AsyncClient, schemas: tuple[str, ...]) -> Schema:
-    """What the API's own description tells of the tables."""
-    documents = {}
-    for schema in schemas:
-        answer = await client.get("/", headers={"accept-profile": schema} if len(schemas) > 1 else None)
-        assert answer.status_code == 200, answer.text
-        documents[schema] = answer.json()
-    return read_schema(documents)
 
 
 @dataclass
@@ -115,17 +106,17 @@ class Told:
 
 @dataclass
 class Ground:
-    """`admin` is the superuser of the project's database, each statement on its own."""
+    """`admin` is the superuser of the project's database, each statement on its own; `client` asks its API directly."""
 
     dsn: str = field(repr=False)
     admin: psycopg.AsyncConnection[Row] = field(repr=False)
     client: httpx.AsyncClient
-    upstream: Any
+    upstream: WatchedUpstream
     desk: Desk
     recorder: Recorder
     max_rows: int | None = None
     agent: UUID = field(default_factory=make_id)
-    schemas: tuple[str, ...] = ("public",)
+    config: RestConfig = RestConfig(tx_override=True)
     known_schema: Schema | None = field(default=None, repr=False)
 
     async def run(self, script: str) -> None:
@@ -142,10 +133,18 @@ class Ground:
             for table in tables
         }
 
+    @property
+    def port(self) -> int:
+        """Where its API is."""
+        assert self.client.base_url.port
+        return self.client.base_url.port
+
     async def schema(self) -> Schema:
         """As it is now, and remembered until somebody runs a script."""
         if self.known_schema is None:
-            self.known_schema = await read_over_api(self.client, self.schemas)
+            async with reach_project(self.port) as project:
+                self.known_schema = await project.schema()
+                self.config = project.config
         return self.known_schema
 
     async def write(
@@ -172,13 +171,14 @@ class Ground:
             headers=[(name.encode(), value.encode()) for name, value in pairs.items() if value],
             body=content,
         )
+        known = None if blind else schema or await self.schema()
         request = parse_request(
             call.method,
             call.path,
             call.query,
             call.headers,
             call.body,
-            config=RestConfig(schemas=self.schemas, tx_override=True),
+            config=self.config,
             is_timezone=lambda name: name == "Asia/Tokyo",
         )
         caller = Caller(
@@ -192,7 +192,6 @@ class Ground:
             max_rows=self.max_rows if max_rows is None else max_rows,
             max_writes=max_writes,
         )
-        known = None if blind else schema or await self.schema()
         return await handle_write(self.upstream, known, request, caller, call, self.recorder)
 
     async def session_id(self) -> UUID:
@@ -294,5 +293,6 @@ async def open_ground(dsn: str, script: str, desk: Desk, recorder: Recorder, **s
         async with (
             open_api(dsn, **settings) as port,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client,
+            reach_project(port) as project,
         ):
-            yield Ground(dsn, admin, client, HttpUpstream(client, admin), desk, recorder)
+            yield Ground(dsn, admin, client, WatchedUpstream(project.upstream, admin), desk, recorder)

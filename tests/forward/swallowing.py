@@ -2,34 +2,53 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
 
 from tests.fixtures.app import pick_port
 
-Mood = Literal["kind", "deaf", "swallowing", "stuttering"]
+Mood = Literal["kind", "deaf", "swallowing", "stuttering", "silent"]
 
 
 class Hop:
     """`deaf`: hangs up before it passes anything on. `swallowing`: once the answer has come it hangs up instead of
-    passing it on. `stuttering`: passes on the first half of the answer.
+    passing it on. `stuttering`: passes on the first half of the answer. `silent`: never answers.
 
-    Only writes are treated so.
+    `answers` are what the next writes get instead of their own, where not None; `refuse` gives one by the request.
+    Only writes are treated so. `writes` counts those that came.
     """
 
     def __init__(self, port: int, target: int) -> None:
         self.port = port
         self._target = target
         self.mood: Mood = "kind"
+        self.answers: list[bytes | None] = []
+        self.refuse: Callable[[bytes], bytes | None] = lambda _: None
+        self.writes = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            request = await _read_message(reader)
-            if request and not (self.mood == "deaf" and _is_write(request)):
-                writer.write(self._spoil(request, await self._ask(request)))
-                await writer.drain()
+            while not reader.at_eof():
+                await self._pass(await _read_message(reader), reader, writer)
         writer.close()
+
+    async def _pass(self, request: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not _is_write(request):
+            writer.write(await self._ask(request))
+            return
+        self.writes += 1
+        instead = self.answers.pop(0) if self.answers else self.refuse(request)
+        if instead is not None:
+            writer.write(instead)
+            return
+        if self.mood == "silent":
+            await reader.read()
+        if self.mood in ("deaf", "silent"):
+            raise ConnectionAbortedError
+        writer.write(self._spoil(await self._ask(request)))
+        if self.mood != "kind":
+            raise ConnectionAbortedError
 
     async def _ask(self, request: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._target)
@@ -38,8 +57,8 @@ class Hop:
         writer.close()
         return answer
 
-    def _spoil(self, request: bytes, answer: bytes) -> bytes:
-        if self.mood == "kind" or not _is_write(request):
+    def _spoil(self, answer: bytes) -> bytes:
+        if self.mood == "kind":
             return answer
         return b"" if self.mood == "swallowing" else answer[: len(answer) - 5]
 

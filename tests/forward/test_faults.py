@@ -3,20 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
 from basewarden.gateway.api.upstream import UpstreamRequest, UpstreamResponse
-from basewarden.gateway.errors import OutcomeUnknown, UpstreamUnavailable
+from basewarden.gateway.errors import OutcomeUnknown, UpstreamKeyRefused, UpstreamLimited, UpstreamUnavailable
 from basewarden.journal import JournalUnavailable
 from basewarden.undo.errors import ProjectAway, UndoRunning
+from tests.fakes.hostile import make_answer
 from tests.fixtures.desk import Desk
 from tests.fixtures.postgres import PostgresServer
+from tests.fixtures.waiting import wait_until
 from tests.forward.conftest import OpenGround
-from tests.forward.ground import Ground, HttpUpstream, body_of
+from tests.forward.ground import Ground, WatchedUpstream, body_of, reach_project
 from tests.forward.swallowing import Hop, Mood, open_hop
 
 TABLES = "CREATE TABLE t (id int PRIMARY KEY, x text);\nINSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')"
@@ -30,45 +32,22 @@ async def ground(open_project: OpenGround) -> Ground:
 
 @pytest.fixture
 async def hop(ground: Ground) -> AsyncIterator[Hop]:
-    """Between the ground and its API."""
-    address = ground.client.base_url
-    assert address.port
-    async with (
-        open_hop(address.port) as hop,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{hop.port}", trust_env=False) as client,
-    ):
-        ground.upstream = HttpUpstream(client, ground.admin)
+    """Between the product's client and the ground's API."""
+    async with open_hop(ground.port) as hop, reach_project(hop.port) as project:
+        ground.upstream = WatchedUpstream(project.upstream, ground.admin)
         yield hop
 
 
-class Scripted(HttpUpstream):
-    """Answers the writes of its list by itself, and passes on the rest."""
-
-    def script(self, *answers: UpstreamResponse | Exception | None) -> None:
-        self._answers = list(answers)
-
-    async def ask(self, request: UpstreamRequest) -> UpstreamResponse:
-        if request.method != "GET" and self._answers:
-            answer = self._answers.pop(0)
-            if isinstance(answer, BaseException):
-                raise answer
-            if answer is not None:
-                return answer
-        return await super().ask(request)
+AWAY = make_answer(521, b"<html>Web server is down</html>", "text/html")
 
 
-def scripted(ground: Ground, *answers: Any) -> Ground:
-    upstream = Scripted(ground.client, ground.admin)
-    upstream.script(*answers)
-    return replace(ground, upstream=upstream)
+def make_error(status: int, code: str) -> bytes:
+    return make_answer(status, {"code": code, "message": "no", "details": None, "hint": None})
 
 
-def told(status: int, body: bytes, kind: str = "application/json") -> UpstreamResponse:
-    return UpstreamResponse(status, (("content-type", kind), ("connection", "close")), body)
-
-
-def error(status: int, code: str) -> UpstreamResponse:
-    return told(status, b'{"code":"%s","message":"no","details":null,"hint":null}' % code.encode())
+def show_answer(answer: bytes) -> str:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return f"{head.split()[1].decode()} {body[:20].decode()}"
 
 
 # The connection ------------------------------------------------------------------------------------------
@@ -104,22 +83,27 @@ async def test_an_answer_that_is_lost(
 
 
 async def test_a_project_that_is_away(ground: Ground) -> None:
-    async with httpx.AsyncClient(base_url="http://127.0.0.1:1", trust_env=False) as nobody:
-        away = replace(ground, upstream=HttpUpstream(nobody, ground.admin))
+    async with reach_project(1) as project:
+        away = replace(ground, upstream=WatchedUpstream(project.upstream, ground.admin))
         with pytest.raises(UpstreamUnavailable):
             await away.write("PATCH", "/t?id=eq.1", {"x": "z"}, schema=await ground.schema())
     assert await ground.told() == []
 
 
-async def test_a_project_that_goes_away_before_the_write(ground: Ground) -> None:
+async def test_a_project_that_goes_away_before_the_write(ground: Ground, hop: Hop) -> None:
+    hop.answers = [AWAY]
     with pytest.raises(UpstreamUnavailable):
-        await scripted(ground, UpstreamUnavailable()).write("PATCH", "/t?id=eq.1", {"x": "z"})
+        await ground.write("PATCH", "/t?id=eq.1", {"x": "z"})
     await ground.wait_told("aborted")
 
 
-async def test_a_request_that_is_called_off(ground: Ground) -> None:
+async def test_a_request_that_is_called_off(ground: Ground, hop: Hop) -> None:
+    hop.mood = "silent"
+    task = asyncio.create_task(ground.write("PATCH", "/t?id=eq.1", {"x": "z"}))
+    await wait_until(lambda: hop.writes, "the write to reach the project")
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await scripted(ground, asyncio.CancelledError()).write("PATCH", "/t?id=eq.1", {"x": "z"})
+        await task
     await ground.wait_told("unknown")
 
 
@@ -129,48 +113,65 @@ async def test_a_request_that_is_called_off(ground: Ground) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        told(502, b"<html>Bad Gateway</html>", "text/html"),
-        told(504, b""),
-        told(500, b'{"message":"An unexpected error"}'),
-        told(408, b"timeout", "text/plain"),
-        error(503, "PGRST001"),
-        error(500, "PGRST111"),  # the transaction was committed, and then a header of the answer was not understood
-        error(503, "57P01"),
-        error(503, "08006"),
-        told(200, b'[{"id":1,"x":"z"'),
-        told(200, b'{"other": 1}]'),
-        told(200, b"fine", "text/plain"),
+        make_answer(502, b"<html>Bad Gateway</html>", "text/html"),
+        make_answer(504, b""),
+        make_answer(500, b'{"message":"An unexpected error"}'),
+        make_answer(408, b"timeout", "text/plain"),
+        make_error(503, "PGRST001"),
+        make_error(500, "PGRST111"),  # the transaction was committed; then a header of the answer was not understood
+        make_error(503, "57P01"),
+        make_error(503, "08006"),
+        make_answer(200, b'[{"id":1,"x":"z"'),
+        make_answer(200, b'{"other": 1}]'),
+        make_answer(200, b"fine", "text/plain"),
     ],
-    ids=lambda answer: f"{answer.status} {answer.body[:20].decode()}",
+    ids=show_answer,
 )
-async def test_answers_that_say_nothing_for_sure(ground: Ground, answer: UpstreamResponse) -> None:
+async def test_answers_that_say_nothing_for_sure(ground: Ground, hop: Hop, answer: bytes) -> None:
+    hop.answers = [answer]
     with pytest.raises(OutcomeUnknown):
-        await scripted(ground, answer).write("PATCH", "/t?id=eq.1", {"x": "z"})
+        await ground.write("PATCH", "/t?id=eq.1", {"x": "z"})
     await ground.wait_told("unknown")
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("status", "code"),
     [
-        error(400, "22P02"),
-        error(409, "23505"),
-        error(403, "42501"),
-        error(500, "XX000"),
-        error(504, "PGRST003"),
-        error(500, "57014"),  # a statement timeout
-        told(429, b"slow down", "text/plain"),
-        told(413, b"<html>too large</html>", "text/html"),
-        told(401, b'{"message":"No API key found in request"}'),
+        (400, "22P02"),
+        (409, "23505"),
+        (403, "42501"),
+        (500, "XX000"),
+        (504, "PGRST003"),
+        (500, "57014"),  # a statement timeout
     ],
-    ids=lambda answer: f"{answer.status} {answer.body[:20].decode()}",
 )
-async def test_refusals_are_passed_on(ground: Ground, answer: UpstreamResponse) -> None:
-    if answer.status == 413:
-        answer = replace(answer, status=423)
-    passed = await scripted(ground, answer).write("POST", "/t", {"id": 9})
-    assert (passed.response.status, passed.response.body) == (answer.status, answer.body)
-    assert ("Content-Length", str(len(answer.body))) in passed.response.headers
+async def test_refusals_are_passed_on(ground: Ground, hop: Hop, status: int, code: str) -> None:
+    answer = make_error(status, code)
+    body = answer.partition(b"\r\n\r\n")[2]
+    hop.answers = [answer]
+    passed = await ground.write("POST", "/t", {"id": 9})
+    assert (passed.response.status, passed.response.body) == (status, body)
+    assert ("Content-Length", str(len(body))) in passed.response.headers
     assert not any(name == "connection" for name, _ in passed.response.headers)
+    await ground.wait_told("aborted")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (make_answer(429, b"slow down", "text/plain"), UpstreamLimited),
+        (make_answer(423, b"<html>locked</html>", "text/html"), UpstreamUnavailable),
+        (make_answer(401, {"message": "No API key found in request"}), UpstreamKeyRefused),
+    ],
+    ids=["429", "423", "401"],
+)
+async def test_refusals_of_the_projects_gateway_are_explained(
+    ground: Ground, hop: Hop, answer: bytes, expected: type[UpstreamUnavailable]
+) -> None:
+    hop.answers = [answer]
+    with pytest.raises(expected) as raised:
+        await ground.write("POST", "/t", {"id": 9})
+    assert type(raised.value) is expected
     await ground.wait_told("aborted")
 
 
@@ -213,15 +214,8 @@ async def test_a_journal_that_is_away_at_the_end(
 ) -> None:
     """The write is done, so the client is told; what came of it is kept until the journal is back."""
     monkeypatch.setattr("basewarden.journal.recorder.OUTCOME_SECONDS", 0.1)
-    upstream = own.upstream
-
-    class Shutting(HttpUpstream):
-        async def ask(self, request: UpstreamRequest) -> UpstreamResponse:
-            if request.method != "GET":
-                await shut(postgres, own.desk, is_open=False)
-            return await upstream.ask(request)  # type: ignore[no-any-return]  # the ground's own
-
-    answer = await replace(own, upstream=Shutting(own.client, own.admin)).write("PATCH", "/t?id=eq.1", {"x": "z"})
+    own.upstream.before_write = partial(shut, postgres, own.desk, is_open=False)
+    answer = await own.write("PATCH", "/t?id=eq.1", {"x": "z"})
     assert answer.response.status == 200
     assert (await own.last()).state == "pending"
     await shut(postgres, own.desk, is_open=True)
@@ -254,22 +248,26 @@ async def test_an_undo_whose_answer_is_lost(ground: Ground, hop: Hop) -> None:
     assert await ground.texts("t") == before
 
 
-async def test_an_undo_that_loses_the_project_half_way(ground: Ground) -> None:
+async def test_an_undo_that_loses_the_project_half_way(ground: Ground, hop: Hop) -> None:
     before = await wreck(ground)
-    receipt = await scripted(ground, None, UpstreamUnavailable(), UpstreamUnavailable(), UpstreamUnavailable()).undo()
+    hop.answers = [None, AWAY, AWAY, AWAY]
+    receipt = await ground.undo()
     assert (receipt.planned, receipt.reverted) == (3, 1)
     reasons = {one.reason for one in receipt.conflicts}
     assert reasons == {"The row was not attempted, because the project or the journal could not be reached."}
+    hop.answers = []
     again = await ground.undo()
     assert (again.reverted, again.already_reverted) == (2, 1)
     assert await ground.texts("t") == before
 
 
-async def test_an_undo_that_finds_nobody(ground: Ground) -> None:
+async def test_an_undo_that_finds_no_project(ground: Ground, hop: Hop) -> None:
     await wreck(ground)
     session = await ground.session_id()
+    hop.answers = [AWAY] * 4
     with pytest.raises(ProjectAway):
-        await scripted(ground, *[UpstreamUnavailable()] * 4).undo()
+        await ground.undo()
+    hop.answers = []
     assert (await ground.session(session))["status"] == "open"
     assert (await ground.undo()).reverted == 3
 
@@ -278,15 +276,28 @@ class Death(Exception):
     """The process ends before it hears what became of a request."""
 
 
-async def test_an_undo_that_is_cut_off(ground: Ground, shared_desk: Desk) -> None:
+class Dying(WatchedUpstream):
+    """Dies where a third write would go out."""
+
+    async def ask(self, request: UpstreamRequest) -> UpstreamResponse:
+        if sum(asked.method != "GET" for asked in (*self.asked, request)) > 2:
+            raise Death
+        return await super().ask(request)
+
+
+async def test_an_undo_that_is_cut_off(ground: Ground, hop: Hop, shared_desk: Desk) -> None:
     """The rows that the journal knows are back; the rest comes with the next press."""
     before = await ground.texts("t")
     await ground.write("PATCH", "/t?id=eq.1", {"x": "z"})
     await ground.write("DELETE", "/t?id=gt.1")
     session = await ground.session_id()
-    is_asked, is_changed = told(201, b"[]"), None
+    is_asked, is_changed = make_answer(201, b"[]"), None
+    hop.answers = [is_asked, is_changed]
+    living = ground.upstream
+    ground.upstream = Dying(living, ground.admin)
     with pytest.raises(Death):
-        await scripted(ground, is_asked, is_changed, Death()).undo()
+        await ground.undo()
+    ground.upstream = living
     with pytest.raises(UndoRunning):
         await ground.undo(session)
     await ground.desk.rows(

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -144,7 +143,6 @@ async def test_another_schema(open_project: OpenGround) -> None:
         """,
         PGRST_DB_SCHEMAS="b,a",
     )
-    ground = replace(ground, schemas=("b", "a"))
     before = await ground.texts("a.t", "b.c")
     answer = await ground.write("DELETE", "/t?id=eq.1", headers={"content-profile": "a"})
     assert answer.response.status == 200

@@ -59,7 +59,7 @@ async def run_until_killed(ground: Ground, seed: int, seconds: float) -> None:
         "journal": ground.desk.dsn,
         "connection": str(ground.desk.connection_id),
         "project": ground.dsn,
-        "api": str(ground.client.base_url),
+        "port": ground.port,
         "agent": str(ground.agent),
         "seed": seed,
     }

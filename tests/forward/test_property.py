@@ -5,22 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import httpx
 import psycopg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from psycopg.rows import dict_row
 
 from basewarden.journal import Recorder
 from basewarden.undo import RowConflict
 from basewarden.undo.errors import UndoConflict
 from pgrest import PgrestError
-from pgrest.server import RestServer
-from pgrest.settings import load_settings
 from tests.chaos.worlds import Call
 from tests.fixtures.desk import Desk
 from tests.fixtures.postgres import PostgresServer
-from tests.forward.ground import Ground, HttpUpstream
+from tests.forward.ground import Ground, open_ground
 from tests.undo.calls import draw_call
 from tests.undo.worlds import STAMP, TYPES, Act, TablePlan, draw_act, draw_tables
 
@@ -44,19 +40,12 @@ def is_stated(conflict: RowConflict) -> bool:
 async def open_world(
     postgres: PostgresServer, desk: Desk, recorder: Recorder, tables: list[TablePlan]
 ) -> AsyncIterator[Ground]:
-    """A database behind its API for one example; without a socket, for many of them."""
+    """A database behind its API for one example."""
     dsn = await postgres.create_database()
     try:
-        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row) as admin:
-            script = "\n".join([TYPES, STAMP, *(table.ddl() for table in tables)])
-            await admin.execute(script.encode())
-            given = {"PGRST_DB_URI": dsn, "PGRST_DB_ANON_ROLE": "postgres", "PGRST_DB_CHANNEL_ENABLED": "false"}
-            server = RestServer(load_settings(None, given))
-            await server.start()
-            transport = httpx.ASGITransport(app=server)
-            async with httpx.AsyncClient(transport=transport, base_url="http://upstream") as client:
-                yield Ground(dsn, admin, client, HttpUpstream(client, admin), desk, recorder)
-            await server.stop()
+        script = "\n".join([TYPES, STAMP, *(table.ddl() for table in tables)])
+        async with open_ground(dsn, script, desk, recorder, PGRST_DB_CHANNEL_ENABLED="false") as ground:
+            yield ground
     finally:
         await postgres.drop_database(dsn)
 

@@ -1,5 +1,6 @@
 """What the journal has of writes over a project's own API: every changed row, before and after, to the letter."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from basewarden.gateway.direct.capture import SnapshotStale
 from basewarden.gateway.errors import NotCaptured, RollbackUnsupported, RowLimit
 from basewarden.journal import SessionFrozen
 from pgrest import PgrestError
+from tests.fakes.hostile import make_answer
 from tests.forward.conftest import OpenGround
-from tests.forward.ground import Ground, body_of
+from tests.forward.ground import Ground, WatchedUpstream, body_of, reach_project
+from tests.forward.swallowing import open_hop
 
 SHOP = """
     CREATE TABLE customers (id int PRIMARY KEY, name text, n numeric(20,10), at timestamptz, tags text[], j json);
@@ -524,7 +527,10 @@ async def test_the_session_says_how_it_was_recorded(shop: Ground) -> None:
 
 async def test_a_server_that_knows_no_limit_of_affected_rows(shop: Ground) -> None:
     """PostgREST 12.0 and 12.1: strict about what it does not know."""
-    shop.upstream.knows_max_affected = False
-    answer = await shop.write("PATCH", "/customers?id=lt.3", {"n": 1}, prefer="return=minimal")
+    refusal = {"code": "PGRST122", "details": "Invalid preferences: max-affected=2", "hint": None, "message": "Invalid"}
+    async with open_hop(shop.port) as hop, reach_project(hop.port) as project:
+        hop.refuse = lambda request: make_answer(400, refusal) if b"max-affected" in request else None
+        hopping = replace(shop, upstream=WatchedUpstream(project.upstream, shop.admin))
+        answer = await hopping.write("PATCH", "/customers?id=lt.3", {"n": 1}, prefer="return=minimal")
     assert answer.response.status == 204
     assert [one.state for one in await shop.told()] == ["aborted", "committed"]

@@ -14,7 +14,7 @@ from basewarden.core.secret import Secret
 from basewarden.db import Listener
 from basewarden.journal import Recorder
 from tests.fixtures.desk import Desk
-from tests.forward.ground import Ground, HttpUpstream
+from tests.forward.ground import Ground, WatchedUpstream, reach_project
 
 WORKERS = 4
 ROWS_OF_A_WORKER = 20
@@ -33,10 +33,11 @@ async def main(told: dict[str, Any]) -> None:
     desk = Desk(told["journal"], cast(Any, None), UUID(told["connection"]), cast(Any, None))
     async with (
         await psycopg.AsyncConnection.connect(told["project"]) as admin,
-        httpx.AsyncClient(base_url=told["api"], trust_env=False, timeout=30) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{told['port']}") as client,
+        reach_project(told["port"]) as project,
         asyncio.TaskGroup() as tasks,
     ):
-        upstream = HttpUpstream(client, cast(Any, admin))
+        upstream = WatchedUpstream(project.upstream, cast(Any, admin))
         ground = Ground(told["project"], cast(Any, admin), client, upstream, desk, recorder, agent=UUID(told["agent"]))
         for worker in range(WORKERS):
             tasks.create_task(work(ground, worker, random.Random(f"{told['seed']}/{worker}")))
