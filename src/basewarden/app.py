@@ -85,7 +85,7 @@ from basewarden.web.bodies import WholeBodies
 from basewarden.web.compression import Compression
 from basewarden.web.error_pages import add_error_handlers
 from basewarden.web.openapi import describe_api
-from basewarden.web.routing import resolve_routes
+from basewarden.web.routing import list_routes, resolve_routes
 from basewarden.web.static import BuiltFiles
 from basewarden.workspace import wiring as workspace
 
@@ -211,8 +211,7 @@ def _build_api(registry: Registry) -> FastAPI:
     )
     app.state.registry = registry
     app.mount("/static", BuiltFiles(BUILD), name="static")
-    for router in _ROUTERS:
-        app.include_router(router)
+    app.routes.extend(_ROUTES)
     if registry.get(Settings).metrics_token:  # takes a quarter of a second, for nothing where nobody may read them
         registry.get(RequestCounts).learn_routes(app.routes)
     add_error_handlers(app, _SIGN_IN_PATHS)
@@ -377,7 +376,7 @@ _ACCOUNT_ROUTERS = (
     settings_pages.router,
 )
 _SIGN_IN_PATHS = {MfaRequired: second_step_path, ReauthRequired: confirm_path, Unauthenticated: signin_path}
-_ROUTERS = (
+_ROUTES = list_routes(
     *_ACCOUNT_ROUTERS,
     *billing.ROUTERS,
     *connections.ROUTERS,

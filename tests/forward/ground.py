@@ -116,7 +116,7 @@ class Ground:
     recorder: Recorder
     max_rows: int | None = None
     agent: UUID = field(default_factory=make_id)
-    config: RestConfig = RestConfig(tx_override=True)
+    config: RestConfig = field(default_factory=lambda: RestConfig(tx_override=True), repr=False)
     known_schema: Schema | None = field(default=None, repr=False)
 
     async def run(self, script: str) -> None:

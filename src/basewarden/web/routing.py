@@ -3,10 +3,22 @@
 import asyncio
 from collections import deque
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.routing import BaseRoute
 
 _PAUSE_SECONDS = 0.02
+
+
+def list_routes(*routers: APIRouter) -> list[BaseRoute]:
+    """The routes of these routers, for any number of applications in this process.
+
+    FastAPI resolves a router each time that it is included, which for all of ours takes tenths of a second.
+    """
+    parent = APIRouter()
+    for router in routers:
+        parent.include_router(router)
+    return parent.routes
 
 
 async def resolve_routes(app: FastAPI) -> None:
