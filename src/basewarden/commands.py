@@ -12,7 +12,7 @@ from basewarden.accounts import Purpose, make_operator_link
 from basewarden.app import build_registry
 from basewarden.audit import verify_chain
 from basewarden.core.logs import configure_logs
-from basewarden.core.stopping import Stopped, exit_on_terminate, leave, make_runner, run_command, until_signal
+from basewarden.core.stopping import Stopped, exit_by_signal, exit_on_terminate, make_runner, run_command, until_signal
 from basewarden.db import Database
 from basewarden.errors import StartError
 from basewarden.mail import describe_letters
@@ -27,7 +27,7 @@ from basewarden.vault import Vault, make_keyring, rotate_keys
 from basewarden.web.assets import ensure_assets
 
 
-def _say(message: str) -> None:
+def _print_status(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
@@ -35,7 +35,7 @@ def _serve(options: argparse.Namespace) -> None:
     if options.workers < 1:
         raise StartError("--workers takes a number from 1 on.")
     if options.workers == 1:
-        run_command(_serve_alone(options.host, options.port), on_terminate=0)
+        run_command(_serve_in_process(options.host, options.port), on_terminate=0)
     else:
         _serve_with_workers(options.host, options.port, options.workers)
 
@@ -46,7 +46,7 @@ def _serve_with_workers(host: str, port: int, workers: int) -> None:
         try:
             started: Started = runner.run(until_signal(_prepare(host, port)))
         except Stopped as stopped:
-            leave(stopped, 0)
+            exit_by_signal(stopped, 0)
         try:
             exit_on_terminate()
             serve_with_workers(started.settings, listener, workers)
@@ -54,20 +54,20 @@ def _serve_with_workers(host: str, port: int, workers: int) -> None:
             runner.run(started.stop())
 
 
-async def _serve_alone(host: str, port: int) -> None:
+async def _serve_in_process(host: str, port: int) -> None:
     with bind(host, port) as listener:
         started = await _prepare(host, port)
         try:
             async with serving(make_server(started.settings), listener) as task:
-                _say(f"Basewarden answers at {started.settings.origin}")
+                _print_status(f"Basewarden answers at {started.settings.origin}")
                 await wait_for_end(task)
         finally:
             await started.stop()
 
 
 async def _prepare(host: str, port: int) -> Started:
-    await ensure_assets(_say)
-    return await start_migrated(_say, origin=make_origin(host, port))
+    await ensure_assets(_print_status)
+    return await start_migrated(_print_status, origin=make_origin(host, port))
 
 
 _THIS_MACHINE = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})  # noqa: S104 - nothing is bound here
@@ -80,22 +80,22 @@ def make_origin(host: str, port: int) -> str:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    run_command(_demo_alone(options.host, options.port, script=options.script), on_terminate=0)
+    run_command(_run_demo(options.host, options.port, script=options.script), on_terminate=0)
 
 
-async def _demo_alone(host: str, port: int, *, script: bool) -> None:
+async def _run_demo(host: str, port: int, *, script: bool) -> None:
     from basewarden.demo import StoryError, set_stage, tell_story  # noqa: PLC0415 - needs clients only the demo has
 
     with bind(host, 0 if script else port) as listener:
         origin = make_origin(host, listener.getsockname()[1])
-        await ensure_assets(_say)
-        started = await start_migrated(_say, origin=origin, allow_private=True)
+        await ensure_assets(_print_status)
+        started = await start_migrated(_print_status, origin=origin, allow_private=True)
         if started.embedded is None or started.settings.data_dir is None:
             raise StartError("The demo brings its own database: run it without DATABASE_URL.")
         try:
             async with serving(make_server(started.settings), listener) as task:
                 stage = await set_stage(
-                    started.settings.origin, started.embedded.dsn("postgres"), started.settings.data_dir, _say
+                    started.settings.origin, started.embedded.dsn("postgres"), started.settings.data_dir, _print_status
                 )
                 if script:
                     await tell_story(stage, print)
@@ -123,14 +123,14 @@ Ctrl-C stops it; what you do here stays. `./basewarden demo --script` tells the 
 
 
 async def _migrate() -> None:
-    started = await start_migrated(_say)
+    started = await start_migrated(_print_status)
     await started.stop()
 
 
 async def _rotate_key() -> None:
     async with _with_database() as (settings, database):
         for count in await rotate_keys(database, Vault(make_keyring(settings))):
-            _say(f"{count.column}: {count.resealed} sealed anew, {count.unreadable} that no key opens")
+            _print_status(f"{count.column}: {count.resealed} sealed anew, {count.unreadable} that no key opens")
 
 
 async def _print_link(email: str, purpose: Purpose) -> None:
@@ -169,21 +169,21 @@ async def _examine(*, as_json: bool) -> None:
 
 async def _back_up(target: Path, *, with_key: bool) -> None:
     async with _with_database() as (settings, _):
-        backup = await make_backup(settings, target, _say, with_key=with_key)
+        backup = await make_backup(settings, target, _print_status, with_key=with_key)
         for sentence in backup.list_sentences(settings):
-            _say(sentence)
+            _print_status(sentence)
 
 
 async def _restore(source: Path, *, without_key: bool) -> None:
     async with _with_database() as (settings, _):
-        restored = await restore_backup(settings, source, _say, without_key=without_key)
+        restored = await restore_backup(settings, source, _print_status, without_key=without_key)
         for sentence in restored.list_sentences():
-            _say(sentence)
+            _print_status(sentence)
 
 
 async def _verify_audit(noted_head: str | None) -> None:
     async with _with_database() as (_, database):
-        verdict = await verify_chain(database, lambda count: _say(f"{count:,} …"), noted_head=noted_head)
+        verdict = await verify_chain(database, lambda count: _print_status(f"{count:,} …"), noted_head=noted_head)
         for sentence in verdict.list_sentences():
             print(sentence)
         if not verdict.is_good:
@@ -193,7 +193,7 @@ async def _verify_audit(noted_head: str | None) -> None:
 @asynccontextmanager
 async def _with_database() -> AsyncIterator[tuple[Settings, Database]]:
     """For a command that works on our database and ends."""
-    started = await start(_say)
+    started = await start(_print_status)
     database = Database(started.settings.database_url)
     try:
         configure_logs(started.settings.log_level)

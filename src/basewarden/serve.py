@@ -16,7 +16,7 @@ from basewarden.start import hand_to_workers
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.guard import raise_file_limit
 from basewarden.web.protocol import make_protocol
-from pgrest.collector import calm_collector
+from pgrest.collector import tune_gc
 
 _BACKLOG = 2048
 _GRACE_SECONDS = 10
@@ -48,7 +48,7 @@ class _ProductServer(uvicorn.Server):
 def make_server(settings: Settings) -> uvicorn.Server:
     tune_allocator()
     app = create_app(settings)
-    calm_collector()
+    tune_gc()
     return _ProductServer(make_config(app, settings))
 
 
@@ -56,7 +56,7 @@ def make_worker_app() -> object:
     """What each worker serves."""
     tune_allocator()
     app = create_app_from_environment()
-    calm_collector()
+    tune_gc()
     return app
 
 

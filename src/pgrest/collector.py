@@ -1,12 +1,12 @@
-"""Python's cyclic garbage collector in a process that serves: what a start loaded stays, nobody looks at it again."""
+"""Settings of Python's cyclic garbage collector for a process that serves."""
 
 import gc
 
-_YOUNG, _MIDDLE, _OLD = 10_000, 5, 20  # after so many new objects, so many young rounds, so many middle ones
+_YOUNG, _MIDDLE, _OLD = 10_000, 5, 20  # thresholds of the three generations
 
 
-def calm_collector() -> None:
-    """Once everything is loaded. A look at all of it took a fifth of a second, in which every request waited."""
+def tune_gc() -> None:
+    """Call once everything is loaded: a collection of all of it took 0.2 s, in which every request waited."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, _MIDDLE, _OLD)

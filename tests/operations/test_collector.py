@@ -3,7 +3,7 @@
 import gc
 import weakref
 
-from pgrest.collector import calm_collector
+from pgrest.collector import tune_gc
 
 
 class Ring:
@@ -12,7 +12,7 @@ class Ring:
 
 
 def test_settled_memory_is_not_walked_over_and_new_rings_still_go() -> None:
-    calm_collector()
+    tune_gc()
     try:
         assert gc.get_freeze_count() > 1000
         ring = weakref.ref(Ring())

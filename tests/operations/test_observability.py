@@ -12,10 +12,17 @@ import pytest
 import structlog
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from basewarden.core.logs import JSONLines, configure_logs, describe_exception, note_facts, read_facts, request_facts
+from basewarden.core.logs import (
+    JSONLines,
+    bind_log_context,
+    configure_logs,
+    describe_exception,
+    log_context,
+    read_log_context,
+)
 from basewarden.core.reporting import Reporter, scrub_event
 from basewarden.core.secret import Secret
-from basewarden.core.tracing import stage
+from basewarden.core.tracing import span
 from tests.fakes.collectors import Collector, collecting
 from tests.fixtures.app import Product, Serve
 from tests.fixtures.bench import OwnWorkshop
@@ -79,14 +86,14 @@ async def test_a_line_says_whose_request_it_was_and_what_it_touched(
 
 
 async def test_facts_end_with_their_request() -> None:
-    with request_facts(request_id="one"):
-        note_facts(user="anna")
-        assert read_facts() == {"request_id": "one", "user": "anna"}
-        kept = read_facts()
-    assert read_facts() == {}
+    with log_context(request_id="one"):
+        bind_log_context(user="anna")
+        assert read_log_context() == {"request_id": "one", "user": "anna"}
+        kept = read_log_context()
+    assert read_log_context() == {}
     assert kept == {}  # what a request has left running does not go on in its name
-    note_facts(user="nobody listens")
-    assert read_facts() == {}
+    bind_log_context(user="nobody listens")
+    assert read_log_context() == {}
 
 
 async def test_the_text_of_an_error_that_may_quote_a_row_is_in_no_log(
@@ -237,9 +244,9 @@ def test_whatever_a_library_adds_is_left_out() -> None:
 async def test_nothing_is_sent_where_nothing_is_set(product: Product) -> None:
     reporter = product.registry.get(Reporter)
     reporter.report(ValueError(), {})
-    with stage("data") as first, stage("run") as second:
+    with span("data") as first, span("run") as second:
         assert first is second is None
-    assert stage("data") is stage("run")  # nothing is made
+    assert span("data") is span("run")  # nothing is made
 
 
 async def test_a_collector_gets_the_stages_of_the_data_road(own_workshop: OwnWorkshop, collector: Collector) -> None:
@@ -270,9 +277,9 @@ def read_spans(body: bytes) -> dict[str, list[tuple[str, dict[str, str]]]]:
     """By request id: the stages in the order in which they ended, each with its attributes."""
     traces: dict[bytes, list[tuple[str, dict[str, str]]]] = {}
     for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-        for span in (span for scope in resource.scope_spans for span in scope.spans):
-            facts = {item.key: item.value.string_value for item in span.attributes}
-            traces.setdefault(span.trace_id, []).append((span.name, facts))
+        for one in (one for scope in resource.scope_spans for one in scope.spans):
+            facts = {item.key: item.value.string_value for item in one.attributes}
+            traces.setdefault(one.trace_id, []).append((one.name, facts))
     return {dict(spans)["data"]["basewarden.request_id"]: spans for spans in traces.values()}
 
 

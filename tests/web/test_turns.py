@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from basewarden.core.logs import note_facts
+from basewarden.core.logs import bind_log_context
 from basewarden.web.edge import Edge
 from basewarden.web.stopwatch import Stopwatch, run_timed
 from basewarden.web.turns import STRANGER, Turns, attach_turns, wait_for_turn
@@ -194,7 +194,7 @@ async def _hold(work: Any, watch: Stopwatch) -> None:
 async def edged() -> AsyncIterator[tuple[int, Turns]]:
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/known":
-            note_facts(agent="somebody")
+            bind_log_context(agent="somebody")
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 

@@ -14,7 +14,7 @@ from basewarden.accounts.models import Purpose, SigninSession, User
 from basewarden.audit import Where
 from basewarden.core.cache import LoadingCache
 from basewarden.core.ids import make_id
-from basewarden.core.logs import note_facts
+from basewarden.core.logs import bind_log_context
 from basewarden.core.tokens import hash_token, make_opaque_token
 from basewarden.db import Database, Listener, ReadSession, WriteSession
 from basewarden.errors import Unauthenticated
@@ -106,7 +106,7 @@ class Signins:
             raise Unauthenticated
         if not signin.is_whole(read_cookie(scope, self._mfa_cookie_name)):
             raise MfaRequired
-        note_facts(user=str(signin.person.id))
+        bind_log_context(user=str(signin.person.id))
         return signin.person
 
     async def find_half_signed_in(self, scope: Any) -> Person | None:

@@ -12,7 +12,7 @@ from basewarden.accounts import Person, SignedIn
 from basewarden.connections.models import Connection, Role
 from basewarden.connections.service import find_membership, list_connections
 from basewarden.core.ids import parse_id
-from basewarden.core.logs import note_facts
+from basewarden.core.logs import bind_log_context
 from basewarden.db import Database
 from basewarden.errors import Forbidden, NotFound
 from basewarden.web import CallerKind, DatabaseDep, callers
@@ -39,7 +39,7 @@ def member(least: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
             raise NotFound
         request.state.connection = membership.connection
         request.state.role = membership.role
-        note_facts(connection=str(membership.connection.id))
+        bind_log_context(connection=str(membership.connection.id))
         if not membership.role.includes(least):
             raise Forbidden(f"Only an {least} of this connection may do this.")
         return membership

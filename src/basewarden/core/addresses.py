@@ -1,14 +1,14 @@
-"""Where a table and a row have their pages: names and keys of any characters, as one segment of a path each.
+"""Paths of the pages of a table and of a row: names and keys of any characters, as one segment of the path each.
 
-A segment is percent-encoded here and once more by the address around it, so that a server that decodes its path
-before it looks at the slashes still finds one segment. None begins with "+", which marks a deed: `/+new`.
+A segment is percent-encoded twice, so that a server that decodes the path before it splits it at slashes still finds
+one segment. No segment begins with "+", which marks an action: `/+new`.
 """
 
 from collections.abc import Sequence
 from urllib.parse import quote, unquote
 
 _SAFE = "-_~:@ "
-_EMPTY = "%"  # no percent-encoding of anything, and so never a value
+_EMPTY = "%"  # not the percent-encoding of any text
 
 
 def encode_table(schema: str, name: str) -> str:
@@ -21,7 +21,7 @@ def decode_table(segment: str) -> tuple[str, str] | None:
 
 
 def encode_row(key: Sequence[str]) -> str:
-    """The texts of the key's columns, in the order of the key."""
+    """`key` are the texts of the key's columns, in the order of the key."""
     return ",".join(_encode(part) for part in key)
 
 

@@ -1,7 +1,7 @@
-"""What was freed goes back to the system: glibc keeps it, since a program that needed memory once may need it again.
+"""Returns freed memory to the operating system, which glibc would keep for later allocations.
 
-That holds for most programs. Here a single hostile or careless answer may be hundreds of megabytes once, and a process
-that stays so large is killed for it on a small machine. Where there is no glibc nothing is done.
+A single response of a project may take hundreds of megabytes once, and a process that stays that large is killed on a
+small machine. Without glibc these functions do nothing.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # glibc's malloc.h
 _LARGE_BYTES = 1_048_576
-"""A piece of this size has pages of its own, which go back as soon as it is freed."""
+"""An allocation of this size or more has pages of its own, which are returned as soon as it is freed."""
 _KEPT_BYTES = 16 * _LARGE_BYTES
 _ARENAS = 2
 _WORTH_BYTES = 32_000_000
@@ -18,7 +18,7 @@ _CALM_SECONDS = 1.0
 
 
 def tune_allocator() -> None:
-    """Once for each process that serves. Set once, glibc no longer raises the threshold with each large piece."""
+    """Call once in each process that serves. A fixed threshold is not raised by glibc with large allocations."""
     adjust = _find("mallopt")
     if adjust is not None:
         for parameter, value in (
@@ -30,7 +30,7 @@ def tune_allocator() -> None:
 
 
 class Trimming:
-    """Gives back what lies between pieces that are in use, a moment after much was freed."""
+    """Returns the free pages between allocations that are in use, a moment after much memory was freed."""
 
     def __init__(self) -> None:
         self._trim = _find("malloc_trim")
@@ -44,7 +44,7 @@ class Trimming:
             asyncio.get_running_loop().call_later(_CALM_SECONDS, self._begin, self._trim)
 
     def _begin(self, trim: Callable[[int], int]) -> None:
-        """In a thread: it looks at all that is allocated."""
+        """Runs in a thread, because it walks over all allocations."""
         self._is_due, self._freed = False, 0
         asyncio.get_running_loop().run_in_executor(None, trim, 0)
 

@@ -47,9 +47,9 @@ class ExpiringCache(Generic[K, V]):
 
 
 class LoadingCache(Generic[K, V]):
-    """An ExpiringCache that fetches what it lacks, once for all who ask meanwhile.
+    """An ExpiringCache that loads missing entries, once for all concurrent callers.
 
-    A drop during a fetch is not undone by its result, and whoever asks after the drop has it fetched anew.
+    The result of a load that began before a drop is not stored, and callers after the drop load again.
     """
 
     def __init__(
@@ -62,45 +62,45 @@ class LoadingCache(Generic[K, V]):
     ) -> None:
         self._load = load
         self._entries: ExpiringCache[K, V] = ExpiringCache(size=size, seconds=seconds, clock=clock)
-        self._drops = 0
+        self._invalidations = 0
         self._fetches: dict[tuple[K, int], asyncio.Task[V | None]] = {}
 
     def find(self, key: K) -> V | None:
-        """Only what is there already."""
+        """Returns a stored entry without loading."""
         return self._entries.find(key)
 
     async def get(self, key: K) -> V | None:
-        """What is not there is not kept: a stranger's guesses must not push out real entries."""
+        """Does not store that an entry is missing: guessed keys of strangers must not evict real entries."""
         value = self._entries.find(key)
         if value is not None:
             return value
-        at = (key, self._drops)
+        at = (key, self._invalidations)
         fetch = self._fetches.get(at)
         if fetch is None:
             fetch = self._fetches[at] = asyncio.create_task(self._fetch(at))
             fetch.add_done_callback(lambda done: self._end_fetch(at, done))
-        return await asyncio.shield(fetch)  # one of them that leaves must not take it away from the others
+        return await asyncio.shield(fetch)  # a caller that is cancelled must not cancel it for the others
 
     async def _fetch(self, at: tuple[K, int]) -> V | None:
         key, drops = at
         value = await self._load(key)
-        if value is not None and drops == self._drops:
+        if value is not None and drops == self._invalidations:
             self._entries.store(key, value)
         return value
 
     def _end_fetch(self, at: tuple[K, int], fetch: "asyncio.Task[V | None]") -> None:
         del self._fetches[at]
         if not fetch.cancelled():
-            fetch.exception()  # seen, though perhaps nobody waits for it any more
+            fetch.exception()  # marks it as retrieved: all callers may have been cancelled
 
     def drop(self, key: K) -> None:
-        self._drops += 1
+        self._invalidations += 1
         self._entries.drop(key)
 
     def drop_where(self, test: Callable[[K, V], bool]) -> None:
-        self._drops += 1
+        self._invalidations += 1
         self._entries.drop_where(test)
 
     def clear(self) -> None:
-        self._drops += 1
+        self._invalidations += 1
         self._entries.clear()

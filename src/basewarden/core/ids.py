@@ -9,7 +9,7 @@ _LENGTH = 36
 
 
 def make_id() -> UUID:
-    """A UUID of version 7: random, and sorting by the millisecond it was made in."""
+    """Makes a UUID of version 7: random, and sorted by the millisecond in which it was made."""
     milliseconds = time.time_ns() // 1_000_000
     random_bits = int.from_bytes(os.urandom(10), "big")
     value = (milliseconds & ((1 << 48) - 1)) << 80
@@ -19,7 +19,7 @@ def make_id() -> UUID:
 
 
 def parse_id(text: str) -> UUID | None:
-    """None for anything but a UUID in its usual form: a hostile id is an unknown one."""
+    """Returns None for anything but a UUID in its canonical form, so that malformed ids are unknown ones."""
     return _parse(text) if len(text) == _LENGTH else None
 
 

@@ -1,8 +1,7 @@
 """Structured logs on standard error: one JSON object a line, or readable lines on a terminal.
 
-What a line of a request belongs to (its id, whose it is, which connection and session) is noted once, where it becomes
-known, and stands on every line from then on. No line holds a local variable, nor the text of an error that may quote
-a row or a secret.
+What a request belongs to (its id, its caller, connection and session) is bound once, where it becomes known, and is
+part of every later line. No line holds a local variable, nor the text of an error that may quote a row or a secret.
 """
 
 import asyncio
@@ -18,48 +17,48 @@ from typing import Any
 import msgspec
 import structlog
 
-Facts = dict[str, str]
-Report = Callable[[BaseException, Facts], None]
-"""Takes an unknown failure elsewhere."""
+LogContext = dict[str, str]
+Report = Callable[[BaseException, LogContext], None]
+"""Reports an unexpected error elsewhere."""
 
-_facts: ContextVar[Facts | None] = ContextVar("facts", default=None)
+_context: ContextVar[LogContext | None] = ContextVar("log_context", default=None)
 _level, _writes_json = logging.INFO, False
 _encode = msgspec.json.Encoder().encode
 _MOST_CAUSES = 50
-# Errors that speak of the code or the machine. The text of any other may be a value that somebody sent or stored.
-_PLAIN_SPOKEN = (OSError, TypeError, AttributeError, NameError, ImportError, RuntimeError, AssertionError)
+# Their text is about the code or the machine. The text of any other error may be a value that was sent or stored.
+_SAFE_ERRORS = (OSError, TypeError, AttributeError, NameError, ImportError, RuntimeError, AssertionError)
 _Event = MutableMapping[str, Any]
 
 
-class request_facts:  # noqa: N801 - used as `with request_facts(…)`, on the hot path
-    """While the block runs. What outlives it, such as a pool that it opened, does not go on in its name."""
+class log_context:  # noqa: N801 - used as `with log_context(…)`, on the hot path
+    """Holds for the block. What outlives the block, such as a pool that it opened, logs without this context."""
 
-    __slots__ = ("_facts", "_token")
+    __slots__ = ("_context", "_token")
 
-    def __init__(self, **facts: str) -> None:
-        self._facts = facts
+    def __init__(self, **context: str) -> None:
+        self._context = context
 
     def __enter__(self) -> None:
-        self._token = _facts.set(self._facts)
+        self._token = _context.set(self._context)
 
     def __exit__(self, *_: object) -> None:
-        _facts.reset(self._token)
-        self._facts.clear()
+        _context.reset(self._token)
+        self._context.clear()
 
 
-def note_facts(**facts: str) -> None:
-    """Ids only: never a name, an address or a value."""
-    noted = _facts.get()
-    if noted is not None:
-        noted.update(facts)
+def bind_log_context(**ids: str) -> None:
+    """Adds ids to the lines of this request. Never pass a name, an address or a value."""
+    context = _context.get()
+    if context is not None:
+        context.update(ids)
 
 
-def read_facts() -> Facts:
-    return _facts.get() or {}
+def read_log_context() -> LogContext:
+    return _context.get() or {}
 
 
 def configure_logs(level: str, report: Report | None = None) -> None:
-    """`report` hears of each error that is logged with its exception."""
+    """`report` gets each error that is logged with its exception."""
     global _level, _writes_json  # noqa: PLW0603 - how this process logs
     number = _level = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     readable = sys.stderr.isatty()
@@ -72,7 +71,7 @@ def configure_logs(level: str, report: Report | None = None) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            _add_facts,
+            _add_context,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _make_exception_processor(report),
@@ -86,9 +85,9 @@ def configure_logs(level: str, report: Report | None = None) -> None:
 
 
 class AccessLog:
-    """The line of each request: what structlog would write, at a tenth of its cost.
+    """Writes one line for each request, as structlog would, at a tenth of its cost.
 
-    What comes within one turn of the event loop is written together at its end.
+    The lines of one iteration of the event loop are written together at its end.
     """
 
     def __init__(self) -> None:
@@ -101,7 +100,7 @@ class AccessLog:
             return
         moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         self._lines.append(
-            _encode({**read_facts(), **values, "event": "request", "level": "info", "timestamp": moment})
+            _encode({**read_log_context(), **values, "event": "request", "level": "info", "timestamp": moment})
         )
         if len(self._lines) == 1:
             asyncio.get_running_loop().call_soon(self._write)
@@ -113,12 +112,12 @@ class AccessLog:
 
 
 def describe_exception(error: BaseException) -> str:
-    """Its traceback and those of what led to it, the first cause first; each error once."""
+    """The tracebacks of an error and of its causes, the first cause first; each error once."""
     return "\n\n".join(_describe_parts(error, set()))
 
 
 def _describe_parts(error: BaseException, seen: set[int]) -> list[str]:
-    """`seen` are the ids of errors that are described already: an error may be its own cause."""
+    """`seen` are the ids of the errors that are described already, since an error may be its own cause."""
     if id(error) in seen or len(seen) >= _MOST_CAUSES:
         return []
     seen.add(id(error))
@@ -134,11 +133,11 @@ def _describe_message(error: BaseException) -> str:
     state = getattr(error, "sqlstate", None) or getattr(getattr(error, "orig", None), "sqlstate", None)
     if isinstance(state, str):
         return f": SQLSTATE {state}"
-    return f": {str(error)[:500]}" if isinstance(error, _PLAIN_SPOKEN) else ""
+    return f": {str(error)[:500]}" if isinstance(error, _SAFE_ERRORS) else ""
 
 
-def _add_facts(_logger: Any, _method: str, event: _Event) -> _Event:
-    return {**read_facts(), **event}
+def _add_context(_logger: Any, _method: str, event: _Event) -> _Event:
+    return {**read_log_context(), **event}
 
 
 def _make_exception_processor(report: Report | None) -> structlog.typing.Processor:
@@ -147,14 +146,14 @@ def _make_exception_processor(report: Report | None) -> structlog.typing.Process
         if error is not None:
             event["exception"] = describe_exception(error)
             if report is not None and event["level"] in ("error", "critical"):
-                report(error, read_facts())
+                report(error, read_log_context())
         return event
 
     return process
 
 
 def _find_exception(given: Any) -> BaseException | None:
-    """Of whatever structlog and logging take for `exc_info`."""
+    """Reads `exc_info` in each form that structlog and logging accept."""
     if given is True:
         return sys.exc_info()[1]
     if isinstance(given, tuple):
@@ -163,7 +162,7 @@ def _find_exception(given: Any) -> BaseException | None:
 
 
 class JSONLines(logging.Formatter):
-    """What libraries log, in the form of our own lines."""
+    """Formats what libraries log like our own lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -177,7 +176,7 @@ class JSONLines(logging.Formatter):
 
 
 def _first_line(record: logging.LogRecord) -> str:
-    """The lines after it, of asyncio above all, say what the task was and quote its error."""
+    """Leaves out the other lines: those of asyncio describe the task and quote its error."""
     return record.getMessage().partition("\n")[0]
 
 

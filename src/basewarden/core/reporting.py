@@ -1,7 +1,7 @@
-"""Unknown failures, told to Sentry: what kind of error, where in the code, and the ids of the request.
+"""Reports unexpected errors to Sentry: the class of the error, its place in the code, and the ids of the request.
 
-Nothing is collected by itself: the library's integrations are off, and what is sent is made here. No text of an error,
-no variable, header, cookie, body, query or SQL goes out.
+The library's integrations are off, and every event is made here. No error text, variable, header, cookie, body, query
+or SQL is sent.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ _KEPT_OF_FRAME = frozenset({"filename", "abs_path", "module", "function", "linen
 
 
 class Reporter:
-    """Does nothing without a DSN."""
+    """Sends errors to Sentry, or does nothing without a DSN."""
 
     def __init__(self, dsn: Secret | None, release: str) -> None:
         self._client = _make_client(dsn, release) if dsn else None
 
-    def report(self, error: BaseException, facts: Mapping[str, str]) -> None:
-        """Returns at once: a thread of the library's sends."""
+    def report(self, error: BaseException, context: Mapping[str, str]) -> None:
+        """Returns at once; a thread of the library sends the event."""
         if self._client is None:
             return
         from sentry_sdk.utils import event_from_exception  # noqa: PLC0415 - loaded only where there is a DSN
 
         event, hint = event_from_exception(error, client_options=self._client.options)
-        event["tags"] = {name: value for name, value in facts.items() if name != "user"}
-        if "user" in facts:
-            event["user"] = {"id": facts["user"]}
+        event["tags"] = {name: value for name, value in context.items() if name != "user"}
+        if "user" in context:
+            event["user"] = {"id": context["user"]}
         self._client.capture_event(event, hint=hint)
 
     async def stop(self) -> None:
@@ -41,7 +41,7 @@ class Reporter:
 
 
 def _make_client(dsn: Secret, release: str) -> Any:
-    """Personal data is off by the library's default; naming that option warns that it is old."""
+    """The library sends no personal data by default; setting that option causes a deprecation warning."""
     from sentry_sdk import Client  # noqa: PLC0415 - loaded only where there is a DSN
 
     return Client(
@@ -58,7 +58,7 @@ def _make_client(dsn: Secret, release: str) -> Any:
 
 
 def scrub_event(event: Any, _hint: Any = None) -> Any:
-    """Only what is named here goes out, whatever the library learns to add."""
+    """Keeps only the listed fields, so that nothing is sent which a newer library adds."""
     event = {name: value for name, value in event.items() if name in _KEPT}
     for exception in event.get("exception", {}).get("values", []):
         exception["value"] = ""  # it may quote a row or a secret

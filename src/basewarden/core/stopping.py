@@ -1,4 +1,4 @@
-"""How a command ends by a signal: it is cancelled, so that everything that it has started is stopped on the way."""
+"""Ends a command on a signal by cancelling it, so that everything it has started is stopped."""
 
 import asyncio
 import signal
@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(Exception):
-    """A signal has come, and the command has cleaned up."""
+    """Raised after a signal, when the command has cleaned up."""
 
     def __init__(self, number: signal.Signals) -> None:
         super().__init__(number.name)
@@ -25,16 +25,16 @@ def make_runner() -> asyncio.Runner:
 
 
 def run_command(command: Coroutine[Any, Any, Any], *, on_terminate: int = TERMINATED) -> None:
-    """`on_terminate`: the exit code where SIGTERM ended it. Ctrl-C is a KeyboardInterrupt, as ever."""
+    """`on_terminate` is the exit code after SIGTERM. Ctrl-C raises KeyboardInterrupt as usual."""
     try:
         with make_runner() as runner:
             runner.run(until_signal(command))
     except Stopped as stopped:
-        leave(stopped, on_terminate)
+        exit_by_signal(stopped, on_terminate)
 
 
 async def until_signal(command: Coroutine[Any, Any, Any]) -> Any:
-    """The command's result, or Stopped. A second signal also cuts short the cleaning up that waits for others."""
+    """Returns the command's result, or raises Stopped. A second signal cancels the clean-up, too."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     received: list[signal.Signals] = []
     assert task is not None
@@ -56,12 +56,12 @@ async def until_signal(command: Coroutine[Any, Any, Any]) -> Any:
             loop.remove_signal_handler(number)
 
 
-def leave(stopped: Stopped, on_terminate: int) -> NoReturn:
+def exit_by_signal(stopped: Stopped, on_terminate: int) -> NoReturn:
     if stopped.number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(on_terminate)
 
 
 def exit_on_terminate() -> None:
-    """Where no event loop runs: SIGTERM leaves by way of every `finally`."""
+    """For code without an event loop: SIGTERM raises SystemExit, which runs every `finally`."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -1,10 +1,10 @@
-"""Text that people type."""
+"""Checks of text that people type."""
 
 import unicodedata
 
 
 def clean_line(text: str) -> str:
-    """One line without surrounding space, in NFC; ValueError where it holds control characters."""
+    """Returns one line in NFC without surrounding space; raises ValueError if it holds control characters."""
     line = unicodedata.normalize("NFC", text).strip()
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in line):
         raise ValueError("must be a single line of text")
@@ -12,7 +12,7 @@ def clean_line(text: str) -> str:
 
 
 def check_encodable(text: str) -> str:
-    """JSON can spell half a character, which no encoding and no database takes; ValueError then."""
+    """Raises ValueError for half of a surrogate pair, which JSON can hold but no encoding and no database accepts."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Opaque random tokens: made once, shown once, kept only as a hash."""
+"""Opaque random tokens, which are shown once and stored only as a hash."""
 
 import hashlib
 import secrets
@@ -20,7 +20,7 @@ def hash_token(token: str) -> bytes:
 
 
 def make_checked_token(prefix: str) -> str:
-    """`<prefix>_<32 random characters><6 checksum characters>`, so that a scanner can tell a real one offline."""
+    """`<prefix>_<32 random characters><6 checksum characters>`, so that a secret scanner recognizes one offline."""
     body = "".join(secrets.choice(_ALPHABET) for _ in range(_BODY_LENGTH))
     return f"{prefix}_{body}{_checksum(prefix, body)}"
 

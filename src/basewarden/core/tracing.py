@@ -1,7 +1,7 @@
-"""Traces of the data road: how long each stage of a request took, sent to a collector by OTLP over HTTP.
+"""Traces requests to the data API: one span for each step, sent to a collector by OTLP over HTTP.
 
-Where no collector is set nothing is made: a stage costs one look at a name. A span holds names and ids, never a value;
-of an error it tells the class.
+Without a collector no span is made, and `span` costs one attribute lookup. A span holds names and ids, never a value;
+of an error it holds the class.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from basewarden.core.logs import read_facts
+from basewarden.core.logs import read_log_context
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -21,7 +21,7 @@ _is_inside: ContextVar[bool] = ContextVar("is_inside", default=False)
 
 
 class _Tracing:
-    """The process's own. It is off until `start`."""
+    """The tracer of this process, which is off until `start`."""
 
     def __init__(self) -> None:
         self.tracer: Tracer | None = None
@@ -32,14 +32,14 @@ class _Tracing:
         self.tracer = self._provider.get_tracer("basewarden")
 
     async def stop(self) -> None:
-        """Sends what is left; waits for a collector that does not answer no longer than the exporter does."""
+        """Sends the remaining spans; waits for a collector that does not respond as long as the exporter does."""
         provider, self.tracer, self._provider = self._provider, None, None
         if provider is not None:
             await asyncio.to_thread(provider.shutdown)
 
 
 def _make_provider(endpoint: str, release: str) -> "TracerProvider":
-    """The library is loaded here and not before: without a collector a start must not wait for it."""
+    """Loads the library only here, so that a start without a collector does not wait for it."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - see above
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - see above
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - see above
@@ -51,8 +51,8 @@ def _make_provider(endpoint: str, release: str) -> "TracerProvider":
     return provider
 
 
-class _Nothing:
-    """The stage of a process that traces nothing."""
+class _NoSpan:
+    """Stands in for a span where tracing is off."""
 
     __slots__ = ()
 
@@ -63,7 +63,7 @@ class _Nothing:
         return
 
 
-_NOTHING = _Nothing()
+_NO_SPAN = _NoSpan()
 _tracing = _Tracing()
 
 
@@ -76,10 +76,10 @@ async def stop_tracing() -> None:
     await _tracing.stop()
 
 
-def stage(name: str) -> AbstractContextManager[None]:
-    """A span around the block; the outermost of a request also carries what the log's lines carry."""
+def span(name: str) -> AbstractContextManager[None]:
+    """A span around the block; the outermost one of a request also carries the log context."""
     tracer = _tracing.tracer
-    return _NOTHING if tracer is None else _trace(tracer, name)
+    return _NO_SPAN if tracer is None else _trace(tracer, name)
 
 
 @contextmanager
@@ -95,6 +95,6 @@ def _trace(tracer: "Tracer", name: str) -> Iterator[None]:
                 raise
             finally:
                 if is_outermost:
-                    span.set_attributes({f"basewarden.{fact}": value for fact, value in read_facts().items()})
+                    span.set_attributes({f"basewarden.{name}": value for name, value in read_log_context().items()})
     finally:
         _is_inside.reset(token)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from basewarden.core.secret import Secret
-from basewarden.db.holding import HeldSession, noted
+from basewarden.db.holding import HeldSession, track_session
 from basewarden.db.locks import Locks
 from basewarden.errors import StartError, Unavailable
 
@@ -80,7 +80,7 @@ class Database:
     @asynccontextmanager
     async def _begin(self, first: str | None) -> AsyncIterator[AsyncSession]:
         async with _reachable(), self._sessions(info={"first": first}) as session, session.begin():
-            with noted(session):
+            with track_session(session):
                 yield session
 
 

@@ -36,7 +36,7 @@ def _take(session: Session, _: SessionTransaction, connection: Connection) -> No
 
 
 @contextmanager
-def noted(session: AsyncSession) -> Iterator[None]:
+def track_session(session: AsyncSession) -> Iterator[None]:
     """While the block runs, what this task calls can know of the session."""
     _open.set((*_open.get(), session))
     try:

@@ -14,8 +14,8 @@ from basewarden.core.secret import Secret
 from basewarden.errors import Unavailable
 
 CONNECT_SECONDS = 10
-_TAKE = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
-_GIVE = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
+_ACQUIRE = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+_RELEASE = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 
 
 class Locks:
@@ -24,7 +24,7 @@ class Locks:
     def __init__(self, dsn: Secret) -> None:
         self._dsn = dsn
         self._connection: psycopg.AsyncConnection | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._held: set[str] = set()
 
     @asynccontextmanager
@@ -36,40 +36,40 @@ class Locks:
         self._held.add(name)
         is_held = None  # cut off while it asks, nobody knows
         try:
-            is_held = await self._take(name)
+            is_held = await self._acquire(name)
             yield is_held
         finally:
             if is_held is False:
                 self._held.discard(name)
             else:
-                await asyncio.shield(asyncio.create_task(self._give(name)))
+                await asyncio.shield(asyncio.create_task(self._release(name)))
 
     async def close(self) -> None:
         if self._connection is not None:
             await self._connection.close()
 
-    async def _take(self, name: str) -> bool:
-        async with self._turn:
+    async def _acquire(self, name: str) -> bool:
+        async with self._lock:
             try:
-                return await self._ask(_TAKE, name)
+                return await self._execute(_ACQUIRE, name)
             except psycopg.OperationalError:
                 await self.close()  # the server may have ended it long ago
             try:
-                return await self._ask(_TAKE, name)
+                return await self._execute(_ACQUIRE, name)
             except psycopg.OperationalError as error:
                 raise Unavailable from error
 
-    async def _give(self, name: str) -> None:
-        async with self._turn:
+    async def _release(self, name: str) -> None:
+        async with self._lock:
             self._held.discard(name)
             if self._connection is None or self._connection.closed:
                 return
             try:
-                await self._ask(_GIVE, name)
+                await self._execute(_RELEASE, name)
             except psycopg.OperationalError:
                 await self.close()  # and so it is given
 
-    async def _ask(self, query: str, name: str) -> bool:
+    async def _execute(self, query: str, name: str) -> bool:
         if self._connection is None or self._connection.closed:
             self._connection = await psycopg.AsyncConnection.connect(
                 self._dsn.reveal(), autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="basewarden"

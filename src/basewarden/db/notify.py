@@ -42,7 +42,7 @@ class Listener:
     async def announce(self, session: AsyncSession, topic: str, payload: str) -> None:
         """Tells this process the moment the unit of work commits, and every other one right after."""
         await notify(session, topic, payload)
-        event.listen(session.sync_session, "after_commit", lambda _: self._tell(topic, payload), once=True)
+        event.listen(session.sync_session, "after_commit", lambda _: self._dispatch(topic, payload), once=True)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="listener")
@@ -59,22 +59,22 @@ class Listener:
             except psycopg.Error as error:
                 _log.warning("listener.lost", reason=type(error).__name__)
             self._ready.set()  # a database that is away must not hold up the start
-            self._tell_all_missed()
+            self._report_missed()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
         async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True) as connection:
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(_CHANNEL)))
-            self._tell_all_missed()
+            self._report_missed()
             self._ready.set()
             async for message in connection.notifies():
                 topic, _, payload = message.payload.partition(":")
-                self._tell(topic, payload)
+                self._dispatch(topic, payload)
 
-    def _tell(self, topic: str, payload: str) -> None:
+    def _dispatch(self, topic: str, payload: str) -> None:
         for handler in self._handlers.get(topic, ()):
             handler(payload)
 
-    def _tell_all_missed(self) -> None:
+    def _report_missed(self) -> None:
         for topic in self._handlers:
-            self._tell(topic, "")
+            self._dispatch(topic, "")

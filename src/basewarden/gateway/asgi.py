@@ -7,8 +7,8 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from basewarden.core.logs import note_facts
-from basewarden.core.tracing import stage
+from basewarden.core.logs import bind_log_context
+from basewarden.core.tracing import span
 from basewarden.errors import AppError, BadRequest, NotFound
 from basewarden.gateway.api.streaming import CancelOnDisconnect, UpstreamStream
 from basewarden.gateway.backends import Backends
@@ -85,13 +85,13 @@ class DataAPI:
         address = _ADDRESS.match(scope["path"])
         if address is None:
             raise NotFound(hint=_ROOMS)
-        with stage("data"):
+        with span("data"):
             await self._serve(scope, receive, send, address)
 
     async def _serve(self, scope: Any, receive: Any, send: Any, address: re.Match[str]) -> None:
-        with stage("caller"):
+        with span("caller"):
             caller = await self._callers.identify(scope, address["id"])
-            note_facts(**caller.facts)
+            bind_log_context(**caller.facts)
             await self._limits.check(caller)
             project = await self._projects.get(caller.connection.id)
         if address["room"] == "introspect":
@@ -170,7 +170,7 @@ class DataAPI:
             headers.append((b"content-length", b"%d" % len(body)))
         if answer.session_id is not None:
             session = str(answer.session_id)
-            note_facts(session=session)
+            bind_log_context(session=session)
             headers.append((_LABEL_HEADER, session.encode()))
         start = {"type": "http.response.start", "status": status, "headers": headers}
         if len(body) > PIECE_BYTES:

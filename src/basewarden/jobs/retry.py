@@ -31,25 +31,25 @@ class RetryPolicy:
         return timedelta(seconds=seconds * _chance.uniform(1 - _JITTER, 1 + _JITTER))
 
 
-Told = Callable[[Job, BaseException, timedelta | None], None]
+OnFailure = Callable[[Job, BaseException, timedelta | None], None]
 
 
 class Retry(BaseRetryStrategy):
     """The policy in the library's terms. A job that our own stop has cut off is no failure: it runs again at once."""
 
-    def __init__(self, policy: RetryPolicy, tell: Told) -> None:
+    def __init__(self, policy: RetryPolicy, on_failure: OnFailure) -> None:
         self._policy = policy
-        self._tell = tell
+        self._on_failure = on_failure
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        if isinstance(exception, asyncio.CancelledError) and _is_cut_off():
+        if isinstance(exception, asyncio.CancelledError) and _is_cancelled():
             return RetryDecision(retry_at=datetime.now(UTC))
         wait = self._policy.find_wait(job.attempts + 1)
-        self._tell(job, exception, wait)
+        self._on_failure(job, exception, wait)
         return None if wait is None else RetryDecision(retry_at=datetime.now(UTC) + wait)
 
 
-def _is_cut_off() -> bool:
+def _is_cancelled() -> bool:
     """Whether somebody ended this very task, and not only one that it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -103,7 +103,7 @@ class Jobs:
         if len(name) > MAX_NAME_LENGTH:
             raise ValueError(f"a job's name has at most {MAX_NAME_LENGTH} characters: {name}")
         self._policies[name] = policy
-        return self._app.task(name=name, queue=name, retry=Retry(policy, _tell), pass_context=True)(run)
+        return self._app.task(name=name, queue=name, retry=Retry(policy, _log_failure), pass_context=True)(run)
 
     async def _free_stalled(self) -> None:
         attempts = {name: policy.attempts for name, policy in self._policies.items()}
@@ -124,13 +124,13 @@ def _make_connector(database: Database, timing: JobTiming) -> PsycopgConnector:
     )
 
 
-def _tell(job: Job, error: BaseException, wait: timedelta | None) -> None:
+def _log_failure(job: Job, error: BaseException, wait: timedelta | None) -> None:
     """In our log stand a job's name and id, never its arguments."""
-    facts = {"job": job.task_name, "id": job.id, "attempt": job.attempts + 1, "reason": type(error).__name__}
+    context = {"job": job.task_name, "id": job.id, "attempt": job.attempts + 1, "reason": type(error).__name__}
     if wait is None:
-        _log.error("job.failed", **facts, exc_info=error)
+        _log.error("job.failed", **context, exc_info=error)
     else:
-        _log.warning("job.retried", **facts, wait_seconds=round(wait.total_seconds(), 1))
+        _log.warning("job.retried", **context, wait_seconds=round(wait.total_seconds(), 1))
 
 
 def _silence_library() -> None:

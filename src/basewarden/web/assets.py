@@ -128,9 +128,9 @@ def _build(inputs: str) -> None:
         for path, output in outputs.items()
         if "entryPoint" in output
     }
-    fresh = MANIFEST.with_suffix(".new")
-    fresh.write_text(json.dumps({"inputs": inputs, "files": files}, indent=2))
-    fresh.replace(MANIFEST)
+    new_manifest = MANIFEST.with_suffix(".new")
+    new_manifest.write_text(json.dumps({"inputs": inputs, "files": files}, indent=2))
+    new_manifest.replace(MANIFEST)
     kept = {MANIFEST.name, ".lock", *(Path(path).name for path in outputs)}
     for path in BUILD.iterdir():
         if path.name not in kept:
@@ -173,8 +173,8 @@ def _install_node() -> bool:
 
 
 def _major_version(node: str) -> int:
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 -- found on the PATH
-    major = said.strip().removeprefix("v").partition(".")[0]
+    output = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 -- found on the PATH
+    major = output.strip().removeprefix("v").partition(".")[0]
     return int(major) if major.isdigit() else 0
 
 

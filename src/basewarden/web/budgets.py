@@ -6,7 +6,7 @@ from typing import Final
 
 from basewarden.settings import Network, Settings
 
-DATA_ROAD: Final = "/api/v/"
+DATA_API_PREFIX: Final = "/api/v/"
 _KB, _MB = 1024, 1024 * 1024
 
 
@@ -87,7 +87,7 @@ class RequestBudgets:
 
     def find_body(self, path: str) -> BodyBudget:
         """How large the body of a request to this address may be."""
-        if path.startswith(DATA_ROAD):
+        if path.startswith(DATA_API_PREFIX):
             return BodyBudget(self.data_body_bytes, None)
         usual = BodyBudget(self.body_bytes, MOST_VALUES)
         larger = next((larger.budget for larger in LARGER_BODIES if larger.path.match(path)), usual)

@@ -14,11 +14,11 @@ from typing import Any
 import structlog
 from starlette.responses import RedirectResponse
 
-from basewarden.core.logs import AccessLog, read_facts, request_facts
+from basewarden.core.logs import AccessLog, log_context, read_log_context
 from basewarden.errors import AppError, Forbidden
 from basewarden.settings import Settings
 from basewarden.web.bodies import find_exceeded, limit_body, refuse_body
-from basewarden.web.budgets import DATA_ROAD, RequestBudgets
+from basewarden.web.budgets import DATA_API_PREFIX, RequestBudgets
 from basewarden.web.context import RequestContext, attach_context, scope_context
 from basewarden.web.guard import OpenRequests, find_network, is_in
 from basewarden.web.joined import find_head
@@ -80,7 +80,7 @@ class Edge:
         attach_context(scope, context)
         exchange = _Exchange(scope, send, self._headers, context)
         handling = self._handle(scope, receive, exchange)
-        with request_facts(request_id=context.request_id):
+        with log_context(request_id=context.request_id):
             if exchange.watch is None:
                 await handling
             else:
@@ -175,11 +175,11 @@ class _Exchange:
         """Seconds for which a stranger's answer lets others go first."""
         if self._turns is None:
             return 0.0
-        facts = read_facts()
+        facts = read_log_context()
         if "agent" in facts:
             return 0.0
         if "user" in facts:
-            if not self._scope["path"].startswith(DATA_ROAD):  # there it has been told whether they take little
+            if not self._scope["path"].startswith(DATA_API_PREFIX):  # there it has been told whether they take little
                 self._turns.see(facts["user"])
             return 0.0
         seconds = UNMEASURED_SECONDS if self.watch is None else self.watch.read_within()

@@ -90,7 +90,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _receive(self, data: bytes | memoryview) -> None:
         if self._phase is _REFUSED:
-            self._throw_away(len(data))
+            self._discard(len(data))
             return
         if self._phase is _BODY and self.cycle is not None and self.cycle.response_complete:
             self._read_on_slowly()
@@ -228,9 +228,9 @@ class GuardedProtocol(HttpToolsProtocol):
             answer, request_id = make_refusal(error, self.server_state.default_headers)
             _log.info("request.refused", code=error.code, request_id=request_id, client=self._peer)
         if wait:
-            self._later = self.loop.call_later(wait, self._say_and_end, answer)
+            self._later = self.loop.call_later(wait, self._send_and_close, answer)
         else:
-            self._say_and_end(answer)
+            self._send_and_close(answer)
 
     def _find_wait(self) -> float:
         """Seconds for which a refusal lets others go first; those behind a proxy of ours have one address."""
@@ -238,7 +238,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return 0.0
         return self._guard.turns.charge(find_network(self._peer), UNMEASURED_SECONDS)
 
-    def _say_and_end(self, answer: bytes | None) -> None:
+    def _send_and_close(self, answer: bytes | None) -> None:
         if answer is None:
             self.transport.close()
         elif not self.transport.is_closing():
@@ -246,7 +246,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.write_eof()
             self.flow.resume_reading()
 
-    def _throw_away(self, size: int) -> None:
+    def _discard(self, size: int) -> None:
         self._seen += size
         if self._seen > _LINGER_BYTES:
             self.transport.abort()

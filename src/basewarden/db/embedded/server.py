@@ -34,7 +34,7 @@ CONNECT_SECONDS = 5
 PORTS = range(15432, 32768)  # above lie the ports of outgoing connections
 LOG_BYTES = 10_000_000
 # A killed server's last backends, or another program that took the port in the meantime.
-PASSING_TROUBLE = ("pre-existing shared memory block", "Address already in use")
+TRANSIENT_ERRORS = ("pre-existing shared memory block", "Address already in use")
 
 
 class EmbeddedServer:
@@ -174,12 +174,12 @@ async def _launch(cluster: Cluster, port: int, options: Mapping[str, str], progr
     if result.returncode == 0:
         cluster.port_file.write_text(f"{port}\n")
         return True
-    said = cluster.log.read_text(errors="replace")[log_start:] if cluster.log.exists() else result.stdout
-    if any(trouble in said for trouble in PASSING_TROUBLE) or find_postmaster(cluster.data):
+    output = cluster.log.read_text(errors="replace")[log_start:] if cluster.log.exists() else result.stdout
+    if any(text in output for text in TRANSIENT_ERRORS) or find_postmaster(cluster.data):
         return False
-    fatal = [line.partition("FATAL:")[2].strip() for line in said.splitlines() if "FATAL:" in line]
+    fatal = [line.partition("FATAL:")[2].strip() for line in output.splitlines() if "FATAL:" in line]
     raise EmbeddedError(
-        f"The embedded PostgreSQL did not start: {fatal[-1] if fatal else said.strip()} ({cluster.log})"
+        f"The embedded PostgreSQL did not start: {fatal[-1] if fatal else output.strip()} ({cluster.log})"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from basewarden.connections.rest.refusals import is_of_postgrest
 from basewarden.connections.rest.wire import HTTPConnection, HTTPFailure
-from basewarden.core.tracing import stage
+from basewarden.core.tracing import span
 from basewarden.errors import AppError
 from basewarden.gateway.api.headers import (
     format_preferences,
@@ -90,9 +90,9 @@ class ApiBackend:
 
     async def _check(self, project: ApiProject, caller: Caller, call: RestCall, seen: "_Concealing") -> Request:
         """What is asked, apart from the body; `seen` then knows on which snapshot it is within the caller's limits."""
-        with stage("plan"):
+        with span("plan"):
             request = await _parse(project, call)
-        with stage("policy"):
+        with span("policy"):
             check_request(caller, request)
             if caller.tables is not None:
                 seen.schema = await project.find_schema()
@@ -124,7 +124,7 @@ class ApiBackend:
             raise WriteConflict from error
 
     async def _fetch(self, project: ApiProject, prepared: PreparedCall) -> UpstreamStream:
-        with stage("run"):
+        with span("run"):
             try:
                 connection = await open_exchange(project.client, prepared.data, method=prepared.method)
             except HTTPFailure as error:

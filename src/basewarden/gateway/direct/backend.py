@@ -7,7 +7,7 @@ from typing import TypeVar
 from urllib.parse import unquote_plus
 from uuid import UUID
 
-from basewarden.core.tracing import stage
+from basewarden.core.tracing import span
 from basewarden.errors import AppError
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.concealment import conceal
@@ -152,7 +152,7 @@ class DirectBackend:
             answer = await self._repeat(project, caller, call, template, shaped)
             if answer is not None:
                 return answer
-        with stage("plan"):
+        with span("plan"):
             head = _parse_head(project, caller, call, schema)
             request = await read_body(head, call.body)
             plan = plan_request(_see(project, caller, schema), request, project.config)
@@ -162,7 +162,7 @@ class DirectBackend:
             return RestResult(make_info_response(plan))
         if isinstance(plan, OpenApiPlan):
             return await self._describe(project, caller, schema, request, plan)
-        with stage("policy"):
+        with span("policy"):
             check_plan(caller, plan)
         if isinstance(plan, ReadPlan | CallPlan) and plan.read_only:
             if shaped is not None:
@@ -176,7 +176,7 @@ class DirectBackend:
     async def _describe(
         self, project: Project, caller: Caller, schema: Schema, request: Request, plan: OpenApiPlan
     ) -> RestResult:
-        with stage("describe"):
+        with span("describe"):
             body = await describe_schema(
                 project.pool,
                 plan,
@@ -199,7 +199,7 @@ class DirectBackend:
         script: Script,
         canonical: str,
     ) -> RestResult:
-        with stage("run"):
+        with span("run"):
             async with project.acquire(caller) as connection:
                 result = await run_read(connection, plan, script)
         return RestResult(make_response(request, plan, result, canonical))
@@ -260,7 +260,7 @@ class DirectBackend:
             can_repeat = template is not None and can_repeat_write(context, plan)
             if again and not can_repeat:
                 raise FastPathUnavailable
-            with stage("capture"):
+            with span("capture"):
                 capture = partial(repeat_write if again else capture_write, context, plan)
                 outcome = await _capture(connection, capture)
             if outcome is None:
@@ -270,9 +270,9 @@ class DirectBackend:
             if is_rolled_back(request, project.config):
                 await connection.run([Statement("SET CONSTRAINTS ALL IMMEDIATE"), *roll_back(connection)])
                 return RestResult(response)
-            with stage("journal"):
+            with span("journal"):
                 recorded = await self._recorder.record(_make_entry(caller, plan, outcome, call))
-            with stage("commit"):
+            with span("commit"):
                 await commit_recorded(connection, self._recorder, recorded.write_id, resets=runs_code)
         if can_repeat and template is not None and shaped is not None and not again:
             project.templates.keep(shaped, template, caller.tables)
