@@ -24,7 +24,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import Request, apply_load, generator_name
+from benchmarks.load import LoadRequest, apply_load, generator_name
 
 CONNECTIONS = 32
 SMALL, LARGE = 2_000, 200_000_000
@@ -75,7 +75,7 @@ def measure(hops: dict[str, tuple[int, int]], rounds: int, seconds: int) -> None
         for name, (port, pid) in hops.items():
             before = read_cpu(pid)
             load = apply_load(
-                f"http://127.0.0.1:{port}", Request("GET", "/small", {}), connections=CONNECTIONS, seconds=seconds
+                f"http://127.0.0.1:{port}", LoadRequest("GET", "/small", {}), connections=CONNECTIONS, seconds=seconds
             )
             if load.errors:
                 raise SystemExit(f"{name} answered with errors")

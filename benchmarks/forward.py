@@ -26,7 +26,7 @@ from basewarden.core.secret import Secret
 from basewarden.db.embedded import EmbeddedServer, start_embedded
 from basewarden.db.migrate import migrate
 from benchmarks.clients import pick_port, read_cpu, run_nginx, wait_for
-from benchmarks.load import Request, apply_load, generator_name
+from benchmarks.load import LoadRequest, apply_load, generator_name
 
 CONNECTIONS = 32
 KEY = "sb_secret_0123456789abcdef"
@@ -64,15 +64,15 @@ async def main() -> None:
             hop = stack.enter_context(run_nginx(Path(folder) / "hop", project))
             origin, pid = stack.enter_context(run_product(server, Path(folder)))
             path, token = await connect(origin, project[0])
-            road = (origin, Request("GET", path, {"apikey": token}), pid)
-            plain = (f"http://127.0.0.1:{hop[0]}", Request("GET", f"/rest/v1{PATH}", {}), hop[1])
+            road = (origin, LoadRequest("GET", path, {"apikey": token}), pid)
+            plain = (f"http://127.0.0.1:{hop[0]}", LoadRequest("GET", f"/rest/v1{PATH}", {}), hop[1])
             measure({"nginx": plain, "road": road}, options.rounds, options.seconds)
         finally:
             stack.close()
             await server.stop()
 
 
-def measure(contenders: dict[str, tuple[str, Request, int]], rounds: int, seconds: int) -> None:
+def measure(contenders: dict[str, tuple[str, LoadRequest, int]], rounds: int, seconds: int) -> None:
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     cpu: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):

@@ -55,7 +55,7 @@ _NICER = 9
 
 
 @dataclass(frozen=True)
-class Case:
+class HostileCase:
     """`turn` is asked first: from then on the server there means harm."""
 
     name: str
@@ -109,7 +109,9 @@ async def main() -> int:
                 observer.enter("after")
                 await asyncio.sleep(BACK_SECONDS)
                 answered.append(
-                    await _ask(Case("a good request afterwards", enemy.agent, "GET", f"{enemy.database_path}/notes"))
+                    await _ask(
+                        HostileCase("a good request afterwards", enemy.agent, "GET", f"{enemy.database_path}/notes")
+                    )
                 )
                 seen = observer.finish()
             if options.log:
@@ -206,32 +208,34 @@ def _run_fake(module: str, *arguments: str) -> Iterator[str]:
 # Asking -----------------------------------------------------------------------------------------------------
 
 
-def _list_cases(enemy: Enemy, only: list[str]) -> list[Case]:
+def _list_cases(enemy: Enemy, only: list[str]) -> list[HostileCase]:
     cases = [*_list_database_cases(enemy), *_list_api_cases(enemy)]
     return [case for case in cases if not only or any(word in case.name for word in only)]
 
 
-def _list_database_cases(enemy: Enemy) -> Iterator[Case]:
+def _list_database_cases(enemy: Enemy) -> Iterator[HostileCase]:
     for mode in (*AT_START, *AT_PROBE):
         address = enemy.dsn.replace("/hostile", f"/harm.{mode}")
         wanted = {"name": mode, "postgresUrl": address}
-        yield Case(f"database, connected: {mode}", enemy.prober, "POST", "/api/connections", wanted)
+        yield HostileCase(f"database, connected: {mode}", enemy.prober, "POST", "/api/connections", wanted)
     for mode in IN_ANSWERS:
-        yield Case(f"database: {mode}", enemy.agent, "GET", f"{enemy.database_path}/notes?body=eq.harm.{mode}")
+        yield HostileCase(f"database: {mode}", enemy.agent, "GET", f"{enemy.database_path}/notes?body=eq.harm.{mode}")
 
 
-def _list_api_cases(enemy: Enemy) -> Iterator[Case]:
+def _list_api_cases(enemy: Enemy) -> Iterator[HostileCase]:
     for name in BEHAVIOURS:
-        yield Case(f"API: {name}", enemy.api_agent, "GET", f"{enemy.api_path}/notes?body=eq.harm.{name}")
+        yield HostileCase(f"API: {name}", enemy.api_agent, "GET", f"{enemy.api_path}/notes?body=eq.harm.{name}")
     for name in CALLED:
-        yield Case(f"API, called: {name}", enemy.api_agent, "POST", f"{enemy.api_path}/rpc/harm.{name}", {})
+        yield HostileCase(f"API, called: {name}", enemy.api_agent, "POST", f"{enemy.api_path}/rpc/harm.{name}", {})
     for name, port in enemy.ports.items():
         if name:
             path = f"/api/v/{enemy.descriptions[name]}/introspect"
-            yield Case(f"API, described: {name}", enemy.person, "GET", path, turn=f"http://127.0.0.1:{port}/turn")
+            yield HostileCase(
+                f"API, described: {name}", enemy.person, "GET", path, turn=f"http://127.0.0.1:{port}/turn"
+            )
 
 
-async def _ask_all(cases: list[Case], at_once: int) -> list[Answered]:
+async def _ask_all(cases: list[HostileCase], at_once: int) -> list[Answered]:
     waiting, answered = cases[::-1], []
 
     async def work() -> None:
@@ -244,7 +248,7 @@ async def _ask_all(cases: list[Case], at_once: int) -> list[Answered]:
     return sorted(answered, key=lambda one: one.name)
 
 
-async def _ask(case: Case) -> Answered:
+async def _ask(case: HostileCase) -> Answered:
     if case.turn:
         async with httpx.AsyncClient(trust_env=False) as own:
             await own.get(case.turn)
@@ -259,7 +263,7 @@ async def _ask(case: Case) -> Answered:
     return Answered(case.name, status, code, time.perf_counter() - started, wrong)
 
 
-async def _read_answer(case: Case) -> tuple[int, str, str]:
+async def _read_answer(case: HostileCase) -> tuple[int, str, str]:
     """Of a large answer the asker reads the start and leaves."""
     body = bytearray()
     async with case.client.stream(case.method, case.path, json=case.json) as answer:

@@ -15,7 +15,7 @@ _COUNT = "COUNT"
 
 
 @dataclass(frozen=True)
-class Request:
+class LoadRequest:
     """`path` and `body` may hold `{n}`, a number from 1 to `highest`, drawn for each request."""
 
     method: str
@@ -44,13 +44,13 @@ def generator_name() -> str:
     return "wrk" if shutil.which("wrk") else "asyncio client"
 
 
-def apply_load(origin: str, request: Request, *, connections: int, seconds: int) -> Load:
+def apply_load(origin: str, request: LoadRequest, *, connections: int, seconds: int) -> Load:
     if shutil.which("wrk"):
         return _run_wrk(origin, request, connections, seconds)
     return asyncio.run(_run_own(origin, request, connections, seconds))
 
 
-def _run_wrk(origin: str, request: Request, connections: int, seconds: int) -> Load:
+def _run_wrk(origin: str, request: LoadRequest, connections: int, seconds: int) -> Load:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "load.lua"
         file.write_text(_make_script(request))
@@ -61,7 +61,7 @@ def _run_wrk(origin: str, request: Request, connections: int, seconds: int) -> L
     return Load(count, microseconds / 1e6, errors, p50 / 1000, p99 / 1000)
 
 
-def _make_script(request: Request) -> str:
+def _make_script(request: LoadRequest) -> str:
     headers = "\n".join(f'wrk.headers["{name}"] = [[{value}]]' for name, value in request.headers.items())
     return (
         f'wrk.method = "{request.method}"\n{headers}\n'
@@ -78,7 +78,7 @@ def _concatenate(text: str) -> str:
     return " .. n .. ".join(f"[==[{part}]==]" for part in text.split("{n}"))
 
 
-async def _run_own(origin: str, request: Request, connections: int, seconds: int) -> Load:
+async def _run_own(origin: str, request: LoadRequest, connections: int, seconds: int) -> Load:
     started = time.perf_counter()
     deadline = started + seconds
     answered = await asyncio.gather(*(_work(origin, request, deadline) for _ in range(connections)))
@@ -88,7 +88,7 @@ async def _run_own(origin: str, request: Request, connections: int, seconds: int
     return Load(len(times), elapsed, sum(failed for _, failed in answered), cuts[49] * 1000, cuts[98] * 1000)
 
 
-async def _work(origin: str, request: Request, deadline: float) -> tuple[list[float], int]:
+async def _work(origin: str, request: LoadRequest, deadline: float) -> tuple[list[float], int]:
     parts = urlsplit(origin)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     headers = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())

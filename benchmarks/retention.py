@@ -26,7 +26,7 @@ import httpx
 import psycopg
 
 from benchmarks.cases import CASES
-from benchmarks.load import Request
+from benchmarks.load import LoadRequest
 from benchmarks.old_journal import Shape, count_journal, fill, make_connection
 from benchmarks.servers import Shop, list_product_targets, serve_shop
 
@@ -37,7 +37,7 @@ KEEP_DAYS = 90
 
 
 @dataclass(frozen=True)
-class Phase:
+class WritePhase:
     """The seconds that each write took."""
 
     name: str
@@ -118,7 +118,7 @@ async def _prune(shop: Shop, secret: str) -> dict[str, Any]:
     return body
 
 
-async def _write_during(shop: Shop, write: Request, name: str, work: Awaitable[Any]) -> Phase:
+async def _write_during(shop: Shop, write: LoadRequest, name: str, work: Awaitable[Any]) -> WritePhase:
     """Writes for as long as the work takes."""
     over = asyncio.Event()
     writers = [asyncio.create_task(_keep_writing(shop.origin, write, over)) for _ in range(CONNECTIONS)]
@@ -128,10 +128,10 @@ async def _write_during(shop: Shop, write: Request, name: str, work: Awaitable[A
         over.set()
         times = await asyncio.gather(*writers)
     _say(f"{name}: {sum(map(len, times)):,} writes")
-    return Phase(name, [one for own in times for one in own])
+    return WritePhase(name, [one for own in times for one in own])
 
 
-async def _keep_writing(origin: str, write: Request, over: asyncio.Event) -> list[float]:
+async def _keep_writing(origin: str, write: LoadRequest, over: asyncio.Event) -> list[float]:
     times = []
     async with httpx.AsyncClient(base_url=origin, headers=write.headers, trust_env=False) as client:
         while not over.is_set():

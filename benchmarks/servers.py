@@ -25,7 +25,7 @@ from basewarden.db.embedded import EmbeddedServer, start_embedded
 from basewarden.db.migrate import migrate
 from basewarden.demo import set_stage
 from benchmarks.cases import ROLE, Case
-from benchmarks.load import Request
+from benchmarks.load import LoadRequest
 
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -43,9 +43,9 @@ class Target:
     headers: Mapping[str, str]
     pids: tuple[int, ...]
 
-    def request(self, case: Case) -> Request:
+    def request(self, case: Case) -> LoadRequest:
         headers = {"Content-Type": "application/json", **self.headers}
-        return Request(case.method, self.path + case.path, headers, case.body, case.highest)
+        return LoadRequest(case.method, self.path + case.path, headers, case.body, case.highest)
 
     def cpu_seconds(self) -> float:
         return sum(read_cpu(pid) for pid in list_family(self.pids))

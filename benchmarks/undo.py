@@ -21,7 +21,7 @@ import psycopg
 
 from benchmarks.hostile import HONEST
 from benchmarks.servers import Shop, say, serve_shop
-from benchmarks.watching import VersionedRow, observing
+from benchmarks.watching import WatchedRun, observing
 
 LONGEST_STALL = 0.100
 IDLE_SECONDS = 8
@@ -109,7 +109,7 @@ async def _digest(shop: Shop) -> str:
     return str(row[0]) if row is not None else ""
 
 
-def _judge(seen: VersionedRow, seconds: dict[str, float], digests: list[str]) -> list[str]:
+def _judge(seen: WatchedRun, seconds: dict[str, float], digests: list[str]) -> list[str]:
     idle, wrong = seen.stall("before"), []
     print(f"before   longest stall {idle * 1000:.0f} ms, honest p95 {seen.percentile('before') * 1000:.1f} ms")
     for phase, taken in seconds.items():

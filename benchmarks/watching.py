@@ -47,7 +47,7 @@ class Beat:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedSample:
     phase: str
     seconds: float
     machine: float
@@ -55,11 +55,11 @@ class Asked:
 
 
 @dataclass
-class VersionedRow:
+class WatchedRun:
     """All samples of one run, each with the phase that it belongs to."""
 
     beats: list[Beat] = field(default_factory=list)
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[AskedSample] = field(default_factory=list)
 
     def stall(self, phase: str) -> float:
         """The longest wait that was the product's own."""
@@ -98,10 +98,10 @@ class Observer:
         self._process.stdin.write(f"{phase}\n")
         self._process.stdin.flush()
 
-    def finish(self) -> VersionedRow:
+    def finish(self) -> WatchedRun:
         output, _ = self._process.communicate()
         found: dict[str, Any] = json.loads(output)
-        return VersionedRow([Beat(*beat) for beat in found["beats"]], [Asked(*one) for one in found["asked"]])
+        return WatchedRun([Beat(*beat) for beat in found["beats"]], [AskedSample(*one) for one in found["asked"]])
 
 
 @contextlib.contextmanager
@@ -121,7 +121,7 @@ def observing(origin: str, pid: int, paths: Sequence[str], token: str) -> Iterat
 # Judging --------------------------------------------------------------------------------------------------
 
 
-def judge(seen: VersionedRow, *, before: str, during: str, after: str) -> list[str]:
+def judge(seen: WatchedRun, *, before: str, during: str, after: str) -> list[str]:
     """Prints the figures. What does not hold, in words."""
     kept, grown = seen.last(after) - seen.peak(before), seen.peak(during) - seen.peak(before)
     stall = seen.stall(during) - seen.stall(before)
@@ -149,7 +149,7 @@ def judge(seen: VersionedRow, *, before: str, during: str, after: str) -> list[s
     ]
 
 
-def _print_phase(seen: VersionedRow, phase: str) -> None:
+def _print_phase(seen: WatchedRun, phase: str) -> None:
     asked = [one for one in seen.asked if one.phase == phase]
     p50, p95, p99 = (seen.percentile(phase, share) * 1000 for share in (0.5, 0.95, 0.99))
     machine = sum(one.machine for one in asked) / max(1e-9, sum(one.seconds for one in asked))
@@ -170,7 +170,7 @@ class _Asker:
         self._pid = pid
         self.phase = "warm-up"
         self.is_over = False
-        self.seen = VersionedRow()
+        self.seen = WatchedRun()
 
     def beat(self) -> None:
         connection = self._connect(_OWN_ADDRESS)
@@ -186,7 +186,9 @@ class _Asker:
         number = 0
         while not self.is_over:
             phase = self.phase
-            self.seen.asked.append(Asked(phase, *self._ask(connection, paths[number % len(paths)], {"apikey": token})))
+            self.seen.asked.append(
+                AskedSample(phase, *self._ask(connection, paths[number % len(paths)], {"apikey": token}))
+            )
             number += 1
             time.sleep(_HONEST_REST)
 

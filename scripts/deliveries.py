@@ -28,7 +28,7 @@ from basewarden.core.secret import Secret
 from basewarden.db.embedded import start_embedded
 from basewarden.db.migrate import migrate
 from tests.chaos.serving import Deployment, Serving
-from tests.fakes.dodo import WEBHOOK_SECRET, WEBHOOK_URL, Event, World
+from tests.fakes.dodo import WEBHOOK_SECRET, WEBHOOK_URL, DodoWorld, Event
 from tests.fixtures.app import pick_port
 from tests.fixtures.postgres import UNSAFE_BUT_FAST
 
@@ -82,7 +82,7 @@ class Storm:
         self._connection = connection
         self._people = people
         self._dice = random.Random(seed)  # noqa: S311 - chance, not a secret
-        self._world = World()
+        self._world = DodoWorld()
         self._history: dict[str, list[dict[str, Any]]] = {}
         self._first: dict[str, int] = {}
         self._waiting: list[Event] = []
@@ -195,7 +195,7 @@ class Storm:
             self._up.set()
 
 
-async def find_differences(connection: Connection, world: World) -> list[str]:
+async def find_differences(connection: Connection, world: DodoWorld) -> list[str]:
     """Between what is stored and what the provider knows."""
     wrong = []
     receipts = await _read(connection, "SELECT webhook_id, applied_at, error FROM billing_event")

@@ -26,7 +26,7 @@ from basewarden.db import Database
 from basewarden.db.embedded import start_embedded
 from basewarden.db.migrate import migrate
 from basewarden.jobs import count_waiting
-from tests.fixtures.app import PASSWORD, Product, make_settings, pick_port, serve_product, tight_limits
+from tests.fixtures.app import PASSWORD, ServedProduct, make_settings, pick_port, serve_product, tight_limits
 from tests.fixtures.mail import open_postbox
 
 ROOMY = Limit(1_000_000, 3600)
@@ -83,7 +83,7 @@ async def passable_folder() -> AsyncIterator[Path]:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Product]:
+async def serving() -> AsyncIterator[ServedProduct]:
     async with open_postbox() as postbox, passable_folder() as folder:
         server = await start_embedded(folder / "data", progress=lambda _: None)
         try:
@@ -108,7 +108,7 @@ async def sign_up_people(client: httpx.AsyncClient, what: str, count: int) -> li
     return emails
 
 
-async def wait_for_jobs(product: Product) -> None:
+async def wait_for_jobs(product: ServedProduct) -> None:
     database = product.registry.get(Database)
     while True:
         async with database.read_only() as session:
@@ -117,7 +117,7 @@ async def wait_for_jobs(product: Product) -> None:
         await asyncio.sleep(0.1)
 
 
-async def measure(product: Product, what: str, count: int) -> Times:
+async def measure(product: ServedProduct, what: str, count: int) -> Times:
     """Each address is asked about once, as somebody would who looks for accounts."""
     client = await product.client()
     known = await sign_up_people(client, what, count)

@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.fixtures.app import PASSWORD, Product, Serve
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 
 COOKIE = "authjs.session-token"
 OLD_HASH = "$argon2id$v=19$m=64,t=2,p=1$OGYoHsYC7kXH1TC1kfwm6A$EwZJUxdDLERYgyLzvgfnpqXdg38ecF+bAftz9JrW/c0"
@@ -47,7 +47,7 @@ async def test_from_sign_up_to_sign_out(client: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_the_cookie_is_as_the_contract_says(product: Product, serve: Serve) -> None:
+async def test_the_cookie_is_as_the_contract_says(product: ServedProduct, serve: Serve) -> None:
     client = await product.client()
     await client.post("/api/auth/signup", json=ANNA)
     answer = await client.post("/api/auth/signin", json={"email": ANNA["email"], "password": PASSWORD})
@@ -77,7 +77,7 @@ async def test_only_the_hash_of_the_token_and_of_the_password_is_stored(
     assert "$argon2id$" in users
 
 
-async def test_signing_up_a_taken_address_tells_and_changes_nothing(product: Product) -> None:
+async def test_signing_up_a_taken_address_tells_and_changes_nothing(product: ServedProduct) -> None:
     anna, other = await product.client(), await product.client()
     await anna.post("/api/auth/signup", json=ANNA)
     again = await other.post(
@@ -161,7 +161,7 @@ async def test_hostile_text_is_no_500(client: httpx.AsyncClient, text: str) -> N
         assert answer.status_code in {401, 422}, answer.text
 
 
-async def test_a_new_sign_in_ends_the_session_whose_cookie_came_along(product: Product) -> None:
+async def test_a_new_sign_in_ends_the_session_whose_cookie_came_along(product: ServedProduct) -> None:
     client = await product.sign_up("anna@example.com")
     first = client.cookies[COOKIE]
     account = {"email": "anna@example.com", "password": PASSWORD}
@@ -195,7 +195,7 @@ async def test_signing_out_clears_what_the_browser_stored(owner: httpx.AsyncClie
 
 @pytest.mark.parametrize(("column", "age"), [("last_seen_at", "30 days"), ("created_at", "90 days")])
 async def test_idle_and_old_sessions_are_over(
-    product: Product, serve: Serve, app_database: str, column: str, age: str
+    product: ServedProduct, serve: Serve, app_database: str, column: str, age: str
 ) -> None:
     client = await product.sign_up("anna@example.com")
     await execute(app_database, f"UPDATE signin_sessions SET {column} = now() - interval '{age}'")
@@ -204,7 +204,7 @@ async def test_idle_and_old_sessions_are_over(
 
 
 async def test_being_seen_keeps_a_session_alive_up_to_its_absolute_end(
-    product: Product, serve: Serve, app_database: str
+    product: ServedProduct, serve: Serve, app_database: str
 ) -> None:
     client = await product.sign_up("anna@example.com")
     await execute(
@@ -230,7 +230,9 @@ async def test_a_bad_cookie_reads_as_nobody_where_anybody_may_ask(client: httpx.
     assert (await client.post("/api/auth/signout", headers=headers)).status_code == 204
 
 
-async def test_a_post_from_another_site_is_stopped_before_any_handler(product: Product, app_database: str) -> None:
+async def test_a_post_from_another_site_is_stopped_before_any_handler(
+    product: ServedProduct, app_database: str
+) -> None:
     client = await product.client()
     for origin in ("https://evil.example", "null", product.settings.origin + "0"):
         answer = await client.post("/api/auth/signup", json=ANNA, headers={"origin": origin})
@@ -249,7 +251,7 @@ async def test_of_two_who_sign_in_while_the_hash_is_renewed_neither_is_refused(s
     assert [answer.status_code for answer in answers] == [200] * 4
 
 
-async def test_a_hash_of_other_cost_is_renewed_at_sign_in(product: Product, app_database: str) -> None:
+async def test_a_hash_of_other_cost_is_renewed_at_sign_in(product: ServedProduct, app_database: str) -> None:
     client = await product.sign_up("anna@example.com")
     await execute(
         app_database,

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from basewarden.accounts import Limit
-from tests.fixtures.app import PASSWORD, Product, Serve, tight_limits
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct, tight_limits
 from tests.fixtures.twofactor import Protect, StepClock
 
 ANNA = "anna@example.com"
@@ -55,14 +55,14 @@ async def test_an_account_is_locked_for_every_address_and_an_unknown_one_alike(s
     assert (await guess(client, "other@example.com")).status_code == 401
 
 
-async def test_a_hundred_guesses_at_once_get_no_further_than_ten(product: Product) -> None:
+async def test_a_hundred_guesses_at_once_get_no_further_than_ten(product: ServedProduct) -> None:
     client = await product.client()
     await sign_up(client)
     answers = await asyncio.gather(*(guess(client) for _ in range(100)))
     assert Counter(answer.status_code for answer in answers) == {401: 10, 429: 90}
 
 
-async def test_success_is_no_failure(product: Product) -> None:
+async def test_success_is_no_failure(product: ServedProduct) -> None:
     client = await product.client()
     await sign_up(client)
     for _ in range(9):

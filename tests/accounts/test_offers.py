@@ -2,10 +2,12 @@
 
 import httpx
 
-from tests.fixtures.app import Product, Serve
+from tests.fixtures.app import Serve, ServedProduct
 
 
-async def test_passkeys_are_offered_where_they_work(serve: Serve, client: httpx.AsyncClient, product: Product) -> None:
+async def test_passkeys_are_offered_where_they_work(
+    serve: Serve, client: httpx.AsyncClient, product: ServedProduct
+) -> None:
     assert "passkey" not in (await client.get("/signin")).text
     person = await product.sign_up("ada@example.com")
     page = (await person.get("/settings/account/passkeys")).text
@@ -15,7 +17,7 @@ async def test_passkeys_are_offered_where_they_work(serve: Serve, client: httpx.
     assert "Sign in with a passkey" in (await (await named.client()).get("/signin")).text
 
 
-def test_where_passkeys_work(product: Product) -> None:
+def test_where_passkeys_work(product: ServedProduct) -> None:
     works = {
         "http://localhost:8000": True,
         "https://app.example.com": True,

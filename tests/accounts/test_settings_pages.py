@@ -10,7 +10,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from basewarden.accounts import Limit
-from tests.fixtures.app import PASSWORD, Product, tight_limits
+from tests.fixtures.app import PASSWORD, ServedProduct, tight_limits
 from tests.fixtures.letters import Mailing, ServeMailing
 from tests.fixtures.twofactor import Protect
 from tests.flows.records import Records
@@ -31,11 +31,11 @@ async def records(app_database: str) -> AsyncIterator[Records]:
 
 
 @pytest.fixture
-async def anna(product: Product) -> httpx.AsyncClient:
+async def anna(product: ServedProduct) -> httpx.AsyncClient:
     return await product.sign_up(ANNA)
 
 
-async def sign_in(product: Product, password: str = PASSWORD) -> httpx.AsyncClient:
+async def sign_in(product: ServedProduct, password: str = PASSWORD) -> httpx.AsyncClient:
     client = await product.client()
     assert (await client.post("/api/auth/signin", json={"email": ANNA, "password": password})).status_code == 200
     return client
@@ -64,13 +64,13 @@ async def test_every_page_has_the_tabs_the_sidebar_and_a_way_from_the_menu(
 
 
 @pytest.mark.parametrize("path", [HERE, SESSIONS, ACTIVITY, f"{CONFIRM}?next=/settings/account"])
-async def test_nobody_is_sent_to_sign_in(product: Product, path: str) -> None:
+async def test_nobody_is_sent_to_sign_in(product: ServedProduct, path: str) -> None:
     answer = await (await product.client()).get(path)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/signin?next=/settings/account")
 
 
-async def test_the_overview_says_the_state_of_everything(anna: httpx.AsyncClient, product: Product) -> None:
+async def test_the_overview_says_the_state_of_everything(anna: httpx.AsyncClient, product: ServedProduct) -> None:
     words = read_text((await anna.get(HERE)).text)
     for sentence in (
         f"{ANNA} ! not confirmed yet",
@@ -87,7 +87,7 @@ async def test_the_overview_says_the_state_of_everything(anna: httpx.AsyncClient
     assert "2 browsers are signed in, this one among them" in read_text((await anna.get(HERE)).text)
 
 
-async def test_the_overview_of_a_well_kept_account(timed: Product, protect: Protect) -> None:
+async def test_the_overview_of_a_well_kept_account(timed: ServedProduct, protect: Protect) -> None:
     person = (await protect(timed)).person
     assert "Two-factor sign-in ✓ on 10 recovery codes left" in read_text((await person.get(HERE)).text)
 
@@ -107,7 +107,7 @@ async def test_a_name_is_saved_and_a_bad_one_comes_back(anna: httpx.AsyncClient)
     assert (await anna.get("/api/account")).json()["name"] == ""
 
 
-async def test_a_password_is_changed_and_the_others_are_out(anna: httpx.AsyncClient, product: Product) -> None:
+async def test_a_password_is_changed_and_the_others_are_out(anna: httpx.AsyncClient, product: ServedProduct) -> None:
     other, old = await sign_in(product), anna.cookies[COOKIE]
     form = {"currentPassword": PASSWORD, "newPassword": NEW}
     answer = await anna.post(f"{HERE}/password", data=form)
@@ -128,7 +128,7 @@ async def test_a_password_is_changed_and_the_others_are_out(anna: httpx.AsyncCli
     ],
 )
 async def test_a_refused_password_is_explained_and_never_shown(
-    anna: httpx.AsyncClient, product: Product, form: dict[str, str], field: str, sentence: str
+    anna: httpx.AsyncClient, product: ServedProduct, form: dict[str, str], field: str, sentence: str
 ) -> None:
     answer = await anna.post(f"{HERE}/password", data=form)
     assert answer.status_code == 422
@@ -216,7 +216,7 @@ async def test_the_banner_of_leaving_keeps_the_account(anna: httpx.AsyncClient, 
     assert keep not in (await anna.get("/connections")).text
 
 
-async def test_sign_ins_are_listed_and_ended(anna: httpx.AsyncClient, product: Product) -> None:
+async def test_sign_ins_are_listed_and_ended(anna: httpx.AsyncClient, product: ServedProduct) -> None:
     other = await product.client()
     other.headers["user-agent"] = 'evil<"script>/1'
     await other.post("/api/auth/signin", json={"email": ANNA, "password": PASSWORD})
@@ -235,7 +235,7 @@ async def test_sign_ins_are_listed_and_ended(anna: httpx.AsyncClient, product: P
     assert f"{SESSIONS}/end-others" not in (await anna.get(SESSIONS)).text
 
 
-async def test_all_others_are_ended_with_one_button(anna: httpx.AsyncClient, product: Product) -> None:
+async def test_all_others_are_ended_with_one_button(anna: httpx.AsyncClient, product: ServedProduct) -> None:
     others = [await sign_in(product) for _ in range(2)]
     assert f'action="{SESSIONS}/end-others"' in (await anna.get(SESSIONS)).text
     answer = await anna.post(f"{SESSIONS}/end-others")

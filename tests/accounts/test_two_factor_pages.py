@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.fixtures.app import PASSWORD, Product, Serve
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.fixtures.twofactor import URL, Protected, StepClock
 
 HERE = "/settings/account/2fa"
@@ -35,7 +35,7 @@ def read_codes(page: str) -> list[str]:
     return list(dict.fromkeys(CODE.findall(unescape(page))))
 
 
-async def test_a_person_without_script_turns_it_on_and_off(timed: Product, clock: StepClock) -> None:
+async def test_a_person_without_script_turns_it_on_and_off(timed: ServedProduct, clock: StepClock) -> None:
     person = await timed.sign_up(EMAIL)
     page = await person.get(HERE)
     assert page.status_code == 200
@@ -69,7 +69,7 @@ async def test_a_person_without_script_turns_it_on_and_off(timed: Product, clock
     assert f'action="{HERE}/setup"' in page.text
 
 
-async def test_a_page_that_was_left_behind_starts_again(timed: Product, clock: StepClock) -> None:
+async def test_a_page_that_was_left_behind_starts_again(timed: ServedProduct, clock: StepClock) -> None:
     person = await timed.sign_up(EMAIL)
     lonely = await person.post(f"{HERE}/enable", data={"secret": "A" * 32, "code": "123456"})
     assert went(lonely) == (303, f"{HERE}?done=again")
@@ -81,7 +81,7 @@ async def test_a_page_that_was_left_behind_starts_again(timed: Product, clock: S
 
 
 @pytest.mark.parametrize("sent", [{}, {"code": "123456"}, {"secret": "A" * 32, "code": "123456"}])
-async def test_a_stolen_cookie_reads_no_secret_that_waits(timed: Product, sent: dict[str, str]) -> None:
+async def test_a_stolen_cookie_reads_no_secret_that_waits(timed: ServedProduct, sent: dict[str, str]) -> None:
     """Who sees it while somebody turns two-factor sign-in on would pass it ever after."""
     person, thief = await timed.sign_up(EMAIL), await timed.client()
     await thief.post("/api/auth/signin", json={"email": EMAIL, "password": PASSWORD})
@@ -91,7 +91,7 @@ async def test_a_stolen_cookie_reads_no_secret_that_waits(timed: Product, sent: 
     assert went(answer) == (303, f"{HERE}?done=again")
 
 
-async def test_nobody_is_shown_a_secret_that_somebody_else_chose(timed: Product, clock: StepClock) -> None:
+async def test_nobody_is_shown_a_secret_that_somebody_else_chose(timed: ServedProduct, clock: StepClock) -> None:
     """Setting up asks for no fresh sign-in, so a stolen cookie may do it while its person is at it."""
     person, thief = await timed.sign_up(EMAIL), await timed.client()
     await thief.post("/api/auth/signin", json={"email": EMAIL, "password": PASSWORD})
@@ -109,7 +109,7 @@ async def test_what_is_on_already_is_not_set_up_again(anna: Protected) -> None:
 
 
 async def test_a_sign_in_that_is_not_fresh_is_confirmed_first(
-    timed: Product, anna: Protected, serve: Serve, app_database: str
+    timed: ServedProduct, anna: Protected, serve: Serve, app_database: str
 ) -> None:
     plain = await timed.sign_up("plain@example.com")
     await execute(app_database, "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
@@ -135,7 +135,7 @@ async def test_without_a_password_it_is_turned_off_by_a_press(anna: Protected, s
     assert went(await anna.person.post(f"{other}{HERE}/disable")) == (303, f"{HERE}?done=off")
 
 
-async def test_few_recovery_codes_are_warned_of_and_new_ones_made(timed: Product, anna: Protected) -> None:
+async def test_few_recovery_codes_are_warned_of_and_new_ones_made(timed: ServedProduct, anna: Protected) -> None:
     for code in anna.recovery[:7]:
         client = await anna.sign_in(timed)
         await client.post(f"{URL}/verify", json={"code": code, "recovery": True})
@@ -164,7 +164,7 @@ async def test_the_file_holds_nothing_but_codes(anna: Protected, codes: str) -> 
     assert went(answer) == (303, f"{HERE}?done=again")
 
 
-async def test_signing_in_goes_on_to_the_page_that_was_wanted(timed: Product, anna: Protected) -> None:
+async def test_signing_in_goes_on_to_the_page_that_was_wanted(timed: ServedProduct, anna: Protected) -> None:
     client = await timed.client()
     form = {"email": EMAIL, "password": PASSWORD, "next": "/connections?done=saved"}
     answer = await client.post("/signin", data=form)
@@ -188,7 +188,7 @@ async def test_signing_in_goes_on_to_the_page_that_was_wanted(timed: Product, an
     assert went(await client.get(f"{STEP}?next=/connections/new")) == (303, "/connections/new")
 
 
-async def test_a_recovery_code_signs_in_by_its_own_form(timed: Product, anna: Protected) -> None:
+async def test_a_recovery_code_signs_in_by_its_own_form(timed: ServedProduct, anna: Protected) -> None:
     client = await anna.sign_in(timed)
     wrong = await client.post(STEP, data={"recoveryCode": "7Q4M-0000-0000-0000"})
     assert wrong.status_code == 400
@@ -198,19 +198,19 @@ async def test_a_recovery_code_signs_in_by_its_own_form(timed: Product, anna: Pr
     assert went(answer) == (303, "/connections")
 
 
-async def test_a_clock_that_is_off_is_said_on_the_page(timed: Product, anna: Protected) -> None:
+async def test_a_clock_that_is_off_is_said_on_the_page(timed: ServedProduct, anna: Protected) -> None:
     answer = await (await anna.sign_in(timed)).post(STEP, data={"code": anna.code(6)})
     assert "about 3 minutes ahead" in answer.text
 
 
-async def test_an_empty_form_costs_no_attempt(timed: Product, anna: Protected) -> None:
+async def test_an_empty_form_costs_no_attempt(timed: ServedProduct, anna: Protected) -> None:
     client = await anna.sign_in(timed)
     for data in ({}, {"code": ""}, {"code": "", "recoveryCode": ""}, {"code": "1" * 65}) * 2:
         assert (await client.post(STEP, data=data)).status_code == 422
     assert (await client.post(STEP, data={"code": anna.code()})).status_code == 303
 
 
-async def test_too_many_tries_are_said_on_the_page(timed: Product, anna: Protected) -> None:
+async def test_too_many_tries_are_said_on_the_page(timed: ServedProduct, anna: Protected) -> None:
     client = await anna.sign_in(timed)
     statuses = [(await client.post(STEP, data={"code": anna.wrong()})).status_code for _ in range(5)]
     assert statuses == [400] * 5
@@ -221,7 +221,7 @@ async def test_too_many_tries_are_said_on_the_page(timed: Product, anna: Protect
 
 
 @pytest.mark.parametrize("path", ["//evil.example", "https://evil.example", "/\\evil.example", STEP])
-async def test_the_second_step_never_leads_to_another_site(timed: Product, anna: Protected, path: str) -> None:
+async def test_the_second_step_never_leads_to_another_site(timed: ServedProduct, anna: Protected, path: str) -> None:
     client = await anna.sign_in(timed)
     page = (await client.get(STEP, params={"next": path})).text
     assert "evil.example" not in page

@@ -15,7 +15,7 @@ from basewarden.errors import Conflict
 
 
 @dataclass
-class Desk:
+class AuditDatabase:
     """`admin` is the database's superuser; `forge` is what only somebody with that power can do."""
 
     database: Database
@@ -43,8 +43,8 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(app_database: str) -> AsyncIterator[Desk]:
+async def desk(app_database: str) -> AsyncIterator[AuditDatabase]:
     database = Database(Secret(app_database), pool_size=20)
     async with await psycopg.AsyncConnection.connect(app_database, autocommit=True, row_factory=dict_row) as admin:
-        yield Desk(database, Audit(database), admin)
+        yield AuditDatabase(database, Audit(database), admin)
     await database.close()

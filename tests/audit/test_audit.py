@@ -19,7 +19,7 @@ from basewarden.audit import (
 from basewarden.audit import service as audit_service
 from basewarden.core.logs import configure_logs
 from basewarden.errors import Conflict, Unavailable
-from tests.audit.conftest import Desk
+from tests.audit.conftest import AuditDatabase
 
 ADA, BOB = UUID(int=1), UUID(int=2)
 HOME = Where("203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
@@ -32,7 +32,7 @@ def make_event(
     return AccountEvent(subject, kind, where, **more)  # type: ignore[arg-type]  # details, as the test says
 
 
-async def test_an_event_is_stored_with_its_unit_and_not_before(desk: Desk) -> None:
+async def test_an_event_is_stored_with_its_unit_and_not_before(desk: AuditDatabase) -> None:
     async with desk.database.unit_of_work() as unit:
         await desk.audit.record(unit, make_event(EventKind.SIGNUP))
         await desk.audit.record(unit, make_event(details={"name": "Ada's bot", "agent": BOB, "count": 3}))
@@ -44,7 +44,7 @@ async def test_an_event_is_stored_with_its_unit_and_not_before(desk: Desk) -> No
     assert second["prev_hash"] == first["hash"] != second["hash"]
 
 
-async def test_a_unit_that_fails_leaves_no_event_and_no_gap(desk: Desk) -> None:
+async def test_a_unit_that_fails_leaves_no_event_and_no_gap(desk: AuditDatabase) -> None:
     await desk.record(make_event())
     with pytest.raises(Conflict):
         await desk.record_and_fail(make_event())
@@ -57,7 +57,7 @@ async def test_a_unit_that_fails_leaves_no_event_and_no_gap(desk: Desk) -> None:
     assert (await verify_chain(desk.database)).is_good
 
 
-async def test_fifty_at_once_make_one_chain(desk: Desk) -> None:
+async def test_fifty_at_once_make_one_chain(desk: AuditDatabase) -> None:
     async def act(number: int) -> None:
         event = make_event(subject=uuid4(), details={"number": number})
         if number % 5 == 0:
@@ -79,7 +79,7 @@ async def test_fifty_at_once_make_one_chain(desk: Desk) -> None:
     assert (verdict.count, verdict.broken) == (50 - len(refused), None)
 
 
-async def test_one_statement_may_add_several(desk: Desk) -> None:
+async def test_one_statement_may_add_several(desk: AuditDatabase) -> None:
     await desk.admin.execute(
         "INSERT INTO audit_events (subject, kind, details) SELECT gen_random_uuid(), 'signin', '{}' FROM generate_series(1, 5)"
     )
@@ -87,7 +87,7 @@ async def test_one_statement_may_add_several(desk: Desk) -> None:
     assert (await verify_chain(desk.database)).is_good
 
 
-async def test_what_the_database_fills_in_cannot_be_chosen(desk: Desk) -> None:
+async def test_what_the_database_fills_in_cannot_be_chosen(desk: AuditDatabase) -> None:
     await desk.record(make_event())
     await desk.admin.execute(
         "INSERT INTO audit_events (id, at, subject, kind, details, salt, place_digest, prev_hash, hash)"
@@ -97,7 +97,7 @@ async def test_what_the_database_fills_in_cannot_be_chosen(desk: Desk) -> None:
     assert (verdict.count, verdict.is_good) == (2, True)
 
 
-async def test_a_refusal_is_told_while_its_own_request_has_an_event_waiting(desk: Desk) -> None:
+async def test_a_refusal_is_told_while_its_own_request_has_an_event_waiting(desk: AuditDatabase) -> None:
     """Both in one request, in either order: neither waits for the other."""
     async with desk.database.unit_of_work() as unit:
         await desk.audit.record(unit, make_event(EventKind.SIGNIN))
@@ -109,7 +109,7 @@ async def test_a_refusal_is_told_while_its_own_request_has_an_event_waiting(desk
     assert [row["kind"] for row in await desk.rows()] == ["signin_failed", "signin", "twofactor_failed", "signin"]
 
 
-async def test_requests_that_want_a_row_and_the_chain_do_not_deadlock(desk: Desk) -> None:
+async def test_requests_that_want_a_row_and_the_chain_do_not_deadlock(desk: AuditDatabase) -> None:
     """Stored where it is recorded, the first would hold the chain and wait for the row that the second holds."""
     await desk.admin.execute("CREATE TABLE things (id int PRIMARY KEY, n int); INSERT INTO things VALUES (1, 0)")
     has_recorded, has_row = asyncio.Event(), asyncio.Event()
@@ -135,7 +135,9 @@ async def test_requests_that_want_a_row_and_the_chain_do_not_deadlock(desk: Desk
     assert await desk.rows("SELECT n FROM things") == [{"n": 2}]
 
 
-async def test_a_busy_chain_fails_the_unit_but_never_a_refusal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_busy_chain_fails_the_unit_but_never_a_refusal(
+    desk: AuditDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(audit_service, "_UNIT_PATIENCE", "50ms")
     monkeypatch.setattr(audit_service, "_REFUSAL_PATIENCE", "50ms")
     async with desk.admin.transaction():
@@ -150,13 +152,13 @@ async def test_a_busy_chain_fails_the_unit_but_never_a_refusal(desk: Desk, monke
     assert [row["id"] for row in await desk.rows()] == [1]
 
 
-async def test_patience_is_the_recording_transactions_own(desk: Desk) -> None:
+async def test_patience_is_the_recording_transactions_own(desk: AuditDatabase) -> None:
     await desk.record(make_event())
     async with desk.database.read_only() as session:
         assert await session.scalar(text("SHOW lock_timeout")) == "0"
 
 
-async def test_the_log_tells_the_head_once_it_is_committed(desk: Desk) -> None:
+async def test_the_log_tells_the_head_once_it_is_committed(desk: AuditDatabase) -> None:
     configure_logs("info")  # whoever was served before may have asked for less
     with capture_logs() as lines:
         await desk.record(make_event())
@@ -166,7 +168,7 @@ async def test_the_log_tells_the_head_once_it_is_committed(desk: Desk) -> None:
     assert told == [(1, (await verify_chain(desk.database)).head)]
 
 
-async def test_savepoints_neither_store_early_nor_record(desk: Desk) -> None:
+async def test_savepoints_neither_store_early_nor_record(desk: AuditDatabase) -> None:
     async with desk.database.unit_of_work() as unit:
         await desk.audit.record(unit, make_event())
         async with unit.begin_nested():
@@ -178,7 +180,7 @@ async def test_savepoints_neither_store_early_nor_record(desk: Desk) -> None:
     assert len(await desk.rows()) == 1
 
 
-async def test_hostile_text_is_cut_and_flattened(desk: Desk) -> None:
+async def test_hostile_text_is_cut_and_flattened(desk: AuditDatabase) -> None:
     hostile = "x\x00y\nz\ud800\u202e" + "A" * 1_000_000
     await desk.record(
         AccountEvent(ADA, EventKind.SIGNIN, Where(hostile, hostile), {"name": hostile, "method": hostile})
@@ -205,7 +207,7 @@ async def test_hostile_text_is_cut_and_flattened(desk: Desk) -> None:
         "SET session_replication_role = replica; DELETE FROM audit_events",
     ],
 )
-async def test_nothing_but_erasure_changes_an_event(desk: Desk, statement: str) -> None:
+async def test_nothing_but_erasure_changes_an_event(desk: AuditDatabase, statement: str) -> None:
     await desk.record(make_event(details={"name": "phone", "count": 2}))
     before = await desk.rows()
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="additions only"):
@@ -213,7 +215,7 @@ async def test_nothing_but_erasure_changes_an_event(desk: Desk, statement: str) 
     assert await desk.rows() == before
 
 
-async def test_erasure_cannot_carry_a_change_that_only_looks_equal(desk: Desk) -> None:
+async def test_erasure_cannot_carry_a_change_that_only_looks_equal(desk: AuditDatabase) -> None:
     """1 and 1.0 are equal to jsonb and not to a hash."""
     await desk.record(make_event(details={"count": 1}))
     await desk.admin.execute(
@@ -223,7 +225,7 @@ async def test_erasure_cannot_carry_a_change_that_only_looks_equal(desk: Desk) -
     assert await desk.rows("SELECT details::text FROM audit_events") == [{"details": '{"count": 1}'}]
 
 
-async def test_erasing_a_person_leaves_a_pseudonym_and_a_whole_chain(desk: Desk) -> None:
+async def test_erasing_a_person_leaves_a_pseudonym_and_a_whole_chain(desk: AuditDatabase) -> None:
     for subject in (ADA, BOB, ADA):
         await desk.record(make_event(subject=subject, details={"login": "phone", "count": 1}))
     head = (await verify_chain(desk.database)).head
@@ -239,7 +241,7 @@ async def test_erasing_a_person_leaves_a_pseudonym_and_a_whole_chain(desk: Desk)
     assert (verdict.count, verdict.head, verdict.has_noted, verdict.is_good) == (3, head, True, True)
 
 
-async def test_what_is_told_in_the_erasing_unit_itself_names_nobody(desk: Desk) -> None:
+async def test_what_is_told_in_the_erasing_unit_itself_names_nobody(desk: AuditDatabase) -> None:
     named = {"name": "phone", "count": 1}
     async with desk.database.unit_of_work() as unit:
         await desk.audit.record(unit, make_event(details=named))
@@ -252,7 +254,7 @@ async def test_what_is_told_in_the_erasing_unit_itself_names_nobody(desk: Desk) 
     assert (await verify_chain(desk.database)).is_good
 
 
-async def test_a_person_sees_their_own_events_page_by_page(desk: Desk) -> None:
+async def test_a_person_sees_their_own_events_page_by_page(desk: AuditDatabase) -> None:
     for number in range(5):
         await desk.record(make_event(details={"number": number}), make_event(subject=BOB))
     async with desk.database.read_only() as session:
@@ -263,7 +265,9 @@ async def test_a_person_sees_their_own_events_page_by_page(desk: Desk) -> None:
     assert {event.subject for event in page + rest} == {ADA}
 
 
-async def test_an_export_holds_all_of_one_person_and_no_hash(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_export_holds_all_of_one_person_and_no_hash(
+    desk: AuditDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(audit_service, "_EXPORT_ROWS", 2)
     for number in range(5):
         await desk.record(make_event(details={"number": number}), make_event(subject=BOB))

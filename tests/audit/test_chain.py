@@ -4,7 +4,7 @@ import pytest
 
 from basewarden.audit import EventKind, verify_chain
 from basewarden.audit import chain as audit_chain
-from tests.audit.conftest import Desk
+from tests.audit.conftest import AuditDatabase
 from tests.audit.test_audit import ADA, make_event
 
 START = "00" * 32
@@ -21,18 +21,20 @@ SEAL_ANEW = """
 """
 
 
-async def fill(desk: Desk, count: int = 5) -> None:
+async def fill(desk: AuditDatabase, count: int = 5) -> None:
     for number in range(1, count + 1):
         await desk.record(make_event(details={"name": f"phone {number}", "number": number, "method": 'pass»"word\\'}))
 
 
-async def test_an_empty_chain_is_whole(desk: Desk) -> None:
+async def test_an_empty_chain_is_whole(desk: AuditDatabase) -> None:
     verdict = await verify_chain(desk.database)
     assert (verdict.count, verdict.head, verdict.broken, verdict.has_noted) == (0, START, None, None)
     assert verdict.list_sentences() == [f"0 events in an unbroken chain. Head: {START}"]
 
 
-async def test_the_check_goes_by_batches_and_tells_how_far_it_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_check_goes_by_batches_and_tells_how_far_it_is(
+    desk: AuditDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(audit_chain, "BATCH_ROWS", 2)
     await fill(desk)
     seen: list[int] = []
@@ -71,7 +73,7 @@ async def test_the_check_goes_by_batches_and_tells_how_far_it_is(desk: Desk, mon
         ),
     ],
 )
-async def test_what_was_forged_is_found(desk: Desk, statement: str, broken_at: int, reason: str) -> None:
+async def test_what_was_forged_is_found(desk: AuditDatabase, statement: str, broken_at: int, reason: str) -> None:
     await fill(desk)
     assert (await verify_chain(desk.database)).is_good
     await desk.forge(statement)
@@ -82,7 +84,7 @@ async def test_what_was_forged_is_found(desk: Desk, statement: str, broken_at: i
     assert verdict.list_sentences()[1] == f"Broken at event {broken_at}: {verdict.broken.reason}."
 
 
-async def test_a_tail_that_was_cut_off_is_known_by_a_noted_head(desk: Desk) -> None:
+async def test_a_tail_that_was_cut_off_is_known_by_a_noted_head(desk: AuditDatabase) -> None:
     await fill(desk)
     noted = (await verify_chain(desk.database)).head
     await desk.forge("DELETE FROM audit_events WHERE id > 3")
@@ -93,7 +95,7 @@ async def test_a_tail_that_was_cut_off_is_known_by_a_noted_head(desk: Desk) -> N
     assert "is not in the chain" in verdict.list_sentences()[-1]
 
 
-async def test_a_chain_written_anew_is_known_by_a_noted_head(desk: Desk) -> None:
+async def test_a_chain_written_anew_is_known_by_a_noted_head(desk: AuditDatabase) -> None:
     await fill(desk)
     noted = (await verify_chain(desk.database)).head
     await desk.forge("DELETE FROM audit_events")
@@ -102,7 +104,7 @@ async def test_a_chain_written_anew_is_known_by_a_noted_head(desk: Desk) -> None
     assert not (await verify_chain(desk.database, noted_head=noted)).is_good
 
 
-async def test_a_noted_head_stays_good_while_the_chain_grows(desk: Desk) -> None:
+async def test_a_noted_head_stays_good_while_the_chain_grows(desk: AuditDatabase) -> None:
     await fill(desk)
     noted = (await verify_chain(desk.database)).head
     await fill(desk)
@@ -112,7 +114,7 @@ async def test_a_noted_head_stays_good_while_the_chain_grows(desk: Desk) -> None
         assert (await verify_chain(desk.database, noted_head=head)).has_noted is False
 
 
-async def test_the_check_does_not_trust_the_databases_own_function(desk: Desk) -> None:
+async def test_the_check_does_not_trust_the_databases_own_function(desk: AuditDatabase) -> None:
     await fill(desk)
     await desk.admin.execute(
         "CREATE OR REPLACE FUNCTION audit_hash(event audit_events) RETURNS bytea LANGUAGE sql STABLE"
@@ -124,7 +126,7 @@ async def test_the_check_does_not_trust_the_databases_own_function(desk: Desk) -
     assert verdict.broken.id == 6
 
 
-async def test_sql_and_python_seal_alike_whatever_the_session_is_set_to(desk: Desk) -> None:
+async def test_sql_and_python_seal_alike_whatever_the_session_is_set_to(desk: AuditDatabase) -> None:
     for setting in (
         "TimeZone = 'Asia/Kolkata'",
         "DateStyle = 'German'",
@@ -140,7 +142,7 @@ async def test_sql_and_python_seal_alike_whatever_the_session_is_set_to(desk: De
     assert (verdict.count, verdict.broken) == (4, None)
 
 
-async def test_erasing_does_not_hide_a_change(desk: Desk) -> None:
+async def test_erasing_does_not_hide_a_change(desk: AuditDatabase) -> None:
     await fill(desk)
     await desk.forge("UPDATE audit_events SET place_digest = sha256('forged') WHERE id = 2")
     async with desk.database.unit_of_work() as unit:

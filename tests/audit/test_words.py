@@ -7,7 +7,7 @@ import pytest
 import basewarden.audit
 from basewarden.audit import AccountEvent, AuditEvent, EventKind, Where, describe_client, describe_event, list_events
 from basewarden.web import Pages
-from tests.audit.conftest import Desk
+from tests.audit.conftest import AuditDatabase
 from tests.audit.test_audit import ADA, make_event
 
 TEMPLATES = Path(basewarden.audit.__file__).parent / "templates"
@@ -56,7 +56,7 @@ def render(events: list[AuditEvent]) -> str:
     return page.render(events=events)
 
 
-async def test_the_table_shows_what_when_from_where_and_with_what(desk: Desk) -> None:
+async def test_the_table_shows_what_when_from_where_and_with_what(desk: AuditDatabase) -> None:
     await desk.record(
         make_event(EventKind.PASSKEY_ADDED, where=Where("203.0.113.7", SAFARI), details={"name": "<b>phone</b>"}),
         make_event(EventKind.SIGNOUT, where=Where()),

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from scripts.deliveries import Billed, run_storm
 from tests.chaos.serving import Serving
-from tests.fakes.dodo import WEBHOOK_URL, World
+from tests.fakes.dodo import WEBHOOK_URL, DodoWorld
 from tests.fixtures.app import pick_port
 from tests.flows.records import Records
 
@@ -29,7 +29,7 @@ async def test_killed_between_receipt_and_effect(app_database: str, records: Rec
     with pick_port() as listener:
         port = listener.getsockname()[1]
     deployment = Billed(database_url=app_database, port=port)
-    world = World()
+    world = DodoWorld()
     first = world.subscribe(None)
     second = world.change(first.object_id, "subscription.on_hold", status="on_hold")
     serving = await Serving.start(deployment)

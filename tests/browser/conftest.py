@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from basewarden.web.assets import ensure_packages
-from tests.fixtures.app import Product
+from tests.fixtures.app import ServedProduct
 from tests.workspace.conftest import Store, store, store_template
 
 __all__ = ["Store", "store", "store_template"]
@@ -49,7 +49,7 @@ async def axe_source() -> str:
 
 
 @pytest.fixture
-async def page(browser: Browser, product: Product) -> AsyncIterator[Page]:
+async def page(browser: Browser, product: ServedProduct) -> AsyncIterator[Page]:
     """At the end nothing may have gone wrong in the browser."""
     complaints = Complaints()
     async with await browser.new_context(base_url=product.settings.origin) as context:

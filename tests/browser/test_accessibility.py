@@ -8,7 +8,7 @@ from playwright.async_api import Browser, Page
 from pyotp import TOTP
 
 from basewarden.journal import RefusalLog
-from tests.fixtures.app import PASSWORD, Product
+from tests.fixtures.app import PASSWORD, ServedProduct
 from tests.workspace.conftest import Store
 
 pytestmark = pytest.mark.browser
@@ -41,7 +41,7 @@ ACCOUNT_PAGES = (
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 async def test_no_page_shuts_anybody_out(
-    browser: Browser, product: Product, store: Store, axe_source: str, theme: Literal["light", "dark"], width: int
+    browser: Browser, product: ServedProduct, store: Store, axe_source: str, theme: Literal["light", "dark"], width: int
 ) -> None:
     session = await make_session(store, product)
     async with await browser.new_context(
@@ -61,7 +61,7 @@ async def test_no_page_shuts_anybody_out(
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 async def test_no_page_of_the_account_does(
-    browser: Browser, product: Product, axe_source: str, theme: Literal["light", "dark"], width: int
+    browser: Browser, product: ServedProduct, axe_source: str, theme: Literal["light", "dark"], width: int
 ) -> None:
     """Before, while and after the second factor is set up, and half way in."""
     account = {"email": "owner@example.com", "password": PASSWORD}
@@ -90,7 +90,7 @@ async def test_no_page_of_the_account_does(
     assert {path: problems for path, problems in found.items() if problems} == {}
 
 
-async def make_session(store: Store, product: Product) -> str:
+async def make_session(store: Store, product: ServedProduct) -> str:
     """Something for the history and the sessions to show, and a frozen session; names as short as they may be."""
     address = f"/api/v/{store.connection_id}/rest/v1/lamps?id=eq.1"
     answer = await store.owner.patch(address, json={"price": 1, "note": None}, headers={"x-basewarden-session": "i"})

@@ -4,13 +4,13 @@ import pytest
 from playwright.async_api import Page
 
 from tests.browser.test_accessibility import OPEN_PAGES, list_pages, make_session
-from tests.fixtures.app import PASSWORD, Product
+from tests.fixtures.app import PASSWORD, ServedProduct
 from tests.workspace.conftest import Store
 
 pytestmark = pytest.mark.browser
 
 
-async def test_no_page_makes_the_browser_complain(page: Page, store: Store, product: Product) -> None:
+async def test_no_page_makes_the_browser_complain(page: Page, store: Store, product: ServedProduct) -> None:
     for path in OPEN_PAGES:
         await page.goto(path)
     account = {"email": "owner@example.com", "password": PASSWORD}

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, Page
 
 from tests.browser.conftest import Complaints
 from tests.fakes.github import FakeGitHub, make_person
-from tests.fixtures.app import PASSWORD, Product, Serve
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 
 pytestmark = pytest.mark.browser
 
@@ -16,14 +16,14 @@ EMAIL = "anna@example.com"
 
 
 @pytest.fixture
-async def across(serve: Serve, github: FakeGitHub) -> Product:
+async def across(serve: Serve, github: FakeGitHub) -> ServedProduct:
     """GitHub under another name, so that the two are different sites to the browser."""
     github.url = github.url.replace("127.0.0.1", "localhost")
     return await serve(github.settings())
 
 
 @pytest.fixture(params=[True, False], ids=["with script", "without script"])
-async def page(request: pytest.FixtureRequest, browser: Browser, across: Product) -> AsyncIterator[Page]:
+async def page(request: pytest.FixtureRequest, browser: Browser, across: ServedProduct) -> AsyncIterator[Page]:
     complaints = Complaints()
     origin = across.settings.origin
     async with await browser.new_context(base_url=origin, java_script_enabled=request.param) as context:
@@ -46,7 +46,7 @@ async def test_signing_up_and_in(page: Page, github: FakeGitHub) -> None:
     await page.get_by_text("GitHub is the only way into this account").wait_for()
 
 
-async def test_linking_by_a_form(page: Page, across: Product, github: FakeGitHub) -> None:
+async def test_linking_by_a_form(page: Page, across: ServedProduct, github: FakeGitHub) -> None:
     """A form whose answer were a redirect to GitHub would be stopped by our own policy."""
     await across.sign_up(EMAIL)
     github.person = make_person(1, "anna-at-github")

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page, expect
 from basewarden.accounts import Purpose, make_operator_link
 from basewarden.db import Database
 from tests.browser.test_accessibility import find_violations
-from tests.fixtures.app import Product
+from tests.fixtures.app import ServedProduct
 from tests.fixtures.letters import ServeMailing
 
 pytestmark = pytest.mark.browser
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.browser
 ANNA = "anna@example.com"
 
 
-async def make_path(product: Product, purpose: Purpose) -> str:
+async def make_path(product: ServedProduct, purpose: Purpose) -> str:
     link = await make_operator_link(product.registry.get(Database), product.settings, ANNA, purpose)
     return link.removeprefix(product.settings.origin)
 
 
 @pytest.mark.parametrize("scripted", [True, False])
-async def test_a_forgotten_password_is_replaced(browser: Browser, product: Product, *, scripted: bool) -> None:
+async def test_a_forgotten_password_is_replaced(browser: Browser, product: ServedProduct, *, scripted: bool) -> None:
     await product.sign_up(ANNA)
     async with await browser.new_context(base_url=product.settings.origin, java_script_enabled=scripted) as context:
         page = await context.new_page()
@@ -49,7 +49,7 @@ async def test_a_forgotten_password_is_replaced(browser: Browser, product: Produ
 @pytest.mark.parametrize("width", [1280, 390])
 async def test_no_page_shuts_anybody_out(
     browser: Browser,
-    product: Product,
+    product: ServedProduct,
     serve_mailing: ServeMailing,
     axe_source: str,
     theme: Literal["light", "dark"],
@@ -68,7 +68,7 @@ async def test_no_page_shuts_anybody_out(
         assert await is_as_wide_as_its_window(page)
 
 
-async def list_pages(product: Product, mailing: Product) -> list[str]:
+async def list_pages(product: ServedProduct, mailing: ServedProduct) -> list[str]:
     ours, theirs = product.settings.origin, mailing.settings.origin
     reset, verify = await make_path(product, Purpose.RESET), await make_path(product, Purpose.VERIFY)
     pages = [f"{ours}/forgot", f"{theirs}/forgot", f"{theirs}/forgot?done=sent", f"{ours}/signin?done=reset"]

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import CDPSession, Page, expect
 
 from basewarden.settings import Settings
-from tests.fixtures.app import PASSWORD, Product, pick_port, serve_product
+from tests.fixtures.app import PASSWORD, ServedProduct, pick_port, serve_product
 from tests.fixtures.twofactor import StepClock, turn_on
 
 pytestmark = pytest.mark.browser
@@ -18,7 +18,7 @@ PAGE = "/settings/account/passkeys"
 
 
 @pytest.fixture
-async def product(settings: Settings, clock: StepClock) -> AsyncIterator[Product]:
+async def product(settings: Settings, clock: StepClock) -> AsyncIterator[ServedProduct]:
     """Under a name: a browser knows no passkeys of a number."""
     listener = pick_port()
     origin = f"http://localhost:{listener.getsockname()[1]}"
@@ -27,7 +27,7 @@ async def product(settings: Settings, clock: StepClock) -> AsyncIterator[Product
 
 
 @dataclass(frozen=True)
-class Device:
+class VirtualAuthenticator:
     """The browser's authenticator, which presses its own button."""
 
     cdp: CDPSession
@@ -39,7 +39,7 @@ class Device:
 
 
 @pytest.fixture
-async def device(page: Page) -> Device:
+async def device(page: Page) -> VirtualAuthenticator:
     cdp = await page.context.new_cdp_session(page)
     await cdp.send("WebAuthn.enable")
     options = {
@@ -51,11 +51,11 @@ async def device(page: Page) -> Device:
         "automaticPresenceSimulation": True,
     }
     added = await cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
-    return Device(cdp, added["authenticatorId"])
+    return VirtualAuthenticator(cdp, added["authenticatorId"])
 
 
 @pytest.fixture
-async def anna(page: Page, device: Device) -> Page:
+async def anna(page: Page, device: VirtualAuthenticator) -> Page:
     """Signed in, with a passkey on this device."""
     account = {"email": EMAIL, "password": PASSWORD}
     assert (await page.context.request.post("/api/auth/signup", data=account)).ok
@@ -76,7 +76,7 @@ async def sign_out(page: Page) -> None:
     assert (await page.context.request.post("/api/auth/signout")).ok
 
 
-async def test_signing_in_with_it(anna: Page, product: Product) -> None:
+async def test_signing_in_with_it(anna: Page, product: ServedProduct) -> None:
     page = anna
     await expect(page.get_by_role("row", name="Blue key")).to_contain_text("never")
     await sign_out(page)
@@ -86,7 +86,7 @@ async def test_signing_in_with_it(anna: Page, product: Product) -> None:
     await expect(page.get_by_role("row", name="Blue key")).not_to_contain_text("never")
 
 
-async def test_what_goes_wrong_is_said_in_words(anna: Page, device: Device) -> None:
+async def test_what_goes_wrong_is_said_in_words(anna: Page, device: VirtualAuthenticator) -> None:
     page = anna
     await page.get_by_role("button", name="Add a passkey").click()
     await expect(page.get_by_text("This device has a passkey of this account already.")).to_be_visible()
@@ -112,7 +112,7 @@ async def test_a_passkey_that_is_gone_here_but_not_there(anna: Page) -> None:
     await expect(page.get_by_text("This passkey could not be checked.")).to_be_visible()
 
 
-async def test_it_is_named_by_the_day_and_renamed(anna: Page, device: Device) -> None:
+async def test_it_is_named_by_the_day_and_renamed(anna: Page, device: VirtualAuthenticator) -> None:
     page = anna
     await device.cdp.send("WebAuthn.clearCredentials", {"authenticatorId": device.id})
     await page.get_by_role("link", name="Remove “Blue key”").click()
@@ -126,7 +126,7 @@ async def test_it_is_named_by_the_day_and_renamed(anna: Page, device: Device) ->
     await expect(page.get_by_role("rowheader", name="Laptop")).to_be_visible()
 
 
-async def test_as_the_second_factor(anna: Page, product: Product, clock: StepClock) -> None:
+async def test_as_the_second_factor(anna: Page, product: ServedProduct, clock: StepClock) -> None:
     page = anna
     person = await product.client()
     await person.post("/api/auth/signin", json={"email": EMAIL, "password": PASSWORD})
@@ -140,7 +140,7 @@ async def test_as_the_second_factor(anna: Page, product: Product, clock: StepClo
     await expect(page).to_have_url(f"{product.settings.origin}{PAGE}")
 
 
-async def test_confirming_with_it(anna: Page, product: Product, app_database: str) -> None:
+async def test_confirming_with_it(anna: Page, product: ServedProduct, app_database: str) -> None:
     page = anna
     await sign_in_by_password(page)
     async with await psycopg.AsyncConnection.connect(app_database) as connection:
@@ -153,7 +153,7 @@ async def test_confirming_with_it(anna: Page, product: Product, app_database: st
     await expect(page.get_by_role("button", name="Add a passkey")).to_be_visible()
 
 
-async def test_one_gone_stale_on_the_open_page(anna: Page, product: Product, app_database: str) -> None:
+async def test_one_gone_stale_on_the_open_page(anna: Page, product: ServedProduct, app_database: str) -> None:
     page = anna
     await sign_in_by_password(page)
     async with await psycopg.AsyncConnection.connect(app_database) as connection:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, Route
 
-from tests.fakes.hostile import Turn, be_good, serve_hostile
+from tests.fakes.hostile import HostileExchange, be_good, serve_hostile
 from tests.fixtures.bench import Backend, Bench, Workshop, on_both_backends
 
 pytestmark = [pytest.mark.browser, on_both_backends]
@@ -75,7 +75,7 @@ def list_headers(kind: str) -> dict[str, str]:
     return {**SET, **chosen, **({"Location": EVIL} if kind == "redirect" else {})}
 
 
-async def be_hostile(turn: Turn) -> None:
+async def be_hostile(turn: HostileExchange) -> None:
     """Whatever is asked, by whatever method: the kind that the query names."""
     kind = turn.heard.target.partition("kind=")[2].removeprefix("eq.").partition("&")[0]
     if kind not in KINDS:
@@ -103,7 +103,7 @@ async def bench(workshop: Workshop, backend: Backend) -> AsyncIterator[Bench]:
 
 
 @dataclass
-class Opened:
+class OpenedPage:
     """A context with the owner's cookie, and what went wrong in it."""
 
     bench: Bench
@@ -132,12 +132,12 @@ class Opened:
 
 
 @pytest.fixture
-async def opened(browser: Browser, bench: Bench) -> AsyncIterator[Opened]:
+async def opened(browser: Browser, bench: Bench) -> AsyncIterator[OpenedPage]:
     origin = bench.product.settings.origin
     async with await browser.new_context(base_url=origin) as context:
         cookies = [{"name": name, "value": value, "url": origin} for name, value in bench.person.cookies.items()]
         await context.add_cookies(cookies)  # type: ignore[arg-type]  # its TypedDict is not exported by that name
-        opened = Opened(bench, context, await context.new_page())
+        opened = OpenedPage(bench, context, await context.new_page())
 
         def hear(message: ConsoleMessage) -> None:
             if message.text == "RAN":
@@ -156,7 +156,7 @@ async def opened(browser: Browser, bench: Bench) -> AsyncIterator[Opened]:
         yield opened
 
 
-async def test_opened_by_its_address_it_is_text(opened: Opened) -> None:
+async def test_opened_by_its_address_it_is_text(opened: OpenedPage) -> None:
     for url in opened.urls():
         answer = await opened.page.goto(url, wait_until="load")
         assert answer is not None
@@ -185,7 +185,7 @@ EMBED = """async ([tag, attribute, urls]) => {
 @pytest.mark.parametrize(
     ("tag", "attribute"), [("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("embed", "src"), ("object", "data")]
 )  # fmt: skip
-async def test_no_element_runs_paints_or_frames_it(opened: Opened, tag: str, attribute: str) -> None:
+async def test_no_element_runs_paints_or_frames_it(opened: OpenedPage, tag: str, attribute: str) -> None:
     for path in PATHS:
         urls = [opened.base + path.format(kind) for kind in KINDS]
         painted = await opened.load(EMBED, [tag, attribute, urls])
@@ -219,7 +219,7 @@ WORK = """async urls => {
 }"""
 
 
-async def test_no_worker_begins(opened: Opened) -> None:
+async def test_no_worker_begins(opened: OpenedPage) -> None:
     assert await opened.load(WORK, opened.urls("js", "oldjs")) == [[], 0]
     await opened.check()
 
@@ -236,7 +236,7 @@ FETCH = """async ([urls, methods]) => {
 INERT = ("application/json", "application/octet-stream", "text/plain", "application/openapi+json", "")
 
 
-async def test_a_fetch_by_any_method_gets_data(opened: Opened) -> None:
+async def test_a_fetch_by_any_method_gets_data(opened: OpenedPage) -> None:
     reads = await opened.load(FETCH, [opened.urls(), ["GET", "HEAD"]])
     writes = await opened.load(FETCH, [opened.urls("html", "js", "redirect"), ["POST", "PATCH", "PUT", "DELETE"]])
     for method, url, status, kind, length in reads + writes:
@@ -256,7 +256,7 @@ SUBMIT = """([action, method]) => {
 }"""
 
 
-async def test_a_form_of_ours_leads_to_text(opened: Opened) -> None:
+async def test_a_form_of_ours_leads_to_text(opened: OpenedPage) -> None:
     for url in opened.urls("html", "none", "redirect"):
         for method in ("POST", "GET"):
             async with opened.page.expect_event("load", lambda page: "/api/v/" in page.url):
@@ -266,7 +266,7 @@ async def test_a_form_of_ours_leads_to_text(opened: Opened) -> None:
     await opened.check()
 
 
-async def test_a_page_of_ours_still_reads_rows(opened: Opened) -> None:
+async def test_a_page_of_ours_still_reads_rows(opened: OpenedPage) -> None:
     """What supabase-js does in a browser, which sends what fetch() sends."""
     read = "async url => { const answer = await fetch(url); return [answer.headers.get('content-type'), await answer.json()] }"
     kind, rows = await opened.load(read, f"{opened.base}/notes?select=id&limit=1")

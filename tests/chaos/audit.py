@@ -99,20 +99,20 @@ async def list_shared_rows(own_dsn: str, connection_id: str) -> list[tuple[str, 
 
 
 @dataclass
-class _Chain:
+class _ImageChain:
     first: str | None
     last: str | None
 
 
 def fold_entries(entries: Iterable[tuple[int, str, Row | None, Row | None]]) -> Counter[Change]:
     """One net change per row and transaction: a row may be set null and then deleted in one wake."""
-    chains: dict[tuple[int, str], list[_Chain]] = {}
+    chains: dict[tuple[int, str], list[_ImageChain]] = {}
     for xid, table, before, after in entries:
         known = chains.setdefault((xid, table), [])
         was, becomes = _show(before), _show(after)
         chain = next((one for one in known if was is not None and one.last == was), None)
         if chain is None:
-            known.append(_Chain(was, becomes))
+            known.append(_ImageChain(was, becomes))
         else:
             chain.last = becomes
     return Counter(
@@ -123,7 +123,7 @@ def fold_entries(entries: Iterable[tuple[int, str, Row | None, Row | None]]) -> 
     )
 
 
-def _verb_of(chain: _Chain) -> str:
+def _verb_of(chain: _ImageChain) -> str:
     return "insert" if chain.first is None else "delete" if chain.last is None else "update"
 
 

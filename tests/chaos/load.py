@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from tests.chaos.worlds import AGENTS, Call, World
+from tests.chaos.worlds import AGENTS, AgentCall, ChaosWorld
 
 WORKERS_OF_AN_AGENT = 2
 PASSWORD = "a long walk in the rain"
@@ -60,7 +60,7 @@ async def _make_agent(person: httpx.AsyncClient, connection_id: str, number: int
     return str(made.json()["token"])
 
 
-async def write_until_gone(origin: str, office: Office, world: World, seed: int, outcomes: Outcomes) -> None:
+async def write_until_gone(origin: str, office: Office, world: ChaosWorld, seed: int, outcomes: Outcomes) -> None:
     """Ends when every worker has lost the server."""
     async with httpx.AsyncClient(base_url=origin, trust_env=False, timeout=30) as client, asyncio.TaskGroup() as group:
         for agent, token in enumerate(office.tokens):
@@ -73,7 +73,7 @@ async def _work(
     client: httpx.AsyncClient,
     api: str,
     token: str,
-    world: World,
+    world: ChaosWorld,
     chance: random.Random,
     agent: int,
     outcomes: Outcomes,
@@ -86,6 +86,6 @@ async def _work(
             return
 
 
-async def _send(client: httpx.AsyncClient, api: str, token: str, call: Call) -> int:
+async def _send(client: httpx.AsyncClient, api: str, token: str, call: AgentCall) -> int:
     headers = {"apikey": token, **call.headers}
     return (await client.request(call.method, api + call.path, json=call.body, headers=headers)).status_code

@@ -12,7 +12,7 @@ from basewarden.demo.shop.digest import digest_tables
 from tests.chaos.audit import Change, list_shared_rows, read_journal, read_truth
 from tests.chaos.load import Office, Outcomes, write_until_gone
 from tests.chaos.serving import Deployment, Serving
-from tests.chaos.worlds import World
+from tests.chaos.worlds import ChaosWorld
 
 LONGEST_ROUND_SECONDS = 0.8
 SETTLE_SECONDS = 60
@@ -20,7 +20,7 @@ COUNT_PENDING = "SELECT count(*) FROM journal_writes WHERE state NOT IN ('commit
 
 
 @dataclass
-class Report:
+class KillReport:
     rounds: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     unknown: int = 0
@@ -35,10 +35,10 @@ class Report:
 
 
 async def run_rounds(
-    deployment: Deployment, office: Office, world: World, rounds: int, seed: int, serving: Serving
-) -> tuple[Report, Serving]:
+    deployment: Deployment, office: Office, world: ChaosWorld, rounds: int, seed: int, serving: Serving
+) -> tuple[KillReport, Serving]:
     """Each round is killed at a random moment of its load. Returns what serves in the end."""
-    report = Report()
+    report = KillReport()
     chance = random.Random(seed)
     for number in range(rounds):
         outcomes = Outcomes()

@@ -8,7 +8,7 @@ from tests.chaos.audit import install_audit
 from tests.chaos.load import open_office
 from tests.chaos.rounds import compare_with_truth, digest_world, run_rounds, undo_everything, wait_settled
 from tests.chaos.serving import Deployment, Serving
-from tests.chaos.worlds import SHOP, SMALL, World
+from tests.chaos.worlds import SHOP, SMALL, ChaosWorld
 from tests.fixtures.app import pick_port
 from tests.fixtures.postgres import PostgresServer
 
@@ -27,7 +27,11 @@ def deployment(app_database: str) -> Deployment:
 @pytest.mark.slow
 @pytest.mark.parametrize("world", [SMALL, SHOP], ids=lambda world: world.name)
 async def test_kills_lose_nothing_and_invent_nothing(
-    world: World, deployment: Deployment, postgres: PostgresServer, database: str, capsys: pytest.CaptureFixture[str]
+    world: ChaosWorld,
+    deployment: Deployment,
+    postgres: PostgresServer,
+    database: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     postgres_url = await world.fill(database)
     project_dsn = postgres.embedded.dsn(postgres_url.rpartition("/")[2])

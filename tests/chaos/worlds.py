@@ -37,7 +37,7 @@ SMALL_SCHEMA = """
 
 
 @dataclass(frozen=True)
-class Call:
+class AgentCall:
     """One request of an agent; `path` follows `/rest/v1`."""
 
     method: str
@@ -47,13 +47,13 @@ class Call:
 
 
 @dataclass(frozen=True)
-class World:
+class ChaosWorld:
     """`fill(admin_dsn)` makes the tables and gives the address that the connection stores; `calls` draws a write."""
 
     name: str
     db_role: str | None
     fill: Callable[[str], Awaitable[str]]
-    draw: Callable[[random.Random, int], Call]
+    draw: Callable[[random.Random, int], AgentCall]
 
 
 UPSERT = {"prefer": "resolution=merge-duplicates"}
@@ -66,7 +66,7 @@ async def fill_small(admin_dsn: str) -> str:
     return admin_dsn
 
 
-def draw_small(chance: random.Random, agent: int) -> Call:
+def draw_small(chance: random.Random, agent: int) -> AgentCall:
     def one() -> int:
         return agent * ROWS_OF_AN_AGENT + chance.randrange(ROWS_OF_AN_AGENT)
 
@@ -79,18 +79,18 @@ def draw_small(chance: random.Random, agent: int) -> Call:
     def order(number: int) -> dict[str, Any]:
         return {"id": number, "client_id": one(), "sponsor_id": one(), "total": chance.randrange(1000)}
 
-    draws: list[Callable[[], Call]] = [
-        lambda: Call("POST", "/clients", client(one())),
-        lambda: Call("POST", "/clients?on_conflict=id", [client(number) for number in some()], UPSERT),
-        lambda: Call("PATCH", f"/clients?id=in.({','.join(map(str, some()))})", {"balance": chance.randrange(99)}),
-        lambda: Call("PATCH", f"/clients?id=eq.{one()}", {"tags": {"n": chance.random()}}, REHEARSAL),
-        lambda: Call("DELETE", f"/clients?id=eq.{one()}"),
-        lambda: Call("POST", "/orders", order(one()), UPSERT),
-        lambda: Call("PATCH", f"/orders?client_id=eq.{one()}", {"total": chance.randrange(1000)}),
-        lambda: Call("DELETE", f"/orders?id=in.({','.join(map(str, some()))})"),
-        lambda: Call("POST", "/lines", [{"order_id": one(), "line": chance.randint(1, 9), "sku": "x"}], UPSERT),
-        lambda: Call("POST", "/notes", {"client_id": one(), "body": "\\xdeadbeef"}),
-        lambda: Call("DELETE", f"/notes?client_id=eq.{one()}"),
+    draws: list[Callable[[], AgentCall]] = [
+        lambda: AgentCall("POST", "/clients", client(one())),
+        lambda: AgentCall("POST", "/clients?on_conflict=id", [client(number) for number in some()], UPSERT),
+        lambda: AgentCall("PATCH", f"/clients?id=in.({','.join(map(str, some()))})", {"balance": chance.randrange(99)}),
+        lambda: AgentCall("PATCH", f"/clients?id=eq.{one()}", {"tags": {"n": chance.random()}}, REHEARSAL),
+        lambda: AgentCall("DELETE", f"/clients?id=eq.{one()}"),
+        lambda: AgentCall("POST", "/orders", order(one()), UPSERT),
+        lambda: AgentCall("PATCH", f"/orders?client_id=eq.{one()}", {"total": chance.randrange(1000)}),
+        lambda: AgentCall("DELETE", f"/orders?id=in.({','.join(map(str, some()))})"),
+        lambda: AgentCall("POST", "/lines", [{"order_id": one(), "line": chance.randint(1, 9), "sku": "x"}], UPSERT),
+        lambda: AgentCall("POST", "/notes", {"client_id": one(), "body": "\\xdeadbeef"}),
+        lambda: AgentCall("DELETE", f"/notes?client_id=eq.{one()}"),
     ]
     return chance.choice(draws)()
 
@@ -116,26 +116,28 @@ async def fill_shop(admin_dsn: str) -> str:
     return shop.dsn.reveal()
 
 
-def draw_shop(chance: random.Random, agent: int) -> Call:
+def draw_shop(chance: random.Random, agent: int) -> AgentCall:
     def one(count: int) -> int:
         """A number that is this agent's own among the shop's first `count`."""
         return 1 + AGENTS * chance.randrange(count // AGENTS) + agent
 
-    draws: list[Callable[[], Call]] = [
-        lambda: Call("PATCH", f"/prices?product_id=eq.{one(60)}", {"amount": chance.randrange(9999) / 100}),
-        lambda: Call("PATCH", f"/products?id=eq.{one(60)}", {"tags": ["new", str(chance.random())], "rating": "NaN"}),
-        lambda: Call("PATCH", f"/stock?product_id=eq.{one(60)}", {"lead_time": f"{chance.randrange(90)} hours"}),
-        lambda: Call("PATCH", f"/orders?id=eq.{one(SHOP_ORDERS)}", {"gift_message": None, "shipping_fee": "0.00"}),
-        lambda: Call("DELETE", f"/orders?id=eq.{one(SHOP_ORDERS)}"),
-        lambda: Call("DELETE", f"/tickets?id=eq.{one(90)}"),
-        lambda: Call("PATCH", f"/order_items?order_id=eq.{one(SHOP_ORDERS)}", {"quantity": chance.randint(1, 9)}),
-        lambda: Call(
+    draws: list[Callable[[], AgentCall]] = [
+        lambda: AgentCall("PATCH", f"/prices?product_id=eq.{one(60)}", {"amount": chance.randrange(9999) / 100}),
+        lambda: AgentCall(
+            "PATCH", f"/products?id=eq.{one(60)}", {"tags": ["new", str(chance.random())], "rating": "NaN"}
+        ),
+        lambda: AgentCall("PATCH", f"/stock?product_id=eq.{one(60)}", {"lead_time": f"{chance.randrange(90)} hours"}),
+        lambda: AgentCall("PATCH", f"/orders?id=eq.{one(SHOP_ORDERS)}", {"gift_message": None, "shipping_fee": "0.00"}),
+        lambda: AgentCall("DELETE", f"/orders?id=eq.{one(SHOP_ORDERS)}"),
+        lambda: AgentCall("DELETE", f"/tickets?id=eq.{one(90)}"),
+        lambda: AgentCall("PATCH", f"/order_items?order_id=eq.{one(SHOP_ORDERS)}", {"quantity": chance.randint(1, 9)}),
+        lambda: AgentCall(
             "POST",
             "/coupons?on_conflict=code",
             {"code": f"A{one(30)}", "title": "chaos", "percent_off": 5, "valid": "[2026-01-01,2027-01-01)"},
             UPSERT,
         ),
-        lambda: Call("DELETE", f"/coupons?code=eq.A{one(30)}"),
+        lambda: AgentCall("DELETE", f"/coupons?code=eq.A{one(30)}"),
     ]
     return chance.choice(draws)()
 
@@ -144,5 +146,5 @@ def _hush(_: str) -> None:
     """The shop tells its progress; a test needs none."""
 
 
-SMALL = World("small", None, fill_small, draw_small)
-SHOP = World("shop", "service_role", fill_shop, draw_shop)
+SMALL = ChaosWorld("small", None, fill_small, draw_small)
+SHOP = ChaosWorld("shop", "service_role", fill_shop, draw_shop)

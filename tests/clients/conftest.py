@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from basewarden.demo.shop.digest import digest_tables
-from tests.fixtures.bench import Agent, Bench, Workshop
+from tests.fixtures.bench import Bench, BenchAgent, Workshop
 from tests.undo.test_service import press
 
 _SHOP = (Path(__file__).parent / "shop.sql").read_text()
@@ -22,7 +22,7 @@ class Library:
     """`untouched` is the digest of its tables before anybody came."""
 
     bench: Bench
-    agent: Agent
+    agent: BenchAgent
     untouched: dict[str, str]
 
     @property

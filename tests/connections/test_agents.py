@@ -11,10 +11,10 @@ import pytest
 from basewarden.connections import AgentCaller, Agents, ConnectionTargets, Role
 from basewarden.core.tokens import is_checked_token
 from basewarden.errors import NotFound
-from tests.fixtures.app import Product, Project, Serve
+from tests.fixtures.app import ProjectDatabase, Serve, ServedProduct
 
 
-def get(product: Product, kind: type[Any]) -> Any:
+def get(product: ServedProduct, kind: type[Any]) -> Any:
     return product.registry.get(kind)
 
 
@@ -24,14 +24,14 @@ async def make(owner: httpx.AsyncClient, connection_id: str, **body: object) -> 
     )
 
 
-async def run_as_admin(project: Project, *statements: LiteralString) -> None:
+async def run_as_admin(project: ProjectDatabase, *statements: LiteralString) -> None:
     async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
         for statement in statements:
             await admin.execute(statement)
 
 
 async def test_an_agent_is_made_listed_and_known_by_its_token(
-    product: Product, owner: httpx.AsyncClient, connection_id: str, project: Project, app_database: str
+    product: ServedProduct, owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase, app_database: str
 ) -> None:
     expires = datetime(2100, 1, 1, tzinfo=UTC)
     await run_as_admin(
@@ -78,7 +78,7 @@ async def test_an_agent_is_made_listed_and_known_by_its_token(
         assert token not in str(await cursor.fetchone())
 
 
-async def test_defaults_are_safe_ones(product: Product, owner: httpx.AsyncClient, connection_id: str) -> None:
+async def test_defaults_are_safe_ones(product: ServedProduct, owner: httpx.AsyncClient, connection_id: str) -> None:
     token = (await make(owner, connection_id)).json()["token"]
     caller = await get(product, Agents).find_by_token(token)
     assert (caller.max_rows_per_write, caller.max_writes_per_session) == (1000, 500)
@@ -116,7 +116,7 @@ async def test_a_body_that_does_not_fit_names_its_field(
 
 
 async def test_revoking_works_at_once_here_and_soon_everywhere(
-    serve: Serve, owner: httpx.AsyncClient, product: Product, connection_id: str
+    serve: Serve, owner: httpx.AsyncClient, product: ServedProduct, connection_id: str
 ) -> None:
     other = await serve()
     made = (await make(owner, connection_id)).json()
@@ -134,7 +134,7 @@ async def test_revoking_works_at_once_here_and_soon_everywhere(
 
 
 async def test_a_token_ends_with_its_time_even_when_it_is_remembered(
-    product: Product, owner: httpx.AsyncClient, connection_id: str
+    product: ServedProduct, owner: httpx.AsyncClient, connection_id: str
 ) -> None:
     expires = datetime.now(UTC) + timedelta(seconds=1)
     token = (await make(owner, connection_id, expiresAt=expires.isoformat())).json()["token"]
@@ -145,7 +145,7 @@ async def test_a_token_ends_with_its_time_even_when_it_is_remembered(
 
 
 async def test_deleting_the_connection_ends_its_agents_and_its_target(
-    product: Product, owner: httpx.AsyncClient, connection_id: str
+    product: ServedProduct, owner: httpx.AsyncClient, connection_id: str
 ) -> None:
     token = (await make(owner, connection_id)).json()["token"]
     agents, targets = get(product, Agents), get(product, ConnectionTargets)
@@ -157,7 +157,7 @@ async def test_deleting_the_connection_ends_its_agents_and_its_target(
         await targets.get_target(UUID(connection_id))
 
 
-async def test_a_made_up_token_is_nobody(product: Product, owner: httpx.AsyncClient, connection_id: str) -> None:
+async def test_a_made_up_token_is_nobody(product: ServedProduct, owner: httpx.AsyncClient, connection_id: str) -> None:
     token = (await make(owner, connection_id)).json()["token"]
     for wrong in (
         "",
@@ -172,7 +172,7 @@ async def test_a_made_up_token_is_nobody(product: Product, owner: httpx.AsyncCli
 
 
 async def test_a_target_opens_for_the_data_road_and_hides_its_password(
-    product: Product, owner: httpx.AsyncClient, connection_id: str, project: Project
+    product: ServedProduct, owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
 ) -> None:
     targets = get(product, ConnectionTargets)
     target = await targets.get_target(UUID(connection_id))
@@ -188,7 +188,7 @@ async def test_a_target_opens_for_the_data_road_and_hides_its_password(
 
 
 async def test_roles_are_known_to_the_data_road(
-    product: Product, owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str
+    product: ServedProduct, owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str
 ) -> None:
     targets = get(product, ConnectionTargets)
     people = [(await who.get("/api/auth/session")).json()["user"]["id"] for who in (owner, stranger)]
@@ -197,7 +197,7 @@ async def test_roles_are_known_to_the_data_road(
 
 
 async def test_tables_and_functions_that_do_not_exist_are_named(
-    owner: httpx.AsyncClient, connection_id: str, project: Project
+    owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
 ) -> None:
     wanted = ["notes", "nosuchtable", "rpc/nosuch", "other.notes"]
     answer = await make(owner, connection_id, tables=wanted)
@@ -210,7 +210,7 @@ async def test_tables_and_functions_that_do_not_exist_are_named(
 
 
 async def test_a_table_that_was_just_made_may_be_named(
-    owner: httpx.AsyncClient, connection_id: str, project: Project
+    owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
 ) -> None:
     assert (await make(owner, connection_id, tables=["notes"])).status_code == 201
     await run_as_admin(project, "CREATE TABLE later (id int PRIMARY KEY)")
@@ -218,7 +218,7 @@ async def test_a_table_that_was_just_made_may_be_named(
 
 
 async def test_tables_of_a_project_that_is_away_are_not_taken_on_trust(
-    owner: httpx.AsyncClient, connection_id: str, project: Project
+    owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
 ) -> None:
     limit = psycopg.sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(psycopg.sql.Identifier(project.database))
     async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:

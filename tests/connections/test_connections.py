@@ -4,16 +4,18 @@ import httpx
 import psycopg
 import pytest
 
-from tests.fixtures.app import Product, Project, Serve
+from tests.fixtures.app import ProjectDatabase, Serve, ServedProduct
 
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
 
 
-async def create(person: httpx.AsyncClient, project: Project, **body: object) -> httpx.Response:
+async def create(person: httpx.AsyncClient, project: ProjectDatabase, **body: object) -> httpx.Response:
     return await person.post("/api/connections", json={"name": "Shop", "postgresUrl": project.dsn, **body})
 
 
-async def test_a_connection_is_made_shown_changed_and_deleted(owner: httpx.AsyncClient, project: Project) -> None:
+async def test_a_connection_is_made_shown_changed_and_deleted(
+    owner: httpx.AsyncClient, project: ProjectDatabase
+) -> None:
     created = await create(owner, project, environment="production")
     assert created.status_code == 201
     body = created.json()
@@ -46,7 +48,7 @@ async def test_a_connection_is_made_shown_changed_and_deleted(owner: httpx.Async
 
 
 async def test_the_address_is_sealed_and_never_comes_back(
-    owner: httpx.AsyncClient, project: Project, app_database: str
+    owner: httpx.AsyncClient, project: ProjectDatabase, app_database: str
 ) -> None:
     connection_id = (await create(owner, project)).json()["id"]
     for path in ("", f"/{connection_id}", f"/{connection_id}/health", f"/{connection_id}/agents"):
@@ -60,7 +62,7 @@ async def test_the_address_is_sealed_and_never_comes_back(
     assert "project-pa55" not in whole
 
 
-async def test_what_cannot_be_used_is_not_saved(owner: httpx.AsyncClient, project: Project) -> None:
+async def test_what_cannot_be_used_is_not_saved(owner: httpx.AsyncClient, project: ProjectDatabase) -> None:
     wrong = project.dsn.replace("project-pa55", "wrong-pa55")
     answer = await owner.post("/api/connections", json={"name": "Shop", "postgresUrl": wrong})
     body = answer.json()
@@ -97,7 +99,7 @@ async def test_a_body_that_does_not_fit_names_its_field(
 
 
 async def test_a_role_must_be_one_that_the_login_may_take_on_and_no_superuser(
-    owner: httpx.AsyncClient, project: Project
+    owner: httpx.AsyncClient, project: ProjectDatabase
 ) -> None:
     for role in ("postgres", "no_such_role"):
         answer = await create(owner, project, dbRole=role)
@@ -111,7 +113,9 @@ async def test_a_role_must_be_one_that_the_login_may_take_on_and_no_superuser(
     assert answer.status_code == 201
 
 
-async def test_health_tells_what_broke_since(owner: httpx.AsyncClient, connection_id: str, project: Project) -> None:
+async def test_health_tells_what_broke_since(
+    owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
+) -> None:
     path = f"/api/connections/{connection_id}/health"
     assert (await owner.get(path)).json()["ok"] is True
     async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
@@ -121,7 +125,9 @@ async def test_health_tells_what_broke_since(owner: httpx.AsyncClient, connectio
     assert "password" in (await owner.get(f"/c/{connection_id}?check=1")).text
 
 
-async def test_probing_is_limited_per_person(product: Product, owner: httpx.AsyncClient, project: Project) -> None:
+async def test_probing_is_limited_per_person(
+    product: ServedProduct, owner: httpx.AsyncClient, project: ProjectDatabase
+) -> None:
     body = {"name": "x", "postgresUrl": "postgresql://u:p@127.0.0.1:1/d"}
     statuses = [(await owner.post("/api/connections", json=body)).status_code for _ in range(21)]
     assert statuses == [422] * 20 + [429]
@@ -129,14 +135,14 @@ async def test_probing_is_limited_per_person(product: Product, owner: httpx.Asyn
     assert (await create(other, project)).status_code == 201
 
 
-async def test_private_addresses_are_refused_by_default(serve: Serve, project: Project) -> None:
+async def test_private_addresses_are_refused_by_default(serve: Serve, project: ProjectDatabase) -> None:
     product = await serve({"allow_private_addresses": False})
     answer = await create(await product.sign_up("owner@example.com"), project)
     assert answer.json()["details"]["reason"] == "address_refused"
 
 
 async def test_a_new_address_must_work_before_it_takes_the_old_ones_place(
-    owner: httpx.AsyncClient, connection_id: str, project: Project
+    owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
 ) -> None:
     path = f"/api/connections/{connection_id}"
     answer = await owner.patch(path, json={"postgresUrl": project.dsn + "_not", "name": "Renamed"})
@@ -146,7 +152,7 @@ async def test_a_new_address_must_work_before_it_takes_the_old_ones_place(
     assert answer.json()["role"] == project.admin_dsn.partition("://")[2].partition(":")[0]
 
 
-async def test_lists_come_in_pages(owner: httpx.AsyncClient, project: Project) -> None:
+async def test_lists_come_in_pages(owner: httpx.AsyncClient, project: ProjectDatabase) -> None:
     made = [(await create(owner, project, name=f"Shop {number}")).json()["id"] for number in range(5)]
     seen: list[str] = []
     cursor: str | None = None
@@ -212,7 +218,7 @@ async def test_to_a_stranger_nothing_is_there(
 
 
 async def test_anothers_agent_is_not_there_under_ones_own_connection(
-    owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str, agent_id: str, project: Project
+    owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str, agent_id: str, project: ProjectDatabase
 ) -> None:
     own = (await create(stranger, project)).json()["id"]
     assert (await stranger.delete(f"/api/connections/{own}/agents/{agent_id}")).status_code == 404

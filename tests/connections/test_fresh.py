@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests.fixtures.app import PASSWORD, Product, Project
+from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct
 from tests.flows.records import Records
 from tests.flows.test_reauth import ANNA, BOB, CONFIRM, reauth, sign_in_long_ago, sign_up_long_ago, told
 
@@ -21,20 +21,20 @@ async def records(app_database: str) -> AsyncIterator[Records]:
 
 
 @pytest.fixture
-async def shop(product: Product, project: Project) -> str:
+async def shop(product: ServedProduct, project: ProjectDatabase) -> str:
     anna = await product.sign_up(ANNA)
     body = {"name": "Shop", "postgresUrl": project.dsn, "environment": "production"}
     return str((await anna.post("/api/connections", json=body)).json()["id"])
 
 
 @pytest.fixture
-async def old(product: Product, records: Records, shop: str) -> httpx.AsyncClient:
+async def old(product: ServedProduct, records: Records, shop: str) -> httpx.AsyncClient:
     """Its owner, whose sign-in is older than ten minutes."""
     return await sign_in_long_ago(product, records, ANNA)
 
 
 async def test_access_changes_and_deletion_need_a_fresh_sign_in(
-    product: Product, records: Records, project: Project, shop: str, old: httpx.AsyncClient
+    product: ServedProduct, records: Records, project: ProjectDatabase, shop: str, old: httpx.AsyncClient
 ) -> None:
     path = f"/api/connections/{shop}"
     changes = ({"postgresUrl": project.dsn}, {"url": "https://a.supabase.co", "key": "k" * 40}, {"dbRole": None})
@@ -51,7 +51,7 @@ async def test_access_changes_and_deletion_need_a_fresh_sign_in(
 
 
 async def test_the_settings_page_asks_and_keeps_what_was_typed(
-    project: Project, shop: str, old: httpx.AsyncClient
+    project: ProjectDatabase, shop: str, old: httpx.AsyncClient
 ) -> None:
     path = f"/c/{shop}/settings"
     assert f"{CONFIRM}?next={path}" in unescape((await old.get(path)).text)

@@ -10,7 +10,7 @@ import pytest
 from basewarden.core.secret import Secret
 from basewarden.db import Database, note_waiting
 from basewarden.db.holding import FAULTS
-from tests.fixtures.app import Product, Project, Serve, pick_port
+from tests.fixtures.app import ProjectDatabase, Serve, ServedProduct, pick_port
 
 PROBES = 26  # more than the pool has connections
 ALL_DIAL_WITHIN_SECONDS = 6  # and before the first one gives up
@@ -47,12 +47,12 @@ async def hanging() -> AsyncIterator[Hanging]:
 
 
 @pytest.fixture
-async def selling(serve: Serve) -> Product:
+async def selling(serve: Serve) -> ServedProduct:
     """Plans are counted where billing is on, before and after a probe."""
     return await serve({"dodo_api_key": Secret("test"), "dodo_webhook_secret": Secret("whsec_" + "a" * 32)})
 
 
-async def test_probes_of_a_hanging_host_leave_the_pool_to_others(selling: Product, hanging: Hanging) -> None:
+async def test_probes_of_a_hanging_host_leave_the_pool_to_others(selling: ServedProduct, hanging: Hanging) -> None:
     people = [await selling.sign_up(f"p{number}@example.com") for number in range(2)]
     other = await selling.sign_up("other@example.com")
     body = {"name": "Slow", "postgresUrl": hanging.url}
@@ -72,7 +72,7 @@ async def test_probes_of_a_hanging_host_leave_the_pool_to_others(selling: Produc
 
 
 async def test_no_page_or_call_waits_for_a_project_with_a_connection_in_hand(
-    owner: httpx.AsyncClient, connection_id: str, project: Project
+    owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
 ) -> None:
     """What waits elsewhere says so; holding a connection then is noted, and fails where the product is stopped."""
     url = f"/api/connections/{connection_id}"
@@ -83,7 +83,7 @@ async def test_no_page_or_call_waits_for_a_project_with_a_connection_in_hand(
     assert FAULTS == []
 
 
-async def test_waiting_with_a_connection_in_hand_is_noticed(product: Product) -> None:
+async def test_waiting_with_a_connection_in_hand_is_noticed(product: ServedProduct) -> None:
     database = product.registry.get(Database)
     async with database.read_only() as session:
         note_waiting("somebody")

@@ -8,10 +8,10 @@ import psycopg
 from psycopg import sql
 
 from basewarden.connections.warnings import LOGIN_SQL
-from tests.fixtures.app import Project
+from tests.fixtures.app import ProjectDatabase
 
 
-async def test_from_the_empty_page_to_a_connection(owner: httpx.AsyncClient, project: Project) -> None:
+async def test_from_the_empty_page_to_a_connection(owner: httpx.AsyncClient, project: ProjectDatabase) -> None:
     assert "Connect your first database" in (await owner.get("/connections")).text
     assert "Where the address is" in (await owner.get("/connections/new")).text
     form = {"name": "Shop <1>", "postgresUrl": project.dsn, "environment": "production", "dbRole": ""}
@@ -27,7 +27,7 @@ async def test_from_the_empty_page_to_a_connection(owner: httpx.AsyncClient, pro
 
 
 async def test_a_refused_address_is_explained_beside_its_field_and_never_echoed(
-    owner: httpx.AsyncClient, project: Project
+    owner: httpx.AsyncClient, project: ProjectDatabase
 ) -> None:
     wrong = project.dsn.replace("project-pa55", "wrong-pa55")
     form = {"name": "Shop", "postgresUrl": wrong, "environment": "staging", "dbRole": ""}
@@ -45,7 +45,7 @@ async def test_a_refused_address_is_explained_beside_its_field_and_never_echoed(
 
 
 async def test_an_agents_token_is_shown_once_with_snippets(
-    owner: httpx.AsyncClient, connection_id: str, project: Project
+    owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
 ) -> None:
     async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
         await admin.execute("CREATE SCHEMA sales")
@@ -84,7 +84,9 @@ async def test_a_refused_agent_form_keeps_what_was_typed(owner: httpx.AsyncClien
         assert text in answer.text
 
 
-async def test_settings_change_what_they_show(owner: httpx.AsyncClient, connection_id: str, project: Project) -> None:
+async def test_settings_change_what_they_show(
+    owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
+) -> None:
     path = f"/c/{connection_id}/settings"
     form = {"name": "Store", "environment": "staging", "dbRole": project.reader, "postgresUrl": ""}
     assert (await owner.post(path, data=form)).headers["location"] == f"{path}?done=saved"
@@ -114,7 +116,7 @@ async def test_another_connection_is_deleted_without_a_word_to_type(
     assert (await owner.post(f"/c/{connection_id}/delete")).status_code == 303
 
 
-async def test_a_superuser_login_is_warned_about(owner: httpx.AsyncClient, project: Project) -> None:
+async def test_a_superuser_login_is_warned_about(owner: httpx.AsyncClient, project: ProjectDatabase) -> None:
     form = {"name": "Root", "postgresUrl": project.admin_dsn, "environment": "other"}
     home = await owner.get((await owner.post("/connections/new", data=form)).headers["location"])
     assert "Requests run as the superuser" in home.text
@@ -126,7 +128,7 @@ PASSWORD = "of-the-role-of-the-test"
 
 
 async def test_the_role_that_the_warning_offers_can_do_what_the_product_needs(
-    owner: httpx.AsyncClient, project: Project
+    owner: httpx.AsyncClient, project: ProjectDatabase
 ) -> None:
     name = f"made_{project.database}"
     async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:

@@ -17,7 +17,7 @@ from basewarden.connections.probe import ServerFacts, check_version, probe
 from basewarden.connections.urls import parse_postgres_url
 from basewarden.core.secret import Secret
 from tests.fakes.hostile_postgres import run_hostile_postgres
-from tests.fixtures.app import Project, pick_port
+from tests.fixtures.app import ProjectDatabase, pick_port
 from tests.fixtures.pgbouncer import run_pgbouncer
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -66,7 +66,7 @@ async def listen(serve: Serve) -> AsyncIterator[int]:
             writer.close()
 
 
-async def test_the_facts_of_an_ordinary_login(project: Project) -> None:
+async def test_the_facts_of_an_ordinary_login(project: ProjectDatabase) -> None:
     facts = await look(project.dsn)
     assert facts.login_role == project.role
     assert not facts.is_superuser
@@ -79,7 +79,7 @@ async def test_the_facts_of_an_ordinary_login(project: Project) -> None:
     assert ServerFacts.from_json(facts.as_json()) == facts
 
 
-async def test_a_superuser_is_known_as_one(project: Project) -> None:
+async def test_a_superuser_is_known_as_one(project: ProjectDatabase) -> None:
     facts = await look(project.admin_dsn)
     assert facts.is_superuser
     role = facts.find_role(project.reader)
@@ -87,38 +87,38 @@ async def test_a_superuser_is_known_as_one(project: Project) -> None:
     assert not role.is_superuser
 
 
-async def test_a_read_only_database_is_known_as_one(project: Project) -> None:
+async def test_a_read_only_database_is_known_as_one(project: ProjectDatabase) -> None:
     async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
         statement = "ALTER ROLE {} IN DATABASE {} SET default_transaction_read_only = on"
         await admin.execute(sql.SQL(statement).format(sql.Identifier(project.role), sql.Identifier(project.database)))
     assert (await look(project.dsn)).is_read_only
 
 
-async def test_wrong_password(project: Project) -> None:
+async def test_wrong_password(project: ProjectDatabase) -> None:
     error = await fail(project.dsn.replace("project-pa55", "wrong-pa55"))
     assert error.reason is Reason.WRONG_PASSWORD
     assert "wrong-pa55" not in str(error.body())
 
 
-async def test_unknown_role_looks_like_a_wrong_password(project: Project) -> None:
+async def test_unknown_role_looks_like_a_wrong_password(project: ProjectDatabase) -> None:
     assert await reason_of(project.dsn.replace(project.role, "nobody_here")) is Reason.WRONG_PASSWORD
 
 
-async def test_no_such_database(project: Project) -> None:
+async def test_no_such_database(project: ProjectDatabase) -> None:
     assert await reason_of(project.dsn + "_not") is Reason.NO_SUCH_DATABASE
 
 
-async def test_a_role_that_may_not_log_in(project: Project) -> None:
+async def test_a_role_that_may_not_log_in(project: ProjectDatabase) -> None:
     async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
         await admin.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(project.role)))
     assert await reason_of(project.dsn) is Reason.NO_SUCH_ROLE
 
 
-async def test_tls_that_the_server_does_not_offer(project: Project) -> None:
+async def test_tls_that_the_server_does_not_offer(project: ProjectDatabase) -> None:
     assert await reason_of(project.dsn + "?sslmode=require") is Reason.TLS_REFUSED
 
 
-async def test_no_free_connection(project: Project) -> None:
+async def test_no_free_connection(project: ProjectDatabase) -> None:
     async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
         await admin.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(sql.Identifier(project.database)))
     assert await reason_of(project.dsn) is Reason.TOO_MANY_CONNECTIONS
@@ -201,7 +201,7 @@ async def test_a_server_that_falls_silent_once_connected_takes_no_longer_than_pr
         assert await reason_of(f"postgresql://u:p@127.0.0.1:{hostile.port}/d") is Reason.TIMED_OUT
 
 
-async def test_private_addresses_are_refused_unless_allowed(project: Project) -> None:
+async def test_private_addresses_are_refused_unless_allowed(project: ProjectDatabase) -> None:
     with pytest.raises(ConnectionFailed) as caught:
         await probe(parse_postgres_url(Secret(project.dsn)), allow_private=False)
     assert caught.value.reason is Reason.ADDRESS_REFUSED
@@ -244,13 +244,13 @@ def test_what_only_other_servers_say_is_understood_too(said: str, reason: Reason
     [("transaction", 5, True), ("transaction", 1, True), ("session", 5, False), ("session", 1, False)],
 )
 async def test_a_pooler_is_told_by_what_it_does(
-    project: Project, data_dir: Path, mode: str, size: int, is_pooled: bool
+    project: ProjectDatabase, data_dir: Path, mode: str, size: int, is_pooled: bool
 ) -> None:
     async with run_pgbouncer(project.dsn, data_dir.parent, mode, size=size) as url:
         facts = await look(url)
     assert (facts.login_role, facts.is_pooled) == (project.role, is_pooled)
 
 
-async def test_a_pooler_without_transactions_is_refused(project: Project, data_dir: Path) -> None:
+async def test_a_pooler_without_transactions_is_refused(project: ProjectDatabase, data_dir: Path) -> None:
     async with run_pgbouncer(project.dsn, data_dir.parent, "statement") as url:
         assert await reason_of(url) is Reason.STATEMENT_POOLER

@@ -8,15 +8,15 @@ import httpx
 import psycopg
 import pytest
 
-from tests.fakes.hostile import Hostile, Turn, always, be_good, make_answer, serve_hostile
+from tests.fakes.hostile import HostileExchange, HostileServer, always, be_good, make_answer, serve_hostile
 from tests.fakes.supabase import Supabase, SupabaseProject
-from tests.fixtures.app import Product, Project, Serve
+from tests.fixtures.app import ProjectDatabase, Serve, ServedProduct
 
 NO_ONES_KEY = "sb_secret_0123456789abcdef"
 
 
 @pytest.fixture
-async def rest(supabase: Supabase, project: Project) -> AsyncIterator[SupabaseProject]:
+async def rest(supabase: Supabase, project: ProjectDatabase) -> AsyncIterator[SupabaseProject]:
     async with supabase.project(project.dsn, project.role) as served:
         yield served
 
@@ -61,7 +61,7 @@ async def test_key_and_address_are_sealed_and_never_come_back(
 
 
 async def test_both_are_used_as_the_database_in_the_keys_role(
-    owner: httpx.AsyncClient, rest: SupabaseProject, project: Project
+    owner: httpx.AsyncClient, rest: SupabaseProject, project: ProjectDatabase
 ) -> None:
     key = rest.legacy_key(project.reader)
     body = (await create(owner, postgresUrl=project.dsn, url=rest.url, key=key)).json()
@@ -88,7 +88,7 @@ async def test_a_role_of_its_own_needs_the_address(owner: httpx.AsyncClient, res
 
 
 async def test_either_can_be_set_replaced_and_taken_away_but_not_both(
-    owner: httpx.AsyncClient, rest: SupabaseProject, project: Project
+    owner: httpx.AsyncClient, rest: SupabaseProject, project: ProjectDatabase
 ) -> None:
     made = (await create(owner, url=rest.url, key=rest.secret_key())).json()
     path = f"/api/connections/{made['id']}"
@@ -125,7 +125,7 @@ async def test_a_saved_key_is_sent_nowhere_else(owner: httpx.AsyncClient, rest: 
 
 
 async def test_a_changed_key_takes_the_old_ones_place_at_once(
-    product: Product, owner: httpx.AsyncClient, rest: SupabaseProject
+    product: ServedProduct, owner: httpx.AsyncClient, rest: SupabaseProject
 ) -> None:
     old = rest.secret_key()
     made = (await create(owner, url=rest.url, key=old)).json()
@@ -157,7 +157,7 @@ REFUSALS: list[tuple[bytes, str, str]] = [
 ]
 
 
-async def test_what_cannot_be_used_is_not_saved_and_says_why(product: Product, owner: httpx.AsyncClient) -> None:
+async def test_what_cannot_be_used_is_not_saved_and_says_why(product: ServedProduct, owner: httpx.AsyncClient) -> None:
     async with serve_hostile() as hostile:
         for data, reason, field in REFUSALS:
             hostile.behave = always(data, closes=True)
@@ -178,7 +178,7 @@ async def test_a_project_that_is_silent_is_given_up_in_time(
 ) -> None:
     monkeypatch.setattr("basewarden.connections.rest.probe.PROBE_SECONDS", 0.3)
 
-    async def stay_silent(turn: Turn) -> None:
+    async def stay_silent(turn: HostileExchange) -> None:
         await turn.gone()
 
     async with serve_hostile(stay_silent) as hostile:
@@ -201,7 +201,7 @@ async def test_private_addresses_are_refused_by_default(serve: Serve) -> None:
         assert hostile.connections == 0
 
 
-async def be_plain(turn: Turn) -> None:
+async def be_plain(turn: HostileExchange) -> None:
     """PostgREST alone: without a gateway, its API is at the root."""
     if turn.heard.target.startswith("/rest/v1"):
         await turn.say(make_answer(404, {"code": "PGRST125", "message": "Invalid path specified in request URL"}))
@@ -210,12 +210,12 @@ async def be_plain(turn: Turn) -> None:
 
 
 @pytest.fixture
-async def plain() -> AsyncIterator[Hostile]:
+async def plain() -> AsyncIterator[HostileServer]:
     async with serve_hostile(be_plain) as plain:
         yield plain
 
 
-async def test_a_plain_postgrest_is_found_by_looking(owner: httpx.AsyncClient, plain: Hostile) -> None:
+async def test_a_plain_postgrest_is_found_by_looking(owner: httpx.AsyncClient, plain: HostileServer) -> None:
     for typed in (plain.url, f"{plain.url}/rest/v1"):
         made = await create(owner, url=typed, key=NO_ONES_KEY)
         assert made.status_code == 201, made.text
@@ -226,7 +226,9 @@ async def test_a_plain_postgrest_is_found_by_looking(owner: httpx.AsyncClient, p
 # Pages --------------------------------------------------------------------------------------------------
 
 
-async def test_one_form_takes_either_or_both(owner: httpx.AsyncClient, rest: SupabaseProject, project: Project) -> None:
+async def test_one_form_takes_either_or_both(
+    owner: httpx.AsyncClient, rest: SupabaseProject, project: ProjectDatabase
+) -> None:
     page = (await owner.get("/connections/new")).text
     assert "Best effort" in page
     assert "Exact: every row" in page
@@ -260,7 +262,7 @@ async def test_one_form_takes_either_or_both(owner: httpx.AsyncClient, rest: Sup
 
 
 async def test_settings_set_replace_and_forget(
-    owner: httpx.AsyncClient, rest: SupabaseProject, project: Project
+    owner: httpx.AsyncClient, rest: SupabaseProject, project: ProjectDatabase
 ) -> None:
     made = (await create(owner, url=rest.url, key=rest.secret_key())).json()
     path = f"/c/{made['id']}/settings"

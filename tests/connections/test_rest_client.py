@@ -20,7 +20,7 @@ from basewarden.connections.rest.keys import ProjectKey, parse_key
 from basewarden.connections.rest.urls import RestAddress
 from basewarden.connections.rest.wire import CutOff, Garbled, HTTPFailure, NoAnswer, TooSlow
 from basewarden.core.secret import Secret
-from tests.fakes.hostile import Behave, Hostile, Turn, always, make_answer, serve_hostile
+from tests.fakes.hostile import Behave, HostileExchange, HostileServer, always, make_answer, serve_hostile
 from tests.fixtures.app import pick_port
 
 KEY: ProjectKey = parse_key(Secret("sb_secret_0123456789abcdef"))
@@ -29,7 +29,7 @@ HELLO = make_answer(200, b"hello")
 
 
 @asynccontextmanager
-async def client_of(hostile: Hostile, **options: Any) -> AsyncIterator[RestClient]:
+async def client_of(hostile: HostileServer, **options: Any) -> AsyncIterator[RestClient]:
     address = RestAddress("http", "127.0.0.1", hostile.port, "/rest/v1")
     client = RestClient(address, KEY, allow_private=True, patience=options.pop("patience", QUICK), **options)
     try:
@@ -132,7 +132,7 @@ async def test_what_comes_unasked_is_nobodys_answer() -> None:
 
 
 async def test_heads_have_no_body() -> None:
-    async def answer(turn: Turn) -> None:
+    async def answer(turn: HostileExchange) -> None:
         body = b"hello" if turn.heard.method == "GET" else b""
         await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n" + body)
 
@@ -143,17 +143,17 @@ async def test_heads_have_no_body() -> None:
         assert hostile.connections == 1
 
 
-async def drip(turn: Turn) -> None:
+async def drip(turn: HostileExchange) -> None:
     for byte in b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-slow: " + b"a" * 50:
         await turn.say(bytes([byte]))
         await asyncio.sleep(0.05)
 
 
-async def stay_silent(turn: Turn) -> None:
+async def stay_silent(turn: HostileExchange) -> None:
     await turn.gone()
 
 
-async def stop_half_way(turn: Turn) -> None:
+async def stop_half_way(turn: HostileExchange) -> None:
     await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello")
     await turn.gone()
 
@@ -167,7 +167,7 @@ async def test_nobody_is_waited_for_for_ever(behave: Behave) -> None:
         assert client.open_connections == 0
 
 
-async def close_after_one(turn: Turn) -> None:
+async def close_after_one(turn: HostileExchange) -> None:
     await turn.say(HELLO)
     turn.writer.transport.abort()
 
@@ -181,7 +181,7 @@ async def test_a_connection_that_ended_meanwhile_is_noticed_by_nobody() -> None:
         assert len(hostile.heard) == 10
 
 
-async def end_at_the_second(turn: Turn) -> None:
+async def end_at_the_second(turn: HostileExchange) -> None:
     """As a server that closes an idle connection in the moment in which it is used again."""
     seen.append(turn.heard.method)
     if len(seen) % 2 == 0:
@@ -209,7 +209,7 @@ async def test_only_what_reads_is_sent_again() -> None:
 
 
 async def test_connections_are_bounded_and_everybody_has_a_turn() -> None:
-    async def answer(turn: Turn) -> None:
+    async def answer(turn: HostileExchange) -> None:
         await asyncio.sleep(0.005)
         await turn.say(HELLO)
 
@@ -243,7 +243,7 @@ async def test_who_finds_no_room_is_told() -> None:
 async def test_who_goes_ends_what_was_asked() -> None:
     ended = asyncio.Event()
 
-    async def answer(turn: Turn) -> None:
+    async def answer(turn: HostileExchange) -> None:
         await turn.gone()
         ended.set()
 
@@ -270,7 +270,7 @@ async def test_no_more_is_read_than_somebody_takes() -> None:
     total, part = 50_000_000, b"x" * 100_000
     sent = 0
 
-    async def pour(turn: Turn) -> None:
+    async def pour(turn: HostileExchange) -> None:
         nonlocal sent
         await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % total)
         while sent < total:
@@ -410,7 +410,7 @@ async def test_without_tls_there_is_no_way_down() -> None:
 async def test_a_body_that_drips_ends() -> None:
     dripped = 0
 
-    async def drip(turn: Turn) -> None:
+    async def drip(turn: HostileExchange) -> None:
         nonlocal dripped
         await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
         while True:
@@ -426,7 +426,7 @@ async def test_a_body_that_drips_ends() -> None:
 
 
 async def test_a_slow_body_that_comes_on_is_read_to_its_end() -> None:
-    async def go_on(turn: Turn) -> None:
+    async def go_on(turn: HostileExchange) -> None:
         await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: 40000\r\n\r\n")
         for _ in range(10):
             await turn.say(b"x" * 4000)
@@ -439,7 +439,7 @@ async def test_a_slow_body_that_comes_on_is_read_to_its_end() -> None:
 async def test_large_answers_of_one_project_are_kept_one_at_a_time() -> None:
     size, release, began = 3_000_000, asyncio.Event(), asyncio.Event()
 
-    async def hold_the_end_back(turn: Turn) -> None:
+    async def hold_the_end_back(turn: HostileExchange) -> None:
         is_first = len(hostile.heard) == 1
         await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
         await turn.say(b"x" * (size - 1))

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.fixtures.app import Product
+from tests.fixtures.app import ServedProduct
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -88,7 +88,7 @@ async def document(client: httpx.AsyncClient) -> dict[str, Any]:
 
 
 async def test_signed_in_nothing_breaks_and_every_answer_is_declared(
-    product: Product, owner: httpx.AsyncClient, connection_id: str, document: dict[str, Any]
+    product: ServedProduct, owner: httpx.AsyncClient, connection_id: str, document: dict[str, Any]
 ) -> None:
     cookies = {COOKIE: owner.cookies[COOKIE]}
     seen, wrong = await asyncio.to_thread(try_all, document, product.settings.origin, cookies)
@@ -97,7 +97,7 @@ async def test_signed_in_nothing_breaks_and_every_answer_is_declared(
     assert any(200 in statuses for statuses in seen.values())
 
 
-async def test_a_stranger_gets_declared_answers_only(product: Product, document: dict[str, Any]) -> None:
+async def test_a_stranger_gets_declared_answers_only(product: ServedProduct, document: dict[str, Any]) -> None:
     seen, wrong = await asyncio.to_thread(try_all, document, product.settings.origin, {})
     assert wrong == []
     assert 401 in seen["GET /api/connections"]

@@ -7,7 +7,7 @@ import pytest
 from basewarden.core.cache import LoadingCache
 
 
-class Source:
+class CountingSource:
     """Answers with the number of the question, once it is let."""
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class Source:
 
 
 @pytest.fixture
-async def source() -> Source:
-    return Source()
+async def source() -> CountingSource:
+    return CountingSource()
 
 
-async def test_many_who_ask_at_once_have_it_fetched_once(source: Source) -> None:
+async def test_many_who_ask_at_once_have_it_fetched_once(source: CountingSource) -> None:
     waiting = await source.ask("a", "a", "b", "a")
     source.may_answer.set()
     assert await asyncio.gather(*waiting) == ["a 1", "a 1", "b 2", "a 1"]
@@ -47,7 +47,7 @@ async def test_many_who_ask_at_once_have_it_fetched_once(source: Source) -> None
     assert await source.cache.get("a") == "a 3"
 
 
-async def test_who_asks_after_a_drop_does_not_get_what_was_fetched_before(source: Source) -> None:
+async def test_who_asks_after_a_drop_does_not_get_what_was_fetched_before(source: CountingSource) -> None:
     early = await source.ask("a")
     source.cache.drop("a")
     late = await source.ask("a")
@@ -56,7 +56,7 @@ async def test_who_asks_after_a_drop_does_not_get_what_was_fetched_before(source
     assert source.cache.find("a") == "a 2"
 
 
-async def test_one_who_leaves_takes_nothing_away_from_the_others(source: Source) -> None:
+async def test_one_who_leaves_takes_nothing_away_from_the_others(source: CountingSource) -> None:
     first, second = await source.ask("a", "a")
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -65,7 +65,7 @@ async def test_one_who_leaves_takes_nothing_away_from_the_others(source: Source)
     assert await second == "a 1"
 
 
-async def test_a_failure_is_told_to_all_and_not_kept(source: Source) -> None:
+async def test_a_failure_is_told_to_all_and_not_kept(source: CountingSource) -> None:
     waiting = await source.ask("a", "a")
     source.fails = True
     source.may_answer.set()
@@ -76,7 +76,7 @@ async def test_a_failure_is_told_to_all_and_not_kept(source: Source) -> None:
     assert await source.cache.get("a") == "a 2"
 
 
-async def test_what_is_not_there_is_asked_for_again(source: Source) -> None:
+async def test_what_is_not_there_is_asked_for_again(source: CountingSource) -> None:
     source.may_answer.set()
     assert [await source.cache.get("nobody"), await source.cache.get("nobody")] == [None, None]
     assert source.asked == ["nobody", "nobody"]

@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 15
 
 
 @dataclass(frozen=True)
-class Delivery:
+class CollectedRequest:
     path: str
     headers: dict[str, str]
     body: bytes
@@ -27,16 +27,16 @@ class Delivery:
 @dataclass
 class Collector:
     url: str = ""
-    deliveries: "asyncio.Queue[Delivery]" = field(default_factory=asyncio.Queue)
+    deliveries: "asyncio.Queue[CollectedRequest]" = field(default_factory=asyncio.Queue)
 
     async def take(self, request: Request) -> Response:
         body = await request.body()
         if request.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
-        self.deliveries.put_nowait(Delivery(request.url.path, dict(request.headers), body))
+        self.deliveries.put_nowait(CollectedRequest(request.url.path, dict(request.headers), body))
         return Response(status_code=200)
 
-    async def next(self) -> Delivery:
+    async def next(self) -> CollectedRequest:
         return await asyncio.wait_for(self.deliveries.get(), PATIENCE_SECONDS)
 
 

@@ -1,7 +1,7 @@
 """A Dodo Payments of the tests' own: its HTTP as the official client speaks it, and deliveries as it sends them.
 
 As it describes itself: deliveries come in no order, each with the state of the moment it is sent, until one is answered
-with 2xx. `World` is what it knows; `FakeDodo` serves it.
+with 2xx. `DodoWorld` is what it knows; `FakeDodo` serves it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from basewarden.core.secret import Secret
-from tests.fixtures.app import Product, Serve, pick_port
+from tests.fixtures.app import Serve, ServedProduct, pick_port
 from tests.fixtures.serving import serving
 
 API_KEY = "a-dodo-key-of-the-tests-71c4"
@@ -67,7 +67,7 @@ def sign_delivery(
     return Sent({"content-type": "application/json", **own, **headers}, body)
 
 
-class World:
+class DodoWorld:
     """Customers, subscriptions, payments, refunds and disputes as they are now, and what happened to them."""
 
     def __init__(self) -> None:
@@ -205,7 +205,7 @@ class FakeDodo:
     """
 
     url: str = ""
-    world: World = field(default_factory=World)
+    world: DodoWorld = field(default_factory=DodoWorld)
     checkouts: dict[str, Json] = field(default_factory=dict)
     payments: dict[str, str] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
@@ -339,7 +339,7 @@ async def open_dodo() -> AsyncIterator[FakeDodo]:
 class Selling:
     """A product with billing, and the provider that it sells through."""
 
-    product: Product
+    product: ServedProduct
     dodo: FakeDodo
 
     async def send(self, sent: Sent) -> httpx.Response:

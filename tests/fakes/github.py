@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from basewarden.core.secret import Secret
-from tests.fixtures.app import Product, Serve, pick_port
+from tests.fixtures.app import Serve, ServedProduct, pick_port
 from tests.fixtures.serving import serving
 
 CLIENT_ID = "Iv1.5f1d3c7a9b2e4d60"
@@ -180,7 +180,7 @@ async def github() -> AsyncIterator[FakeGitHub]:
 
 
 @pytest.fixture
-async def with_github(serve: Serve, github: FakeGitHub) -> Product:
+async def with_github(serve: Serve, github: FakeGitHub) -> ServedProduct:
     """A product that this GitHub signs people in to."""
     return await serve(github.settings())
 

@@ -42,7 +42,7 @@ class Heard:
 
 
 @dataclass
-class Turn:
+class HostileExchange:
     """One request, and the way to answer it."""
 
     heard: Heard
@@ -58,11 +58,11 @@ class Turn:
         await self.reader.read()
 
 
-Behave = Callable[[Turn], Awaitable[None]]
+Behave = Callable[[HostileExchange], Awaitable[None]]
 
 
 @dataclass
-class Hostile:
+class HostileServer:
     """Behaves as `behave` says; unless that is set, as a project with one table `notes`."""
 
     port: int
@@ -86,7 +86,7 @@ def make_answer(status: int, body: bytes | Any, kind: str = "application/json; c
 
 
 def always(data: bytes, *, closes: bool = False) -> Behave:
-    async def answer(turn: Turn) -> None:
+    async def answer(turn: HostileExchange) -> None:
         await turn.say(data)
         if closes:
             turn.writer.close()
@@ -94,7 +94,7 @@ def always(data: bytes, *, closes: bool = False) -> Behave:
     return answer
 
 
-async def be_good(turn: Turn) -> None:
+async def be_good(turn: HostileExchange) -> None:
     target = turn.heard.target
     if "basewarden" in turn.heard.headers.get("accept-profile", ""):
         await turn.say(make_answer(406, _EXPOSED))
@@ -105,9 +105,9 @@ async def be_good(turn: Turn) -> None:
 
 
 @asynccontextmanager
-async def serve_hostile(behave: Behave = be_good, **options: Any) -> AsyncIterator[Hostile]:
+async def serve_hostile(behave: Behave = be_good, **options: Any) -> AsyncIterator[HostileServer]:
     listener = pick_port()
-    hostile = Hostile(listener.getsockname()[1], behave)
+    hostile = HostileServer(listener.getsockname()[1], behave)
     writers: list[asyncio.StreamWriter] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -118,7 +118,7 @@ async def serve_hostile(behave: Behave = be_good, **options: Any) -> AsyncIterat
         try:
             while (heard := await _read_request(reader)) is not None:
                 hostile.heard.append(heard)
-                await hostile.behave(Turn(heard, reader, writer))
+                await hostile.behave(HostileExchange(heard, reader, writer))
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the test is over, or the other side has gone
         finally:

@@ -154,7 +154,7 @@ async def _main(mode: str, behind: int | None) -> None:
             print("turned", flush=True)
 
 
-class Hostile:
+class HostilePostgres:
     """From the outside."""
 
     def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
@@ -169,7 +169,7 @@ class Hostile:
 
 
 @asynccontextmanager
-async def run_hostile_postgres(mode: str, behind: int | None = None) -> AsyncIterator[Hostile]:
+async def run_hostile_postgres(mode: str, behind: int | None = None) -> AsyncIterator[HostilePostgres]:
     pipe = asyncio.subprocess.PIPE
     arguments = [mode] if behind is None else [mode, str(behind)]
     process = await asyncio.create_subprocess_exec(
@@ -177,7 +177,7 @@ async def run_hostile_postgres(mode: str, behind: int | None = None) -> AsyncIte
     )
     assert process.stdout is not None
     try:
-        yield Hostile(process, int(await process.stdout.readline()))
+        yield HostilePostgres(process, int(await process.stdout.readline()))
     finally:
         process.kill()
         await process.wait()

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
-from tests.fakes.hostile import DESCRIPTION, Behave, Turn, always, be_good, make_answer, serve_hostile
+from tests.fakes.hostile import DESCRIPTION, Behave, HostileExchange, always, be_good, make_answer, serve_hostile
 
 _NAMED = re.compile(r"harm\.([a-z0-9_]+)")
 _PAGE = b"<html><script src=https://hostile.invalid></script></html>"
@@ -45,7 +45,7 @@ def _ended(*lines: str, body: bytes = b"") -> Behave:
 
 
 def _endless(start: bytes, piece: bytes) -> Behave:
-    async def pour(turn: Turn) -> None:
+    async def pour(turn: HostileExchange) -> None:
         await turn.say(start)
         while True:
             await turn.say(piece)
@@ -54,7 +54,7 @@ def _endless(start: bytes, piece: bytes) -> Behave:
 
 
 def _drip(start: bytes, piece: bytes, seconds: float = 0.2) -> Behave:
-    async def drip(turn: Turn) -> None:
+    async def drip(turn: HostileExchange) -> None:
         await turn.say(start)
         while True:
             for number in range(len(piece)):
@@ -64,12 +64,12 @@ def _drip(start: bytes, piece: bytes, seconds: float = 0.2) -> Behave:
     return drip
 
 
-async def _stay_silent(turn: Turn) -> None:
+async def _stay_silent(turn: HostileExchange) -> None:
     await turn.gone()
 
 
 def _reset_after(data: bytes) -> Behave:
-    async def reset(turn: Turn) -> None:
+    async def reset(turn: HostileExchange) -> None:
         await turn.say(data)
         own: socket.socket = turn.writer.get_extra_info("socket")
         own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -187,7 +187,7 @@ def _make_descriptions() -> Iterator[tuple[str, Behave]]:
 DESCRIPTIONS = dict(_make_descriptions())
 
 
-async def _behave_as_asked(turn: Turn) -> None:
+async def _behave_as_asked(turn: HostileExchange) -> None:
     named = _NAMED.search(turn.heard.target)
     await (BEHAVIOURS[named[1]] if named else be_good)(turn)
 
@@ -195,7 +195,7 @@ async def _behave_as_asked(turn: Turn) -> None:
 def _turn_to(behave: Behave) -> Behave:
     has_turned = False
 
-    async def answer(turn: Turn) -> None:
+    async def answer(turn: HostileExchange) -> None:
         nonlocal has_turned
         if turn.heard.target == "/turn":
             has_turned = True

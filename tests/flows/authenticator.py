@@ -24,7 +24,7 @@ def to_bytes(text: str) -> bytes:
 
 
 @dataclass
-class Authenticator:
+class SoftwareAuthenticator:
     """One credential of one site. `step` is what its count goes up by: many devices stay at nought."""
 
     origin: str

@@ -14,7 +14,7 @@ from basewarden.accounts import Deletions
 from basewarden.billing import BillingJobs, BillingProvider, Retries
 from basewarden.core.secret import Secret
 from tests.fakes.dodo import API_KEY, PRODUCT_ID, FakeDodo, Selling, open_dodo, sign_delivery
-from tests.fixtures.app import PASSWORD, Product, Project, Serve
+from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct
 from tests.fixtures.letters import ServeMailing
 from tests.flows.records import Records
 
@@ -46,7 +46,7 @@ async def check_out(client: httpx.AsyncClient) -> str:
 
 
 async def test_without_billing_there_are_no_limits(
-    product: Product, owner: httpx.AsyncClient, project: Project
+    product: ServedProduct, owner: httpx.AsyncClient, project: ProjectDatabase
 ) -> None:
     assert code_of(await owner.post(CHECKOUT)) == (503, "not_configured")
     assert code_of(await owner.post(PORTAL)) == (503, "not_configured")
@@ -312,12 +312,12 @@ async def test_who_asks_too_often_waits(selling: Selling, anna: httpx.AsyncClien
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def connect(client: httpx.AsyncClient, project: Project, name: str) -> httpx.Response:
+async def connect(client: httpx.AsyncClient, project: ProjectDatabase, name: str) -> httpx.Response:
     return await client.post("/api/connections", json={"name": name, "postgresUrl": project.dsn})
 
 
 async def test_the_fourth_connection_is_one_too_many(
-    selling: Selling, anna: httpx.AsyncClient, project: Project, records: Records
+    selling: Selling, anna: httpx.AsyncClient, project: ProjectDatabase, records: Records
 ) -> None:
     for number in range(3):
         assert (await connect(anna, project, f"C{number}")).status_code == 201
@@ -345,14 +345,14 @@ async def test_the_fourth_connection_is_one_too_many(
 
 
 async def test_of_many_at_once_no_more_get_in_than_there_is_room_for(
-    selling: Selling, anna: httpx.AsyncClient, project: Project
+    selling: Selling, anna: httpx.AsyncClient, project: ProjectDatabase
 ) -> None:
     answers = await asyncio.gather(*(connect(anna, project, f"C{number}") for number in range(6)))
     assert sorted(answer.status_code for answer in answers) == [201] * 3 + [402] * 3
 
 
 async def test_connections_of_others_do_not_count(
-    selling: Selling, anna: httpx.AsyncClient, project: Project, records: Records
+    selling: Selling, anna: httpx.AsyncClient, project: ProjectDatabase, records: Records
 ) -> None:
     await selling.product.sign_up(BOB)
     bob = await records.person_id(BOB)

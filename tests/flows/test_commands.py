@@ -9,13 +9,13 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from tests.fixtures.app import PASSWORD, Product
+from tests.fixtures.app import PASSWORD, ServedProduct
 
 CHECKOUT = Path(__file__).parents[2]
 NEW_PASSWORD = "quite another long walk"
 
 
-async def run_command(product: Product, *arguments: str) -> tuple[int, str, str]:
+async def run_command(product: ServedProduct, *arguments: str) -> tuple[int, str, str]:
     """Exit code, standard output, standard error."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "basewarden", *arguments),
@@ -36,7 +36,7 @@ async def run_command(product: Product, *arguments: str) -> tuple[int, str, str]
     return process.returncode or 0, out.decode(), err.decode()
 
 
-async def test_an_operator_hands_over_a_link_where_there_is_no_mail(product: Product) -> None:
+async def test_an_operator_hands_over_a_link_where_there_is_no_mail(product: ServedProduct) -> None:
     await product.sign_up("anna@example.com")
     code, out, err = await run_command(product, "link", "Anna@example.com", "reset")
     assert code == 0, err
@@ -50,18 +50,18 @@ async def test_an_operator_hands_over_a_link_where_there_is_no_mail(product: Pro
     assert (await client.post("/api/auth/signin", json=account)).status_code == 200
 
 
-async def test_a_link_for_nobody_is_one_sentence(product: Product) -> None:
+async def test_a_link_for_nobody_is_one_sentence(product: ServedProduct) -> None:
     code, out, err = await run_command(product, "link", "nobody@example.com", "verify")
     assert (code, out) == (1, "")
     assert err.strip().splitlines()[-1] == "basewarden: No account has this address."
 
 
-async def test_letters_that_wait_are_listed_and_nothing_of_what_they_say(product: Product) -> None:
+async def test_letters_that_wait_are_listed_and_nothing_of_what_they_say(product: ServedProduct) -> None:
     code, out, _ = await run_command(product, "letters")
     assert (code, out.strip()) == (0, "No letter is waiting and none has failed.")
 
 
-async def test_the_audit_verifies_until_somebody_changes_it(owner: httpx.AsyncClient, product: Product) -> None:
+async def test_the_audit_verifies_until_somebody_changes_it(owner: httpx.AsyncClient, product: ServedProduct) -> None:
     body = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
     assert (await owner.post("/api/account/change-password", json=body)).status_code == 200
     code, out, err = await run_command(product, "audit", "verify")

@@ -19,7 +19,7 @@ from basewarden.audit import verify_chain
 from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.jobs import Jobs
-from tests.fixtures.app import PASSWORD, Product, Serve
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.flows.records import Records
 
 DELETE, CANCEL = "/api/account/delete", "/api/account/delete/cancel"
@@ -36,12 +36,12 @@ async def records(app_database: str) -> AsyncIterator[Records]:
 
 
 @pytest.fixture
-async def ada(product: Product) -> httpx.AsyncClient:
+async def ada(product: ServedProduct) -> httpx.AsyncClient:
     return await product.sign_up(ADA)
 
 
 @pytest.fixture
-async def bob(product: Product) -> httpx.AsyncClient:
+async def bob(product: ServedProduct) -> httpx.AsyncClient:
     return await product.sign_up(BOB)
 
 
@@ -49,7 +49,7 @@ async def make_due(records: Records, *emails: str) -> None:
     await records.run("UPDATE users SET deletion_due_at = now() - interval '1 second' WHERE email = ANY(%s)", [*emails])
 
 
-async def delete_due(product: Product, batch: int = 100) -> dict[str, int]:
+async def delete_due(product: ServedProduct, batch: int = 100) -> dict[str, int]:
     return await product.registry.get(Deletions).delete_due(batch)
 
 
@@ -101,7 +101,7 @@ async def test_asked_again_the_day_stays(ada: httpx.AsyncClient, records: Record
     assert await list_kinds(records, ADA) == ["deletion_scheduled"]
 
 
-async def test_other_signins_end(product: Product, serve: Serve, ada: httpx.AsyncClient) -> None:
+async def test_other_signins_end(product: ServedProduct, serve: Serve, ada: httpx.AsyncClient) -> None:
     second = await serve()
     elsewhere = await second.client()
     signed_in = await elsewhere.post("/api/auth/signin", json={"email": ADA, "password": PASSWORD})
@@ -113,7 +113,7 @@ async def test_other_signins_end(product: Product, serve: Serve, ada: httpx.Asyn
     assert (await ada.get("/api/connections")).status_code == 200
 
 
-async def test_who_may(product: Product, client: httpx.AsyncClient, records: Records) -> None:
+async def test_who_may(product: ServedProduct, client: httpx.AsyncClient, records: Records) -> None:
     assert (await client.post(DELETE)).status_code == 401
     assert (await client.post(CANCEL)).status_code == 401
     ada = await product.sign_up(ADA)
@@ -186,7 +186,7 @@ async def test_it_can_be_called_off(ada: httpx.AsyncClient, records: Records) ->
     assert await records.rows("SELECT 1 FROM users WHERE deletion_due_at IS NOT NULL") == []
 
 
-async def test_calling_off_needs_no_fresh_signin(product: Product, records: Records) -> None:
+async def test_calling_off_needs_no_fresh_signin(product: ServedProduct, records: Records) -> None:
     ada = await product.sign_up(ADA)
     await records.age_signin(ADA)
     assert (await ada.post(CANCEL)).status_code == 200
@@ -204,7 +204,9 @@ async def test_letters_tell_of_it(serve: Serve, records: Records) -> None:
     ]
 
 
-async def test_nobody_is_deleted_before_their_day(product: Product, ada: httpx.AsyncClient, records: Records) -> None:
+async def test_nobody_is_deleted_before_their_day(
+    product: ServedProduct, ada: httpx.AsyncClient, records: Records
+) -> None:
     assert (await ada.post(DELETE)).status_code == 200
     assert await delete_due(product) == {}
     assert await list_emails(records) == {ADA}
@@ -248,7 +250,7 @@ async def test_no_trace_is_left(serve: Serve, records: Records) -> None:
 
 
 async def test_others_stay_as_they_were(
-    product: Product, ada: httpx.AsyncClient, bob: httpx.AsyncClient, records: Records
+    product: ServedProduct, ada: httpx.AsyncClient, bob: httpx.AsyncClient, records: Records
 ) -> None:
     ada_id, bob_id = await records.person_id(ADA), await records.person_id(BOB)
     await records.add_account_rows("keep", bob_id)
@@ -264,7 +266,7 @@ async def test_others_stay_as_they_were(
 
 
 async def test_the_deleted_are_out_of_every_process_at_once(
-    product: Product, serve: Serve, ada: httpx.AsyncClient, records: Records
+    product: ServedProduct, serve: Serve, ada: httpx.AsyncClient, records: Records
 ) -> None:
     second = await serve()
     elsewhere = await second.client()
@@ -290,7 +292,7 @@ async def test_who_became_the_only_owner_is_not_deleted_yet(serve: Serve, record
 
 
 async def test_two_owners_who_leave_at_once_do_not_both_go(
-    product: Product, serve: Serve, ada: httpx.AsyncClient, bob: httpx.AsyncClient, records: Records
+    product: ServedProduct, serve: Serve, ada: httpx.AsyncClient, bob: httpx.AsyncClient, records: Records
 ) -> None:
     shared = await records.add_connection("Shared", await records.person_id(ADA))
     await records.add_member(shared, await records.person_id(BOB), "owner")
@@ -301,7 +303,9 @@ async def test_two_owners_who_leave_at_once_do_not_both_go(
     assert await records.value("SELECT count(*) FROM connection_members WHERE connection_id = %s", shared) == 1
 
 
-async def test_many_are_deleted_once_each_in_bounded_batches(product: Product, serve: Serve, records: Records) -> None:
+async def test_many_are_deleted_once_each_in_bounded_batches(
+    product: ServedProduct, serve: Serve, records: Records
+) -> None:
     for number in range(30):
         await records.run(
             "INSERT INTO users (id, email, email_key, deletion_due_at) VALUES (gen_random_uuid(), %s, %s, now())",
@@ -316,7 +320,7 @@ async def test_many_are_deleted_once_each_in_bounded_batches(product: Product, s
 
 
 async def test_one_that_is_cut_off_leaves_everything_as_it_was(
-    product: Product, ada: httpx.AsyncClient, bob: httpx.AsyncClient, records: Records
+    product: ServedProduct, ada: httpx.AsyncClient, bob: httpx.AsyncClient, records: Records
 ) -> None:
     ada_id = await records.person_id(ADA)
     shared = await records.add_connection("Shared", ada_id)
@@ -337,7 +341,7 @@ async def test_one_that_is_cut_off_leaves_everything_as_it_was(
     assert (await delete_due(product))["users"] == 1
 
 
-async def test_the_hourly_job_does_it(product: Product, ada: httpx.AsyncClient, records: Records) -> None:
+async def test_the_hourly_job_does_it(product: ServedProduct, ada: httpx.AsyncClient, records: Records) -> None:
     await make_due(records, ADA)
     async with product.registry.get(Database).unit_of_work() as session:
         await product.registry.get(Jobs).enqueue(session, DELETE_DUE)
@@ -388,7 +392,7 @@ async def test_the_page_names_what_stands_in_the_way(ada: httpx.AsyncClient, rec
     assert "&lt;b&gt;Alone&lt;/b&gt;" in refused.text
 
 
-async def test_an_old_signin_is_confirmed_on_the_way(product: Product, records: Records) -> None:
+async def test_an_old_signin_is_confirmed_on_the_way(product: ServedProduct, records: Records) -> None:
     ada = await product.sign_up(ADA)
     await records.age_signin(ADA)
     assert (await ada.get(DATA_PAGE)).status_code == 200

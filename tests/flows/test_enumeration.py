@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fixtures.app import PASSWORD, Product, Serve
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.fixtures.letters import Mailing
 from tests.fixtures.mail import Postbox
 
@@ -89,7 +89,7 @@ async def test_sign_in_answers_alike(nobody: httpx.AsyncClient, mailing: Mailing
 
 
 async def test_without_mail_it_says_so_and_leaves_nothing(
-    product: Product, postbox: Postbox, app_database: str
+    product: ServedProduct, postbox: Postbox, app_database: str
 ) -> None:
     mailing = Mailing(product, postbox, app_database)  # of a product that does not know the postbox
     client = await product.sign_up(KNOWN)

@@ -23,7 +23,7 @@ from basewarden.accounts.data_routes import ExportResponse
 from basewarden.accounts.export import AT_ONCE_HERE, EXPORTS
 from basewarden.core.secret import Secret
 from basewarden.db import Database
-from tests.fixtures.app import Product, Serve
+from tests.fixtures.app import Serve, ServedProduct
 from tests.flows.records import Records
 
 EXPORT = "/api/account/export"
@@ -52,7 +52,7 @@ async def records(app_database: str) -> AsyncIterator[Records]:
 
 
 @pytest.fixture
-async def house(product: Product, records: Records) -> House:
+async def house(product: ServedProduct, records: Records) -> House:
     owner, other = await product.sign_up(OWNER), await product.sign_up(OTHER)
     owner_id, other_id = await records.person_id(OWNER), await records.person_id(OTHER)
     own = await records.add_connection(f"{MINE} shop", owner_id)
@@ -107,7 +107,7 @@ async def test_the_file_is_an_attachment_of_json(owner: httpx.AsyncClient) -> No
     assert answer.json()["profile"][0]["email"] == OWNER
 
 
-async def test_every_part_is_there(product: Product, house: House, records: Records) -> None:
+async def test_every_part_is_there(product: ServedProduct, house: House, records: Records) -> None:
     await records.add_account_rows(MINE, house.owner_id)
     await records.add_billing_rows(MINE, house.owner_id)
     agent_id = await records.add_agent(MINE, house.own, house.owner_id)
@@ -199,14 +199,14 @@ async def list_bytes(records: Records) -> AsyncIterator[bytes]:
             yield bytes(row["value"])
 
 
-async def test_who_may(product: Product, client: httpx.AsyncClient, records: Records) -> None:
+async def test_who_may(product: ServedProduct, client: httpx.AsyncClient, records: Records) -> None:
     assert (await client.get(EXPORT)).status_code == 401
     owner = await product.sign_up(OWNER)
     assert (await owner.get(EXPORT, headers={"authorization": "Bearer something"})).status_code == 401
     assert (await owner.post(EXPORT)).status_code == 405
 
 
-async def test_an_old_signin_is_not_enough(product: Product, records: Records) -> None:
+async def test_an_old_signin_is_not_enough(product: ServedProduct, records: Records) -> None:
     owner = await product.sign_up(OWNER)
     await records.age_signin(OWNER)
     answer = await owner.get(EXPORT)
@@ -220,7 +220,7 @@ async def test_the_page_hands_out_the_same_file(owner: httpx.AsyncClient) -> Non
     assert answer.json()["profile"][0]["email"] == OWNER
 
 
-async def test_a_half_way_signin_is_not_enough(product: Product, records: Records) -> None:
+async def test_a_half_way_signin_is_not_enough(product: ServedProduct, records: Records) -> None:
     owner = await product.sign_up(OWNER)
     await records.run("UPDATE users SET sealed_totp_secret = %s WHERE email = %s", b"sealed", OWNER)
     answer = await owner.get(EXPORT)
@@ -270,7 +270,7 @@ async def test_it_streams_in_little_memory(house: House, records: Records) -> No
     assert highest - before < 12 * MEGABYTE
 
 
-async def test_a_reader_who_leaves_frees_the_connection(product: Product, house: House, records: Records) -> None:
+async def test_a_reader_who_leaves_frees_the_connection(product: ServedProduct, house: House, records: Records) -> None:
     await add_many_rows(records, house)
     async with begin_export(house.owner):
         assert len(await records.list_exporting(house.owner_id)) == 1
@@ -334,7 +334,7 @@ async def test_a_reader_who_takes_nothing_is_let_go(limit: str) -> None:
 
 
 async def test_two_at_once_and_no_more_over_all_processes(
-    serve: Serve, house: House, records: Records, product: Product
+    serve: Serve, house: House, records: Records, product: ServedProduct
 ) -> None:
     await add_many_rows(records, house)
     second = await serve()
@@ -351,7 +351,9 @@ async def test_two_at_once_and_no_more_over_all_processes(
     assert (await house.owner.get(EXPORT)).status_code == 200
 
 
-async def test_a_process_keeps_connections_for_the_others(product: Product, house: House, records: Records) -> None:
+async def test_a_process_keeps_connections_for_the_others(
+    product: ServedProduct, house: House, records: Records
+) -> None:
     """A third person finds the places of this process taken."""
     await add_many_rows(records, house)
     third = await product.sign_up("third@example.com")

@@ -28,7 +28,7 @@ from tests.fakes.github import (
     open_github,
     travel,
 )
-from tests.fixtures.app import PASSWORD, Product, Serve, make_settings, tight_limits
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct, make_settings, tight_limits
 from tests.fixtures.letters import ServeMailing
 from tests.fixtures.twofactor import StepClock, turn_on
 
@@ -61,7 +61,7 @@ async def list_kinds(dsn: str) -> list[str]:
 
 
 async def test_a_new_person_gets_an_account_without_a_password(
-    with_github: Product, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     github.person = MONA
     client = await with_github.client()
@@ -82,7 +82,7 @@ async def test_a_new_person_gets_an_account_without_a_password(
     assert (answer.status_code, answer.json()["code"]) == (409, "oauth_only")
 
 
-async def test_what_the_browser_carries_to_github(with_github: Product, github: FakeGitHub) -> None:
+async def test_what_the_browser_carries_to_github(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = MONA
     client = await with_github.client()
     answer = await client.get(START)
@@ -111,7 +111,7 @@ async def test_on_an_https_origin_the_cookie_is_bound_to_the_host(serve: Serve, 
 
 
 async def test_the_same_person_comes_back_under_another_name(
-    with_github: Product, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     """GitHub's number is who they are: neither the login nor the address is."""
     github.person = MONA
@@ -123,7 +123,7 @@ async def test_the_same_person_comes_back_under_another_name(
     assert await read(app_database, "SELECT login FROM oauth_accounts") == [("mona-renamed",)]
 
 
-async def test_a_known_person_needs_no_address(with_github: Product, github: FakeGitHub) -> None:
+async def test_a_known_person_needs_no_address(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = MONA
     await travel(await with_github.client())
     github.person = GitHubPerson(MONA.id, "mona", emails=None)
@@ -132,7 +132,7 @@ async def test_a_known_person_needs_no_address(with_github: Product, github: Fak
 
 
 async def test_signing_in_takes_a_new_session_and_ends_the_earlier_one(
-    with_github: Product, github: FakeGitHub
+    with_github: ServedProduct, github: FakeGitHub
 ) -> None:
     """Whoever had slipped the browser a cookie has nothing of it."""
     planted = await with_github.sign_up("attacker@example.com")
@@ -176,7 +176,7 @@ def emails(*each: tuple[str, bool, bool]) -> list[dict[str, Any]]:
     ],
 )
 async def test_only_a_verified_primary_address_makes_an_account(
-    with_github: Product, github: FakeGitHub, app_database: str, addresses: list[dict[str, Any]] | None
+    with_github: ServedProduct, github: FakeGitHub, app_database: str, addresses: list[dict[str, Any]] | None
 ) -> None:
     github.person = GitHubPerson(7, "nobody", emails=addresses)
     client = await with_github.client()
@@ -187,7 +187,7 @@ async def test_only_a_verified_primary_address_makes_an_account(
     assert TROUBLES["github_no_email"] in (await client.get(end)).text
 
 
-async def test_of_several_addresses_the_primary_one_is_taken(with_github: Product, github: FakeGitHub) -> None:
+async def test_of_several_addresses_the_primary_one_is_taken(with_github: ServedProduct, github: FakeGitHub) -> None:
     several = emails(("first@example.com", False, True), (EMAIL, True, True), ("third@example.com", False, False))
     github.person = GitHubPerson(7, "someone", emails=several)
     client = await with_github.client()
@@ -197,7 +197,7 @@ async def test_of_several_addresses_the_primary_one_is_taken(with_github: Produc
 
 @pytest.mark.parametrize(("given", "kept"), [(None, "mona"), ("", "mona"), ("a\nb", "mona"), ("ö" * 300, "ö" * 120)])
 async def test_names_are_short_lines(
-    with_github: Product, github: FakeGitHub, app_database: str, given: str | None, kept: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str, given: str | None, kept: str
 ) -> None:
     github.person = make_person(1, "mona", EMAIL, given)
     await travel(await with_github.client())
@@ -206,7 +206,7 @@ async def test_names_are_short_lines(
 
 @pytest.mark.parametrize("typed", [EMAIL, "Mona@Example.com"])
 async def test_an_address_that_has_an_account_is_not_linked_by_itself(
-    with_github: Product, github: FakeGitHub, app_database: str, typed: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str, typed: str
 ) -> None:
     await with_github.sign_up(typed)
     github.person = MONA
@@ -218,7 +218,7 @@ async def test_an_address_that_has_an_account_is_not_linked_by_itself(
     assert TROUBLES["github_has_account"] in (await client.get(end)).text
 
 
-async def test_who_says_no_at_github_is_told_so(with_github: Product, github: FakeGitHub) -> None:
+async def test_who_says_no_at_github_is_told_so(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = None
     client = await with_github.client()
     end = await travel(client, f"{START}?next=/connections/new")
@@ -228,7 +228,7 @@ async def test_who_says_no_at_github_is_told_so(with_github: Product, github: Fa
     assert 'role="alert"' in page
 
 
-async def test_a_way_back_without_a_code_leads_nowhere(with_github: Product, github: FakeGitHub) -> None:
+async def test_a_way_back_without_a_code_leads_nowhere(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = MONA
     client = await with_github.client()
     for parts, word in (
@@ -242,7 +242,7 @@ async def test_a_way_back_without_a_code_leads_nowhere(with_github: Product, git
     assert await find_person(client) is None
 
 
-async def test_a_way_is_gone_once_it_was_taken(with_github: Product, github: FakeGitHub) -> None:
+async def test_a_way_is_gone_once_it_was_taken(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = MONA
     client = await with_github.client()
     trip = await depart(client)
@@ -255,7 +255,7 @@ async def test_a_way_is_gone_once_it_was_taken(with_github: Product, github: Fak
 
 
 async def test_of_two_who_come_back_at_once_one_gets_in(
-    with_github: Product, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     github.person = MONA
     client = await with_github.client()
@@ -265,7 +265,9 @@ async def test_of_two_who_come_back_at_once_one_gets_in(
     assert await read(app_database, "SELECT count(*) FROM signin_sessions") == [(1,)]
 
 
-async def test_another_browser_cannot_come_back(with_github: Product, github: FakeGitHub, app_database: str) -> None:
+async def test_another_browser_cannot_come_back(
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
+) -> None:
     """Else somebody could sign a victim in to the attacker's account, and read what the victim does there."""
     github.person = make_person(666, "attacker", "attacker@example.com")
     attacker, victim = await with_github.client(), await with_github.client()
@@ -280,7 +282,7 @@ async def test_another_browser_cannot_come_back(with_github: Product, github: Fa
     assert await read(app_database, "SELECT count(*) FROM users") == [(0,)]
 
 
-async def test_another_persons_code_is_no_good(with_github: Product, github: FakeGitHub) -> None:
+async def test_another_persons_code_is_no_good(with_github: ServedProduct, github: FakeGitHub) -> None:
     """A stolen or planted code belongs to the way that it was made for."""
     github.person = make_person(666, "attacker", "attacker@example.com")
     code = (await depart(await with_github.client())).query["code"]
@@ -291,7 +293,7 @@ async def test_another_persons_code_is_no_good(with_github: Product, github: Fak
     assert await find_person(victim) is None
 
 
-async def test_a_code_works_once(with_github: Product, github: FakeGitHub) -> None:
+async def test_a_code_works_once(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = MONA
     client = await with_github.client()
     trip = await depart(client)
@@ -301,7 +303,7 @@ async def test_a_code_works_once(with_github: Product, github: FakeGitHub) -> No
     assert await come_back(again, later.change(code=trip.query["code"])) == trouble("github_stale")
 
 
-async def test_ten_minutes_are_enough(with_github: Product, github: FakeGitHub, app_database: str) -> None:
+async def test_ten_minutes_are_enough(with_github: ServedProduct, github: FakeGitHub, app_database: str) -> None:
     github.person = MONA
     client = await with_github.client()
     trip = await depart(client)
@@ -314,7 +316,7 @@ async def test_ten_minutes_are_enough(with_github: Product, github: FakeGitHub, 
 
 
 @pytest.mark.parametrize("state", ["", "x", "x" * 600, "\x00", "ü"])
-async def test_a_way_that_nobody_began_leads_nowhere(with_github: Product, state: str) -> None:
+async def test_a_way_that_nobody_began_leads_nowhere(with_github: ServedProduct, state: str) -> None:
     client = await with_github.client()
     client.cookies.set(BROWSER, "y")
     answer = await client.get("/api/auth/callback/github", params={"state": state, "code": "0" * 20})
@@ -326,7 +328,7 @@ async def test_a_way_that_nobody_began_leads_nowhere(with_github: Product, state
     "path",
     ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\r\nb", "/" + "x" * 3000],
 )
-async def test_it_leads_to_pages_of_this_site_only(with_github: Product, github: FakeGitHub, path: str) -> None:
+async def test_it_leads_to_pages_of_this_site_only(with_github: ServedProduct, github: FakeGitHub, path: str) -> None:
     github.person = MONA
     client = await with_github.client()
     answer = await client.get(START, params={"next": path})
@@ -360,7 +362,7 @@ async def test_it_leads_to_pages_of_this_site_only(with_github: Product, github:
     ],
 )
 async def test_a_failing_github_lets_nobody_in(
-    with_github: Product, github: FakeGitHub, app_database: str, path: str, failure: Any
+    with_github: ServedProduct, github: FakeGitHub, app_database: str, path: str, failure: Any
 ) -> None:
     github.person = MONA
     github.fail(path, failure)
@@ -374,7 +376,7 @@ async def test_a_failing_github_lets_nobody_in(
     assert await travel(client) == "/connections"
 
 
-async def test_the_word_true_is_not_true(with_github: Product, github: FakeGitHub) -> None:
+async def test_the_word_true_is_not_true(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = GitHubPerson(7, "someone", emails=[{"email": EMAIL, "primary": True, "verified": "true"}])
     assert await travel(await with_github.client()) == trouble("github_down")
 
@@ -416,7 +418,7 @@ async def test_numbers_of_another_github_are_other_people(serve: Serve, github: 
 
 
 async def test_two_browsers_of_a_new_person_at_once_make_one_account(
-    with_github: Product, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     github.person = MONA
     browsers = [await with_github.client() for _ in range(6)]
@@ -429,7 +431,7 @@ async def test_two_browsers_of_a_new_person_at_once_make_one_account(
 
 
 async def test_the_same_number_with_two_addresses_at_once_makes_one_account(
-    with_github: Product, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     browsers, trips = [await with_github.client() for _ in range(6)], []
     for number, browser in enumerate(browsers):
@@ -467,7 +469,7 @@ async def test_a_sign_in_from_a_new_place_is_mailed(serve_mailing: ServeMailing,
     assert len(mailing.subjects(EMAIL)) == 1
 
 
-async def test_where_it_is_not_set_up_nothing_of_it_is_there(product: Product, owner: httpx.AsyncClient) -> None:
+async def test_where_it_is_not_set_up_nothing_of_it_is_there(product: ServedProduct, owner: httpx.AsyncClient) -> None:
     client = await product.client()
     for path in (START, "/api/auth/callback/github?state=x&code=y", "/signin", "/signup"):
         answer = await client.get(path)
@@ -478,7 +480,7 @@ async def test_where_it_is_not_set_up_nothing_of_it_is_there(product: Product, o
     assert (await owner.delete("/api/account/github")).status_code == 404
 
 
-async def test_the_pages_offer_it_where_it_is_set_up(with_github: Product) -> None:
+async def test_the_pages_offer_it_where_it_is_set_up(with_github: ServedProduct) -> None:
     client = await with_github.client()
     page = (await client.get("/signin?next=/connections/new")).text
     assert f'href="{START}?next=/connections/new"' in page

@@ -11,7 +11,7 @@ import pytest
 
 from basewarden.accounts.github.errors import TROUBLES
 from tests.fakes.github import FakeGitHub, Trip, come_back, depart, make_person, travel, visit
-from tests.fixtures.app import PASSWORD, Product, Serve
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.fixtures.letters import ServeMailing
 from tests.fixtures.twofactor import StepClock, turn_on
 
@@ -44,7 +44,7 @@ async def is_in(client: httpx.AsyncClient) -> bool:
     return (await client.get("/api/connections")).status_code == 200
 
 
-async def copy_browser(client: httpx.AsyncClient, product: Product) -> httpx.AsyncClient:
+async def copy_browser(client: httpx.AsyncClient, product: ServedProduct) -> httpx.AsyncClient:
     """The same cookies, as another process or a thief has them."""
     other = await product.client()
     for cookie in client.cookies.jar:
@@ -63,7 +63,7 @@ async def list_links(dsn: str) -> list[tuple[Any, ...]]:
     return await read(dsn, query)
 
 
-async def test_a_linked_github_signs_in(with_github: Product, github: FakeGitHub, app_database: str) -> None:
+async def test_a_linked_github_signs_in(with_github: ServedProduct, github: FakeGitHub, app_database: str) -> None:
     anna = await with_github.sign_up(ANNA)
     thief = await copy_browser(anna, with_github)
     github.person = MONA
@@ -83,7 +83,7 @@ async def test_a_linked_github_signs_in(with_github: Product, github: FakeGitHub
 
 
 async def test_linking_needs_a_recent_sign_in(
-    with_github: Product, serve: Serve, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, serve: Serve, github: FakeGitHub, app_database: str
 ) -> None:
     nobody = await with_github.client()
     assert (await nobody.post(f"{URL}/link")).status_code == 401
@@ -104,7 +104,7 @@ async def test_half_way_in_is_not_in(serve: Serve, github: FakeGitHub, clock: St
     assert (await half.get(CONFIRM)).headers["location"].startswith("/signin/2fa")
 
 
-async def test_one_github_opens_one_account(with_github: Product, github: FakeGitHub, app_database: str) -> None:
+async def test_one_github_opens_one_account(with_github: ServedProduct, github: FakeGitHub, app_database: str) -> None:
     anna, ben = [await with_github.sign_up(email) for email in (ANNA, BEN)]
     github.person = MONA
     await link(anna)
@@ -121,7 +121,7 @@ async def test_one_github_opens_one_account(with_github: Product, github: FakeGi
 
 
 async def test_of_two_who_link_one_github_at_once_one_gets_it(
-    with_github: Product, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     people = [await with_github.sign_up(f"person{number}@example.com") for number in range(4)]
     github.person = MONA
@@ -132,7 +132,9 @@ async def test_of_two_who_link_one_github_at_once_one_gets_it(
     assert len(await list_links(app_database)) == 1
 
 
-async def test_the_link_is_for_whoever_began_it(with_github: Product, github: FakeGitHub, app_database: str) -> None:
+async def test_the_link_is_for_whoever_began_it(
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
+) -> None:
     """In a shared browser the next person must not find their account linked to the last one's GitHub."""
     anna = await with_github.sign_up(ANNA)
     github.person = MONA
@@ -150,7 +152,7 @@ async def test_the_link_is_for_whoever_began_it(with_github: Product, github: Fa
 
 
 async def test_who_signs_out_on_the_way_links_nothing(
-    with_github: Product, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     anna = await with_github.sign_up(ANNA)
     other_tab = await copy_browser(anna, with_github)
@@ -167,7 +169,7 @@ async def test_who_signs_out_on_the_way_links_nothing(
 
 
 async def test_who_unlinks_on_the_way_does_not_get_in(
-    with_github: Product, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     anna = await with_github.sign_up(ANNA)
     github.person = make_person(1, "anna", ANNA)
@@ -179,7 +181,7 @@ async def test_who_unlinks_on_the_way_does_not_get_in(
 
 
 async def test_nobody_links_their_github_to_a_victims_account(
-    with_github: Product, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     """The attacker's way back, opened in the victim's browser: another browser, another person, another purpose."""
     attacker, victim = [await with_github.sign_up(email) for email in (ANNA, BEN)]
@@ -193,7 +195,7 @@ async def test_nobody_links_their_github_to_a_victims_account(
 
 
 async def test_what_was_begun_for_one_thing_does_no_other(
-    with_github: Product, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     anna = await with_github.sign_up(ANNA)
     github.person = MONA
@@ -208,7 +210,7 @@ async def test_what_was_begun_for_one_thing_does_no_other(
     assert await read(app_database, "SELECT count(*) FROM users") == [(3,)]
 
 
-async def test_unlinking(with_github: Product, github: FakeGitHub, app_database: str) -> None:
+async def test_unlinking(with_github: ServedProduct, github: FakeGitHub, app_database: str) -> None:
     anna = await with_github.sign_up(ANNA)
     assert (await anna.delete(URL)).status_code == 404
     github.person = make_person(1, "anna", ANNA)
@@ -226,7 +228,7 @@ async def test_unlinking(with_github: Product, github: FakeGitHub, app_database:
     )
 
 
-async def test_the_only_way_in_stays(with_github: Product, github: FakeGitHub, app_database: str) -> None:
+async def test_the_only_way_in_stays(with_github: ServedProduct, github: FakeGitHub, app_database: str) -> None:
     github.person = MONA
     mona = await with_github.client()
     await travel(mona)
@@ -246,7 +248,7 @@ async def test_the_only_way_in_stays(with_github: Product, github: FakeGitHub, a
 
 
 async def test_confirming_makes_an_old_sign_in_fresh(
-    with_github: Product, serve: Serve, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, serve: Serve, github: FakeGitHub, app_database: str
 ) -> None:
     github.person = MONA
     mona = await with_github.client()
@@ -262,7 +264,7 @@ async def test_confirming_makes_an_old_sign_in_fresh(
 
 
 async def test_confirming_takes_the_github_that_is_linked(
-    with_github: Product, serve: Serve, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, serve: Serve, github: FakeGitHub, app_database: str
 ) -> None:
     """A stolen cookie and a GitHub account of one's own are not enough."""
     github.person = MONA
@@ -283,7 +285,7 @@ async def test_confirming_takes_the_github_that_is_linked(
     assert failed == [(2,)]
 
 
-async def test_who_is_not_signed_in_is_sent_to_sign_in(with_github: Product) -> None:
+async def test_who_is_not_signed_in_is_sent_to_sign_in(with_github: ServedProduct) -> None:
     nobody = await with_github.client()
     assert (await nobody.get(PAGE)).headers["location"] == f"/signin?next={PAGE}"
     assert (await nobody.get(CONFIRM)).headers["location"].startswith("/signin?next=")
@@ -291,7 +293,7 @@ async def test_who_is_not_signed_in_is_sent_to_sign_in(with_github: Product) -> 
 
 
 async def test_the_page_links_and_unlinks_without_script(
-    with_github: Product, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     anna = await with_github.sign_up(ANNA)
     github.person = MONA
@@ -314,7 +316,7 @@ async def test_the_page_links_and_unlinks_without_script(
 
 
 async def test_an_old_sign_in_is_told_to_confirm_first(
-    with_github: Product, serve: Serve, github: FakeGitHub, app_database: str
+    with_github: ServedProduct, serve: Serve, github: FakeGitHub, app_database: str
 ) -> None:
     anna = await grow_stale(await with_github.sign_up(ANNA), serve, github, app_database)
     page = (await anna.get(PAGE)).text
@@ -323,7 +325,7 @@ async def test_an_old_sign_in_is_told_to_confirm_first(
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
-async def test_other_sites_forms_link_nothing(with_github: Product, origin: str) -> None:
+async def test_other_sites_forms_link_nothing(with_github: ServedProduct, origin: str) -> None:
     anna = await with_github.sign_up(ANNA)
     for path in (f"{URL}/link", f"{PAGE}/link", f"{PAGE}/unlink"):
         assert (await anna.post(path, headers={"origin": origin})).status_code == 403

@@ -12,7 +12,7 @@ from basewarden.accounts import EmailChange, Purpose, Signins, make_operator_lin
 from basewarden.audit import Where
 from basewarden.db import Database
 from basewarden.errors import StartError, Unauthenticated
-from tests.fixtures.app import PASSWORD, Product, Serve
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.fixtures.letters import Mailing, ServeMailing
 
 ANNA, NEW_ANNA, BERT = "anna@example.com", "anna@new.example", "bert@example.com"
@@ -108,7 +108,7 @@ async def test_who_is_verified_gets_no_letter(mailing: Mailing) -> None:
     assert len(mailing.postbox.find(ANNA)) == 1
 
 
-async def test_nobody_and_a_deployment_without_mail(product: Product) -> None:
+async def test_nobody_and_a_deployment_without_mail(product: ServedProduct) -> None:
     client = await product.client()
     assert told(await client.post(START)) == (401, "unauthenticated")
     assert told(await client.post(CHANGE, json={"email": NEW_ANNA})) == (401, "unauthenticated")

@@ -7,13 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fixtures.bench import Agent, Bench, Workshop
+from tests.fixtures.bench import Bench, BenchAgent, Workshop
 
 COOKIE = "authjs.session-token"
 
 
 @dataclass(frozen=True)
-class Call:
+class CrossOriginCall:
     """A request that changes something, and who sends it."""
 
     by: httpx.AsyncClient
@@ -39,23 +39,23 @@ def list_origins(own: str) -> dict[str, tuple[str | None, bool]]:
     }
 
 
-def list_calls(bench: Bench, agent: Agent) -> Iterator[Call]:
+def list_calls(bench: Bench, agent: BenchAgent) -> Iterator[CrossOriginCall]:
     room, row = f"/api/connections/{bench.connection_id}", "/rest/v1/notes?id=eq.1"
     data = f"/api/v/{bench.connection_id}"
     whole = {"id": 1, "body": "taken"}
-    yield Call(bench.person, "POST", f"{room}/agents", {"name": "Intruder", "access": "write"})
-    yield Call(bench.person, "PATCH", room, {"name": "taken"})
-    yield Call(bench.person, "POST", f"{data}/rest/v1/notes", {"id": 2, "body": "taken"})
-    yield Call(bench.person, "PUT", f"{data}{row}", whole)
-    yield Call(bench.person, "DELETE", f"{data}{row}", None)
-    yield Call(bench.person, "DELETE", room, None)
-    yield Call(agent.api, "POST", "/rest/v1/notes", {"id": 2, "body": "taken"})
-    yield Call(agent.api, "PUT", row, whole)
-    yield Call(agent.api, "PATCH", row, {"body": "taken"})
-    yield Call(agent.api, "DELETE", row, None)
+    yield CrossOriginCall(bench.person, "POST", f"{room}/agents", {"name": "Intruder", "access": "write"})
+    yield CrossOriginCall(bench.person, "PATCH", room, {"name": "taken"})
+    yield CrossOriginCall(bench.person, "POST", f"{data}/rest/v1/notes", {"id": 2, "body": "taken"})
+    yield CrossOriginCall(bench.person, "PUT", f"{data}{row}", whole)
+    yield CrossOriginCall(bench.person, "DELETE", f"{data}{row}", None)
+    yield CrossOriginCall(bench.person, "DELETE", room, None)
+    yield CrossOriginCall(agent.api, "POST", "/rest/v1/notes", {"id": 2, "body": "taken"})
+    yield CrossOriginCall(agent.api, "PUT", row, whole)
+    yield CrossOriginCall(agent.api, "PATCH", row, {"body": "taken"})
+    yield CrossOriginCall(agent.api, "DELETE", row, None)
 
 
-async def send(call: Call, origin: str | None) -> httpx.Response:
+async def send(call: CrossOriginCall, origin: str | None) -> httpx.Response:
     headers = {} if origin is None else {"origin": origin}
     return await call.by.request(call.method, call.path, json=call.body, headers=headers)
 

@@ -13,10 +13,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from basewarden.accounts import Limit
 from basewarden.web import Pages
-from tests.fixtures.app import PASSWORD, Product, Serve, tight_limits
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct, tight_limits
 from tests.fixtures.letters import ServeMailing
 from tests.fixtures.twofactor import Protect, Protected
-from tests.flows.authenticator import BACKED_UP, CAN_BE_BACKED_UP, PRESENT, VERIFIED, Authenticator, Json, to_text
+from tests.flows.authenticator import (
+    BACKED_UP,
+    CAN_BE_BACKED_UP,
+    PRESENT,
+    VERIFIED,
+    Json,
+    SoftwareAuthenticator,
+    to_text,
+)
 
 ANNA, BERT = "anna@example.com", "bert@example.com"
 OWN, ENTRANCE = "/api/account/passkeys", "/api/auth/passkey"
@@ -56,12 +64,12 @@ def answer_to(offer: Json, credential: Json, **more: Any) -> Json:
     return {"challengeId": offer["challengeId"], "credential": credential, **more}
 
 
-async def add(client: httpx.AsyncClient, key: Authenticator, /, **lies: Any) -> httpx.Response:
+async def add(client: httpx.AsyncClient, key: SoftwareAuthenticator, /, **lies: Any) -> httpx.Response:
     offer = await ask(client, OWN)
     return await client.post(OWN, json=answer_to(offer, key.make(offer["publicKey"], **lies), name="Blue key"))
 
 
-async def show(client: httpx.AsyncClient, place: str, key: Authenticator, /, **lies: Any) -> httpx.Response:
+async def show(client: httpx.AsyncClient, place: str, key: SoftwareAuthenticator, /, **lies: Any) -> httpx.Response:
     offer = await ask(client, place)
     return await client.post(place, json=answer_to(offer, key.show(offer["publicKey"], **lies)))
 
@@ -77,27 +85,27 @@ class Holder:
     """A signed-in person and their passkey."""
 
     person: httpx.AsyncClient
-    key: Authenticator
+    key: SoftwareAuthenticator
     id: str
 
 
-async def make_holder(product: Product, email: str = ANNA, **facts: Any) -> Holder:
+async def make_holder(product: ServedProduct, email: str = ANNA, **facts: Any) -> Holder:
     person = await product.sign_up(email)
-    key = Authenticator(product.settings.origin, **facts)
+    key = SoftwareAuthenticator(product.settings.origin, **facts)
     answer = await add(person, key)
     assert answer.status_code == 201, answer.text
     return Holder(person, key, answer.json()["id"])
 
 
 @pytest.fixture
-async def anna(product: Product) -> Holder:
+async def anna(product: ServedProduct) -> Holder:
     return await make_holder(product)
 
 
-async def test_from_adding_to_removing(product: Product, client: httpx.AsyncClient, app_database: str) -> None:
+async def test_from_adding_to_removing(product: ServedProduct, client: httpx.AsyncClient, app_database: str) -> None:
     person = await product.sign_up(ANNA)
     assert (await person.get(OWN)).json() == {"passkeys": []}
-    key = Authenticator(product.settings.origin, flags=PRESENT | VERIFIED | CAN_BE_BACKED_UP | BACKED_UP)
+    key = SoftwareAuthenticator(product.settings.origin, flags=PRESENT | VERIFIED | CAN_BE_BACKED_UP | BACKED_UP)
     made = await add(person, key)
     assert (made.status_code, made.json()) == (201, {"id": made.json()["id"], "name": "Blue key"})
     (stored,) = await read(app_database, "SELECT transports, is_backed_up, last_used_at FROM passkeys")
@@ -175,7 +183,7 @@ async def test_every_lie_at_the_door_gets_the_same_answer(serve: Serve, app_data
     assert (await show(client, ENTRANCE, anna.key)).status_code == 200
 
 
-async def test_a_challenge_is_answered_once(anna: Holder, product: Product) -> None:
+async def test_a_challenge_is_answered_once(anna: Holder, product: ServedProduct) -> None:
     client = await product.client()
     offer = await ask(client, ENTRANCE)
     right = answer_to(offer, anna.key.show(offer["publicKey"]))
@@ -196,7 +204,7 @@ async def test_a_challenge_is_answered_once(anna: Holder, product: Product) -> N
 
 
 async def test_a_challenge_is_for_one_purpose_one_person_and_minutes(
-    anna: Holder, product: Product, app_database: str
+    anna: Holder, product: ServedProduct, app_database: str
 ) -> None:
     bert = await make_holder(product, BERT)
     client = await product.client()
@@ -219,7 +227,7 @@ async def test_a_challenge_is_for_one_purpose_one_person_and_minutes(
     assert await read(app_database, "SELECT count(*) FROM passkey_challenges") == [(1,)]
 
 
-async def test_a_count_that_goes_back_is_refused_and_told(product: Product, app_database: str) -> None:
+async def test_a_count_that_goes_back_is_refused_and_told(product: ServedProduct, app_database: str) -> None:
     anna = await make_holder(product, step=1)
     client = await product.client()
     copied = "SELECT count(*) FROM audit_events WHERE kind = 'passkey_copied'"
@@ -234,7 +242,7 @@ async def test_a_count_that_goes_back_is_refused_and_told(product: Product, app_
     assert (await show(client, ENTRANCE, anna.key, count=8)).status_code == 200
 
 
-async def test_a_key_and_its_copy_at_once(product: Product) -> None:
+async def test_a_key_and_its_copy_at_once(product: ServedProduct) -> None:
     anna = await make_holder(product, step=1)
     clients = [await product.client() for _ in range(5)]
     offers = [await ask(client, ENTRANCE) for client in clients]
@@ -248,7 +256,7 @@ async def test_a_key_and_its_copy_at_once(product: Product) -> None:
 
 
 async def test_signing_in_ends_the_earlier_session_and_links_of_letters(
-    anna: Holder, product: Product, app_database: str
+    anna: Holder, product: ServedProduct, app_database: str
 ) -> None:
     await execute(
         app_database,
@@ -267,9 +275,9 @@ async def test_signing_in_ends_the_earlier_session_and_links_of_letters(
     assert await read(app_database, "SELECT method FROM signin_sessions WHERE ended_at IS NULL") == [("passkey",)]
 
 
-async def test_it_stands_for_both_factors(timed: Product, protect: Protect) -> None:
+async def test_it_stands_for_both_factors(timed: ServedProduct, protect: Protect) -> None:
     anna = await protect(timed)
-    key = Authenticator(timed.settings.origin)
+    key = SoftwareAuthenticator(timed.settings.origin)
     assert (await add(anna.person, key)).status_code == 201
     client = await timed.client()
     answer = await show(client, ENTRANCE, key)
@@ -278,19 +286,19 @@ async def test_it_stands_for_both_factors(timed: Product, protect: Protect) -> N
 
 
 @pytest.fixture
-async def guarded(timed: Product, anna_with_codes: Protected) -> tuple[Protected, Authenticator]:
-    key = Authenticator(timed.settings.origin)
+async def guarded(timed: ServedProduct, anna_with_codes: Protected) -> tuple[Protected, SoftwareAuthenticator]:
+    key = SoftwareAuthenticator(timed.settings.origin)
     assert (await add(anna_with_codes.person, key)).status_code == 201
     return anna_with_codes, key
 
 
 @pytest.fixture
-async def anna_with_codes(timed: Product, protect: Protect) -> Protected:
+async def anna_with_codes(timed: ServedProduct, protect: Protect) -> Protected:
     return await protect(timed)
 
 
 async def test_as_the_second_factor(
-    timed: Product, guarded: tuple[Protected, Authenticator], app_database: str
+    timed: ServedProduct, guarded: tuple[Protected, SoftwareAuthenticator], app_database: str
 ) -> None:
     anna, key = guarded
     bert = await make_holder(timed, BERT)
@@ -315,7 +323,7 @@ async def test_as_the_second_factor(
 
 
 async def test_tries_at_the_second_factor_are_counted_with_codes(
-    timed: Product, guarded: tuple[Protected, Authenticator]
+    timed: ServedProduct, guarded: tuple[Protected, SoftwareAuthenticator]
 ) -> None:
     anna, key = guarded
     client = await anna.sign_in(timed)
@@ -335,7 +343,7 @@ async def test_without_a_passkey_there_is_nothing_to_ask_for(owner: httpx.AsyncC
     assert told(await owner.post(f"{CONFIRM}/options")) == (409, "no_passkey")
 
 
-async def test_as_the_same_person_once_more(anna: Holder, product: Product, app_database: str) -> None:
+async def test_as_the_same_person_once_more(anna: Holder, product: ServedProduct, app_database: str) -> None:
     bert = await make_holder(product, BERT)
     await show(anna.person, CONFIRM, anna.key)
     await make_stale(app_database)
@@ -348,7 +356,7 @@ async def test_as_the_same_person_once_more(anna: Holder, product: Product, app_
     stolen.cookies.update(dict(anna.person.cookies))
     answer = await show(anna.person, CONFIRM, anna.key)
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
-    assert (await add(anna.person, Authenticator(product.settings.origin))).status_code == 201
+    assert (await add(anna.person, SoftwareAuthenticator(product.settings.origin))).status_code == 201
     assert not await is_in(stolen)
 
 
@@ -383,22 +391,22 @@ async def test_as_the_same_person_once_more(anna: Holder, product: Product, app_
     ],
     ids=str,
 )
-async def test_no_lie_is_added(product: Product, lie: Json) -> None:
+async def test_no_lie_is_added(product: ServedProduct, lie: Json) -> None:
     person = await product.sign_up(ANNA)
-    assert told(await add(person, Authenticator(product.settings.origin), **lie)) == (400, "bad_passkey")
+    assert told(await add(person, SoftwareAuthenticator(product.settings.origin), **lie)) == (400, "bad_passkey")
     assert (await person.get(OWN)).json() == {"passkeys": []}
 
 
-async def test_what_a_key_says_of_its_id_is_what_counts(anna: Holder, product: Product) -> None:
+async def test_what_a_key_says_of_its_id_is_what_counts(anna: Holder, product: ServedProduct) -> None:
     """The id beside the signed part is anybody's."""
     offer = await ask(anna.person, OWN)
-    made = Authenticator(product.settings.origin).make(offer["publicKey"])
+    made = SoftwareAuthenticator(product.settings.origin).make(offer["publicKey"])
     made["id"] = to_text(b"other")
     assert told(await anna.person.post(OWN, json=answer_to(offer, made))) == (400, "bad_passkey")
 
 
 async def test_a_key_belongs_to_one_account_and_an_account_has_not_too_many(
-    anna: Holder, product: Product, app_database: str
+    anna: Holder, product: ServedProduct, app_database: str
 ) -> None:
     bert = await product.sign_up(BERT)
     assert told(await add(bert, anna.key)) == (409, "passkey_taken")
@@ -410,7 +418,7 @@ async def test_a_key_belongs_to_one_account_and_an_account_has_not_too_many(
         "SELECT gen_random_uuid(), u.id, sha256(n::text::bytea), '', 0, 'Old', '{}', false "
         f"FROM users u, generate_series(1, 19) n WHERE u.email = '{BERT}'",
     )
-    keys = [Authenticator(product.settings.origin) for _ in offers]
+    keys = [SoftwareAuthenticator(product.settings.origin) for _ in offers]
     answers = []
     for offer, key in zip(offers, keys, strict=True):  # each renews the cookie, so not at once
         answers.append(await bert.post(OWN, json=answer_to(offer, key.make(offer["publicKey"]))))
@@ -419,7 +427,7 @@ async def test_a_key_belongs_to_one_account_and_an_account_has_not_too_many(
     assert told(await bert.post(f"{OWN}/options")) == (409, "too_many_passkeys")
 
 
-async def test_adding_and_removing_renew_the_cookie(anna: Holder, product: Product) -> None:
+async def test_adding_and_removing_renew_the_cookie(anna: Holder, product: ServedProduct) -> None:
     async def copy() -> httpx.AsyncClient:
         thief = await product.client()
         thief.cookies.update(dict(anna.person.cookies))
@@ -427,14 +435,14 @@ async def test_adding_and_removing_renew_the_cookie(anna: Holder, product: Produ
         return thief
 
     thief = await copy()
-    assert (await add(anna.person, Authenticator(product.settings.origin))).status_code == 201
+    assert (await add(anna.person, SoftwareAuthenticator(product.settings.origin))).status_code == 201
     assert (await is_in(anna.person), await is_in(thief)) == (True, False)
     thief = await copy()
     assert (await anna.person.delete(f"{OWN}/{anna.id}")).status_code == 204
     assert (await is_in(anna.person), await is_in(thief)) == (True, False)
 
 
-async def test_another_persons_passkey_is_not_there(anna: Holder, product: Product) -> None:
+async def test_another_persons_passkey_is_not_there(anna: Holder, product: ServedProduct) -> None:
     bert = await product.sign_up(BERT)
     for wanted in (anna.id, NOBODYS, anna.id.upper() + "x", "1", "%00", "'"):
         one = f"{OWN}/{wanted}"
@@ -462,19 +470,19 @@ async def test_the_last_way_in_stays(anna: Holder, app_database: str) -> None:
 NAMES = {"": 422, "   ": 422, "x" * 61: 422, "two\nlines": 422, "nul\0": 422, "half \ud800": 422, "Schlüssel 🔑": 200}
 
 
-async def test_names(anna: Holder, product: Product) -> None:
+async def test_names(anna: Holder, product: ServedProduct) -> None:
     for name, status in NAMES.items():
         headers = {"content-type": "application/json"}
         body = json.dumps({"name": name})
         answer = await anna.person.patch(f"{OWN}/{anna.id}", content=body, headers=headers)
         assert answer.status_code == status, name
     offer = await ask(anna.person, OWN)
-    made = Authenticator(product.settings.origin).make(offer["publicKey"])
+    made = SoftwareAuthenticator(product.settings.origin).make(offer["publicKey"])
     answer = await anna.person.post(OWN, json=answer_to(offer, made))
     assert answer.json()["name"].startswith("Passkey of ")
 
 
-async def test_hostile_bodies_are_refused(anna: Holder, product: Product) -> None:
+async def test_hostile_bodies_are_refused(anna: Holder, product: ServedProduct) -> None:
     client = await product.client()
     offer = await ask(client, ENTRANCE)
     right = answer_to(offer, anna.key.show(offer["publicKey"]))
@@ -524,7 +532,7 @@ async def test_limits_at_the_door(serve: Serve) -> None:
 async def test_letters_tell_of_added_and_removed_ones(serve_mailing: ServeMailing) -> None:
     mailing = await serve_mailing()
     person = await mailing.sign_up(ANNA)
-    made = await add(person, Authenticator(mailing.product.settings.origin))
+    made = await add(person, SoftwareAuthenticator(mailing.product.settings.origin))
     await mailing.postbox.wait(to=ANNA, count=2)
     assert (await person.delete(f"{OWN}/{made.json()['id']}")).status_code == 204
     letters = await mailing.postbox.wait(to=ANNA, count=3)
@@ -535,12 +543,12 @@ async def test_letters_tell_of_added_and_removed_ones(serve_mailing: ServeMailin
         assert f"{mailing.product.settings.origin}{PAGE}" in letter.links
 
 
-def allow_passkeys(product: Product) -> None:
+def allow_passkeys(product: ServedProduct) -> None:
     """Browsers have them at names; the tests' address is a number."""
     product.registry.get(Pages).environment.globals["can_use_passkeys"] = True
 
 
-async def test_the_pages_work_without_script(anna: Holder, product: Product, app_database: str) -> None:
+async def test_the_pages_work_without_script(anna: Holder, product: ServedProduct, app_database: str) -> None:
     allow_passkeys(product)
     elsewhere = await product.client()
     assert (await show(elsewhere, ENTRANCE, anna.key)).status_code == 200
@@ -567,7 +575,7 @@ async def test_the_pages_work_without_script(anna: Holder, product: Product, app
     assert await is_in(anna.person)
 
 
-async def test_the_pages_of_a_stale_sign_in(anna: Holder, product: Product, app_database: str) -> None:
+async def test_the_pages_of_a_stale_sign_in(anna: Holder, product: ServedProduct, app_database: str) -> None:
     allow_passkeys(product)
     await make_stale(app_database)
     page = await anna.person.get(PAGE)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from basewarden.accounts import Limit, Signins
-from tests.fixtures.app import PASSWORD, Product, tight_limits
+from tests.fixtures.app import PASSWORD, ServedProduct, tight_limits
 from tests.fixtures.letters import Mailing, ServeMailing
 from tests.fixtures.twofactor import StepClock, turn_on
 
@@ -123,7 +123,7 @@ async def test_whoever_sets_a_letter_off_cannot_write_in_it(mailing: Mailing) ->
 
 
 @pytest.mark.parametrize("token", ["", "unknown", "ü" * 43, "\ud800", "x" * 10_000, "a\x00b"])
-async def test_an_unknown_link_is_404_even_with_a_weak_password(product: Product, token: str) -> None:
+async def test_an_unknown_link_is_404_even_with_a_weak_password(product: ServedProduct, token: str) -> None:
     client = await product.client()
     assert told(await client.post(RESET, content=_json(token), headers={"content-type": "application/json"})) == (
         404,

@@ -12,7 +12,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from basewarden.accounts import Limit
-from tests.fixtures.app import PASSWORD, Product, Project, Serve, tight_limits
+from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct, tight_limits
 from tests.fixtures.twofactor import Protect, Protected
 from tests.flows.records import Records
 
@@ -30,13 +30,13 @@ async def records(app_database: str) -> AsyncIterator[Records]:
         yield Records(connection)
 
 
-async def sign_up_long_ago(product: Product, records: Records, email: str = ANNA) -> httpx.AsyncClient:
+async def sign_up_long_ago(product: ServedProduct, records: Records, email: str = ANNA) -> httpx.AsyncClient:
     client = await product.sign_up(email)
     await records.age_signin(email)
     return client
 
 
-async def sign_in_long_ago(product: Product, records: Records, email: str) -> httpx.AsyncClient:
+async def sign_in_long_ago(product: ServedProduct, records: Records, email: str) -> httpx.AsyncClient:
     """One more sign-in session of somebody who is there; no process has seen it yet."""
     client = await product.client()
     assert (await client.post("/api/auth/signin", json={"email": email, "password": PASSWORD})).status_code == 200
@@ -56,7 +56,7 @@ async def list_events(records: Records) -> list[tuple[str, Any]]:
     return [(row["kind"], row["details"]) for row in await records.rows("SELECT kind, details FROM audit_events")]
 
 
-async def test_the_password_makes_an_old_sign_in_fresh(product: Product, records: Records) -> None:
+async def test_the_password_makes_an_old_sign_in_fresh(product: ServedProduct, records: Records) -> None:
     anna = await sign_up_long_ago(product, records)
     assert told(await anna.get(FRESH_ONLY)) == (403, "reauth_required")
     answer = await reauth(anna)
@@ -82,7 +82,7 @@ async def test_the_cookie_is_a_new_one_and_the_old_one_is_dead_everywhere(serve:
     assert session["current"] is True
 
 
-async def test_a_wrong_password_is_400_and_changes_nothing(product: Product, records: Records) -> None:
+async def test_a_wrong_password_is_400_and_changes_nothing(product: ServedProduct, records: Records) -> None:
     anna = await sign_up_long_ago(product, records)
     old = anna.cookies[COOKIE]
     for wrong in (WRONG, "", " " + PASSWORD, PASSWORD.upper()):
@@ -118,7 +118,7 @@ async def test_right_ones_are_not_counted(serve: Serve) -> None:
         assert (await reauth(anna)).status_code == 200
 
 
-async def test_without_a_password_there_is_another_way(product: Product, records: Records) -> None:
+async def test_without_a_password_there_is_another_way(product: ServedProduct, records: Records) -> None:
     anna = await sign_up_long_ago(product, records)
     await records.run("UPDATE users SET password_hash = NULL")
     assert told(await reauth(anna)) == (409, "oauth_only")
@@ -128,7 +128,7 @@ async def test_without_a_password_there_is_another_way(product: Product, records
     assert (await anna.post(CONFIRM, data={"password": PASSWORD})).status_code == 409
 
 
-async def test_a_password_does_for_whom_the_second_factor_has_passed(timed: Product, protect: Protect) -> None:
+async def test_a_password_does_for_whom_the_second_factor_has_passed(timed: ServedProduct, protect: Protect) -> None:
     anna: Protected = await protect(timed)
     answer = await reauth(anna.person)
     assert answer.status_code == 200
@@ -150,14 +150,14 @@ async def test_a_password_does_for_whom_the_second_factor_has_passed(timed: Prod
         ('{"password": "a\\u0000b"}', 400),
     ],
 )
-async def test_hostile_bodies_are_refused_quietly(product: Product, body: str, status: int) -> None:
+async def test_hostile_bodies_are_refused_quietly(product: ServedProduct, body: str, status: int) -> None:
     anna = await product.sign_up(ANNA)
     answer = await anna.post(REAUTH, content=body, headers={"content-type": "application/json"})
     assert answer.status_code == status
     assert "x" * 100 not in answer.text
 
 
-async def test_a_session_that_was_ended_meanwhile_is_not_made_fresh(product: Product, records: Records) -> None:
+async def test_a_session_that_was_ended_meanwhile_is_not_made_fresh(product: ServedProduct, records: Records) -> None:
     """The password is right, but the row says that somebody ended this session: nothing brings it back."""
     anna = await product.sign_up(ANNA)
     assert (await anna.get("/api/account")).status_code == 200
@@ -166,7 +166,7 @@ async def test_a_session_that_was_ended_meanwhile_is_not_made_fresh(product: Pro
     assert "reauthenticated" not in [kind for kind, _ in await list_events(records)]
 
 
-async def test_the_page_confirms_without_script_and_goes_on(product: Product, records: Records) -> None:
+async def test_the_page_confirms_without_script_and_goes_on(product: ServedProduct, records: Records) -> None:
     anna = await sign_up_long_ago(product, records)
     refused = await anna.get("/settings/account/delete")
     assert (refused.status_code, refused.headers["location"]) == (303, f"{CONFIRM}?next=/settings/account/delete")
@@ -193,7 +193,7 @@ async def test_the_page_confirms_without_script_and_goes_on(product: Product, re
 @pytest.mark.parametrize(
     "hostile", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x", "/\t/evil.example", ""]
 )
-async def test_it_leads_nowhere_else(product: Product, hostile: str) -> None:
+async def test_it_leads_nowhere_else(product: ServedProduct, hostile: str) -> None:
     anna = await product.sign_up(ANNA)
     for answer in (
         await anna.get(CONFIRM, params={"next": hostile}),
@@ -203,14 +203,16 @@ async def test_it_leads_nowhere_else(product: Product, hostile: str) -> None:
         assert answer.headers["location"] in ("/connections", "/settings/account")
 
 
-async def test_what_went_wrong_at_github_is_said_on_the_page(product: Product, records: Records) -> None:
+async def test_what_went_wrong_at_github_is_said_on_the_page(product: ServedProduct, records: Records) -> None:
     anna = await sign_up_long_ago(product, records)
     page = await anna.get(f"{CONFIRM}?next=/connections&done=github_denied")
     assert "You did not authorize Basewarden at GitHub" in page.text
     assert "<script>alert" not in (await anna.get(f"{CONFIRM}?done=<script>alert(1)</script>")).text
 
 
-async def test_a_new_agent_token_needs_a_fresh_sign_in(product: Product, project: Project, records: Records) -> None:
+async def test_a_new_agent_token_needs_a_fresh_sign_in(
+    product: ServedProduct, project: ProjectDatabase, records: Records
+) -> None:
     anna = await product.sign_up(ANNA)
     connection = await anna.post("/api/connections", json={"name": "Shop", "postgresUrl": project.dsn})
     path = f"/api/connections/{connection.json()['id']}/agents"
@@ -224,7 +226,7 @@ async def test_a_new_agent_token_needs_a_fresh_sign_in(product: Product, project
 
 
 async def test_the_page_of_agents_asks_first_and_loses_nothing(
-    product: Product, project: Project, records: Records
+    product: ServedProduct, project: ProjectDatabase, records: Records
 ) -> None:
     anna = await product.sign_up(ANNA)
     connection = await anna.post("/api/connections", json={"name": "Shop", "postgresUrl": project.dsn})

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from basewarden.accounts import OwnSignins, Person, Signins, lock_user
 from basewarden.audit import Where
 from basewarden.db import Database
-from tests.fixtures.app import PASSWORD, Product, Serve
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.fixtures.twofactor import Protected
 from tests.flows.records import Records
 
@@ -32,11 +32,11 @@ async def records(app_database: str) -> AsyncIterator[Records]:
 
 
 @pytest.fixture
-async def anna(product: Product) -> httpx.AsyncClient:
+async def anna(product: ServedProduct) -> httpx.AsyncClient:
     return await product.sign_up(ANNA)
 
 
-async def sign_in(product: Product, agent: str = FIREFOX, email: str = ANNA) -> httpx.AsyncClient:
+async def sign_in(product: ServedProduct, agent: str = FIREFOX, email: str = ANNA) -> httpx.AsyncClient:
     client = await product.client()
     client.headers["user-agent"] = agent
     answer = await client.post("/api/auth/signin", json={"email": email, "password": PASSWORD})
@@ -59,7 +59,7 @@ async def is_signed_in(client: httpx.AsyncClient) -> bool:
     return (await client.get("/api/connections")).status_code == 200
 
 
-async def wait_until_out(product: Product, client: httpx.AsyncClient) -> None:
+async def wait_until_out(product: ServedProduct, client: httpx.AsyncClient) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await is_signed_in(client):
             await product.settled()
@@ -106,7 +106,7 @@ async def test_a_protected_account_counts_its_codes(anna_protected: Protected) -
 
 
 @pytest.fixture
-async def anna_protected(timed: Product, protect: Any) -> Protected:
+async def anna_protected(timed: ServedProduct, protect: Any) -> Protected:
     protected: Protected = await protect(timed)
     return protected
 
@@ -155,7 +155,7 @@ async def test_half_a_character_is_refused_and_an_empty_name_is_none(anna: httpx
     assert (await anna.patch(ACCOUNT, json={"name": ""})).json()["name"] == ""
 
 
-async def test_sessions_are_listed_as_people_know_them(product: Product, anna: httpx.AsyncClient) -> None:
+async def test_sessions_are_listed_as_people_know_them(product: ServedProduct, anna: httpx.AsyncClient) -> None:
     firefox = await sign_in(product)
     script = await sign_in(product, "price-sync/2.0")
     silent = await sign_in(product, "")
@@ -170,7 +170,9 @@ async def test_sessions_are_listed_as_people_know_them(product: Product, anna: h
         assert client.cookies[COOKIE] not in (await firefox.get(SESSIONS)).text
 
 
-async def test_a_strangers_sessions_are_not_there(product: Product, anna: httpx.AsyncClient, records: Records) -> None:
+async def test_a_strangers_sessions_are_not_there(
+    product: ServedProduct, anna: httpx.AsyncClient, records: Records
+) -> None:
     bob = await product.sign_up(BOB)
     of_anna = await own_id(anna)
     assert of_anna not in (await bob.get(SESSIONS)).text
@@ -222,7 +224,7 @@ async def test_all_others_end_everywhere_and_this_one_stays(serve: Serve, record
     assert event["details"] == {"count": 3}
 
 
-async def test_ending_the_own_session_signs_out(product: Product, anna: httpx.AsyncClient) -> None:
+async def test_ending_the_own_session_signs_out(product: ServedProduct, anna: httpx.AsyncClient) -> None:
     token = anna.cookies[COOKIE]
     answer = await anna.delete(f"{SESSIONS}/{await own_id(anna)}")
     assert answer.status_code == 204
@@ -231,7 +233,7 @@ async def test_ending_the_own_session_signs_out(product: Product, anna: httpx.As
     assert (await copy.get(SESSIONS, headers={"cookie": f"{COOKIE}={token}"})).status_code == 401
 
 
-async def test_two_who_end_the_same_session_at_once_end_it_once(product: Product, records: Records) -> None:
+async def test_two_who_end_the_same_session_at_once_end_it_once(product: ServedProduct, records: Records) -> None:
     anna = await product.sign_up(ANNA)
     wanted = await own_id(await sign_in(product))
     answers = await asyncio.gather(*(anna.delete(f"{SESSIONS}/{wanted}") for _ in range(5)))
@@ -239,7 +241,9 @@ async def test_two_who_end_the_same_session_at_once_end_it_once(product: Product
     assert (await list_kinds(records)).count("session_ended") == 1
 
 
-async def test_ending_asks_for_no_fresh_sign_in(product: Product, anna: httpx.AsyncClient, records: Records) -> None:
+async def test_ending_asks_for_no_fresh_sign_in(
+    product: ServedProduct, anna: httpx.AsyncClient, records: Records
+) -> None:
     wanted = await own_id(await sign_in(product))
     await records.age_signin(ANNA)
     assert (await anna.delete(f"{SESSIONS}/{wanted}")).status_code == 204
@@ -258,7 +262,7 @@ async def test_ending_asks_for_no_fresh_sign_in(product: Product, anna: httpx.As
     ],
 )
 async def test_nobody_and_half_a_sign_in_reach_nothing(
-    product: Product, timed: Product, anna_protected: Protected, method: str, path: str
+    product: ServedProduct, timed: ServedProduct, anna_protected: Protected, method: str, path: str
 ) -> None:
     body = {"name": "x"} if method == "PATCH" else {"password": PASSWORD} if method == "POST" else None
     nobody = await (await product.client()).request(method, path, json=body)
@@ -277,7 +281,7 @@ async def test_another_origin_changes_nothing(anna: httpx.AsyncClient, method: s
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
-async def find_person(product: Product, client: httpx.AsyncClient) -> Person:
+async def find_person(product: ServedProduct, client: httpx.AsyncClient) -> Person:
     cookie = f"{COOKIE}={client.cookies[COOKIE]}".encode()
     person = await product.registry.get(Signins).find_signed_in({"headers": [(b"cookie", cookie)]})
     assert person is not None
@@ -309,7 +313,7 @@ async def hold_back(client: httpx.AsyncClient, path: str, body: bytes, release: 
     ],
 )
 async def test_a_body_that_is_held_back_dies_with_its_session(
-    product: Product, anna: httpx.AsyncClient, records: Records, path: str, body: bytes, left_behind: str
+    product: ServedProduct, anna: httpx.AsyncClient, records: Records, path: str, body: bytes, left_behind: str
 ) -> None:
     thief, release = await sign_in(product), asyncio.Event()
     async with asyncio.TaskGroup() as group:
@@ -322,7 +326,7 @@ async def test_a_body_that_is_held_back_dies_with_its_session(
 
 
 async def test_ending_the_others_never_deadlocks_with_one_that_changes_a_factor(
-    product: Product, anna: httpx.AsyncClient, records: Records
+    product: ServedProduct, anna: httpx.AsyncClient, records: Records
 ) -> None:
     """Whoever changes a factor holds the person, then their session, then wants the others'."""
     changing, ending = await sign_in(product), await sign_in(product)

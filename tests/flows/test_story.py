@@ -9,12 +9,12 @@ import pytest
 from basewarden.demo import Stage, StoryError, set_stage, tell_story
 from basewarden.demo.stage import KEPT_FILE
 from tests.demo.test_shop import PASSWORD
-from tests.fixtures.app import Product
+from tests.fixtures.app import ServedProduct
 from tests.fixtures.postgres import PostgresServer
 
 
 @pytest.fixture
-async def stage(product: Product, postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[Stage]:
+async def stage(product: ServedProduct, postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[Stage]:
     """The owner's role is the whole server's, so its password stays the one that the other tests use."""
     kept = {"password": "demo of the story", "shop_password": PASSWORD.reveal()}
     (tmp_path / KEPT_FILE).write_text(json.dumps(kept))

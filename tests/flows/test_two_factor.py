@@ -27,7 +27,7 @@ from basewarden.db import Database
 from basewarden.errors import TooMany
 from basewarden.web import CallerKind
 from basewarden.web.callers import declared_callers
-from tests.fixtures.app import PASSWORD, Product, Project, Serve, tight_limits
+from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct, tight_limits
 from tests.fixtures.letters import ServeMailing
 from tests.fixtures.twofactor import URL, Protect, Protected, StepClock, turn_on
 
@@ -69,7 +69,7 @@ async def list_kinds(dsn: str) -> list[str]:
     return [kind for (kind,) in await read(dsn, "SELECT kind FROM audit_events ORDER BY id")]
 
 
-async def test_from_setting_up_to_turning_off(timed: Product, clock: StepClock, app_database: str) -> None:
+async def test_from_setting_up_to_turning_off(timed: ServedProduct, clock: StepClock, app_database: str) -> None:
     person = await timed.sign_up(EMAIL)
     anna = await turn_on(person, EMAIL, clock)
     assert len(set(anna.recovery)) == 10
@@ -98,7 +98,7 @@ async def test_from_setting_up_to_turning_off(timed: Product, clock: StepClock, 
     ]
 
 
-async def test_setup_gives_a_fresh_secret_each_time(timed: Product, app_database: str) -> None:
+async def test_setup_gives_a_fresh_secret_each_time(timed: ServedProduct, app_database: str) -> None:
     person = await timed.sign_up(EMAIL)
     first, second = [(await person.post(f"{URL}/setup")).json() for _ in range(2)]
     assert set(first) == {"secret", "otpauthUrl", "qrDataUrl"}
@@ -113,12 +113,12 @@ async def test_setup_gives_a_fresh_secret_each_time(timed: Product, app_database
     assert b32decode(second["secret"]) not in sealed
 
 
-async def test_setup_changes_nothing_until_it_is_enabled(timed: Product, anna: Protected) -> None:
+async def test_setup_changes_nothing_until_it_is_enabled(timed: ServedProduct, anna: Protected) -> None:
     assert (await anna.person.post(f"{URL}/setup")).status_code == 200
     assert (await verify(await anna.sign_in(timed), anna.code())).status_code == 200
 
 
-async def test_enabling_takes_the_pending_secret_and_a_right_code(timed: Product, clock: StepClock) -> None:
+async def test_enabling_takes_the_pending_secret_and_a_right_code(timed: ServedProduct, clock: StepClock) -> None:
     person = await timed.sign_up(EMAIL)
     guess = {"secret": "A" * 32, "code": "123456"}
     assert said(await person.post(f"{URL}/enable", json=guess)) == (400, "bad_code")
@@ -146,7 +146,7 @@ async def test_enabling_takes_the_pending_secret_and_a_right_code(timed: Product
 
 
 async def test_enabling_needs_a_sign_in_of_the_last_ten_minutes(
-    timed: Product, serve: Serve, clock: StepClock, app_database: str
+    timed: ServedProduct, serve: Serve, clock: StepClock, app_database: str
 ) -> None:
     person = await timed.sign_up(EMAIL)
     secret = (await person.post(f"{URL}/setup")).json()["secret"]
@@ -164,7 +164,7 @@ async def test_enabling_needs_a_sign_in_of_the_last_ten_minutes(
     assert said(answer) == (409, "already_on")
 
 
-async def test_of_two_who_enable_at_once_one_wins(timed: Product, clock: StepClock, app_database: str) -> None:
+async def test_of_two_who_enable_at_once_one_wins(timed: ServedProduct, clock: StepClock, app_database: str) -> None:
     person = await timed.sign_up(EMAIL)
     other = await timed.client()
     await other.post("/api/auth/signin", json={"email": EMAIL, "password": PASSWORD})
@@ -184,7 +184,9 @@ async def test_of_two_who_enable_at_once_one_wins(timed: Product, clock: StepClo
     assert (await verify(await winner.sign_in(timed), codes[9], recovery=True)).status_code == 200
 
 
-async def test_enabling_renews_the_session_and_leaves_the_others_half_way(timed: Product, clock: StepClock) -> None:
+async def test_enabling_renews_the_session_and_leaves_the_others_half_way(
+    timed: ServedProduct, clock: StepClock
+) -> None:
     person = await timed.sign_up(EMAIL)
     other = await timed.client()
     await other.post("/api/auth/signin", json={"email": EMAIL, "password": PASSWORD})
@@ -199,7 +201,7 @@ async def test_enabling_renews_the_session_and_leaves_the_others_half_way(timed:
     assert said(await other.get("/api/connections")) == (401, "mfa_required")
 
 
-async def test_the_mfa_cookie_is_as_the_contract_says(timed: Product, anna: Protected, serve: Serve) -> None:
+async def test_the_mfa_cookie_is_as_the_contract_says(timed: ServedProduct, anna: Protected, serve: Serve) -> None:
     client = await anna.sign_in(timed)
     answer = await verify(client, anna.code())
     cookies = {line.partition("=")[0]: line.lower() for line in answer.headers.get_list("set-cookie")}
@@ -217,7 +219,7 @@ async def test_the_mfa_cookie_is_as_the_contract_says(timed: Product, anna: Prot
     assert "domain" not in line.lower()
 
 
-async def test_a_stolen_cookie_dies_with_the_second_factor(timed: Product, anna: Protected) -> None:
+async def test_a_stolen_cookie_dies_with_the_second_factor(timed: ServedProduct, anna: Protected) -> None:
     client = await anna.sign_in(timed)
     stolen = client.cookies[COOKIE]
     assert (await verify(client, anna.code())).status_code == 200
@@ -229,7 +231,7 @@ async def test_a_stolen_cookie_dies_with_the_second_factor(timed: Product, anna:
 
 
 async def test_the_mfa_cookie_of_one_session_opens_nothing_on_another(
-    timed: Product, anna: Protected, protect: Protect
+    timed: ServedProduct, anna: Protected, protect: Protect
 ) -> None:
     whole = await anna.sign_in(timed)
     await verify(whole, anna.code())
@@ -244,7 +246,7 @@ async def test_the_mfa_cookie_of_one_session_opens_nothing_on_another(
 
 
 async def test_the_second_factor_holds_for_a_day(
-    timed: Product, anna: Protected, serve: Serve, app_database: str
+    timed: ServedProduct, anna: Protected, serve: Serve, app_database: str
 ) -> None:
     client = await anna.sign_in(timed)
     await verify(client, anna.code())
@@ -257,7 +259,7 @@ async def test_the_second_factor_holds_for_a_day(
     assert (await client.get(f"{later}/api/connections")).status_code == 200
 
 
-async def test_turning_it_on_again_asks_every_other_session_anew(timed: Product, anna: Protected) -> None:
+async def test_turning_it_on_again_asks_every_other_session_anew(timed: ServedProduct, anna: Protected) -> None:
     other = await anna.sign_in(timed)
     await verify(other, anna.code())
     assert (await anna.person.post(f"{URL}/disable", json={"password": PASSWORD})).status_code == 200
@@ -267,7 +269,7 @@ async def test_turning_it_on_again_asks_every_other_session_anew(timed: Product,
 
 
 async def test_the_second_factor_is_no_proof_of_the_first(
-    timed: Product, anna: Protected, serve: Serve, app_database: str
+    timed: ServedProduct, anna: Protected, serve: Serve, app_database: str
 ) -> None:
     """A code alone does not freshen a sign-in: what needs a recent one needs the password again."""
     client = await anna.sign_in(timed)
@@ -277,7 +279,7 @@ async def test_the_second_factor_is_no_proof_of_the_first(
     assert said(await client.post(f"{other}{URL}/recovery-codes")) == (403, "reauth_required")
 
 
-async def test_a_code_works_once(timed: Product, anna: Protected) -> None:
+async def test_a_code_works_once(timed: ServedProduct, anna: Protected) -> None:
     """The enabling one too; and after a newer one no older one."""
     first = await anna.sign_in(timed)
     assert said(await verify(first, anna.code(-1))) == (400, "bad_code")
@@ -291,7 +293,9 @@ async def test_a_code_works_once(timed: Product, anna: Protected) -> None:
     assert (await verify(second, anna.code())).status_code == 200
 
 
-async def test_one_code_at_once_in_many_places_works_in_one(timed: Product, serve: Serve, anna: Protected) -> None:
+async def test_one_code_at_once_in_many_places_works_in_one(
+    timed: ServedProduct, serve: Serve, anna: Protected
+) -> None:
     products = (timed, await serve(clock=anna.clock))
     halves = [await anna.sign_in(product) for product in products * 2]
     answers = await asyncio.gather(*(verify(half, anna.code()) for half in halves))
@@ -300,7 +304,7 @@ async def test_one_code_at_once_in_many_places_works_in_one(timed: Product, serv
 
 
 @pytest.mark.parametrize("steps", [-1, 0, 1])
-async def test_a_code_of_one_step_either_way_is_good(timed: Product, anna: Protected, steps: int) -> None:
+async def test_a_code_of_one_step_either_way_is_good(timed: ServedProduct, anna: Protected, steps: int) -> None:
     anna.clock.tick(2)
     assert (await verify(await anna.sign_in(timed), anna.code(steps))).status_code == 200
 
@@ -310,7 +314,7 @@ async def test_a_code_of_one_step_either_way_is_good(timed: Product, anna: Prote
     [(2, "about 1 minute ahead"), (10, "about 5 minutes ahead"), (-2, "about 1 minute old"), (11, None), (-11, None)],
 )
 async def test_a_code_beyond_the_window_tells_that_the_clock_is_off(
-    timed: Product, anna: Protected, steps: int, hint: str | None
+    timed: ServedProduct, anna: Protected, steps: int, hint: str | None
 ) -> None:
     anna.clock.tick(20)
     answer = await verify(await anna.sign_in(timed), anna.code(steps))
@@ -318,7 +322,7 @@ async def test_a_code_beyond_the_window_tells_that_the_clock_is_off(
     assert (hint in answer.json()["hint"]) if hint else answer.json()["hint"] is None
 
 
-async def test_a_code_that_was_told_to_be_early_is_not_good_later(timed: Product, anna: Protected) -> None:
+async def test_a_code_that_was_told_to_be_early_is_not_good_later(timed: ServedProduct, anna: Protected) -> None:
     """Else a guess would have the codes of the next five minutes to hit, and be told when to come back."""
     client = await anna.sign_in(timed)
     early = anna.code(4)
@@ -330,7 +334,7 @@ async def test_a_code_that_was_told_to_be_early_is_not_good_later(timed: Product
 
 
 async def test_five_wrong_ones_and_the_sixth_is_429_even_when_it_is_right(
-    timed: Product, serve: Serve, anna: Protected, app_database: str
+    timed: ServedProduct, serve: Serve, anna: Protected, app_database: str
 ) -> None:
     client = await anna.sign_in(timed)
     assert [said(await verify(client, anna.wrong())) for _ in range(5)] == [(400, "bad_code")] * 5
@@ -344,7 +348,7 @@ async def test_five_wrong_ones_and_the_sixth_is_429_even_when_it_is_right(
     assert (await list_kinds(app_database)).count("twofactor_failed") == 5
 
 
-async def test_a_crowd_of_guesses_gets_no_further(timed: Product, anna: Protected) -> None:
+async def test_a_crowd_of_guesses_gets_no_further(timed: ServedProduct, anna: Protected) -> None:
     client = await anna.sign_in(timed)
     guesses = [
         f"{number:06}" for number in range(60) if f"{number:06}" not in {anna.code(-1), anna.code(), anna.code(1)}
@@ -353,7 +357,7 @@ async def test_a_crowd_of_guesses_gets_no_further(timed: Product, anna: Protecte
     assert Counter(answer.status_code for answer in answers) == {400: 5, 429: len(guesses) - 5}
 
 
-async def test_success_is_no_failure(timed: Product, anna: Protected) -> None:
+async def test_success_is_no_failure(timed: ServedProduct, anna: Protected) -> None:
     client = await anna.sign_in(timed)
     for _ in range(6):
         assert (await verify(client, anna.code())).status_code == 200
@@ -401,7 +405,7 @@ async def test_an_address_is_limited_over_all_accounts(serve: Serve, clock: Step
 
 
 async def test_a_recovery_code_works_once_however_it_is_typed(
-    timed: Product, anna: Protected, app_database: str
+    timed: ServedProduct, anna: Protected, app_database: str
 ) -> None:
     first, second, third, fourth = anna.recovery[:4]
     for code in (first, second.lower(), third.replace("-", ""), f" {fourth} "):
@@ -416,7 +420,7 @@ async def test_a_recovery_code_works_once_however_it_is_typed(
 
 
 async def test_a_recovery_code_is_no_code_and_the_other_way_round(
-    timed: Product, anna: Protected, protect: Protect
+    timed: ServedProduct, anna: Protected, protect: Protect
 ) -> None:
     client = await anna.sign_in(timed)
     bob = await protect(timed, "bob@example.com")
@@ -427,7 +431,7 @@ async def test_a_recovery_code_is_no_code_and_the_other_way_round(
     assert (await verify(client, anna.recovery[0], recovery=True)).status_code == 200
 
 
-async def test_one_recovery_code_at_once_in_many_places_works_in_one(timed: Product, anna: Protected) -> None:
+async def test_one_recovery_code_at_once_in_many_places_works_in_one(timed: ServedProduct, anna: Protected) -> None:
     halves = [await anna.sign_in(timed) for _ in range(4)]
     answers = await asyncio.gather(*(verify(half, anna.recovery[3], recovery=True) for half in halves))
     assert Counter(said(answer) for answer in answers) == {(200, ""): 1, (400, "bad_code"): 3}
@@ -439,7 +443,7 @@ async def test_recovery_codes_are_kept_as_slow_hashes(anna: Protected, app_datab
     assert all(code_hash.startswith("$argon2id$") for code_hash in hashes)
 
 
-async def test_new_recovery_codes_kill_the_earlier_ones(timed: Product, anna: Protected) -> None:
+async def test_new_recovery_codes_kill_the_earlier_ones(timed: ServedProduct, anna: Protected) -> None:
     before = anna.person.cookies[COOKIE]
     answer = await anna.person.post(f"{URL}/recovery-codes")
     assert answer.status_code == 200
@@ -453,7 +457,7 @@ async def test_new_recovery_codes_kill_the_earlier_ones(timed: Product, anna: Pr
 
 
 async def test_new_recovery_codes_are_for_who_has_it_on_and_is_fresh(
-    timed: Product, anna: Protected, serve: Serve, app_database: str
+    timed: ServedProduct, anna: Protected, serve: Serve, app_database: str
 ) -> None:
     plain = await timed.sign_up("plain@example.com")
     assert said(await plain.post(f"{URL}/recovery-codes")) == (409, "conflict")
@@ -462,7 +466,7 @@ async def test_new_recovery_codes_are_for_who_has_it_on_and_is_fresh(
     assert said(await anna.person.post(f"{other}{URL}/recovery-codes")) == (403, "reauth_required")
 
 
-async def test_turning_it_off_takes_the_password(timed: Product, anna: Protected, app_database: str) -> None:
+async def test_turning_it_off_takes_the_password(timed: ServedProduct, anna: Protected, app_database: str) -> None:
     wrong = {"password": "a guess that is wrong"}
     assert said(await anna.person.post(f"{URL}/disable", json=wrong)) == (400, "bad_password")
     assert said(await anna.person.post(f"{URL}/disable", json={})) == (422, "validation_failed")
@@ -475,7 +479,7 @@ async def test_turning_it_off_takes_the_password(timed: Product, anna: Protected
     assert (await list_kinds(app_database)).count("twofactor_off") == 1
 
 
-async def test_turning_it_off_is_no_way_to_guess_the_password(timed: Product, anna: Protected) -> None:
+async def test_turning_it_off_is_no_way_to_guess_the_password(timed: ServedProduct, anna: Protected) -> None:
     guess = {"password": "a guess that is wrong"}
     statuses = [(await anna.person.post(f"{URL}/disable", json=guess)).status_code for _ in range(11)]
     assert statuses == [400] * 10 + [429]
@@ -483,7 +487,7 @@ async def test_turning_it_off_is_no_way_to_guess_the_password(timed: Product, an
 
 
 async def test_without_a_password_turning_it_off_takes_a_fresh_sign_in(
-    timed: Product, anna: Protected, serve: Serve, app_database: str
+    timed: ServedProduct, anna: Protected, serve: Serve, app_database: str
 ) -> None:
     await execute(app_database, "UPDATE users SET password_hash = NULL")
     await make_stale(app_database)
@@ -495,7 +499,7 @@ async def test_without_a_password_turning_it_off_takes_a_fresh_sign_in(
     assert await read(app_database, "SELECT sealed_totp_secret FROM users") == [(None,)]
 
 
-async def test_who_has_it_off_has_no_code_to_verify(timed: Product, owner: httpx.AsyncClient) -> None:
+async def test_who_has_it_off_has_no_code_to_verify(timed: ServedProduct, owner: httpx.AsyncClient) -> None:
     person = await timed.sign_up(EMAIL)
     assert said(await verify(person, "123456")) == (400, "bad_code")
     assert said(await verify(person, "7Q4M-XK2W-HN9P-T8RC", recovery=True)) == (400, "bad_code")
@@ -513,7 +517,7 @@ async def test_nobody_gets_nothing(client: httpx.AsyncClient) -> None:
         assert said(answer) == (401, "unauthenticated"), call
 
 
-async def test_another_proof_takes_the_same_codes_and_the_same_places(timed: Product, anna: Protected) -> None:
+async def test_another_proof_takes_the_same_codes_and_the_same_places(timed: ServedProduct, anna: Protected) -> None:
     """What asks for a code elsewhere than at sign-in goes through `check_code`."""
     two_factor, database = timed.registry.get(TwoFactor), timed.registry.get(Database)
     where = Where("203.0.113.7", "test")
@@ -572,7 +576,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("body", HOSTILE)
-async def test_hostile_input_is_no_500(timed: Product, anna: Protected, body: str) -> None:
+async def test_hostile_input_is_no_500(timed: ServedProduct, anna: Protected, body: str) -> None:
     client = await anna.sign_in(timed)
     headers = {"content-type": "application/json"}
     for call in ("verify", "enable", "disable"):
@@ -597,7 +601,7 @@ def list_dependants(dependant: Dependant) -> list[Dependant]:
     return [dependant, *(found for inner in dependant.dependencies for found in list_dependants(inner))]
 
 
-def list_routes(product: Product) -> list[RouteContext]:
+def list_routes(product: ServedProduct) -> list[RouteContext]:
     api: Any = assemble_app(product.registry)
     while not isinstance(api, FastAPI):
         api = getattr(api, "_app", None) or api._then
@@ -610,7 +614,7 @@ def fill_path(path: str) -> str:
     return "/".join(parts)
 
 
-async def test_half_way_in_nothing_else_can_be_reached(timed: Product, anna: Protected) -> None:
+async def test_half_way_in_nothing_else_can_be_reached(timed: ServedProduct, anna: Protected) -> None:
     client = await anna.sign_in(timed)
     tried = half = 0
     for route in list_routes(timed):
@@ -639,7 +643,7 @@ async def check_closed(client: httpx.AsyncClient, method: str, path: str) -> Non
 
 
 async def test_half_way_in_the_data_road_is_closed(
-    timed: Product, clock: StepClock, own_project: tuple[httpx.AsyncClient, str]
+    timed: ServedProduct, clock: StepClock, own_project: tuple[httpx.AsyncClient, str]
 ) -> None:
     person, connection_id = own_project
     half = await (await turn_on(person, EMAIL, clock)).sign_in(timed)
@@ -653,14 +657,14 @@ async def test_half_way_in_the_data_road_is_closed(
 
 
 @pytest.fixture
-async def own_project(timed: Product, project: Project) -> tuple[httpx.AsyncClient, str]:
+async def own_project(timed: ServedProduct, project: ProjectDatabase) -> tuple[httpx.AsyncClient, str]:
     """Somebody and their connection."""
     person = await timed.sign_up(EMAIL)
     answer = await person.post("/api/connections", json={"name": "Shop", "postgresUrl": project.dsn})
     return person, str(answer.json()["id"])
 
 
-async def test_half_way_in_one_can_sign_out(timed: Product, anna: Protected) -> None:
+async def test_half_way_in_one_can_sign_out(timed: ServedProduct, anna: Protected) -> None:
     for path, status in (("/api/auth/signout", 204), ("/signout", 303)):
         client = await anna.sign_in(timed)
         cookie = client.cookies[COOKIE]

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from basewarden.core.secret import Secret
 from tests.fakes.dodo import WEBHOOK_SECRET, WEBHOOK_URL, FakeDodo, Selling, Sent, sign_delivery
-from tests.fixtures.app import Product, Serve
+from tests.fixtures.app import Serve, ServedProduct
 from tests.flows.records import Records
 
 ANNA = "anna@example.com"
@@ -45,7 +45,7 @@ def code_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json().get("code", "")
 
 
-async def test_without_a_secret_nothing_is_taken(product: Product, client: httpx.AsyncClient) -> None:
+async def test_without_a_secret_nothing_is_taken(product: ServedProduct, client: httpx.AsyncClient) -> None:
     sent = sign_delivery("msg_1", event())
     answer = await client.post(WEBHOOK_URL, content=sent.body, headers=sent.headers)
     assert code_of(answer) == (503, "not_configured")

@@ -8,7 +8,7 @@ from psycopg.rows import dict_row
 from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.journal import Recorder, ensure_partitions
-from tests.fixtures.desk import Desk, make_connection
+from tests.fixtures.desk import JournalDatabase, make_connection
 from tests.fixtures.postgres import PostgresServer
 from tests.forward.ground import Ground, open_ground
 
@@ -16,14 +16,14 @@ OpenGround = Callable[..., Awaitable[Ground]]
 
 
 @pytest.fixture(scope="session")
-async def shared_desk(postgres: PostgresServer, template_database: str) -> AsyncIterator[Desk]:
+async def shared_desk(postgres: PostgresServer, template_database: str) -> AsyncIterator[JournalDatabase]:
     """One journal for all: every ground has an agent of its own."""
     dsn = await postgres.create_database(template=template_database)
     database = Database(Secret(dsn))
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row) as admin:
         async with database.unit_of_work() as unit:
             await ensure_partitions(unit)
-        desk = Desk(dsn, database, await make_connection(admin), admin)
+        desk = JournalDatabase(dsn, database, await make_connection(admin), admin)
         yield desk
         for recorder, listener in desk.started:
             await recorder.stop()
@@ -33,13 +33,13 @@ async def shared_desk(postgres: PostgresServer, template_database: str) -> Async
 
 
 @pytest.fixture(scope="session")
-async def shared_recorder(shared_desk: Desk) -> Recorder:
+async def shared_recorder(shared_desk: JournalDatabase) -> Recorder:
     return await shared_desk.recorder()
 
 
 @pytest.fixture
 async def open_project(
-    postgres: PostgresServer, shared_desk: Desk, shared_recorder: Recorder
+    postgres: PostgresServer, shared_desk: JournalDatabase, shared_recorder: Recorder
 ) -> AsyncIterator[OpenGround]:
     """`await open_project(ddl)`: a database of this test's own behind its API."""
     async with AsyncExitStack() as stack:

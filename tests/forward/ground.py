@@ -35,7 +35,7 @@ from pgrest import RestConfig, Schema, parse_request
 from pgrest.server import RestServer
 from pgrest.settings import load_settings
 from tests.fixtures.app import pick_port
-from tests.fixtures.desk import Desk
+from tests.fixtures.desk import JournalDatabase
 from tests.fixtures.serving import serving
 
 Row = dict[str, Any]
@@ -93,7 +93,7 @@ async def open_api(dsn: str, **settings: str) -> AsyncIterator[int]:
 
 
 @dataclass
-class Told:
+class JournaledWrite:
     """What the journal has of one write."""
 
     state: str
@@ -112,7 +112,7 @@ class Ground:
     admin: psycopg.AsyncConnection[Row] = field(repr=False)
     client: httpx.AsyncClient
     upstream: WatchedUpstream
-    desk: Desk
+    desk: JournalDatabase
     recorder: Recorder
     max_rows: int | None = None
     agent: UUID = field(default_factory=make_id)
@@ -241,7 +241,7 @@ class Ground:
         (row,) = await self.desk.rows(f"SELECT * FROM journal_sessions WHERE id = '{session_id}'")
         return row
 
-    async def told(self) -> list[Told]:
+    async def told(self) -> list[JournaledWrite]:
         """All writes of this ground's agent, in order."""
         writes = await self.desk.rows(
             "SELECT w.* FROM journal_writes w JOIN journal_sessions s ON s.id = w.session_id"
@@ -249,22 +249,22 @@ class Ground:
         )
         return [await self._tell(write) for write in writes]
 
-    async def wait_told(self, state: str) -> Told:
+    async def wait_told(self, state: str) -> JournaledWrite:
         """The last write, once the journal has heard what became of it."""
         async with asyncio.timeout(5):
             while (told := await self.last()).state != state:
                 await asyncio.sleep(0.01)
         return told
 
-    async def last(self) -> Told:
+    async def last(self) -> JournaledWrite:
         return (await self.told())[-1]
 
-    async def _tell(self, write: Row) -> Told:
+    async def _tell(self, write: Row) -> JournaledWrite:
         rows = await self.desk.rows(
             "SELECT *, before::text AS b, after::text AS a FROM journal_mutations"
             f" WHERE write_id = '{write['id']}' ORDER BY position"
         )
-        return Told(
+        return JournaledWrite(
             write["state"],
             write["verb"],
             [(row["table_name"], row["verb"], _load(row["b"]), _load(row["a"])) for row in rows],
@@ -287,7 +287,9 @@ def header_of(answer: RestResult, wanted: str) -> str | None:
 
 
 @asynccontextmanager
-async def open_ground(dsn: str, script: str, desk: Desk, recorder: Recorder, **settings: str) -> AsyncIterator[Ground]:
+async def open_ground(
+    dsn: str, script: str, desk: JournalDatabase, recorder: Recorder, **settings: str
+) -> AsyncIterator[Ground]:
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row) as admin:
         await admin.execute(script.encode())
         async with (

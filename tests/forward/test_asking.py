@@ -13,7 +13,7 @@ from basewarden.errors import AppError
 from basewarden.gateway.api.upstream import UpstreamRequest
 from basewarden.gateway.api.upstream_client import ProjectUpstream
 from basewarden.gateway.errors import OutcomeUnknown, UpstreamKeyRefused, UpstreamLimited, UpstreamUnavailable
-from tests.fakes.hostile import Hostile, Turn, always, make_answer, serve_hostile
+from tests.fakes.hostile import HostileExchange, HostileServer, always, make_answer, serve_hostile
 
 _QUICK = Patience(connect=2, free_connection=0.3, head=0.3, idle=0.3)
 _WRITE = UpstreamRequest("POST", "/notes", "select=id", (("content-type", "application/json"),), b'{"id":1}')
@@ -22,13 +22,13 @@ _ERROR = {"code": "23505", "message": "duplicate key", "details": None, "hint": 
 
 
 @pytest.fixture
-async def hostile() -> AsyncIterator[Hostile]:
+async def hostile() -> AsyncIterator[HostileServer]:
     async with serve_hostile() as hostile:
         yield hostile
 
 
 @pytest.fixture
-async def upstream(hostile: Hostile) -> AsyncIterator[ProjectUpstream]:
+async def upstream(hostile: HostileServer) -> AsyncIterator[ProjectUpstream]:
     address = RestAddress("http", "127.0.0.1", hostile.port, "/rest/v1")
     key = parse_key(Secret("sb_secret_0123456789abcdef"))
     client = RestClient(address, key, allow_private=True, patience=_QUICK)
@@ -36,7 +36,7 @@ async def upstream(hostile: Hostile) -> AsyncIterator[ProjectUpstream]:
     await client.close()
 
 
-async def test_only_what_is_on_the_list_goes_out(hostile: Hostile, upstream: ProjectUpstream) -> None:
+async def test_only_what_is_on_the_list_goes_out(hostile: HostileServer, upstream: ProjectUpstream) -> None:
     hostile.behave = always(make_answer(201, b'[{"id":1}]', location="/notes?id=eq.1", set_cookie="a=1"))
     headers = (
         *_WRITE.headers,
@@ -83,7 +83,7 @@ ANSWERS: list[tuple[str, bytes, type[AppError] | int]] = [
 
 
 async def test_a_write_is_never_taken_for_done_or_undone_without_being_told(
-    hostile: Hostile, upstream: ProjectUpstream
+    hostile: HostileServer, upstream: ProjectUpstream
 ) -> None:
     for name, data, expected in ANSWERS:
         hostile.behave = always(data, closes=True)
@@ -98,7 +98,7 @@ async def test_a_write_is_never_taken_for_done_or_undone_without_being_told(
         await asyncio.sleep(0.01)  # the end of this connection is heard of before the next write
 
 
-async def test_what_reads_is_never_in_doubt(hostile: Hostile, upstream: ProjectUpstream) -> None:
+async def test_what_reads_is_never_in_doubt(hostile: HostileServer, upstream: ProjectUpstream) -> None:
     for name, data, expected in ANSWERS:
         hostile.behave = always(data, closes=True)
         if isinstance(expected, int):
@@ -108,8 +108,8 @@ async def test_what_reads_is_never_in_doubt(hostile: Hostile, upstream: ProjectU
                 await upstream.ask(_READ)
 
 
-async def test_a_project_that_is_silent_or_gone(hostile: Hostile, upstream: ProjectUpstream) -> None:
-    async def stay_silent(turn: Turn) -> None:
+async def test_a_project_that_is_silent_or_gone(hostile: HostileServer, upstream: ProjectUpstream) -> None:
+    async def stay_silent(turn: HostileExchange) -> None:
         await turn.gone()
 
     hostile.behave = stay_silent
@@ -126,10 +126,10 @@ async def test_a_project_that_is_silent_or_gone(hostile: Hostile, upstream: Proj
     await client.close()
 
 
-async def test_a_write_that_nobody_waits_for_any_more_ends(hostile: Hostile, upstream: ProjectUpstream) -> None:
+async def test_a_write_that_nobody_waits_for_any_more_ends(hostile: HostileServer, upstream: ProjectUpstream) -> None:
     ended = asyncio.Event()
 
-    async def wait(turn: Turn) -> None:
+    async def wait(turn: HostileExchange) -> None:
         await turn.gone()
         ended.set()
 

@@ -14,7 +14,7 @@ from basewarden.gateway.errors import OutcomeUnknown, UpstreamKeyRefused, Upstre
 from basewarden.journal import JournalUnavailable
 from basewarden.undo.errors import ProjectAway, UndoRunning
 from tests.fakes.hostile import make_answer
-from tests.fixtures.desk import Desk
+from tests.fixtures.desk import JournalDatabase
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.waiting import wait_until
 from tests.forward.conftest import OpenGround
@@ -185,12 +185,12 @@ async def test_an_error_of_the_read_is_passed_on(ground: Ground) -> None:
 
 
 @pytest.fixture
-async def own(ground: Ground, postgres: PostgresServer, desk: Desk) -> Ground:
+async def own(ground: Ground, postgres: PostgresServer, desk: JournalDatabase) -> Ground:
     """With a journal that may be shut."""
     return replace(ground, desk=desk, recorder=await desk.recorder())
 
 
-async def shut(postgres: PostgresServer, desk: Desk, *, is_open: bool) -> None:
+async def shut(postgres: PostgresServer, desk: JournalDatabase, *, is_open: bool) -> None:
     name = desk.dsn.rpartition("/")[2]
     async with await psycopg.AsyncConnection.connect(postgres.embedded.dsn("postgres"), autocommit=True) as admin:
         await admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {is_open}".encode())
@@ -276,7 +276,7 @@ class Death(Exception):
     """The process ends before it hears what became of a request."""
 
 
-class Dying(WatchedUpstream):
+class DyingUpstream(WatchedUpstream):
     """Dies where a third write would go out."""
 
     async def ask(self, request: UpstreamRequest) -> UpstreamResponse:
@@ -285,7 +285,7 @@ class Dying(WatchedUpstream):
         return await super().ask(request)
 
 
-async def test_an_undo_that_is_cut_off(ground: Ground, hop: Hop, shared_desk: Desk) -> None:
+async def test_an_undo_that_is_cut_off(ground: Ground, hop: Hop, shared_desk: JournalDatabase) -> None:
     """The rows that the journal knows are back; the rest comes with the next press."""
     before = await ground.texts("t")
     await ground.write("PATCH", "/t?id=eq.1", {"x": "z"})
@@ -294,7 +294,7 @@ async def test_an_undo_that_is_cut_off(ground: Ground, hop: Hop, shared_desk: De
     is_asked, is_changed = make_answer(201, b"[]"), None
     hop.answers = [is_asked, is_changed]
     living = ground.upstream
-    ground.upstream = Dying(living, ground.admin)
+    ground.upstream = DyingUpstream(living, ground.admin)
     with pytest.raises(Death):
         await ground.undo()
     ground.upstream = living

@@ -19,7 +19,7 @@ from basewarden.core.secret import Secret
 from basewarden.gateway.api.headers import pass_headers
 from basewarden.gateway.api.streaming import CancelOnDisconnect, UpstreamStream
 from basewarden.gateway.response_headers import Audience
-from tests.fakes.hostile import Behave, Hostile, Turn, always, be_good, make_answer, serve_hostile
+from tests.fakes.hostile import Behave, HostileExchange, HostileServer, always, be_good, make_answer, serve_hostile
 from tests.fixtures.app import pick_port
 from tests.fixtures.bench import Bench, Workshop
 from tests.fixtures.serving import serving
@@ -29,14 +29,14 @@ _HTML = b"<html>not here</html>"
 
 
 @pytest.fixture
-async def hostile() -> AsyncIterator[Hostile]:
+async def hostile() -> AsyncIterator[HostileServer]:
     """Good enough to be connected to; then a test makes it what it is."""
     async with serve_hostile() as hostile:
         yield hostile
 
 
 @pytest.fixture
-async def bench(workshop: Workshop, hostile: Hostile) -> Bench:
+async def bench(workshop: Workshop, hostile: HostileServer) -> Bench:
     return await workshop.connect({"url": hostile.url, "key": KEY})
 
 
@@ -68,7 +68,7 @@ ANSWERS: list[tuple[str, bytes, int, str]] = [
 ]  # fmt: skip
 
 
-async def test_each_is_told_for_what_it_is(bench: Bench, hostile: Hostile) -> None:
+async def test_each_is_told_for_what_it_is(bench: Bench, hostile: HostileServer) -> None:
     agent = await bench.agent(access="read")
     for name, data, status, code in ANSWERS:
         hostile.behave = always(data, closes=True)
@@ -83,7 +83,7 @@ async def test_each_is_told_for_what_it_is(bench: Bench, hostile: Hostile) -> No
     assert (await agent.http.get("/notes")).json() == [{"id": 1}]
 
 
-async def test_a_refusal_of_heads_is_told_by_its_headers(bench: Bench, hostile: Hostile) -> None:
+async def test_a_refusal_of_heads_is_told_by_its_headers(bench: Bench, hostile: HostileServer) -> None:
     agent = await bench.agent(access="read")
     for lines, status in (
         ("401 X\r\nproxy-status: PostgREST; error=42501", 403),
@@ -96,7 +96,7 @@ async def test_a_refusal_of_heads_is_told_by_its_headers(bench: Bench, hostile: 
         assert (await agent.http.head("/notes")).status_code == status, lines
 
 
-async def test_health_says_why_the_key_is_refused(bench: Bench, hostile: Hostile) -> None:
+async def test_health_says_why_the_key_is_refused(bench: Bench, hostile: HostileServer) -> None:
     hostile.behave = always(make_answer(401, {"message": "Invalid API key"}))
     health = (await bench.person.get(f"/api/connections/{bench.connection_id}/health")).json()
     assert (health["ok"], health["backend"], health["reason"]) == (False, "forward", "wrong_key")
@@ -106,12 +106,12 @@ async def test_health_says_why_the_key_is_refused(bench: Bench, hostile: Hostile
     assert KEY not in page + data.text
 
 
-async def test_a_body_that_breaks_off_breaks_off_here(bench: Bench, hostile: Hostile) -> None:
+async def test_a_body_that_breaks_off_breaks_off_here(bench: Bench, hostile: HostileServer) -> None:
     agent = await bench.agent(access="read")
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 
     def break_off_after(start: bytes) -> Behave:
-        async def break_off(turn: Turn) -> None:
+        async def break_off(turn: HostileExchange) -> None:
             await turn.say(start)
             await asyncio.sleep(0.05)  # so that the answer has begun
             turn.writer.close()
@@ -124,12 +124,12 @@ async def test_a_body_that_breaks_off_breaks_off_here(bench: Bench, hostile: Hos
             await agent.http.get("/notes")
 
 
-async def test_what_is_asked_ends_when_the_asker_goes(bench: Bench, hostile: Hostile) -> None:
+async def test_what_is_asked_ends_when_the_asker_goes(bench: Bench, hostile: HostileServer) -> None:
     agent = await bench.agent(access="read")
     ended = asyncio.Event()
 
     def wait_after(start: bytes) -> Behave:
-        async def wait(turn: Turn) -> None:
+        async def wait(turn: HostileExchange) -> None:
             await turn.say(start)
             await turn.gone()
             ended.set()
@@ -145,7 +145,7 @@ async def test_what_is_asked_ends_when_the_asker_goes(bench: Bench, hostile: Hos
             await ended.wait()
 
 
-async def test_a_redirect_leads_nowhere(bench: Bench, hostile: Hostile) -> None:
+async def test_a_redirect_leads_nowhere(bench: Bench, hostile: HostileServer) -> None:
     agent = await bench.agent(access="read")
     async with serve_hostile() as inside:
         for status in (301, 302, 303, 307, 308):
@@ -156,7 +156,7 @@ async def test_a_redirect_leads_nowhere(bench: Bench, hostile: Hostile) -> None:
         assert inside.connections == 0
 
 
-async def test_memory_stays_flat_while_a_slow_client_is_sent_much(hostile: Hostile) -> None:
+async def test_memory_stays_flat_while_a_slow_client_is_sent_much(hostile: HostileServer) -> None:
     """200 MB: what is on its way at any time is what sockets hold, and some hundred kilobytes of ours.
 
     By the road's own relay behind a server of its own: what the product says is kept for the search for leaks.
@@ -165,7 +165,7 @@ async def test_memory_stays_flat_while_a_slow_client_is_sent_much(hostile: Hosti
     address = RestAddress("http", "127.0.0.1", hostile.port)
     client = RestClient(address, parse_key(Secret(KEY)), allow_private=True)
 
-    async def pour(turn: Turn) -> None:
+    async def pour(turn: HostileExchange) -> None:
         nonlocal sent
         await turn.say(b"HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: %d\r\n\r\n" % total)
         while sent < total:
@@ -202,7 +202,7 @@ def _memory() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * float(resource.getpagesize())
 
 
-async def test_what_is_compressed_passes_as_it_is(bench: Bench, hostile: Hostile) -> None:
+async def test_what_is_compressed_passes_as_it_is(bench: Bench, hostile: HostileServer) -> None:
     agent = await bench.agent(access="read")
     data = gzip.compress(b'[{"id":7}]')
     hostile.behave = always(make_answer(200, data, content_encoding="gzip"))
@@ -214,7 +214,7 @@ async def test_what_is_compressed_passes_as_it_is(bench: Bench, hostile: Hostile
     assert hostile.heard[-1].headers["accept-encoding"] == "identity"
 
 
-async def test_only_listed_headers_pass_and_no_credential(bench: Bench, hostile: Hostile) -> None:
+async def test_only_listed_headers_pass_and_no_credential(bench: Bench, hostile: HostileServer) -> None:
     agent = await bench.agent(access="read")
     secret = {
         "cookie": "theirs=1", "x-forwarded-for": "192.0.2.1", "x-mine": "1", "user-agent": "Mozilla/5.0",
@@ -247,14 +247,14 @@ async def test_only_listed_headers_pass_and_no_credential(bench: Bench, hostile:
 
 
 @asynccontextmanager
-async def counting(hostile: Hostile) -> AsyncIterator[list[Any]]:
+async def counting(hostile: HostileServer) -> AsyncIterator[list[Any]]:
     before = len(hostile.heard)
     made: list[Any] = []
     yield made
     made.extend(hostile.heard[before:])
 
 
-async def test_no_write_goes_out_that_would_not_be_recorded(bench: Bench, hostile: Hostile) -> None:
+async def test_no_write_goes_out_that_would_not_be_recorded(bench: Bench, hostile: HostileServer) -> None:
     """Its rows come without what tells their versions."""
     agent = await bench.agent()
     async with counting(hostile) as made:
@@ -278,7 +278,7 @@ def describe_much(document: bytes, schemas: int) -> Behave:
         "message": "Invalid schema: basewarden-probe",
     }
 
-    async def describe(turn: Turn) -> None:
+    async def describe(turn: HostileExchange) -> None:
         if "basewarden" in turn.heard.headers.get("accept-profile", ""):
             await turn.say(make_answer(406, refusal))
         else:
@@ -315,7 +315,7 @@ _DESCRIPTIONS: list[tuple[str, bytes, int]] = [
 ]  # fmt: skip
 
 
-async def test_a_description_without_measure_is_refused(bench: Bench, hostile: Hostile) -> None:
+async def test_a_description_without_measure_is_refused(bench: Bench, hostile: HostileServer) -> None:
     agent = await bench.agent(access="read")
     for name, document, schemas in _DESCRIPTIONS:
         async with serve_hostile() as other:
@@ -332,7 +332,7 @@ async def test_a_description_without_measure_is_refused(bench: Bench, hostile: H
     assert (await agent.http.get("/notes")).status_code == 200  # nothing of it concerns another project
 
 
-async def test_what_failed_is_not_asked_again_by_each_that_waits(bench: Bench, hostile: Hostile) -> None:
+async def test_what_failed_is_not_asked_again_by_each_that_waits(bench: Bench, hostile: HostileServer) -> None:
     hostile.behave = always(make_answer(500, b"", "text/plain"))
     path = f"/api/v/{bench.connection_id}/introspect"
     answers = await asyncio.gather(*(bench.person.get(path) for _ in range(10)))
@@ -341,7 +341,7 @@ async def test_what_failed_is_not_asked_again_by_each_that_waits(bench: Bench, h
     assert len(asked) < 10
 
 
-async def test_a_large_description_is_read(bench: Bench, hostile: Hostile) -> None:
+async def test_a_large_description_is_read(bench: Bench, hostile: HostileServer) -> None:
     tables = {f"t{number}": {"properties": {f"c{n}": {"format": "text"} for n in range(50)}} for number in range(1000)}
     document = {"paths": {f"/{name}": {"get": {}, "post": {}} for name in tables}, "definitions": tables}
     hostile.behave = describe_much(json.dumps(document).encode(), 1)
@@ -363,14 +363,14 @@ SMUGGLING: list[tuple[str, bytes, tuple[int, ...]]] = [
 
 
 def describe_well_and(behave: Behave) -> Behave:
-    async def choose(turn: Turn) -> None:
+    async def choose(turn: HostileExchange) -> None:
         is_description = turn.heard.target in ("/rest/v1/", "/") or "basewarden" in turn.heard.target
         await (be_good if is_description else behave)(turn)
 
     return choose
 
 
-async def test_no_framing_of_a_project_reaches_our_caller(bench: Bench, hostile: Hostile) -> None:
+async def test_no_framing_of_a_project_reaches_our_caller(bench: Bench, hostile: HostileServer) -> None:
     agent = await bench.agent()
     for name, data, statuses in SMUGGLING:
         hostile.behave = describe_well_and(always(data, closes=True))

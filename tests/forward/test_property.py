@@ -13,8 +13,8 @@ from basewarden.journal import Recorder
 from basewarden.undo import RowConflict
 from basewarden.undo.errors import UndoConflict
 from pgrest import PgrestError
-from tests.chaos.worlds import Call
-from tests.fixtures.desk import Desk
+from tests.chaos.worlds import AgentCall
+from tests.fixtures.desk import JournalDatabase
 from tests.fixtures.postgres import PostgresServer
 from tests.forward.ground import Ground, open_ground
 from tests.undo.calls import draw_call
@@ -38,7 +38,7 @@ def is_stated(conflict: RowConflict) -> bool:
 
 @asynccontextmanager
 async def open_world(
-    postgres: PostgresServer, desk: Desk, recorder: Recorder, tables: list[TablePlan]
+    postgres: PostgresServer, desk: JournalDatabase, recorder: Recorder, tables: list[TablePlan]
 ) -> AsyncIterator[Ground]:
     """A database behind its API for one example."""
     dsn = await postgres.create_database()
@@ -50,7 +50,7 @@ async def open_world(
         await postgres.drop_database(dsn)
 
 
-async def send(ground: Ground, call: Call) -> bool:
+async def send(ground: Ground, call: AgentCall) -> bool:
     """What is refused did not happen. Whether it did."""
     prefer = call.headers["prefer"].replace(",tx=rollback", "")
     try:
@@ -98,7 +98,7 @@ async def take_back(ground: Ground, session: Any, tables: list[TablePlan]) -> An
 @_SOME
 @given(data=st.data())
 async def test_an_agents_session_alone(
-    postgres: PostgresServer, shared_desk: Desk, shared_recorder: Recorder, data: st.DataObject
+    postgres: PostgresServer, shared_desk: JournalDatabase, shared_recorder: Recorder, data: st.DataObject
 ) -> None:
     tables = data.draw(draw_tables())
     calls = data.draw(st.lists(draw_call(tables), min_size=1, max_size=8))
@@ -126,7 +126,7 @@ async def test_an_agents_session_alone(
 @_SOME
 @given(data=st.data())
 async def test_with_people_in_between(
-    postgres: PostgresServer, shared_desk: Desk, shared_recorder: Recorder, data: st.DataObject
+    postgres: PostgresServer, shared_desk: JournalDatabase, shared_recorder: Recorder, data: st.DataObject
 ) -> None:
     """Taken back around what the others did, or refused; what was done can be taken back in turn."""
     tables = data.draw(draw_tables())

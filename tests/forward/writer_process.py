@@ -13,7 +13,7 @@ import psycopg
 from basewarden.core.secret import Secret
 from basewarden.db import Listener
 from basewarden.journal import Recorder
-from tests.fixtures.desk import Desk
+from tests.fixtures.desk import JournalDatabase
 from tests.forward.ground import Ground, WatchedUpstream, reach_project
 
 WORKERS = 4
@@ -30,7 +30,7 @@ async def main(told: dict[str, Any]) -> None:
     listener = Listener(Secret(told["journal"]))
     recorder = Recorder(Secret(told["journal"]), listener)
     await recorder.start()
-    desk = Desk(told["journal"], cast(Any, None), UUID(told["connection"]), cast(Any, None))
+    desk = JournalDatabase(told["journal"], cast(Any, None), UUID(told["connection"]), cast(Any, None))
     async with (
         await psycopg.AsyncConnection.connect(told["project"]) as admin,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{told['port']}") as client,

@@ -1,9 +1,9 @@
 """What foreign keys and triggers change in a write's wake, and how the journal tells it."""
 
-from tests.fixtures.bench import GUEST, ReturnedRow, Workshop, on_both_backends
+from tests.fixtures.bench import GUEST, BenchWrite, Workshop, on_both_backends
 
 
-def told(written: ReturnedRow) -> set[tuple[str, str, str, str | None]]:
+def told(written: BenchWrite) -> set[tuple[str, str, str, str | None]]:
     """Table, verb, the key before (of an insert: after) and the key after, as one line each."""
     return {
         (

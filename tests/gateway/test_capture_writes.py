@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fixtures.bench import GUEST, Agent, Workshop
+from tests.fixtures.bench import GUEST, BenchAgent, Workshop
 
 _NOTES = f"""
     CREATE TABLE notes (id int PRIMARY KEY, slug text UNIQUE, body text DEFAULT 'empty', n numeric);
@@ -14,12 +14,12 @@ _NOTES = f"""
 
 
 @pytest.fixture(params=[None, GUEST], ids=["login", "dbRole"])
-async def agent(request: pytest.FixtureRequest, workshop: Workshop) -> Agent:
+async def agent(request: pytest.FixtureRequest, workshop: Workshop) -> BenchAgent:
     """The same writes by a role that sees all, and by one that row security holds back."""
     return await (await workshop.bench(_NOTES)).agent(dbRole=request.param)
 
 
-async def test_insert_of_one_row(agent: Agent) -> None:
+async def test_insert_of_one_row(agent: BenchAgent) -> None:
     written = await agent.write("POST", "/notes", {"id": 10, "n": 5.50})
     row = {"id": 10, "slug": None, "body": "empty", "n": 5.50}
     assert written.answer.json() == [row]
@@ -31,19 +31,19 @@ async def test_insert_of_one_row(agent: Agent) -> None:
     assert change["afterExact"] == {"id": "10", "slug": None, "body": "empty", "n": "5.5"}
 
 
-async def test_insert_of_many_rows(agent: Agent) -> None:
+async def test_insert_of_many_rows(agent: BenchAgent) -> None:
     written = await agent.write("POST", "/notes", [{"id": n} for n in range(20, 25)])
     assert [one["after"]["id"] for one in written.changes] == [20, 21, 22, 23, 24]
     assert [one["position"] for one in written.changes] == [1, 2, 3, 4, 5]
 
 
-async def test_insert_answering_nothing_is_captured_all_the_same(agent: Agent) -> None:
+async def test_insert_answering_nothing_is_captured_all_the_same(agent: BenchAgent) -> None:
     written = await agent.write("POST", "/notes", {"id": 10}, prefer="return=minimal")
     assert written.answer.content == b""
     assert [one["after"]["id"] for one in written.changes] == [10]
 
 
-async def test_merge_updates_what_is_there_and_inserts_the_rest(agent: Agent) -> None:
+async def test_merge_updates_what_is_there_and_inserts_the_rest(agent: BenchAgent) -> None:
     rows = [{"id": 1, "body": "new"}, {"id": 10, "body": "ten"}]
     written = await agent.write("POST", "/notes", rows, prefer="resolution=merge-duplicates,return=representation")
     assert written.told() == [
@@ -57,7 +57,7 @@ async def test_merge_updates_what_is_there_and_inserts_the_rest(agent: Agent) ->
     ]
 
 
-async def test_merge_on_another_unique_key_keeps_the_primary_key(agent: Agent) -> None:
+async def test_merge_on_another_unique_key_keeps_the_primary_key(agent: BenchAgent) -> None:
     written = await agent.write(
         "POST",
         "/notes?on_conflict=slug&columns=id,slug,body",
@@ -70,30 +70,30 @@ async def test_merge_on_another_unique_key_keeps_the_primary_key(agent: Agent) -
     assert (second["verb"], second["after"]["slug"]) == ("insert", "four")
 
 
-async def test_ignored_duplicates_leave_no_trace(agent: Agent) -> None:
+async def test_ignored_duplicates_leave_no_trace(agent: BenchAgent) -> None:
     rows = [{"id": 1, "body": "no"}, {"id": 10, "body": "yes"}]
     written = await agent.write("POST", "/notes", rows, prefer="resolution=ignore-duplicates,return=representation")
     assert [(verb, after["id"]) for _, verb, _, after in written.told() if after] == [("insert", 10)]
 
 
-async def test_an_upsert_that_changes_nothing_records_nothing(agent: Agent) -> None:
+async def test_an_upsert_that_changes_nothing_records_nothing(agent: BenchAgent) -> None:
     written = await agent.write("POST", "/notes", {"id": 1, "body": "first"}, prefer="resolution=merge-duplicates")
     assert written.changes == []
 
 
-async def test_put_replaces_a_row_whole(agent: Agent) -> None:
+async def test_put_replaces_a_row_whole(agent: BenchAgent) -> None:
     row = {"id": 2, "slug": "zwei", "body": "put", "n": None}
     written = await agent.write("PUT", "/notes?id=eq.2", row)
     assert written.told() == [("notes", "update", {"id": 2, "slug": "two", "body": "second", "n": 2}, row)]
 
 
-async def test_put_makes_a_row_that_is_not_there(agent: Agent) -> None:
+async def test_put_makes_a_row_that_is_not_there(agent: BenchAgent) -> None:
     row = {"id": 12, "slug": None, "body": "put", "n": None}
     written = await agent.write("PUT", "/notes?id=eq.12", row)
     assert written.told() == [("notes", "insert", None, row)]
 
 
-async def test_update_records_only_rows_that_changed(agent: Agent) -> None:
+async def test_update_records_only_rows_that_changed(agent: BenchAgent) -> None:
     written = await agent.write("PATCH", "/notes?id=in.(1,2)", {"body": "second"})
     assert [(one["before"]["id"], one["before"]["body"], one["after"]["body"]) for one in written.changes] == [
         (1, "first", "second")
@@ -101,24 +101,24 @@ async def test_update_records_only_rows_that_changed(agent: Agent) -> None:
     assert len(written.answer.json()) == 2
 
 
-async def test_update_of_a_key(agent: Agent) -> None:
+async def test_update_of_a_key(agent: BenchAgent) -> None:
     written = await agent.write("PATCH", "/notes?id=eq.1", {"id": 100})
     (change,) = written.changes
     assert (change["verb"], change["before"]["id"], change["after"]["id"]) == ("update", 1, 100)
     assert change["primaryKey"] == {"id": 1}
 
 
-async def test_delete(agent: Agent) -> None:
+async def test_delete(agent: BenchAgent) -> None:
     written = await agent.write("DELETE", "/notes?id=eq.1")
     assert written.told() == [("notes", "delete", {"id": 1, "slug": "one", "body": "first", "n": 1.10}, None)]
 
 
-async def test_a_filter_that_finds_nothing_records_nothing(agent: Agent) -> None:
+async def test_a_filter_that_finds_nothing_records_nothing(agent: BenchAgent) -> None:
     assert (await agent.write("PATCH", "/notes?id=eq.999", {"body": "x"})).changes == []
     assert (await agent.write("DELETE", "/notes?id=eq.999")).changes == []
 
 
-async def test_an_empty_update_changes_nothing(agent: Agent) -> None:
+async def test_an_empty_update_changes_nothing(agent: BenchAgent) -> None:
     assert (await agent.write("PATCH", "/notes?id=eq.1", {})).changes == []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fixtures.bench import GUEST, Agent, Workshop, on_both_backends
+from tests.fixtures.bench import GUEST, BenchAgent, Workshop, on_both_backends
 
 _SHOP = """
     CREATE TABLE vault_keys (id int PRIMARY KEY, secret text);
@@ -28,7 +28,7 @@ _TABLES = ["orders", "order_items", "rpc/total_of", "rpc/all_keys"]
 _HIDDEN = ("vault_keys", "customers", "audit_trail", "order_keys", "Perhaps")
 
 
-async def _reply(agent: Agent, method: str, path: str, body: Any) -> httpx.Response:
+async def _reply(agent: BenchAgent, method: str, path: str, body: Any) -> httpx.Response:
     return await agent.http.request(method, path, json=body, headers={"prefer": "return=representation"})
 
 

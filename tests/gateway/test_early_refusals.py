@@ -11,7 +11,7 @@ import pytest
 
 from basewarden.gateway.bodies import HeldBodies
 from basewarden.gateway.errors import BodiesHeld
-from tests.fixtures.bench import Agent, Bench, Workshop, on_both_backends
+from tests.fixtures.bench import Bench, BenchAgent, Workshop, on_both_backends
 
 _LARGE = 16 * 1024 * 1024
 _SHOP = """
@@ -24,10 +24,10 @@ _SHOP = """
 """
 
 
-class Line:
+class RawConnection:
     """One connection, spoken to by hand: httpx sends a whole body before it looks for an answer."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, agent: Agent) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, agent: BenchAgent) -> None:
         self._reader = reader
         self._writer = writer
         self._agent = agent
@@ -56,10 +56,10 @@ class Line:
 
 
 @asynccontextmanager
-async def call_by_hand(agent: Agent) -> AsyncIterator[Line]:
+async def call_by_hand(agent: BenchAgent) -> AsyncIterator[RawConnection]:
     reader, writer = await asyncio.open_connection("127.0.0.1", agent.bench.product.port)
     try:
-        yield Line(reader, writer, agent)
+        yield RawConnection(reader, writer, agent)
     finally:
         writer.close()
         await writer.wait_closed()
@@ -112,7 +112,7 @@ async def test_a_write_to_a_view_is_refused_before_its_body_is_sent(workshop: Wo
     await _assert_refused_early(agent, "POST", "/notes", {}, "capture_unsupported")
 
 
-async def _assert_refused_early(agent: Agent, method: str, path: str, headers: dict[str, str], code: str) -> None:
+async def _assert_refused_early(agent: BenchAgent, method: str, path: str, headers: dict[str, str], code: str) -> None:
     async with call_by_hand(agent) as line:
         line.begin(method, path, _LARGE, **headers)
         status, told = await line.answer()  # nothing of the body has been sent yet

@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.fixtures.bench import Agent, Bench, OwnWorkshop, Workshop, on_both_backends
+from tests.fixtures.bench import Bench, BenchAgent, OwnWorkshop, Workshop, on_both_backends
 
 _NOTES = """
     CREATE TABLE notes (id int PRIMARY KEY, body text); INSERT INTO notes VALUES (1, 'a');
@@ -29,7 +29,7 @@ async def closed_door(bench: Bench) -> AsyncIterator[None]:
         await other.rollback()
 
 
-async def stop_at_door(bench: Bench, agent: Agent) -> "asyncio.Task[httpx.Response]":
+async def stop_at_door(bench: Bench, agent: BenchAgent) -> "asyncio.Task[httpx.Response]":
     waiting = asyncio.create_task(agent.http.post("/notes", json={"id": 2}))
     query = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with asyncio.timeout(5):

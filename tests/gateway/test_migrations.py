@@ -8,11 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.fixtures.bench import OWNER, Agent, Bench, Workshop, wait_for_lock
-from tests.fixtures.migrations import BEFORE, Load, change_meanwhile
+from tests.fixtures.bench import OWNER, Bench, BenchAgent, Workshop, wait_for_lock
+from tests.fixtures.migrations import BEFORE, ConstantLoad, change_meanwhile
 
 
-def sender(agent: Agent) -> Any:
+def sender(agent: BenchAgent) -> Any:
     async def send(method: str, path: str, body: Any, headers: Mapping[str, str]) -> tuple[int, str]:
         content = None if body is None else json.dumps(body).encode()
         answer = await agent.http.request(
@@ -25,7 +25,7 @@ def sender(agent: Agent) -> Any:
 
 async def test_ddl_in_the_middle_of_load_fails_no_request(workshop: Workshop) -> None:
     bench = await workshop.bench(BEFORE)
-    load = Load(sender(await bench.agent(maxWritesPerSession=1_000_000)))
+    load = ConstantLoad(sender(await bench.agent(maxWritesPerSession=1_000_000)))
     await change_meanwhile(bench.dsn, load)
     assert load.refused == []
 
@@ -36,7 +36,7 @@ async def bench(workshop: Workshop) -> Bench:
 
 
 @pytest.fixture
-async def agent(bench: Bench) -> Agent:
+async def agent(bench: Bench) -> BenchAgent:
     """Whose project has read and written already, so that there are a snapshot and prepared statements."""
     agent = await bench.agent()
     await agent.write("PATCH", "/things?id=eq.1&select=*", {"size": 1})
@@ -44,7 +44,7 @@ async def agent(bench: Bench) -> Agent:
     return agent
 
 
-async def test_what_is_new_is_there_at_once(bench: Bench, agent: Agent) -> None:
+async def test_what_is_new_is_there_at_once(bench: Bench, agent: BenchAgent) -> None:
     await bench.run("ALTER TABLE things ADD COLUMN extra int DEFAULT 5")
     assert (await agent.http.get("/things?select=extra&id=eq.1")).json() == [{"extra": 5}]
     await bench.run("ALTER TABLE things ADD COLUMN more text")
@@ -60,7 +60,7 @@ async def test_what_is_new_is_there_at_once(bench: Bench, agent: Agent) -> None:
     assert (await agent.write("POST", "/fresh", {"id": 1})).told() == [("fresh", "insert", None, {"id": 1})]
 
 
-async def test_what_is_gone_is_told_as_gone(bench: Bench, agent: Agent) -> None:
+async def test_what_is_gone_is_told_as_gone(bench: Bench, agent: BenchAgent) -> None:
     await bench.run("ALTER TABLE things DROP COLUMN size")
     answers = [
         await agent.http.get("/things?select=id,size"),
@@ -77,19 +77,19 @@ async def test_what_is_gone_is_told_as_gone(bench: Bench, agent: Agent) -> None:
     assert (await agent.http.get("/things?select=id,parts(id)")).json()["code"] == "PGRST200"
 
 
-async def test_a_column_of_another_type_takes_what_it_takes_now(bench: Bench, agent: Agent) -> None:
+async def test_a_column_of_another_type_takes_what_it_takes_now(bench: Bench, agent: BenchAgent) -> None:
     await bench.run("ALTER TABLE things ALTER COLUMN size TYPE text")
     written = await agent.write("PATCH", "/things?id=eq.1", {"size": "XL"})
     assert (written.changes[0]["beforeExact"]["size"], written.changes[0]["afterExact"]["size"]) == ("1", "XL")
 
 
-async def test_a_column_that_changes_its_name_keeps_its_history(bench: Bench, agent: Agent) -> None:
+async def test_a_column_that_changes_its_name_keeps_its_history(bench: Bench, agent: BenchAgent) -> None:
     await bench.run("ALTER TABLE things RENAME COLUMN size TO width")
     written = await agent.write("PATCH", "/things?id=eq.1", {"width": 3})
     assert written.changes[0]["beforeExact"]["width"] == "1"
 
 
-async def test_a_type_that_was_made_anew_is_no_stranger_to_statements(bench: Bench, agent: Agent) -> None:
+async def test_a_type_that_was_made_anew_is_no_stranger_to_statements(bench: Bench, agent: BenchAgent) -> None:
     for _ in range(2):
         assert (await agent.http.get("/things?select=id&id=eq.2&state=eq.new")).json() == [{"id": 2}]
         await agent.write("PATCH", "/things?id=eq.1&state=eq.new", {"state": "new"})
@@ -100,7 +100,7 @@ async def test_a_type_that_was_made_anew_is_no_stranger_to_statements(bench: Ben
         """)
 
 
-async def test_a_table_that_was_made_anew(bench: Bench, agent: Agent) -> None:
+async def test_a_table_that_was_made_anew(bench: Bench, agent: BenchAgent) -> None:
     await bench.run("CREATE TABLE fresh (id int PRIMARY KEY, n int); INSERT INTO fresh VALUES (1, 1)")
     for number in (5, 6):
         await bench.run(
@@ -111,7 +111,7 @@ async def test_a_table_that_was_made_anew(bench: Bench, agent: Agent) -> None:
         assert written.told() == [("fresh", "update", {"id": 1, "n": 1}, {"id": 1, "n": number})]
 
 
-async def test_schemas_that_swap_their_names(bench: Bench, agent: Agent) -> None:
+async def test_schemas_that_swap_their_names(bench: Bench, agent: BenchAgent) -> None:
     await agent.write("PATCH", "/things?id=eq.1", {"size": 2})
     await bench.run(f"""
         CREATE SCHEMA other AUTHORIZATION {OWNER}; SET ROLE {OWNER};

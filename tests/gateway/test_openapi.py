@@ -4,7 +4,7 @@ from typing import Any
 
 from schemathesis.specs.openapi.definitions import SWAGGER_20_VALIDATOR
 
-from tests.fixtures.bench import GUEST, Agent, Workshop
+from tests.fixtures.bench import GUEST, BenchAgent, Workshop
 
 _SHOP = f"""
     CREATE TABLE secrets (id int PRIMARY KEY, pin text);
@@ -28,7 +28,7 @@ _SHOP = f"""
 """
 
 
-async def read_document(agent: Agent, **headers: str) -> Any:
+async def read_document(agent: BenchAgent, **headers: str) -> Any:
     answer = await agent.http.get("/", headers=headers)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/openapi+json; charset=utf-8"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fixtures.bench import GUEST, Agent, Bench, Workshop
+from tests.fixtures.bench import GUEST, Bench, BenchAgent, Workshop
 
 _NOTES = f"""
     CREATE TABLE notes (id int PRIMARY KEY, body text, n numeric);
@@ -20,11 +20,11 @@ async def bench(workshop: Workshop) -> Bench:
 
 
 @pytest.fixture(params=[None, GUEST], ids=["login", "dbRole"])
-async def agent(request: pytest.FixtureRequest, bench: Bench) -> Agent:
+async def agent(request: pytest.FixtureRequest, bench: Bench) -> BenchAgent:
     return await bench.agent(dbRole=request.param)
 
 
-async def test_updates_with_other_values(agent: Agent) -> None:
+async def test_updates_with_other_values(agent: BenchAgent) -> None:
     for key, body in ((1, "one"), (2, "two"), (3, None), (77, "nobody")):
         written = await agent.write("PATCH", f"/notes?id=eq.{key}", {"body": body})
         told = [] if key == 77 else [("notes", "update", {"id": key, "body": f"note {key}", "n": key})]
@@ -32,13 +32,13 @@ async def test_updates_with_other_values(agent: Agent) -> None:
         assert [row["body"] for row in written.answer.json()] == [body] * len(told)
 
 
-async def test_patterns_and_several_rows(agent: Agent) -> None:
+async def test_patterns_and_several_rows(agent: BenchAgent) -> None:
     for pattern, keys in (("*1", [1]), ("note*", [1, 2, 3, 4, 5, 6, 7, 8, 9]), ("*%", [1, 2, 3, 4, 5, 6, 7, 8, 9])):
         written = await agent.write("PATCH", f"/notes?body=like.{pattern}&n=lt.100", {"n": 5})
         assert sorted(row["id"] for row in written.answer.json()) == keys
 
 
-async def test_inserts_and_deletes(agent: Agent) -> None:
+async def test_inserts_and_deletes(agent: BenchAgent) -> None:
     for number in (20, 21):
         written = await agent.write("POST", "/notes", {"id": number, "n": f"{number}.50"})
         assert written.told() == [("notes", "insert", None, {"id": number, "body": None, "n": number + 0.5})]
@@ -49,7 +49,7 @@ async def test_inserts_and_deletes(agent: Agent) -> None:
         assert written.told() == [("notes", "delete", {"id": number, "body": None, "n": number + 0.5}, None)]
 
 
-async def test_values_of_types_whose_text_depends_on_the_session(agent: Agent) -> None:
+async def test_values_of_types_whose_text_depends_on_the_session(agent: BenchAgent) -> None:
     for key, x in (("\\x00ff", 0.1), ("\\x27", 1e300)):
         await agent.write("POST", "/odd", {"id": key, "x": x})
         written = await agent.write("PATCH", f"/odd?id=eq.{key}", {"x": x / 3})
@@ -58,7 +58,7 @@ async def test_values_of_types_whose_text_depends_on_the_session(agent: Agent) -
         ]
 
 
-async def test_a_body_of_another_form_is_another_shape(agent: Agent) -> None:
+async def test_a_body_of_another_form_is_another_shape(agent: BenchAgent) -> None:
     await agent.write("PATCH", "/notes?id=eq.1", {"body": "a"})
     written = await agent.write("PATCH", "/notes?id=eq.1", {"n": 4, "body": "b"})
     assert written.told()[0][3] == {"id": 1, "body": "b", "n": 4}
@@ -186,7 +186,7 @@ async def test_a_column_that_may_not_be_read_is_journaled_all_the_same(bench: Be
 
 
 @pytest.mark.parametrize("prefer", ["return=minimal", "return=representation", "return=headers-only"])
-async def test_answers_of_every_kind(agent: Agent, prefer: str) -> None:
+async def test_answers_of_every_kind(agent: BenchAgent, prefer: str) -> None:
     for key in (50, 60):
         made = await agent.http.post("/notes", json={"id": key, "body": "x"}, headers={"prefer": prefer})
         assert made.headers.get("location") == (f"/notes?id=eq.{key}" if prefer.endswith("headers-only") else None)

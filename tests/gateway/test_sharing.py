@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from tests.fakes.hostile_postgres import run_hostile_postgres
-from tests.fixtures.bench import GUEST, Agent, Bench, OwnWorkshop, Workshop
+from tests.fixtures.bench import GUEST, Bench, BenchAgent, OwnWorkshop, Workshop
 
 _SLOW = f"""
     CREATE TABLE notes (id int PRIMARY KEY, body text);
@@ -25,7 +25,9 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-async def keep_busy(bench: Bench, agent: Agent, requests: int, running: int) -> "list[asyncio.Task[httpx.Response]]":
+async def keep_busy(
+    bench: Bench, agent: BenchAgent, requests: int, running: int
+) -> "list[asyncio.Task[httpx.Response]]":
     """So many slow requests, once `running` of them have a connection."""
     tasks = [asyncio.create_task(agent.http.get("/rpc/slow?s=60")) for _ in range(requests)]
     query = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%slow%' AND wait_event = 'PgSleep'"

@@ -6,14 +6,14 @@ import pytest
 
 from basewarden.db import Database
 from basewarden.journal import SessionFrozen
-from tests.fixtures.bench import Agent, Bench, Workshop, on_both_backends
-from tests.fixtures.desk import Desk
+from tests.fixtures.bench import Bench, BenchAgent, Workshop, on_both_backends
+from tests.fixtures.desk import JournalDatabase
 
 _NOTES = "CREATE TABLE notes (id int PRIMARY KEY, body text)"
 _MINE = {"x-basewarden-session": "mine"}
 
 
-async def use_up(bench: Bench, writes: int = 2) -> tuple[Agent, str]:
+async def use_up(bench: Bench, writes: int = 2) -> tuple[BenchAgent, str]:
     """An agent whose session has just been refused its last write but one."""
     agent = await bench.agent(maxWritesPerSession=writes)
     session = ""
@@ -24,7 +24,7 @@ async def use_up(bench: Bench, writes: int = 2) -> tuple[Agent, str]:
     return agent, session
 
 
-async def write(agent: Agent, number: int, **headers: str) -> str:
+async def write(agent: BenchAgent, number: int, **headers: str) -> str:
     answer = await agent.http.post("/notes", json={"id": number}, headers={**_MINE, **headers})
     return "" if answer.is_success else str(answer.json()["code"])
 
@@ -119,7 +119,7 @@ async def test_who_may_freeze(workshop: Workshop) -> None:
         assert (await bench.person.post(f"{path}x/{what}")).status_code == 404
 
 
-async def test_the_limit_is_kept_by_two_processes_at_once(desk: Desk) -> None:
+async def test_the_limit_is_kept_by_two_processes_at_once(desk: JournalDatabase) -> None:
     recorders = [await desk.recorder(), await desk.recorder()]
     caller = desk.caller(label="shared", max_writes=5)
     results = await asyncio.gather(

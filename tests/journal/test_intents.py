@@ -8,13 +8,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from basewarden.journal import Image, IntentOutcome, Reconciler, Recorded, RowChange, SessionFrozen, WriteEntry
-from tests.fixtures.desk import Desk, make_row
+from tests.fixtures.desk import JournalDatabase, make_row
 
 _ROWS = "SELECT position, verb, row_key, before::text AS before, after::text AS after FROM journal_mutations ORDER BY 1"
 _WRITES = "SELECT state, xid, mutation_count, tables, unseen, settled_at IS NOT NULL AS settled FROM journal_writes"
 
 
-def make_intent(desk: Desk, *ids: int, **changes: Any) -> WriteEntry:
+def make_intent(desk: JournalDatabase, *ids: int, **changes: Any) -> WriteEntry:
     rows = tuple(RowChange("public", "t", "update", ("id",), make_image(one), None) for one in ids)
     return replace(desk.entry(), **{"xid": None, "verb": "update", "changes": rows, **changes})
 
@@ -23,17 +23,17 @@ def make_image(number: int, **more: str) -> Image:
     return Image({"id": str(number), **more}, b'{"id":%d}' % number)
 
 
-def make_outcome(desk: Desk, recorded: Recorded, *rows: RowChange) -> IntentOutcome:
+def make_outcome(desk: JournalDatabase, recorded: Recorded, *rows: RowChange) -> IntentOutcome:
     return IntentOutcome(recorded, desk.connection_id, "committed", rows)
 
 
-async def wait_stored(desk: Desk, state: str) -> None:
+async def wait_stored(desk: JournalDatabase, state: str) -> None:
     async with asyncio.timeout(5):
         while (await desk.rows("SELECT state FROM journal_writes"))[0]["state"] != state:
             await asyncio.sleep(0.01)
 
 
-async def test_an_intent_holds_the_rows_as_they_were(desk: Desk) -> None:
+async def test_an_intent_holds_the_rows_as_they_were(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     recorded = await recorder.record(make_intent(desk, 1, 2, reserve=5))
     assert (recorded.first_position, recorded.positions) == (0, 5)
@@ -46,7 +46,7 @@ async def test_an_intent_holds_the_rows_as_they_were(desk: Desk) -> None:
     ]
 
 
-async def test_the_outcome_takes_the_place_of_the_images(desk: Desk) -> None:
+async def test_the_outcome_takes_the_place_of_the_images(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     first = await recorder.record(make_intent(desk, 1, reserve=3))
     second = await recorder.record(make_intent(desk, 9))
@@ -73,7 +73,7 @@ async def test_the_outcome_takes_the_place_of_the_images(desk: Desk) -> None:
     }
 
 
-async def test_more_than_was_foreseen_goes_behind_everything(desk: Desk) -> None:
+async def test_more_than_was_foreseen_goes_behind_everything(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     first = await recorder.record(make_intent(desk, 1))
     await recorder.record(make_intent(desk, 2))
@@ -88,7 +88,7 @@ async def test_more_than_was_foreseen_goes_behind_everything(desk: Desk) -> None
     assert await desk.rows("SELECT position FROM journal_sessions") == [{"position": 4}]
 
 
-async def test_what_is_not_known_keeps_its_images(desk: Desk) -> None:
+async def test_what_is_not_known_keeps_its_images(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     recorded = await recorder.record(make_intent(desk, 1))
     recorder.queue_outcome(IntentOutcome(recorded, desk.connection_id, "unknown"))
@@ -96,7 +96,7 @@ async def test_what_is_not_known_keeps_its_images(desk: Desk) -> None:
     assert [row["before"] for row in await desk.rows(_ROWS)] == ['{"id":1}']
 
 
-async def test_the_truth_that_comes_late_counts_and_only_once(desk: Desk) -> None:
+async def test_the_truth_that_comes_late_counts_and_only_once(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     recorded = await recorder.record(make_intent(desk, 1))
     await desk.admin.execute("UPDATE journal_writes SET state = 'unknown'")
@@ -105,7 +105,7 @@ async def test_the_truth_that_comes_late_counts_and_only_once(desk: Desk) -> Non
     assert [(row["row_key"], row["after"]) for row in await desk.rows(_ROWS)] == [('["1"]', '{"id":1}')]
 
 
-async def test_it_is_kept_while_our_database_is_away(desk: Desk) -> None:
+async def test_it_is_kept_while_our_database_is_away(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     recorded = await recorder.record(make_intent(desk, 1))
     await desk.rows(
@@ -116,7 +116,7 @@ async def test_it_is_kept_while_our_database_is_away(desk: Desk) -> None:
     assert (await desk.rows(_WRITES))[0]["state"] == "committed"
 
 
-async def test_stopping_stores_it(desk: Desk) -> None:
+async def test_stopping_stores_it(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     recorded = [await recorder.record(make_intent(desk, number)) for number in range(20)]
     for number, one in enumerate(recorded):
@@ -125,7 +125,7 @@ async def test_stopping_stores_it(desk: Desk) -> None:
     assert await desk.rows("SELECT DISTINCT state FROM journal_writes") == [{"state": "committed"}]
 
 
-async def test_one_that_does_not_fit_does_not_sink_the_others(desk: Desk) -> None:
+async def test_one_that_does_not_fit_does_not_sink_the_others(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     good, bad = await recorder.record(make_intent(desk, 1)), await recorder.record(make_intent(desk, 2))
     lone = replace(make_row(2), after=make_image(2, x="\ud800"))
@@ -136,7 +136,7 @@ async def test_one_that_does_not_fit_does_not_sink_the_others(desk: Desk) -> Non
     assert await recorder.record(make_intent(desk, 3))
 
 
-async def test_the_limit_of_writes_counts_intents(desk: Desk) -> None:
+async def test_the_limit_of_writes_counts_intents(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     caller = desk.caller(max_writes=1, capture="representation")
     await recorder.record(make_intent(desk, 1, caller=caller))
@@ -144,7 +144,7 @@ async def test_the_limit_of_writes_counts_intents(desk: Desk) -> None:
         await recorder.record(make_intent(desk, 2, caller=caller))
 
 
-async def test_a_session_has_one_capture(desk: Desk) -> None:
+async def test_a_session_has_one_capture(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     callers = [desk.caller(), desk.caller(capture="representation")]
     found = [(await recorder.record(desk.entry(1, caller=caller))).session_id for caller in (*callers, *callers)]
@@ -156,7 +156,7 @@ async def test_a_session_has_one_capture(desk: Desk) -> None:
     ]
 
 
-async def test_an_intent_is_given_up_when_it_is_too_old(desk: Desk) -> None:
+async def test_an_intent_is_given_up_when_it_is_too_old(desk: JournalDatabase) -> None:
     async def ask(*_: object) -> dict[int, str | None]:
         raise AssertionError("there is no transaction to ask about")
 
@@ -170,7 +170,7 @@ async def test_an_intent_is_given_up_when_it_is_too_old(desk: Desk) -> None:
     assert states == {old.write_id: "unknown", young.write_id: "pending"}
 
 
-async def test_a_finish_of_what_is_gone_is_let_go(desk: Desk) -> None:
+async def test_a_finish_of_what_is_gone_is_let_go(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     assert await recorder.store_outcome(
         make_outcome(desk, Recorded(uuid4(), UUID(int=1), 0, 1), make_row(1), make_row(2))

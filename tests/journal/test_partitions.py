@@ -8,7 +8,7 @@ import pytest
 
 from basewarden.journal import ensure_partitions
 from basewarden.journal.partitions import partition_bounds
-from tests.fixtures.desk import Desk
+from tests.fixtures.desk import JournalDatabase
 
 
 @pytest.mark.parametrize("today", [date(2026, 1, 31), date(2026, 12, 1), date(2028, 2, 29), date(2026, 10, 15)])
@@ -21,7 +21,7 @@ def test_months_meet_and_begin_with_today(today: date) -> None:
     assert [name for name, *_ in bounds] == sorted({name for name, *_ in bounds})
 
 
-async def test_many_processes_may_begin_at_once(desk: Desk) -> None:
+async def test_many_processes_may_begin_at_once(desk: JournalDatabase) -> None:
     await desk.rows("SELECT 1")
     for name, *_ in partition_bounds(datetime.now(UTC).date()):
         await desk.admin.execute(f"DROP TABLE {name}".encode())
@@ -37,7 +37,7 @@ async def test_many_processes_may_begin_at_once(desk: Desk) -> None:
     assert names <= {row["n"] for row in found}
 
 
-async def test_a_mutation_finds_its_month(desk: Desk) -> None:
+async def test_a_mutation_finds_its_month(desk: JournalDatabase) -> None:
     await (await desk.recorder()).record(desk.entry(1))
     (row,) = await desk.rows("SELECT tableoid::regclass::text AS place, at FROM journal_mutations")
     assert row["place"] == f"journal_mutations_{row['at'].astimezone(UTC):%Y_%m}"

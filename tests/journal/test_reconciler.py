@@ -11,7 +11,7 @@ from basewarden.gateway.projects import ask_connection
 from basewarden.journal import Reconciler
 from pgrest import DatabaseError, DbConnection, PgrestError
 from pgrest.errors import DatabaseErrorFields
-from tests.fixtures.desk import Desk
+from tests.fixtures.desk import JournalDatabase
 from tests.fixtures.postgres import PostgresServer
 
 _STATES = "SELECT xid, state FROM journal_writes ORDER BY xid"
@@ -24,13 +24,13 @@ async def theirs(postgres: PostgresServer) -> AsyncIterator[str]:
     await postgres.drop_database(dsn)
 
 
-async def _record(desk: Desk, *xids: int) -> None:
+async def _record(desk: JournalDatabase, *xids: int) -> None:
     recorder = await desk.recorder()
     for xid in xids:
         await recorder.record(desk.entry(1, xid=xid))
 
 
-def _reconciler(desk: Desk, dsn: str) -> Reconciler:
+def _reconciler(desk: JournalDatabase, dsn: str) -> Reconciler:
     async def ask(connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
         assert connection_id == desk.connection_id
         connection = await DbConnection.connect(dsn)
@@ -48,7 +48,7 @@ async def _xid(connection: psycopg.AsyncConnection) -> int:
     return int(row[0])
 
 
-async def test_committed_aborted_running_and_never_heard_of(desk: Desk, theirs: str) -> None:
+async def test_committed_aborted_running_and_never_heard_of(desk: JournalDatabase, theirs: str) -> None:
     reconciler = _reconciler(desk, theirs)
     async with (
         await psycopg.AsyncConnection.connect(theirs) as done,
@@ -73,7 +73,7 @@ async def test_committed_aborted_running_and_never_heard_of(desk: Desk, theirs: 
     assert (await desk.rows(f"SELECT state FROM journal_writes WHERE xid = {pending}")) == [{"state": "committed"}]
 
 
-async def test_what_is_settled_is_not_asked_about_again(desk: Desk, theirs: str) -> None:
+async def test_what_is_settled_is_not_asked_about_again(desk: JournalDatabase, theirs: str) -> None:
     asked: list[Sequence[int]] = []
 
     async def ask(_: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
@@ -96,7 +96,7 @@ async def test_what_is_settled_is_not_asked_about_again(desk: Desk, theirs: str)
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_a_project_that_is_away_leaves_all_pending(desk: Desk, error: Exception) -> None:
+async def test_a_project_that_is_away_leaves_all_pending(desk: JournalDatabase, error: Exception) -> None:
     async def ask(_: UUID, __: Sequence[int]) -> Mapping[int, str | None]:
         raise error
 
@@ -106,7 +106,7 @@ async def test_a_project_that_is_away_leaves_all_pending(desk: Desk, error: Exce
     assert [row["state"] for row in await desk.rows(_STATES)] == ["pending"]
 
 
-async def test_more_than_a_page_is_settled_in_one_go(desk: Desk) -> None:
+async def test_more_than_a_page_is_settled_in_one_go(desk: JournalDatabase) -> None:
     """An undo asks how many are left, and must not be told of the first page only."""
     await _record(desk, 5)
     await desk.rows(

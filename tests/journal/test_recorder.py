@@ -9,12 +9,12 @@ import pytest
 from basewarden.core.secret import Secret
 from basewarden.db import Listener
 from basewarden.journal import JournalUnavailable, Recorder, SessionFrozen
-from tests.fixtures.desk import Desk, make_row
+from tests.fixtures.desk import JournalDatabase, make_row
 
 _IN_ORDER = "SELECT position, row_key FROM journal_mutations ORDER BY session_id, position"
 
 
-async def test_what_comes_at_once_shares_transactions_and_keeps_its_order(desk: Desk) -> None:
+async def test_what_comes_at_once_shares_transactions_and_keeps_its_order(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     written = await asyncio.gather(*(recorder.record(desk.entry(n, xid=n)) for n in range(1, 101)))
     assert len({one.session_id for one in written}) == 1
@@ -25,7 +25,7 @@ async def test_what_comes_at_once_shares_transactions_and_keeps_its_order(desk: 
     assert count["state"] == "pending"
 
 
-async def test_marks_are_stored_and_only_pending_ones_change(desk: Desk) -> None:
+async def test_marks_are_stored_and_only_pending_ones_change(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     first = await recorder.record(desk.entry(1, xid=1))
     second = await recorder.record(desk.entry(2, xid=2))
@@ -42,7 +42,7 @@ async def test_marks_are_stored_and_only_pending_ones_change(desk: Desk) -> None
     ]
 
 
-async def test_stopping_stores_what_is_on_its_way(desk: Desk) -> None:
+async def test_stopping_stores_what_is_on_its_way(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     waiting = [asyncio.create_task(recorder.record(desk.entry(n))) for n in range(300)]
     await asyncio.sleep(0)
@@ -51,7 +51,7 @@ async def test_stopping_stores_what_is_on_its_way(desk: Desk) -> None:
     assert (await desk.rows("SELECT count(*) AS n FROM journal_mutations")) == [{"n": 300}]
 
 
-async def test_a_write_of_20000_rows(desk: Desk) -> None:
+async def test_a_write_of_20000_rows(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     await recorder.record(desk.entry(*range(20_000)))
     assert await desk.rows(
@@ -60,7 +60,7 @@ async def test_a_write_of_20000_rows(desk: Desk) -> None:
     ) == [{"n": 20_000, "last": 20_000, "ordered": True}]
 
 
-async def test_large_images_go_in_several_statements(desk: Desk) -> None:
+async def test_large_images_go_in_several_statements(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     rows = []
     for number in range(5):
@@ -75,7 +75,7 @@ async def test_large_images_go_in_several_statements(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("summary", ["nul \0 in it", "lone \ud800 surrogate"])
-async def test_one_bad_entry_does_not_sink_the_others(desk: Desk, summary: str) -> None:
+async def test_one_bad_entry_does_not_sink_the_others(desk: JournalDatabase, summary: str) -> None:
     recorder = await desk.recorder()
     entries = [desk.entry(1), desk.entry(2, summary=summary), desk.entry(3)]
     results = await asyncio.gather(*(recorder.record(entry) for entry in entries), return_exceptions=True)
@@ -86,21 +86,21 @@ async def test_one_bad_entry_does_not_sink_the_others(desk: Desk, summary: str) 
     assert [row["row_key"] for row in await desk.rows(_IN_ORDER)] == ['["1"]', '["3"]', '["4"]']
 
 
-async def test_an_undo_of_a_session_that_is_gone_is_refused(desk: Desk) -> None:
+async def test_an_undo_of_a_session_that_is_gone_is_refused(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     entry = replace(desk.entry(1, caller=desk.caller(kind="undo")), session_id=uuid4())
     with pytest.raises(JournalUnavailable):
         await asyncio.wait_for(recorder.record(entry), 2)
 
 
-async def test_a_connection_that_is_gone_is_refused(desk: Desk) -> None:
+async def test_a_connection_that_is_gone_is_refused(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     caller = replace(desk.caller(), connection_id=uuid4())
     with pytest.raises(JournalUnavailable):
         await recorder.record(desk.entry(1, caller=caller))
 
 
-async def test_the_limit_holds_for_what_comes_at_once(desk: Desk) -> None:
+async def test_the_limit_holds_for_what_comes_at_once(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     caller = desk.caller(max_writes=3)
     results = await asyncio.gather(
@@ -110,7 +110,7 @@ async def test_the_limit_holds_for_what_comes_at_once(desk: Desk) -> None:
     assert len(await desk.rows(_IN_ORDER)) == 3
 
 
-async def test_two_processes_write_one_session_without_colliding(desk: Desk) -> None:
+async def test_two_processes_write_one_session_without_colliding(desk: JournalDatabase) -> None:
     recorders = [await desk.recorder(), await desk.recorder()]
     caller = desk.caller(label="shared", max_writes=60)
     results = await asyncio.gather(
@@ -128,7 +128,7 @@ async def test_two_processes_write_one_session_without_colliding(desk: Desk) -> 
     ]
 
 
-async def test_callers_and_labels_have_sessions_of_their_own(desk: Desk) -> None:
+async def test_callers_and_labels_have_sessions_of_their_own(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     callers = [desk.caller(), desk.caller("other"), desk.caller(label="a"), desk.caller(label="b")]
     found = [(await recorder.record(desk.entry(1, caller=caller))).session_id for caller in (*callers, *callers)]
@@ -136,7 +136,7 @@ async def test_callers_and_labels_have_sessions_of_their_own(desk: Desk) -> None
     assert found[:4] == found[4:]
 
 
-async def test_only_so_many_sessions_are_remembered(desk: Desk) -> None:
+async def test_only_so_many_sessions_are_remembered(desk: JournalDatabase) -> None:
     recorder = await desk.recorder(max_sessions=2)
     first = {name: await record_as(desk, recorder, name) for name in ("a", "b", "a", "c")}
     assert await record_as(desk, recorder, "b") == first["b"], "it was forgotten, and found again"
@@ -145,11 +145,11 @@ async def test_only_so_many_sessions_are_remembered(desk: Desk) -> None:
     assert await record_as(desk, recorder, "a") != first["a"]
 
 
-async def record_as(desk: Desk, recorder: Recorder, label: str) -> UUID:
+async def record_as(desk: JournalDatabase, recorder: Recorder, label: str) -> UUID:
     return (await recorder.record(desk.entry(1, caller=desk.caller(label=label)))).session_id
 
 
-async def test_a_session_that_was_undone_takes_no_more_writes(desk: Desk) -> None:
+async def test_a_session_that_was_undone_takes_no_more_writes(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     first = await recorder.record(desk.entry(1))
     await desk.admin.execute("UPDATE journal_sessions SET status = 'undone' WHERE id = %s", (first.session_id,))
@@ -160,7 +160,7 @@ async def test_a_session_that_was_undone_takes_no_more_writes(desk: Desk) -> Non
     ]
 
 
-async def test_the_connection_is_made_again_after_it_was_cut(desk: Desk) -> None:
+async def test_the_connection_is_made_again_after_it_was_cut(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     first = await recorder.record(desk.entry(1))
     await desk.rows(
@@ -175,7 +175,7 @@ async def test_the_connection_is_made_again_after_it_was_cut(desk: Desk) -> None
     assert len(await desk.rows(_IN_ORDER)) == 2
 
 
-async def test_an_unreachable_database_refuses_instead_of_hanging(desk: Desk) -> None:
+async def test_an_unreachable_database_refuses_instead_of_hanging(desk: JournalDatabase) -> None:
     dsn = desk.dsn.rpartition("/")[0] + "/nowhere"
     recorder = Recorder(Secret(dsn), Listener(Secret(dsn)))
     await recorder.start()
@@ -185,7 +185,7 @@ async def test_an_unreachable_database_refuses_instead_of_hanging(desk: Desk) ->
     await asyncio.wait_for(recorder.stop(), 5)
 
 
-async def test_exact_json_survives(desk: Desk) -> None:
+async def test_exact_json_survives(desk: JournalDatabase) -> None:
     recorder = await desk.recorder()
     row = make_row(1)
     assert row.after is not None

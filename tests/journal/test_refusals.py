@@ -14,7 +14,7 @@ from basewarden.journal.refusals import prune_refusals
 from basewarden.journal.refusals.log import MAX_KINDS_AN_HOUR, MAX_QUEUED_KINDS
 from scripts.reference import list_errors
 from tests.fixtures.bench import Bench, Workshop, on_both_backends
-from tests.fixtures.desk import Desk
+from tests.fixtures.desk import JournalDatabase
 
 _SHOP = """
     CREATE TABLE prices (id int PRIMARY KEY, amount int); INSERT INTO prices SELECT n, n FROM generate_series(1, 9) n;
@@ -153,7 +153,7 @@ async def test_odd_requests_do_not_sink_the_others(workshop: Workshop, name: str
     assert all(len(one["summary"]) <= 200 for one in found)
 
 
-def make_refusal(desk: Desk, number: int = 0, **changes: Any) -> Refusal:
+def make_refusal(desk: JournalDatabase, number: int = 0, **changes: Any) -> Refusal:
     wanted: dict[str, Any] = {
         "agent_id": desk.caller().caller_id,
         "agent_name": "Robot",
@@ -164,7 +164,7 @@ def make_refusal(desk: Desk, number: int = 0, **changes: Any) -> Refusal:
     return Refusal(connection_id=desk.connection_id, **wanted)
 
 
-async def test_an_agent_that_hammers_fills_a_bounded_number_of_rows(desk: Desk) -> None:
+async def test_an_agent_that_hammers_fills_a_bounded_number_of_rows(desk: JournalDatabase) -> None:
     log = RefusalLog(desk.database)
     for _ in range(3):
         for number in range(MAX_QUEUED_KINDS + 500):
@@ -175,7 +175,7 @@ async def test_an_agent_that_hammers_fills_a_bounded_number_of_rows(desk: Desk) 
     assert all(row["n"] <= MAX_KINDS_AN_HOUR + 1 for row in rows)
 
 
-async def test_what_could_not_be_stored_is_kept_for_the_next_time(desk: Desk) -> None:
+async def test_what_could_not_be_stored_is_kept_for_the_next_time(desk: JournalDatabase) -> None:
     log = RefusalLog(desk.database)
     log.add(make_refusal(desk))
     await desk.admin.execute("ALTER TABLE journal_refusals RENAME TO elsewhere")
@@ -187,7 +187,7 @@ async def test_what_could_not_be_stored_is_kept_for_the_next_time(desk: Desk) ->
     assert [row["count"] for row in await desk.rows("SELECT count FROM journal_refusals")] == [2]
 
 
-async def test_stopping_stores_what_is_left(desk: Desk) -> None:
+async def test_stopping_stores_what_is_left(desk: JournalDatabase) -> None:
     log = RefusalLog(desk.database)
     await log.start()
     log.add(make_refusal(desk))
@@ -195,7 +195,7 @@ async def test_stopping_stores_what_is_left(desk: Desk) -> None:
     assert len(await desk.rows("SELECT id FROM journal_refusals")) == 1
 
 
-async def test_a_connection_that_is_gone_does_not_sink_the_others(desk: Desk) -> None:
+async def test_a_connection_that_is_gone_does_not_sink_the_others(desk: JournalDatabase) -> None:
     log = RefusalLog(desk.database)
     log.add(Refusal(uuid4(), uuid4(), "Robot", "read_only", "POST", None, "POST /"))
     log.add(make_refusal(desk))
@@ -203,7 +203,7 @@ async def test_a_connection_that_is_gone_does_not_sink_the_others(desk: Desk) ->
     assert len(await desk.rows("SELECT id FROM journal_refusals")) == 1
 
 
-async def test_old_refusals_are_pruned(desk: Desk) -> None:
+async def test_old_refusals_are_pruned(desk: JournalDatabase) -> None:
     log = RefusalLog(desk.database)
     log.add(make_refusal(desk, 1))
     log.add(make_refusal(desk, 2))

@@ -24,7 +24,7 @@ from basewarden.operations.backup import make_backup
 from basewarden.operations.restore import restore_backup
 from basewarden.settings import Settings
 from basewarden.vault import list_sealed_columns
-from tests.fixtures.app import PASSWORD, Product, Project, pick_port, serve_product
+from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct, pick_port, serve_product
 from tests.fixtures.bench import OwnWorkshop
 from tests.fixtures.postgres import PostgresServer
 
@@ -43,7 +43,7 @@ def move(settings: Settings, dsn: str) -> Settings:
 
 
 @asynccontextmanager
-async def serving_on(settings: Settings) -> AsyncIterator[Product]:
+async def serving_on(settings: Settings) -> AsyncIterator[ServedProduct]:
     listener = pick_port()
     own = settings.model_copy(update={"origin": f"http://127.0.0.1:{listener.getsockname()[1]}"})
     async with serve_product(own, listener) as product:
@@ -168,7 +168,7 @@ async def test_a_backup_is_of_one_moment_though_others_write(
 
 
 async def test_a_full_database_is_refused_and_not_touched(
-    owner: httpx.AsyncClient, settings: Settings, app_database: str, tmp_path: Path, product: Product
+    owner: httpx.AsyncClient, settings: Settings, app_database: str, tmp_path: Path, product: ServedProduct
 ) -> None:
     await make_backup(settings, tmp_path / "one", say_nothing)
     with pytest.raises(StartError, match="works on this database: stop it first"):
@@ -289,7 +289,7 @@ def bring_key(file: Path, data_dir: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_backup_moves_into_an_embedded_server(
-    connection_id: str, project: Project, settings: Settings, data_dir: Path, tmp_path: Path
+    connection_id: str, project: ProjectDatabase, settings: Settings, data_dir: Path, tmp_path: Path
 ) -> None:
     """By the commands alone, from a DATABASE_URL to a data folder that holds only the key."""
     file = tmp_path / "one"

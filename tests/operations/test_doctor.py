@@ -17,7 +17,7 @@ from basewarden.db.migrate import make_alembic_config
 from basewarden.errors import StartError
 from basewarden.operations.doctor import Finding, Level, examine, judge_clock, judge_disk, report_start_error
 from basewarden.settings import Settings
-from tests.fixtures.app import Product
+from tests.fixtures.app import ServedProduct
 from tests.fixtures.bench import OwnWorkshop
 from tests.fixtures.mail import Postbox
 from tests.flows.test_commands import run_command
@@ -47,7 +47,7 @@ async def find(settings: Settings, database: Database, subject: str, level: Leve
 
 
 async def test_a_well_deployment_is_told_so(
-    product: Product, connection_id: str, settings: Settings, database: Database
+    product: ServedProduct, connection_id: str, settings: Settings, database: Database
 ) -> None:
     report = await examine(settings, database)
     assert report.is_good
@@ -159,7 +159,7 @@ def test_what_does_not_start_is_one_finding() -> None:
     assert report.list_lines() == ["fail  start: DATABASE_URL is required. Nothing else can be checked before that."]
 
 
-async def test_the_command_fails_when_a_check_does(product: Product, connection_id: str) -> None:
+async def test_the_command_fails_when_a_check_does(product: ServedProduct, connection_id: str) -> None:
     """The command's key is another one than the product's."""
     code, out, err = await run_command(product, "doctor")
     assert code == 1, err

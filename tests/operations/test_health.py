@@ -23,7 +23,7 @@ from basewarden.db.embedded.cluster import find_cluster, find_postmaster
 from basewarden.db.migrate import migrate
 from basewarden.operations import Health
 from basewarden.web.assets import ensure_assets
-from tests.fixtures.app import Product, Serve, make_settings, pick_port, serve_product
+from tests.fixtures.app import Serve, ServedProduct, make_settings, pick_port, serve_product
 
 MOST_SECONDS = 2.0
 SLACK_SECONDS = 0.5  # the machine is busy with other tests
@@ -73,7 +73,7 @@ async def own_server(data_dir: Path) -> AsyncIterator[OwnServer]:
 
 
 @asynccontextmanager
-async def serving_on(server: OwnServer) -> AsyncIterator[Product]:
+async def serving_on(server: OwnServer) -> AsyncIterator[ServedProduct]:
     await ensure_assets(lambda _: None)
     await server.embedded.create_database("basewarden")
     dsn = server.embedded.dsn("basewarden")
@@ -170,7 +170,7 @@ async def test_it_sees_the_database_stop_freeze_and_come_back(own_server: OwnSer
         assert (await wait_for_status(client, 200))["db"]
 
 
-async def test_a_busy_pool_is_not_a_dead_database(product: Product) -> None:
+async def test_a_busy_pool_is_not_a_dead_database(product: ServedProduct) -> None:
     database = product.registry.get(Database)
     client = await product.client()
     async with contextlib.AsyncExitStack() as stack:
@@ -181,7 +181,7 @@ async def test_a_busy_pool_is_not_a_dead_database(product: Product) -> None:
     assert seconds < 1
 
 
-async def test_many_askers_share_one_look(product: Product, app_database: str) -> None:
+async def test_many_askers_share_one_look(product: ServedProduct, app_database: str) -> None:
     client = await product.client()
     await asyncio.gather(*(ask(client) for _ in range(50)))
     async with await psycopg.AsyncConnection.connect(app_database) as connection:
@@ -192,7 +192,7 @@ async def test_many_askers_share_one_look(product: Product, app_database: str) -
         assert await cursor.fetchone() == (1,)
 
 
-async def test_a_look_is_good_for_a_second(product: Product) -> None:
+async def test_a_look_is_good_for_a_second(product: ServedProduct) -> None:
     health = product.registry.get(Health)
     assert await health.is_database_up()
     first = health._look._task
@@ -200,7 +200,7 @@ async def test_a_look_is_good_for_a_second(product: Product) -> None:
     assert health._look._task is first
 
 
-async def test_who_stops_waiting_stops_nothing(product: Product) -> None:
+async def test_who_stops_waiting_stops_nothing(product: ServedProduct) -> None:
     health = product.registry.get(Health)
     asker = asyncio.create_task(health.is_database_up())
     await asyncio.sleep(0)

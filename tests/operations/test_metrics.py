@@ -15,7 +15,7 @@ from basewarden import __version__
 from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.operations import RequestCounts
-from tests.fixtures.app import Product, Project, Serve
+from tests.fixtures.app import ProjectDatabase, Serve, ServedProduct
 
 TOKEN = "a token for the scraper alone"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -23,7 +23,7 @@ Admin = psycopg.AsyncConnection[Any]
 
 
 @pytest.fixture
-async def measured(serve: Serve) -> Product:
+async def measured(serve: Serve) -> ServedProduct:
     return await serve({"metrics_token": Secret(TOKEN)})
 
 
@@ -42,7 +42,7 @@ def read(samples: Samples, name: str, **labels: str) -> float | None:
     return samples.get((f"basewarden_{name}", frozenset(labels.items())))
 
 
-async def scrape(product: Product) -> Samples:
+async def scrape(product: ServedProduct) -> Samples:
     answer = await (await product.client()).get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
@@ -54,7 +54,7 @@ async def test_it_is_not_there_unless_a_token_is_set(client: httpx.AsyncClient) 
         assert (await client.get("/metrics", headers=headers)).status_code == 404
 
 
-async def test_it_is_not_there_without_the_token(measured: Product) -> None:
+async def test_it_is_not_there_without_the_token(measured: ServedProduct) -> None:
     client = await measured.client()
     nowhere = await client.get("/nowhere-at-all")
     for given in (
@@ -73,7 +73,7 @@ async def test_it_is_not_there_without_the_token(measured: Product) -> None:
     assert (await person.get("/metrics")).status_code == 404
 
 
-async def test_requests_are_counted_by_their_routes(measured: Product) -> None:
+async def test_requests_are_counted_by_their_routes(measured: ServedProduct) -> None:
     person = await measured.sign_up("somebody@example.com")
     unknown, agents = str(uuid4()), "/api/connections/{connection_id}/agents"
     assert (await person.get(f"/api/connections/{unknown}/agents")).status_code == 404
@@ -98,7 +98,7 @@ async def test_requests_are_counted_by_their_routes(measured: Product) -> None:
     assert 0 < (read(samples, "request_seconds_sum", route=agents) or 0) < 10
 
 
-async def test_what_is_answered_before_the_router_is_counted_by_its_name(measured: Product) -> None:
+async def test_what_is_answered_before_the_router_is_counted_by_its_name(measured: ServedProduct) -> None:
     client = await measured.client()
     assert (await client.get("/api/health/live")).status_code == 200
     assert (
@@ -106,7 +106,7 @@ async def test_what_is_answered_before_the_router_is_counted_by_its_name(measure
     ) >= 1
 
 
-async def test_no_address_that_a_stranger_chose_becomes_a_series(measured: Product) -> None:
+async def test_no_address_that_a_stranger_chose_becomes_a_series(measured: ServedProduct) -> None:
     client = await measured.client()
     before = {labels for name, labels in await scrape(measured) if name == "basewarden_requests_total"}
     for method in ("PROPFIND", "MKCOL", "LOCK", "SEARCH") * 8:
@@ -118,7 +118,9 @@ async def test_no_address_that_a_stranger_chose_becomes_a_series(measured: Produ
     assert len(after - before) <= 6
 
 
-async def test_it_tells_the_pool_and_what_waits(measured: Product, app_database: str, project: Project) -> None:
+async def test_it_tells_the_pool_and_what_waits(
+    measured: ServedProduct, app_database: str, project: ProjectDatabase
+) -> None:
     quiet = await scrape(measured)
     assert read(quiet, "database_up") == 1
     assert read(quiet, "build_info", version=__version__) == 1
@@ -145,7 +147,7 @@ async def test_it_tells_the_pool_and_what_waits(measured: Product, app_database:
     assert (read(samples, "pool_connections_in_use") or 0) >= 1
 
 
-async def make_pending_write(product: Product, project: Project, ours: Admin, theirs: Admin) -> None:
+async def make_pending_write(product: ServedProduct, project: ProjectDatabase, ours: Admin, theirs: Admin) -> None:
     """Five minutes old, of a transaction that `theirs` holds open: nobody can settle it."""
     person = await product.sign_up("writer@example.com")
     answer = await person.post("/api/connections", json={"name": "Shop", "postgresUrl": project.dsn})
@@ -160,7 +162,7 @@ async def make_pending_write(product: Product, project: Project, ours: Admin, th
     )
 
 
-async def test_it_answers_while_the_pool_is_used_up(measured: Product) -> None:
+async def test_it_answers_while_the_pool_is_used_up(measured: ServedProduct) -> None:
     database = measured.registry.get(Database)
     stack = [database.read_only() for _ in range(20)]
     for one in stack:
@@ -174,7 +176,7 @@ async def test_it_answers_while_the_pool_is_used_up(measured: Product) -> None:
     assert read(samples, "jobs_waiting") is not None
 
 
-async def test_a_fault_of_ours_is_no_quiet_zero(measured: Product, app_database: str) -> None:
+async def test_a_fault_of_ours_is_no_quiet_zero(measured: ServedProduct, app_database: str) -> None:
     async with await psycopg.AsyncConnection.connect(app_database, autocommit=True) as connection:
         await connection.execute("ALTER TABLE letters RENAME TO mislaid")
     answer = await (await measured.client()).get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
@@ -201,7 +203,7 @@ def test_requests_fall_into_their_buckets() -> None:
     )
 
 
-async def test_two_processes_tell_themselves_apart(measured: Product) -> None:
+async def test_two_processes_tell_themselves_apart(measured: ServedProduct) -> None:
     answer = await (await measured.client()).get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
     assert re.search(r'^basewarden_pool_connections_in_use\{process="\d+"\}', answer.text, re.MULTILINE)
     assert re.search(r'^process_open_fds\{process="\d+"\}', answer.text, re.MULTILINE)

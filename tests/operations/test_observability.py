@@ -24,7 +24,7 @@ from basewarden.core.reporting import Reporter, scrub_event
 from basewarden.core.secret import Secret
 from basewarden.core.tracing import span
 from tests.fakes.collectors import Collector, collecting
-from tests.fixtures.app import Product, Serve
+from tests.fixtures.app import Serve, ServedProduct
 from tests.fixtures.bench import OwnWorkshop
 
 SHOP = "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'canary-row')"
@@ -195,7 +195,7 @@ async def _whoami(dsn: str) -> str:
         return str(row[0])
 
 
-async def _stays_quiet(product: Product, collector: Collector) -> None:
+async def _stays_quiet(product: ServedProduct, collector: Collector) -> None:
     """What is somebody's own mistake is no failure of ours."""
     client = await product.client()
     assert (await client.get("/api/connections")).status_code == 401
@@ -241,7 +241,7 @@ def test_whatever_a_library_adds_is_left_out() -> None:
     }
 
 
-async def test_nothing_is_sent_where_nothing_is_set(product: Product) -> None:
+async def test_nothing_is_sent_where_nothing_is_set(product: ServedProduct) -> None:
     reporter = product.registry.get(Reporter)
     reporter.report(ValueError(), {})
     with span("data") as first, span("run") as second:

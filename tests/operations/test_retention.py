@@ -36,7 +36,7 @@ from basewarden.operations.retention import RETENTION, Retention
 from basewarden.undo import queries as undo_queries
 from basewarden.undo.recorded_writes import read_writes
 from benchmarks.old_journal import Shape, count_journal, fill, make_connection, make_months
-from tests.fixtures.app import Product, Serve
+from tests.fixtures.app import Serve, ServedProduct
 from tests.fixtures.bench import OwnWorkshop
 from tests.flows.test_commands import run_command
 
@@ -49,7 +49,7 @@ Row = dict[str, Any]
 
 
 @dataclass
-class Archive:
+class FilledJournal:
     """Our database, with a connection to hang old sessions on; `admin` looks past everybody's back."""
 
     dsn: str
@@ -98,17 +98,17 @@ class Archive:
 
 
 @pytest.fixture
-async def archive(app_database: str) -> AsyncIterator[Archive]:
+async def archive(app_database: str) -> AsyncIterator[FilledJournal]:
     database = Database(Secret(app_database))
     async with await psycopg.AsyncConnection.connect(app_database, autocommit=True, row_factory=dict_row) as admin:
         async with database.unit_of_work() as unit:
             await ensure_partitions(unit)
-        yield Archive(app_database, database, admin, await make_connection(admin))
+        yield FilledJournal(app_database, database, admin, await make_connection(admin))
     await database.close()
 
 
 @pytest.fixture
-async def recorder(archive: Archive) -> AsyncIterator[Recorder]:
+async def recorder(archive: FilledJournal) -> AsyncIterator[Recorder]:
     listener = Listener(Secret(archive.dsn))
     recorder = Recorder(Secret(archive.dsn), listener)
     await listener.start()
@@ -118,19 +118,19 @@ async def recorder(archive: Archive) -> AsyncIterator[Recorder]:
     await listener.stop()
 
 
-def make_entry(archive: Archive, label: str | None = None) -> WriteEntry:
+def make_entry(archive: FilledJournal, label: str | None = None) -> WriteEntry:
     image = Image({"id": "1"}, b'{"id":1}')
     caller = SessionCaller(archive.connection_id, "agent", UUID(int=7), "robot", label)
     change = RowChange("public", "t", "insert", ("id",), None, image)
     return WriteEntry(caller, 1, "insert", "public", "t", "POST /t", (change,))
 
 
-async def age(archive: Archive, session: UUID, days: float) -> None:
+async def age(archive: FilledJournal, session: UUID, days: float) -> None:
     change = "UPDATE journal_sessions SET last_seen_at = now() - make_interval(secs => 86400 * %s) WHERE id = %s"
     await archive.run(change, days, session)
 
 
-async def test_what_is_older_goes_and_what_is_younger_stays(archive: Archive) -> None:
+async def test_what_is_older_goes_and_what_is_younger_stays(archive: FilledJournal) -> None:
     await archive.fill(sessions=20, days=200)
     await archive.fill(sessions=10, days=90.01)
     young = {*await archive.fill(sessions=10, days=89.9), *await archive.fill(sessions=5, days=0)}
@@ -150,7 +150,7 @@ async def test_what_is_older_goes_and_what_is_younger_stays(archive: Archive) ->
     assert await archive.retention().run() == NONE_LEFT
 
 
-async def test_past_months_are_dropped_whole_and_the_others_stay(archive: Archive) -> None:
+async def test_past_months_are_dropped_whole_and_the_others_stay(archive: FilledJournal) -> None:
     old = await archive.fill(sessions=3, days=200)
     month = await archive.month_of(old[0])
     ahead = await archive.months() - set(await make_months(archive.admin, 200))
@@ -174,7 +174,7 @@ NEEDED = {
 
 
 @pytest.mark.parametrize("change", NEEDED.values(), ids=NEEDED)
-async def test_what_is_needed_stays_whole_and_its_neighbours_go(archive: Archive, change: str) -> None:
+async def test_what_is_needed_stays_whole_and_its_neighbours_go(archive: FilledJournal, change: str) -> None:
     needed, *others = await archive.fill(sessions=6, days=200)
     await archive.run(change, needed)
     month = await archive.month_of(needed)
@@ -190,7 +190,7 @@ async def test_what_is_needed_stays_whole_and_its_neighbours_go(archive: Archive
     assert month in await archive.months()
 
 
-async def test_aborted_and_undone_sessions_go(archive: Archive) -> None:
+async def test_aborted_and_undone_sessions_go(archive: FilledJournal) -> None:
     undone, partly, aborted = await archive.fill(sessions=3)
     await archive.run("UPDATE journal_sessions SET status = 'undone' WHERE id = %s", undone)
     await archive.run("UPDATE journal_sessions SET status = 'partly_undone' WHERE id = %s", partly)
@@ -199,7 +199,7 @@ async def test_aborted_and_undone_sessions_go(archive: Archive) -> None:
     assert await archive.counts() == NONE_LEFT
 
 
-async def test_a_session_stays_with_its_undo_and_with_the_undo_of_that(archive: Archive) -> None:
+async def test_a_session_stays_with_its_undo_and_with_the_undo_of_that(archive: FilledJournal) -> None:
     (first,) = await archive.fill(days=200)
     second = await archive.undo(first, days=150)
     third = await archive.undo(second, days=10)
@@ -215,7 +215,7 @@ async def test_a_session_stays_with_its_undo_and_with_the_undo_of_that(archive: 
     assert await archive.counts() == NONE_LEFT
 
 
-async def test_a_session_that_is_being_undone_stays(archive: Archive) -> None:
+async def test_a_session_that_is_being_undone_stays(archive: FilledJournal) -> None:
     (first,) = await archive.fill(days=200)
     running = await archive.undo(first, days=120, state="running")
     assert await archive.retention().run() == NONE_LEFT
@@ -224,7 +224,7 @@ async def test_a_session_that_is_being_undone_stays(archive: Archive) -> None:
     assert await archive.counts() == NONE_LEFT
 
 
-async def test_who_presses_undo_right_now_is_left_in_peace(archive: Archive) -> None:
+async def test_who_presses_undo_right_now_is_left_in_peace(archive: FilledJournal) -> None:
     busy, idle = await archive.fill(sessions=2)
     async with archive.database.locks.try_hold(undo_queries.name_lock(busy)) as is_held:
         assert is_held
@@ -236,14 +236,14 @@ async def test_who_presses_undo_right_now_is_left_in_peace(archive: Archive) -> 
     assert await archive.counts() == NONE_LEFT
 
 
-async def test_an_expired_session_cannot_be_undone(archive: Archive) -> None:
+async def test_an_expired_session_cannot_be_undone(archive: FilledJournal) -> None:
     (session,) = await archive.fill()
     assert await expire_idle(archive.database, KEEP) == 1
     async with archive.database.read_only() as unit:
         assert await undo_queries.find_session(unit, archive.connection_id, session) is None
 
 
-async def test_who_writes_to_a_session_right_now_keeps_it(archive: Archive) -> None:
+async def test_who_writes_to_a_session_right_now_keeps_it(archive: FilledJournal) -> None:
     busy, _ = await archive.fill(sessions=2)
     async with archive.database.unit_of_work() as unit:
         await undo_queries.lock_chain(unit, busy)
@@ -254,7 +254,7 @@ async def test_who_writes_to_a_session_right_now_keeps_it(archive: Archive) -> N
     assert await archive.counts() == NONE_LEFT
 
 
-async def test_a_run_goes_on_under_its_old_name_in_a_new_session(archive: Archive, recorder: Recorder) -> None:
+async def test_a_run_goes_on_under_its_old_name_in_a_new_session(archive: FilledJournal, recorder: Recorder) -> None:
     first = await recorder.record(make_entry(archive, "nightly"))
     recorder.mark(first.write_id, "committed")
     second = await recorder.record(make_entry(archive, "nightly"))
@@ -270,7 +270,7 @@ async def test_a_run_goes_on_under_its_old_name_in_a_new_session(archive: Archiv
     assert (await recorder.record(make_entry(archive, "nightly"))).session_id == again.session_id
 
 
-async def test_writes_go_on_and_the_counts_are_exact(archive: Archive, recorder: Recorder) -> None:
+async def test_writes_go_on_and_the_counts_are_exact(archive: FilledJournal, recorder: Recorder) -> None:
     """20,000 rows: whole months, a month with a needed session, and a month that is not past."""
     shapes = [Shape(50, 10, 20, 200), Shape(20, 10, 20, 150), Shape(30, 10, 20, 91)]
     for shape in shapes:
@@ -304,7 +304,7 @@ async def test_writes_go_on_and_the_counts_are_exact(archive: Archive, recorder:
     }
 
 
-async def test_two_at_once_end_where_one_would(archive: Archive) -> None:
+async def test_two_at_once_end_where_one_would(archive: FilledJournal) -> None:
     await archive.fill(sessions=50, days=91)
     first, second = await asyncio.gather(archive.retention(10).run(), archive.retention(10).run())
     assert sorted([first, second], key=lambda pruned: sum(pruned.values())) == [
@@ -314,7 +314,7 @@ async def test_two_at_once_end_where_one_would(archive: Archive) -> None:
     assert await archive.counts() == NONE_LEFT
 
 
-async def test_even_without_the_lock_two_at_once_end_where_one_would(archive: Archive) -> None:
+async def test_even_without_the_lock_two_at_once_end_where_one_would(archive: FilledJournal) -> None:
     """Should the lock's connection break while its holder goes on."""
     needed, *_ = await archive.fill(sessions=40, days=91)
     await archive.run("UPDATE journal_writes SET state = 'pending' WHERE session_id = %s", needed)
@@ -330,7 +330,7 @@ async def test_even_without_the_lock_two_at_once_end_where_one_would(archive: Ar
 
 
 async def test_a_month_that_somebody_reads_waits_for_the_next_run(
-    archive: Archive, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    archive: FilledJournal, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And is half off by then; nobody's writes have waited for the reader."""
     monkeypatch.setattr(pruning, "MONTH_TRIES", 2)
@@ -350,7 +350,7 @@ async def test_a_month_that_somebody_reads_waits_for_the_next_run(
     assert old not in await archive.sessions()
 
 
-async def test_a_month_left_half_off_is_finished(archive: Archive) -> None:
+async def test_a_month_left_half_off_is_finished(archive: FilledJournal) -> None:
     """Killed between the two halves of taking it off, or right after."""
     pending, loose, kept = [(await archive.fill(days=days))[0] for days in (200, 260, 320)]
     months = [await archive.month_of(one) for one in (pending, loose, kept)]
@@ -371,7 +371,7 @@ async def test_a_month_left_half_off_is_finished(archive: Archive) -> None:
     assert not await archive.months() & set(months)
 
 
-async def _cut_off_while_detaching(archive: Archive, month: str) -> None:
+async def _cut_off_while_detaching(archive: FilledJournal, month: str) -> None:
     async with connect_alone(archive.database) as connection:
         detaching = asyncio.create_task(pruning_queries.detach_month(connection, month))
         while not await archive.rows("SELECT FROM pg_inherits WHERE inhdetachpending"):
@@ -381,7 +381,7 @@ async def _cut_off_while_detaching(archive: Archive, month: str) -> None:
             await detaching
 
 
-async def test_kill_9_in_the_middle_and_the_next_run_finishes(archive: Archive) -> None:
+async def test_kill_9_in_the_middle_and_the_next_run_finishes(archive: FilledJournal) -> None:
     needed, *_ = await archive.fill(sessions=40, writes=10, rows=10, days=91)
     await archive.run("UPDATE journal_writes SET state = 'pending' WHERE session_id = %s", needed)
     before = (await archive.counts())["journal_mutations"]
@@ -408,7 +408,7 @@ async def test_kill_9_in_the_middle_and_the_next_run_finishes(archive: Archive) 
     assert await archive.sessions() == {needed}
 
 
-async def test_one_that_fails_keeps_no_other_from_its_work(archive: Archive) -> None:
+async def test_one_that_fails_keeps_no_other_from_its_work(archive: FilledJournal) -> None:
     await archive.fill(sessions=2)
 
     async def fail(_: Database, _keep: timedelta, _batch: int) -> int:
@@ -421,16 +421,16 @@ async def test_one_that_fails_keeps_no_other_from_its_work(archive: Archive) -> 
 
 
 @pytest.fixture
-async def kept(serve: Serve) -> Product:
+async def kept(serve: Serve) -> ServedProduct:
     return await serve({"cron_secret": Secret(SECRET)})
 
 
-async def call(product: Product, given: str | bytes | None = f"Bearer {SECRET}") -> httpx.Response:
+async def call(product: ServedProduct, given: str | bytes | None = f"Bearer {SECRET}") -> httpx.Response:
     headers = None if given is None else [(b"authorization", given if isinstance(given, bytes) else given.encode())]
     return await (await product.client()).post(CRON, headers=headers)
 
 
-async def test_a_scheduler_asks(kept: Product, archive: Archive) -> None:
+async def test_a_scheduler_asks(kept: ServedProduct, archive: FilledJournal) -> None:
     await archive.fill(sessions=4)
     answer = await call(kept)
     assert answer.status_code == 200, answer.text
@@ -458,7 +458,7 @@ async def test_a_scheduler_asks(kept: Product, archive: Archive) -> None:
         f"Bearer {'x' * 8000}",
     ],
 )
-async def test_nobody_else_does(kept: Product, archive: Archive, given: str | bytes | None) -> None:
+async def test_nobody_else_does(kept: ServedProduct, archive: FilledJournal, given: str | bytes | None) -> None:
     await archive.fill()
     answer = await call(kept, given)
     assert answer.status_code == 401, answer.text
@@ -466,7 +466,7 @@ async def test_nobody_else_does(kept: Product, archive: Archive, given: str | by
     assert (await archive.counts())["journal_sessions"] == 1
 
 
-async def test_a_person_is_no_scheduler(kept: Product) -> None:
+async def test_a_person_is_no_scheduler(kept: ServedProduct) -> None:
     person = await kept.sign_up("owner@example.com")
     assert (await person.post(CRON)).status_code == 401
     assert (await person.get(CRON)).status_code == 405
@@ -479,7 +479,7 @@ async def test_without_a_secret_there_is_no_scheduler(serve: Serve, secret: Secr
         assert (await call(product, given)).status_code == 503
 
 
-async def test_it_is_a_daily_job_of_every_process(product: Product) -> None:
+async def test_it_is_a_daily_job_of_every_process(product: ServedProduct) -> None:
     app = product.registry.get(Jobs)._app
     ((task, cron),) = [
         (one.task.name, one.cron) for one in app.periodic_registry.periodic_tasks.values() if one.task.name == RETENTION
@@ -487,7 +487,7 @@ async def test_it_is_a_daily_job_of_every_process(product: Product) -> None:
     assert (task, cron) == (RETENTION, "17 3 * * *")
 
 
-async def test_an_operator_asks_in_a_terminal(product: Product, archive: Archive) -> None:
+async def test_an_operator_asks_in_a_terminal(product: ServedProduct, archive: FilledJournal) -> None:
     await archive.fill(sessions=2)
     code, out, err = await run_command(product, "retention")
     assert code == 0, err

@@ -17,7 +17,7 @@ from basewarden.db import Database
 from basewarden.jobs import Jobs
 from basewarden.mail import LETTER_PRUNERS
 from basewarden.operations.retention import Retention
-from tests.fixtures.app import PASSWORD, Product, Serve
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.flows.records import Records
 
 MAIL = {"smtp_url": Secret("smtp://127.0.0.1:1"), "email_from": "basewarden@example.com"}
@@ -31,12 +31,12 @@ async def records(app_database: str) -> AsyncIterator[Records]:
 
 
 @pytest.fixture
-async def mailing(serve: Serve) -> Product:
+async def mailing(serve: Serve) -> ServedProduct:
     """Letters are configured; that none arrives does not matter here."""
     return await serve(MAIL)
 
 
-async def prune(product: Product) -> dict[str, int]:
+async def prune(product: ServedProduct) -> dict[str, int]:
     """Only what went: every table is named, also those that lost nothing."""
     return {table: rows for table, rows in (await product.registry.get(Retention).run()).items() if rows}
 
@@ -70,7 +70,7 @@ async def list_ids(records: Records, table: str) -> set[Any]:
     return {row["id"] for row in await records.rows(f"SELECT id FROM {table}")}
 
 
-async def test_signin_sessions_that_ended_long_ago_go(product: Product, records: Records) -> None:
+async def test_signin_sessions_that_ended_long_ago_go(product: ServedProduct, records: Records) -> None:
     user = await make_user(records)
     for seen, ended, made in ((200, 91, 200), (91, None, 200), (91, None, 91)):
         await make_signin(records, user, seen=seen, ended=ended, made=made)
@@ -83,7 +83,7 @@ async def test_signin_sessions_that_ended_long_ago_go(product: Product, records:
     assert await prune(product) == {}
 
 
-async def test_no_window_is_so_short_that_somebody_is_signed_out(product: Product, records: Records) -> None:
+async def test_no_window_is_so_short_that_somebody_is_signed_out(product: ServedProduct, records: Records) -> None:
     user = await make_user(records)
     alive = await make_signin(records, user, seen=5, ended=None, made=20)
     await make_signin(records, user, seen=5, ended=2, made=20)
@@ -93,7 +93,7 @@ async def test_no_window_is_so_short_that_somebody_is_signed_out(product: Produc
     assert await list_ids(records, "signin_sessions") == {alive}
 
 
-async def test_links_stay_a_month_longer_than_they_hold(product: Product, records: Records) -> None:
+async def test_links_stay_a_month_longer_than_they_hold(product: ServedProduct, records: Records) -> None:
     user = await make_user(records)
     kept = set()
     for days in (31, 40, 29, 1, -1):
@@ -108,7 +108,7 @@ async def test_links_stay_a_month_longer_than_they_hold(product: Product, record
     assert await list_ids(records, "account_tokens") == kept
 
 
-async def test_challenges_states_and_counters_go_when_they_are_over(product: Product, records: Records) -> None:
+async def test_challenges_states_and_counters_go_when_they_are_over(product: ServedProduct, records: Records) -> None:
     for minutes in (5, -5):
         key = uuid4().bytes
         at = f"now() - interval '{minutes} minutes'"
@@ -130,7 +130,7 @@ async def test_challenges_states_and_counters_go_when_they_are_over(product: Pro
         assert await records.value(f"SELECT count(*) FROM {table}") == 1, table
 
 
-async def test_a_counter_that_somebody_counts_on_is_left(product: Product, records: Records) -> None:
+async def test_a_counter_that_somebody_counts_on_is_left(product: ServedProduct, records: Records) -> None:
     await records.run("INSERT INTO attempt_counters VALUES ('a.scope', '\\x00', now() - interval '2 days', 3)")
     async with records.connection.transaction():
         await records.rows("SELECT * FROM attempt_counters FOR UPDATE")
@@ -139,7 +139,7 @@ async def test_a_counter_that_somebody_counts_on_is_left(product: Product, recor
     assert await prune(product) == {"attempt_counters": 1}
 
 
-async def test_checkouts_go_when_nobody_can_go_on_with_them(product: Product, records: Records) -> None:
+async def test_checkouts_go_when_nobody_can_go_on_with_them(product: ServedProduct, records: Records) -> None:
     user = await make_user(records)
     for session, days in (("old", 8), ("young", 6)):
         await records.run(
@@ -165,7 +165,7 @@ async def test_letters_that_ended_go_and_those_that_wait_stay(app_database: str,
     assert await records.value("SELECT count(*) FROM letters") == 2
 
 
-async def test_jobs_that_failed_long_ago_go(product: Product, records: Records) -> None:
+async def test_jobs_that_failed_long_ago_go(product: ServedProduct, records: Records) -> None:
     for status, days in (("failed", 31), ("failed", 29), ("todo", 31)):
         job = await records.value(
             "INSERT INTO procrastinate_jobs (queue_name, task_name, scheduled_at)"
@@ -179,7 +179,7 @@ async def test_jobs_that_failed_long_ago_go(product: Product, records: Records) 
     assert [row["status"] for row in left] == ["failed", "todo"]
 
 
-async def test_sign_ups_that_nobody_came_back_to_go(mailing: Product, records: Records) -> None:
+async def test_sign_ups_that_nobody_came_back_to_go(mailing: ServedProduct, records: Records) -> None:
     await make_user(records, ADA, days=15)
     await make_user(records, BOB, days=13)
     seen = await make_user(records, EVE, days=40)
@@ -222,20 +222,20 @@ SIGNS_OF_LIFE = {
 
 
 @pytest.mark.parametrize("sign", SIGNS_OF_LIFE.values(), ids=SIGNS_OF_LIFE)
-async def test_a_sign_of_life_keeps_an_account(mailing: Product, records: Records, sign: str) -> None:
+async def test_a_sign_of_life_keeps_an_account(mailing: ServedProduct, records: Records, sign: str) -> None:
     await records.run(sign, await make_user(records))
     await make_user(records, BOB)
     assert await prune(mailing) == {"users": 1}
     assert await list_emails(records) == {ADA}
 
 
-async def test_without_letters_nobody_could_have_verified(product: Product, records: Records) -> None:
+async def test_without_letters_nobody_could_have_verified(product: ServedProduct, records: Records) -> None:
     await make_user(records)
     assert await prune(product) == {}
     assert await list_emails(records) == {ADA}
 
 
-async def test_who_signs_in_at_that_very_moment_stays(mailing: Product, records: Records) -> None:
+async def test_who_signs_in_at_that_very_moment_stays(mailing: ServedProduct, records: Records) -> None:
     """The sign-in holds the person's row, as it does while it makes its session."""
     user = await make_user(records)
     async with records.connection.transaction():
@@ -245,7 +245,7 @@ async def test_who_signs_in_at_that_very_moment_stays(mailing: Product, records:
     assert await list_emails(records) == {ADA}
 
 
-async def test_who_was_pruned_can_sign_up_again(mailing: Product, records: Records) -> None:
+async def test_who_was_pruned_can_sign_up_again(mailing: ServedProduct, records: Records) -> None:
     await mailing.sign_up(ADA)
     await records.run("UPDATE users SET created_at = now() - interval '15 days'")
     await records.run("UPDATE signin_sessions SET last_seen_at = now() - interval '15 days'")
@@ -257,7 +257,7 @@ async def test_who_was_pruned_can_sign_up_again(mailing: Product, records: Recor
     assert (await client.post("/api/auth/signin", json=account)).status_code == 200
 
 
-async def test_whose_day_of_deletion_has_come_goes(product: Product, records: Records) -> None:
+async def test_whose_day_of_deletion_has_come_goes(product: ServedProduct, records: Records) -> None:
     for email, days in ((ADA, 1), (BOB, -1)):
         user = await make_user(records, email)
         await records.run(

@@ -24,7 +24,7 @@ SHOP = (Path(__file__).parent / "shop.sql").read_text()
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PgrestAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -41,7 +41,7 @@ class Client:
 
     async def send(
         self, method: str, target: str, body: Any = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> PgrestAnswer:
         path, _, query = target.partition("?")
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         sent: list[Any] = []
@@ -63,18 +63,18 @@ class Client:
         }
         await self.app(scope, receive, send)
         received = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
-        return Answer(sent[0]["status"], received, sent[1]["body"])
+        return PgrestAnswer(sent[0]["status"], received, sent[1]["body"])
 
-    async def get(self, target: str, **headers: str) -> Answer:
+    async def get(self, target: str, **headers: str) -> PgrestAnswer:
         return await self.send("GET", target, None, _named(headers))
 
-    async def post(self, target: str, body: Any, **headers: str) -> Answer:
+    async def post(self, target: str, body: Any, **headers: str) -> PgrestAnswer:
         return await self.send("POST", target, body, _named(headers))
 
-    async def patch(self, target: str, body: Any, **headers: str) -> Answer:
+    async def patch(self, target: str, body: Any, **headers: str) -> PgrestAnswer:
         return await self.send("PATCH", target, body, _named(headers))
 
-    async def delete(self, target: str, **headers: str) -> Answer:
+    async def delete(self, target: str, **headers: str) -> PgrestAnswer:
         return await self.send("DELETE", target, None, _named(headers))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pgrest.config import RestConfig
 from pgrest.server import RestServer
-from tests.fixtures.migrations import BEFORE, Load, change_meanwhile
+from tests.fixtures.migrations import BEFORE, ConstantLoad, change_meanwhile
 from tests.pgrest.conftest import Client, settings_for
 
 
@@ -32,6 +32,6 @@ async def test_ddl_in_the_middle_of_load_fails_no_request(busy: Client, database
         answer = await busy.send(method, path, body, {**headers, "content-type": "application/json"})
         return answer.status, answer.body.decode()
 
-    load = Load(send)
+    load = ConstantLoad(send)
     await change_meanwhile(database, load)
     assert load.refused == []

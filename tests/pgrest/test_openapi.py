@@ -26,7 +26,7 @@ from pgrest.schema.model import Column, Schema, Table
 from pgrest.server import RestServer
 from pgrest.settings import BadSettings, ServerSettings, load_settings
 from tests.fixtures.postgres import PostgresServer
-from tests.pgrest.conftest import Answer, Client, settings_for
+from tests.pgrest.conftest import Client, PgrestAnswer, settings_for
 
 # Mappings -----------------------------------------------------------------------------------------------
 
@@ -223,7 +223,7 @@ class Zoo:
         role: str = "web_anon",
         headers: Mapping[str, str] | None = None,
         **config: Any,
-    ) -> Answer:
+    ) -> PgrestAnswer:
         rest = RestConfig(schemas=("api", "ملخص"), extra_search_path=(), **config)
         client = await self._serve(replace(settings_for(self.dsn, rest), anon_role=role))
         return await client.send(method, target, None, headers)

@@ -15,7 +15,7 @@ PACKAGES = ("basewarden", "pgrest")
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """One file: `path` from the checkout's root with forward slashes."""
 
     path: str
@@ -44,10 +44,10 @@ class Source:
             yield self.text.count("\n", 0, match.start()) + 1, match.group()
 
 
-def read_sources(*folders: str, suffix: str = ".py") -> list[Source]:
+def read_sources(*folders: str, suffix: str = ".py") -> list[SourceFile]:
     paths = [path for folder in folders for path in sorted((CHECKOUT / folder).rglob(f"*{suffix}"))]
     return [
-        Source(path.relative_to(CHECKOUT).as_posix(), path.read_text())
+        SourceFile(path.relative_to(CHECKOUT).as_posix(), path.read_text())
         for path in paths
         if "node_modules" not in path.parts
     ]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from tests.rules.sources import CHECKOUT, Source, list_repository_files
+from tests.rules.sources import CHECKOUT, SourceFile, list_repository_files
 
 NAMED = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|toml|html|css|ts|sql|yml)|(?:[\w.-]+/)+)`")
 ROOTS = ("", "src/", "src/basewarden/", "src/pgrest/", "tests/", "docs/")
@@ -14,15 +14,15 @@ MADE = (".data/",)
 """Made where the product runs."""
 
 
-def read_pages(names: Iterable[str]) -> list[Source]:
+def read_pages(names: Iterable[str]) -> list[SourceFile]:
     return [
-        Source(name, (CHECKOUT / name).read_text())
+        SourceFile(name, (CHECKOUT / name).read_text())
         for name in names
         if name.endswith(".md") and not name.startswith(PAST)
     ]
 
 
-def find_missing_files(pages: Iterable[Source], files: Iterable[str]) -> list[str]:
+def find_missing_files(pages: Iterable[SourceFile], files: Iterable[str]) -> list[str]:
     """A name alone may be that of any file or folder; in a page of a folder, paths may begin there."""
     known = _list_paths(files)
     names = {PurePosixPath(path).name + "/" * path.endswith("/") for path in known}
@@ -42,11 +42,11 @@ def _list_paths(files: Iterable[str]) -> set[str]:
     return paths
 
 
-def _is_there(name: str, page: Source, known: set[str], names: set[str]) -> bool:
+def _is_there(name: str, page: SourceFile, known: set[str], names: set[str]) -> bool:
     return name in names or name in MADE or any(f"{root}{name}" in known for root in _list_roots(page))
 
 
-def _list_roots(page: Source) -> Iterator[str]:
+def _list_roots(page: SourceFile) -> Iterator[str]:
     yield from ROOTS
     yield page.path.rpartition("/")[0] + "/"
 
@@ -59,8 +59,10 @@ def test_every_file_that_a_page_names_is_there() -> None:
 def test_a_missing_file_is_found() -> None:
     files = ["src/basewarden/web/edge.py", "docs/a.md", "src/pgrest/README.md", "src/pgrest/wire/pool.py"]
     pages = [
-        Source("docs/a.md", "`web/edge.py`, `web/`, `edge.py`\n`web/ledge.py`, `ledge.py`, `nowhere/`, `edge.py x`"),
-        Source("src/pgrest/README.md", "`wire/`, `wire/pool.py`, `wire/pond.py`"),
+        SourceFile(
+            "docs/a.md", "`web/edge.py`, `web/`, `edge.py`\n`web/ledge.py`, `ledge.py`, `nowhere/`, `edge.py x`"
+        ),
+        SourceFile("src/pgrest/README.md", "`wire/`, `wire/pool.py`, `wire/pond.py`"),
     ]
     assert find_missing_files(pages, files) == [
         "docs/a.md:2 `web/ledge.py` is not there",

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterable
 
-from tests.rules.sources import Source, read_sources
+from tests.rules.sources import SourceFile, read_sources
 
 BROAD_EXCEPT = {
     "src/basewarden/web/stopwatch.py": "passes on to the coroutine whatever is thrown in",
@@ -24,7 +24,7 @@ IGNORE = re.compile(r"#\s*type:\s*ignore(?P<rule>\[[\w, -]+\])?(?P<reason>\s+#\s
 ALL_CODE = ("src", "tests", "benchmarks", "scripts")
 
 
-def find_broad_excepts(sources: Iterable[Source]) -> list[str]:
+def find_broad_excepts(sources: Iterable[SourceFile]) -> list[str]:
     broad = {"Exception", "BaseException"}
     return [
         source.at(node.lineno, "catches everything")
@@ -46,7 +46,7 @@ def _raises_again(handler: ast.ExceptHandler) -> bool:
     return isinstance(last, ast.Raise) and last.exc is None
 
 
-def find_calls(sources: Iterable[Source], call: str, allowed: Iterable[str] = ()) -> list[str]:
+def find_calls(sources: Iterable[SourceFile], call: str, allowed: Iterable[str] = ()) -> list[str]:
     return [
         source.at(node.lineno, f"{call}()")
         for source in sources
@@ -56,7 +56,7 @@ def find_calls(sources: Iterable[Source], call: str, allowed: Iterable[str] = ()
     ]
 
 
-def find_unexplained_silence(sources: Iterable[Source]) -> list[str]:
+def find_unexplained_silence(sources: Iterable[SourceFile]) -> list[str]:
     findings = []
     for source in sources:
         for line, comment in source.comments():
@@ -72,21 +72,23 @@ def test_only_the_edge_catches_everything() -> None:
     assert find_broad_excepts(read_sources("src")) == []
     assert find_broad_excepts(
         [
-            Source("src/a.py", "try:\n    x()\nexcept (ValueError, Exception):\n    pass\n"),
-            Source("src/b.py", "try:\n    x()\nexcept BaseException:\n    y()\n    raise\n"),
-            Source("src/c.py", "try:\n    x()\nexcept:\n    pass\n"),
+            SourceFile("src/a.py", "try:\n    x()\nexcept (ValueError, Exception):\n    pass\n"),
+            SourceFile("src/b.py", "try:\n    x()\nexcept BaseException:\n    y()\n    raise\n"),
+            SourceFile("src/c.py", "try:\n    x()\nexcept:\n    pass\n"),
         ]
     ) == ["src/a.py:3 catches everything", "src/c.py:3 catches everything"]
 
 
 def test_only_programs_print() -> None:
     assert find_calls(read_sources("src"), "print", PRINTERS) == []
-    assert find_calls([Source("src/a.py", "def f():\n    print(1)\n")], "print", PRINTERS) == ["src/a.py:2 print()"]
+    assert find_calls([SourceFile("src/a.py", "def f():\n    print(1)\n")], "print", PRINTERS) == ["src/a.py:2 print()"]
 
 
 def test_nothing_blocks_the_loop_by_sleeping() -> None:
     assert find_calls(read_sources("src"), "time.sleep") == []
-    assert find_calls([Source("src/a.py", "import time\ntime.sleep(1)\n")], "time.sleep") == ["src/a.py:2 time.sleep()"]
+    assert find_calls([SourceFile("src/a.py", "import time\ntime.sleep(1)\n")], "time.sleep") == [
+        "src/a.py:2 time.sleep()"
+    ]
 
 
 def test_what_is_silenced_says_why() -> None:
@@ -99,7 +101,7 @@ def test_what_is_silenced_says_why() -> None:
         "e = 1  # noqa",
         "f = 1  # type: ignore[arg-type]",
     ]
-    assert find_unexplained_silence([Source("a.py", "\n".join(examples))]) == [
+    assert find_unexplained_silence([SourceFile("a.py", "\n".join(examples))]) == [
         "a.py:4 noqa without its rule and a reason",
         "a.py:5 noqa without its rule and a reason",
         "a.py:6 type: ignore without its rule and a reason",

@@ -4,7 +4,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from tests.rules.sources import CHECKOUT, PACKAGES, Source, read_sources
+from tests.rules.sources import CHECKOUT, PACKAGES, SourceFile, read_sources
 
 
 def read_layers(page: str) -> tuple[str, ...]:
@@ -21,7 +21,7 @@ LIBRARIES: Mapping[str, frozenset[str]] = {"pgrest": frozenset()}
 Graph = Mapping[str, set[str]]
 
 
-def list_imports(source: Source, modules: set[str]) -> Iterator[tuple[int, str]]:
+def list_imports(source: SourceFile, modules: set[str]) -> Iterator[tuple[int, str]]:
     """Every module of ours that a file imports, inside functions and under TYPE_CHECKING too."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Import):
@@ -41,7 +41,7 @@ def layer_of(module: str) -> str:
     return inside[0] if inside else ""
 
 
-def find_upward_imports(sources: Iterable[Source]) -> list[str]:
+def find_upward_imports(sources: Iterable[SourceFile]) -> list[str]:
     sources = list(sources)
     modules = {source.module for source in sources}
     findings = []
@@ -60,7 +60,7 @@ def find_upward_imports(sources: Iterable[Source]) -> list[str]:
     return findings
 
 
-def make_module_graph(sources: Iterable[Source]) -> Graph:
+def make_module_graph(sources: Iterable[SourceFile]) -> Graph:
     sources = list(sources)
     modules = {source.module for source in sources}
     return {source.module: {name for _, name in list_imports(source, modules)} & modules for source in sources}
@@ -92,8 +92,8 @@ def _reachable(graph: Graph, start: str) -> set[str]:
     return seen
 
 
-def make_sources(**texts: str) -> list[Source]:
-    return [Source(f"src/{name.replace('__', '/')}.py", text) for name, text in texts.items()]
+def make_sources(**texts: str) -> list[SourceFile]:
+    return [SourceFile(f"src/{name.replace('__', '/')}.py", text) for name, text in texts.items()]
 
 
 def test_the_layers_are_read_from_the_page() -> None:

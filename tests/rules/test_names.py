@@ -5,10 +5,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-from tests.rules.sources import CHECKOUT, Source, read_sources
+from tests.rules.sources import CHECKOUT, SourceFile, read_sources
 
 
-def find_shared_class_names(sources: Iterable[Source]) -> list[str]:
+def find_shared_class_names(sources: Iterable[SourceFile]) -> list[str]:
     places: dict[str, list[str]] = defaultdict(list)
     for source in sources:
         for node in ast.walk(source.tree):
@@ -18,18 +18,21 @@ def find_shared_class_names(sources: Iterable[Source]) -> list[str]:
 
 
 def test_a_class_name_is_used_once() -> None:
-    assert find_shared_class_names(read_sources("src", "scripts")) == []
+    assert find_shared_class_names(read_sources("src", "scripts", "tests", "benchmarks")) == []
 
 
 def test_a_shared_name_is_found() -> None:
-    sources = [Source("a.py", "class One: pass\nclass Two: pass\n"), Source("b.py", "def f():\n    class One: pass\n")]
+    sources = [
+        SourceFile("a.py", "class One: pass\nclass Two: pass\n"),
+        SourceFile("b.py", "def f():\n    class One: pass\n"),
+    ]
     assert find_shared_class_names(sources) == ["One: a.py:1, b.py:2"]
 
 
 TERM_IN_CODE = re.compile(r"`(\w+)`")
 
 
-def find_unknown_terms(page: str, sources: Iterable[Source]) -> list[str]:
+def find_unknown_terms(page: str, sources: Iterable[SourceFile]) -> list[str]:
     """The names in the last column of a table that no class or function has."""
     known = {
         node.name
@@ -41,7 +44,7 @@ def find_unknown_terms(page: str, sources: Iterable[Source]) -> list[str]:
     return [name for cell in cells for name in TERM_IN_CODE.findall(cell) if name not in known]
 
 
-def _list_aliases(source: Source) -> list[str]:
+def _list_aliases(source: SourceFile) -> list[str]:
     """What a module names by an assignment: unions of classes, mostly."""
     assigned = [node.targets[0] for node in source.tree.body if isinstance(node, ast.Assign)]
     return [target.id for target in assigned if isinstance(target, ast.Name)]
@@ -55,4 +58,4 @@ def test_every_term_of_the_glossary_is_in_the_code() -> None:
 
 def test_an_unknown_term_is_found() -> None:
     page = "| term | meaning | in the code |\n|---|---|---|\n| one | a `Ghost` | `One`, `Two`, `three` |\n"
-    assert find_unknown_terms(page, [Source("a.py", "class One: pass\nTwo = One\n")]) == ["three"]
+    assert find_unknown_terms(page, [SourceFile("a.py", "class One: pass\nTwo = One\n")]) == ["three"]

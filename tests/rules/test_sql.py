@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 
-from tests.rules.sources import Source, read_sources
+from tests.rules.sources import SourceFile, read_sources
 
 HOMES = {
     "src/basewarden/*/queries.py": "a feature's only SQL",
@@ -29,7 +29,7 @@ STATEMENT = re.compile(
 BUILDERS = {"select", "insert", "update", "delete", "text"}
 
 
-def find_homeless_sql(sources: Iterable[Source]) -> list[str]:
+def find_homeless_sql(sources: Iterable[SourceFile]) -> list[str]:
     return [
         source.at(line, what)
         for source in sources
@@ -38,7 +38,7 @@ def find_homeless_sql(sources: Iterable[Source]) -> list[str]:
     ]
 
 
-def list_sql(source: Source) -> Iterator[tuple[int, str]]:
+def list_sql(source: SourceFile) -> Iterator[tuple[int, str]]:
     docstrings = set(_list_docstrings(source.tree))
     builders = set(_list_builders(source.tree))
     for node in ast.walk(source.tree):
@@ -71,7 +71,7 @@ def test_every_home_is_lived_in() -> None:
 
 
 def test_homeless_sql_is_found() -> None:
-    service = Source(
+    service = SourceFile(
         "src/basewarden/journal/service.py",
         '"""SELECT what you like."""\n'
         "from sqlalchemy import select as choose, select, text\n"
@@ -84,4 +84,4 @@ def test_homeless_sql_is_found() -> None:
         "src/basewarden/journal/service.py:3 select()",
         "src/basewarden/journal/service.py:4 SQL: ['DELETE', 'FROM']",
     ]
-    assert find_homeless_sql([Source("src/basewarden/journal/queries.py", service.text)]) == []
+    assert find_homeless_sql([SourceFile("src/basewarden/journal/queries.py", service.text)]) == []

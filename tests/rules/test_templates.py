@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from tests.rules.sources import Source, read_sources
+from tests.rules.sources import SourceFile, read_sources
 
 FORBIDDEN = {
     "an inline script": re.compile(r"<script(?![^>]*\bsrc=)[^>]*>", re.IGNORECASE),
@@ -17,7 +17,7 @@ UNSAFE = re.compile(r"(?<![\"'\s])\s*\|\s*safe\b")
 OWN_HTML = {"src/basewarden/web/templates/components/icons.html": "the paths are a table in the same file"}
 
 
-def find_unsafe_markup(sources: Iterable[Source]) -> list[str]:
+def find_unsafe_markup(sources: Iterable[SourceFile]) -> list[str]:
     findings = []
     for source in sources:
         for what, pattern in FORBIDDEN.items():
@@ -36,8 +36,8 @@ def test_templates_hold_no_inline_code_and_trust_no_data() -> None:
 def test_unsafe_markup_is_found() -> None:
     good = '<script src="/static/a.js" defer></script><p data-on="x">{{ "<b>own</b>" | safe }}{{ name }}</p>'
     bad = "<script>x()</script>\n<p style='a'>\n<a onclick='b'>\n{{ name|safe }}\n{% autoescape false %}"
-    assert find_unsafe_markup([Source("good.html", good)]) == []
-    assert sorted(find_unsafe_markup([Source("bad.html", bad)])) == [
+    assert find_unsafe_markup([SourceFile("good.html", good)]) == []
+    assert sorted(find_unsafe_markup([SourceFile("bad.html", bad)])) == [
         "bad.html:1 an inline script",
         "bad.html:2 an inline style",
         "bad.html:3 an inline handler",

@@ -14,7 +14,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untype
 
 from basewarden.core.secret import Secret
 from basewarden.web.edge import Edge
-from tests.secrets.recorder import Recorder
+from tests.secrets.recorder import RunRecorder
 
 LAST = "test_leaks.py"
 OWN = "tests/secrets/"  # plants canaries on purpose
@@ -23,8 +23,8 @@ COOKIE = "session-token="
 CALLING = re.compile(r"tests/(accounts/test_(?:passwords|totp)\.py|contract/).* \(call\)", re.DOTALL)
 """The bodies of tests whose passwords are words or generated text."""
 GUESSED = frozenset(FREQUENCY_LISTS["passwords"])
-RECORDER = pytest.StashKey[Recorder]()
-the_recorder = Recorder()
+RECORDER = pytest.StashKey[RunRecorder]()
+the_recorder = RunRecorder()
 
 Send = Callable[[Any], Awaitable[None]]
 
@@ -102,5 +102,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def run_so_far(pytestconfig: pytest.Config) -> Recorder:
+def run_so_far(pytestconfig: pytest.Config) -> RunRecorder:
     return pytestconfig.stash[RECORDER]

@@ -51,7 +51,7 @@ def _find_all(content: bytes, wanted: bytes) -> Iterator[int]:
         at = content.find(wanted, at + len(wanted))
 
 
-class Recorder:
+class RunRecorder:
     """Kept on disk and searched once, at the end: a secret may be known only after it was said."""
 
     def __init__(self) -> None:

@@ -8,15 +8,15 @@ import pytest
 
 from basewarden.core.secret import Secret
 from basewarden.core.tokens import make_checked_token, make_opaque_token
-from tests.fixtures.app import Product, Project
-from tests.secrets.recorder import Recorder
+from tests.fixtures.app import ProjectDatabase, ServedProduct
+from tests.secrets.recorder import RunRecorder
 
 AGENTS = "POST /api/connections/1/agents"
 
 
 @pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    recorder = Recorder()
+def recorder() -> Iterator[RunRecorder]:
+    recorder = RunRecorder()
     yield recorder
     recorder.close()
 
@@ -25,7 +25,7 @@ def recorder() -> Iterator[Recorder]:
     "form", ["{}", '{{"x":"{}"}}', "postgresql://u:{}@h/d", "prefix{}suffix"], ids=["bare", "json", "url", "inside"]
 )
 @pytest.mark.parametrize("secret", [make_opaque_token(), "project-pa55", "a long walk"], ids=["long", "short", "words"])
-def test_a_planted_secret_is_found_where_it_is(recorder: Recorder, secret: str, form: str) -> None:
+def test_a_planted_secret_is_found_where_it_is(recorder: RunRecorder, secret: str, form: str) -> None:
     recorder.record("GET /a", b"nothing")
     recorder.record("GET /b", form.format(secret).encode())
     recorder.record("GET /c", b"nothing")
@@ -35,7 +35,7 @@ def test_a_planted_secret_is_found_where_it_is(recorder: Recorder, secret: str, 
     assert secret not in leak.around
 
 
-def test_a_secret_with_a_long_word_in_it_is_found_as_a_whole(recorder: Recorder) -> None:
+def test_a_secret_with_a_long_word_in_it_is_found_as_a_whole(recorder: RunRecorder) -> None:
     word = make_opaque_token()
     recorder.add_secret("a letter's content", f'{{"link": "reset {word}"}}')
     recorder.record("GET /its/page", f"reset {word}".encode())
@@ -43,14 +43,14 @@ def test_a_secret_with_a_long_word_in_it_is_found_as_a_whole(recorder: Recorder)
     assert [leak.where for leak in recorder.find_leaks()] == ["GET /b"]
 
 
-def test_of_an_address_only_the_password_is_secret(recorder: Recorder) -> None:
+def test_of_an_address_only_the_password_is_secret(recorder: RunRecorder) -> None:
     recorder.add_secret("the database", "postgresql://ada:p%40ss-w0rd@db.example/shop")
     for said in (b"db.example", b"ada", b"p%40ss-w0rd", b"p@ss-w0rd"):
         recorder.record(said.decode(), said)
     assert [leak.where for leak in recorder.find_leaks()] == ["p%40ss-w0rd", "p@ss-w0rd"]
 
 
-def test_an_agents_token_may_be_shown_by_one_answer_only(recorder: Recorder) -> None:
+def test_an_agents_token_may_be_shown_by_one_answer_only(recorder: RunRecorder) -> None:
     token = make_checked_token("bwa").encode()
     recorder.record(AGENTS, token)
     assert recorder.find_leaks() == []
@@ -60,7 +60,7 @@ def test_an_agents_token_may_be_shown_by_one_answer_only(recorder: Recorder) -> 
 
 
 @pytest.mark.parametrize("secret", ["JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "0Q4M-XK2W-HN9P-T8RC"])
-def test_a_second_factor_may_be_shown_to_who_sets_it_up_only(recorder: Recorder, secret: str) -> None:
+def test_a_second_factor_may_be_shown_to_who_sets_it_up_only(recorder: RunRecorder, secret: str) -> None:
     recorder.add_secret("a second factor", secret)
     recorder.add_secret("another secret", "a long walk")
     for where in ("POST /api/account/2fa/setup", "POST /settings/account/2fa/enable"):
@@ -72,12 +72,12 @@ def test_a_second_factor_may_be_shown_to_who_sets_it_up_only(recorder: Recorder,
     assert [leak.what for leak in recorder.find_leaks()] == ["another secret", "a second factor", "a second factor"]
 
 
-def test_a_password_hash_is_found_by_its_shape(recorder: Recorder) -> None:
+def test_a_password_hash_is_found_by_its_shape(recorder: RunRecorder) -> None:
     recorder.record("log", b'{"hash":"$argon2id$v=19$m=64,t=1,p=1$c2FsdA$aGFzaA"}')
     assert [leak.what for leak in recorder.find_leaks()] == ["a password hash"]
 
 
-async def test_the_run_is_heard(run_so_far: Recorder, client: httpx.AsyncClient) -> None:
+async def test_the_run_is_heard(run_so_far: RunRecorder, client: httpx.AsyncClient) -> None:
     before = run_so_far.count
     await client.get(f"/{make_opaque_token()}")  # what was said before is not kept again
     assert run_so_far.count > before
@@ -86,7 +86,11 @@ async def test_the_run_is_heard(run_so_far: Recorder, client: httpx.AsyncClient)
 
 
 async def test_failures_of_databases_say_no_password(
-    owner: httpx.AsyncClient, product: Product, project: Project, connection_id: str, run_so_far: Recorder
+    owner: httpx.AsyncClient,
+    product: ServedProduct,
+    project: ProjectDatabase,
+    connection_id: str,
+    run_so_far: RunRecorder,
 ) -> None:
     """What drivers write into their errors is where addresses leak; the answers and the log are in the recorder."""
     wrong = project.dsn.replace("project-pa55", "wrong-passw0rd")
@@ -107,7 +111,7 @@ async def test_failures_of_databases_say_no_password(
     assert product.settings.secret.reveal().encode() in run_so_far._secrets
 
 
-async def _end_backends(project: Project) -> None:
+async def _end_backends(project: ProjectDatabase) -> None:
     async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
         await admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",

@@ -33,7 +33,7 @@ _OWN_PATH = b"pg_catalog, pg_temp"
 _SAVE, _RETURN = "SAVEPOINT ", "ROLLBACK TO SAVEPOINT "
 
 
-class Listener:
+class SQLListener:
     """`seen` maps a text that ran under somebody's search path to the test that it was first seen in."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ def _follow(statement: Statement, *, is_safe: bool) -> bool:
     return is_safe
 
 
-the_listener = Listener()
+the_listener = SQLListener()
 
 
 def pytest_configure(config: pytest.Config) -> None:

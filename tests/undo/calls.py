@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.chaos.worlds import Call
+from tests.chaos.worlds import AgentCall
 from tests.undo.worlds import TablePlan
 
 VALUES: dict[str, list[Any]] = {
@@ -35,24 +35,24 @@ _lists = st.lists(_ids, min_size=1, max_size=3, unique=True).map(lambda ids: ","
 
 
 @st.composite
-def draw_call(draw: st.DrawFn, tables: list[TablePlan]) -> Call:
+def draw_call(draw: st.DrawFn, tables: list[TablePlan]) -> AgentCall:
     table = draw(st.sampled_from(tables))
     path = f"/t{table.number}"
     prefer = draw(st.sampled_from((*_PREFER[:2] * 3, _PREFER[2])))
     match draw(st.sampled_from(["patch", "patch", "move", "delete", "insert", "merge", "ignore"])):
         case "delete":
-            return Call("DELETE", f"{path}?{draw(_draw_filter(table))}", None, {"prefer": prefer})
+            return AgentCall("DELETE", f"{path}?{draw(_draw_filter(table))}", None, {"prefer": prefer})
         case "patch":
             body = _draw_row(draw, table, _draw_names(draw, table))
-            return Call("PATCH", f"{path}?{draw(_draw_filter(table))}", body, {"prefer": prefer})
+            return AgentCall("PATCH", f"{path}?{draw(_draw_filter(table))}", body, {"prefer": prefer})
         case "move":
-            return Call("PATCH", f"{path}?id=eq.{draw(_ids)}", {"id": draw(_ids)}, {"prefer": prefer})
+            return AgentCall("PATCH", f"{path}?id=eq.{draw(_ids)}", {"id": draw(_ids)}, {"prefer": prefer})
         case verb:
             names = _draw_names(draw, table)
             ids = draw(st.lists(_new_ids if verb == "insert" else _ids, min_size=1, max_size=3, unique=True))
             rows = [{"id": number, **_draw_row(draw, table, names)} for number in ids]
             target = "" if verb == "insert" else f"?on_conflict={draw(st.sampled_from(['id', 'id', 'u']))}"
-            return Call("POST", path + target, rows, {"prefer": prefer + _RESOLUTION[verb]})
+            return AgentCall("POST", path + target, rows, {"prefer": prefer + _RESOLUTION[verb]})
 
 
 @st.composite

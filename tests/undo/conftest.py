@@ -2,18 +2,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from tests.undo.support import World
+from tests.undo.support import UndoWorld
 
-OpenWorld = Callable[[str], Awaitable[World]]
+OpenWorld = Callable[[str], Awaitable[UndoWorld]]
 
 
 @pytest.fixture
 async def open_world(database: str) -> AsyncIterator[OpenWorld]:
     """`await open_world(ddl)`: an empty database of this test's own, with these tables."""
-    worlds: list[World] = []
+    worlds: list[UndoWorld] = []
 
-    async def make(ddl: str) -> World:
-        world = await World.open(database, ddl)
+    async def make(ddl: str) -> UndoWorld:
+        world = await UndoWorld.open(database, ddl)
         worlds.append(world)
         return world
 

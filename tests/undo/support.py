@@ -19,14 +19,14 @@ State = Mapping[tuple[str, str], Mapping[Key, Image]]
 
 
 @dataclass
-class World:
+class UndoWorld:
     """`act` is the session that will be undone, `run` is anybody else."""
 
     connection: DbConnection
     writes: list[RecordedWrite] = field(default_factory=list)
 
     @classmethod
-    async def open(cls, dsn: str, ddl: str = "") -> "World":
+    async def open(cls, dsn: str, ddl: str = "") -> "UndoWorld":
         world = cls(await DbConnection.connect(dsn, prepare=False))
         await world.run(ddl)
         return world

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.undo.conftest import OpenWorld
-from tests.undo.support import World
+from tests.undo.support import UndoWorld
 
 PEOPLE = """
     CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL, email text UNIQUE, note text);
@@ -23,7 +23,7 @@ SHOP = """
 """
 
 
-async def check_exact(world: World, before: dict[str, list[str]]) -> None:
+async def check_exact(world: UndoWorld, before: dict[str, list[str]]) -> None:
     """Undone, all is as before; undone again, all is as the session left it."""
     left = await world.digest()
     plan, applied = await world.undo()

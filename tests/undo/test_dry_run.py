@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.fixtures.bench import Agent, Bench, Workshop
+from tests.fixtures.bench import Bench, BenchAgent, Workshop
 from tests.undo.test_service import press
 
 PEOPLE = """
@@ -22,7 +22,7 @@ async def bench(workshop: Workshop) -> Bench:
 
 
 @pytest.fixture
-async def agent(bench: Bench) -> Agent:
+async def agent(bench: Bench) -> BenchAgent:
     return await bench.agent(maxRowsPerWrite=5000)
 
 
@@ -52,7 +52,7 @@ LATER = {
 
 
 @pytest.mark.parametrize("later", LATER)
-async def test_the_preview_names_what_the_database_would_refuse(bench: Bench, agent: Agent, later: str) -> None:
+async def test_the_preview_names_what_the_database_would_refuse(bench: Bench, agent: BenchAgent, later: str) -> None:
     session = (await agent.write("PATCH", "/people?id=lte.30", {"age": 95 if later != "partial" else None})).session_id
     await agent.write("PATCH", "/plain?id=gt.0", {"x": 0})
     await bench.run(LATER[later])
@@ -70,14 +70,14 @@ async def test_the_preview_names_what_the_database_would_refuse(bench: Bench, ag
     assert _list_keys(done.json()) == list(range(1, 13))
 
 
-async def test_a_null_that_the_column_takes_no_more_is_named(bench: Bench, agent: Agent) -> None:
+async def test_a_null_that_the_column_takes_no_more_is_named(bench: Bench, agent: BenchAgent) -> None:
     await bench.run("UPDATE people SET age = NULL WHERE id IN (3, 4)")
     session = (await agent.write("PATCH", "/people?id=lte.30", {"age": 95})).session_id
     await bench.run("ALTER TABLE people ALTER age SET NOT NULL")
     assert _list_keys((await press(bench, session, "preview")).json()) == [3, 4]
 
 
-async def test_thousands_of_refused_rows_are_found_at_once(bench: Bench, agent: Agent) -> None:
+async def test_thousands_of_refused_rows_are_found_at_once(bench: Bench, agent: BenchAgent) -> None:
     await bench.run("INSERT INTO people SELECT n, 5, 'x' FROM generate_series(1001, 4000) n")
     session = (await agent.write("PATCH", "/people?id=gt.1000", {"age": 95})).session_id
     await bench.run("ALTER TABLE people ADD CONSTRAINT old CHECK (age > 12) NOT VALID")
@@ -87,7 +87,7 @@ async def test_thousands_of_refused_rows_are_found_at_once(bench: Bench, agent: 
     assert (done.status_code, done.json()["reverted"], done.json()["skipped"]) == (200, 0, 3000)
 
 
-async def test_a_preview_that_could_not_try_says_so(bench: Bench, agent: Agent) -> None:
+async def test_a_preview_that_could_not_try_says_so(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/people?id=eq.1", {"age": 95})).session_id
     async with await psycopg.AsyncConnection.connect(bench.dsn) as busy:
         await busy.execute("SELECT FROM people WHERE id = 1 FOR UPDATE")

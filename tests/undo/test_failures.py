@@ -9,7 +9,7 @@ from basewarden.undo.direct.apply import explain_error
 from basewarden.undo.errors import ProjectExhausted, ProjectFailed, UndoTimedOut, UndoTooComplex
 from basewarden.undo.execution.failures import ConcurrentChange, PlanRejected
 from pgrest.errors import DatabaseError, DatabaseErrorFields
-from tests.fixtures.bench import OWNER, Agent, Bench, Workshop
+from tests.fixtures.bench import OWNER, Bench, BenchAgent, Workshop
 from tests.undo.test_service import press
 
 
@@ -19,7 +19,7 @@ async def bench(workshop: Workshop) -> Bench:
 
 
 @pytest.fixture
-async def agent(bench: Bench) -> Agent:
+async def agent(bench: Bench) -> BenchAgent:
     return await bench.agent()
 
 
@@ -33,7 +33,7 @@ async def set_default(bench: Bench, setting: str) -> None:
     )
 
 
-async def test_a_read_only_database_is_a_clear_refusal(bench: Bench, agent: Agent) -> None:
+async def test_a_read_only_database_is_a_clear_refusal(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/t?id=eq.1", {"x": "wrecked"})).session_id
     await set_default(bench, "default_transaction_read_only = on")
     assert (await press(bench, session, "preview")).status_code == 200
@@ -45,7 +45,7 @@ async def test_a_read_only_database_is_a_clear_refusal(bench: Bench, agent: Agen
     assert (await bench.journal(session))["status"] == "active"
 
 
-async def test_a_statement_timeout_is_a_clear_refusal(bench: Bench, agent: Agent) -> None:
+async def test_a_statement_timeout_is_a_clear_refusal(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/t?id=eq.1", {"x": "wrecked"})).session_id
     await set_default(bench, "statement_timeout = '300ms'")
     async with bench.admin.transaction(force_rollback=True):
@@ -77,7 +77,7 @@ def test_no_error_explains_itself(sqlstate: str, kind: type[Exception]) -> None:
     assert explained is not error
 
 
-async def test_rows_that_somebody_holds_are_told_within_the_lock_timeout(bench: Bench, agent: Agent) -> None:
+async def test_rows_that_somebody_holds_are_told_within_the_lock_timeout(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/t?id=gt.0", {"x": "wrecked"})).session_id
     async with bench.admin.transaction(force_rollback=True):
         await bench.run("UPDATE t SET x = x WHERE id = 2")

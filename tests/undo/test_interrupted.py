@@ -12,7 +12,7 @@ from basewarden.gateway import Projects
 from basewarden.journal import Image, Reconciler, Recorded, Recorder, RowChange, SessionCaller, WriteEntry
 from basewarden.undo import Undo, UndoActor
 from basewarden.undo.errors import UndoUnsettled
-from tests.fixtures.bench import Agent, Bench, Workshop
+from tests.fixtures.bench import Bench, BenchAgent, Workshop
 from tests.undo.test_service import press
 
 ACTOR = UndoActor(UUID(int=1), "Somebody")
@@ -32,7 +32,7 @@ class Severing(Recorder):
         return recorded
 
 
-class Dying(Recorder):
+class DyingRecorder(Recorder):
     """The process ends right after COMMIT, before it could tell the journal."""
 
     def mark(self, *_: object) -> None:
@@ -67,11 +67,13 @@ async def bench(workshop: Workshop) -> Bench:
 
 
 @pytest.fixture
-async def agent(bench: Bench) -> Agent:
+async def agent(bench: Bench) -> BenchAgent:
     return await bench.agent()
 
 
-async def test_cut_off_before_commit_nothing_happened_and_it_can_be_pressed_again(bench: Bench, agent: Agent) -> None:
+async def test_cut_off_before_commit_nothing_happened_and_it_can_be_pressed_again(
+    bench: Bench, agent: BenchAgent
+) -> None:
     session = (await agent.write("PATCH", "/t?id=gt.0", {"x": "wrecked"})).session_id
     async with make_undo(bench, make_recorder(bench, Severing)) as undo:
         with pytest.raises(UndoUnsettled):
@@ -82,9 +84,9 @@ async def test_cut_off_before_commit_nothing_happened_and_it_can_be_pressed_agai
     assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}
 
 
-async def test_cut_off_after_commit_it_counts(bench: Bench, agent: Agent) -> None:
+async def test_cut_off_after_commit_it_counts(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/t?id=gt.0", {"x": "wrecked"})).session_id
-    async with make_undo(bench, make_recorder(bench, Dying)) as undo:
+    async with make_undo(bench, make_recorder(bench, DyingRecorder)) as undo:
         with pytest.raises(asyncio.CancelledError):
             await undo.apply(UUID(bench.connection_id), UUID(session), ACTOR)
     assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}
@@ -95,7 +97,7 @@ async def test_cut_off_after_commit_it_counts(bench: Bench, agent: Agent) -> Non
     assert [one["state"] for one in undone["mutations"]] == ["committed", "committed"]
 
 
-async def test_a_write_that_is_still_under_way(bench: Bench, agent: Agent) -> None:
+async def test_a_write_that_is_still_under_way(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/t?id=eq.1", {"x": "wrecked"})).session_id
     async with bench.admin.transaction(force_rollback=True):
         (row,) = await bench.rows("SELECT pg_current_xact_id()::text AS xid")

@@ -4,7 +4,7 @@ import pytest
 
 from basewarden.undo.planning.plan import UndoPlan
 from tests.undo.conftest import OpenWorld
-from tests.undo.support import World
+from tests.undo.support import UndoWorld
 from tests.undo.test_apply import check_exact
 
 # type, then four different values of it
@@ -36,13 +36,13 @@ DOMAINS = (
 )
 
 
-async def _open(open_world: OpenWorld, kind: str, constraint: str) -> World:
+async def _open(open_world: OpenWorld, kind: str, constraint: str) -> UndoWorld:
     a, b, c, _ = TYPES[kind]
     rows = f"INSERT INTO t VALUES (1, {a}, 'x'), (2, {b}, 'y'), (3, {c}, 'z');"
     return await open_world(f"{DOMAINS}CREATE TABLE t (id int PRIMARY KEY, u {kind} {constraint}, v text);\n{rows}")
 
 
-async def _swap(world: World, kind: str) -> None:
+async def _swap(world: UndoWorld, kind: str) -> None:
     a, b, _, d = TYPES[kind]
     await world.act(f"UPDATE t SET u = {d} WHERE id = 1;")
     await world.act(f"UPDATE t SET u = {a}, v = 'w' WHERE id = 2;")
@@ -104,7 +104,7 @@ CONSTRAINTS = {
 }
 
 
-async def _open_constrained(open_world: OpenWorld, name: str) -> tuple[World, tuple[str, ...]]:
+async def _open_constrained(open_world: OpenWorld, name: str) -> tuple[UndoWorld, tuple[str, ...]]:
     column, index, values = CONSTRAINTS[name]
     a, b, c, _ = values
     world = await open_world(f"""
@@ -276,7 +276,7 @@ async def test_a_trigger_of_some_columns_runs_for_their_rows_only(open_world: Op
     assert hits == [str(number) for number in range(1, 101) if number % 2 == 1]
 
 
-async def _plan_conflicts(world: World) -> UndoPlan:
+async def _plan_conflicts(world: UndoWorld) -> UndoPlan:
     standing = await world.digest()
     plan = await world.plan()
     assert await world.digest() == standing

@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from tests.fixtures.bench import Agent, Bench, Workshop
+from tests.fixtures.bench import Bench, BenchAgent, Workshop
 
 NOTES = """
     CREATE TABLE notes (id int PRIMARY KEY, body text, n numeric);
@@ -21,7 +21,7 @@ async def bench(workshop: Workshop) -> Bench:
 
 
 @pytest.fixture
-async def agent(bench: Bench) -> Agent:
+async def agent(bench: Bench) -> BenchAgent:
     return await bench.agent(maxRowsPerWrite=1000)
 
 
@@ -44,7 +44,7 @@ async def test_an_empty_list_explains_how_to_begin(bench: Bench) -> None:
     await open_page(bench, "?status=nonsense", 422)
 
 
-async def test_from_the_list_to_the_receipt(bench: Bench, agent: Agent) -> None:
+async def test_from_the_list_to_the_receipt(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/notes?id=lt.3", {"body": "<b>wrecked</b>"})).session_id
     await agent.write("DELETE", "/notes?id=eq.9")
     assert f"/sessions/{session}" in await open_page(bench)
@@ -65,7 +65,7 @@ async def test_from_the_list_to_the_receipt(bench: Bench, agent: Agent) -> None:
     assert "This session is already undone" in await open_page(bench, f"/{session}/undo", 409)
 
 
-async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: Agent) -> None:
+async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/notes?id=lt.4", {"body": "x"})).session_id
     await bench.run("UPDATE notes SET body = 'theirs' WHERE id = 2")
     preview = await open_page(bench, f"/{session}/undo")
@@ -83,7 +83,7 @@ async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: Agent) -
     ]
 
 
-async def test_a_long_write_is_folded_and_paged(bench: Bench, agent: Agent) -> None:
+async def test_a_long_write_is_folded_and_paged(bench: Bench, agent: BenchAgent) -> None:
     written = await agent.write("PATCH", "/notes?id=gt.0", {"body": "x"})
     page = await open_page(bench, f"/{written.session_id}")
     assert page.count('class="entry"') == 20
@@ -99,7 +99,7 @@ async def test_a_long_write_is_folded_and_paged(bench: Bench, agent: Agent) -> N
     await open_page(bench, f"/{written.session_id}?after=nonsense", 404)
 
 
-async def test_a_stranger_finds_nothing(bench: Bench, agent: Agent) -> None:
+async def test_a_stranger_finds_nothing(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
     stranger = await bench.product.sign_up(f"{session}@example.com")
     for path in ("", f"/{session}", f"/{session}/undo"):
@@ -107,7 +107,7 @@ async def test_a_stranger_finds_nothing(bench: Bench, agent: Agent) -> None:
     assert (await stranger.post(f"/c/{bench.connection_id}/sessions/{session}/undo")).status_code == 404
 
 
-async def test_a_press_does_only_what_was_previewed(bench: Bench, agent: Agent) -> None:
+async def test_a_press_does_only_what_was_previewed(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
     preview = await open_page(bench, f"/{session}/undo")
     assert "Undo 1 row<" in preview
@@ -122,7 +122,7 @@ async def test_a_press_does_only_what_was_previewed(bench: Bench, agent: Agent) 
     assert "This has been done. It is a session of its own" in (await press(bench, session, previewToken=token)).text
 
 
-async def test_a_press_that_finds_nothing_to_do_says_so(bench: Bench, agent: Agent) -> None:
+async def test_a_press_that_finds_nothing_to_do_says_so(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/notes?id=lt.4", {"body": "x"})).session_id
     await bench.run("UPDATE notes SET body = 'theirs' WHERE id = 2")
     await press(bench, session, onConflict="skip")
@@ -134,7 +134,7 @@ async def test_a_press_that_finds_nothing_to_do_says_so(bench: Bench, agent: Age
     assert "This has been done" not in again.text
 
 
-async def test_an_undone_undo_does_not_say_that_it_can_be_undone(bench: Bench, agent: Agent) -> None:
+async def test_an_undone_undo_does_not_say_that_it_can_be_undone(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
     undo = (await press(bench, session)).url.path.rpartition("/")[2]
     assert "can be undone too" in await open_page(bench, f"/{undo}")

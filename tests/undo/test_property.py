@@ -9,24 +9,24 @@ from hypothesis import strategies as st
 
 from pgrest import DatabaseError, Statement
 from tests.undo.ordered_worlds import TAG, OrderedTable, draw_ordered_act, draw_ordered_tables
-from tests.undo.support import World
+from tests.undo.support import UndoWorld
 from tests.undo.worlds import STAMP, TYPES, TablePlan, draw_act, draw_tables
 
 
 @pytest.fixture
-async def world(database: str) -> AsyncIterator[World]:
-    opened = await World.open(database)
+async def world(database: str) -> AsyncIterator[UndoWorld]:
+    opened = await UndoWorld.open(database)
     yield opened
     await opened.connection.close()
 
 
-async def _reset(world: World, tables: Sequence[TablePlan | OrderedTable]) -> None:
+async def _reset(world: UndoWorld, tables: Sequence[TablePlan | OrderedTable]) -> None:
     world.writes = []
     await world.run("DROP SCHEMA public CASCADE;\nCREATE SCHEMA public;\n" + TYPES + STAMP)
     await world.run("\n".join(table.ddl() for table in tables))
 
 
-async def _try(world: World, sql: str, sets: tuple[str, ...], *, is_session: bool, tag: str | None = None) -> None:
+async def _try(world: UndoWorld, sql: str, sets: tuple[str, ...], *, is_session: bool, tag: str | None = None) -> None:
     """What the database refuses did not happen."""
     try:
         if is_session:
@@ -44,7 +44,7 @@ _MANY = settings(
 
 @_MANY
 @given(data=st.data())
-async def test_a_session_alone(world: World, data: st.DataObject) -> None:
+async def test_a_session_alone(world: UndoWorld, data: st.DataObject) -> None:
     tables = data.draw(draw_tables())
     await _reset(world, tables)
     before = await world.digest()
@@ -59,7 +59,7 @@ async def test_a_session_alone(world: World, data: st.DataObject) -> None:
 
 @_MANY
 @given(data=st.data())
-async def test_with_others_in_between(world: World, data: st.DataObject) -> None:
+async def test_with_others_in_between(world: UndoWorld, data: st.DataObject) -> None:
     """Undo refuses and changes nothing, or leaves the rest; what it did can be taken back in turn."""
     tables = data.draw(draw_tables())
     await _reset(world, tables)
@@ -79,7 +79,7 @@ async def test_with_others_in_between(world: World, data: st.DataObject) -> None
 
 @_MANY
 @given(data=st.data())
-async def test_places_that_rows_take_from_each_other(world: World, data: st.DataObject) -> None:
+async def test_places_that_rows_take_from_each_other(world: UndoWorld, data: st.DataObject) -> None:
     """Unique values, keys and exclusions in chains and circles, with the actions of foreign keys."""
     tables = data.draw(draw_ordered_tables())
     await _reset(world, tables)

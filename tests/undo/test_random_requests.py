@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from basewarden.demo.shop.digest import digest_tables
-from tests.chaos.worlds import Call
-from tests.fixtures.app import Product
-from tests.fixtures.bench import Agent, Bench, Workshop
+from tests.chaos.worlds import AgentCall
+from tests.fixtures.app import ServedProduct
+from tests.fixtures.bench import Bench, BenchAgent, Workshop
 from tests.fixtures.postgres import PostgresServer
 from tests.undo.calls import draw_call
 from tests.undo.test_service import press
@@ -29,7 +29,7 @@ _SOME = settings(
 
 
 @asynccontextmanager
-async def open_bench(postgres: PostgresServer, product: Product, tables: list[TablePlan]) -> AsyncIterator[Bench]:
+async def open_bench(postgres: PostgresServer, product: ServedProduct, tables: list[TablePlan]) -> AsyncIterator[Bench]:
     """A person, a database and a connection for one example, and nothing of them left after it."""
     person = await product.sign_up(f"{uuid4().hex}@example.com")
     workshop = Workshop(postgres, product, person)
@@ -42,22 +42,22 @@ async def open_bench(postgres: PostgresServer, product: Product, tables: list[Ta
         await person.aclose()
 
 
-async def send(client: httpx.AsyncClient, base: str, call: Call) -> httpx.Response:
+async def send(client: httpx.AsyncClient, base: str, call: AgentCall) -> httpx.Response:
     """What the database refuses did not happen; anything else must be told apart from that."""
     answer = await client.request(call.method, base + call.path, json=call.body, headers=call.headers)
     assert answer.status_code < 500 or answer.json()["code"] == _TWICE, (call, answer.status_code, answer.text)
     return answer
 
 
-async def act(agent: Agent, call: Call, sessions: set[str]) -> None:
+async def act(agent: BenchAgent, call: AgentCall, sessions: set[str]) -> None:
     answer = await send(agent.http, "", call)
     if answer.is_success and (session := answer.headers.get("x-basewarden-session")):
         sessions.add(session)
 
 
-async def interfere(bench: Bench, journaled: Call | Act) -> None:
+async def interfere(bench: Bench, journaled: AgentCall | Act) -> None:
     """A member by the product, or somebody who has the database's own password."""
-    if isinstance(journaled, Call):
+    if isinstance(journaled, AgentCall):
         await send(bench.person, f"/api/v/{bench.connection_id}/rest/v1", journaled)
     else:
         with suppress(psycopg.DatabaseError):
@@ -78,7 +78,9 @@ async def take_back(bench: Bench, session: str, on_conflict: str = "refuse") -> 
 
 @_SOME
 @given(data=st.data())
-async def test_an_agents_session_alone(postgres: PostgresServer, bench_product: Product, data: st.DataObject) -> None:
+async def test_an_agents_session_alone(
+    postgres: PostgresServer, bench_product: ServedProduct, data: st.DataObject
+) -> None:
     tables = data.draw(draw_tables())
     calls = data.draw(st.lists(draw_call(tables), min_size=1, max_size=8))
     async with open_bench(postgres, bench_product, tables) as bench:
@@ -104,7 +106,9 @@ async def test_an_agents_session_alone(postgres: PostgresServer, bench_product: 
 
 @_SOME
 @given(data=st.data())
-async def test_with_people_in_between(postgres: PostgresServer, bench_product: Product, data: st.DataObject) -> None:
+async def test_with_people_in_between(
+    postgres: PostgresServer, bench_product: ServedProduct, data: st.DataObject
+) -> None:
     """Refused and nothing changed, or taken back around what the others did; either can be taken back in turn."""
     tables = data.draw(draw_tables())
     theirs = st.one_of(draw_call(tables), draw_act(tables))
@@ -115,7 +119,7 @@ async def test_with_people_in_between(postgres: PostgresServer, bench_product: P
         agent = await bench.agent()
         sessions: set[str] = set()
         for is_agent, journaled in deeds:
-            if is_agent and isinstance(journaled, Call):
+            if is_agent and isinstance(journaled, AgentCall):
                 await act(agent, journaled, sessions)
             else:
                 await interfere(bench, journaled)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fixtures.bench import Agent, Bench, Row, Workshop
+from tests.fixtures.bench import Bench, BenchAgent, Row, Workshop
 
 SHOP = """
     CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS
@@ -33,7 +33,7 @@ async def bench(workshop: Workshop) -> Bench:
 
 
 @pytest.fixture
-async def agent(bench: Bench) -> Agent:
+async def agent(bench: Bench) -> BenchAgent:
     return await bench.agent(maxRowsPerWrite=1000)
 
 
@@ -53,7 +53,7 @@ async def status_of(bench: Bench, session: str) -> Row:
     return await bench.journal(session)
 
 
-async def test_a_disaster_is_taken_back_and_the_taking_back_too(bench: Bench, agent: Agent) -> None:
+async def test_a_disaster_is_taken_back_and_the_taking_back_too(bench: Bench, agent: BenchAgent) -> None:
     before = await digest(bench)
     session = (await agent.write("PATCH", "/customers?id=lt.5", {"name": "wrecked"})).session_id
     await agent.write("DELETE", "/customers?id=in.(2,3,9)")
@@ -90,7 +90,7 @@ async def test_a_disaster_is_taken_back_and_the_taking_back_too(bench: Bench, ag
     assert (await bench.journal(session))["status"] == "undone"
 
 
-async def test_conflicts_refuse_and_skip(bench: Bench, agent: Agent) -> None:
+async def test_conflicts_refuse_and_skip(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/customers?id=lt.4", {"name": "wrecked"})).session_id
     await bench.run("UPDATE customers SET email = 'theirs' WHERE id = 1")
     await bench.run("UPDATE customers SET name = 'theirs' WHERE id = 2")
@@ -111,7 +111,7 @@ async def test_conflicts_refuse_and_skip(bench: Bench, agent: Agent) -> None:
     assert (await bench.journal(session))["status"] == "partly_undone"
 
 
-async def test_pressed_again_after_a_skip_it_takes_back_what_is_free_now(bench: Bench, agent: Agent) -> None:
+async def test_pressed_again_after_a_skip_it_takes_back_what_is_free_now(bench: Bench, agent: BenchAgent) -> None:
     before = await digest(bench)
     session = (await agent.write("DELETE", "/tickets?id=lt.4")).session_id
     await agent.write("POST", "/customers", {"id": 60, "name": "junk"})
@@ -125,7 +125,7 @@ async def test_pressed_again_after_a_skip_it_takes_back_what_is_free_now(bench: 
     assert (await bench.journal(session))["status"] == "undone"
 
 
-async def test_undone_only_once(bench: Bench, agent: Agent) -> None:
+async def test_undone_only_once(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/customers?id=eq.1", {"name": "x"})).session_id
     first = (await press(bench, session)).json()
     for mode in ("preview", "apply"):
@@ -134,7 +134,7 @@ async def test_undone_only_once(bench: Bench, agent: Agent) -> None:
         assert again.json()["details"] == {"undoSessionId": first["undoSessionId"]}
 
 
-async def test_two_presses_at_once(bench: Bench, agent: Agent) -> None:
+async def test_two_presses_at_once(bench: Bench, agent: BenchAgent) -> None:
     before = await digest(bench)
     session = (await agent.write("PATCH", "/customers?id=gt.0", {"name": "x"})).session_id
     answers = await asyncio.gather(*(press(bench, session) for _ in range(4)))
@@ -143,7 +143,7 @@ async def test_two_presses_at_once(bench: Bench, agent: Agent) -> None:
     assert await digest(bench) == before
 
 
-async def test_what_cannot_come_back_is_said(bench: Bench, agent: Agent) -> None:
+async def test_what_cannot_come_back_is_said(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("POST", "/orders", {"customer_id": 1, "total": 5})).session_id
     await agent.write("POST", "/loose", {"about": "no key"})
     await agent.http.post("/rpc/tidy", json={})
@@ -157,7 +157,7 @@ async def test_what_cannot_come_back_is_said(bench: Bench, agent: Agent) -> None
     assert (await bench.journal(session))["status"] == "partly_undone"
 
 
-async def test_a_session_with_nothing_to_take_back(bench: Bench, agent: Agent) -> None:
+async def test_a_session_with_nothing_to_take_back(bench: Bench, agent: BenchAgent) -> None:
     answer = await agent.http.post("/rpc/tidy", json={})
     session = answer.headers["x-basewarden-session"]
     receipt = (await press(bench, session)).json()
@@ -165,14 +165,14 @@ async def test_a_session_with_nothing_to_take_back(bench: Bench, agent: Agent) -
     assert (await bench.journal(session))["status"] == "active"
 
 
-async def test_the_agents_next_write_is_a_session_of_its_own(bench: Bench, agent: Agent) -> None:
+async def test_the_agents_next_write_is_a_session_of_its_own(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/customers?id=eq.1", {"name": "x"})).session_id
     assert (await press(bench, session)).status_code == 200
     after = await agent.write("PATCH", "/customers?id=eq.2", {"name": "y"})
     assert after.session_id != session
 
 
-async def test_who_may_press(bench: Bench, agent: Agent) -> None:
+async def test_who_may_press(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/customers?id=eq.1", {"name": "x"})).session_id
     path = f"/api/connections/{bench.connection_id}/sessions/{session}/undo"
     stranger = await bench.product.sign_up(f"stranger-{session}@example.com")

@@ -9,7 +9,7 @@ from basewarden.undo.planning.fold import RecordedWrite, fold_writes
 from basewarden.undo.planning.unrestored_columns import keep_unrestored
 from pgrest import DbConnection
 from tests.sqlscan.plugin import OwnStatement
-from tests.undo.support import World
+from tests.undo.support import UndoWorld
 from tests.undo.test_apply import check_exact
 
 WATCHED = """
@@ -57,9 +57,9 @@ async def _make_owner(database: str) -> str:
 
 
 @pytest.fixture
-async def owned(database: str) -> AsyncIterator[World]:
+async def owned(database: str) -> AsyncIterator[UndoWorld]:
     """By a role that owns the tables and has no other right."""
-    opened = await World.open(await _make_owner(database))
+    opened = await UndoWorld.open(await _make_owner(database))
     yield opened
     await opened.connection.close()
     await _drop_owner(database)
@@ -73,23 +73,23 @@ async def _drop_owner(database: str) -> None:
 
 
 @pytest.fixture(params=["superuser", "owner"])
-async def world(database: str, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+async def world(database: str, request: pytest.FixtureRequest) -> AsyncIterator[UndoWorld]:
     dsn = await _make_owner(database) if request.param == "owner" else database
-    opened = await World.open(dsn, DDL)
+    opened = await UndoWorld.open(dsn, DDL)
     yield opened
     await opened.connection.close()
     if request.param == "owner":
         await _drop_owner(database)
 
 
-async def _triggers(world: World) -> list[tuple[bytes | None, ...]]:
+async def _triggers(world: UndoWorld) -> list[tuple[bytes | None, ...]]:
     (rows,) = await world.connection.run(
         [OwnStatement("SELECT tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1")]
     )
     return rows.rows
 
 
-async def test_stamps_come_back_exactly(world: World) -> None:
+async def test_stamps_come_back_exactly(world: UndoWorld) -> None:
     before, triggers = await world.digest(), await _triggers(world)
     await world.act("UPDATE docs SET name = 'X' WHERE id < 3;", sets=("name",))
     await world.act("DELETE FROM docs WHERE id = 2;")
@@ -98,7 +98,7 @@ async def test_stamps_come_back_exactly(world: World) -> None:
     assert await _triggers(world) == triggers
 
 
-async def test_replica_and_always_triggers_are_left_as_they_were(world: World) -> None:
+async def test_replica_and_always_triggers_are_left_as_they_were(world: UndoWorld) -> None:
     await world.run("ALTER TABLE docs ENABLE ALWAYS TRIGGER stamp;\nALTER TABLE docs ENABLE REPLICA TRIGGER off;")
     before, triggers = await world.digest(), await _triggers(world)
     await world.act("UPDATE docs SET name = 'X';", sets=("name",))
@@ -106,7 +106,7 @@ async def test_replica_and_always_triggers_are_left_as_they_were(world: World) -
     assert await _triggers(world) == triggers
 
 
-async def test_a_later_edit_keeps_its_stamp(world: World) -> None:
+async def test_a_later_edit_keeps_its_stamp(world: UndoWorld) -> None:
     await world.act("UPDATE docs SET name = 'X' WHERE id = 1;", sets=("name",))
     await world.run("UPDATE docs SET note = 'theirs' WHERE id = 1;")
     (rows,) = await world.connection.run([OwnStatement("SELECT updated_at::text FROM docs WHERE id = 1")])
@@ -120,7 +120,7 @@ async def test_a_later_edit_keeps_its_stamp(world: World) -> None:
     assert [(value or b"").decode() for value in rows.rows[0]] == ["Doc 1", "theirs", "doc 1theirs", theirs]
 
 
-async def test_an_edit_of_another_column_between_two_writes(world: World) -> None:
+async def test_an_edit_of_another_column_between_two_writes(world: UndoWorld) -> None:
     await world.act("UPDATE docs SET name = 'X' WHERE id = 1;", sets=("name",))
     await world.run("UPDATE docs SET note = 'theirs' WHERE id = 1;")
     (rows,) = await world.connection.run([OwnStatement("SELECT updated_at::text FROM docs WHERE id = 1")])
@@ -132,7 +132,7 @@ async def test_an_edit_of_another_column_between_two_writes(world: World) -> Non
     assert rows.rows[0] == (b"Doc 1", b"theirs", theirs)
 
 
-async def test_counters_are_kept_right_by_their_triggers(world: World) -> None:
+async def test_counters_are_kept_right_by_their_triggers(world: UndoWorld) -> None:
     await world.run(COUNTER)
     await world.run("INSERT INTO items VALUES (10, 1, 'a'), (11, 1, 'b');")
     await world.act("UPDATE docs SET note = 'mine' WHERE id = 1;", sets=("note",))
@@ -145,7 +145,7 @@ async def test_counters_are_kept_right_by_their_triggers(world: World) -> None:
     assert rows.rows == [(None, b"2")]
 
 
-async def test_a_count_that_a_trigger_of_other_rows_has_set_right_is_left(world: World) -> None:
+async def test_a_count_that_a_trigger_of_other_rows_has_set_right_is_left(world: UndoWorld) -> None:
     """The item that the session inserted was counted before it wrote the count itself."""
     await world.run("DROP TRIGGER stamp ON docs;\nDROP TRIGGER off ON docs;\n" + COUNTER)
     await world.run("UPDATE docs SET items = 1;")
@@ -159,7 +159,7 @@ async def test_a_count_that_a_trigger_of_other_rows_has_set_right_is_left(world:
     assert await world.digest() == before
 
 
-async def test_a_trigger_that_undoes_the_undo_refuses(world: World) -> None:
+async def test_a_trigger_that_undoes_the_undo_refuses(world: UndoWorld) -> None:
     await world.act("UPDATE docs SET name = 'X' WHERE id = 1;", sets=("name",))
     await world.run("""
         CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'names are final'; END $$;
@@ -173,11 +173,11 @@ async def test_a_trigger_that_undoes_the_undo_refuses(world: World) -> None:
 
 
 async def test_a_role_that_may_not_switch_triggers_off_says_so(database: str) -> None:
-    boss = await World.open(database, DDL)
+    boss = await UndoWorld.open(database, DDL)
     dsn = await _make_owner(database)
     role = database.rpartition("/")[2] + "_owner"
     await boss.run(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role};")
-    world = await World.open(dsn)
+    world = await UndoWorld.open(dsn)
     await world.act("UPDATE docs SET name = 'X' WHERE id < 3;", sets=("name",))
     _, applied = await world.undo()
     assert applied is not None
@@ -200,7 +200,7 @@ async def _busy(database: str) -> AsyncIterator[None]:
     await other.close()
 
 
-async def test_stamps_come_back_while_others_write_to_the_table(owned: World, database: str) -> None:
+async def test_stamps_come_back_while_others_write_to_the_table(owned: UndoWorld, database: str) -> None:
     """Where triggers watch updates only, it takes no lock."""
     await owned.run(WATCHED)
     before = await owned.digest()
@@ -210,8 +210,8 @@ async def test_stamps_come_back_while_others_write_to_the_table(owned: World, da
 
 
 async def test_a_role_without_any_right_over_the_table_brings_stamps_back(database: str) -> None:
-    boss = await World.open(database, WATCHED)
-    world = await World.open(await _make_owner(database))
+    boss = await UndoWorld.open(database, WATCHED)
+    world = await UndoWorld.open(await _make_owner(database))
     role = database.rpartition("/")[2] + "_owner"
     await boss.run(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role};")
     before = await world.digest()
@@ -225,7 +225,7 @@ async def test_a_role_without_any_right_over_the_table_brings_stamps_back(databa
     await _drop_owner(database)
 
 
-async def test_rows_with_children_that_would_go_along_are_not_deleted(owned: World, database: str) -> None:
+async def test_rows_with_children_that_would_go_along_are_not_deleted(owned: UndoWorld, database: str) -> None:
     await owned.run(WATCHED.replace("REFERENCES docs", "REFERENCES docs ON DELETE CASCADE"))
     before = await owned.digest()
     await owned.act("UPDATE docs SET name = 'X' || id WHERE id < 3;", sets=("name",))
@@ -240,7 +240,7 @@ async def test_rows_with_children_that_would_go_along_are_not_deleted(owned: Wor
     assert len(set(after["public.docs"]) - set(before["public.docs"])) == 1
 
 
-async def test_what_was_left_comes_back_with_the_next_press(owned: World, database: str) -> None:
+async def test_what_was_left_comes_back_with_the_next_press(owned: UndoWorld, database: str) -> None:
     await owned.run(DDL)
     before = await owned.digest()
     await owned.act("UPDATE docs SET name = 'X' WHERE id < 3;", sets=("name",))

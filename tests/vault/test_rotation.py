@@ -25,7 +25,7 @@ from basewarden.vault import (
     start_key_file,
 )
 from basewarden.vault.keys import FileKeyring, Keyring, VaultKey
-from tests.fixtures.app import Project, Serve, make_settings
+from tests.fixtures.app import ProjectDatabase, Serve, make_settings
 
 COLUMN = "connections.sealed_postgres_url"
 
@@ -62,7 +62,7 @@ async def create(person: httpx.AsyncClient, url: str, name: str = "Shop") -> str
 
 
 async def test_rotation_while_serving_loses_nothing_and_drops_the_old_key(
-    serve: Serve, settings: Settings, stored: Database, project: Project, tmp_path: Path
+    serve: Serve, settings: Settings, stored: Database, project: ProjectDatabase, tmp_path: Path
 ) -> None:
     product, second = await serve(), await serve()
     owner = await product.sign_up("owner@example.com")
@@ -103,7 +103,7 @@ async def test_rotation_while_serving_loses_nothing_and_drops_the_old_key(
 
 
 async def test_a_serving_process_picks_up_the_new_key_when_it_meets_it(
-    serve: Serve, settings: Settings, stored: Database, project: Project
+    serve: Serve, settings: Settings, stored: Database, project: ProjectDatabase
 ) -> None:
     product = await serve()
     owner = await product.sign_up("owner@example.com")
@@ -113,7 +113,7 @@ async def test_a_serving_process_picks_up_the_new_key_when_it_meets_it(
 
 
 async def test_with_keys_of_the_environment_rotation_reseals_once_and_then_rests(
-    serve: Serve, app_database: str, stored: Database, project: Project
+    serve: Serve, app_database: str, stored: Database, project: ProjectDatabase
 ) -> None:
     old = Secret(base64.b64encode(os.urandom(32)).decode())
     new = Secret(base64.b64encode(os.urandom(32)).decode())
@@ -131,7 +131,7 @@ async def test_with_keys_of_the_environment_rotation_reseals_once_and_then_rests
 
 
 async def test_a_cut_off_rotation_goes_on_and_an_unreadable_value_keeps_the_old_key(
-    serve: Serve, settings: Settings, stored: Database, project: Project, tmp_path: Path
+    serve: Serve, settings: Settings, stored: Database, project: ProjectDatabase, tmp_path: Path
 ) -> None:
     owner = await (await serve()).sign_up("owner@example.com")
     await create(owner, project.dsn)

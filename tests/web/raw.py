@@ -12,7 +12,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True)
-class Answer:
+class RawAnswer:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -30,7 +30,7 @@ async def connected(port: int) -> AsyncIterator[Streams]:
         writer.close()
 
 
-async def read_answer(reader: asyncio.StreamReader) -> Answer:
+async def read_answer(reader: asyncio.StreamReader) -> RawAnswer:
     """One answer of a kept connection, by its length."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -38,7 +38,7 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
         pairs = (line.partition(": ") for line in lines[1:])
         headers = {name.lower(): value for name, _, value in pairs}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Answer(int(lines[0].split()[1]), headers, body)
+    return RawAnswer(int(lines[0].split()[1]), headers, body)
 
 
 async def read_to_end(reader: asyncio.StreamReader) -> bytes:
@@ -53,7 +53,7 @@ async def read_to_end(reader: asyncio.StreamReader) -> bytes:
     return b"".join(parts)
 
 
-async def ask(port: int, request: bytes) -> Answer:
+async def ask(port: int, request: bytes) -> RawAnswer:
     async with connected(port) as (reader, writer):
         writer.write(request)
         return await read_answer(reader)

@@ -11,8 +11,8 @@ import pytest
 
 from basewarden.web.budgets import LARGER_BODIES, RequestBudgets
 from basewarden.web.guard import raise_file_limit
-from tests.fixtures.app import Product, Serve
-from tests.web.raw import Answer, ask, connected, read_answer, read_to_end
+from tests.fixtures.app import Serve, ServedProduct
+from tests.web.raw import RawAnswer, ask, connected, read_answer, read_to_end
 
 BUDGETS = RequestBudgets()
 LIVE = b"GET /api/health/live HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -23,7 +23,7 @@ def make_get(*lines: bytes, path: bytes = b"/signin") -> bytes:
     return b"\r\n".join([b"GET " + path + b" HTTP/1.1", b"Host: x", *lines, b"", b""])
 
 
-def check_refused(answer: Answer, status: int, code: str) -> None:
+def check_refused(answer: RawAnswer, status: int, code: str) -> None:
     assert (answer.status, answer.json()["code"]) == (status, code), answer.body
     assert set(answer.json()) == {"code", "message", "details", "hint"}
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
@@ -34,7 +34,7 @@ def check_refused(answer: Answer, status: int, code: str) -> None:
 # Heads ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_head_within_its_budget_is_taken_and_one_beyond_is_431(product: Product) -> None:
+async def test_a_head_within_its_budget_is_taken_and_one_beyond_is_431(product: ServedProduct) -> None:
     fits = make_get(b"Cookie: " + b"a" * (BUDGETS.head_bytes - 200))
     assert (await ask(product.port, fits)).status == 200
     for beyond in (b"Cookie: " + b"a=b;" * 10_000, b"Cookie: " + rb'"\101"' * 8_000, b"X: " + b"a" * 2_000_000):
@@ -43,13 +43,13 @@ async def test_a_head_within_its_budget_is_taken_and_one_beyond_is_431(product: 
     check_refused(await ask(product.port, long_path), 431, "head_too_large")
 
 
-async def test_a_hundred_headers_are_taken_and_no_more(product: Product) -> None:
+async def test_a_hundred_headers_are_taken_and_no_more(product: ServedProduct) -> None:
     lines = [b"X-%d: 1" % number for number in range(BUDGETS.headers)]
     assert (await ask(product.port, make_get(*lines[:-1]))).status == 200
     check_refused(await ask(product.port, make_get(*lines)), 431, "head_too_large")
 
 
-async def test_a_head_that_does_not_end_is_refused_as_soon_as_it_is_too_long(product: Product) -> None:
+async def test_a_head_that_does_not_end_is_refused_as_soon_as_it_is_too_long(product: ServedProduct) -> None:
     async with connected(product.port) as (reader, writer):
         writer.write(b"GET /signin HTTP/1.1\r\nHost: x\r\nX: ")
         answering = asyncio.create_task(read_answer(reader))
@@ -62,12 +62,12 @@ async def test_a_head_that_does_not_end_is_refused_as_soon_as_it_is_too_long(pro
         check_refused(await answering, 431, "head_too_large")
 
 
-async def test_what_is_no_http_is_told_so_in_our_form(product: Product) -> None:
+async def test_what_is_no_http_is_told_so_in_our_form(product: ServedProduct) -> None:
     for broken in (b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n"):
         check_refused(await ask(product.port, broken), 400, "bad_http")
 
 
-async def test_trailers_never_become_headers(product: Product) -> None:
+async def test_trailers_never_become_headers(product: ServedProduct) -> None:
     """A request's origin is checked on its headers; what comes behind the body must not change them."""
     head = b"POST /api/auth/signin HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     trailer = b"2\r\n{}\r\n0\r\nContent-Type: application/json\r\n\r\n"
@@ -78,7 +78,7 @@ async def test_trailers_never_become_headers(product: Product) -> None:
         assert (await read_answer(reader)).status == 200
 
 
-async def test_requests_sent_ahead_are_answered_in_turn_and_within_bounds(product: Product) -> None:
+async def test_requests_sent_ahead_are_answered_in_turn_and_within_bounds(product: ServedProduct) -> None:
     async with connected(product.port) as (reader, writer):
         writer.write(LIVE * 20)
         assert [(await read_answer(reader)).status for _ in range(20)] == [200] * 20
@@ -93,16 +93,16 @@ IMPATIENT = {"head_seconds": 1.0, "body_idle_seconds": 1.0, "body_seconds": 4.0,
 
 
 @pytest.fixture
-async def impatient(serve: Serve) -> Product:
+async def impatient(serve: Serve) -> ServedProduct:
     return await serve(IMPATIENT)
 
 
-async def test_half_a_head_is_ended(impatient: Product) -> None:
+async def test_half_a_head_is_ended(impatient: ServedProduct) -> None:
     for start in (b"GET /signin HTT", b"GET /signin HTTP/1.1\r\nHost: x\r\nX: 1\r\n"):
         check_refused(await ask(impatient.port, start), 408, "request_timeout")
 
 
-async def test_a_head_that_comes_byte_by_byte_is_ended(impatient: Product) -> None:
+async def test_a_head_that_comes_byte_by_byte_is_ended(impatient: ServedProduct) -> None:
     async with connected(impatient.port) as (reader, writer):
         ended = asyncio.create_task(read_to_end(reader))
         writer.write(b"GET /signin HTTP/1.1\r\nHost: x\r\nX: ")
@@ -112,7 +112,7 @@ async def test_a_head_that_comes_byte_by_byte_is_ended(impatient: Product) -> No
         assert b"request_timeout" in await ended
 
 
-async def test_a_connection_that_asks_nothing_is_closed_without_a_word(impatient: Product) -> None:
+async def test_a_connection_that_asks_nothing_is_closed_without_a_word(impatient: ServedProduct) -> None:
     async with connected(impatient.port) as (reader, _):
         assert await read_to_end(reader) == b""
     async with connected(impatient.port) as (reader, writer):
@@ -122,13 +122,13 @@ async def test_a_connection_that_asks_nothing_is_closed_without_a_word(impatient
         assert await read_to_end(reader) == b""
 
 
-async def test_half_a_body_is_ended(impatient: Product) -> None:
+async def test_half_a_body_is_ended(impatient: ServedProduct) -> None:
     for length in (b"Content-Length: 100", b"Transfer-Encoding: chunked"):
         request = b"POST /api/auth/signin HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + length
         check_refused(await ask(impatient.port, request + b"\r\n\r\n" + b'5\r\n{"a":'), 408, "request_timeout")
 
 
-async def test_a_body_that_never_stops_coming_is_ended(impatient: Product) -> None:
+async def test_a_body_that_never_stops_coming_is_ended(impatient: ServedProduct) -> None:
     async with connected(impatient.port) as (reader, writer):
         ended = asyncio.create_task(read_to_end(reader))
         writer.write(b"POST /api/auth/signin HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n")
@@ -138,7 +138,7 @@ async def test_a_body_that_never_stops_coming_is_ended(impatient: Product) -> No
         assert b"request_timeout" in await ended
 
 
-async def test_a_refused_body_is_not_waited_for(impatient: Product) -> None:
+async def test_a_refused_body_is_not_waited_for(impatient: ServedProduct) -> None:
     """Its answer is read first; whoever goes on sending, or stops, is ended."""
     head = b"POST /api/auth/signin HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
     async with connected(impatient.port) as (reader, writer):
@@ -151,7 +151,7 @@ async def test_a_refused_body_is_not_waited_for(impatient: Product) -> None:
         assert await read_to_end(reader) == b""
 
 
-async def test_many_half_open_requests_keep_nobody_out(impatient: Product) -> None:
+async def test_many_half_open_requests_keep_nobody_out(impatient: ServedProduct) -> None:
     streams = [await asyncio.open_connection("127.0.0.1", impatient.port) for _ in range(300)]
     for number, (_, writer) in enumerate(streams):
         writer.write(b"GET /signin HTTP/1.1\r\nX: " if number % 2 else b"POST /x HTTP/1.1\r\nContent-Length: 9\r\n\r\n")
@@ -206,7 +206,7 @@ async def test_behind_a_proxy_requests_are_counted_by_whom_they_are_for(serve: S
     streams[5][1].close()
 
 
-async def ask_until_let_in(port: int) -> Answer:
+async def ask_until_let_in(port: int) -> RawAnswer:
     """The server hears of a closed connection a moment later."""
     async with asyncio.timeout(10):
         while True:

@@ -6,13 +6,13 @@ import httpx
 import pytest
 
 from basewarden.web.edge import find_client_address, hide_tokens
-from tests.fixtures.app import Product
+from tests.fixtures.app import ServedProduct
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 
 
 @pytest.fixture
-def origins(product: Product) -> dict[str, str]:
+def origins(product: ServedProduct) -> dict[str, str]:
     own = product.settings.origin
     return {
         "other host": "http://example.com",
@@ -41,7 +41,7 @@ async def test_no_header_is_sent_twice(client: httpx.AsyncClient) -> None:
         assert len(names) == len(set(names)), path
 
 
-async def test_own_origin_and_none_pass(client: httpx.AsyncClient, product: Product) -> None:
+async def test_own_origin_and_none_pass(client: httpx.AsyncClient, product: ServedProduct) -> None:
     body = {"email": "nobody@example.com", "password": "wrong and long"}
     for headers in ({}, {"Origin": product.settings.origin}):
         answer = await client.post("/api/auth/signin", json=body, headers=headers)
@@ -77,7 +77,7 @@ async def test_bad_json_and_bad_fields(client: httpx.AsyncClient) -> None:
     assert [item["field"] for item in missing.json()["details"]] == ["password"]
 
 
-async def test_another_loopback_name_is_led_to_the_origin(product: Product) -> None:
+async def test_another_loopback_name_is_led_to_the_origin(product: ServedProduct) -> None:
     client = await product.client()
     host = product.settings.origin.replace("http://127.0.0.1", "localhost")
     answer = await client.get("/signin?next=%2Fconnections", headers={"Host": host})

@@ -8,7 +8,7 @@ from tests.web.raw import connected
 from tests.web.test_protocol import GET, served
 
 
-class Kept(asyncio.Transport):
+class RecordingTransport(asyncio.Transport):
     """Keeps what is written, each write by itself."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Kept(asyncio.Transport):
 
 
 async def test_pieces_of_one_turn_are_one_write() -> None:
-    transport = Kept()
+    transport = RecordingTransport()
     joined = JoinedWrites(transport, asyncio.get_running_loop())
     joined.write(b"head")
     joined.write(b"body")
@@ -42,7 +42,7 @@ async def test_pieces_of_one_turn_are_one_write() -> None:
 
 
 async def test_a_large_piece_does_not_wait() -> None:
-    transport = Kept()
+    transport = RecordingTransport()
     joined = JoinedWrites(transport, asyncio.get_running_loop())
     joined.write(b"head")
     joined.write(b"x" * 100_000)
@@ -50,7 +50,7 @@ async def test_a_large_piece_does_not_wait() -> None:
 
 
 async def test_lines_are_added_to_the_next_head_and_to_no_interim_one() -> None:
-    transport = Kept()
+    transport = RecordingTransport()
     joined = JoinedWrites(transport, asyncio.get_running_loop())
     joined.add_to_head(b"x-a: 1\r\nx-b: 2\r\n")
     joined.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -69,7 +69,7 @@ async def test_lines_are_added_to_the_next_head_and_to_no_interim_one() -> None:
 
 
 async def test_what_is_held_goes_out_before_the_end_and_nothing_after_it() -> None:
-    transport = Kept()
+    transport = RecordingTransport()
     joined = JoinedWrites(transport, asyncio.get_running_loop())
     joined.write(b"last words")
     joined.close()

@@ -6,7 +6,7 @@ import re
 import httpx
 import pytest
 
-from tests.fixtures.app import Product
+from tests.fixtures.app import ServedProduct
 from tests.web.raw import ask
 
 OWN = {"Sec-Fetch-Site": "same-origin", "Accept-Encoding": "gzip"}
@@ -46,7 +46,7 @@ async def test_built_files_are_kept_for_ever_and_compressed(client: httpx.AsyncC
         "/static/",
     ],
 )
-async def test_nothing_else_is_served_from_there(product: Product, path: str) -> None:
+async def test_nothing_else_is_served_from_there(product: ServedProduct, path: str) -> None:
     answer = await ask(product.port, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     assert (answer.status, answer.json()["code"]) == (404, "not_found")
     assert answer.headers["cache-control"] == "no-store"
@@ -76,7 +76,7 @@ async def test_what_holds_a_secret_or_is_data_is_never_compressed(owner: httpx.A
         assert "content-encoding" not in (await owner.get(path, headers=OWN)).headers, path
 
 
-async def test_large_pages_are_whole(product: Product) -> None:
+async def test_large_pages_are_whole(product: ServedProduct) -> None:
     request = b"GET /docs/api HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: none\r\nAccept-Encoding: gzip\r\n\r\n"
     answer = await ask(product.port, request)
     assert answer.headers["content-encoding"] == "gzip"

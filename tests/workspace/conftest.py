@@ -12,7 +12,7 @@ import pytest
 
 from basewarden.core.addresses import row_path, table_path
 from tests.fakes.supabase import Supabase
-from tests.fixtures.app import Product
+from tests.fixtures.app import ServedProduct
 from tests.fixtures.bench import Backend
 from tests.fixtures.postgres import PostgresServer
 
@@ -55,7 +55,7 @@ async def store_template(postgres: PostgresServer) -> str:
 async def store(
     postgres: PostgresServer,
     store_template: str,
-    product: Product,
+    product: ServedProduct,
     owner: httpx.AsyncClient,
     supabase: Supabase,
     backend: Backend,

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from basewarden.core.addresses import decode_row, encode_row
 from basewarden.db import Database
-from tests.fixtures.app import Product
+from tests.fixtures.app import ServedProduct
 from tests.workspace.conftest import Store
 
 HTMX = {"HX-Request": "true"}
@@ -200,7 +200,7 @@ def test_keys_survive_their_address(key: tuple[str, ...]) -> None:
     assert segment.count(",") == len(key) - 1
 
 
-async def test_a_viewer_reads_and_changes_nothing(store: Store, product: Product) -> None:
+async def test_a_viewer_reads_and_changes_nothing(store: Store, product: ServedProduct) -> None:
     viewer = await product.sign_up("viewer@example.com")
     await make_viewer(product, store.connection_id, "viewer@example.com")
     page = (await viewer.get(store.table("lamps"))).text
@@ -214,7 +214,7 @@ async def test_a_viewer_reads_and_changes_nothing(store: Store, product: Product
     assert await store.ask("select name from lamps where id = 1") == "Reading lamp"
 
 
-async def make_viewer(product: Product, connection_id: str, email: str) -> None:
+async def make_viewer(product: ServedProduct, connection_id: str, email: str) -> None:
     """There is no invitation yet, so the membership is written where it is kept."""
     database = product.registry.get(Database)
     async with database.unit_of_work() as unit:

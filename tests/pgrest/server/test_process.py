@@ -239,7 +239,7 @@ async def test_a_free_port_is_named(quiet_shop: str, login: None) -> None:
 
 
 @dataclass
-class Told:
+class RestCommand:
     """The command in this process: its exit code, standard output and standard error."""
 
     patch: pytest.MonkeyPatch
@@ -258,11 +258,11 @@ class Told:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Told:
-    return Told(monkeypatch, capsys)
+def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RestCommand:
+    return RestCommand(monkeypatch, capsys)
 
 
-async def test_the_settings_can_be_printed(told: Told, quiet_shop: str, login: None) -> None:
+async def test_the_settings_can_be_printed(told: RestCommand, quiet_shop: str, login: None) -> None:
     code, out, err = await told.run(
         "--dump-config", PGRST_DB_URI=as_login(quiet_shop), PGRST_JWT_SECRET=SECRET, PGRST_DB_POOL="7"
     )
@@ -273,7 +273,7 @@ async def test_the_settings_can_be_printed(told: Told, quiet_shop: str, login: N
     assert PASSWORD not in out + err
 
 
-async def test_settings_are_printed_without_a_database_too(told: Told) -> None:
+async def test_settings_are_printed_without_a_database_too(told: RestCommand) -> None:
     code, out, err = await told.run("--dump-config", PGRST_DB_URI="postgresql://u:hush@127.0.0.1:1/none")
     assert code == 0
     assert "db-pool = 10\n" in out
@@ -281,7 +281,7 @@ async def test_settings_are_printed_without_a_database_too(told: Told) -> None:
     assert "hush" not in out + err
 
 
-async def test_the_schema_can_be_printed(told: Told, quiet_shop: str, login: None) -> None:
+async def test_the_schema_can_be_printed(told: RestCommand, quiet_shop: str, login: None) -> None:
     code, out, _ = await told.run("--dump-schema", PGRST_DB_URI=as_login(quiet_shop))
     assert code == 0
     assert any(table["name"] == "customers" for table in json.loads(out)["dbTables"])
@@ -290,7 +290,7 @@ async def test_the_schema_can_be_printed(told: Told, quiet_shop: str, login: Non
     assert err.splitlines()[-1].startswith("basewarden: Database connection error. connection failed: ")
 
 
-async def test_libpqs_own_variables_name_the_database(told: Told, quiet_shop: str, login: None) -> None:
+async def test_libpqs_own_variables_name_the_database(told: RestCommand, quiet_shop: str, login: None) -> None:
     parts = psycopg.conninfo.conninfo_to_dict(as_login(quiet_shop))
     names = {"PGHOST": "host", "PGPORT": "port", "PGDATABASE": "dbname", "PGUSER": "user", "PGPASSWORD": "password"}
     code, out, err = await told.run("--dump-schema", **{name: str(parts[part]) for name, part in names.items()})
@@ -298,7 +298,7 @@ async def test_libpqs_own_variables_name_the_database(told: Told, quiet_shop: st
     assert '"name":"customers"' in out
 
 
-async def test_a_running_server_can_be_asked_whether_it_is_ready(told: Told, quiet_rest: Rest) -> None:
+async def test_a_running_server_can_be_asked_whether_it_is_ready(told: RestCommand, quiet_rest: Rest) -> None:
     code, out, _ = await told.run("--ready", str(quiet_rest.conf))
     assert (code, out) == (0, f"OK: http://127.0.0.1:{quiet_rest.settings['admin-server-port']}/ready\n")
     port = str(free_port())
@@ -326,19 +326,21 @@ async def test_an_example_can_be_printed_by_the_command_itself() -> None:
         ({"server_unix_socket": "/dev/null"}, "server-unix-socket /dev/null is a file, and no socket."),
     ],
 )
-async def test_what_keeps_it_from_starting_is_one_sentence(told: Told, settings: dict[str, str], sentence: str) -> None:
+async def test_what_keeps_it_from_starting_is_one_sentence(
+    told: RestCommand, settings: dict[str, str], sentence: str
+) -> None:
     code, _, err = await told.run(**{f"PGRST_{name.upper()}": value for name, value in settings.items()})
     assert code == 1
     assert err.splitlines()[-1].startswith(f"basewarden: {sentence}")
     assert "hush" not in err
 
 
-async def test_a_port_in_use_is_one_sentence(told: Told, quiet_rest: Rest) -> None:
+async def test_a_port_in_use_is_one_sentence(told: RestCommand, quiet_rest: Rest) -> None:
     code, _, err = await told.run(PGRST_SERVER_PORT=str(quiet_rest.port), PGRST_SERVER_HOST="127.0.0.1")
     assert code == 1
     assert f"server-port {quiet_rest.port} of server-host 127.0.0.1 cannot be used: Address already in use." in err
 
 
-async def test_fewer_workers_than_one_are_none(told: Told) -> None:
+async def test_fewer_workers_than_one_are_none(told: RestCommand) -> None:
     code, _, err = await told.run("--workers", "0")
     assert (code, err) == (1, "basewarden: --workers takes a number from 1 on.\n")
