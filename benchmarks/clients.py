@@ -206,7 +206,7 @@ def make_own(upstream: int) -> Any:
         if not clients:
             clients.append(RestClient(RestAddress("http", "127.0.0.1", upstream), key, allow_private=True))
         client = clients[0]
-        connection = await client.send(client.make_head("GET", scope["path"], (), None), may_repeat=True)
+        connection = await client.send(client.make_head("GET", scope["path"], (), None), is_repeatable=True)
         try:
             kept = [pair for pair in connection.headers if pair[0] in (b"content-type", b"content-length")]
             await answer(send, connection.status, kept)
@@ -214,7 +214,7 @@ def make_own(upstream: int) -> Any:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
-            client.done(connection)
+            client.release(connection)
 
     return proxy
 

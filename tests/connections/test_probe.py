@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from basewarden.connections import greeting
-from basewarden.connections.dialing import explain_failure
+from basewarden.connections import tls_check as greeting
+from basewarden.connections.db_connections import explain_libpq_error
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.probe import ServerFacts, check_version, probe
 from basewarden.connections.urls import parse_postgres_url
@@ -234,7 +234,7 @@ def test_servers_before_13_are_refused() -> None:
     ],
 )
 def test_what_only_other_servers_say_is_understood_too(said: str, reason: Reason) -> None:
-    error = explain_failure(f'connection to server at "192.0.2.1", port 5432 failed: {said}')
+    error = explain_libpq_error(f'connection to server at "192.0.2.1", port 5432 failed: {said}')
     assert error.reason is reason
     assert "192.0.2.1" not in str(error.body())
 

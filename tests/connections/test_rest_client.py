@@ -15,23 +15,29 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from basewarden.connections.errors import ConnectionFailed, Reason
-from basewarden.connections.rest.client import USER_AGENT, AllBusy, Patience, RestClient
+from basewarden.connections.rest.client import USER_AGENT, PoolExhausted, RestClient, Timeouts
+from basewarden.connections.rest.http_connection import (
+    HTTPFailure,
+    NoResponse,
+    ProtocolError,
+    ReadTimeout,
+    ResponseTruncated,
+)
 from basewarden.connections.rest.keys import ProjectKey, parse_key
 from basewarden.connections.rest.urls import RestAddress
-from basewarden.connections.rest.wire import CutOff, Garbled, HTTPFailure, NoAnswer, TooSlow
 from basewarden.core.secret import Secret
 from tests.fakes.hostile import Behave, HostileExchange, HostileServer, always, make_answer, serve_hostile
 from tests.fixtures.app import pick_port
 
 KEY: ProjectKey = parse_key(Secret("sb_secret_0123456789abcdef"))
-QUICK = Patience(connect=2, free_connection=0.3, head=0.3, idle=0.3)
+QUICK = Timeouts(connect=2, free_connection=0.3, head=0.3, idle=0.3)
 HELLO = make_answer(200, b"hello")
 
 
 @asynccontextmanager
 async def client_of(hostile: HostileServer, **options: Any) -> AsyncIterator[RestClient]:
     address = RestAddress("http", "127.0.0.1", hostile.port, "/rest/v1")
-    client = RestClient(address, KEY, allow_private=True, patience=options.pop("patience", QUICK), **options)
+    client = RestClient(address, KEY, allow_private=True, timeouts=options.pop("timeouts", QUICK), **options)
     try:
         yield client
     finally:
@@ -41,11 +47,11 @@ async def client_of(hostile: HostileServer, **options: Any) -> AsyncIterator[Res
 async def fetch(client: RestClient, method: str = "GET", *, body: bytes = b"") -> tuple[int, bytes]:
     head = client.make_head(method, "/notes", (), len(body) if body else None)
     is_safe = method in ("GET", "HEAD")
-    connection = await client.send(head + body, is_head=method == "HEAD", may_repeat=is_safe)
+    connection = await client.send(head + body, is_head=method == "HEAD", is_repeatable=is_safe)
     try:
         return connection.status, await connection.read_whole(1_000_000)
     finally:
-        client.done(connection)
+        client.release(connection)
 
 
 async def test_one_connection_serves_one_request_after_another() -> None:
@@ -71,29 +77,33 @@ async def test_a_legacy_key_goes_as_a_bearer_too() -> None:
 
 _CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 BODIES: list[tuple[str, bytes, type[HTTPFailure]]] = [
-    ("not HTTP", b"SSH-2.0-OpenSSH_9.6\r\n\r\n", Garbled),
-    ("a status line alone, then the end", b"HTTP/1.1 200 OK\r\n", CutOff),
-    ("nothing", b"", NoAnswer),
-    ("less than it said", b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n1234567890", CutOff),
-    ("chunks without an end", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", CutOff),
-    ("a chunk of no size", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhello\r\n", Garbled),
-    ("no length at all", b"HTTP/1.1 200 OK\r\n\r\nhello", Garbled),
-    ("two lengths", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello", Garbled),
+    ("not HTTP", b"SSH-2.0-OpenSSH_9.6\r\n\r\n", ProtocolError),
+    ("a status line alone, then the end", b"HTTP/1.1 200 OK\r\n", ResponseTruncated),
+    ("nothing", b"", NoResponse),
+    ("less than it said", b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n1234567890", ResponseTruncated),
+    (
+        "chunks without an end",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        ResponseTruncated,
+    ),
+    ("a chunk of no size", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhello\r\n", ProtocolError),
+    ("no length at all", b"HTTP/1.1 200 OK\r\n\r\nhello", ProtocolError),
+    ("two lengths", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello", ProtocolError),
     (
         "length and chunks",
         b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        Garbled,
+        ProtocolError,
     ),
-    ("a bad length", b"HTTP/1.1 200 OK\r\ncontent-length: -5\r\n\r\nhello", Garbled),
-    ("another protocol", b"HTTP/1.1 101 Switching\r\nupgrade: ws\r\nconnection: upgrade\r\n\r\n", Garbled),
-    ("one header of 100 KB", b"HTTP/1.1 200 OK\r\nx-a: " + b"a" * 100_000 + b"\r\n\r\n", Garbled),
-    ("a header of 1 MB without an end", b"HTTP/1.1 200 OK\r\nx-a: " + b"a" * 1_000_000, Garbled),
-    ("10,000 headers", b"HTTP/1.1 200 OK\r\n" + b"x-a: 12345678\r\n" * 10_000 + b"\r\n", Garbled),
-    ("not yet, for ever", b"HTTP/1.1 102 Processing\r\n\r\n" * 50, Garbled),
-    ("a folded header", b"HTTP/1.1 200 OK\r\nx-a: b\r\n c: d\r\ncontent-length: 0\r\n\r\n", Garbled),
-    ("chunks of a byte", _CHUNKED + b"1\r\nx\r\n" * 40_000 + b"0\r\n\r\n", Garbled),
-    ("a chunk with much said about it", _CHUNKED + b"1;" + b"e" * 500_000 + b"\r\nx\r\n0\r\n\r\n", Garbled),
-    ("more than a caller keeps", make_answer(200, b"x" * 1_500_000), Garbled),
+    ("a bad length", b"HTTP/1.1 200 OK\r\ncontent-length: -5\r\n\r\nhello", ProtocolError),
+    ("another protocol", b"HTTP/1.1 101 Switching\r\nupgrade: ws\r\nconnection: upgrade\r\n\r\n", ProtocolError),
+    ("one header of 100 KB", b"HTTP/1.1 200 OK\r\nx-a: " + b"a" * 100_000 + b"\r\n\r\n", ProtocolError),
+    ("a header of 1 MB without an end", b"HTTP/1.1 200 OK\r\nx-a: " + b"a" * 1_000_000, ProtocolError),
+    ("10,000 headers", b"HTTP/1.1 200 OK\r\n" + b"x-a: 12345678\r\n" * 10_000 + b"\r\n", ProtocolError),
+    ("not yet, for ever", b"HTTP/1.1 102 Processing\r\n\r\n" * 50, ProtocolError),
+    ("a folded header", b"HTTP/1.1 200 OK\r\nx-a: b\r\n c: d\r\ncontent-length: 0\r\n\r\n", ProtocolError),
+    ("chunks of a byte", _CHUNKED + b"1\r\nx\r\n" * 40_000 + b"0\r\n\r\n", ProtocolError),
+    ("a chunk with much said about it", _CHUNKED + b"1;" + b"e" * 500_000 + b"\r\nx\r\n0\r\n\r\n", ProtocolError),
+    ("more than a caller keeps", make_answer(200, b"x" * 1_500_000), ProtocolError),
 ]
 
 
@@ -115,10 +125,10 @@ async def test_interim_answers_and_trailers_are_passed_over() -> None:
     )
     async with serve_hostile(always(data)) as hostile, client_of(hostile) as client:
         for _ in range(2):
-            connection = await client.send(client.make_head("GET", "/notes", (), None), may_repeat=True)
+            connection = await client.send(client.make_head("GET", "/notes", (), None), is_repeatable=True)
             assert [name for name, _ in connection.headers] == [b"transfer-encoding"]
             assert await connection.read_whole(100) == b"hello"
-            client.done(connection)
+            client.release(connection)
         assert hostile.connections == 1
 
 
@@ -162,7 +172,7 @@ async def stop_half_way(turn: HostileExchange) -> None:
 async def test_nobody_is_waited_for_for_ever(behave: Behave) -> None:
     async with serve_hostile(behave) as hostile, client_of(hostile) as client:
         async with asyncio.timeout(2):
-            with pytest.raises(TooSlow):
+            with pytest.raises(ReadTimeout):
                 await fetch(client)
         assert client.open_connections == 0
 
@@ -199,12 +209,12 @@ async def test_only_what_reads_is_sent_again() -> None:
         await fetch(client)
         assert await fetch(client) == (200, b"hello")
         assert seen == ["GET", "GET", "GET"]
-        with pytest.raises(NoAnswer):
+        with pytest.raises(NoResponse):
             await fetch(client, "POST", body=b"{}")
         assert seen == ["GET", "GET", "GET", "POST"]
         seen.append("")
         hostile.behave = always(b"", closes=True)
-        with pytest.raises(NoAnswer):  # a fresh connection that ends so is not tried for ever
+        with pytest.raises(NoResponse):  # a fresh connection that ends so is not tried for ever
             await fetch(client)
 
 
@@ -228,11 +238,11 @@ async def test_connections_are_bounded_and_everybody_has_a_turn() -> None:
 async def test_who_finds_no_room_is_told() -> None:
     async with (
         serve_hostile(stay_silent) as hostile,
-        client_of(hostile, size=1, patience=Patience(free_connection=0.1)) as client,
+        client_of(hostile, size=1, timeouts=Timeouts(free_connection=0.1)) as client,
     ):
         first = asyncio.create_task(fetch(client))
         await asyncio.sleep(0.05)
-        with pytest.raises(AllBusy):
+        with pytest.raises(PoolExhausted):
             await fetch(client)
         assert len(hostile.heard) == 1
         first.cancel()
@@ -247,7 +257,7 @@ async def test_who_goes_ends_what_was_asked() -> None:
         await turn.gone()
         ended.set()
 
-    async with serve_hostile(answer) as hostile, client_of(hostile, patience=Patience()) as client:
+    async with serve_hostile(answer) as hostile, client_of(hostile, timeouts=Timeouts()) as client:
         task = asyncio.create_task(fetch(client))
         while not hostile.heard:
             await asyncio.sleep(0.005)
@@ -278,13 +288,13 @@ async def test_no_more_is_read_than_somebody_takes() -> None:
             sent += len(part)
 
     async with serve_hostile(pour) as hostile, client_of(hostile) as client:
-        connection = await client.send(client.make_head("GET", "/notes", (), None), may_repeat=True)
+        connection = await client.send(client.make_head("GET", "/notes", (), None), is_repeatable=True)
         read = len(await connection.read())
         await asyncio.sleep(0.5)  # longer than the patience between two parts: it is we who are slow
         assert sent < 12_000_000  # what sockets' buffers hold
         while part_read := await connection.read():
             read += len(part_read)
-        client.done(connection)
+        client.release(connection)
     assert read == total
 
 
@@ -310,13 +320,13 @@ async def test_a_name_is_resolved_once_for_each_connect_and_that_is_where_it_goe
     async with serve_hostile(always(HELLO, closes=True)) as hostile:
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve_names(resolve))
         address = RestAddress("http", "project.example", hostile.port)
-        client = RestClient(address, KEY, allow_private=True, patience=QUICK)
+        client = RestClient(address, KEY, allow_private=True, timeouts=QUICK)
         assert await fetch(client) == (200, b"hello")
         assert asked == ["project.example"]
         assert hostile.heard[0].headers["host"] == f"project.example:{hostile.port}"
         monkeypatch.setattr(client, "_allow_private", False)
         await client.close()
-        strict = RestClient(address, KEY, allow_private=False, patience=QUICK)
+        strict = RestClient(address, KEY, allow_private=False, timeouts=QUICK)
         with pytest.raises(ConnectionFailed) as refused:
             await fetch(strict)
         assert refused.value.reason is Reason.ADDRESS_REFUSED
@@ -381,7 +391,7 @@ async def test_the_certificate_must_be_for_the_name(
     server.load_cert_chain(file)
     tls = ssl.create_default_context(cafile=str(file)) if trusts else None
     async with serve_hostile(always(HELLO), ssl=server) as hostile:
-        client = RestClient(RestAddress("https", host, hostile.port), KEY, allow_private=True, tls=tls, patience=QUICK)
+        client = RestClient(RestAddress("https", host, hostile.port), KEY, allow_private=True, tls=tls, timeouts=QUICK)
         if reason is None:
             assert await fetch(client) == (200, b"hello")
         else:
@@ -400,7 +410,7 @@ async def test_without_tls_there_is_no_way_down() -> None:
     listener = pick_port()
     port = listener.getsockname()[1]
     async with await asyncio.start_server(refuse, sock=listener):
-        client = RestClient(RestAddress("https", "127.0.0.1", port), KEY, allow_private=True, patience=QUICK)
+        client = RestClient(RestAddress("https", "127.0.0.1", port), KEY, allow_private=True, timeouts=QUICK)
         with pytest.raises(ConnectionFailed) as failed:
             await fetch(client)
         assert failed.value.reason is Reason.TLS_REFUSED
@@ -420,7 +430,7 @@ async def test_a_body_that_drips_ends() -> None:
 
     async with serve_hostile(drip) as hostile, client_of(hostile) as client:
         async with asyncio.timeout(10):
-            with pytest.raises(TooSlow):
+            with pytest.raises(ReadTimeout):
                 await fetch(client)
     assert 1 < dripped < 1024
 
@@ -449,13 +459,13 @@ async def test_large_answers_of_one_project_are_kept_one_at_a_time() -> None:
         await turn.say(b"x")
 
     async def read(client: RestClient, limit: int = 10_000_000) -> int:
-        connection = await client.send(client.make_head("GET", "/notes", (), None), may_repeat=True)
+        connection = await client.send(client.make_head("GET", "/notes", (), None), is_repeatable=True)
         try:
             return len(await client.read_whole(connection, limit))
         finally:
-            client.done(connection)
+            client.release(connection)
 
-    async with serve_hostile(hold_the_end_back) as hostile, client_of(hostile, patience=Patience()) as client:
+    async with serve_hostile(hold_the_end_back) as hostile, client_of(hostile, timeouts=Timeouts()) as client:
         first = asyncio.create_task(read(client))
         await began.wait()
         second = asyncio.create_task(read(client))
@@ -464,15 +474,15 @@ async def test_large_answers_of_one_project_are_kept_one_at_a_time() -> None:
         release.set()
         async with asyncio.timeout(10):
             assert (await first, await second) == (size, size)
-            with pytest.raises(Garbled):
+            with pytest.raises(ProtocolError):
                 await read(client, limit=size - 1)
             assert await read(client) == size  # the turn was given back
 
 
 async def test_small_answers_wait_for_no_turn() -> None:
-    async with serve_hostile(always(HELLO)) as hostile, client_of(hostile) as client, client.open_turn() as turn:
-        await turn.take()
-        connection = await client.send(client.make_head("GET", "/notes", (), None), may_repeat=True)
+    async with serve_hostile(always(HELLO)) as hostile, client_of(hostile) as client, client.open_slot() as turn:
+        await turn.acquire()
+        connection = await client.send(client.make_head("GET", "/notes", (), None), is_repeatable=True)
         async with asyncio.timeout(5):
             assert await client.read_whole(connection, 1_000_000) == b"hello"
-        client.done(connection)
+        client.release(connection)

@@ -1,6 +1,6 @@
 import pytest
 
-from basewarden.connections.dialing import make_pinned_dsn
+from basewarden.connections.db_connections import make_pinned_dsn
 from basewarden.connections.urls import URLError, parse_postgres_url
 from basewarden.core.secret import Secret
 

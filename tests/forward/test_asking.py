@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from basewarden.connections.rest.client import Patience, RestClient
+from basewarden.connections.rest.client import RestClient, Timeouts
 from basewarden.connections.rest.keys import parse_key
 from basewarden.connections.rest.urls import RestAddress
 from basewarden.core.secret import Secret
@@ -15,7 +15,7 @@ from basewarden.gateway.api.upstream_client import ProjectUpstream
 from basewarden.gateway.errors import OutcomeUnknown, UpstreamKeyRefused, UpstreamLimited, UpstreamUnavailable
 from tests.fakes.hostile import HostileExchange, HostileServer, always, make_answer, serve_hostile
 
-_QUICK = Patience(connect=2, free_connection=0.3, head=0.3, idle=0.3)
+_QUICK = Timeouts(connect=2, free_connection=0.3, head=0.3, idle=0.3)
 _WRITE = UpstreamRequest("POST", "/notes", "select=id", (("content-type", "application/json"),), b'{"id":1}')
 _READ = UpstreamRequest("GET", "/notes")
 _ERROR = {"code": "23505", "message": "duplicate key", "details": None, "hint": None}
@@ -31,7 +31,7 @@ async def hostile() -> AsyncIterator[HostileServer]:
 async def upstream(hostile: HostileServer) -> AsyncIterator[ProjectUpstream]:
     address = RestAddress("http", "127.0.0.1", hostile.port, "/rest/v1")
     key = parse_key(Secret("sb_secret_0123456789abcdef"))
-    client = RestClient(address, key, allow_private=True, patience=_QUICK)
+    client = RestClient(address, key, allow_private=True, timeouts=_QUICK)
     yield ProjectUpstream(client, address)
     await client.close()
 
@@ -119,7 +119,7 @@ async def test_a_project_that_is_silent_or_gone(hostile: HostileServer, upstream
         await upstream.ask(_READ)
     assert slow.value.status == 504
     nobody = RestAddress("http", "127.0.0.1", 1)
-    client = RestClient(nobody, parse_key(Secret("sb_secret_0123456789abcdef")), allow_private=True, patience=_QUICK)
+    client = RestClient(nobody, parse_key(Secret("sb_secret_0123456789abcdef")), allow_private=True, timeouts=_QUICK)
     with pytest.raises(UpstreamUnavailable) as away:
         await ProjectUpstream(client, nobody).ask(_WRITE)
     assert away.value.details == {"reason": "refused"}

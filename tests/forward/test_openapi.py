@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from basewarden.connections.rest.description import MAX_VALUES_OF_ONE, read_documents
-from basewarden.connections.rest.wire import Garbled
+from basewarden.connections.rest.http_connection import ProtocolError
+from basewarden.connections.rest.openapi_documents import MAX_VALUES_OF_ONE, read_documents
 from basewarden.gateway.api.openapi import read_schema
 from pgrest import Column, Schema
 
@@ -131,7 +131,7 @@ def test_what_is_not_as_it_should_be_is_passed_over(document: Any) -> None:
 def test_a_function_with_more_than_any_has_is_refused() -> None:
     """Decoded at once it would hold up the process, also from a thread."""
     zeros = ",".join(["0"] * MAX_VALUES_OF_ONE)
-    with pytest.raises(Garbled):
+    with pytest.raises(ProtocolError):
         read_documents({"public": f'{{"paths":{{"/rpc/f":{{"post":[{zeros},0]}}}}}}'.encode()})
     told = read_documents({"public": f'{{"paths":{{"/rpc/f":{{"post":[{zeros}]}}}}}}'.encode()})
     assert len(told["public"]["paths"]["/rpc/f"]["post"]) == MAX_VALUES_OF_ONE

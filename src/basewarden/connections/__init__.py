@@ -1,15 +1,15 @@
-"""Saved projects, their members, their agents: who may do what on which database."""
+"""Connections to projects, their members and their agents: who may do what on which database."""
 
 from basewarden.connections.agents import AgentCaller, Agents, count_agents
-from basewarden.connections.blocked import Blocked
-from basewarden.connections.callers import Editor, Membership, Owner, Viewer, list_in_shell, member
-from basewarden.connections.dialing import dial
+from basewarden.connections.callers import Editor, Membership, Owner, Viewer, list_sidebar_connections, member
+from basewarden.connections.db_connections import open_db_connection
 from basewarden.connections.erasure import ConnectionErasure
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.export import CONNECTION_PARTS
 from basewarden.connections.models import Access, Environment, Role
 from basewarden.connections.queries import count_owned as count_owned_connections
 from basewarden.connections.queries import is_member_anywhere, list_person_roles
+from basewarden.connections.refusal_counts import RefusalCounts
 from basewarden.connections.schemas import AgentCreate, ConnectionCreate
 from basewarden.connections.service import Connections
 from basewarden.connections.targets import ConnectionTarget, ConnectionTargets
@@ -20,7 +20,6 @@ __all__ = [
     "AgentCaller",
     "AgentCreate",
     "Agents",
-    "Blocked",
     "ConnectionCreate",
     "ConnectionErasure",
     "ConnectionFailed",
@@ -32,13 +31,14 @@ __all__ = [
     "Membership",
     "Owner",
     "Reason",
+    "RefusalCounts",
     "Role",
     "Viewer",
     "count_agents",
     "count_owned_connections",
-    "dial",
     "is_member_anywhere",
-    "list_in_shell",
     "list_person_roles",
+    "list_sidebar_connections",
     "member",
+    "open_db_connection",
 ]

@@ -1,4 +1,4 @@
-"""Which hosts we connect to: resolved once, checked, and pinned, so that a name cannot change in between."""
+"""Resolves, checks and pins hosts, so that a name cannot change between the check and the connection."""
 
 import asyncio
 import ipaddress
@@ -8,11 +8,11 @@ from typing import Final
 from basewarden.connections.errors import ConnectionFailed, Reason
 
 _RESOLVE_SECONDS = 4.0
-_MOST_ADDRESSES = 4
+_MAX_ADDRESSES = 4
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _GLOBAL_IPV6: Final = ipaddress.ip_network("2000::/3")
-"""What is routed at all. Every translation prefix, and 5f00::/16, lies outside of it."""
-_NEVER: Final = tuple(
+"""Global unicast. All translation prefixes, and 5f00::/16, are outside of it."""
+_RESERVED: Final = tuple(
     ipaddress.ip_network(network)
     for network in (
         # IANA's registries of special-purpose addresses, whatever the `ipaddress` of this Python knows of them.
@@ -41,7 +41,7 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 async def pin_host(host: str, port: int, *, allow_private: bool) -> tuple[str, ...]:
-    """The addresses of a host, all of them fit to connect to; one unfit among them spoils the name."""
+    """Returns the addresses of a host. Raises ConnectionFailed if any of them may not be connected to."""
     try:
         async with asyncio.timeout(_RESOLVE_SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -52,24 +52,24 @@ async def pin_host(host: str, port: int, *, allow_private: bool) -> tuple[str, .
     addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not all(is_allowed(address, allow_private=allow_private) for address in addresses):
         raise ConnectionFailed(Reason.ADDRESS_REFUSED)
-    return addresses[:_MOST_ADDRESSES]
+    return addresses[:_MAX_ADDRESSES]
 
 
 def is_allowed(text: str, *, allow_private: bool) -> bool:
-    return all(_is_fit(address, allow_private=allow_private) for address in _unwrap(ipaddress.ip_address(text)))
+    return all(_is_public(address, allow_private=allow_private) for address in _unwrap(ipaddress.ip_address(text)))
 
 
-def _is_fit(address: IPAddress, *, allow_private: bool) -> bool:
+def _is_public(address: IPAddress, *, allow_private: bool) -> bool:
     if address.is_multicast:
         return False
     if allow_private:
         return True
     is_routed = isinstance(address, ipaddress.IPv4Address) or address in _GLOBAL_IPV6
-    return is_routed and address.is_global and not any(address in network for network in _NEVER)
+    return is_routed and address.is_global and not any(address in network for network in _RESERVED)
 
 
 def _unwrap(address: IPAddress) -> tuple[IPAddress, ...]:
-    """The IPv4 addresses that an IPv6 one stands for: they are where the packets go."""
+    """Returns the IPv4 addresses that an IPv6 address embeds, which is where the packets go."""
     if isinstance(address, ipaddress.IPv4Address):
         return (address,)
     if address in _NAT64 or (int(address) >> 32 == 0 and int(address) > 1):

@@ -1,4 +1,4 @@
-"""Agents: named tokens with limits. Shown once, kept as a hash, gone at once when revoked."""
+"""Agents: named tokens with limits. A token is shown once, stored as a hash, and invalid at once when revoked."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from basewarden.errors import Invalid, NotFound
 TOKEN_PREFIX = "bwa"  # noqa: S105 - what a secret scanner looks for
 _HINT_LENGTH = 4
 _TOPIC = "agent"
-_REMEMBER_SECONDS = 10.0
-_REMEMBER_AT_MOST = 10_000
-_USE_NOTED_EVERY = timedelta(minutes=1)
+_CACHE_SECONDS = 10.0
+_CACHE_SIZE = 10_000
+_USE_INTERVAL = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class AgentCaller:
-    """An agent that calls, and its limits. `tables`: None = all; else `schema.table`, `rpc/schema.fn`."""
+    """A calling agent and its limits. `tables`: None = all; else `schema.table`, `rpc/schema.fn`."""
 
     id: UUID
     name: str
@@ -42,24 +42,24 @@ class AgentCaller:
     expires_at: datetime | None
 
 
-FindUnknown = Callable[[UUID, Sequence[str]], Awaitable[Sequence[str]]]
-"""Which of these tables and functions a connection's project does not have; raises AppError where it cannot tell."""
+FindMissingTables = Callable[[UUID, Sequence[str]], Awaitable[Sequence[str]]]
+"""Returns which of these tables and functions a project does not have; raises AppError if it is unreachable."""
 
 
 class Agents:
     def __init__(
-        self, database: Database, listener: Listener, connections: Connections, find_unknown: FindUnknown
+        self, database: Database, listener: Listener, connections: Connections, find_unknown: FindMissingTables
     ) -> None:
         self._database = database
         self._listener = listener
         self._connections = connections
-        self._find_unknown = find_unknown
-        self._callers = LoadingCache(self._load_caller, size=_REMEMBER_AT_MOST, seconds=_REMEMBER_SECONDS)
+        self._find_missing_tables = find_unknown
+        self._callers = LoadingCache(self._load_caller, size=_CACHE_SIZE, seconds=_CACHE_SECONDS)
         listener.on(_TOPIC, self._forget_agent)
         listener.on(CONNECTION_TOPIC, self._forget_connection)
 
     async def find_by_token(self, token: str) -> AgentCaller | None:
-        """Who sent this token; None for a made-up, revoked or expired one."""
+        """Finds the agent with this token; None for an invalid, revoked or expired one."""
         token_hash = hash_token(token)
         caller = self._callers.find(token_hash)
         if caller is None and is_checked_token(token, TOKEN_PREFIX):
@@ -71,7 +71,7 @@ class Agents:
     async def create(
         self, session: WriteSession, connection: Connection, wanted: AgentCreate, person_id: UUID
     ) -> tuple[Agent, str]:
-        """The agent, and its token: nobody sees it again."""
+        """Creates an agent; returns it with its token, which cannot be shown again."""
         await self._check_role(connection, wanted, person_id)
         await self._check_tables(connection, wanted)
         token = make_checked_token(TOKEN_PREFIX)
@@ -87,7 +87,7 @@ class Agents:
         return agent, token
 
     async def _check_role(self, connection: Connection, wanted: AgentCreate, person_id: UUID) -> None:
-        """A project's API gives every request the key's role: another one, or claims, would need its JWT secret."""
+        """Checks the agent's role. Through a project's API, every request has the role and claims of the key."""
         if not connection.is_direct:
             given = {"dbRole": wanted.db_role, "claims": wanted.claims}
             text = "This needs a Postgres connection string; without one, the project's key decides."
@@ -99,8 +99,8 @@ class Agents:
             check_db_role(facts, wanted.db_role)
 
     async def _check_tables(self, connection: Connection, wanted: AgentCreate) -> None:
-        """A misspelt name would give the agent nothing, and later whatever is made under that name."""
-        unknown = await self._find_unknown(connection.id, wanted.tables) if wanted.tables else ()
+        """Rejects unknown tables: a misspelt name would grant access to any table created later under that name."""
+        unknown = await self._find_missing_tables(connection.id, wanted.tables) if wanted.tables else ()
         if unknown:
             raise Invalid.field("tables", f"The project has no table named: {', '.join(unknown)}.")
 
@@ -121,7 +121,7 @@ class Agents:
             agent = await queries.find_agent_by_hash(session, token_hash)
         if agent is None or is_expired(agent.expires_at):
             return None
-        await self._note_use(agent)
+        await self._record_use(agent)
         return AgentCaller(
             id=agent.id,
             name=agent.name,
@@ -135,8 +135,8 @@ class Agents:
             expires_at=agent.expires_at,
         )
 
-    async def _note_use(self, agent: Agent) -> None:
-        if agent.last_used_at is None or agent.last_used_at < datetime.now(UTC) - _USE_NOTED_EVERY:
+    async def _record_use(self, agent: Agent) -> None:
+        if agent.last_used_at is None or agent.last_used_at < datetime.now(UTC) - _USE_INTERVAL:
             async with self._database.write_now() as session:
                 await queries.touch_agent(session, agent.id)
 

@@ -1,4 +1,4 @@
-"""The check that lets members in, as far as their role goes. A stranger's connection does not exist."""
+"""Checks that a caller is a member with a sufficient role. For others, the connection does not exist."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from basewarden.db import Database
 from basewarden.errors import Forbidden, NotFound
 from basewarden.web import CallerKind, DatabaseDep, callers
 
-SHOWN_IN_SHELL = 50
+MAX_IN_SIDEBAR = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Membership:
     person: Person
 
 
-def member(least: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
-    """A dependency for routes under `{connection_id}`: at least this role, else 403; no role at all, 404."""
+def member(minimum: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
+    """A dependency for routes under `{connection_id}`: 404 for non-members, 403 below the minimum role."""
 
     @callers(CallerKind.MEMBER)
     async def require_member(
@@ -40,17 +40,17 @@ def member(least: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
         request.state.connection = membership.connection
         request.state.role = membership.role
         bind_log_context(connection=str(membership.connection.id))
-        if not membership.role.includes(least):
-            raise Forbidden(f"Only an {least} of this connection may do this.")
+        if not membership.role.includes(minimum):
+            raise Forbidden(f"Only an {minimum} of this connection may do this.")
         return membership
 
     return require_member
 
 
-async def list_in_shell(database: Database, person_id: UUID) -> list[Connection]:
-    """What the sidebar of every page lists."""
+async def list_sidebar_connections(database: Database, person_id: UUID) -> list[Connection]:
+    """Lists a person's connections for the sidebar of every page."""
     async with database.read_only() as session:
-        rows = await list_connections(session, person_id, before=None, limit=SHOWN_IN_SHELL)
+        rows = await list_connections(session, person_id, before=None, limit=MAX_IN_SIDEBAR)
     return [connection for connection, _ in rows]
 
 

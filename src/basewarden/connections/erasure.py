@@ -1,4 +1,4 @@
-"""What becomes of connections when a person leaves."""
+"""Removes a deleted person from connections."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -10,7 +10,7 @@ from basewarden.db import ReadSession, WriteSession
 
 
 class ConnectionErasure:
-    """A connection is never left without an owner; what a person made on one stays there and names them no longer."""
+    """Blocks the deletion of sole owners. What a person created on a connection is kept without their name."""
 
     def __init__(self, targets: ConnectionTargets) -> None:
         self._targets = targets
@@ -23,7 +23,7 @@ class ConnectionErasure:
         await queries.lock_owned_connections(session, person_id)
 
     async def forget(self, session: WriteSession, person_id: UUID) -> Mapping[str, int]:
-        """Every process hears of it at once: a role is remembered for seconds."""
+        """Deletes memberships, and announces that to every process, since roles are cached for seconds."""
         left = await queries.delete_memberships(session, person_id)
         for connection_id in left:
             await self._targets.announce_change(session, connection_id)

@@ -1,4 +1,4 @@
-"""Why a database or a project cannot be used: one code, one sentence and one way on for each case."""
+"""Why a database or a project cannot be used: a code, a sentence and a hint for each reason."""
 
 from enum import StrEnum
 from typing import Literal
@@ -131,7 +131,7 @@ _HINTS_FOR_URL: dict[Reason, str] = {
 
 
 class ConnectionFailed(Invalid):
-    """`details` is `{"reason", "message", "field"}` and, where the server said something itself, `"server"`."""
+    """`details` is `{"reason", "message", "field"}` and, if the server sent a message of its own, `"server"`."""
 
     code = "connection_failed"
     message = "The connection could not be established."
@@ -145,11 +145,11 @@ class ConnectionFailed(Invalid):
         details = {"reason": reason.value, "message": sentence, "field": field}
         super().__init__(sentence, details=details | ({"server": server} if server else {}), hint=hint)
 
-    def about(self, field: Field) -> "ConnectionFailed":
-        """The same, of another field: whoever dialled did not know what for."""
+    def for_field(self, field: Field) -> "ConnectionFailed":
+        """Returns the same error for another form field: the code that connects does not know which it is."""
         return ConnectionFailed(self.reason, field=field)
 
-    def beside_field(self) -> Invalid:
+    def as_field_error(self) -> Invalid:
         """The same refusal for a form: beside the field that it is about."""
         said = f" The server said: {self.details['server']}" if "server" in self.details else ""
         return Invalid(details=[{"field": self.field_name, "message": self.text + said}], hint=self.hint)

@@ -1,4 +1,4 @@
-"""What connections hand out of a person: where they are a member, and what they own there."""
+"""The part of connections in a person's data export: their memberships, owned connections and agents."""
 
 from basewarden.accounts import ExportPart, ExportRows, Person
 from basewarden.connections import queries
@@ -7,7 +7,7 @@ from basewarden.db import ReadSession
 _SEALED = "the database's address with its password, sealed"
 _SEALED_KEY = "the project's key, sealed"
 _HASH = "a hash of the token: it proves the token, and is nobody's to keep"
-_MAKER = "may be somebody else"
+_CREATOR = "may be somebody else"
 
 _CONNECTION = ("id", "name", "environment", "url", "db_role", "facts", "rest_facts", "probed_at", "created_at")
 _MEMBERSHIP = ("connection_id", "role", "created_at")
@@ -54,13 +54,13 @@ CONNECTION_PARTS = (
         "connections",
         _list_connections,
         _CONNECTION,
-        {"sealed_postgres_url": _SEALED, "sealed_key": _SEALED_KEY, "created_by": _MAKER},
+        {"sealed_postgres_url": _SEALED, "sealed_key": _SEALED_KEY, "created_by": _CREATOR},
     ),
     ExportPart(
         "agents",
         "agents",
         _list_agents,
         _AGENT,
-        {"token_hash": _HASH, "token_hint": "the end of the token", "created_by": _MAKER},
+        {"token_hash": _HASH, "token_hint": "the end of the token", "created_by": _CREATOR},
     ),
 )

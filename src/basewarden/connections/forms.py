@@ -1,4 +1,4 @@
-"""What the pages' forms send, turned into what the API takes."""
+"""Converts the forms of pages into the API's request bodies."""
 
 import json
 from datetime import UTC, datetime, time
@@ -12,7 +12,7 @@ from basewarden.web import RequestBody
 
 
 class SettingsForm(ConnectionChange):
-    """All fields of the page; an empty secret means the one that is saved, and a ticked box takes one away."""
+    """All fields of the page; an empty secret keeps the saved one, and a ticked box removes it."""
 
     name: Name
     environment: Environment
@@ -39,7 +39,7 @@ class DeleteConnectionForm(RequestBody):
 
 
 class AgentForm(AgentCreate):
-    """Tables one a line, claims as JSON, the last day in place of the moment."""
+    """Takes one table per line, claims as JSON, and the last valid day as the expiry."""
 
     @field_validator("tables", mode="before")
     @classmethod

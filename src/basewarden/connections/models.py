@@ -1,4 +1,4 @@
-"""Saved projects, who may enter them, and the agents that work on them."""
+"""The tables of connections, their members and their agents."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -21,7 +21,7 @@ class Environment(StrEnum):
 
 
 class Role(StrEnum):
-    """What a person may do on a connection; each may all that the ones before it may."""
+    """What a person may do on a connection; each role includes the previous ones."""
 
     VIEWER = "viewer"
     EDITOR = "editor"
@@ -38,7 +38,7 @@ class Access(StrEnum):
 
 
 class Connection(Base):
-    """What is known of a project: its Postgres address, its URL and a key, or both."""
+    """A saved project: its Postgres address, its URL and key, or both."""
 
     __tablename__ = "connections"
     __table_args__ = (
@@ -64,21 +64,21 @@ class Connection(Base):
 
     @property
     def is_direct(self) -> bool:
-        """Its database is reached itself; else by way of the project's API."""
+        """True when the database itself is connected to; otherwise the project's API is used."""
         return self.sealed_postgres_url is not None
 
     @property
-    def taken_role(self) -> str | None:
-        """The role that requests take on, where it is not the login's own: what is set, else what the key says."""
+    def assumed_role(self) -> str | None:
+        """The role that requests run as, if not the login's own: the one that is set, or the key's."""
         return self.db_role or (self.rest_facts["role"] if self.rest_facts is not None else None)
 
     @property
     def role(self) -> str:
-        return self.taken_role or str(self.facts["login_role"] if self.facts is not None else "")
+        return self.assumed_role or str(self.facts["login_role"] if self.facts is not None else "")
 
     @property
     def server(self) -> str:
-        """What answers there, in two words."""
+        """The server's name and version."""
         if self.facts is not None:
             return f"PostgreSQL {self.facts['server_version'].split(' ')[0]}"
         return str(self.rest_facts["server"]) if self.rest_facts is not None else ""
@@ -95,7 +95,7 @@ class ConnectionMember(Base):
 
 
 class Agent(Base):
-    """A revoked agent stays: its sessions in the journal keep a name."""
+    """A revoked agent is kept, because its sessions in the journal refer to its name."""
 
     __tablename__ = "agents"
     __table_args__ = (Index("ix_agents_connection_id_id", "connection_id", "id"),)

@@ -1,4 +1,4 @@
-"""The pages of connections and agents; every form works without script."""
+"""The pages of connections and agents; every form works without JavaScript."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -18,12 +18,12 @@ from basewarden.accounts import (
     require_person,
 )
 from basewarden.connections.agents import count_agents, is_expired, list_agents
-from basewarden.connections.blocked import Blocked
 from basewarden.connections.callers import Membership, Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed
 from basewarden.connections.forms import AgentForm, DeleteConnectionForm, SettingsForm
 from basewarden.connections.models import Agent, Connection, Environment, Role
 from basewarden.connections.probe import ServerFacts
+from basewarden.connections.refusal_counts import RefusalCounts
 from basewarden.connections.rest.probe import RestFacts
 from basewarden.connections.routes import AgentsDep, ConnectionsDep
 from basewarden.connections.schemas import ConnectionCreate
@@ -39,7 +39,7 @@ from basewarden.web.forms import Form, parse_form, show_again
 router = APIRouter(include_in_schema=False)
 rooms = APIRouter(prefix="/c/{connection_id}")
 
-BlockedDep = Annotated[Blocked, Depends(inject(Blocked))]
+RefusalCountsDep = Annotated[RefusalCounts, Depends(inject(RefusalCounts))]
 
 _PAGE_ROWS = 50
 _LATELY = timedelta(days=1)
@@ -85,7 +85,7 @@ async def get_new(request: Request, pages: PagesDep) -> Response:
 async def post_new(
     request: Request, person: SignedIn, session: Writing, pages: PagesDep, connections: ConnectionsDep
 ) -> Response:
-    """What was typed stays but for what is secret: that is never sent back to a page."""
+    """Creates a connection; after an error, the form keeps its values except secrets."""
     form = await parse_form(request, ConnectionCreate)
     if form.data is None:
         return show_again(
@@ -94,7 +94,7 @@ async def post_new(
             "connections/new.html",
             form,
             hint=None,
-            never_shown=_list_never_shown(form),
+            never_shown=_list_secret_fields(form),
             **_NEW,
         )
     try:
@@ -105,9 +105,9 @@ async def post_new(
             pages,
             "connections/new.html",
             form,
-            _beside_field(error),
+            _as_field_error(error),
             hint=_hint_of(error),
-            never_shown=_list_never_shown(form),
+            never_shown=_list_secret_fields(form),
             **_NEW,
         )
     return redirect(f"/c/{connection.id}?done=created")
@@ -121,9 +121,9 @@ async def get_home(
     session: Reading,
     pages: PagesDep,
     connections: ConnectionsDep,
-    blocked: BlockedDep,
+    blocked: RefusalCountsDep,
 ) -> Response:
-    """`?check` looks at the database now; with script the page asks for that by itself."""
+    """Shows a connection; `?check` probes it now, which the page itself requests with JavaScript."""
     health = await _check(member, connections) if "check" in request.query_params else None
     return pages.render(
         request,
@@ -138,7 +138,7 @@ async def get_home(
 
 @rooms.get("/health")
 async def get_health(request: Request, member: Viewer, pages: PagesDep, connections: ConnectionsDep) -> Response:
-    """The part of the home page that shows how the database is right now."""
+    """Renders the part of the home page that shows the database's current health."""
     health = await _check(member, connections)
     return pages.render(request, "connections/health.html", member=member, health=health)
 
@@ -150,7 +150,7 @@ async def get_agents(
     member: Viewer,
     session: Reading,
     pages: PagesDep,
-    blocked: BlockedDep,
+    blocked: RefusalCountsDep,
     before: UUID | None = None,
 ) -> Response:
     context = await _agents_context(request, session, member, blocked, before)
@@ -167,9 +167,9 @@ async def post_agent(
     pages: PagesDep,
     agents: AgentsDep,
     settings: SettingsDep,
-    blocked: BlockedDep,
+    blocked: RefusalCountsDep,
 ) -> Response:
-    """No redirect: this answer is the only one that ever shows the token. A form that went stale keeps its text."""
+    """Creates an agent. Does not redirect, because only this response contains the token."""
     context = await _agents_context(request, reading, member, blocked, None)
     form = await parse_form(request, AgentForm)
     if not member.person.is_fresh:
@@ -225,7 +225,13 @@ async def post_settings(
     form = await parse_form(request, SettingsForm)
     if form.data is None:
         return show_again(
-            request, pages, "connections/settings.html", form, never_shown=_list_never_shown(form), hint=None, **context
+            request,
+            pages,
+            "connections/settings.html",
+            form,
+            never_shown=_list_secret_fields(form),
+            hint=None,
+            **context,
         )
     change = form.data.as_change(member.connection)
     if change.changes_access and not member.person.is_fresh:
@@ -236,21 +242,21 @@ async def post_settings(
             "connections/settings.html",
             form,
             ReauthRequired(),
-            never_shown=_list_never_shown(form),
+            never_shown=_list_secret_fields(form),
             hint=None,
             **stale,
         )
     try:
         await connections.change(session, member.connection, change, member.person.id)
     except AppError as error:
-        refusal = _beside_field(error)
+        refusal = _as_field_error(error)
         return show_again(
             request,
             pages,
             "connections/settings.html",
             form,
             refusal,
-            never_shown=_list_never_shown(form),
+            never_shown=_list_secret_fields(form),
             hint=_hint_of(error),
             **context,
         )
@@ -259,7 +265,7 @@ async def post_settings(
 
 @rooms.get("/delete")
 async def get_delete(request: Request, member: Owner, _: FreshlySignedIn, pages: PagesDep) -> Response:
-    """Whose sign-in is older goes to confirm who they are, and comes back."""
+    """Shows the delete page; an older sign-in is redirected to re-authentication first."""
     return pages.render(request, "connections/delete.html", error=None, **_delete_context(member))
 
 
@@ -303,7 +309,7 @@ def _last_health(member: Membership) -> dict[str, Any]:
 def _show_facts(facts: ServerFacts | RestFacts, member: Membership) -> dict[str, Any]:
     if isinstance(facts, RestFacts):
         return {"facts": facts, "is_direct": False, "warnings": list(list_rest_warnings(facts)), "failure": None}
-    warnings = list(list_warnings(facts, member.connection.taken_role))
+    warnings = list(list_warnings(facts, member.connection.assumed_role))
     return {"facts": facts, "is_direct": True, "warnings": warnings, "failure": None}
 
 
@@ -315,7 +321,7 @@ def _read_facts(connection: Connection) -> ServerFacts | RestFacts:
 
 
 async def _agents_context(
-    request: Request, session: ReadSession, member: Membership, blocked: Blocked, before: UUID | None
+    request: Request, session: ReadSession, member: Membership, blocked: RefusalCounts, before: UUID | None
 ) -> dict[str, Any]:
     agents = await list_agents(session, member.connection.id, before=before, limit=_PAGE_ROWS + 1)
     shown = list(agents[:_PAGE_ROWS])
@@ -351,7 +357,7 @@ def _settings_context(request: Request, member: Membership) -> dict[str, Any]:
 
 
 def _delete_context(member: Membership) -> dict[str, Any]:
-    """A production connection asks for its name."""
+    """A production connection requires its name to be typed."""
     connection = member.connection
     is_production = connection.environment == Environment.PRODUCTION
     return {
@@ -361,13 +367,13 @@ def _delete_context(member: Membership) -> dict[str, Any]:
     }
 
 
-def _list_never_shown(form: Form[Any]) -> tuple[str, ...]:
-    """A Postgres address that was pasted as a project's URL holds a password."""
+def _list_secret_fields(form: Form[Any]) -> tuple[str, ...]:
+    """Lists fields with secrets; a Postgres address that was pasted as a project's URL contains a password."""
     return (*_SECRETS, "url") if "@" in form.typed.get("url", "") else _SECRETS
 
 
 def _list_roles(member: Membership) -> list[tuple[str, str]]:
-    """The roles that the last probe found to be fit; "" stands for the one above it."""
+    """Lists the roles that the last probe found usable; "" is the default role."""
     facts = _read_facts(member.connection)
     if isinstance(facts, RestFacts):
         return []
@@ -382,13 +388,13 @@ def _find_done(request: Request) -> str | None:
     return _DONE.get(request.query_params.get("done", ""))
 
 
-def _beside_field(error: AppError) -> AppError:
-    """A probe's refusal belongs beside what was probed."""
-    return error.beside_field() if isinstance(error, ConnectionFailed) else error
+def _as_field_error(error: AppError) -> AppError:
+    """Shows a failed probe beside the field that was probed."""
+    return error.as_field_error() if isinstance(error, ConnectionFailed) else error
 
 
 def _hint_of(error: AppError) -> tuple[str, str] | None:
-    """The field that a probe's hint is about, and the hint."""
+    """Returns the field that a probe's hint is about, and the hint."""
     return (error.field_name, error.hint or "") if isinstance(error, ConnectionFailed) else None
 
 

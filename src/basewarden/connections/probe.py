@@ -6,23 +6,23 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from basewarden.connections.addresses import pin_host
-from basewarden.connections.dialing import dial, explain_failure, make_pinned_dsn
+from basewarden.connections.db_connections import explain_libpq_error, make_pinned_dsn, open_db_connection
 from basewarden.connections.errors import ConnectionFailed, Reason
-from basewarden.connections.greeting import greet_server
+from basewarden.connections.tls_check import check_tls_support
 from basewarden.connections.urls import PostgresAddress
 from basewarden.db import note_waiting
 from pgrest import DatabaseError, DbConnection, PgrestError, Rows, Statement, set_settings
 
 PROBE_SECONDS = 8.0
-OLDEST_SERVER = 130000
+MIN_SERVER_VERSION = 130000
 _SWITCH_SECONDS = 2.0
 _TOO_LARGE = 413
-_MOST_ROWS, _MOST_COLUMNS = 200, 20
+_MAX_ROWS, _MAX_COLUMNS = 200, 20
 _TRUE = "t"
 _FLAGS = ("is_superuser", "bypasses_rls", "can_create_roles", "is_read_only")
 _COUNTS = ("tables", "readable_tables", "writable_tables")
-_OWN_NAMES = set_settings({"search_path": "pg_catalog, pg_temp"})
-_WHO = "SELECT pg_backend_pid() AS backend"
+_SAFE_SEARCH_PATH = set_settings({"search_path": "pg_catalog, pg_temp"})
+_BACKEND = "SELECT pg_backend_pid() AS backend"
 
 _FACTS = """
 SELECT current_setting('server_version') AS server_version,
@@ -54,7 +54,7 @@ SELECT rolname::text AS name, rolsuper AS is_superuser, rolbypassrls AS bypasses
 
 @dataclass(frozen=True, slots=True)
 class DatabaseRole:
-    """A role that the login may take on for a transaction."""
+    """A role that the login may switch to."""
 
     name: str
     is_superuser: bool
@@ -76,7 +76,7 @@ class ServerFacts:
     latency_ms: float
     roles: tuple[DatabaseRole, ...]
     is_pooled: bool = False
-    """Each transaction may meet another server session."""
+    """Each transaction may run in another server session."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -92,7 +92,7 @@ class ServerFacts:
 
 
 async def probe(address: PostgresAddress, *, allow_private: bool) -> ServerFacts:
-    """The facts of a database that can be used, else ConnectionFailed; ends within 8 seconds, whatever is there."""
+    """Returns the facts of a usable database, or raises ConnectionFailed; takes at most 8 seconds."""
     note_waiting("a database to probe")
     try:
         async with asyncio.timeout(PROBE_SECONDS):
@@ -104,20 +104,20 @@ async def probe(address: PostgresAddress, *, allow_private: bool) -> ServerFacts
     except PgrestError as error:
         if error.status == _TOO_LARGE:
             raise ConnectionFailed(Reason.NOT_POSTGRES) from None
-        raise explain_failure(str(error.details)) from None
-    except (KeyError, ValueError):  # other columns and values than were asked for
+        raise explain_libpq_error(str(error.details)) from None
+    except (KeyError, ValueError):  # the server sent unexpected columns or values
         raise ConnectionFailed(Reason.NOT_POSTGRES) from None
 
 
 async def _probe(address: PostgresAddress, *, allow_private: bool) -> ServerFacts:
     addresses = await pin_host(address.host, address.port, allow_private=allow_private)
-    offers_tls = await greet_server(addresses, address.port)
+    offers_tls = await check_tls_support(addresses, address.port)
     if address.sslmode in ("require", "verify-full") and not offers_tls:
         raise ConnectionFailed(Reason.TLS_REFUSED)
     dsn = make_pinned_dsn(address, addresses)
-    async with dial(dsn) as connection:
+    async with open_db_connection(dsn) as connection:
         check_version(connection.server_version)
-        (facts,) = await _ask(connection, _TABLES + _FACTS)
+        (facts,) = await _query(connection, _TABLES + _FACTS)
         numbers: dict[str, Any] = {name: facts[name] == _TRUE for name in _FLAGS}
         numbers |= {name: int(facts[name]) for name in _COUNTS}
         latency_ms = await _measure_latency(connection)
@@ -137,28 +137,28 @@ async def _probe(address: PostgresAddress, *, allow_private: bool) -> ServerFact
 
 
 def check_version(number: int) -> None:
-    if number < OLDEST_SERVER:
+    if number < MIN_SERVER_VERSION:
         raise ConnectionFailed(Reason.VERSION_UNSUPPORTED)
 
 
 async def _find_pooling(
     connection: DbConnection, backend: str, dsn: str
 ) -> Literal["session", "transaction", "statement"]:
-    """Whether our session loses its server process while somebody else works: behaviour, not names.
+    """Detects a pooler by its behaviour: whether our db session keeps its server process.
 
-    A server names the same process at the start and in a query. A pooler makes a number up, and then a second
-    connection in a transaction shows whether it was given the process that was ours.
+    A server reports the same process id at the start and in a query. A pooler invents one at the start; then a
+    transaction on a second connection shows whether that was given the process that was ours.
     """
     if str(connection.backend_pid) == backend:
         return "session"
     others = None
     try:
-        async with asyncio.timeout(_SWITCH_SECONDS), dial(dsn) as other:
+        async with asyncio.timeout(_SWITCH_SECONDS), open_db_connection(dsn) as other:
             await other.run([Statement("BEGIN")])
-            (others,) = await _ask(other, _WHO)
-            (ours,) = await _ask(connection, _WHO)
+            (others,) = await _query(other, _BACKEND)
+            (ours,) = await _query(connection, _BACKEND)
     except (DatabaseError, PgrestError):
-        return "statement"  # it refuses the transaction itself
+        return "statement"  # it refuses transactions
     except TimeoutError:
         return "session" if others is None else "transaction"  # one process for both: ours waits for the other's end
     return "transaction" if others["backend"] == backend or ours["backend"] != backend else "session"
@@ -171,15 +171,15 @@ async def _measure_latency(connection: DbConnection) -> float:
 
 
 async def _list_roles(connection: DbConnection, server_version: int) -> tuple[DatabaseRole, ...]:
-    """Since PostgreSQL 16 a member of a role may be kept from taking it on."""
+    """Lists the roles that the login may switch to, which since PostgreSQL 16 is a privilege of its own."""
     privilege = b"SET" if server_version >= 160000 else b"MEMBER"
-    rows = await _ask(connection, _ROLES, privilege)
+    rows = await _query(connection, _ROLES, privilege)
     return tuple(DatabaseRole(row["name"], row["is_superuser"] == _TRUE, row["bypasses_rls"] == _TRUE) for row in rows)
 
 
-async def _ask(connection: DbConnection, query: str, *parameters: bytes) -> list[dict[str, str]]:
-    _, rows = await connection.run([_OWN_NAMES, Statement(query, parameters)])
-    if rows.count > _MOST_ROWS or rows.has_column(_MOST_COLUMNS):
+async def _query(connection: DbConnection, query: str, *parameters: bytes) -> list[dict[str, str]]:
+    _, rows = await connection.run([_SAFE_SEARCH_PATH, Statement(query, parameters)])
+    if rows.count > _MAX_ROWS or rows.has_column(_MAX_COLUMNS):
         raise ConnectionFailed(Reason.NOT_POSTGRES)  # not what was asked for, and long to read
     return _read_rows(rows)
 

@@ -1,4 +1,4 @@
-"""All SQL of connections, on our own database."""
+"""All SQL of connections."""
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from basewarden.connections.models import Agent, Connection, ConnectionMember, Role
 from basewarden.db import ReadSession, WriteSession
 
-_STREAMED_AT_ONCE = 200
+_STREAM_SIZE = 200
 
 
 async def insert_connection(session: WriteSession, connection: Connection, member: ConnectionMember) -> None:
@@ -24,7 +24,7 @@ async def insert_connection(session: WriteSession, connection: Connection, membe
 async def list_connections(
     session: ReadSession, user_id: UUID, *, before: UUID | None, limit: int
 ) -> Sequence[Row[Connection, str]]:
-    """A person's connections with their role there, the newest first."""
+    """Lists a person's connections with their role, the newest first."""
     query = (
         select(Connection, ConnectionMember.role)
         .join(ConnectionMember, ConnectionMember.connection_id == Connection.id)
@@ -73,7 +73,7 @@ async def insert_agent(session: WriteSession, agent: Agent) -> None:
 
 
 async def list_agents(session: ReadSession, connection_id: UUID, *, before: UUID | None, limit: int) -> Sequence[Agent]:
-    """Those that are not revoked, the newest first."""
+    """Lists agents that are not revoked, the newest first."""
     query = (
         select(Agent)
         .where(Agent.connection_id == connection_id, Agent.revoked_at.is_(None))
@@ -97,7 +97,7 @@ async def find_agent(session: ReadSession, connection_id: UUID, agent_id: UUID) 
 
 
 async def revoke_agent(session: WriteSession, connection_id: UUID, agent_id: UUID) -> Agent | None:
-    """None where this connection has no such agent, or it is revoked already."""
+    """Revokes an agent; None if this connection has no such agent, or it is already revoked."""
     query = (
         update(Agent)
         .where(Agent.id == agent_id, Agent.connection_id == connection_id, Agent.revoked_at.is_(None))
@@ -138,7 +138,7 @@ async def stream_memberships(session: AsyncSession, user_id: UUID) -> AsyncGener
 async def stream_owned_connections(
     session: AsyncSession, columns: Sequence[str], user_id: UUID
 ) -> AsyncGenerator[RowMapping, None]:
-    """`columns` says which, so that what is sealed is not even read."""
+    """Streams the given columns only, so that sealed values are never read."""
     table = Connection.__table__.c
     query = select(*(table[name] for name in columns)).where(table.id.in_(_select_owned(user_id))).order_by(table.id)
     async for row in _stream(session, query):
@@ -148,7 +148,7 @@ async def stream_owned_connections(
 async def stream_agents_of_person(
     session: AsyncSession, columns: Sequence[str], user_id: UUID
 ) -> AsyncGenerator[RowMapping, None]:
-    """Those on connections that they own, and those that they made, also when revoked."""
+    """Streams agents on connections that a person owns, and those that they created, including revoked ones."""
     table = Agent.__table__.c
     is_theirs = or_(table.created_by == user_id, table.connection_id.in_(_select_owned(user_id)))
     query = select(*(table[name] for name in columns)).where(is_theirs).order_by(table.id)
@@ -157,7 +157,7 @@ async def stream_agents_of_person(
 
 
 async def _stream(session: AsyncSession, query: Select[Any]) -> AsyncGenerator[RowMapping, None]:
-    result = await session.stream(query, execution_options={"yield_per": _STREAMED_AT_ONCE})
+    result = await session.stream(query, execution_options={"yield_per": _STREAM_SIZE})
     try:
         async for row in result.mappings():
             yield row
@@ -176,13 +176,13 @@ async def count_owned(session: AsyncSession, user_id: UUID) -> int:
 
 
 async def lock_owned_connections(session: WriteSession, user_id: UUID) -> None:
-    """Two owners who leave at once must not each count on the other."""
+    """Locks connections, so that two owners who are deleted at once do not each count on the other."""
     query = select(Connection.id).where(Connection.id.in_(_select_owned(user_id))).order_by(Connection.id)
     await session.execute(query.with_for_update())
 
 
 async def list_solely_owned(session: AsyncSession, user_id: UUID) -> Sequence[Row[UUID, str]]:
-    """Id and name of what nobody else is an owner of."""
+    """Lists id and name of the connections whose only owner is this person."""
     other = aliased(ConnectionMember)
     has_other = exists().where(other.connection_id == Connection.id, other.role == Role.OWNER, other.user_id != user_id)
     query = select(Connection.id, Connection.name).where(Connection.id.in_(_select_owned(user_id)), ~has_other)
@@ -190,6 +190,6 @@ async def list_solely_owned(session: AsyncSession, user_id: UUID) -> Sequence[Ro
 
 
 async def delete_memberships(session: WriteSession, user_id: UUID) -> list[UUID]:
-    """The connections that the person was a member of."""
+    """Deletes a person's memberships and returns the ids of those connections."""
     query = delete(ConnectionMember).where(ConnectionMember.user_id == user_id)
     return list(await session.scalars(query.returning(ConnectionMember.connection_id)))

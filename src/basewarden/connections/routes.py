@@ -1,4 +1,4 @@
-"""JSON: `/api/connections…`."""
+"""`/api/connections`: connections and their agents."""
 
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -177,7 +177,7 @@ def show_health(facts: ServerFacts) -> HealthOut:
 
 
 def show_rest_health(facts: RestFacts) -> HealthOut:
-    """What a project's API does not tell stays null."""
+    """Describes a project's API; facts that it does not provide are null."""
     return HealthOut(
         ok=True,
         backend="forward",

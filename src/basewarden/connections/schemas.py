@@ -1,4 +1,4 @@
-"""What callers send and get. Names on the wire are the contract's camelCase."""
+"""Request and response bodies. Their JSON names are the contract's camelCase."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _MAX_IDENTIFIER_BYTES = 63
 _MAX_CLAIMS_BYTES = 4096
 _MAX_TABLES = 500
 _RPC = "rpc/"
-_LONGEST = 2**31 - 1
+_MAX_INT = 2**31 - 1
 
 
 def check_identifier(name: str) -> str:
@@ -27,7 +27,7 @@ def check_identifier(name: str) -> str:
 
 
 def check_table(name: str) -> str:
-    """`orders`, `sales.orders`, `rpc/close_order`: with the schema in front where it is missing."""
+    """Qualifies `orders`, `sales.orders` or `rpc/close_order` with the schema, which defaults to `public`."""
     prefix, rest = (_RPC, name.removeprefix(_RPC)) if name.startswith(_RPC) else ("", name)
     schema, dot, local = rest.partition(".")
     parts = (schema, local) if dot else ("public", schema)
@@ -37,14 +37,14 @@ def check_table(name: str) -> str:
 
 
 def check_project_url(url: str) -> str:
-    """The address of a project's API; a Postgres address pasted here is told from a mistyped one."""
+    """Rejects a Postgres address in the field of a project's URL with a message of its own."""
     if url.strip().lower().startswith(("postgres://", "postgresql://")):
         raise ValueError("This is a Postgres connection string. Paste it into the field “Postgres connection string”.")
     return url
 
 
 def check_claims(claims: dict[str, Any]) -> dict[str, Any]:
-    """Stored as jsonb and handed to the database as a setting: neither takes a NUL."""
+    """Checks claims, which are stored as jsonb and passed to the database as a setting: neither accepts a NUL."""
     text = check_encodable(json.dumps(claims, allow_nan=False, ensure_ascii=False))
     if len(text.encode()) > _MAX_CLAIMS_BYTES:
         raise ValueError(f"must be at most {_MAX_CLAIMS_BYTES} bytes as JSON")
@@ -68,11 +68,11 @@ PostgresURL = Annotated[SecretStr, Field(max_length=_MAX_URL)]
 Key = Annotated[SecretStr, Field(max_length=_MAX_URL)]
 ProjectURL = Annotated[str, Field(max_length=_MAX_URL), AfterValidator(check_project_url)]
 RowLimit = Annotated[int, Field(ge=1, le=1_000_000)]
-WriteLimit = Annotated[int, Field(ge=1, le=_LONGEST)]
+WriteLimit = Annotated[int, Field(ge=1, le=_MAX_INT)]
 
 
 class ConnectionCreate(RequestBody):
-    """`url` and `key` are a project's, `postgresUrl` any Postgres; what is missing the service says by its field."""
+    """`url` and `key` are a project's, `postgresUrl` any Postgres; the service checks that one of them is complete."""
 
     name: Name
     environment: Environment = Environment.OTHER
@@ -83,7 +83,7 @@ class ConnectionCreate(RequestBody):
 
 
 class ConnectionChange(RequestBody):
-    """Only what is sent changes; null takes an address away, and `dbRole: null` goes back to the login's own role."""
+    """Changes only the sent fields; null removes an address, and `dbRole: null` restores the login's own role."""
 
     name: Name = ""
     environment: Environment = Environment.OTHER
@@ -97,7 +97,7 @@ class ConnectionChange(RequestBody):
 
     @property
     def changes_access(self) -> bool:
-        """Whether it changes where requests go, or as whom: what a stolen cookie must not do."""
+        """True when it changes where requests go or as which role, which requires a fresh sign-in."""
         return any(self.has(field) for field in ("url", "key", "postgres_url", "db_role"))
 
 
@@ -113,7 +113,7 @@ class AgentCreate(RequestBody):
 
 
 class ConnectionOut(ResponseBody):
-    """`role` is the database role that requests take on; `member` is what the caller is here. No secret comes back."""
+    """`role` is the database role of requests, `member` the caller's role here. Secrets are never included."""
 
     id: UUID
     name: str
@@ -139,9 +139,9 @@ class RoleOut(ResponseBody):
 
 
 class HealthOut(ResponseBody):
-    """`ok` with the facts, or not with the reason; the probe itself worked either way.
+    """The result of a probe: `ok` with the facts, or not `ok` with the reason.
 
-    `backend` is how the data is reached: the database itself, or the project's own API, of which less is known.
+    `backend` is how data is accessed: the database itself, or the project's API, for which fewer facts are known.
     """
 
     ok: bool
@@ -186,7 +186,7 @@ class AgentsOut(ResponseBody):
 
 
 class AgentCreated(ResponseBody):
-    """The only answer that ever holds the token."""
+    """The only response that contains the token."""
 
     id: UUID
     token: str

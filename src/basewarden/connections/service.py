@@ -1,4 +1,4 @@
-"""Saving, changing and deleting connections. Nothing is saved that a probe could not use."""
+"""Creates, changes and deletes connections. An address or key is saved only after a successful probe."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,10 +14,10 @@ from basewarden.connections import queries
 from basewarden.connections.models import Connection, ConnectionMember, Role
 from basewarden.connections.probe import ServerFacts, probe
 from basewarden.connections.rest.keys import KeyRefused, ProjectKey, parse_key
-from basewarden.connections.rest.probe import RestFacts, find_rest, probe_rest
+from basewarden.connections.rest.probe import RestFacts, probe_project, probe_rest
 from basewarden.connections.rest.urls import RestAddress, parse_project_url
 from basewarden.connections.schemas import ConnectionChange, ConnectionCreate
-from basewarden.connections.targets import ConnectionTargets, make_key_place, make_place
+from basewarden.connections.targets import ConnectionTargets, make_key_context, make_url_context
 from basewarden.connections.urls import URLError, parse_postgres_url
 from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
@@ -26,8 +26,8 @@ from basewarden.errors import Invalid, NotFound
 from basewarden.settings import Settings
 from basewarden.vault import Vault
 
-PROBES = Limit(20, 60)  # of addresses that a person types
-CHECKS = Limit(120, 60)  # of saved ones: every look at a home page is one
+PROBES = Limit(20, 60)  # of new addresses
+CHECKS = Limit(120, 60)  # of saved addresses: each view of a connection's page is one
 Values = dict[str, Any]
 
 
@@ -50,12 +50,14 @@ class Connections:
         self._plans = plans
 
     async def create(self, session: WriteSession, wanted: ConnectionCreate, person_id: UUID) -> Connection:
-        """PlanLimit before anything is dialled, and once more when the place is taken: two at once get one place.
+        """Creates a connection after a probe.
 
-        The unit of work is first used when all has been dialled: a host that hangs must not hold a connection of ours.
+        The plan's limit is checked before the probe, and again under a lock when the connection is stored, because two
+        requests may run at once. The unit of work is first used after the probe: a host that hangs must not occupy a
+        connection to our own database.
         """
         await self._check_room(person_id)
-        _check_whole(wanted)
+        _check_complete(wanted)
         await self._attempts.take(Attempt("connections.probe", str(person_id), PROBES))
         connection = Connection(
             id=make_id(),
@@ -95,12 +97,12 @@ class Connections:
         await queries.delete_connection(session, connection_id)
 
     async def check(self, connection: Connection, person_id: UUID) -> ServerFacts | RestFacts:
-        """The facts as they are now, of the backend in use; ConnectionFailed says what is wrong."""
+        """Probes the backend in use and returns its current facts, or raises ConnectionFailed."""
         await self._attempts.take(Attempt("connections.check", str(person_id), CHECKS))
-        address = self._targets.open_url(connection)
+        address = self._targets.unseal_url(connection)
         if address is not None:
             return await probe(address, allow_private=self._allow_private)
-        api = self._targets.open_api(connection)
+        api = self._targets.unseal_api(connection)
         assert api is not None
         return await probe_rest(api.address, api.key, allow_private=self._allow_private)
 
@@ -109,19 +111,19 @@ class Connections:
             await self._plans.check_room(reading, person_id, partial(queries.count_owned, reading, person_id))
 
     async def _probe_change(self, connection: Connection, wanted: ConnectionChange, person_id: UUID) -> Values:
-        """What comes must work, and what then is known must go together: role, address and key."""
+        """Probes new addresses and keys, and checks that role, address and key fit together."""
         values: Values = {}
-        is_typed = any(getattr(wanted, name) is not None for name in ("url", "key", "postgres_url"))
-        if is_typed:
+        has_new_address = any(getattr(wanted, name) is not None for name in ("url", "key", "postgres_url"))
+        if has_new_address:
             await self._attempts.take(Attempt("connections.probe", str(person_id), PROBES))
         if wanted.has("postgres_url"):
             values |= await self._change_postgres(connection, wanted)
         if wanted.has("url") or wanted.has("key"):
             values |= await self._change_project(connection, wanted)
-        changed = _make_changed(connection, {**values, **_only(wanted, "db_role")})
+        changed = _make_changed(connection, {**values, **_select_value(wanted, "db_role")})
         if changed.sealed_postgres_url is None and changed.sealed_key is None:
             raise Invalid.field("postgresUrl", "A connection needs a Postgres address, or a project's URL and key.")
-        if changed.is_direct and not wanted.postgres_url and changed.taken_role is not None:
+        if changed.is_direct and not wanted.postgres_url and changed.assumed_role is not None:
             facts = await self.check(connection, person_id)
             changed.facts = facts.as_json()
             values |= {"facts": changed.facts, "probed_at": func.now()}
@@ -134,7 +136,7 @@ class Connections:
         return {**await self._probe_postgres(connection.id, wanted.postgres_url), "probed_at": func.now()}
 
     async def _change_project(self, connection: Connection, wanted: ConnectionChange) -> Values:
-        """A saved key goes only where it was saved for, so that nobody lets it be sent elsewhere to read it."""
+        """Changes URL and key. A saved key is never sent to a new URL, which could be an attacker's."""
         if wanted.url is None and wanted.key is None:
             return {"url": None, "sealed_key": None, "rest_facts": None}
         if (wanted.has("url") and wanted.url is None) or (wanted.has("key") and wanted.key is None):
@@ -153,13 +155,13 @@ class Connections:
         except URLError as error:
             raise Invalid.field("postgresUrl", str(error)) from None
         facts = await probe(address, allow_private=self._allow_private)
-        sealed = self._vault.seal(url, make_place(connection_id))
+        sealed = self._vault.seal(url, make_url_context(connection_id))
         return {"sealed_postgres_url": sealed, "facts": facts.as_json()}
 
     async def _probe_project(self, connection_id: UUID, url: str, typed: Secret) -> Values:
         address, key = _parse_project(url, typed)
-        found, facts = await find_rest(address, key, allow_private=self._allow_private)
-        sealed = self._vault.seal(key.value, make_key_place(connection_id))
+        found, facts = await probe_project(address, key, allow_private=self._allow_private)
+        sealed = self._vault.seal(key.value, make_key_context(connection_id))
         return {"url": str(found), "sealed_key": sealed, "rest_facts": facts.as_json()}
 
 
@@ -175,14 +177,14 @@ async def find_membership(session: ReadSession, connection_id: UUID, person_id: 
 
 
 def check_role(connection: Connection) -> None:
-    """The role that requests are to take on must be one that they can; which one it is may be the key's word."""
+    """Checks that requests can run as the connection's role, which is the one that is set or the key's."""
     if not connection.is_direct:
         if connection.db_role is not None:
             raise Invalid.field("dbRole", "Without a Postgres connection string, every request runs as the key's role.")
         return
     assert connection.facts is not None
     facts = ServerFacts.from_json(connection.facts)
-    name = connection.taken_role
+    name = connection.assumed_role
     if connection.db_role is None and name is not None and facts.find_role(name) is None:
         text = f"The login {facts.login_role} may not switch to the key's role, {name}. Choose another role."
         raise Invalid.field("dbRole", text)
@@ -190,7 +192,7 @@ def check_role(connection: Connection) -> None:
 
 
 def check_db_role(facts: ServerFacts, name: str | None) -> None:
-    """A role to take on must be one that the login may take on, and no superuser."""
+    """Checks that the login may switch to this role, and that it is no superuser."""
     if name is None:
         return
     role = facts.find_role(name)
@@ -200,7 +202,7 @@ def check_db_role(facts: ServerFacts, name: str | None) -> None:
         raise Invalid.field("dbRole", "A superuser bypasses every permission check; choose another role.")
 
 
-def _check_whole(wanted: ConnectionCreate) -> None:
+def _check_complete(wanted: ConnectionCreate) -> None:
     if (wanted.url is None) != (wanted.key is None):
         missing = "url" if wanted.url is None else "key"
         raise Invalid.field(missing, "A project needs both a URL and a key.")
@@ -226,12 +228,12 @@ def _set_values(connection: Connection, values: Values) -> None:
 
 
 def _make_changed(connection: Connection, values: Values) -> Connection:
-    """What it will be, apart from the session."""
+    """Returns the changed connection as an object that is not part of the db session."""
     names = ("sealed_postgres_url", "url", "sealed_key", "db_role", "facts", "rest_facts")
     return Connection(**{name: values.get(name, getattr(connection, name)) for name in names})
 
 
-def _only(wanted: ConnectionChange, name: str) -> Values:
+def _select_value(wanted: ConnectionChange, name: str) -> Values:
     return {name: getattr(wanted, name)} if wanted.has(name) else {}
 
 

@@ -1,4 +1,4 @@
-"""Code to paste for a new agent."""
+"""Code examples for a new agent."""
 
 from uuid import UUID
 
@@ -24,7 +24,7 @@ _CURL = """curl "{url}/rest/v1/{table}?limit=5" \\
 
 
 def make_snippets(origin: str, connection_id: UUID, token: str, tables: list[str] | None) -> list[tuple[str, str, str]]:
-    """(key, label, code) for each client, reading from the first table that the agent may see."""
+    """Returns (key, label, code) for each client; the code reads from the first table that the agent may access."""
     table = next((name.removeprefix("public.") for name in tables or () if not name.startswith("rpc/")), "your_table")
     url = f"{origin}/api/v/{connection_id}"
     return [

@@ -1,10 +1,10 @@
-"""What the data road needs to know of a connection: remembered for seconds, dropped when it changes."""
+"""What the data API needs to know of a connection: cached for seconds, and dropped when it changes."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
 from basewarden.connections import queries
-from basewarden.connections.dialing import make_dsn
+from basewarden.connections.db_connections import make_dsn
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.models import Connection, Environment, Role
 from basewarden.connections.rest.client import RestClient
@@ -19,13 +19,13 @@ from basewarden.settings import Settings
 from basewarden.vault import SealContext, Vault
 
 TOPIC = "connection"
-_REMEMBER_SECONDS = 10.0
-_REMEMBER_AT_MOST = 5_000
+_CACHE_SECONDS = 10.0
+_CACHE_SIZE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTarget:
-    """A project as the data road meets it: by its `address`, or where that is not known by its API.
+    """A project as the data API reaches it: by its Postgres `address` or, without one, by its REST `api`.
 
     `db_role` None = the login's own role, or the key's.
     """
@@ -41,7 +41,7 @@ class ConnectionTarget:
 
 @dataclass(frozen=True, slots=True)
 class ProjectAPI:
-    """Where a project's own REST API is, with which key it is called, and the schemas that it exposed when probed."""
+    """A project's REST API: its address, its key, and the schemas that it exposed when it was probed."""
 
     address: RestAddress
     key: ProjectKey
@@ -54,8 +54,8 @@ class ConnectionTargets:
         self._listener = listener
         self._vault = vault
         self._allow_private = settings.allow_private_addresses
-        self._targets = LoadingCache(self._load_target, size=_REMEMBER_AT_MOST, seconds=_REMEMBER_SECONDS)
-        self._roles = LoadingCache(self._load_role, size=_REMEMBER_AT_MOST, seconds=_REMEMBER_SECONDS)
+        self._targets = LoadingCache(self._load_target, size=_CACHE_SIZE, seconds=_CACHE_SECONDS)
+        self._roles = LoadingCache(self._load_role, size=_CACHE_SIZE, seconds=_CACHE_SECONDS)
         listener.on(TOPIC, self._forget)
 
     async def get_target(self, connection_id: UUID) -> ConnectionTarget:
@@ -65,33 +65,33 @@ class ConnectionTargets:
         return target
 
     async def find_role(self, connection_id: UUID, person_id: UUID) -> Role | None:
-        """What a person is on a connection; None for a stranger."""
+        """Finds a person's role on a connection; None for others."""
         return await self._roles.get((connection_id, person_id))
 
     async def open_dsn(self, target: ConnectionTarget) -> Secret:
-        """Libpq's string for the next connect: the host is resolved, checked and pinned anew each time."""
+        """Returns libpq's string for the next connection: the host is resolved, checked and pinned each time."""
         if target.address is None:
             raise ConnectionFailed(Reason.UNREACHABLE)
         return Secret(await make_dsn(target.address, allow_private=self._allow_private))
 
     def open_client(self, api: ProjectAPI) -> RestClient:
-        """To be closed by who opened it. The host is resolved, checked and pinned anew for each connect."""
+        """Returns a client that the caller must close. Its host is resolved, checked and pinned for each connection."""
         return RestClient(api.address, api.key, allow_private=self._allow_private)
 
-    def open_url(self, connection: Connection) -> PostgresAddress | None:
+    def unseal_url(self, connection: Connection) -> PostgresAddress | None:
         if connection.sealed_postgres_url is None:
             return None
-        return parse_postgres_url(self._vault.open(connection.sealed_postgres_url, make_place(connection.id)))
+        return parse_postgres_url(self._vault.open(connection.sealed_postgres_url, make_url_context(connection.id)))
 
-    def open_api(self, connection: Connection) -> ProjectAPI | None:
+    def unseal_api(self, connection: Connection) -> ProjectAPI | None:
         if connection.sealed_key is None or connection.url is None:
             return None
-        key = parse_key(self._vault.open(connection.sealed_key, make_key_place(connection.id)))
+        key = parse_key(self._vault.open(connection.sealed_key, make_key_context(connection.id)))
         facts = connection.rest_facts or {}
         return ProjectAPI(parse_saved_url(connection.url), key, tuple(facts.get("schemas", ("public",))))
 
     async def announce_change(self, session: WriteSession, connection_id: UUID) -> None:
-        """To be called by whoever changes a connection or its members."""
+        """Announces a change of a connection or its members; every such change must call this."""
         await self._listener.announce(session, TOPIC, str(connection_id))
 
     async def _load_target(self, connection_id: UUID) -> ConnectionTarget | None:
@@ -103,9 +103,9 @@ class ConnectionTargets:
             id=connection.id,
             name=connection.name,
             environment=Environment(connection.environment),
-            address=self.open_url(connection),
-            api=None if connection.is_direct else self.open_api(connection),
-            db_role=connection.taken_role if connection.is_direct else None,
+            address=self.unseal_url(connection),
+            api=None if connection.is_direct else self.unseal_api(connection),
+            db_role=connection.assumed_role if connection.is_direct else None,
             is_pooled=bool((connection.facts or {}).get("is_pooled")),
         )
 
@@ -124,9 +124,9 @@ class ConnectionTargets:
         self._roles.drop_where(lambda key, _: key[0] == changed)
 
 
-def make_place(connection_id: UUID) -> SealContext:
+def make_url_context(connection_id: UUID) -> SealContext:
     return SealContext("connections.sealed_postgres_url", connection_id)
 
 
-def make_key_place(connection_id: UUID) -> SealContext:
+def make_key_context(connection_id: UUID) -> SealContext:
     return SealContext("connections.sealed_key", connection_id)

@@ -1,6 +1,6 @@
-"""A `postgres://` address taken apart; only parts on a list come through.
+"""Parses `postgres://` URLs; only listed options are accepted.
 
-libpq knows many that read files or reach sockets and other hosts, and a stranger writes this one.
+URLs are untrusted, and libpq has options that read files or connect to sockets and other hosts.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _IGNORED: Final = frozenset({"application_name", "connect_timeout"})  # ours are
 
 
 class URLError(ValueError):
-    """Its text is a sentence for the person who typed the URL, and never repeats the URL."""
+    """Its text is a sentence for the person who typed the URL, and never contains the URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class PostgresAddress:
     sslmode: str = "prefer"
     channel_binding: str = "prefer"
     is_pooled: bool = False
-    """Told to be a transaction pooler's, by `pgbouncer=true` as other clients take it."""
+    """Declared to be a transaction pooler with `pgbouncer=true`, as other clients accept it."""
 
 
 def parse_postgres_url(url: Secret) -> PostgresAddress:

@@ -1,4 +1,4 @@
-"""What a person should know about a login before agents work through it, in words."""
+"""Warnings about a connection's role, shown before agents work through it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class RoleWarning:
     title: str
     text: str
     sql: str | None = None
-    """What mends it, to be run as it is."""
+    """SQL that fixes the problem, ready to run."""
 
 
 LOGIN_SQL = """\
@@ -22,7 +22,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO basewarde
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO basewarden;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO basewarden;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO basewarden;"""
-"""A login for the schema that requests reach. It sees every row, as the journal must."""
+"""A login for the exposed schema. It sees every row, which the journal requires."""
 
 
 def list_rest_warnings(facts: RestFacts) -> Iterator[RoleWarning]:
@@ -51,7 +51,7 @@ def list_rest_warnings(facts: RestFacts) -> Iterator[RoleWarning]:
 
 
 def list_warnings(facts: ServerFacts, db_role: str | None) -> Iterator[RoleWarning]:
-    """About the login, and about the role that requests take on: the one that is set, else the login's own."""
+    """Lists warnings about the login role and about the role that requests run as."""
     if facts.is_superuser:
         yield RoleWarning(
             f"Basewarden signs in as the superuser {facts.login_role}",

@@ -1,11 +1,11 @@
-"""Adds saved projects to the registry, and what billing and the shell of every page ask about them."""
+"""Adds connections to the registry, and what billing and every page's sidebar need to know of them."""
 
 from functools import partial
 
 from basewarden.accounts import Attempts
 from basewarden.billing import Plans, Usage
 from basewarden.connections import pages, routes
-from basewarden.connections.callers import list_in_shell
+from basewarden.connections.callers import list_sidebar_connections
 from basewarden.connections.erasure import ConnectionErasure
 from basewarden.connections.export import CONNECTION_PARTS
 from basewarden.connections.queries import count_owned, is_member_anywhere
@@ -34,7 +34,7 @@ def wire(registry: Registry) -> None:
             plans=registry.get(Plans),
         )
     )
-    registry.add(Shell(partial(list_in_shell, database)))
+    registry.add(Shell(partial(list_sidebar_connections, database)))
     registry.add(Usage(count_owned))
 
 

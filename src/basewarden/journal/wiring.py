@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from basewarden.connections import Blocked
+from basewarden.connections import RefusalCounts
 from basewarden.db import Database, Listener, Pruner
 from basewarden.journal import pages, refusal_pages, refusal_routes, routes
 from basewarden.journal.erasure import JournalErasure
@@ -24,7 +24,7 @@ def wire(registry: Registry) -> None:
     """Adds all but the reconciler, which needs the gateway's projects."""
     registry.add(Recorder(registry.get(Settings).database_url, registry.get(Listener)))
     registry.add(RefusalLog(registry.get(Database)))
-    registry.add(Blocked(count_refusals_since, count_refusals_by_agent))
+    registry.add(RefusalCounts(count_refusals_since, count_refusals_by_agent))
 
 
 def list_pruners(registry: Registry) -> tuple[Pruner, ...]:

@@ -1,4 +1,4 @@
-"""A column as the pages show and edit it."""
+"""Columns as pages show and edit them."""
 
 import json
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from basewarden.errors import Invalid
 from pgrest import Column, Table
 
 _JSON_TYPES = frozenset({"json", "jsonb"})
-_WITHOUT_ORDER = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
-_WITHOUT_EQUALITY = frozenset({"json", "xml", "point", "polygon"})
+_UNSORTABLE_TYPES = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
+_INCOMPARABLE_TYPES = frozenset({"json", "xml", "point", "polygon"})
 _KINDS = {"B": "bool", "E": "enum", "N": "number", "D": "timestamp", "A": "json", "C": "json"}
 LABEL_NAMES = (
     "name",
@@ -46,7 +46,7 @@ class ColumnView:
 
 
 def view_column(
-    table: Table, column: Column, *, sort: str | None = None, sort_href: str | None = None, may_edit: bool = False
+    table: Table, column: Column, *, sort: str | None = None, sort_href: str | None = None, can_edit: bool = False
 ) -> ColumnView:
     kind = find_kind(column)
     is_key = column.name in table.key
@@ -57,7 +57,7 @@ def view_column(
         comment=column.comment,
         is_key=is_key,
         nullable=column.nullable,
-        editable=may_edit and not is_key and is_settable(column),
+        editable=can_edit and not is_key and is_settable(column),
         default=column.default,
         options=("true", "false") if kind == "bool" else column.enum_values,
         sortable=is_sortable(column),
@@ -81,20 +81,20 @@ def is_settable(column: Column) -> bool:
 
 
 def is_sortable(column: Column) -> bool:
-    return column.base_type not in _WITHOUT_ORDER
+    return column.base_type not in _UNSORTABLE_TYPES
 
 
 def is_comparable(column: Column) -> bool:
-    return column.base_type not in _WITHOUT_EQUALITY
+    return column.base_type not in _INCOMPARABLE_TYPES
 
 
 def is_writable(table: Table) -> bool:
-    """Only rows that can be told apart can be changed one by one, recorded and taken back."""
+    """True for tables with a key: only identifiable rows can be edited, recorded and undone."""
     return table.kind in ("table", "partitioned") and bool(table.key)
 
 
 def choose_label(table: Table) -> str | None:
-    """The column that names a row to a person, where the key alone does not."""
+    """Chooses the column that labels a row for people."""
     texts = [name for name, column in table.columns.items() if column.category == "S" and name not in table.key]
     named = [name for name in LABEL_NAMES if name in texts]
     required = [name for name in texts if not table.columns[name].nullable]
@@ -102,7 +102,7 @@ def choose_label(table: Table) -> str | None:
 
 
 def encode_values(table: Table, values: Mapping[str, str | None]) -> bytes:
-    """The body of a write. PostgreSQL reads each text as its type would; JSON alone is put in as it is."""
+    """Encodes the body of a write. PostgreSQL parses each text by the column's type; only JSON is embedded as it is."""
     return msgspec.json.encode({name: _encode_value(table.columns[name], value) for name, value in values.items()})
 
 
@@ -119,7 +119,7 @@ def _encode_value(column: Column, value: str | None) -> Any:
 
 
 def keep_newlines(typed: str, before: str | None) -> str:
-    """A browser sends every line break as CRLF; what was not touched must come back as it was."""
+    """Restores line breaks: a browser sends all as CRLF, but an unedited value must not change."""
     text = typed.replace("\r\n", "\n")
     if before is None or "\r\n" not in before:
         return text

@@ -1,4 +1,4 @@
-"""Conditions on a table's columns, spelled in PostgREST's grammar with any name and any value."""
+"""Conditions on a table's columns, encoded in PostgREST's grammar with any name and value."""
 
 import re
 from collections.abc import Sequence
@@ -12,26 +12,26 @@ _RESERVED = frozenset({"select", "order", "limit", "offset", "columns", "on_conf
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`operand` is a value as it is, or, where `is_list` or a word such as null follows, spelled already."""
+    """`operand` is a plain value or, if `is_encoded`, already in PostgREST's grammar, such as a list or null."""
 
     column: str
     operator: str
     operand: str
-    is_spelled: bool = False
+    is_encoded: bool = False
 
     def as_parameter(self) -> Parameter:
-        """`id=eq.5` where the name allows it, which is what the journal shows; else `and=("odd name".eq."5")`."""
+        """Returns `id=eq.5` if the name allows it, which is readable in the journal; else `and=("odd name".eq."5")`."""
         if _PLAIN_NAME.fullmatch(self.column) and self.column not in _RESERVED:
             return self.column, f"{self.operator}.{self.operand}"
         return "and", f"({self.in_tree()})"
 
     def in_tree(self) -> str:
-        operand = self.operand if self.is_spelled else quote(self.operand)
+        operand = self.operand if self.is_encoded else quote(self.operand)
         return f"{quote(self.column)}.{self.operator}.{operand}"
 
 
 def equals(column: str, value: str | None) -> Condition:
-    return Condition(column, "is", "null", is_spelled=True) if value is None else Condition(column, "eq", value)
+    return Condition(column, "is", "null", is_encoded=True) if value is None else Condition(column, "eq", value)
 
 
 def is_row(columns: Sequence[str], key: Sequence[str]) -> tuple[Condition, ...]:
@@ -39,7 +39,7 @@ def is_row(columns: Sequence[str], key: Sequence[str]) -> tuple[Condition, ...]:
 
 
 def is_any_row(columns: Sequence[str], keys: Sequence[Sequence[str]]) -> Parameter:
-    """One parameter for any number of rows."""
+    """Returns one parameter that matches any of the rows."""
     rows = [is_row(columns, key) for key in keys]
     if len(columns) == 1:
         return "or", f"({','.join(row[0].in_tree() for row in rows)})"
@@ -47,7 +47,7 @@ def is_any_row(columns: Sequence[str], keys: Sequence[Sequence[str]]) -> Paramet
 
 
 def is_one_of(column: str, values: Sequence[str]) -> Condition:
-    return Condition(column, "in", f"({','.join(map(quote, values))})", is_spelled=True)
+    return Condition(column, "in", f"({','.join(map(quote, values))})", is_encoded=True)
 
 
 def any_of(conditions: Sequence[Condition]) -> Parameter:

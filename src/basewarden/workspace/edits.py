@@ -1,4 +1,4 @@
-"""Writing single rows: a value that somebody else changed meanwhile is never overwritten unseen."""
+"""Updates single rows without overwriting a concurrent change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from basewarden.errors import AppError, Conflict
 from basewarden.workspace.columns import encode_values, is_comparable
 from basewarden.workspace.conditions import equals
-from basewarden.workspace.desk import Desk, Key, Row, select_texts
+from basewarden.workspace.table_client import Key, Row, TableClient, select_texts
 from pgrest import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a person saw, and what it shall be."""
+    """The value that a person saw, and the new one."""
 
     before: str | None
     after: str | None
 
 
-class ChangedMeanwhile(Conflict):
-    """`now` is what the columns hold that were changed; None where the row is gone."""
+class EditConflict(Conflict):
+    """`now` holds the current values of concurrently changed columns; None if the row was deleted."""
 
     code = "changed_meanwhile"
     message = "Somebody changed this meanwhile, so nothing was saved."
@@ -34,33 +34,33 @@ class NotChanged(Conflict):
     message = "The database let nothing through: a policy does not allow this change to the role in use."
 
 
-async def change_row(desk: Desk, table: Table, key: Key, changes: Mapping[str, Change]) -> Row:
-    """The new values of the changed columns. Raises ChangedMeanwhile or NotChanged, and then changed nothing."""
+async def change_row(client: TableClient, table: Table, key: Key, changes: Mapping[str, Change]) -> Row:
+    """Updates a row and returns its new values. Raises EditConflict or NotChanged, and then nothing was changed."""
     names = list(changes)
     body = encode_values(table, {name: change.after for name, change in changes.items()})
-    blind = [name for name in names if not is_comparable(table.columns[name])]
-    if blind:  # such types have no equality that the write could check, so it is looked at just before
-        await _check_unchanged(desk, table, key, changes)
-    expected = [equals(name, changes[name].before) for name in names if name not in blind]
-    row = await desk.update(table, key, expected, body, names)
+    uncomparable = [name for name in names if not is_comparable(table.columns[name])]
+    if uncomparable:  # their types have no equality to check in the write, so they are read just before
+        await _check_unchanged(client, table, key, changes)
+    expected = [equals(name, changes[name].before) for name in names if name not in uncomparable]
+    row = await client.update(table, key, expected, body, names)
     if row is not None:
         return row
-    await _check_unchanged(desk, table, key, changes)
+    await _check_unchanged(client, table, key, changes)
     raise NotChanged
 
 
-async def _check_unchanged(desk: Desk, table: Table, key: Key, changes: Mapping[str, Change]) -> None:
-    now = await desk.find_row(table, key, select_texts(list(changes)))
+async def _check_unchanged(client: TableClient, table: Table, key: Key, changes: Mapping[str, Change]) -> None:
+    now = await client.find_row(table, key, select_texts(list(changes)))
     if now is None:
-        raise ChangedMeanwhile(None)
-    moved = {name: now[name] for name, change in changes.items() if now[name] != change.before}
-    if moved:
-        raise ChangedMeanwhile(moved)
+        raise EditConflict(None)
+    changed = {name: now[name] for name, change in changes.items() if now[name] != change.before}
+    if changed:
+        raise EditConflict(changed)
 
 
 def list_refusals(error: AppError) -> dict[str, str]:
-    """By the column they are about; "" = the row."""
-    if isinstance(error, ChangedMeanwhile) and error.now is not None:
+    """Returns error messages by column; "" = the row."""
+    if isinstance(error, EditConflict) and error.now is not None:
         return dict.fromkeys(error.now, "Changed meanwhile. Save again to put yours in its place.")
     if isinstance(error.details, list):
         return {item["field"]: item["message"] for item in error.details}

@@ -1,4 +1,4 @@
-"""What the database said no to, for a person to read."""
+"""Errors of a project's database, as pages show them."""
 
 from basewarden.errors import AppError, Unavailable
 from pgrest import PgrestError
@@ -7,7 +7,7 @@ _NO_RIGHT = "42501"
 
 
 class DataRefused(AppError):
-    """The database's own words; `sqlstate` is its code, or PostgREST's."""
+    """An error message of the database; `sqlstate` is its code, or PostgREST's."""
 
     status = 422
     code = "data_refused"
@@ -27,7 +27,7 @@ class DatabaseUnreachable(Unavailable):
     message = "The project's database does not answer."
 
 
-def tell_person(error: PgrestError) -> AppError:
+def explain_error(error: PgrestError) -> AppError:
     if error.status in (503, 504):
         return DatabaseUnreachable(
             hint="It may be restarting, paused, or out of free connections. Nothing was changed. Try again in a moment."
@@ -41,5 +41,5 @@ def tell_person(error: PgrestError) -> AppError:
     )
 
 
-def tell_unreachable(error: AppError) -> DatabaseUnreachable:
+def explain_unreachable(error: AppError) -> DatabaseUnreachable:
     return DatabaseUnreachable(error.text, hint=error.hint)

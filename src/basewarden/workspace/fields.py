@@ -1,7 +1,7 @@
-"""A row as a form: what each field holds, and what comes back from it.
+"""A row as a form: the fields, and the values that are submitted.
 
-Of a column `x` the form sends `v.x` (its text), `n.x` (ticked: null), `e.x` (ticked: the empty text, which an empty
-field of a new row is not) and, when editing, `o.x` (what it held when the form was made, as JSON).
+For a column `x` the form sends `v.x` (its text), `n.x` (ticked: null), `e.x` (ticked: an empty string, which is not
+the same as an empty field of a new row) and, when editing, `o.x` (the original value as JSON).
 """
 
 from collections.abc import Collection, Mapping
@@ -12,14 +12,14 @@ from starlette.datastructures import FormData
 
 from basewarden.errors import BadRequest
 from basewarden.workspace.columns import ColumnView, is_settable, keep_newlines, view_column
-from basewarden.workspace.desk import Row
 from basewarden.workspace.edits import Change
+from basewarden.workspace.table_client import Row
 from pgrest import Column, Table
 
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """`is_moved` = somebody else has changed it meanwhile, to what is now `before`."""
+    """`is_moved` = the value was changed concurrently, to what is now `before`."""
 
     column: ColumnView
     value: str | None
@@ -38,7 +38,7 @@ class FormField:
 
 
 def new_fields(table: Table, form: FormData | None = None, errors: Mapping[str, str] | None = None) -> list[FormField]:
-    """What the database fills in by itself is not asked for."""
+    """Returns the fields of a new row, without columns that the database fills in."""
     return [
         FormField(
             view_column(table, column),
@@ -47,15 +47,15 @@ def new_fields(table: Table, form: FormData | None = None, errors: Mapping[str, 
             error=(errors or {}).get(column.name),
         )
         for column in table.columns.values()
-        if is_asked(column)
+        if is_input(column)
     ]
 
 
 def read_new(table: Table, form: FormData) -> dict[str, str | None]:
-    """An empty field is left out: the column's default holds."""
+    """Reads a new row; an empty field is left out, so that the column's default applies."""
     values: dict[str, str | None] = {}
     for column in table.columns.values():
-        if not is_asked(column):
+        if not is_input(column):
             continue
         typed = _typed(form, column)
         if typed is None or typed or f"e.{column.name}" in form:
@@ -71,9 +71,9 @@ def edit_fields(
     now: Row | None = None,
     too_long: Collection[str] = (),
 ) -> list[FormField]:
-    """After a refusal the changes that were wanted stay typed; they start again from what is there `now`.
+    """Returns the fields of a row; after an error they keep the typed changes, now based on the values of `now`.
 
-    A column that is `too_long` has no field: of its value the row holds only a part.
+    A `too_long` column has no field, because its value is truncated.
     """
     return [
         FormField(
@@ -84,18 +84,18 @@ def edit_fields(
             is_moved=now is not None and view.name in now,
         )
         for column in table.columns.values()
-        if (view := view_column(table, column, may_edit=True)).editable and view.name not in too_long
+        if (view := view_column(table, column, can_edit=True)).editable and view.name not in too_long
     ]
 
 
 def read_changes(table: Table, form: FormData) -> dict[str, Change]:
-    """Only what was touched."""
+    """Reads the changed fields only."""
     found = {name: read_change(form, f".{name}") for name in table.columns if f"v.{name}" in form}
     return {name: change for name, change in found.items() if change.after != change.before}
 
 
 def read_change(form: FormData, ending: str = "") -> Change:
-    """A null box ticked beside a new text is a slip: the text counts."""
+    """Reads one field; a new text takes precedence over a ticked null box."""
     before = _read_before(_text(form, f"o{ending}"))
     typed = keep_newlines(_text(form, f"v{ending}"), before)
     is_null = f"n{ending}" in form and typed == (before or "")
@@ -103,7 +103,7 @@ def read_change(form: FormData, ending: str = "") -> Change:
 
 
 def write_before(value: str | None) -> str:
-    """As JSON: a form would spell the line breaks of a plain text anew."""
+    """Encodes the value as JSON, because a form would change the line breaks of plain text."""
     return msgspec.json.encode(value).decode()
 
 
@@ -114,7 +114,7 @@ def _read_before(text: str) -> str | None:
         raise BadRequest("This form was not made here.") from None
 
 
-def is_asked(column: Column) -> bool:
+def is_input(column: Column) -> bool:
     return is_settable(column) and not column.identity
 
 

@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 from basewarden.connections import Membership, Role
 from basewarden.core.addresses import encode_row, row_path
 from basewarden.workspace.columns import ColumnView, is_sortable, is_writable, view_column
-from basewarden.workspace.cutting import cut, limit_grid
-from basewarden.workspace.desk import ChangeCount, Desk, Row, RowPage, key_of, text_of
 from basewarden.workspace.errors import DataRefused
+from basewarden.workspace.grid_view import GridFilter, GridView
 from basewarden.workspace.references import CellLink, Reference, list_references, select_embeds
-from basewarden.workspace.view import GridFilter, GridView
+from basewarden.workspace.table_client import ChangeCount, Row, RowPage, TableClient, key_of, text_of
+from basewarden.workspace.truncation import limit_grid, truncate
 from pgrest import Column, Table, TextLimit
 
 # Counting more rows than these costs more than it tells.
@@ -20,7 +20,7 @@ COUNT_EXACTLY_BELOW = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`whole_href` leads to all of a value that is cut here; None where the row has no address."""
+    """`whole_href` links to the full value of a truncated cell; None if the row has no URL."""
 
     value: str | None
     link: CellLink | None
@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class GridRow:
-    """`href` and `key` are None where rows cannot be told apart."""
+    """`href` and `key` are None for a table without a key."""
 
     key: str | None
     name: str
@@ -54,7 +54,7 @@ class Grid:
     refused: Sequence[RefusedFilter]
 
     def summary(self, view: GridView) -> str:
-        """Says "about" where the number is the planner's."""
+        """Describes the range of rows; "about" marks an estimated total."""
         if not self.rows:
             return "No rows"
         shown = f"{view.offset + 1:,}–{view.offset + len(self.rows):,}"  # noqa: RUF001 -- a range has an en dash
@@ -68,26 +68,26 @@ class Grid:
         return view.offset + len(self.rows) < self.total
 
 
-def may_edit(member: Membership, table: Table) -> bool:
+def can_edit(member: Membership, table: Table) -> bool:
     return member.role.includes(Role.EDITOR) and is_writable(table)
 
 
-async def load_grid(desk: Desk, member: Membership, table: Table, view: GridView) -> Grid:
-    """A filter that the database refuses is named, and then no rows are shown: more than asked for may be deleted."""
+async def load_grid(client: TableClient, member: Membership, table: Table, view: GridView) -> Grid:
+    """Loads a page. If a filter is rejected, no rows are shown: they could be deleted by mistake."""
     columns = [table.columns[name] for name in view.columns] or list(table.columns.values())
-    references = list_references(desk.schema, table)
-    edits = may_edit(member, table)
+    references = list_references(client.schema, table)
+    edits = can_edit(member, table)
     shown = [_view(table, column, view, edits=edits) for column in columns]
-    refused = await _list_refused(desk, table, view.filters)
+    refused = await _list_refused(client, table, view.filters)
     if refused:
         return Grid(shown, (), None, is_estimate=False, refused=refused)
     where = [item.condition.as_parameter() for item in view.filters]
-    planned = await desk.count(table, where, count="planned")
+    planned = await client.count(table, where, count="planned")
     count: ChangeCount = "exact" if planned is None or planned < COUNT_EXACTLY_BELOW else "planned"
     page = [("order", view.order(table)), ("limit", str(view.rows)), ("offset", str(view.offset))]
     parameters = [*where, *[pair for pair in page if pair[1]]]
     limit = limit_grid(table, references, view.rows * len(columns))
-    found = await read_labelled(desk, table, columns, references, parameters, limit, count=count)
+    found = await read_labelled(client, table, columns, references, parameters, limit, count=count)
     return Grid(
         columns=shown,
         rows=[make_row(member, table, columns, references, row, limit, edits=edits) for row in found.rows],
@@ -98,7 +98,7 @@ async def load_grid(desk: Desk, member: Membership, table: Table, view: GridView
 
 
 async def read_labelled(
-    desk: Desk,
+    client: TableClient,
     table: Table,
     columns: Sequence[Column],
     references: Sequence[Reference],
@@ -107,17 +107,17 @@ async def read_labelled(
     *,
     count: ChangeCount | None = None,
 ) -> RowPage:
-    """The columns with the labels of what they refer to; without those where the role may not read there."""
+    """Reads the columns with the labels of referenced rows, or without them if the role may not read those."""
     names = dict.fromkeys([*(column.name for column in columns), *table.key, *_key_columns(references)])
     texts = [text_of(name) for name in names]
     embeds = select_embeds(references)
     try:
         wanted = [*parameters, ("select", ",".join([*texts, *embeds]))]
-        return await desk.read(table, wanted, count=count, text_limit=limit)
+        return await client.read(table, wanted, count=count, text_limit=limit)
     except DataRefused as error:
         if not embeds or not error.lacks_rights:
             raise
-        return await desk.read(table, [*parameters, ("select", ",".join(texts))], count=count, text_limit=limit)
+        return await client.read(table, [*parameters, ("select", ",".join(texts))], count=count, text_limit=limit)
 
 
 def make_row(
@@ -136,8 +136,8 @@ def make_row(
     cells = []
     for column in columns:
         reference = by_column.get(column.name)
-        can_edit = edits and view_column(table, column, may_edit=True).editable
-        value, is_cut = cut(row[column.name], column.name, limit)
+        can_edit = edits and view_column(table, column, can_edit=True).editable
+        value, is_cut = truncate(row[column.name], column.name, limit)
         cells.append(
             Cell(
                 value=value,
@@ -164,14 +164,14 @@ def _view(table: Table, column: Column, view: GridView, *, edits: bool) -> Colum
         column,
         sort=view.sort_of(column.name),
         sort_href=view.sorted_by(column.name).href if is_sortable(column) else None,
-        may_edit=edits,
+        can_edit=edits,
     )
 
 
-async def _list_refused(desk: Desk, table: Table, filters: Sequence[GridFilter]) -> list[RefusedFilter]:
-    """All together first, which is nearly always well; one by one only to find the culprit."""
+async def _list_refused(client: TableClient, table: Table, filters: Sequence[GridFilter]) -> list[RefusedFilter]:
+    """Tries all filters at once, which usually succeeds, then one by one to find the rejected ones."""
     try:
-        await _try_filters(desk, table, filters)
+        await _try_filters(client, table, filters)
     except DataRefused as error:
         if error.lacks_rights or not filters:
             raise
@@ -180,15 +180,15 @@ async def _list_refused(desk: Desk, table: Table, filters: Sequence[GridFilter])
     refused = []
     for item in filters:
         try:
-            await _try_filters(desk, table, [item])
+            await _try_filters(client, table, [item])
         except DataRefused as error:
             refused.append(RefusedFilter(item, error.text))
     return refused
 
 
-async def _try_filters(desk: Desk, table: Table, filters: Sequence[GridFilter]) -> None:
+async def _try_filters(client: TableClient, table: Table, filters: Sequence[GridFilter]) -> None:
     if filters:
-        await desk.count(table, [item.condition.as_parameter() for item in filters], count="planned")
+        await client.count(table, [item.condition.as_parameter() for item in filters], count="planned")
 
 
 def _key_columns(references: Sequence[Reference]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`/docs/guide`: the first guide."""
+"""`/docs/guide`: the guide for new users."""
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request

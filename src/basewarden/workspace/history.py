@@ -1,4 +1,4 @@
-"""What the journal knows of one row."""
+"""Reads the history of a row from the journal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from basewarden.db import ReadSession
 from basewarden.journal import JournalMutation, encode_key, list_row_history
-from basewarden.workspace.desk import Key
+from basewarden.workspace.table_client import Key
 from pgrest import Table
 
 SHOWN = 50
@@ -28,7 +28,7 @@ class HistoryEntry:
 
 
 async def read_history(db: ReadSession, connection_id: UUID, table: Table, key: Key) -> list[HistoryEntry]:
-    """The newest first."""
+    """Lists the changes of a row, the newest first."""
     found = await list_row_history(db, connection_id, table.schema, table.name, encode_key(key), limit=SHOWN)
     return [
         HistoryEntry(

@@ -1,4 +1,4 @@
-"""What Ctrl/Cmd-K finds: connections, their rooms, tables, sessions, and rows by the text that names them."""
+"""The command palette's results: connections, their pages, tables, sessions, and rows by their label."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from basewarden.errors import AppError
 from basewarden.journal import list_sessions
 from basewarden.workspace.columns import LABEL_NAMES, choose_label
 from basewarden.workspace.conditions import any_of, contains, equals
-from basewarden.workspace.desk import Desk, key_of, select_texts
+from basewarden.workspace.table_client import TableClient, key_of, select_texts
 from basewarden.workspace.tables import search_tables
 from pgrest import Table
 
@@ -21,8 +21,8 @@ TABLES_SEARCHED = 6
 ROWS_PER_TABLE = 4
 ROW_SECONDS = 0.8
 SESSIONS_SEARCHED = 100
-_ROOMS = (("Home", ""), ("Data", "/data"), ("Sessions", "/sessions"), ("Agents", "/agents"), ("Settings", "/settings"))
-_LEAST = {"Settings": Role.OWNER}
+_PAGES = (("Home", ""), ("Data", "/data"), ("Sessions", "/sessions"), ("Agents", "/agents"), ("Settings", "/settings"))
+_REQUIRED_ROLES = {"Settings": Role.OWNER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ def find_connections(connections: Sequence[tuple[UUID, str]], text: str) -> list
     return _matching([*found, *general, PaletteEntry("Guide", None, "/docs/guide")], text)
 
 
-def find_rooms(connection_id: UUID, name: str, text: str, role: Role) -> list[PaletteEntry]:
-    """Those that the role may open."""
-    rooms = [(room, path) for room, path in _ROOMS if role.includes(_LEAST.get(room, Role.VIEWER))]
-    return _matching([PaletteEntry(room, name, f"/c/{connection_id}{path}") for room, path in rooms], text)
+def find_pages(connection_id: UUID, name: str, text: str, role: Role) -> list[PaletteEntry]:
+    """Finds the pages that the role may open."""
+    pages = [(page, path) for page, path in _PAGES if role.includes(_REQUIRED_ROLES.get(page, Role.VIEWER))]
+    return _matching([PaletteEntry(page, name, f"/c/{connection_id}{path}") for page, path in pages], text)
 
 
 async def find_sessions(db: ReadSession, connection_id: UUID, text: str) -> list[PaletteEntry]:
@@ -59,30 +59,30 @@ async def find_sessions(db: ReadSession, connection_id: UUID, text: str) -> list
     return _matching(places, text)
 
 
-def find_tables(desk: Desk, connection_id: UUID, text: str) -> list[PaletteEntry]:
-    tables = search_tables(desk, text)
+def find_tables(client: TableClient, connection_id: UUID, text: str) -> list[PaletteEntry]:
+    tables = search_tables(client, text)
     return [
         PaletteEntry(".".join(table.qualified), "table", table_path(connection_id, *table.qualified))
         for table in tables
     ]
 
 
-async def find_rows(desk: Desk, connection_id: UUID, text: str) -> list[PaletteEntry]:
-    """Looks into a few tables, for a moment; one that is slow or refuses is left out."""
+async def find_rows(client: TableClient, connection_id: UUID, text: str) -> list[PaletteEntry]:
+    """Searches a few tables with a short timeout; a table that is slow or fails is left out."""
     if len(text) < 2:
         return []
     named = [
         (table, label)
-        for table in search_tables(desk, "")
+        for table in search_tables(client, "")
         if table.key and (label := choose_label(table)) in LABEL_NAMES
     ]
     found = await asyncio.gather(
-        *(_find_in(desk, connection_id, table, label, text) for table, label in named[:TABLES_SEARCHED])
+        *(_find_in(client, connection_id, table, label, text) for table, label in named[:TABLES_SEARCHED])
     )
     return [place for places in found for place in places]
 
 
-async def _find_in(desk: Desk, connection_id: UUID, table: Table, label: str, text: str) -> list[PaletteEntry]:
+async def _find_in(client: TableClient, connection_id: UUID, table: Table, label: str, text: str) -> list[PaletteEntry]:
     conditions = [contains(label, text)]
     if len(table.key) == 1 and table.columns[table.key[0]].category == "N" and text.isascii() and text.isdigit():
         conditions.append(equals(table.key[0], text))
@@ -90,7 +90,7 @@ async def _find_in(desk: Desk, connection_id: UUID, table: Table, label: str, te
     parameters = [any_of(conditions), ("select", select), ("limit", str(ROWS_PER_TABLE))]
     try:
         async with asyncio.timeout(ROW_SECONDS):
-            found = await desk.read(table, parameters)
+            found = await client.read(table, parameters)
     except (AppError, TimeoutError):
         return []
     return [

@@ -1,4 +1,4 @@
-"""`GET /palette?q=`: the places that Ctrl/Cmd-K goes to, seen from the page that asks."""
+"""`GET /palette?q=`: results of the command palette for the page that it is opened on."""
 
 import re
 from dataclasses import asdict
@@ -15,16 +15,16 @@ from basewarden.core.ids import parse_id
 from basewarden.db import ReadSession
 from basewarden.errors import AppError
 from basewarden.web import Reading, inject
-from basewarden.workspace.desk import ProjectsDep, RoadsDep, make_desk
 from basewarden.workspace.palette import (
     MAX_PLACES,
     PaletteEntry,
     find_connections,
-    find_rooms,
+    find_pages,
     find_rows,
     find_sessions,
     find_tables,
 )
+from basewarden.workspace.table_client import ProjectsDep, RoadsDep, make_table_client
 
 router = APIRouter(include_in_schema=False)
 
@@ -32,8 +32,8 @@ _CONNECTION_PAGE = re.compile(r"/c/([^/]+)")
 MAX_TEXT = 100
 
 
-class Searcher:
-    """Looks around in one connection for one person."""
+class PaletteSearch:
+    """Searches one connection for one person."""
 
     def __init__(
         self,
@@ -50,15 +50,15 @@ class Searcher:
         if role is None:
             return []
         target = await self._targets.get_target(connection_id)
-        near = [*find_rooms(connection_id, target.name, text, role), *await find_sessions(db, connection_id, text)]
+        near = [*find_pages(connection_id, target.name, text, role), *await find_sessions(db, connection_id, text)]
         try:
             return [*near, *await self._search_data(connection_id, person, role, text)]
-        except AppError:  # a database that cannot be reached hides its tables, not the rest
+        except AppError:  # without the database there are no tables and rows, but still the other results
             return near
 
     async def _search_data(self, connection_id: UUID, person: Person, role: Role, text: str) -> list[PaletteEntry]:
-        desk = await make_desk(self._roads, self._projects, connection_id, person, role)
-        return [*find_tables(desk, connection_id, text), *await find_rows(desk, connection_id, text)]
+        client = await make_table_client(self._roads, self._projects, connection_id, person, role)
+        return [*find_tables(client, connection_id, text), *await find_rows(client, connection_id, text)]
 
 
 @router.get("/palette")
@@ -66,7 +66,7 @@ async def get_palette(
     request: Request,
     person: SignedIn,
     db: Reading,
-    searcher: Annotated[Searcher, Depends()],
+    searcher: Annotated[PaletteSearch, Depends()],
     q: Annotated[str, Query(max_length=MAX_TEXT)] = "",
 ) -> dict[str, Any]:
     text = q.strip()
@@ -78,6 +78,6 @@ async def get_palette(
 
 
 def _find_current(request: Request) -> UUID | None:
-    """The browser tells the page that asks; it is only a hint, and checked like any other id."""
+    """Finds the current connection from the Referer header; access to it is checked like for any other id."""
     page = _CONNECTION_PAGE.match(urlsplit(request.headers.get("referer", "")).path)
     return parse_id(page[1]) if page else None

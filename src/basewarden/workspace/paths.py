@@ -1,4 +1,4 @@
-"""What the paths of the data pages name."""
+"""Resolves the tables and rows that the paths of the data pages name."""
 
 from typing import Annotated
 from urllib.parse import unquote
@@ -8,38 +8,38 @@ from starlette.requests import Request
 
 from basewarden.core.addresses import decode_row, decode_table, table_path
 from basewarden.errors import NotFound
-from basewarden.workspace.desk import DeskDep, Key
+from basewarden.workspace.table_client import Key, TableClientDep
 from pgrest import Table
 
 MAX_ROWS = 250
 
 
-class TableElsewhere(Exception):
-    """A page was asked for by a table's name without its schema; `path` is the page of that table."""
+class TableRedirect(Exception):
+    """The path names a table without its schema; `path` is the page of that table."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
         self.path = path
 
 
-async def find_table(request: Request, connection_id: str, table: str, desk: DeskDep) -> Table:
-    """The table that a path names. Raises TableElsewhere for a page by a name without its schema."""
+async def find_table(request: Request, connection_id: str, table: str, client: TableClientDep) -> Table:
+    """Finds the table that a path names. Raises TableRedirect if a page's path lacks the schema."""
     name = decode_table(table)
-    found = desk.schema.find_table(*name) if name else None
+    found = client.schema.find_table(*name) if name else None
     if found is not None:
         return found
-    meant = _find_by_name(desk, unquote(table)) if name is None and request.method == "GET" else None
+    meant = _find_by_name(client, unquote(table)) if name is None and request.method == "GET" else None
     if meant is not None:
-        raise TableElsewhere(table_path(connection_id, *meant.qualified))
+        raise TableRedirect(table_path(connection_id, *meant.qualified))
     raise NotFound(
         "There is no such table here, or it is not in an exposed schema.",
         hint="A table's address is its schema and its name, such as public.orders.",
     )
 
 
-def _find_by_name(desk: DeskDep, name: str) -> Table | None:
-    """In the first exposed schema that has one of that name."""
-    found = (desk.schema.find_table(schema, name) for schema in desk.schema.exposed)
+def _find_by_name(client: TableClientDep, name: str) -> Table | None:
+    """Finds a table by name in the first exposed schema that has one."""
+    found = (client.schema.find_table(schema, name) for schema in client.schema.exposed)
     return next((table for table in found if table is not None), None)
 
 

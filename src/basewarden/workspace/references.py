@@ -1,4 +1,4 @@
-"""Where foreign keys lead: links out of a row, and what points at it."""
+"""Foreign keys as links: from a row to the rows that it references, and to those that reference it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from basewarden.core.addresses import row_path, table_path
 from basewarden.workspace.columns import choose_label
 from basewarden.workspace.conditions import quote
-from basewarden.workspace.desk import Row, text_of
+from basewarden.workspace.table_client import Row, text_of
 from pgrest import ForeignKey, Schema, Table
 
 
@@ -19,7 +19,7 @@ class CellLink:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A foreign key out of a table, with the name that its label has in an answer."""
+    """A foreign key of a table, with the alias of its label in the response."""
 
     key: ForeignKey
     target: Table
@@ -28,12 +28,12 @@ class Reference:
 
     @property
     def shown_at(self) -> str:
-        """The column that carries the link."""
+        """The column that shows the link."""
         return self.key.columns[-1]
 
     @property
     def select(self) -> str | None:
-        """The embedding that brings the label. A table's key to itself is told by its column, not by its name."""
+        """The embedding that reads the label; a self-reference is hinted by its column instead of its name."""
         if self.label_column is None or self.key.ref_table[0] != self.key.table[0]:
             return None
         is_self = self.key.ref_table == self.key.table
@@ -56,7 +56,7 @@ class Reference:
 
 
 def list_references(schema: Schema, table: Table) -> tuple[Reference, ...]:
-    """At most one for a column: the first that leads into a table that can be seen."""
+    """Lists at most one reference per column: the first to a visible table."""
     found: dict[str, Reference] = {}
     for number, key in enumerate(table.foreign_keys_out):
         target = schema.find_table(*key.ref_table)
@@ -66,19 +66,19 @@ def list_references(schema: Schema, table: Table) -> tuple[Reference, ...]:
     return tuple(found.values())
 
 
-def list_referring(schema: Schema, table: Table) -> list[tuple[ForeignKey, Table]]:
+def list_referencing_tables(schema: Schema, table: Table) -> list[tuple[ForeignKey, Table]]:
     found = [(key, schema.find_table(*key.table)) for key in table.foreign_keys_in]
     return [(key, source) for key, source in found if source is not None]
 
 
 def filtered_path(connection_id: object, table: Table, values: Mapping[str, str]) -> str:
-    """A table's grid with only the rows that hold these values."""
+    """Returns the path of a table's grid, filtered by these values."""
     query = [pair for column, value in values.items() for pair in _filter_query(column, value)]
     return f"{table_path(connection_id, table.schema, table.name)}?{urlencode(query)}"
 
 
-def referring_values(key: ForeignKey, row: Row) -> dict[str, str] | None:
-    """What the columns of the referring table hold for this row; None where nothing can refer to it."""
+def referencing_values(key: ForeignKey, row: Row) -> dict[str, str] | None:
+    """Returns the values of the referencing columns for this row; None if a referenced value is null."""
     values = {column: row[ref] for column, ref in zip(key.columns, key.ref_columns, strict=True)}
     return None if any(value is None for value in values.values()) else values
 

@@ -1,13 +1,13 @@
-"""What points at rows, and what would go with them if they were deleted."""
+"""Rows that reference given rows, and what happens to them when those are deleted."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from basewarden.workspace.conditions import Parameter, is_any_row, is_one_of
-from basewarden.workspace.desk import Desk, Row
 from basewarden.workspace.errors import DataRefused
-from basewarden.workspace.references import filtered_path, list_referring, referring_values
+from basewarden.workspace.references import filtered_path, list_referencing_tables, referencing_values
+from basewarden.workspace.table_client import Row, TableClient
 from pgrest import ForeignKey, Table
 
 _CONSEQUENCES = {
@@ -21,8 +21,8 @@ _PLURALS = {"go": "goes", "lose": "loses", "get": "gets", "refer": "refers"}
 
 
 @dataclass(frozen=True, slots=True)
-class Referring:
-    """How many rows of a table point at the rows in question; `count` None = the role may not look."""
+class ReferencingTable:
+    """How many rows of a table reference the given rows; `count` None = the role may not read it."""
 
     key: ForeignKey
     table: Table
@@ -39,45 +39,47 @@ class Referring:
         text = _CONSEQUENCES[self.key.on_delete].format(
             rows=rows, table=name, key=self.key.name, columns=", ".join(self.key.columns), **verbs
         )
-        return f"{text} What depends on those follows." if self._goes_on else text
+        return f"{text} What depends on those follows." if self._cascades_further else text
 
     @property
-    def _goes_on(self) -> bool:
+    def _cascades_further(self) -> bool:
         return self.key.on_delete == "CASCADE" and any(
             key.on_delete in ("CASCADE", "SET NULL") for key in self.table.foreign_keys_in
         )
 
 
-async def list_related(desk: Desk, connection_id: object, table: Table, rows: Sequence[Row]) -> list[Referring]:
-    """`rows` hold at least the columns that others refer to."""
-    found = list_referring(desk.schema, table)
-    counts = await asyncio.gather(*(_count(desk, key, source, rows) for key, source in found))
+async def list_related(
+    client: TableClient, connection_id: object, table: Table, rows: Sequence[Row]
+) -> list[ReferencingTable]:
+    """Lists the tables that reference the rows, which must include the referenced columns."""
+    found = list_referencing_tables(client.schema, table)
+    counts = await asyncio.gather(*(_count(client, key, source, rows) for key, source in found))
     return [
-        Referring(key, source, count, _href(connection_id, key, source, rows))
+        ReferencingTable(key, source, count, _href(connection_id, key, source, rows))
         for (key, source), count in zip(found, counts, strict=True)
     ]
 
 
-def list_consequences(table: Table, rows: Sequence[Row], related: Sequence[Referring]) -> list[str]:
+def list_consequences(table: Table, rows: Sequence[Row], related: Sequence[ReferencingTable]) -> list[str]:
     number = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
     return [f"{number} of {'.'.join(table.qualified)}.", *[item.sentence for item in related if item.count != 0]]
 
 
-def referred_columns(table: Table) -> list[str]:
+def referenced_columns(table: Table) -> list[str]:
     return list(dict.fromkeys([*table.key, *(name for key in table.foreign_keys_in for name in key.ref_columns)]))
 
 
-async def _count(desk: Desk, key: ForeignKey, source: Table, rows: Sequence[Row]) -> int | None:
-    held = [values for row in rows if (values := referring_values(key, row)) is not None]
+async def _count(client: TableClient, key: ForeignKey, source: Table, rows: Sequence[Row]) -> int | None:
+    held = [values for row in rows if (values := referencing_values(key, row)) is not None]
     if not held:
         return 0
     try:
-        return await desk.count(source, [_points_at(key, held)])
+        return await client.count(source, [_match_references(key, held)])
     except DataRefused:
         return None
 
 
-def _points_at(key: ForeignKey, held: Sequence[dict[str, str]]) -> Parameter:
+def _match_references(key: ForeignKey, held: Sequence[dict[str, str]]) -> Parameter:
     if len(key.columns) == 1:
         column = key.columns[0]
         return is_one_of(column, [values[column] for values in held]).as_parameter()
@@ -85,5 +87,5 @@ def _points_at(key: ForeignKey, held: Sequence[dict[str, str]]) -> Parameter:
 
 
 def _href(connection_id: object, key: ForeignKey, source: Table, rows: Sequence[Row]) -> str | None:
-    values = referring_values(key, rows[0]) if len(rows) == 1 else None
+    values = referencing_values(key, rows[0]) if len(rows) == 1 else None
     return filtered_path(connection_id, source, values) if values is not None else None

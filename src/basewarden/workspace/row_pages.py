@@ -1,4 +1,4 @@
-"""One row: its values, what it leads to, its history; adding, changing and deleting rows."""
+"""One row: its values, references and history; adding, editing and deleting rows."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -14,23 +14,23 @@ from basewarden.errors import AppError, Forbidden, NotFound
 from basewarden.web import Pages, PagesDep, Reading, redirect
 from basewarden.workspace.columns import encode_values, is_writable, view_column
 from basewarden.workspace.conditions import is_any_row, is_row
-from basewarden.workspace.cutting import limit_row, list_cut
-from basewarden.workspace.desk import Desk, DeskDep, Key, select_texts
-from basewarden.workspace.edits import Change, ChangedMeanwhile, change_row, list_refusals
+from basewarden.workspace.edits import Change, EditConflict, change_row, list_refusals
+from basewarden.workspace.error_pages import DataRoute
 from basewarden.workspace.fields import edit_fields, new_fields, read_changes, read_new
-from basewarden.workspace.grid import make_row, may_edit, read_labelled
+from basewarden.workspace.grid import can_edit, make_row, read_labelled
 from basewarden.workspace.history import read_history
 from basewarden.workspace.paths import KeyDep, KeysDep, TableDep
 from basewarden.workspace.references import list_references
-from basewarden.workspace.related import list_consequences, list_related, referred_columns
+from basewarden.workspace.related import list_consequences, list_related, referenced_columns
+from basewarden.workspace.table_client import Key, TableClient, TableClientDep, select_texts
 from basewarden.workspace.table_pages import explain_read_only
-from basewarden.workspace.trouble import DataRoute
+from basewarden.workspace.truncation import limit_row, list_truncated
 from pgrest import Table
 
 router = APIRouter(prefix="/c/{connection_id}/data/{table}", route_class=DataRoute, include_in_schema=False)
 
 _DONE = {"added": "Added.", "saved": "Saved."}
-WAY_BACK = "Every value is kept in the journal: undo the session that this delete belongs to, and the rows come back."
+UNDO_NOTE = "Every value is kept in the journal: undo the session that this delete belongs to, and the rows come back."
 
 
 @router.get("/+new")
@@ -40,11 +40,13 @@ async def get_new(request: Request, _: Editor, table: TableDep, pages: PagesDep)
 
 
 @router.post("/+new")
-async def post_new(request: Request, member: Editor, table: TableDep, desk: DeskDep, pages: PagesDep) -> Response:
+async def post_new(
+    request: Request, member: Editor, table: TableDep, client: TableClientDep, pages: PagesDep
+) -> Response:
     _require_writable(table)
     async with request.form(max_files=0) as form:
         try:
-            key = await desk.insert(table, encode_values(table, read_new(table, form)))
+            key = await client.insert(table, encode_values(table, read_new(table, form)))
         except AppError as error:
             errors = list_refusals(error)
             fields = new_fields(table, form, errors)
@@ -56,41 +58,41 @@ async def post_new(request: Request, member: Editor, table: TableDep, desk: Desk
 
 @router.get("/+delete")
 async def get_delete(
-    request: Request, member: Editor, table: TableDep, keys: KeysDep, desk: DeskDep, pages: PagesDep
+    request: Request, member: Editor, table: TableDep, keys: KeysDep, client: TableClientDep, pages: PagesDep
 ) -> Response:
     if not keys:
         return redirect(table_path(member.connection.id, *table.qualified))
-    return await _show_delete(request, member, table, keys, desk, pages)
+    return await _show_delete(request, member, table, keys, client, pages)
 
 
 @router.post("/+delete")
 async def post_delete(
-    request: Request, member: Editor, table: TableDep, keys: KeysDep, desk: DeskDep, pages: PagesDep
+    request: Request, member: Editor, table: TableDep, keys: KeysDep, client: TableClientDep, pages: PagesDep
 ) -> Response:
-    """A production connection wants the table's name typed."""
+    """Deletes rows; a production connection requires the table's name to be typed."""
     if not keys:
         return redirect(table_path(member.connection.id, *table.qualified))
     async with request.form(max_files=0) as form:
         word = _confirm_word(member, table)
         if word is not None and str(form.get("confirm", "")).strip() != word:
-            return await _show_delete(request, member, table, keys, desk, pages, "That is not the table's name.")
+            return await _show_delete(request, member, table, keys, client, pages, "That is not the table's name.")
     try:
-        await desk.delete(table, keys)
+        await client.delete(table, keys)
     except AppError as error:
-        return await _show_delete(request, member, table, keys, desk, pages, refusal=error)
+        return await _show_delete(request, member, table, keys, client, pages, refusal=error)
     return redirect(f"{table_path(member.connection.id, *table.qualified)}?done=deleted")
 
 
 @router.get("/{key}")
 async def get_row(
-    request: Request, member: Viewer, table: TableDep, key: KeyDep, desk: DeskDep, db: Reading, pages: PagesDep
+    request: Request, member: Viewer, table: TableDep, key: KeyDep, client: TableClientDep, db: Reading, pages: PagesDep
 ) -> Response:
-    return await _show_row(request, member, table, key, desk, db, pages)
+    return await _show_row(request, member, table, key, client, db, pages)
 
 
 @router.post("/{key}")
 async def post_row(
-    request: Request, member: Editor, table: TableDep, key: KeyDep, desk: DeskDep, db: Reading, pages: PagesDep
+    request: Request, member: Editor, table: TableDep, key: KeyDep, client: TableClientDep, db: Reading, pages: PagesDep
 ) -> Response:
     _require_writable(table)
     async with request.form(max_files=0, max_fields=10_000) as form:
@@ -99,9 +101,9 @@ async def post_row(
     if not changes:
         return redirect(here)
     try:
-        await change_row(desk, table, key, changes)
+        await change_row(client, table, key, changes)
     except AppError as error:
-        return await _show_row(request, member, table, key, desk, db, pages, changes, error)
+        return await _show_row(request, member, table, key, client, db, pages, changes, error)
     return redirect(f"{here}?done=saved")
 
 
@@ -110,25 +112,25 @@ async def _show_row(
     member: Membership,
     table: Table,
     key: Key,
-    desk: Desk,
+    client: TableClient,
     db: Any,
     pages: Pages,
     changes: Mapping[str, Change] | None = None,
     error: AppError | None = None,
 ) -> Response:
     columns = list(table.columns.values())
-    references = list_references(desk.schema, table)
+    references = list_references(client.schema, table)
     where = [condition.as_parameter() for condition in is_row(table.key, key)]
     limit = limit_row(table, references)
-    found = await read_labelled(desk, table, columns, references, where, limit)
+    found = await read_labelled(client, table, columns, references, where, limit)
     if not found.rows:
         return await _show_missing(request, member, table, key, db, pages)
     row = found.rows[0]
-    too_long = list_cut(row, table.columns, limit)
-    related = await list_related(desk, member.connection.id, table, [row])
-    moved = error.now if isinstance(error, ChangedMeanwhile) else None
+    too_long = list_truncated(row, table.columns, limit)
+    related = await list_related(client, member.connection.id, table, [row])
+    changed = error.now if isinstance(error, EditConflict) else None
     errors = {} if error is None else list_refusals(error)
-    edits = may_edit(member, table)
+    edits = can_edit(member, table)
     shown = make_row(member, table, columns, references, row, limit, edits=False)
     return pages.render(
         request,
@@ -136,14 +138,14 @@ async def _show_row(
         status=HTTPStatus.OK if error is None else error.status,
         table=table,
         shown=shown,
-        columns=[view_column(table, column, may_edit=edits) for column in columns],
-        fields=edit_fields(table, row, changes, errors, moved, too_long) if edits else [],
+        columns=[view_column(table, column, can_edit=edits) for column in columns],
+        fields=edit_fields(table, row, changes, errors, changed, too_long) if edits else [],
         too_long=too_long if edits else frozenset(),
         errors=errors,
         related=related,
         history=await read_history(db, member.connection.id, table, key),
         touches=list_consequences(table, [row], related),
-        way_back=WAY_BACK,
+        way_back=UNDO_NOTE,
         confirm_word=_confirm_word(member, table),
         can_edit=edits,
         read_only_reason=explain_read_only(member, table),
@@ -154,7 +156,7 @@ async def _show_row(
 async def _show_missing(
     request: Request, member: Membership, table: Table, key: Key, db: Any, pages: Pages
 ) -> Response:
-    """A row that is gone may still have a history."""
+    """Renders the history of a row that does not exist any more."""
     history = await read_history(db, member.connection.id, table, key)
     return pages.render(
         request, "workspace/missing.html", status=HTTPStatus.NOT_FOUND, table=table, key=key, history=history
@@ -166,16 +168,16 @@ async def _show_delete(
     member: Membership,
     table: Table,
     keys: list[Key],
-    desk: Desk,
+    client: TableClient,
     pages: Pages,
     error: str | None = None,
     refusal: AppError | None = None,
 ) -> Response:
     _require_writable(table)
-    found = await desk.read(table, [is_any_row(table.key, keys), ("select", select_texts(referred_columns(table)))])
+    found = await client.read(table, [is_any_row(table.key, keys), ("select", select_texts(referenced_columns(table)))])
     if not found.rows:
         raise NotFound("These rows are gone already.")
-    related = await list_related(desk, member.connection.id, table, found.rows)
+    related = await list_related(client, member.connection.id, table, found.rows)
     wrong = HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK
     return pages.render(
         request,
@@ -185,7 +187,7 @@ async def _show_delete(
         keys=keys,
         action=str(request.url.path) + f"?{request.url.query}",
         touches=list_consequences(table, found.rows, related),
-        way_back=WAY_BACK,
+        way_back=UNDO_NOTE,
         confirm_word=_confirm_word(member, table),
         error=error,
         refusal=list_refusals(refusal)[""] if refusal else None,

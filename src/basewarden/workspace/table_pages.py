@@ -1,4 +1,4 @@
-"""`/c/<id>/data` and a table's grid."""
+"""`/c/<id>/data`: the list of tables, and a table's grid."""
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -8,12 +8,12 @@ from basewarden.connections import Membership, Viewer
 from basewarden.core.addresses import table_path
 from basewarden.web import PagesDep
 from basewarden.workspace.columns import is_writable, view_column
-from basewarden.workspace.desk import DeskDep
-from basewarden.workspace.grid import load_grid, may_edit
+from basewarden.workspace.error_pages import DataRoute
+from basewarden.workspace.grid import can_edit, load_grid
+from basewarden.workspace.grid_view import OPERATORS, SIZES, read_view
 from basewarden.workspace.paths import TableDep
+from basewarden.workspace.table_client import TableClientDep
 from basewarden.workspace.tables import TABLES_PER_PAGE, describe_tables, search_tables
-from basewarden.workspace.trouble import DataRoute
-from basewarden.workspace.view import OPERATORS, SIZES, read_view
 from pgrest import Table
 
 router = APIRouter(prefix="/c/{connection_id}/data", route_class=DataRoute, include_in_schema=False)
@@ -24,29 +24,31 @@ _DONE = {"deleted": "Deleted. To take it back, undo the session that this delete
 
 @router.get("")
 async def get_tables(
-    request: Request, member: Viewer, desk: DeskDep, pages: PagesDep, q: str = "", page: int = 1
+    request: Request, member: Viewer, client: TableClientDep, pages: PagesDep, q: str = "", page: int = 1
 ) -> Response:
-    found = search_tables(desk, q)
+    found = search_tables(client, q)
     start = (max(page, 1) - 1) * TABLES_PER_PAGE
     shown = found[start : start + TABLES_PER_PAGE]
     return pages.render(
         request,
         "workspace/tables.html",
-        tables=await describe_tables(desk, member.connection.id, shown),
+        tables=await describe_tables(client, member.connection.id, shown),
         total=len(found),
         start=start,
         page=max(page, 1),
         per_page=TABLES_PER_PAGE,
         query=q,
-        schemas=desk.schema.exposed,
+        schemas=client.schema.exposed,
     )
 
 
 @router.get("/{table}")
-async def get_grid(request: Request, member: Viewer, table: TableDep, desk: DeskDep, pages: PagesDep) -> Response:
+async def get_grid(
+    request: Request, member: Viewer, table: TableDep, client: TableClientDep, pages: PagesDep
+) -> Response:
     here = table_path(member.connection.id, *table.qualified)
     view = read_view(here, table, request.query_params)
-    grid = await load_grid(desk, member, table, view)
+    grid = await load_grid(client, member, table, view)
     return pages.render(
         request,
         "workspace/grid.html",
@@ -56,7 +58,7 @@ async def get_grid(request: Request, member: Viewer, table: TableDep, desk: Desk
         all_columns=[view_column(table, column) for column in table.columns.values()],
         operators=[(code, operator.words) for code, operator in OPERATORS.items()],
         sizes=SIZES,
-        can_edit=may_edit(member, table),
+        can_edit=can_edit(member, table),
         read_only_reason=explain_read_only(member, table),
         done=_DONE.get(request.query_params.get("done", "")),
     )
@@ -67,4 +69,4 @@ def explain_read_only(member: Membership, table: Table) -> str | None:
         return "This is a view: its rows are made from other tables, so they are changed there."
     if not is_writable(table):
         return "This table has no primary key, so its rows cannot be told apart and are shown for reading only."
-    return None if may_edit(member, table) else "You are a viewer of this connection: you may read, not change."
+    return None if can_edit(member, table) else "You are a viewer of this connection: you may read, not change."

@@ -1,12 +1,12 @@
-"""The tables that a connection reaches."""
+"""Lists the tables of a connection."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from basewarden.core.addresses import table_path
-from basewarden.workspace.desk import Desk
 from basewarden.workspace.errors import DataRefused
+from basewarden.workspace.table_client import TableClient
 from pgrest import Table
 
 TABLES_PER_PAGE = 60
@@ -16,7 +16,7 @@ _KINDS = {"table": "table", "partitioned": "partitioned table", "view": "view", 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """`estimate` is the planner's number; None where the role may not read the table."""
+    """`estimate` is the planner's row count; None if the role may not read the table."""
 
     table: Table
     kind: str
@@ -24,23 +24,23 @@ class TableRow:
     estimate: int | None
 
 
-def search_tables(desk: Desk, text: str) -> list[Table]:
-    """Those whose name holds the text."""
+def search_tables(client: TableClient, text: str) -> list[Table]:
+    """Lists tables whose name contains the text."""
     wanted = text.strip().lower()
-    names = [(schema, name) for schema, names in desk.schema.table_names.items() for name in names]
-    return [desk.schema.tables[name] for name in sorted(names) if wanted in ".".join(name).lower()]
+    names = [(schema, name) for schema, names in client.schema.table_names.items() for name in names]
+    return [client.schema.tables[name] for name in sorted(names) if wanted in ".".join(name).lower()]
 
 
-async def describe_tables(desk: Desk, connection_id: object, tables: Sequence[Table]) -> list[TableRow]:
-    estimates = await asyncio.gather(*(_estimate(desk, table) for table in tables))
+async def describe_tables(client: TableClient, connection_id: object, tables: Sequence[Table]) -> list[TableRow]:
+    estimates = await asyncio.gather(*(_estimate(client, table) for table in tables))
     return [
         TableRow(table, _KINDS[table.kind], table_path(connection_id, *table.qualified), estimate)
         for table, estimate in zip(tables, estimates, strict=True)
     ]
 
 
-async def _estimate(desk: Desk, table: Table) -> int | None:
+async def _estimate(client: TableClient, table: Table) -> int | None:
     try:
-        return await desk.count(table, [], count="planned")
+        return await client.count(table, [], count="planned")
     except DataRefused:
         return None

@@ -1,1 +1,1 @@
-"""A project's own REST API: its address, its key, and a client that speaks HTTP to it."""
+"""A project's REST API: its address, its key, and an HTTP client for it."""

@@ -1,6 +1,6 @@
-"""Connections to one project's API: reused, bounded, each to an address that was resolved and checked just before.
+"""Connections to one project's API: pooled, bounded, each to an address that was resolved and checked just before.
 
-No redirect is followed, no cookie kept, no proxy of our environment asked; what was compressed stays so.
+The client follows no redirects, stores no cookies, uses no proxy and does not decompress.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from functools import cache
 from basewarden import __version__
 from basewarden.connections.addresses import pin_host
 from basewarden.connections.errors import ConnectionFailed, Reason
-from basewarden.connections.rest.budgets import LargeTurn, get_process_turns
+from basewarden.connections.rest.http_connection import HTTPConnection, NoResponse
 from basewarden.connections.rest.keys import ProjectKey
+from basewarden.connections.rest.memory_limits import LargeBodySlot, get_process_slots
 from basewarden.connections.rest.urls import RestAddress
-from basewarden.connections.rest.wire import HTTPConnection, NoAnswer
 
 USER_AGENT = f"basewarden/{__version__}"
 _REUSED_FOR_READS = 20.0
@@ -23,17 +23,17 @@ _REUSED_FOR_WRITES = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds."""
+class Timeouts:
+    """Timeouts in seconds."""
 
     connect: float = 5.0
     free_connection: float = 10.0
-    head: float = 65.0  # hosted projects give up after 60 themselves, and say so
-    idle: float = 30.0  # of a body: in each such span 1 KB has to come
+    head: float = 65.0  # hosted projects time out after 60 and say so
+    idle: float = 30.0  # while reading a body: 1 KB must arrive in each span
 
 
-class AllBusy(Exception):
-    """Every connection is in use, and none became free in time. Nothing was sent."""
+class PoolExhausted(Exception):
+    """All connections are in use, and none became free in time. Nothing was sent."""
 
 
 class RestClient:
@@ -44,162 +44,162 @@ class RestClient:
         *,
         allow_private: bool,
         size: int = 32,
-        patience: Patience | None = None,
+        timeouts: Timeouts | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._address = address
         self._allow_private = allow_private
         self._size = size
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
         self._tls = (tls or make_tls_context()) if address.is_encrypted else None
         own = (("host", address.authority), ("user-agent", USER_AGENT), *key.headers)
         self._own_headers = "".join(f"{name}: {value}\r\n" for name, value in own).encode()
         self._base = address.base.encode()
         self._idle: list[HTTPConnection] = []
         self._open: set[HTTPConnection] = set()
-        self._dialing = 0
+        self._opening = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_closed = False
-        self._turns = asyncio.Semaphore(1)
+        self._slots = asyncio.Semaphore(1)
 
     @property
     def open_connections(self) -> int:
         return len(self._open)
 
     def make_head(self, method: str, target: str, headers: tuple[tuple[str, str], ...], length: int | None) -> bytes:
-        """The bytes of a request before its body; `target` is what follows the base. May be sent again and again."""
+        """Builds the bytes of a request before its body, for any number of requests; `target` follows the base path."""
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
         if length is not None:
             lines += f"content-length: {length}\r\n"
         start = f"{method} ".encode() + self._base + f"{target} HTTP/1.1\r\n".encode("ascii")
         return start + self._own_headers + lines.encode("latin-1") + b"\r\n"
 
-    async def send(self, data: bytes, *, is_head: bool = False, may_repeat: bool) -> HTTPConnection:
-        """The connection, with the head of the answer read; `done` must follow, whatever happens.
+    async def send(self, data: bytes, *, is_head: bool = False, is_repeatable: bool) -> HTTPConnection:
+        """Sends a request and reads the head of the response; the caller must `release` the connection.
 
-        Raises ConnectionFailed and AllBusy where nothing was sent, else what `HTTPConnection` raises. What may be
-        repeated is sent once more when a connection that was used before turns out to have ended.
+        Raises ConnectionFailed and PoolExhausted if nothing was sent, else HTTPFailure. A repeatable request is sent
+        again if a reused connection turns out to be closed.
         """
         while True:
-            reused_for = _REUSED_FOR_READS if may_repeat else _REUSED_FOR_WRITES
-            connection = await self._acquire(reused_for, looks_first=not may_repeat)
+            reused_for = _REUSED_FOR_READS if is_repeatable else _REUSED_FOR_WRITES
+            connection = await self._acquire(reused_for, checks_first=not is_repeatable)
             is_fresh = connection.exchanges == 0
-            patience = self._patience
+            timeouts = self._timeouts
             try:
-                connection.start(data, is_head=is_head, head_seconds=patience.head, idle_seconds=patience.idle)
+                connection.start(data, is_head=is_head, head_seconds=timeouts.head, idle_seconds=timeouts.idle)
                 await connection.read_head()
-            except NoAnswer:
-                self.done(connection)
-                if is_fresh or not may_repeat:
+            except NoResponse:
+                self.release(connection)
+                if is_fresh or not is_repeatable:
                     raise
             except BaseException:
-                self.done(connection)
+                self.release(connection)
                 raise
             else:
                 return connection
 
-    def done(self, connection: HTTPConnection) -> None:
-        """Back among the idle ones if its exchange came to its end, else it ends."""
+    def release(self, connection: HTTPConnection) -> None:
+        """Returns the connection to the pool if its exchange is complete, else closes it."""
         if connection.is_reusable and not self._is_closed:
-            connection.rest()
+            connection.set_idle()
             self._idle.append(connection)
-            self._wake_next()
+            self._notify_next()
         else:
             connection.abort()
 
-    def open_turn(self) -> LargeTurn:
-        """For what is to be read whole; `async with`."""
-        return LargeTurn(self._turns, get_process_turns())
+    def open_slot(self) -> LargeBodySlot:
+        """Returns a slot for reading a whole body, to be used with `async with`."""
+        return LargeBodySlot(self._slots, get_process_slots())
 
     async def read_whole(self, connection: HTTPConnection, limit: int) -> bytes:
-        """The rest of the body; Garbled where it is larger than that. A large one waits for its turn."""
-        async with self.open_turn() as turn:
-            return await turn.read_whole(connection, limit)
+        """Reads the rest of the body; a large one waits for a slot. Raises ProtocolError above the limit."""
+        async with self.open_slot() as slot:
+            return await slot.read_whole(connection, limit)
 
     async def close(self) -> None:
         self._is_closed = True
         for connection in list(self._open):
             connection.abort()
         while self._waiting:
-            self._wake_next()
+            self._notify_next()
 
-    async def _acquire(self, reused_for: float, *, looks_first: bool) -> HTTPConnection:
+    async def _acquire(self, reused_for: float, *, checks_first: bool) -> HTTPConnection:
         if self._waiting:
             await self._wait_for_room()
         while not self._idle and self._is_full:
             await self._wait_for_room()
         while self._idle:
             connection = self._idle.pop()
-            if looks_first:
-                await self._look_for_its_end(connection)
+            if checks_first:
+                await self._detect_close(connection)
             if not connection.is_lost and connection.idle_seconds < reused_for:
                 return connection
             connection.abort()
             self._open.discard(connection)
-        return await self._dial()
+        return await self._open_new()
 
-    async def _look_for_its_end(self, connection: HTTPConnection) -> None:
-        """So that one which came meanwhile is known: a write is not sent again."""
+    async def _detect_close(self, connection: HTTPConnection) -> None:
+        """Lets the event loop process a close that has arrived, because a write cannot be repeated."""
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
-            connection.abort()  # it is not among the idle ones by now
+            connection.abort()  # it is no longer in the pool
             raise
 
     @property
     def _is_full(self) -> bool:
-        return len(self._open) + self._dialing >= self._size
+        return len(self._open) + self._opening >= self._size
 
     async def _wait_for_room(self) -> None:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            async with asyncio.timeout(self._patience.free_connection):
+            async with asyncio.timeout(self._timeouts.free_connection):
                 await turn
         except TimeoutError:
-            self._pass_on(turn)
-            raise AllBusy from None
+            self._pass_slot_on(turn)
+            raise PoolExhausted from None
         except asyncio.CancelledError:
-            self._pass_on(turn)
+            self._pass_slot_on(turn)
             raise
         finally:
             if not turn.done() or turn.cancelled():
                 self._waiting.remove(turn)
 
-    def _pass_on(self, turn: asyncio.Future[None]) -> None:
-        """A turn that came as we gave up is the next one's."""
+    def _pass_slot_on(self, turn: asyncio.Future[None]) -> None:
+        """Passes a slot on that was granted as this request timed out."""
         if turn.done() and not turn.cancelled():
-            self._wake_next()
+            self._notify_next()
 
-    def _wake_next(self) -> None:
+    def _notify_next(self) -> None:
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 return
 
-    async def _dial(self) -> HTTPConnection:
+    async def _open_new(self) -> HTTPConnection:
         if self._is_closed:
             raise ConnectionFailed(Reason.REFUSED)
-        self._dialing += 1
+        self._opening += 1
         try:
             connection = await self._connect()
         except BaseException:
-            self._wake_next()
+            self._notify_next()
             raise
         finally:
-            self._dialing -= 1
+            self._opening -= 1
         if connection.is_lost:
             raise ConnectionFailed(Reason.REFUSED)
         self._open.add(connection)
         return connection
 
     async def _connect(self) -> HTTPConnection:
-        """The first address that answers, of those that the host has now."""
+        """Connects to the first of the host's current addresses that answers."""
         addresses = await pin_host(self._address.host, self._address.port, allow_private=self._allow_private)
         failure = ConnectionFailed(Reason.TIMED_OUT)
         try:
-            async with asyncio.timeout(self._patience.connect):
+            async with asyncio.timeout(self._timeouts.connect):
                 for address in addresses:
                     try:
                         return await self._connect_to(address)
@@ -221,12 +221,12 @@ class RestClient:
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        self._wake_next()
+        self._notify_next()
 
 
 @cache
 def make_tls_context() -> ssl.SSLContext:
-    """Verifies the certificate against the name, whatever address was pinned."""
+    """Verifies the certificate against the host name, whatever address was pinned."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -1,6 +1,6 @@
-"""A project's key: what kind it is, which role it says it has, and how it is sent.
+"""A project's key: its kind, the role that it claims, and how it is sent.
 
-Nothing here checks a signature: the project does that. The role is believed for showing and warning only.
+Signatures are not checked here, but by the project. The claimed role is only used for display and warnings.
 """
 
 import base64
@@ -15,7 +15,7 @@ import msgspec
 
 from basewarden.core.secret import Secret
 
-_LONGEST = 4000
+_MAX_LENGTH = 4000
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 _NAMED = re.compile(r"sb_(?P<kind>publishable|secret)_[A-Za-z0-9_-]{8,}\Z")
 _OTHERS: Final = (
@@ -36,7 +36,7 @@ class KeyKind(StrEnum):
 
 
 class KeyRefused(ValueError):
-    """Its text is a sentence for the person who pasted the key, and never repeats it."""
+    """Its text is a sentence for the person who pasted the key, and never contains the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ProjectKey:
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """The new kinds are no JWTs: as a Bearer they would be refused."""
+        """Returns the request headers; the new kinds are not JWTs and would be refused as a Bearer token."""
         value = self.value.reveal()
         if self.kind is KeyKind.JWT:
             return (("apikey", value), ("authorization", f"Bearer {value}"))
@@ -56,7 +56,7 @@ class ProjectKey:
 
 def parse_key(value: Secret) -> ProjectKey:
     text = value.reveal().strip().strip("\"'")
-    if not text or len(text) > _LONGEST or not text.isascii() or not text.isprintable() or " " in text:
+    if not text or len(text) > _MAX_LENGTH or not text.isascii() or not text.isprintable() or " " in text:
         raise KeyRefused("The key must be one line without spaces.")
     named = _NAMED.match(text)
     if named is not None:
@@ -70,7 +70,7 @@ def parse_key(value: Secret) -> ProjectKey:
 
 
 def _read_role(token: str) -> str:
-    """Without a role PostgREST takes the anonymous one."""
+    """Reads the role of a JWT; without one, PostgREST uses the anonymous role."""
     claims = _decode_part(token.split(".")[1])
     header = _decode_part(token.split(".", maxsplit=1)[0])
     if not isinstance(claims, dict) or not isinstance(header, dict):

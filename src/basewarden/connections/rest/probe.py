@@ -1,4 +1,4 @@
-"""Trying a project's API out: is it one, does it take the key, what does it tell, how fast."""
+"""Probes a project's API: whether it is one, whether it accepts the key, what it exposes, and its latency."""
 
 import asyncio
 import re
@@ -11,20 +11,20 @@ from typing import Any
 import msgspec
 
 from basewarden.connections.errors import ConnectionFailed, Reason
-from basewarden.connections.rest.budgets import LargeTurn
-from basewarden.connections.rest.client import AllBusy, RestClient
-from basewarden.connections.rest.description import MAX_BYTES, read_documents
+from basewarden.connections.rest.client import PoolExhausted, RestClient
+from basewarden.connections.rest.gateway_errors import explain_response, is_postgrest_error
+from basewarden.connections.rest.http_connection import HTTPFailure, NoResponse, ProtocolError, ReadTimeout
 from basewarden.connections.rest.keys import ProjectKey
-from basewarden.connections.rest.refusals import explain_answer, is_of_postgrest
+from basewarden.connections.rest.memory_limits import LargeBodySlot
+from basewarden.connections.rest.openapi_documents import MAX_BYTES, read_documents
 from basewarden.connections.rest.urls import RestAddress
-from basewarden.connections.rest.wire import Garbled, HTTPFailure, NoAnswer, TooSlow
 from basewarden.db import note_waiting
 
 PROBE_SECONDS = 8.0
-_NO_SCHEMA = "basewarden-probe"
-_NO_SUCH_SCHEMA = "PGRST106"
-_NO_TABLE = "/basewarden_probe?limit=0"
-_MOST_REFUSAL_BYTES = 64 * 1024
+_MISSING_SCHEMA = "basewarden-probe"
+_SCHEMA_NOT_FOUND = "PGRST106"
+_MISSING_TABLE = "/basewarden_probe?limit=0"
+_MAX_ERROR_BYTES = 64 * 1024
 _NAMES = re.compile(r"(?:exposed|following): (?P<names>[^\n]{1,2000})\Z")
 _VERSION = re.compile(r"\d+(?:\.\d+){0,3}")
 _HOSTED = (".supabase.co", ".supabase.in", ".supabase.red")
@@ -32,7 +32,7 @@ _HOSTED = (".supabase.co", ".supabase.in", ".supabase.red")
 
 @dataclass(frozen=True, slots=True)
 class RestFacts:
-    """`schemas` are those that the API exposes, its default first; `tables` is None where the key is not told them."""
+    """`schemas` are the exposed ones, the default first; `tables` is None if the key may not list them."""
 
     server: str
     role: str
@@ -66,8 +66,8 @@ class ProbeResponse:
         return b"json" in self.headers.get(b"content-type", b"").lower()
 
     def read_object(self) -> dict[str, Any]:
-        """Of an error, which is never large."""
-        is_error = self.is_json and len(self.body) <= _MOST_REFUSAL_BYTES
+        """Returns the JSON object of an error, or an empty one."""
+        is_error = self.is_json and len(self.body) <= _MAX_ERROR_BYTES
         try:
             found = msgspec.json.decode(self.body) if is_error else None
         except (msgspec.DecodeError, RecursionError):
@@ -75,17 +75,17 @@ class ProbeResponse:
         return found if isinstance(found, dict) else {}
 
 
-async def find_rest(address: RestAddress, key: ProjectKey, *, allow_private: bool) -> tuple[RestAddress, RestFacts]:
-    """Of an address that was typed: as it turned out to be, and the rest as `probe_rest`."""
+async def probe_project(address: RestAddress, key: ProjectKey, *, allow_private: bool) -> tuple[RestAddress, RestFacts]:
+    """Probes a typed address with and without `/rest/v1`; returns the one that works, with its facts."""
     note_waiting("a project's API to probe")
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            return await _find_rest(address, key, allow_private=allow_private)
+            return await _probe_bases(address, key, allow_private=allow_private)
     except TimeoutError:
         raise ConnectionFailed(Reason.TIMED_OUT, field="url") from None
 
 
-async def _find_rest(address: RestAddress, key: ProjectKey, *, allow_private: bool) -> tuple[RestAddress, RestFacts]:
+async def _probe_bases(address: RestAddress, key: ProjectKey, *, allow_private: bool) -> tuple[RestAddress, RestFacts]:
     failure = ConnectionFailed(Reason.NOT_REST, field="url")
     for base in _list_bases(address):
         found = replace(address, base=base)
@@ -99,32 +99,32 @@ async def _find_rest(address: RestAddress, key: ProjectKey, *, allow_private: bo
 
 
 async def probe_rest(address: RestAddress, key: ProjectKey, *, allow_private: bool) -> RestFacts:
-    """The facts of an API that can be used, else ConnectionFailed; ends within 8 seconds."""
+    """Returns the facts of a usable API, or raises ConnectionFailed; takes at most 8 seconds."""
     note_waiting("a project's API to probe")
     client = RestClient(address, key, allow_private=allow_private, size=1)
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            return await _look(client, address, key)
+            return await _probe(client, address, key)
     except TimeoutError:
         raise ConnectionFailed(Reason.TIMED_OUT, field="url") from None
     except ConnectionFailed as error:
-        raise error.about(error.field_name if error.field_name != "postgresUrl" else "url") from None
+        raise error.for_field(error.field_name if error.field_name != "postgresUrl" else "url") from None
     finally:
         await client.close()
 
 
 def _list_bases(address: RestAddress) -> tuple[str, ...]:
-    """Where a project's gateway puts the API, then where a plain PostgREST has it."""
+    """Lists the path of a Supabase project's API, then that of a plain PostgREST."""
     with_suffix = f"{address.base}/rest/v1"
     return (with_suffix,) if address.host.endswith(_HOSTED) else (with_suffix, address.base)
 
 
-async def _look(client: RestClient, address: RestAddress, key: ProjectKey) -> RestFacts:
-    """A schema that is not there is refused only after the key was taken, and the refusal names those that are."""
-    asked = await _ask_for_no_schema(client)
+async def _probe(client: RestClient, address: RestAddress, key: ProjectKey) -> RestFacts:
+    """Requests a missing schema: PostgREST refuses it only after it accepted the key, and lists the exposed ones."""
+    asked = await _request_missing_schema(client)
     schemas = read_schemas(asked)
     started = time.perf_counter()
-    described = await read_openapi(client, schemas[0], limit=MAX_BYTES)
+    described = await fetch_openapi(client, schemas[0], limit=MAX_BYTES)
     latency = (time.perf_counter() - started) * 1000
     document = await _read_description(described, schemas[0]) if described.status == HTTPStatus.OK else {}
     paths = document.get("paths")
@@ -141,61 +141,61 @@ async def _look(client: RestClient, address: RestAddress, key: ProjectKey) -> Re
     )
 
 
-async def read_exposed(client: RestClient) -> tuple[str, ...]:
-    """The schemas that the API exposes, its default first."""
-    return read_schemas(await _ask_for_no_schema(client))
+async def fetch_exposed_schemas(client: RestClient) -> tuple[str, ...]:
+    """Fetches the exposed schemas, the default first."""
+    return read_schemas(await _request_missing_schema(client))
 
 
-async def read_openapi(
-    client: RestClient, schema: str, turn: LargeTurn | None = None, *, limit: int
+async def fetch_openapi(
+    client: RestClient, schema: str, slot: LargeBodySlot | None = None, *, limit: int
 ) -> "ProbeResponse":
-    """The description of one schema, where the answer is 200. `turn` is that of the whole operation, if it has one."""
+    """Fetches the OpenAPI document of one schema. `slot` is the whole operation's, if it has one."""
     headers = (("accept", "application/openapi+json"), ("accept-profile", schema))
-    return await ask(client, "/", headers, limit=limit, turn=turn)
+    return await fetch(client, "/", headers, limit=limit, slot=slot)
 
 
 async def _read_description(described: "ProbeResponse", schema: str) -> dict[str, Any]:
     try:
         found = await asyncio.to_thread(read_documents, {schema: described.body} if described.is_json else {})
-    except Garbled:
+    except ProtocolError:
         raise ConnectionFailed(Reason.NOT_REST, field="url") from None
     return found.get(schema, {})
 
 
-async def _ask_for_no_schema(client: RestClient) -> "ProbeResponse":
-    return await ask(client, _NO_TABLE, (("accept-profile", _NO_SCHEMA),), limit=_MOST_REFUSAL_BYTES)
+async def _request_missing_schema(client: RestClient) -> "ProbeResponse":
+    return await fetch(client, _MISSING_TABLE, (("accept-profile", _MISSING_SCHEMA),), limit=_MAX_ERROR_BYTES)
 
 
-async def ask(
+async def fetch(
     client: RestClient,
     target: str,
     headers: tuple[tuple[str, str], ...],
     *,
     limit: int,
-    turn: LargeTurn | None = None,
+    slot: LargeBodySlot | None = None,
 ) -> ProbeResponse:
-    """One GET, its answer whole; ConnectionFailed says what is wrong."""
+    """Sends a GET request and reads the whole response, or raises ConnectionFailed."""
     own = (*headers, ("accept-encoding", "identity"))
     try:
-        connection = await client.send(client.make_head("GET", target, own, None), may_repeat=True)
+        connection = await client.send(client.make_head("GET", target, own, None), is_repeatable=True)
         try:
-            body = await (turn or client).read_whole(connection, limit)
+            body = await (slot or client).read_whole(connection, limit)
             return ProbeResponse(connection.status, dict(connection.headers), body)
         finally:
-            client.done(connection)
-    except TooSlow:
+            client.release(connection)
+    except ReadTimeout:
         raise ConnectionFailed(Reason.TIMED_OUT, field="url") from None
-    except (NoAnswer, AllBusy):
+    except (NoResponse, PoolExhausted):
         raise ConnectionFailed(Reason.UNREACHABLE, field="url") from None
     except HTTPFailure:
         raise ConnectionFailed(Reason.NOT_REST, field="url") from None
 
 
 def read_schemas(answer: ProbeResponse) -> tuple[str, ...]:
-    """The exposed schemas, out of the refusal of one that is none of them."""
+    """Reads the exposed schemas from the error for a missing one."""
     told = answer.read_object()
-    if not is_of_postgrest(told) or told["code"] != _NO_SUCH_SCHEMA:
-        raise explain_answer(answer.status, told)
+    if not is_postgrest_error(told) or told["code"] != _SCHEMA_NOT_FOUND:
+        raise explain_response(answer.status, told)
     found = _NAMES.search(str(told.get("hint") or "")) or _NAMES.search(told["message"])
     names = tuple(name.strip() for name in found["names"].split(",")) if found else ()
     return tuple(name for name in names if name) or ("public",)
@@ -210,7 +210,7 @@ def _list_tables(paths: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _name_server(document: dict[str, Any], *answers: ProbeResponse) -> str:
-    """The description says it, or the Server header; a gateway may hide both."""
+    """Names the server by the OpenAPI document or the Server header; a gateway may hide both."""
     info = document.get("info")
     told = str(info.get("version", "")) if isinstance(info, dict) else ""
     for answer in answers:

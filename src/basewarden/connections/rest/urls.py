@@ -1,4 +1,4 @@
-"""A project's address taken apart. A stranger writes it, so only what an address needs comes through."""
+"""Parses the URL of a project's API. It is untrusted, so only scheme, host, port and path are accepted."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from basewarden.connections.urls import URLError
 
 _PORTS: Final = {"https": 443, "http": 80}
-_LONGEST = 500
+_MAX_LENGTH = 500
 _SUFFIX = "/rest/v1"
 _DASHBOARD: Final = frozenset({"supabase.com", "www.supabase.com", "app.supabase.com", "app.supabase.io"})
 _PATH_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/")
@@ -15,7 +15,7 @@ _PATH_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 
 @dataclass(frozen=True, slots=True)
 class RestAddress:
-    """Where a project's API is. `base` is what comes before a resource's name: `/rest/v1`, or nothing."""
+    """The address of a project's API. `base` is the path before a resource's name: `/rest/v1`, or empty."""
 
     scheme: str
     host: str
@@ -36,9 +36,9 @@ class RestAddress:
 
 
 def parse_project_url(text: str) -> RestAddress:
-    """`base` is the path as it was typed, less `/rest/v1`: whether that belongs to it the probe finds out."""
+    """Returns the address with the typed path without `/rest/v1`; the probe finds out whether to append that."""
     text = text.strip()
-    if len(text) > _LONGEST or not text.isprintable() or not text.isascii() or "\\" in text or " " in text:
+    if len(text) > _MAX_LENGTH or not text.isprintable() or not text.isascii() or "\\" in text or " " in text:
         raise URLError("The URL is too long, or contains a character that is not valid.")
     if "://" not in text and "." in text.partition("/")[0]:
         text = f"https://{text}"
@@ -60,7 +60,7 @@ def parse_project_url(text: str) -> RestAddress:
 
 
 def parse_saved_url(text: str) -> RestAddress:
-    """What `str` of an address gave."""
+    """Parses the text that `str` of an address returned."""
     parts = urlsplit(text)
     assert parts.hostname is not None
     return RestAddress(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], parts.path)
@@ -80,7 +80,7 @@ def _check_host(host: str | None) -> str:
 
 
 def _check_path(path: str) -> str:
-    """Dots could lead out of the path, and percent signs hide them."""
+    """Rejects dots, which could lead out of the path, and percent signs, which could hide them."""
     path = path.rstrip("/")
     if not _PATH_CHARACTERS.issuperset(path) or "//" in path or any(part in (".", "..") for part in path.split("/")):
         raise URLError("The path of the URL may contain only letters, digits and - . _ ~.")

@@ -5,8 +5,8 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from basewarden.connections.rest.refusals import is_of_postgrest
-from basewarden.connections.rest.wire import HTTPConnection, HTTPFailure
+from basewarden.connections.rest.gateway_errors import is_postgrest_error
+from basewarden.connections.rest.http_connection import HTTPConnection, HTTPFailure
 from basewarden.core.tracing import span
 from basewarden.errors import AppError
 from basewarden.gateway.api.headers import (
@@ -194,7 +194,7 @@ class _Concealing:
         if self._tables is None or answer.response.status < _BAD_REQUEST:
             return answer
         told = read_error_body((), bytes(answer.response.body))
-        if not is_of_postgrest(told):
+        if not is_postgrest_error(told):
             return answer
         error = PgrestError(
             answer.response.status, told["code"], told["message"], told.get("details"), told.get("hint")

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from basewarden.connections import ConnectionFailed, ConnectionTarget, ConnectionTargets, Reason
-from basewarden.connections.rest.budgets import SMALL_BYTES, LargeTurn
-from basewarden.connections.rest.description import MAX_BYTES, read_documents
-from basewarden.connections.rest.probe import ProbeResponse, read_exposed, read_openapi
-from basewarden.connections.rest.refusals import explain_answer
-from basewarden.connections.rest.wire import Garbled
+from basewarden.connections.rest.gateway_errors import explain_response
+from basewarden.connections.rest.http_connection import ProtocolError
+from basewarden.connections.rest.memory_limits import SMALL_BYTES, LargeBodySlot
+from basewarden.connections.rest.openapi_documents import MAX_BYTES, read_documents
+from basewarden.connections.rest.probe import ProbeResponse, fetch_exposed_schemas, fetch_openapi
 from basewarden.core.tasks import end_task
 from basewarden.errors import AppError
 from basewarden.gateway.api.openapi import read_schema
@@ -151,35 +151,35 @@ class ApiProject:
 
     async def _look_in_time(self) -> None:
         try:
-            async with asyncio.timeout(_LOAD_SECONDS), self.client.open_turn() as turn:
+            async with asyncio.timeout(_LOAD_SECONDS), self.client.open_slot() as turn:
                 await self._look(turn)
         except TimeoutError:
             raise UpstreamTimeout("The project's API did not send its description in time.") from None
         except ConnectionFailed as error:
             raise explain_unreachable(error) from None
-        except Garbled:
+        except ProtocolError:
             raise UpstreamInvalid(_NO_DESCRIPTION) from None
 
-    async def _look(self, turn: LargeTurn) -> None:
+    async def _look(self, turn: LargeBodySlot) -> None:
         """What is large takes its turn once, until it is read and decoded."""
-        exposed = await read_exposed(self.client)
+        exposed = await fetch_exposed_schemas(self.client)
         told: dict[str, ProbeResponse | None] = {}
         left = MAX_BYTES
         for name in exposed[:_MOST_SCHEMAS]:
             told[name] = answer = await self._describe(name, turn, left)
             left -= 0 if answer is None else len(answer.body)
             if MAX_BYTES - left > SMALL_BYTES:
-                await turn.take()
+                await turn.acquire()
         fingerprint = await asyncio.to_thread(_fingerprint, told)
         if self._snapshot is None or self._snapshot.fingerprint != fingerprint:
             self._snapshot = ApiSnapshot(fingerprint, await asyncio.to_thread(_read, told))
             self.config = replace(self.config, schemas=exposed)
             self.prepared.clear()
 
-    async def _describe(self, schema: str, turn: LargeTurn, limit: int) -> ProbeResponse | None:
+    async def _describe(self, schema: str, turn: LargeBodySlot, limit: int) -> ProbeResponse | None:
         """None where this key is not told it."""
         try:
-            answer = await read_openapi(self.client, schema, turn, limit=limit)
+            answer = await fetch_openapi(self.client, schema, turn, limit=limit)
         except ConnectionFailed as error:
             if error.reason is Reason.NOT_REST:
                 raise UpstreamInvalid(_NO_DESCRIPTION) from None
@@ -187,7 +187,7 @@ class ApiProject:
         if answer.status in _UNTOLD:
             return None
         if answer.status != HTTPStatus.OK:
-            raise explain_answer(answer.status, answer.read_object())
+            raise explain_response(answer.status, answer.read_object())
         return answer
 
 

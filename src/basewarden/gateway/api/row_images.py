@@ -12,8 +12,8 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from basewarden.connections.rest.budgets import check_elements
-from basewarden.connections.rest.wire import Garbled
+from basewarden.connections.rest.http_connection import ProtocolError
+from basewarden.connections.rest.memory_limits import check_elements
 from basewarden.journal import Image
 from pgrest import Table, split_select, write_name
 
@@ -175,7 +175,7 @@ def decode_rows(body: bytes) -> Sequence[JsonRow]:
     try:
         check_elements(body)
         return [_decode_row(body)] if body.lstrip()[:1] == b"{" else _decode_rows(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Garbled) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ProtocolError) as error:
         raise UnreadableAnswer("no rows of JSON") from error
 
 

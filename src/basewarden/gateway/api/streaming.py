@@ -8,7 +8,7 @@ from typing import Any, Self
 import structlog
 
 from basewarden.connections.rest.client import RestClient
-from basewarden.connections.rest.wire import Garbled, HTTPConnection, HTTPFailure, TooSlow
+from basewarden.connections.rest.http_connection import HTTPConnection, HTTPFailure, ProtocolError, ReadTimeout
 from basewarden.errors import BadRequest
 from basewarden.gateway.api.headers import find_header
 from basewarden.gateway.api.upstream import Header
@@ -84,7 +84,7 @@ class UpstreamStream:
     def check_coding(self, *, takes_gzip: bool) -> None:
         """Only what was asked for is relayed: a project does not choose what our caller has to decode."""
         if self.is_compressed and not (takes_gzip and self._coding == b"gzip"):
-            self._client.done(self._connection)
+            self._client.release(self._connection)
             raise UpstreamInvalid("The project's API compressed its response with an encoding that was not requested.")
 
     async def stream_to(self, send: Send, watch: CancelOnDisconnect, audience: Audience, *, is_head: bool) -> None:
@@ -96,25 +96,25 @@ class UpstreamStream:
             else:
                 await self._send_parts(send, watch, first, audience)
         finally:
-            self._client.done(self._connection)
+            self._client.release(self._connection)
 
     async def read_whole(self) -> bytes:
         try:
             async with asyncio.timeout(_STALL_SECONDS):
                 return await self._client.read_whole(self._connection, MOST_KEPT_BYTES)
-        except (TimeoutError, TooSlow):
+        except (TimeoutError, ReadTimeout):
             raise UpstreamTimeout from None
         except HTTPFailure as error:
             raise explain_broken(error) from None
         finally:
-            self._client.done(self._connection)
+            self._client.release(self._connection)
 
     async def _read_first(self) -> bytes:
         """Before anything is sent, so that what fails by now can still be told."""
         try:
             first = await self._connection.read()
             self._connection.check()
-        except TooSlow:
+        except ReadTimeout:
             raise UpstreamTimeout from None
         except HTTPFailure as error:
             raise explain_broken(error) from None
@@ -156,7 +156,7 @@ class UpstreamStream:
 
 
 def explain_broken(error: HTTPFailure) -> UpstreamInvalid:
-    if isinstance(error, Garbled):
+    if isinstance(error, ProtocolError):
         return UpstreamInvalid(f"The project's API sent an invalid response. {error}")
     return UpstreamInvalid("The project's API ended its response early.")
 

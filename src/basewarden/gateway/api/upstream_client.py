@@ -9,15 +9,15 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from basewarden.connections import ConnectionFailed, Reason
-from basewarden.connections.rest.client import AllBusy, RestClient
-from basewarden.connections.rest.refusals import (
-    explain_answer,
+from basewarden.connections.rest.client import PoolExhausted, RestClient
+from basewarden.connections.rest.gateway_errors import (
+    explain_response,
     is_key_refused,
-    is_of_postgrest,
-    is_unreached,
+    is_not_forwarded,
+    is_postgrest_error,
 )
+from basewarden.connections.rest.http_connection import HTTPConnection, HTTPFailure, NoResponse, RawHeader, ReadTimeout
 from basewarden.connections.rest.urls import RestAddress
-from basewarden.connections.rest.wire import HTTPConnection, HTTPFailure, NoAnswer, RawHeader, TooSlow
 from basewarden.errors import AppError
 from basewarden.gateway.api.headers import PASSED_OUT, find_header, pass_headers
 from basewarden.gateway.api.streaming import MOST_KEPT_BYTES, explain_broken
@@ -35,7 +35,7 @@ from pgrest import PgrestError
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REPRESENTS: Final = frozenset({"POST", "PUT", "PATCH"})
 _TOTAL_SECONDS = 150.0
-_MOST_REFUSAL_BYTES = 1024 * 1024
+_MAX_ERROR_BYTES = 1024 * 1024
 _NO_RIGHT = "42501"
 _LAST_STATUS = 599
 _DEFAULT_RETRY_SECONDS = 5
@@ -65,7 +65,7 @@ class ProjectUpstream:
                     status = connection.status
                     body = await self.client.read_whole(connection, MOST_KEPT_BYTES)
                 finally:
-                    self.client.done(connection)
+                    self.client.release(connection)
         except TimeoutError:
             raise (UpstreamTimeout if is_safe else OutcomeUnknown) from None
         except HTTPFailure as error:
@@ -93,10 +93,10 @@ async def open_exchange(client: RestClient, data: bytes, *, method: str) -> HTTP
     Raises UpstreamUnavailable where nothing was sent, and HTTPFailure.
     """
     try:
-        return await client.send(data, is_head=method == "HEAD", may_repeat=method in _SAFE)
+        return await client.send(data, is_head=method == "HEAD", is_repeatable=method in _SAFE)
     except ConnectionFailed as error:
         raise explain_unreachable(error) from None
-    except AllBusy:
+    except PoolExhausted:
         raise UpstreamUnavailable(_BUSY) from None
 
 
@@ -105,23 +105,23 @@ async def raise_error_response(client: RestClient, connection: HTTPConnection) -
     status, raw = connection.status, list(connection.headers)
     try:
         async with asyncio.timeout(_TOTAL_SECONDS):
-            body = await client.read_whole(connection, _MOST_REFUSAL_BYTES)
+            body = await client.read_whole(connection, _MAX_ERROR_BYTES)
     except TimeoutError:
         raise UpstreamTimeout from None
     except HTTPFailure as error:
         raise explain_failure(error, is_safe=True) from None
     finally:
-        client.done(connection)
+        client.release(connection)
     told = _read_told(status, raw, body)
     check_gateway(status, told, raw, is_safe=True)
-    if not is_of_postgrest(told):
+    if not is_postgrest_error(told):
         raise UpstreamInvalid(details={"status": status})
     raise PgrestError(find_status(status, told), told["code"], told["message"], told.get("details"), told.get("hint"))
 
 
 def explain_unreachable(error: ConnectionFailed) -> UpstreamUnavailable:
     return UpstreamUnavailable(
-        f"{error.about('url').text} Nothing was changed.", details={"reason": error.reason.value}
+        f"{error.for_field('url').text} Nothing was changed.", details={"reason": error.reason.value}
     )
 
 
@@ -132,7 +132,7 @@ def _read_told(status: int, raw: Sequence[RawHeader], body: bytes) -> dict[str, 
 
 def read_error_body(headers: Sequence[RawHeader], body: bytes) -> dict[str, Any]:
     """The JSON object of an error; of one without a body, what its headers say of it."""
-    if len(body) > _MOST_REFUSAL_BYTES:
+    if len(body) > _MAX_ERROR_BYTES:
         return {}  # a gateway's page, or a lie
     text = _inflate(body) if find_header(headers, b"content-encoding") == b"gzip" else body
     try:
@@ -150,12 +150,12 @@ def check_gateway(status: int, told: dict[str, Any], headers: Sequence[RawHeader
         raise UpstreamKeyRefused(
             hint="See the connection's health check; its owner can set another key in the settings."
         )
-    if is_of_postgrest(told):
+    if is_postgrest_error(told):
         return
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise UpstreamLimited(headers={"Retry-After": str(_read_seconds(headers))})
-    explained = explain_answer(status, told)
-    if is_unreached(status, told):
+    explained = explain_response(status, told)
+    if is_not_forwarded(status, told):
         raise UpstreamUnavailable(f"{explained.text} Nothing was changed.", details={"reason": explained.reason.value})
     if not is_safe:
         may_be_done = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.BAD_REQUEST
@@ -183,9 +183,9 @@ def _raise_of_read(status: int, explained: ConnectionFailed) -> None:
 def explain_failure(error: HTTPFailure, *, is_safe: bool) -> AppError:
     if not is_safe:
         return OutcomeUnknown()
-    if isinstance(error, TooSlow):
+    if isinstance(error, ReadTimeout):
         return UpstreamTimeout()
-    if isinstance(error, NoAnswer):
+    if isinstance(error, NoResponse):
         return UpstreamUnavailable("The project's API closed the connection without a response. Try again.")
     return explain_broken(error)
 
@@ -193,7 +193,7 @@ def explain_failure(error: HTTPFailure, *, is_safe: bool) -> AppError:
 def _inflate(body: bytes) -> bytes:
     """As much as an error could have to say: a small body may be a large one in disguise."""
     try:
-        return zlib.decompressobj(wbits=31).decompress(body, _MOST_REFUSAL_BYTES)
+        return zlib.decompressobj(wbits=31).decompress(body, _MAX_ERROR_BYTES)
     except zlib.error:
         return b""
 

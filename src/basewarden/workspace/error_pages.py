@@ -1,4 +1,4 @@
-"""A page for when the project's database does not answer, or does not let us: what happened, what to do, retry."""
+"""The page for errors of a project's database: what happened, what to do, and a link to retry."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,31 +11,31 @@ from basewarden.errors import AppError
 from basewarden.web import Pages, Registry, redirect
 from basewarden.web.responses import error_response
 from basewarden.workspace.errors import DatabaseUnreachable, DataRefused
-from basewarden.workspace.paths import TableElsewhere
+from basewarden.workspace.paths import TableRedirect
 
 
 class DataRoute(APIRoute):
-    """A part of a page that htmx asked for gets the error as JSON, which becomes a toast."""
+    """Renders errors as a page, or as JSON for requests of htmx, which shows a toast."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
-        async def handle_trouble(request: Request) -> Response:
+        async def handle_error(request: Request) -> Response:
             try:
                 return await handle(request)
-            except TableElsewhere as error:
+            except TableRedirect as error:
                 return redirect(error.path)
             except AppError as error:
                 if "hx-request" in request.headers:
                     return error_response(error)
                 if isinstance(error, DatabaseUnreachable | DataRefused):
-                    return _show_trouble(request, error)
+                    return _render_error(request, error)
                 raise
 
-        return handle_trouble
+        return handle_error
 
 
-def _show_trouble(request: Request, error: AppError) -> Response:
+def _render_error(request: Request, error: AppError) -> Response:
     registry: Registry = request.app.state.registry
     retry = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return registry.get(Pages).render(

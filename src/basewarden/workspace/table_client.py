@@ -1,6 +1,6 @@
-"""One member's way to the project's data: the same road as everyone's, so policy, journal and undo hold here too.
+"""Reads and writes a project's tables for one member through the data API, so policy, journal and undo apply.
 
-Every value is asked for as PostgreSQL's own text, so that no number passes through a float.
+Every value is requested as PostgreSQL's own text, so that no number passes through a float.
 """
 
 import re
@@ -28,7 +28,7 @@ from basewarden.gateway import (
 )
 from basewarden.web import inject
 from basewarden.workspace.conditions import Condition, Parameter, is_any_row, is_row, quote
-from basewarden.workspace.errors import DataRefused, tell_person, tell_unreachable
+from basewarden.workspace.errors import DataRefused, explain_error, explain_unreachable
 from pgrest import DatabaseError, PgrestError, Response, Schema, Table, TextLimit, from_database
 
 ChangeCount = Literal["exact", "planned"]
@@ -41,13 +41,13 @@ _decode_rows = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 @dataclass(frozen=True, slots=True)
 class RowPage:
-    """`total` is what was counted or estimated, None where nobody asked."""
+    """`total` is the exact or estimated count, None if none was requested."""
 
     rows: Sequence[Row]
     total: int | None = None
 
 
-class Desk:
+class TableClient:
     def __init__(self, roads: Backends, project: AnyProject, schema: Schema, caller: Caller) -> None:
         self._roads = roads
         self._project = project
@@ -62,12 +62,12 @@ class Desk:
         count: ChangeCount | None = None,
         text_limit: TextLimit | None = None,
     ) -> RowPage:
-        """`text_limit` is kept by the database where it is asked directly; a project's own API sends all."""
+        """Reads rows. Only a direct connection applies `text_limit`; a project's API returns whole values."""
         response = await self._send(
             "GET", table, parameters, prefer=f"count={count}" if count else None, text_limit=text_limit
         )
         total = _read_total(response)
-        if response.status == 416:  # a page that lies behind the last row
+        if response.status == 416:  # a page beyond the last row
             return RowPage((), total)
         return RowPage(_decode_rows(response.body), total)
 
@@ -76,7 +76,7 @@ class Desk:
         return found.rows[0] if found.rows else None
 
     async def count(self, table: Table, parameters: Sequence[Parameter], *, count: ChangeCount = "exact") -> int | None:
-        """Answers from a read of no rows, which also tells whether the conditions make sense."""
+        """Counts rows with a read that returns none; fails like a read when a condition is invalid."""
         shown = ("select", text_of(next(iter(table.columns)))) if table.columns else ("select", "")
         response = await self._send("HEAD", table, [*parameters, shown, ("limit", "0")], prefer=f"count={count}")
         return _read_total(response)
@@ -90,7 +90,7 @@ class Desk:
     async def update(
         self, table: Table, key: Key, expected: Sequence[Condition], body: bytes, columns: Sequence[str]
     ) -> Row | None:
-        """The row's new values; None where no row has this key and still holds what was expected."""
+        """Updates a row and returns its new values; None if no row has this key and the expected values."""
         where = [*_of_row(table, key), *(condition.as_parameter() for condition in expected)]
         response = await self._send(
             "PATCH", table, [*where, ("select", select_texts(columns))], body=body, prefer=_RETURN
@@ -128,11 +128,11 @@ class Desk:
         try:
             return (await self._roads.handle(self._project, self._caller, call)).response
         except DatabaseError as error:
-            raise tell_person(from_database(error)) from error
+            raise explain_error(from_database(error)) from error
         except PgrestError as error:
-            raise tell_person(error) from error
+            raise explain_error(error) from error
         except (ConnectionFailed, UpstreamUnavailable) as error:
-            raise tell_unreachable(error) from error
+            raise explain_unreachable(error) from error
 
 
 _RETURN = "return=representation"
@@ -141,33 +141,35 @@ RoadsDep = Annotated[Backends, Depends(inject(Backends))]
 ProjectsDep = Annotated[Projects, Depends(inject(Projects))]
 
 
-async def open_desk(
+async def get_table_client(
     member: Viewer,
     roads: RoadsDep,
     projects: ProjectsDep,
-) -> Desk:
-    """What a viewer may not write, the road refuses again."""
-    return await make_desk(roads, projects, member.connection.id, member.person, member.role)
+) -> TableClient:
+    """Opens a client for the member; the data API itself refuses what the role may not write."""
+    return await make_table_client(roads, projects, member.connection.id, member.person, member.role)
 
 
-async def make_desk(roads: Backends, projects: Projects, connection_id: UUID, person: Person, role: Role) -> Desk:
+async def make_table_client(
+    roads: Backends, projects: Projects, connection_id: UUID, person: Person, role: Role
+) -> TableClient:
     project = await projects.get(connection_id)
     seconds = projects.sharing.members.reading.seconds
     caller = make_member_caller(person.id, person.name or person.email, role, project.target, query_seconds=seconds)
     try:
         schema = await project.schema()
     except DatabaseError as error:
-        raise tell_person(from_database(error)) from error
+        raise explain_error(from_database(error)) from error
     except PgrestError as error:
-        raise tell_person(error) from error
+        raise explain_error(error) from error
     except (ConnectionFailed, UpstreamUnavailable) as error:
-        raise tell_unreachable(error) from error
+        raise explain_unreachable(error) from error
     except SchemaNotExposed as error:
         raise DataRefused(error.text, sqlstate=error.code, hint=error.hint) from error
-    return Desk(roads, project, schema, caller)
+    return TableClient(roads, project, schema, caller)
 
 
-DeskDep = Annotated[Desk, Depends(open_desk)]
+TableClientDep = Annotated[TableClient, Depends(get_table_client)]
 
 
 def text_of(column: str) -> str:
@@ -183,7 +185,7 @@ def key_of(table: Table, row: Row) -> Key:
 
 
 def _encode_path(table: Table) -> bytes | None:
-    """A name such as `rpc/add_row` must not be taken for a path."""
+    """Encodes a table name with a slash, such as `rpc/add_row`, so that it is not read as a path."""
     return f"/{quote_path(table.name, safe='')}".encode() if "/" in table.name else None
 
 
@@ -192,6 +194,6 @@ def _of_row(table: Table, key: Key) -> list[Parameter]:
 
 
 def _read_total(response: Response) -> int | None:
-    told = dict(response.headers).get("Content-Range", "")
-    found = _TOTAL.search(told)
+    content_range = dict(response.headers).get("Content-Range", "")
+    found = _TOTAL.search(content_range)
     return int(found[1]) if found else None

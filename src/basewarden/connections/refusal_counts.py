@@ -1,4 +1,4 @@
-"""How many requests of agents policy refused. The journal keeps them and passes in its counts."""
+"""Counts of requests that policy refused, as functions that the journal provides."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,6 @@ from basewarden.db import ReadSession
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
+class RefusalCounts:
     count_since: Callable[[ReadSession, UUID, datetime], Awaitable[int]]
     count_by_agent: Callable[[ReadSession, UUID, Sequence[UUID]], Awaitable[Mapping[UUID, int]]]

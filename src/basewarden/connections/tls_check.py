@@ -1,6 +1,6 @@
-"""The first words of PostgreSQL's protocol, spoken by ourselves.
+"""Sends PostgreSQL's SSLRequest over a socket, which distinguishes failures that libpq only describes in prose.
 
-What libpq puts into prose a socket tells exactly: nobody there, no answer, somebody else, TLS or not.
+These are: no listener, no answer, another service, TLS offered or not.
 """
 
 import asyncio
@@ -15,31 +15,31 @@ _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 _OFFERS_TLS: Final = {b"S": True, b"N": False}
 
 
-async def greet_server(addresses: tuple[str, ...], port: int) -> bool:
-    """Whether the server offers TLS; ConnectionFailed when no address is a PostgreSQL that answers."""
+async def check_tls_support(addresses: tuple[str, ...], port: int) -> bool:
+    """True when the server offers TLS. Raises ConnectionFailed when PostgreSQL answers at none of the addresses."""
     failure = ConnectionFailed(Reason.UNRESOLVED)
     for address in addresses:
         try:
-            return await _greet(address, port)
+            return await _check_address(address, port)
         except ConnectionFailed as error:
             failure = error
     raise failure
 
 
-async def _greet(address: str, port: int) -> bool:
+async def _check_address(address: str, port: int) -> bool:
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             reader, writer = await asyncio.open_connection(address, port)
     except OSError as error:
         raise ConnectionFailed(_explain(error)) from None
     try:
-        return await _ask_for_tls(reader, writer)
+        return await _request_tls(reader, writer)
     finally:
         writer.close()
 
 
-async def _ask_for_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """A PostgreSQL says one byte and waits; a service with a banner ("SSH-2.0") says more."""
+async def _request_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """PostgreSQL answers with one byte and waits; a service with a banner ("SSH-2.0") sends more."""
     writer.write(_SSL_REQUEST)
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):

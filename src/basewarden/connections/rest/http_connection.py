@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection to a project's API: one exchange at a time, and no more is read than somebody takes.
+"""One HTTP/1.1 connection to a project's API: one exchange at a time, with backpressure.
 
-httptools (llhttp) parses, strictly. What it cannot know is checked here: how large a head may get, that a body says
-how long it is, and that nothing comes which was not asked for.
+httptools (llhttp) parses strictly. Checked here is what it cannot know: the size of a head, that a body declares its
+length, and that no data arrives without a request.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HIGH_WATER = 64 * 1024
-_MOST_HEAD_BYTES = 64 * 1024
-_MOST_INTERIM_ANSWERS = 8
-_LEAST_BYTES = 1024
-_MOST_FRAMING_BYTES = 64 * 1024
-"""What the framing of a body may take beyond the size of the body: parsing chunks of a byte costs too much time."""
+_MAX_HEAD_BYTES = 64 * 1024
+_MAX_INTERIM_RESPONSES = 8
+_MIN_BYTES_PER_SPAN = 1024
+_MAX_FRAMING_BYTES = 64 * 1024
+"""The limit for the framing of a body beyond its own size: parsing one-byte chunks takes too much time."""
 _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL_STATUS = 200
 _WITHOUT_BODY: Final = frozenset({204, 304})
@@ -27,27 +27,27 @@ RawHeader = tuple[bytes, bytes]
 
 
 class HTTPFailure(Exception):
-    """An exchange that did not come to its end."""
+    """The exchange did not complete."""
 
 
-class NoAnswer(HTTPFailure):
-    """The connection ended before a byte of the answer came. The request may have been read or not."""
+class NoResponse(HTTPFailure):
+    """The connection closed before the first byte of a response. The request may or may not have been processed."""
 
 
-class CutOff(HTTPFailure):
-    """The connection ended within the answer."""
+class ResponseTruncated(HTTPFailure):
+    """The connection closed in the middle of a response."""
 
 
-class TooSlow(HTTPFailure):
-    """Too little came for too long."""
+class ReadTimeout(HTTPFailure):
+    """Too few bytes arrived in time."""
 
 
-class Garbled(HTTPFailure):
-    """What came is no answer in HTTP/1.1, or is over its bounds. Its text says what, and repeats nothing of it."""
+class ProtocolError(HTTPFailure):
+    """The response is not valid HTTP/1.1, or exceeds a limit. The message quotes nothing of it."""
 
 
 class HTTPConnection(asyncio.Protocol):
-    """`start`, then `read_head`, then `read` until it gives nothing; `is_reusable` says whether it may go on."""
+    """Call `start`, `read_head`, then `read` until it returns nothing; `is_reusable` allows another exchange."""
 
     def __init__(self, on_lost: "Callable[[HTTPConnection], None]") -> None:
         self._on_lost = on_lost
@@ -68,7 +68,7 @@ class HTTPConnection(asyncio.Protocol):
         self._head_bytes = 0
         self._interim = 0
         self._idle_seconds = 0.0
-        self._came = 0
+        self._received = 0
         self._framing_bytes = 0
         self.has_answered = False
         self.is_lost = False
@@ -77,71 +77,71 @@ class HTTPConnection(asyncio.Protocol):
         self.status = 0
         self.headers: list[RawHeader] = []
 
-    # asyncio's side -------------------------------------------------------------------------------------
+    # called by asyncio ----------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
 
     def data_received(self, data: bytes) -> None:
         if not self._is_active or self._is_complete:
-            self.abort()  # nobody asked; it could pass for the answer to the next request
+            self.abort()  # unrequested data, which could be taken for the response to the next request
             return
         self.has_answered = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._fail(Garbled("It switches to another protocol."))
+            self._fail(ProtocolError("It switches to another protocol."))
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            self._fail(cause if isinstance(cause, HTTPFailure) else Garbled("It is not HTTP."))
+            self._fail(cause if isinstance(cause, HTTPFailure) else ProtocolError("It is not HTTP."))
         except httptools.HttpParserError:
-            self._fail(Garbled("It is not HTTP."))
+            self._fail(ProtocolError("It is not HTTP."))
         else:
-            self._note_progress(len(data))
+            self._check_size(len(data))
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self.is_lost = True
         if self._is_active and not self._is_complete:
-            self._fail(CutOff() if self.has_answered else NoAnswer())
+            self._fail(ResponseTruncated() if self.has_answered else NoResponse())
         self._on_lost(self)
 
-    # httptools' side ------------------------------------------------------------------------------------
+    # called by httptools --------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         if self._is_complete:
             self._keeps_alive = False
-            raise Garbled("It is longer than announced.")
+            raise ProtocolError("It is longer than announced.")
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
-        if self._head_bytes > _MOST_HEAD_BYTES:
-            raise Garbled("Its headers are too large.")
-        if not self._has_head:  # else it is a trailer, which means nothing to us
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            raise ProtocolError("Its headers are too large.")
+        if not self._has_head:  # trailers are ignored
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < _FIRST_FINAL_STATUS:
             self._interim += 1
-            if status == _SWITCHING_PROTOCOLS or self._interim > _MOST_INTERIM_ANSWERS:
-                raise Garbled("It has too many interim responses.")
+            if status == _SWITCHING_PROTOCOLS or self._interim > _MAX_INTERIM_RESPONSES:
+                raise ProtocolError("It has too many interim responses.")
             return
         self.status = status
         self._keeps_alive = bool(self._parser.should_keep_alive())
         self._has_head = True
-        self._stop_timer()  # that of the head; the body has one of its own
+        self._stop_timer()  # the head's timer; the body has one of its own
         if self._is_head:
             self._end()
-        elif status not in _WITHOUT_BODY and not _tells_length(self.headers):
-            raise Garbled("Its length is missing, so a truncated response could not be detected.")
+        elif status not in _WITHOUT_BODY and not _has_length(self.headers):
+            raise ProtocolError("Its length is missing, so a truncated response could not be detected.")
 
     def on_body(self, body: bytes) -> None:
         if self._is_complete:
-            raise Garbled("A response to HEAD has a body.")
+            raise ProtocolError("A response to HEAD has a body.")
         self._chunks.append(body)
         self._queued += len(body)
-        self._framing_bytes -= 2 * len(body)  # it came within what is added below, and pays for as much again
+        self._framing_bytes -= 2 * len(body)  # the body counts against framing, which may be as large as the body
         if self._queued > _HIGH_WATER and not self._is_paused:
             self._pause()
 
@@ -149,7 +149,7 @@ class HTTPConnection(asyncio.Protocol):
         if self._has_head and not self._is_complete:
             self._end()
 
-    # Ours -----------------------------------------------------------------------------------------------
+    # called by clients ----------------------------------------------------------------------------------
 
     @property
     def is_reusable(self) -> bool:
@@ -157,7 +157,7 @@ class HTTPConnection(asyncio.Protocol):
 
     @property
     def is_whole(self) -> bool:
-        """The rest of the body is here already."""
+        """The rest of the body has arrived."""
         return self._is_complete
 
     @property
@@ -166,16 +166,16 @@ class HTTPConnection(asyncio.Protocol):
 
     @property
     def is_read(self) -> bool:
-        """The body came to its end and was taken."""
+        """The whole body has arrived and was read."""
         return self._is_complete and not self._chunks
 
     def check(self) -> None:
-        """Raises what went wrong so far, though there may be something left to read."""
+        """Raises a failure that has occurred, even if there is something left to read."""
         if self._failure is not None:
             raise self._failure
 
     def start(self, data: bytes, *, is_head: bool, head_seconds: float, idle_seconds: float) -> None:
-        """Sends one request. A connection that was lost meanwhile fails like one that ends without an answer."""
+        """Sends one request. On a connection that is already closed, `read_head` raises NoResponse."""
         self._is_active = True
         self._is_complete = self._has_head = self.has_answered = False
         self._is_head = is_head
@@ -185,30 +185,30 @@ class HTTPConnection(asyncio.Protocol):
         self.exchanges += 1
         assert self._transport is not None
         if self.is_lost or self._transport.is_closing():
-            self._fail(NoAnswer())
+            self._fail(NoResponse())
             return
         self._timer = self._loop.call_later(head_seconds, self._expire)
         self._transport.write(data)
 
     async def read_head(self) -> None:
-        """Then `status` and `headers` are those of the answer."""
+        """Waits for the head of the response, which sets `status` and `headers`."""
         while not self._has_head:
             await self._wait()
 
     async def read(self) -> bytes:
-        """What of the body has come; nothing at its end."""
+        """Reads the part of the body that has arrived; empty at its end."""
         while not self._chunks:
             if self._is_complete:
                 return b""
             await self._wait()
-        chunk = self._chunks.popleft() if len(self._chunks) == 1 else self._take_all()
+        chunk = self._chunks.popleft() if len(self._chunks) == 1 else self._take_chunks()
         self._queued = 0
         if self._is_paused:
             self._resume()
         return chunk
 
     async def read_start(self, enough: int) -> bytes:
-        """The body until that many bytes have come, or all of it."""
+        """Reads at least that many bytes of the body, or all of it."""
         parts: list[bytes] = []
         size = 0
         while size < enough and (chunk := await self.read()):
@@ -217,17 +217,17 @@ class HTTPConnection(asyncio.Protocol):
         return b"".join(parts)
 
     async def read_whole(self, limit: int, start: bytes = b"") -> bytes:
-        """`start` and the rest of the body; Garbled where they are larger than that."""
+        """Reads the rest of the body after `start`. Raises ProtocolError if both are larger than the limit."""
         parts, size = [start], len(start)
         while size <= limit and (chunk := await self.read()):
             size += len(chunk)
             parts.append(chunk)
         if size > limit:
-            raise Garbled("It is too large.")
+            raise ProtocolError("It is too large.")
         return b"".join(parts)
 
-    def rest(self) -> None:
-        """Between two exchanges."""
+    def set_idle(self) -> None:
+        """Prepares the connection for the next exchange."""
         self._is_active = False
         self._idle_since = self._loop.time()
         if self._is_head:
@@ -238,7 +238,7 @@ class HTTPConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _take_all(self) -> bytes:
+    def _take_chunks(self) -> bytes:
         taken = b"".join(self._chunks)
         self._chunks.clear()
         return taken
@@ -257,25 +257,25 @@ class HTTPConnection(asyncio.Protocol):
         self._is_complete = True
         self._stop_timer()
 
-    def _note_progress(self, size: int) -> None:
+    def _check_size(self, size: int) -> None:
         if not self._has_head:
             self._head_bytes += size
-            if self._head_bytes > 2 * _MOST_HEAD_BYTES:
-                self._fail(Garbled("Its headers are too large."))
-            return  # the time for a head is one, however slowly it drips
+            if self._head_bytes > 2 * _MAX_HEAD_BYTES:
+                self._fail(ProtocolError("Its headers are too large."))
+            return  # the head's timer is not restarted, however slowly it arrives
         self._framing_bytes += size
-        if self._framing_bytes > _MOST_FRAMING_BYTES and not self._is_complete:
-            self._fail(Garbled("The chunks of its body are too small."))
+        if self._framing_bytes > _MAX_FRAMING_BYTES and not self._is_complete:
+            self._fail(ProtocolError("The chunks of its body are too small."))
             return
-        self._came += size
+        self._received += size
         if self._timer is None and not self._is_complete and not self._is_paused:
             self._start_timer()
-        self._wake()
+        self._notify()
 
     def _pause(self) -> None:
         assert self._transport is not None
         self._is_paused = True
-        self._stop_timer()  # it is we who are slow
+        self._stop_timer()  # the delay is ours
         self._transport.pause_reading()
 
     def _resume(self) -> None:
@@ -286,12 +286,12 @@ class HTTPConnection(asyncio.Protocol):
             self._start_timer()
 
     def _start_timer(self) -> None:
-        """A body that drips is as good as none: in each of these spans a little has to come."""
-        self._came = 0
+        """Starts a span in which a minimum of bytes must arrive, so that a trickling body times out."""
+        self._received = 0
         self._timer = self._loop.call_later(self._idle_seconds, self._check_progress)
 
     def _check_progress(self) -> None:
-        if self._came < _LEAST_BYTES:
+        if self._received < _MIN_BYTES_PER_SPAN:
             self._expire()
         else:
             self._start_timer()
@@ -302,22 +302,22 @@ class HTTPConnection(asyncio.Protocol):
             self._timer = None
 
     def _expire(self) -> None:
-        self._fail(TooSlow())
+        self._fail(ReadTimeout())
 
     def _fail(self, failure: HTTPFailure) -> None:
-        """What came before it is still read first, but an answer that ended well stays so."""
+        """Records a failure. Data that arrived before is still read; a complete response is not affected."""
         self._keeps_alive = False
         if self._failure is None and not self._is_complete:
             self._failure = failure
         self.abort()
-        self._wake()
+        self._notify()
 
-    def _wake(self) -> None:
+    def _notify(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
 
-def _tells_length(headers: list[RawHeader]) -> bool:
+def _has_length(headers: list[RawHeader]) -> bool:
     return any(
         name == b"content-length" or (name == b"transfer-encoding" and value.lower().strip() == b"chunked")
         for name, value in headers

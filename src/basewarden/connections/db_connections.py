@@ -1,4 +1,4 @@
-"""From an address to an open connection of a project: pinned, bounded, and reading no file of ours."""
+"""Opens database connections to a project's address: pinned, bounded, and without reading local files."""
 
 import re
 from collections.abc import AsyncIterator
@@ -14,9 +14,9 @@ from basewarden.connections.urls import PostgresAddress
 from pgrest import DbConnection, Meter
 
 CONNECT_SECONDS = 5
-_LONGEST_QUOTE = 300
-_MOST_BYTES = 4_000_000
-"""of all answers to one connection of a probe: two hundred roles and a few numbers"""
+_MAX_QUOTE = 300
+_MAX_BYTES = 4_000_000
+"""The limit for all results of one probe: two hundred roles and a few numbers."""
 
 # libpq has no SQLSTATE for a connection that failed; these are its and the servers' English sentences.
 _SENTENCES: Final = (
@@ -46,12 +46,12 @@ _SENTENCES: Final = (
 
 
 async def make_dsn(address: PostgresAddress, *, allow_private: bool) -> str:
-    """The string for one connect, its host resolved, checked and pinned just now. Holds the password."""
+    """Returns libpq's string for one connection, with the host resolved, checked and pinned. Contains the password."""
     return make_pinned_dsn(address, await pin_host(address.host, address.port, allow_private=allow_private))
 
 
 def make_pinned_dsn(address: PostgresAddress, addresses: tuple[str, ...]) -> str:
-    """Everything that libpq would else take from our environment or home folder is set here."""
+    """Sets every option that libpq would otherwise read from the environment or the home folder."""
     return make_conninfo(
         "",
         host=",".join(address.host for _ in addresses),
@@ -72,21 +72,21 @@ def make_pinned_dsn(address: PostgresAddress, addresses: tuple[str, ...]) -> str
 
 
 @asynccontextmanager
-async def dial(dsn: str) -> AsyncIterator[DbConnection]:
-    """One guarded connection, prepared for nothing; ConnectionFailed says why there is none."""
+async def open_db_connection(dsn: str) -> AsyncIterator[DbConnection]:
+    """Opens one guarded connection without prepared statements, or raises ConnectionFailed."""
     try:
         connection = await DbConnection.connect(dsn, timeout=CONNECT_SECONDS, prepare=False, guarded=True)
     except psycopg.Error as error:
-        raise explain_failure(str(error)) from None
-    connection.meter = Meter(_MOST_BYTES)
+        raise explain_libpq_error(str(error)) from None
+    connection.meter = Meter(_MAX_BYTES)
     try:
         yield connection
     finally:
         await connection.close()
 
 
-def explain_failure(said: str) -> ConnectionFailed:
-    text = " ".join(said.split())
+def explain_libpq_error(message: str) -> ConnectionFailed:
+    text = " ".join(message.split())
     for pattern, reason in _SENTENCES:
         if pattern.search(text):
             return ConnectionFailed(reason)
@@ -94,6 +94,6 @@ def explain_failure(said: str) -> ConnectionFailed:
 
 
 def _quote_server(text: str) -> str | None:
-    """What the server itself said; libpq's words around it name addresses."""
-    _, found, said = text.partition("FATAL: ")
-    return said.strip()[:_LONGEST_QUOTE] if found else None
+    """Returns the server's own message; libpq's text around it contains addresses."""
+    _, found, message = text.partition("FATAL: ")
+    return message.strip()[:_MAX_QUOTE] if found else None

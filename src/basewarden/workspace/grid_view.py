@@ -1,4 +1,4 @@
-"""What a grid shows, as its address says it: a page, an order, filters, columns. Odd addresses are read kindly."""
+"""What a grid shows, encoded in its URL: page, order, filters and columns. Invalid parameters are ignored."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ SIZES = (25, 50, 100, 250)
 DEFAULT_SIZE = 50
 MAX_FILTERS = 20
 MAX_CELLS = 20_000
-"""On one page of the grid: a table of many columns has fewer rows a page."""
+"""The limit for one page: a table with many columns has fewer rows per page."""
 _MAX_PAGE = 10_000_000
 
 
@@ -31,7 +31,7 @@ def _compare(name: str) -> Callable[[str, str], Condition]:
 
 
 def _test(name: str) -> Callable[[str, str], Condition]:
-    return lambda column, _: Condition(column, name.partition(".")[0], name.partition(".")[2], is_spelled=True)
+    return lambda column, _: Condition(column, name.partition(".")[0], name.partition(".")[2], is_encoded=True)
 
 
 OPERATORS: dict[str, Operator] = {
@@ -76,7 +76,7 @@ class GridFilter:
 
 @dataclass(frozen=True, slots=True)
 class GridView:
-    """`columns` empty = all; `sort` None = by key; `most_rows` bounds a page of a table with many columns."""
+    """`columns` empty = all; `sort` None = by key; `max_rows` bounds a page of a table with many columns."""
 
     path: str
     page: int = 1
@@ -85,12 +85,12 @@ class GridView:
     descending: bool = False
     filters: tuple[GridFilter, ...] = ()
     columns: tuple[str, ...] = ()
-    most_rows: int = MAX_CELLS
+    max_rows: int = MAX_CELLS
 
     @property
     def rows(self) -> int:
-        """How many a page has."""
-        return min(self.size, self.most_rows)
+        """The number of rows per page."""
+        return min(self.size, self.max_rows)
 
     @property
     def offset(self) -> int:
@@ -111,7 +111,7 @@ class GridView:
 
     @property
     def kept_by_filters(self) -> list[tuple[str, str]]:
-        """What a form that sets the filters keeps; it goes back to the first page."""
+        """The parameters that a form for filters keeps; the page is reset."""
         return [*self._order_query, *[("columns", name) for name in self.columns]]
 
     @property
@@ -132,7 +132,7 @@ class GridView:
         return replace(self, page=1, filters=())
 
     def sorted_by(self, column: str) -> "GridView":
-        """Ascending, then descending, then as it was."""
+        """Cycles through ascending, descending and the default order."""
         if self.sort != column:
             return replace(self, page=1, sort=column, descending=False)
         return replace(self, page=1, sort=None if self.descending else column, descending=not self.descending)
@@ -143,7 +143,7 @@ class GridView:
         return "descending" if self.descending else "ascending"
 
     def order(self, table: Table) -> str:
-        """The key comes last, so that pages neither repeat nor lose a row."""
+        """Returns the order, with the key last, so that pages neither repeat nor skip a row."""
         first = [f"{quote_name(self.sort)}.{'desc' if self.descending else 'asc'}.nullslast"] if self.sort else []
         rest = [f"{quote_name(column)}.asc" for column in table.key if column != self.sort]
         return ",".join([*first, *rest])
@@ -165,7 +165,7 @@ def read_view(path: str, table: Table, query: QueryParams) -> GridView:
         path=path,
         page=min(max(_read_number(query.get("page"), 1), 1), _MAX_PAGE),
         size=size if size in SIZES else DEFAULT_SIZE,
-        most_rows=max(1, MAX_CELLS // max(1, len(columns or table.columns))),
+        max_rows=max(1, MAX_CELLS // max(1, len(columns or table.columns))),
         sort=sort if can_sort else None,
         descending=can_sort and query.get("dir") == "desc",
         filters=tuple(_read_filters(table, query)),

@@ -1,7 +1,7 @@
-"""A project's OpenAPI documents: read within one budget for all schemas, and decoded in small pieces.
+"""Reads a project's OpenAPI documents within one limit for all schemas, and decodes them in small pieces.
 
-A document of many megabytes decoded at once would hold up the process, also from a thread; so what is not needed stays
-undecoded, and each table and function is decoded by itself.
+Decoding many megabytes at once would block the process, even in a thread; so each table and function is decoded by
+itself, and what is not needed is not decoded.
 """
 
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from typing import Any
 
 import msgspec
 
-from basewarden.connections.rest.budgets import MOST_ELEMENTS, check_elements
-from basewarden.connections.rest.wire import Garbled
+from basewarden.connections.rest.http_connection import ProtocolError
+from basewarden.connections.rest.memory_limits import MAX_ELEMENTS, check_elements
 
 MAX_BYTES = 32 * 1024 * 1024
-"""Of all documents of a project together."""
+"""The limit for all documents of a project together."""
 
 MAX_COLUMNS = 200_000
-"""Of all tables of a project together; what is known of each is kept as long as the project is in use."""
+"""The limit for all tables of a project together; they stay in memory while the project is in use."""
 
 MAX_VALUES_OF_ONE = 50_000
-"""Of one table or function: PostgreSQL has 1,600 columns."""
+"""The limit for one table or function; a table of PostgreSQL has up to 1,600 columns."""
 
 _METHODS = ("get", "post", "patch", "put", "delete")
 
@@ -36,16 +36,16 @@ _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def read_documents(bodies: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
-    """Of each schema `info`, `paths` (of a table's the methods alone) and `definitions`, as far as they are objects.
+    """Returns `info`, `paths` (only the methods of tables) and `definitions` of each schema, if they are objects.
 
-    A body that is no JSON object is left out. Raises Garbled where all together hold more values than is allowed.
+    A body that is no JSON object is left out. Raises ProtocolError if all bodies hold more values than allowed.
     """
-    left = MOST_ELEMENTS
+    left = MAX_ELEMENTS
     for body in bodies.values():
         left -= check_elements(body, left)
     documents = {schema: found for schema, body in bodies.items() if (found := _read_document(body))}
     if sum(_count_columns(document) for document in documents.values()) > MAX_COLUMNS:
-        raise Garbled("It lists too many columns.")
+        raise ProtocolError("It lists too many columns.")
     return documents
 
 
@@ -71,7 +71,7 @@ def _read_document(body: bytes) -> dict[str, Any]:
 def _read_path(path: str, raw: msgspec.Raw) -> Any:
     if path.startswith("/rpc/"):
         return _decode(raw)
-    methods = _list_members(raw)  # what they hold stays undecoded
+    methods = _list_members(raw)  # their contents are not decoded
     return None if methods is None else {method: {} for method in methods if method in _METHODS}
 
 
