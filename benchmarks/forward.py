@@ -24,7 +24,7 @@ import httpx
 
 from basewarden.core.secret import Secret
 from basewarden.db.embedded import EmbeddedServer, start_embedded
-from basewarden.db.migrate import migrate
+from basewarden.db.migrations.migrate import migrate
 from benchmarks.clients import pick_port, read_cpu, run_nginx, wait_for
 from benchmarks.load import LoadRequest, apply_load, generator_name
 

@@ -22,7 +22,7 @@ import httpx
 
 from basewarden.core.secret import Secret
 from basewarden.db.embedded import EmbeddedServer, start_embedded
-from basewarden.db.migrate import migrate
+from basewarden.db.migrations.migrate import migrate
 from basewarden.demo import set_stage
 from benchmarks.cases import ROLE, Case
 from benchmarks.load import LoadRequest

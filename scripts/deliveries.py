@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from basewarden.core.secret import Secret
 from basewarden.db.embedded import start_embedded
-from basewarden.db.migrate import migrate
+from basewarden.db.migrations.migrate import migrate
 from tests.chaos.serving import Deployment, Serving
 from tests.fakes.dodo import WEBHOOK_SECRET, WEBHOOK_URL, DodoWorld, Event
 from tests.fixtures.app import pick_port

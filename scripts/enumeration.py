@@ -24,7 +24,7 @@ from basewarden.accounts import Limit
 from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.db.embedded import start_embedded
-from basewarden.db.migrate import migrate
+from basewarden.db.migrations.migrate import migrate
 from basewarden.jobs import count_waiting
 from tests.fixtures.app import PASSWORD, ServedProduct, make_settings, pick_port, serve_product, tight_limits
 from tests.fixtures.mail import open_postbox

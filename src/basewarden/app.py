@@ -72,21 +72,26 @@ from basewarden.jobs import wiring as jobs
 from basewarden.journal import wiring as journal
 from basewarden.mail import Mail
 from basewarden.mail import wiring as mail
-from basewarden.operations import RequestCounts
+from basewarden.operations import Liveness, RequestCounts
 from basewarden.operations import wiring as operations
-from basewarden.operations.liveness import Liveness
 from basewarden.settings import Settings, load_settings
 from basewarden.undo import wiring as undo
 from basewarden.vault import Vault
 from basewarden.vault import wiring as vault
-from basewarden.web import Edge, Pages, Registry
-from basewarden.web.assets import BUILD, asset_url
-from basewarden.web.bodies import WholeBodies
-from basewarden.web.compression import Compression
-from basewarden.web.error_pages import add_error_handlers
-from basewarden.web.openapi import describe_api
-from basewarden.web.routing import list_routes, resolve_routes
-from basewarden.web.static import BuiltFiles
+from basewarden.web import (
+    BUILD,
+    BuiltFiles,
+    Compression,
+    Edge,
+    Pages,
+    Registry,
+    WholeBodies,
+    add_error_handlers,
+    asset_url,
+    describe_api,
+    list_routes,
+    resolve_routes,
+)
 from basewarden.workspace import wiring as workspace
 
 _HERE = Path(__file__).parent

@@ -16,15 +16,13 @@ from basewarden.core.stopping import Stopped, exit_by_signal, exit_on_terminate,
 from basewarden.db import Database
 from basewarden.errors import StartError
 from basewarden.mail import describe_letters
-from basewarden.operations.backup import make_backup
-from basewarden.operations.doctor import examine, report_start_error
-from basewarden.operations.restore import restore_backup
-from basewarden.operations.retention import Retention
+from basewarden.operations import Retention
+from basewarden.operations.upkeep import examine, make_backup, report_start_error, restore_backup
 from basewarden.serve import bind, make_server, serve_with_workers, serving, wait_for_end
 from basewarden.settings import Settings
 from basewarden.start import Started, start, start_migrated
 from basewarden.vault import Vault, make_keyring, rotate_keys
-from basewarden.web.assets import ensure_assets
+from basewarden.web import ensure_assets
 
 
 def _print_status(message: str) -> None:

@@ -13,9 +13,7 @@ from basewarden.core.allocator import tune_allocator
 from basewarden.errors import StartError
 from basewarden.settings import Settings
 from basewarden.start import hand_to_workers
-from basewarden.web.budgets import RequestBudgets
-from basewarden.web.guard import raise_file_limit
-from basewarden.web.protocol import make_protocol
+from basewarden.web import RequestBudgets, make_protocol, raise_file_limit
 from pgrest.collector import tune_gc
 
 _BACKLOG = 2048

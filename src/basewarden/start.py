@@ -10,7 +10,7 @@ from pathlib import Path
 from basewarden.core.secret import Secret
 from basewarden.db import check_database
 from basewarden.db.embedded import EmbeddedServer, start_embedded
-from basewarden.db.migrate import migrate
+from basewarden.db.migrations import migrate
 from basewarden.settings import Settings, load_settings
 from basewarden.vault import start_key_file
 

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 import basewarden
 from basewarden.core.secret import Secret
 from basewarden.db import Base, sqlalchemy_url
-from basewarden.db.migrate import make_alembic_config, migrate
+from basewarden.db.migrations.migrate import make_alembic_config, migrate
 
 SOURCE = Path(basewarden.__file__).parent
 for models in SOURCE.glob("*/models.py"):

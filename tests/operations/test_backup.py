@@ -18,10 +18,10 @@ from alembic import command
 from basewarden.audit import verify_chain
 from basewarden.core.secret import Secret
 from basewarden.db import Base, Database
-from basewarden.db.migrate import make_alembic_config
+from basewarden.db.migrations.migrate import make_alembic_config
 from basewarden.errors import StartError
-from basewarden.operations.backup import make_backup
-from basewarden.operations.restore import restore_backup
+from basewarden.operations.upkeep.backup import make_backup
+from basewarden.operations.upkeep.restore import restore_backup
 from basewarden.settings import Settings
 from basewarden.vault import list_sealed_columns
 from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct, pick_port, serve_product
@@ -253,9 +253,9 @@ async def test_an_older_backup_is_brought_up_to_date(
     await run_sql(app_database, "INSERT INTO users (id, email, email_key) VALUES (gen_random_uuid(), 'a', 'a')")
     with pytest.raises(StartError, match="run `basewarden migrate` first"):
         await make_backup(settings, tmp_path / "one", say_nothing)
-    monkeypatch.setattr("basewarden.operations.backup.find_head", lambda _: "0006")
+    monkeypatch.setattr("basewarden.operations.upkeep.backup.find_head", lambda _: "0006")
     known_then = [one for one in list_sealed_columns(Base.metadata) if one.place_name != "connections.sealed_key"]
-    monkeypatch.setattr("basewarden.operations.backup.list_sealed_columns", lambda _: known_then)
+    monkeypatch.setattr("basewarden.operations.upkeep.backup.list_sealed_columns", lambda _: known_then)
     await make_backup(settings, tmp_path / "one", say_nothing)
     monkeypatch.undo()
     await restore_backup(move(settings, database), tmp_path / "one", say_nothing)

@@ -13,9 +13,9 @@ from alembic import command
 
 from basewarden.core.secret import Secret
 from basewarden.db import Database
-from basewarden.db.migrate import make_alembic_config
+from basewarden.db.migrations.migrate import make_alembic_config
 from basewarden.errors import StartError
-from basewarden.operations.doctor import Finding, Level, examine, judge_clock, judge_disk, report_start_error
+from basewarden.operations.upkeep.doctor import Finding, Level, examine, judge_clock, judge_disk, report_start_error
 from basewarden.settings import Settings
 from tests.fixtures.app import ServedProduct
 from tests.fixtures.bench import OwnWorkshop

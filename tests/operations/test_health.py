@@ -20,7 +20,7 @@ from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.db.embedded import EmbeddedServer, start_embedded
 from basewarden.db.embedded.cluster import find_cluster, find_postmaster
-from basewarden.db.migrate import migrate
+from basewarden.db.migrations.migrate import migrate
 from basewarden.operations import Health
 from basewarden.web.assets import ensure_assets
 from tests.fixtures.app import Serve, ServedProduct, make_settings, pick_port, serve_product

@@ -26,8 +26,7 @@ from basewarden.core.ids import parse_id
 from basewarden.core.text import clean_line
 from basewarden.db import ReadSession
 from basewarden.errors import AppError, Invalid, NotFound
-from basewarden.web import PagesDep, Reading, Writing, anyone, inject, redirect
-from basewarden.web.forms import parse_form, show_again
+from basewarden.web import PagesDep, Reading, Writing, anyone, inject, parse_form, redirect, show_again
 
 router = APIRouter(include_in_schema=False)
 

@@ -20,8 +20,7 @@ from basewarden.billing.errors import (
 from basewarden.billing.events import Deliveries
 from basewarden.billing.service import Billing, Overview
 from basewarden.errors import NotConfigured, TooLarge, TooMany, Unavailable
-from basewarden.web import Reading, ResponseBody, inject
-from basewarden.web.openapi import STABLE, declare
+from basewarden.web import STABLE, Reading, ResponseBody, declare, inject
 
 router = APIRouter(prefix="/api", tags=["billing"])
 

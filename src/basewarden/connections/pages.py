@@ -33,8 +33,7 @@ from basewarden.connections.warnings import LOGIN_SQL, list_rest_warnings, list_
 from basewarden.core.ids import parse_id
 from basewarden.db import ReadSession
 from basewarden.errors import AppError, NotFound
-from basewarden.web import PagesDep, Reading, SettingsDep, Writing, inject, redirect
-from basewarden.web.forms import Form, parse_form, show_again
+from basewarden.web import Form, PagesDep, Reading, SettingsDep, Writing, inject, parse_form, redirect, show_again
 
 router = APIRouter(include_in_schema=False)
 rooms = APIRouter(prefix="/c/{connection_id}")

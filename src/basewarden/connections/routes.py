@@ -29,8 +29,7 @@ from basewarden.connections.schemas import (
 from basewarden.connections.service import Connections, list_connections
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, TooMany
-from basewarden.web import Reading, Writing, inject
-from basewarden.web.openapi import declare
+from basewarden.web import Reading, Writing, declare, inject
 
 router = APIRouter(prefix="/api/connections", tags=["connections"])
 one = APIRouter(prefix="/{connection_id}")

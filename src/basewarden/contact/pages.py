@@ -9,8 +9,7 @@ from starlette.responses import Response
 from basewarden.accounts import FromWhere
 from basewarden.contact.service import TOPICS, Contact, ContactMessage
 from basewarden.errors import NotConfigured, TooMany
-from basewarden.web import PagesDep, Writing, anyone, inject, parse_form, redirect
-from basewarden.web.forms import show_again
+from basewarden.web import PagesDep, Writing, anyone, inject, parse_form, redirect, show_again
 
 _TEMPLATE = "contact/contact.html"
 _DONE = "/contact?done=sent"

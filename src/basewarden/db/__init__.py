@@ -11,21 +11,34 @@ from basewarden.db.engine import (
 )
 from basewarden.db.holding import note_waiting
 from basewarden.db.notify import Listener, notify
-from basewarden.db.pruning import Pruner, delete_some, in_batches, only_one
+from basewarden.db.pruning import (
+    LOCK_TIMEOUT,
+    Pruner,
+    bound_lock_waits,
+    connect_alone,
+    delete_some,
+    in_batches,
+    only_one,
+    pause_after_work,
+)
 
 __all__ = [
+    "LOCK_TIMEOUT",
     "Base",
     "Database",
     "Listener",
     "Pruner",
     "ReadSession",
     "WriteSession",
+    "bound_lock_waits",
     "check_database",
+    "connect_alone",
     "delete_some",
     "driver_dsn",
     "in_batches",
     "note_waiting",
     "notify",
     "only_one",
+    "pause_after_work",
     "sqlalchemy_url",
 ]

@@ -57,13 +57,13 @@ def in_batches(delete_some: DeleteSome) -> Prune:
                 if not rows:
                     break
                 total, tries = total + rows, TRIES
-            await rest(started)
+            await pause_after_work(started)
         return total
 
     return prune
 
 
-async def rest(started: float) -> None:
+async def pause_after_work(started: float) -> None:
     """For as long as the work took: at least half of the time belongs to everybody else."""
     await asyncio.sleep(time.monotonic() - started)
 

@@ -8,8 +8,7 @@ from fastapi import APIRouter, Query
 from basewarden.connections import Viewer
 from basewarden.journal.refusals import service
 from basewarden.journal.schemas import RefusalsOut
-from basewarden.web import Reading
-from basewarden.web.openapi import answer_with
+from basewarden.web import Reading, answer_with
 
 router = APIRouter(prefix="/api/connections/{connection_id}/refusals", tags=["sessions"])
 

@@ -12,9 +12,7 @@ from basewarden.journal import queries, service
 from basewarden.journal.freezing import NotFreezable, freeze_session, release_session
 from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.schemas import JournalSessionDetail, JournalSessionOut, JournalSessionsOut
-from basewarden.web import Reading, Writing, inject
-from basewarden.web.openapi import answer_with, declare
-from basewarden.web.responses import JSON_TYPE
+from basewarden.web import JSON_TYPE, Reading, Writing, answer_with, declare, inject
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions", tags=["sessions"])
 

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
 from basewarden.operations.health import HEALTH_PATH, LIVE_PATH, Health, HealthReport
-from basewarden.web import anyone, inject
-from basewarden.web.openapi import STABLE
+from basewarden.web import STABLE, anyone, inject
 
 router = APIRouter(prefix=HEALTH_PATH, tags=["operational"], dependencies=[Depends(anyone)])
 

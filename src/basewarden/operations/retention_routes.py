@@ -10,8 +10,7 @@ from pydantic.alias_generators import to_camel
 from basewarden.errors import NotConfigured
 from basewarden.operations.retention import Retention
 from basewarden.operations.scheduler import Scheduler
-from basewarden.web import inject
-from basewarden.web.openapi import STABLE, declare
+from basewarden.web import STABLE, declare, inject
 
 router = APIRouter(prefix="/api/cron", tags=["operational"])
 

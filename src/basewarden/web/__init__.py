@@ -1,41 +1,71 @@
 """The ASGI floor that every feature stands on: edge, callers, pages, errors. Knows no feature."""
 
+from basewarden.web.assets import BUILD, asset_url, ensure_assets
+from basewarden.web.bodies import WholeBodies
+from basewarden.web.budgets import RequestBudgets
 from basewarden.web.callers import CallerKind, anyone, callers
+from basewarden.web.compression import Compression
 from basewarden.web.context import RequestContext, request_context
 from basewarden.web.cookies import clear_cookie, session_cookie_name, set_cookie
 from basewarden.web.dependencies import DatabaseDep, PagesDep, SettingsDep
 from basewarden.web.edge import Edge
-from basewarden.web.forms import parse_form
+from basewarden.web.error_pages import add_error_handlers
+from basewarden.web.forms import Form, parse_form, show_again
+from basewarden.web.guard import raise_file_limit
+from basewarden.web.openapi import STABLE, answer_with, declare, describe_api
 from basewarden.web.pages import Pages, redirect
+from basewarden.web.protocol import make_protocol
 from basewarden.web.registry import Registry, inject
-from basewarden.web.responses import error_body, send_error
+from basewarden.web.responses import JSON_TYPE, error_body, error_response, send_error
+from basewarden.web.routing import list_routes, resolve_routes
 from basewarden.web.schemas import RequestBody, ResponseBody
 from basewarden.web.shell import Shell
+from basewarden.web.static import BuiltFiles
 from basewarden.web.units import Reading, Writing
 
 __all__ = [
+    "BUILD",
+    "JSON_TYPE",
+    "STABLE",
+    "BuiltFiles",
     "CallerKind",
+    "Compression",
     "DatabaseDep",
     "Edge",
+    "Form",
     "Pages",
     "PagesDep",
     "Reading",
     "Registry",
     "RequestBody",
+    "RequestBudgets",
     "RequestContext",
     "ResponseBody",
     "SettingsDep",
     "Shell",
+    "WholeBodies",
     "Writing",
+    "add_error_handlers",
+    "answer_with",
     "anyone",
+    "asset_url",
     "callers",
     "clear_cookie",
+    "declare",
+    "describe_api",
+    "ensure_assets",
     "error_body",
+    "error_response",
     "inject",
+    "list_routes",
+    "make_protocol",
     "parse_form",
+    "raise_file_limit",
     "redirect",
     "request_context",
+    "resolve_routes",
     "send_error",
     "session_cookie_name",
     "set_cookie",
+    "show_again",
 ]

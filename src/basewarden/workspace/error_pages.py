@@ -8,8 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.errors import AppError
-from basewarden.web import Pages, Registry, redirect
-from basewarden.web.responses import error_response
+from basewarden.web import Pages, Registry, error_response, redirect
 from basewarden.workspace.errors import DatabaseUnreachable, DataRefused
 from basewarden.workspace.paths import TableRedirect
 

@@ -12,8 +12,16 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from basewarden.db import Database, WriteSession
-from basewarden.db.pruning import LOCK_TIMEOUT, Pruner, bound_lock_waits, connect_alone, in_batches, rest
+from basewarden.db import (
+    LOCK_TIMEOUT,
+    Database,
+    Pruner,
+    WriteSession,
+    bound_lock_waits,
+    connect_alone,
+    in_batches,
+    pause_after_work,
+)
 from basewarden.journal.pruning import queries
 from basewarden.journal.refusals.pruning import prune_refusals
 
@@ -117,7 +125,7 @@ async def _retry_lock(step: Callable[[], Awaitable[None]], month: str) -> bool:
         try:
             await step()
         except psycopg.errors.LockNotAvailable:
-            await rest(started)
+            await pause_after_work(started)
         else:
             return True
     _log.info("journal.month_waits", month=month)

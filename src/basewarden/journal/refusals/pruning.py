@@ -4,8 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import func
 
-from basewarden.db import WriteSession
-from basewarden.db.pruning import delete_some, in_batches
+from basewarden.db import WriteSession, delete_some, in_batches
 from basewarden.journal.models import JournalRefusal
 
 

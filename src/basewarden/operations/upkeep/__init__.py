@@ -1,1 +1,7 @@
-"""What backup, restore and the doctor ask of our database: its catalog, whole tables, and facts about them."""
+"""What the commands do for an operator: backup, restore and the doctor."""
+
+from basewarden.operations.upkeep.backup import make_backup
+from basewarden.operations.upkeep.doctor import examine, report_start_error
+from basewarden.operations.upkeep.restore import restore_backup
+
+__all__ = ["examine", "make_backup", "report_start_error", "restore_backup"]

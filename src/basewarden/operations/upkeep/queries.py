@@ -1,4 +1,4 @@
-"""All SQL of backup and restore, on psycopg itself for COPY, and of the doctor."""
+"""All SQL of backup, restore and the doctor; backup and restore use psycopg itself for COPY."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -19,8 +19,8 @@ from basewarden.errors import AppError, StartError
 from basewarden.jobs import count_failed, count_waiting, find_oldest_waiting_age
 from basewarden.journal import partition_bounds
 from basewarden.mail import check_smtp
-from basewarden.operations.backup import describe_key_home, find_head
 from basewarden.operations.upkeep import queries
+from basewarden.operations.upkeep.backup import describe_key_home, find_head
 from basewarden.settings import Settings
 from basewarden.vault import SealContext, SealedColumn, Vault, VaultError, list_sealed_columns, make_keyring
 

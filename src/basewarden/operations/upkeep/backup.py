@@ -16,10 +16,10 @@ from alembic.script import ScriptDirectory
 from basewarden import __version__
 from basewarden.core.secret import Secret
 from basewarden.db import Base, driver_dsn
-from basewarden.db.migrate import make_alembic_config
+from basewarden.db.migrations import make_alembic_config
 from basewarden.errors import StartError
-from basewarden.operations.archive import ArchiveWriter, Manifest, SequenceEntry, TableEntry, write_closed
 from basewarden.operations.upkeep import queries
+from basewarden.operations.upkeep.archive import ArchiveWriter, Manifest, SequenceEntry, TableEntry, write_closed
 from basewarden.operations.upkeep.queries import Connection, TableShape
 from basewarden.settings import Settings
 from basewarden.vault import KEY_FILE_NAME, list_sealed_columns

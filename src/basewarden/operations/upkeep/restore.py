@@ -12,12 +12,12 @@ from alembic import command
 from alembic.script import ScriptDirectory
 
 from basewarden.core.secret import Secret
-from basewarden.db.migrate import make_alembic_config, migrate
+from basewarden.db.migrations import make_alembic_config, migrate
 from basewarden.errors import StartError
 from basewarden.journal import partition_bounds
-from basewarden.operations.archive import Archive, Manifest, TableEntry
-from basewarden.operations.backup import Progress, connect, describe_key_home, list_own_tables
 from basewarden.operations.upkeep import queries
+from basewarden.operations.upkeep.archive import Archive, Manifest, TableEntry
+from basewarden.operations.upkeep.backup import Progress, connect, describe_key_home, list_own_tables
 from basewarden.operations.upkeep.queries import Connection, TableShape
 from basewarden.settings import Settings
 from basewarden.vault import Vault, make_keyring

@@ -1,4 +1,4 @@
-"""Bringing our schema up to date. Safe when several processes start at once."""
+"""Applies the migrations of our own database. Safe when several processes start at once."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from alembic.config import Config
 from basewarden.core.secret import Secret
 from basewarden.db.engine import sqlalchemy_url
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATIONS = Path(__file__).parent
 
 
 def make_alembic_config(database_url: Secret) -> Config:
@@ -19,5 +19,5 @@ def make_alembic_config(database_url: Secret) -> Config:
 
 
 def migrate(database_url: Secret, revision: str = "head") -> None:
-    """Blocks; call it before the event loop serves, or in a thread."""
+    """Blocks: call it before the event loop runs, or in a thread."""
     command.upgrade(make_alembic_config(database_url), revision)
