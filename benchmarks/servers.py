@@ -23,7 +23,7 @@ import httpx
 from basewarden.core.secret import Secret
 from basewarden.db.embedded import EmbeddedServer, start_embedded
 from basewarden.db.migrations.migrate import migrate
-from basewarden.demo import set_stage
+from basewarden.demo import prepare_demo_data
 from benchmarks.cases import ROLE, Case
 from benchmarks.load import LoadRequest
 
@@ -104,8 +104,8 @@ async def serve_shop(data_dir: Path, workers: int = 1) -> AsyncIterator[Shop]:
         origin = pick_origin()
         command = [*_basewarden(), "serve", "--port", str(urlsplit(origin).port), "--workers", str(workers)]
         with running(command, origin, "/signin", data_dir / "serve.log", _product_settings(server, origin)) as pid:
-            stage = await set_stage(origin, server.dsn("postgres"), data_dir, say)
-            yield Shop(server, data_dir, stage.shop_dsn.reveal(), origin, stage.connection_id, stage.person, pid)
+            data = await prepare_demo_data(origin, server.dsn("postgres"), data_dir, say)
+            yield Shop(server, data_dir, data.shop_dsn.reveal(), origin, data.connection_id, data.person, pid)
     finally:
         await server.stop()
 

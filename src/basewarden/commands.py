@@ -82,7 +82,7 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 async def _run_demo(host: str, port: int, *, script: bool) -> None:
-    from basewarden.demo import StoryError, set_stage, tell_story  # noqa: PLC0415 - needs clients only the demo has
+    from basewarden.demo import ScriptError, prepare_demo_data, run_script  # noqa: PLC0415 - needs clients only the demo has
 
     with bind(host, 0 if script else port) as listener:
         origin = make_origin(host, listener.getsockname()[1])
@@ -92,28 +92,28 @@ async def _run_demo(host: str, port: int, *, script: bool) -> None:
             raise StartError("The demo brings its own database: run it without DATABASE_URL.")
         try:
             async with serving(make_server(started.settings), listener) as task:
-                stage = await set_stage(
+                data = await prepare_demo_data(
                     started.settings.origin, started.embedded.dsn("postgres"), started.settings.data_dir, _print_status
                 )
                 if script:
-                    await tell_story(stage, print)
+                    await run_script(data, print)
                 else:
-                    _welcome(stage)
+                    _welcome(data)
                     await wait_for_end(task)
-        except StoryError as error:
+        except ScriptError as error:
             raise StartError(str(error)) from error
         finally:
             await started.stop()
 
 
-def _welcome(stage: Any) -> None:
+def _welcome(data: Any) -> None:
     print(
         f"""
-Basewarden answers at   {stage.origin}
-Sign in as              {stage.email}   password  {stage.password.reveal()}
-The shop                {stage.origin}/c/{stage.connection_id}
-An agent's address      {stage.api}
-An agent's token        {stage.agent_token.reveal()}
+Basewarden answers at   {data.origin}
+Sign in as              {data.email}   password  {data.password.reveal()}
+The shop                {data.origin}/c/{data.connection_id}
+An agent's address      {data.api}
+An agent's token        {data.agent_token.reveal()}
 
 Ctrl-C stops it; what you do here stays. `./basewarden demo --script` tells the story by itself.""",
         flush=True,

@@ -16,7 +16,7 @@ BROAD_EXCEPT = {
 PRINTERS = {
     "src/basewarden/cli.py": "talks to a terminal",
     "src/basewarden/commands.py": "talk to a terminal",
-    "src/basewarden/demo/story.py": "tells the story",
+    "src/basewarden/demo/script.py": "prints the transcript",
     "src/pgrest/server/command.py": "a program of its own, which talks to a terminal",
 }
 NOQA = re.compile(r"#\s*noqa(?P<codes>:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*)?(?P<reason>\s*-{1,2}\s*\S.*)?$")

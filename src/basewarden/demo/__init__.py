@@ -1,6 +1,6 @@
-"""The demo: a shop to play with, and the story of a disaster undone."""
+"""The demo: a shop to try the product with, and a script of an agent's damage and its undo."""
 
-from basewarden.demo.stage import Stage, set_stage
-from basewarden.demo.story import StoryError, tell_story
+from basewarden.demo.data import DemoData, prepare_demo_data
+from basewarden.demo.script import ScriptError, run_script
 
-__all__ = ["Stage", "StoryError", "set_stage", "tell_story"]
+__all__ = ["DemoData", "ScriptError", "prepare_demo_data", "run_script"]

@@ -1,4 +1,4 @@
-"""The demo project: the database of a small company, as its Supabase project would hold it."""
+"""The demo project: the database of a small shop, as in a Supabase project."""
 
 from basewarden.demo.shop.digest import digest_tables
 from basewarden.demo.shop.load import ShopAccess, create_shop

@@ -1,4 +1,4 @@
-"""Deterministic chance: one generator per table, so that a change in one leaves the others as they are."""
+"""Deterministic randomness: one generator per table, so that a change in one does not affect the others."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -18,7 +18,7 @@ def make_uuid(chance: Random) -> UUID:
 
 
 def moment_between(chance: Random, start: datetime, end: datetime) -> datetime:
-    """With microseconds, as clocks write them."""
+    """Returns a random time with microseconds."""
     span = (end - start) // timedelta(microseconds=1)
     return start + timedelta(microseconds=chance.randrange(max(span, 1)))
 

@@ -1,4 +1,4 @@
-"""One number that changes when any bit of a table does."""
+"""Digests of whole tables, which change with any bit of their data."""
 
 from psycopg import AsyncConnection, IsolationLevel, sql
 
@@ -28,7 +28,7 @@ LIST_TABLES = """
 
 
 async def digest_tables(dsn: str) -> dict[str, str]:
-    """`schema.table` to a SHA-256 over all its rows in no order, every table as of the same moment."""
+    """Maps `schema.table` to a SHA-256 over its rows, independent of their order, in one snapshot for all tables."""
     async with await AsyncConnection.connect(dsn) as connection:
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)

@@ -1,4 +1,4 @@
-"""The whole shop as rows, table by table in the order in which foreign keys allow loading."""
+"""Generates the shop's rows, table by table in the order that foreign keys require."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +31,7 @@ CUSTOMERS_AT_FULL_SCALE = 5000
 
 
 def generate_shop(scale: float) -> list[TableRows]:
-    """The same rows for the same scale, anywhere and at any time; over 60,000 at scale 1."""
+    """Generates the same rows for the same scale, always; over 60,000 at scale 1."""
     goods = make_goods()
     users, customers, addresses = make_customers(max(1, round(CUSTOMERS_AT_FULL_SCALE * scale)))
     trade = make_trade(customers, addresses, goods)

@@ -28,7 +28,7 @@ SIZES = (("250 g", Decimal(1), 250), ("500 g", Decimal("1.88"), 500), ("1 kg", D
 
 
 class Line(NamedTuple):
-    """Something we sell, before its sizes or colours."""
+    """A product line, before its sizes or colours."""
 
     board: str
     name: str
@@ -163,7 +163,7 @@ class Goods(NamedTuple):
 
 
 def make_goods() -> Goods:
-    """The same few hundred articles whatever the scale: a shop grows by customers, not by cups."""
+    """Generates the same few hundred products at every scale, which only adds customers."""
     categories = _make_categories()
     products, prices = _make_products({category.name: category.id for category in categories})
     return Goods(categories, products, prices, _make_warehouses(), _make_stock(products), _make_coupons())
@@ -180,7 +180,7 @@ def _make_categories() -> list[Category]:
 
 
 def _list_articles() -> Iterator[Line]:
-    """Every line in each of its sizes or colours."""
+    """Lists every line in each of its sizes or colours."""
     for line in (*COFFEES, *TEAS):
         for size, factor, weight in SIZES:
             price = _shelf_price(Decimal(line.price) * factor)
@@ -252,7 +252,7 @@ def _make_roast_curve(chance: Random) -> list[int | None]:
 
 
 def _make_prices(chance: Random, product: Product, line: Line, *, first_id: int) -> list[Price]:
-    """Up to three steps since the launch, each a little dearer; the last one is open."""
+    """Generates up to three prices since the launch, each higher; the last one is current."""
     days = sorted(chance.sample(range(20, 180), chance.randrange(3)))
     starts = [product.launched_on, *(product.launched_on + timedelta(days=day) for day in days)]
     ends: list[date | None] = [*starts[1:], None]
@@ -363,7 +363,7 @@ def _make_coupon(chance: Random, code: str, title: str, start: datetime) -> Coup
 
 
 def _shelf_price(amount: Decimal) -> str:
-    """To the next ten cents: 21.4214 -> 21.40."""
+    """Rounds to ten cents: 21.4214 -> 21.40."""
     return f"{amount:.1f}0"
 
 

@@ -1,4 +1,4 @@
-"""Makes the shop's roles and database on a server, once."""
+"""Creates the shop's roles and database on a server, once."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ShopAccess:
-    """The address that a connection stores, with the password of the role that owns the shop."""
+    """The address for a connection, with the password of the role that owns the shop."""
 
     dsn: Secret
     password: Secret
@@ -74,7 +74,7 @@ async def create_shop(
 
 
 def make_shop_url(admin_dsn: str, database: str, password: Secret) -> Secret:
-    """The admin's server and settings with the owner's name and password, as a URL."""
+    """Builds a URL of the admin's server and settings with the owner's name and password."""
     settings = {key: str(value) for key, value in conninfo_to_dict(admin_dsn).items() if value is not None}
     host, port = settings.pop("host", ""), settings.pop("port", "")
     for own in ("user", "password", "dbname"):
@@ -92,7 +92,7 @@ async def _make_roles(admin: AsyncConnection, password: Secret) -> None:
         await admin.execute(sql.SQL("CREATE ROLE {} " + ROLES[role]).format(sql.Identifier(role)))
     for member in MEMBERS:
         await admin.execute(sql.SQL("GRANT {} TO {}").format(_identifiers(API_ROLES), sql.Identifier(member)))
-    # Hashed here, so that a server which logs its statements does not log the password.
+    # Hashed here, so that a server that logs statements does not log the password.
     verifier = admin.pgconn.encrypt_password(password.reveal().encode(), OWNER.encode(), b"scram-sha-256")
     await admin.execute(
         sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(OWNER), sql.Literal(verifier.decode()))
@@ -149,7 +149,7 @@ async def _copy_rows(owner: AsyncConnection, table: TableRows) -> None:
 
 
 async def _advance_sequences(owner: AsyncConnection) -> None:
-    """COPY brought its own numbers; the next row must get one that is free."""
+    """Advances sequences past the ids that COPY inserted."""
     identities = await owner.execute(LIST_IDENTITIES)
     for schema, table, column in await identities.fetchall():
         await owner.execute(

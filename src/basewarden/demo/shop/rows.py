@@ -1,4 +1,4 @@
-"""One class per table: its fields are the columns that the generator fills, in the order COPY takes them."""
+"""One class per table; its fields are the columns that the generator fills, in COPY's order."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, time

@@ -1,4 +1,4 @@
-"""Tickets and what was said in them."""
+"""Generates tickets and their messages."""
 
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -13,7 +13,7 @@ STAFF = ("nora@lindenrain.example", "emil@lindenrain.example", "aylin@lindenrain
 
 
 class Conversation(NamedTuple):
-    """A conversation as it usually goes; customer and staff take turns. `{number}` is the order's."""
+    """A typical conversation between customer and staff. `{number}` is the order's."""
 
     subject: str
     turns: tuple[str, ...]
@@ -138,8 +138,8 @@ class Support(NamedTuple):
 
 
 def make_support(customers: list[Customer], orders: list[Order]) -> Support:
-    """About one order in five leads to a ticket."""
-    desk = _Desk()
+    """Generates a ticket for about one order in five."""
+    desk = _TicketQueue()
     customers_by_id = {customer.id: customer for customer in customers}
     occasions = [
         (moment_between(desk.chance, order.placed_at, TODAY), order) for order in orders if is_lucky(desk.chance, 0.2)
@@ -151,12 +151,12 @@ def make_support(customers: list[Customer], orders: list[Order]) -> Support:
 
 
 def number_of(order_id: int) -> str:
-    """As the generated column makes it."""
+    """Returns the order number as the generated column computes it."""
     return f"LR-{order_id:06}"
 
 
-class _Desk:
-    """Tickets and messages get their numbers as they come in."""
+class _TicketQueue:
+    """Numbers tickets and messages in order of time."""
 
     def __init__(self) -> None:
         self.chance = make_chance("tickets")
@@ -176,7 +176,7 @@ class _Desk:
             self._say(ticket, "system", f"Merged into ticket {ticket.duplicate_of}.", moments[-1])
 
     def _list_moments(self, asked_at: datetime, turns: int) -> list[datetime]:
-        """When each turn is taken; those that would be in the future are still to come."""
+        """Returns the time of each message, without those in the future."""
         pauses = [self.chance.randrange(240, 170_000) for _ in range(turns - 1)]
         moments = [asked_at + timedelta(seconds=seconds) for seconds in accumulate(pauses, initial=0)]
         return [moment for moment in moments if moment <= TODAY]

@@ -1,4 +1,4 @@
-"""Orders with their lines, payments, refunds and invoices."""
+"""Generates orders with their items, payments, refunds and invoices."""
 
 import hashlib
 from collections import defaultdict
@@ -75,7 +75,7 @@ def total_of(order: Order, items: list[OrderItem]) -> Decimal:
 
 
 def _make_orders(customers: list[Customer], addresses: list[CustomerAddress], coupons: list[Coupon]) -> list[Order]:
-    """In the order of their checkouts, as their numbers say."""
+    """Generates orders sorted by time, like their numbers."""
     chance = make_chance("orders")
     addresses_of: dict[UUID, list[CustomerAddress]] = defaultdict(list)
     for address in addresses:
@@ -145,7 +145,7 @@ def _delivery_window(chance: Random, shipped_at: datetime) -> Range[datetime]:
 
 
 def _pick_network_address(chance: Random) -> str:
-    """From the blocks that are reserved for documentation."""
+    """Returns an address from the blocks that are reserved for documentation."""
     if is_lucky(chance, 0.25):
         return f"2001:db8:{chance.randrange(65_536):x}::{chance.randrange(1, 65_536):x}"
     return f"{chance.choice(('192.0.2', '198.51.100', '203.0.113'))}.{chance.randrange(1, 255)}"
@@ -181,7 +181,7 @@ def _make_order_items(
 
 
 def _price_on(prices: list[Price], day: date) -> Decimal:
-    """Before the launch (a pre-order) the first price holds."""
+    """Returns the price on a day; before the launch (a pre-order) the first one."""
     return next((price.amount for price in prices if day in price.validity), prices[0].amount)
 
 
@@ -203,7 +203,7 @@ def _make_payments(
 
 
 def _payment_statuses(chance: Random, order: Order) -> list[str]:
-    """One for each try; a card that fails is tried again."""
+    """Returns one status per attempt; a failed card is retried."""
     if order.status == "pending":
         return []
     failures = ["failed"] if is_lucky(chance, 0.05) else []
@@ -232,7 +232,7 @@ def _make_payment(chance: Random, order: Order, *, total: Decimal, method: str, 
 
 
 def _make_refunds(payments: list[Payment], items_by_order: dict[int, list[OrderItem]]) -> list[Refund]:
-    """A cancelled order is paid back whole; of the delivered ones a line comes back now and then."""
+    """Refunds cancelled orders in full, and sometimes an item of a delivered one."""
     chance = make_chance("refunds")
     refunds: list[Refund] = []
     for payment in payments:
@@ -259,7 +259,7 @@ def _make_refund(chance: Random, payment: Payment, item: OrderItem, reason: str)
 
 
 def _make_invoices(orders: list[Order], payments: list[Payment]) -> list[Invoice]:
-    """For what business customers have received; they hold their customer against deletion."""
+    """Generates invoices for business customers; their foreign key restricts the customer's deletion."""
     chance = make_chance("invoices")
     billed = {payment.order_id: payment for payment in payments if payment.method == "invoice"}
     invoices: list[Invoice] = []

@@ -1,4 +1,4 @@
-"""The story without a person: an agent works and wrecks, a person edits, one press takes it back, and it is proved."""
+"""The demo as a script: an agent does damage, a person edits, an undo reverts the damage, and digests verify it."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -12,8 +12,8 @@ from postgrest.exceptions import APIError
 from psycopg import sql
 from supabase import AsyncClient, acreate_client
 
+from basewarden.demo.data import DemoData
 from basewarden.demo.shop import digest_tables
-from basewarden.demo.stage import Stage
 
 SESSION_NAME = "spring-cleaning"
 JUNK_ROWS = 40
@@ -23,35 +23,35 @@ _SHOWN_ROWS = 3
 Rows = dict[str, Counter[str]]  # table -> each of its rows as text
 
 
-class StoryError(Exception):
-    """The story did not end as it must; its text says where."""
+class ScriptError(Exception):
+    """The script did not have the expected result; its text says where."""
 
 
-class Story:
-    """One telling. `say` gets the transcript line by line."""
+class DemoScript:
+    """One run of the script. `print_line` receives the transcript line by line."""
 
-    def __init__(self, stage: Stage, agent: AsyncClient, name: str, say: Any) -> None:
-        self.stage = stage
+    def __init__(self, data: DemoData, agent: AsyncClient, name: str, print_line: Any) -> None:
+        self.data = data
         self.agent = agent
         self.name = name
-        self.say = say
+        self.print_line = print_line
         self.session_id = ""
 
-    async def tell(self) -> None:
-        digests = await digest_tables(self.stage.shop_dsn.reveal())
+    async def run(self) -> None:
+        digests = await digest_tables(self.data.shop_dsn.reveal())
         rows = await self._read_edited_tables()
-        self.say(f"The shop at the start: {len(digests)} tables, digest of all {_shorten(digests)}")
+        self.print_line(f"The shop at the start: {len(digests)} tables, digest of all {_shorten(digests)}")
         await self._read()
         await self._work()
-        price = (await self._person("GET", "/prices?select=id,amount&currency=eq.EUR&order=id&limit=1"))[0]
-        coupon = (await self._person("GET", "/coupons?select=code,percent_off&order=code&limit=1"))[0]
-        await self._wreck()
+        price = (await self._request_as_person("GET", "/prices?select=id,amount&currency=eq.EUR&order=id&limit=1"))[0]
+        coupon = (await self._request_as_person("GET", "/coupons?select=code,percent_off&order=code&limit=1"))[0]
+        await self._cause_damage()
         await self._edit_as_person(price, coupon)
         edited = await self._read_edited_tables()
         await self._show_timeline()
         await self._preview()
         await self._undo()
-        await self._prove(digests, rows, edited)
+        await self._verify(digests, rows, edited)
 
     async def _read(self) -> None:
         self._title("The agent reads")
@@ -65,10 +65,12 @@ class Story:
         )
         for product in _data(products):
             price = product["prices"][0] if product["prices"] else {"amount": "-", "currency": ""}
-            self.say(f"  {product['name']} ({product['categories']['name']}): {price['amount']} {price['currency']}")
-        self.say(f"  … of {products.count} active products")
+            self.print_line(
+                f"  {product['name']} ({product['categories']['name']}): {price['amount']} {price['currency']}"
+            )
+        self.print_line(f"  … of {products.count} active products")
         found = await self.agent.rpc("search_products", {"q": "filter"}).execute()
-        self.say(f"  search_products('filter') finds {len(_data(found))}")
+        self.print_line(f"  search_products('filter') finds {len(_data(found))}")
 
     async def _work(self) -> None:
         self._title("It does a few sensible things")
@@ -86,92 +88,96 @@ class Story:
             .execute()
         )
         await self.agent.table("tickets").update({"status": "waiting_for_customer"}).eq("id", ticket["id"]).execute()
-        self.say(f"  answers ticket {ticket['id']}, “{ticket['subject']}”, and sets it to waiting")
+        self.print_line(f"  answers ticket {ticket['id']}, “{ticket['subject']}”, and sets it to waiting")
 
-    async def _wreck(self) -> None:
+    async def _cause_damage(self) -> None:
         self._title("Then it goes wrong")
         prices = await self.agent.table("prices").update({"amount": "0.01"}).eq("currency", "EUR").execute()
-        self.say(f"  sets {len(_data(prices))} prices to 0.01 EUR")
+        self.print_line(f"  sets {len(_data(prices))} prices to 0.01 EUR")
         oldest = self.agent.table("customers").select("id").eq("tier", "guest").order("created_at")
         guests = _data(await oldest.limit(GUESTS_TO_DELETE).execute())
         gone = await self.agent.table("customers").delete().in_("id", [row["id"] for row in guests]).execute()
-        self.say(f"  deletes {len(_data(gone))} customers, and with them whatever hangs on them")
+        self.print_line(f"  deletes {len(_data(gone))} customers, and with them whatever hangs on them")
         junk: list[Any] = [
             {"email": f"asdf{number}.{self.name}@example.org", "full_name": f"Test Test {number}"}
             for number in range(JUNK_ROWS)
         ]
         await self.agent.table("customers").insert(junk).execute()
-        self.say(f"  inserts {len(junk)} made-up customers")
+        self.print_line(f"  inserts {len(junk)} made-up customers")
         real = self.agent.table("coupons").select("code, title, valid").order("code").limit(10)
         coupons = _data(await real.execute())
         await self.agent.table("coupons").upsert([{**coupon, "percent_off": "100"} for coupon in coupons]).execute()
-        self.say(f"  upserts {len(coupons)} real coupons to 100 percent off")
+        self.print_line(f"  upserts {len(coupons)} real coupons to 100 percent off")
 
     async def _edit_as_person(self, price: dict[str, Any], coupon: dict[str, Any]) -> None:
-        """To values that neither the shop held before nor the agent wrote."""
+        """Edits to values that are neither the original nor the agent's."""
         self._title("Meanwhile a person edits two of the same rows")
         amount = Decimal(str(price["amount"])) + Decimal("0.10")
-        await self._person("PATCH", f"/prices?id=eq.{price['id']}", {"amount": str(amount)})
-        self.say(f"  corrects price {price['id']} to {amount} EUR")
+        await self._request_as_person("PATCH", f"/prices?id=eq.{price['id']}", {"amount": str(amount)})
+        self.print_line(f"  corrects price {price['id']} to {amount} EUR")
         percent = int(coupon["percent_off"]) % 40 + 1
-        await self._person("PATCH", f"/coupons?code=eq.{coupon['code']}", {"percent_off": percent})
-        self.say(f"  sets coupon {coupon['code']} back to a bearable {percent} percent")
+        await self._request_as_person("PATCH", f"/coupons?code=eq.{coupon['code']}", {"percent_off": percent})
+        self.print_line(f"  sets coupon {coupon['code']} back to a bearable {percent} percent")
 
     async def _show_timeline(self) -> None:
         self._title("The session, as Basewarden recorded it")
         session, mutations = await self._read_session()
-        self.say(f"  {session['caller']}, “{session['label']}”: {session['mutationCount']} rows changed")
+        self.print_line(f"  {session['caller']}, “{session['label']}”: {session['mutationCount']} rows changed")
         summaries = {write["id"]: write["summary"] for write in session["writes"]}
         for write_id, group in groupby(mutations, key=lambda item: item["writeId"]):
             changes = list(group)
-            self.say(f"  {summaries[write_id][:100]}")
+            self.print_line(f"  {summaries[write_id][:100]}")
             counts = Counter((item["schema"], item["table"], item["verb"], item["cause"]) for item in changes)
             for (schema, table, verb, cause), count in counts.items():
                 by = "" if cause == "request" else f"   (by {cause})"
-                self.say(f"      {count:>6} {_past(verb)} in {schema}.{table}{by}")
+                self.print_line(f"      {count:>6} {_past_tense(verb)} in {schema}.{table}{by}")
             for item in changes[:_SHOWN_ROWS]:
-                self.say(f"             {_describe_change(item)}")
+                self.print_line(f"             {_describe_change(item)}")
 
     async def _preview(self) -> None:
         self._title("Preview of the undo")
-        receipt = await self._press("preview", "refuse")
-        self.say(f"  {receipt['planned']} rows would go back, {len(receipt['conflicts'])} conflicts:")
+        receipt = await self._request_undo("preview", "refuse")
+        self.print_line(f"  {receipt['planned']} rows would go back, {len(receipt['conflicts'])} conflicts:")
         for conflict in receipt["conflicts"]:
-            self.say(f"      {conflict['schema']}.{conflict['table']} {conflict['primaryKey']}: {conflict['reason']}")
+            self.print_line(
+                f"      {conflict['schema']}.{conflict['table']} {conflict['primaryKey']}: {conflict['reason']}"
+            )
         _require(len(receipt["conflicts"]) == 2, "the person's two edits must be the only conflicts")
-        refused = await self.stage.person.post(self._undo_path, json={"mode": "apply", "onConflict": "refuse"})
+        refused = await self.data.person.post(self._undo_path, json={"mode": "apply", "onConflict": "refuse"})
         _require(refused.status_code == 409, "an undo with conflicts must refuse")
-        self.say("  pressed without more: refused, nothing changed")
+        self.print_line("  pressed without more: refused, nothing changed")
 
     async def _undo(self) -> None:
         self._title("One press, with “skip”")
-        receipt = await self._press("apply", "skip")
-        self.say(f"  {receipt['reverted']} rows went back, {receipt['skipped']} were left as the person made them")
+        receipt = await self._request_undo("apply", "skip")
+        self.print_line(
+            f"  {receipt['reverted']} rows went back, {receipt['skipped']} were left as the person made them"
+        )
         for item in receipt["irreversible"]:
-            self.say(f"      cannot be brought back: {item}")
+            self.print_line(f"      cannot be brought back: {item}")
 
-    async def _prove(
+    async def _verify(
         self, digests: dict[str, str], rows: dict[str, Counter[str]], edited: dict[str, Counter[str]]
     ) -> None:
         self._title("Proof, row by row")
-        now = await digest_tables(self.stage.shop_dsn.reveal())
+        now = await digest_tables(self.data.shop_dsn.reveal())
         rows_now = await self._read_edited_tables()
         for table, digest in sorted(digests.items()):
             if table.removeprefix("public.") in EDITED_TABLES:
                 continue
             _require(now[table] == digest, f"{table} is not as it was")
-            self.say(f"  {table:<24} {digest[:16]}  as it was")
+            self.print_line(f"  {table:<24} {digest[:16]}  as it was")
         for table in EDITED_TABLES:
             lost, found = rows[table] - rows_now[table], rows_now[table] - rows[table]
             one_row = sum(lost.values()) == sum(found.values()) == 1
             _require(one_row, f"{table} must differ in the person's row only")
             _require(not found - edited[table], f"the person's row of {table} must be as the person left it")
-            self.say(f"  {'public.' + table:<24} as it was, but for the one row that the person edited")
-        self.say("")
-        self.say("Everything is as it was before the agent came, and the person's two edits stand.")
+            self.print_line(f"  {'public.' + table:<24} as it was, but for the one row that the person edited")
+        self.print_line("")
+        self.print_line("Everything is as it was before the agent came, and the person's two edits stand.")
 
     async def _read_edited_tables(self) -> Rows:
-        dsn = self.stage.shop_dsn.reveal()
+        dsn = self.data.shop_dsn.reveal()
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
             found = {}
             for table in EDITED_TABLES:
@@ -181,14 +187,14 @@ class Story:
             return found
 
     async def _read_session(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        path = f"/api/connections/{self.stage.connection_id}/sessions"
-        listed = (await self.stage.person.get(path)).raise_for_status().json()["sessions"]
+        path = f"/api/connections/{self.data.connection_id}/sessions"
+        listed = (await self.data.person.get(path)).raise_for_status().json()["sessions"]
         self.session_id = next(item["id"] for item in listed if item["label"] == self.name)
         mutations: list[dict[str, Any]] = []
         after: int | None = 0
         session: dict[str, Any] = {}
         while after is not None:
-            answer = await self.stage.person.get(f"{path}/{self.session_id}", params={"after": after})
+            answer = await self.data.person.get(f"{path}/{self.session_id}", params={"after": after})
             session = answer.raise_for_status().json()
             mutations += session["mutations"]
             after = session["nextAfter"]
@@ -196,18 +202,18 @@ class Story:
 
     @property
     def _undo_path(self) -> str:
-        return f"/api/connections/{self.stage.connection_id}/sessions/{self.session_id}/undo"
+        return f"/api/connections/{self.data.connection_id}/sessions/{self.session_id}/undo"
 
-    async def _press(self, mode: str, on_conflict: str) -> dict[str, Any]:
-        answer = await self.stage.person.post(self._undo_path, json={"mode": mode, "onConflict": on_conflict})
+    async def _request_undo(self, mode: str, on_conflict: str) -> dict[str, Any]:
+        answer = await self.data.person.post(self._undo_path, json={"mode": mode, "onConflict": on_conflict})
         receipt: dict[str, Any] = answer.json()
         _require("conflicts" in receipt, f"the undo answered {answer.text}")
         return receipt
 
-    async def _person(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        answer = await self.stage.person.request(
+    async def _request_as_person(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        answer = await self.data.person.request(
             method,
-            f"/api/v/{self.stage.connection_id}/rest/v1{path}",
+            f"/api/v/{self.data.connection_id}/rest/v1{path}",
             json=body,
             headers={"Prefer": "return=minimal"},
         )
@@ -215,34 +221,34 @@ class Story:
         return answer.json() if answer.content else None
 
     def _title(self, text: str) -> None:
-        self.say("")
-        self.say(text)
+        self.print_line("")
+        self.print_line(text)
 
 
-async def tell_story(stage: Stage, say: Any) -> None:
-    """Raises StoryError unless all is as it was but for the person's edits."""
-    agent = await acreate_client(stage.api, stage.agent_token.reveal())
+async def run_script(data: DemoData, print_line: Any) -> None:
+    """Runs the script. Raises ScriptError unless all data but the person's edits is restored."""
+    agent = await acreate_client(data.api, data.agent_token.reveal())
     name = f"{SESSION_NAME}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     agent.postgrest.headers["x-basewarden-session"] = name
     try:
-        await Story(stage, agent, name, say).tell()
+        await DemoScript(data, agent, name, print_line).run()
     except (APIError, httpx.HTTPError) as error:
-        raise StoryError(f"The story was cut off: {error}") from error
+        raise ScriptError(f"The script stopped early: {error}") from error
     finally:
         await agent.postgrest.aclose()
 
 
 def _data(answer: Any) -> Any:
-    """The rows of a Supabase answer, whose own type says no more than that they are JSON."""
+    """Returns the rows of a Supabase response, which its own type only declares as JSON."""
     return answer.data
 
 
 def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - an assertion's condition
     if not holds:
-        raise StoryError(f"The story did not end as it must: {otherwise}.")
+        raise ScriptError(f"The script did not have the expected result: {otherwise}.")
 
 
-def _past(verb: str) -> str:
+def _past_tense(verb: str) -> str:
     return {"insert": "inserted", "update": "updated", "delete": "deleted"}[verb]
 
 
