@@ -1,7 +1,7 @@
 """Which response headers a project may set, and how its content types are made safe. One list for both backends.
 
 A project's database or API is hostile input: it must not run script at our origin, set cookies, redirect, or touch the
-framing of a message. See docs/decisions/0024-a-projects-answers-are-data.md.
+framing of a message. See docs/decisions/0024-treat-project-responses-as-data.md.
 """
 
 import re

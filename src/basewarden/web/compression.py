@@ -3,7 +3,7 @@
 Whoever listens on the network learns a page's secrets from its compressed length only by making the victim's browser
 ask for many variants of it. Browsers say where a request comes from (`Sec-Fetch-Site`): only what this site's own
 pages, or the person themselves, ask for is compressed. Answers that hold a secret, answers to forms, and everything
-under `/api/`, the data road first of all, never are. See `docs/decisions/0028-what-is-compressed.md`.
+under `/api/`, the data road first of all, never are. See `docs/decisions/0028-compress-responses-without-secrets.md`.
 """
 
 import asyncio
