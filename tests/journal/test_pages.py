@@ -45,10 +45,10 @@ async def test_a_frozen_session_says_so_and_is_released(workshop: Workshop) -> N
 async def test_what_was_blocked_is_on_the_home_and_the_agents_page(workshop: Workshop) -> None:
     bench = await workshop.bench(_SHOP)
     home = f"/c/{bench.connection_id}"
-    assert "RefusalCounts" not in (await bench.person.get(home)).text
+    assert "Blocked" not in (await bench.person.get(home)).text
     assert "Nothing was refused" in (await bench.person.get(f"{home}/refusals")).text
     await freeze(bench)
-    assert "RefusalCounts 2 requests in the last 24 hours" in (await bench.person.get(home)).text
+    assert "Blocked 2 requests in the last 24 hours" in (await bench.person.get(home)).text
     assert "2 requests refused" in (await bench.person.get(f"{home}/agents")).text
     assert "PATCH /prices?id=eq.…" in (await bench.person.get(f"{home}/refusals")).text
 
