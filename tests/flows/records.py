@@ -58,7 +58,7 @@ class Records:
         await self.insert("connection_members", connection_id=connection_id, user_id=person_id, role=role)
 
     async def add_connection(self, name: str, owner_id: UUID) -> UUID:
-        """One that nobody can open_db_connection."""
+        """An address that refuses connections."""
         connection_id = uuid4()
         await self.insert(
             "connections",
