@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -11,51 +10,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from basewarden import __version__
-from basewarden.accounts import (
-    ACCOUNT_PARTS,
-    AccountLimits,
-    Accounts,
-    Attempts,
-    Deletions,
-    Devices,
-    EmailChange,
-    Export,
-    Letters,
-    MfaRequired,
-    OwnSignins,
-    PasswordCost,
-    Passwords,
-    Profiles,
-    QuietJobs,
-    Reauth,
-    ReauthRequired,
-    Resets,
-    Signins,
-    Verification,
-    confirm_path,
-    data_pages,
-    data_routes,
-    list_account_pruners,
-    list_people_pruners,
-    second_step_path,
-    sessions_routes,
-    settings_pages,
-    signin_path,
-)
-from basewarden.accounts import account_pages as link_pages
-from basewarden.accounts import account_routes as password_routes
-from basewarden.accounts import pages as account_pages
-from basewarden.accounts import routes as account_routes
-from basewarden.accounts.github import GitHub, GitHubClient
-from basewarden.accounts.github import pages as github_pages
-from basewarden.accounts.github import routes as github_routes
-from basewarden.accounts.passkeys import Passkeys
-from basewarden.accounts.passkeys import pages as passkey_pages
-from basewarden.accounts.passkeys import routes as passkey_routes
-from basewarden.accounts.twofactor import Clock, TwoFactor, read_clock
-from basewarden.accounts.twofactor import pages as two_factor_pages
-from basewarden.accounts.twofactor import routes as two_factor_routes
-from basewarden.audit import Audit
+from basewarden.accounts import AccountLimits, Clock, PasswordCost, read_clock
+from basewarden.accounts import wiring as accounts
 from basewarden.audit import wiring as audit
 from basewarden.billing import wiring as billing
 from basewarden.connections import wiring as connections
@@ -65,18 +21,14 @@ from basewarden.core.reporting import Reporter
 from basewarden.core.tasks import end_task
 from basewarden.core.tracing import start_tracing, stop_tracing
 from basewarden.db import Database, Listener, Pruner
-from basewarden.errors import Unauthenticated
 from basewarden.gateway import wiring as gateway
-from basewarden.jobs import Jobs
 from basewarden.jobs import wiring as jobs
 from basewarden.journal import wiring as journal
-from basewarden.mail import Mail
 from basewarden.mail import wiring as mail
 from basewarden.operations import Liveness, RequestCounts
 from basewarden.operations import wiring as operations
 from basewarden.settings import Settings, load_settings
 from basewarden.undo import wiring as undo
-from basewarden.vault import Vault
 from basewarden.vault import wiring as vault
 from basewarden.web import (
     BUILD,
@@ -106,6 +58,16 @@ _WITH_TEMPLATES = (
     "undo",
     "workspace",
 )
+_ROUTES = list_routes(
+    *accounts.ROUTERS,
+    *billing.ROUTERS,
+    *connections.ROUTERS,
+    *journal.ROUTERS,
+    *undo.ROUTERS,
+    *contact.ROUTERS,
+    *operations.ROUTERS,
+    *workspace.ROUTERS,
+)
 
 
 def create_app(settings: Settings) -> Any:
@@ -134,12 +96,12 @@ def build_registry(
     registry.add(Reporter(settings.sentry_dsn, __version__))
     registry.add(Database(settings.database_url))
     registry.add(Listener(settings.database_url))
-    _add_pages(registry)
+    registry.add(Pages({name: _HERE / name / "templates" for name in _WITH_TEMPLATES}, asset_url))
     vault.wire(registry)
     jobs.wire(registry)
     mail.wire(registry)
     audit.wire(registry)
-    _wire_accounts(registry, limits or AccountLimits(), cost or PasswordCost(), clock)
+    accounts.wire(registry, limits=limits or AccountLimits(), cost=cost or PasswordCost(), clock=clock)
     contact.wire(registry)
     billing.wire(registry)
     connections.wire(registry)
@@ -151,38 +113,16 @@ def build_registry(
     return registry
 
 
-def _add_pages(registry: Registry) -> None:
-    settings = registry.get(Settings)
-    pages = registry.add(Pages({name: _HERE / name / "templates" for name in _WITH_TEMPLATES}, asset_url))
-    pages.environment.globals["has_github"] = settings.has_github
-    pages.environment.globals["can_use_passkeys"] = settings.can_use_passkeys
-
-
 def _wire_personal_data(registry: Registry) -> None:
     """Which data of a person each feature exports, and what it does when the person's account is deleted."""
-    database, letters, audit_log = registry.get(Database), registry.get(Letters), registry.get(Audit)
-    registry.add(
-        Export(
-            database=database,
-            attempts=registry.get(Attempts),
-            letters=letters,
-            audit=audit_log,
-            parts=(*ACCOUNT_PARTS, *billing.EXPORT_PARTS, *connections.EXPORT_PARTS, *journal.EXPORT_PARTS),
-        )
-    )
-    registry.add(
-        Deletions(
-            database=database,
-            signins=registry.get(Signins),
-            letters=letters,
-            audit=audit_log,
-            jobs=registry.get(Jobs),
-            leaving=(
-                *billing.list_erasure_handlers(registry),
-                *connections.list_erasure_handlers(registry),
-                *journal.list_erasure_handlers(registry),
-            ),
-        )
+    accounts.wire_personal_data(
+        registry,
+        parts=(*billing.EXPORT_PARTS, *connections.EXPORT_PARTS, *journal.EXPORT_PARTS),
+        erasure_handlers=(
+            *billing.list_erasure_handlers(registry),
+            *connections.list_erasure_handlers(registry),
+            *journal.list_erasure_handlers(registry),
+        ),
     )
 
 
@@ -190,7 +130,7 @@ def _list_pruners(registry: Registry) -> tuple[Pruner, ...]:
     """In this order: what refers to something is pruned before it."""
     return (
         *journal.list_pruners(registry),
-        *_list_account_pruners(registry),
+        *accounts.list_pruners(registry, ties=(connections.has_ties, billing.has_ties)),
         *billing.PRUNERS,
         *mail.PRUNERS,
         *jobs.PRUNERS,
@@ -219,7 +159,7 @@ def _build_api(registry: Registry) -> FastAPI:
     app.routes.extend(_ROUTES)
     if registry.get(Settings).metrics_token:  # takes a quarter of a second, for nothing where nobody may read them
         registry.get(RequestCounts).learn_routes(app.routes)
-    add_error_handlers(app, _SIGN_IN_PATHS)
+    add_error_handlers(app, accounts.SIGN_IN_PATHS)
     app.openapi = cache(partial(describe_api, app))  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
@@ -240,154 +180,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await feature.start(registry, stack)
         stack.push_async_callback(end_task, asyncio.create_task(resolve_routes(app)))
         yield
-
-
-def _wire_accounts(registry: Registry, limits: AccountLimits, cost: PasswordCost, clock: Clock) -> None:
-    settings, database = registry.get(Settings), registry.get(Database)
-    registry.add(Attempts(database, settings.secret))
-    registry.add(Signins(database, registry.get(Listener), settings))
-    letters = registry.add(Letters(registry.get(Mail), settings))
-    registry.get(Pages).environment.globals["sends_letters"] = letters.is_configured
-    _add_accounts(registry, QuietJobs(registry.get(Jobs), registry.get(Vault)), limits, cost)
-    _add_two_factor(registry, limits, clock)
-    _add_passkeys(registry, limits)
-    _add_github(registry, limits)
-    _add_settings(registry)
-
-
-def _add_accounts(registry: Registry, quiet: QuietJobs, limits: AccountLimits, cost: PasswordCost) -> None:
-    settings, database, signins = registry.get(Settings), registry.get(Database), registry.get(Signins)
-    attempts, letters, audit = registry.get(Attempts), registry.get(Letters), registry.get(Audit)
-    passwords = registry.add(Passwords(cost))
-    email_change = registry.add(
-        EmailChange(signins=signins, attempts=attempts, limits=limits, letters=letters, audit=audit, settings=settings)
-    )
-    verification = registry.add(
-        Verification(
-            signins=signins,
-            attempts=attempts,
-            limits=limits,
-            letters=letters,
-            email_change=email_change,
-            audit=audit,
-            settings=settings,
-        )
-    )
-    registry.add(
-        Accounts(
-            database=database,
-            passwords=passwords,
-            signins=signins,
-            attempts=attempts,
-            limits=limits,
-            letters=letters,
-            verification=verification,
-            quiet=quiet,
-            audit=audit,
-            devices=registry.add(Devices(settings, settings.secret)),
-        )
-    )
-    registry.add(
-        Resets(
-            database=database,
-            passwords=passwords,
-            signins=signins,
-            attempts=attempts,
-            limits=limits,
-            letters=letters,
-            quiet=quiet,
-            audit=audit,
-            settings=settings,
-        )
-    )
-
-
-def _add_two_factor(registry: Registry, limits: AccountLimits, clock: Clock) -> None:
-    registry.add(
-        TwoFactor(
-            database=registry.get(Database),
-            vault=registry.get(Vault),
-            passwords=registry.get(Passwords),
-            signins=registry.get(Signins),
-            accounts=registry.get(Accounts),
-            attempts=registry.get(Attempts),
-            audit=registry.get(Audit),
-            letters=registry.get(Letters),
-            limits=limits,
-            clock=clock,
-        )
-    )
-
-
-def _add_passkeys(registry: Registry, limits: AccountLimits) -> None:
-    registry.add(
-        Passkeys(
-            database=registry.get(Database),
-            signins=registry.get(Signins),
-            attempts=registry.get(Attempts),
-            letters=registry.get(Letters),
-            audit=registry.get(Audit),
-            settings=registry.get(Settings),
-            limits=limits,
-        )
-    )
-
-
-def _add_github(registry: Registry, limits: AccountLimits) -> None:
-    registry.add(
-        GitHub(
-            database=registry.get(Database),
-            client=GitHubClient(registry.get(Settings)),
-            signins=registry.get(Signins),
-            attempts=registry.get(Attempts),
-            letters=registry.get(Letters),
-            audit=registry.get(Audit),
-            limits=limits,
-        )
-    )
-
-
-def _add_settings(registry: Registry) -> None:
-    signins, audit = registry.get(Signins), registry.get(Audit)
-    registry.add(Profiles(signins=signins, audit=audit, github=registry.get(GitHub)))
-    registry.add(OwnSignins(signins=signins, audit=audit))
-    registry.add(Reauth(accounts=registry.get(Accounts), signins=signins, audit=audit))
-
-
-def _list_account_pruners(registry: Registry) -> tuple[Pruner, ...]:
-    settings = registry.get(Settings)
-    ties = (connections.has_ties, billing.has_ties)
-    signups = timedelta(days=settings.keep_signups_days)
-    return (
-        *list_people_pruners(registry.get(Deletions), registry.get(Letters), keep_signups=signups, ties=ties),
-        *list_account_pruners(keep_signins=timedelta(days=settings.keep_signins_days)),
-    )
-
-
-_ACCOUNT_ROUTERS = (
-    account_routes.router,
-    account_pages.router,
-    data_routes.router,
-    data_pages.router,
-    password_routes.router,
-    link_pages.router,
-    two_factor_routes.router,
-    two_factor_pages.router,
-    passkey_routes.router,
-    passkey_pages.router,
-    github_routes.router,
-    github_pages.router,
-    sessions_routes.router,
-    settings_pages.router,
-)
-_SIGN_IN_PATHS = {MfaRequired: second_step_path, ReauthRequired: confirm_path, Unauthenticated: signin_path}
-_ROUTES = list_routes(
-    *_ACCOUNT_ROUTERS,
-    *billing.ROUTERS,
-    *connections.ROUTERS,
-    *journal.ROUTERS,
-    *undo.ROUTERS,
-    *contact.ROUTERS,
-    *operations.ROUTERS,
-    *workspace.ROUTERS,
-)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from basewarden.accounts.weakness import find_weakness
+from basewarden.accounts.password.strength import find_weakness
 from basewarden.core.secret import Secret
 from tests.fixtures.app import PASSWORD
 

@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from basewarden.accounts import Deletions
-from basewarden.accounts.deletion import DELETE_DUE
+from basewarden.accounts.data.deletion import DELETE_DUE
 from basewarden.audit import verify_chain
 from basewarden.core.secret import Secret
 from basewarden.db import Database

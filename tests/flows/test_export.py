@@ -19,8 +19,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from basewarden.accounts import Export
-from basewarden.accounts.data_routes import ExportResponse
-from basewarden.accounts.export import AT_ONCE_HERE, EXPORTS
+from basewarden.accounts.data.export import AT_ONCE_HERE, EXPORTS
+from basewarden.accounts.data.routes import ExportResponse
 from basewarden.core.secret import Secret
 from basewarden.db import Database
 from tests.fixtures.app import Serve, ServedProduct

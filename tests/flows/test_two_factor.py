@@ -17,8 +17,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 
 from basewarden.accounts import AccountLimits, Limit
-from basewarden.accounts.callers import require_half_signed_in
-from basewarden.accounts.signins import Signins
+from basewarden.accounts.signin.callers import require_half_signed_in
+from basewarden.accounts.signin.sessions import Signins
 from basewarden.accounts.twofactor import TwoFactor
 from basewarden.app import assemble_app
 from basewarden.audit import Where

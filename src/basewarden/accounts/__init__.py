@@ -2,30 +2,32 @@
 
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts, Limit
-from basewarden.accounts.callers import FreshlySignedIn, HalfSignedIn, SignedIn, require_person
-from basewarden.accounts.deletion import Blocker, Deletions, Leaving
-from basewarden.accounts.devices import Devices
-from basewarden.accounts.email_change import EmailChange
+from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.constant_time import QuietJobs
+from basewarden.accounts.data.deletion import Blocker, Deletions, Leaving
+from basewarden.accounts.data.export import Export, ExportPart
+from basewarden.accounts.data.export import Rows as ExportRows
+from basewarden.accounts.data.export_parts import ACCOUNT_PARTS
+from basewarden.accounts.emails import Letters
 from basewarden.accounts.errors import MfaRequired, ReauthRequired
-from basewarden.accounts.export import Export, ExportPart
-from basewarden.accounts.export import Rows as ExportRows
-from basewarden.accounts.export_parts import ACCOUNT_PARTS
-from basewarden.accounts.letters import Letters
 from basewarden.accounts.links import make_operator_link
 from basewarden.accounts.models import Purpose, User
-from basewarden.accounts.own_signins import OwnSignins
-from basewarden.accounts.passwords import PasswordCost, Passwords
-from basewarden.accounts.profile import Profiles
+from basewarden.accounts.password.hashing import PasswordCost, Passwords
+from basewarden.accounts.password.schemas import SignIn, SignUp
+from basewarden.accounts.password.service import Accounts
+from basewarden.accounts.profile.service import Profiles
 from basewarden.accounts.pruning import list_account_pruners, list_people_pruners
 from basewarden.accounts.queries import find_user, find_user_by_email, lock_user
-from basewarden.accounts.quiet import QuietJobs
-from basewarden.accounts.reauth import Reauth
-from basewarden.accounts.resets import Resets
+from basewarden.accounts.reauth.service import Reauth
+from basewarden.accounts.recovery.service import Resets
 from basewarden.accounts.return_path import confirm_beside_path, confirm_path, second_step_path, signin_path
-from basewarden.accounts.service import Accounts, SignIn, SignUp
-from basewarden.accounts.signins import Person, Signins, Tokens
-from basewarden.accounts.verification import Verification
-from basewarden.accounts.where import FromWhere
+from basewarden.accounts.signin.callers import FreshlySignedIn, HalfSignedIn, SignedIn, require_person
+from basewarden.accounts.signin.devices import Devices
+from basewarden.accounts.signin.session_list import OwnSignins
+from basewarden.accounts.signin.sessions import Person, Signins, Tokens
+from basewarden.accounts.twofactor import Clock, read_clock
+from basewarden.accounts.verification.email_change import EmailChange
+from basewarden.accounts.verification.service import Verification
 
 __all__ = [
     "ACCOUNT_PARTS",
@@ -34,6 +36,7 @@ __all__ = [
     "Attempt",
     "Attempts",
     "Blocker",
+    "Clock",
     "Deletions",
     "Devices",
     "EmailChange",
@@ -73,6 +76,7 @@ __all__ = [
     "lock_user",
     "make_email_key",
     "make_operator_link",
+    "read_clock",
     "require_person",
     "second_step_path",
     "signin_path",

@@ -6,9 +6,11 @@ from functools import partial
 from uuid import UUID
 
 from basewarden.accounts import queries
-from basewarden.accounts.deletion import Deletions
-from basewarden.accounts.letters import Letters
-from basewarden.accounts.signins import IDLE, LONGEST
+from basewarden.accounts.data import queries as data_queries
+from basewarden.accounts.data.deletion import Deletions
+from basewarden.accounts.emails import Letters
+from basewarden.accounts.signin import queries as signin_queries
+from basewarden.accounts.signin.sessions import IDLE, LONGEST
 from basewarden.db import Database, Pruner, ReadSession, WriteSession, in_batches
 
 KEEP_TOKENS = timedelta(days=30)
@@ -31,7 +33,7 @@ def list_account_pruners(*, keep_signins: timedelta) -> tuple[Pruner, ...]:
 
 
 async def _delete_old_signins(session: WriteSession, keep: timedelta, limit: int) -> int:
-    return await queries.delete_old_signins(session, keep, limit, idle=IDLE, longest=LONGEST)
+    return await signin_queries.delete_old_signins(session, keep, limit, idle=IDLE, longest=LONGEST)
 
 
 def list_people_pruners(
@@ -58,7 +60,7 @@ async def _delete_abandoned(
     deleted, after = 0, _FIRST
     while True:
         async with database.unit_of_work() as session:
-            user = await queries.lock_abandoned_user(session, keep, after=after)
+            user = await data_queries.lock_abandoned_user(session, keep, after=after)
             if user is None:
                 return deleted
             after = user.id
@@ -71,4 +73,4 @@ async def _may_go(session: WriteSession, user_id: UUID, keep: timedelta, ties: S
     for has_ties in ties:
         if await has_ties(ReadSession(session), user_id):
             return False
-    return await queries.is_still_abandoned(session, user_id, keep)
+    return await data_queries.is_still_abandoned(session, user_id, keep)

@@ -4,16 +4,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from basewarden.accounts.callers import FreshlySignedIn, SignedIn
+from basewarden.accounts.client_info import FromWhere
 from basewarden.accounts.github.errors import TROUBLES
-from basewarden.accounts.github.routes import PAGE, TheGitHub, remember_departure
+from basewarden.accounts.github.routes import PAGE, GitHubDep, remember_departure
 from basewarden.accounts.github.states import AuthorizationPurpose
-from basewarden.accounts.pages import ThePages
 from basewarden.accounts.return_path import confirm_path
-from basewarden.accounts.routes import TheSettings, set_signin_cookies
-from basewarden.accounts.where import FromWhere
+from basewarden.accounts.signin.callers import FreshlySignedIn, SignedIn
+from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.errors import Conflict
-from basewarden.web import Reading, Writing, redirect
+from basewarden.web import PagesDep, Reading, SettingsDep, Writing, redirect
 
 _DONE = {
     "linked": "GitHub is linked. From now on it signs you in, too.",
@@ -26,7 +25,7 @@ router = APIRouter(prefix=PAGE, include_in_schema=False)
 
 @router.get("")
 async def get_page(
-    request: Request, person: SignedIn, session: Reading, github: TheGitHub, pages: ThePages
+    request: Request, person: SignedIn, session: Reading, github: GitHubDep, pages: PagesDep
 ) -> Response:
     word = request.query_params.get("done", "")
     return pages.render(
@@ -47,9 +46,9 @@ async def post_link(
     *,
     request: Request,
     person: FreshlySignedIn,
-    github: TheGitHub,
-    pages: ThePages,
-    settings: TheSettings,
+    github: GitHubDep,
+    pages: PagesDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> Response:
     """A page that goes on by itself: a form may only lead to pages of ours, even by a redirect."""
@@ -61,7 +60,7 @@ async def post_link(
 
 @router.post("/unlink")
 async def post_unlink(
-    person: FreshlySignedIn, session: Writing, github: TheGitHub, settings: TheSettings, where: FromWhere
+    person: FreshlySignedIn, session: Writing, github: GitHubDep, settings: SettingsDep, where: FromWhere
 ) -> Response:
     try:
         tokens = await github.unlink(session, person, where)
@@ -74,7 +73,7 @@ async def post_unlink(
 
 @router.get("/confirm")
 async def get_confirm(
-    request: Request, person: SignedIn, github: TheGitHub, settings: TheSettings, where: FromWhere
+    request: Request, person: SignedIn, github: GitHubDep, settings: SettingsDep, where: FromWhere
 ) -> Response:
     """To GitHub, which asks which account it is to be, and back to `next` with a fresh sign-in."""
     back_to = request.query_params.get("next", PAGE)

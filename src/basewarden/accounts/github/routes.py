@@ -9,20 +9,19 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-from basewarden.accounts.account_routes import find_caller
-from basewarden.accounts.callers import FreshlySignedIn, TheSignins
+from basewarden.accounts.client_info import FromWhere
 from basewarden.accounts.errors import MfaRequired, ReauthRequired
 from basewarden.accounts.github.client import CALLBACK
 from basewarden.accounts.github.errors import EmailHasAccount, GitHubStale, GitHubTrouble
 from basewarden.accounts.github.service import AuthorizationRequest, CallbackQuery, GitHub
 from basewarden.accounts.github.states import HOLDS, AuthorizationCallback, AuthorizationPurpose
 from basewarden.accounts.return_path import HOME, confirm_path, safe_path, second_step_path, signin_path
-from basewarden.accounts.routes import TheSettings, set_signin_cookies
-from basewarden.accounts.signins import Person
-from basewarden.accounts.where import FromWhere
+from basewarden.accounts.signin.callers import FreshlySignedIn, SignInSessionsDep, find_caller
+from basewarden.accounts.signin.cookies import set_signin_cookies
+from basewarden.accounts.signin.sessions import Person
 from basewarden.errors import AppError, Conflict, Forbidden, NotFound, TooMany, Unauthenticated, Unavailable
 from basewarden.settings import Settings
-from basewarden.web import Writing, anyone, clear_cookie, inject, redirect, set_cookie
+from basewarden.web import SettingsDep, Writing, anyone, clear_cookie, inject, redirect, set_cookie
 from basewarden.web.openapi import declare
 
 PAGE = "/settings/account/github"
@@ -39,7 +38,7 @@ async def require_github(github: Annotated[GitHub, Depends(inject(GitHub))]) -> 
     return github
 
 
-TheGitHub = Annotated[GitHub, Depends(require_github)]
+GitHubDep = Annotated[GitHub, Depends(require_github)]
 
 
 class AuthorizationLink(BaseModel):
@@ -56,8 +55,8 @@ class AuthorizationLink(BaseModel):
     summary="Redirects the browser to GitHub to sign in.",
 )
 async def get_start(
-    github: TheGitHub,
-    settings: TheSettings,
+    github: GitHubDep,
+    settings: SettingsDep,
     where: FromWhere,
     next: str = HOME,  # noqa: A002 - the pages' name
 ) -> Response:
@@ -78,9 +77,9 @@ async def get_callback(
     *,
     request: Request,
     session: Writing,
-    github: TheGitHub,
-    signins: TheSignins,
-    settings: TheSettings,
+    github: GitHubDep,
+    signins: SignInSessionsDep,
+    settings: SettingsDep,
     where: FromWhere,
     state: str = "",
     code: str = "",
@@ -113,7 +112,7 @@ async def get_callback(
     summary="Starts to link a GitHub account.",
 )
 async def post_link(
-    person: FreshlySignedIn, response: Response, github: TheGitHub, settings: TheSettings, where: FromWhere
+    person: FreshlySignedIn, response: Response, github: GitHubDep, settings: SettingsDep, where: FromWhere
 ) -> AuthorizationLink:
     """The account is linked when the browser returns from GitHub with the same person signed in."""
     departure = await github.depart(AuthorizationPurpose.LINKING, where, person=person, back_to=PAGE)
@@ -132,8 +131,8 @@ async def delete_link(
     person: FreshlySignedIn,
     response: Response,
     session: Writing,
-    github: TheGitHub,
-    settings: TheSettings,
+    github: GitHubDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> None:
     """Every other sign-in session ends. It answers 409 where GitHub is the only way to sign in."""

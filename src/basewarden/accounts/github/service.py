@@ -11,6 +11,7 @@ import structlog
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
+from basewarden.accounts.emails import AccountEmailKind, Letters
 from basewarden.accounts.github import queries
 from basewarden.accounts.github.client import GitHubClient, Identity
 from basewarden.accounts.github.errors import (
@@ -24,10 +25,10 @@ from basewarden.accounts.github.errors import (
     NoVerifiedEmail,
 )
 from basewarden.accounts.github.states import AuthorizationCallback, AuthorizationPurpose, States
-from basewarden.accounts.letters import AccountEmailKind, Letters
 from basewarden.accounts.models import OAuthAccount, Purpose, User
 from basewarden.accounts.return_path import HOME, safe_path
-from basewarden.accounts.signins import Person, Signins, Tokens
+from basewarden.accounts.signin import queries as signin_queries
+from basewarden.accounts.signin.sessions import Person, Signins, Tokens
 from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.core.ids import make_id
 from basewarden.db import Database, ReadSession, WriteSession
@@ -169,7 +170,7 @@ class GitHub:
             await account_queries.end_tokens(session, user.id, Purpose.RESET)
         if earlier_token:
             await self._signins.end(session, earlier_token)
-        is_new_place = await account_queries.is_new_place(session, user.id, where.address, where.client)
+        is_new_place = await signin_queries.is_new_place(session, user.id, where.address, where.client)
         tokens = await self._signins.start(session, user.id, where, method="github")
         if is_new_place:
             await self._letters.post(session, AccountEmailKind.NEW_SIGNIN, user, where)

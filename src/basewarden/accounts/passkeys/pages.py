@@ -7,15 +7,14 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts.callers import FreshlySignedIn, SignedIn
-from basewarden.accounts.pages import ThePages
-from basewarden.accounts.passkeys.routes import ThePasskeys, parse_passkey_id
+from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.passkeys.routes import PasskeysDep, parse_passkey_id
 from basewarden.accounts.passkeys.schemas import PasskeyRename
 from basewarden.accounts.passkeys.service import MAX_PASSKEYS, get_passkey, list_passkeys
 from basewarden.accounts.return_path import confirm_path
-from basewarden.accounts.routes import TheSettings, set_signin_cookies
-from basewarden.accounts.where import FromWhere
-from basewarden.web import Reading, Writing, redirect
+from basewarden.accounts.signin.callers import FreshlySignedIn, SignedIn
+from basewarden.accounts.signin.cookies import set_signin_cookies
+from basewarden.web import PagesDep, Reading, SettingsDep, Writing, redirect
 from basewarden.web.forms import parse_form, show_again
 
 HERE = "/settings/account/passkeys"
@@ -36,7 +35,7 @@ class RemoveForm(BaseModel):
 
 
 @router.get("")
-async def get_list(request: Request, person: SignedIn, session: Reading, pages: ThePages) -> Response:
+async def get_list(request: Request, person: SignedIn, session: Reading, pages: PagesDep) -> Response:
     passkeys = await list_passkeys(session, person.id)
     return pages.render(
         request,
@@ -52,7 +51,7 @@ async def get_list(request: Request, person: SignedIn, session: Reading, pages: 
 
 @router.get("/{passkey_id}/rename")
 async def get_rename(
-    *, request: Request, passkey_id: str, person: SignedIn, session: Reading, pages: ThePages
+    *, request: Request, passkey_id: str, person: SignedIn, session: Reading, pages: PagesDep
 ) -> Response:
     passkey = await get_passkey(session, person.id, parse_passkey_id(passkey_id))
     typed = {"name": passkey.name}
@@ -68,8 +67,8 @@ async def post_rename(
     person: SignedIn,
     session: Writing,
     reading: Reading,
-    pages: ThePages,
-    passkeys: ThePasskeys,
+    pages: PagesDep,
+    passkeys: PasskeysDep,
     where: FromWhere,
 ) -> Response:
     wanted = parse_passkey_id(passkey_id)
@@ -83,7 +82,7 @@ async def post_rename(
 
 @router.get("/{passkey_id}/remove")
 async def get_remove(
-    *, request: Request, passkey_id: str, person: FreshlySignedIn, session: Reading, pages: ThePages
+    *, request: Request, passkey_id: str, person: FreshlySignedIn, session: Reading, pages: PagesDep
 ) -> Response:
     passkey = await get_passkey(session, person.id, parse_passkey_id(passkey_id))
     return pages.render(request, "accounts/passkeys/remove.html", settings_tab=_TAB, passkey=passkey)
@@ -96,8 +95,8 @@ async def post_remove(
     passkey_id: str,
     person: FreshlySignedIn,
     session: Writing,
-    passkeys: ThePasskeys,
-    settings: TheSettings,
+    passkeys: PasskeysDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> Response:
     """A LastWayIn rolls back and is an error page: it says what to do first."""

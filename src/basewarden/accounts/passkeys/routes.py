@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 from starlette.requests import Request
 
-from basewarden.accounts.callers import FreshlySignedIn, HalfSignedIn, SignedIn, TheSignins
+from basewarden.accounts.client_info import FromWhere
 from basewarden.accounts.errors import BadCode, InvalidCredentials, ReauthRequired
 from basewarden.accounts.models import Passkey
 from basewarden.accounts.passkeys.errors import BadPasskey, LastWayIn, NoPasskey, PasskeyTaken, TooManyPasskeys
@@ -22,18 +22,19 @@ from basewarden.accounts.passkeys.schemas import (
     ShowPasskey,
 )
 from basewarden.accounts.passkeys.service import Offer, Passkeys, list_passkeys
-from basewarden.accounts.routes import SignedInOut, TheSettings, set_signin_cookies
-from basewarden.accounts.where import FromWhere
+from basewarden.accounts.signin.callers import FreshlySignedIn, HalfSignedIn, SignedIn, SignInSessionsDep
+from basewarden.accounts.signin.cookies import set_signin_cookies
+from basewarden.accounts.signin.schemas import SignedInOut
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, TooMany
-from basewarden.web import Reading, Writing, anyone, inject
+from basewarden.web import Reading, SettingsDep, Writing, anyone, inject
 from basewarden.web.openapi import declare
 
 router = APIRouter()
 own = APIRouter(prefix="/api/account", tags=["account"])
 entrance = APIRouter(prefix="/api/auth/passkey", tags=["auth"], dependencies=[Depends(anyone)])
 
-ThePasskeys = Annotated[Passkeys, Depends(inject(Passkeys))]
+PasskeysDep = Annotated[Passkeys, Depends(inject(Passkeys))]
 
 
 @own.get("/passkeys", summary="Lists your passkeys.")
@@ -46,7 +47,7 @@ async def get_passkeys(person: SignedIn, session: Reading) -> PasskeysOut:
     responses=declare(ReauthRequired, TooManyPasskeys, TooMany),
     summary="Returns the options for creating a passkey.",
 )
-async def post_passkey_options(person: FreshlySignedIn, passkeys: ThePasskeys) -> OptionsOut:
+async def post_passkey_options(person: FreshlySignedIn, passkeys: PasskeysDep) -> OptionsOut:
     return show_offer(await passkeys.offer_adding(person))
 
 
@@ -62,8 +63,8 @@ async def post_passkey(
     person: FreshlySignedIn,
     response: Response,
     session: Writing,
-    passkeys: ThePasskeys,
-    settings: TheSettings,
+    passkeys: PasskeysDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> PasskeyAdded:
     passkey_id, name, tokens = await passkeys.add(session, person, body, where)
@@ -73,7 +74,7 @@ async def post_passkey(
 
 @own.patch("/passkeys/{passkey_id}", summary="Renames a passkey.")
 async def patch_passkey(
-    *, passkey_id: str, body: PasskeyRename, person: SignedIn, session: Writing, passkeys: ThePasskeys, where: FromWhere
+    *, passkey_id: str, body: PasskeyRename, person: SignedIn, session: Writing, passkeys: PasskeysDep, where: FromWhere
 ) -> PasskeyOut:
     return show_passkey(await passkeys.rename(session, person, parse_passkey_id(passkey_id), body.name, where))
 
@@ -90,8 +91,8 @@ async def delete_passkey(
     person: FreshlySignedIn,
     response: Response,
     session: Writing,
-    passkeys: ThePasskeys,
-    settings: TheSettings,
+    passkeys: PasskeysDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> None:
     tokens = await passkeys.remove(session, person, parse_passkey_id(passkey_id), where)
@@ -99,7 +100,7 @@ async def delete_passkey(
 
 
 @entrance.post("/options", responses=declare(TooMany), summary="Returns the options for signing in with a passkey.")
-async def post_signin_options(passkeys: ThePasskeys, where: FromWhere) -> OptionsOut:
+async def post_signin_options(passkeys: PasskeysDep, where: FromWhere) -> OptionsOut:
     return show_offer(await passkeys.offer_signing_in(where))
 
 
@@ -112,9 +113,9 @@ async def post_signin(
     request: Request,
     response: Response,
     session: Writing,
-    passkeys: ThePasskeys,
-    signins: TheSignins,
-    settings: TheSettings,
+    passkeys: PasskeysDep,
+    signins: SignInSessionsDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> SignedInOut:
     """A passkey counts as both factors."""
@@ -128,7 +129,7 @@ async def post_signin(
     responses=declare(NoPasskey, TooMany),
     summary="Returns the options for a passkey as the second factor.",
 )
-async def post_second_factor_options(person: HalfSignedIn, passkeys: ThePasskeys) -> OptionsOut:
+async def post_second_factor_options(person: HalfSignedIn, passkeys: PasskeysDep) -> OptionsOut:
     return show_offer(await passkeys.offer_second_factor(person))
 
 
@@ -139,8 +140,8 @@ async def post_second_factor(
     person: HalfSignedIn,
     response: Response,
     session: Writing,
-    passkeys: ThePasskeys,
-    settings: TheSettings,
+    passkeys: PasskeysDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> Proved:
     tokens = await passkeys.pass_second_factor(session, person, body, where)
@@ -153,7 +154,7 @@ async def post_second_factor(
     responses=declare(NoPasskey, TooMany),
     summary="Returns the options for confirming your identity with a passkey.",
 )
-async def post_confirm_options(person: SignedIn, passkeys: ThePasskeys) -> OptionsOut:
+async def post_confirm_options(person: SignedIn, passkeys: PasskeysDep) -> OptionsOut:
     return show_offer(await passkeys.offer_confirming(person))
 
 
@@ -164,8 +165,8 @@ async def post_confirm(
     person: SignedIn,
     response: Response,
     session: Writing,
-    passkeys: ThePasskeys,
-    settings: TheSettings,
+    passkeys: PasskeysDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> Proved:
     tokens = await passkeys.confirm(session, person, body, where)

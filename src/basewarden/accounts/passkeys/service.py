@@ -10,15 +10,15 @@ from uuid import UUID
 
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
+from basewarden.accounts.emails import Letters
 from basewarden.accounts.errors import BadCode, InvalidCredentials
-from basewarden.accounts.letters import Letters
 from basewarden.accounts.models import Passkey, Purpose
 from basewarden.accounts.passkeys import queries
 from basewarden.accounts.passkeys.challenges import Challenge, ChallengePurpose, Challenges
 from basewarden.accounts.passkeys.errors import BadPasskey, LastWayIn, NoPasskey, PasskeyTaken, TooManyPasskeys
 from basewarden.accounts.passkeys.relying import RelyingParty, Use
 from basewarden.accounts.passkeys.schemas import AddPasskey, ShowPasskey
-from basewarden.accounts.signins import Person, Signins, Tokens
+from basewarden.accounts.signin.sessions import Person, Signins, Tokens
 from basewarden.accounts.twofactor import count_second_factor
 from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.core.ids import make_id

@@ -9,7 +9,7 @@ from uuid import UUID
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts, Limit
 from basewarden.accounts.errors import BadCode
 from basewarden.accounts.models import User
-from basewarden.accounts.passwords import Passwords
+from basewarden.accounts.password.hashing import Passwords
 from basewarden.accounts.twofactor import queries
 from basewarden.accounts.twofactor.codes import read_code
 from basewarden.accounts.twofactor.totp import TotpMatch, find_match

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from basewarden.accounts.service import SentPassword
+from basewarden.accounts.password.schemas import SentPassword
 from basewarden.core.secret import Secret
 from basewarden.core.text import check_encodable
 

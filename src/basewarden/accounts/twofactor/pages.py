@@ -7,22 +7,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from basewarden.accounts.callers import HalfSignedIn, SignedIn, TheSignins
+from basewarden.accounts.client_info import FromWhere
 from basewarden.accounts.errors import AlreadyOn, BadCode, MfaRequired, ReauthRequired
-from basewarden.accounts.pages import ThePages
 from basewarden.accounts.return_path import SECOND_STEP, confirm_path, safe_path, signin_path
-from basewarden.accounts.routes import TheSettings, set_signin_cookies
-from basewarden.accounts.signins import Person
+from basewarden.accounts.signin.callers import HalfSignedIn, SignedIn, SignInSessionsDep
+from basewarden.accounts.signin.cookies import set_signin_cookies
+from basewarden.accounts.signin.sessions import Person
 from basewarden.accounts.twofactor.codes import COUNT, FEW, read_code
 from basewarden.accounts.twofactor.forms import Disabling, Enabling, SentCode, unwrap
-from basewarden.accounts.twofactor.routes import TheTwoFactor
+from basewarden.accounts.twofactor.routes import TwoFactorDep
 from basewarden.accounts.twofactor.service import NewCodes, TwoFactor, TwoFactorState, describe_state
-from basewarden.accounts.where import FromWhere
 from basewarden.core.secret import Secret
 from basewarden.db import WriteSession
 from basewarden.errors import AppError, Conflict, Unauthenticated
 from basewarden.settings import Settings
-from basewarden.web import Pages, Reading, Writing, anyone, redirect
+from basewarden.web import Pages, PagesDep, Reading, SettingsDep, Writing, anyone, redirect
 from basewarden.web.forms import Form, parse_form, show_again
 
 router = APIRouter(include_in_schema=False)
@@ -78,7 +77,7 @@ class Saving(BaseModel):
 
 
 @router.get(SECOND_STEP, dependencies=[Depends(anyone)])
-async def get_second_step(request: Request, pages: ThePages, signins: TheSignins) -> Response:
+async def get_second_step(request: Request, pages: PagesDep, signins: SignInSessionsDep) -> Response:
     """For whoever is half way; everybody else is sent to where they are."""
     back_to = safe_path(request.query_params.get("next"))
     try:
@@ -96,9 +95,9 @@ async def post_second_step(
     request: Request,
     person: HalfSignedIn,
     session: Writing,
-    pages: ThePages,
-    two_factor: TheTwoFactor,
-    settings: TheSettings,
+    pages: PagesDep,
+    two_factor: TwoFactorDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> Response:
     form = await parse_form(request, SecondStep)
@@ -122,7 +121,7 @@ def _show_second_step(
 
 
 @router.get(HERE)
-async def get_settings(request: Request, person: SignedIn, session: Reading, pages: ThePages) -> Response:
+async def get_settings(request: Request, person: SignedIn, session: Reading, pages: PagesDep) -> Response:
     done = _DONE.get(request.query_params.get("done", ""))
     state = await describe_state(session, person.id)
     return pages.render(request, _SETTINGS, errors={}, done=done, **_describe(person, state))
@@ -130,7 +129,7 @@ async def get_settings(request: Request, person: SignedIn, session: Reading, pag
 
 @router.post(f"{HERE}/setup")
 async def post_setup(
-    request: Request, person: SignedIn, session: Writing, pages: ThePages, two_factor: TheTwoFactor
+    request: Request, person: SignedIn, session: Writing, pages: PagesDep, two_factor: TwoFactorDep
 ) -> Response:
     """Asks for a fresh sign-in now, and not when the app has scanned the code already."""
     if person.has_two_factor:
@@ -147,9 +146,9 @@ async def post_enable(
     request: Request,
     person: SignedIn,
     session: Writing,
-    pages: ThePages,
-    two_factor: TheTwoFactor,
-    settings: TheSettings,
+    pages: PagesDep,
+    two_factor: TwoFactorDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> Response:
     form = await parse_form(request, Enabling)
@@ -172,9 +171,9 @@ async def post_disable(
     request: Request,
     person: SignedIn,
     session: Writing,
-    pages: ThePages,
-    two_factor: TheTwoFactor,
-    settings: TheSettings,
+    pages: PagesDep,
+    two_factor: TwoFactorDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> Response:
     form = await parse_form(request, Disabling, **({} if person.has_password else {"password": ""}))
@@ -197,9 +196,9 @@ async def post_recovery_codes(
     request: Request,
     person: SignedIn,
     session: Writing,
-    pages: ThePages,
-    two_factor: TheTwoFactor,
-    settings: TheSettings,
+    pages: PagesDep,
+    two_factor: TwoFactorDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> Response:
     if not person.is_fresh:

@@ -4,19 +4,19 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
 
-from basewarden.accounts.callers import FreshlySignedIn, HalfSignedIn, SignedIn
+from basewarden.accounts.client_info import FromWhere
 from basewarden.accounts.errors import AlreadyOn, BadCode, BadPassword, ReauthRequired
-from basewarden.accounts.routes import TheSettings, set_signin_cookies
+from basewarden.accounts.signin.callers import FreshlySignedIn, HalfSignedIn, SignedIn
+from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.accounts.twofactor.forms import Disabling, Enabling, VerificationForm, unwrap
 from basewarden.accounts.twofactor.service import NewCodes, TwoFactor
-from basewarden.accounts.where import FromWhere
 from basewarden.errors import Conflict, Forbidden, TooLarge, TooMany, Unauthenticated, Unavailable
-from basewarden.web import ResponseBody, Writing, inject
+from basewarden.web import ResponseBody, SettingsDep, Writing, inject
 from basewarden.web.openapi import STABLE, declare
 
 router = APIRouter(prefix="/api/account/2fa", tags=["account"])
 
-TheTwoFactor = Annotated[TwoFactor, Depends(inject(TwoFactor))]
+TwoFactorDep = Annotated[TwoFactor, Depends(inject(TwoFactor))]
 
 
 class SetupOut(ResponseBody):
@@ -39,7 +39,7 @@ class DoneOut(ResponseBody):
 @router.post(
     "/setup", responses=declare(TooMany), summary="Returns a new secret for two-factor sign-in.", openapi_extra=STABLE
 )
-async def post_setup(person: SignedIn, session: Writing, two_factor: TheTwoFactor) -> SetupOut:
+async def post_setup(person: SignedIn, session: Writing, two_factor: TwoFactorDep) -> SetupOut:
     """The secret has no effect until `enable`."""
     setup = await two_factor.set_up(session, person)
     return SetupOut(secret=setup.secret.reveal(), otpauth_url=setup.url.reveal(), qr_data_url=setup.qr)
@@ -57,8 +57,8 @@ async def post_enable(
     person: SignedIn,
     response: Response,
     session: Writing,
-    two_factor: TheTwoFactor,
-    settings: TheSettings,
+    two_factor: TwoFactorDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> CodesOut:
     """The answer is the only one that holds the ten recovery codes."""
@@ -79,8 +79,8 @@ async def post_verify(
     person: HalfSignedIn,
     response: Response,
     session: Writing,
-    two_factor: TheTwoFactor,
-    settings: TheSettings,
+    two_factor: TwoFactorDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> DoneOut:
     tokens = await two_factor.verify(session, person, unwrap(body.code), where, is_recovery=body.recovery)
@@ -100,8 +100,8 @@ async def post_disable(
     person: SignedIn,
     response: Response,
     session: Writing,
-    two_factor: TheTwoFactor,
-    settings: TheSettings,
+    two_factor: TwoFactorDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> DoneOut:
     """The secret and the recovery codes are deleted."""
@@ -117,8 +117,8 @@ async def post_recovery_codes(
     person: FreshlySignedIn,
     response: Response,
     session: Writing,
-    two_factor: TheTwoFactor,
-    settings: TheSettings,
+    two_factor: TwoFactorDep,
+    settings: SettingsDep,
     where: FromWhere,
 ) -> CodesOut:
     """The earlier ones no longer work."""

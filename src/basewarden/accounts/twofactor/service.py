@@ -7,12 +7,12 @@ from uuid import UUID
 
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
+from basewarden.accounts.emails import Letters
 from basewarden.accounts.errors import AlreadyOn, BadCode, OAuthOnly, ReauthRequired
-from basewarden.accounts.letters import Letters
 from basewarden.accounts.models import Purpose, User
-from basewarden.accounts.passwords import Passwords
-from basewarden.accounts.service import Accounts
-from basewarden.accounts.signins import Person, Signins, Tokens
+from basewarden.accounts.password.hashing import Passwords
+from basewarden.accounts.password.service import Accounts
+from basewarden.accounts.signin.sessions import Person, Signins, Tokens
 from basewarden.accounts.twofactor import queries
 from basewarden.accounts.twofactor.checking import SECRET, Clock, CodeChecks, Known, read_clock
 from basewarden.accounts.twofactor.codes import TypedCode, make_codes

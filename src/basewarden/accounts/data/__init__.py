@@ -1,0 +1,1 @@
+"""Exporting a person's data and deleting the account."""

@@ -1,0 +1,95 @@
+"""The letters of accounts: plain and short. They say what happened, when and from where, and what to do about it."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from basewarden.accounts.links import EmailLink
+from basewarden.accounts.models import User
+from basewarden.accounts.signin.sessions import Person
+from basewarden.audit import Where, describe_client
+from basewarden.db import WriteSession
+from basewarden.mail import Letter, Mail, render_letter
+from basewarden.settings import Settings
+
+_LONGEST_CLIENT = 40
+
+
+class AccountEmailKind(StrEnum):
+    """Each has a template of its name."""
+
+    VERIFY = "verify"
+    RESET = "reset"
+    NO_PASSWORD = "no_password"  # noqa: S105 - a letter's name
+    TAKEN = "taken"
+    PASSWORD_SET = "password_set"  # noqa: S105 - a letter's name
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a letter's name
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a letter's name
+    CHANGE_EMAIL = "change_email"
+    EMAIL_TAKEN = "email_taken"
+    EMAIL_CHANGE_ASKED = "email_change_asked"
+    EMAIL_CHANGED = "email_changed"
+    NEW_SIGNIN = "new_signin"
+
+
+class Letters:
+    """Nothing is posted where no mail is configured."""
+
+    def __init__(self, mail: Mail, settings: Settings) -> None:
+        self._mail = mail
+        self._origin = settings.origin
+
+    @property
+    def is_configured(self) -> bool:
+        return self._mail.is_configured
+
+    async def post(
+        self,
+        session: WriteSession,
+        kind: str,
+        user: User | Person,
+        where: Where,
+        *,
+        to: str | None = None,
+        link: EmailLink | None = None,
+        **facts: Any,
+    ) -> None:
+        """Goes out when this unit commits: to the person's address, or to another one. `facts` are the template's."""
+        if not self._mail.is_configured:
+            return
+        subject, text, html = render_letter(
+            f"accounts/emails/{kind}",
+            name=user.name,
+            email=user.email,
+            origin=self._origin,
+            when=_say_time(datetime.now(UTC)),
+            address=where.address,
+            client=_say_client(where.client),
+            link=link.url if link else None,
+            link_until=_say_time(link.expires_at) if link else None,
+            **facts,
+        )
+        await self._mail.post(
+            session,
+            Letter(
+                kind=kind,
+                address=to or user.email,
+                subject=subject,
+                text=text,
+                html=html,
+                user_id=user.id,
+                good_until=link.expires_at if link else None,
+            ),
+        )
+
+
+def _say_time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%d %B %Y, %H:%M} UTC".lstrip("0")
+
+
+def _say_client(client: str | None) -> str | None:
+    """Firefox on Linux, or a program's bare name: whoever sets a letter off must not write in it."""
+    if client is None:
+        return None
+    name = describe_client(client).partition("/")[0]
+    return name if name.replace(" ", "").replace("-", "").isalnum() and len(name) <= _LONGEST_CLIENT else None

@@ -1,0 +1,42 @@
+"""What the pages behind the links of emails share.
+
+Mail scanners open links too: opening a page uses nothing up, only its button does.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.accounts.errors import LinkExpired, LinkUsed
+from basewarden.errors import AppError, NotFound
+from basewarden.web import Pages
+
+# The token is in the path: no request that this page makes carries more than our origin. `no-referrer` would say less,
+# and would also have browsers send the form with `Origin: null`, which is refused.
+_REFERRER_POLICY = {"referrer-policy": "strict-origin"}
+BAD_LINK = (NotFound, LinkUsed, LinkExpired)
+_BAD_LINK_TITLES = {
+    NotFound: "This link leads nowhere",
+    LinkUsed: "This link was used already",
+    LinkExpired: "This link is no longer good",
+}
+
+
+def show_bad_link(request: Request, pages: Pages, error: AppError, again: tuple[str, str]) -> Response:
+    """`again`: the words and the path of the way to a new link."""
+    text, href = again
+    return keep_token(
+        pages.render(
+            request,
+            "accounts/bad_link.html",
+            status=error.status,
+            title=_BAD_LINK_TITLES[type(error)],
+            message=error.text,
+            again_text=text,
+            again_href=href,
+        )
+    )
+
+
+def keep_token(response: Response) -> Response:
+    response.headers.update(_REFERRER_POLICY)
+    return response

@@ -1,0 +1,1 @@
+"""Signing up and in with a password, and changing it."""

@@ -1,0 +1,117 @@
+"""Sign-up, sign-in and sign-out for people; all of it works without script."""
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.github.errors import TROUBLES
+from basewarden.accounts.password.routes import AccountsDep
+from basewarden.accounts.password.schemas import SignIn, SignUp
+from basewarden.accounts.return_path import HOME, SIGN_IN, safe_path, second_step_path
+from basewarden.accounts.signin.callers import DevicesDep, SignInSessionsDep
+from basewarden.accounts.signin.cookies import set_device_cookie, set_signin_cookies
+from basewarden.accounts.signin.sessions import Signins
+from basewarden.errors import AppError, Unauthenticated
+from basewarden.web import PagesDep, SettingsDep, Writing, anyone, redirect
+from basewarden.web.forms import parse_form, show_again
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
+
+_SECRETS = ("password",)
+_DONE = {
+    "signup": "If this address was new, its account is ready. Sign in with the password you chose.",
+    "signout": "You are signed out.",
+    "reset": "Your password is changed, and every browser is signed out. Sign in with the new one.",
+    "verified": "The address is confirmed.",
+}
+
+
+@router.get("/")
+async def get_landing(request: Request, pages: PagesDep, signins: SignInSessionsDep) -> Response:
+    if await _is_signed_in(request, signins):
+        return redirect(HOME)
+    return pages.render(request, "accounts/landing.html")
+
+
+@router.get("/signup")
+async def get_signup(request: Request, pages: PagesDep, signins: SignInSessionsDep) -> Response:
+    if await _is_signed_in(request, signins):
+        return redirect(HOME)
+    return pages.render(request, "accounts/signup.html", typed={}, errors={})
+
+
+@router.post("/signup")
+async def post_signup(
+    request: Request, session: Writing, pages: PagesDep, accounts: AccountsDep, where: FromWhere
+) -> Response:
+    form = await parse_form(request, SignUp)
+    if form.data is None:
+        return show_again(request, pages, "accounts/signup.html", form, never_shown=_SECRETS)
+    try:
+        await accounts.sign_up(session, form.data, where)
+    except AppError as error:
+        return show_again(request, pages, "accounts/signup.html", form, error, never_shown=_SECRETS)
+    return redirect(f"{SIGN_IN}?done=signup")
+
+
+@router.get("/signin")
+async def get_signin(request: Request, pages: PagesDep, signins: SignInSessionsDep) -> Response:
+    back_to = safe_path(request.query_params.get("next"))
+    if await _is_signed_in(request, signins):
+        return redirect(back_to)
+    word = request.query_params.get("done", "")
+    return pages.render(
+        request,
+        "accounts/signin.html",
+        typed={"next": back_to},
+        errors={},
+        done=_DONE.get(word),
+        trouble=TROUBLES.get(word),
+    )
+
+
+@router.post("/signin")
+async def post_signin(
+    *,
+    request: Request,
+    session: Writing,
+    pages: PagesDep,
+    accounts: AccountsDep,
+    signins: SignInSessionsDep,
+    settings: SettingsDep,
+    devices: DevicesDep,
+    where: FromWhere,
+) -> Response:
+    form = await parse_form(request, SignInForm)
+    if form.data is None:
+        return show_again(request, pages, "accounts/signin.html", form, never_shown=_SECRETS, done=None)
+    try:
+        opened = await accounts.sign_in(
+            session,
+            form.data,
+            where,
+            earlier_token=signins.read_token(request.scope),
+            device=devices.read(request.scope),
+        )
+    except AppError as error:
+        return show_again(request, pages, "accounts/signin.html", form, error, never_shown=_SECRETS, done=None)
+    back_to = safe_path(form.data.next)
+    response = redirect(second_step_path(back_to) if opened.needs_mfa else back_to)
+    set_signin_cookies(response, settings, opened.tokens)
+    set_device_cookie(response, settings, devices.issue(form.data.email))
+    return response
+
+
+class SignInForm(SignIn):
+    """With the path to go on to; checked where it is used."""
+
+    next: str = ""
+
+
+async def _is_signed_in(request: Request, signins: Signins) -> bool:
+    """Half way is not in: there the sign-in pages are still of use."""
+    try:
+        return await signins.find_signed_in(request.scope) is not None
+    except Unauthenticated:
+        return False

@@ -1,0 +1,251 @@
+"""Signing up, signing in, and the own password. Known and unknown addresses get the same answer in the same time."""
+
+from dataclasses import dataclass
+
+from basewarden.accounts import queries as account_queries
+from basewarden.accounts.addresses import make_email_key
+from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
+from basewarden.accounts.constant_time import Asked, QuietJobs
+from basewarden.accounts.emails import AccountEmailKind, Letters
+from basewarden.accounts.errors import BadPassword, InvalidCredentials, OAuthOnly, ReauthRequired
+from basewarden.accounts.models import Purpose, User
+from basewarden.accounts.password import queries
+from basewarden.accounts.password.hashing import Passwords
+from basewarden.accounts.password.schemas import SignIn, SignUp
+from basewarden.accounts.password.strength import check_strength
+from basewarden.accounts.signin import queries as signin_queries
+from basewarden.accounts.signin.devices import Device, Devices
+from basewarden.accounts.signin.sessions import Person, Signins, Tokens
+from basewarden.accounts.verification.service import Verification
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.core.ids import make_id
+from basewarden.core.secret import Secret
+from basewarden.db import Database, WriteSession
+from basewarden.errors import Conflict, Invalid, Unauthenticated
+
+SIGNED_UP_JOB = "accounts.signed_up"
+SIGNIN_FAILED_JOB = "accounts.signin_failed"
+_TOTAL_ADVICE = (
+    "Too many sign-ins fail here right now, so that new browsers have to wait. Use one that you have signed in with "
+    "before, a passkey, or a link to reset the password."
+)
+_SET_ONE = "Set one under Settings, Account, or by a link to reset the password."
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A sign-in that succeeded, at least as far as the password goes."""
+
+    tokens: Tokens
+    needs_mfa: bool
+
+
+class Accounts:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        passwords: Passwords,
+        signins: Signins,
+        attempts: Attempts,
+        limits: AccountLimits,
+        letters: Letters,
+        verification: Verification,
+        quiet: QuietJobs,
+        audit: Audit,
+        devices: Devices,
+    ) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._signins = signins
+        self._attempts = attempts
+        self._limits = limits
+        self._letters = letters
+        self._verification = verification
+        self._quiet = quiet
+        self._audit = audit
+        self._devices = devices
+        quiet.register(SIGNED_UP_JOB, self._welcome_or_warn)
+        quiet.register(SIGNIN_FAILED_JOB, self._note_failure)
+
+    async def sign_up(self, session: WriteSession, wanted: SignUp, where: Where) -> None:
+        """Makes the account, or changes nothing where the address has one; the caller cannot tell which.
+
+        The letter is a job in both cases: a link, or word to the owner that somebody tried.
+        """
+        password = Secret(wanted.password.get_secret_value())
+        check_strength("password", password, email=wanted.email, name=wanted.name)
+        await self._attempts.take(
+            Attempt("signup.address", where.address or "", self._limits.signup_address),
+            Attempt("signup.total", "", self._limits.signup_total),
+        )
+        user = User(
+            id=make_id(),
+            email=wanted.email,
+            email_key=make_email_key(wanted.email),
+            name=wanted.name,
+            password_hash=await self._passwords.hash(password),
+        )
+        await queries.insert_user_if_new(session, user)
+        await self._quiet.enqueue(session, SIGNED_UP_JOB, Asked(wanted.email, where, note=str(user.id)))
+
+    async def _welcome_or_warn(self, asked: Asked) -> None:
+        """The job after a sign-up; its note is the id of the account that it would have made."""
+        async with self._database.unit_of_work() as session:
+            user = await account_queries.find_user_by_email(session, asked.email_key or "")
+            if user is None:
+                return
+            if str(user.id) == asked.note:
+                await self._welcome(session, user, asked.where)
+            elif await self._may_write_to(user):
+                await self._letters.post(session, AccountEmailKind.TAKEN, user, asked.where)
+
+    async def _welcome(self, session: WriteSession, user: User, where: Where) -> None:
+        if await self._verification.may_write(user.id):
+            await self._verification.send_link(session, user, where)
+        await self._record(session, user, EventKind.SIGNUP, where)
+
+    async def _may_write_to(self, user: User) -> bool:
+        return await self._attempts.try_take(Attempt("letters.address", user.email_key, self._limits.address_letters))
+
+    async def sign_in(
+        self,
+        session: WriteSession,
+        given: SignIn,
+        where: Where,
+        *,
+        earlier_token: str | None,
+        device: Device | None = None,
+    ) -> Opened:
+        """A new sign-in session; the one whose cookie was sent along ends, and so do links to reset the password."""
+        attempts = self._count_as(given, where.address or "", device)
+        await self._attempts.take(*attempts)
+        checked = await self._check_password(given, where)
+        await self._attempts.give_back(*attempts)
+        await self._attempts.forget_old()
+        renewed = await self._renew_hash(checked, given)
+        user = await self._lock_unchanged(session, checked)
+        if user is None:
+            raise InvalidCredentials
+        if renewed is not None:
+            await queries.set_password_hash(session, user.id, renewed)
+        if user.sealed_totp_secret is None:  # half way in proves too little: it must not keep the owner from a reset
+            await account_queries.end_tokens(session, user.id, Purpose.RESET)
+        return await self._open(session, user, where, earlier_token)
+
+    async def _open(self, session: WriteSession, user: User, where: Where, earlier_token: str | None) -> Opened:
+        if earlier_token:
+            await self._signins.end(session, earlier_token)
+        is_new_place = await signin_queries.is_new_place(session, user.id, where.address, where.client)
+        tokens = await self._signins.start(session, user.id, where, method="password")
+        if is_new_place:
+            await self._letters.post(session, AccountEmailKind.NEW_SIGNIN, user, where)
+        await self._record(session, user, EventKind.SIGNIN, where, method="password")
+        return Opened(tokens, needs_mfa=user.sealed_totp_secret is not None)
+
+    def _count_as(self, given: SignIn, client_address: str, device: Device | None) -> tuple[Attempt, ...]:
+        """A recognised browser has a limit of its own: what strangers do, next door too, does not lock it out."""
+        if device is not None and self._devices.is_known(device, given.email):
+            return (Attempt("signin.device", device.nonce, self._limits.signin_device),)
+        return (
+            Attempt("signin.address", client_address, self._limits.signin_address),
+            Attempt("signin.account", make_email_key(given.email), self._limits.signin_account),
+            Attempt("signin.total", "", self._limits.signin_total, advice=_TOTAL_ADVICE),
+        )
+
+    async def _check_password(self, given: SignIn, where: Where) -> User:
+        """Holds no database connection while it waits for its turn at hashing."""
+        async with self._database.read_only() as reading:
+            user = await account_queries.find_user_by_email(reading, make_email_key(given.email))
+        password = Secret(given.password.get_secret_value())
+        is_right = await self._passwords.is_right(password, user.password_hash if user else None)
+        if user is None or not is_right:
+            async with self._database.write_now() as session:
+                await self._quiet.enqueue(session, SIGNIN_FAILED_JOB, Asked(given.email, where))
+            raise InvalidCredentials
+        return user
+
+    async def _note_failure(self, asked: Asked) -> None:
+        """The job after a wrong password: its person can see it among their account's events."""
+        async with self._database.unit_of_work() as session:
+            user = await account_queries.find_user_by_email(session, asked.email_key or "")
+            if user is not None:
+                await self._record(session, user, EventKind.SIGNIN_FAILED, asked.where, method="password")
+
+    async def _renew_hash(self, user: User, given: SignIn) -> str | None:
+        """A hash of today's cost where the stored one has another."""
+        if user.password_hash is None or not self._passwords.is_outdated(user.password_hash):
+            return None
+        return await self._passwords.hash(Secret(given.password.get_secret_value()))
+
+    async def _lock_unchanged(self, session: WriteSession, checked: User) -> User | None:
+        """The person, unless the password that was checked has been changed meanwhile."""
+        user = await account_queries.lock_user(session, checked.id)
+        return user if user is not None and user.password_changed_at == checked.password_changed_at else None
+
+    async def confirm_password(self, person: Person, password: Secret, where: Where, *, failure: EventKind) -> User:
+        """The person, if this is their password: for what asks for it once more.
+
+        OAuthOnly where there is none, BadPassword, or TooMany: counted by account, before the answer is known. A wrong
+        one is in the audit as `failure`, although its request is refused.
+        """
+        async with self._database.read_only() as reading:
+            user = await account_queries.find_user(reading, person.id)
+        if user is None:
+            raise Unauthenticated
+        if user.password_hash is None:
+            raise OAuthOnly(hint=_SET_ONE)
+        attempt = Attempt("password.account", str(person.id), self._limits.password_account)
+        await self._attempts.take(attempt)
+        if not await self._passwords.is_right(password, user.password_hash):
+            await self._audit.record_now(AccountEvent(person.audit_id, failure, where, {"method": "password"}))
+            raise BadPassword
+        await self._attempts.give_back(attempt)
+        return user
+
+    async def change_password(
+        self, session: WriteSession, person: Person, current: Secret, new: Secret, where: Where
+    ) -> Tokens:
+        """Ends every other sign-in session; this one goes on with the tokens that come back."""
+        checked = await self.confirm_password(person, current, where, failure=EventKind.PASSWORD_CHANGE_FAILED)
+        check_strength("newPassword", new, email=checked.email, name=checked.name)
+        if await self._passwords.is_right(new, checked.password_hash):
+            raise Invalid.field("newPassword", "This is your password already.")
+        hashed = await self._passwords.hash(new)
+        user = await self._lock_unchanged(session, checked)
+        if user is None:
+            raise BadPassword
+        tokens = await self._signins.renew(session, person.signin_id)  # first: where it is refused, nothing has changed
+        await queries.change_password(session, user.id, hashed)
+        await account_queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
+        await self._signins.end_all(session, user.id, but=person.signin_id)
+        await self._letters.post(session, AccountEmailKind.PASSWORD_CHANGED, user, where)
+        await self._record(session, user, EventKind.PASSWORD_CHANGED, where)
+        return tokens
+
+    async def set_password(self, session: WriteSession, person: Person, new: Secret, where: Where) -> Tokens:
+        """The first one of an account that signs in elsewhere; asks for a fresh sign-in in place of the old password.
+
+        ReauthRequired, or Conflict where there is one. Ends every other sign-in session; this one goes on with the
+        tokens that come back.
+        """
+        if not person.is_fresh:
+            raise ReauthRequired
+        check_strength("newPassword", new, email=person.email, name=person.name)
+        hashed = await self._passwords.hash(new)
+        user = await account_queries.lock_user(session, person.id)
+        if user is None:
+            raise Unauthenticated
+        if user.password_hash is not None:
+            raise Conflict("This account has a password already.")
+        tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
+        await queries.change_password(session, user.id, hashed)
+        await account_queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
+        await self._signins.end_all(session, user.id, but=person.signin_id)
+        await self._signins.announce_change(session, user.id)
+        await self._letters.post(session, AccountEmailKind.PASSWORD_SET, user, where)
+        await self._record(session, user, EventKind.PASSWORD_SET, where)
+        return tokens
+
+    async def _record(self, session: WriteSession, user: User, kind: EventKind, where: Where, **details: str) -> None:
+        await self._audit.record(session, AccountEvent(subject=user.audit_id, kind=kind, where=where, details=details))

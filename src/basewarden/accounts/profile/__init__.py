@@ -1,0 +1,1 @@
+"""The account's overview: profile, settings page and activity."""

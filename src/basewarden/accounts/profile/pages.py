@@ -1,0 +1,244 @@
+"""Pages: the account's overview with its forms, and what happened to it.
+
+All of it works without script. What needs a fresh sign-in is offered with one only; where a form has gone stale on the
+way, it comes back with what was typed and a way to confirm beside it.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.errors import BadPassword, OAuthOnly, ReauthRequired
+from basewarden.accounts.password.routes import AccountsDep, ChangePassword
+from basewarden.accounts.password.schemas import SentPassword, reveal
+from basewarden.accounts.profile.routes import Name, ProfilesDep, ProfileUpdate
+from basewarden.accounts.return_path import SETTINGS, confirm_beside_path, confirm_path
+from basewarden.accounts.signin.callers import SignedIn
+from basewarden.accounts.signin.cookies import set_signin_cookies
+from basewarden.accounts.signin.routes import SessionListDep
+from basewarden.accounts.signin.sessions import Person
+from basewarden.accounts.verification.routes import ChangeEmail, EmailChangeDep, VerificationDep
+from basewarden.audit import list_events
+from basewarden.db import ReadSession, WriteSession
+from basewarden.errors import AppError, Conflict, Invalid, TooMany
+from basewarden.web import Pages, PagesDep, Reading, SettingsDep, Writing, redirect
+from basewarden.web.forms import Form, parse_form, show_again
+
+router = APIRouter(include_in_schema=False)
+
+ACTIVITY = f"{SETTINGS}/activity"
+_ACCOUNT = "accounts/settings/account.html"
+_SECRETS = ("password", "currentPassword", "newPassword")
+_EVENTS_A_PAGE = 50
+_LARGEST_ID = 2**63 - 1
+_DONE = {
+    "name": "Your name is saved.",
+    "password": "Your password is changed. Every other browser is signed out.",
+    "password-set": "Your password is set. Every other browser is signed out.",
+    "email": "A letter is on its way to the new address. The change is made when you follow its link.",
+    "letter": "A letter is on its way, unless there were three in the last six hours. Its link is good for a day.",
+    "confirmed": "It is you. If a form in another tab waits for this, go back to it and press its button again.",
+    "no-letter": "This deployment sends no letters, so nothing was changed.",
+}
+
+
+class SetPasswordForm(BaseModel):
+    newPassword: SentPassword  # noqa: N815 - as in the form that changes it
+
+
+class RenameForm(ProfileUpdate):
+    """An empty field is no name at all, which is allowed."""
+
+    name: Name = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Overview:
+    """Finds what the account's page shows around its forms."""
+
+    profiles: ProfilesDep
+    own: SessionListDep
+
+    async def describe(self, session: ReadSession | WriteSession, person: Person) -> dict[str, Any]:
+        reading = ReadSession(session)
+        return {
+            "settings_tab": "account",
+            "profile": await self.profiles.describe(reading, person.id),
+            "signins": len(await self.own.list_alive(reading, person)),
+            "last_event": next(iter(await list_events(reading, person.audit_id, limit=1)), None),
+            "is_fresh": person.is_fresh,
+            "confirm_href": confirm_path(SETTINGS),
+            "confirm_beside_href": confirm_beside_path(),
+        }
+
+
+OverviewDep = Annotated[_Overview, Depends(_Overview)]
+
+
+@router.get(SETTINGS)
+async def get_account(
+    request: Request, person: SignedIn, session: Reading, pages: PagesDep, overview: OverviewDep
+) -> Response:
+    context = await overview.describe(session, person)
+    typed = {"name": person.name}
+    return pages.render(
+        request, _ACCOUNT, typed=typed, errors={}, has_gone_stale=False, done=_find_done(request), **context
+    )
+
+
+@router.post(f"{SETTINGS}/name")
+async def post_name(
+    *,
+    request: Request,
+    person: SignedIn,
+    session: Writing,
+    pages: PagesDep,
+    profiles: ProfilesDep,
+    overview: OverviewDep,
+    where: FromWhere,
+) -> Response:
+    form = await parse_form(request, RenameForm)
+    if form.data is None:
+        return await _show_account_again(request, session, pages, form, overview, person)
+    await profiles.rename(session, person, form.data.name, where)
+    return redirect(f"{SETTINGS}?done=name")
+
+
+@router.post(f"{SETTINGS}/email")
+async def post_email(
+    *,
+    request: Request,
+    person: SignedIn,
+    session: Writing,
+    pages: PagesDep,
+    change: EmailChangeDep,
+    overview: OverviewDep,
+    where: FromWhere,
+) -> Response:
+    form = await parse_form(request, ChangeEmail)
+    if not person.is_fresh:
+        return await _show_account_again(request, session, pages, form, overview, person, ReauthRequired())
+    if form.data is None:
+        return await _show_account_again(request, session, pages, form, overview, person)
+    try:
+        await change.start(session, person, form.data.email, where)
+    except (Invalid, TooMany) as error:
+        return await _show_account_again(request, session, pages, form, overview, person, error)
+    return redirect(f"{SETTINGS}?done={'email' if change.is_configured else 'no-letter'}")
+
+
+@router.post(f"{SETTINGS}/verify")
+async def post_verify(person: SignedIn, session: Writing, verification: VerificationDep, where: FromWhere) -> Response:
+    """The letter once more; where the address is confirmed by now there is nothing to send."""
+    await verification.start(session, person, where)
+    if person.is_verified:
+        return redirect(SETTINGS)
+    return redirect(f"{SETTINGS}?done={'letter' if verification.is_configured else 'no-letter'}")
+
+
+@router.post(f"{SETTINGS}/password")
+async def post_password(
+    *,
+    request: Request,
+    person: SignedIn,
+    session: Writing,
+    pages: PagesDep,
+    accounts: AccountsDep,
+    overview: OverviewDep,
+    settings: SettingsDep,
+    where: FromWhere,
+) -> Response:
+    """What is refused is refused before anything is written, so that the page may still be committed."""
+    form = await parse_form(request, ChangePassword)
+    if form.data is None:
+        return await _show_account_again(request, session, pages, form, overview, person)
+    current, new = reveal(form.data.currentPassword), reveal(form.data.newPassword)
+    try:
+        tokens = await accounts.change_password(session, person, current, new, where)
+    except BadPassword as error:
+        form = form.with_error(error.text, "currentPassword")
+        return await _show_account_again(request, session, pages, form, overview, person)
+    except (Invalid, TooMany, OAuthOnly) as error:
+        return await _show_account_again(request, session, pages, form, overview, person, error)
+    response = redirect(f"{SETTINGS}?done=password")
+    set_signin_cookies(response, settings, tokens)
+    return response
+
+
+@router.post(f"{SETTINGS}/set-password")
+async def post_set_password(
+    *,
+    request: Request,
+    person: SignedIn,
+    session: Writing,
+    pages: PagesDep,
+    accounts: AccountsDep,
+    overview: OverviewDep,
+    settings: SettingsDep,
+    where: FromWhere,
+) -> Response:
+    """The first password of an account that signs in with GitHub or a passkey."""
+    form = await parse_form(request, SetPasswordForm)
+    if form.data is None:
+        return await _show_account_again(request, session, pages, form, overview, person)
+    try:
+        tokens = await accounts.set_password(session, person, reveal(form.data.newPassword), where)
+    except (Invalid, Conflict, ReauthRequired) as error:
+        return await _show_account_again(request, session, pages, form, overview, person, error)
+    response = redirect(f"{SETTINGS}?done=password-set")
+    set_signin_cookies(response, settings, tokens)
+    return response
+
+
+@router.get(ACTIVITY)
+async def get_activity(
+    request: Request,
+    person: SignedIn,
+    session: Reading,
+    pages: PagesDep,
+    before: Annotated[int | None, Query(ge=0, le=_LARGEST_ID)] = None,
+) -> Response:
+    events = await list_events(session, person.audit_id, before=before, limit=_EVENTS_A_PAGE + 1)
+    shown = events[:_EVENTS_A_PAGE]
+    return pages.render(
+        request,
+        "accounts/settings/activity.html",
+        settings_tab="activity",
+        events=shown,
+        is_first=before is None,
+        next_href=f"{ACTIVITY}?before={shown[-1].id}" if len(events) > _EVENTS_A_PAGE else None,
+    )
+
+
+async def _show_account_again(
+    request: Request,
+    session: WriteSession,
+    pages: Pages,
+    form: Form[Any],
+    overview: _Overview,
+    person: Person,
+    error: AppError | None = None,
+) -> Response:
+    """The other forms of the page show what is stored."""
+    context = await overview.describe(session, person)
+    shown: Form[Any] = Form({"name": person.name, **form.typed}, None, form.errors)
+    return show_again(
+        request,
+        pages,
+        _ACCOUNT,
+        shown,
+        error,
+        never_shown=_SECRETS,
+        has_gone_stale=isinstance(error, ReauthRequired),
+        done=None,
+        **context,
+    )
+
+
+def _find_done(request: Request) -> str | None:
+    return _DONE.get(request.query_params.get("done", ""))

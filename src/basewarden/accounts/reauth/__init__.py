@@ -1,0 +1,1 @@
+"""Confirming the password again before a dangerous action."""

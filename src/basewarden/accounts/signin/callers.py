@@ -1,0 +1,86 @@
+"""The checks that let signed-in people in: wholly, freshly, or half way."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from basewarden.accounts.errors import ReauthRequired
+from basewarden.accounts.signin.devices import Devices
+from basewarden.accounts.signin.sessions import Person, Signins
+from basewarden.errors import Unauthenticated
+from basewarden.web import CallerKind, Shell, callers, inject
+
+SignInSessionsDep = Annotated[Signins, Depends(inject(Signins))]
+ShellDep = Annotated[Shell, Depends(inject(Shell))]
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
+
+
+@callers(CallerKind.PERSON)
+async def require_person(request: Request, signins: SignInSessionsDep, shell: ShellDep) -> Person:
+    """Unauthenticated also where a token came along: a bad credential is not made good by another one."""
+    _refuse_token(request)
+    person = await signins.find_signed_in(request.scope)
+    if person is not None and await _has_read_body(request):
+        person = await signins.find_signed_in(request.scope)
+    if person is None:
+        raise Unauthenticated
+    request.state.viewer = person
+    await shell.fill(request, person.id)
+    return person
+
+
+SignedIn = Annotated[Person, Depends(require_person)]
+
+
+async def require_fresh_person(person: SignedIn) -> Person:
+    """For what a stolen cookie must not do."""
+    if not person.is_fresh:
+        raise ReauthRequired
+    return person
+
+
+FreshlySignedIn = Annotated[Person, Depends(require_fresh_person)]
+
+
+@callers(CallerKind.PERSON)
+async def require_half_signed_in(request: Request, signins: SignInSessionsDep) -> Person:
+    """The password was right; whether the second factor has come is not asked here."""
+    _refuse_token(request)
+    person = await signins.find_half_signed_in(request.scope)
+    if person is not None and await _has_read_body(request):
+        person = await signins.find_half_signed_in(request.scope)
+    if person is None:
+        raise Unauthenticated
+    return person
+
+
+HalfSignedIn = Annotated[Person, Depends(require_half_signed_in)]
+
+
+async def _has_read_body(request: Request) -> bool:
+    """Whether there may have been time for a session to end: whoever sends slowly must not outlive it by hours.
+
+    A form is read by its handler, long after its cookie was looked at. A stranger's is not read at all.
+    """
+    if request.method in _WITHOUT_BODY:
+        return False
+    await request.body()
+    return True
+
+
+def _refuse_token(request: Request) -> None:
+    bearer = request.headers.get("authorization", "").lower().startswith("bearer ")
+    if bearer or "apikey" in request.headers:
+        raise Unauthenticated("A token does not open this; only a signed-in person does.")
+
+
+async def find_caller(request: Request, signins: Signins) -> Person | None:
+    """Who holds a link may also be signed in, wholly; here nobody has to be."""
+    try:
+        return await signins.find_signed_in(request.scope)
+    except Unauthenticated:
+        return None
+
+
+DevicesDep = Annotated[Devices, Depends(inject(Devices))]

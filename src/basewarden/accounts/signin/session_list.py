@@ -1,0 +1,67 @@
+"""The sign-in sessions of a person as they see and end them. Ending asks for no fresh proof: it only takes away."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from basewarden.accounts import queries as account_queries
+from basewarden.accounts.models import SigninSession
+from basewarden.accounts.signin.sessions import Person, Signins
+from basewarden.audit import AccountEvent, Audit, EventKind, Where, describe_client
+from basewarden.db import ReadSession, WriteSession
+from basewarden.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSignin:
+    """One signed-in browser. `client` is what it says of itself, `device` what people call that."""
+
+    id: UUID
+    device: str
+    client: str | None
+    address: str | None
+    method: str
+    created_at: datetime
+    last_seen_at: datetime
+    current: bool
+
+
+class OwnSignins:
+    def __init__(self, *, signins: Signins, audit: Audit) -> None:
+        self._signins = signins
+        self._audit = audit
+
+    async def list_alive(self, session: ReadSession, person: Person) -> list[OwnSignin]:
+        """The current one, then the others, the newest seen first."""
+        alive = await self._signins.list_alive(session, person.id)
+        return sorted((_describe(signin, person) for signin in alive), key=lambda own: not own.current)
+
+    async def end(self, session: WriteSession, person: Person, signin_id: UUID, where: Where) -> None:
+        """NotFound for a stranger's and for one that has ended."""
+        await account_queries.lock_user(session, person.id)
+        if not await self._signins.end_one(session, person.id, signin_id):
+            raise NotFound
+        details = {"session": signin_id}
+        await self._audit.record(session, AccountEvent(person.audit_id, EventKind.SESSION_ENDED, where, details))
+
+    async def end_others(self, session: WriteSession, person: Person, where: Where) -> int:
+        """How many there were."""
+        await account_queries.lock_user(session, person.id)
+        ended = await self._signins.end_all(session, person.id, but=person.signin_id)
+        if ended:
+            details = {"count": ended}
+            await self._audit.record(session, AccountEvent(person.audit_id, EventKind.SESSIONS_ENDED, where, details))
+        return ended
+
+
+def _describe(signin: SigninSession, person: Person) -> OwnSignin:
+    return OwnSignin(
+        id=signin.id,
+        device=describe_client(signin.client or ""),
+        client=signin.client,
+        address=signin.address,
+        method=signin.method,
+        created_at=signin.created_at,
+        last_seen_at=signin.last_seen_at,
+        current=signin.id == person.signin_id,
+    )

@@ -1,0 +1,245 @@
+"""Who a cookie belongs to: looked up, and remembered for seconds."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hmac import compare_digest
+from typing import Any
+from uuid import UUID
+
+from starlette.requests import cookie_parser
+
+from basewarden.accounts import queries as account_queries
+from basewarden.accounts.errors import MfaRequired
+from basewarden.accounts.models import Purpose, SigninSession, User
+from basewarden.accounts.signin import queries
+from basewarden.audit import Where
+from basewarden.core.cache import LoadingCache
+from basewarden.core.ids import make_id
+from basewarden.core.logs import bind_log_context
+from basewarden.core.tokens import hash_token, make_opaque_token
+from basewarden.db import Database, Listener, ReadSession, WriteSession
+from basewarden.errors import Unauthenticated
+from basewarden.settings import Settings
+from basewarden.web import session_cookie_name
+from basewarden.web.cookies import mfa_cookie_name
+
+IDLE = timedelta(days=30)
+LONGEST = timedelta(days=90)
+MFA_HOLDS = timedelta(hours=24)
+FRESH = timedelta(minutes=10)
+_SEEN_EVERY = timedelta(minutes=5)
+_REMEMBER_SECONDS = 5.0
+_REMEMBER_AT_MOST = 10_000
+_ENDED, _CHANGED = "signin", "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A signed-in person, and until when this sign-in holds if they do nothing.
+
+    `authenticated_at` is when they last proved that it is they, in this sign-in session.
+    """
+
+    id: UUID
+    audit_id: UUID
+    email: str
+    name: str
+    is_verified: bool
+    has_password: bool
+    has_two_factor: bool
+    deletion_due_at: datetime | None
+    signin_id: UUID
+    authenticated_at: datetime
+    expires_at: datetime
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether what needs a recent proof may go on."""
+        return datetime.now(UTC) - self.authenticated_at < FRESH
+
+
+@dataclass(frozen=True, slots=True)
+class _Signin:
+    person: Person
+    mfa_hash: bytes | None
+    mfa_until: datetime | None
+
+    def is_whole(self, mfa_token: str | None) -> bool:
+        """Whether the second factor, where there is one, was passed in this very session not long ago."""
+        if not self.person.has_two_factor:
+            return True
+        if self.mfa_hash is None or self.mfa_until is None or mfa_token is None:
+            return False
+        return compare_digest(self.mfa_hash, hash_token(mfa_token)) and self.mfa_until > datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What the browser gets, the only time it is seen in clear. `mfa` None: its cookie stays as it is."""
+
+    session: str
+    mfa: str | None = None
+
+
+class Signins:
+    """Sign-in sessions. One that is ended here is ended in every process, at once."""
+
+    def __init__(self, database: Database, listener: Listener, settings: Settings) -> None:
+        self._database = database
+        self._listener = listener
+        self._cookie_name = session_cookie_name(settings)
+        self._mfa_cookie_name = mfa_cookie_name(settings)
+        self._known = LoadingCache(self._load, size=_REMEMBER_AT_MOST, seconds=_REMEMBER_SECONDS)
+        listener.on(_ENDED, self._forget)
+        listener.on(_CHANGED, self._forget_person)
+
+    def read_token(self, scope: Any) -> str | None:
+        """What the session cookie of this request holds, even if empty; None where there is none."""
+        return read_cookie(scope, self._cookie_name)
+
+    async def find_signed_in(self, scope: Any) -> Person | None:
+        """The person of any request; None without a cookie, Unauthenticated with a bad one, MfaRequired half way."""
+        token = self.read_token(scope)
+        if token is None:
+            return None
+        signin = await self._find(token)
+        if signin is None:
+            raise Unauthenticated
+        if not signin.is_whole(read_cookie(scope, self._mfa_cookie_name)):
+            raise MfaRequired
+        bind_log_context(user=str(signin.person.id))
+        return signin.person
+
+    async def find_half_signed_in(self, scope: Any) -> Person | None:
+        """Also a person who has yet to pass the second factor: for its own routes and for signing out only."""
+        token = self.read_token(scope)
+        signin = await self._find(token) if token else None
+        return signin.person if signin else None
+
+    async def start(
+        self, session: WriteSession, user_id: UUID, where: Where, *, method: str, passed_mfa: bool = False
+    ) -> Tokens:
+        """A new session. `method` says in a word what opened it: password, github, passkey."""
+        tokens = Tokens(make_opaque_token(), make_opaque_token() if passed_mfa else None)
+        signin = SigninSession(
+            id=make_id(),
+            user_id=user_id,
+            token_hash=hash_token(tokens.session),
+            mfa_hash=hash_token(tokens.mfa) if tokens.mfa else None,
+            method=method,
+            address=where.address,
+            client=where.client,
+        )
+        await queries.insert_signin(session, signin)
+        return tokens
+
+    async def renew(
+        self, session: WriteSession, signin_id: UUID, *, authenticated: bool = True, passed_mfa: bool = False
+    ) -> Tokens:
+        """A new token for the same session; the old one is dead. `authenticated`: they just proved who they are."""
+        tokens = Tokens(make_opaque_token(), make_opaque_token() if passed_mfa else None)
+        old = await queries.renew_signin(
+            session,
+            signin_id,
+            token_hash=hash_token(tokens.session),
+            mfa_hash=hash_token(tokens.mfa) if tokens.mfa else None,
+            authenticated=authenticated,
+        )
+        if old is None:
+            raise Unauthenticated
+        await self._listener.announce(session, _ENDED, old.hex())
+        return tokens
+
+    async def end(self, session: WriteSession, token: str) -> None:
+        await self._announce(session, await queries.end_signin(session, hash_token(token)))
+
+    async def end_one(self, session: WriteSession, user_id: UUID, signin_id: UUID) -> bool:
+        """False where this person has no such session. To be called with the person locked, like `end_all`."""
+        ended = await queries.end_signins(session, user_id, only=signin_id)
+        await account_queries.end_tokens(session, user_id, Purpose.CHANGE_EMAIL)
+        await self._announce(session, ended)
+        return bool(ended)
+
+    async def end_all(self, session: WriteSession, user_id: UUID, *, but: UUID | None = None) -> int:
+        """Every session of this person, but for one; how many there were.
+
+        A change of address that one of them has begun goes with it: whoever is signed out must not come back that way.
+        """
+        ended = await queries.end_signins(session, user_id, but=but)
+        await account_queries.end_tokens(session, user_id, Purpose.CHANGE_EMAIL)
+        await self._announce(session, ended)
+        return len(ended)
+
+    async def require_alive(self, session: WriteSession, signin_id: UUID) -> None:
+        """Unauthenticated where it was ended since its cookie was looked at; to be called with the person locked."""
+        if not await queries.is_signin_alive(session, signin_id):
+            raise Unauthenticated
+
+    async def list_alive(self, session: ReadSession, user_id: UUID) -> list[SigninSession]:
+        """The newest seen first."""
+        return await queries.list_signins(session, user_id, idle=IDLE, longest=LONGEST)
+
+    async def announce_change(self, session: WriteSession, user_id: UUID) -> None:
+        """To be called with every change of what a `Person` says."""
+        await self._listener.announce(session, _CHANGED, str(user_id))
+
+    async def _announce(self, session: WriteSession, ended: list[bytes]) -> None:
+        for token_hash in ended:
+            await self._listener.announce(session, _ENDED, token_hash.hex())
+
+    async def _find(self, token: str) -> _Signin | None:
+        signin = await self._known.get(hash_token(token))
+        if signin is None or signin.person.expires_at <= datetime.now(UTC):
+            return None
+        return signin
+
+    async def _load(self, token_hash: bytes) -> _Signin | None:
+        async with self._database.read_only() as session:
+            row = await queries.find_signin(session, token_hash, idle=IDLE, longest=LONGEST)
+        if row is None:
+            return None
+        signin, user, now = row
+        if signin.last_seen_at < now - _SEEN_EVERY:
+            async with self._database.write_now() as writing:
+                await queries.touch_signin(writing, signin.id)
+            signin.last_seen_at = now
+        mfa_until = signin.mfa_at + MFA_HOLDS if signin.mfa_at else None
+        return _Signin(_make_person(signin, user), signin.mfa_hash, mfa_until)
+
+    def _forget(self, payload: str) -> None:
+        if payload:
+            self._known.drop(bytes.fromhex(payload))
+        else:
+            self._known.clear()
+
+    def _forget_person(self, payload: str) -> None:
+        if payload:
+            self._known.drop_where(lambda _, signin: str(signin.person.id) == payload)
+        else:
+            self._known.clear()
+
+
+def _make_person(signin: SigninSession, user: User) -> Person:
+    return Person(
+        id=user.id,
+        audit_id=user.audit_id,
+        email=user.email,
+        name=user.name,
+        is_verified=user.email_verified_at is not None,
+        has_password=user.password_hash is not None,
+        has_two_factor=user.sealed_totp_secret is not None,
+        deletion_due_at=user.deletion_due_at,
+        signin_id=signin.id,
+        authenticated_at=signin.authenticated_at,
+        expires_at=min(signin.last_seen_at + IDLE, signin.created_at + LONGEST),
+    )
+
+
+def read_cookie(scope: Any, wanted: str) -> str | None:
+    """Its value, even if empty; None where the request has no such cookie."""
+    for name, value in scope["headers"]:
+        if name == b"cookie":
+            token = cookie_parser(value.decode("latin-1")).get(wanted)
+            if token is not None:
+                return token
+    return None

@@ -1,0 +1,1 @@
+"""Verifying an email address, and changing it."""

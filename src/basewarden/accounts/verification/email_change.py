@@ -1,0 +1,87 @@
+"""Another address for an account: asked for with a fresh sign-in, done when a letter to it has been answered."""
+
+from basewarden.accounts import queries as account_queries
+from basewarden.accounts.addresses import make_email_key
+from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
+from basewarden.accounts.emails import AccountEmailKind, Letters
+from basewarden.accounts.errors import LinkExpired
+from basewarden.accounts.links import Taken, make_link
+from basewarden.accounts.models import Purpose
+from basewarden.accounts.signin.sessions import Person, Signins, Tokens
+from basewarden.accounts.verification import queries
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.db import WriteSession
+from basewarden.errors import Invalid, Unauthenticated
+from basewarden.settings import Settings
+
+
+class EmailChange:
+    def __init__(
+        self,
+        *,
+        signins: Signins,
+        attempts: Attempts,
+        limits: AccountLimits,
+        letters: Letters,
+        audit: Audit,
+        settings: Settings,
+    ) -> None:
+        self._signins = signins
+        self._attempts = attempts
+        self._limits = limits
+        self._letters = letters
+        self._audit = audit
+        self._origin = settings.origin
+
+    @property
+    def is_configured(self) -> bool:
+        return self._letters.is_configured
+
+    async def start(self, session: WriteSession, person: Person, email: str, where: Where) -> None:
+        """A letter to the new address and a notice to the present one; nothing changes yet.
+
+        Where the new address is somebody's, its letter says so: the caller cannot tell by answer, work or time.
+        """
+        if email == person.email:
+            raise Invalid.field("email", "This is your address already.")
+        await self._attempts.take(Attempt("email_change.account", str(person.id), self._limits.email_change_account))
+        if not self.is_configured:
+            return
+        may_write = await self._attempts.try_take(
+            Attempt("letters.address", make_email_key(email), self._limits.address_letters)
+        )
+        user = await account_queries.lock_user(session, person.id)
+        if user is None:
+            raise Unauthenticated
+        await self._signins.require_alive(session, person.signin_id)
+        other = await account_queries.find_user_by_email(session, make_email_key(email))
+        link = await make_link(session, self._origin, user, Purpose.CHANGE_EMAIL, email=email)
+        if may_write and (other is None or other.id == user.id):
+            await self._letters.post(session, AccountEmailKind.CHANGE_EMAIL, user, where, to=email, link=link)
+        elif may_write:
+            await self._letters.post(session, AccountEmailKind.EMAIL_TAKEN, user, where, to=email)
+        await self._letters.post(session, AccountEmailKind.EMAIL_CHANGE_ASKED, user, where, new_email=email)
+        await self._audit.record(
+            session, AccountEvent(subject=user.audit_id, kind=EventKind.EMAIL_CHANGE_ASKED, where=where, details={})
+        )
+
+    async def finish(self, session: WriteSession, taken: Taken, caller: Person | None, where: Where) -> Tokens | None:
+        """Ends every sign-in session but the caller's own, if it is this person's; that one gets new tokens.
+
+        LinkExpired where somebody else has taken the address meanwhile.
+        """
+        user, earlier = taken.user, taken.user.email
+        if not await queries.change_email(session, user.id, taken.email, make_email_key(taken.email)):
+            raise LinkExpired("This address belongs to an account already.")
+        await account_queries.end_tokens(session, user.id, Purpose.RESET, Purpose.VERIFY)
+        stays = caller.signin_id if caller is not None and caller.id == user.id else None
+        await self._signins.end_all(session, user.id, but=stays)
+        tokens = await self._signins.renew(session, stays, authenticated=False) if stays else None
+        await self._signins.announce_change(session, user.id)
+        await self._letters.post(
+            session, AccountEmailKind.EMAIL_CHANGED, user, where, to=earlier, new_email=taken.email
+        )
+        await self._audit.record(
+            session, AccountEvent(subject=user.audit_id, kind=EventKind.EMAIL_CHANGED, where=where, details={})
+        )
+        return tokens

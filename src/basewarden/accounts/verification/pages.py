@@ -1,0 +1,50 @@
+"""The page behind the link that verifies an email address. It works without script."""
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.link_pages import BAD_LINK, keep_token, show_bad_link
+from basewarden.accounts.return_path import SETTINGS, SIGN_IN
+from basewarden.accounts.signin.callers import SignInSessionsDep, find_caller
+from basewarden.accounts.signin.cookies import set_signin_cookies
+from basewarden.accounts.verification.routes import VerificationDep
+from basewarden.web import PagesDep, Reading, SettingsDep, Writing, anyone, redirect
+
+_ASK_FOR_VERIFICATION = ("Sign in and ask for a new link", SETTINGS)
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
+
+
+@router.get("/verify-email/{token}")
+async def get_verify(
+    request: Request, token: str, session: Reading, pages: PagesDep, verification: VerificationDep
+) -> Response:
+    try:
+        email = await verification.look_at(session, token)
+    except BAD_LINK as error:
+        return show_bad_link(request, pages, error, _ASK_FOR_VERIFICATION)
+    return keep_token(pages.render(request, "accounts/verify.html", email=email))
+
+
+@router.post("/verify-email/{token}")
+async def post_verify(
+    *,
+    request: Request,
+    token: str,
+    session: Writing,
+    pages: PagesDep,
+    signins: SignInSessionsDep,
+    verification: VerificationDep,
+    settings: SettingsDep,
+    where: FromWhere,
+) -> Response:
+    try:
+        tokens = await verification.confirm(session, token, await find_caller(request, signins), where)
+    except BAD_LINK as error:
+        return show_bad_link(request, pages, error, _ASK_FOR_VERIFICATION)
+    response = redirect(f"{SIGN_IN}?done=verified&next={SETTINGS}")
+    if tokens is not None:
+        set_signin_cookies(response, settings, tokens)
+    return response

@@ -1,0 +1,90 @@
+"""Proof that an address is its person's: the link that a letter carries there comes back."""
+
+from uuid import UUID
+
+from basewarden.accounts import queries as account_queries
+from basewarden.accounts.addresses import make_email_key
+from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
+from basewarden.accounts.emails import AccountEmailKind, Letters
+from basewarden.accounts.errors import LinkExpired
+from basewarden.accounts.links import Taken, look_at_link, make_link, take_link
+from basewarden.accounts.models import Purpose, User
+from basewarden.accounts.signin.sessions import Person, Signins, Tokens
+from basewarden.accounts.verification import queries
+from basewarden.accounts.verification.email_change import EmailChange
+from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.db import ReadSession, WriteSession
+from basewarden.settings import Settings
+
+_PURPOSES = (Purpose.VERIFY, Purpose.CHANGE_EMAIL)
+
+
+class Verification:
+    def __init__(
+        self,
+        *,
+        signins: Signins,
+        attempts: Attempts,
+        limits: AccountLimits,
+        letters: Letters,
+        email_change: EmailChange,
+        audit: Audit,
+        settings: Settings,
+    ) -> None:
+        self._signins = signins
+        self._attempts = attempts
+        self._limits = limits
+        self._letters = letters
+        self._email_change = email_change
+        self._audit = audit
+        self._origin = settings.origin
+
+    @property
+    def is_configured(self) -> bool:
+        return self._letters.is_configured
+
+    async def start(self, session: WriteSession, person: Person, where: Where) -> None:
+        """Sends the link again, unless the address is proven or has had enough letters for now."""
+        await self._attempts.take(Attempt("verify.account", str(person.id), self._limits.verify_account))
+        if person.is_verified or not await self.may_write(person.id):
+            return
+        user = await account_queries.lock_user(session, person.id)
+        if user is not None and user.email_verified_at is None:
+            await self.send_link(session, user, where)
+
+    async def may_write(self, user_id: UUID) -> bool:
+        """Counts one more letter; to be asked before the unit of work holds a connection."""
+        attempt = Attempt("verify.letters", str(user_id), self._limits.verify_letters)
+        return self.is_configured and await self._attempts.try_take(attempt)
+
+    async def send_link(self, session: WriteSession, user: User, where: Where) -> None:
+        link = await make_link(session, self._origin, user, Purpose.VERIFY)
+        await self._letters.post(session, AccountEmailKind.VERIFY, user, where, link=link)
+
+    async def look_at(self, session: ReadSession, token: str) -> str:
+        """The address that this link confirms; raises what `confirm` would."""
+        link, user = await look_at_link(session, token, *_PURPOSES)
+        if link.purpose == Purpose.VERIFY:
+            _check_still_theirs(link.email, user)
+        return link.email
+
+    async def confirm(self, session: WriteSession, token: str, caller: Person | None, where: Where) -> Tokens | None:
+        """Whoever holds the link may use it. New tokens for a caller whose own address has changed by it."""
+        taken = await take_link(session, token, *_PURPOSES)
+        if taken.purpose is Purpose.CHANGE_EMAIL:
+            return await self._email_change.finish(session, taken, caller, where)
+        await self._verify(session, taken, where)
+        return None
+
+    async def _verify(self, session: WriteSession, taken: Taken, where: Where) -> None:
+        _check_still_theirs(taken.email, taken.user)
+        await queries.verify_email(session, taken.user.id)
+        await self._signins.announce_change(session, taken.user.id)
+        await self._audit.record(
+            session, AccountEvent(subject=taken.user.audit_id, kind=EventKind.EMAIL_VERIFIED, where=where, details={})
+        )
+
+
+def _check_still_theirs(email: str, user: User) -> None:
+    if make_email_key(email) != user.email_key:
+        raise LinkExpired("This link is for an address that the account no longer has.")

@@ -1,0 +1,241 @@
+"""Adds accounts to the registry: passwords, sign-in sessions, second factors, GitHub, export and deletion."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from basewarden.accounts.attempts import AccountLimits, Attempts
+from basewarden.accounts.constant_time import QuietJobs
+from basewarden.accounts.data import pages as data_pages
+from basewarden.accounts.data import routes as data_routes
+from basewarden.accounts.data.deletion import Deletions, Leaving
+from basewarden.accounts.data.export import Export, ExportPart
+from basewarden.accounts.data.export_parts import ACCOUNT_PARTS
+from basewarden.accounts.emails import Letters
+from basewarden.accounts.errors import MfaRequired, ReauthRequired
+from basewarden.accounts.github import GitHub, GitHubClient
+from basewarden.accounts.github import pages as github_pages
+from basewarden.accounts.github import routes as github_routes
+from basewarden.accounts.passkeys import Passkeys
+from basewarden.accounts.passkeys import pages as passkey_pages
+from basewarden.accounts.passkeys import routes as passkey_routes
+from basewarden.accounts.password import pages as password_pages
+from basewarden.accounts.password import routes as password_routes
+from basewarden.accounts.password.hashing import PasswordCost, Passwords
+from basewarden.accounts.password.service import Accounts
+from basewarden.accounts.profile import pages as profile_pages
+from basewarden.accounts.profile import routes as profile_routes
+from basewarden.accounts.profile.service import Profiles
+from basewarden.accounts.pruning import HasTies, list_account_pruners, list_people_pruners
+from basewarden.accounts.reauth import pages as reauth_pages
+from basewarden.accounts.reauth import routes as reauth_routes
+from basewarden.accounts.reauth.service import Reauth
+from basewarden.accounts.recovery import pages as recovery_pages
+from basewarden.accounts.recovery import routes as recovery_routes
+from basewarden.accounts.recovery.service import Resets
+from basewarden.accounts.return_path import confirm_path, second_step_path, signin_path
+from basewarden.accounts.signin import pages as signin_pages
+from basewarden.accounts.signin import routes as signin_routes
+from basewarden.accounts.signin.devices import Devices
+from basewarden.accounts.signin.session_list import OwnSignins
+from basewarden.accounts.signin.sessions import Signins
+from basewarden.accounts.twofactor import Clock, TwoFactor
+from basewarden.accounts.twofactor import pages as two_factor_pages
+from basewarden.accounts.twofactor import routes as two_factor_routes
+from basewarden.accounts.verification import pages as verification_pages
+from basewarden.accounts.verification import routes as verification_routes
+from basewarden.accounts.verification.email_change import EmailChange
+from basewarden.accounts.verification.service import Verification
+from basewarden.audit import Audit
+from basewarden.db import Database, Listener, Pruner
+from basewarden.errors import Unauthenticated
+from basewarden.jobs import Jobs
+from basewarden.mail import Mail
+from basewarden.settings import Settings
+from basewarden.vault import Vault
+from basewarden.web import Pages, Registry
+from basewarden.web.error_pages import SignInPaths
+
+ROUTERS = (
+    password_routes.router,
+    password_pages.router,
+    signin_routes.router,
+    signin_pages.router,
+    recovery_routes.router,
+    recovery_pages.router,
+    verification_routes.router,
+    verification_pages.router,
+    two_factor_routes.router,
+    two_factor_pages.router,
+    passkey_routes.router,
+    passkey_pages.router,
+    github_routes.router,
+    github_pages.router,
+    profile_routes.router,
+    profile_pages.router,
+    reauth_routes.router,
+    reauth_pages.router,
+    data_routes.router,
+    data_pages.router,
+)
+
+
+SIGN_IN_PATHS: SignInPaths = {
+    MfaRequired: second_step_path,
+    ReauthRequired: confirm_path,
+    Unauthenticated: signin_path,
+}
+
+
+def wire(registry: Registry, *, limits: AccountLimits, cost: PasswordCost, clock: Clock) -> None:
+    _add_shared(registry)
+    _add_passwords(registry, limits, cost)
+    _add_two_factor(registry, limits, clock)
+    _add_passkeys(registry, limits)
+    _add_github(registry, limits)
+    _add_settings(registry)
+
+
+def wire_personal_data(registry: Registry, *, parts: Sequence[ExportPart], erasure_handlers: Sequence[Leaving]) -> None:
+    """Export and deletion; the parts and handlers are those of the features above."""
+    database, letters, audit = registry.get(Database), registry.get(Letters), registry.get(Audit)
+    registry.add(
+        Export(
+            database=database,
+            attempts=registry.get(Attempts),
+            letters=letters,
+            audit=audit,
+            parts=(*ACCOUNT_PARTS, *parts),
+        )
+    )
+    registry.add(
+        Deletions(
+            database=database,
+            signins=registry.get(Signins),
+            letters=letters,
+            audit=audit,
+            jobs=registry.get(Jobs),
+            leaving=erasure_handlers,
+        )
+    )
+
+
+def list_pruners(registry: Registry, ties: Sequence[HasTies]) -> tuple[Pruner, ...]:
+    """A person with ties to a feature above is not deleted as an abandoned sign-up."""
+    settings = registry.get(Settings)
+    signups = timedelta(days=settings.keep_signups_days)
+    return (
+        *list_people_pruners(registry.get(Deletions), registry.get(Letters), keep_signups=signups, ties=ties),
+        *list_account_pruners(keep_signins=timedelta(days=settings.keep_signins_days)),
+    )
+
+
+def _add_shared(registry: Registry) -> None:
+    settings, database = registry.get(Settings), registry.get(Database)
+    registry.add(Attempts(database, settings.secret))
+    registry.add(Signins(database, registry.get(Listener), settings))
+    registry.add(Devices(settings, settings.secret))
+    letters = registry.add(Letters(registry.get(Mail), settings))
+    names = registry.get(Pages).environment.globals
+    names["has_github"] = settings.has_github
+    names["can_use_passkeys"] = settings.can_use_passkeys
+    names["sends_letters"] = letters.is_configured
+
+
+def _add_passwords(registry: Registry, limits: AccountLimits, cost: PasswordCost) -> None:
+    settings, database, signins = registry.get(Settings), registry.get(Database), registry.get(Signins)
+    attempts, letters, audit = registry.get(Attempts), registry.get(Letters), registry.get(Audit)
+    quiet = QuietJobs(registry.get(Jobs), registry.get(Vault))
+    passwords = registry.add(Passwords(cost))
+    email_change = registry.add(
+        EmailChange(signins=signins, attempts=attempts, limits=limits, letters=letters, audit=audit, settings=settings)
+    )
+    verification = registry.add(
+        Verification(
+            signins=signins,
+            attempts=attempts,
+            limits=limits,
+            letters=letters,
+            email_change=email_change,
+            audit=audit,
+            settings=settings,
+        )
+    )
+    registry.add(
+        Accounts(
+            database=database,
+            passwords=passwords,
+            signins=signins,
+            attempts=attempts,
+            limits=limits,
+            letters=letters,
+            verification=verification,
+            quiet=quiet,
+            audit=audit,
+            devices=registry.get(Devices),
+        )
+    )
+    registry.add(
+        Resets(
+            database=database,
+            passwords=passwords,
+            signins=signins,
+            attempts=attempts,
+            limits=limits,
+            letters=letters,
+            quiet=quiet,
+            audit=audit,
+            settings=settings,
+        )
+    )
+
+
+def _add_two_factor(registry: Registry, limits: AccountLimits, clock: Clock) -> None:
+    registry.add(
+        TwoFactor(
+            database=registry.get(Database),
+            vault=registry.get(Vault),
+            passwords=registry.get(Passwords),
+            signins=registry.get(Signins),
+            accounts=registry.get(Accounts),
+            attempts=registry.get(Attempts),
+            audit=registry.get(Audit),
+            letters=registry.get(Letters),
+            limits=limits,
+            clock=clock,
+        )
+    )
+
+
+def _add_passkeys(registry: Registry, limits: AccountLimits) -> None:
+    registry.add(
+        Passkeys(
+            database=registry.get(Database),
+            signins=registry.get(Signins),
+            attempts=registry.get(Attempts),
+            letters=registry.get(Letters),
+            audit=registry.get(Audit),
+            settings=registry.get(Settings),
+            limits=limits,
+        )
+    )
+
+
+def _add_github(registry: Registry, limits: AccountLimits) -> None:
+    registry.add(
+        GitHub(
+            database=registry.get(Database),
+            client=GitHubClient(registry.get(Settings)),
+            signins=registry.get(Signins),
+            attempts=registry.get(Attempts),
+            letters=registry.get(Letters),
+            audit=registry.get(Audit),
+            limits=limits,
+        )
+    )
+
+
+def _add_settings(registry: Registry) -> None:
+    signins, audit = registry.get(Signins), registry.get(Audit)
+    registry.add(Profiles(signins=signins, audit=audit, github=registry.get(GitHub)))
+    registry.add(OwnSignins(signins=signins, audit=audit))
+    registry.add(Reauth(accounts=registry.get(Accounts), signins=signins, audit=audit))
