@@ -100,7 +100,7 @@ async def serving() -> AsyncIterator[ServedProduct]:
 
 
 async def sign_up_people(client: httpx.AsyncClient, what: str, count: int) -> list[str]:
-    """People of this question's own, so that one question's letters do not use up another's."""
+    """People of this question's own, so that one question's emails do not use up another's."""
     emails = [f"{what}.{number}@known.example.com" for number in range(count)]
     for email in emails:
         account = {"email": email, "password": PASSWORD}

@@ -5,7 +5,7 @@ pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.app",
     "tests.fixtures.mail",
-    "tests.fixtures.letters",
+    "tests.fixtures.mailing",
     "tests.fixtures.twofactor",
     "tests.fixtures.bench",
     "tests.fixtures.desk",

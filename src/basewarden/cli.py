@@ -61,7 +61,7 @@ def _make_parser() -> argparse.ArgumentParser:
     link.add_argument("email", help="the account's address")
     link.add_argument("purpose", choices=("reset", "verify"), help="what the link is for")
 
-    commands.add_parser("letters", help="list the letters that wait or have failed")
+    commands.add_parser("emails", help="list queued and failed emails")
 
     doctor = commands.add_parser("doctor", help="look at everything that could be wrong, and say what to do")
     doctor.add_argument("--json", action="store_true", help="for a machine")

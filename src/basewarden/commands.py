@@ -15,7 +15,7 @@ from basewarden.core.logs import configure_logs
 from basewarden.core.stopping import Stopped, exit_by_signal, exit_on_terminate, make_runner, run_command, until_signal
 from basewarden.db import Database
 from basewarden.errors import StartError
-from basewarden.mail import describe_letters
+from basewarden.mail import describe_emails
 from basewarden.operations import Retention
 from basewarden.operations.upkeep import examine, make_backup, report_start_error, restore_backup
 from basewarden.serve import bind, make_server, serve_with_workers, serving, wait_for_end
@@ -136,9 +136,9 @@ async def _print_link(email: str, purpose: Purpose) -> None:
         print(await make_operator_link(database, settings, email, purpose))
 
 
-async def _print_letters() -> None:
+async def _print_emails() -> None:
     async with _with_database() as (_, database):
-        for line in await describe_letters(database):
+        for line in await describe_emails(database):
             print(line)
 
 
@@ -207,7 +207,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "migrate": lambda _: run_command(_migrate()),
     "rotate-key": lambda _: run_command(_rotate_key()),
     "link": lambda options: run_command(_print_link(options.email, Purpose(options.purpose))),
-    "letters": lambda _: run_command(_print_letters()),
+    "emails": lambda _: run_command(_print_emails()),
     "doctor": lambda options: run_command(_examine(as_json=options.json)),
     "backup": lambda options: run_command(_back_up(options.file, with_key=options.with_key)),
     "restore": lambda options: run_command(_restore(options.file, without_key=options.without_key)),

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from basewarden.accounts import Limit
 from tests.fixtures.app import PASSWORD, ServedProduct, tight_limits
-from tests.fixtures.letters import Mailing, ServeMailing
+from tests.fixtures.mailing import Mailing, ServeMailing
 from tests.fixtures.twofactor import Protect
 from tests.flows.records import Records
 
@@ -151,7 +151,7 @@ async def test_guesses_at_the_password_are_counted_on_the_page_too(serve_mailing
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_an_address_is_changed_by_the_letter(mailing: Mailing) -> None:
+async def test_an_address_is_changed_by_the_email(mailing: Mailing) -> None:
     anna = await mailing.sign_up(ANNA)
     answer = await anna.post(f"{HERE}/email", data={"email": "new@example.com"})
     assert (answer.status_code, answer.headers["location"]) == (303, f"{HERE}?done=email")
@@ -187,17 +187,17 @@ async def test_changing_the_address_asks_who_one_is_and_loses_nothing(mailing: M
 async def test_without_mail_no_address_is_changed_and_nobody_is_told_so(anna: httpx.AsyncClient) -> None:
     for path, form in (("/email", {"email": "new@example.com"}), ("/verify", {})):
         answer = await anna.post(HERE + path, data=form)
-        assert answer.headers["location"] == f"{HERE}?done=no-letter"
-    assert "This deployment sends no letters" in (await anna.get(f"{HERE}?done=no-letter")).text
+        assert answer.headers["location"] == f"{HERE}?done=no-email"
+    assert "This deployment sends no letters" in (await anna.get(f"{HERE}?done=no-email")).text
     assert BANNER not in (await anna.get("/connections")).text
 
 
-async def test_the_banner_sends_the_letter_again_until_it_is_answered(mailing: Mailing) -> None:
+async def test_the_banner_sends_the_email_again_until_it_is_answered(mailing: Mailing) -> None:
     anna = await mailing.sign_up(ANNA)
     for path in ("/connections", "/connections/new", HERE, SESSIONS):
         assert BANNER in (await anna.get(path)).text
     answer = await anna.post(f"{HERE}/verify")
-    assert answer.headers["location"] == f"{HERE}?done=letter"
+    assert answer.headers["location"] == f"{HERE}?done=verify"
     token = await mailing.read_token(ANNA, count=2)
     assert (await anna.post(f"/verify-email/{token}")).status_code == 303
     assert BANNER not in (await anna.get("/connections")).text

@@ -1,4 +1,4 @@
-"""The links of letters in a real browser: what its forms send is what we let in, and axe-core finds nothing."""
+"""The links of emails in a real browser: what its forms send is what we let in, and axe-core finds nothing."""
 
 import re
 from typing import Literal
@@ -10,7 +10,7 @@ from basewarden.accounts import Purpose, make_operator_link
 from basewarden.db import Database
 from tests.browser.test_accessibility import find_violations
 from tests.fixtures.app import ServedProduct
-from tests.fixtures.letters import ServeMailing
+from tests.fixtures.mailing import ServeMailing
 
 pytestmark = pytest.mark.browser
 

@@ -15,7 +15,7 @@ from basewarden.billing import BillingJobs, BillingProvider, Retries
 from basewarden.core.secret import Secret
 from tests.fakes.dodo import API_KEY, PRODUCT_ID, FakeDodo, Selling, open_dodo, sign_delivery
 from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct
-from tests.fixtures.letters import ServeMailing
+from tests.fixtures.mailing import ServeMailing
 from tests.flows.records import Records
 
 ANNA, BOB = "anna@example.com", "bob@example.com"
@@ -390,14 +390,14 @@ async def test_the_page_says_what_is_wrong_and_what_to_do(
     assert f"{selling.dodo.url}/session/" in answer.text
 
 
-async def test_letters_come_once(serve_mailing: ServeMailing, dodo: FakeDodo, records: Records) -> None:
+async def test_emails_come_once(serve_mailing: ServeMailing, dodo: FakeDodo, records: Records) -> None:
     mailing = await serve_mailing(dodo.settings())
     selling, world = Selling(mailing.product, dodo), dodo.world
     await mailing.sign_up(ANNA)
     person = await records.person_id(ANNA)
     bought = world.subscribe(person)
     paid = world.pay(bought.object_id)
-    declined = world.pay(world.subscribe(person, status="pending").object_id, "failed")  # at the checkout: no letter
+    declined = world.pay(world.subscribe(person, status="pending").object_id, "failed")  # at the checkout: no email
     await selling.deliver(bought, paid, declined)
     failed = world.pay(bought.object_id, "failed")
     held = world.change(bought.object_id, "subscription.on_hold", status="on_hold")
@@ -411,15 +411,15 @@ async def test_letters_come_once(serve_mailing: ServeMailing, dodo: FakeDodo, re
     over = world.change(bought.object_id, "subscription.cancelled", status="cancelled")
     await selling.deliver(ending, over)
     await mailing.finish_jobs()
-    told = [letter.subject for letter in mailing.postbox.find(ANNA) if "/settings/billing" in letter.text]
+    told = [email.subject for email in mailing.postbox.find(ANNA) if "/settings/billing" in email.text]
     assert sorted(told) == [
         "A payment for your plan failed",
         "A payment was returned to you",
         "Your plan is cancelled",
     ]
-    (letter,) = [one for one in mailing.postbox.find(ANNA) if "returned" in one.subject]
-    assert "22.61 EUR" in letter.text
-    assert f"{mailing.product.settings.origin}/settings/billing" in letter.links
+    (email,) = [one for one in mailing.postbox.find(ANNA) if "returned" in one.subject]
+    assert "22.61 EUR" in email.text
+    assert f"{mailing.product.settings.origin}/settings/billing" in email.links
 
 
 async def test_three_days_before_a_trial_ends(serve_mailing: ServeMailing, dodo: FakeDodo, records: Records) -> None:
@@ -570,9 +570,9 @@ async def test_what_failed_is_applied_by_itself_and_told_after_an_hour(
     await retries.retry_due()
     await retries.retry_due()
     await mailing.finish_jobs()
-    (letter,) = mailing.postbox.find("ops@example.com")
-    assert letter.subject == "1 billing event could not be applied"
-    assert letter.links == [f"{mailing.product.settings.origin}/operator/billing?show=not-applied"]
+    (email,) = mailing.postbox.find("ops@example.com")
+    assert email.subject == "1 billing event could not be applied"
+    assert email.links == [f"{mailing.product.settings.origin}/operator/billing?show=not-applied"]
     await records.run("UPDATE billing_event SET attempts = 20")
     await records.run(due)
     await retries.retry_due()

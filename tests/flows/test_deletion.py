@@ -192,13 +192,13 @@ async def test_calling_off_needs_no_fresh_signin(product: ServedProduct, records
     assert (await ada.post(CANCEL)).status_code == 200
 
 
-async def test_letters_tell_of_it(serve: Serve, records: Records) -> None:
+async def test_emails_tell_of_it(serve: Serve, records: Records) -> None:
     product = await serve(MAIL)
     ada = await product.sign_up(ADA)
     for call in (DELETE, DELETE, CANCEL, CANCEL):
         assert (await ada.post(call)).status_code == 200
-    letters = await records.rows("SELECT kind, address FROM letters WHERE kind LIKE 'deletion%%' ORDER BY id")
-    assert letters == [
+    emails = await records.rows("SELECT kind, address FROM letters WHERE kind LIKE 'deletion%%' ORDER BY id")
+    assert emails == [
         {"kind": "deletion_scheduled", "address": ADA},
         {"kind": "deletion_cancelled", "address": ADA},
     ]

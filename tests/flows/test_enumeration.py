@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
-from tests.fixtures.letters import Mailing
 from tests.fixtures.mail import Postbox
+from tests.fixtures.mailing import Mailing
 
 KNOWN, UNKNOWN, ELSEWHERE = "known@example.com", "unknown@example.com", "elsewhere@example.com"
 FORGOT, SIGN_UP, SIGN_IN = "/api/account/forgot-password", "/api/auth/signup", "/api/auth/signin"
@@ -54,7 +54,7 @@ async def test_forgot_password_answers_any_string_alike(nobody: httpx.AsyncClien
     assert (answers[0].status_code, answers[0].json()) == (200, {"ok": True, "configured": True})
     await mailing.finish_jobs()
     assert mailing.subjects(KNOWN).count("Choose a new password") == 3
-    assert {letter.to for letter in mailing.postbox.received} == {KNOWN, ELSEWHERE}
+    assert {email.to for email in mailing.postbox.received} == {KNOWN, ELSEWHERE}
     assert await mailing.query("SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed'") == 0
 
 
@@ -115,7 +115,7 @@ async def test_the_page_answers_alike_too(nobody: httpx.AsyncClient) -> None:
     assert "If the address has an account" in (await nobody.get("/forgot?done=sent")).text
 
 
-async def test_the_page_is_honest_where_no_letters_are_sent(serve: Serve) -> None:
+async def test_the_page_is_honest_where_no_emails_are_sent(serve: Serve) -> None:
     client = await (await serve()).client()
     page = (await client.get("/forgot")).text
     assert "sends no letters" in page

@@ -235,12 +235,12 @@ async def test_it_is_noted_in_the_audit(house: House) -> None:
     assert events[-1]["address"] == "127.0.0.1"
 
 
-async def test_a_letter_tells_of_it(serve: Serve, records: Records) -> None:
+async def test_an_email_tells_of_it(serve: Serve, records: Records) -> None:
     product = await serve({"smtp_url": Secret("smtp://127.0.0.1:1"), "email_from": "basewarden@example.com"})
     owner = await product.sign_up(OWNER)
     assert (await owner.get(EXPORT)).status_code == 200
-    letters = await records.rows("SELECT address, user_id FROM letters WHERE kind = 'data_exported'")
-    assert letters == [{"address": OWNER, "user_id": await records.person_id(OWNER)}]
+    emails = await records.rows("SELECT address, user_id FROM letters WHERE kind = 'data_exported'")
+    assert emails == [{"address": OWNER, "user_id": await records.person_id(OWNER)}]
 
 
 async def test_it_is_of_one_moment(house: House, records: Records) -> None:

@@ -29,7 +29,7 @@ from tests.fakes.github import (
     travel,
 )
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct, make_settings, tight_limits
-from tests.fixtures.letters import ServeMailing
+from tests.fixtures.mailing import ServeMailing
 from tests.fixtures.twofactor import StepClock, turn_on
 
 START = "/api/auth/github/start"

@@ -12,7 +12,7 @@ import pytest
 from basewarden.accounts.github.errors import TROUBLES
 from tests.fakes.github import FakeGitHub, Trip, come_back, depart, make_person, travel, visit
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
-from tests.fixtures.letters import ServeMailing
+from tests.fixtures.mailing import ServeMailing
 from tests.fixtures.twofactor import StepClock, turn_on
 
 ANNA, BEN = "anna@example.com", "ben@example.com"
@@ -331,15 +331,15 @@ async def test_other_sites_forms_link_nothing(with_github: ServedProduct, origin
         assert (await anna.post(path, headers={"origin": origin})).status_code == 403
 
 
-async def test_letters_tell_of_a_new_way_in_and_of_its_end(serve_mailing: ServeMailing, github: FakeGitHub) -> None:
+async def test_emails_tell_of_a_new_way_in_and_of_its_end(serve_mailing: ServeMailing, github: FakeGitHub) -> None:
     mailing = await serve_mailing(github.settings())
     anna = await mailing.sign_up(ANNA)
     github.person = MONA
     await link(anna)
-    (letter,) = [one for one in await mailing.postbox.wait(to=ANNA, count=2) if "GitHub" in one.subject]
-    assert letter.subject == "A GitHub account now signs you in"
-    assert "mona" in letter.text
-    assert f"{mailing.product.settings.origin}{PAGE}" in letter.links
+    (email,) = [one for one in await mailing.postbox.wait(to=ANNA, count=2) if "GitHub" in one.subject]
+    assert email.subject == "A GitHub account now signs you in"
+    assert "mona" in email.text
+    assert f"{mailing.product.settings.origin}{PAGE}" in email.links
     assert (await anna.delete(URL)).status_code == 204
     await mailing.postbox.wait(to=ANNA, count=3)
     assert "GitHub no longer signs you in" in mailing.subjects(ANNA)

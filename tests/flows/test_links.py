@@ -1,4 +1,4 @@
-"""The links of letters: confirming an address, changing it, and the pages that work without script."""
+"""The links of emails: confirming an address, changing it, and the pages that work without script."""
 
 import asyncio
 from collections import Counter
@@ -13,7 +13,7 @@ from basewarden.audit import Where
 from basewarden.db import Database
 from basewarden.errors import StartError, Unauthenticated
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
-from tests.fixtures.letters import Mailing, ServeMailing
+from tests.fixtures.mailing import Mailing, ServeMailing
 
 ANNA, NEW_ANNA, BERT = "anna@example.com", "anna@new.example", "bert@example.com"
 NEW = "a short swim in the lake"
@@ -45,7 +45,7 @@ async def ask_for_change(mailing: Mailing, person: httpx.AsyncClient, email: str
     return await mailing.read_token(email)
 
 
-async def test_the_letter_after_signing_up_confirms_the_address(mailing: Mailing) -> None:
+async def test_the_email_after_signing_up_confirms_the_address(mailing: Mailing) -> None:
     await mailing.sign_up(ANNA)
     token, anybody = await mailing.read_token(ANNA), await mailing.product.client()
     assert await mailing.query(IS_VERIFIED, ANNA) is False
@@ -88,7 +88,7 @@ async def test_of_many_at_once_one_confirms(mailing: Mailing) -> None:
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 5}
 
 
-async def test_asking_again_sends_three_letters_and_then_refuses_loudly(mailing: Mailing) -> None:
+async def test_asking_again_sends_three_emails_and_then_refuses_loudly(mailing: Mailing) -> None:
     person = await mailing.sign_up(ANNA)
     answers = [await person.post(START) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429]
@@ -100,7 +100,7 @@ async def test_asking_again_sends_three_letters_and_then_refuses_loudly(mailing:
     assert mailing.subjects(ANNA) == ["Confirm your address"] * 3
 
 
-async def test_who_is_verified_gets_no_letter(mailing: Mailing) -> None:
+async def test_who_is_verified_gets_no_email(mailing: Mailing) -> None:
     person = await mailing.sign_up(ANNA)
     await confirm(person, await mailing.read_token(ANNA))
     assert (await person.post(START)).json() == {"ok": True, "configured": True, "alreadyVerified": True}
@@ -117,7 +117,7 @@ async def test_nobody_and_a_deployment_without_mail(product: ServedProduct) -> N
     assert (await person.post(CHANGE, json={"email": NEW_ANNA})).json() == {"ok": True, "configured": False}
 
 
-async def test_an_address_changes_when_its_letter_is_answered(mailing: Mailing) -> None:
+async def test_an_address_changes_when_its_email_is_answered(mailing: Mailing) -> None:
     person = await mailing.sign_up(ANNA)
     other = await mailing.product.client()
     assert await sign_in(other, ANNA) == 200
@@ -161,10 +161,10 @@ async def test_a_taken_address_is_answered_alike_and_only_its_owner_learns(maili
     await mailing.sign_up(BERT)
     taken = await person.post(CHANGE, json={"email": BERT.upper()})
     assert (taken.status_code, taken.json()) == (200, {"ok": True, "configured": True})
-    letter = (await mailing.postbox.wait(to=BERT.upper().replace("EXAMPLE.COM", "example.com")))[-1]
-    assert letter.subject == "This address has an account already"
-    assert not any("/verify-email/" in link for link in letter.links)
-    assert ANNA not in letter.text
+    email = (await mailing.postbox.wait(to=BERT.upper().replace("EXAMPLE.COM", "example.com")))[-1]
+    assert email.subject == "This address has an account already"
+    assert not any("/verify-email/" in link for link in email.links)
+    assert ANNA not in email.text
 
 
 async def test_an_address_taken_meanwhile_is_410(mailing: Mailing) -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from basewarden.accounts import Limit
 from basewarden.web import Pages
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct, tight_limits
-from tests.fixtures.letters import ServeMailing
+from tests.fixtures.mailing import ServeMailing
 from tests.fixtures.twofactor import Protect, Protected
 from tests.flows.authenticator import (
     BACKED_UP,
@@ -255,7 +255,7 @@ async def test_a_key_and_its_copy_at_once(product: ServedProduct) -> None:
     assert Counter(answer.status_code for answer in answers) == {200: 1, 401: 4}
 
 
-async def test_signing_in_ends_the_earlier_session_and_links_of_letters(
+async def test_signing_in_ends_the_earlier_session_and_links_of_emails(
     anna: Holder, product: ServedProduct, app_database: str
 ) -> None:
     await execute(
@@ -529,18 +529,18 @@ async def test_limits_at_the_door(serve: Serve) -> None:
     await ask(anna.person, CONFIRM)  # counted by person, not by address
 
 
-async def test_letters_tell_of_added_and_removed_ones(serve_mailing: ServeMailing) -> None:
+async def test_emails_tell_of_added_and_removed_ones(serve_mailing: ServeMailing) -> None:
     mailing = await serve_mailing()
     person = await mailing.sign_up(ANNA)
     made = await add(person, SoftwareAuthenticator(mailing.product.settings.origin))
     await mailing.postbox.wait(to=ANNA, count=2)
     assert (await person.delete(f"{OWN}/{made.json()['id']}")).status_code == 204
-    letters = await mailing.postbox.wait(to=ANNA, count=3)
-    assert [letter.subject for letter in letters[1:]] == ["A passkey was added", "A passkey was removed"]
-    for letter in letters[1:]:
-        assert "“Blue key”" in letter.text
-        assert "“Blue key”" in letter.html
-        assert f"{mailing.product.settings.origin}{PAGE}" in letter.links
+    emails = await mailing.postbox.wait(to=ANNA, count=3)
+    assert [email.subject for email in emails[1:]] == ["A passkey was added", "A passkey was removed"]
+    for email in emails[1:]:
+        assert "“Blue key”" in email.text
+        assert "“Blue key”" in email.html
+        assert f"{mailing.product.settings.origin}{PAGE}" in email.links
 
 
 def allow_passkeys(product: ServedProduct) -> None:

@@ -1,4 +1,4 @@
-"""`/api/account/{forgot,reset,change}-password`, by HTTP and by the letters that come of it."""
+"""`/api/account/{forgot,reset,change}-password`, by HTTP and by the emails that come of it."""
 
 import asyncio
 from collections import Counter
@@ -10,7 +10,7 @@ import pytest
 
 from basewarden.accounts import Limit, Signins
 from tests.fixtures.app import PASSWORD, ServedProduct, tight_limits
-from tests.fixtures.letters import Mailing, ServeMailing
+from tests.fixtures.mailing import Mailing, ServeMailing
 from tests.fixtures.twofactor import StepClock, turn_on
 
 ANNA = "anna@example.com"
@@ -88,7 +88,7 @@ async def test_who_waits_in_an_account_of_somebody_elses_address_loses_every_way
         assert await mailing.query(f"SELECT count(*) FROM {table}") == left
 
 
-async def test_the_letter_says_what_happened_and_where_to_go(serve_mailing: ServeMailing) -> None:
+async def test_the_email_says_what_happened_and_where_to_go(serve_mailing: ServeMailing) -> None:
     mailing = await serve_mailing({"origin": "https://app.example.com"})
     client = await mailing.product.client()
     await client.post("/api/auth/signup", json={"email": ANNA, "password": PASSWORD, "name": "Anna <b>"})
@@ -96,30 +96,30 @@ async def test_the_letter_says_what_happened_and_where_to_go(serve_mailing: Serv
     headers = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
     hostile = {"host": "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-for": "203.0.113.9"}
     await client.post("/api/account/forgot-password", json={"email": ANNA}, headers=headers | hostile)
-    letter = (await mailing.postbox.wait(to=ANNA, count=2))[-1]
-    assert letter.subject == "Choose a new password"
-    assert [link.rpartition("/")[0] for link in letter.links] == ["https://app.example.com/reset"]
-    assert len(letter.links[0].rpartition("/")[2]) >= 43  # 256 bits
-    assert "Hello Anna <b>," in letter.text
-    assert "Anna &lt;b&gt;" in letter.html
-    assert f'href="{letter.links[0]}"' in letter.html
-    for part in (letter.text, letter.html):
+    email = (await mailing.postbox.wait(to=ANNA, count=2))[-1]
+    assert email.subject == "Choose a new password"
+    assert [link.rpartition("/")[0] for link in email.links] == ["https://app.example.com/reset"]
+    assert len(email.links[0].rpartition("/")[2]) >= 43  # 256 bits
+    assert "Hello Anna <b>," in email.text
+    assert "Anna &lt;b&gt;" in email.html
+    assert f'href="{email.links[0]}"' in email.html
+    for part in (email.text, email.html):
         assert "evil.example" not in part
         assert "203.0.113.9" not in part
         assert "127.0.0.1" in part
         assert "Firefox on Linux" in part
-    assert "<img" not in letter.html
+    assert "<img" not in email.html
 
 
-async def test_whoever_sets_a_letter_off_cannot_write_in_it(mailing: Mailing) -> None:
+async def test_whoever_sets_an_email_off_cannot_write_in_it(mailing: Mailing) -> None:
     await mailing.sign_up(ANNA)
     client = await mailing.product.client()
     for agent in ("http://evil.example/now", "Your-account is hacked: call +1 555", "evil.example", "a" * 5000):
         await client.post("/api/account/forgot-password", json={"email": ANNA}, headers={"user-agent": agent})
-    for letter in (await mailing.postbox.wait(to=ANNA, count=5))[1:]:
-        assert "evil.example" not in letter.text
-        assert "hacked" not in letter.text
-        assert "aaaaa" not in letter.text
+    for email in (await mailing.postbox.wait(to=ANNA, count=5))[1:]:
+        assert "evil.example" not in email.text
+        assert "hacked" not in email.text
+        assert "aaaaa" not in email.text
 
 
 @pytest.mark.parametrize("token", ["", "unknown", "ü" * 43, "\ud800", "x" * 10_000, "a\x00b"])
@@ -226,7 +226,7 @@ async def test_neither_token_nor_address_lies_in_the_clear(mailing: Mailing) -> 
         assert typed not in stored
 
 
-async def test_five_letters_a_day_and_not_a_word_about_it(mailing: Mailing) -> None:
+async def test_five_emails_a_day_and_not_a_word_about_it(mailing: Mailing) -> None:
     await mailing.sign_up(ANNA)
     client = await mailing.product.client()
     answers = [await client.post("/api/account/forgot-password", json={"email": ANNA}) for _ in range(8)]
@@ -251,9 +251,9 @@ async def test_who_has_no_password_sets_one_by_a_link(mailing: Mailing) -> None:
     client = await mailing.sign_up(ANNA)
     await mailing.query("UPDATE users SET password_hash = NULL, email_verified_at = now()")
     await (await mailing.product.client()).post("/api/account/forgot-password", json={"email": ANNA})
-    letter = (await mailing.postbox.wait(to=ANNA, count=2))[-1]
-    assert letter.subject == "Set a password"
-    signin, link = letter.links
+    email = (await mailing.postbox.wait(to=ANNA, count=2))[-1]
+    assert email.subject == "Set a password"
+    signin, link = email.links
     assert signin.endswith("/signin")
     assert told(await reset(client, link.rpartition("/")[2], "short")) == (422, "validation_failed")
     assert (await reset(client, link.rpartition("/")[2])).status_code == 200
@@ -330,8 +330,8 @@ async def test_a_change_ends_every_other_sign_in_and_renews_this_one(mailing: Ma
 
     assert (await sign_in(other, PASSWORD)).status_code == 401
     assert (await sign_in(other, NEW)).status_code == 200
-    letters = await mailing.postbox.wait(to=ANNA, count=2)
-    assert letters[1].subject == "Your password was changed"
+    emails = await mailing.postbox.wait(to=ANNA, count=2)
+    assert emails[1].subject == "Your password was changed"
     assert await mailing.query("SELECT password_changed_at IS NOT NULL FROM users") is True
     assert await mailing.query("SELECT count(*) FROM audit_events WHERE kind = 'password_changed'") == 1
 

@@ -28,7 +28,7 @@ from basewarden.errors import TooMany
 from basewarden.web import CallerKind
 from basewarden.web.callers import declared_callers
 from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct, tight_limits
-from tests.fixtures.letters import ServeMailing
+from tests.fixtures.mailing import ServeMailing
 from tests.fixtures.twofactor import URL, Protect, Protected, StepClock, turn_on
 
 COOKIE, MFA = "authjs.session-token", "basewarden.mfa"
@@ -536,7 +536,7 @@ async def test_another_proof_takes_the_same_codes_and_the_same_places(timed: Ser
         await check(anna.code(1))
 
 
-async def test_letters_tell_of_what_changed(serve_mailing: ServeMailing, clock: StepClock) -> None:
+async def test_emails_tell_of_what_changed(serve_mailing: ServeMailing, clock: StepClock) -> None:
     mailing = await serve_mailing(clock=clock)
     person = await mailing.sign_up(EMAIL)
     anna = await turn_on(person, EMAIL, clock)
@@ -546,16 +546,16 @@ async def test_letters_tell_of_what_changed(serve_mailing: ServeMailing, clock: 
     await verify(await anna.sign_in(mailing.product), anna.recovery[0], recovery=True)
     await anna.person.post(f"{URL}/disable", json={"password": PASSWORD})
     await mailing.finish_jobs()
-    letters = {letter.subject: letter for letter in mailing.postbox.find(EMAIL)}
-    assert {"Two-factor sign-in is on", "A recovery code was used", "Two-factor sign-in is off"} <= set(letters)
+    emails = {email.subject: email for email in mailing.postbox.find(EMAIL)}
+    assert {"Two-factor sign-in is on", "A recovery code was used", "Two-factor sign-in is off"} <= set(emails)
     assert mailing.subjects(EMAIL).count("A recovery code was used") == 1
-    used = letters["A recovery code was used"]
+    used = emails["A recovery code was used"]
     for words in ("You have 9 left.", "With: Thief\n", f"{mailing.product.settings.origin}/forgot\n"):
         assert words in used.text
         assert words.strip() in used.html
-    for letter in letters.values():
-        assert anna.secret not in letter.text + letter.html
-        assert not any(code in letter.text + letter.html for code in anna.recovery)
+    for email in emails.values():
+        assert anna.secret not in email.text + email.html
+        assert not any(code in email.text + email.html for code in anna.recovery)
 
 
 HOSTILE = [

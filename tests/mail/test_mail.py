@@ -1,4 +1,4 @@
-"""Letters through a real mail server: posted with the change, sent once, erased, tried again, given up."""
+"""Emails through a real mail server: posted with the change, sent once, erased, tried again, given up."""
 
 import asyncio
 import json
@@ -21,15 +21,15 @@ from basewarden.db.holding import FAULTS
 from basewarden.errors import Invalid
 from basewarden.jobs import Jobs, JobTiming, RetryPolicy, count_waiting, list_failed
 from basewarden.mail import (
-    LETTER_PRUNERS,
-    Letter,
-    LetterRecord,
-    LetterState,
+    EMAIL_PRUNERS,
+    Email,
+    EmailRecord,
+    EmailState,
     Mail,
-    describe_letters,
-    find_last_letter,
-    forget_letters,
-    list_letters,
+    delete_person_emails,
+    describe_emails,
+    find_last_email,
+    list_emails,
 )
 from basewarden.mail import smtp as smtp_module
 from basewarden.settings import Settings
@@ -69,8 +69,8 @@ async def open_mail(settings: Settings, database: Database, postbox: Postbox) ->
         yield start
 
 
-def make_letter(**changes: Any) -> Letter:
-    return Letter(
+def make_email(**changes: Any) -> Email:
+    return Email(
         **{
             "kind": "reset",
             "address": ADDRESS,
@@ -82,27 +82,27 @@ def make_letter(**changes: Any) -> Letter:
     )
 
 
-async def post(database: Database, mail: Mail, letter: Letter | None = None) -> UUID | None:
+async def post(database: Database, mail: Mail, email: Email | None = None) -> UUID | None:
     async with database.unit_of_work() as unit:
-        return await mail.post(unit, letter or make_letter())
+        return await mail.enqueue(unit, email or make_email())
 
 
-async def wait_for_state(database: Database, state: LetterState) -> LetterRecord:
+async def wait_for_state(database: Database, state: EmailState) -> EmailRecord:
     async with asyncio.timeout(WAIT_SECONDS):
         while True:
             async with database.read_only() as session:
-                if found := await list_letters(session, state=state):
+                if found := await list_emails(session, state=state):
                     return found[0]
             await asyncio.sleep(0.01)
 
 
 async def wait_for_error(database: Database, *, attempts: int, error: str) -> None:
     """The attempt is counted before it is made, and its error is stored after it."""
-    waiting = await wait_for_state(database, LetterState.QUEUED)
+    waiting = await wait_for_state(database, EmailState.QUEUED)
     async with asyncio.timeout(WAIT_SECONDS):
         while waiting.attempts < attempts or waiting.last_error != error:
             await asyncio.sleep(0.01)
-            waiting = await wait_for_state(database, LetterState.QUEUED)
+            waiting = await wait_for_state(database, EmailState.QUEUED)
     assert waiting.attempts == attempts
 
 
@@ -129,14 +129,14 @@ async def count_jobs(database: Database) -> int:
         return int(await session.scalar(text("SELECT count(*) FROM procrastinate_jobs")) or 0)
 
 
-async def run_again(database: Database, letter_id: UUID | None) -> None:
+async def run_again(database: Database, email_id: UUID | None) -> None:
     """As when a process dies after the server's yes and before anybody heard of it, or a job is freed too early."""
     query = text(
         "INSERT INTO procrastinate_jobs (queue_name, task_name, args)"
         " VALUES ('mail.send', 'mail.send', jsonb_build_object('letter_id', CAST(:id AS text)))"
     )
     async with database.unit_of_work() as unit:
-        await unit.execute(query, {"id": str(letter_id)})
+        await unit.execute(query, {"id": str(email_id)})
 
 
 async def wait_until_idle(database: Database) -> None:
@@ -145,12 +145,12 @@ async def wait_until_idle(database: Database) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_posted_letter_arrives_whole_and_is_erased(
+async def test_a_posted_email_arrives_whole_and_is_erased(
     open_mail: Open, database: Database, postbox: Postbox
 ) -> None:
     user = uuid4()
     mail = await open_mail()
-    letter_id = await post(database, mail, make_letter(user_id=user))
+    email_id = await post(database, mail, make_email(user_id=user))
     (received,) = await postbox.wait(to=ADDRESS)
     assert (received.sender, received.subject) == ("hello@basewarden.example", "Choose a new password")
     assert received.text == f"Hello Zoë,\n\nopen {LINK}.\n"
@@ -158,20 +158,20 @@ async def test_a_posted_letter_arrives_whole_and_is_erased(
     assert received.links == [LINK]
     assert str(received.message["From"]) == EMAIL_FROM
     assert received.message["To"] == ADDRESS
-    assert received.message["Message-ID"] == f"<{letter_id}@basewarden.example>"
+    assert received.message["Message-ID"] == f"<{email_id}@basewarden.example>"
     assert received.message["Auto-Submitted"] == "auto-generated"
     assert received.message["Date"].datetime.tzinfo is not None
-    record = await wait_for_state(database, LetterState.SENT)
-    assert (record.id, record.attempts, record.last_error) == (letter_id, 1, None)
+    record = await wait_for_state(database, EmailState.SENT)
+    assert (record.id, record.attempts, record.last_error) == (email_id, 1, None)
     assert record.sent_at is not None
     assert (await read_stored(database))[0]["sealed_content"] is None
     async with database.read_only() as session:
-        assert await find_last_letter(session, user, "reset") == record
-        assert await find_last_letter(session, user, "verify") is None
-        assert await find_last_letter(session, uuid4(), "reset") is None
+        assert await find_last_email(session, user, "reset") == record
+        assert await find_last_email(session, user, "verify") is None
+        assert await find_last_email(session, uuid4(), "reset") is None
 
 
-async def test_a_waiting_letter_is_sealed(open_mail: Open, database: Database) -> None:
+async def test_a_waiting_email_is_sealed(open_mail: Open, database: Database) -> None:
     mail = await open_mail(working=False)
     await post(database, mail)
     (stored,) = await read_stored(database)
@@ -181,12 +181,12 @@ async def test_a_waiting_letter_is_sealed(open_mail: Open, database: Database) -
     assert json.loads(str(arguments)) == {"letter_id": str(stored["id"])}
 
 
-async def test_a_rolled_back_letter_is_never_sent(open_mail: Open, database: Database, postbox: Postbox) -> None:
+async def test_a_rolled_back_email_is_never_sent(open_mail: Open, database: Database, postbox: Postbox) -> None:
     mail = await open_mail()
 
     async def post_and_fail() -> None:
         async with database.unit_of_work() as unit:
-            await mail.post(unit, make_letter(address="nobody@example.com"))
+            await mail.enqueue(unit, make_email(address="nobody@example.com"))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -222,18 +222,18 @@ async def test_what_fails_for_now_is_tried_again(
     await wait_for_error(database, attempts=2, error=error)
     await make_due(database)
     await postbox.wait(to=ADDRESS)
-    sent = await wait_for_state(database, LetterState.SENT)
+    sent = await wait_for_state(database, EmailState.SENT)
     assert (sent.attempts, sent.last_error, len(postbox.received)) == (3, None, 1)
 
 
 @pytest.mark.parametrize(("answer", "at"), [("550 5.1.1 canary nobody", "RCPT"), ("554 5.7.1 canary spam", "DATA")])
-async def test_a_refused_letter_fails_at_once(
+async def test_a_refused_email_fails_at_once(
     open_mail: Open, database: Database, postbox: Postbox, answer: str, at: Any
 ) -> None:
     postbox.fail(answer, at=at)
     mail = await open_mail()
     await post(database, mail)
-    failed = await wait_for_state(database, LetterState.FAILED)
+    failed = await wait_for_state(database, EmailState.FAILED)
     assert failed.attempts == 1
     assert failed.last_error is not None
     assert answer[:3] in failed.last_error
@@ -243,13 +243,13 @@ async def test_a_refused_letter_fails_at_once(
     assert postbox.tries == 1
 
 
-async def test_a_letter_that_never_gets_through_is_given_up(
+async def test_an_email_that_never_gets_through_is_given_up(
     open_mail: Open, database: Database, postbox: Postbox
 ) -> None:
     postbox.fail(*["451 4.3.0 later"] * 9)
     mail = await open_mail()
     await post(database, mail)
-    failed = await wait_for_state(database, LetterState.FAILED)
+    failed = await wait_for_state(database, EmailState.FAILED)
     assert (failed.attempts, failed.last_error) == (3, "SMTPDataError 451")
     await wait_until_idle(database)
     assert (await read_stored(database))[0]["sealed_content"] is None
@@ -263,16 +263,16 @@ async def test_a_server_that_never_answers_is_left_in_the_end(
     mail = await open_mail()
     await post(database, mail)
     await postbox.wait(to=ADDRESS)
-    assert (await wait_for_state(database, LetterState.SENT)).attempts == 2
+    assert (await wait_for_state(database, EmailState.SENT)).attempts == 2
 
 
 async def test_a_mail_server_that_is_away_is_waited_for(open_mail: Open, database: Database) -> None:
     mail = await open_mail(smtp_url=Secret("smtp://127.0.0.1:9"), retry=RetryPolicy(attempts=2, first=timedelta(0)))
     await post(database, mail)
-    assert (await wait_for_state(database, LetterState.FAILED)).last_error == "SMTPConnectError"
+    assert (await wait_for_state(database, EmailState.FAILED)).last_error == "SMTPConnectError"
 
 
-async def test_a_letter_cut_off_after_the_server_had_it_comes_again_as_the_same_letter(
+async def test_an_email_cut_off_after_the_server_had_it_comes_again_as_the_same_email(
     open_mail: Open, database: Database, postbox: Postbox
 ) -> None:
     postbox.fail("drop after")
@@ -285,9 +285,9 @@ async def test_a_letter_cut_off_after_the_server_had_it_comes_again_as_the_same_
 
 async def test_a_second_run_of_the_job_sends_nothing(open_mail: Open, database: Database, postbox: Postbox) -> None:
     mail = await open_mail()
-    letter_id = await post(database, mail)
-    await wait_for_state(database, LetterState.SENT)
-    await run_again(database, letter_id)
+    email_id = await post(database, mail)
+    await wait_for_state(database, EmailState.SENT)
+    await run_again(database, email_id)
     await run_again(database, uuid4())
     await wait_until_idle(database)
     assert postbox.tries == 1
@@ -297,9 +297,9 @@ async def test_runs_at_the_same_time_in_two_processes_send_once(
     open_mail: Open, database: Database, postbox: Postbox
 ) -> None:
     mail = await open_mail(working=False)
-    letter_id = await post(database, mail)
+    email_id = await post(database, mail)
     for _ in range(6):
-        await run_again(database, letter_id)
+        await run_again(database, email_id)
     patient = RetryPolicy(attempts=50, first=timedelta(seconds=0.05), factor=1)
     await open_mail(retry=patient)
     await open_mail(retry=patient)
@@ -313,7 +313,7 @@ async def test_a_mail_server_that_hangs_holds_no_database_connection(
     postbox.fail(*["hang"] * 4)
     mail = await open_mail()
     for number in range(4):
-        await post(database, mail, make_letter(address=f"person{number}@example.com"))
+        await post(database, mail, make_email(address=f"person{number}@example.com"))
     await postbox.wait_for_tries(4)
     held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
     async with database.unit_of_work() as unit:
@@ -322,27 +322,25 @@ async def test_a_mail_server_that_hangs_holds_no_database_connection(
     assert FAULTS == []
 
 
-async def test_a_letter_whose_sender_died_is_sent_when_its_claim_ends(
+async def test_an_email_whose_sender_died_is_sent_when_its_claim_ends(
     open_mail: Open, database: Database, postbox: Postbox
 ) -> None:
     mail = await open_mail(working=False)
-    await post(database, mail, make_letter(good_until=datetime.now(UTC) + timedelta(seconds=0.5)))
-    await post(database, mail, make_letter(address="later@example.com"))
+    await post(database, mail, make_email(good_until=datetime.now(UTC) + timedelta(seconds=0.5)))
+    await post(database, mail, make_email(address="later@example.com"))
     claim = "UPDATE letters SET attempts = 1, claimed_until = now() + interval '1 second' RETURNING claimed_until"
     async with database.unit_of_work() as unit:
         ends = await unit.scalar(text(claim))
     await open_mail(retry=RetryPolicy(attempts=50, first=timedelta(seconds=0.1), factor=1))
-    (letter,) = await postbox.wait(to="later@example.com")
-    sent = await wait_for_state(database, LetterState.SENT)
+    (email,) = await postbox.wait(to="later@example.com")
+    sent = await wait_for_state(database, EmailState.SENT)
     assert (sent.attempts, sent.sent_at is not None and ends is not None and sent.sent_at > ends) == (2, True)
     await wait_until_idle(database)
-    assert postbox.received == [letter]
-    await wait_for_state(database, LetterState.EXPIRED)
+    assert postbox.received == [email]
+    await wait_for_state(database, EmailState.EXPIRED)
 
 
-async def test_a_process_that_stops_gives_its_letter_back(
-    open_mail: Open, database: Database, postbox: Postbox
-) -> None:
+async def test_a_process_that_stops_gives_its_email_back(open_mail: Open, database: Database, postbox: Postbox) -> None:
     postbox.fail("hang")
     jobs = await open_mail()
     await post(database, jobs)
@@ -351,21 +349,21 @@ async def test_a_process_that_stops_gives_its_letter_back(
     (waiting,) = await read_stored(database)
     assert (waiting["state"], waiting["attempts"], waiting["claimed_until"]) == ("queued", 0, None)
     await open_mail()
-    assert (await wait_for_state(database, LetterState.SENT)).attempts == 1
+    assert (await wait_for_state(database, EmailState.SENT)).attempts == 1
 
 
-async def test_a_letter_past_its_time_is_not_sent(open_mail: Open, database: Database, postbox: Postbox) -> None:
+async def test_an_email_past_its_time_is_not_sent(open_mail: Open, database: Database, postbox: Postbox) -> None:
     mail = await open_mail()
-    await post(database, mail, make_letter(good_until=datetime.now(UTC) - timedelta(seconds=1)))
-    expired = await wait_for_state(database, LetterState.EXPIRED)
+    await post(database, mail, make_email(good_until=datetime.now(UTC) - timedelta(seconds=1)))
+    expired = await wait_for_state(database, EmailState.EXPIRED)
     assert (expired.attempts, postbox.tries) == (0, 0)
     assert (await read_stored(database))[0]["sealed_content"] is None
 
 
-async def test_letters_whose_job_is_lost_are_erased_and_old_records_go(open_mail: Open, database: Database) -> None:
+async def test_emails_whose_job_is_lost_are_erased_and_old_records_go(open_mail: Open, database: Database) -> None:
     mail = await open_mail(working=False)
-    await post(database, mail, make_letter(good_until=datetime.now(UTC) - timedelta(seconds=1)))
-    await post(database, mail, make_letter(good_until=datetime.now(UTC) + timedelta(hours=1)))
+    await post(database, mail, make_email(good_until=datetime.now(UTC) - timedelta(seconds=1)))
+    await post(database, mail, make_email(good_until=datetime.now(UTC) + timedelta(hours=1)))
     await post(database, mail)
     await mail._expire()
     stored = await read_stored(database)
@@ -376,26 +374,24 @@ async def test_letters_whose_job_is_lost_are_erased_and_old_records_go(open_mail
     ]
     async with database.unit_of_work() as unit:
         await unit.execute(text("UPDATE letters SET created_at = now() - interval '91 days'"))
-    for pruner in LETTER_PRUNERS:
+    for pruner in EMAIL_PRUNERS:
         await pruner.prune(database, pruner.keep, 1000)
     assert [one["state"] for one in await read_stored(database)] == ["queued", "queued"]
 
 
-async def test_a_person_s_letters_are_forgotten_with_them(
-    open_mail: Open, database: Database, postbox: Postbox
-) -> None:
+async def test_a_person_s_emails_are_forgotten_with_them(open_mail: Open, database: Database, postbox: Postbox) -> None:
     gone, other = uuid4(), uuid4()
     mail = await open_mail(working=False)
-    await post(database, mail, make_letter(user_id=gone))
-    await post(database, mail, make_letter(user_id=other, address="other@example.com"))
+    await post(database, mail, make_email(user_id=gone))
+    await post(database, mail, make_email(user_id=other, address="other@example.com"))
     async with database.unit_of_work() as unit:
-        assert await forget_letters(unit, gone) == 1
+        assert await delete_person_emails(unit, gone) == 1
     await open_mail()
     await wait_until_idle(database)
     assert [received.to for received in postbox.received] == ["other@example.com"]
 
 
-async def test_a_letter_sealed_for_another_row_is_not_sent(
+async def test_an_email_sealed_for_another_row_is_not_sent(
     open_mail: Open, database: Database, postbox: Postbox
 ) -> None:
     mail = await open_mail(working=False)
@@ -405,15 +401,15 @@ async def test_a_letter_sealed_for_another_row_is_not_sent(
             text("UPDATE letters SET sealed_content = set_byte(sealed_content, 30, get_byte(sealed_content, 30) # 1)")
         )
     await open_mail()
-    failed = await wait_for_state(database, LetterState.FAILED)
+    failed = await wait_for_state(database, EmailState.FAILED)
     assert (failed.last_error, postbox.tries) == ("vault.unreadable", 0)
 
 
-async def test_a_letter_outlives_its_mail_server(open_mail: Open, database: Database) -> None:
+async def test_an_email_outlives_its_mail_server(open_mail: Open, database: Database) -> None:
     mail = await open_mail(working=False)
     await post(database, mail)
     await open_mail(smtp_url=None, email_from=None)
-    assert (await wait_for_state(database, LetterState.FAILED)).last_error == "MailNotConfigured"
+    assert (await wait_for_state(database, EmailState.FAILED)).last_error == "MailNotConfigured"
 
 
 HOSTILE = [
@@ -432,15 +428,15 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("address", HOSTILE, ids=range(len(HOSTILE)))
-def test_no_letter_goes_to_what_is_no_address(address: str) -> None:
+def test_no_email_goes_to_what_is_no_address(address: str) -> None:
     with pytest.raises(Invalid):
-        make_letter(address=address)
+        make_email(address=address)
 
 
-async def test_what_people_chose_cannot_break_a_letter(open_mail: Open, database: Database, postbox: Postbox) -> None:
+async def test_what_people_chose_cannot_break_an_email(open_mail: Open, database: Database, postbox: Postbox) -> None:
     mail = await open_mail()
     hostile = "Hi\r\nBcc: b@example.com\r\n\r\nGot you\x00\ud800" + "é" * 200_000
-    await post(database, mail, make_letter(subject=hostile, text=hostile + "\n.\nQUIT\n", html=hostile))
+    await post(database, mail, make_email(subject=hostile, text=hostile + "\n.\nQUIT\n", html=hostile))
     (received,) = await postbox.wait()
     assert received.message["Bcc"] is None
     assert received.subject.startswith("Hi Bcc: b@example.com Got you é")
@@ -450,35 +446,35 @@ async def test_what_people_chose_cannot_break_a_letter(open_mail: Open, database
     assert (postbox.tries, len(postbox.received)) == (1, 1)
 
 
-async def test_a_letter_to_an_address_beyond_the_server_s_alphabet_fails(open_mail: Open, database: Database) -> None:
+async def test_an_email_to_an_address_beyond_the_server_s_alphabet_fails(open_mail: Open, database: Database) -> None:
     mail = await open_mail()
-    await post(database, mail, make_letter(address="zoë@example.com"))
-    assert (await wait_for_state(database, LetterState.FAILED)).last_error == "SMTPNotSupported"
+    await post(database, mail, make_email(address="zoë@example.com"))
+    assert (await wait_for_state(database, EmailState.FAILED)).last_error == "SMTPNotSupported"
 
 
 async def test_a_domain_of_other_letters_is_spelled_for_the_server(
     open_mail: Open, database: Database, postbox: Postbox
 ) -> None:
     mail = await open_mail()
-    await post(database, mail, make_letter(address="zoe@straße.example"))
+    await post(database, mail, make_email(address="zoe@straße.example"))
     await postbox.wait(to="zoe@xn--strae-oqa.example")
 
 
 async def test_the_operator_sees_what_is_stuck_and_nothing_of_its_content(
     open_mail: Open, database: Database, postbox: Postbox
 ) -> None:
-    assert await describe_letters(database) == ["No letter is waiting and none has failed."]
+    assert await describe_emails(database) == ["No email is waiting and none has failed."]
     postbox.fail("550 5.1.1 canary nobody", at="RCPT")
     mail = await open_mail()
     await post(database, mail)
-    await wait_for_state(database, LetterState.FAILED)
+    await wait_for_state(database, EmailState.FAILED)
     idle = await open_mail(working=False)
     async with database.unit_of_work() as unit:
-        stuck = make_letter(kind="verify", address="stuck@example.com")
-        await idle.post(unit, stuck)
+        stuck = make_email(kind="verify", address="stuck@example.com")
+        await idle.enqueue(unit, stuck)
         await unit.execute(text("DELETE FROM procrastinate_jobs"))
         await unit.execute(text("UPDATE letters SET created_at = now() - interval '3 hours' WHERE kind = 'verify'"))
-    assert await describe_letters(database) == [
+    assert await describe_emails(database) == [
         "1 queued:",
         "  verify to stuck@example.com  3 h old  0 attempts",
         "1 failed:",
@@ -494,7 +490,7 @@ def _logs_as_they_were() -> Any:
 
 
 @pytest.mark.usefixtures("_logs_as_they_were")
-async def test_no_log_holds_a_letter(
+async def test_no_log_holds_an_email(
     open_mail: Open,
     database: Database,
     postbox: Postbox,
@@ -507,7 +503,7 @@ async def test_no_log_holds_a_letter(
     postbox.fail("451 4.3.0 canary", "554 5.7.1 canary")
     mail = await open_mail()
     await post(database, mail)
-    await wait_for_state(database, LetterState.FAILED)
+    await wait_for_state(database, EmailState.FAILED)
     await wait_until_idle(database)
     said = "".join(capsys.readouterr()) + caplog.text
     assert "mail.delayed" in said
@@ -516,12 +512,12 @@ async def test_no_log_holds_a_letter(
     assert ADDRESS not in said
 
 
-async def test_ids_are_of_the_letter_and_the_queue_is_clean(open_mail: Open, database: Database) -> None:
+async def test_ids_are_of_the_email_and_the_queue_is_clean(open_mail: Open, database: Database) -> None:
     mail = await open_mail()
     before = make_id()
-    letter_id = await post(database, mail)
-    assert letter_id is not None
-    assert str(before)[:8] <= str(letter_id)[:8]
+    email_id = await post(database, mail)
+    assert email_id is not None
+    assert str(before)[:8] <= str(email_id)[:8]
     await wait_until_idle(database)
     async with database.read_only() as session:
         assert await list_failed(session) == []

@@ -118,7 +118,7 @@ def test_a_bad_sender_stops_the_start(email_from: str | None) -> None:
 
 
 @pytest.mark.parametrize("how", ["starttls", "tls"])
-async def test_a_letter_goes_encrypted_and_signed_in(secure_postboxes: dict[str, Postbox], how: str) -> None:
+async def test_an_email_goes_encrypted_and_signed_in(secure_postboxes: dict[str, Postbox], how: str) -> None:
     postbox = secure_postboxes[how]
     await send(read(postbox.url), make_envelope())
     (received,) = await postbox.wait()
@@ -134,7 +134,7 @@ async def fail_to_send(url: str) -> SendingFailed:
     return failed.value
 
 
-async def test_a_wrong_password_is_the_operator_s_fault_and_not_the_letter_s(
+async def test_a_wrong_password_is_the_operator_s_fault_and_not_the_email_s(
     secure_postboxes: dict[str, Postbox],
 ) -> None:
     url = secure_postboxes["starttls"].url.replace(USER.replace("@", "%40"), "somebody")

@@ -1,11 +1,11 @@
-"""The contact form: a letter to the inbox that can be answered, and nothing for programs that fill in forms."""
+"""The contact form: an email to the inbox that can be answered, and nothing for programs that fill in forms."""
 
 import httpx
 import pytest
 
-from basewarden.mail import LetterState
+from basewarden.mail import EmailState
 from tests.fixtures.app import Serve
-from tests.fixtures.letters import Mailing, ServeMailing
+from tests.fixtures.mailing import Mailing, ServeMailing
 
 INBOX = "desk@basewarden.example"
 TYPED = {
@@ -26,7 +26,7 @@ async def writer(desk: Mailing) -> httpx.AsyncClient:
     return await desk.product.client()
 
 
-async def count_letters(desk: Mailing) -> int:
+async def count_emails(desk: Mailing) -> int:
     return int(await desk.query("SELECT count(*) FROM letters"))
 
 
@@ -37,19 +37,19 @@ async def test_a_message_comes_to_the_inbox_and_can_be_answered(desk: Mailing, w
     answer = await writer.post("/contact", data=TYPED)
     assert (answer.status_code, answer.headers["location"]) == (303, "/contact?done=sent")
     assert "is on its way" in (await writer.get("/contact?done=sent")).text
-    (letter,) = await desk.postbox.wait(to=INBOX)
-    assert letter.message["Reply-To"] == "ada@example.com"
-    assert "ada@example.com" not in str(letter.message["From"])
-    assert letter.subject == "Something does not work, from Ada Lovelace"
-    assert "It does not start.\n\nWhat now?" in letter.text
-    assert "What now?" in letter.html
+    (email,) = await desk.postbox.wait(to=INBOX)
+    assert email.message["Reply-To"] == "ada@example.com"
+    assert "ada@example.com" not in str(email.message["From"])
+    assert email.subject == "Something does not work, from Ada Lovelace"
+    assert "It does not start.\n\nWhat now?" in email.text
+    assert "What now?" in email.html
 
 
 async def test_nothing_of_it_stays_once_it_is_out(desk: Mailing, writer: httpx.AsyncClient) -> None:
     await writer.post("/contact", data=TYPED)
     await desk.postbox.wait(to=INBOX)
     await desk.finish_jobs()
-    assert await desk.query("SELECT state FROM letters") == LetterState.SENT
+    assert await desk.query("SELECT state FROM letters") == EmailState.SENT
     assert "ada" not in str(await desk.query("SELECT letters::text FROM letters"))
 
 
@@ -62,7 +62,7 @@ async def test_what_was_typed_stays_after_an_error(desk: Mailing, writer: httpx.
     assert "&lt;script&gt;" in answer.text
     assert "<script>alert" not in answer.text
     assert '<option value="problem" selected' in answer.text
-    assert await count_letters(desk) == 0
+    assert await count_emails(desk) == 0
 
 
 @pytest.mark.parametrize(
@@ -88,15 +88,15 @@ async def test_what_does_not_fit_is_refused(desk: Mailing, writer: httpx.AsyncCl
     answer = await writer.post("/contact", data={**TYPED, **change})
     assert answer.status_code == 422
     assert 'role="alert"' in answer.text
-    assert await count_letters(desk) == 0
+    assert await count_emails(desk) == 0
 
 
-async def test_a_program_that_fills_in_everything_gets_thanks_and_no_letter(
+async def test_a_program_that_fills_in_everything_gets_thanks_and_no_email(
     desk: Mailing, writer: httpx.AsyncClient
 ) -> None:
     answer = await writer.post("/contact", data={**TYPED, "website": "https://spam.example"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/contact?done=sent")
-    assert await count_letters(desk) == 0
+    assert await count_emails(desk) == 0
 
 
 async def test_an_address_sends_five_an_hour(desk: Mailing, writer: httpx.AsyncClient) -> None:
@@ -109,7 +109,7 @@ async def test_an_address_sends_five_an_hour(desk: Mailing, writer: httpx.AsyncC
     assert "Ada Lovelace" in refused.text
     assert "What now?" in refused.text
     await desk.finish_jobs()
-    assert await count_letters(desk) == 5
+    assert await count_emails(desk) == 5
 
 
 async def test_a_slip_of_the_hand_costs_no_message(desk: Mailing, writer: httpx.AsyncClient) -> None:
@@ -132,7 +132,7 @@ async def test_without_an_inbox_it_says_so(serve_mailing: ServeMailing) -> None:
     answer = await client.post("/contact", data=TYPED)
     assert answer.status_code == 503
     assert "What now?" in answer.text
-    assert await count_letters(mailing) == 0
+    assert await count_emails(mailing) == 0
 
 
 async def test_without_mail_it_shows_the_address(serve: Serve) -> None:

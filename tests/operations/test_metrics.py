@@ -124,7 +124,7 @@ async def test_it_tells_the_pool_and_what_waits(
     quiet = await scrape(measured)
     assert read(quiet, "database_up") == 1
     assert read(quiet, "build_info", version=__version__) == 1
-    waiting = ("journal_lag_seconds", "jobs_failed", "letters_failed", "letters_queued")
+    waiting = ("journal_lag_seconds", "jobs_failed", "emails_failed", "emails_queued")
     assert [read(quiet, name) for name in waiting] == [0, 0, 0, 0]
     async with (
         await psycopg.AsyncConnection.connect(app_database, autocommit=True) as ours,
@@ -143,7 +143,7 @@ async def test_it_tells_the_pool_and_what_waits(
             await session.execute(text("SELECT 1"))  # which takes a connection
             samples = await scrape(measured)
     assert 290 < (read(samples, "journal_lag_seconds") or 0) < 400
-    assert [read(samples, name) for name in ("letters_failed", "jobs_failed", "jobs_waiting")] == [1, 1, 1]
+    assert [read(samples, name) for name in ("emails_failed", "jobs_failed", "jobs_waiting")] == [1, 1, 1]
     assert (read(samples, "pool_connections_in_use") or 0) >= 1
 
 

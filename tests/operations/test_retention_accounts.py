@@ -1,4 +1,4 @@
-"""Retention of accounts, letters and jobs: what is past its time goes, everything that is still good stays."""
+"""Retention of accounts, emails and jobs: what is past its time goes, everything that is still good stays."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from basewarden.audit import verify_chain
 from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.jobs import Jobs
-from basewarden.mail import LETTER_PRUNERS
+from basewarden.mail import EMAIL_PRUNERS
 from basewarden.operations.retention import Retention
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.flows.records import Records
@@ -32,7 +32,7 @@ async def records(app_database: str) -> AsyncIterator[Records]:
 
 @pytest.fixture
 async def mailing(serve: Serve) -> ServedProduct:
-    """Letters are configured; that none arrives does not matter here."""
+    """Emails are configured; that none arrives does not matter here."""
     return await serve(MAIL)
 
 
@@ -151,8 +151,8 @@ async def test_checkouts_go_when_nobody_can_go_on_with_them(product: ServedProdu
     assert await records.value("SELECT session_id FROM billing_checkouts") == "young"
 
 
-async def test_letters_that_ended_go_and_those_that_wait_stay(app_database: str, records: Records) -> None:
-    """By their pruner alone: a served product tidies its letters at every quarter of an hour too."""
+async def test_emails_that_ended_go_and_those_that_wait_stay(app_database: str, records: Records) -> None:
+    """By their pruner alone: a served product tidies its emails at every quarter of an hour too."""
     for state, days in (("sent", 91), ("failed", 91), ("expired", 91), ("queued", 91), ("sent", 89)):
         await records.run(
             "INSERT INTO letters (id, kind, address, state, created_at)"
@@ -160,7 +160,7 @@ async def test_letters_that_ended_go_and_those_that_wait_stay(app_database: str,
             *(uuid4(), ADA, state),
         )
     database = Database(Secret(app_database))
-    assert await Retention(database, Jobs(database), LETTER_PRUNERS).run() == {"letters": 3}
+    assert await Retention(database, Jobs(database), EMAIL_PRUNERS).run() == {"letters": 3}
     await database.close()
     assert await records.value("SELECT count(*) FROM letters") == 2
 
@@ -229,7 +229,7 @@ async def test_a_sign_of_life_keeps_an_account(mailing: ServedProduct, records: 
     assert await list_emails(records) == {ADA}
 
 
-async def test_without_letters_nobody_could_have_verified(product: ServedProduct, records: Records) -> None:
+async def test_without_emails_nobody_could_have_verified(product: ServedProduct, records: Records) -> None:
     await make_user(records)
     assert await prune(product) == {}
     assert await list_emails(records) == {ADA}

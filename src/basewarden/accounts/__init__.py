@@ -8,7 +8,7 @@ from basewarden.accounts.data.deletion import Blocker, Deletions, Leaving
 from basewarden.accounts.data.export import Export, ExportPart
 from basewarden.accounts.data.export import Rows as ExportRows
 from basewarden.accounts.data.export_parts import ACCOUNT_PARTS
-from basewarden.accounts.emails import Letters
+from basewarden.accounts.emails import Emails
 from basewarden.accounts.errors import MfaRequired, ReauthRequired
 from basewarden.accounts.links import make_operator_link
 from basewarden.accounts.models import Purpose, User
@@ -40,6 +40,7 @@ __all__ = [
     "Deletions",
     "Devices",
     "EmailChange",
+    "Emails",
     "Export",
     "ExportPart",
     "ExportRows",
@@ -47,7 +48,6 @@ __all__ = [
     "FromWhere",
     "HalfSignedIn",
     "Leaving",
-    "Letters",
     "Limit",
     "MfaRequired",
     "OwnSignins",

@@ -46,7 +46,7 @@ class Attempt:
 class AccountLimits:
     """As PyPI has them. Not settings: nobody should have to know them; tests bring smaller ones.
 
-    Those of letters are kept quietly: the answer is the same when no further letter goes out.
+    Those of emails are kept quietly: the answer is the same when no further email goes out.
     """
 
     signin_account: Limit = Limit(10, 5 * 60)
@@ -57,11 +57,11 @@ class AccountLimits:
     signup_total: Limit = Limit(3000, 60 * 60)
     password_account: Limit = Limit(10, 5 * 60)  # an own password asked for once more
     forgot_address: Limit = Limit(60, 60 * 60)
-    reset_letters: Limit = Limit(5, 24 * 60 * 60)
+    reset_emails: Limit = Limit(5, 24 * 60 * 60)
     verify_account: Limit = Limit(10, 60 * 60)
-    verify_letters: Limit = Limit(3, 6 * 60 * 60)
+    verify_emails: Limit = Limit(3, 6 * 60 * 60)
     email_change_account: Limit = Limit(10, 24 * 60 * 60)
-    address_letters: Limit = Limit(3, 6 * 60 * 60)  # to an address that somebody else typed
+    address_emails: Limit = Limit(3, 6 * 60 * 60)  # to an address that somebody else typed
     second_factor_account: tuple[Limit, ...] = (Limit(5, 5 * 60), Limit(20, 60 * 60), Limit(50, 24 * 60 * 60))
     second_factor_address: tuple[Limit, ...] = (Limit(10, 5 * 60), Limit(50, 60 * 60))
     two_factor_setup: Limit = Limit(30, 5 * 60)  # each one draws a QR code

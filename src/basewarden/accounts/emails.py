@@ -1,4 +1,4 @@
-"""The letters of accounts: plain and short. They say what happened, when and from where, and what to do about it."""
+"""The emails of accounts: plain and short. They say what happened, when and from where, and what to do about it."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from basewarden.accounts.models import User
 from basewarden.accounts.signin.sessions import Person
 from basewarden.audit import Where, describe_client
 from basewarden.db import WriteSession
-from basewarden.mail import Letter, Mail, render_letter
+from basewarden.mail import Email, Mail, render_email
 from basewarden.settings import Settings
 
 _LONGEST_CLIENT = 40
@@ -20,11 +20,11 @@ class AccountEmailKind(StrEnum):
 
     VERIFY = "verify"
     RESET = "reset"
-    NO_PASSWORD = "no_password"  # noqa: S105 - a letter's name
+    NO_PASSWORD = "no_password"  # noqa: S105 - an email's name
     TAKEN = "taken"
-    PASSWORD_SET = "password_set"  # noqa: S105 - a letter's name
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a letter's name
-    PASSWORD_RESET = "password_reset"  # noqa: S105 - a letter's name
+    PASSWORD_SET = "password_set"  # noqa: S105 - an email's name
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an email's name
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - an email's name
     CHANGE_EMAIL = "change_email"
     EMAIL_TAKEN = "email_taken"
     EMAIL_CHANGE_ASKED = "email_change_asked"
@@ -32,7 +32,7 @@ class AccountEmailKind(StrEnum):
     NEW_SIGNIN = "new_signin"
 
 
-class Letters:
+class Emails:
     """Nothing is posted where no mail is configured."""
 
     def __init__(self, mail: Mail, settings: Settings) -> None:
@@ -43,7 +43,7 @@ class Letters:
     def is_configured(self) -> bool:
         return self._mail.is_configured
 
-    async def post(
+    async def enqueue(
         self,
         session: WriteSession,
         kind: str,
@@ -57,7 +57,7 @@ class Letters:
         """Goes out when this unit commits: to the person's address, or to another one. `facts` are the template's."""
         if not self._mail.is_configured:
             return
-        subject, text, html = render_letter(
+        subject, text, html = render_email(
             f"accounts/emails/{kind}",
             name=user.name,
             email=user.email,
@@ -69,9 +69,9 @@ class Letters:
             link_until=_say_time(link.expires_at) if link else None,
             **facts,
         )
-        await self._mail.post(
+        await self._mail.enqueue(
             session,
-            Letter(
+            Email(
                 kind=kind,
                 address=to or user.email,
                 subject=subject,
@@ -88,7 +88,7 @@ def _say_time(at: datetime) -> str:
 
 
 def _say_client(client: str | None) -> str | None:
-    """Firefox on Linux, or a program's bare name: whoever sets a letter off must not write in it."""
+    """Firefox on Linux, or a program's bare name: whoever sets an email off must not write in it."""
     if client is None:
         return None
     name = describe_client(client).partition("/")[0]

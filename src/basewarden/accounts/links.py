@@ -1,4 +1,4 @@
-"""The links of letters: 256 random bits, good once and not for long. Only their hash is kept.
+"""The links of emails: 256 random bits, good once and not for long. Only their hash is kept.
 
 Whoever writes a person's links locks the person first, so that two requests with one link come one after the other.
 """
@@ -24,7 +24,7 @@ _PAGES = {Purpose.RESET: "reset", Purpose.VERIFY: "verify-email", Purpose.CHANGE
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EmailLink:
-    """What a letter says; the only time the token is seen in clear."""
+    """What an email says; the only time the token is seen in clear."""
 
     url: str
     expires_at: datetime

@@ -74,7 +74,7 @@ class AttemptCounter(Base):
 
 
 class Purpose(StrEnum):
-    """What the link of a letter is good for."""
+    """What the link of an email is good for."""
 
     RESET = "reset"
     VERIFY = "verify"

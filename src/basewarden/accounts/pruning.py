@@ -8,7 +8,7 @@ from uuid import UUID
 from basewarden.accounts import queries
 from basewarden.accounts.data import queries as data_queries
 from basewarden.accounts.data.deletion import Deletions
-from basewarden.accounts.emails import Letters
+from basewarden.accounts.emails import Emails
 from basewarden.accounts.signin import queries as signin_queries
 from basewarden.accounts.signin.sessions import IDLE, LONGEST
 from basewarden.db import Database, Pruner, ReadSession, WriteSession, in_batches
@@ -37,12 +37,12 @@ async def _delete_old_signins(session: WriteSession, keep: timedelta, limit: int
 
 
 def list_people_pruners(
-    deletions: Deletions, letters: Letters, *, keep_signups: timedelta, ties: Sequence[HasTies]
+    deletions: Deletions, emails: Emails, *, keep_signups: timedelta, ties: Sequence[HasTies]
 ) -> tuple[Pruner, ...]:
     """Those whose day of deletion has come, and abandoned sign-ups."""
     return (
         Pruner("users", AT_ONCE, partial(_delete_due, deletions)),
-        Pruner("users", keep_signups, partial(_delete_abandoned, deletions, letters, ties)),
+        Pruner("users", keep_signups, partial(_delete_abandoned, deletions, emails, ties)),
     )
 
 
@@ -52,10 +52,10 @@ async def _delete_due(deletions: Deletions, _database: Database, _keep: timedelt
 
 
 async def _delete_abandoned(
-    deletions: Deletions, letters: Letters, ties: Sequence[HasTies], database: Database, keep: timedelta, _batch: int
+    deletions: Deletions, emails: Emails, ties: Sequence[HasTies], database: Database, keep: timedelta, _batch: int
 ) -> int:
-    """One unit of work each. Where no letters are sent nobody can prove an address, and nobody is deleted for it."""
-    if not letters.is_configured:
+    """One unit of work each. Where no emails are sent nobody can prove an address, and nobody is deleted for it."""
+    if not emails.is_configured:
         return 0
     deleted, after = 0, _FIRST
     while True:

@@ -12,7 +12,7 @@ class Done(BaseModel):
 
 
 class EmailSent(BaseModel):
-    """`configured` false: this deployment sends no letters."""
+    """`configured` false: this deployment sends no emails."""
 
     ok: Literal[True] = True
     configured: bool

@@ -10,7 +10,7 @@ from basewarden.accounts.data import routes as data_routes
 from basewarden.accounts.data.deletion import Deletions, Leaving
 from basewarden.accounts.data.export import Export, ExportPart
 from basewarden.accounts.data.export_parts import ACCOUNT_PARTS
-from basewarden.accounts.emails import Letters
+from basewarden.accounts.emails import Emails
 from basewarden.accounts.errors import MfaRequired, ReauthRequired
 from basewarden.accounts.github import GitHub, GitHubClient
 from basewarden.accounts.github import pages as github_pages
@@ -97,12 +97,12 @@ def wire(registry: Registry, *, limits: AccountLimits, cost: PasswordCost, clock
 
 def wire_personal_data(registry: Registry, *, parts: Sequence[ExportPart], erasure_handlers: Sequence[Leaving]) -> None:
     """Export and deletion; the parts and handlers are those of the features above."""
-    database, letters, audit = registry.get(Database), registry.get(Letters), registry.get(Audit)
+    database, emails, audit = registry.get(Database), registry.get(Emails), registry.get(Audit)
     registry.add(
         Export(
             database=database,
             attempts=registry.get(Attempts),
-            letters=letters,
+            emails=emails,
             audit=audit,
             parts=(*ACCOUNT_PARTS, *parts),
         )
@@ -111,7 +111,7 @@ def wire_personal_data(registry: Registry, *, parts: Sequence[ExportPart], erasu
         Deletions(
             database=database,
             signins=registry.get(Signins),
-            letters=letters,
+            emails=emails,
             audit=audit,
             jobs=registry.get(Jobs),
             leaving=erasure_handlers,
@@ -124,7 +124,7 @@ def list_pruners(registry: Registry, ties: Sequence[HasTies]) -> tuple[Pruner, .
     settings = registry.get(Settings)
     signups = timedelta(days=settings.keep_signups_days)
     return (
-        *list_people_pruners(registry.get(Deletions), registry.get(Letters), keep_signups=signups, ties=ties),
+        *list_people_pruners(registry.get(Deletions), registry.get(Emails), keep_signups=signups, ties=ties),
         *list_account_pruners(keep_signins=timedelta(days=settings.keep_signins_days)),
     )
 
@@ -134,27 +134,27 @@ def _add_shared(registry: Registry) -> None:
     registry.add(Attempts(database, settings.secret))
     registry.add(Signins(database, registry.get(Listener), settings))
     registry.add(Devices(settings, settings.secret))
-    letters = registry.add(Letters(registry.get(Mail), settings))
+    emails = registry.add(Emails(registry.get(Mail), settings))
     names = registry.get(Pages).environment.globals
     names["has_github"] = settings.has_github
     names["can_use_passkeys"] = settings.can_use_passkeys
-    names["sends_letters"] = letters.is_configured
+    names["sends_emails"] = emails.is_configured
 
 
 def _add_passwords(registry: Registry, limits: AccountLimits, cost: PasswordCost) -> None:
     settings, database, signins = registry.get(Settings), registry.get(Database), registry.get(Signins)
-    attempts, letters, audit = registry.get(Attempts), registry.get(Letters), registry.get(Audit)
+    attempts, emails, audit = registry.get(Attempts), registry.get(Emails), registry.get(Audit)
     quiet = QuietJobs(registry.get(Jobs), registry.get(Vault))
     passwords = registry.add(Passwords(cost))
     email_change = registry.add(
-        EmailChange(signins=signins, attempts=attempts, limits=limits, letters=letters, audit=audit, settings=settings)
+        EmailChange(signins=signins, attempts=attempts, limits=limits, emails=emails, audit=audit, settings=settings)
     )
     verification = registry.add(
         Verification(
             signins=signins,
             attempts=attempts,
             limits=limits,
-            letters=letters,
+            emails=emails,
             email_change=email_change,
             audit=audit,
             settings=settings,
@@ -167,7 +167,7 @@ def _add_passwords(registry: Registry, limits: AccountLimits, cost: PasswordCost
             signins=signins,
             attempts=attempts,
             limits=limits,
-            letters=letters,
+            emails=emails,
             verification=verification,
             quiet=quiet,
             audit=audit,
@@ -181,7 +181,7 @@ def _add_passwords(registry: Registry, limits: AccountLimits, cost: PasswordCost
             signins=signins,
             attempts=attempts,
             limits=limits,
-            letters=letters,
+            emails=emails,
             quiet=quiet,
             audit=audit,
             settings=settings,
@@ -199,7 +199,7 @@ def _add_two_factor(registry: Registry, limits: AccountLimits, clock: Clock) -> 
             accounts=registry.get(Accounts),
             attempts=registry.get(Attempts),
             audit=registry.get(Audit),
-            letters=registry.get(Letters),
+            emails=registry.get(Emails),
             limits=limits,
             clock=clock,
         )
@@ -212,7 +212,7 @@ def _add_passkeys(registry: Registry, limits: AccountLimits) -> None:
             database=registry.get(Database),
             signins=registry.get(Signins),
             attempts=registry.get(Attempts),
-            letters=registry.get(Letters),
+            emails=registry.get(Emails),
             audit=registry.get(Audit),
             settings=registry.get(Settings),
             limits=limits,
@@ -227,7 +227,7 @@ def _add_github(registry: Registry, limits: AccountLimits) -> None:
             client=GitHubClient(registry.get(Settings)),
             signins=registry.get(Signins),
             attempts=registry.get(Attempts),
-            letters=registry.get(Letters),
+            emails=registry.get(Emails),
             audit=registry.get(Audit),
             limits=limits,
         )

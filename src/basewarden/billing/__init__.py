@@ -1,11 +1,11 @@
 """Plans and what they allow, checkout, and the payment provider's webhooks."""
 
+from basewarden.billing.emails import BillingEmails
 from basewarden.billing.erasure import BillingErasure
 from basewarden.billing.errors import PlanLimit
 from basewarden.billing.events import Deliveries
 from basewarden.billing.export import BILLING_PARTS
 from basewarden.billing.jobs import BillingJobs
-from basewarden.billing.letters import BillingLetters
 from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.pages import Usage
 from basewarden.billing.provider import BillingProvider
@@ -16,9 +16,9 @@ from basewarden.billing.service import Billing, Plans
 __all__ = [
     "BILLING_PARTS",
     "Billing",
+    "BillingEmails",
     "BillingErasure",
     "BillingJobs",
-    "BillingLetters",
     "BillingProvider",
     "Deliveries",
     "Grants",

@@ -29,8 +29,8 @@ from basewarden.billing.bodies import (
     Version,
     read_event,
 )
+from basewarden.billing.emails import BillingEmailKind, BillingEmails, say_amount, say_day
 from basewarden.billing.errors import NotApplied
-from basewarden.billing.letters import BillingEmailKind, BillingLetters, say_amount, say_day
 from basewarden.billing.models import BillingCustomer, BillingPayment, BillingSubscription
 from basewarden.billing.plans import RUNNING, Subscribed
 from basewarden.billing.webhooks import Delivery
@@ -48,9 +48,9 @@ class EventOutcome(StrEnum):
 
 
 class Deliveries:
-    def __init__(self, database: Database, letters: BillingLetters) -> None:
+    def __init__(self, database: Database, emails: BillingEmails) -> None:
         self._database = database
-        self._letters = letters
+        self._emails = emails
 
     async def receive(self, delivery: Delivery) -> EventOutcome:
         """BadDelivery for what says nothing; NotApplied where it failed: sent again, it is applied then."""
@@ -176,7 +176,7 @@ class Deliveries:
         if await queries.put_state(unit, BillingPayment, values, event.version) and body.status == "succeeded":
             person = named or await queries.find_user_of_customer(unit, body.customer.customer_id)
             amount = say_amount(body.amount, body.currency)
-            await self._letters.post_once(unit, BillingEmailKind.REFUNDED, body.refund_id, person, amount=amount)
+            await self._emails.enqueue_once(unit, BillingEmailKind.REFUNDED, body.refund_id, person, amount=amount)
 
     async def _put_dispute(self, unit: WriteSession, event: ProviderEvent, body: DisputeBody) -> None:
         values = {
@@ -206,7 +206,7 @@ class Deliveries:
         if body.status == Subscribed.CANCELLED or is_ending:
             about = f"{body.subscription_id} {say_day(body.cancelled_at or body.next_billing_date)}"
             until = say_day(body.next_billing_date)
-            await self._letters.post_once(unit, BillingEmailKind.CANCELLED, about, person, until=until)
+            await self._emails.enqueue_once(unit, BillingEmailKind.CANCELLED, about, person, until=until)
 
     async def _tell_of_failure(self, unit: WriteSession, subscription_id: str, named: UUID | None) -> None:
         """Of a renewal only: at a checkout the person sees it themselves."""
@@ -220,7 +220,7 @@ class Deliveries:
         self, unit: WriteSession, subscription_id: str, due: str | None, person: UUID | None
     ) -> None:
         """The failed charge and the subscription on hold are one piece of news."""
-        await self._letters.post_once(
+        await self._emails.enqueue_once(
             unit, BillingEmailKind.PAYMENT_FAILED, f"{subscription_id} {due}", person, due=due
         )
 

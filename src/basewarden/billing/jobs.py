@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from basewarden.billing import queries
-from basewarden.billing.letters import BillingEmailKind, BillingLetters, say_amount, say_day
+from basewarden.billing.emails import BillingEmailKind, BillingEmails, say_amount, say_day
 from basewarden.billing.models import BillingSubscription
 from basewarden.billing.plans import RUNNING
 from basewarden.billing.provider import BillingProvider
@@ -20,10 +20,10 @@ RETRY = RetryPolicy(attempts=12, first=timedelta(seconds=30), factor=4, longest=
 
 
 class BillingJobs:
-    def __init__(self, *, database: Database, jobs: Jobs, letters: BillingLetters, provider: BillingProvider) -> None:
+    def __init__(self, *, database: Database, jobs: Jobs, emails: BillingEmails, provider: BillingProvider) -> None:
         self._database = database
         self._jobs = jobs
-        self._letters = letters
+        self._emails = emails
         self._provider = provider
         jobs.register_periodic(TRIALS, HOURLY, self.tell_of_trials)
         jobs.register(CANCEL, self._run_cancel, retry=RETRY)
@@ -47,7 +47,7 @@ class BillingJobs:
 
     async def _tell(self, unit: WriteSession, subscription: BillingSubscription) -> None:
         person = subscription.user_id or await queries.find_user_of_customer(unit, subscription.customer_id)
-        await self._letters.post_once(
+        await self._emails.enqueue_once(
             unit,
             BillingEmailKind.TRIAL_ENDING,
             subscription.subscription_id,

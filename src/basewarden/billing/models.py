@@ -134,7 +134,7 @@ class BillingGrant(Base):
 
 
 class BillingNotice(Base):
-    """That a letter about something was posted: each goes out once. `about` is an id of the provider's."""
+    """That an email about something was posted: each goes out once. `about` is an id of the provider's."""
 
     __tablename__ = "billing_notices"
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from basewarden.accounts import Person, SignedIn
 from basewarden.billing.callers import Operator
-from basewarden.billing.letters import say_amount
+from basewarden.billing.emails import say_amount
 from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.plans import CATALOG, PlanState, Problem
 from basewarden.billing.retries import MOST_ATTEMPTS

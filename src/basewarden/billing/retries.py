@@ -6,8 +6,8 @@ from typing import Any
 import structlog
 
 from basewarden.billing import queries
+from basewarden.billing.emails import BillingEmailKind, BillingEmails
 from basewarden.billing.events import Deliveries
-from basewarden.billing.letters import BillingEmailKind, BillingLetters
 from basewarden.db import Database, WriteSession
 from basewarden.errors import AppError
 from basewarden.jobs import Jobs, RetryPolicy
@@ -24,11 +24,11 @@ _log = structlog.get_logger()
 
 
 class Retries:
-    def __init__(self, *, database: Database, jobs: Jobs, deliveries: Deliveries, letters: BillingLetters) -> None:
+    def __init__(self, *, database: Database, jobs: Jobs, deliveries: Deliveries, emails: BillingEmails) -> None:
         self._database = database
         self._jobs = jobs
         self._deliveries = deliveries
-        self._letters = letters
+        self._emails = emails
         jobs.register_periodic(RETRY, EVERY_MINUTE, self.retry_due)
         jobs.register(APPLY, self._run_apply, retry=_ONCE)
 
@@ -50,9 +50,9 @@ class Retries:
 
     async def _notify_operators(self, unit: WriteSession) -> None:
         """Once a delivery; without mail the operator's page is all there is."""
-        if not self._letters.can_reach_operators:
+        if not self._emails.can_reach_operators:
             return
         overdue = await queries.list_overdue(unit, OVERDUE, BillingEmailKind.NOT_APPLIED, limit=_AT_ONCE)
         new = [one for one in overdue if await queries.take_notice(unit, BillingEmailKind.NOT_APPLIED, one.webhook_id)]
         if new:
-            await self._letters.post_to_operators(unit, BillingEmailKind.NOT_APPLIED, deliveries=new)
+            await self._emails.enqueue_for_operators(unit, BillingEmailKind.NOT_APPLIED, deliveries=new)

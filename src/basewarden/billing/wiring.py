@@ -4,11 +4,11 @@ from contextlib import AsyncExitStack
 
 from basewarden.accounts import Attempts
 from basewarden.billing import pages, routes
+from basewarden.billing.emails import BillingEmails
 from basewarden.billing.erasure import BillingErasure
 from basewarden.billing.events import Deliveries
 from basewarden.billing.export import BILLING_PARTS
 from basewarden.billing.jobs import BillingJobs
-from basewarden.billing.letters import BillingLetters
 from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.provider import BillingProvider
 from basewarden.billing.pruning import BILLING_PRUNERS
@@ -33,14 +33,14 @@ def wire(registry: Registry) -> None:
     jobs = registry.get(Jobs)
     plans = registry.add(Plans(settings))
     provider = registry.add(BillingProvider(settings))
-    letters = registry.add(BillingLetters(registry.get(Mail), settings))
+    emails = registry.add(BillingEmails(registry.get(Mail), settings))
     registry.add(Billing(database=database, provider=provider, plans=plans, attempts=attempts, settings=settings))
-    deliveries = registry.add(Deliveries(database, letters))
+    deliveries = registry.add(Deliveries(database, emails))
     registry.add(Returns(database=database, provider=provider, deliveries=deliveries, attempts=attempts))
     registry.add(Receipts(database, deliveries))
-    registry.add(Retries(database=database, jobs=jobs, deliveries=deliveries, letters=letters))
+    registry.add(Retries(database=database, jobs=jobs, deliveries=deliveries, emails=emails))
     registry.add(Grants())
-    registry.add(BillingJobs(database=database, jobs=jobs, letters=letters, provider=provider))
+    registry.add(BillingJobs(database=database, jobs=jobs, emails=emails, provider=provider))
 
 
 def list_erasure_handlers(registry: Registry) -> tuple[BillingErasure, ...]:

@@ -1,4 +1,4 @@
-"""A message from anybody to the deployment's inbox, as a letter. Nothing of it stays here once it is out."""
+"""A message from anybody to the deployment's inbox, as an email. Nothing of it stays here once it is out."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from basewarden.audit import Where
 from basewarden.core.text import clean_line
 from basewarden.db import WriteSession
 from basewarden.errors import NotConfigured
-from basewarden.mail import Letter, Mail, render_letter
+from basewarden.mail import Email, Mail, render_email
 from basewarden.settings import Settings
 
 MAX_MESSAGE_LENGTH = 5000
@@ -82,10 +82,8 @@ class Contact:
             Attempt("contact.address", where.address or "", self._limits.address),
             Attempt("contact.total", "", self._limits.total),
         )
-        subject, text, html = render_letter(
+        subject, text, html = render_email(
             "contact/emails/contact", message=message, topic=TOPICS[message.topic], origin=self._origin
         )
-        letter = Letter(
-            kind="contact", address=self.inbox, subject=subject, text=text, html=html, reply_to=message.email
-        )
-        await self._mail.post(session, letter)
+        email = Email(kind="contact", address=self.inbox, subject=subject, text=text, html=html, reply_to=message.email)
+        await self._mail.enqueue(session, email)

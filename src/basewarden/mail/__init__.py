@@ -1,27 +1,27 @@
-"""Letters: posted with the change they tell of, sent by SMTP, erased once they are gone."""
+"""Emails: posted with the change they tell of, sent by SMTP, erased once they are gone."""
 
-from basewarden.mail.letters import Letter, render_letter
-from basewarden.mail.models import LetterState
-from basewarden.mail.queries import LetterRecord, count_letters, find_last_letter, forget_letters, list_letters
-from basewarden.mail.report import describe_letters
+from basewarden.mail.emails import Email, render_email
+from basewarden.mail.models import EmailState
+from basewarden.mail.queries import EmailRecord, count_emails, delete_person_emails, find_last_email, list_emails
+from basewarden.mail.report import describe_emails
 from basewarden.mail.server import MailServer, read_mail_server
-from basewarden.mail.service import LETTER_PRUNERS, Mail
+from basewarden.mail.service import EMAIL_PRUNERS, Mail
 from basewarden.mail.smtp import SmtpCheck, check_smtp
 
 __all__ = [
-    "LETTER_PRUNERS",
-    "Letter",
-    "LetterRecord",
-    "LetterState",
+    "EMAIL_PRUNERS",
+    "Email",
+    "EmailRecord",
+    "EmailState",
     "Mail",
     "MailServer",
     "SmtpCheck",
     "check_smtp",
-    "count_letters",
-    "describe_letters",
-    "find_last_letter",
-    "forget_letters",
-    "list_letters",
+    "count_emails",
+    "delete_person_emails",
+    "describe_emails",
+    "find_last_email",
+    "list_emails",
     "read_mail_server",
-    "render_letter",
+    "render_email",
 ]

@@ -11,19 +11,19 @@ from basewarden.db import Base
 from basewarden.vault import sealed_column
 
 
-class LetterState(StrEnum):
+class EmailState(StrEnum):
     QUEUED = "queued"
     SENT = "sent"
     FAILED = "failed"
     EXPIRED = "expired"
 
 
-class StoredLetter(Base):
-    """`sealed_content` holds subject, text and HTML as JSON while the letter is queued, and nothing afterwards.
+class StoredEmail(Base):
+    """`sealed_content` holds subject, text and HTML as JSON while the email is queued, and nothing afterwards.
 
     While a process sends it, `claimed_until` says until when no other one may: it is claimed, not locked, so that no
     database connection is held while the mail server is awaited. `last_error` is the name of what went wrong and the
-    server's code, never a word of the letter or of the server.
+    server's code, never a word of the email or of the server.
     """
 
     __tablename__ = "letters"
@@ -37,7 +37,7 @@ class StoredLetter(Base):
     kind: Mapped[str] = mapped_column(Text)
     address: Mapped[str] = mapped_column(Text)
     sealed_content: Mapped[bytes | None] = sealed_column(nullable=True)
-    state: Mapped[str] = mapped_column(Text, server_default=LetterState.QUEUED)
+    state: Mapped[str] = mapped_column(Text, server_default=EmailState.QUEUED)
     attempts: Mapped[int] = mapped_column(server_default="0")
     last_error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -10,21 +10,21 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.db import WriteSession, delete_some
-from basewarden.mail.models import LetterState, StoredLetter
+from basewarden.mail.models import EmailState, StoredEmail
 
 _AS_STORED = {"synchronize_session": False}
-_ENDED = (LetterState.SENT, LetterState.FAILED, LetterState.EXPIRED)
+_ENDED = (EmailState.SENT, EmailState.FAILED, EmailState.EXPIRED)
 
 
 @dataclass(frozen=True)
-class LetterRecord:
-    """A letter from outside: never its content."""
+class EmailRecord:
+    """An email from outside: never its content."""
 
     id: UUID
     user_id: UUID | None
     kind: str
     address: str
-    state: LetterState
+    state: EmailState
     attempts: int
     last_error: str | None
     created_at: datetime
@@ -33,128 +33,126 @@ class LetterRecord:
 
 
 _RECORD = (
-    StoredLetter.id,
-    StoredLetter.user_id,
-    StoredLetter.kind,
-    StoredLetter.address,
-    StoredLetter.state,
-    StoredLetter.attempts,
-    StoredLetter.last_error,
-    StoredLetter.created_at,
-    StoredLetter.sent_at,
-    StoredLetter.good_until,
+    StoredEmail.id,
+    StoredEmail.user_id,
+    StoredEmail.kind,
+    StoredEmail.address,
+    StoredEmail.state,
+    StoredEmail.attempts,
+    StoredEmail.last_error,
+    StoredEmail.created_at,
+    StoredEmail.sent_at,
+    StoredEmail.good_until,
 )
 
 
-async def insert_letter(session: WriteSession, letter: StoredLetter) -> None:
-    session.add(letter)
+async def insert_email(session: WriteSession, email: StoredEmail) -> None:
+    session.add(email)
     await session.flush()
 
 
-async def claim_letter(session: WriteSession, letter_id: UUID, holds: timedelta) -> StoredLetter | None:
-    """The letter, which is the caller's to send for so long; None where another one sends it or none is queued.
+async def claim_email(session: WriteSession, email_id: UUID, holds: timedelta) -> StoredEmail | None:
+    """The email, which is the caller's to send for so long; None where another one sends it or none is queued.
 
     Counts the attempt: `attempts` tells this claim from a later one.
     """
-    query = update(StoredLetter).where(
-        StoredLetter.id == letter_id, StoredLetter.state == LetterState.QUEUED, _is_free()
-    )
-    values = {"claimed_until": func.clock_timestamp() + holds, "attempts": StoredLetter.attempts + 1}
-    return await session.scalar(query.values(**values).returning(StoredLetter), execution_options=_AS_STORED)
+    query = update(StoredEmail).where(StoredEmail.id == email_id, StoredEmail.state == EmailState.QUEUED, _is_free())
+    values = {"claimed_until": func.clock_timestamp() + holds, "attempts": StoredEmail.attempts + 1}
+    return await session.scalar(query.values(**values).returning(StoredEmail), execution_options=_AS_STORED)
 
 
-async def is_queued(session: AsyncSession, letter_id: UUID) -> bool:
-    query = select(StoredLetter.id).where(StoredLetter.id == letter_id, StoredLetter.state == LetterState.QUEUED)
+async def is_queued(session: AsyncSession, email_id: UUID) -> bool:
+    query = select(StoredEmail.id).where(StoredEmail.id == email_id, StoredEmail.state == EmailState.QUEUED)
     return await session.scalar(query) is not None
 
 
 async def note_result(
-    session: WriteSession, letter: StoredLetter, *, state: LetterState, error: str | None = None
+    session: WriteSession, email: StoredEmail, *, state: EmailState, error: str | None = None
 ) -> None:
     """Ends the claim; one that has passed to another process meanwhile changes nothing."""
     values: dict[str, Any] = {"state": state, "last_error": error, "claimed_until": None}
-    if state != LetterState.QUEUED:
+    if state != EmailState.QUEUED:
         values["sealed_content"] = None
-    if state == LetterState.SENT:
+    if state == EmailState.SENT:
         values["sent_at"] = func.clock_timestamp()
-    await session.execute(update(StoredLetter).where(*_is_claim(letter)).values(**values), execution_options=_AS_STORED)
+    await session.execute(update(StoredEmail).where(*_is_claim(email)).values(**values), execution_options=_AS_STORED)
 
 
-async def release_letter(session: WriteSession, letter: StoredLetter) -> None:
+async def release_email(session: WriteSession, email: StoredEmail) -> None:
     """Gives back the claim and the attempt that it counted."""
-    values = {"claimed_until": None, "attempts": StoredLetter.attempts - 1}
-    await session.execute(update(StoredLetter).where(*_is_claim(letter)).values(**values), execution_options=_AS_STORED)
+    values = {"claimed_until": None, "attempts": StoredEmail.attempts - 1}
+    await session.execute(update(StoredEmail).where(*_is_claim(email)).values(**values), execution_options=_AS_STORED)
 
 
-async def list_letters(
-    session: AsyncSession, *, state: LetterState | None = None, limit: int = 100
-) -> Sequence[LetterRecord]:
+async def list_emails(
+    session: AsyncSession, *, state: EmailState | None = None, limit: int = 100
+) -> Sequence[EmailRecord]:
     """The latest first."""
-    query = select(*_RECORD).order_by(StoredLetter.created_at.desc(), StoredLetter.id.desc()).limit(limit)
+    query = select(*_RECORD).order_by(StoredEmail.created_at.desc(), StoredEmail.id.desc()).limit(limit)
     if state is not None:
-        query = query.where(StoredLetter.state == state)
+        query = query.where(StoredEmail.state == state)
     return [_make_record(row) for row in await session.execute(query)]
 
 
-async def count_letters(session: AsyncSession, state: LetterState) -> int:
-    return int(await session.scalar(select(func.count()).where(StoredLetter.state == state)) or 0)
+async def count_emails(session: AsyncSession, state: EmailState) -> int:
+    return int(await session.scalar(select(func.count()).where(StoredEmail.state == state)) or 0)
 
 
-async def find_last_letter(session: AsyncSession, user_id: UUID, kind: str) -> LetterRecord | None:
+async def find_last_email(session: AsyncSession, user_id: UUID, kind: str) -> EmailRecord | None:
     query = (
         select(*_RECORD)
-        .where(StoredLetter.user_id == user_id, StoredLetter.kind == kind)
-        .order_by(StoredLetter.created_at.desc(), StoredLetter.id.desc())
+        .where(StoredEmail.user_id == user_id, StoredEmail.kind == kind)
+        .order_by(StoredEmail.created_at.desc(), StoredEmail.id.desc())
         .limit(1)
     )
     row = (await session.execute(query)).one_or_none()
     return None if row is None else _make_record(row)
 
 
-async def forget_letters(session: WriteSession, user_id: UUID, address: str | None = None) -> int:
+async def delete_person_emails(session: WriteSession, user_id: UUID, address: str | None = None) -> int:
     """When somebody's account is deleted; what is still queued is not sent.
 
     With an address, also what others had sent there.
     """
-    is_theirs = or_(StoredLetter.user_id == user_id, StoredLetter.address == address)
-    query = delete(StoredLetter).where(is_theirs).returning(StoredLetter.id)
+    is_theirs = or_(StoredEmail.user_id == user_id, StoredEmail.address == address)
+    query = delete(StoredEmail).where(is_theirs).returning(StoredEmail.id)
     return len((await session.execute(query)).all())
 
 
-async def expire_letters(session: WriteSession, *, only: UUID | None = None) -> int:
+async def expire_emails(session: WriteSession, *, only: UUID | None = None) -> int:
     """Erases what is past its time; one that is being sent right now is left to its sender."""
-    is_overdue = [StoredLetter.state == LetterState.QUEUED, StoredLetter.good_until < func.now(), _is_free()]
+    is_overdue = [StoredEmail.state == EmailState.QUEUED, StoredEmail.good_until < func.now(), _is_free()]
     if only is not None:
-        is_overdue.append(StoredLetter.id == only)
-    overdue = select(StoredLetter.id).where(*is_overdue).with_for_update(skip_locked=True)
+        is_overdue.append(StoredEmail.id == only)
+    overdue = select(StoredEmail.id).where(*is_overdue).with_for_update(skip_locked=True)
     query = (
-        update(StoredLetter)
-        .where(StoredLetter.id.in_(overdue))
-        .values(state=LetterState.EXPIRED, sealed_content=None)
-        .returning(StoredLetter.id)
+        update(StoredEmail)
+        .where(StoredEmail.id.in_(overdue))
+        .values(state=EmailState.EXPIRED, sealed_content=None)
+        .returning(StoredEmail.id)
     )
     return len((await session.execute(query, execution_options=_AS_STORED)).all())
 
 
-async def delete_ended_letters(session: WriteSession, older_than: timedelta, limit: int = 1000) -> int:
+async def delete_ended_emails(session: WriteSession, older_than: timedelta, limit: int = 1000) -> int:
     """At most `limit`; one that somebody looks at right now is left for the next time."""
-    is_old = and_(StoredLetter.state.in_(_ENDED), StoredLetter.created_at < func.now() - older_than)
-    return await delete_some(session, StoredLetter, is_old, limit)
+    is_old = and_(StoredEmail.state.in_(_ENDED), StoredEmail.created_at < func.now() - older_than)
+    return await delete_some(session, StoredEmail, is_old, limit)
 
 
 def _is_free() -> ColumnElement[bool]:
-    return or_(StoredLetter.claimed_until.is_(None), StoredLetter.claimed_until < func.clock_timestamp())
+    return or_(StoredEmail.claimed_until.is_(None), StoredEmail.claimed_until < func.clock_timestamp())
 
 
-def _is_claim(letter: StoredLetter) -> tuple[ColumnElement[bool], ...]:
-    """Still the claim under which this letter was read."""
+def _is_claim(email: StoredEmail) -> tuple[ColumnElement[bool], ...]:
+    """Still the claim under which this email was read."""
     return (
-        StoredLetter.id == letter.id,
-        StoredLetter.state == LetterState.QUEUED,
-        StoredLetter.attempts == letter.attempts,
+        StoredEmail.id == email.id,
+        StoredEmail.state == EmailState.QUEUED,
+        StoredEmail.attempts == email.attempts,
     )
 
 
-def _make_record(row: Sequence[object]) -> LetterRecord:
+def _make_record(row: Sequence[object]) -> EmailRecord:
     id_, user_id, kind, address, state, *rest = row
-    return LetterRecord(id_, user_id, kind, address, LetterState(str(state)), *rest)  # type: ignore[arg-type]  # a row's columns in the order of _RECORD
+    return EmailRecord(id_, user_id, kind, address, EmailState(str(state)), *rest)  # type: ignore[arg-type]  # a row's columns in the order of _RECORD

@@ -1,36 +1,36 @@
-"""What `basewarden letters` prints: the letters that are not out, never what they say."""
+"""What `basewarden emails` prints: the emails that are not out, never what they say."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from basewarden.db import Database
-from basewarden.mail.models import LetterState
-from basewarden.mail.queries import LetterRecord, list_letters
+from basewarden.mail.models import EmailState
+from basewarden.mail.queries import EmailRecord, list_emails
 
 MOST_SHOWN = 200
 
 
-async def describe_letters(database: Database) -> list[str]:
-    """One line a letter, the latest first: what is queued, then what has failed."""
+async def describe_emails(database: Database) -> list[str]:
+    """One line an email, the latest first: what is queued, then what has failed."""
     async with database.read_only() as session:
-        queued = await list_letters(session, state=LetterState.QUEUED, limit=MOST_SHOWN)
-        failed = await list_letters(session, state=LetterState.FAILED, limit=MOST_SHOWN)
+        queued = await list_emails(session, state=EmailState.QUEUED, limit=MOST_SHOWN)
+        failed = await list_emails(session, state=EmailState.FAILED, limit=MOST_SHOWN)
     if not queued and not failed:
-        return ["No letter is waiting and none has failed."]
+        return ["No email is waiting and none has failed."]
     return [*_describe("queued", queued), *_describe("failed", failed)]
 
 
-def _describe(title: str, letters: Sequence[LetterRecord]) -> list[str]:
-    if not letters:
+def _describe(title: str, emails: Sequence[EmailRecord]) -> list[str]:
+    if not emails:
         return []
-    more = " or more" if len(letters) == MOST_SHOWN else ""
-    return [f"{len(letters)}{more} {title}:", *(_describe_one(letter) for letter in letters)]
+    more = " or more" if len(emails) == MOST_SHOWN else ""
+    return [f"{len(emails)}{more} {title}:", *(_describe_one(email) for email in emails)]
 
 
-def _describe_one(letter: LetterRecord) -> str:
-    tried = f"{letter.attempts} attempt{'' if letter.attempts == 1 else 's'}"
-    why = f"  {letter.last_error}" if letter.last_error else ""
-    return f"  {letter.kind} to {letter.address}  {_say_age(datetime.now(UTC) - letter.created_at)} old  {tried}{why}"
+def _describe_one(email: EmailRecord) -> str:
+    tried = f"{email.attempts} attempt{'' if email.attempts == 1 else 's'}"
+    why = f"  {email.last_error}" if email.last_error else ""
+    return f"  {email.kind} to {email.address}  {_say_age(datetime.now(UTC) - email.created_at)} old  {tried}{why}"
 
 
 def _say_age(age: timedelta) -> str:

@@ -117,7 +117,7 @@ def _find_ca_file(path: str | None) -> Path | None:
 
 def _read_sender(email_from: str | None) -> Address:
     if not email_from:
-        raise StartError("EMAIL_FROM is required with SMTP_URL: it is the sender of letters.")
+        raise StartError("EMAIL_FROM is required with SMTP_URL: it is the sender of emails.")
     message = EmailMessage(policy=policy.SMTP)
     try:
         message["From"] = email_from

@@ -1,4 +1,4 @@
-"""Posting letters and sending them: what was posted in a unit of work goes out when it commits."""
+"""Posting emails and sending them: what was posted in a unit of work goes out when it commits."""
 
 import asyncio
 import json
@@ -11,8 +11,8 @@ from basewarden.core.ids import make_id
 from basewarden.db import Database, Pruner, WriteSession, in_batches
 from basewarden.jobs import Jobs, RetryPolicy
 from basewarden.mail import queries
-from basewarden.mail.letters import Letter, resolve_address, seal_content
-from basewarden.mail.models import LetterState, StoredLetter
+from basewarden.mail.emails import Email, resolve_address, seal_content
+from basewarden.mail.models import EmailState, StoredEmail
 from basewarden.mail.server import MailServer, read_mail_server
 from basewarden.mail.smtp import SEND_SECONDS, Envelope, SendingFailed, send
 from basewarden.settings import Settings
@@ -21,11 +21,11 @@ from basewarden.vault import SealContext, Vault, VaultError
 SEND = "mail.send"
 EXPIRE = "mail.tidy"
 KEEP_RECORDS = timedelta(days=90)
-LETTER_PRUNERS = (Pruner("letters", KEEP_RECORDS, in_batches(queries.delete_ended_letters)),)
+EMAIL_PRUNERS = (Pruner("letters", KEEP_RECORDS, in_batches(queries.delete_ended_emails)),)
 RETRY = RetryPolicy(attempts=12, first=timedelta(seconds=15), factor=4, longest=timedelta(hours=2))
 """About fourteen hours in all: a mail server's bad night."""
 CLAIM_HOLDS = timedelta(seconds=SEND_SECONDS + 30)
-"""Longer than sending can take: whoever finds a claim that is over may take the letter for left behind."""
+"""Longer than sending can take: whoever finds a claim that is over may take the email for left behind."""
 _PLACE = "letters.sealed_content"
 _log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class Mail:
         self._vault = vault
         self._jobs = jobs
         self._retry = retry
-        # More attempts than a letter has, for runs that find it claimed: the letter gives up first, seen as failed.
+        # More attempts than an email has, for runs that find it claimed: the email gives up first, seen as failed.
         jobs.register(
             SEND, self._run_send, retry=RetryPolicy(2 * retry.attempts + 1, retry.first, retry.factor, retry.longest)
         )
@@ -55,87 +55,87 @@ class Mail:
     def is_configured(self) -> bool:
         return self._server is not None
 
-    async def post(self, session: WriteSession, letter: Letter) -> UUID | None:
-        """The letter's id; None, and nothing is stored, where no mail is configured."""
+    async def enqueue(self, session: WriteSession, email: Email) -> UUID | None:
+        """The email's id; None, and nothing is stored, where no mail is configured."""
         if not self.is_configured:
             return None
-        letter_id = make_id()
-        stored = StoredLetter(
-            id=letter_id,
-            user_id=letter.user_id,
-            kind=str(letter.kind),
-            address=letter.address,
-            sealed_content=self._vault.seal(seal_content(letter), SealContext(_PLACE, letter_id)),
-            good_until=letter.good_until,
+        email_id = make_id()
+        stored = StoredEmail(
+            id=email_id,
+            user_id=email.user_id,
+            kind=str(email.kind),
+            address=email.address,
+            sealed_content=self._vault.seal(seal_content(email), SealContext(_PLACE, email_id)),
+            good_until=email.good_until,
         )
-        await queries.insert_letter(session, stored)
-        await self._jobs.enqueue(session, SEND, {"letter_id": str(letter_id)})
-        return letter_id
+        await queries.insert_email(session, stored)
+        await self._jobs.enqueue(session, SEND, {"letter_id": str(email_id)})
+        return email_id
 
     async def _run_send(self, arguments: dict[str, str]) -> None:
-        """Claims the letter, sends it with no database connection held, and notes what became of it."""
-        letter_id = UUID(arguments["letter_id"])
+        """Claims the email, sends it with no database connection held, and notes what became of it."""
+        email_id = UUID(arguments["letter_id"])
         async with self._database.unit_of_work() as unit:
-            await queries.expire_letters(unit, only=letter_id)
-            letter = await queries.claim_letter(unit, letter_id, CLAIM_HOLDS)
-            is_queued = await queries.is_queued(unit, letter_id)
-        state = await self._try(letter) if letter is not None else None
-        if is_queued and state in (None, LetterState.QUEUED):
+            await queries.expire_emails(unit, only=email_id)
+            email = await queries.claim_email(unit, email_id, CLAIM_HOLDS)
+            is_queued = await queries.is_queued(unit, email_id)
+        state = await self._try(email) if email is not None else None
+        if is_queued and state in (None, EmailState.QUEUED):
             raise NotSentYet
 
-    async def _try(self, letter: StoredLetter) -> LetterState:
-        """The letter's next state, which is stored; what failed for now stays queued."""
+    async def _try(self, email: StoredEmail) -> EmailState:
+        """The email's next state, which is stored; what failed for now stays queued."""
         try:
-            await self._send(letter)
+            await self._send(email)
         except (SendingFailed, VaultError) as error:
-            state = self._note_failure(letter, error)
-            await self._note(letter, state, letter.last_error)
+            state = self._note_failure(email, error)
+            await self._note(email, state, email.last_error)
         except asyncio.CancelledError:
-            await self._release(letter)  # this process stops: the next one need not wait for the claim to end
+            await self._release(email)  # this process stops: the next one need not wait for the claim to end
             raise
         else:
-            state = LetterState.SENT
-            await self._note(letter, state, None)
+            state = EmailState.SENT
+            await self._note(email, state, None)
         return state
 
-    async def _note(self, letter: StoredLetter, state: LetterState, error: str | None) -> None:
+    async def _note(self, email: StoredEmail, state: EmailState, error: str | None) -> None:
         async with self._database.unit_of_work() as unit:
-            await queries.note_result(unit, letter, state=state, error=error)
+            await queries.note_result(unit, email, state=state, error=error)
 
-    async def _release(self, letter: StoredLetter) -> None:
+    async def _release(self, email: StoredEmail) -> None:
         async with self._database.unit_of_work() as unit:
-            await queries.release_letter(unit, letter)
+            await queries.release_email(unit, email)
 
-    async def _send(self, letter: StoredLetter) -> None:
-        """At least once: a process that dies right after the server's yes leaves the letter to be sent again."""
+    async def _send(self, email: StoredEmail) -> None:
+        """At least once: a process that dies right after the server's yes leaves the email to be sent again."""
         server = self._get_server()
-        content = json.loads(self._vault.open(letter.sealed_content or b"", SealContext(_PLACE, letter.id)).reveal())
-        address = resolve_address(letter.address)
-        await send(server, Envelope(id=letter.id, address=address, created_at=letter.created_at, **content))
+        content = json.loads(self._vault.open(email.sealed_content or b"", SealContext(_PLACE, email.id)).reveal())
+        address = resolve_address(email.address)
+        await send(server, Envelope(id=email.id, address=address, created_at=email.created_at, **content))
 
     def _get_server(self) -> MailServer:
-        """A letter may outlive the setting it was posted under."""
+        """An email may outlive the setting it was posted under."""
         if self._server is None:
             raise SendingFailed(MailNotConfigured(), is_final=False)
         return self._server
 
-    def _note_failure(self, letter: StoredLetter, error: SendingFailed | VaultError) -> LetterState:
-        letter.last_error = str(error) if isinstance(error, SendingFailed) else error.code
+    def _note_failure(self, email: StoredEmail, error: SendingFailed | VaultError) -> EmailState:
+        email.last_error = str(error) if isinstance(error, SendingFailed) else error.code
         is_final = isinstance(error, SendingFailed) and error.is_final
-        is_over = is_final or letter.attempts >= self._retry.attempts
+        is_over = is_final or email.attempts >= self._retry.attempts
         log = _log.error if is_over else _log.warning
         log(
             "mail.failed" if is_over else "mail.delayed",
-            letter=str(letter.id),
-            kind=letter.kind,
-            reason=letter.last_error,
+            email_id=str(email.id),
+            kind=email.kind,
+            reason=email.last_error,
         )
-        return LetterState.FAILED if is_over else LetterState.QUEUED
+        return EmailState.FAILED if is_over else EmailState.QUEUED
 
     async def _expire(self) -> None:
         """What a lost job left behind; retention deletes it later."""
         async with self._database.unit_of_work() as unit:
-            await queries.expire_letters(unit)
+            await queries.expire_emails(unit)
 
 
 class MailNotConfigured(Exception):

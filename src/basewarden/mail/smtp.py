@@ -1,4 +1,4 @@
-"""Handing one letter to the mail server, and telling what is over from what may yet succeed."""
+"""Handing one email to the mail server, and telling what is over from what may yet succeed."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ _QUIT_SECONDS = 2.0
 
 
 class SendingFailed(Exception):
-    """`is_final`: the server has refused this very letter. The text is for the operator: a name and a code."""
+    """`is_final`: the server has refused this very email. The text is for the operator: a name and a code."""
 
     def __init__(self, error: BaseException, *, is_final: bool) -> None:
         self.is_final = is_final
@@ -68,7 +68,7 @@ def compose(envelope: Envelope, sender: Address) -> EmailMessage:
 
 
 async def send(server: MailServer, envelope: Envelope) -> None:
-    """Raises SendingFailed. What goes wrong before the letter is named is never the letter's fault."""
+    """Raises SendingFailed. What goes wrong before the email is named is never the email's fault."""
     note_waiting("the mail server")
     is_named = False
     try:

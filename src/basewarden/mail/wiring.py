@@ -2,12 +2,12 @@
 
 from basewarden.db import Database
 from basewarden.jobs import Jobs
-from basewarden.mail.service import LETTER_PRUNERS, Mail
+from basewarden.mail.service import EMAIL_PRUNERS, Mail
 from basewarden.settings import Settings
 from basewarden.vault import Vault
 from basewarden.web import Registry
 
-PRUNERS = LETTER_PRUNERS
+PRUNERS = EMAIL_PRUNERS
 
 
 def wire(registry: Registry) -> None:

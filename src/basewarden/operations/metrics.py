@@ -20,7 +20,7 @@ from basewarden.db import Database
 from basewarden.errors import Unavailable
 from basewarden.jobs import count_failed, count_waiting, find_oldest_waiting_age
 from basewarden.journal import find_oldest_pending_age
-from basewarden.mail import LetterState, count_letters
+from basewarden.mail import EmailState, count_emails
 from basewarden.operations.health import Health
 from basewarden.operations.requests import RequestCounts
 from basewarden.operations.sharing import SharedLook
@@ -38,8 +38,8 @@ class Readings:
     jobs_waiting: int
     jobs_lag: timedelta | None
     jobs_failed: int
-    letters_queued: int
-    letters_failed: int
+    emails_queued: int
+    emails_failed: int
 
 
 class Metrics:
@@ -75,8 +75,8 @@ class Metrics:
                     jobs_waiting=await count_waiting(session),
                     jobs_lag=await find_oldest_waiting_age(session),
                     jobs_failed=await count_failed(session),
-                    letters_queued=await count_letters(session, LetterState.QUEUED),
-                    letters_failed=await count_letters(session, LetterState.FAILED),
+                    emails_queued=await count_emails(session, EmailState.QUEUED),
+                    emails_failed=await count_emails(session, EmailState.FAILED),
                 )
         except Unavailable:
             return None
@@ -90,8 +90,8 @@ def _describe(readings: Readings | None) -> Iterator[Metric]:
     yield _gauge("jobs_waiting", "Jobs that could run now.", readings.jobs_waiting)
     yield _gauge("jobs_lag_seconds", "For how long the oldest of them could have run.", _seconds(readings.jobs_lag))
     yield _gauge("jobs_failed", "Jobs that will not run again by themselves.", readings.jobs_failed)
-    yield _gauge("letters_queued", "Letters that are not out yet.", readings.letters_queued)
-    yield _gauge("letters_failed", "Letters of the last 90 days that were given up.", readings.letters_failed)
+    yield _gauge("emails_queued", "Emails that are not out yet.", readings.emails_queued)
+    yield _gauge("emails_failed", "Emails of the last 90 days that were given up.", readings.emails_failed)
 
 
 def _seconds(age: timedelta | None) -> float:

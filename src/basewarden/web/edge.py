@@ -201,7 +201,7 @@ def _has_token(scope: Any) -> bool:
 
 
 def hide_tokens(path: str) -> str:
-    """A long segment may be a token of a letter's link; ids have 36 characters. A row's page is named by its key."""
+    """A long segment may be a token of an email's link; ids have 36 characters. A row's page is named by its key."""
     return _LONG.sub("…", _ROW.sub(r"\1…", path) if path.startswith("/c/") else path)
 
 

@@ -15,7 +15,7 @@ import structlog
 
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.data import queries
-from basewarden.accounts.emails import Letters
+from basewarden.accounts.emails import Emails
 from basewarden.accounts.errors import SoleOwner
 from basewarden.accounts.models import User
 from basewarden.accounts.signin.sessions import Person, Signins
@@ -23,7 +23,7 @@ from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Unauthenticated
 from basewarden.jobs import Jobs
-from basewarden.mail import forget_letters
+from basewarden.mail import delete_person_emails
 
 DELETE_DUE = "accounts.delete_due"
 HOURLY = "23 * * * *"
@@ -61,14 +61,14 @@ class Deletions:
         *,
         database: Database,
         signins: Signins,
-        letters: Letters,
+        emails: Emails,
         audit: Audit,
         jobs: Jobs,
         leaving: Sequence[Leaving],
     ) -> None:
         self._database = database
         self._signins = signins
-        self._letters = letters
+        self._emails = emails
         self._audit = audit
         self._leaving = tuple(leaving)
         jobs.register_periodic(DELETE_DUE, HOURLY, self._run_job)
@@ -138,14 +138,14 @@ class Deletions:
         assert due is not None  # the row is locked
         await self._signins.announce_change(session, user.id)
         names = ", ".join(blocker.name for blocker in blockers)
-        await self._letters.post(session, "deletion_postponed", user, Where(), names=names, due=_say_day(due))
+        await self._emails.enqueue(session, "deletion_postponed", user, Where(), names=names, due=_say_day(due))
         _log.warning("account.deletion_postponed", user=str(user.id), solely_owned=len(blockers))
 
     async def _delete(self, session: WriteSession, user: User) -> Mapping[str, int]:
         counts: Counter[str] = Counter(users=1)
         await self._signins.end_all(session, user.id)
         await self._audit.erase_person(session, user.audit_id)
-        counts["letters"] = await forget_letters(session, user.id, user.email)
+        counts["letters"] = await delete_person_emails(session, user.id, user.email)
         for feature in self._leaving:
             counts.update(await feature.forget(session, user.id))
         await queries.delete_user(session, user.id)
@@ -155,7 +155,7 @@ class Deletions:
 
     async def _tell(self, session: WriteSession, person: Person, kind: EventKind, where: Where, due: datetime) -> None:
         await self._signins.announce_change(session, person.id)
-        await self._letters.post(session, kind, person, where, due=_say_day(due))
+        await self._emails.enqueue(session, kind, person, where, due=_say_day(due))
         await self._audit.record(session, AccountEvent(subject=person.audit_id, kind=kind, where=where))
 
 

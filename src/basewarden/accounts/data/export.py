@@ -16,7 +16,7 @@ from sqlalchemy import RowMapping
 
 from basewarden.accounts.attempts import Attempt, Attempts, Limit
 from basewarden.accounts.data import queries
-from basewarden.accounts.emails import Letters
+from basewarden.accounts.emails import Emails
 from basewarden.accounts.signin.sessions import Person
 from basewarden.audit import AccountEvent, Audit, EventKind, Where
 from basewarden.db import Database, ReadSession
@@ -52,12 +52,12 @@ class ExportPart:
 
 class Export:
     def __init__(
-        self, *, database: Database, attempts: Attempts, letters: Letters, audit: Audit, parts: Sequence[ExportPart]
+        self, *, database: Database, attempts: Attempts, emails: Emails, audit: Audit, parts: Sequence[ExportPart]
     ) -> None:
         self.parts = tuple(parts)
         self._database = database
         self._attempts = attempts
-        self._letters = letters
+        self._emails = emails
         self._audit = audit
         self._running = 0
 
@@ -89,7 +89,7 @@ class Export:
         async with self._database.write_now() as session:
             event = AccountEvent(subject=person.audit_id, kind=EventKind.DATA_EXPORTED, where=where)
             await self._audit.record(session, event)
-            await self._letters.post(session, "data_exported", person, where)
+            await self._emails.enqueue(session, "data_exported", person, where)
 
     async def _write(self, session: ReadSession, person: Person) -> AsyncGenerator[bytes, None]:
         piece = bytearray(b'{"format":%d,"exportedAt":%b' % (_FORMAT, _encode(datetime.now(UTC))))

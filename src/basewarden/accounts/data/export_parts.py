@@ -14,7 +14,7 @@ YOU = "always you"
 HASH = "a hash of a secret: it proves the secret, and is nobody's to keep"
 SEALED = "a secret, sealed"
 CHAIN = "ties the events of all people together"
-_LETTER = ("id", "kind", "address", "state", "attempts", "created_at", "sent_at", "good_until")
+_EMAIL_COLUMNS = ("id", "kind", "address", "state", "attempts", "created_at", "sent_at", "good_until")
 
 
 def _make_part(name: str, table: str, columns: tuple[str, ...], left_out: Mapping[str, str]) -> ExportPart:
@@ -26,12 +26,12 @@ def _make_part(name: str, table: str, columns: tuple[str, ...], left_out: Mappin
     return ExportPart(name, table, list_rows, columns, left_out)
 
 
-async def _list_letters(session: ReadSession, person: Person) -> Rows:
+async def _list_emails(session: ReadSession, person: Person) -> Rows:
     """Those to their own address only: what became of one to an address that they typed would tell whose it is."""
-    async with aclosing(queries.stream_rows_of_user(session, "letters", _LETTER, person.id)) as letters:
-        async for letter in letters:
-            if make_email_key(letter["address"]) == make_email_key(person.email):
-                yield letter
+    async with aclosing(queries.stream_rows_of_user(session, "letters", _EMAIL_COLUMNS, person.id)) as emails:
+        async for email in emails:
+            if make_email_key(email["address"]) == make_email_key(person.email):
+                yield email
 
 
 async def _list_events(session: ReadSession, person: Person) -> Rows:
@@ -103,10 +103,10 @@ ACCOUNT_PARTS = (
         {"user_id": YOU, "token_hash": HASH},
     ),
     ExportPart(
+        "emails",
         "letters",
-        "letters",
-        _list_letters,
-        _LETTER,
+        _list_emails,
+        _EMAIL_COLUMNS,
         {
             "user_id": YOU,
             "sealed_content": SEALED,

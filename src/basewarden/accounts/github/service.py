@@ -11,7 +11,7 @@ import structlog
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
-from basewarden.accounts.emails import AccountEmailKind, Letters
+from basewarden.accounts.emails import AccountEmailKind, Emails
 from basewarden.accounts.github import queries
 from basewarden.accounts.github.client import GitHubClient, Identity
 from basewarden.accounts.github.errors import (
@@ -73,7 +73,7 @@ class GitHub:
         client: GitHubClient,
         signins: Signins,
         attempts: Attempts,
-        letters: Letters,
+        emails: Emails,
         audit: Audit,
         limits: AccountLimits,
     ) -> None:
@@ -81,7 +81,7 @@ class GitHub:
         self._client = client
         self._signins = signins
         self._attempts = attempts
-        self._letters = letters
+        self._emails = emails
         self._audit = audit
         self._limits = limits
         self._states = States(database)
@@ -173,7 +173,7 @@ class GitHub:
         is_new_place = await signin_queries.is_new_place(session, user.id, where.address, where.client)
         tokens = await self._signins.start(session, user.id, where, method="github")
         if is_new_place:
-            await self._letters.post(session, AccountEmailKind.NEW_SIGNIN, user, where)
+            await self._emails.enqueue(session, AccountEmailKind.NEW_SIGNIN, user, where)
         await self._record(session, user.audit_id, EventKind.SIGNIN, where, method="github")
         return Arrival(tokens, needs_mfa=user.sealed_totp_secret is not None)
 
@@ -209,7 +209,7 @@ class GitHub:
                 raise LinkedElsewhere
             tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
         if own is None:
-            await self._letters.post(session, "github_linked", person, where, login=identity.login)
+            await self._emails.enqueue(session, "github_linked", person, where, login=identity.login)
             await self._record(session, person.audit_id, EventKind.GITHUB_LINKED, where, login=identity.login)
         return tokens
 
@@ -232,7 +232,7 @@ class GitHub:
         tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
         await queries.delete_link(session, self._client.provider, person.id)
         await self._signins.end_all(session, person.id, but=person.signin_id)
-        await self._letters.post(session, "github_unlinked", person, where, login=link.login)
+        await self._emails.enqueue(session, "github_unlinked", person, where, login=link.login)
         await self._record(session, person.audit_id, EventKind.GITHUB_UNLINKED, where, login=link.login)
         return tokens
 

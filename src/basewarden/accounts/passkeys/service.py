@@ -10,7 +10,7 @@ from uuid import UUID
 
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
-from basewarden.accounts.emails import Letters
+from basewarden.accounts.emails import Emails
 from basewarden.accounts.errors import BadCode, InvalidCredentials
 from basewarden.accounts.models import Passkey, Purpose
 from basewarden.accounts.passkeys import queries
@@ -57,7 +57,7 @@ class Passkeys:
         database: Database,
         signins: Signins,
         attempts: Attempts,
-        letters: Letters,
+        emails: Emails,
         audit: Audit,
         settings: Settings,
         limits: AccountLimits,
@@ -65,7 +65,7 @@ class Passkeys:
         self._database = database
         self._signins = signins
         self._attempts = attempts
-        self._letters = letters
+        self._emails = emails
         self._audit = audit
         self._limits = limits
         self._challenges = Challenges(database)
@@ -97,7 +97,7 @@ class Passkeys:
         if not await queries.insert_passkey_if_new(session, passkey_id, user_id=person.id, name=name, key=key):
             raise PasskeyTaken
         tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
-        await self._letters.post(session, "passkey_added", person, where, passkey=name)
+        await self._emails.enqueue(session, "passkey_added", person, where, passkey=name)
         await self._note(session, person, EventKind.PASSKEY_ADDED, where, passkey_id, name)
         return passkey_id, name, tokens
 
@@ -121,7 +121,7 @@ class Passkeys:
         tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
         if end_others:
             await self._signins.end_all(session, person.id, but=person.signin_id)
-        await self._letters.post(session, "passkey_removed", person, where, passkey=name)
+        await self._emails.enqueue(session, "passkey_removed", person, where, passkey=name)
         await self._note(session, person, EventKind.PASSKEY_REMOVED, where, passkey_id, name)
         return tokens
 

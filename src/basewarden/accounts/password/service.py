@@ -6,7 +6,7 @@ from basewarden.accounts import queries as account_queries
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
 from basewarden.accounts.constant_time import Asked, QuietJobs
-from basewarden.accounts.emails import AccountEmailKind, Letters
+from basewarden.accounts.emails import AccountEmailKind, Emails
 from basewarden.accounts.errors import BadPassword, InvalidCredentials, OAuthOnly, ReauthRequired
 from basewarden.accounts.models import Purpose, User
 from basewarden.accounts.password import queries
@@ -49,7 +49,7 @@ class Accounts:
         signins: Signins,
         attempts: Attempts,
         limits: AccountLimits,
-        letters: Letters,
+        emails: Emails,
         verification: Verification,
         quiet: QuietJobs,
         audit: Audit,
@@ -60,7 +60,7 @@ class Accounts:
         self._signins = signins
         self._attempts = attempts
         self._limits = limits
-        self._letters = letters
+        self._emails = emails
         self._verification = verification
         self._quiet = quiet
         self._audit = audit
@@ -71,7 +71,7 @@ class Accounts:
     async def sign_up(self, session: WriteSession, wanted: SignUp, where: Where) -> None:
         """Makes the account, or changes nothing where the address has one; the caller cannot tell which.
 
-        The letter is a job in both cases: a link, or word to the owner that somebody tried.
+        The email is a job in both cases: a link, or word to the owner that somebody tried.
         """
         password = Secret(wanted.password.get_secret_value())
         check_strength("password", password, email=wanted.email, name=wanted.name)
@@ -98,7 +98,7 @@ class Accounts:
             if str(user.id) == asked.note:
                 await self._welcome(session, user, asked.where)
             elif await self._may_write_to(user):
-                await self._letters.post(session, AccountEmailKind.TAKEN, user, asked.where)
+                await self._emails.enqueue(session, AccountEmailKind.TAKEN, user, asked.where)
 
     async def _welcome(self, session: WriteSession, user: User, where: Where) -> None:
         if await self._verification.may_write(user.id):
@@ -106,7 +106,7 @@ class Accounts:
         await self._record(session, user, EventKind.SIGNUP, where)
 
     async def _may_write_to(self, user: User) -> bool:
-        return await self._attempts.try_take(Attempt("letters.address", user.email_key, self._limits.address_letters))
+        return await self._attempts.try_take(Attempt("letters.address", user.email_key, self._limits.address_emails))
 
     async def sign_in(
         self,
@@ -139,7 +139,7 @@ class Accounts:
         is_new_place = await signin_queries.is_new_place(session, user.id, where.address, where.client)
         tokens = await self._signins.start(session, user.id, where, method="password")
         if is_new_place:
-            await self._letters.post(session, AccountEmailKind.NEW_SIGNIN, user, where)
+            await self._emails.enqueue(session, AccountEmailKind.NEW_SIGNIN, user, where)
         await self._record(session, user, EventKind.SIGNIN, where, method="password")
         return Opened(tokens, needs_mfa=user.sealed_totp_secret is not None)
 
@@ -219,7 +219,7 @@ class Accounts:
         await queries.change_password(session, user.id, hashed)
         await account_queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
         await self._signins.end_all(session, user.id, but=person.signin_id)
-        await self._letters.post(session, AccountEmailKind.PASSWORD_CHANGED, user, where)
+        await self._emails.enqueue(session, AccountEmailKind.PASSWORD_CHANGED, user, where)
         await self._record(session, user, EventKind.PASSWORD_CHANGED, where)
         return tokens
 
@@ -243,7 +243,7 @@ class Accounts:
         await account_queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
         await self._signins.end_all(session, user.id, but=person.signin_id)
         await self._signins.announce_change(session, user.id)
-        await self._letters.post(session, AccountEmailKind.PASSWORD_SET, user, where)
+        await self._emails.enqueue(session, AccountEmailKind.PASSWORD_SET, user, where)
         await self._record(session, user, EventKind.PASSWORD_SET, where)
         return tokens
 

@@ -41,9 +41,9 @@ _DONE = {
     "password": "Your password is changed. Every other browser is signed out.",
     "password-set": "Your password is set. Every other browser is signed out.",
     "email": "A letter is on its way to the new address. The change is made when you follow its link.",
-    "letter": "A letter is on its way, unless there were three in the last six hours. Its link is good for a day.",
+    "verify": "A letter is on its way, unless there were three in the last six hours. Its link is good for a day.",
     "confirmed": "It is you. If a form in another tab waits for this, go back to it and press its button again.",
-    "no-letter": "This deployment sends no letters, so nothing was changed.",
+    "no-email": "This deployment sends no letters, so nothing was changed.",
 }
 
 
@@ -129,16 +129,16 @@ async def post_email(
         await change.start(session, person, form.data.email, where)
     except (Invalid, TooMany) as error:
         return await _show_account_again(request, session, pages, form, overview, person, error)
-    return redirect(f"{SETTINGS}?done={'email' if change.is_configured else 'no-letter'}")
+    return redirect(f"{SETTINGS}?done={'email' if change.is_configured else 'no-email'}")
 
 
 @router.post(f"{SETTINGS}/verify")
 async def post_verify(person: SignedIn, session: Writing, verification: VerificationDep, where: FromWhere) -> Response:
-    """The letter once more; where the address is confirmed by now there is nothing to send."""
+    """Sends the link again; there is nothing to send where the address is verified already."""
     await verification.start(session, person, where)
     if person.is_verified:
         return redirect(SETTINGS)
-    return redirect(f"{SETTINGS}?done={'letter' if verification.is_configured else 'no-letter'}")
+    return redirect(f"{SETTINGS}?done={'verify' if verification.is_configured else 'no-email'}")
 
 
 @router.post(f"{SETTINGS}/password")

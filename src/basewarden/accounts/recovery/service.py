@@ -1,9 +1,9 @@
-"""A new password for who has forgotten theirs: a letter to the account's address, and its link."""
+"""A new password for who has forgotten theirs: an email to the account's address, and its link."""
 
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
 from basewarden.accounts.constant_time import Asked, QuietJobs
-from basewarden.accounts.emails import AccountEmailKind, Letters
+from basewarden.accounts.emails import AccountEmailKind, Emails
 from basewarden.accounts.links import look_at_link, make_link, take_link
 from basewarden.accounts.models import Purpose, User
 from basewarden.accounts.password import queries as password_queries
@@ -29,7 +29,7 @@ class Resets:
         signins: Signins,
         attempts: Attempts,
         limits: AccountLimits,
-        letters: Letters,
+        emails: Emails,
         quiet: QuietJobs,
         audit: Audit,
         settings: Settings,
@@ -39,7 +39,7 @@ class Resets:
         self._signins = signins
         self._attempts = attempts
         self._limits = limits
-        self._letters = letters
+        self._emails = emails
         self._quiet = quiet
         self._audit = audit
         self._origin = settings.origin
@@ -47,7 +47,7 @@ class Resets:
 
     @property
     def is_configured(self) -> bool:
-        return self._letters.is_configured
+        return self._emails.is_configured
 
     async def ask(self, session: WriteSession, email: str, where: Where) -> None:
         """Leaves a job, whatever was typed. A caller who asks too often is not told that nothing more happens."""
@@ -57,19 +57,19 @@ class Resets:
             await self._quiet.enqueue(session, FORGOT_JOB, Asked(email, where))
 
     async def _answer_forgot(self, asked: Asked) -> None:
-        """The job: a letter with a link, which sets a first password where there is none. Nobody: nothing."""
+        """The job: an email with a link, which sets a first password where there is none. Nobody: nothing."""
         async with self._database.unit_of_work() as session:
             user = await account_queries.find_user_by_email(session, asked.email_key) if asked.email_key else None
             if user is not None and await self._may_write(user):
                 await self._send(session, user, asked.where)
 
     async def _may_write(self, user: User) -> bool:
-        return await self._attempts.try_take(Attempt("reset.letters", str(user.id), self._limits.reset_letters))
+        return await self._attempts.try_take(Attempt("reset.letters", str(user.id), self._limits.reset_emails))
 
     async def _send(self, session: WriteSession, user: User, where: Where) -> None:
         kind = AccountEmailKind.RESET if user.password_hash is not None else AccountEmailKind.NO_PASSWORD
         link = await make_link(session, self._origin, user, Purpose.RESET)
-        await self._letters.post(session, kind, user, where, link=link)
+        await self._emails.enqueue(session, kind, user, where, link=link)
         await self._audit.record(
             session, AccountEvent(subject=user.audit_id, kind=EventKind.PASSWORD_RESET_ASKED, where=where, details={})
         )
@@ -100,7 +100,7 @@ class Resets:
         await account_queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
         await self._signins.end_all(session, user.id)
         await self._signins.announce_change(session, user.id)
-        await self._letters.post(session, AccountEmailKind.PASSWORD_RESET, user, where)
+        await self._emails.enqueue(session, AccountEmailKind.PASSWORD_RESET, user, where)
         await self._audit.record(
             session, AccountEvent(subject=user.audit_id, kind=EventKind.PASSWORD_RESET, where=where, details={})
         )

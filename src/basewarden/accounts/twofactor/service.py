@@ -7,7 +7,7 @@ from uuid import UUID
 
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
-from basewarden.accounts.emails import Letters
+from basewarden.accounts.emails import Emails
 from basewarden.accounts.errors import AlreadyOn, BadCode, OAuthOnly, ReauthRequired
 from basewarden.accounts.models import Purpose, User
 from basewarden.accounts.password.hashing import Passwords
@@ -62,7 +62,7 @@ class TwoFactor:
         accounts: Accounts,
         attempts: Attempts,
         audit: Audit,
-        letters: Letters,
+        emails: Emails,
         limits: AccountLimits,
         clock: Clock = read_clock,
     ) -> None:
@@ -74,7 +74,7 @@ class TwoFactor:
         self._attempts = attempts
         self._limits = limits
         self._audit = audit
-        self._letters = letters
+        self._emails = emails
         self._clock = clock
         self._checks = CodeChecks(
             database=database,
@@ -118,7 +118,7 @@ class TwoFactor:
         await queries.replace_codes(session, user.id, hashes)
         await queries.forget_passed(session, user.id, but=person.signin_id)
         tokens = await self._renew(session, person)
-        await self._letters.post(session, "twofactor_on", person, where)
+        await self._emails.enqueue(session, "twofactor_on", person, where)
         await self._record(session, person, EventKind.TWOFACTOR_ON, where)
         return NewCodes(codes, tokens)
 
@@ -131,7 +131,7 @@ class TwoFactor:
         await account_queries.end_tokens(session, person.id, Purpose.RESET)
         if is_recovery:
             left = await queries.count_codes_left(session, person.id)
-            await self._letters.post(session, "recovery_code_used", person, where, left=str(left))
+            await self._emails.enqueue(session, "recovery_code_used", person, where, left=str(left))
             await self._record(session, person, EventKind.RECOVERY_CODE_USED, where, left=left)
         else:
             await self._record(session, person, EventKind.TWOFACTOR_PASSED, where, second="code")
@@ -152,7 +152,7 @@ class TwoFactor:
         tokens = await self._signins.renew(session, person.signin_id, authenticated=has_proved)
         await self._signins.announce_change(session, person.id)
         if was_on:
-            await self._letters.post(session, "twofactor_off", person, where)
+            await self._emails.enqueue(session, "twofactor_off", person, where)
             await self._record(session, person, EventKind.TWOFACTOR_OFF, where)
         return tokens
 

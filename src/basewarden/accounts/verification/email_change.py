@@ -1,9 +1,9 @@
-"""Another address for an account: asked for with a fresh sign-in, done when a letter to it has been answered."""
+"""Another address for an account: asked for with a fresh sign-in, done when an email to it has been answered."""
 
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
-from basewarden.accounts.emails import AccountEmailKind, Letters
+from basewarden.accounts.emails import AccountEmailKind, Emails
 from basewarden.accounts.errors import LinkExpired
 from basewarden.accounts.links import Taken, make_link
 from basewarden.accounts.models import Purpose
@@ -22,25 +22,25 @@ class EmailChange:
         signins: Signins,
         attempts: Attempts,
         limits: AccountLimits,
-        letters: Letters,
+        emails: Emails,
         audit: Audit,
         settings: Settings,
     ) -> None:
         self._signins = signins
         self._attempts = attempts
         self._limits = limits
-        self._letters = letters
+        self._emails = emails
         self._audit = audit
         self._origin = settings.origin
 
     @property
     def is_configured(self) -> bool:
-        return self._letters.is_configured
+        return self._emails.is_configured
 
     async def start(self, session: WriteSession, person: Person, email: str, where: Where) -> None:
-        """A letter to the new address and a notice to the present one; nothing changes yet.
+        """An email to the new address and a notice to the present one; nothing changes yet.
 
-        Where the new address is somebody's, its letter says so: the caller cannot tell by answer, work or time.
+        Where the new address is somebody's, its email says so: the caller cannot tell by answer, work or time.
         """
         if email == person.email:
             raise Invalid.field("email", "This is your address already.")
@@ -48,7 +48,7 @@ class EmailChange:
         if not self.is_configured:
             return
         may_write = await self._attempts.try_take(
-            Attempt("letters.address", make_email_key(email), self._limits.address_letters)
+            Attempt("letters.address", make_email_key(email), self._limits.address_emails)
         )
         user = await account_queries.lock_user(session, person.id)
         if user is None:
@@ -57,10 +57,10 @@ class EmailChange:
         other = await account_queries.find_user_by_email(session, make_email_key(email))
         link = await make_link(session, self._origin, user, Purpose.CHANGE_EMAIL, email=email)
         if may_write and (other is None or other.id == user.id):
-            await self._letters.post(session, AccountEmailKind.CHANGE_EMAIL, user, where, to=email, link=link)
+            await self._emails.enqueue(session, AccountEmailKind.CHANGE_EMAIL, user, where, to=email, link=link)
         elif may_write:
-            await self._letters.post(session, AccountEmailKind.EMAIL_TAKEN, user, where, to=email)
-        await self._letters.post(session, AccountEmailKind.EMAIL_CHANGE_ASKED, user, where, new_email=email)
+            await self._emails.enqueue(session, AccountEmailKind.EMAIL_TAKEN, user, where, to=email)
+        await self._emails.enqueue(session, AccountEmailKind.EMAIL_CHANGE_ASKED, user, where, new_email=email)
         await self._audit.record(
             session, AccountEvent(subject=user.audit_id, kind=EventKind.EMAIL_CHANGE_ASKED, where=where, details={})
         )
@@ -78,7 +78,7 @@ class EmailChange:
         await self._signins.end_all(session, user.id, but=stays)
         tokens = await self._signins.renew(session, stays, authenticated=False) if stays else None
         await self._signins.announce_change(session, user.id)
-        await self._letters.post(
+        await self._emails.enqueue(
             session, AccountEmailKind.EMAIL_CHANGED, user, where, to=earlier, new_email=taken.email
         )
         await self._audit.record(

@@ -1,11 +1,11 @@
-"""Proof that an address is its person's: the link that a letter carries there comes back."""
+"""Proof that an address is its person's: the link that an email carries there comes back."""
 
 from uuid import UUID
 
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
-from basewarden.accounts.emails import AccountEmailKind, Letters
+from basewarden.accounts.emails import AccountEmailKind, Emails
 from basewarden.accounts.errors import LinkExpired
 from basewarden.accounts.links import Taken, look_at_link, make_link, take_link
 from basewarden.accounts.models import Purpose, User
@@ -26,7 +26,7 @@ class Verification:
         signins: Signins,
         attempts: Attempts,
         limits: AccountLimits,
-        letters: Letters,
+        emails: Emails,
         email_change: EmailChange,
         audit: Audit,
         settings: Settings,
@@ -34,17 +34,17 @@ class Verification:
         self._signins = signins
         self._attempts = attempts
         self._limits = limits
-        self._letters = letters
+        self._emails = emails
         self._email_change = email_change
         self._audit = audit
         self._origin = settings.origin
 
     @property
     def is_configured(self) -> bool:
-        return self._letters.is_configured
+        return self._emails.is_configured
 
     async def start(self, session: WriteSession, person: Person, where: Where) -> None:
-        """Sends the link again, unless the address is proven or has had enough letters for now."""
+        """Sends the link again, unless the address is proven or has had enough emails for now."""
         await self._attempts.take(Attempt("verify.account", str(person.id), self._limits.verify_account))
         if person.is_verified or not await self.may_write(person.id):
             return
@@ -53,13 +53,13 @@ class Verification:
             await self.send_link(session, user, where)
 
     async def may_write(self, user_id: UUID) -> bool:
-        """Counts one more letter; to be asked before the unit of work holds a connection."""
-        attempt = Attempt("verify.letters", str(user_id), self._limits.verify_letters)
+        """Counts one more email; to be asked before the unit of work holds a connection."""
+        attempt = Attempt("verify.letters", str(user_id), self._limits.verify_emails)
         return self.is_configured and await self._attempts.try_take(attempt)
 
     async def send_link(self, session: WriteSession, user: User, where: Where) -> None:
         link = await make_link(session, self._origin, user, Purpose.VERIFY)
-        await self._letters.post(session, AccountEmailKind.VERIFY, user, where, link=link)
+        await self._emails.enqueue(session, AccountEmailKind.VERIFY, user, where, link=link)
 
     async def look_at(self, session: ReadSession, token: str) -> str:
         """The address that this link confirms; raises what `confirm` would."""

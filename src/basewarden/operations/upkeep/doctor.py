@@ -168,9 +168,9 @@ async def _check_migrations(settings: Settings, database: Database) -> list[Find
 async def _check_mail(settings: Settings, _: Database) -> list[Finding]:
     if settings.smtp_url is None:
         advice = "Set SMTP_URL and EMAIL_FROM; until then `basewarden link` prints links for people."
-        return [Finding("mail", Level.WARN, "no letters are sent.", advice)]
+        return [Finding("mail", Level.WARN, "no emails are sent.", advice)]
     check = await check_smtp(settings)
-    advice = "" if check.ok else "See SMTP_URL; letters wait meanwhile, `basewarden letters` lists them."
+    advice = "" if check.ok else "See SMTP_URL; emails stay queued meanwhile, `basewarden emails` lists them."
     return [Finding("mail", Level.OK if check.ok else Level.FAIL, check.sentence, advice)]
 
 

@@ -1,4 +1,4 @@
-"""The letters of billing: each once, whatever comes how often and in which order."""
+"""The emails of billing: each once, whatever comes how often and in which order."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,7 +9,7 @@ from uuid import UUID
 from basewarden.accounts import find_user
 from basewarden.billing import queries
 from basewarden.db import WriteSession
-from basewarden.mail import Letter, Mail, render_letter
+from basewarden.mail import Email, Mail, render_email
 from basewarden.settings import Settings
 
 _NO_MINOR_UNIT = frozenset(
@@ -28,7 +28,7 @@ class BillingEmailKind(StrEnum):
     NOT_APPLIED = "not_applied"
 
 
-class BillingLetters:
+class BillingEmails:
     """Nothing is posted where no mail is configured."""
 
     def __init__(self, mail: Mail, settings: Settings) -> None:
@@ -40,29 +40,29 @@ class BillingLetters:
     def can_reach_operators(self) -> bool:
         return self._mail.is_configured and bool(self._operators)
 
-    async def post_to_operators(self, session: WriteSession, kind: BillingEmailKind, **facts: Any) -> None:
-        subject, text, html = render_letter(
+    async def enqueue_for_operators(self, session: WriteSession, kind: BillingEmailKind, **facts: Any) -> None:
+        subject, text, html = render_email(
             f"billing/emails/{kind}", origin=self._origin, page="/operator/billing?show=not-applied", **facts
         )
         for address in self._operators:
-            letter = Letter(kind=f"billing_{kind}", address=address, subject=subject, text=text, html=html)
-            await self._mail.post(session, letter)
+            email = Email(kind=f"billing_{kind}", address=address, subject=subject, text=text, html=html)
+            await self._mail.enqueue(session, email)
 
-    async def post_once(
+    async def enqueue_once(
         self, session: WriteSession, kind: BillingEmailKind, about: str, user_id: UUID | None, **facts: str | None
     ) -> None:
-        """`about` is what the letter is about: there is never a second one about it."""
+        """`about` is what the email is about: there is never a second one about it."""
         if user_id is None or not self._mail.is_configured:
             return
         user = await find_user(session, user_id)
         if user is None or not await queries.take_notice(session, kind, about):
             return
-        subject, text, html = render_letter(
+        subject, text, html = render_email(
             f"billing/emails/{kind}", name=user.name, origin=self._origin, page="/settings/billing", **facts
         )
-        await self._mail.post(
+        await self._mail.enqueue(
             session,
-            Letter(kind=f"billing_{kind}", address=user.email, subject=subject, text=text, html=html, user_id=user_id),
+            Email(kind=f"billing_{kind}", address=user.email, subject=subject, text=text, html=html, user_id=user_id),
         )
 
 

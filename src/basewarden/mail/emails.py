@@ -1,4 +1,4 @@
-"""A letter before it is posted: what it says, made from the templates of the feature that writes it."""
+"""An email before it is posted: what it says, made from the templates of the feature that writes it."""
 
 import json
 import unicodedata
@@ -23,7 +23,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
-class Letter:
+class Email:
     """`good_until` is when its link ends: it is not worth sending after that. A subject is always one line.
 
     `reply_to` is an address that an answer goes to instead of EMAIL_FROM.
@@ -58,17 +58,17 @@ def resolve_address(address: str) -> str:
     return f"{found.local_part}@{found.ascii_domain}"
 
 
-def seal_content(letter: Letter) -> Secret:
-    """A link in a letter is as good as a password: in the database it lies sealed."""
-    content = {"subject": letter.subject, "text": letter.text, "html": letter.html, "reply_to": letter.reply_to}
+def seal_content(email: Email) -> Secret:
+    """A link in an email is as good as a password: in the database it lies sealed."""
+    content = {"subject": email.subject, "text": email.text, "html": email.html, "reply_to": email.reply_to}
     return Secret(json.dumps(content))
 
 
-def render_letter(template: str, **context: Any) -> tuple[str, str, str]:
+def render_email(template: str, **context: Any) -> tuple[str, str, str]:
     """Subject, text and HTML of `accounts/emails/reset`, which is `accounts/templates/emails/reset.txt` and `.html`.
 
     The text begins with a line `Subject: …`. The HTML extends `mail/email.html` and fills its block `body`.
-    What a person has chosen (a name) goes through the filter `line`, so that it cannot grow to a letter of its own.
+    What a person has chosen (a name) goes through the filter `line`, so that it cannot grow to an email of its own.
     """
     environment = _make_environment()
     head, _, text = environment.get_template(f"{template}.txt").render(context).partition("\n")
