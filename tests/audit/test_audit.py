@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from basewarden.audit import (
     AccountEvent,
+    ClientInfo,
     EventKind,
-    Where,
     export_events,
     list_events,
     verify_chain,
@@ -22,12 +22,12 @@ from basewarden.errors import Conflict, Unavailable
 from tests.audit.conftest import AuditDatabase
 
 ADA, BOB = UUID(int=1), UUID(int=2)
-HOME = Where("203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+HOME = ClientInfo("203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
 CHAIN_LOCK = 7022364301936325990
 
 
 def make_event(
-    kind: EventKind = EventKind.SIGNIN, subject: UUID = ADA, where: Where = HOME, **more: object
+    kind: EventKind = EventKind.SIGNIN, subject: UUID = ADA, where: ClientInfo = HOME, **more: object
 ) -> AccountEvent:
     return AccountEvent(subject, kind, where, **more)  # type: ignore[arg-type]  # details, as the test says
 
@@ -183,9 +183,9 @@ async def test_savepoints_neither_store_early_nor_record(desk: AuditDatabase) ->
 async def test_hostile_text_is_cut_and_flattened(desk: AuditDatabase) -> None:
     hostile = "x\x00y\nz\ud800\u202e" + "A" * 1_000_000
     await desk.record(
-        AccountEvent(ADA, EventKind.SIGNIN, Where(hostile, hostile), {"name": hostile, "method": hostile})
+        AccountEvent(ADA, EventKind.SIGNIN, ClientInfo(hostile, hostile), {"name": hostile, "method": hostile})
     )
-    await desk.record(AccountEvent(ADA, EventKind.SIGNIN, Where("", " \x00 "), {"name": "\n"}))
+    await desk.record(AccountEvent(ADA, EventKind.SIGNIN, ClientInfo("", " \x00 "), {"name": "\n"}))
     first, second = await desk.rows()
     for value in (first["address"], first["client"], first["name"], first["details"]["method"]):
         assert value.startswith("x y z  AAA")

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 import basewarden.audit
-from basewarden.audit import AccountEvent, AuditEvent, EventKind, Where, describe_client, describe_event, list_events
+from basewarden.audit import (
+    AccountEvent,
+    AuditEvent,
+    ClientInfo,
+    EventKind,
+    describe_client,
+    describe_event,
+    list_events,
+)
 from basewarden.web import Pages
 from tests.audit.conftest import AuditDatabase
 from tests.audit.test_audit import ADA, make_event
@@ -58,8 +66,8 @@ def render(events: list[AuditEvent]) -> str:
 
 async def test_the_table_shows_what_when_from_where_and_with_what(desk: AuditDatabase) -> None:
     await desk.record(
-        make_event(EventKind.PASSKEY_ADDED, where=Where("203.0.113.7", SAFARI), details={"name": "<b>phone</b>"}),
-        make_event(EventKind.SIGNOUT, where=Where()),
+        make_event(EventKind.PASSKEY_ADDED, where=ClientInfo("203.0.113.7", SAFARI), details={"name": "<b>phone</b>"}),
+        make_event(EventKind.SIGNOUT, where=ClientInfo()),
     )
     async with desk.database.read_only() as session:
         html = render(await list_events(session, ADA))

@@ -11,7 +11,7 @@ import pytest
 
 from basewarden.accounts import Limit
 from basewarden.accounts.github import GitHubClient
-from basewarden.accounts.github.errors import TROUBLES, GitHubDown
+from basewarden.accounts.github.errors import ERROR_MESSAGES, GitHubDown
 from basewarden.core.secret import Secret
 from basewarden.errors import StartError
 from basewarden.settings import load_settings
@@ -184,7 +184,7 @@ async def test_only_a_verified_primary_address_makes_an_account(
     assert end == trouble("github_no_email")
     assert await find_person(client) is None
     assert await read(app_database, "SELECT count(*) FROM users") == [(0,)]
-    assert TROUBLES["github_no_email"] in (await client.get(end)).text
+    assert ERROR_MESSAGES["github_no_email"] in (await client.get(end)).text
 
 
 async def test_of_several_addresses_the_primary_one_is_taken(with_github: ServedProduct, github: FakeGitHub) -> None:
@@ -215,7 +215,7 @@ async def test_an_address_that_has_an_account_is_not_linked_by_itself(
     assert end == trouble("github_has_account", "/settings/account/github")
     assert await find_person(client) is None
     assert await read(app_database, "SELECT count(*) FROM oauth_accounts") == [(0,)]
-    assert TROUBLES["github_has_account"] in (await client.get(end)).text
+    assert ERROR_MESSAGES["github_has_account"] in (await client.get(end)).text
 
 
 async def test_who_says_no_at_github_is_told_so(with_github: ServedProduct, github: FakeGitHub) -> None:
@@ -224,7 +224,7 @@ async def test_who_says_no_at_github_is_told_so(with_github: ServedProduct, gith
     end = await travel(client, f"{START}?next=/connections/new")
     assert end == trouble("github_denied", "/connections/new")
     page = (await client.get(end)).text
-    assert TROUBLES["github_denied"] in page
+    assert ERROR_MESSAGES["github_denied"] in page
     assert 'role="alert"' in page
 
 
@@ -370,7 +370,7 @@ async def test_a_failing_github_lets_nobody_in(
     end = await travel(client)
     assert end == trouble("github_down")
     assert path in github.seen
-    assert TROUBLES["github_down"] in (await client.get(end)).text
+    assert ERROR_MESSAGES["github_down"] in (await client.get(end)).text
     assert await find_person(client) is None
     assert await read(app_database, "SELECT count(*) FROM users") == [(0,)]
     assert await travel(client) == "/connections"

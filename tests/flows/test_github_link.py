@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from basewarden.accounts.github.errors import TROUBLES
+from basewarden.accounts.github.errors import ERROR_MESSAGES
 from tests.fakes.github import FakeGitHub, Trip, come_back, depart, make_person, travel, visit
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.fixtures.mailing import ServeMailing
@@ -110,11 +110,11 @@ async def test_one_github_opens_one_account(with_github: ServedProduct, github: 
     await link(anna)
     end = await link(ben)
     assert end == f"{PAGE}?done=github_taken"
-    assert TROUBLES["github_taken"] in (await ben.get(end)).text
+    assert ERROR_MESSAGES["github_taken"] in (await ben.get(end)).text
     github.person = make_person(2, "second")
     end = await link(anna)
     assert end == f"{PAGE}?done=github_other_linked"
-    assert TROUBLES["github_other_linked"] in (await anna.get(end)).text
+    assert ERROR_MESSAGES["github_other_linked"] in (await anna.get(end)).text
     assert await is_in(anna)
     assert await is_in(ben)
     assert await list_links(app_database) == [(ANNA, "mona")]

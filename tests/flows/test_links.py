@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from basewarden.accounts import EmailChange, Purpose, Signins, make_operator_link
-from basewarden.audit import Where
+from basewarden.accounts import EmailChange, Purpose, SignInSessions, make_operator_link
+from basewarden.audit import ClientInfo
 from basewarden.db import Database
 from basewarden.errors import StartError, Unauthenticated
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
@@ -236,12 +236,12 @@ async def test_no_change_is_begun_by_a_session_that_has_just_ended(mailing: Mail
     assert await sign_in(thief, ANNA) == 200
     registry = mailing.product.registry
     cookie = f"{COOKIE}={thief.cookies[COOKIE]}".encode()
-    person = await registry.get(Signins).find_signed_in({"headers": [(b"cookie", cookie)]})
+    person = await registry.get(SignInSessions).find_signed_in({"headers": [(b"cookie", cookie)]})
     assert person is not None
     assert (await anna.delete(SESSIONS)).json() == {"ended": 1}
     with pytest.raises(Unauthenticated):
         async with registry.get(Database).unit_of_work() as session:
-            await registry.get(EmailChange).start(session, person, "thief@evil.example", Where())
+            await registry.get(EmailChange).start(session, person, "thief@evil.example", ClientInfo())
 
 
 async def test_a_change_needs_a_fresh_sign_in_and_a_new_address(mailing: Mailing, serve_mailing: ServeMailing) -> None:

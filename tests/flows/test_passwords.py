@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from basewarden.accounts import Limit, Signins
+from basewarden.accounts import Limit, SignInSessions
 from tests.fixtures.app import PASSWORD, ServedProduct, tight_limits
 from tests.fixtures.mailing import Mailing, ServeMailing
 from tests.fixtures.twofactor import StepClock, turn_on
@@ -287,7 +287,7 @@ async def test_a_stale_sign_in_sets_no_password(mailing: Mailing) -> None:
     await mailing.query("UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
     stale = await mailing.product.client()
     stale.cookies = client.cookies
-    mailing.product.registry.get(Signins)._known.clear()
+    mailing.product.registry.get(SignInSessions)._known.clear()
     page = (await stale.get("/settings/account")).text
     assert f'action="{SET}"' not in page
     assert 'href="/forgot"' in page

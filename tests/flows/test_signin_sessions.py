@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from basewarden.accounts import OwnSignins, Person, Signins, lock_user
-from basewarden.audit import Where
+from basewarden.accounts import Person, SessionList, SignInSessions, lock_user
+from basewarden.audit import ClientInfo
 from basewarden.db import Database
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.fixtures.twofactor import Protected
@@ -283,7 +283,7 @@ async def test_another_origin_changes_nothing(anna: httpx.AsyncClient, method: s
 
 async def find_person(product: ServedProduct, client: httpx.AsyncClient) -> Person:
     cookie = f"{COOKIE}={client.cookies[COOKIE]}".encode()
-    person = await product.registry.get(Signins).find_signed_in({"headers": [(b"cookie", cookie)]})
+    person = await product.registry.get(SignInSessions).find_signed_in({"headers": [(b"cookie", cookie)]})
     assert person is not None
     return person
 
@@ -331,12 +331,12 @@ async def test_ending_the_others_never_deadlocks_with_one_that_changes_a_factor(
     """Whoever changes a factor holds the person, then their session, then wants the others'."""
     changing, ending = await sign_in(product), await sign_in(product)
     changer, ender = await find_person(product, changing), await find_person(product, ending)
-    own, signins = product.registry.get(OwnSignins), product.registry.get(Signins)
+    own, signins = product.registry.get(SessionList), product.registry.get(SignInSessions)
     database = product.registry.get(Database)
 
     async def end_others() -> int:
         async with database.unit_of_work() as session:
-            return await own.end_others(session, ender, Where())
+            return await own.end_others(session, ender, ClientInfo())
 
     async with asyncio.TaskGroup() as group, database.unit_of_work() as session:
         await lock_user(session, changer.id)

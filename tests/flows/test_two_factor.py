@@ -18,10 +18,10 @@ from fastapi.routing import RouteContext, iter_route_contexts
 
 from basewarden.accounts import AccountLimits, Limit
 from basewarden.accounts.signin.callers import require_half_signed_in
-from basewarden.accounts.signin.sessions import Signins
+from basewarden.accounts.signin.sessions import SignInSessions
 from basewarden.accounts.twofactor import TwoFactor
 from basewarden.app import assemble_app
-from basewarden.audit import Where
+from basewarden.audit import ClientInfo
 from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.errors import TooMany
@@ -520,9 +520,9 @@ async def test_nobody_gets_nothing(client: httpx.AsyncClient) -> None:
 async def test_another_proof_takes_the_same_codes_and_the_same_places(timed: ServedProduct, anna: Protected) -> None:
     """What asks for a code elsewhere than at sign-in goes through `check_code`."""
     two_factor, database = timed.registry.get(TwoFactor), timed.registry.get(Database)
-    where = Where("203.0.113.7", "test")
+    where = ClientInfo("203.0.113.7", "test")
     signin_token = {"headers": [(b"cookie", f"{COOKIE}={anna.person.cookies[COOKIE]}".encode())]}
-    person = await timed.registry.get(Signins).find_half_signed_in(signin_token)
+    person = await timed.registry.get(SignInSessions).find_half_signed_in(signin_token)
     assert person is not None
 
     async def check(code: str) -> bool:

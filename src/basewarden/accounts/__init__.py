@@ -2,9 +2,9 @@
 
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts, Limit
-from basewarden.accounts.client_info import FromWhere
-from basewarden.accounts.constant_time import QuietJobs
-from basewarden.accounts.data.deletion import Blocker, Deletions, Leaving
+from basewarden.accounts.client_info import ClientInfoDep
+from basewarden.accounts.constant_time import ConstantTimeJobs
+from basewarden.accounts.data.deletion import Blocker, Deletions, ErasureHandler
 from basewarden.accounts.data.export import Export, ExportPart
 from basewarden.accounts.data.export import Rows as ExportRows
 from basewarden.accounts.data.export_parts import ACCOUNT_PARTS
@@ -23,8 +23,8 @@ from basewarden.accounts.recovery.service import Resets
 from basewarden.accounts.return_path import confirm_beside_path, confirm_path, second_step_path, signin_path
 from basewarden.accounts.signin.callers import FreshlySignedIn, HalfSignedIn, SignedIn, require_person
 from basewarden.accounts.signin.devices import Devices
-from basewarden.accounts.signin.session_list import OwnSignins
-from basewarden.accounts.signin.sessions import Person, Signins, Tokens
+from basewarden.accounts.signin.session_list import SessionList
+from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
 from basewarden.accounts.twofactor import Clock, read_clock
 from basewarden.accounts.verification.email_change import EmailChange
 from basewarden.accounts.verification.service import Verification
@@ -36,34 +36,34 @@ __all__ = [
     "Attempt",
     "Attempts",
     "Blocker",
+    "ClientInfoDep",
     "Clock",
+    "ConstantTimeJobs",
     "Deletions",
     "Devices",
     "EmailChange",
     "Emails",
+    "ErasureHandler",
     "Export",
     "ExportPart",
     "ExportRows",
     "FreshlySignedIn",
-    "FromWhere",
     "HalfSignedIn",
-    "Leaving",
     "Limit",
     "MfaRequired",
-    "OwnSignins",
     "PasswordCost",
     "Passwords",
     "Person",
     "Profiles",
     "Purpose",
-    "QuietJobs",
     "Reauth",
     "ReauthRequired",
     "Resets",
+    "SessionList",
     "SignIn",
+    "SignInSessions",
     "SignUp",
     "SignedIn",
-    "Signins",
     "Tokens",
     "User",
     "Verification",

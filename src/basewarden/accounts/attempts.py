@@ -83,7 +83,7 @@ class Attempts:
         self._database = database
         self._secret = secret.reveal().encode()
 
-    async def take(self, *attempts: Attempt) -> None:
+    async def acquire(self, *attempts: Attempt) -> None:
         """Counts them in this order; TooMany at the first over its limit, and the rest is not counted.
 
         So a blocked address does not use up an account's places. The order must be the same everywhere:
@@ -103,15 +103,15 @@ class Attempts:
                     return TooMany.retry_after(seconds, part.advice or _ADVICE)
         return None
 
-    async def try_take(self, *attempts: Attempt) -> bool:
-        """Counts them like `take`, and says quietly whether there was room."""
+    async def try_acquire(self, *attempts: Attempt) -> bool:
+        """Counts them like `acquire`, and says quietly whether there was room."""
         try:
-            await self.take(*attempts)
+            await self.acquire(*attempts)
         except TooMany:
             return False
         return True
 
-    async def give_back(self, *attempts: Attempt) -> None:
+    async def release(self, *attempts: Attempt) -> None:
         """They were no failures after all."""
         async with self._database.write_now() as session:
             for attempt in attempts:

@@ -5,15 +5,15 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
-from basewarden.audit import Where
+from basewarden.audit import ClientInfo
 from basewarden.web.context import scope_context
 
-_LONGEST_CLIENT = 200
+_MAX_CLIENT_LENGTH = 200
 
 
-async def request_where(request: Request) -> Where:
-    client = request.headers.get("user-agent", "").strip()[:_LONGEST_CLIENT]
-    return Where(scope_context(request.scope).client_address, client or None)
+async def read_client_info(request: Request) -> ClientInfo:
+    client = request.headers.get("user-agent", "").strip()[:_MAX_CLIENT_LENGTH]
+    return ClientInfo(scope_context(request.scope).client_address, client or None)
 
 
-FromWhere = Annotated[Where, Depends(request_where)]
+ClientInfoDep = Annotated[ClientInfo, Depends(read_client_info)]

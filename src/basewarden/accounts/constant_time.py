@@ -1,7 +1,7 @@
-"""What is put off until the answer is on its way, so that nobody learns from its time what there was to do.
+"""Jobs for work that depends on whether an account exists, so that the time of a response does not reveal it.
 
-The request does the same for a stranger as for a member: it leaves a job. What was typed is sealed in it, for people
-type passwords into the wrong field.
+A request does the same for a known and for an unknown address: it enqueues a job. Its arguments are sealed, because
+people sometimes type a password into the email field.
 """
 
 import base64
@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from basewarden.accounts.addresses import make_email_key
-from basewarden.audit import Where
+from basewarden.audit import ClientInfo
 from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
 from basewarden.core.text import check_encodable
@@ -20,22 +20,22 @@ from basewarden.db import WriteSession
 from basewarden.jobs import Jobs
 from basewarden.vault import SealContext, Vault
 
-LONGEST_EMAIL = 320
+MAX_EMAIL_LENGTH = 320
 _PLACE = "jobs.accounts"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Asked:
-    """What somebody typed as an address, from where, and what else the request noted."""
+class EmailSubmission:
+    """What was typed into an email field, the client that sent it, and a note of the request for its job."""
 
     email: str
-    where: Where
+    client_info: ClientInfo
     note: str = ""
 
     @property
     def email_key(self) -> str | None:
-        """None for what can be nobody's address."""
-        if len(self.email) > LONGEST_EMAIL:
+        """None where the text cannot be an email address."""
+        if len(self.email) > MAX_EMAIL_LENGTH:
             return None
         try:
             return make_email_key(check_encodable(self.email))
@@ -43,25 +43,29 @@ class Asked:
             return None
 
 
-class QuietJobs:
+class ConstantTimeJobs:
     def __init__(self, jobs: Jobs, vault: Vault) -> None:
         self._jobs = jobs
         self._vault = vault
 
-    def register(self, name: str, handler: Callable[[Asked], Awaitable[None]]) -> None:
+    def register(self, name: str, handler: Callable[[EmailSubmission], Awaitable[None]]) -> None:
         async def run(arguments: Mapping[str, Any]) -> None:
             await handler(self._open(arguments))
 
         self._jobs.register(name, run)
 
-    async def enqueue(self, session: WriteSession, name: str, asked: Asked) -> None:
-        """The same work whatever was typed; only the beginning of what is too long for an address is kept."""
+    async def enqueue(self, session: WriteSession, name: str, submission: EmailSubmission) -> None:
+        """Does the same work for any text; of text too long for an address, only the beginning is kept."""
         job_id = make_id()
-        content = {**asdict(asked), "email": asked.email[: LONGEST_EMAIL + 1]}
+        content = {
+            "email": submission.email[: MAX_EMAIL_LENGTH + 1],
+            "where": asdict(submission.client_info),  # the key that jobs enqueued by earlier versions have
+            "note": submission.note,
+        }
         sealed = self._vault.seal(Secret(json.dumps(content)), SealContext(_PLACE, job_id))
         await self._jobs.enqueue(session, name, {"id": str(job_id), "sealed": base64.b64encode(sealed).decode()})
 
-    def _open(self, arguments: Mapping[str, Any]) -> Asked:
+    def _open(self, arguments: Mapping[str, Any]) -> EmailSubmission:
         sealed = base64.b64decode(arguments["sealed"])
         content = json.loads(self._vault.open(sealed, SealContext(_PLACE, UUID(arguments["id"]))).reveal())
-        return Asked(content["email"], Where(**content["where"]), content["note"])
+        return EmailSubmission(content["email"], ClientInfo(**content["where"]), content["note"])

@@ -7,12 +7,12 @@ from typing import Any
 from basewarden.accounts.links import EmailLink
 from basewarden.accounts.models import User
 from basewarden.accounts.signin.sessions import Person
-from basewarden.audit import Where, describe_client
+from basewarden.audit import ClientInfo, describe_client
 from basewarden.db import WriteSession
 from basewarden.mail import Email, Mail, render_email
 from basewarden.settings import Settings
 
-_LONGEST_CLIENT = 40
+_MAX_CLIENT_LENGTH = 40
 
 
 class AccountEmailKind(StrEnum):
@@ -48,7 +48,7 @@ class Emails:
         session: WriteSession,
         kind: str,
         user: User | Person,
-        where: Where,
+        client_info: ClientInfo,
         *,
         to: str | None = None,
         link: EmailLink | None = None,
@@ -63,8 +63,8 @@ class Emails:
             email=user.email,
             origin=self._origin,
             when=_say_time(datetime.now(UTC)),
-            address=where.address,
-            client=_say_client(where.client),
+            address=client_info.address,
+            client=_say_client(client_info.client),
             link=link.url if link else None,
             link_until=_say_time(link.expires_at) if link else None,
             **facts,
@@ -92,4 +92,4 @@ def _say_client(client: str | None) -> str | None:
     if client is None:
         return None
     name = describe_client(client).partition("/")[0]
-    return name if name.replace(" ", "").replace("-", "").isalnum() and len(name) <= _LONGEST_CLIENT else None
+    return name if name.replace(" ", "").replace("-", "").isalnum() and len(name) <= _MAX_CLIENT_LENGTH else None

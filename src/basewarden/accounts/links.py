@@ -16,9 +16,9 @@ from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import NotFound, StartError
 from basewarden.settings import Settings
 
-RESET_HOLDS = timedelta(hours=6)
-VERIFY_HOLDS = timedelta(hours=24)
-_HOLDS = {Purpose.RESET: RESET_HOLDS, Purpose.VERIFY: VERIFY_HOLDS, Purpose.CHANGE_EMAIL: VERIFY_HOLDS}
+RESET_TTL = timedelta(hours=6)
+VERIFY_TTL = timedelta(hours=24)
+_TTL = {Purpose.RESET: RESET_TTL, Purpose.VERIFY: VERIFY_TTL, Purpose.CHANGE_EMAIL: VERIFY_TTL}
 _PAGES = {Purpose.RESET: "reset", Purpose.VERIFY: "verify-email", Purpose.CHANGE_EMAIL: "verify-email"}
 
 
@@ -31,7 +31,7 @@ class EmailLink:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ConsumedLink:
     """A link that was just used, and its person, who stays locked until the unit ends."""
 
     purpose: Purpose
@@ -55,14 +55,14 @@ async def make_link(
         user.id,
         purpose=purpose,
         email=user.email if email is None else email,
-        holds=_HOLDS[purpose],
+        ttl=_TTL[purpose],
         hashed=hash_token(token),
     )
     return EmailLink(f"{origin}/{_PAGES[purpose]}/{token}", expires_at)
 
 
-async def look_at_link(session: ReadSession, token: str, *purposes: Purpose) -> tuple[AccountToken, User]:
-    """Uses nothing up. NotFound, LinkUsed or LinkExpired where `take_link` would raise them."""
+async def check_link(session: ReadSession, token: str, *purposes: Purpose) -> tuple[AccountToken, User]:
+    """Uses nothing up. NotFound, LinkUsed or LinkExpired where `consume_link` would raise them."""
     link = await _find_usable(session, token, purposes)
     user = await queries.find_user(session, link.user_id)
     if user is None:
@@ -70,7 +70,7 @@ async def look_at_link(session: ReadSession, token: str, *purposes: Purpose) -> 
     return link, user
 
 
-async def take_link(session: WriteSession, token: str, *purposes: Purpose) -> Taken:
+async def consume_link(session: WriteSession, token: str, *purposes: Purpose) -> ConsumedLink:
     """Uses it up. NotFound for an unknown one or one for something else, LinkUsed, or LinkExpired."""
     link = await _find_usable(session, token, purposes)
     user = await queries.lock_user(session, link.user_id)
@@ -78,7 +78,7 @@ async def take_link(session: WriteSession, token: str, *purposes: Purpose) -> Ta
         raise NotFound
     link = await _find_usable(session, token, purposes)  # whoever held the lock may have used it
     await queries.consume_token(session, link.id)
-    return Taken(Purpose(link.purpose), link.email, user)
+    return ConsumedLink(Purpose(link.purpose), link.email, user)
 
 
 async def _find_usable(session: ReadSession | WriteSession, token: str, purposes: tuple[Purpose, ...]) -> AccountToken:

@@ -39,7 +39,7 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class SigninSession(Base):
+class SignInSession(Base):
     """One signed-in browser. Only the SHA-256 of its token is kept, and of the cookie that says it passed 2FA.
 
     A new token is put on the same row: the row is the session that a person sees, whatever its token is now.

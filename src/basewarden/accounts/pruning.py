@@ -10,7 +10,7 @@ from basewarden.accounts.data import queries as data_queries
 from basewarden.accounts.data.deletion import Deletions
 from basewarden.accounts.emails import Emails
 from basewarden.accounts.signin import queries as signin_queries
-from basewarden.accounts.signin.sessions import IDLE, LONGEST
+from basewarden.accounts.signin.sessions import ABSOLUTE_LIFETIME, IDLE_TIMEOUT
 from basewarden.db import Database, Pruner, ReadSession, WriteSession, in_batches
 
 KEEP_TOKENS = timedelta(days=30)
@@ -33,7 +33,7 @@ def list_account_pruners(*, keep_signins: timedelta) -> tuple[Pruner, ...]:
 
 
 async def _delete_old_signins(session: WriteSession, keep: timedelta, limit: int) -> int:
-    return await signin_queries.delete_old_signins(session, keep, limit, idle=IDLE, longest=LONGEST)
+    return await signin_queries.delete_old_signins(session, keep, limit, idle=IDLE_TIMEOUT, absolute=ABSOLUTE_LIFETIME)
 
 
 def list_people_pruners(

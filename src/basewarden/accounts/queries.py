@@ -35,7 +35,7 @@ async def insert_token(
     *,
     purpose: Purpose,
     email: str,
-    holds: timedelta,
+    ttl: timedelta,
     hashed: bytes,
 ) -> datetime:
     """When it will expire, by the database's clock."""
@@ -45,7 +45,7 @@ async def insert_token(
         purpose=purpose,
         token_hash=hashed,
         email=email,
-        expires_at=func.now() + holds,
+        expires_at=func.now() + ttl,
     )
     return (await session.execute(query.returning(AccountToken.expires_at))).scalar_one()
 

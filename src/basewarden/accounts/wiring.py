@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from basewarden.accounts.attempts import AccountLimits, Attempts
-from basewarden.accounts.constant_time import QuietJobs
+from basewarden.accounts.constant_time import ConstantTimeJobs
 from basewarden.accounts.data import pages as data_pages
 from basewarden.accounts.data import routes as data_routes
-from basewarden.accounts.data.deletion import Deletions, Leaving
+from basewarden.accounts.data.deletion import Deletions, ErasureHandler
 from basewarden.accounts.data.export import Export, ExportPart
 from basewarden.accounts.data.export_parts import ACCOUNT_PARTS
 from basewarden.accounts.emails import Emails
@@ -36,8 +36,8 @@ from basewarden.accounts.return_path import confirm_path, second_step_path, sign
 from basewarden.accounts.signin import pages as signin_pages
 from basewarden.accounts.signin import routes as signin_routes
 from basewarden.accounts.signin.devices import Devices
-from basewarden.accounts.signin.session_list import OwnSignins
-from basewarden.accounts.signin.sessions import Signins
+from basewarden.accounts.signin.session_list import SessionList
+from basewarden.accounts.signin.sessions import SignInSessions
 from basewarden.accounts.twofactor import Clock, TwoFactor
 from basewarden.accounts.twofactor import pages as two_factor_pages
 from basewarden.accounts.twofactor import routes as two_factor_routes
@@ -95,7 +95,9 @@ def wire(registry: Registry, *, limits: AccountLimits, cost: PasswordCost, clock
     _add_settings(registry)
 
 
-def wire_personal_data(registry: Registry, *, parts: Sequence[ExportPart], erasure_handlers: Sequence[Leaving]) -> None:
+def wire_personal_data(
+    registry: Registry, *, parts: Sequence[ExportPart], erasure_handlers: Sequence[ErasureHandler]
+) -> None:
     """Export and deletion; the parts and handlers are those of the features above."""
     database, emails, audit = registry.get(Database), registry.get(Emails), registry.get(Audit)
     registry.add(
@@ -110,11 +112,11 @@ def wire_personal_data(registry: Registry, *, parts: Sequence[ExportPart], erasu
     registry.add(
         Deletions(
             database=database,
-            signins=registry.get(Signins),
+            signins=registry.get(SignInSessions),
             emails=emails,
             audit=audit,
             jobs=registry.get(Jobs),
-            leaving=erasure_handlers,
+            erasure_handlers=erasure_handlers,
         )
     )
 
@@ -132,7 +134,7 @@ def list_pruners(registry: Registry, ties: Sequence[HasTies]) -> tuple[Pruner, .
 def _add_shared(registry: Registry) -> None:
     settings, database = registry.get(Settings), registry.get(Database)
     registry.add(Attempts(database, settings.secret))
-    registry.add(Signins(database, registry.get(Listener), settings))
+    registry.add(SignInSessions(database, registry.get(Listener), settings))
     registry.add(Devices(settings, settings.secret))
     emails = registry.add(Emails(registry.get(Mail), settings))
     names = registry.get(Pages).environment.globals
@@ -142,9 +144,9 @@ def _add_shared(registry: Registry) -> None:
 
 
 def _add_passwords(registry: Registry, limits: AccountLimits, cost: PasswordCost) -> None:
-    settings, database, signins = registry.get(Settings), registry.get(Database), registry.get(Signins)
+    settings, database, signins = registry.get(Settings), registry.get(Database), registry.get(SignInSessions)
     attempts, emails, audit = registry.get(Attempts), registry.get(Emails), registry.get(Audit)
-    quiet = QuietJobs(registry.get(Jobs), registry.get(Vault))
+    constant_time_jobs = ConstantTimeJobs(registry.get(Jobs), registry.get(Vault))
     passwords = registry.add(Passwords(cost))
     email_change = registry.add(
         EmailChange(signins=signins, attempts=attempts, limits=limits, emails=emails, audit=audit, settings=settings)
@@ -169,7 +171,7 @@ def _add_passwords(registry: Registry, limits: AccountLimits, cost: PasswordCost
             limits=limits,
             emails=emails,
             verification=verification,
-            quiet=quiet,
+            constant_time_jobs=constant_time_jobs,
             audit=audit,
             devices=registry.get(Devices),
         )
@@ -182,7 +184,7 @@ def _add_passwords(registry: Registry, limits: AccountLimits, cost: PasswordCost
             attempts=attempts,
             limits=limits,
             emails=emails,
-            quiet=quiet,
+            constant_time_jobs=constant_time_jobs,
             audit=audit,
             settings=settings,
         )
@@ -195,7 +197,7 @@ def _add_two_factor(registry: Registry, limits: AccountLimits, clock: Clock) -> 
             database=registry.get(Database),
             vault=registry.get(Vault),
             passwords=registry.get(Passwords),
-            signins=registry.get(Signins),
+            signins=registry.get(SignInSessions),
             accounts=registry.get(Accounts),
             attempts=registry.get(Attempts),
             audit=registry.get(Audit),
@@ -210,7 +212,7 @@ def _add_passkeys(registry: Registry, limits: AccountLimits) -> None:
     registry.add(
         Passkeys(
             database=registry.get(Database),
-            signins=registry.get(Signins),
+            signins=registry.get(SignInSessions),
             attempts=registry.get(Attempts),
             emails=registry.get(Emails),
             audit=registry.get(Audit),
@@ -225,7 +227,7 @@ def _add_github(registry: Registry, limits: AccountLimits) -> None:
         GitHub(
             database=registry.get(Database),
             client=GitHubClient(registry.get(Settings)),
-            signins=registry.get(Signins),
+            signins=registry.get(SignInSessions),
             attempts=registry.get(Attempts),
             emails=registry.get(Emails),
             audit=registry.get(Audit),
@@ -235,7 +237,7 @@ def _add_github(registry: Registry, limits: AccountLimits) -> None:
 
 
 def _add_settings(registry: Registry) -> None:
-    signins, audit = registry.get(Signins), registry.get(Audit)
+    signins, audit = registry.get(SignInSessions), registry.get(Audit)
     registry.add(Profiles(signins=signins, audit=audit, github=registry.get(GitHub)))
-    registry.add(OwnSignins(signins=signins, audit=audit))
+    registry.add(SessionList(signins=signins, audit=audit))
     registry.add(Reauth(accounts=registry.get(Accounts), signins=signins, audit=audit))

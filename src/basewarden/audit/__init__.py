@@ -1,7 +1,7 @@
 """What happened to an account: when, from where, with what. Additions only, each sealed with the one before it."""
 
 from basewarden.audit.chain import Broken, Verdict, verify_chain
-from basewarden.audit.events import AccountEvent, EventKind, Where
+from basewarden.audit.events import AccountEvent, ClientInfo, EventKind
 from basewarden.audit.models import AuditEvent
 from basewarden.audit.queries import list_events
 from basewarden.audit.service import Audit, event_body, export_events
@@ -12,9 +12,9 @@ __all__ = [
     "Audit",
     "AuditEvent",
     "Broken",
+    "ClientInfo",
     "EventKind",
     "Verdict",
-    "Where",
     "describe_client",
     "describe_event",
     "event_body",

@@ -60,7 +60,7 @@ class EventKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class ClientInfo:
     """From which address and with what. Hostile text is cut and flattened here, so that it never fails a request."""
 
     address: str | None = None
@@ -81,7 +81,7 @@ class AccountEvent:
 
     subject: UUID
     kind: EventKind
-    where: Where = field(default_factory=Where)
+    client_info: ClientInfo = field(default_factory=ClientInfo)
     details: Mapping[str, Fact] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,7 +96,7 @@ class AccountEvent:
         return {key: value for key, value in self.details.items() if key not in NAMES}
 
     def without_person(self) -> "AccountEvent":
-        return AccountEvent(self.subject, self.kind, Where(), self.list_lasting())
+        return AccountEvent(self.subject, self.kind, ClientInfo(), self.list_lasting())
 
 
 def clean_text(text: str | None) -> str | None:

@@ -27,8 +27,8 @@ def insert_event(session: Session, event: AccountEvent, *, patience: str) -> Row
         "subject": event.subject,
         "kind": event.kind.value,
         "details": msgspec.json.encode(event.list_lasting()).decode(),
-        "address": event.where.address,
-        "client": event.where.client,
+        "address": event.client_info.address,
+        "client": event.client_info.client,
         "name": event.name,
     }
     return session.execute(_INSERT, values).one()

@@ -19,7 +19,7 @@ from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Unavailable
 
 REUSE = timedelta(minutes=10)
-CLAIM_HOLDS = timedelta(seconds=SECONDS + 20)
+CLAIM_TTL = timedelta(seconds=SECONDS + 20)
 """Longer than the provider may take: a claim that is over was left behind by a process that died."""
 PATIENCE_SECONDS = 15
 _POLL_SECONDS = 0.2
@@ -52,7 +52,7 @@ class Checkouts:
         The claim comes first: what was made under the one before it is seen afterwards.
         """
         async with self._database.write_now() as session:
-            if not await queries.claim_checkout(session, person_id, claim_id, CLAIM_HOLDS):
+            if not await queries.claim_checkout(session, person_id, claim_id, CLAIM_TTL):
                 return None
             if await has_subscription(session, person_id):
                 raise AlreadySubscribed(hint=_HAS_SUBSCRIPTION)  # and the claim is rolled back

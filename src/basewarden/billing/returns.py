@@ -48,7 +48,7 @@ class Returns:
             return CheckoutResult.ACTIVE
         if session_id is None or not self._provider.is_configured:
             return CheckoutResult.PROCESSING
-        if not await self._attempts.try_take(Attempt("billing.return", str(person.id), ASKED)):
+        if not await self._attempts.try_acquire(Attempt("billing.return", str(person.id), ASKED)):
             return CheckoutResult.PROCESSING
         try:
             return await self._take(person.id, await self._provider.find_purchase(session_id))

@@ -101,7 +101,7 @@ class Billing:
         """Where the person pays. Pressed twice, in two tabs or two processes, it is the same checkout."""
         if not self._provider.is_configured or not self._product_id:
             raise NotConfigured(NO_BILLING)
-        await self._attempts.take(Attempt("billing.checkout", str(person.id), CALLS))
+        await self._attempts.acquire(Attempt("billing.checkout", str(person.id), CALLS))
         return await self._checkouts.start(person, self._product_id)
 
     async def open_portal(self, person: Person) -> str:
@@ -112,7 +112,7 @@ class Billing:
             customer_id = await queries.find_customer_id(session, person.id)
         if customer_id is None:
             raise NoCustomer
-        await self._attempts.take(Attempt("billing.portal", str(person.id), CALLS))
+        await self._attempts.acquire(Attempt("billing.portal", str(person.id), CALLS))
         return await self._provider.create_portal(customer_id, self._back)
 
 

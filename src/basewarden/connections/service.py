@@ -58,7 +58,7 @@ class Connections:
         """
         await self._check_room(person_id)
         _check_complete(wanted)
-        await self._attempts.take(Attempt("connections.probe", str(person_id), PROBES))
+        await self._attempts.acquire(Attempt("connections.probe", str(person_id), PROBES))
         connection = Connection(
             id=make_id(),
             name=wanted.name,
@@ -98,7 +98,7 @@ class Connections:
 
     async def check(self, connection: Connection, person_id: UUID) -> ServerFacts | RestFacts:
         """Probes the backend in use and returns its current facts, or raises ConnectionFailed."""
-        await self._attempts.take(Attempt("connections.check", str(person_id), CHECKS))
+        await self._attempts.acquire(Attempt("connections.check", str(person_id), CHECKS))
         address = self._targets.unseal_url(connection)
         if address is not None:
             return await probe(address, allow_private=self._allow_private)
@@ -115,7 +115,7 @@ class Connections:
         values: Values = {}
         has_new_address = any(getattr(wanted, name) is not None for name in ("url", "key", "postgres_url"))
         if has_new_address:
-            await self._attempts.take(Attempt("connections.probe", str(person_id), PROBES))
+            await self._attempts.acquire(Attempt("connections.probe", str(person_id), PROBES))
         if wanted.has("postgres_url"):
             values |= await self._change_postgres(connection, wanted)
         if wanted.has("url") or wanted.has("key"):

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts import FromWhere
+from basewarden.accounts import ClientInfoDep
 from basewarden.contact.service import TOPICS, Contact, ContactMessage
 from basewarden.errors import NotConfigured, TooMany
 from basewarden.web import PagesDep, Writing, anyone, inject, parse_form, redirect, show_again
@@ -29,7 +29,7 @@ async def get_contact(request: Request, pages: PagesDep, contact: ContactDep) ->
 
 @router.post("/contact")
 async def post_contact(
-    *, request: Request, session: Writing, pages: PagesDep, contact: ContactDep, where: FromWhere
+    *, request: Request, session: Writing, pages: PagesDep, contact: ContactDep, client_info: ClientInfoDep
 ) -> Response:
     form = await parse_form(request, ContactMessage)
     if form.typed.get(_TRAP):
@@ -38,7 +38,7 @@ async def post_contact(
     if form.data is None:
         return show_again(request, pages, _TEMPLATE, form, **context)
     try:
-        await contact.send(session, form.data, where)
+        await contact.send(session, form.data, client_info)
     except (NotConfigured, TooMany) as error:
         return show_again(request, pages, _TEMPLATE, form, error, **context)
     return redirect(_DONE)

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, EmailStr, Field
 
 from basewarden.accounts import Attempt, Attempts, Limit
-from basewarden.audit import Where
+from basewarden.audit import ClientInfo
 from basewarden.core.text import clean_line
 from basewarden.db import WriteSession
 from basewarden.errors import NotConfigured
@@ -74,12 +74,12 @@ class Contact:
     def is_configured(self) -> bool:
         return self._mail.is_configured and self.inbox is not None
 
-    async def send(self, session: WriteSession, message: ContactMessage, where: Where) -> None:
+    async def send(self, session: WriteSession, message: ContactMessage, client_info: ClientInfo) -> None:
         """Goes out when this unit commits; an answer to it goes to the writer. TooMany beyond the limits."""
         if self.inbox is None or not self._mail.is_configured:
             raise NotConfigured
-        await self._attempts.take(
-            Attempt("contact.address", where.address or "", self._limits.address),
+        await self._attempts.acquire(
+            Attempt("contact.address", client_info.address or "", self._limits.address),
             Attempt("contact.total", "", self._limits.total),
         )
         subject, text, html = render_email(

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from basewarden.accounts import Signins
+from basewarden.accounts import SignInSessions
 from basewarden.connections import Access, AgentCaller, Agents, ConnectionTarget, ConnectionTargets, Role
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, Unauthenticated
@@ -57,7 +57,7 @@ class Caller:
 class Callers:
     """Every credential that is present must be good: a bad one is not made good by another."""
 
-    def __init__(self, agents: Agents, signins: Signins, targets: ConnectionTargets, settings: Settings) -> None:
+    def __init__(self, agents: Agents, signins: SignInSessions, targets: ConnectionTargets, settings: Settings) -> None:
         self._agent_seconds = settings.agent_query_seconds
         self._member_seconds = settings.member_query_seconds
         self._agents = agents

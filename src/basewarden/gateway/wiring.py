@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 from typing import Any
 
-from basewarden.accounts import Signins
+from basewarden.accounts import SignInSessions
 from basewarden.connections import Agents, Connections, ConnectionTargets
 from basewarden.db import Database, Listener
 from basewarden.gateway.api.backend import ApiBackend
@@ -24,7 +24,7 @@ def wire(registry: Registry) -> None:
     targets, recorder = registry.get(ConnectionTargets), registry.get(Recorder)
     projects = registry.add(Projects(targets, listener, settings.origin, PoolSharing.of(settings)))
     agents = registry.add(Agents(database, listener, registry.get(Connections), projects.find_unknown))
-    registry.add(Callers(agents, registry.get(Signins), targets, settings))
+    registry.add(Callers(agents, registry.get(SignInSessions), targets, settings))
     registry.add(RateLimits(settings))
     registry.add(Backends(DirectBackend(recorder), ApiBackend(recorder)))
     registry.add(Reconciler(database, projects.query_transaction_status))

@@ -51,13 +51,13 @@ async def insert_email(session: WriteSession, email: StoredEmail) -> None:
     await session.flush()
 
 
-async def claim_email(session: WriteSession, email_id: UUID, holds: timedelta) -> StoredEmail | None:
+async def claim_email(session: WriteSession, email_id: UUID, ttl: timedelta) -> StoredEmail | None:
     """The email, which is the caller's to send for so long; None where another one sends it or none is queued.
 
     Counts the attempt: `attempts` tells this claim from a later one.
     """
     query = update(StoredEmail).where(StoredEmail.id == email_id, StoredEmail.state == EmailState.QUEUED, _is_free())
-    values = {"claimed_until": func.clock_timestamp() + holds, "attempts": StoredEmail.attempts + 1}
+    values = {"claimed_until": func.clock_timestamp() + ttl, "attempts": StoredEmail.attempts + 1}
     return await session.scalar(query.values(**values).returning(StoredEmail), execution_options=_AS_STORED)
 
 

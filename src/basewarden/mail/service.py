@@ -24,7 +24,7 @@ KEEP_RECORDS = timedelta(days=90)
 EMAIL_PRUNERS = (Pruner("letters", KEEP_RECORDS, in_batches(queries.delete_ended_emails)),)
 RETRY = RetryPolicy(attempts=12, first=timedelta(seconds=15), factor=4, longest=timedelta(hours=2))
 """About fourteen hours in all: a mail server's bad night."""
-CLAIM_HOLDS = timedelta(seconds=SEND_SECONDS + 30)
+CLAIM_TTL = timedelta(seconds=SEND_SECONDS + 30)
 """Longer than sending can take: whoever finds a claim that is over may take the email for left behind."""
 _PLACE = "letters.sealed_content"
 _log = structlog.get_logger()
@@ -77,7 +77,7 @@ class Mail:
         email_id = UUID(arguments["letter_id"])
         async with self._database.unit_of_work() as unit:
             await queries.expire_emails(unit, only=email_id)
-            email = await queries.claim_email(unit, email_id, CLAIM_HOLDS)
+            email = await queries.claim_email(unit, email_id, CLAIM_TTL)
             is_queued = await queries.is_queued(unit, email_id)
         state = await self._try(email) if email is not None else None
         if is_queued and state in (None, EmailState.QUEUED):

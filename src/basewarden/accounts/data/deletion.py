@@ -18,8 +18,8 @@ from basewarden.accounts.data import queries
 from basewarden.accounts.emails import Emails
 from basewarden.accounts.errors import SoleOwner
 from basewarden.accounts.models import User
-from basewarden.accounts.signin.sessions import Person, Signins
-from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.accounts.signin.sessions import Person, SignInSessions
+from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
 from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Unauthenticated
 from basewarden.jobs import Jobs
@@ -42,7 +42,7 @@ class Blocker:
     href: str
 
 
-class Leaving(Protocol):
+class ErasureHandler(Protocol):
     """What a feature above has to do with a person who leaves."""
 
     async def list_blockers(self, session: ReadSession, person_id: UUID) -> Sequence[Blocker]:
@@ -60,23 +60,25 @@ class Deletions:
         self,
         *,
         database: Database,
-        signins: Signins,
+        signins: SignInSessions,
         emails: Emails,
         audit: Audit,
         jobs: Jobs,
-        leaving: Sequence[Leaving],
+        erasure_handlers: Sequence[ErasureHandler],
     ) -> None:
         self._database = database
         self._signins = signins
         self._emails = emails
         self._audit = audit
-        self._leaving = tuple(leaving)
+        self._erasure_handlers = tuple(erasure_handlers)
         jobs.register_periodic(DELETE_DUE, HOURLY, self._run_job)
 
     async def list_blockers(self, session: ReadSession, person_id: UUID) -> list[Blocker]:
-        return [blocker for feature in self._leaving for blocker in await feature.list_blockers(session, person_id)]
+        return [
+            blocker for feature in self._erasure_handlers for blocker in await feature.list_blockers(session, person_id)
+        ]
 
-    async def schedule(self, session: WriteSession, person: Person, where: Where) -> datetime:
+    async def schedule(self, session: WriteSession, person: Person, client_info: ClientInfo) -> datetime:
         """The day it will happen; asked for again, the day stays. SoleOwner where something would be left alone."""
         user = await account_queries.lock_user(session, person.id)
         if user is None:
@@ -89,10 +91,10 @@ class Deletions:
         due = await queries.set_deletion_due(session, person.id, WAIT)
         assert due is not None  # the row is locked
         await self._signins.end_all(session, person.id, but=person.signin_id)
-        await self._tell(session, person, EventKind.DELETION_SCHEDULED, where, due)
+        await self._tell(session, person, EventKind.DELETION_SCHEDULED, client_info, due)
         return due
 
-    async def cancel(self, session: WriteSession, person: Person, where: Where) -> None:
+    async def cancel(self, session: WriteSession, person: Person, client_info: ClientInfo) -> None:
         """Also right where nothing was to be deleted."""
         user = await account_queries.lock_user(session, person.id)
         if user is None:
@@ -100,7 +102,7 @@ class Deletions:
         due = user.deletion_due_at
         if due is not None:
             await queries.set_deletion_due(session, person.id, None)
-            await self._tell(session, person, EventKind.DELETION_CANCELLED, where, due)
+            await self._tell(session, person, EventKind.DELETION_CANCELLED, client_info, due)
 
     async def delete_due(self, batch: int = BATCH) -> dict[str, int]:
         """Deletes whose day has come, one unit of work each, at most `batch`; rows by table.
@@ -125,7 +127,7 @@ class Deletions:
 
     async def _delete_or_postpone(self, session: WriteSession, user: User) -> Mapping[str, int]:
         """Things may have become theirs alone since they asked: nothing is left without an owner."""
-        for feature in self._leaving:
+        for feature in self._erasure_handlers:
             await feature.lock(session, user.id)
         blockers = await self.list_blockers(ReadSession(session), user.id)
         if blockers:
@@ -138,7 +140,7 @@ class Deletions:
         assert due is not None  # the row is locked
         await self._signins.announce_change(session, user.id)
         names = ", ".join(blocker.name for blocker in blockers)
-        await self._emails.enqueue(session, "deletion_postponed", user, Where(), names=names, due=_say_day(due))
+        await self._emails.enqueue(session, "deletion_postponed", user, ClientInfo(), names=names, due=_say_day(due))
         _log.warning("account.deletion_postponed", user=str(user.id), solely_owned=len(blockers))
 
     async def _delete(self, session: WriteSession, user: User) -> Mapping[str, int]:
@@ -146,17 +148,19 @@ class Deletions:
         await self._signins.end_all(session, user.id)
         await self._audit.erase_person(session, user.audit_id)
         counts["letters"] = await delete_person_emails(session, user.id, user.email)
-        for feature in self._leaving:
+        for feature in self._erasure_handlers:
             counts.update(await feature.forget(session, user.id))
         await queries.delete_user(session, user.id)
         await self._audit.record(session, AccountEvent(subject=user.audit_id, kind=EventKind.ACCOUNT_DELETED))
         _log.info("account.deleted", user=str(user.id))
         return counts
 
-    async def _tell(self, session: WriteSession, person: Person, kind: EventKind, where: Where, due: datetime) -> None:
+    async def _tell(
+        self, session: WriteSession, person: Person, kind: EventKind, client_info: ClientInfo, due: datetime
+    ) -> None:
         await self._signins.announce_change(session, person.id)
-        await self._emails.enqueue(session, kind, person, where, due=_say_day(due))
-        await self._audit.record(session, AccountEvent(subject=person.audit_id, kind=kind, where=where))
+        await self._emails.enqueue(session, kind, person, client_info, due=_say_day(due))
+        await self._audit.record(session, AccountEvent(subject=person.audit_id, kind=kind, client_info=client_info))
 
 
 def _say_day(day: datetime) -> str:

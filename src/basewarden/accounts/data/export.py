@@ -18,7 +18,7 @@ from basewarden.accounts.attempts import Attempt, Attempts, Limit
 from basewarden.accounts.data import queries
 from basewarden.accounts.emails import Emails
 from basewarden.accounts.signin.sessions import Person
-from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
 from basewarden.db import Database, ReadSession
 from basewarden.errors import TooMany
 
@@ -62,16 +62,16 @@ class Export:
         self._running = 0
 
     @asynccontextmanager
-    async def open(self, person: Person, where: Where) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+    async def open(self, person: Person, client_info: ClientInfo) -> AsyncIterator[AsyncGenerator[bytes, None]]:
         """The file in pieces. TooMany before the first one; the connection is let go when the block ends.
 
         That data were handed out is noted before they are: a stream that is cut off was an export all the same.
         """
-        await self._attempts.take(Attempt("export.person", str(person.id), EXPORTS))
+        await self._attempts.acquire(Attempt("export.person", str(person.id), EXPORTS))
         async with self._place(), self._database.snapshot() as session:
             if not await queries.try_take_export_place(session, person.id, AT_ONCE):
                 raise TooMany.retry_after(_RETRY_SECONDS, "Your data are being exported already. Wait for that.")
-            await self._note(person, where)
+            await self._note(person, client_info)
             async with aclosing(self._write(session, person)) as pieces:
                 yield pieces
 
@@ -85,11 +85,11 @@ class Export:
         finally:
             self._running -= 1
 
-    async def _note(self, person: Person, where: Where) -> None:
+    async def _note(self, person: Person, client_info: ClientInfo) -> None:
         async with self._database.write_now() as session:
-            event = AccountEvent(subject=person.audit_id, kind=EventKind.DATA_EXPORTED, where=where)
+            event = AccountEvent(subject=person.audit_id, kind=EventKind.DATA_EXPORTED, client_info=client_info)
             await self._audit.record(session, event)
-            await self._emails.enqueue(session, "data_exported", person, where)
+            await self._emails.enqueue(session, "data_exported", person, client_info)
 
     async def _write(self, session: ReadSession, person: Person) -> AsyncGenerator[bytes, None]:
         piece = bytearray(b'{"format":%d,"exportedAt":%b' % (_FORMAT, _encode(datetime.now(UTC))))

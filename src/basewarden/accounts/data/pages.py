@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.accounts.addresses import make_email_key
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.data.deletion import Blocker
 from basewarden.accounts.data.routes import DeletionsDep, ExportDep, respond_with_export
 from basewarden.accounts.errors import SoleOwner
@@ -49,11 +49,11 @@ async def get_data(
 
 
 @router.get(f"{DATA}/export")
-async def get_file(person: SignedIn, export: ExportDep, where: FromWhere) -> Response:
+async def get_file(person: SignedIn, export: ExportDep, client_info: ClientInfoDep) -> Response:
     """Confirming leads back to the page, not to the file: a download would leave the browser on the question."""
     if not person.is_fresh:
         return redirect(confirm_path(f"{DATA}?done=confirmed"))
-    return respond_with_export(export, person, where)
+    return respond_with_export(export, person, client_info)
 
 
 @router.get(DELETE)
@@ -73,7 +73,7 @@ async def post_delete(
     session: Writing,
     pages: PagesDep,
     deletions: DeletionsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     if not person.is_fresh:
         return redirect(confirm_path(DELETE))
@@ -82,7 +82,7 @@ async def post_delete(
         blockers = await deletions.list_blockers(ReadSession(session), person.id)
         return _ask(request, pages, person, blockers, error="Type your e-mail address as it stands above.")
     try:
-        await deletions.schedule(session, person, where)
+        await deletions.schedule(session, person, client_info)
     except SoleOwner as refused:
         blockers = await deletions.list_blockers(ReadSession(session), person.id)
         return _ask(request, pages, person, blockers, status=refused.status)
@@ -90,8 +90,10 @@ async def post_delete(
 
 
 @router.post(f"{DELETE}/cancel")
-async def post_cancel(person: SignedIn, session: Writing, deletions: DeletionsDep, where: FromWhere) -> Response:
-    await deletions.cancel(session, person, where)
+async def post_cancel(
+    person: SignedIn, session: Writing, deletions: DeletionsDep, client_info: ClientInfoDep
+) -> Response:
+    await deletions.cancel(session, person, client_info)
     return redirect(f"{DATA}?done=kept")
 
 

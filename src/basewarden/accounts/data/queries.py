@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, RowMapping, delete, exists, func, select, update
 
-from basewarden.accounts.models import OAuthAccount, Passkey, SigninSession, User
+from basewarden.accounts.models import OAuthAccount, Passkey, SignInSession, User
 from basewarden.db import Base, ReadSession, WriteSession
 
 _EXPORTED_AT_ONCE = 200
@@ -30,7 +30,7 @@ def _is_abandoned(keep: timedelta) -> tuple[ColumnElement[bool], ...]:
         User.email_verified_at.is_(None),
         User.deletion_due_at.is_(None),
         User.created_at < cutoff,
-        ~exists().where(SigninSession.user_id == User.id, SigninSession.last_seen_at >= cutoff),
+        ~exists().where(SignInSession.user_id == User.id, SignInSession.last_seen_at >= cutoff),
         ~exists().where(Passkey.user_id == User.id),
         ~exists().where(OAuthAccount.user_id == User.id),
     )

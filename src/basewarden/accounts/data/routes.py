@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.data.deletion import Deletions
 from basewarden.accounts.data.export import Export
 from basewarden.accounts.errors import BadPassword, OAuthOnly, ReauthRequired, SoleOwner
@@ -20,7 +20,7 @@ from basewarden.accounts.password.routes import AccountsDep
 from basewarden.accounts.password.schemas import SentPassword
 from basewarden.accounts.signin.callers import FreshlySignedIn, SignedIn
 from basewarden.accounts.signin.sessions import Person
-from basewarden.audit import EventKind, Where
+from basewarden.audit import ClientInfo, EventKind
 from basewarden.core.secret import Secret
 from basewarden.core.tasks import end_task
 from basewarden.errors import BadJSON, Forbidden, Invalid, TooLarge, TooMany
@@ -33,12 +33,12 @@ router = APIRouter(prefix="/api/account", tags=["account"])
 ExportDep = Annotated[Export, Depends(inject(Export))]
 DeletionsDep = Annotated[Deletions, Depends(inject(Deletions))]
 
-LONGEST_SECONDS = 30 * 60.0  # a snapshot keeps our database from tidying up
+MAX_SECONDS = 30 * 60.0  # a snapshot keeps our database from tidying up
 STALL_SECONDS = 60.0  # a reader that takes nothing for so long is gone
 _log = structlog.get_logger()
 
 
-class DeleteBody(BaseModel):
+class DeleteAccount(BaseModel):
     """A fresh sign-in is proof enough; a password that is sent along must be right all the same."""
 
     model_config = ConfigDict(extra="forbid")
@@ -59,20 +59,20 @@ class ExportResponse(Response):
         self,
         file: AbstractAsyncContextManager[AsyncGenerator[bytes, None]],
         *,
-        longest_seconds: float = LONGEST_SECONDS,
+        max_seconds: float = MAX_SECONDS,
         stall_seconds: float = STALL_SECONDS,
     ) -> None:
         name = f"basewarden-export-{datetime.now(UTC):%Y-%m-%d}.json"
         super().__init__(headers={"content-disposition": f'attachment; filename="{name}"'})
         del self.headers["content-length"]
         self._file = file
-        self._longest_seconds = longest_seconds
+        self._max_seconds = max_seconds
         self._stall_seconds = stall_seconds
 
     async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
         """What refuses the export refuses it here, before the first byte; the connection is let go in any case."""
         try:
-            async with asyncio.timeout(self._longest_seconds), self._file as pieces, _watch(receive) as gone:
+            async with asyncio.timeout(self._max_seconds), self._file as pieces, _watch(receive) as gone:
                 await self._send(pieces, gone, send)
         except TimeoutError:
             _log.warning("export.cut_off")
@@ -104,8 +104,8 @@ async def _watch(receive: Any) -> AsyncIterator[asyncio.Event]:
         await end_task(task)
 
 
-def respond_with_export(export: Export, person: Person, where: Where) -> ExportResponse:
-    return ExportResponse(export.open(person, where))
+def respond_with_export(export: Export, person: Person, client_info: ClientInfo) -> ExportResponse:
+    return ExportResponse(export.open(person, client_info))
 
 
 @router.get(
@@ -118,9 +118,9 @@ def respond_with_export(export: Export, person: Person, where: Where) -> ExportR
     summary="Returns everything that is stored about you, as one JSON file.",
     openapi_extra=STABLE,
 )
-async def get_export(person: FreshlySignedIn, export: ExportDep, where: FromWhere) -> Response:
+async def get_export(person: FreshlySignedIn, export: ExportDep, client_info: ClientInfoDep) -> Response:
     """It holds no secret, no hash and no data of other people."""
-    return respond_with_export(export, person, where)
+    return respond_with_export(export, person, client_info)
 
 
 @router.post(
@@ -144,17 +144,19 @@ async def post_delete(
     session: Writing,
     deletions: DeletionsDep,
     accounts: AccountsDep,
-    where: FromWhere,
-    body: DeleteBody | None = None,
+    client_info: ClientInfoDep,
+    body: DeleteAccount | None = None,
 ) -> DeletionOut:
     """A password that is sent must be right. A second request does not move the day."""
     if body is not None and body.password is not None:
         password = Secret(body.password.get_secret_value())
-        await accounts.confirm_password(person, password, where, failure=EventKind.DELETION_FAILED)
-    return DeletionOut(deletionDueAt=await deletions.schedule(session, person, where))
+        await accounts.confirm_password(person, password, client_info, failure=EventKind.DELETION_FAILED)
+    return DeletionOut(deletionDueAt=await deletions.schedule(session, person, client_info))
 
 
 @router.post("/delete/cancel", responses=declare(Forbidden), summary="Cancels the deletion of your account.")
-async def post_cancel(person: SignedIn, session: Writing, deletions: DeletionsDep, where: FromWhere) -> DeletionOut:
-    await deletions.cancel(session, person, where)
+async def post_cancel(
+    person: SignedIn, session: Writing, deletions: DeletionsDep, client_info: ClientInfoDep
+) -> DeletionOut:
+    await deletions.cancel(session, person, client_info)
     return DeletionOut(deletionDueAt=None)

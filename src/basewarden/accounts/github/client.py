@@ -15,7 +15,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri  # type: ignore[
 from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]  # it ships no types
 from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, TypeAdapter, ValidationError
 
-from basewarden.accounts.github.errors import GitHubDown, GitHubStale, GitHubTrouble
+from basewarden.accounts.github.errors import GitHubDown, GitHubError, GitHubStale
 from basewarden.core.text import clean_line
 from basewarden.db import note_waiting
 from basewarden.settings import Settings
@@ -33,7 +33,7 @@ SECONDS = 15.0  # for all requests of one sign-in together
 _PUBLIC_API = "https://api.github.com"
 _SCOPE = "read:user user:email"
 _BAD_CODE = "bad_verification_code"
-_LONGEST_NAME = 120
+_MAX_NAME_LENGTH = 120
 _WITHHELD = (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND)  # the person left the scope out
 _log = structlog.get_logger()
 
@@ -149,7 +149,7 @@ class GitHubClient:
         return httpx.create_ssl_context()
 
 
-def _translate(error: Any) -> GitHubTrouble:
+def _translate(error: Any) -> GitHubError:
     """A used or old code is the person's to try again; all else the operator must know."""
     if error.error == _BAD_CODE:
         return GitHubStale()
@@ -170,7 +170,7 @@ def _read_identity(person: Any, addresses: Any) -> Identity:
 
 def _clean_name(name: str | None) -> str:
     try:
-        return clean_line(name or "")[:_LONGEST_NAME]
+        return clean_line(name or "")[:_MAX_NAME_LENGTH]
     except ValueError:
         return ""
 

@@ -3,7 +3,7 @@
 from basewarden.errors import AppError, TooMany
 
 
-class GitHubTrouble(AppError):
+class GitHubError(AppError):
     """The base: the way ends on a page that says why, never in an error body."""
 
     status = 400
@@ -11,31 +11,31 @@ class GitHubTrouble(AppError):
     message = "Signing in with GitHub failed, and nothing was changed. Try again."
 
 
-class GitHubDenied(GitHubTrouble):
+class GitHubDenied(GitHubError):
     code = "github_denied"
     message = "You did not authorize Basewarden at GitHub. Nothing was changed."
 
 
-class GitHubStale(GitHubTrouble):
+class GitHubStale(GitHubError):
     """Not begun in this browser, begun by somebody else, used already, or too old: whoever guesses learns nothing."""
 
     code = "github_stale"
     message = "This sign-in was not started in this browser, or it took too long. Try again."
 
 
-class GitHubDown(GitHubTrouble):
+class GitHubDown(GitHubError):
     status = 502
     code = "github_down"
     message = "GitHub returned an error. Try again in a minute, or sign in another way."
 
 
-class NoVerifiedEmail(GitHubTrouble):
+class NoVerifiedEmail(GitHubError):
     status = 409
     code = "github_no_email"
     message = "Your GitHub account has no verified primary email address. Verify one there, then try again."
 
 
-class EmailHasAccount(GitHubTrouble):
+class EmailHasAccount(GitHubError):
     """Said only to whom GitHub's verified address shows to be its owner."""
 
     status = 409
@@ -43,28 +43,28 @@ class EmailHasAccount(GitHubTrouble):
     message = "Your GitHub email address already has an account here. Sign in to it, then link GitHub in its settings."
 
 
-class LinkedElsewhere(GitHubTrouble):
+class LinkedElsewhere(GitHubError):
     status = 409
     code = "github_taken"
     message = "This GitHub account is linked to another account here. Unlink it there, or choose another at GitHub."
 
 
-class LinkedToAnother(GitHubTrouble):
+class LinkedToAnother(GitHubError):
     status = 409
     code = "github_other_linked"
     message = "Another GitHub account is already linked. Unlink it first."
 
 
-class NotTheLinkedOne(GitHubTrouble):
+class NotTheLinkedOne(GitHubError):
     status = 403
     code = "github_not_linked"
     message = "This is not the linked GitHub account. Choose the linked one at GitHub."
 
 
-TROUBLES: dict[str, str] = {
-    trouble.code: trouble.message
-    for trouble in (
-        GitHubTrouble,
+ERROR_MESSAGES: dict[str, str] = {
+    error.code: error.message
+    for error in (
+        GitHubError,
         GitHubDenied,
         GitHubStale,
         GitHubDown,

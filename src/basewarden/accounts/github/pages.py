@@ -4,9 +4,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from basewarden.accounts.client_info import FromWhere
-from basewarden.accounts.github.errors import TROUBLES
-from basewarden.accounts.github.routes import PAGE, GitHubDep, remember_departure
+from basewarden.accounts.client_info import ClientInfoDep
+from basewarden.accounts.github.errors import ERROR_MESSAGES
+from basewarden.accounts.github.routes import PAGE, GitHubDep, set_browser_cookie
 from basewarden.accounts.github.states import AuthorizationPurpose
 from basewarden.accounts.return_path import confirm_path
 from basewarden.accounts.signin.callers import FreshlySignedIn, SignedIn
@@ -18,7 +18,10 @@ _DONE = {
     "linked": "GitHub is linked. From now on it signs you in, too.",
     "unlinked": "GitHub is unlinked, and your other browsers are signed out.",
 }
-_TROUBLES = {**TROUBLES, "only_way": "GitHub is the only way into this account, so it stays. Add a passkey first."}
+_ERROR_MESSAGES = {
+    **ERROR_MESSAGES,
+    "only_way": "GitHub is the only way into this account, so it stays. Add a passkey first.",
+}
 
 router = APIRouter(prefix=PAGE, include_in_schema=False)
 
@@ -33,11 +36,11 @@ async def get_page(
         "accounts/github/page.html",
         settings_tab="account",
         link=await github.find_link(session, person.id),
-        is_only_way=await github.is_only_way_in(session, person),
+        is_only_way=await github.is_only_signin_method(session, person),
         is_fresh=person.is_fresh,
         confirm_href=confirm_path(PAGE),
         done=_DONE.get(word),
-        trouble=_TROUBLES.get(word),
+        error_message=_ERROR_MESSAGES.get(word),
     )
 
 
@@ -49,21 +52,23 @@ async def post_link(
     github: GitHubDep,
     pages: PagesDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     """A page that goes on by itself: a form may only lead to pages of ours, even by a redirect."""
-    departure = await github.depart(AuthorizationPurpose.LINKING, where, person=person, back_to=PAGE)
-    response = pages.render(request, "accounts/github/leaving.html", url=departure.url)
-    remember_departure(response, settings, departure)
+    authorization = await github.start_authorization(
+        AuthorizationPurpose.LINKING, client_info, person=person, back_to=PAGE
+    )
+    response = pages.render(request, "accounts/github/leaving.html", url=authorization.url)
+    set_browser_cookie(response, settings, authorization)
     return response
 
 
 @router.post("/unlink")
 async def post_unlink(
-    person: FreshlySignedIn, session: Writing, github: GitHubDep, settings: SettingsDep, where: FromWhere
+    person: FreshlySignedIn, session: Writing, github: GitHubDep, settings: SettingsDep, client_info: ClientInfoDep
 ) -> Response:
     try:
-        tokens = await github.unlink(session, person, where)
+        tokens = await github.unlink(session, person, client_info)
     except Conflict:
         return redirect(f"{PAGE}?done=only_way")
     response = redirect(f"{PAGE}?done=unlinked")
@@ -73,11 +78,13 @@ async def post_unlink(
 
 @router.get("/confirm")
 async def get_confirm(
-    request: Request, person: SignedIn, github: GitHubDep, settings: SettingsDep, where: FromWhere
+    request: Request, person: SignedIn, github: GitHubDep, settings: SettingsDep, client_info: ClientInfoDep
 ) -> Response:
     """To GitHub, which asks which account it is to be, and back to `next` with a fresh sign-in."""
     back_to = request.query_params.get("next", PAGE)
-    departure = await github.depart(AuthorizationPurpose.CONFIRMING, where, person=person, back_to=back_to)
-    response = RedirectResponse(departure.url, status_code=303)
-    remember_departure(response, settings, departure)
+    authorization = await github.start_authorization(
+        AuthorizationPurpose.CONFIRMING, client_info, person=person, back_to=back_to
+    )
+    response = RedirectResponse(authorization.url, status_code=303)
+    set_browser_cookie(response, settings, authorization)
     return response

@@ -23,7 +23,7 @@ async def insert_state(
     user_id: UUID | None,
     code_verifier: str,
     back_to: str,
-    holds: timedelta,
+    ttl: timedelta,
 ) -> None:
     await session.execute(
         insert(OAuthState).values(
@@ -33,12 +33,14 @@ async def insert_state(
             user_id=user_id,
             code_verifier=code_verifier,
             back_to=back_to,
-            expires_at=func.now() + holds,
+            expires_at=func.now() + ttl,
         )
     )
 
 
-async def take_state(session: WriteSession, state_hash: bytes) -> Row[bytes, str, UUID | None, str, str, bool] | None:
+async def consume_state(
+    session: WriteSession, state_hash: bytes
+) -> Row[bytes, str, UUID | None, str, str, bool] | None:
     """Gone afterwards; `is_good` says whether it was in time."""
     query = delete(OAuthState).where(OAuthState.state_hash == state_hash)
     returning = query.returning(
@@ -116,7 +118,7 @@ async def delete_link(session: WriteSession, provider: str, user_id: UUID) -> No
     await session.execute(query)
 
 
-async def has_another_way_in(session: AsyncSession, user_id: UUID) -> bool:
+async def has_another_signin_method(session: AsyncSession, user_id: UUID) -> bool:
     """A password or a passkey; to be called with the person locked where it matters."""
     password = select(User.id).where(User.id == user_id, User.password_hash.is_not(None))
     passkey = select(Passkey.id).where(Passkey.user_id == user_id)

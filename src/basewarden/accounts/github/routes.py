@@ -9,12 +9,12 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.errors import MfaRequired, ReauthRequired
 from basewarden.accounts.github.client import CALLBACK
-from basewarden.accounts.github.errors import EmailHasAccount, GitHubStale, GitHubTrouble
+from basewarden.accounts.github.errors import EmailHasAccount, GitHubError, GitHubStale
 from basewarden.accounts.github.service import AuthorizationRequest, CallbackQuery, GitHub
-from basewarden.accounts.github.states import HOLDS, AuthorizationCallback, AuthorizationPurpose
+from basewarden.accounts.github.states import TTL, AuthorizationPurpose, PendingAuthorization
 from basewarden.accounts.return_path import HOME, confirm_path, safe_path, second_step_path, signin_path
 from basewarden.accounts.signin.callers import FreshlySignedIn, SignInSessionsDep, find_caller
 from basewarden.accounts.signin.cookies import set_signin_cookies
@@ -57,12 +57,12 @@ class AuthorizationLink(BaseModel):
 async def get_start(
     github: GitHubDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
     next: str = HOME,  # noqa: A002 - the pages' name
 ) -> Response:
-    departure = await github.depart(AuthorizationPurpose.SIGNING_IN, where, back_to=next)
-    response = RedirectResponse(departure.url, status_code=HTTPStatus.SEE_OTHER)
-    remember_departure(response, settings, departure)
+    authorization = await github.start_authorization(AuthorizationPurpose.SIGNING_IN, client_info, back_to=next)
+    response = RedirectResponse(authorization.url, status_code=HTTPStatus.SEE_OTHER)
+    set_browser_cookie(response, settings, authorization)
     return response
 
 
@@ -80,28 +80,30 @@ async def get_callback(
     github: GitHubDep,
     signins: SignInSessionsDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
     state: str = "",
     code: str = "",
     error: str = "",
 ) -> Response:
     """Always ends on a page: nothing that comes in such an address is ours."""
-    sent = CallbackQuery(state, code, error)
+    query = CallbackQuery(state, code, error)
     person = await find_caller(request, signins)
     try:
-        way = await github.take_way(sent, request.cookies.get(cookie_name(settings), ""))
-    except GitHubStale as trouble:
-        return redirect(_trouble_path(trouble, person))
+        pending = await github.consume_state(query, request.cookies.get(cookie_name(settings), ""))
+    except GitHubStale as failure:
+        return redirect(_error_path(failure, person))
     earlier = signins.read_token(request.scope)
     try:
-        arrival = await github.arrive(session, way, sent, where, person=person, earlier_token=earlier)
-    except (GitHubTrouble, TooMany) as trouble:
-        response = redirect(_trouble_path(trouble, person, way))
+        result = await github.finish_authorization(
+            session, pending, query, client_info, person=person, previous_token=earlier
+        )
+    except (GitHubError, TooMany) as failure:
+        response = redirect(_error_path(failure, person, pending))
     except Unauthenticated:  # signed out meanwhile, in another tab
-        response = redirect(_trouble_path(GitHubStale(), None))
+        response = redirect(_error_path(GitHubStale(), None))
     else:
-        response = redirect(_find_goal(way, needs_mfa=arrival.needs_mfa))
-        set_signin_cookies(response, settings, arrival.tokens)
+        response = redirect(_find_goal(pending, needs_mfa=result.needs_mfa))
+        set_signin_cookies(response, settings, result.tokens)
     clear_cookie(response, settings, cookie_name(settings))
     return response
 
@@ -112,12 +114,14 @@ async def get_callback(
     summary="Starts to link a GitHub account.",
 )
 async def post_link(
-    person: FreshlySignedIn, response: Response, github: GitHubDep, settings: SettingsDep, where: FromWhere
+    person: FreshlySignedIn, response: Response, github: GitHubDep, settings: SettingsDep, client_info: ClientInfoDep
 ) -> AuthorizationLink:
     """The account is linked when the browser returns from GitHub with the same person signed in."""
-    departure = await github.depart(AuthorizationPurpose.LINKING, where, person=person, back_to=PAGE)
-    remember_departure(response, settings, departure)
-    return AuthorizationLink(url=departure.url)
+    authorization = await github.start_authorization(
+        AuthorizationPurpose.LINKING, client_info, person=person, back_to=PAGE
+    )
+    set_browser_cookie(response, settings, authorization)
+    return AuthorizationLink(url=authorization.url)
 
 
 @own.delete(
@@ -133,10 +137,10 @@ async def delete_link(
     session: Writing,
     github: GitHubDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> None:
     """Every other sign-in session ends. It answers 409 where GitHub is the only way to sign in."""
-    set_signin_cookies(response, settings, await github.unlink(session, person, where))
+    set_signin_cookies(response, settings, await github.unlink(session, person, client_info))
 
 
 router.include_router(entrance)
@@ -147,24 +151,24 @@ def cookie_name(settings: Settings) -> str:
     return f"__Host-{_COOKIE}" if settings.is_https else _COOKIE
 
 
-def remember_departure(response: Response, settings: Settings, departure: AuthorizationRequest) -> None:
-    seconds = int(HOLDS.total_seconds())
-    set_cookie(response, settings, cookie_name(settings), departure.browser, seconds=seconds)
+def set_browser_cookie(response: Response, settings: Settings, authorization: AuthorizationRequest) -> None:
+    seconds = int(TTL.total_seconds())
+    set_cookie(response, settings, cookie_name(settings), authorization.browser, seconds=seconds)
 
 
-def _find_goal(way: AuthorizationCallback, *, needs_mfa: bool) -> str:
-    if way.purpose is AuthorizationPurpose.LINKING:
+def _find_goal(pending: PendingAuthorization, *, needs_mfa: bool) -> str:
+    if pending.purpose is AuthorizationPurpose.LINKING:
         return f"{PAGE}?done=linked"
-    back_to = safe_path(way.back_to)
+    back_to = safe_path(pending.back_to)
     return second_step_path(back_to) if needs_mfa else back_to
 
 
-def _trouble_path(trouble: AppError, person: Person | None, way: AuthorizationCallback | None = None) -> str:
+def _error_path(failure: AppError, person: Person | None, pending: PendingAuthorization | None = None) -> str:
     """The page that says what was wrong, from where the person can go on."""
-    back_to = safe_path(way.back_to) if way else HOME
+    back_to = safe_path(pending.back_to) if pending else HOME
     if person is None:
-        goal = PAGE if isinstance(trouble, EmailHasAccount) else back_to
-        return f"{signin_path(goal)}&done={quote(trouble.code)}"
-    if way is not None and way.purpose is AuthorizationPurpose.CONFIRMING:
-        return f"{confirm_path(back_to)}&done={quote(trouble.code)}"
-    return f"{PAGE}?done={quote(trouble.code)}"
+        goal = PAGE if isinstance(failure, EmailHasAccount) else back_to
+        return f"{signin_path(goal)}&done={quote(failure.code)}"
+    if pending is not None and pending.purpose is AuthorizationPurpose.CONFIRMING:
+        return f"{confirm_path(back_to)}&done={quote(failure.code)}"
+    return f"{PAGE}?done={quote(failure.code)}"

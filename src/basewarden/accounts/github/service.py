@@ -24,18 +24,18 @@ from basewarden.accounts.github.errors import (
     NotTheLinkedOne,
     NoVerifiedEmail,
 )
-from basewarden.accounts.github.states import AuthorizationCallback, AuthorizationPurpose, States
+from basewarden.accounts.github.states import AuthorizationPurpose, OAuthStates, PendingAuthorization
 from basewarden.accounts.models import OAuthAccount, Purpose, User
 from basewarden.accounts.return_path import HOME, safe_path
 from basewarden.accounts.signin import queries as signin_queries
-from basewarden.accounts.signin.sessions import Person, Signins, Tokens
-from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
+from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
 from basewarden.core.ids import make_id
 from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Conflict, NotFound
 
-_LONGEST_PATH = 2000
-_LONGEST_SENT = 512
+_MAX_PATH_LENGTH = 2000
+_MAX_PARAMETER_LENGTH = 512
 _DENIED = "access_denied"
 _log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ class CallbackQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class AuthorizationResult:
     """New tokens for this browser."""
 
     tokens: Tokens
@@ -71,7 +71,7 @@ class GitHub:
         *,
         database: Database,
         client: GitHubClient,
-        signins: Signins,
+        signins: SignInSessions,
         attempts: Attempts,
         emails: Emails,
         audit: Audit,
@@ -84,7 +84,7 @@ class GitHub:
         self._emails = emails
         self._audit = audit
         self._limits = limits
-        self._states = States(database)
+        self._states = OAuthStates(database)
 
     @property
     def is_configured(self) -> bool:
@@ -94,90 +94,99 @@ class GitHub:
         """The GitHub account that opens this one."""
         return await queries.find_link(session, self._client.provider, user_id)
 
-    async def is_only_way_in(self, session: ReadSession, person: Person) -> bool:
-        return not await queries.has_another_way_in(session, person.id)
+    async def is_only_signin_method(self, session: ReadSession, person: Person) -> bool:
+        return not await queries.has_another_signin_method(session, person.id)
 
-    async def depart(
-        self, purpose: AuthorizationPurpose, where: Where, *, person: Person | None = None, back_to: str = HOME
+    async def start_authorization(
+        self,
+        purpose: AuthorizationPurpose,
+        client_info: ClientInfo,
+        *,
+        person: Person | None = None,
+        back_to: str = HOME,
     ) -> AuthorizationRequest:
         """Limited, since each is a row for minutes. `person` is for whom it is, where it is not for signing in."""
-        who = str(person.id) if person else where.address or ""
-        await self._attempts.take(Attempt("github.start", who, self._limits.github_start))
-        path = safe_path(back_to) if len(back_to) <= _LONGEST_PATH else HOME
-        begun = await self._states.make(purpose, person.id if person else None, path)
+        who = str(person.id) if person else client_info.address or ""
+        await self._attempts.acquire(Attempt("github.start", who, self._limits.github_start))
+        path = safe_path(back_to) if len(back_to) <= _MAX_PATH_LENGTH else HOME
+        new_state = await self._states.make(purpose, person.id if person else None, path)
         asks_which = purpose is not AuthorizationPurpose.SIGNING_IN
-        url = self._client.make_authorize_url(begun.state, begun.verifier, asks_which=asks_which)
-        return AuthorizationRequest(url, begun.browser)
+        url = self._client.make_authorize_url(new_state.state, new_state.verifier, asks_which=asks_which)
+        return AuthorizationRequest(url, new_state.browser)
 
-    async def take_way(self, sent: CallbackQuery, browser: str) -> AuthorizationCallback:
+    async def consume_state(self, query: CallbackQuery, browser: str) -> PendingAuthorization:
         """What this browser had begun. Used up by it, whatever comes of it."""
-        way = await self._states.take(sent.state, browser) if 0 < len(sent.state) <= _LONGEST_SENT else None
-        if way is None:
+        pending = (
+            await self._states.consume(query.state, browser) if 0 < len(query.state) <= _MAX_PARAMETER_LENGTH else None
+        )
+        if pending is None:
             raise GitHubStale
-        return way
+        return pending
 
-    async def arrive(
+    async def finish_authorization(
         self,
         session: WriteSession,
-        way: AuthorizationCallback,
-        sent: CallbackQuery,
-        where: Where,
+        pending: PendingAuthorization,
+        query: CallbackQuery,
+        client_info: ClientInfo,
         *,
         person: Person | None,
-        earlier_token: str | None,
-    ) -> Arrival:
+        previous_token: str | None,
+    ) -> AuthorizationResult:
         """Does what the way was begun for. `person` is who is signed in now, wholly.
 
         A refusal leaves nothing behind: the page that says why is an answer like any other, and is committed.
         """
-        _check_same(way, person)
+        _check_same(pending, person)
         identity = await self._client.identify(
-            _read_code(sent), way.verifier, with_email=way.purpose is AuthorizationPurpose.SIGNING_IN
+            _read_code(query), pending.verifier, with_email=pending.purpose is AuthorizationPurpose.SIGNING_IN
         )
-        await self._check(way, identity, person, where)
-        if way.purpose is AuthorizationPurpose.SIGNING_IN or person is None:
-            return await self._sign_in(session, identity, where, earlier_token)
-        if way.purpose is AuthorizationPurpose.LINKING:
-            return Arrival(await self._link(session, person, identity, where))
-        return Arrival(await self._confirm(session, person, identity, where))
+        await self._check(pending, identity, person, client_info)
+        if pending.purpose is AuthorizationPurpose.SIGNING_IN or person is None:
+            return await self._sign_in(session, identity, client_info, previous_token)
+        if pending.purpose is AuthorizationPurpose.LINKING:
+            return AuthorizationResult(await self._link(session, person, identity, client_info))
+        return AuthorizationResult(await self._confirm(session, person, identity, client_info))
 
-    async def _check(self, way: AuthorizationCallback, identity: Identity, person: Person | None, where: Where) -> None:
+    async def _check(
+        self, pending: PendingAuthorization, identity: Identity, person: Person | None, client_info: ClientInfo
+    ) -> None:
         """What needs connections of its own, while the unit of work holds none."""
         async with self._database.read_only() as reading:
             owner_id = await queries.find_owner_id(reading, self._client.provider, identity.subject)
-        if way.purpose is AuthorizationPurpose.SIGNING_IN and owner_id is None:
-            await self._check_may_sign_up(identity, where)
-        if way.purpose is AuthorizationPurpose.CONFIRMING and person is not None and owner_id != person.id:
-            failure = AccountEvent(person.audit_id, EventKind.SIGNIN_FAILED, where, details={"method": "github"})
+        if pending.purpose is AuthorizationPurpose.SIGNING_IN and owner_id is None:
+            await self._check_may_sign_up(identity, client_info)
+        if pending.purpose is AuthorizationPurpose.CONFIRMING and person is not None and owner_id != person.id:
+            failure = AccountEvent(person.audit_id, EventKind.SIGNIN_FAILED, client_info, details={"method": "github"})
             await self._audit.record_now(failure)
             raise NotTheLinkedOne
 
-    async def _check_may_sign_up(self, identity: Identity, where: Where) -> None:
+    async def _check_may_sign_up(self, identity: Identity, client_info: ClientInfo) -> None:
         if identity.email is None:
             raise NoVerifiedEmail
-        await self._attempts.take(
-            Attempt("signup.address", where.address or "", self._limits.signup_address),
+        await self._attempts.acquire(
+            Attempt("signup.address", client_info.address or "", self._limits.signup_address),
             Attempt("signup.total", "", self._limits.signup_total),
         )
 
     async def _sign_in(
-        self, session: WriteSession, identity: Identity, where: Where, earlier_token: str | None
-    ) -> Arrival:
+        self, session: WriteSession, identity: Identity, client_info: ClientInfo, previous_token: str | None
+    ) -> AuthorizationResult:
         """A new sign-in session; the one whose cookie was sent along ends, and so do links to reset the password."""
-        user = await self._lock_owner(session, identity) or await self._make_account(session, identity, where)
+        user = await self._lock_owner(session, identity) or await self._make_account(session, identity, client_info)
         await queries.rename_link(session, self._client.provider, identity)
         if user.sealed_totp_secret is None:
             await account_queries.end_tokens(session, user.id, Purpose.RESET)
-        if earlier_token:
-            await self._signins.end(session, earlier_token)
-        is_new_place = await signin_queries.is_new_place(session, user.id, where.address, where.client)
-        tokens = await self._signins.start(session, user.id, where, method="github")
+        if previous_token:
+            await self._signins.end(session, previous_token)
+        is_new_place = await signin_queries.is_new_place(session, user.id, client_info.address, client_info.client)
+        tokens = await self._signins.start(session, user.id, client_info, method="github")
         if is_new_place:
-            await self._emails.enqueue(session, AccountEmailKind.NEW_SIGNIN, user, where)
-        await self._record(session, user.audit_id, EventKind.SIGNIN, where, method="github")
-        return Arrival(tokens, needs_mfa=user.sealed_totp_secret is not None)
+            await self._emails.enqueue(session, AccountEmailKind.NEW_SIGNIN, user, client_info)
+        await self._record(session, user.audit_id, EventKind.SIGNIN, client_info, method="github")
+        return AuthorizationResult(tokens, needs_mfa=user.sealed_totp_secret is not None)
 
-    async def _make_account(self, session: WriteSession, identity: Identity, where: Where) -> User:
+    async def _make_account(self, session: WriteSession, identity: Identity, client_info: ClientInfo) -> User:
         """An address that has an account is never linked by itself: whoever has it may not be whose it was."""
         if identity.email is None:
             raise NoVerifiedEmail
@@ -193,10 +202,10 @@ class GitHub:
         if user is None:
             raise EmailHasAccount
         if is_new:
-            await self._record(session, user.audit_id, EventKind.SIGNUP, where, method="github")
+            await self._record(session, user.audit_id, EventKind.SIGNUP, client_info, method="github")
         return user
 
-    async def _link(self, session: WriteSession, person: Person, identity: Identity, where: Where) -> Tokens:
+    async def _link(self, session: WriteSession, person: Person, identity: Identity, client_info: ClientInfo) -> Tokens:
         """The same one again changes nothing."""
         await account_queries.lock_user(session, person.id)
         own = await queries.find_link(session, self._client.provider, person.id)
@@ -209,31 +218,33 @@ class GitHub:
                 raise LinkedElsewhere
             tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
         if own is None:
-            await self._emails.enqueue(session, "github_linked", person, where, login=identity.login)
-            await self._record(session, person.audit_id, EventKind.GITHUB_LINKED, where, login=identity.login)
+            await self._emails.enqueue(session, "github_linked", person, client_info, login=identity.login)
+            await self._record(session, person.audit_id, EventKind.GITHUB_LINKED, client_info, login=identity.login)
         return tokens
 
-    async def _confirm(self, session: WriteSession, person: Person, identity: Identity, where: Where) -> Tokens:
+    async def _confirm(
+        self, session: WriteSession, person: Person, identity: Identity, client_info: ClientInfo
+    ) -> Tokens:
         user = await self._lock_owner(session, identity)
         if user is None or user.id != person.id:
             raise NotTheLinkedOne
         tokens = await self._signins.renew(session, person.signin_id)
-        await self._record(session, person.audit_id, EventKind.REAUTHENTICATED, where, method="github")
+        await self._record(session, person.audit_id, EventKind.REAUTHENTICATED, client_info, method="github")
         return tokens
 
-    async def unlink(self, session: WriteSession, person: Person, where: Where) -> Tokens:
+    async def unlink(self, session: WriteSession, person: Person, client_info: ClientInfo) -> Tokens:
         """Ends every other sign-in session: GitHub may be let go because somebody else got into it."""
         await account_queries.lock_user(session, person.id)
         link = await queries.find_link(session, self._client.provider, person.id)
         if link is None:
             raise NotFound
-        if not await queries.has_another_way_in(session, person.id):
+        if not await queries.has_another_signin_method(session, person.id):
             raise Conflict("GitHub is the only way to sign in to this account. Add a passkey or set a password first.")
         tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
         await queries.delete_link(session, self._client.provider, person.id)
         await self._signins.end_all(session, person.id, but=person.signin_id)
-        await self._emails.enqueue(session, "github_unlinked", person, where, login=link.login)
-        await self._record(session, person.audit_id, EventKind.GITHUB_UNLINKED, where, login=link.login)
+        await self._emails.enqueue(session, "github_unlinked", person, client_info, login=link.login)
+        await self._record(session, person.audit_id, EventKind.GITHUB_UNLINKED, client_info, login=link.login)
         return tokens
 
     async def _lock_owner(self, session: WriteSession, identity: Identity) -> User | None:
@@ -245,24 +256,26 @@ class GitHub:
         return user if user is not None and user.id == still else None
 
     async def _record(
-        self, session: WriteSession, subject: UUID, kind: EventKind, where: Where, **details: str
+        self, session: WriteSession, subject: UUID, kind: EventKind, client_info: ClientInfo, **details: str
     ) -> None:
-        await self._audit.record(session, AccountEvent(subject=subject, kind=kind, where=where, details=details))
+        await self._audit.record(
+            session, AccountEvent(subject=subject, kind=kind, client_info=client_info, details=details)
+        )
 
 
-def _check_same(way: AuthorizationCallback, person: Person | None) -> None:
+def _check_same(pending: PendingAuthorization, person: Person | None) -> None:
     """Whoever linked or confirmed must still be there when it comes back."""
-    if way.purpose is not AuthorizationPurpose.SIGNING_IN and (person is None or person.id != way.user_id):
+    if pending.purpose is not AuthorizationPurpose.SIGNING_IN and (person is None or person.id != pending.user_id):
         raise GitHubStale
 
 
-def _read_code(sent: CallbackQuery) -> str:
+def _read_code(query: CallbackQuery) -> str:
     """What a browser brings instead of a code is the person's no, or a mistake in how GitHub is set up."""
-    if 0 < len(sent.code) <= _LONGEST_SENT and sent.code.isascii() and sent.code.isprintable():
-        return sent.code
-    if sent.error == _DENIED:
+    if 0 < len(query.code) <= _MAX_PARAMETER_LENGTH and query.code.isascii() and query.code.isprintable():
+        return query.code
+    if query.error == _DENIED:
         raise GitHubDenied
-    if sent.error:
-        _log.warning("github.refused", reason=sent.error[:80])
+    if query.error:
+        _log.warning("github.refused", reason=query.error[:80])
         raise GitHubDown
     raise GitHubStale

@@ -11,7 +11,7 @@ from basewarden.accounts.github import queries
 from basewarden.core.tokens import hash_token, make_opaque_token
 from basewarden.db import Database
 
-HOLDS = timedelta(minutes=10)
+TTL = timedelta(minutes=10)
 _VERIFIER_BYTES = 48
 
 
@@ -24,7 +24,7 @@ class AuthorizationPurpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Begun:
+class NewState:
     """`state` goes to GitHub, `browser` into a cookie, `verifier` nowhere until the code comes."""
 
     state: str
@@ -33,7 +33,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class AuthorizationCallback:
+class PendingAuthorization:
     """One that came back. `user_id` None = whoever signs in."""
 
     purpose: AuthorizationPurpose
@@ -42,31 +42,31 @@ class AuthorizationCallback:
     back_to: str
 
 
-class States:
+class OAuthStates:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def make(self, purpose: AuthorizationPurpose, user_id: UUID | None, back_to: str) -> Begun:
+    async def make(self, purpose: AuthorizationPurpose, user_id: UUID | None, back_to: str) -> NewState:
         """Sweeps old ones out."""
-        begun = Begun(make_opaque_token(), make_opaque_token(), secrets.token_urlsafe(_VERIFIER_BYTES))
+        new_state = NewState(make_opaque_token(), make_opaque_token(), secrets.token_urlsafe(_VERIFIER_BYTES))
         async with self._database.write_now() as session:
             await queries.delete_old_states(session)
             await queries.insert_state(
                 session,
-                hash_token(begun.state),
-                browser_hash=hash_token(begun.browser),
+                hash_token(new_state.state),
+                browser_hash=hash_token(new_state.browser),
                 purpose=purpose,
                 user_id=user_id,
-                code_verifier=begun.verifier,
+                code_verifier=new_state.verifier,
                 back_to=back_to,
-                holds=HOLDS,
+                ttl=TTL,
             )
-        return begun
+        return new_state
 
-    async def take(self, state: str, browser: str) -> AuthorizationCallback | None:
+    async def consume(self, state: str, browser: str) -> PendingAuthorization | None:
         """None where there is none, where it is another browser's or where it is old; it is gone in any case."""
         async with self._database.write_now() as session:
-            row = await queries.take_state(session, hash_token(state))
+            row = await queries.consume_state(session, hash_token(state))
         if row is None or not row.is_good or not compare_digest(row.browser_hash, hash_token(browser)):
             return None
-        return AuthorizationCallback(AuthorizationPurpose(row.purpose), row.user_id, row.code_verifier, row.back_to)
+        return PendingAuthorization(AuthorizationPurpose(row.purpose), row.user_id, row.code_verifier, row.back_to)

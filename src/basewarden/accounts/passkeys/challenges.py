@@ -7,11 +7,11 @@ from enum import StrEnum
 from uuid import UUID
 
 from basewarden.accounts.passkeys import queries
-from basewarden.accounts.passkeys.relying import TIMEOUT_SECONDS
+from basewarden.accounts.passkeys.relying_party import TIMEOUT_SECONDS
 from basewarden.core.ids import make_id
 from basewarden.db import Database
 
-HOLDS = timedelta(seconds=TIMEOUT_SECONDS)
+TTL = timedelta(seconds=TIMEOUT_SECONDS)
 _BYTES = 32
 
 
@@ -40,11 +40,11 @@ class Challenges:
         async with self._database.write_now() as session:
             await queries.delete_old_challenges(session)
             await queries.insert_challenge(
-                session, challenge.id, user_id=user_id, purpose=purpose, challenge=challenge.value, holds=HOLDS
+                session, challenge.id, user_id=user_id, purpose=purpose, challenge=challenge.value, ttl=TTL
             )
         return challenge
 
-    async def take(self, challenge_id: UUID, purpose: ChallengePurpose, user_id: UUID | None = None) -> bytes | None:
+    async def consume(self, challenge_id: UUID, purpose: ChallengePurpose, user_id: UUID | None = None) -> bytes | None:
         """Through a door of its own: a refused answer uses it up as well, whatever rolls back."""
         async with self._database.write_now() as session:
-            return await queries.take_challenge(session, challenge_id, user_id=user_id, purpose=purpose)
+            return await queries.consume_challenge(session, challenge_id, user_id=user_id, purpose=purpose)

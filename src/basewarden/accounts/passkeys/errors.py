@@ -25,6 +25,6 @@ class NoPasskey(Conflict):
     message = "This account has no passkey."
 
 
-class LastWayIn(Conflict):
+class LastSignInMethod(Conflict):
     code = "last_way_in"
     message = "This passkey is the only way to sign in to this account. Set a password first."

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.passkeys.routes import PasskeysDep, parse_passkey_id
 from basewarden.accounts.passkeys.schemas import PasskeyRename
 from basewarden.accounts.passkeys.service import MAX_PASSKEYS, get_passkey, list_passkeys
@@ -69,14 +69,14 @@ async def post_rename(
     reading: Reading,
     pages: PagesDep,
     passkeys: PasskeysDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     wanted = parse_passkey_id(passkey_id)
     form = await parse_form(request, PasskeyRename)
     if form.data is None:
         context: dict[str, Any] = {"settings_tab": _TAB, "passkey": await get_passkey(reading, person.id, wanted)}
         return show_again(request, pages, "accounts/passkeys/rename.html", form, **context)
-    await passkeys.rename(session, person, wanted, form.data.name, where)
+    await passkeys.rename(session, person, wanted, form.data.name, client_info)
     return redirect(f"{HERE}?done=renamed")
 
 
@@ -97,12 +97,12 @@ async def post_remove(
     session: Writing,
     passkeys: PasskeysDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
-    """A LastWayIn rolls back and is an error page: it says what to do first."""
+    """A LastSignInMethod rolls back and is an error page: it says what to do first."""
     form = await parse_form(request, RemoveForm)
     end_others = form.data is not None and form.data.end_others
-    tokens = await passkeys.remove(session, person, parse_passkey_id(passkey_id), where, end_others=end_others)
+    tokens = await passkeys.remove(session, person, parse_passkey_id(passkey_id), client_info, end_others=end_others)
     response = redirect(f"{HERE}?done=removed")
     set_signin_cookies(response, settings, tokens)
     return response

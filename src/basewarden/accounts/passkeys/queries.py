@@ -8,14 +8,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.accounts.models import OAuthAccount, Passkey, PasskeyChallenge, User
-from basewarden.accounts.passkeys.relying import NewKey, Use
+from basewarden.accounts.passkeys.relying_party import AssertionResult, NewCredential
 from basewarden.db import WriteSession
 
 _CHALLENGES_A_SWEEP = 200
 
 
 async def insert_challenge(
-    session: WriteSession, challenge_id: UUID, *, user_id: UUID | None, purpose: str, challenge: bytes, holds: timedelta
+    session: WriteSession, challenge_id: UUID, *, user_id: UUID | None, purpose: str, challenge: bytes, ttl: timedelta
 ) -> None:
     await session.execute(
         insert(PasskeyChallenge).values(
@@ -23,12 +23,12 @@ async def insert_challenge(
             user_id=user_id,
             purpose=purpose,
             challenge=challenge,
-            expires_at=func.now() + holds,
+            expires_at=func.now() + ttl,
         )
     )
 
 
-async def take_challenge(
+async def consume_challenge(
     session: WriteSession, challenge_id: UUID, *, user_id: UUID | None, purpose: str
 ) -> bytes | None:
     """Gone afterwards. None where there is none, where it is for somebody or something else, or where it is old."""
@@ -81,7 +81,7 @@ async def lock_passkey(session: WriteSession, passkey_id: UUID) -> Passkey | Non
 
 
 async def insert_passkey_if_new(
-    session: WriteSession, passkey_id: UUID, *, user_id: UUID, name: str, key: NewKey
+    session: WriteSession, passkey_id: UUID, *, user_id: UUID, name: str, key: NewCredential
 ) -> bool:
     """False, and nothing changed, where this key is somebody's already."""
     query = insert(Passkey).values(
@@ -98,7 +98,7 @@ async def insert_passkey_if_new(
     return await session.scalar(query.returning(Passkey.id)) is not None
 
 
-async def set_used(session: WriteSession, passkey_id: UUID, use: Use) -> None:
+async def set_used(session: WriteSession, passkey_id: UUID, use: AssertionResult) -> None:
     changes = {"sign_count": use.sign_count, "is_backed_up": use.is_backed_up, "last_used_at": func.now()}
     await session.execute(update(Passkey).where(Passkey.id == passkey_id).values(**changes))
 
@@ -114,7 +114,7 @@ async def delete_passkey(session: WriteSession, user_id: UUID, passkey_id: UUID)
     return await session.scalar(query.returning(Passkey.name))
 
 
-async def has_another_way_in(session: WriteSession, user_id: UUID, *, but: UUID) -> bool:
+async def has_another_signin_method(session: WriteSession, user_id: UUID, *, but: UUID) -> bool:
     """A password, a sign-in elsewhere or another passkey; to be called with the person locked."""
     password = select(User.id).where(User.id == user_id, User.password_hash.is_not(None))
     elsewhere = select(OAuthAccount.subject).where(OAuthAccount.user_id == user_id)

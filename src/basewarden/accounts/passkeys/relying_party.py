@@ -35,7 +35,7 @@ from webauthn.helpers.structs import (
 )
 
 from basewarden.accounts.models import Passkey
-from basewarden.accounts.passkeys.schemas import MadeCredential, ShownCredential
+from basewarden.accounts.passkeys.schemas import AuthenticationResponse, RegistrationResponse
 from basewarden.settings import Settings
 
 TIMEOUT_SECONDS = 5 * 60
@@ -49,7 +49,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class NewKey:
+class NewCredential:
     credential_id: bytes
     public_key: bytes
     sign_count: int
@@ -58,7 +58,7 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class AssertionResult:
     """What a key that signed rightly said of itself."""
 
     sign_count: int
@@ -103,7 +103,7 @@ class RelyingParty:
         )
         return options_to_json_dict(options)
 
-    def check_made(self, sent: MadeCredential, challenge: bytes) -> NewKey | None:
+    def verify_registration(self, sent: RegistrationResponse, challenge: bytes) -> NewCredential | None:
         """The new key, or None where anything about it is not as it must be."""
         if not _is_plain_attestation(sent.response.attestation_object):
             return None
@@ -127,9 +127,13 @@ class RelyingParty:
         if made.credential_id != sent.id:
             return None
         transports = [name for name in dict.fromkeys(sent.response.transports) if name in _TRANSPORTS]
-        return NewKey(sent.id, made.credential_public_key, made.sign_count, transports, made.credential_backed_up)
+        return NewCredential(
+            sent.id, made.credential_public_key, made.sign_count, transports, made.credential_backed_up
+        )
 
-    def check_shown(self, sent: ShownCredential, challenge: bytes, passkey: Passkey) -> Use | None:
+    def verify_assertion(
+        self, sent: AuthenticationResponse, challenge: bytes, passkey: Passkey
+    ) -> AssertionResult | None:
         """Whether this key signed this challenge on our own page for a person it has checked.
 
         The count is not looked at: whoever has no right signature must not be able to cry "cloned".
@@ -155,7 +159,7 @@ class RelyingParty:
         except WebAuthnException as error:
             _log_refusal(error)
             return None
-        return Use(shown.new_sign_count, shown.credential_backed_up)
+        return AssertionResult(shown.new_sign_count, shown.credential_backed_up)
 
 
 def _describe(passkeys: Iterable[Passkey]) -> list[PublicKeyCredentialDescriptor]:

@@ -7,21 +7,21 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 from starlette.requests import Request
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.errors import BadCode, InvalidCredentials, ReauthRequired
 from basewarden.accounts.models import Passkey
-from basewarden.accounts.passkeys.errors import BadPasskey, LastWayIn, NoPasskey, PasskeyTaken, TooManyPasskeys
+from basewarden.accounts.passkeys.errors import BadPasskey, LastSignInMethod, NoPasskey, PasskeyTaken, TooManyPasskeys
 from basewarden.accounts.passkeys.schemas import (
-    AddPasskey,
     OptionsOut,
     PasskeyAdded,
+    PasskeyAssertion,
     PasskeyOut,
+    PasskeyRegistration,
     PasskeyRename,
     PasskeysOut,
-    Proved,
-    ShowPasskey,
 )
-from basewarden.accounts.passkeys.service import Offer, Passkeys, list_passkeys
+from basewarden.accounts.passkeys.service import CeremonyOptions, Passkeys, list_passkeys
+from basewarden.accounts.schemas import Done
 from basewarden.accounts.signin.callers import FreshlySignedIn, HalfSignedIn, SignedIn, SignInSessionsDep
 from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.accounts.signin.schemas import SignedInOut
@@ -48,7 +48,7 @@ async def get_passkeys(person: SignedIn, session: Reading) -> PasskeysOut:
     summary="Returns the options for creating a passkey.",
 )
 async def post_passkey_options(person: FreshlySignedIn, passkeys: PasskeysDep) -> OptionsOut:
-    return show_offer(await passkeys.offer_adding(person))
+    return show_options(await passkeys.make_registration_options(person))
 
 
 @own.post(
@@ -59,30 +59,36 @@ async def post_passkey_options(person: FreshlySignedIn, passkeys: PasskeysDep) -
 )
 async def post_passkey(
     *,
-    body: AddPasskey,
+    body: PasskeyRegistration,
     person: FreshlySignedIn,
     response: Response,
     session: Writing,
     passkeys: PasskeysDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> PasskeyAdded:
-    passkey_id, name, tokens = await passkeys.add(session, person, body, where)
+    passkey_id, name, tokens = await passkeys.add(session, person, body, client_info)
     set_signin_cookies(response, settings, tokens)
     return PasskeyAdded(id=passkey_id, name=name)
 
 
 @own.patch("/passkeys/{passkey_id}", summary="Renames a passkey.")
 async def patch_passkey(
-    *, passkey_id: str, body: PasskeyRename, person: SignedIn, session: Writing, passkeys: PasskeysDep, where: FromWhere
+    *,
+    passkey_id: str,
+    body: PasskeyRename,
+    person: SignedIn,
+    session: Writing,
+    passkeys: PasskeysDep,
+    client_info: ClientInfoDep,
 ) -> PasskeyOut:
-    return show_passkey(await passkeys.rename(session, person, parse_passkey_id(passkey_id), body.name, where))
+    return show_passkey(await passkeys.rename(session, person, parse_passkey_id(passkey_id), body.name, client_info))
 
 
 @own.delete(
     "/passkeys/{passkey_id}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=declare(ReauthRequired, LastWayIn),
+    responses=declare(ReauthRequired, LastSignInMethod),
     summary="Deletes a passkey.",
 )
 async def delete_passkey(
@@ -93,15 +99,15 @@ async def delete_passkey(
     session: Writing,
     passkeys: PasskeysDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> None:
-    tokens = await passkeys.remove(session, person, parse_passkey_id(passkey_id), where)
+    tokens = await passkeys.remove(session, person, parse_passkey_id(passkey_id), client_info)
     set_signin_cookies(response, settings, tokens)
 
 
 @entrance.post("/options", responses=declare(TooMany), summary="Returns the options for signing in with a passkey.")
-async def post_signin_options(passkeys: PasskeysDep, where: FromWhere) -> OptionsOut:
-    return show_offer(await passkeys.offer_signing_in(where))
+async def post_signin_options(passkeys: PasskeysDep, client_info: ClientInfoDep) -> OptionsOut:
+    return show_options(await passkeys.make_signin_options(client_info))
 
 
 @entrance.post(
@@ -109,17 +115,17 @@ async def post_signin_options(passkeys: PasskeysDep, where: FromWhere) -> Option
 )
 async def post_signin(
     *,
-    body: ShowPasskey,
+    body: PasskeyAssertion,
     request: Request,
     response: Response,
     session: Writing,
     passkeys: PasskeysDep,
     signins: SignInSessionsDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> SignedInOut:
     """A passkey counts as both factors."""
-    tokens = await passkeys.sign_in(session, body, where, earlier_token=signins.read_token(request.scope))
+    tokens = await passkeys.sign_in(session, body, client_info, previous_token=signins.read_token(request.scope))
     set_signin_cookies(response, settings, tokens)
     return SignedInOut()
 
@@ -130,23 +136,23 @@ async def post_signin(
     summary="Returns the options for a passkey as the second factor.",
 )
 async def post_second_factor_options(person: HalfSignedIn, passkeys: PasskeysDep) -> OptionsOut:
-    return show_offer(await passkeys.offer_second_factor(person))
+    return show_options(await passkeys.make_second_factor_options(person))
 
 
 @own.post("/2fa/passkey", responses=declare(BadCode, TooMany), summary="Verifies the second factor with a passkey.")
 async def post_second_factor(
     *,
-    body: ShowPasskey,
+    body: PasskeyAssertion,
     person: HalfSignedIn,
     response: Response,
     session: Writing,
     passkeys: PasskeysDep,
     settings: SettingsDep,
-    where: FromWhere,
-) -> Proved:
-    tokens = await passkeys.pass_second_factor(session, person, body, where)
+    client_info: ClientInfoDep,
+) -> Done:
+    tokens = await passkeys.pass_second_factor(session, person, body, client_info)
     set_signin_cookies(response, settings, tokens)
-    return Proved()
+    return Done()
 
 
 @own.post(
@@ -155,31 +161,31 @@ async def post_second_factor(
     summary="Returns the options for confirming your identity with a passkey.",
 )
 async def post_confirm_options(person: SignedIn, passkeys: PasskeysDep) -> OptionsOut:
-    return show_offer(await passkeys.offer_confirming(person))
+    return show_options(await passkeys.make_reauth_options(person))
 
 
 @own.post("/reauth/passkey", responses=declare(BadPasskey), summary="Confirms your identity with a passkey.")
 async def post_confirm(
     *,
-    body: ShowPasskey,
+    body: PasskeyAssertion,
     person: SignedIn,
     response: Response,
     session: Writing,
     passkeys: PasskeysDep,
     settings: SettingsDep,
-    where: FromWhere,
-) -> Proved:
-    tokens = await passkeys.confirm(session, person, body, where)
+    client_info: ClientInfoDep,
+) -> Done:
+    tokens = await passkeys.confirm(session, person, body, client_info)
     set_signin_cookies(response, settings, tokens)
-    return Proved()
+    return Done()
 
 
 router.include_router(own)
 router.include_router(entrance)
 
 
-def show_offer(offer: Offer) -> OptionsOut:
-    return OptionsOut(challenge_id=offer.challenge_id, public_key=offer.options)
+def show_options(ceremony: CeremonyOptions) -> OptionsOut:
+    return OptionsOut(challenge_id=ceremony.challenge_id, public_key=ceremony.options)
 
 
 def show_passkey(passkey: Passkey) -> PasskeyOut:

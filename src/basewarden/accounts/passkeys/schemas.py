@@ -46,44 +46,44 @@ class BrowserPart(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
 
 
-class MadeResponse(BrowserPart):
+class AttestationResponse(BrowserPart):
     client_data_json: Part = Field(alias="clientDataJSON")
     attestation_object: Part
     transports: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=16)] = []
 
 
-class MadeCredential(BrowserPart):
+class RegistrationResponse(BrowserPart):
     """What `navigator.credentials.create()` gave."""
 
     id: CredentialId
     type: Literal["public-key"]
-    response: MadeResponse
+    response: AttestationResponse
 
 
-class ShownResponse(BrowserPart):
+class AssertionResponse(BrowserPart):
     client_data_json: Part = Field(alias="clientDataJSON")
     authenticator_data: Part
     signature: Part
     user_handle: UserHandle | None = None
 
 
-class ShownCredential(BrowserPart):
+class AuthenticationResponse(BrowserPart):
     """What `navigator.credentials.get()` gave."""
 
     id: CredentialId
     type: Literal["public-key"]
-    response: ShownResponse
+    response: AssertionResponse
 
 
-class AddPasskey(BrowserPart):
+class PasskeyRegistration(BrowserPart):
     challenge_id: UUID
-    credential: MadeCredential
+    credential: RegistrationResponse
     name: Name | None = None
 
 
-class ShowPasskey(BrowserPart):
+class PasskeyAssertion(BrowserPart):
     challenge_id: UUID
-    credential: ShownCredential
+    credential: AuthenticationResponse
 
 
 class PasskeyRename(BaseModel):
@@ -114,7 +114,3 @@ class PasskeyOut(ResponseBody):
 
 class PasskeysOut(ResponseBody):
     passkeys: list[PasskeyOut]
-
-
-class Proved(ResponseBody):
-    ok: Literal[True] = True

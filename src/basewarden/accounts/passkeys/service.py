@@ -15,12 +15,12 @@ from basewarden.accounts.errors import BadCode, InvalidCredentials
 from basewarden.accounts.models import Passkey, Purpose
 from basewarden.accounts.passkeys import queries
 from basewarden.accounts.passkeys.challenges import Challenge, ChallengePurpose, Challenges
-from basewarden.accounts.passkeys.errors import BadPasskey, LastWayIn, NoPasskey, PasskeyTaken, TooManyPasskeys
-from basewarden.accounts.passkeys.relying import RelyingParty, Use
-from basewarden.accounts.passkeys.schemas import AddPasskey, ShowPasskey
-from basewarden.accounts.signin.sessions import Person, Signins, Tokens
+from basewarden.accounts.passkeys.errors import BadPasskey, LastSignInMethod, NoPasskey, PasskeyTaken, TooManyPasskeys
+from basewarden.accounts.passkeys.relying_party import AssertionResult, RelyingParty
+from basewarden.accounts.passkeys.schemas import PasskeyAssertion, PasskeyRegistration
+from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
 from basewarden.accounts.twofactor import count_second_factor
-from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
 from basewarden.core.ids import make_id
 from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import AppError, NotFound
@@ -31,7 +31,7 @@ _REFUSED = "This passkey could not be checked. Try again, or sign in another way
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class CeremonyOptions:
     """What the browser's own dialog is opened with."""
 
     challenge_id: UUID
@@ -39,15 +39,17 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class VerifiedAssertion:
     """A passkey that signed rightly. `subject` is what the audit calls its person."""
 
     passkey: Passkey
     subject: UUID
-    use: Use
+    use: AssertionResult
 
-    def tell(self, kind: EventKind, where: Where, **means: str) -> AccountEvent:
-        return AccountEvent(self.subject, kind, where, {"passkey": self.passkey.id, "name": self.passkey.name, **means})
+    def tell(self, kind: EventKind, client_info: ClientInfo, **means: str) -> AccountEvent:
+        return AccountEvent(
+            self.subject, kind, client_info, {"passkey": self.passkey.id, "name": self.passkey.name, **means}
+        )
 
 
 class Passkeys:
@@ -55,7 +57,7 @@ class Passkeys:
         self,
         *,
         database: Database,
-        signins: Signins,
+        signins: SignInSessions,
         attempts: Attempts,
         emails: Emails,
         audit: Audit,
@@ -71,7 +73,7 @@ class Passkeys:
         self._challenges = Challenges(database)
         self._party = RelyingParty(settings)
 
-    async def offer_adding(self, person: Person) -> Offer:
+    async def make_registration_options(self, person: Person) -> CeremonyOptions:
         async with self._database.read_only() as reading:
             have = await queries.list_passkeys(reading, person.id)
         if len(have) >= MAX_PASSKEYS:
@@ -80,14 +82,14 @@ class Passkeys:
         options = self._party.make_creation_options(
             challenge.value, user_id=person.id, email=person.email, name=person.name, have=have
         )
-        return Offer(challenge.id, options)
+        return CeremonyOptions(challenge.id, options)
 
     async def add(
-        self, session: WriteSession, person: Person, given: AddPasskey, where: Where
+        self, session: WriteSession, person: Person, given: PasskeyRegistration, client_info: ClientInfo
     ) -> tuple[UUID, str, Tokens]:
         """Its id and name, and this session's new tokens: what signs the person in has changed."""
-        challenge = await self._challenges.take(given.challenge_id, ChallengePurpose.ADDING, person.id)
-        key = self._party.check_made(given.credential, challenge) if challenge is not None else None
+        challenge = await self._challenges.consume(given.challenge_id, ChallengePurpose.ADDING, person.id)
+        key = self._party.verify_registration(given.credential, challenge) if challenge is not None else None
         if key is None:
             raise BadPasskey
         passkey_id, name = make_id(), given.name or _make_name()
@@ -97,110 +99,120 @@ class Passkeys:
         if not await queries.insert_passkey_if_new(session, passkey_id, user_id=person.id, name=name, key=key):
             raise PasskeyTaken
         tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
-        await self._emails.enqueue(session, "passkey_added", person, where, passkey=name)
-        await self._note(session, person, EventKind.PASSKEY_ADDED, where, passkey_id, name)
+        await self._emails.enqueue(session, "passkey_added", person, client_info, passkey=name)
+        await self._note(session, person, EventKind.PASSKEY_ADDED, client_info, passkey_id, name)
         return passkey_id, name, tokens
 
-    async def rename(self, session: WriteSession, person: Person, passkey_id: UUID, name: str, where: Where) -> Passkey:
+    async def rename(
+        self, session: WriteSession, person: Person, passkey_id: UUID, name: str, client_info: ClientInfo
+    ) -> Passkey:
         passkey = await queries.rename_passkey(session, person.id, passkey_id, name)
         if passkey is None:
             raise NotFound
-        await self._note(session, person, EventKind.PASSKEY_RENAMED, where, passkey_id, name)
+        await self._note(session, person, EventKind.PASSKEY_RENAMED, client_info, passkey_id, name)
         return passkey
 
     async def remove(
-        self, session: WriteSession, person: Person, passkey_id: UUID, where: Where, *, end_others: bool = False
+        self,
+        session: WriteSession,
+        person: Person,
+        passkey_id: UUID,
+        client_info: ClientInfo,
+        *,
+        end_others: bool = False,
     ) -> Tokens:
-        """LastWayIn rather than an account that nobody can open. `end_others`: every other sign-in session too."""
+        """LastSignInMethod where none would be left. `end_others` ends every other sign-in session too."""
         await account_queries.lock_user(session, person.id)
         name = await queries.delete_passkey(session, person.id, passkey_id)
         if name is None:
             raise NotFound
-        if not await queries.has_another_way_in(session, person.id, but=passkey_id):
-            raise LastWayIn
+        if not await queries.has_another_signin_method(session, person.id, but=passkey_id):
+            raise LastSignInMethod
         tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
         if end_others:
             await self._signins.end_all(session, person.id, but=person.signin_id)
-        await self._emails.enqueue(session, "passkey_removed", person, where, passkey=name)
-        await self._note(session, person, EventKind.PASSKEY_REMOVED, where, passkey_id, name)
+        await self._emails.enqueue(session, "passkey_removed", person, client_info, passkey=name)
+        await self._note(session, person, EventKind.PASSKEY_REMOVED, client_info, passkey_id, name)
         return tokens
 
-    async def offer_signing_in(self, where: Where) -> Offer:
+    async def make_signin_options(self, client_info: ClientInfo) -> CeremonyOptions:
         """Names nobody: the browser finds the passkeys of this site by itself."""
-        challenge = await self._make_challenge(ChallengePurpose.SIGNING_IN, None, where.address)
-        return Offer(challenge.id, self._party.make_request_options(challenge.value))
+        challenge = await self._make_challenge(ChallengePurpose.SIGNING_IN, None, client_info.address)
+        return CeremonyOptions(challenge.id, self._party.make_request_options(challenge.value))
 
     async def sign_in(
-        self, session: WriteSession, given: ShowPasskey, where: Where, *, earlier_token: str | None
+        self, session: WriteSession, given: PasskeyAssertion, client_info: ClientInfo, *, previous_token: str | None
     ) -> Tokens:
         """A new sign-in session, whole; the one whose cookie was sent along ends."""
-        counted = Attempt("signin.address", where.address or "", self._limits.signin_address)
-        await self._attempts.take(counted)  # not counted in total: nobody guesses a signature
-        challenge = await self._challenges.take(given.challenge_id, ChallengePurpose.SIGNING_IN)
-        refusal = _Refusal(InvalidCredentials(_REFUSED), EventKind.SIGNIN_FAILED, where)
-        proof = await self._check(given, challenge, refusal, owner=None)
-        await self._attempts.give_back(counted)
-        user_id = proof.passkey.user_id
+        counted = Attempt("signin.address", client_info.address or "", self._limits.signin_address)
+        await self._attempts.acquire(counted)  # not counted in total: nobody guesses a signature
+        challenge = await self._challenges.consume(given.challenge_id, ChallengePurpose.SIGNING_IN)
+        refusal = _Refusal(InvalidCredentials(_REFUSED), EventKind.SIGNIN_FAILED, client_info)
+        assertion = await self._check(given, challenge, refusal, owner=None)
+        await self._attempts.release(counted)
+        user_id = assertion.passkey.user_id
         await account_queries.lock_user(session, user_id)
-        await self._use_up(session, proof, refusal)
+        await self._use_up(session, assertion, refusal)
         await account_queries.end_tokens(session, user_id, Purpose.RESET)
-        if earlier_token:
-            await self._signins.end(session, earlier_token)
-        tokens = await self._signins.start(session, user_id, where, method="passkey", passed_mfa=True)
-        await self._audit.record(session, proof.tell(EventKind.SIGNIN, where, method="passkey"))
+        if previous_token:
+            await self._signins.end(session, previous_token)
+        tokens = await self._signins.start(session, user_id, client_info, method="passkey", passed_mfa=True)
+        await self._audit.record(session, assertion.tell(EventKind.SIGNIN, client_info, method="passkey"))
         return tokens
 
-    async def offer_second_factor(self, person: Person) -> Offer:
-        return await self._offer_own(ChallengePurpose.SECOND_FACTOR, person)
+    async def make_second_factor_options(self, person: Person) -> CeremonyOptions:
+        return await self._make_own_options(ChallengePurpose.SECOND_FACTOR, person)
 
     async def pass_second_factor(
-        self, session: WriteSession, person: Person, given: ShowPasskey, where: Where
+        self, session: WriteSession, person: Person, given: PasskeyAssertion, client_info: ClientInfo
     ) -> Tokens:
         """Counted together with codes: there is one number of tries at the second factor."""
-        counted = count_second_factor(self._limits, person.id, where.address)
-        await self._attempts.take(*counted)
-        challenge = await self._challenges.take(given.challenge_id, ChallengePurpose.SECOND_FACTOR, person.id)
-        refusal = _Refusal(BadCode(BadPasskey.message), EventKind.TWOFACTOR_FAILED, where)
-        proof = await self._check(given, challenge, refusal, owner=person)
-        await self._attempts.give_back(*counted)
-        await self._use_up(session, proof, refusal)
+        counted = count_second_factor(self._limits, person.id, client_info.address)
+        await self._attempts.acquire(*counted)
+        challenge = await self._challenges.consume(given.challenge_id, ChallengePurpose.SECOND_FACTOR, person.id)
+        refusal = _Refusal(BadCode(BadPasskey.message), EventKind.TWOFACTOR_FAILED, client_info)
+        assertion = await self._check(given, challenge, refusal, owner=person)
+        await self._attempts.release(*counted)
+        await self._use_up(session, assertion, refusal)
         tokens = await self._signins.renew(session, person.signin_id, passed_mfa=True)
         await account_queries.end_tokens(session, person.id, Purpose.RESET)
-        await self._audit.record(session, proof.tell(EventKind.TWOFACTOR_PASSED, where, second="passkey"))
+        await self._audit.record(session, assertion.tell(EventKind.TWOFACTOR_PASSED, client_info, second="passkey"))
         return tokens
 
-    async def offer_confirming(self, person: Person) -> Offer:
-        return await self._offer_own(ChallengePurpose.CONFIRMING, person)
+    async def make_reauth_options(self, person: Person) -> CeremonyOptions:
+        return await self._make_own_options(ChallengePurpose.CONFIRMING, person)
 
-    async def confirm(self, session: WriteSession, person: Person, given: ShowPasskey, where: Where) -> Tokens:
+    async def confirm(
+        self, session: WriteSession, person: Person, given: PasskeyAssertion, client_info: ClientInfo
+    ) -> Tokens:
         """The same person once more: what needs a fresh proof may go on."""
-        challenge = await self._challenges.take(given.challenge_id, ChallengePurpose.CONFIRMING, person.id)
-        refusal = _Refusal(BadPasskey(), EventKind.SIGNIN_FAILED, where)
-        proof = await self._check(given, challenge, refusal, owner=person)
-        await self._use_up(session, proof, refusal)
+        challenge = await self._challenges.consume(given.challenge_id, ChallengePurpose.CONFIRMING, person.id)
+        refusal = _Refusal(BadPasskey(), EventKind.SIGNIN_FAILED, client_info)
+        assertion = await self._check(given, challenge, refusal, owner=person)
+        await self._use_up(session, assertion, refusal)
         tokens = await self._signins.renew(session, person.signin_id)
-        await self._audit.record(session, proof.tell(EventKind.REAUTHENTICATED, where, method="passkey"))
+        await self._audit.record(session, assertion.tell(EventKind.REAUTHENTICATED, client_info, method="passkey"))
         return tokens
 
-    async def _offer_own(self, purpose: ChallengePurpose, person: Person) -> Offer:
+    async def _make_own_options(self, purpose: ChallengePurpose, person: Person) -> CeremonyOptions:
         async with self._database.read_only() as reading:
             own = await queries.list_passkeys(reading, person.id)
         if not own:
             raise NoPasskey
         challenge = await self._make_challenge(purpose, person.id)
-        return Offer(challenge.id, self._party.make_request_options(challenge.value, of=own))
+        return CeremonyOptions(challenge.id, self._party.make_request_options(challenge.value, of=own))
 
     async def _make_challenge(
         self, purpose: ChallengePurpose, user_id: UUID | None, address: str | None = None
     ) -> Challenge:
         """Limited, since each is a row for minutes."""
         who = str(user_id) if user_id else address or ""
-        await self._attempts.take(Attempt("passkey.options", who, self._limits.passkey_options))
+        await self._attempts.acquire(Attempt("passkey.options", who, self._limits.passkey_options))
         return await self._challenges.make(purpose, user_id)
 
     async def _check(
-        self, given: ShowPasskey, challenge: bytes | None, refusal: "_Refusal", *, owner: Person | None
-    ) -> Proof:
+        self, given: PasskeyAssertion, challenge: bytes | None, refusal: "_Refusal", *, owner: Person | None
+    ) -> VerifiedAssertion:
         """Holds no connection while it asks for another. `owner` None: any person's passkey that says whose it is."""
         async with self._database.read_only() as reading:
             row = await queries.find_by_credential(reading, given.credential.id)
@@ -209,37 +221,45 @@ class Passkeys:
         passkey, subject = row
         use = None
         if challenge is not None and _is_handle_right(given, passkey, may_be_missing=owner is not None):
-            use = self._party.check_shown(given.credential, challenge, passkey)
+            use = self._party.verify_assertion(given.credential, challenge, passkey)
         if use is None:
             raise await self._refuse(refusal, subject)
         if _went_back(passkey, use):
             raise await self._refuse(refusal, subject, passkey=passkey)
-        return Proof(passkey, subject, use)
+        return VerifiedAssertion(passkey, subject, use)
 
-    async def _use_up(self, session: WriteSession, proof: Proof, refusal: "_Refusal") -> None:
+    async def _use_up(self, session: WriteSession, assertion: VerifiedAssertion, refusal: "_Refusal") -> None:
         """Looks at the count once more with the row locked: of a key and its copy at once, one is refused."""
-        passkey = await queries.lock_passkey(session, proof.passkey.id)
+        passkey = await queries.lock_passkey(session, assertion.passkey.id)
         if passkey is None:
-            raise await self._refuse(refusal, proof.subject)
-        if _went_back(passkey, proof.use):
-            raise await self._refuse(refusal, proof.subject, passkey=passkey)
-        await queries.set_used(session, passkey.id, proof.use)
+            raise await self._refuse(refusal, assertion.subject)
+        if _went_back(passkey, assertion.use):
+            raise await self._refuse(refusal, assertion.subject, passkey=passkey)
+        await queries.set_used(session, passkey.id, assertion.use)
 
     async def _refuse(self, refusal: "_Refusal", subject: UUID | None, *, passkey: Passkey | None = None) -> AppError:
         """`passkey`: its count went back, so there is a copy of it somewhere."""
         if subject is not None and passkey is not None:
             copied = AccountEvent(
-                subject, EventKind.PASSKEY_COPIED, refusal.where, {"passkey": passkey.id, "name": passkey.name}
+                subject, EventKind.PASSKEY_COPIED, refusal.client_info, {"passkey": passkey.id, "name": passkey.name}
             )
             await self._audit.record_now(copied)
         elif subject is not None:
-            await self._audit.record_now(AccountEvent(subject, refusal.kind, refusal.where, details=refusal.means))
+            await self._audit.record_now(
+                AccountEvent(subject, refusal.kind, refusal.client_info, details=refusal.means)
+            )
         return refusal.error
 
     async def _note(
-        self, session: WriteSession, person: Person, kind: EventKind, where: Where, passkey_id: UUID, name: str
+        self,
+        session: WriteSession,
+        person: Person,
+        kind: EventKind,
+        client_info: ClientInfo,
+        passkey_id: UUID,
+        name: str,
     ) -> None:
-        event = AccountEvent(person.audit_id, kind, where, {"passkey": passkey_id, "name": name})
+        event = AccountEvent(person.audit_id, kind, client_info, {"passkey": passkey_id, "name": name})
         await self._audit.record(session, event)
 
 
@@ -249,7 +269,7 @@ class _Refusal:
 
     error: AppError
     kind: EventKind
-    where: Where
+    client_info: ClientInfo
 
     @property
     def means(self) -> dict[str, str]:
@@ -271,13 +291,13 @@ async def get_passkey(session: ReadSession, user_id: UUID, passkey_id: UUID) -> 
     return passkey
 
 
-def _is_handle_right(given: ShowPasskey, passkey: Passkey, *, may_be_missing: bool) -> bool:
+def _is_handle_right(given: PasskeyAssertion, passkey: Passkey, *, may_be_missing: bool) -> bool:
     """The key itself says whose it is."""
     handle = given.credential.response.user_handle
     return may_be_missing if handle is None else handle == passkey.user_id.bytes
 
 
-def _went_back(passkey: Passkey, use: Use) -> bool:
+def _went_back(passkey: Passkey, use: AssertionResult) -> bool:
     """A key that counts counts up; many do not count at all and always say nought."""
     return (use.sign_count > 0 or passkey.sign_count > 0) and use.sign_count <= passkey.sign_count
 

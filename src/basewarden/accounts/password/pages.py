@@ -4,14 +4,14 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts.client_info import FromWhere
-from basewarden.accounts.github.errors import TROUBLES
+from basewarden.accounts.client_info import ClientInfoDep
+from basewarden.accounts.github.errors import ERROR_MESSAGES
 from basewarden.accounts.password.routes import AccountsDep
 from basewarden.accounts.password.schemas import SignIn, SignUp
 from basewarden.accounts.return_path import HOME, SIGN_IN, safe_path, second_step_path
 from basewarden.accounts.signin.callers import DevicesDep, SignInSessionsDep
 from basewarden.accounts.signin.cookies import set_device_cookie, set_signin_cookies
-from basewarden.accounts.signin.sessions import Signins
+from basewarden.accounts.signin.sessions import SignInSessions
 from basewarden.errors import AppError, Unauthenticated
 from basewarden.web import PagesDep, SettingsDep, Writing, anyone, redirect
 from basewarden.web.forms import parse_form, show_again
@@ -43,13 +43,13 @@ async def get_signup(request: Request, pages: PagesDep, signins: SignInSessionsD
 
 @router.post("/signup")
 async def post_signup(
-    request: Request, session: Writing, pages: PagesDep, accounts: AccountsDep, where: FromWhere
+    request: Request, session: Writing, pages: PagesDep, accounts: AccountsDep, client_info: ClientInfoDep
 ) -> Response:
     form = await parse_form(request, SignUp)
     if form.data is None:
         return show_again(request, pages, "accounts/signup.html", form, never_shown=_SECRETS)
     try:
-        await accounts.sign_up(session, form.data, where)
+        await accounts.sign_up(session, form.data, client_info)
     except AppError as error:
         return show_again(request, pages, "accounts/signup.html", form, error, never_shown=_SECRETS)
     return redirect(f"{SIGN_IN}?done=signup")
@@ -67,7 +67,7 @@ async def get_signin(request: Request, pages: PagesDep, signins: SignInSessionsD
         typed={"next": back_to},
         errors={},
         done=_DONE.get(word),
-        trouble=TROUBLES.get(word),
+        error_message=ERROR_MESSAGES.get(word),
     )
 
 
@@ -81,24 +81,24 @@ async def post_signin(
     signins: SignInSessionsDep,
     settings: SettingsDep,
     devices: DevicesDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     form = await parse_form(request, SignInForm)
     if form.data is None:
         return show_again(request, pages, "accounts/signin.html", form, never_shown=_SECRETS, done=None)
     try:
-        opened = await accounts.sign_in(
+        result = await accounts.sign_in(
             session,
             form.data,
-            where,
-            earlier_token=signins.read_token(request.scope),
+            client_info,
+            previous_token=signins.read_token(request.scope),
             device=devices.read(request.scope),
         )
     except AppError as error:
         return show_again(request, pages, "accounts/signin.html", form, error, never_shown=_SECRETS, done=None)
     back_to = safe_path(form.data.next)
-    response = redirect(second_step_path(back_to) if opened.needs_mfa else back_to)
-    set_signin_cookies(response, settings, opened.tokens)
+    response = redirect(second_step_path(back_to) if result.needs_mfa else back_to)
+    set_signin_cookies(response, settings, result.tokens)
     set_device_cookie(response, settings, devices.issue(form.data.email))
     return response
 
@@ -109,7 +109,7 @@ class SignInForm(SignIn):
     next: str = ""
 
 
-async def _is_signed_in(request: Request, signins: Signins) -> bool:
+async def _is_signed_in(request: Request, signins: SignInSessions) -> bool:
     """Half way is not in: there the sign-in pages are still of use."""
     try:
         return await signins.find_signed_in(request.scope) is not None

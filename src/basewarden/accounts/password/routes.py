@@ -1,13 +1,13 @@
 """JSON: signing up and in with a password, and changing it."""
 
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.errors import BadPassword, InvalidCredentials, OAuthOnly
 from basewarden.accounts.password.schemas import SentPassword, SignIn, SignUp, reveal
 from basewarden.accounts.password.service import Accounts
@@ -47,25 +47,21 @@ async def post_change_password(
     session: Writing,
     accounts: AccountsDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Done:
     """Every other sign-in session ends, and this one gets a new cookie."""
     tokens = await accounts.change_password(
-        session, person, reveal(body.currentPassword), reveal(body.newPassword), where
+        session, person, reveal(body.currentPassword), reveal(body.newPassword), client_info
     )
     set_signin_cookies(response, settings, tokens)
     return Done()
 
 
-class SignedUp(BaseModel):
-    ok: Literal[True] = True
-
-
 @auth.post("/signup", status_code=HTTPStatus.CREATED, responses=declare(TooMany), summary="Creates an account.")
-async def post_signup(body: SignUp, session: Writing, accounts: AccountsDep, where: FromWhere) -> SignedUp:
+async def post_signup(body: SignUp, session: Writing, accounts: AccountsDep, client_info: ClientInfoDep) -> Done:
     """The answer is the same whether or not the email address has an account already."""
-    await accounts.sign_up(session, body, where)
-    return SignedUp()
+    await accounts.sign_up(session, body, client_info)
+    return Done()
 
 
 @auth.post(
@@ -83,15 +79,15 @@ async def post_signin(
     signins: SignInSessionsDep,
     settings: SettingsDep,
     devices: DevicesDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> SignedInOut:
     """With a second factor `mfaRequired` is true, and the cookie opens nothing else until the factor is verified."""
-    opened = await accounts.sign_in(
-        session, body, where, earlier_token=signins.read_token(request.scope), device=devices.read(request.scope)
+    result = await accounts.sign_in(
+        session, body, client_info, previous_token=signins.read_token(request.scope), device=devices.read(request.scope)
     )
-    set_signin_cookies(response, settings, opened.tokens)
+    set_signin_cookies(response, settings, result.tokens)
     set_device_cookie(response, settings, devices.issue(body.email))
-    return SignedInOut(mfaRequired=opened.needs_mfa)
+    return SignedInOut(mfaRequired=result.needs_mfa)
 
 
 router.include_router(auth)

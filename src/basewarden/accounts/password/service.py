@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
-from basewarden.accounts.constant_time import Asked, QuietJobs
+from basewarden.accounts.constant_time import ConstantTimeJobs, EmailSubmission
 from basewarden.accounts.emails import AccountEmailKind, Emails
 from basewarden.accounts.errors import BadPassword, InvalidCredentials, OAuthOnly, ReauthRequired
 from basewarden.accounts.models import Purpose, User
@@ -15,9 +15,9 @@ from basewarden.accounts.password.schemas import SignIn, SignUp
 from basewarden.accounts.password.strength import check_strength
 from basewarden.accounts.signin import queries as signin_queries
 from basewarden.accounts.signin.devices import Device, Devices
-from basewarden.accounts.signin.sessions import Person, Signins, Tokens
+from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
 from basewarden.accounts.verification.service import Verification
-from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
 from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
 from basewarden.db import Database, WriteSession
@@ -33,7 +33,7 @@ _SET_ONE = "Set one under Settings, Account, or by a link to reset the password.
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class SignInResult:
     """A sign-in that succeeded, at least as far as the password goes."""
 
     tokens: Tokens
@@ -46,12 +46,12 @@ class Accounts:
         *,
         database: Database,
         passwords: Passwords,
-        signins: Signins,
+        signins: SignInSessions,
         attempts: Attempts,
         limits: AccountLimits,
         emails: Emails,
         verification: Verification,
-        quiet: QuietJobs,
+        constant_time_jobs: ConstantTimeJobs,
         audit: Audit,
         devices: Devices,
     ) -> None:
@@ -62,21 +62,21 @@ class Accounts:
         self._limits = limits
         self._emails = emails
         self._verification = verification
-        self._quiet = quiet
+        self._constant_time_jobs = constant_time_jobs
         self._audit = audit
         self._devices = devices
-        quiet.register(SIGNED_UP_JOB, self._welcome_or_warn)
-        quiet.register(SIGNIN_FAILED_JOB, self._note_failure)
+        constant_time_jobs.register(SIGNED_UP_JOB, self._welcome_or_warn)
+        constant_time_jobs.register(SIGNIN_FAILED_JOB, self._note_failure)
 
-    async def sign_up(self, session: WriteSession, wanted: SignUp, where: Where) -> None:
+    async def sign_up(self, session: WriteSession, wanted: SignUp, client_info: ClientInfo) -> None:
         """Makes the account, or changes nothing where the address has one; the caller cannot tell which.
 
         The email is a job in both cases: a link, or word to the owner that somebody tried.
         """
         password = Secret(wanted.password.get_secret_value())
-        check_strength("password", password, email=wanted.email, name=wanted.name)
-        await self._attempts.take(
-            Attempt("signup.address", where.address or "", self._limits.signup_address),
+        await check_strength("password", password, email=wanted.email, name=wanted.name)
+        await self._attempts.acquire(
+            Attempt("signup.address", client_info.address or "", self._limits.signup_address),
             Attempt("signup.total", "", self._limits.signup_total),
         )
         user = User(
@@ -87,41 +87,43 @@ class Accounts:
             password_hash=await self._passwords.hash(password),
         )
         await queries.insert_user_if_new(session, user)
-        await self._quiet.enqueue(session, SIGNED_UP_JOB, Asked(wanted.email, where, note=str(user.id)))
+        await self._constant_time_jobs.enqueue(
+            session, SIGNED_UP_JOB, EmailSubmission(wanted.email, client_info, note=str(user.id))
+        )
 
-    async def _welcome_or_warn(self, asked: Asked) -> None:
+    async def _welcome_or_warn(self, submission: EmailSubmission) -> None:
         """The job after a sign-up; its note is the id of the account that it would have made."""
         async with self._database.unit_of_work() as session:
-            user = await account_queries.find_user_by_email(session, asked.email_key or "")
+            user = await account_queries.find_user_by_email(session, submission.email_key or "")
             if user is None:
                 return
-            if str(user.id) == asked.note:
-                await self._welcome(session, user, asked.where)
-            elif await self._may_write_to(user):
-                await self._emails.enqueue(session, AccountEmailKind.TAKEN, user, asked.where)
+            if str(user.id) == submission.note:
+                await self._welcome(session, user, submission.client_info)
+            elif await self._may_email(user):
+                await self._emails.enqueue(session, AccountEmailKind.TAKEN, user, submission.client_info)
 
-    async def _welcome(self, session: WriteSession, user: User, where: Where) -> None:
-        if await self._verification.may_write(user.id):
-            await self._verification.send_link(session, user, where)
-        await self._record(session, user, EventKind.SIGNUP, where)
+    async def _welcome(self, session: WriteSession, user: User, client_info: ClientInfo) -> None:
+        if await self._verification.may_send(user.id):
+            await self._verification.send_link(session, user, client_info)
+        await self._record(session, user, EventKind.SIGNUP, client_info)
 
-    async def _may_write_to(self, user: User) -> bool:
-        return await self._attempts.try_take(Attempt("letters.address", user.email_key, self._limits.address_emails))
+    async def _may_email(self, user: User) -> bool:
+        return await self._attempts.try_acquire(Attempt("letters.address", user.email_key, self._limits.address_emails))
 
     async def sign_in(
         self,
         session: WriteSession,
         given: SignIn,
-        where: Where,
+        client_info: ClientInfo,
         *,
-        earlier_token: str | None,
+        previous_token: str | None,
         device: Device | None = None,
-    ) -> Opened:
+    ) -> SignInResult:
         """A new sign-in session; the one whose cookie was sent along ends, and so do links to reset the password."""
-        attempts = self._count_as(given, where.address or "", device)
-        await self._attempts.take(*attempts)
-        checked = await self._check_password(given, where)
-        await self._attempts.give_back(*attempts)
+        attempts = self._count_as(given, client_info.address or "", device)
+        await self._attempts.acquire(*attempts)
+        checked = await self._check_password(given, client_info)
+        await self._attempts.release(*attempts)
         await self._attempts.forget_old()
         renewed = await self._renew_hash(checked, given)
         user = await self._lock_unchanged(session, checked)
@@ -131,17 +133,19 @@ class Accounts:
             await queries.set_password_hash(session, user.id, renewed)
         if user.sealed_totp_secret is None:  # half way in proves too little: it must not keep the owner from a reset
             await account_queries.end_tokens(session, user.id, Purpose.RESET)
-        return await self._open(session, user, where, earlier_token)
+        return await self._open(session, user, client_info, previous_token)
 
-    async def _open(self, session: WriteSession, user: User, where: Where, earlier_token: str | None) -> Opened:
-        if earlier_token:
-            await self._signins.end(session, earlier_token)
-        is_new_place = await signin_queries.is_new_place(session, user.id, where.address, where.client)
-        tokens = await self._signins.start(session, user.id, where, method="password")
+    async def _open(
+        self, session: WriteSession, user: User, client_info: ClientInfo, previous_token: str | None
+    ) -> SignInResult:
+        if previous_token:
+            await self._signins.end(session, previous_token)
+        is_new_place = await signin_queries.is_new_place(session, user.id, client_info.address, client_info.client)
+        tokens = await self._signins.start(session, user.id, client_info, method="password")
         if is_new_place:
-            await self._emails.enqueue(session, AccountEmailKind.NEW_SIGNIN, user, where)
-        await self._record(session, user, EventKind.SIGNIN, where, method="password")
-        return Opened(tokens, needs_mfa=user.sealed_totp_secret is not None)
+            await self._emails.enqueue(session, AccountEmailKind.NEW_SIGNIN, user, client_info)
+        await self._record(session, user, EventKind.SIGNIN, client_info, method="password")
+        return SignInResult(tokens, needs_mfa=user.sealed_totp_secret is not None)
 
     def _count_as(self, given: SignIn, client_address: str, device: Device | None) -> tuple[Attempt, ...]:
         """A recognised browser has a limit of its own: what strangers do, next door too, does not lock it out."""
@@ -153,7 +157,7 @@ class Accounts:
             Attempt("signin.total", "", self._limits.signin_total, advice=_TOTAL_ADVICE),
         )
 
-    async def _check_password(self, given: SignIn, where: Where) -> User:
+    async def _check_password(self, given: SignIn, client_info: ClientInfo) -> User:
         """Holds no database connection while it waits for its turn at hashing."""
         async with self._database.read_only() as reading:
             user = await account_queries.find_user_by_email(reading, make_email_key(given.email))
@@ -161,16 +165,18 @@ class Accounts:
         is_right = await self._passwords.is_right(password, user.password_hash if user else None)
         if user is None or not is_right:
             async with self._database.write_now() as session:
-                await self._quiet.enqueue(session, SIGNIN_FAILED_JOB, Asked(given.email, where))
+                await self._constant_time_jobs.enqueue(
+                    session, SIGNIN_FAILED_JOB, EmailSubmission(given.email, client_info)
+                )
             raise InvalidCredentials
         return user
 
-    async def _note_failure(self, asked: Asked) -> None:
+    async def _note_failure(self, submission: EmailSubmission) -> None:
         """The job after a wrong password: its person can see it among their account's events."""
         async with self._database.unit_of_work() as session:
-            user = await account_queries.find_user_by_email(session, asked.email_key or "")
+            user = await account_queries.find_user_by_email(session, submission.email_key or "")
             if user is not None:
-                await self._record(session, user, EventKind.SIGNIN_FAILED, asked.where, method="password")
+                await self._record(session, user, EventKind.SIGNIN_FAILED, submission.client_info, method="password")
 
     async def _renew_hash(self, user: User, given: SignIn) -> str | None:
         """A hash of today's cost where the stored one has another."""
@@ -183,7 +189,9 @@ class Accounts:
         user = await account_queries.lock_user(session, checked.id)
         return user if user is not None and user.password_changed_at == checked.password_changed_at else None
 
-    async def confirm_password(self, person: Person, password: Secret, where: Where, *, failure: EventKind) -> User:
+    async def confirm_password(
+        self, person: Person, password: Secret, client_info: ClientInfo, *, failure: EventKind
+    ) -> User:
         """The person, if this is their password: for what asks for it once more.
 
         OAuthOnly where there is none, BadPassword, or TooMany: counted by account, before the answer is known. A wrong
@@ -196,19 +204,19 @@ class Accounts:
         if user.password_hash is None:
             raise OAuthOnly(hint=_SET_ONE)
         attempt = Attempt("password.account", str(person.id), self._limits.password_account)
-        await self._attempts.take(attempt)
+        await self._attempts.acquire(attempt)
         if not await self._passwords.is_right(password, user.password_hash):
-            await self._audit.record_now(AccountEvent(person.audit_id, failure, where, {"method": "password"}))
+            await self._audit.record_now(AccountEvent(person.audit_id, failure, client_info, {"method": "password"}))
             raise BadPassword
-        await self._attempts.give_back(attempt)
+        await self._attempts.release(attempt)
         return user
 
     async def change_password(
-        self, session: WriteSession, person: Person, current: Secret, new: Secret, where: Where
+        self, session: WriteSession, person: Person, current: Secret, new: Secret, client_info: ClientInfo
     ) -> Tokens:
         """Ends every other sign-in session; this one goes on with the tokens that come back."""
-        checked = await self.confirm_password(person, current, where, failure=EventKind.PASSWORD_CHANGE_FAILED)
-        check_strength("newPassword", new, email=checked.email, name=checked.name)
+        checked = await self.confirm_password(person, current, client_info, failure=EventKind.PASSWORD_CHANGE_FAILED)
+        await check_strength("newPassword", new, email=checked.email, name=checked.name)
         if await self._passwords.is_right(new, checked.password_hash):
             raise Invalid.field("newPassword", "This is your password already.")
         hashed = await self._passwords.hash(new)
@@ -219,11 +227,11 @@ class Accounts:
         await queries.change_password(session, user.id, hashed)
         await account_queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
         await self._signins.end_all(session, user.id, but=person.signin_id)
-        await self._emails.enqueue(session, AccountEmailKind.PASSWORD_CHANGED, user, where)
-        await self._record(session, user, EventKind.PASSWORD_CHANGED, where)
+        await self._emails.enqueue(session, AccountEmailKind.PASSWORD_CHANGED, user, client_info)
+        await self._record(session, user, EventKind.PASSWORD_CHANGED, client_info)
         return tokens
 
-    async def set_password(self, session: WriteSession, person: Person, new: Secret, where: Where) -> Tokens:
+    async def set_password(self, session: WriteSession, person: Person, new: Secret, client_info: ClientInfo) -> Tokens:
         """The first one of an account that signs in elsewhere; asks for a fresh sign-in in place of the old password.
 
         ReauthRequired, or Conflict where there is one. Ends every other sign-in session; this one goes on with the
@@ -231,7 +239,7 @@ class Accounts:
         """
         if not person.is_fresh:
             raise ReauthRequired
-        check_strength("newPassword", new, email=person.email, name=person.name)
+        await check_strength("newPassword", new, email=person.email, name=person.name)
         hashed = await self._passwords.hash(new)
         user = await account_queries.lock_user(session, person.id)
         if user is None:
@@ -243,9 +251,13 @@ class Accounts:
         await account_queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
         await self._signins.end_all(session, user.id, but=person.signin_id)
         await self._signins.announce_change(session, user.id)
-        await self._emails.enqueue(session, AccountEmailKind.PASSWORD_SET, user, where)
-        await self._record(session, user, EventKind.PASSWORD_SET, where)
+        await self._emails.enqueue(session, AccountEmailKind.PASSWORD_SET, user, client_info)
+        await self._record(session, user, EventKind.PASSWORD_SET, client_info)
         return tokens
 
-    async def _record(self, session: WriteSession, user: User, kind: EventKind, where: Where, **details: str) -> None:
-        await self._audit.record(session, AccountEvent(subject=user.audit_id, kind=kind, where=where, details=details))
+    async def _record(
+        self, session: WriteSession, user: User, kind: EventKind, client_info: ClientInfo, **details: str
+    ) -> None:
+        await self._audit.record(
+            session, AccountEvent(subject=user.audit_id, kind=kind, client_info=client_info, details=details)
+        )

@@ -1,12 +1,13 @@
 """Why a password is refused: too short, too long, or too easy to guess by zxcvbn's estimate.
 
-zxcvbn splits a password into the parts that a guesser would try (common passwords, words, personal words, repetitions, sequences,
-dates) and says how many guesses each takes. Two things are done about it here:
+zxcvbn splits a password into the parts that a guesser would try (common passwords, words, personal words, repetitions,
+sequences, dates) and estimates how many guesses each part takes. Two of its properties need care:
 
-- Its time grows with the square of the length, and exponentially with characters that may stand for letters (`4@8({[<`). Only as
-  long a beginning is estimated as takes less than 50 ms on one core, in a thread. More characters only make a password stronger.
-- It adds a surcharge for the number of parts, by which a common word between signs (`!!sunshine!!`) would pass. Ours is the
-  product of its parts alone.
+- Its time grows with the square of the length, and exponentially with characters that may stand for letters, such as
+  `4@8({`: 40 of these take two seconds. So only a beginning is estimated that takes less than 50 ms on one core, in a
+  thread. The characters after it only make a password stronger.
+- It adds a surcharge for the number of parts, with which a common word between signs (`!!sunshine!!`) would pass. Here
+  only the guesses of the parts are multiplied.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.errors import BadPassword, OAuthOnly, ReauthRequired
 from basewarden.accounts.password.routes import AccountsDep, ChangePassword
 from basewarden.accounts.password.schemas import SentPassword, reveal
@@ -100,12 +100,12 @@ async def post_name(
     pages: PagesDep,
     profiles: ProfilesDep,
     overview: OverviewDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     form = await parse_form(request, RenameForm)
     if form.data is None:
         return await _show_account_again(request, session, pages, form, overview, person)
-    await profiles.rename(session, person, form.data.name, where)
+    await profiles.rename(session, person, form.data.name, client_info)
     return redirect(f"{SETTINGS}?done=name")
 
 
@@ -118,7 +118,7 @@ async def post_email(
     pages: PagesDep,
     change: EmailChangeDep,
     overview: OverviewDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     form = await parse_form(request, ChangeEmail)
     if not person.is_fresh:
@@ -126,16 +126,18 @@ async def post_email(
     if form.data is None:
         return await _show_account_again(request, session, pages, form, overview, person)
     try:
-        await change.start(session, person, form.data.email, where)
+        await change.start(session, person, form.data.email, client_info)
     except (Invalid, TooMany) as error:
         return await _show_account_again(request, session, pages, form, overview, person, error)
     return redirect(f"{SETTINGS}?done={'email' if change.is_configured else 'no-email'}")
 
 
 @router.post(f"{SETTINGS}/verify")
-async def post_verify(person: SignedIn, session: Writing, verification: VerificationDep, where: FromWhere) -> Response:
+async def post_verify(
+    person: SignedIn, session: Writing, verification: VerificationDep, client_info: ClientInfoDep
+) -> Response:
     """Sends the link again; there is nothing to send where the address is verified already."""
-    await verification.start(session, person, where)
+    await verification.start(session, person, client_info)
     if person.is_verified:
         return redirect(SETTINGS)
     return redirect(f"{SETTINGS}?done={'verify' if verification.is_configured else 'no-email'}")
@@ -151,7 +153,7 @@ async def post_password(
     accounts: AccountsDep,
     overview: OverviewDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     """What is refused is refused before anything is written, so that the page may still be committed."""
     form = await parse_form(request, ChangePassword)
@@ -159,7 +161,7 @@ async def post_password(
         return await _show_account_again(request, session, pages, form, overview, person)
     current, new = reveal(form.data.currentPassword), reveal(form.data.newPassword)
     try:
-        tokens = await accounts.change_password(session, person, current, new, where)
+        tokens = await accounts.change_password(session, person, current, new, client_info)
     except BadPassword as error:
         form = form.with_error(error.text, "currentPassword")
         return await _show_account_again(request, session, pages, form, overview, person)
@@ -180,14 +182,14 @@ async def post_set_password(
     accounts: AccountsDep,
     overview: OverviewDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     """The first password of an account that signs in with GitHub or a passkey."""
     form = await parse_form(request, SetPasswordForm)
     if form.data is None:
         return await _show_account_again(request, session, pages, form, overview, person)
     try:
-        tokens = await accounts.set_password(session, person, reveal(form.data.newPassword), where)
+        tokens = await accounts.set_password(session, person, reveal(form.data.newPassword), client_info)
     except (Invalid, Conflict, ReauthRequired) as error:
         return await _show_account_again(request, session, pages, form, overview, person, error)
     response = redirect(f"{SETTINGS}?done=password-set")

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.profile.service import Profile, Profiles
 from basewarden.accounts.schemas import StoredOut
 from basewarden.accounts.signin.callers import SignedIn
@@ -51,9 +51,9 @@ async def get_account(person: SignedIn, session: Reading, profiles: ProfilesDep)
 
 @router.patch("", summary="Changes your name.")
 async def patch_account(
-    body: ProfileUpdate, person: SignedIn, session: Writing, profiles: ProfilesDep, where: FromWhere
+    body: ProfileUpdate, person: SignedIn, session: Writing, profiles: ProfilesDep, client_info: ClientInfoDep
 ) -> AccountOut:
-    await profiles.rename(session, person, body.name, where)
+    await profiles.rename(session, person, body.name, client_info)
     return _show_account(await profiles.describe(ReadSession(session), person.id))
 
 

@@ -8,9 +8,9 @@ from basewarden.accounts import queries as account_queries
 from basewarden.accounts.github import GitHub
 from basewarden.accounts.passkeys import count_passkeys
 from basewarden.accounts.profile import queries
-from basewarden.accounts.signin.sessions import Person, Signins
+from basewarden.accounts.signin.sessions import Person, SignInSessions
 from basewarden.accounts.twofactor import count_codes_left
-from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
 from basewarden.db import ReadSession, WriteSession
 from basewarden.errors import Unauthenticated
 
@@ -33,7 +33,7 @@ class Profile:
 
 
 class Profiles:
-    def __init__(self, *, signins: Signins, audit: Audit, github: GitHub) -> None:
+    def __init__(self, *, signins: SignInSessions, audit: Audit, github: GitHub) -> None:
         self._signins = signins
         self._audit = audit
         self._github = github
@@ -57,7 +57,7 @@ class Profiles:
             created_at=user.created_at,
         )
 
-    async def rename(self, session: WriteSession, person: Person, name: str, where: Where) -> None:
+    async def rename(self, session: WriteSession, person: Person, name: str, client_info: ClientInfo) -> None:
         """The same name again is no change, and no event."""
         user = await account_queries.lock_user(session, person.id)
         if user is None:
@@ -66,4 +66,4 @@ class Profiles:
             return
         await queries.set_name(session, person.id, name)
         await self._signins.announce_change(session, person.id)
-        await self._audit.record(session, AccountEvent(person.audit_id, EventKind.PROFILE_CHANGED, where))
+        await self._audit.record(session, AccountEvent(person.audit_id, EventKind.PROFILE_CHANGED, client_info))

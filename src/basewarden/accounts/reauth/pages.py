@@ -7,9 +7,9 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.errors import BadPassword, OAuthOnly
-from basewarden.accounts.github.errors import TROUBLES
+from basewarden.accounts.github.errors import ERROR_MESSAGES
 from basewarden.accounts.password.schemas import SentPassword, reveal
 from basewarden.accounts.profile.routes import ProfilesDep
 from basewarden.accounts.reauth.routes import ReauthDep
@@ -43,8 +43,10 @@ async def get_confirm(
     if person.is_fresh:
         return redirect(back_to)
     profile = await profiles.describe(session, person.id)
-    trouble = TROUBLES.get(request.query_params.get("done", ""))
-    return pages.render(request, _CONFIRM, typed={}, errors={}, profile=profile, back_to=back_to, trouble=trouble)
+    error_message = ERROR_MESSAGES.get(request.query_params.get("done", ""))
+    return pages.render(
+        request, _CONFIRM, typed={}, errors={}, profile=profile, back_to=back_to, error_message=error_message
+    )
 
 
 @router.post(CONFIRM)
@@ -57,14 +59,14 @@ async def post_confirm(
     profiles: ProfilesDep,
     reauth: ReauthDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     form = await parse_form(request, ConfirmForm)
     back_to = _find_goal(form.typed.get("next"))
     error: AppError | None = None
     try:
         if form.data is not None:
-            tokens = await reauth.confirm(session, person, reveal(form.data.password), where)
+            tokens = await reauth.confirm(session, person, reveal(form.data.password), client_info)
             response = redirect(back_to)
             set_signin_cookies(response, settings, tokens)
             return response
@@ -73,7 +75,7 @@ async def post_confirm(
     except (TooMany, OAuthOnly) as refused:
         error = refused
     profile = await profiles.describe(ReadSession(session), person.id)
-    context: dict[str, Any] = {"profile": profile, "back_to": back_to, "trouble": None}
+    context: dict[str, Any] = {"profile": profile, "back_to": back_to, "error_message": None}
     return show_again(request, pages, _CONFIRM, form, error, never_shown=_SECRETS, **context)
 
 

@@ -1,14 +1,15 @@
 """JSON: `/api/account/reauth`, which asks for the password again."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.errors import BadPassword, OAuthOnly
 from basewarden.accounts.password.schemas import SentPassword, reveal
 from basewarden.accounts.reauth.service import Reauth
+from basewarden.accounts.schemas import Done
 from basewarden.accounts.signin.callers import SignedIn
 from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.errors import TooMany
@@ -26,10 +27,6 @@ class Confirm(BaseModel):
     password: SentPassword
 
 
-class Confirmed(BaseModel):
-    ok: Literal[True] = True
-
-
 @router.post(
     "/reauth", responses=declare(BadPassword, OAuthOnly, TooMany), summary="Confirms your identity with your password."
 )
@@ -41,9 +38,9 @@ async def post_reauth(
     session: Writing,
     reauth: ReauthDep,
     settings: SettingsDep,
-    where: FromWhere,
-) -> Confirmed:
+    client_info: ClientInfoDep,
+) -> Done:
     """It holds for ten minutes. The session gets a new cookie."""
-    tokens = await reauth.confirm(session, person, reveal(body.password), where)
+    tokens = await reauth.confirm(session, person, reveal(body.password), client_info)
     set_signin_cookies(response, settings, tokens)
-    return Confirmed()
+    return Done()

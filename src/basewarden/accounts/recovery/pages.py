@@ -5,7 +5,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.link_pages import BAD_LINK, keep_token, show_bad_link
 from basewarden.accounts.password.schemas import SentPassword, reveal
 from basewarden.accounts.recovery.routes import Forgot, ResetsDep
@@ -35,21 +35,21 @@ async def get_forgot(request: Request, pages: PagesDep, resets: ResetsDep) -> Re
 
 @router.post("/forgot")
 async def post_forgot(
-    request: Request, session: Writing, pages: PagesDep, resets: ResetsDep, where: FromWhere
+    request: Request, session: Writing, pages: PagesDep, resets: ResetsDep, client_info: ClientInfoDep
 ) -> Response:
     form = await parse_form(request, Forgot)
     if form.data is None:
         return show_again(
             request, pages, "accounts/forgot.html", form, is_sent=False, is_configured=resets.is_configured
         )
-    await resets.ask(session, form.data.email, where)
+    await resets.ask(session, form.data.email, client_info)
     return redirect("/forgot?done=sent")
 
 
 @router.get("/reset/{token}")
 async def get_reset(request: Request, token: str, pages: PagesDep, resets: ResetsDep) -> Response:
     try:
-        user = await resets.look_at(token)
+        user = await resets.check_link(token)
     except BAD_LINK as error:
         return show_bad_link(request, pages, error, _ASK_FOR_RESET)
     return keep_token(pages.render(request, "accounts/reset.html", errors={}, email=user.email))
@@ -65,14 +65,14 @@ async def post_reset(
     resets: ResetsDep,
     devices: DevicesDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     form = await parse_form(request, NewPassword)
     try:
-        user = await resets.look_at(token)
+        user = await resets.check_link(token)
         if form.data is None:
             return keep_token(show_again(request, pages, "accounts/reset.html", form, email=user.email))
-        email = await resets.reset(session, token, reveal(form.data.password), where)
+        email = await resets.reset(session, token, reveal(form.data.password), client_info)
     except BAD_LINK as error:
         return show_bad_link(request, pages, error, _ASK_FOR_RESET)
     except Invalid as error:

@@ -8,7 +8,7 @@ from basewarden.accounts.models import OAuthAccount, Passkey
 from basewarden.db import WriteSession
 
 
-async def delete_other_ways_in(session: WriteSession, user_id: UUID) -> None:
+async def delete_other_signin_methods(session: WriteSession, user_id: UUID) -> None:
     """All but the password."""
     for ways in (Passkey, OAuthAccount):
         await session.execute(delete(ways).where(ways.user_id == user_id))

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.errors import LinkExpired, LinkUsed
 from basewarden.accounts.password.schemas import SentPassword, reveal
 from basewarden.accounts.recovery.service import Resets
@@ -37,9 +37,11 @@ class ResetPassword(BaseModel):
 
 
 @router.post("/forgot-password", summary="Sends an email with a link to choose a new password.", openapi_extra=STABLE)
-async def post_forgot_password(body: Forgot, session: Writing, resets: ResetsDep, where: FromWhere) -> EmailSent:
+async def post_forgot_password(
+    body: Forgot, session: Writing, resets: ResetsDep, client_info: ClientInfoDep
+) -> EmailSent:
     """The answer is the same for every address. `configured` false: this deployment sends no email."""
-    await resets.ask(session, body.email, where)
+    await resets.ask(session, body.email, client_info)
     return EmailSent(configured=resets.is_configured)
 
 
@@ -57,9 +59,9 @@ async def post_reset_password(
     resets: ResetsDep,
     devices: DevicesDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Done:
     """It signs in no one. A weak password leaves the token usable."""
-    email = await resets.reset(session, body.token, reveal(body.password), where)
+    email = await resets.reset(session, body.token, reveal(body.password), client_info)
     set_device_cookie(response, settings, devices.issue(email))
     return Done()

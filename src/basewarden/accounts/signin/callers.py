@@ -7,11 +7,11 @@ from starlette.requests import Request
 
 from basewarden.accounts.errors import ReauthRequired
 from basewarden.accounts.signin.devices import Devices
-from basewarden.accounts.signin.sessions import Person, Signins
+from basewarden.accounts.signin.sessions import Person, SignInSessions
 from basewarden.errors import Unauthenticated
 from basewarden.web import CallerKind, Shell, callers, inject
 
-SignInSessionsDep = Annotated[Signins, Depends(inject(Signins))]
+SignInSessionsDep = Annotated[SignInSessions, Depends(inject(SignInSessions))]
 ShellDep = Annotated[Shell, Depends(inject(Shell))]
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
@@ -75,7 +75,7 @@ def _refuse_token(request: Request) -> None:
         raise Unauthenticated("A token does not open this; only a signed-in person does.")
 
 
-async def find_caller(request: Request, signins: Signins) -> Person | None:
+async def find_caller(request: Request, signins: SignInSessions) -> Person | None:
     """Who holds a link may also be signed in, wholly; here nobody has to be."""
     try:
         return await signins.find_signed_in(request.scope)

@@ -2,8 +2,8 @@
 
 from fastapi import Response
 
-from basewarden.accounts.signin.devices import HOLDS
-from basewarden.accounts.signin.sessions import LONGEST, MFA_HOLDS, Tokens
+from basewarden.accounts.signin.devices import TTL
+from basewarden.accounts.signin.sessions import ABSOLUTE_LIFETIME, MFA_TTL, Tokens
 from basewarden.settings import Settings
 from basewarden.web import clear_cookie, session_cookie_name, set_cookie
 from basewarden.web.cookies import device_cookie_name, mfa_cookie_name
@@ -11,16 +11,16 @@ from basewarden.web.cookies import device_cookie_name, mfa_cookie_name
 
 def set_signin_cookies(response: Response, settings: Settings, tokens: Tokens) -> None:
     """Live as long as what they say can hold; the server ends idle sessions earlier."""
-    seconds = int(LONGEST.total_seconds())
+    seconds = int(ABSOLUTE_LIFETIME.total_seconds())
     set_cookie(response, settings, session_cookie_name(settings), tokens.session, seconds=seconds)
     if tokens.mfa is not None:
-        seconds = int(MFA_HOLDS.total_seconds())
+        seconds = int(MFA_TTL.total_seconds())
         set_cookie(response, settings, mfa_cookie_name(settings), tokens.mfa, seconds=seconds)
 
 
 def set_device_cookie(response: Response, settings: Settings, value: str) -> None:
     """Stays when its person signs out: it is for the next time."""
-    set_cookie(response, settings, device_cookie_name(settings), value, seconds=int(HOLDS.total_seconds()))
+    set_cookie(response, settings, device_cookie_name(settings), value, seconds=int(TTL.total_seconds()))
 
 
 def clear_signin_cookies(response: Response, settings: Settings) -> None:

@@ -18,8 +18,8 @@ from basewarden.core.tokens import make_opaque_token
 from basewarden.settings import Settings
 from basewarden.web.cookies import device_cookie_name
 
-HOLDS = timedelta(days=180)
-_LONGEST = 200
+TTL = timedelta(days=180)
+_MAX_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Devices:
         """Whether this browser has proved before that it is of the person with this address."""
         if device is None or not hmac.compare_digest(device.mac, self._sign(device.issued_at, device.nonce, email)):
             return False
-        return datetime.now(UTC).timestamp() - device.issued_at < HOLDS.total_seconds()
+        return datetime.now(UTC).timestamp() - device.issued_at < TTL.total_seconds()
 
     def _sign(self, issued_at: int, nonce: str, email: str) -> str:
         message = f"{issued_at}.{nonce}.{make_email_key(email)}"
@@ -58,6 +58,6 @@ class Devices:
 def _parse(cookie: str) -> Device | None:
     """None for anything that cannot be ours, whatever a hostile client sends."""
     parts = cookie.split(".")
-    if len(cookie) > _LONGEST or not cookie.isascii() or len(parts) != 3 or not parts[0].isdigit():
+    if len(cookie) > _MAX_LENGTH or not cookie.isascii() or len(parts) != 3 or not parts[0].isdigit():
         return None
     return Device(int(parts[0]), parts[1], parts[2])

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.return_path import SETTINGS, SIGN_IN
 from basewarden.accounts.signin.callers import SignedIn, SignInSessionsDep
 from basewarden.accounts.signin.cookies import clear_signin_cookies
@@ -46,8 +46,10 @@ async def get_sessions(
 
 
 @router.post(f"{SESSIONS}/end-others")
-async def post_end_others(person: SignedIn, session: Writing, own: SessionListDep, where: FromWhere) -> Response:
-    await own.end_others(session, person, where)
+async def post_end_others(
+    person: SignedIn, session: Writing, own: SessionListDep, client_info: ClientInfoDep
+) -> Response:
+    await own.end_others(session, person, client_info)
     return redirect(f"{SESSIONS}?done=ended-others")
 
 
@@ -59,10 +61,10 @@ async def post_end(
     session: Writing,
     own: SessionListDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     wanted = parse_signin_id(session_id)
-    await own.end(session, person, wanted, where)
+    await own.end(session, person, wanted, client_info)
     if wanted != person.signin_id:
         return redirect(f"{SESSIONS}?done=ended")
     response = redirect("/signin?done=signout")

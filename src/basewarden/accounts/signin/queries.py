@@ -7,52 +7,52 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, and_, func, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from basewarden.accounts.models import SigninSession, User
+from basewarden.accounts.models import SignInSession, User
 from basewarden.db import ReadSession, WriteSession, delete_some
 
 
 async def is_new_place(session: WriteSession, user_id: UUID, address: str | None, client: str | None) -> bool:
     """Whether this person has signed in before, but never from this address nor with this client."""
     is_like = or_(
-        SigninSession.address.is_not_distinct_from(address), SigninSession.client.is_not_distinct_from(client)
+        SignInSession.address.is_not_distinct_from(address), SignInSession.client.is_not_distinct_from(client)
     )
-    query = select(func.count(), func.count().filter(is_like)).where(SigninSession.user_id == user_id)
+    query = select(func.count(), func.count().filter(is_like)).where(SignInSession.user_id == user_id)
     before, like = (await session.execute(query)).one()
     return before > 0 and like == 0
 
 
 async def find_signin(
-    session: AsyncSession, token_hash: bytes, *, idle: timedelta, longest: timedelta
-) -> Row[SigninSession, User, datetime] | None:
+    session: AsyncSession, token_hash: bytes, *, idle: timedelta, absolute: timedelta
+) -> Row[SignInSession, User, datetime] | None:
     """A session that is still good, its person, and the database's time."""
     query = (
-        select(SigninSession, User, func.now())
-        .join(User, User.id == SigninSession.user_id)
-        .where(SigninSession.token_hash == token_hash, *_alive(idle, longest))
+        select(SignInSession, User, func.now())
+        .join(User, User.id == SignInSession.user_id)
+        .where(SignInSession.token_hash == token_hash, *_alive(idle, absolute))
     )
     return (await session.execute(query)).one_or_none()
 
 
 async def list_signins(
-    session: ReadSession, user_id: UUID, *, idle: timedelta, longest: timedelta
-) -> list[SigninSession]:
+    session: ReadSession, user_id: UUID, *, idle: timedelta, absolute: timedelta
+) -> list[SignInSession]:
     query = (
-        select(SigninSession)
-        .where(SigninSession.user_id == user_id, *_alive(idle, longest))
-        .order_by(SigninSession.last_seen_at.desc(), SigninSession.id.desc())
+        select(SignInSession)
+        .where(SignInSession.user_id == user_id, *_alive(idle, absolute))
+        .order_by(SignInSession.last_seen_at.desc(), SignInSession.id.desc())
     )
     return list(await session.scalars(query))
 
 
-def _alive(idle: timedelta, longest: timedelta) -> tuple[ColumnElement[bool], ...]:
+def _alive(idle: timedelta, absolute: timedelta) -> tuple[ColumnElement[bool], ...]:
     return (
-        SigninSession.ended_at.is_(None),
-        SigninSession.last_seen_at > func.now() - idle,
-        SigninSession.created_at > func.now() - longest,
+        SignInSession.ended_at.is_(None),
+        SignInSession.last_seen_at > func.now() - idle,
+        SignInSession.created_at > func.now() - absolute,
     )
 
 
-async def insert_signin(session: WriteSession, signin: SigninSession) -> None:
+async def insert_signin(session: WriteSession, signin: SignInSession) -> None:
     if signin.mfa_hash is not None:
         signin.mfa_at = func.now()
     session.add(signin)
@@ -60,14 +60,14 @@ async def insert_signin(session: WriteSession, signin: SigninSession) -> None:
 
 
 async def touch_signin(session: WriteSession, signin_id: UUID) -> None:
-    await session.execute(update(SigninSession).where(SigninSession.id == signin_id).values(last_seen_at=func.now()))
+    await session.execute(update(SignInSession).where(SignInSession.id == signin_id).values(last_seen_at=func.now()))
 
 
 async def renew_signin(
     session: WriteSession, signin_id: UUID, *, token_hash: bytes, mfa_hash: bytes | None, authenticated: bool
 ) -> bytes | None:
     """The token's hash until now; None where the session ended meanwhile."""
-    query = select(SigninSession.token_hash).where(SigninSession.id == signin_id, SigninSession.ended_at.is_(None))
+    query = select(SignInSession.token_hash).where(SignInSession.id == signin_id, SignInSession.ended_at.is_(None))
     old = await session.scalar(query.with_for_update())
     if old is None:
         return None
@@ -76,44 +76,44 @@ async def renew_signin(
         changes.update(mfa_hash=mfa_hash, mfa_at=func.now())
     if authenticated:
         changes.update(authenticated_at=func.now())
-    await session.execute(update(SigninSession).where(SigninSession.id == signin_id).values(**changes))
+    await session.execute(update(SignInSession).where(SignInSession.id == signin_id).values(**changes))
     return old
 
 
 async def is_signin_alive(session: WriteSession, signin_id: UUID) -> bool:
-    query = select(SigninSession.id).where(SigninSession.id == signin_id, SigninSession.ended_at.is_(None))
+    query = select(SignInSession.id).where(SignInSession.id == signin_id, SignInSession.ended_at.is_(None))
     return await session.scalar(query) is not None
 
 
 async def end_signin(session: WriteSession, token_hash: bytes) -> list[bytes]:
     """The hashes of what ended: this one's, or nothing."""
-    return await _end_signins(session, SigninSession.token_hash == token_hash)
+    return await _end_signins(session, SignInSession.token_hash == token_hash)
 
 
 async def end_signins(
     session: WriteSession, user_id: UUID, *, only: UUID | None = None, but: UUID | None = None
 ) -> list[bytes]:
-    which = [SigninSession.user_id == user_id]
+    which = [SignInSession.user_id == user_id]
     if only is not None:
-        which.append(SigninSession.id == only)
+        which.append(SignInSession.id == only)
     if but is not None:
-        which.append(SigninSession.id != but)
+        which.append(SignInSession.id != but)
     return await _end_signins(session, *which)
 
 
 async def _end_signins(session: WriteSession, *which: ColumnElement[bool]) -> list[bytes]:
     query = (
-        update(SigninSession)
-        .where(SigninSession.ended_at.is_(None), *which)
+        update(SignInSession)
+        .where(SignInSession.ended_at.is_(None), *which)
         .values(ended_at=func.now())
-        .returning(SigninSession.token_hash)
+        .returning(SignInSession.token_hash)
     )
     return list(await session.scalars(query))
 
 
 async def delete_old_signins(
-    session: WriteSession, keep: timedelta, limit: int, *, idle: timedelta, longest: timedelta
+    session: WriteSession, keep: timedelta, limit: int, *, idle: timedelta, absolute: timedelta
 ) -> int:
     """Those that ended, or were left, so long ago; never one that is still good, however short the window."""
-    is_old = func.coalesce(SigninSession.ended_at, SigninSession.last_seen_at) < func.now() - keep
-    return await delete_some(session, SigninSession, and_(is_old, not_(and_(*_alive(idle, longest)))), limit)
+    is_old = func.coalesce(SignInSession.ended_at, SignInSession.last_seen_at) < func.now() - keep
+    return await delete_some(session, SignInSession, and_(is_old, not_(and_(*_alive(idle, absolute)))), limit)

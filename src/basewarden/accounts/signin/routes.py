@@ -9,12 +9,12 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.errors import MfaRequired
 from basewarden.accounts.schemas import StoredOut
 from basewarden.accounts.signin.callers import SignedIn, SignInSessionsDep
 from basewarden.accounts.signin.cookies import clear_signin_cookies
-from basewarden.accounts.signin.session_list import OwnSignins
+from basewarden.accounts.signin.session_list import SessionList
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, Unauthenticated
 from basewarden.web import Reading, SettingsDep, Writing, anyone, inject
@@ -24,7 +24,7 @@ router = APIRouter()
 auth = APIRouter(prefix="/api/auth", tags=["auth"], dependencies=[Depends(anyone)])
 own = APIRouter(prefix="/api/account/sessions", tags=["account"])
 
-SessionListDep = Annotated[OwnSignins, Depends(inject(OwnSignins))]
+SessionListDep = Annotated[SessionList, Depends(inject(SessionList))]
 
 
 class UserOut(BaseModel):
@@ -63,7 +63,7 @@ async def get_session(request: Request, signins: SignInSessionsDep) -> SessionOu
     return SessionOut(user=UserOut(id=person.id, email=person.email, name=person.name), expires=person.expires_at)
 
 
-class SigninOut(StoredOut):
+class SignInSessionOut(StoredOut):
     """`method` is what opened it: password, passkey or github."""
 
     id: UUID
@@ -75,8 +75,8 @@ class SigninOut(StoredOut):
     current: bool
 
 
-class SigninsOut(BaseModel):
-    sessions: list[SigninOut]
+class SignInSessionsOut(BaseModel):
+    sessions: list[SignInSessionOut]
 
 
 class Ended(BaseModel):
@@ -84,16 +84,18 @@ class Ended(BaseModel):
 
 
 @own.get("", summary="Lists your sign-in sessions.")
-async def get_sessions(person: SignedIn, session: Reading, signins: SessionListDep) -> SigninsOut:
+async def get_sessions(person: SignedIn, session: Reading, signins: SessionListDep) -> SignInSessionsOut:
     """The current one comes first, then the others, the last used first."""
-    return SigninsOut(
-        sessions=[SigninOut.model_validate(signin) for signin in await signins.list_alive(session, person)]
+    return SignInSessionsOut(
+        sessions=[SignInSessionOut.model_validate(signin) for signin in await signins.list_alive(session, person)]
     )
 
 
 @own.delete("", summary="Ends all your other sign-in sessions.")
-async def delete_sessions(person: SignedIn, session: Writing, signins: SessionListDep, where: FromWhere) -> Ended:
-    return Ended(ended=await signins.end_others(session, person, where))
+async def delete_sessions(
+    person: SignedIn, session: Writing, signins: SessionListDep, client_info: ClientInfoDep
+) -> Ended:
+    return Ended(ended=await signins.end_others(session, person, client_info))
 
 
 @own.delete(
@@ -110,11 +112,11 @@ async def delete_session(
     session: Writing,
     signins: SessionListDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> None:
     """Ending the current one signs you out."""
     wanted = parse_signin_id(session_id)
-    await signins.end(session, person, wanted, where)
+    await signins.end(session, person, wanted, client_info)
     if wanted == person.signin_id:
         clear_signin_cookies(response, settings)
 

@@ -5,15 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from basewarden.accounts import queries as account_queries
-from basewarden.accounts.models import SigninSession
-from basewarden.accounts.signin.sessions import Person, Signins
-from basewarden.audit import AccountEvent, Audit, EventKind, Where, describe_client
+from basewarden.accounts.models import SignInSession
+from basewarden.accounts.signin.sessions import Person, SignInSessions
+from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind, describe_client
 from basewarden.db import ReadSession, WriteSession
 from basewarden.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
-class OwnSignin:
+class ActiveSession:
     """One signed-in browser. `client` is what it says of itself, `device` what people call that."""
 
     id: UUID
@@ -26,36 +26,38 @@ class OwnSignin:
     current: bool
 
 
-class OwnSignins:
-    def __init__(self, *, signins: Signins, audit: Audit) -> None:
+class SessionList:
+    def __init__(self, *, signins: SignInSessions, audit: Audit) -> None:
         self._signins = signins
         self._audit = audit
 
-    async def list_alive(self, session: ReadSession, person: Person) -> list[OwnSignin]:
+    async def list_alive(self, session: ReadSession, person: Person) -> list[ActiveSession]:
         """The current one, then the others, the newest seen first."""
         alive = await self._signins.list_alive(session, person.id)
         return sorted((_describe(signin, person) for signin in alive), key=lambda own: not own.current)
 
-    async def end(self, session: WriteSession, person: Person, signin_id: UUID, where: Where) -> None:
+    async def end(self, session: WriteSession, person: Person, signin_id: UUID, client_info: ClientInfo) -> None:
         """NotFound for a stranger's and for one that has ended."""
         await account_queries.lock_user(session, person.id)
         if not await self._signins.end_one(session, person.id, signin_id):
             raise NotFound
         details = {"session": signin_id}
-        await self._audit.record(session, AccountEvent(person.audit_id, EventKind.SESSION_ENDED, where, details))
+        await self._audit.record(session, AccountEvent(person.audit_id, EventKind.SESSION_ENDED, client_info, details))
 
-    async def end_others(self, session: WriteSession, person: Person, where: Where) -> int:
+    async def end_others(self, session: WriteSession, person: Person, client_info: ClientInfo) -> int:
         """How many there were."""
         await account_queries.lock_user(session, person.id)
         ended = await self._signins.end_all(session, person.id, but=person.signin_id)
         if ended:
             details = {"count": ended}
-            await self._audit.record(session, AccountEvent(person.audit_id, EventKind.SESSIONS_ENDED, where, details))
+            await self._audit.record(
+                session, AccountEvent(person.audit_id, EventKind.SESSIONS_ENDED, client_info, details)
+            )
         return ended
 
 
-def _describe(signin: SigninSession, person: Person) -> OwnSignin:
-    return OwnSignin(
+def _describe(signin: SignInSession, person: Person) -> ActiveSession:
+    return ActiveSession(
         id=signin.id,
         device=describe_client(signin.client or ""),
         client=signin.client,

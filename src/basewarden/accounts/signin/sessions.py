@@ -10,9 +10,9 @@ from starlette.requests import cookie_parser
 
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.errors import MfaRequired
-from basewarden.accounts.models import Purpose, SigninSession, User
+from basewarden.accounts.models import Purpose, SignInSession, User
 from basewarden.accounts.signin import queries
-from basewarden.audit import Where
+from basewarden.audit import ClientInfo
 from basewarden.core.cache import LoadingCache
 from basewarden.core.ids import make_id
 from basewarden.core.logs import bind_log_context
@@ -23,13 +23,13 @@ from basewarden.settings import Settings
 from basewarden.web import session_cookie_name
 from basewarden.web.cookies import mfa_cookie_name
 
-IDLE = timedelta(days=30)
-LONGEST = timedelta(days=90)
-MFA_HOLDS = timedelta(hours=24)
-FRESH = timedelta(minutes=10)
-_SEEN_EVERY = timedelta(minutes=5)
-_REMEMBER_SECONDS = 5.0
-_REMEMBER_AT_MOST = 10_000
+IDLE_TIMEOUT = timedelta(days=30)
+ABSOLUTE_LIFETIME = timedelta(days=90)
+MFA_TTL = timedelta(hours=24)
+FRESH_TTL = timedelta(minutes=10)
+_TOUCH_INTERVAL = timedelta(minutes=5)
+_CACHE_SECONDS = 5.0
+_CACHE_SIZE = 10_000
 _ENDED, _CHANGED = "signin", "person"
 
 
@@ -55,11 +55,11 @@ class Person:
     @property
     def is_fresh(self) -> bool:
         """Whether what needs a recent proof may go on."""
-        return datetime.now(UTC) - self.authenticated_at < FRESH
+        return datetime.now(UTC) - self.authenticated_at < FRESH_TTL
 
 
 @dataclass(frozen=True, slots=True)
-class _Signin:
+class _CachedSession:
     person: Person
     mfa_hash: bytes | None
     mfa_until: datetime | None
@@ -81,7 +81,7 @@ class Tokens:
     mfa: str | None = None
 
 
-class Signins:
+class SignInSessions:
     """Sign-in sessions. One that is ended here is ended in every process, at once."""
 
     def __init__(self, database: Database, listener: Listener, settings: Settings) -> None:
@@ -89,7 +89,7 @@ class Signins:
         self._listener = listener
         self._cookie_name = session_cookie_name(settings)
         self._mfa_cookie_name = mfa_cookie_name(settings)
-        self._known = LoadingCache(self._load, size=_REMEMBER_AT_MOST, seconds=_REMEMBER_SECONDS)
+        self._known = LoadingCache(self._load, size=_CACHE_SIZE, seconds=_CACHE_SECONDS)
         listener.on(_ENDED, self._forget)
         listener.on(_CHANGED, self._forget_person)
 
@@ -117,18 +117,18 @@ class Signins:
         return signin.person if signin else None
 
     async def start(
-        self, session: WriteSession, user_id: UUID, where: Where, *, method: str, passed_mfa: bool = False
+        self, session: WriteSession, user_id: UUID, client_info: ClientInfo, *, method: str, passed_mfa: bool = False
     ) -> Tokens:
         """A new session. `method` says in a word what opened it: password, github, passkey."""
         tokens = Tokens(make_opaque_token(), make_opaque_token() if passed_mfa else None)
-        signin = SigninSession(
+        signin = SignInSession(
             id=make_id(),
             user_id=user_id,
             token_hash=hash_token(tokens.session),
             mfa_hash=hash_token(tokens.mfa) if tokens.mfa else None,
             method=method,
-            address=where.address,
-            client=where.client,
+            address=client_info.address,
+            client=client_info.client,
         )
         await queries.insert_signin(session, signin)
         return tokens
@@ -175,9 +175,9 @@ class Signins:
         if not await queries.is_signin_alive(session, signin_id):
             raise Unauthenticated
 
-    async def list_alive(self, session: ReadSession, user_id: UUID) -> list[SigninSession]:
+    async def list_alive(self, session: ReadSession, user_id: UUID) -> list[SignInSession]:
         """The newest seen first."""
-        return await queries.list_signins(session, user_id, idle=IDLE, longest=LONGEST)
+        return await queries.list_signins(session, user_id, idle=IDLE_TIMEOUT, absolute=ABSOLUTE_LIFETIME)
 
     async def announce_change(self, session: WriteSession, user_id: UUID) -> None:
         """To be called with every change of what a `Person` says."""
@@ -187,24 +187,24 @@ class Signins:
         for token_hash in ended:
             await self._listener.announce(session, _ENDED, token_hash.hex())
 
-    async def _find(self, token: str) -> _Signin | None:
+    async def _find(self, token: str) -> _CachedSession | None:
         signin = await self._known.get(hash_token(token))
         if signin is None or signin.person.expires_at <= datetime.now(UTC):
             return None
         return signin
 
-    async def _load(self, token_hash: bytes) -> _Signin | None:
+    async def _load(self, token_hash: bytes) -> _CachedSession | None:
         async with self._database.read_only() as session:
-            row = await queries.find_signin(session, token_hash, idle=IDLE, longest=LONGEST)
+            row = await queries.find_signin(session, token_hash, idle=IDLE_TIMEOUT, absolute=ABSOLUTE_LIFETIME)
         if row is None:
             return None
         signin, user, now = row
-        if signin.last_seen_at < now - _SEEN_EVERY:
+        if signin.last_seen_at < now - _TOUCH_INTERVAL:
             async with self._database.write_now() as writing:
                 await queries.touch_signin(writing, signin.id)
             signin.last_seen_at = now
-        mfa_until = signin.mfa_at + MFA_HOLDS if signin.mfa_at else None
-        return _Signin(_make_person(signin, user), signin.mfa_hash, mfa_until)
+        mfa_until = signin.mfa_at + MFA_TTL if signin.mfa_at else None
+        return _CachedSession(_make_person(signin, user), signin.mfa_hash, mfa_until)
 
     def _forget(self, payload: str) -> None:
         if payload:
@@ -219,7 +219,7 @@ class Signins:
             self._known.clear()
 
 
-def _make_person(signin: SigninSession, user: User) -> Person:
+def _make_person(signin: SignInSession, user: User) -> Person:
     return Person(
         id=user.id,
         audit_id=user.audit_id,
@@ -231,7 +231,7 @@ def _make_person(signin: SigninSession, user: User) -> Person:
         deletion_due_at=user.deletion_due_at,
         signin_id=signin.id,
         authenticated_at=signin.authenticated_at,
-        expires_at=min(signin.last_seen_at + IDLE, signin.created_at + LONGEST),
+        expires_at=min(signin.last_seen_at + IDLE_TIMEOUT, signin.created_at + ABSOLUTE_LIFETIME),
     )
 
 

@@ -13,7 +13,7 @@ from basewarden.accounts.password.hashing import Passwords
 from basewarden.accounts.twofactor import queries
 from basewarden.accounts.twofactor.codes import read_code
 from basewarden.accounts.twofactor.totp import TotpMatch, find_match
-from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
 from basewarden.core.secret import Secret
 from basewarden.db import Database, WriteSession
 from basewarden.vault import SealContext, Vault
@@ -27,7 +27,7 @@ def read_clock() -> datetime:
     return datetime.now(UTC)
 
 
-class Known(Protocol):
+class SecondFactorOwner(Protocol):
     """A `Person` or a `User`: whose second factor it is, and what the audit calls them."""
 
     @property
@@ -69,22 +69,28 @@ class CodeChecks:
         self._clock = clock
 
     async def check(
-        self, session: WriteSession, person: Known, typed: Secret, where: Where, *, is_recovery: bool
+        self,
+        session: WriteSession,
+        person: SecondFactorOwner,
+        typed: Secret,
+        client_info: ClientInfo,
+        *,
+        is_recovery: bool,
     ) -> None:
         """Uses it up; BadCode, which the audit notes, where it is wrong or was used, TooMany before that is known.
 
         Until the end it holds no connection while it asks for another, so that a crowd cannot starve itself.
         """
-        counted = count_second_factor(self._limits, person.id, where.address)
-        await self._attempts.take(*counted)
+        counted = count_second_factor(self._limits, person.id, client_info.address)
+        await self._attempts.acquire(*counted)
         try:
             found = await (self._find_recovery_code if is_recovery else self._find_step)(person.id, typed)
-            await self._attempts.give_back(*counted)
+            await self._attempts.release(*counted)
             await self._use_up(session, person.id, found)
         except BadCode:
             details = {"second": "recovery_code" if is_recovery else "code"}
             await self._audit.record_now(
-                AccountEvent(person.audit_id, EventKind.TWOFACTOR_FAILED, where, details=details)
+                AccountEvent(person.audit_id, EventKind.TWOFACTOR_FAILED, client_info, details=details)
             )
             raise
 
@@ -109,7 +115,7 @@ class CodeChecks:
 
         Without it, a guess that hits a code of the next minutes would be told so, and be good in a few minutes.
         """
-        return await self._attempts.try_take(Attempt("second_factor.step", f"{user_id}:{match.step}", _ONCE))
+        return await self._attempts.try_acquire(Attempt("second_factor.step", f"{user_id}:{match.step}", _ONCE))
 
     async def _find_recovery_code(self, user_id: UUID, typed: Secret) -> _RecoveryCode:
         """One slow hash, whatever was typed."""
@@ -126,9 +132,9 @@ class CodeChecks:
     async def _use_up(self, session: WriteSession, user_id: UUID, found: _UsedStep | _RecoveryCode) -> None:
         match found:
             case _UsedStep(step):
-                is_taken = await queries.take_step(session, user_id, step)
+                is_taken = await queries.consume_step(session, user_id, step)
             case _RecoveryCode(position, code_hash):
-                is_taken = await queries.take_code(session, user_id, position, code_hash)
+                is_taken = await queries.consume_code(session, user_id, position, code_hash)
         if not is_taken:
             raise BadCode
 

@@ -5,10 +5,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from basewarden.accounts.password.schemas import SentPassword
-from basewarden.core.secret import Secret
 from basewarden.core.text import check_encodable
 
-_LONGEST = 64
+_MAX_LENGTH = 64
 
 
 def _check_code(value: SecretStr) -> SecretStr:
@@ -16,10 +15,10 @@ def _check_code(value: SecretStr) -> SecretStr:
     return value
 
 
-SentCode = Annotated[SecretStr, Field(max_length=_LONGEST), AfterValidator(_check_code)]
+SentCode = Annotated[SecretStr, Field(max_length=_MAX_LENGTH), AfterValidator(_check_code)]
 
 
-class Enabling(BaseModel):
+class TwoFactorEnable(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     secret: SentCode
@@ -35,13 +34,9 @@ class VerificationForm(BaseModel):
     recovery: bool = False
 
 
-class Disabling(BaseModel):
+class TwoFactorDisable(BaseModel):
     """Where there is no password any text will do, and the sign-in must be fresh."""
 
     model_config = ConfigDict(extra="forbid")
 
     password: SentPassword
-
-
-def unwrap(value: SecretStr) -> Secret:
-    return Secret(value.get_secret_value())

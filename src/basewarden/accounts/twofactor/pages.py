@@ -7,14 +7,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.errors import AlreadyOn, BadCode, MfaRequired, ReauthRequired
+from basewarden.accounts.password.schemas import reveal
 from basewarden.accounts.return_path import SECOND_STEP, confirm_path, safe_path, signin_path
 from basewarden.accounts.signin.callers import HalfSignedIn, SignedIn, SignInSessionsDep
 from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.accounts.signin.sessions import Person
 from basewarden.accounts.twofactor.codes import COUNT, FEW, read_code
-from basewarden.accounts.twofactor.forms import Disabling, Enabling, SentCode, unwrap
+from basewarden.accounts.twofactor.forms import SentCode, TwoFactorDisable, TwoFactorEnable
 from basewarden.accounts.twofactor.routes import TwoFactorDep
 from basewarden.accounts.twofactor.service import NewCodes, TwoFactor, TwoFactorState, describe_state
 from basewarden.core.secret import Secret
@@ -59,7 +60,7 @@ class SecondStep(BaseModel):
     def given(self) -> Secret:
         chosen = self.recovery_code or self.code
         assert chosen is not None  # checked above
-        return unwrap(chosen)
+        return reveal(chosen)
 
 
 def _check_codes(text: str) -> str:
@@ -98,14 +99,14 @@ async def post_second_step(
     pages: PagesDep,
     two_factor: TwoFactorDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     form = await parse_form(request, SecondStep)
     is_recovery = bool(form.typed.get("recoveryCode"))
     if form.data is None:
         return _show_second_step(request, pages, form, None, is_recovery=is_recovery)
     try:
-        tokens = await two_factor.verify(session, person, form.data.given, where, is_recovery=is_recovery)
+        tokens = await two_factor.verify(session, person, form.data.given, client_info, is_recovery=is_recovery)
     except AppError as error:
         return _show_second_step(request, pages, form, error, is_recovery=is_recovery)
     response = redirect(safe_path(form.data.next))
@@ -149,13 +150,13 @@ async def post_enable(
     pages: PagesDep,
     two_factor: TwoFactorDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
-    form = await parse_form(request, Enabling)
+    form = await parse_form(request, TwoFactorEnable)
     if form.data is None:
         return await _show_setup_again(request, pages, form, None, two_factor, person)
     try:
-        new = await two_factor.enable(session, person, unwrap(form.data.secret), unwrap(form.data.code), where)
+        new = await two_factor.enable(session, person, reveal(form.data.secret), reveal(form.data.code), client_info)
     except AlreadyOn:
         return redirect(f"{HERE}?done=on")
     except ReauthRequired:
@@ -174,13 +175,13 @@ async def post_disable(
     pages: PagesDep,
     two_factor: TwoFactorDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
-    form = await parse_form(request, Disabling, **({} if person.has_password else {"password": ""}))
+    form = await parse_form(request, TwoFactorDisable, **({} if person.has_password else {"password": ""}))
     if form.data is None:
         return await _show_settings_again(request, session, pages, form, None, person)
     try:
-        tokens = await two_factor.disable(session, person, unwrap(form.data.password), where)
+        tokens = await two_factor.disable(session, person, reveal(form.data.password), client_info)
     except ReauthRequired:
         return redirect(confirm_path(HERE))
     except AppError as error:
@@ -199,12 +200,12 @@ async def post_recovery_codes(
     pages: PagesDep,
     two_factor: TwoFactorDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     if not person.is_fresh:
         return redirect(confirm_path(HERE))
     try:
-        new = await two_factor.renew_codes(session, person, where)
+        new = await two_factor.renew_codes(session, person, client_info)
     except Conflict:
         return redirect(HERE)
     return _show_codes(request, pages, settings, new, is_first=False)
@@ -243,7 +244,7 @@ def _show_codes(request: Request, pages: Pages, settings: Settings, new: NewCode
 async def _show_setup_again(
     request: Request,
     pages: Pages,
-    form: Form[Enabling],
+    form: Form[TwoFactorEnable],
     error: AppError | None,
     two_factor: TwoFactor,
     person: Person,
@@ -269,7 +270,7 @@ async def _show_settings_again(
     request: Request,
     session: WriteSession,
     pages: Pages,
-    form: Form[Disabling],
+    form: Form[TwoFactorDisable],
     error: AppError | None,
     person: Person,
 ) -> Response:

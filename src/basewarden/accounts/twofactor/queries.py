@@ -8,7 +8,7 @@ from sqlalchemy import CursorResult, Update, delete, func, insert, select, updat
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.accounts import queries as account_queries
-from basewarden.accounts.models import RecoveryCode, SigninSession, User
+from basewarden.accounts.models import RecoveryCode, SignInSession, User
 from basewarden.db import WriteSession
 from basewarden.errors import Unauthenticated
 
@@ -48,7 +48,7 @@ async def turn_off(session: WriteSession, user_id: UUID) -> bool:
     return changed
 
 
-async def take_step(session: WriteSession, user_id: UUID, step: int) -> bool:
+async def consume_step(session: WriteSession, user_id: UUID, step: int) -> bool:
     """False where the code of this time step, or of a later one, was taken already: of two at once one wins."""
     query = update(User).where(User.id == user_id, User.sealed_totp_secret.is_not(None), User.totp_last_step < step)
     return await _changes(session, query.values(totp_last_step=step))
@@ -74,7 +74,7 @@ async def find_code_hash(session: AsyncSession, user_id: UUID, position: int) ->
     return await session.scalar(query)
 
 
-async def take_code(session: WriteSession, user_id: UUID, position: int, code_hash: str) -> bool:
+async def consume_code(session: WriteSession, user_id: UUID, position: int, code_hash: str) -> bool:
     """False where it was used meanwhile, or where other codes took its place."""
     query = update(RecoveryCode).where(
         RecoveryCode.user_id == user_id,
@@ -92,7 +92,7 @@ async def count_codes_left(session: AsyncSession, user_id: UUID) -> int:
 
 async def forget_passed(session: WriteSession, user_id: UUID, *, but: UUID) -> None:
     """What other sign-in sessions passed was an earlier second factor."""
-    query = update(SigninSession).where(SigninSession.user_id == user_id, SigninSession.id != but)
+    query = update(SignInSession).where(SignInSession.user_id == user_id, SignInSession.id != but)
     await session.execute(query.values(mfa_hash=None, mfa_at=None))
 
 

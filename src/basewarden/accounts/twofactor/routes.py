@@ -4,11 +4,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.errors import AlreadyOn, BadCode, BadPassword, ReauthRequired
+from basewarden.accounts.password.schemas import reveal
+from basewarden.accounts.schemas import Done
 from basewarden.accounts.signin.callers import FreshlySignedIn, HalfSignedIn, SignedIn
 from basewarden.accounts.signin.cookies import set_signin_cookies
-from basewarden.accounts.twofactor.forms import Disabling, Enabling, VerificationForm, unwrap
+from basewarden.accounts.twofactor.forms import TwoFactorDisable, TwoFactorEnable, VerificationForm
 from basewarden.accounts.twofactor.service import NewCodes, TwoFactor
 from basewarden.errors import Conflict, Forbidden, TooLarge, TooMany, Unauthenticated, Unavailable
 from basewarden.web import ResponseBody, SettingsDep, Writing, inject
@@ -32,10 +34,6 @@ class CodesOut(ResponseBody):
     recovery_codes: list[str]
 
 
-class DoneOut(ResponseBody):
-    ok: Literal[True] = True
-
-
 @router.post(
     "/setup", responses=declare(TooMany), summary="Returns a new secret for two-factor sign-in.", openapi_extra=STABLE
 )
@@ -53,16 +51,16 @@ async def post_setup(person: SignedIn, session: Writing, two_factor: TwoFactorDe
 )
 async def post_enable(
     *,
-    body: Enabling,
+    body: TwoFactorEnable,
     person: SignedIn,
     response: Response,
     session: Writing,
     two_factor: TwoFactorDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> CodesOut:
     """The answer is the only one that holds the ten recovery codes."""
-    new = await two_factor.enable(session, person, unwrap(body.secret), unwrap(body.code), where)
+    new = await two_factor.enable(session, person, reveal(body.secret), reveal(body.code), client_info)
     set_signin_cookies(response, settings, new.tokens)
     return show_codes(new)
 
@@ -81,11 +79,11 @@ async def post_verify(
     session: Writing,
     two_factor: TwoFactorDep,
     settings: SettingsDep,
-    where: FromWhere,
-) -> DoneOut:
-    tokens = await two_factor.verify(session, person, unwrap(body.code), where, is_recovery=body.recovery)
+    client_info: ClientInfoDep,
+) -> Done:
+    tokens = await two_factor.verify(session, person, reveal(body.code), client_info, is_recovery=body.recovery)
     set_signin_cookies(response, settings, tokens)
-    return DoneOut()
+    return Done()
 
 
 @router.post(
@@ -96,18 +94,18 @@ async def post_verify(
 )
 async def post_disable(
     *,
-    body: Disabling,
+    body: TwoFactorDisable,
     person: SignedIn,
     response: Response,
     session: Writing,
     two_factor: TwoFactorDep,
     settings: SettingsDep,
-    where: FromWhere,
-) -> DoneOut:
+    client_info: ClientInfoDep,
+) -> Done:
     """The secret and the recovery codes are deleted."""
-    tokens = await two_factor.disable(session, person, unwrap(body.password), where)
+    tokens = await two_factor.disable(session, person, reveal(body.password), client_info)
     set_signin_cookies(response, settings, tokens)
-    return DoneOut()
+    return Done()
 
 
 @router.post(
@@ -119,10 +117,10 @@ async def post_recovery_codes(
     session: Writing,
     two_factor: TwoFactorDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> CodesOut:
     """The earlier ones no longer work."""
-    new = await two_factor.renew_codes(session, person, where)
+    new = await two_factor.renew_codes(session, person, client_info)
     set_signin_cookies(response, settings, new.tokens)
     return show_codes(new)
 

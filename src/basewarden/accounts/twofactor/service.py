@@ -12,12 +12,12 @@ from basewarden.accounts.errors import AlreadyOn, BadCode, OAuthOnly, ReauthRequ
 from basewarden.accounts.models import Purpose, User
 from basewarden.accounts.password.hashing import Passwords
 from basewarden.accounts.password.service import Accounts
-from basewarden.accounts.signin.sessions import Person, Signins, Tokens
+from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
 from basewarden.accounts.twofactor import queries
-from basewarden.accounts.twofactor.checking import SECRET, Clock, CodeChecks, Known, read_clock
+from basewarden.accounts.twofactor.checking import SECRET, Clock, CodeChecks, SecondFactorOwner, read_clock
 from basewarden.accounts.twofactor.codes import TypedCode, make_codes
 from basewarden.accounts.twofactor.totp import draw_qr, find_match, make_secret, make_url
-from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
 from basewarden.core.secret import Secret
 from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Conflict
@@ -58,7 +58,7 @@ class TwoFactor:
         database: Database,
         vault: Vault,
         passwords: Passwords,
-        signins: Signins,
+        signins: SignInSessions,
         accounts: Accounts,
         attempts: Attempts,
         audit: Audit,
@@ -88,14 +88,14 @@ class TwoFactor:
 
     async def set_up(self, session: WriteSession, person: Person) -> Setup:
         """A fresh secret, which does nothing until it is turned on; an earlier pending one is forgotten."""
-        await self._attempts.take(Attempt("twofactor.setup", str(person.id), self._limits.two_factor_setup))
+        await self._attempts.acquire(Attempt("twofactor.setup", str(person.id), self._limits.two_factor_setup))
         secret = make_secret()
         await queries.put_pending(session, person.id, self._vault.seal(secret, SealContext(_PENDING, person.id)))
         return _make_setup(secret, person.email)
 
     async def find_set_up(self, person: Person, secret: Secret) -> Setup | None:
         """What waits to be turned on, to be shown again after a mistyped code; None where it is another secret."""
-        await self._attempts.take(Attempt("twofactor.setup", str(person.id), self._limits.two_factor_setup))
+        await self._attempts.acquire(Attempt("twofactor.setup", str(person.id), self._limits.two_factor_setup))
         async with self._database.read_only() as reading:
             user = await queries.get_user(reading, person.id)
         if user.sealed_totp_pending is None:
@@ -104,7 +104,7 @@ class TwoFactor:
         return _make_setup(pending, person.email) if pending == secret else None
 
     async def enable(
-        self, session: WriteSession, person: Person, secret: Secret, code: Secret, where: Where
+        self, session: WriteSession, person: Person, secret: Secret, code: Secret, client_info: ClientInfo
     ) -> NewCodes:
         """AlreadyOn before ReauthRequired before BadCode: nobody proves who they are for nothing."""
         async with self._database.read_only() as reading:
@@ -118,52 +118,54 @@ class TwoFactor:
         await queries.replace_codes(session, user.id, hashes)
         await queries.forget_passed(session, user.id, but=person.signin_id)
         tokens = await self._renew(session, person)
-        await self._emails.enqueue(session, "twofactor_on", person, where)
-        await self._record(session, person, EventKind.TWOFACTOR_ON, where)
+        await self._emails.enqueue(session, "twofactor_on", person, client_info)
+        await self._record(session, person, EventKind.TWOFACTOR_ON, client_info)
         return NewCodes(codes, tokens)
 
     async def verify(
-        self, session: WriteSession, person: Person, code: Secret, where: Where, *, is_recovery: bool
+        self, session: WriteSession, person: Person, code: Secret, client_info: ClientInfo, *, is_recovery: bool
     ) -> Tokens:
         """The rest of a sign-in. It proves the second factor only: how fresh the sign-in is stays as it was."""
-        await self._checks.check(session, person, code, where, is_recovery=is_recovery)
+        await self._checks.check(session, person, code, client_info, is_recovery=is_recovery)
         tokens = await self._signins.renew(session, person.signin_id, authenticated=False, passed_mfa=True)
         await account_queries.end_tokens(session, person.id, Purpose.RESET)
         if is_recovery:
             left = await queries.count_codes_left(session, person.id)
-            await self._emails.enqueue(session, "recovery_code_used", person, where, left=str(left))
-            await self._record(session, person, EventKind.RECOVERY_CODE_USED, where, left=left)
+            await self._emails.enqueue(session, "recovery_code_used", person, client_info, left=str(left))
+            await self._record(session, person, EventKind.RECOVERY_CODE_USED, client_info, left=left)
         else:
-            await self._record(session, person, EventKind.TWOFACTOR_PASSED, where, second="code")
+            await self._record(session, person, EventKind.TWOFACTOR_PASSED, client_info, second="code")
         return tokens
 
-    async def check_code(self, session: WriteSession, person: Known, code: Secret, where: Where) -> bool:
+    async def check_code(
+        self, session: WriteSession, person: SecondFactorOwner, code: Secret, client_info: ClientInfo
+    ) -> bool:
         """For other proofs than signing in: the same counts and the same once-only rule. TooMany like there."""
         try:
-            await self._checks.check(session, person, code, where, is_recovery=False)
+            await self._checks.check(session, person, code, client_info, is_recovery=False)
         except BadCode:
             return False
         return True
 
-    async def disable(self, session: WriteSession, person: Person, password: Secret, where: Where) -> Tokens:
+    async def disable(self, session: WriteSession, person: Person, password: Secret, client_info: ClientInfo) -> Tokens:
         """By password; by a fresh sign-in where there is none. Also right where it is off already."""
-        has_proved = await self._confirm_password(person, password, where)
+        has_proved = await self._confirm_password(person, password, client_info)
         was_on = await queries.turn_off(session, person.id)
         tokens = await self._signins.renew(session, person.signin_id, authenticated=has_proved)
         await self._signins.announce_change(session, person.id)
         if was_on:
-            await self._emails.enqueue(session, "twofactor_off", person, where)
-            await self._record(session, person, EventKind.TWOFACTOR_OFF, where)
+            await self._emails.enqueue(session, "twofactor_off", person, client_info)
+            await self._record(session, person, EventKind.TWOFACTOR_OFF, client_info)
         return tokens
 
-    async def renew_codes(self, session: WriteSession, person: Person, where: Where) -> NewCodes:
+    async def renew_codes(self, session: WriteSession, person: Person, client_info: ClientInfo) -> NewCodes:
         """Ten others; the earlier ones are dead. Conflict where two-factor sign-in is off."""
         codes, hashes = await self._make_codes(person.id)
         if not await queries.lock_if_on(session, person.id):
             raise Conflict("Two-factor sign-in is off: there is nothing to recover.")
         await queries.replace_codes(session, person.id, hashes)
         tokens = await self._renew(session, person)
-        await self._record(session, person, EventKind.RECOVERY_CODES_MADE, where)
+        await self._record(session, person, EventKind.RECOVERY_CODES_MADE, client_info)
         return NewCodes(codes, tokens)
 
     def _check_enabling(self, user: User, person: Person, secret: Secret, code: Secret) -> int:
@@ -190,15 +192,15 @@ class TwoFactor:
 
         It takes a while, so no connection is held meanwhile.
         """
-        await self._attempts.take(Attempt("recovery.codes", str(user_id), self._limits.recovery_codes))
+        await self._attempts.acquire(Attempt("recovery.codes", str(user_id), self._limits.recovery_codes))
         codes = make_codes()
         hashes = await asyncio.gather(*(self._passwords.hash(code.text) for code in codes))
         return codes, {code.position: code_hash for code, code_hash in zip(codes, hashes, strict=True)}
 
-    async def _confirm_password(self, person: Person, password: Secret, where: Where) -> bool:
+    async def _confirm_password(self, person: Person, password: Secret, client_info: ClientInfo) -> bool:
         """Whether a password was proved; False where there is none and a fresh sign-in stands for it."""
         try:
-            await self._accounts.confirm_password(person, password, where, failure=EventKind.TWOFACTOR_OFF_FAILED)
+            await self._accounts.confirm_password(person, password, client_info, failure=EventKind.TWOFACTOR_OFF_FAILED)
         except OAuthOnly:
             if not person.is_fresh:
                 raise ReauthRequired from None
@@ -212,9 +214,9 @@ class TwoFactor:
         return tokens
 
     async def _record(
-        self, session: WriteSession, person: Person, kind: EventKind, where: Where, **details: str | int
+        self, session: WriteSession, person: Person, kind: EventKind, client_info: ClientInfo, **details: str | int
     ) -> None:
-        await self._audit.record(session, AccountEvent(person.audit_id, kind, where, details=details))
+        await self._audit.record(session, AccountEvent(person.audit_id, kind, client_info, details=details))
 
 
 async def describe_state(session: ReadSession | WriteSession, user_id: UUID) -> TwoFactorState:

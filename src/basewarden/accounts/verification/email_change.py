@@ -5,11 +5,11 @@ from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
 from basewarden.accounts.emails import AccountEmailKind, Emails
 from basewarden.accounts.errors import LinkExpired
-from basewarden.accounts.links import Taken, make_link
+from basewarden.accounts.links import ConsumedLink, make_link
 from basewarden.accounts.models import Purpose
-from basewarden.accounts.signin.sessions import Person, Signins, Tokens
+from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
 from basewarden.accounts.verification import queries
-from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
 from basewarden.db import WriteSession
 from basewarden.errors import Invalid, Unauthenticated
 from basewarden.settings import Settings
@@ -19,7 +19,7 @@ class EmailChange:
     def __init__(
         self,
         *,
-        signins: Signins,
+        signins: SignInSessions,
         attempts: Attempts,
         limits: AccountLimits,
         emails: Emails,
@@ -37,17 +37,17 @@ class EmailChange:
     def is_configured(self) -> bool:
         return self._emails.is_configured
 
-    async def start(self, session: WriteSession, person: Person, email: str, where: Where) -> None:
+    async def start(self, session: WriteSession, person: Person, email: str, client_info: ClientInfo) -> None:
         """An email to the new address and a notice to the present one; nothing changes yet.
 
         Where the new address is somebody's, its email says so: the caller cannot tell by answer, work or time.
         """
         if email == person.email:
             raise Invalid.field("email", "This is your address already.")
-        await self._attempts.take(Attempt("email_change.account", str(person.id), self._limits.email_change_account))
+        await self._attempts.acquire(Attempt("email_change.account", str(person.id), self._limits.email_change_account))
         if not self.is_configured:
             return
-        may_write = await self._attempts.try_take(
+        may_send = await self._attempts.try_acquire(
             Attempt("letters.address", make_email_key(email), self._limits.address_emails)
         )
         user = await account_queries.lock_user(session, person.id)
@@ -56,16 +56,19 @@ class EmailChange:
         await self._signins.require_alive(session, person.signin_id)
         other = await account_queries.find_user_by_email(session, make_email_key(email))
         link = await make_link(session, self._origin, user, Purpose.CHANGE_EMAIL, email=email)
-        if may_write and (other is None or other.id == user.id):
-            await self._emails.enqueue(session, AccountEmailKind.CHANGE_EMAIL, user, where, to=email, link=link)
-        elif may_write:
-            await self._emails.enqueue(session, AccountEmailKind.EMAIL_TAKEN, user, where, to=email)
-        await self._emails.enqueue(session, AccountEmailKind.EMAIL_CHANGE_ASKED, user, where, new_email=email)
+        if may_send and (other is None or other.id == user.id):
+            await self._emails.enqueue(session, AccountEmailKind.CHANGE_EMAIL, user, client_info, to=email, link=link)
+        elif may_send:
+            await self._emails.enqueue(session, AccountEmailKind.EMAIL_TAKEN, user, client_info, to=email)
+        await self._emails.enqueue(session, AccountEmailKind.EMAIL_CHANGE_ASKED, user, client_info, new_email=email)
         await self._audit.record(
-            session, AccountEvent(subject=user.audit_id, kind=EventKind.EMAIL_CHANGE_ASKED, where=where, details={})
+            session,
+            AccountEvent(subject=user.audit_id, kind=EventKind.EMAIL_CHANGE_ASKED, client_info=client_info, details={}),
         )
 
-    async def finish(self, session: WriteSession, taken: Taken, caller: Person | None, where: Where) -> Tokens | None:
+    async def finish(
+        self, session: WriteSession, taken: ConsumedLink, caller: Person | None, client_info: ClientInfo
+    ) -> Tokens | None:
         """Ends every sign-in session but the caller's own, if it is this person's; that one gets new tokens.
 
         LinkExpired where somebody else has taken the address meanwhile.
@@ -79,9 +82,10 @@ class EmailChange:
         tokens = await self._signins.renew(session, stays, authenticated=False) if stays else None
         await self._signins.announce_change(session, user.id)
         await self._emails.enqueue(
-            session, AccountEmailKind.EMAIL_CHANGED, user, where, to=earlier, new_email=taken.email
+            session, AccountEmailKind.EMAIL_CHANGED, user, client_info, to=earlier, new_email=taken.email
         )
         await self._audit.record(
-            session, AccountEvent(subject=user.audit_id, kind=EventKind.EMAIL_CHANGED, where=where, details={})
+            session,
+            AccountEvent(subject=user.audit_id, kind=EventKind.EMAIL_CHANGED, client_info=client_info, details={}),
         )
         return tokens

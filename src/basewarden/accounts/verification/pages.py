@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.link_pages import BAD_LINK, keep_token, show_bad_link
 from basewarden.accounts.return_path import SETTINGS, SIGN_IN
 from basewarden.accounts.signin.callers import SignInSessionsDep, find_caller
@@ -22,7 +22,7 @@ async def get_verify(
     request: Request, token: str, session: Reading, pages: PagesDep, verification: VerificationDep
 ) -> Response:
     try:
-        email = await verification.look_at(session, token)
+        email = await verification.check_link(session, token)
     except BAD_LINK as error:
         return show_bad_link(request, pages, error, _ASK_FOR_VERIFICATION)
     return keep_token(pages.render(request, "accounts/verify.html", email=email))
@@ -38,10 +38,10 @@ async def post_verify(
     signins: SignInSessionsDep,
     verification: VerificationDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Response:
     try:
-        tokens = await verification.confirm(session, token, await find_caller(request, signins), where)
+        tokens = await verification.confirm(session, token, await find_caller(request, signins), client_info)
     except BAD_LINK as error:
         return show_bad_link(request, pages, error, _ASK_FOR_VERIFICATION)
     response = redirect(f"{SIGN_IN}?done=verified&next={SETTINGS}")

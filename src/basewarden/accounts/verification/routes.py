@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, EmailStr
 from starlette.requests import Request
 
-from basewarden.accounts.client_info import FromWhere
+from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.errors import LinkExpired, LinkUsed, ReauthRequired
 from basewarden.accounts.schemas import Done, EmailSent
 from basewarden.accounts.signin.callers import FreshlySignedIn, SignedIn, SignInSessionsDep, find_caller
@@ -46,10 +46,10 @@ class VerificationSent(EmailSent):
     openapi_extra=STABLE,
 )
 async def post_verify_start(
-    person: SignedIn, session: Writing, verification: VerificationDep, where: FromWhere
+    person: SignedIn, session: Writing, verification: VerificationDep, client_info: ClientInfoDep
 ) -> VerificationSent:
     """Sends the link again."""
-    await verification.start(session, person, where)
+    await verification.start(session, person, client_info)
     return VerificationSent(configured=verification.is_configured, alreadyVerified=person.is_verified)
 
 
@@ -69,10 +69,10 @@ async def post_verify_confirm(
     signins: SignInSessionsDep,
     verification: VerificationDep,
     settings: SettingsDep,
-    where: FromWhere,
+    client_info: ClientInfoDep,
 ) -> Done:
     """The token is enough; a sign-in is not needed. For a changed address every other sign-in session ends."""
-    tokens = await verification.confirm(session, body.token, await find_caller(request, signins), where)
+    tokens = await verification.confirm(session, body.token, await find_caller(request, signins), client_info)
     if tokens is not None:
         set_signin_cookies(response, settings, tokens)
     return Done()
@@ -80,8 +80,8 @@ async def post_verify_confirm(
 
 @router.post("/email", responses=declare(ReauthRequired, TooMany), summary="Starts a change of your email address.")
 async def post_email(
-    body: ChangeEmail, person: FreshlySignedIn, session: Writing, change: EmailChangeDep, where: FromWhere
+    body: ChangeEmail, person: FreshlySignedIn, session: Writing, change: EmailChangeDep, client_info: ClientInfoDep
 ) -> EmailSent:
     """The address changes once the link in the email to the new address is used."""
-    await change.start(session, person, body.email, where)
+    await change.start(session, person, body.email, client_info)
     return EmailSent(configured=change.is_configured)

@@ -7,12 +7,12 @@ from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
 from basewarden.accounts.emails import AccountEmailKind, Emails
 from basewarden.accounts.errors import LinkExpired
-from basewarden.accounts.links import Taken, look_at_link, make_link, take_link
+from basewarden.accounts.links import ConsumedLink, check_link, consume_link, make_link
 from basewarden.accounts.models import Purpose, User
-from basewarden.accounts.signin.sessions import Person, Signins, Tokens
+from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
 from basewarden.accounts.verification import queries
 from basewarden.accounts.verification.email_change import EmailChange
-from basewarden.audit import AccountEvent, Audit, EventKind, Where
+from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
 from basewarden.db import ReadSession, WriteSession
 from basewarden.settings import Settings
 
@@ -23,7 +23,7 @@ class Verification:
     def __init__(
         self,
         *,
-        signins: Signins,
+        signins: SignInSessions,
         attempts: Attempts,
         limits: AccountLimits,
         emails: Emails,
@@ -43,45 +43,50 @@ class Verification:
     def is_configured(self) -> bool:
         return self._emails.is_configured
 
-    async def start(self, session: WriteSession, person: Person, where: Where) -> None:
+    async def start(self, session: WriteSession, person: Person, client_info: ClientInfo) -> None:
         """Sends the link again, unless the address is proven or has had enough emails for now."""
-        await self._attempts.take(Attempt("verify.account", str(person.id), self._limits.verify_account))
-        if person.is_verified or not await self.may_write(person.id):
+        await self._attempts.acquire(Attempt("verify.account", str(person.id), self._limits.verify_account))
+        if person.is_verified or not await self.may_send(person.id):
             return
         user = await account_queries.lock_user(session, person.id)
         if user is not None and user.email_verified_at is None:
-            await self.send_link(session, user, where)
+            await self.send_link(session, user, client_info)
 
-    async def may_write(self, user_id: UUID) -> bool:
+    async def may_send(self, user_id: UUID) -> bool:
         """Counts one more email; to be asked before the unit of work holds a connection."""
         attempt = Attempt("verify.letters", str(user_id), self._limits.verify_emails)
-        return self.is_configured and await self._attempts.try_take(attempt)
+        return self.is_configured and await self._attempts.try_acquire(attempt)
 
-    async def send_link(self, session: WriteSession, user: User, where: Where) -> None:
+    async def send_link(self, session: WriteSession, user: User, client_info: ClientInfo) -> None:
         link = await make_link(session, self._origin, user, Purpose.VERIFY)
-        await self._emails.enqueue(session, AccountEmailKind.VERIFY, user, where, link=link)
+        await self._emails.enqueue(session, AccountEmailKind.VERIFY, user, client_info, link=link)
 
-    async def look_at(self, session: ReadSession, token: str) -> str:
+    async def check_link(self, session: ReadSession, token: str) -> str:
         """The address that this link confirms; raises what `confirm` would."""
-        link, user = await look_at_link(session, token, *_PURPOSES)
+        link, user = await check_link(session, token, *_PURPOSES)
         if link.purpose == Purpose.VERIFY:
             _check_still_theirs(link.email, user)
         return link.email
 
-    async def confirm(self, session: WriteSession, token: str, caller: Person | None, where: Where) -> Tokens | None:
+    async def confirm(
+        self, session: WriteSession, token: str, caller: Person | None, client_info: ClientInfo
+    ) -> Tokens | None:
         """Whoever holds the link may use it. New tokens for a caller whose own address has changed by it."""
-        taken = await take_link(session, token, *_PURPOSES)
+        taken = await consume_link(session, token, *_PURPOSES)
         if taken.purpose is Purpose.CHANGE_EMAIL:
-            return await self._email_change.finish(session, taken, caller, where)
-        await self._verify(session, taken, where)
+            return await self._email_change.finish(session, taken, caller, client_info)
+        await self._verify(session, taken, client_info)
         return None
 
-    async def _verify(self, session: WriteSession, taken: Taken, where: Where) -> None:
+    async def _verify(self, session: WriteSession, taken: ConsumedLink, client_info: ClientInfo) -> None:
         _check_still_theirs(taken.email, taken.user)
         await queries.verify_email(session, taken.user.id)
         await self._signins.announce_change(session, taken.user.id)
         await self._audit.record(
-            session, AccountEvent(subject=taken.user.audit_id, kind=EventKind.EMAIL_VERIFIED, where=where, details={})
+            session,
+            AccountEvent(
+                subject=taken.user.audit_id, kind=EventKind.EMAIL_VERIFIED, client_info=client_info, details={}
+            ),
         )
 
 
