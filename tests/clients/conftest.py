@@ -10,7 +10,7 @@ import pytest
 
 from basewarden.demo.shop.digest import digest_tables
 from tests.fixtures.bench import Bench, BenchAgent, Workshop
-from tests.undo.test_service import press
+from tests.undo.test_service import request_undo
 
 _SHOP = (Path(__file__).parent / "shop.sql").read_text()
 _OF_FUNCTIONS = "public.visits"
@@ -49,7 +49,7 @@ class Library:
         """One press, and every row is as it was, but for what a function wrote: that is told, and stays."""
         before = await digest_tables(self.bench.dsn)
         assert {table for table, digest in before.items() if digest != self.untouched[table]} > {"public.books"}
-        answer = await press(self.bench, await self.find_session())
+        answer = await request_undo(self.bench, await self.find_session())
         assert answer.status_code == 200, answer.text
         receipt = answer.json()
         assert (receipt["planned"], receipt["skipped"], receipt["conflicts"]) == (receipt["reverted"], 0, [])

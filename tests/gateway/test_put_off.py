@@ -1,7 +1,7 @@
 """What triggers put off to the COMMIT is held against the limits, and against an undo's promises, all the same."""
 
 from tests.fixtures.bench import GUEST, Bench, Workshop
-from tests.undo.test_service import press
+from tests.undo.test_service import request_undo
 
 _TABLES = f"""
     CREATE TABLE kept (id int PRIMARY KEY);
@@ -69,7 +69,7 @@ async def test_an_undo_that_a_trigger_would_go_on_with_is_refused(workshop: Work
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/t?id=eq.1", {"n": 1})).session_id
     await bench.run(_PUT_OFF)
-    refused = await press(bench, session)
+    refused = await request_undo(bench, session)
     assert refused.status_code == 409, refused.text
     assert "defers its changes" in refused.text
     assert await count_kept(bench) == 20

@@ -1,4 +1,4 @@
-"""Random schemas in which rows take over each other's places, and random writes that make them do so."""
+"""Random schemas in which rows take each other's unique values, and random writes that make them do so."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.undo.worlds import Act
 
 TAG = "tag"
-"""A column by which a row is told whatever its key is."""
+"""A column that identifies a row whatever its key is."""
 _ROWS = 5
 _NUMBERS = tuple(str(number) for number in range(1, 10))
 _WORDS = tuple(f"'{letter}'" for letter in "abcdefghi")
@@ -119,7 +119,7 @@ def draw_ordered_act(draw: st.DrawFn, tables: list[OrderedTable]) -> Act:
 
 
 def _exchange(name: str, one: int, two: int, between: str) -> str:
-    """What two rows hold, by a third value."""
+    """Exchanges the values of two rows by way of a third value."""
     return (
         f"CREATE TEMP TABLE kept AS SELECT id, a FROM {name} WHERE id IN ({one}, {two});\n"
         f"UPDATE {name} SET a = {between} WHERE id = {one};\n"
@@ -130,7 +130,7 @@ def _exchange(name: str, one: int, two: int, between: str) -> str:
 
 
 def _take_in_turn(name: str, ids: Sequence[int], free: str) -> str:
-    """The first gets a free place, and each of the others that of the one before it."""
+    """The first row gets a free value, and each of the others the value of the row before it."""
     moves = [f"UPDATE {name} SET a = {free} WHERE id = {ids[0]};"]
     moves += [
         f"UPDATE {name} SET a = (SELECT a FROM kept WHERE id = {before} LIMIT 1) WHERE id = {number};"

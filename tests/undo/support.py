@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from basewarden.gateway.direct.row_images import AS_OWNER, read_images, select_images
+from basewarden.gateway import AS_OWNER, read_images, select_images
 from basewarden.journal import Image, RowChange, Verb
 from basewarden.undo.direct.apply import Applied, apply_rows
 from basewarden.undo.direct.reader import DatabaseReader
@@ -20,7 +20,7 @@ State = Mapping[tuple[str, str], Mapping[Key, Image]]
 
 @dataclass
 class UndoWorld:
-    """`act` is the session that will be undone, `run` is anybody else."""
+    """`act` is the session that will be undone, `run` is another user."""
 
     connection: DbConnection
     writes: list[RecordedWrite] = field(default_factory=list)
@@ -149,7 +149,7 @@ def make_change(table: Table, before: Image | None, after: Image | None) -> RowC
 
 
 def split_sql(sql: str) -> list[str]:
-    """At each line that ends a statement; a function's body keeps its own semicolons inside $$."""
+    """Splits at each line that ends a statement; a function's body keeps its own semicolons inside $$."""
     statements, current, quoted = [], "", False
     for line in sql.splitlines():
         current += line + "\n"

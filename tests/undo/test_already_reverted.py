@@ -1,4 +1,4 @@
-"""Who is back already, where rows of a session have followed each other into the same places."""
+"""Which rows are reverted already, where rows of a session have followed each other to the same keys."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -47,7 +47,7 @@ def change(before: str | None, after: str | None, x: str) -> NetChange:
     return NetChange("public", "t", ("id",), values[0], values[1], columns, b"{}")
 
 
-def who_is_back(rows: Rows, *changes: NetChange) -> list[int]:
+def list_reverted(rows: Rows, *changes: NetChange) -> list[int]:
     found: RowsByTable = {NAME: {(key,): Image({"id": key, "x": x}, b"{}") for key, x in rows.items()}}
     return sorted(find_reverted(changes, make_schema(), found))
 
@@ -64,7 +64,7 @@ TAKEN = (change("4", None, "gone"), change("1", "4", "b"))
         (CHAIN, {"8": "a", "4": "b"}, []),
         (CHAIN, {"8": "a", "1": "b"}, [1]),
         (CHAIN, {"4": "a", "1": "b"}, [0, 1]),
-        (CHAIN, {"4": "b"}, []),  # somebody deleted the one, and the other is still in its place
+        (CHAIN, {"4": "b"}, []),  # one was deleted, and the other still has its key
         (CHAIN, {"4": "b", "1": "b"}, []),
         (SWAP, {"2": "a", "1": "b"}, []),
         (SWAP, {"1": "a", "2": "b"}, [0, 1]),
@@ -80,16 +80,16 @@ TAKEN = (change("4", None, "gone"), change("1", "4", "b"))
         ((change("1", "4", "b"),), {"1": "edited since"}, []),
     ],
 )
-def test_who_is_back(changes: tuple[NetChange, ...], rows: Rows, back: list[int]) -> None:
-    assert who_is_back(rows, *changes) == back
+def test_list_reverted(changes: tuple[NetChange, ...], rows: Rows, back: list[int]) -> None:
+    assert list_reverted(rows, *changes) == back
 
 
 def test_a_stamp_that_could_not_go_back_does_not_count() -> None:
     moved = change("1", "4", "b")
     overwritten = replace(moved, columns={**moved.columns, "x": ColumnChange("b", "later", is_trigger_set=True)})
-    assert who_is_back({"1": "later still"}, overwritten) == [0]
-    assert who_is_back({"1": "later still"}, moved) == []
+    assert list_reverted({"1": "later still"}, overwritten) == [0]
+    assert list_reverted({"1": "later still"}, moved) == []
 
 
 def test_what_is_torn_is_not_back() -> None:
-    assert who_is_back({"1": "b"}, replace(change("1", "4", "b"), is_replaced=True)) == []
+    assert list_reverted({"1": "b"}, replace(change("1", "4", "b"), is_replaced=True)) == []

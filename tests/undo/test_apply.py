@@ -1,4 +1,4 @@
-"""Undo on a real PostgreSQL: what goes back, what refuses, what stays."""
+"""Undo on a real PostgreSQL: what is restored, what is refused, what stays."""
 
 import pytest
 
@@ -24,7 +24,7 @@ SHOP = """
 
 
 async def check_exact(world: UndoWorld, before: dict[str, list[str]]) -> None:
-    """Undone, all is as before; undone again, all is as the session left it."""
+    """After the undo all rows are as before; after undoing the undo they are as the session left them."""
     left = await world.digest()
     plan, applied = await world.undo()
     assert applied is not None, plan.conflicts

@@ -1,4 +1,4 @@
-"""What only the database knows: a preview tries it and changes nothing, and each row in the way is named."""
+"""A preview executes the undo without changing anything, and names each row that the database rejects."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from tests.fixtures.bench import Bench, BenchAgent, Workshop
-from tests.undo.test_service import press
+from tests.undo.test_service import request_undo
 
 PEOPLE = """
     CREATE TABLE people (id int PRIMARY KEY, age int, name text, boss int);
@@ -57,15 +57,15 @@ async def test_the_preview_names_what_the_database_would_refuse(bench: Bench, ag
     await agent.write("PATCH", "/plain?id=gt.0", {"x": 0})
     await bench.run(LATER[later])
     standing = await _read_all(bench)
-    preview = (await press(bench, session, "preview")).json()
+    preview = (await request_undo(bench, session, "preview")).json()
     assert _list_keys(preview) == list(range(1, 13))
     assert preview["planned"] == 33
     assert await _read_all(bench) == standing
-    refused = await press(bench, session)
+    refused = await request_undo(bench, session)
     assert refused.status_code == 409
     assert _list_keys(refused.json()) == list(range(1, 13))
     assert await _read_all(bench) == standing
-    done = await press(bench, session, onConflict="skip")
+    done = await request_undo(bench, session, onConflict="skip")
     assert (done.json()["reverted"], done.json()["skipped"]) == (21, 12)
     assert _list_keys(done.json()) == list(range(1, 13))
 
@@ -74,16 +74,16 @@ async def test_a_null_that_the_column_takes_no_more_is_named(bench: Bench, agent
     await bench.run("UPDATE people SET age = NULL WHERE id IN (3, 4)")
     session = (await agent.write("PATCH", "/people?id=lte.30", {"age": 95})).session_id
     await bench.run("ALTER TABLE people ALTER age SET NOT NULL")
-    assert _list_keys((await press(bench, session, "preview")).json()) == [3, 4]
+    assert _list_keys((await request_undo(bench, session, "preview")).json()) == [3, 4]
 
 
 async def test_thousands_of_refused_rows_are_found_at_once(bench: Bench, agent: BenchAgent) -> None:
     await bench.run("INSERT INTO people SELECT n, 5, 'x' FROM generate_series(1001, 4000) n")
     session = (await agent.write("PATCH", "/people?id=gt.1000", {"age": 95})).session_id
     await bench.run("ALTER TABLE people ADD CONSTRAINT old CHECK (age > 12) NOT VALID")
-    preview = (await press(bench, session, "preview")).json()
+    preview = (await request_undo(bench, session, "preview")).json()
     assert len(preview["conflicts"]) == 3000
-    done = await press(bench, session, onConflict="skip")
+    done = await request_undo(bench, session, onConflict="skip")
     assert (done.status_code, done.json()["reverted"], done.json()["skipped"]) == (200, 0, 3000)
 
 
@@ -91,9 +91,9 @@ async def test_a_preview_that_could_not_try_says_so(bench: Bench, agent: BenchAg
     session = (await agent.write("PATCH", "/people?id=eq.1", {"age": 95})).session_id
     async with await psycopg.AsyncConnection.connect(bench.dsn) as busy:
         await busy.execute("SELECT FROM people WHERE id = 1 FOR UPDATE")
-        preview = await press(bench, session, "preview")
+        preview = await request_undo(bench, session, "preview")
     assert preview.status_code == 200
     assert preview.json()["planned"] == 1
     (note,) = preview.json()["notes"]
     assert "not tried" in note
-    assert (await press(bench, session, "preview")).json()["notes"] == []
+    assert (await request_undo(bench, session, "preview")).json()["notes"] == []

@@ -1,4 +1,4 @@
-"""What the project's database refuses for reasons of its own: told as such, and nothing waits meanwhile."""
+"""Errors of the project's database that have other reasons than the rows are reported as such, without waiting."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from basewarden.undo.errors import ProjectExhausted, ProjectFailed, UndoTimedOut
 from basewarden.undo.execution.failures import ConcurrentChange, PlanRejected
 from pgrest.errors import DatabaseError, DatabaseErrorFields
 from tests.fixtures.bench import OWNER, Bench, BenchAgent, Workshop
-from tests.undo.test_service import press
+from tests.undo.test_service import request_undo
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ async def agent(bench: Bench) -> BenchAgent:
 
 
 async def set_default(bench: Bench, setting: str) -> None:
-    """For every connection that is made from now on."""
+    """Applies to every database connection that is opened from now on."""
     (row,) = await bench.rows("SELECT current_database() AS name")
     await bench.admin.execute(sql.SQL("ALTER DATABASE {} SET " + setting).format(sql.Identifier(row["name"])))
     await bench.run(
@@ -36,8 +36,8 @@ async def set_default(bench: Bench, setting: str) -> None:
 async def test_a_read_only_database_is_a_clear_refusal(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/t?id=eq.1", {"x": "wrecked"})).session_id
     await set_default(bench, "default_transaction_read_only = on")
-    assert (await press(bench, session, "preview")).status_code == 200
-    answer = await press(bench, session)
+    assert (await request_undo(bench, session, "preview")).status_code == 200
+    answer = await request_undo(bench, session)
     assert (answer.status_code, answer.json()["code"]) == (409, "project_read_only")
     page = await bench.person.post(f"/c/{bench.connection_id}/sessions/{session}/undo")
     assert page.status_code == 422
@@ -51,12 +51,12 @@ async def test_a_statement_timeout_is_a_clear_refusal(bench: Bench, agent: Bench
     async with bench.admin.transaction(force_rollback=True):
         await bench.run("LOCK TABLE t")
         for mode in ("preview", "apply"):
-            answer = await press(bench, session, mode)
+            answer = await request_undo(bench, session, mode)
             assert (answer.status_code, answer.json()["code"]) == (504, "query_timeout")
         page = await bench.person.get(f"/c/{bench.connection_id}/sessions/{session}/undo")
         assert page.status_code == 504
         assert "time limit" in page.text
-    assert (await press(bench, session)).json()["reverted"] == 1
+    assert (await request_undo(bench, session)).json()["reverted"] == 1
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ async def test_rows_that_somebody_holds_are_told_within_the_lock_timeout(bench: 
     async with bench.admin.transaction(force_rollback=True):
         await bench.run("UPDATE t SET x = x WHERE id = 2")
         async with asyncio.timeout(25):
-            answer = await press(bench, session)
+            answer = await request_undo(bench, session)
         assert (answer.status_code, answer.json()["code"]) == (409, "rows_locked")
-    assert (await press(bench, session)).json()["reverted"] == 2
+    assert (await request_undo(bench, session)).json()["reverted"] == 2
 
 
 async def test_the_owner_signs_in_as_one_whose_limits_count(bench: Bench) -> None:

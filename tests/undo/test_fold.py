@@ -120,6 +120,6 @@ def test_what_cannot_be_undone() -> None:
         "2 rows of writes whose outcome is unknown.",
         "1 row of public.t, a table without a primary key.",
         "1 call of the function public.f.",
-        "1 row inserted in public.u by functions or triggers, without a record of it.",
-        "2,000 rows updated in public.u by functions or triggers, without a record of them.",
+        "1 row inserted in public.u by functions or triggers, not recorded.",
+        "2,000 rows updated in public.u by functions or triggers, not recorded.",
     )

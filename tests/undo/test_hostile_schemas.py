@@ -1,10 +1,10 @@
-"""Triggers and settings of the project's that would make an undo lose rows, or put other values back."""
+"""Triggers and settings of a project that would make an undo lose rows, or restore other values."""
 
 import pytest
 
 from tests.fixtures.bench import Workshop
 from tests.undo.test_safety import texts
-from tests.undo.test_service import press
+from tests.undo.test_service import request_undo
 
 
 @pytest.mark.parametrize("mode", ["preview", "apply"])
@@ -20,7 +20,7 @@ async def test_a_strangers_row_is_not_taken_for_one_that_was_replaced(workshop: 
             $$BEGIN DELETE FROM t WHERE id = 2; INSERT INTO t VALUES (9, 'history'); RETURN NULL; END$$;
         CREATE TRIGGER turn_over AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION turn_over();
     """)
-    answer = await press(bench, session, mode)
+    answer = await request_undo(bench, session, mode)
     assert "A trigger would delete 1 row of public.t" in answer.text
     assert answer.status_code == (200 if mode == "preview" else 409)
     assert await texts(bench, "t") == ["(1,new)", "(2,b)"]
@@ -40,6 +40,6 @@ async def test_settings_of_the_database_change_no_value(workshop: Workshop, sett
     for method, body in (("PATCH", {"a": "y", "b": None, "c": None}), ("DELETE", None)):
         label = {"x-basewarden-session": method}
         session = (await agent.write(method, "/t?id=gt.0", body, headers=label)).session_id
-        done = await press(bench, session)
+        done = await request_undo(bench, session)
         assert (done.status_code, done.json()["reverted"], done.json()["irreversible"]) == (200, 2, []), done.text
         assert await bench.rows("SELECT * FROM t ORDER BY id") == before

@@ -1,4 +1,4 @@
-"""An undo that is cut off around its COMMIT: whoever looks next learns the truth."""
+"""An undo that is interrupted around its COMMIT is resolved correctly by the next preview or undo."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,13 +13,13 @@ from basewarden.journal import Image, Reconciler, Recorded, Recorder, RowChange,
 from basewarden.undo import Undo, UndoActor
 from basewarden.undo.errors import UndoUnsettled
 from tests.fixtures.bench import Bench, BenchAgent, Workshop
-from tests.undo.test_service import press
+from tests.undo.test_service import request_undo
 
 ACTOR = UndoActor(UUID(int=1), "Somebody")
 
 
 class Severing(Recorder):
-    """Stores as always; then the project's server ends the connection that is about to commit."""
+    """Records the write; then the project's server ends the connection that is about to commit."""
 
     bench: Bench
 
@@ -33,7 +33,7 @@ class Severing(Recorder):
 
 
 class DyingRecorder(Recorder):
-    """The process ends right after COMMIT, before it could tell the journal."""
+    """The process ends right after COMMIT, before it could update the journal."""
 
     def mark(self, *_: object) -> None:
         raise asyncio.CancelledError
@@ -80,7 +80,7 @@ async def test_cut_off_before_commit_nothing_happened_and_it_can_be_pressed_agai
             await undo.apply(UUID(bench.connection_id), UUID(session), ACTOR)
     assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"wrecked"}
     assert (await bench.journal(session))["status"] == "active"
-    assert (await press(bench, session)).status_code == 200
+    assert (await request_undo(bench, session)).status_code == 200
     assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}
 
 
@@ -90,7 +90,7 @@ async def test_cut_off_after_commit_it_counts(bench: Bench, agent: BenchAgent) -
         with pytest.raises(asyncio.CancelledError):
             await undo.apply(UUID(bench.connection_id), UUID(session), ACTOR)
     assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}
-    answer = await press(bench, session)
+    answer = await request_undo(bench, session)
     assert (answer.status_code, answer.json()["code"]) == (409, "already_undone")
     assert (await bench.journal(session))["status"] == "undone"
     undone = await bench.journal(answer.json()["details"]["undoSessionId"])
@@ -107,9 +107,9 @@ async def test_a_write_that_is_still_under_way(bench: Bench, agent: BenchAgent) 
             caller, int(row["xid"]), "delete", "public", "t", "DELETE t", (change,), session_id=UUID(session)
         )
         await bench.product.registry.get(Recorder).record(entry)
-        assert (await press(bench, session, "preview")).json()["planned"] == 1
-        answer = await press(bench, session)
+        assert (await request_undo(bench, session, "preview")).json()["planned"] == 1
+        answer = await request_undo(bench, session)
         assert (answer.status_code, answer.json()["code"]) == (409, "session_pending")
         assert (await bench.journal(session))["status"] == "active"
-    assert (await press(bench, session)).json()["reverted"] == 1
+    assert (await request_undo(bench, session)).json()["reverted"] == 1
     assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}

@@ -1,4 +1,4 @@
-"""Keys that are derived, that are periods, and that nobody keeps."""
+"""Generated keys, temporal keys, and foreign keys that are not enforced."""
 
 import pytest
 

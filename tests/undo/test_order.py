@@ -1,4 +1,4 @@
-"""Unique values that rows take over from each other, and referenced keys that change: in which order all goes back."""
+"""The order of an undo, where rows take unique values from each other and referenced keys change."""
 
 import pytest
 
@@ -59,7 +59,7 @@ async def test_a_swap_of_unique_values(open_world: OpenWorld, kind: str) -> None
 
 @pytest.mark.parametrize("kind", TYPES)
 async def test_a_chain_of_unique_values(open_world: OpenWorld, kind: str) -> None:
-    """What inverse statements, newest first, would take back."""
+    """Inverse statements, newest first, could undo this."""
     world = await _open(open_world, kind, "NOT NULL UNIQUE")
     before = await world.digest()
     a, b, _, d = TYPES[kind]
@@ -152,7 +152,7 @@ async def test_a_swap_of_unique_parents(open_world: OpenWorld) -> None:
 @pytest.mark.parametrize("count", [30, 2000])
 @pytest.mark.parametrize("kind", ["int", "timestamptz"])
 async def test_a_long_chain(open_world: OpenWorld, count: int, kind: str) -> None:
-    """Everybody takes the next one's place."""
+    """Each row takes the value of the next one."""
     place = "{}" if kind == "int" else "'2020-01-01'::timestamptz + {} * interval '1 minute'"
     world = await open_world(f"""
         CREATE TABLE t (id int PRIMARY KEY, pos {kind} NOT NULL UNIQUE);
@@ -175,7 +175,7 @@ RENAMED = """
 
 
 async def test_a_key_that_was_given_up_and_taken_again(open_world: OpenWorld) -> None:
-    """The key's own action must not take along what has come back to the old one."""
+    """The foreign key's action must not change rows that were restored to the old key."""
     world = await open_world(RENAMED)
     before = await world.digest()
     await world.act("DELETE FROM p WHERE id = 2;")
@@ -217,7 +217,7 @@ async def test_a_tree_whose_keys_change(open_world: OpenWorld) -> None:
 
 
 async def test_a_unique_key_that_is_referenced_and_taken_over(open_world: OpenWorld) -> None:
-    """The row that goes had children, and the one that takes its code brings its own."""
+    """The removed row had children, and the row that takes its code has children of its own."""
     world = await open_world("""
         CREATE TABLE p (id int PRIMARY KEY, code text NOT NULL UNIQUE);
         CREATE TABLE c (id int PRIMARY KEY, code text REFERENCES p (code) ON UPDATE CASCADE ON DELETE CASCADE);
@@ -251,7 +251,7 @@ async def test_many_sets_of_changed_columns(open_world: OpenWorld, width: int) -
 
 
 async def test_a_trigger_of_some_columns_runs_for_their_rows_only(open_world: OpenWorld) -> None:
-    """However many sets of columns there are."""
+    """Any number of sets of columns is one statement."""
     columns = ", ".join(f"c{number} text" for number in range(12))
     world = await open_world(
         MANY.format(columns=columns + ", hits int DEFAULT 0", count=100)

@@ -1,4 +1,4 @@
-"""The way a person takes: list, session, preview, press, receipt."""
+"""The pages of an undo: list, session, preview, form, receipt."""
 
 import re
 
@@ -31,7 +31,7 @@ async def open_page(bench: Bench, path: str = "", status: int = 200) -> str:
     return answer.text
 
 
-async def press(bench: Bench, session: str, **form: str) -> httpx.Response:
+async def request_undo(bench: Bench, session: str, **form: str) -> httpx.Response:
     path = f"/c/{bench.connection_id}/sessions/{session}/undo"
     return await bench.person.post(path, data=form, follow_redirects=True)
 
@@ -56,7 +56,7 @@ async def test_from_the_list_to_the_receipt(bench: Bench, agent: BenchAgent) -> 
     preview = await open_page(bench, f"/{session}/undo")
     assert "Nothing has been changed yet" in preview
     assert "Undo 4 rows" in preview
-    receipt = await press(bench, session)
+    receipt = await request_undo(bench, session)
     assert receipt.status_code == 200
     assert "Receipt of the undo" in receipt.text
     assert f"/sessions/{session}" in receipt.text
@@ -72,10 +72,10 @@ async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: BenchAge
     assert "changed after the session" in preview
     assert "Undo as chosen" in preview
     assert 'data-label="Changed back" class="is-number">2<' in preview
-    refused = await press(bench, session, onConflict="refuse")
+    refused = await request_undo(bench, session, onConflict="refuse")
     assert refused.status_code == 422
-    assert "nothing was changed" in refused.text
-    assert "Receipt of the undo" in (await press(bench, session, onConflict="skip")).text
+    assert "Nothing was changed" in refused.text
+    assert "Receipt of the undo" in (await request_undo(bench, session, onConflict="skip")).text
     assert [row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 4 ORDER BY id")] == [
         "note 1",
         "theirs",
@@ -113,30 +113,33 @@ async def test_a_press_does_only_what_was_previewed(bench: Bench, agent: BenchAg
     assert "Undo 1 row<" in preview
     (token,) = re.findall(r'name="previewToken" value="([^"]+)"', preview)
     await agent.write("PATCH", "/notes?id=eq.2", {"body": "x"})
-    stale = await press(bench, session, previewToken=token)
+    stale = await request_undo(bench, session, previewToken=token)
     assert stale.status_code == 422
-    assert "1 more write arrived since you looked" in stale.text
+    assert "1 more write arrived since the preview" in stale.text
     assert "Undo 2 rows" in stale.text
     assert {row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 3")} == {"x"}
     (token,) = re.findall(r'name="previewToken" value="([^"]+)"', stale.text)
-    assert "This has been done. It is a session of its own" in (await press(bench, session, previewToken=token)).text
+    assert (
+        "This has been done. It is a session of its own"
+        in (await request_undo(bench, session, previewToken=token)).text
+    )
 
 
 async def test_a_press_that_finds_nothing_to_do_says_so(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/notes?id=lt.4", {"body": "x"})).session_id
     await bench.run("UPDATE notes SET body = 'theirs' WHERE id = 2")
-    await press(bench, session, onConflict="skip")
+    await request_undo(bench, session, onConflict="skip")
     preview = await open_page(bench, f"/{session}/undo")
     assert "Already as it was: 2 rows. Nothing left to do but 1 conflict." in preview
     assert "Undo as chosen" not in preview
-    again = await press(bench, session, onConflict="skip")
+    again = await request_undo(bench, session, onConflict="skip")
     assert "Already as it was: 2 rows. Nothing left to do but 1 conflict. Nothing was changed." in again.text
     assert "This has been done" not in again.text
 
 
 async def test_an_undone_undo_does_not_say_that_it_can_be_undone(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
-    undo = (await press(bench, session)).url.path.rpartition("/")[2]
+    undo = (await request_undo(bench, session)).url.path.rpartition("/")[2]
     assert "can be undone too" in await open_page(bench, f"/{undo}")
-    await press(bench, undo)
+    await request_undo(bench, undo)
     assert "can be undone too" not in await open_page(bench, f"/{undo}")

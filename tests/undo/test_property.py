@@ -1,4 +1,4 @@
-"""Over random schemas and random writes: undo brings every table back, and undo of the undo the session's state."""
+"""Random schemas and writes: undo restores every table, and undoing the undo restores the session's state."""
 
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -27,7 +27,7 @@ async def _reset(world: UndoWorld, tables: Sequence[TablePlan | OrderedTable]) -
 
 
 async def _try(world: UndoWorld, sql: str, sets: tuple[str, ...], *, is_session: bool, tag: str | None = None) -> None:
-    """What the database refuses did not happen."""
+    """Ignores writes that the database rejects."""
     try:
         if is_session:
             await world.act(sql, sets=None if tag else sets, tag=tag)
@@ -60,7 +60,7 @@ async def test_a_session_alone(world: UndoWorld, data: st.DataObject) -> None:
 @_MANY
 @given(data=st.data())
 async def test_with_others_in_between(world: UndoWorld, data: st.DataObject) -> None:
-    """Undo refuses and changes nothing, or leaves the rest; what it did can be taken back in turn."""
+    """Undo refuses and changes nothing, or skips conflicts; what it did can be undone in turn."""
     tables = data.draw(draw_tables())
     await _reset(world, tables)
     for act in data.draw(st.lists(draw_act(tables), min_size=1, max_size=8)):
@@ -80,7 +80,7 @@ async def test_with_others_in_between(world: UndoWorld, data: st.DataObject) -> 
 @_MANY
 @given(data=st.data())
 async def test_places_that_rows_take_from_each_other(world: UndoWorld, data: st.DataObject) -> None:
-    """Unique values, keys and exclusions in chains and circles, with the actions of foreign keys."""
+    """Unique values, keys and exclusions in chains and cycles, with the actions of foreign keys."""
     tables = data.draw(draw_ordered_tables())
     await _reset(world, tables)
     before = await world.digest()

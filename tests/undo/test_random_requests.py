@@ -1,4 +1,4 @@
-"""Random requests of an agent on random tables, by the road that agents take; then the undo over HTTP."""
+"""Random requests of an agent on random tables, over the data API; then the undo over HTTP."""
 
 import os
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from tests.fixtures.app import ServedProduct
 from tests.fixtures.bench import Bench, BenchAgent, Workshop
 from tests.fixtures.postgres import PostgresServer
 from tests.undo.calls import draw_call
-from tests.undo.test_service import press
+from tests.undo.test_service import request_undo
 from tests.undo.worlds import STAMP, TYPES, Act, TablePlan, draw_act, draw_tables
 
 _TWICE = "21000"  # one INSERT merges into the same row twice; PostgREST answers that with 500
@@ -30,7 +30,7 @@ _SOME = settings(
 
 @asynccontextmanager
 async def open_bench(postgres: PostgresServer, product: ServedProduct, tables: list[TablePlan]) -> AsyncIterator[Bench]:
-    """A person, a database and a connection for one example, and nothing of them left after it."""
+    """A person, a database and a connection for one example, all of them removed after it."""
     person = await product.sign_up(f"{uuid4().hex}@example.com")
     workshop = Workshop(postgres, product, person)
     try:
@@ -43,7 +43,7 @@ async def open_bench(postgres: PostgresServer, product: ServedProduct, tables: l
 
 
 async def send(client: httpx.AsyncClient, base: str, call: AgentCall) -> httpx.Response:
-    """What the database refuses did not happen; anything else must be told apart from that."""
+    """Ignores requests that the database rejects; any other failure is an error."""
     answer = await client.request(call.method, base + call.path, json=call.body, headers=call.headers)
     assert answer.status_code < 500 or answer.json()["code"] == _TWICE, (call, answer.status_code, answer.text)
     return answer
@@ -55,24 +55,24 @@ async def act(agent: BenchAgent, call: AgentCall, sessions: set[str]) -> None:
         sessions.add(session)
 
 
-async def interfere(bench: Bench, journaled: AgentCall | Act) -> None:
-    """A member by the product, or somebody who has the database's own password."""
-    if isinstance(journaled, AgentCall):
-        await send(bench.person, f"/api/v/{bench.connection_id}/rest/v1", journaled)
+async def interfere(bench: Bench, write: AgentCall | Act) -> None:
+    """Writes as a member through the product, or directly to the database."""
+    if isinstance(write, AgentCall):
+        await send(bench.person, f"/api/v/{bench.connection_id}/rest/v1", write)
     else:
         with suppress(psycopg.DatabaseError):
-            await bench.run(journaled.sql)
+            await bench.run(write.sql)
 
 
-async def take_back(bench: Bench, session: str, on_conflict: str = "refuse") -> str | None:
-    """The preview changes nothing and tells what apply then does. Returns the undo's session."""
-    standing = await digest_tables(bench.dsn)
-    foretold = await press(bench, session, "preview")
-    assert foretold.status_code == 200, foretold.text
-    assert await digest_tables(bench.dsn) == standing
-    done = await press(bench, session, onConflict=on_conflict)
+async def undo_and_check(bench: Bench, session: str, on_conflict: str = "refuse") -> str | None:
+    """Checks that the preview changes nothing and shows what apply then does. Returns the undo's session."""
+    digests = await digest_tables(bench.dsn)
+    preview = await request_undo(bench, session, "preview")
+    assert preview.status_code == 200, preview.text
+    assert await digest_tables(bench.dsn) == digests
+    done = await request_undo(bench, session, onConflict=on_conflict)
     assert done.status_code == 200, done.text
-    assert done.json()["planned"] == foretold.json()["planned"]
+    assert done.json()["planned"] == preview.json()["planned"]
     return done.json()["undoSessionId"]  # type: ignore[no-any-return]  # JSON
 
 
@@ -95,7 +95,7 @@ async def test_an_agents_session_alone(
             return
         (session,) = sessions
         for expected in (before, left, before):
-            undo = await take_back(bench, session)
+            undo = await undo_and_check(bench, session)
             assert await digest_tables(bench.dsn) == expected
             if undo is None:  # its writes came to nothing
                 assert left == before
@@ -109,32 +109,32 @@ async def test_an_agents_session_alone(
 async def test_with_people_in_between(
     postgres: PostgresServer, bench_product: ServedProduct, data: st.DataObject
 ) -> None:
-    """Refused and nothing changed, or taken back around what the others did; either can be taken back in turn."""
+    """The undo is refused and changes nothing, or keeps what others did; an undo can be undone in turn."""
     tables = data.draw(draw_tables())
     theirs = st.one_of(draw_call(tables), draw_act(tables))
-    deeds = data.draw(
+    writes = data.draw(
         st.lists(st.one_of(st.tuples(st.just(True), draw_call(tables)), st.tuples(st.just(False), theirs)), max_size=9)
     )
     async with open_bench(postgres, bench_product, tables) as bench:
         agent = await bench.agent()
         sessions: set[str] = set()
-        for is_agent, journaled in deeds:
-            if is_agent and isinstance(journaled, AgentCall):
-                await act(agent, journaled, sessions)
+        for is_agent, write in writes:
+            if is_agent and isinstance(write, AgentCall):
+                await act(agent, write, sessions)
             else:
-                await interfere(bench, journaled)
+                await interfere(bench, write)
         if not sessions:
             return
         (session,) = sessions
-        standing = await digest_tables(bench.dsn)
-        refused = await press(bench, session)
+        digests = await digest_tables(bench.dsn)
+        refused = await request_undo(bench, session)
         if refused.status_code == 409:
             assert refused.json()["conflicts"]
-            assert await digest_tables(bench.dsn) == standing
-            undo = await take_back(bench, session, "skip")
+            assert await digest_tables(bench.dsn) == digests
+            undo = await undo_and_check(bench, session, "skip")
         else:
             assert refused.status_code == 200, refused.text
             undo = refused.json()["undoSessionId"]
         if undo is not None:
-            await take_back(bench, undo)
-        assert await digest_tables(bench.dsn) == standing
+            await undo_and_check(bench, undo)
+        assert await digest_tables(bench.dsn) == digests

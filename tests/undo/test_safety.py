@@ -1,4 +1,4 @@
-"""What others did after the session is never lost, and no receipt says more than is true."""
+"""An undo never loses what others did after the session, and its receipt is exact."""
 
 import asyncio
 from functools import partial
@@ -13,7 +13,7 @@ from basewarden.journal import Reconciler, Recorder
 from basewarden.undo import Undo, UndoActor
 from basewarden.undo.errors import UndoTooLarge
 from tests.fixtures.bench import OWNER, Bench, Workshop, on_both_backends, wait_for_lock
-from tests.undo.test_service import press
+from tests.undo.test_service import request_undo
 
 MERGE = "resolution=merge-duplicates,return=representation"
 
@@ -36,12 +36,12 @@ async def test_a_value_in_a_column_that_was_added_since_is_an_edit(workshop: Wor
     session = (await agent.write("POST", "/cc", [{"id": 1, "v": "x"}, {"id": 2, "v": "y"}])).session_id
     await bench.run("ALTER TABLE cc ADD note text")
     await bench.run("UPDATE cc SET note = 'precious' WHERE id = 1")
-    refused = await press(bench, session)
+    refused = await request_undo(bench, session)
     assert refused.status_code == 409
     assert told(refused) == [("cc", "The row was changed after the session inserted it.")]
     (conflict,) = refused.json()["details"]["conflicts"]
     assert conflict["columns"] == [{"name": "note", "before": None, "session": None, "now": "precious"}]
-    skipped = await press(bench, session, onConflict="skip")
+    skipped = await request_undo(bench, session, onConflict="skip")
     assert (skipped.json()["reverted"], skipped.json()["skipped"]) == (1, 1)
     assert await texts(bench, "cc") == ["(1,x,precious)"]
 
@@ -53,7 +53,7 @@ async def test_a_default_in_a_column_that_was_added_since_is_none(workshop: Work
     await bench.run("ALTER TABLE cc ADD e int GENERATED ALWAYS AS (id * 2) STORED")
     await bench.run("ALTER TABLE cc ADD a text DEFAULT 'it''s', ADD b timestamptz DEFAULT now(), ADD c int")
     await bench.run("ALTER TABLE cc ADD d text[] DEFAULT '{a,\"b c\"}'")
-    done = await press(bench, session)
+    done = await request_undo(bench, session)
     assert (done.status_code, done.json()["reverted"]) == (200, 1), done.text
     assert await texts(bench, "cc") == []
 
@@ -64,7 +64,7 @@ async def test_an_edit_back_from_the_default_is_seen(workshop: Workshop) -> None
     session = (await agent.write("POST", "/cc", {"id": 1, "v": "x"})).session_id
     await bench.run("ALTER TABLE cc ADD a text DEFAULT 'new'")
     await bench.run("UPDATE cc SET a = NULL")
-    assert (await press(bench, session)).status_code == 409
+    assert (await request_undo(bench, session)).status_code == 409
 
 
 @on_both_backends
@@ -75,11 +75,11 @@ async def test_a_row_whose_key_was_changed_is_not_gone(workshop: Workshop, backe
     session = (await agent.write("POST", "/t", rows)).session_id
     await bench.run("UPDATE t SET id = 9 WHERE id = 1")
     await bench.run("DELETE FROM t WHERE id = 2")
-    refused = await press(bench, session)
+    refused = await request_undo(bench, session)
     assert refused.status_code == 409
     ((table, reason),) = told(refused)
     assert (table, "under another key" in reason) == ("t", True)
-    skipped = (await press(bench, session, onConflict="skip")).json()
+    skipped = (await request_undo(bench, session, onConflict="skip")).json()
     assert [skipped[name] for name in ("reverted", "skipped", "alreadyAsBefore")] == [1, 1, 1]
     assert await texts(bench, "t") == ["(9,mine,)"]
     assert (await bench.journal(session))["status"] == "partly_undone"
@@ -101,22 +101,22 @@ async def test_a_foreign_key_that_came_just_now_protects_its_rows(workshop: Work
     agent = await bench.agent()
     session = (await agent.write("POST", "/parent", {"id": 1})).session_id
     await bench.run(CHILD)
-    refused = await press(bench, session)
+    refused = await request_undo(bench, session)
     assert refused.status_code == 409
     assert told(refused) == [("parent", "1 row of public.child refer to it now.")]
     assert await texts(bench, "child") == ["(7,1)"]
 
 
 async def test_a_foreign_key_that_comes_between_plan_and_write(workshop: Workshop) -> None:
-    """The press waits for the migration at its delete, and must then see what it brought."""
+    """The undo waits for the migration at its delete, and must then see the new foreign key."""
     bench = await workshop.bench("CREATE TABLE parent (id int PRIMARY KEY)")
     agent = await bench.agent()
     session = (await agent.write("POST", "/parent", {"id": 1})).session_id
     async with bench.admin.transaction():
         await bench.run(CHILD)
-        pressed = asyncio.create_task(press(bench, session))
+        undoing = asyncio.create_task(request_undo(bench, session))
         await wait_for_lock(bench)
-    refused = await pressed
+    refused = await undoing
     assert refused.status_code == 409, refused.text
     assert told(refused) == [("parent", "1 row of public.child refer to it now.")]
     assert await texts(bench, "child") == ["(7,1)"]
@@ -130,11 +130,11 @@ async def test_a_column_that_was_renamed_just_now_is_told_at_once(workshop: Work
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/t?id=eq.1", {"n": "b"})).session_id
     await bench.run("ALTER TABLE t RENAME n TO m")
-    refused = await press(bench, session)
+    refused = await request_undo(bench, session)
     assert told(refused) == [("t", "A column no longer exists.")]
     await bench.run("ALTER TABLE t RENAME m TO n")
     await bench.run("ALTER TABLE t DROP other")
-    assert (await press(bench, session)).json()["reverted"] == 1
+    assert (await request_undo(bench, session)).json()["reverted"] == 1
     assert await texts(bench, "t") == ["(1,a)"]
 
 
@@ -144,9 +144,9 @@ async def test_a_table_that_is_gone_and_comes_back(workshop: Workshop, backend: 
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/t?id=eq.1", {"n": "b"})).session_id
     await bench.run("ALTER TABLE t RENAME TO away")
-    assert told(await press(bench, session)) == [("t", "The table no longer exists.")]
+    assert told(await request_undo(bench, session)) == [("t", "The table no longer exists.")]
     await bench.run("ALTER TABLE away RENAME TO t")
-    assert (await press(bench, session)).json()["reverted"] == 1
+    assert (await request_undo(bench, session)).json()["reverted"] == 1
 
 
 @on_both_backends
@@ -155,7 +155,7 @@ async def test_a_column_whose_type_was_changed_just_now(workshop: Workshop, back
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/t?id=eq.1", {"n": "2"})).session_id
     await bench.run("ALTER TABLE t ALTER n TYPE int USING n::int")
-    done = await press(bench, session)
+    done = await request_undo(bench, session)
     assert (done.status_code, done.json()["reverted"]) == (200, 1), done.text
     assert await texts(bench, "t") == ["(1,1)"]
 
@@ -181,12 +181,12 @@ async def test_a_trigger_that_deletes_other_rows_refuses(workshop: Workshop) -> 
     agent = await bench.agent()
     session = (await agent.write("POST", "/orders", [{"id": 1}, {"id": 2}])).session_id
     await bench.run("INSERT INTO note VALUES (1, 1, 'mine')")
-    refused = await press(bench, session)
+    refused = await request_undo(bench, session)
     assert refused.status_code == 409
     assert told(refused) == [("orders", "A trigger would delete 1 row of public.note that this session did not write.")]
     assert await texts(bench, "note") == ["(1,1,mine)"]
     assert await texts(bench, "orders") == ["(1,)", "(2,)"]
-    skipped = (await press(bench, session, onConflict="skip")).json()
+    skipped = (await request_undo(bench, session, onConflict="skip")).json()
     assert (skipped["reverted"], skipped["skipped"]) == (1, 1)
     assert await texts(bench, "orders") == ["(1,)"]
     assert await texts(bench, "note") == ["(1,1,mine)"]
@@ -203,7 +203,7 @@ async def test_rows_that_triggers_write_elsewhere_are_told(workshop: Workshop) -
     )
     agent = await bench.agent()
     session = (await agent.write("POST", "/orders", {"id": 1})).session_id
-    receipt = (await press(bench, session)).json()
+    receipt = (await request_undo(bench, session)).json()
     note = "1 row inserted in public.log by triggers during this undo, without a record of it."
     assert receipt["irreversible"] == [note]
     undo = await bench.journal(receipt["undoSessionId"])
@@ -223,14 +223,14 @@ async def test_other_rows_of_the_same_table_are_counted(workshop: Workshop) -> N
     """)
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/sib?id=lt.3", {"n": 5})).session_id
-    receipt = (await press(bench, session)).json()
+    receipt = (await request_undo(bench, session)).json()
     note = "1 row updated in public.sib by triggers during this undo, without a record of it."
     assert note in receipt["irreversible"]
     assert (await bench.journal(session))["status"] == "partly_undone"
 
 
 async def test_what_the_undo_itself_writes_twice_is_not_told(workshop: Workshop) -> None:
-    """Rows that swap a unique value step aside first, and stamps are written once more; in partitions as well."""
+    """Rows that swap a unique value get placeholders, and trigger-set columns are restored; in partitions too."""
     bench = await workshop.bench("""
         CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE NOT NULL, x text, at timestamptz DEFAULT now());
         CREATE TABLE p (id int PRIMARY KEY, x text, at timestamptz DEFAULT now()) PARTITION BY RANGE (id);
@@ -250,13 +250,13 @@ async def test_what_the_undo_itself_writes_twice_is_not_told(workshop: Workshop)
     await agent.write("PATCH", "/t?id=eq.1", {"u": 2})
     await agent.write("PATCH", "/p?id=eq.1", {"x": "b"})
     await agent.write("PATCH", "/p?id=eq.2", {"id": 12})
-    receipt = (await press(bench, session)).json()
+    receipt = (await request_undo(bench, session)).json()
     assert receipt["irreversible"] == []
     assert await texts(bench, "t") + await texts(bench, "p") == before
     assert (await bench.journal(session))["status"] == "undone"
 
 
-# Pressed again -------------------------------------------------------------------------------------------
+# Undone again --------------------------------------------------------------------------------------------
 
 LOGGED = """
     CREATE TABLE t (id int PRIMARY KEY, x text);
@@ -273,10 +273,10 @@ async def test_a_second_press_leaves_what_a_human_put_there_after_the_first(work
     agent = await bench.agent()
     session = (await agent.write("POST", "/t", {"id": 5, "x": "new"})).session_id
     await agent.write("PATCH", "/t?id=eq.1", {"x": "b"})
-    assert (await press(bench, session)).json()["reverted"] == 2
+    assert (await request_undo(bench, session)).json()["reverted"] == 2
     await bench.run("INSERT INTO t VALUES (5, 'new')")
     await bench.run("UPDATE t SET x = 'b' WHERE id = 1")
-    again = (await press(bench, session)).json()
+    again = (await request_undo(bench, session)).json()
     counts = [again[name] for name in ("planned", "reverted", "skipped", "alreadyAsBefore", "undoSessionId")]
     assert counts == [2, 0, 0, 2, None]
     assert await texts(bench, "t") == ["(1,b)", "(5,new)"]
@@ -286,11 +286,11 @@ async def test_after_the_undo_was_undone_it_can_be_undone_again(workshop: Worksh
     bench = await workshop.bench(LOGGED)
     agent = await bench.agent()
     session = (await agent.write("POST", "/t", {"id": 5, "x": "new"})).session_id
-    first = (await press(bench, session)).json()
-    redo = (await press(bench, first["undoSessionId"])).json()
+    first = (await request_undo(bench, session)).json()
+    redo = (await request_undo(bench, first["undoSessionId"])).json()
     assert redo["reverted"] == 1
     assert await texts(bench, "t") == ["(1,a)", "(5,new)"]
-    assert (await press(bench, session)).json()["reverted"] == 1
+    assert (await request_undo(bench, session)).json()["reverted"] == 1
     assert await texts(bench, "t") == ["(1,a)"]
 
 
@@ -305,21 +305,21 @@ async def test_only_what_was_previewed_is_done(workshop: Workshop, backend: Any)
     bench = await workshop.bench(ddl)
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/prices?id=eq.1", {"n": 0})).session_id
-    token = (await press(bench, session, "preview")).json()["previewToken"]
+    token = (await request_undo(bench, session, "preview")).json()["previewToken"]
     await agent.write("PATCH", "/prices?id=eq.2", {"n": 0})
     await agent.write("PATCH", "/prices?id=eq.3", {"n": 0})
     standing = await texts(bench, "prices")
-    stale = await press(bench, session, previewToken=token)
+    stale = await request_undo(bench, session, previewToken=token)
     assert (stale.status_code, stale.json()["code"]) == (409, "preview_stale")
     assert stale.json()["message"].startswith("2 more writes arrived since you looked")
     assert stale.json()["details"]["planned"] == 3
     assert await texts(bench, "prices") == standing
     await bench.run("UPDATE prices SET n = 77 WHERE id = 3")
-    moved = await press(bench, session, previewToken=stale.json()["details"]["previewToken"])
+    moved = await request_undo(bench, session, previewToken=stale.json()["details"]["previewToken"])
     assert moved.json()["code"] == "preview_stale"
     assert len(moved.json()["details"]["conflicts"]) == 1
     fresh = moved.json()["details"]["previewToken"]
-    done = await press(bench, session, previewToken=fresh, onConflict="skip")
+    done = await request_undo(bench, session, previewToken=fresh, onConflict="skip")
     assert (done.status_code, done.json()["reverted"], done.json()["previewToken"]) == (200, 2, None)
 
 
@@ -331,7 +331,7 @@ async def test_keys_and_values_are_told_exactly(workshop: Workshop) -> None:
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/t?id=gt.0", {"n": 2.50, "b": False, "j": [1.0]})).session_id
     await bench.run("UPDATE t SET n = 3.50, b = NULL, j = '2.0'")
-    refused = await press(bench, session)
+    refused = await request_undo(bench, session)
     assert '"primaryKey":{"id":123456789012345678901234567890.123456789}' in refused.text
     assert '"primaryKey":{"id":1.500}' in refused.text
     assert '{"name":"n","before":1.500,"session":2.5' in refused.text
@@ -366,8 +366,8 @@ async def test_a_session_that_is_written_to_can_be_undone(workshop: Workshop) ->
         await asyncio.sleep(0.01)
     (busy,) = [one["id"] for one in await bench.sessions() if one["label"] == "x"]
     path = f"/api/connections/{bench.connection_id}/sessions/{busy}/undo"
-    pressed = await bench.person.post(path, json={"mode": "apply", "onConflict": "skip"}, timeout=120)
-    assert pressed.status_code == 200, pressed.text
+    undone = await bench.person.post(path, json={"mode": "apply", "onConflict": "skip"}, timeout=120)
+    assert undone.status_code == 200, undone.text
     stop.set()
     written = set().union(*await asyncio.gather(*writers))
     assert busy in written or written
@@ -381,7 +381,7 @@ async def test_a_refused_press_leaves_the_session_open(workshop: Workshop) -> No
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/t?id=eq.1", {"n": 2})).session_id
     await bench.run("UPDATE t SET n = 3")
-    assert (await press(bench, session)).status_code == 409
+    assert (await request_undo(bench, session)).status_code == 409
     assert (await bench.journal(session))["status"] == "active"
     assert (await agent.write("PATCH", "/t?id=eq.1", {"n": 4})).session_id == session
 
@@ -392,11 +392,11 @@ async def test_new_writes_while_the_undo_runs_go_to_another_session(workshop: Wo
     session = (await agent.write("PATCH", "/t?id=eq.1", {"n": 2})).session_id
     async with bench.admin.transaction(force_rollback=True):
         await bench.run("UPDATE t SET n = n WHERE id = 1")
-        pressed = asyncio.create_task(press(bench, session))
+        undoing = asyncio.create_task(request_undo(bench, session))
         await wait_for_lock(bench)
         other = await agent.write("PATCH", "/t?id=eq.2", {"n": 5})
         assert other.session_id != session
-    assert (await pressed).json()["reverted"] == 1
+    assert (await undoing).json()["reverted"] == 1
     assert (await bench.journal(session))["status"] == "undone"
     assert (await bench.journal(other.session_id))["status"] == "active"
 
@@ -420,7 +420,7 @@ async def test_what_somebody_set_by_hand_since_stays(workshop: Workshop) -> None
     await agent.write("PATCH", "/articles?id=eq.2", {"title": "Bob"})
     await bench.run("UPDATE articles SET slug = 'custom-by-human' WHERE id = 1")
     await bench.run("UPDATE articles SET slug = 'BOB (VIP)' WHERE id = 2")
-    done = await press(bench, session)
+    done = await request_undo(bench, session)
     assert done.status_code == 200, done.text
     assert await texts(bench, "articles") == ["(1,Hello,,custom-by-human)", '(2,Ann,,"BOB (VIP)")']
 
@@ -432,12 +432,12 @@ async def test_what_triggers_derive_is_derived_again(workshop: Workshop) -> None
     await bench.run("UPDATE articles SET note = '!' WHERE id = 1")
     await bench.run("UPDATE articles SET note = '!', slug = 'mine' WHERE id = 2")
     await bench.run("UPDATE articles SET slug = 'mine' WHERE id = 2")
-    assert (await press(bench, session)).status_code == 200
+    assert (await request_undo(bench, session)).status_code == 200
     assert await texts(bench, "articles") == ["(1,Hello,!,hello!)", "(2,Ann,!,mine)"]
 
 
 async def wreck_what_another_role_owns(bench: Bench) -> str:
-    """The connection's role is not the table's owner, so it may not switch the trigger off."""
+    """The connection's role is not the table's owner, so it may not disable the trigger."""
     await bench.run("ALTER TABLE articles OWNER TO postgres")
     await bench.run(f"GRANT ALL ON articles TO {OWNER}")
     agent = await bench.agent()
@@ -447,20 +447,20 @@ async def wreck_what_another_role_owns(bench: Bench) -> str:
 
 
 async def test_a_hand_set_column_stays_though_the_trigger_cannot_be_switched_off(workshop: Workshop) -> None:
-    """The trigger sees updates alone, so the row is deleted and inserted."""
+    """The trigger runs on updates only, so the row is deleted and inserted."""
     bench = await workshop.bench(ARTICLES)
     session = await wreck_what_another_role_owns(bench)
-    done = await press(bench, session)
+    done = await request_undo(bench, session)
     assert done.status_code == 200, done.text
     assert await texts(bench, "articles") == ["(1,Hello,,custom-by-human)", "(2,Ann,,)"]
 
 
 async def test_what_would_not_stay_is_a_conflict(workshop: Workshop) -> None:
-    """Another trigger sees inserts, too."""
+    """Another trigger runs on inserts too."""
     bench = await workshop.bench(ARTICLES)
     await bench.run("CREATE TRIGGER slug_of_new BEFORE INSERT ON articles FOR EACH ROW EXECUTE FUNCTION slug()")
     session = await wreck_what_another_role_owns(bench)
-    refused = await press(bench, session)
+    refused = await request_undo(bench, session)
     assert refused.status_code == 409, refused.text
     (conflict,) = refused.json()["details"]["conflicts"]
     assert (conflict["primaryKey"], [one["name"] for one in conflict["columns"]]) == ({"id": 1}, ["slug"])
@@ -481,13 +481,13 @@ async def test_what_a_press_left_because_others_were_writing_comes_back_with_the
     session = (await agent.write("DELETE", "/docs?id=eq.2", headers=mine)).session_id
     async with bench.admin.transaction(force_rollback=True):
         await bench.run("UPDATE docs SET name = 'theirs' WHERE id = 3")
-        first = await press(bench, session)
+        first = await request_undo(bench, session)
     assert "undo again to restore this" in str(first.json()["irreversible"])
     assert await texts(bench, "docs") != before
-    second = await press(bench, session)
+    second = await request_undo(bench, session)
     assert (second.status_code, second.json()["reverted"]) == (200, 2), second.text
     assert await texts(bench, "docs") == before
-    assert (await press(bench, session)).json()["code"] == "already_undone"
+    assert (await request_undo(bench, session)).json()["code"] == "already_undone"
 
 
 @on_both_backends
@@ -496,7 +496,7 @@ async def test_a_hand_set_column_is_never_overwritten(workshop: Workshop, backen
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/articles?id=eq.1", {"title": "Wrecked"})).session_id
     await bench.run("UPDATE articles SET slug = 'custom-by-human' WHERE id = 1")
-    await press(bench, session)
+    await request_undo(bench, session)
     assert [row["slug"] for row in await bench.rows("SELECT slug FROM articles WHERE id = 1")] == ["custom-by-human"]
 
 
@@ -519,7 +519,7 @@ async def test_a_session_of_wide_rows_is_told_in_pages(workshop: Workshop) -> No
         seen += [one["primaryKey"]["id"] for one in page.json()["mutations"]]
         after = page.json()["nextAfter"]
     assert seen == [1, 2, 3, 4, 5]
-    receipt = await press(bench, answer.headers["x-basewarden-session"])
+    receipt = await request_undo(bench, answer.headers["x-basewarden-session"])
     assert receipt.json()["reverted"] == 5
 
 
@@ -541,7 +541,7 @@ async def test_a_session_beyond_the_budget_is_refused(workshop: Workshop) -> Non
         find_api_access=projects.find_api_access,
         budget_bytes=2**20,
     )
-    for press_it in (undo.preview, partial(undo.apply, actor=UndoActor(UUID(int=1), "Somebody"))):
+    for attempt in (undo.preview, partial(undo.apply, actor=UndoActor(UUID(int=1), "Somebody"))):
         with pytest.raises(UndoTooLarge):
-            await press_it(UUID(bench.connection_id), UUID(session))
+            await attempt(UUID(bench.connection_id), UUID(session))
     assert (await bench.journal(session))["status"] == "active"

@@ -1,4 +1,4 @@
-"""The undo over HTTP, of what an agent wrote on the real road."""
+"""The undo over HTTP of what an agent wrote through the data API."""
 
 import asyncio
 import time
@@ -44,7 +44,7 @@ async def digest(bench: Bench) -> dict[str, list[str]]:
     }
 
 
-async def press(bench: Bench, session: str, mode: str = "apply", **options: Any) -> httpx.Response:
+async def request_undo(bench: Bench, session: str, mode: str = "apply", **options: Any) -> httpx.Response:
     path = f"/api/connections/{bench.connection_id}/sessions/{session}/undo"
     return await bench.person.post(path, json={"mode": mode, **options})
 
@@ -63,11 +63,11 @@ async def test_a_disaster_is_taken_back_and_the_taking_back_too(bench: Bench, ag
     await agent.write("POST", "/customers", [{"id": 1, "name": "merged"}, {"id": 2, "name": "again"}], prefer=merge)
     left = await digest(bench)
 
-    preview = (await press(bench, session, "preview")).json()
+    preview = (await request_undo(bench, session, "preview")).json()
     assert (preview["reverted"], preview["skipped"], preview["conflicts"]) == (0, 0, [])
     assert await digest(bench) == left
 
-    done = await press(bench, session)
+    done = await request_undo(bench, session)
     assert done.status_code == 200, done.text
     receipt = done.json()
     assert receipt["planned"] == receipt["reverted"] == preview["planned"]
@@ -79,13 +79,13 @@ async def test_a_disaster_is_taken_back_and_the_taking_back_too(bench: Bench, ag
     assert len(undo["mutations"]) == receipt["reverted"]
     assert {one["state"] for one in undo["mutations"]} == {"committed"}
 
-    again = await press(bench, receipt["undoSessionId"])
+    again = await request_undo(bench, receipt["undoSessionId"])
     assert again.status_code == 200, again.text
     assert await digest(bench) == left
     assert (await bench.journal(receipt["undoSessionId"]))["status"] == "undone"
     assert (await bench.journal(session))["status"] == "active"
 
-    assert (await press(bench, again.json()["undoSessionId"])).status_code == 200
+    assert (await request_undo(bench, again.json()["undoSessionId"])).status_code == 200
     assert await digest(bench) == before
     assert (await bench.journal(session))["status"] == "undone"
 
@@ -95,7 +95,7 @@ async def test_conflicts_refuse_and_skip(bench: Bench, agent: BenchAgent) -> Non
     await bench.run("UPDATE customers SET email = 'theirs' WHERE id = 1")
     await bench.run("UPDATE customers SET name = 'theirs' WHERE id = 2")
     standing = await digest(bench)
-    refused = await press(bench, session)
+    refused = await request_undo(bench, session)
     assert refused.status_code == 409
     assert refused.json()["code"] == "undo_conflict"
     (conflict,) = refused.json()["conflicts"]
@@ -103,7 +103,7 @@ async def test_conflicts_refuse_and_skip(bench: Bench, agent: BenchAgent) -> Non
     assert conflict["columns"] == [{"name": "name", "before": "c2", "session": "wrecked", "now": "theirs"}]
     assert refused.json()["undoSessionId"] is None
     assert await digest(bench) == standing
-    skipped = await press(bench, session, onConflict="skip")
+    skipped = await request_undo(bench, session, onConflict="skip")
     assert skipped.status_code == 200
     assert [skipped.json()[name] for name in ("planned", "reverted", "skipped")] == [3, 2, 1]
     names = await bench.rows("SELECT name, email FROM customers WHERE id < 4 ORDER BY id")
@@ -116,9 +116,9 @@ async def test_pressed_again_after_a_skip_it_takes_back_what_is_free_now(bench: 
     session = (await agent.write("DELETE", "/tickets?id=lt.4")).session_id
     await agent.write("POST", "/customers", {"id": 60, "name": "junk"})
     await bench.run("INSERT INTO tickets VALUES (2, NULL, 'other')")
-    assert (await press(bench, session, onConflict="skip")).json()["skipped"] == 1
+    assert (await request_undo(bench, session, onConflict="skip")).json()["skipped"] == 1
     await bench.run("DELETE FROM tickets WHERE about = 'other'")
-    again = await press(bench, session)
+    again = await request_undo(bench, session)
     assert again.status_code == 200
     assert again.json()["conflicts"] == []
     assert await digest(bench) == before
@@ -127,9 +127,9 @@ async def test_pressed_again_after_a_skip_it_takes_back_what_is_free_now(bench: 
 
 async def test_undone_only_once(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/customers?id=eq.1", {"name": "x"})).session_id
-    first = (await press(bench, session)).json()
+    first = (await request_undo(bench, session)).json()
     for mode in ("preview", "apply"):
-        again = await press(bench, session, mode)
+        again = await request_undo(bench, session, mode)
         assert (again.status_code, again.json()["code"]) == (409, "already_undone")
         assert again.json()["details"] == {"undoSessionId": first["undoSessionId"]}
 
@@ -137,7 +137,7 @@ async def test_undone_only_once(bench: Bench, agent: BenchAgent) -> None:
 async def test_two_presses_at_once(bench: Bench, agent: BenchAgent) -> None:
     before = await digest(bench)
     session = (await agent.write("PATCH", "/customers?id=gt.0", {"name": "x"})).session_id
-    answers = await asyncio.gather(*(press(bench, session) for _ in range(4)))
+    answers = await asyncio.gather(*(request_undo(bench, session) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
     assert {answer.json()["code"] for answer in answers if answer.is_error} <= {"undo_running", "already_undone"}
     assert await digest(bench) == before
@@ -147,7 +147,7 @@ async def test_what_cannot_come_back_is_said(bench: Bench, agent: BenchAgent) ->
     session = (await agent.write("POST", "/orders", {"customer_id": 1, "total": 5})).session_id
     await agent.write("POST", "/loose", {"about": "no key"})
     await agent.http.post("/rpc/tidy", json={})
-    receipt = (await press(bench, session)).json()
+    receipt = (await request_undo(bench, session)).json()
     assert receipt["reverted"] == 1
     told = " ".join(receipt["irreversible"])
     assert "public.orders.id drew from its sequence" in told
@@ -160,14 +160,14 @@ async def test_what_cannot_come_back_is_said(bench: Bench, agent: BenchAgent) ->
 async def test_a_session_with_nothing_to_take_back(bench: Bench, agent: BenchAgent) -> None:
     answer = await agent.http.post("/rpc/tidy", json={})
     session = answer.headers["x-basewarden-session"]
-    receipt = (await press(bench, session)).json()
+    receipt = (await request_undo(bench, session)).json()
     assert [receipt[name] for name in ("planned", "reverted", "skipped", "undoSessionId")] == [0, 0, 0, None]
     assert (await bench.journal(session))["status"] == "active"
 
 
 async def test_the_agents_next_write_is_a_session_of_its_own(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/customers?id=eq.1", {"name": "x"})).session_id
-    assert (await press(bench, session)).status_code == 200
+    assert (await request_undo(bench, session)).status_code == 200
     after = await agent.write("PATCH", "/customers?id=eq.2", {"name": "y"})
     assert after.session_id != session
 
@@ -179,10 +179,10 @@ async def test_who_may_press(bench: Bench, agent: BenchAgent) -> None:
     assert (await stranger.post(path, json={"mode": "apply"})).status_code == 404
     assert (await (await bench.product.client()).post(path, json={"mode": "apply"})).status_code == 401
     assert (await agent.api.post(f"/../../..{path}", json={"mode": "apply"})).status_code in (401, 404)
-    assert (await press(bench, session, "perhaps")).status_code == 422
-    assert (await press(bench, session, onConflict="force")).status_code == 422
-    assert (await press(bench, "00000000-0000-7000-8000-000000000000")).status_code == 404
-    assert (await press(bench, "nonsense")).status_code == 404
+    assert (await request_undo(bench, session, "perhaps")).status_code == 422
+    assert (await request_undo(bench, session, onConflict="force")).status_code == 422
+    assert (await request_undo(bench, "00000000-0000-7000-8000-000000000000")).status_code == 404
+    assert (await request_undo(bench, "nonsense")).status_code == 404
 
 
 @pytest.mark.slow
@@ -222,10 +222,10 @@ async def test_what_only_the_database_knows_is_skipped_too(workshop: Workshop) -
     await agent.write("DELETE", "/rooms?id=lt.9")
     await bench.run("INSERT INTO rooms VALUES (90, 'R3')")
     await bench.run("INSERT INTO stays VALUES (90, 20, '[151,153)')")
-    refused = await press(bench, session)
+    refused = await request_undo(bench, session)
     assert refused.status_code == 409
     assert "allows only one" in refused.json()["conflicts"][0]["reason"]
-    receipt = (await press(bench, session, onConflict="skip")).json()
+    receipt = (await request_undo(bench, session, onConflict="skip")).json()
     conflicts = sorted((one["table"], one["primaryKey"]["id"]) for one in receipt["conflicts"])
     assert conflicts == [("rooms", 3), ("stays", 3), ("stays", 15)]
     assert (receipt["planned"], receipt["reverted"], receipt["skipped"]) == (28, 25, 3)

@@ -1,4 +1,4 @@
-"""Columns that triggers stamp: they come back as they were, whoever the connection's role is."""
+"""Trigger-set columns are restored exactly, with any role of the connection."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -58,7 +58,7 @@ async def _make_owner(database: str) -> str:
 
 @pytest.fixture
 async def owned(database: str) -> AsyncIterator[UndoWorld]:
-    """By a role that owns the tables and has no other right."""
+    """Undoes with a role that owns the tables and has no other privilege."""
     opened = await UndoWorld.open(await _make_owner(database))
     yield opened
     await opened.connection.close()
@@ -192,7 +192,7 @@ async def test_a_role_that_may_not_switch_triggers_off_says_so(database: str) ->
 
 @asynccontextmanager
 async def _busy(database: str) -> AsyncIterator[None]:
-    """Somebody else has a transaction open in which another row was changed."""
+    """Another transaction is open in which another row was changed."""
     other = await DbConnection.connect(database)
     await other.run([OwnStatement("BEGIN"), OwnStatement("UPDATE docs SET name = 'theirs' WHERE id = 3")])
     yield
@@ -201,7 +201,7 @@ async def _busy(database: str) -> AsyncIterator[None]:
 
 
 async def test_stamps_come_back_while_others_write_to_the_table(owned: UndoWorld, database: str) -> None:
-    """Where triggers watch updates only, it takes no lock."""
+    """Where triggers run on updates only, the undo takes no lock on the table."""
     await owned.run(WATCHED)
     before = await owned.digest()
     await owned.act("UPDATE docs SET name = 'X' || id WHERE id < 3;", sets=("name",))

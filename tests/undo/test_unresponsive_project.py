@@ -1,10 +1,10 @@
-"""A project's database that never answers takes nothing from anybody else."""
+"""A project's database that never responds does not affect other connections."""
 
 import asyncio
 
 from basewarden.db import Database
 from tests.fixtures.bench import Workshop
-from tests.undo.test_service import press
+from tests.undo.test_service import request_undo
 
 _AT_ONCE = 6
 
@@ -24,7 +24,7 @@ async def test_undos_that_wait_hold_no_connection_of_ours(workshop: Workshop) ->
         CREATE TRIGGER wait BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION wait();
     """)
     await bench.run("SELECT pg_advisory_lock(7)")
-    pressed = [asyncio.create_task(press(bench, session)) for session in sessions]
+    undoing = [asyncio.create_task(request_undo(bench, session)) for session in sessions]
     waiting = "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 7"
     async with asyncio.timeout(30):
         while (await bench.rows(waiting))[0]["n"] < _AT_ONCE:
@@ -32,10 +32,10 @@ async def test_undos_that_wait_hold_no_connection_of_ours(workshop: Workshop) ->
         pool = bench.product.registry.get(Database).engine.pool
         while pool.checkedout() > 0:  # type: ignore[attr-defined]  # of a job of ours, for a moment
             await asyncio.sleep(0.01)
-    again = await press(bench, sessions[0])
+    again = await request_undo(bench, sessions[0])
     assert (again.status_code, again.json()["code"]) == (409, "undo_running")
     await bench.run("SELECT pg_advisory_unlock(7)")
-    assert [(await answer).json()["reverted"] for answer in pressed] == [1] * _AT_ONCE
+    assert [(await answer).json()["reverted"] for answer in undoing] == [1] * _AT_ONCE
 
 
 async def test_a_lock_is_free_again_for_every_process(workshop: Workshop) -> None:

@@ -1,4 +1,4 @@
-"""Random schemas, and random writes on them, for a property to hold over: undo brings everything back."""
+"""Random schemas, and random writes on them, to test that an undo restores everything."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Taking a session back, exactly, without hurting what others did since."""
+"""Undoes a session exactly, without overwriting what others changed since."""
 
 from basewarden.undo.receipt import OnConflict, Receipt, RowConflict
 from basewarden.undo.service import Undo

@@ -1,6 +1,6 @@
-"""Which rows earlier undos of a session have put back, by what the journal has of them.
+"""Finds the rows that earlier undos of a session have reverted, by their changes in the journal.
 
-What became of such a row since is somebody else's: pressing again must not take it away from them.
+Whatever changed such a row since was not the session: another undo must not touch it.
 """
 
 import asyncio
@@ -12,14 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.journal import JournalMutation, JournalSession, JournalWrite, encode_key
 from basewarden.undo.planning.fold import Folded, NetChange
+from basewarden.undo.stored_receipt import decode_receipt
 
 ChangeIdentity = tuple[str, str, str, str]
-"""A change as its session left it: verb, schema, table, and the key where the row is, or (deleted) was."""
+"""Verb, schema, table, and the key of the row after the change (before it, for a delete)."""
 _INVERSE = {"insert": "delete", "delete": "insert", "update": "update"}
 
 
 async def find_undone_earlier(session: AsyncSession, undone: JournalSession, folded: Folded) -> frozenset[int]:
-    """The numbers of changes that are put back."""
+    """The numbers of changes that are reverted."""
     deeds = await _list_undone(session, undone)
     if not deeds:
         return frozenset()
@@ -36,18 +37,18 @@ def _describe(change: NetChange) -> ChangeIdentity:
 
 
 async def list_effective_undos(session: AsyncSession, undone: JournalSession) -> list[JournalSession]:
-    """The undos of a session that were not undone as a whole themselves, in their order.
+    """The undos of a session that were not completely undone themselves, in their order.
 
-    One that the session went on writing after says nothing about what came then.
+    An undo is left out where the session got more writes after it, since it does not cover those.
     """
     query = select(JournalSession).where(JournalSession.undo_of == undone.id, JournalSession.undo_state == "done")
     undos = await session.scalars(query.order_by(JournalSession.id))
     position = undone.position
-    return [one for one in undos if one.status != "undone" and (one.receipt or {}).get("position") == position]
+    return [undo for undo in undos if undo.status != "undone" and decode_receipt(undo.receipt).position == position]
 
 
 async def _list_undone(session: AsyncSession, undone: JournalSession) -> set[ChangeIdentity]:
-    """An undo that was partly undone has put back only the rest."""
+    """Of an undo that was partly undone, only the remaining changes count."""
     undone_earlier: set[ChangeIdentity] = set()
     for undo in await list_effective_undos(session, undone):
         redone = await _list_undone(session, undo) if undo.status == "partly_undone" else set()
@@ -73,6 +74,6 @@ def _as_left(change: tuple[str, str, str, str, str | None]) -> ChangeIdentity:
 
 
 def _invert(change: tuple[str, str, str, str, str | None]) -> ChangeIdentity:
-    """The session's change that this one took back: an undo finds a row where the session left it."""
+    """The session's change that this one reverted: an undo finds a row at the key where the session left it."""
     verb, schema, table, key, _ = change
     return (_INVERSE[verb], schema, table, key)

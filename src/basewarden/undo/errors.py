@@ -1,4 +1,4 @@
-"""Refusals of the undo."""
+"""The errors of undo."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from basewarden.undo.receipt import Receipt
 
 
 class UndoConflict(ConflictError):
-    """Nothing was changed; the receipt says why, and is the answer's body beside the error's own fields."""
+    """Nothing was changed; the receipt with the reasons is part of the response body, beside the error's fields."""
 
     code = "undo_conflict"
     message = "Some rows have conflicts and cannot be undone. Nothing was changed."
 
     def __init__(self, receipt: Receipt) -> None:
-        told = receipt.body()
-        super().__init__(details=told, hint="Review the conflicts, or undo the other rows with onConflict=skip.")
+        body = receipt.body()
+        super().__init__(details=body, hint="Review the conflicts, or undo the other rows with onConflict=skip.")
         self.receipt = receipt
 
     def body(self) -> dict[str, Any]:
@@ -23,7 +23,7 @@ class UndoConflict(ConflictError):
 
 
 class PreviewStale(ConflictError):
-    """Nothing was changed; `details` is the receipt of a new preview. `writes`: how many came in since the old one."""
+    """Nothing was changed; `details` is the receipt of a new preview. `writes` were added since the old one."""
 
     code = "preview_stale"
     message = "The result of this undo has changed since the preview. Nothing was changed; review the new preview."
@@ -130,7 +130,7 @@ _FAILURES: tuple[tuple[str, type[AppError]], ...] = (
 
 
 def make_failure(sqlstate: str) -> AppError:
-    """The answer to an error of the project's database that is about the database and not about the rows."""
+    """The error for the actor where the project's database failed for a reason other than the rows."""
     for prefix, kind in _FAILURES:
         if sqlstate.startswith(prefix):
             return kind(details={"sqlstate": sqlstate})

@@ -1,16 +1,17 @@
-"""The journal's word on an undo: that it runs, what it came to, and what that means for the session it undid."""
+"""Records an undo in the journal: that it runs, its outcome, and the new status of the session that it undid."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
 from basewarden.db import Database, Listener, WriteSession
 from basewarden.journal import SESSION_TOPIC, Capture, JournalSession, SessionCaller
 from basewarden.undo import queries
 from basewarden.undo.errors import UndoRunning
+from basewarden.undo.execution.receipts import make_receipt
 from basewarden.undo.planning.plan import UndoPlan
 from basewarden.undo.receipt import Receipt
+from basewarden.undo.stored_receipt import StoredReceipt, decode_receipt, encode_receipt
 from basewarden.undo.target import UndoActor, UndoTarget
 
 _STATUS_BEFORE = {"undone": "open", "open": "undone", "partly_undone": "partly_undone"}
@@ -26,12 +27,12 @@ class UndoLedger:
         target: UndoTarget,
         undo_id: UUID,
         actor: UndoActor,
-        stored: dict[str, Any],
+        receipt: StoredReceipt,
         capture: Capture = "statement",
     ) -> None:
-        """`stored` is the receipt, with what a process needs that finds this undo cut off.
+        """`receipt` is what another process completes where this one ends before the undo does.
 
-        The unique index on running undos holds even where the lock would not.
+        The unique index on running undos prevents a second one even where the lock would not.
         """
         caller = make_caller(target, actor, capture)
         async with self._database.unit_of_work() as unit:
@@ -47,7 +48,7 @@ class UndoLedger:
                     capture=capture,
                     undo_of=target.session_id,
                     undo_state="running",
-                    receipt=stored,
+                    receipt=encode_receipt(receipt),
                 )
             )
 
@@ -55,13 +56,13 @@ class UndoLedger:
         async with self._database.write_now() as unit:
             await self._mark_failed(unit, undo_id)
 
-    async def finish(self, undo_id: UUID, receipt: dict[str, Any] | None = None) -> None:
-        """`receipt`: what it came to, where that was not known when it was opened."""
+    async def finish(self, undo_id: UUID, receipt: StoredReceipt | None = None) -> None:
+        """`receipt` replaces the one that was stored at the start; None keeps that one."""
         async with self._database.unit_of_work() as unit:
             await self._finish(unit, undo_id, receipt)
 
     async def resolve(self, unit: WriteSession, undo_id: UUID) -> None:
-        """An undo that was cut off: by what became of its writes."""
+        """Ends an undo whose process died, by the state of its writes."""
         states = await queries.list_write_states(unit, undo_id)
         if "pending" in states:
             raise UndoRunning
@@ -71,7 +72,7 @@ class UndoLedger:
             await self._mark_failed(unit, undo_id)
 
     async def finish_without_writes(self, target: UndoTarget, plan: UndoPlan) -> Receipt:
-        """Nothing needs to be written: the session is undone if it was one, and every row of it is back already."""
+        """For a plan without writes: the session is undone if all its rows are reverted already."""
         if plan.already_reverted and not plan.conflicts:
             async with self._database.unit_of_work() as unit:
                 chain = await queries.lock_chain(unit, target.session_id)
@@ -79,33 +80,28 @@ class UndoLedger:
                     await self._set_status(unit, chain, "undone")
         return replace(make_receipt(plan), skipped=len(plan.conflicts))
 
-    async def _make_interrupted_receipt(self, unit: WriteSession, undo_id: UUID) -> dict[str, Any] | None:
-        """One transaction did all that its receipt says. Of several, only the rows that the journal has are back."""
+    async def _make_interrupted_receipt(self, unit: WriteSession, undo_id: UUID) -> StoredReceipt | None:
+        """None for an undo in one transaction, whose stored receipt holds; else counts the rows that were journaled."""
         undo, *_ = await queries.lock_chain(unit, undo_id)
         if undo.capture == "statement":
             return None
-        receipt: dict[str, Any] = undo.receipt or {}
-        open_rows = int(receipt.get("planned", 0)) - int(receipt.get("alreadyAsBefore", 0))
-        reverted = min(open_rows, await queries.count_written_rows(unit, undo_id))
-        left = open_rows - reverted + int(receipt.get("lasting", 0))
-        return {**receipt, "reverted": reverted, "skipped": open_rows - reverted, "left": left}
+        return decode_receipt(undo.receipt).after_interruption(await queries.count_written_rows(unit, undo_id))
 
     async def _mark_failed(self, unit: WriteSession, undo_id: UUID) -> None:
         undo, *_ = await queries.lock_chain(unit, undo_id)
         undo.undo_state = "failed"
 
-    async def _finish(self, unit: WriteSession, undo_id: UUID, told: dict[str, Any] | None) -> None:
-        """The journal's word on the undo, on what it undid, and on what that had undone before."""
+    async def _finish(self, unit: WriteSession, undo_id: UUID, receipt: StoredReceipt | None) -> None:
+        """Stores the outcome, and what it means for the session that was undone and for what that had undone."""
         undo, undone, *earlier = await queries.lock_chain(unit, undo_id)
-        if told is not None:
-            undo.receipt = told
-        receipt = undo.receipt or {}
+        if receipt is not None:
+            undo.receipt = encode_receipt(receipt)
         undo.undo_state = "done"
-        is_whole = receipt.get("left") == 0 and receipt.get("position") == undone.position
-        await self._set_status(unit, [undone, *earlier], "undone" if is_whole else "partly_undone")
+        is_complete = decode_receipt(undo.receipt).is_complete_at(undone.position)
+        await self._set_status(unit, [undone, *earlier], "undone" if is_complete else "partly_undone")
 
     async def _set_status(self, unit: WriteSession, chain: Sequence[JournalSession], status: str) -> None:
-        """Where an undo is undone, what it had undone stands again; and so on, back to the first of them."""
+        """Undoing an undo makes the session that it had undone effective again, and so on along the chain."""
         for session in chain:
             session.status = status
             status = _STATUS_BEFORE[status]
@@ -114,17 +110,3 @@ class UndoLedger:
 
 def make_caller(target: UndoTarget, actor: UndoActor, capture: Capture = "statement") -> SessionCaller:
     return SessionCaller(target.connection_id, "undo", actor.id, actor.name, capture=capture)
-
-
-def make_receipt(plan: UndoPlan, preview_token: str | None = None) -> Receipt:
-    return Receipt(
-        plan.planned,
-        0,
-        0,
-        plan.conflicts,
-        plan.irreversible,
-        tables=plan.tables,
-        already_reverted=plan.already_reverted,
-        preview_token=preview_token,
-        notes=plan.notes,
-    )

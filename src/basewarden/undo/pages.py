@@ -1,4 +1,4 @@
-"""`/c/<id>/sessions/<sid>/undo`: the preview, and the press."""
+"""`/c/<id>/sessions/<sid>/undo`: the preview, and the form that applies it."""
 
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +14,7 @@ from basewarden.errors import NotFound
 from basewarden.undo.errors import REFUSALS, PreviewStale, UndoConflict
 from basewarden.undo.receipt import OnConflict, Receipt
 from basewarden.undo.routes import UndoDep, make_actor
+from basewarden.undo.stored_receipt import encode_receipt, make_stored_receipt
 from basewarden.undo.target import ApplyOptions
 from basewarden.web import Pages, PagesDep, parse_form, redirect
 
@@ -29,7 +30,7 @@ class UndoForm(BaseModel):
 
 @router.get("/undo")
 async def get_undo(request: Request, session_id: str, member: Editor, undo: UndoDep, pages: PagesDep) -> Response:
-    """What would go back; reads only."""
+    """Shows what an undo would do; reads only."""
     wanted = parse_id(session_id)
     if wanted is None:
         raise NotFound("There is no such session.")
@@ -42,7 +43,7 @@ async def get_undo(request: Request, session_id: str, member: Editor, undo: Undo
 
 @router.post("/undo")
 async def post_undo(request: Request, session_id: str, member: Editor, undo: UndoDep, pages: PagesDep) -> Response:
-    """A refusal shows the preview again, as a refused form does; else the undo's own session has the receipt."""
+    """Redirects to the undo's own session, which shows the receipt; a refusal shows the preview again."""
     wanted = parse_id(session_id)
     if wanted is None:
         raise NotFound("There is no such session.")
@@ -88,8 +89,8 @@ def _show(
 
 
 def _describe(receipt: Receipt, *, is_applied: bool) -> dict[str, Any]:
-    """A preview counts what would come back if the conflicting rows were left."""
-    body = receipt.stored_body()
+    """A preview counts the rows that an undo would revert if it skipped the conflicts."""
+    body = encode_receipt(make_stored_receipt(receipt))
     if not is_applied:
         conflicts = len(receipt.conflicts)
         free = max(0, receipt.planned - receipt.already_reverted - conflicts)

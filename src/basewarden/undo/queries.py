@@ -1,4 +1,4 @@
-"""What an undo asks of the journal, and what it writes there."""
+"""The SQL of undo on the journal."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from basewarden.journal import JournalSession, JournalWrite
 
 
 def name_lock(session_id: UUID) -> str:
-    """Of the lock that is held by whoever undoes a session, or prunes it."""
+    """The name of the lock for undoing or pruning a session."""
     return f"undo:{session_id}"
 
 
@@ -21,7 +21,7 @@ async def find_running_undo(session: AsyncSession, session_id: UUID) -> JournalS
 
 
 async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> JournalSession | None:
-    """None also for one that is being pruned: a part of it must not be taken for the whole."""
+    """None also for a session that is being pruned, since only a part of it may remain."""
     return await session.scalar(
         select(JournalSession).where(
             JournalSession.id == session_id,
@@ -32,9 +32,9 @@ async def find_session(session: AsyncSession, connection_id: UUID, session_id: U
 
 
 async def lock_chain(session: AsyncSession, session_id: UUID) -> list[JournalSession]:
-    """A session, the one that it undid if it is an undo, the one that that undid, and so on.
+    """A session, the session that it undid if it is an undo, the one that this undid, and so on.
 
-    Locked in the order of their ids, as the recorder does.
+    They are locked in the order of their ids, as the recorder does.
     """
     chain = text(
         """
@@ -51,12 +51,12 @@ async def lock_chain(session: AsyncSession, session_id: UUID) -> list[JournalSes
 
 
 async def list_write_states(session: AsyncSession, session_id: UUID) -> set[str]:
-    """Of the one write that an undo makes, or of its many where there is no transaction over all."""
+    """The states of an undo's writes: one write, or many for an incremental undo."""
     return set(await session.scalars(select(JournalWrite.state).where(JournalWrite.session_id == session_id)))
 
 
 async def count_written_rows(session: AsyncSession, session_id: UUID) -> int:
-    """Different rows that the session's own writes changed, not counting what they carried along."""
+    """How many different rows the session's own writes changed, without cascades."""
     query = text(
         """
         SELECT count(DISTINCT (m.schema_name, m.table_name, m.row_key))
@@ -73,9 +73,9 @@ async def count_pending_writes(session: AsyncSession, session_id: UUID) -> int:
 
 
 async def hold_session(session: WriteSession, session_id: UUID) -> bool:
-    """Whether it was open. From the commit on, new writes of its caller go to another session.
+    """Returns whether the session was open. After the commit, new writes of its caller go to another session.
 
-    Under the lock of the undo: one that is held already was left so by a process that died.
+    The caller has the lock of the undo, so a session that is held already was left so by a process that died.
     """
     query = update(JournalSession).where(JournalSession.id == session_id, JournalSession.status.in_(("open", "held")))
     held = await session.execute(query.values(status="held").returning(JournalSession.id))
@@ -83,6 +83,6 @@ async def hold_session(session: WriteSession, session_id: UUID) -> bool:
 
 
 async def release_session(session: WriteSession, session_id: UUID) -> None:
-    """Back to open, unless the undo gave it another status."""
+    """Opens the session again, unless the undo gave it another status."""
     query = update(JournalSession).where(JournalSession.id == session_id, JournalSession.status == "held")
     await session.execute(query.values(status="open"))

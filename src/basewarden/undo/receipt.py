@@ -1,4 +1,4 @@
-"""What an undo says about itself: conflicts and the receipt."""
+"""The receipt of an undo and its conflicts."""
 
 import json
 import re
@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class ColumnValues:
-    """One column of a row in conflict, as JSON values: before the session, after it, and now (None also: no row)."""
+    """One column of a row in conflict as JSON values: before the session, after it, and now (None also: no row)."""
 
     name: str
     before: Any = None
@@ -32,7 +32,7 @@ class ColumnValues:
 
 @dataclass(frozen=True, slots=True)
 class RowConflict:
-    """A row that cannot go back as things are; `columns` is empty when it is about the whole row."""
+    """A row that cannot be reverted; `columns` is empty when the conflict is about the whole row."""
 
     schema: str
     table: str
@@ -42,7 +42,7 @@ class RowConflict:
     values: tuple[ColumnValues, ...] = ()
 
     def body(self) -> dict[str, Any]:
-        """For msgspec to encode: numbers stay as they are written."""
+        """For msgspec to encode: numbers keep their text."""
         known = {value.name: value for value in self.values}
         return {
             "schema": self.schema,
@@ -52,16 +52,10 @@ class RowConflict:
             "reason": self.reason,
         }
 
-    def stored_body(self) -> dict[str, Any]:
-        """For our own database, which the rows' values need not fill once more."""
-        key = {name: _spell(value) if isinstance(value, Decimal) else value for name, value in self.primary_key.items()}
-        columns = [{"name": name} for name in self.columns]
-        return {**self.body(), "primaryKey": key, "columns": columns}
-
 
 @dataclass(frozen=True, slots=True)
 class TableCount:
-    """How many rows of a table are put back, given their values again, or removed."""
+    """How many rows of a table an undo inserts, changes and deletes."""
 
     table: str
     inserted: int
@@ -92,12 +86,6 @@ class Receipt:
     notes: tuple[str, ...] = ()
 
     def body(self) -> dict[str, Any]:
-        return {**self._counts(), "conflicts": [conflict.body() for conflict in self.conflicts]}
-
-    def stored_body(self) -> dict[str, Any]:
-        return {**self._counts(), "conflicts": [conflict.stored_body() for conflict in self.conflicts]}
-
-    def _counts(self) -> dict[str, Any]:
         return {
             "planned": self.planned,
             "reverted": self.reverted,
@@ -107,6 +95,7 @@ class Receipt:
             "notes": list(self.notes),
             "undoSessionId": str(self.undo_session_id) if self.undo_session_id else None,
             "previewToken": self.preview_token,
+            "conflicts": [conflict.body() for conflict in self.conflicts],
         }
 
     def with_notes(self, notes: Sequence[str]) -> "Receipt":
@@ -114,13 +103,13 @@ class Receipt:
 
 
 def read_primary_key(shown: bytes, columns: Sequence[str]) -> dict[str, Any]:
-    """The key's columns of a row as its JSON object shows them; a number with a fraction is a Decimal."""
+    """The key columns of a row from its JSON object; a number with a fraction is a Decimal."""
     row = json.loads(shown, parse_float=Decimal)
     return {column: row.get(column) for column in columns}
 
 
 def show_value(column: Column | None, text: str | None) -> Any:
-    """PostgreSQL's own text as a JSON value; what JSON has no value for stays that text."""
+    """Converts PostgreSQL's text to a JSON value; where JSON has none, the text remains."""
     if text is None or column is None:
         return text
     if column.base_type in ("json", "jsonb"):
@@ -137,12 +126,21 @@ def count_rows(count: int) -> str:
 
 def _write_exactly(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return msgspec.Raw(_spell(value).encode())
+        return msgspec.Raw(_write_number(value).encode())
     if isinstance(value, dict):
         return {name: _write_exactly(item) for name, item in value.items()}
     return [_write_exactly(item) for item in value] if isinstance(value, list) else value
 
 
-def _spell(number: Decimal) -> str:
-    """Digit by digit, as a numeric is written; very large and very small ones are floats, with an exponent."""
+def write_as_text(value: Any) -> Any:
+    """Numbers with a fraction as text, also within JSON values, so that storing them loses no digit."""
+    if isinstance(value, Decimal):
+        return _write_number(value)
+    if isinstance(value, dict):
+        return {name: write_as_text(item) for name, item in value.items()}
+    return [write_as_text(item) for item in value] if isinstance(value, list) else value
+
+
+def _write_number(number: Decimal) -> str:
+    """Writes all digits, as a numeric does; very large and very small numbers were floats and get an exponent."""
     return format(number, "f") if abs(number.adjusted()) < _MOST_DIGITS else str(number)

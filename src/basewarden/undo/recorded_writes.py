@@ -1,4 +1,4 @@
-"""Reads a session's changes from the journal, in pages of a bounded size, and refuses what would not fit in memory."""
+"""Reads a session's writes from the journal in pages of a bounded size, and refuses sessions that exceed the memory."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -14,10 +14,10 @@ from basewarden.undo.planning.fold import RecordedWrite
 
 MEASURED_AT_ONCE = 2000
 PAGE_ROWS = 200
-"""They are read in one turn of the event loop."""
+"""Rows that are decoded without a pause of the event loop."""
 PAGE_BYTES = 4 * 1024 * 1024
 ROW_COST = 2048
-"""Bytes that a row takes beside its images, roughly: what has few and short columns costs at least so much."""
+"""The approximate memory of a row beside its images, in bytes."""
 _exact = msgspec.json.Decoder(dict[str, str | None])
 
 _MEASURE = text("""
@@ -25,7 +25,7 @@ _MEASURE = text("""
     FROM journal_mutations WHERE session_id = :id AND position > :after AND position <= :up_to
     ORDER BY position LIMIT :rows
 """)
-# Images stay text, and of the JSON that people see only the key is read: as it is written there.
+# Images stay text, and only the key is read of the JSON that people see, as it is written there.
 _READ = text("""
     SELECT m.write_id, m.schema_name, m.table_name, m.verb, m.key_columns, m.cause, m.set_columns,
            m.before_exact::text AS before_exact, m.after_exact::text AS after_exact,
@@ -37,7 +37,7 @@ _READ = text("""
 
 
 async def read_writes(session: AsyncSession, session_id: UUID, up_to: int, *, budget: int) -> list[RecordedWrite]:
-    """Everything that happened, or may have happened, in the order of the mutations. Raises UndoTooLarge."""
+    """Returns committed and unknown writes in the order of their mutations. Raises UndoTooLarge."""
     writes = await session.scalars(
         select(JournalWrite)
         .where(JournalWrite.session_id == session_id, JournalWrite.state.in_(("committed", "unknown")))
@@ -83,7 +83,7 @@ async def _read_rows(session: AsyncSession, session_id: UUID, up_to: int, budget
 
 
 def cut_pages(sizes: Sequence[tuple[int, int]]) -> list[int]:
-    """The last position of each page: as many rows as fit, one at least."""
+    """The last position of each page, which has as many rows as fit and at least one."""
     ends: list[int] = []
     rows = filled = 0
     for position, size in sizes:

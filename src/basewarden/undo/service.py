@@ -1,7 +1,7 @@
-"""One press: what a session wrote is taken back, as a session of its own.
+"""Undoes what a session wrote. The undo is a session of its own.
 
-The order is the journal's: the undo's changes are stored as pending before they are made. An undo that was cut off
-in between is resolved the next time somebody looks, by what became of its writes.
+The undo's changes are journaled as pending before they are made. An undo whose process died is resolved at the next
+preview or undo of the same session, by the state of its writes.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ from uuid import UUID
 
 from basewarden.db import Database, Listener, ReadSession
 from basewarden.errors import NotFound
-from basewarden.gateway import Projects
-from basewarden.gateway.api.access import FindApiAccess
+from basewarden.gateway import FindApiAccess, Projects
 from basewarden.journal import JournalSession, Reconciler, Recorder, find_undo_of
 from basewarden.undo import queries
 from basewarden.undo.api import ApiUndoStrategy
 from basewarden.undo.direct.strategy import DirectUndoStrategy
 from basewarden.undo.earlier_undos import find_undone_earlier, list_effective_undos
 from basewarden.undo.errors import AlreadyUndone, PreviewStale, SessionPending, UndoRunning
-from basewarden.undo.ledger import UndoLedger, make_receipt
+from basewarden.undo.execution.receipts import make_receipt
+from basewarden.undo.ledger import UndoLedger
 from basewarden.undo.planning.fold import Folded, fold_writes
 from basewarden.undo.planning.unrestored_columns import keep_unrestored
 from basewarden.undo.receipt import Receipt
@@ -37,7 +37,7 @@ _REFUSE = ApplyOptions()
 
 
 class Undo:
-    """`find_api_access` tells how a project is reached of which only its own API is known.
+    """`find_api_access` returns the access to a project that is reached only through its REST API.
 
     `budget_bytes` is how much data of one session may be held in memory.
     """
@@ -56,13 +56,13 @@ class Undo:
         self._database = database
         self._budget = budget_bytes
         self._reconciler = reconciler
-        self._find_reach = find_api_access
+        self._find_api_access = find_api_access
         self._recorder = recorder
         self._ledger = UndoLedger(database, listener)
         self._direct = DirectUndoStrategy(projects, recorder, self._ledger)
 
     async def preview(self, connection_id: UUID, session_id: UUID) -> Receipt:
-        """What an undo would do as things are; reads only. Writes that stay under way are not in it."""
+        """Returns what an undo would do now; reads only. Writes that remain pending are not included."""
         await self._settle(connection_id, session_id)
         await self._wait_for_writes(connection_id, session_id, PREVIEW_WAIT_SECONDS)
         target = await self._read_past(connection_id, session_id)
@@ -74,7 +74,7 @@ class Undo:
     async def apply(
         self, connection_id: UUID, session_id: UUID, actor: UndoActor, options: ApplyOptions = _REFUSE
     ) -> Receipt:
-        """Raises UndoConflict or PreviewStale, with nothing changed, where it must refuse."""
+        """Raises UndoConflict or PreviewStale, with nothing changed, where the undo is refused."""
         await self._settle(connection_id, session_id)
         async with self._lock_session(session_id), self._hold_session(session_id):
             if await self._wait_for_writes(connection_id, session_id, APPLY_WAIT_SECONDS):
@@ -89,7 +89,7 @@ class Undo:
 
     @asynccontextmanager
     async def _hold_session(self, session_id: UUID) -> AsyncIterator[None]:
-        """While it runs, the session gets no new writes: its caller's go to another one."""
+        """Meanwhile new writes of the session's caller go to another session."""
         async with self._database.write_now() as unit:
             is_held = await queries.hold_session(unit, session_id)
         try:
@@ -100,7 +100,7 @@ class Undo:
                     await queries.release_session(unit, session_id)
 
     async def _wait_for_writes(self, connection_id: UUID, session_id: UUID, seconds: float) -> int:
-        """Until what became of every write is known; how many are still under way when the time is over."""
+        """Waits until no write is pending. Returns how many still are when the time is over."""
         clock = asyncio.get_running_loop()
         end = clock.time() + seconds
         while True:
@@ -112,19 +112,19 @@ class Undo:
             await self._reconciler.reconcile(connection_id)
 
     async def _select_strategy(self, connection_id: UUID) -> UndoStrategy:
-        reach = await self._find_reach(connection_id)
-        return self._direct if reach is None else ApiUndoStrategy(reach, self._recorder, self._ledger)
+        access = await self._find_api_access(connection_id)
+        return self._direct if access is None else ApiUndoStrategy(access, self._recorder, self._ledger)
 
     @asynccontextmanager
     async def _lock_session(self, session_id: UUID) -> AsyncIterator[None]:
-        """Nor is it pruned meanwhile. No connection of the pool is held: the project's database is awaited."""
+        """Prevents another undo and pruning. Holds no connection of our pool while the project is awaited."""
         async with self._database.locks.try_hold(queries.name_lock(session_id)) as is_held:
             if not is_held:
                 raise UndoRunning
             yield
 
     async def _settle(self, connection_id: UUID, session_id: UUID) -> None:
-        """Learns what became of every write, and of an undo that was cut off."""
+        """Resolves pending writes, and an undo whose process died."""
         await self._reconciler.reconcile(connection_id)
         async with self._database.read_only() as session:
             if await queries.find_running_undo(session, session_id) is None:
@@ -136,7 +136,7 @@ class Undo:
                 await self._ledger.resolve(unit, running.id)
 
     async def _follow_undos(self, unit: ReadSession, session: JournalSession, folded: Folded) -> Folded:
-        """Of rows that earlier undos put back, columns that triggers set again are still to do."""
+        """Adds the columns that earlier undos could not restore, because triggers set them again."""
         for undo in await list_effective_undos(unit, session) if folded.undone_earlier else []:
             if undo.status == "open":
                 writes = await read_writes(unit, undo.id, undo.position, budget=self._budget)

@@ -1,4 +1,4 @@
-"""How the rows of a project are put back: in its database, or over its own API."""
+"""The interface of the two strategies: in one transaction on the database, or over the project's REST API."""
 
 from typing import ClassVar, Protocol
 
@@ -9,10 +9,10 @@ from basewarden.undo.target import ApplyOptions, UndoActor, UndoTarget
 
 class UndoStrategy(Protocol):
     is_incremental: ClassVar[bool]
-    """Whether it goes request by request, so that what is done stays done."""
+    """Whether it sends one request after another, so that a failure does not roll back the earlier ones."""
 
     async def preview(self, target: UndoTarget) -> UndoPlan:
-        """What would be done as things are; reads only."""
+        """Returns what would be done now; reads only."""
 
     async def execute(self, target: UndoTarget, actor: UndoActor, options: ApplyOptions) -> Receipt:
-        """Raises UndoConflict or PreviewStale, with nothing changed, where it must refuse."""
+        """Raises UndoConflict or PreviewStale, with nothing changed, where the undo is refused."""

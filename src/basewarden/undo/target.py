@@ -1,4 +1,4 @@
-"""What is pressed: the session as the journal has it, by whom, and how."""
+"""The session to undo, the person who undoes it, and the options."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,7 +9,7 @@ from basewarden.undo.receipt import OnConflict
 
 @dataclass(frozen=True, slots=True)
 class UndoActor:
-    """The person who presses."""
+    """The person who undoes a session."""
 
     id: UUID
     name: str
@@ -17,9 +17,9 @@ class UndoActor:
 
 @dataclass(frozen=True, slots=True)
 class UndoTarget:
-    """What is to be undone, up to which position of its session it was read, and how many writes that were.
+    """The changes to undo, read up to `position` of the session; `writes` is the number of its writes.
 
-    `pending_writes` are still under way and not in it; only a preview has any.
+    `pending_writes` are not included; only a preview may have any.
     """
 
     connection_id: UUID
@@ -33,7 +33,7 @@ class UndoTarget:
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """`preview_token`: only what was previewed is done, where a preview is named."""
+    """`preview_token`: the undo is refused unless it does what that preview showed."""
 
     on_conflict: OnConflict = "refuse"
     preview_token: str | None = None

@@ -1,18 +1,18 @@
-"""A preview's token: what would be done, in so few letters that a press can name it."""
+"""The token of a preview, by which an undo is bound to what was shown."""
 
 from basewarden.undo.errors import PreviewStale
-from basewarden.undo.ledger import make_receipt
+from basewarden.undo.execution.receipts import make_receipt
 from basewarden.undo.planning.plan import UndoPlan
 from basewarden.undo.target import UndoTarget
 
 
 def make_token(target: UndoTarget, plan: UndoPlan) -> str:
-    """The same as long as the session got no more writes and the same would be done to the same rows."""
+    """Equal as long as the session got no more writes and the same rows would be written in the same way."""
     return f"{target.writes}.{target.position}.{plan.digest}"
 
 
 def check_token(target: UndoTarget, plan: UndoPlan, token: str | None) -> None:
-    """Raises PreviewStale. No token: whoever presses saw no preview, or does not care."""
+    """Raises PreviewStale. Without a token, nothing is checked."""
     now = make_token(target, plan)
     if token is not None and token != now:
         raise PreviewStale(make_receipt(plan, now), _count_arrived(target, token))

@@ -1,4 +1,4 @@
-"""The way over a project's own API, where there is no transaction over several requests."""
+"""Executes an undo over a project's REST API, which has no transaction over several requests."""
 
 from basewarden.undo.api.strategy import ApiUndoStrategy
 

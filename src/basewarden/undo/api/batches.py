@@ -1,7 +1,7 @@
-"""In which order rows go back that cannot go all at once: what is needed first, and together what one request can do.
+"""Puts the rows of a plan in the order of their dependencies, in batches that one request can write. Pure.
 
-Pure. A request inserts, or deletes, many rows of one table as one statement, whose foreign keys are checked at its end:
-rows of one table may need each other in a circle. Rows of several tables, or updates, may not.
+A request inserts, or deletes, many rows of one table as one statement, whose foreign keys are checked at its end: so
+rows of one table may depend on each other in a cycle. Rows of several tables, or updates, may not.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ _TOGETHER: tuple[Action, ...] = ("insert", "delete")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of one table, by number, for which the same is to be done. Those of a group cannot be parted."""
+    """Rows of one table, by number, with the same action. The rows of a group must be in the same request."""
 
     action: Action
     groups: tuple[Component, ...]
@@ -69,7 +69,7 @@ def _is_together(rows: Sequence[RowPlan], group: Component) -> bool:
 
 
 def _group(count: int, dependencies: Sequence[Dependency]) -> list[Component]:
-    """Strongly connected rows."""
+    """Groups rows that depend on each other in a cycle; any other row is a group by itself."""
     edges: dict[int, list[int]] = {}
     for dependency in dependencies:
         if dependency.on is not None:

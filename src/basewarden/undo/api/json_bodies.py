@@ -1,4 +1,4 @@
-"""Exact texts as a body of JSON, so that each column's own input function reads them."""
+"""Writes exact texts as a JSON body, so that each column's own input function reads them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -19,7 +19,7 @@ def write_one(row: RowPlan, columns: Sequence[str]) -> bytes:
 
 
 def list_inexpressible(row: RowPlan) -> tuple[str, ...]:
-    """Columns whose value no body can give: a JSON null comes in as NULL, and space around JSON is lost."""
+    """Columns whose value no JSON body can express: a JSON null becomes NULL, and whitespace around JSON is lost."""
     target = row.target or {}
     return tuple(
         name
@@ -36,7 +36,7 @@ def _write_row(row: RowPlan, columns: Sequence[str]) -> dict[str, object]:
 
 
 def _write_value(table: Table, name: str, text: str | None) -> object:
-    """As a string: the type reads it as it wrote it. JSON alone is no string of itself."""
+    """A string, which the column's type reads as it wrote it; a JSON column gets the JSON itself."""
     if text is None or table.columns[name].type not in _JSON_TYPES:
         return text
     return msgspec.Raw(text.encode())

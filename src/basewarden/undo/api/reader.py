@@ -1,16 +1,22 @@
-"""Reading rows over a project's API for an undo, and what keeps rows from going back this way."""
+"""Reads rows over a project's API for an undo, and finds which rows cannot be restored over an API."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from basewarden.gateway.api.journaled_request import UpstreamRefused, read_error
-from basewarden.gateway.api.row_images import select_for_reading
-from basewarden.gateway.api.tables import QUERY_ROOM, ApiTables, split_rows
-from basewarden.gateway.api.upstream import UpstreamResponse
+from basewarden.gateway import (
+    QUERY_ROOM,
+    ApiTables,
+    UpstreamRefused,
+    UpstreamResponse,
+    read_error,
+    select_for_reading,
+    split_rows,
+)
 from basewarden.journal import Image
 from basewarden.undo.api.batches import find_unorderable
 from basewarden.undo.api.json_bodies import list_inexpressible
-from basewarden.undo.direct.manual_edits import list_manual_edits
+from basewarden.undo.execution.conflicts import describe_rejection
+from basewarden.undo.planning.manual_edits import list_manual_edits
 from basewarden.undo.planning.plan import Dependency, RowPlan
 from basewarden.undo.planning.row_reader import Exact, HolderMatch, Key
 from pgrest import Name, Table, match_rows, write_name
@@ -24,7 +30,7 @@ _KEY = re.compile(r"\(([^()]+)\)=\(")
 class ApiReader:
     """`versions` are those of the rows as they were read last; `generated` the columns that take no value.
 
-    `probes`: whether it may ask the database to insert no rows, which tells what it would take.
+    `probes`: whether it may send inserts of no rows, which show the columns that the database takes values for.
     """
 
     def __init__(self, api: ApiTables, *, probes: bool) -> None:
@@ -34,7 +40,7 @@ class ApiReader:
         self._probes = probes
 
     async def list_ambiguous_tables(self) -> set[Name]:
-        """Nothing tells of inheritance."""
+        """An API does not describe inheritance."""
         return set()
 
     async def read_rows(self, table: Table, keys: Iterable[Key]) -> Mapping[Key, Image]:
@@ -43,7 +49,7 @@ class ApiReader:
         return {row.identity: row.image for row in rows}
 
     async def read_defaults(self, table: Table, columns: Sequence[str]) -> Mapping[str, str | None]:
-        """As far as the API describes them: a literal, else nothing is known."""
+        """The literals that the API describes; other defaults are not known."""
         return {name: table.columns[name].default for name in columns}
 
     async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[HolderMatch]:
@@ -60,13 +66,13 @@ class ApiReader:
         ]
 
     async def _find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Key]) -> list[tuple[Key, Key]]:
-        """Values with the keys of rows that hold them. Equal values may be written otherwise: then one by one."""
+        """Values with the keys of rows that hold them. Values whose equals have another text are read one by one."""
         images, total = await self.api.fetch_some(
             table, [*columns, *table.key], match_rows(columns, values), limit=_ROWS_AT_ONCE
         )
         held = [(image.key(tuple(columns)), image.key(table.key)) for image in images]
         if len(values) == 1:
-            return [(values[0], key) for _, key in held]  # if there are more of them, these will do
+            return [(values[0], key) for _, key in held]  # a limited number of holders is enough
         if total <= len(images) and {value for value, _ in held} <= set(values):
             return held
         half = len(values) // 2
@@ -106,7 +112,7 @@ class ApiReader:
         ]
 
     async def _probe_insert(self, row: RowPlan) -> str | None:
-        """Why the table would not take such a row; learns which of its columns are generated."""
+        """The reason why the table does not accept such a row, if any; learns which of its columns are generated."""
         for _ in range(len(row.table.columns) + 1):
             columns = self.list_written(row)
             query = [("columns", ",".join(write_name(name) for name in columns)), ("select", write_name(columns[0]))]
@@ -125,28 +131,28 @@ class ApiReader:
         return tuple(name for name in row.written if name not in known)
 
     def learn_generated(self, table: Table, answer: UpstreamResponse) -> bool:
-        """Whether a refusal was for a column that is generated, and is known now.
+        """Whether the database rejected a value for a generated column, which is known from now on.
 
-        PostgreSQL hints at a way round only where the column is an identity, which has no other value to take.
+        PostgreSQL adds a hint only where the column is an identity; leaving that out would give the row another value.
         """
-        told = read_error(answer)
-        if told.get("code") != _GENERATED or "hint" in told:
+        error = read_error(answer)
+        if error.get("code") != _GENERATED or "hint" in error:
             return False
         known = self.generated.setdefault(table.qualified, set())
-        fresh = {name for name in table.columns if f'"{name}"' in told["message"]} - known
+        fresh = {name for name in table.columns if f'"{name}"' in error["message"]} - known
         known |= fresh
         return bool(fresh)
 
 
 def explain_refusal(refused: UpstreamRefused) -> str:
-    told = read_error(refused.answer)
-    if told.get("code") == _GENERATED:
+    error = read_error(refused.answer)
+    if error.get("code") == _GENERATED:
         return "The database always generates this value, so the row cannot be restored through an API."
-    return f"The database refused the change: {told.get('message') or refused.answer.status}."
+    return describe_rejection(error.get("message") or refused.answer.status)
 
 
 def read_unique_key(table: Table, refused: UpstreamRefused) -> tuple[str, ...] | None:
-    """The columns of the unique key that a refusal is about: `Key (a, b)=(1, 2) already exists.` in some language."""
+    """The columns of the violated unique key: `Key (a, b)=(1, 2) already exists.` in any language."""
     found = _KEY.search(read_error(refused.answer).get("details", "")) if refused.code == _NOT_UNIQUE else None
     columns = tuple(name.strip().strip('"') for name in found[1].split(",")) if found else ()
     return columns if columns and all(name in table.columns for name in columns) else None

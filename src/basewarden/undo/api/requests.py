@@ -1,13 +1,20 @@
-"""One request of an undo, told to the journal before it goes out and after its answer has come."""
+"""Sends one request of an undo, which is journaled before it is sent and after its response has arrived."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from basewarden.gateway.api.journaled_request import JournaledRequest
-from basewarden.gateway.api.row_images import UnreadableAnswer, read_apart, select_for_writing
-from basewarden.gateway.api.tables import ApiTables, QueryPair, make_path
-from basewarden.gateway.errors import OutcomeUnknown
+from basewarden.gateway import (
+    ApiTables,
+    JournaledRequest,
+    OutcomeUnknown,
+    QueryPair,
+    UnreadableAnswer,
+    make_path,
+    read_apart,
+    select_for_writing,
+)
 from basewarden.journal import Image, Recorder, RowChange, SessionCaller, WriteEntry
+from basewarden.undo.execution.changes import make_row_change
 from basewarden.undo.planning.plan import RowPlan
 from basewarden.undo.planning.row_reader import Key
 
@@ -15,7 +22,7 @@ MAX_SUMMARY = 500
 
 
 class UndoRequestSender:
-    """`has_written`: something was changed, or may have been."""
+    """`has_written`: a request changed something, or may have."""
 
     def __init__(self, api: ApiTables, recorder: Recorder, caller: SessionCaller, undo_id: UUID) -> None:
         self._api = api
@@ -27,9 +34,9 @@ class UndoRequestSender:
     async def send(
         self, method: str, rows: Sequence[RowPlan], query: Sequence[QueryPair], body: bytes = b""
     ) -> Mapping[Key, Image]:
-        """The rows that came back, by their keys there. `rows` are of one table.
+        """Returns the rows of the response by their keys. `rows` are of one table.
 
-        Raises UpstreamRefused or an AppError; then nothing was changed, but after OutcomeUnknown.
+        Raises UpstreamRefused or an AppError; nothing was changed then, except possibly after OutcomeUnknown.
         """
         table = rows[0].table
         selection = select_for_writing(table, None)
@@ -67,23 +74,16 @@ class UndoRequestSender:
             schema=table.schema,
             table=table.name,
             summary=f"{method} {make_path(table)}?{words}"[:MAX_SUMMARY],
-            changes=tuple(_make_change(row, row.current, None) for row in rows if row.current is not None),
+            changes=tuple(make_row_change(row, row.current, None) for row in rows if row.current is not None),
             session_id=self._undo_id,
             reserve=len(rows),
         )
 
 
 def _describe(method: str, rows: Sequence[RowPlan], images: Mapping[Key, Image]) -> list[RowChange]:
-    """What was deleted is known by its answer; what was changed, by the version that the request was restricted to."""
+    """The image before a delete is in the response; before an update, the version that the request required."""
     if method == "DELETE":
         gone = ((row, images.get(row.current_key or ())) for row in rows)
-        return [_make_change(row, image, None) for row, image in gone if image is not None]
+        return [make_row_change(row, image, None) for row, image in gone if image is not None]
     there = ((row, images.get(row.target_key or ())) for row in rows)
-    return [_make_change(row, row.current, image) for row, image in there if image is not None]
-
-
-def _make_change(row: RowPlan, before: Image | None, after: Image | None) -> RowChange:
-    verb = row.action if row.action != "nothing" else "update"
-    stamps = {name for name, change in row.change.columns.items() if change.is_trigger_set}
-    set_columns = tuple(name for name in row.written if name not in stamps)
-    return RowChange(row.table.schema, row.table.name, verb, row.table.key, before, after, "request", set_columns)
+    return [make_row_change(row, row.current, image) for row, image in there if image is not None]

@@ -1,7 +1,7 @@
-"""Puts rows back one request at a time, each of them compare-and-set, and remembers exactly what came of it.
+"""Executes a plan in compare-and-set requests, and knows of each row what came of it.
 
-A request is restricted to the versions of the rows that the plan was made of. A row that is another one meanwhile is
-read and decided anew; what others did in another column is no conflict then either.
+A request is restricted to the row versions that the plan was made with. A row that has another version by then is read
+and decided again; an edit of another column is still no conflict.
 """
 
 import asyncio
@@ -11,20 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from basewarden.errors import AppError
-from basewarden.gateway.api.journaled_request import UpstreamRefused
-from basewarden.gateway.api.tables import QUERY_ROOM, QueryPair
-from basewarden.gateway.direct.capture import SnapshotStale
-from basewarden.gateway.errors import OutcomeUnknown
+from basewarden.gateway import QUERY_ROOM, OutcomeUnknown, QueryPair, SnapshotStale, UpstreamRefused
 from basewarden.journal import Image
 from basewarden.undo.api.batches import Batch, make_batches
 from basewarden.undo.api.json_bodies import write_one, write_rows
 from basewarden.undo.api.reader import SET_BY_HAND, ApiReader, explain_refusal, read_unique_key
 from basewarden.undo.api.requests import UndoRequestSender
-from basewarden.undo.direct.manual_edits import list_manual_edits
+from basewarden.undo.execution.conflicts import KEPT_BY_TRIGGER, NOT_DELETED, NOT_RESTORED
+from basewarden.undo.execution.verification import list_mismatched_columns, list_not_restored
 from basewarden.undo.planning.components import Component
+from basewarden.undo.planning.manual_edits import list_manual_edits
 from basewarden.undo.planning.plan import RowPlan, UndoPlan, decide_row, make_conflict
 from basewarden.undo.planning.row_reader import Key
-from basewarden.undo.receipt import RowConflict, count_rows
+from basewarden.undo.receipt import RowConflict
 from pgrest import Name, Table, join_query, match_rows, write_name
 
 REQUESTS_AT_ONCE = 4
@@ -33,12 +32,7 @@ _REFERENCE = "23503"
 _OUTCOME_UNKNOWN = "The outcome for this row is unknown: the response was lost."
 NOT_TRIED = "The row was not attempted, because another row could not be undone."
 _NOT_REACHABLE = "The row was not attempted, because the project or the journal could not be reached."
-_NOT_TAKEN = "The row was not restored: a trigger or rule prevented it."
-_NOT_LET_GO = "The row was not deleted: a trigger or rule prevented it."
-
-
-OverwrittenColumns = Counter[tuple[str, tuple[str, ...]]]
-"""Rows by their table and the columns that its triggers would not let go back."""
+_NOT_SWITCHED_OFF = "over an API it cannot be switched off"
 
 
 class ApiUndoRun:
@@ -66,7 +60,7 @@ class ApiUndoRun:
         self.rows: list[RowPlan] = list(plan.rows)
         self.reverted: dict[int, Image | None] = {}
         self.conflicts: dict[int, RowConflict] = {}
-        self.overwritten: OverwrittenColumns = Counter()
+        self.overwritten: Counter[tuple[str, tuple[str, ...], str]] = Counter()
         self.halted: Exception | None = None
         self.learned_key: tuple[Name, tuple[str, ...]] | None = None
 
@@ -95,7 +89,7 @@ class ApiUndoRun:
             self.conflicts[number] = make_conflict(self.rows[number].change, reason, columns)
 
     def _refuse_with(self, numbers: Sequence[int], refused: UpstreamRefused) -> None:
-        """The database's own no. It may tell of a key that was not known; for a reference it may be too early."""
+        """Handles a rejection by the database, which may show an unknown unique key or a foreign key to retry later."""
         table = self.rows[numbers[0]].table
         columns = read_unique_key(table, refused)
         if columns is not None and columns not in {key.columns for key in table.unique_keys}:
@@ -137,7 +131,7 @@ class ApiUndoRun:
     # Inserts --------------------------------------------------------------------------------------------
 
     async def _insert(self, groups: Sequence[Component]) -> None:
-        """All in one request, or, where one of them is refused and the rest may go back, by halves."""
+        """Inserts all rows in one request; where the database rejects one and others may be restored, in halves."""
         numbers = [number for group in groups for number in group]
         if not numbers or self._is_stopped:
             return
@@ -159,7 +153,7 @@ class ApiUndoRun:
         for number in numbers if images is not None else ():
             image = (images or {}).get(self.rows[number].target_key or ())
             if image is None:
-                self._refuse([number], _NOT_TAKEN)
+                self._refuse([number], NOT_RESTORED)
             else:
                 self.reverted[number] = image
 
@@ -171,15 +165,15 @@ class ApiUndoRun:
             for _ in range(MOST_TRIES):
                 if numbers and not self._is_stopped:
                     numbers = await self._delete_part(numbers)
-            self._refuse(numbers if not self._is_stopped else (), _NOT_LET_GO)
+            self._refuse(numbers if not self._is_stopped else (), NOT_DELETED)
 
     async def _delete_part(self, numbers: Sequence[int]) -> list[int]:
-        """Those that are to be tried again."""
+        """Returns the rows that must be tried again."""
         try:
             images = await self._send("DELETE", numbers, self._restrict(numbers))
         except UpstreamRefused as refused:
             if len(numbers) > 1 and not self._stops_at_conflict:
-                for number in numbers:  # one of them may be what was refused
+                for number in numbers:  # the database may have rejected only one of them
                     await self._delete_part([number])
             else:
                 self._refuse_with(numbers, refused)
@@ -191,7 +185,7 @@ class ApiUndoRun:
         return await self._decide_again([number for number in numbers if number not in self.reverted])
 
     def _split_to_fit(self, groups: Sequence[Component]) -> list[Sequence[Component]]:
-        """Parts that can be named in one request."""
+        """Splits groups into parts whose keys fit into one query string."""
         if not groups:
             return []
         numbers = [number for group in groups for number in group]
@@ -203,7 +197,7 @@ class ApiUndoRun:
     # Updates --------------------------------------------------------------------------------------------
 
     async def _update(self, numbers: Sequence[int]) -> None:
-        """Rows that get the same values share a request; several requests are under way at a time."""
+        """Rows that get the same values share a request; several requests run at the same time."""
         alike: dict[tuple[str | None, ...], list[int]] = {}
         for number in numbers:
             row = self.rows[number]
@@ -217,15 +211,15 @@ class ApiUndoRun:
     async def _update_in_turn(self, turns: asyncio.Semaphore, numbers: Sequence[int]) -> None:
         async with turns:
             waiting = await self._update_part(numbers)
-            for number in waiting:  # each as it is now
+            for number in waiting:  # each with its present version
                 again = [number]
                 for _ in range(MOST_TRIES):
                     if again and not self._is_stopped:
                         again = await self._update_part(again)
-                self._refuse(again if not self._is_stopped else (), _NOT_TAKEN)
+                self._refuse(again if not self._is_stopped else (), NOT_RESTORED)
 
     async def _update_part(self, numbers: Sequence[int]) -> list[int]:
-        """Those that are to be tried again, each by itself."""
+        """Returns the rows that must be tried again, each by itself."""
         if self._is_stopped:
             return []
         row = self.rows[numbers[0]]
@@ -250,10 +244,10 @@ class ApiUndoRun:
                 self.reverted[number] = image
         return await self._decide_again(missing)
 
-    # What all of them do --------------------------------------------------------------------------------
+    # Shared ---------------------------------------------------------------------------------------------
 
     def _restrict(self, numbers: Sequence[int]) -> list[QueryPair]:
-        """To these rows, and to what they were when they were read."""
+        """Restricts a request to these rows and to the versions that were read."""
         table = self.rows[numbers[0]].table
         keys = [self.rows[number].current_key or () for number in numbers]
         versions = dict.fromkeys((self._reader.versions.get((table.qualified, key), ""),) for key in keys)
@@ -262,7 +256,7 @@ class ApiUndoRun:
     async def _send(
         self, method: str, numbers: Sequence[int], query: Sequence[QueryPair], body: bytes = b""
     ) -> Mapping[Key, Image] | None:
-        """The rows that came back. None when it is over: the API or the journal is away, or the answer was lost."""
+        """Returns the rows of the response; None if the run ends: API or journal unreachable, or no response."""
         try:
             return await self._sender.send(method, [self.rows[number] for number in numbers], query, body)
         except OutcomeUnknown as error:
@@ -273,7 +267,7 @@ class ApiUndoRun:
         return None
 
     async def _decide_again(self, numbers: Sequence[int]) -> list[int]:
-        """The rows that a request did not meet, as they are now: done already, to be tried again, or a conflict."""
+        """Decides rows that a request did not match by their present state. Returns those that must be tried again."""
         if not numbers or self.halted is not None:
             return []
         table = self.rows[numbers[0]].table
@@ -288,7 +282,7 @@ class ApiUndoRun:
         for number, key in zip(numbers, keys, strict=True):
             row = self.rows[number]
             if before[key] == self._reader.versions.get((table.qualified, key), ""):
-                self._refuse([number], _NOT_LET_GO if row.action == "delete" else _NOT_TAKEN)
+                self._refuse([number], NOT_DELETED if row.action == "delete" else NOT_RESTORED)
                 continue
             decided = decide_row(row.change, table, found.get(key))
             if isinstance(decided, RowConflict):
@@ -303,28 +297,25 @@ class ApiUndoRun:
                     again.append(number)
         return again
 
-    # Stamps ---------------------------------------------------------------------------------------------
+    # Trigger-set columns --------------------------------------------------------------------------------
 
     async def _restore_overwritten(self) -> None:
-        """Columns that triggers wrote over are written once more. What is left must be stamps."""
+        """Writes columns that triggers overwrote once more. Those that stay overwritten must be trigger-set."""
         for number, image in list(self.reverted.items()):
-            row, columns = self.rows[number], self._find_mismatched_columns(number, image)
+            row, columns = self.rows[number], self._list_mismatched(number, image)
             if columns:
                 columns = await self._rewrite_columns(number, columns)
-            wrong = tuple(name for name in columns if not _may_stay_overwritten(row, name))
-            if wrong:
+            if not_restored := list_not_restored(row, columns):
                 del self.reverted[number]
-                self._refuse([number], "A trigger prevents these columns from being restored.", wrong)
+                self._refuse([number], KEPT_BY_TRIGGER, not_restored)
             elif columns:
-                self.overwritten[f"{row.table.schema}.{row.table.name}", columns] += 1
+                self.overwritten[f"{row.table.schema}.{row.table.name}", columns, _NOT_SWITCHED_OFF] += 1
 
-    def _find_mismatched_columns(self, number: int, image: Image | None) -> tuple[str, ...]:
+    def _list_mismatched(self, number: int, image: Image | None) -> tuple[str, ...]:
         row = self.rows[number]
         if image is None or row.target is None or row.action == "nothing":
             return ()
-        generated = self._reader.generated.get(row.table.qualified, ())
-        names = (name for name in (*row.written, *row.kept) if name not in generated)
-        return tuple(name for name in names if image.exact[name] != row.target[name])
+        return list_mismatched_columns(row, image, self._reader.generated.get(row.table.qualified, ()))
 
     async def _read_or_none(self, table: Table, key: Key) -> Image | None:
         try:
@@ -333,7 +324,7 @@ class ApiUndoRun:
             return None
 
     async def _rewrite_columns(self, number: int, columns: tuple[str, ...]) -> tuple[str, ...]:
-        """The columns that are still not as they should be. Where it did not help once, it is not tried again."""
+        """Returns the columns that are still not as planned. What failed once for a table and columns is given up."""
         row, image = self.rows[number], self.reverted[number]
         kind = (f"{row.table.schema}.{row.table.name}", columns)
         if kind in self._given_up or self.halted is not None:
@@ -341,7 +332,7 @@ class ApiUndoRun:
         key = row.target_key or ()
         now = await self._read_or_none(row.table, key)
         if image is None or now is None or now.exact != image.exact:
-            return columns  # somebody is at it: what they make of it stays
+            return columns  # others are changing the row: their change must stay
         self.rows[number] = replace(row, current=now, restored=columns, kept=())
         body = write_one(self.rows[number], columns)
         images = None
@@ -350,20 +341,7 @@ class ApiUndoRun:
         self.rows[number] = row
         self.conflicts.pop(number, None)
         self.reverted[number] = (images or {}).get(key, image)
-        left = self._find_mismatched_columns(number, self.reverted[number])
+        left = self._list_mismatched(number, self.reverted[number])
         if left == columns:
             self._given_up.add(kind)
         return left
-
-
-def describe_overwritten(overwritten: OverwrittenColumns) -> tuple[str, ...]:
-    return tuple(
-        f"{', '.join(columns)} of {count_rows(count)} of {name}: "
-        "a trigger sets it, and over an API it cannot be switched off."
-        for (name, columns), count in overwritten.items()
-    )
-
-
-def _may_stay_overwritten(row: RowPlan, name: str) -> bool:
-    change = row.change.columns.get(name)
-    return name in row.kept or row.action == "insert" or (change is not None and change.is_trigger_set)

@@ -1,4 +1,4 @@
-"""Carries a plan out in the open transaction, and makes sure that what stands then is what was planned."""
+"""Writes the rows of a plan in the open transaction, and verifies that they are then as planned."""
 
 import asyncio
 from collections import Counter
@@ -14,23 +14,26 @@ from basewarden.undo.direct.table_facts import TableFacts, read_facts
 from basewarden.undo.direct.unique_collisions import find_collisions
 from basewarden.undo.direct.verification import find_mismatches, read_rows_by_table, restore_overwritten
 from basewarden.undo.errors import make_failure
+from basewarden.undo.execution.changes import make_row_change
+from basewarden.undo.execution.conflicts import describe_rejection, make_not_deleted
 from basewarden.undo.execution.failures import ConcurrentChange, PlanRejected
-from basewarden.undo.planning.plan import RowPlan, make_conflict
+from basewarden.undo.planning.plan import RowPlan
 from basewarden.undo.planning.row_reader import Key
 from basewarden.undo.receipt import RowConflict
 from pgrest import DatabaseError, DbConnection, Name, Statement
 
 _DEFER = Statement("SET CONSTRAINTS ALL DEFERRED")
 _CHECK_NOW = Statement("SET CONSTRAINTS ALL IMMEDIATE")
-_CONCURRENT_CHANGES = ("40001", "40P01", "0A000", "26000")  # the last two: a statement prepared before DDL
+_CONCURRENT_CHANGES = ("40001", "40P01", "0A000", "26000")  # the last two: a statement was prepared before DDL
 _REJECTIONS = ("09", "0A", "21", "22", "23", "27", "39", "3D", "3F", "42", "44", "P0")
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What the undo changed, as mutations of its own, and what it had to leave to triggers.
+    """The row changes of the undo, and notes on the columns that triggers overwrote.
 
-    `unseen` counts what triggers changed beside, by table; `replaced` the planned rows that were deleted and inserted.
+    `unseen` counts what triggers changed beyond the plan, by table; `replaced` the planned rows that were deleted and
+    inserted.
     """
 
     changes: tuple[RowChange, ...]
@@ -40,7 +43,7 @@ class Applied:
 
 
 async def apply_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Applied:
-    """Raises Refused or Raced; all constraints have been checked when it returns."""
+    """Raises PlanRejected or ConcurrentChange; all constraints have been checked when it returns."""
     try:
         replaced = await _write_rows(connection, rows)
         right = await restore_overwritten(connection, rows)
@@ -50,7 +53,7 @@ async def apply_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Appli
 
 
 async def try_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Applied:
-    """As apply_rows, to be rolled back: what triggers wrote over is left, for putting it right takes heavy locks."""
+    """Like apply_rows, for a rollback: overwritten columns are not restored, since that takes heavy locks."""
     try:
         replaced = await _write_rows(connection, rows)
         await find_mismatches(connection, rows)
@@ -60,7 +63,7 @@ async def try_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Applied
 
 
 async def _write_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Counter[Name]:
-    """How many rows of each table were deleted and inserted."""
+    """Returns how many rows of each table were deleted and inserted again."""
     facts = await read_facts(connection, {row.table.oid: row.table for row in rows}.values())
     await connection.run([_DEFER])
     collisions = await find_collisions(connection, rows, facts)
@@ -71,7 +74,7 @@ async def _write_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Coun
 
 
 def _make_statements(rows: Sequence[RowPlan], moves: PlaceholderMoves, facts: TableFacts) -> list[Statement]:
-    """Of a hundred thousand rows this takes a second, which is not the event loop's."""
+    """Takes a second for a hundred thousand rows, so it must not run on an event loop that serves requests."""
     turns = order_rows(rows, moves.ranks, moves.moved)
     stages = make_stages(rows, turns, moves.moved, moves.replaced, facts)
     return [merge_steps(stage) for stage in stages]
@@ -89,25 +92,18 @@ def _make_changes(rows: Sequence[RowPlan], found: Mapping[int, Mapping[Key, Imag
         place = row.target_key or row.current_key or ()
         image = found.get(row.table.oid, {}).get(place)
         if row.target is None and image is not None and (row.table.oid, place) not in occupied:
-            raise PlanRejected([make_conflict(row.change, "The row was not deleted: a trigger or rule prevented it.")])
-        changes.append(_make_change(row, image if row.target is not None else None))
+            raise PlanRejected([make_not_deleted(row)])
+        changes.append(make_row_change(row, row.current, image if row.target is not None else None))
     return tuple(changes)
 
 
-def _make_change(row: RowPlan, after: Image | None) -> RowChange:
-    verb = row.action if row.action != "nothing" else "update"
-    stamps = {name for name, change in row.change.columns.items() if change.is_trigger_set}
-    set_columns = tuple(name for name in row.written if name not in stamps)
-    return RowChange(row.table.schema, row.table.name, verb, row.table.key, row.current, after, "request", set_columns)
-
-
 def explain_error(error: DatabaseError) -> Exception:
-    """What the database's no means for an undo; never `error` itself, which would become its own cause."""
+    """The meaning of a database error for an undo; never `error` itself, which would become its own cause."""
     if error.sqlstate in _CONCURRENT_CHANGES:
         return ConcurrentChange()
     if not error.sqlstate.startswith(_REJECTIONS):
         return make_failure(error.sqlstate)
     fields = error.fields
-    reason = f"The database refused the change: {error.message}."
+    reason = describe_rejection(error.message)
     columns = (fields.column,) if fields.column else ()
     return PlanRejected([RowConflict(fields.schema or "", fields.table or "", {}, columns, reason)], error=error)

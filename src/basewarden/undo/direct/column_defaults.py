@@ -1,21 +1,21 @@
-"""What a row holds in a column that its table got only later."""
+"""Finds the value that rows got in a column when it was added to their table."""
 
 import re
 from collections.abc import Sequence
 
 from pgrest import Builder, DbConnection, Statement, Table, array_literal
 
-# A column that is added with a default costs no rewrite: what older rows hold in it is kept beside the column.
+# Adding a column with a default rewrites no rows: pg_attribute has the value of the rows that existed then.
 _READ_MISSING = """
     SELECT attname, (attmissingval::text::text[])[1] FROM pg_attribute
     WHERE attrelid = $1::text::oid AND attname = ANY($2::text[]) AND atthasmissing
 """
-# What may be evaluated: a literal. A function may give another value each time, or do something.
+# Only literals are evaluated: a function may return another value each time, or have side effects.
 _CONSTANT = re.compile(r"""('([^']|'')*'|-?\d+(\.\d+)?|true|false|NULL)(::[\w ."()\[\],]+)*""")
 
 
 async def read_defaults(connection: DbConnection, table: Table, columns: Sequence[str]) -> dict[str, str | None]:
-    """Without a default it is NULL; a column whose value is not known is left out."""
+    """NULL for a column without a default; a column whose value is not known is left out."""
     known: dict[str, str | None] = {name: None for name in columns if table.columns[name].default is None}
     wanted = [name for name in columns if name not in known and not table.columns[name].identity]
     if not wanted:

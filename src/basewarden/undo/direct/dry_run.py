@@ -1,13 +1,13 @@
-"""A preview tries the undo: in a transaction that is rolled back, what only the database knows is known beforehand.
+"""Executes the undo for a preview in a transaction that is rolled back, so that the database's rejections are known.
 
-It waits for nobody for long, and holds its locks for as long as the rows take to write, so it tries no large undos.
+It waits only briefly for locks. It holds its own for as long as writing the rows takes, so it skips large undos.
 """
 
 from dataclasses import replace
 from functools import partial
 
 from basewarden.errors import AppError
-from basewarden.gateway.direct.row_images import AS_OWNER
+from basewarden.gateway import AS_OWNER
 from basewarden.undo.direct.apply import try_rows
 from basewarden.undo.direct.partial_apply import apply_all, exclude_rows
 from basewarden.undo.direct.trigger_effects import apply_counted
@@ -29,7 +29,7 @@ _REASONS = {
 
 
 async def dry_run_plan(connection: DbConnection, *, schema: Schema, plan: UndoPlan) -> UndoPlan:
-    """The plan, with what the database refuses as conflicts. Leaves no transaction open."""
+    """Returns the plan with the database's rejections as conflicts. Leaves no transaction open."""
     if not plan.writes:
         return plan
     if len(plan.writes) > MOST_TRIED_ROWS:
@@ -51,11 +51,11 @@ async def dry_run_plan(connection: DbConnection, *, schema: Schema, plan: UndoPl
 
 
 def _find_reason(error: Exception) -> str | None:
-    """By the database's own error, or that which stands behind what it was explained as."""
+    """Looks at the database's error, or at the cause of the error that it was translated to."""
     if isinstance(error, ConcurrentChange):
         return _REASONS["55P03"]
-    told = error if isinstance(error, DatabaseError) else error.__cause__
-    return _REASONS.get(told.sqlstate) if isinstance(told, DatabaseError) else None
+    database_error = error if isinstance(error, DatabaseError) else error.__cause__
+    return _REASONS.get(database_error.sqlstate) if isinstance(database_error, DatabaseError) else None
 
 
 def _note_not_tried(plan: UndoPlan, reason: str) -> UndoPlan:

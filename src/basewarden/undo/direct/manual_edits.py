@@ -1,8 +1,8 @@
-"""Columns that a trigger sets and somebody has set by hand since: an undo must not let the trigger overwrite them.
+"""Finds trigger-set columns that were also edited by hand since the session: the undo must keep those edits.
 
-Whether a column that moved since the session was moved by hand or by its trigger, its values alone do not tell. So the
-undo is tried out and taken back: what the triggers then make of the row as it stands is compared with what stands. The
-same value means that they derive it, and they may derive it again; another one means that somebody's hand was there.
+The values of a column do not show whether a trigger or a person changed it. So the undo is executed and reversed inside
+a savepoint, and the result is compared with the row as it is. The same value means that the triggers derive it, and
+they may derive it again; another value means that it was set by hand.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from basewarden.journal import Image
 from basewarden.undo.direct.reader import read_rows
 from basewarden.undo.direct.statements import Step, make_update, write_alone
+from basewarden.undo.planning.manual_edits import list_manual_edits, list_watched_columns
 from basewarden.undo.planning.plan import RowPlan, UndoPlan
 from basewarden.undo.planning.row_reader import Key
 from pgrest import DatabaseError, DbConnection, Statement, Table
 
-_DATES = "D"
 _SAVE = Statement("SAVEPOINT bw_trial")
 _ROLL_BACK = (Statement("ROLLBACK TO SAVEPOINT bw_trial"), Statement("RELEASE SAVEPOINT bw_trial"))
 _DEFER = Statement("SET CONSTRAINTS ALL DEFERRED")
@@ -23,7 +23,7 @@ _DEFER = Statement("SET CONSTRAINTS ALL DEFERRED")
 
 @dataclass(frozen=True, slots=True)
 class _EditTrial:
-    """A row, and what it was after the undo, after that was taken back, and after the undo once more."""
+    """A row, and its images after the undo, after that was reversed, and after the undo was repeated."""
 
     row: RowPlan
     undone: Image
@@ -31,16 +31,16 @@ class _EditTrial:
     again: Image
 
     def protect(self) -> RowPlan:
-        """A value that is another one each time, a count or the clock, is kept like the times that triggers set."""
+        """Values that differ each time, such as counters and clocks, are kept like the times that triggers set."""
         now = (self.row.current or self.undone).exact
-        moved = [name for name in _list_watched(self.row) if self.undone.exact.get(name) != now.get(name)]
+        moved = [name for name in list_watched_columns(self.row) if self.undone.exact.get(name) != now.get(name)]
         kept = tuple(name for name in moved if self.redone.exact.get(name) != now.get(name))
         edited = tuple(name for name in kept if self.again.exact.get(name) == self.undone.exact.get(name))
         return replace(self.row, kept=(*self.row.kept, *kept), edited=edited)
 
 
 async def protect_manual_edits(connection: DbConnection, plan: UndoPlan) -> UndoPlan:
-    """The plan with every column in `kept` that the undo's triggers would take from somebody; changes nothing."""
+    """Returns the plan with each column in `kept` whose edit triggers would overwrite; changes nothing."""
     watched = [row for row in plan.writes if _may_overwrite_edit(row)]
     if not watched:
         return plan
@@ -49,51 +49,20 @@ async def protect_manual_edits(connection: DbConnection, plan: UndoPlan) -> Undo
     return replace(plan, rows=tuple(protected.get(id(row), row) for row in plan.rows), groups=groups)
 
 
-def list_manual_edits(row: RowPlan) -> tuple[str, ...]:
-    """What must have been set by hand, by its values alone: a trigger's column that is the only one to have moved.
-
-    A whole number that grows is a count, which an edit and its reversal leave behind.
-    """
-    after, now = row.change.after or {}, row.current.exact if row.current is not None else {}
-    moved = [name for name in _list_watched(row) if now.get(name) != after.get(name)]
-    columns = row.change.columns
-    stamps = tuple(
-        name for name in moved if name in columns and columns[name].is_trigger_set and now[name] != columns[name].old
-    )
-    if row.action != "update" or len(stamps) != len(moved):
-        return ()
-    return tuple(name for name in stamps if not _has_grown(columns[name].old, columns[name].new, now[name]))
-
-
-def _has_grown(*values: str | None) -> bool:
-    numbers = [int(value) for value in values if value is not None and value.removeprefix("-").isdecimal()]
-    return len(numbers) == len(values) and numbers == sorted(numbers)
-
-
 def _may_overwrite_edit(row: RowPlan) -> bool:
-    """Somebody has changed the row since, and triggers see its updates."""
+    """Whether the row was changed since the session, and triggers run on its updates."""
     if row.action != "update" or row.current is None or not _has_triggers(row.table):
         return False
     after = row.change.after or {}
-    return any(row.current.exact.get(name) != after.get(name) for name in _list_watched(row))
+    return any(row.current.exact.get(name) != after.get(name) for name in list_watched_columns(row))
 
 
 def _has_triggers(table: Table) -> bool:
     return any("UPDATE" in trigger.events and trigger.enabled in "OA" for trigger in table.triggers)
 
 
-def _list_watched(row: RowPlan) -> list[str]:
-    """The columns that the undo does not write, but for times, which stay anyhow."""
-    columns = row.table.columns.items()
-    return [
-        name
-        for name, column in columns
-        if not column.generated and column.category != _DATES and name not in row.restored and name not in row.table.key
-    ]
-
-
 async def _try_out(connection: DbConnection, rows: Sequence[RowPlan]) -> list[RowPlan]:
-    """Where the database does not let these rows go alone, values alone must tell."""
+    """Decides by the values alone where the database rejects the trial."""
     await connection.run([_SAVE])
     try:
         undone = await _write_and_read(connection, rows, is_undo=True)
@@ -113,7 +82,7 @@ async def _try_out(connection: DbConnection, rows: Sequence[RowPlan]) -> list[Ro
 
 def _is_moved(row: RowPlan, undone: Image) -> bool:
     now = (row.current or undone).exact
-    return any(undone.exact.get(name) != now.get(name) for name in _list_watched(row))
+    return any(undone.exact.get(name) != now.get(name) for name in list_watched_columns(row))
 
 
 def _protect_by_values(row: RowPlan) -> RowPlan:
@@ -122,7 +91,7 @@ def _protect_by_values(row: RowPlan) -> RowPlan:
 
 
 async def _write_and_read(connection: DbConnection, rows: Sequence[RowPlan], *, is_undo: bool) -> dict[int, Image]:
-    """What became of each row, by its id(). Raises KeyError where one is not there any more."""
+    """Returns the image of each row, by its id(). Raises KeyError where a row no longer exists."""
     groups: dict[tuple[int, tuple[str, ...]], list[RowPlan]] = {}
     for row in rows:
         groups.setdefault((row.table.oid, row.restored), []).append(row)

@@ -1,6 +1,6 @@
-"""Rows that only the database knows cannot go back (a check, an exclusion, a trigger that refuses): found by trying.
+"""Finds by trial the rows that only the database can reject: by a check, an exclusion constraint or a trigger.
 
-Rows that need each other are kept or left out together, so any choice of such groups is a whole undo of its own.
+Rows that depend on each other are written or excluded together, so any set of such groups is a consistent undo.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -14,19 +14,19 @@ from basewarden.undo.receipt import RowConflict
 from pgrest import DatabaseError, DbConnection, Statement
 
 MOST_TRIES = 100
-"""How often an undo that is refused as a whole is tried in parts, to say which rows are in the way."""
+"""How often a rejected undo is tried in parts to find the rows that cause the rejection."""
 _SAVE = Statement("SAVEPOINT bw_half")
 _RELEASE = Statement("RELEASE SAVEPOINT bw_half")
 _ROLL_BACK = Statement("ROLLBACK TO SAVEPOINT bw_half")
 
 Group = tuple[RowPlan, ...]
 Attempt = Callable[[Sequence[RowPlan]], Awaitable[Applied]]
-"""Carries rows out; raises Refused."""
+"""Writes rows; raises PlanRejected."""
 
 
 @dataclass(slots=True)
 class _PartialResult:
-    """`tries` is how many more attempts there may be; None = as many as it takes."""
+    """`tries` is the number of attempts that remain; None = unlimited."""
 
     tries: int | None = None
     applied: list[Applied] = field(default_factory=list)
@@ -34,12 +34,12 @@ class _PartialResult:
     conflicts: list[RowConflict] = field(default_factory=list)
 
     def refuse(self, rows: Collection[RowPlan], refused: PlanRejected) -> None:
-        """What was said of a row itself, with its columns, is told of it; of the others the reason."""
-        said = {_identify(conflict): conflict for conflict in refused.conflicts if conflict.primary_key}
+        """Rows that the rejection names keep its conflict with its columns; the others get its reason."""
+        named = {_identify(conflict): conflict for conflict in refused.conflicts if conflict.primary_key}
         reason = refused.conflicts[0].reason
-        told = (make_conflict(row.change, reason, table=row.table, found=row.current) for row in rows)
+        conflicts = (make_conflict(row.change, reason, table=row.table, found=row.current) for row in rows)
         self.refused += rows
-        self.conflicts += [said.get(_identify(conflict), conflict) for conflict in told]
+        self.conflicts += [named.get(_identify(conflict), conflict) for conflict in conflicts]
 
     def may_try(self) -> bool:
         if self.tries is None:
@@ -53,7 +53,7 @@ def _identify(conflict: RowConflict) -> tuple[str, str, str]:
 
 
 async def apply_possible(connection: DbConnection, plan: UndoPlan, attempt: Attempt) -> tuple[UndoPlan, Applied]:
-    """The plan without what the database refused, carried out."""
+    """Writes everything that the database accepts, and returns the plan without the rest."""
     outcome = _PartialResult()
     await _try_groups(connection, plan.groups, attempt, outcome)
     changes = tuple(change for part in outcome.applied for change in part.changes)
@@ -63,7 +63,7 @@ async def apply_possible(connection: DbConnection, plan: UndoPlan, attempt: Atte
 
 
 async def apply_all(connection: DbConnection, plan: UndoPlan, attempt: Attempt) -> Applied:
-    """All or nothing. Raises PlanRejected, with a conflict for each row in the way that was found, and those rows."""
+    """Writes all or nothing. Raises PlanRejected with the rows that were found to cause it, and their conflicts."""
     await connection.run([_SAVE])
     try:
         applied = await attempt(plan.writes)
@@ -107,7 +107,7 @@ async def _try_groups(
 async def _try_parts(
     connection: DbConnection, groups: Sequence[Group], refused: PlanRejected, attempt: Attempt, outcome: _PartialResult
 ) -> None:
-    """Of groups that were refused together: without those that are known to be in the way, else each half by itself."""
+    """Tries rejected groups again: without those that cause the rejection if they are known, else in halves."""
     if len(groups) <= 1:
         outcome.refuse(groups[0] if groups else (), refused)
         return

@@ -1,8 +1,8 @@
-"""Rows that exchange unique values among themselves: some must step aside first.
+"""Moves rows that exchange unique values to placeholder values first.
 
-PostgreSQL checks a unique key that is not deferrable at every row, so two rows cannot swap in one statement. Where rows
-wait for each other in a circle, or in a long chain, some get another value for the moment. Which one the table takes
-is found by trying. Where it takes none, the row is deleted and inserted again.
+PostgreSQL checks a unique key that is not deferrable at every row, so two rows cannot swap values in one statement.
+Where rows wait for each other in a cycle, or in a long chain, some get a placeholder. Which value the table accepts is
+found by trial. Where it accepts none, the row is deleted and inserted again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ _SMALL_CYCLE = 6
 
 @dataclass(slots=True)
 class PlaceholderMoves:
-    """What rows hold for the moment, the order of the rest, and the rows that are written by DELETE and INSERT."""
+    """The placeholders in place, the order of the updates, and the rows to write by DELETE and INSERT."""
 
     moved: PlaceholderState = field(default_factory=PlaceholderState)
     ranks: dict[int, int] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class PlaceholderMoves:
 async def move_to_placeholders(
     connection: DbConnection, rows: Sequence[RowPlan], collisions: Sequence[Collision]
 ) -> PlaceholderMoves:
-    """Writes placeholders where there is no other way; after it the rest can be written in the order of `ranks`."""
+    """Writes placeholders where no order of updates exists; then the rows can be written in the order of `ranks`."""
     moves = PlaceholderMoves()
     left = list(collisions)
     while True:
@@ -53,7 +53,7 @@ async def move_to_placeholders(
             moves.replaced |= await find_replaceable(connection, rows, refused, moves.moved)
         gone = chosen - (refused - moves.replaced)
         if not gone:
-            return moves  # the database says what is in the way
+            return moves  # the write itself will show the database's error
         left = [one for one in left if not (one.holder in gone or one.taker in moves.replaced)]
 
 
@@ -74,7 +74,7 @@ async def _move(
     left: Iterable[Collision],
     moves: PlaceholderMoves,
 ) -> set[int]:
-    """Returns those that the database does not let step aside."""
+    """Returns the rows for which the database accepts no placeholder."""
     groups: dict[tuple[int, str], set[int]] = {}
     refused = set()
     for one in left:
@@ -92,7 +92,7 @@ async def _move(
 
 
 def _choose_column(row: RowPlan, columns: Iterable[str]) -> str | None:
-    """One that the undo writes anyway; best one that nothing else depends on."""
+    """A column that the undo writes anyway, preferably one that no foreign key or primary key uses."""
     free = [
         name
         for name in columns
@@ -114,7 +114,7 @@ async def _move_column(
     held = [moved.read(rows, number, (column,))[0] for number in numbers]
     for values in list_placeholders(table.columns[column], held):
         if not set(values).isdisjoint(held):
-            continue  # nothing would become free
+            continue  # the rows would still hold each other's values
         moves = {number: {column: value} for number, value in zip(numbers, values, strict=True)}
         if await _try(connection, rows, _add_children(rows, moves, moved), moved):
             return True
@@ -124,7 +124,7 @@ async def _move_column(
 def _add_children(
     rows: Sequence[RowPlan], moves: Mapping[int, dict[str, str | None]], moved: PlaceholderState
 ) -> dict[int, dict[str, str | None]]:
-    """Rows that refer to one that steps aside go along in the same statement."""
+    """Adds the rows that refer to a moved row, which must change in the same statement."""
     carried = {number: dict(values) for number, values in moves.items()}
     children = _ChildIndex(rows, moved)
     waiting = list(carried)
@@ -143,7 +143,7 @@ def _add_children(
 
 
 class _ChildIndex:
-    """Rows of the undo by what they refer to; looked through once a foreign key."""
+    """The updates of the undo by the values that they refer to, indexed once for each foreign key."""
 
     def __init__(self, rows: Sequence[RowPlan], moved: PlaceholderState) -> None:
         self._rows = rows

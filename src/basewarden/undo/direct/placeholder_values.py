@@ -1,7 +1,7 @@
-"""Values that rows may hold for the moment, so that others can have theirs. Pure.
+"""Lists placeholder values for columns of each type. Pure.
 
-There are several tries for each type: a check, a length or a domain may rule some of them out, and only the database
-knows. Far values are ones that nobody uses; near ones look like those that the rows hold.
+There are several candidates for each type, since a check, a length or a domain may reject some of them, and only the
+database knows. Far values are unlikely to be in use; near ones resemble the values that the rows hold.
 """
 
 import random
@@ -32,7 +32,7 @@ _RANGES = {
 
 
 def list_placeholders(column: Column, held: Sequence[str | None]) -> Iterator[Values]:
-    """As many values as are held, all different or all NULL; what is to be tried first comes first."""
+    """Yields lists of as many values as are held, all different or all NULL, in the order to try them."""
     count = len(held)
     if column.nullable:
         yield [None] * count
@@ -56,7 +56,7 @@ def list_placeholders(column: Column, held: Sequence[str | None]) -> Iterator[Va
 
 
 def _make_whole(column: Column, number: int) -> str:
-    """From the top, for checks mostly ask that numbers be positive."""
+    """ChangeCounts down from the type's maximum: checks mostly require positive numbers."""
     return str(_HIGHEST[column.base_type] - number)
 
 
@@ -131,7 +131,7 @@ def _list_near(column: Column, held: Sequence[str]) -> Iterator[Values]:
             for _ in range(_TRIES):
                 yield [_resemble(value) for value in held]
     except (ValueError, OverflowError, InvalidOperation):
-        return  # NaN, infinity, before Christ
+        return  # NaN, infinity, years BC
 
 
 def _find_step(column: Column) -> str:
@@ -139,22 +139,22 @@ def _find_step(column: Column) -> str:
     return format(Decimal(1).scaleb(-int(found[2])), "f") if found else "1"
 
 
-def _spread(held: Sequence[Any], step: Any, tell: Callable[[Any], str]) -> Iterator[Values]:
-    """After the last, before the first, and in between."""
+def _spread(held: Sequence[Any], step: Any, write: Callable[[Any], str]) -> Iterator[Values]:
+    """Yields values after the last, before the first, and between them."""
     if not held:
         return
     first, last, count = min(held), max(held), len(held)
     for distance in _DISTANCES:
-        yield [tell(last + step * (number + distance)) for number in range(count)]
-        yield [tell(first - step * (number + distance)) for number in range(count)]
+        yield [write(last + step * (number + distance)) for number in range(count)]
+        yield [write(first - step * (number + distance)) for number in range(count)]
     room = int((last - first) / step)
     for _ in range(_TRIES):
         if room > count:
-            yield [tell(first + step * place) for place in random.sample(range(1, room), count)]
+            yield [write(first + step * place) for place in random.sample(range(1, room), count)]
 
 
 def _resemble(value: str) -> str:
-    """Of the same length, and each character of the same kind."""
+    """A text of the same length, with each character of the same kind."""
     return "".join(_resemble_one(one) for one in value)
 
 

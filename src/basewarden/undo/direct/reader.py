@@ -1,9 +1,9 @@
-"""Reading rows in the project's database: by exact text of some columns, many at once, in a fixed order."""
+"""Reads rows in the project's database by the exact text of some columns, many at once, in a fixed order."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from basewarden.gateway.direct.row_images import ALIAS, read_images, run_as_owner, select_images
+from basewarden.gateway import ROW_ALIAS, read_images, run_as_owner, select_images
 from basewarden.journal import Image
 from basewarden.undo.direct.column_defaults import read_defaults
 from basewarden.undo.direct.row_source import WANTED, quote_table, unnest_rows
@@ -13,7 +13,7 @@ from basewarden.undo.planning.row_reader import Exact, HolderMatch, Key
 from pgrest import Builder, DbConnection, Name, Statement, Table, quote_ident, same_sql
 
 ROWS_AT_ONCE = 4_000
-"""Rows that are asked for in one round trip: what is made of so many takes the event loop some 20 ms."""
+"""Rows of one round trip: decoding so many occupies the event loop for some 20 ms."""
 
 _PARENTS_OF_OTHERS = Statement(
     """
@@ -26,13 +26,13 @@ _PARENTS_OF_OTHERS = Statement(
 
 @dataclass(frozen=True, slots=True)
 class DatabaseReader:
-    """In a transaction of the caller's; `lock` keeps what it reads as it is until that ends."""
+    """Reads in the caller's transaction; `lock` locks the rows until it ends."""
 
     connection: DbConnection
     lock: bool
 
     async def list_ambiguous_tables(self) -> set[Name]:
-        """The transaction stands under AS_OWNER from here on."""
+        """Puts the transaction under AS_OWNER."""
         (inherited,) = await run_as_owner(self.connection, [_PARENTS_OF_OTHERS])
         return {((name or b"").decode(), (local or b"").decode()) for name, local in inherited.rows}
 
@@ -52,7 +52,7 @@ class DatabaseReader:
 
 
 async def read_rows(connection: DbConnection, table: Table, keys: Iterable[Key], *, lock: bool) -> dict[Key, Image]:
-    """The rows that are there, whole; locked in the order of their keys, so that two undos never wait in a circle."""
+    """Returns whole rows that exist, and locks them in the order of their keys, so that two undos never deadlock."""
     wanted = sorted(set(keys))
     if not wanted:
         return {}
@@ -66,7 +66,7 @@ async def read_rows(connection: DbConnection, table: Table, keys: Iterable[Key],
 async def find_holders(
     connection: DbConnection, table: Table, columns: Sequence[str], values: Sequence[Exact]
 ) -> list[HolderMatch]:
-    """Which rows hold `values` in `columns`; a table without a key gives empty keys."""
+    """Finds the rows that hold `values` in `columns`; a table without a key gives empty keys."""
     found: list[HolderMatch] = []
     for start in range(0, len(values), ROWS_AT_ONCE):
         part = await _find_holders(connection, table, columns, values[start : start + ROWS_AT_ONCE])
@@ -79,8 +79,8 @@ async def _find_holders(
 ) -> list[HolderMatch]:
     builder = Builder()
     join = _join_wanted(builder, table, columns, values)
-    keys = "".join(f", {ALIAS}.{quote_ident(name)}" for name in table.key)
-    statement = builder.statement(f"SELECT {WANTED}.ord{keys} FROM {quote_table(table)} AS {ALIAS} {join}")
+    keys = "".join(f", {ROW_ALIAS}.{quote_ident(name)}" for name in table.key)
+    statement = builder.statement(f"SELECT {WANTED}.ord{keys} FROM {quote_table(table)} AS {ROW_ALIAS} {join}")
     (rows,) = await connection.run([statement])
     return [HolderMatch(int(row[0] or 0) - 1, tuple((value or b"").decode() for value in row[1:])) for row in rows.rows]
 
@@ -88,7 +88,7 @@ async def _find_holders(
 def _join_wanted(builder: Builder, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> str:
     names = [f"c{index}" for index in range(len(columns))]
     match = " AND ".join(
-        same_sql(table, column, f"{ALIAS}.{quote_ident(column)}", f"{WANTED}.{name}::{table.columns[column].type}")
+        same_sql(table, column, f"{ROW_ALIAS}.{quote_ident(column)}", f"{WANTED}.{name}::{table.columns[column].type}")
         for column, name in zip(columns, names, strict=True)
     )
     return f"JOIN {unnest_rows(builder, values, names)} ON {match}"

@@ -1,11 +1,11 @@
-"""Which rows the database refused: its error names a constraint or a column, not the row.
+"""Finds the rows that the database rejected, since its error names a constraint or a column but not the row.
 
-A check is asked of all rows at once, a NULL is seen. What remains is found by trying halves.
+A check is evaluated for all rows in one query, and a NULL shows in the plan. Other causes are found by trying halves.
 """
 
 from collections.abc import Sequence
 
-from basewarden.gateway.direct.row_images import ALIAS
+from basewarden.gateway import ROW_ALIAS
 from basewarden.undo.direct.row_source import WANTED, unnest_rows
 from basewarden.undo.planning.plan import RowPlan
 from pgrest import Builder, DatabaseError, DbConnection, Statement, Table, quote_ident
@@ -18,7 +18,7 @@ WHERE k.contype = 'c' AND k.conname = $1 AND k.conrelid = ANY ($2::text::oid[])
 
 
 async def find_rejected_rows(connection: DbConnection, rows: Sequence[RowPlan], error: DatabaseError) -> frozenset[int]:
-    """The numbers of all rows that break what `error` tells of; none where that cannot be told from it."""
+    """The numbers of all rows that violate the constraint of `error`; empty where it does not show them."""
     fields = error.fields
     if error.sqlstate == _NOT_NULL and fields.column is not None:
         lacking = (number for number, row in enumerate(rows) if _lacks(row, fields.schema, fields.table, fields.column))
@@ -34,7 +34,7 @@ def _lacks(row: RowPlan, schema: str | None, table: str | None, column: str) -> 
 
 
 async def _find_failing_check(connection: DbConnection, rows: Sequence[RowPlan], name: str) -> frozenset[int]:
-    """`name` may be the name of a check of several tables."""
+    """Checks of several tables may have the same `name`."""
     tables = {row.table.oid: row.table for row in rows}
     oids = "{" + ",".join(map(str, sorted(tables))) + "}"
     (checks,) = await connection.run([Statement(_FIND_CHECK, (name.encode(), oids.encode()))])
@@ -57,6 +57,5 @@ def _ask_check(table: Table, rows: Sequence[RowPlan], condition: str) -> Stateme
         f"{WANTED}.{name}::{column.type} AS {quote_ident(column.name)}"
         for column, name in zip(table.columns.values(), names, strict=True)
     )
-    return builder.statement(
-        f"SELECT bw_ord FROM (SELECT {WANTED}.ord AS bw_ord, {typed} FROM {source}) AS {ALIAS} WHERE NOT ({condition})"
-    )
+    candidates = f"(SELECT {WANTED}.ord AS bw_ord, {typed} FROM {source}) AS {ROW_ALIAS}"
+    return builder.statement(f"SELECT bw_ord FROM {candidates} WHERE NOT ({condition})")

@@ -1,8 +1,8 @@
-"""Rows that may be deleted and inserted again in one statement: nothing else may come or go with them."""
+"""Finds rows that may be deleted and inserted again in one statement without an effect on other rows."""
 
 from collections.abc import Iterable, Sequence
 
-from basewarden.gateway.direct.row_images import ALIAS
+from basewarden.gateway import ROW_ALIAS
 from basewarden.undo.direct.row_source import WANTED, unnest_rows
 from basewarden.undo.direct.statement_order import PlaceholderState
 from basewarden.undo.planning.plan import RowPlan
@@ -13,7 +13,7 @@ from pgrest import Builder, DbConnection, ForeignKey, Table, quote_column, quote
 async def find_replaceable(
     connection: DbConnection, rows: Sequence[RowPlan], numbers: Iterable[int], moved: PlaceholderState
 ) -> set[int]:
-    """Those to which no row refers by a key that does more than forbid."""
+    """The rows that no row refers to by a foreign key with an ON DELETE action."""
     by_table: dict[int, list[int]] = {}
     for number in numbers:
         by_table.setdefault(rows[number].table.oid, []).append(number)
@@ -30,7 +30,7 @@ async def find_replaceable(
 async def _find_referred(
     connection: DbConnection, rows: Sequence[RowPlan], numbers: Sequence[int], key: ForeignKey, moved: PlaceholderState
 ) -> set[int]:
-    """By rows as they are, or as this undo will make them."""
+    """The rows that others refer to now, or will refer to after this undo."""
     values = [moved.read(rows, number, key.ref_columns) for number in numbers]
     coming = {
         tuple(row.target[name] for name in key.columns)
@@ -42,14 +42,14 @@ async def _find_referred(
 
 
 async def find_children(connection: DbConnection, table: Table, key: ForeignKey, values: Sequence[Exact]) -> list[int]:
-    """The places in `values` of those to which rows refer."""
+    """The positions in `values` of those that rows refer to."""
     builder = Builder()
     names = [f"c{number}" for number in range(len(key.columns))]
     source = unnest_rows(builder, values, names)
     match = " AND ".join(
-        same_sql(table, ref, f"{WANTED}.{name}::{table.columns[ref].type}", quote_column(ALIAS, column))
+        same_sql(table, ref, f"{WANTED}.{name}::{table.columns[ref].type}", quote_column(ROW_ALIAS, column))
         for column, ref, name in zip(key.columns, key.ref_columns, names, strict=True)
     )
-    sql = f"SELECT DISTINCT {WANTED}.ord FROM {quote_name(key.table)} AS {ALIAS} JOIN {source} ON {match}"
+    sql = f"SELECT DISTINCT {WANTED}.ord FROM {quote_name(key.table)} AS {ROW_ALIAS} JOIN {source} ON {match}"
     (found,) = await connection.run([builder.statement(sql)])
     return [int(row[0] or 0) - 1 for row in found.rows]

@@ -1,4 +1,4 @@
-"""Rows of exact text as a relation: how they come into a statement."""
+"""Passes rows of exact text to a statement as a relation."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ WANTED = "bw_wanted"
 
 
 def unnest_rows(builder: Builder, rows: Sequence[Exact], names: Sequence[str]) -> str:
-    """Rows of text as a relation: one array parameter a column, and `ord` counting from 1."""
+    """A relation of rows of text: one array parameter for each column, and `ord` counting from 1."""
     arrays = [
         f"{builder.param(text_array(row[index] for row in rows))}::pg_catalog.text[]" for index in range(len(names))
     ]
@@ -17,7 +17,7 @@ def unnest_rows(builder: Builder, rows: Sequence[Exact], names: Sequence[str]) -
 
 
 def text_array(values: Iterable[str | None]) -> str:
-    """An array literal: every element quoted, so that only a true NULL is one."""
+    """An array literal whose elements are all quoted, so that only an unquoted NULL is NULL."""
     return "{" + ",".join("NULL" if value is None else f'"{_escape(value)}"' for value in values) + "}"
 
 

@@ -1,13 +1,12 @@
-"""Writes of an undo run under the login's own search path, everything that is asked beside them under ours."""
+"""Runs the writes of an undo under the login's own search path; all other statements run under ours."""
 
 from collections.abc import Sequence
 
-from basewarden.gateway.direct.row_images import WITH_SESSION_PATH
-from basewarden.gateway.direct.stat_counters import OWN_NAMES
+from basewarden.gateway import OWN_NAMES, WITH_SESSION_PATH
 from pgrest import DbConnection, Rows, Statement
 
 
 async def run_writes(connection: DbConnection, statements: Sequence[Statement]) -> list[Rows]:
-    """In a transaction that is under AS_OWNER: triggers and defaults may count on the login's search path."""
+    """For a transaction under AS_OWNER: triggers and defaults may depend on the login's search path."""
     answers = await connection.run([WITH_SESSION_PATH, *statements, OWN_NAMES])
     return answers[1:-1]

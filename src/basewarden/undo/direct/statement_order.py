@@ -1,10 +1,10 @@
-"""In which statement, and in which turn of it, each row is written. Pure.
+"""Decides in which statement, and at which position in it, each row is written. Pure.
 
 PostgreSQL checks foreign keys and runs their actions when a statement ends, and unique keys row by row. So one
-statement allows circles of references, and its parts run one after the other: deletes, updates by rank, inserts. Two
-things need more. A row that takes a unique value waits for the one that gives it up: that is its rank. And an action
-such as ON UPDATE CASCADE would take along rows that have just come to the value which its parent gives up: they wait
-for the next statement: that is their stage.
+statement allows cycles of references, and its parts run one after the other: deletes, updates by rank, inserts. Two
+cases need more. A row that takes a unique value is written after the row that gives it up: this is its rank. And ON
+UPDATE CASCADE would also change rows that just got the value which their parent gives up: they are written by the next
+statement: this is their stage.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ _MOST_STAGES = 20
 
 @dataclass(slots=True)
 class StageOrder:
-    """By row number; what is not there comes first."""
+    """Stages and ranks by row number; rows without an entry come first."""
 
     stages: dict[int, int] = field(default_factory=dict)
     ranks: dict[int, int] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class StageOrder:
 
 @dataclass(slots=True)
 class PlaceholderState:
-    """What rows hold for the moment instead of what they held, by row number."""
+    """The placeholders that rows hold instead of their values, by row number."""
 
     values: dict[int, dict[str, str | None]] = field(default_factory=dict)
 
@@ -49,7 +49,7 @@ class PlaceholderState:
 
 
 def rank_updates(collisions: Iterable[Collision]) -> tuple[dict[int, int], list[tuple[int, ...]]]:
-    """Each taker after its holder; and the circles, in which nobody can be first."""
+    """Ranks each taker after its holder, and returns the cycles, in which no row can be first."""
     waits: dict[int, list[int]] = {}
     numbers: dict[int, None] = {}
     for collision in collisions:
@@ -77,7 +77,7 @@ Edge = tuple[int, int]
 
 
 def _assign_stages(strict: Sequence[Edge], loose: Sequence[Edge]) -> dict[int, int]:
-    """The earliest stage of each; everything in one where there is no order."""
+    """The earliest stage of each row; empty (one stage for all) where no order exists."""
     stages: dict[int, int] = {}
     edges = [*((first, then, 1) for first, then in strict), *((first, then, 0) for first, then in loose)]
     has_moved = True
@@ -110,7 +110,7 @@ def _list_keys(rows: Sequence[RowPlan]) -> tuple[Mapping[Name, list[int]], list[
 
 
 def _find_stage_breaks(rows: Sequence[RowPlan], moved: PlaceholderState) -> list[Edge]:
-    """Who takes a value up again waits until the action on its loss is over."""
+    """A row that gets a value which its parent loses must wait until the action on that loss has run."""
     by_table, keys = _list_keys(rows)
     edges = []
     for key in keys:
@@ -137,7 +137,7 @@ def _has_action(row: RowPlan, key: ForeignKey) -> bool:
 
 
 def _order_by_references(rows: Sequence[RowPlan], moved: PlaceholderState) -> list[Edge]:
-    """A child comes not before its parent, and a parent goes not before its child."""
+    """A child is not restored before its parent, and a parent is not removed before its child."""
     by_table, keys = _list_keys(rows)
     edges: list[Edge] = []
     for key in keys:
@@ -152,7 +152,7 @@ def _order_by_references(rows: Sequence[RowPlan], moved: PlaceholderState) -> li
 
 
 def _order_by_unique_values(rows: Sequence[RowPlan], moved: PlaceholderState) -> list[Edge]:
-    """Who takes a unique value comes not before the one that gives it up."""
+    """A row does not take a unique value before the row that gives it up."""
     by_table, _ = _list_keys(rows)
     edges: list[Edge] = []
     for numbers in by_table.values():

@@ -1,8 +1,8 @@
-"""The statements of an undo: all changes of a stage are one statement of several parts.
+"""Makes the statements of an undo: all changes of a stage are one statement of several parts.
 
-PostgreSQL checks foreign keys, and runs their actions, when a statement has ended: as one statement, circles of
-references, self references and rows that change their parent need no order. Unique keys are checked row by row:
-so the parts run one after the other, and what gives values up comes before what takes them.
+PostgreSQL checks foreign keys, and runs their actions, when a statement has ended: within one statement, cycles of
+references, self references and rows that change their parent need no order. Unique keys are checked row by row: so the
+parts run one after the other, and rows that give up values come before rows that take them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from basewarden.gateway.direct.row_images import ALIAS
+from basewarden.gateway import ROW_ALIAS
 from basewarden.undo.direct.row_source import WANTED, quote_table, unnest_rows
 from basewarden.undo.direct.statement_order import PlaceholderState, StageOrder
 from basewarden.undo.direct.table_facts import TableFacts
@@ -20,15 +20,15 @@ from pgrest import Builder, Statement, Table, operator_sql, quote_ident, same_sq
 
 _ORDER: tuple[Action, ...] = ("delete", "update", "insert")
 _MOST_SETS = 12
-"""So many sets of columns of a table, those of most rows, are parts of their own; the others are told row by row."""
+"""The most frequent sets of columns are parts of their own; all other updates of a table are one sparse part."""
 _MOST_PARTS = 400
 _MOST_PARAMETERS = 50_000
-"""PostgreSQL takes 65,535 a statement."""
+"""PostgreSQL accepts 65,535 for each statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One part: rows of one table. `keys` is where the rows are, `values` what they get in `columns`.
+    """One part: rows of one table. `keys` are their present keys, `values` what they get in `columns`.
 
     `is_sparse`: each row has one value, a JSON object of those columns that it gets, by their number in `columns`.
     """
@@ -47,7 +47,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class _PartOrder:
-    """What tells parts from each other, in the order in which they run."""
+    """What distinguishes parts, in the order in which they run."""
 
     stage: int
     action: int
@@ -71,7 +71,7 @@ class _RowWrite:
 def make_stages(
     rows: Sequence[RowPlan], turns: StageOrder, moved: PlaceholderState, replaced: Iterable[int], facts: TableFacts
 ) -> list[list[Step]]:
-    """The parts of each statement in their order. Rows that are `replaced` are deleted and inserted."""
+    """The parts of each statement in their order. `replaced` rows are deleted and inserted."""
     groups: dict[_PartOrder, list[_RowWrite]] = {}
     twice = frozenset(replaced)
     for number, row in enumerate(rows):
@@ -96,7 +96,7 @@ def _list_writes(row: RowPlan, key: Key, *, is_replaced: bool) -> Iterable[_RowW
 
 
 def _make_steps(writes: Sequence[_RowWrite], watched: frozenset[str]) -> Iterable[Step]:
-    """`watched`: columns whose mere naming makes triggers run, so rows of which they are not written keep apart."""
+    """`watched` columns make triggers run when they are named, so updates without them are in other parts."""
     sets: dict[tuple[str, ...], list[_RowWrite]] = {}
     for write in writes:
         sets.setdefault(write.columns, []).append(write)
@@ -128,7 +128,7 @@ def _make_sparse(writes: Sequence[_RowWrite]) -> Step:
 
 
 def split_steps(steps: Sequence[Step]) -> Iterable[list[Step]]:
-    """Into statements that PostgreSQL takes."""
+    """Splits parts into statements within PostgreSQL's limits."""
     part: list[Step] = []
     parameters = 0
     for step in steps:
@@ -163,9 +163,9 @@ def _write_step(builder: Builder, step: Step, turn: str) -> str:
     if step.action == "insert":
         return _write_insert(builder, step, turn)
     keys = [f"k{index}" for index in range(len(step.table.key))]
-    target = f"{quote_table(step.table)} AS {ALIAS}"
+    target = f"{quote_table(step.table)} AS {ROW_ALIAS}"
     match = " AND ".join(
-        same_sql(step.table, column, f"{ALIAS}.{quote_ident(column)}", _cast(step.table, column, name))
+        same_sql(step.table, column, f"{ROW_ALIAS}.{quote_ident(column)}", _cast(step.table, column, name))
         for column, name in zip(step.table.key, keys, strict=True)
     )
     if step.action == "delete":
@@ -188,18 +188,18 @@ def _write_sparse(builder: Builder, step: Step, data: Sequence[Exact], keys: Seq
     sets = ", ".join(_set_if_given(step.table, number, column) for number, column in enumerate(step.columns))
     rows = unnest_rows(builder, data, [*keys, "doc"])
     columns = "".join(f"{WANTED}.{key}, " for key in keys)
-    # OFFSET 0: each document is read once, not once a column
+    # OFFSET 0: each document is parsed once, not once for each column
     return sets, f"(SELECT {columns}{WANTED}.doc::pg_catalog.jsonb AS doc FROM {rows} OFFSET 0) AS {WANTED}"
 
 
 def _set_if_given(table: Table, number: int, column: str) -> str:
     name, doc = quote_ident(column), f"{WANTED}.doc"
     value = f"({doc} {operator_sql(None, '->>')} '{number}')::{table.columns[column].type}"
-    return f"{name} = CASE WHEN {doc} {operator_sql(None, '?')} '{number}' THEN {value} ELSE {ALIAS}.{name} END"
+    return f"{name} = CASE WHEN {doc} {operator_sql(None, '?')} '{number}' THEN {value} ELSE {ROW_ALIAS}.{name} END"
 
 
 def _write_insert(builder: Builder, step: Step, turn: str) -> str:
-    """OVERRIDING SYSTEM VALUE: a row that comes back has its own number, not a new one."""
+    """OVERRIDING SYSTEM VALUE: a restored row gets its former identity value, not a new one."""
     names = [f"v{index}" for index in range(len(step.columns))]
     source = unnest_rows(builder, step.values, names)
     columns = ", ".join(quote_ident(column) for column in step.columns)

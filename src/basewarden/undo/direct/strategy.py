@@ -1,17 +1,13 @@
-"""The way through the database: everything in one transaction, stored as pending before its COMMIT."""
+"""Executes an undo in one transaction on the project's database, which is journaled as pending before its COMMIT."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import ClassVar, TypeVar
 from uuid import UUID
 
 from basewarden.core.ids import make_id
 from basewarden.errors import AppError
-from basewarden.gateway import UNDO, Projects
-from basewarden.gateway.direct.backend import commit_recorded
-from basewarden.gateway.direct.capture import SnapshotStale
+from basewarden.gateway import UNDO, Projects, commit_recorded
 from basewarden.journal import Recorder, WriteEntry
 from basewarden.undo.direct.apply import Applied, explain_error
 from basewarden.undo.direct.dry_run import dry_run_plan
@@ -21,24 +17,31 @@ from basewarden.undo.direct.reader import DatabaseReader
 from basewarden.undo.direct.schema_check import check_schema_current
 from basewarden.undo.direct.trigger_effects import apply_counted
 from basewarden.undo.direct.worker_thread import run_in_worker
-from basewarden.undo.errors import ProjectAway, UndoConflict, UndoRaced, UndoTimedOut, UndoUnsettled
-from basewarden.undo.execution.failures import ConcurrentChange, PlanRejected
-from basewarden.undo.ledger import UndoLedger, make_caller, make_receipt
+from basewarden.undo.errors import UndoUnsettled
+from basewarden.undo.execution.failures import (
+    ConcurrentChange,
+    PlanRejected,
+    translate_failure,
+    translate_project_errors,
+)
+from basewarden.undo.execution.preconditions import check_plan
+from basewarden.undo.execution.receipts import UndoResult
+from basewarden.undo.execution.schema_retry import run_on_current_schema
+from basewarden.undo.ledger import UndoLedger, make_caller
 from basewarden.undo.planning.fold import describe_counts
 from basewarden.undo.planning.plan import UndoPlan
 from basewarden.undo.planning.planner import make_plan
 from basewarden.undo.receipt import OnConflict, Receipt
 from basewarden.undo.target import ApplyOptions, UndoActor, UndoTarget
-from basewarden.undo.tokens import check_token, make_token
+from basewarden.undo.tokens import make_token
 from pgrest import DatabaseError, DbConnection, PgrestError, Schema, Statement, roll_back
 
-MOST_TRIES = 8  # a migration may have many steps
+MOST_TRIES = 8  # a migration may have many transactions
 LOCK_TIMEOUT = "5s"
 _BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 _BEGIN_READING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _LIMIT_WAITING = Statement("SELECT pg_catalog.set_config('lock_timeout', $1, true)", (LOCK_TIMEOUT.encode(),))
 _READ_XID = Statement("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text")
-_TIMED_OUT = "query_timeout"
 _OUTCOME_UNKNOWN = ("08", "57")
 T = TypeVar("T")
 
@@ -72,58 +75,48 @@ class DirectUndoStrategy:
     async def _on_current_schema(
         self, connection_id: UUID, attempt: Callable[[DbConnection, Schema], Awaitable[T]]
     ) -> T:
-        """`attempt` begins a transaction; where a migration was faster, it is made again on a fresh snapshot.
-
-        What it leaves open is rolled back when the connection returns to its pool.
-        """
+        """`attempt` begins a transaction. Where it leaves one open, the pool rolls that back."""
         project = await self._projects.get_direct(connection_id)
-        async with _reaching():
-            schema = await project.schema()
-            for _ in range(MOST_TRIES):
-                try:
-                    async with project.pool.acquire(UNDO) as connection:
-                        return await attempt(connection, schema)
-                except SnapshotStale:
-                    schema = await project.reload_schema()
-                except DatabaseError as error:
-                    if not await project.is_schema_changed(schema, error):
-                        raise _translate(explain_error(error), None) from error
-                    schema = await project.schema()
-        raise UndoRaced
+
+        async def run(schema: Schema) -> T:
+            async with project.pool.acquire(UNDO) as connection:
+                return await attempt(connection, schema)
+
+        async def renew(schema: Schema, error: Exception) -> Schema | None:
+            if isinstance(error, DatabaseError):
+                return await project.schema() if await project.is_schema_changed(schema, error) else None
+            return await project.reload_schema()
+
+        async with translate_project_errors():
+            try:
+                return await run_on_current_schema(await project.schema(), run, renew, tries=MOST_TRIES)
+            except DatabaseError as error:
+                raise translate_failure(explain_error(error)) from error
 
     async def _execute(
         self, connection: DbConnection, schema: Schema, target: UndoTarget, actor: UndoActor, options: ApplyOptions
     ) -> Receipt:
         await connection.run([_BEGIN, _LIMIT_WAITING])
         plan = await run_in_worker(connection, partial(_plan, schema=schema, target=target, lock=True))
-        check_token(target, plan, options.preview_token)
-        token = make_token(target, plan)
-        if plan.conflicts and options.on_conflict == "refuse":
-            raise UndoConflict(make_receipt(plan, token))
+        check_plan(target, plan, options)
         if not plan.writes:
             return await self._ledger.finish_without_writes(target, plan)
+        token = make_token(target, plan)
         try:
             work = partial(_apply, schema=schema, plan=plan, on_conflict=options.on_conflict)
             plan, applied = await run_in_worker(connection, work)
-        except (PlanRejected, ConcurrentChange) as turn:
-            raise _translate(turn, plan, token) from turn
+        except (PlanRejected, ConcurrentChange) as failure:
+            raise translate_failure(failure, plan, token) from failure
         if not applied.changes:
             return await self._ledger.finish_without_writes(target, plan)
         await check_schema_current(connection, schema, {row.table.qualified for row in plan.writes})
         xid = await _read_xid(connection)
         undo_id = make_id()
         notes = (*applied.notes, *describe_counts(applied.unseen, "by triggers during this undo"))
-        receipt = replace(
-            make_receipt(plan).with_notes(notes),
-            reverted=len(applied.changes),
-            skipped=len(plan.conflicts),
-            undo_session_id=undo_id,
-        )
-        left = len(plan.conflicts) + len(target.folded.irreversible) + len(notes)
-        stored = {**receipt.stored_body(), "left": left, "position": target.position}
-        await self._ledger.start(target, undo_id, actor, stored)
+        result = UndoResult(plan, plan.conflicts, plan.already_reverted, notes)
+        await self._ledger.start(target, undo_id, actor, result.make_stored_receipt(target, undo_id))
         await self._record_and_commit(connection, target, undo_id, actor, applied, xid)
-        return receipt
+        return result.make_receipt(undo_id)
 
     async def _record_and_commit(
         self, connection: DbConnection, target: UndoTarget, undo_id: UUID, actor: UndoActor, applied: Applied, xid: int
@@ -152,20 +145,12 @@ class DirectUndoStrategy:
             if error.sqlstate.startswith(_OUTCOME_UNKNOWN):
                 raise UndoUnsettled from error
             await self._ledger.mark_failed(undo_id)
-            raise _translate(explain_error(error), None) from error
+            raise translate_failure(explain_error(error)) from error
         await self._ledger.finish(undo_id)
 
 
-@asynccontextmanager
-async def _reaching() -> AsyncIterator[None]:
-    try:
-        yield
-    except PgrestError as error:
-        raise (UndoTimedOut if error.code == _TIMED_OUT else ProjectAway) from error
-
-
 async def _plan(connection: DbConnection, *, schema: Schema, target: UndoTarget, lock: bool) -> UndoPlan:
-    """Raises SnapshotStale where a table of the session is another one than `schema` says."""
+    """Raises SnapshotStale where a table of the session differs from `schema`."""
     plan = await make_plan(DatabaseReader(connection, lock), schema, target.folded)
     await check_schema_current(connection, schema, {(change.schema, change.table) for change in target.folded.changes})
     return plan
@@ -174,7 +159,7 @@ async def _plan(connection: DbConnection, *, schema: Schema, target: UndoTarget,
 async def _apply(
     connection: DbConnection, *, schema: Schema, plan: UndoPlan, on_conflict: OnConflict
 ) -> tuple[UndoPlan, Applied]:
-    """What was carried out in the end: the database itself may know of more conflicts."""
+    """Returns the plan that was written in the end: the database may have added conflicts."""
     plan = await _protect(connection, plan)
     attempt = partial(apply_counted, connection, schema)
     if on_conflict == "skip":
@@ -192,13 +177,3 @@ async def _protect(connection: DbConnection, plan: UndoPlan) -> UndoPlan:
 async def _read_xid(connection: DbConnection) -> int:
     (rows,) = await connection.run([_READ_XID])
     return int(rows.rows[0][0] or 0)
-
-
-def _translate(turn: Exception, plan: UndoPlan | None, token: str | None = None) -> Exception:
-    if isinstance(turn, ConcurrentChange):
-        return UndoRaced()
-    if isinstance(turn, PlanRejected):
-        known = plan or UndoPlan((), ())
-        refused = replace(known, conflicts=(*known.conflicts, *turn.conflicts))
-        return UndoConflict(make_receipt(refused, token))
-    return turn

@@ -1,7 +1,7 @@
-"""What only the catalogue knows of an undo's tables: indexes that let a value in once, columns that triggers watch.
+"""Reads from the catalog what the schema snapshot lacks: all unique indexes, and the columns of `UPDATE OF` triggers.
 
-Read in the undo's own transaction. The snapshot has only the unique keys over whole columns of all rows; here are also
-those over expressions or some of the rows, those in which two NULLs collide, and exclusion constraints.
+They are read in the undo's own transaction. The snapshot has only unique keys over whole columns of all rows; here are
+also indexes over expressions or some of the rows, those with NULLS NOT DISTINCT, and exclusion constraints.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ class Index(msgspec.Struct, frozen=True, array_like=True):
     name: str
     is_immediate: bool
     columns: tuple[str, ...]
-    """All that its parts and its predicate are made of."""
+    """The columns that its parts and its predicate use."""
     parts: tuple[str, ...]
     """SQL over the table's own columns."""
     operators: tuple[str, ...]
@@ -28,7 +28,7 @@ class Index(msgspec.Struct, frozen=True, array_like=True):
     is_exclusion: bool
 
     def is_plain(self, table: Table) -> bool:
-        """Whether the snapshot has it as a unique key over whole columns."""
+        """Whether the snapshot has this index as a unique key over whole columns."""
         if self.is_exclusion or self.predicate is not None or self.nulls_collide:
             return False
         return any(sorted(key.columns) == sorted(self.columns) for key in table.unique_keys) and len(self.parts) == len(

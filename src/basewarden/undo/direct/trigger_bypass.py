@@ -1,9 +1,9 @@
-"""Putting right what triggers wrote over: the same columns once more, past the table's own triggers.
+"""Writes columns that triggers overwrote again, bypassing the table's triggers.
 
-There are three ways, and each may be closed. Replica mode needs a right that few roles have, and would also switch
-foreign keys off: it is used where it is allowed and harmless. The table's owner may disable each trigger and put each
-back exactly as it was, inside the transaction, if nobody else is writing there. And where triggers watch updates only,
-a row can be deleted and inserted again, which takes neither a right over the table nor a lock on it.
+There are three ways, and none is always available. Replica mode needs a privilege that few roles have, and would also
+turn off foreign keys: it is used where it is allowed and harmless. The table's owner may disable each trigger and
+enable it again as it was, inside the transaction, if no others write to the table. And where triggers run on updates
+only, a row can be deleted and inserted again, which needs neither ownership of the table nor a lock on it.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _READ_SETTINGS = Statement("SELECT current_setting('session_replication_role'), 
 _ENABLE = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 _BUSY = ("55P03", "40P01")
 _NOT_ALLOWED = "42501"
-_INSERT_OR_DELETE = 4 | 8  # as pg_trigger.tgtype has them
+_INSERT_OR_DELETE = 4 | 8  # bits of pg_trigger.tgtype
 
 _LIST_TRIGGERS = """
     SELECT n.nspname, c.relname, g.tgname, g.tgenabled, g.tgtype
@@ -39,7 +39,7 @@ _LIST_TRIGGERS = """
 
 @dataclass(frozen=True, slots=True)
 class ColumnRestore:
-    """A row as it stands, and what it shall hold in some columns."""
+    """A row as it is, and the values to restore in some columns."""
 
     image: Image
     values: dict[str, str | None]
@@ -61,7 +61,7 @@ class _ActiveTrigger:
 async def write_bypassing_triggers(
     connection: DbConnection, table: Table, rows: Sequence[ColumnRestore]
 ) -> tuple[BypassFailure | None, int]:
-    """Why rows may have been left as they are, None where all were written; and how many were deleted and inserted."""
+    """Returns why rows could not be written (None: all were), and how many were deleted and inserted."""
     triggers = await _list_triggers(connection, table)
     steps = _make_steps(table, rows)
     (settings,) = await connection.run([_READ_SETTINGS])
@@ -91,7 +91,7 @@ async def _list_triggers(connection: DbConnection, table: Table) -> list[_Active
 
 
 def _is_harmless(table: Table, steps: Sequence[Step], triggers: Sequence[_ActiveTrigger]) -> bool:
-    """No foreign key would be passed over, and no trigger runs in replica mode just the same."""
+    """Whether replica mode bypasses no foreign key, and no trigger that runs in replica mode too."""
     linked = {name for key in table.foreign_keys_out for name in key.columns}
     linked |= {name for key in table.foreign_keys_in for name in key.ref_columns}
     is_linked = any(not linked.isdisjoint(step.columns) for step in steps)
@@ -113,7 +113,7 @@ def _set_mode(mode: bytes | None) -> Statement:
 def _with_disabled(
     steps: Sequence[Step], triggers: Sequence[_ActiveTrigger], wait: bytes, timeout: bytes | None
 ) -> list[Statement]:
-    """A waiting ALTER TABLE is in everybody's way, so it does not wait long."""
+    """An ALTER TABLE that waits blocks all others, so its wait is limited."""
     disable = [trigger.switch("DISABLE") for trigger in triggers]
     enable = [trigger.switch(_ENABLE[trigger.enabled]) for trigger in triggers]
     return [_limit_waiting(wait), *disable, *_merge(steps), *enable, _limit_waiting(timeout)]
@@ -126,7 +126,7 @@ def _limit_waiting(timeout: bytes | None) -> Statement:
 async def _delete_and_insert(
     connection: DbConnection, table: Table, rows: Sequence[ColumnRestore], triggers: Sequence[_ActiveTrigger]
 ) -> Sequence[ColumnRestore]:
-    """Deletes and inserts again, where nothing would notice but the row. Returns those that are left."""
+    """Deletes and inserts rows where this has no other effect. Returns the rows that remain."""
     if table.has_rules or any(int(trigger.bits) & _INSERT_OR_DELETE for trigger in triggers):
         return rows
     referred = await _find_referred(connection, table, rows)
@@ -137,7 +137,7 @@ async def _delete_and_insert(
 
 
 async def _find_referred(connection: DbConnection, table: Table, rows: Sequence[ColumnRestore]) -> set[int]:
-    """Rows whose going would change others."""
+    """Rows whose deletion would change other rows."""
     referred: set[int] = set()
     for key in table.foreign_keys_in:
         if key.on_delete != "NO ACTION" and key.is_enforced:

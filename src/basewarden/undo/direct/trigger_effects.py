@@ -1,18 +1,20 @@
-"""What triggers change while an undo puts rows back: counted, reported, and refused where rows would be deleted.
+"""ChangeCounts and reports what triggers change during an undo, and refuses an undo in which they delete rows.
 
-A row that a trigger deletes is in no journal, so no later undo could bring it back.
+A row that a trigger deletes is not in the journal, so no later undo could restore it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from basewarden.gateway.direct.deferred import FINISH, deferred_check, is_nothing_deferred
-from basewarden.gateway.direct.row_images import WITH_SESSION_PATH
-from basewarden.gateway.direct.stat_counters import (
+from basewarden.gateway import (
     COUNT_CHANGES,
+    FINISH,
     OWN_NAMES,
+    WITH_SESSION_PATH,
     ChangeCount,
     ChangeCounts,
+    deferred_check,
+    is_nothing_deferred,
     list_uncaptured,
     read_counts,
     subtract_counts,
@@ -31,7 +33,7 @@ _ACTIONS = ("insert", "update", "delete")
 async def apply_counted(
     connection: DbConnection, schema: Schema, rows: Sequence[RowPlan], *, write: Write = apply_rows
 ) -> Applied:
-    """As `write`; raises Refused also where a trigger deleted rows that are not part of the plan."""
+    """Like `write`; also raises PlanRejected where a trigger deleted rows that are not part of the plan."""
     if not any(may_reach_code(schema, name) for name in {row.table.qualified for row in rows}):
         return await write(connection, rows)
     earlier = await _count(connection, schema)
@@ -46,7 +48,7 @@ async def apply_counted(
 
 
 async def _check_settled(connection: DbConnection) -> None:
-    """What triggers put off to the COMMIT would be neither counted nor refused."""
+    """Changes that triggers defer to the COMMIT could be neither counted nor refused."""
     try:
         answers = await connection.run(deferred_check([WITH_SESSION_PATH, FINISH]))
     except DatabaseError as error:
@@ -63,7 +65,7 @@ async def _count(connection: DbConnection, schema: Schema) -> ChangeCounts:
 async def _find_effects(
     connection: DbConnection, counted: ChangeCounts, rows: Sequence[RowPlan], replaced: Mapping[Name, int]
 ) -> dict[Name, ChangeCount]:
-    """By table, the rows that were changed and are none of the plan's."""
+    """ChangeCounts by table the rows that were changed and are not part of the plan."""
     planned: dict[Name, list[RowPlan]] = {}
     for row in rows:
         planned.setdefault(row.table.counted_as, []).append(row)
@@ -80,7 +82,7 @@ async def _find_effects(
 async def _subtract_planned(
     connection: DbConnection, name: Name, count: ChangeCount, rows: Sequence[RowPlan], known: int
 ) -> ChangeCount:
-    """What the undo itself did. It may write a row several times, or delete and insert it; the rows themselves tell."""
+    """Subtracts what the undo itself did, which may write a row several times, or delete and insert it."""
     inserts, updates, deletes = (sum(row.action == action for row in rows) for action in _ACTIONS)
     inserted, updated, deleted = count.inserted - inserts, count.updated - updates, count.deleted - deletes
     replaced = max(0, min(inserted, deleted, known + _count_moved(rows, updates, count)))
@@ -94,9 +96,9 @@ async def _subtract_planned(
 
 
 def _count_moved(rows: Sequence[RowPlan], updates: int, count: ChangeCount) -> int:
-    """How many updates may count as a delete and an insert: to another partition, or made so by a trigger.
+    """How many updates may count as a delete and an insert, because a row moved to another partition or by a trigger.
 
-    What decides on the partition is part of every key.
+    The partition key is part of every unique key.
     """
     keyed = [row for row in rows if row.action == "update" and not set(row.restored).isdisjoint(row.table.key)]
     is_plain = all(row.table.kind == "table" and row.table.root is None for row in rows)

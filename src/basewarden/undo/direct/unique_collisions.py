@@ -1,10 +1,10 @@
-"""Which rows hold what others are about to take: asked of the database where equal text is not all there is to it."""
+"""Finds rows that hold unique values which others will take, in the database where equality is more than equal text."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from basewarden.gateway.direct.row_images import ALIAS
+from basewarden.gateway import ROW_ALIAS
 from basewarden.undo.direct.row_source import WANTED, quote_table, unnest_rows
 from basewarden.undo.direct.table_facts import Index, TableFacts, read_facts
 from basewarden.undo.planning.plan import Dependency, RowPlan
@@ -12,7 +12,7 @@ from basewarden.undo.planning.row_reader import HolderMatch, Key
 from pgrest import Builder, DbConnection, Table, quote_ident
 
 _AT_ONCE = 4_000
-# Types of which two values are equal only if their text is.
+# Types whose values are equal only if their texts are.
 _EQUAL_BY_TEXT = frozenset(
     {
         "smallint", "integer", "bigint", "uuid", "date", "boolean", "text", "character varying",
@@ -31,7 +31,7 @@ class Collision:
 
 
 async def find_collisions(connection: DbConnection, rows: Sequence[RowPlan], facts: TableFacts) -> list[Collision]:
-    """Among updates, whose order within a table is nobody's but ours."""
+    """Finds collisions among updates, whose order within a table this undo decides."""
     found = []
     for numbers in _group_updates(rows).values():
         table = rows[numbers[0]].table
@@ -74,7 +74,7 @@ def _list_takers(rows: Sequence[RowPlan], numbers: Iterable[int], index: Index) 
 
 
 def changes_any(row: RowPlan, columns: Iterable[str]) -> bool:
-    """Generated columns count: what they are made of may change."""
+    """Generated columns count as changed, since the columns that they use may change."""
     if row.current is None or row.target is None:
         return row.action in ("insert", "delete")
     return any(
@@ -93,7 +93,7 @@ def _group_updates(rows: Sequence[RowPlan]) -> Mapping[int, list[int]]:
 async def find_index_holders(
     connection: DbConnection, table: Table, index: Index, rows: Sequence[RowPlan]
 ) -> list[HolderMatch]:
-    """Which rows of the table collide, as they are now, with what `rows` shall become."""
+    """Finds rows of the table that now collide with what `rows` will be."""
     found: list[HolderMatch] = []
     for start in range(0, len(rows), _AT_ONCE):
         part = await _find_index_holders(connection, table, index, rows[start : start + _AT_ONCE])
@@ -119,8 +119,8 @@ async def _find_index_holders(
     chosen = "".join(f", bw_old.bw_k{number}" for number in range(len(table.key)))
     sql = (
         f"SELECT bw_new.bw_ord{chosen} FROM (SELECT bw_ord, {parts} "
-        f"FROM (SELECT {WANTED}.ord AS bw_ord, {typed} FROM {source}) AS {ALIAS}{where}) AS bw_new "
-        f"JOIN (SELECT {parts}{keys} FROM {quote_table(table)} AS {ALIAS}{where}) AS bw_old ON {match}"
+        f"FROM (SELECT {WANTED}.ord AS bw_ord, {typed} FROM {source}) AS {ROW_ALIAS}{where}) AS bw_new "
+        f"JOIN (SELECT {parts}{keys} FROM {quote_table(table)} AS {ROW_ALIAS}{where}) AS bw_old ON {match}"
     )
     (found,) = await connection.run([builder.statement(sql)])
     return [
@@ -135,7 +135,7 @@ def _collide(index: Index, number: int) -> str:
 
 
 async def find_index_dependencies(connection: DbConnection, rows: Sequence[RowPlan]) -> list[Dependency]:
-    """What the snapshot's unique keys do not tell: expressions, partial indexes, NULLs that collide, exclusions."""
+    """Dependencies by indexes that the snapshot lacks: expressions, partial indexes, colliding NULLs, exclusions."""
     by_table: dict[int, list[int]] = {}
     for number, row in enumerate(rows):
         if row.action in ("insert", "update"):

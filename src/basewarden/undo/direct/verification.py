@@ -1,4 +1,4 @@
-"""Rows that do not stand as planned once all is written, because triggers wrote over them; and putting them right."""
+"""Finds rows that are not as planned after the write, because triggers overwrote them, and restores them."""
 
 import asyncio
 from collections import Counter
@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from basewarden.journal import Image
 from basewarden.undo.direct.reader import ROWS_AT_ONCE, read_rows
 from basewarden.undo.direct.trigger_bypass import BypassFailure, ColumnRestore, write_bypassing_triggers
+from basewarden.undo.execution.conflicts import make_kept_by_trigger, make_not_restored
 from basewarden.undo.execution.failures import PlanRejected
-from basewarden.undo.planning.plan import RowPlan, make_conflict
+from basewarden.undo.execution.verification import (
+    describe_overwritten,
+    list_mismatched_columns,
+    list_not_restored,
+)
+from basewarden.undo.planning.plan import RowPlan
 from basewarden.undo.planning.row_reader import Key
-from basewarden.undo.receipt import count_rows
 from pgrest import DbConnection, Name, Table
 
 _NUMBERS = "N"  # pg_type.typcategory
@@ -23,7 +28,7 @@ _REASONS: Mapping[BypassFailure, str] = {
 
 @dataclass(frozen=True, slots=True)
 class RowMismatch:
-    """`image` is how the row stands, `columns` are those in which it differs from the plan."""
+    """`image` is the row as it is, `columns` are those in which it differs from the plan."""
 
     row: RowPlan
     image: Image
@@ -36,14 +41,14 @@ class RowMismatch:
 
 @dataclass(frozen=True, slots=True)
 class RestoreResult:
-    """What had to be left, in words, and how many rows of each table were deleted and inserted."""
+    """Notes on what stays overwritten, and how many rows of each table were deleted and inserted."""
 
     notes: tuple[str, ...]
     replaced: Counter[Name]
 
 
 async def restore_overwritten(connection: DbConnection, rows: Sequence[RowPlan]) -> RestoreResult:
-    """Columns that triggers wrote over are written once more without them. What is left must be stamps."""
+    """Writes overwritten columns again, bypassing triggers. Columns that stay overwritten must be trigger-set."""
     mismatches = await find_mismatches(connection, rows)
     groups: dict[int, list[RowMismatch]] = {}
     for mismatch in mismatches:
@@ -61,7 +66,7 @@ async def restore_overwritten(connection: DbConnection, rows: Sequence[RowPlan])
 
 
 async def find_mismatches(connection: DbConnection, rows: Sequence[RowPlan]) -> list[RowMismatch]:
-    """Rows that do not stand as planned, with the columns in which they differ."""
+    """The rows that are not as planned, with the columns in which they differ."""
     found = await read_rows_by_table(connection, ((row.table, row.target_key) for row in rows))
     return await asyncio.to_thread(_compare, rows, found)
 
@@ -73,16 +78,16 @@ def _compare(rows: Sequence[RowPlan], found: Mapping[int, Mapping[Key, Image]]) 
             continue
         image = found.get(row.table.oid, {}).get(row.target_key or ())
         if image is None:
-            raise PlanRejected([make_conflict(row.change, "The row was not restored: a trigger or rule prevented it.")])
-        columns = tuple(name for name in (*row.written, *row.kept) if image.exact[name] != row.target[name])
-        columns = tuple(name for name in columns if not _is_derived_count(row, name))
+            raise PlanRejected([make_not_restored(row)])
+        differing = list_mismatched_columns(row, image)
+        columns = tuple(name for name in differing if not _is_derived_count(row, name))
         if columns:
             mismatches.append(RowMismatch(row, image, columns))
     return mismatches
 
 
 def _is_derived_count(row: RowPlan, name: str) -> bool:
-    """A count that triggers of other tables keep: they counted the rows that this undo brought or took away."""
+    """Whether triggers of other tables maintain this count: they counted the rows that the undo added or removed."""
     table, change = row.table, row.change.columns.get(name)
     if row.action != "update" or table.columns[name].category != _NUMBERS or change is None or change.is_trigger_set:
         return False
@@ -91,29 +96,20 @@ def _is_derived_count(row: RowPlan, name: str) -> bool:
 
 
 def _describe_left(mismatches: Sequence[RowMismatch], reasons: Mapping[int, BypassFailure]) -> tuple[str, ...]:
-    refused = []
-    left: dict[tuple[str, tuple[str, ...], BypassFailure], int] = {}
-    for mismatch in mismatches:
-        row, columns = mismatch.row, mismatch.columns
-        wrong = tuple(name for name in columns if not _may_stay_overwritten(row, name))
-        if wrong:
-            refused.append(make_conflict(row.change, "A trigger prevents these columns from being restored.", wrong))
-        else:
-            place = (f"{row.table.schema}.{row.table.name}", columns, reasons.get(row.table.oid, "not allowed"))
-            left[place] = left.get(place, 0) + 1
-    if refused:
-        raise PlanRejected(refused)
-    return tuple(
-        f"{', '.join(columns)} of {count_rows(count)} of {name}: a trigger sets it, and {_REASONS[reason]}."
-        for (name, columns, reason), count in left.items()
+    """Raises PlanRejected where a column may not stay overwritten."""
+    rejected = [
+        make_kept_by_trigger(mismatch.row, columns)
+        for mismatch in mismatches
+        if (columns := list_not_restored(mismatch.row, mismatch.columns))
+    ]
+    if rejected:
+        raise PlanRejected(rejected)
+    overwritten = Counter(
+        (f"{row.table.schema}.{row.table.name}", mismatch.columns, _REASONS[reasons.get(row.table.oid, "not allowed")])
+        for mismatch in mismatches
+        for row in (mismatch.row,)
     )
-
-
-def _may_stay_overwritten(row: RowPlan, name: str) -> bool:
-    if name in row.edited:
-        return False
-    change = row.change.columns.get(name)
-    return name in row.kept or row.action == "insert" or (change is not None and change.is_trigger_set)
+    return describe_overwritten(overwritten)
 
 
 async def read_rows_by_table(

@@ -1,8 +1,7 @@
-"""Runs an undo's work beside the event loop.
+"""Runs the work of an undo in a thread of its own.
 
-Planning and writing many rows back takes seconds of computing, and meanwhile every other request would wait. So it runs
-in a thread with an event loop of its own; only what is asked of the database goes through the loop that owns the
-connection.
+Planning and writing many rows takes seconds of computing, and all other requests would wait meanwhile. So it runs in a
+thread with an event loop of its own; only its statements go through the loop that owns the database connection.
 """
 
 import asyncio
@@ -16,7 +15,7 @@ T = TypeVar("T")
 
 
 class _RemoteConnection:
-    """A connection as another event loop may use it."""
+    """A database connection for use from another event loop."""
 
     def __init__(self, connection: DbConnection, home: asyncio.AbstractEventLoop) -> None:
         self._connection = connection
@@ -31,7 +30,7 @@ class _RemoteConnection:
 
 
 async def run_in_worker(connection: DbConnection, work: Callable[[DbConnection], Coroutine[Any, Any, T]]) -> T:
-    """What `work` returns or raises. When this is cancelled, `work` has ended before the connection is let go."""
+    """Returns what `work` returns. A cancellation waits until `work` has ended, so the connection is not in use."""
     remote = cast("DbConnection", _RemoteConnection(connection, asyncio.get_running_loop()))
     beside = asyncio.new_event_loop()
     task = beside.create_task(work(remote))
@@ -63,4 +62,4 @@ async def _wait_for_end(running: "asyncio.Future[Any]") -> None:
         except asyncio.CancelledError:
             continue
     if not running.cancelled():
-        running.exception()  # is nobody's any more
+        running.exception()  # marks the exception as retrieved

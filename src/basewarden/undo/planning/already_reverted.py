@@ -1,8 +1,8 @@
-"""Which rows went back in an earlier, partial undo, where several of them have been in the same place. Pure.
+"""Finds the rows that were reverted already, where several of them have had the same key. Pure.
 
-A row that the session moved to another key is looked for there. Once it is back, somebody else may be there: another
-row of the session, which is back as well. So these are told apart together: whoever is taken for back must stand as
-before, and not be another one, not back yet, that the session left in the same place.
+The undo looks for a row that the session moved to another key at that key. After it was reverted, another reverted row
+of the session may be there. So such rows are decided together: a row counts as reverted if it is as before the session,
+and is not another row, not yet reverted, that the session left at the same key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,44 +25,44 @@ def location_after(change: NetChange) -> RowLocation | None:
 
 
 def find_reverted(changes: Sequence[NetChange], schema: Schema, found: RowsByTable) -> frozenset[int]:
-    """Numbers of changes that came, went, or moved, and are taken back already."""
+    """The numbers of changes that added, removed or moved a row and are reverted already."""
     moving = [number for number, change in enumerate(changes) if location_before(change) != location_after(change)]
     arrivals: dict[RowLocation, list[int]] = {}
     for number in moving:
         place = location_after(changes[number])
         if place is not None:
             arrivals.setdefault(place, []).append(number)
-    back = {number for number in moving if _matches_before(changes[number], schema, found)}
+    reverted = {number for number in moving if _matches_before(changes[number], schema, found)}
     while True:
-        left = {place for number in back if (place := location_before(changes[number])) is not None}
+        left = {place for number in reverted if (place := location_before(changes[number])) is not None}
         wrong = {
             number
-            for number in back
+            for number in reverted
             if _is_still_there(changes[number], found, left)
             or any(
-                other not in back and _matches_after(changes[other], schema, found)
+                other not in reverted and _matches_after(changes[other], schema, found)
                 for other in _list_arrivals(arrivals, changes[number])
             )
         }
         if not wrong:
-            return frozenset(back)
-        back -= wrong
+            return frozenset(reverted)
+        reverted -= wrong
 
 
 def _list_arrivals(arrivals: Mapping[RowLocation, list[int]], change: NetChange) -> Sequence[int]:
-    """The changes that brought a row to where this one was before."""
+    """The changes that put a row at the location where this one was before."""
     place = location_before(change)
     return () if place is None else arrivals.get(place, ())
 
 
 def _is_still_there(change: NetChange, found: RowsByTable, explained: set[RowLocation]) -> bool:
-    """A row stands where the session left this one, and it is none that is back there itself."""
+    """Whether there is a row where the session left this one, other than a reverted row of that location."""
     place = location_after(change)
     return place is not None and place not in explained and place[1] in found.get(place[0], {})
 
 
 def _matches_before(change: NetChange, schema: Schema, found: RowsByTable) -> bool:
-    """A row that the session inserted stood nowhere."""
+    """A row that the session inserted did not exist before."""
     if change.before is None:
         return True
     if change.is_replaced or change.gap_columns:
@@ -75,7 +75,7 @@ def _matches_after(change: NetChange, schema: Schema, found: RowsByTable) -> boo
 
 
 def _matches(change: NetChange, key: Key | None, values: Values, schema: Schema, found: RowsByTable) -> bool:
-    """But for what triggers stamp and what the database derives."""
+    """Ignores trigger-set and generated columns."""
     table = schema.tables.get((change.schema, change.table))
     row = found.get((change.schema, change.table), {}).get(key or ())
     if table is None or row is None:

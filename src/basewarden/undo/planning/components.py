@@ -1,4 +1,4 @@
-"""Strongly connected numbers: Tarjan's way, without recursion. Pure."""
+"""Finds strongly connected components with Tarjan's algorithm, without recursion. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -6,7 +6,7 @@ Component = tuple[int, ...]
 
 
 def find_components(numbers: Iterable[int], edges: Mapping[int, Sequence[int]]) -> list[Component]:
-    """Each number in one group; what a group's edges lead to comes before it."""
+    """Each number is in one component; the components that its edges lead to come before it."""
     search = _TarjanSearch(edges)
     for number in numbers:
         search.visit(number)

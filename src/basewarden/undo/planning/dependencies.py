@@ -1,4 +1,4 @@
-"""What each planned row needs of other rows, asked of the database: unique values, parents, children."""
+"""Finds what each planned row depends on: free unique values, parents that exist, children that leave."""
 
 import asyncio
 from collections import Counter
@@ -13,12 +13,12 @@ from pgrest import ForeignKey, Name, Schema, Table
 
 Values = tuple[str, ...]
 Wanted = tuple[int, Values]
-"""A row's number, and the values that are asked for"""
+"""A row's number, and the values to look for."""
 
 
 @dataclass(frozen=True)
 class PlannedRows:
-    """The rows that decided for themselves, and where to find them."""
+    """The rows that were decided by themselves, by key and by table."""
 
     schema: Schema
     rows: Sequence[RowPlan]
@@ -41,7 +41,7 @@ class PlannedRows:
     def list_values(
         self, table: Table, columns: Sequence[str], read: Callable[[RowPlan, Sequence[str]], Values | None]
     ) -> list[Wanted]:
-        """Of the table's rows, those for which `read` tells values. Of very many rows this takes long."""
+        """The rows of the table for which `read` returns values. Slow for very many rows."""
         found = ((number, read(self.rows[number], columns)) for number in self.by_table.get(table.qualified, ()))
         return [(number, values) for number, values in found if values is not None]
 
@@ -62,14 +62,14 @@ async def collect_dependencies(reader: RowReader, schema: Schema, rows: Sequence
 
 
 def _is_checked_by_equality(key: ForeignKey) -> bool:
-    """Whether periods are covered only the database tells; it checks them when all is written."""
+    """Temporal keys are excluded: only the database can check whether periods are covered, after the write."""
     return key.is_enforced and not key.is_temporal
 
 
 async def _depend_on_free_values(
     reader: RowReader, situation: PlannedRows, table: Table, columns: Sequence[str]
 ) -> list[Dependency]:
-    """A unique value goes back only where nobody else has it, or its holder gives it up in this undo."""
+    """A unique value can be restored if no other row has it, or if its holder gives it up in this undo."""
     wanted = await asyncio.to_thread(situation.list_values, table, columns, _gained)
     matches = await reader.find_holders(table, columns, [values for _, values in wanted])
     return await asyncio.to_thread(_depend_on_holders, situation, table, columns, wanted, matches)
@@ -130,14 +130,14 @@ def _depend_on_restored_parents(
 
 
 def _find_restored_parents(situation: PlannedRows, parent: Table, key: ForeignKey) -> Mapping[Values, int]:
-    """The parents that this undo brings back, by the values that children refer to."""
+    """The parents that this undo restores, by the values that children refer to."""
     return {values: number for number, values in situation.list_values(parent, key.ref_columns, _gained)}
 
 
 async def _depend_on_children(
     reader: RowReader, situation: PlannedRows, table: Table, key: ForeignKey
 ) -> list[Dependency]:
-    """Rows that still refer to one that must go would be deleted, changed or left hanging: whatever ON DELETE says."""
+    """Rows that refer to a removed row would be deleted, changed or left dangling, as ON DELETE says."""
     wanted = await asyncio.to_thread(situation.list_values, table, key.ref_columns, _lost)
     if not wanted:
         return []
@@ -166,7 +166,7 @@ def _depend_on_leaving_children(
 
 
 def _gained(row: RowPlan, columns: Sequence[str]) -> Values | None:
-    """What the row will hold in `columns` and does not hold now; None with a null among them."""
+    """The values that the row will hold in `columns` and does not hold now; None if one of them is null."""
     if row.target is None or row.action == "nothing":
         return None
     values = tuple(row.target.get(name) for name in columns)
@@ -176,7 +176,7 @@ def _gained(row: RowPlan, columns: Sequence[str]) -> Values | None:
 
 
 def _lost(row: RowPlan, columns: Sequence[str]) -> Values | None:
-    """What the row holds in `columns` now and will not hold then."""
+    """The values that the row holds in `columns` now and will not hold after the undo."""
     if row.current is None or row.action == "nothing":
         return None
     values = _complete(row.current.exact[name] for name in columns)

@@ -1,7 +1,7 @@
 """Folds a session's writes to one net change per row. Pure.
 
-Each column keeps its own chain: where the session's next change does not start from what it left before,
-somebody else was there in between.
+Each column keeps its own history: where a change of the session does not start from the value that its last change
+left, others changed the column in between.
 """
 
 from collections import Counter
@@ -30,7 +30,10 @@ class RecordedWrite:
 
 @dataclass(frozen=True, slots=True)
 class ColumnChange:
-    """`old` stood before the session's first change, `new` after its last. A stamp is what only triggers changed."""
+    """`old` is the value before the session's first change, `new` after its last.
+
+    `is_trigger_set`: no request named the column. `has_gap`: others changed it between two writes of the session.
+    """
 
     old: str | None
     new: str | None
@@ -42,7 +45,10 @@ class ColumnChange:
         return replace(met, new=new, is_trigger_set=self.is_trigger_set and is_trigger_set)
 
     def continue_from(self, found: str | None) -> "ColumnChange":
-        """A stamp that moved in between belongs to whoever came in between: it goes back to there only."""
+        """Compares the value that was `found` before the next change with the one that the last change left.
+
+        A trigger-set value from another's write belongs to that write: the undo restores that value, not an older one.
+        """
         if found == self.new:
             return self
         if self.is_trigger_set:
@@ -52,7 +58,10 @@ class ColumnChange:
 
 @dataclass(frozen=True, slots=True)
 class NetChange:
-    """What the session made of one row. `before` and `after` are None where the row was not there."""
+    """The session's changes of one row as one. `before` and `after` are None where the row did not exist.
+
+    `is_replaced`: others deleted or replaced the row between two writes of the session.
+    """
 
     schema: str
     table: str
@@ -88,7 +97,7 @@ class NetChange:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """`done` are the numbers of changes that an earlier undo of the session has put back."""
+    """`undone_earlier` are the numbers of changes that an earlier undo of the session reverted."""
 
     changes: tuple[NetChange, ...]
     irreversible: tuple[str, ...]
@@ -96,7 +105,7 @@ class Folded:
 
 
 def fold_writes(writes: Sequence[RecordedWrite]) -> Folded:
-    """`writes` in the order of the journal."""
+    """`writes` are in the order of the journal."""
     folder = _WriteFolder()
     for write in writes:
         if write.state == "committed":
@@ -106,7 +115,7 @@ def fold_writes(writes: Sequence[RecordedWrite]) -> Folded:
 
 @dataclass(slots=True)
 class _RowHistory:
-    """One row's way through the session. `last` is how the session left it, `base` what to put back once it is gone."""
+    """One row's changes. `last` is the row as the session left it, `base` what to restore where it was deleted."""
 
     first: RowChange
     existed: bool
@@ -137,7 +146,7 @@ class _RowHistory:
         self.last = None
 
     def insert(self, after: Image) -> None:
-        """Of a row that this session had deleted: together they are an update."""
+        """Inserts a row that the session had deleted: together they are an update."""
         base = self.base or {}
         gap_columns = {name: change for name, change in self.columns.items() if change.has_gap}
         changed = {
@@ -171,7 +180,7 @@ class _WriteFolder:
         self._gone: dict[_Place, _RowHistory] = {}
 
     def add(self, changes: Sequence[RowChange]) -> None:
-        """One write's changes happened at once: every row is found by its key before any takes its new one."""
+        """One write's changes happened at once: all rows are found by their old keys before any gets its new one."""
         found = [(change, self._take(change)) for change in changes]
         for change, chain in found:
             self._apply(change, chain)
@@ -188,7 +197,7 @@ class _WriteFolder:
         gone = self._gone.get(place)
         if chain is None and gone is not None and gone.existed:
             del self._gone[place]
-            gone.is_replaced = True  # somebody put a row in place of the one that the session deleted
+            gone.is_replaced = True  # others put a row in place of the one that the session deleted
             return gone
         return chain or self._begin(change, change.before)
 
@@ -208,7 +217,7 @@ class _WriteFolder:
 
     def _insert(self, change: RowChange, after: Image, place: _Place) -> _RowHistory:
         lost = self._alive.get(place)
-        if lost is not None:  # somebody deleted the row in between
+        if lost is not None:  # others deleted the row in between
             lost.is_replaced = lost.is_replaced or lost.existed
             lost.last, lost.shown = after.exact, after.shown
             return lost
@@ -242,13 +251,13 @@ def _describe_irreversible(writes: Sequence[RecordedWrite]) -> tuple[str, ...]:
 
 
 def _describe_unknown(writes: Sequence[RecordedWrite]) -> list[str]:
-    """Of some there are no rows to count: an insert whose answer was lost."""
+    """An insert whose response was lost has no rows to count."""
     lost = [write for write in writes if write.state != "committed"]
     rows, bare = sum(len(write.changes) for write in lost), sum(not write.changes for write in lost)
-    told = [f"{count_rows(rows)} of writes whose outcome is unknown."] if rows else []
+    descriptions = [f"{count_rows(rows)} of writes whose outcome is unknown."] if rows else []
     if bare:
-        told.append(f"{bare:,} write{'' if bare == 1 else 's'} without known rows, whose outcome is unknown.")
-    return told
+        descriptions.append(f"{bare:,} write{'' if bare == 1 else 's'} without known rows, whose outcome is unknown.")
+    return descriptions
 
 
 def _describe_keyless(writes: Sequence[RecordedWrite]) -> list[str]:
@@ -273,7 +282,7 @@ def _describe_unseen(writes: Sequence[RecordedWrite]) -> list[str]:
 
 
 def describe_counts(items: Iterable[Mapping[str, Any]], how: str) -> list[str]:
-    """Of changes that were counted and not recorded, each `{schema, table, inserted, updated, deleted}`."""
+    """Describes changes that were counted but not recorded, each `{schema, table, inserted, updated, deleted}`."""
     counts: Counter[tuple[str, str]] = Counter()
     emptied = set()
     for item in items:

@@ -1,7 +1,7 @@
-"""Rows that the session inserted and that are not at their key any more: deleted, or moved to another key by somebody.
+"""Finds rows that the session inserted and that others have moved to another key since.
 
-A row that was moved is still there, so it must not be taken for one that is gone. It is found by what it holds beside
-its key; where several rows hold the same, nothing tells which of them it is, and it counts as gone.
+A moved row still exists, so the undo must not treat it as deleted. It is found by its values outside the key; where
+several rows have the same values, the row cannot be identified and counts as deleted.
 """
 
 from collections import Counter
@@ -39,7 +39,7 @@ async def _find_group(
 
 
 def _list_compared(row: RowPlan) -> tuple[str, ...]:
-    """Those that a key change leaves as they are, and whose type knows equality."""
+    """The columns that a change of the key does not affect, and whose type has equality."""
     after = row.change.after or {}
     names = (name for name in row.table.columns if name not in row.table.key and after.get(name) is not None)
     return tuple(name for name in names if _is_compared(row.table, row.table.columns[name]))
@@ -49,5 +49,5 @@ def _is_compared(table: Table, column: Column) -> bool:
     if column.generated:
         return False
     if column.category == "D":
-        return not table.has_triggers  # one of them may set it at every change
+        return not table.has_triggers  # a trigger may set it at every change
     return column.category in _COMPARED or column.base_type in _COMPARED_TYPES

@@ -24,11 +24,10 @@ _DATES = "D"  # pg_type.typcategory of dates and times
 
 @dataclass(frozen=True, slots=True)
 class RowPlan:
-    """`current` is the row as it stands, `target` as it shall stand; None = no row.
+    """`current` is the row as it is, `target` as it will be; None = no row.
 
-    `restored` columns go back to what they held before the session; `kept` are columns that the undo's own triggers
-    must not move, for they tell of a later edit. Of those, `edited` hold what somebody set by hand: where that would
-    not stay, the row is a conflict.
+    `restored` columns get the values from before the session; `kept` columns belong to a later edit, and triggers of
+    the undo must not change them. Of those, `edited` were set by hand: if they cannot be kept, the row is a conflict.
     """
 
     change: NetChange
@@ -63,7 +62,7 @@ class RowPlan:
         return tuple(self.target[name] or "" for name in self.table.key) if self.target else None
 
     def will_hold(self, columns: Sequence[str], values: Sequence[str | None]) -> bool:
-        """After the undo this row has `values` in `columns`."""
+        """Whether this row has `values` in `columns` after the undo."""
         return self.target is not None and all(
             self.target.get(name) == value for name, value in zip(columns, values, strict=True)
         )
@@ -71,7 +70,7 @@ class RowPlan:
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """Row number `row` can only go back if row number `of` does; `of` None = it cannot."""
+    """Row number `row` can be reverted only if row number `on` is; `on` None = it cannot be reverted."""
 
     row: int
     on: int | None
@@ -89,11 +88,11 @@ class UndoPlan:
     groups: tuple[tuple[RowPlan, ...], ...] = ()
     """The same rows, grouped so that rows which depend on each other are together."""
     dependencies: tuple[Dependency, ...] = ()
-    """What rows need of each other, by their numbers: where they cannot go back all at once, `of` goes first."""
+    """The dependencies that are met, by row numbers: an incremental undo reverts `on` first."""
     undone_earlier: int = 0
-    """Rows that an earlier undo of the session put back; whatever became of them since is somebody else's."""
+    """How many rows an earlier undo of the session reverted; later changes of them belong to others."""
     digest: str = ""
-    """Of what is done to which rows, and of the conflicts, as they were planned."""
+    """A hash of the planned writes and conflicts."""
     notes: tuple[str, ...] = ()
     """What a preview could not find out."""
 
@@ -103,7 +102,7 @@ class UndoPlan:
 
     @cached_property
     def already_reverted(self) -> int:
-        """Rows for which nothing is left to do."""
+        """How many rows are as they were before the session, so that nothing needs to be written."""
         return self.undone_earlier + len(self.rows) - len(self.writes)
 
     @cached_property
@@ -126,7 +125,7 @@ class SchemaMismatch(NamedTuple):
 
 
 def find_schema_mismatch(change: NetChange, table: Table | None) -> SchemaMismatch | None:
-    """Why a recorded row does not fit its table as the schema snapshot has it; None where it does."""
+    """Why a recorded row does not fit its table in the schema snapshot; None where it does."""
     if table is None:
         return SchemaMismatch("The table no longer exists.")
     if table.key != change.key_columns:
@@ -140,21 +139,21 @@ def decide_row(
     table: Table | None,
     found: Image | None,
     *,
-    is_back: bool = False,
+    is_reverted: bool = False,
     defaults: Values = _NO_DEFAULTS,
 ) -> RowPlan | RowConflict:
-    """`found` is the row at the key where the session left it (a deleted one, or one that is back: where it was).
+    """`found` is the row at the key where the session left it (before the session, for a deleted or reverted row).
 
     `defaults` are what columns hold that were added to the table after the row was recorded.
     """
     mismatch = find_schema_mismatch(change, table)
     if mismatch is not None:
         return make_conflict(change, mismatch.reason, mismatch.columns, table=table, found=found)
-    assert table is not None  # or it would not fit
+    assert table is not None  # find_schema_mismatch has checked it
     conflict = partial(make_conflict, change, table=table, found=found)
     if change.is_replaced:
         return conflict("Another write replaced or changed this row between two of the session's writes.")
-    if is_back and found is not None:
+    if is_reverted and found is not None:
         return RowPlan(change, table, found, found.exact)
     if change.before is None:
         return _decide_inserted(change, table, found, defaults)
@@ -164,7 +163,7 @@ def decide_row(
 
 
 def list_added_columns(change: NetChange, table: Table) -> tuple[str, ...]:
-    """The columns of a row that the session inserted which the table got only after that."""
+    """The columns that were added to the table after the session inserted the row."""
     if change.before is not None or change.after is None:
         return ()
     return tuple(name for name, column in table.columns.items() if name not in change.after and not column.generated)
@@ -178,7 +177,7 @@ def make_conflict(
     table: Table | None = None,
     found: Image | None = None,
 ) -> RowConflict:
-    """`found` is the row as it stands, if that is known."""
+    """`found` is the row as it is, if that is known."""
     names = tuple(columns)
     values = tuple(_show_values(change, name, table, found) for name in names)
     return RowConflict(change.schema, change.table, change.primary_key, names, reason, values)
@@ -191,23 +190,23 @@ def _show_values(change: NetChange, name: str, table: Table | None, found: Image
 
 
 def find_blocked(rows: Sequence[RowPlan], dependencies: Sequence[Dependency]) -> Mapping[int, RowConflict]:
-    """Conflicts by row number: the needs that nothing meets, and then what falls with them."""
+    """Conflicts by row number: rows with an unmet dependency, and all rows that depend on those."""
     conflicts: dict[int, RowConflict] = {}
     waiting: dict[int, list[Dependency]] = {}
-    fallen: deque[Dependency] = deque()
+    blocked: deque[Dependency] = deque()
     for dependency in dependencies:
         if dependency.on is None:
-            fallen.append(dependency)
+            blocked.append(dependency)
         else:
             waiting.setdefault(dependency.on, []).append(dependency)
-    while fallen:
-        dependency = fallen.popleft()
+    while blocked:
+        dependency = blocked.popleft()
         if dependency.row not in conflicts:
             row = rows[dependency.row]
             conflicts[dependency.row] = make_conflict(
                 row.change, dependency.reason, dependency.columns, table=row.table, found=row.current
             )
-            fallen.extend(waiting.get(dependency.row, ()))
+            blocked.extend(waiting.get(dependency.row, ()))
     return conflicts
 
 
@@ -233,7 +232,7 @@ def group_rows(
 
 
 def digest_plan(rows: Iterable[RowPlan], conflicts: Iterable[RowConflict]) -> str:
-    """The same for two plans that do the same to the same rows; the present values of other columns do not matter."""
+    """Equal for plans that write the same to the same rows; the present values of other columns do not matter."""
     lines = [
         repr((row.table.qualified, row.action, row.current_key, row.target_key, _list_written(row)))
         for row in rows
@@ -256,7 +255,7 @@ def _list_recorded_columns(change: NetChange) -> Iterable[str]:
 
 def _decide_inserted(change: NetChange, table: Table, found: Image | None, defaults: Values) -> RowPlan | RowConflict:
     if found is None:
-        return RowPlan(change, table, None, None)  # it is gone already
+        return RowPlan(change, table, None, None)  # it was deleted already
     moved = _list_differing(table, change.after or {}, found.exact)
     moved += [name for name in list_added_columns(change, table) if found.exact.get(name) != defaults.get(name)]
     if moved:
@@ -270,7 +269,7 @@ def _decide_deleted(change: NetChange, table: Table, found: Image | None, before
     if found is not None:
         moved = _list_differing(table, before, found.exact)
         if not moved:
-            return RowPlan(change, table, found, found.exact)  # it is back already
+            return RowPlan(change, table, found, found.exact)  # it was reverted already
         reason = "Another row now has the key of the deleted row."
         return make_conflict(change, reason, table=table, found=found)
     if change.gap_columns:
@@ -297,14 +296,14 @@ def _decide_updated(change: NetChange, table: Table, found: Image | None) -> Row
     if moved:
         reason = f"{_name_columns(moved)} changed after the session's write."
         return make_conflict(change, reason, moved, table=table, found=found)
-    back = {name for name, column in change.columns.items() if found.exact.get(name) == column.new}
-    derived = {name for name in back if table.columns[name].generated}
+    unchanged = {name for name, column in change.columns.items() if found.exact.get(name) == column.new}
+    derived = {name for name in unchanged if table.columns[name].generated}
     target = {**found.exact, **{name: change.columns[name].old for name in (*restored, *derived)}}
     return RowPlan(change, table, found, target, tuple(restored), _list_kept(table, restored))
 
 
 def _list_kept(table: Table, restored: Sequence[str]) -> tuple[str, ...]:
-    """Times only: what else triggers derive (a slug, a count, a version), they derive again from what stands then."""
+    """Only times: triggers derive other values (a slug, a count, a version) again from the restored row."""
     return tuple(
         name
         for name, column in table.columns.items()

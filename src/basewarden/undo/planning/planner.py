@@ -1,4 +1,4 @@
-"""From folded changes to a plan: reads (and locks) the rows, decides each, asks for what they need."""
+"""Makes a plan from folded changes: reads (and locks) the rows, decides each, and finds their dependencies."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -34,7 +34,7 @@ KEYS_AT_ONCE = 2000
 
 
 async def make_plan(reader: RowReader, schema: Schema, folded: Folded) -> UndoPlan:
-    """What takes time without waiting runs beside the event loop: sessions may have very many rows."""
+    """Long computations run in threads, since sessions may have very many rows."""
     ambiguous = await reader.list_ambiguous_tables()
     found = await _read_current(reader, schema, folded.changes)
     defaults = await _read_defaults(reader, schema, folded.changes)
@@ -48,20 +48,26 @@ async def make_plan(reader: RowReader, schema: Schema, folded: Folded) -> UndoPl
 def _decide_all(
     schema: Schema, folded: Folded, found: RowsByTable, defaults: Mapping[Name, Values], ambiguous: Collection[Name]
 ) -> tuple[list[RowPlan], list[RowConflict]]:
-    """Each row by itself; those that an earlier undo put back are left out."""
-    back = find_reverted(folded.changes, schema, found) | folded.undone_earlier
-    taken = {location_after(change) for number, change in enumerate(folded.changes) if number not in back}
-    regained = {location_before(folded.changes[number]) for number in back}
+    """Decides each row by itself; rows that an earlier undo reverted are left out."""
+    reverted = find_reverted(folded.changes, schema, found) | folded.undone_earlier
+    pending_locations = {
+        location_after(change) for number, change in enumerate(folded.changes) if number not in reverted
+    }
+    reverted_locations = {location_before(folded.changes[number]) for number in reverted}
     rows: list[RowPlan] = []
     conflicts: list[RowConflict] = []
     for number, change in enumerate(folded.changes):
         if number in folded.undone_earlier:
             continue
         name = (change.schema, change.table)
-        image = _find_row(change, found, taken, regained, is_back=number in back)
+        image = _find_row(change, found, pending_locations, reverted_locations, is_reverted=number in reverted)
         moves = change.before is not None and change.after is not None
         decided = decide_row(
-            change, schema.tables.get(name), image, is_back=moves and number in back, defaults=defaults.get(name, {})
+            change,
+            schema.tables.get(name),
+            image,
+            is_reverted=moves and number in reverted,
+            defaults=defaults.get(name, {}),
         )
         if isinstance(decided, RowPlan) and name in ambiguous:
             decided = _refuse_ambiguous(decided)
@@ -87,14 +93,14 @@ def _finish_plan(
         undone_earlier=len(folded.undone_earlier),
         digest=digest_plan(kept, everything),
     )
-    plan.tables, plan.already_reverted  # noqa: B018 - counted here, where nobody waits for it
+    plan.tables, plan.already_reverted  # noqa: B018 - computed here, outside the event loop
     return plan
 
 
 def _renumber(
     dependencies: Sequence[Dependency], blocked: Mapping[int, RowConflict], count: int
 ) -> tuple[Dependency, ...]:
-    """Those that are met, by the numbers of the rows that are left."""
+    """The dependencies that are met, with the numbers of the remaining rows."""
     numbers = {number: place for place, number in enumerate(one for one in range(count) if one not in blocked)}
     return tuple(
         replace(dependency, row=numbers[dependency.row], on=numbers[dependency.on])
@@ -106,17 +112,17 @@ def _renumber(
 def _find_row(
     change: NetChange,
     found: RowsByTable,
-    taken: Collection[RowLocation | None],
-    regained: Collection[RowLocation | None],
+    pending_locations: Collection[RowLocation | None],
+    reverted_locations: Collection[RowLocation | None],
     *,
-    is_back: bool,
+    is_reverted: bool,
 ) -> Image | None:
-    """Where the session left it; a deleted one, or one that is back: where it was before."""
-    place = location_before(change) if is_back or change.after is None else location_after(change)
+    """Looks at the key where the session left the row; for a deleted or reverted row, at the key before."""
+    place = location_before(change) if is_reverted or change.after is None else location_after(change)
     if place is None:
         return None
-    if not is_back and place in (taken if change.after is None else regained):
-        return None  # another row of the session: it moves away again, or it is back there
+    if not is_reverted and place in (pending_locations if change.after is None else reverted_locations):
+        return None  # another row of the session, which moves away again or was reverted
     return found.get(place[0], {}).get(place[1])
 
 
@@ -127,7 +133,7 @@ def _refuse_ambiguous(decided: RowPlan) -> RowPlan | RowConflict:
 
 
 async def _read_defaults(reader: RowReader, schema: Schema, changes: Sequence[NetChange]) -> dict[Name, Values]:
-    """Of the columns that tables got after the session inserted rows into them."""
+    """The defaults of columns that were added to tables after the session inserted rows there."""
     wanted: dict[Name, set[str]] = {}
     for change in changes:
         table = schema.tables.get((change.schema, change.table))
@@ -149,7 +155,7 @@ async def _read_current(
 
 
 async def _read_in_parts(reader: RowReader, table: Table, keys: Collection[Key]) -> dict[Key, Image]:
-    """Always in one order, so that two undos never wait for each other's rows in a circle."""
+    """Reads in the order of the keys, so that two undos never deadlock."""
     found: dict[Key, Image] = {}
     for part in _split(sorted(keys)):
         found.update(await reader.read_rows(table, part))

@@ -1,4 +1,4 @@
-"""Reading rows of the project for an undo: what every way to them must be able to tell."""
+"""The interface by which planning reads the project's rows, over a database connection or over an API."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Exact = Sequence[str | None]
 
 @dataclass(frozen=True, slots=True)
 class HolderMatch:
-    """The row `key` of a table holds what was asked for at `wanted`."""
+    """The row `key` of a table holds the values at position `wanted`."""
 
     wanted: int
     key: Key
@@ -22,18 +22,18 @@ class HolderMatch:
 
 class RowReader(Protocol):
     async def list_ambiguous_tables(self) -> set[Name]:
-        """Tables of which it is not known where a row lies."""
+        """Tables whose rows may be in another table, by inheritance."""
 
     async def read_rows(self, table: Table, keys: Iterable[Key]) -> Mapping[Key, Image]:
-        """The rows that are there, whole."""
+        """The rows that exist, with all columns."""
 
     async def read_defaults(self, table: Table, columns: Sequence[str]) -> Mapping[str, str | None]:
-        """What rows that are older than these columns hold in them; a column is left out where that is not known."""
+        """The values that existing rows got when these columns were added; a column is left out where it is unknown."""
 
     async def find_holders(
         self, table: Table, columns: Sequence[str], values: Sequence[Exact]
     ) -> Sequence[HolderMatch]:
-        """Which rows hold `values` in `columns`; a table without a key gives empty keys."""
+        """Finds the rows that hold `values` in `columns`; a table without a key gives empty keys."""
 
     async def list_further_dependencies(
         self, rows: Sequence[RowPlan], dependencies: Sequence[Dependency]

@@ -1,6 +1,6 @@
-"""What an undo left of rows that it put back: columns that triggers had set again. Pure.
+"""Finds the columns that an earlier undo could not restore, because triggers set them again. Pure.
 
-Once it may, the next undo of the same session brings those back, if nobody has changed the row since.
+The next undo of the same session restores them if it can, and if no one has changed the row since.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,9 +13,9 @@ _Place = tuple[str, str, tuple[str, ...]]
 
 
 def keep_unrestored(folded: Folded, changes: Iterable[RowChange]) -> tuple[Folded, frozenset[int]]:
-    """`changes` are those of an undo that stands. Returns also the numbers of the rows of which it left something.
+    """`changes` are those of an effective undo. Also returns the numbers of the rows with unrestored columns.
 
-    Of such a row the change is from then on what was left: all the rest of it is back.
+    The net change of such a row becomes its unrestored columns, since all its other columns are reverted.
     """
     left_by: dict[_Place, Values] = {
         (change.schema, change.table, after.key(change.key_columns)): after.exact
@@ -45,7 +45,7 @@ def _find_unrestored(change: NetChange, left_by: Mapping[_Place, Values]) -> Net
 
 
 def _is_unrestored(change: NetChange, name: str) -> bool:
-    """What somebody else wrote in between stays theirs: of an update only what triggers had set."""
+    """Edits of others in between must stay: of an update, only trigger-set columns count as unrestored."""
     if change.after is None:
         return True
     column = change.columns.get(name)
