@@ -1,8 +1,7 @@
-"""The command line: what there is to say. What it does is in `commands.py`, and for `rest` in `pgrest/server/`.
+"""Parses the command line. The commands are in `commands.py`, and `rest` is in `pgrest/server/`.
 
-What is imported here needs no more than the standard library: `--help` works before any package is installed.
-
-A reason not to start is one clear sentence.
+This module imports only the standard library, so that `--help` works before any package is installed. A reason not to
+start is printed as one sentence.
 """
 
 import argparse
@@ -29,10 +28,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.command == "rest":
-        from pgrest.server import command as rest  # noqa: PLC0415 - needs packages, as all below does
+        from pgrest.server import command as rest  # noqa: PLC0415 - needs installed packages
 
         return rest.run(options, f"basewarden/{__version__}")
-    from basewarden.commands import COMMANDS  # noqa: PLC0415 - the whole product, seconds that `rest` does without
+    from basewarden.commands import COMMANDS  # noqa: PLC0415 - imports the whole product, which `rest` does not need
 
     COMMANDS[options.command](options)
     return 0
@@ -85,7 +84,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _add_rest_arguments(parser: argparse.ArgumentParser) -> None:
-    """PostgREST's, and `--workers`."""
+    """Adds PostgREST's arguments, and `--workers`."""
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="PostgREST's configuration file")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("-e", "--example", action="store_true", help="print an example of that file")

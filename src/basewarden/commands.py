@@ -1,4 +1,4 @@
-"""What the commands do, but for `rest`. Each first brings its database up."""
+"""What the commands do, except `rest`. Each starts its database first."""
 
 import argparse
 import json
@@ -72,7 +72,7 @@ _THIS_MACHINE = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})  # noqa: S104 -
 
 
 def make_origin(host: str, port: int) -> str:
-    """This machine by its name: browsers make no passkey for a bare address."""
+    """Names this machine localhost, because browsers make no passkey for an IP address."""
     shown = "localhost" if host in _THIS_MACHINE else f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}"
 
@@ -190,7 +190,7 @@ async def _verify_audit(noted_head: str | None) -> None:
 
 @asynccontextmanager
 async def _with_database() -> AsyncIterator[tuple[Settings, Database]]:
-    """For a command that works on our database and ends."""
+    """Opens our database for a command."""
     started = await start(_print_status)
     database = Database(started.settings.database_url)
     try:

@@ -12,7 +12,7 @@ from basewarden.app import create_app, create_app_from_environment
 from basewarden.core.allocator import tune_allocator
 from basewarden.errors import StartError
 from basewarden.settings import Settings
-from basewarden.start import hand_to_workers
+from basewarden.start import export_to_workers
 from basewarden.web import RequestBudgets, make_protocol, raise_file_limit
 from pgrest.collector import tune_gc
 
@@ -21,7 +21,7 @@ _GRACE_SECONDS = 10
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """The listening socket, taken before anything else is started: a port in use is one clear sentence."""
+    """Opens the listening socket before anything else starts, so that a used port is reported at once."""
     raise_file_limit()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -36,7 +36,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class _ProductServer(uvicorn.Server):
-    """Signals are the command's: uvicorn's own way raises each again at its end, before anything else is stopped."""
+    """Leaves signals to the command: uvicorn would raise each again before anything else is stopped."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -51,7 +51,7 @@ def make_server(settings: Settings) -> uvicorn.Server:
 
 
 def make_worker_app() -> object:
-    """What each worker serves."""
+    """Makes the application of a worker process."""
     tune_allocator()
     app = create_app_from_environment()
     tune_gc()
@@ -60,10 +60,10 @@ def make_worker_app() -> object:
 
 @contextlib.asynccontextmanager
 async def serving(server: uvicorn.Server, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
-    """Serves while the block runs, and answers what is under way at its end; cancelled there, it does not wait."""
+    """Serves while the block runs, and finishes running requests at its end, unless it is cancelled."""
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        while not server.started:  # uvicorn tells it by this flag alone
+        while not server.started:  # uvicorn has no event for it
             if task.done():
                 await task
                 raise StartError("The server could not start; the lines above say why.")
@@ -75,14 +75,14 @@ async def serving(server: uvicorn.Server, listener: socket.socket) -> AsyncItera
 
 
 def serve_with_workers(settings: Settings, listener: socket.socket, workers: int) -> None:
-    """Blocks. A worker that dies is started again."""
-    hand_to_workers(settings)
+    """Blocks. Restarts a worker that dies."""
+    export_to_workers(settings)
     config = make_config("basewarden.serve:make_worker_app", settings, factory=True, workers=workers)
     Multiprocess(config, [listener]).run()
 
 
 async def wait_for_end(server: asyncio.Task[None]) -> None:
-    """Until the server ends by itself. Being cancelled here does not cancel the server."""
+    """Waits until the server ends. Cancelling this does not cancel the server."""
     await asyncio.wait([server])
     await server
 

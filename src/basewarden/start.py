@@ -1,4 +1,4 @@
-"""From nothing to settings and a database that is up to date: what every command does first."""
+"""Loads the settings and starts the database, which every command does first."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ class Started:
 
 
 async def start(progress: Progress, *, origin: str | None = None, allow_private: bool = False) -> Started:
-    """Raises StartError, one sentence, when a setting is bad or the database cannot be used."""
+    """Raises StartError with one sentence if a setting is invalid or the database cannot be used."""
     overrides: dict[str, object] = {}
     if origin is not None and "BASEWARDEN_ORIGIN" not in os.environ:
         overrides["BASEWARDEN_ORIGIN"] = origin
@@ -66,8 +66,10 @@ async def _start_with_embedded(progress: Progress, overrides: dict[str, object])
         own = {
             "DATABASE_URL": Secret(embedded.dsn(OWN_DATABASE)),
             "BASEWARDEN_DATA_DIR": data_dir,
-            "BASEWARDEN_SECRET": _given_or("BASEWARDEN_SECRET", lambda: _keep_secret(data_dir)),
-            "BASEWARDEN_ENCRYPTION_KEY": _given_or("BASEWARDEN_ENCRYPTION_KEY", lambda: start_key_file(data_dir)),
+            "BASEWARDEN_SECRET": _read_environment_or("BASEWARDEN_SECRET", lambda: _read_or_create_secret(data_dir)),
+            "BASEWARDEN_ENCRYPTION_KEY": _read_environment_or(
+                "BASEWARDEN_ENCRYPTION_KEY", lambda: start_key_file(data_dir)
+            ),
         }
         return Started(load_settings(**{**own, **overrides}), embedded)
     except BaseException:
@@ -80,8 +82,8 @@ def find_data_dir() -> Path:
     return Path(given).absolute() if given else _CHECKOUT / ".data"
 
 
-def hand_to_workers(settings: Settings) -> None:
-    """Worker processes read their settings from the environment, as every process does."""
+def export_to_workers(settings: Settings) -> None:
+    """Puts the settings into the environment, from which worker processes read them."""
     os.environ["DATABASE_URL"] = settings.database_url.reveal()
     os.environ["BASEWARDEN_SECRET"] = settings.secret.reveal()
     os.environ["BASEWARDEN_ENCRYPTION_KEY"] = settings.encryption_key.reveal()
@@ -91,12 +93,12 @@ def hand_to_workers(settings: Settings) -> None:
         os.environ["BASEWARDEN_DATA_DIR"] = str(settings.data_dir)
 
 
-def _given_or(name: str, make: Callable[[], Secret]) -> Secret:
+def _read_environment_or(name: str, make: Callable[[], Secret]) -> Secret:
     given = os.environ.get(name)
     return Secret(given) if given else make()
 
 
-def _keep_secret(data_dir: Path) -> Secret:
+def _read_or_create_secret(data_dir: Path) -> Secret:
     path = data_dir / _SECRET_FILE
     if not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

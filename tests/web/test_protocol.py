@@ -11,7 +11,7 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from basewarden.web.budgets import RequestBudgets
-from basewarden.web.guard import ConnectionGuard, Watched, find_network, is_in
+from basewarden.web.guard import ConnectionGuard, GuardedConnection, find_network, is_in
 from basewarden.web.protocol import GuardedProtocol
 from tests.fixtures.app import pick_port
 from tests.fixtures.serving import serving
@@ -28,7 +28,7 @@ class NoticingGuard(ConnectionGuard):
         super().__init__(budgets)
         self.ended = asyncio.Event()
 
-    def release(self, connection: Watched) -> None:
+    def release(self, connection: GuardedConnection) -> None:
         super().release(connection)
         self.ended.set()
 

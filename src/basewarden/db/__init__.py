@@ -1,4 +1,4 @@
-"""Our own database: engine, units of work, notifications, migrations. Holds no SQL of a feature."""
+"""Our own database: engine, units of work, notifications, pruning. Contains no SQL of a feature."""
 
 from basewarden.db.base import Base
 from basewarden.db.engine import (

@@ -1,4 +1,4 @@
-"""The declarative base that every feature's tables share."""
+"""The declarative base of all tables."""
 
 from datetime import datetime
 from typing import Any, ClassVar

@@ -24,12 +24,12 @@ _log = structlog.get_logger()
 
 
 def sqlalchemy_url(database_url: Secret) -> str:
-    """Our driver's address of a `postgres://` one, password included: for the engine only."""
+    """Returns the address for SQLAlchemy's engine, with the password."""
     return make_url(database_url.reveal()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
 def driver_dsn(database_url: Secret) -> str:
-    """The same address for psycopg itself."""
+    """Returns the address for psycopg, with the password."""
     return make_url(database_url.reveal()).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
@@ -44,7 +44,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=10,
             pool_pre_ping=True,
-            hide_parameters=True,  # an error's text must not carry what was bound
+            hide_parameters=True,  # the text of an error must not hold parameters
             connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "basewarden"},
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, sync_session_class=HeldSession)
@@ -63,13 +63,13 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[ReadSession]:
-        """A READ ONLY transaction in which everything that is read is of one moment: that of the first statement."""
+        """A READ ONLY transaction that reads everything as of its first statement."""
         async with self._begin("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY") as session:
             yield ReadSession(session)
 
     @asynccontextmanager
     async def write_now(self) -> AsyncIterator[WriteSession]:
-        """The door for facts that must survive a refusal; on a connection of its own, whatever else rolls back."""
+        """Commits on a connection of its own what must be stored even if the request is refused and rolls back."""
         async with self.unit_of_work() as session:
             yield session
 
@@ -86,7 +86,7 @@ class Database:
 
 @asynccontextmanager
 async def _reachable() -> AsyncIterator[None]:
-    """Our database being away is no fault of ours in the code: the caller is told to come back."""
+    """Turns a lost connection to our database into Unavailable."""
     try:
         yield
     except DBAPIError as error:
@@ -104,7 +104,7 @@ def _is_connection_lost(error: DBAPIError) -> bool:
 
 
 async def check_database(database_url: Secret) -> None:
-    """Raises a StartError of one clear sentence when our database cannot be used."""
+    """Raises StartError with one sentence if our database cannot be used."""
     try:
         dsn = driver_dsn(database_url)
     except ArgumentError:

@@ -1,7 +1,7 @@
-"""Who holds a connection of our pool. There are few, so nobody may hold one while a host of somebody else is awaited.
+"""Finds code that holds a connection of our pool while it waits for another host. The pool is small.
 
-A session takes its connection with its first statement and keeps it until it ends. What awaits elsewhere says so first
-(`note_waiting`); where the same task holds a connection then, that is a fault of ours: it is logged, and fails a test.
+A session takes its connection with its first statement and keeps it until it ends. Code calls `note_waiting` before it
+waits for another host; if the same task holds a connection then, that is a bug, which is logged and fails a test.
 """
 
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ _open: ContextVar[tuple[AsyncSession, ...]] = ContextVar("open_sessions", defaul
 _log = structlog.get_logger()
 
 FAULTS: Final[list[str]] = []
-"""Whom somebody waited for with a connection in hand; the tests look here."""
+"""What was waited for with a connection held; tests read this."""
 _MOST_FAULTS = 100
 
 
 class HeldSession(Session):
-    """Knows whether it has a connection; `info["first"]` is what it says on it before anything else."""
+    """Notes whether it has a connection; `info["first"]` is the first statement that it executes."""
 
 
 @event.listens_for(HeldSession, "after_begin")
@@ -37,7 +37,7 @@ def _take(session: Session, _: SessionTransaction, connection: Connection) -> No
 
 @contextmanager
 def track_session(session: AsyncSession) -> Iterator[None]:
-    """While the block runs, what this task calls can know of the session."""
+    """Makes the session known to `note_waiting` in this task while the block runs."""
     _open.set((*_open.get(), session))
     try:
         yield
@@ -47,7 +47,7 @@ def track_session(session: AsyncSession) -> Iterator[None]:
 
 
 def note_waiting(whom: str, **facts: Any) -> None:
-    """To be called before awaiting a host that is not ours, with a word for what it is."""
+    """Call this before waiting for another host; `whom` is a word for that host."""
     if not any(session.info.get("is_held") for session in _open.get()):
         return
     _log.error("database.held_while_waiting", whom=whom, **facts)

@@ -1,7 +1,7 @@
-"""Locks that are held for long, on one connection of this process that is not of the pool.
+"""Advisory locks that are held for long, on one connection of this process outside of the pool.
 
-Whoever undoes a session awaits somebody else's database meanwhile; with a connection of the pool each, a few databases
-that never answer would take them all from everybody.
+An undo holds its lock while it waits for a project's database. With one connection of the pool for each, a few
+databases that do not respond would use up the pool.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _RELEASE = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 
 
 class Locks:
-    """Advisory locks by name. They end with the connection, so also with the process."""
+    """Advisory locks by name. They end with the connection, so they also end with the process."""
 
     def __init__(self, dsn: Secret) -> None:
         self._dsn = dsn
@@ -29,12 +29,12 @@ class Locks:
 
     @asynccontextmanager
     async def try_hold(self, name: str) -> AsyncIterator[bool]:
-        """Whether it is held while the block runs: False where somebody has it, here or in another process."""
+        """Yields whether the lock is held: False if another task or process holds it."""
         if name in self._held:
             yield False
             return
         self._held.add(name)
-        is_held = None  # cut off while it asks, nobody knows
+        is_held = None  # unknown if it is cancelled while it acquires
         try:
             is_held = await self._acquire(name)
             yield is_held
@@ -53,7 +53,7 @@ class Locks:
             try:
                 return await self._execute(_ACQUIRE, name)
             except psycopg.OperationalError:
-                await self.close()  # the server may have ended it long ago
+                await self.close()  # the server may have closed the connection long ago
             try:
                 return await self._execute(_ACQUIRE, name)
             except psycopg.OperationalError as error:
@@ -67,7 +67,7 @@ class Locks:
             try:
                 await self._execute(_RELEASE, name)
             except psycopg.OperationalError:
-                await self.close()  # and so it is given
+                await self.close()  # which releases the lock
 
     async def _execute(self, query: str, name: str) -> bool:
         if self._connection is None or self._connection.closed:

@@ -1,4 +1,4 @@
-"""Telling every process at once that something it may have cached is no longer so."""
+"""Tells all processes at once that something they may have cached has changed."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,14 +21,14 @@ Handler = Callable[[str], None]
 
 
 async def notify(session: AsyncSession, topic: str, payload: str) -> None:
-    """Reaches every listener when, and only when, the unit of work commits."""
+    """Reaches every listener if and only if the unit of work commits."""
     await session.execute(
         text("SELECT pg_notify(:channel, :message)"), {"channel": _CHANNEL, "message": f"{topic}:{payload}"}
     )
 
 
 class Listener:
-    """Holds one LISTEN connection; `on(topic, handler)` gets each payload, and "" when some may have been missed."""
+    """Holds one LISTEN connection. A handler gets each payload of its topic, and "" if some may have been missed."""
 
     def __init__(self, database_url: Secret) -> None:
         self._dsn = driver_dsn(database_url)
@@ -40,7 +40,7 @@ class Listener:
         self._handlers.setdefault(topic, []).append(handler)
 
     async def announce(self, session: AsyncSession, topic: str, payload: str) -> None:
-        """Tells this process the moment the unit of work commits, and every other one right after."""
+        """Calls the handlers of this process at the commit of the unit of work, and those of the others right after."""
         await notify(session, topic, payload)
         event.listen(session.sync_session, "after_commit", lambda _: self._dispatch(topic, payload), once=True)
 
@@ -58,7 +58,7 @@ class Listener:
                 await self._listen()
             except psycopg.Error as error:
                 _log.warning("listener.lost", reason=type(error).__name__)
-            self._ready.set()  # a database that is away must not hold up the start
+            self._ready.set()  # an unavailable database must not delay the start
             self._report_missed()
             await asyncio.sleep(_RECONNECT_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Taking away what is past its time, a little at a time: nobody who works on these tables should notice."""
+"""Deletes old rows in small batches, so that other work on these tables is not delayed."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from basewarden.db.engine import CONNECT_TIMEOUT_SECONDS, Database, WriteSession
 from basewarden.errors import Unavailable
 
 LOCK_TIMEOUT = "250ms"
-"""Whoever stands behind us in a queue for a lock waits no longer than this on our account."""
+"""Limits how long a transaction behind us in the queue for a lock waits because of us."""
 TRIES = 5
 _log = structlog.get_logger()
 
@@ -27,9 +27,9 @@ DeleteSome = Callable[[WriteSession, timedelta, int], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class Pruner:
-    """What a feature takes away of a table of its own once it is older than `keep`; `prune` tells how many rows.
+    """Deletes rows of one table of a feature that are older than `keep`; `prune` returns their number.
 
-    Safe to cut off, to repeat, and to run twice at once.
+    It is safe to cancel, to repeat, and to run twice at the same time.
     """
 
     table: str
@@ -38,7 +38,7 @@ class Pruner:
 
 
 def in_batches(delete_some: DeleteSome) -> Prune:
-    """Calls it with a limit, each time in a unit of work of its own, until nothing is left for it to delete."""
+    """Makes a `Prune` that calls `delete_some` in one unit of work after the other until it deletes no row."""
 
     async def prune(database: Database, keep: timedelta, batch: int) -> int:
         total, tries = 0, TRIES
@@ -64,7 +64,7 @@ def in_batches(delete_some: DeleteSome) -> Prune:
 
 
 async def pause_after_work(started: float) -> None:
-    """For as long as the work took: at least half of the time belongs to everybody else."""
+    """Waits as long as the work took, so that at least half of the time is left for other work."""
     await asyncio.sleep(time.monotonic() - started)
 
 
@@ -73,7 +73,7 @@ async def bound_lock_waits(session: WriteSession) -> None:
 
 
 async def delete_some(session: WriteSession, table: type[Base], which: ColumnElement[bool], limit: int) -> int:
-    """At most `limit` rows; those that somebody holds are left for the next time, so that it waits for nobody."""
+    """Deletes at most `limit` rows. Locked rows are skipped, so that it does not wait."""
     keys = tuple(table.__table__.primary_key)
     chosen = select(*keys).where(which).limit(limit).with_for_update(skip_locked=True).cte("chosen")
     query = delete(table).where(*(key == chosen.c[key.name] for key in keys))
@@ -84,7 +84,7 @@ async def delete_some(session: WriteSession, table: type[Base], which: ColumnEle
 
 @asynccontextmanager
 async def only_one(database: Database, key: int) -> AsyncIterator[bool]:
-    """Whether nobody else is inside. On a connection of its own: the lock ends with it, however this process ends."""
+    """Yields whether this is the only holder of the lock, which is on a connection of its own and ends with it."""
     async with connect_alone(database) as connection:
         row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", (key,))).fetchone()
         yield bool(row and row[0])
@@ -92,7 +92,7 @@ async def only_one(database: Database, key: int) -> AsyncIterator[bool]:
 
 @asynccontextmanager
 async def connect_alone(database: Database) -> AsyncIterator[psycopg.AsyncConnection]:
-    """Outside of any pool and any transaction, for what PostgreSQL does only there."""
+    """A connection outside of the pool and without a transaction, for statements that need that."""
     try:
         connection = await psycopg.AsyncConnection.connect(
             driver_dsn(database.url),

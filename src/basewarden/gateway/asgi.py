@@ -31,9 +31,9 @@ from basewarden.gateway.sharing import PIECE_BYTES, send_in_pieces
 from basewarden.journal import RefusalLog
 from basewarden.web import CallerKind
 from basewarden.web.bodies import read_whole_body
+from basewarden.web.loop_shares import WITHOUT_LIMIT, Admission, LoopShares, delay_request, find_loop_shares
 from basewarden.web.responses import JSON_TYPE
 from basewarden.web.stopwatch import Stopwatch, run_timed
-from basewarden.web.turns import WITHOUT_TURNS, Turn, Turns, find_turns, wait_for_turn
 from pgrest import (
     LARGE_BODY_BYTES,
     METHODS_WITH_BODY,
@@ -97,12 +97,14 @@ class DataAPI:
         if address["room"] == "introspect":
             await self._introspect(scope, send, project, caller, address["rest"])
         else:
-            turns = find_turns(scope)
-            turn = WITHOUT_TURNS if turns is None else turns.enter(caller.key)
-            if turn.wait:
-                await wait_for_turn(scope, turn.wait)
+            shares = find_loop_shares(scope)
+            admission = WITHOUT_LIMIT if shares is None else shares.enter(caller.key)
+            if admission.wait:
+                await delay_request(scope, admission.wait)
             serving = self._rest(scope, receive, send, project, caller, address["rest"] or "/")
-            await (_measure(serving, turns, turn, caller) if turns is not None and turn.is_measured else serving)
+            if shares is not None and admission.is_measured:
+                serving = _measure(serving, shares, admission, caller)
+            await serving
 
     async def _introspect(self, scope: Any, send: Any, project: AnyProject, caller: Caller, rest: str | None) -> None:
         if rest or scope["method"] != "GET":
@@ -182,12 +184,14 @@ class DataAPI:
             await send({"type": "http.response.body", "body": body})
 
 
-async def _measure(serving: Coroutine[Any, Any, None], turns: Turns, turn: Turn, caller: Caller) -> None:
+async def _measure(
+    serving: Coroutine[Any, Any, None], shares: LoopShares, admission: Admission, caller: Caller
+) -> None:
     watch = Stopwatch()
     try:
         await run_timed(serving, watch)
     finally:
-        turns.leave(caller.key, turn, watch.cost)
+        shares.leave(caller.key, admission, watch.cost)
 
 
 async def _explain(asking: Awaitable[T]) -> T | RestResult:

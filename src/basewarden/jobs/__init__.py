@@ -1,4 +1,4 @@
-"""Work for later: a queue in our own PostgreSQL, committed with the change that asks for it."""
+"""Background jobs: a queue in our own PostgreSQL, to which a job is added in the transaction that needs it."""
 
 from basewarden.jobs.queries import (
     FailedJob,

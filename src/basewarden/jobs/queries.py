@@ -1,4 +1,4 @@
-"""All SQL of jobs: on the tables of procrastinate, through its own functions where they change a job."""
+"""All SQL of jobs, on the tables of procrastinate; jobs are changed by its own functions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _DUE = "job.status = 'todo' AND (job.scheduled_at IS NULL OR job.scheduled_at <=
 
 @dataclass(frozen=True)
 class FailedJob:
-    """A job that will not run again by itself. Why it failed is in the log, under its id."""
+    """A job that is not tried again. The log has the reason under its id."""
 
     id: int
     name: str
@@ -37,12 +37,12 @@ async def count_failed(session: AsyncSession) -> int:
 
 
 async def count_waiting(session: AsyncSession) -> int:
-    """Jobs that could run now and that nobody has taken yet."""
+    """Counts jobs that could run now and are not taken by a worker."""
     return int(await session.scalar(text(f"SELECT count(*) FROM procrastinate_jobs AS job WHERE {_DUE}")) or 0)
 
 
 async def find_oldest_waiting_age(session: AsyncSession) -> timedelta | None:
-    """For how long the job that waits longest could have run; None when nothing waits."""
+    """Returns how long the oldest waiting job could have run; None if no job waits."""
     query = text(
         "SELECT max(now() - coalesce(job.scheduled_at, event.at)) FROM procrastinate_jobs AS job"
         f" JOIN procrastinate_events AS event ON event.job_id = job.id AND event.type = 'deferred' WHERE {_DUE}"
@@ -52,9 +52,9 @@ async def find_oldest_waiting_age(session: AsyncSession) -> timedelta | None:
 
 
 async def free_stalled_jobs(session: WriteSession, attempts: Mapping[str, int], silent_for: timedelta) -> int:
-    """Gives back what workers had taken that are gone; a job that has had its `attempts` fails instead.
+    """Frees the jobs of workers that have died; a job that has used up its `attempts` fails instead.
 
-    Who frees a job locks it first, so that several processes free each job once.
+    Each job is locked first, so that several processes free it once.
     """
     query = text(
         "WITH stalled AS ("
@@ -72,7 +72,7 @@ async def free_stalled_jobs(session: WriteSession, attempts: Mapping[str, int], 
 
 
 async def delete_ended_jobs(session: WriteSession, older_than: timedelta, limit: int = 1000) -> int:
-    """What succeeded is gone already; what failed is kept for this long."""
+    """Deletes failed jobs that are older than this; successful jobs are deleted at once."""
     query = text(
         "WITH ended AS (SELECT job.id FROM procrastinate_jobs AS job"
         " WHERE job.status IN ('succeeded', 'failed', 'cancelled', 'aborted')"

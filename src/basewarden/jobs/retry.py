@@ -1,4 +1,4 @@
-"""When a job that failed runs again."""
+"""Decides when a failed job runs again."""
 
 import asyncio
 import random
@@ -23,7 +23,7 @@ class RetryPolicy:
     longest: timedelta = timedelta(hours=2)
 
     def find_wait(self, tried: int) -> timedelta | None:
-        """How long to wait after the attempt number `tried`, from 1 on; None when it was the last."""
+        """Returns the wait after attempt number `tried` (from 1), or None after the last."""
         if tried >= self.attempts:
             return None
         growth = self.factor ** min(tried - 1, 64)
@@ -35,7 +35,7 @@ OnFailure = Callable[[Job, BaseException, timedelta | None], None]
 
 
 class Retry(BaseRetryStrategy):
-    """The policy in the library's terms. A job that our own stop has cut off is no failure: it runs again at once."""
+    """The policy for procrastinate. A job that our own stop has cancelled did not fail and runs again at once."""
 
     def __init__(self, policy: RetryPolicy, on_failure: OnFailure) -> None:
         self._policy = policy
@@ -50,6 +50,6 @@ class Retry(BaseRetryStrategy):
 
 
 def _is_cancelled() -> bool:
-    """Whether somebody ended this very task, and not only one that it waited for."""
+    """Whether this task was cancelled, and not only one that it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

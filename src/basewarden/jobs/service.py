@@ -1,7 +1,7 @@
-"""Declaring jobs and asking for them.
+"""Registers the handlers of jobs and enqueues jobs.
 
-A job runs at least once: a process may die after its work and before it could say so. A handler therefore bears
-running twice, even at the same time, and opens its own unit of work.
+A job runs at least once, because a process may die after the work and before the result is stored. So a handler must be
+idempotent, even if it runs twice at the same time, and it opens its own unit of work.
 """
 
 import logging
@@ -34,7 +34,7 @@ PeriodicHandler = Callable[[], Awaitable[None]]
 
 
 class Jobs:
-    """Handlers are registered while the process is wired; `start` begins to work, `enqueue` works without it."""
+    """Handlers are registered before `start`, which starts the worker; `enqueue` needs no worker."""
 
     def __init__(self, database: Database, timing: JobTiming | None = None) -> None:
         _silence_library()
@@ -45,7 +45,7 @@ class Jobs:
         self._worker: JobWorker | None = None
 
     def register(self, name: str, handler: Handler, *, retry: RetryPolicy | None = None) -> None:
-        """`name` is a promise to jobs that are already waiting: a release that renames it leaves them behind."""
+        """`name` must stay the same in later releases: waiting jobs of an old name are never run."""
 
         async def run(_context: JobContext, **arguments: Any) -> None:
             await handler(arguments)
@@ -55,7 +55,7 @@ class Jobs:
     def register_periodic(
         self, name: str, cron: str, handler: PeriodicHandler, *, retry: RetryPolicy | None = None
     ) -> None:
-        """`cron` in UTC. A tick runs once over all processes; one that none of them saw for ten minutes is left out."""
+        """`cron` is in UTC. Each tick runs in one process, and is skipped if all missed it by ten minutes."""
 
         async def run(_context: JobContext, **_: Any) -> None:
             await handler()
@@ -72,15 +72,15 @@ class Jobs:
         after: timedelta | None = None,
         key: str | None = None,
     ) -> bool:
-        """Commits with the unit of work, and workers hear of it then. False: one with this `key` is waiting already.
+        """Adds a job when the unit of work commits. Returns False if a job with this `key` is waiting already.
 
-        Arguments are JSON and lie in the clear, in backups too: ids, never a secret, a token or somebody's data.
+        Arguments are JSON and stored unencrypted, also in backups: pass ids, never a secret, a token or personal data.
         """
         if name not in self._policies:
             raise LookupError(f"no job is registered as {name}")
         when = None if after is None else datetime.now(UTC) + after
         try:
-            async with session.begin_nested():  # the refused one must not spoil the whole unit of work
+            async with session.begin_nested():  # a duplicate must not abort the whole unit of work
                 raw = await (await session.connection()).get_raw_connection()
                 deferrer = self._app.configure_task(
                     name, queueing_lock=key, schedule_at=when, connection=raw.driver_connection
@@ -91,7 +91,7 @@ class Jobs:
         return True
 
     async def start(self) -> None:
-        """Returns at once: a database that is away does not hold up the start."""
+        """Returns at once: an unavailable database does not delay the start."""
         self._worker = JobWorker(self._app, self._timing, self._free_stalled, list(self._policies))
         self._worker.start()
 
@@ -114,7 +114,7 @@ class Jobs:
 
 
 def _make_connector(database: Database, timing: JobTiming) -> PsycopgConnector:
-    """A small pool of the worker's own: a busy worker must not take the requests' connections."""
+    """Makes a small pool for the worker, so that a busy worker does not use the connections of requests."""
     return PsycopgConnector(
         conninfo=driver_dsn(database.url),
         kwargs={"application_name": "basewarden jobs", "connect_timeout": _CONNECT_SECONDS},
@@ -125,7 +125,7 @@ def _make_connector(database: Database, timing: JobTiming) -> PsycopgConnector:
 
 
 def _log_failure(job: Job, error: BaseException, wait: timedelta | None) -> None:
-    """In our log stand a job's name and id, never its arguments."""
+    """Logs the name and id of the job, never its arguments."""
     context = {"job": job.task_name, "id": job.id, "attempt": job.attempts + 1, "reason": type(error).__name__}
     if wait is None:
         _log.error("job.failed", **context, exc_info=error)
@@ -134,7 +134,7 @@ def _log_failure(job: Job, error: BaseException, wait: timedelta | None) -> None
 
 
 def _silence_library() -> None:
-    """It writes every job's arguments at INFO, and at ERROR when one fails. What matters we log ourselves."""
+    """The library logs the arguments of jobs. We log what matters ourselves."""
     library = logging.getLogger("procrastinate")
     library.setLevel(logging.CRITICAL + 1)
     library.propagate = False

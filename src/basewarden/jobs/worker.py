@@ -1,4 +1,4 @@
-"""The worker inside a serving process: takes jobs, comes back after any trouble, ends within bounds."""
+"""The worker inside a serving process: runs jobs, restarts after errors, and stops within a time limit."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class JobTiming:
-    """How often a worker looks and shows that it lives; how long it waits for our database, and a stop for its jobs."""
+    """Intervals and time limits of a worker: polling, heartbeat, our database, and running jobs at a stop."""
 
     poll_seconds: float = 2.0
     heartbeat_seconds: float = 10.0
@@ -34,15 +34,15 @@ class JobTiming:
 
     @property
     def silent_for(self) -> timedelta:
-        """Who has shown no life for this long is gone, and its jobs are anybody's."""
+        """A worker without a heartbeat for this long is dead, and its jobs are freed."""
         return timedelta(seconds=self.silent_seconds)
 
 
 class _Worker(Worker):
-    """The library's, but for a job whose end could not be stored: there it would stay taken for as long as we live."""
+    """The library's worker, which ends if the end of a job cannot be stored: else the job would never be freed."""
 
     async def _persist_job_status(self, *arguments: Any, **named: Any) -> None:
-        """This worker ends; the next one is another, and the job is freed."""
+        """Stops this worker on an error; its job is freed, since the next worker has another id."""
         try:
             await super()._persist_job_status(*arguments, **named)
         except ConnectorException:
@@ -51,7 +51,7 @@ class _Worker(Worker):
 
 
 class JobWorker:
-    """Two tasks: one works, the other frees the jobs of workers that are gone. Neither ends by itself."""
+    """Two tasks, which run until `stop`: one runs jobs, the other frees the jobs of dead workers."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class JobWorker:
         ]
 
     async def stop(self) -> None:
-        """Lets running jobs end for a while; what is cut off runs again elsewhere."""
+        """Waits a while for running jobs; a cancelled job runs again in another worker."""
         self._stopping.set()
         if self._worker is not None:
             self._worker.stop()  # type: ignore[no-untyped-call]  # the library gives it no types
@@ -86,13 +86,13 @@ class JobWorker:
         while not self._stopping.is_set():
             try:
                 await self._work()
-            except Exception as error:  # noqa: BLE001 - a loop that ends would leave every job waiting for ever
+            except Exception as error:  # noqa: BLE001 - if this loop ended, no job would run any more
                 reason = error.__cause__ or error
                 _log.warning("jobs.worker_lost", reason=type(reason).__name__)
             await self._pause(self._timing.reconnect_seconds)
 
     async def _work(self) -> None:
-        """Works until it is told to stop, or until our database is away."""
+        """Runs jobs until `stop` is called or our database is unavailable."""
         try:
             await self._app.open_async()
             self._worker = self._make_worker()
@@ -103,7 +103,7 @@ class JobWorker:
             await self._app.close_async()
 
     def _make_worker(self) -> Worker:
-        """Takes only jobs whose names it knows: while a release rolls out, older processes leave the new ones alone."""
+        """Takes only jobs with known names, so that older processes skip new jobs while a release rolls out."""
         return _Worker(
             self._app,
             queues=self._names,

@@ -1,4 +1,4 @@
-"""The ASGI floor that every feature stands on: edge, callers, pages, errors. Knows no feature."""
+"""What all features use to serve requests: edge, callers, pages, forms, errors. Imports no feature."""
 
 from basewarden.web.assets import BUILD, asset_url, ensure_assets
 from basewarden.web.bodies import WholeBodies

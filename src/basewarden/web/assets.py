@@ -1,4 +1,4 @@
-"""The pages' scripts and styles: built once per change from `assets/`, then served under hashed names."""
+"""Builds the scripts and styles of the pages from `assets/` after each change; they are served under hashed names."""
 
 import asyncio
 import fcntl
@@ -34,12 +34,12 @@ class Node:
 
 
 def asset_url(name: str) -> str:
-    """The address of a built file, e.g. of `main.js` or `main.css`; it changes when the content does."""
+    """Returns the path of a built file such as `main.js`; it changes with the content."""
     return f"{URL}/{_read_files()[name]}"
 
 
 async def ensure_assets(progress: Callable[[str], None]) -> None:
-    """Builds what is missing or older than `assets/`; an installed package brings its files built."""
+    """Builds the assets if `assets/` has changed; an installed package contains built files."""
     if SOURCES.exists():
         await asyncio.to_thread(_build_if_changed, progress)
     _read_files.cache_clear()
@@ -47,12 +47,12 @@ async def ensure_assets(progress: Callable[[str], None]) -> None:
 
 
 async def ensure_packages(folder: Path, progress: Callable[[str], None]) -> None:
-    """Brings the locked npm packages of a folder into its `node_modules`."""
+    """Installs the locked npm packages of a folder into its `node_modules`."""
     await asyncio.to_thread(_install_packages, folder, progress)
 
 
 def find_node() -> Node | None:
-    """The machine's Node with npm where it is new enough, else the one from the wheel in this environment."""
+    """Returns the system's Node with npm if it is new enough, else the one of the wheel in this environment."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and _major_version(node) >= MIN_NODE:
         return Node(Path(node), (npm,))
@@ -101,7 +101,7 @@ def _built_inputs() -> str | None:
 
 
 def _build(inputs: str) -> None:
-    """Adds the new files, then points the manifest at them, then drops the old ones."""
+    """Adds the new files, points the manifest at them, and deletes the old ones."""
     metafile = BUILD / ".meta.json"
     _run(
         str(_need_node().node),
@@ -143,7 +143,7 @@ def _install_packages(folder: Path, progress: Callable[[str], None]) -> None:
     if stamp.exists() and stamp.read_text() == wanted:
         return
     progress(f"Installing the npm packages of {folder.relative_to(CHECKOUT)}")
-    # No package's own install script runs: what we use works without.
+    # Install scripts of packages do not run: what we use works without them.
     _run(*_need_node().npm, "ci", "--ignore-scripts", "--loglevel=error", folder=folder)
     stamp.write_text(wanted)
 
@@ -158,7 +158,7 @@ def _need_node() -> Node:
 
 
 def _install_node() -> bool:
-    """Adds the wheel with Node to the environment that ./basewarden made; nobody else's is touched."""
+    """Adds the wheel with Node to an environment that ./basewarden made; no other environment is changed."""
     environment = Path(sys.prefix)
     if not (environment / "basewarden-run.stamp").exists():
         return False
@@ -184,7 +184,7 @@ def _run(*command: str, folder: Path) -> None:
     completed = subprocess.run(  # noqa: S603 -- commands of ours
         command,
         cwd=folder,
-        # Node brings its own list of authorities; a company's is known to the system alone.
+        # Node has its own list of certificate authorities; a company's is known to the system only.
         env={"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": search_path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""How much of a request is taken in, and how long it may take to come. `docs/reference/budgets.md` lists all of it."""
+"""Limits of the size and the duration of requests. `docs/reference/budgets.md` lists all of them."""
 
 import re
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class BodyBudget:
 
 @dataclass(frozen=True, slots=True)
 class LargerBody:
-    """Addresses whose bodies may be larger than the usual, and why."""
+    """Paths whose bodies may be larger than others, and the reason."""
 
     path: re.Pattern[str]
     budget: BodyBudget
@@ -50,12 +50,12 @@ LARGER_BODIES: Final = (
         "the texts of a row, percent-encoded by the browser",
     ),
 )
-"""The one place where an address is given more room than `max_body_bytes`. The first that matches counts."""
+"""The only exceptions from `max_body_bytes`. The first that matches counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestBudgets:
-    """Sizes in bytes, times in seconds. Times of a body count only while this side is ready to read."""
+    """Sizes in bytes, times in seconds. The times of a body count only while this side reads."""
 
     head_bytes: int = 32 * _KB
     headers: int = 100
@@ -86,7 +86,7 @@ class RequestBudgets:
         )
 
     def find_body(self, path: str) -> BodyBudget:
-        """How large the body of a request to this address may be."""
+        """Returns the budget for the body of a request to this path."""
         if path.startswith(DATA_API_PREFIX):
             return BodyBudget(self.data_body_bytes, None)
         usual = BodyBudget(self.body_bytes, MOST_VALUES)

@@ -1,4 +1,4 @@
-"""Every route declares who may call it; `tests/rules/test_callers.py` fails on one that does not."""
+"""Every route declares its callers; `tests/rules/test_callers.py` fails for a route that does not."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -18,7 +18,7 @@ class CallerKind(StrEnum):
 
 
 def callers(*kinds: CallerKind) -> Callable[[F], F]:
-    """Marks a dependency (or a plain ASGI app) as the check that lets these callers, and nobody else, in."""
+    """Marks a dependency (or an ASGI application) as the check that admits only these callers."""
 
     def mark(function: F) -> F:
         function.__dict__["callers"] = frozenset(kinds)
@@ -33,4 +33,4 @@ def declared_callers(function: Any) -> frozenset[CallerKind]:
 
 @callers(CallerKind.ANYONE)
 async def anyone() -> None:
-    """The declaration of a route that is open on purpose."""
+    """Declares that a route is open to everyone."""

@@ -1,9 +1,9 @@
-"""Pages are compressed on their way, where their length can tell nobody else what is on them (BREACH).
+"""Compresses pages whose length cannot reveal their content to an attacker on the network (BREACH).
 
-Whoever listens on the network learns a page's secrets from its compressed length only by making the victim's browser
-ask for many variants of it. Browsers say where a request comes from (`Sec-Fetch-Site`): only what this site's own
-pages, or the person themselves, ask for is compressed. Answers that hold a secret, answers to forms, and everything
-under `/api/`, the data road first of all, never are. See `docs/decisions/0028-compress-responses-without-secrets.md`.
+Such an attacker must make the victim's browser request many variants of a page. Browsers send where a request comes
+from (`Sec-Fetch-Site`), so only requests of this site's own pages, or typed by the person, get compressed responses.
+Responses with a secret, responses to forms and everything under `/api/` are never compressed. See
+`docs/decisions/0028-compress-responses-without-secrets.md`.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _NEVER: Final = ("/api/", "/static/", "/reset/", "/verify-email/", "/settings/ac
 
 
 class Compression:
-    """Plain ASGI around the pages."""
+    """ASGI middleware around the pages."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -38,7 +38,7 @@ def may_compress(scope: Any) -> bool:
 
 
 class _Compressor:
-    """Holds the start of an answer back until its body has come, if it is a page and comes whole."""
+    """Holds back the start of a response until its body arrives, if it is a page in one piece."""
 
     def __init__(self, send: Any) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""What the edge found out about a request, before anybody knows who calls."""
+"""What the edge knows about a request before its caller is identified."""
 
 from dataclasses import dataclass
 from typing import Any

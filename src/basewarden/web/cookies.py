@@ -1,4 +1,4 @@
-"""Cookies as the contract names them: HttpOnly, SameSite=Lax, Path=/, and Secure on an https origin."""
+"""The cookies of the contract: HttpOnly, SameSite=Lax, Path=/, and Secure on an https origin."""
 
 from starlette.responses import Response
 

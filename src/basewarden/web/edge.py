@@ -1,6 +1,6 @@
-"""The outermost layer: what holds for every request, before any handler runs.
+"""The outermost layer, which every request passes before a handler runs.
 
-In order: who is at the other end, request id, origin (CSRF), body size, the handler, headers, the log.
+In order: client address, request id, origin (CSRF), body size, the handler, headers, the access log.
 """
 
 import ipaddress
@@ -22,10 +22,10 @@ from basewarden.web.budgets import DATA_API_PREFIX, RequestBudgets
 from basewarden.web.context import RequestContext, attach_context, scope_context
 from basewarden.web.guard import OpenRequests, find_network, is_in
 from basewarden.web.joined import find_head
+from basewarden.web.loop_shares import UNMEASURED_SECONDS, delay_request, find_loop_shares, is_pipelined_request
 from basewarden.web.loopback import LoopbackAlias
 from basewarden.web.responses import Internal, send_error
 from basewarden.web.stopwatch import Stopwatch, run_timed
-from basewarden.web.turns import UNMEASURED_SECONDS, find_turns, wait_for_turn, was_sent_ahead
 
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _LONG = re.compile(r"[^/]{37,}")
@@ -33,14 +33,14 @@ _ROW = re.compile(r"^(/c/[^/]+/data/[^/]+/)(?!\+)[^/]+")
 _ORIGIN_EXEMPT = "/api/webhooks/"
 _log = structlog.get_logger()
 _access_log = AccessLog()
-_ids = random.Random()  # noqa: S311 - of its own, because what it draws is shown to clients
+_ids = random.Random()  # noqa: S311 - a generator of its own, because its numbers are shown to clients
 
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
 )
 
-# What no handler may say otherwise, and no project whose answer is passed on.
+# Headers that no handler may change, and no project whose response is passed on.
 _OURS = frozenset(
     {
         b"x-request-id",
@@ -55,16 +55,16 @@ _OURS = frozenset(
 
 _TOKENS = frozenset({b"authorization", b"apikey"})
 Headers = tuple[tuple[bytes, bytes], ...]
-Observe = Callable[[Any, int, float], None]
-"""Hears of each answer: its scope, its status (0: the caller had gone), its seconds. On the hot path."""
+OnResponse = Callable[[Any, int, float], None]
+"""Gets the scope, the status (0: the client disconnected) and the seconds of each request. On the hot path."""
 
 
 class Edge:
-    """Plain ASGI around plain ASGI; costs a few microseconds."""
+    """ASGI middleware that costs a few microseconds."""
 
-    def __init__(self, app: Any, settings: Settings, observe: Observe | None = None) -> None:
+    def __init__(self, app: Any, settings: Settings, on_response: OnResponse | None = None) -> None:
         self._app = app
-        self._observe = observe
+        self._on_response = on_response
         self._origin = settings.origin.encode()
         self._proxies = settings.trusted_proxies
         self._budgets = RequestBudgets.read(settings)
@@ -78,50 +78,50 @@ class Edge:
             return
         context = RequestContext(_request_id(), find_client_address(scope, self._proxies))
         attach_context(scope, context)
-        exchange = _Exchange(scope, send, self._headers, context)
-        handling = self._handle(scope, receive, exchange)
+        response = _ResponseSender(scope, send, self._headers, context)
+        handling = self._handle(scope, receive, response)
         with log_context(request_id=context.request_id):
-            if exchange.watch is None:
+            if response.watch is None:
                 await handling
             else:
-                await run_timed(handling, exchange.watch)
+                await run_timed(handling, response.watch)
 
-    async def _handle(self, scope: Any, receive: Any, exchange: "_Exchange") -> None:
+    async def _handle(self, scope: Any, receive: Any, response: "_ResponseSender") -> None:
         try:
             self._check_origin(scope)
             exceeded = find_exceeded(scope, self._budgets)
             if exceeded is not None:
                 await refuse_body(scope, receive, exceeded)
-            elsewhere = self._alias.find_redirect(scope)
-            if elsewhere is not None:
-                await RedirectResponse(elsewhere)(scope, receive, exchange.send)
+            location = self._alias.find_redirect(scope)
+            if location is not None:
+                await RedirectResponse(location)(scope, receive, response.send)
                 return
             limited = receive if scope["method"] == "GET" else limit_body(scope, receive, self._budgets)
             if self._proxies:
-                await self._run_counted(scope, limited, exchange.send)
+                await self._run_counted(scope, limited, response.send)
             else:
-                await self._app(scope, limited, exchange.send)
+                await self._app(scope, limited, response.send)
         except AppError as error:
-            await self._fail(error, scope, receive, exchange)
+            await self._fail(error, scope, receive, response)
         except Exception:
             _log.exception("request.failed", path=hide_tokens(scope["path"]))
-            await self._fail(Internal.of_request(scope_context(scope).request_id), scope, receive, exchange)
+            await self._fail(Internal.of_request(scope_context(scope).request_id), scope, receive, response)
         finally:
-            exchange.log()
-            if self._observe is not None:
-                self._observe(scope, exchange.status, exchange.seconds)
+            response.log()
+            if self._on_response is not None:
+                self._on_response(scope, response.status, response.seconds)
 
     async def _run_counted(self, scope: Any, receive: Any, send: Any) -> None:
-        """Behind a proxy, which has few connections for many clients, requests are what is counted."""
+        """Counts requests instead of connections: a proxy has few connections for many clients."""
         key = self._open.enter(scope_context(scope).client_address)
         try:
             await self._app(scope, receive, send)
         finally:
             self._open.leave(key)
 
-    async def _fail(self, error: AppError, scope: Any, receive: Any, exchange: "_Exchange") -> None:
-        if exchange.status == 0:
-            await send_error(error, scope, receive, exchange.send)
+    async def _fail(self, error: AppError, scope: Any, receive: Any, response: "_ResponseSender") -> None:
+        if response.status == 0:
+            await send_error(error, scope, receive, response.send)
 
     def _check_origin(self, scope: Any) -> None:
         if scope["method"] not in _UNSAFE or scope["path"].startswith(_ORIGIN_EXEMPT):
@@ -131,18 +131,18 @@ class Edge:
                 raise Forbidden("This request comes from another site.")
 
 
-class _Exchange:
-    """One answer on its way out: adds the headers, remembers the status for the log."""
+class _ResponseSender:
+    """Sends one response: adds the headers, and keeps the status for the log."""
 
     def __init__(self, scope: Any, send: Any, headers: Headers, context: RequestContext) -> None:
         self._scope = scope
         self._send = send
         self._headers = headers
         self._context = context
-        self._turns = find_turns(scope)
+        self._loop_shares = find_loop_shares(scope)
         self._started = time.perf_counter()
-        self.watch = Stopwatch() if self._turns is not None and not _has_token(scope) else None
-        """not of agents, whose requests are many"""
+        self.watch = Stopwatch() if self._loop_shares is not None and not _has_token(scope) else None
+        """None for agents, which send many requests."""
         self.status = 0
 
     @property
@@ -153,14 +153,14 @@ class _Exchange:
         if message["type"] == "http.response.start":
             wait = self._find_wait()
             if wait:
-                await wait_for_turn(self._scope, wait)
+                await delay_request(self._scope, wait)
             self.status = message["status"]
             message = self._add_headers(message)
         await self._send(message)
 
     def _add_headers(self, message: Any) -> Any:
         own = message["headers"]
-        names = tuple([name for name, _ in own])  # in lower case, as ASGI wants them
+        names = tuple([name for name, _ in own])  # in lower case, as ASGI requires
         if not _OURS.isdisjoint(names):
             own = [pair for pair in own if pair[0] not in _OURS]
         request_id = self._context.request_id.encode()
@@ -172,24 +172,24 @@ class _Exchange:
         return message if own is message["headers"] else {**message, "headers": own}
 
     def _find_wait(self) -> float:
-        """Seconds for which a stranger's answer lets others go first."""
-        if self._turns is None:
+        """The seconds by which the response to a stranger is delayed."""
+        if self._loop_shares is None:
             return 0.0
-        facts = read_log_context()
-        if "agent" in facts:
+        ids = read_log_context()
+        if "agent" in ids:
             return 0.0
-        if "user" in facts:
-            if not self._scope["path"].startswith(DATA_API_PREFIX):  # there it has been told whether they take little
-                self._turns.see(facts["user"])
+        if "user" in ids:
+            if not self._scope["path"].startswith(DATA_API_PREFIX):  # the data API has noted it already
+                self._loop_shares.note_active(ids["user"])
             return 0.0
         seconds = UNMEASURED_SECONDS if self.watch is None else self.watch.read_within()
-        network, ahead = find_network(self._context.client_address), was_sent_ahead(self._scope)
-        return self._turns.charge(network, seconds, self._scope["path"], sent_ahead=ahead)
+        network, ahead = find_network(self._context.client_address), is_pipelined_request(self._scope)
+        return self._loop_shares.charge(network, seconds, self._scope["path"], is_pipelined=ahead)
 
     def log(self) -> None:
         _access_log.note(
             method=self._scope["method"],
-            path=hide_tokens(self._scope["path"]),  # never the query: filters carry people's data
+            path=hide_tokens(self._scope["path"]),  # without the query: filters hold personal data
             status=self.status,
             ms=round(self.seconds * 1000, 1),
             client=self._context.client_address,
@@ -201,12 +201,12 @@ def _has_token(scope: Any) -> bool:
 
 
 def hide_tokens(path: str) -> str:
-    """A long segment may be a token of an email's link; ids have 36 characters. A row's page is named by its key."""
+    """Hides long segments, which may be tokens (an id has 36 characters), and the keys of rows."""
     return _LONG.sub("…", _ROW.sub(r"\1…", path) if path.startswith("/c/") else path)
 
 
 def find_client_address(scope: Any, proxies: tuple[Any, ...]) -> str:
-    """The peer, or the last forwarded address that no trusted proxy wrote for itself."""
+    """Returns the peer, or the last forwarded address that is not a trusted proxy."""
     peer = scope["client"][0] if scope.get("client") else "unknown"
     if not is_in(peer, proxies):
         return peer
@@ -227,7 +227,7 @@ def _is_address(text: str) -> bool:
 
 
 def _request_id() -> str:
-    """Tells requests apart and guards nothing, so it need not cost a system call."""
+    """Identifies a request and is not a secret, so it costs no system call."""
     return f"{random.getrandbits(64):016x}"
 
 
@@ -249,11 +249,11 @@ def _security_headers(settings: Settings) -> Headers:
 
 @lru_cache(maxsize=512)
 def _list_missing(headers: Headers, names: tuple[bytes, ...]) -> Headers:
-    """Of the headers of every answer those that a handler may choose itself, and has not."""
+    """Returns our headers without those that the handler has set and may set."""
     return tuple(pair for pair in headers if pair[0] in _OURS or pair[0] not in names)
 
 
 @lru_cache(maxsize=512)
 def _join_missing(headers: Headers, names: tuple[bytes, ...]) -> bytes:
-    """The same as lines of a head."""
+    """The same as lines of a response head."""
     return b"".join(b"%b: %b\r\n" % pair for pair in _list_missing(headers, names))

@@ -1,4 +1,4 @@
-"""Forms of server-rendered pages: the same models as the JSON API, with the errors put beside the fields."""
+"""Forms of server-rendered pages: the models of the JSON API, with errors beside the fields."""
 
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -16,7 +16,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Form(Generic[M]):
-    """What was typed, kept for the page, and a valid `data` or `errors` by field name ("" = the whole)."""
+    """The typed values, and either valid `data` or `errors` by field name ("" = the whole form)."""
 
     typed: dict[str, str]
     data: M | None = None
@@ -26,7 +26,7 @@ class Form(Generic[M]):
         return Form(self.typed, None, {**self.errors, name: message})
 
     def with_app_error(self, error: AppError) -> "Form[M]":
-        """A refused field's sentence beside that field, any other refusal above the whole."""
+        """Adds the messages of `Invalid` to their fields, and any other error to the whole form."""
         if isinstance(error, Invalid) and isinstance(error.details, list):
             return Form(self.typed, None, {item["field"]: item["message"] for item in error.details})
         return self.with_error(error.text)
@@ -42,7 +42,7 @@ def show_again(
     never_shown: tuple[str, ...] = (),
     **context: Any,
 ) -> Response:
-    """The page of a form that was refused: what was typed stays, but for what is never shown."""
+    """Renders the page of a refused form again with the typed values, except those in `never_shown`."""
     refused = form if error is None else form.with_app_error(error)
     typed = {name: value for name, value in form.typed.items() if name not in never_shown}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if error is None else error.status
@@ -52,7 +52,7 @@ def show_again(
 
 
 async def parse_form(request: Request, model: type[M], **extra: Any) -> Form[M]:
-    """An empty field counts as not given; `extra` fills or overrides what the form cannot say."""
+    """Leaves out empty fields; `extra` adds or overrides values."""
     async with request.form(max_files=0, max_fields=1000) as data:
         typed = {name: value for name, value in data.items() if isinstance(value, str)}
     given: dict[str, Any] = {name: value for name, value in typed.items() if value != ""}
@@ -63,7 +63,7 @@ async def parse_form(request: Request, model: type[M], **extra: Any) -> Form[M]:
 
 
 def describe_errors(error: ValidationError) -> list[tuple[str, str]]:
-    """Field name and a sentence for each; never the value that was given."""
+    """Returns field name and message of each error, never the given value."""
     return [
         (".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, "))
         for item in error.errors(include_input=False, include_url=False, include_context=False)

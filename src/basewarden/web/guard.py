@@ -1,4 +1,4 @@
-"""Which connections of one process are open, how many an address may have, and a regular look at each of them."""
+"""Limits the open connections of a process and of an address, and checks their timeouts regularly."""
 
 import asyncio
 import ipaddress
@@ -10,39 +10,39 @@ from typing import Protocol
 from basewarden.errors import AppError
 from basewarden.settings import Network
 from basewarden.web.budgets import RequestBudgets
+from basewarden.web.loop_shares import LoopShares
 from basewarden.web.refusals import Overloaded, TooManyConnections
-from basewarden.web.turns import Turns
 
-LOOK_SECONDS = 1.0
-_LONGEST_LOOK_SECONDS, _PAUSE_SECONDS = 0.002, 0.02
-# What a request's code does about its end comes on top of the look. Where more are open, more end at once.
+CHECK_SECONDS = 1.0
+_MAX_CHECK_SECONDS, _PAUSE_SECONDS = 0.002, 0.02
+# The clean-up of a request comes on top of the check. If more connections are open, more may be closed at once.
 _FEWEST_ENDED_AT_ONCE, _OPEN_FOR_EACH_ENDED = 2, 200
 _RETRY = {"Retry-After": "1"}
 
 
-class Watched(Protocol):
-    def look(self, now: float) -> bool:
-        """Whether it has ended because it waited for too long."""
+class GuardedConnection(Protocol):
+    def check_timeouts(self, now: float) -> bool:
+        """Closes the connection if it has waited for too long; returns whether it did."""
 
 
 class ConnectionGuard:
-    """One for each process; it starts to look when the first connection comes and stops with the last."""
+    """One for each process. Checks begin with the first open connection and stop with the last."""
 
     def __init__(self, budgets: RequestBudgets) -> None:
         self.budgets = budgets
         self._most = min(budgets.connections, _count_room())
-        self._open: dict[Watched, str | None] = {}
+        self._open: dict[GuardedConnection, str | None] = {}
         self._counts: Counter[str] = Counter()
-        self._is_looking = False
-        self._unseen: list[Watched] = []
-        self.turns = Turns()
+        self._is_scheduled = False
+        self._unchecked: list[GuardedConnection] = []
+        self.loop_shares = LoopShares()
 
-    def admit(self, connection: Watched, peer: str | None) -> AppError | None:
-        """The reason to turn it away, or None. Either way it is watched until `release`."""
+    def admit(self, connection: GuardedConnection, peer: str | None) -> AppError | None:
+        """Returns the reason to refuse it, or None. In both cases it is checked until `release`."""
         is_full = len(self._open) >= self._most
         counted = None if peer is None or is_in(peer, self.budgets.proxies) else find_network(peer)
         self._open[connection] = counted
-        self._start_looking()
+        self._schedule_check()
         if counted is not None:
             self._counts[counted] += 1
         if is_full:
@@ -50,45 +50,45 @@ class ConnectionGuard:
         is_over = counted is not None and self._counts[counted] > self.budgets.connections_per_address
         return TooManyConnections(headers=_RETRY) if is_over else None
 
-    def release(self, connection: Watched) -> None:
+    def release(self, connection: GuardedConnection) -> None:
         counted = self._open.pop(connection, None)
         if counted is not None:
             _count_down(self._counts, counted)
 
-    def _start_looking(self) -> None:
-        if not self._is_looking:
-            self._is_looking = True
-            asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+    def _schedule_check(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check_some)
 
-    def _look(self) -> None:
-        """A little at a time: where many came at once, many are to be ended at once."""
+    def _check_some(self) -> None:
+        """Checks for 2 ms at most and continues later, because many connections may time out at once."""
         loop = asyncio.get_running_loop()
-        self._unseen = self._unseen or list(self._open)
-        until, ended = time.perf_counter() + _LONGEST_LOOK_SECONDS, 0
+        self._unchecked = self._unchecked or list(self._open)
+        until, ended = time.perf_counter() + _MAX_CHECK_SECONDS, 0
         most = max(_FEWEST_ENDED_AT_ONCE, len(self._open) // _OPEN_FOR_EACH_ENDED)
         try:
-            while self._unseen and ended < most and time.perf_counter() < until:
-                connection = self._unseen.pop()
+            while self._unchecked and ended < most and time.perf_counter() < until:
+                connection = self._unchecked.pop()
                 if connection in self._open:
-                    ended += connection.look(loop.time())
-        finally:  # whatever one of them does, the others are looked at
-            self._is_looking = False
-            if self._unseen:
-                self._is_looking = True
-                loop.call_later(_PAUSE_SECONDS, self._look)
+                    ended += connection.check_timeouts(loop.time())
+        finally:  # an error of one connection must not stop the checks of the others
+            self._is_scheduled = False
+            if self._unchecked:
+                self._is_scheduled = True
+                loop.call_later(_PAUSE_SECONDS, self._check_some)
             elif self._open:
-                self._start_looking()
+                self._schedule_check()
 
 
 class OpenRequests:
-    """Requests in flight by client address, where a trusted proxy stands before us and connections tell nothing."""
+    """Counts requests in flight by client address, for use behind a trusted proxy, whose connections are shared."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._counts: Counter[str] = Counter()
 
     def enter(self, address: str) -> str:
-        """The key to leave with. Raises TooManyConnections."""
+        """Returns the key to leave with. Raises TooManyConnections."""
         network = find_network(address)
         if self._counts[network] >= self._most:
             raise TooManyConnections(headers=_RETRY)
@@ -100,13 +100,13 @@ class OpenRequests:
 
 
 def raise_file_limit() -> None:
-    """As many open files as the system lets this process have: each connection is one."""
+    """Raises the limit of open files as far as the system allows: each connection is one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def find_network(address: str) -> str:
-    """Whoever has one IPv6 address has all of its /64; anything else is itself."""
+    """Returns the /64 of an IPv6 address, since one client has all of it, and any other address as it is."""
     if ":" not in address:
         return address
     try:
@@ -117,7 +117,7 @@ def find_network(address: str) -> str:
 
 
 def is_in(address: str, networks: tuple[Network, ...]) -> bool:
-    """False for what is no address."""
+    """Returns False for anything that is not an address."""
     if not networks:
         return False
     try:
@@ -134,6 +134,6 @@ def _count_down(counts: Counter[str], key: str) -> None:
 
 
 def _count_room() -> int:
-    """Connections that leave enough open files for databases, logs and answers from elsewhere."""
+    """The number of connections that leaves enough open files for databases, logs and requests to other servers."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft if soft == resource.RLIM_INFINITY else max(16, soft - max(256, soft // 4))

@@ -1,4 +1,4 @@
-"""What is wrong with a body or a query, in as many words as help: a caller must not choose how much is answered."""
+"""Describes invalid bodies and queries in a response of limited size, whatever the caller sends."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -11,9 +11,9 @@ _LONGEST_MESSAGE = 500
 
 
 def describe_invalid(errors: Sequence[Mapping[str, Any]]) -> AppError:
-    """The first 20 fields by name with a sentence each; how many more there are is the hint."""
+    """Lists the first 20 fields with a message each; the hint has the number of the others."""
     if any(item["type"] == "json_invalid" or isinstance(item.get("input"), bytes) for item in errors):
-        return BadJSON()  # bytes: what came does not even say that it is JSON
+        return BadJSON()  # bytes: the content type is not JSON
     more = len(errors) - MOST_FIELDS
     return Invalid(
         details=[_describe(item) for item in errors[:MOST_FIELDS]],

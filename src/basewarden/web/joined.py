@@ -15,9 +15,9 @@ AddToHead = Callable[[bytes], None]
 
 
 class JoinedWrites:
-    """Replaces the transport of a response: its head and its body become one write.
+    """Replaces the transport of a response, so that its head and its body become one write.
 
-    Nothing is held past the turn of the loop, past `flush`, or beyond 64 KB.
+    Data is held until the end of the loop's iteration, until `flush`, or up to 64 KB.
     """
 
     __slots__ = ("_added", "_held", "_loop", "_size", "_transport")
@@ -30,7 +30,7 @@ class JoinedWrites:
         self._added = b""
 
     def add_to_head(self, lines: bytes) -> None:
-        """Whole header lines, each with its end, for the head that is written next."""
+        """`lines` are whole header lines, each with its line end, for the next head."""
         self._added = lines
 
     def write(self, data: bytes) -> None:
@@ -67,6 +67,6 @@ def attach_head(scope: Any, joined: JoinedWrites) -> None:
 
 
 def find_head(scope: Any) -> AddToHead | None:
-    """None where something else than our server runs the application."""
+    """Returns None where another server runs the application, as in tests."""
     add: AddToHead | None = scope.get(_KEY)
     return add

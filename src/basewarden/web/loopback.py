@@ -1,4 +1,4 @@
-"""One name for this machine: cookies and the origin check tell `localhost` and `127.0.0.1` apart, people do not."""
+"""Redirects between the names of this machine, since cookies and the origin check distinguish them."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ _NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class LoopbackAlias:
-    """Finds where a page that was asked for under another loopback name really lives."""
+    """Finds the address of a page that was requested under another loopback name."""
 
     def __init__(self, settings: Settings) -> None:
         own = urlsplit(settings.origin)
@@ -18,7 +18,7 @@ class LoopbackAlias:
         self._port = own.port
 
     def find_redirect(self, scope: Any) -> str | None:
-        """Only between names of this machine, only for reading a page: never a way to another host."""
+        """Returns an address for GET and HEAD of pages only, and never one of another host."""
         if self._host not in _NAMES or scope["method"] not in ("GET", "HEAD"):
             return None
         if scope["path"].startswith(("/api/", "/static/")):

@@ -1,4 +1,4 @@
-"""Rendering of pages: one Jinja environment, strict, autoescaped."""
+"""Renders pages with one Jinja environment, which is strict and escapes automatically."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -60,7 +60,7 @@ def find_theme(request: Request) -> str:
 
 
 def redirect(path: str) -> Response:
-    """303: what comes next is a GET. Only paths of ours, never an address from a request."""
+    """Redirects with 303, so that a GET follows. Takes only paths of this site, never an address from a request."""
     if not path.startswith("/") or path.startswith(("//", "/\\")):
         raise ValueError("a redirect leads to a path of this site")
     return RedirectResponse(path, status_code=HTTPStatus.SEE_OTHER)

@@ -1,8 +1,8 @@
-"""uvicorn's HTTP/1.1 within budgets: a head is bounded before anything reads it, and what is half open is ended.
+"""uvicorn's HTTP/1.1 protocol with budgets: the size of a head is limited before it is parsed, and stalled clients end.
 
-Phases of a connection, as far as the client's side goes: a head is awaited or on its way, then a body, then neither;
-after a refusal what still comes is thrown away for a moment, since closing at once would take the answer with it.
-Nothing is timed on the way of a request that comes whole; the guard's look finds what has come to a stop.
+The phases of a connection describe what is expected from the client: a head, then a body, then nothing. After a refusal
+further input is discarded for a moment, because closing at once would lose the response. Requests that arrive whole
+need no timers; the guard's regular check finds those that have stalled.
 """
 
 from asyncio import BaseTransport, TimerHandle
@@ -18,14 +18,14 @@ from basewarden.errors import AppError
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.guard import ConnectionGuard, find_network, is_in
 from basewarden.web.joined import JoinedWrites, attach_head
+from basewarden.web.loop_shares import UNMEASURED_SECONDS, attach_loop_shares
 from basewarden.web.refusals import BadHTTP, HeadTooLarge, RequestTimeout, TooManyConnections, make_refusal
-from basewarden.web.turns import UNMEASURED_SECONDS, attach_turns
 
-_FRAMING = 2  # what chunked encoding may add to a body
+_FRAMING = 2  # factor by which chunked encoding may enlarge a body
 _LINGER_SECONDS = 2.0
 _PAUSE_SECONDS = 0.01
 _LINGER_BYTES = 4 * 1024 * 1024
-_HEAD_PIECE = 4096  # bytes of heads that are parsed before the budgets are looked at
+_HEAD_PIECE = 4096  # bytes of heads that are parsed before the budgets are checked
 _MOST_PIPELINED = 24  # requests that a client sends ahead; each is held in memory until its turn
 _CLOSE = (b"connection", b"close")
 _log = structlog.get_logger()
@@ -58,7 +58,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unsent = 0
         self._unsent_since = self._since
 
-    # The connection ---------------------------------------------------------------------------------------
+    # Connection ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(cast("Any", transport))
@@ -74,7 +74,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._later is not None:
             self._later.cancel()
         super().connection_lost(exc)
-        # What leads back to this object, so that it is freed at once and not by the collector, many at a time.
+        # Breaks reference cycles, so that this object is freed at once instead of by the garbage collector.
         self.parser = self.cycle = cast("Any", None)
         self.pipeline.clear()
 
@@ -82,7 +82,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._receive(data if len(data) <= _HEAD_PIECE else self._receive_heads(memoryview(data)))
 
     def _receive_heads(self, data: memoryview) -> memoryview:
-        """In pieces, so that a large one is refused before all of it is parsed. What is left to receive."""
+        """Parses in pieces, so that a large head is refused early. Returns the data that is not a head."""
         while len(data) > _HEAD_PIECE and self._phase in (_HEAD, _NONE):
             self._receive(data[:_HEAD_PIECE])
             data = data[_HEAD_PIECE:]
@@ -101,14 +101,14 @@ class GuardedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            pass  # answered as if it had not been asked for
+            pass  # the request is answered as if it had not asked for an upgrade
         except httptools.HttpParserError:
             self._refuse(self._refusal or BadHTTP())
             return
         if self._phase is not _NONE:
             self._note_part()
 
-    # What the parser finds --------------------------------------------------------------------------------
+    # Callbacks of the parser --------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         self._phase, self._has_begun = _HEAD, True
@@ -123,13 +123,15 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refusal = self._make_head_refusal()
             raise self._refusal
         self._phase, self._seen = _BODY, 0
-        attach_turns(self.scope, self._guard.turns, sent_ahead=self._is_answering, has_gone=self.transport.is_closing)
+        is_disconnected = self.transport.is_closing
+        shares = self._guard.loop_shares
+        attach_loop_shares(self.scope, shares, is_pipelined=self._is_answering, is_disconnected=is_disconnected)
         attach_head(self.scope, self._joined)
-        is_last = self.parser.should_upgrade()  # the parser takes whatever follows for the other protocol
+        is_last = self.parser.should_upgrade()  # the parser takes all that follows for the other protocol
         if is_last:
             self.headers.append(_CLOSE)
         super().on_headers_complete()
-        self.headers = []  # trailers must not reach the scope's headers, which are checked by now
+        self.headers = []  # trailers must not reach the headers of the scope, which are checked already
         self.cycle.transport = cast("Any", self._joined)
         if is_last:
             self.cycle.keep_alive = False
@@ -142,10 +144,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._joined.flush()
         super().on_response_complete()
 
-    # What has come in part --------------------------------------------------------------------------------
+    # Partial requests and timeouts --------------------------------------------------------------------------------
 
     def _note_part(self) -> None:
-        """Called when a chunk ends within a request: the usual one comes whole."""
+        """Called when a chunk ends within a request; most requests arrive whole."""
         self._last = self.loop.time()
         if self._has_completed or (self._phase is _BODY and self._seen == 0):
             self._seen, self._since = 0, self._last
@@ -164,41 +166,41 @@ class GuardedProtocol(HttpToolsProtocol):
         self.flow.pause_reading()
         self.loop.call_later(_PAUSE_SECONDS, self.flow.resume_reading)
 
-    def look(self, now: float) -> bool:
-        """The guard's regular look at this connection."""
+    def check_timeouts(self, now: float) -> bool:
+        """Called by the guard regularly. Returns whether this call ended the connection or changed its phase."""
         phase, was_closing = self._phase, self.transport.is_closing()
-        self._look_at_answer(now)
+        self._check_response(now)
         if self.transport.is_closing():
             return not was_closing
         if phase is _HEAD:
-            self._look_at_head(now)
+            self._check_head(now)
         elif phase is _BODY:
-            self._look_at_body(now)
+            self._check_body(now)
         elif phase is _REFUSED:
             if now - self._since > _LINGER_SECONDS:
                 self.transport.close()
         elif not self._is_answering and self.timeout_keep_alive_task is None:
-            self.transport.close()  # the rest of a refused body came in after its answer, which ended the timer
+            self.transport.close()  # the rest of a refused body arrived after its response and stopped the timer
         return self.transport.is_closing() or self._phase is not phase
 
-    def _look_at_head(self, now: float) -> None:
+    def _check_head(self, now: float) -> None:
         if self._is_answering or now - self._since <= self._budgets.head_seconds:
             return
         if self._has_begun:
             self._refuse(RequestTimeout())
         else:
-            self.transport.close()  # nothing was asked: a browser that connected ahead
+            self.transport.close()  # no request was begun: a browser opened the connection in advance
 
-    def _look_at_body(self, now: float) -> None:
-        """While this side does not read, the client is not the one that keeps us waiting."""
+    def _check_body(self, now: float) -> None:
+        """Time in which this side does not read does not count."""
         if self.flow.read_paused and self._is_answering:
             self._last, self._since = now, self._since + now - self._last
         most = self._budgets.body_seconds if self._is_answering else self._budgets.body_idle_seconds
         if now - self._last > self._budgets.body_idle_seconds or now - self._since > most:
             self._refuse(RequestTimeout())
 
-    def _look_at_answer(self, now: float) -> None:
-        """An answer that nobody reads is given up, also one that the server has finished."""
+    def _check_response(self, now: float) -> None:
+        """Aborts a response that the client does not read, even if the server has written all of it."""
         unsent = self.transport.get_write_buffer_size()
         if unsent == 0 or unsent != self._unsent:
             self._unsent, self._unsent_since = unsent, now
@@ -206,14 +208,14 @@ class GuardedProtocol(HttpToolsProtocol):
             _log.info("answer.given_up", client=self._peer)
             self.transport.abort()
 
-    # Refusing ---------------------------------------------------------------------------------------------
+    # Refusals ---------------------------------------------------------------------------------------------
 
     @property
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, error: AppError, *, may_wait: bool = True) -> None:
-        """Nothing more is read from this connection."""
+        """Sends an error and reads no further request from this connection."""
         if self.transport.is_closing():
             return
         wait, may_answer = self._find_wait() if may_wait else 0.0, self._may_answer()
@@ -233,10 +235,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self._send_and_close(answer)
 
     def _find_wait(self) -> float:
-        """Seconds for which a refusal lets others go first; those behind a proxy of ours have one address."""
+        """The seconds by which a refusal is delayed: none behind a trusted proxy, whose clients share one address."""
         if self._peer is None or is_in(self._peer, self._budgets.proxies):
             return 0.0
-        return self._guard.turns.charge(find_network(self._peer), UNMEASURED_SECONDS)
+        return self._guard.loop_shares.charge(find_network(self._peer), UNMEASURED_SECONDS)
 
     def _send_and_close(self, answer: bytes | None) -> None:
         if answer is None:
@@ -252,7 +254,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _may_answer(self) -> bool:
-        """Never into the answer to another request of the same connection."""
+        """Whether no response to another request of the same connection is being written."""
         if not self._is_answering:
             return self.cycle is None or self._phase is not _BODY
         return self._phase is _BODY and not self.cycle.response_started and not self.pipeline
@@ -264,12 +266,12 @@ class GuardedProtocol(HttpToolsProtocol):
         return len(self.headers) if self._has_begun else 0
 
     def _measure(self) -> int:
-        """The head as far as the parser has handed it out."""
+        """The size of the head as far as it is parsed."""
         if not self._has_begun:
             return 0
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
 
 def make_protocol(budgets: RequestBudgets) -> Any:
-    """What uvicorn takes as the class of its protocol; made once for each process."""
+    """Makes what uvicorn takes as its protocol class; called once for each process."""
     return partial(GuardedProtocol, guard=ConnectionGuard(budgets))

@@ -1,4 +1,4 @@
-"""What is answered where a request goes beyond a budget before any handler has seen it."""
+"""Responses to requests that exceed a budget before a handler sees them."""
 
 import secrets
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ class Overloaded(AppError):
 
 
 def make_refusal(error: AppError, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, str]:
-    """A whole answer as bytes, after which the connection ends, and the request id in it."""
+    """Returns a whole response as bytes, after which the connection is closed, and its request id."""
     request_id, body = secrets.token_hex(8), error_body(error)
     own = {
         "content-type": JSON_TYPE,

@@ -1,4 +1,4 @@
-"""The one error body of every endpoint."""
+"""The error body that all endpoints share."""
 
 from typing import Any
 
@@ -34,5 +34,5 @@ async def send_error(error: AppError, scope: Any, receive: Any, send: Any) -> No
 
 
 def wants_page(request: Request) -> bool:
-    """Everything under /api and /static speaks JSON; the rest is for a person."""
+    """Whether the path is a page: everything but /api and /static."""
     return not request.url.path.startswith(("/api/", "/static/"))

@@ -1,11 +1,11 @@
-"""Bodies of the JSON API: the contract's camelCase outside, Python's names inside."""
+"""Base classes of the JSON API's bodies: camelCase in JSON, snake_case in Python."""
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 
 class RequestBody(BaseModel):
-    """Unknown members are refused."""
+    """Refuses unknown members."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What the shell lists around every page of a signed-in person, whichever feature the page is of.
+"""The connections that the shell lists on every page of a signed-in person.
 
 `accounts` knows who is signed in and nothing of the features above it, so `connections/wiring.py` passes the function
 that finds what the shell lists.
@@ -20,6 +20,6 @@ class Shell:
         self._list_connections = list_connections
 
     async def fill(self, request: Request, person_id: UUID) -> None:
-        """For `Pages.render`; a request that wants no page costs nothing."""
+        """Loads them for `Pages.render`, only for requests of pages."""
         if wants_page(request):
             request.state.connections = await self._list_connections(person_id)

@@ -1,4 +1,4 @@
-"""The built scripts and styles: under names that change with their content, so that a browser asks for each once."""
+"""Serves the built scripts and styles under names that change with their content, so that browsers cache them."""
 
 import asyncio
 import gzip
@@ -14,13 +14,13 @@ from basewarden.errors import MethodNotAllowed, NotFound
 
 _PREFIX = "/static/build/"
 _NAME: Final = re.compile(r"[\w-]+-[A-Z0-9]{8}\.(?:js|css|svg|woff2)\Z")
-_WORTH_IT = 0.9
-_FOR_EVER = "public, max-age=31536000, immutable"
+_MAX_RATIO = 0.9
+_IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """`compressed` is None where that saves nothing."""
+    """`compressed` is None where compression saves too little."""
 
     media_type: str
     content: bytes
@@ -28,7 +28,7 @@ class _File:
 
 
 class BuiltFiles:
-    """Each file is read and compressed once, when it is first asked for."""
+    """Reads and compresses each file once, at its first request."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,7 +38,7 @@ class BuiltFiles:
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(headers={"Allow": "GET, HEAD"})
         file = await self._find(scope["path"].removeprefix(_PREFIX))
-        headers = {"cache-control": _FOR_EVER, "vary": "accept-encoding"}
+        headers = {"cache-control": _IMMUTABLE, "vary": "accept-encoding"}
         content = file.content
         if file.compressed is not None and accepts_gzip(scope):
             content = file.compressed
@@ -55,7 +55,7 @@ class BuiltFiles:
 
 
 def accepts_gzip(scope: Any) -> bool:
-    """Whether the client names gzip; one that gives it no weight is not worth a parser."""
+    """Whether the client accepts gzip; of the quality values only `q=0` is recognized."""
     values = [value for name, value in scope["headers"] if name == b"accept-encoding"]
     offered = b",".join(values).replace(b" ", b"").lower().split(b",")
     return any(offer == b"gzip" or (offer.startswith(b"gzip;q=") and offer != b"gzip;q=0") for offer in offered)
@@ -68,4 +68,4 @@ def _load(path: Path) -> _File:
         raise NotFound from None
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     compressed = gzip.compress(content, 9, mtime=0)
-    return _File(media_type, content, compressed if len(compressed) < len(content) * _WORTH_IT else None)
+    return _File(media_type, content, compressed if len(compressed) < len(content) * _MAX_RATIO else None)

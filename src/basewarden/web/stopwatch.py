@@ -1,4 +1,4 @@
-"""How much a coroutine takes of the event loop: the parts in which it runs, not those in which it waits."""
+"""Measures how long a coroutine runs on the event loop, without the time in which it waits."""
 
 import time
 from collections.abc import Coroutine, Generator
@@ -10,12 +10,12 @@ _MOST_FACTOR = 10.0
 
 
 class Stopwatch:
-    """Runs while the coroutine does. `cost` is in seconds, of the steps that are over.
+    """Runs while the coroutine runs. `cost` is in seconds, of the completed steps.
 
-    It is processor time of the loop's thread: on a busy machine a process waits for the processor, which is no
-    caller's doing. A step of up to a millisecond costs what it takes. A longer one costs more, by its length in
-    milliseconds, ten times at most: others wait for half of a step on the average, and one step of 10 ms delays ten
-    times as many of them as one of 1 ms.
+    It is processor time of the loop's thread, because on a busy machine a process waits for the processor, which no
+    caller causes. A step of up to a millisecond costs its duration. A longer step costs its duration times its length
+    in milliseconds, at most ten times: others wait for half of a step on average, and one step of 10 ms delays ten
+    times as many of them as a step of 1 ms.
     """
 
     __slots__ = ("cost", "since")
@@ -24,7 +24,7 @@ class Stopwatch:
         self.cost = self.since = 0.0
 
     def read_within(self) -> float:
-        """The cost so far, asked by the coroutine itself: its present step counts too."""
+        """The cost so far, read by the coroutine itself: includes its current step."""
         return self.cost + _cost_of(time.thread_time() - self.since)
 
 
@@ -34,7 +34,7 @@ def _cost_of(seconds: float) -> float:
 
 @coroutine
 def run_timed(work: Coroutine[Any, Any, None], watch: Stopwatch) -> Generator[Any, Any, None]:
-    """Awaits `work` and lets `watch` run with it. On the hot path."""
+    """Awaits `work` and measures it with `watch`. On the hot path."""
     clock, step, value = time.thread_time, work.send, None
     while True:
         watch.since = clock()
@@ -44,11 +44,11 @@ def run_timed(work: Coroutine[Any, Any, None], watch: Stopwatch) -> Generator[An
             return
         finally:
             watch.cost += _cost_of(clock() - watch.since)
-            value = None  # an error would lead to itself by way of this frame
+            value = None  # otherwise an error would refer to itself through this frame
         try:
             value, step = (yield awaited), work.send
         except GeneratorExit:
             work.close()
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever is thrown in is the coroutine's to see
+        except BaseException as error:  # noqa: BLE001 - all that is thrown in is passed on
             value, step = error, work.throw

@@ -1,4 +1,4 @@
-"""The unit of work of a request: `Writing` commits after the handler and before the answer goes out."""
+"""The unit of work of a request: `Writing` commits after the handler and before the response is sent."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -19,6 +19,6 @@ async def _read(database: DatabaseDep) -> AsyncIterator[ReadSession]:
         yield session
 
 
-# scope="function": the commit happens before the answer is sent, so that 200 means "it is stored".
+# scope="function": the commit happens before the response is sent, so that 200 means that the data is stored.
 Writing = Annotated[WriteSession, Depends(_write, scope="function")]
 Reading = Annotated[ReadSession, Depends(_read, scope="function")]

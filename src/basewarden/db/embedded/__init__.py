@@ -1,4 +1,4 @@
-"""PostgreSQL that comes with the program: started, adopted where it runs, stopped by its owner."""
+"""The PostgreSQL that comes with the program: starts it, or uses one that runs already."""
 
 from basewarden.db.embedded.errors import EmbeddedError
 from basewarden.db.embedded.server import EmbeddedServer, start_embedded

