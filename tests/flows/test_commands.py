@@ -58,7 +58,7 @@ async def test_a_link_for_nobody_is_one_sentence(product: ServedProduct) -> None
 
 async def test_emails_that_wait_are_listed_and_nothing_of_what_they_say(product: ServedProduct) -> None:
     code, out, _ = await run_command(product, "emails")
-    assert (code, out.strip()) == (0, "No email is waiting and none has failed.")
+    assert (code, out.strip()) == (0, "No email is queued, and none has failed.")
 
 
 async def test_the_audit_verifies_until_somebody_changes_it(owner: httpx.AsyncClient, product: ServedProduct) -> None:

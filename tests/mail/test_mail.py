@@ -463,7 +463,7 @@ async def test_a_domain_of_other_letters_is_spelled_for_the_server(
 async def test_the_operator_sees_what_is_stuck_and_nothing_of_its_content(
     open_mail: Open, database: Database, postbox: Postbox
 ) -> None:
-    assert await describe_emails(database) == ["No email is waiting and none has failed."]
+    assert await describe_emails(database) == ["No email is queued, and none has failed."]
     postbox.fail("550 5.1.1 canary nobody", at="RCPT")
     mail = await open_mail()
     await post(database, mail)

@@ -1,4 +1,4 @@
-"""People, their passwords and their sign-in sessions."""
+"""Accounts: users, how they sign in, and their sign-in sessions."""
 
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts, Limit

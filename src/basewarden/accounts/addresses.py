@@ -1,6 +1,6 @@
-"""E-mail addresses as accounts compare them."""
+"""How accounts compare email addresses."""
 
 
 def make_email_key(email: str) -> str:
-    """Two addresses with the same key are the same address to us: case does not matter, dots and tags do."""
+    """Addresses with the same key count as the same address: case is ignored, dots and tags are not."""
     return email.strip().casefold().replace("\x00", "")

@@ -1,7 +1,7 @@
-"""Limits on guessing. Counted in our database before the answer is known, through a door of their own.
+"""Limits on guessing. Attempts are counted in our database, in their own transaction, before their outcome is known.
 
-An attempt takes its place first and gives it back when it turns out to be no failure: a hundred guesses
-at once get no further than a hundred in a row, and a restart or a rolled-back request forgets nothing.
+An attempt is acquired first, and released when it was not a failure: a hundred guesses at the same time get no further
+than a hundred in a row, and a restart or a rolled-back request resets nothing.
 """
 
 import hashlib
@@ -31,9 +31,9 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at `scope` by `who`. Where that is an IP address, the attempt is its networks', too.
+    """One attempt at `scope` by `who`. An attempt of an IP address also counts for its networks.
 
-    `advice` is what a caller may do who finds no room here.
+    `advice` is the error's text where this limit is reached.
     """
 
     scope: str
@@ -44,37 +44,37 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
-    """As PyPI has them. Not settings: nobody should have to know them; tests bring smaller ones.
+    """The same as PyPI's. They are not settings; tests pass smaller ones.
 
-    Those of emails are kept quietly: the answer is the same when no further email goes out.
+    Limits of emails do not change the answer: it is the same when no further email is sent.
     """
 
     signin_account: Limit = Limit(10, 5 * 60)
     signin_address: Limit = Limit(10, 5 * 60)
     signin_device: Limit = Limit(10, 5 * 60)  # in place of the others where the browser is recognised
-    signin_total: Limit = Limit(1000, 5 * 60)  # refuses none whose browser is recognised
+    signin_total: Limit = Limit(1000, 5 * 60)  # does not apply to recognised browsers
     signup_address: Limit = Limit(300, 60 * 60)
     signup_total: Limit = Limit(3000, 60 * 60)
-    password_account: Limit = Limit(10, 5 * 60)  # an own password asked for once more
+    password_account: Limit = Limit(10, 5 * 60)  # where a signed-in person's password is checked again
     forgot_address: Limit = Limit(60, 60 * 60)
     reset_emails: Limit = Limit(5, 24 * 60 * 60)
     verify_account: Limit = Limit(10, 60 * 60)
     verify_emails: Limit = Limit(3, 6 * 60 * 60)
     email_change_account: Limit = Limit(10, 24 * 60 * 60)
-    address_emails: Limit = Limit(3, 6 * 60 * 60)  # to an address that somebody else typed
+    address_emails: Limit = Limit(3, 6 * 60 * 60)  # to an address that another person typed
     second_factor_account: tuple[Limit, ...] = (Limit(5, 5 * 60), Limit(20, 60 * 60), Limit(50, 24 * 60 * 60))
     second_factor_address: tuple[Limit, ...] = (Limit(10, 5 * 60), Limit(50, 60 * 60))
-    two_factor_setup: Limit = Limit(30, 5 * 60)  # each one draws a QR code
-    recovery_codes: Limit = Limit(10, 60 * 60)  # each time ten slow hashes, which everybody waits for
-    passkey_options: Limit = Limit(60, 5 * 60)  # each one keeps a challenge for minutes
+    two_factor_setup: Limit = Limit(30, 5 * 60)  # each renders a QR code
+    recovery_codes: Limit = Limit(10, 60 * 60)  # each computes ten slow hashes, which other sign-ins wait for
+    passkey_options: Limit = Limit(60, 5 * 60)  # each stores a challenge for minutes
     github_start: Limit = Limit(60, 5 * 60)  # the same
 
 
 WIDER_NETWORKS = {4: ((24, 5),), 6: ((56, 2), (48, 5))}
-"""By IP version: prefix lengths beyond the address itself (an IPv6 /64 counts as one), and how many times its limit.
+"""By IP version: prefix lengths that are counted beside the address (an IPv6 /64), and the factor of their limit.
 
-Customers get anything from a /64 to a /48 of IPv6, and hosting companies hand out neighbouring IPv4 addresses: that
-must not give anyone 65,536 times the attempts.
+Customers get between a /64 and a /48 of IPv6, and hosting companies rent out neighbouring IPv4 addresses: that must
+not give one attacker 65,536 times the attempts.
 """
 
 
@@ -86,8 +86,8 @@ class Attempts:
     async def acquire(self, *attempts: Attempt) -> None:
         """Counts them in this order; TooMany at the first over its limit, and the rest is not counted.
 
-        So a blocked address does not use up an account's places. The order must be the same everywhere:
-        each one locks its row.
+        So a blocked address does not use up an account's attempts. The order must be the same everywhere, because
+        each locks its row.
         """
         async with self._database.write_now() as session:
             refusal = await self._count(session, attempts)
@@ -104,7 +104,7 @@ class Attempts:
         return None
 
     async def try_acquire(self, *attempts: Attempt) -> bool:
-        """Counts them like `acquire`, and says quietly whether there was room."""
+        """Counts them like `acquire`; False where a limit is reached."""
         try:
             await self.acquire(*attempts)
         except TooMany:
@@ -112,7 +112,7 @@ class Attempts:
         return True
 
     async def release(self, *attempts: Attempt) -> None:
-        """They were no failures after all."""
+        """Uncounts attempts that were not failures."""
         async with self._database.write_now() as session:
             for attempt in attempts:
                 for part in _spread(attempt):
@@ -123,7 +123,7 @@ class Attempts:
             await queries.delete_old_attempts(session)
 
     def _hide(self, attempt: Attempt) -> bytes:
-        """People type passwords into the wrong field: what they typed is not kept."""
+        """A keyed hash, because people sometimes type a password into the email field."""
         return hmac.digest(self._secret, f"{attempt.scope}:{attempt.who}".encode(), hashlib.sha256)
 
 

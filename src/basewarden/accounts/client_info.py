@@ -1,4 +1,4 @@
-"""From where and with what somebody calls, as people recognise it in a list."""
+"""The client of a request: its IP address and its User-Agent header."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The emails of accounts: plain and short. They say what happened, when and from where, and what to do about it."""
+"""Emails about accounts. They say what happened, when and from where, and what to do about it."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,7 +16,7 @@ _MAX_CLIENT_LENGTH = 40
 
 
 class AccountEmailKind(StrEnum):
-    """Each has a template of its name."""
+    """Each has a template with its name."""
 
     VERIFY = "verify"
     RESET = "reset"
@@ -33,7 +33,7 @@ class AccountEmailKind(StrEnum):
 
 
 class Emails:
-    """Nothing is posted where no mail is configured."""
+    """Nothing is queued where no mail server is configured."""
 
     def __init__(self, mail: Mail, settings: Settings) -> None:
         self._mail = mail
@@ -54,7 +54,7 @@ class Emails:
         link: EmailLink | None = None,
         **facts: Any,
     ) -> None:
-        """Goes out when this unit commits: to the person's address, or to another one. `facts` are the template's."""
+        """Sent after this unit commits: to the person's address, or to `to`. `facts` are variables of the template."""
         if not self._mail.is_configured:
             return
         subject, text, html = render_email(
@@ -88,7 +88,7 @@ def _say_time(at: datetime) -> str:
 
 
 def _say_client(client: str | None) -> str | None:
-    """Firefox on Linux, or a program's bare name: whoever sets an email off must not write in it."""
+    """Such as Firefox on Linux, or a program's name: the sender of a request must not choose text of an email."""
     if client is None:
         return None
     name = describe_client(client).partition("/")[0]

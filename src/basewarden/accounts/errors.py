@@ -1,4 +1,4 @@
-"""What accounts refuse, with the contract's codes."""
+"""Errors of accounts, with the contract's codes."""
 
 from basewarden.errors import AppError, BadRequest, Conflict, Forbidden, Unauthenticated
 
@@ -10,7 +10,7 @@ class InvalidCredentials(AppError):
 
 
 class MfaRequired(Unauthenticated):
-    """The password was right; the second factor has yet to come."""
+    """The password was right; the second factor is missing."""
 
     code = "mfa_required"
     message = "Enter your two-factor code first."
@@ -53,7 +53,7 @@ class LinkExpired(AppError):
 
 
 class SoleOwner(Conflict):
-    """`details` lists what would be left without an owner: id, name."""
+    """`details` lists what would lose its owner: id, name."""
 
     code = "sole_owner"
     message = "You are the only owner of some connections. Delete them first."

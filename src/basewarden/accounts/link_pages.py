@@ -1,6 +1,6 @@
 """What the pages behind the links of emails share.
 
-Mail scanners open links too: opening a page uses nothing up, only its button does.
+Mail scanners open links too, so opening a page does not use the link up; its button does.
 """
 
 from starlette.requests import Request
@@ -22,7 +22,7 @@ _BAD_LINK_TITLES = {
 
 
 def show_bad_link(request: Request, pages: Pages, error: AppError, again: tuple[str, str]) -> Response:
-    """`again`: the words and the path of the way to a new link."""
+    """`again` is the label and the path of the page where a new link can be requested."""
     text, href = again
     return keep_token(
         pages.render(

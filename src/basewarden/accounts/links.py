@@ -1,6 +1,6 @@
-"""The links of emails: 256 random bits, good once and not for long. Only their hash is kept.
+"""Links in emails: 256 random bits, valid once and for hours. Only a hash is stored.
 
-Whoever writes a person's links locks the person first, so that two requests with one link come one after the other.
+Changes of a person's links lock the person first, so that two requests with one link run one after the other.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _PAGES = {Purpose.RESET: "reset", Purpose.VERIFY: "verify-email", Purpose.CHANGE
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EmailLink:
-    """What an email says; the only time the token is seen in clear."""
+    """The URL for an email; the token itself is not stored."""
 
     url: str
     expires_at: datetime
@@ -32,7 +32,7 @@ class EmailLink:
 
 @dataclass(frozen=True, slots=True)
 class ConsumedLink:
-    """A link that was just used, and its person, who stays locked until the unit ends."""
+    """A link that was just used, and its user, who stays locked until the unit ends."""
 
     purpose: Purpose
     email: str
@@ -42,9 +42,9 @@ class ConsumedLink:
 async def make_link(
     session: WriteSession, origin: str, user: User, purpose: Purpose, *, email: str | None = None
 ) -> EmailLink:
-    """Takes the place of earlier ones. `origin` is the configured one, never what a request says.
+    """Replaces earlier links. `origin` is the configured one, never taken from a request.
 
-    `email` is the address that using the link proves: this person's, unless stated; "" for none.
+    `email` is the address that using the link verifies: by default the user's; "" for none.
     """
     await queries.lock_user(session, user.id)
     await queries.end_tokens(session, user.id, purpose)
@@ -62,7 +62,7 @@ async def make_link(
 
 
 async def check_link(session: ReadSession, token: str, *purposes: Purpose) -> tuple[AccountToken, User]:
-    """Uses nothing up. NotFound, LinkUsed or LinkExpired where `consume_link` would raise them."""
+    """Does not use the link up. Raises NotFound, LinkUsed or LinkExpired where `consume_link` would raise them."""
     link = await _find_usable(session, token, purposes)
     user = await queries.find_user(session, link.user_id)
     if user is None:
@@ -71,12 +71,12 @@ async def check_link(session: ReadSession, token: str, *purposes: Purpose) -> tu
 
 
 async def consume_link(session: WriteSession, token: str, *purposes: Purpose) -> ConsumedLink:
-    """Uses it up. NotFound for an unknown one or one for something else, LinkUsed, or LinkExpired."""
+    """Uses the link up. Raises NotFound for an unknown link or another purpose, LinkUsed, or LinkExpired."""
     link = await _find_usable(session, token, purposes)
     user = await queries.lock_user(session, link.user_id)
     if user is None:
         raise NotFound
-    link = await _find_usable(session, token, purposes)  # whoever held the lock may have used it
+    link = await _find_usable(session, token, purposes)  # another request may have used it before the lock
     await queries.consume_token(session, link.id)
     return ConsumedLink(Purpose(link.purpose), link.email, user)
 
@@ -94,7 +94,7 @@ async def _find_usable(session: ReadSession | WriteSession, token: str, purposes
 
 
 async def make_operator_link(database: Database, settings: Settings, email: str, purpose: Purpose) -> str:
-    """For a deployment without mail: the operator hands it over. It proves no address, so a reset verifies none."""
+    """For a deployment without mail: the operator passes it on. A reset by it does not verify the address."""
     async with database.unit_of_work() as session:
         user = await queries.find_user_by_email(session, make_email_key(email))
         if user is None:

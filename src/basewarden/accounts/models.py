@@ -1,4 +1,4 @@
-"""People, their sign-in sessions, what proves that they are they, and the counts of their attempts."""
+"""Tables of users, their sign-in sessions and credentials, and of counted attempts."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -15,10 +15,10 @@ _OF_USER = "users.id"
 
 
 class User(Base):
-    """`email` as it was typed; `email_key` is what makes it the same address again.
+    """`email` is stored as it was typed; `email_key` is its form for comparisons.
 
-    `audit_id` is what the audit knows a person by: with this row it loses its name. Two-factor sign-in is on where
-    `sealed_totp_secret` is set; `totp_last_step` is the newest time step whose code was taken.
+    `audit_id` identifies the person in the audit; only this row connects it to a name. Two-factor sign-in is on where
+    `sealed_totp_secret` is set; `totp_last_step` is the newest time step whose code was used.
     """
 
     __tablename__ = "users"
@@ -40,9 +40,9 @@ class User(Base):
 
 
 class SignInSession(Base):
-    """One signed-in browser. Only the SHA-256 of its token is kept, and of the cookie that says it passed 2FA.
+    """One signed-in browser. Only the SHA-256 of its token and of its second factor's cookie is stored.
 
-    A new token is put on the same row: the row is the session that a person sees, whatever its token is now.
+    A renewed token replaces the hash of the same row.
     """
 
     __tablename__ = "signin_sessions"
@@ -62,7 +62,7 @@ class SignInSession(Base):
 
 
 class AttemptCounter(Base):
-    """Attempts at one thing by one caller since `started_at`. `key` is a keyed hash of who, not who."""
+    """Attempts at one thing by one caller since `started_at`. `key` is a keyed hash of the caller."""
 
     __tablename__ = "attempt_counters"
     __table_args__ = (Index(None, "started_at"),)
@@ -74,7 +74,7 @@ class AttemptCounter(Base):
 
 
 class Purpose(StrEnum):
-    """What the link of an email is good for."""
+    """What the link in an email may be used for."""
 
     RESET = "reset"
     VERIFY = "verify"
@@ -82,7 +82,7 @@ class Purpose(StrEnum):
 
 
 class AccountToken(Base):
-    """A link that was sent. `dead_at`: a newer one, a sign-in or a new password took its place. Only a hash is kept."""
+    """A link that was sent. `dead_at` is set when a newer link, a sign-in or a new password replaces it."""
 
     __tablename__ = "account_tokens"
     __table_args__ = (Index("ix_account_tokens_user_id_purpose", "user_id", "purpose"),)
@@ -99,7 +99,7 @@ class AccountToken(Base):
 
 
 class RecoveryCode(Base):
-    """One of ten. Its first character is its position, so that one hash is checked and not ten."""
+    """One of ten. A code begins with its position, so that one hash is checked instead of ten."""
 
     __tablename__ = "recovery_codes"
 
@@ -111,7 +111,7 @@ class RecoveryCode(Base):
 
 
 class Passkey(Base):
-    """A WebAuthn credential: a public key, nothing to steal."""
+    """A WebAuthn credential; it holds a public key and no secret."""
 
     __tablename__ = "passkeys"
 
@@ -128,7 +128,7 @@ class Passkey(Base):
 
 
 class PasskeyChallenge(Base):
-    """A challenge that was given out: answered once, within minutes. `user_id` None = whoever signs in."""
+    """A WebAuthn challenge, valid once, for minutes. `user_id` is None for signing in."""
 
     __tablename__ = "passkey_challenges"
 
@@ -140,7 +140,7 @@ class PasskeyChallenge(Base):
 
 
 class OAuthAccount(Base):
-    """An account elsewhere that signs a person in. `subject` is the provider's own number, never a name."""
+    """A linked account of an OAuth provider. `subject` is the provider's id, never a name."""
 
     __tablename__ = "oauth_accounts"
 
@@ -152,7 +152,7 @@ class OAuthAccount(Base):
 
 
 class OAuthState(Base):
-    """A sign-in elsewhere that has begun: taken once, by the browser that began it, within minutes."""
+    """A pending OAuth authorization, valid once, in the browser that started it, for minutes."""
 
     __tablename__ = "oauth_states"
 

@@ -1,4 +1,4 @@
-"""What of accounts is past its time, and people who signed up and were never seen again."""
+"""Deletes expired rows of accounts, due accounts, and abandoned sign-ups."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -14,12 +14,12 @@ from basewarden.accounts.signin.sessions import ABSOLUTE_LIFETIME, IDLE_TIMEOUT
 from basewarden.db import Database, Pruner, ReadSession, WriteSession, in_batches
 
 KEEP_TOKENS = timedelta(days=30)
-"""After they expired: until then an old link says that it is old, and not that it is unknown."""
+"""After they expired, so that an old link is reported as expired and not as unknown."""
 AT_ONCE = timedelta(0)
 _FIRST = UUID(int=0)
 
 HasTies = Callable[[ReadSession, UUID], Awaitable[bool]]
-"""Whether a person is somebody to a feature above, such as a member of something."""
+"""Whether a feature above refers to a person, such as a membership does."""
 
 
 def list_account_pruners(*, keep_signins: timedelta) -> tuple[Pruner, ...]:
@@ -39,7 +39,7 @@ async def _delete_old_signins(session: WriteSession, keep: timedelta, limit: int
 def list_people_pruners(
     deletions: Deletions, emails: Emails, *, keep_signups: timedelta, ties: Sequence[HasTies]
 ) -> tuple[Pruner, ...]:
-    """Those whose day of deletion has come, and abandoned sign-ups."""
+    """Pruners of due accounts and of abandoned sign-ups."""
     return (
         Pruner("users", AT_ONCE, partial(_delete_due, deletions)),
         Pruner("users", keep_signups, partial(_delete_abandoned, deletions, emails, ties)),
@@ -47,14 +47,14 @@ def list_people_pruners(
 
 
 async def _delete_due(deletions: Deletions, _database: Database, _keep: timedelta, batch: int) -> int:
-    """The hourly job has most likely been here before."""
+    """The hourly job has deleted most of them before."""
     return (await deletions.delete_due(batch)).get("users", 0)
 
 
 async def _delete_abandoned(
     deletions: Deletions, emails: Emails, ties: Sequence[HasTies], database: Database, keep: timedelta, _batch: int
 ) -> int:
-    """One unit of work each. Where no emails are sent nobody can prove an address, and nobody is deleted for it."""
+    """Uses one unit of work each. Deletes none where no emails are sent, because no address could be verified."""
     if not emails.is_configured:
         return 0
     deleted, after = 0, _FIRST

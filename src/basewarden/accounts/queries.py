@@ -23,7 +23,7 @@ async def find_user(session: AsyncSession, user_id: UUID) -> User | None:
 
 
 async def lock_user(session: WriteSession, user_id: UUID) -> User | None:
-    """As it is now, and as it stays until the unit ends. Comes before locks on anything that is this person's."""
+    """Locks and returns the current row. Must come before locks on rows of this user, to avoid deadlocks."""
     query = select(User).where(User.id == user_id).with_for_update(key_share=True)
     return await session.scalar(query.execution_options(populate_existing=True))
 
@@ -38,7 +38,7 @@ async def insert_token(
     ttl: timedelta,
     hashed: bytes,
 ) -> datetime:
-    """When it will expire, by the database's clock."""
+    """Returns when it expires, by the database's clock."""
     query = insert(AccountToken).values(
         id=token_id,
         user_id=user_id,
@@ -51,7 +51,7 @@ async def insert_token(
 
 
 async def find_token(session: AsyncSession, token_hash: bytes) -> Row[AccountToken, datetime] | None:
-    """With the database's time; as it is now, even if this session saw it before."""
+    """With the database's time. Returns the current row, even if this session has loaded it before."""
     query = select(AccountToken, func.clock_timestamp()).where(AccountToken.token_hash == token_hash)
     return (await session.execute(query.execution_options(populate_existing=True))).one_or_none()
 
@@ -61,7 +61,7 @@ async def consume_token(session: WriteSession, token_id: UUID) -> None:
 
 
 async def end_tokens(session: WriteSession, user_id: UUID, *purposes: Purpose) -> None:
-    """Those that could still be used are dead; to be called with the person locked."""
+    """Invalidates the links that could still be used. Call it with the user locked."""
     query = update(AccountToken).where(
         AccountToken.user_id == user_id,
         AccountToken.purpose.in_(purposes),
@@ -72,7 +72,7 @@ async def end_tokens(session: WriteSession, user_id: UUID, *purposes: Purpose) -
 
 
 async def count_attempt(session: WriteSession, scope: str, key: bytes, limit: int, seconds: int) -> float | None:
-    """Counts one more; seconds until the window ends when that is one too many, else None."""
+    """Counts one attempt; returns the seconds until the window ends where the limit is exceeded, else None."""
     window = timedelta(seconds=seconds)
     is_over = AttemptCounter.started_at <= func.now() - window
     query = (
@@ -105,7 +105,7 @@ async def uncount_attempt(session: WriteSession, scope: str, key: bytes) -> None
 async def delete_old_attempts(
     session: WriteSession, keep: timedelta = KEEP_ATTEMPTS, limit: int = _ATTEMPTS_A_SWEEP
 ) -> int:
-    """Skips locked rows, so that it never waits for, nor deadlocks with, somebody who counts."""
+    """Skips locked rows, so that it never waits for, or deadlocks with, a request that counts."""
     return await delete_some(session, AttemptCounter, AttemptCounter.started_at < func.now() - keep, limit)
 
 

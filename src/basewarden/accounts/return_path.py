@@ -1,4 +1,4 @@
-"""Where to go after signing in: a path of this site, never an address from outside."""
+"""Where to go after signing in: always a path of this site."""
 
 from urllib.parse import quote, urlsplit
 
@@ -30,5 +30,5 @@ def confirm_path(back_to: str) -> str:
 
 
 def confirm_beside_path() -> str:
-    """For a tab of its own, beside a form that waits: it ends on a page that says to go back."""
+    """For a separate tab beside an open form: it ends on a page that asks to return to the form."""
     return confirm_path(_CONFIRMED)

@@ -1,4 +1,4 @@
-"""Emails: posted with the change they tell of, sent by SMTP, erased once they are gone."""
+"""Emails are queued with the change they report, sent by SMTP, and erased after that."""
 
 from basewarden.mail.emails import Email, render_email
 from basewarden.mail.models import EmailState

@@ -1,4 +1,4 @@
-"""An email before it is posted: what it says, made from the templates of the feature that writes it."""
+"""Renders an email from the templates of the feature that sends it."""
 
 import json
 import unicodedata
@@ -24,9 +24,9 @@ _PACKAGE = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Email:
-    """`good_until` is when its link ends: it is not worth sending after that. A subject is always one line.
+    """`good_until` is when its link expires; it is not sent after that. A subject is always one line.
 
-    `reply_to` is an address that an answer goes to instead of EMAIL_FROM.
+    Replies go to `reply_to` instead of EMAIL_FROM.
     """
 
     kind: str
@@ -46,11 +46,11 @@ class Email:
 
 
 def resolve_address(address: str) -> str:
-    """As it stands in a command to the mail server, a domain of other letters spelled in ASCII; Invalid for no address.
+    """The address as SMTP commands have it, with the domain in ASCII; Invalid where it is not an address.
 
-    One's own network may have names that the rest of the world has not.
+    Names of a private network are allowed as domains.
     """
-    given = address[: MAX_ADDRESS_LENGTH + 1]  # what is too long is told so, before anybody reads a megabyte
+    given = address[: MAX_ADDRESS_LENGTH + 1]  # the check takes long for a megabyte
     try:
         found = validate_email(given, check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
@@ -59,7 +59,7 @@ def resolve_address(address: str) -> str:
 
 
 def seal_content(email: Email) -> Secret:
-    """A link in an email is as good as a password: in the database it lies sealed."""
+    """Sealed in the database, because a link in an email is worth as much as a password."""
     content = {"subject": email.subject, "text": email.text, "html": email.html, "reply_to": email.reply_to}
     return Secret(json.dumps(content))
 
@@ -68,7 +68,7 @@ def render_email(template: str, **context: Any) -> tuple[str, str, str]:
     """Subject, text and HTML of `accounts/emails/reset`, which is `accounts/templates/emails/reset.txt` and `.html`.
 
     The text begins with a line `Subject: …`. The HTML extends `mail/email.html` and fills its block `body`.
-    What a person has chosen (a name) goes through the filter `line`, so that it cannot grow to an email of its own.
+    Text that a person has chosen, such as a name, goes through the filter `line`, so that it stays short.
     """
     environment = _make_environment()
     head, _, text = environment.get_template(f"{template}.txt").render(context).partition("\n")
@@ -80,7 +80,7 @@ def render_email(template: str, **context: Any) -> tuple[str, str, str]:
 
 
 def shorten(text: str, longest: int = MAX_NAME_LENGTH) -> str:
-    """One line without control characters and halves of characters, cut where it is too long."""
+    """One line without control characters and surrogates, cut to `longest` characters."""
     printable = "".join(
         " " if unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") else one for one in text[: 4 * longest]
     )

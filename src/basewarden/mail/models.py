@@ -1,4 +1,4 @@
-"""What was posted, and what became of it."""
+"""Emails that were queued, and their state."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -21,9 +21,9 @@ class EmailState(StrEnum):
 class StoredEmail(Base):
     """`sealed_content` holds subject, text and HTML as JSON while the email is queued, and nothing afterwards.
 
-    While a process sends it, `claimed_until` says until when no other one may: it is claimed, not locked, so that no
-    database connection is held while the mail server is awaited. `last_error` is the name of what went wrong and the
-    server's code, never a word of the email or of the server.
+    While a process sends it, no other process may until `claimed_until`. It is claimed, not locked, so that no
+    database connection is held while the mail server is awaited. `last_error` is the error's class and the server's
+    code, never text of the email or of the server.
     """
 
     __tablename__ = "letters"

@@ -18,7 +18,7 @@ _ENDED = (EmailState.SENT, EmailState.FAILED, EmailState.EXPIRED)
 
 @dataclass(frozen=True)
 class EmailRecord:
-    """An email from outside: never its content."""
+    """An email without its content."""
 
     id: UUID
     user_id: UUID | None
@@ -52,9 +52,9 @@ async def insert_email(session: WriteSession, email: StoredEmail) -> None:
 
 
 async def claim_email(session: WriteSession, email_id: UUID, ttl: timedelta) -> StoredEmail | None:
-    """The email, which is the caller's to send for so long; None where another one sends it or none is queued.
+    """Claims the email for the caller until `ttl` has passed; None where another process has it or it is not queued.
 
-    Counts the attempt: `attempts` tells this claim from a later one.
+    Counts the attempt: `attempts` distinguishes this claim from a later one.
     """
     query = update(StoredEmail).where(StoredEmail.id == email_id, StoredEmail.state == EmailState.QUEUED, _is_free())
     values = {"claimed_until": func.clock_timestamp() + ttl, "attempts": StoredEmail.attempts + 1}
@@ -69,7 +69,7 @@ async def is_queued(session: AsyncSession, email_id: UUID) -> bool:
 async def note_result(
     session: WriteSession, email: StoredEmail, *, state: EmailState, error: str | None = None
 ) -> None:
-    """Ends the claim; one that has passed to another process meanwhile changes nothing."""
+    """Stores the result and ends the claim, unless another process has claimed the email meanwhile."""
     values: dict[str, Any] = {"state": state, "last_error": error, "claimed_until": None}
     if state != EmailState.QUEUED:
         values["sealed_content"] = None
@@ -79,7 +79,7 @@ async def note_result(
 
 
 async def release_email(session: WriteSession, email: StoredEmail) -> None:
-    """Gives back the claim and the attempt that it counted."""
+    """Releases the claim, and uncounts its attempt."""
     values = {"claimed_until": None, "attempts": StoredEmail.attempts - 1}
     await session.execute(update(StoredEmail).where(*_is_claim(email)).values(**values), execution_options=_AS_STORED)
 
@@ -87,7 +87,7 @@ async def release_email(session: WriteSession, email: StoredEmail) -> None:
 async def list_emails(
     session: AsyncSession, *, state: EmailState | None = None, limit: int = 100
 ) -> Sequence[EmailRecord]:
-    """The latest first."""
+    """Ordered by time, the latest first."""
     query = select(*_RECORD).order_by(StoredEmail.created_at.desc(), StoredEmail.id.desc()).limit(limit)
     if state is not None:
         query = query.where(StoredEmail.state == state)
@@ -110,9 +110,9 @@ async def find_last_email(session: AsyncSession, user_id: UUID, kind: str) -> Em
 
 
 async def delete_person_emails(session: WriteSession, user_id: UUID, address: str | None = None) -> int:
-    """When somebody's account is deleted; what is still queued is not sent.
+    """Deletes the emails of an account that is deleted; queued ones are not sent.
 
-    With an address, also what others had sent there.
+    With an address, also the emails that other accounts sent to it.
     """
     is_theirs = or_(StoredEmail.user_id == user_id, StoredEmail.address == address)
     query = delete(StoredEmail).where(is_theirs).returning(StoredEmail.id)
@@ -120,7 +120,7 @@ async def delete_person_emails(session: WriteSession, user_id: UUID, address: st
 
 
 async def expire_emails(session: WriteSession, *, only: UUID | None = None) -> int:
-    """Erases what is past its time; one that is being sent right now is left to its sender."""
+    """Erases the content of expired emails, except for those that are being sent."""
     is_overdue = [StoredEmail.state == EmailState.QUEUED, StoredEmail.good_until < func.now(), _is_free()]
     if only is not None:
         is_overdue.append(StoredEmail.id == only)
@@ -135,7 +135,7 @@ async def expire_emails(session: WriteSession, *, only: UUID | None = None) -> i
 
 
 async def delete_ended_emails(session: WriteSession, older_than: timedelta, limit: int = 1000) -> int:
-    """At most `limit`; one that somebody looks at right now is left for the next time."""
+    """Deletes at most `limit` rows, and skips locked ones."""
     is_old = and_(StoredEmail.state.in_(_ENDED), StoredEmail.created_at < func.now() - older_than)
     return await delete_some(session, StoredEmail, is_old, limit)
 
@@ -145,7 +145,7 @@ def _is_free() -> ColumnElement[bool]:
 
 
 def _is_claim(email: StoredEmail) -> tuple[ColumnElement[bool], ...]:
-    """Still the claim under which this email was read."""
+    """Whether the row still has the claim under which this email was read."""
     return (
         StoredEmail.id == email.id,
         StoredEmail.state == EmailState.QUEUED,

@@ -1,4 +1,4 @@
-"""What `basewarden emails` prints: the emails that are not out, never what they say."""
+"""What `basewarden emails` prints: queued and failed emails, without their content."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,12 +11,12 @@ MOST_SHOWN = 200
 
 
 async def describe_emails(database: Database) -> list[str]:
-    """One line an email, the latest first: what is queued, then what has failed."""
+    """One line per email, the latest first: first the queued ones, then the failed ones."""
     async with database.read_only() as session:
         queued = await list_emails(session, state=EmailState.QUEUED, limit=MOST_SHOWN)
         failed = await list_emails(session, state=EmailState.FAILED, limit=MOST_SHOWN)
     if not queued and not failed:
-        return ["No email is waiting and none has failed."]
+        return ["No email is queued, and none has failed."]
     return [*_describe("queued", queued), *_describe("failed", failed)]
 
 

@@ -1,8 +1,8 @@
-"""Which mail server, and how safely: what SMTP_URL and EMAIL_FROM say.
+"""Reads the mail server and its encryption from SMTP_URL and EMAIL_FROM.
 
-`smtps://` is TLS from the first byte. `smtp://` turns to TLS by STARTTLS before anything is said, and does not go on
-without it. Only to a host of one's own network (a loopback or private address, a name without a dot) it stays plain:
-by itself where no password is sent, with `?starttls=0` where one is. `?starttls=1` asks for it there too.
+`smtps://` is TLS from the first byte. `smtp://` requires STARTTLS before anything else is sent. Only a host of a
+private network (a loopback or private address, a name without a dot) may be reached without encryption: by default
+where no password is sent, and with `?starttls=0` where one is. `?starttls=1` requires encryption there too.
 Certificates are always checked; `?ca=/path/to/ca.pem` trusts one more authority.
 """
 
@@ -26,7 +26,7 @@ _SHAPE = "SMTP_URL must look like smtp://user:password@host:587 or smtps://user:
 
 @dataclass(frozen=True)
 class MailServer:
-    """`sender` is EMAIL_FROM; `is_tls` from the first byte, `is_starttls` before anything is said."""
+    """`sender` is EMAIL_FROM. `is_tls` means TLS from the first byte, `is_starttls` an upgrade before anything else."""
 
     host: str
     port: int
@@ -97,7 +97,7 @@ def _decide_starttls(parts: SplitResult, asked: str | None, *, has_login: bool) 
 
 
 def _is_own_network(host: str) -> bool:
-    """By what is written, not by what it resolves to: a name without a dot is a container or a machine next door."""
+    """Decided by the text, not by DNS: a name without a dot is a container or a machine on the same network."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -131,6 +131,6 @@ def _read_sender(email_from: str | None) -> Address:
 
 
 def _find_own_name(origin: str) -> str:
-    """What we call ourselves to the server: our public name, not that of some machine."""
+    """The name for EHLO: the host of our origin, not the name of the machine."""
     host = urlsplit(origin).hostname or ""
     return host if host.isascii() and ":" not in host and host else "localhost"

@@ -1,4 +1,4 @@
-"""Posting emails and sending them: what was posted in a unit of work goes out when it commits."""
+"""Queues emails and sends them. An email that is queued in a unit of work is sent after it commits."""
 
 import asyncio
 import json
@@ -23,15 +23,15 @@ EXPIRE = "mail.tidy"
 KEEP_RECORDS = timedelta(days=90)
 EMAIL_PRUNERS = (Pruner("letters", KEEP_RECORDS, in_batches(queries.delete_ended_emails)),)
 RETRY = RetryPolicy(attempts=12, first=timedelta(seconds=15), factor=4, longest=timedelta(hours=2))
-"""About fourteen hours in all: a mail server's bad night."""
+"""About fourteen hours in all, so that a mail server may be down for a night."""
 CLAIM_TTL = timedelta(seconds=SEND_SECONDS + 30)
-"""Longer than sending can take: whoever finds a claim that is over may take the email for left behind."""
+"""Longer than sending can take: a process that finds an expired claim may take the email over."""
 _PLACE = "letters.sealed_content"
 _log = structlog.get_logger()
 
 
 class NotSentYet(Exception):
-    """For the queue: try again."""
+    """Makes the job queue try again."""
 
 
 class Mail:
@@ -45,7 +45,7 @@ class Mail:
         self._vault = vault
         self._jobs = jobs
         self._retry = retry
-        # More attempts than an email has, for runs that find it claimed: the email gives up first, seen as failed.
+        # More attempts than an email has, because some runs find it claimed: so the email fails before its job does.
         jobs.register(
             SEND, self._run_send, retry=RetryPolicy(2 * retry.attempts + 1, retry.first, retry.factor, retry.longest)
         )
@@ -56,7 +56,7 @@ class Mail:
         return self._server is not None
 
     async def enqueue(self, session: WriteSession, email: Email) -> UUID | None:
-        """The email's id; None, and nothing is stored, where no mail is configured."""
+        """Returns the email's id, or None, without storing anything, where no mail server is configured."""
         if not self.is_configured:
             return None
         email_id = make_id()
@@ -73,7 +73,7 @@ class Mail:
         return email_id
 
     async def _run_send(self, arguments: dict[str, str]) -> None:
-        """Claims the email, sends it with no database connection held, and notes what became of it."""
+        """Claims the email, sends it without holding a database connection, and stores the result."""
         email_id = UUID(arguments["letter_id"])
         async with self._database.unit_of_work() as unit:
             await queries.expire_emails(unit, only=email_id)
@@ -84,14 +84,14 @@ class Mail:
             raise NotSentYet
 
     async def _try(self, email: StoredEmail) -> EmailState:
-        """The email's next state, which is stored; what failed for now stays queued."""
+        """Sends the email, stores its next state and returns it; after a temporary failure it stays queued."""
         try:
             await self._send(email)
         except (SendingFailed, VaultError) as error:
             state = self._note_failure(email, error)
             await self._note(email, state, email.last_error)
         except asyncio.CancelledError:
-            await self._release(email)  # this process stops: the next one need not wait for the claim to end
+            await self._release(email)  # this process stops: the next one need not wait until the claim expires
             raise
         else:
             state = EmailState.SENT
@@ -107,14 +107,14 @@ class Mail:
             await queries.release_email(unit, email)
 
     async def _send(self, email: StoredEmail) -> None:
-        """At least once: a process that dies right after the server's yes leaves the email to be sent again."""
+        """Sends at least once: where the process dies right after the server has accepted, the email is sent again."""
         server = self._get_server()
         content = json.loads(self._vault.open(email.sealed_content or b"", SealContext(_PLACE, email.id)).reveal())
         address = resolve_address(email.address)
         await send(server, Envelope(id=email.id, address=address, created_at=email.created_at, **content))
 
     def _get_server(self) -> MailServer:
-        """An email may outlive the setting it was posted under."""
+        """An email may have been queued before SMTP_URL was removed."""
         if self._server is None:
             raise SendingFailed(MailNotConfigured(), is_final=False)
         return self._server
@@ -133,10 +133,10 @@ class Mail:
         return EmailState.FAILED if is_over else EmailState.QUEUED
 
     async def _expire(self) -> None:
-        """What a lost job left behind; retention deletes it later."""
+        """Expires emails whose job was lost; retention deletes them later."""
         async with self._database.unit_of_work() as unit:
             await queries.expire_emails(unit)
 
 
 class MailNotConfigured(Exception):
-    """There is no mail server any more."""
+    """SMTP_URL was removed after the email was queued."""

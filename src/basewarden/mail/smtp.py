@@ -1,4 +1,4 @@
-"""Handing one email to the mail server, and telling what is over from what may yet succeed."""
+"""Sends one email to the mail server, and distinguishes final failures from temporary ones."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ _QUIT_SECONDS = 2.0
 
 
 class SendingFailed(Exception):
-    """`is_final`: the server has refused this very email. The text is for the operator: a name and a code."""
+    """`is_final`: the server has refused this email. The text, for operators, is the error's class and a code."""
 
     def __init__(self, error: BaseException, *, is_final: bool) -> None:
         self.is_final = is_final
@@ -40,7 +40,7 @@ class SendingFailed(Exception):
 
 @dataclass(frozen=True)
 class Envelope:
-    """`id` and `created_at` stay the same however often it is sent: mail programs show a copy once."""
+    """`id` and `created_at` are the same each time it is sent, so that mail programs show copies once."""
 
     id: UUID
     address: str
@@ -52,7 +52,7 @@ class Envelope:
 
 
 def compose(envelope: Envelope, sender: Address) -> EmailMessage:
-    """A header with a line break in it is a ValueError of the library's own."""
+    """The library raises ValueError for a header with a line break."""
     message = EmailMessage(policy=policy.SMTP)
     message["From"] = sender
     message["To"] = envelope.address
@@ -68,7 +68,7 @@ def compose(envelope: Envelope, sender: Address) -> EmailMessage:
 
 
 async def send(server: MailServer, envelope: Envelope) -> None:
-    """Raises SendingFailed. What goes wrong before the email is named is never the email's fault."""
+    """Raises SendingFailed. An error before the message is sent is never final."""
     note_waiting("the mail server")
     is_named = False
     try:
@@ -84,7 +84,7 @@ async def send(server: MailServer, envelope: Envelope) -> None:
 
 @asynccontextmanager
 async def _talking(server: MailServer) -> AsyncIterator[SMTP]:
-    """Connected, encrypted and signed in. A goodbye that fails takes nothing back."""
+    """A session that is connected, encrypted and signed in. A failed QUIT does not undo what was sent."""
     smtp = SMTP(
         hostname=server.host,
         port=server.port,
@@ -106,7 +106,7 @@ async def _talking(server: MailServer) -> AsyncIterator[SMTP]:
 
 
 def find_code(error: BaseException) -> int | None:
-    """The server's answer; of one refused recipient, as we never send to more."""
+    """The code of the server's reply. There is only one recipient, because we never send to more."""
     if isinstance(error, SMTPRecipientsRefused):
         return error.recipients[0].code if error.recipients else None
     return error.code if isinstance(error, SMTPResponseException) else None
@@ -128,7 +128,7 @@ class SmtpCheck:
 
 
 async def check_smtp(settings: Settings) -> SmtpCheck:
-    """Connects, greets, signs in and leaves; sends nothing. A bad setting is a StartError."""
+    """Connects, signs in and quits without sending anything. A bad setting is a StartError."""
     server = read_mail_server(settings)
     if server is None:
         return SmtpCheck(ok=False, sentence="No mail is configured: SMTP_URL is not set.")

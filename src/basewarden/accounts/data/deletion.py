@@ -1,7 +1,7 @@
-"""Leaving for good: thirty days to think again, then the account and every trace of who it was.
+"""Deletes an account thirty days after the request; until then it can be cancelled.
 
-What a person changed in a project is the project's and stays in its journal, without their name. The audit goes on
-under a pseudonym that leads nowhere once the account is gone.
+A person's writes belong to the project and stay in its journal, without the person's name. Audit events stay under a
+pseudonym, which identifies no one after the account is deleted.
 """
 
 from collections import Counter
@@ -43,16 +43,16 @@ class Blocker:
 
 
 class ErasureHandler(Protocol):
-    """What a feature above has to do with a person who leaves."""
+    """What a feature above does when an account is deleted."""
 
     async def list_blockers(self, session: ReadSession, person_id: UUID) -> Sequence[Blocker]:
-        """What stands in the way."""
+        """What prevents the deletion."""
 
     async def lock(self, session: WriteSession, person_id: UUID) -> None:
-        """Until the unit ends nobody else's leaving changes what stands in the way."""
+        """Locks what `list_blockers` reads until the unit of work ends, so that no other deletion changes it."""
 
     async def forget(self, session: WriteSession, person_id: UUID) -> Mapping[str, int]:
-        """Takes their name off what stays; rows touched, by table."""
+        """Removes the person's name from what stays; returns the number of rows by table."""
 
 
 class Deletions:
@@ -79,7 +79,7 @@ class Deletions:
         ]
 
     async def schedule(self, session: WriteSession, person: Person, client_info: ClientInfo) -> datetime:
-        """The day it will happen; asked for again, the day stays. SoleOwner where something would be left alone."""
+        """Returns the day; a second request does not move it. SoleOwner where something would lose its owner."""
         user = await account_queries.lock_user(session, person.id)
         if user is None:
             raise Unauthenticated
@@ -95,7 +95,7 @@ class Deletions:
         return due
 
     async def cancel(self, session: WriteSession, person: Person, client_info: ClientInfo) -> None:
-        """Also right where nothing was to be deleted."""
+        """Does nothing where no deletion is scheduled."""
         user = await account_queries.lock_user(session, person.id)
         if user is None:
             raise Unauthenticated
@@ -105,9 +105,9 @@ class Deletions:
             await self._tell(session, person, EventKind.DELETION_CANCELLED, client_info, due)
 
     async def delete_due(self, batch: int = BATCH) -> dict[str, int]:
-        """Deletes whose day has come, one unit of work each, at most `batch`; rows by table.
+        """Deletes up to `batch` due accounts, in one unit of work each; returns the number of rows by table.
 
-        Safe to cut off, to repeat and to run twice at once.
+        It may be interrupted, repeated, and run twice at the same time.
         """
         counts: Counter[str] = Counter()
         for _ in range(batch):
@@ -119,14 +119,14 @@ class Deletions:
         return dict(counts)
 
     async def delete_now(self, session: WriteSession, user: User) -> Mapping[str, int]:
-        """Somebody who is nobody's owner, and who is locked; rows by table."""
+        """Deletes a locked user who owns nothing; returns the number of rows by table."""
         return await self._delete(session, user)
 
     async def _run_job(self) -> None:
         await self.delete_due()
 
     async def _delete_or_postpone(self, session: WriteSession, user: User) -> Mapping[str, int]:
-        """Things may have become theirs alone since they asked: nothing is left without an owner."""
+        """Postpones the deletion where the person has become the only owner of something since the request."""
         for feature in self._erasure_handlers:
             await feature.lock(session, user.id)
         blockers = await self.list_blockers(ReadSession(session), user.id)

@@ -1,7 +1,7 @@
-"""Everything that is a person's, as one JSON file. Each feature says what it has; a rule finds what it forgot.
+"""Exports everything that is stored about a person, as one JSON file. A rule test finds tables that no feature exports.
 
-The file is written while it is read: one snapshot of our database, on one connection, in pieces. Only columns that a
-part names ever leave, so that a new column of a table is left out until somebody has decided about it.
+The file is streamed from one snapshot of our database, on one connection. Only columns that a part names are exported,
+so a new column is left out until it is added.
 """
 
 import re
@@ -36,10 +36,9 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class ExportPart:
-    """One list of the file, from one table. What `rows` yields beyond `columns` and `joined` does not leave.
+    """One list of the file, from one table. Only `columns` and `joined` of what `rows` yields are exported.
 
-    `columns` and `left_out` together name every column of the table; `joined` are words from other tables that say
-    what an id means.
+    `columns` and `left_out` together name every column of the table; `joined` are names from other tables for ids.
     """
 
     name: str
@@ -63,9 +62,9 @@ class Export:
 
     @asynccontextmanager
     async def open(self, person: Person, client_info: ClientInfo) -> AsyncIterator[AsyncGenerator[bytes, None]]:
-        """The file in pieces. TooMany before the first one; the connection is let go when the block ends.
+        """Yields the file in pieces. TooMany before the first piece; the connection is released when the block ends.
 
-        That data were handed out is noted before they are: a stream that is cut off was an export all the same.
+        The export is recorded before the first piece, because an interrupted stream has exported data as well.
         """
         await self._attempts.acquire(Attempt("export.person", str(person.id), EXPORTS))
         async with self._place(), self._database.snapshot() as session:
@@ -108,7 +107,7 @@ class Export:
         yield bytes(piece)
 
     def _list_left_out(self) -> dict[str, dict[str, str]]:
-        """The file says itself what is not in it, and why."""
+        """The columns that are not in the file, each with its reason."""
         return {
             part.name: {name_field(column): reason for column, reason in part.left_out.items()}
             for part in self.parts
@@ -121,5 +120,5 @@ def show_row(part: ExportPart, row: Row) -> dict[str, Any]:
 
 
 def name_field(column: str) -> str:
-    """As the API spells names: `created_at` is `createdAt`."""
+    """The name in camel case, as in the API: `created_at` is `createdAt`."""
     return re.sub(r"_+(\w)", lambda match: match[1].upper(), column)

@@ -1,4 +1,4 @@
-"""What accounts and the floors below them hand out of a person. Words for each column that stays behind."""
+"""The export's parts of accounts, mail and audit, with a reason for each column that is left out."""
 
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -18,7 +18,7 @@ _EMAIL_COLUMNS = ("id", "kind", "address", "state", "attempts", "created_at", "s
 
 
 def _make_part(name: str, table: str, columns: tuple[str, ...], left_out: Mapping[str, str]) -> ExportPart:
-    """A table whose rows name their person."""
+    """A table whose rows have the person's id."""
 
     def list_rows(session: ReadSession, person: Person) -> Rows:
         return queries.stream_rows_of_user(session, table, columns, person.id)
@@ -27,7 +27,7 @@ def _make_part(name: str, table: str, columns: tuple[str, ...], left_out: Mappin
 
 
 async def _list_emails(session: ReadSession, person: Person) -> Rows:
-    """Those to their own address only: what became of one to an address that they typed would tell whose it is."""
+    """Only emails to the person's own address: the state of others would reveal whose address it is."""
     async with aclosing(queries.stream_rows_of_user(session, "letters", _EMAIL_COLUMNS, person.id)) as emails:
         async for email in emails:
             if make_email_key(email["address"]) == make_email_key(person.email):

@@ -1,4 +1,4 @@
-"""Pages: one's own data as a file, and leaving. A sign-in that has grown old is confirmed on the way."""
+"""Pages: exporting one's data and deleting the account. Both ask for a fresh sign-in."""
 
 from http import HTTPStatus
 
@@ -50,7 +50,7 @@ async def get_data(
 
 @router.get(f"{DATA}/export")
 async def get_file(person: SignedIn, export: ExportDep, client_info: ClientInfoDep) -> Response:
-    """Confirming leads back to the page, not to the file: a download would leave the browser on the question."""
+    """Confirming returns to the page, because after a download the browser would still show the confirmation."""
     if not person.is_fresh:
         return redirect(confirm_path(f"{DATA}?done=confirmed"))
     return respond_with_export(export, person, client_info)

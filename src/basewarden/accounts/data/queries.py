@@ -13,18 +13,18 @@ _EXPORTED_AT_ONCE = 200
 
 
 async def lock_abandoned_user(session: WriteSession, keep: timedelta, *, after: UUID) -> User | None:
-    """The next after that id who signed up so long ago, never proved the address, and was not seen since."""
+    """The next user by id who signed up before the window, never verified the address, and was not seen since."""
     query = select(User).where(User.id > after, *_is_abandoned(keep)).order_by(User.id).limit(1)
     return await session.scalar(query.with_for_update(skip_locked=True))
 
 
 async def is_still_abandoned(session: WriteSession, user_id: UUID, keep: timedelta) -> bool:
-    """Asked with the person locked: they may have signed in just before."""
+    """Checked again with the user locked, who may have signed in just before."""
     return await session.scalar(select(User.id).where(User.id == user_id, *_is_abandoned(keep))) is not None
 
 
 def _is_abandoned(keep: timedelta) -> tuple[ColumnElement[bool], ...]:
-    """A passkey or a sign-in elsewhere is a sign of life; a day of deletion takes its own course."""
+    """An account with a passkey or a linked account is not abandoned; one with a scheduled deletion is left to that."""
     cutoff = func.now() - keep
     return (
         User.email_verified_at.is_(None),
@@ -37,7 +37,7 @@ def _is_abandoned(keep: timedelta) -> tuple[ColumnElement[bool], ...]:
 
 
 async def try_take_export_place(session: ReadSession, user_id: UUID, places: int) -> bool:
-    """One of so many at once, over all processes; given back when the transaction ends, however it ends."""
+    """Takes one of `places` over all processes; it is released when the transaction ends."""
     for place in range(places):
         key = func.hashtextextended(f"export:{user_id}:{place}", 0)
         if await session.scalar(select(func.pg_try_advisory_xact_lock(key))):
@@ -48,7 +48,7 @@ async def try_take_export_place(session: ReadSession, user_id: UUID, places: int
 async def stream_rows_of_user(
     session: ReadSession, table: str, columns: Sequence[str], user_id: UUID
 ) -> AsyncGenerator[RowMapping, None]:
-    """A person's rows of one of our tables, the oldest first, a few at a time."""
+    """Streams a person's rows of one of our tables, the oldest first."""
     known = Base.metadata.tables[table]
     owner = known.c["id" if table == User.__tablename__ else "user_id"]
     query = select(*(known.c[name] for name in columns)).where(owner == user_id).order_by(*known.primary_key)
@@ -61,18 +61,18 @@ async def stream_rows_of_user(
 
 
 async def lock_user_due(session: WriteSession) -> User | None:
-    """Somebody whose day of deletion has come, and whom nobody else is deleting right now."""
+    """A user whose deletion is due, and whom no other process is deleting."""
     query = select(User).where(User.deletion_due_at <= func.now()).order_by(User.deletion_due_at).limit(1)
     return await session.scalar(query.with_for_update(skip_locked=True))
 
 
 async def set_deletion_due(session: WriteSession, user_id: UUID, wait: timedelta | None) -> datetime | None:
-    """After `wait` from now; None = not at all."""
+    """Sets the day to `wait` from now; None cancels the deletion."""
     due = None if wait is None else func.now() + wait
     query = update(User).where(User.id == user_id).values(deletion_due_at=due).returning(User.deletion_due_at)
     return await session.scalar(query)
 
 
 async def delete_user(session: WriteSession, user_id: UUID) -> None:
-    """With everything that hangs on the row."""
+    """Rows that refer to the user are deleted with it."""
     await session.execute(delete(User).where(User.id == user_id))

@@ -1,4 +1,4 @@
-"""JSON: one's own data as a file, and leaving."""
+"""JSON: exporting one's data and deleting the account."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -33,13 +33,13 @@ router = APIRouter(prefix="/api/account", tags=["account"])
 ExportDep = Annotated[Export, Depends(inject(Export))]
 DeletionsDep = Annotated[Deletions, Depends(inject(Deletions))]
 
-MAX_SECONDS = 30 * 60.0  # a snapshot keeps our database from tidying up
-STALL_SECONDS = 60.0  # a reader that takes nothing for so long is gone
+MAX_SECONDS = 30 * 60.0  # a snapshot holds back VACUUM in our database
+STALL_SECONDS = 60.0  # a client that reads nothing for so long has disconnected
 _log = structlog.get_logger()
 
 
 class DeleteAccount(BaseModel):
-    """A fresh sign-in is proof enough; a password that is sent along must be right all the same."""
+    """A fresh sign-in is enough; a password that is sent along must be right."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -51,7 +51,7 @@ class DeletionOut(BaseModel):
 
 
 class ExportResponse(Response):
-    """A stream that either ends as valid JSON or is cut off: nobody takes half of their data for the whole."""
+    """A stream that either ends as valid JSON or is aborted, so that a part of the data is not taken for all of it."""
 
     media_type = JSON_TYPE
 
@@ -70,7 +70,7 @@ class ExportResponse(Response):
         self._stall_seconds = stall_seconds
 
     async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
-        """What refuses the export refuses it here, before the first byte; the connection is let go in any case."""
+        """A refused export raises here, before the first byte. The database connection is released in any case."""
         try:
             async with asyncio.timeout(self._max_seconds), self._file as pieces, _watch(receive) as gone:
                 await self._send(pieces, gone, send)
@@ -89,7 +89,7 @@ class ExportResponse(Response):
 
 @asynccontextmanager
 async def _watch(receive: Any) -> AsyncIterator[asyncio.Event]:
-    """Set when the reader has gone away: the server itself drops what is sent after that without a word."""
+    """Set when the client has disconnected; the server silently drops what is sent after that."""
     gone = asyncio.Event()
 
     async def wait() -> None:

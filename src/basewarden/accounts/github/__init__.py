@@ -1,4 +1,4 @@
-"""Signing in with GitHub: for whoever the operator has set it up."""
+"""Signing in with GitHub, where the operator has configured it."""
 
 from basewarden.accounts.github.client import GitHubClient
 from basewarden.accounts.github.service import GitHub

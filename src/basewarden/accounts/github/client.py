@@ -1,4 +1,4 @@
-"""GitHub's side: its addresses, the exchange of a code, and who somebody is there. Keeps nothing, no token either."""
+"""The client of GitHub's OAuth and user API. It stores nothing, not even the access token."""
 
 import asyncio
 import ssl
@@ -20,7 +20,7 @@ from basewarden.core.text import clean_line
 from basewarden.db import note_waiting
 from basewarden.settings import Settings
 
-with warnings.catch_warnings():  # it speaks of the httpx of a later release, which is no operator's business
+with warnings.catch_warnings():  # the warning is about a later release of httpx
     warnings.simplefilter("ignore", AuthlibDeprecationWarning)
     from authlib.integrations.httpx_client import (  # type: ignore[import-untyped]  # it ships no types
         AsyncOAuth2Client,
@@ -34,13 +34,13 @@ _PUBLIC_API = "https://api.github.com"
 _SCOPE = "read:user user:email"
 _BAD_CODE = "bad_verification_code"
 _MAX_NAME_LENGTH = 120
-_WITHHELD = (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND)  # the person left the scope out
+_WITHHELD = (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND)  # the person has not granted the scope
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`subject` is GitHub's own number: names change hands. `email` is the verified primary one, if there is any."""
+    """`subject` is GitHub's numeric id, because logins can change hands. `email` is the verified primary one."""
 
     subject: str
     login: str
@@ -57,7 +57,7 @@ class _GitHubUser(BaseModel):
 
 
 class _Address(BaseModel):
-    """Strict: only `true` is true."""
+    """Strict, so that only JSON's `true` counts as verified."""
 
     model_config = ConfigDict(strict=True)
 
@@ -85,11 +85,11 @@ class GitHubClient:
 
     @property
     def provider(self) -> str:
-        """Numbers of one GitHub mean somebody else at another: an operator may change the address."""
+        """Contains the host of a GitHub Enterprise server, because ids are unique per server only."""
         return "github" if self._base == PUBLIC else f"github:{urlsplit(self._base).netloc}"
 
     def make_authorize_url(self, state: str, verifier: str, *, asks_which: bool) -> str:
-        """Where the browser goes. `asks_which`: GitHub asks which account, rather than taking the one at hand."""
+        """The URL that the browser is redirected to. With `asks_which` GitHub asks which account to use."""
         url: str = prepare_grant_uri(
             f"{self._base}/login/oauth/authorize",
             client_id=self._id,
@@ -104,7 +104,7 @@ class GitHubClient:
         return url
 
     async def identify(self, code: str, verifier: str, *, with_email: bool) -> Identity:
-        """Who gave this code. GitHubStale where it is no good (any more), GitHubDown where GitHub is to blame."""
+        """The identity behind a code. GitHubStale where the code is not valid, GitHubDown where GitHub fails."""
         note_waiting("GitHub")
         try:
             async with asyncio.timeout(self._seconds), self._open() as http:
@@ -124,7 +124,7 @@ class GitHubClient:
             raise GitHubDown from None
 
     async def _get(self, http: Any, path: str) -> Any:
-        """None for what the token may not see."""
+        """None where the token has no access."""
         response = await http.get(f"{self._api}{path}", headers={"accept": "application/vnd.github+json"})
         if path != "/user" and response.status_code in _WITHHELD:
             return None
@@ -132,7 +132,7 @@ class GitHubClient:
         return response.json()
 
     def _open(self) -> Any:
-        assert self._secret is not None  # no route is there without it
+        assert self._secret is not None  # the routes answer 404 without it
         return AsyncOAuth2Client(
             client_id=self._id,
             client_secret=self._secret.reveal(),
@@ -145,12 +145,12 @@ class GitHubClient:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        """Reads hundreds of certificates: once will do."""
+        """Created once, because it reads hundreds of certificates."""
         return httpx.create_ssl_context()
 
 
 def _translate(error: Any) -> GitHubError:
-    """A used or old code is the person's to try again; all else the operator must know."""
+    """A used or expired code means that the person tries again; other errors are logged for the operator."""
     if error.error == _BAD_CODE:
         return GitHubStale()
     _log.warning("github.refused", reason=str(error.error)[:80])
@@ -176,7 +176,7 @@ def _clean_name(name: str | None) -> str:
 
 
 def _clean_email(email: str) -> str | None:
-    """None for what could not sign up here either."""
+    """None for an address that could not sign up here."""
     try:
         return _EMAIL.validate_python(email)
     except ValidationError:

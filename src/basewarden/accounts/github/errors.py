@@ -1,10 +1,10 @@
-"""What can go wrong on the way to GitHub and back. The code is also the word that a page is shown with."""
+"""Errors of signing in with GitHub. Pages get the code in their query string."""
 
 from basewarden.errors import AppError, TooMany
 
 
 class GitHubError(AppError):
-    """The base: the way ends on a page that says why, never in an error body."""
+    """The base class. The browser is redirected to a page that shows the message."""
 
     status = 400
     code = "github_failed"
@@ -17,7 +17,7 @@ class GitHubDenied(GitHubError):
 
 
 class GitHubStale(GitHubError):
-    """Not begun in this browser, begun by somebody else, used already, or too old: whoever guesses learns nothing."""
+    """Started in another browser, by another person, used already, or expired: an attacker cannot tell which."""
 
     code = "github_stale"
     message = "This sign-in was not started in this browser, or it took too long. Try again."
@@ -36,7 +36,7 @@ class NoVerifiedEmail(GitHubError):
 
 
 class EmailHasAccount(GitHubError):
-    """Said only to whom GitHub's verified address shows to be its owner."""
+    """Shown only to a person whose address GitHub has verified, so it reveals nothing to others."""
 
     status = 409
     code = "github_has_account"
@@ -76,4 +76,4 @@ ERROR_MESSAGES: dict[str, str] = {
         TooMany,
     )
 }
-"""The sentence of each word that a page can be shown with."""
+"""The message of each code that a page may get in its query string."""

@@ -1,4 +1,4 @@
-"""The page of the GitHub account that is linked, and the way there to confirm who one is. None of it needs script."""
+"""Pages: the linked GitHub account, and confirming one's identity with GitHub. They work without JavaScript."""
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -54,7 +54,7 @@ async def post_link(
     settings: SettingsDep,
     client_info: ClientInfoDep,
 ) -> Response:
-    """A page that goes on by itself: a form may only lead to pages of ours, even by a redirect."""
+    """Renders a page that redirects by itself, because our form-action policy forbids a form to lead to GitHub."""
     authorization = await github.start_authorization(
         AuthorizationPurpose.LINKING, client_info, person=person, back_to=PAGE
     )
@@ -80,7 +80,7 @@ async def post_unlink(
 async def get_confirm(
     request: Request, person: SignedIn, github: GitHubDep, settings: SettingsDep, client_info: ClientInfoDep
 ) -> Response:
-    """To GitHub, which asks which account it is to be, and back to `next` with a fresh sign-in."""
+    """Redirects to GitHub, and from there back to `next` with a fresh sign-in."""
     back_to = request.query_params.get("next", PAGE)
     authorization = await github.start_authorization(
         AuthorizationPurpose.CONFIRMING, client_info, person=person, back_to=back_to

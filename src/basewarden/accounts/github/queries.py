@@ -41,7 +41,7 @@ async def insert_state(
 async def consume_state(
     session: WriteSession, state_hash: bytes
 ) -> Row[bytes, str, UUID | None, str, str, bool] | None:
-    """Gone afterwards; `is_good` says whether it was in time."""
+    """Deletes and returns the state; `is_good` is false where it had expired."""
     query = delete(OAuthState).where(OAuthState.state_hash == state_hash)
     returning = query.returning(
         OAuthState.browser_hash,
@@ -55,7 +55,7 @@ async def consume_state(
 
 
 async def delete_old_states(session: WriteSession) -> None:
-    """Skips locked rows: it never waits for somebody who takes theirs."""
+    """Skips locked rows, so that it never waits for a sign-in."""
     old = (
         select(OAuthState.state_hash)
         .where(OAuthState.expires_at <= func.now())
@@ -67,19 +67,19 @@ async def delete_old_states(session: WriteSession) -> None:
 
 
 async def find_owner_id(session: AsyncSession, provider: str, subject: str) -> UUID | None:
-    """Whose account this identity opens."""
+    """The user that this identity is linked to."""
     query = select(OAuthAccount.user_id).where(OAuthAccount.provider == provider, OAuthAccount.subject == subject)
     return await session.scalar(query)
 
 
 async def find_link(session: AsyncSession, provider: str, user_id: UUID) -> OAuthAccount | None:
-    """An account has at most one."""
+    """An account has at most one linked GitHub account."""
     query = select(OAuthAccount).where(OAuthAccount.provider == provider, OAuthAccount.user_id == user_id)
     return await session.scalar(query.execution_options(populate_existing=True))
 
 
 async def insert_link_if_new(session: WriteSession, provider: str, identity: Identity, user_id: UUID) -> bool:
-    """False, and nothing changed, where this identity opens an account already."""
+    """False, without a change, where this identity is linked already."""
     query = insert(OAuthAccount).values(
         provider=provider, subject=identity.subject, user_id=user_id, login=identity.login
     )
@@ -90,7 +90,7 @@ async def insert_link_if_new(session: WriteSession, provider: str, identity: Ide
 async def insert_account_if_new(
     session: WriteSession, user_id: UUID, *, provider: str, identity: Identity, email_key: str
 ) -> bool:
-    """A person without a password, and the link; False, and nothing changed, where the address or the link is taken."""
+    """Inserts a user without a password, and the link; False, without a change, where either exists."""
     query = insert(User).values(
         id=user_id, email=identity.email, email_key=email_key, name=identity.name, email_verified_at=func.now()
     )
@@ -104,7 +104,7 @@ async def insert_account_if_new(
 
 
 async def rename_link(session: WriteSession, provider: str, identity: Identity) -> None:
-    """Names change at GitHub."""
+    """Stores the current login name, which may change at GitHub."""
     query = update(OAuthAccount).where(
         OAuthAccount.provider == provider,
         OAuthAccount.subject == identity.subject,
@@ -119,7 +119,7 @@ async def delete_link(session: WriteSession, provider: str, user_id: UUID) -> No
 
 
 async def has_another_signin_method(session: AsyncSession, user_id: UUID) -> bool:
-    """A password or a passkey; to be called with the person locked where it matters."""
+    """Whether there is a password or a passkey. Call it with the user locked before a change."""
     password = select(User.id).where(User.id == user_id, User.password_hash.is_not(None))
     passkey = select(Passkey.id).where(Passkey.user_id == user_id)
     return bool(await session.scalar(select(exists(password) | exists(passkey))))

@@ -1,4 +1,4 @@
-"""To GitHub and back for browsers, and JSON: `/api/account/github…`. Where it is not set up, none of it is there."""
+"""The redirects to GitHub and back, and JSON: `/api/account/github…`. All are 404 where GitHub is not configured."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -42,7 +42,7 @@ GitHubDep = Annotated[GitHub, Depends(require_github)]
 
 
 class AuthorizationLink(BaseModel):
-    """Where the browser goes next."""
+    """`url` is where the browser goes next."""
 
     url: str
 
@@ -85,7 +85,7 @@ async def get_callback(
     code: str = "",
     error: str = "",
 ) -> Response:
-    """Always ends on a page: nothing that comes in such an address is ours."""
+    """Always redirects to a page: the query string may come from anyone."""
     query = CallbackQuery(state, code, error)
     person = await find_caller(request, signins)
     try:
@@ -99,7 +99,7 @@ async def get_callback(
         )
     except (GitHubError, TooMany) as failure:
         response = redirect(_error_path(failure, person, pending))
-    except Unauthenticated:  # signed out meanwhile, in another tab
+    except Unauthenticated:  # signed out in another tab meanwhile
         response = redirect(_error_path(GitHubStale(), None))
     else:
         response = redirect(_find_goal(pending, needs_mfa=result.needs_mfa))
@@ -164,7 +164,7 @@ def _find_goal(pending: PendingAuthorization, *, needs_mfa: bool) -> str:
 
 
 def _error_path(failure: AppError, person: Person | None, pending: PendingAuthorization | None = None) -> str:
-    """The page that says what was wrong, from where the person can go on."""
+    """The page that shows the error, where the person can continue."""
     back_to = safe_path(pending.back_to) if pending else HOME
     if person is None:
         goal = PAGE if isinstance(failure, EmailHasAccount) else back_to

@@ -1,6 +1,6 @@
-"""To GitHub and back: to sign in, to link it to one's account, or to confirm who one is.
+"""Signs in with GitHub, links a GitHub account, and confirms an identity with it.
 
-GitHub proves who somebody is there, which stands for the password and never for our second factor.
+GitHub replaces the password, but never our second factor.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AuthorizationRequest:
-    """`url` is GitHub's; `browser` goes into a cookie of this browser."""
+    """`url` is GitHub's. `browser` goes into a cookie, which ties the state to this browser."""
 
     url: str
     browser: str
@@ -50,7 +50,7 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class CallbackQuery:
-    """What came back in the address: anybody may have written it."""
+    """The query string of the callback, which may come from anyone."""
 
     state: str = ""
     code: str = ""
@@ -59,7 +59,7 @@ class CallbackQuery:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationResult:
-    """New tokens for this browser."""
+    """The tokens of the sign-in session for this browser."""
 
     tokens: Tokens
     needs_mfa: bool = False
@@ -91,7 +91,7 @@ class GitHub:
         return self._client.is_configured
 
     async def find_link(self, session: ReadSession, user_id: UUID) -> OAuthAccount | None:
-        """The GitHub account that opens this one."""
+        """The GitHub account that is linked to this user."""
         return await queries.find_link(session, self._client.provider, user_id)
 
     async def is_only_signin_method(self, session: ReadSession, person: Person) -> bool:
@@ -105,7 +105,7 @@ class GitHub:
         person: Person | None = None,
         back_to: str = HOME,
     ) -> AuthorizationRequest:
-        """Limited, since each is a row for minutes. `person` is for whom it is, where it is not for signing in."""
+        """Limited, because each is a row for minutes. `person` is None for signing in."""
         who = str(person.id) if person else client_info.address or ""
         await self._attempts.acquire(Attempt("github.start", who, self._limits.github_start))
         path = safe_path(back_to) if len(back_to) <= _MAX_PATH_LENGTH else HOME
@@ -115,7 +115,7 @@ class GitHub:
         return AuthorizationRequest(url, new_state.browser)
 
     async def consume_state(self, query: CallbackQuery, browser: str) -> PendingAuthorization:
-        """What this browser had begun. Used up by it, whatever comes of it."""
+        """The authorization that this browser has started; its state is deleted in any case."""
         pending = (
             await self._states.consume(query.state, browser) if 0 < len(query.state) <= _MAX_PARAMETER_LENGTH else None
         )
@@ -133,9 +133,9 @@ class GitHub:
         person: Person | None,
         previous_token: str | None,
     ) -> AuthorizationResult:
-        """Does what the way was begun for. `person` is who is signed in now, wholly.
+        """Signs in, links or confirms, as it was started for. `person` is the fully signed-in person.
 
-        A refusal leaves nothing behind: the page that says why is an answer like any other, and is committed.
+        A refusal must not have written anything, because the unit of work is committed with the page that shows it.
         """
         _check_same(pending, person)
         identity = await self._client.identify(
@@ -151,7 +151,7 @@ class GitHub:
     async def _check(
         self, pending: PendingAuthorization, identity: Identity, person: Person | None, client_info: ClientInfo
     ) -> None:
-        """What needs connections of its own, while the unit of work holds none."""
+        """The checks that use their own database connections, while the unit of work holds none."""
         async with self._database.read_only() as reading:
             owner_id = await queries.find_owner_id(reading, self._client.provider, identity.subject)
         if pending.purpose is AuthorizationPurpose.SIGNING_IN and owner_id is None:
@@ -172,7 +172,7 @@ class GitHub:
     async def _sign_in(
         self, session: WriteSession, identity: Identity, client_info: ClientInfo, previous_token: str | None
     ) -> AuthorizationResult:
-        """A new sign-in session; the one whose cookie was sent along ends, and so do links to reset the password."""
+        """Starts a sign-in session; the session of `previous_token` ends, and links to reset the password expire."""
         user = await self._lock_owner(session, identity) or await self._make_account(session, identity, client_info)
         await queries.rename_link(session, self._client.provider, identity)
         if user.sealed_totp_secret is None:
@@ -187,7 +187,7 @@ class GitHub:
         return AuthorizationResult(tokens, needs_mfa=user.sealed_totp_secret is not None)
 
     async def _make_account(self, session: WriteSession, identity: Identity, client_info: ClientInfo) -> User:
-        """An address that has an account is never linked by itself: whoever has it may not be whose it was."""
+        """Never links to an existing account with the same address: its owner may be another person."""
         if identity.email is None:
             raise NoVerifiedEmail
         user_id = make_id()
@@ -198,7 +198,7 @@ class GitHub:
             identity=identity,
             email_key=make_email_key(identity.email),
         )
-        user = await self._lock_owner(session, identity)  # also where another request has just made it
+        user = await self._lock_owner(session, identity)  # also where another request has just created it
         if user is None:
             raise EmailHasAccount
         if is_new:
@@ -206,7 +206,7 @@ class GitHub:
         return user
 
     async def _link(self, session: WriteSession, person: Person, identity: Identity, client_info: ClientInfo) -> Tokens:
-        """The same one again changes nothing."""
+        """Does nothing where the same account is linked already."""
         await account_queries.lock_user(session, person.id)
         own = await queries.find_link(session, self._client.provider, person.id)
         if own is not None and own.subject != identity.subject:
@@ -233,7 +233,7 @@ class GitHub:
         return tokens
 
     async def unlink(self, session: WriteSession, person: Person, client_info: ClientInfo) -> Tokens:
-        """Ends every other sign-in session: GitHub may be let go because somebody else got into it."""
+        """Ends every other sign-in session, because a compromised GitHub account may be the reason for unlinking."""
         await account_queries.lock_user(session, person.id)
         link = await queries.find_link(session, self._client.provider, person.id)
         if link is None:
@@ -248,7 +248,7 @@ class GitHub:
         return tokens
 
     async def _lock_owner(self, session: WriteSession, identity: Identity) -> User | None:
-        """Whose account this opens, as it stays until the unit ends; None where it was unlinked meanwhile."""
+        """Locks the user whom this identity is linked to; None where it was unlinked meanwhile."""
         provider = self._client.provider
         user_id = await queries.find_owner_id(session, provider, identity.subject)
         user = await account_queries.lock_user(session, user_id) if user_id else None
@@ -264,13 +264,13 @@ class GitHub:
 
 
 def _check_same(pending: PendingAuthorization, person: Person | None) -> None:
-    """Whoever linked or confirmed must still be there when it comes back."""
+    """For linking and confirming, the same person must still be signed in at the callback."""
     if pending.purpose is not AuthorizationPurpose.SIGNING_IN and (person is None or person.id != pending.user_id):
         raise GitHubStale
 
 
 def _read_code(query: CallbackQuery) -> str:
-    """What a browser brings instead of a code is the person's no, or a mistake in how GitHub is set up."""
+    """Instead of a code there may be an error: the person has denied access, or GitHub is not configured correctly."""
     if 0 < len(query.code) <= _MAX_PARAMETER_LENGTH and query.code.isascii() and query.code.isprintable():
         return query.code
     if query.error == _DENIED:

@@ -1,4 +1,4 @@
-"""What has begun and has not come back: taken once, in the browser that began it, within minutes."""
+"""Pending authorizations: each is valid once, in the browser that started it, for minutes."""
 
 import secrets
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _VERIFIER_BYTES = 48
 
 
 class AuthorizationPurpose(StrEnum):
-    """What coming back is good for, and for nothing else."""
+    """What a callback may be used for."""
 
     SIGNING_IN = "signin"
     LINKING = "link"
@@ -25,7 +25,7 @@ class AuthorizationPurpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NewState:
-    """`state` goes to GitHub, `browser` into a cookie, `verifier` nowhere until the code comes."""
+    """`state` goes to GitHub and `browser` into a cookie. `verifier` is sent only with the code."""
 
     state: str
     browser: str
@@ -34,7 +34,7 @@ class NewState:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PendingAuthorization:
-    """One that came back. `user_id` None = whoever signs in."""
+    """The stored half of an authorization. `user_id` is None for signing in."""
 
     purpose: AuthorizationPurpose
     user_id: UUID | None
@@ -47,7 +47,7 @@ class OAuthStates:
         self._database = database
 
     async def make(self, purpose: AuthorizationPurpose, user_id: UUID | None, back_to: str) -> NewState:
-        """Sweeps old ones out."""
+        """Also deletes expired ones."""
         new_state = NewState(make_opaque_token(), make_opaque_token(), secrets.token_urlsafe(_VERIFIER_BYTES))
         async with self._database.write_now() as session:
             await queries.delete_old_states(session)
@@ -64,7 +64,7 @@ class OAuthStates:
         return new_state
 
     async def consume(self, state: str, browser: str) -> PendingAuthorization | None:
-        """None where there is none, where it is another browser's or where it is old; it is gone in any case."""
+        """None where it is unknown, another browser's or expired. It is deleted in any case."""
         async with self._database.write_now() as session:
             row = await queries.consume_state(session, hash_token(state))
         if row is None or not row.is_good or not compare_digest(row.browser_hash, hash_token(browser)):

@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn): signing in without a password, as the second factor, and to confirm who one is."""
+"""Passkeys (WebAuthn): signing in without a password, as the second factor, and for confirming an identity."""
 
 from basewarden.accounts.passkeys.service import Passkeys, count_passkeys, list_passkeys
 

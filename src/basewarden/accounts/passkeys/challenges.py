@@ -1,4 +1,4 @@
-"""Challenges: given out for one purpose to one person, answered once, within minutes."""
+"""WebAuthn challenges: each is for one purpose and one person, and valid once, for minutes."""
 
 import secrets
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _BYTES = 32
 
 
 class ChallengePurpose(StrEnum):
-    """What an answered challenge is good for, and for nothing else."""
+    """What an answer to a challenge may be used for."""
 
     ADDING = "add"
     SIGNING_IN = "signin"
@@ -35,7 +35,7 @@ class Challenges:
         self._database = database
 
     async def make(self, purpose: ChallengePurpose, user_id: UUID | None = None) -> Challenge:
-        """`user_id` None = whoever signs in. Sweeps old ones out."""
+        """`user_id` is None for signing in. Also deletes expired ones."""
         challenge = Challenge(make_id(), secrets.token_bytes(_BYTES))
         async with self._database.write_now() as session:
             await queries.delete_old_challenges(session)
@@ -45,6 +45,6 @@ class Challenges:
         return challenge
 
     async def consume(self, challenge_id: UUID, purpose: ChallengePurpose, user_id: UUID | None = None) -> bytes | None:
-        """Through a door of its own: a refused answer uses it up as well, whatever rolls back."""
+        """In its own transaction, so that a refused answer uses it up as well."""
         async with self._database.write_now() as session:
             return await queries.consume_challenge(session, challenge_id, user_id=user_id, purpose=purpose)

@@ -1,10 +1,10 @@
-"""What passkeys refuse."""
+"""Errors of passkeys."""
 
 from basewarden.errors import BadRequest, Conflict
 
 
 class BadPasskey(BadRequest):
-    """Whatever was wrong with it: a caller that guesses learns nothing, a person tries again."""
+    """One error for every failed verification, so that an attacker learns nothing from it."""
 
     code = "bad_passkey"
     message = "This passkey could not be verified. Try again."

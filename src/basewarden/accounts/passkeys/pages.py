@@ -1,4 +1,4 @@
-"""The page of passkeys. Adding one needs script, since only the browser can ask the device; all else does not."""
+"""The page of passkeys. Adding one needs JavaScript, because WebAuthn does; the rest works without."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ router = APIRouter(prefix=HERE, include_in_schema=False)
 
 
 class RemoveForm(BaseModel):
-    """`end_others`: the box that signs out everywhere else."""
+    """`end_others` is the checkbox that signs out everywhere else."""
 
     end_others: bool = False
 
@@ -99,7 +99,7 @@ async def post_remove(
     settings: SettingsDep,
     client_info: ClientInfoDep,
 ) -> Response:
-    """A LastSignInMethod rolls back and is an error page: it says what to do first."""
+    """LastSignInMethod rolls the deletion back, and its error page says what to do first."""
     form = await parse_form(request, RemoveForm)
     end_others = form.data is not None and form.data.end_others
     tokens = await passkeys.remove(session, person, parse_passkey_id(passkey_id), client_info, end_others=end_others)

@@ -31,7 +31,7 @@ async def insert_challenge(
 async def consume_challenge(
     session: WriteSession, challenge_id: UUID, *, user_id: UUID | None, purpose: str
 ) -> bytes | None:
-    """Gone afterwards. None where there is none, where it is for somebody or something else, or where it is old."""
+    """Deletes and returns the challenge. None where it is unknown, for another person or purpose, or expired."""
     query = delete(PasskeyChallenge).where(
         PasskeyChallenge.id == challenge_id,
         PasskeyChallenge.user_id.is_not_distinct_from(user_id),
@@ -43,7 +43,7 @@ async def consume_challenge(
 
 
 async def delete_old_challenges(session: WriteSession) -> None:
-    """Skips locked rows: it never waits for somebody who takes theirs."""
+    """Skips locked rows, so that it never waits for a sign-in."""
     old = (
         select(PasskeyChallenge.id)
         .where(PasskeyChallenge.expires_at <= func.now())
@@ -55,7 +55,7 @@ async def delete_old_challenges(session: WriteSession) -> None:
 
 
 async def list_passkeys(session: AsyncSession, user_id: UUID) -> list[Passkey]:
-    """The newest first."""
+    """Ordered by creation, the newest first."""
     query = select(Passkey).where(Passkey.user_id == user_id).order_by(Passkey.id.desc())
     return list(await session.scalars(query))
 
@@ -69,13 +69,13 @@ async def find_passkey(session: AsyncSession, user_id: UUID, passkey_id: UUID) -
 
 
 async def find_by_credential(session: AsyncSession, credential_id: bytes) -> Row[Passkey, UUID] | None:
-    """With what the audit calls its person."""
+    """With the audit id of its user."""
     query = select(Passkey, User.audit_id).join(User, User.id == Passkey.user_id)
     return (await session.execute(query.where(Passkey.credential_id == credential_id))).one_or_none()
 
 
 async def lock_passkey(session: WriteSession, passkey_id: UUID) -> Passkey | None:
-    """As it is now, even if this session saw it before."""
+    """The current row, even if this session has loaded it before."""
     query = select(Passkey).where(Passkey.id == passkey_id).with_for_update()
     return await session.scalar(query.execution_options(populate_existing=True))
 
@@ -83,7 +83,7 @@ async def lock_passkey(session: WriteSession, passkey_id: UUID) -> Passkey | Non
 async def insert_passkey_if_new(
     session: WriteSession, passkey_id: UUID, *, user_id: UUID, name: str, key: NewCredential
 ) -> bool:
-    """False, and nothing changed, where this key is somebody's already."""
+    """False, without a change, where this credential is registered already."""
     query = insert(Passkey).values(
         id=passkey_id,
         user_id=user_id,
@@ -109,13 +109,13 @@ async def rename_passkey(session: WriteSession, user_id: UUID, passkey_id: UUID,
 
 
 async def delete_passkey(session: WriteSession, user_id: UUID, passkey_id: UUID) -> str | None:
-    """Its name; None where this person has no such key."""
+    """Returns its name; None where the user has no such passkey."""
     query = delete(Passkey).where(Passkey.id == passkey_id, Passkey.user_id == user_id)
     return await session.scalar(query.returning(Passkey.name))
 
 
 async def has_another_signin_method(session: WriteSession, user_id: UUID, *, but: UUID) -> bool:
-    """A password, a sign-in elsewhere or another passkey; to be called with the person locked."""
+    """Whether there is a password, a linked account or another passkey. Call it with the user locked."""
     password = select(User.id).where(User.id == user_id, User.password_hash.is_not(None))
     elsewhere = select(OAuthAccount.subject).where(OAuthAccount.user_id == user_id)
     other = select(Passkey.id).where(Passkey.user_id == user_id, Passkey.id != but)

@@ -1,4 +1,4 @@
-"""The WebAuthn side: options for the browser, and whether what it answered holds. Keeps nothing, asks no database."""
+"""The WebAuthn relying party: makes options for the browser, and verifies its responses. It has no state."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ from basewarden.settings import Settings
 TIMEOUT_SECONDS = 5 * 60
 _RP_NAME = "Basewarden"
 _TRANSPORTS = frozenset(transport.value for transport in AuthenticatorTransport)
-# We ask for no attestation; "packed" is what is left of a key that attests itself and names no maker.
+# We request no attestation; "packed" is the self-attestation of a key that names no manufacturer.
 _FORMATS = (AttestationFormat.NONE, AttestationFormat.PACKED)
-# The library takes a sent public key apart by index and hands its parts on as they are.
+# The library indexes into a sent public key without checks.
 _BAD_KEY = (LookupError, TypeError, ValueError)
 _log = structlog.get_logger()
 
@@ -59,14 +59,14 @@ class NewCredential:
 
 @dataclass(frozen=True, slots=True)
 class AssertionResult:
-    """What a key that signed rightly said of itself."""
+    """What a verified assertion says about its authenticator."""
 
     sign_count: int
     is_backed_up: bool
 
 
 class RelyingParty:
-    """We, as a passkey knows us: by the host of our origin."""
+    """This site, which passkeys identify by the host of our origin."""
 
     def __init__(self, settings: Settings) -> None:
         self._origin = settings.origin
@@ -75,7 +75,7 @@ class RelyingParty:
     def make_creation_options(
         self, challenge: bytes, *, user_id: UUID, email: str, name: str, have: Iterable[Passkey]
     ) -> dict[str, Any]:
-        """A key that can be found without a name, that checks who holds it, and that is not there yet."""
+        """Requires a discoverable credential with user verification that is not registered yet."""
         options = generate_registration_options(
             rp_id=self._id,
             rp_name=_RP_NAME,
@@ -93,7 +93,7 @@ class RelyingParty:
         return options_to_json_dict(options)
 
     def make_request_options(self, challenge: bytes, *, of: Sequence[Passkey] = ()) -> dict[str, Any]:
-        """Without `of` any passkey of this site will do: nobody is named, so nothing can be asked about anybody."""
+        """Without `of` any passkey of this site is accepted, so that the options reveal nothing about an account."""
         options = generate_authentication_options(
             rp_id=self._id,
             challenge=challenge,
@@ -104,7 +104,7 @@ class RelyingParty:
         return options_to_json_dict(options)
 
     def verify_registration(self, sent: RegistrationResponse, challenge: bytes) -> NewCredential | None:
-        """The new key, or None where anything about it is not as it must be."""
+        """The new credential, or None where the verification fails."""
         if not _is_plain_attestation(sent.response.attestation_object):
             return None
         credential = RegistrationCredential(
@@ -134,9 +134,9 @@ class RelyingParty:
     def verify_assertion(
         self, sent: AuthenticationResponse, challenge: bytes, passkey: Passkey
     ) -> AssertionResult | None:
-        """Whether this key signed this challenge on our own page for a person it has checked.
+        """Verifies that the key has signed this challenge on our origin, with user verification; None where it fails.
 
-        The count is not looked at: whoever has no right signature must not be able to cry "cloned".
+        The sign count is not checked here, because a response without a valid signature must not report a clone.
         """
         response = sent.response
         credential = AuthenticationCredential(
@@ -172,7 +172,7 @@ def _describe(passkeys: Iterable[Passkey]) -> list[PublicKeyCredentialDescriptor
 
 
 def _is_plain_attestation(attestation_object: bytes) -> bool:
-    """Checked before the library reads it: it would make room for as many bytes as a number in `authData` says."""
+    """Checked before the library parses it, which would allocate as many bytes as a number in `authData` says."""
     try:
         attestation = parse_cbor(attestation_object)
     except WebAuthnException:
@@ -187,5 +187,5 @@ def _is_plain_attestation(attestation_object: bytes) -> bool:
 
 
 def _log_refusal(error: Exception) -> None:
-    """For an operator whose origin is set wrongly; what a browser sent is cut short."""
+    """Helps an operator with a wrong origin; text from the browser is cut."""
     _log.info("passkey.refused", reason=type(error).__name__, text=str(error)[:200])

@@ -1,4 +1,4 @@
-"""JSON: `/api/account/passkeys…`, and the three places where a passkey is shown."""
+"""JSON: `/api/account/passkeys…`, signing in, the second factor and confirming an identity with a passkey."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -193,7 +193,7 @@ def show_passkey(passkey: Passkey) -> PasskeyOut:
 
 
 def parse_passkey_id(text: str) -> UUID:
-    """A hostile id is an unknown one."""
+    """NotFound for a malformed id as well."""
     wanted = parse_id(text)
     if wanted is None:
         raise NotFound

@@ -1,4 +1,4 @@
-"""What a browser sends of a passkey, and what it gets. Bytes travel as base64url text."""
+"""The JSON of WebAuthn between browser and server. Bytes are base64url text."""
 
 import base64
 import re
@@ -19,7 +19,7 @@ _MAX_PART = 6144
 
 
 def _decoder(longest: int, *, shortest: int = 1) -> BeforeValidator:
-    """The length is checked here too, so that an error's input stays the text that was sent."""
+    """The length is checked here too, so that an error shows the text that was sent."""
 
     def decode(value: Any) -> bytes:
         if not isinstance(value, str) or not _BASE64URL.fullmatch(value):
@@ -41,7 +41,7 @@ Name = Annotated[str, AfterValidator(clean_line), Field(min_length=1, max_length
 
 
 class BrowserPart(BaseModel):
-    """Browsers add members to a credential as the standard grows: what is not known is not read."""
+    """Unknown members are ignored, because browsers add some as the standard grows."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
 
@@ -53,7 +53,7 @@ class AttestationResponse(BrowserPart):
 
 
 class RegistrationResponse(BrowserPart):
-    """What `navigator.credentials.create()` gave."""
+    """The result of `navigator.credentials.create()`."""
 
     id: CredentialId
     type: Literal["public-key"]
@@ -68,7 +68,7 @@ class AssertionResponse(BrowserPart):
 
 
 class AuthenticationResponse(BrowserPart):
-    """What `navigator.credentials.get()` gave."""
+    """The result of `navigator.credentials.get()`."""
 
     id: CredentialId
     type: Literal["public-key"]

@@ -1,6 +1,6 @@
-"""Passkeys: added, shown as the only proof, as the second one, or as the same person's once more, and removed.
+"""Adds and removes passkeys, and verifies them for signing in, as the second factor and for confirming an identity.
 
-A passkey checks who holds it (a finger, a face, a PIN) before it signs, so it stands for both factors.
+A passkey verifies its user (fingerprint, face or PIN) before it signs, so it counts as both factors.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _REFUSED = "This passkey could not be checked. Try again, or sign in another way
 
 @dataclass(frozen=True, slots=True)
 class CeremonyOptions:
-    """What the browser's own dialog is opened with."""
+    """The options of a WebAuthn ceremony, and the id of their challenge."""
 
     challenge_id: UUID
     options: dict[str, Any]
@@ -40,7 +40,7 @@ class CeremonyOptions:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedAssertion:
-    """A passkey that signed rightly. `subject` is what the audit calls its person."""
+    """A passkey whose assertion was verified. `subject` is the audit id of its user."""
 
     passkey: Passkey
     subject: UUID
@@ -87,7 +87,7 @@ class Passkeys:
     async def add(
         self, session: WriteSession, person: Person, given: PasskeyRegistration, client_info: ClientInfo
     ) -> tuple[UUID, str, Tokens]:
-        """Its id and name, and this session's new tokens: what signs the person in has changed."""
+        """Returns its id and name, and new tokens for this session, because a sign-in method has changed."""
         challenge = await self._challenges.consume(given.challenge_id, ChallengePurpose.ADDING, person.id)
         key = self._party.verify_registration(given.credential, challenge) if challenge is not None else None
         if key is None:
@@ -136,16 +136,16 @@ class Passkeys:
         return tokens
 
     async def make_signin_options(self, client_info: ClientInfo) -> CeremonyOptions:
-        """Names nobody: the browser finds the passkeys of this site by itself."""
+        """Names no account: the browser finds the passkeys of this site by itself."""
         challenge = await self._make_challenge(ChallengePurpose.SIGNING_IN, None, client_info.address)
         return CeremonyOptions(challenge.id, self._party.make_request_options(challenge.value))
 
     async def sign_in(
         self, session: WriteSession, given: PasskeyAssertion, client_info: ClientInfo, *, previous_token: str | None
     ) -> Tokens:
-        """A new sign-in session, whole; the one whose cookie was sent along ends."""
+        """Starts a fully signed-in session; the session of `previous_token` ends."""
         counted = Attempt("signin.address", client_info.address or "", self._limits.signin_address)
-        await self._attempts.acquire(counted)  # not counted in total: nobody guesses a signature
+        await self._attempts.acquire(counted)  # not counted in total: a signature cannot be guessed
         challenge = await self._challenges.consume(given.challenge_id, ChallengePurpose.SIGNING_IN)
         refusal = _Refusal(InvalidCredentials(_REFUSED), EventKind.SIGNIN_FAILED, client_info)
         assertion = await self._check(given, challenge, refusal, owner=None)
@@ -166,7 +166,7 @@ class Passkeys:
     async def pass_second_factor(
         self, session: WriteSession, person: Person, given: PasskeyAssertion, client_info: ClientInfo
     ) -> Tokens:
-        """Counted together with codes: there is one number of tries at the second factor."""
+        """Counted together with codes: the limit is for the second factor as a whole."""
         counted = count_second_factor(self._limits, person.id, client_info.address)
         await self._attempts.acquire(*counted)
         challenge = await self._challenges.consume(given.challenge_id, ChallengePurpose.SECOND_FACTOR, person.id)
@@ -185,7 +185,7 @@ class Passkeys:
     async def confirm(
         self, session: WriteSession, person: Person, given: PasskeyAssertion, client_info: ClientInfo
     ) -> Tokens:
-        """The same person once more: what needs a fresh proof may go on."""
+        """Confirms the identity of the signed-in person."""
         challenge = await self._challenges.consume(given.challenge_id, ChallengePurpose.CONFIRMING, person.id)
         refusal = _Refusal(BadPasskey(), EventKind.SIGNIN_FAILED, client_info)
         assertion = await self._check(given, challenge, refusal, owner=person)
@@ -205,7 +205,7 @@ class Passkeys:
     async def _make_challenge(
         self, purpose: ChallengePurpose, user_id: UUID | None, address: str | None = None
     ) -> Challenge:
-        """Limited, since each is a row for minutes."""
+        """Limited, because each is a row for minutes."""
         who = str(user_id) if user_id else address or ""
         await self._attempts.acquire(Attempt("passkey.options", who, self._limits.passkey_options))
         return await self._challenges.make(purpose, user_id)
@@ -213,7 +213,7 @@ class Passkeys:
     async def _check(
         self, given: PasskeyAssertion, challenge: bytes | None, refusal: "_Refusal", *, owner: Person | None
     ) -> VerifiedAssertion:
-        """Holds no connection while it asks for another. `owner` None: any person's passkey that says whose it is."""
+        """Holds one database connection at a time. Without `owner` the passkey must name its user."""
         async with self._database.read_only() as reading:
             row = await queries.find_by_credential(reading, given.credential.id)
         if row is None or (owner is not None and row[0].user_id != owner.id):
@@ -229,7 +229,7 @@ class Passkeys:
         return VerifiedAssertion(passkey, subject, use)
 
     async def _use_up(self, session: WriteSession, assertion: VerifiedAssertion, refusal: "_Refusal") -> None:
-        """Looks at the count once more with the row locked: of a key and its copy at once, one is refused."""
+        """Checks the sign count again with the row locked: of a key and its clone at the same time, one is refused."""
         passkey = await queries.lock_passkey(session, assertion.passkey.id)
         if passkey is None:
             raise await self._refuse(refusal, assertion.subject)
@@ -238,7 +238,7 @@ class Passkeys:
         await queries.set_used(session, passkey.id, assertion.use)
 
     async def _refuse(self, refusal: "_Refusal", subject: UUID | None, *, passkey: Passkey | None = None) -> AppError:
-        """`passkey`: its count went back, so there is a copy of it somewhere."""
+        """`passkey` is given where its sign count went back, which means that it was cloned."""
         if subject is not None and passkey is not None:
             copied = AccountEvent(
                 subject, EventKind.PASSKEY_COPIED, refusal.client_info, {"passkey": passkey.id, "name": passkey.name}
@@ -265,7 +265,7 @@ class Passkeys:
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """What every failure of one call looks like, and how it is written down."""
+    """The error of every failure of one call, and the event that is recorded."""
 
     error: AppError
     kind: EventKind
@@ -292,13 +292,13 @@ async def get_passkey(session: ReadSession, user_id: UUID, passkey_id: UUID) -> 
 
 
 def _is_handle_right(given: PasskeyAssertion, passkey: Passkey, *, may_be_missing: bool) -> bool:
-    """The key itself says whose it is."""
+    """Whether the user handle is the passkey's user."""
     handle = given.credential.response.user_handle
     return may_be_missing if handle is None else handle == passkey.user_id.bytes
 
 
 def _went_back(passkey: Passkey, use: AssertionResult) -> bool:
-    """A key that counts counts up; many do not count at all and always say nought."""
+    """Sign counts must increase; many authenticators do not count, and always send 0."""
     return (use.sign_count > 0 or passkey.sign_count > 0) and use.sign_count <= passkey.sign_count
 
 

@@ -1,4 +1,4 @@
-"""Passwords: argon2id with its parameters in the hash."""
+"""Hashes passwords with argon2id; the parameters are part of the hash."""
 
 import asyncio
 import unicodedata
@@ -15,7 +15,7 @@ _HASHES_AT_ONCE = 2  # each takes 64 MiB and a core
 
 @dataclass(frozen=True)
 class PasswordCost:
-    """RFC 9106's second recommended choice."""
+    """The second recommended option of RFC 9106."""
 
     rounds: int = 3
     kibibytes: int = 64 * 1024
@@ -23,7 +23,7 @@ class PasswordCost:
 
 
 class Passwords:
-    """Hashes and checks in threads, a few at once; everybody else waits their turn."""
+    """Hashes and checks in threads, a few at a time; further calls wait."""
 
     def __init__(self, cost: PasswordCost) -> None:
         self._hasher = PasswordHasher(cost.rounds, cost.kibibytes, cost.lanes)
@@ -35,7 +35,7 @@ class Passwords:
             return await asyncio.to_thread(self._hasher.hash, _normalise(password))
 
     async def is_right(self, password: Secret, password_hash: str | None) -> bool:
-        """Takes as long for an unknown person (no hash) as for a known one."""
+        """Takes as long without a hash (an unknown person) as with one."""
         async with self._turns:
             return await asyncio.to_thread(self._check, password, password_hash or self._dummy)
 
@@ -50,5 +50,5 @@ class Passwords:
 
 
 def _normalise(password: Secret) -> bytes:
-    """NFC, so that é is é on every keyboard; nothing is folded, trimmed or cut."""
+    """NFC, so that é is the same from every keyboard; nothing is case-folded, trimmed or cut."""
     return unicodedata.normalize("NFC", password.reveal()).encode()

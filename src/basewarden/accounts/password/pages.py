@@ -1,4 +1,4 @@
-"""Sign-up, sign-in and sign-out for people; all of it works without script."""
+"""Pages: the landing page, sign-up and sign-in. They work without JavaScript."""
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -104,13 +104,13 @@ async def post_signin(
 
 
 class SignInForm(SignIn):
-    """With the path to go on to; checked where it is used."""
+    """`next` is the path to return to; it is checked where it is used."""
 
     next: str = ""
 
 
 async def _is_signed_in(request: Request, signins: SignInSessions) -> bool:
-    """Half way is not in: there the sign-in pages are still of use."""
+    """False while the second factor is missing: then the sign-in pages are still needed."""
     try:
         return await signins.find_signed_in(request.scope) is not None
     except Unauthenticated:

@@ -10,7 +10,7 @@ from basewarden.db import WriteSession
 
 
 async def insert_user_if_new(session: WriteSession, user: User) -> None:
-    """A taken address changes nothing."""
+    """Does nothing where the email address has an account."""
     query = insert(User).values(
         id=user.id,
         email=user.email,
@@ -22,7 +22,7 @@ async def insert_user_if_new(session: WriteSession, user: User) -> None:
 
 
 async def set_password_hash(session: WriteSession, user_id: UUID, password_hash: str) -> None:
-    """The same password, hashed anew."""
+    """Replaces the hash of an unchanged password."""
     await session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
 
 

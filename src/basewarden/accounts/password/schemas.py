@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, Sec
 from basewarden.core.secret import Secret
 from basewarden.core.text import check_encodable, clean_line
 
-MAX_SENT_PASSWORD = 4096  # what is hashed at all, so that a guess costs no more than a password
+MAX_SENT_PASSWORD = 4096  # bounds the cost of hashing a guess
 
 
 def _check_secret(value: SecretStr) -> SecretStr:
@@ -27,7 +27,7 @@ class SignUp(BaseModel):
 
 
 class SignIn(BaseModel):
-    """The address is any text: whether it could be one at all is nobody's business here."""
+    """The email may be any text: the answer is the same for text that is not an address."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Signing up, signing in, and the own password. Known and unknown addresses get the same answer in the same time."""
+"""Signs up and in with a password, and changes it. Known and unknown addresses get the same answer in the same time."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ _SET_ONE = "Set one under Settings, Account, or by a link to reset the password.
 
 @dataclass(frozen=True, slots=True)
 class SignInResult:
-    """A sign-in that succeeded, at least as far as the password goes."""
+    """The result of a right password; the second factor may still be missing."""
 
     tokens: Tokens
     needs_mfa: bool
@@ -69,9 +69,9 @@ class Accounts:
         constant_time_jobs.register(SIGNIN_FAILED_JOB, self._note_failure)
 
     async def sign_up(self, session: WriteSession, wanted: SignUp, client_info: ClientInfo) -> None:
-        """Makes the account, or changes nothing where the address has one; the caller cannot tell which.
+        """Creates the account, or changes nothing where the address has one; the caller cannot tell which.
 
-        The email is a job in both cases: a link, or word to the owner that somebody tried.
+        In both cases a job sends an email: a verification link, or a notice to the owner about the attempt.
         """
         password = Secret(wanted.password.get_secret_value())
         await check_strength("password", password, email=wanted.email, name=wanted.name)
@@ -92,7 +92,7 @@ class Accounts:
         )
 
     async def _welcome_or_warn(self, submission: EmailSubmission) -> None:
-        """The job after a sign-up; its note is the id of the account that it would have made."""
+        """The job after a sign-up. Its note is the id that the new account has, if it was created."""
         async with self._database.unit_of_work() as session:
             user = await account_queries.find_user_by_email(session, submission.email_key or "")
             if user is None:
@@ -119,7 +119,7 @@ class Accounts:
         previous_token: str | None,
         device: Device | None = None,
     ) -> SignInResult:
-        """A new sign-in session; the one whose cookie was sent along ends, and so do links to reset the password."""
+        """Starts a sign-in session; the session of `previous_token` ends, and links to reset the password expire."""
         attempts = self._count_as(given, client_info.address or "", device)
         await self._attempts.acquire(*attempts)
         checked = await self._check_password(given, client_info)
@@ -131,7 +131,7 @@ class Accounts:
             raise InvalidCredentials
         if renewed is not None:
             await queries.set_password_hash(session, user.id, renewed)
-        if user.sealed_totp_secret is None:  # half way in proves too little: it must not keep the owner from a reset
+        if user.sealed_totp_secret is None:  # with a second factor missing, links to reset stay valid for the owner
             await account_queries.end_tokens(session, user.id, Purpose.RESET)
         return await self._open(session, user, client_info, previous_token)
 
@@ -148,7 +148,7 @@ class Accounts:
         return SignInResult(tokens, needs_mfa=user.sealed_totp_secret is not None)
 
     def _count_as(self, given: SignIn, client_address: str, device: Device | None) -> tuple[Attempt, ...]:
-        """A recognised browser has a limit of its own: what strangers do, next door too, does not lock it out."""
+        """A recognised browser has a limit of its own, so that strangers, also in its network, cannot lock it out."""
         if device is not None and self._devices.is_known(device, given.email):
             return (Attempt("signin.device", device.nonce, self._limits.signin_device),)
         return (
@@ -158,7 +158,7 @@ class Accounts:
         )
 
     async def _check_password(self, given: SignIn, client_info: ClientInfo) -> User:
-        """Holds no database connection while it waits for its turn at hashing."""
+        """Holds no database connection while it waits for hashing."""
         async with self._database.read_only() as reading:
             user = await account_queries.find_user_by_email(reading, make_email_key(given.email))
         password = Secret(given.password.get_secret_value())
@@ -172,30 +172,30 @@ class Accounts:
         return user
 
     async def _note_failure(self, submission: EmailSubmission) -> None:
-        """The job after a wrong password: its person can see it among their account's events."""
+        """The job after a wrong password: it records an event that the account's owner can see."""
         async with self._database.unit_of_work() as session:
             user = await account_queries.find_user_by_email(session, submission.email_key or "")
             if user is not None:
                 await self._record(session, user, EventKind.SIGNIN_FAILED, submission.client_info, method="password")
 
     async def _renew_hash(self, user: User, given: SignIn) -> str | None:
-        """A hash of today's cost where the stored one has another."""
+        """A hash with the current cost where the stored one has another."""
         if user.password_hash is None or not self._passwords.is_outdated(user.password_hash):
             return None
         return await self._passwords.hash(Secret(given.password.get_secret_value()))
 
     async def _lock_unchanged(self, session: WriteSession, checked: User) -> User | None:
-        """The person, unless the password that was checked has been changed meanwhile."""
+        """The locked user, or None where the password was changed since it was checked."""
         user = await account_queries.lock_user(session, checked.id)
         return user if user is not None and user.password_changed_at == checked.password_changed_at else None
 
     async def confirm_password(
         self, person: Person, password: Secret, client_info: ClientInfo, *, failure: EventKind
     ) -> User:
-        """The person, if this is their password: for what asks for it once more.
+        """Checks the password of a signed-in person again.
 
-        OAuthOnly where there is none, BadPassword, or TooMany: counted by account, before the answer is known. A wrong
-        one is in the audit as `failure`, although its request is refused.
+        Raises OAuthOnly where there is none, BadPassword, or TooMany: attempts are counted per account, before the
+        password is checked. A wrong one is recorded in the audit as `failure`, although the request is refused.
         """
         async with self._database.read_only() as reading:
             user = await account_queries.find_user(reading, person.id)
@@ -214,7 +214,7 @@ class Accounts:
     async def change_password(
         self, session: WriteSession, person: Person, current: Secret, new: Secret, client_info: ClientInfo
     ) -> Tokens:
-        """Ends every other sign-in session; this one goes on with the tokens that come back."""
+        """Ends every other sign-in session; this one continues with the returned tokens."""
         checked = await self.confirm_password(person, current, client_info, failure=EventKind.PASSWORD_CHANGE_FAILED)
         await check_strength("newPassword", new, email=checked.email, name=checked.name)
         if await self._passwords.is_right(new, checked.password_hash):
@@ -223,7 +223,7 @@ class Accounts:
         user = await self._lock_unchanged(session, checked)
         if user is None:
             raise BadPassword
-        tokens = await self._signins.renew(session, person.signin_id)  # first: where it is refused, nothing has changed
+        tokens = await self._signins.renew(session, person.signin_id)  # first, because it may be refused
         await queries.change_password(session, user.id, hashed)
         await account_queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)
         await self._signins.end_all(session, user.id, but=person.signin_id)
@@ -232,10 +232,10 @@ class Accounts:
         return tokens
 
     async def set_password(self, session: WriteSession, person: Person, new: Secret, client_info: ClientInfo) -> Tokens:
-        """The first one of an account that signs in elsewhere; asks for a fresh sign-in in place of the old password.
+        """Sets the first password of an account that signs in with GitHub or a passkey; requires a fresh sign-in.
 
-        ReauthRequired, or Conflict where there is one. Ends every other sign-in session; this one goes on with the
-        tokens that come back.
+        Raises ReauthRequired, or Conflict where there is a password. Ends every other sign-in session; this one
+        continues with the returned tokens.
         """
         if not person.is_fresh:
             raise ReauthRequired

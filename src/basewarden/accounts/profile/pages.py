@@ -1,7 +1,7 @@
-"""Pages: the account's overview with its forms, and what happened to it.
+"""Pages: the account's settings with their forms, and its activity. They work without JavaScript.
 
-All of it works without script. What needs a fresh sign-in is offered with one only; where a form has gone stale on the
-way, it comes back with what was typed and a way to confirm beside it.
+Forms that need a fresh sign-in are shown with one only. Where the sign-in is no longer fresh when a form is sent, the
+form is shown again with the typed values and a link to confirm the identity.
 """
 
 from dataclasses import dataclass
@@ -52,14 +52,14 @@ class SetPasswordForm(BaseModel):
 
 
 class RenameForm(ProfileUpdate):
-    """An empty field is no name at all, which is allowed."""
+    """An empty name is allowed."""
 
     name: Name = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Overview:
-    """Finds what the account's page shows around its forms."""
+    """Finds what the account's page shows beside its forms."""
 
     profiles: ProfilesDep
     own: SessionListDep
@@ -155,7 +155,7 @@ async def post_password(
     settings: SettingsDep,
     client_info: ClientInfoDep,
 ) -> Response:
-    """What is refused is refused before anything is written, so that the page may still be committed."""
+    """Every refusal comes before the first write, so that the unit of work may be committed with the page."""
     form = await parse_form(request, ChangePassword)
     if form.data is None:
         return await _show_account_again(request, session, pages, form, overview, person)
@@ -184,7 +184,7 @@ async def post_set_password(
     settings: SettingsDep,
     client_info: ClientInfoDep,
 ) -> Response:
-    """The first password of an account that signs in with GitHub or a passkey."""
+    """Sets the first password of an account that signs in with GitHub or a passkey."""
     form = await parse_form(request, SetPasswordForm)
     if form.data is None:
         return await _show_account_again(request, session, pages, form, overview, person)
@@ -226,7 +226,7 @@ async def _show_account_again(
     person: Person,
     error: AppError | None = None,
 ) -> Response:
-    """The other forms of the page show what is stored."""
+    """The other forms of the page show the stored values."""
     context = await overview.describe(session, person)
     shown: Form[Any] = Form({"name": person.name, **form.typed}, None, form.errors)
     return show_again(

@@ -1,4 +1,4 @@
-"""What an account is, as its person sees it: the state of everything in one look, and the name."""
+"""Describes an account to its owner, and changes its name."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,7 +58,7 @@ class Profiles:
         )
 
     async def rename(self, session: WriteSession, person: Person, name: str, client_info: ClientInfo) -> None:
-        """The same name again is no change, and no event."""
+        """Records no event where the name is the same."""
         user = await account_queries.lock_user(session, person.id)
         if user is None:
             raise Unauthenticated

@@ -1,4 +1,4 @@
-"""The page that confirms who is signed in, before something that a stolen cookie must not do."""
+"""The page that asks a signed-in person to confirm their identity before a dangerous action."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ router = APIRouter(include_in_schema=False)
 
 
 class ConfirmForm(BaseModel):
-    """With the path to go on to; checked where it is used."""
+    """`next` is the path to return to; it is checked where it is used."""
 
     password: SentPassword
     next: str = ""
@@ -38,7 +38,7 @@ class ConfirmForm(BaseModel):
 async def get_confirm(
     request: Request, person: SignedIn, session: Reading, pages: PagesDep, profiles: ProfilesDep
 ) -> Response:
-    """Who has proved it a moment ago goes on."""
+    """Redirects at once where the sign-in is still fresh."""
     back_to = _find_goal(request.query_params.get("next"))
     if person.is_fresh:
         return redirect(back_to)

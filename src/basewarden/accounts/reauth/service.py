@@ -1,4 +1,4 @@
-"""The same person once more: what a stolen cookie must not do asks for a proof that is not older than ten minutes."""
+"""Confirms the identity of a signed-in person by their password, for dangerous actions in the next ten minutes."""
 
 from basewarden.accounts.password.service import Accounts
 from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
@@ -10,7 +10,7 @@ _DETAILS = {"method": "password"}
 
 
 class Reauth:
-    """Passkeys and GitHub have ways of their own to the same end: `renew` with `authenticated`."""
+    """Passkeys and GitHub do the same in their services: `renew` with `authenticated`."""
 
     def __init__(self, *, accounts: Accounts, signins: SignInSessions, audit: Audit) -> None:
         self._accounts = accounts
@@ -18,11 +18,10 @@ class Reauth:
         self._audit = audit
 
     async def confirm(self, session: WriteSession, person: Person, password: Secret, client_info: ClientInfo) -> Tokens:
-        """OAuthOnly where there is no password, BadPassword, or TooMany before that is known.
+        """Raises OAuthOnly where there is no password, BadPassword, or TooMany before the password is checked.
 
-        The password is enough also where two-factor sign-in is on. Whoever gets here has passed the second factor in
-        this very session within a day; and turning it off takes the password alone, by the contract, so that a code
-        asked for here would keep nobody out.
+        The password is enough also where two-factor sign-in is on: the second factor was verified in this session
+        within a day, and by the contract the password alone turns it off, so that a code would not add protection.
         """
         await self._accounts.confirm_password(person, password, client_info, failure=EventKind.SIGNIN_FAILED)
         tokens = await self._signins.renew(session, person.signin_id)

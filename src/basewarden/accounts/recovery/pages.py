@@ -1,4 +1,4 @@
-"""Pages: asking for a link to reset the password, and the page behind that link. All of it works without script."""
+"""Pages: asking for a link to reset the password, and the page behind that link. They work without JavaScript."""
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel

@@ -9,6 +9,6 @@ from basewarden.db import WriteSession
 
 
 async def delete_other_signin_methods(session: WriteSession, user_id: UUID) -> None:
-    """All but the password."""
+    """Deletes passkeys and linked accounts; the password stays."""
     for ways in (Passkey, OAuthAccount):
         await session.execute(delete(ways).where(ways.user_id == user_id))

@@ -22,7 +22,7 @@ ResetsDep = Annotated[Resets, Depends(inject(Resets))]
 
 
 class Forgot(BaseModel):
-    """The address is any text: nobody learns here what could be one."""
+    """The email may be any text: the answer is the same for text that is not an address."""
 
     model_config = ConfigDict(extra="forbid")
 

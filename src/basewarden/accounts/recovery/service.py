@@ -1,4 +1,4 @@
-"""A new password for who has forgotten theirs: an email to the account's address, and its link."""
+"""Resets a forgotten password by a link in an email to the account's address."""
 
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
@@ -50,7 +50,7 @@ class Resets:
         return self._emails.is_configured
 
     async def ask(self, session: WriteSession, email: str, client_info: ClientInfo) -> None:
-        """Leaves a job, whatever was typed. A caller who asks too often is not told that nothing more happens."""
+        """Enqueues a job for any text. The answer is the same where the limit is reached and nothing is enqueued."""
         if not self.is_configured:
             return
         if await self._attempts.try_acquire(
@@ -59,7 +59,7 @@ class Resets:
             await self._constant_time_jobs.enqueue(session, FORGOT_JOB, EmailSubmission(email, client_info))
 
     async def _answer_forgot(self, submission: EmailSubmission) -> None:
-        """The job: an email with a link, which sets a first password where there is none. Nobody: nothing."""
+        """The job: sends a link, which sets a first password where there is none. An unknown address gets no email."""
         async with self._database.unit_of_work() as session:
             user = (
                 await account_queries.find_user_by_email(session, submission.email_key)
@@ -84,17 +84,17 @@ class Resets:
         )
 
     async def check_link(self, token: str) -> User:
-        """Whose link this is; raises what `reset` would. Holds no connection afterwards."""
+        """The user of this link; raises what `reset` would. Holds no database connection afterwards."""
         async with self._database.read_only() as session:
             _, user = await check_link(session, token, Purpose.RESET)
         return user
 
     async def reset(self, session: WriteSession, token: str, password: Secret, client_info: ClientInfo) -> str:
-        """The person's address. Ends every sign-in session and signs nobody in: a second factor is asked for as ever.
+        """Sets the password and returns the person's email address. Ends every sign-in session, and starts none.
 
-        The first proof that the address is theirs takes away passkeys and accounts elsewhere: whoever signed up with
-        somebody else's address and waited keeps no way in. The second factor stays; it opens nothing by itself.
-        A weak password leaves the link as it is. Hashing waits for its turn with no connection held.
+        Where the address was not verified before, passkeys and linked accounts are deleted: an attacker who signed up
+        with the address keeps no access. The second factor stays, because it does not sign in by itself.
+        A weak password leaves the link usable. No database connection is held while the password is hashed.
         """
         user = await self.check_link(token)
         await check_strength("password", password, email=user.email, name=user.name)

@@ -1,4 +1,4 @@
-"""The checks that let signed-in people in: wholly, freshly, or half way."""
+"""Dependencies that require a signed-in person: fully signed in, freshly signed in, or before the second factor."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 @callers(CallerKind.PERSON)
 async def require_person(request: Request, signins: SignInSessionsDep, shell: ShellDep) -> Person:
-    """Unauthenticated also where a token came along: a bad credential is not made good by another one."""
+    """Unauthenticated also where a token is sent along: a valid cookie does not make up for it."""
     _refuse_token(request)
     person = await signins.find_signed_in(request.scope)
     if person is not None and await _has_read_body(request):
@@ -34,7 +34,7 @@ SignedIn = Annotated[Person, Depends(require_person)]
 
 
 async def require_fresh_person(person: SignedIn) -> Person:
-    """For what a stolen cookie must not do."""
+    """For actions that a stolen cookie must not be enough for."""
     if not person.is_fresh:
         raise ReauthRequired
     return person
@@ -45,7 +45,7 @@ FreshlySignedIn = Annotated[Person, Depends(require_fresh_person)]
 
 @callers(CallerKind.PERSON)
 async def require_half_signed_in(request: Request, signins: SignInSessionsDep) -> Person:
-    """The password was right; whether the second factor has come is not asked here."""
+    """The password was right; the second factor may still be missing."""
     _refuse_token(request)
     person = await signins.find_half_signed_in(request.scope)
     if person is not None and await _has_read_body(request):
@@ -59,9 +59,10 @@ HalfSignedIn = Annotated[Person, Depends(require_half_signed_in)]
 
 
 async def _has_read_body(request: Request) -> bool:
-    """Whether there may have been time for a session to end: whoever sends slowly must not outlive it by hours.
+    """Reads the body, and returns whether there was one: during a slow upload the session may have ended.
 
-    A form is read by its handler, long after its cookie was looked at. A stranger's is not read at all.
+    A form is read by its handler, long after the cookie was checked, so the cookie is checked again after the body.
+    The body of an unauthenticated request is not read at all.
     """
     if request.method in _WITHOUT_BODY:
         return False
@@ -76,7 +77,7 @@ def _refuse_token(request: Request) -> None:
 
 
 async def find_caller(request: Request, signins: SignInSessions) -> Person | None:
-    """Who holds a link may also be signed in, wholly; here nobody has to be."""
+    """The fully signed-in person, if there is one: a link works without a sign-in as well."""
     try:
         return await signins.find_signed_in(request.scope)
     except Unauthenticated:

@@ -10,7 +10,7 @@ from basewarden.web.cookies import device_cookie_name, mfa_cookie_name
 
 
 def set_signin_cookies(response: Response, settings: Settings, tokens: Tokens) -> None:
-    """Live as long as what they say can hold; the server ends idle sessions earlier."""
+    """The cookies live as long as a session can; the server ends idle sessions earlier."""
     seconds = int(ABSOLUTE_LIFETIME.total_seconds())
     set_cookie(response, settings, session_cookie_name(settings), tokens.session, seconds=seconds)
     if tokens.mfa is not None:
@@ -19,12 +19,12 @@ def set_signin_cookies(response: Response, settings: Settings, tokens: Tokens) -
 
 
 def set_device_cookie(response: Response, settings: Settings, value: str) -> None:
-    """Stays when its person signs out: it is for the next time."""
+    """The cookie stays after signing out, for the next sign-in."""
     set_cookie(response, settings, device_cookie_name(settings), value, seconds=int(TTL.total_seconds()))
 
 
 def clear_signin_cookies(response: Response, settings: Settings) -> None:
-    """The cookies of whoever signs out, and what the browser kept of their pages; the theme stays."""
+    """Clears the session's cookies, the browser's cache and its storage; the theme's cookie stays."""
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
     for name in (session_cookie_name(settings), mfa_cookie_name(settings)):
         clear_cookie(response, settings, name)

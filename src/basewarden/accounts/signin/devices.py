@@ -1,8 +1,8 @@
 """Device cookies: a browser that signed in to an account before is recognised when it does so again.
 
-It guesses within a limit of its own, so that strangers who use up the limits of the account or of the whole deployment
-do not lock its owner out (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). A cookie is good for one
-address and opens nothing: the password is still asked for. Nothing is stored; our secret signs it.
+It has an attempt limit of its own, so that strangers who use up the limits of the account or of the whole deployment
+do not lock its owner out (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). A cookie is valid for one
+email address and does not sign in: the password is still required. Nothing is stored; our secret signs it.
 """
 
 import hmac
@@ -24,7 +24,7 @@ _MAX_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a request's cookie says, not yet whether it is true."""
+    """The parsed cookie of a request, before its signature is checked."""
 
     issued_at: int
     nonce: str
@@ -40,12 +40,12 @@ class Devices:
         return _parse(read_cookie(scope, self._cookie_name) or "")
 
     def issue(self, email: str) -> str:
-        """A cookie's value. Only after a proof: the account's password, or a link that was sent to its address."""
+        """Makes a cookie's value. Call it only after the account's password, or a link from an email, was checked."""
         issued_at, nonce = int(datetime.now(UTC).timestamp()), make_opaque_token()
         return f"{issued_at}.{nonce}.{self._sign(issued_at, nonce, email)}"
 
     def is_known(self, device: Device | None, email: str) -> bool:
-        """Whether this browser has proved before that it is of the person with this address."""
+        """Whether this browser has signed in to the account with this email address before."""
         if device is None or not hmac.compare_digest(device.mac, self._sign(device.issued_at, device.nonce, email)):
             return False
         return datetime.now(UTC).timestamp() - device.issued_at < TTL.total_seconds()
@@ -56,7 +56,7 @@ class Devices:
 
 
 def _parse(cookie: str) -> Device | None:
-    """None for anything that cannot be ours, whatever a hostile client sends."""
+    """None for anything that does not have the form of our cookies."""
     parts = cookie.split(".")
     if len(cookie) > _MAX_LENGTH or not cookie.isascii() or len(parts) != 3 or not parts[0].isdigit():
         return None

@@ -1,4 +1,4 @@
-"""Pages: signing out, and the list of one's sign-in sessions. All of it works without script."""
+"""Pages: signing out, and the list of active sessions. They work without JavaScript."""
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request

@@ -12,7 +12,7 @@ from basewarden.db import ReadSession, WriteSession, delete_some
 
 
 async def is_new_place(session: WriteSession, user_id: UUID, address: str | None, client: str | None) -> bool:
-    """Whether this person has signed in before, but never from this address nor with this client."""
+    """Whether the person has signed in before, but never from this address or with this client."""
     is_like = or_(
         SignInSession.address.is_not_distinct_from(address), SignInSession.client.is_not_distinct_from(client)
     )
@@ -24,7 +24,7 @@ async def is_new_place(session: WriteSession, user_id: UUID, address: str | None
 async def find_signin(
     session: AsyncSession, token_hash: bytes, *, idle: timedelta, absolute: timedelta
 ) -> Row[SignInSession, User, datetime] | None:
-    """A session that is still good, its person, and the database's time."""
+    """A session that is still valid, its person, and the database's time."""
     query = (
         select(SignInSession, User, func.now())
         .join(User, User.id == SignInSession.user_id)
@@ -66,7 +66,7 @@ async def touch_signin(session: WriteSession, signin_id: UUID) -> None:
 async def renew_signin(
     session: WriteSession, signin_id: UUID, *, token_hash: bytes, mfa_hash: bytes | None, authenticated: bool
 ) -> bytes | None:
-    """The token's hash until now; None where the session ended meanwhile."""
+    """Returns the earlier token hash; None where the session ended meanwhile."""
     query = select(SignInSession.token_hash).where(SignInSession.id == signin_id, SignInSession.ended_at.is_(None))
     old = await session.scalar(query.with_for_update())
     if old is None:
@@ -86,7 +86,7 @@ async def is_signin_alive(session: WriteSession, signin_id: UUID) -> bool:
 
 
 async def end_signin(session: WriteSession, token_hash: bytes) -> list[bytes]:
-    """The hashes of what ended: this one's, or nothing."""
+    """Returns the token hashes of the sessions that were ended: one or none."""
     return await _end_signins(session, SignInSession.token_hash == token_hash)
 
 
@@ -114,6 +114,6 @@ async def _end_signins(session: WriteSession, *which: ColumnElement[bool]) -> li
 async def delete_old_signins(
     session: WriteSession, keep: timedelta, limit: int, *, idle: timedelta, absolute: timedelta
 ) -> int:
-    """Those that ended, or were left, so long ago; never one that is still good, however short the window."""
+    """Deletes sessions that ended or were last used before the window; never one that is still valid."""
     is_old = func.coalesce(SignInSession.ended_at, SignInSession.last_seen_at) < func.now() - keep
     return await delete_some(session, SignInSession, and_(is_old, not_(and_(*_alive(idle, absolute)))), limit)

@@ -126,7 +126,7 @@ router.include_router(own)
 
 
 def parse_signin_id(text: str) -> UUID:
-    """A hostile id is an unknown one."""
+    """NotFound for a malformed id as well."""
     wanted = parse_id(text)
     if wanted is None:
         raise NotFound

@@ -1,4 +1,4 @@
-"""The sign-in sessions of a person as they see and end them. Ending asks for no fresh proof: it only takes away."""
+"""Lists and ends a person's own sign-in sessions. Ending one needs no fresh sign-in, because it only removes access."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from basewarden.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class ActiveSession:
-    """One signed-in browser. `client` is what it says of itself, `device` what people call that."""
+    """One signed-in browser. `client` is its User-Agent header, `device` a readable name for that."""
 
     id: UUID
     device: str
@@ -32,12 +32,12 @@ class SessionList:
         self._audit = audit
 
     async def list_alive(self, session: ReadSession, person: Person) -> list[ActiveSession]:
-        """The current one, then the others, the newest seen first."""
+        """The current one comes first, then the others, the last used first."""
         alive = await self._signins.list_alive(session, person.id)
         return sorted((_describe(signin, person) for signin in alive), key=lambda own: not own.current)
 
     async def end(self, session: WriteSession, person: Person, signin_id: UUID, client_info: ClientInfo) -> None:
-        """NotFound for a stranger's and for one that has ended."""
+        """NotFound for another person's session and for one that has ended."""
         await account_queries.lock_user(session, person.id)
         if not await self._signins.end_one(session, person.id, signin_id):
             raise NotFound
@@ -45,7 +45,7 @@ class SessionList:
         await self._audit.record(session, AccountEvent(person.audit_id, EventKind.SESSION_ENDED, client_info, details))
 
     async def end_others(self, session: WriteSession, person: Person, client_info: ClientInfo) -> int:
-        """How many there were."""
+        """Returns how many were ended."""
         await account_queries.lock_user(session, person.id)
         ended = await self._signins.end_all(session, person.id, but=person.signin_id)
         if ended:

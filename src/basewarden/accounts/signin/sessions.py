@@ -1,4 +1,4 @@
-"""Who a cookie belongs to: looked up, and remembered for seconds."""
+"""Sign-in sessions: looked up by cookie, cached for seconds, started, renewed and ended."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,9 +35,9 @@ _ENDED, _CHANGED = "signin", "person"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A signed-in person, and until when this sign-in holds if they do nothing.
+    """A signed-in person. `expires_at` is when this sign-in session ends if it is not used.
 
-    `authenticated_at` is when they last proved that it is they, in this sign-in session.
+    `authenticated_at` is when they last proved their identity in this session.
     """
 
     id: UUID
@@ -54,7 +54,7 @@ class Person:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether what needs a recent proof may go on."""
+        """Whether the identity was proved recently enough for a dangerous action."""
         return datetime.now(UTC) - self.authenticated_at < FRESH_TTL
 
 
@@ -65,7 +65,7 @@ class _CachedSession:
     mfa_until: datetime | None
 
     def is_whole(self, mfa_token: str | None) -> bool:
-        """Whether the second factor, where there is one, was passed in this very session not long ago."""
+        """Whether the second factor, where there is one, was verified in this session recently."""
         if not self.person.has_two_factor:
             return True
         if self.mfa_hash is None or self.mfa_until is None or mfa_token is None:
@@ -75,14 +75,14 @@ class _CachedSession:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What the browser gets, the only time it is seen in clear. `mfa` None: its cookie stays as it is."""
+    """The values of the browser's cookies; only their hashes are stored. None leaves the `mfa` cookie as it is."""
 
     session: str
     mfa: str | None = None
 
 
 class SignInSessions:
-    """Sign-in sessions. One that is ended here is ended in every process, at once."""
+    """Sign-in sessions. A session that is ended here ends in every process at once."""
 
     def __init__(self, database: Database, listener: Listener, settings: Settings) -> None:
         self._database = database
@@ -94,11 +94,11 @@ class SignInSessions:
         listener.on(_CHANGED, self._forget_person)
 
     def read_token(self, scope: Any) -> str | None:
-        """What the session cookie of this request holds, even if empty; None where there is none."""
+        """The value of the request's session cookie, even if empty; None without a cookie."""
         return read_cookie(scope, self._cookie_name)
 
     async def find_signed_in(self, scope: Any) -> Person | None:
-        """The person of any request; None without a cookie, Unauthenticated with a bad one, MfaRequired half way."""
+        """None without a cookie, Unauthenticated with a bad one, MfaRequired where the second factor is missing."""
         token = self.read_token(scope)
         if token is None:
             return None
@@ -111,7 +111,7 @@ class SignInSessions:
         return signin.person
 
     async def find_half_signed_in(self, scope: Any) -> Person | None:
-        """Also a person who has yet to pass the second factor: for its own routes and for signing out only."""
+        """Also a person whose second factor is missing: only for the second factor's routes and for signing out."""
         token = self.read_token(scope)
         signin = await self._find(token) if token else None
         return signin.person if signin else None
@@ -119,7 +119,7 @@ class SignInSessions:
     async def start(
         self, session: WriteSession, user_id: UUID, client_info: ClientInfo, *, method: str, passed_mfa: bool = False
     ) -> Tokens:
-        """A new session. `method` says in a word what opened it: password, github, passkey."""
+        """Starts a session. `method` is password, github or passkey."""
         tokens = Tokens(make_opaque_token(), make_opaque_token() if passed_mfa else None)
         signin = SignInSession(
             id=make_id(),
@@ -136,7 +136,7 @@ class SignInSessions:
     async def renew(
         self, session: WriteSession, signin_id: UUID, *, authenticated: bool = True, passed_mfa: bool = False
     ) -> Tokens:
-        """A new token for the same session; the old one is dead. `authenticated`: they just proved who they are."""
+        """Replaces the session's token. `authenticated` means that the identity was just proved."""
         tokens = Tokens(make_opaque_token(), make_opaque_token() if passed_mfa else None)
         old = await queries.renew_signin(
             session,
@@ -154,16 +154,16 @@ class SignInSessions:
         await self._announce(session, await queries.end_signin(session, hash_token(token)))
 
     async def end_one(self, session: WriteSession, user_id: UUID, signin_id: UUID) -> bool:
-        """False where this person has no such session. To be called with the person locked, like `end_all`."""
+        """False where the person has no such session. Call it with the person locked, like `end_all`."""
         ended = await queries.end_signins(session, user_id, only=signin_id)
         await account_queries.end_tokens(session, user_id, Purpose.CHANGE_EMAIL)
         await self._announce(session, ended)
         return bool(ended)
 
     async def end_all(self, session: WriteSession, user_id: UUID, *, but: UUID | None = None) -> int:
-        """Every session of this person, but for one; how many there were.
+        """Ends every session of the person except for one, and returns how many were ended.
 
-        A change of address that one of them has begun goes with it: whoever is signed out must not come back that way.
+        Pending changes of the email address are cancelled too: a session that is ended must not regain access by one.
         """
         ended = await queries.end_signins(session, user_id, but=but)
         await account_queries.end_tokens(session, user_id, Purpose.CHANGE_EMAIL)
@@ -171,16 +171,16 @@ class SignInSessions:
         return len(ended)
 
     async def require_alive(self, session: WriteSession, signin_id: UUID) -> None:
-        """Unauthenticated where it was ended since its cookie was looked at; to be called with the person locked."""
+        """Unauthenticated where the session was ended since its cookie was checked. Call it with the person locked."""
         if not await queries.is_signin_alive(session, signin_id):
             raise Unauthenticated
 
     async def list_alive(self, session: ReadSession, user_id: UUID) -> list[SignInSession]:
-        """The newest seen first."""
+        """The last used first."""
         return await queries.list_signins(session, user_id, idle=IDLE_TIMEOUT, absolute=ABSOLUTE_LIFETIME)
 
     async def announce_change(self, session: WriteSession, user_id: UUID) -> None:
-        """To be called with every change of what a `Person` says."""
+        """Call it with every change of a field of `Person`."""
         await self._listener.announce(session, _CHANGED, str(user_id))
 
     async def _announce(self, session: WriteSession, ended: list[bytes]) -> None:
@@ -236,7 +236,7 @@ def _make_person(signin: SignInSession, user: User) -> Person:
 
 
 def read_cookie(scope: Any, wanted: str) -> str | None:
-    """Its value, even if empty; None where the request has no such cookie."""
+    """The cookie's value, even if empty; None where the request has no such cookie."""
     for name, value in scope["headers"]:
         if name == b"cookie":
             token = cookie_parser(value.decode("latin-1")).get(wanted)

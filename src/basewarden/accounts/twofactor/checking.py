@@ -1,4 +1,4 @@
-"""Checks what a person types as their second factor: counted before it is looked at, and good once."""
+"""Checks codes of the second factor: attempts are counted before the check, and a code is valid once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ def read_clock() -> datetime:
 
 
 class SecondFactorOwner(Protocol):
-    """A `Person` or a `User`: whose second factor it is, and what the audit calls them."""
+    """A `Person` or a `User`, with the audit id."""
 
     @property
     def id(self) -> UUID: ...
@@ -77,9 +77,9 @@ class CodeChecks:
         *,
         is_recovery: bool,
     ) -> None:
-        """Uses it up; BadCode, which the audit notes, where it is wrong or was used, TooMany before that is known.
+        """Uses the code up. Raises BadCode, which is audited, where it is wrong or used, and TooMany before the check.
 
-        Until the end it holds no connection while it asks for another, so that a crowd cannot starve itself.
+        It holds one database connection at a time, so that many requests cannot exhaust the pool.
         """
         counted = count_second_factor(self._limits, person.id, client_info.address)
         await self._attempts.acquire(*counted)
@@ -111,14 +111,14 @@ class CodeChecks:
         return find_match(secret, typed, self._clock())
 
     async def _is_first_look(self, user_id: UUID, match: TotpMatch) -> bool:
-        """False where an answer has told already that this code is a right one.
+        """False where an earlier answer has revealed already that the code belongs to this step.
 
-        Without it, a guess that hits a code of the next minutes would be told so, and be good in a few minutes.
+        Without it, a guess that hits a code of the next minutes would be confirmed, and be valid a few minutes later.
         """
         return await self._attempts.try_acquire(Attempt("second_factor.step", f"{user_id}:{match.step}", _ONCE))
 
     async def _find_recovery_code(self, user_id: UUID, typed: Secret) -> _RecoveryCode:
-        """One slow hash, whatever was typed."""
+        """Computes one slow hash for any text."""
         code = read_code(typed)
         code_hash = None
         if code is not None:
@@ -140,7 +140,7 @@ class CodeChecks:
 
 
 def count_second_factor(limits: AccountLimits, user_id: UUID, address: str | None) -> tuple[Attempt, ...]:
-    """What one try at any second factor counts as: codes and passkeys share these places."""
+    """The attempts that one try at a second factor counts as; codes and passkeys share the limits."""
     return (
         *_count("second_factor.address", address or "", limits.second_factor_address),
         *_count("second_factor.account", str(user_id), limits.second_factor_account),

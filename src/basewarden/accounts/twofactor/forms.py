@@ -1,4 +1,4 @@
-"""What callers send: the JSON API and the pages' forms have the same rules."""
+"""Request bodies, with the same rules for the JSON API and the pages' forms."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ class TwoFactorEnable(BaseModel):
 
 
 class VerificationForm(BaseModel):
-    """`recovery`: the code is one of the ten, not one of the app's."""
+    """With `recovery` the code is a recovery code, not one of the app."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,7 +35,7 @@ class VerificationForm(BaseModel):
 
 
 class TwoFactorDisable(BaseModel):
-    """Where there is no password any text will do, and the sign-in must be fresh."""
+    """For an account without a password any text is accepted, and the sign-in must be fresh."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""The second step of signing in, and two-factor sign-in in the settings; all of it works without script."""
+"""Pages: the second step of signing in, and two-factor sign-in in the settings. They work without JavaScript."""
 
 from typing import Annotated, Any, Self
 
@@ -42,7 +42,7 @@ _DONE = {
 
 
 class SecondStep(BaseModel):
-    """One of the two fields; the path to go on to is checked where it is used."""
+    """One of the two codes is required; `next` is checked where it is used."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -64,7 +64,7 @@ class SecondStep(BaseModel):
 
 
 def _check_codes(text: str) -> str:
-    """Only what recovery codes look like: this text comes back as a file."""
+    """Accepts only text in the format of recovery codes, because the text is returned as a file."""
     codes = [read_code(Secret(line)) for line in text.split()]
     if not codes or not all(codes):
         raise ValueError("holds something else than recovery codes")
@@ -79,7 +79,7 @@ class Saving(BaseModel):
 
 @router.get(SECOND_STEP, dependencies=[Depends(anyone)])
 async def get_second_step(request: Request, pages: PagesDep, signins: SignInSessionsDep) -> Response:
-    """For whoever is half way; everybody else is sent to where they are."""
+    """Shows the form where the second factor is missing; otherwise redirects to the page or to the sign-in."""
     back_to = safe_path(request.query_params.get("next"))
     try:
         person = await signins.find_signed_in(request.scope)
@@ -132,7 +132,7 @@ async def get_settings(request: Request, person: SignedIn, session: Reading, pag
 async def post_setup(
     request: Request, person: SignedIn, session: Writing, pages: PagesDep, two_factor: TwoFactorDep
 ) -> Response:
-    """Asks for a fresh sign-in now, and not when the app has scanned the code already."""
+    """Requires a fresh sign-in before the app scans the code, not after."""
     if person.has_two_factor:
         return redirect(f"{HERE}?done=on")
     if not person.is_fresh:
@@ -213,7 +213,7 @@ async def post_recovery_codes(
 
 @router.post(f"{HERE}/recovery-codes/file")
 async def post_codes_file(request: Request, _: SignedIn) -> Response:
-    """The codes that the page has just shown, as a file: they come from the page, for nobody else knows them."""
+    """Returns the codes that the page has just shown as a file. The page sends them, because only hashes are stored."""
     form = await parse_form(request, Saving)
     if form.data is None:
         return redirect(f"{HERE}?done=again")
@@ -249,7 +249,7 @@ async def _show_setup_again(
     two_factor: TwoFactor,
     person: Person,
 ) -> Response:
-    """To whoever has its secret already: another one that waits was chosen by, or is meant for, somebody else."""
+    """Shows the setup again only with the pending secret, so that another pending secret is not revealed."""
     setup = await two_factor.find_set_up(person, Secret(form.typed.get("secret", "")))
     if setup is None:
         return redirect(f"{HERE}?done=again")

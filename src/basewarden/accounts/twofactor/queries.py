@@ -14,7 +14,7 @@ from basewarden.errors import Unauthenticated
 
 
 async def get_user(session: AsyncSession, user_id: UUID) -> User:
-    """Unauthenticated where the account is gone: so are its sign-in sessions."""
+    """Unauthenticated where the account was deleted, as its sign-in sessions were."""
     user = await account_queries.find_user(session, user_id)
     if user is None:
         raise Unauthenticated
@@ -26,7 +26,7 @@ async def put_pending(session: WriteSession, user_id: UUID, sealed: bytes) -> No
 
 
 async def turn_on(session: WriteSession, user_id: UUID, *, pending: bytes, sealed: bytes, step: int) -> bool:
-    """False where it is on meanwhile, or where another secret is pending by now: of two at once one wins."""
+    """False where it is on already, or another secret is pending: of two requests at the same time one succeeds."""
     query = update(User).where(
         User.id == user_id, User.sealed_totp_secret.is_(None), User.sealed_totp_pending == pending
     )
@@ -39,7 +39,7 @@ async def turn_on(session: WriteSession, user_id: UUID, *, pending: bytes, seale
 
 
 async def turn_off(session: WriteSession, user_id: UUID) -> bool:
-    """With the recovery codes. False where it is off already."""
+    """Also deletes the recovery codes. False where it is off already."""
     query = update(User).where(User.id == user_id, User.sealed_totp_secret.is_not(None))
     changed = await _changes(
         session, query.values(sealed_totp_secret=None, sealed_totp_pending=None, totp_enabled_at=None)
@@ -49,13 +49,13 @@ async def turn_off(session: WriteSession, user_id: UUID) -> bool:
 
 
 async def consume_step(session: WriteSession, user_id: UUID, step: int) -> bool:
-    """False where the code of this time step, or of a later one, was taken already: of two at once one wins."""
+    """False where a code of this time step or a later one was used already: of two at the same time one succeeds."""
     query = update(User).where(User.id == user_id, User.sealed_totp_secret.is_not(None), User.totp_last_step < step)
     return await _changes(session, query.values(totp_last_step=step))
 
 
 async def lock_if_on(session: WriteSession, user_id: UUID) -> bool:
-    """Whether two-factor sign-in is on; nobody turns it off, or makes other codes, until this unit of work ends."""
+    """Whether two-factor sign-in is on. The lock holds off changes of it until this unit of work ends."""
     query = select(User.id).where(User.id == user_id, User.sealed_totp_secret.is_not(None))
     return await session.scalar(query.with_for_update(key_share=True)) is not None
 
@@ -67,7 +67,7 @@ async def replace_codes(session: WriteSession, user_id: UUID, hashes: Mapping[in
 
 
 async def find_code_hash(session: AsyncSession, user_id: UUID, position: int) -> str | None:
-    """Of an unused one."""
+    """The hash of an unused code."""
     query = select(RecoveryCode.code_hash).where(
         RecoveryCode.user_id == user_id, RecoveryCode.position == position, RecoveryCode.used_at.is_(None)
     )
@@ -75,7 +75,7 @@ async def find_code_hash(session: AsyncSession, user_id: UUID, position: int) ->
 
 
 async def consume_code(session: WriteSession, user_id: UUID, position: int, code_hash: str) -> bool:
-    """False where it was used meanwhile, or where other codes took its place."""
+    """False where it was used meanwhile, or replaced by new codes."""
     query = update(RecoveryCode).where(
         RecoveryCode.user_id == user_id,
         RecoveryCode.position == position,
@@ -91,7 +91,7 @@ async def count_codes_left(session: AsyncSession, user_id: UUID) -> int:
 
 
 async def forget_passed(session: WriteSession, user_id: UUID, *, but: UUID) -> None:
-    """What other sign-in sessions passed was an earlier second factor."""
+    """Other sign-in sessions have verified an earlier second factor, and must verify the new one."""
     query = update(SignInSession).where(SignInSession.user_id == user_id, SignInSession.id != but)
     await session.execute(query.values(mfa_hash=None, mfa_at=None))
 

@@ -28,7 +28,7 @@ class SetupOut(ResponseBody):
 
 
 class CodesOut(ResponseBody):
-    """Ten, shown this once."""
+    """Ten codes, which are shown only once."""
 
     ok: Literal[True] = True
     recovery_codes: list[str]

@@ -1,4 +1,4 @@
-"""Two-factor sign-in: turning it on, passing it, turning it off, and the codes for a lost phone."""
+"""Turns two-factor sign-in on and off, verifies codes, and creates recovery codes."""
 
 import asyncio
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _PENDING = "users.sealed_totp_pending"
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What an authenticator app needs. `qr` is an image as a data: address."""
+    """What an authenticator app needs. `qr` is an image as a data: URL."""
 
     secret: Secret
     url: Secret
@@ -37,7 +37,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class NewCodes:
-    """Recovery codes, the only time they are seen, and the tokens of the sign-in session from now on."""
+    """Recovery codes, of which only hashes are stored, and the new tokens of the sign-in session."""
 
     codes: tuple[TypedCode, ...]
     tokens: Tokens
@@ -45,7 +45,7 @@ class NewCodes:
 
 @dataclass(frozen=True, slots=True)
 class TwoFactorState:
-    """`since` None: it is off."""
+    """`since` is None where it is off."""
 
     since: datetime | None
     codes_left: int
@@ -87,14 +87,14 @@ class TwoFactor:
         )
 
     async def set_up(self, session: WriteSession, person: Person) -> Setup:
-        """A fresh secret, which does nothing until it is turned on; an earlier pending one is forgotten."""
+        """Stores a new pending secret, which has no effect until `enable`; an earlier pending one is replaced."""
         await self._attempts.acquire(Attempt("twofactor.setup", str(person.id), self._limits.two_factor_setup))
         secret = make_secret()
         await queries.put_pending(session, person.id, self._vault.seal(secret, SealContext(_PENDING, person.id)))
         return _make_setup(secret, person.email)
 
     async def find_set_up(self, person: Person, secret: Secret) -> Setup | None:
-        """What waits to be turned on, to be shown again after a mistyped code; None where it is another secret."""
+        """The pending setup, to be shown again after a wrong code; None where another secret is pending."""
         await self._attempts.acquire(Attempt("twofactor.setup", str(person.id), self._limits.two_factor_setup))
         async with self._database.read_only() as reading:
             user = await queries.get_user(reading, person.id)
@@ -106,7 +106,7 @@ class TwoFactor:
     async def enable(
         self, session: WriteSession, person: Person, secret: Secret, code: Secret, client_info: ClientInfo
     ) -> NewCodes:
-        """AlreadyOn before ReauthRequired before BadCode: nobody proves who they are for nothing."""
+        """Raises AlreadyOn before ReauthRequired before BadCode, so that no one confirms their identity in vain."""
         async with self._database.read_only() as reading:
             user = await queries.get_user(reading, person.id)
         step = self._check_enabling(user, person, secret, code)
@@ -125,7 +125,7 @@ class TwoFactor:
     async def verify(
         self, session: WriteSession, person: Person, code: Secret, client_info: ClientInfo, *, is_recovery: bool
     ) -> Tokens:
-        """The rest of a sign-in. It proves the second factor only: how fresh the sign-in is stays as it was."""
+        """Completes a sign-in. It does not make the sign-in fresh."""
         await self._checks.check(session, person, code, client_info, is_recovery=is_recovery)
         tokens = await self._signins.renew(session, person.signin_id, authenticated=False, passed_mfa=True)
         await account_queries.end_tokens(session, person.id, Purpose.RESET)
@@ -140,7 +140,7 @@ class TwoFactor:
     async def check_code(
         self, session: WriteSession, person: SecondFactorOwner, code: Secret, client_info: ClientInfo
     ) -> bool:
-        """For other proofs than signing in: the same counts and the same once-only rule. TooMany like there."""
+        """Checks a code for something other than signing in, with the same limits and the same rule of single use."""
         try:
             await self._checks.check(session, person, code, client_info, is_recovery=False)
         except BadCode:
@@ -148,7 +148,7 @@ class TwoFactor:
         return True
 
     async def disable(self, session: WriteSession, person: Person, password: Secret, client_info: ClientInfo) -> Tokens:
-        """By password; by a fresh sign-in where there is none. Also right where it is off already."""
+        """Requires the password, or a fresh sign-in where there is none. Does nothing more where it is off already."""
         has_proved = await self._confirm_password(person, password, client_info)
         was_on = await queries.turn_off(session, person.id)
         tokens = await self._signins.renew(session, person.signin_id, authenticated=has_proved)
@@ -159,7 +159,7 @@ class TwoFactor:
         return tokens
 
     async def renew_codes(self, session: WriteSession, person: Person, client_info: ClientInfo) -> NewCodes:
-        """Ten others; the earlier ones are dead. Conflict where two-factor sign-in is off."""
+        """Replaces the recovery codes with ten new ones. Conflict where two-factor sign-in is off."""
         codes, hashes = await self._make_codes(person.id)
         if not await queries.lock_if_on(session, person.id):
             raise Conflict("Two-factor sign-in is off: there is nothing to recover.")
@@ -169,7 +169,7 @@ class TwoFactor:
         return NewCodes(codes, tokens)
 
     def _check_enabling(self, user: User, person: Person, secret: Secret, code: Secret) -> int:
-        """The time step of the code."""
+        """Returns the time step of the code."""
         if user.sealed_totp_secret is not None:
             raise AlreadyOn
         if not person.is_fresh:
@@ -183,14 +183,14 @@ class TwoFactor:
         return match.step
 
     async def _explain_lost_race(self, session: WriteSession, user_id: UUID) -> AlreadyOn | BadCode:
-        """It was turned on, or set up anew, while the codes were made."""
+        """It was turned on, or a new setup was started, while the codes were hashed."""
         user = await queries.get_user(session, user_id)
         return BadCode() if user.sealed_totp_secret is None else AlreadyOn()
 
     async def _make_codes(self, user_id: UUID) -> tuple[tuple[TypedCode, ...], dict[int, str]]:
-        """Ten codes and their hashes; TooMany for who makes them again and again, for all others wait behind them.
+        """Ten codes and their hashes; limited, because other people's sign-ins wait for the hashing.
 
-        It takes a while, so no connection is held meanwhile.
+        Call it while no database connection is held.
         """
         await self._attempts.acquire(Attempt("recovery.codes", str(user_id), self._limits.recovery_codes))
         codes = make_codes()
@@ -198,7 +198,7 @@ class TwoFactor:
         return codes, {code.position: code_hash for code, code_hash in zip(codes, hashes, strict=True)}
 
     async def _confirm_password(self, person: Person, password: Secret, client_info: ClientInfo) -> bool:
-        """Whether a password was proved; False where there is none and a fresh sign-in stands for it."""
+        """True where the password was checked, False where there is none and the sign-in is fresh."""
         try:
             await self._accounts.confirm_password(person, password, client_info, failure=EventKind.TWOFACTOR_OFF_FAILED)
         except OAuthOnly:
@@ -208,7 +208,7 @@ class TwoFactor:
         return True
 
     async def _renew(self, session: WriteSession, person: Person) -> Tokens:
-        """After a change of the second factor, by somebody who has just passed it."""
+        """Renews the session after a change of the second factor, which the person has just verified."""
         tokens = await self._signins.renew(session, person.signin_id, authenticated=False, passed_mfa=True)
         await self._signins.announce_change(session, person.id)
         return tokens
@@ -225,7 +225,7 @@ async def describe_state(session: ReadSession | WriteSession, user_id: UUID) -> 
 
 
 async def count_codes_left(session: ReadSession, user_id: UUID) -> int:
-    """How many recovery codes this person still has."""
+    """The number of unused recovery codes."""
     return await queries.count_codes_left(session, user_id)
 
 

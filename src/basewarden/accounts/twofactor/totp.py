@@ -1,4 +1,4 @@
-"""Codes by time (RFC 6238): six digits, new every thirty seconds. The time is the server's, never the caller's."""
+"""Time-based one-time passwords (RFC 6238): six digits, valid for thirty seconds by the server's clock."""
 
 import re
 import secrets
@@ -18,14 +18,14 @@ STEP_SECONDS = 30
 _SECRET_BYTES = 20
 _QR_SCALE = 5
 _WINDOW = 1  # steps either way: people type slowly, and phones are seconds off
-_NOTICED = 10  # steps either way in which a code that is refused still tells that a clock is off
-# The newest first where a code is good, so that digits which happen to fit two steps use up both.
+_NOTICED = 10  # steps either way in which a refused code shows that a clock is wrong
+# The newest valid step comes first, so that a code that matches two steps uses up both.
 _OFFSETS = (1, 0, -1, *(sign * steps for steps in range(_WINDOW + 1, _NOTICED + 1) for sign in (-1, 1)))
 
 
 @dataclass(frozen=True, slots=True)
 class TotpMatch:
-    """The time step that a code belongs to, and how many steps that is after now."""
+    """The time step of a code, and its distance from the current step."""
 
     step: int
     offset: int
@@ -35,7 +35,7 @@ class TotpMatch:
         return abs(self.offset) <= _WINDOW
 
     def explain(self) -> str:
-        """What to do about a code that is right at another time."""
+        """What to do about a code that belongs to another time."""
         minutes = max(1, round(abs(self.offset) * STEP_SECONDS / 60))
         about = f"about {minutes} minute{'s' if minutes > 1 else ''}"
         if self.offset > 0:
@@ -47,22 +47,22 @@ class TotpMatch:
 
 
 def make_secret() -> Secret:
-    """160 random bits, as authenticator apps read them."""
+    """160 random bits in base32."""
     return Secret(b32encode(secrets.token_bytes(_SECRET_BYTES)).decode())
 
 
 def make_url(secret: Secret, email: str) -> Secret:
-    """What the QR code says."""
+    """The otpauth: URL of the QR code."""
     return Secret(TOTP(secret.reveal()).provisioning_uri(name=email, issuer_name=ISSUER))
 
 
 def draw_qr(url: Secret) -> str:
-    """A PNG as a data: address."""
+    """A PNG as a data: URL."""
     return segno.make(url.reveal(), micro=False).png_data_uri(scale=_QR_SCALE)
 
 
 def find_match(secret: Secret, typed: Secret, at: datetime) -> TotpMatch | None:
-    """Where in time the code belongs; None far from `at`, and for what is no code at all."""
+    """The time step near `at` that the code belongs to; None where there is none, and for text that is not a code."""
     code = _read_digits(typed)
     if code is None:
         return None
@@ -75,6 +75,6 @@ def find_match(secret: Secret, typed: Secret, at: datetime) -> TotpMatch | None:
 
 
 def _read_digits(typed: Secret) -> str | None:
-    """Six digits, also as `123 456` and from keyboards with other digits."""
+    """Six digits, also written as `123 456` or with other Unicode digits."""
     text = re.sub(r"[\s-]", "", unicodedata.normalize("NFKC", typed.reveal()))
     return text if re.fullmatch(r"[0-9]{6}", text) else None

@@ -1,4 +1,4 @@
-"""Another address for an account: asked for with a fresh sign-in, done when an email to it has been answered."""
+"""Changes an account's email address: requested with a fresh sign-in, done when the link in an email to it is used."""
 
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.addresses import make_email_key
@@ -38,9 +38,10 @@ class EmailChange:
         return self._emails.is_configured
 
     async def start(self, session: WriteSession, person: Person, email: str, client_info: ClientInfo) -> None:
-        """An email to the new address and a notice to the present one; nothing changes yet.
+        """Sends a link to the new address and a notice to the current one; nothing changes yet.
 
-        Where the new address is somebody's, its email says so: the caller cannot tell by answer, work or time.
+        Where another account has the new address, the email to it says so: the caller cannot tell by the answer or its
+        time.
         """
         if email == person.email:
             raise Invalid.field("email", "This is your address already.")
@@ -69,9 +70,9 @@ class EmailChange:
     async def finish(
         self, session: WriteSession, taken: ConsumedLink, caller: Person | None, client_info: ClientInfo
     ) -> Tokens | None:
-        """Ends every sign-in session but the caller's own, if it is this person's; that one gets new tokens.
+        """Ends every sign-in session except for the caller's, if it belongs to this person; that one gets new tokens.
 
-        LinkExpired where somebody else has taken the address meanwhile.
+        LinkExpired where another account has taken the address meanwhile.
         """
         user, earlier = taken.user, taken.user.email
         if not await queries.change_email(session, user.id, taken.email, make_email_key(taken.email)):

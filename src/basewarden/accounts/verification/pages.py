@@ -1,4 +1,4 @@
-"""The page behind the link that verifies an email address. It works without script."""
+"""The page behind the link that verifies an email address. It works without JavaScript."""
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request

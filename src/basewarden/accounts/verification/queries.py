@@ -10,13 +10,13 @@ from basewarden.db import WriteSession
 
 
 async def verify_email(session: WriteSession, user_id: UUID) -> None:
-    """Keeps the first time."""
+    """Sets the time of verification, unless it is set already."""
     query = update(User).where(User.id == user_id, User.email_verified_at.is_(None))
     await session.execute(query.values(email_verified_at=func.now()))
 
 
 async def change_email(session: WriteSession, user_id: UUID, email: str, email_key: str) -> bool:
-    """To a verified address; False, and nothing changed, where another account has it."""
+    """Sets a verified address; False, without a change, where another account has it."""
     changes = {"email": email, "email_key": email_key, "email_verified_at": func.now()}
     try:
         async with session.begin_nested():

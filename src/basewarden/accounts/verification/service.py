@@ -1,4 +1,4 @@
-"""Proof that an address is its person's: the link that an email carries there comes back."""
+"""Verifies an email address by a link that is sent to it."""
 
 from uuid import UUID
 
@@ -44,7 +44,7 @@ class Verification:
         return self._emails.is_configured
 
     async def start(self, session: WriteSession, person: Person, client_info: ClientInfo) -> None:
-        """Sends the link again, unless the address is proven or has had enough emails for now."""
+        """Sends the link again, unless the address is verified already or the limit of emails is reached."""
         await self._attempts.acquire(Attempt("verify.account", str(person.id), self._limits.verify_account))
         if person.is_verified or not await self.may_send(person.id):
             return
@@ -53,7 +53,7 @@ class Verification:
             await self.send_link(session, user, client_info)
 
     async def may_send(self, user_id: UUID) -> bool:
-        """Counts one more email; to be asked before the unit of work holds a connection."""
+        """Counts one email; call it before the unit of work holds a connection."""
         attempt = Attempt("verify.letters", str(user_id), self._limits.verify_emails)
         return self.is_configured and await self._attempts.try_acquire(attempt)
 
@@ -62,7 +62,7 @@ class Verification:
         await self._emails.enqueue(session, AccountEmailKind.VERIFY, user, client_info, link=link)
 
     async def check_link(self, session: ReadSession, token: str) -> str:
-        """The address that this link confirms; raises what `confirm` would."""
+        """The address that this link verifies; raises what `confirm` would."""
         link, user = await check_link(session, token, *_PURPOSES)
         if link.purpose == Purpose.VERIFY:
             _check_still_theirs(link.email, user)
@@ -71,7 +71,7 @@ class Verification:
     async def confirm(
         self, session: WriteSession, token: str, caller: Person | None, client_info: ClientInfo
     ) -> Tokens | None:
-        """Whoever holds the link may use it. New tokens for a caller whose own address has changed by it."""
+        """A sign-in is not needed. Returns new tokens for a caller whose own address the link has changed."""
         taken = await consume_link(session, token, *_PURPOSES)
         if taken.purpose is Purpose.CHANGE_EMAIL:
             return await self._email_change.finish(session, taken, caller, client_info)
