@@ -31,7 +31,7 @@ from basewarden.settings import Settings, load_settings
 from basewarden.undo import wiring as undo
 from basewarden.vault import wiring as vault
 from basewarden.web import (
-    BUILD,
+    BUILT_ASSETS,
     BuiltFiles,
     Compression,
     Edge,
@@ -155,7 +155,7 @@ def _build_api(registry: Registry) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.registry = registry
-    app.mount("/static", BuiltFiles(BUILD), name="static")
+    app.mount("/static", BuiltFiles(BUILT_ASSETS), name="static")
     app.routes.extend(_ROUTES)
     if registry.get(Settings).metrics_token:  # takes a quarter of a second, for nothing where nobody may read them
         registry.get(RequestCounts).learn_routes(app.routes)

@@ -6,7 +6,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from basewarden.audit import ClientInfo
-from basewarden.web.context import scope_context
+from basewarden.web import scope_context
 
 _MAX_CLIENT_LENGTH = 200
 

@@ -52,8 +52,7 @@ from basewarden.jobs import Jobs
 from basewarden.mail import Mail
 from basewarden.settings import Settings
 from basewarden.vault import Vault
-from basewarden.web import Pages, Registry
-from basewarden.web.error_pages import SignInPaths
+from basewarden.web import Pages, Registry, SignInPaths
 
 ROUTERS = (
     password_routes.router,

@@ -4,7 +4,7 @@ from basewarden.connections.agents import AgentCaller, Agents, count_agents
 from basewarden.connections.callers import Editor, Membership, Owner, Viewer, list_sidebar_connections, member
 from basewarden.connections.db_connections import open_db_connection
 from basewarden.connections.erasure import ConnectionErasure
-from basewarden.connections.errors import ConnectionFailed, Reason
+from basewarden.connections.errors import ConnectionFailed, Reason, TablesUnchecked
 from basewarden.connections.export import CONNECTION_PARTS
 from basewarden.connections.models import Access, Environment, Role
 from basewarden.connections.queries import count_owned as count_owned_connections
@@ -12,10 +12,11 @@ from basewarden.connections.queries import is_member_anywhere, list_person_roles
 from basewarden.connections.refusal_counts import RefusalCounts
 from basewarden.connections.schemas import AgentCreate, ConnectionCreate
 from basewarden.connections.service import Connections
-from basewarden.connections.targets import ConnectionTarget, ConnectionTargets
+from basewarden.connections.targets import CONNECTION_TOPIC, ConnectionTarget, ConnectionTargets
 
 __all__ = [
     "CONNECTION_PARTS",
+    "CONNECTION_TOPIC",
     "Access",
     "AgentCaller",
     "AgentCreate",
@@ -33,6 +34,7 @@ __all__ = [
     "Reason",
     "RefusalCounts",
     "Role",
+    "TablesUnchecked",
     "Viewer",
     "count_agents",
     "count_owned_connections",

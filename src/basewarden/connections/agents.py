@@ -11,7 +11,7 @@ from basewarden.connections.models import Access, Agent, Connection
 from basewarden.connections.probe import ServerFacts
 from basewarden.connections.schemas import AgentCreate
 from basewarden.connections.service import Connections, check_db_role
-from basewarden.connections.targets import TOPIC as CONNECTION_TOPIC
+from basewarden.connections.targets import CONNECTION_TOPIC
 from basewarden.core.cache import LoadingCache
 from basewarden.core.ids import make_id
 from basewarden.core.tokens import hash_token, is_checked_token, make_checked_token

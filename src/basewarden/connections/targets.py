@@ -18,7 +18,7 @@ from basewarden.errors import NotFound
 from basewarden.settings import Settings
 from basewarden.vault import SealContext, Vault
 
-TOPIC = "connection"
+CONNECTION_TOPIC = "connection"
 _CACHE_SECONDS = 10.0
 _CACHE_SIZE = 5_000
 
@@ -56,7 +56,7 @@ class ConnectionTargets:
         self._allow_private = settings.allow_private_addresses
         self._targets = LoadingCache(self._load_target, size=_CACHE_SIZE, seconds=_CACHE_SECONDS)
         self._roles = LoadingCache(self._load_role, size=_CACHE_SIZE, seconds=_CACHE_SECONDS)
-        listener.on(TOPIC, self._forget)
+        listener.on(CONNECTION_TOPIC, self._forget)
 
     async def get_target(self, connection_id: UUID) -> ConnectionTarget:
         target = await self._targets.get(connection_id)
@@ -92,7 +92,7 @@ class ConnectionTargets:
 
     async def announce_change(self, session: WriteSession, connection_id: UUID) -> None:
         """Announces a change of a connection or its members; every such change must call this."""
-        await self._listener.announce(session, TOPIC, str(connection_id))
+        await self._listener.announce(session, CONNECTION_TOPIC, str(connection_id))
 
     async def _load_target(self, connection_id: UUID) -> ConnectionTarget | None:
         async with self._database.read_only() as session:

@@ -29,11 +29,18 @@ from basewarden.gateway.response_headers import (
 from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.gateway.sharing import PIECE_BYTES, send_in_pieces
 from basewarden.journal import RefusalLog
-from basewarden.web import CallerKind
-from basewarden.web.bodies import read_whole_body
-from basewarden.web.loop_shares import WITHOUT_LIMIT, Admission, LoopShares, delay_request, find_loop_shares
-from basewarden.web.responses import JSON_TYPE
-from basewarden.web.stopwatch import Stopwatch, run_timed
+from basewarden.web import (
+    JSON_TYPE,
+    WITHOUT_LIMIT,
+    Admission,
+    CallerKind,
+    LoopShares,
+    Stopwatch,
+    delay_request,
+    find_loop_shares,
+    read_whole_body,
+    run_timed,
+)
 from pgrest import (
     LARGE_BODY_BYTES,
     METHODS_WITH_BODY,

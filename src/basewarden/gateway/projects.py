@@ -7,9 +7,7 @@ from uuid import UUID
 
 import structlog
 
-from basewarden.connections import ConnectionTarget, ConnectionTargets
-from basewarden.connections.errors import TablesUnchecked
-from basewarden.connections.targets import TOPIC
+from basewarden.connections import CONNECTION_TOPIC, ConnectionTarget, ConnectionTargets, TablesUnchecked
 from basewarden.db import Listener
 from basewarden.errors import AppError
 from basewarden.gateway.api.access import ApiAccess
@@ -117,7 +115,7 @@ class Projects:
         self._served_at = parse_address(origin)
         self._open: dict[UUID, AnyProject] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        listener.on(TOPIC, self._forget)
+        listener.on(CONNECTION_TOPIC, self._forget)
 
     async def get(self, connection_id: UUID) -> AnyProject:
         target = await self._targets.get_target(connection_id)

@@ -15,9 +15,7 @@ from basewarden.undo.receipt import OnConflict
 from basewarden.undo.schemas import AlreadyUndoneOut, PreviewStaleOut, ReceiptOut, UndoConflictOut
 from basewarden.undo.service import Undo
 from basewarden.undo.target import ApplyOptions, UndoActor
-from basewarden.web import inject
-from basewarden.web.openapi import answer_with, declare
-from basewarden.web.responses import JSON_TYPE
+from basewarden.web import JSON_TYPE, answer_with, declare, inject
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions/{session_id}", tags=["sessions"])
 

@@ -1,17 +1,18 @@
 """What all features use to serve requests: edge, callers, pages, forms, errors. Imports no feature."""
 
-from basewarden.web.assets import BUILD, asset_url, ensure_assets
-from basewarden.web.bodies import WholeBodies
+from basewarden.web.assets import BUILT_ASSETS, asset_url, ensure_assets
+from basewarden.web.bodies import WholeBodies, read_whole_body
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.callers import CallerKind, anyone, callers
 from basewarden.web.compression import Compression
-from basewarden.web.context import RequestContext, request_context
-from basewarden.web.cookies import clear_cookie, session_cookie_name, set_cookie
+from basewarden.web.context import RequestContext, request_context, scope_context
+from basewarden.web.cookies import clear_cookie, device_cookie_name, mfa_cookie_name, session_cookie_name, set_cookie
 from basewarden.web.dependencies import DatabaseDep, PagesDep, SettingsDep
 from basewarden.web.edge import Edge
-from basewarden.web.error_pages import add_error_handlers
+from basewarden.web.error_pages import SignInPaths, add_error_handlers
 from basewarden.web.forms import Form, parse_form, show_again
 from basewarden.web.guard import raise_file_limit
+from basewarden.web.loop_shares import WITHOUT_LIMIT, Admission, LoopShares, delay_request, find_loop_shares
 from basewarden.web.openapi import STABLE, answer_with, declare, describe_api
 from basewarden.web.pages import Pages, redirect
 from basewarden.web.protocol import make_protocol
@@ -21,18 +22,22 @@ from basewarden.web.routing import list_routes, resolve_routes
 from basewarden.web.schemas import RequestBody, ResponseBody
 from basewarden.web.shell import Shell
 from basewarden.web.static import BuiltFiles
+from basewarden.web.stopwatch import Stopwatch, run_timed
 from basewarden.web.units import Reading, Writing
 
 __all__ = [
-    "BUILD",
+    "BUILT_ASSETS",
     "JSON_TYPE",
     "STABLE",
+    "WITHOUT_LIMIT",
+    "Admission",
     "BuiltFiles",
     "CallerKind",
     "Compression",
     "DatabaseDep",
     "Edge",
     "Form",
+    "LoopShares",
     "Pages",
     "PagesDep",
     "Reading",
@@ -43,6 +48,8 @@ __all__ = [
     "ResponseBody",
     "SettingsDep",
     "Shell",
+    "SignInPaths",
+    "Stopwatch",
     "WholeBodies",
     "Writing",
     "add_error_handlers",
@@ -52,18 +59,25 @@ __all__ = [
     "callers",
     "clear_cookie",
     "declare",
+    "delay_request",
     "describe_api",
+    "device_cookie_name",
     "ensure_assets",
     "error_body",
     "error_response",
+    "find_loop_shares",
     "inject",
     "list_routes",
     "make_protocol",
+    "mfa_cookie_name",
     "parse_form",
     "raise_file_limit",
+    "read_whole_body",
     "redirect",
     "request_context",
     "resolve_routes",
+    "run_timed",
+    "scope_context",
     "send_error",
     "session_cookie_name",
     "set_cookie",

@@ -20,8 +20,8 @@ from basewarden.errors import StartError
 
 CHECKOUT = Path(__file__).parents[3]
 SOURCES = CHECKOUT / "assets"
-BUILD = Path(__file__).parent / "static" / "build"
-MANIFEST = BUILD / "manifest.json"
+BUILT_ASSETS = Path(__file__).parent / "static" / "build"
+MANIFEST = BUILT_ASSETS / "manifest.json"
 URL = "/static/build"
 ENTRIES = ("src/main.ts", "styles/main.css")
 MIN_NODE = 18
@@ -74,8 +74,8 @@ def _read_files() -> dict[str, str]:
 
 
 def _build_if_changed(progress: Callable[[str], None]) -> None:
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with _locked(BUILD / ".lock"):
+    BUILT_ASSETS.mkdir(parents=True, exist_ok=True)
+    with _locked(BUILT_ASSETS / ".lock"):
         inputs = _hash_inputs()
         if _built_inputs() != inputs:
             _install_packages(SOURCES, progress)
@@ -96,13 +96,13 @@ def _built_inputs() -> str | None:
         manifest: dict[str, Any] = json.loads(MANIFEST.read_bytes())
     except (FileNotFoundError, ValueError):
         return None
-    whole = all((BUILD / name).exists() for name in manifest["files"].values())
+    whole = all((BUILT_ASSETS / name).exists() for name in manifest["files"].values())
     return manifest["inputs"] if whole else None
 
 
 def _build(inputs: str) -> None:
     """Adds the new files, points the manifest at them, and deletes the old ones."""
-    metafile = BUILD / ".meta.json"
+    metafile = BUILT_ASSETS / ".meta.json"
     _run(
         str(_need_node().node),
         "node_modules/esbuild/bin/esbuild",
@@ -118,7 +118,7 @@ def _build(inputs: str) -> None:
         "--loader:.svg=file",
         "--loader:.woff2=file",
         "--log-level=warning",
-        f"--outdir={BUILD}",
+        f"--outdir={BUILT_ASSETS}",
         f"--metafile={metafile}",
         folder=SOURCES,
     )
@@ -132,7 +132,7 @@ def _build(inputs: str) -> None:
     new_manifest.write_text(json.dumps({"inputs": inputs, "files": files}, indent=2))
     new_manifest.replace(MANIFEST)
     kept = {MANIFEST.name, ".lock", *(Path(path).name for path in outputs)}
-    for path in BUILD.iterdir():
+    for path in BUILT_ASSETS.iterdir():
         if path.name not in kept:
             path.unlink()
 

@@ -16,8 +16,7 @@ from basewarden.accounts.return_path import confirm_path
 from basewarden.accounts.signin.callers import FreshlySignedIn, SignedIn
 from basewarden.accounts.signin.sessions import Person
 from basewarden.db import ReadSession
-from basewarden.web import Pages, PagesDep, Reading, Writing, redirect
-from basewarden.web.forms import parse_form
+from basewarden.web import Pages, PagesDep, Reading, Writing, parse_form, redirect
 
 DATA = "/settings/account/data"
 DELETE = "/settings/account/delete"

@@ -24,9 +24,7 @@ from basewarden.audit import ClientInfo, EventKind
 from basewarden.core.secret import Secret
 from basewarden.core.tasks import end_task
 from basewarden.errors import BadJSON, Forbidden, Invalid, TooLarge, TooMany
-from basewarden.web import Writing, inject
-from basewarden.web.openapi import STABLE, declare
-from basewarden.web.responses import JSON_TYPE
+from basewarden.web import JSON_TYPE, STABLE, Writing, declare, inject
 
 router = APIRouter(prefix="/api/account", tags=["account"])
 

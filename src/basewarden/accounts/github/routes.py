@@ -21,8 +21,7 @@ from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.accounts.signin.sessions import Person
 from basewarden.errors import AppError, Conflict, Forbidden, NotFound, TooMany, Unauthenticated, Unavailable
 from basewarden.settings import Settings
-from basewarden.web import SettingsDep, Writing, anyone, clear_cookie, inject, redirect, set_cookie
-from basewarden.web.openapi import declare
+from basewarden.web import SettingsDep, Writing, anyone, clear_cookie, declare, inject, redirect, set_cookie
 
 PAGE = "/settings/account/github"
 _COOKIE = "basewarden.github"

@@ -14,8 +14,7 @@ from basewarden.accounts.passkeys.service import MAX_PASSKEYS, get_passkey, list
 from basewarden.accounts.return_path import confirm_path
 from basewarden.accounts.signin.callers import FreshlySignedIn, SignedIn
 from basewarden.accounts.signin.cookies import set_signin_cookies
-from basewarden.web import PagesDep, Reading, SettingsDep, Writing, redirect
-from basewarden.web.forms import parse_form, show_again
+from basewarden.web import PagesDep, Reading, SettingsDep, Writing, parse_form, redirect, show_again
 
 HERE = "/settings/account/passkeys"
 _TAB = "passkeys"

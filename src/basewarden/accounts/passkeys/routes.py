@@ -27,8 +27,7 @@ from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.accounts.signin.schemas import SignedInOut
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, TooMany
-from basewarden.web import Reading, SettingsDep, Writing, anyone, inject
-from basewarden.web.openapi import declare
+from basewarden.web import Reading, SettingsDep, Writing, anyone, declare, inject
 
 router = APIRouter()
 own = APIRouter(prefix="/api/account", tags=["account"])

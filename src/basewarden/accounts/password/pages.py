@@ -13,8 +13,7 @@ from basewarden.accounts.signin.callers import DevicesDep, SignInSessionsDep
 from basewarden.accounts.signin.cookies import set_device_cookie, set_signin_cookies
 from basewarden.accounts.signin.sessions import SignInSessions
 from basewarden.errors import AppError, Unauthenticated
-from basewarden.web import PagesDep, SettingsDep, Writing, anyone, redirect
-from basewarden.web.forms import parse_form, show_again
+from basewarden.web import PagesDep, SettingsDep, Writing, anyone, parse_form, redirect, show_again
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 

@@ -16,8 +16,7 @@ from basewarden.accounts.signin.callers import DevicesDep, SignedIn, SignInSessi
 from basewarden.accounts.signin.cookies import set_device_cookie, set_signin_cookies
 from basewarden.accounts.signin.schemas import SignedInOut
 from basewarden.errors import TooMany
-from basewarden.web import SettingsDep, Writing, anyone, inject
-from basewarden.web.openapi import STABLE, declare
+from basewarden.web import STABLE, SettingsDep, Writing, anyone, declare, inject
 
 router = APIRouter()
 auth = APIRouter(prefix="/api/auth", tags=["auth"], dependencies=[Depends(anyone)])

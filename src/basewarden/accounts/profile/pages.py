@@ -26,8 +26,7 @@ from basewarden.accounts.verification.routes import ChangeEmail, EmailChangeDep,
 from basewarden.audit import list_events
 from basewarden.db import ReadSession, WriteSession
 from basewarden.errors import AppError, Conflict, Invalid, TooMany
-from basewarden.web import Pages, PagesDep, Reading, SettingsDep, Writing, redirect
-from basewarden.web.forms import Form, parse_form, show_again
+from basewarden.web import Form, Pages, PagesDep, Reading, SettingsDep, Writing, parse_form, redirect, show_again
 
 router = APIRouter(include_in_schema=False)
 

@@ -18,8 +18,7 @@ from basewarden.accounts.signin.callers import SignedIn
 from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.db import ReadSession
 from basewarden.errors import AppError, TooMany
-from basewarden.web import PagesDep, Reading, SettingsDep, Writing, redirect
-from basewarden.web.forms import parse_form, show_again
+from basewarden.web import PagesDep, Reading, SettingsDep, Writing, parse_form, redirect, show_again
 
 _CONFIRM = "accounts/settings/confirm.html"
 _SECRETS = ("password",)

@@ -13,8 +13,7 @@ from basewarden.accounts.schemas import Done
 from basewarden.accounts.signin.callers import SignedIn
 from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.errors import TooMany
-from basewarden.web import SettingsDep, Writing, inject
-from basewarden.web.openapi import declare
+from basewarden.web import SettingsDep, Writing, declare, inject
 
 router = APIRouter(prefix="/api/account", tags=["account"])
 

@@ -13,8 +13,7 @@ from basewarden.accounts.return_path import SIGN_IN
 from basewarden.accounts.signin.callers import DevicesDep
 from basewarden.accounts.signin.cookies import set_device_cookie
 from basewarden.errors import Invalid
-from basewarden.web import PagesDep, SettingsDep, Writing, anyone, redirect
-from basewarden.web.forms import parse_form, show_again
+from basewarden.web import PagesDep, SettingsDep, Writing, anyone, parse_form, redirect, show_again
 
 _ASK_FOR_RESET = ("Ask for a new link", "/forgot")
 

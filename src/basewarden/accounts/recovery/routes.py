@@ -13,8 +13,7 @@ from basewarden.accounts.schemas import Done, EmailSent
 from basewarden.accounts.signin.callers import DevicesDep
 from basewarden.accounts.signin.cookies import set_device_cookie
 from basewarden.errors import NotFound
-from basewarden.web import SettingsDep, Writing, anyone, inject
-from basewarden.web.openapi import STABLE, declare
+from basewarden.web import STABLE, SettingsDep, Writing, anyone, declare, inject
 
 router = APIRouter(prefix="/api/account", tags=["account"], dependencies=[Depends(anyone)])
 

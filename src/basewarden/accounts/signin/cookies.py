@@ -5,8 +5,7 @@ from fastapi import Response
 from basewarden.accounts.signin.devices import TTL
 from basewarden.accounts.signin.sessions import ABSOLUTE_LIFETIME, MFA_TTL, Tokens
 from basewarden.settings import Settings
-from basewarden.web import clear_cookie, session_cookie_name, set_cookie
-from basewarden.web.cookies import device_cookie_name, mfa_cookie_name
+from basewarden.web import clear_cookie, device_cookie_name, mfa_cookie_name, session_cookie_name, set_cookie
 
 
 def set_signin_cookies(response: Response, settings: Settings, tokens: Tokens) -> None:

@@ -16,7 +16,7 @@ from basewarden.accounts.signin.sessions import read_cookie
 from basewarden.core.secret import Secret
 from basewarden.core.tokens import make_opaque_token
 from basewarden.settings import Settings
-from basewarden.web.cookies import device_cookie_name
+from basewarden.web import device_cookie_name
 
 TTL = timedelta(days=180)
 _MAX_LENGTH = 200

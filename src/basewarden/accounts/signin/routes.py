@@ -17,8 +17,7 @@ from basewarden.accounts.signin.cookies import clear_signin_cookies
 from basewarden.accounts.signin.session_list import SessionList
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, Unauthenticated
-from basewarden.web import Reading, SettingsDep, Writing, anyone, inject
-from basewarden.web.openapi import declare
+from basewarden.web import Reading, SettingsDep, Writing, anyone, declare, inject
 
 router = APIRouter()
 auth = APIRouter(prefix="/api/auth", tags=["auth"], dependencies=[Depends(anyone)])

@@ -20,8 +20,7 @@ from basewarden.core.tokens import hash_token, make_opaque_token
 from basewarden.db import Database, Listener, ReadSession, WriteSession
 from basewarden.errors import Unauthenticated
 from basewarden.settings import Settings
-from basewarden.web import session_cookie_name
-from basewarden.web.cookies import mfa_cookie_name
+from basewarden.web import mfa_cookie_name, session_cookie_name
 
 IDLE_TIMEOUT = timedelta(days=30)
 ABSOLUTE_LIFETIME = timedelta(days=90)

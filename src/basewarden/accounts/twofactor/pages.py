@@ -22,8 +22,18 @@ from basewarden.core.secret import Secret
 from basewarden.db import WriteSession
 from basewarden.errors import AppError, Conflict, Unauthenticated
 from basewarden.settings import Settings
-from basewarden.web import Pages, PagesDep, Reading, SettingsDep, Writing, anyone, redirect
-from basewarden.web.forms import Form, parse_form, show_again
+from basewarden.web import (
+    Form,
+    Pages,
+    PagesDep,
+    Reading,
+    SettingsDep,
+    Writing,
+    anyone,
+    parse_form,
+    redirect,
+    show_again,
+)
 
 router = APIRouter(include_in_schema=False)
 

@@ -13,8 +13,7 @@ from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.accounts.twofactor.forms import TwoFactorDisable, TwoFactorEnable, VerificationForm
 from basewarden.accounts.twofactor.service import NewCodes, TwoFactor
 from basewarden.errors import Conflict, Forbidden, TooLarge, TooMany, Unauthenticated, Unavailable
-from basewarden.web import ResponseBody, SettingsDep, Writing, inject
-from basewarden.web.openapi import STABLE, declare
+from basewarden.web import STABLE, ResponseBody, SettingsDep, Writing, declare, inject
 
 router = APIRouter(prefix="/api/account/2fa", tags=["account"])
 

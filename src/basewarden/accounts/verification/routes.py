@@ -14,8 +14,7 @@ from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.accounts.verification.email_change import EmailChange
 from basewarden.accounts.verification.service import Verification
 from basewarden.errors import NotFound, TooMany
-from basewarden.web import SettingsDep, Writing, anyone, inject
-from basewarden.web.openapi import STABLE, declare
+from basewarden.web import STABLE, SettingsDep, Writing, anyone, declare, inject
 
 router = APIRouter(prefix="/api/account", tags=["account"])
 

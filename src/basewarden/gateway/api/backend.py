@@ -5,8 +5,7 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from basewarden.connections.rest.gateway_errors import is_postgrest_error
-from basewarden.connections.rest.http_connection import HTTPConnection, HTTPFailure
+from basewarden.connections.rest import HTTPConnection, HTTPFailure, is_postgrest_error
 from basewarden.core.tracing import span
 from basewarden.errors import AppError
 from basewarden.gateway.api.headers import (

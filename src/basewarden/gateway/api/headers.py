@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from basewarden.connections.rest.http_connection import RawHeader
-from basewarden.connections.rest.urls import RestAddress
+from basewarden.connections.rest import RawHeader, RestAddress
 from basewarden.gateway.api.upstream import Header
 from basewarden.gateway.response_headers import ALLOWED
 from pgrest import Preferences, Request

@@ -9,11 +9,17 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from basewarden.connections import ConnectionFailed, ConnectionTarget, ConnectionTargets, Reason
-from basewarden.connections.rest.gateway_errors import explain_response
-from basewarden.connections.rest.http_connection import ProtocolError
-from basewarden.connections.rest.memory_limits import SMALL_BYTES, LargeBodySlot
-from basewarden.connections.rest.openapi_documents import MAX_BYTES, read_documents
-from basewarden.connections.rest.probe import ProbeResponse, fetch_exposed_schemas, fetch_openapi
+from basewarden.connections.rest import (
+    MAX_BYTES,
+    SMALL_BYTES,
+    LargeBodySlot,
+    ProbeResponse,
+    ProtocolError,
+    explain_response,
+    fetch_exposed_schemas,
+    fetch_openapi,
+    read_documents,
+)
 from basewarden.core.tasks import end_task
 from basewarden.errors import AppError
 from basewarden.gateway.api.openapi import read_schema

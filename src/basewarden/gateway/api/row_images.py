@@ -12,8 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from basewarden.connections.rest.http_connection import ProtocolError
-from basewarden.connections.rest.memory_limits import check_elements
+from basewarden.connections.rest import ProtocolError, check_elements
 from basewarden.journal import Image
 from pgrest import Table, split_select, write_name
 

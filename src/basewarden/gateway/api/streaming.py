@@ -7,8 +7,7 @@ from typing import Any, Self
 
 import structlog
 
-from basewarden.connections.rest.client import RestClient
-from basewarden.connections.rest.http_connection import HTTPConnection, HTTPFailure, ProtocolError, ReadTimeout
+from basewarden.connections.rest import HTTPConnection, HTTPFailure, ProtocolError, ReadTimeout, RestClient
 from basewarden.errors import BadRequest
 from basewarden.gateway.api.headers import find_header
 from basewarden.gateway.api.upstream import Header

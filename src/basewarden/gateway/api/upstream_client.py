@@ -9,15 +9,20 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from basewarden.connections import ConnectionFailed, Reason
-from basewarden.connections.rest.client import PoolExhausted, RestClient
-from basewarden.connections.rest.gateway_errors import (
+from basewarden.connections.rest import (
+    HTTPConnection,
+    HTTPFailure,
+    NoResponse,
+    PoolExhausted,
+    RawHeader,
+    ReadTimeout,
+    RestAddress,
+    RestClient,
     explain_response,
     is_key_refused,
     is_not_forwarded,
     is_postgrest_error,
 )
-from basewarden.connections.rest.http_connection import HTTPConnection, HTTPFailure, NoResponse, RawHeader, ReadTimeout
-from basewarden.connections.rest.urls import RestAddress
 from basewarden.errors import AppError
 from basewarden.gateway.api.headers import PASSED_OUT, find_header, pass_headers
 from basewarden.gateway.api.streaming import MOST_KEPT_BYTES, explain_broken
