@@ -6,6 +6,7 @@ import "./copy.js";
 import "./dialog.js";
 import "./editor.js";
 import "./failures.js";
+import "./filter.js";
 import "./grid.js";
 import "./palette.js";
 import "./passkeys.js";

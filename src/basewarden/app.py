@@ -21,6 +21,7 @@ from basewarden.core.reporting import Reporter
 from basewarden.core.tasks import end_task
 from basewarden.core.tracing import start_tracing, stop_tracing
 from basewarden.db import Database, Listener, Pruner
+from basewarden.gateway import describe_data
 from basewarden.gateway import wiring as gateway
 from basewarden.jobs import wiring as jobs
 from basewarden.journal import wiring as journal
@@ -140,11 +141,11 @@ def _list_pruners(registry: Registry) -> tuple[Pruner, ...]:
 def assemble_app(registry: Registry) -> Any:
     settings = registry.get(Settings)
     configure_logs(settings.log_level, registry.get(Reporter).report)
-    data_api = gateway.make_data_api(registry, WholeBodies(Compression(_build_api(registry))))
+    data_api = gateway.make_data_api(registry, WholeBodies(Compression(build_api(registry))))
     return Edge(Liveness(data_api), settings, registry.get(RequestCounts).observe if settings.metrics_token else None)
 
 
-def _build_api(registry: Registry) -> FastAPI:
+def build_api(registry: Registry) -> FastAPI:
     app = FastAPI(
         title="Basewarden",
         version=__version__,
@@ -160,7 +161,7 @@ def _build_api(registry: Registry) -> FastAPI:
     if registry.get(Settings).metrics_token:  # takes a quarter of a second, for nothing where nobody may read them
         registry.get(RequestCounts).learn_routes(app.routes)
     add_error_handlers(app, accounts.SIGN_IN_PATHS)
-    app.openapi = cache(partial(describe_api, app))  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = cache(partial(describe_api, app, describe_data()))  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 

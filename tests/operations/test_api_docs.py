@@ -1,8 +1,6 @@
-"""The API's page against the OpenAPI document and the routes, both ways."""
+"""The API reference: complete, true to the routes, and with examples that are valid."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -10,103 +8,20 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from basewarden.operations.api import COMMON, GROUPS, Answer, Endpoint, Group, write_markdown
+from basewarden.gateway import DATA_ERRORS
+from basewarden.operations.api import INTRODUCTION, list_data_errors, read_reference, write_markdown
+from basewarden.operations.api.reference import COMMON, ApiGroup, ApiOperation
 from basewarden.web import CallerKind
-from basewarden.web.openapi import list_common_refusals
-from scripts.api import PAGE
+from basewarden.web.examples import BY_MEMBER, BY_NAME
+from basewarden.web.openapi import list_common_refusals, list_operations
 from scripts.reference import list_codes
 from tests.fixtures.bench import Workshop
+from tests.fixtures.openapi import JSON, list_answers, list_mismatches
 from tests.rules.test_callers import callers_of, make_product
 
-Told = dict[str, object]
-NARROWEST = (CallerKind.MEMBER, CallerKind.SCHEDULER, CallerKind.PROVIDER, CallerKind.PERSON, CallerKind.ANYONE)
-
-
-def list_documented(groups: tuple[Group, ...]) -> Iterator[Endpoint]:
-    for group in groups:
-        if group.in_document:
-            yield from group.endpoints
-
-
-def describe_documented(groups: tuple[Group, ...]) -> dict[tuple[str, str], Told]:
-    return {
-        (one.method, one.path): {
-            "caller": one.caller,
-            "body": set(one.body),
-            "query": set(one.query),
-            "answers": {(answer.status, answer.code) for answer in one.answers},
-            "fields": {answer.status: set(answer.fields) for answer in one.answers if answer.fields},
-        }
-        for one in list_documented(groups)
-    }
-
-
-def describe_served(app: FastAPI) -> dict[tuple[str, str], Told]:
-    """What the code says of the same things."""
-    document = app.openapi()
-    needs = {
-        (route.path, method): callers_of(route)
-        for route in iter_route_contexts(app.routes)
-        for method in route.methods or ()
-    }
-    return {
-        (method.upper(), path): _describe(document, path, method, operation, needs[(path, method.upper())])
-        for path, operations in document["paths"].items()
-        for method, operation in operations.items()
-    }
-
-
-def _describe(document: Any, path: str, method: str, operation: Any, kinds: set[CallerKind]) -> Told:
-    common = list_common_refusals(path, method, operation)
-    answers, fields = set(), {}
-    for status, answer in ((int(status), answer) for status, answer in operation["responses"].items()):
-        codes = re.findall(r"`(\w+)`", answer["description"]) if status >= 400 else [""]
-        answers |= {(status, code) for code in codes if code not in common.get(status, ())}
-        if status < 400:
-            fields[status] = {name.rstrip("?") for name in _list_fields(document, answer)}
-    return {
-        "caller": next(kind for kind in NARROWEST if kind in kinds),
-        "body": _list_fields(document, operation.get("requestBody", {})),
-        "query": {
-            _mark(one["name"], one["required"]) for one in operation.get("parameters", []) if one["in"] == "query"
-        },
-        "answers": answers,
-        "fields": {status: names for status, names in fields.items() if names},
-    }
-
-
-def _list_fields(document: Any, holder: Any) -> set[str]:
-    for content in holder.get("content", {}).values():
-        schema = content["schema"]
-        choices = [schema, *schema.get("anyOf", [])]
-        for choice in choices:
-            if "$ref" in choice:
-                found = document["components"]["schemas"][choice["$ref"].rpartition("/")[2]]
-                required = found.get("required", [])
-                return {_mark(name, name in required) for name in found.get("properties", {})}
-    return set()
-
-
-def _mark(name: str, is_required: object) -> str:
-    return name if is_required else f"{name}?"
-
-
-def find_differences(groups: tuple[Group, ...], app: FastAPI) -> list[str]:
-    told, served = describe_documented(groups), describe_served(app)
-    found = [f"{key} is not documented" for key in served.keys() - told.keys()]
-    found += [f"{key} does not exist" for key in told.keys() - served.keys()]
-    for key in told.keys() & served.keys():
-        ours, theirs = without_common(told[key]), without_common(served[key])
-        found += [f"{key} {part}: {ours[part]} but {theirs[part]}" for part in ours if ours[part] != theirs[part]]
-    return sorted(found)
-
-
-def without_common(told: Told) -> Told:
-    """A refusal that may come from anywhere may be named at an endpoint too, with what it means there."""
-    common = {(one.status, one.code) for one in COMMON}
-    answers = told["answers"]
-    assert isinstance(answers, set)
-    return {**told, "answers": answers - common}
+ORIGIN = "https://basewarden.example.com"
+SERVED_BEFORE = "/api/v/"
+"""What the data API answers before FastAPI sees it."""
 
 
 @pytest.fixture(scope="module")
@@ -114,31 +29,134 @@ def app() -> FastAPI:
     return make_product()[1]
 
 
-def test_every_endpoint_is_documented_as_it_is_and_nothing_else_is(app: FastAPI) -> None:
-    assert len(describe_served(app)) > 40
-    assert find_differences(GROUPS, app) == []
+@pytest.fixture(scope="module")
+def document(app: FastAPI) -> dict[str, Any]:
+    return app.openapi()
 
 
-def test_differences_are_found(app: FastAPI) -> None:
-    group = GROUPS[0]
-    first, second, *rest = group.endpoints
-    wrong = replace(
-        first, answers=(*first.answers, Answer(418, "teapot")), body=("email", "password"), caller=CallerKind.PERSON
-    )
-    invented = replace(second, path="/api/auth/open-sesame")
-    groups = (replace(group, endpoints=(wrong, invented, *rest)), *GROUPS[1:])
-    found = find_differences(groups, app)
-    assert [line.partition(":")[0] for line in found] == [
-        "('POST', '/api/auth/open-sesame') does not exist",
-        "('POST', '/api/auth/signin') is not documented",
-        "('POST', '/api/auth/signup') answers",
-        "('POST', '/api/auth/signup') body",
-        "('POST', '/api/auth/signup') caller",
+@pytest.fixture(scope="module")
+def groups(document: dict[str, Any]) -> tuple[ApiGroup, ...]:
+    return read_reference(document, ORIGIN)
+
+
+def list_all(groups: tuple[ApiGroup, ...]) -> list[ApiOperation]:
+    return [operation for group in groups for operation in group.operations]
+
+
+def find_bad_examples(document: dict[str, Any]) -> list[str]:
+    """Bodies and answers without an example, and examples that their own schema refuses."""
+    bodies = [
+        (f"{method.upper()} {path}", "body", operation["requestBody"])
+        for path, method, operation in list_operations(document)
+        if "requestBody" in operation
     ]
+    answers = [(name, str(status), answer) for name, status, answer in list_answers(document) if "content" in answer]
+    found = []
+    for name, part, holder in (*bodies, *answers):
+        content = holder["content"][JSON]
+        if "example" not in content:
+            found.append(f"{name} {part} has no example")
+        else:
+            wrong = list_mismatches(document, content["schema"], content["example"])
+            found += [f"{name} {part}: {mismatch}" for mismatch in wrong]
+    return found
 
 
-def test_what_is_promised_is_marked_stable() -> None:
-    stable = {f"{one.method} {one.path}" for one in list_documented(GROUPS) if one.is_stable}
+def test_every_operation_of_the_document_is_in_the_reference(
+    document: dict[str, Any], groups: tuple[ApiGroup, ...]
+) -> None:
+    shown = {(one.path, one.method.lower()) for one in list_all(groups)}
+    assert shown == {(path, method) for path, method, _ in list_operations(document)}
+    assert len(shown) > 50
+
+
+def test_every_operation_has_a_plain_sentence(groups: tuple[ApiGroup, ...]) -> None:
+    odd = [one.path for one in list_all(groups) if not re.fullmatch(r"[A-Z][a-z]+s .+\.|Signs out\.", one.summary)]
+    assert odd == []
+
+
+def test_every_operation_has_an_example_request_and_answer(
+    document: dict[str, Any], groups: tuple[ApiGroup, ...]
+) -> None:
+    assert find_bad_examples(document) == []
+    for one in list_all(groups):
+        assert one.request.startswith("curl "), one.path
+        assert "{" not in one.request.partition("-d ")[0], one.path
+        assert one.example or one.status in (204, 303), one.path
+        assert '"string"' not in one.request + one.example, one.path
+
+
+def test_an_example_that_its_schema_refuses_is_found(document: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
+    content = {JSON: {"schema": schema, "example": {"id": "seven", "more": 1}}}
+    operation = {"responses": {"200": {"content": content}}, "requestBody": {"content": {JSON: {"schema": schema}}}}
+    wrong = find_bad_examples({**document, "paths": {"/odd": {"post": operation}}})
+    assert [line.partition(":")[0] for line in wrong] == ["POST /odd body has no example", *["POST /odd 200"] * 2]
+
+
+def test_every_example_of_the_table_is_used(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    members = {f"{title}.{name}" for title, one in schemas.items() for name in one.get("properties", ())}
+    parameters = {
+        parameter["name"]
+        for _, _, operation in list_operations(document)
+        for parameter in operation.get("parameters", ())
+    }
+    assert sorted(set(BY_MEMBER) - members) == []
+    assert sorted(set(BY_NAME) - {member.partition(".")[2] for member in members} - parameters) == []
+
+
+def test_the_document_says_who_may_call_as_the_routes_do(app: FastAPI, document: dict[str, Any]) -> None:
+    needs = {
+        (route.path, method): {str(kind) for kind in callers_of(route)}
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ()
+    }
+    for path, method, operation in list_operations(document):
+        if not path.startswith(SERVED_BEFORE):
+            assert set(operation["x-callers"]) == needs[(path, method.upper())], path
+
+
+def test_the_role_that_a_member_needs_is_named(groups: tuple[ApiGroup, ...]) -> None:
+    callers = {f"{one.method} {one.path}": one.caller for one in list_all(groups)}
+    connection = "/api/connections/{connection_id}"
+    assert callers[f"GET {connection}/sessions"] == "a member of the connection"
+    assert callers[f"POST {connection}/sessions/{{session_id}}/undo"] == "an editor or owner of the connection"
+    assert callers[f"DELETE {connection}"] == "an owner of the connection"
+    assert callers["POST /api/auth/signin"] == "anyone"
+    assert callers["POST /api/cron/retention"] == "a scheduler with CRON_SECRET"
+
+
+def test_what_is_common_to_all_is_described_once(document: dict[str, Any], groups: tuple[ApiGroup, ...]) -> None:
+    common = {
+        (status, code)
+        for path, method, operation in list_operations(document)
+        for status, codes in list_common_refusals(path, method, operation).items()
+        for code in codes
+    }
+    assert set(COMMON) == common
+    introduced = "".join(chapter.paragraphs[1] for chapter in INTRODUCTION if chapter.key == "errors")
+    assert [code for status, code in COMMON if f"{status} `{code}`" not in introduced] == []
+    assert [one.path for one in list_all(groups) if {(error.status, error.code) for error in one.errors} & common] == []
+
+
+def test_every_code_is_one_that_the_product_has(groups: tuple[ApiGroup, ...]) -> None:
+    prose = "".join(paragraph for chapter in INTRODUCTION for paragraph in chapter.paragraphs)
+    named = {(int(status), code) for status, code in re.findall(r"\b(\d{3})\s`(\w+)`", prose)}
+    named |= {(error.status, error.code) for one in list_all(groups) for error in one.errors}
+    assert len(named) > 40
+    assert named - list_codes() == set()
+    assert {(error.status, error.code) for error in list_data_errors(DATA_ERRORS)} - list_codes() == set()
+
+
+def test_an_undo_that_conflicts_is_shown_with_its_receipt(groups: tuple[ApiGroup, ...]) -> None:
+    (undo,) = (one for one in list_all(groups) if one.path.endswith("/undo"))
+    assert '"code": "undo_conflict"' in undo.refusal
+    assert '"details": {\n    "planned"' in undo.refusal
+
+
+def test_what_is_promised_is_marked_stable(groups: tuple[ApiGroup, ...]) -> None:
+    stable = {f"{one.method} {one.path}" for one in list_all(groups) if one.is_stable}
     assert stable >= {
         "POST /api/account/forgot-password",
         "POST /api/account/reset-password",
@@ -158,33 +176,27 @@ def test_what_is_promised_is_marked_stable() -> None:
     }
 
 
-def test_every_code_is_one_that_the_product_has() -> None:
-    told = {
-        (answer.status, answer.code)
-        for group in GROUPS
-        for endpoint in group.endpoints
-        for answer in (*endpoint.answers, *COMMON)
-        if answer.code
-    }
-    assert told - list_codes() == set()
-
-
-async def test_the_data_road_is_where_the_page_says(workshop: Workshop) -> None:
-    bench = await workshop.bench("CREATE TABLE things (id int PRIMARY KEY)")
+async def test_the_data_is_where_the_reference_says(workshop: Workshop, document: dict[str, Any]) -> None:
+    bench = await workshop.bench(
+        "CREATE TABLE makers (id int PRIMARY KEY);"
+        "CREATE TABLE things (id int PRIMARY KEY, maker_id int REFERENCES makers, mood text DEFAULT 'fine')"
+    )
     agent = await bench.agent()
-    for endpoint in next(group for group in GROUPS if not group.in_document).endpoints:
-        path = endpoint.path.format(connection_id=bench.connection_id, path="things")
-        answer = await agent.api.get(path.removeprefix(f"/api/v/{bench.connection_id}"))
-        assert answer.status_code == 200, path
+    assert (await agent.api.get("/rest/v1/things")).status_code == 200
+    described = await agent.api.get("/introspect")
+    operation = document["paths"]["/api/v/{connection_id}/introspect"]["get"]
+    schema = operation["responses"]["200"]["content"][JSON]["schema"]
+    assert list_mismatches(document, schema, described.json()) == []
+    assert {str(CallerKind.AGENT), str(CallerKind.MEMBER)} == set(operation["x-callers"])
 
 
-async def test_the_page_shows_each_endpoint_to_anybody(client: httpx.AsyncClient) -> None:
+async def test_the_page_shows_each_operation_to_anyone(client: httpx.AsyncClient, groups: tuple[ApiGroup, ...]) -> None:
     page = await client.get("/docs/api")
     assert page.status_code == 200
-    anchors = [endpoint.anchor for group in GROUPS for endpoint in group.endpoints]
+    anchors = [one.anchor for one in list_all(groups)]
     assert len(anchors) == len(set(anchors))
     assert [anchor for anchor in anchors if page.text.count(f'id="{anchor}"') != 1] == []
-    assert "/api/account/2fa/enable" in page.text
+    assert [anchor for anchor in anchors if f'href="#{anchor}"' not in page.text] == []
 
 
 async def test_the_index_leads_to_the_guide_and_the_api(client: httpx.AsyncClient) -> None:
@@ -195,5 +207,12 @@ async def test_the_index_leads_to_the_guide_and_the_api(client: httpx.AsyncClien
         assert (await client.get(address)).status_code == 200
 
 
-def test_the_markdown_is_up_to_date() -> None:
-    assert PAGE.read_text() == write_markdown(GROUPS), "run python scripts/api.py"
+def test_each_link_of_the_contents_of_the_markdown_leads_to_a_heading(groups: tuple[ApiGroup, ...]) -> None:
+    page = write_markdown(groups, list_data_errors(DATA_ERRORS))
+    headings = {
+        re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    }
+    links = re.findall(r"\]\(#([^)]+)\)", page)
+    assert len(links) > 50
+    assert set(links) - headings == set()

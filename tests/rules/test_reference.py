@@ -9,6 +9,7 @@ import pytest
 from basewarden.errors import AppError
 from basewarden.settings import Settings
 from pgrest.settings import SETTINGS
+from scripts.api_reference import PAGE, make_page
 from scripts.reference import (
     ERRORS_PAGE,
     REST_PAGE,
@@ -67,6 +68,10 @@ def test_the_page_of_the_rest_server_is_up_to_date() -> None:
     page = REST_PAGE.read_text()
     assert page == put_table(page, make_rest_table(SETTINGS)), "run python scripts/reference.py"
     assert page != put_table(page, make_rest_table(SETTINGS[1:]))
+
+
+def test_the_api_page_is_up_to_date() -> None:
+    assert make_page() == PAGE.read_text(), "run python -m scripts.api_reference"
 
 
 def test_the_settings_page_names_each_setting_once() -> None:

@@ -30,7 +30,7 @@ class Membership:
 def member(minimum: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
     """A dependency for routes under `{connection_id}`: 404 for non-members, 403 below the minimum role."""
 
-    @callers(CallerKind.MEMBER)
+    @callers(CallerKind.MEMBER, role=minimum)
     async def require_member(
         request: Request, connection_id: str, person: SignedIn, database: DatabaseDep
     ) -> Membership:

@@ -52,7 +52,12 @@ async def get_connections(
     )
 
 
-@router.post("", status_code=HTTPStatus.CREATED, responses=declare(PlanLimit, TooMany), summary="Creates a connection.")
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    responses=declare(ConnectionFailed, PlanLimit, TooMany),
+    summary="Creates a connection.",
+)
 async def post_connection(
     body: ConnectionCreate, person: SignedIn, session: Writing, connections: ConnectionsDep
 ) -> ConnectionOut:
@@ -68,7 +73,7 @@ async def get_connection(member: Viewer) -> ConnectionOut:
     return show_connection(member.connection, member.role)
 
 
-@one.patch("", responses=declare(TooMany, ReauthRequired), summary="Changes a connection.")
+@one.patch("", responses=declare(ConnectionFailed, TooMany, ReauthRequired), summary="Changes a connection.")
 async def patch_connection(
     body: ConnectionChange, member: Owner, session: Writing, connections: ConnectionsDep
 ) -> ConnectionOut:

@@ -10,6 +10,7 @@ from basewarden.gateway.api.upstream import UpstreamResponse
 from basewarden.gateway.asgi import DataAPI
 from basewarden.gateway.backends import Backends
 from basewarden.gateway.caller import Caller, Callers, make_member_caller
+from basewarden.gateway.description import DATA_ERRORS, describe_data
 from basewarden.gateway.direct.backend import DirectBackend, commit_recorded
 from basewarden.gateway.direct.deferred import FINISH, deferred_check, is_nothing_deferred
 from basewarden.gateway.direct.row_images import ALIAS as ROW_ALIAS
@@ -34,6 +35,7 @@ from basewarden.gateway.sharing import UNDO, PoolSharing
 __all__ = [
     "AS_OWNER",
     "COUNT_CHANGES",
+    "DATA_ERRORS",
     "FINISH",
     "OWN_NAMES",
     "QUERY_ROOM",
@@ -70,6 +72,7 @@ __all__ = [
     "UpstreamUnavailable",
     "commit_recorded",
     "deferred_check",
+    "describe_data",
     "is_nothing_deferred",
     "list_uncaptured",
     "make_member_caller",

@@ -66,7 +66,10 @@ async def get_session(
     "/{session_id}/freeze",
     summary="Freezes a session: it takes no more writes until it is released.",
     response_model=None,
-    responses={**answer_with(JournalSessionOut), **declare(NotFreezable)},
+    responses={
+        **answer_with(JournalSessionOut, status="frozen", frozenAt="2026-11-27T14:05:00Z", frozenReason="member"),
+        **declare(NotFreezable),
+    },
 )
 async def post_freeze(session_id: str, membership: Editor, db: Writing) -> dict[str, Any]:
     """A session that has used up its agent's budget of writes is frozen the same way."""

@@ -13,14 +13,14 @@ from basewarden.web import ResponseBody
 
 
 class AgentNamed(ResponseBody):
-    id: UUID
-    name: str
+    id: UUID = Field(examples=["0198f3a2-8d2f-7e55-8c2b-3a7e1d6f9b42"])
+    name: str = Field(examples=["price-bot"])
 
 
 class JournalSessionOut(ResponseBody):
     """A session: a run of writes by one caller."""
 
-    id: UUID
+    id: UUID = Field(examples=["0198f3a4-1b4c-7aa8-9d4c-5b9f3e8a0c64"])
     agent: AgentNamed | None = Field(description="The agent that wrote; null for a member and for an undo.")
     caller: str = Field(description="The name of the agent or member.")
     kind: Literal["agent", "member", "undo"]
@@ -106,7 +106,7 @@ class RefusalOut(ResponseBody):
     count: int
     agent_id: UUID
     agent: str
-    code: str
+    code: str = Field(examples=["row_limit"])
     method: str
     table: str | None
     summary: str = Field(description="The request without its values.")

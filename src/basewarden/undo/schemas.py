@@ -12,9 +12,9 @@ class ColumnConflict(ResponseBody):
     """One column with its three values."""
 
     name: str
-    before: Any = Field(description="Before the session.")
-    session: Any = Field(description="What the session wrote.")
-    now: Any = Field(description="What the row has now; null also where the row is gone.")
+    before: Any = Field(description="Before the session.", examples=[11.9])
+    session: Any = Field(description="What the session wrote.", examples=[12.5])
+    now: Any = Field(description="What the row has now; null also where the row is gone.", examples=[13.0])
 
 
 class RowConflictOut(ResponseBody):

@@ -13,7 +13,7 @@ from basewarden.web.error_pages import SignInPaths, add_error_handlers
 from basewarden.web.forms import Form, parse_form, show_again
 from basewarden.web.guard import raise_file_limit
 from basewarden.web.loop_shares import WITHOUT_LIMIT, Admission, LoopShares, delay_request, find_loop_shares
-from basewarden.web.openapi import STABLE, answer_with, declare, describe_api
+from basewarden.web.openapi import STABLE, ErrorBody, answer_with, declare, describe_api, list_operations
 from basewarden.web.pages import Pages, redirect
 from basewarden.web.protocol import make_protocol
 from basewarden.web.registry import Registry, inject
@@ -36,6 +36,7 @@ __all__ = [
     "Compression",
     "DatabaseDep",
     "Edge",
+    "ErrorBody",
     "Form",
     "LoopShares",
     "Pages",
@@ -67,6 +68,7 @@ __all__ = [
     "error_response",
     "find_loop_shares",
     "inject",
+    "list_operations",
     "list_routes",
     "make_protocol",
     "mfa_cookie_name",

@@ -17,11 +17,14 @@ class CallerKind(StrEnum):
     PROVIDER = "provider"
 
 
-def callers(*kinds: CallerKind) -> Callable[[F], F]:
-    """Marks a dependency (or an ASGI application) as the check that admits only these callers."""
+def callers(*kinds: CallerKind, role: str = "") -> Callable[[F], F]:
+    """Marks a dependency (or an ASGI application) as the check that admits only these callers.
+
+    `role` is the minimum that a member needs.
+    """
 
     def mark(function: F) -> F:
-        function.__dict__["callers"] = frozenset(kinds)
+        function.__dict__.update(callers=frozenset(kinds), role=role)
         return function
 
     return mark
@@ -29,6 +32,10 @@ def callers(*kinds: CallerKind) -> Callable[[F], F]:
 
 def declared_callers(function: Any) -> frozenset[CallerKind]:
     return getattr(function, "callers", frozenset())
+
+
+def declared_role(function: Any) -> str:
+    return getattr(function, "role", "") if declared_callers(function) else ""
 
 
 @callers(CallerKind.ANYONE)

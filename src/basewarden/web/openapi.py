@@ -1,6 +1,8 @@
 """What a route may answer, for the OpenAPI document."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -20,7 +22,8 @@ from basewarden.errors import (
     Unauthenticated,
     Unavailable,
 )
-from basewarden.web.callers import CallerKind, declared_callers
+from basewarden.web.callers import CallerKind, declared_callers, declared_role
+from basewarden.web.examples import CHANGES, add_examples, make_example
 
 STABLE: Final = {"x-stable": True}
 """`openapi_extra=` of a route that changes only with a major version."""
@@ -58,9 +61,12 @@ def declare(
     return declared
 
 
-def answer_with(model: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route that encodes its answer itself: the model is for the document alone."""
-    return {status: {"model": model}}
+def answer_with(model: Any, **example: Any) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route that encodes its answer itself: the model is for the document alone.
+
+    `example`: members that the example of this answer has otherwise than those of its model.
+    """
+    return {HTTPStatus.OK.value: {"model": model, CHANGES: json.dumps(example)}}
 
 
 def describe_api(app: FastAPI, others: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -80,6 +86,7 @@ def describe_api(app: FastAPI, others: Mapping[str, Any] | None = None) -> dict[
         _add_refusals(operation, list_common_refusals(path, method, operation), messages, schemas)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
+    add_examples(document)
     return document
 
 
@@ -118,7 +125,9 @@ def _add_callers(document: dict[str, Any], app: FastAPI) -> None:
         for method in route.methods or ()
     }
     for path, method, operation in list_operations(document):
-        operation["x-callers"] = [str(kind) for kind in callers[(path, method)]]
+        operation["x-callers"] = [str(kind) for kind, _ in callers[(path, method)]]
+        for role in {role for _, role in callers[(path, method)] if role}:
+            operation["x-role"] = str(role)
 
 
 def _add_refusals(
@@ -146,7 +155,15 @@ def _describe_errors(answer: dict[str, Any], codes: Mapping[str, str], schemas: 
     special = list(_list_models(answer))
     plain = sorted(set(codes) - {code for model in special for code in _list_codes(schemas[_name(model)])})
     choices = [*special, *([{**_ERROR, "properties": {"code": {"enum": plain}}}] if plain else [])]
-    answer["content"] = {_JSON: {"schema": choices[0] if len(choices) == 1 else {"anyOf": choices}}}
+    shown = max(special, key=lambda model: len(schemas[_name(model)]["properties"]), default=_ERROR)
+    code = _list_codes(schemas[_name(shown)])[0] if special else plain[0]
+    example = make_example(shown, schemas)
+    answer["content"] = {
+        _JSON: {
+            "schema": choices[0] if len(choices) == 1 else {"anyOf": choices},
+            "example": {**example, "code": code, "message": codes[code]},
+        }
+    }
 
 
 def _list_models(answer: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -172,7 +189,8 @@ def _list_errors(kind: type[AppError]) -> Iterable[type[AppError]]:
         yield from _list_errors(child)
 
 
-def _list_callers(dependant: Dependant) -> Iterator[CallerKind]:
-    yield from declared_callers(dependant.call)
+def _list_callers(dependant: Dependant) -> Iterator[tuple[CallerKind, str]]:
+    """With the least role that a member needs."""
+    yield from ((kind, declared_role(dependant.call)) for kind in declared_callers(dependant.call))
     for inner in dependant.dependencies:
         yield from _list_callers(inner)

@@ -24,13 +24,19 @@ from basewarden.audit import ClientInfo, EventKind
 from basewarden.core.secret import Secret
 from basewarden.core.tasks import end_task
 from basewarden.errors import BadJSON, Forbidden, Invalid, TooLarge, TooMany
-from basewarden.web import JSON_TYPE, STABLE, Writing, declare, inject
+from basewarden.web import JSON_TYPE, STABLE, Writing, answer_with, declare, inject
 
 router = APIRouter(prefix="/api/account", tags=["account"])
 
 ExportDep = Annotated[Export, Depends(inject(Export))]
 DeletionsDep = Annotated[Deletions, Depends(inject(Deletions))]
 
+_EXAMPLE = {
+    "format": 1,
+    "exportedAt": "2026-11-27T14:02:11Z",
+    "user": [{"email": "ada@example.com", "name": "Ada"}],
+    "leftOut": {},
+}
 MAX_SECONDS = 30 * 60.0  # a snapshot holds back VACUUM in our database
 STALL_SECONDS = 60.0  # a client that reads nothing for so long has disconnected
 _log = structlog.get_logger()
@@ -110,7 +116,10 @@ def respond_with_export(export: Export, person: Person, client_info: ClientInfo)
     "/export",
     response_class=Response,
     responses={
-        HTTPStatus.OK: {"content": {"application/json": {"schema": {"type": "object"}}}, "description": "The file."},
+        HTTPStatus.OK: {
+            "content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}},
+            "description": "The file.",
+        },
         **declare(ReauthRequired, TooMany),
     },
     summary="Returns everything that is stored about you, as one JSON file.",
@@ -152,7 +161,11 @@ async def post_delete(
     return DeletionOut(deletionDueAt=await deletions.schedule(session, person, client_info))
 
 
-@router.post("/delete/cancel", responses=declare(Forbidden), summary="Cancels the deletion of your account.")
+@router.post(
+    "/delete/cancel",
+    responses={**answer_with(DeletionOut, deletionDueAt=None), **declare(Forbidden)},
+    summary="Cancels the deletion of your account.",
+)
 async def post_cancel(
     person: SignedIn, session: Writing, deletions: DeletionsDep, client_info: ClientInfoDep
 ) -> DeletionOut:

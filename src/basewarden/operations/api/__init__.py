@@ -1,7 +1,7 @@
-"""The API's contract, written once: the page `/docs/api` and `docs/api.md` show it, a test holds it to the routes."""
+"""The API reference: `/docs/api` and `docs/api.md` are generated from the OpenAPI document."""
 
-from basewarden.operations.api.contract import GROUPS
-from basewarden.operations.api.entries import COMMON, Answer, Endpoint, Group
+from basewarden.operations.api.introduction import INTRODUCTION
 from basewarden.operations.api.markdown import write_markdown
+from basewarden.operations.api.reference import list_data_errors, read_reference
 
-__all__ = ["COMMON", "GROUPS", "Answer", "Endpoint", "Group", "write_markdown"]
+__all__ = ["INTRODUCTION", "list_data_errors", "read_reference", "write_markdown"]

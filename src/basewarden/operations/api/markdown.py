@@ -1,53 +1,84 @@
-"""The same as Markdown, for whoever reads the repository: `docs/api.md`."""
+"""The reference as Markdown, for readers of the repository: `docs/api.md`."""
 
 from collections.abc import Iterator, Sequence
 
-from basewarden.operations.api.entries import COMMON, Answer, Endpoint, Group
+from basewarden.operations.api.introduction import INTRODUCTION, Chapter
+from basewarden.operations.api.reference import ApiError, ApiField, ApiGroup, ApiOperation
 
 _HEAD = """# The HTTP API
 
-`scripts/api.py` writes this page from `src/basewarden/operations/api/`; `/docs/api` of a deployment shows the same, and
-`/api/openapi.json` has it for programs. What is marked stable changes only with a major version.
-
-Every error is `{"code", "message", "details", "hint"}`, with the request's id in the header `x-request-id`. These may
-come from anywhere and are not repeated below:
-"""
+`python -m scripts.api_reference` writes this page from the OpenAPI document. A deployment shows the same at
+`/docs/api`, and has the document at `/api/openapi.json`. What each error code means is in
+[reference/errors.md](reference/errors.md)."""
 
 
-def write_markdown(groups: Sequence[Group]) -> str:
-    return (
-        "\n".join([_HEAD, *_list_answers(COMMON), *(line for group in groups for line in _write_group(group))]) + "\n"
-    )
+def write_markdown(groups: Sequence[ApiGroup], data_errors: Sequence[ApiError]) -> str:
+    lines = [_HEAD, *_write_contents(groups)]
+    for chapter in INTRODUCTION:
+        lines += _write_chapter(chapter, data_errors)
+    for group in groups:
+        lines += _write_group(group)
+    return "\n".join(lines) + "\n"
 
 
-def _write_group(group: Group) -> Iterator[str]:
-    yield f"\n## {group.title}\n\n{_escape(group.words)}"
-    for endpoint in group.endpoints:
-        yield from _write_endpoint(endpoint)
+def _write_contents(groups: Sequence[ApiGroup]) -> Iterator[str]:
+    yield "\n## Contents\n"
+    yield from (f"- {chapter.title}" for chapter in INTRODUCTION)
+    for group in groups:
+        yield f"- {group.title}"
+        yield from (f"  - [`{one.method} {one.path}`](#{_slug(one)})" for one in group.operations)
 
 
-def _write_endpoint(endpoint: Endpoint) -> Iterator[str]:
-    method = "" if endpoint.method == "ANY" else f"{endpoint.method} "
-    yield f"\n### `{method}{endpoint.path}`{' (stable)' if endpoint.is_stable else ''}\n"
-    yield f"{_escape(endpoint.words)} For {endpoint.who}.\n"
-    if endpoint.body:
-        yield f"- body: {_list_names(endpoint.body)}"
-    if endpoint.query:
-        yield f"- query: {_list_names(endpoint.query)}"
-    yield from _list_answers(endpoint.answers)
+def _write_chapter(chapter: Chapter, data_errors: Sequence[ApiError]) -> Iterator[str]:
+    yield f"\n## {chapter.title}\n"
+    yield "\n\n".join(_escape(paragraph) for paragraph in chapter.paragraphs)
+    if chapter.code:
+        yield f"\n```\n{chapter.code}\n```"
+    if chapter.key == "data":
+        yield f"\n{_list_codes(data_errors)}."
 
 
-def _list_answers(answers: Sequence[Answer]) -> Iterator[str]:
-    for answer in answers:
-        named = f" `{answer.code}`" if answer.code else ""
-        parts = [_list_names(answer.fields)] if answer.fields else []
-        parts += [_escape(answer.words)] if answer.words else []
-        yield f"- {answer.status}{named}{': ' if parts else ''}{'; '.join(parts)}"
+def _write_group(group: ApiGroup) -> Iterator[str]:
+    yield f"\n## {group.title}\n\n{_escape(group.text)}"
+    for operation in group.operations:
+        yield from _write_operation(operation)
 
 
-def _list_names(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+def _write_operation(one: ApiOperation) -> Iterator[str]:
+    yield f"\n### `{one.method} {one.path}`\n"
+    yield _escape(" ".join(part for part in (one.summary, one.description) if part))
+    yield f"\nFor {one.caller}.{' Stable.' if one.is_stable else ''}"
+    for title, fields in (("Parameters", one.parameters), ("Body", one.body), (f"Answer {one.status}", one.answer)):
+        if fields:
+            yield f"\n{title}:\n"
+            yield from _write_fields(fields)
+    if not one.answer:
+        yield f"\nAnswer {one.status}{', without a body' if not one.example else ''}."
+    if one.errors:
+        yield f"\nErrors: {_list_codes(one.errors)}."
+    yield f"\n```sh\n{one.request}\n```"
+    for example in (one.example, one.refusal):
+        if example:
+            yield f"\n```json\n{example}\n```"
 
 
-def _escape(words: str) -> str:
-    return words.replace("<", "\\<")
+def _write_fields(fields: Sequence[ApiField]) -> Iterator[str]:
+    for field in fields:
+        text = f": {_escape(field.text)}" if field.text else ""
+        yield f"- `{field.name}` {field.type.replace('|', 'or')}{'' if field.is_required else ', optional'}{text}"
+
+
+def _list_codes(errors: Sequence[ApiError]) -> str:
+    return ", ".join(f"{error.status} `{error.code}`" for error in errors)
+
+
+def _slug(one: ApiOperation) -> str:
+    """As GitHub makes it of a heading."""
+    kept = "".join(char for char in f"{one.method} {one.path}".lower() if char.isalnum() or char in " -_")
+    return kept.replace(" ", "-")
+
+
+def _escape(text: str) -> str:
+    """A < outside of code would begin a tag."""
+    parts = text.split("`")
+    return "`".join(part if at % 2 else part.replace("<", "\\<") for at, part in enumerate(parts))

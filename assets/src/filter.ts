@@ -1,0 +1,25 @@
+/** A search field with data-filter="<id>" shows, as one types, only the items of that element whose text has every word. */
+document.addEventListener("input", (event) => {
+  const field = event.target;
+  if (!(field instanceof HTMLInputElement) || !field.dataset["filter"]) return;
+  const whole = document.getElementById(field.dataset["filter"]);
+  if (whole) filter(field, whole);
+});
+
+function filter(field: HTMLInputElement, whole: HTMLElement): void {
+  const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const kept = new Set<string>();
+  for (const item of whole.querySelectorAll<HTMLElement>("[data-filter-text]")) {
+    const text = (item.dataset["filterText"] ?? "").toLowerCase();
+    if (words.every((word) => text.includes(word))) kept.add(item.dataset["filterItem"] ?? "");
+  }
+  for (const item of document.querySelectorAll<HTMLElement>("[data-filter-item]")) {
+    item.hidden = !kept.has(item.dataset["filterItem"] ?? "");
+  }
+  for (const group of document.querySelectorAll<HTMLElement>("[data-filter-group]")) {
+    group.hidden = group.querySelector("[data-filter-item]:not([hidden])") === null;
+  }
+  for (const rest of whole.querySelectorAll<HTMLElement>("[data-filter-rest]")) rest.hidden = words.length > 0;
+  const note = document.getElementById(field.getAttribute("aria-describedby") ?? "");
+  if (note) note.textContent = words.length === 0 ? "" : `${kept.size} ${kept.size === 1 ? "operation" : "operations"}`;
+}

@@ -1,0 +1,32 @@
+"""Writes `docs/api.md` from the OpenAPI document: `python -m scripts.api_reference`.
+
+`tests/rules/test_reference.py` fails when the page is out of date.
+"""
+
+import secrets
+from base64 import b64encode
+from pathlib import Path
+
+from basewarden.app import build_api, build_registry
+from basewarden.gateway import DATA_ERRORS
+from basewarden.operations.api import list_data_errors, read_reference, write_markdown
+from basewarden.settings import load_settings
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "api.md"
+ORIGIN = "https://basewarden.example.com"
+_NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+
+
+def make_page() -> str:
+    """The page as the code of this checkout has it; nothing is connected for it."""
+    settings = load_settings(
+        DATABASE_URL=_NOWHERE,
+        BASEWARDEN_SECRET=secrets.token_urlsafe(32),
+        BASEWARDEN_ENCRYPTION_KEY=b64encode(secrets.token_bytes(32)).decode(),
+    )
+    document = build_api(build_registry(settings)).openapi()
+    return write_markdown(read_reference(document, ORIGIN), list_data_errors(DATA_ERRORS))
+
+
+if __name__ == "__main__":
+    PAGE.write_text(make_page())

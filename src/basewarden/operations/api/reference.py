@@ -1,0 +1,247 @@
+"""Reads the OpenAPI document into what the page and `docs/api.md` show."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from basewarden.operations.api.requests import make_curl
+from basewarden.web import CallerKind, list_operations
+
+_JSON = "application/json"
+_REFERENCE = "#/components/schemas/"
+_CODE = re.compile(r"^- `(\w+)`: (.*)$", re.MULTILINE)
+_DEEPEST = 2
+_FIRST_ERROR = 400
+COMMON: Final = (
+    (400, "bad_request"),
+    (400, "bad_json"),
+    (401, "unauthenticated"),
+    (401, "mfa_required"),
+    (403, "forbidden"),
+    (404, "not_found"),
+    (413, "too_large"),
+    (422, "validation_failed"),
+    (503, "unavailable"),
+)
+"""Errors that are described once, in the introduction."""
+
+CALLERS: Final[dict[str, str]] = {
+    CallerKind.ANYONE: "anyone",
+    CallerKind.PERSON: "a signed-in person",
+    CallerKind.MEMBER: "a member of the connection",
+    CallerKind.AGENT: "an agent with its token, or a member of the connection",
+    CallerKind.SCHEDULER: "a scheduler with CRON_SECRET",
+    CallerKind.PROVIDER: "the payment provider, by its signature",
+}
+"""The last one that fits is what an operation needs."""
+
+ROLES: Final[Mapping[str, str]] = {
+    "viewer": "a member of the connection",
+    "editor": "an editor or owner of the connection",
+    "owner": "an owner of the connection",
+}
+
+GROUPS: Final[Mapping[str, tuple[str, str]]] = {
+    "auth": ("Signing in", "A sign-in is a session cookie. These operations create and end it."),
+    "account": ("Account", "Your own account: password, second factor, passkeys, sign-in sessions, your data."),
+    "connections": ("Connections and agents", "Credentials go in and are never returned."),
+    "data": ("A connection's data", "Beside the tables themselves, which PostgREST's contract describes."),
+    "sessions": ("Sessions and undo", "What was written through a connection, and how to undo it."),
+    "billing": ("Billing", "On a deployment without billing there are no limits."),
+    "operational": ("Operations", "For the operator of a deployment."),
+}
+"""The tags of the document, in the order of the page, each with its title and a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiField:
+    """A parameter, or a member of a body: `sessions[].id` is one of an object in a list."""
+
+    name: str
+    type: str
+    is_required: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiError:
+    status: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOperation:
+    method: str
+    path: str
+    summary: str
+    description: str
+    caller: str
+    is_stable: bool
+    parameters: tuple[ApiField, ...]
+    body: tuple[ApiField, ...]
+    status: int
+    answer: tuple[ApiField, ...]
+    errors: tuple[ApiError, ...]
+    common: tuple[str, ...]
+    request: str
+    example: str
+    refusal: str
+
+    @property
+    def anchor(self) -> str:
+        return "-".join(re.findall(r"[a-z0-9]+", f"{self.method} {self.path}".lower()))
+
+    @property
+    def short_path(self) -> str:
+        """For a narrow list: what all have in common and the names of parameters are left out."""
+        return re.sub(r"{\w+}", "…", self.path.removeprefix("/api/"))
+
+    @property
+    def phrase(self) -> str:
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiGroup:
+    key: str
+    title: str
+    text: str
+    operations: tuple[ApiOperation, ...]
+
+
+def read_reference(document: Mapping[str, Any], origin: str) -> tuple[ApiGroup, ...]:
+    """The operations by tag; the examples of requests go to `origin`."""
+    by_tag: dict[str, list[ApiOperation]] = {tag: [] for tag in GROUPS}
+    for path, method, operation in list_operations(document):
+        reader = _Reader(document["components"]["schemas"], origin)
+        by_tag[operation["tags"][0]].append(reader.read(path, method, operation))
+    return tuple(ApiGroup(tag, *GROUPS[tag], tuple(found)) for tag, found in by_tag.items() if found)
+
+
+def list_data_errors(errors: Iterable[Any]) -> tuple[ApiError, ...]:
+    """The errors of ours that a request to a connection's data can end in, by status and code."""
+    found = {(error.status, error.code): ApiError(error.status, error.code, error.message) for error in errors}
+    return tuple(found[key] for key in sorted(found))
+
+
+class _Reader:
+    """Reads one operation."""
+
+    def __init__(self, schemas: Mapping[str, Any], origin: str) -> None:
+        self._schemas = schemas
+        self._origin = origin
+
+    def read(self, path: str, method: str, operation: Mapping[str, Any]) -> ApiOperation:
+        status, answer = next((int(code), one) for code, one in operation["responses"].items() if int(code) < 400)
+        content = answer.get("content", {}).get(_JSON, {})
+        errors = tuple(_list_errors(operation))
+        return ApiOperation(
+            method=method.upper(),
+            path=path,
+            summary=operation["summary"],
+            description=operation.get("description", "").replace("\n", " "),
+            caller=_name_caller(operation),
+            is_stable=operation.get("x-stable", False),
+            parameters=tuple(self._list_parameters(operation)),
+            body=self._list_fields(operation.get("requestBody", {}).get("content", {}).get(_JSON, {})),
+            status=status,
+            answer=self._list_fields(content),
+            errors=tuple(error for error in errors if (error.status, error.code) not in COMMON),
+            common=tuple(f"{error.status} {error.code}" for error in errors if (error.status, error.code) in COMMON),
+            request=make_curl(self._origin, path, method.upper(), operation),
+            example=_write_json(content["example"]) if "example" in content else "",
+            refusal=_find_refusal(operation),
+        )
+
+    def _list_parameters(self, operation: Mapping[str, Any]) -> Iterator[ApiField]:
+        for one in operation.get("parameters", ()):
+            text = _join(one.get("description", ""), f"in the {one['in']}", _list_limits(one["schema"]))
+            yield ApiField(one["name"], self._name_type(one["schema"]), one["required"], text)
+
+    def _list_fields(self, content: Mapping[str, Any]) -> tuple[ApiField, ...]:
+        return tuple(self._walk(content["schema"], "", 0)) if content else ()
+
+    def _walk(self, schema: Mapping[str, Any], prefix: str, depth: int) -> Iterator[ApiField]:
+        """The members of an object, those of the objects in it after each."""
+        whole = self._resolve(schema)
+        required = whole.get("required", ())
+        for name, inner in whole.get("properties", {}).items():
+            known = self._resolve(inner)
+            is_list = known.get("type") == "array"
+            text = _join(inner.get("description", ""), _list_limits(known))
+            yield ApiField(f"{prefix}{name}", self._name_type(inner), name in required, text)
+            if depth < _DEEPEST:
+                below = known.get("items", {}) if is_list else known
+                yield from self._walk(below, f"{prefix}{name}{'[]' if is_list else ''}.", depth + 1)
+
+    def _resolve(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The schema behind a reference, or beside null."""
+        if "anyOf" in schema:
+            return self._resolve(schema["anyOf"][0])
+        if "$ref" in schema:
+            return self._resolve(self._schemas[schema["$ref"].removeprefix(_REFERENCE)])
+        return schema
+
+    def _name_type(self, schema: Mapping[str, Any]) -> str:
+        if "anyOf" in schema:
+            return " or ".join(dict.fromkeys(self._name_type(choice) for choice in schema["anyOf"]))
+        known = self._resolve(schema)
+        if "const" in known:
+            return json.dumps(known["const"])
+        if "enum" in known:
+            return " | ".join(json.dumps(value) for value in known["enum"])
+        if known.get("type") == "array":
+            return f"list of {self._name_type(known.get('items', {}))}"
+        named = {"uuid": "UUID", "date-time": "timestamp"}.get(known.get("format", ""))
+        return named or str(known.get("type", "any"))
+
+
+def _name_caller(operation: Mapping[str, Any]) -> str:
+    """The most specific of those who may call: every member of a connection is a signed-in person as well."""
+    if "x-role" in operation:
+        return ROLES[operation["x-role"]]
+    return next(text for kind, text in reversed(CALLERS.items()) if kind in operation["x-callers"])
+
+
+def _list_errors(operation: Mapping[str, Any]) -> Iterator[ApiError]:
+    for status, answer in operation["responses"].items():
+        if int(status) >= _FIRST_ERROR:
+            for code, message in _CODE.findall(answer["description"]):
+                yield ApiError(int(status), code, message)
+
+
+def _find_refusal(operation: Mapping[str, Any]) -> str:
+    """The example of the first error whose body is more than the usual four members."""
+    for status, answer in operation["responses"].items():
+        content = answer.get("content", {}).get(_JSON, {})
+        if int(status) >= _FIRST_ERROR and len(content.get("schema", {}).get("anyOf", ())) > 1:
+            return _write_json(content["example"])
+    return ""
+
+
+def _list_limits(schema: Mapping[str, Any]) -> str:
+    known = (
+        ("default", "default {}"),
+        ("minimum", "at least {}"),
+        ("maximum", "at most {}"),
+        ("minLength", "at least {} characters"),
+        ("maxLength", "at most {} characters"),
+        ("maxItems", "at most {} items"),
+    )
+    found = [text.format(json.dumps(schema[name])) for name, text in known if schema.get(name) is not None]
+    return ", ".join(found)
+
+
+def _join(*parts: str) -> str:
+    """One line: a sentence, then what limits the value."""
+    sentence, *limits = (part.replace("\n", " ") for part in parts)
+    rest = ", ".join(limit for limit in limits if limit)
+    return f"{sentence} ({rest})" if sentence and rest else sentence or rest
+
+
+def _write_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
