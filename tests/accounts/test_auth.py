@@ -81,10 +81,10 @@ async def test_signing_up_a_taken_address_tells_and_changes_nothing(product: Ser
     anna, other = await product.client(), await product.client()
     await anna.post("/api/auth/signup", json=ANNA)
     again = await other.post(
-        "/api/auth/signup", json={**ANNA, "email": "ANNA@example.com", "password": "another password"}
+        "/api/auth/signup", json={**ANNA, "email": "ANNA@example.com", "password": "another walk in the snow"}
     )
     assert (again.status_code, again.json()) == (201, {"ok": True})
-    wrong = await other.post("/api/auth/signin", json={"email": ANNA["email"], "password": "another password"})
+    wrong = await other.post("/api/auth/signin", json={"email": ANNA["email"], "password": "another walk in the snow"})
     right = await other.post("/api/auth/signin", json={"email": ANNA["email"], "password": PASSWORD})
     assert (wrong.status_code, right.status_code) == (401, 200)
 
