@@ -158,7 +158,7 @@ def build_api(registry: Registry) -> FastAPI:
     app.state.registry = registry
     app.mount("/static", BuiltFiles(BUILT_ASSETS), name="static")
     app.routes.extend(_ROUTES)
-    if registry.get(Settings).metrics_token:  # takes a quarter of a second, for nothing where nobody may read them
+    if registry.get(Settings).metrics_token:  # takes 0.25 s, which is needed only for metrics
         registry.get(RequestCounts).learn_routes(app.routes)
     add_error_handlers(app, accounts.SIGN_IN_PATHS)
     app.openapi = cache(partial(describe_api, app, describe_data()))  # type: ignore[method-assign]  # FastAPI's documented way

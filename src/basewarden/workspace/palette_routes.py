@@ -24,7 +24,7 @@ from basewarden.workspace.palette import (
     find_sessions,
     find_tables,
 )
-from basewarden.workspace.table_client import ProjectsDep, RoadsDep, make_table_client
+from basewarden.workspace.table_client import BackendsDep, ProjectsDep, make_table_client
 
 router = APIRouter(include_in_schema=False)
 
@@ -39,7 +39,7 @@ class PaletteSearch:
         self,
         targets: Annotated[ConnectionTargets, Depends(inject(ConnectionTargets))],
         projects: ProjectsDep,
-        roads: RoadsDep,
+        roads: BackendsDep,
     ) -> None:
         self._targets = targets
         self._projects = projects

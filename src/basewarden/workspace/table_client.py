@@ -137,13 +137,13 @@ class TableClient:
 
 _RETURN = "return=representation"
 
-RoadsDep = Annotated[Backends, Depends(inject(Backends))]
+BackendsDep = Annotated[Backends, Depends(inject(Backends))]
 ProjectsDep = Annotated[Projects, Depends(inject(Projects))]
 
 
 async def get_table_client(
     member: Viewer,
-    roads: RoadsDep,
+    roads: BackendsDep,
     projects: ProjectsDep,
 ) -> TableClient:
     """Opens a client for the member; the data API itself refuses what the role may not write."""
