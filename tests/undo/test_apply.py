@@ -61,10 +61,10 @@ async def test_later_edit_of_the_same_column_refuses_and_skips(open_world: OpenW
     world = await open_world(PEOPLE)
     await world.act("UPDATE people SET name = 'mine', note = 'mine' WHERE id < 3;")
     await world.run("UPDATE people SET name = 'theirs' WHERE id = 1;")
-    standing = await world.digest()
+    digests = await world.digest()
     plan, applied = await world.undo()
     assert applied is None
-    assert await world.digest() == standing
+    assert await world.digest() == digests
     (conflict,) = plan.conflicts
     assert (conflict.primary_key, conflict.columns) == ({"id": 1}, ("name",))
     _, applied = await world.undo(skip=True)
@@ -113,11 +113,11 @@ async def test_conflicts(open_world: OpenWorld, session: str, later: str, reason
     world = await open_world(PEOPLE)
     await world.act(session)
     await world.run(later)
-    standing = await world.digest()
+    digests = await world.digest()
     plan, applied = await world.undo()
     assert applied is None
     assert reason in plan.conflicts[0].reason
-    assert await world.digest() == standing
+    assert await world.digest() == digests
 
 
 async def test_edit_between_two_writes_of_the_session(open_world: OpenWorld) -> None:
@@ -157,11 +157,11 @@ async def test_attached_rows_refuse_whatever_the_action(open_world: OpenWorld) -
         world = await open_world("DROP TABLE IF EXISTS items, orders, tickets, customers;" + SHOP)
         await world.act("INSERT INTO customers VALUES (9, 'junk');")
         await world.run(later)
-        standing = await world.digest()
+        digests = await world.digest()
         plan, applied = await world.undo()
         assert applied is None
         assert "refer to it now" in plan.conflicts[0].reason
-        assert await world.digest() == standing
+        assert await world.digest() == digests
 
 
 async def test_lost_parent_takes_its_children_along(open_world: OpenWorld) -> None:
@@ -186,11 +186,11 @@ async def test_skipped_child_keeps_its_inserted_parent(open_world: OpenWorld) ->
     await world.act("INSERT INTO customers VALUES (9, 'junk');")
     await world.act("UPDATE orders SET customer_id = 9, total = 0 WHERE id = 1;")
     await world.run("UPDATE orders SET total = 7 WHERE id = 1;")
-    standing = await world.digest()
+    digests = await world.digest()
     plan, applied = await world.undo(skip=True)
     assert applied is not None
     assert [conflict.table for conflict in plan.conflicts] == ["orders", "customers"]
-    assert await world.digest() == standing
+    assert await world.digest() == digests
 
 
 async def test_rows_pointed_at_new_parents(open_world: OpenWorld) -> None:

@@ -56,15 +56,15 @@ async def test_the_preview_names_what_the_database_would_refuse(bench: Bench, ag
     session = (await agent.write("PATCH", "/people?id=lte.30", {"age": 95 if later != "partial" else None})).session_id
     await agent.write("PATCH", "/plain?id=gt.0", {"x": 0})
     await bench.run(LATER[later])
-    standing = await _read_all(bench)
+    digests = await _read_all(bench)
     preview = (await request_undo(bench, session, "preview")).json()
     assert _list_keys(preview) == list(range(1, 13))
     assert preview["planned"] == 33
-    assert await _read_all(bench) == standing
+    assert await _read_all(bench) == digests
     refused = await request_undo(bench, session)
     assert refused.status_code == 409
     assert _list_keys(refused.json()) == list(range(1, 13))
-    assert await _read_all(bench) == standing
+    assert await _read_all(bench) == digests
     done = await request_undo(bench, session, onConflict="skip")
     assert (done.json()["reverted"], done.json()["skipped"]) == (21, 12)
     assert _list_keys(done.json()) == list(range(1, 13))

@@ -277,9 +277,9 @@ async def test_a_trigger_of_some_columns_runs_for_their_rows_only(open_world: Op
 
 
 async def _plan_conflicts(world: UndoWorld) -> UndoPlan:
-    standing = await world.digest()
+    digests = await world.digest()
     plan = await world.plan()
-    assert await world.digest() == standing
+    assert await world.digest() == digests
     return plan
 
 

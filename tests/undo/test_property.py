@@ -65,16 +65,16 @@ async def test_with_others_in_between(world: UndoWorld, data: st.DataObject) -> 
     await _reset(world, tables)
     for act in data.draw(st.lists(draw_act(tables), min_size=1, max_size=8)):
         await _try(world, act.sql, act.sets, is_session=data.draw(st.booleans()))
-    standing = await world.digest()
+    digests = await world.digest()
     plan, applied = await world.undo()
     if applied is None:
         assert plan.conflicts
-        assert await world.digest() == standing
+        assert await world.digest() == digests
         plan, applied = await world.undo(skip=True)
         assert applied is not None, plan.conflicts
     plan, applied = await world.undo()
     assert applied is not None, plan.conflicts
-    assert await world.digest() == standing
+    assert await world.digest() == digests
 
 
 @_MANY

@@ -308,12 +308,12 @@ async def test_only_what_was_previewed_is_done(workshop: Workshop, backend: Any)
     token = (await request_undo(bench, session, "preview")).json()["previewToken"]
     await agent.write("PATCH", "/prices?id=eq.2", {"n": 0})
     await agent.write("PATCH", "/prices?id=eq.3", {"n": 0})
-    standing = await texts(bench, "prices")
+    digests = await texts(bench, "prices")
     stale = await request_undo(bench, session, previewToken=token)
     assert (stale.status_code, stale.json()["code"]) == (409, "preview_stale")
     assert stale.json()["message"].startswith("2 more writes arrived since you looked")
     assert stale.json()["details"]["planned"] == 3
-    assert await texts(bench, "prices") == standing
+    assert await texts(bench, "prices") == digests
     await bench.run("UPDATE prices SET n = 77 WHERE id = 3")
     moved = await request_undo(bench, session, previewToken=stale.json()["details"]["previewToken"])
     assert moved.json()["code"] == "preview_stale"

@@ -94,7 +94,7 @@ async def test_conflicts_refuse_and_skip(bench: Bench, agent: BenchAgent) -> Non
     session = (await agent.write("PATCH", "/customers?id=lt.4", {"name": "wrecked"})).session_id
     await bench.run("UPDATE customers SET email = 'theirs' WHERE id = 1")
     await bench.run("UPDATE customers SET name = 'theirs' WHERE id = 2")
-    standing = await digest(bench)
+    digests = await digest(bench)
     refused = await request_undo(bench, session)
     assert refused.status_code == 409
     assert refused.json()["code"] == "undo_conflict"
@@ -102,7 +102,7 @@ async def test_conflicts_refuse_and_skip(bench: Bench, agent: BenchAgent) -> Non
     assert conflict["primaryKey"] == {"id": 2}
     assert conflict["columns"] == [{"name": "name", "before": "c2", "session": "wrecked", "now": "theirs"}]
     assert refused.json()["undoSessionId"] is None
-    assert await digest(bench) == standing
+    assert await digest(bench) == digests
     skipped = await request_undo(bench, session, onConflict="skip")
     assert skipped.status_code == 200
     assert [skipped.json()[name] for name in ("planned", "reverted", "skipped")] == [3, 2, 1]

@@ -165,11 +165,11 @@ async def test_a_trigger_that_undoes_the_undo_refuses(world: UndoWorld) -> None:
         CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'names are final'; END $$;
         CREATE TRIGGER forbid BEFORE UPDATE ON docs FOR EACH ROW EXECUTE FUNCTION forbid();
     """)
-    standing = await world.digest()
+    digests = await world.digest()
     plan, applied = await world.undo()
     assert applied is None
     assert "names are final" in plan.conflicts[0].reason
-    assert await world.digest() == standing
+    assert await world.digest() == digests
 
 
 async def test_a_role_that_may_not_switch_triggers_off_says_so(database: str) -> None:

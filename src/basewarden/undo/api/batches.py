@@ -55,10 +55,10 @@ def _make_round(rows: Sequence[RowPlan], ready: Iterable[Component]) -> list[Bat
         row = rows[group[0]]
         if row.action != "nothing":
             alike.setdefault((_ORDER.index(row.action), row.table.qualified, row.written), []).append(group)
-    return [Batch(rows[groups[0][0]].action, tuple(groups)) for _, groups in sorted(alike.items(), key=_turn)]
+    return [Batch(rows[groups[0][0]].action, tuple(groups)) for _, groups in sorted(alike.items(), key=_sort_key)]
 
 
-def _turn(item: tuple[tuple[object, ...], list[Component]]) -> tuple[str, ...]:
+def _sort_key(item: tuple[tuple[object, ...], list[Component]]) -> tuple[str, ...]:
     return tuple(map(str, item[0]))
 
 

@@ -202,14 +202,14 @@ class ApiUndoRun:
         for number in numbers:
             row = self.rows[number]
             alike.setdefault(tuple((row.target or {})[name] for name in row.restored), []).append(number)
-        turns = asyncio.Semaphore(REQUESTS_AT_ONCE)
+        slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
         async with asyncio.TaskGroup() as tasks:
             for same in alike.values():
                 for part in self._split_to_fit([(number,) for number in same]):
-                    tasks.create_task(self._update_in_turn(turns, [number for (number,) in part]))
+                    tasks.create_task(self._update_in_turn(slots, [number for (number,) in part]))
 
-    async def _update_in_turn(self, turns: asyncio.Semaphore, numbers: Sequence[int]) -> None:
-        async with turns:
+    async def _update_in_turn(self, slots: asyncio.Semaphore, numbers: Sequence[int]) -> None:
+        async with slots:
             waiting = await self._update_part(numbers)
             for number in waiting:  # each with its present version
                 again = [number]

@@ -32,13 +32,13 @@ _REJECTIONS = ("09", "0A", "21", "22", "23", "27", "39", "3D", "3F", "42", "44",
 class Applied:
     """The row changes of the undo, and notes on the columns that triggers overwrote.
 
-    `unseen` counts what triggers changed beyond the plan, by table; `replaced` the planned rows that were deleted and
-    inserted.
+    `uncaptured` counts what triggers changed beyond the plan, by table; `replaced` the planned rows that
+    were deleted and inserted.
     """
 
     changes: tuple[RowChange, ...]
     notes: tuple[str, ...]
-    unseen: tuple[dict[str, object], ...] = ()
+    uncaptured: tuple[dict[str, object], ...] = ()
     replaced: Mapping[Name, int] = field(default_factory=dict)
 
 
@@ -75,8 +75,8 @@ async def _write_rows(connection: DbConnection, rows: Sequence[RowPlan]) -> Coun
 
 def _make_statements(rows: Sequence[RowPlan], moves: PlaceholderMoves, facts: TableFacts) -> list[Statement]:
     """Takes a second for a hundred thousand rows, so it must not run on an event loop that serves requests."""
-    turns = order_rows(rows, moves.ranks, moves.moved)
-    stages = make_stages(rows, turns, moves.moved, moves.replaced, facts)
+    stage_order = order_rows(rows, moves.ranks, moves.placeholders)
+    stages = make_stages(rows, stage_order, moves.placeholders, moves.replaced, facts)
     return [merge_steps(stage) for stage in stages]
 
 

@@ -58,8 +58,8 @@ async def apply_possible(connection: DbConnection, plan: UndoPlan, attempt: Atte
     await _try_groups(connection, plan.groups, attempt, outcome)
     changes = tuple(change for part in outcome.applied for change in part.changes)
     notes = tuple(note for part in outcome.applied for note in part.notes)
-    unseen = tuple(item for part in outcome.applied for item in part.unseen)
-    return exclude_rows(plan, outcome.refused, outcome.conflicts), Applied(changes, notes, unseen)
+    uncaptured = tuple(item for part in outcome.applied for item in part.uncaptured)
+    return exclude_rows(plan, outcome.refused, outcome.conflicts), Applied(changes, notes, uncaptured)
 
 
 async def apply_all(connection: DbConnection, plan: UndoPlan, attempt: Attempt) -> Applied:

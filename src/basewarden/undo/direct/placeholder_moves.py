@@ -31,7 +31,7 @@ _SMALL_CYCLE = 6
 class PlaceholderMoves:
     """The placeholders in place, the order of the updates, and the rows to write by DELETE and INSERT."""
 
-    moved: PlaceholderState = field(default_factory=PlaceholderState)
+    placeholders: PlaceholderState = field(default_factory=PlaceholderState)
     ranks: dict[int, int] = field(default_factory=dict)
     replaced: set[int] = field(default_factory=set)
 
@@ -50,7 +50,7 @@ async def move_to_placeholders(
         refused = await _move(connection, rows, chosen, left, moves)
         is_needed = bool(cycles) or max(moves.ranks.values()) > _LONGEST_CHAIN
         if refused and is_needed:
-            moves.replaced |= await find_replaceable(connection, rows, refused, moves.moved)
+            moves.replaced |= await find_replaceable(connection, rows, refused, moves.placeholders)
         gone = chosen - (refused - moves.replaced)
         if not gone:
             return moves  # the write itself will show the database's error
@@ -86,7 +86,7 @@ async def _move(
                 groups.setdefault((rows[one.holder].table.oid, column), set()).add(one.holder)
     for (_, column), numbers in groups.items():
         wanted = sorted(numbers - refused)
-        if wanted and not await _move_column(connection, rows, wanted, column, moves.moved):
+        if wanted and not await _move_column(connection, rows, wanted, column, moves.placeholders):
             refused.update(wanted)
     return refused
 
@@ -108,32 +108,36 @@ def _count_references(table: Table, name: str) -> tuple[int, bool, bool]:
 
 
 async def _move_column(
-    connection: DbConnection, rows: Sequence[RowPlan], numbers: Sequence[int], column: str, moved: PlaceholderState
+    connection: DbConnection,
+    rows: Sequence[RowPlan],
+    numbers: Sequence[int],
+    column: str,
+    placeholders: PlaceholderState,
 ) -> bool:
     table = rows[numbers[0]].table
-    held = [moved.read(rows, number, (column,))[0] for number in numbers]
+    held = [placeholders.read(rows, number, (column,))[0] for number in numbers]
     for values in list_placeholders(table.columns[column], held):
         if not set(values).isdisjoint(held):
             continue  # the rows would still hold each other's values
         moves = {number: {column: value} for number, value in zip(numbers, values, strict=True)}
-        if await _try(connection, rows, _add_children(rows, moves, moved), moved):
+        if await _try(connection, rows, _add_children(rows, moves, placeholders), placeholders):
             return True
     return False
 
 
 def _add_children(
-    rows: Sequence[RowPlan], moves: Mapping[int, dict[str, str | None]], moved: PlaceholderState
+    rows: Sequence[RowPlan], moves: Mapping[int, dict[str, str | None]], placeholders: PlaceholderState
 ) -> dict[int, dict[str, str | None]]:
     """Adds the rows that refer to a moved row, which must change in the same statement."""
     carried = {number: dict(values) for number, values in moves.items()}
-    children = _ChildIndex(rows, moved)
+    children = _ChildIndex(rows, placeholders)
     waiting = list(carried)
     while waiting:
         parent = waiting.pop()
         for key in rows[parent].table.foreign_keys_in:
             if set(key.ref_columns).isdisjoint(carried[parent]):
                 continue
-            old = moved.read(rows, parent, key.ref_columns)
+            old = placeholders.read(rows, parent, key.ref_columns)
             new = [carried[parent].get(name, value) for name, value in zip(key.ref_columns, old, strict=True)]
             for number in children.list_of(key, old):
                 if number != parent:
@@ -145,9 +149,9 @@ def _add_children(
 class _ChildIndex:
     """The updates of the undo by the values that they refer to, indexed once for each foreign key."""
 
-    def __init__(self, rows: Sequence[RowPlan], moved: PlaceholderState) -> None:
+    def __init__(self, rows: Sequence[RowPlan], placeholders: PlaceholderState) -> None:
         self._rows = rows
-        self._moved = moved
+        self._placeholders = placeholders
         self._found: dict[tuple[Name, str], dict[Exact, list[int]]] = {}
 
     def list_of(self, key: ForeignKey, values: Exact) -> Sequence[int]:
@@ -156,7 +160,7 @@ class _ChildIndex:
             found: dict[Exact, list[int]] = {}
             for number, row in enumerate(self._rows):
                 if row.table.qualified == key.table and row.action == "update":
-                    found.setdefault(self._moved.read(self._rows, number, key.columns), []).append(number)
+                    found.setdefault(self._placeholders.read(self._rows, number, key.columns), []).append(number)
             self._found[name] = found
         return self._found[name].get(values, ())
 
@@ -165,7 +169,7 @@ async def _try(
     connection: DbConnection,
     rows: Sequence[RowPlan],
     moves: Mapping[int, dict[str, str | None]],
-    moved: PlaceholderState,
+    placeholders: PlaceholderState,
 ) -> bool:
     groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
     for number, values in moves.items():
@@ -174,7 +178,7 @@ async def _try(
         make_update(
             rows[numbers[0]].table,
             columns,
-            {moved.find_key(rows, number): tuple(moves[number].values()) for number in numbers},
+            {placeholders.find_key(rows, number): tuple(moves[number].values()) for number in numbers},
         )
         for (_, columns), numbers in groups.items()
     ]
@@ -187,5 +191,5 @@ async def _try(
         await connection.run([_ROLL_BACK, _RELEASE])
         return False
     for number, values in moves.items():
-        moved.values.setdefault(number, {}).update(values)
+        placeholders.values.setdefault(number, {}).update(values)
     return True

@@ -11,7 +11,7 @@ from pgrest import Builder, DbConnection, ForeignKey, Table, quote_column, quote
 
 
 async def find_replaceable(
-    connection: DbConnection, rows: Sequence[RowPlan], numbers: Iterable[int], moved: PlaceholderState
+    connection: DbConnection, rows: Sequence[RowPlan], numbers: Iterable[int], placeholders: PlaceholderState
 ) -> set[int]:
     """The rows that no row refers to by a foreign key with an ON DELETE action."""
     by_table: dict[int, list[int]] = {}
@@ -22,16 +22,20 @@ async def find_replaceable(
         referred: set[int] = set()
         for key in rows[group[0]].table.foreign_keys_in:
             if key.on_delete != "NO ACTION" and key.is_enforced:
-                referred |= await _find_referred(connection, rows, group, key, moved)
+                referred |= await _find_referred(connection, rows, group, key, placeholders)
         found |= set(group) - referred
     return found
 
 
 async def _find_referred(
-    connection: DbConnection, rows: Sequence[RowPlan], numbers: Sequence[int], key: ForeignKey, moved: PlaceholderState
+    connection: DbConnection,
+    rows: Sequence[RowPlan],
+    numbers: Sequence[int],
+    key: ForeignKey,
+    placeholders: PlaceholderState,
 ) -> set[int]:
     """The rows that others refer to now, or will refer to after this undo."""
-    values = [moved.read(rows, number, key.ref_columns) for number in numbers]
+    values = [placeholders.read(rows, number, key.ref_columns) for number in numbers]
     coming = {
         tuple(row.target[name] for name in key.columns)
         for row in rows

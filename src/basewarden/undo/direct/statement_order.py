@@ -38,8 +38,10 @@ class PlaceholderState:
 
     def read(self, rows: Sequence[RowPlan], number: int, columns: Sequence[str]) -> tuple[str | None, ...]:
         current = rows[number].current
-        moved = self.values.get(number, {})
-        return tuple(moved[name] if name in moved else current.exact[name] if current else None for name in columns)
+        placeholders = self.values.get(number, {})
+        return tuple(
+            placeholders[name] if name in placeholders else current.exact[name] if current else None for name in columns
+        )
 
     def find_key(self, rows: Sequence[RowPlan], number: int) -> Values:
         row = rows[number]
@@ -63,13 +65,13 @@ def rank_updates(collisions: Iterable[Collision]) -> tuple[dict[int, int], list[
     return ranks, [group for group in groups if len(group) > 1]
 
 
-def order_rows(rows: Sequence[RowPlan], ranks: Mapping[int, int], moved: PlaceholderState) -> StageOrder:
-    turns = StageOrder({}, dict(ranks))
-    strict = _find_stage_breaks(rows, moved)
+def order_rows(rows: Sequence[RowPlan], ranks: Mapping[int, int], placeholders: PlaceholderState) -> StageOrder:
+    stage_order = StageOrder({}, dict(ranks))
+    strict = _find_stage_breaks(rows, placeholders)
     if strict:
-        loose = [*_order_by_references(rows, moved), *_order_by_unique_values(rows, moved)]
-        turns.stages = _assign_stages(strict, loose)
-    return turns
+        loose = [*_order_by_references(rows, placeholders), *_order_by_unique_values(rows, placeholders)]
+        stage_order.stages = _assign_stages(strict, loose)
+    return stage_order
 
 
 Edge = tuple[int, int]
@@ -109,7 +111,7 @@ def _list_keys(rows: Sequence[RowPlan]) -> tuple[Mapping[Name, list[int]], list[
     return by_table, keys
 
 
-def _find_stage_breaks(rows: Sequence[RowPlan], moved: PlaceholderState) -> list[Edge]:
+def _find_stage_breaks(rows: Sequence[RowPlan], placeholders: PlaceholderState) -> list[Edge]:
     """A row that gets a value which its parent loses must wait until the action on that loss has run."""
     by_table, keys = _list_keys(rows)
     edges = []
@@ -119,12 +121,13 @@ def _find_stage_breaks(rows: Sequence[RowPlan], moved: PlaceholderState) -> list
         losing = {
             values: number
             for number in by_table[key.ref_table]
-            if _has_action(rows[number], key) and (values := _lost(rows, moved, number, key.ref_columns)) is not None
+            if _has_action(rows[number], key)
+            and (values := _lost(rows, placeholders, number, key.ref_columns)) is not None
         }
         if not losing:
             continue
         for number in by_table[key.table]:
-            values = _gained(rows, moved, number, key.columns)
+            values = _gained(rows, placeholders, number, key.columns)
             first = losing.get(values) if values is not None else None
             if first is not None and first != number:
                 edges.append((first, number))
@@ -136,30 +139,30 @@ def _has_action(row: RowPlan, key: ForeignKey) -> bool:
     return action != "NO ACTION"
 
 
-def _order_by_references(rows: Sequence[RowPlan], moved: PlaceholderState) -> list[Edge]:
+def _order_by_references(rows: Sequence[RowPlan], placeholders: PlaceholderState) -> list[Edge]:
     """A child is not restored before its parent, and a parent is not removed before its child."""
     by_table, keys = _list_keys(rows)
     edges: list[Edge] = []
     for key in keys:
-        gaining = _index_values(rows, by_table[key.ref_table], moved, key.ref_columns, _gained)
-        losing = _index_values(rows, by_table[key.ref_table], moved, key.ref_columns, _lost)
+        gaining = _index_values(rows, by_table[key.ref_table], placeholders, key.ref_columns, _gained)
+        losing = _index_values(rows, by_table[key.ref_table], placeholders, key.ref_columns, _lost)
         for number in by_table[key.table]:
-            gained = _gained(rows, moved, number, key.columns)
-            lost = _lost(rows, moved, number, key.columns)
+            gained = _gained(rows, placeholders, number, key.columns)
+            lost = _lost(rows, placeholders, number, key.columns)
             edges += [(parent, number) for parent in gaining.get(gained, ()) if parent != number] if gained else []
             edges += [(number, parent) for parent in losing.get(lost, ()) if parent != number] if lost else []
     return edges
 
 
-def _order_by_unique_values(rows: Sequence[RowPlan], moved: PlaceholderState) -> list[Edge]:
+def _order_by_unique_values(rows: Sequence[RowPlan], placeholders: PlaceholderState) -> list[Edge]:
     """A row does not take a unique value before the row that gives it up."""
     by_table, _ = _list_keys(rows)
     edges: list[Edge] = []
     for numbers in by_table.values():
         for unique in rows[numbers[0]].table.unique_keys:
-            losing = _index_values(rows, numbers, moved, unique.columns, _lost)
+            losing = _index_values(rows, numbers, placeholders, unique.columns, _lost)
             for number in numbers if losing else ():
-                gained = _gained(rows, moved, number, unique.columns)
+                gained = _gained(rows, placeholders, number, unique.columns)
                 edges += [(holder, number) for holder in losing.get(gained, ()) if holder != number] if gained else []
     return edges
 
@@ -167,32 +170,36 @@ def _order_by_unique_values(rows: Sequence[RowPlan], moved: PlaceholderState) ->
 def _index_values(
     rows: Sequence[RowPlan],
     numbers: Iterable[int],
-    moved: PlaceholderState,
+    placeholders: PlaceholderState,
     columns: Sequence[str],
     read: _Read,
 ) -> Mapping[Values, list[int]]:
     found: dict[Values, list[int]] = {}
     for number in numbers:
-        values = read(rows, moved, number, columns)
+        values = read(rows, placeholders, number, columns)
         if values is not None:
             found.setdefault(values, []).append(number)
     return found
 
 
-def _lost(rows: Sequence[RowPlan], moved: PlaceholderState, number: int, columns: Sequence[str]) -> Values | None:
+def _lost(
+    rows: Sequence[RowPlan], placeholders: PlaceholderState, number: int, columns: Sequence[str]
+) -> Values | None:
     row = rows[number]
     if row.current is None:
         return None
-    values = moved.read(rows, number, columns)
+    values = placeholders.read(rows, number, columns)
     return None if row.will_hold(columns, values) else _complete(values)
 
 
-def _gained(rows: Sequence[RowPlan], moved: PlaceholderState, number: int, columns: Sequence[str]) -> Values | None:
+def _gained(
+    rows: Sequence[RowPlan], placeholders: PlaceholderState, number: int, columns: Sequence[str]
+) -> Values | None:
     row = rows[number]
     if row.target is None:
         return None
     values = tuple(row.target.get(name) for name in columns)
-    if row.current is not None and moved.read(rows, number, columns) == values:
+    if row.current is not None and placeholders.read(rows, number, columns) == values:
         return None
     return _complete(values)
 

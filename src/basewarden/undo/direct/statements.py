@@ -69,20 +69,24 @@ class _RowWrite:
 
 
 def make_stages(
-    rows: Sequence[RowPlan], turns: StageOrder, moved: PlaceholderState, replaced: Iterable[int], facts: TableFacts
+    rows: Sequence[RowPlan],
+    stage_order: StageOrder,
+    placeholders: PlaceholderState,
+    replaced: Iterable[int],
+    facts: TableFacts,
 ) -> list[list[Step]]:
     """The parts of each statement in their order. `replaced` rows are deleted and inserted."""
     groups: dict[_PartOrder, list[_RowWrite]] = {}
     twice = frozenset(replaced)
     for number, row in enumerate(rows):
-        stage, rank = turns.of(number)
-        for write in _list_writes(row, moved.find_key(rows, number), is_replaced=number in twice):
-            turn = _PartOrder(stage, _ORDER.index(write.action), rank, row.table.oid)
-            groups.setdefault(turn, []).append(write)
+        stage, rank = stage_order.of(number)
+        for write in _list_writes(row, placeholders.find_key(rows, number), is_replaced=number in twice):
+            part = _PartOrder(stage, _ORDER.index(write.action), rank, row.table.oid)
+            groups.setdefault(part, []).append(write)
     stages: dict[int, list[Step]] = {}
-    for turn in sorted(groups, key=lambda turn: (turn.stage, turn.action, turn.rank)):
-        writes = groups[turn]
-        stages.setdefault(turn.stage, []).extend(_make_steps(writes, facts.watched.get(turn.table, frozenset())))
+    for part in sorted(groups, key=lambda part: (part.stage, part.action, part.rank)):
+        writes = groups[part]
+        stages.setdefault(part.stage, []).extend(_make_steps(writes, facts.watched.get(part.table, frozenset())))
     return [part for stage in sorted(stages) for part in split_steps(stages[stage])]
 
 
@@ -144,8 +148,9 @@ def merge_steps(steps: Sequence[Step]) -> Statement:
     builder = Builder()
     parts = []
     for number, step in enumerate(steps):
-        turn = f"(SELECT pg_catalog.count(*) FROM s{number - 1}) {operator_sql(None, '>=')} 0" if number else "true"
-        parts.append(f"s{number} AS ({_write_step(builder, step, turn)} RETURNING 1)")
+        after_part_before = f"(SELECT pg_catalog.count(*) FROM s{number - 1}) {operator_sql(None, '>=')} 0"
+        condition = after_part_before if number else "true"
+        parts.append(f"s{number} AS ({_write_step(builder, step, condition)} RETURNING 1)")
     counts = ", ".join(f"(SELECT pg_catalog.count(*) FROM s{number})" for number in range(len(steps)))
     return builder.statement(f"WITH {', '.join(parts)} SELECT {counts}")
 
@@ -159,9 +164,9 @@ def make_update(table: Table, columns: tuple[str, ...], rows: Mapping[Key, Exact
     return Step("update", table, columns, tuple(rows), tuple(rows.values()))
 
 
-def _write_step(builder: Builder, step: Step, turn: str) -> str:
+def _write_step(builder: Builder, step: Step, condition: str) -> str:
     if step.action == "insert":
-        return _write_insert(builder, step, turn)
+        return _write_insert(builder, step, condition)
     keys = [f"k{index}" for index in range(len(step.table.key))]
     target = f"{quote_table(step.table)} AS {ROW_ALIAS}"
     match = " AND ".join(
@@ -169,10 +174,10 @@ def _write_step(builder: Builder, step: Step, turn: str) -> str:
         for column, name in zip(step.table.key, keys, strict=True)
     )
     if step.action == "delete":
-        return f"DELETE FROM {target} USING {unnest_rows(builder, step.keys, keys)} WHERE {match} AND {turn}"
+        return f"DELETE FROM {target} USING {unnest_rows(builder, step.keys, keys)} WHERE {match} AND {condition}"
     data = [(*key, *value) for key, value in zip(step.keys, step.values, strict=True)]
     sets, source = (_write_sparse if step.is_sparse else _write_sets)(builder, step, data, keys)
-    return f"UPDATE {target} SET {sets} FROM {source} WHERE {match} AND {turn}"
+    return f"UPDATE {target} SET {sets} FROM {source} WHERE {match} AND {condition}"
 
 
 def _write_sets(builder: Builder, step: Step, data: Sequence[Exact], keys: Sequence[str]) -> tuple[str, str]:
@@ -198,7 +203,7 @@ def _set_if_given(table: Table, number: int, column: str) -> str:
     return f"{name} = CASE WHEN {doc} {operator_sql(None, '?')} '{number}' THEN {value} ELSE {ROW_ALIAS}.{name} END"
 
 
-def _write_insert(builder: Builder, step: Step, turn: str) -> str:
+def _write_insert(builder: Builder, step: Step, condition: str) -> str:
     """OVERRIDING SYSTEM VALUE: a restored row gets its former identity value, not a new one."""
     names = [f"v{index}" for index in range(len(step.columns))]
     source = unnest_rows(builder, step.values, names)
@@ -206,7 +211,7 @@ def _write_insert(builder: Builder, step: Step, turn: str) -> str:
     values = ", ".join(_cast(step.table, column, name) for column, name in zip(step.columns, names, strict=True))
     return (
         f"INSERT INTO {quote_table(step.table)} ({columns}) OVERRIDING SYSTEM VALUE "
-        f"SELECT {values} FROM {source} WHERE {turn} ORDER BY {WANTED}.ord"
+        f"SELECT {values} FROM {source} WHERE {condition} ORDER BY {WANTED}.ord"
     )
 
 

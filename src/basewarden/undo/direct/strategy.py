@@ -101,18 +101,13 @@ class DirectUndoStrategy:
         check_plan(target, plan, options)
         if not plan.writes:
             return await self._ledger.finish_without_writes(target, plan)
-        token = make_token(target, plan)
-        try:
-            work = partial(_apply, schema=schema, plan=plan, on_conflict=options.on_conflict)
-            plan, applied = await run_in_worker(connection, work)
-        except (PlanRejected, ConcurrentChange) as failure:
-            raise translate_failure(failure, plan, token) from failure
+        plan, applied = await _write_plan(connection, schema, target, plan, options)
         if not applied.changes:
             return await self._ledger.finish_without_writes(target, plan)
         await check_schema_current(connection, schema, {row.table.qualified for row in plan.writes})
         xid = await _read_xid(connection)
         undo_id = make_id()
-        notes = (*applied.notes, *describe_counts(applied.unseen, "by triggers during this undo"))
+        notes = (*applied.notes, *describe_counts(applied.uncaptured, "by triggers during this undo"))
         result = UndoResult(plan, plan.conflicts, plan.already_reverted, notes)
         await self._ledger.start(target, undo_id, actor, result.make_stored_receipt(target, undo_id))
         await self._record_and_commit(connection, target, undo_id, actor, applied, xid)
@@ -130,7 +125,7 @@ class DirectUndoStrategy:
             "",
             summary,
             applied.changes,
-            unseen=applied.unseen,
+            unseen=applied.uncaptured,
             session_id=undo_id,
         )
         try:
@@ -154,6 +149,17 @@ async def _plan(connection: DbConnection, *, schema: Schema, target: UndoTarget,
     plan = await make_plan(DatabaseReader(connection, lock), schema, target.folded)
     await check_schema_current(connection, schema, {(change.schema, change.table) for change in target.folded.changes})
     return plan
+
+
+async def _write_plan(
+    connection: DbConnection, schema: Schema, target: UndoTarget, plan: UndoPlan, options: ApplyOptions
+) -> tuple[UndoPlan, Applied]:
+    """Raises UndoConflict or UndoRaced where the database rejects the plan."""
+    work = partial(_apply, schema=schema, plan=plan, on_conflict=options.on_conflict)
+    try:
+        return await run_in_worker(connection, work)
+    except (PlanRejected, ConcurrentChange) as failure:
+        raise translate_failure(failure, plan, make_token(target, plan)) from failure
 
 
 async def _apply(

@@ -44,7 +44,7 @@ async def apply_counted(
     lost = [_refuse_loss(name, effect) for name, effect in effects.items() if effect.deleted or effect.emptied]
     if lost:
         raise PlanRejected(lost)
-    return replace(applied, unseen=list_uncaptured(effects))
+    return replace(applied, uncaptured=list_uncaptured(effects))
 
 
 async def _check_settled(connection: DbConnection) -> None:

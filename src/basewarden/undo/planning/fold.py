@@ -25,7 +25,7 @@ class RecordedWrite:
     schema: str
     table: str
     changes: tuple[RowChange, ...]
-    unseen: tuple[Mapping[str, Any], ...] = ()
+    uncaptured: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +246,7 @@ def _describe_irreversible(writes: Sequence[RecordedWrite]) -> tuple[str, ...]:
         *_describe_unknown(writes),
         *_describe_keyless(writes),
         *_describe_calls(writes),
-        *_describe_unseen(writes),
+        *_describe_uncaptured(writes),
     )
 
 
@@ -276,8 +276,8 @@ def _describe_calls(writes: Sequence[RecordedWrite]) -> list[str]:
     return [f"{count:,} call{'' if count == 1 else 's'} of the function {name}." for name, count in calls.items()]
 
 
-def _describe_unseen(writes: Sequence[RecordedWrite]) -> list[str]:
-    items = (item for write in writes for item in write.unseen)
+def _describe_uncaptured(writes: Sequence[RecordedWrite]) -> list[str]:
+    items = (item for write in writes for item in write.uncaptured)
     return describe_counts(items, "by functions or triggers")
 
 
