@@ -82,8 +82,12 @@ async def test_later_edit_of_the_same_column_refuses_and_skips(open_world: OpenW
             "UPDATE people SET note = 'x' WHERE id = 9;",
             "after the session inserted it",
         ),
-        ("UPDATE people SET name = 'm' WHERE id = 1;", "DELETE FROM people WHERE id = 1;", "is gone"),
-        ("DELETE FROM people WHERE id = 1;", "INSERT INTO people VALUES (1, 'other');", "in place of the one"),
+        ("UPDATE people SET name = 'm' WHERE id = 1;", "DELETE FROM people WHERE id = 1;", "no longer exists"),
+        (
+            "DELETE FROM people WHERE id = 1;",
+            "INSERT INTO people VALUES (1, 'other');",
+            "now has the key of the deleted row",
+        ),
         (
             "DELETE FROM people WHERE id = 1;",
             "INSERT INTO people VALUES (8, 'o', '1@x.org');",
@@ -104,9 +108,9 @@ async def test_later_edit_of_the_same_column_refuses_and_skips(open_world: OpenW
         (
             "DELETE FROM people WHERE id = 1;",
             "ALTER TABLE people ALTER email TYPE int USING 0, DROP CONSTRAINT people_email_key;",
-            "refused it",
+            "refused the change",
         ),
-        ("DELETE FROM people WHERE id = 1;", "ALTER TABLE people ADD CHECK (id > 1);", "refused it"),
+        ("DELETE FROM people WHERE id = 1;", "ALTER TABLE people ADD CHECK (id > 1);", "refused the change"),
     ],
 )
 async def test_conflicts(open_world: OpenWorld, session: str, later: str, reason: str) -> None:
