@@ -32,7 +32,7 @@ from basewarden.db.embedded import start_embedded
 from basewarden.demo.shop.load import create_shop
 from benchmarks.cases import ROLE
 from benchmarks.hostile import HONEST
-from benchmarks.servers import Shop, list_family, say, serve_shop
+from benchmarks.servers import Shop, list_family, print_line, serve_shop
 from benchmarks.watching import judge, observing
 
 IDLE_SECONDS = 12
@@ -72,9 +72,9 @@ def _parse_arguments() -> argparse.Namespace:
 @contextlib.asynccontextmanager
 async def _serving_other(shop: Shop, folder: Path) -> AsyncIterator[str]:
     """The connection of another shop on a PostgreSQL of its own, with a function that sleeps."""
-    server = await start_embedded(folder, progress=say)
+    server = await start_embedded(folder, progress=print_line)
     try:
-        other = await create_shop(server.dsn("postgres"), password=Secret("flooded"), progress=say)
+        other = await create_shop(server.dsn("postgres"), password=Secret("flooded"), progress=print_line)
         dsn = other.dsn.reveal()
         async with await psycopg.AsyncConnection.connect(server.dsn(urlsplit(dsn).path[1:]), autocommit=True) as conn:
             await conn.execute(
@@ -112,15 +112,15 @@ async def _measure(shop: Shop, options: argparse.Namespace, known: dict[str, str
     floods = [name for name in ("strangers", "agent") if not options.only or name in options.only]
     honest = [f"{shop.path}{path}" for path in HONEST]
     with observing(shop.origin, shop.pid, honest, await shop.make_agent()) as observer:
-        told = {}
+        text = {}
         await asyncio.sleep(3)
         for name in floods:
             observer.enter(f"before {name}")
             await asyncio.sleep(IDLE_SECONDS)
             observer.enter(name)
-            say(f"The flood: {name}")
-            told[name] = await asyncio.to_thread(_run_flood, shop.origin, name, options.seconds, known)
-            say(told[name])
+            print_line(f"The flood: {name}")
+            text[name] = await asyncio.to_thread(_run_flood, shop.origin, name, options.seconds, known)
+            print_line(text[name])
             observer.enter("calming down")
             await asyncio.sleep(BACK_SECONDS)
             observer.enter(f"after {name}")
@@ -128,7 +128,7 @@ async def _measure(shop: Shop, options: argparse.Namespace, known: dict[str, str
         seen = observer.finish()
     wrong = []
     for name in floods:
-        print(f"\n{name}: {told[name]}")
+        print(f"\n{name}: {text[name]}")
         found = judge(seen, before=f"before {name}", during=name, after=f"after {name}")
         wrong += [f"{name}: {text}" for text in found]
     return wrong

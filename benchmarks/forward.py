@@ -1,8 +1,8 @@
-"""The whole forward road against nginx as a plain hop, both before the same nginx with a static answer of 2 KB.
+"""The API backend against nginx as a plain proxy, both in front of the same nginx with a static response of 2 KB.
 
     .venv/bin/python -m benchmarks.forward [--seconds 3] [--rounds 3]
 
-The road: agent token, policy, limits, access log, the project's key put in. CPU is that of the serving process alone.
+The API backend: agent token, policy, limits, access log, the project's key. CPU is that of the serving process alone.
 """
 
 import argparse
@@ -64,9 +64,9 @@ async def main() -> None:
             hop = stack.enter_context(run_nginx(Path(folder) / "hop", project))
             origin, pid = stack.enter_context(run_product(server, Path(folder)))
             path, token = await connect(origin, project[0])
-            road = (origin, LoadRequest("GET", path, {"apikey": token}), pid)
+            data_api = (origin, LoadRequest("GET", path, {"apikey": token}), pid)
             plain = (f"http://127.0.0.1:{hop[0]}", LoadRequest("GET", f"/rest/v1{PATH}", {}), hop[1])
-            measure({"nginx": plain, "road": road}, options.rounds, options.seconds)
+            measure({"nginx": plain, "road": data_api}, options.rounds, options.seconds)
         finally:
             stack.close()
             await server.stop()

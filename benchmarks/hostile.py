@@ -1,10 +1,10 @@
-"""A project that means harm beside an honest one: what its askers are answered, and what everybody else notices.
+"""A hostile project beside an honest one: what its own callers receive, and how it affects other callers.
 
     .venv/bin/python -m benchmarks.hostile [--only silent,bomb] [--at-once 3]
 
 The hostile project is reached by its database and by its API (`tests/fakes/hostile_postgres.py`, `hostile_rest.py`),
 each a process of its own that does one harmful thing for every request that names it; some it does while it is being
-connected, some when it describes itself. An agent asks, and gives up after some seconds. Meanwhile somebody else's
+connected, some when it describes itself. An agent sends requests with a timeout of seconds. Meanwhile another person's
 agent reads the demo's shop. Ends with 1 where memory, stalls, latency or an answer is not as it must be: see the
 limits in `watching.py`.
 """
@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg
 
-from benchmarks.servers import Shop, say, serve_shop
+from benchmarks.servers import Shop, print_line, serve_shop
 from benchmarks.watching import judge, observing
 from tests.fakes.hostile_messages import AT_START, IN_ANSWERS
 from tests.fakes.hostile_rest import BEHAVIOURS
@@ -242,7 +242,7 @@ async def _ask_all(cases: list[HostileCase], at_once: int) -> list[Answered]:
         while waiting:
             case = waiting.pop()
             answered.append(await _ask(case))
-            say(f"{len(answered)} of {len(cases)}: {_describe(answered[-1])}")
+            print_line(f"{len(answered)} of {len(cases)}: {_describe(answered[-1])}")
 
     await asyncio.gather(*(work() for _ in range(at_once)))
     return sorted(answered, key=lambda one: one.name)

@@ -80,7 +80,7 @@ async def _fill(admin: psycopg.AsyncConnection[Any], rows: int) -> dict[str, int
         Shape(fifth, 10, ROWS_A_SESSION // 10, days=150),
     ]
     for shape in shapes:
-        _say(f"Filling the journal: {shape}")
+        _print_line(f"Filling the journal: {shape}")
         *_, needed = await fill(admin, connection_id, shape)
     await admin.execute("UPDATE journal_writes SET state = 'unknown' WHERE session_id = %s", (needed,))
     await admin.execute("VACUUM ANALYZE")
@@ -91,15 +91,15 @@ async def _fill(admin: psycopg.AsyncConnection[Any], rows: int) -> dict[str, int
 async def _measure(
     shop: Shop, admin: psycopg.AsyncConnection[Any], secret: str, seconds: int, expected: dict[str, int]
 ) -> None:
-    road = next(target for target in await list_product_targets(shop) if target.name == "token")
-    write = road.request(next(case for case in CASES if case.name == "update"))
+    data_api = next(target for target in await list_product_targets(shop) if target.name == "token")
+    write = data_api.request(next(case for case in CASES if case.name == "update"))
     await _write_during(shop, write, "warm-up", asyncio.sleep(5))
     before = await _write_during(shop, write, "before", asyncio.sleep(seconds))
     left = await count_journal(admin)
     prunings = asyncio.gather(_prune(shop, secret), _prune(shop, secret))
     during = await _write_during(shop, write, "during", prunings)
     after = await _write_during(shop, write, "after", asyncio.sleep(seconds))
-    _say(f"The journal before: {left}, after it all: {await count_journal(admin)}")
+    _print_line(f"The journal before: {left}, after it all: {await count_journal(admin)}")
     print(f"\n{CONNECTIONS} connections; milliseconds a write")
     print(f"{'':<12}{'writes':>10}{'p50':>10}{'p95':>10}{'p99':>10}{'p99.9':>10}{'worst':>10}")
     for phase in (before, during, after):
@@ -127,7 +127,7 @@ async def _write_during(shop: Shop, write: LoadRequest, name: str, work: Awaitab
     finally:
         over.set()
         times = await asyncio.gather(*writers)
-    _say(f"{name}: {sum(map(len, times)):,} writes")
+    _print_line(f"{name}: {sum(map(len, times)):,} writes")
     return WritePhase(name, [one for own in times for one in own])
 
 
@@ -144,7 +144,7 @@ async def _keep_writing(origin: str, write: LoadRequest, over: asyncio.Event) ->
     return times
 
 
-def _say(message: str) -> None:
+def _print_line(message: str) -> None:
     print(message, file=sys.stderr)
 
 

@@ -28,7 +28,7 @@ from benchmarks.servers import (
     Target,
     list_product_targets,
     make_forward,
-    say,
+    print_line,
     serve_nginx,
     serve_original,
     serve_rest,
@@ -108,7 +108,7 @@ async def _compare(
     samples: Samples = defaultdict(list)
     for number in range(options.rounds + 1):
         for name, sample in _measure_all(shop, targets, case, script, connections, options.seconds):
-            say(f"{case.name} {name} {sample.per_second:,.0f}/s")
+            print_line(f"{case.name} {name} {sample.per_second:,.0f}/s")
             if number:
                 samples[name].append(sample)
     _print_table(f"{case.title}, {connections} connections", samples)

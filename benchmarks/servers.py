@@ -97,14 +97,14 @@ def pick_origin() -> str:
 @asynccontextmanager
 async def serve_shop(data_dir: Path, workers: int = 1) -> AsyncIterator[Shop]:
     """Basewarden on a PostgreSQL of its own, with the demo's shop."""
-    server = await start_embedded(data_dir, progress=say)
+    server = await start_embedded(data_dir, progress=print_line)
     try:
         await server.create_database("basewarden")
         await asyncio.to_thread(migrate, Secret(server.dsn("basewarden")))
         origin = pick_origin()
         command = [*_basewarden(), "serve", "--port", str(urlsplit(origin).port), "--workers", str(workers)]
         with running(command, origin, "/signin", data_dir / "serve.log", _product_settings(server, origin)) as pid:
-            data = await prepare_demo_data(origin, server.dsn("postgres"), data_dir, say)
+            data = await prepare_demo_data(origin, server.dsn("postgres"), data_dir, print_line)
             yield Shop(server, data_dir, data.shop_dsn.reveal(), origin, data.connection_id, data.person, pid)
     finally:
         await server.stop()
@@ -272,5 +272,5 @@ def _read_resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
 
 
-def say(message: str) -> None:
+def print_line(message: str) -> None:
     print(message, file=sys.stderr, flush=True)

@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.snapshot [--tables 5000] [--dsn postgresql://…]
 
 Without an address it fills a database of its own, which takes a minute or two; one that is given must be empty, or
-filled by an earlier run. Times are CPU time where that can be told apart, for it does not depend on who else is
+filled by an earlier run. Times are CPU time where that can be separated, because it does not depend on what else is
 working: `ours` of this process, `server` of the server's process for the connection (Linux, same machine).
 """
 
@@ -138,13 +138,13 @@ async def _measure_questions(dsn: str, size: Size) -> None:
     plain = next(name for name in names if len(schema.reaches[name]) == 1 and schema.tables[name].kind == "table")
     hub = _split(size.table(0))
     keys = len(schema.tables[hub].foreign_keys_in)
-    for name, told in (
+    for name, text in (
         (plain, "a table"),
         (("public", "events_0"), f"a table of {size.partitions // 10} partitions"),
         (hub, f"{len(schema.reaches[hub])} tables in reach, {keys} keys onto one"),
     ):
         cost = await _ask(conn, reach_check(schema, name), times=50)
-        cost.describe(f"write check: {told}"[:43], yardstick.server)
+        cost.describe(f"write check: {text}"[:43], yardstick.server)
     await conn.close()
 
 

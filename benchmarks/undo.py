@@ -20,7 +20,7 @@ import httpx
 import psycopg
 
 from benchmarks.hostile import HONEST
-from benchmarks.servers import Shop, say, serve_shop
+from benchmarks.servers import Shop, print_line, serve_shop
 from benchmarks.watching import WatchedRun, observing
 
 LONGEST_STALL = 0.100
@@ -47,7 +47,7 @@ async def _measure(shop: Shop, rows: int) -> list[str]:
     digests = [await _digest(shop)]
     session, changes = await _write(shop, rows)
     digests.append(await _digest(shop))
-    say(f"The session holds {changes:,} changes")
+    print_line(f"The session holds {changes:,} changes")
     honest = [f"{shop.path}{path}" for path in HONEST]
     with observing(shop.origin, shop.pid, honest, await shop.make_agent()) as observer:
         await asyncio.sleep(2)
@@ -97,7 +97,7 @@ async def _press(shop: Shop, session: str, mode: str) -> dict[str, Any]:
     if answer.is_error:
         raise SystemExit(f"{mode}: {answer.status_code} {answer.text[:500]}")
     found: dict[str, Any] = answer.json()
-    say(
+    print_line(
         f"{mode}: " + ", ".join(f"{name} {found[name]}" for name in ("planned", "reverted", "skipped") if name in found)
     )
     return found

@@ -1,8 +1,8 @@
-"""What others notice while somebody means harm: memory, stalls of the event loop, and how long an honest caller waits.
+"""Measures the effect of an attack on others: memory, stalls of the event loop, and the latency of honest callers.
 
 A process of its own asks: `/api/health/live` every 20 ms, and the honest requests some times a second, each thread with
 a connection and an address of this machine of its own. Where a wait goes by because a process is not given a processor,
-the kernel counts it (`schedstat`): that part of a sample is the machine's, not the product's, and is told apart.
+the kernel counts it (`schedstat`): that part of a sample is the machine's, not the product's, and is kept apart.
 """
 
 import contextlib

@@ -40,7 +40,7 @@ class Totals:
         return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
 
 
-def say(message: str) -> None:
+def print_line(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
@@ -67,11 +67,11 @@ def provide_programs() -> None:
 
 
 def provide_assets() -> None:
-    asyncio.run(ensure_assets(say))
+    asyncio.run(ensure_assets(print_line))
 
 
 def provide_client_packages() -> None:
-    asyncio.run(ensure_packages(CHECKOUT / "tests" / "clients" / "js", say))
+    asyncio.run(ensure_packages(CHECKOUT / "tests" / "clients" / "js", print_line))
 
 
 def check_script_types() -> None:
@@ -94,14 +94,14 @@ STEPS: dict[str, Callable[[], None]] = {
 
 
 def run_step(name: str, step: Callable[[], None]) -> bool:
-    say(f"== {name}")
+    print_line(f"== {name}")
     started = time.monotonic()
     try:
         step()
     except (StepError, StartError) as error:
-        say(f"== {name} FAILED after {time.monotonic() - started:.1f} s: {error}")
+        print_line(f"== {name} FAILED after {time.monotonic() - started:.1f} s: {error}")
         return False
-    say(f"== {name} done in {time.monotonic() - started:.1f} s")
+    print_line(f"== {name} done in {time.monotonic() - started:.1f} s")
     return True
 
 
@@ -113,7 +113,7 @@ def run_tests(arguments: list[str]) -> tuple[int, Totals]:
         codes = [running[0].wait()]
         for part, process in zip(parts[1:], running[1:], strict=True):
             codes.append(process.wait())
-            say(f"== tests, part {part}")
+            print_line(f"== tests, part {part}")
             sys.stderr.write((Path(folder) / f"{part}.log").read_text())
         totals = [read_totals(Path(folder) / f"{part}.xml") for part in parts]
     return max(codes), sum(totals, Totals(0, 0, 0))
@@ -141,10 +141,10 @@ def read_totals(report: Path) -> Totals:
 
 def main(arguments: list[str]) -> int:
     failed_steps = [] if arguments else [name for name, step in STEPS.items() if not run_step(name, step)]
-    say("== tests")
+    print_line("== tests")
     code, totals = run_tests(arguments)
     if failed_steps:
-        say(f"Failed before the tests: {', '.join(failed_steps)}")
+        print_line(f"Failed before the tests: {', '.join(failed_steps)}")
     print(totals, flush=True)
     return code or int(bool(failed_steps or totals.failed or not totals.passed))
 

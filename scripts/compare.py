@@ -127,10 +127,10 @@ def _ask(client: httpx.Client, method: str, target: str, headers: dict[str, str]
         return 0, {}, type(error).__name__
     shown = {name: answer.headers[name] for name in _HEADERS if name in answer.headers}
     try:
-        told = answer.json()
+        text = answer.json()
     except ValueError:
-        told = answer.text
-    return answer.status_code, shown, told
+        text = answer.text
+    return answer.status_code, shown, text
 
 
 def _describe(original: Answer, ours: Answer) -> str | None:

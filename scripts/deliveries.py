@@ -123,8 +123,8 @@ class Storm:
             if self._is_calm and not self._waiting:
                 return
             event = self._pick()
-            told = self._dice.choice(self._history[event.object_id][self._first[event.id] :])
-            delivered = self._world.deliver(event, told)
+            text = self._dice.choice(self._history[event.object_id][self._first[event.id] :])
+            delivered = self._world.deliver(event, text)
             if not await self._try(http, delivered.body, delivered.headers):
                 self._waiting.append(event)
                 await asyncio.sleep(0.01)

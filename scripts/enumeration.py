@@ -118,7 +118,7 @@ async def wait_for_jobs(product: ServedProduct) -> None:
 
 
 async def measure(product: ServedProduct, what: str, count: int) -> Times:
-    """Each address is asked about once, as somebody would who looks for accounts."""
+    """Asks about each address once, as an attacker who searches for accounts would."""
     client = await product.client()
     known = await sign_up_people(client, what, count)
     unknown = [email.replace("@known", "@nobody") for email in known]

@@ -24,7 +24,7 @@ class SetupError(Exception):
     """The environment cannot be set up; its text is for the person who started us."""
 
 
-def say(message: str) -> None:
+def print_line(message: str) -> None:
     print(f"basewarden: {message}", file=sys.stderr, flush=True)
 
 
@@ -40,7 +40,7 @@ def main(venv: Path, packages: str) -> None:
 
 @contextmanager
 def lock_parent(venv: Path) -> Iterator[None]:
-    """Holds the folder that the environment lies in; whoever comes second waits."""
+    """Locks the environment's folder; a second process waits."""
     try:
         venv.parent.mkdir(parents=True, exist_ok=True)
         folder = os.open(venv.parent, os.O_RDONLY)
@@ -59,7 +59,7 @@ def wait_for(lock: int) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        say("waiting for another setup of this environment")
+        print_line("waiting for another setup of this environment")
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
@@ -99,7 +99,7 @@ def has_pip(venv: Path) -> bool:
 
 
 def create_environment(venv: Path) -> None:
-    say(f"making {venv} with Python {sys.version.split()[0]}")
+    print_line(f"making {venv} with Python {sys.version.split()[0]}")
     if not (try_whole(venv) or try_with_our_pip(venv) or try_after_apt(venv)):
         raise SetupError(
             f"{sys.executable} can make no virtual environments here; install its venv module "
@@ -123,7 +123,7 @@ def try_with_our_pip(venv: Path) -> bool:
 def try_after_apt(venv: Path) -> bool:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return False
-    say("this Python cannot make virtual environments; installing Debian's package python3-venv")
+    print_line("this Python cannot make virtual environments; installing Debian's package python3-venv")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", "python3-venv"]):
         subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
@@ -157,7 +157,7 @@ def install(venv: Path, packages: str) -> None:
     started = time.monotonic()
     lock = lock_file(packages)
     total = sum("==" in line for line in lock.read_text().splitlines())
-    say(f"installing {lock.relative_to(CHECKOUT)}, some {total} packages")
+    print_line(f"installing {lock.relative_to(CHECKOUT)}, some {total} packages")
     unfinished_file(venv).touch()
     command = [*pip_for(venv), "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
     run_pip([*command, "--require-hashes", "--requirement", str(lock)], total)
@@ -165,7 +165,7 @@ def install(venv: Path, packages: str) -> None:
     for included in SETS[: SETS.index(packages) + 1] if packages in SETS else (packages,):
         stamp_file(venv, included).write_text(stamp_of(included))
     unfinished_file(venv).unlink()
-    say(f"installed in {time.monotonic() - started:.0f} s")
+    print_line(f"installed in {time.monotonic() - started:.0f} s")
 
 
 def run_pip(command: list[str], total: int) -> None:
@@ -199,7 +199,7 @@ if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]), sys.argv[2])
     except SetupError as error:
-        say(str(error))
+        print_line(str(error))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -138,8 +138,8 @@ async def test_requests_that_want_a_row_and_the_chain_do_not_deadlock(desk: Audi
 async def test_a_busy_chain_fails_the_unit_but_never_a_refusal(
     desk: AuditDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_service, "_UNIT_PATIENCE", "50ms")
-    monkeypatch.setattr(audit_service, "_REFUSAL_PATIENCE", "50ms")
+    monkeypatch.setattr(audit_service, "_UNIT_TIMEOUT", "50ms")
+    monkeypatch.setattr(audit_service, "_REFUSAL_TIMEOUT", "50ms")
     async with desk.admin.transaction():
         await desk.admin.execute("SELECT pg_advisory_xact_lock(%s)", (CHAIN_LOCK,))
         with pytest.raises(Unavailable):

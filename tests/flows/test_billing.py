@@ -435,8 +435,8 @@ async def test_three_days_before_a_trial_ends(serve_mailing: ServeMailing, dodo:
         }
         await selling.deliver(dodo.world.subscribe(await records.person_id(email), email=email, **trial))
     jobs = mailing.product.registry.get(BillingJobs)
-    await jobs.tell_of_trials()
-    await jobs.tell_of_trials()
+    await jobs.email_about_trials()
+    await jobs.email_about_trials()
     await mailing.finish_jobs()
     told = [[one for one in mailing.subjects(email) if one.startswith("Your trial ends on")] for email in (ANNA, BOB)]
     assert [len(subjects) for subjects in told] == [1, 0]

@@ -27,7 +27,7 @@ from tests.fixtures.app import Serve, ServedProduct, make_settings, pick_port, s
 
 MOST_SECONDS = 2.0
 SLACK_SECONDS = 0.5  # the machine is busy with other tests
-PATIENCE_SECONDS = 20
+TIMEOUT_SECONDS = 20
 
 
 @dataclass
@@ -91,7 +91,7 @@ async def ask(client: httpx.AsyncClient) -> tuple[int, dict[str, Any], float]:
 
 
 async def wait_for_status(client: httpx.AsyncClient, wanted: int) -> dict[str, Any]:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             status, body, _ = await ask(client)
             if status == wanted:

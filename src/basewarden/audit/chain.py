@@ -1,8 +1,8 @@
-"""Whether the chain is whole: every hash is computed anew, here, by nothing that lives in the database.
+"""Verifies the hash chain: every hash is recomputed here, without functions of the database.
 
-What a whole chain proves: no event before the head was changed, put in or taken out since the head was noted. What it
-does not: whoever may rewrite all of the table can compute all of its hashes, and the newest events can be cut off. Both
-are noticed only by a head that was noted where they cannot reach: a log elsewhere, or the output of this check.
+An intact chain proves that no event before the head was changed, inserted or removed since the head was recorded. An
+attacker who may rewrite the whole table can recompute all hashes, and can remove the newest events. Both are detected
+only by a head that was recorded elsewhere: in an external log, or in the output of this check.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What can be told to the audit."""
+"""The kinds of audit events, and their details."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -20,9 +20,9 @@ _INSERT = text(
 )
 
 
-def insert_event(session: Session, event: AccountEvent, *, patience: str) -> Row[Any]:
-    """Not async, for it runs inside the session's own commit. Waits for the chain no longer than `patience`."""
-    session.execute(text("SELECT set_config('lock_timeout', :patience, true)"), {"patience": patience})
+def insert_event(session: Session, event: AccountEvent, *, timeout: str) -> Row[Any]:
+    """Not async, for it runs inside the session's own commit. Waits for the chain no longer than `timeout`."""
+    session.execute(text("SELECT set_config('lock_timeout', :patience, true)"), {"patience": timeout})
     values = {
         "subject": event.subject,
         "kind": event.kind.value,
@@ -50,9 +50,9 @@ async def list_events_after(session: AsyncSession, subject: UUID, *, after: int,
 
 
 async def erase_events(session: WriteSession, subject: UUID) -> int:
-    """Takes from where, with what and the names out of a person's events, whose hashes stay good; how many had any.
+    """Erases client details and names from a person's events, whose hashes stay valid; returns how many had any.
 
-    What happened and when stays, under a pseudonym that means nobody once their row of `users` is gone.
+    Kind and time of the events stay, under a pseudonym that refers to no person once their row of `users` is deleted.
     """
     query = (
         update(AuditEvent)

@@ -1,8 +1,8 @@
-"""Telling the audit. An event in a unit of work is stored right before its commit, and so is the last thing it does.
+"""Records audit events. An event in a unit of work is stored right before its commit, as its last statement.
 
-Whoever adds to the chain holds it until they commit. Were that done in the middle of a request, everybody else would
-wait for the rest of it; two requests that want the chain and a row in different order would wait for each other; and
-a refusal told by `record_now` would wait for its own request. Held from just before COMMIT, none of that can be.
+A transaction that appends to the chain locks it until it commits. In the middle of a request, that would block all
+other requests; two requests that lock the chain and a row in different order would deadlock; and a refusal recorded by
+`record_now` would wait for its own request. Locking just before COMMIT avoids all of that.
 """
 
 from collections.abc import AsyncGenerator
@@ -24,8 +24,8 @@ from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Unavailable
 
 _WAITING, _ERASED = "audit.waiting", "audit.erased"
-_UNIT_PATIENCE = "10s"
-_REFUSAL_PATIENCE = "2s"
+_UNIT_TIMEOUT = "10s"
+_REFUSAL_TIMEOUT = "2s"
 _EXPORT_ROWS = 500
 _log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ class Audit:
 
     async def record(self, session: WriteSession, event: AccountEvent) -> None:
         """Stored with the unit of work or not at all: where the audit cannot take it, the unit fails with a 503."""
-        _enlist(session, event, _UNIT_PATIENCE)
+        _enlist(session, event, _UNIT_TIMEOUT)
 
     async def record_now(self, event: AccountEvent) -> None:
         """For what must be known although its request is refused. Never fails: what the audit cannot take is logged.
@@ -45,7 +45,7 @@ class Audit:
         """
         try:
             async with self._database.write_now() as session:
-                _enlist(session, event, _REFUSAL_PATIENCE)
+                _enlist(session, event, _REFUSAL_TIMEOUT)
         except (Unavailable, PoolTimeoutError) as error:
             _log.error("audit.missed", kind=event.kind, subject=str(event.subject), reason=type(error).__name__)
 
@@ -79,23 +79,23 @@ def event_body(event: AuditEvent) -> dict[str, Any]:
     }
 
 
-def _enlist(session: WriteSession, event: AccountEvent, patience: str) -> None:
+def _enlist(session: WriteSession, event: AccountEvent, timeout: str) -> None:
     unit = session.sync_session
     if unit.in_nested_transaction():
         raise RuntimeError("record outside of savepoints: one that is rolled back would still be told")
     waiting: list[AccountEvent] = unit.info.setdefault(_WAITING, [])
     if not waiting:
-        hooks.listen(unit, "before_commit", partial(_store, waiting=waiting, patience=patience))
+        hooks.listen(unit, "before_commit", partial(_store, waiting=waiting, timeout=timeout))
     waiting.append(event)
 
 
-def _store(unit: Session, *, waiting: list[AccountEvent], patience: str) -> None:
+def _store(unit: Session, *, waiting: list[AccountEvent], timeout: str) -> None:
     if unit.in_nested_transaction() or not waiting:
         return  # a savepoint ends, not the unit
-    unit.flush()  # its rows first, so that nobody waits for a row while holding the chain
+    unit.flush()  # writes its rows first, so that no transaction waits for a row while it locks the chain
     try:
         stored = [
-            (event.kind, queries.insert_event(unit, event, patience=patience)) for event in _hide_erased(unit, waiting)
+            (event.kind, queries.insert_event(unit, event, timeout=timeout)) for event in _hide_erased(unit, waiting)
         ]
     except DBAPIError as error:
         if isinstance(error.orig, LockNotAvailable):

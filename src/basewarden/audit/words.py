@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from basewarden.audit.events import EventKind
 
 
-class Told(Protocol):
+class DetailText(Protocol):
     """An event, stored or not."""
 
     @property
@@ -85,7 +85,7 @@ _SYSTEMS = (
 )
 
 
-def describe_event(event: Told) -> str:
+def describe_event(event: DetailText) -> str:
     """A sentence without its full stop; a kind that this version does not know speaks for itself."""
     try:
         sentence = _SENTENCES[EventKind(event.kind)]
@@ -94,10 +94,10 @@ def describe_event(event: Told) -> str:
     count = event.details.get("count")
     if event.kind == EventKind.SESSIONS_ENDED and isinstance(count, int):
         sentence = "Ended another sign-in session" if count == 1 else f"Ended {count:,} other sign-in sessions"
-    return sentence + _say_means(event.details) + (f": “{event.name}”" if event.name else "")
+    return sentence + _describe_method(event.details) + (f": “{event.name}”" if event.name else "")
 
 
-def _say_means(details: Mapping[str, Any]) -> str:
+def _describe_method(details: Mapping[str, Any]) -> str:
     means = [_MEANS[value] for key in ("method", "second", "by") if (value := str(details.get(key))) in _MEANS]
     return f" with {' and '.join(means)}" if means else ""
 

@@ -58,7 +58,7 @@ class _Body(BaseModel):
 
     @property
     def user_id(self) -> UUID | None:
-        """Ours, put there when the checkout was made; anything else there names nobody."""
+        """The person's id, which we set at the checkout; None for any other value."""
         metadata = self.metadata or {}
         value = metadata.get("user_id") or metadata.get("userId")
         return parse_id(value) if isinstance(value, str) else None

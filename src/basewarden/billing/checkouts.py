@@ -1,7 +1,7 @@
-"""Makes one checkout for a person, however often and in however many processes it is asked for.
+"""Creates one checkout per person, even for concurrent requests in several processes.
 
-The provider has no idempotency key, and may take ten seconds. Whoever asks it holds a claim on the person, a committed
-row, instead of a lock and its database connection; everybody else waits for what comes of that.
+The provider has no idempotency key, and may take ten seconds. The request that calls it holds a claim on the person,
+which is a committed row, instead of a lock and its database connection; other requests wait for its result.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from basewarden.errors import Unavailable
 REUSE = timedelta(minutes=10)
 CLAIM_TTL = timedelta(seconds=SECONDS + 20)
 """Longer than the provider may take: a claim that is over was left behind by a process that died."""
-PATIENCE_SECONDS = 15
+LOCK_SECONDS = 15
 _POLL_SECONDS = 0.2
 _HAS_SUBSCRIPTION = "Change or end it in the customer portal."
 
@@ -37,7 +37,7 @@ class Checkouts:
         """Where the person pays. AlreadySubscribed, ProviderFailed, or Unavailable where another's call takes long."""
         claim_id = make_id()
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(LOCK_SECONDS):
                 known = await self._find_or_claim(person.id, product_id, claim_id)
                 while known is None:
                     await asyncio.sleep(_POLL_SECONDS)

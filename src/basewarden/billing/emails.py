@@ -1,4 +1,4 @@
-"""The emails of billing: each once, whatever comes how often and in which order."""
+"""The emails of billing: each is sent once, however often and in whatever order deliveries arrive."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -66,7 +66,7 @@ class BillingEmails:
         )
 
 
-def say_amount(amount: int | None, currency: str | None) -> str | None:
+def format_amount(amount: int | None, currency: str | None) -> str | None:
     """`12.50 EUR`: what the provider counts in the smallest unit."""
     if amount is None or currency is None:
         return None
@@ -75,5 +75,5 @@ def say_amount(amount: int | None, currency: str | None) -> str | None:
     return f"{Decimal(amount).scaleb(-digits):,.{digits}f} {code}"
 
 
-def say_day(moment: datetime | None) -> str | None:
+def format_day(moment: datetime | None) -> str | None:
     return None if moment is None else f"{moment.astimezone(UTC):%-d %B %Y}"

@@ -20,7 +20,7 @@ class BillingErasure:
         return ()
 
     async def lock(self, session: WriteSession, person_id: UUID) -> None:
-        """The person's own row is locked by whoever deletes it, and deliveries wait for that."""
+        """Locks nothing: the deletion itself locks the person's row, and deliveries wait for that."""
 
     async def forget(self, session: WriteSession, person_id: UUID) -> Mapping[str, int]:
         await self._jobs.cancel_all(session, person_id)

@@ -30,7 +30,7 @@ class NoCustomer(NotFound):
 
 
 class BadDelivery(BadRequest):
-    """A webhook that is not what the standard asks for, whoever sent it."""
+    """A webhook that does not follow the standard."""
 
     code = "bad_delivery"
     message = "This is not a valid Standard Webhooks delivery."

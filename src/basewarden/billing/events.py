@@ -1,11 +1,11 @@
-"""Deliveries: kept first, in a transaction of their own, then applied in one that also says so.
+"""Stores deliveries in a transaction of their own, then applies each in one that also marks it as applied.
 
-Nothing that happens between the two loses or doubles anything. Whatever goes wrong while a delivery is applied, its
-receipt stays, its effect does not, and the provider, told so, sends it again. Two at once wait for each other on the
-receipt's row; the second finds it applied.
+A crash between the two neither loses nor repeats a delivery. If applying fails, the receipt is kept, the effect is
+rolled back, and the provider is answered with an error and sends it again. Concurrent copies wait for the receipt's row
+lock; the second finds it applied.
 
-Another body under an id that is known: if the id was applied, the first body was the one. If not, the one that was
-sent last is applied, for a body tells the state at the time it was sent.
+If another body arrives with a known id, the applied body is final. If none was applied, the one that was sent last
+counts, because a body holds the state at the time it was sent.
 """
 
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ from basewarden.billing.bodies import (
     Version,
     read_event,
 )
-from basewarden.billing.emails import BillingEmailKind, BillingEmails, say_amount, say_day
+from basewarden.billing.emails import BillingEmailKind, BillingEmails, format_amount, format_day
 from basewarden.billing.errors import NotApplied
 from basewarden.billing.models import BillingCustomer, BillingPayment, BillingSubscription
 from basewarden.billing.plans import RUNNING, Subscribed
@@ -37,7 +37,7 @@ from basewarden.billing.webhooks import Delivery
 from basewarden.db import Database, WriteSession
 from basewarden.errors import NotFound
 
-PATIENCE_SECONDS = 10  # the provider waits fifteen for an answer
+LOCK_SECONDS = 10  # the provider waits fifteen for an answer
 _LONGEST_ERROR = 500
 _log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class Deliveries:
         event = read_event(delivery)
         try:
             async with self._database.write_now() as session:
-                await queries.set_patience(session, PATIENCE_SECONDS)
+                await queries.set_lock_timeout(session, LOCK_SECONDS)
                 await queries.keep_receipt(session, delivery, event)
         except DBAPIError as error:
             raise NotApplied from error
@@ -81,13 +81,13 @@ class Deliveries:
         event = ProviderEvent("subscription.fetched", Version(body.created_at, sent_at, digest), body)
         try:
             async with self._database.write_now() as unit:
-                await queries.set_patience(unit, PATIENCE_SECONDS)
+                await queries.set_lock_timeout(unit, LOCK_SECONDS)
                 await self._put_subscription(unit, event, body)
         except DBAPIError as error:
             raise NotApplied from error
 
     async def _apply(self, unit: WriteSession, webhook_id: str) -> EventOutcome:
-        await queries.set_patience(unit, PATIENCE_SECONDS)
+        await queries.set_lock_timeout(unit, LOCK_SECONDS)
         receipt = await queries.lock_receipt(unit, webhook_id)
         if receipt is None:
             raise NotFound
@@ -140,7 +140,7 @@ class Deliveries:
             "currency": body.currency,
         }
         if await queries.put_state(unit, BillingSubscription, values, event.version):
-            await self._tell_of_subscription(unit, body, named)
+            await self._email_about_subscription(unit, body, named)
 
     async def _put_payment(self, unit: WriteSession, event: ProviderEvent, body: PaymentBody) -> None:
         named = await self._find_named(unit, event, body.user_id)
@@ -158,7 +158,7 @@ class Deliveries:
         }
         is_new = await queries.put_state(unit, BillingPayment, values, event.version)
         if is_new and body.status == "failed" and body.subscription_id is not None:
-            await self._tell_of_failure(unit, body.subscription_id, named)
+            await self._email_about_failure(unit, body.subscription_id, named)
 
     async def _put_refund(self, unit: WriteSession, event: ProviderEvent, body: RefundBody) -> None:
         named = await self._find_named(unit, event, body.user_id)
@@ -175,7 +175,7 @@ class Deliveries:
         }
         if await queries.put_state(unit, BillingPayment, values, event.version) and body.status == "succeeded":
             person = named or await queries.find_user_of_customer(unit, body.customer.customer_id)
-            amount = say_amount(body.amount, body.currency)
+            amount = format_amount(body.amount, body.currency)
             await self._emails.enqueue_once(unit, BillingEmailKind.REFUNDED, body.refund_id, person, amount=amount)
 
     async def _put_dispute(self, unit: WriteSession, event: ProviderEvent, body: DisputeBody) -> None:
@@ -198,23 +198,23 @@ class Deliveries:
         await queries.put_state(unit, BillingCustomer, values, event.version)
         return user_id
 
-    async def _tell_of_subscription(self, unit: WriteSession, body: SubscriptionBody, named: UUID | None) -> None:
+    async def _email_about_subscription(self, unit: WriteSession, body: SubscriptionBody, named: UUID | None) -> None:
         person = named or await queries.find_user_of_customer(unit, body.customer.customer_id)
         if body.status in (Subscribed.ON_HOLD, Subscribed.PAST_DUE):
-            await self._post_failure(unit, body.subscription_id, say_day(body.next_billing_date), person)
+            await self._post_failure(unit, body.subscription_id, format_day(body.next_billing_date), person)
         is_ending = body.status == Subscribed.ACTIVE and body.cancel_at_next_billing_date
         if body.status == Subscribed.CANCELLED or is_ending:
-            about = f"{body.subscription_id} {say_day(body.cancelled_at or body.next_billing_date)}"
-            until = say_day(body.next_billing_date)
+            about = f"{body.subscription_id} {format_day(body.cancelled_at or body.next_billing_date)}"
+            until = format_day(body.next_billing_date)
             await self._emails.enqueue_once(unit, BillingEmailKind.CANCELLED, about, person, until=until)
 
-    async def _tell_of_failure(self, unit: WriteSession, subscription_id: str, named: UUID | None) -> None:
+    async def _email_about_failure(self, unit: WriteSession, subscription_id: str, named: UUID | None) -> None:
         """Of a renewal only: at a checkout the person sees it themselves."""
         subscription = await queries.find_subscription(unit, subscription_id)
         if subscription is None or subscription.status not in RUNNING:
             return
         person = named or await queries.find_user_of_customer(unit, subscription.customer_id)
-        await self._post_failure(unit, subscription_id, say_day(subscription.next_billing_at), person)
+        await self._post_failure(unit, subscription_id, format_day(subscription.next_billing_at), person)
 
     async def _post_failure(
         self, unit: WriteSession, subscription_id: str, due: str | None, person: UUID | None

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from basewarden.billing import queries
-from basewarden.billing.emails import BillingEmailKind, BillingEmails, say_amount, say_day
+from basewarden.billing.emails import BillingEmailKind, BillingEmails, format_amount, format_day
 from basewarden.billing.models import BillingSubscription
 from basewarden.billing.plans import RUNNING
 from basewarden.billing.provider import BillingProvider
@@ -15,7 +15,7 @@ from basewarden.jobs import Jobs, RetryPolicy
 TRIALS = "billing.trials"
 CANCEL = "billing.cancel"
 HOURLY = "41 * * * *"
-TOLD_BEFORE = timedelta(days=3)
+EMAIL_BEFORE = timedelta(days=3)
 RETRY = RetryPolicy(attempts=12, first=timedelta(seconds=30), factor=4, longest=timedelta(hours=4))
 
 
@@ -25,14 +25,14 @@ class BillingJobs:
         self._jobs = jobs
         self._emails = emails
         self._provider = provider
-        jobs.register_periodic(TRIALS, HOURLY, self.tell_of_trials)
+        jobs.register_periodic(TRIALS, HOURLY, self.email_about_trials)
         jobs.register(CANCEL, self._run_cancel, retry=RETRY)
 
-    async def tell_of_trials(self) -> None:
+    async def email_about_trials(self) -> None:
         """Three days before the first charge, once a trial."""
         async with self._database.unit_of_work() as unit:
-            for subscription in await queries.list_trials_ending(unit, TOLD_BEFORE):
-                await self._tell(unit, subscription)
+            for subscription in await queries.list_trials_ending(unit, EMAIL_BEFORE):
+                await self._send_email(unit, subscription)
 
     async def cancel_all(self, session: WriteSession, person_id: UUID) -> int:
         """Asks for it when the unit commits; how many there were."""
@@ -45,13 +45,13 @@ class BillingJobs:
     async def _run_cancel(self, arguments: dict[str, Any]) -> None:
         await self._provider.cancel_subscription(arguments["subscription_id"])
 
-    async def _tell(self, unit: WriteSession, subscription: BillingSubscription) -> None:
+    async def _send_email(self, unit: WriteSession, subscription: BillingSubscription) -> None:
         person = subscription.user_id or await queries.find_user_of_customer(unit, subscription.customer_id)
         await self._emails.enqueue_once(
             unit,
             BillingEmailKind.TRIAL_ENDING,
             subscription.subscription_id,
             person,
-            until=say_day(subscription.started_at + timedelta(days=subscription.trial_days)),
-            amount=say_amount(subscription.amount, subscription.currency),
+            until=format_day(subscription.started_at + timedelta(days=subscription.trial_days)),
+            amount=format_amount(subscription.amount, subscription.currency),
         )

@@ -1,7 +1,7 @@
-"""What the payment provider has told us, what we asked of it, and what the operator granted.
+"""Billing's tables: the payment provider's states, our checkouts, and grants of the operator.
 
-A row of the provider's (a customer, a subscription, a payment) says the newest state that we were told. `state_at`,
-`state_sent_at` and `state_digest` are that state's version: an older one never takes its place.
+A row for a customer, subscription or payment holds the newest state that we received. `state_at`, `state_sent_at` and
+`state_digest` are that state's version: an older one never replaces it.
 """
 
 from datetime import datetime
@@ -110,7 +110,7 @@ class BillingCheckout(Base):
 
 
 class BillingCheckoutClaim(Base):
-    """Who makes a checkout for this person right now, and until when nobody else does."""
+    """The claim of the request that is creating a person's checkout, with its expiry."""
 
     __tablename__ = "billing_checkout_claims"
 

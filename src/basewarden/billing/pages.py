@@ -1,7 +1,7 @@
-"""The billing page of a person, and the operator's. Every form works without script.
+"""The billing page of a person, and the operator's. Every form works without JavaScript.
 
-A form may not send a browser to another site (the Content-Security-Policy says so, and browsers hold a redirect to it):
-the way to the provider is a page that goes there by itself, with a link for whoever wants to press one.
+The Content-Security-Policy forbids forms that lead to another site, even by a redirect. So the form answers with a page
+that redirects to the provider by itself, and has a link as well.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from basewarden.accounts import Person, SignedIn
 from basewarden.billing.callers import Operator
-from basewarden.billing.emails import say_amount
+from basewarden.billing.emails import format_amount
 from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.plans import CATALOG, PlanState, Problem
 from basewarden.billing.retries import MOST_ATTEMPTS
@@ -142,7 +142,7 @@ async def get_billing(
         until_words=_UNTIL.get(overview.entitlement.state),
         problem=_PROBLEMS[overview.entitlement.problem] if overview.entitlement.problem else None,
         plan_sold=CATALOG.hosted,
-        say_amount=say_amount,
+        format_amount=format_amount,
         **returned,
     )
 

@@ -1,4 +1,4 @@
-"""What a plan allows, and which plan somebody has right now. Pure: nothing here reads a database or a clock.
+"""What a plan allows, and which plan a person has now. Pure: nothing here reads a database or a clock.
 
 How a subscription's state is read (field notes, section 7):
 
@@ -89,12 +89,12 @@ class Subscribed(StrEnum):
 
 
 RUNNING = frozenset({Subscribed.ACTIVE, Subscribed.ON_HOLD, Subscribed.PAST_DUE, Subscribed.PAUSED})
-"""With one of these nobody needs, or may have, a second subscription."""
+"""A person with a subscription in one of these states may not have a second one."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionState:
-    """The newest that we were told. `status` is an open set."""
+    """The newest state that we received. `status` is an open set."""
 
     subscription_id: str
     product_id: str
@@ -140,9 +140,9 @@ UNLIMITED = Entitlement(CATALOG.unlimited, PlanState.UNLIMITED)
 def decide(
     subscriptions: Iterable[SubscriptionState], grants: Sequence[Grant], now: datetime, catalog: Catalog = CATALOG
 ) -> Entitlement:
-    """The best that any of them gives now; of equals the one that lasts longest.
+    """Returns the best current entitlement; of equal ones, the one that lasts longest.
 
-    A problem is told also where a grant outshines the subscription that has it.
+    A problem of a subscription is reported even if a grant gives a better plan.
     """
     newest_first = sorted(subscriptions, key=lambda one: (one.started_at, one.subscription_id), reverse=True)
     read = [_read(one, now, catalog) for one in newest_first]
@@ -205,7 +205,7 @@ _FORCE = (
     PlanState.ACTIVE,
     PlanState.UNLIMITED,
 )
-"""Of two that give the same plan the later one here is told, whichever was looked at first."""
+"""Of two entitlements with the same plan, the one with the later state here counts, whatever their order."""
 
 
 def _weigh(one: Entitlement, now: datetime) -> tuple[int, int, bool, float]:

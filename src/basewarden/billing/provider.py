@@ -1,7 +1,7 @@
-"""The payment provider's side, by its official client. Keeps nothing; never tells the key.
+"""Calls the payment provider through its official client. Stores nothing, and never reveals the key.
 
-A call that makes something is made once: the client has no idempotency key to send, so that a repeated one could make
-two. Who asks must see to it that nobody asks twice.
+A call that creates something is never repeated: the client sends no idempotency key, so a retry could create a second
+one. Callers must prevent concurrent calls.
 """
 
 import asyncio

@@ -44,8 +44,8 @@ State = BillingCustomer | BillingSubscription | BillingPayment
 _STREAMED_AT_ONCE = 200
 
 
-async def set_patience(session: WriteSession, seconds: int) -> None:
-    """How long this unit waits for what somebody else holds."""
+async def set_lock_timeout(session: WriteSession, seconds: int) -> None:
+    """Sets how long this unit waits for a lock."""
     await session.execute(select(func.set_config("lock_timeout", f"{seconds}s", true())))
 
 
@@ -83,9 +83,9 @@ async def note_failure(session: WriteSession, webhook_id: str, error: str) -> No
 async def claim_retries(
     session: WriteSession, most_attempts: int, *, first: timedelta, longest: timedelta, limit: int
 ) -> list[str]:
-    """The ids of deliveries to apply again now; each waits twice as long for its next turn.
+    """Claims the deliveries to retry now; each then waits twice as long for its next retry.
 
-    One that nobody has tried yet is left to the request that brought it, for the first wait.
+    A new delivery is left to the request that received it, for the first wait.
     """
     due = (
         select(BillingEvent.id)
@@ -109,8 +109,8 @@ async def claim_retries(
 
 async def list_overdue(session: AsyncSession, older_than: timedelta, kind: str, *, limit: int) -> list[BillingEvent]:
     """Not applied for so long, and no email of this kind was posted about it."""
-    told = exists().where(BillingNotice.kind == kind, BillingNotice.about == BillingEvent.webhook_id)
-    query = select(BillingEvent).where(_is_overdue(older_than), ~told).order_by(BillingEvent.id).limit(limit)
+    notified = exists().where(BillingNotice.kind == kind, BillingNotice.about == BillingEvent.webhook_id)
+    query = select(BillingEvent).where(_is_overdue(older_than), ~notified).order_by(BillingEvent.id).limit(limit)
     return list(await session.scalars(query))
 
 
@@ -172,14 +172,14 @@ async def find_subscription(session: AsyncSession, subscription_id: str) -> Bill
 
 
 async def list_subscriptions(session: AsyncSession, user_id: UUID) -> list[SubscriptionState]:
-    """Those that name this person, and those that name nobody and are of a customer who is this person."""
+    """Lists subscriptions with this person's id, and those without one of a customer who is this person."""
     query = select(BillingSubscription).where(_is_theirs(BillingSubscription, user_id))
     return [_read_subscription(row) for row in await session.scalars(query)]
 
 
 async def list_trials_ending(session: AsyncSession, within: timedelta) -> list[BillingSubscription]:
-    """Trials whose first charge comes within so long, and that nobody has been told of."""
-    told = exists().where(
+    """Lists trials whose first charge comes within this time and about which no email was sent."""
+    notified = exists().where(
         BillingNotice.kind == "trial_ending", BillingNotice.about == BillingSubscription.subscription_id
     )
     first_charge = BillingSubscription.started_at + func.make_interval(0, 0, 0, BillingSubscription.trial_days)
@@ -189,7 +189,7 @@ async def list_trials_ending(session: AsyncSession, within: timedelta) -> list[B
         BillingSubscription.ends_at_period_end.is_(False),
         first_charge > func.now(),
         first_charge <= func.now() + within,
-        ~told,
+        ~notified,
     )
     return list(await session.scalars(query.order_by(BillingSubscription.subscription_id).limit(500)))
 
@@ -216,7 +216,7 @@ async def find_customer_id(session: AsyncSession, user_id: UUID) -> str | None:
 
 
 async def claim_checkout(session: WriteSession, user_id: UUID, claim_id: UUID, holds: timedelta) -> bool:
-    """Whether it is the caller's now to make a checkout for this person; nobody else's for so long."""
+    """Claims a person's checkout for this time; False if another request holds the claim."""
     until = func.clock_timestamp() + holds
     query = insert(BillingCheckoutClaim).values(user_id=user_id, claim_id=claim_id, claimed_until=until)
     query = query.on_conflict_do_update(
@@ -324,7 +324,7 @@ def _is_theirs(model: type[BillingSubscription] | type[BillingPayment], user_id:
 
 
 def _is_theirs_or_of_theirs(user_id: UUID) -> ColumnElement[bool]:
-    """A dispute names nobody: it is whose payment it is about."""
+    """Matches a person's rows; a dispute has no person and is matched by its payment."""
     theirs = select(BillingPayment.id).where(_is_theirs(BillingPayment, user_id))
     return or_(_is_theirs(BillingPayment, user_id), BillingPayment.payment_id.in_(theirs.correlate(None)))
 

@@ -49,7 +49,7 @@ class Plans:
             raise _make_limit(entitlement)
 
     async def take_room(self, session: WriteSession, person_id: UUID, count_used: CountUsed) -> None:
-        """The same, to be followed by the insert: until the unit ends nobody else takes this place."""
+        """Checks the limit under a lock, which is held until the unit of work has inserted the connection."""
         if self._is_on:
             await lock_user(session, person_id)
             await self.check_room(session, person_id, count_used)

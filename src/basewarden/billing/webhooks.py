@@ -64,7 +64,7 @@ def verify_delivery(headers: Headers, body: bytes, keys: Sequence[bytes], now: d
     signed = b".".join((delivery_id.encode(), seconds.encode(), body))
     if not _has_good(signatures.encode("utf-8", "replace"), [sign(key, signed) for key in keys]):
         raise WrongSignature
-    if abs(now - sent_at) > TOLERANCE:  # said to the signer only: nobody else learns our clock
+    if abs(now - sent_at) > TOLERANCE:  # only the signer learns that its clock is off
         raise StaleDelivery
     return Delivery(delivery_id, sent_at, body)
 

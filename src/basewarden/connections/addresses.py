@@ -15,12 +15,12 @@ _GLOBAL_IPV6: Final = ipaddress.ip_network("2000::/3")
 _RESERVED: Final = tuple(
     ipaddress.ip_network(network)
     for network in (
-        # IANA's registries of special-purpose addresses, whatever the `ipaddress` of this Python knows of them.
+        # IANA's registries of special-purpose addresses; Python's `ipaddress` may know an older version.
         "0.0.0.0/8",
         "10.0.0.0/8",
         "100.64.0.0/10",
         "127.0.0.0/8",
-        "168.63.129.16/32",  # public by its number, yet the host of every Azure machine
+        "168.63.129.16/32",  # a public address that reaches the host of every Azure machine
         "169.254.0.0/16",
         "172.16.0.0/12",
         "192.0.0.0/24",

@@ -18,7 +18,7 @@ _MAX_QUOTE = 300
 _MAX_BYTES = 4_000_000
 """The limit for all results of one probe: two hundred roles and a few numbers."""
 
-# libpq has no SQLSTATE for a connection that failed; these are its and the servers' English sentences.
+# libpq has no SQLSTATE for a failed connection, only English messages of its own and of servers.
 _SENTENCES: Final = (
     (
         re.compile(r"password authentication failed|SASL authentication failed|Wrong password"),

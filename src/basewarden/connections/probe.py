@@ -122,7 +122,7 @@ async def _probe(address: PostgresAddress, *, allow_private: bool) -> ServerFact
         numbers |= {name: int(facts[name]) for name in _COUNTS}
         latency_ms = await _measure_latency(connection)
         roles = await _list_roles(connection, int(facts["server_version_number"]))
-        pooling = await _find_pooling(connection, facts["backend"], dsn)  # the last: it may cost the connection
+        pooling = await _find_pooling(connection, facts["backend"], dsn)  # last, because it may break the connection
         if pooling == "statement":
             raise ConnectionFailed(Reason.STATEMENT_POOLER)
         return ServerFacts(
@@ -160,7 +160,9 @@ async def _find_pooling(
     except (DatabaseError, PgrestError):
         return "statement"  # it refuses transactions
     except TimeoutError:
-        return "session" if others is None else "transaction"  # one process for both: ours waits for the other's end
+        return (
+            "session" if others is None else "transaction"
+        )  # one process for both: our query waits for the other's transaction
     return "transaction" if others["backend"] == backend or ours["backend"] != backend else "session"
 
 
@@ -180,7 +182,7 @@ async def _list_roles(connection: DbConnection, server_version: int) -> tuple[Da
 async def _query(connection: DbConnection, query: str, *parameters: bytes) -> list[dict[str, str]]:
     _, rows = await connection.run([_SAFE_SEARCH_PATH, Statement(query, parameters)])
     if rows.count > _MAX_ROWS or rows.has_column(_MAX_COLUMNS):
-        raise ConnectionFailed(Reason.NOT_POSTGRES)  # not what was asked for, and long to read
+        raise ConnectionFailed(Reason.NOT_POSTGRES)  # not the expected result, and too large to read
     return _read_rows(rows)
 
 

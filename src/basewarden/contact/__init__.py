@@ -1,4 +1,4 @@
-"""Writing to whoever runs this deployment."""
+"""The contact form: messages to the operators of the deployment."""
 
 from basewarden.contact.service import Contact, ContactLimits, ContactMessage, ContactTopic
 

@@ -1,4 +1,4 @@
-"""A message from anybody to the deployment's inbox, as an email. Nothing of it stays here once it is out."""
+"""Sends a contact message to the deployment's inbox as an email. Nothing of it is stored after that."""
 
 import unicodedata
 from dataclasses import dataclass

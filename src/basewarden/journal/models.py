@@ -124,11 +124,11 @@ class JournalMutation(Base):
     schema: Mapped[str] = mapped_column("schema_name", Text)
     table: Mapped[str] = mapped_column("table_name", Text)
     verb: Mapped[str] = mapped_column(Text)  # insert, update, delete
-    cause: Mapped[str] = mapped_column(Text)  # request, or the foreign key that carried it here
+    cause: Mapped[str] = mapped_column(Text)  # request, or the foreign key that cascaded to this row
     key_columns: Mapped[list[str]] = mapped_column(ARRAY(Text))
     row_key: Mapped[str] = mapped_column(Text)  # JSON array of the key's exact text, before (of an insert: after)
     new_row_key: Mapped[str | None] = mapped_column(Text)  # when the write changed the key
-    set_columns: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # named by the write; null = not known
+    set_columns: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # columns that the write named; null = not known
     before: Mapped[str | None] = mapped_column(RawJSON)
     after: Mapped[str | None] = mapped_column(RawJSON)
     before_exact: Mapped[dict[str, str | None] | None] = mapped_column(JSON)
@@ -157,7 +157,7 @@ class JournalRefusal(Base):
     first_at: Mapped[datetime] = mapped_column(server_default=func.now())
     at: Mapped[datetime] = mapped_column(server_default=func.now())
     hour: Mapped[datetime]
-    kind_key: Mapped[str] = mapped_column(Text)  # what makes two refusals the same
+    kind_key: Mapped[str] = mapped_column(Text)  # hash of what two refusals of one kind share
     code: Mapped[str] = mapped_column(Text)
     method: Mapped[str] = mapped_column(Text)
     table: Mapped[str | None] = mapped_column("table_name", Text)

@@ -139,7 +139,7 @@ class Recorder:
                 connection = await self._connect()
                 await self._outcomes.store(connection)
                 await (self._store_batch(connection, batch, marks) if batch else self._store_marks(connection, marks))
-        except Exception as error:  # noqa: BLE001 - a loop that ends would leave every write waiting for ever
+        except Exception as error:  # noqa: BLE001 - if this loop ended, every later write would wait forever
             await self._on_failure(error, batch, marks)
             return False
         return True
@@ -223,7 +223,7 @@ class Recorder:
             if session is None and entry.session_id is not None:
                 pending.fail(JournalUnavailable())  # its connection was deleted in the meantime
             elif session is None or (entry.session_id is None and not session.is_open):
-                self._sessions.pop(_session_key(entry.caller), None)  # undone meanwhile: a new one begins
+                self._sessions.pop(_session_key(entry.caller), None)  # undone in the meantime: retry in a new session
                 retried.append(pending)
             elif entry.session_id is None and _freeze_if_used_up(session, entry.caller):
                 frozen.append((pending, _make_frozen(session, entry.caller)))

@@ -23,7 +23,7 @@ HEALTH_PATH, LIVE_PATH = "/api/health", "/api/health/live"
 KEEP_SECONDS = 1.0
 ANSWER_SECONDS = 1.5
 _PING_SECONDS = 0.5  # on the kept connection; the rest is for a new one
-_PATIENCE_SECONDS = ANSWER_SECONDS + 0.2
+_TIMEOUT_SECONDS = ANSWER_SECONDS + 0.2
 _SILENT = (TimeoutError, OSError, psycopg.Error, DatabaseError, PgrestError)
 _log = structlog.get_logger()
 
@@ -62,7 +62,7 @@ class Health:
         self._configured = configured
         self._connection: DbConnection | None = None
         self._was_up = True
-        self._look = SharedLook(self._ask, keep_seconds=KEEP_SECONDS, patience_seconds=_PATIENCE_SECONDS)
+        self._look = SharedLook(self._ask, keep_seconds=KEEP_SECONDS, timeout_seconds=_TIMEOUT_SECONDS)
 
     async def report(self) -> HealthReport:
         return HealthReport(await self.is_database_up(), self._configured)

@@ -1,4 +1,4 @@
-"""`/api/health`. Asks nobody who they are, and tells nobody more than that it works."""
+"""`/api/health`: public, and reports only whether the deployment works."""
 
 from http import HTTPStatus
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""`/favicon.ico`, which browsers ask for where a page names no icon: in an answer of the API that somebody opened."""
+"""`/favicon.ico`, which browsers request for pages without an icon, such as a response of the API."""
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response

@@ -1,7 +1,7 @@
 """`/metrics` in Prometheus' text format.
 
-With several workers each process tells of itself, under the label `process`; what is asked of the database is the same
-whoever is asked. `docs/monitoring.md` says how to add the processes up.
+With several workers, each process reports its own metrics under the label `process`; those of the database are the same
+in all of them. `docs/monitoring.md` says how to sum over processes.
 """
 
 import os
@@ -26,7 +26,7 @@ from basewarden.operations.requests import RequestCounts
 from basewarden.operations.sharing import SharedLook
 
 KEEP_SECONDS = 1.0
-PATIENCE_SECONDS = 3.0
+TIMEOUT_SECONDS = 3.0
 _log = structlog.get_logger()
 
 
@@ -49,7 +49,7 @@ class Metrics:
         self._database = database
         self._own = Database(database.url, pool_size=1)
         self._health = health
-        self._look = SharedLook(self._read, keep_seconds=KEEP_SECONDS, patience_seconds=PATIENCE_SECONDS)
+        self._look = SharedLook(self._read, keep_seconds=KEEP_SECONDS, timeout_seconds=TIMEOUT_SECONDS)
         self._registry = CollectorRegistry(auto_describe=False)
         of_process = CollectorRegistry(auto_describe=False)
         for collect in (ProcessCollector, PlatformCollector, GCCollector):

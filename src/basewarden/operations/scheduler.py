@@ -1,4 +1,4 @@
-"""Who may set off `/api/cron/*`: whoever has CRON_SECRET, and nobody where none is set."""
+"""Authenticates `/api/cron/*` by CRON_SECRET; without one, all requests are refused."""
 
 import hmac
 from typing import Annotated

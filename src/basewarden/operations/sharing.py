@@ -13,22 +13,22 @@ T = TypeVar("T")
 class SharedLook(Generic[T]):
     """One look at a time, shared by all who ask meanwhile, and good for a moment afterwards."""
 
-    def __init__(self, look: Callable[[], Awaitable[T]], *, keep_seconds: float, patience_seconds: float) -> None:
+    def __init__(self, look: Callable[[], Awaitable[T]], *, keep_seconds: float, timeout_seconds: float) -> None:
         self._look = look
         self._keep = keep_seconds
-        self._patience = patience_seconds
+        self._timeout_seconds = timeout_seconds
         self._task: asyncio.Task[T] | None = None
         self._ended = 0.0
 
     async def get(self) -> T | None:
-        """None when nothing is seen within the patience; the look goes on, and whoever asks next shares it.
+        """Returns None when there is no result within the timeout; the call continues, and the next caller shares it.
 
-        Who stops waiting stops nothing: the look is nobody's own.
+        A cancelled caller does not cancel the shared call.
         """
         if self._task is None or (self._task.done() and time.monotonic() - self._ended >= self._keep):
             self._task = asyncio.create_task(self._run(), name="look")
         task = self._task
-        await asyncio.wait({task}, timeout=self._patience)
+        await asyncio.wait({task}, timeout=self._timeout_seconds)
         return task.result() if task.done() else None
 
     async def stop(self) -> None:

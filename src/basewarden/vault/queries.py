@@ -24,7 +24,7 @@ async def list_sealed_otherwise(
 
 
 async def replace_sealed(session: AsyncSession, sealed: SealedColumn, row_id: UUID, *, old: bytes, new: bytes) -> bool:
-    """Compare and set: a value that somebody changed meanwhile stays as they left it."""
+    """Replaces sealed values by compare-and-set, so that a concurrent change is kept."""
     query = (
         update(sealed.table)
         .where(sealed.table.c.id == row_id, sealed.column == old)

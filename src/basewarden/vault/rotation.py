@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class RotationCount:
-    """One sealed column: how many values were sealed anew, and how many no known key opens."""
+    """One sealed column: how many values were sealed again, and how many no known key opens."""
 
     column: str
     resealed: int

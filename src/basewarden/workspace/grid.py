@@ -14,7 +14,7 @@ from basewarden.workspace.table_client import ChangeCount, Row, RowPage, TableCl
 from basewarden.workspace.truncation import limit_grid, truncate
 from pgrest import Column, Table, TextLimit
 
-# Counting more rows than these costs more than it tells.
+# Above this estimate, an exact count is too slow.
 COUNT_EXACTLY_BELOW = 200_000
 
 

@@ -39,11 +39,11 @@ class PaletteSearch:
         self,
         targets: Annotated[ConnectionTargets, Depends(inject(ConnectionTargets))],
         projects: ProjectsDep,
-        roads: BackendsDep,
+        backends: BackendsDep,
     ) -> None:
         self._targets = targets
         self._projects = projects
-        self._roads = roads
+        self._backends = backends
 
     async def search(self, db: ReadSession, connection_id: UUID, person: Person, text: str) -> list[PaletteEntry]:
         role = await self._targets.find_role(connection_id, person.id)
@@ -57,7 +57,7 @@ class PaletteSearch:
             return near
 
     async def _search_data(self, connection_id: UUID, person: Person, role: Role, text: str) -> list[PaletteEntry]:
-        client = await make_table_client(self._roads, self._projects, connection_id, person, role)
+        client = await make_table_client(self._backends, self._projects, connection_id, person, role)
         return [*find_tables(client, connection_id, text), *await find_rows(client, connection_id, text)]
 
 

@@ -48,8 +48,8 @@ class RowPage:
 
 
 class TableClient:
-    def __init__(self, roads: Backends, project: AnyProject, schema: Schema, caller: Caller) -> None:
-        self._roads = roads
+    def __init__(self, backends: Backends, project: AnyProject, schema: Schema, caller: Caller) -> None:
+        self._backends = backends
         self._project = project
         self._caller = caller
         self.schema = schema
@@ -126,7 +126,7 @@ class TableClient:
             text_limit=text_limit,
         )
         try:
-            return (await self._roads.handle(self._project, self._caller, call)).response
+            return (await self._backends.handle(self._project, self._caller, call)).response
         except DatabaseError as error:
             raise explain_error(from_database(error)) from error
         except PgrestError as error:
@@ -143,15 +143,15 @@ ProjectsDep = Annotated[Projects, Depends(inject(Projects))]
 
 async def get_table_client(
     member: Viewer,
-    roads: BackendsDep,
+    backends: BackendsDep,
     projects: ProjectsDep,
 ) -> TableClient:
     """Opens a client for the member; the data API itself refuses what the role may not write."""
-    return await make_table_client(roads, projects, member.connection.id, member.person, member.role)
+    return await make_table_client(backends, projects, member.connection.id, member.person, member.role)
 
 
 async def make_table_client(
-    roads: Backends, projects: Projects, connection_id: UUID, person: Person, role: Role
+    backends: Backends, projects: Projects, connection_id: UUID, person: Person, role: Role
 ) -> TableClient:
     project = await projects.get(connection_id)
     seconds = projects.sharing.members.reading.seconds
@@ -166,7 +166,7 @@ async def make_table_client(
         raise explain_unreachable(error) from error
     except SchemaNotExposed as error:
         raise DataRefused(error.text, sqlstate=error.code, hint=error.hint) from error
-    return TableClient(roads, project, schema, caller)
+    return TableClient(backends, project, schema, caller)
 
 
 TableClientDep = Annotated[TableClient, Depends(get_table_client)]

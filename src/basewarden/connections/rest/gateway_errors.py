@@ -6,7 +6,7 @@ from typing import Any, Final
 from basewarden.connections.errors import ConnectionFailed, Reason
 
 _PAUSED = 540
-# 52x and 530 are of the network before hosted projects, 544 of their gateway.
+# 52x and 530 come from the network in front of hosted projects, 544 from their gateway.
 _UNAVAILABLE: Final = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530, 544})
 _NOT_FORWARDED: Final = frozenset({503, 521, 522, 523, 525, 526, 530, _PAUSED})
 _NO_DATABASE: Final = frozenset({"PGRST000", "PGRST001", "PGRST002", "PGRST003"})

@@ -231,7 +231,7 @@ class HTTPConnection(asyncio.Protocol):
         self._is_active = False
         self._idle_since = self._loop.time()
         if self._is_head:
-            self._parser = httptools.HttpResponseParser(self)  # the old one still waits for the body
+            self._parser = httptools.HttpResponseParser(self)  # the old parser still expects a body
 
     def abort(self) -> None:
         self._stop_timer()

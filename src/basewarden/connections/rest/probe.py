@@ -193,10 +193,10 @@ async def fetch(
 
 def read_schemas(answer: ProbeResponse) -> tuple[str, ...]:
     """Reads the exposed schemas from the error for a missing one."""
-    told = answer.read_object()
-    if not is_postgrest_error(told) or told["code"] != _SCHEMA_NOT_FOUND:
-        raise explain_response(answer.status, told)
-    found = _NAMES.search(str(told.get("hint") or "")) or _NAMES.search(told["message"])
+    error = answer.read_object()
+    if not is_postgrest_error(error) or error["code"] != _SCHEMA_NOT_FOUND:
+        raise explain_response(answer.status, error)
+    found = _NAMES.search(str(error.get("hint") or "")) or _NAMES.search(error["message"])
     names = tuple(name.strip() for name in found["names"].split(",")) if found else ()
     return tuple(name for name in names if name) or ("public",)
 
@@ -212,9 +212,9 @@ def _list_tables(paths: dict[str, Any]) -> list[dict[str, Any]]:
 def _name_server(document: dict[str, Any], *answers: ProbeResponse) -> str:
     """Names the server by the OpenAPI document or the Server header; a gateway may hide both."""
     info = document.get("info")
-    told = str(info.get("version", "")) if isinstance(info, dict) else ""
+    version = str(info.get("version", "")) if isinstance(info, dict) else ""
     for answer in answers:
         server = answer.headers.get(b"server", b"").decode("latin-1")
-        told = told or (server if server.lower().startswith("postgrest/") else "")
-    found = _VERSION.search(told)
+        version = version or (server if server.lower().startswith("postgrest/") else "")
+    found = _VERSION.search(version)
     return f"PostgREST {found[0]}" if found else "PostgREST"

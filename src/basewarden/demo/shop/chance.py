@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from uuid import UUID
 
-# The shop stands still at this moment; nothing in it depends on the clock.
+# The shop's current time; no data depends on the clock.
 TODAY = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 OPENED = datetime(2024, 3, 1, 8, 0, tzinfo=UTC)
 

@@ -2,8 +2,8 @@
 
 from psycopg import AsyncConnection, IsolationLevel, sql
 
-# Every type's text form is exact under these. Without row_security a role that a policy would blind gets an
-# error instead of the digest of what it may see.
+# With these settings, every type's text form is exact. With row_security off, a role that a policy restricts gets an
+# error instead of a digest of its visible rows.
 EXACT_TEXT = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
@@ -14,7 +14,7 @@ EXACT_TEXT = {
     "row_security": "off",
 }
 
-# The text of a whole row quotes as it must: NULL, '' and 'NULL' differ, and so do JSON null and SQL NULL.
+# The text of a whole row is quoted: NULL, '' and 'NULL' differ, and so do JSON null and SQL NULL.
 DIGEST_ROWS = """
     SELECT encode(sha256(coalesce(string_agg(digest, '' ORDER BY digest), '')), 'hex')
     FROM (SELECT sha256(convert_to(row(t.*)::text, 'UTF8')) AS digest FROM ONLY {} AS t) AS digests

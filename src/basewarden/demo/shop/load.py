@@ -26,7 +26,7 @@ ROLES = {
     OWNER: "LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB BYPASSRLS",
 }
 MEMBERS = ("authenticator", OWNER)
-# Any constant does, so long as two makers on one server use the same.
+# An arbitrary constant that all processes share.
 MAKING_LOCK = 7_305_808_869_231_650
 
 LIST_IDENTITIES = """

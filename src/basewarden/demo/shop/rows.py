@@ -10,7 +10,7 @@ from psycopg.types.json import Json, Jsonb
 from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
 
-# PostgreSQL's infinite dates and intervals have no Python value: they travel as text.
+# PostgreSQL's infinite dates and intervals have no Python value, so they are text.
 Moment = datetime | str
 
 

@@ -44,7 +44,7 @@ REASONS = (
     "delivered twice",
     "stale on arrival",
 )
-# Snowflakes of the provider start here: past 2^53, where JavaScript's numbers lose their last digits.
+# The provider's ids start above 2^53, where JavaScript's numbers lose digits.
 FIRST_REFERENCE = 7_361_200_000_000_000_001
 ORDERS_PER_CUSTOMER = ((0, 1, 2, 3, 4, 6, 9, 14), (6, 28, 22, 16, 12, 9, 5, 2))
 

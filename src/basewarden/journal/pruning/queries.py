@@ -14,7 +14,7 @@ from basewarden.db import WriteSession
 FIRST_ID = UUID(int=0)
 _DROP_MARK = "past its time: Basewarden is dropping it"
 
-# A session with its undos, their undos and so on: what one of them needs, all of them must keep.
+# A session with its undos, their undos and so on: they expire together.
 _CHAIN = """
     WITH RECURSIVE chain(root, id) AS (
         SELECT id, id FROM journal_sessions WHERE id = ANY(:roots)
@@ -27,12 +27,12 @@ _LIST_IDLE = """
 """
 _LIST_CHAINS = f"{_CHAIN} SELECT id FROM chain"
 _LOCK = "SELECT id FROM journal_sessions WHERE id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED"
-# By the name of `undo.queries.name_lock`: whoever undoes one of them now goes on in peace.
+# The same lock as in `undo.queries.name_lock`: a session that is being undone is left out.
 _LOCK_UNDO = """
     SELECT id FROM unnest(CAST(:ids AS uuid[])) AS given(id)
     WHERE pg_try_advisory_xact_lock(hashtextextended('undo:' || id, 0))
 """
-# A status that is not known here is somebody's reason to keep the session.
+# Any status that is not listed here keeps the session.
 _EXPIRE = f"""
     {_CHAIN},
     held AS (

@@ -49,7 +49,7 @@ async def prune_mutations(database: Database, keep: timedelta, batch: int) -> in
     return months + await _prune_expired(database, queries.delete_mutations, batch)
 
 
-async def prune_writes(database: Database, keep: timedelta, batch: int) -> int:  # noqa: ARG001 - what expired, expired
+async def prune_writes(database: Database, keep: timedelta, batch: int) -> int:  # noqa: ARG001 - only expired sessions are pruned
     return await _prune_expired(database, queries.delete_writes, batch)
 
 

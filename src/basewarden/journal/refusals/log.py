@@ -89,7 +89,7 @@ class RefusalLog:
             known = await queries.list_kind_keys(unit, agents, {counted.hour for counted in taken})
             for counted in sorted(
                 _limit_kinds(taken, known), key=_lock_order
-            ):  # so that two processes never wait in a circle
+            ):  # one order of locks, so that processes never deadlock
                 await queries.add_refusals(unit, counted)
 
 

@@ -14,7 +14,7 @@ from basewarden.journal.refusals.values import RefusalCount
 
 RefusalPosition = tuple[datetime, UUID]
 
-# The session is the one that the request would have belonged to, where there is one by now.
+# The session is the one that the request would have belonged to, if it exists.
 _ADD = """
     INSERT INTO journal_refusals AS r
         (id, connection_id, agent_id, agent_name, session_id, hour, kind_key, code, method, table_name, summary, count)

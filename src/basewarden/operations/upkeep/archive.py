@@ -98,7 +98,7 @@ class Archive:
     def __init__(self, source: Path) -> None:
         self._source = source
         try:
-            self._tar = tarfile.open(source, "r:")  # noqa: SIM115 - closed by whoever opened the archive
+            self._tar = tarfile.open(source, "r:")  # noqa: SIM115 - closed by the archive's caller
         except OSError as error:
             raise StartError(f"{source} cannot be read: {error.strerror or 'it is no backup'}.") from None
         except tarfile.TarError:

@@ -1,6 +1,6 @@
-"""`basewarden backup`: everything our database holds, of one moment, in one file; by COPY, so that any server will do.
+"""`basewarden backup`: our whole database in one snapshot and one file, by COPY, which works with any server.
 
-The keys are not in it: whoever has the file must not thereby have what is sealed. Without them that is lost.
+The keys are not included, so that the file alone does not reveal sealed values. Without them those are lost.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -79,7 +79,7 @@ async def connect(database_url: Secret, purpose: str) -> AsyncIterator[Connectio
 
 
 async def list_own_tables(connection: Connection) -> list[TableShape]:
-    """Parents before their children. Tables that somebody else keeps in our schema are none of ours."""
+    """Lists our tables, parents before children, without foreign tables in our schema."""
     known = {table.name for table in Base.metadata.sorted_tables}
     tables = {
         table.name: table

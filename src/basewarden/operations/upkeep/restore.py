@@ -101,7 +101,9 @@ async def _fill(connection: Connection, archive: Archive, progress: Progress) ->
     await queries.empty(connection, [name for name in reversed(names) if name.startswith(queries.QUEUE)])
     await _make_partitions(connection, manifest.partitions)
     triggers = await queries.list_insert_triggers(connection, names)
-    for trigger in triggers:  # the audit's would number and seal its rows anew, the queue's would tell of old jobs
+    for (
+        trigger
+    ) in triggers:  # the audit's triggers would renumber and rehash its rows, the queue's would announce old jobs
         await queries.turn_off(connection, trigger)
     for table in manifest.tables:
         progress(f"Writing {table.name}")
