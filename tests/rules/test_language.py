@@ -70,9 +70,7 @@ ALLOWED = {
 NOT_COVERED = (
     "src/basewarden/accounts/",
     "src/basewarden/app.py",
-    "src/basewarden/db/",
     "src/basewarden/gateway/",
-    "src/basewarden/jobs/",
     "src/basewarden/mail/",
     "src/basewarden/undo/",
     "src/basewarden/web/",
