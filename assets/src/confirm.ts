@@ -4,5 +4,5 @@ document.addEventListener("input", (event) => {
   const field = event.target;
   if (!(field instanceof HTMLInputElement) || field.name !== "confirm") return;
   const word = field.form?.dataset["confirmWord"];
-  if (word !== undefined) field.setCustomValidity(field.value === word ? "" : `Type ${word}, exactly as it is written.`);
+  if (word !== undefined) field.setCustomValidity(field.value === word ? "" : `Type ${word} exactly.`);
 });

@@ -9,5 +9,5 @@ document.addEventListener("input", (event) => {
   other.value = field.value.trim();
   field.value = "";
   other.focus();
-  showToast("This is a Postgres connection string: it was moved to the field “Postgres address”.", "ok");
+  showToast("This is a Postgres connection string, so it was moved to its own field.", "ok");
 });

@@ -12,7 +12,7 @@ onClick("[data-copy]", async (button) => {
     await navigator.clipboard.writeText(source.textContent ?? "");
   } catch {
     getSelection()?.selectAllChildren(source);
-    showToast("The browser did not allow copying. The text is selected: copy it by keyboard.", "warn");
+    showToast("The browser did not allow copying. The text is selected, so copy it with the keyboard.", "warn");
     return;
   }
   words.textContent = "Copied";

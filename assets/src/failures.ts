@@ -19,7 +19,7 @@ document.addEventListener("htmx:responseError", (event) => {
   const request = (event as CustomEvent<{ xhr: XMLHttpRequest }>).detail.xhr;
   if (request.status === 401) return location.reload();
   const body = readBody(request.responseText);
-  const message = body ? [body.message, body.hint].filter(Boolean).join(" ") : `The server answered ${request.status}.`;
+  const message = body ? [body.message, body.hint].filter(Boolean).join(" ") : `The server returned an error (${request.status}).`;
   showToast(message, "danger");
 });
 

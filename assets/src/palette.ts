@@ -50,9 +50,9 @@ class Palette {
       const answer = await fetch(`/palette?q=${encodeURIComponent(this.input.value)}`, { signal });
       if (!answer.ok) throw new Error(String(answer.status));
       const body = (await answer.json()) as { items: Place[] };
-      this.show(body.items, body.items.length === 0 ? "Nothing by that name." : "");
+      this.show(body.items, body.items.length === 0 ? "No results." : "");
     } catch {
-      if (!signal.aborted) this.show([], "The list of places could not be loaded.");
+      if (!signal.aborted) this.show([], "The list could not be loaded.");
     }
   }
 

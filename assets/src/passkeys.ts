@@ -54,7 +54,7 @@ async function send<T>(path: string, body?: unknown): Promise<T> {
   });
   const said = (await answer.json().catch(() => ({}))) as { code?: string; message?: string };
   if (answer.ok) return said as T;
-  throw new Refusal(said.code ?? "", said.message ?? `The server answered ${answer.status}.`);
+  throw new Refusal(said.code ?? "", said.message ?? `The server returned an error (${answer.status}).`);
 }
 
 async function make(offer: Offer): Promise<unknown> {
@@ -113,17 +113,17 @@ function explain(error: unknown, ceremony: string): string {
     case "NotAllowedError":
     case "AbortError":
       return ceremony === "add"
-        ? "It was cancelled, or took too long. No passkey was added."
-        : "It was cancelled or took too long, or this device has no passkey for here.";
+        ? "Cancelled, or timed out. No passkey was added."
+        : "Cancelled, or timed out, or this device has no passkey for this site.";
     case "InvalidStateError":
-      return "This device has a passkey of this account already.";
+      return "This device already has a passkey for this account.";
     case "SecurityError":
-      return "Passkeys do not work at this address: the browser wants https and a host name.";
+      return "Passkeys do not work at this address: the browser requires https and a host name.";
     case "ConstraintError":
     case "NotSupportedError":
-      return "This device cannot keep a passkey that asks for your finger, your face or a PIN.";
+      return "This device cannot store a passkey that checks your fingerprint, face or PIN.";
     default:
-      return `The browser could not do it (${error.name}).`;
+      return `The browser reported an error (${error.name}).`;
   }
 }
 
@@ -157,7 +157,7 @@ async function run(button: HTMLElement): Promise<void> {
   say("Waiting for your passkey…", false);
   try {
     await hold(ceremony, button);
-    say("Done. One moment…", false);
+    say("Done. Redirecting…", false);
     location.assign(readNext(button));
   } catch (error) {
     if (error instanceof Refusal && error.code === "reauth_required") {

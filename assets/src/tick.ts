@@ -1,11 +1,17 @@
-/** The box in a grid's corner ticks every row of the page; Enter on a box never sends a form. */
+/** The box in a grid's corner ticks every row of the page; the bar says how many are selected; Enter on a box never sends a form. */
+
+function showCount(): void {
+  const count = document.querySelectorAll('input[name="key"][form]:checked').length;
+  for (const text of document.querySelectorAll<HTMLElement>("[data-selected-count]")) text.textContent = `${count} selected`;
+}
 
 document.addEventListener("change", (event) => {
   const box = event.target;
   if (!(box instanceof HTMLInputElement)) return;
   const form = box.closest<HTMLElement>("[data-tick-all]")?.dataset["tickAll"];
-  if (form === undefined) return;
-  for (const tick of document.querySelectorAll<HTMLInputElement>(`input[name="key"][form="${form}"]`)) tick.checked = box.checked;
+  if (form !== undefined)
+    for (const tick of document.querySelectorAll<HTMLInputElement>(`input[name="key"][form="${form}"]`)) tick.checked = box.checked;
+  showCount();
 });
 
 document.addEventListener("keydown", (event) => {

@@ -38,7 +38,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("basewarden", description="A safe road between AI agents and your Postgres.")
+    parser = argparse.ArgumentParser("basewarden", description="Safe database access for AI agents.")
     parser.add_argument("--version", action="version", version=f"basewarden {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
 
@@ -46,38 +46,40 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_address(serve)
     serve.add_argument("--workers", type=int, default=1, help="processes that share the port (default 1)")
 
-    demo = commands.add_parser("demo", help="serve it with a shop to play with")
+    demo = commands.add_parser("demo", help="serve the product with a demo shop")
     _add_address(demo)
-    demo.add_argument("--script", action="store_true", help="tell the story without a person, prove it, and exit")
+    demo.add_argument("--script", action="store_true", help="run the demo script, verify its result, and exit")
 
-    _add_rest_arguments(commands.add_parser("rest", help="serve one Postgres alone, in PostgREST's place"))
+    _add_rest_arguments(commands.add_parser("rest", help="serve one Postgres as PostgREST would"))
 
-    commands.add_parser("migrate", help="bring the database up to date")
+    commands.add_parser("migrate", help="apply the database migrations")
 
-    commands.add_parser("rotate-key", help="seal every stored secret anew, under a new key")
+    commands.add_parser("rotate-key", help="encrypt every stored secret again, with a new key")
 
-    link = commands.add_parser("link", help="print a link to set a password or confirm an address, without mail")
+    link = commands.add_parser(
+        "link", help="print a link to reset a password or confirm an address, without sending email"
+    )
     link.add_argument("email", help="the account's address")
     link.add_argument("purpose", choices=("reset", "verify"), help="what the link is for")
 
     commands.add_parser("emails", help="list queued and failed emails")
 
-    doctor = commands.add_parser("doctor", help="look at everything that could be wrong, and say what to do")
-    doctor.add_argument("--json", action="store_true", help="for a machine")
+    doctor = commands.add_parser("doctor", help="check the deployment, and say what to fix")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
 
-    backup = commands.add_parser("backup", help="write all that the database holds to one file; the key is not in it")
+    backup = commands.add_parser("backup", help="write the whole database to one file, without the encryption key")
     backup.add_argument("file", type=Path, help="a new file")
-    backup.add_argument("--with-key", action="store_true", help="put the encryption key beside it, in <file>.keys")
+    backup.add_argument("--with-key", action="store_true", help="also write the encryption key, to <file>.keys")
 
-    restore = commands.add_parser("restore", help="bring a backup back, into an empty database")
+    restore = commands.add_parser("restore", help="restore a backup into an empty database")
     restore.add_argument("file", type=Path, help="what `backup` wrote")
-    restore.add_argument("--without-key", action="store_true", help="even where the key that sealed it is lost")
+    restore.add_argument("--without-key", action="store_true", help="restore even if its encryption key is lost")
 
-    commands.add_parser("retention", help="take away what was kept for long enough")
+    commands.add_parser("retention", help="delete data that is past its retention time")
 
-    audit = commands.add_parser("audit", help="check the chain of account events")
+    audit = commands.add_parser("audit", help="verify the chain of account events")
     verify = audit.add_subparsers(required=True, metavar="command", dest="check").add_parser(
-        "verify", help="compute every hash of the chain anew"
+        "verify", help="recompute every hash of the chain"
     )
     verify.add_argument("--head", help="a head noted earlier, which must still be in the chain")
     return parser
@@ -88,8 +90,8 @@ def _add_rest_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="PostgREST's configuration file")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("-e", "--example", action="store_true", help="print an example of that file")
-    what.add_argument("--dump-config", action="store_true", help="print the settings that hold, without secrets")
-    what.add_argument("--dump-schema", action="store_true", help="print what is known of the database as JSON")
+    what.add_argument("--dump-config", action="store_true", help="print the effective settings, without secrets")
+    what.add_argument("--dump-schema", action="store_true", help="print the schema snapshot as JSON")
     what.add_argument("--ready", action="store_true", help="ask a running server's admin port whether it is ready")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the port (default 1)")
 

@@ -31,7 +31,7 @@ def _print_status(message: str) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     if options.workers < 1:
-        raise StartError("--workers takes a number from 1 on.")
+        raise StartError("--workers must be 1 or more.")
     if options.workers == 1:
         run_command(_serve_in_process(options.host, options.port), on_terminate=0)
     else:
@@ -57,7 +57,7 @@ async def _serve_in_process(host: str, port: int) -> None:
         started = await _prepare(host, port)
         try:
             async with serving(make_server(started.settings), listener) as task:
-                _print_status(f"Basewarden answers at {started.settings.origin}")
+                _print_status(f"Basewarden is running at {started.settings.origin}")
                 await wait_for_end(task)
         finally:
             await started.stop()
@@ -89,7 +89,7 @@ async def _run_demo(host: str, port: int, *, script: bool) -> None:
         await ensure_assets(_print_status)
         started = await start_migrated(_print_status, origin=origin, allow_private=True)
         if started.embedded is None or started.settings.data_dir is None:
-            raise StartError("The demo brings its own database: run it without DATABASE_URL.")
+            raise StartError("The demo uses its own database. Run it without DATABASE_URL.")
         try:
             async with serving(make_server(started.settings), listener) as task:
                 data = await prepare_demo_data(
@@ -109,13 +109,13 @@ async def _run_demo(host: str, port: int, *, script: bool) -> None:
 def _welcome(data: Any) -> None:
     print(
         f"""
-Basewarden answers at   {data.origin}
+Open                    {data.origin}
 Sign in as              {data.email}   password  {data.password.reveal()}
 The shop                {data.origin}/c/{data.connection_id}
-An agent's address      {data.api}
-An agent's token        {data.agent_token.reveal()}
+Agent API URL           {data.api}
+Agent token             {data.agent_token.reveal()}
 
-Ctrl-C stops it; what you do here stays. `./basewarden demo --script` tells the story by itself.""",
+Press Ctrl-C to stop; the data is kept. `./basewarden demo --script` runs the demo script.""",
         flush=True,
     )
 
@@ -128,7 +128,9 @@ async def _migrate() -> None:
 async def _rotate_key() -> None:
     async with _with_database() as (settings, database):
         for count in await rotate_keys(database, Vault(make_keyring(settings))):
-            _print_status(f"{count.column}: {count.resealed} sealed anew, {count.unreadable} that no key opens")
+            _print_status(
+                f"{count.column}: {count.resealed} encrypted again, {count.unreadable} that no key can decrypt"
+            )
 
 
 async def _print_link(email: str, purpose: Purpose) -> None:
@@ -185,7 +187,7 @@ async def _verify_audit(noted_head: str | None) -> None:
         for sentence in verdict.list_sentences():
             print(sentence)
         if not verdict.is_good:
-            raise StartError("The audit is not whole.")
+            raise StartError("The audit log is not intact.")
 
 
 @asynccontextmanager

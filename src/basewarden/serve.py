@@ -66,7 +66,7 @@ async def serving(server: uvicorn.Server, listener: socket.socket) -> AsyncItera
         while not server.started:  # uvicorn has no event for it
             if task.done():
                 await task
-                raise StartError("The server could not start; the lines above say why.")
+                raise StartError("The server could not start. See the lines above.")
             await asyncio.sleep(0.01)
         yield task
     finally:

@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _has_whole_github(self) -> "Settings":
         if bool(self.github_id) != bool(self.github_secret):
-            raise ValueError("AUTH_GITHUB_ID and AUTH_GITHUB_SECRET go together, and one of them is missing")
+            raise ValueError("AUTH_GITHUB_ID and AUTH_GITHUB_SECRET must both be set")
         return self
 
     @property

@@ -50,7 +50,7 @@ async def start(progress: Progress, *, origin: str | None = None, allow_private:
 async def start_migrated(progress: Progress, *, origin: str | None = None, allow_private: bool = False) -> Started:
     started = await start(progress, origin=origin, allow_private=allow_private)
     try:
-        progress("Bringing the database up to date")
+        progress("Applying database migrations")
         await asyncio.to_thread(migrate, started.settings.database_url)
     except BaseException:
         await started.stop()

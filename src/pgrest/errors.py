@@ -302,7 +302,7 @@ def pool_timeout() -> PgrestError:
 
 
 def answer_too_large(most: int) -> PgrestError:
-    text = f"The answer has more than {most // 1_000_000} MB, so none of it was sent and nothing was changed."
+    text = f"The response is larger than {most // 1_000_000} MB, so it was not sent and nothing was changed."
     hint = "Read fewer rows at once with limit and offset, or fewer columns with select."
     return PgrestError(413, "answer_too_large", text, {"limitBytes": most}, hint)
 

@@ -139,7 +139,7 @@ async def test_a_crowd_of_strangers_locks_out_nobody_whose_browser_is_known(serv
         await guess_from(crowd, f"2001:db8:{number:x}::1", ANNA if number % 2 else f"{number}@example.com")
     answer = await guess_from(crowd, "198.51.100.7", "other@example.com")
     assert answer.status_code == 429
-    assert "a passkey, or a link to reset the password" in answer.json()["message"]
+    assert "a passkey, or a password reset link" in answer.json()["message"]
     assert (await guess_from(crowd, "198.51.100.7", password=PASSWORD)).status_code == 429
     page = await client.post("/signin", data={"email": ANNA.upper(), "password": PASSWORD})
     assert (page.status_code, page.headers["location"]) == (303, "/connections")

@@ -37,4 +37,4 @@ async def test_the_sign_in_that_looks_was_last_seen_now(owner: httpx.AsyncClient
 async def test_advice_on_leaving_says_only_what_can_be_done(owner: httpx.AsyncClient, connection_id: str) -> None:
     page = (await owner.get("/settings/account/data")).text
     assert f"/c/{connection_id}" in page
-    assert "Delete them, and come back." in page
+    assert "Delete these connections first, then delete your account." in page

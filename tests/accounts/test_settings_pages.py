@@ -73,30 +73,30 @@ async def test_nobody_is_sent_to_sign_in(product: ServedProduct, path: str) -> N
 async def test_the_overview_says_the_state_of_everything(anna: httpx.AsyncClient, product: ServedProduct) -> None:
     words = read_text((await anna.get(HERE)).text)
     for sentence in (
-        f"{ANNA} ! not confirmed yet",
-        "Two-factor sign-in ! off The password alone signs you in",
+        f"{ANNA} ! not confirmed",
+        "Two-factor authentication ! off Only your password protects your account",
         "Passkeys ○ none",
         "Only this browser is signed in",
         "Signed in with a password,",
-        "Not scheduled; there are thirty days to think again",
-        "this deployment sends none",
+        "You can cancel for thirty days",
+        "this deployment cannot send email",
     ):
         assert sentence in words
     assert "GitHub" not in words
     await sign_in(product)
-    assert "2 browsers are signed in, this one among them" in read_text((await anna.get(HERE)).text)
+    assert "2 browsers are signed in, including this one" in read_text((await anna.get(HERE)).text)
 
 
 async def test_the_overview_of_a_well_kept_account(timed: ServedProduct, protect: Protect) -> None:
     person = (await protect(timed)).person
-    assert "Two-factor sign-in ✓ on 10 recovery codes left" in read_text((await person.get(HERE)).text)
+    assert "Two-factor authentication ✓ on 10 recovery codes left" in read_text((await person.get(HERE)).text)
 
 
 async def test_a_name_is_saved_and_a_bad_one_comes_back(anna: httpx.AsyncClient) -> None:
     answer = await anna.post(f"{HERE}/name", data={"name": "Anna <b>"})
     assert (answer.status_code, answer.headers["location"]) == (303, f"{HERE}?done=name")
     page = (await anna.get(f"{HERE}?done=name")).text
-    assert "Your name is saved." in page
+    assert "Name saved." in page
     assert 'value="Anna &lt;b&gt;"' in page
     assert "Account of Anna &lt;b&gt;" in page
     refused = await anna.post(f"{HERE}/name", data={"name": "x" * 121})
@@ -113,7 +113,7 @@ async def test_a_password_is_changed_and_the_others_are_out(anna: httpx.AsyncCli
     answer = await anna.post(f"{HERE}/password", data=form)
     assert (answer.status_code, answer.headers["location"]) == (303, f"{HERE}?done=password")
     assert anna.cookies[COOKIE] != old
-    assert "Your password is changed." in (await anna.get(f"{HERE}?done=password")).text
+    assert "Password changed." in (await anna.get(f"{HERE}?done=password")).text
     assert (await other.get(HERE)).status_code == 303
     assert (await sign_in(product, NEW)).cookies
 
@@ -123,7 +123,7 @@ async def test_a_password_is_changed_and_the_others_are_out(anna: httpx.AsyncCli
     [
         ({"currentPassword": "a wrong guess", "newPassword": NEW}, "currentPassword", "The password is wrong."),
         ({"currentPassword": PASSWORD, "newPassword": "weak pw"}, "newPassword", "Use at least 8 characters"),
-        ({"currentPassword": PASSWORD, "newPassword": PASSWORD}, "newPassword", "your password already"),
+        ({"currentPassword": PASSWORD, "newPassword": PASSWORD}, "newPassword", "already your password"),
         ({"currentPassword": "", "newPassword": NEW}, "currentPassword", "Field required"),
     ],
 )
@@ -155,7 +155,7 @@ async def test_an_address_is_changed_by_the_email(mailing: Mailing) -> None:
     anna = await mailing.sign_up(ANNA)
     answer = await anna.post(f"{HERE}/email", data={"email": "new@example.com"})
     assert (answer.status_code, answer.headers["location"]) == (303, f"{HERE}?done=email")
-    assert "A letter is on its way to the new address" in (await anna.get(f"{HERE}?done=email")).text
+    assert "We sent a link to the new address" in (await anna.get(f"{HERE}?done=email")).text
     token = await mailing.read_token("new@example.com")
     assert (await anna.post(f"/verify-email/{token}")).status_code == 303
     assert "new@example.com ✓ confirmed" in read_text((await anna.get(HERE)).text)
@@ -164,7 +164,7 @@ async def test_an_address_is_changed_by_the_email(mailing: Mailing) -> None:
     assert refused.status_code == 422
     assert 'value="no address"' in refused.text
     same = await anna.post(f"{HERE}/email", data={"email": "new@example.com"})
-    assert "This is your address already." in same.text
+    assert "This is already your address." in same.text
 
 
 async def test_changing_the_address_asks_who_one_is_and_loses_nothing(mailing: Mailing) -> None:
@@ -188,7 +188,7 @@ async def test_without_mail_no_address_is_changed_and_nobody_is_told_so(anna: ht
     for path, form in (("/email", {"email": "new@example.com"}), ("/verify", {})):
         answer = await anna.post(HERE + path, data=form)
         assert answer.headers["location"] == f"{HERE}?done=no-email"
-    assert "This deployment sends no letters" in (await anna.get(f"{HERE}?done=no-email")).text
+    assert "This deployment cannot send email" in (await anna.get(f"{HERE}?done=no-email")).text
     assert BANNER not in (await anna.get("/connections")).text
 
 
@@ -211,7 +211,7 @@ async def test_the_banner_of_leaving_keeps_the_account(anna: httpx.AsyncClient, 
     assert keep in page.text
     assert "Your account will be deleted on 5 March 2099" in read_text(page.text)
     assert (await anna.get(f"{HERE}/data")).text.count(keep) == 1
-    assert "It goes on 5 March 2099" in read_text((await anna.get(HERE)).text)
+    assert "Scheduled for 5 March 2099" in read_text((await anna.get(HERE)).text)
     await anna.post(f"{HERE}/delete/cancel")
     assert keep not in (await anna.get("/connections")).text
 
@@ -223,13 +223,13 @@ async def test_sign_ins_are_listed_and_ended(anna: httpx.AsyncClient, product: S
     page = (await anna.get(SESSIONS)).text
     assert "evil&lt;" in page
     assert 'evil<"' not in page
-    assert read_text(page).count("this one") == 1
+    assert read_text(page).count("this browser") == 1
     assert page.count("data-moment") == 3  # this one was seen now
     assert ">now<" in page
     (end,) = re.findall(rf'action="({SESSIONS}/[^"]*/end)"', page)
     answer = await anna.post(end)
     assert answer.headers["location"] == f"{SESSIONS}?done=ended"
-    assert "That browser is signed out." in (await anna.get(answer.headers["location"])).text
+    assert "That browser was signed out." in (await anna.get(answer.headers["location"])).text
     assert (await other.get(SESSIONS)).status_code == 303
     assert (await anna.post(end)).status_code == 404
     assert f"{SESSIONS}/end-others" not in (await anna.get(SESSIONS)).text
@@ -288,4 +288,4 @@ async def test_a_hostile_place_in_the_activity_is_refused(anna: httpx.AsyncClien
 
 
 async def test_an_empty_page_of_activity_says_so(anna: httpx.AsyncClient) -> None:
-    assert "Nothing has happened yet" in (await anna.get(f"{ACTIVITY}?before=0")).text
+    assert "No activity yet" in (await anna.get(f"{ACTIVITY}?before=0")).text

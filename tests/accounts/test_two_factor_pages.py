@@ -1,4 +1,4 @@
-"""Two-factor sign-in as pages, without script."""
+"""Two-factor authentication as pages, without script."""
 
 import re
 from html import unescape
@@ -65,7 +65,7 @@ async def test_a_person_without_script_turns_it_on_and_off(timed: ServedProduct,
     off = await person.post(f"{HERE}/disable", data={"password": PASSWORD})
     assert went(off) == (303, f"{HERE}?done=off")
     page = await person.get(f"{HERE}?done=off")
-    assert "Two-factor sign-in is off." in page.text
+    assert "Two-factor authentication is off." in page.text
     assert f'action="{HERE}/setup"' in page.text
 
 
@@ -82,7 +82,7 @@ async def test_a_page_that_was_left_behind_starts_again(timed: ServedProduct, cl
 
 @pytest.mark.parametrize("sent", [{}, {"code": "123456"}, {"secret": "A" * 32, "code": "123456"}])
 async def test_a_stolen_cookie_reads_no_secret_that_waits(timed: ServedProduct, sent: dict[str, str]) -> None:
-    """Who sees it while somebody turns two-factor sign-in on would pass it ever after."""
+    """Who sees it while somebody turns two-factor authentication on would pass it ever after."""
     person, thief = await timed.sign_up(EMAIL), await timed.client()
     await thief.post("/api/auth/signin", json={"email": EMAIL, "password": PASSWORD})
     secret = read_secret((await person.post(f"{HERE}/setup")).text)
@@ -141,7 +141,7 @@ async def test_few_recovery_codes_are_warned_of_and_new_ones_made(timed: ServedP
         await client.post(f"{URL}/verify", json={"code": code, "recovery": True})
     page = (await anna.person.get(HERE)).text
     assert "3 of 10 left" in page
-    assert "Make new ones below" not in page
+    assert "Generate new ones below" not in page
     client = await anna.sign_in(timed)
     await client.post(f"{URL}/verify", json={"code": anna.recovery[7], "recovery": True})
     assert "Only 2 recovery codes are left" in (await anna.person.get(HERE)).text

@@ -36,11 +36,11 @@ def test_every_kind_has_words_of_its_own() -> None:
         ("signin", None, {"method": "password"}, "Signed in with a password"),
         ("signin", None, {"method": "password", "second": "code"}, "Signed in with a password and a code"),
         ("signin_failed", None, {"method": "github"}, "Failed to sign in with GitHub"),
-        ("sessions_ended", None, {"count": 1}, "Ended another sign-in session"),
+        ("sessions_ended", None, {"count": 1}, "Signed out another session"),
         ("sessions_ended", None, {"count": 1200}, "Ended 1,200 other sign-in sessions"),
-        ("twofactor_failed", None, {"by": "recovery_code"}, "Failed the second factor with a recovery code"),
+        ("twofactor_failed", None, {"by": "recovery_code"}, "Entered a wrong two-factor code with a recovery code"),
         ("passkey_added", "phone", {}, "Added a passkey: “phone”"),
-        ("agent_token_made", None, {"agent": "0"}, "Made an agent token"),
+        ("agent_token_made", None, {"agent": "0"}, "Created an agent token"),
         ("came_with_a_newer_version", None, {"method": ["?"], "count": "?"}, "Came with a newer version"),
     ],
 )
@@ -81,5 +81,5 @@ async def test_the_table_shows_what_when_from_where_and_with_what(desk: AuditDat
 
 
 def test_a_table_without_events_says_so() -> None:
-    assert "Nothing has happened yet" in render([])
+    assert "No activity yet" in render([])
     assert "<table" not in render([])

@@ -73,13 +73,13 @@ async def test_no_page_of_the_account_does(
         assert (await context.request.post("/api/auth/signin", data=account)).ok
         found |= {path: await find_violations(page, path, axe_source) for path in ACCOUNT_PAGES}
         await page.goto(f"{SETTINGS}/2fa")
-        await page.get_by_role("button", name="Set it up").click()
-        await page.get_by_role("heading", name="Set up two-factor sign-in").wait_for()
+        await page.get_by_role("button", name="Set up").click()
+        await page.get_by_role("heading", name="Set up two-factor authentication").wait_for()
         found["setting up"] = await look_for_violations(page, axe_source)
         secret = await page.locator("input[name=secret]").get_attribute("value")
         await page.get_by_label("Code", exact=True).fill(TOTP(secret or "").now())
-        await page.get_by_role("button", name="Turn it on").click()
-        await page.get_by_role("heading", name="Keep these ten recovery codes").wait_for()
+        await page.get_by_role("button", name="Turn on").click()
+        await page.get_by_role("heading", name="Save these ten recovery codes").wait_for()
         found["the codes"] = await look_for_violations(page, axe_source)
         found["2fa on"] = await find_violations(page, f"{SETTINGS}/2fa", axe_source)
     async with await browser.new_context(**options, viewport={"width": width, "height": 844}) as context:

@@ -43,7 +43,7 @@ async def test_signing_up_and_in(page: Page, github: FakeGitHub) -> None:
     await page.get_by_role("link", name="Continue with GitHub").click()
     await page.wait_for_url("**/connections")
     await page.goto("/settings/account/github")
-    await page.get_by_text("GitHub is the only way into this account").wait_for()
+    await page.get_by_text("GitHub is the only way to sign in to this account").wait_for()
 
 
 async def test_linking_by_a_form(page: Page, across: ServedProduct, github: FakeGitHub) -> None:

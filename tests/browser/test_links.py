@@ -28,16 +28,16 @@ async def test_a_forgotten_password_is_replaced(browser: Browser, product: Serve
     async with await browser.new_context(base_url=product.settings.origin, java_script_enabled=scripted) as context:
         page = await context.new_page()
         await page.goto(await make_path(product, Purpose.VERIFY))
-        await page.get_by_role("button", name="Confirm the address").click()
-        await expect(page.get_by_text("The address is confirmed")).to_be_visible()
+        await page.get_by_role("button", name="Confirm address").click()
+        await expect(page.get_by_text("Your email address is confirmed")).to_be_visible()
 
         await page.goto(await make_path(product, Purpose.RESET))
         await page.get_by_label("New password", exact=True).fill("tiny")
-        await page.get_by_role("button", name="Change the password").click()
+        await page.get_by_role("button", name="Change password").click()
         await expect(page.get_by_role("alert")).to_contain_text("at least 8 characters")
         await page.get_by_label("New password", exact=True).fill("a short swim in the lake")
-        await page.get_by_role("button", name="Change the password").click()
-        await expect(page.get_by_text("Your password is changed")).to_be_visible()
+        await page.get_by_role("button", name="Change password").click()
+        await expect(page.get_by_text("Your password was changed")).to_be_visible()
 
         await page.get_by_label("Email").fill(ANNA)
         await page.get_by_label("Password", exact=True).fill("a short swim in the lake")

@@ -62,8 +62,8 @@ async def anna(page: Page, device: VirtualAuthenticator) -> Page:
     await sign_in_by_password(page)
     await page.goto(PAGE)
     await page.get_by_label("Name").fill("Blue key")
-    await page.get_by_role("button", name="Add a passkey").click()
-    await expect(page.get_by_text("The passkey is added.")).to_be_visible()
+    await page.get_by_role("button", name="Add passkey").click()
+    await expect(page.get_by_text("Passkey added.")).to_be_visible()
     return page
 
 
@@ -88,14 +88,14 @@ async def test_signing_in_with_it(anna: Page, product: ServedProduct) -> None:
 
 async def test_what_goes_wrong_is_said_in_words(anna: Page, device: VirtualAuthenticator) -> None:
     page = anna
-    await page.get_by_role("button", name="Add a passkey").click()
-    await expect(page.get_by_text("This device has a passkey of this account already.")).to_be_visible()
+    await page.get_by_role("button", name="Add passkey").click()
+    await expect(page.get_by_text("This device already has a passkey for this account.")).to_be_visible()
     await sign_out(page)
     await page.goto("/signin")
     button = page.get_by_role("button", name="Sign in with a passkey")
     await device.recognise(False)
     await button.click()
-    await expect(page.get_by_text("It was cancelled or took too long")).to_be_visible()
+    await expect(page.get_by_text("Cancelled, or timed out")).to_be_visible()
     await device.recognise(True)
     await button.click()
     await page.wait_for_url("**/connections")
@@ -104,19 +104,19 @@ async def test_what_goes_wrong_is_said_in_words(anna: Page, device: VirtualAuthe
 async def test_a_passkey_that_is_gone_here_but_not_there(anna: Page) -> None:
     page = anna
     await page.get_by_role("link", name="Remove “Blue key”").click()
-    await page.get_by_role("button", name="Remove the passkey").click()
+    await page.get_by_role("button", name="Remove passkey").click()
     await expect(page.get_by_text("No passkeys yet")).to_be_visible()
     await sign_out(page)
     await page.goto("/signin")
     await page.get_by_role("button", name="Sign in with a passkey").click()
-    await expect(page.get_by_text("This passkey could not be checked.")).to_be_visible()
+    await expect(page.get_by_text("This passkey could not be verified.")).to_be_visible()
 
 
 async def test_it_is_named_by_the_day_and_renamed(anna: Page, device: VirtualAuthenticator) -> None:
     page = anna
     await device.cdp.send("WebAuthn.clearCredentials", {"authenticatorId": device.id})
     await page.get_by_role("link", name="Remove “Blue key”").click()
-    await page.get_by_role("button", name="Remove the passkey").click()
+    await page.get_by_role("button", name="Remove passkey").click()
     await page.get_by_label("Name").click()  # there once the script is
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("rowheader", name="Passkey of")).to_be_visible()
@@ -146,11 +146,11 @@ async def test_confirming_with_it(anna: Page, product: ServedProduct, app_databa
     async with await psycopg.AsyncConnection.connect(app_database) as connection:
         await connection.execute("UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
     await page.goto(PAGE)
-    await expect(page.get_by_role("button", name="Add a passkey")).to_have_count(0)
-    await page.get_by_role("link", name="Confirm and add one").click()
+    await expect(page.get_by_role("button", name="Add passkey")).to_have_count(0)
+    await page.get_by_role("link", name="Confirm and add a passkey").click()
     await page.get_by_role("button", name="Confirm with a passkey").click()
     await expect(page).to_have_url(f"{product.settings.origin}{PAGE}")
-    await expect(page.get_by_role("button", name="Add a passkey")).to_be_visible()
+    await expect(page.get_by_role("button", name="Add passkey")).to_be_visible()
 
 
 async def test_one_gone_stale_on_the_open_page(anna: Page, product: ServedProduct, app_database: str) -> None:
@@ -158,7 +158,7 @@ async def test_one_gone_stale_on_the_open_page(anna: Page, product: ServedProduc
     await sign_in_by_password(page)
     async with await psycopg.AsyncConnection.connect(app_database) as connection:
         await connection.execute("UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
-    await page.get_by_role("button", name="Add a passkey").click()
+    await page.get_by_role("button", name="Add passkey").click()
     await expect(page).to_have_url(
         f"{product.settings.origin}/settings/account/confirm?next={PAGE.replace('/', '%2F')}"
     )

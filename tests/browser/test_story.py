@@ -37,7 +37,7 @@ async def test_from_sign_up_to_the_first_undo(page: Page, shop_dsn: str) -> None
 
 async def sign_up(page: Page) -> None:
     await page.goto("/signup")
-    await fill_account(page, "Make the account")
+    await fill_account(page, "Create account")
     await fill_account(page, "Sign in")
     await expect(page.get_by_role("heading", name="Connections")).to_be_visible()
 
@@ -51,8 +51,8 @@ async def fill_account(page: Page, button: str) -> None:
 async def connect(page: Page, dsn: str) -> None:
     await page.get_by_role("link", name="New connection").last.click()
     await page.get_by_role("textbox", name="Name", exact=True).fill("Lamps")
-    await page.get_by_label("Postgres address").fill(dsn)
-    await page.get_by_role("button", name="Check and connect").click()
+    await page.get_by_label("Postgres connection string").fill(dsn)
+    await page.get_by_role("button", name="Connect").click()
     await expect(page.get_by_text("Connected. Create an agent next.")).to_be_visible()
     await page.get_by_role("link", name="Browse data").click()
     await page.get_by_role("link", name="public.lamps").click()
@@ -96,15 +96,15 @@ async def add_and_delete(page: Page) -> None:
     await page.get_by_role("link", name="Add row").click()
     await page.get_by_label("name", exact=True).fill("Torch")
     await page.get_by_label("shade", exact=True).select_option("dark")
-    await page.get_by_role("button", name="Add the row").click()
+    await page.get_by_role("button", name="Add row").click()
     await expect(page.get_by_text("Added.")).to_be_visible()
     await page.get_by_role("link", name="public.lamps").first.click()
     await expect(page.locator("tbody tr")).to_have_count(4)
     await page.get_by_label("Select row 1", exact=True).check()
     await page.get_by_role("button", name="Delete…").click()
     await expect(page.get_by_text("2 rows of public.bulbs go with it")).to_be_visible()
-    await page.get_by_role("button", name="Delete the row").click()
-    await expect(page.get_by_text("Deleted.")).to_be_visible()
+    await page.get_by_role("button", name="Delete row").click()
+    await expect(page.get_by_text("1 row deleted.")).to_be_visible()
     await expect(page.locator("tbody tr")).to_have_count(3)
 
 
@@ -118,9 +118,9 @@ async def read_history(page: Page) -> None:
 async def undo_it_all(page: Page) -> None:
     await page.locator("ol.history").get_by_role("link").click()
     await expect(page).to_have_url(re.compile(r"/sessions/[0-9a-f-]{36}$"))
-    await page.get_by_role("link", name="Preview the undo").click()
+    await page.get_by_role("link", name="Preview undo").click()
     await page.get_by_role("button", name=re.compile(r"Undo \d+ row")).click()
-    await expect(page.get_by_role("heading", name="Receipt of the undo")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Receipt", exact=True)).to_be_visible()
 
 
 async def sign_out(page: Page) -> None:

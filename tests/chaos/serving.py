@@ -13,7 +13,7 @@ from tests.secrets.plugin import the_recorder
 
 CHECKOUT = Path(__file__).parents[2]
 STOP_SECONDS = 60.0
-READY = "Basewarden answers at"
+READY = "Basewarden is running at"
 READY_SECONDS = 60
 
 

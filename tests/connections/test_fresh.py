@@ -80,7 +80,7 @@ async def test_deleting_on_the_page_leads_through_confirming(shop: str, old: htt
     assert (asked.status_code, asked.headers["location"]) == (303, f"{CONFIRM}?next={path}")
     refused = await old.post(path, data={"confirm": "Shop"})
     assert refused.status_code == 403
-    assert "Confirm that it is you" in refused.text
+    assert "Confirm your identity" in refused.text
     assert (await old.get(f"/api/connections/{shop}")).status_code == 200
 
     back = await old.post(CONFIRM, data={"password": PASSWORD, "next": path})

@@ -13,7 +13,7 @@ from tests.fixtures.app import ProjectDatabase
 
 async def test_from_the_empty_page_to_a_connection(owner: httpx.AsyncClient, project: ProjectDatabase) -> None:
     assert "Connect your first database" in (await owner.get("/connections")).text
-    assert "Where the address is" in (await owner.get("/connections/new")).text
+    assert "Find the connection string" in (await owner.get("/connections/new")).text
     form = {"name": "Shop <1>", "postgresUrl": project.dsn, "environment": "production", "dbRole": ""}
     answer = await owner.post("/connections/new", data=form)
     assert answer.status_code == 303
@@ -41,7 +41,7 @@ async def test_a_refused_address_is_explained_beside_its_field_and_never_echoed(
     assert "refused this user name and password" in answer.text
     assert 'value="Shop"' in answer.text
     assert "wrong-pa55" not in answer.text
-    assert "paste it once more" in answer.text
+    assert "paste it again" in answer.text
 
 
 async def test_an_agents_token_is_shown_once_with_snippets(
@@ -80,7 +80,7 @@ async def test_a_refused_agent_form_keeps_what_was_typed(owner: httpx.AsyncClien
     form = {"name": "price-bot", "access": "write", "tables": "notes\n.", "claims": "{", "expiresAt": "soon"}
     answer = await owner.post(f"/c/{connection_id}/agents", data=form)
     assert answer.status_code == 422
-    for text in ("price-bot", "notes\n.", "must be a JSON object", "must be a day"):
+    for text in ("price-bot", "notes\n.", "must be a JSON object", "must be a date"):
         assert text in answer.text
 
 

@@ -13,7 +13,7 @@ async def test_the_page_says_where_it_goes(owner: httpx.AsyncClient, scheme: str
     answer = await owner.post("/connections/new", data={**FORM, "url": url})
     assert answer.status_code == 422
     assert "This is a Postgres connection string" in answer.text
-    assert "go together" not in answer.text
+    assert "needs both a URL and a key" not in answer.text
     assert "s3cr3t-pa55" not in answer.text
     assert 'value="Shop"' in answer.text
 

@@ -231,7 +231,7 @@ async def test_one_form_takes_either_or_both(
 ) -> None:
     page = (await owner.get("/connections/new")).text
     assert "Best effort" in page
-    assert "Exact: every row" in page
+    assert "Recording: exact." in page
     key = rest.secret_key()
     empty = {"postgresUrl": "", "url": "", "key": "", "dbRole": ""}
     neither = await owner.post("/connections/new", data={"name": "Shop", "environment": "other", **empty})
@@ -247,7 +247,7 @@ async def test_one_form_takes_either_or_both(
     assert "sb_secret_wrong_wrong" not in wrong.text
     assert "The project refused this key." in wrong.text
     assert "Copy the whole key again" in wrong.text
-    assert "paste it once more" in wrong.text
+    assert "paste it again" in wrong.text
     made = await owner.post("/connections/new", data={**form, "key": key})
     assert made.status_code == 303
     home = (await owner.get(made.headers["location"])).text

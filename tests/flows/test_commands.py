@@ -74,4 +74,4 @@ async def test_the_audit_verifies_until_somebody_changes_it(owner: httpx.AsyncCl
     assert code == 1
     assert "Broken at event" in out
     assert "is not in the chain" in out
-    assert err.strip().endswith("basewarden: The audit is not whole.")
+    assert err.strip().endswith("basewarden: The audit log is not intact.")

@@ -31,7 +31,7 @@ async def test_the_script_runs_twice_with_the_same_result(data: DemoData) -> Non
         text = "\n".join(transcript)
         assert "2 conflicts" in text
         assert "addresses_customer_id_fkey on delete" in text
-        assert transcript[-1].startswith("Everything is as it was")
+        assert transcript[-1].startswith("Everything is as before the agent's session")
 
 
 async def test_a_revoked_agent_stops_the_script(data: DemoData) -> None:

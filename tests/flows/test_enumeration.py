@@ -64,8 +64,8 @@ async def test_sign_up_answers_alike_and_only_the_owner_learns(nobody: httpx.Asy
     assert [seen(answer) for answer in answers] == [seen(answers[0])] * 3
     assert (answers[0].status_code, answers[0].json()) == (201, {"ok": True})
     await mailing.finish_jobs()
-    assert mailing.subjects(KNOWN) == ["Confirm your address", "You already have an account"]
-    assert mailing.subjects(UNKNOWN) == ["Confirm your address"]
+    assert mailing.subjects(KNOWN) == ["Confirm your email address", "You already have an account"]
+    assert mailing.subjects(UNKNOWN) == ["Confirm your email address"]
     assert await mailing.query("SELECT password_hash FROM users WHERE email = %s", ELSEWHERE) is None
 
 
@@ -112,11 +112,11 @@ async def test_the_page_answers_alike_too(nobody: httpx.AsyncClient) -> None:
     answers = [await nobody.post("/forgot", data={"email": email}) for email in (KNOWN, UNKNOWN)]
     assert [seen(answer) for answer in answers] == [seen(answers[0])] * 2
     assert answers[0].headers["location"] == "/forgot?done=sent"
-    assert "If the address has an account" in (await nobody.get("/forgot?done=sent")).text
+    assert "If this address has an account" in (await nobody.get("/forgot?done=sent")).text
 
 
 async def test_the_page_is_honest_where_no_emails_are_sent(serve: Serve) -> None:
     client = await (await serve()).client()
     page = (await client.get("/forgot")).text
-    assert "sends no letters" in page
+    assert "cannot send email" in page
     assert "<form" not in page

@@ -503,7 +503,7 @@ def test_the_id_and_the_secret_go_together() -> None:
     for given in ({"AUTH_GITHUB_ID": "x"}, {"AUTH_GITHUB_SECRET": "hush-hush"}):
         with pytest.raises(StartError) as caught:
             load(**given)
-        assert str(caught.value) == "AUTH_GITHUB_ID and AUTH_GITHUB_SECRET go together, and one of them is missing."
+        assert str(caught.value) == "AUTH_GITHUB_ID and AUTH_GITHUB_SECRET must both be set."
     assert load(AUTH_GITHUB_ID="x", AUTH_GITHUB_SECRET="y").has_github
     assert not load().has_github
     assert not load(AUTH_GITHUB_ID="", AUTH_GITHUB_SECRET="").has_github

@@ -236,7 +236,7 @@ async def test_the_only_way_in_stays(with_github: ServedProduct, github: FakeGit
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     end = (await mona.post(f"{PAGE}/unlink")).headers["location"]
     page = (await mona.get(end)).text
-    assert "GitHub is the only way into this account" in page
+    assert "GitHub is the only way to sign in to this account" in page
     assert f'action="{PAGE}/unlink"' not in page
     assert await is_in(mona)
     await read(
@@ -320,7 +320,7 @@ async def test_an_old_sign_in_is_told_to_confirm_first(
 ) -> None:
     anna = await grow_stale(await with_github.sign_up(ANNA), serve, github, app_database)
     page = (await anna.get(PAGE)).text
-    assert "First confirm that it is you" in page
+    assert "First confirm your identity" in page
     assert f'href="/settings/account/confirm?next={PAGE}"' in page
 
 
@@ -337,9 +337,9 @@ async def test_emails_tell_of_a_new_way_in_and_of_its_end(serve_mailing: ServeMa
     github.person = MONA
     await link(anna)
     (email,) = [one for one in await mailing.postbox.wait(to=ANNA, count=2) if "GitHub" in one.subject]
-    assert email.subject == "A GitHub account now signs you in"
+    assert email.subject == "A GitHub account was linked"
     assert "mona" in email.text
     assert f"{mailing.product.settings.origin}{PAGE}" in email.links
     assert (await anna.delete(URL)).status_code == 204
     await mailing.postbox.wait(to=ANNA, count=3)
-    assert "GitHub no longer signs you in" in mailing.subjects(ANNA)
+    assert "Your GitHub account was unlinked" in mailing.subjects(ANNA)

@@ -95,9 +95,9 @@ async def test_asking_again_sends_three_emails_and_then_refuses_loudly(mailing: 
     assert answers[0].json() == {"ok": True, "configured": True, "alreadyVerified": False}
     assert "retry-after" in answers[-1].headers
     await mailing.finish_jobs()
-    assert mailing.subjects(ANNA) == ["Confirm your address"] * 3
+    assert mailing.subjects(ANNA) == ["Confirm your email address"] * 3
     assert (await confirm(person, await mailing.read_token(ANNA, count=3))).status_code == 200
-    assert mailing.subjects(ANNA) == ["Confirm your address"] * 3
+    assert mailing.subjects(ANNA) == ["Confirm your email address"] * 3
 
 
 async def test_who_is_verified_gets_no_email(mailing: Mailing) -> None:
@@ -125,7 +125,7 @@ async def test_an_address_changes_when_its_email_is_answered(mailing: Mailing) -
     token = await ask_for_change(mailing, person)
     await mailing.finish_jobs()
     notice = mailing.postbox.find(ANNA)[-1]
-    assert notice.subject == "A new address for your account?"
+    assert notice.subject == "Email address change requested"
     assert NEW_ANNA in notice.text
     assert token not in notice.text
     assert await is_signed_in(other)
@@ -140,7 +140,7 @@ async def test_an_address_changes_when_its_email_is_answered(mailing: Mailing) -
     assert await sign_in(await mailing.product.client(), NEW_ANNA) == 200
     assert await sign_in(await mailing.product.client(), ANNA) == 401
     await mailing.finish_jobs()
-    assert mailing.subjects(ANNA)[-1] == "Your account has a new address"
+    assert mailing.subjects(ANNA)[-1] == "Your email address was changed"
     answer = await person.post("/api/account/reset-password", json={"token": reset_token, "password": NEW})
     assert told(answer) == (410, "link_expired")
 
@@ -162,7 +162,7 @@ async def test_a_taken_address_is_answered_alike_and_only_its_owner_learns(maili
     taken = await person.post(CHANGE, json={"email": BERT.upper()})
     assert (taken.status_code, taken.json()) == (200, {"ok": True, "configured": True})
     email = (await mailing.postbox.wait(to=BERT.upper().replace("EXAMPLE.COM", "example.com")))[-1]
-    assert email.subject == "This address has an account already"
+    assert email.subject == "This address already has an account"
     assert not any("/verify-email/" in link for link in email.links)
     assert ANNA not in email.text
 
@@ -267,7 +267,7 @@ async def test_the_pages_work_without_script_and_opening_uses_nothing_up(mailing
         assert page.headers["referrer-policy"] == "strict-origin"
     answer = await browser.post(verify)
     assert (answer.status_code, answer.headers["location"]) == (303, "/signin?done=verified&next=/settings/account")
-    assert "The address is confirmed" in (await browser.get(answer.headers["location"])).text
+    assert "Your email address is confirmed" in (await browser.get(answer.headers["location"])).text
     assert (await browser.get(verify)).status_code == 409
 
     reset = f"/reset/{await mailing.forget(ANNA)}"
@@ -282,7 +282,7 @@ async def test_the_pages_work_without_script_and_opening_uses_nothing_up(mailing
     assert (await browser.post(reset, data={})).status_code == 422
     answer = await browser.post(reset, data={"password": NEW})
     assert (answer.status_code, answer.headers["location"]) == (303, "/signin?done=reset")
-    assert "Your password is changed" in (await browser.get(answer.headers["location"])).text
+    assert "Your password was changed" in (await browser.get(answer.headers["location"])).text
     assert await sign_in(browser, ANNA, NEW) == 200
 
 
@@ -292,7 +292,7 @@ async def test_bad_links_have_a_page_that_leads_on(mailing: Mailing, path: str) 
     unknown = f"{path}/{'x' * 43}"
     for answer in (await person.get(unknown), await person.post(unknown, data={"password": NEW})):
         assert answer.status_code == 404
-        assert "leads nowhere" in answer.text
+        assert "This link is not valid" in answer.text
         assert answer.headers["referrer-policy"] == "strict-origin"
     token = await (mailing.forget(ANNA) if path == "/reset" else mailing.read_token(ANNA))
     await mailing.query("UPDATE account_tokens SET dead_at = now()")

@@ -554,7 +554,7 @@ async def test_the_pages_work_without_script(anna: Holder, product: ServedProduc
     assert (await show(elsewhere, ENTRANCE, anna.key)).status_code == 200
     page = (await anna.person.get(PAGE)).text
     assert "Blue key" in page
-    assert "needs script" in page
+    assert "requires JavaScript" in page
 
     form = f"{PAGE}/{anna.id}/rename"
     assert "Blue key" in (await anna.person.get(form)).text

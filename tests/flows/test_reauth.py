@@ -124,7 +124,7 @@ async def test_without_a_password_there_is_another_way(product: ServedProduct, r
     assert told(await reauth(anna)) == (409, "oauth_only")
     page = await anna.get(CONFIRM)
     assert 'type="password"' not in page.text
-    assert "Sign out and in again" in page.text
+    assert "sign out and sign in again" in page.text
     assert (await anna.post(CONFIRM, data={"password": PASSWORD})).status_code == 409
 
 
@@ -248,7 +248,7 @@ async def test_the_page_of_agents_asks_first_and_loses_nothing(
     assert (await old.get(f"/api{path.replace('/c/', '/connections/')}")).json()["agents"] == []
 
     confirmed = await old.post(CONFIRM, data={"password": PASSWORD, "next": _read_next(beside[1])})
-    assert "go back to it and press its button again" in (await old.get(confirmed.headers["location"])).text
+    assert "go back to it and submit it again" in (await old.get(confirmed.headers["location"])).text
     made = await old.post(path, data={**form, "claims": ""})
     assert made.status_code == 201
     assert "bwa_" in made.text

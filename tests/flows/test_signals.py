@@ -82,7 +82,7 @@ async def wait_until_live(port: int) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 async def test_serve_ends_with_its_database(data_dir: Path, number: signal.Signals, code: int) -> None:
     async with running(data_dir, "serve") as (process, port):
-        await wait_for_line(process, "Basewarden answers at")
+        await wait_for_line(process, "Basewarden is running at")
         await wait_until_live(port)
         assert find_server(data_dir) is not None
         assert await end(process, number) == code
@@ -98,7 +98,7 @@ async def test_several_workers_end_with_their_database(data_dir: Path, number: s
     assert find_server(data_dir) is None
 
 
-@pytest.mark.parametrize("words", ["PostgreSQL answers on port", "Bringing the database up to date"])
+@pytest.mark.parametrize("words", ["PostgreSQL answers on port", "Applying database migrations"])
 async def test_a_signal_during_the_start_leaves_nothing_behind(data_dir: Path, words: str) -> None:
     async with running(data_dir, "serve") as (process, _):
         await wait_for_line(process, words)
@@ -116,7 +116,7 @@ async def test_the_demo_ends_with_its_database(data_dir: Path) -> None:
 
 async def test_a_request_under_way_is_answered_before_the_end(data_dir: Path) -> None:
     async with running(data_dir, "serve") as (process, port):
-        await wait_for_line(process, "Basewarden answers at")
+        await wait_for_line(process, "Basewarden is running at")
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST /api/auth/signin HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
         await writer.drain()

@@ -1,4 +1,4 @@
-"""Two-factor sign-in by HTTP alone: every status of the contract, and what must not work."""
+"""Two-factor authentication by HTTP alone: every status of the contract, and what must not work."""
 
 import asyncio
 import ipaddress
@@ -547,7 +547,9 @@ async def test_emails_tell_of_what_changed(serve_mailing: ServeMailing, clock: S
     await anna.person.post(f"{URL}/disable", json={"password": PASSWORD})
     await mailing.finish_jobs()
     emails = {email.subject: email for email in mailing.postbox.find(EMAIL)}
-    assert {"Two-factor sign-in is on", "A recovery code was used", "Two-factor sign-in is off"} <= set(emails)
+    assert {"Two-factor authentication is on", "A recovery code was used", "Two-factor authentication is off"} <= set(
+        emails
+    )
     assert mailing.subjects(EMAIL).count("A recovery code was used") == 1
     used = emails["A recovery code was used"]
     for words in ("You have 9 left.", "With: Thief\n", f"{mailing.product.settings.origin}/forgot\n"):

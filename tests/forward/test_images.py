@@ -1,4 +1,4 @@
-"""Images over an API are those of the direct road, to the letter: a project may be given a Postgres address later."""
+"""Images over an API are those of the direct road, to the letter: a project may be given a Postgres connection string later."""
 
 import asyncio
 import json

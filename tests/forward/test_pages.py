@@ -41,17 +41,17 @@ async def read_page(bench: Bench, session_id: UUID, rest: str = "") -> str:
 async def test_a_write_whose_answer_was_lost_shows_the_rows_as_they_were(bench: Bench) -> None:
     recorded = await record(bench, "update", RowChange("public", "t", "update", ("id",), BEFORE, None))
     page = await read_page(bench, recorded.session_id)
-    assert "Some writes are still under way" in page
-    assert "1 write waits to learn what became of it, with 1 row." in page
+    assert "Some writes are pending" in page
+    assert "The outcome of 1 write is not known yet, with 1 row." in page
     await settle(bench, recorded, "unknown")
     page = await read_page(bench, recorded.session_id)
     for words in (
-        "representation, best effort",
-        "Recorded over the project&#39;s own API",
-        "Of some writes nobody knows whether they happened",
-        "1 write with 1 row: the answer was lost.",
+        "best effort",
+        "Recorded through the project&#39;s API",
+        "The outcome of some writes is unknown",
+        "1 write with 1 row: the response was lost.",
         "before it",
-        "What it became, nobody knows.",
+        "Its new values are unknown.",
     ):
         assert words in page, words
     undo = await read_page(bench, recorded.session_id, "/undo")
@@ -62,7 +62,7 @@ async def test_an_insert_whose_answer_was_lost_is_told_of_without_rows(bench: Be
     recorded = await record(bench, "insert")
     await settle(bench, recorded, "unknown")
     page = await read_page(bench, recorded.session_id)
-    assert "1 write: the answer was lost." in page
+    assert "1 write: the response was lost." in page
     assert "insert of t" in page
     undo = await read_page(bench, recorded.session_id, "/undo")
     assert "1 write whose outcome is unknown, with an unknown number of rows." in undo

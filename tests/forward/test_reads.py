@@ -115,9 +115,9 @@ async def test_a_key_that_is_told_no_tables_still_reads(workshop: Workshop, supa
     assert "related rows" in (await limited.http.get("/orders?select=id,customers(name)")).json()["message"]
     assert refusal(await agent.api.get("/introspect")) == (403, "schema_untold")
     page = await bench.person.get(f"/c/{bench.connection_id}/data")
-    assert "does not tell its tables" in page.text
+    assert "may not list the project&#39;s tables" in page.text
     home = await bench.person.get(f"/c/{bench.connection_id}")
-    assert "This key may not list the project's tables" in home.text
+    assert "This key may not list the project&#39;s tables" in home.text
 
 
 async def test_a_limited_token_reads_no_more_by_spelling_it_otherwise(workshop: Workshop, supabase: Supabase) -> None:
@@ -206,10 +206,10 @@ async def test_what_needs_the_database_itself_says_so(workshop: Workshop, supaba
         answer = await bench.person.post(path, json=body)
         assert refusal(answer) == (422, "validation_failed")
         assert {one["field"] for one in answer.json()["details"]} == fields
-        assert "Postgres address" in answer.text
+        assert "Postgres connection string" in answer.text
     page = (await bench.person.get(f"/c/{bench.connection_id}/agents")).text
     assert 'name="claims"' not in page
-    assert "run as service_role, as the project" in page
+    assert "run as service_role, the role of the project" in page
 
 
 async def test_tokens_with_a_role_end_with_the_address(workshop: Workshop, supabase: Supabase) -> None:

@@ -182,14 +182,14 @@ async def test_unique_values_in_a_circle_are_a_conflict(shop: Ground) -> None:
     await shop.write("PATCH", "/customers?id=eq.1", {"email": "2@x.org"})
     standing = await shop.texts(*TABLES)
     reasons = {one[2] for one in tell(await refuse(shop))}
-    assert reasons == {"This row and others refer to each other, so they cannot be restored one by one through an API."}
+    assert reasons == {"This row and others refer to each other, so an API cannot restore them one by one."}
     assert await shop.texts(*TABLES) == standing
 
 
 async def test_a_unique_value_that_somebody_took(shop: Ground) -> None:
     await shop.write("PATCH", "/customers?id=eq.1", {"email": None})
     await shop.run("UPDATE customers SET email = '1@x.org' WHERE id = 9")
-    assert tell(await refuse(shop)) == [({"id": 1}, ("email",), "Another row has its email now.")]
+    assert tell(await refuse(shop)) == [({"id": 1}, ("email",), "Another row now has its email.")]
 
 
 async def test_rows_that_refer_to_each_other(open_project: OpenGround) -> None:

@@ -38,8 +38,8 @@ async def test_what_a_trigger_updates_in_the_written_table_is_counted(workshop: 
         f"/api/connections/{bench.connection_id}/sessions/{written.session_id}/undo", json={"mode": "apply"}
     )
     assert undone.json()["irreversible"] == [
-        "49 rows updated in public.cards by functions or triggers, without a record of them.",
-        "49 rows updated in public.cards by triggers during this undo, without a record of them.",
+        "49 rows updated in public.cards by functions or triggers, not recorded.",
+        "49 rows updated in public.cards by triggers during this undo, not recorded.",
     ]
 
 
@@ -175,7 +175,7 @@ async def test_an_emptied_table_is_reported_and_passes_no_limit(workshop: Worksh
     assert journal["writes"][-1]["unseen"] == [unseen("a", emptied=True), unseen("parts", emptied=True)]
     undo = f"/api/connections/{bench.connection_id}/sessions/{answer.headers['x-basewarden-session']}/undo"
     receipt = (await bench.person.post(undo, json={"mode": "preview"})).json()
-    assert "All rows of public.a, emptied by functions or triggers." in receipt["irreversible"]
+    assert "All rows of public.a, truncated by functions or triggers." in receipt["irreversible"]
 
 
 async def test_what_is_not_counted_is_not_written(workshop: Workshop) -> None:

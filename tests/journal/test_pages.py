@@ -25,14 +25,14 @@ async def test_a_frozen_session_says_so_and_is_released(workshop: Workshop) -> N
     page = await freeze(bench)
     shown = (await bench.person.get(page)).text
     assert "This session is frozen" in shown
-    assert "It used up the writes that its token allows" in shown
+    assert "It used all the writes that its token allows" in shown
     assert "2 requests" in shown
     assert "PATCH /prices?id=eq.…" in shown
     assert "the session is frozen" in shown
     assert "2 times" in shown
     listed = (await bench.person.get(f"/c/{bench.connection_id}/sessions?status=frozen")).text
     assert page in listed
-    assert "2 requests refused" in listed
+    assert "2 requests blocked" in listed
     released = await bench.person.post(f"{page}/release")
     assert released.headers["location"] == f"{page}?done=released"
     shown = (await bench.person.get(page)).text
@@ -46,20 +46,20 @@ async def test_what_was_blocked_is_on_the_home_and_the_agents_page(workshop: Wor
     bench = await workshop.bench(_SHOP)
     home = f"/c/{bench.connection_id}"
     assert "Blocked" not in (await bench.person.get(home)).text
-    assert "Nothing was refused" in (await bench.person.get(f"{home}/refusals")).text
+    assert "No blocked requests" in (await bench.person.get(f"{home}/refusals")).text
     await freeze(bench)
     assert "Blocked 2 requests in the last 24 hours" in (await bench.person.get(home)).text
-    assert "2 requests refused" in (await bench.person.get(f"{home}/agents")).text
+    assert "2 requests blocked" in (await bench.person.get(f"{home}/agents")).text
     assert "PATCH /prices?id=eq.…" in (await bench.person.get(f"{home}/refusals")).text
 
 
 async def test_the_empty_list_does_not_ask_for_an_agent_that_is_there(workshop: Workshop) -> None:
     bench = await workshop.bench(_SHOP)
     sessions = f"/c/{bench.connection_id}/sessions"
-    assert ">Make an agent</span></a>" in (await bench.person.get(sessions)).text
+    assert ">Create an agent</span></a>" in (await bench.person.get(sessions)).text
     await bench.agent()
     shown = (await bench.person.get(sessions)).text
-    assert ">Make an agent</span></a>" not in shown
+    assert ">Create an agent</span></a>" not in shown
     assert "Open agents" in shown
 
 

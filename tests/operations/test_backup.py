@@ -171,14 +171,14 @@ async def test_a_full_database_is_refused_and_not_touched(
     owner: httpx.AsyncClient, settings: Settings, app_database: str, tmp_path: Path, product: ServedProduct
 ) -> None:
     await make_backup(settings, tmp_path / "one", say_nothing)
-    with pytest.raises(StartError, match="works on this database: stop it first"):
+    with pytest.raises(StartError, match=r"is running on this database\. Stop it first"):
         await restore_backup(settings, tmp_path / "one", say_nothing)
 
 
 async def test_rows_in_the_way_are_named(settings: Settings, app_database: str, tmp_path: Path) -> None:
     await make_backup(settings, tmp_path / "one", say_nothing)
     await run_sql(app_database, "INSERT INTO users (id, email, email_key) VALUES (gen_random_uuid(), 'a', 'a')")
-    with pytest.raises(StartError, match=r"not empty \(users holds rows\)"):
+    with pytest.raises(StartError, match=r"not empty \(users contains rows\)"):
         await restore_backup(settings, tmp_path / "one", say_nothing)
     assert await run_sql(app_database, "SELECT email FROM users") == [("a",)]
 
@@ -195,13 +195,13 @@ async def test_a_damaged_backup_changes_nothing(
         start, size = places[name]
         middle = start + size // 2
         (tmp_path / "bad").write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
-        with pytest.raises(StartError, match=f"is damaged: its {name} is not what was written"):
+        with pytest.raises(StartError, match=f"is damaged: its {name} was changed"):
             await restore_backup(move(settings, database), tmp_path / "bad", say_nothing)
     (tmp_path / "bad").write_bytes(content[: len(content) // 2])
     with pytest.raises(StartError, match="is damaged"):
         await restore_backup(move(settings, database), tmp_path / "bad", say_nothing)
     (tmp_path / "bad").write_bytes(b"\0" * 10_000)
-    with pytest.raises(StartError, match=r"is no backup|is damaged"):
+    with pytest.raises(StartError, match=r"is not a Basewarden backup|is not a backup|is damaged"):
         await restore_backup(move(settings, database), tmp_path / "bad", say_nothing)
     with pytest.raises(StartError, match="cannot be read"):
         await restore_backup(move(settings, database), tmp_path / "missing", say_nothing)
@@ -237,7 +237,7 @@ async def test_the_key_is_never_in_a_backup(connection_id: str, settings: Settin
     assert with_key.key_file == tmp_path / "two.keys"
     assert with_key.key_file.read_text() == f"{key}\n"
     assert stat.S_IMODE(with_key.key_file.stat().st_mode) == 0o600
-    with pytest.raises(StartError, match="is there already"):
+    with pytest.raises(StartError, match="already exists"):
         await make_backup(settings, tmp_path / "two", say_nothing)
     (tmp_path / "two").unlink()
     with pytest.raises(StartError, match=r"two\.keys is there already"):
@@ -299,14 +299,14 @@ async def test_a_backup_moves_into_an_embedded_server(
     }
     code, said = await run_command(settings, "backup", str(file), "--with-key", **given)
     assert code == 0, said
-    assert "keep it away from the backup" in said
+    assert "Store it separately from the backup" in said
     bring_key(Path(f"{file}.keys"), data_dir)
     code, said = await run_command(settings, "restore", str(file), BASEWARDEN_DATA_DIR=str(data_dir))
     assert code == 0, said
     assert "rows of" in said
     code, said = await run_command(settings, "doctor", BASEWARDEN_DATA_DIR=str(data_dir))
     assert code == 0, said
-    assert "keys: all 1 sealed values open" in said
+    assert "keys: all 1 stored secrets can be decrypted" in said
     assert project.dsn not in said
     code, said = await run_command(settings, "restore", str(file), BASEWARDEN_DATA_DIR=str(data_dir))
     assert code == 1

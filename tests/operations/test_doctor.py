@@ -53,7 +53,7 @@ async def test_a_well_deployment_is_told_so(
     assert report.is_good
     by_subject = {finding.subject: finding for finding in report.findings if finding.level is Level.OK}
     assert sorted(by_subject) == ["clock", "database", "journal", "keys", "migrations", "queue", "settings", "writes"]
-    assert by_subject["keys"].text.startswith("all 1 sealed values open")
+    assert by_subject["keys"].text.startswith("all 1 stored secrets can be decrypted")
     assert "DATABASE_URL" in by_subject["settings"].text
     said = json.dumps(report.body()) + "\n".join(report.list_lines())
     for secret in (settings.database_url, settings.secret, settings.encryption_key):
@@ -84,7 +84,7 @@ async def test_a_lost_key_is_a_failure(connection_id: str, settings: Settings, d
     assert "not 1 of connections.sealed_postgres_url" in finding.text
     assert "BASEWARDEN_ENCRYPTION_KEY_OLD" in finding.advice
     rotating = lost.model_copy(update={"encryption_key_old": settings.encryption_key})
-    assert (await find(rotating, database, "keys", Level.OK)).text.startswith("all 1 sealed values open")
+    assert (await find(rotating, database, "keys", Level.OK)).text.startswith("all 1 stored secrets can be decrypted")
     assert "rotate-key" in (await find(rotating, database, "settings", Level.WARN)).advice
 
 
@@ -97,7 +97,7 @@ async def test_a_changed_value_is_a_failure(connection_id: str, settings: Settin
 
 async def test_a_month_without_a_table_is_a_failure(settings: Settings, database: Database) -> None:
     finding = await find(settings, database, "journal", Level.FAIL)
-    assert "would be refused" in finding.text
+    assert "will fail" in finding.text
 
 
 async def test_jobs_that_nobody_does_are_a_warning(settings: Settings, database: Database) -> None:
@@ -119,7 +119,7 @@ async def test_writes_that_stay_pending_are_a_warning(
     workshop = await own_workshop.open()
     bench = await workshop.bench(SHOP)
     await (await bench.agent()).write("PATCH", "/items?id=eq.1", {"name": "coffee"})
-    assert (await find(settings, database, "writes", Level.OK)).text == "none waits to be settled."
+    assert (await find(settings, database, "writes", Level.OK)).text == "none are pending."
     await run_sql(
         settings, "UPDATE journal_writes SET state = 'pending', at = now() - interval '1 hour', xid = 1 << 40"
     )
@@ -156,7 +156,7 @@ def test_a_full_disk(free: float, level: str) -> None:
 def test_what_does_not_start_is_one_finding() -> None:
     report = report_start_error(StartError("DATABASE_URL is required."))
     assert not report.is_good
-    assert report.list_lines() == ["fail  start: DATABASE_URL is required. Nothing else can be checked before that."]
+    assert report.list_lines() == ["fail  start: DATABASE_URL is required. Nothing else can be checked until then."]
 
 
 async def test_the_command_fails_when_a_check_does(product: ServedProduct, connection_id: str) -> None:

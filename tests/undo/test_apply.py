@@ -91,12 +91,12 @@ async def test_later_edit_of_the_same_column_refuses_and_skips(open_world: OpenW
         (
             "DELETE FROM people WHERE id = 1;",
             "INSERT INTO people VALUES (8, 'o', '1@x.org');",
-            "Another row has its email",
+            "Another row now has its email",
         ),
         (
             "UPDATE people SET email = 'e' WHERE id = 1;",
             "INSERT INTO people VALUES (8, 'o', '1@x.org');",
-            "Another row has its email",
+            "Another row now has its email",
         ),
         ("UPDATE people SET note = 'n' WHERE id = 1;", "ALTER TABLE people DROP COLUMN note;", "no longer exists"),
         ("UPDATE people SET note = 'n' WHERE id = 1;", "DROP TABLE people;", "no longer exists"),

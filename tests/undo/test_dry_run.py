@@ -95,5 +95,5 @@ async def test_a_preview_that_could_not_try_says_so(bench: Bench, agent: BenchAg
     assert preview.status_code == 200
     assert preview.json()["planned"] == 1
     (note,) = preview.json()["notes"]
-    assert "not tried" in note
+    assert "not tested" in note
     assert (await request_undo(bench, session, "preview")).json()["notes"] == []

@@ -38,9 +38,9 @@ async def request_undo(bench: Bench, session: str, **form: str) -> httpx.Respons
 
 async def test_an_empty_list_explains_how_to_begin(bench: Bench) -> None:
     page = await open_page(bench)
-    assert "Nothing has been written yet" in page
+    assert "No sessions yet" in page
     assert f"/c/{bench.connection_id}/agents" in page
-    assert "No session in this state" in await open_page(bench, "?status=undone")
+    assert "No sessions in this state" in await open_page(bench, "?status=undone")
     await open_page(bench, "?status=nonsense", 422)
 
 
@@ -58,7 +58,7 @@ async def test_from_the_list_to_the_receipt(bench: Bench, agent: BenchAgent) -> 
     assert "Undo 4 rows" in preview
     receipt = await request_undo(bench, session)
     assert receipt.status_code == 200
-    assert "Receipt of the undo" in receipt.text
+    assert ">Receipt</h2>" in receipt.text
     assert f"/sessions/{session}" in receipt.text
     assert len(await bench.rows("SELECT * FROM notes WHERE body LIKE 'note%'")) == 60
     assert "Undone by" in await open_page(bench, f"/{session}")
@@ -70,12 +70,13 @@ async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: BenchAge
     await bench.run("UPDATE notes SET body = 'theirs' WHERE id = 2")
     preview = await open_page(bench, f"/{session}/undo")
     assert "changed after the session" in preview
-    assert "Undo as chosen" in preview
-    assert 'data-label="Changed back" class="is-number">2<' in preview
+    assert "Undo 2 rows, keep 1 newer edit" in preview
+    assert 'name="onConflict" value="skip"' in preview
+    assert 'data-label="Reverted" class="is-number">2<' in preview
     refused = await request_undo(bench, session, onConflict="refuse")
     assert refused.status_code == 422
     assert "Nothing was changed" in refused.text
-    assert "Receipt of the undo" in (await request_undo(bench, session, onConflict="skip")).text
+    assert ">Receipt</h2>" in (await request_undo(bench, session, onConflict="skip")).text
     assert [row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 4 ORDER BY id")] == [
         "note 1",
         "theirs",
@@ -120,7 +121,7 @@ async def test_a_press_does_only_what_was_previewed(bench: Bench, agent: BenchAg
     assert {row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 3")} == {"x"}
     (token,) = re.findall(r'name="previewToken" value="([^"]+)"', stale.text)
     assert (
-        "This has been done. It is a session of its own"
+        "Done. This undo is a session and can be undone too."
         in (await request_undo(bench, session, previewToken=token)).text
     )
 
@@ -130,11 +131,11 @@ async def test_a_press_that_finds_nothing_to_do_says_so(bench: Bench, agent: Ben
     await bench.run("UPDATE notes SET body = 'theirs' WHERE id = 2")
     await request_undo(bench, session, onConflict="skip")
     preview = await open_page(bench, f"/{session}/undo")
-    assert "Already as it was: 2 rows. Nothing left to do but 1 conflict." in preview
-    assert "Undo as chosen" not in preview
+    assert "2 rows already restored. 1 conflict remains." in preview
+    assert "keep 1 newer edit" not in preview
     again = await request_undo(bench, session, onConflict="skip")
-    assert "Already as it was: 2 rows. Nothing left to do but 1 conflict. Nothing was changed." in again.text
-    assert "This has been done" not in again.text
+    assert "2 rows already restored. 1 conflict remains. Nothing was changed." in again.text
+    assert "Done." not in again.text
 
 
 async def test_an_undone_undo_does_not_say_that_it_can_be_undone(bench: Bench, agent: BenchAgent) -> None:

@@ -204,7 +204,7 @@ async def test_rows_that_triggers_write_elsewhere_are_told(workshop: Workshop) -
     agent = await bench.agent()
     session = (await agent.write("POST", "/orders", {"id": 1})).session_id
     receipt = (await request_undo(bench, session)).json()
-    note = "1 row inserted in public.log by triggers during this undo, without a record of it."
+    note = "1 row inserted in public.log by triggers during this undo, not recorded."
     assert receipt["irreversible"] == [note]
     undo = await bench.journal(receipt["undoSessionId"])
     assert undo["writes"][0]["unseen"] == [
@@ -224,7 +224,7 @@ async def test_other_rows_of_the_same_table_are_counted(workshop: Workshop) -> N
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/sib?id=lt.3", {"n": 5})).session_id
     receipt = (await request_undo(bench, session)).json()
-    note = "1 row updated in public.sib by triggers during this undo, without a record of it."
+    note = "1 row updated in public.sib by triggers during this undo, not recorded."
     assert note in receipt["irreversible"]
     assert (await bench.journal(session))["status"] == "partly_undone"
 
@@ -311,7 +311,7 @@ async def test_only_what_was_previewed_is_done(workshop: Workshop, backend: Any)
     digests = await texts(bench, "prices")
     stale = await request_undo(bench, session, previewToken=token)
     assert (stale.status_code, stale.json()["code"]) == (409, "preview_stale")
-    assert stale.json()["message"].startswith("2 more writes arrived since you looked")
+    assert stale.json()["message"].startswith("2 more writes arrived since the preview")
     assert stale.json()["details"]["planned"] == 3
     assert await texts(bench, "prices") == digests
     await bench.run("UPDATE prices SET n = 77 WHERE id = 3")

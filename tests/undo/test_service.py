@@ -150,8 +150,8 @@ async def test_what_cannot_come_back_is_said(bench: Bench, agent: BenchAgent) ->
     receipt = (await request_undo(bench, session)).json()
     assert receipt["reverted"] == 1
     told = " ".join(receipt["irreversible"])
-    assert "public.orders.id drew from its sequence" in told
-    assert "1 row of public.loose, which has no key" in told
+    assert "public.orders.id took from its sequence" in told
+    assert "1 row of public.loose, a table without a primary key" in told
     assert "1 call of the function public.tidy" in told
     assert "20 rows updated in public.tickets" in told
     assert (await bench.journal(session))["status"] == "partly_undone"

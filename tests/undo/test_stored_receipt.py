@@ -19,7 +19,7 @@ FIRST_VERSION: dict[str, Any] = json.loads("""
 """)
 DIRECT: dict[str, Any] = json.loads("""
     {"planned": 4, "reverted": 2, "skipped": 1, "alreadyAsBefore": 1,
-     "irreversible": ["Numbers that public.t.id drew from its sequence are not given back."],
+     "irreversible": ["Numbers that public.t.id took from its sequence are not restored."],
      "notes": [], "undoSessionId": "01935f4e-7a10-7c3e-8b1d-3f2a9c5d7e11", "previewToken": null,
      "conflicts": [{"schema": "public", "table": "t", "primaryKey": {"id": "1.50"}, "columns": [{"name": "n"}],
                     "reason": "The column n was changed after the session's write."}],

@@ -42,7 +42,7 @@ async def test_a_change_by_somebody_else_is_not_overwritten_unseen(store: Store)
     await store.behind.execute("update lamps set price = 5 where id = 2")
     refused = await edit_cell(store, "price", "40", "41", row="2")
     assert refused.status_code == 422
-    assert "Changed meanwhile: now 5" in refused.text
+    assert "Another write changed this value to 5" in refused.text
     assert 'value="41"' in refused.text
     assert await store.ask("select price::text from lamps where id = 2") == "5"
     again = re.search(r'name="o" value="([^"]*)"', refused.text)
@@ -109,7 +109,7 @@ async def test_the_row_form_sends_only_what_was_touched(store: Store) -> None:
     assert await store.ask("select name || note from lamps where id = 3") == "Lanterntheirs"
     late = await store.owner.post(store.row("lamps", "3"), data={**form, "o.name": '"Lantern"', "v.note": "mine"})
     assert late.status_code == 409
-    assert "Changed meanwhile" in late.text
+    assert "Another write changed this value" in late.text
     assert "mine" in late.text
     assert "<code>theirs</code>" in late.text
 

@@ -15,7 +15,7 @@ from basewarden.db import Database, WriteSession
 from basewarden.errors import TooMany
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_ADVICE = "Too many attempts. Wait a little and try again."
+_ADVICE = "Too many attempts. Wait a moment and try again."
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from basewarden.web import Pages
 _REFERRER_POLICY = {"referrer-policy": "strict-origin"}
 BAD_LINK = (NotFound, LinkUsed, LinkExpired)
 _BAD_LINK_TITLES = {
-    NotFound: "This link leads nowhere",
-    LinkUsed: "This link was used already",
-    LinkExpired: "This link is no longer good",
+    NotFound: "This link is not valid",
+    LinkUsed: "This link was already used",
+    LinkExpired: "This link has expired",
 }
 
 

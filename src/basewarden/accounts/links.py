@@ -84,7 +84,7 @@ async def consume_link(session: WriteSession, token: str, *purposes: Purpose) ->
 async def _find_usable(session: ReadSession | WriteSession, token: str, purposes: tuple[Purpose, ...]) -> AccountToken:
     found = await queries.find_token(session, hash_token(token)) if token.isascii() else None
     if found is None or found[0].purpose not in purposes:
-        raise NotFound("This link is not one of ours, or it is not whole.")
+        raise NotFound("This link is incomplete or was not issued here.")
     link, now = found
     if link.consumed_at is not None:
         raise LinkUsed

@@ -73,7 +73,7 @@ class ClientInfo:
 
 @dataclass(frozen=True, slots=True)
 class AccountEvent:
-    """`subject` is the person's `audit_id`. Never a secret, never an e-mail address.
+    """`subject` is the person's `audit_id`. Never a secret, never an email address.
 
     Of `details` a name or login is personal and goes when the person does. The others stay for good: ids, counts and
     words of ours only.

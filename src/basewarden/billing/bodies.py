@@ -158,7 +158,7 @@ def read_event(delivery: Delivery) -> ProviderEvent:
         model = _BODIES.get(envelope.type.partition(".")[0])
         body = model.model_validate(_with_start(envelope.data, at)) if model else None
     except ValidationError as error:
-        raise BadDelivery("The body is no event of the provider's.", details=_describe(error)) from None
+        raise BadDelivery("The body is not an event of the payment provider.", details=_describe(error)) from None
     version = Version(at, delivery.sent_at, sha256(delivery.body).digest())
     return ProviderEvent(envelope.type, version, body)
 

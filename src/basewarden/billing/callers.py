@@ -20,7 +20,7 @@ async def require_signed_delivery(request: Request, settings: SettingsDep) -> De
     """The raw bytes are verified before anything looks into them."""
     keys = read_keys(settings.dodo_webhook_secret)
     if not keys:
-        raise NotConfigured("This deployment takes no deliveries: no webhook secret is set.")
+        raise NotConfigured("This deployment accepts no deliveries: no webhook secret is set.")
     headers = Headers(
         id=request.headers.getlist(webhooks.ID),
         timestamp=request.headers.getlist(webhooks.TIMESTAMP),

@@ -6,9 +6,9 @@ from basewarden.db import ReadSession
 
 _YOU = "always you"
 _VERSION = {
-    "state_at": "tells which of two deliveries is newer",
-    "state_sent_at": "tells which of two deliveries is newer",
-    "state_digest": "tells which of two deliveries is newer",
+    "state_at": "orders the deliveries",
+    "state_sent_at": "orders the deliveries",
+    "state_digest": "orders the deliveries",
 }
 
 
@@ -58,7 +58,7 @@ BILLING_PARTS = (
     _make_part(
         "billing_checkouts",
         ("session_id", "product_id", "mode", "created_at"),
-        {"user_id": _YOU, "url": "where the payment was made: whoever has it could go on there"},
+        {"user_id": _YOU, "url": "the address of the payment, which gives access to it"},
     ),
     _make_part(
         "billing_grants",

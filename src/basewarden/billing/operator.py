@@ -28,10 +28,10 @@ class Grants:
     ) -> BillingGrant:
         """To a person who has an account. Two grants stand beside each other: the better one counts."""
         if plan not in {one.key for one in CATALOG.granted}:
-            raise Invalid.field("plan", "There is no such plan to give.")
+            raise Invalid.field("plan", "This plan cannot be granted.")
         user = await find_user_by_email(session, make_email_key(email))
         if user is None:
-            raise Invalid.field("email", "Nobody has an account with this address.")
+            raise Invalid.field("email", "No account has this address.")
         grant = BillingGrant(id=make_id(), user_id=user.id, plan=plan, until=until, note=note)
         await queries.insert_grant(session, grant)
         _log.info("billing.granted", user=str(user.id), plan=plan, until=until.isoformat())

@@ -74,7 +74,7 @@ _CHECKS = 5
 _CHECK_AGAIN_SECONDS = 3
 _OPERATOR_DONE = {
     "applied": "Applied.",
-    "already_applied": "It had been applied already.",
+    "already_applied": "It was already applied.",
     "failed": "It could not be applied. Its error is below.",
     "granted": "Given.",
     "ended": "Ended.",
@@ -89,14 +89,14 @@ _STATES = {
     PlanState.PAUSED: ("paused", "warn", "■"),
     PlanState.CANCELLED: ("cancelled", "warn", "■"),
     PlanState.ENDED: ("ended", "plain", "■"),
-    PlanState.GRANTED: ("given to you", "accent", "●"),
+    PlanState.GRANTED: ("granted", "accent", "●"),
 }
 _UNTIL = {
     PlanState.TRIALING: "First charge",
     PlanState.ACTIVE: "Renews",
-    PlanState.PAST_DUE: "Works until",
-    PlanState.CANCELLED: "Works until",
-    PlanState.GRANTED: "Given until",
+    PlanState.PAST_DUE: "Active until",
+    PlanState.CANCELLED: "Active until",
+    PlanState.GRANTED: "Granted until",
 }
 _PROBLEMS = {
     Problem.PAYMENT_FAILED: "The last payment failed",
@@ -240,11 +240,11 @@ async def _describe(request: Request, session: ReadSession, receipts: Receipts, 
 
 
 def _read_until(day: date) -> datetime:
-    """To the end of that day, UTC."""
+    """Until the end of that day, UTC."""
     until = datetime.combine(day, time(23, 59, 59), UTC)
     now = datetime.now(UTC)
     if not now < until < now + _LONGEST_GRANT:
-        raise Invalid.field("until", "must be a day to come, within five years")
+        raise Invalid.field("until", "must be a future date within five years")
     return until
 
 

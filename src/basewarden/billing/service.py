@@ -119,7 +119,7 @@ class Billing:
 def _make_limit(entitlement: Entitlement) -> PlanLimit:
     plan = entitlement.plan
     return PlanLimit(
-        f"The plan {plan.title} has room for {plan.connections} connections, and you have them.",
+        f"The plan {plan.title} allows {plan.connections} connections, and you have reached that limit.",
         details={"limit": plan.connections, "plan": plan.key},
-        hint="Choose a larger plan under Settings, Billing, or delete a connection. Those that you have go on working.",
+        hint="Choose a larger plan under Settings, Billing, or delete a connection. Your connections keep working.",
     )

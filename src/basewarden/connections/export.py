@@ -4,10 +4,10 @@ from basewarden.accounts import ExportPart, ExportRows, Person
 from basewarden.connections import queries
 from basewarden.db import ReadSession
 
-_SEALED = "the database's address with its password, sealed"
-_SEALED_KEY = "the project's key, sealed"
-_HASH = "a hash of the token: it proves the token, and is nobody's to keep"
-_CREATOR = "may be somebody else"
+_SEALED = "the connection string with its password, encrypted"
+_SEALED_KEY = "the project's key, encrypted"
+_HASH = "a hash of the token, which is not exported"
+_CREATOR = "may be another person"
 
 _CONNECTION = ("id", "name", "environment", "url", "db_role", "facts", "rest_facts", "probed_at", "created_at")
 _MEMBERSHIP = ("connection_id", "role", "created_at")

@@ -38,7 +38,7 @@ class Access(StrEnum):
 
 
 class Connection(Base):
-    """A saved project: its Postgres address, its URL and key, or both."""
+    """A saved project: its Postgres connection string, its URL and key, or both."""
 
     __tablename__ = "connections"
     __table_args__ = (

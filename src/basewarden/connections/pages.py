@@ -367,7 +367,7 @@ def _delete_context(member: Membership) -> dict[str, Any]:
 
 
 def _list_secret_fields(form: Form[Any]) -> tuple[str, ...]:
-    """Lists fields with secrets; a Postgres address that was pasted as a project's URL contains a password."""
+    """Lists fields with secrets; a connection string that was pasted as a project's URL contains a password."""
     return (*_SECRETS, "url") if "@" in form.typed.get("url", "") else _SECRETS
 
 

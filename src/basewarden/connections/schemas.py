@@ -37,7 +37,7 @@ def check_table(name: str) -> str:
 
 
 def check_project_url(url: str) -> str:
-    """Rejects a Postgres address in the field of a project's URL with a message of its own."""
+    """Rejects a Postgres connection string in the field of a project's URL with a message of its own."""
     if url.strip().lower().startswith(("postgres://", "postgresql://")):
         raise ValueError("This is a Postgres connection string. Paste it into the field “Postgres connection string”.")
     return url

@@ -122,7 +122,9 @@ class Connections:
             values |= await self._change_project(connection, wanted)
         changed = _make_changed(connection, {**values, **_select_value(wanted, "db_role")})
         if changed.sealed_postgres_url is None and changed.sealed_key is None:
-            raise Invalid.field("postgresUrl", "A connection needs a Postgres address, or a project's URL and key.")
+            raise Invalid.field(
+                "postgresUrl", "A connection needs a Postgres connection string, or a project's URL and key."
+            )
         if changed.is_direct and not wanted.postgres_url and changed.assumed_role is not None:
             facts = await self.check(connection, person_id)
             changed.facts = facts.as_json()

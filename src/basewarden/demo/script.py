@@ -97,7 +97,7 @@ class DemoScript:
         oldest = self.agent.table("customers").select("id").eq("tier", "guest").order("created_at")
         guests = _data(await oldest.limit(GUESTS_TO_DELETE).execute())
         gone = await self.agent.table("customers").delete().in_("id", [row["id"] for row in guests]).execute()
-        self.print_line(f"  deletes {len(_data(gone))} customers, and with them whatever hangs on them")
+        self.print_line(f"  deletes {len(_data(gone))} customers, and by cascade the rows that refer to them")
         junk: list[Any] = [
             {"email": f"asdf{number}.{self.name}@example.org", "full_name": f"Test Test {number}"}
             for number in range(JUNK_ROWS)
@@ -117,7 +117,7 @@ class DemoScript:
         self.print_line(f"  corrects price {price['id']} to {amount} EUR")
         percent = int(coupon["percent_off"]) % 40 + 1
         await self._request_as_person("PATCH", f"/coupons?code=eq.{coupon['code']}", {"percent_off": percent})
-        self.print_line(f"  sets coupon {coupon['code']} back to a bearable {percent} percent")
+        self.print_line(f"  sets coupon {coupon['code']} back to {percent} percent")
 
     async def _show_timeline(self) -> None:
         self._title("The session, as Basewarden recorded it")
@@ -137,7 +137,7 @@ class DemoScript:
     async def _preview(self) -> None:
         self._title("Preview of the undo")
         receipt = await self._request_undo("preview", "refuse")
-        self.print_line(f"  {receipt['planned']} rows would go back, {len(receipt['conflicts'])} conflicts:")
+        self.print_line(f"  {receipt['planned']} rows to undo, {len(receipt['conflicts'])} conflicts:")
         for conflict in receipt["conflicts"]:
             self.print_line(
                 f"      {conflict['schema']}.{conflict['table']} {conflict['primaryKey']}: {conflict['reason']}"
@@ -145,16 +145,14 @@ class DemoScript:
         _require(len(receipt["conflicts"]) == 2, "the person's two edits must be the only conflicts")
         refused = await self.data.person.post(self._undo_path, json={"mode": "apply", "onConflict": "refuse"})
         _require(refused.status_code == 409, "an undo with conflicts must refuse")
-        self.print_line("  pressed without more: refused, nothing changed")
+        self.print_line("  without onConflict=skip: refused, nothing was changed")
 
     async def _undo(self) -> None:
-        self._title("One press, with “skip”")
+        self._title("Undo, with onConflict=skip")
         receipt = await self._request_undo("apply", "skip")
-        self.print_line(
-            f"  {receipt['reverted']} rows went back, {receipt['skipped']} were left as the person made them"
-        )
+        self.print_line(f"  {receipt['reverted']} rows undone, {receipt['skipped']} newer edits kept")
         for item in receipt["irreversible"]:
-            self.print_line(f"      cannot be brought back: {item}")
+            self.print_line(f"      cannot be undone: {item}")
 
     async def _verify(
         self, digests: dict[str, str], rows: dict[str, Counter[str]], edited: dict[str, Counter[str]]
@@ -174,7 +172,7 @@ class DemoScript:
             _require(not found - edited[table], f"the person's row of {table} must be as the person left it")
             self.print_line(f"  {'public.' + table:<24} as it was, but for the one row that the person edited")
         self.print_line("")
-        self.print_line("Everything is as it was before the agent came, and the person's two edits stand.")
+        self.print_line("Everything is as before the agent's session, and the person's two edits are kept.")
 
     async def _read_edited_tables(self) -> Rows:
         dsn = self.data.shop_dsn.reveal()

@@ -54,7 +54,7 @@ def resolve_address(address: str) -> str:
     try:
         found = validate_email(given, check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
-        raise Invalid.field("email", "must be an e-mail address") from None
+        raise Invalid.field("email", "must be an email address") from None
     return f"{found.local_part}@{found.ascii_domain}"
 
 

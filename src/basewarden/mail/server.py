@@ -80,14 +80,14 @@ def _split(url: Secret) -> tuple[SplitResult, int]:
 def _read_options(parts: SplitResult) -> dict[str, str]:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if options.keys() - {"starttls", "ca"} or options.get("starttls", "1") not in ("0", "1"):
-        raise StartError("SMTP_URL takes the options starttls=0, starttls=1 and ca=<file>, and no others.")
+        raise StartError("SMTP_URL only accepts the options starttls=0, starttls=1 and ca=<file>.")
     return options
 
 
 def _decide_starttls(parts: SplitResult, asked: str | None, *, has_login: bool) -> bool:
     if parts.scheme == "smtps":
         if asked is not None:
-            raise StartError("SMTP_URL: smtps:// is encrypted from the start and takes no starttls option.")
+            raise StartError("SMTP_URL: smtps:// is always encrypted and does not accept the starttls option.")
         return False
     if not _is_own_network(parts.hostname or ""):
         if asked == "0":

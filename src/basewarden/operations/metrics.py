@@ -60,7 +60,7 @@ class Metrics:
         is_up = await self._health.is_database_up()
         readings = await self._look.get() if is_up else None
         once = CollectorRegistry(auto_describe=False)
-        once.register(_Once([_gauge("database_up", "Whether our database answers.", is_up), *_describe(readings)]))
+        once.register(_Once([_gauge("database_up", "Whether our database responds.", is_up), *_describe(readings)]))
         return generate_latest(self._registry) + generate_latest(once)
 
     async def stop(self) -> None:
@@ -86,10 +86,10 @@ def _describe(readings: Readings | None) -> Iterator[Metric]:
     """A number that could not be read is left out: a zero would say that all is well."""
     if readings is None:
         return
-    yield _gauge("journal_lag_seconds", "Age of the oldest write that is not settled.", _seconds(readings.journal_lag))
-    yield _gauge("jobs_waiting", "Jobs that could run now.", readings.jobs_waiting)
-    yield _gauge("jobs_lag_seconds", "For how long the oldest of them could have run.", _seconds(readings.jobs_lag))
-    yield _gauge("jobs_failed", "Jobs that will not run again by themselves.", readings.jobs_failed)
+    yield _gauge("journal_lag_seconds", "Age of the oldest pending write.", _seconds(readings.journal_lag))
+    yield _gauge("jobs_waiting", "Jobs that are ready to run.", readings.jobs_waiting)
+    yield _gauge("jobs_lag_seconds", "How long the oldest of them has been ready to run.", _seconds(readings.jobs_lag))
+    yield _gauge("jobs_failed", "Jobs that failed permanently.", readings.jobs_failed)
     yield _gauge("emails_queued", "Emails that are not out yet.", readings.emails_queued)
     yield _gauge("emails_failed", "Emails of the last 90 days that were given up.", readings.emails_failed)
 
@@ -125,13 +125,13 @@ class _Pool(Collector):
         self._engine = database.engine
 
     def collect(self) -> Iterator[Metric]:
-        build = GaugeMetricFamily("basewarden_build_info", "The version that runs.", labels=("version",))
+        build = GaugeMetricFamily("basewarden_build_info", "The running version.", labels=("version",))
         build.add_metric((__version__,), 1)
         yield build
         pool = self._engine.pool
         if isinstance(pool, QueuePool):
-            yield _gauge("pool_connections_in_use", "Connections to our database that are at work.", pool.checkedout())
-            yield _gauge("pool_connections_idle", "Connections to our database that wait for work.", pool.checkedin())
+            yield _gauge("pool_connections_in_use", "Connections to our database in use.", pool.checkedout())
+            yield _gauge("pool_connections_idle", "Idle connections to our database.", pool.checkedin())
 
 
 class _OfProcess(Collector):

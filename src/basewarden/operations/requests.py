@@ -55,7 +55,7 @@ class RequestCounts:
         for (route, method, status), series in self._series.items():
             counts.add_metric((route, method, str(status)), sum(series[:-1]))
         yield counts
-        durations = HistogramMetricFamily("basewarden_request_seconds", "How long they took.", labels=("route",))
+        durations = HistogramMetricFamily("basewarden_request_seconds", "How long requests took.", labels=("route",))
         for route, series in self._sum_by_route().items():
             pairs = list(zip(_BOUNDS, accumulate(series[:-1]), strict=True))
             durations.add_metric((route,), pairs, series[-1])

@@ -114,7 +114,7 @@ def _read_keys(path: Path) -> tuple[VaultKey, ...]:
     except (OSError, ValueError):
         keys = ()
     if not keys:
-        raise StartError(f"The key file {path} cannot be read: without it nothing sealed can be opened.")
+        raise StartError(f"The key file {path} cannot be read. Without it no stored secret can be decrypted.")
     return keys
 
 

@@ -18,12 +18,12 @@ _HEAD_BYTES = len(_VERSION) + KEY_ID_BYTES
 
 class VaultError(Unavailable):
     code = "vault.unreadable"
-    message = "A sealed value cannot be opened: it was changed, or it belongs to another row."
+    message = "A stored secret cannot be decrypted: it was changed, or it belongs to another row."
 
 
 class VaultKeyMissing(VaultError):
     code = "vault.key_missing"
-    message = "A sealed value cannot be opened: this deployment no longer has the key that sealed it."
+    message = "A stored secret cannot be decrypted: this deployment no longer has its key."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,5 +65,5 @@ class Vault:
             raise VaultError
         key = self.keyring.find(sealed[len(_VERSION) : _HEAD_BYTES])
         if key is None:
-            raise VaultKeyMissing(hint="Put the earlier key into BASEWARDEN_ENCRYPTION_KEY_OLD and start again.")
+            raise VaultKeyMissing(hint="Set the earlier key as BASEWARDEN_ENCRYPTION_KEY_OLD and restart.")
         return key

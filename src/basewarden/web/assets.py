@@ -69,7 +69,7 @@ def _read_files() -> dict[str, str]:
     try:
         files: dict[str, str] = json.loads(MANIFEST.read_bytes())["files"]
     except (FileNotFoundError, ValueError, KeyError):
-        raise StartError("The page assets are not built; start Basewarden with ./basewarden serve.") from None
+        raise StartError("The page assets are not built. Start Basewarden with ./basewarden serve.") from None
     return files
 
 
@@ -152,7 +152,7 @@ def _need_node() -> Node:
     node = find_node() or (_install_node() and find_node())
     if not node:
         raise StartError(
-            f"Building the page assets needs Node {MIN_NODE} or newer with npm; install it and start again."
+            f"Building the page assets requires Node {MIN_NODE} or newer with npm. Install it and start again."
         )
     return node
 

@@ -122,16 +122,16 @@ def is_nested_too_deep(start: bytes) -> bool:
 
 def _make_refusal(scope: Any, start: bytes, budget: BodyBudget) -> AppError:
     if _is_json(scope) and is_nested_too_deep(start):
-        return BadJSON(hint="It is nested deeper than any JSON that is read here.")
+        return BadJSON(hint="It is nested too deeply.")
     return TooLarge(hint=f"At most {budget.size} bytes.")
 
 
 def _check_values(body: bytes, most: int) -> None:
     """Counts commas, of which there is one between any two values. The parser's own limit depends on the process."""
     if body.count(b"[") + body.count(b"{") > MOST_NESTED and is_nested_too_deep(body):
-        raise BadJSON(hint="It is nested deeper than any JSON that is read here.")
+        raise BadJSON(hint="It is nested too deeply.")
     if body.count(b",") >= most and _STRINGS.sub(b"", body).count(b",") >= most:
-        raise TooLarge("The body holds too many values.", hint=f"At most {most} members and elements.")
+        raise TooLarge("The body contains too many values.", hint=f"At most {most} members and elements.")
 
 
 def _is_json(scope: Any) -> bool:

@@ -17,7 +17,7 @@ def describe_invalid(errors: Sequence[Mapping[str, Any]]) -> AppError:
     more = len(errors) - MOST_FIELDS
     return Invalid(
         details=[_describe(item) for item in errors[:MOST_FIELDS]],
-        hint=f"{more} more fields are wrong and not listed here." if more > 0 else None,
+        hint=f"{more} more fields are not valid and not listed here." if more > 0 else None,
     )
 
 

@@ -27,7 +27,7 @@ from pgrest import Column, Table, TextLimit
 
 router = APIRouter(prefix="/c/{connection_id}/data/{table}/{key}", route_class=DataRoute, include_in_schema=False)
 
-_DELETED = "This row was deleted meanwhile."
+_DELETED = "This row was deleted."
 
 
 async def find_editable(column: str, member: Editor, table: TableDep) -> Column:
@@ -111,8 +111,8 @@ def _list_shown(table: Table, form: FormData) -> list[Column]:
 def _explain(error: AppError, column: str, before: str | None) -> tuple[str | None, str]:
     if isinstance(error, EditConflict) and error.now is not None:
         now = error.now[column]
-        shown = "null" if now is None else now[:200] or "empty text"
-        return now, f"Changed meanwhile: now {shown}. Save again to put yours in its place."
+        shown = "null" if now is None else now[:200] or "empty string"
+        return now, f"Another write changed this value to {shown}. Save again to replace it with yours."
     return before, " ".join(list_refusals(error).values())
 
 

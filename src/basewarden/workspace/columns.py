@@ -114,7 +114,7 @@ def _encode_value(column: Column, value: str | None) -> Any:
     except ValueError:
         raise Invalid.field(column.name, "This is not valid JSON.") from None
     if is_null:
-        raise Invalid.field(column.name, "A JSON null cannot be written here; tick null for an empty field.")
+        raise Invalid.field(column.name, "A JSON null cannot be written here. Select null instead.")
     return msgspec.Raw(value.encode())
 
 

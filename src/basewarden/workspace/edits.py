@@ -22,16 +22,16 @@ class EditConflict(Conflict):
     """`now` holds the current values of concurrently changed columns; None if the row was deleted."""
 
     code = "changed_meanwhile"
-    message = "Somebody changed this meanwhile, so nothing was saved."
+    message = "This row was changed by another write, so nothing was saved."
 
     def __init__(self, now: Row | None) -> None:
-        super().__init__(None if now is not None else "This row was deleted meanwhile, so nothing was saved.")
+        super().__init__(None if now is not None else "This row was deleted, so nothing was saved.")
         self.now = now
 
 
 class NotChanged(Conflict):
     code = "not_changed"
-    message = "The database let nothing through: a policy does not allow this change to the role in use."
+    message = "A row level security policy does not allow this change, so nothing was saved."
 
 
 async def change_row(client: TableClient, table: Table, key: Key, changes: Mapping[str, Change]) -> Row:
@@ -61,7 +61,7 @@ async def _check_unchanged(client: TableClient, table: Table, key: Key, changes:
 def list_refusals(error: AppError) -> dict[str, str]:
     """Returns error messages by column; "" = the row."""
     if isinstance(error, EditConflict) and error.now is not None:
-        return dict.fromkeys(error.now, "Changed meanwhile. Save again to put yours in its place.")
+        return dict.fromkeys(error.now, "Another write changed this value. Save again to replace it with yours.")
     if isinstance(error.details, list):
         return {item["field"]: item["message"] for item in error.details}
     return {"": f"{error.text} {error.hint}" if error.hint else error.text}

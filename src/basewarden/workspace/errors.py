@@ -24,7 +24,7 @@ class DataRefused(AppError):
 
 class DatabaseUnreachable(Unavailable):
     code = "database_unreachable"
-    message = "The project's database does not answer."
+    message = "The project's database is not responding."
 
 
 def explain_error(error: PgrestError) -> AppError:

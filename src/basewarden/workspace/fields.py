@@ -111,7 +111,7 @@ def _read_before(text: str) -> str | None:
     try:
         return msgspec.json.decode(text, type=str | None)
     except msgspec.DecodeError:
-        raise BadRequest("This form was not made here.") from None
+        raise BadRequest("This form is not valid. Reload the page and try again.") from None
 
 
 def is_input(column: Column) -> bool:

@@ -63,7 +63,7 @@ class GridFilter:
     def shown_value(self) -> str:
         if not OPERATORS[self.operator].takes_value:
             return ""
-        return self.value or "empty text"
+        return self.value or "empty string"
 
     @property
     def condition(self) -> Condition:

@@ -32,8 +32,8 @@ async def find_table(request: Request, connection_id: str, table: str, client: T
     if meant is not None:
         raise TableRedirect(table_path(connection_id, *meant.qualified))
     raise NotFound(
-        "There is no such table here, or it is not in an exposed schema.",
-        hint="A table's address is its schema and its name, such as public.orders.",
+        "This table does not exist, or its schema is not exposed.",
+        hint="A table's path is its schema and its name, such as public.orders.",
     )
 
 

@@ -14,8 +14,8 @@ _CONSEQUENCES = {
     "CASCADE": "{rows} of {table} {go} with it, by the foreign key {key}.",
     "SET NULL": "{rows} of {table} {lose} this reference ({columns} becomes null).",
     "SET DEFAULT": "{rows} of {table} {get} the default in {columns}.",
-    "RESTRICT": "{rows} of {table} {refer} to it, so the database will refuse while that is so.",
-    "NO ACTION": "{rows} of {table} {refer} to it, so the database will refuse while that is so.",
+    "RESTRICT": "{rows} of {table} {refer} to it, so the database will refuse the delete.",
+    "NO ACTION": "{rows} of {table} {refer} to it, so the database will refuse the delete.",
 }
 _PLURALS = {"go": "goes", "lose": "loses", "get": "gets", "refer": "refers"}
 
@@ -39,7 +39,7 @@ class ReferencingTable:
         text = _CONSEQUENCES[self.key.on_delete].format(
             rows=rows, table=name, key=self.key.name, columns=", ".join(self.key.columns), **verbs
         )
-        return f"{text} What depends on those follows." if self._cascades_further else text
+        return f"{text} Rows that depend on those follow." if self._cascades_further else text
 
     @property
     def _cascades_further(self) -> bool:

@@ -30,7 +30,7 @@ from pgrest import Table
 router = APIRouter(prefix="/c/{connection_id}/data/{table}", route_class=DataRoute, include_in_schema=False)
 
 _DONE = {"added": "Added.", "saved": "Saved."}
-UNDO_NOTE = "Every value is kept in the journal: undo the session that this delete belongs to, and the rows come back."
+UNDO_NOTE = "Yes. Undo the session of this delete, and the rows are restored."
 
 
 @router.get("/+new")
@@ -75,12 +75,12 @@ async def post_delete(
     async with request.form(max_files=0) as form:
         word = _confirm_word(member, table)
         if word is not None and str(form.get("confirm", "")).strip() != word:
-            return await _show_delete(request, member, table, keys, client, pages, "That is not the table's name.")
+            return await _show_delete(request, member, table, keys, client, pages, "This is not the table's name.")
     try:
-        await client.delete(table, keys)
+        deleted = await client.delete(table, keys)
     except AppError as error:
         return await _show_delete(request, member, table, keys, client, pages, refusal=error)
-    return redirect(f"{table_path(member.connection.id, *table.qualified)}?done=deleted")
+    return redirect(f"{table_path(member.connection.id, *table.qualified)}?deleted={deleted}")
 
 
 @router.get("/{key}")
@@ -176,7 +176,7 @@ async def _show_delete(
     _require_writable(table)
     found = await client.read(table, [is_any_row(table.key, keys), ("select", select_texts(referenced_columns(table)))])
     if not found.rows:
-        raise NotFound("These rows are gone already.")
+        raise NotFound("These rows were already deleted.")
     related = await list_related(client, member.connection.id, table, found.rows)
     wrong = HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK
     return pages.render(
@@ -201,4 +201,4 @@ def _confirm_word(member: Membership, table: Table) -> str | None:
 
 def _require_writable(table: Table) -> None:
     if not is_writable(table):
-        raise Forbidden("This cannot be changed here: it is a view, or a table without a key.")
+        raise Forbidden("This cannot be changed here, because it is a view or has no primary key.")

@@ -19,9 +19,6 @@ from pgrest import Table
 router = APIRouter(prefix="/c/{connection_id}/data", route_class=DataRoute, include_in_schema=False)
 
 
-_DONE = {"deleted": "Deleted. To take it back, undo the session that this delete belongs to, under Sessions."}
-
-
 @router.get("")
 async def get_tables(
     request: Request, member: Viewer, client: TableClientDep, pages: PagesDep, q: str = "", page: int = 1
@@ -60,13 +57,19 @@ async def get_grid(
         sizes=SIZES,
         can_edit=can_edit(member, table),
         read_only_reason=explain_read_only(member, table),
-        done=_DONE.get(request.query_params.get("done", "")),
+        deleted=_read_deleted(request),
     )
+
+
+def _read_deleted(request: Request) -> int:
+    """How many rows a delete has just removed; it is part of the address that the delete leads to."""
+    given = request.query_params.get("deleted", "")
+    return int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else 0
 
 
 def explain_read_only(member: Membership, table: Table) -> str | None:
     if table.kind not in ("table", "partitioned"):
-        return "This is a view: its rows are made from other tables, so they are changed there."
+        return "This is a view. Change its rows in the tables that it reads from."
     if not is_writable(table):
-        return "This table has no primary key, so its rows cannot be told apart and are shown for reading only."
-    return None if can_edit(member, table) else "You are a viewer of this connection: you may read, not change."
+        return "This table has no primary key, so its rows are read-only."
+    return None if can_edit(member, table) else "You are a viewer of this connection, so you cannot change rows."

@@ -53,7 +53,7 @@ def _run(options: argparse.Namespace, source: Source, settings: ServerSettings, 
         print(asyncio.run(_read_schema(source, settings)).decode())
         return 0
     if options.workers < 1:
-        raise GivingUpError("--workers takes a number from 1 on.")
+        raise GivingUpError("--workers must be 1 or more.")
     return _serve(settings, source, options.workers, software)
 
 

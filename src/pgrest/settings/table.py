@@ -29,9 +29,11 @@ class Setting:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("db-aggregates-enabled", "`false`", "allows aggregate functions in `select`", in_database=True),
-    Setting("db-anon-role", "none: no access without a token", "the role of who brings no token", in_database=True),
-    Setting("db-channel", "`pgrst`", "the channel of `NOTIFY` that reloads are heard on"),
-    Setting("db-channel-enabled", "`true`", "whether it is listened to; `false` behind a pooler of transactions"),
+    Setting(
+        "db-anon-role", "none: no access without a token", "the role of requests without a token", in_database=True
+    ),
+    Setting("db-channel", "`pgrst`", "the `NOTIFY` channel for reloads"),
+    Setting("db-channel-enabled", "`true`", "whether to listen on it; `false` behind a transaction pooler"),
     Setting(
         "db-extra-search-path",
         "`public`",
@@ -41,12 +43,18 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "db-hoisted-tx-settings",
         f"`{', '.join(HOISTED)}`",
-        "settings of a function that hold for its whole transaction",
+        "function settings that apply to the whole transaction",
         in_database=True,
     ),
-    Setting("db-max-rows", "none: no limit", "the most rows of an answer", in_database=True, aliases=("max-rows",)),
+    Setting(
+        "db-max-rows",
+        "none: no limit",
+        "the maximum number of rows in a response",
+        in_database=True,
+        aliases=("max-rows",),
+    ),
     Setting("db-plan-enabled", "`false`", "allows `Accept: application/vnd.pgrst.plan`", in_database=True),
-    Setting("db-pool", "`10`", "the most connections for requests, of all workers together", reloads=False),
+    Setting("db-pool", "`10`", "the maximum number of connections for requests, over all workers", reloads=False),
     Setting("db-pool-acquisition-timeout", "`10`", "seconds that a request waits for a connection", reloads=False),
     Setting("db-pool-max-lifetime", "`1800`", "seconds after which a connection is replaced", reloads=False),
     Setting(
@@ -61,7 +69,10 @@ SETTINGS: tuple[Setting, ...] = (
         "db-pre-request", "none", "a function called before each request", in_database=True, aliases=("pre-request",)
     ),
     Setting(
-        "db-prepared-statements", "`true`", "`false` behind a pooler of transactions that knows none", in_database=True
+        "db-prepared-statements",
+        "`true`",
+        "`false` behind a transaction pooler without prepared statements",
+        in_database=True,
     ),
     Setting("db-root-spec", "none", "a function that answers `GET /`", in_database=True, aliases=("root-spec",)),
     Setting(
@@ -76,7 +87,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "db-tx-end",
         "`commit`",
-        "`commit`, `rollback`, or either with `-allow-override`, which heeds `Prefer: tx=…`",
+        "`commit`, `rollback`, or either with `-allow-override`, which allows `Prefer: tx=…`",
         in_database=True,
     ),
     Setting(
@@ -95,7 +106,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "jwt-secret",
-        "none: no tokens are taken",
+        "none: tokens are not accepted",
         "a passphrase of 32 characters or more, a JSON Web Key, a set of them, or `@file` to read it from; never shown",
         in_database=True,
     ),
@@ -107,7 +118,10 @@ SETTINGS: tuple[Setting, ...] = (
         aliases=("secret-is-base64",),
     ),
     Setting(
-        "jwt-cache-max-entries", "`1000`", "the most checked tokens that are remembered; `0` none", in_database=True
+        "jwt-cache-max-entries",
+        "`1000`",
+        "the maximum number of cached tokens; `0` disables the cache",
+        in_database=True,
     ),
     Setting(
         "log-level", "`error`", "`crit`, `error` (5xx), `warn` (4xx), `info` (all requests) or `debug`", reloads=False
@@ -119,12 +133,12 @@ SETTINGS: tuple[Setting, ...] = (
         "what `GET /` describes: `follow-privileges`, `ignore-privileges` or `disabled`",
         in_database=True,
     ),
-    Setting("openapi-security-active", "`false`", "whether that describes how to bring a token", in_database=True),
+    Setting("openapi-security-active", "`false`", "whether the description says how to send a token", in_database=True),
     Setting("openapi-server-proxy-uri", "none", "the public address in that description", in_database=True),
     Setting(
         "server-cors-allowed-origins",
         "none: any",
-        "the origins whose pages may call, separated by commas",
+        "the origins that may send requests, separated by commas",
         in_database=True,
     ),
     Setting(
@@ -134,8 +148,10 @@ SETTINGS: tuple[Setting, ...] = (
         reloads=False,
     ),
     Setting("server-port", "`3000`", "the port; `0` takes a free one, which the log names", reloads=False),
-    Setting("server-trace-header", "none", "a header that each answer carries as its request did", in_database=True),
-    Setting("server-timing-enabled", "`false`", "adds `Server-Timing` to answers", in_database=True),
+    Setting(
+        "server-trace-header", "none", "a header that is copied from the request to its response", in_database=True
+    ),
+    Setting("server-timing-enabled", "`false`", "adds `Server-Timing` to responses", in_database=True),
     Setting("server-unix-socket", "none", "a socket's path, instead of host and port", reloads=False),
     Setting("server-unix-socket-mode", "`660`", "who may use that socket, from `600` to `777`", reloads=False),
     Setting("admin-server-host", "`server-host`", "the address of the admin server", reloads=False),

@@ -343,4 +343,4 @@ async def test_a_port_in_use_is_one_sentence(told: RestCommand, quiet_rest: Rest
 
 async def test_fewer_workers_than_one_are_none(told: RestCommand) -> None:
     code, _, err = await told.run("--workers", "0")
-    assert (code, err) == (1, "basewarden: --workers takes a number from 1 on.\n")
+    assert (code, err) == (1, "basewarden: --workers must be 1 or more.\n")

@@ -69,7 +69,9 @@ class Export:
         await self._attempts.acquire(Attempt("export.person", str(person.id), EXPORTS))
         async with self._place(), self._database.snapshot() as session:
             if not await queries.try_take_export_place(session, person.id, AT_ONCE):
-                raise TooMany.retry_after(_RETRY_SECONDS, "Your data are being exported already. Wait for that.")
+                raise TooMany.retry_after(
+                    _RETRY_SECONDS, "An export of your data is already running. Wait until it has finished."
+                )
             await self._note(person, client_info)
             async with aclosing(self._write(session, person)) as pieces:
                 yield pieces

@@ -11,7 +11,7 @@ from basewarden.audit import export_events
 from basewarden.db import ReadSession
 
 YOU = "always you"
-HASH = "a hash of a secret: it proves the secret, and is nobody's to keep"
+HASH = "a hash of a secret, which is not exported"
 SEALED = "a secret, sealed"
 CHAIN = "ties the events of all people together"
 _EMAIL_COLUMNS = ("id", "kind", "address", "state", "attempts", "created_at", "sent_at", "good_until")

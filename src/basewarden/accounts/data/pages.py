@@ -24,8 +24,8 @@ DELETE = "/settings/account/delete"
 router = APIRouter(include_in_schema=False)
 
 _DONE = {
-    "kept": "Your account stays. Nothing of it was deleted.",
-    "confirmed": "It is you. Go on with what you wanted to do.",
+    "kept": "The deletion was cancelled. Nothing was deleted.",
+    "confirmed": "Identity confirmed. You can continue.",
 }
 
 
@@ -79,7 +79,7 @@ async def post_delete(
     form = await parse_form(request, DeleteAccountForm)
     if form.data is None or make_email_key(form.data.confirm) != make_email_key(person.email):
         blockers = await deletions.list_blockers(ReadSession(session), person.id)
-        return _ask(request, pages, person, blockers, error="Type your e-mail address as it stands above.")
+        return _ask(request, pages, person, blockers, error="Type your email address exactly as shown above.")
     try:
         await deletions.schedule(session, person, client_info)
     except SoleOwner as refused:

@@ -15,12 +15,12 @@ from basewarden.errors import Conflict
 from basewarden.web import PagesDep, Reading, SettingsDep, Writing, redirect
 
 _DONE = {
-    "linked": "GitHub is linked. From now on it signs you in, too.",
-    "unlinked": "GitHub is unlinked, and your other browsers are signed out.",
+    "linked": "GitHub is linked. You can now sign in with it.",
+    "unlinked": "GitHub is unlinked, and your other browsers were signed out.",
 }
 _ERROR_MESSAGES = {
     **ERROR_MESSAGES,
-    "only_way": "GitHub is the only way into this account, so it stays. Add a passkey first.",
+    "only_way": "GitHub is the only way to sign in to this account, so it was not unlinked. Add a passkey first.",
 }
 
 router = APIRouter(prefix=PAGE, include_in_schema=False)

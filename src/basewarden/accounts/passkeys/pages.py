@@ -19,9 +19,9 @@ from basewarden.web import PagesDep, Reading, SettingsDep, Writing, parse_form, 
 HERE = "/settings/account/passkeys"
 _TAB = "passkeys"
 _DONE = {
-    "added": "The passkey is added. Next time you can sign in with it.",
+    "added": "Passkey added. You can now sign in with it.",
     "renamed": "Renamed.",
-    "removed": "The passkey is removed. It no longer opens this account.",
+    "removed": "Passkey removed. You can no longer sign in with it.",
 }
 
 router = APIRouter(prefix=HERE, include_in_schema=False)

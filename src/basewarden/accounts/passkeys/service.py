@@ -27,7 +27,7 @@ from basewarden.errors import AppError, NotFound
 from basewarden.settings import Settings
 
 MAX_PASSKEYS = 20
-_REFUSED = "This passkey could not be checked. Try again, or sign in another way."
+_REFUSED = "This passkey could not be verified. Try again, or sign in another way."
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
 _SECRETS = ("password",)
 _DONE = {
-    "signup": "If this address was new, its account is ready. Sign in with the password you chose.",
+    "signup": "Sign in with the password you just chose.",
     "signout": "You are signed out.",
-    "reset": "Your password is changed, and every browser is signed out. Sign in with the new one.",
-    "verified": "The address is confirmed.",
+    "reset": "Your password was changed, and every browser was signed out. Sign in with the new one.",
+    "verified": "Your email address is confirmed.",
 }
 
 

@@ -26,10 +26,10 @@ from basewarden.errors import Conflict, Invalid, Unauthenticated
 SIGNED_UP_JOB = "accounts.signed_up"
 SIGNIN_FAILED_JOB = "accounts.signin_failed"
 _TOTAL_ADVICE = (
-    "Too many sign-ins fail here right now, so that new browsers have to wait. Use one that you have signed in with "
-    "before, a passkey, or a link to reset the password."
+    "Too many sign-ins are failing right now, so new browsers have to wait. Use a browser that you have signed in with "
+    "before, a passkey, or a password reset link."
 )
-_SET_ONE = "Set one under Settings, Account, or by a link to reset the password."
+_SET_ONE = "Set one under Settings, Account, or with a password reset link."
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class Accounts:
         checked = await self.confirm_password(person, current, client_info, failure=EventKind.PASSWORD_CHANGE_FAILED)
         await check_strength("newPassword", new, email=checked.email, name=checked.name)
         if await self._passwords.is_right(new, checked.password_hash):
-            raise Invalid.field("newPassword", "This is your password already.")
+            raise Invalid.field("newPassword", "This is already your password.")
         hashed = await self._passwords.hash(new)
         user = await self._lock_unchanged(session, checked)
         if user is None:
@@ -245,7 +245,7 @@ class Accounts:
         if user is None:
             raise Unauthenticated
         if user.password_hash is not None:
-            raise Conflict("This account has a password already.")
+            raise Conflict("This account already has a password.")
         tokens = await self._signins.renew(session, person.signin_id, authenticated=False)
         await queries.change_password(session, user.id, hashed)
         await account_queries.end_tokens(session, user.id, Purpose.RESET, Purpose.CHANGE_EMAIL)

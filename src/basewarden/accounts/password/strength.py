@@ -52,10 +52,10 @@ def find_weakness(password: Secret, *, email: str, name: str) -> str | None:
         return None
     dictionaries = {part.get("dictionary_name") for part in parts}
     if "user_inputs" in dictionaries:
-        return "Use something else than your name, your address or ours; a few words of your own are better."
+        return "Do not use your name, your email address or the name of this site. Use a few unrelated words."
     if dictionaries != {None}:
-        return "This password is on the lists that guessers try first. Use a few words that do not belong together."
-    return "This repeats or counts on. Use a few words that do not belong together."
+        return "This password is on lists of common passwords. Use a few unrelated words."
+    return "This is a repeated or sequential pattern. Use a few unrelated words."
 
 
 def list_personal_words(email: str, name: str) -> list[str]:

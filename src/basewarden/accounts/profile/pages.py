@@ -36,13 +36,13 @@ _SECRETS = ("password", "currentPassword", "newPassword")
 _EVENTS_A_PAGE = 50
 _LARGEST_ID = 2**63 - 1
 _DONE = {
-    "name": "Your name is saved.",
-    "password": "Your password is changed. Every other browser is signed out.",
-    "password-set": "Your password is set. Every other browser is signed out.",
-    "email": "A letter is on its way to the new address. The change is made when you follow its link.",
-    "verify": "A letter is on its way, unless there were three in the last six hours. Its link is good for a day.",
-    "confirmed": "It is you. If a form in another tab waits for this, go back to it and press its button again.",
-    "no-email": "This deployment sends no letters, so nothing was changed.",
+    "name": "Name saved.",
+    "password": "Password changed. Every other browser was signed out.",
+    "password-set": "Password set. Every other browser was signed out.",
+    "email": "We sent a link to the new address. The address changes when you use the link.",
+    "verify": "We sent a link, unless you requested three in the last six hours. It works for a day.",
+    "confirmed": "Identity confirmed. If a form is open in another tab, go back to it and submit it again.",
+    "no-email": "This deployment cannot send email, so nothing was changed.",
 }
 
 

@@ -15,7 +15,7 @@ from basewarden.accounts.signin.cookies import set_device_cookie
 from basewarden.errors import Invalid
 from basewarden.web import PagesDep, SettingsDep, Writing, anyone, parse_form, redirect, show_again
 
-_ASK_FOR_RESET = ("Ask for a new link", "/forgot")
+_ASK_FOR_RESET = ("Request a new link", "/forgot")
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 

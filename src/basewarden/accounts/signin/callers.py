@@ -73,7 +73,7 @@ async def _has_read_body(request: Request) -> bool:
 def _refuse_token(request: Request) -> None:
     bearer = request.headers.get("authorization", "").lower().startswith("bearer ")
     if bearer or "apikey" in request.headers:
-        raise Unauthenticated("A token does not open this; only a signed-in person does.")
+        raise Unauthenticated("This needs a signed-in user; tokens are not accepted.")
 
 
 async def find_caller(request: Request, signins: SignInSessions) -> Person | None:

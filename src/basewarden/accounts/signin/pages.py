@@ -13,8 +13,8 @@ from basewarden.web import PagesDep, Reading, SettingsDep, Writing, anyone, redi
 
 SESSIONS = f"{SETTINGS}/sessions"
 _DONE = {
-    "ended": "That browser is signed out.",
-    "ended-others": "Every other browser is signed out.",
+    "ended": "That browser was signed out.",
+    "ended-others": "Every other browser was signed out.",
 }
 
 router = APIRouter(include_in_schema=False)

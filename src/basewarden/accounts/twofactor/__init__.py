@@ -1,4 +1,4 @@
-"""Two-factor sign-in by an authenticator app, with recovery codes."""
+"""Two-factor authentication by an authenticator app, with recovery codes."""
 
 from basewarden.accounts.twofactor.checking import Clock, count_second_factor, read_clock
 from basewarden.accounts.twofactor.service import TwoFactor, count_codes_left

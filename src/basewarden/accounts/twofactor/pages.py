@@ -1,4 +1,4 @@
-"""Pages: the second step of signing in, and two-factor sign-in in the settings. They work without JavaScript."""
+"""Pages: the second step of signing in, and two-factor authentication in the settings. They work without JavaScript."""
 
 from typing import Annotated, Any, Self
 
@@ -45,9 +45,9 @@ _CODES = "accounts/twofactor/codes.html"
 _TAB = "2fa"
 _SECRETS = ("code", "recoveryCode", "secret", "password")
 _DONE = {
-    "off": "Two-factor sign-in is off. The recovery codes are gone with it.",
+    "off": "Two-factor authentication is off. Your recovery codes no longer work.",
     "on": "Two-factor authentication is already on.",
-    "again": "That page had been left behind. Start again here.",
+    "again": "That page has expired. Start again here.",
 }
 
 
@@ -63,7 +63,7 @@ class SecondStep(BaseModel):
     @model_validator(mode="after")
     def _check_given(self) -> Self:
         if self.code is None and self.recovery_code is None:
-            raise ValueError("Type the code first.")
+            raise ValueError("Enter the code first.")
         return self
 
     @property
@@ -77,7 +77,7 @@ def _check_codes(text: str) -> str:
     """Accepts only text in the format of recovery codes, because the text is returned as a file."""
     codes = [read_code(Secret(line)) for line in text.split()]
     if not codes or not all(codes):
-        raise ValueError("holds something else than recovery codes")
+        raise ValueError("contains something other than recovery codes")
     return "\n".join(code.show() for code in codes if code)
 
 

@@ -34,7 +34,10 @@ class CodesOut(ResponseBody):
 
 
 @router.post(
-    "/setup", responses=declare(TooMany), summary="Returns a new secret for two-factor sign-in.", openapi_extra=STABLE
+    "/setup",
+    responses=declare(TooMany),
+    summary="Returns a new secret for two-factor authentication.",
+    openapi_extra=STABLE,
 )
 async def post_setup(person: SignedIn, session: Writing, two_factor: TwoFactorDep) -> SetupOut:
     """The secret has no effect until `enable`."""
@@ -45,7 +48,7 @@ async def post_setup(person: SignedIn, session: Writing, two_factor: TwoFactorDe
 @router.post(
     "/enable",
     responses=declare(BadCode, ReauthRequired, AlreadyOn, TooMany),
-    summary="Turns two-factor sign-in on.",
+    summary="Turns two-factor authentication on.",
     openapi_extra=STABLE,
 )
 async def post_enable(
@@ -88,7 +91,7 @@ async def post_verify(
 @router.post(
     "/disable",
     responses=declare(BadPassword, ReauthRequired, TooMany),
-    summary="Turns two-factor sign-in off.",
+    summary="Turns two-factor authentication off.",
     openapi_extra=STABLE,
 )
 async def post_disable(

@@ -1,4 +1,4 @@
-"""Turns two-factor sign-in on and off, verifies codes, and creates recovery codes."""
+"""Turns two-factor authentication on and off, verifies codes, and creates recovery codes."""
 
 import asyncio
 from dataclasses import dataclass
@@ -159,10 +159,10 @@ class TwoFactor:
         return tokens
 
     async def renew_codes(self, session: WriteSession, person: Person, client_info: ClientInfo) -> NewCodes:
-        """Replaces the recovery codes with ten new ones. Conflict where two-factor sign-in is off."""
+        """Replaces the recovery codes with ten new ones. Conflict where two-factor authentication is off."""
         codes, hashes = await self._make_codes(person.id)
         if not await queries.lock_if_on(session, person.id):
-            raise Conflict("Two-factor sign-in is off: there is nothing to recover.")
+            raise Conflict("Two-factor authentication is off, so there are no recovery codes.")
         await queries.replace_codes(session, person.id, hashes)
         tokens = await self._renew(session, person)
         await self._record(session, person, EventKind.RECOVERY_CODES_MADE, client_info)

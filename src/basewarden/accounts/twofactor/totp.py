@@ -39,10 +39,10 @@ class TotpMatch:
         minutes = max(1, round(abs(self.offset) * STEP_SECONDS / 60))
         about = f"about {minutes} minute{'s' if minutes > 1 else ''}"
         if self.offset > 0:
-            return f"The clock of your phone is {about} ahead. Let it set its time by itself, then wait for a new code."
+            return f"The clock of your phone is {about} ahead. Set the time to automatic, then wait for a new code."
         return (
-            f"This code is {about} old. If your app shows it as the newest one, "
-            "the clock of your phone is behind: let it set its time by itself."
+            f"This code is {about} old. If your app shows it as current, "
+            "the clock of your phone is slow: set the time to automatic."
         )
 
 

@@ -44,7 +44,7 @@ class EmailChange:
         time.
         """
         if email == person.email:
-            raise Invalid.field("email", "This is your address already.")
+            raise Invalid.field("email", "This is already your address.")
         await self._attempts.acquire(Attempt("email_change.account", str(person.id), self._limits.email_change_account))
         if not self.is_configured:
             return
@@ -76,7 +76,7 @@ class EmailChange:
         """
         user, earlier = taken.user, taken.user.email
         if not await queries.change_email(session, user.id, taken.email, make_email_key(taken.email)):
-            raise LinkExpired("This address belongs to an account already.")
+            raise LinkExpired("This address already belongs to an account.")
         await account_queries.end_tokens(session, user.id, Purpose.RESET, Purpose.VERIFY)
         stays = caller.signin_id if caller is not None and caller.id == user.id else None
         await self._signins.end_all(session, user.id, but=stays)

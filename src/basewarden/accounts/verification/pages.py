@@ -12,7 +12,7 @@ from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.accounts.verification.routes import VerificationDep
 from basewarden.web import PagesDep, Reading, SettingsDep, Writing, anyone, redirect
 
-_ASK_FOR_VERIFICATION = ("Sign in and ask for a new link", SETTINGS)
+_ASK_FOR_VERIFICATION = ("Sign in and request a new link", SETTINGS)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 

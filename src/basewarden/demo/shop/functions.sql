@@ -71,7 +71,7 @@ comment on function customer_history is 'The orders of one customer, newest firs
 
 -- Views
 
--- HOLE: a view without security_invoker reads as its owner, who bypasses row level security: names, e-mail
+-- HOLE: a view without security_invoker reads as its owner, who bypasses row level security: names, email
 -- addresses and order values of everyone, for anyone.
 create view order_overview as
   select o.number, o.status, o.placed_at, c.full_name, c.email, order_total(o.id) as total

@@ -63,13 +63,13 @@ async def create_shop(
         is_complete = await _is_complete(admin, database)
         await _make_roles(admin, password)
         if is_complete:
-            progress("The shop is there already.")
+            progress("The shop already exists.")
         else:
             draft = f"{database}_in_the_making"
             await _make_empty_database(admin, draft)
             await _fill_database(make_shop_url(admin_dsn, draft, password), scale, progress)
             await _publish_database(admin, draft, database)
-            progress("The shop is open.")
+            progress("The shop is ready.")
     return ShopAccess(make_shop_url(admin_dsn, database, password), password)
 
 

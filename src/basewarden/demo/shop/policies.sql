@@ -16,7 +16,7 @@ alter table stock enable row level security;
 -- HOLE: an exposed table without row level security: anyone reads every code and writes one for 100 percent.
 alter table coupons disable row level security;
 
--- HOLE: USING (true) over personal data: meant for the greeting on the page, it shows every e-mail and birthday.
+-- HOLE: USING (true) over personal data: meant for the greeting on the page, it shows every email and birthday.
 alter table customers enable row level security;
 create policy "profiles are visible" on customers for select using (true);
 create policy "own profile is editable" on customers for update to authenticated

@@ -97,7 +97,7 @@ TOPICS = (
         ),
     ),
     Conversation(
-        "Delete my account",
+        "Delete account",
         (
             "Please delete all data you have about me.",
             "We will, within 30 days. Invoices have to stay for ten years, everything else goes.",

@@ -58,7 +58,7 @@ class ArchiveWriter:
 
     def __init__(self, target: Path) -> None:
         if target.exists():
-            raise StartError(f"{target} is there already; name a new file.")
+            raise StartError(f"{target} already exists. Choose a new file name.")
         try:
             self._folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.absolute().parent))
         except OSError as error:
@@ -100,9 +100,9 @@ class Archive:
         try:
             self._tar = tarfile.open(source, "r:")  # noqa: SIM115 - closed by the archive's caller
         except OSError as error:
-            raise StartError(f"{source} cannot be read: {error.strerror or 'it is no backup'}.") from None
+            raise StartError(f"{source} cannot be read: {error.strerror or 'it is not a backup'}.") from None
         except tarfile.TarError:
-            raise StartError(f"{source} is no backup of Basewarden.") from None
+            raise StartError(f"{source} is not a Basewarden backup.") from None
         try:
             self.manifest = self._read_manifest()
         except StartError:
@@ -132,9 +132,9 @@ class Archive:
         try:
             manifest = msgspec.json.decode(content, type=Manifest)
         except msgspec.DecodeError:
-            raise StartError(f"{self._source} was made by another version of Basewarden; use that one.") from None
+            raise StartError(f"{self._source} was made by another version of Basewarden. Use that version.") from None
         if manifest.format != FORMAT:
-            raise StartError(f"{self._source} was made by another version of Basewarden; use that one.")
+            raise StartError(f"{self._source} was made by another version of Basewarden. Use that version.")
         return manifest
 
     def _open(self, name: str) -> BinaryIO:
@@ -147,7 +147,7 @@ class Archive:
         return cast("BinaryIO", file)
 
     def _damaged(self, what: str) -> StartError:
-        return StartError(f"{self._source} is damaged: its {what} is not what was written. Take another backup.")
+        return StartError(f"{self._source} is damaged: its {what} was changed. Use another backup.")
 
 
 def write_closed(path: Path, text: str) -> None:

@@ -38,12 +38,12 @@ class Backup:
 
     def list_sentences(self, settings: Settings) -> list[str]:
         """For the operator's terminal."""
-        sentences = [f"{self.file} holds {self.rows:,} rows."]
+        sentences = [f"{self.file} contains {self.rows:,} rows."]
         if self.key_file is not None:
-            return [*sentences, f"{self.key_file} holds the encryption key: keep it away from the backup."]
+            return [*sentences, f"{self.key_file} contains the encryption key. Store it separately from the backup."]
         return [
             *sentences,
-            "THE ENCRYPTION KEY IS NOT IN IT. Without the key every sealed credential is lost.",
+            "THE ENCRYPTION KEY IS NOT IN IT. Without the key every stored credential is lost.",
             f"Keep a copy of it elsewhere: it is {describe_key_home(settings)}.",
         ]
 
@@ -169,7 +169,7 @@ def _find_key_file(settings: Settings) -> Path | None:
 def _find_new_key_file(target: Path) -> Path:
     key_file = target.with_name(f"{target.name}.keys")
     if key_file.exists():
-        raise StartError(f"{key_file} is there already; name a new file.")
+        raise StartError(f"{key_file} already exists. Choose a new file name.")
     return key_file
 
 

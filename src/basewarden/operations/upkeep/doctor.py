@@ -86,7 +86,7 @@ async def examine(settings: Settings, database: Database) -> Report:
 
 def report_start_error(error: StartError) -> Report:
     """Where it does not even come to checks."""
-    return Report([Finding("start", Level.FAIL, str(error), "Nothing else can be checked before that.")])
+    return Report([Finding("start", Level.FAIL, str(error), "Nothing else can be checked until then.")])
 
 
 async def _check_settings(settings: Settings, _: Database) -> list[Finding]:
@@ -108,19 +108,19 @@ def _list_doubts(settings: Settings) -> list[tuple[str, str]]:
     doubts = []
     is_public = "//localhost" not in settings.origin and "//127.0.0.1" not in settings.origin
     if is_public and not settings.is_https:
-        doubts.append(("the origin is not https.", "Put a proxy with a certificate before it, set BASEWARDEN_ORIGIN."))
+        doubts.append(("the origin is not https.", "Use a proxy with a TLS certificate, and set BASEWARDEN_ORIGIN."))
     if is_public and settings.allow_private_addresses:
         doubts.append(
             (
                 "connections may point into your own network.",
-                "Unset BASEWARDEN_ALLOW_PRIVATE_ADDRESSES if strangers come.",
+                "Unset BASEWARDEN_ALLOW_PRIVATE_ADDRESSES if sign-up is public.",
             )
         )
     if is_public and not settings.operators:
-        doubts.append(("nobody sees the operator's page.", "Name yourself in BASEWARDEN_OPERATORS."))
+        doubts.append(("no account can open the operator page.", "Add your address to BASEWARDEN_OPERATORS."))
     if is_public and settings.sentry_dsn is None:
         doubts.append(
-            ("unknown failures are only in the log.", "Set SENTRY_DSN, or watch the log for `request.failed`.")
+            ("unexpected errors are only in the log.", "Set SENTRY_DSN, or watch the log for `request.failed`.")
         )
     if settings.encryption_key_old is not None:
         doubts.append(
@@ -134,10 +134,10 @@ async def _check_database(_: Settings, database: Database) -> list[Finding]:
         facts = await queries.read_database_facts(session)
         unusable = await queries.list_unusable_tables(session)
     size = f"{facts.size / 1024**2:,.0f} MB"
-    findings = [Finding("database", Level.OK, f"PostgreSQL {facts.version} answers to {facts.role}, {size}.")]
+    findings = [Finding("database", Level.OK, f"PostgreSQL {facts.version}, role {facts.role}, {size}.")]
     if not facts.may_create:
-        advice = "Grant it CREATE on the schema: migrations and the journal's months need it."
-        findings.append(Finding("database", Level.FAIL, "our role may make no tables.", advice))
+        advice = "Grant it CREATE on the schema. Migrations and the journal's monthly tables need it."
+        findings.append(Finding("database", Level.FAIL, "our role may not create tables.", advice))
     if unusable:
         shown = ", ".join(unusable[:5]) + (", …" if len(unusable) > 5 else "")
         findings.append(
@@ -149,10 +149,10 @@ async def _check_database(_: Settings, database: Database) -> list[Finding]:
 def judge_clock(off: timedelta) -> Finding:
     amount = f"{abs(off.total_seconds()):.1f} s"
     if abs(off) < CLOCK_WARNS:
-        return Finding("clock", Level.OK, f"ours and the database's are {amount} apart.")
+        return Finding("clock", Level.OK, f"this machine's and the database's differ by {amount}.")
     level = Level.FAIL if abs(off) >= CLOCK_FAILS else Level.WARN
-    advice = "Let both machines keep their time by NTP: codes, links and sessions are judged by it."
-    return Finding("clock", level, f"ours and the database's are {amount} apart.", advice)
+    advice = "Synchronize both clocks with NTP: codes, links and sessions depend on them."
+    return Finding("clock", level, f"this machine's and the database's differ by {amount}.", advice)
 
 
 async def _check_migrations(settings: Settings, database: Database) -> list[Finding]:
@@ -167,7 +167,7 @@ async def _check_migrations(settings: Settings, database: Database) -> list[Find
 
 async def _check_mail(settings: Settings, _: Database) -> list[Finding]:
     if settings.smtp_url is None:
-        advice = "Set SMTP_URL and EMAIL_FROM; until then `basewarden link` prints links for people."
+        advice = "Set SMTP_URL and EMAIL_FROM. Until then, use `basewarden link` to print links."
         return [Finding("mail", Level.WARN, "no emails are sent.", advice)]
     check = await check_smtp(settings)
     advice = "" if check.ok else "See SMTP_URL; emails stay queued meanwhile, `basewarden emails` lists them."
@@ -182,12 +182,12 @@ async def _check_queue(_: Settings, database: Database) -> list[Finding]:
     if age is not None and age > WAITING_TOO_LONG:
         minutes = int(age.total_seconds() // 60)
         text = f"{waiting} jobs wait, the oldest for {minutes} minutes."
-        findings.append(Finding("queue", Level.WARN, text, "Is a `basewarden serve` running? It does the jobs."))
+        findings.append(Finding("queue", Level.WARN, text, "Is `basewarden serve` running? It runs the jobs."))
     else:
         findings.append(Finding("queue", Level.OK, f"{waiting} jobs wait."))
     if failed:
-        text = f"{failed} jobs failed for good in the last 30 days."
-        findings.append(Finding("queue", Level.WARN, text, "The log says why, under `job.failed`."))
+        text = f"{failed} jobs failed permanently in the last 30 days."
+        findings.append(Finding("queue", Level.WARN, text, "See `job.failed` in the log."))
     return findings
 
 
@@ -201,10 +201,14 @@ async def _check_keys(settings: Settings, database: Database) -> list[Finding]:
         closed += [f"{bad} of {sealed.place_name}"] if bad else []
     if not closed:
         return [
-            Finding("keys", Level.OK, f"all {opened} sealed values open; the key is {describe_key_home(settings)}.")
+            Finding(
+                "keys",
+                Level.OK,
+                f"all {opened} stored secrets can be decrypted; the key is {describe_key_home(settings)}.",
+            )
         ]
-    text = f"{opened} sealed values open, but not {', '.join(closed)}."
-    advice = "Set the earlier key as BASEWARDEN_ENCRYPTION_KEY_OLD, or bring the key file of the backup."
+    text = f"{opened} stored secrets can be decrypted, but not {', '.join(closed)}."
+    advice = "Set the earlier key as BASEWARDEN_ENCRYPTION_KEY_OLD, or restore the key file of the backup."
     return [Finding("keys", Level.FAIL, text, advice)]
 
 
@@ -243,7 +247,7 @@ def judge_disk(free: int) -> Finding:
     if free >= DISK_WARNS:
         return Finding("disk", Level.OK, text)
     level = Level.FAIL if free < DISK_FAILS else Level.WARN
-    return Finding("disk", level, text, "Make room, or shorten BASEWARDEN_KEEP_JOURNAL_DAYS.")
+    return Finding("disk", level, text, "Free disk space, or reduce BASEWARDEN_KEEP_JOURNAL_DAYS.")
 
 
 async def _check_partitions(_: Settings, database: Database) -> list[Finding]:
@@ -251,19 +255,19 @@ async def _check_partitions(_: Settings, database: Database) -> list[Finding]:
     async with database.read_only() as session:
         missing = await queries.list_missing_tables(session, [this, following])
     if not missing:
-        return [Finding("journal", Level.OK, "this month and the next have their tables.")]
+        return [Finding("journal", Level.OK, "the tables for this month and the next exist.")]
     level = Level.FAIL if this in missing else Level.WARN
-    text = f"there is no table {' and no '.join(missing)}: writes of that month would be refused."
-    return [Finding("journal", level, text, "Start `basewarden serve`, which makes them.")]
+    text = f"there is no table {' and no '.join(missing)}: writes of that month will fail."
+    return [Finding("journal", level, text, "Start `basewarden serve`, which creates them.")]
 
 
 async def _check_pending(_: Settings, database: Database) -> list[Finding]:
     async with database.read_only() as session:
         stale = await queries.count_stale_writes(session, PENDING_TOO_LONG)
     if not stale.count:
-        return [Finding("writes", Level.OK, "none waits to be settled.")]
-    text = f"{stale.count} writes to {stale.connections} connections wait to be settled for more than 10 minutes."
-    advice = "Their databases cannot be reached, or no `basewarden serve` runs; they are settled once both are there."
+        return [Finding("writes", Level.OK, "none are pending.")]
+    text = f"{stale.count} writes to {stale.connections} connections have been pending for more than 10 minutes."
+    advice = "Their databases cannot be reached, or `basewarden serve` is not running. They are reconciled later."
     return [Finding("writes", Level.WARN, text, advice)]
 
 

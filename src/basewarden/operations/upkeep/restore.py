@@ -31,7 +31,7 @@ class Restored:
     made_at: str
 
     def list_sentences(self) -> list[str]:
-        return [f"{self.rows:,} rows of {self.made_at} are back. `basewarden audit verify` and `doctor` check them."]
+        return [f"{self.rows:,} rows of {self.made_at} were restored. Run `basewarden audit verify` and `doctor` next."]
 
 
 async def restore_backup(
@@ -65,16 +65,16 @@ def _check_keys(settings: Settings, manifest: Manifest) -> None:
     if missing:
         raise StartError(
             f"This backup holds credentials sealed with another key ({', '.join(missing)}): bring that key first. "
-            f"Here the key is {describe_key_home(settings)}. With --without-key they stay sealed for good."
+            f"Here the key is {describe_key_home(settings)}. With --without-key they can never be decrypted."
         )
 
 
 async def _check_empty(connection: Connection) -> None:
     if await queries.count_other_processes(connection):
-        raise StartError("A Basewarden works on this database: stop it first.")
+        raise StartError("Basewarden is running on this database. Stop it first.")
     for table in await list_own_tables(connection):
         if not table.name.startswith(queries.QUEUE) and await queries.is_filled(connection, table.name):
-            raise StartError(f"This database is not empty ({table.name} holds rows): restore into a new one.")
+            raise StartError(f"This database is not empty ({table.name} contains rows). Restore into a new database.")
 
 
 def _bring_to(database_url: Secret, current: str | None, wanted: str) -> None:
@@ -82,9 +82,9 @@ def _bring_to(database_url: Secret, current: str | None, wanted: str) -> None:
     config = make_alembic_config(database_url)
     order = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
     if wanted not in order:
-        raise StartError("This backup was made by a newer Basewarden: restore it with that version.")
+        raise StartError("This backup was made by a newer Basewarden. Restore it with that version.")
     if current is not None and current not in order:
-        raise StartError("This database was made by a newer Basewarden: restore into a new one.")
+        raise StartError("This database was made by a newer Basewarden. Restore into a new database.")
     if current is not None and order.index(current) < order.index(wanted):
         command.downgrade(config, wanted)
     else:
@@ -124,11 +124,11 @@ async def _make_partitions(connection: Connection, names: list[str]) -> None:
     for name in names:
         match = _PARTITION.fullmatch(name)
         if match is None:
-            raise StartError(f"The backup names a part of the journal that is none: {name[:80]!r}.")
+            raise StartError(f"The backup names an unknown part of the journal: {name[:80]!r}.")
         try:
             first = date(int(match[1]), int(match[2]), 1)
         except ValueError:
-            raise StartError(f"The backup names a month that is none: {name}.") from None
+            raise StartError(f"The backup names an invalid month: {name}.") from None
         ((_, start, end),) = partition_bounds(first, months_ahead=0)
         await queries.make_partition(connection, name, start, end)
 
@@ -140,6 +140,6 @@ async def _fill_table(connection: Connection, archive: Archive, table: TableEntr
                 for chunk in archive.chunks(table.name):
                     await copy.write(chunk)
         except (gzip.BadGzipFile, EOFError, zlib.error):
-            raise StartError(f"The backup's {table.name} is damaged: take another backup.") from None
+            raise StartError(f"The backup's {table.name} is damaged. Use another backup.") from None
         if cursor.rowcount != table.rows:
-            raise StartError(f"{table.name} came back with {cursor.rowcount} rows instead of {table.rows}.")
+            raise StartError(f"{table.name} was restored with {cursor.rowcount} rows instead of {table.rows}.")

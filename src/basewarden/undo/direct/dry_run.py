@@ -22,7 +22,7 @@ _LIMITS = Statement(
 )
 _NOT_TRIED = "This preview compares rows. The undo itself was not tested, because {reason}."
 _REASONS = {
-    "25006": "the database takes no writes now",
+    "25006": "the database is read-only",
     "55P03": "other transactions are writing the same rows",
     "57014": "it would take more than a few seconds",
 }
