@@ -48,7 +48,7 @@ GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "auth": ("Signing in", "A sign-in is a session cookie. These operations create and end it."),
     "account": ("Account", "Your own account: password, second factor, passkeys, sign-in sessions, your data."),
     "connections": ("Connections and agents", "Credentials go in and are never returned."),
-    "data": ("A connection's data", "Beside the tables themselves, which PostgREST's contract describes."),
+    "data": ("A connection's schema", "Beside the tables themselves, which PostgREST's contract describes."),
     "sessions": ("Sessions and undo", "What was written through a connection, and how to undo it."),
     "billing": ("Billing", "On a deployment without billing there are no limits."),
     "operational": ("Operations", "For the operator of a deployment."),
