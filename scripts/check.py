@@ -1,4 +1,6 @@
-"""All that CI runs, in order, each step named and timed; with arguments only pytest, with these.
+"""All that CI runs, each step named and timed; with arguments only pytest, with these.
+
+What the tests need is provided first; format, lint and types are checked while the tests run.
 
 The last line is `N passed, N failed` of the tests; the exit code also speaks for the other steps.
 """
@@ -11,7 +13,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET  # our own pytest wrote it
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,10 +84,12 @@ def check_script_types() -> None:
     run(str(node.node), str(assets / "node_modules" / "typescript" / "bin" / "tsc"), "--project", str(assets))
 
 
-STEPS: dict[str, Callable[[], None]] = {
+PROVISIONS: dict[str, Callable[[], None]] = {
     "programs": provide_programs,
     "page assets": provide_assets,
     "client packages": provide_client_packages,
+}
+CHECKS: dict[str, Callable[[], None]] = {
     "format": lambda: run_module("ruff", "format", "--check", "."),
     "lint": lambda: run_module("ruff", "check", "."),
     "types": lambda: run_module("mypy"),
@@ -105,27 +109,40 @@ def run_step(name: str, step: Callable[[], None]) -> bool:
     return True
 
 
-def run_tests(arguments: list[str]) -> tuple[int, Totals]:
-    """Pytest's exit code and its totals. Without arguments in parts that run beside each other."""
-    with tempfile.TemporaryDirectory() as folder:
-        parts = [1] if arguments else list(range(1, PARTS + 1))
-        running = [start_part(part, len(parts), arguments, Path(folder)) for part in parts]
-        codes = [running[0].wait()]
-        for part, process in zip(parts[1:], running[1:], strict=True):
+def run_steps(steps: Mapping[str, Callable[[], None]]) -> list[str]:
+    """The names of those that failed."""
+    return [name for name, step in steps.items() if not run_step(name, step)]
+
+
+class TestRun:
+    """Pytest, without arguments in processes that share the files between them."""
+
+    def __init__(self, arguments: list[str], folder: Path) -> None:
+        self._folder = folder
+        parts = 1 if arguments else PARTS
+        self._claims = folder / "claims"
+        self._claims.mkdir()
+        self._running = [self._start(part, arguments) for part in range(1, parts + 1)]
+
+    def _start(self, part: int, arguments: list[str]) -> subprocess.Popen[bytes]:
+        """The first one prints as it goes, the others into a file."""
+        report = f"--junitxml={self._folder / f'{part}.xml'}"
+        command = [sys.executable, "-m", "pytest", report, *(arguments or [f"--claims={self._claims}"])]
+        if part == 1:
+            return subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL)
+        with (self._folder / f"{part}.log").open("wb") as log:
+            return subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def wait(self) -> tuple[int, Totals]:
+        """Pytest's exit code and its totals."""
+        codes = []
+        for part, process in enumerate(self._running, start=1):
             codes.append(process.wait())
-            print_line(f"== tests, part {part}")
-            sys.stderr.write((Path(folder) / f"{part}.log").read_text())
-        totals = [read_totals(Path(folder) / f"{part}.xml") for part in parts]
-    return max(codes), sum(totals, Totals(0, 0, 0))
-
-
-def start_part(part: int, parts: int, arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    """The first part speaks as it goes, the others into a file."""
-    command = [sys.executable, "-m", "pytest", f"--junitxml={folder / f'{part}.xml'}", f"--part={part}/{parts}"]
-    if part == 1:
-        return subprocess.Popen([*command, *arguments], cwd=CHECKOUT, stdin=subprocess.DEVNULL)
-    with (folder / f"{part}.log").open("wb") as log:
-        return subprocess.Popen([*command, *arguments], cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            if part > 1:
+                print_line(f"== tests, part {part}")
+                sys.stderr.write((self._folder / f"{part}.log").read_text())
+        totals = [read_totals(self._folder / f"{part}.xml") for part in range(1, len(self._running) + 1)]
+        return max(codes), sum(totals, Totals(0, 0, 0))
 
 
 def read_totals(report: Path) -> Totals:
@@ -140,11 +157,16 @@ def read_totals(report: Path) -> Totals:
 
 
 def main(arguments: list[str]) -> int:
-    failed_steps = [] if arguments else [name for name, step in STEPS.items() if not run_step(name, step)]
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each product that a test starts would compile all of it again
+    failed_steps = [] if arguments else run_steps(PROVISIONS)
     print_line("== tests")
-    code, totals = run_tests(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        tests = TestRun(arguments, Path(folder))
+        if not arguments:
+            failed_steps += run_steps(CHECKS)
+        code, totals = tests.wait()
     if failed_steps:
-        print_line(f"Failed before the tests: {', '.join(failed_steps)}")
+        print_line(f"Failed besides the tests: {', '.join(failed_steps)}")
     print(totals, flush=True)
     return code or int(bool(failed_steps or totals.failed or not totals.passed))
 
