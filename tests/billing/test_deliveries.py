@@ -15,6 +15,7 @@ from scripts.deliveries import Billed, run_storm
 from tests.chaos.serving import Serving
 from tests.fakes.dodo import WEBHOOK_URL, DodoWorld
 from tests.fixtures.app import pick_port
+from tests.fixtures.waiting import wait_until
 from tests.flows.records import Records
 
 
@@ -42,9 +43,12 @@ async def test_killed_between_receipt_and_effect(app_database: str, records: Rec
                 await holder.execute("SELECT * FROM billing_subscriptions FOR UPDATE")
                 hanging = asyncio.create_task(http.post(WEBHOOK_URL, content=sent.body, headers=sent.headers))
                 waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND state = 'active'"
-                async with asyncio.timeout(20):
-                    while await records.value(waiting) == 0:
-                        await asyncio.sleep(0.02)
+                await wait_until(
+                    lambda: records.value(waiting),
+                    "the delivery to wait for the lock",
+                    matches=lambda found: found != 0,
+                    seconds=20,
+                )
                 await serving.kill()
                 with pytest.raises(httpx.HTTPError):
                     await hanging

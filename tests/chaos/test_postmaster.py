@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from tests.chaos.rounds import compare_with_truth, wait_settled
 from tests.chaos.serving import Deployment, Serving
 from tests.chaos.worlds import SMALL
 from tests.fixtures.app import pick_port
+from tests.fixtures.waiting import wait_until
 
 BACK_SECONDS = 30
 ERROR_FIELDS = {"code", "message", "details", "hint"}
@@ -35,9 +35,9 @@ async def kill_postmaster(server: EmbeddedServer) -> None:
     postmaster = find_postmaster(server._cluster.data)
     assert postmaster is not None
     os.kill(postmaster.pid, signal.SIGKILL)
-    async with asyncio.timeout(BACK_SECONDS):
-        while find_postmaster(server._cluster.data) is not None:
-            await asyncio.sleep(0.01)
+    await wait_until(
+        lambda: find_postmaster(server._cluster.data) is None, "the postmaster to end", seconds=BACK_SECONDS
+    )
     await server.stop()
 
 
@@ -70,17 +70,19 @@ async def test_a_killed_postmaster_is_a_clean_error_and_then_over(own_server: Em
             assert own.rpartition("@")[2] not in refused.text
 
             again = await start_embedded(data_dir, progress=lambda _: None, port=own_server.port)
-            deadline = time.monotonic() + BACK_SECONDS
-            while (await read_one(office)).status_code != 200:
-                assert time.monotonic() < deadline, "the product did not find its databases again"
-                await asyncio.sleep(0.1)
-            told = outcomes.statuses.total()
-            while outcomes.statuses.total() < told + 20:  # writes go through again as well
-                assert time.monotonic() < deadline, (
-                    outcomes.statuses,
-                    [line for line in deployment.said if "journal." in line][-3:],
-                )
-                await asyncio.sleep(0.05)
+            await wait_until(
+                lambda: read_one(office),
+                "the product to find its databases again",
+                matches=lambda answer: answer.status_code == 200,
+                seconds=BACK_SECONDS,
+            )
+            known = outcomes.statuses.total()
+            await wait_until(
+                lambda: (outcomes.statuses, [line for line in deployment.said if "journal." in line][-3:]),
+                "writes to succeed again",
+                matches=lambda _: outcomes.statuses.total() >= known + 20,
+                seconds=BACK_SECONDS,
+            )
 
             await wait_settled(deployment, office)
             await serving.kill()

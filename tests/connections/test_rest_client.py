@@ -28,6 +28,7 @@ from basewarden.connections.rest.urls import RestAddress
 from basewarden.core.secret import Secret
 from tests.fakes.hostile import Behave, HostileExchange, HostileServer, always, make_answer, serve_hostile
 from tests.fixtures.app import pick_port
+from tests.fixtures.waiting import wait_until
 
 KEY: ProjectKey = parse_key(Secret("sb_secret_0123456789abcdef"))
 QUICK = Timeouts(connect=2, free_connection=0.3, head=0.3, idle=0.3)
@@ -259,8 +260,7 @@ async def test_who_goes_ends_what_was_asked() -> None:
 
     async with serve_hostile(answer) as hostile, client_of(hostile, timeouts=Timeouts()) as client:
         task = asyncio.create_task(fetch(client))
-        while not hostile.heard:
-            await asyncio.sleep(0.005)
+        await wait_until(lambda: hostile.heard, "the request to arrive")
         task.cancel()
         async with asyncio.timeout(2):
             await ended.wait()

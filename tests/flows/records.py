@@ -1,6 +1,5 @@
 """Our database past everybody's back, and a person of whom every table holds something."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +8,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.types.json import Jsonb
+
+from tests.fixtures.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class Records:
         return [row["pid"] for row in rows]
 
     async def wait_until_not_exporting(self, person_id: UUID) -> None:
-        async with asyncio.timeout(10):
-            while await self.list_exporting(person_id):
-                await asyncio.sleep(0.02)
+        await wait_until(
+            lambda: self.list_exporting(person_id), "the export to end", matches=lambda found: not found, seconds=10
+        )
 
     async def insert(self, table: str, **values: Any) -> None:
         """Names are this file's own."""

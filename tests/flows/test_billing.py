@@ -16,6 +16,7 @@ from basewarden.core.secret import Secret
 from tests.fakes.dodo import API_KEY, PRODUCT_ID, FakeDodo, Selling, open_dodo, sign_delivery
 from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct
 from tests.fixtures.mailing import ServeMailing
+from tests.fixtures.waiting import wait_until
 from tests.flows.records import Records
 
 ANNA, BOB = "anna@example.com", "bob@example.com"
@@ -211,9 +212,9 @@ async def test_a_provider_that_hangs_holds_no_database_connection(
     for customer_id in customers:
         dodo.fail(f"/customers/{customer_id}/customer-portal/session", "hang")
     calls = [asyncio.ensure_future(person.post(path)) for person in people for path in (CHECKOUT, PORTAL)]
-    async with asyncio.timeout(10):
-        while len(dodo.seen) < len(calls):
-            await asyncio.sleep(0.01)
+    await wait_until(
+        lambda: len(dodo.seen), "the provider to be called", matches=lambda found: found >= len(calls), seconds=10
+    )
     held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND starts_with(state, 'idle in')"
     assert await records.value(held) == 0
     dodo.let_go()
@@ -450,9 +451,12 @@ async def test_who_leaves_pays_no_more(selling: Selling, anna: httpx.AsyncClient
     await selling.deliver(bought, world.pay(bought.object_id))
     await records.run("UPDATE users SET deletion_due_at = now() WHERE id = %s", person)
     assert (await selling.product.registry.get(Deletions).delete_due())["billing_event"] == 2
-    async with asyncio.timeout(10):
-        while world.objects[bought.object_id]["status"] != "cancelled":
-            await asyncio.sleep(0.05)
+    await wait_until(
+        lambda: world.objects[bought.object_id]["status"],
+        "the subscription to be cancelled",
+        matches=lambda found: found == "cancelled",
+        seconds=10,
+    )
     assert await records.value("SELECT count(*) FROM billing_event WHERE payload <> ''") == 0
     assert await records.rows("SELECT user_id, amount FROM billing_payments") == [{"user_id": None, "amount": 2261}]
     await selling.deliver(world.events[-1])

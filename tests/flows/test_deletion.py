@@ -20,6 +20,7 @@ from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.jobs import Jobs
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
+from tests.fixtures.waiting import wait_until
 from tests.flows.records import Records
 
 DELETE, CANCEL = "/api/account/delete", "/api/account/delete/cancel"
@@ -345,9 +346,9 @@ async def test_the_hourly_job_does_it(product: ServedProduct, ada: httpx.AsyncCl
     await make_due(records, ADA)
     async with product.registry.get(Database).unit_of_work() as session:
         await product.registry.get(Jobs).enqueue(session, DELETE_DUE)
-    async with asyncio.timeout(10):
-        while await list_emails(records):
-            await asyncio.sleep(0.02)
+    await wait_until(
+        lambda: list_emails(records), "the accounts to be deleted", matches=lambda found: not found, seconds=10
+    )
     assert (await ada.get("/api/connections")).status_code == 401
 
 

@@ -24,6 +24,7 @@ from basewarden.accounts.data.routes import ExportResponse
 from basewarden.core.secret import Secret
 from basewarden.db import Database
 from tests.fixtures.app import Serve, ServedProduct
+from tests.fixtures.waiting import wait_until
 from tests.flows.records import Records
 
 EXPORT = "/api/account/export"
@@ -276,9 +277,10 @@ async def test_a_reader_who_leaves_frees_the_connection(product: ServedProduct, 
         assert len(await records.list_exporting(house.owner_id)) == 1
     await records.wait_until_not_exporting(house.owner_id)
     pool = product.registry.get(Database).engine.pool
-    async with asyncio.timeout(5):  # the lock ends on the server an instant before the connection is back
-        while pool.checkedout():  # type: ignore[attr-defined]  # a queue pool's
-            await asyncio.sleep(0.01)
+    await wait_until(  # the lock ends on the server an instant before the connection is back
+        lambda: pool.checkedout() == 0,  # type: ignore[attr-defined]  # a queue pool's
+        "the connection to be back in the pool",
+    )
     assert (await house.owner.get(EXPORT)).status_code == 200
 
 

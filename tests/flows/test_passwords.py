@@ -12,6 +12,7 @@ from basewarden.accounts import Limit, SignInSessions
 from tests.fixtures.app import PASSWORD, ServedProduct, tight_limits
 from tests.fixtures.mailing import Mailing, ServeMailing
 from tests.fixtures.twofactor import StepClock, turn_on
+from tests.fixtures.waiting import wait_until
 
 ANNA = "anna@example.com"
 NEW = "a short swim in the lake"
@@ -395,9 +396,12 @@ async def test_a_sign_in_under_way_with_the_old_password_comes_too_late(mailing:
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
-        async with asyncio.timeout(10):
-            while await mailing.query(waiting) == 0:
-                await asyncio.sleep(0.02)
+        await wait_until(
+            lambda: mailing.query(waiting),
+            "the request to wait for the lock",
+            matches=lambda found: found != 0,
+            seconds=10,
+        )
         await changing.commit()
         assert told(await signing_in) == (401, "invalid_credentials")
 

@@ -13,6 +13,7 @@ import pytest
 
 from basewarden.db.embedded.cluster import find_cluster, find_postmaster
 from tests.fixtures.app import pick_port
+from tests.fixtures.waiting import wait_until
 from tests.flows.test_commands import CHECKOUT
 
 STARTS_WITHIN_SECONDS = 120
@@ -68,15 +69,15 @@ async def end(process: asyncio.subprocess.Process, number: signal.Signals) -> in
 
 
 async def wait_until_live(port: int) -> None:
-    async with asyncio.timeout(STARTS_WITHIN_SECONDS), httpx.AsyncClient(trust_env=False) as client:
-        while True:
-            try:
-                answer = await client.get(f"http://127.0.0.1:{port}/api/health/live")
-            except httpx.TransportError:
-                await asyncio.sleep(0.2)  # nothing tells when workers have come up
-            else:
-                assert answer.status_code == 200
-                return
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await wait_until(  # no event says when workers have started
+            lambda: client.get(f"http://127.0.0.1:{port}/api/health/live"),
+            "the product to answer",
+            matches=lambda _: True,
+            seconds=STARTS_WITHIN_SECONDS,
+            ignoring=(httpx.TransportError,),
+        )
+        assert answer.status_code == 200
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
@@ -131,11 +132,12 @@ async def test_a_request_under_way_is_answered_before_the_end(data_dir: Path) ->
 
 
 async def wait_until_refused(port: int) -> None:
-    async with asyncio.timeout(ENDS_WITHIN_SECONDS):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except ConnectionRefusedError:
-                return
-            writer.close()
-            await asyncio.sleep(0.05)  # the end of listening is told by refusals alone
+    async def is_refused() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            return True
+        writer.close()
+        return False
+
+    await wait_until(is_refused, "the product to stop listening", seconds=ENDS_WITHIN_SECONDS)

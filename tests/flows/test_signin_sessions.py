@@ -15,6 +15,7 @@ from basewarden.audit import ClientInfo
 from basewarden.db import Database
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.fixtures.twofactor import Protected
+from tests.fixtures.waiting import wait_until
 from tests.flows.records import Records
 
 ANNA, BOB = "anna@example.com", "bob@example.com"
@@ -60,9 +61,12 @@ async def is_signed_in(client: httpx.AsyncClient) -> bool:
 
 
 async def wait_until_out(product: ServedProduct, client: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while await is_signed_in(client):
-            await product.settled()
+    await wait_until(
+        lambda: is_signed_in(client),
+        "the sign-in session to end",
+        matches=lambda found: not found,
+        seconds=PATIENCE_SECONDS,
+    )
 
 
 async def list_kinds(records: Records) -> list[str]:
@@ -342,8 +346,6 @@ async def test_ending_the_others_never_deadlocks_with_one_that_changes_a_factor(
         await lock_user(session, changer.id)
         await signins.renew(session, changer.signin_id)
         waiting = group.create_task(end_others())
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not await records.value(WAITING):
-                await asyncio.sleep(0.01)
+        await wait_until(lambda: records.value(WAITING), "a statement to wait for the lock", seconds=PATIENCE_SECONDS)
         assert await signins.end_all(session, changer.id, but=changer.signin_id) == 2
     assert waiting.result() == 1

@@ -1,6 +1,5 @@
 """A project behind its own API, written to as the forward backend does, with a journal that can be looked into."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -37,6 +36,7 @@ from pgrest.settings import load_settings
 from tests.fixtures.app import pick_port
 from tests.fixtures.desk import JournalDatabase
 from tests.fixtures.serving import serving
+from tests.fixtures.waiting import wait_until
 
 Row = dict[str, Any]
 KEY = "sb_secret_0123456789abcdef"
@@ -251,10 +251,9 @@ class Ground:
 
     async def wait_told(self, state: str) -> JournaledWrite:
         """The last write, once the journal has heard what became of it."""
-        async with asyncio.timeout(5):
-            while (told := await self.last()).state != state:
-                await asyncio.sleep(0.01)
-        return told
+        return await wait_until(
+            self.last, f"the write to be {state}", matches=lambda write: write.state == state, seconds=5
+        )
 
     async def last(self) -> JournaledWrite:
         return (await self.told())[-1]

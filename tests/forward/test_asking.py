@@ -14,6 +14,7 @@ from basewarden.gateway.api.upstream import UpstreamRequest
 from basewarden.gateway.api.upstream_client import ProjectUpstream
 from basewarden.gateway.errors import OutcomeUnknown, UpstreamKeyRefused, UpstreamLimited, UpstreamUnavailable
 from tests.fakes.hostile import HostileExchange, HostileServer, always, make_answer, serve_hostile
+from tests.fixtures.waiting import wait_until
 
 _QUICK = Timeouts(connect=2, free_connection=0.3, head=0.3, idle=0.3)
 _WRITE = UpstreamRequest("POST", "/notes", "select=id", (("content-type", "application/json"),), b'{"id":1}')
@@ -135,8 +136,7 @@ async def test_a_write_that_nobody_waits_for_any_more_ends(hostile: HostileServe
 
     hostile.behave = wait
     task = asyncio.create_task(upstream.ask(_WRITE))
-    while not hostile.heard:
-        await asyncio.sleep(0.005)
+    await wait_until(lambda: hostile.heard, "the write to arrive")
     task.cancel()
     async with asyncio.timeout(2):
         await ended.wait()

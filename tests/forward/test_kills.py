@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.audit import install_audit
+from tests.fixtures.waiting import wait_until
 from tests.forward.conftest import OpenGround
 from tests.forward.ground import Ground
 from tests.forward.writer_process import TABLES, WORKERS
@@ -76,9 +77,12 @@ async def run_until_killed(ground: Ground, seed: int, seconds: float) -> None:
 async def wait_idle(ground: Ground) -> None:
     """What the killed process had sent may still be carried out."""
     busy = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()"
-    async with asyncio.timeout(10):
-        while await ground.rows(busy):
-            await asyncio.sleep(0.05)
+    await wait_until(
+        lambda: ground.rows(busy),
+        "the statements of the killed process to end",
+        matches=lambda found: not found,
+        seconds=10,
+    )
     await asyncio.sleep(0.1)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.fakes.supabase import Supabase
 from tests.fixtures.bench import GUEST, OWNER, Bench, Workshop, on_both_backends
+from tests.fixtures.waiting import wait_until
 
 _SHOP = f"""
     CREATE TABLE customers (id int PRIMARY KEY, name text);
@@ -158,14 +159,20 @@ async def test_a_table_that_is_new_is_found_by_limited_tokens(
             assert (made.status_code, made.json()["details"][0]["field"]) == (422, "tables")
     limited = await bench.agent(access="read", tables=["later"])
     await bench.run("DROP TABLE later")
-    async with asyncio.timeout(20):
-        while (answer := await limited.http.get("/later")).status_code != 404:
-            await asyncio.sleep(0.1)  # the project's own snapshot looks every few seconds
+    answer = await wait_until(  # the project's own snapshot looks every few seconds
+        lambda: limited.http.get("/later"),
+        "the table to be gone",
+        matches=lambda answer: answer.status_code == 404,
+        seconds=20,
+    )
     assert answer.json()["code"] in ("PGRST205", "42P01")
     await bench.run(f"CREATE TABLE later (id int PRIMARY KEY); ALTER TABLE later OWNER TO {OWNER}")
-    async with asyncio.timeout(20):
-        while (answer := await limited.http.get("/later")).status_code != 200:
-            await asyncio.sleep(0.1)  # the project's own snapshot looks every few seconds
+    answer = await wait_until(
+        lambda: limited.http.get("/later"),
+        "the table to be back",
+        matches=lambda answer: answer.status_code == 200,
+        seconds=20,
+    )
     assert answer.json() == []
 
 

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.fixtures.bench import Bench, BenchAgent, OwnWorkshop, Workshop, on_both_backends
+from tests.fixtures.waiting import wait_until
 
 _NOTES = """
     CREATE TABLE notes (id int PRIMARY KEY, body text); INSERT INTO notes VALUES (1, 'a');
@@ -32,9 +33,7 @@ async def closed_door(bench: Bench) -> AsyncIterator[None]:
 async def stop_at_door(bench: Bench, agent: BenchAgent) -> "asyncio.Task[httpx.Response]":
     waiting = asyncio.create_task(agent.http.post("/notes", json={"id": 2}))
     query = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with asyncio.timeout(5):
-        while not await bench.rows(query):
-            await asyncio.sleep(0.005)
+    await wait_until(lambda: bench.rows(query), "the write to wait for the lock", seconds=5)
     return waiting
 
 
@@ -72,9 +71,11 @@ async def test_idle_connections_that_died_are_not_noticed_by_callers(workshop: W
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'basewarden'"
     )
     await cut(bench)
-    async with asyncio.timeout(10):  # the server forgets a backend before its socket is closed
-        while any(is_running(row["pid"]) for row in rows):
-            await asyncio.sleep(0.005)
+    await wait_until(  # the server forgets a backend before its socket is closed
+        lambda: [row["pid"] for row in rows if is_running(row["pid"])],
+        "the backends to end",
+        matches=lambda running: not running,
+    )
     answers = await asyncio.gather(*(agent.http.get("/notes") for _ in range(4)))
     assert [answer.status_code for answer in answers] == [200] * 4
 
@@ -156,9 +157,7 @@ async def test_a_reader_that_leaves_takes_its_statement_along(workshop: Workshop
     dozing = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
     leaving = asyncio.create_task(agent.http.get("/rpc/doze?seconds=60"))
     async with asyncio.timeout(5):
-        while not await bench.rows(dozing):
-            await asyncio.sleep(0.005)
+        await wait_until(lambda: bench.rows(dozing), "the statement to run")
         leaving.cancel()
-        while await bench.rows(dozing):
-            await asyncio.sleep(0.005)
+        await wait_until(lambda: bench.rows(dozing), "the statement to end", matches=lambda found: not found)
     assert (await agent.http.get("/rpc/doze?seconds=0")).status_code == 200

@@ -9,6 +9,7 @@ import httpx
 
 from tests.fakes.hostile_postgres import run_hostile_postgres
 from tests.fixtures.bench import GUEST, Bench, BenchAgent, OwnWorkshop, Workshop
+from tests.fixtures.waiting import wait_until
 
 _SLOW = f"""
     CREATE TABLE notes (id int PRIMARY KEY, body text);
@@ -31,9 +32,12 @@ async def keep_busy(
     """So many slow requests, once `running` of them have a connection."""
     tasks = [asyncio.create_task(agent.http.get("/rpc/slow?s=60")) for _ in range(requests)]
     query = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%slow%' AND wait_event = 'PgSleep'"
-    async with asyncio.timeout(20):
-        while (await bench.rows(query))[0]["n"] < running:
-            await asyncio.sleep(0.02)
+    await wait_until(
+        lambda: bench.rows(query),
+        "the slow requests to run",
+        matches=lambda found: found[0]["n"] >= running,
+        seconds=20,
+    )
     return tasks
 
 
@@ -129,9 +133,9 @@ async def test_what_clients_take_slowly_keeps_others_from_large_answers(own_work
         assert refusal(answer) == (503, "memory_busy")
         assert answer.headers["retry-after"] == "1"
         assert len((await other.http.get(f"{_ALL}&limit=500")).json()) == 500
-    async with asyncio.timeout(10):
-        while (await other.http.get(_ALL)).status_code != 200:
-            await asyncio.sleep(0.05)
+    await wait_until(
+        lambda: other.http.get(_ALL), "a free place", matches=lambda found: found.status_code == 200, seconds=10
+    )
 
 
 def resident_bytes() -> int:

@@ -31,6 +31,7 @@ from basewarden.jobs import (
     list_failed,
 )
 from basewarden.jobs.queries import delete_ended_jobs, free_stalled_jobs
+from tests.fixtures.waiting import wait_until
 
 NAME = "test.work"
 QUICK = JobTiming(
@@ -112,15 +113,13 @@ async def count_jobs(database: Database) -> int:
 
 
 async def wait_until_gone(database: Database) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
-        while await count_jobs(database):
-            await asyncio.sleep(0.01)
+    await wait_until(
+        lambda: count_jobs(database), "the jobs to be gone", matches=lambda found: not found, seconds=WAIT_SECONDS
+    )
 
 
 async def wait_until_failed(database: Database) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not await count_now(database, count_failed):
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: count_now(database, count_failed), "a failed job", seconds=WAIT_SECONDS)
 
 
 async def count_now(database: Database, count: Any) -> Any:
@@ -134,9 +133,11 @@ async def listening(database: Database) -> None:
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND application_name = 'basewarden jobs' AND query LIKE 'LISTEN%'"
     )
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not await count_now(database, lambda session: session.scalar(query)):
-            await asyncio.sleep(0.01)
+    await wait_until(
+        lambda: count_now(database, lambda session: session.scalar(query)),
+        "a worker that listens",
+        seconds=WAIT_SECONDS,
+    )
 
 
 async def test_a_committed_job_runs_within_a_second_and_leaves_nothing(hire: Hire, database: Database) -> None:
@@ -476,9 +477,9 @@ async def test_a_job_that_nobody_here_knows_is_left_to_others(hire: Hire, databa
     jobs = await hire(work)
     await ask(jobs, database)
     await work.wait()
-    async with asyncio.timeout(WAIT_SECONDS):
-        while await count_jobs(database) > 1:
-            await asyncio.sleep(0.01)
+    await wait_until(
+        lambda: count_jobs(database), "the known job to be gone", matches=lambda found: found <= 1, seconds=WAIT_SECONDS
+    )
     assert await count_now(database, count_waiting) == 1
 
 
@@ -488,9 +489,9 @@ async def test_a_handler_that_cancels_itself_is_in_trouble_like_any_other(hire: 
 
     jobs = await hire(run)
     await ask(jobs, database)
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not await count_now(database, lambda session: session.scalar(ENDED)):
-            await asyncio.sleep(0.01)
+    await wait_until(
+        lambda: count_now(database, lambda session: session.scalar(ENDED)), "a job that ended", seconds=WAIT_SECONDS
+    )
 
 
 ENDED = text("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('failed', 'aborted')")

@@ -9,6 +9,7 @@ import pytest
 
 from basewarden.journal import Image, IntentOutcome, Reconciler, Recorded, RowChange, SessionFrozen, WriteEntry
 from tests.fixtures.desk import JournalDatabase, make_row
+from tests.fixtures.waiting import wait_until
 
 _ROWS = "SELECT position, verb, row_key, before::text AS before, after::text AS after FROM journal_mutations ORDER BY 1"
 _WRITES = "SELECT state, xid, mutation_count, tables, unseen, settled_at IS NOT NULL AS settled FROM journal_writes"
@@ -28,9 +29,12 @@ def make_outcome(desk: JournalDatabase, recorded: Recorded, *rows: RowChange) ->
 
 
 async def wait_stored(desk: JournalDatabase, state: str) -> None:
-    async with asyncio.timeout(5):
-        while (await desk.rows("SELECT state FROM journal_writes"))[0]["state"] != state:
-            await asyncio.sleep(0.01)
+    await wait_until(
+        lambda: desk.rows("SELECT state FROM journal_writes"),
+        "the outcome to be stored",
+        matches=lambda found: found[0]["state"] == state,
+        seconds=5,
+    )
 
 
 async def test_an_intent_holds_the_rows_as_they_were(desk: JournalDatabase) -> None:

@@ -10,6 +10,7 @@ from basewarden.core.secret import Secret
 from basewarden.db import Listener
 from basewarden.journal import JournalUnavailable, Recorder, SessionFrozen
 from tests.fixtures.desk import JournalDatabase, make_row
+from tests.fixtures.waiting import wait_until
 
 _IN_ORDER = "SELECT position, row_key FROM journal_mutations ORDER BY session_id, position"
 
@@ -168,9 +169,12 @@ async def test_the_connection_is_made_again_after_it_was_cut(desk: JournalDataba
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     recorder.mark(first.write_id, "committed")
-    async with asyncio.timeout(5):
-        while (await desk.rows("SELECT state FROM journal_writes"))[0]["state"] != "committed":
-            await asyncio.sleep(0.01)
+    await wait_until(
+        lambda: desk.rows("SELECT state FROM journal_writes"),
+        "the write to be marked committed",
+        matches=lambda found: found[0]["state"] == "committed",
+        seconds=5,
+    )
     await recorder.record(desk.entry(2))
     assert len(await desk.rows(_IN_ORDER)) == 2
 

@@ -1,9 +1,8 @@
 """Emails through a real mail server: posted with the change, sent once, erased, tried again, given up."""
 
-import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +34,7 @@ from basewarden.mail import smtp as smtp_module
 from basewarden.settings import Settings
 from basewarden.vault import Vault, make_keyring
 from tests.fixtures.mail import EMAIL_FROM, WAIT_SECONDS, Postbox
+from tests.fixtures.waiting import wait_until
 
 QUICK = JobTiming(poll_seconds=0.05, heartbeat_seconds=0.1, silent_seconds=1.0, stop_seconds=0.5)
 SOON = RetryPolicy(attempts=3, first=timedelta(seconds=0.05), factor=1)
@@ -88,21 +88,21 @@ async def post(database: Database, mail: Mail, email: Email | None = None) -> UU
 
 
 async def wait_for_state(database: Database, state: EmailState) -> EmailRecord:
-    async with asyncio.timeout(WAIT_SECONDS):
-        while True:
-            async with database.read_only() as session:
-                if found := await list_emails(session, state=state):
-                    return found[0]
-            await asyncio.sleep(0.01)
+    async def find() -> list[EmailRecord]:
+        async with database.read_only() as session:
+            return list(await list_emails(session, state=state))
+
+    return (await wait_until(find, f"an email that is {state}", seconds=WAIT_SECONDS))[0]
 
 
 async def wait_for_error(database: Database, *, attempts: int, error: str) -> None:
     """The attempt is counted before it is made, and its error is stored after it."""
-    waiting = await wait_for_state(database, EmailState.QUEUED)
-    async with asyncio.timeout(WAIT_SECONDS):
-        while waiting.attempts < attempts or waiting.last_error != error:
-            await asyncio.sleep(0.01)
-            waiting = await wait_for_state(database, EmailState.QUEUED)
+    waiting = await wait_until(
+        lambda: wait_for_state(database, EmailState.QUEUED),
+        f"attempt {attempts} to fail with {error}",
+        matches=lambda record: record.attempts >= attempts and record.last_error == error,
+        seconds=WAIT_SECONDS,
+    )
     assert waiting.attempts == attempts
 
 
@@ -111,12 +111,12 @@ async def make_due(database: Database) -> None:
     query = text(
         "UPDATE procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo' AND scheduled_at > now() RETURNING id"
     )
-    async with asyncio.timeout(WAIT_SECONDS):
-        while True:
-            async with database.unit_of_work() as unit:
-                if (await unit.execute(query)).all():
-                    return
-            await asyncio.sleep(0.01)
+
+    async def hasten() -> Sequence[Any]:
+        async with database.unit_of_work() as unit:
+            return (await unit.execute(query)).all()
+
+    await wait_until(hasten, "a job that waits for its next attempt", seconds=WAIT_SECONDS)
 
 
 async def read_stored(database: Database) -> list[dict[str, Any]]:
@@ -140,9 +140,9 @@ async def run_again(database: Database, email_id: UUID | None) -> None:
 
 
 async def wait_until_idle(database: Database) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
-        while await count_jobs(database):
-            await asyncio.sleep(0.01)
+    await wait_until(
+        lambda: count_jobs(database), "the jobs to be gone", matches=lambda found: not found, seconds=WAIT_SECONDS
+    )
 
 
 async def test_a_posted_email_arrives_whole_and_is_erased(

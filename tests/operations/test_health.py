@@ -24,6 +24,7 @@ from basewarden.db.migrations.migrate import migrate
 from basewarden.operations import Health
 from basewarden.web.assets import ensure_assets
 from tests.fixtures.app import Serve, ServedProduct, make_settings, pick_port, serve_product
+from tests.fixtures.waiting import wait_until
 
 MOST_SECONDS = 2.0
 SLACK_SECONDS = 0.5  # the machine is busy with other tests
@@ -91,12 +92,13 @@ async def ask(client: httpx.AsyncClient) -> tuple[int, dict[str, Any], float]:
 
 
 async def wait_for_status(client: httpx.AsyncClient, wanted: int) -> dict[str, Any]:
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        while True:
-            status, body, _ = await ask(client)
-            if status == wanted:
-                return body
-            await asyncio.sleep(0.05)
+    _, body, _ = await wait_until(
+        lambda: ask(client),
+        f"health to be {wanted}",
+        matches=lambda answer: answer[0] == wanted,
+        seconds=TIMEOUT_SECONDS,
+    )
+    return body
 
 
 async def test_a_working_deployment_is_healthy(client: httpx.AsyncClient) -> None:

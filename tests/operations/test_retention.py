@@ -38,6 +38,7 @@ from basewarden.undo.recorded_writes import read_writes
 from benchmarks.old_journal import Shape, count_journal, fill, make_connection, make_months
 from tests.fixtures.app import Serve, ServedProduct
 from tests.fixtures.bench import OwnWorkshop
+from tests.fixtures.waiting import wait_until
 from tests.flows.test_commands import run_command
 
 KEEP = timedelta(days=90)
@@ -374,8 +375,9 @@ async def test_a_month_left_half_off_is_finished(archive: FilledJournal) -> None
 async def _cut_off_while_detaching(archive: FilledJournal, month: str) -> None:
     async with connect_alone(archive.database) as connection:
         detaching = asyncio.create_task(pruning_queries.detach_month(connection, month))
-        while not await archive.rows("SELECT FROM pg_inherits WHERE inhdetachpending"):
-            await asyncio.sleep(0.01)
+        await wait_until(
+            lambda: archive.rows("SELECT FROM pg_inherits WHERE inhdetachpending"), "the partition to be detached"
+        )
         await archive.run("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
         with pytest.raises(psycopg.OperationalError):
             await detaching
@@ -390,15 +392,19 @@ async def test_kill_9_in_the_middle_and_the_next_run_finishes(archive: FilledJou
         str(Path(__file__).with_name("pruning_process.py")),
         env={"DATABASE_URL": archive.dsn, "PYTHONPATH": str(CHECKOUT / "src")},
     )
-    while (await archive.counts())["journal_mutations"] == before:
-        assert process.returncode is None
-        await asyncio.sleep(0.005)
+    await wait_until(
+        archive.counts,
+        "the first deleted rows",
+        matches=lambda counts: counts["journal_mutations"] != before or process.returncode is not None,
+        seconds=60,
+    )
+    assert process.returncode is None
     process.kill()
     await process.wait()
     assert 100 < (await archive.counts())["journal_mutations"] < before
-    async with asyncio.timeout(20):
-        while not any((await archive.retention().run()).values()):
-            await asyncio.sleep(0.01)  # the server has not noticed yet that the other one is gone
+    await wait_until(  # the server may not have noticed yet that the other one is gone
+        archive.retention().run, "a run that deletes", matches=lambda deleted: any(deleted.values()), seconds=20
+    )
     assert await archive.counts() == {
         "journal_mutations": 100,
         "journal_writes": 10,

@@ -15,6 +15,7 @@ from pgrest.schema.listener import keep_listening
 from pgrest.wire.places import NO_LIMITS, Terms
 from pgrest.wire.pool import Lease
 from tests.fixtures.pgbouncer import run_pgbouncer
+from tests.fixtures.waiting import wait_until
 
 UNKNOWN = table_not_found("public", "nothing", None)
 LOCK_DEPENDENCIES = Statement("LOCK TABLE pg_catalog.pg_depend IN ACCESS EXCLUSIVE MODE")
@@ -53,11 +54,17 @@ async def other(shop: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         yield connection
 
 
+async def run(other: psycopg.AsyncConnection[Any], statement: str) -> list[Any]:
+    return await (await other.execute(statement.encode())).fetchall()
+
+
 async def wait_for_column(cache: SchemaCache, table: str, column: str) -> Schema:
-    async with asyncio.timeout(2):
-        while column not in (schema := await cache.get()).tables["public", table].columns:
-            await asyncio.sleep(0.01)
-    return schema
+    return await wait_until(
+        cache.get,
+        f"the column {column}",
+        matches=lambda schema: column in schema.tables["public", table].columns,
+        seconds=2,
+    )
 
 
 async def test_everybody_shares_the_first_load(cache: SchemaCache, loads: list[Loaded]) -> None:
@@ -160,9 +167,7 @@ async def test_a_load_that_fails_on_the_way_keeps_the_old_one(
     await conn.run([Statement("BEGIN"), LOCK_DEPENDENCIES])
     reloading = asyncio.create_task(cache.reload())
     kill = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND relation = 'pg_depend'::regclass"
-    async with asyncio.timeout(5):
-        while not await (await other.execute(kill.encode())).fetchall():
-            await asyncio.sleep(0.005)
+    await wait_until(lambda: run(other, kill), "the reload to wait for the lock")
     with pytest.raises(PgrestError):
         await reloading
     assert await cache.get() is seen
@@ -202,9 +207,7 @@ async def test_notifications_are_heard(
     await cache.get()
     cache.listen(shop)
     listening = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'basewarden-listen' AND query = 'LISTEN pgrst'"
-    async with asyncio.timeout(5):
-        while not await (await other.execute(listening.encode())).fetchall():
-            await asyncio.sleep(0.005)
+    await wait_until(lambda: run(other, listening), "the cache to listen")
     await other.execute("ALTER TABLE notes ADD COLUMN heard int")
     await other.execute("NOTIFY pgrst, 'reload schema'")
     await wait_for_column(cache, "notes", "heard")
@@ -258,8 +261,11 @@ async def test_it_closes_in_the_middle_of_its_own_check(counting_pool: CountingP
         async with AsyncExitStack() as held, asyncio.timeout(5):
             for _ in range(4):
                 await held.enter_async_context(counting_pool.acquire())
-            while counting_pool.figures.waiting == 0:
-                await asyncio.sleep(0.01)
+            await wait_until(
+                lambda: counting_pool.figures.waiting,
+                "the check to wait for a connection",
+                matches=lambda found: found != 0,
+            )
             await cache.close()
 
 

@@ -9,14 +9,13 @@ from psycopg.pq import TransactionStatus
 from pgrest import DatabaseError, DbConnection, PgrestError, Pool, Statement, run_again
 from pgrest.errors import PlanStale
 from pgrest.wire.large import LARGE_BYTES
+from tests.fixtures.waiting import wait_until
 
 
 async def until(conn: DbConnection, question: Statement, answer: bytes) -> None:
-    """Ask the server again and again."""
-    while True:
-        [rows] = await conn.run([question])
-        if rows.rows == [(answer,)]:
-            return
+    await wait_until(
+        lambda: conn.run([question]), f"the answer {answer!r}", matches=lambda found: found[0].rows == [(answer,)]
+    )
 
 
 async def test_statements_of_a_run_are_one_transaction(conn: DbConnection) -> None:
@@ -131,13 +130,12 @@ async def test_a_cancelled_run_stops_the_server_and_spoils_the_connection(shop: 
     victim = await DbConnection.connect(shop, application_name="victim")
     task = asyncio.create_task(victim.run([Statement("SELECT pg_sleep(60)")]))
     watch = Statement("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'victim' AND state = 'active'")
-    async with asyncio.timeout(10):
-        await until(conn, watch, b"1")
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert not victim.is_usable
-        await until(conn, watch, b"0")
+    await until(conn, watch, b"1")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not victim.is_usable
+    await until(conn, watch, b"0")
     with pytest.raises(PgrestError):
         await victim.run([Statement("SELECT 1")])
 

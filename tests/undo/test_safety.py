@@ -13,6 +13,7 @@ from basewarden.journal import Reconciler, Recorder
 from basewarden.undo import Undo, UndoActor
 from basewarden.undo.errors import UndoTooLarge
 from tests.fixtures.bench import OWNER, Bench, Workshop, on_both_backends, wait_for_lock
+from tests.fixtures.waiting import wait_until
 from tests.undo.test_service import request_undo
 
 MERGE = "resolution=merge-duplicates,return=representation"
@@ -362,8 +363,7 @@ async def test_a_session_that_is_written_to_can_be_undone(workshop: Workshop) ->
         return sessions
 
     writers = [asyncio.create_task(keep_writing(number)) for number in range(2, 6)]
-    while len(await bench.sessions()) < 2:
-        await asyncio.sleep(0.01)
+    await wait_until(bench.sessions, "the session of the writers", matches=lambda found: len(found) >= 2)
     (busy,) = [one["id"] for one in await bench.sessions() if one["label"] == "x"]
     path = f"/api/connections/{bench.connection_id}/sessions/{busy}/undo"
     undone = await bench.person.post(path, json={"mode": "apply", "onConflict": "skip"}, timeout=120)

@@ -4,6 +4,7 @@ import asyncio
 
 from basewarden.db import Database
 from tests.fixtures.bench import Workshop
+from tests.fixtures.waiting import wait_until
 from tests.undo.test_service import request_undo
 
 _AT_ONCE = 6
@@ -26,12 +27,17 @@ async def test_undos_that_wait_hold_no_connection_of_ours(workshop: Workshop) ->
     await bench.run("SELECT pg_advisory_lock(7)")
     undoing = [asyncio.create_task(request_undo(bench, session)) for session in sessions]
     waiting = "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 7"
-    async with asyncio.timeout(30):
-        while (await bench.rows(waiting))[0]["n"] < _AT_ONCE:
-            await asyncio.sleep(0.01)
-        pool = bench.product.registry.get(Database).engine.pool
-        while pool.checkedout() > 0:  # type: ignore[attr-defined]  # of a job of ours, for a moment
-            await asyncio.sleep(0.01)
+    await wait_until(
+        lambda: bench.rows(waiting),
+        "the undos to wait for the lock",
+        matches=lambda found: found[0]["n"] >= _AT_ONCE,
+        seconds=30,
+    )
+    pool = bench.product.registry.get(Database).engine.pool
+    await wait_until(
+        lambda: pool.checkedout() == 0,  # type: ignore[attr-defined]  # one is a job's, for a moment
+        "the pool's connections to be back",
+    )
     again = await request_undo(bench, sessions[0])
     assert (again.status_code, again.json()["code"]) == (409, "undo_running")
     await bench.run("SELECT pg_advisory_unlock(7)")

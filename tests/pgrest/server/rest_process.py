@@ -15,6 +15,7 @@ from typing import IO, Any
 import httpx
 
 from tests.fixtures.app import pick_port
+from tests.fixtures.waiting import wait_until
 
 CHECKOUT = Path(__file__).parents[3]
 START_SECONDS = 30
@@ -75,14 +76,20 @@ class Rest:
         return Path(self.out.name).read_text()
 
     async def until_said(self, text: str, *, times: int = 1) -> None:
-        async with asyncio.timeout(START_SECONDS):
-            while self.said().count(text) < times:
-                await asyncio.sleep(0.02)
+        await wait_until(
+            lambda: self.said().count(text),
+            "these words in the log",
+            matches=lambda found: found >= times,
+            seconds=START_SECONDS,
+        )
 
     async def until_ready(self, status: int = 200) -> None:
-        async with asyncio.timeout(START_SECONDS):
-            while await self.ask_ready() != status:
-                await asyncio.sleep(0.02)
+        await wait_until(
+            self.ask_ready,
+            "the status of /ready",
+            matches=lambda found: found == status,
+            seconds=START_SECONDS,
+        )
 
     async def ask_ready(self) -> int:
         try:

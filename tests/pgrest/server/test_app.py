@@ -16,6 +16,7 @@ from pgrest.config import RestConfig
 from pgrest.server import RestServer
 from pgrest.server.log import Log
 from pgrest.server.state import choose_name
+from tests.fixtures.waiting import wait_until
 from tests.pgrest.conftest import Client, settings_for
 from tests.pgrest.test_writes import sign
 
@@ -244,12 +245,14 @@ async def test_a_client_that_leaves_ends_its_statement(client: Client, conn: DbC
     scope = {"type": "http", "method": "POST", "path": "/rpc/nap", "query_string": b"", "headers": []}
     task = asyncio.create_task(client.app(scope, receive, send))
     async with asyncio.timeout(10):
-        while (await conn.run([watch]))[0].rows == [(b"0",)]:
-            await asyncio.sleep(0.01)
+        await wait_until(
+            lambda: conn.run([watch]), "the statement to run", matches=lambda found: found[0].rows != [(b"0",)]
+        )
         gone.set()
         await task
-        while (await conn.run([watch]))[0].rows != [(b"0",)]:
-            await asyncio.sleep(0.01)
+        await wait_until(
+            lambda: conn.run([watch]), "the statement to be cancelled", matches=lambda found: found[0].rows == [(b"0",)]
+        )
     assert sent == []
     assert (await client.get("/items?limit=1")).status == 200
 
@@ -313,9 +316,12 @@ async def test_a_database_that_comes_back_is_found_again(shop: str, conn: DbConn
         assert (answer.status, answer.headers["retry-after"].isdigit()) == (503, True)
         assert answer.json()["code"] in ("PGRST000", "PGRST001")
         await admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
-        async with asyncio.timeout(10):
-            while (await client.get("/items?limit=1")).status != 200:
-                await asyncio.sleep(0.02)
+        await wait_until(
+            lambda: client.get("/items?limit=1"),
+            "the database to be back",
+            matches=lambda found: found.status == 200,
+            seconds=10,
+        )
     assert not conn.is_usable
 
 

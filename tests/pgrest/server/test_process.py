@@ -16,6 +16,7 @@ import pytest
 from basewarden.cli import main
 from pgrest.server.protocol import LONGEST_HEAD
 from pgrest.wire.large import LARGE_BYTES
+from tests.fixtures.waiting import wait_until
 from tests.pgrest.server.conftest import LOGIN, PASSWORD, as_login
 from tests.pgrest.server.rest_process import SECRET, Rest, free_port, run_command, running_rest
 from tests.pgrest.test_writes import sign
@@ -139,11 +140,9 @@ async def test_a_client_that_hangs_up_ends_its_statement(shop: str, login: None)
         async with running_rest(as_login(shop)) as rest, asyncio.timeout(20):
             _, writer = await asyncio.open_connection("127.0.0.1", rest.port)
             writer.write(b"POST /rpc/nap HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
-            while await naps() == 0:
-                await asyncio.sleep(0.02)
+            await wait_until(naps, "the statement to run", matches=lambda found: found != 0)
             writer.close()
-            while await naps() == 1:
-                await asyncio.sleep(0.02)
+            await wait_until(naps, "the statement to be cancelled", matches=lambda found: found != 1)
             assert (await rest.http.get("/items?limit=0")).status_code == 200
 
 

@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 
 from tests.fixtures.postgres import PostgresServer
+from tests.fixtures.waiting import wait_until
 from tests.pgrest.server.conftest import LOGIN, as_login
 from tests.pgrest.server.rest_process import (
     Rest,
@@ -54,13 +55,19 @@ async def set_on_role(admin: psycopg.AsyncConnection, name: str, value: str, *, 
     await admin.execute(statement.format(sql.Identifier(LOGIN), place, sql.SQL(name), sql.Literal(value)))
 
 
+async def count_naps(admin: psycopg.AsyncConnection) -> int:
+    cursor = await admin.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+    [count] = await cursor.fetchone() or [0]
+    return int(count)
+
+
 async def until(rest: Rest, target: str, status: int, **headers: str) -> httpx.Response:
-    async with asyncio.timeout(20):
-        while True:
-            answer = await rest.http.get(target, headers=headers)
-            if answer.status_code == status:
-                return answer
-            await asyncio.sleep(0.02)
+    return await wait_until(
+        lambda: rest.http.get(target, headers=headers),
+        f"{status} from {target}",
+        matches=lambda answer: answer.status_code == status,
+        seconds=20,
+    )
 
 
 async def test_settings_stand_in_the_database_and_change_with_it(
@@ -207,10 +214,7 @@ async def test_a_request_under_way_is_answered_before_the_end(
     async with running_rest(as_login(shop)) as rest:
         started = time.monotonic()
         under_way = asyncio.create_task(rest.http.post("/rpc/nap", json={"seconds": 1.0}))
-        async with asyncio.timeout(10):
-            watch = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-            while (await (await admin.execute(watch)).fetchone()) == (0,):
-                await asyncio.sleep(0.02)
+        await wait_until(lambda: count_naps(admin), "the statement to run")
         rest.signal(signal.SIGTERM)
         answer = await under_way
         assert (answer.status_code, answer.json()) == (200, 1)
@@ -230,10 +234,7 @@ async def test_it_ends_at_once_when_it_is_told_twice(shop: str, login: None, adm
         assert await rest.ended() == 130
         with suppress(httpx.TransportError):
             assert (await under_way).status_code == 500
-    watch = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-    async with asyncio.timeout(5):
-        while (await (await admin.execute(watch)).fetchone()) != (0,):
-            await asyncio.sleep(0.02)
+    await wait_until(lambda: count_naps(admin), "the statement to be cancelled", matches=lambda count: count == 0)
 
 
 # Workers ------------------------------------------------------------------------------------------------
@@ -264,9 +265,12 @@ async def test_workers_share_the_work_and_answer_as_one(shop: str, login: None, 
                 assert len((await client.get("/customers")).json()) == 1
 
         os.kill(children[0], signal.SIGKILL)
-        async with asyncio.timeout(20):
-            while (now := list_children(rest.pid)) in (children, children[1:]) or len(now) != 2:
-                await asyncio.sleep(0.05)
+        await wait_until(
+            lambda: list_children(rest.pid),
+            "another worker",
+            matches=lambda now: now != children and len(now) == 2,
+            seconds=20,
+        )
         await rest.until_ready()
         rest.signal(signal.SIGTERM)
         assert await rest.ended() == 0
@@ -284,7 +288,10 @@ async def test_workers_do_not_outlive_whoever_watches_over_them(shop: str, login
         children = list_children(rest.pid)
         rest.process.kill()
         await rest.process.wait()
-        async with asyncio.timeout(20):
-            while any(is_alive(child) for child in children):
-                await asyncio.sleep(0.05)
+        await wait_until(
+            lambda: [child for child in children if is_alive(child)],
+            "the workers to end",
+            matches=lambda alive: not alive,
+            seconds=20,
+        )
         assert not is_listening(rest.port)
