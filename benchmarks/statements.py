@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from basewarden.gateway.direct.capture import WriteContext, capture_write
+from basewarden.gateway.direct.capture import capture_write
+from basewarden.gateway.direct.context import WriteContext
 from pgrest import (
     DbConnection,
     ReadPlan,

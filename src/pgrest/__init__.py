@@ -18,6 +18,7 @@ from pgrest.errors import (
 )
 from pgrest.execute import Script, execute, is_rolled_back, make_script, run_again, run_read
 from pgrest.openapi import Reach, describe_schema
+from pgrest.prepare import HttpCall, Prepared, prepare, read_head
 from pgrest.query.bodies import read_body
 from pgrest.query.grammar import media
 from pgrest.query.grammar.media import MediaType
@@ -34,6 +35,7 @@ from pgrest.query.plan import (
     Plan,
     ReadPlan,
     UpdatePlan,
+    UsedFunction,
     WritePlan,
     plan_request,
 )
@@ -101,6 +103,7 @@ from pgrest.sql.text import (
 from pgrest.sql.write import Keys, key_columns, key_type, payload_sql, same_sql, where_sql
 from pgrest.wire.budget import MemoryBudget, Meter
 from pgrest.wire.connection import DbConnection, Notification, Rows
+from pgrest.wire.pipeline import Pipeline
 from pgrest.wire.places import Terms
 from pgrest.wire.pool import Lease, Pool
 from pgrest.wire.resetting import reset_and_commit, roll_back
@@ -123,6 +126,7 @@ __all__ = [
     "DeletePlan",
     "ForeignKey",
     "Function",
+    "HttpCall",
     "InfoPlan",
     "InsertPlan",
     "Keys",
@@ -138,11 +142,13 @@ __all__ = [
     "Parameter",
     "Payload",
     "PgrestError",
+    "Pipeline",
     "Plan",
     "PlanTemplate",
     "PlanTemplates",
     "Pool",
     "Preferences",
+    "Prepared",
     "Reach",
     "ReadPlan",
     "Relationships",
@@ -168,6 +174,7 @@ __all__ = [
     "Trigger",
     "UniqueKey",
     "UpdatePlan",
+    "UsedFunction",
     "WriteImages",
     "WritePlan",
     "array_literal",
@@ -209,6 +216,7 @@ __all__ = [
     "parse_request",
     "payload_sql",
     "plan_request",
+    "prepare",
     "quote_column",
     "quote_ident",
     "quote_list",
@@ -216,6 +224,7 @@ __all__ = [
     "quote_name",
     "reach_check",
     "read_body",
+    "read_head",
     "read_result",
     "read_write_images",
     "reset_and_commit",

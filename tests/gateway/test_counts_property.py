@@ -6,7 +6,7 @@ What changed is found by comparing every table before and after. `FUZZ_EXAMPLES=
 import json
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from basewarden.errors import AppError
-from basewarden.gateway.direct.capture import WriteContext, WriteOutcome, capture_write
+from basewarden.gateway.direct.capture import capture_write
+from basewarden.gateway.direct.context import WriteContext, WriteOutcome
 from basewarden.gateway.direct.row_images import AS_OWNER, read_images, select_images
 from pgrest import (
     Builder,
@@ -182,11 +183,11 @@ def _check(outcome: WriteOutcome, before: State, after: State) -> None:
             or change.before.key(change.key_columns) not in after[name]
         )
         recorded[name] += 1
-    unseen = {(str(one["schema"]), str(one["table"])): one for one in outcome.unseen}
+    uncaptured = {(one.schema, one.table): one for one in outcome.uncaptured}
     for name, changed in _count_changed(before, after).items():
-        item: Mapping[str, object] = unseen.get(name, {})
-        counted = sum(value for value in item.values() if type(value) is int)
-        assert item.get("emptied") or changed <= recorded[name] + counted, (name, outcome)
+        one = uncaptured.get(name)
+        counted = 0 if one is None else one.inserted + one.updated + one.deleted
+        assert (one is not None and one.emptied) or changed <= recorded[name] + counted, (name, outcome)
 
 
 _MANY = settings(

@@ -7,7 +7,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from basewarden.journal import Image, IntentOutcome, Reconciler, Recorded, RowChange, SessionFrozen, WriteEntry
+from basewarden.journal import (
+    Image,
+    IntentOutcome,
+    Reconciler,
+    Recorded,
+    RowChange,
+    SessionFrozen,
+    UncapturedChanges,
+    WriteEntry,
+)
 from tests.fixtures.desk import JournalDatabase, make_row
 from tests.fixtures.waiting import wait_until
 
@@ -57,9 +66,7 @@ async def test_the_outcome_takes_the_place_of_the_images(desk: JournalDatabase) 
     other = replace(make_row(5), table="u")
     assert await recorder.store_outcome(make_outcome(desk, second, make_row(9)))
     assert await recorder.store_outcome(
-        replace(
-            make_outcome(desk, first, make_row(1), other), unseen=({"schema": "public", "table": "v", "updated": 1},)
-        )
+        replace(make_outcome(desk, first, make_row(1), other), uncaptured=(UncapturedChanges("public", "v", 0, 1, 0),))
     )
     assert [(row["position"], row["row_key"], row["before"]) for row in await desk.rows(_ROWS)] == [
         (1, '["1"]', None),
@@ -72,7 +79,7 @@ async def test_the_outcome_takes_the_place_of_the_images(desk: JournalDatabase) 
         "xid": None,
         "mutation_count": 2,
         "tables": ["public.t", "public.u"],
-        "unseen": [{"schema": "public", "table": "v", "updated": 1}],
+        "unseen": [{"schema": "public", "table": "v", "inserted": 0, "updated": 1, "deleted": 0}],
         "settled": True,
     }
 

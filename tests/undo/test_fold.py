@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from basewarden.journal import Image, RowChange, Verb
+from basewarden.journal import Image, RowChange, UncapturedChanges, Verb
 from basewarden.undo.planning.fold import Folded, RecordedWrite, fold_writes
 
 Row = Mapping[str, str | None] | None
@@ -111,7 +111,7 @@ def test_what_cannot_be_undone() -> None:
             "public",
             "f",
             (),
-            ({"schema": "public", "table": "u", "inserted": 1, "updated": 2000, "deleted": 0},),
+            (UncapturedChanges("public", "u", 1, 2000, 0),),
         ),
     ]
     folded = fold_writes(writes)

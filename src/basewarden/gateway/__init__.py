@@ -1,4 +1,4 @@
-"""The data road: who calls, may they, what would it do, do it, record it."""
+"""The data API: identifies the caller, checks policy, runs the request on the project, and records every write."""
 
 from basewarden.gateway.api.access import ApiAccess, FindApiAccess
 from basewarden.gateway.api.backend import ApiBackend
@@ -12,10 +12,9 @@ from basewarden.gateway.backends import Backends
 from basewarden.gateway.caller import Caller, Callers, make_member_caller
 from basewarden.gateway.description import DATA_ERRORS, describe_data
 from basewarden.gateway.direct.backend import DirectBackend, commit_recorded
-from basewarden.gateway.direct.deferred import FINISH, deferred_check, is_nothing_deferred
+from basewarden.gateway.direct.deferred import FINISH, add_deferred_check, is_nothing_deferred
 from basewarden.gateway.direct.row_images import ALIAS as ROW_ALIAS
 from basewarden.gateway.direct.row_images import AS_OWNER, WITH_SESSION_PATH, read_images, run_as_owner, select_images
-from basewarden.gateway.direct.snapshot_check import SnapshotStale
 from basewarden.gateway.direct.stat_counters import (
     COUNT_CHANGES,
     OWN_NAMES,
@@ -29,6 +28,7 @@ from basewarden.gateway.direct.stat_counters import (
 from basewarden.gateway.errors import OutcomeUnknown, SchemaNotExposed, UpstreamUnavailable
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Project, Projects
+from basewarden.gateway.recording.schema_retry import SnapshotStale
 from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.gateway.sharing import UNDO, PoolSharing
 
@@ -70,8 +70,8 @@ __all__ = [
     "UpstreamRefused",
     "UpstreamResponse",
     "UpstreamUnavailable",
+    "add_deferred_check",
     "commit_recorded",
-    "deferred_check",
     "describe_data",
     "is_nothing_deferred",
     "list_uncaptured",

@@ -1,4 +1,4 @@
-"""`/api/v/<id>/…` as plain ASGI: the hot path goes round the framework."""
+"""`/api/v/<id>/…` as plain ASGI: the hot path avoids the framework."""
 
 import re
 from collections.abc import Awaitable, Coroutine, Sequence
@@ -130,7 +130,7 @@ class DataAPI:
         label = _read_label(headers)
         is_small = method in METHODS_WITH_BODY and caller.can_write and _is_small(headers)
         body = await _read_body(receive) if is_small else b""
-        call = RestCall(method, path, scope["query_string"], headers, body, label)
+        call = RestCall(method, path, scope["query_string"], headers, body, label=label)
         audience = find_audience(headers, has_token=caller.is_agent)
         try:
             if method in ("GET", "HEAD"):
@@ -160,7 +160,7 @@ class DataAPI:
     async def _read(
         self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall, audience: Audience
     ) -> None:
-        """For no longer than somebody wants it; what another server sends goes out as it comes in."""
+        """Until the client disconnects. A response of another server is streamed."""
         is_head = call.method == "HEAD"
         async with CancelOnDisconnect(receive) as watch:
             answer = await _explain(self._backends.open(project, caller, call))

@@ -1,4 +1,4 @@
-"""Either road, by what is known of the project."""
+"""Selects the backend of a project."""
 
 from basewarden.gateway.api.backend import ApiBackend
 from basewarden.gateway.api.project import ApiProject
@@ -10,25 +10,25 @@ from basewarden.gateway.rest import RestCall, RestResult
 
 
 class Backends:
-    def __init__(self, direct: DirectBackend, forward: ApiBackend) -> None:
+    def __init__(self, direct: DirectBackend, api: ApiBackend) -> None:
         self._direct = direct
-        self._forward = forward
+        self._api = api
 
     async def check(self, project: AnyProject, caller: Caller, call: RestCall) -> None:
         """Raises what `handle` would refuse whatever the body is."""
         if isinstance(project, ApiProject):
-            await self._forward.check(project, caller, call)
+            await self._api.check(project, caller, call)
         else:
             await self._direct.check(project, caller, call)
 
     async def handle(self, project: AnyProject, caller: Caller, call: RestCall) -> RestResult:
         """Raises PgrestError, DatabaseError or AppError; then nothing was changed."""
         if isinstance(project, ApiProject):
-            return await self._forward.handle(project, caller, call)
+            return await self._api.handle(project, caller, call)
         return await self._direct.handle(project, caller, call)
 
     async def open(self, project: AnyProject, caller: Caller, call: RestCall) -> RestResult | UpstreamStream:
         """As `handle`, but what another server sends comes as it arrives."""
         if isinstance(project, ApiProject):
-            return await self._forward.open(project, caller, call)
+            return await self._api.open(project, caller, call)
         return await self._direct.handle(project, caller, call)

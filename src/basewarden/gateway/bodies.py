@@ -13,7 +13,7 @@ _RETRY_SECONDS = "1"
 
 
 class HeldBodies:
-    """Counted as they arrive, so that announcing a body takes no room from anybody."""
+    """Counted as they arrive, so that announcing a body takes no room."""
 
     def __init__(self, most: int = MOST_BYTES, most_of_one: int = MOST_BYTES_OF_ONE) -> None:
         self._most = most

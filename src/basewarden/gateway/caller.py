@@ -1,4 +1,4 @@
-"""Who calls the data road: an agent by its token, or a member by their cookie."""
+"""Identifies the caller of the data API: an agent by its token, or a member by the cookie."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

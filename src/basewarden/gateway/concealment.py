@@ -1,8 +1,8 @@
-"""What an error may say to a caller. Status and code stay; words that name what it may not know are left out.
+"""Limits what an error says to a caller. Status and code stay; names that the caller may not know are removed.
 
-Nobody is told on the data road where the database is. A caller with a list of tables is told no name outside the list:
-PostgreSQL's messages name tables, constraints and functions that a statement met on its way, and PostgREST's hints name
-what it might have meant. What the owner's own functions raise in their own words passes.
+No caller learns where the database is. A caller with a table list learns no name outside the list:
+PostgreSQL's messages name tables, constraints and functions that a statement used, and PostgREST's hints name what was
+probably meant. Errors that the owner's own functions raise in their own words pass.
 """
 
 import re
@@ -52,8 +52,8 @@ def conceal(error: Exception, narrowed: NarrowedSchema | None, sent: bytes) -> E
     if narrowed is None:
         return error
     if isinstance(error, DatabaseError):
-        told = from_database(error)
-        return told if _may_tell(told, error.fields, narrowed, sent) else _neutralise(told)
+        translated = from_database(error)
+        return translated if _may_show(translated, error.fields, narrowed, sent) else _neutralize(translated)
     if isinstance(error, PgrestError):
         return _conceal_refusal(error, narrowed, sent)
     return _conceal_own(error, narrowed)
@@ -67,8 +67,8 @@ def _conceal_refusal(error: PgrestError, narrowed: NarrowedSchema, sent: bytes) 
         if _mentions_hidden((error.hint, echoed), narrowed) or _suggests_hidden_function(error, narrowed):
             return PgrestError(error.status, error.code, error.message)
         return error
-    if _STATE.match(error.code) and not _may_tell(error, None, narrowed, sent):
-        return _neutralise(error)
+    if _STATE.match(error.code) and not _may_show(error, None, narrowed, sent):
+        return _neutralize(error)
     return error
 
 
@@ -79,7 +79,7 @@ def _conceal_own(error: Exception, narrowed: NarrowedSchema) -> Exception:
     return error
 
 
-def _neutralise(error: PgrestError) -> PgrestError:
+def _neutralize(error: PgrestError) -> PgrestError:
     return PgrestError(error.status, error.code, _NEUTRAL, headers=error.headers)
 
 
@@ -92,7 +92,7 @@ def _suggests_hidden_function(error: PgrestError, narrowed: NarrowedSchema) -> b
 # PostgreSQL's own ----------------------------------------------------------------------------------------
 
 
-def _may_tell(error: PgrestError, fields: DatabaseErrorFields | None, narrowed: NarrowedSchema, sent: bytes) -> bool:
+def _may_show(error: PgrestError, fields: DatabaseErrorFields | None, narrowed: NarrowedSchema, sent: bytes) -> bool:
     kind = error.code[:2]
     texts = [text for text in (error.message, error.details, error.hint) if isinstance(text, str)]
     if kind == _INTEGRITY:
@@ -101,9 +101,9 @@ def _may_tell(error: PgrestError, fields: DatabaseErrorFields | None, narrowed: 
     if kind in _ABOUT_VALUES:
         return all(name in narrowed.known_names or _was_sent(name, sent) for name in _list_names(texts))
     if kind in _ABOUT_OBJECTS:
-        told = [text for text in texts if not _is_of_own_column(text, narrowed)]
-        names = _list_names(told)
-        return not _mentions_hidden(told, narrowed) and all(_is_known(name, narrowed.known_names) for name in names)
+        others = [text for text in texts if not _is_of_own_column(text, narrowed)]
+        names = _list_names(others)
+        return not _mentions_hidden(others, narrowed) and all(_is_known(name, narrowed.known_names) for name in names)
     return True
 
 

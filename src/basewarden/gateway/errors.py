@@ -1,4 +1,4 @@
-"""Refusals of ours on the data road; what PostgreSQL and PostgREST refuse keeps their own codes."""
+"""The data API's own errors; those of PostgreSQL and PostgREST keep their codes."""
 
 from basewarden.errors import AppError, Conflict, Forbidden, Unavailable
 

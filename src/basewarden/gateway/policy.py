@@ -1,35 +1,34 @@
-"""Whether a request, and then its plan, is within the caller's limits. Nothing has touched the database's rows yet.
+"""Checks a request, and then its plan, against the caller's limits, before any row is touched.
 
-A caller with a list of tables is refused the same way whether what it names exists or not, and is told no name that it
-did not send.
+A caller with a table list is refused the same way whether what it names exists or not, and learns no name that it did
+not send.
 """
 
 from collections.abc import Iterable
 
 from basewarden.gateway.caller import Caller
-from basewarden.gateway.errors import FilterRequired, NotCaptured, ReadOnly, TableDenied
+from basewarden.gateway.errors import FilterRequired, ReadOnly, TableDenied
+from basewarden.gateway.recording.capturable import CAPTURED_KINDS, check_functions, check_table
 from pgrest import (
     CallPlan,
     DatabasePlan,
     DeletePlan,
-    InsertPlan,
     Name,
     Reach,
     Request,
     Schema,
-    TableKind,
     UpdatePlan,
+    WritePlan,
 )
 
 _RPC = "rpc/"
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_CAPTURED_KINDS: frozenset[TableKind] = frozenset({"table", "partitioned"})
 
 
 def check_head(caller: Caller, request: Request, schema: Schema | None) -> None:
     """What can be decided before the body is read; without a snapshot, all that is not about functions.
 
-    The list comes before a function's volatility, which would tell that the function exists.
+    The list comes before a function's volatility, which would show that the function exists.
     """
     kind = request.resource.kind
     is_write = request.method in _WRITES
@@ -51,27 +50,15 @@ def check_plan(caller: Caller, plan: DatabasePlan, *, again: bool = False) -> No
         _check_tables(caller.tables, plan)
     if isinstance(plan, UpdatePlan | DeletePlan) and caller.is_agent and not plan.is_filtered:
         raise FilterRequired(hint="Add a filter, for example ?id=eq.1.")
-    if isinstance(plan, InsertPlan | UpdatePlan | DeletePlan) and plan.table.kind not in _CAPTURED_KINDS:
-        raise NotCaptured(
-            f"{plan.table.name} is not a table, so its changes cannot be recorded.",
-            hint="Write to its base table.",
-        )
-    if isinstance(plan, InsertPlan | UpdatePlan | DeletePlan) and not again:
-        _check_functions(plan)
-
-
-def _check_functions(plan: DatabasePlan) -> None:
-    for function in plan.functions():
-        if function.volatility == "v":
-            raise NotCaptured(
-                f"{function.name[1]} is a volatile function, whose changes within a write cannot be recorded.",
-                hint="Call it in a separate request, or declare it STABLE if it only reads.",
-            )
+    if isinstance(plan, WritePlan):
+        check_table(plan.table)
+        if not again:
+            check_functions(plan.functions())
 
 
 def visible_schema_for(caller: Caller, schema: Schema) -> Reach:
-    """What the description of the schema may tell this caller: no more than `check_plan` lets through."""
-    written = _CAPTURED_KINDS if caller.can_write else frozenset()
+    """The part of the schema that its description shows to this caller: what `check_plan` allows."""
+    written = CAPTURED_KINDS if caller.can_write else frozenset()
     if caller.tables is None:
         return Reach(written=written, calls_volatile=caller.can_write)
     tables = frozenset(name for name in schema.tables if format_table(name) in caller.tables)
@@ -120,7 +107,7 @@ def _check_name(allowed: frozenset[str], request: Request) -> None:
 
 
 def _always_writes(request: Request, schema: Schema | None) -> bool:
-    """Where only some of a function's overloads are volatile, the arguments tell which one is meant."""
+    """Whether all overloads are volatile: if only some are, the arguments decide which one is meant."""
     overloads = schema.functions.get((request.schema, request.resource.name), ()) if schema is not None else ()
     return bool(overloads) and all(one.volatility == "v" for one in overloads)
 

@@ -15,6 +15,7 @@ from basewarden.gateway.api.project import ApiProject
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import NeedsPostgres
 from basewarden.gateway.policy import list_unknown
+from basewarden.gateway.recording.sqlstates import INVALID_PARAMETER_VALUE
 from basewarden.gateway.sharing import POOL_SIZE, SNAPSHOT, STATUS_QUERY, PoolSharing
 from basewarden.gateway.visibility import NarrowedSchemas
 from pgrest import (
@@ -34,7 +35,6 @@ from pgrest import (
 )
 
 CLOSE_SECONDS = 5.0
-_FUTURE_XID = "22023"
 _REST = RestConfig(tx_override=True, openapi_security=True, reads_roll_back=True, calls_unknown_names=False)
 _log = structlog.get_logger()
 
@@ -138,7 +138,7 @@ class Projects:
         return project
 
     async def find_unknown(self, connection_id: UUID, names: Sequence[str]) -> Sequence[str]:
-        """Those of an agent's list that the project does not have; none where it does not tell what it has.
+        """Names of an agent's list that the project does not have; none where the project does not list its tables.
 
         Raises TablesUnchecked, or AppError, where the project cannot be asked.
         """
@@ -154,7 +154,7 @@ class Projects:
         return unknown
 
     async def find_api_access(self, connection_id: UUID) -> ApiAccess | None:
-        """How a project is reached of which only its own API is known, by what that tells now; None for any other."""
+        """Access to a project through its API, with the schema now; None for a project with a connection string."""
         project = await self.get(connection_id)
         if not isinstance(project, ApiProject):
             return None
@@ -203,7 +203,7 @@ async def _ask_one(connection: DbConnection, xid: int) -> str | None:
             [Statement("SELECT pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8)", (str(xid).encode(),))]
         )
     except DatabaseError as error:
-        if error.sqlstate == _FUTURE_XID:
+        if error.sqlstate == INVALID_PARAMETER_VALUE:
             return None  # an id that this database has not reached: it was restored, or is another one
         raise
     status = rows.rows[0][0]

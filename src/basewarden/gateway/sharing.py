@@ -1,4 +1,4 @@
-"""On which terms callers share a project's connections, and what its answers may hold in memory."""
+"""How callers share a project's database connections, and how much memory its responses may take."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from pgrest import MemoryBudget, Terms
 POOL_SIZE = 20
 # A read keeps the project's processor busy. A write mostly waits, for the journal's disk and for the project's.
 _MOST_READS_OF_ONE, _MOST_OF_ONE = 8, 16
-# Agents together leave places for people, and people one for what is done on nobody's behalf: undo, snapshots.
+# Agents together leave connections for people, and people leave one for undo and snapshots.
 _LEFT_BY_AGENTS, _LEFT_BY_MEMBERS = 3, 1
 _MEGABYTE = 1_000_000
 PIECE_BYTES = 262_144
@@ -28,7 +28,7 @@ STATUS_QUERY = Terms(seconds=10, most_bytes=_MEGABYTE)
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """On which terms one caller reads, and writes."""
+    """The limits of one caller's reads and of its writes."""
 
     reading: Terms
     writing: Terms

@@ -2,8 +2,9 @@
 
 from collections import OrderedDict
 
-from basewarden.gateway.policy import split_tables
-from pgrest import NarrowedSchema, Schema, narrow_schema
+from basewarden.gateway.caller import Caller
+from basewarden.gateway.policy import check_head, split_tables
+from pgrest import NarrowedSchema, Request, Schema, narrow_schema
 
 _MOST_KEPT = 256
 
@@ -23,3 +24,21 @@ class NarrowedSchemas:
         if len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
         return kept[1]
+
+
+class CallerScope:
+    """What one caller's requests are planned on, and refused for before their body is read."""
+
+    __slots__ = ("_caller", "_narrowed", "key")
+
+    def __init__(self, caller: Caller, narrowed: NarrowedSchemas) -> None:
+        self._caller = caller
+        self._narrowed = narrowed
+        self.key = caller.tables
+
+    def narrow(self, schema: Schema) -> Schema:
+        return schema if self.key is None else self._narrowed.narrow(schema, self.key)
+
+    def check_head(self, head: Request, schema: Schema) -> None:
+        """Raises ReadOnly, TableDenied or FilterRequired."""
+        check_head(self._caller, head, schema)

@@ -179,7 +179,7 @@ def _insert_writes(writes: Sequence[StoredWrite]) -> Statement:
             "mutation_count": len(write.entry.changes),
             "tables": write.entry.tables,
             "summary": write.entry.summary,
-            "unseen": list(write.entry.unseen) or None,
+            "unseen": write.entry.uncaptured or None,
         }
         for write in writes
     ]
@@ -256,7 +256,7 @@ def _update_outcomes(outcomes: Sequence[IntentOutcome]) -> Statement:
             "state": outcome.state,
             "mutation_count": None if outcome.changes is None else len(outcome.changes),
             "more_tables": list_tables(outcome.changes or ()),
-            "unseen": list(outcome.unseen) or None,
+            "unseen": outcome.uncaptured or None,
         }
         for outcome in outcomes
     ]

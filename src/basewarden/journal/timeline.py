@@ -52,7 +52,7 @@ class ShownWrite:
     count: int
     mutations: tuple[ShownMutation, ...]
     more_href: str | None
-    unseen: tuple[str, ...]
+    uncaptured: tuple[str, ...]
     state: str = "committed"
 
 
@@ -117,7 +117,7 @@ def _show_write(write: JournalWrite, mutations: Sequence[JournalMutation], path:
         count=write.mutation_count,
         mutations=tuple(_show_mutation(mutation, write.state) for mutation in mutations),
         more_href=more_href if write.mutation_count > len(mutations) else None,
-        unseen=tuple(_describe_uncaptured(item) for item in write.unseen or ()),
+        uncaptured=tuple(_describe_uncaptured(item) for item in write.unseen or ()),
         state=write.state,
     )
 

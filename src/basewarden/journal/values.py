@@ -54,6 +54,20 @@ class RowChange:
         return key if key != self.row_key else None
 
 
+class UncapturedChanges(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many rows of a table a write changed without a record of them; `emptied` = all its rows, uncounted.
+
+    The journal stores it as JSON under `unseen`.
+    """
+
+    schema: str
+    table: str
+    inserted: int
+    updated: int
+    deleted: int
+    emptied: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class SessionCaller:
     """The caller that a session belongs to; `label` is the client's own name for the session, if any.
@@ -90,7 +104,7 @@ class WriteEntry:
     table: str
     summary: str
     changes: tuple[RowChange, ...]
-    unseen: tuple[dict[str, object], ...] = ()
+    uncaptured: tuple[UncapturedChanges, ...] = ()
     session_id: UUID | None = None  # set by an undo, which has a session of its own
     reserve: int = 0
 
@@ -123,7 +137,7 @@ class IntentOutcome:
     connection_id: UUID
     state: State
     changes: tuple[RowChange, ...] | None = None
-    unseen: tuple[dict[str, object], ...] = ()
+    uncaptured: tuple[UncapturedChanges, ...] = ()
 
 
 def list_tables(changes: Iterable[RowChange]) -> list[str]:

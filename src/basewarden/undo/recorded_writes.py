@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from basewarden.journal import Image, JournalWrite, RowChange
+from basewarden.journal import Image, JournalWrite, RowChange, UncapturedChanges
 from basewarden.undo.errors import UndoTooLarge
 from basewarden.undo.planning.fold import RecordedWrite
 
@@ -57,7 +57,7 @@ async def read_writes(session: AsyncSession, session_id: UUID, up_to: int, *, bu
             write.schema,
             write.table,
             tuple(changes.pop(write.id, ())),
-            tuple(write.unseen or ()),
+            msgspec.convert(write.unseen or (), tuple[UncapturedChanges, ...]),
         )
         for write in ordered
     ]

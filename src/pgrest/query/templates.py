@@ -144,8 +144,8 @@ class PlanTemplate:
     request: Request
     plan: DatabasePlan
     _comparisons: dict[int, int]
-    notes: set[Hashable] = field(default_factory=set)
-    """What whoever runs it found out and need not find out again on this snapshot."""
+    learned: set[Hashable] = field(default_factory=set)
+    """What running it has shown, and need not be found out again on this snapshot."""
     _blanks: dict[Hashable, _Blank] = field(default_factory=dict)
     _runs_code: dict[bool, bool] = field(default_factory=dict)
     _openings: dict[str | None, Statement | None] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from pgrest.response import Header, Response, make_error_response
 from pgrest.server.cors import answer_preflight, list_cors_headers
 from pgrest.server.disconnect import DisconnectWatcher, Receive
 from pgrest.server.log import Log
-from pgrest.server.road import Call, RequestRunner
+from pgrest.server.runner import RequestRunner, read_call
 from pgrest.server.shared_metrics import Row, SharedMetrics
 from pgrest.server.state import ServerState
 from pgrest.server.timing import Timing
@@ -105,7 +105,7 @@ class RestServer:
             if body is None:
                 return None
             departure = DisconnectWatcher(receive)
-            response = await RequestRunner(self.live, Call.of(scope, body, session), timing).travel()
+            response = await RequestRunner(self.live, read_call(scope, body), session, timing).run()
         except PgrestError as error:
             if error.status == 503 and error.code in _DISCONNECTED:
                 self.live.note_unavailable()

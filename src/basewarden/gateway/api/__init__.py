@@ -1,1 +1,1 @@
-"""The forward backend: a project of which only its own REST API is known."""
+"""The API backend: a project that is reached through its own REST API."""

@@ -1,4 +1,4 @@
-"""How a project is reached of which only its own API is known."""
+"""What reaches a project through its REST API."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from pgrest import Schema
 
 @dataclass(frozen=True, slots=True)
 class ApiAccess:
-    """Its API, and what it tells of its schema.
+    """A project's API, and the schema that it describes.
 
-    `find_newer` gives the schema after the one that turned out to be outdated, as soon as the API may be asked again.
-    It raises AppError where the API does not tell it any more.
+    `find_newer` gives the schema after an outdated one, as soon as the API may be asked again. It raises AppError if
+    the API no longer describes its schema.
     """
 
     upstream: Upstream
@@ -22,4 +22,4 @@ class ApiAccess:
 
 
 FindApiAccess = Callable[[UUID], Awaitable[ApiAccess | None]]
-"""By a connection's id; None where there is a better way."""
+"""By a connection's id; None for a connection with a Postgres connection string."""

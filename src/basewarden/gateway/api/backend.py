@@ -1,4 +1,4 @@
-"""One request to a project of which only its API is known: request -> limits -> out with the key -> back."""
+"""One request to a project's API: request -> limits -> send with the connection's key -> response."""
 
 import re
 from collections.abc import Hashable, Iterator
@@ -10,7 +10,7 @@ from basewarden.core.tracing import span
 from basewarden.errors import AppError
 from basewarden.gateway.api.headers import (
     format_preferences,
-    list_what_matters,
+    list_deciding_headers,
     make_read_headers,
     pass_headers,
     takes_gzip,
@@ -24,8 +24,8 @@ from basewarden.gateway.api.upstream_client import explain_failure, open_exchang
 from basewarden.gateway.api.url_encoding import encode_path, encode_query
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.concealment import conceal
-from basewarden.gateway.direct.capture import SnapshotStale
-from basewarden.gateway.errors import NotCaptured, UpstreamInvalid, WriteConflict
+from basewarden.gateway.errors import UpstreamInvalid
+from basewarden.gateway.recording.schema_retry import SnapshotStale, run_on_current_schema
 from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.journal import Recorder
 from pgrest import (
@@ -44,12 +44,14 @@ _ANSWERED_WITHOUT_A_WRITE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FIRST_REFUSAL, _BAD_REQUEST = 300, 400
 _RANGE_NOT_SATISFIABLE = 416
 _NO_SUCH_SCHEMA = "PGRST106"
+_OTHER_COLUMNS = "The project's API returned other columns than its description lists. Nothing was changed."
+_RELOAD_HINT = "If the table was just changed, run NOTIFY pgrst, 'reload schema' in the database."
 _OF_READS: Final = frozenset({"handling", "count", "timezone", "max-affected"})
 _TIMEZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}\Z")
 
 
 class ApiBackend:
-    """The forward backend. As on the direct road: PgrestError or AppError, and then nothing was changed."""
+    """Handles requests to projects that are reached through their own REST API."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -66,61 +68,53 @@ class ApiBackend:
 
     async def check(self, project: ApiProject, caller: Caller, call: RestCall) -> None:
         """Raises what `handle` would refuse whatever the body is, before that is read."""
-        with _concealing(project, caller, call) as seen:
-            await self._check(project, caller, call, seen)
+        with _concealing(project, caller, call) as concealing:
+            await self._check(project, caller, call, concealing)
 
     async def open(self, project: ApiProject, caller: Caller, call: RestCall) -> RestResult | UpstreamStream:
         """A read comes as it arrives; a write is whole when it is journaled."""
-        with _concealing(project, caller, call) as seen:
+        with _concealing(project, caller, call) as concealing:
             key = _read_key(caller, call)
-            seen.schema = await project.find_schema() if caller.tables is not None else None
-            kept = project.prepared.find(key, seen.schema) if key is not None else None
+            concealing.schema = await project.find_schema() if caller.tables is not None else None
+            kept = project.prepared.find(key, concealing.schema) if key is not None else None
             if kept is not None:
                 return await self._fetch(project, kept)
-            request = await self._check(project, caller, call, seen)
+            request = await self._check(project, caller, call, concealing)
             if request.method not in _ANSWERED_WITHOUT_A_WRITE:
                 request = await read_body(request, call.body)
-                answer = await self._write(project, caller, call, request, seen.schema)
-                return seen.conceal_answer(answer)
+                answer = await self._write(project, caller, call, request, concealing.schema)
+                return concealing.conceal_answer(answer)
             prepared = _prepare_read(project, caller, request, call)
             if key is not None:
-                project.prepared.keep(key, seen.schema, prepared)
+                project.prepared.keep(key, concealing.schema, prepared)
             return await self._fetch(project, prepared)
 
-    async def _check(self, project: ApiProject, caller: Caller, call: RestCall, seen: "_Concealing") -> Request:
-        """What is asked, apart from the body; `seen` then knows on which snapshot it is within the caller's limits."""
+    async def _check(self, project: ApiProject, caller: Caller, call: RestCall, concealing: "_Concealing") -> Request:
+        """The request without its body. `concealing` then has the snapshot on which it is within the limits."""
         with span("plan"):
             request = await _parse(project, call)
         with span("policy"):
             check_request(caller, request)
             if caller.tables is not None:
-                seen.schema = await project.find_schema()
-                seen.schema = await _check_limits(project, caller, request, seen.schema)
+                concealing.schema = await project.find_schema()
+                concealing.schema = await _check_limits(project, caller, request, concealing.schema)
         return request
 
     async def _write(
-        self, project: ApiProject, caller: Caller, call: RestCall, request: Request, seen: Schema | None
+        self, project: ApiProject, caller: Caller, call: RestCall, request: Request, checked: Schema | None
     ) -> RestResult:
-        """Once more where the snapshot may be what refused it: nothing was changed then."""
-        schema = seen if seen is not None else await project.find_schema()
-        reason: Exception
-        try:
+        """Runs once more where an outdated snapshot may have caused the refusal: nothing was changed then."""
+
+        async def write(schema: Schema | None) -> RestResult:
             return await handle_write(project.upstream, schema, request, caller, call, self._recorder)
-        except SnapshotStale:
-            newer = await project.wait_for_newer(schema)
-            reason = UpstreamInvalid(
-                "The project's API returned other columns than its description lists. Nothing was changed.",
-                hint="If the table was just changed, run NOTIFY pgrst, 'reload schema' in the database.",
-            )
-        except (PgrestError, NotCaptured) as error:
-            newer, reason = await project.refresh(schema), error
-        if newer is schema:
-            raise reason
-        _check_on(project, caller, request, newer)
-        try:
-            return await handle_write(project.upstream, newer, request, caller, call, self._recorder)
-        except SnapshotStale as error:
-            raise WriteConflict from error
+
+        async def renew(schema: Schema | None, error: Exception) -> Schema | None:
+            newer = await _find_newer(project, schema, error)
+            _check_on(project, caller, request, newer)
+            return newer
+
+        schema = checked if checked is not None else await project.find_schema()
+        return await run_on_current_schema(schema, write, renew, tries=2)
 
     async def _fetch(self, project: ApiProject, prepared: PreparedCall) -> UpstreamStream:
         with span("run"):
@@ -144,6 +138,19 @@ class ApiBackend:
             raise
 
 
+async def _find_newer(project: ApiProject, schema: Schema | None, error: Exception) -> Schema | None:
+    """Raises what the caller gets where the project's schema is still the same."""
+    if isinstance(error, SnapshotStale):
+        newer = await project.wait_for_newer(schema)
+        if newer is schema:
+            raise UpstreamInvalid(_OTHER_COLUMNS, hint=_RELOAD_HINT) from error
+    else:
+        newer = await project.refresh(schema)
+        if newer is schema:
+            raise error
+    return newer
+
+
 async def _check_limits(project: ApiProject, caller: Caller, request: Request, schema: Schema | None) -> Schema | None:
     """The snapshot that the request is within the caller's limits on; a stale one may be what refused it first."""
     try:
@@ -165,14 +172,14 @@ def _check_on(project: ApiProject, caller: Caller, request: Request, schema: Sch
 @contextmanager
 def _concealing(project: ApiProject, caller: Caller, call: RestCall) -> Iterator["_Concealing"]:
     """An error says no more than the caller may know."""
-    seen = _Concealing(project, caller, call)
+    concealing = _Concealing(project, caller, call)
     try:
-        yield seen
+        yield concealing
     except (PgrestError, AppError) as error:
-        told = seen.conceal(error)
-        if told is error:
+        concealed = concealing.conceal(error)
+        if concealed is error:
             raise
-        raise told from error
+        raise concealed from error
 
 
 class _Concealing:
@@ -192,11 +199,11 @@ class _Concealing:
         """A refusal of the project's that is passed on as an answer."""
         if self._tables is None or answer.response.status < _BAD_REQUEST:
             return answer
-        told = read_error_body((), bytes(answer.response.body))
-        if not is_postgrest_error(told):
+        body = read_error_body((), bytes(answer.response.body))
+        if not is_postgrest_error(body):
             return answer
         error = PgrestError(
-            answer.response.status, told["code"], told["message"], told.get("details"), told.get("hint")
+            answer.response.status, body["code"], body["message"], body.get("details"), body.get("hint")
         )
         concealed = self.conceal(error)
         if concealed is error:
@@ -250,4 +257,4 @@ def _read_key(caller: Caller, call: RestCall) -> Hashable | None:
     if call.method not in _READS or call.body:
         return None
     path = call.raw_path or call.path
-    return (caller.kind, caller.id, call.method, path, call.query, list_what_matters(call.headers))
+    return (caller.kind, caller.id, call.method, path, call.query, list_deciding_headers(call.headers))

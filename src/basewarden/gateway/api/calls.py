@@ -1,4 +1,4 @@
-"""POST /rpc of a function that may write: told to the journal before and after; what it changes nobody can see."""
+"""POST /rpc of a function that may write: recorded before and after the call, without the rows that it changes."""
 
 from basewarden.gateway.api.journaled_request import JournaledRequest
 from basewarden.gateway.api.upstream import Upstream, UpstreamRequest, UpstreamResponse
@@ -10,5 +10,5 @@ async def write_call(
 ) -> tuple[UpstreamResponse, Recorded]:
     journaled = await JournaledRequest.record_intent(recorder, entry)
     answer = await journaled.send(upstream, request)
-    await journaled.finish(())
+    await journaled.store_outcome(())
     return answer, journaled.recorded

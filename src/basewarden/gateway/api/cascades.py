@@ -1,35 +1,35 @@
-"""What foreign keys do in a write's wake, as far as an API lets it be seen.
+"""The rows that foreign keys change after a write, as far as an API shows them.
 
-It does not tell what a foreign key will do. So the rows that refer to those of the write are read before, whatever
-the key may do with them, and looked at again afterwards: what changed in the columns of the key, the key did.
+The API does not say what a foreign key will do. So the rows that refer to those of the write are read before the write,
+whatever the key may do with them, and again after it: a change in the columns of the key is the key's.
 """
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 import msgspec
+import structlog
 
 from basewarden.errors import AppError
 from basewarden.gateway.api.journaled_request import UpstreamRefused
-from basewarden.gateway.api.row_images import ADDRESS, Identity, VersionedRow
+from basewarden.gateway.api.row_images import ADDRESS, VersionedRow
 from basewarden.gateway.api.tables import ApiTables
-from basewarden.gateway.direct.capture import SnapshotStale
-from basewarden.gateway.errors import cascade_denied
-from basewarden.journal import Image, RowChange
+from basewarden.gateway.recording.cascades import Identity, RowPlace, check_cascade_table, replace_values
+from basewarden.gateway.recording.schema_retry import SnapshotStale
+from basewarden.journal import Image, RowChange, UncapturedChanges
 from pgrest import ForeignKey, Name, Table
 
 T = TypeVar("T")
 Event = Literal["delete", "update"]
-Place = tuple[Name, Identity]
 MOST_REFERRING_ROWS = 1000
-MOST_LOOKS = 3
-LOOK_SECONDS = 0.3
+_MOST_READS = 3
+_RETRY_SECONDS = 0.3
 _TIMES = ("timestamp", "date", "time")
 
+_log = structlog.get_logger()
 _tokens = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -40,29 +40,29 @@ class ReferringRow:
     table: Table
     row: VersionedRow
     key: ForeignKey
-    parent: Place | None
+    parent: RowPlace | None
     level: int
     columns: set[str] = field(default_factory=set)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> RowPlace:
         return place_of(self.table, self.row)
 
 
 @dataclass(slots=True)
 class ReferringRows:
     event: Event
-    rows: dict[Place, ReferringRow] = field(default_factory=dict)
+    rows: dict[RowPlace, ReferringRow] = field(default_factory=dict)
 
     def count_first(self) -> int:
-        """Those that change for certain if the write goes through: a key that lets nothing happen refuses it."""
+        """The rows that certainly change if the write succeeds: a foreign key that changes nothing refuses it."""
         return sum(referring.level == 1 for referring in self.rows.values())
 
     def of_level(self, level: int) -> list[ReferringRow]:
         return [referring for referring in self.rows.values() if referring.level == level]
 
 
-def place_of(table: Table, row: VersionedRow) -> Place:
+def place_of(table: Table, row: VersionedRow) -> RowPlace:
     return (table.qualified, row.identity)
 
 
@@ -78,7 +78,7 @@ async def collect_referring_rows(
     """`changed` are the columns that an update sets.
 
     Raises TableDenied where rows of a table outside `tables` refer to these: what the key does to them is not known
-    beforehand, and nothing can be rolled back.
+    before, and nothing can be rolled back.
     """
     cascades = ReferringRows(event)
     claimed = {place_of(table, row) for row in rows}
@@ -94,14 +94,13 @@ async def collect_referring_rows(
             fresh = await _read_children(
                 api, cascades, claimed, child, key, place_by_value(parent, parents, key), level
             )
-            if fresh and tables is not None and ".".join(child.qualified) not in tables:
-                raise cascade_denied()
             if fresh:
+                check_cascade_table(child, tables)
                 waiting.append((child, fresh, None if columns is None else frozenset(key.columns), level + 1))
     return cascades
 
 
-def place_by_value(parent: Table, parents: Iterable[VersionedRow], key: ForeignKey) -> Mapping[Identity, Place]:
+def place_by_value(parent: Table, parents: Iterable[VersionedRow], key: ForeignKey) -> Mapping[Identity, RowPlace]:
     return {
         row.image.key(key.ref_columns): place_of(parent, row)
         for row in parents
@@ -112,13 +111,13 @@ def place_by_value(parent: Table, parents: Iterable[VersionedRow], key: ForeignK
 async def _read_children(
     api: ApiTables,
     cascades: ReferringRows,
-    claimed: set[Place],
+    claimed: set[RowPlace],
     child: Table,
     key: ForeignKey,
-    parents: Mapping[Identity, Place],
+    parents: Mapping[Identity, RowPlace],
     level: int,
 ) -> list[VersionedRow]:
-    """Those that were not met before."""
+    """The rows that were not reached before."""
     room = MOST_REFERRING_ROWS - len(cascades.rows)
     fresh = []
     for row in await api.fetch_by(child, key.columns, parents, most=room):
@@ -136,11 +135,11 @@ async def _read_children(
 
 
 async def read_cascaded_after(
-    api: ApiTables, cascades: ReferringRows, after: Mapping[Place, Image | None]
-) -> tuple[list[RowChange], list[dict[str, object]]]:
-    """What became of the followers, and a count of what cannot be told. `after` is what became of the write's rows.
+    api: ApiTables, cascades: ReferringRows, after: Mapping[RowPlace, Image | None]
+) -> tuple[list[RowChange], list[UncapturedChanges]]:
+    """What became of the referring rows. `after` is what became of the write's own rows.
 
-    The write is done: where its wake cannot be looked at any more, the rows that may be changed are counted.
+    The write is done: where the API cannot be read any more, the rows that may have changed are counted as uncaptured.
     """
     found = await read_or_none(lambda: _read_cascaded(api, cascades, after))
     if found is not None:
@@ -150,26 +149,29 @@ async def read_cascaded_after(
 
 
 async def read_or_none(read: Callable[[], Awaitable[T]]) -> T | None:
-    """What is read after a write, which must not be lost with it: None when the API does not answer any more."""
-    for attempt in range(MOST_LOOKS):
+    """What is read after a write. None when the API does not respond: the write itself must still be recorded."""
+    reason = ""
+    for attempt in range(_MOST_READS):
         if attempt:
-            await asyncio.sleep(LOOK_SECONDS)
-        with contextlib.suppress(AppError, UpstreamRefused, SnapshotStale):
+            await asyncio.sleep(_RETRY_SECONDS)
+        try:
             return await read()
+        except (AppError, UpstreamRefused, SnapshotStale) as error:
+            reason = type(error).__name__
+    _log.warning("api.read_after_write_failed", reason=reason)
     return None
 
 
-def make_uncaptured(name: Name, *, updated: int = 0) -> dict[str, object]:
-    """What a write changed out of sight, in the journal's words."""
-    return {"schema": name[0], "table": name[1], "inserted": 0, "updated": updated, "deleted": 0}
+def make_uncaptured(name: Name, *, updated: int) -> UncapturedChanges:
+    return UncapturedChanges(*name, inserted=0, updated=updated, deleted=0)
 
 
 async def _read_cascaded(
-    api: ApiTables, cascades: ReferringRows, after: Mapping[Place, Image | None]
-) -> tuple[list[RowChange], list[dict[str, object]]]:
+    api: ApiTables, cascades: ReferringRows, after: Mapping[RowPlace, Image | None]
+) -> tuple[list[RowChange], list[UncapturedChanges]]:
     known = dict(after)
     changes: list[RowChange] = []
-    unseen: list[dict[str, object]] = []
+    uncaptured: list[UncapturedChanges] = []
     level = 1
     while rows := cascades.of_level(level):
         for name in dict.fromkeys(referring.table.qualified for referring in rows):
@@ -177,7 +179,7 @@ async def _read_cascaded(
             found = await _find_now(api, group, known)
             lost = [referring for referring in group if not referring.table.key and referring.place not in found]
             if lost:  # a row without a key that is no longer where it was may be changed or gone
-                unseen.append(make_uncaptured(name, updated=len(lost)))
+                uncaptured.append(make_uncaptured(name, updated=len(lost)))
             for referring in group:
                 now = found.get(referring.place)
                 known[referring.place] = now.image if now else None
@@ -185,15 +187,15 @@ async def _read_cascaded(
                 if change is not None:
                     changes.append(change)
         level += 1
-    return changes, unseen
+    return changes, uncaptured
 
 
 async def _find_now(
-    api: ApiTables, group: Sequence[ReferringRow], after: Mapping[Place, Image | None]
-) -> dict[Place, VersionedRow]:
-    """By where each was before; it may have moved where its parent's new value is part of its own key."""
+    api: ApiTables, group: Sequence[ReferringRow], after: Mapping[RowPlace, Image | None]
+) -> dict[RowPlace, VersionedRow]:
+    """By place before; the row may have moved if its parent's new value is part of its own key."""
     table = group[0].table
-    moved = {referring.place: _carry_identity(referring, after) for referring in group}
+    moved = {referring.place: _identity_after(referring, after) for referring in group}
     wanted = [identity for referring in group for identity in (referring.row.identity, moved[referring.place])]
     rows = await api.fetch_by(table, table.key or ADDRESS, wanted)
     by_identity = {row.identity: row for row in rows}
@@ -205,30 +207,30 @@ async def _find_now(
     return found
 
 
-def _carry_identity(referring: ReferringRow, after: Mapping[Place, Image | None]) -> Identity:
+def _identity_after(referring: ReferringRow, after: Mapping[RowPlace, Image | None]) -> Identity:
     key, parent = referring.key, after.get(referring.parent) if referring.parent is not None else None
     carried = dict(zip(key.columns, parent.key(key.ref_columns), strict=True)) if parent is not None else {}
     columns = referring.table.key or ADDRESS
-    return tuple(carried.get(name, value) for name, value in zip(columns, referring.row.identity, strict=True))
+    return replace_values(referring.row.identity, columns, carried)
 
 
 def _describe(referring: ReferringRow, now: VersionedRow | None, event: Event) -> RowChange | None:
-    """None when the key left it alone. What others changed in the row meanwhile is theirs, and no part of this."""
+    """None when the foreign key changed nothing. Changes of other clients in the same row are left out."""
     table, row = referring.table, referring.row
     cause = f"{table.name}.{referring.key.name} on {event}"
     if now is None:
         if event == "update":
-            return None  # no foreign key deletes when its parent is changed: somebody else did
+            return None  # no foreign key deletes when its parent is updated: another client did
         return RowChange(table.schema, table.name, "delete", table.key, row.image, None, cause)
     columns = {name for name in referring.columns if row.image.exact[name] != now.image.exact[name]}
     if not columns:
         return None
-    before = leave_theirs(table, row.image, now.image, columns)
+    before = keep_others_changes(table, row.image, now.image, columns)
     return RowChange(table.schema, table.name, "update", table.key, before, now.image, cause, tuple(sorted(columns)))
 
 
-def leave_theirs(table: Table, before: Image, after: Image, ours: Collection[str]) -> Image:
-    """`before`, but for what others may have changed since we looked: all that is not `ours` and no clock stamps."""
+def keep_others_changes(table: Table, before: Image, after: Image, ours: Collection[str]) -> Image:
+    """`before` with the values that others may have changed since it was read: not `ours`, and no date or time."""
     theirs = [
         name
         for name, value in before.exact.items()

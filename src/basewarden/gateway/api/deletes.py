@@ -1,6 +1,6 @@
-"""DELETE: read the rows and what hangs on them, delete, see what is gone.
+"""DELETE: read the rows and those that refer to them, delete, see which are gone.
 
-The rows that come back are the very ones that were deleted, so their images need no guard.
+The response returns exactly the rows that were deleted, so their images need no guard.
 """
 
 from collections.abc import Sequence
@@ -13,20 +13,12 @@ from basewarden.gateway.api.cascades import (
     read_or_none,
 )
 from basewarden.gateway.api.journaled_request import JournaledRequest
-from basewarden.gateway.api.row_images import (
-    ADDRESS,
-    ReturnedRow,
-    Selection,
-    UnreadableAnswer,
-    VersionedRow,
-    read_apart,
-)
+from basewarden.gateway.api.row_images import ADDRESS, ReturnedRow, Selection, VersionedRow
 from basewarden.gateway.api.tables import QUERY_ROOM, QueryPair
-from basewarden.gateway.api.updates import drop_empty, send
 from basewarden.gateway.api.upstream import UpstreamRequest
-from basewarden.gateway.api.write import ApiWrite, ApiWriteResult, describe_change, make_intent_changes
-from basewarden.gateway.errors import OutcomeUnknown
-from basewarden.journal import Image
+from basewarden.gateway.api.write import ApiWrite, ApiWriteResult
+from basewarden.gateway.recording.row_changes import drop_unchanged, make_row_change
+from basewarden.journal import Image, UncapturedChanges
 from pgrest import join_query, match_rows
 
 
@@ -37,16 +29,9 @@ async def write_delete(write: ApiWrite) -> ApiWriteResult:
     cascades = await collect_referring_rows(write.api, "delete", table, before, tables=write.tables)
     write.check_row_limit(len(before) + cascades.count_first())
     request, selection = _make_request(write, before)
-    journaled = await write.record_intent(
-        "delete", make_intent_changes(table, "delete", before), len(before) + len(cascades.rows)
-    )
-    answer = await send(write, journaled, request)
-    try:
-        written = await read_apart(selection.read_returned, answer.body)
-    except UnreadableAnswer as error:
-        journaled.mark_unknown()
-        raise OutcomeUnknown from error
-    await _finish(write, journaled, before, written, cascades)
+    journaled = await write.record_intent("delete", "delete", before, len(before) + len(cascades.rows))
+    answer, written = await write.send(journaled, request, selection)
+    await _store_outcome(write, journaled, before, written, cascades)
     return ApiWriteResult(written, answer, journaled.recorded.session_id)
 
 
@@ -65,25 +50,24 @@ def _make_request(write: ApiWrite, before: Sequence[VersionedRow]) -> tuple[Upst
     return request, selection
 
 
-async def _finish(
+async def _store_outcome(
     write: ApiWrite,
     journaled: JournaledRequest,
     before: Sequence[VersionedRow],
     written: Sequence[ReturnedRow],
     cascades: ReferringRows,
 ) -> None:
-    table = write.table
-    changes = drop_empty([describe_change(table, row.image, None) for row in written])
-    followers, unseen = await read_cascaded_after(write.api, cascades, {})
+    changes = drop_unchanged(make_row_change(write.table, row.image, None) for row in written)
+    cascaded, uncaptured = await read_cascaded_after(write.api, cascades, {})
     if len(written) < len(before):
-        unseen += await _count_kept(write, before, [row.image for row in written])
-    await journaled.finish([*changes, *followers], unseen)
+        uncaptured += await _count_kept(write, before, [row.image for row in written])
+    await journaled.store_outcome([*changes, *cascaded], uncaptured)
 
 
 async def _count_kept(
     write: ApiWrite, before: Sequence[VersionedRow], gone: Sequence[Image]
-) -> list[dict[str, object]]:
-    """Rows that were to go and were changed instead: by a trigger, or by somebody else, which nobody can tell."""
+) -> list[UncapturedChanges]:
+    """Rows that were not deleted but changed, by a trigger or by another client: which of the two is not known."""
     table = write.table
     if not table.key:
         return []

@@ -1,4 +1,4 @@
-"""Which headers pass: by list, both ways. Whatever is not on it is nobody's business on the other side."""
+"""The headers that pass, by a list for each direction. No other header reaches the other side."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -15,14 +15,14 @@ _ASKED: Final = frozenset({b"accept", b"range", b"range-unit"})
 PASSED_OUT: Final = frozenset(
     {"accept", "accept-profile", "content-profile", "content-type", "prefer", "range", "range-unit"}
 )
-_MATTERS: Final = _ASKED | {b"accept-encoding", b"accept-profile", b"content-profile", b"prefer"}
-_TOLD: Final = {name.encode(): shown for name, shown in ALLOWED.items() if name != "proxy-status"}
+_DECIDING: Final = _ASKED | {b"accept-encoding", b"accept-profile", b"content-profile", b"prefer"}
+_RETURNED: Final = {name.encode(): shown for name, shown in ALLOWED.items() if name != "proxy-status"}
 _PLACES: Final = frozenset({"Content-Location", "Location"})
 
 
-def list_what_matters(headers: RawHeaders) -> tuple[tuple[bytes, bytes], ...]:
+def list_deciding_headers(headers: RawHeaders) -> tuple[tuple[bytes, bytes], ...]:
     """Those that what goes out depends on; two requests that agree in them are one."""
-    return tuple([pair for pair in headers if pair[0] in _MATTERS])
+    return tuple([pair for pair in headers if pair[0] in _DECIDING])
 
 
 def make_read_headers(request: Request, headers: RawHeaders, preferences: str) -> tuple[Header, ...]:
@@ -54,7 +54,7 @@ def pass_headers(found: Iterable[RawHeader], address: RestAddress, *, shows_prof
     """The project's headers that may be passed on; those that concern its connection to us are not among them."""
     passed: list[Header] = []
     for raw_name, value in found:
-        name = _TOLD.get(raw_name)
+        name = _RETURNED.get(raw_name)
         if name is None or (name == "Content-Profile" and not shows_profile):
             continue
         text = value.decode("latin-1")
@@ -98,7 +98,7 @@ def takes_gzip(headers: RawHeaders) -> bool:
 
 
 def _printable(value: bytes) -> str:
-    """Nothing of it could begin another header, whoever parsed it."""
+    """Without characters that a parser could take for the start of another header."""
     return value.decode("latin-1").translate(_NO_CONTROLS)
 
 

@@ -1,7 +1,7 @@
-"""POST and PUT to a table: what an upsert will meet is read before, and what came of each row is told by the answer.
+"""POST and PUT to a table: the rows that an upsert will meet are read before; the response says what became of each.
 
-An upsert takes no condition, so nothing guards the moment between the look and the write. Whether a row was inserted
-or updated the answer tells (xmax); what it was before is as it was read, in the columns that the body names.
+An upsert takes no condition, so nothing guards the moment between reading and writing. The response says whether a row
+was inserted or updated (xmax); its image before is as it was read, in the columns that the body names.
 """
 
 from collections.abc import Sequence
@@ -13,23 +13,22 @@ import msgspec
 from basewarden.gateway.api.cascades import (
     ReferringRows,
     collect_referring_rows,
-    leave_theirs,
+    keep_others_changes,
     make_uncaptured,
     place_of,
     read_cascaded_after,
     read_or_none,
 )
 from basewarden.gateway.api.journaled_request import JournaledRequest, UpstreamRefused
-from basewarden.gateway.api.row_images import Identity, JsonRow, ReturnedRow, UnreadableAnswer, VersionedRow, read_apart
-from basewarden.gateway.api.updates import drop_empty, send
+from basewarden.gateway.api.row_images import JsonRow, ReturnedRow, VersionedRow
 from basewarden.gateway.api.upstream import UpstreamRequest
-from basewarden.gateway.api.write import ApiWrite, ApiWriteResult, describe_change, make_intent_changes
-from basewarden.gateway.errors import OutcomeUnknown
+from basewarden.gateway.api.write import ApiWrite, ApiWriteResult
+from basewarden.gateway.recording.cascades import Identity, RowPlace
+from basewarden.gateway.recording.row_changes import drop_unchanged, make_row_change
+from basewarden.gateway.recording.sqlstates import FEATURE_NOT_SUPPORTED
 
 if TYPE_CHECKING:
     from basewarden.journal import Image, RowChange
-
-_NOT_IN_THIS_CONTEXT = "0A000"
 
 
 async def write_insert(write: ApiWrite) -> ApiWriteResult:
@@ -41,27 +40,22 @@ async def write_insert(write: ApiWrite) -> ApiWriteResult:
     write.check_own_limit(len(rows) + cascades.count_first())
     if is_merge(write):
         try:
-            return await _write(write, before, cascades, len(rows), tells_updates=True)
+            return await _write(write, before, cascades, len(rows), shows_updates=True)
         except UpstreamRefused as refused:
-            if refused.code != _NOT_IN_THIS_CONTEXT:
-                raise  # a partitioned table cannot tell
-    return await _write(write, before, cascades, len(rows), tells_updates=False)
+            if refused.code != FEATURE_NOT_SUPPORTED:
+                raise  # a partitioned table does not say
+    return await _write(write, before, cascades, len(rows), shows_updates=False)
 
 
 async def _write(
-    write: ApiWrite, before: Sequence[VersionedRow], cascades: ReferringRows, count: int, *, tells_updates: bool
+    write: ApiWrite, before: Sequence[VersionedRow], cascades: ReferringRows, count: int, *, shows_updates: bool
 ) -> ApiWriteResult:
-    selection = write.select(tells_updates=tells_updates)
+    selection = write.select(shows_updates=shows_updates)
     request = _make_request(write, selection.text)
     reserve = max(count, len(before)) + len(cascades.rows)
-    journaled = await write.record_intent("insert", make_intent_changes(write.table, "update", before), reserve)
-    answer = await send(write, journaled, request)
-    try:
-        written = await read_apart(selection.read_returned, answer.body)
-    except UnreadableAnswer as error:
-        journaled.mark_unknown()
-        raise OutcomeUnknown from error
-    await _finish(write, journaled, before, written, cascades)
+    journaled = await write.record_intent("insert", "update", before, reserve)
+    answer, written = await write.send(journaled, request, selection)
+    await _store_outcome(write, journaled, before, written, cascades)
     return ApiWriteResult(written, answer, journaled.recorded.session_id)
 
 
@@ -77,7 +71,7 @@ def _make_request(write: ApiWrite, selected: str) -> UpstreamRequest:
     )
 
 
-async def _finish(
+async def _store_outcome(
     write: ApiWrite,
     journaled: JournaledRequest,
     before: Sequence[VersionedRow],
@@ -85,23 +79,22 @@ async def _finish(
     cascades: ReferringRows,
 ) -> None:
     table, named = write.table, write.named
-    pairs = await _pair(write, before, written)
     changes: list[RowChange | None] = []
-    met: dict[tuple[tuple[str, str], Identity], Image | None] = {}
+    after: dict[RowPlace, Image | None] = {}
     unread = 0
-    for row, old in zip(written, pairs, strict=True):
+    for row, old in zip(written, await _pair(write, before, written), strict=True):
         if old is not None:
-            met[place_of(table, old)] = row.image
-            was = leave_theirs(table, old.image, row.image, named)
-            changes.append(describe_change(table, was, row.image, named))
+            after[place_of(table, old)] = row.image
+            own_before = keep_others_changes(table, old.image, row.image, named)
+            changes.append(make_row_change(table, own_before, row.image, set_columns=named))
         elif row.is_update:
-            unread += 1  # somebody put it there after we had looked
+            unread += 1  # another client inserted it after we had read
         else:
-            changes.append(describe_change(table, None, row.image))
-    followers, unseen = await read_cascaded_after(write.api, cascades, met)
+            changes.append(make_row_change(table, None, row.image))
+    cascaded, uncaptured = await read_cascaded_after(write.api, cascades, after)
     if unread:
-        unseen.append(make_uncaptured(table.qualified, updated=unread))
-    await journaled.finish([*drop_empty(changes), *followers], unseen)
+        uncaptured.append(make_uncaptured(table.qualified, updated=unread))
+    await journaled.store_outcome([*drop_unchanged(changes), *cascaded], uncaptured)
 
 
 async def _pair(
@@ -160,7 +153,7 @@ async def _find_existing(write: ApiWrite, rows: Sequence[JsonRow]) -> list[Versi
 
 
 def _read_key(row: JsonRow, columns: Sequence[str]) -> Identity | None:
-    """None where a value is missing or null: it cannot meet a row, or nobody knows which."""
+    """None where a value is missing or null: it conflicts with no row, or with one that is not known."""
     values = [_read_value(row.get(column)) for column in columns]
     return None if None in values else tuple(value or "" for value in values)
 

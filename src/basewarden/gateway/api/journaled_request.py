@@ -1,7 +1,7 @@
-"""One request that changes something at a project's own API, and the journal's order around it.
+"""One request that changes something at a project's own API, recorded before it is sent and after its response.
 
-The API tells no transaction, so the intent is stored before the request goes out and its outcome after. What is
-not known for sure is never taken for success.
+The API reports no transaction, so the intent is stored before the request goes out and its outcome after. A write
+whose outcome is not known is never recorded as committed.
 """
 
 import asyncio
@@ -13,23 +13,23 @@ import msgspec
 
 from basewarden.gateway.api.upstream import Upstream, UpstreamRequest, UpstreamResponse
 from basewarden.gateway.errors import OutcomeUnknown, UpstreamUnavailable
-from basewarden.journal import INTENT_LIFE, IntentOutcome, Recorded, Recorder, RowChange, WriteEntry
+from basewarden.journal import INTENT_LIFE, IntentOutcome, Recorded, Recorder, RowChange, UncapturedChanges, WriteEntry
 
 WRITE_SECONDS = INTENT_LIFE.total_seconds() * 0.8
-"""An intent that nobody finishes counts as unknown after its life: whoever waits must have given up by then."""
+"""An intent without an outcome counts as unknown after its life: a request must have been given up by then."""
 
-# The database's connection was lost, or the answer was spoilt after COMMIT: PostgREST itself does not know, or
-# says nothing of it.
+# The database's connection was lost, or the response was spoilt after COMMIT: PostgREST itself does not know whether
+# the transaction was committed.
 _UNDECIDED_CODES = ("08", "57P", "PGRST001", "PGRST111", "PGRST112")
 OUTDATED_CODES: Final = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42P01", "42703", "42883"})
-"""of refusals of something that our schema snapshot has and the project no longer has, or the reverse"""
+"""Errors about something that our schema snapshot has and the project no longer has, or the reverse."""
 _REQUEST_TIMEOUT = 408
 _MOST_ERROR_BYTES = 1024 * 1024
 ResponseOutcome = Literal["done", "refused", "unknown"]
 
 
 class UpstreamRefused(Exception):
-    """The project's own API said no, so nothing was changed; its answer is the client's."""
+    """The project's own API refused the request, so nothing was changed; its response is passed on to the client."""
 
     def __init__(self, answer: UpstreamResponse) -> None:
         super().__init__(f"answered {answer.status}")
@@ -47,7 +47,7 @@ class UpstreamRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JournaledRequest:
-    """An intent that is stored."""
+    """A request whose intent is stored. After `send`, `store_outcome` or `mark_unknown` must follow."""
 
     recorder: Recorder
     entry: WriteEntry
@@ -59,49 +59,49 @@ class JournaledRequest:
         return cls(recorder, entry, await recorder.record(entry))
 
     async def send(self, upstream: Upstream, request: UpstreamRequest) -> UpstreamResponse:
-        """The answer to what was carried out; whoever gets it calls `finish`.
+        """The response to a request that was carried out.
 
-        Raises UpstreamRefused or UpstreamUnavailable when nothing was changed, OutcomeUnknown when nobody knows.
+        Raises UpstreamRefused or UpstreamUnavailable when nothing was changed, OutcomeUnknown when that is not known.
         """
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 answer = await upstream.ask(request)
         except UpstreamUnavailable:
-            self._note("aborted")
+            self._queue("aborted")
             raise
         except (OutcomeUnknown, TimeoutError) as error:
-            self._note("unknown")
+            self._queue("unknown")
             raise OutcomeUnknown from error
         except asyncio.CancelledError:
-            self._note("unknown")
+            self._queue("unknown")
             raise
         match classify_response(answer):
             case "done":
                 return answer
             case "refused":
-                self._note("aborted")
+                self._queue("aborted")
                 raise UpstreamRefused(answer)
             case "unknown":
-                self._note("unknown")
+                self._queue("unknown")
                 raise OutcomeUnknown
 
-    async def finish(self, changes: Sequence[RowChange], unseen: Sequence[dict[str, object]] = ()) -> None:
-        """It was carried out. An outcome that cannot be stored yet is kept by the recorder."""
+    async def store_outcome(self, changes: Sequence[RowChange], uncaptured: Sequence[UncapturedChanges] = ()) -> None:
+        """Records what the request changed. An outcome that cannot be stored yet is kept by the recorder."""
         caller = self.entry.caller
         await self.recorder.store_outcome(
-            IntentOutcome(self.recorded, caller.connection_id, "committed", tuple(changes), tuple(unseen))
+            IntentOutcome(self.recorded, caller.connection_id, "committed", tuple(changes), tuple(uncaptured))
         )
 
     def mark_unknown(self) -> None:
-        """It was carried out, and what it did cannot be told from the answer."""
-        self._note("unknown")
+        """The request was carried out, and its response does not say what it changed."""
+        self._queue("unknown")
 
-    def _note(self, state: Literal["aborted", "unknown"]) -> None:
+    def _queue(self, state: Literal["aborted", "unknown"]) -> None:
         self.recorder.queue_outcome(IntentOutcome(self.recorded, self.entry.caller.connection_id, state))
 
 
 def classify_response(answer: UpstreamResponse) -> ResponseOutcome:
-    """PostgREST answers after the end of its transaction; what stands between it and us may answer before."""
+    """PostgREST responds after the end of its transaction; a gateway in front of it may respond before."""
     if 200 <= answer.status < 300:
         return "done"
     code = read_code(answer)
@@ -118,13 +118,13 @@ def read_code(answer: UpstreamResponse) -> str:
 
 
 def read_error(answer: UpstreamResponse) -> dict[str, str]:
-    """The texts of an error as PostgREST words it: code, message, details, hint."""
+    """The texts of an error in PostgREST's form: code, message, details, hint."""
     if len(answer.body) > _MOST_ERROR_BYTES:
         return {}
     try:
-        told = msgspec.json.decode(answer.body)
+        body = msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
-    if not isinstance(told, dict) or "message" not in told:
+    if not isinstance(body, dict) or "message" not in body:
         return {}
-    return {name: value for name, value in told.items() if isinstance(value, str)}
+    return {name: value for name, value in body.items() if isinstance(value, str)}

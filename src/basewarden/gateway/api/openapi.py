@@ -1,8 +1,8 @@
-"""What a project's OpenAPI document tells of its schema, as a snapshot: enough to plan by, less than a catalogue.
+"""Reads a snapshot from a project's OpenAPI document: enough to plan with, less than a catalog.
 
 It names tables and views alike, columns with their types, primary keys, foreign keys of one column within one schema,
 and functions with their parameters. Constraint names, unique keys, triggers, row security, and what a function
-returns it does not tell.
+returns is not in it.
 """
 
 import re
@@ -72,8 +72,8 @@ def _read_table(
     out: tuple[ForeignKey, ...],
     into: tuple[ForeignKey, ...],
 ) -> Table:
-    """What can be written counts as a table: of a view that lets writes through, rows are all that anybody sees."""
-    key = tuple(column for column, told in _objects(definition.get("properties")) if _KEY in _text(told, "description"))
+    """What can be written counts as a table, also a view that accepts writes."""
+    key = tuple(column for column, part in _objects(definition.get("properties")) if _KEY in _text(part, "description"))
     return Table(
         oid=0,
         schema=name[0],
@@ -101,17 +101,17 @@ def _read_columns(definition: Document) -> dict[str, Column]:
     required = definition.get("required")
     names = frozenset(name for name in required if isinstance(name, str)) if isinstance(required, list) else frozenset()
     return {
-        name: _read_column(name, position, told, nullable=name not in names)
-        for position, (name, told) in enumerate(_objects(definition.get("properties")), 1)
+        name: _read_column(name, position, part, nullable=name not in names)
+        for position, (name, part) in enumerate(_objects(definition.get("properties")), 1)
     }
 
 
-def _read_column(name: str, position: int, told: Document, *, nullable: bool) -> Column:
-    spelled = _read_type(told)
+def _read_column(name: str, position: int, part: Document, *, nullable: bool) -> Column:
+    spelled = _read_type(part)
     base = _LENGTH.sub("", spelled)
-    values = told.get("enum")
+    values = part.get("enum")
     choices = tuple(str(value) for value in values) if isinstance(values, list) else ()
-    length, default = told.get("maxLength"), told.get("default")
+    length, default = part.get("maxLength"), part.get("default")
     return Column(
         name=name,
         position=position,
@@ -121,23 +121,23 @@ def _read_column(name: str, position: int, told: Document, *, nullable: bool) ->
         nullable=nullable,
         default=None if default is None else str(default),
         enum_values=choices,
-        comment=_NOTE.sub("", _text(told, "description")) or None,
+        comment=_NOTE.sub("", _text(part, "description")) or None,
         max_length=length if isinstance(length, int) else None,
     )
 
 
-def _read_type(told: Document) -> str:
+def _read_type(part: Document) -> str:
     """`format` is PostgreSQL's name of it, but for integers, which go by their size."""
-    spelled = _text(told, "format") or "text"
+    spelled = _text(part, "format") or "text"
     return _TYPES.get(spelled, spelled)
 
 
 def _read_foreign_keys(
     name: Name, definition: Document, known: Mapping[Name, Mapping[str, Column]]
 ) -> Iterator[ForeignKey]:
-    """Its constraint's name is not told, so the column lends its own: as a hint PostgREST takes either."""
-    for column, told in _objects(definition.get("properties")):
-        found = _REFERENCE.search(_text(told, "description"))
+    """Its constraint's name is not part, so the column lends its own: as a hint PostgREST takes either."""
+    for column, part in _objects(definition.get("properties")):
+        found = _REFERENCE.search(_text(part, "description"))
         target = (name[0], found["table"]) if found is not None else None
         if found is not None and target is not None and found["column"] in known.get(target, {}):
             yield ForeignKey(
@@ -178,7 +178,7 @@ def _read_functions(documents: Mapping[str, Document]) -> Iterator[tuple[Name, t
 
 
 def _read_function(name: Name, methods: Document) -> Function:
-    """Only what may not write answers to GET. One of several that share the name is told; of rows, it may be any."""
+    """Only what may not write answers to GET. One of several that share the name is part; of rows, it may be any."""
     variadic = _list_variadic(methods)
     return Function(
         oid=0,
@@ -197,8 +197,8 @@ def _read_function(name: Name, methods: Document) -> Function:
 def _read_parameters(arguments: Document, variadic: frozenset[str]) -> Iterator[Parameter]:
     required = arguments.get("required")
     needed = required if isinstance(required, list) else []
-    for name, told in _objects(arguments.get("properties")):
-        spelled = _read_type(told)
+    for name, part in _objects(arguments.get("properties")):
+        spelled = _read_type(part)
         yield Parameter(
             name=name,
             type=spelled,
@@ -236,6 +236,6 @@ def _object(value: Any) -> Document:
     return value if isinstance(value, dict) else {}
 
 
-def _text(told: Document, name: str) -> str:
-    value = told.get(name)
+def _text(part: Document, name: str) -> str:
+    value = part.get(name)
     return value if isinstance(value, str) else ""

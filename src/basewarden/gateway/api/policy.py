@@ -1,4 +1,4 @@
-"""Whether a request is within the caller's limits, as far as they can be told without the project's catalogue."""
+"""Checks a request against the caller's limits, as far as that is possible without the project's catalog."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def check_limits(
 ) -> None:
     """That a caller with a list of tables stays within it. Raises PgrestError too, where it takes a plan to know.
 
-    The body does not matter for that. `schema` is None where the project does not tell its tables.
+    The body does not matter for that. `schema` is None where the project does not list its tables.
     """
     if request.resource.kind == "root":
         raise TableDenied("This token may not read the description of the whole schema.")
@@ -54,7 +54,7 @@ def check_limits(
 
 
 def _check_alone(request: Request) -> None:
-    """Related rows are of tables that nobody here can name."""
+    """Raises TableDenied where rows of other tables are embedded: their tables are not known."""
     if any(isinstance(item, SelectRelation) for item in request.query.select):
         raise TableDenied(
             "This token is limited to a list of tables, and this project does not reveal the tables of related rows.",

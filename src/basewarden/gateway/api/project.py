@@ -1,4 +1,4 @@
-"""One project that is reached by its own API, while it is in use."""
+"""One project that is reached through its own API, while it is in use."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+
+import structlog
 
 from basewarden.connections import ConnectionFailed, ConnectionTarget, ConnectionTargets, Reason
 from basewarden.connections.rest import (
@@ -33,13 +35,14 @@ _SOONEST_SECONDS = 2.0
 _MOST_SCHEMAS = 20
 _MOST_KEPT = 512
 _LOAD_SECONDS = 45.0
+_log = structlog.get_logger()
 _NO_DESCRIPTION = "The description of the project's API cannot be used: it is invalid, or larger than 32 MB."
 # What the project's server allows, it decides itself; here nothing more may be refused than it would refuse.
 _REST = RestConfig(aggregates_enabled=True, plan_enabled=True, tx_override=True, calls_unknown_names=False)
 
 
-# A key that is refused altogether has been by then; 404 is of a server that describes itself to nobody.
-_UNTOLD = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE})
+# A key that is refused altogether has failed by then; 404 comes from a server without a description.
+_NOT_SHOWN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE})
 
 
 def _now() -> float:
@@ -48,7 +51,7 @@ def _now() -> float:
 
 @dataclass(frozen=True, slots=True)
 class ApiSnapshot:
-    """`schema` is None where the project does not tell it to this key."""
+    """`schema` is None where the project does not show it to this key."""
 
     fingerprint: bytes
     schema: Schema | None
@@ -56,7 +59,7 @@ class ApiSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class PreparedCall:
-    """The bytes of a request that reads, with the project's key among them: they are nobody's to see."""
+    """The bytes of a read request. They contain the project's key, so they are never shown."""
 
     data: bytes = field(repr=False)
     method: str
@@ -77,18 +80,18 @@ class ApiProject:
         self.prepared = KeptCalls()
         self.narrowed = NarrowedSchemas()
         self._snapshot: ApiSnapshot | None = None
-        self._untold = Schema(self.config.schemas, {})
+        self._unknown_schema = Schema(self.config.schemas, {})
         self._loaded_at = self._tried_at = self._failed_at = float("-inf")
         self._failure: AppError | None = None
         self._lock = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
 
     async def schema(self) -> Schema:
-        """Raises SchemaNotExposed where the project does not tell it, UpstreamUnavailable where it cannot be asked."""
+        """Raises SchemaNotExposed if the project does not show it, UpstreamUnavailable if it cannot be reached."""
         return _need(await self.find_schema())
 
     async def find_schema(self) -> Schema | None:
-        """One that was fresh lately is used while the next is being fetched."""
+        """A schema that has just become old is used while the next one is fetched."""
         if self._snapshot is None:
             await self._load(self._loaded_at)
             assert self._snapshot is not None
@@ -97,20 +100,20 @@ class ApiProject:
         return self._snapshot.schema
 
     def narrow(self, schema: Schema | None, allowed: frozenset[str]) -> NarrowedSchema:
-        """Of a project that does not tell its tables, no more is known than the names that are allowed."""
+        """Of a project that does not list its tables, only the allowed names are known."""
         if schema is None:
-            schema = self._untold
+            schema = self._unknown_schema
         return self.narrowed.narrow(schema, allowed)
 
     async def refresh(self, seen: Schema | None) -> Schema | None:
-        """What is there now, unless somebody looked just before; where it cannot be asked, what was seen."""
+        """The schema now, or a moment ago if it was just read; `seen` where the project cannot be reached."""
         if self._snapshot is None or self._may_ask():
             with contextlib.suppress(AppError):
                 await self._load(self._loaded_at)
         return self._snapshot.schema if self._snapshot is not None else seen
 
     async def wait_for_newer(self, seen: Schema | None) -> Schema | None:
-        """For what cannot be done on `seen`: waits until the project may be asked again."""
+        """The schema for what cannot be done on `seen`: waits until the project may be asked again."""
         if self._snapshot is None or self._snapshot.schema is seen:
             loaded_at = self._loaded_at
             await asyncio.sleep(max(0.0, self._tried_at + _SOONEST_SECONDS - _now()))
@@ -123,7 +126,7 @@ class ApiProject:
         return _need(await self.wait_for_newer(seen))
 
     def refresh_soon(self) -> None:
-        """What was asked for did not fit what is there: the next one shall know."""
+        """Reads the schema in the background: a request did not fit the project any more."""
         is_running = self._refreshing is not None and not self._refreshing.done()
         if not is_running and self._may_ask():
             self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
@@ -134,7 +137,7 @@ class ApiProject:
         await self.client.close()
 
     def _may_ask(self) -> bool:
-        """Not again and again, whether or not it worked."""
+        """Whether the last attempt, successful or not, was long enough ago."""
         return _now() - self._tried_at > _SOONEST_SECONDS
 
     async def _refresh(self) -> None:
@@ -144,13 +147,15 @@ class ApiProject:
     async def _load(self, seen: float) -> None:
         async with self._lock:
             if self._loaded_at != seen:
-                return  # somebody else just did
+                return  # another request just did
             if self._failure is not None and _now() - self._failed_at < _SOONEST_SECONDS:
                 raise self._failure.with_traceback(None)  # it would be asked in vain by each that waits here
             self._tried_at = _now()
             try:
                 await self._look_in_time()
             except AppError as error:
+                if self._failure is None:  # logged once: callers that can do without a newer schema suppress it
+                    _log.warning("api.schema_read_failed", connection=str(self.target.id), code=error.code)
                 self._failure, self._failed_at = error, _now()
                 raise
             self._failure, self._loaded_at = None, _now()
@@ -167,30 +172,30 @@ class ApiProject:
             raise UpstreamInvalid(_NO_DESCRIPTION) from None
 
     async def _look(self, turn: LargeBodySlot) -> None:
-        """What is large takes its turn once, until it is read and decoded."""
+        """A large description takes its turn once, until it is read and decoded."""
         exposed = await fetch_exposed_schemas(self.client)
-        told: dict[str, ProbeResponse | None] = {}
+        descriptions: dict[str, ProbeResponse | None] = {}
         left = MAX_BYTES
         for name in exposed[:_MOST_SCHEMAS]:
-            told[name] = answer = await self._describe(name, turn, left)
+            descriptions[name] = answer = await self._describe(name, turn, left)
             left -= 0 if answer is None else len(answer.body)
             if MAX_BYTES - left > SMALL_BYTES:
                 await turn.acquire()
-        fingerprint = await asyncio.to_thread(_fingerprint, told)
+        fingerprint = await asyncio.to_thread(_fingerprint, descriptions)
         if self._snapshot is None or self._snapshot.fingerprint != fingerprint:
-            self._snapshot = ApiSnapshot(fingerprint, await asyncio.to_thread(_read, told))
+            self._snapshot = ApiSnapshot(fingerprint, await asyncio.to_thread(_read, descriptions))
             self.config = replace(self.config, schemas=exposed)
             self.prepared.clear()
 
     async def _describe(self, schema: str, turn: LargeBodySlot, limit: int) -> ProbeResponse | None:
-        """None where this key is not told it."""
+        """None where this key may not read it."""
         try:
             answer = await fetch_openapi(self.client, schema, turn, limit=limit)
         except ConnectionFailed as error:
             if error.reason is Reason.NOT_REST:
                 raise UpstreamInvalid(_NO_DESCRIPTION) from None
             raise
-        if answer.status in _UNTOLD:
+        if answer.status in _NOT_SHOWN:
             return None
         if answer.status != HTTPStatus.OK:
             raise explain_response(answer.status, answer.read_object())
@@ -203,17 +208,17 @@ def _need(schema: Schema | None) -> Schema:
     return schema
 
 
-def _fingerprint(told: Mapping[str, ProbeResponse | None]) -> bytes:
-    """What is told once more is no news: whatever was planned on it stays good."""
+def _fingerprint(descriptions: Mapping[str, ProbeResponse | None]) -> bytes:
+    """The same description has the same fingerprint: plans made on it stay good."""
     digest = hashlib.sha256()
-    for name, answer in told.items():
+    for name, answer in descriptions.items():
         digest.update(b"%d %b " % (len(name), name.encode()))
-        digest.update(b"untold" if answer is None else hashlib.sha256(answer.body).digest())
+        digest.update(b"not shown" if answer is None else hashlib.sha256(answer.body).digest())
     return digest.digest()
 
 
-def _read(told: Mapping[str, ProbeResponse | None]) -> Schema | None:
-    bodies = {name: one.body for name, one in told.items() if one is not None and one.is_json}
+def _read(descriptions: Mapping[str, ProbeResponse | None]) -> Schema | None:
+    bodies = {name: one.body for name, one in descriptions.items() if one is not None and one.is_json}
     known = read_documents(bodies)
     return read_schema(known) if known else None
 

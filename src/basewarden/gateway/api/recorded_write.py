@@ -1,12 +1,10 @@
-"""A write where only a project's own API is known: read, announce, write, tell what came of it.
+"""A write over a project's own API: read the rows, store the intent, send the write, store the outcome.
 
-There is no transaction over two requests. So the order is the journal's, one step at a time: the rows before are read
-over the API; the intent is stored with them; the write goes out, restricted to what was read; its answer brings every
-changed row back whole, beside what the client asked to see; that is stored as the outcome.
+There is no transaction over two requests. So the write goes out restricted to the rows that were read, and its response
+returns every changed row whole, beside what the client asked to see.
 """
 
 from collections.abc import Sequence
-from urllib.parse import unquote_plus
 
 from basewarden.gateway.api.calls import write_call
 from basewarden.gateway.api.deletes import write_delete
@@ -20,9 +18,11 @@ from basewarden.gateway.api.upstream import Header, Upstream, UpstreamRequest
 from basewarden.gateway.api.url_encoding import encode_path, encode_query
 from basewarden.gateway.api.write import ApiWrite, ApiWriteResult
 from basewarden.gateway.caller import Caller
-from basewarden.gateway.errors import NotCaptured, RollbackUnsupported
+from basewarden.gateway.errors import RollbackUnsupported
+from basewarden.gateway.recording.attribution import make_session_caller, summarize_request
+from basewarden.gateway.recording.capturable import check_table, no_such_table, own_time_zone, tables_not_listed
 from basewarden.gateway.rest import RestCall, RestResult
-from basewarden.journal import Recorder, SessionCaller, WriteEntry
+from basewarden.journal import Recorder, WriteEntry
 from pgrest import (
     PgrestError,
     Request,
@@ -38,8 +38,6 @@ from pgrest import (
     split_query,
 )
 
-MAX_SUMMARY = 500
-_CAPTURED_KINDS = frozenset({"table", "partitioned"})
 _BAD_PREFERENCES = "PGRST122"
 _RELATIONSHIP_UNKNOWN = ("PGRST200", "PGRST201")
 
@@ -50,7 +48,7 @@ async def handle_write(
     """`request` is `call`, parsed, and within the caller's limits already.
 
     Raises AppError or PgrestError; then nothing was changed, but after OutcomeUnknown and PartlyWritten. Raises
-    SnapshotStale, with nothing changed, when the table has other columns than the snapshot tells.
+    SnapshotStale, with nothing changed, when the table has other columns than the snapshot.
     """
     check_rollback(request, call)
     try:
@@ -65,7 +63,7 @@ async def handle_write(
 
 
 def check_rollback(request: Request, call: RestCall) -> None:
-    """A project ignores the wish by default, and writes: nothing tells beforehand whether this one would."""
+    """Raises RollbackUnsupported: most projects ignore the preference, and write."""
     if request.preferences.tx == "rollback" or "tx=rollback" in list_preferences(call):
         raise RollbackUnsupported(
             hint="Remove Prefer: tx=rollback and undo the write afterwards, or add a Postgres connection string."
@@ -76,17 +74,14 @@ def make_api_write(
     upstream: Upstream, schema: Schema | None, request: Request, caller: Caller, call: RestCall, recorder: Recorder
 ) -> ApiWrite:
     if schema is None:
-        raise NotCaptured("This connection's key may not list the project's tables, so a write cannot be recorded.")
+        raise tables_not_listed()
     table = find_table(schema, request)
     _check_names(schema, request)
     preferences = request.preferences
     if preferences.is_strict and preferences.invalid:
         raise bad_preferences(preferences.invalid)
     if preferences.timezone is not None and not is_time_zone_free(table):
-        raise NotCaptured(
-            "A write with its own time zone cannot be recorded through a project's API.",
-            hint="Remove Prefer: timezone, and send times with their offset.",
-        )
+        raise own_time_zone()
     query = [pair for pair in split_query(call.query) if pair[0] != "select"]
     return ApiWrite(
         api=ApiTables(upstream, schema),
@@ -97,8 +92,8 @@ def make_api_write(
         content_type=find_header(call, b"content-type") or "application/json",
         query=tuple(query),
         filters=tuple(pair for pair in query if chooses_rows(pair[0])),
-        caller=make_session_caller(caller, call),
-        summary=summarise(call),
+        caller=make_session_caller(caller, call, capture="representation"),
+        summary=summarize_request(call),
         recorder=recorder,
         max_rows=caller.max_rows,
         tables=caller.tables,
@@ -117,7 +112,7 @@ def _check_names(schema: Schema, request: Request) -> None:
 
 
 def _names_columns(schema: Schema, request: Request, table: Table) -> bool:
-    """The project may know a relationship by a name that it does not tell; all else must be columns of known tables."""
+    """The project may know a relationship under an unlisted name; all else must be columns of known tables."""
     query = request.query
     if query.logic or any(one.path or one.filter.field.name not in table.columns for one in query.filters):
         return False
@@ -143,12 +138,8 @@ def _selects_columns(schema: Schema, space: str, table: Table, items: Sequence[S
 def find_table(schema: Schema, request: Request) -> Table:
     table = schema.find_table(request.schema, request.resource.name)
     if table is None:
-        raise NotCaptured(f"The project's API has no table {request.resource.name}.")
-    if table.kind not in _CAPTURED_KINDS:
-        raise NotCaptured(
-            f"{table.name} is not a table, so its changes cannot be recorded.",
-            hint="Write to its base table.",
-        )
+        raise no_such_table(request.resource.name)
+    check_table(table)
     keys = request.payload.keys if request.payload is not None else frozenset()
     for name in sorted(keys.difference(table.columns)):
         raise column_not_found(table.name, name)
@@ -167,12 +158,12 @@ async def _write(write: ApiWrite) -> ApiWriteResult:
 
 async def _call(upstream: Upstream, request: Request, caller: Caller, call: RestCall, recorder: Recorder) -> RestResult:
     entry = WriteEntry(
-        caller=make_session_caller(caller, call),
+        caller=make_session_caller(caller, call, capture="representation"),
         xid=None,
         verb="call",
         schema=request.schema,
         table=request.resource.name,
-        summary=summarise(call),
+        summary=summarize_request(call),
         changes=(),
     )
     answer, recorded = await write_call(upstream, _make_call(call, request, caller), entry, recorder)
@@ -188,23 +179,6 @@ def _make_call(call: RestCall, request: Request, caller: Caller) -> UpstreamRequ
     return UpstreamRequest(
         call.method, encode_path(request), encode_query(caller, call.query), tuple(headers), call.body
     )
-
-
-def make_session_caller(caller: Caller, call: RestCall) -> SessionCaller:
-    return SessionCaller(
-        connection_id=caller.connection.id,
-        kind=caller.kind,
-        caller_id=caller.id,
-        caller_name=caller.name,
-        label=call.label,
-        max_writes=caller.max_writes,
-        capture="representation",
-    )
-
-
-def summarise(call: RestCall) -> str:
-    query = f"?{unquote_plus(call.query.decode('latin-1'))}" if call.query else ""
-    return f"{call.method} {call.path}{query}".replace("\0", "")[:MAX_SUMMARY]
 
 
 def list_preferences(call: RestCall) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the client asked to see, and its answer: as if nothing had been asked besides."""
+"""The view that the client asked for, and its response, without what was requested in addition."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,12 @@ import msgspec
 
 from basewarden.gateway.api.row_images import JsonRow, ReturnedRow
 from basewarden.gateway.api.upstream import Header, UpstreamResponse
-from basewarden.gateway.errors import NotCaptured
+from basewarden.gateway.recording.capturable import (
+    aggregates_returned,
+    csv_not_of_columns,
+    inner_join_returned,
+    plan_returned,
+)
 from pgrest import (
     MediaType,
     Request,
@@ -60,7 +65,7 @@ def choose_view(request: Request, query: bytes, table: Table) -> View:
         if isinstance(item, SelectRelation):
             _check_relation(item)
         elif item.aggregate is not None:
-            raise NotCaptured("A write that returns aggregates cannot be recorded. Select its rows instead.")
+            raise aggregates_returned()
     if shape == "csv":
         _check_csv(request, table)
     return View(shape, chosen, dict(reversed(split_query(query))).get("select", "*"))
@@ -69,7 +74,7 @@ def choose_view(request: Request, query: bytes, table: Table) -> View:
 def _choose_shape(accepted: Sequence[MediaType]) -> tuple[Shape, MediaType]:
     for one in accepted:
         if one.plan is not None:
-            raise NotCaptured("A project's API cannot return the plan of a write.")
+            raise plan_returned()
         if one.is_singular:
             return "object", one
         if one in _ANY_ARRAY:
@@ -83,21 +88,16 @@ def _choose_shape(accepted: Sequence[MediaType]) -> tuple[Shape, MediaType]:
 
 def _check_relation(item: SelectRelation) -> None:
     if item.join == "inner":
-        raise NotCaptured(
-            "An inner join may hide rows that the write changed, so it cannot be recorded.",
-            hint=f"Embed {item.name} without !inner, or read the rows in a separate request.",
-        )
+        raise inner_join_returned(item.name)
     if item.is_spread and any(isinstance(one, SelectField) and one.aggregate is not None for one in item.items):
-        raise NotCaptured("A write that returns aggregates cannot be recorded. Select its rows instead.")
+        raise aggregates_returned()
 
 
 def _check_csv(request: Request, table: Table) -> None:
-    """Only of columns is the text that CSV holds known exactly."""
+    """Only the text of plain columns is known exactly as CSV has it."""
     for item in request.query.select:
         if not isinstance(item, SelectField) or not _is_column(item, table):
-            raise NotCaptured(
-                "The CSV response of a write can contain only columns.", hint="Request JSON, or select plain columns."
-            )
+            raise csv_not_of_columns()
 
 
 def _is_column(item: SelectField, table: Table) -> bool:
@@ -167,7 +167,7 @@ def _field(text: str | None) -> str:
 
 
 def _list_hidden(request: Request) -> frozenset[str]:
-    """The schema is always named to the project, and told only to a client that could have named another."""
+    """The schema is always named to the project, and returned only to a client that could have named another."""
     return _NOT_PASSED_ON if request.is_schema_negotiated else _NOT_PASSED_ON | {"content-profile"}
 
 
@@ -183,7 +183,7 @@ def _content_range(request: Request, count: int) -> list[Header]:
 
 
 def _location(request: Request, table: Table, rows: Sequence[ReturnedRow]) -> list[Header]:
-    """Of the first row, as PostgREST tells it."""
+    """The place of the first row, in PostgREST's form."""
     if request.method != "POST" or request.preferences.returning != "headers-only" or not rows or not table.primary_key:
         return []
     shown = msgspec.json.decode(rows[0].image.shown, type=dict[str, msgspec.Raw])
@@ -200,7 +200,7 @@ def _condition(shown: JsonRow, name: str) -> str:
 
 
 def _applied(request: Request, answer: UpstreamResponse) -> list[Header]:
-    """Upstream's word on what it granted, without what we added, and with what we do in its place."""
+    """The preferences that upstream applied, without those that we added, and with those that we apply ourselves."""
     asked = request.preferences
     ours = {
         "return": asked.returning,

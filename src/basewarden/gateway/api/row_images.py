@@ -1,7 +1,7 @@
-"""Rows as a project's own API shows them: what to ask for so that they come whole, and telling it from the client's.
+"""Rows as a project's API returns them: the select list that makes them whole, and their images.
 
-A select list may name and cast its columns. So one answer holds the client's own selection, every column as
-PostgREST shows it, and PostgreSQL's exact text where the two differ. Nothing here passes through a float.
+A select list may rename and cast columns. So one response holds the client's own selection, every column as PostgREST
+shows it, and PostgreSQL's exact text where the two differ. No value passes through a float.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from basewarden.connections.rest import ProtocolError, check_elements
+from basewarden.gateway.recording.cascades import Identity
 from basewarden.journal import Image
 from pgrest import Table, split_select, write_name
 
 JsonRow = Mapping[str, msgspec.Raw]
-Identity = tuple[str, ...]
 ADDRESS = ("tableoid", "ctid")
-"""What tells rows apart that have no key, until they are written."""
+"""Identifies rows without a key, until they are written."""
 
 # Types whose JSON holds the very text that PostgreSQL itself writes: as a string, a number or a boolean.
 _PLAIN = frozenset(
@@ -57,7 +57,7 @@ class VersionedRow(NamedTuple):
 class ReturnedRow(NamedTuple):
     """A row that a write returned: what the client asked to see of it, and all of it.
 
-    `is_update`: an upsert found it there (None = not told).
+    `is_update`: an upsert found it there (None = not known).
     """
 
     shown: JsonRow
@@ -104,9 +104,9 @@ class Selection:
         return VersionedRow(image, identity, _read_text(row[f"{self.prefix}xmin"]) or "")
 
     def _make_returned(self, row: JsonRow) -> ReturnedRow:
-        told = row.get(f"{self.prefix}xmax")
+        version = row.get(f"{self.prefix}xmax")
         shown = {name: value for name, value in row.items() if name not in self.own}
-        return ReturnedRow(shown, self._make_image(row), None if told is None else _read_text(told) != "0")
+        return ReturnedRow(shown, self._make_image(row), None if version is None else _read_text(version) != "0")
 
     def _make_image(self, row: JsonRow) -> Image:
         """A name that is missing was null: some answers leave nulls out."""
@@ -136,26 +136,36 @@ def select_for_reading(table: Table) -> Selection:
     return Selection(table, items, {name: name for name in table.columns}, exact, own, prefix)
 
 
-def select_for_writing(table: Table, asked: str | None, *, tells_updates: bool = False) -> Selection:
+def select_for_writing(table: Table, asked: str | None, *, shows_updates: bool = False) -> Selection:
     """`asked` is the client's own select list, None when it wants to see nothing.
 
-    `tells_updates` asks for xmax, which a star does not hold: then columns are spelled out.
+    `shows_updates` asks for xmax, which a star does not hold: then columns are spelled out.
     """
     prefix = _choose_prefix(table, asked or "")
     exact = _name_exact(table, prefix)
-    told = (f"{prefix}xmax:xmax::text",) if tells_updates else ()
-    stars = tuple(write_name(name) for name in table.columns) if tells_updates else ("*",)
+    update_columns = (f"{prefix}xmax:xmax::text",) if shows_updates else ()
+    stars = tuple(write_name(name) for name in table.columns) if shows_updates else ("*",)
     wanted = ["*"] if asked is None else split_select(asked)
     items = [one for item in wanted for one in (stars if item == "*" else (item,))]
     own = frozenset({*exact.values(), f"{prefix}xmax"})
     if wanted == ["*"]:
         return Selection(
-            table, (*items, *_cast_items(exact), *told), {name: name for name in table.columns}, exact, own, prefix
+            table,
+            (*items, *_cast_items(exact), *update_columns),
+            {name: name for name in table.columns},
+            exact,
+            own,
+            prefix,
         )
     shown = {name: f"{prefix}s{place}" for place, name in enumerate(table.columns)}
     named = (f"{key}:{write_name(name)}" for name, key in shown.items())
     return Selection(
-        table, (*items, *named, *_cast_items(exact), *told), shown, exact, own | frozenset(shown.values()), prefix
+        table,
+        (*items, *named, *_cast_items(exact), *update_columns),
+        shown,
+        exact,
+        own | frozenset(shown.values()),
+        prefix,
     )
 
 

@@ -1,4 +1,4 @@
-"""An answer on its way from the project to our caller: no more of it is here than the caller has yet to take."""
+"""A response that is streamed from the project to our caller: only what the caller has not taken yet is held."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 class CancelOnDisconnect:
-    """Ends the block when our client has gone. Most requests are over before anybody needs to read_or_none."""
+    """Cancels the block when our client disconnects. Most requests are over before that is watched for."""
 
     __slots__ = ("_is_gone", "_receive", "_task", "_timer", "_watch")
 
@@ -109,7 +109,7 @@ class UpstreamStream:
             self._client.release(self._connection)
 
     async def _read_first(self) -> bytes:
-        """Before anything is sent, so that what fails by now can still be told."""
+        """Reads before anything is sent, so that an error until then can still be the response."""
         try:
             first = await self._connection.read()
             self._connection.check()
@@ -140,7 +140,7 @@ class UpstreamStream:
                     await send({"type": "http.response.body", "body": part, "more_body": True})
                 part = await self._connection.read()
         except (HTTPFailure, TimeoutError) as error:
-            _log.warning("forward.cut_off", reason=type(error).__name__)
+            _log.warning("api.cut_off", reason=type(error).__name__)
             raise UpstreamInvalid("The response ended early.") from None  # the server ends the connection for it
         watch.stop()
         await send({"type": "http.response.body", "body": b""})

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from basewarden.gateway.api.journaled_request import UpstreamRefused, read_error
 from basewarden.gateway.api.row_images import (
-    Identity,
     UnreadableAnswer,
     VersionedRow,
     read_apart,
@@ -15,16 +14,17 @@ from basewarden.gateway.api.row_images import (
     select_some,
 )
 from basewarden.gateway.api.upstream import Upstream, UpstreamRequest, UpstreamResponse
-from basewarden.gateway.direct.capture import SnapshotStale
-from basewarden.gateway.errors import CaptureNotVisible, NotCaptured, OutcomeUnknown, RowLimit, UpstreamUnavailable
+from basewarden.gateway.errors import OutcomeUnknown, RowLimit, UpstreamUnavailable
+from basewarden.gateway.recording.capturable import key_may_not_read, not_a_table, too_few_rows_shown
+from basewarden.gateway.recording.cascades import Identity
+from basewarden.gateway.recording.schema_retry import SnapshotStale
+from basewarden.gateway.recording.sqlstates import INSUFFICIENT_PRIVILEGE, UNDEFINED_COLUMN
 from basewarden.journal import Image
 from pgrest import Schema, Table, join_query, match_rows
 
 QueryPair = tuple[str, str]
 QUERY_ROOM = 7000
 """Bytes of a query string that pass everywhere: gateways before hosted projects take about 8,000 for the whole line."""
-
-_NO_SUCH_COLUMN, _NO_RIGHT = "42703", "42501"
 
 
 class ApiRows(NamedTuple):
@@ -83,7 +83,7 @@ class ApiTables:
         if len(rows) >= total:
             return rows
         if len(values) == 1:
-            raise NotCaptured(f"The project's API returned only {len(rows)} of the {total} affected rows.")
+            raise too_few_rows_shown(len(rows), total)
         half = len(values) // 2
         first = await self._fetch_part(table, columns, values[:half], most)
         return [*first, *(await self._fetch_part(table, columns, values[half:], most))]
@@ -102,7 +102,7 @@ class ApiTables:
         return images, _read_total(answer, len(images))
 
     async def prove_table(self, table: Table) -> None:
-        """A view has no versions of its rows: what it is made of would be changed out of sight."""
+        """Raises NotCaptured for a view: it has no row versions, and its base tables would change unrecorded."""
         await self.fetch(table, (), limit=0, counts=False)  # to count is to read all of it
 
     async def _read(
@@ -168,17 +168,11 @@ def split_rows(columns: Sequence[str], rows: Sequence[Identity], room: int) -> l
 
 
 def _explain_refusal(table: Table, answer: UpstreamResponse) -> Exception:
-    told = read_error(answer)
-    if told.get("code") == _NO_SUCH_COLUMN and "xmin" in told["message"]:
-        return NotCaptured(
-            f"{table.name} is not a table, so its changes cannot be recorded.",
-            hint="Write to its base table.",
-        )
-    if told.get("code") == _NO_RIGHT:
-        return CaptureNotVisible(
-            "This connection's key may not read this table, so the write cannot be recorded.",
-            hint="Use a key that can read every row, such as the service_role key.",
-        )
+    error = read_error(answer)
+    if error.get("code") == UNDEFINED_COLUMN and "xmin" in error["message"]:
+        return not_a_table(table.name)
+    if error.get("code") == INSUFFICIENT_PRIVILEGE:
+        return key_may_not_read()
     return UpstreamRefused(answer)
 
 

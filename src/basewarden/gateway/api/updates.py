@@ -1,7 +1,7 @@
 """PATCH: read the rows, write exactly those, and only as they were read.
 
-The write is restricted to the versions (xmin) of the rows that were read. So every row that it changes has an image
-that is right to the letter, and what somebody changed in between is not touched, but read and written anew.
+The write is restricted to the versions (xmin) of the rows that were read. So every row that it changes has an exact
+image, and a row that another client changed in between is not written, but read again first.
 """
 
 from collections.abc import Sequence
@@ -16,46 +16,33 @@ from basewarden.gateway.api.cascades import (
     read_or_none,
 )
 from basewarden.gateway.api.journaled_request import JournaledRequest, UpstreamRefused
-from basewarden.gateway.api.row_images import (
-    ADDRESS,
-    Identity,
-    ReturnedRow,
-    Selection,
-    UnreadableAnswer,
-    VersionedRow,
-    read_apart,
-)
+from basewarden.gateway.api.row_images import ADDRESS, ReturnedRow, Selection, VersionedRow
 from basewarden.gateway.api.tables import QUERY_ROOM, QueryPair
-from basewarden.gateway.api.upstream import UpstreamRequest, UpstreamResponse
-from basewarden.gateway.api.write import ApiWrite, ApiWriteResult, describe_change, make_intent_changes
-from basewarden.gateway.direct.capture import SnapshotStale
-from basewarden.gateway.errors import OutcomeUnknown, PartlyWritten, RowLimit, WriteConflict
-from basewarden.journal import Image, RowChange
+from basewarden.gateway.api.upstream import UpstreamRequest
+from basewarden.gateway.api.write import ApiWrite, ApiWriteResult, too_many_rows
+from basewarden.gateway.errors import OutcomeUnknown, PartlyWritten, WriteConflict
+from basewarden.gateway.recording.cascades import Identity
+from basewarden.gateway.recording.row_changes import drop_unchanged, make_row_change
+from basewarden.gateway.recording.row_matching import RowMatching, match_by_columns, stable_columns
+from basewarden.gateway.recording.schema_retry import SnapshotStale
 from pgrest import Table, join_query, match_rows
 
 MOST_TRIES = 4
 LONGEST_QUERY = 30_000
-_TOO_LONG = (413, 414, 431)
 _NOT_SINGULAR = "PGRST116"
+
+Matching = RowMatching[VersionedRow, ReturnedRow]
 
 
 class Part(NamedTuple):
-    """What one request changed (None: it was refused for a race), and the rows that it was to change and did not."""
+    """The result of one request (None: a concurrent change refused it), and the rows that it did not change."""
 
     outcome: ApiWriteResult | None
     missed: Sequence[VersionedRow]
 
 
-class RowMatching(NamedTuple):
-    """Rows before with what they are now; those that did not come back; and what came back without a row before."""
-
-    pairs: list[tuple[VersionedRow, Image]]
-    missed: list[VersionedRow]
-    strays: list[Image]
-
-
 async def write_update(write: ApiWrite) -> ApiWriteResult:
-    """Raises PartlyWritten when others kept changing some of the rows; the session tells which were written."""
+    """Raises PartlyWritten when others kept changing some of the rows; the session shows which were written."""
     parts: list[ApiWriteResult] = []
     try:
         return await _write_parts(write, parts)
@@ -83,7 +70,7 @@ async def _write_parts(write: ApiWrite, parts: list[ApiWriteResult]) -> ApiWrite
 
 
 async def _try_part(write: ApiWrite, before: Sequence[VersionedRow]) -> Part:
-    """Where one row alone is wanted, the one that somebody changed just now is missed, and all is as it was."""
+    """Where exactly one row is wanted, a concurrent change of it is no error: the row is missed."""
     try:
         return await _write_part(write, before)
     except UpstreamRefused as refused:
@@ -105,52 +92,25 @@ async def _write_part(write: ApiWrite, before: Sequence[VersionedRow]) -> Part:
     request, selection = _make_request(write, before)
     cascades = await collect_referring_rows(write.api, "update", table, before, write.named, tables=write.tables)
     write.check_row_limit(len(before) + cascades.count_first())
-    journaled = await write.record_intent(
-        "update", make_intent_changes(table, "update", before), len(before) + len(cascades.rows)
-    )
-    answer = await send(write, journaled, request)
-    try:
-        written = await read_apart(selection.read_returned, answer.body)
-    except UnreadableAnswer as error:
-        journaled.mark_unknown()
-        raise OutcomeUnknown from error
-    pairing = match_returned_rows(table, before, written, write.named)
-    await _finish(write, journaled, pairing, cascades)
-    return Part(ApiWriteResult(written, answer, journaled.recorded.session_id), pairing.missed)
+    journaled = await write.record_intent("update", "update", before, len(before) + len(cascades.rows))
+    answer, written = await write.send(journaled, request, selection)
+    matching = match_returned_rows(table, before, written, write.named)
+    await _store_outcome(write, journaled, matching, cascades)
+    return Part(ApiWriteResult(written, answer, journaled.recorded.session_id), matching.missed)
 
 
-async def _finish(write: ApiWrite, journaled: JournaledRequest, pairing: RowMatching, cascades: ReferringRows) -> None:
+async def _store_outcome(
+    write: ApiWrite, journaled: JournaledRequest, matching: Matching, cascades: ReferringRows
+) -> None:
     table = write.table
-    changes = [describe_change(table, row.image, after, write.named) for row, after in pairing.pairs]
-    if pairing.strays:  # moved to where nobody could foretell: in sum the row before went, and another one came
-        gone = await _find_gone(write, pairing.missed)
-        changes += [describe_change(table, row.image, None) for row in gone]
-        changes += [describe_change(table, None, row) for row in pairing.strays]
-    became: dict[tuple[tuple[str, str], Identity], Image | None] = {
-        place_of(table, row): after for row, after in pairing.pairs
-    }
-    followers, unseen = await read_cascaded_after(write.api, cascades, became)
-    await journaled.finish([*drop_empty(changes), *followers], unseen)
-
-
-def drop_empty(changes: Sequence[RowChange | None]) -> list[RowChange]:
-    return [change for change in changes if change is not None]
-
-
-async def send(write: ApiWrite, journaled: JournaledRequest, request: UpstreamRequest) -> UpstreamResponse:
-    try:
-        return await journaled.send(write.api.upstream, request)
-    except UpstreamRefused as refused:
-        if refused.answer.status in _TOO_LONG and not refused.code:
-            raise make_too_many() from refused
-        raise
-
-
-def make_too_many() -> RowLimit:
-    return RowLimit(
-        "One request to the project's API cannot name so many rows. Nothing was changed.",
-        hint="Narrow the filter, or add a Postgres connection string to the connection.",
-    )
+    changes = [make_row_change(table, row.image, after.image, set_columns=write.named) for row, after in matching.pairs]
+    if matching.unmatched:  # their new keys cannot be computed: recorded as rows that went and others that came
+        gone = await _find_gone(write, matching.missed)
+        changes += [make_row_change(table, row.image, None) for row in gone]
+        changes += [make_row_change(table, None, row.image) for row in matching.unmatched]
+    after = {place_of(table, row): found.image for row, found in matching.pairs}
+    cascaded, uncaptured = await read_cascaded_after(write.api, cascades, after)
+    await journaled.store_outcome([*drop_unchanged(changes), *cascaded], uncaptured)
 
 
 def _make_request(write: ApiWrite, before: Sequence[VersionedRow]) -> tuple[UpstreamRequest, Selection]:
@@ -162,7 +122,7 @@ def _make_request(write: ApiWrite, before: Sequence[VersionedRow]) -> tuple[Upst
     if len(join_query(named)) <= QUERY_ROOM:
         query = named
     elif len(join_query(query)) > LONGEST_QUERY:
-        raise make_too_many()
+        raise too_many_rows()
     request = write.api.make_request(
         "PATCH",
         write.table,
@@ -180,7 +140,7 @@ def _address(table: Table) -> tuple[str, ...]:
 
 
 async def _find_raced(write: ApiWrite, missed: Sequence[VersionedRow]) -> list[Identity]:
-    """Those that are another version now. One that is as it was, upstream itself left alone (a trigger did)."""
+    """Those that have another version now. A row with the same version was left alone by upstream (by a trigger)."""
     if not missed:
         return []
     versions = {row.identity: row.version for row in missed}
@@ -199,37 +159,13 @@ async def _find_gone(write: ApiWrite, missed: Sequence[VersionedRow]) -> list[Ve
 
 def match_returned_rows(
     table: Table, before: Sequence[VersionedRow], written: Sequence[ReturnedRow], named: frozenset[str]
-) -> RowMatching:
+) -> Matching:
     """By the key; where the write changed that, by the rest of it; without a key, by what the write does not name."""
     if len(before) == len(written) == 1:
-        return RowMatching([(before[0], written[0].image)], [], [])
-    images = [row.image for row in written]
-    pairs: list[tuple[VersionedRow, Image]] = []
-    rest = list(before)
-    if table.key:
-        rest = _match(pairs, rest, images, table.key)
-    stable = tuple(name for name in table.key or table.columns if name not in named)
-    if stable != table.key:
-        rest = _match(pairs, rest, images, stable)
-    return RowMatching(pairs, rest, images)
-
-
-def _match(
-    pairs: list[tuple[VersionedRow, Image]],
-    before: Sequence[VersionedRow],
-    images: list[Image],
-    columns: tuple[str, ...],
-) -> list[VersionedRow]:
-    """Moves what is the same in `columns` to `pairs`; returns what is left of `before`."""
-    waiting: dict[Identity, list[Image]] = {}
-    for image in images:
-        waiting.setdefault(image.key(columns), []).append(image)
-    left = []
-    for row in before:
-        same = waiting.get(row.image.key(columns))
-        if same:
-            pairs.append((row, same.pop(0)))
-        else:
-            left.append(row)
-    images[:] = [image for group in waiting.values() for image in group]
-    return left
+        return RowMatching([(before[0], written[0])], [], [])
+    matching: Matching = RowMatching([], list(before), list(written))
+    stable = stable_columns(table, named)
+    for columns in dict.fromkeys((table.key, stable) if table.key else (stable,)):
+        rest = match_by_columns(matching.missed, matching.unmatched, columns)
+        matching = RowMatching([*matching.pairs, *rest.pairs], rest.missed, rest.unmatched)
+    return matching

@@ -1,4 +1,4 @@
-"""A project's own REST API, as the forward backend meets it."""
+"""A project's own REST API, as the API backend uses it."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Asking a project's API on behalf of a caller, and telling its refusals from its gateway's."""
+"""Sends requests to a project's API for a caller, and tells PostgREST's errors from those of its gateway."""
 
 import asyncio
 import zlib
@@ -35,13 +35,13 @@ from basewarden.gateway.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from basewarden.gateway.recording.sqlstates import INSUFFICIENT_PRIVILEGE
 from pgrest import PgrestError
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REPRESENTS: Final = frozenset({"POST", "PUT", "PATCH"})
 _TOTAL_SECONDS = 150.0
 _MAX_ERROR_BYTES = 1024 * 1024
-_NO_RIGHT = "42501"
 _LAST_STATUS = 599
 _DEFAULT_RETRY_SECONDS = 5
 _TIMED_OUT = frozenset({504, 522, 524, 544})
@@ -78,9 +78,9 @@ class ProjectUpstream:
         if find_header(raw, b"content-encoding") not in (b"", b"identity"):
             raise (UpstreamInvalid if is_safe else OutcomeUnknown) from None
         if status >= HTTPStatus.MULTIPLE_CHOICES:
-            told = _read_told(status, raw, body)
-            check_gateway(status, told, raw, is_safe=is_safe)
-            status = find_status(status, told)
+            refusal = _read_error_of(status, raw, body)
+            check_gateway(status, refusal, raw, is_safe=is_safe)
+            status = find_status(status, refusal)
         return UpstreamResponse(status, tuple(pass_headers(raw, self._address, shows_profile=True)), body)
 
     def _make_data(self, request: UpstreamRequest) -> bytes:
@@ -106,7 +106,7 @@ async def open_exchange(client: RestClient, data: bytes, *, method: str) -> HTTP
 
 
 async def raise_error_response(client: RestClient, connection: HTTPConnection) -> NoReturn:
-    """The error that an answer to a read stands for: PostgREST's own as it is, the gateway's as one of ours."""
+    """Raises the error of a response to a read: PostgREST's own unchanged, a gateway's as one of ours."""
     status, raw = connection.status, list(connection.headers)
     try:
         async with asyncio.timeout(_TOTAL_SECONDS):
@@ -117,11 +117,17 @@ async def raise_error_response(client: RestClient, connection: HTTPConnection) -
         raise explain_failure(error, is_safe=True) from None
     finally:
         client.release(connection)
-    told = _read_told(status, raw, body)
-    check_gateway(status, told, raw, is_safe=True)
-    if not is_postgrest_error(told):
+    refusal = _read_error_of(status, raw, body)
+    check_gateway(status, refusal, raw, is_safe=True)
+    if not is_postgrest_error(refusal):
         raise UpstreamInvalid(details={"status": status})
-    raise PgrestError(find_status(status, told), told["code"], told["message"], told.get("details"), told.get("hint"))
+    raise PgrestError(
+        find_status(status, refusal),
+        refusal["code"],
+        refusal["message"],
+        refusal.get("details"),
+        refusal.get("hint"),
+    )
 
 
 def explain_unreachable(error: ConnectionFailed) -> UpstreamUnavailable:
@@ -130,7 +136,7 @@ def explain_unreachable(error: ConnectionFailed) -> UpstreamUnavailable:
     )
 
 
-def _read_told(status: int, raw: Sequence[RawHeader], body: bytes) -> dict[str, Any]:
+def _read_error_of(status: int, raw: Sequence[RawHeader], body: bytes) -> dict[str, Any]:
     """A status that HTTP does not have is no word of PostgREST's, whatever the body says."""
     return read_error_body(raw, body) if status <= _LAST_STATUS else {}
 
@@ -149,18 +155,18 @@ def read_error_body(headers: Sequence[RawHeader], body: bytes) -> dict[str, Any]
     return _read_from_headers(headers) if not body else {}
 
 
-def check_gateway(status: int, told: dict[str, Any], headers: Sequence[RawHeader], *, is_safe: bool) -> None:
-    """Raises what an answer stands for that the project's gateway made; PostgREST's own errors are answers."""
-    if is_key_refused(status, told):
+def check_gateway(status: int, refusal: dict[str, Any], headers: Sequence[RawHeader], *, is_safe: bool) -> None:
+    """Raises an error for a response of the project's gateway; PostgREST's own errors are responses to pass on."""
+    if is_key_refused(status, refusal):
         raise UpstreamKeyRefused(
             hint="See the connection's health check; its owner can set another key in the settings."
         )
-    if is_postgrest_error(told):
+    if is_postgrest_error(refusal):
         return
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise UpstreamLimited(headers={"Retry-After": str(_read_seconds(headers))})
-    explained = explain_response(status, told)
-    if is_not_forwarded(status, told):
+    explained = explain_response(status, refusal)
+    if is_not_forwarded(status, refusal):
         raise UpstreamUnavailable(f"{explained.text} Nothing was changed.", details={"reason": explained.reason.value})
     if not is_safe:
         may_be_done = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.BAD_REQUEST
@@ -170,9 +176,9 @@ def check_gateway(status: int, told: dict[str, Any], headers: Sequence[RawHeader
     _raise_of_read(status, explained)
 
 
-def find_status(status: int, told: dict[str, Any]) -> int:
-    """PostgREST tells the anonymous role to sign in; ours has, so to it that is a plain no, as on the direct road."""
-    is_denied = status == HTTPStatus.UNAUTHORIZED and told.get("code") == _NO_RIGHT
+def find_status(status: int, refusal: dict[str, Any]) -> int:
+    """PostgREST asks the anonymous role to sign in; our caller has, so it gets 403, as on the direct backend."""
+    is_denied = status == HTTPStatus.UNAUTHORIZED and refusal.get("code") == INSUFFICIENT_PRIVILEGE
     return HTTPStatus.FORBIDDEN.value if is_denied else status
 
 
@@ -209,10 +215,10 @@ def _read_from_headers(headers: Sequence[RawHeader]) -> dict[str, Any]:
     if found and code:
         return {"code": code.strip(), "message": ""}
     if find_header(headers, b"www-authenticate").strip() == b"Bearer":
-        return {"code": _NO_RIGHT, "message": ""}
+        return {"code": INSUFFICIENT_PRIVILEGE, "message": ""}
     return {}
 
 
 def _read_seconds(headers: Sequence[RawHeader]) -> int:
-    told = find_header(headers, b"retry-after")
-    return int(told) if told.isdigit() and len(told) < 6 else _DEFAULT_RETRY_SECONDS
+    seconds = find_header(headers, b"retry-after")
+    return int(seconds) if seconds.isdigit() and len(seconds) < 6 else _DEFAULT_RETRY_SECONDS

@@ -1,4 +1,4 @@
-"""A request's path and query as they go out: spelled anew from what was understood, or as they came."""
+"""Encodes a request's path and query for the project's API: from the parsed request, or as they came."""
 
 import re
 from typing import Final
@@ -12,11 +12,11 @@ _NOT_IN_QUERIES = re.compile(rb"[^!-~]|#")
 
 
 def encode_query(caller: Caller, query: bytes) -> str:
-    return _escape(query) if caller.tables is None else _spell_anew(query)
+    return _escape(query) if caller.tables is None else _encode_checked(query)
 
 
 def encode_path(request: Request) -> str:
-    """What follows the API's address, percent-encoded anew from what was understood."""
+    """The path below the API's address, percent-encoded from the parsed request."""
     name = quote(request.resource.name, safe="")
     return {"root": "/", "function": f"/rpc/{name}", "table": f"/{name}"}[request.resource.kind]
 
@@ -26,10 +26,10 @@ def _escape(query: bytes) -> str:
     return _NOT_IN_QUERIES.sub(lambda found: b"%%%02X" % ord(found[0]), query).decode("ascii")
 
 
-def _spell_anew(query: bytes) -> str:
-    """For a caller with a list of tables: what was checked and nothing else, spelled so that nobody reads it otherwise.
+def _encode_checked(query: bytes) -> str:
+    """For a caller with a table list: only what was checked, encoded so that it has one meaning.
 
-    Of what counts once the first counts.
+    Of parameters that count once, the first is kept.
     """
     seen: set[str] = set()
     kept = []

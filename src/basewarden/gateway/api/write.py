@@ -1,26 +1,36 @@
-"""One client's write on one table, with everything that its steps share."""
+"""One client's write to one table, with everything that its steps share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 from uuid import UUID
 
-from basewarden.gateway.api.journaled_request import JournaledRequest
+from basewarden.gateway.api.journaled_request import JournaledRequest, UpstreamRefused
 from basewarden.gateway.api.responses import View
-from basewarden.gateway.api.row_images import ReturnedRow, Selection, VersionedRow, select_for_writing
+from basewarden.gateway.api.row_images import (
+    ReturnedRow,
+    Selection,
+    UnreadableAnswer,
+    VersionedRow,
+    read_apart,
+    select_for_writing,
+)
 from basewarden.gateway.api.tables import ApiRows, ApiTables, QueryPair
-from basewarden.gateway.api.upstream import UpstreamResponse
-from basewarden.gateway.errors import NotCaptured, RowLimit
-from basewarden.journal import Image, Recorder, RowChange, SessionCaller, Verb, WriteEntry
+from basewarden.gateway.api.upstream import UpstreamRequest, UpstreamResponse
+from basewarden.gateway.errors import OutcomeUnknown, RowLimit, row_limit
+from basewarden.gateway.recording.capturable import no_row_versions
+from basewarden.gateway.recording.row_changes import make_intent_changes
+from basewarden.journal import Recorder, SessionCaller, Verb, WriteEntry
 from pgrest import Request, Table, max_affected_exceeded
 
 MOST_ROWS = 1000
 """What a caller without a limit may change at once: each row is read before, and hosted APIs show no more."""
 _FOREIGN_VERSIONS = ("", "0")
+_TOO_LONG = (413, 414, 431)
 
 
 class ApiWriteResult(NamedTuple):
-    """What was written, upstream's answer to it, and the session that it belongs to."""
+    """The rows that were written, upstream's response, and the session that the write belongs to."""
 
     rows: Sequence[ReturnedRow]
     answer: UpstreamResponse
@@ -69,7 +79,7 @@ class ApiWrite:
         found = await self.api.fetch(self.table, [*self.filters, *also], limit=self.most + 1, prefer=prefer)
         self.check_found(found)
         if any(row.version in _FOREIGN_VERSIONS for row in found.rows):
-            raise NotCaptured(f"The rows of {self.table.name} have no row versions, so its writes cannot be recorded.")
+            raise no_row_versions(self.table)
         return found.rows
 
     def check_found(self, found: ApiRows) -> None:
@@ -84,9 +94,7 @@ class ApiWrite:
     def check_own_limit(self, count: int) -> None:
         """The caller's own limit alone: for rows that need not be read before."""
         if self.max_rows is not None and count > self.max_rows:
-            raise RowLimit(
-                details={"limit": self.max_rows}, hint="Narrow the filter, or ask the owner for a higher limit."
-            )
+            raise row_limit(self.max_rows)
 
     def check_row_limit(self, count: int) -> None:
         self.check_own_limit(count)
@@ -104,7 +112,10 @@ class ApiWrite:
         if asked.is_strict and asked.max_affected is not None and count > asked.max_affected:
             raise max_affected_exceeded(count)
 
-    async def record_intent(self, verb: str, changes: Sequence[RowChange], reserve: int) -> JournaledRequest:
+    async def record_intent(
+        self, verb: str, before_verb: Verb, before: Sequence[VersionedRow], reserve: int
+    ) -> JournaledRequest:
+        """Stores the write with the rows as they are; it may change up to `reserve` rows."""
         entry = WriteEntry(
             caller=self.caller,
             xid=None,
@@ -112,13 +123,29 @@ class ApiWrite:
             schema=self.table.schema,
             table=self.table.name,
             summary=self.summary,
-            changes=tuple(changes),
+            changes=tuple(make_intent_changes(self.table, before_verb, [row.image for row in before])),
             reserve=reserve,
         )
         return await JournaledRequest.record_intent(self.recorder, entry)
 
-    def select(self, *, tells_updates: bool = False) -> Selection:
-        return select_for_writing(self.table, self.view.selected, tells_updates=tells_updates)
+    async def send(
+        self, journaled: JournaledRequest, request: UpstreamRequest, selection: Selection
+    ) -> tuple[UpstreamResponse, Sequence[ReturnedRow]]:
+        """The response and the rows that it returned. Raises what `JournaledRequest.send` raises, or RowLimit."""
+        try:
+            response = await journaled.send(self.api.upstream, request)
+        except UpstreamRefused as refused:
+            if refused.answer.status in _TOO_LONG and not refused.code:
+                raise too_many_rows() from refused
+            raise
+        try:
+            return response, await read_apart(selection.read_returned, response.body)
+        except UnreadableAnswer as error:
+            journaled.mark_unknown()
+            raise OutcomeUnknown from error
+
+    def select(self, *, shows_updates: bool = False) -> Selection:
+        return select_for_writing(self.table, self.view.selected, shows_updates=shows_updates)
 
     def list_preferences(self, rows: int | None = None) -> list[str]:
         """The client's own that bear on the write, and ours: no more than `rows`, and no rollback."""
@@ -135,19 +162,8 @@ class ApiWrite:
         return [f"{name}={value}" for name, value in given if value is not None]
 
 
-def describe_change(
-    table: Table, before: Image | None, after: Image | None, set_columns: frozenset[str] | None = None
-) -> RowChange | None:
-    """None when nothing about the row changed."""
-    if before is None and after is None:
-        return None
-    if before is not None and after is not None and before.exact == after.exact:
-        return None
-    verb: Verb = "insert" if before is None else "delete" if after is None else "update"
-    named = tuple(sorted(set_columns)) if set_columns is not None and verb == "update" else None
-    return RowChange(table.schema, table.name, verb, table.key, before, after, set_columns=named)
-
-
-def make_intent_changes(table: Table, verb: Verb, rows: Sequence[VersionedRow]) -> list[RowChange]:
-    """The intent: these rows as they were, and nothing yet of what becomes of them."""
-    return [RowChange(table.schema, table.name, verb, table.key, row.image, None) for row in rows]
+def too_many_rows() -> RowLimit:
+    return RowLimit(
+        "One request to the project's API cannot name so many rows. Nothing was changed.",
+        hint="Narrow the filter, or add a Postgres connection string to the connection.",
+    )

@@ -1,46 +1,39 @@
-"""One request to a connection's data: request -> plan -> policy -> statement -> run + capture -> journal -> answer."""
+"""One request to a database: request -> plan -> policy -> run and capture -> journal -> commit -> response."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
-from urllib.parse import unquote_plus
 from uuid import UUID
 
 from basewarden.core.tracing import span
 from basewarden.errors import AppError
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.concealment import conceal
-from basewarden.gateway.direct.capture import (
-    SETTINGS,
-    SnapshotStale,
-    WriteContext,
-    WriteOutcome,
-    can_repeat_write,
-    capture_write,
-    repeat_write,
-)
-from basewarden.gateway.errors import WriteConflict, WriteTooLarge
-from basewarden.gateway.policy import check_head, check_plan, visible_schema_for
+from basewarden.gateway.direct.capture import capture_write
+from basewarden.gateway.direct.context import WriteContext, WriteOutcome
+from basewarden.gateway.errors import WriteTooLarge
+from basewarden.gateway.policy import check_plan, visible_schema_for
 from basewarden.gateway.projects import Project
+from basewarden.gateway.recording.attribution import make_session_caller, summarize_request
+from basewarden.gateway.recording.schema_retry import SnapshotStale, run_on_current_schema
+from basewarden.gateway.recording.sqlstates import CONNECTION_LOST, DEADLOCK_DETECTED
 from basewarden.gateway.rest import RestCall, RestResult
-from basewarden.journal import Recorder, SessionCaller, WriteEntry
+from basewarden.gateway.visibility import CallerScope
+from basewarden.journal import Recorder, WriteEntry
 from pgrest import (
     CallPlan,
     DatabaseError,
     DatabasePlan,
     DbConnection,
     InfoPlan,
-    NarrowedSchema,
     OpenApiPlan,
     Payload,
     PgrestError,
-    PlanTemplate,
+    Prepared,
     ReadPlan,
     Request,
-    RequestShape,
     Schema,
-    Script,
     Statement,
     cut_texts,
     describe_schema,
@@ -48,333 +41,254 @@ from pgrest import (
     make_info_response,
     make_openapi_response,
     make_response,
-    make_script,
-    make_template,
-    may_run_code,
-    parse_head,
     plan_request,
-    read_body,
+    prepare,
+    read_head,
     reset_and_commit,
     roll_back,
     run_again,
     run_read,
     session_settings,
-    shape_request,
     verify_result,
 )
 
-MAX_SUMMARY = 500
-_COMMIT = Statement("COMMIT")
-_NO_ROWS = Payload(b"[]")
-T = TypeVar("T")
 MOST_TRIES = 8  # a migration may have many steps
 _MOST_DEADLOCKS = 3
-_DEADLOCK = "40P01"
+_NO_ROWS = Payload(b"[]")
+_COMMIT = Statement("COMMIT")
 _TOO_LARGE = "answer_too_large"
-# Classes 08 and 57: the connection went away. Whether the COMMIT before it counted, only the database knows.
-_OUTCOME_UNKNOWN = ("08", "57")
+# A process that was frozen in the middle of a write must not hold the rows' locks for ever.
+_WRITE_SETTINGS = {"idle_in_transaction_session_timeout": "60s"}
 _OUTPUT_SETTINGS = frozenset(
     {"timezone", "datestyle", "intervalstyle", "extra_float_digits", "bytea_output", "lc_monetary"}
     | {"quote_all_identifiers"}
 )
+T = TypeVar("T")
 
 
 class DirectBackend:
-    """The direct backend."""
+    """Handles requests to projects with a Postgres connection string."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
 
     async def check(self, project: Project, caller: Caller, call: RestCall) -> None:
-        """Raises what `handle` would refuse whatever the body is, before that is read."""
-        await self._on_snapshot(project, caller, call, partial(self._check_head, project, caller, call))
+        """Raises what `handle` would refuse whatever the body is, before the body is read."""
+        await _concealing(project, caller, call, partial(_check_call, project, caller, call))
 
     async def handle(self, project: Project, caller: Caller, call: RestCall) -> RestResult:
         """Raises PgrestError, DatabaseError or AppError; then nothing was changed."""
-        return await self._on_snapshot(project, caller, call, partial(self._go, project, caller, call))
+        return await _concealing(project, caller, call, partial(self._answer, project, caller, call))
 
-    async def _on_snapshot(
-        self, project: Project, caller: Caller, call: RestCall, work: Callable[[Schema], Awaitable[T]]
-    ) -> T:
-        """An error says no more than the caller may know. The first try is here: each call around it costs."""
-        schema = None
-        try:
-            schema = await project.schema()
-            try:
-                return await work(schema)
-            except (SnapshotStale, DatabaseError, PgrestError) as error:
-                return await self._try_again(project, schema, work, error)
-        except (DatabaseError, PgrestError, AppError) as error:
-            narrowed = None if schema is None else _narrow(project, caller, schema)
-            told = conceal(error, narrowed, call.sent)
-            if told is error:
-                raise
-            raise told from error
-
-    async def _try_again(
-        self, project: Project, schema: Schema, work: Callable[[Schema], Awaitable[T]], error: Exception
-    ) -> T:
-        """What an outdated snapshot may have spoiled is done again on a fresh one, and so is what lost a deadlock.
-
-        The deadlock may be with a migration: rows are locked before they are written, which takes the table's lock in
-        two steps.
-        """
-        deadlocks = 0
-        for _ in range(MOST_TRIES - 1):
-            if isinstance(error, SnapshotStale):
-                schema = await project.reload_schema()
-            elif isinstance(error, DatabaseError) and error.sqlstate == _DEADLOCK:
-                deadlocks += 1
-                if deadlocks >= _MOST_DEADLOCKS:
-                    raise error
-                schema = await project.schema()
-            elif isinstance(error, DatabaseError | PgrestError) and await project.is_schema_changed(schema, error):
-                schema = await project.schema()
-            else:
-                raise error
-            try:
-                return await work(schema)
-            except (SnapshotStale, DatabaseError, PgrestError) as again:
-                error = again
-        raise WriteConflict if isinstance(error, SnapshotStale) else error
-
-    async def _check_head(self, project: Project, caller: Caller, call: RestCall, schema: Schema) -> None:
-        head = _parse_head(project, caller, call, schema)
-        if head.resource.kind == "table":  # which function is meant, the body tells
-            plan = plan_request(_see(project, caller, schema), replace(head, payload=_NO_ROWS), project.config)
-            if not isinstance(plan, InfoPlan | OpenApiPlan):
-                check_plan(caller, plan)
-
-    async def _go(self, project: Project, caller: Caller, call: RestCall, schema: Schema) -> RestResult:
-        shaped = shape_request(call.method, call.path, call.query, call.headers, call.body) if call.may_repeat else None
-        template = None if shaped is None else project.templates.find(shaped, schema, caller.tables)
-        if shaped is not None and template is not None:
-            answer = await self._repeat(project, caller, call, template, shaped)
-            if answer is not None:
-                return answer
+    async def _answer(self, project: Project, caller: Caller, call: RestCall, schema: Schema) -> RestResult:
         with span("plan"):
-            head = _parse_head(project, caller, call, schema)
-            request = await read_body(head, call.body)
-            plan = plan_request(_see(project, caller, schema), request, project.config)
-            if call.text_limit is not None and isinstance(plan, ReadPlan):
-                plan = cut_texts(plan, call.text_limit)
+            scope = CallerScope(caller, project.narrowed)
+            prepared = await prepare(schema, call, project.config, project.templates, scope)
+        plan = prepared.plan
         if isinstance(plan, InfoPlan):
             return RestResult(make_info_response(plan))
         if isinstance(plan, OpenApiPlan):
-            return await self._describe(project, caller, schema, request, plan)
+            return await _describe(project, caller, schema, prepared.request, plan)
         with span("policy"):
-            check_plan(caller, plan)
+            check_plan(caller, plan, again=prepared.is_repeated)
         if isinstance(plan, ReadPlan | CallPlan) and plan.read_only:
-            if shaped is not None:
-                project.templates.keep(shaped, make_template(schema, request, plan), caller.tables)
-            script = make_script(plan, request, caller.session, schema=schema, config=project.config)
-            return await self._read(project, caller, request, plan, script, request.query.canonical)
-        if shaped is not None and template is None:
-            template = make_template(schema, request, plan)
-        return await self._write(project, caller, request, plan, call, schema, template, shaped)
-
-    async def _describe(
-        self, project: Project, caller: Caller, schema: Schema, request: Request, plan: OpenApiPlan
-    ) -> RestResult:
-        with span("describe"):
-            body = await describe_schema(
-                project.pool,
-                plan,
-                request,
-                caller.session,
-                schema=schema,
-                config=project.config,
-                reach=visible_schema_for(caller, schema),
-                terms=project.terms_for(caller),
-                holder=caller.key,
-            )
-        return RestResult(make_openapi_response(request, plan, body))
-
-    async def _read(
-        self,
-        project: Project,
-        caller: Caller,
-        request: Request,
-        plan: ReadPlan | CallPlan,
-        script: Script,
-        canonical: str,
-    ) -> RestResult:
-        with span("run"):
-            async with project.acquire(caller) as connection:
-                result = await run_read(connection, plan, script)
-        return RestResult(make_response(request, plan, result, canonical))
-
-    async def _repeat(
-        self, project: Project, caller: Caller, call: RestCall, template: PlanTemplate, shaped: RequestShape
-    ) -> RestResult | None:
-        """None where it must be planned anew after all."""
-        request, plan = template.request, template.plan
-        check_plan(caller, plan, again=True)
-        if isinstance(plan, ReadPlan | CallPlan):
-            script = template.make_script(shaped, caller.session, project.config, call.headers)
-            return await self._read(project, caller, request, plan, script, shaped.canonical)
-        try:
-            return await self._write(
-                project, caller, request, plan, call, template.schema, template, shaped, again=True
-            )
-        except FastPathUnavailable:
-            return None
+            return await _read(project, caller, call, prepared, plan)
+        return await self._write(project, caller, call, prepared, plan)
 
     async def _write(
-        self,
-        project: Project,
-        caller: Caller,
-        request: Request,
-        plan: DatabasePlan,
-        call: RestCall,
-        schema: Schema,
-        template: PlanTemplate | None,
-        shaped: RequestShape | None,
-        *,
-        again: bool = False,
+        self, project: Project, caller: Caller, call: RestCall, prepared: Prepared, plan: DatabasePlan
     ) -> RestResult:
-        """The journal's order: run and capture, store as pending, commit, mark.
-
-        `again`: the plan is that of an earlier request of this shape.
-        """
-        settings: Sequence[Statement]
-        make_settings = partial(_make_settings, project, caller, request, plan, call, schema)
-        if template is None:
-            settings, runs_code = make_settings(), may_run_code(schema, plan, caller.db_role)
-        else:
-            settings = template.recall_prelude(caller.session, call.headers, make_settings)
-            runs_code = template.may_run_code(caller.db_role)
+        """Capture -> respond -> record -> commit. An error before the COMMIT leaves nothing behind."""
         async with project.acquire(caller, writes=True) as connection:
-            context = WriteContext(
-                connection,
-                schema,
-                settings,
-                caller.db_role,
-                caller.max_rows,
-                tables=caller.tables,
-                runs_code=runs_code,
-                sets_output=_sets_output(request, schema, caller.db_role),
-                template=template,
-                shaped=shaped,
-            )
-            can_repeat = template is not None and can_repeat_write(context, plan)
-            if again and not can_repeat:
-                raise FastPathUnavailable
+            context = _make_context(connection, project, caller, call, prepared, plan)
             with span("capture"):
-                capture = partial(repeat_write if again else capture_write, context, plan)
-                outcome = await _capture(connection, capture)
-            if outcome is None:
-                raise FastPathUnavailable
+                outcome = await _capture(context, prepared, plan)
             verify_result(plan, outcome.result)
-            response = make_response(request, plan, outcome.result)
-            if is_rolled_back(request, project.config):
+            response = make_response(prepared.request, plan, outcome.result)
+            if is_rolled_back(prepared.request, project.config):
                 await connection.run([Statement("SET CONSTRAINTS ALL IMMEDIATE"), *roll_back(connection)])
                 return RestResult(response)
             with span("journal"):
                 recorded = await self._recorder.record(_make_entry(caller, plan, outcome, call))
             with span("commit"):
-                await commit_recorded(connection, self._recorder, recorded.write_id, resets=runs_code)
-        if can_repeat and template is not None and shaped is not None and not again:
-            project.templates.keep(shaped, template, caller.tables)
+                await commit_recorded(connection, self._recorder, recorded.write_id, resets=context.runs_code)
+        if outcome.is_repeatable:
+            prepared.keep()
         return RestResult(response, recorded.session_id)
 
 
-async def _capture(
-    connection: DbConnection, capture: Callable[[], Awaitable[WriteOutcome | None]]
-) -> WriteOutcome | None:
-    """Raises WriteTooLarge where the rows before and after, cascades among them, pass what one request may read."""
+async def _concealing(project: Project, caller: Caller, call: RestCall, work: Callable[[Schema], Awaitable[T]]) -> T:
+    """The result of `work`. An error says no more than the caller may know."""
+    schema = None
     try:
-        return await run_again(connection, capture)
+        schema = await project.schema()
+        return await run_on_current_schema(schema, work, _Renewal(project), tries=MOST_TRIES)
+    except (DatabaseError, PgrestError, AppError) as error:
+        narrowed = None if schema is None or caller.tables is None else project.narrowed.narrow(schema, caller.tables)
+        concealed = conceal(error, narrowed, call.sent)
+        if concealed is error:
+            raise
+        raise concealed from error
+
+
+class _Renewal:
+    """Decides after an error whether a request runs once more: an outdated snapshot or a deadlock may have caused it.
+
+    The deadlock may be with a migration: rows are locked before they are written, which takes the table's lock in two
+    steps.
+    """
+
+    __slots__ = ("_deadlocks", "_project")
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._deadlocks = 0
+
+    async def __call__(self, schema: Schema, error: Exception) -> Schema:
+        if isinstance(error, SnapshotStale):
+            return await self._project.reload_schema()
+        if isinstance(error, DatabaseError) and error.sqlstate == DEADLOCK_DETECTED:
+            self._deadlocks += 1
+            may_repeat = self._deadlocks < _MOST_DEADLOCKS
+        else:
+            may_repeat = isinstance(error, DatabaseError | PgrestError) and await self._project.is_schema_changed(
+                schema, error
+            )
+        if not may_repeat:
+            raise error
+        return await self._project.schema()
+
+
+async def _check_call(project: Project, caller: Caller, call: RestCall, schema: Schema) -> None:
+    scope = CallerScope(caller, project.narrowed)
+    head = read_head(schema, call, project.config)
+    scope.check_head(head, schema)
+    if head.resource.kind == "table":  # which function is meant depends on the body
+        plan = plan_request(scope.narrow(schema), replace(head, payload=_NO_ROWS), project.config)
+        if not isinstance(plan, InfoPlan | OpenApiPlan):
+            check_plan(caller, plan)
+
+
+async def _describe(
+    project: Project, caller: Caller, schema: Schema, request: Request, plan: OpenApiPlan
+) -> RestResult:
+    with span("describe"):
+        body = await describe_schema(
+            project.pool,
+            plan,
+            request,
+            caller.session,
+            schema=schema,
+            config=project.config,
+            reach=visible_schema_for(caller, schema),
+            terms=project.terms_for(caller),
+            holder=caller.key,
+        )
+    return RestResult(make_openapi_response(request, plan, body))
+
+
+async def _read(
+    project: Project, caller: Caller, call: RestCall, prepared: Prepared, plan: ReadPlan | CallPlan
+) -> RestResult:
+    if call.text_limit is not None and isinstance(plan, ReadPlan):
+        plan = cut_texts(plan, call.text_limit)
+        prepared = replace(prepared, plan=plan)
+    prepared.keep()
+    script = prepared.make_script(caller.session)
+    with span("run"):
+        async with project.acquire(caller) as connection:
+            result = await run_read(connection, plan, script)
+    return RestResult(make_response(prepared.request, plan, result, prepared.canonical_query))
+
+
+# Writes ---------------------------------------------------------------------------------------------------
+
+
+def _make_context(
+    connection: DbConnection, project: Project, caller: Caller, call: RestCall, prepared: Prepared, plan: DatabasePlan
+) -> WriteContext:
+    template = prepared.template
+    assert template is not None
+    make_settings = partial(_make_settings, project, caller, call, prepared, plan)
+    return WriteContext(
+        connection,
+        prepared.schema,
+        template.recall_prelude(caller.session, call.headers, make_settings),
+        caller.db_role,
+        caller.max_rows,
+        tables=caller.tables,
+        runs_code=template.may_run_code(caller.db_role),
+        sets_output=_sets_output(prepared.request, prepared.schema, caller.db_role),
+        template=template,
+        shape=prepared.shape,
+    )
+
+
+def _make_settings(
+    project: Project, caller: Caller, call: RestCall, prepared: Prepared, plan: DatabasePlan
+) -> tuple[Statement, ...]:
+    settings = session_settings(
+        caller.session,
+        prepared.request,
+        project.config,
+        schema=prepared.schema,
+        function_settings=plan.function.settings if isinstance(plan, CallPlan) else (),
+        headers=call.headers,
+        instead=_WRITE_SETTINGS,
+    )
+    return (settings,)
+
+
+def _sets_output(request: Request, schema: Schema, role: str | None) -> bool:
+    """Whether the caller's session may write dates and numbers in another form than the login role's."""
+    found = schema.roles.get(role or "")
+    names = [name.lower() for name, _ in found.settings] if found is not None else []
+    return request.preferences.timezone is not None or not _OUTPUT_SETTINGS.isdisjoint(names)
+
+
+async def _capture(context: WriteContext, prepared: Prepared, plan: DatabasePlan) -> WriteOutcome:
+    """Raises WriteTooLarge where the rows before and after, with cascades, exceed what one request may read."""
+    capture = partial(capture_write, context, plan, _replanning(prepared) if prepared.is_repeated else None)
+    try:
+        return await run_again(context.connection, capture)
     except PgrestError as error:
         if error.code != _TOO_LARGE:
             raise
         raise WriteTooLarge(details=error.details, hint="Change fewer rows in one write.") from error
 
 
-class FastPathUnavailable(Exception):
-    """A write of a shape that usually takes one round trip takes more this time."""
+def _replanning(prepared: Prepared) -> Callable[[], Awaitable[DatabasePlan]]:
+    async def replan() -> DatabasePlan:
+        plan = (await prepared.replan()).plan
+        assert not isinstance(plan, InfoPlan | OpenApiPlan)
+        return plan
 
-
-async def commit_recorded(connection: DbConnection, recorder: Recorder, write_id: UUID, *, resets: bool = True) -> None:
-    """COMMIT of a write that is journaled as pending. One whose outcome is unknown stays so for the settler.
-
-    `resets`: somebody's code may have run, and have left something in the session.
-    """
-    try:
-        *_, rows = await connection.run(reset_and_commit(connection) if resets else [_COMMIT])
-    except DatabaseError as error:
-        if not error.sqlstate.startswith(_OUTCOME_UNKNOWN):
-            recorder.mark(write_id, "aborted")
-        raise
-    recorder.mark(write_id, "committed" if rows.tag == "COMMIT" else "aborted")
-
-
-def _parse_head(project: Project, caller: Caller, call: RestCall, schema: Schema) -> Request:
-    head = parse_head(
-        call.method,
-        call.path,
-        call.query,
-        call.headers,
-        config=project.config,
-        is_timezone=schema.is_timezone,
-        body_bytes=len(call.body),
-        raw_path=call.raw_path,
-    )
-    check_head(caller, head, schema)
-    return head
-
-
-def _narrow(project: Project, caller: Caller, schema: Schema) -> NarrowedSchema | None:
-    return None if caller.tables is None else project.narrowed.narrow(schema, caller.tables)
-
-
-def _see(project: Project, caller: Caller, schema: Schema) -> Schema:
-    """What the caller's names are looked for in."""
-    return _narrow(project, caller, schema) or schema
-
-
-def _sets_output(request: Request, schema: Schema, role: str | None) -> bool:
-    found = schema.roles.get(role or "")
-    names = [name.lower() for name, _ in found.settings] if found is not None else []
-    return request.preferences.timezone is not None or not _OUTPUT_SETTINGS.isdisjoint(names)
-
-
-def _make_settings(
-    project: Project, caller: Caller, request: Request, plan: DatabasePlan, call: RestCall, schema: Schema
-) -> tuple[Statement, ...]:
-    settings = session_settings(
-        caller.session,
-        request,
-        project.config,
-        schema=schema,
-        function_settings=_function_settings(plan),
-        headers=call.headers,
-        instead=SETTINGS,
-    )
-    return (settings,)
-
-
-def _function_settings(plan: DatabasePlan) -> tuple[tuple[str, str], ...]:
-    return plan.function.settings if isinstance(plan, CallPlan) else ()
+    return replan
 
 
 def _make_entry(caller: Caller, plan: DatabasePlan, outcome: WriteOutcome, call: RestCall) -> WriteEntry:
     schema, name = plan.function.qualified if isinstance(plan, CallPlan) else plan.table.qualified
-    query = f"?{unquote_plus(call.query.decode('latin-1'))}" if call.query else ""
     return WriteEntry(
-        caller=SessionCaller(
-            connection_id=caller.connection.id,
-            kind=caller.kind,
-            caller_id=caller.id,
-            caller_name=caller.name,
-            label=call.label,
-            max_writes=caller.max_writes,
-        ),
+        caller=make_session_caller(caller, call),
         xid=outcome.xid,
         verb=plan.kind,
         schema=schema,
         table=name,
-        summary=f"{call.method} {call.path}{query}".replace("\0", "")[:MAX_SUMMARY],
+        summary=summarize_request(call),
         changes=outcome.changes,
-        unseen=outcome.unseen,
+        uncaptured=outcome.uncaptured,
     )
+
+
+async def commit_recorded(connection: DbConnection, recorder: Recorder, write_id: UUID, *, resets: bool = True) -> None:
+    """COMMIT of a write that is journaled as pending. One whose outcome is unknown stays so for the reconciler.
+
+    `resets`: code of the project's may have run, and have left something in the database session.
+    """
+    try:
+        *_, rows = await connection.run(reset_and_commit(connection) if resets else [_COMMIT])
+    except DatabaseError as error:
+        if not error.sqlstate.startswith(CONNECTION_LOST):
+            recorder.mark(write_id, "aborted")
+        raise
+    recorder.mark(write_id, "committed" if rows.tag == "COMMIT" else "aborted")

@@ -1,5 +1,6 @@
-"""Statement capture: the rows that a request changes, what foreign keys change in its wake, a count of the rest."""
+"""Records a write while it runs: the rows that it changes, the rows that cascades change, a count of all others."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from basewarden.gateway.direct.calls import capture_call
@@ -11,9 +12,9 @@ from basewarden.gateway.direct.context import (
     is_merge,
 )
 from basewarden.gateway.direct.deletes import capture_delete
-from basewarden.gateway.direct.fast_path import SETTINGS, can_use_fast_path, write_fast
+from basewarden.gateway.direct.fast_path import FastPathUnavailable, write_fast
 from basewarden.gateway.direct.inserts import capture_insert
-from basewarden.gateway.direct.snapshot_check import SnapshotStale, check_snapshot
+from basewarden.gateway.direct.snapshot_check import check_snapshot
 from basewarden.gateway.direct.stat_counters import (
     COUNT_CHANGES,
     OWN_NAMES,
@@ -25,75 +26,53 @@ from basewarden.gateway.direct.stat_counters import (
 )
 from basewarden.gateway.direct.uncaptured import check_uncaptured, refine_uncaptured
 from basewarden.gateway.direct.updates import capture_update
-from basewarden.gateway.errors import NotCaptured
-from pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, UpdatePlan, WritePlan
+from basewarden.gateway.recording.capturable import check_rules_and_children
+from pgrest import CallPlan, DatabasePlan, DeletePlan, InsertPlan, Pipeline, UpdatePlan, WritePlan
 
-__all__ = [
-    "SETTINGS",
-    "SnapshotStale",
-    "WriteContext",
-    "WriteOutcome",
-    "can_repeat_write",
-    "capture_write",
-    "repeat_write",
-]
+Replan = Callable[[], Awaitable[DatabasePlan]]
 
 
-async def capture_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:
-    """Runs the plan in a transaction that is left open: whoever has journaled the outcome commits it.
+async def capture_write(context: WriteContext, plan: DatabasePlan, replan: Replan | None = None) -> WriteOutcome:
+    """Runs the plan in a transaction that is left open for the caller to commit once the outcome is journaled.
 
-    Raises SnapshotStale when a migration was faster; the same on a fresh snapshot is right then.
+    With `replan`, `plan` is an earlier request's of the same shape, and `replan` gives this one's. Raises SnapshotStale
+    when the schema changed since the snapshot; nothing is kept then.
     """
-    if isinstance(plan, CallPlan):
-        return await _capture_traced(context, plan)
-    assert isinstance(plan, WritePlan)
-    _check_capturable(context, plan)
-    outcome = await repeat_write(context, plan) if can_use_fast_path(context, plan) else None
-    if outcome is None:
-        capture = _capture_traced if context.runs_code else _capture
-        outcome = await capture(context, plan)
-    if not outcome.is_checked:
+    if isinstance(plan, WritePlan):
+        if replan is None:
+            check_rules_and_children(context.schema, plan.table)
+        outcome = await write_fast(context, plan)
+        if not isinstance(outcome, FastPathUnavailable):
+            return outcome
+        if replan is not None:
+            plan = await replan()
+    return await _write_in_steps(context, plan)
+
+
+async def _write_in_steps(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:
+    if context.runs_code or isinstance(plan, CallPlan):
+        outcome = await _capture_counted(replace(context, baseline=CounterBaseline()), plan)
+    else:
+        outcome = await _capture(context, plan)
+    if isinstance(plan, WritePlan):
         await check_snapshot(context, plan.table)
     return outcome
 
 
-def _check_capturable(context: WriteContext, plan: WritePlan) -> None:
-    for name in context.schema.reaches[plan.table.qualified]:
-        if context.schema.tables[name].has_rules:
-            raise NotCaptured(
-                f"{'.'.join(name)} has rewrite rules, whose effects cannot be recorded.",
-                hint="Use triggers instead: their changes are counted.",
-            )
-    if plan.table.has_child_tables:
-        raise NotCaptured(
-            f"Other tables inherit from {plan.table.name}, so its writes cannot be recorded completely.",
-            hint="Write to the table that contains the row.",
-        )
-
-
-def can_repeat_write(context: WriteContext, plan: DatabasePlan) -> bool:
-    """Whether `repeat_write` will most likely do for every plan of the shape of this one."""
-    return isinstance(plan, WritePlan) and can_use_fast_path(context, plan)
-
-
-async def repeat_write(context: WriteContext, plan: DatabasePlan) -> WriteOutcome | None:
-    """For a plan of which only the shape is right, the values are in `context`; None where this will not do."""
-    assert isinstance(plan, WritePlan)
-    return await write_fast(replace(context, baseline=CounterBaseline()) if context.runs_code else context, plan)
-
-
-async def _capture_traced(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:
-    baseline = CounterBaseline()
-    outcome = await _capture(replace(context, baseline=baseline), plan)
-    *settled, _, counted = await context.connection.run([*context.deferred_check(), OWN_NAMES, COUNT_CHANGES])
-    check_nothing_deferred(settled)
-    counts = subtract_counts(read_counts(counted, context.schema), baseline.earlier)
+async def _capture_counted(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:
+    outcome = await _capture(context, plan)
+    pipeline = Pipeline()
+    context.add_deferred_check(pipeline)
+    answers = await pipeline.then(OWN_NAMES).named("counts", COUNT_CHANGES).run(context.connection)
+    check_nothing_deferred(answers)
+    assert context.baseline is not None
+    counts = subtract_counts(read_counts(answers["counts"], context.schema), context.baseline.counts)
     if isinstance(plan, InsertPlan) and is_merge(plan):
         check_fresh(plan.table.qualified, counts, outcome.changes)
     uncaptured = find_uncaptured(counts, outcome.changes, outcome.tracked)
     uncaptured = await refine_uncaptured(context.connection, uncaptured, outcome.tracked)
     check_uncaptured(context, len(outcome.changes), uncaptured)
-    return replace(outcome, unseen=list_uncaptured(uncaptured))
+    return replace(outcome, uncaptured=list_uncaptured(uncaptured))
 
 
 async def _capture(context: WriteContext, plan: DatabasePlan) -> WriteOutcome:

@@ -1,6 +1,6 @@
-"""What foreign keys do in a write's wake: the rows they will delete or change, locked and kept beforehand.
+"""The rows that foreign keys will delete or change after a write, locked and read before it.
 
-Locking the parents first makes the set final: whoever wants to attach a child waits for our lock.
+Locking the parents first makes the set final: another transaction that adds a child waits for our lock.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,23 +9,22 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from basewarden.gateway.direct.row_images import RowImage, read_images, run_as_owner, select_by_columns
-from basewarden.gateway.errors import cascade_denied, row_limit
-from pgrest import DbConnection, ForeignKey, Schema, Table
+from basewarden.gateway.errors import row_limit
+from basewarden.gateway.recording.cascades import CHANGES_CHILDREN, RowPlace, check_cascade_table
+from pgrest import DbConnection, ForeignKey, Name, Schema, Table
 
-Place = tuple[str, str, tuple[str, ...]]  # schema, table, identity
 DELETED = "deleted"
-_CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 
 
 @dataclass(frozen=True, slots=True)
 class CascadedRow:
     """A row that a foreign key will change. `carries` maps its key columns to the parent's columns they copy.
 
-    `changed` are the columns that foreign keys set, on whatever ways the row is reached.
+    `changed` are the columns that foreign keys set, on all paths to the row together.
     """
 
     table: Table
-    image: RowImage
+    row: RowImage
     cause: str
     parent: RowImage | None = None
     carries: tuple[tuple[str, str], ...] = ()
@@ -45,21 +44,20 @@ class CascadeLimits:
     tables: frozenset[str] | None = None
 
     def check_table(self, table: Table) -> None:
-        if self.tables is not None and ".".join(table.qualified) not in self.tables:
-            raise cascade_denied()
+        check_cascade_table(table, self.tables)
 
 
 @dataclass(slots=True)
 class CascadeSet:
-    """Followers by place. A row may be reached on several ways: first set to null, then deleted after all.
+    """Cascaded rows by place. A row may be reached on several paths: first set to null, then deleted after all.
 
-    `claimed` are the rows of the write itself; `visited` are the (place, way) pairs that need no second visit.
+    `claimed` are the rows of the write itself; `visited` are the (place, path) pairs that need no second visit.
     """
 
     limits: CascadeLimits = field(default_factory=CascadeLimits)
-    rows: dict[Place, CascadedRow] = field(default_factory=dict)
-    claimed: set[Place] = field(default_factory=set)
-    visited: set[tuple[Place, str]] = field(default_factory=set)
+    rows: dict[RowPlace, CascadedRow] = field(default_factory=dict)
+    claimed: set[RowPlace] = field(default_factory=set)
+    visited: set[tuple[RowPlace, str]] = field(default_factory=set)
 
     def claim(self, table: Table, rows: Iterable[RowImage]) -> None:
         self.claimed.update(place_of(table, row) for row in rows)
@@ -69,21 +67,27 @@ class CascadeSet:
         if self.limits.max_rows is not None and count > self.limits.max_rows:
             raise row_limit(self.limits.max_rows)
 
-    def visit(self, cascaded: CascadedRow, way: str) -> bool:
-        """False when this row was here on this way before, or is one of the write's own."""
-        place = place_of(cascaded.table, cascaded.image)
-        if place in self.claimed or (place, way) in self.visited:
+    def list_by_table(self) -> list[list[CascadedRow]]:
+        groups: dict[Name, list[CascadedRow]] = {}
+        for cascaded in self.rows.values():
+            groups.setdefault(cascaded.table.qualified, []).append(cascaded)
+        return list(groups.values())
+
+    def visit(self, cascaded: CascadedRow, path: str) -> bool:
+        """False for a row that was reached on this path before, or is one of the write's own."""
+        place = place_of(cascaded.table, cascaded.row)
+        if place in self.claimed or (place, path) in self.visited:
             return False
-        self.visited.add((place, way))
+        self.visited.add((place, path))
         known = self.rows.get(place, cascaded)
         # Their images are the same: the row is locked since the first visit.
-        told = cascaded if way == DELETED else known
-        self.rows[place] = replace(told, changed=known.changed | cascaded.changed)
+        latest = cascaded if path == DELETED else known
+        self.rows[place] = replace(latest, changed=known.changed | cascaded.changed)
         return True
 
 
-def place_of(table: Table, row: RowImage) -> Place:
-    return (table.schema, table.name, row.identity)
+def place_of(table: Table, row: RowImage) -> RowPlace:
+    return (table.qualified, row.identity)
 
 
 async def collect_delete_cascades(
@@ -113,14 +117,14 @@ async def _collect_for_delete(
     connection: DbConnection, schema: Schema, table: Table, rows: Sequence[RowImage], cascades: CascadeSet
 ) -> None:
     for key in schema.list_keys_in(table):
-        if key.on_delete not in _CHANGES_CHILDREN:
+        if key.on_delete not in CHANGES_CHILDREN:
             continue
         child, found = await _lock_children(connection, schema, key, rows, cascades)
         is_deleted = key.on_delete == "CASCADE"
-        way = DELETED if is_deleted else key.name
+        path = DELETED if is_deleted else key.name
         changed = frozenset() if is_deleted else frozenset(key.set_columns or key.columns)
         cause = f"{key.name} on delete"
-        fresh = [row for row in found if cascades.visit(CascadedRow(child, row, cause, changed=changed), way)]
+        fresh = [row for row in found if cascades.visit(CascadedRow(child, row, cause, changed=changed), path)]
         if fresh:
             cascades.limits.check_table(child)
             cascades.check_count()
@@ -140,7 +144,7 @@ async def _collect_for_update(
 ) -> None:
     changed |= table.generated
     for key in schema.list_keys_in(table):
-        if key.on_update not in _CHANGES_CHILDREN or changed.isdisjoint(key.ref_columns):
+        if key.on_update not in CHANGES_CHILDREN or changed.isdisjoint(key.ref_columns):
             continue
         child, found = await _lock_children(connection, schema, key, rows, cascades)
         set_here = frozenset(key.columns)

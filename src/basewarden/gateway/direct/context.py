@@ -1,10 +1,10 @@
-"""What the captures of each verb share: the transaction they run in and the outcome they hand on."""
+"""What the captures of all verbs share: the transaction that they run in and the outcome that they return."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from basewarden.gateway.direct.cascades import CascadedRow, CascadeLimits, CascadeSet
-from basewarden.gateway.direct.deferred import FINISH, deferred_check, is_nothing_deferred
+from basewarden.gateway.direct.deferred import FINISH, add_deferred_check, is_nothing_deferred
 from basewarden.gateway.direct.row_images import (
     AS_OWNER,
     AS_SESSION,
@@ -18,14 +18,19 @@ from basewarden.gateway.direct.row_images import (
     select_written_here,
 )
 from basewarden.gateway.direct.stat_counters import COUNT_CHANGES, OWN_NAMES, ChangeCounts, TrackedRows, read_counts
-from basewarden.gateway.errors import NotCaptured, row_limit
-from basewarden.journal import RowChange, Verb
+from basewarden.gateway.errors import row_limit
+from basewarden.gateway.recording.capturable import trigger_deferred
+from basewarden.gateway.recording.cascades import Identity, replace_values
+from basewarden.gateway.recording.row_changes import drop_unchanged, make_row_change
+from basewarden.gateway.recording.row_matching import match_by_columns, stable_columns
+from basewarden.journal import RowChange, UncapturedChanges
 from pgrest import (
     Builder,
     DatabasePlan,
     DbConnection,
     InsertPlan,
     Keys,
+    Pipeline,
     PlanTemplate,
     RequestShape,
     Result,
@@ -39,8 +44,8 @@ from pgrest import (
 
 ROLLBACK = Statement("ROLLBACK")
 READ_XID = Statement("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text")
-# Their text means the same in every session. That of floats and money does not, nor that of times, nor that of names
-# of tables; and of a type that somebody made, or of what is put together from others, nobody knows.
+# The text of these types is the same in every session. That of floats, money, times and names of tables is not, and
+# that of user-defined and composite types may not be.
 _PLAIN_CATEGORIES = frozenset("BEISV")
 _PLAIN_TYPES = frozenset(
     {"smallint", "integer", "bigint", "numeric", "oid", "uuid", "bytea", "jsonb", "macaddr", "macaddr8", "int4range"}
@@ -48,21 +53,20 @@ _PLAIN_TYPES = frozenset(
 )
 _DATED_CATEGORIES = frozenset("DT")
 _DATED_TYPES = frozenset({"daterange", "tsrange", "tstzrange"})
-Identity = tuple[str, ...]
 
 
 @dataclass(slots=True)
 class CounterBaseline:
-    """The counters as they stood when the transaction began; kept where triggers or a function may leave traces."""
+    """The counters as they were when the transaction began."""
 
-    earlier: ChangeCounts = field(default_factory=dict)
+    counts: ChangeCounts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class WriteContext:
-    """One write's transaction. `settings` make the caller: role, claims, and what functions may read of the request.
+    """One write's transaction. `settings` set the caller's role, claims, and what functions may read of the request.
 
-    `sets_output` says that they also change how dates are written and read.
+    `template` and `shape` are those of the request, where its plan can be kept.
     """
 
     connection: DbConnection
@@ -71,21 +75,23 @@ class WriteContext:
     role: str | None
     max_rows: int | None = None
     tables: frozenset[str] | None = None
-    """Those that the caller may touch, by schema and name; None is all."""
+    """The tables that the caller may touch, as `schema.name`; None is all."""
     sets_output: bool = False
+    """Whether `settings` also change how dates are written and read."""
     runs_code: bool = True
-    """Whether it may, so that what it changes must be counted."""
-    baseline: "CounterBaseline | None" = None
+    """Whether triggers or functions may run, whose changes must be counted."""
     template: PlanTemplate | None = None
-    shaped: RequestShape | None = None
+    shape: RequestShape | None = None
+    baseline: CounterBaseline | None = None
+    """Set while the changes that code makes are counted."""
 
     @property
     def has_canonical_output(self) -> bool:
         """Literals mean the same to the caller and under AS_OWNER."""
         return not self.sets_output and has_canonical_output(self.connection)
 
-    def can_tell_keys(self, table: Table) -> bool:
-        """Whether the text of keys that the caller's statements report can be read back by the connection's role."""
+    def can_read_keys(self, table: Table) -> bool:
+        """Whether the connection's role can read the text of keys that the caller's statements return."""
         categories, types = _PLAIN_CATEGORIES, _PLAIN_TYPES
         if self.has_canonical_output:
             categories, types = categories | _DATED_CATEGORIES, types | _DATED_TYPES
@@ -106,17 +112,17 @@ class WriteContext:
 
     def write(self, name: Hashable, build: Callable[[Builder], str]) -> Statement:
         """A statement of the plan, from its template where there is one."""
-        if self.template is not None and self.shaped is not None:
-            return self.template.fill(name, self.shaped, build)
+        if self.template is not None and self.shape is not None:
+            return self.template.fill(name, self.shape, build)
         builder = Builder()
         return builder.statement(build(builder))
 
     def as_caller(self, statement: Statement) -> tuple[Statement, ...]:
         return (AS_SESSION, *self.settings, statement)
 
-    def deferred_check(self) -> list[Statement]:
-        """Leaves the caller's role, under our search path."""
-        return deferred_check(self.as_caller(FINISH))
+    def add_deferred_check(self, pipeline: Pipeline) -> None:
+        """Leaves the caller's role, with our search path."""
+        add_deferred_check(pipeline, self.as_caller(FINISH))
 
     def check_row_limit(self, count: int) -> None:
         if self.max_rows is not None and count > self.max_rows:
@@ -125,24 +131,24 @@ class WriteContext:
 
 @dataclass(frozen=True, slots=True)
 class WriteOutcome:
-    """The transaction is still open: what it answers, what it changed, and what it changed unseen."""
+    """A write whose transaction is still open: its result, the rows that it changed, and changes without a record."""
 
     result: Result
     changes: tuple[RowChange, ...]
     xid: int
-    unseen: tuple[dict[str, object], ...] = field(default=())
+    uncaptured: tuple[UncapturedChanges, ...] = ()
     tracked: tuple[TrackedRows, ...] = ()
-    """What is known of the rows behind `changes`, and of those that were written and are as they were."""
-    is_checked: bool = False
-    """Whether the snapshot was compared with the catalogue already."""
+    """The rows of `changes`, and rows that were written and are as they were."""
+    is_repeatable: bool = False
+    """Whether the plan may be used again for requests of the same shape: it took the fast path."""
 
 
 async def open_transaction(context: WriteContext) -> list[Statement]:
     """What is left to send before the first statement: BEGIN, unless the counters had to be read first."""
     if context.baseline is None:
         return [BEGIN]
-    *_, counted = await context.connection.run([BEGIN, OWN_NAMES, COUNT_CHANGES])
-    context.baseline.earlier = read_counts(counted, context.schema)
+    answers = await Pipeline(BEGIN, OWN_NAMES).named("counts", COUNT_CHANGES).run(context.connection)
+    context.baseline.counts = read_counts(answers["counts"], context.schema)
     return []
 
 
@@ -150,13 +156,10 @@ def is_merge(plan: InsertPlan) -> bool:
     return plan.is_upsert and plan.resolution == "merge-duplicates"
 
 
-def check_nothing_deferred(answers: Sequence[Rows]) -> None:
-    """Raises NotCaptured where triggers have put something off to the COMMIT."""
+def check_nothing_deferred(answers: Mapping[str, Rows]) -> None:
+    """Raises NotCaptured where triggers have deferred something to the COMMIT."""
     if not is_nothing_deferred(answers):
-        raise NotCaptured(
-            "A trigger defers its changes to the end of the transaction, so they cannot be counted.",
-            hint="A deferred trigger must not use SET CONSTRAINTS to defer its effects.",
-        )
+        raise trigger_deferred()
 
 
 def make_keys(table: Table, rows: Iterable[RowImage]) -> Keys:
@@ -175,79 +178,63 @@ def make_change(
     *,
     set_columns: frozenset[str] | None = None,
 ) -> RowChange | None:
-    """None when nothing about the row changed. `set_columns` are those that the request named."""
-    if before is None and after is None:
-        return None
-    if before is not None and after is not None and before.image.exact == after.image.exact:
-        return None
-    verb: Verb = "insert" if before is None else "delete" if after is None else "update"
-    return RowChange(
-        table.schema,
-        table.name,
-        verb,
-        table.key,
-        before.image if before else None,
-        after.image if after else None,
-        cause,
-        tuple(sorted(set_columns)) if set_columns is not None and verb == "update" else None,
+    return make_row_change(
+        table, before.image if before else None, after.image if after else None, cause, set_columns=set_columns
     )
 
 
 async def write_and_read(
-    context: WriteContext, plan: DatabasePlan, statement: Statement, *then: Statement
+    context: WriteContext, plan: DatabasePlan, statement: Statement, *reads: Statement
 ) -> tuple[Result, list[Rows]]:
-    """Runs the caller's statement, then `then` as the connection's own role, in one round trip."""
-    prefix = context.as_caller(statement)
-    results = await context.connection.run([*prefix, FINISH, AS_OWNER, *then])
-    return read_result(plan, results[len(prefix) - 1]), results[len(prefix) + 2 :]
+    """Runs the caller's statement, then `reads` as the connection's own role, in one round trip."""
+    pipeline = Pipeline(AS_SESSION, *context.settings).named("write", statement).then(FINISH, AS_OWNER)
+    for place, read in enumerate(reads):
+        pipeline.named(f"read {place}", read)
+    answers = await pipeline.run(context.connection)
+    return read_result(plan, answers["write"]), [answers[f"read {place}"] for place in range(len(reads))]
 
 
 async def read_cascaded_after(
     context: WriteContext, cascades: CascadeSet, parents_after: dict[int, RowImage]
 ) -> tuple[list[RowChange], list[TrackedRows]]:
-    """What became of the rows in the wake. `parents_after` maps id() of a parent's image before to its image after."""
-    by_table: dict[tuple[str, str], list[CascadedRow]] = {}
-    for cascaded in cascades.rows.values():
-        by_table.setdefault((cascaded.table.schema, cascaded.table.name), []).append(cascaded)
+    """What became of the cascaded rows. `parents_after` maps id() of a parent's image before to its image after."""
     changes: list[RowChange] = []
     tracked: list[TrackedRows] = []
-    for group in by_table.values():
+    for group in cascades.list_by_table():
         table = group[0].table
-        made: list[RowChange | None] = []
         identities = [_identity_after(cascaded, parents_after) for cascaded in group]
         (rows,) = await run_as_owner(context.connection, [select_by_identity(table, identities, lock=False)])
         after = by_identity(table, rows)
         lost = [one for one, identity in zip(group, identities, strict=True) if identity not in after]
         moved = await _find_moved(context, table, lost, after)
+        made: list[RowChange | None] = []
         for cascaded, identity in zip(group, identities, strict=True):
-            found = after.get(identity) or moved.get(cascaded.image.identity)
+            found = after.get(identity) or moved.get(cascaded.row.identity)
             if found is not None:
-                parents_after[id(cascaded.image)] = found
-            made.append(make_change(table, cascaded.image, found, cascaded.cause, set_columns=cascaded.changed))
-        changes += compact(made)
-        if compact(made):
+                parents_after[id(cascaded.row)] = found
+            made.append(make_change(table, cascaded.row, found, cascaded.cause, set_columns=cascaded.changed))
+        changed = drop_unchanged(made)
+        if changed:
             context.cascade_limits.check_table(table)
+        changes += changed
         now = frozenset([*after, *(row.identity for row in moved.values())])
-        tracked.append(TrackedRows(table, sum(one is not None and one.verb == "update" for one in made), now))
+        tracked.append(TrackedRows(table, sum(one.verb == "update" for one in changed), now))
     return changes, tracked
 
 
-def _identity_after(cascaded: CascadedRow, parents_after: dict[int, RowImage]) -> tuple[str, ...]:
-    """Where ON UPDATE CASCADE carried the parent's new value into the child's key."""
-    identity = cascaded.image.identity
+def _identity_after(cascaded: CascadedRow, parents_after: dict[int, RowImage]) -> Identity:
+    """The identity with the parent's new value in it, where ON UPDATE CASCADE copied that into the child's key."""
     parent = parents_after.get(id(cascaded.parent)) if cascaded.parent is not None else None
     if parent is None or not cascaded.carries:
-        return identity
+        return cascaded.row.identity
     carried = {column: parent.image.exact[ref] or "" for column, ref in cascaded.carries}
-    return tuple(
-        carried.get(column, value) for column, value in zip(key_columns(cascaded.table), identity, strict=True)
-    )
+    return replace_values(cascaded.row.identity, key_columns(cascaded.table), carried)
 
 
 async def _find_moved(
     context: WriteContext, table: Table, lost: Sequence[CascadedRow], found: Mapping[Identity, RowImage]
 ) -> dict[Identity, RowImage]:
-    """Rows that a foreign key took to where nobody can foretell: they are among those that this transaction wrote."""
+    """Rows whose new identity cannot be computed: they are among those that this transaction wrote."""
     moving = [cascaded for cascaded in lost if cascaded.moves]
     if not moving:
         return {}
@@ -255,21 +242,14 @@ async def _find_moved(
     written = [row for row in read_images(table, rows) if row.identity not in found]
     moved: dict[Identity, RowImage] = {}
     for changed in {cascaded.changed for cascaded in moving}:
-        group = [cascaded.image for cascaded in moving if cascaded.changed == changed]
-        moved.update(pair_moved(table, group, written, changed))
+        group = [cascaded.row for cascaded in moving if cascaded.changed == changed]
+        moved.update(match_moved(table, group, written, changed))
     return moved
 
 
-def pair_moved(
+def match_moved(
     table: Table, before: Sequence[RowImage], after: Sequence[RowImage], changed: frozenset[str]
 ) -> dict[Identity, RowImage]:
-    """Old identity to new row, by what stayed the same: the rest of the key, or of the row where there is no key."""
-    stable = tuple(column for column in table.key or table.columns if column not in changed)
-    waiting: dict[Identity, list[RowImage]] = {}
-    for row in after:
-        waiting.setdefault(row.image.key(stable), []).append(row)
-    return {row.identity: same.pop(0) for row in before if (same := waiting.get(row.image.key(stable)))}
-
-
-def compact(changes: Sequence[RowChange | None]) -> list[RowChange]:
-    return [change for change in changes if change is not None]
+    """By identity before, the row after that agrees in all columns that did not change."""
+    matching = match_by_columns(before, after, stable_columns(table, changed))
+    return {old.identity: new for old, new in matching.pairs}

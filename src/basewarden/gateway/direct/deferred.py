@@ -1,18 +1,18 @@
-"""Whether anything was put off to the COMMIT, where nobody counts it.
+"""Finds out whether triggers deferred anything to the COMMIT, where it would not be counted.
 
 `SET CONSTRAINTS ALL IMMEDIATE` runs what was deferred. But a trigger that runs then may defer once more, and what it
 causes would run at COMMIT: after the counts, past the limit, and before PostgreSQL 18 as the connection's own role.
 Causing a trigger to run takes a change of a table, so the same statement once more must change nothing at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from basewarden.gateway.direct.stat_counters import OWN_NAMES
-from pgrest import FIRST_OWN_OID, Rows, Statement
+from pgrest import FIRST_OWN_OID, Pipeline, Rows, Statement
 
 FINISH = Statement("SET CONSTRAINTS ALL IMMEDIATE")
 """What would run at COMMIT runs now: before images are read and before anything is journaled."""
-# Temporary tables, too: they may have such triggers. The blocks tell of a table that was emptied in between.
+# Temporary tables too: they may have such triggers. The blocks show that a table was emptied in between.
 _ACTIVITY = Statement(
     f"""
     SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(' ', c.oid, c.relfilenode,
@@ -24,11 +24,12 @@ _ACTIVITY = Statement(
 )
 
 
-def deferred_check(finishing: Sequence[Statement]) -> list[Statement]:
-    """`finishing` is FINISH, and what makes its role before it."""
-    return [OWN_NAMES, _ACTIVITY, *finishing, OWN_NAMES, _ACTIVITY]
+def add_deferred_check(pipeline: Pipeline, finishing: Sequence[Statement]) -> None:
+    """`finishing` is FINISH, after what sets the role that it runs as."""
+    pipeline.then(OWN_NAMES).named("activity before", _ACTIVITY)
+    pipeline.then(*finishing, OWN_NAMES).named("activity after", _ACTIVITY)
 
 
-def is_nothing_deferred(answers: Sequence[Rows]) -> bool:
-    """By the answers to `deferred_check`."""
-    return answers[1].rows == answers[-1].rows
+def is_nothing_deferred(answers: Mapping[str, Rows]) -> bool:
+    """`answers` are those of a pipeline with the check in it."""
+    return answers["activity before"].rows == answers["activity after"].rows

@@ -5,7 +5,6 @@ from basewarden.gateway.direct.context import (
     READ_XID,
     WriteContext,
     WriteOutcome,
-    compact,
     make_change,
     make_keys,
     read_cascaded_after,
@@ -15,6 +14,7 @@ from basewarden.gateway.direct.context import (
 from basewarden.gateway.direct.locking import lock_targets
 from basewarden.gateway.direct.row_images import by_identity, select_by_identity
 from basewarden.gateway.direct.stat_counters import TrackedRows
+from basewarden.gateway.recording.row_changes import drop_unchanged
 from pgrest import DeletePlan, build_statement
 
 
@@ -28,7 +28,7 @@ async def capture_delete(context: WriteContext, plan: DeletePlan) -> WriteOutcom
     result, (rows, xid) = await write_and_read(context, plan, statement, again, READ_XID)
     # A trigger may have kept a row, or changed it instead of letting it go.
     kept = by_identity(table, rows)
-    changes = compact([make_change(table, row, kept.get(row.identity)) for row in before])
+    changes = drop_unchanged([make_change(table, row, kept.get(row.identity)) for row in before])
     followers, tracked = await read_cascaded_after(context, cascades, {})
     tracked.append(TrackedRows(table, 0, frozenset(kept)))
     return WriteOutcome(result, (*changes, *followers), read_xid(xid), tracked=tuple(tracked))

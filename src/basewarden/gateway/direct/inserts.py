@@ -6,10 +6,8 @@ from basewarden.gateway.direct.cascades import collect_update_cascades
 from basewarden.gateway.direct.context import (
     READ_XID,
     ROLLBACK,
-    Identity,
     WriteContext,
     WriteOutcome,
-    compact,
     is_merge,
     make_change,
     open_transaction,
@@ -34,7 +32,11 @@ from basewarden.gateway.direct.stat_counters import (
     read_counts,
     subtract_counts,
 )
-from basewarden.gateway.errors import NotCaptured, WriteConflict
+from basewarden.gateway.errors import WriteConflict
+from basewarden.gateway.recording.capturable import own_rows_not_distinguished
+from basewarden.gateway.recording.cascades import Identity
+from basewarden.gateway.recording.row_changes import drop_unchanged
+from basewarden.gateway.recording.sqlstates import INSUFFICIENT_PRIVILEGE
 from pgrest import (
     Builder,
     DatabaseError,
@@ -50,19 +52,18 @@ from pgrest import (
 )
 
 MAX_TRIES = 4
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 async def capture_insert(context: WriteContext, plan: InsertPlan) -> WriteOutcome:
     """Tried again when a row that was not there to be locked turns out to have been updated."""
     missed: set[Identity] = set()
-    is_blind = not context.can_tell_keys(plan.table)
+    is_blind = not context.can_read_keys(plan.table)
     for _ in range(MAX_TRIES):
         before = await _lock_existing(context, plan, missed)
         try:
             found = await _try_insert(context, plan, before, is_blind=is_blind)
         except DatabaseError as error:
-            if error.sqlstate != _INSUFFICIENT_PRIVILEGE or plan.returning or is_blind:
+            if error.sqlstate != INSUFFICIENT_PRIVILEGE or plan.returning or is_blind:
                 raise
             is_blind = True  # it may write rows that it may not read (a contact form): RETURNING was refused
         else:
@@ -76,7 +77,7 @@ async def capture_insert(context: WriteContext, plan: InsertPlan) -> WriteOutcom
 async def _try_insert(
     context: WriteContext, plan: InsertPlan, before: list[RowImage], *, is_blind: bool
 ) -> WriteOutcome | set[Identity]:
-    """The outcome, or the conflict keys of rows that somebody else had put there after we looked."""
+    """The outcome, or the conflict keys of rows that another client inserted after we looked."""
     named = frozenset(column.name for column in plan.columns)
     cascades = await collect_update_cascades(
         context.connection, context.schema, plan.table, before, named, context.cascade_limits
@@ -88,7 +89,7 @@ async def _try_insert(
     fresh = [row for old, row in pairs if old is None]
     if is_merge(plan) and len(fresh) > (result.inserted or 0):
         return await _find_unseen_updates(context, plan, fresh)
-    changes = compact([make_change(plan.table, old, row, set_columns=named) for old, row in pairs])
+    changes = drop_unchanged([make_change(plan.table, old, row, set_columns=named) for old, row in pairs])
     followers, tracked = await read_cascaded_after(
         context, cascades, {id(old): row for old, row in pairs if old is not None}
     )
@@ -115,17 +116,14 @@ async def _confirm(
         return here
     if not is_blind and {row.identity for row in here} <= {row.identity for row in found}:
         return found  # a trigger deleted the others again
-    raise NotCaptured(
-        f"The rows of {table.name} this request wrote cannot be distinguished from those that triggers wrote.",
-        hint="Allow the role to read its inserted rows, or stop triggers from changing other rows of this table.",
-    )
+    raise own_rows_not_distinguished(table)
 
 
 async def _has_deleted(context: WriteContext, table: Table) -> bool:
     if context.baseline is None:
         return False
     (counted,) = await run_as_owner(context.connection, [COUNT_CHANGES])
-    counts = subtract_counts(read_counts(counted, context.schema), context.baseline.earlier)
+    counts = subtract_counts(read_counts(counted, context.schema), context.baseline.counts)
     found = counts.get(table.qualified, ChangeCount())
     return found.deleted > 0 or found.emptied
 

@@ -30,7 +30,7 @@ async def lock_targets(context: WriteContext, plan: UpdatePlan | DeletePlan) -> 
     """
     limit = context.max_rows + 1 if context.max_rows is not None else None
     opening = await open_transaction(context)
-    columns = key_columns(plan.table) if context.can_tell_keys(plan.table) else ("tableoid", "ctid")
+    columns = key_columns(plan.table) if context.can_read_keys(plan.table) else ("tableoid", "ctid")
     *_, rows = await context.connection.run([*opening, *context.settings, select_targets(plan, columns, limit)])
     identities = [tuple((value or b"").decode() for value in row) for row in rows.rows]
     context.check_row_limit(len(identities))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from basewarden.gateway.direct.stat_counters import written_here_sql
 from basewarden.gateway.errors import CaptureNotVisible
+from basewarden.gateway.recording.sqlstates import INSUFFICIENT_PRIVILEGE
 from basewarden.journal import Image
 from pgrest import (
     CANONICAL,
@@ -26,13 +27,12 @@ from pgrest import (
 )
 
 ALIAS = "bw_row"
-_INSUFFICIENT_PRIVILEGE = "42501"
 
-# Whatever the database's default is: what is checked after a write must be what stands there then.
+# Whatever the database's default is: a check after a write must see the rows as they are then.
 BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 
 # row_security off: a policy that would hide rows from this role is an error, not a gap in the journal. The search path:
-# a function or an operator that anybody may create must not be taken for PostgreSQL's own, and run as this role.
+# a function or an operator of another role must not be taken for PostgreSQL's own, and run as this role.
 AS_OWNER = set_settings(
     {
         "role": "none",
@@ -79,14 +79,14 @@ def has_canonical_output(connection: DbConnection) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RowImage:
-    """An image, and what tells the row apart: its key, or where it lies when the table has none."""
+    """An image, and the row's identity: its key, or where it is stored if the table has none."""
 
     image: Image
     identity: tuple[str, ...]
 
 
 def select_images(builder: Builder, table: Table, rest: str, *, lock: bool, limit: int | None = None) -> Statement:
-    """The rows' images, then what stands in for a missing key."""
+    """The rows' images, then their place if the table has no key."""
     columns = [
         *list_image(table, ALIAS),
         *(f"{ALIAS}.{quote_ident(name)}::pg_catalog.text" for name in _system_columns(table)),
@@ -171,7 +171,7 @@ def read_images(table: Table, rows: Rows) -> list[RowImage]:
 
 
 def read_image(table: Table, row: Sequence[bytes | None]) -> RowImage:
-    """What `list_image` told, and after it what stands in for a missing key."""
+    """Reads the columns of `list_image`, and after them the row's place if the table has no key."""
     count = len(table.columns)
     exact = {name: decode(value) for name, value in zip(table.columns, row[:count], strict=True)}
     image = Image(exact, row[count] or b"{}")
@@ -191,7 +191,7 @@ async def run_as_owner(
     try:
         return (await connection.run([*prefix, *statements]))[len(prefix) :]
     except DatabaseError as error:
-        if error.sqlstate == _INSUFFICIENT_PRIVILEGE:
+        if error.sqlstate == INSUFFICIENT_PRIVILEGE:
             raise CaptureNotVisible from error
         raise
 

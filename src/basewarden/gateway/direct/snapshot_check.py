@@ -4,11 +4,8 @@ Asked after the write, when its locks keep every change away from the tables tha
 """
 
 from basewarden.gateway.direct.context import WriteContext
+from basewarden.gateway.recording.schema_retry import SnapshotStale
 from pgrest import Table, is_reach_current, is_reach_same, is_table_current, reach_check
-
-
-class SnapshotStale(Exception):
-    """The write was captured by an outdated picture of its tables: roll back, reload, and do it again."""
 
 
 async def check_snapshot(context: WriteContext, table: Table) -> None:
@@ -19,7 +16,7 @@ async def check_snapshot(context: WriteContext, table: Table) -> None:
 
 
 async def require_current(context: WriteContext, table: Table, oid: bytes | None, stamp: bytes | None) -> None:
-    """The same of a write that reaches no other table; `oid` and `stamp` are what `table_check` told first."""
+    """The same for a write that reaches no other table; `oid` and `stamp` are the first columns of `table_check`."""
     if not is_table_current(context.schema, table.qualified, oid, stamp):
         await _compare(context, table)
 

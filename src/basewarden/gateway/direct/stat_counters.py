@@ -1,15 +1,15 @@
-"""What a write changed that the capture did not record: counted from the backend's own statistics, table by table.
+"""Counts the changes of a write that were not recorded, table by table, from the database session's own statistics.
 
-Statement capture sees the rows that a request names and what foreign keys do. Triggers and functions may change
-others. The counters say where and how many, so that a receipt can say what it does not hold. A count is an upper bound:
-it holds each version of a row, and what an inner block wrote and took back.
+Recorded are the rows that a request names and those that foreign keys change. Triggers and functions may change others:
+the counters say where and how many, so that a receipt can name them. A count is an upper bound: it includes each
+version of a row, and what a subtransaction wrote and rolled back.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from basewarden.gateway.errors import NotCaptured
-from basewarden.journal import RowChange
+from basewarden.gateway.recording.capturable import changes_not_counted, inserted_not_distinguished
+from basewarden.journal import RowChange, UncapturedChanges
 from pgrest import Name, Rows, Schema, Statement, Table, set_settings
 
 _TOP = "(SELECT pg_catalog.pg_current_xact_id_if_assigned())"
@@ -34,12 +34,12 @@ def written_here_sql(alias: str) -> str:
 
 
 OWN_NAMES = set_settings({"search_path": "pg_catalog, pg_temp"}, is_guard=True)
-"""Before the counters are asked: no function or table that somebody made is taken for PostgreSQL's own."""
+"""Before the counters are read: no user-defined function or table is taken for PostgreSQL's own."""
 
 # Everything is named with its schema: a temporary table called pg_class must not be read in its place.
 # - Counters that are not flushed yet may be an earlier transaction's: take the difference.
 # - TRUNCATE sets them back, but it gives a table a new file and a new row in pg_class. A table that was made here has
-#   a new row type, too. What was dropped is still locked. Where ANALYZE has measured it anew, both locks are held.
+#   a new row type, too. What was dropped is still locked. After an ANALYZE of it, both locks are held.
 # - Partitions are counted under the name of the table that they are part of.
 # - Large objects are rows of a catalogue.
 COUNT_CHANGES = Statement(
@@ -83,7 +83,7 @@ COUNT_CHANGES = Statement(
 
 @dataclass(frozen=True, slots=True)
 class ChangeCount:
-    """Row versions by verb; `emptied`: TRUNCATE or DROP took rows that nobody counted. `pages` is the table's size."""
+    """Row versions by verb; `emptied`: TRUNCATE or DROP removed rows without a count. `pages` is the table's size."""
 
     inserted: int = 0
     updated: int = 0
@@ -122,10 +122,7 @@ def read_counts(rows: Rows, schema: Schema) -> ChangeCounts:
     counts: dict[Name, ChangeCount] = {}
     for space, name, inserted, updated, deleted, emptied, pages in rows.rows:
         if name is None:
-            raise NotCaptured(
-                "Changes by functions and triggers cannot be counted, because track_counts is off.",
-                hint="Turn on track_counts in the database.",
-            )
+            raise changes_not_counted()
         found = _name_dropped(schema, int(name)) if space is None else (space.decode(), name.decode())
         if found is not None:
             counts[found] = ChangeCount(
@@ -150,10 +147,7 @@ def check_fresh(name: Name, counts: ChangeCounts, changes: Iterable[RowChange]) 
     """
     recorded = sum(one.verb == "insert" and (one.schema, one.table) == name for one in changes)
     if recorded > counts.get(name, ChangeCount()).inserted:
-        raise NotCaptured(
-            f"Inserted and updated rows of {name[1]} cannot be distinguished.",
-            hint="Functions of the project must not change settings that begin with pgrst.",
-        )
+        raise inserted_not_distinguished(name)
 
 
 def find_uncaptured(counts: ChangeCounts, changes: Iterable[RowChange], tracked: Sequence[TrackedRows]) -> ChangeCounts:
@@ -180,15 +174,13 @@ def find_uncaptured(counts: ChangeCounts, changes: Iterable[RowChange], tracked:
     return uncaptured
 
 
-def list_uncaptured(uncaptured: ChangeCounts) -> tuple[dict[str, object], ...]:
+def list_uncaptured(uncaptured: ChangeCounts) -> tuple[UncapturedChanges, ...]:
     """As the journal stores it."""
-    return tuple(_describe(name, count) for name, count in sorted(uncaptured.items()) if count.total)
-
-
-def _describe(name: Name, count: ChangeCount) -> dict[str, object]:
-    item: dict[str, object] = {"schema": name[0], "table": name[1]}
-    item.update(inserted=count.inserted, updated=count.updated, deleted=count.deleted)
-    return {**item, "emptied": True} if count.emptied else item
+    return tuple(
+        UncapturedChanges(*name, count.inserted, count.updated, count.deleted, count.emptied)
+        for name, count in sorted(uncaptured.items())
+        if count.total
+    )
 
 
 def count_rows(uncaptured: ChangeCounts) -> int:

@@ -1,4 +1,4 @@
-"""What was counted beyond what was recorded: looked at closely where that is cheap, and held against the limit."""
+"""Changes that were counted and not recorded: counted exactly where that is cheap, and checked against the limit."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def _refine(count: ChangeCount, strays: int | None) -> ChangeCount:
 
 
 def check_uncaptured(context: WriteContext, recorded: int, uncaptured: ChangeCounts) -> None:
-    """The limit holds for all that was changed. How many rows an emptied table had, nobody knows."""
+    """The row limit holds for all changes. The number of rows of an emptied table is not known."""
     context.check_row_limit(recorded + count_rows(uncaptured))
     emptied = [name for name, count in uncaptured.items() if count.emptied]
     if emptied and context.max_rows is not None:

@@ -3,13 +3,11 @@
 from basewarden.gateway.direct.cascades import collect_update_cascades
 from basewarden.gateway.direct.context import (
     READ_XID,
-    Identity,
     WriteContext,
     WriteOutcome,
-    compact,
     make_change,
     make_keys,
-    pair_moved,
+    match_moved,
     read_cascaded_after,
     read_xid,
     write_and_read,
@@ -24,7 +22,9 @@ from basewarden.gateway.direct.row_images import (
     select_written_here,
 )
 from basewarden.gateway.direct.stat_counters import TrackedRows
-from basewarden.gateway.errors import NotCaptured
+from basewarden.gateway.recording.capturable import new_values_not_determined
+from basewarden.gateway.recording.cascades import Identity
+from basewarden.gateway.recording.row_changes import drop_unchanged
 from pgrest import Result, Rows, Table, UpdatePlan, build_statement, key_columns
 
 
@@ -38,7 +38,7 @@ async def capture_update(context: WriteContext, plan: UpdatePlan) -> WriteOutcom
     context.check_row_limit(len(before) + len(cascades.rows))
     result, after, xid = await _write(context, plan, before, named | table.generated)
     written = len(after) if result.written is None else result.written
-    changes = compact([make_change(table, row, after.get(row.identity), set_columns=named) for row in before])
+    changes = drop_unchanged([make_change(table, row, after.get(row.identity), set_columns=named) for row in before])
     parents_after = {id(row): found for row in before if (found := after.get(row.identity))}
     followers, tracked = await read_cascaded_after(context, cascades, parents_after)
     tracked.append(TrackedRows(table, written, frozenset(row.identity for row in after.values())))
@@ -57,7 +57,7 @@ async def _write(
         result, (rows, xid) = await write_and_read(context, plan, build_statement(plan, keys=keys), again, READ_XID)
         return result, by_identity(table, rows), xid
     result, (xid,) = await write_and_read(context, plan, build_statement(plan, keys=keys, report_keys=True), READ_XID)
-    if context.can_tell_keys(table):
+    if context.can_read_keys(table):
         after = await _find_reported(context, table, identities, result)
         if len(after) == len(before):
             return result, after, xid
@@ -83,7 +83,7 @@ async def _find_reported(
 async def _find_unreported(
     context: WriteContext, table: Table, before: list[RowImage], named: frozenset[str]
 ) -> dict[Identity, RowImage]:
-    """Where the keys' text depends on the session: rows are told apart by the rest of the key instead.
+    """For keys whose text depends on the session: rows are matched by the rest of the key instead.
 
     A row that is nowhere to be found was deleted, by a trigger, only where nothing is left that it could be.
     """
@@ -92,10 +92,7 @@ async def _find_unreported(
     found = by_identity(table, kept)
     lost = [row for row in before if row.identity not in found]
     candidates = [row for row in read_images(table, written) if row.identity not in found]
-    moved = pair_moved(table, lost, candidates, named)
+    moved = match_moved(table, lost, candidates, named)
     if len(candidates) > len(moved) and len(moved) < len(lost):
-        raise NotCaptured(
-            f"The new values of some rows of {table.name} could not be determined. Nothing was changed.",
-            hint="A trigger changes or moves rows of this table, or the text of its key depends on session settings.",
-        )
+        raise new_values_not_determined(table)
     return {**found, **moved}

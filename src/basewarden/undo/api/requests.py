@@ -61,7 +61,7 @@ class UndoRequestSender:
             raise OutcomeUnknown from error
         images = {row.image.key(table.key): row.image for row in written}
         self.has_written = self.has_written or bool(images)
-        await journaled.finish(_describe(method, rows, images))
+        await journaled.store_outcome(_describe(method, rows, images))
         return images
 
     def _make_entry(self, method: str, rows: Sequence[RowPlan], query: Sequence[QueryPair]) -> WriteEntry:

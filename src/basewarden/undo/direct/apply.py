@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from basewarden.journal import Image, RowChange
+from basewarden.journal import Image, RowChange, UncapturedChanges
 from basewarden.undo.direct.placeholder_moves import PlaceholderMoves, move_to_placeholders
 from basewarden.undo.direct.run_writes import run_writes
 from basewarden.undo.direct.statement_order import order_rows
@@ -38,7 +38,7 @@ class Applied:
 
     changes: tuple[RowChange, ...]
     notes: tuple[str, ...]
-    uncaptured: tuple[dict[str, object], ...] = ()
+    uncaptured: tuple[UncapturedChanges, ...] = ()
     replaced: Mapping[Name, int] = field(default_factory=dict)
 
 

@@ -125,7 +125,7 @@ class DirectUndoStrategy:
             "",
             summary,
             applied.changes,
-            unseen=applied.uncaptured,
+            uncaptured=applied.uncaptured,
             session_id=undo_id,
         )
         try:

@@ -1,4 +1,4 @@
-"""ChangeCounts and reports what triggers change during an undo, and refuses an undo in which they delete rows.
+"""Counts and reports what triggers change during an undo, and refuses an undo in which they delete rows.
 
 A row that a trigger deletes is not in the journal, so no later undo could restore it.
 """
@@ -13,7 +13,7 @@ from basewarden.gateway import (
     WITH_SESSION_PATH,
     ChangeCount,
     ChangeCounts,
-    deferred_check,
+    add_deferred_check,
     is_nothing_deferred,
     list_uncaptured,
     read_counts,
@@ -24,7 +24,7 @@ from basewarden.undo.direct.apply import Applied, apply_rows, explain_error
 from basewarden.undo.execution.failures import PlanRejected
 from basewarden.undo.planning.plan import RowPlan
 from basewarden.undo.receipt import RowConflict, count_rows
-from pgrest import DatabaseError, DbConnection, Name, Schema, Statement, may_reach_code, quote_name
+from pgrest import DatabaseError, DbConnection, Name, Pipeline, Schema, Statement, may_reach_code, quote_name
 
 Write = Callable[[DbConnection, Sequence[RowPlan]], Awaitable[Applied]]
 _ACTIONS = ("insert", "update", "delete")
@@ -49,8 +49,10 @@ async def apply_counted(
 
 async def _check_settled(connection: DbConnection) -> None:
     """Changes that triggers defer to the COMMIT could be neither counted nor refused."""
+    check = Pipeline()
+    add_deferred_check(check, [WITH_SESSION_PATH, FINISH])
     try:
-        answers = await connection.run(deferred_check([WITH_SESSION_PATH, FINISH]))
+        answers = await check.run(connection)
     except DatabaseError as error:
         raise explain_error(error) from error
     if not is_nothing_deferred(answers):

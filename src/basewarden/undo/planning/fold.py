@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from basewarden.journal import Image, RowChange, Verb
+from basewarden.journal import Image, RowChange, UncapturedChanges, Verb
 from basewarden.undo.receipt import count_rows, read_primary_key
 
 Values = Mapping[str, str | None]
@@ -25,7 +25,7 @@ class RecordedWrite:
     schema: str
     table: str
     changes: tuple[RowChange, ...]
-    uncaptured: tuple[Mapping[str, Any], ...] = ()
+    uncaptured: tuple[UncapturedChanges, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,15 +281,16 @@ def _describe_uncaptured(writes: Sequence[RecordedWrite]) -> list[str]:
     return describe_counts(items, "by functions or triggers")
 
 
-def describe_counts(items: Iterable[Mapping[str, Any]], how: str) -> list[str]:
-    """Describes changes that were counted but not recorded, each `{schema, table, inserted, updated, deleted}`."""
+def describe_counts(items: Iterable[UncapturedChanges], how: str) -> list[str]:
+    """Describes changes that were counted but not recorded."""
     counts: Counter[tuple[str, str]] = Counter()
     emptied = set()
     for item in items:
-        if item.get("emptied"):
-            emptied.add(f"{item['schema']}.{item['table']}")
+        name = f"{item.schema}.{item.table}"
+        if item.emptied:
+            emptied.add(name)
         for verb in ("inserted", "updated", "deleted"):
-            counts[f"{item['schema']}.{item['table']}", verb] += int(item.get(verb) or 0)
+            counts[name, verb] += getattr(item, verb)
     return [
         *(f"All rows of {table}, truncated {how}." for table in sorted(emptied)),
         *(

@@ -1,0 +1,1 @@
+"""What both backends do to record a write: row changes, attribution, cascades, row matching, retries."""
