@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from basewarden.gateway import SnapshotStale
 from basewarden.gateway.api.updates import LONGEST_QUERY
-from basewarden.gateway.direct.capture import SnapshotStale
 from basewarden.gateway.errors import NotCaptured, RollbackUnsupported, RowLimit
 from basewarden.journal import SessionFrozen
 from pgrest import PgrestError
