@@ -23,7 +23,7 @@ async def test_rooms_tables_sessions_and_rows_of_the_current_connection(store: S
     assert ("Agents", f"/c/{store.connection_id}/agents") in await find(store.owner, "agen", store.data)
     assert ("public.lamps", store.table("lamps")) in await find(store.owner, "lamps", store.data)
     assert ("Reading lamp", store.row("lamps", "1")) in await find(store.owner, "reading", store.data)
-    assert ("TableClient lamp", store.row("lamps", "2")) in await find(store.owner, "Desk", store.data)
+    assert ("Desk lamp", store.row("lamps", "2")) in await find(store.owner, "Desk", store.data)
     assert any(label == "spring prices" for label, _ in await find(store.owner, "spring", store.data))
 
 
