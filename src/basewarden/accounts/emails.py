@@ -62,11 +62,11 @@ class Emails:
             name=user.name,
             email=user.email,
             origin=self._origin,
-            when=_say_time(datetime.now(UTC)),
+            when=_format_time(datetime.now(UTC)),
             address=client_info.address,
-            client=_say_client(client_info.client),
+            client=_format_client(client_info.client),
             link=link.url if link else None,
-            link_until=_say_time(link.expires_at) if link else None,
+            link_until=_format_time(link.expires_at) if link else None,
             **facts,
         )
         await self._mail.enqueue(
@@ -83,11 +83,11 @@ class Emails:
         )
 
 
-def _say_time(at: datetime) -> str:
+def _format_time(at: datetime) -> str:
     return f"{at.astimezone(UTC):%d %B %Y, %H:%M} UTC".lstrip("0")
 
 
-def _say_client(client: str | None) -> str | None:
+def _format_client(client: str | None) -> str | None:
     """Such as Firefox on Linux, or a program's name: the sender of a request must not choose text of an email."""
     if client is None:
         return None

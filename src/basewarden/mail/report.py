@@ -30,10 +30,10 @@ def _describe(title: str, emails: Sequence[EmailRecord]) -> list[str]:
 def _describe_one(email: EmailRecord) -> str:
     tried = f"{email.attempts} attempt{'' if email.attempts == 1 else 's'}"
     why = f"  {email.last_error}" if email.last_error else ""
-    return f"  {email.kind} to {email.address}  {_say_age(datetime.now(UTC) - email.created_at)} old  {tried}{why}"
+    return f"  {email.kind} to {email.address}  {_format_age(datetime.now(UTC) - email.created_at)} old  {tried}{why}"
 
 
-def _say_age(age: timedelta) -> str:
+def _format_age(age: timedelta) -> str:
     minutes = int(age.total_seconds() // 60)
     if minutes < 60:
         return f"{minutes} min"

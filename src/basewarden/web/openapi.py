@@ -91,7 +91,7 @@ def describe_api(app: FastAPI, others: Mapping[str, Any] | None = None) -> dict[
 
 
 def list_operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Path, method in small letters, and what the document has of it."""
+    """Path, method in lower case, and the operation."""
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             yield path, method, operation

@@ -91,7 +91,7 @@ class Deletions:
         due = await queries.set_deletion_due(session, person.id, WAIT)
         assert due is not None  # the row is locked
         await self._signins.end_all(session, person.id, but=person.signin_id)
-        await self._tell(session, person, EventKind.DELETION_SCHEDULED, client_info, due)
+        await self._announce(session, person, EventKind.DELETION_SCHEDULED, client_info, due)
         return due
 
     async def cancel(self, session: WriteSession, person: Person, client_info: ClientInfo) -> None:
@@ -102,7 +102,7 @@ class Deletions:
         due = user.deletion_due_at
         if due is not None:
             await queries.set_deletion_due(session, person.id, None)
-            await self._tell(session, person, EventKind.DELETION_CANCELLED, client_info, due)
+            await self._announce(session, person, EventKind.DELETION_CANCELLED, client_info, due)
 
     async def delete_due(self, batch: int = BATCH) -> dict[str, int]:
         """Deletes up to `batch` due accounts, in one unit of work each; returns the number of rows by table.
@@ -140,7 +140,7 @@ class Deletions:
         assert due is not None  # the row is locked
         await self._signins.announce_change(session, user.id)
         names = ", ".join(blocker.name for blocker in blockers)
-        await self._emails.enqueue(session, "deletion_postponed", user, ClientInfo(), names=names, due=_say_day(due))
+        await self._emails.enqueue(session, "deletion_postponed", user, ClientInfo(), names=names, due=_format_day(due))
         _log.warning("account.deletion_postponed", user=str(user.id), solely_owned=len(blockers))
 
     async def _delete(self, session: WriteSession, user: User) -> Mapping[str, int]:
@@ -155,13 +155,13 @@ class Deletions:
         _log.info("account.deleted", user=str(user.id))
         return counts
 
-    async def _tell(
+    async def _announce(
         self, session: WriteSession, person: Person, kind: EventKind, client_info: ClientInfo, due: datetime
     ) -> None:
         await self._signins.announce_change(session, person.id)
-        await self._emails.enqueue(session, kind, person, client_info, due=_say_day(due))
+        await self._emails.enqueue(session, kind, person, client_info, due=_format_day(due))
         await self._audit.record(session, AccountEvent(subject=person.audit_id, kind=kind, client_info=client_info))
 
 
-def _say_day(day: datetime) -> str:
+def _format_day(day: datetime) -> str:
     return f"{day:%d %B %Y}".lstrip("0")

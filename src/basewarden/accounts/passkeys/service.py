@@ -46,7 +46,7 @@ class VerifiedAssertion:
     subject: UUID
     use: AssertionResult
 
-    def tell(self, kind: EventKind, client_info: ClientInfo, **means: str) -> AccountEvent:
+    def make_event(self, kind: EventKind, client_info: ClientInfo, **means: str) -> AccountEvent:
         return AccountEvent(
             self.subject, kind, client_info, {"passkey": self.passkey.id, "name": self.passkey.name, **means}
         )
@@ -157,7 +157,7 @@ class Passkeys:
         if previous_token:
             await self._signins.end(session, previous_token)
         tokens = await self._signins.start(session, user_id, client_info, method="passkey", passed_mfa=True)
-        await self._audit.record(session, assertion.tell(EventKind.SIGNIN, client_info, method="passkey"))
+        await self._audit.record(session, assertion.make_event(EventKind.SIGNIN, client_info, method="passkey"))
         return tokens
 
     async def make_second_factor_options(self, person: Person) -> CeremonyOptions:
@@ -176,7 +176,7 @@ class Passkeys:
         await self._use_up(session, assertion, refusal)
         tokens = await self._signins.renew(session, person.signin_id, passed_mfa=True)
         await account_queries.end_tokens(session, person.id, Purpose.RESET)
-        await self._audit.record(session, assertion.tell(EventKind.TWOFACTOR_PASSED, client_info, second="passkey"))
+        await self._audit.record(session, assertion.make_event(EventKind.TWOFACTOR_PASSED, client_info, second="passkey"))
         return tokens
 
     async def make_reauth_options(self, person: Person) -> CeremonyOptions:
@@ -191,7 +191,7 @@ class Passkeys:
         assertion = await self._check(given, challenge, refusal, owner=person)
         await self._use_up(session, assertion, refusal)
         tokens = await self._signins.renew(session, person.signin_id)
-        await self._audit.record(session, assertion.tell(EventKind.REAUTHENTICATED, client_info, method="passkey"))
+        await self._audit.record(session, assertion.make_event(EventKind.REAUTHENTICATED, client_info, method="passkey"))
         return tokens
 
     async def _make_own_options(self, purpose: ChallengePurpose, person: Person) -> CeremonyOptions:

@@ -3,7 +3,7 @@
 zxcvbn splits a password into the parts that a guesser would try (common passwords, words, personal words, repetitions,
 sequences, dates) and estimates how many guesses each part takes. Two of its properties need care:
 
-- Its time grows with the square of the length, and exponentially with characters that may stand for letters, such as
+- Its time grows with the square of the length, and exponentially with characters that may stand for others, such as
   `4@8({`: 40 of these take two seconds. So only a beginning is estimated that takes less than 50 ms on one core, in a
   thread. The characters after it only make a password stronger.
 - It adds a surcharge for the number of parts, with which a common word between signs (`!!sunshine!!`) would pass. Here
@@ -26,7 +26,7 @@ MAX_LENGTH = 1024
 MIN_GUESSES = 10**8  # what zxcvbn says of eight random characters
 MAX_ESTIMATED = 40
 _MAX_SUBSTITUTION_WORK = 20_000  # readings of a text times the square of its length
-_SUBSTITUTES = ("4@", "({[<", "69", "1!|", "1|7", "$5", "+7")  # the letters that zxcvbn reads in more than one way
+_SUBSTITUTES = ("4@", "({[<", "69", "1!|", "1|7", "$5", "+7")  # what zxcvbn reads in more than one way
 _PRODUCT = "basewarden"
 _MIN_WORD_LENGTH = 4  # shorter words are in half of all passwords
 _SEPARATORS = ("", " ", "-", ".", "_")

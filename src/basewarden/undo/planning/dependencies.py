@@ -143,10 +143,10 @@ async def _depend_on_children(
         return []
     child = situation.schema.tables[key.table]
     matches = await reader.find_holders(child, key.columns, [values for _, values in wanted])
-    return await asyncio.to_thread(_depend_on_leaving_children, situation, child, key, wanted, matches)
+    return await asyncio.to_thread(_depend_on_deleted_children, situation, child, key, wanted, matches)
 
 
-def _depend_on_leaving_children(
+def _depend_on_deleted_children(
     situation: PlannedRows, child: Table, key: ForeignKey, wanted: Sequence[Wanted], matches: Iterable[HolderMatch]
 ) -> list[Dependency]:
     strangers: Counter[int] = Counter()
