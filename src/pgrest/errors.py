@@ -54,7 +54,7 @@ class DatabaseErrorFields:
 
 
 class DatabaseError(Exception):
-    """The first failure of a run, as the server told it; `at` is the number of the statement that failed."""
+    """The first failure of a run, as the server reported it; `at` is the number of the statement that failed."""
 
     def __init__(self, fields: DatabaseErrorFields, at: int = 0) -> None:
         super().__init__(f"{fields.sqlstate}: {fields.message}")

@@ -50,7 +50,7 @@ class Script:
     at: int
     """the place of the plan's own statement"""
     rolls_back: bool = False
-    """a read that may run somebody's code leaves nothing behind: some functions write in READ ONLY transactions too"""
+    """a read that may run user code leaves nothing behind: some functions write in READ ONLY transactions too"""
 
 
 def make_script(
@@ -94,7 +94,7 @@ async def run_script(
 
 
 async def run_again(conn: DbConnection, transaction: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """What `transaction` brings, if need be in a second try, for which every statement is prepared anew."""
+    """Returns what `transaction` returns; after a stale plan it runs once more, with every statement prepared again."""
     try:
         return await transaction()
     except PlanStale:

@@ -66,11 +66,11 @@ def make_openapi_response(request: Request, plan: OpenApiPlan, body: bytes) -> R
 
 
 def make_error_response(error: PgrestError) -> Response:
-    told = (("Proxy-Status", f"PostgREST; error={error.code}"), *error.headers)
+    headers = (("Proxy-Status", f"PostgREST; error={error.code}"), *error.headers)
     if error.status in WITHOUT_BODY:
-        return Response(error.status, told)
+        return Response(error.status, headers)
     body = error.body()
-    return Response(error.status, (("Content-Type", media.JSON.content_type()), _length(body), *told), body)
+    return Response(error.status, (("Content-Type", media.JSON.content_type()), _length(body), *headers), body)
 
 
 # By method ----------------------------------------------------------------------------------------------

@@ -70,8 +70,8 @@ def test_made_up_words_stand_in_sql_only_as_quoted_names(
         if isinstance(plan, InfoPlan | OpenApiPlan):
             return
         script = make_script(plan, request, Session("web_anon"), schema=shop_schema, config=CONFIG)
-        witnessed = [returning_write_sql(Builder(), plan, _WITNESS)] if isinstance(plan, WritePlan) else []
-        for sql in (*(one.sql for one in script.statements), build_statement(plan).sql, *witnessed):
+        returning = [returning_write_sql(Builder(), plan, _RETURNING)] if isinstance(plan, WritePlan) else []
+        for sql in (*(one.sql for one in script.statements), build_statement(plan).sql, *returning):
             bare = _CONSTANT.sub("''", _QUOTED.sub('""', sql))
             assert hostile.MARK not in bare
             assert bare.count("'") % 2 == bare.count('"') % 2 == 0
@@ -82,7 +82,7 @@ def test_made_up_words_stand_in_sql_only_as_quoted_names(
             assert template.make_script(shaped, Session("web_anon"), CONFIG, raw).statements == script.statements
 
 
-_WITNESS = ReturningSpec(lambda alias: [f"row_to_json({alias}.*)::text"], 100)
+_RETURNING = ReturningSpec(lambda alias: [f"row_to_json({alias}.*)::text"], 100)
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$ \n\"'.,()[]*:=<>~@&|+-/?")
 
 

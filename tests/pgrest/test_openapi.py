@@ -142,10 +142,10 @@ def test_the_row_type_of_a_table_out_of_reach_is_some_record() -> None:
     tables: Any = dict.fromkeys([("a", "seen"), ("a", "Un seen")])
     schema = Schema(("a",), tables)
     reach = Reach(tables=frozenset({("a", "seen")}))
-    assert reach.tell_type(schema, 'a."Un seen"[]', "shown") == "record[]"
+    assert reach.display_type(schema, 'a."Un seen"[]', "shown") == "record[]"
     for name in ("a.seen", "a.size", "text", "b.geometry(Point,4326)"):
-        assert reach.tell_type(schema, name, "shown") == "shown"
-    assert EVERYTHING.tell_type(schema, 'a."Un seen"', "shown") == "shown"
+        assert reach.display_type(schema, name, "shown") == "shown"
+    assert EVERYTHING.display_type(schema, 'a."Un seen"', "shown") == "shown"
 
 
 # Served -------------------------------------------------------------------------------------------------

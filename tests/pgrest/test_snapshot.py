@@ -162,7 +162,7 @@ async def test_what_is_no_change_is_taken_for_none(
 async def test_while_nothing_happens_nothing_is_asked(conn: DbConnection, other: psycopg.AsyncConnection[Any]) -> None:
     first = await pulse_of(conn)
     again = await pulse_of(conn, first.moment)
-    assert (again.moment, again.glance, again.shape) == (first.moment, None, None)
+    assert (again.moment, again.quick_check, again.shape) == (first.moment, None, None)
     await other.execute("UPDATE customers SET name = 'Y'")
     assert (await pulse_of(conn, first.moment)).shape == first.shape
 

@@ -1,4 +1,4 @@
-"""What a caller is told whose token does not do; the words are PostgREST's."""
+"""Errors for a token that is not accepted; the messages are PostgREST's."""
 
 from pgrest.errors import PgrestError
 

@@ -1,4 +1,4 @@
-"""What the role of a request may reach in a schema, asked anew each time: rights change without a new snapshot."""
+"""Reads what a request's role may reach in a schema, for each request: rights change without a new snapshot."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

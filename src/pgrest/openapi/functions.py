@@ -21,7 +21,7 @@ def choose_overload(overloads: Sequence[Function]) -> Function:
 def describe_calls(schema: Schema, function: Function, types: Sequence[str], reach: Reach) -> Described:
     """`types` are the parameters' types as the caller's search path spells them. Empty = it cannot be called."""
     parameters = list(zip(function.parameters, types, strict=True))
-    shown = [(one, reach.tell_type(schema, one.type, spelled)) for one, spelled in parameters]
+    shown = [(one, reach.display_type(schema, one.type, spelled)) for one, spelled in parameters]
     shared: Described = {
         "tags": (f"(rpc) {function.name}",),
         **split_comment(function.comment),

@@ -28,8 +28,8 @@ class Reach:
     def has_function(self, function: Function) -> bool:
         return self.functions is None or function.oid in self.functions
 
-    def tell_type(self, schema: Schema, spelled: str, shown: str) -> str:
-        """`shown`, but the row type of a table out of reach is just some record: its name is the table's."""
+    def display_type(self, schema: Schema, spelled: str, shown: str) -> str:
+        """Returns `shown`, or `record` for the row type of a table out of reach: that type has the table's name."""
         if self.tables is None or (found := _SPELLED.fullmatch(spelled)) is None:
             return shown
         name = (_unquote(found["schema"]), _unquote(found["name"]))

@@ -35,7 +35,7 @@ def describe_rows(schema: Schema, table: Table, reach: Reach) -> Described:
 
 def _describe_column(schema: Schema, column: Column, reach: Reach, notes: Sequence[str]) -> Described:
     type_name = column_type(column)
-    described = describe_type(type_name, reach.tell_type(schema, type_name, type_name))
+    described = describe_type(type_name, reach.display_type(schema, type_name, type_name))
     description = _join_notes(column.comment, notes)
     if description is not None:
         described["description"] = description

@@ -30,7 +30,7 @@ _EMPTY_ARRAY = re.compile(rf"(?:'\{{\}}'|ARRAY\[\]){_CAST}")
 
 
 def column_type(column: Column) -> str:
-    """A domain counts as what it is made of, unless that is somebody's own type; lengths are left out."""
+    """Returns the base type of a domain, unless that is a user-defined type; lengths are left out."""
     return column.type if "." in column.base_type else column.base_type
 
 

@@ -82,7 +82,7 @@ def _encode_rows(names: Sequence[str], lines: Iterator[list[str]]) -> Iterator[b
 
 
 def _decode(body: bytes) -> str:
-    """Refuses a quote inside a field that is not quoted, which Python's reader takes for a letter."""
+    """Refuses a quote inside a field that is not quoted, which Python's reader takes for an ordinary character."""
     try:
         text = body.decode()
     except UnicodeDecodeError as error:

@@ -165,7 +165,7 @@ class CallPlan(_Planned):
 
 @dataclass(frozen=True)
 class InfoPlan:
-    """OPTIONS: what may be done, told without the database."""
+    """OPTIONS: the allowed methods, which are known without the database."""
 
     kind: ClassVar[Literal["info"]] = "info"
     allow: str

@@ -1,6 +1,6 @@
-"""A query string as text: its parts told apart without loss, and names and values written so that they mean themselves.
+"""Splits a query string without loss, and writes names and values so that they are taken literally.
 
-For whoever hands a request on to another server of the same contract.
+This is for code that passes a request on to another server of the same contract.
 """
 
 import re

@@ -278,7 +278,7 @@ def is_filter(key: str) -> bool:
 def _read_query(
     pairs: Sequence[tuple[str, str | None]], given: Sequence[tuple[str, str]], *, is_call_by_get: bool
 ) -> Query:
-    """In PostgREST's order, since the first fault is the one that is told."""
+    """Reads in PostgREST's order, since the first error is the one that is reported."""
     first = dict(reversed(pairs))
     keyed = [(key, value, key.rpartition(".")[2]) for key, value in given]
     orders = tuple(parse_order(key, value) for key, value, ending in keyed if ending == "order")

@@ -46,20 +46,20 @@ def likeness(one: str, other: str) -> float:
 
 
 def edit_distance(one: str, other: str) -> int:
-    """Levenshtein's: the least number of letters to add, drop or change.
+    """Returns Levenshtein's distance: the least number of characters to add, drop or change.
 
     A row of the usual table is kept as two numbers, whose bits say where it steps up and where down (Myers, 1999):
-    anybody may have a name compared with hundreds, and other requests wait meanwhile.
+    any caller may have a name compared with hundreds, and other requests wait meanwhile.
     """
     if not one:
         return len(other)
     places: dict[str, int] = {}
-    for at, letter in enumerate(one):
-        places[letter] = places.get(letter, 0) | 1 << at
+    for at, char in enumerate(one):
+        places[char] = places.get(char, 0) | 1 << at
     every, last = (1 << len(one)) - 1, 1 << len(one) - 1
     up, down, distance = every, 0, len(one)
-    for letter in other:
-        equal = places.get(letter, 0)
+    for char in other:
+        equal = places.get(char, 0)
         across = (((equal & up) + up) ^ up) | equal
         rises, falls = down | ~(across | up) & every, up & across
         distance += bool(rises & last) - bool(falls & last)
@@ -75,7 +75,7 @@ def _may_be(word: str, name: str, least: float) -> bool:
 
 
 def _share_most(word: str, names: Iterable[str], size: int) -> list[str]:
-    """Those that have pieces of so many letters in common, the most alike first."""
+    """Lists the names that share pieces of `size` characters with `word`, the most alike first."""
     wanted = _count_pieces(word, size)
     rated = [(_cosine(wanted, _count_pieces(name, size)), name) for name in sorted(names)]
     shared = sorted((pair for pair in rated if pair[0]), key=lambda pair: -pair[0])
@@ -84,7 +84,7 @@ def _share_most(word: str, names: Iterable[str], size: int) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _count_pieces(text: str, size: int) -> Counter[str]:
-    kept = "".join(letter for letter in text if letter.isalnum() or letter.isspace() or letter == ",")
+    kept = "".join(char for char in text if char.isalnum() or char.isspace() or char == ",")
     framed = f"-{kept}-"
     return Counter(framed[i : i + size] for i in range(len(framed) - size + 1))
 

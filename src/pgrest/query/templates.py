@@ -196,9 +196,9 @@ class PlanTemplate:
     def recall_prelude(
         self, session: Session, headers: Headers, make: Callable[[], Sequence[Statement]]
     ) -> Sequence[Statement]:
-        """What runs before the statement: the same as last time for the same session and headers."""
-        for known, told, prelude in self._last:
-            if known is session and told == headers:
+        """Returns what runs before the statement: the same as last time for the same session and headers."""
+        for known_session, known_headers, prelude in self._last:
+            if known_session is session and known_headers == headers:
                 return prelude
         prelude = make()
         self._last[:] = [(session, headers, prelude)]

@@ -54,7 +54,7 @@ _ACTIONS: Mapping[str, ForeignKeyAction] = {
 }
 _UPDATE_BIT, _INSERT_BIT, _DELETE_BIT = 4, 8, 16  # as pg_relation_is_updatable sets them
 _ALL_BITS = _UPDATE_BIT | _INSERT_BIT | _DELETE_BIT
-# bit, bit[], character, character[]: without a length they mean one letter
+# bit, bit[], character, character[]: without a length, these names mean one bit or one character
 _UNLIMITED = {1560: "bit varying", 1561: "bit varying[]", 1042: "character varying", 1014: "character varying[]"}
 _BODY_TYPES = frozenset({17, 114, 3802, 25, 142})  # bytea, json, jsonb, text, xml
 

@@ -1,10 +1,10 @@
 """Keeps the snapshot of one database, and notices when the database has changed.
 
-Requests take the snapshot that there is. While there are any, the catalogue's pulse is asked twice a second or so, and
-a changed one brings a fresh snapshot, in the background; the first request after a rest waits for one such question.
-A request that fails over something which a fresh snapshot might know asks at once. Whoever asks meanwhile shares the
-answer, and the next question waits ten times as long as the last one took the server, so that nobody keeps a database
-busy by naming what does not exist.
+Requests take the current snapshot. While there are requests, the catalogue's version is checked twice a second or so,
+and a changed one brings a fresh snapshot, in the background; the first request after a rest waits for one such check.
+A request that fails over something which a fresh snapshot might know checks at once. Requests that ask meanwhile share
+the answer, and the next check waits ten times as long as the last one took the server, so that no client can keep a
+database busy by naming what does not exist.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ _CHECK_SECONDS = 0.4
 _AWAKE_SECONDS = 3.0
 _LINGER_SECONDS = 60.0
 _SETTLE_SECONDS = 5.0  # whose requests come but once needs no connection to listen on
-_WAKE_SECONDS = 1.0
+_FIRST_CHECK_SECONDS = 1.0
 _LONGEST_BACKOFF = 10.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 _PAUSE_PER_COST = 10
@@ -96,7 +96,7 @@ class SchemaCache:
         if self._watch is None and not self._is_closed:
             self._watch = self._spawn(self._keep_watching())
         if self._waking is not None and not self._waking.done():
-            await asyncio.wait([self._waking], timeout=_WAKE_SECONDS)
+            await asyncio.wait([self._waking], timeout=_FIRST_CHECK_SECONDS)
         return self._require()
 
     async def reload(self) -> Schema:
@@ -178,7 +178,7 @@ class SchemaCache:
     # Watching -------------------------------------------------------------------------------------------
 
     async def _keep_watching(self) -> None:
-        """Somebody else's database is asked nothing, and kept from no sleep, by a project without requests."""
+        """Checks only while there are requests: an idle project neither queries its database nor keeps it awake."""
         since, backoff = _now(), 0.0
         listening = None
         try:
@@ -212,7 +212,7 @@ class SchemaCache:
         return task
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        """Whoever waited for it knows how it ended; what nobody could expect is told all the same."""
+        """Reports an unexpected error to the event loop; an expected one is the concern of the caller that waited."""
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, self._expected):

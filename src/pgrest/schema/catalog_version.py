@@ -1,21 +1,21 @@
-"""How a changed catalogue shows, without anybody telling: by how many rows it has and which transactions wrote them.
+"""Detects a changed catalogue without notifications: by how many rows it has and which transactions wrote them.
 
 A row that DDL writes is a new version with a new `xmin`, which is younger than those of all rows that it takes the
 place of; so with any change the count of a catalogue's rows changes, or the sum of their `xmin`, or both. Freezing
 leaves `xmin` as it is (since PostgreSQL 9.4 it is marked in other bits), and what VACUUM, ANALYZE and CREATE INDEX
 note in `pg_class` they note in place, without a new version. TRUNCATE, CLUSTER and REFRESH do write a new version
-there, so of `pg_class` it is the fields that count, rights among them: whoever remembers that a role may do something
-remembers it for as long as the snapshot lasts. Temporary tables are nobody else's, and are left out.
+there, so of `pg_class` it is the fields that count, rights among them: code that remembers that a role may do something
+remembers it for as long as the snapshot lasts. Temporary tables belong to one session alone, and are left out.
 
-There are three questions, from cheap to dear:
+There are three checks, from cheap to expensive:
 
 - has any transaction ended since (`pg_current_snapshot`)? If not, nothing can have changed;
-- the glance: sums over the small catalogues and the rows of relations, and how often others say that they have written
-  to the large ones, which they say when they are idle or go (from PostgreSQL 15 on; before, it was dear to ask). It may
-  see changes where there are none, and miss some for a while;
-- the whole: sums over everything that a snapshot is made of.
+- the quick check: sums over the small catalogues and the rows of relations, and the statistics counters of writes to
+  the large ones, which sessions report when they are idle or end (from PostgreSQL 15 on; before, it was expensive to
+  ask). It may see changes where there are none, and miss some for a while;
+- the whole check: sums over everything that a snapshot is made of.
 
-A stamp tells the same of one relation, by indexes alone, so that a write may ask after its own tables.
+A stamp shows the same for one relation, by indexes alone, so that a write may check its own tables.
 """
 
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ def _sum(count: str, ages: str) -> str:
 def _sum_of(source: str) -> str:
     """Count and sum of xmin.
 
-    The catalogue is named by its schema: a temporary table that somebody's function left behind would hide it.
+    The catalogue is named by its schema: a temporary table that user code left behind would hide it.
     """
     count = "pg_catalog.count(*)"
     return f"(SELECT {_op('||', count, _SLASH, _sum(count, 'pg_catalog.age(xmin)'))} FROM pg_catalog.{source})"
@@ -120,7 +120,7 @@ class CatalogVersion(msgspec.Struct, frozen=True, gc=False):
 
     moment: str
     cost: float = 0.0
-    glance: str | None = None
+    quick_check: str | None = None
     names: str | None = None
     """Schemas and types: other things' text is spelled with them."""
     code: str | None = None
@@ -160,7 +160,7 @@ _SPACE_COMMENTS = """(SELECT count(*) || '/' || coalesce(sum(hashtextextended(de
   FROM pg_catalog.pg_description WHERE classoid = 'pg_catalog.pg_namespace'::regclass)"""
 
 _LARGE = ("attribute", "type", "constraint", "index", "trigger", "inherits", "description")
-_HEARSAY = f"""(
+_STAT_COUNTERS = f"""(
   SELECT sum(pg_stat_get_tuples_inserted(c) + pg_stat_get_tuples_updated(c) + pg_stat_get_tuples_deleted(c))
   FROM unnest('{{{", ".join(f"pg_catalog.pg_{name}" for name in _LARGE)}}}'::regclass[]) c)"""
 _SEEN = (
@@ -211,16 +211,16 @@ _WANTED = "CASE WHEN p.moment <> p.since AND p.whole THEN"
 
 # A scalar subquery runs when its value is first needed: what CASE leaves out costs nothing. Parameters go through a
 # subquery, for a plan that is good for any of them is made once: planning this takes longer than its cheap answers.
-def _pulse_sql(glance: str) -> str:
+def _pulse_sql(quick_check: str) -> str:
     return f"""
 WITH passing AS (SELECT oid FROM pg_catalog.pg_class WHERE relpersistence = 't')
-SELECT p.moment, {_HAPPENED} {glance} END, {_WANTED} {_NAMES} END, {_WANTED} {_CODE} END, {_WANTED} {_ROLES} END,
+SELECT p.moment, {_HAPPENED} {quick_check} END, {_WANTED} {_NAMES} END, {_WANTED} {_CODE} END, {_WANTED} {_ROLES} END,
        {_WANTED} {_SHAPE} END, extract(epoch FROM clock_timestamp() - statement_timestamp())
 FROM (SELECT {_MOMENT} AS moment, $1::text AS since, $2::bool AS whole OFFSET 0) p
 """
 
 
-_PULSE = _pulse_sql(_join(*_SEEN, _HEARSAY))
+_PULSE = _pulse_sql(_join(*_SEEN, _STAT_COUNTERS))
 _PULSE_OF_OLD = _pulse_sql(_join(*_SEEN))
 # Compiling takes longer than these take, and workers are for those who are in a hurry. The search path: in questions of
 # this length nothing is named by its schema.
@@ -238,7 +238,7 @@ def ask_catalog_version(server_version: int, *, since: str = "", whole: bool) ->
 
 
 def read_catalog_version(rows: Rows) -> CatalogVersion:
-    moment, glance, names, code, roles, shape, cost = next(rows.each())
-    found: dict[str, Any] = {"glance": glance, "names": names, "code": code, "roles": roles, "shape": shape}
-    told = {name: None if value is None else value.decode() for name, value in found.items()}
-    return CatalogVersion((moment or b"").decode(), float(cost or 0), **told)
+    moment, quick_check, names, code, roles, shape, cost = next(rows.each())
+    found: dict[str, Any] = {"quick_check": quick_check, "names": names, "code": code, "roles": roles, "shape": shape}
+    decoded = {name: None if value is None else value.decode() for name, value in found.items()}
+    return CatalogVersion((moment or b"").decode(), float(cost or 0), **decoded)

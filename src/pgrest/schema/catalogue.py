@@ -1,7 +1,7 @@
 """What a snapshot asks the catalogue, and the rows that answer: each thing is one JSON array, decoded by itself.
 
 Names are spelled by the server, under a search path that makes it name the schema of each. What many columns share is
-told once: a column names its type by number, and `TYPES` tells how that is spelled and what is under it.
+sent once: a column names its type by number, and `TYPES` says how that is spelled and what is under it.
 """
 
 from collections.abc import Iterable
@@ -83,8 +83,8 @@ class RelationRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     marks: str
 
 
-# Only what differs by the columns' own `=`: an index may compare otherwise.
-_TELLS_APART = """NOT EXISTS (
+# Counts only indexes that compare by the columns' own `=`: an index may compare otherwise.
+_COMPARES_BY_DEFAULT = """NOT EXISTS (
        SELECT FROM unnest(i.indclass::oid[], i.indcollation::oid[], i.indkey::int2[]) AS part(opclass, sorting, attnum)
        LEFT JOIN pg_opclass o ON o.oid = part.opclass
        LEFT JOIN pg_attribute t ON t.attrelid = c.oid AND t.attnum = part.attnum
@@ -116,7 +116,7 @@ SELECT json_build_array(
      i.indimmediate) ORDER BY i.indisprimary DESC, i.indexrelid)
    FROM pg_index i
    WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-     AND 0 <> ALL (i.indkey::int2[]) AND {_TELLS_APART}),
+     AND 0 <> ALL (i.indkey::int2[]) AND {_COMPARES_BY_DEFAULT}),
   (SELECT json_agg(json_build_array(
      k.conname, k.conkey, k.confrelid::int8, k.confkey, k.confdeltype, k.confupdtype, {set_columns},
      k.condeferrable, k.condeferred, k.confmatchtype,
@@ -138,7 +138,7 @@ WHERE c.oid = ANY ($1::oid[])
 
 
 def ask_relations(oids: Iterable[int], server_version: int, *, asks_views: bool) -> Statement:
-    """`asks_views`: whether views can be written to, which waits for whoever is changing them or what they show."""
+    """`asks_views`: whether views are writable, which waits for transactions that change them or what they show."""
     sql = _RELATIONS if server_version >= 150000 else _RELATIONS_OF_OLD
     return Statement(sql, (oid_array(oids), b"t" if asks_views else b"f"))
 

@@ -1,4 +1,4 @@
-"""Which tables run somebody's code when they are written or read: whatever is not PostgreSQL's own may do anything.
+"""Finds which tables run user code when they are written or read: whatever is not PostgreSQL's own may do anything.
 
 A function may call another, and its text does not say which, so it is not looked into: that one is reached is enough.
 What reaches it is found the way back, along what the catalogue says depends on it: a default, a generated column, a

@@ -60,14 +60,14 @@ from pgrest.wire.connection import DbConnection, Rows
 _BEGIN = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _COMMIT = Statement("COMMIT")
 _ROLLBACK = Statement("ROLLBACK")
-# So every name is spelled with its schema, and no temporary table hides a catalogue. Whoever holds a view for long is
-# not waited for. The login's own limit on statements is for requests.
+# So every name is spelled with its schema, and no temporary table hides a catalogue. A session that holds a view for
+# long is not waited for. The login's own limit on statements is for requests.
 SPELL_NAMES = Statement(
     "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), "
     "pg_catalog.set_config('quote_all_identifiers', 'off', true), "
     "pg_catalog.set_config('lock_timeout', '500ms', true), pg_catalog.set_config('statement_timeout', '60s', true)"
 )
-# Something that is in the transaction's view of the catalogue was dropped meanwhile, or is held by somebody.
+# Something that is in the transaction's view of the catalogue was dropped meanwhile, or another session holds it.
 _LOCKED = "55P03"
 _PASSING = frozenset({"XX000", "42P01", "42703", "42704", "42883", "3F000", _LOCKED})
 _TRIES = 8
@@ -176,7 +176,7 @@ class _CatalogReader:
         calls = await run_cooperatively(read_pairs(spelled))
         if known is not None and _is_renamed(known, found, calls):
             known = None
-        types = TypeBook(self._conn, known.types if known is not None else {})
+        types = TypeCatalog(self._conn, known.types if known is not None else {})
         relations = await self._read_relations(types, known.relations if known is not None else {}, found)
         columns = await run_cooperatively(decode_rows(computed_columns, ComputedColumnRow))
         await types.look_up((one.returned, None) for one in columns)
@@ -206,7 +206,7 @@ class _CatalogReader:
         return frozenset(await run_cooperatively(read_names(rows)))
 
     async def _read_relations(
-        self, types: "TypeBook", known: Mapping[int, Relation], found: Collection[SurveyRow]
+        self, types: "TypeCatalog", known: Mapping[int, Relation], found: Collection[SurveyRow]
     ) -> Mapping[int, Relation]:
         """Those that are still what they were are taken over."""
         changed = {row.oid for row in found if not _is_same(known.get(row.oid), row)}
@@ -234,7 +234,7 @@ class _CatalogReader:
         return targets
 
     async def _read_functions(
-        self, types: "TypeBook", known: Catalogue | None, pulse: CatalogVersion
+        self, types: "TypeCatalog", known: Catalogue | None, pulse: CatalogVersion
     ) -> tuple[Function, ...]:
         if known is not None and known.pulse.code == pulse.code:
             return known.functions
@@ -273,8 +273,8 @@ def _make_functions(
 # Relations and the types of their columns ---------------------------------------------------------------
 
 
-class TypeBook:
-    """What is known of types, and how to learn of more."""
+class TypeCatalog:
+    """Holds the types that are known, and looks up others."""
 
     def __init__(self, conn: DbConnection, known: Mapping[TypeKey, TypeRow]) -> None:
         self._conn = conn
@@ -288,7 +288,7 @@ class TypeBook:
 
 
 async def read_relations(
-    conn: DbConnection, types: TypeBook, places: Mapping[int, str], *, asks_views: bool
+    conn: DbConnection, types: TypeCatalog, places: Mapping[int, str], *, asks_views: bool
 ) -> dict[int, Relation]:
     rows: list[RelationRow] = []
     parts = (

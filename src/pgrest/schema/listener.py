@@ -20,7 +20,7 @@ _PAYLOADS = ("", "reload schema", "reload config")
 
 
 async def keep_listening(address: Address, on_reload: Callable[[], None]) -> None:
-    """Until it is cancelled, or the address turns out to be a pooler's: notifications would go to nobody."""
+    """Listens until it is cancelled, or the address turns out to be a pooler's, where notifications do not arrive."""
     while True:
         with contextlib.suppress(psycopg.Error, DatabaseError, PgrestError):
             if not await _listen_once(address, on_reload):

@@ -71,7 +71,7 @@ class ForeignKey(msgspec.Struct, frozen=True, gc=False):
     deferred: bool
     match: Literal["SIMPLE", "FULL", "PARTIAL"]
     is_enforced: bool = True
-    """False: it is written down only, and nobody keeps it."""
+    """False: it is only declared (NOT ENFORCED), and rows may violate it."""
     is_temporal: bool = False
     """The last column is a PERIOD: it need not be equal, but covered by those of one or several rows."""
 
@@ -305,7 +305,7 @@ class Schema:
     """schema -> its comment"""
     server_version: int = 0
     stamps: Mapping[int, str] = field(default_factory=dict)
-    """object id of a table -> by what it can be told whether it is still as it is here"""
+    """object id of a table -> the stamp that shows whether it is still as it is here"""
     reaches: Mapping[Name, tuple[Name, ...]] = field(default_factory=dict)
     """table -> itself and the tables whose rows foreign keys may change along with its own"""
 
@@ -336,7 +336,7 @@ class Schema:
 
     @cached_property
     def tables_before_code(self) -> frozenset[Name]:
-        """The same of code. Whoever refers to a table of which its owner sees only a part runs its policies."""
+        """The same of code. A reference to a table of which its owner sees only a part runs its policies."""
         found = self._list_before(table for table in self.tables.values() if table.runs_code)
         return found | self._tables_before_forced
 

@@ -72,14 +72,14 @@ def reach_check(schema: Schema, table: Name) -> Statement:
 
 
 def is_reach_current(schema: Schema, table: Name, rows: Rows) -> bool:
-    """False where something *may* be another: whoever cares compares the tables themselves then."""
-    told = {int(oid or 0): (stamp or b"").decode() for oid, stamp in rows.rows}
+    """False where something *may* have changed: the caller then compares the tables themselves."""
+    stamps_by_oid = {int(oid or 0): (stamp or b"").decode() for oid, stamp in rows.rows}
     oids = [schema.tables[name].oid for name in schema.reaches[table]]
-    return all(told.get(oid) == schema.stamps.get(oid) for oid in oids)
+    return all(stamps_by_oid.get(oid) == schema.stamps.get(oid) for oid in oids)
 
 
 def table_check(table: Name, also: str) -> Statement:
-    """The same of one table alone, for a write that reaches no other; `also` are more expressions to tell."""
+    """The same of one table alone, for a write that reaches no other; `also` are more expressions to select."""
     return Statement(_table_check_sql(also), (quote_name(table).encode(),))
 
 

@@ -11,9 +11,9 @@ from pgrest.schema.introspection import Snapshot, load_snapshot
 from pgrest.wire.connection import DbConnection
 
 _LET_GO_SECONDS = 5.0
-# Of the server's time, these parts may go to glances, to whole questions, and to those that a glance gives rise to,
-# which may take as much at once as they have saved.
-_GLANCE_SHARE, _WHOLE_SHARE, _SUSPECT_SHARE = 1 / 25, 1 / 30, 1 / 10
+# Of the server's time, these parts may go to quick checks, to whole checks, and to those that a quick check gives rise
+# to, which may take as much at once as they have saved.
+_QUICK_SHARE, _WHOLE_SHARE, _SUSPECT_SHARE = 1 / 25, 1 / 30, 1 / 10
 _MOST_SAVED = 0.5
 
 
@@ -36,16 +36,16 @@ class SchemaRefresher:
         self._extra_search_path = tuple(extra_search_path)
         self._on_load = on_load
         self.current: Snapshot | None = None
-        self._glance = self._whole = CatalogVersion("")
-        self._whole_at = self._glance_cost = 0.0
+        self._quick = self._whole = CatalogVersion("")
+        self._whole_at = self._quick_cost = 0.0
         self._saved, self._saved_at = _MOST_SAVED, time.monotonic()
         self.cost = 0.0
-        """what the last question took the server, in seconds"""
+        """what the last check took the server, in seconds"""
 
     @property
     def pause(self) -> float:
-        """How long to wait at least before the next glance."""
-        return self._glance_cost / _GLANCE_SHARE
+        """How long to wait at least before the next quick check."""
+        return self._quick_cost / _QUICK_SHARE
 
     async def check(self, conn: DbConnection, *, whole: bool) -> None:
         """Raises DatabaseError; what is current stays so then, and the next check finds the same."""
@@ -61,16 +61,16 @@ class SchemaRefresher:
         self._keep(pulse)
 
     async def _ask(self, conn: DbConnection, *, whole: bool) -> CatalogVersion | None:
-        """None where a glance saw something that is to be looked at later: then it will be seen again."""
-        since = self._whole if whole else self._glance
+        """Returns None where a quick check saw something that is to be looked at later: then it will be seen again."""
+        since = self._whole if whole else self._quick
         question = ask_catalog_version(conn.server_version, since=since.moment, whole=whole)
         _, rows = await conn.run([PLAN_PLAINLY, question])
         pulse = read_catalog_version(rows)
         self.cost += pulse.cost
-        if whole or pulse.glance is None:
+        if whole or pulse.quick_check is None:
             return pulse
-        self._glance_cost = pulse.cost
-        if pulse.glance == self._glance.glance:
+        self._quick_cost = pulse.cost
+        if pulse.quick_check == self._quick.quick_check:
             return pulse
         return await self._look_closer(conn)
 
@@ -88,9 +88,9 @@ class SchemaRefresher:
         return time.monotonic() - self._whole_at >= self._whole.cost / _WHOLE_SHARE
 
     def _keep(self, pulse: CatalogVersion) -> None:
-        """A pulse that tells nothing was asked at the same moment as the one before."""
-        if pulse.glance is not None:
-            self._glance = pulse
+        """A pulse without sums was asked at the same moment as the one before."""
+        if pulse.quick_check is not None:
+            self._quick = pulse
         if pulse.is_whole:
             self._whole, self._whole_at = pulse, time.monotonic()
 

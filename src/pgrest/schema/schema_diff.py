@@ -1,7 +1,7 @@
-"""Compares tables as the snapshot has them with tables as they are: the slow answer, where stamps could not tell.
+"""Compares tables as the snapshot has them with tables as they are: the slow check, for stamps that differ.
 
 A stamp changes with anything that was written, a GRANT as well as a column; and a transaction that makes a partition
-as it goes sees what nobody else does. What counts is whether the tables are the same.
+as it goes sees what no other does. What counts is whether the tables are the same.
 """
 
 from pgrest.config import Name
@@ -10,7 +10,7 @@ from pgrest.schema.catalog_version import PLAN_PLAINLY
 from pgrest.schema.catalogue import ROLES, RoleRow, name_array
 from pgrest.schema.code import CODED, PARTITIONS
 from pgrest.schema.cooperation import run_cooperatively
-from pgrest.schema.introspection import SPELL_NAMES, TypeBook, decode_rows, read_coded, read_pairs, read_relations
+from pgrest.schema.introspection import SPELL_NAMES, TypeCatalog, decode_rows, read_coded, read_pairs, read_relations
 from pgrest.schema.model import Schema
 from pgrest.sql.text import Statement
 from pgrest.wire.connection import DbConnection
@@ -39,7 +39,7 @@ async def is_reach_same(conn: DbConnection, schema: Schema, table: Name) -> bool
         [_SAVEPOINT, SPELL_NAMES, PLAN_PLAINLY, Statement(_AROUND, (spaces, names)), ROLES, CODED, PARTITIONS]
     )
     places = {int(oid or 0): (place or b"").decode() for oid, place in around.rows}
-    relations = await read_relations(conn, TypeBook(conn, {}), places, asks_views=False)
+    relations = await read_relations(conn, TypeCatalog(conn, {}), places, asks_views=False)
     roles = await run_cooperatively(decode_rows(listed, RoleRow))
     codes, pairs = await run_cooperatively(read_coded(coded)), await run_cooperatively(read_pairs(roots))
     tables = await run_cooperatively(make_tables(relations, roles, codes, pairs))

@@ -78,7 +78,7 @@ class RestServer:
             await _send_response(send, response, _trace(settings, headers))
 
     async def _answer(self, scope: Scope, receive: Receive, headers: Headers) -> Response | None:
-        """None when there is nobody left to answer."""
+        """Returns None when the client has disconnected."""
         live, settings = self.live, self.live.settings
         session: Session | None = None
         timing = Timing()
@@ -93,33 +93,33 @@ class RestServer:
             return None
         if live.log.shows_status(response.status):
             role = None if session is None else session.role
-            live.log.tell_request(scope, headers, response.status, role, _find_length(response))
+            live.log.log_request(scope, headers, response.status, role, _find_length(response))
         return _add_headers(response, list_cors_headers(scope["method"], headers, settings.cors_origins))
 
     async def _answer_caller(
         self, scope: Scope, receive: Receive, headers: Headers, session: Session, timing: Timing
     ) -> Response | None:
-        departure: DisconnectWatcher | None = None
+        disconnect: DisconnectWatcher | None = None
         try:
             body = await _read_body(scope["method"], headers, receive, self.live.settings.rest.max_body_bytes)
             if body is None:
                 return None
-            departure = DisconnectWatcher(receive)
+            disconnect = DisconnectWatcher(receive)
             response = await RequestRunner(self.live, read_call(scope, body), session, timing).run()
         except PgrestError as error:
             if error.status == 503 and error.code in _DISCONNECTED:
                 self.live.note_unavailable()
             response = make_error_response(error)
         except asyncio.CancelledError:
-            if departure is None or not departure.swallow_cancel():
+            if disconnect is None or not disconnect.swallow_cancel():
                 raise
             return None
         except Exception as error:  # noqa: BLE001 - the edge of this server: whatever is left is a 500
-            self.live.log.tell_failure(error)
+            self.live.log.log_failure(error)
             response = make_error_response(errors.internal())
         finally:
-            if departure is not None:
-                departure.stop()
+            if disconnect is not None:
+                disconnect.stop()
         if response.status == 503:
             return _add_headers(response, (("Retry-After", str(self.live.retry_seconds)),))
         return response

@@ -50,7 +50,7 @@ class Authenticator:
         self._evict()
 
     def authenticate(self, authorization: bytes | None, now: float) -> Session:
-        """Raises PgrestError. Whoever brings no bearer token is anonymous."""
+        """Raises PgrestError. A caller without a bearer token is anonymous."""
         token = None if authorization is None else _read_bearer(authorization)
         if token is None:
             if self._anonymous is None:

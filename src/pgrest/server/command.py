@@ -62,15 +62,15 @@ def _run(options: argparse.Namespace, source: Source, settings: ServerSettings, 
 
 def _serve(settings: ServerSettings, source: Source, workers: int, software: str) -> int:
     log = Log(settings.log_level)
-    log.tell("Starting Basewarden in PostgREST's place...")
+    log.write("Starting Basewarden in PostgREST's place...")
     for name in source.list_unknown():
-        log.tell(f"{name} is no setting of PostgREST 14 and means nothing here")
+        log.write(f"{name} is no setting of PostgREST 14 and means nothing here")
     listener, admin = bind(settings.binding)
     for number in (signal.SIGUSR1, signal.SIGUSR2):  # a reload that is asked for too early is not our death
         signal.signal(number, signal.SIG_IGN)
-    log.tell(f"API server listening on {describe_address(listener)}")
+    log.write(f"API server listening on {describe_address(listener)}")
     if admin is not None:
-        log.tell(f"Admin server listening on {describe_address(admin)}")
+        log.write(f"Admin server listening on {describe_address(admin)}")
     board = SharedMetrics(workers)
     shared = replace(settings, pool=replace(settings.pool, size=max(1, settings.pool.size // workers)))
 

@@ -37,7 +37,7 @@ class DisconnectWatcher:
         self._watcher = asyncio.get_running_loop().create_task(self._watch())
 
     async def _watch(self) -> None:
-        """The end of a body that nobody has read may come first; nothing else does but the client's leaving."""
+        """Waits for the client's disconnect; only the end of an unread body may come before it."""
         for _ in range(2):
             if (await self._receive())["type"] == "http.disconnect":
                 self.is_gone = True

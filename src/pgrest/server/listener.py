@@ -40,13 +40,13 @@ class ReloadListener:
                 conn = await self._connect(is_stuck=is_stuck)
             except (psycopg.Error, DatabaseError, PgrestError) as error:
                 is_stuck = _STUCK in str(error)
-                self._tell(f'Failed listening for database notifications on the "{self.channel}" channel. {error}')
+                self._log(f'Failed listening for database notifications on the "{self.channel}" channel. {error}')
             else:
                 pause, is_stuck = 1, False
                 await self._stay(conn)
             if not self.recovers():
                 raise GivingUpError("The database cannot be reached and automatic recovery is off.")
-            self._tell(f"Retrying listening for database notifications in {pause} seconds...")
+            self._log(f"Retrying listening for database notifications in {pause} seconds...")
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -63,7 +63,7 @@ class ReloadListener:
         return conn
 
     async def _stay(self, conn: DbConnection) -> None:
-        self._tell(f'Listening for database notifications on the "{self.channel}" channel')
+        self._log(f'Listening for database notifications on the "{self.channel}" channel')
         self.on_change(1)
         try:
             await conn.wait_closed()
@@ -74,5 +74,5 @@ class ReloadListener:
     def _take(self, heard: Notification) -> None:
         self.hear(heard.payload)
 
-    def _tell(self, text: str) -> None:
-        self.log.tell(text)
+    def _log(self, text: str) -> None:
+        self.log.write(text)

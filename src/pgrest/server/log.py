@@ -35,20 +35,18 @@ class Log:
     def shows(self, level: LogLevel) -> bool:
         return self._rank >= _RANKS[level]
 
-    def tell(self, text: str, *, level: LogLevel = "crit") -> None:
-        """One line, where the log's level is at least `level`."""
+    def write(self, text: str, *, level: LogLevel = "crit") -> None:
+        """Writes one line, where the log's level is at least `level`."""
         if self.shows(level):
             _write(self._events, f"{self._now()}: {' '.join(text.split())}\n")
 
-    def tell_failure(self, error: BaseException) -> None:
-        """Where something broke that nobody expected; not what it said, which may quote a value."""
+    def log_failure(self, error: BaseException) -> None:
+        """Logs where an unexpected error was raised, but not its message, which may quote a value."""
         frames = "".join(traceback.format_tb(error.__traceback__))
         _write(self._events, f"{self._now()}: Unexpected failure\n{frames}{type(error).__qualname__}\n")
 
-    def tell_request(
-        self, scope: Any, headers: Mapping[bytes, bytes], status: int, role: str | None, size: str
-    ) -> None:
-        """An Apache line; `size` is `-` where no length was told."""
+    def log_request(self, scope: Any, headers: Mapping[bytes, bytes], status: int, role: str | None, size: str) -> None:
+        """Writes an Apache line; `size` is `-` where the length is not known."""
         query = scope["query_string"]
         target = scope.get("raw_path", b"/") + (b"?" + query if query else b"")
         who = "-" if role is None else _clean(role)
@@ -68,7 +66,7 @@ class Log:
 
 
 def _write(stream: TextIO, line: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # a reader that went away ends nobody's request
+    with contextlib.suppress(OSError, ValueError):  # a reader that went away ends no request
         stream.write(line)
         stream.flush()
 

@@ -20,7 +20,7 @@ from pgrest.server.shared_metrics import SharedMetrics
 from pgrest.settings import ServerSettings, Source
 
 GRACE_SECONDS = 10
-"""How long requests that are under way may take once the server is told to stop."""
+"""How long requests that are under way may take once the server is asked to stop."""
 STOPPED, GAVE_UP, INTERRUPTED = 0, 1, 130
 _KEEP_ALIVE_SECONDS = 30
 _FIGURES_SECONDS = 1.0
@@ -41,7 +41,7 @@ class ProcessContext:
     software: str
     """Name and version, for the Server header."""
     lifeline: int | None = None
-    """A pipe that ends when whoever watches over this process does."""
+    """A pipe that ends when the process that supervises this one does."""
 
 
 def serve(place: ProcessContext) -> int:
@@ -93,7 +93,7 @@ class _Process:
             loop.add_reader(self._place.lifeline, self._lose_lifeline)
 
     def _heed(self, number: signal.Signals, exit_code: int) -> None:
-        self._place.log.tell(f"Received termination unix signal {number.name}")
+        self._place.log.write(f"Received termination unix signal {number.name}")
         self._stop(exit_code)
 
     def _lose_lifeline(self) -> None:

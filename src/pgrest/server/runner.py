@@ -109,4 +109,4 @@ class RequestRunner:
         log = self._live.log
         if self._settings.logs_queries and log.shows_status(status):
             for statement in script.statements:
-                log.tell(statement.sql)
+                log.write(statement.sql)

@@ -1,4 +1,4 @@
-"""Figures of every worker, in memory that they share: each writes its own row, whoever is asked adds them up."""
+"""Metrics of every worker, in memory that they share: each writes its own row, the one that is asked adds them up."""
 
 import mmap
 from enum import IntEnum, auto

@@ -100,7 +100,7 @@ def _bind_path(path: str, mode: int) -> socket.socket:
 
 
 def _remove_old_socket(path: str) -> None:
-    """One that an earlier server has left; any other file is somebody's."""
+    """Removes a socket that an earlier server has left; refuses any other file, which is not ours to remove."""
     if not stat.S_ISSOCK(os.lstat(path).st_mode):
         raise GivingUpError(f"server-unix-socket {path} is a file, and no socket.")
     try:

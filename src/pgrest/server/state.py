@@ -1,4 +1,4 @@
-"""What the server knows at this moment: settings, connections, the schema, whom tokens make somebody.
+"""What the server knows at this moment: settings, connections, the schema, and which session a token gives.
 
 One task brings the schema up and up to date, and tries for as long as the database cannot be reached; another listens
 for notifications. Requests take what there is and never wait for either.
@@ -40,7 +40,7 @@ _REFUSED = ("password authentication failed", "no password supplied")
 
 
 class ServerState:
-    """`give_up` is told in one sentence why the server cannot go on."""
+    """`give_up` receives one sentence, which says why the server cannot go on."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class ServerState:
         self._wanted.set()
 
     def note_unavailable(self) -> None:
-        """A request could not reach the database. Whoever is at it already is left to its pauses."""
+        """Records that a request could not reach the database. A retry that is already under way keeps its pauses."""
         if self.retry_seconds == 0:
             self.want_schema()
 
@@ -160,7 +160,7 @@ class ServerState:
             finally:
                 self._first_attempt.set()
             self.retry_seconds = pause
-            self.log.tell(f"Attempting to reconnect to the database in {pause} seconds...")
+            self.log.write(f"Attempting to reconnect to the database in {pause} seconds...")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), pause)
             self._wanted.clear()
@@ -176,7 +176,7 @@ class ServerState:
             schema = await cache.reload()
         except (PgrestError, DatabaseError) as error:
             self.row.add(Metric.SCHEMA_FAILURES)
-            self.log.tell(f"Failed to load the schema cache. {_describe(error)}")
+            self.log.write(f"Failed to load the schema cache. {_describe(error)}")
             raise
         await self._put_cache(cache)
         await self.pool.flush()
@@ -188,17 +188,17 @@ class ServerState:
             async with self.pool.acquire() as conn:
                 [rows] = await conn.run([_VERSION])
         except (PgrestError, DatabaseError) as error:
-            told = _describe(error)
-            self.log.tell(f"Failed to query the PostgreSQL version. {told}")
-            if any(text in told for text in _REFUSED):
+            failure = _describe(error)
+            self.log.write(f"Failed to query the PostgreSQL version. {failure}")
+            if any(text in failure for text in _REFUSED):
                 raise GivingUpError("The database refuses the login.") from None
             raise
         number, name = ((value or b"").decode() for value in rows.rows[0])
         if int(number) < _OLDEST_SERVER:
             raise GivingUpError(f"PostgreSQL 13 or newer is needed; this is {name}.")
         if not self.is_loaded:
-            self.log.tell(f"Successfully connected to {name}")
-            self.log.tell(f"Connection Pool initialized with a maximum size of {self.settings.pool.size} connections")
+            self.log.write(f"Successfully connected to {name}")
+            self.log.write(f"Connection Pool initialized with a maximum size of {self.settings.pool.size} connections")
 
     def _find_cache(self) -> SchemaCache:
         rest = self.settings.rest
@@ -215,15 +215,15 @@ class ServerState:
             await old.close()
 
     def _note_load(self, loaded: Loaded) -> None:
-        """Of what is read anew, whether we asked for it or the cache noticed by itself."""
+        """Counts each load, whether the server asked for it or the cache noticed a change by itself."""
         self.row.add(Metric.SCHEMA_LOADS)
         self.row.put(Metric.SCHEMA_SECONDS, loaded.seconds)
 
     def _log_loaded(self, schema: Schema, seconds: float, *, was_read: bool) -> None:
         if not was_read:  # it was asked for all the same
             self.row.add(Metric.SCHEMA_LOADS)
-        self.log.tell(f"Schema cache queried in {seconds * 1000:.1f} milliseconds")
-        self.log.tell(
+        self.log.write(f"Schema cache queried in {seconds * 1000:.1f} milliseconds")
+        self.log.write(
             f"Schema cache loaded {len(schema.tables)} Relations, "
             f"{sum(map(len, schema.relationships.values()))} Relationships, "
             f"{sum(map(len, schema.functions.values()))} RPCs, "
@@ -242,17 +242,17 @@ class ServerState:
             try:
                 settings = self._source.read(stored)
             except BadSettings as error:
-                self.log.tell(f"Failed reloading config: {error}")
+                self.log.write(f"Failed reloading config: {error}")
                 return
             await self._apply(settings)
-        self.log.tell("Config reloaded")
+        self.log.write("Config reloaded")
 
     async def _read_stored(self) -> Any:
         try:
             async with self.pool.acquire() as conn:
                 return await read_database_settings(conn, self.settings.pre_config)
         except (PgrestError, DatabaseError) as error:
-            self.log.tell(f"Failed to query database settings for the config parameters. {_describe(error)}")
+            self.log.write(f"Failed to query database settings for the config parameters. {_describe(error)}")
             return {}
 
     async def _apply(self, new: ServerSettings) -> None:
@@ -304,10 +304,10 @@ class ServerState:
     def _hear(self, payload: str) -> None:
         channel = self.settings.channel
         if payload in ("", "reload schema"):
-            self.log.tell(f'Received a schema cache reload message on the "{channel}" channel')
+            self.log.write(f'Received a schema cache reload message on the "{channel}" channel')
             self.want_schema()
         elif payload == "reload config":
-            self.log.tell(f'Received a config reload message on the "{channel}" channel')
+            self.log.write(f'Received a config reload message on the "{channel}" channel')
             self.want_config()
 
     def _note_listening(self, listens: float) -> None:
@@ -330,10 +330,10 @@ class ServerState:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, GivingUpError):
-            self.log.tell(str(error))
+            self.log.write(str(error))
             self._give_up(str(error))
         elif error is not None:
-            self.log.tell_failure(error)
+            self.log.log_failure(error)
             self._give_up("A part of the server broke; what is above says where.")
 
 

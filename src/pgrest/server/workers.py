@@ -80,8 +80,8 @@ class Supervisor:
 
     def _take_signals(self) -> None:
         times = [*self._due.values(), *([] if self._deadline is None else [self._deadline])]
-        patience = max(0.01, min(times) - time.monotonic()) if times else None
-        if not select.select([self._signals], [], [], patience)[0]:
+        timeout = max(0.01, min(times) - time.monotonic()) if times else None
+        if not select.select([self._signals], [], [], timeout)[0]:
             return
         for number in self._signals.recv(1000):
             self._take_signal(number)

@@ -12,7 +12,7 @@ from pgrest.settings.table import ALIASES
 
 T = TypeVar("T")
 _INTEGER = re.compile(r"\s*-?[0-9]{1,18}\s*")
-_NOT_LETTERS = re.compile(r"[^A-Za-z]")
+_NOT_ALPHABETIC = re.compile(r"[^A-Za-z]")
 
 
 class Given:
@@ -63,7 +63,7 @@ class Given:
         text = self.text(name)
         if text is None:
             return default
-        word = _NOT_LETTERS.sub("", text).lower()
+        word = _NOT_ALPHABETIC.sub("", text).lower()
         if word in ("true", "false"):
             return word == "true"
         if _INTEGER.fullmatch(text):

@@ -1,7 +1,7 @@
-"""A write that tells, beside its answer, of every row that it wrote: how it was, and how it is.
+"""Builds a write that returns, beside its answer, every row that it wrote: how it was, and how it is.
 
-All of it is one statement, so the rows are locked, written and told of under one snapshot, and as the caller. What runs
-after the statement (a trigger at its end, what a foreign key does) it cannot tell.
+All of it is one statement, so the rows are locked, written and returned under one snapshot, and as the caller. What
+runs after the statement (a trigger at its end, what a foreign key does) cannot be returned.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ CANONICAL = {
     "DateStyle": frozenset({"ISO, MDY"}),
     "IntervalStyle": frozenset({"postgres"}),
 }
-"""The formats that rows are told in, as far as the server announces them; and whole floats, hexadecimal bytea."""
+"""The formats that rows are returned in, as far as the server reports them; and whole floats, hexadecimal bytea."""
 
 
 def _setting(name: str) -> str:
@@ -51,13 +51,13 @@ TRANSACTION_FACTS = (
     "pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, pg_catalog.pg_current_xact_id()::pg_catalog.text, "
     f"{_IS_CANONICAL}, {RESPONSE_HEADERS}, {RESPONSE_STATUS}"
 )
-"""To be asked in the same transaction, after the write."""
+"""Expressions to select in the same transaction, after the write."""
 RowBytes = tuple[bytes | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReturningSpec:
-    """`expressions` are what is told of a row, by its alias. An update or a delete takes `limit` rows at most."""
+    """`expressions` are what is returned of a row, by its alias. An update or a delete takes `limit` rows at most."""
 
     expressions: Callable[[str], Sequence[str]]
     limit: int | None = None
@@ -67,8 +67,8 @@ class ReturningSpec:
 class WriteImages:
     """`found` counts the rows that were looked up before, those that an update locked, where any was written.
 
-    `touched`: whether anything was locked or written at all. `is_canonical`: what is told is so in the one format that
-    images have. `rows` holds before and after of each row that was written.
+    `touched`: whether anything was locked or written at all. `is_canonical`: values are in the one format that images
+    have. `rows` holds before and after of each row that was written.
     """
 
     result: Result
@@ -79,32 +79,32 @@ class WriteImages:
     rows: list[tuple[RowBytes | None, RowBytes | None]]
 
 
-def returning_write_sql(builder: Builder, plan: WritePlan, witness: ReturningSpec) -> str:
-    """Needs the right to read all that is told of, and a table with a key."""
+def returning_write_sql(builder: Builder, plan: WritePlan, returning: ReturningSpec) -> str:
+    """Needs the right to read all that is returned, and a table with a key."""
     target = quote_ident(plan.table.name)
     prefix = _pick_prefix(plan)
-    images = _name(f"{prefix}i", witness.expressions(target))
+    images = _name(f"{prefix}i", returning.expressions(target))
     counted = {f"{prefix}count": f"(SELECT pg_catalog.count(*) FROM {_FOUND.source}) AS {prefix}count"}
     match plan:
         case InsertPlan():
-            found, told = None, images
+            found, columns = None, images
             written = write_sql(builder, plan, also=images.values())
         case UpdatePlan():
-            before = _name(f"{prefix}b", witness.expressions(_ROW))
-            found = _found_sql(builder, plan, witness.limit, before.values(), locks=True)
-            told = {**counted, **{name: quote_column("bw_old", name) for name in before}, **images}
-            written = write_sql(builder, plan, keys=_FOUND, also=told.values())
-        case DeletePlan() if witness.limit is None:
-            found, told = None, images
+            before = _name(f"{prefix}b", returning.expressions(_ROW))
+            found = _found_sql(builder, plan, returning.limit, before.values(), locks=True)
+            columns = {**counted, **{name: quote_column("bw_old", name) for name in before}, **images}
+            written = write_sql(builder, plan, keys=_FOUND, also=columns.values())
+        case DeletePlan() if returning.limit is None:
+            found, columns = None, images
             written = write_sql(builder, plan, also=images.values())
         case DeletePlan():
             # RETURNING shows what was there, so it needs no lock before it, nor the right to take one.
-            found = _found_sql(builder, plan, witness.limit, (), locks=False)
-            told = {**counted, **images}
-            written = write_sql(builder, plan, keys=_FOUND, also=told.values())
+            found = _found_sql(builder, plan, returning.limit, (), locks=False)
+            columns = {**counted, **images}
+            written = write_sql(builder, plan, keys=_FOUND, also=columns.values())
     if _is_bare(plan):
         return written if found is None else f"WITH {found} {written}"
-    return _answered_sql(builder, plan, found, written, told, number=f"{prefix}number")
+    return _answered_sql(builder, plan, found, written, columns, number=f"{prefix}number")
 
 
 def _pick_prefix(plan: WritePlan) -> str:
@@ -121,14 +121,14 @@ def _name(prefix: str, expressions: Sequence[str]) -> dict[str, str]:
 
 
 def _is_bare(plan: WritePlan) -> bool:
-    """Whether nothing is answered of the rows, so that what is told of them may be all that comes back."""
+    """Whether nothing is answered of the rows, so that their images may be all that is returned."""
     return plan.body.kind == "none" and not plan.returning and not wants_location(plan)
 
 
 def _found_sql(
     builder: Builder, plan: UpdatePlan | DeletePlan, limit: int | None, images: Iterable[str], *, locks: bool
 ) -> str:
-    """The rows that the conditions mean, with what tells them apart."""
+    """The rows that the conditions match, with the columns that identify them."""
     keys = [quote_column(_ROW, name) for name in (*key_columns(plan.table), "tableoid")]
     tail = f"{'' if limit is None else f' LIMIT {int(limit)}'}{f' FOR UPDATE OF {_ROW}' if locks else ''}"
     return (
@@ -138,13 +138,13 @@ def _found_sql(
 
 
 def _answered_sql(
-    builder: Builder, plan: WritePlan, found: str | None, written: str, told: Iterable[str], *, number: str
+    builder: Builder, plan: WritePlan, found: str | None, written: str, columns: Iterable[str], *, number: str
 ) -> str:
-    """The answer's one row comes once for each row that is told of; its body, which may be large, only with the first.
+    """The answer's one row comes once for each row that was written; its body, which may be large, only with the first.
 
     Of a join with one row PostgreSQL keeps the order.
     """
-    names = ", ".join(told)
+    names = ", ".join(columns)
     shown = reported_source_sql(plan)
     parts = [f"bw_written AS ({written})", f"pgrst_source AS (SELECT {shown} FROM bw_written)"]
     if found is not None:
@@ -155,35 +155,35 @@ def _answered_sql(
     )
     return (
         f"WITH {', '.join(parts)} SELECT {answer}, {names} FROM ({write_answer_sql(builder, plan)}) AS bw_answer "
-        f"LEFT JOIN (SELECT pg_catalog.row_number() OVER () AS {number}, {names} FROM bw_written) AS bw_told ON true"
+        f"LEFT JOIN (SELECT pg_catalog.row_number() OVER () AS {number}, {names} FROM bw_written) AS bw_images ON true"
     )
 
 
 def read_write_images(plan: WritePlan, limit: int | None, rows: Rows, facts: Sequence[bytes | None]) -> WriteImages:
-    """`facts` are what FACTS told; `limit` that of the witness."""
+    """`facts` are the values of TRANSACTION_FACTS; `limit` is that of the ReturningSpec."""
     assigned, xid, is_canonical, headers, status = facts
-    told = rows.rows
+    returned = rows.rows
     if _is_bare(plan):
         status_text = None if status is None else status.decode("utf-8", "replace")
-        result = Result(b"", len(told), headers=headers, status=status_text)
+        result = Result(b"", len(returned), headers=headers, status=status_text)
     else:
         result = read_result(plan, rows, reports_keys=False)
-        told = [row[len(ANSWER) :] for row in told]
-        if told and told[0][-1] is None:
-            told = []  # nothing was written
+        returned = [row[len(ANSWER) :] for row in returned]
+        if returned and returned[0][-1] is None:
+            returned = []  # nothing was written
     found = 0
     if isinstance(plan, UpdatePlan) or (isinstance(plan, DeletePlan) and limit is not None):
-        found = int(told[0][0] or 0) if told else 0
-        told = [row[1:] for row in told]
-    return WriteImages(result, int(xid or 0), assigned is not None, is_canonical == b"t", found, _pair(plan, told))
+        found = int(returned[0][0] or 0) if returned else 0
+        returned = [row[1:] for row in returned]
+    return WriteImages(result, int(xid or 0), assigned is not None, is_canonical == b"t", found, _pair(plan, returned))
 
 
-def _pair(plan: WritePlan, told: list[RowBytes]) -> list[tuple[RowBytes | None, RowBytes | None]]:
+def _pair(plan: WritePlan, rows: list[RowBytes]) -> list[tuple[RowBytes | None, RowBytes | None]]:
     match plan:
         case InsertPlan():
-            return [(None, row) for row in told]
+            return [(None, row) for row in rows]
         case DeletePlan():
-            return [(row, None) for row in told]
+            return [(row, None) for row in rows]
         case UpdatePlan():
-            width = len(told[0]) // 2 if told else 0
-            return [(row[:width], row[width:]) for row in told]
+            width = len(rows[0]) // 2 if rows else 0
+            return [(row[:width], row[width:]) for row in rows]

@@ -104,7 +104,7 @@ def _search_path(schema: str, extra: tuple[str, ...]) -> str:
 
 
 def _role_settings(session: Session, schema: Schema | None) -> list[tuple[str, str]]:
-    """A role's own settings apply at login, and nobody logs in as the role that is impersonated."""
+    """A role's own settings apply at login, and no client logs in as the role that is impersonated."""
     role = schema.roles.get(session.role or "") if schema is not None else None
     return [] if role is None else [one for one in role.settings if one[0] != _ISOLATION]
 

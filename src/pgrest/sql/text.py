@@ -19,7 +19,7 @@ class Statement:
     sql: str
     params: tuple[bytes | None, ...] = ()
     is_guard: bool = False
-    """A SELECT that fails where somebody's code has prepared statements: one may have the name of one of ours."""
+    """A SELECT that fails where user code has prepared statements: one may have the name of one of ours."""
 
 
 class Builder:

@@ -83,7 +83,7 @@ class Meter:
         return None
 
     def close(self) -> None:
-        """What was read is held no longer, or is counted by somebody else from now on."""
+        """Releases what was read: it is held no longer, or its next holder counts it from now on."""
         if self._taken and self._budget is not None:
             self._budget.release(self._taken)
             self._taken = 0

@@ -1,4 +1,4 @@
-"""Connects to a server that nobody trusts: in bounded time, and reading a bounded number of bytes."""
+"""Connects to an untrusted server: in bounded time, and reading a bounded number of bytes."""
 
 import asyncio
 from collections.abc import Iterator
@@ -111,7 +111,7 @@ class _Attempt:
             if reads
             else (self._loop.add_writer, self._loop.remove_writer)
         )
-        watch(descriptor, _wake, ready)
+        watch(descriptor, _set_ready, ready)
         try:
             await ready
         finally:
@@ -119,6 +119,6 @@ class _Attempt:
         self._ready = self._loop.create_future()
 
 
-def _wake(ready: asyncio.Future[None]) -> None:
+def _set_ready(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)

@@ -33,7 +33,7 @@ _ROWS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_
 _COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 _NO_SUCH_STATEMENT = "26000"
 _STATEMENT_EXISTS = "42P05"
-_WHERE_PLANS_ARE_CHECKED = b"RevalidateCachedQuery"  # its text is told in the server's language, its place is not
+_WHERE_PLANS_ARE_CHECKED = b"RevalidateCachedQuery"  # its text is in the server's language, its place is not
 _INTERNAL = "XX000"
 # Never translated: a statement that was prepared for a type, or met a relation, which is gone by now.
 _GONE = ("cache lookup failed", "could not open relation with OID")
@@ -46,23 +46,23 @@ _DIVISION_BY_ZERO, _NOT_SUPPORTED = "22012", "0A000"
 _TAMPERED = "Code of this database has prepared statements in a session that is not its own, so nothing was changed."
 _LARGEST_PREPARED = 100_000  # longer texts are not worth keeping on the server
 _CANCEL_SECONDS = 5.0
-_TOLD_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle", "session_authorization", "standard_conforming_strings")
-_TOLD_NAMES = [name.encode() for name in _TOLD_SETTINGS]
+_REPORTED_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle", "session_authorization", "standard_conforming_strings")
+_REPORTED_NAMES = [name.encode() for name in _REPORTED_SETTINGS]
 # Of guarded connections: what may wait to be read before a valve is put in, what is read before the buffers of libpq
-# are too large to keep, and what one that nobody uses may say in a while.
+# are too large to keep, and what one that is not in use may send in a while.
 _AT_ONCE_BYTES = 65_536
 _LARGEST_KEPT_BYTES = 2_000_000
 _IDLE_BYTES, _IDLE_SECONDS = 65_536, 10.0
 _LONGEST_STEP_SECONDS = 0.25
 _READING_SECONDS, _BYTES_PER_SECOND = 0.3, 10_000_000
-"""The CPU time that libpq may take for one piece, and for a run: it compares each setting that it is told with all."""
+"""The CPU time that libpq may take for one piece, and for a run: it compares each reported setting with all others."""
 
 
 class Rows:
     """What one statement answered; values in text format, types by object id, `tag` as in `UPDATE 3`.
 
-    libpq keeps it, and what nobody asks for is never made into objects of ours: most statements answer nothing
-    that anybody reads.
+    libpq keeps it, and what no caller asks for is never made into objects of ours: most statements answer nothing
+    that is read.
     """
 
     __slots__ = ("_may_be_large", "_result")
@@ -157,13 +157,13 @@ class DbConnection:
         self._ended = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
         self.is_tampered = False
-        """Whether somebody's code has prepared statements here: nobody may use it again."""
+        """Whether user code has prepared statements here: the connection may not be used again."""
         self.may_unlock = False
         """Whether the login may release the session's locks."""
         self.on_notify: Callable[[Notification], None] | None = None
-        self.defaults = {name: self._read_parameter(name) for name in _TOLD_SETTINGS}
+        self.defaults = {name: self._read_parameter(name) for name in _REPORTED_SETTINGS}
         """The session's own, whatever a transaction sets for itself meanwhile."""
-        self._as_told = self._read_told()
+        self._first_reported = self._read_reported()
         self._socket = self._pg.socket
         self._guarded = guarded
         self._arrivals = 0
@@ -172,7 +172,7 @@ class DbConnection:
         self._received = 0
         self._reading_seconds = 0.0
         self.meter: Meter | None = None
-        """Of whoever uses it now; None while nobody does."""
+        """The current holder's; None while there is no holder."""
         self._idle_meter, self._idle_since = Meter(_IDLE_BYTES), 0.0
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
@@ -180,11 +180,11 @@ class DbConnection:
 
     @property
     def is_as_made(self) -> bool:
-        """False once somebody's function has changed for good what the server tells of the session."""
-        return self._read_told() == self._as_told
+        """False once user code has permanently changed a setting that the server reports of the session."""
+        return self._read_reported() == self._first_reported
 
-    def _read_told(self) -> list[bytes | None]:
-        return [*map(self._pg.parameter_status, _TOLD_NAMES)]
+    def _read_reported(self) -> list[bytes | None]:
+        return [*map(self._pg.parameter_status, _REPORTED_NAMES)]
 
     @classmethod
     async def connect(
@@ -218,7 +218,7 @@ class DbConnection:
 
     @property
     def backend_pid(self) -> int:
-        """The server process's, as the greeting told it."""
+        """The server process's id, as the server sent it at connect."""
         return self._pg.backend_pid
 
     @property
@@ -259,12 +259,12 @@ class DbConnection:
         return answers
 
     def break_off(self, error: PgrestError) -> None:
-        """Whoever waits for an answer gets `error`; the statement is cancelled and the connection closed."""
+        """Raises `error` in the caller that waits for an answer, cancels the statement and closes the connection."""
         if not self._is_broken:
             self._failure = error
             self._abandon()
             if self._waiter is not None:
-                _wake(self._waiter)
+                _set_ready(self._waiter)
 
     async def wait_closed(self) -> None:
         """Until either side has ended the connection; what a listener does all day."""
@@ -314,7 +314,7 @@ class DbConnection:
         while self._pg.flush():
             self._require_whole()
             writable = self._loop.create_future()
-            self._loop.add_writer(self._socket, _wake, writable)
+            self._loop.add_writer(self._socket, _set_ready, writable)
             self._waiter = writable
             try:
                 await writable
@@ -406,7 +406,7 @@ class DbConnection:
             raise psycopg.OperationalError(self._pg.get_error_message())
 
     def _on_readable(self) -> None:
-        """Also runs when nobody waits: it hears notifications, and notices a server that went away."""
+        """Also runs when no caller waits: it receives notifications, and notices a server that went away."""
         if self._guarded:
             if self._valve is not None:
                 self._read_piece()
@@ -423,7 +423,7 @@ class DbConnection:
             self._mark_broken()
         self._hear_notifications()
         if self._waiter is not None:
-            _wake(self._waiter)
+            _set_ready(self._waiter)
 
     def _hear_notifications(self) -> None:
         while (heard := self._pg.notifies()) is not None:
@@ -434,7 +434,7 @@ class DbConnection:
     # Bounds: most answers come at once and are small; of all others every byte is counted --------------------
 
     def _needs_valve(self) -> bool:
-        """An idle connection may say a word now and then: a setting was changed, somebody notifies."""
+        """An idle connection may receive a little now and then: a setting was changed, another session notifies."""
         if self.meter is None and self._loop.time() > self._idle_since + _IDLE_SECONDS:
             self._idle_meter, self._idle_since = Meter(_IDLE_BYTES), self._loop.time()
             self._arrivals = 0
@@ -447,7 +447,7 @@ class DbConnection:
         self._valve = Valve(self._socket, self._count)
         self._loop.add_reader(self._socket, self._on_readable)
         if was_writing and self._waiter is not None:
-            self._loop.add_writer(self._socket, _wake, self._waiter)
+            self._loop.add_writer(self._socket, _set_ready, self._waiter)
 
     def _remove_valve(self) -> None:
         """Between two runs, once all has been read; else it stays."""
@@ -488,7 +488,7 @@ class DbConnection:
         self._mark_broken()
         self._spawn(self._owner.close())
         if self._waiter is not None:
-            _wake(self._waiter)
+            _set_ready(self._waiter)
 
     # Ending ---------------------------------------------------------------------------------------------
 
@@ -508,7 +508,7 @@ class DbConnection:
             self._spawn(self._owner.close())
 
     def _abandon(self) -> None:
-        """Answers are still on their way, so nobody may use this connection again: stop it and close it."""
+        """Answers are still on their way, so this connection may not be used again: cancels and closes it."""
         self._mark_broken()
         self._spawn(self._cancel_and_close())
 
@@ -526,7 +526,7 @@ class DbConnection:
             await self._owner.close()
 
 
-def _wake(waiter: asyncio.Future[None]) -> None:
+def _set_ready(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
 

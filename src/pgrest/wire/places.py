@@ -1,4 +1,4 @@
-"""Who may take the next connection of a pool: first come, first served, but nobody all of them."""
+"""Decides who may take the next connection of a pool: first come, first served, but no holder gets all of them."""
 
 import asyncio
 from collections.abc import Hashable

@@ -55,9 +55,9 @@ class _Loan:
 class Pool:
     """Connections are made when needed, at most `max_size`, and closed after `idle_seconds` without use.
 
-    One that is older than `lifetime_seconds` is closed as soon as nobody uses it. `dsn` may be asked for anew at every
-    connect: its host may have moved, or be refused by now. Of a `guarded` pool's server nothing is trusted, and what
-    its answers hold in memory counts against `budget`; its host is given by numbers.
+    One that is older than `lifetime_seconds` is closed as soon as it is not in use. `dsn` may be asked for again at
+    every connect: its host may have moved, or be refused by now. Of a `guarded` pool's server nothing is trusted, and
+    what its answers hold in memory counts against `budget`; its host is given by numbers.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Pool:
         return Lease(self, terms, holder)
 
     async def flush(self, *, prepare: bool | None = None) -> None:
-        """From now on only connections that are made anew are lent; `prepare` is for those."""
+        """From now on only newly made connections are lent; `prepare` is for those."""
         if prepare is not None:
             self._prepare = prepare
         self._flushed_at = time.monotonic()
@@ -216,7 +216,7 @@ class Pool:
         return conn
 
     def _has_lost_statements(self, conn: DbConnection) -> bool:
-        """Then it is found out anew whether a pooler is in between: it may have come later, or have hidden well."""
+        """If so, the pool checks again whether a pooler is in between: it may have come later, or have hidden well."""
         return self._prepare and self._is_transaction_pooled is False and not conn.prepares
 
     async def _dial(self, *, prepare: bool = False) -> DbConnection:

@@ -1,10 +1,10 @@
-"""Whether a pooler stands in between that gives each transaction another server session: by what it does, not its name.
+"""Detects a pooler that gives each transaction another server session: by what it does, not its name.
 
-A server greets with the number of its process. A pooler makes one up, and then other connections, each in a
+A server sends the number of its process at connect. A pooler makes one up, and then other connections, each in a
 transaction, show whether one was given the process that was ours. More than one, since the pooler serves others
 meanwhile: ours may be taken by a stranger and come back to us in time.
 
-Ask only on connections that prepare nothing: somebody else's statements may stand in the sessions behind a pooler.
+Ask only on connections that prepare nothing: other clients' statements may be in the sessions behind a pooler.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from pgrest.wire.connection import DbConnection, Rows
 
 _WHO = Statement("SELECT pg_catalog.pg_backend_pid()")
 _BEGIN = Statement("BEGIN")
-_PATIENCE_SECONDS = 2.0
+_TIMEOUT_SECONDS = 2.0
 _OTHERS = 3
 _MOST_DIGITS = 10
 
@@ -32,7 +32,7 @@ async def is_transaction_pooled(conn: DbConnection, connect: Callable[[], Awaita
         return False
     others: list[DbConnection] = []
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             for _ in range(_OTHERS):
                 other = await connect()
                 others.append(other)
@@ -54,5 +54,5 @@ async def _ask_process(conn: DbConnection) -> int:
 
 def _read_process(rows: Rows) -> int:
     """0 where that is no number: what answers is no PostgreSQL."""
-    told = rows.value(0, 0) or b""
-    return int(told) if told.isdigit() and len(told) <= _MOST_DIGITS else 0
+    number = rows.value(0, 0) or b""
+    return int(number) if number.isdigit() and len(number) <= _MOST_DIGITS else 0

@@ -1,8 +1,8 @@
-"""How a transaction ends so that nothing of it reaches the next caller on the same connection.
+"""Ends a transaction so that nothing of it reaches the next caller on the same connection.
 
 A ROLLBACK takes back settings, roles, temporary tables, channels and cursors, but not session locks. Before a COMMIT
 all of it is reset within the transaction itself: that costs no round trip, and it happens in the right session behind
-a pooler. What was set when the connection was made stays: RESET goes back to that. Our own prepared statements stay
+a pooler. What was set when the connection was made stays: RESET restores it. Our own prepared statements stay
 too, see `wire.py` for their names; what an untrusted procedural language keeps in its interpreter stays as well.
 """
 

@@ -43,7 +43,7 @@ _pace = _Pace()
 
 
 class Valve:
-    """Stands in at `descriptor`, which nobody may watch meanwhile, until `remove` or `close`.
+    """Takes the place of `descriptor`, which no other code may watch meanwhile, until `remove` or `close`.
 
     `on_bytes` hears how many bytes have come, before they are passed on; False keeps them and all that follow back.
     """

@@ -176,7 +176,9 @@ class Passkeys:
         await self._use_up(session, assertion, refusal)
         tokens = await self._signins.renew(session, person.signin_id, passed_mfa=True)
         await account_queries.end_tokens(session, person.id, Purpose.RESET)
-        await self._audit.record(session, assertion.make_event(EventKind.TWOFACTOR_PASSED, client_info, second="passkey"))
+        await self._audit.record(
+            session, assertion.make_event(EventKind.TWOFACTOR_PASSED, client_info, second="passkey")
+        )
         return tokens
 
     async def make_reauth_options(self, person: Person) -> CeremonyOptions:
@@ -191,7 +193,9 @@ class Passkeys:
         assertion = await self._check(given, challenge, refusal, owner=person)
         await self._use_up(session, assertion, refusal)
         tokens = await self._signins.renew(session, person.signin_id)
-        await self._audit.record(session, assertion.make_event(EventKind.REAUTHENTICATED, client_info, method="passkey"))
+        await self._audit.record(
+            session, assertion.make_event(EventKind.REAUTHENTICATED, client_info, method="passkey")
+        )
         return tokens
 
     async def _make_own_options(self, purpose: ChallengePurpose, person: Person) -> CeremonyOptions:

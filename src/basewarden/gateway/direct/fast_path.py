@@ -141,7 +141,7 @@ def _make_pipeline(context: WriteContext, plan: WritePlan, returning: ReturningS
     pipeline = Pipeline(BEGIN)
     if context.runs_code:
         pipeline.then(OWN_NAMES).named("counts before", COUNT_CHANGES)
-    build = partial(returning_write_sql, plan=plan, witness=returning)
+    build = partial(returning_write_sql, plan=plan, returning=returning)
     pipeline.then(*context.settings).named("write", context.write(("fast", returning.limit), build)).then(FINISH)
     pipeline.named("catalog", table_check(plan.table.qualified, TRANSACTION_FACTS))
     if not _has_learned(context, _LOGIN_READS):

@@ -1,7 +1,7 @@
-"""Small parsers that are put together to say why a text does not fit, in the words of PostgREST's own (Parsec).
+"""Small parsers that are combined to say why a text does not fit, in the words of PostgREST's own (Parsec).
 
-They read nothing. Clients and tests compare error texts, so where two failures meet, which of them is told, what was
-"expected" and in which order follow Parsec's rules to the letter.
+They produce no values. Clients and tests compare error texts, so where two failures meet, Parsec's rules alone decide
+which of them is reported, what was "expected" and in which order.
 """
 
 import re
@@ -41,7 +41,7 @@ class Failure(NamedTuple):
         return Failure(self.at, ((_EXPECTED, label), *kept))
 
     def words(self) -> str:
-        """`unexpected "x" expecting letter or digit`."""
+        """Returns a message such as `unexpected "x" expecting digit or ","`."""
         by_rule = [text for kind, text in self.messages if kind == _UNEXPECTED_BY_RULE]
         found = [text for kind, text in self.messages if kind == _UNEXPECTED][:1]
         unexpected = _either(by_rule) if by_rule else "".join(found) or ("end of input" if found else "")
@@ -64,7 +64,7 @@ def _fit(start: int, at: int, failure: Failure) -> Reply:
     return Reply(fits=True, consumed=at > start, at=at, failure=failure)
 
 
-def _misfit(at: int, failure: Failure, *, consumed: bool = False) -> Reply:
+def _mismatch(at: int, failure: Failure, *, consumed: bool = False) -> Reply:
     return Reply(fits=False, consumed=consumed, at=at, failure=failure)
 
 
@@ -88,8 +88,8 @@ def _column(before: str) -> int:
 
 
 def _either(words: Iterable[str]) -> str:
-    told = list(dict.fromkeys(word for word in words if word))
-    return " or ".join(part for part in (", ".join(told[:-1]), *told[-1:]) if part)
+    distinct = list(dict.fromkeys(word for word in words if word))
+    return " or ".join(part for part in (", ".join(distinct[:-1]), *distinct[-1:]) if part)
 
 
 @lru_cache(maxsize=256)
@@ -127,7 +127,7 @@ def character(pattern: str, *expected: str) -> Parser:
     def parse(text: str, at: int) -> Reply:
         if is_one(text, at):
             return _fit(at, at + 1, Failure(at + 1))
-        return _misfit(at, _refuse(text, at, *expected))
+        return _mismatch(at, _refuse(text, at, *expected))
 
     return parse
 
@@ -144,7 +144,7 @@ def run_of(pattern: str, *expected: str, least: int = 0) -> Parser:
         found = take(text, at)
         end_at = found.end() if found else at
         failure = _refuse(text, end_at, *expected)
-        return _fit(at, end_at, failure) if end_at - at >= least else _misfit(at, failure)
+        return _fit(at, end_at, failure) if end_at - at >= least else _mismatch(at, failure)
 
     return parse
 
@@ -158,7 +158,7 @@ def word(wanted: str) -> Parser:
         given = text[at : at + len(wanted)]
         same = next((i for i, (a, b) in enumerate(zip(wanted, given, strict=False)) if a != b), len(given))
         unexpected = (_UNEXPECTED, _show_text(given[same : same + 1]))
-        return _misfit(at, Failure(at, (unexpected, (_EXPECTED, _show_text(wanted)))), consumed=same > 0)
+        return _mismatch(at, Failure(at, (unexpected, (_EXPECTED, _show_text(wanted)))), consumed=same > 0)
 
     return parse
 
@@ -167,7 +167,7 @@ def end(text: str, at: int) -> Reply:
     if at >= len(text):
         return _fit(at, at, Failure(at, ((_EXPECTED, "end of input"), (_UNEXPECTED, ""))))
     shown = _show_character(text[at])
-    return _misfit(at, Failure(at, ((_EXPECTED, "end of input"), (_UNEXPECTED_BY_RULE, shown))))
+    return _mismatch(at, Failure(at, ((_EXPECTED, "end of input"), (_UNEXPECTED_BY_RULE, shown))))
 
 
 # Putting together ----------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def sequence(*parsers: Parser) -> Parser:
             fit, moved, at, new = parser(text, at)
             consumed, failure = consumed or moved, new if moved else failure.merge(new)
             if not fit:
-                return _misfit(at, failure, consumed=consumed)
+                return _mismatch(at, failure, consumed=consumed)
         return Reply(fits=True, consumed=consumed, at=at, failure=failure)
 
     return parse
@@ -198,7 +198,7 @@ def first_of(*parsers: Parser) -> Parser:
             failure = failure.merge(reply.failure)
             if reply.fits:
                 return reply._replace(failure=failure)
-        return _misfit(at, failure)
+        return _mismatch(at, failure)
 
     return parse
 
@@ -208,7 +208,7 @@ def attempt(parser: Parser) -> Parser:
 
     def parse(text: str, at: int) -> Reply:
         reply = parser(text, at)
-        return reply if reply.fits else _misfit(at, reply.failure)
+        return reply if reply.fits else _mismatch(at, reply.failure)
 
     return parse
 
@@ -224,19 +224,19 @@ def ahead(parser: Parser) -> Parser:
 
 
 def unless_followed_by(parser: Parser) -> Parser:
-    """By one character; told behind it, as Parsec does."""
+    """Refuses one character that `parser` takes; the failure is reported behind it, as Parsec does."""
 
     def parse(text: str, at: int) -> Reply:
         reply = parser(text, at)
         if not reply.fits:
             return _fit(at, at, reply.failure)
-        return _misfit(at, Failure(reply.at, ((_UNEXPECTED_BY_RULE, _show_character(text[at])),)))
+        return _mismatch(at, Failure(reply.at, ((_UNEXPECTED_BY_RULE, _show_character(text[at])),)))
 
     return parse
 
 
 def labelled(label: str, parser: Parser) -> Parser:
-    """What was expected is told by one name where nothing was taken."""
+    """Reports what was expected by one name where nothing was consumed."""
 
     def parse(text: str, at: int) -> Reply:
         reply = parser(text, at)
@@ -285,7 +285,7 @@ def separated(parser: Parser, by: Parser) -> Parser:
             failure = Failure(reply.at)
             if not reply.fits:
                 failed = reply.failure if reply.consumed else next_by.failure.merge(reply.failure)
-                return _misfit(reply.at, failed, consumed=True)
+                return _mismatch(reply.at, failed, consumed=True)
             reply = reply._replace(consumed=True)
         return reply
 
@@ -298,7 +298,7 @@ def unless_it_is(words: tuple[str, ...], parser: Parser) -> Parser:
     def parse(text: str, at: int) -> Reply:
         reply = parser(text, at)
         if reply.fits and text[at : reply.at].strip() in words:
-            return _misfit(reply.at, reply.failure.merge(Failure(reply.at)), consumed=reply.consumed)
+            return _mismatch(reply.at, reply.failure.merge(Failure(reply.at)), consumed=reply.consumed)
         return reply
 
     return parse

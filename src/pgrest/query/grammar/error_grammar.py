@@ -110,7 +110,7 @@ def _operator(name: str) -> Parser:
 
 
 def _any_case(name: str) -> Parser:
-    return attempt(sequence(*(first_of(exactly(letter), exactly(letter.upper())) for letter in name)))
+    return attempt(sequence(*(first_of(exactly(char), exactly(char.upper())) for char in name)))
 
 
 def _words(*names: str) -> Parser:
