@@ -418,7 +418,7 @@ async def test_emails_come_once(serve_mailing: ServeMailing, dodo: FakeDodo, rec
         "Your payment was refunded",
         "Your plan is cancelled",
     ]
-    (email,) = [one for one in mailing.postbox.find(ANNA) if "returned" in one.subject]
+    (email,) = [one for one in mailing.postbox.find(ANNA) if "refunded" in one.subject]
     assert "22.61 EUR" in email.text
     assert f"{mailing.product.settings.origin}/settings/billing" in email.links
 

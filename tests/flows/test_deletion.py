@@ -378,7 +378,7 @@ async def test_the_page_offers_the_way_back(ada: httpx.AsyncClient, records: Rec
     assert (await ada.get(DELETE_PAGE)).headers["location"] == DATA_PAGE
     kept = await ada.post(f"{DELETE_PAGE}/cancel")
     assert (kept.status_code, kept.headers["location"]) == (303, f"{DATA_PAGE}?done=kept")
-    assert "Your account stays" in (await ada.get(kept.headers["location"])).text
+    assert "The deletion was cancelled" in (await ada.get(kept.headers["location"])).text
     assert await records.rows("SELECT 1 FROM users WHERE deletion_due_at IS NOT NULL") == []
 
 

@@ -53,7 +53,7 @@ async def test_forgot_password_answers_any_string_alike(nobody: httpx.AsyncClien
     assert [seen(answer) for answer in answers] == [seen(answers[0])] * len(strings)
     assert (answers[0].status_code, answers[0].json()) == (200, {"ok": True, "configured": True})
     await mailing.finish_jobs()
-    assert mailing.subjects(KNOWN).count("Choose a new password") == 3
+    assert mailing.subjects(KNOWN).count("Reset your password") == 3
     assert {email.to for email in mailing.postbox.received} == {KNOWN, ELSEWHERE}
     assert await mailing.query("SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed'") == 0
 

@@ -98,7 +98,7 @@ async def test_the_email_says_what_happened_and_where_to_go(serve_mailing: Serve
     hostile = {"host": "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-for": "203.0.113.9"}
     await client.post("/api/account/forgot-password", json={"email": ANNA}, headers=headers | hostile)
     email = (await mailing.postbox.wait(to=ANNA, count=2))[-1]
-    assert email.subject == "Choose a new password"
+    assert email.subject == "Reset your password"
     assert [link.rpartition("/")[0] for link in email.links] == ["https://app.example.com/reset"]
     assert len(email.links[0].rpartition("/")[2]) >= 43  # 256 bits
     assert "Hello Anna <b>," in email.text
@@ -233,7 +233,7 @@ async def test_five_emails_a_day_and_not_a_word_about_it(mailing: Mailing) -> No
     answers = [await client.post("/api/account/forgot-password", json={"email": ANNA}) for _ in range(8)]
     assert {(answer.status_code, answer.text) for answer in answers} == {(200, '{"ok":true,"configured":true}')}
     await mailing.finish_jobs()
-    assert mailing.subjects(ANNA).count("Choose a new password") == 5
+    assert mailing.subjects(ANNA).count("Reset your password") == 5
 
 
 async def test_a_caller_who_asks_too_often_is_not_told_either(serve_mailing: ServeMailing) -> None:

@@ -240,7 +240,7 @@ async def test_the_key_is_never_in_a_backup(connection_id: str, settings: Settin
     with pytest.raises(StartError, match="already exists"):
         await make_backup(settings, tmp_path / "two", say_nothing)
     (tmp_path / "two").unlink()
-    with pytest.raises(StartError, match=r"two\.keys is there already"):
+    with pytest.raises(StartError, match=r"two\.keys already exists"):
         await make_backup(settings, tmp_path / "two", say_nothing, with_key=True)
     assert not (tmp_path / "two").exists()
 

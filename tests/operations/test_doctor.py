@@ -140,7 +140,7 @@ async def test_a_public_deployment_is_looked_at_more_closely(settings: Settings,
     public = settings.model_copy(update={"origin": "http://app.example.com"})
     report = await examine(public, database)
     doubts = [finding.text for finding in report.findings if finding.subject == "settings"][1:]
-    assert [text.split()[0] for text in doubts] == ["the", "connections", "nobody", "unknown"]
+    assert [text.split()[0] for text in doubts] == ["the", "connections", "no", "unexpected"]
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(0.5, "ok"), (-1.9, "ok"), (3, "warn"), (-29, "warn"), (-31, "fail")])
