@@ -303,7 +303,7 @@ async def test_a_failure_half_way_never_ends_as_valid_json(house: House, records
     assert (await house.owner.get(EXPORT)).status_code == 200
 
 
-@pytest.mark.parametrize("limit", ["stall_seconds", "longest_seconds"])
+@pytest.mark.parametrize("limit", ["stall_seconds", "max_seconds"])
 async def test_a_reader_who_takes_nothing_is_let_go(limit: str) -> None:
     """The server waits with `send` as long as the reader's buffers are full."""
     is_open = asyncio.Event()

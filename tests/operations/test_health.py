@@ -164,7 +164,7 @@ async def test_it_sees_the_database_stop_freeze_and_come_back(own_server: OwnSer
         assert (status, seconds < MOST_SECONDS + SLACK_SECONDS) == (503, True)
         page = await client.get("/status")
         assert page.status_code == 200
-        assert "does not answer" in page.text
+        assert "is not responding" in page.text
 
         own_server.embedded = await start_embedded(
             own_server.data_dir, progress=lambda _: None, port=own_server.embedded.port
