@@ -11,14 +11,14 @@ async def test_it_is_open_to_all_and_says_what_works(client: httpx.AsyncClient) 
     page = await client.get("/status")
     assert page.status_code == 200
     assert "Everything works" in page.text
-    assert page.text.count("not set up</span>") == 3
+    assert page.text.count("not configured</span>") == 3
     assert __version__ in page.text
 
 
 async def test_it_says_what_is_set_up_and_tells_no_setting(serve: Serve) -> None:
     secrets = {"sentry_dsn": Secret("https://key@sentry.example/1"), "cron_secret": Secret("the scheduler's secret")}
     page = await (await (await serve(secrets)).client()).get("/status")
-    assert page.text.count("not set up</span>") == 2
+    assert page.text.count("not configured</span>") == 2
     assert "sentry.example" not in page.text
     assert "scheduler" not in page.text
 
