@@ -185,7 +185,7 @@ async def test_a_device_cookie_cannot_be_forged(serve: Serve, forge: str) -> Non
 async def test_a_device_cookie_ends(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     client = await (await serve(limits=tight_limits(signin_total=Limit(1, 300)))).client()
     await sign_up(client)
-    monkeypatch.setattr("basewarden.accounts.signin.devices.HOLDS", timedelta(0))
+    monkeypatch.setattr("basewarden.accounts.signin.devices.TTL", timedelta(0))
     await guess(client, password=PASSWORD)
     assert [(await guess(client)).status_code for _ in range(2)] == [401, 429]
 

@@ -230,7 +230,7 @@ async def test_one_form_takes_either_or_both(
     owner: httpx.AsyncClient, rest: SupabaseProject, project: ProjectDatabase
 ) -> None:
     page = (await owner.get("/connections/new")).text
-    assert "Best effort" in page
+    assert "Recording: best effort" in page
     assert "Recording: exact." in page
     key = rest.secret_key()
     empty = {"postgresUrl": "", "url": "", "key": "", "dbRole": ""}

@@ -65,7 +65,7 @@ async def test_an_insert_whose_answer_was_lost_is_told_of_without_rows(bench: Be
     assert "1 write: the response was lost." in page
     assert "insert of t" in page
     undo = await read_page(bench, recorded.session_id, "/undo")
-    assert "1 write whose outcome is unknown, with an unknown number of rows." in undo
+    assert "1 write without known rows, whose outcome is unknown." in undo
 
 
 async def test_a_write_that_was_refused_is_not_counted(bench: Bench) -> None:

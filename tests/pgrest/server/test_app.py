@@ -345,7 +345,7 @@ async def test_an_unknown_failure_is_a_plain_500_and_the_log_says_where(client: 
     client.app.live._cache = None
     assert (answer.status, answer.json()["code"]) == (500, "PGRSTX00")
     assert answer.json()["message"] == "Internal server error"
-    assert "road.py" in events.getvalue()
+    assert "runner.py" in events.getvalue()
     assert "hush" not in events.getvalue()
     assert '"GET /items?sku=eq.hush HTTP/1.1" 500 ' in requests.getvalue()
 

@@ -32,7 +32,7 @@ _REFERENCE = "23503"
 _OUTCOME_UNKNOWN = "The outcome for this row is unknown: the response was lost."
 NOT_TRIED = "The row was not attempted, because another row could not be undone."
 _NOT_REACHABLE = "The row was not attempted, because the project or the journal could not be reached."
-_NOT_SWITCHED_OFF = "over an API it cannot be switched off"
+_NOT_DISABLED = "a project's API cannot disable triggers"
 
 
 class ApiUndoRun:
@@ -309,7 +309,7 @@ class ApiUndoRun:
                 del self.reverted[number]
                 self._refuse([number], KEPT_BY_TRIGGER, not_restored)
             elif columns:
-                self.overwritten[f"{row.table.schema}.{row.table.name}", columns, _NOT_SWITCHED_OFF] += 1
+                self.overwritten[f"{row.table.schema}.{row.table.name}", columns, _NOT_DISABLED] += 1
 
     def _list_mismatched(self, number: int, image: Image | None) -> tuple[str, ...]:
         row = self.rows[number]
