@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterable
 
+from jinja2 import nodes
+
+from basewarden.web import Pages
 from tests.rules.sources import SourceFile, read_sources
 
 FORBIDDEN = {
@@ -44,3 +47,34 @@ def test_unsafe_markup_is_found() -> None:
         "bad.html:4 data marked safe",
         "bad.html:5 escaping switched off",
     ]
+
+
+# A function that is renamed in Python and not in a template fails only when the page is shown.
+GIVEN = re.compile(r"\b(\w+)=|\"(\w+)\"")
+ENVIRONMENT = Pages({}, str).environment
+
+
+def find_unknown_names(templates: Iterable[SourceFile], code: Iterable[SourceFile]) -> list[str]:
+    """Lists names that a template reads and that neither templates define nor any code passes by keyword or as a key."""
+    trees = {source.path: ENVIRONMENT.parse(source.text) for source in templates}
+    known = {name for source in code for pair in GIVEN.findall(source.text) for name in pair if name}
+    known.update(ENVIRONMENT.globals, ("caller", "loop"))
+    read: dict[str, set[str]] = {}
+    for path, tree in trees.items():
+        known.update(macro.name for macro in tree.find_all(nodes.Macro))
+        for imported in tree.find_all(nodes.FromImport):
+            known.update(name if isinstance(name, str) else name[1] for name in imported.names)
+        names = list(tree.find_all(nodes.Name))
+        known.update(name.name for name in names if name.ctx != "load")
+        read[path] = {name.name for name in names if name.ctx == "load"}
+    return [f"{path}: {name}" for path, names_read in read.items() for name in sorted(names_read - known)]
+
+
+def test_templates_read_only_names_that_exist() -> None:
+    assert find_unknown_names(read_sources("src", suffix=".html"), read_sources("src")) == []
+
+
+def test_an_unknown_name_is_found() -> None:
+    page = SourceFile("page.html", "{% set total = 1 %}{{ say_amount(total) }}{{ title }}{{ segments }}")
+    code = SourceFile("pages.py", 'pages.render(request, "page.html", title="Plan", **{"segments": 1})')
+    assert find_unknown_names([page], [code]) == ["page.html: say_amount"]
