@@ -1,4 +1,4 @@
-"""The rest of accounts: links of letters, two-factor authentication, passkeys, sign-in elsewhere, deletion."""
+"""The rest of accounts: links of letters, two-factor sign-in, passkeys, sign-in elsewhere, deletion."""
 
 import sqlalchemy as sa
 from alembic import op

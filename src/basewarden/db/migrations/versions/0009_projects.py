@@ -26,7 +26,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What has no Postgres connection string cannot stay."""
+    """What has no Postgres address cannot stay."""
     op.execute("DELETE FROM connections WHERE sealed_postgres_url IS NULL")
     for name in ("project_whole", "postgres_whole", "reachable"):
         op.drop_constraint(op.f(f"ck_connections_{name}"), "connections")
