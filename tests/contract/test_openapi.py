@@ -27,6 +27,10 @@ from tests.fixtures.app import ServedProduct
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 COOKIE = "authjs.session-token"
+pytestmark = pytest.mark.filterwarnings(
+    # The served product draws random numbers on its own thread while a case is drawn on this one.
+    "ignore:Do not use the `random` module inside strategies:hypothesis.errors.HypothesisDeprecationWarning"
+)
 ENDS_THE_SESSION = ("/api/auth/signout", "/api/account/sessions")
 """Tried last, for what comes after them would only be refused."""
 

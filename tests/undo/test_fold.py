@@ -59,6 +59,29 @@ def test_keys_swapped_in_one_write() -> None:
     assert [(net.key_before, net.key_after) for net in nets] == [(("1",), ("2",)), (("2",), ("1",))]
 
 
+def upsert(*changes: RowChange) -> list[tuple[Row, Row]]:
+    nets = fold_writes([RecordedWrite("committed", "insert", "public", "t", changes)]).changes
+    return [(net.before, net.after) for net in nets]
+
+
+def test_an_upsert_that_moves_a_row_and_fills_its_key_changes_the_key_in_place() -> None:
+    assert upsert(change(row("1"), row("8")), change(None, row("1", "n"))) == [
+        (row("1"), row("1", "n")),
+        (None, row("8")),
+    ]
+
+
+def test_an_upsert_that_moves_rows_along_a_chain_changes_each_key_in_place() -> None:
+    moves = [change(row("1"), row("8")), change(row("2", "c"), row("1", "c")), change(None, row("2", "n"))]
+    kept = [(row("1"), row("1", "c")), (row("2", "c"), row("2", "n")), (None, row("8"))]
+    assert sorted(upsert(*moves), key=repr) == sorted(kept, key=repr)
+    assert sorted(upsert(*reversed(moves)), key=repr) == sorted(kept, key=repr)
+
+
+def test_an_upsert_that_moves_a_row_to_a_free_key_is_a_move() -> None:
+    assert upsert(change(row("1"), row("8")), change(None, row("2"))) == [(row("1"), row("8")), (None, row("2"))]
+
+
 def test_a_deleted_rows_place_taken_by_a_moved_one() -> None:
     gone, moved = fold(change(row("1"), None), change(row("2", "c"), row("1", "c"))).changes
     assert (gone.verb, gone.key_before) == ("delete", ("1",))

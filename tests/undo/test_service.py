@@ -53,6 +53,23 @@ async def status_of(bench: Bench, session: str) -> Row:
     return await bench.journal(session)
 
 
+async def test_an_upsert_that_moves_a_row_and_fills_its_key(bench: Bench, agent: BenchAgent) -> None:
+    """The rows that refer to the key never noticed, on the way there, back and there again."""
+    before = await digest(bench)
+    rows = [{"id": 50, "name": "moved", "email": "1@x.org"}, {"id": 1, "name": "new", "email": "new@x.org"}]
+    answer = await agent.http.post(
+        "/customers?on_conflict=email", json=rows, headers={"prefer": "resolution=merge-duplicates"}
+    )
+    assert answer.status_code == 201, answer.text
+    after = await digest(bench)
+    session = answer.headers["x-basewarden-session"]
+    for expected in (before, after, before):
+        undone = await request_undo(bench, session)
+        assert undone.status_code == 200, undone.text
+        session = undone.json()["undoSessionId"]
+        assert await digest(bench) == expected
+
+
 async def test_a_disaster_is_taken_back_and_the_taking_back_too(bench: Bench, agent: BenchAgent) -> None:
     before = await digest(bench)
     session = (await agent.write("PATCH", "/customers?id=lt.5", {"name": "wrecked"})).session_id

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from basewarden.journal import Image, RowChange, UncapturedChanges, Verb
+from basewarden.undo.planning.key_pairs import pair_by_key
 from basewarden.undo.receipt import count_rows, read_primary_key
 
 Values = Mapping[str, str | None]
@@ -109,7 +110,8 @@ def fold_writes(writes: Sequence[RecordedWrite]) -> Folded:
     folder = _WriteFolder()
     for write in writes:
         if write.state == "committed":
-            folder.add([change for change in write.changes if change.key_columns])
+            changes = [change for change in write.changes if change.key_columns]
+            folder.add(pair_by_key(changes) if write.verb == "insert" else changes)
     return Folded(folder.finish(), _describe_irreversible(writes))
 
 
