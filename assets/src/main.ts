@@ -13,6 +13,7 @@ import "./passkeys.js";
 import "./reveal.js";
 import "./theme.js";
 import "./tick.js";
+import "./toast.js";
 import "./times.js";
 import "./unsaved.js";
 

@@ -15,15 +15,20 @@ OWN = {"Sec-Fetch-Site": "same-origin", "Accept-Encoding": "gzip"}
 @pytest.fixture
 async def names(client: httpx.AsyncClient) -> list[str]:
     page = (await client.get("/signin")).text
-    return re.findall(r'(/static/build/[^"]+)"', page)
+    return re.findall(r'(/static/build/[^"]+[.](?:css|js))"', page)
 
 
-async def test_built_files_are_kept_for_ever_and_compressed(client: httpx.AsyncClient, names: list[str]) -> None:
+async def test_built_files_are_kept_for_ever_and_compressed(
+    product: ServedProduct, client: httpx.AsyncClient, names: list[str]
+) -> None:
     assert len(names) == 2
     for name in names:
         plain = await client.get(name, headers={"Accept-Encoding": "identity"})
-        packed = await client.get(name, headers={"Accept-Encoding": "gzip, br"})
-        for answer in (plain, packed):
+        packed = await client.get(name, headers={"Accept-Encoding": "gzip"})
+        smallest = await ask(
+            product.port, f"GET {name} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip, br\r\n\r\n".encode()
+        )
+        for answer in (plain, packed, smallest):
             assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
             assert answer.headers["vary"] == "accept-encoding"
             assert answer.headers["x-content-type-options"] == "nosniff"
@@ -31,8 +36,21 @@ async def test_built_files_are_kept_for_ever_and_compressed(client: httpx.AsyncC
         assert packed.headers["content-encoding"] == "gzip"
         assert int(packed.headers["content-length"]) < len(plain.content) / 2
         assert packed.content == plain.content
+        assert smallest.headers["content-encoding"] == "br"
+        assert int(smallest.headers["content-length"]) < int(packed.headers["content-length"])
         assert plain.headers["content-type"].startswith("text/")
         assert (await client.head(name)).headers["content-length"]
+
+
+async def test_typefaces_are_loaded_early_and_kept_for_ever(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/signin")).text
+    files = re.findall(r'rel="preload" href="(/static/build/[^"]+[.]woff2)" as="font"', page)
+    assert len(files) == 2
+    for file in files:
+        answer = await client.get(file)
+        assert answer.headers["content-type"] == "font/woff2"
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert len(answer.content) < 40_000
 
 
 @pytest.mark.parametrize(

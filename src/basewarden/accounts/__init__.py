@@ -21,7 +21,7 @@ from basewarden.accounts.queries import find_user, find_user_by_email, lock_user
 from basewarden.accounts.reauth.service import Reauth
 from basewarden.accounts.recovery.service import Resets
 from basewarden.accounts.return_path import confirm_beside_path, confirm_path, second_step_path, signin_path
-from basewarden.accounts.signin.callers import FreshlySignedIn, HalfSignedIn, SignedIn, require_person
+from basewarden.accounts.signin.callers import FreshlySignedIn, HalfSignedIn, Operator, SignedIn, require_person
 from basewarden.accounts.signin.devices import Devices
 from basewarden.accounts.signin.session_list import SessionList
 from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
@@ -51,6 +51,7 @@ __all__ = [
     "HalfSignedIn",
     "Limit",
     "MfaRequired",
+    "Operator",
     "PasswordCost",
     "Passwords",
     "Person",

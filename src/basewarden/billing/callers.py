@@ -1,4 +1,4 @@
-"""Who may call billing's own doors: the payment provider by its signature, the operator by a confirmed address."""
+"""Who may call billing's webhook: the payment provider, by its signature."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -6,12 +6,11 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import ClientDisconnect, Request
 
-from basewarden.accounts import Person, SignedIn, make_email_key
 from basewarden.billing import webhooks
 from basewarden.billing.bodies import MAX_BODY_BYTES
 from basewarden.billing.errors import BadDelivery
 from basewarden.billing.webhooks import Delivery, Headers, read_keys, verify_delivery
-from basewarden.errors import NotConfigured, NotFound, TooLarge
+from basewarden.errors import NotConfigured, TooLarge
 from basewarden.web import CallerKind, SettingsDep, callers
 
 
@@ -30,17 +29,6 @@ async def require_signed_delivery(request: Request, settings: SettingsDep) -> De
 
 
 SignedDelivery = Annotated[Delivery, Depends(require_signed_delivery)]
-
-
-async def require_operator(person: SignedIn, settings: SettingsDep) -> Person:
-    """For everybody else there is nothing here."""
-    operators = {make_email_key(email) for email in settings.operators}
-    if not person.is_verified or make_email_key(person.email) not in operators:
-        raise NotFound
-    return person
-
-
-Operator = Annotated[Person, Depends(require_operator)]
 
 
 async def _read_body(request: Request) -> bytes:

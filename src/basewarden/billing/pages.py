@@ -14,8 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts import Person, SignedIn
-from basewarden.billing.callers import Operator
+from basewarden.accounts import Operator, Person, SignedIn
 from basewarden.billing.emails import format_amount
 from basewarden.billing.operator import Grants, Receipts
 from basewarden.billing.plans import CATALOG, PlanState, Problem

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from basewarden.db import Database, Pruner
 from basewarden.jobs import Jobs
 from basewarden.operations import (
+    design_pages,
     docs_pages,
     health_routes,
     icon_routes,
@@ -26,6 +27,7 @@ ROUTERS = (
     metrics_routes.router,
     status_pages.router,
     docs_pages.router,
+    design_pages.router,
     icon_routes.router,
 )
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +25,17 @@ MANIFEST = BUILT_ASSETS / "manifest.json"
 URL = "/static/build"
 ENTRIES = ("src/main.ts", "styles/main.css")
 MIN_NODE = 18
+_COMPRESSED = (".js", ".css", ".svg")
+_COMPRESS = """
+const fs = require("fs");
+const zlib = require("zlib");
+for (const path of process.argv.slice(1)) {
+  const content = fs.readFileSync(path);
+  const params = { [zlib.constants.BROTLI_PARAM_SIZE_HINT]: content.length };
+  fs.writeFileSync(path + ".br", zlib.brotliCompressSync(content, { params }));
+  fs.writeFileSync(path + ".gz", zlib.gzipSync(content, { level: 9 }));
+}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +45,7 @@ class Node:
 
 
 def asset_url(name: str) -> str:
-    """Returns the path of a built file such as `main.js`; it changes with the content."""
+    """Returns the path of a built file, such as `main.js` or a typeface; it changes with the content."""
     return f"{URL}/{_read_files()[name]}"
 
 
@@ -123,18 +134,30 @@ def _build(inputs: str) -> None:
         folder=SOURCES,
     )
     outputs: dict[str, dict[str, Any]] = json.loads(metafile.read_bytes())["outputs"]
-    files = {
-        Path(output["entryPoint"]).stem + Path(path).suffix: Path(path).name
-        for path, output in outputs.items()
-        if "entryPoint" in output
-    }
+    _compress([BUILT_ASSETS / Path(path).name for path in outputs if path.endswith(_COMPRESSED)])
+    files = {_find_name(path, output): Path(path).name for path, output in outputs.items() if _is_named(path, output)}
     new_manifest = MANIFEST.with_suffix(".new")
     new_manifest.write_text(json.dumps({"inputs": inputs, "files": files}, indent=2))
     new_manifest.replace(MANIFEST)
     kept = {MANIFEST.name, ".lock", *(Path(path).name for path in outputs)}
     for path in BUILT_ASSETS.iterdir():
-        if path.name not in kept:
+        if path.name.removesuffix(".br").removesuffix(".gz") not in kept:
             path.unlink()
+
+
+def _is_named(path: str, output: dict[str, Any]) -> bool:
+    return "entryPoint" in output or path.endswith(".woff2")
+
+
+def _find_name(path: str, output: dict[str, Any]) -> str:
+    """An entry is named after its source, and so is a file that was copied."""
+    source = output.get("entryPoint") or next(iter(output["inputs"]))
+    return Path(source).stem + Path(path).suffix
+
+
+def _compress(files: Sequence[Path]) -> None:
+    """Adds `.br` and `.gz` beside each file, once and as small as possible."""
+    _run(str(_need_node().node), "--eval", _COMPRESS, "--", *map(str, files), folder=SOURCES)
 
 
 def _install_packages(folder: Path, progress: Callable[[str], None]) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import gzip
 from typing import Any, Final
 
-from basewarden.web.static import accepts_gzip
+from basewarden.web.static import accepts_encoding
 
 _SMALLEST = 1024
 _LARGE = 64 * 1024
@@ -34,7 +34,7 @@ def may_compress(scope: Any) -> bool:
     if scope["method"] != "GET" or scope["path"].startswith(_NEVER):
         return False
     is_own = any(name == b"sec-fetch-site" and value in _OWN for name, value in scope["headers"])
-    return is_own and accepts_gzip(scope)
+    return is_own and accepts_encoding(scope, "gzip")
 
 
 class _Compressor:

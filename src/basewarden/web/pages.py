@@ -10,6 +10,9 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, St
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from basewarden.web.avatars import choose_hue, make_initials
+from basewarden.web.charts import place_points
+
 _OWN_TEMPLATES = Path(__file__).parent / "templates"
 _THEMES = ("light", "dark")
 THEME_COOKIE = "basewarden.theme"
@@ -35,6 +38,9 @@ class Pages:
         self.environment.globals["asset_url"] = asset_url
         self.environment.filters["segment"] = lambda value: quote(str(value), safe="")
         self.environment.filters["plural"] = count_things
+        self.environment.filters["initials"] = make_initials
+        self.environment.filters["hue"] = choose_hue
+        self.environment.filters["spark_points"] = place_points
 
     def render(self, request: Request, template: str, *, status: int = HTTPStatus.OK, **context: Any) -> HTMLResponse:
         shell = {

@@ -1,7 +1,6 @@
 """Serves the built scripts and styles under names that change with their content, so that browsers cache them."""
 
 import asyncio
-import gzip
 import mimetypes
 import re
 from dataclasses import dataclass
@@ -15,20 +14,22 @@ from basewarden.errors import MethodNotAllowed, NotFound
 _PREFIX = "/static/build/"
 _NAME: Final = re.compile(r"[\w-]+-[A-Z0-9]{8}\.(?:js|css|svg|woff2)\Z")
 _MAX_RATIO = 0.9
+_ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
+"""Written beside each file when the assets are built."""
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """`compressed` is None where compression saves too little."""
+    """`encoded` has the content in the encodings that save enough, the smallest first."""
 
     media_type: str
     content: bytes
-    compressed: bytes | None
+    encoded: tuple[tuple[str, bytes], ...]
 
 
 class BuiltFiles:
-    """Reads and compresses each file once, at its first request."""
+    """Reads each file once, at its first request."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -40,9 +41,11 @@ class BuiltFiles:
         file = await self._find(scope["path"].removeprefix(_PREFIX))
         headers = {"cache-control": _IMMUTABLE, "vary": "accept-encoding"}
         content = file.content
-        if file.compressed is not None and accepts_gzip(scope):
-            content = file.compressed
-            headers["content-encoding"] = "gzip"
+        for encoding, encoded in file.encoded:
+            if accepts_encoding(scope, encoding):
+                content = encoded
+                headers["content-encoding"] = encoding
+                break
         await Response(content, media_type=file.media_type, headers=headers)(scope, receive, send)
 
     async def _find(self, name: str) -> _File:
@@ -54,11 +57,12 @@ class BuiltFiles:
         return file
 
 
-def accepts_gzip(scope: Any) -> bool:
-    """Whether the client accepts gzip; of the quality values only `q=0` is recognized."""
-    values = [value for name, value in scope["headers"] if name == b"accept-encoding"]
+def accepts_encoding(scope: Any, encoding: str) -> bool:
+    """Whether the client accepts `gzip` or `br`; of the quality values only `q=0` is recognized."""
+    name = encoding.encode()
+    values = [value for header, value in scope["headers"] if header == b"accept-encoding"]
     offered = b",".join(values).replace(b" ", b"").lower().split(b",")
-    return any(offer == b"gzip" or (offer.startswith(b"gzip;q=") and offer != b"gzip;q=0") for offer in offered)
+    return any(offer == name or (offer.startswith(name + b";q=") and offer != name + b";q=0") for offer in offered)
 
 
 def _load(path: Path) -> _File:
@@ -67,5 +71,9 @@ def _load(path: Path) -> _File:
     except FileNotFoundError:
         raise NotFound from None
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    compressed = gzip.compress(content, 9, mtime=0)
-    return _File(media_type, content, compressed if len(compressed) < len(content) * _MAX_RATIO else None)
+    encoded = [
+        (encoding, beside.read_bytes())
+        for encoding, suffix in _ENCODINGS
+        if (beside := path.with_name(path.name + suffix)).exists()
+    ]
+    return _File(media_type, content, tuple(pair for pair in encoded if len(pair[1]) < len(content) * _MAX_RATIO))

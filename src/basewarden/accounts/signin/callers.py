@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
+from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.errors import ReauthRequired
 from basewarden.accounts.signin.devices import Devices
 from basewarden.accounts.signin.sessions import Person, SignInSessions
-from basewarden.errors import Unauthenticated
-from basewarden.web import CallerKind, Shell, callers, inject
+from basewarden.errors import NotFound, Unauthenticated
+from basewarden.web import CallerKind, SettingsDep, Shell, callers, inject
 
 SignInSessionsDep = Annotated[SignInSessions, Depends(inject(SignInSessions))]
 ShellDep = Annotated[Shell, Depends(inject(Shell))]
@@ -41,6 +42,17 @@ async def require_fresh_person(person: SignedIn) -> Person:
 
 
 FreshlySignedIn = Annotated[Person, Depends(require_fresh_person)]
+
+
+async def require_operator(person: SignedIn, settings: SettingsDep) -> Person:
+    """A person whose confirmed address is one of `BASEWARDEN_OPERATORS`; to everyone else the path does not exist."""
+    operators = {make_email_key(email) for email in settings.operators}
+    if not person.is_verified or make_email_key(person.email) not in operators:
+        raise NotFound
+    return person
+
+
+Operator = Annotated[Person, Depends(require_operator)]
 
 
 @callers(CallerKind.PERSON)
