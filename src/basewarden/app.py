@@ -1,13 +1,14 @@
 """Puts the features together; besides `cli.py`, the only file that knows all of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from basewarden import __version__
 from basewarden.accounts import AccountLimits, Clock, PasswordCost, read_clock
@@ -71,9 +72,21 @@ _ROUTES = list_routes(
 )
 
 
-def create_app(settings: Settings) -> Any:
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What a command adds to the product: its objects and its routes."""
+
+    wire: Callable[[Registry], None]
+    routers: Sequence[APIRouter]
+
+
+def create_app(settings: Settings, addition: Addition | None = None) -> Any:
     """The whole product as one ASGI application."""
-    return assemble_app(build_registry(settings))
+    registry = build_registry(settings)
+    if addition is None:
+        return assemble_app(registry)
+    addition.wire(registry)
+    return assemble_app(registry, addition.routers)
 
 
 def create_app_from_environment() -> Any:
@@ -138,14 +151,14 @@ def _list_pruners(registry: Registry) -> tuple[Pruner, ...]:
     )
 
 
-def assemble_app(registry: Registry) -> Any:
+def assemble_app(registry: Registry, added: Sequence[APIRouter] = ()) -> Any:
     settings = registry.get(Settings)
     configure_logs(settings.log_level, registry.get(Reporter).report)
-    data_api = gateway.make_data_api(registry, WholeBodies(Compression(build_api(registry))))
+    data_api = gateway.make_data_api(registry, WholeBodies(Compression(build_api(registry, added))))
     return Edge(Liveness(data_api), settings, registry.get(RequestCounts).observe if settings.metrics_token else None)
 
 
-def build_api(registry: Registry) -> FastAPI:
+def build_api(registry: Registry, added: Sequence[APIRouter] = ()) -> FastAPI:
     app = FastAPI(
         title="Basewarden",
         version=__version__,
@@ -158,6 +171,7 @@ def build_api(registry: Registry) -> FastAPI:
     app.state.registry = registry
     app.mount("/static", BuiltFiles(BUILT_ASSETS), name="static")
     app.routes.extend(_ROUTES)
+    app.routes.extend(list_routes(*added))
     if registry.get(Settings).metrics_token:  # takes 0.25 s, which is needed only for metrics
         registry.get(RequestCounts).learn_routes(app.routes)
     add_error_handlers(app, accounts.SIGN_IN_PATHS)

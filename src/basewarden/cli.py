@@ -49,6 +49,7 @@ def _make_parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="serve the product with a demo shop")
     _add_address(demo)
     demo.add_argument("--script", action="store_true", help="run the demo script, verify its result, and exit")
+    demo.add_argument("--verbose", action="store_true", help="print progress and logs")
 
     _add_rest_arguments(commands.add_parser("rest", help="serve one Postgres as PostgREST would"))
 

@@ -2,14 +2,16 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from basewarden.accounts import Purpose, make_operator_link
-from basewarden.app import build_registry
+from basewarden.app import Addition, build_registry
 from basewarden.audit import verify_chain
 from basewarden.core.logs import configure_logs
 from basewarden.core.stopping import Stopped, exit_by_signal, exit_on_terminate, make_runner, run_command, until_signal
@@ -24,9 +26,15 @@ from basewarden.start import Started, start, start_migrated
 from basewarden.vault import Vault, make_keyring, rotate_keys
 from basewarden.web import ensure_assets
 
+Progress = Callable[[str], None]
+
 
 def _print_status(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
+
+
+def _ignore_status(_: str) -> None:
+    """For a console that stays quiet."""
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -78,44 +86,64 @@ def make_origin(host: str, port: int) -> str:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    run_command(_run_demo(options.host, options.port, script=options.script), on_terminate=0)
+    if not options.verbose:
+        os.environ.setdefault("BASEWARDEN_LOG_LEVEL", "error")
+    progress = _print_status if options.verbose else _ignore_status
+    run_command(_run_demo(options.host, options.port, progress, script=options.script), on_terminate=0)
 
 
-async def _run_demo(host: str, port: int, *, script: bool) -> None:
-    from basewarden.demo import ScriptError, prepare_demo_data, run_script  # noqa: PLC0415 - needs clients only the demo has
+async def _run_demo(host: str, port: int, progress: Progress, *, script: bool) -> None:
+    from basewarden.demo import (  # noqa: PLC0415 - needs clients that only the demo's packages have
+        DEMO_ROUTERS,
+        AgentRuns,
+        ScriptError,
+        SigninLink,
+        prepare_demo_data,
+        run_script,
+        wire_demo,
+    )
 
+    link, runs = SigninLink(), AgentRuns()
     with bind(host, 0 if script else port) as listener:
         origin = make_origin(host, listener.getsockname()[1])
-        await ensure_assets(_print_status)
-        started = await start_migrated(_print_status, origin=origin, allow_private=True)
+        _print_status("Preparing the demo. The first start takes up to a minute.")
+        await ensure_assets(progress)
+        started = await start_migrated(progress, origin=origin, allow_private=True)
         if started.embedded is None or started.settings.data_dir is None:
             raise StartError("The demo uses its own database. Run it without DATABASE_URL.")
+        addition = Addition(partial(wire_demo, link=link, runs=runs), DEMO_ROUTERS)
         try:
-            async with serving(make_server(started.settings), listener) as task:
+            async with serving(make_server(started.settings, addition), listener) as task:
                 data = await prepare_demo_data(
-                    started.settings.origin, started.embedded.dsn("postgres"), started.settings.data_dir, _print_status
+                    started.settings.origin, started.embedded.dsn("postgres"), started.settings.data_dir, progress
                 )
                 if script:
                     await run_script(data, print)
                 else:
-                    _welcome(data)
+                    runs.use(data)
+                    if data.is_new:
+                        await runs.seed()
+                    _welcome(data, link.path)
                     await wait_for_end(task)
         except ScriptError as error:
             raise StartError(str(error)) from error
         finally:
+            await runs.stop()
             await started.stop()
 
 
-def _welcome(data: Any) -> None:
+def _welcome(data: Any, signin_path: str) -> None:
     print(
         f"""
-Open                    {data.origin}
-Sign in as              {data.email}   password  {data.password.reveal()}
-The shop                {data.origin}/c/{data.connection_id}
-Agent API URL           {data.api}
-Agent token             {data.agent_token.reveal()}
+Open this link to sign in. It works once, on this machine only.
 
-Press Ctrl-C to stop; the data is kept. `./basewarden demo --script` runs the demo script.""",
+    {data.origin}{signin_path}
+
+Account         {data.email}   password  {data.password.reveal()}
+Agent API URL   {data.api}
+Agent token     {data.agent_token.reveal()}
+
+Press Ctrl-C to stop; the data is kept. --verbose prints logs; --script runs the whole story in the terminal.""",
         flush=True,
     )
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from basewarden.app import create_app, create_app_from_environment
+from basewarden.app import Addition, create_app, create_app_from_environment
 from basewarden.core.allocator import tune_allocator
 from basewarden.errors import StartError
 from basewarden.settings import Settings
@@ -43,9 +43,9 @@ class _ProductServer(uvicorn.Server):
         yield
 
 
-def make_server(settings: Settings) -> uvicorn.Server:
+def make_server(settings: Settings, addition: Addition | None = None) -> uvicorn.Server:
     tune_allocator()
-    app = create_app(settings)
+    app = create_app(settings, addition)
     tune_gc()
     return _ProductServer(make_config(app, settings))
 

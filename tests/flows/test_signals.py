@@ -108,7 +108,7 @@ async def test_a_signal_during_the_start_leaves_nothing_behind(data_dir: Path, w
 
 
 async def test_the_demo_ends_with_its_database(data_dir: Path) -> None:
-    async with running(data_dir, "demo") as (process, _):
+    async with running(data_dir, "demo", "--verbose") as (process, _):
         await wait_for_line(process, "Setting up the demo shop")
         assert find_server(data_dir) is not None
         assert await end(process, signal.SIGTERM) == 0

@@ -13,6 +13,7 @@ from basewarden.accounts.errors import MfaRequired, ReauthRequired
 from basewarden.accounts.links import make_operator_link
 from basewarden.accounts.models import Purpose, User
 from basewarden.accounts.password.hashing import PasswordCost, Passwords
+from basewarden.accounts.password.routes import AccountsDep
 from basewarden.accounts.password.schemas import SignIn, SignUp
 from basewarden.accounts.password.service import Accounts
 from basewarden.accounts.profile.service import Profiles
@@ -21,7 +22,15 @@ from basewarden.accounts.queries import find_user, find_user_by_email, lock_user
 from basewarden.accounts.reauth.service import Reauth
 from basewarden.accounts.recovery.service import Resets
 from basewarden.accounts.return_path import confirm_beside_path, confirm_path, second_step_path, signin_path
-from basewarden.accounts.signin.callers import FreshlySignedIn, HalfSignedIn, Operator, SignedIn, require_person
+from basewarden.accounts.signin.callers import (
+    FreshlySignedIn,
+    HalfSignedIn,
+    Operator,
+    SignedIn,
+    SignInSessionsDep,
+    require_person,
+)
+from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.accounts.signin.devices import Devices
 from basewarden.accounts.signin.session_list import SessionList
 from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
@@ -33,6 +42,7 @@ __all__ = [
     "ACCOUNT_PARTS",
     "AccountLimits",
     "Accounts",
+    "AccountsDep",
     "Attempt",
     "Attempts",
     "Blocker",
@@ -63,6 +73,7 @@ __all__ = [
     "SessionList",
     "SignIn",
     "SignInSessions",
+    "SignInSessionsDep",
     "SignUp",
     "SignedIn",
     "Tokens",
@@ -80,5 +91,6 @@ __all__ = [
     "read_clock",
     "require_person",
     "second_step_path",
+    "set_signin_cookies",
     "signin_path",
 ]

@@ -38,7 +38,7 @@ class SavedDemo:
 
 @dataclass(frozen=True, repr=False)
 class DemoData:
-    """The prepared demo. `person` is an HTTP client that is signed in to the demo's account."""
+    """The prepared demo. `person` is an HTTP client that is signed in to its account; `is_new` = made by this start."""
 
     origin: str
     person: httpx.AsyncClient
@@ -46,6 +46,7 @@ class DemoData:
     shop_dsn: Secret
     connection_id: str
     agent_token: Secret
+    is_new: bool
 
     email: str = EMAIL
 
@@ -66,7 +67,8 @@ async def prepare_demo_data(origin: str, admin_dsn: str, data_dir: Path, progres
     connection_id = await _ensure_connection(person, saved, shop.dsn.reveal())
     token = await _ensure_agent(person, saved, connection_id)
     _write_saved(path, SavedDemo(saved.password, saved.shop_password, shop.dsn.reveal(), connection_id, token))
-    return DemoData(origin, person, Secret(saved.password), shop.dsn, connection_id, Secret(token))
+    is_new = connection_id != saved.connection_id
+    return DemoData(origin, person, Secret(saved.password), shop.dsn, connection_id, Secret(token), is_new)
 
 
 async def _sign_in(person: httpx.AsyncClient, password: str) -> None:

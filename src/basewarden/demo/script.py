@@ -2,7 +2,6 @@
 
 from collections import Counter
 from datetime import UTC, datetime
-from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
@@ -10,14 +9,14 @@ import httpx
 import psycopg
 from postgrest.exceptions import APIError
 from psycopg import sql
-from supabase import AsyncClient, acreate_client
+from supabase import AsyncClient
 
+from basewarden.demo.agent_work import AgentWork, PrintLine, agent_client
 from basewarden.demo.data import DemoData
+from basewarden.demo.person_edits import PersonEdits
 from basewarden.demo.shop import digest_tables
 
 SESSION_NAME = "spring-cleaning"
-JUNK_ROWS = 40
-GUESTS_TO_DELETE = 120
 EDITED_TABLES = ("prices", "coupons")
 _SHOWN_ROWS = 3
 Rows = dict[str, Counter[str]]  # table -> each of its rows as text
@@ -30,9 +29,10 @@ class ScriptError(Exception):
 class DemoScript:
     """One run of the script. `print_line` receives the transcript line by line."""
 
-    def __init__(self, data: DemoData, agent: AsyncClient, name: str, print_line: Any) -> None:
+    def __init__(self, data: DemoData, agent: AsyncClient, name: str, print_line: PrintLine) -> None:
         self.data = data
-        self.agent = agent
+        self.work = AgentWork(agent, name, print_line)
+        self.edits = PersonEdits(data)
         self.name = name
         self.print_line = print_line
         self.session_id = ""
@@ -41,83 +41,21 @@ class DemoScript:
         digests = await digest_tables(self.data.shop_dsn.reveal())
         rows = await self._read_edited_tables()
         self.print_line(f"The shop at the start: {len(digests)} tables, digest of all {_shorten(digests)}")
-        await self._read()
-        await self._work()
-        price = (await self._request_as_person("GET", "/prices?select=id,amount&currency=eq.EUR&order=id&limit=1"))[0]
-        coupon = (await self._request_as_person("GET", "/coupons?select=code,percent_off&order=code&limit=1"))[0]
-        await self._cause_damage()
-        await self._edit_as_person(price, coupon)
+        await self.work.read()
+        await self.work.work()
+        await self.edits.choose_rows()
+        await self.work.cause_damage()
+        await self._edit_as_person()
         edited = await self._read_edited_tables()
         await self._show_timeline()
         await self._preview()
         await self._undo()
         await self._verify(digests, rows, edited)
 
-    async def _read(self) -> None:
-        self._title("The agent reads")
-        products = await (
-            self.agent.table("products")
-            .select("name, status, categories(name), prices(amount, currency)", count="exact")  # type: ignore[arg-type]  # its own literal
-            .eq("status", "active")
-            .order("name")
-            .limit(3)
-            .execute()
-        )
-        for product in _data(products):
-            price = product["prices"][0] if product["prices"] else {"amount": "-", "currency": ""}
-            self.print_line(
-                f"  {product['name']} ({product['categories']['name']}): {price['amount']} {price['currency']}"
-            )
-        self.print_line(f"  … of {products.count} active products")
-        found = await self.agent.rpc("search_products", {"q": "filter"}).execute()
-        self.print_line(f"  search_products('filter') finds {len(_data(found))}")
-
-    async def _work(self) -> None:
-        self._title("It does a few sensible things")
-        tickets = self.agent.table("tickets").select("id, subject").eq("status", "open").order("id").limit(1)
-        ticket = _data(await tickets.execute())[0]
-        await (
-            self.agent.table("messages")
-            .insert(
-                {
-                    "ticket_id": ticket["id"],
-                    "author": "staff",
-                    "body": "Thank you for writing. We are looking into it.",
-                }
-            )
-            .execute()
-        )
-        await self.agent.table("tickets").update({"status": "waiting_for_customer"}).eq("id", ticket["id"]).execute()
-        self.print_line(f"  answers ticket {ticket['id']}, “{ticket['subject']}”, and sets it to waiting")
-
-    async def _cause_damage(self) -> None:
-        self._title("Then it goes wrong")
-        prices = await self.agent.table("prices").update({"amount": "0.01"}).eq("currency", "EUR").execute()
-        self.print_line(f"  sets {len(_data(prices))} prices to 0.01 EUR")
-        oldest = self.agent.table("customers").select("id").eq("tier", "guest").order("created_at")
-        guests = _data(await oldest.limit(GUESTS_TO_DELETE).execute())
-        gone = await self.agent.table("customers").delete().in_("id", [row["id"] for row in guests]).execute()
-        self.print_line(f"  deletes {len(_data(gone))} customers, and by cascade the rows that refer to them")
-        junk: list[Any] = [
-            {"email": f"asdf{number}.{self.name}@example.org", "full_name": f"Test Test {number}"}
-            for number in range(JUNK_ROWS)
-        ]
-        await self.agent.table("customers").insert(junk).execute()
-        self.print_line(f"  inserts {len(junk)} made-up customers")
-        real = self.agent.table("coupons").select("code, title, valid").order("code").limit(10)
-        coupons = _data(await real.execute())
-        await self.agent.table("coupons").upsert([{**coupon, "percent_off": "100"} for coupon in coupons]).execute()
-        self.print_line(f"  upserts {len(coupons)} real coupons to 100 percent off")
-
-    async def _edit_as_person(self, price: dict[str, Any], coupon: dict[str, Any]) -> None:
-        """Edits to values that are neither the original nor the agent's."""
+    async def _edit_as_person(self) -> None:
         self._title("Meanwhile a person edits two of the same rows")
-        amount = Decimal(str(price["amount"])) + Decimal("0.10")
-        await self._request_as_person("PATCH", f"/prices?id=eq.{price['id']}", {"amount": str(amount)})
-        self.print_line(f"  corrects price {price['id']} to {amount} EUR")
-        percent = int(coupon["percent_off"]) % 40 + 1
-        await self._request_as_person("PATCH", f"/coupons?code=eq.{coupon['code']}", {"percent_off": percent})
-        self.print_line(f"  sets coupon {coupon['code']} back to {percent} percent")
+        for line in await self.edits.edit():
+            self.print_line(f"  {line}")
 
     async def _show_timeline(self) -> None:
         self._title("The session, as Basewarden recorded it")
@@ -208,37 +146,19 @@ class DemoScript:
         _require("conflicts" in receipt, f"the undo answered {answer.text}")
         return receipt
 
-    async def _request_as_person(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        answer = await self.data.person.request(
-            method,
-            f"/api/v/{self.data.connection_id}/rest/v1{path}",
-            json=body,
-            headers={"Prefer": "return=minimal"},
-        )
-        _require(not answer.is_error, f"{method} {path} answered {answer.text}")
-        return answer.json() if answer.content else None
-
     def _title(self, text: str) -> None:
         self.print_line("")
         self.print_line(text)
 
 
-async def run_script(data: DemoData, print_line: Any) -> None:
+async def run_script(data: DemoData, print_line: PrintLine) -> None:
     """Runs the script. Raises ScriptError unless all data but the person's edits is restored."""
-    agent = await acreate_client(data.api, data.agent_token.reveal())
     name = f"{SESSION_NAME}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    agent.postgrest.headers["x-basewarden-session"] = name
     try:
-        await DemoScript(data, agent, name, print_line).run()
+        async with agent_client(data, name) as agent:
+            await DemoScript(data, agent, name, print_line).run()
     except (APIError, httpx.HTTPError) as error:
         raise ScriptError(f"The script stopped early: {error}") from error
-    finally:
-        await agent.postgrest.aclose()
-
-
-def _data(answer: Any) -> Any:
-    """Returns the rows of a Supabase response, which its own type only declares as JSON."""
-    return answer.data
 
 
 def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - an assertion's condition

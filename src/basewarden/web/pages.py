@@ -22,13 +22,9 @@ class Pages:
     """`render(request, "accounts/signin.html", …)`; a feature's templates are found under its name."""
 
     def __init__(self, features: Mapping[str, Path], asset_url: Callable[[str], str]) -> None:
+        self._folders = {name: FileSystemLoader(path) for name, path in features.items()}
         self.environment = Environment(
-            loader=ChoiceLoader(
-                [
-                    FileSystemLoader(_OWN_TEMPLATES),
-                    PrefixLoader({name: FileSystemLoader(path) for name, path in features.items()}),
-                ]
-            ),
+            loader=ChoiceLoader([FileSystemLoader(_OWN_TEMPLATES), PrefixLoader(self._folders)]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -36,11 +32,17 @@ class Pages:
             enable_async=False,
         )
         self.environment.globals["asset_url"] = asset_url
+        self.environment.globals["banner_template"] = None
         self.environment.filters["segment"] = lambda value: quote(str(value), safe="")
         self.environment.filters["plural"] = count_things
         self.environment.filters["initials"] = make_initials
         self.environment.filters["hue"] = choose_hue
         self.environment.filters["spark_points"] = place_points
+
+    def add_banner(self, name: str, path: Path, **values: Any) -> None:
+        """Adds a folder of templates; its `banner.html` is shown above every page of a signed-in person."""
+        self._folders[name] = FileSystemLoader(path)
+        self.environment.globals.update({"banner_template": f"{name}/banner.html", **values})
 
     def render(self, request: Request, template: str, *, status: int = HTTPStatus.OK, **context: Any) -> HTMLResponse:
         shell = {

@@ -1,0 +1,66 @@
+"""The pages that only a demo has: its sign-in link, and the button that lets the agent break something."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.accounts import (
+    AccountsDep,
+    ClientInfoDep,
+    SignedIn,
+    SignIn,
+    SignInSessionsDep,
+    second_step_path,
+    set_signin_cookies,
+)
+from basewarden.demo.agent_runs import AgentRuns
+from basewarden.demo.signin_link import SigninLink
+from basewarden.errors import NotFound
+from basewarden.web import PagesDep, SettingsDep, Writing, anyone, inject, redirect
+
+router = APIRouter(prefix="/demo", include_in_schema=False)
+
+AgentRunsDep = Annotated[AgentRuns, Depends(inject(AgentRuns))]
+SigninLinkDep = Annotated[SigninLink, Depends(inject(SigninLink))]
+
+
+@router.get("/{token}", dependencies=[Depends(anyone)])
+async def get_signin(
+    *,
+    token: str,
+    request: Request,
+    session: Writing,
+    link: SigninLinkDep,
+    runs: AgentRunsDep,
+    accounts: AccountsDep,
+    signins: SignInSessionsDep,
+    client_info: ClientInfoDep,
+    settings: SettingsDep,
+    pages: PagesDep,
+) -> Response:
+    if not link.redeem(token, request.client.host if request.client else None):
+        return pages.render(request, "demo/used.html", status=410, email=runs.data.email)
+    data = runs.data
+    result = await accounts.sign_in(
+        session,
+        SignIn(email=data.email, password=SecretStr(data.password.reveal())),
+        client_info,
+        previous_token=signins.read_token(request.scope),
+        device=None,
+    )
+    home = f"/c/{data.connection_id}"
+    response = redirect(second_step_path(home) if result.needs_mfa else home)
+    set_signin_cookies(response, settings, result.tokens)
+    return response
+
+
+@router.post("/agent")
+async def post_agent(person: SignedIn, runs: AgentRunsDep) -> Response:
+    """Starts a run, unless one is going on, and leads to where its session appears."""
+    if person.email != runs.data.email:
+        raise NotFound
+    await runs.start()
+    return redirect(f"/c/{runs.data.connection_id}/sessions")

@@ -1,0 +1,101 @@
+"""The demo as a person meets it: a quiet start, one link that signs in, and an agent that really breaks something."""
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fixtures.app import pick_port
+from tests.fixtures.waiting import wait_until
+from tests.flows.test_commands import CHECKOUT
+from tests.flows.test_signals import OWN
+
+STARTS_WITHIN_SECONDS = 180
+STRANGER = {"email": "stranger@example.com", "password": "a-long-enough-passphrase-7"}
+
+
+@pytest.fixture
+async def demo(tmp_path: Path) -> Any:
+    with pick_port() as listener:
+        port = listener.getsockname()[1]
+    kept = {name: value for name, value in os.environ.items() if name not in OWN}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "basewarden", "demo", "--port", str(port)),
+        env={**kept, "PYTHONPATH": str(CHECKOUT / "src"), "BASEWARDEN_DATA_DIR": str(tmp_path)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def read_until(process: asyncio.subprocess.Process, words: str) -> list[str]:
+    assert process.stdout is not None
+    lines: list[str] = []
+    async with asyncio.timeout(STARTS_WITHIN_SECONDS):
+        while line := (await process.stdout.readline()).decode():
+            lines.append(line.rstrip())
+            if words in line:
+                return lines
+    raise AssertionError("\n".join(lines))
+
+
+async def test_from_the_printed_link_to_an_agents_damage(demo: asyncio.subprocess.Process) -> None:
+    printed = await read_until(demo, "Press Ctrl-C")
+    assert len(printed) <= 12, printed
+    (link,) = re.findall(r"http://localhost:\d+/demo/[\w-]+", "\n".join(printed))
+    origin = link.partition("/demo/")[0]
+    async with httpx.AsyncClient(base_url=origin, headers={"origin": origin}, trust_env=False, timeout=30) as person:
+        entered = await person.get(link)
+        assert entered.status_code == 303
+        home = entered.headers["location"]
+        assert (await person.get(home)).status_code == 200
+        await refuse_used_link(link)
+        sessions = f"/api/connections/{home.removeprefix('/c/')}/sessions"
+        seeded = (await person.get(sessions)).json()["sessions"]
+        assert sorted(one["label"] or "" for one in seeded) == ["", "spring-cleaning"]
+        (wrecked,) = [one for one in seeded if one["label"]]
+        assert wrecked["mutationCount"] > 2000
+        preview = await person.post(f"{sessions}/{wrecked['id']}/undo", json={"mode": "preview"})
+        assert len(preview.json()["conflicts"]) == 2
+        await refuse_strangers(origin)
+        pressed = await person.post("/demo/agent")
+        assert pressed.status_code == 303
+        assert (await person.post("/demo/agent")).status_code == 303
+
+        async def list_runs() -> list[Any]:
+            found = (await person.get(sessions)).json()["sessions"]
+            return [one for one in found if (one["label"] or "").startswith("spring-cleaning ")]
+
+        runs = await wait_until(
+            list_runs,
+            "the agent's damage",
+            matches=lambda found: bool(found) and found[0]["mutationCount"] > 300,
+            seconds=60,
+        )
+        assert len(runs) == 1
+
+
+async def refuse_used_link(link: str) -> None:
+    async with httpx.AsyncClient(trust_env=False) as other:
+        again = await other.get(link)
+    assert again.status_code == 410
+    assert "set-cookie" not in again.headers
+
+
+async def refuse_strangers(origin: str) -> None:
+    async with httpx.AsyncClient(base_url=origin, headers={"origin": origin}, trust_env=False) as stranger:
+        assert (await stranger.post("/demo/agent")).headers["location"].startswith("/signin")
+        await stranger.post("/api/auth/signup", json=STRANGER)
+        await stranger.post("/api/auth/signin", json=STRANGER)
+        assert (await stranger.post("/demo/agent")).status_code == 404
+        assert "break something" not in (await stranger.get("/connections")).text
