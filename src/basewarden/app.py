@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from basewarden import __version__
-from basewarden.accounts import AccountLimits, Clock, PasswordCost, read_clock
+from basewarden.accounts import AccountLimits, Clock, PasswordCost, read_clock, show_visitor
 from basewarden.accounts import wiring as accounts
 from basewarden.audit import wiring as audit
 from basewarden.billing import wiring as billing
@@ -174,7 +174,7 @@ def build_api(registry: Registry, added: Sequence[APIRouter] = ()) -> FastAPI:
     app.routes.extend(list_routes(*added))
     if registry.get(Settings).metrics_token:  # takes 0.25 s, which is needed only for metrics
         registry.get(RequestCounts).learn_routes(app.routes)
-    add_error_handlers(app, accounts.SIGN_IN_PATHS)
+    add_error_handlers(app, accounts.SIGN_IN_PATHS, show_visitor)
     app.openapi = cache(partial(describe_api, app, describe_data()))  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

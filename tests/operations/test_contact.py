@@ -144,3 +144,10 @@ async def test_without_mail_it_shows_the_address(serve: Serve) -> None:
 
 async def test_with_mail_the_address_is_not_handed_out(writer: httpx.AsyncClient) -> None:
     assert INBOX not in (await writer.get("/contact")).text
+
+
+async def test_a_signed_in_person_need_not_type_who_they_are(desk: Mailing) -> None:
+    person = await desk.product.sign_up("ada@example.com")
+    page = await person.get("/contact")
+    assert 'value="ada@example.com"' in page.text
+    assert 'class="shell"' in page.text

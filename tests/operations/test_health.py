@@ -133,6 +133,7 @@ async def test_it_says_what_is_configured(serve: Serve) -> None:
 async def test_it_sees_the_database_stop_freeze_and_come_back(own_server: OwnServer) -> None:
     async with serving_on(own_server) as product:
         client = await product.client()
+        person = await product.sign_up("ada@example.com")
         assert (await ask(client))[0] == 200
 
         with own_server.frozen():
@@ -156,6 +157,8 @@ async def test_it_sees_the_database_stop_freeze_and_come_back(own_server: OwnSer
             status, _, seconds = await ask(client)  # with the kept connection given up
             assert (status, seconds < MOST_SECONDS + SLACK_SECONDS) == (503, True)
             assert (await client.get("/status")).status_code == 200
+            page = await person.get("/status")  # whose sign-in can no longer be looked up
+            assert (page.status_code, 'class="plain"' in page.text) == (200, True)
         assert (await wait_for_status(client, 200))["db"]
 
         await own_server.embedded.stop()

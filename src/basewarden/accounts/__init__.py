@@ -28,7 +28,9 @@ from basewarden.accounts.signin.callers import (
     Operator,
     SignedIn,
     SignInSessionsDep,
+    Visitor,
     require_person,
+    show_visitor,
 )
 from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.accounts.signin.devices import Devices
@@ -79,6 +81,7 @@ __all__ = [
     "Tokens",
     "User",
     "Verification",
+    "Visitor",
     "confirm_beside_path",
     "confirm_path",
     "find_user",
@@ -92,5 +95,6 @@ __all__ = [
     "require_person",
     "second_step_path",
     "set_signin_cookies",
+    "show_visitor",
     "signin_path",
 ]

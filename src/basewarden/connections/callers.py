@@ -54,6 +54,14 @@ async def list_sidebar_connections(database: Database, person_id: UUID) -> list[
     return [connection for connection, _ in rows]
 
 
+async def find_sidebar_connection(
+    database: Database, connection_id: UUID, person_id: UUID
+) -> tuple[Connection, Role] | None:
+    """Finds a person's connection with their role, for the frame of a page that is not of the connection itself."""
+    async with database.read_only() as session:
+        return await find_membership(session, connection_id, person_id)
+
+
 async def _find_membership(database: Database, connection_id: str, person: Person) -> Membership | None:
     wanted = parse_id(connection_id)
     if wanted is None:

@@ -5,7 +5,7 @@ from functools import partial
 from basewarden.accounts import Attempts
 from basewarden.billing import Plans, Usage
 from basewarden.connections import pages, routes
-from basewarden.connections.callers import list_sidebar_connections
+from basewarden.connections.callers import find_sidebar_connection, list_sidebar_connections
 from basewarden.connections.erasure import ConnectionErasure
 from basewarden.connections.export import CONNECTION_PARTS
 from basewarden.connections.queries import count_owned, is_member_anywhere
@@ -34,7 +34,7 @@ def wire(registry: Registry) -> None:
             plans=registry.get(Plans),
         )
     )
-    registry.add(Shell(partial(list_sidebar_connections, database)))
+    registry.add(Shell(partial(list_sidebar_connections, database), partial(find_sidebar_connection, database)))
     registry.add(Usage(count_owned))
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts import ClientInfoDep
+from basewarden.accounts import ClientInfoDep, Person, Visitor
 from basewarden.contact.service import TOPICS, Contact, ContactMessage
 from basewarden.errors import NotConfigured, TooMany
 from basewarden.web import PagesDep, Writing, anyone, inject, parse_form, redirect, show_again
@@ -22,14 +22,22 @@ ContactDep = Annotated[Contact, Depends(inject(Contact))]
 
 
 @router.get("/contact")
-async def get_contact(request: Request, pages: PagesDep, contact: ContactDep) -> Response:
+async def get_contact(request: Request, visitor: Visitor, pages: PagesDep, contact: ContactDep) -> Response:
     is_sent = request.query_params.get("done") == "sent"
-    return pages.render(request, _TEMPLATE, typed={}, errors={}, is_sent=is_sent, contact=contact, topics=TOPICS)
+    return pages.render(
+        request, _TEMPLATE, typed=_prefill(visitor), errors={}, is_sent=is_sent, contact=contact, topics=TOPICS
+    )
 
 
 @router.post("/contact")
 async def post_contact(
-    *, request: Request, session: Writing, pages: PagesDep, contact: ContactDep, client_info: ClientInfoDep
+    *,
+    request: Request,
+    _: Visitor,
+    session: Writing,
+    pages: PagesDep,
+    contact: ContactDep,
+    client_info: ClientInfoDep,
 ) -> Response:
     form = await parse_form(request, ContactMessage)
     if form.typed.get(_TRAP):
@@ -42,3 +50,8 @@ async def post_contact(
     except (NotConfigured, TooMany) as error:
         return show_again(request, pages, _TEMPLATE, form, error, **context)
     return redirect(_DONE)
+
+
+def _prefill(visitor: Person | None) -> dict[str, str]:
+    """Fills in what is known about a signed-in person; they may change it."""
+    return {"name": visitor.name, "email": visitor.email} if visitor else {}

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from basewarden.accounts import Visitor
 from basewarden.operations.health_routes import HealthDep
 from basewarden.web import PagesDep, anyone
 
@@ -13,7 +14,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
 
 @router.get("/status")
-async def get_status(request: Request, pages: PagesDep, health: HealthDep) -> Response:
+async def get_status(request: Request, _: Visitor, pages: PagesDep, health: HealthDep) -> Response:
     """200 even when the database is down: the page is there, and machines ask /api/health."""
     report = await health.report()
     return pages.render(request, "operations/status.html", report=report, checked_at=datetime.now(UTC))

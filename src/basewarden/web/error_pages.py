@@ -1,7 +1,8 @@
 """Answers of requests that failed: the framework's errors as ours, as JSON, as a page, or as the way to sign in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -14,31 +15,48 @@ from basewarden.web.context import scope_context
 from basewarden.web.invalid import describe_invalid
 from basewarden.web.pages import Pages, redirect
 from basewarden.web.responses import Internal, error_response, wants_page
+from basewarden.web.shell import ShowVisitor
 
 SignInPaths = Mapping[type[AppError], Callable[[str], str]]
 """By error class: makes the path that a page redirects to, from the path to return to. The first that fits is used."""
 
+_Respond = Callable[[Request, AppError], Awaitable[Response]]
+_TITLES = {
+    HTTPStatus.BAD_REQUEST: "This request is malformed",
+    HTTPStatus.FORBIDDEN: "No access",
+    HTTPStatus.NOT_FOUND: "Not found",
+    HTTPStatus.CONFLICT: "This is no longer up to date",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Too large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "This address or form is not valid",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "An error on our side",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Temporarily unavailable",
+}
+_RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 
-def add_error_handlers(app: FastAPI, sign_in_paths: SignInPaths) -> None:
+
+def add_error_handlers(app: FastAPI, sign_in_paths: SignInPaths, show_visitor: ShowVisitor) -> None:
+    """`show_visitor` keeps a signed-in person's frame around the page of an error."""
+    respond = _make_responder(sign_in_paths, show_visitor)
+
     async def on_app_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, AppError)
-        return _respond(request, error, sign_in_paths)
+        return await respond(request, error)
 
     async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return _respond(request, describe_invalid(error.errors()), sign_in_paths)
+        return await respond(request, describe_invalid(error.errors()))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _respond(request, translate_error(error), sign_in_paths)
+        return await respond(request, translate_error(error))
 
     async def on_disconnect(request: Request, _: Exception) -> Response:
         """The client has disconnected; the answer is for the log."""
-        return _respond(request, BadRequest("The request ended before its body was complete."), sign_in_paths)
+        return await respond(request, BadRequest("The request ended before its body was complete."))
 
     async def on_unknown(request: Request, _: Exception) -> Response:
         """Starlette raises the error again after the answer, and the edge logs it."""
-        return _respond(request, Internal.of_request(scope_context(request.scope).request_id), sign_in_paths)
+        return await respond(request, Internal.of_request(scope_context(request.scope).request_id))
 
     app.add_exception_handler(Exception, on_unknown)
     app.add_exception_handler(AppError, on_app_error)
@@ -62,14 +80,20 @@ def translate_error(error: HTTPException) -> AppError:
             return BadRequest()
 
 
-def _respond(request: Request, error: AppError, sign_in_paths: SignInPaths) -> Response:
+def _make_responder(sign_in_paths: SignInPaths, show_visitor: ShowVisitor) -> _Respond:
     """On a page, a person who must sign in is redirected there, and returns to the page after it."""
-    if not wants_page(request):
-        return error_response(error)
-    for kind, make_path in sign_in_paths.items():
-        if isinstance(error, kind):
-            return redirect(make_path(_find_return_path(request)))
-    return _render_error(request, error)
+
+    async def respond(request: Request, error: AppError) -> Response:
+        if not wants_page(request):
+            return error_response(error)
+        for kind, make_path in sign_in_paths.items():
+            if isinstance(error, kind):
+                return redirect(make_path(_find_return_path(request)))
+        if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:  # above, the lookup may be what has failed
+            await show_visitor(request)
+        return _render_error(request, error)
+
+    return respond
 
 
 def _find_return_path(request: Request) -> str:
@@ -79,15 +103,24 @@ def _find_return_path(request: Request) -> str:
 
 
 def _render_error(request: Request, error: AppError) -> Response:
+    title = _TITLES.get(HTTPStatus(error.status), HTTPStatus(error.status).phrase)
     response: Response = request.app.state.registry.get(Pages).render(
         request,
         "error.html",
         status=error.status,
-        title=HTTPStatus(error.status).phrase,
-        message=error.text,
+        title=title,
+        message=error.text.removeprefix(f"{title}. "),
         hint=error.hint,
+        fields=_list_fields(error.details),
         request_id=scope_context(request.scope).request_id,
-        back_href="/",
+        retry_href=_find_return_path(request) if error.status in _RETRIED and request.method == "GET" else None,
     )
     response.headers.update(error.headers)
     return response
+
+
+def _list_fields(details: Any) -> list[tuple[str, str]]:
+    """Lists the fields that the details of a 422 name, each with its message."""
+    if not isinstance(details, list):
+        return []
+    return [(item["field"], item["message"]) for item in details if isinstance(item, dict) and "field" in item]

@@ -1,20 +1,24 @@
-"""Dependencies that require a signed-in person: fully signed in, freshly signed in, or before the second factor."""
+"""Dependencies that find a signed-in person: fully signed in, freshly, before the second factor, or if there is one."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Depends
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.errors import ReauthRequired
 from basewarden.accounts.signin.devices import Devices
 from basewarden.accounts.signin.sessions import Person, SignInSessions
-from basewarden.errors import NotFound, Unauthenticated
+from basewarden.errors import AppError, NotFound, Unauthenticated
 from basewarden.web import CallerKind, SettingsDep, Shell, callers, inject
 
 SignInSessionsDep = Annotated[SignInSessions, Depends(inject(SignInSessions))]
 ShellDep = Annotated[Shell, Depends(inject(Shell))]
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
+VISITOR_SECONDS = 1.0
+"""An open page is shown without its frame rather than late."""
 
 
 @callers(CallerKind.PERSON)
@@ -26,12 +30,47 @@ async def require_person(request: Request, signins: SignInSessionsDep, shell: Sh
         person = await signins.find_signed_in(request.scope)
     if person is None:
         raise Unauthenticated
-    request.state.viewer = person
     await shell.fill(request, person.id)
+    request.state.viewer = person
     return person
 
 
 SignedIn = Annotated[Person, Depends(require_person)]
+
+
+@callers(CallerKind.ANYONE)
+async def find_visitor(request: Request, signins: SignInSessionsDep, shell: ShellDep) -> Person | None:
+    """The signed-in person, whose frame an open page keeps; None for everyone else and where the lookup fails.
+
+    For the frame only: it grants nothing, and a failure of our database must not take an open page away.
+    """
+    try:
+        async with asyncio.timeout(VISITOR_SECONDS):
+            return await _fill_frame(request, signins, shell)
+    except (AppError, SQLAlchemyError, TimeoutError):
+        return None
+
+
+Visitor = Annotated[Person | None, Depends(find_visitor)]
+
+
+async def _fill_frame(request: Request, signins: SignInSessions, shell: Shell) -> Person | None:
+    _refuse_token(request)
+    person: Person | None = getattr(request.state, "viewer", None) or await signins.find_signed_in(request.scope)
+    if person is None:
+        return None
+    if not hasattr(request.state, "connections"):
+        await shell.fill(request, person.id)
+    if not hasattr(request.state, "connection"):
+        await shell.fill_connection(request, person.id, request.url.path)
+    request.state.viewer = person
+    return person
+
+
+async def show_visitor(request: Request) -> None:
+    """Does the same for a page that no route answers, such as an error's."""
+    registry = request.app.state.registry
+    await find_visitor(request, registry.get(SignInSessions), registry.get(Shell))
 
 
 async def require_fresh_person(person: SignedIn) -> Person:

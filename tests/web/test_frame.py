@@ -1,0 +1,111 @@
+"""A signed-in person keeps the frame of their pages on open pages and on errors; a stranger gets none of it."""
+
+import re
+from uuid import uuid4
+
+import httpx
+import pytest
+from pyotp import TOTP
+
+from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct
+
+SHELL, PLAIN = 'class="shell"', 'class="plain"'
+OPEN_PAGES = ("/status", "/contact", "/nothing", "/nothing/there")
+HOSTILE = 'Shop "><script>alert(1)</script>'
+
+
+def frame_of(page: httpx.Response) -> list[str]:
+    return [frame for frame in (SHELL, PLAIN) if frame in page.text]
+
+
+def without_ids(text: str) -> str:
+    return re.sub(r"[0-9a-f]{16}|[0-9a-f-]{36}", "#", text)
+
+
+async def test_open_pages_keep_the_frame(client: httpx.AsyncClient, owner: httpx.AsyncClient) -> None:
+    for path in OPEN_PAGES:
+        assert frame_of(await client.get(path)) == [PLAIN], path
+        mine = await owner.get(path)
+        assert frame_of(mine) == [SHELL], path
+        assert "owner@example.com" in mine.text
+
+
+async def test_a_bad_sign_in_is_a_stranger(product: ServedProduct, owner: httpx.AsyncClient) -> None:
+    client = await product.client()
+    for headers in (
+        {"cookie": "authjs.session-token=nonsense"},
+        {"cookie": f"authjs.session-token={owner.cookies['authjs.session-token']}", "authorization": "Bearer x"},
+        {"cookie": f"authjs.session-token={owner.cookies['authjs.session-token']}", "apikey": "x"},
+    ):
+        for path in OPEN_PAGES:
+            page = await client.get(path, headers=headers)
+            assert frame_of(page) == [PLAIN], (path, headers)
+            assert "owner@example.com" not in page.text
+
+
+async def test_an_error_inside_a_connection_leads_back_to_it(owner: httpx.AsyncClient, connection_id: str) -> None:
+    for path in ("/nothing", "/sessions/nothing", f"/sessions/{uuid4()}", f"/agents/{uuid4()}/revoke"):
+        page = await owner.get(f"/c/{connection_id}{path}")
+        assert page.status_code == 404
+        assert frame_of(page) == [SHELL]
+        assert "Back to Shop" in page.text
+        assert f'href="/c/{connection_id}/sessions"' in page.text
+
+
+async def test_a_refusal_tells_a_stranger_nothing(stranger: httpx.AsyncClient, connection_id: str) -> None:
+    """Somebody else's connection and one that does not exist are one page, apart from the ids."""
+    for path in ("", "/nothing", "/sessions", "/settings"):
+        theirs = await stranger.get(f"/c/{connection_id}{path}")
+        none = await stranger.get(f"/c/{uuid4()}{path}")
+        assert (theirs.status_code, frame_of(theirs)) == (404, [SHELL])
+        assert "Shop" not in theirs.text
+        assert without_ids(theirs.text) == without_ids(none.text)
+
+
+async def test_re_authentication_keeps_the_connection(
+    product: ServedProduct, owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str
+) -> None:
+    for person, is_theirs in ((owner, True), (stranger, False)):
+        page = await person.get("/settings/account/data", params={"next": f"/c/{connection_id}/settings"})
+        assert page.status_code == 200
+        assert ("Shop" in page.text) is is_theirs
+
+
+async def test_a_field_that_is_not_valid_is_named(owner: httpx.AsyncClient) -> None:
+    page = await owner.get("/connections", params={"before": "<b>nonsense"})
+    assert (page.status_code, frame_of(page)) == (422, [SHELL])
+    assert '<dt class="data">before</dt>' in page.text
+    assert "<b>nonsense" not in page.text
+
+
+async def test_a_hostile_name_is_only_text(owner: httpx.AsyncClient, project: ProjectDatabase) -> None:
+    made = await owner.post("/api/connections", json={"name": HOSTILE, "postgresUrl": project.dsn})
+    for path in ("/status", "/nothing", f"/c/{made.json()['id']}/nothing"):
+        page = await owner.get(path)
+        assert "<script>alert" not in page.text
+        assert "Shop &#34;&gt;&lt;script&gt;" in page.text
+
+
+async def test_half_a_sign_in_is_a_stranger(product: ServedProduct, owner: httpx.AsyncClient) -> None:
+    """While the second factor is missing, no page shows whose sign-in it is."""
+    secret = (await owner.post("/api/account/2fa/setup")).json()["secret"]
+    code = TOTP(secret).now()
+    assert (await owner.post("/api/account/2fa/enable", json={"secret": secret, "code": code})).is_success
+    client = await product.client()
+    account = {"email": "owner@example.com", "password": PASSWORD}
+    assert (await client.post("/api/auth/signin", json=account)).json()["mfaRequired"]
+    for path in OPEN_PAGES:
+        page = await client.get(path)
+        assert frame_of(page) == [PLAIN]
+        assert "owner@example.com" not in page.text
+
+
+@pytest.mark.parametrize("signed_in", [True, False])
+async def test_an_unknown_page_offers_where_to_go(
+    client: httpx.AsyncClient, owner: httpx.AsyncClient, signed_in: bool
+) -> None:
+    page = await (owner if signed_in else client).get("/nothing")
+    assert page.status_code == 404
+    places = ("/connections", "/connections/new", "/settings/account", "/docs") if signed_in else ("/signin", "/docs")
+    for place in places:
+        assert f'class="place" href="{place}"' in page.text
