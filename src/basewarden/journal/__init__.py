@@ -9,19 +9,26 @@ from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.queries import (
     INTENT_LIFE,
     MutationView,
-    SessionSummary,
     find_oldest_pending_age,
-    find_session,
     find_undo_of,
     list_mutations,
     list_row_history,
-    list_sessions,
     lock_session,
 )
 from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.recorder import SESSION_TOPIC, Recorder
 from basewarden.journal.refusals import Refusal, RefusalLog, count_refusals_by_agent, count_refusals_since
 from basewarden.journal.service import get_session, mutation_body, session_body
+from basewarden.journal.sessions import (
+    SessionFilter,
+    SessionSummary,
+    UndoOrigin,
+    VerbCount,
+    describe_changes,
+    describe_session,
+    find_session,
+    list_sessions,
+)
 from basewarden.journal.values import (
     Capture,
     Image,
@@ -58,14 +65,19 @@ __all__ = [
     "RefusalLog",
     "RowChange",
     "SessionCaller",
+    "SessionFilter",
     "SessionFrozen",
     "SessionSummary",
     "State",
     "UncapturedChanges",
+    "UndoOrigin",
     "Verb",
+    "VerbCount",
     "WriteEntry",
     "count_refusals_by_agent",
     "count_refusals_since",
+    "describe_changes",
+    "describe_session",
     "encode_key",
     "ensure_partitions",
     "find_oldest_pending_age",

@@ -47,6 +47,7 @@ _WRITE = (
     "tables",
     "summary",
     "unseen",
+    "change_counts",
 )
 _REFUSAL = (
     "id",

@@ -34,6 +34,7 @@ class JournalSession(Base):
     __table_args__ = (
         Index("ix_journal_sessions_connection", "connection_id", "id"),
         Index("ix_journal_sessions_caller", "connection_id", "caller_key", "last_seen_at"),
+        Index("ix_journal_sessions_last_seen", "connection_id", "last_seen_at", "id"),
         Index(
             "uq_journal_sessions_running_undo",
             "undo_of",
@@ -92,6 +93,7 @@ class JournalWrite(Base):
     tables: Mapped[list[str]] = mapped_column(ARRAY(Text))  # "schema.table" of every row it changed
     summary: Mapped[str] = mapped_column(Text)
     unseen: Mapped[list[dict[str, object]] | None] = mapped_column(JSONB)  # changes this capture could not record
+    change_counts: Mapped[list[dict[str, object]] | None] = mapped_column(JSON)  # null = all by its own verb and table
 
 
 class JournalMutation(Base):

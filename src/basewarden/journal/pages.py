@@ -14,8 +14,8 @@ from basewarden.db import ReadSession
 from basewarden.errors import NotFound
 from basewarden.journal import queries, service
 from basewarden.journal.freezing import freeze_session, release_session
-from basewarden.journal.queries import SessionSummary
 from basewarden.journal.routes import ReconcilerDep
+from basewarden.journal.sessions import SessionSummary
 from basewarden.journal.timeline import Timeline, read_timeline, read_write
 from basewarden.web import PagesDep, Reading, Writing, redirect
 
@@ -86,7 +86,7 @@ async def get_session(
         here=path,
         summary=summary,
         session=summary.session,
-        title=name_session(summary),
+        title=summary.title,
         timeline=timeline,
         write=write,
         next_href=_find_next(path, timeline, write),
@@ -108,11 +108,6 @@ async def post_freeze(session_id: str, member: Editor, db: Writing) -> Response:
 async def post_release(session_id: str, member: Editor, db: Writing) -> Response:
     await release_session(db, member.connection.id, session_id)
     return redirect(f"/c/{member.connection.id}/sessions/{parse_id(session_id)}?done=released")
-
-
-def name_session(summary: SessionSummary) -> str:
-    session = summary.session
-    return session.label or f"{'Undo' if session.kind == 'undo' else 'Session'} {str(session.id)[-8:]}"
 
 
 async def _read(db: ReadSession, summary: SessionSummary, path: str, write: UUID | None, after: str | None) -> Timeline:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,6 @@ import msgspec
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
-    Row,
     RowMapping,
     Select,
     Text,
@@ -21,7 +20,6 @@ from sqlalchemy import (
     column,
     func,
     literal,
-    not_,
     or_,
     select,
     text,
@@ -34,16 +32,13 @@ from sqlalchemy.orm import defer
 from sqlalchemy.orm.attributes import set_committed_value
 
 from basewarden.journal.models import JournalMutation, JournalSession, JournalWrite
+from basewarden.journal.sessions.queries import IS_NOT_EXPIRED
 
 _columns = msgspec.json.Decoder(dict[str, msgspec.Raw])
 PENDING_PER_PAGE = 1000
 INTENT_LIFE = timedelta(minutes=5)
 """Longer than the timeout of any request to a project's API."""
-ACTIVE_WITHIN = timedelta(minutes=5)
-"""A session whose last write is not older than this is active."""
 _DELETED_PERSON = "deleted person"
-_IS_NOT_EXPIRED = JournalSession.status != "expired"
-"""Expired sessions are pruned in steps, and no query may show a part of one."""
 
 
 @dataclass(frozen=True)
@@ -53,34 +48,6 @@ class PendingWrite:
     id: UUID
     xid: int | None
     is_overdue: bool
-
-
-@dataclass(frozen=True)
-class SessionSummary:
-    """A session in a list; `mutation_count` counts committed mutations only, `writes` all that were not rolled back.
-
-    Rows and writes are counted separately: an insert with an unknown outcome has no rows.
-    """
-
-    session: JournalSession
-    mutation_count: int
-    pending_count: int
-    unknown_count: int
-    tables: tuple[str, ...]
-    pending_writes: int = 0
-    unknown_writes: int = 0
-    writes: int = 0
-    refused_count: int = 0
-    is_active: bool = False
-
-    @property
-    def status(self) -> str:
-        """The status in the API: undone, partly_undone, frozen, active or ended."""
-        if self.session.status not in ("open", "held"):
-            return self.session.status
-        if self.session.frozen_at is not None:
-            return "frozen"
-        return "active" if self.is_active else "ended"
 
 
 @dataclass(frozen=True)
@@ -143,60 +110,10 @@ async def set_write_states(session: AsyncSession, states: Mapping[UUID, str]) ->
         )
 
 
-async def list_sessions(
-    session: AsyncSession,
-    connection_id: UUID,
-    *,
-    limit: int,
-    before: UUID | None = None,
-    status: str | None = None,
-    agent_id: UUID | None = None,
-) -> list[SessionSummary]:
-    """Lists the newest first; `before` is the last id of the previous page."""
-    query = select(JournalSession).where(JournalSession.connection_id == connection_id, _IS_NOT_EXPIRED)
-    if before is not None:
-        query = query.where(JournalSession.id < before)
-    if status is not None:
-        query = query.where(_has_status(status))
-    if agent_id is not None:
-        query = query.where(JournalSession.agent_id == agent_id)
-    found = list(await session.scalars(query.order_by(JournalSession.id.desc()).limit(limit)))
-    counts = await _count_by_session(session, [item.id for item in found])
-    return [_summarise(item, counts.get(item.id)) for item in found]
-
-
-def _has_status(status: str) -> ColumnElement[bool]:
-    """Returns the condition for a status of the API; the column itself holds only the statuses that an undo sets."""
-    is_open = JournalSession.status.in_(("open", "held"))
-    is_not_frozen = JournalSession.frozen_at.is_(None)
-    is_recent = JournalSession.last_seen_at > func.now() - ACTIVE_WITHIN
-    match status:
-        case "frozen":
-            return and_(is_open, JournalSession.frozen_at.is_not(None))
-        case "active":
-            return and_(is_open, is_not_frozen, is_recent)
-        case "ended":
-            return and_(is_open, is_not_frozen, not_(is_recent))
-        case _:
-            return JournalSession.status == status
-
-
-async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> SessionSummary | None:
-    found = await session.scalar(
-        select(JournalSession).where(
-            JournalSession.id == session_id, JournalSession.connection_id == connection_id, _IS_NOT_EXPIRED
-        )
-    )
-    if found is None:
-        return None
-    counts = await _count_by_session(session, [found.id])
-    return _summarise(found, counts.get(found.id))
-
-
 async def lock_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> JournalSession | None:
     return await session.scalar(
         select(JournalSession)
-        .where(JournalSession.id == session_id, JournalSession.connection_id == connection_id, _IS_NOT_EXPIRED)
+        .where(JournalSession.id == session_id, JournalSession.connection_id == connection_id, IS_NOT_EXPIRED)
         .with_for_update()
     )
 
@@ -209,38 +126,6 @@ async def find_undo_of(session: AsyncSession, session_id: UUID) -> JournalSessio
         .order_by(JournalSession.id.desc())
         .limit(1)
     )
-
-
-def _summarise(found: JournalSession, counts: Row[Any] | None) -> SessionSummary:
-    is_active = datetime.now(UTC) - found.last_seen_at < ACTIVE_WITHIN
-    if counts is None:
-        return SessionSummary(found, 0, 0, 0, (), is_active=is_active)
-    tables = tuple(sorted(counts.tables or ()))
-    writes = (counts.pending_writes, counts.unknown_writes, counts.writes, counts.refused)
-    return SessionSummary(found, counts.committed, counts.pending, counts.unknown, tables, *writes, is_active=is_active)
-
-
-async def _count_by_session(session: AsyncSession, session_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
-    rows = await session.execute(
-        text(
-            """
-            SELECT session_id,
-                   coalesce(sum(mutation_count) FILTER (WHERE state = 'committed'), 0)::bigint AS committed,
-                   coalesce(sum(mutation_count) FILTER (WHERE state = 'pending'), 0)::bigint AS pending,
-                   coalesce(sum(mutation_count) FILTER (WHERE state = 'unknown'), 0)::bigint AS unknown,
-                   count(*) FILTER (WHERE state = 'pending') AS pending_writes,
-                   count(*) FILTER (WHERE state = 'unknown') AS unknown_writes,
-                   count(*) FILTER (WHERE state <> 'aborted') AS writes,
-                   (SELECT array_agg(DISTINCT name) FROM journal_writes AS w, unnest(w.tables) AS name
-                    WHERE w.session_id = journal_writes.session_id AND w.state <> 'aborted') AS tables,
-                   (SELECT coalesce(sum(r.count), 0)::bigint FROM journal_refusals AS r
-                    WHERE r.session_id = journal_writes.session_id) AS refused
-            FROM journal_writes WHERE session_id = ANY(:ids) GROUP BY session_id
-            """
-        ),
-        {"ids": list(session_ids)},
-    )
-    return {row.session_id: row for row in rows}
 
 
 def _mutations() -> Select[JournalMutation, JournalWrite]:
@@ -404,7 +289,7 @@ async def list_row_history(
         .join(JournalSession, JournalSession.id == JournalMutation.session_id)
         .where(JournalMutation.connection_id == connection_id)
         .where(JournalMutation.schema == schema, JournalMutation.table == table)
-        .where(same_row, JournalWrite.state != "aborted", _IS_NOT_EXPIRED)
+        .where(same_row, JournalWrite.state != "aborted", IS_NOT_EXPIRED)
         .order_by(JournalMutation.id.desc())
         .limit(limit)
     )

@@ -20,7 +20,10 @@ ReconcilerDep = Annotated[Reconciler, Depends(inject(Reconciler))]
 
 
 @router.get(
-    "", summary="Lists sessions, the newest first.", response_model=None, responses=answer_with(JournalSessionsOut)
+    "",
+    summary="Lists sessions by their last write, the newest first.",
+    response_model=None,
+    responses=answer_with(JournalSessionsOut),
 )
 async def list_sessions(
     membership: Viewer,

@@ -25,6 +25,7 @@ class JournalSessionOut(ResponseBody):
     caller: str = Field(description="The name of the agent or member.")
     kind: Literal["agent", "member", "undo"]
     label: str | None = Field(description="What the client sent in x-basewarden-session.")
+    title: str = Field(description="What it did, in words.", examples=["Deleted 120 customers, changed 261 prices"])
     capture: Literal["statement", "representation"] = Field(
         description="statement: recorded in the database, exactly. representation: recorded over the project's API."
     )

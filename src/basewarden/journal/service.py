@@ -3,6 +3,7 @@
 import base64
 import binascii
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,9 @@ from basewarden.db import ReadSession
 from basewarden.errors import Invalid, NotFound
 from basewarden.journal import queries
 from basewarden.journal.models import JournalWrite
-from basewarden.journal.queries import MutationView, SessionSummary
+from basewarden.journal.queries import MutationView
+from basewarden.journal.sessions import SessionFilter, SessionPosition, SessionSummary, find_session
+from basewarden.journal.sessions import list_sessions as read_sessions
 
 STATUSES = ("active", "ended", "frozen", "undone", "partly_undone", "expired")
 DEFAULT_PAGE = 50
@@ -43,14 +46,16 @@ async def list_sessions(
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid.field("limit", f"Must be between 1 and {MAX_PAGE}.")
     before = decode_cursor(cursor) if cursor else None
-    found = await queries.list_sessions(db, connection_id, limit=limit + 1, before=before, status=status)
+    found = await read_sessions(
+        db, connection_id, limit=limit + 1, before=before, wanted=SessionFilter(status=status), is_exact=True
+    )
     page = found[:limit]
-    return SessionPage(page, encode_cursor(page[-1].session.id) if len(found) > limit else None)
+    return SessionPage(page, encode_cursor(page[-1]) if len(found) > limit else None)
 
 
 async def get_session(db: ReadSession, connection_id: UUID, session_id: str) -> SessionSummary:
     known = parse_id(session_id)
-    found = await queries.find_session(db, connection_id, known) if known else None
+    found = await find_session(db, connection_id, known) if known else None
     if found is None:
         raise NotFound("There is no such session.")
     return found
@@ -67,15 +72,20 @@ async def list_mutations(
     return page, end if await queries.has_mutations(db, session_id, after_position=end) else None
 
 
-def encode_cursor(session_id: UUID) -> str:
-    return base64.urlsafe_b64encode(session_id.bytes).decode().rstrip("=")
+def encode_cursor(last: SessionSummary) -> str:
+    position = f"{last.session.last_seen_at.isoformat()} {last.session.id}"
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str) -> UUID:
+def decode_cursor(cursor: str) -> SessionPosition:
     try:
-        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
+        at, _, last = base64.urlsafe_b64decode(cursor + "==").decode().partition(" ")
+        position = datetime.fromisoformat(at), UUID(last)
     except (binascii.Error, ValueError):
         raise Invalid.field("cursor", "This cursor is not valid.") from None
+    if position[0].tzinfo is None:
+        raise Invalid.field("cursor", "This cursor is not valid.")
+    return position
 
 
 def session_body(summary: SessionSummary) -> dict[str, Any]:
@@ -86,6 +96,7 @@ def session_body(summary: SessionSummary) -> dict[str, Any]:
         "caller": session.caller_name,
         "kind": session.kind,
         "label": session.label,
+        "title": summary.title,
         "capture": session.capture,
         "startedAt": session.started_at.isoformat(),
         "lastSeenAt": session.last_seen_at.isoformat(),

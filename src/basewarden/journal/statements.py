@@ -6,7 +6,15 @@ from uuid import UUID
 
 import msgspec
 
-from basewarden.journal.values import Image, IntentOutcome, RowChange, SessionCaller, WriteEntry, list_tables
+from basewarden.journal.values import (
+    Image,
+    IntentOutcome,
+    RowChange,
+    SessionCaller,
+    WriteEntry,
+    count_changes,
+    list_tables,
+)
 from pgrest import Rows, Statement
 
 _BYTES_PER_INSERT = 16 * 1024 * 1024  # bounds the size of one parameter; images may be large
@@ -180,6 +188,7 @@ def _insert_writes(writes: Sequence[StoredWrite]) -> Statement:
             "tables": write.entry.tables,
             "summary": write.entry.summary,
             "unseen": write.entry.uncaptured or None,
+            "change_counts": write.entry.change_counts,
         }
         for write in writes
     ]
@@ -187,12 +196,12 @@ def _insert_writes(writes: Sequence[StoredWrite]) -> Statement:
         """
         INSERT INTO journal_writes
             (id, session_id, connection_id, xid, verb, schema_name, table_name, mutation_count, tables,
-             summary, unseen)
+             summary, unseen, change_counts)
         SELECT id, session_id, connection_id, xid, verb, schema_name, table_name, mutation_count, tables,
-             summary, unseen
+             summary, unseen, change_counts
         FROM json_to_recordset($1::json) AS w(
             id uuid, session_id uuid, connection_id uuid, xid int8, verb text, schema_name text, table_name text,
-            mutation_count int4, tables text[], summary text, unseen jsonb)
+            mutation_count int4, tables text[], summary text, unseen jsonb, change_counts json)
         """,
         (msgspec.json.encode(rows),),
     )
@@ -257,6 +266,7 @@ def _update_outcomes(outcomes: Sequence[IntentOutcome]) -> Statement:
             "mutation_count": None if outcome.changes is None else len(outcome.changes),
             "more_tables": list_tables(outcome.changes or ()),
             "unseen": outcome.uncaptured or None,
+            "change_counts": None if outcome.changes is None else count_changes(outcome.changes),
         }
         for outcome in outcomes
     ]
@@ -266,9 +276,10 @@ def _update_outcomes(outcomes: Sequence[IntentOutcome]) -> Statement:
             UPDATE journal_writes AS w SET
                 state = f.state, settled_at = now(), unseen = f.unseen,
                 mutation_count = coalesce(f.mutation_count, w.mutation_count),
+                change_counts = coalesce(f.change_counts, w.change_counts),
                 tables = w.tables || ARRAY(SELECT unnest(f.more_tables) EXCEPT SELECT unnest(w.tables))
             FROM json_to_recordset($1::json) AS f(
-                id uuid, state text, mutation_count int4, more_tables text[], unseen jsonb)
+                id uuid, state text, mutation_count int4, more_tables text[], unseen jsonb, change_counts json)
             WHERE w.id = f.id AND w.state IN ('pending', 'unknown')
             RETURNING w.id, f.mutation_count)
         DELETE FROM journal_mutations AS m USING finished AS f

@@ -1,5 +1,6 @@
 """The values that the gateway passes to the journal."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -118,6 +119,14 @@ class WriteEntry:
         named = [f"{self.schema}.{self.table}"] if self.verb not in ("call", "undo") else []
         return list(dict.fromkeys([*named, *list_tables(self.changes)]))
 
+    @property
+    def change_counts(self) -> list[dict[str, object]] | None:
+        """The rows by table and verb; None where all have the table and verb of the write itself."""
+        own = (self.verb, self.schema, self.table, "request")
+        if all((change.verb, change.schema, change.table, change.cause) == own for change in self.changes):
+            return None
+        return count_changes(self.changes)
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -142,6 +151,15 @@ class IntentOutcome:
 
 def list_tables(changes: Iterable[RowChange]) -> list[str]:
     return list(dict.fromkeys(f"{change.schema}.{change.table}" for change in changes))
+
+
+def count_changes(changes: Iterable[RowChange]) -> list[dict[str, object]]:
+    """Counts rows by table, verb and whether a foreign key changed them."""
+    counts = Counter((change.verb, change.schema, change.table, change.cause != "request") for change in changes)
+    return [
+        {"verb": verb, "schema": schema, "table": table, "cascade": cascade, "rows": rows}
+        for (verb, schema, table, cascade), rows in counts.items()
+    ]
 
 
 def encode_key(key: tuple[str, ...]) -> str:

@@ -1,0 +1,273 @@
+"""The SQL of sessions in lists: what each did, counted by table and verb."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, not_, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from basewarden.journal.models import JournalRefusal, JournalSession
+from basewarden.journal.sessions.summary import SessionSummary
+from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, clean_name, describe_session
+
+ACTIVE_WITHIN = timedelta(minutes=5)
+"""A session whose last write is not older than this is active."""
+WRITES_COUNTED = 2000
+"""In a list, changes are counted in at most this many of a session's writes, the newest."""
+SESSIONS_SEARCHED = 1000
+"""The number of sessions that one page of a list filtered by table looks at."""
+IS_NOT_EXPIRED = JournalSession.status != "expired"
+"""Expired sessions are pruned in steps, and no query may show a part of one."""
+SessionPosition = tuple[datetime, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """`table` is "schema.table"; `since` and `until` bound the last write."""
+
+    status: str | None = None
+    agent_id: UUID | None = None
+    user_id: UUID | None = None
+    table: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Counts:
+    """A session's writes, and its changes by state."""
+
+    rows: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    writes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    changes: dict[str, list[VerbCount]] = field(default_factory=lambda: defaultdict(list))
+    tables: set[str] = field(default_factory=set)
+
+    def add(self, row: Row[Any]) -> None:
+        self.writes[row.state] += row.writes
+        self.rows[row.state] += row.mutations
+        self.tables.update(row.tables or ())
+        if row.changed:
+            self.changes[row.state].append(VerbCount(row.verb, row.schema, row.table, row.changed, row.is_cascade))
+
+
+# A write whose rows all have its own verb and table has no `change_counts`; nor has one of an earlier release.
+_COUNT = """
+    WITH w AS (
+        SELECT w.*, change_counts IS NOT NULL AS is_counted, CASE
+            WHEN change_counts IS NOT NULL OR verb = 'call' THEN 'call'
+            WHEN verb IN ('insert', 'update', 'delete') AND cardinality(tables) <= 1 THEN verb ELSE 'mixed' END AS kind
+        FROM unnest(CAST(:ids AS uuid[])) AS s(id) CROSS JOIN LATERAL (
+            SELECT session_id, state, verb, schema_name, table_name, tables, mutation_count, change_counts
+            FROM journal_writes WHERE session_id = s.id AND state <> 'aborted'
+            ORDER BY journal_writes.id DESC LIMIT :most) AS w)
+    SELECT session_id, state, kind AS verb, schema_name AS schema, table_name AS table, false AS is_cascade, tables,
+        count(*) AS writes, sum(mutation_count)::bigint AS mutations,
+        CASE WHEN kind <> 'call' THEN sum(mutation_count)::bigint
+             ELSE count(*) FILTER (WHERE verb = 'call') END AS changed
+    FROM w GROUP BY session_id, state, kind, schema_name, table_name, tables
+    UNION ALL
+    SELECT w.session_id, w.state, c.verb, c.schema, c.table, c.cascade, NULL, 0, 0, sum(c.rows)::bigint
+    FROM w, json_to_recordset(w.change_counts) AS c(verb text, schema text, "table" text, cascade bool, rows int8)
+    WHERE w.is_counted GROUP BY w.session_id, w.state, c.verb, c.schema, c.table, c.cascade
+"""
+# Of a chain of undos, the session that is no undo, and how many undos follow it.
+_FIND_ORIGINS = """
+    WITH RECURSIVE chain(undo, id, depth) AS (
+        SELECT id, undo_of, 1 FROM journal_sessions WHERE id = ANY(:ids) AND undo_of IS NOT NULL
+        UNION ALL SELECT chain.undo, s.undo_of, chain.depth + 1
+        FROM chain JOIN journal_sessions AS s ON s.id = chain.id WHERE s.undo_of IS NOT NULL AND chain.depth < 50)
+    SELECT DISTINCT ON (chain.undo) chain.undo, chain.depth, s.id, s.label
+    FROM chain JOIN journal_sessions AS s ON s.id = chain.id ORDER BY chain.undo, chain.depth DESC
+"""
+_FIND_BLOCKED = """
+    SELECT DISTINCT ON (session_id) session_id, method, table_name
+    FROM journal_refusals WHERE session_id = ANY(:ids) ORDER BY session_id, at DESC
+"""
+_TOUCHES_TABLE = """
+    EXISTS (SELECT FROM (SELECT tables, state FROM journal_writes
+        WHERE session_id = journal_sessions.id ORDER BY id DESC LIMIT :most) AS w
+    WHERE :table = ANY(w.tables) AND w.state <> 'aborted')
+"""
+
+
+async def list_sessions(
+    session: AsyncSession,
+    connection_id: UUID,
+    *,
+    limit: int,
+    before: SessionPosition | None = None,
+    wanted: SessionFilter | None = None,
+    is_exact: bool = False,
+) -> list[SessionSummary]:
+    """Lists sessions by their last write, the newest first; `before` is the position of the last one on a page.
+
+    With a filter by table, at most SESSIONS_SEARCHED sessions are looked at. `is_exact` counts all writes.
+    """
+    query = _select_sessions(connection_id, before, wanted or SessionFilter())
+    found = list(await session.scalars(query.limit(limit)))
+    return await summarise_sessions(session, found, is_exact=is_exact)
+
+
+async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> SessionSummary | None:
+    found = await session.scalar(
+        select(JournalSession).where(
+            JournalSession.id == session_id, JournalSession.connection_id == connection_id, IS_NOT_EXPIRED
+        )
+    )
+    return (await summarise_sessions(session, [found], is_exact=True))[0] if found is not None else None
+
+
+async def summarise_sessions(
+    session: AsyncSession, found: Sequence[JournalSession], *, is_exact: bool = False
+) -> list[SessionSummary]:
+    """Adds to sessions what they did."""
+    if not found:
+        return []
+    ids = [one.id for one in found]
+    origins = await _find_origins(session, [one.id for one in found if one.undo_of is not None])
+    most = None if is_exact else WRITES_COUNTED
+    counts = await _count_changes(session, [*ids, *(origin.id for origin in origins.values())], most)
+    refused = await _count_refusals(session, ids)
+    without_writes = [one.id for one in found if one.id not in counts and one.id in refused]
+    blocked = await _find_blocked(session, without_writes)
+    return [
+        _summarise(
+            one,
+            counts.get(one.id, _Counts()),
+            refused=refused.get(one.id, 0),
+            blocked=blocked.get(one.id),
+            origin=_describe_origin(one, origins.get(one.id), counts),
+            is_exact=is_exact,
+        )
+        for one in found
+    ]
+
+
+def _summarise(
+    found: JournalSession,
+    counts: _Counts,
+    *,
+    refused: int,
+    blocked: str | None,
+    origin: UndoOrigin | None,
+    is_exact: bool,
+) -> SessionSummary:
+    return SessionSummary(
+        session=found,
+        mutation_count=counts.rows["committed"],
+        pending_count=counts.rows["pending"],
+        unknown_count=counts.rows["unknown"],
+        tables=tuple(sorted(counts.tables)),
+        pending_writes=counts.writes["pending"],
+        unknown_writes=counts.writes["unknown"],
+        writes=sum(counts.writes.values()),
+        refused_count=refused,
+        is_active=datetime.now(UTC) - found.last_seen_at < ACTIVE_WITHIN,
+        changes=(*counts.changes["committed"], *counts.changes["pending"]),
+        unknown_changes=tuple(counts.changes["unknown"]),
+        origin=origin,
+        blocked=blocked,
+        is_partial=not is_exact and sum(counts.writes.values()) >= WRITES_COUNTED,
+    )
+
+
+def _describe_origin(undo: JournalSession, origin: Row[Any] | None, counts: dict[UUID, _Counts]) -> UndoOrigin | None:
+    if undo.kind != "undo":
+        return None
+    if origin is None:
+        return UndoOrigin("an earlier session", state=undo.undo_state or "done")
+    counted = counts.get(origin.id, _Counts())
+    title = describe_session(
+        [*counted.changes["committed"], *counted.changes["pending"]],
+        label=origin.label,
+        unknown=counted.changes["unknown"],
+        is_partial=sum(counted.writes.values()) >= WRITES_COUNTED,
+    )
+    return UndoOrigin(title, is_redo=origin.depth % 2 == 0, state=undo.undo_state or "done")
+
+
+def _select_sessions(
+    connection_id: UUID, before: SessionPosition | None, wanted: SessionFilter
+) -> Select[JournalSession]:
+    order = (JournalSession.last_seen_at.desc(), JournalSession.id.desc())
+    query = select(JournalSession).where(JournalSession.connection_id == connection_id, IS_NOT_EXPIRED)
+    for condition in _list_conditions(before, wanted):
+        query = query.where(condition)
+    if wanted.table is None:
+        return query.order_by(*order)
+    searched = query.with_only_columns(JournalSession.id).order_by(*order).limit(SESSIONS_SEARCHED).subquery()
+    touches = text(_TOUCHES_TABLE).bindparams(table=wanted.table, most=WRITES_COUNTED)
+    return select(JournalSession).join(searched, searched.c.id == JournalSession.id).where(touches).order_by(*order)
+
+
+def _list_conditions(before: SessionPosition | None, wanted: SessionFilter) -> Iterable[ColumnElement[bool]]:
+    last = JournalSession.last_seen_at
+    if before is not None:
+        yield tuple_(last, JournalSession.id) < before
+    if wanted.status is not None:
+        yield _has_status(wanted.status)
+    if wanted.agent_id is not None:
+        yield JournalSession.caller_key.in_(_list_caller_keys(wanted.agent_id, "agent"))
+    if wanted.user_id is not None:
+        yield JournalSession.caller_key.in_(_list_caller_keys(wanted.user_id, "member", "undo"))
+    if wanted.since is not None:
+        yield last >= wanted.since
+    if wanted.until is not None:
+        yield last < wanted.until
+
+
+def _list_caller_keys(caller_id: UUID, *kinds: Literal["agent", "member", "undo"]) -> list[str]:
+    return [f"{kind}:{caller_id}{suffix}" for kind in kinds for suffix in ("", ":representation")]
+
+
+def _has_status(status: str) -> ColumnElement[bool]:
+    """Returns the condition for a status of the API; the column itself holds only the statuses that an undo sets."""
+    is_open = JournalSession.status.in_(("open", "held"))
+    is_not_frozen = JournalSession.frozen_at.is_(None)
+    is_recent = JournalSession.last_seen_at > func.now() - ACTIVE_WITHIN
+    match status:
+        case "frozen":
+            return and_(is_open, JournalSession.frozen_at.is_not(None))
+        case "active":
+            return and_(is_open, is_not_frozen, is_recent)
+        case "ended":
+            return and_(is_open, is_not_frozen, not_(is_recent))
+        case _:
+            return JournalSession.status == status
+
+
+async def _count_changes(session: AsyncSession, session_ids: Sequence[UUID], most: int | None) -> dict[UUID, _Counts]:
+    counts: dict[UUID, _Counts] = {}
+    for row in await session.execute(text(_COUNT), {"ids": list(set(session_ids)), "most": most}):
+        counts.setdefault(row.session_id, _Counts()).add(row)
+    return counts
+
+
+async def _count_refusals(session: AsyncSession, session_ids: Sequence[UUID]) -> dict[UUID, int]:
+    query = (
+        select(JournalRefusal.session_id, func.sum(JournalRefusal.count))
+        .where(JournalRefusal.session_id.in_(session_ids))
+        .group_by(JournalRefusal.session_id)
+    )
+    return {session_id: int(count) for session_id, count in await session.execute(query) if session_id is not None}
+
+
+async def _find_blocked(session: AsyncSession, session_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Finds the last refused request of each session: "DELETE orders"."""
+    if not session_ids:
+        return {}
+    rows = await session.execute(text(_FIND_BLOCKED), {"ids": list(session_ids)})
+    return {
+        row.session_id: clean_name(f"{row.method} {(row.table_name or '').rpartition('.')[2]}".strip(), 60)
+        for row in rows
+    }
+
+
+async def _find_origins(session: AsyncSession, undo_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+    if not undo_ids:
+        return {}
+    return {row.undo: row for row in await session.execute(text(_FIND_ORIGINS), {"ids": list(undo_ids)})}

@@ -1,0 +1,60 @@
+"""A session as lists and pages show it."""
+
+from dataclasses import dataclass
+
+from basewarden.journal.models import JournalSession
+from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_session
+
+
+@dataclass(frozen=True)
+class SessionSummary:
+    """A session in a list; `mutation_count` counts committed mutations only, `writes` all that were not rolled back.
+
+    Rows and writes are counted separately: an insert with an unknown outcome has no rows. `changes` are those of
+    committed and pending writes; `is_partial`: only the newest writes were counted.
+    """
+
+    session: JournalSession
+    mutation_count: int
+    pending_count: int
+    unknown_count: int
+    tables: tuple[str, ...]
+    pending_writes: int = 0
+    unknown_writes: int = 0
+    writes: int = 0
+    refused_count: int = 0
+    is_active: bool = False
+    changes: tuple[VerbCount, ...] = ()
+    unknown_changes: tuple[VerbCount, ...] = ()
+    origin: UndoOrigin | None = None
+    blocked: str | None = None
+    is_partial: bool = False
+
+    @property
+    def status(self) -> str:
+        """The status in the API: undone, partly_undone, frozen, active or ended."""
+        if self.session.status not in ("open", "held"):
+            return self.session.status
+        if self.session.frozen_at is not None:
+            return "frozen"
+        return "active" if self.is_active else "ended"
+
+    @property
+    def title(self) -> str:
+        """What the session did, in words."""
+        return self._describe(self.session.label)
+
+    @property
+    def heading(self) -> str:
+        """The title without the session's label."""
+        return self._describe(None)
+
+    def _describe(self, label: str | None) -> str:
+        return describe_session(
+            self.changes,
+            label=label,
+            unknown=self.unknown_changes,
+            origin=self.origin,
+            blocked=self.blocked,
+            is_partial=self.is_partial,
+        )

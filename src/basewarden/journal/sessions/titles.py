@@ -1,0 +1,140 @@
+"""Describes in words what a session or a write did: "Deleted 120 customers, changed 261 prices"."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+MAX_LABEL = 60
+MAX_NAME = 40
+PARTS = 2
+_WORDS = {"insert": "added", "update": "changed", "delete": "deleted", "mixed": "changed", "call": "called"}
+_WEIGHTS = {"delete": 100, "update": 10, "mixed": 10, "insert": 1, "call": 0}
+"""A change of data comes before one that is ten times as large but adds rows only."""
+_UNDO_WORDS = {
+    ("undo", "done"): "Undid",
+    ("undo", "running"): "Undoing",
+    ("redo", "done"): "Redid",
+    ("redo", "running"): "Redoing",
+}
+_PLURAL = re.compile(r"(?!.*(?:ss|us|is)$)[a-z]{3,}s|people|children")
+
+
+@dataclass(frozen=True, slots=True)
+class VerbCount:
+    """How many rows of a table were changed by one verb: insert, update or delete.
+
+    A `call` counts calls of the function `table`. A `mixed` count is of a write whose tables and verbs were not counted
+    separately: `table` is the one that its request named, "" where it named none.
+    """
+
+    verb: str
+    schema: str
+    table: str
+    rows: int
+    is_cascade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UndoOrigin:
+    """The session that an undo reverts, or that a redo restores."""
+
+    title: str
+    is_redo: bool = False
+    state: str = "done"
+
+    def describe(self) -> str:
+        verb = "redo" if self.is_redo else "undo"
+        return f"{_UNDO_WORDS.get((verb, self.state), f'Failed to {verb}')} “{self.title}”"
+
+
+def describe_session(
+    changes: Sequence[VerbCount],
+    *,
+    label: str | None = None,
+    unknown: Sequence[VerbCount] = (),
+    origin: UndoOrigin | None = None,
+    blocked: str | None = None,
+    is_partial: bool = False,
+) -> str:
+    """Returns a session's title.
+
+    `unknown` are changes that may not have happened, `blocked` is a refused request ("DELETE orders"), `is_partial`
+    means that the session changed more than `changes` count.
+    """
+    if origin is not None:
+        return origin.describe()
+    title = describe_changes(changes, is_partial=is_partial)
+    if not title and unknown:
+        title = f"Perhaps {_lower(describe_changes(unknown))}"
+    title = title or (f"Blocked: {blocked}" if blocked else "No changes")
+    name = clean_name(label or "", MAX_LABEL)
+    return f"{name}: {_lower(title)}" if name else title
+
+
+def describe_changes(
+    changes: Iterable[VerbCount], *, schemas: Iterable[str] | None = None, is_partial: bool = False
+) -> str:
+    """Returns "" for no changes. Schemas are named where `schemas`, or those of the changes, are more than one."""
+    merged = _merge(changes)
+    named = {count.schema for count in merged if count.schema} if schemas is None else set(schemas)
+    shown = sorted([count for count in merged if not count.is_cascade] or merged, key=_rank)[:PARTS]
+    parts = [_describe(count, is_qualified=len(named) > 1, is_partial=is_partial) for count in shown]
+    if not parts:
+        return ""
+    tables = {(count.schema, count.table) for count in merged if count.verb != "call" and count.table}
+    more = len(tables - {(count.schema, count.table) for count in shown})
+    rest = f", and {more} more {'table' if more == 1 else 'tables'}" if more else ""
+    text = ", ".join(parts) + rest
+    return text[0].upper() + text[1:]
+
+
+def describe_rows(rows: int, table: str) -> str:
+    """Returns "261 prices", or "261 rows of order_item" where the table's name is not a plain plural."""
+    if rows != 1 and _PLURAL.fullmatch(table):
+        return f"{rows:,} {table}"
+    return f"{rows:,} {'row' if rows == 1 else 'rows'} of {clean_name(table)}"
+
+
+def describe_cascades(changes: Iterable[VerbCount]) -> str:
+    """Returns "188 addresses, 356 orders": the rows that foreign keys changed."""
+    cascaded = sorted((count for count in _merge(changes) if count.is_cascade), key=_rank)
+    parts = [describe_rows(count.rows, count.table) for count in cascaded[:3]]
+    more = len(cascaded) - len(parts)
+    return ", ".join(parts) + (f" and {more} more {'table' if more == 1 else 'tables'}" if more else "")
+
+
+def clean_name(name: str, limit: int = MAX_NAME) -> str:
+    """Returns a name on one line, without characters that are invisible or change the direction of text."""
+    shown = "".join(character if character.isprintable() else " " for character in name[: limit * 4])
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+
+
+def _merge(changes: Iterable[VerbCount]) -> list[VerbCount]:
+    rows: dict[VerbCount, int] = {}
+    for count in changes:
+        key = replace(count, rows=0)
+        rows[key] = rows.get(key, 0) + count.rows
+    return [replace(key, rows=number) for key, number in rows.items() if number]
+
+
+def _rank(count: VerbCount) -> tuple[int, int, str, str]:
+    weight = _WEIGHTS.get(count.verb, 0)
+    return -weight * count.rows, -weight, count.schema, count.table
+
+
+def _describe(count: VerbCount, *, is_qualified: bool, is_partial: bool) -> str:
+    name = f"{count.schema}.{count.table}" if is_qualified and count.schema else count.table
+    word = _WORDS.get(count.verb, "changed")
+    if count.verb == "call":
+        times = "" if count.rows == 1 else f" {count.rows:,} times"
+        return f"called function {clean_name(name)}{times}"
+    more = "more than " if is_partial else ""
+    if count.verb != "mixed":
+        return f"{word} {more}{describe_rows(count.rows, name)}"
+    rows = f"{word} {more}{count.rows:,} {'row' if count.rows == 1 else 'rows'}"
+    return f"{rows} of {clean_name(name)} and other tables" if name else rows
+
+
+def _lower(title: str) -> str:
+    return title[:1].lower() + title[1:]
