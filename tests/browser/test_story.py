@@ -37,8 +37,8 @@ async def test_from_sign_up_to_the_first_undo(page: Page, shop_dsn: str) -> None
 
 async def sign_up(page: Page) -> None:
     await page.goto("/signup")
+    """The first account of a deployment is signed in at once."""
     await fill_account(page, "Create account")
-    await fill_account(page, "Sign in")
     await expect(page.get_by_role("heading", name="Connections")).to_be_visible()
 
 

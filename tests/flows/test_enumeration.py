@@ -69,6 +69,27 @@ async def test_sign_up_answers_alike_and_only_the_owner_learns(nobody: httpx.Asy
     assert await mailing.query("SELECT password_hash FROM users WHERE email = %s", ELSEWHERE) is None
 
 
+@pytest.mark.parametrize("sends_emails", [True, False])
+async def test_the_sign_up_page_answers_alike(
+    nobody: httpx.AsyncClient, mailing: Mailing, serve: Serve, *, sends_emails: bool
+) -> None:
+    """Its cookies differ by nothing but the address that was typed, and by bytes that nobody can tell apart."""
+    product = mailing.product if sends_emails else await serve()
+    emails = ["known@example.com", "empty@example.com", "other@example.com"]  # of one length; the first has an account
+    answers = []
+    for email in emails:
+        browser = await product.client()
+        answer = await browser.post("/signup", data={"email": email, "password": PASSWORD})
+        page = await browser.get(answer.headers["location"])
+        cookies = [(name, len(value)) for name, value in sorted(browser.cookies.items())]
+        attributes = [cookie.partition(";")[2] for cookie in answer.headers.get_list("set-cookie")]
+        shown = (page.status_code, page.text.replace(email, "the address"))
+        answers.append((answer.status_code, answer.headers["location"], answer.content, cookies, attributes, shown))
+    assert answers == [answers[0]] * len(emails)
+    assert answers[0][1] == ("/signup?done=sent" if sends_emails else "/signin?done=signup")
+    assert "the address" in answers[0][-1][1]
+
+
 async def test_who_signs_up_a_taken_address_again_and_again_floods_nobody(
     nobody: httpx.AsyncClient, mailing: Mailing
 ) -> None:

@@ -36,8 +36,11 @@ from basewarden.accounts.return_path import confirm_path, second_step_path, sign
 from basewarden.accounts.signin import pages as signin_pages
 from basewarden.accounts.signin import routes as signin_routes
 from basewarden.accounts.signin.devices import Devices
+from basewarden.accounts.signin.opening import SessionOpener
 from basewarden.accounts.signin.session_list import SessionList
 from basewarden.accounts.signin.sessions import SignInSessions
+from basewarden.accounts.signup.browsers import SignUpBrowsers
+from basewarden.accounts.signup.service import LinkSignIns
 from basewarden.accounts.twofactor import Clock, TwoFactor
 from basewarden.accounts.twofactor import pages as two_factor_pages
 from basewarden.accounts.twofactor import routes as two_factor_routes
@@ -135,6 +138,7 @@ def _add_shared(registry: Registry) -> None:
     registry.add(Attempts(database, settings.secret))
     registry.add(SignInSessions(database, registry.get(Listener), settings))
     registry.add(Devices(settings, settings.secret))
+    registry.add(SignUpBrowsers(settings.secret))
     emails = registry.add(Emails(registry.get(Mail), settings))
     names = registry.get(Pages).environment.globals
     names["has_github"] = settings.has_github
@@ -161,6 +165,8 @@ def _add_passwords(registry: Registry, limits: AccountLimits, cost: PasswordCost
             settings=settings,
         )
     )
+    opener = SessionOpener(signins=signins, emails=emails, audit=audit)
+    registry.add(LinkSignIns(verification=verification, browsers=registry.get(SignUpBrowsers), opener=opener))
     registry.add(
         Accounts(
             database=database,

@@ -14,8 +14,9 @@ Fact = str | int | bool | UUID | None
 class EventKind(StrEnum):
     """Kinds are only ever added: what is in the chain stays there. `words.py` has a sentence for each.
 
-    The sentences know these `details`: `method` (password, github, passkey), `second` or `by` (code, recovery_code,
-    passkey), `count` of sessions_ended, and `name` of a passkey, an agent or a connection, or a GitHub `login`.
+    The sentences know these `details`: `method` (password, github, passkey, link), `second` or `by` (code,
+    recovery_code, passkey), `count` of sessions_ended, and `name` of a passkey, an agent or a connection, or a
+    GitHub `login`.
     """
 
     SIGNUP = "signup"

@@ -62,6 +62,7 @@ _MEANS = {
     "password": "a password",
     "github": "GitHub",
     "passkey": "a passkey",
+    "link": "a link from an email",
     "code": "a code",
     "recovery_code": "a recovery code",
 }

@@ -11,7 +11,7 @@ import structlog
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts
-from basewarden.accounts.emails import AccountEmailKind, Emails
+from basewarden.accounts.emails import Emails
 from basewarden.accounts.github import queries
 from basewarden.accounts.github.client import GitHubClient, Identity
 from basewarden.accounts.github.errors import (
@@ -27,7 +27,7 @@ from basewarden.accounts.github.errors import (
 from basewarden.accounts.github.states import AuthorizationPurpose, OAuthStates, PendingAuthorization
 from basewarden.accounts.models import OAuthAccount, Purpose, User
 from basewarden.accounts.return_path import HOME, safe_path
-from basewarden.accounts.signin import queries as signin_queries
+from basewarden.accounts.signin.opening import SessionOpener
 from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
 from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
 from basewarden.core.ids import make_id
@@ -84,6 +84,7 @@ class GitHub:
         self._emails = emails
         self._audit = audit
         self._limits = limits
+        self._opener = SessionOpener(signins=signins, emails=emails, audit=audit)
         self._states = OAuthStates(database)
 
     @property
@@ -177,14 +178,8 @@ class GitHub:
         await queries.rename_link(session, self._client.provider, identity)
         if user.sealed_totp_secret is None:
             await account_queries.end_tokens(session, user.id, Purpose.RESET)
-        if previous_token:
-            await self._signins.end(session, previous_token)
-        is_new_place = await signin_queries.is_new_place(session, user.id, client_info.address, client_info.client)
-        tokens = await self._signins.start(session, user.id, client_info, method="github")
-        if is_new_place:
-            await self._emails.enqueue(session, AccountEmailKind.NEW_SIGNIN, user, client_info)
-        await self._record(session, user.audit_id, EventKind.SIGNIN, client_info, method="github")
-        return AuthorizationResult(tokens, needs_mfa=user.sealed_totp_secret is not None)
+        opened = await self._opener.open(session, user, client_info, method="github", previous_token=previous_token)
+        return AuthorizationResult(opened.tokens, needs_mfa=opened.needs_mfa)
 
     async def _make_account(self, session: WriteSession, identity: Identity, client_info: ClientInfo) -> User:
         """Never links to an existing account with the same address: its owner may be another person."""

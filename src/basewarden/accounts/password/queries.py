@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from basewarden.accounts.models import User
@@ -19,6 +19,11 @@ async def insert_user_if_new(session: WriteSession, user: User) -> None:
         password_hash=user.password_hash,
     )
     await session.execute(query.on_conflict_do_nothing(index_elements=[User.email_key]))
+
+
+async def has_other_users(session: WriteSession, user_id: UUID) -> bool:
+    """Whether this deployment has an account other than this one."""
+    return bool(await session.scalar(select(exists().where(User.id != user_id))))
 
 
 async def set_password_hash(session: WriteSession, user_id: UUID, password_hash: str) -> None:

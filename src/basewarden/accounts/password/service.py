@@ -1,6 +1,7 @@
 """Signs up and in with a password, and changes it. Known and unknown addresses get the same answer in the same time."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from basewarden.accounts import queries as account_queries
 from basewarden.accounts.addresses import make_email_key
@@ -13,8 +14,8 @@ from basewarden.accounts.password import queries
 from basewarden.accounts.password.hashing import Passwords
 from basewarden.accounts.password.schemas import SignIn, SignUp
 from basewarden.accounts.password.strength import check_strength
-from basewarden.accounts.signin import queries as signin_queries
 from basewarden.accounts.signin.devices import Device, Devices
+from basewarden.accounts.signin.opening import SessionOpener, SignInResult
 from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
 from basewarden.accounts.verification.service import Verification
 from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
@@ -33,11 +34,14 @@ _SET_ONE = "Set one under Settings, Account, or with a password reset link."
 
 
 @dataclass(frozen=True, slots=True)
-class SignInResult:
-    """The result of a right password; the second factor may still be missing."""
+class SignUpResult:
+    """`user_id` is the id of the account if it was created, and of no account otherwise.
 
-    tokens: Tokens
-    needs_mfa: bool
+    `is_first`: it was created, and it is the only account of this deployment.
+    """
+
+    user_id: UUID
+    is_first: bool
 
 
 class Accounts:
@@ -65,10 +69,15 @@ class Accounts:
         self._constant_time_jobs = constant_time_jobs
         self._audit = audit
         self._devices = devices
+        self._opener = SessionOpener(signins=signins, emails=emails, audit=audit)
         constant_time_jobs.register(SIGNED_UP_JOB, self._welcome_or_warn)
         constant_time_jobs.register(SIGNIN_FAILED_JOB, self._note_failure)
 
-    async def sign_up(self, session: WriteSession, wanted: SignUp, client_info: ClientInfo) -> None:
+    @property
+    def sends_emails(self) -> bool:
+        return self._emails.is_configured
+
+    async def sign_up(self, session: WriteSession, wanted: SignUp, client_info: ClientInfo) -> SignUpResult:
         """Creates the account, or changes nothing where the address has one; the caller cannot tell which.
 
         In both cases a job sends an email: a verification link, or a notice to the owner about the attempt.
@@ -90,6 +99,17 @@ class Accounts:
         await self._constant_time_jobs.enqueue(
             session, SIGNED_UP_JOB, EmailSubmission(wanted.email, client_info, note=str(user.id))
         )
+        return SignUpResult(user.id, is_first=not await queries.has_other_users(session, user.id))
+
+    async def open_first(
+        self, session: WriteSession, user_id: UUID, client_info: ClientInfo, *, previous_token: str | None
+    ) -> Tokens:
+        """Signs in the first person of a deployment: their password was just chosen, and there is nothing to reveal."""
+        user = await account_queries.lock_user(session, user_id)
+        if user is None:
+            raise Unauthenticated
+        opened = await self._opener.open(session, user, client_info, method="password", previous_token=previous_token)
+        return opened.tokens
 
     async def _welcome_or_warn(self, submission: EmailSubmission) -> None:
         """The job after a sign-up. Its note is the id that the new account has, if it was created."""
@@ -133,19 +153,7 @@ class Accounts:
             await queries.set_password_hash(session, user.id, renewed)
         if user.sealed_totp_secret is None:  # with a second factor missing, links to reset stay valid for the owner
             await account_queries.end_tokens(session, user.id, Purpose.RESET)
-        return await self._open(session, user, client_info, previous_token)
-
-    async def _open(
-        self, session: WriteSession, user: User, client_info: ClientInfo, previous_token: str | None
-    ) -> SignInResult:
-        if previous_token:
-            await self._signins.end(session, previous_token)
-        is_new_place = await signin_queries.is_new_place(session, user.id, client_info.address, client_info.client)
-        tokens = await self._signins.start(session, user.id, client_info, method="password")
-        if is_new_place:
-            await self._emails.enqueue(session, AccountEmailKind.NEW_SIGNIN, user, client_info)
-        await self._record(session, user, EventKind.SIGNIN, client_info, method="password")
-        return SignInResult(tokens, needs_mfa=user.sealed_totp_secret is not None)
+        return await self._opener.open(session, user, client_info, method="password", previous_token=previous_token)
 
     def _count_as(self, given: SignIn, client_address: str, device: Device | None) -> tuple[Attempt, ...]:
         """A recognised browser has a limit of its own, so that strangers, also in its network, cannot lock it out."""

@@ -41,6 +41,7 @@ _DONE = {
     "password-set": "Password set. Every other browser was signed out.",
     "email": "We sent a link to the new address. The address changes when you use the link.",
     "verify": "We sent a link, unless you requested three in the last six hours. It works for a day.",
+    "verified": "The email address is confirmed.",
     "confirmed": "Identity confirmed. If a form is open in another tab, go back to it and submit it again.",
     "no-email": "This deployment cannot send email, so nothing was changed.",
 }

@@ -12,6 +12,7 @@ from basewarden.accounts.recovery.routes import Forgot, ResetsDep
 from basewarden.accounts.return_path import SIGN_IN
 from basewarden.accounts.signin.callers import DevicesDep
 from basewarden.accounts.signin.cookies import set_device_cookie
+from basewarden.accounts.signup.cookies import set_address_cookie
 from basewarden.errors import Invalid
 from basewarden.web import PagesDep, SettingsDep, Writing, anyone, parse_form, redirect, show_again
 
@@ -78,4 +79,5 @@ async def post_reset(
         return keep_token(show_again(request, pages, "accounts/reset.html", form, error, email=user.email))
     response = redirect(f"{SIGN_IN}?done=reset")
     set_device_cookie(response, settings, devices.issue(email))
+    set_address_cookie(response, settings, email)
     return response

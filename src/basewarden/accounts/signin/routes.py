@@ -63,7 +63,7 @@ async def get_session(request: Request, signins: SignInSessionsDep) -> SessionOu
 
 
 class SignInSessionOut(StoredOut):
-    """`method` is what opened it: password, passkey or github."""
+    """`method` is what opened it: password, passkey, github or link (in the email after signing up)."""
 
     id: UUID
     device: str

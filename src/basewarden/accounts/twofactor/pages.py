@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.errors import AlreadyOn, BadCode, MfaRequired, ReauthRequired
+from basewarden.accounts.passkeys import count_passkeys
 from basewarden.accounts.password.schemas import reveal
 from basewarden.accounts.return_path import SECOND_STEP, confirm_path, safe_path, signin_path
 from basewarden.accounts.signin.callers import HalfSignedIn, SignedIn, SignInSessionsDep
@@ -19,7 +20,7 @@ from basewarden.accounts.twofactor.forms import SentCode, TwoFactorDisable, TwoF
 from basewarden.accounts.twofactor.routes import TwoFactorDep
 from basewarden.accounts.twofactor.service import NewCodes, TwoFactor, TwoFactorState, describe_state
 from basewarden.core.secret import Secret
-from basewarden.db import WriteSession
+from basewarden.db import ReadSession, WriteSession
 from basewarden.errors import AppError, Conflict, Unauthenticated
 from basewarden.settings import Settings
 from basewarden.web import (
@@ -88,13 +89,16 @@ class Saving(BaseModel):
 
 
 @router.get(SECOND_STEP, dependencies=[Depends(anyone)])
-async def get_second_step(request: Request, pages: PagesDep, signins: SignInSessionsDep) -> Response:
+async def get_second_step(request: Request, session: Reading, pages: PagesDep, signins: SignInSessionsDep) -> Response:
     """Shows the form where the second factor is missing; otherwise redirects to the page or to the sign-in."""
     back_to = safe_path(request.query_params.get("next"))
     try:
         person = await signins.find_signed_in(request.scope)
     except MfaRequired:
-        return pages.render(request, _SIGNIN, typed={"next": back_to}, errors={}, hint=None, is_recovery=False)
+        half = await signins.find_half_signed_in(request.scope)
+        has_passkeys = half is not None and await count_passkeys(session, half.id) > 0
+        context: dict[str, Any] = {"typed": {"next": back_to}, "errors": {}, "hint": None, "is_recovery": False}
+        return pages.render(request, _SIGNIN, has_passkeys=has_passkeys, **context)
     except Unauthenticated:
         person = None
     return redirect(back_to if person else signin_path(back_to))
@@ -112,23 +116,20 @@ async def post_second_step(
     client_info: ClientInfoDep,
 ) -> Response:
     form = await parse_form(request, SecondStep)
-    is_recovery = bool(form.typed.get("recoveryCode"))
+    context: dict[str, Any] = {
+        "is_recovery": bool(form.typed.get("recoveryCode")),
+        "has_passkeys": await count_passkeys(ReadSession(session), person.id) > 0,
+    }
     if form.data is None:
-        return _show_second_step(request, pages, form, None, is_recovery=is_recovery)
+        return show_again(request, pages, _SIGNIN, form, never_shown=_SECRETS, hint=None, **context)
     try:
+        is_recovery = context["is_recovery"]
         tokens = await two_factor.verify(session, person, form.data.given, client_info, is_recovery=is_recovery)
     except AppError as error:
-        return _show_second_step(request, pages, form, error, is_recovery=is_recovery)
+        return show_again(request, pages, _SIGNIN, form, error, never_shown=_SECRETS, hint=error.hint, **context)
     response = redirect(safe_path(form.data.next))
     set_signin_cookies(response, settings, tokens)
     return response
-
-
-def _show_second_step(
-    request: Request, pages: Pages, form: Form[SecondStep], error: AppError | None, *, is_recovery: bool
-) -> Response:
-    hint = error.hint if error else None
-    return show_again(request, pages, _SIGNIN, form, error, never_shown=_SECRETS, hint=hint, is_recovery=is_recovery)
 
 
 @router.get(HERE)

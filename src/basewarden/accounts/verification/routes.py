@@ -71,9 +71,9 @@ async def post_verify_confirm(
     client_info: ClientInfoDep,
 ) -> Done:
     """The token is enough; a sign-in is not needed. For a changed address every other sign-in session ends."""
-    tokens = await verification.confirm(session, body.token, await find_caller(request, signins), client_info)
-    if tokens is not None:
-        set_signin_cookies(response, settings, tokens)
+    verified = await verification.confirm(session, body.token, await find_caller(request, signins), client_info)
+    if verified.tokens is not None:
+        set_signin_cookies(response, settings, verified.tokens)
     return Done()
 
 

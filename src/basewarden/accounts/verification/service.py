@@ -1,5 +1,6 @@
 """Verifies an email address by a link that is sent to it."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from basewarden.accounts import queries as account_queries
@@ -17,6 +18,23 @@ from basewarden.db import ReadSession, WriteSession
 from basewarden.settings import Settings
 
 _PURPOSES = (Purpose.VERIFY, Purpose.CHANGE_EMAIL)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingVerification:
+    """A link that can be used. `newcomer` is its user, where that is a person who has just signed up."""
+
+    email: str
+    newcomer: User | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedAddress:
+    """What a link has confirmed. `tokens` are new ones for a caller whose own address it has changed."""
+
+    email: str
+    newcomer: User | None
+    tokens: Tokens | None
 
 
 class Verification:
@@ -61,22 +79,24 @@ class Verification:
         link = await make_link(session, self._origin, user, Purpose.VERIFY)
         await self._emails.enqueue(session, AccountEmailKind.VERIFY, user, client_info, link=link)
 
-    async def check_link(self, session: ReadSession, token: str) -> str:
-        """The address that this link verifies; raises what `confirm` would."""
+    async def check_link(self, session: ReadSession, token: str) -> PendingVerification:
+        """Does not use the link up; raises what `confirm` would."""
         link, user = await check_link(session, token, *_PURPOSES)
         if link.purpose == Purpose.VERIFY:
             _check_still_theirs(link.email, user)
-        return link.email
+        return PendingVerification(link.email, _find_newcomer(Purpose(link.purpose), user))
 
     async def confirm(
         self, session: WriteSession, token: str, caller: Person | None, client_info: ClientInfo
-    ) -> Tokens | None:
-        """A sign-in is not needed. Returns new tokens for a caller whose own address the link has changed."""
+    ) -> VerifiedAddress:
+        """A sign-in is not needed, and none is opened."""
         taken = await consume_link(session, token, *_PURPOSES)
+        newcomer = _find_newcomer(taken.purpose, taken.user)  # before the address is verified
         if taken.purpose is Purpose.CHANGE_EMAIL:
-            return await self._email_change.finish(session, taken, caller, client_info)
+            tokens = await self._email_change.finish(session, taken, caller, client_info)
+            return VerifiedAddress(taken.email, None, tokens)
         await self._verify(session, taken, client_info)
-        return None
+        return VerifiedAddress(taken.email, newcomer, None)
 
     async def _verify(self, session: WriteSession, taken: ConsumedLink, client_info: ClientInfo) -> None:
         _check_still_theirs(taken.email, taken.user)
@@ -93,3 +113,9 @@ class Verification:
 def _check_still_theirs(email: str, user: User) -> None:
     if make_email_key(email) != user.email_key:
         raise LinkExpired("This link is for an address that the account no longer has.")
+
+
+def _find_newcomer(purpose: Purpose, user: User) -> User | None:
+    """The user, where the link is the first to verify their address and the password is still that of the sign-up."""
+    is_new = purpose is Purpose.VERIFY and user.email_verified_at is None and user.password_changed_at is None
+    return user if is_new and user.password_hash is not None else None
