@@ -15,7 +15,7 @@ from basewarden.core.ids import parse_id
 from basewarden.core.logs import bind_log_context
 from basewarden.db import Database
 from basewarden.errors import Forbidden, NotFound
-from basewarden.web import CallerKind, DatabaseDep, callers
+from basewarden.web import CallerKind, DatabaseDep, ShellDep, callers
 
 MAX_IN_SIDEBAR = 50
 
@@ -32,13 +32,14 @@ def member(minimum: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
 
     @callers(CallerKind.MEMBER, role=minimum)
     async def require_member(
-        request: Request, connection_id: str, person: SignedIn, database: DatabaseDep
+        request: Request, connection_id: str, person: SignedIn, database: DatabaseDep, shell: ShellDep
     ) -> Membership:
         membership = await _find_membership(database, connection_id, person)
         if membership is None:
             raise NotFound
         request.state.connection = membership.connection
         request.state.role = membership.role
+        await shell.fill_counts(request, membership.connection.id)
         bind_log_context(connection=str(membership.connection.id))
         if not membership.role.includes(minimum):
             raise Forbidden(f"Only an {minimum} of this connection may do this.")

@@ -1,4 +1,4 @@
-"""Adds the journal to the registry, and the counts of refusals that the pages of connections show."""
+"""Adds the journal to the registry, and the counts that the pages of connections and their sidebar show."""
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -13,8 +13,9 @@ from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.recorder import Recorder
 from basewarden.journal.refusals import RefusalLog, count_refusals_by_agent, count_refusals_since
+from basewarden.journal.sidebar import SidebarCounts
 from basewarden.settings import Settings
-from basewarden.web import Registry
+from basewarden.web import Registry, Shell
 
 ROUTERS = (routes.router, refusal_routes.router, refusal_pages.router, pages.router)
 EXPORT_PARTS = JOURNAL_PARTS
@@ -25,6 +26,7 @@ def wire(registry: Registry) -> None:
     registry.add(Recorder(registry.get(Settings).database_url, registry.get(Listener)))
     registry.add(RefusalLog(registry.get(Database)))
     registry.add(RefusalCounts(count_refusals_since, count_refusals_by_agent))
+    registry.get(Shell).count_with(SidebarCounts(registry.get(Database)).count)
 
 
 def list_pruners(registry: Registry) -> tuple[Pruner, ...]:

@@ -7,7 +7,7 @@ from basewarden.web.callers import CallerKind, anyone, callers
 from basewarden.web.compression import Compression
 from basewarden.web.context import RequestContext, request_context, scope_context
 from basewarden.web.cookies import clear_cookie, device_cookie_name, mfa_cookie_name, session_cookie_name, set_cookie
-from basewarden.web.dependencies import DatabaseDep, PagesDep, SettingsDep
+from basewarden.web.dependencies import DatabaseDep, PagesDep, SettingsDep, ShellDep
 from basewarden.web.edge import Edge
 from basewarden.web.error_pages import SignInPaths, add_error_handlers
 from basewarden.web.forms import Form, parse_form, show_again
@@ -20,7 +20,7 @@ from basewarden.web.registry import Registry, inject
 from basewarden.web.responses import JSON_TYPE, error_body, error_response, send_error
 from basewarden.web.routing import list_routes, resolve_routes
 from basewarden.web.schemas import RequestBody, ResponseBody
-from basewarden.web.shell import Shell
+from basewarden.web.shell import RoomCount, RoomCounts, Shell, find_connection_id
 from basewarden.web.static import BuiltFiles
 from basewarden.web.stopwatch import Stopwatch, run_timed
 from basewarden.web.units import Reading, Writing
@@ -47,8 +47,11 @@ __all__ = [
     "RequestBudgets",
     "RequestContext",
     "ResponseBody",
+    "RoomCount",
+    "RoomCounts",
     "SettingsDep",
     "Shell",
+    "ShellDep",
     "SignInPaths",
     "Stopwatch",
     "WholeBodies",
@@ -66,6 +69,7 @@ __all__ = [
     "ensure_assets",
     "error_body",
     "error_response",
+    "find_connection_id",
     "find_loop_shares",
     "inject",
     "list_operations",

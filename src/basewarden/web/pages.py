@@ -52,6 +52,7 @@ class Pages:
             "connections": getattr(request.state, "connections", ()),
             "connection": getattr(request.state, "connection", None),
             "role": getattr(request.state, "role", None),
+            "counts": getattr(request.state, "counts", {}),
         }
         html = self.environment.get_template(template).render({**shell, "status": int(status), **context})
         return HTMLResponse(html, status_code=status)

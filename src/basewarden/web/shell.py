@@ -1,12 +1,13 @@
-"""The frame around the pages of a signed-in person: the connections that it lists, and the one that a path belongs to.
+"""The frame around a signed-in person's pages: their connections, the one that a path belongs to, and what it counts.
 
 `accounts` knows who is signed in and nothing of the features above it, so `connections/wiring.py` passes the functions
 that find what the frame shows.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 from uuid import UUID
 
 from starlette.requests import Request
@@ -20,6 +21,20 @@ FindConnection = Callable[[UUID, UUID], Awaitable[tuple[Any, Any] | None]]
 ShowVisitor = Callable[[Request], Awaitable[Any]]
 """Fills the frame of a page that is open to everyone, if a person is signed in. Never raises an error of the lookup."""
 
+
+@dataclass(frozen=True, slots=True)
+class RoomCount:
+    """A number beside a room of the sidebar; `words` say what it counts. An urgent one asks a person to look."""
+
+    number: int
+    words: str
+    tone: Literal["plain", "live", "urgent"] = "plain"
+
+
+RoomCounts = Mapping[str, Sequence[RoomCount]]
+"""By the path of the room below the connection's: `/sessions`."""
+CountRooms = Callable[[UUID], Awaitable[RoomCounts]]
+
 _CONNECTION_PATH = re.compile(r"/c/([^/?#]+)")
 
 
@@ -27,6 +42,11 @@ class Shell:
     def __init__(self, list_connections: ListConnections, find_connection: FindConnection) -> None:
         self._list_connections = list_connections
         self._find_connection = find_connection
+        self._count_rooms: CountRooms | None = None
+
+    def count_with(self, count_rooms: CountRooms) -> None:
+        """Passes the function that counts what is in a connection's rooms; the journal does."""
+        self._count_rooms = count_rooms
 
     async def fill(self, request: Request, person_id: UUID) -> None:
         """Loads them for `Pages.render`, only for requests of pages.
@@ -41,8 +61,14 @@ class Shell:
         """Shows the connection that the path belongs to, if the person is one of its members."""
         wanted = find_connection_id(path)
         found = await self._find_connection(wanted, person_id) if wanted else None
-        if found is not None:
+        if wanted is not None and found is not None:
             request.state.connection, request.state.role = found
+            await self.fill_counts(request, wanted)
+
+    async def fill_counts(self, request: Request, connection_id: UUID) -> None:
+        """Loads the counts of a connection that the person is a member of; a part of a page has no sidebar."""
+        if self._count_rooms is not None and wants_page(request) and "hx-request" not in request.headers:
+            request.state.counts = await self._count_rooms(connection_id)
 
 
 def find_connection_id(path: str) -> UUID | None:

@@ -12,10 +12,9 @@ from basewarden.accounts.errors import ReauthRequired
 from basewarden.accounts.signin.devices import Devices
 from basewarden.accounts.signin.sessions import Person, SignInSessions
 from basewarden.errors import AppError, NotFound, Unauthenticated
-from basewarden.web import CallerKind, SettingsDep, Shell, callers, inject
+from basewarden.web import CallerKind, SettingsDep, Shell, ShellDep, callers, inject
 
 SignInSessionsDep = Annotated[SignInSessions, Depends(inject(SignInSessions))]
-ShellDep = Annotated[Shell, Depends(inject(Shell))]
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 VISITOR_SECONDS = 1.0
 """An open page is shown without its frame rather than late."""

@@ -1,0 +1,32 @@
+"""The SQL of the sidebar's counts: one statement that reads a bounded number of rows by index."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from basewarden.journal.sessions.queries import ACTIVE_WITHIN
+
+BLOCKED_WITHIN = timedelta(days=1)
+COUNT = """
+    SELECT
+        (SELECT count(*) FROM (
+            SELECT 1 FROM journal_sessions WHERE connection_id = :id AND last_seen_at > now() - :active_within
+                AND frozen_at IS NULL AND status IN ('open', 'held') LIMIT :most) AS s) AS active,
+        (SELECT count(*) FROM (
+            SELECT 1 FROM journal_sessions WHERE connection_id = :id AND frozen_at IS NOT NULL
+                AND status IN ('open', 'held') LIMIT :most) AS s) AS frozen,
+        (SELECT coalesce(sum(r.count), 0)::bigint FROM (
+            SELECT count FROM journal_refusals WHERE connection_id = :id AND at > now() - :blocked_within
+            ORDER BY at DESC LIMIT :most) AS r) AS blocked,
+        (SELECT count(*) FROM (
+            SELECT 1 FROM agents WHERE connection_id = :id AND revoked_at IS NULL LIMIT :most) AS a) AS agents
+"""
+
+
+async def count_rooms(session: AsyncSession, connection_id: UUID, *, most: int) -> Row[Any]:
+    """Counts active and frozen sessions, requests blocked within a day, and agents; each in at most `most` rows."""
+    values = {"active_within": ACTIVE_WITHIN, "blocked_within": BLOCKED_WITHIN}
+    return (await session.execute(text(COUNT), {"id": connection_id, "most": most, **values})).one()

@@ -1,0 +1,40 @@
+"""Counts for the sidebar, kept for a few seconds."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from basewarden.core.cache import LoadingCache
+from basewarden.db import Database
+from basewarden.journal.sidebar.queries import count_rooms
+from basewarden.web import RoomCount, RoomCounts
+
+KEEP_SECONDS = 3.0
+MAX_COUNTED = 1000
+_CACHE_SIZE = 1000
+
+
+class SidebarCounts:
+    """A person who clicks quickly costs one query, and so do all members who look at the same connection."""
+
+    def __init__(self, database: Database, *, keep_seconds: float = KEEP_SECONDS) -> None:
+        self._database = database
+        self._known = LoadingCache(self._load, size=_CACHE_SIZE, seconds=keep_seconds)
+
+    async def count(self, connection_id: UUID) -> RoomCounts:
+        return await self._known.get(connection_id) or {}
+
+    async def _load(self, connection_id: UUID) -> RoomCounts:
+        async with self._database.read_only() as session:
+            return describe_counts(await count_rooms(session, connection_id, most=MAX_COUNTED))
+
+
+def describe_counts(counts: Row[Any]) -> RoomCounts:
+    """Returns the counts by room, without those that are zero."""
+    by_room = {
+        "/sessions": (RoomCount(counts.active, "active now", "live"), RoomCount(counts.frozen, "frozen", "urgent")),
+        "/refusals": (RoomCount(counts.blocked, "in the last 24 hours", "urgent"),),
+        "/agents": (RoomCount(counts.agents, "in use"),),
+    }
+    return {room: shown for room, all_counts in by_room.items() if (shown := [one for one in all_counts if one.number])}

@@ -1,0 +1,115 @@
+"""The numbers beside the rooms of a connection: what they count, and that they stay cheap with a large journal."""
+
+import time
+from dataclasses import dataclass
+from typing import cast
+from uuid import uuid4
+
+from sqlalchemy import Row
+
+from basewarden.journal.refusals import RefusalLog
+from basewarden.journal.sidebar import SidebarCounts
+from basewarden.journal.sidebar.queries import COUNT
+from basewarden.journal.sidebar.service import describe_counts
+from basewarden.web import RoomCount, RoomCounts
+from tests.fixtures.bench import Workshop
+from tests.fixtures.desk import JournalDatabase
+
+_NOTES = "CREATE TABLE notes (id int PRIMARY KEY, body text)"
+_MOST_SECONDS = 0.2  # the machine is busy with other tests; alone it takes a few milliseconds
+_FILL = """
+    INSERT INTO journal_sessions (id, connection_id, caller_key, kind, caller_name, last_seen_at, frozen_at, status)
+    SELECT gen_random_uuid(), '{connection}', 'agent:' || (n % 50), 'agent', 'robot', now() - make_interval(mins => n),
+        CASE WHEN n % 20000 = 7 THEN now() END, CASE WHEN n % 3 = 0 THEN 'undone' ELSE 'open' END
+    FROM generate_series(0, 99999) AS n
+"""
+
+
+@dataclass
+class _Found:
+    """A row of the query."""
+
+    active: int = 0
+    frozen: int = 0
+    blocked: int = 0
+    agents: int = 0
+
+    def describe(self) -> RoomCounts:
+        return describe_counts(cast("Row[tuple[int, ...]]", self))
+
+
+def test_nothing_is_shown_for_nothing() -> None:
+    assert _Found().describe() == {}
+
+
+def test_what_needs_a_look_is_urgent() -> None:
+    assert _Found(active=2, frozen=1, blocked=3, agents=4).describe() == {
+        "/sessions": [RoomCount(2, "active now", "live"), RoomCount(1, "frozen", "urgent")],
+        "/refusals": [RoomCount(3, "in the last 24 hours", "urgent")],
+        "/agents": [RoomCount(4, "in use")],
+    }
+
+
+async def count(desk: JournalDatabase) -> RoomCounts:
+    return await SidebarCounts(desk.database).count(desk.connection_id)
+
+
+async def test_old_undone_and_foreign_sessions_are_not_counted(desk: JournalDatabase) -> None:
+    recorder = await desk.recorder()
+    await recorder.record(desk.entry(1))
+    assert await count(desk) == {"/sessions": [RoomCount(1, "active now", "live")]}
+    assert await SidebarCounts(desk.database).count(uuid4()) == {}
+    await desk.admin.execute("UPDATE journal_sessions SET frozen_at = now()")
+    assert await count(desk) == {"/sessions": [RoomCount(1, "frozen", "urgent")]}
+    await desk.admin.execute("UPDATE journal_sessions SET status = 'undone'")
+    assert await count(desk) == {}
+    await desk.admin.execute(
+        "UPDATE journal_sessions SET status = 'open', frozen_at = NULL, last_seen_at = now() - interval '6 minutes'"
+    )
+    assert await count(desk) == {}
+
+
+async def test_counts_are_kept_for_seconds(desk: JournalDatabase) -> None:
+    recorder, counts = await desk.recorder(), SidebarCounts(desk.database)
+    await recorder.record(desk.entry(1))
+    first = await counts.count(desk.connection_id)
+    await desk.admin.execute("UPDATE journal_sessions SET status = 'undone'")
+    assert await counts.count(desk.connection_id) == first
+    assert await SidebarCounts(desk.database, keep_seconds=0).count(desk.connection_id) == {}
+
+
+async def test_a_large_journal_costs_no_more(desk: JournalDatabase) -> None:
+    """100,000 sessions: what is active is found by an index."""
+    await desk.admin.execute(_FILL.format(connection=desk.connection_id).encode())
+    await desk.admin.execute("ANALYZE journal_sessions")
+    started = time.perf_counter()
+    found = await count(desk)
+    assert time.perf_counter() - started < _MOST_SECONDS
+    assert [(one.number, one.words) for one in found["/sessions"]] == [(3, "active now"), (3, "frozen")]
+    plan = str(await desk.rows(f"EXPLAIN {_with_values(desk)}"))
+    assert "ix_journal_sessions_last_seen" in plan
+
+
+def _with_values(desk: JournalDatabase) -> str:
+    values = {
+        "id": f"'{desk.connection_id}'",
+        "active_within": "interval '5 minutes'",
+        "blocked_within": "interval '1 day'",
+        "most": "1000",
+    }
+    query = COUNT
+    for name, value in values.items():
+        query = query.replace(f":{name}", value)
+    return query
+
+
+async def test_the_pages_say_the_counts_in_words(workshop: Workshop) -> None:
+    bench = await workshop.bench(_NOTES)
+    agent = await bench.agent(maxWritesPerSession=1)
+    for number in range(3):
+        await agent.http.post("/notes", json={"id": number}, headers={"x-basewarden-session": "used up"})
+    await agent.http.post("/notes", json={"id": 9}, headers={"x-basewarden-session": "active"})
+    await bench.product.registry.get(RefusalLog).flush()
+    page = (await bench.person.get(f"/c/{bench.connection_id}/agents")).text
+    for words in ("1 active now", "1 frozen", "2 in the last 24 hours", "1 in use"):
+        assert f'<span class="visually-hidden">, {words}</span>' in page
