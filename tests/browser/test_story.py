@@ -55,7 +55,7 @@ async def connect(page: Page, dsn: str) -> None:
     await page.get_by_role("button", name="Connect", exact=True).click()
     await expect(page.get_by_text("Connected. Create an agent next.")).to_be_visible()
     await page.get_by_role("link", name="Browse data").click()
-    await page.get_by_role("link", name="public.lamps").click()
+    await page.get_by_role("link", name="lamps", exact=True).last.click()
     await expect(page.get_by_role("grid")).to_be_visible()
 
 
@@ -77,7 +77,9 @@ async def edit_a_price(page: Page) -> None:
 
 
 async def sort_and_filter(page: Page) -> None:
+    """Only the rows are replaced: what was typed beside them stays."""
     header = page.get_by_role("columnheader", name="name")
+    await page.get_by_label("Filter tables").fill("lamp")
     await header.get_by_role("link").click()
     await expect(header).to_have_attribute("aria-sort", "ascending")
     await page.get_by_text("Add filter").click()
@@ -90,6 +92,8 @@ async def sort_and_filter(page: Page) -> None:
     await expect(header).to_have_attribute("aria-sort", "ascending")
     await page.get_by_role("link", name="Remove the filter on name").click()
     await expect(page.locator("tbody tr")).to_have_count(3)
+    await expect(page.get_by_label("Filter tables")).to_have_value("lamp")
+    await expect(page.get_by_role("navigation", name="Tables").get_by_role("link")).to_have_text(["lamps"])
 
 
 async def add_and_delete(page: Page) -> None:
@@ -98,7 +102,7 @@ async def add_and_delete(page: Page) -> None:
     await page.get_by_label("shade", exact=True).select_option("dark")
     await page.get_by_role("button", name="Add row").click()
     await expect(page.get_by_text("Added.")).to_be_visible()
-    await page.get_by_role("link", name="public.lamps").first.click()
+    await page.get_by_role("link", name="lamps", exact=True).first.click()
     await expect(page.locator("tbody tr")).to_have_count(4)
     await page.get_by_label("Select row 1", exact=True).check()
     await page.get_by_role("button", name="Delete…").click()

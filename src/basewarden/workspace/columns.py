@@ -34,6 +34,7 @@ class ColumnView:
     name: str
     type: str
     kind: str
+    is_reference: bool
     comment: str | None
     is_key: bool
     nullable: bool
@@ -54,6 +55,7 @@ def view_column(
         name=column.name,
         type=column.type,
         kind=kind,
+        is_reference=any(key.columns[-1] == column.name for key in table.foreign_keys_out),
         comment=column.comment,
         is_key=is_key,
         nullable=column.nullable,

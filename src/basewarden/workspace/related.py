@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from basewarden.workspace.conditions import Parameter, is_any_row, is_one_of
 from basewarden.workspace.errors import DataRefused
+from basewarden.workspace.navigation import name_table
 from basewarden.workspace.references import filtered_path, list_referencing_tables, referencing_values
 from basewarden.workspace.table_client import Row, TableClient
 from pgrest import ForeignKey, Table
@@ -26,6 +28,7 @@ class ReferencingTable:
 
     key: ForeignKey
     table: Table
+    name: str
     count: int | None
     href: str | None
 
@@ -54,8 +57,9 @@ async def list_related(
     """Lists the tables that reference the rows, which must include the referenced columns."""
     found = list_referencing_tables(client.schema, table)
     counts = await asyncio.gather(*(_count(client, key, source, rows) for key, source in found))
+    named = partial(name_table, client.schema)
     return [
-        ReferencingTable(key, source, count, _href(connection_id, key, source, rows))
+        ReferencingTable(key, source, named(*source.qualified), count, _href(connection_id, key, source, rows))
         for (key, source), count in zip(found, counts, strict=True)
     ]
 

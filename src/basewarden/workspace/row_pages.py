@@ -12,17 +12,18 @@ from basewarden.connections import Editor, Environment, Membership, Viewer
 from basewarden.core.addresses import row_path, table_path
 from basewarden.errors import AppError, Forbidden, NotFound
 from basewarden.web import Pages, PagesDep, Reading, redirect
-from basewarden.workspace.columns import encode_values, is_writable, view_column
+from basewarden.workspace.columns import choose_label, encode_values, is_writable, view_column
 from basewarden.workspace.conditions import is_any_row, is_row
 from basewarden.workspace.edits import Change, EditConflict, change_row, list_refusals
 from basewarden.workspace.error_pages import DataRoute
 from basewarden.workspace.fields import edit_fields, new_fields, read_changes, read_new
 from basewarden.workspace.grid import can_edit, make_row, read_labelled
 from basewarden.workspace.history import read_history
+from basewarden.workspace.navigation import make_table_context
 from basewarden.workspace.paths import KeyDep, KeysDep, TableDep
 from basewarden.workspace.references import list_references
 from basewarden.workspace.related import list_consequences, list_related, referenced_columns
-from basewarden.workspace.table_client import Key, TableClient, TableClientDep, select_texts
+from basewarden.workspace.table_client import Key, Row, TableClient, TableClientDep, select_texts
 from basewarden.workspace.table_pages import explain_read_only
 from basewarden.workspace.truncation import limit_row, list_truncated
 from pgrest import Table
@@ -30,13 +31,17 @@ from pgrest import Table
 router = APIRouter(prefix="/c/{connection_id}/data/{table}", route_class=DataRoute, include_in_schema=False)
 
 _DONE = {"added": "Added.", "saved": "Saved."}
+_LONGEST_LABEL = 80
 UNDO_NOTE = "Yes. Undo the session of this delete, and the rows are restored."
 
 
 @router.get("/+new")
-async def get_new(request: Request, _: Editor, table: TableDep, pages: PagesDep) -> Response:
+async def get_new(
+    request: Request, member: Editor, table: TableDep, client: TableClientDep, pages: PagesDep
+) -> Response:
     _require_writable(table)
-    return pages.render(request, "workspace/new.html", table=table, fields=new_fields(table), errors={})
+    frame = make_table_context(client, member.connection.id, table)
+    return pages.render(request, "workspace/new.html", fields=new_fields(table), errors={}, **frame)
 
 
 @router.post("/+new")
@@ -50,8 +55,9 @@ async def post_new(
         except AppError as error:
             errors = list_refusals(error)
             fields = new_fields(table, form, errors)
+            frame = make_table_context(client, member.connection.id, table)
             return pages.render(
-                request, "workspace/new.html", status=error.status, table=table, fields=fields, errors=errors
+                request, "workspace/new.html", status=error.status, fields=fields, errors=errors, **frame
             )
     return redirect(f"{row_path(member.connection.id, *table.qualified, key)}?done=added")
 
@@ -124,7 +130,7 @@ async def _show_row(
     limit = limit_row(table, references)
     found = await read_labelled(client, table, columns, references, where, limit)
     if not found.rows:
-        return await _show_missing(request, member, table, key, db, pages)
+        return await _show_missing(request, member, table, key, client, db, pages)
     row = found.rows[0]
     too_long = list_truncated(row, table.columns, limit)
     related = await list_related(client, member.connection.id, table, [row])
@@ -136,8 +142,9 @@ async def _show_row(
         request,
         "workspace/row.html",
         status=HTTPStatus.OK if error is None else error.status,
-        table=table,
+        **make_table_context(client, member.connection.id, table),
         shown=shown,
+        label=_read_label(table, row),
         columns=[view_column(table, column, can_edit=edits) for column in columns],
         fields=edit_fields(table, row, changes, errors, changed, too_long) if edits else [],
         too_long=too_long if edits else frozenset(),
@@ -153,13 +160,21 @@ async def _show_row(
     )
 
 
+def _read_label(table: Table, row: Row) -> str | None:
+    """What people call the row, on one line of a bounded length."""
+    column = choose_label(table)
+    text = " ".join((row.get(column) or "").split()) if column else ""
+    return f"{text[:_LONGEST_LABEL]}…" if len(text) > _LONGEST_LABEL else text or None
+
+
 async def _show_missing(
-    request: Request, member: Membership, table: Table, key: Key, db: Any, pages: Pages
+    request: Request, member: Membership, table: Table, key: Key, client: TableClient, db: Any, pages: Pages
 ) -> Response:
     """Renders the history of a row that does not exist any more."""
     history = await read_history(db, member.connection.id, table, key)
+    frame = make_table_context(client, member.connection.id, table)
     return pages.render(
-        request, "workspace/missing.html", status=HTTPStatus.NOT_FOUND, table=table, key=key, history=history
+        request, "workspace/missing.html", status=HTTPStatus.NOT_FOUND, key=key, history=history, **frame
     )
 
 
@@ -183,7 +198,7 @@ async def _show_delete(
         request,
         "workspace/delete.html",
         status=wrong if refusal is None else refusal.status,
-        table=table,
+        **make_table_context(client, member.connection.id, table),
         keys=keys,
         action=str(request.url.path) + f"?{request.url.query}",
         touches=list_consequences(table, found.rows, related),

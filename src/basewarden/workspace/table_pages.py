@@ -11,6 +11,7 @@ from basewarden.workspace.columns import is_writable, view_column
 from basewarden.workspace.error_pages import DataRoute
 from basewarden.workspace.grid import can_edit, load_grid
 from basewarden.workspace.grid_view import OPERATORS, SIZES, read_view
+from basewarden.workspace.navigation import make_table_context
 from basewarden.workspace.paths import TableDep
 from basewarden.workspace.table_client import TableClientDep
 from basewarden.workspace.tables import TABLES_PER_PAGE, describe_tables, search_tables
@@ -49,7 +50,7 @@ async def get_grid(
     return pages.render(
         request,
         "workspace/grid.html",
-        table=table,
+        **make_table_context(client, member.connection.id, table),
         view=view,
         grid=grid,
         all_columns=[view_column(table, column) for column in table.columns.values()],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from basewarden.core.addresses import table_path
 from basewarden.workspace.errors import DataRefused
+from basewarden.workspace.navigation import name_table
 from basewarden.workspace.table_client import TableClient
 from pgrest import Table
 
@@ -19,6 +20,7 @@ class TableRow:
     """`estimate` is the planner's row count; None if the role may not read the table."""
 
     table: Table
+    name: str
     kind: str
     href: str
     estimate: int | None
@@ -34,7 +36,13 @@ def search_tables(client: TableClient, text: str) -> list[Table]:
 async def describe_tables(client: TableClient, connection_id: object, tables: Sequence[Table]) -> list[TableRow]:
     estimates = await asyncio.gather(*(_estimate(client, table) for table in tables))
     return [
-        TableRow(table, _KINDS[table.kind], table_path(connection_id, *table.qualified), estimate)
+        TableRow(
+            table,
+            name_table(client.schema, *table.qualified),
+            _KINDS[table.kind],
+            table_path(connection_id, *table.qualified),
+            estimate,
+        )
         for table, estimate in zip(tables, estimates, strict=True)
     ]
 
