@@ -95,7 +95,7 @@ async def _open_targets(shop: Shop, folder: Path, stack: ExitStack, options: arg
     if options.postgrest:
         original, _ = stack.enter_context(serve_original(shop, folder, options.postgrest))
         targets.append(original)
-    return [one for one in targets if not options.backends or one.name in options.backends]
+    return [one for one in targets if not options.roads or one.name in options.roads]
 
 
 # Measuring ------------------------------------------------------------------------------------------------

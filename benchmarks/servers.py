@@ -65,6 +65,7 @@ class Shop:
     connection_id: str
     person: httpx.AsyncClient
     pid: int
+    settings: Mapping[str, str]
 
     @property
     def path(self) -> str:
@@ -95,7 +96,7 @@ def pick_origin() -> str:
 
 
 @asynccontextmanager
-async def serve_shop(data_dir: Path, workers: int = 1) -> AsyncIterator[Shop]:
+async def serve_shop(data_dir: Path, workers: int = 1, more: Mapping[str, str] | None = None) -> AsyncIterator[Shop]:
     """Basewarden on a PostgreSQL of its own, with the demo's shop."""
     server = await start_embedded(data_dir, progress=print_line)
     try:
@@ -103,9 +104,10 @@ async def serve_shop(data_dir: Path, workers: int = 1) -> AsyncIterator[Shop]:
         await asyncio.to_thread(migrate, Secret(server.dsn("basewarden")))
         origin = pick_origin()
         command = [*_basewarden(), "serve", "--port", str(urlsplit(origin).port), "--workers", str(workers)]
-        with running(command, origin, "/signin", data_dir / "serve.log", _product_settings(server, origin)) as pid:
+        settings = {**_product_settings(server, origin), **(more or {})}
+        with running(command, origin, "/signin", data_dir / "serve.log", settings) as pid:
             data = await prepare_demo_data(origin, server.dsn("postgres"), data_dir, print_line)
-            yield Shop(server, data_dir, data.shop_dsn.reveal(), origin, data.connection_id, data.person, pid)
+            yield Shop(server, data_dir, data.shop_dsn.reveal(), origin, data.connection_id, data.person, pid, settings)
     finally:
         await server.stop()
 
@@ -155,6 +157,16 @@ def _serve_postgrest(shop: Shop, folder: Path, name: str, command: list[str]) ->
     key = sign_token({"role": ROLE}, secret)
     with running([*command, str(file)], origin, "/", folder / f"{name}.log", {}) as pid:
         yield Target(name, origin, "", {"Authorization": f"Bearer {key}"}, (pid,)), key
+
+
+@contextmanager
+def serve_beside(shop: Shop, folder: Path, checkout: Path = _ROOT) -> Iterator[tuple[str, int]]:
+    """One more process of the product on the same database, from this checkout or another; its origin and id."""
+    origin = pick_origin()
+    command = [*_basewarden(), "serve", "--port", str(urlsplit(origin).port)]
+    settings = {**shop.settings, "BASEWARDEN_ORIGIN": origin, "PYTHONPATH": str(checkout / "src")}
+    with running(command, origin, "/signin", folder / f"beside-{urlsplit(origin).port}.log", settings) as pid:
+        yield origin, pid
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import "./editor.js";
 import "./failures.js";
 import "./filter.js";
 import "./grid.js";
+import "./live.js";
 import "./palette.js";
 import "./passkeys.js";
 import "./reveal.js";

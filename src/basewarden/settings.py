@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     send_idle_seconds: float = Field(60, alias="BASEWARDEN_SEND_IDLE_SECONDS", gt=0)
     max_connections: int = Field(8192, alias="BASEWARDEN_MAX_CONNECTIONS", ge=1)
     max_connections_per_address: int = Field(512, alias="BASEWARDEN_MAX_CONNECTIONS_PER_ADDRESS", ge=1)
+    max_streams: int = Field(2000, alias="BASEWARDEN_MAX_STREAMS", ge=0)
+    max_streams_per_person: int = Field(30, alias="BASEWARDEN_MAX_STREAMS_PER_PERSON", ge=1)
     log_level: str = Field("info", alias="BASEWARDEN_LOG_LEVEL")
     agent_query_seconds: float = Field(30, alias="BASEWARDEN_AGENT_QUERY_SECONDS", gt=0)
     member_query_seconds: float = Field(120, alias="BASEWARDEN_MEMBER_QUERY_SECONDS", gt=0)

@@ -35,13 +35,15 @@ from basewarden.accounts.signin.callers import (
 from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.accounts.signin.devices import Devices
 from basewarden.accounts.signin.session_list import SessionList
-from basewarden.accounts.signin.sessions import Person, SignInSessions, Tokens
+from basewarden.accounts.signin.sessions import PERSON_TOPIC, SIGNIN_TOPIC, Person, SignInSessions, Tokens
 from basewarden.accounts.twofactor import Clock, read_clock
 from basewarden.accounts.verification.email_change import EmailChange
 from basewarden.accounts.verification.service import Verification
 
 __all__ = [
     "ACCOUNT_PARTS",
+    "PERSON_TOPIC",
+    "SIGNIN_TOPIC",
     "AccountLimits",
     "Accounts",
     "AccountsDep",

@@ -8,7 +8,7 @@ from basewarden.connections.errors import ConnectionFailed, Reason, TablesUnchec
 from basewarden.connections.export import CONNECTION_PARTS
 from basewarden.connections.models import Access, Environment, Role
 from basewarden.connections.queries import count_owned as count_owned_connections
-from basewarden.connections.queries import is_member_anywhere, list_person_roles
+from basewarden.connections.queries import is_member_anywhere, list_member_ids, list_person_roles
 from basewarden.connections.refusal_counts import RefusalCounts
 from basewarden.connections.schemas import AgentCreate, ConnectionCreate
 from basewarden.connections.service import Connections
@@ -39,6 +39,7 @@ __all__ = [
     "count_agents",
     "count_owned_connections",
     "is_member_anywhere",
+    "list_member_ids",
     "list_person_roles",
     "list_sidebar_connections",
     "member",

@@ -1,6 +1,6 @@
 """All SQL of connections."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -118,6 +118,14 @@ async def touch_agent(session: WriteSession, agent_id: UUID) -> None:
 async def list_person_roles(session: AsyncSession, user_id: UUID) -> dict[UUID, Role]:
     query = select(ConnectionMember.connection_id, ConnectionMember.role).where(ConnectionMember.user_id == user_id)
     return {connection_id: Role(role) for connection_id, role in await session.execute(query)}
+
+
+async def list_member_ids(session: AsyncSession, connection_id: UUID, people: Collection[UUID]) -> set[UUID]:
+    """Lists those of these people who are members."""
+    query = select(ConnectionMember.user_id).where(
+        ConnectionMember.connection_id == connection_id, ConnectionMember.user_id.in_(people)
+    )
+    return set(await session.scalars(query))
 
 
 async def is_member_anywhere(session: AsyncSession, user_id: UUID) -> bool:

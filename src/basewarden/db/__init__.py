@@ -10,7 +10,7 @@ from basewarden.db.engine import (
     sqlalchemy_url,
 )
 from basewarden.db.holding import note_waiting
-from basewarden.db.notify import Listener, notify
+from basewarden.db.notify import Listener, make_notification, notify
 from basewarden.db.pruning import (
     LOCK_TIMEOUT,
     Pruner,
@@ -36,6 +36,7 @@ __all__ = [
     "delete_some",
     "driver_dsn",
     "in_batches",
+    "make_notification",
     "note_waiting",
     "notify",
     "only_one",

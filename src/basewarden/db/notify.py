@@ -22,9 +22,13 @@ Handler = Callable[[str], None]
 
 async def notify(session: AsyncSession, topic: str, payload: str) -> None:
     """Reaches every listener if and only if the unit of work commits."""
-    await session.execute(
-        text("SELECT pg_notify(:channel, :message)"), {"channel": _CHANNEL, "message": f"{topic}:{payload}"}
-    )
+    channel, message = make_notification(topic, payload)
+    await session.execute(text("SELECT pg_notify(:channel, :message)"), {"channel": channel, "message": message})
+
+
+def make_notification(topic: str, payload: str) -> tuple[str, str]:
+    """Returns channel and message, for code that has a connection of its own."""
+    return _CHANNEL, f"{topic}:{payload}"
 
 
 class Listener:

@@ -14,6 +14,7 @@ from basewarden.journal import queries
 from basewarden.journal.refusals.queries import stream_refusals
 
 _OF_SESSION = "its session's"
+_OF_STREAMS = "the number of a transaction, which orders live events"
 _YOU = "you, or an agent"
 
 _SESSION = (
@@ -125,14 +126,24 @@ JOURNAL_PARTS = (
         "journal_sessions",
         _list_sessions,
         _SESSION,
-        {"user_id": _YOU, "caller_key": _YOU, "position": "a counter", "budget_from": "a counter"},
+        {
+            "user_id": _YOU,
+            "caller_key": _YOU,
+            "position": "a counter",
+            "budget_from": "a counter",
+            "state_xact": _OF_STREAMS,
+        },
     ),
     ExportPart(
         "journalWrites",
         "journal_writes",
         _list_writes,
         _WRITE,
-        {"connection_id": _OF_SESSION, "xid": "the transaction's number in the other database"},
+        {
+            "connection_id": _OF_SESSION,
+            "xid": "the transaction's number in the other database",
+            "settled_xact": _OF_STREAMS,
+        },
     ),
     ExportPart(
         "journalMutations",
@@ -153,6 +164,10 @@ JOURNAL_PARTS = (
         "journal_refusals",
         _list_refusals,
         _REFUSAL,
-        {"hour": "the hour of its first time", "kind_key": "code, method, table and session again"},
+        {
+            "hour": "the hour of its first time",
+            "kind_key": "code, method, table and session again",
+            "xact": _OF_STREAMS,
+        },
     ),
 )

@@ -43,6 +43,12 @@ class JournalSession(Base):
         ),
         Index("ix_journal_sessions_undo_of", "undo_of", postgresql_where=text("undo_of IS NOT NULL")),
         Index("ix_journal_sessions_expired", "id", postgresql_where=text("status = 'expired'")),
+        Index(
+            "ix_journal_sessions_state",
+            "connection_id",
+            "state_xact",
+            postgresql_where=text("state_xact IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -65,6 +71,7 @@ class JournalSession(Base):
     frozen_at: Mapped[datetime | None]  # until a member releases it, it takes no writes
     frozen_reason: Mapped[str | None] = mapped_column(Text)  # budget, member
     budget_from: Mapped[int] = mapped_column(BigInteger, server_default="0")  # write_count when it was last released
+    state_xact: Mapped[int | None] = mapped_column(BigInteger)  # our transaction that changed its state
 
 
 class JournalWrite(Base):
@@ -77,6 +84,12 @@ class JournalWrite(Base):
     __table_args__ = (
         Index("ix_journal_writes_session", "session_id", "id"),
         Index("ix_journal_writes_pending", "connection_id", postgresql_where=text("state = 'pending'")),
+        Index(
+            "ix_journal_writes_settled",
+            "connection_id",
+            "settled_xact",
+            postgresql_where=text("settled_xact IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -86,6 +99,7 @@ class JournalWrite(Base):
     xid: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(Text, server_default="pending")  # pending, committed, aborted, unknown
     settled_at: Mapped[datetime | None]
+    settled_xact: Mapped[int | None] = mapped_column(BigInteger)  # our transaction that stored the outcome
     verb: Mapped[str] = mapped_column(Text)
     schema: Mapped[str] = mapped_column("schema_name", Text)
     table: Mapped[str] = mapped_column("table_name", Text)
@@ -165,3 +179,4 @@ class JournalRefusal(Base):
     table: Mapped[str | None] = mapped_column("table_name", Text)
     summary: Mapped[str] = mapped_column(Text)
     count: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    xact: Mapped[int | None] = mapped_column(BigInteger)  # our transaction that last counted it

@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 
 from basewarden.journal import statements
+from basewarden.journal.notices import ChangeNotices
 from basewarden.journal.values import IntentOutcome
 from pgrest import DatabaseError, DbConnection, Statement
 
@@ -34,8 +35,9 @@ _OutcomesByWrite = dict[UUID, _QueuedOutcome]
 class OutcomeQueue:
     """Outcomes by the id of their write; true while any is queued."""
 
-    def __init__(self) -> None:
+    def __init__(self, notices: ChangeNotices) -> None:
         self._queued: _OutcomesByWrite = {}
+        self._notices = notices
 
     def __bool__(self) -> bool:
         return bool(self._queued)
@@ -74,6 +76,8 @@ class OutcomeQueue:
 
     def _remove(self, queued: _QueuedOutcome, *, stored: bool) -> None:
         self._queued.pop(queued.outcome.recorded.write_id, None)
+        if stored:
+            self._notices.add([queued.outcome.connection_id])
         queued.resolve(stored)
 
 

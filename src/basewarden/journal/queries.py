@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     CursorResult,
     RowMapping,
@@ -39,6 +40,7 @@ PENDING_PER_PAGE = 1000
 INTENT_LIFE = timedelta(minutes=5)
 """Longer than the timeout of any request to a project's API."""
 _DELETED_PERSON = "deleted person"
+_CURRENT_XACT = cast(cast(func.pg_current_xact_id(), Text), BigInteger)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ async def set_write_states(session: AsyncSession, states: Mapping[UUID, str]) ->
         await session.execute(
             update(JournalWrite)
             .where(JournalWrite.id.in_(ids), JournalWrite.state == "pending")
-            .values(state=state, settled_at=func.now())
+            .values(state=state, settled_at=func.now(), settled_xact=_CURRENT_XACT)
         )
 
 

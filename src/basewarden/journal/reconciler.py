@@ -8,9 +8,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from basewarden.core.tasks import end_task
-from basewarden.db import Database
+from basewarden.db import Database, notify
 from basewarden.errors import AppError
 from basewarden.journal import queries
+from basewarden.journal.notices import LIVE_TOPIC
 from basewarden.journal.partitions import ensure_partitions
 from basewarden.journal.queries import PendingWrite
 from pgrest import DatabaseError, PgrestError
@@ -61,6 +62,8 @@ class Reconciler:
                 settled[write.id] = state
         async with self._database.unit_of_work() as unit:
             await queries.set_write_states(unit, settled)
+            if settled:
+                await notify(unit, LIVE_TOPIC, str(connection_id))
         return len(pending) - len(settled)
 
     async def try_reconcile(self, connection_id: UUID) -> int | None:

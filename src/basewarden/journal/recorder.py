@@ -21,6 +21,7 @@ from basewarden.db import Listener, driver_dsn
 from basewarden.errors import AppError
 from basewarden.journal import statements
 from basewarden.journal.errors import JournalUnavailable, SessionFrozen
+from basewarden.journal.notices import ChangeNotices
 from basewarden.journal.outcomes import REJECTED_ERRORS, OutcomeQueue
 from basewarden.journal.statements import Counters, StoredWrite
 from basewarden.journal.values import IntentOutcome, Recorded, SessionCaller, State, WriteEntry
@@ -69,8 +70,9 @@ class Recorder:
         self._connection: DbConnection | None = None
         self._queue: list[PendingEntry] = []
         self._marks: dict[UUID, State] = {}
-        self._outcomes = OutcomeQueue()
         self._work_added = asyncio.Event()
+        self._notices = ChangeNotices(self._work_added.set)
+        self._outcomes = OutcomeQueue(self._notices)
         self._sessions: dict[_SessionKey, tuple[UUID, float]] = {}
         self._max_sessions = max_sessions
         self._task: asyncio.Task[None] | None = None
@@ -83,6 +85,7 @@ class Recorder:
     async def stop(self) -> None:
         """Stores what is queued, then closes the database connection."""
         self._stopping = True
+        self._notices.end()
         self._work_added.set()
         if self._task is not None:
             await end_task(self._task, grace_seconds=STOP_SECONDS)
@@ -120,13 +123,16 @@ class Recorder:
         self._work_added.set()
 
     def _has_work(self) -> bool:
-        return bool(self._queue or self._marks or self._outcomes)
+        return bool(self._queue or self._marks or self._outcomes or self._notices.is_due)
 
     async def _run(self) -> None:
         while not self._stopping or self._has_work():
             await self._work_added.wait()
             self._work_added.clear()
             while self._has_work():
+                if self._notices.is_due:
+                    await self._send_notices()
+                    continue
                 batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
                 marks, self._marks = self._marks, {}
                 if not await self._flush(batch, marks) and self._stopping:
@@ -143,6 +149,16 @@ class Recorder:
             await self._on_failure(error, batch, marks)
             return False
         return True
+
+    async def _send_notices(self) -> None:
+        """Runs between two batches: a failure here concerns no write."""
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                await self._notices.send(await self._connect())
+        except Exception as error:  # noqa: BLE001 - if this loop ended, every later write would wait forever
+            _log.warning("journal.notice_failed", reason=type(error).__name__)
+            self._notices.postpone()
+            await self._disconnect()
 
     async def _on_failure(self, error: Exception, batch: list[PendingEntry], marks: dict[UUID, State]) -> None:
         _log.warning("journal.store_failed", reason=type(error).__name__, writes=len(batch))
@@ -167,7 +183,8 @@ class Recorder:
     async def _store_marks(self, connection: DbConnection, marks: dict[UUID, State]) -> None:
         """Does not wait for the disk: the reconciler finds the state of a mark that a crash lost."""
         if marks:
-            await connection.run([statements.DO_NOT_WAIT_FOR_DISK, statements.mark_writes(marks)])
+            _, marked = await connection.run([statements.DO_NOT_WAIT_FOR_DISK, statements.mark_writes(marks)])
+            self._notices.add(statements.read_connection_ids(marked))
 
     async def _store_batch(self, connection: DbConnection, batch: list[PendingEntry], marks: dict[UUID, State]) -> None:
         """Stores writes and marks in one transaction: a second commit would double the cost."""
@@ -192,7 +209,7 @@ class Recorder:
     async def _store(self, connection: DbConnection, batch: Sequence[PendingEntry], marks: dict[UUID, State]) -> None:
         session_ids = [await self._resolve_session(connection, pending.entry) for pending in batch]
         marking = [statements.mark_writes(marks)] if marks else []
-        *_, rows = await connection.run([Statement("BEGIN"), *marking, statements.lock_sessions(session_ids)])
+        _, *marked, rows = await connection.run([Statement("BEGIN"), *marking, statements.lock_sessions(session_ids)])
         counters = statements.read_counters(rows)
         writes, retried, frozen = self._assign_positions(batch, session_ids, counters)
         await connection.run(
@@ -202,6 +219,8 @@ class Recorder:
                 Statement("COMMIT"),
             ]
         )
+        for rows_marked in marked:
+            self._notices.add(statements.read_connection_ids(rows_marked))
         for pending, write in writes:
             pending.resolve(write)
         for pending, error in frozen:

@@ -138,12 +138,22 @@ def freeze_sessions(counters: Iterable[Counters]) -> list[Statement]:
 def mark_writes(marks: Mapping[UUID, str]) -> Statement:
     return Statement(
         """
-        UPDATE journal_writes SET state = m.state, settled_at = now()
+        UPDATE journal_writes
+        SET state = m.state, settled_at = now(), settled_xact = pg_current_xact_id()::text::int8
         FROM unnest($1::uuid[], $2::text[]) AS m(id, state)
         WHERE journal_writes.id = m.id AND journal_writes.state = 'pending'
+        RETURNING connection_id
         """,
         (_array(str(write_id) for write_id in marks), _array(marks.values())),
     )
+
+
+def read_connection_ids(rows: Rows) -> set[UUID]:
+    return {UUID(value.decode()) for (value,) in rows.each() if value is not None}
+
+
+def notify(channel: str, message: str) -> Statement:
+    return Statement("SELECT pg_notify($1, $2)", (channel.encode(), message.encode()))
 
 
 def store_writes(writes: Sequence[tuple[object, StoredWrite]], counters: Iterable[Counters]) -> list[Statement]:
@@ -274,7 +284,8 @@ def _update_outcomes(outcomes: Sequence[IntentOutcome]) -> Statement:
         """
         WITH finished AS (
             UPDATE journal_writes AS w SET
-                state = f.state, settled_at = now(), unseen = f.unseen,
+                state = f.state, settled_at = now(), settled_xact = pg_current_xact_id()::text::int8,
+                unseen = f.unseen,
                 mutation_count = coalesce(f.mutation_count, w.mutation_count),
                 change_counts = coalesce(f.change_counts, w.change_counts),
                 tables = w.tables || ARRAY(SELECT unnest(f.more_tables) EXCEPT SELECT unnest(w.tables))

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 from basewarden.connections import RefusalCounts
 from basewarden.db import Database, Listener, Pruner
-from basewarden.journal import pages, refusal_pages, refusal_routes, routes
+from basewarden.journal import live_routes, pages, refusal_pages, refusal_routes, routes
 from basewarden.journal.erasure import JournalErasure
 from basewarden.journal.export import JOURNAL_PARTS
+from basewarden.journal.live import LiveFeeds, StreamLimits
 from basewarden.journal.partitions import ensure_partitions
 from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.reconciler import Reconciler
@@ -17,13 +18,16 @@ from basewarden.journal.sidebar import SidebarCounts
 from basewarden.settings import Settings
 from basewarden.web import Registry, Shell
 
-ROUTERS = (routes.router, refusal_routes.router, refusal_pages.router, pages.router)
+ROUTERS = (routes.router, live_routes.router, refusal_routes.router, refusal_pages.router, pages.router)
 EXPORT_PARTS = JOURNAL_PARTS
 
 
 def wire(registry: Registry) -> None:
     """Adds all but the reconciler, which needs the gateway's projects."""
-    registry.add(Recorder(registry.get(Settings).database_url, registry.get(Listener)))
+    settings, listener = registry.get(Settings), registry.get(Listener)
+    registry.add(Recorder(settings.database_url, listener))
+    limits = StreamLimits(settings.max_streams, settings.max_streams_per_person)
+    registry.add(LiveFeeds(registry.get(Database), listener, limits))
     registry.add(RefusalLog(registry.get(Database)))
     registry.add(RefusalCounts(count_refusals_since, count_refusals_by_agent))
     registry.get(Shell).count_with(SidebarCounts(registry.get(Database)).count)

@@ -8,6 +8,7 @@ from basewarden.web.compression import Compression
 from basewarden.web.context import RequestContext, request_context, scope_context
 from basewarden.web.cookies import clear_cookie, device_cookie_name, mfa_cookie_name, session_cookie_name, set_cookie
 from basewarden.web.dependencies import DatabaseDep, PagesDep, SettingsDep, ShellDep
+from basewarden.web.draining import find_draining
 from basewarden.web.edge import Edge
 from basewarden.web.error_pages import SignInPaths, add_error_handlers
 from basewarden.web.forms import Form, parse_form, show_again
@@ -70,6 +71,7 @@ __all__ = [
     "error_body",
     "error_response",
     "find_connection_id",
+    "find_draining",
     "find_loop_shares",
     "inject",
     "list_operations",

@@ -10,6 +10,7 @@ from typing import Protocol
 from basewarden.errors import AppError
 from basewarden.settings import Network
 from basewarden.web.budgets import RequestBudgets
+from basewarden.web.draining import Draining
 from basewarden.web.loop_shares import LoopShares
 from basewarden.web.refusals import Overloaded, TooManyConnections
 
@@ -36,6 +37,7 @@ class ConnectionGuard:
         self._is_scheduled = False
         self._unchecked: list[GuardedConnection] = []
         self.loop_shares = LoopShares()
+        self.draining = Draining()
 
     def admit(self, connection: GuardedConnection, peer: str | None) -> AppError | None:
         """Returns the reason to refuse it, or None. In both cases it is checked until `release`."""

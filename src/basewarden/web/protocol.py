@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from basewarden.errors import AppError
 from basewarden.web.budgets import RequestBudgets
+from basewarden.web.draining import attach_draining
 from basewarden.web.guard import ConnectionGuard, find_network, is_in
 from basewarden.web.joined import JoinedWrites, attach_head
 from basewarden.web.loop_shares import UNMEASURED_SECONDS, attach_loop_shares
@@ -108,6 +109,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._phase is not _NONE:
             self._note_part()
 
+    def shutdown(self) -> None:
+        """Called by the server for each connection when it begins to stop."""
+        self._guard.draining.begin()
+        super().shutdown()
+
     # Callbacks of the parser --------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
@@ -126,6 +132,7 @@ class GuardedProtocol(HttpToolsProtocol):
         is_disconnected = self.transport.is_closing
         shares = self._guard.loop_shares
         attach_loop_shares(self.scope, shares, is_pipelined=self._is_answering, is_disconnected=is_disconnected)
+        attach_draining(self.scope, self._guard.draining)
         attach_head(self.scope, self._joined)
         is_last = self.parser.should_upgrade()  # the parser takes all that follows for the other protocol
         if is_last:

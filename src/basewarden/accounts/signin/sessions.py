@@ -29,7 +29,10 @@ FRESH_TTL = timedelta(minutes=10)
 _TOUCH_INTERVAL = timedelta(minutes=5)
 _CACHE_SECONDS = 5.0
 _CACHE_SIZE = 10_000
-_ENDED, _CHANGED = "signin", "person"
+SIGNIN_TOPIC = "signin"
+"""A session has ended or has a new token; the payload is the hash of the old one in hex."""
+PERSON_TOPIC = "person"
+"""A field of `Person` has changed; the payload is the person's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,16 @@ class SignInSessions:
         self._cookie_name = session_cookie_name(settings)
         self._mfa_cookie_name = mfa_cookie_name(settings)
         self._known = LoadingCache(self._load, size=_CACHE_SIZE, seconds=_CACHE_SECONDS)
-        listener.on(_ENDED, self._forget)
-        listener.on(_CHANGED, self._forget_person)
+        listener.on(SIGNIN_TOPIC, self._forget)
+        listener.on(PERSON_TOPIC, self._forget_person)
 
     def read_token(self, scope: Any) -> str | None:
         """The value of the request's session cookie, even if empty; None without a cookie."""
         return read_cookie(scope, self._cookie_name)
+
+    def read_hash(self, scope: Any) -> str:
+        """The hash of the request's session cookie, as in the notices of SIGNIN_TOPIC."""
+        return hash_token(self.read_token(scope) or "").hex()
 
     async def find_signed_in(self, scope: Any) -> Person | None:
         """None without a cookie, Unauthenticated with a bad one, MfaRequired where the second factor is missing."""
@@ -146,7 +153,7 @@ class SignInSessions:
         )
         if old is None:
             raise Unauthenticated
-        await self._listener.announce(session, _ENDED, old.hex())
+        await self._listener.announce(session, SIGNIN_TOPIC, old.hex())
         return tokens
 
     async def end(self, session: WriteSession, token: str) -> None:
@@ -180,11 +187,11 @@ class SignInSessions:
 
     async def announce_change(self, session: WriteSession, user_id: UUID) -> None:
         """Call it with every change of a field of `Person`."""
-        await self._listener.announce(session, _CHANGED, str(user_id))
+        await self._listener.announce(session, PERSON_TOPIC, str(user_id))
 
     async def _announce(self, session: WriteSession, ended: list[bytes]) -> None:
         for token_hash in ended:
-            await self._listener.announce(session, _ENDED, token_hash.hex())
+            await self._listener.announce(session, SIGNIN_TOPIC, token_hash.hex())
 
     async def _find(self, token: str) -> _CachedSession | None:
         signin = await self._known.get(hash_token(token))

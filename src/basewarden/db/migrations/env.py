@@ -1,7 +1,7 @@
 """Alembic's entry: one connection, one advisory lock, short lock waits."""
 
 from alembic import context
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from basewarden.db.base import Base
@@ -18,10 +18,17 @@ def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
     return not (kind == "table" and name is not None and name.startswith(_NO_MODELS))
 
 
+def _take_lock(connection: Connection) -> None:
+    """Asks again and again: a statement that waits has a snapshot, for whose end an index that is built would wait."""
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+        connection.execute(text("SELECT pg_sleep(0.2)"))
+        connection.rollback()
+
+
 def run() -> None:
     engine = create_engine(config.attributes["url"], poolclass=NullPool)
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+        _take_lock(connection)
         connection.execute(text("SET lock_timeout = '4s'"))
         connection.commit()
         context.configure(

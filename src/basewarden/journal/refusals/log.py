@@ -9,8 +9,9 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from basewarden.core.tasks import end_task
-from basewarden.db import Database
+from basewarden.db import Database, notify
 from basewarden.errors import AppError
+from basewarden.journal.notices import LIVE_TOPIC, make_notices
 from basewarden.journal.refusals import queries
 from basewarden.journal.refusals.values import Refusal, RefusalCount, RefusalKind
 
@@ -91,6 +92,8 @@ class RefusalLog:
                 _limit_kinds(taken, known), key=_lock_order
             ):  # one order of locks, so that processes never deadlock
                 await queries.add_refusals(unit, counted)
+            for notice in make_notices({counted.refusal.connection_id for counted in taken}):
+                await notify(unit, LIVE_TOPIC, notice)
 
 
 def _limit_kinds(taken: Sequence[RefusalCount], known: dict[tuple[UUID, datetime], set[str]]) -> list[RefusalCount]:

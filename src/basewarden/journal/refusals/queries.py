@@ -17,7 +17,8 @@ RefusalPosition = tuple[datetime, UUID]
 # The session is the one that the request would have belonged to, if it exists.
 _ADD = """
     INSERT INTO journal_refusals AS r
-        (id, connection_id, agent_id, agent_name, session_id, hour, kind_key, code, method, table_name, summary, count)
+        (id, connection_id, agent_id, agent_name, session_id, hour, kind_key, code, method, table_name, summary, count,
+         xact)
     VALUES (:id, :connection_id, :agent_id, :agent_name,
         (SELECT s.id FROM journal_sessions AS s
          WHERE s.connection_id = :connection_id AND s.caller_key = ANY(:caller_keys) AND s.status = 'open'
@@ -25,9 +26,10 @@ _ADD = """
                     THEN s.label IS NULL AND s.last_seen_at > now() - make_interval(secs => :burst_seconds)
                     ELSE s.label = :label OR s.id::text = :label END
          ORDER BY s.last_seen_at DESC LIMIT 1),
-        :hour, :kind_key, :code, :method, :table_name, :summary, :count)
+        :hour, :kind_key, :code, :method, :table_name, :summary, :count,
+        CAST(CAST(pg_current_xact_id() AS text) AS bigint))
     ON CONFLICT (agent_id, hour, kind_key) DO UPDATE SET
-        count = r.count + excluded.count, at = now(), summary = excluded.summary,
+        count = r.count + excluded.count, at = now(), summary = excluded.summary, xact = excluded.xact,
         session_id = coalesce(excluded.session_id, r.session_id)
 """
 
