@@ -11,6 +11,7 @@ import "./grid.js";
 import "./live.js";
 import "./palette.js";
 import "./passkeys.js";
+import "./print.js";
 import "./reveal.js";
 import "./theme.js";
 import "./tick.js";

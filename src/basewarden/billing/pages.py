@@ -17,7 +17,7 @@ from starlette.responses import Response
 from basewarden.accounts import Operator, Person, SignedIn
 from basewarden.billing.emails import format_amount
 from basewarden.billing.operator import Grants, Receipts
-from basewarden.billing.plans import CATALOG, PlanState, Problem
+from basewarden.billing.plans import CATALOG, BillingPlan, PlanState, Problem
 from basewarden.billing.retries import MOST_ATTEMPTS
 from basewarden.billing.returns import CheckoutResult, Returns
 from basewarden.billing.routes import BillingDep
@@ -141,9 +141,15 @@ async def get_billing(
         until_words=_UNTIL.get(overview.entitlement.state),
         problem=_PROBLEMS[overview.entitlement.problem] if overview.entitlement.problem else None,
         plan_sold=CATALOG.hosted,
+        plans_shown=_list_shown(overview.entitlement.plan),
         format_amount=format_amount,
         **returned,
     )
+
+
+def _list_shown(own: BillingPlan) -> list[BillingPlan]:
+    """The plans to compare: what anyone can have, and the person's own one."""
+    return [CATALOG.free, CATALOG.hosted, *([] if own in (CATALOG.free, CATALOG.hosted) else [own])]
 
 
 async def _check_return(request: Request, person: Person, returns: Returns) -> dict[str, Any]:

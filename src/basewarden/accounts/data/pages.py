@@ -1,5 +1,6 @@
 """Pages: exporting one's data and deleting the account. Both ask for a fresh sign-in."""
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from fastapi import APIRouter
@@ -9,7 +10,7 @@ from starlette.responses import Response
 
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.client_info import ClientInfoDep
-from basewarden.accounts.data.deletion import Blocker
+from basewarden.accounts.data.deletion import WAIT, Blocker
 from basewarden.accounts.data.routes import DeletionsDep, ExportDep, respond_with_export
 from basewarden.accounts.errors import SoleOwner
 from basewarden.accounts.return_path import confirm_path
@@ -112,5 +113,6 @@ def _ask(
         settings_tab="data",
         person=person,
         blockers=blockers,
+        due=datetime.now(UTC) + WAIT,
         error=error,
     )

@@ -34,7 +34,7 @@ async def get_page(
     return pages.render(
         request,
         "accounts/github/page.html",
-        settings_tab="account",
+        settings_tab="github",
         link=await github.find_link(session, person.id),
         is_only_way=await github.is_only_signin_method(session, person),
         is_fresh=person.is_fresh,

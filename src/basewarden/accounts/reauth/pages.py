@@ -22,6 +22,7 @@ from basewarden.web import PagesDep, Reading, SettingsDep, Writing, parse_form, 
 
 _CONFIRM = "accounts/settings/confirm.html"
 _SECRETS = ("password",)
+_TAB = "confirm"  # none of the list: the person goes on to another page
 
 router = APIRouter(include_in_schema=False)
 
@@ -44,7 +45,14 @@ async def get_confirm(
     profile = await profiles.describe(session, person.id)
     error_message = ERROR_MESSAGES.get(request.query_params.get("done", ""))
     return pages.render(
-        request, _CONFIRM, typed={}, errors={}, profile=profile, back_to=back_to, error_message=error_message
+        request,
+        _CONFIRM,
+        typed={},
+        errors={},
+        profile=profile,
+        back_to=back_to,
+        error_message=error_message,
+        settings_tab=_TAB,
     )
 
 
@@ -74,7 +82,7 @@ async def post_confirm(
     except (TooMany, OAuthOnly) as refused:
         error = refused
     profile = await profiles.describe(ReadSession(session), person.id)
-    context: dict[str, Any] = {"profile": profile, "back_to": back_to, "error_message": None}
+    context: dict[str, Any] = {"profile": profile, "back_to": back_to, "error_message": None, "settings_tab": _TAB}
     return show_again(request, pages, _CONFIRM, form, error, never_shown=_SECRETS, **context)
 
 
