@@ -1,6 +1,7 @@
 """Two-factor authentication by HTTP alone: every status of the contract, and what must not work."""
 
 import asyncio
+import re
 import ipaddress
 from base64 import b32decode
 from collections import Counter
@@ -552,9 +553,10 @@ async def test_emails_tell_of_what_changed(serve_mailing: ServeMailing, clock: S
     )
     assert mailing.subjects(EMAIL).count("A recovery code was used") == 1
     used = emails["A recovery code was used"]
+    shown = " ".join(re.sub(r"<[^>]+>", " ", used.html).split())
     for words in ("You have 9 left.", "With: Thief\n", f"{mailing.product.settings.origin}/forgot\n"):
         assert words in used.text
-        assert words.strip() in used.html
+        assert words.strip().replace(": ", " ") in shown
     for email in emails.values():
         assert anna.secret not in email.text + email.html
         assert not any(code in email.text + email.html for code in anna.recovery)

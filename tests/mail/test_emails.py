@@ -1,5 +1,6 @@
 """Emails are rendered from their feature's templates: escaped where it is HTML, as they stand where it is text."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,53 @@ def test_the_layout_fetches_nothing_and_tells_nobody() -> None:
     assert "<img" not in html
     assert " src=" not in html
     assert html.count("http") == 1
+
+
+def test_the_layout_is_readable_in_the_dark_and_without_a_style_sheet() -> None:
+    _, _, html = render_email("test/hello", name="Ada", link="https://x.example/")
+    assert '<meta name="color-scheme" content="light dark">' in html
+    (dark,) = re.findall(r"@media \(prefers-color-scheme: dark\) \{\n(.*?)\n\}\n</style>", html, re.DOTALL)
+    named = set(re.findall(r"\.([a-z]+)", re.sub(r"\{[^}]*\}", "", dark)))
+    parts = (SOURCE / "mail/templates/parts.html").read_text()
+    assert named == set(re.findall(r'class="([a-z]+)"', html + parts))
+    body = html.partition("<body")[2]
+    assert re.findall(r"<(?:td|h1|div)(?![^>]*style=)[^>]*>", body) == []
+    assert "<script" not in html
+
+
+def test_the_button_shows_where_it_leads() -> None:
+    url = "https://x.example/reset/<b>?a=1&b=2"
+    environment = emails._make_environment()
+    parts = (SOURCE / "mail/templates/parts.html").read_text()
+    html = environment.from_string(parts + "{{ press(text, url) }}{{ facts([(text, url)]) }}").render(
+        text="<i>", url=url
+    )
+    assert 'href="https://x.example/reset/&lt;b&gt;?a=1&amp;b=2"' in html
+    assert html.count("https://x.example/reset/&lt;b&gt;?a=1&amp;b=2") == 3
+    assert "<i>" not in html
+
+
+LINK = re.compile(r"\{\{ (?:link|origin) \}\}[^\s<\")]*")
+
+
+def list_links(text: str) -> set[str]:
+    """The links of a template, whichever way they are written."""
+    as_text = re.sub(r'press\("[^"]*", (\w+)(?: ~ (?:"([^"]*)"|(\w+)))?\)', _write_link, text)
+    return {link.rstrip(".,:") for link in LINK.findall(as_text.replace("{{ {{", "{{").replace("}} }}", "}}"))}
+
+
+def _write_link(found: re.Match[str]) -> str:
+    start, path, name = found.groups()
+    return "{{ " + start + " }}" + (path or "") + ("{{ " + name + " }}" if name else "")
+
+
+def test_both_parts_of_an_email_have_the_same_links() -> None:
+    compared = 0
+    for text in sorted(SOURCE.glob("*/templates/emails/*.txt")):
+        html = text.with_suffix(".html")
+        assert list_links(html.read_text()) == list_links(text.read_text()), text.name
+        compared += len(list_links(text.read_text()))
+    assert compared > 20
 
 
 @pytest.mark.parametrize(
