@@ -101,11 +101,17 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         "row": f"{data}/public.products/1",
         "row-delete": f"{data}/public.products/+delete?key=1",
         "agents": f"{home}/agents",
+        "agent-new": f"{home}/agents/new",
+        "refusals": f"{home}/refusals",
         "sessions": f"{home}/sessions",
         "settings": f"{home}/settings",
         "delete": f"{home}/delete",
     }
-    sessions = await read_json(context, f"/api{home.replace('/c/', '/connections/')}/sessions")
+    api = f"/api{home.replace('/c/', '/connections/')}"
+    agents = await read_json(context, f"{api}/agents")
+    if agents["agents"]:
+        pages["agent"] = f"{home}/agents/{agents['agents'][0]['id']}"
+    sessions = await read_json(context, f"{api}/sessions")
     if sessions["sessions"]:
         session = f"{home}/sessions/{sessions['sessions'][0]['id']}"
         pages |= {"session": session, "session-undo": f"{session}/undo"}

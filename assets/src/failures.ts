@@ -15,7 +15,13 @@ function readBody(text: string): ErrorBody | null {
   }
 }
 
+/** A part with data-quiet asks in the background, and asks again by itself. */
+function isQuiet(event: Event): boolean {
+  return event.target instanceof Element && event.target.closest("[data-quiet]") !== null;
+}
+
 document.addEventListener("htmx:responseError", (event) => {
+  if (isQuiet(event)) return;
   const request = (event as CustomEvent<{ xhr: XMLHttpRequest }>).detail.xhr;
   if (request.status === 401) return location.reload();
   const body = readBody(request.responseText);
@@ -23,6 +29,7 @@ document.addEventListener("htmx:responseError", (event) => {
   showToast(message, "danger");
 });
 
-document.addEventListener("htmx:sendError", () => {
+document.addEventListener("htmx:sendError", (event) => {
+  if (isQuiet(event)) return;
   showToast("The server cannot be reached. Reload the page to see what was saved.", "danger");
 });

@@ -1,5 +1,6 @@
 import "htmx.org";
 
+import "./checklist.js";
 import "./confirm.js";
 import "./connect.js";
 import "./copy.js";
@@ -13,6 +14,7 @@ import "./palette.js";
 import "./passkeys.js";
 import "./print.js";
 import "./reveal.js";
+import "./steps.js";
 import "./theme.js";
 import "./tick.js";
 import "./toast.js";

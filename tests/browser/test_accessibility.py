@@ -43,7 +43,7 @@ ACCOUNT_PAGES = (
 async def test_no_page_shuts_anybody_out(
     browser: Browser, product: ServedProduct, store: Store, axe_source: str, theme: Literal["light", "dark"], width: int
 ) -> None:
-    session = await make_session(store, product)
+    session, agent = await make_session(store, product)
     async with await browser.new_context(
         base_url=product.settings.origin,
         bypass_csp=True,
@@ -54,7 +54,7 @@ async def test_no_page_shuts_anybody_out(
         found = {path: await find_violations(page, path, axe_source) for path in OPEN_PAGES}
         account = {"email": "owner@example.com", "password": PASSWORD}
         assert (await context.request.post("/api/auth/signin", data=account)).ok
-        found |= {path: await find_violations(page, path, axe_source) for path in list_pages(store, session)}
+        found |= {path: await find_violations(page, path, axe_source) for path in list_pages(store, session, agent)}
     assert {path: problems for path, problems in found.items() if problems} == {}
 
 
@@ -90,18 +90,18 @@ async def test_no_page_of_the_account_does(
     assert {path: problems for path, problems in found.items() if problems} == {}
 
 
-async def make_session(store: Store, product: ServedProduct) -> str:
-    """Something for the history and the sessions to show, and a frozen session; names as short as they may be."""
+async def make_session(store: Store, product: ServedProduct) -> tuple[str, str]:
+    """Something for the history and the sessions to show: a frozen session and its agent; names as short as may be."""
     address = f"/api/v/{store.connection_id}/rest/v1/lamps?id=eq.1"
     answer = await store.owner.patch(address, json={"price": 1, "note": None}, headers={"x-basewarden-session": "i"})
     connection = f"/api/connections/{store.connection_id}"
     assert (await store.owner.patch(connection, json={"name": "i"})).is_success
     wanted = {"name": "i", "access": "write", "maxWritesPerSession": 1}
-    token = (await store.owner.post(f"{connection}/agents", json=wanted)).json()["token"]
+    made = (await store.owner.post(f"{connection}/agents", json=wanted)).json()
     assert answer.is_success
-    session = await freeze_session(store, address, token)
+    session = await freeze_session(store, address, made["token"])
     await product.registry.get(RefusalLog).flush()
-    return session
+    return session, made["id"]
 
 
 async def freeze_session(store: Store, address: str, token: str) -> str:
@@ -111,10 +111,12 @@ async def freeze_session(store: Store, address: str, token: str) -> str:
     return str(answer.headers["x-basewarden-session"])
 
 
-def list_pages(store: Store, session: str) -> list[str]:
+def list_pages(store: Store, session: str, agent: str) -> list[str]:
     home = f"/c/{store.connection_id}"
     lamps = store.table("lamps")
     return [
+        *(f"{home}/agents{path}" for path in ("", "/new", "/new?template=editor", f"/{agent}", f"/{agent}/revoke")),
+        f"{home}/refusals?agent={agent}",
         "/connections",
         "/connections/new",
         home,
@@ -127,7 +129,6 @@ def list_pages(store: Store, session: str) -> list[str]:
         store.row("lamps", "1"),
         store.row("lamps", "99"),
         store.table("cheap"),
-        f"{home}/agents",
         f"{home}/refusals",
         "/settings/account/data",
         f"{home}/sessions",

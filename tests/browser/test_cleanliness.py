@@ -15,7 +15,7 @@ async def test_no_page_makes_the_browser_complain(page: Page, store: Store, prod
         await page.goto(path)
     account = {"email": "owner@example.com", "password": PASSWORD}
     assert (await page.context.request.post("/api/auth/signin", data=account)).ok
-    for path in list_pages(store, await make_session(store, product)):
+    for path in list_pages(store, *await make_session(store, product)):
         answer = await page.goto(path, wait_until="networkidle")
         assert answer is not None
         assert "content-security-policy" in answer.headers

@@ -180,6 +180,10 @@ ROUTES = [
     ("GET", "/c/{id}/health", None),
     ("GET", "/c/{id}/agents", None),
     ("POST", "/c/{id}/agents", None),
+    ("GET", "/c/{id}/agents/new", None),
+    ("POST", "/c/{id}/agents/summary", None),
+    ("GET", "/c/{id}/agents/{agent}", None),
+    ("GET", "/c/{id}/agents/{agent}/first-request", None),
     ("GET", "/c/{id}/agents/{agent}/revoke", None),
     ("POST", "/c/{id}/agents/{agent}/revoke", None),
     ("GET", "/c/{id}/settings", None),
@@ -238,7 +242,7 @@ async def test_members_see_and_only_owners_manage(
     managing = {"PATCH", "DELETE", "POST"}
     for method, path, body in ROUTES:
         answer = await stranger.request(method, path.format(id=connection_id, agent=agent_id), json=body)
-        is_managing = method in managing or path.endswith(("/settings", "/delete", "/revoke"))
+        is_managing = method in managing or path.endswith(("/settings", "/delete", "/revoke", "/new"))
         assert answer.status_code == (403 if is_managing else 200), (method, path)
     assert (await stranger.get("/api/connections")).json()["connections"][0]["member"] == role
 

@@ -44,46 +44,6 @@ async def test_a_refused_address_is_explained_beside_its_field_and_never_echoed(
     assert "paste it again" in answer.text
 
 
-async def test_an_agents_token_is_shown_once_with_snippets(
-    owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
-) -> None:
-    async with await psycopg.AsyncConnection.connect(project.admin_dsn, autocommit=True) as admin:
-        await admin.execute("CREATE SCHEMA sales")
-        await admin.execute("CREATE TABLE sales.orders (id int PRIMARY KEY)")
-    path = f"/c/{connection_id}/agents"
-    assert "No agents yet" in (await owner.get(path)).text
-    form = {
-        "name": "price-bot", "access": "write", "tables": "notes\nsales.orders", "maxRowsPerWrite": "5",
-        "maxWritesPerSession": "7", "dbRole": "", "expiresAt": "2100-01-31", "claims": '{"sub": "7"}',
-    }  # fmt: skip
-    made = await owner.post(path, data=form)
-    assert made.status_code == 201
-    found = re.search(r"bwa_[0-9A-Za-z]{38}", made.text)
-    assert found is not None
-    assert made.text.count("createClient(") == made.text.count("create_client(") == 1
-    assert f"/api/v/{connection_id}" in made.text
-    listed = await owner.get(path)
-    assert found[0] not in listed.text
-    (agent,) = (await owner.get(f"/api/connections/{connection_id}/agents")).json()["agents"]
-    assert agent["tables"] == ["public.notes", "sales.orders"]
-    assert agent["claims"] == {"sub": "7"}
-    assert agent["expiresAt"].startswith("2100-01-31T23:59:59")
-
-    revoke = f"{path}/{agent['id']}/revoke"
-    assert "stops working at once" in (await owner.get(revoke)).text
-    answer = await owner.post(revoke)
-    assert (answer.status_code, answer.headers["location"]) == (303, f"{path}?done=revoked")
-    assert (await owner.post(revoke)).status_code == 404
-
-
-async def test_a_refused_agent_form_keeps_what_was_typed(owner: httpx.AsyncClient, connection_id: str) -> None:
-    form = {"name": "price-bot", "access": "write", "tables": "notes\n.", "claims": "{", "expiresAt": "soon"}
-    answer = await owner.post(f"/c/{connection_id}/agents", data=form)
-    assert answer.status_code == 422
-    for text in ("price-bot", "notes\n.", "must be a JSON object", "must be a date"):
-        assert text in answer.text
-
-
 async def test_settings_change_what_they_show(
     owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
 ) -> None:

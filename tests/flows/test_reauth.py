@@ -233,10 +233,10 @@ async def test_the_page_of_agents_asks_first_and_loses_nothing(
     path = f"/c/{connection.json()['id']}/agents"
     old = await sign_in_long_ago(product, records, ANNA)
 
-    offered = (await old.get(path)).text
+    offered = (await old.get(f"{path}/new")).text
     assert 'action="' + path + '"' not in offered
     confirm = unescape(re.search(rf'href="({CONFIRM}[^"]*)"', offered)[1])  # type: ignore[index]  # or the test fails
-    assert confirm == f"{CONFIRM}?next={path}%23new-title"
+    assert confirm == f"{CONFIRM}?next={path}/new"
 
     form = {**AGENT, "name": "price-bot <1>", "tables": "notes", "claims": "{"}
     stale = await old.post(path, data=form)

@@ -214,7 +214,7 @@ async def test_what_needs_the_database_itself_says_so(workshop: Workshop, supaba
         assert refusal(answer) == (422, "validation_failed")
         assert {one["field"] for one in answer.json()["details"]} == fields
         assert "Postgres connection string" in answer.text
-    page = (await bench.person.get(f"/c/{bench.connection_id}/agents")).text
+    page = (await bench.person.get(f"/c/{bench.connection_id}/agents/new")).text
     assert 'name="claims"' not in page
     assert "run as service_role, the role of the project" in page
 

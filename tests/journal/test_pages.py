@@ -45,12 +45,31 @@ async def test_a_frozen_session_says_so_and_is_released(workshop: Workshop) -> N
 async def test_what_was_blocked_is_on_the_home_and_the_agents_page(workshop: Workshop) -> None:
     bench = await workshop.bench(_SHOP)
     home = f"/c/{bench.connection_id}"
-    assert "Blocked" not in (await bench.person.get(home)).text
+    assert "in the last 24 hours" not in (await bench.person.get(home)).text
     assert "No blocked requests" in (await bench.person.get(f"{home}/refusals")).text
     await freeze(bench)
     assert "Blocked 2 requests in the last 24 hours" in (await bench.person.get(home)).text
-    assert "2 requests blocked" in (await bench.person.get(f"{home}/agents")).text
+    assert '2<span class="visually-hidden"> blocked requests of' in (await bench.person.get(f"{home}/agents")).text
     assert "PATCH /prices?id=eq.…" in (await bench.person.get(f"{home}/refusals")).text
+
+
+async def test_blocked_requests_are_listed_for_one_agent(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    await freeze(bench)
+    reader = await bench.agent(name="<b>Reader", access="read")
+    await reader.http.post("/prices", json={"id": 100})
+    await bench.product.registry.get(RefusalLog).flush()
+    home = f"/c/{bench.connection_id}"
+    page = (await bench.person.get(f"{home}/refusals?agent={reader.id}")).text
+    assert "Blocked requests of &lt;b&gt;Reader" in page
+    assert f'href="{home}/agents/{reader.id}"' in page
+    assert "POST /prices" in page
+    assert "PATCH /prices" not in page
+    own = (await bench.person.get(f"{home}/agents/{reader.id}")).text
+    assert "the token is read-only" in own
+    assert f'href="{home}/refusals?agent={reader.id}"' in own
+    unused = await bench.agent()
+    assert "have refused nothing" in (await bench.person.get(f"{home}/refusals?agent={unused.id}")).text
 
 
 async def test_the_empty_list_does_not_ask_for_an_agent_that_is_there(workshop: Workshop) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from basewarden.connections import queries
-from basewarden.connections.models import Access, Agent, Connection
+from basewarden.connections.models import Access, Agent, AgentState, Connection
 from basewarden.connections.probe import ServerFacts
 from basewarden.connections.schemas import AgentCreate
 from basewarden.connections.service import Connections, check_db_role
@@ -104,8 +104,9 @@ class Agents:
         if unknown:
             raise Invalid.field("tables", f"The project has no table named: {', '.join(unknown)}.")
 
-    async def get(self, session: ReadSession, connection_id: UUID, agent_id: UUID) -> Agent:
-        agent = await queries.find_agent(session, connection_id, agent_id)
+    async def get(self, session: ReadSession, connection_id: UUID, agent_id: UUID, *, revoked: bool = False) -> Agent:
+        """Returns an agent; a revoked one only with `revoked`. Raises NotFound."""
+        agent = await queries.find_agent(session, connection_id, agent_id, revoked=revoked)
         if agent is None:
             raise NotFound
         return agent
@@ -147,8 +148,14 @@ class Agents:
         self._callers.drop_where(lambda _, caller: not payload or caller.connection_id == UUID(payload))
 
 
-async def list_agents(session: ReadSession, connection_id: UUID, *, before: UUID | None, limit: int) -> Sequence[Agent]:
-    return await queries.list_agents(session, connection_id, before=before, limit=limit)
+async def list_agents(
+    session: ReadSession, connection_id: UUID, *, before: UUID | None, limit: int, state: AgentState | None = None
+) -> Sequence[Agent]:
+    return await queries.list_agents(session, connection_id, before=before, limit=limit, state=state)
+
+
+async def count_agents_by_state(session: ReadSession, connection_id: UUID) -> dict[AgentState, int]:
+    return await queries.count_agents_by_state(session, connection_id)
 
 
 async def count_agents(session: ReadSession, connection_id: UUID) -> int:

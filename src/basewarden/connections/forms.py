@@ -1,13 +1,9 @@
-"""Converts the forms of pages into the API's request bodies."""
+"""Converts the forms of a connection's pages into the API's request bodies."""
 
-import json
-from datetime import UTC, datetime, time
 from typing import Any
 
-from pydantic import field_validator
-
 from basewarden.connections.models import Connection, Environment
-from basewarden.connections.schemas import AgentCreate, ConnectionChange, Name
+from basewarden.connections.schemas import ConnectionChange, Name
 from basewarden.web import RequestBody
 
 
@@ -36,29 +32,3 @@ class SettingsForm(ConnectionChange):
 
 class DeleteConnectionForm(RequestBody):
     confirm: str = ""
-
-
-class AgentForm(AgentCreate):
-    """Takes one table per line, claims as JSON, and the last valid day as the expiry."""
-
-    @field_validator("tables", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return value.replace(",", " ").split() if isinstance(value, str) else value
-
-    @field_validator("claims", mode="before")
-    @classmethod
-    def _parse(cls, value: Any) -> Any:
-        try:
-            return json.loads(value) if isinstance(value, str) else value
-        except json.JSONDecodeError:
-            raise ValueError('must be a JSON object, such as {"sub": "…"}') from None
-
-    @field_validator("expires_at", mode="before")
-    @classmethod
-    def _end_of_day(cls, value: Any) -> Any:
-        try:
-            day = datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
-        except (TypeError, ValueError):
-            raise ValueError("must be a date, such as 2030-12-31") from None
-        return datetime.combine(day, time.max, UTC)

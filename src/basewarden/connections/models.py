@@ -1,6 +1,6 @@
 """The tables of connections, their members and their agents."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -35,6 +35,13 @@ class Role(StrEnum):
 class Access(StrEnum):
     READ = "read"
     WRITE = "write"
+
+
+class AgentState(StrEnum):
+    ACTIVE = "active"
+    NEVER_USED = "never_used"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
 
 
 class Connection(Base):
@@ -116,3 +123,11 @@ class Agent(Base):
     last_used_at: Mapped[datetime | None]
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    @property
+    def state(self) -> AgentState:
+        if self.revoked_at is not None:
+            return AgentState.REVOKED
+        if self.expires_at is not None and self.expires_at <= datetime.now(UTC):
+            return AgentState.EXPIRED
+        return AgentState.NEVER_USED if self.last_used_at is None else AgentState.ACTIVE

@@ -1,4 +1,4 @@
-"""The pages of connections and agents; every form works without JavaScript."""
+"""The pages of connections; every form works without JavaScript."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -17,23 +17,20 @@ from basewarden.accounts import (
     confirm_path,
     require_person,
 )
-from basewarden.connections.agents import count_agents, is_expired, list_agents
+from basewarden.connections.agents import count_agents
 from basewarden.connections.callers import Membership, Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed
-from basewarden.connections.forms import AgentForm, DeleteConnectionForm, SettingsForm
-from basewarden.connections.models import Agent, Connection, Environment, Role
+from basewarden.connections.forms import DeleteConnectionForm, SettingsForm
+from basewarden.connections.models import Connection, Environment, Role
 from basewarden.connections.probe import ServerFacts
 from basewarden.connections.refusal_counts import RefusalCounts
 from basewarden.connections.rest.probe import RestFacts
-from basewarden.connections.routes import AgentsDep, ConnectionsDep
+from basewarden.connections.routes import ConnectionsDep
 from basewarden.connections.schemas import ConnectionCreate
 from basewarden.connections.service import Connections, list_connections
-from basewarden.connections.snippets import make_snippets
 from basewarden.connections.warnings import LOGIN_SQL, list_rest_warnings, list_warnings
-from basewarden.core.ids import parse_id
-from basewarden.db import ReadSession
-from basewarden.errors import AppError, NotFound
-from basewarden.web import Form, PagesDep, Reading, SettingsDep, Writing, inject, parse_form, redirect, show_again
+from basewarden.errors import AppError
+from basewarden.web import Form, PagesDep, Reading, Writing, inject, parse_form, redirect, show_again
 
 router = APIRouter(include_in_schema=False)
 rooms = APIRouter(prefix="/c/{connection_id}")
@@ -54,7 +51,6 @@ _DONE = {
     "created": "Connected. Create an agent next.",
     "saved": "Saved.",
     "deleted": "Connection deleted. Its database was not changed.",
-    "revoked": "Agent revoked. Its token no longer works.",
 }
 
 
@@ -140,67 +136,6 @@ async def get_health(request: Request, member: Viewer, pages: PagesDep, connecti
     """Renders the part of the home page that shows the database's current health."""
     health = await _check(member, connections)
     return pages.render(request, "connections/health.html", member=member, health=health)
-
-
-@rooms.get("/agents")
-async def get_agents(
-    *,
-    request: Request,
-    member: Viewer,
-    session: Reading,
-    pages: PagesDep,
-    blocked: RefusalCountsDep,
-    before: UUID | None = None,
-) -> Response:
-    context = await _agents_context(request, session, member, blocked, before)
-    return pages.render(request, "connections/agents.html", typed={}, errors={}, **context)
-
-
-@rooms.post("/agents")
-async def post_agent(
-    *,
-    request: Request,
-    member: Owner,
-    session: Writing,
-    reading: Reading,
-    pages: PagesDep,
-    agents: AgentsDep,
-    settings: SettingsDep,
-    blocked: RefusalCountsDep,
-) -> Response:
-    """Creates an agent. Does not redirect, because only this response contains the token."""
-    context = await _agents_context(request, reading, member, blocked, None)
-    form = await parse_form(request, AgentForm)
-    if not member.person.is_fresh:
-        stale = {**context, "has_gone_stale": True}
-        return show_again(request, pages, "connections/agents.html", form, ReauthRequired(), **stale)
-    if form.data is None:
-        return show_again(request, pages, "connections/agents.html", form, **context)
-    try:
-        agent, token = await agents.create(session, member.connection, form.data, member.person.id)
-    except AppError as error:
-        return show_again(request, pages, "connections/agents.html", form, error, **context)
-    context |= {
-        "agents": [agent, *context["agents"]],
-        "made": agent,
-        "token": token,
-        "snippets": make_snippets(settings.origin, member.connection.id, token, agent.tables),
-    }
-    return pages.render(request, "connections/agents.html", status=HTTPStatus.CREATED, typed={}, errors={}, **context)
-
-
-@rooms.get("/agents/{agent_id}/revoke")
-async def get_revoke(
-    *, request: Request, agent_id: str, member: Owner, session: Reading, pages: PagesDep, agents: AgentsDep
-) -> Response:
-    agent = await agents.get(session, member.connection.id, _parse(agent_id))
-    return pages.render(request, "connections/revoke.html", agent=agent)
-
-
-@rooms.post("/agents/{agent_id}/revoke")
-async def post_revoke(agent_id: str, member: Owner, session: Writing, agents: AgentsDep) -> Response:
-    await agents.revoke(session, member.connection.id, _parse(agent_id))
-    return redirect(f"/c/{member.connection.id}/agents?done=revoked")
 
 
 @rooms.get("/settings")
@@ -319,35 +254,11 @@ def _read_facts(connection: Connection) -> ServerFacts | RestFacts:
     return RestFacts.from_json(connection.rest_facts)
 
 
-async def _agents_context(
-    request: Request, session: ReadSession, member: Membership, blocked: RefusalCounts, before: UUID | None
-) -> dict[str, Any]:
-    agents = await list_agents(session, member.connection.id, before=before, limit=_PAGE_ROWS + 1)
-    shown = list(agents[:_PAGE_ROWS])
-    more = f"/c/{member.connection.id}/agents?before={shown[-1].id}" if len(agents) > _PAGE_ROWS else None
-    return {
-        "member": member,
-        "agents": shown,
-        "blocked": await blocked.count_by_agent(session, member.connection.id, [agent.id for agent in shown]),
-        "next_href": more,
-        "is_first": before is None,
-        "can_manage": member.role.includes(Role.OWNER),
-        "roles": _list_roles(member),
-        "state_of": _find_state,
-        "done": _find_done(request),
-        "made": None,
-        "is_fresh": member.person.is_fresh,
-        "has_gone_stale": False,
-        "confirm_href": confirm_path(f"/c/{member.connection.id}/agents#new-title"),
-        "confirm_beside_href": confirm_beside_path(),
-    }
-
-
 def _settings_context(request: Request, member: Membership) -> dict[str, Any]:
     return {
         "member": member,
         "environments": _ENVIRONMENTS,
-        "roles": _list_roles(member),
+        "roles": list_roles(member),
         "done": _find_done(request),
         "is_fresh": member.person.is_fresh,
         "confirm_href": confirm_path(f"/c/{member.connection.id}/settings"),
@@ -371,16 +282,12 @@ def _list_secret_fields(form: Form[Any]) -> tuple[str, ...]:
     return (*_SECRETS, "url") if "@" in form.typed.get("url", "") else _SECRETS
 
 
-def _list_roles(member: Membership) -> list[tuple[str, str]]:
+def list_roles(member: Membership) -> list[tuple[str, str]]:
     """Lists the roles that the last probe found usable; "" is the default role."""
     facts = _read_facts(member.connection)
     if isinstance(facts, RestFacts):
         return []
     return [(role.name, role.name) for role in facts.roles if not role.is_superuser]
-
-
-def _find_state(agent: Agent) -> str:
-    return "expired" if is_expired(agent.expires_at) else "active"
 
 
 def _find_done(request: Request) -> str | None:
@@ -395,10 +302,3 @@ def _as_field_error(error: AppError) -> AppError:
 def _hint_of(error: AppError) -> tuple[str, str] | None:
     """Returns the field that a probe's hint is about, and the hint."""
     return (error.field_name, error.hint or "") if isinstance(error, ConnectionFailed) else None
-
-
-def _parse(agent_id: str) -> UUID:
-    wanted = parse_id(agent_id)
-    if wanted is None:
-        raise NotFound
-    return wanted

@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, RowMapping, Select, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, RowMapping, Select, and_, delete, exists, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from basewarden.connections.models import Agent, Connection, ConnectionMember, Role
+from basewarden.connections.models import Agent, AgentState, Connection, ConnectionMember, Role
 from basewarden.db import ReadSession, WriteSession
 
 _STREAM_SIZE = 200
@@ -72,11 +72,13 @@ async def insert_agent(session: WriteSession, agent: Agent) -> None:
     await session.flush()
 
 
-async def list_agents(session: ReadSession, connection_id: UUID, *, before: UUID | None, limit: int) -> Sequence[Agent]:
-    """Lists agents that are not revoked, the newest first."""
+async def list_agents(
+    session: ReadSession, connection_id: UUID, *, before: UUID | None, limit: int, state: AgentState | None = None
+) -> Sequence[Agent]:
+    """Lists agents in a state, or all that are not revoked, the newest first."""
     query = (
         select(Agent)
-        .where(Agent.connection_id == connection_id, Agent.revoked_at.is_(None))
+        .where(Agent.connection_id == connection_id, _has_state(state))
         .order_by(Agent.id.desc())
         .limit(limit)
     )
@@ -85,15 +87,37 @@ async def list_agents(session: ReadSession, connection_id: UUID, *, before: UUID
     return (await session.scalars(query)).all()
 
 
+async def count_agents_by_state(session: ReadSession, connection_id: UUID) -> dict[AgentState, int]:
+    counts = (func.count().filter(_has_state(state)).label(state) for state in AgentState)
+    row = (await session.execute(select(*counts).where(Agent.connection_id == connection_id))).one()
+    return dict(zip(AgentState, row, strict=True))
+
+
+def _has_state(state: AgentState | None) -> ColumnElement[bool]:
+    """Returns the condition for `Agent.state`; None stands for all that are not revoked."""
+    is_kept = Agent.revoked_at.is_(None)
+    is_expired = func.coalesce(Agent.expires_at <= func.now(), False)
+    conditions = {
+        AgentState.ACTIVE: and_(~is_expired, Agent.last_used_at.is_not(None)),
+        AgentState.NEVER_USED: and_(~is_expired, Agent.last_used_at.is_(None)),
+        AgentState.EXPIRED: is_expired,
+    }
+    if state is AgentState.REVOKED:
+        return Agent.revoked_at.is_not(None)
+    return and_(is_kept, conditions[state] if state is not None else true())
+
+
 async def count_agents(session: ReadSession, connection_id: UUID) -> int:
     query = select(func.count()).where(Agent.connection_id == connection_id, Agent.revoked_at.is_(None))
     return await session.scalar(query) or 0
 
 
-async def find_agent(session: ReadSession, connection_id: UUID, agent_id: UUID) -> Agent | None:
-    return await session.scalar(
-        select(Agent).where(Agent.id == agent_id, Agent.connection_id == connection_id, Agent.revoked_at.is_(None))
-    )
+async def find_agent(
+    session: ReadSession, connection_id: UUID, agent_id: UUID, *, revoked: bool = False
+) -> Agent | None:
+    """Finds an agent of this connection; a revoked one only with `revoked`."""
+    query = select(Agent).where(Agent.id == agent_id, Agent.connection_id == connection_id)
+    return await session.scalar(query if revoked else query.where(Agent.revoked_at.is_(None)))
 
 
 async def revoke_agent(session: WriteSession, connection_id: UUID, agent_id: UUID) -> Agent | None:

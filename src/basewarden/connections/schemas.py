@@ -15,7 +15,7 @@ from basewarden.web import RequestBody, ResponseBody
 _MAX_URL = 4000
 _MAX_IDENTIFIER_BYTES = 63
 _MAX_CLAIMS_BYTES = 4096
-_MAX_TABLES = 500
+MAX_TABLES = 500
 _RPC = "rpc/"
 _MAX_INT = 2**31 - 1
 
@@ -104,7 +104,7 @@ class ConnectionChange(RequestBody):
 class AgentCreate(RequestBody):
     name: Name
     access: Access
-    tables: Annotated[list[Table], Field(max_length=_MAX_TABLES)] | None = None
+    tables: Annotated[list[Table], Field(max_length=MAX_TABLES)] | None = None
     db_role: Identifier | None = None
     claims: Annotated[dict[str, Any], AfterValidator(check_claims)] | None = None
     max_rows_per_write: RowLimit = 1000

@@ -4,7 +4,7 @@ from functools import partial
 
 from basewarden.accounts import Attempts
 from basewarden.billing import Plans, Usage
-from basewarden.connections import pages, routes
+from basewarden.connections import agent_pages, pages, routes
 from basewarden.connections.callers import find_sidebar_connection, list_sidebar_connections
 from basewarden.connections.erasure import ConnectionErasure
 from basewarden.connections.export import CONNECTION_PARTS
@@ -16,7 +16,7 @@ from basewarden.settings import Settings
 from basewarden.vault import Vault
 from basewarden.web import Registry, Shell
 
-ROUTERS = (routes.router, pages.router)
+ROUTERS = (routes.router, pages.router, agent_pages.router)
 EXPORT_PARTS = CONNECTION_PARTS
 has_ties = is_member_anywhere
 

@@ -1,10 +1,11 @@
 """Adds the data API to the registry, and what agents and the reconciler ask about projects."""
 
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from basewarden.accounts import SignInSessions
-from basewarden.connections import Agents, Connections, ConnectionTargets
+from basewarden.connections import Agents, Connections, ConnectionTargets, ProjectTables
 from basewarden.db import Database, Listener
 from basewarden.gateway.api.backend import ApiBackend
 from basewarden.gateway.asgi import DataAPI
@@ -12,6 +13,7 @@ from basewarden.gateway.backends import Backends
 from basewarden.gateway.caller import Callers
 from basewarden.gateway.direct.backend import DirectBackend
 from basewarden.gateway.limits import RateLimits
+from basewarden.gateway.project_tables import find_example, list_table_names
 from basewarden.gateway.projects import Projects
 from basewarden.gateway.sharing import PoolSharing
 from basewarden.journal import Reconciler, Recorder, RefusalLog
@@ -24,6 +26,7 @@ def wire(registry: Registry) -> None:
     targets, recorder = registry.get(ConnectionTargets), registry.get(Recorder)
     projects = registry.add(Projects(targets, listener, settings.origin, PoolSharing.of(settings)))
     agents = registry.add(Agents(database, listener, registry.get(Connections), projects.find_unknown))
+    registry.add(ProjectTables(partial(list_table_names, projects), partial(find_example, projects)))
     registry.add(Callers(agents, registry.get(SignInSessions), targets, settings))
     registry.add(RateLimits(settings))
     registry.add(Backends(DirectBackend(recorder), ApiBackend(recorder)))

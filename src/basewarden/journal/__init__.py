@@ -17,7 +17,7 @@ from basewarden.journal.queries import (
 )
 from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.recorder import SESSION_TOPIC, Recorder
-from basewarden.journal.refusals import Refusal, RefusalLog, count_refusals_by_agent, count_refusals_since
+from basewarden.journal.refusals import Refusal, RefusalLog, count_refusals_since
 from basewarden.journal.service import get_session, mutation_body, session_body
 from basewarden.journal.sessions import (
     SessionFilter,
@@ -74,7 +74,6 @@ __all__ = [
     "Verb",
     "VerbCount",
     "WriteEntry",
-    "count_refusals_by_agent",
     "count_refusals_since",
     "describe_changes",
     "describe_session",

@@ -27,11 +27,15 @@ async def get_refusals(
     page = await service.list_refusals(db, member.connection.id, agent=agent, cursor=cursor)
     here = f"/c/{member.connection.id}/refusals"
     kept = {"agent": agent} if agent else {}
+    shown = page.refusals[0] if agent and page.refusals else None
     return pages.render(
         request,
         "journal/refusals.html",
         here=f"{here}?{urlencode(kept)}" if kept else here,
         refusals=page.refusals,
+        is_filtered=agent is not None,
+        agent_name=shown.agent_name if shown else None,
+        agent_href=f"/c/{member.connection.id}/agents/{shown.agent_id}" if shown else None,
         words=REFUSAL_WORDS,
         is_first=cursor is None,
         next_href=f"{here}?{urlencode({**kept, 'cursor': page.next_cursor})}" if page.next_cursor else None,

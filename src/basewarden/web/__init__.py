@@ -15,7 +15,7 @@ from basewarden.web.forms import Form, parse_form, show_again
 from basewarden.web.guard import raise_file_limit
 from basewarden.web.loop_shares import WITHOUT_LIMIT, Admission, LoopShares, delay_request, find_loop_shares
 from basewarden.web.openapi import STABLE, ErrorBody, answer_with, declare, describe_api, list_operations
-from basewarden.web.pages import Pages, redirect
+from basewarden.web.pages import Pages, count_things, redirect
 from basewarden.web.protocol import make_protocol
 from basewarden.web.registry import Registry, inject
 from basewarden.web.responses import JSON_TYPE, error_body, error_response, send_error
@@ -63,6 +63,7 @@ __all__ = [
     "asset_url",
     "callers",
     "clear_cookie",
+    "count_things",
     "declare",
     "delay_request",
     "describe_api",

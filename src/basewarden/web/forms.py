@@ -1,5 +1,6 @@
 """Forms of server-rendered pages: the models of the JSON API, with errors beside the fields."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
@@ -51,11 +52,18 @@ def show_again(
     return response
 
 
-async def parse_form(request: Request, model: type[M], **extra: Any) -> Form[M]:
-    """Leaves out empty fields; `extra` adds or overrides values."""
+async def parse_form(request: Request, model: type[M], *, lists: Collection[str] = (), **extra: Any) -> Form[M]:
+    """Leaves out empty fields; `extra` adds or overrides values.
+
+    A field of `lists` may be sent several times; `typed` holds its values on a line each.
+    """
     async with request.form(max_files=0, max_fields=1000) as data:
         typed = {name: value for name, value in data.items() if isinstance(value, str)}
+        many = {name: [value for value in data.getlist(name) if isinstance(value, str)] for name in lists}
     given: dict[str, Any] = {name: value for name, value in typed.items() if value != ""}
+    for name, values in many.items():
+        if values:
+            typed[name], given[name] = "\n".join(values), values
     try:
         return Form(typed, model.model_validate({**given, **extra}))
     except ValidationError as error:

@@ -114,17 +114,6 @@ async def count_refusals_since(session: AsyncSession, connection_id: UUID, since
     return int(await session.scalar(query) or 0)
 
 
-async def count_refusals_by_agent(
-    session: AsyncSession, connection_id: UUID, agents: Sequence[UUID]
-) -> dict[UUID, int]:
-    rows = await session.execute(
-        select(JournalRefusal.agent_id, func.sum(JournalRefusal.count))
-        .where(JournalRefusal.connection_id == connection_id, JournalRefusal.agent_id.in_(agents))
-        .group_by(JournalRefusal.agent_id)
-    )
-    return {agent_id: int(count) for agent_id, count in rows}
-
-
 async def stream_refusals(
     session: AsyncSession, columns: Sequence[str], connections: Collection[UUID]
 ) -> AsyncGenerator[RowMapping, None]:

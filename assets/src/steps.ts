@@ -1,0 +1,137 @@
+/**
+ * A form with data-steps="<n>" shows its parts one at a time, beginning with the n-th: Next checks the fields of a part,
+ * Enter goes on instead of sending, and the last part asks for a summary of the whole form by the event "summarise".
+ */
+import { onArrival, onClick, within } from "./events.js";
+
+const SUMMARISE_AFTER_MS = 300;
+const timers = new WeakMap<HTMLFormElement, number>();
+
+type Control = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
+
+function partsOf(form: HTMLFormElement): HTMLFieldSetElement[] {
+  return Array.from(form.querySelectorAll<HTMLFieldSetElement>("[data-step]"));
+}
+
+function stepOf(form: HTMLFormElement): number {
+  return Number(form.dataset["steps"]);
+}
+
+function formOf(element: Element): HTMLFormElement | null {
+  return element.closest<HTMLFormElement>("form[data-steps]");
+}
+
+function show(form: HTMLFormElement, step: number): void {
+  const parts = partsOf(form);
+  form.dataset["steps"] = String(step);
+  parts.forEach((part, index) => (part.hidden = index + 1 !== step));
+  form.querySelectorAll<HTMLElement>("[data-step-name]").forEach((name, index) => {
+    name.classList.toggle("is-done", index + 1 < step);
+    if (index + 1 === step) name.setAttribute("aria-current", "step");
+    else name.removeAttribute("aria-current");
+  });
+  const isLast = step === parts.length;
+  hide(form, "[data-step-back]", step === 1);
+  hide(form, "[data-step-next]", isLast);
+  hide(form, "[data-step-submit]", !isLast);
+  if (isLast) summarise(form);
+}
+
+function hide(form: HTMLFormElement, selector: string, isHidden: boolean): void {
+  for (const element of form.querySelectorAll<HTMLElement>(selector)) element.hidden = isHidden;
+}
+
+function summarise(form: HTMLFormElement): void {
+  form.dispatchEvent(new CustomEvent("summarise"));
+}
+
+/** Shows the first part, up to this one, with a field that the browser refuses; true where there is none. */
+function isValid(form: HTMLFormElement, upTo: number): boolean {
+  for (const [index, part] of partsOf(form).slice(0, upTo).entries()) {
+    const wrong = Array.from(part.elements).find((field) => !(field as Control).checkValidity());
+    if (!wrong) continue;
+    show(form, index + 1);
+    (wrong as Control).reportValidity();
+    return false;
+  }
+  return true;
+}
+
+function go(form: HTMLFormElement, step: number): void {
+  if (step > stepOf(form) && !isValid(form, step - 1)) return;
+  show(form, step);
+  const part = partsOf(form)[step - 1];
+  part?.querySelector<HTMLElement>("legend")?.focus();
+  part?.scrollIntoView({ block: "nearest" });
+}
+
+onClick("[data-step-next], [data-step-back]", (button) => {
+  const form = formOf(button);
+  if (form) go(form, stepOf(form) + (button.dataset["stepNext"] === undefined ? -1 : 1));
+});
+
+onClick("[data-step-go]", (button) => {
+  const form = formOf(button);
+  if (form) go(form, Number(button.dataset["stepGo"]));
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement) || form.dataset["steps"] === undefined) return;
+  const last = partsOf(form).length;
+  if (stepOf(form) < last) {
+    event.preventDefault();
+    go(form, stepOf(form) + 1);
+  } else if (!isValid(form, last)) event.preventDefault();
+});
+
+/** A link with data-fill puts values into the form beside it; a name that was typed stays. */
+onClick("form[data-steps] [data-fill]", (link, event) => {
+  const form = formOf(link);
+  if (!form) return;
+  event.preventDefault();
+  const all = Array.from(form.querySelectorAll<HTMLElement>("[data-fill]"), (one) => readValues(one));
+  const names = new Set(["", ...all.map((values) => values["name"] ?? "")]);
+  for (const [name, value] of Object.entries(readValues(link))) fill(form, name, value, names);
+  for (const one of form.querySelectorAll("[data-fill]")) one.removeAttribute("aria-current");
+  link.setAttribute("aria-current", "true");
+  form.querySelector<HTMLInputElement>("input[name=name]")?.focus();
+});
+
+function readValues(link: HTMLElement): Record<string, string> {
+  return JSON.parse(link.dataset["fill"] ?? "{}") as Record<string, string>;
+}
+
+function fill(form: HTMLFormElement, name: string, value: string, ownNames: Set<string>): void {
+  const field = form.elements.namedItem(name);
+  if (field instanceof HTMLInputElement) {
+    if (name === "name" && !ownNames.has(field.value)) return;
+    field.value = value;
+  } else if (field instanceof RadioNodeList) field.value = value;
+  for (const part of form.querySelectorAll<HTMLFieldSetElement>("[data-enabled-by]")) enable(part);
+}
+
+/** A part with data-enabled-by="<name>:<value>" is sent only with that choice. */
+function enable(part: HTMLFieldSetElement): void {
+  const [name, value] = (part.dataset["enabledBy"] ?? "").split(":");
+  const field = part.form?.elements.namedItem(name ?? "");
+  part.disabled = field instanceof RadioNodeList && field.value !== value;
+}
+
+document.addEventListener("input", (event) => {
+  const form = event.target instanceof Element ? formOf(event.target) : null;
+  if (!form) return;
+  for (const part of form.querySelectorAll<HTMLFieldSetElement>("[data-enabled-by]")) enable(part);
+  if (stepOf(form) !== partsOf(form).length) return;
+  clearTimeout(timers.get(form));
+  timers.set(form, setTimeout(() => summarise(form), SUMMARISE_AFTER_MS));
+});
+
+onArrival((part) => {
+  for (const form of within<HTMLFormElement>(part, "form[data-steps]")) {
+    form.noValidate = true;
+    for (const list of form.querySelectorAll<HTMLFieldSetElement>("[data-enabled-by]")) enable(list);
+    show(form, stepOf(form));
+    if (form.closest("dialog")) form.querySelector<HTMLInputElement>("input[name=name]")?.focus();
+  }
+});

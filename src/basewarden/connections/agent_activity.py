@@ -1,0 +1,66 @@
+"""What agents did and what was refused, as the journal provides it to the pages of agents."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from basewarden.db import ReadSession, WriteSession
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCounts:
+    """Sessions that were written to, and refused requests, since a moment."""
+
+    sessions: int = 0
+    blocked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSession:
+    """`budget_used` counts the writes since the session was last released."""
+
+    id: UUID
+    title: str
+    status: str
+    last_seen_at: datetime
+    writes: int
+    rows: int
+    blocked: int
+    budget_used: int
+
+    @property
+    def is_running(self) -> bool:
+        """True when it counts against a budget: it is written to, or its budget is used up."""
+        return self.status in ("active", "frozen")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRefusal:
+    """Refused requests of one kind; `at` is the time of the last of `count`."""
+
+    at: datetime
+    request: str
+    reason: str
+    code: str
+    count: int
+    session_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHistory:
+    """The last sessions and refusals, and counts for each of the last 24 hours, the oldest first."""
+
+    sessions: Sequence[AgentSession]
+    refusals: Sequence[AgentRefusal]
+    rows_by_hour: Sequence[int]
+    blocked_by_hour: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentActivity:
+    """`count` takes agents and a moment; `freeze` freezes an agent's active sessions and returns their number."""
+
+    count: Callable[[ReadSession, UUID, Sequence[UUID], datetime], Awaitable[Mapping[UUID, AgentCounts]]]
+    read: Callable[[ReadSession, UUID, UUID], Awaitable[AgentHistory]]
+    freeze: Callable[[WriteSession, UUID, UUID], Awaitable[int]]

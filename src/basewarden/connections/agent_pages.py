@@ -1,0 +1,384 @@
+"""The pages of agents: the list, the form of a new one, and a page for each; every form works without JavaScript."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.accounts import ReauthRequired, confirm_beside_path, confirm_path
+from basewarden.connections.agent_activity import AgentActivity, AgentHistory
+from basewarden.connections.agent_forms import (
+    LIST_FIELDS,
+    MAX_LISTED,
+    STEPS,
+    TEMPLATES,
+    AgentForm,
+    fill_in,
+    find_step,
+    find_template,
+    gather_errors,
+)
+from basewarden.connections.agent_words import describe_access, describe_policy, shorten_table
+from basewarden.connections.agents import count_agents_by_state, list_agents
+from basewarden.connections.callers import Editor, Membership, Owner, Viewer
+from basewarden.connections.models import Access, Agent, AgentState, Role
+from basewarden.connections.pages import list_roles
+from basewarden.connections.project_tables import ExampleTable, ProjectTables
+from basewarden.connections.routes import AgentsDep
+from basewarden.connections.snippets import Snippet, make_snippets
+from basewarden.core.addresses import table_path
+from basewarden.core.ids import parse_id
+from basewarden.errors import AppError, NotFound
+from basewarden.settings import Settings
+from basewarden.web import (
+    Form,
+    Pages,
+    PagesDep,
+    Reading,
+    SettingsDep,
+    Writing,
+    count_things,
+    inject,
+    parse_form,
+    redirect,
+)
+
+router = APIRouter(prefix="/c/{connection_id}/agents", include_in_schema=False)
+
+AgentActivityDep = Annotated[AgentActivity, Depends(inject(AgentActivity))]
+ProjectTablesDep = Annotated[ProjectTables, Depends(inject(ProjectTables))]
+
+_PAGE_ROWS = 50
+_LATELY = timedelta(days=1)
+_WAIT_FOR_USE = timedelta(minutes=10)
+_STATE_WORDS = {
+    AgentState.ACTIVE: "Active",
+    AgentState.NEVER_USED: "Never used",
+    AgentState.EXPIRED: "Expired",
+    AgentState.REVOKED: "Revoked",
+}
+_DONE = {"revoked": "Agent revoked. Its token no longer works."}
+
+
+@router.get("")
+async def get_agents(
+    *,
+    request: Request,
+    member: Viewer,
+    session: Reading,
+    pages: PagesDep,
+    activity: AgentActivityDep,
+    state: Annotated[str | None, Query(max_length=20)] = None,
+    before: UUID | None = None,
+) -> Response:
+    """Lists the agents in a state; without one, all that are not revoked."""
+    chosen = _parse_state(state)
+    connection_id, here = member.connection.id, _path(member)
+    found = await list_agents(session, connection_id, before=before, limit=_PAGE_ROWS + 1, state=chosen)
+    agents = found[:_PAGE_ROWS]
+    since = datetime.now(UTC) - _LATELY
+    more = {"state": state, "before": agents[-1].id} if len(found) > _PAGE_ROWS else {}
+    return pages.render(
+        request,
+        "connections/agents.html",
+        here=here,
+        agents=[(agent, describe_access(agent)) for agent in agents],
+        recent=await activity.count(session, connection_id, [agent.id for agent in agents], since),
+        tabs=_make_tabs(here, await count_agents_by_state(session, connection_id)),
+        current=chosen.value if chosen else "all",
+        next_href=f"{here}?{urlencode({key: value for key, value in more.items() if value})}" if more else None,
+        is_first=before is None,
+        can_manage=member.role.includes(Role.OWNER),
+        templates=TEMPLATES,
+        done=_DONE.get(request.query_params.get("done", "")),
+    )
+
+
+@router.get("/new")
+async def get_new_agent(
+    *,
+    request: Request,
+    member: Owner,
+    session: Reading,
+    pages: PagesDep,
+    agents: AgentsDep,
+    tables: ProjectTablesDep,
+    template: Annotated[str | None, Query(max_length=20)] = None,
+    like: Annotated[str | None, Query(max_length=50)] = None,
+) -> Response:
+    """`template` or `like`, another agent's id, fills the form; `part` asks for the form without its page."""
+    copied = await agents.get(session, member.connection.id, _parse(like), revoked=True) if like else None
+    is_part = "part" in request.query_params
+    return pages.render(
+        request,
+        "connections/agent_form.html" if is_part else "connections/agent_new.html",
+        **await _form_context(member, tables, fill_in(find_template(template), copied), template=template),
+    )
+
+
+@router.post("")
+async def post_agent(
+    *,
+    request: Request,
+    member: Owner,
+    session: Writing,
+    pages: PagesDep,
+    agents: AgentsDep,
+    tables: ProjectTablesDep,
+    settings: SettingsDep,
+) -> Response:
+    """Creates an agent. Does not redirect, because only this response contains the token."""
+    form = await parse_form(request, AgentForm, lists=LIST_FIELDS)
+    if not member.person.is_fresh:
+        return await _show_form_again(request, member, pages, tables, form, ReauthRequired())
+    if form.data is None:
+        return await _show_form_again(request, member, pages, tables, form)
+    try:
+        agent, token = await agents.create(session, member.connection, form.data.as_agent(), member.person.id)
+    except AppError as error:
+        return await _show_form_again(request, member, pages, tables, form, error)
+    example = await tables.find_example(member.connection.id, agent.tables)
+    return pages.render(
+        request,
+        "connections/agent_made.html",
+        status=HTTPStatus.CREATED,
+        agent=agent,
+        here=_path(member),
+        agent_href=f"{_path(member)}/{agent.id}",
+        token=token,
+        access=describe_access(agent),
+        snippets=_list_snippets(settings, agent, example, token),
+        since=int(datetime.now(UTC).timestamp()),
+    )
+
+
+@router.post("/summary")
+async def post_summary(request: Request, member: Owner, pages: PagesDep) -> Response:
+    """Renders what the form means in words, or what is missing; creates nothing."""
+    form = await parse_form(request, AgentForm, lists=LIST_FIELDS)
+    name, sentences = "", [] if form.data is not None else ["Some fields are not valid yet."]
+    if form.data is not None:
+        try:
+            policy = form.data.as_agent()
+            name, sentences = policy.name, describe_policy(policy, member.connection.role)
+        except AppError as error:
+            sentences = list(gather_errors(form.with_app_error(error).errors).values())
+    return pages.render(request, "connections/agent_summary.html", name=name, sentences=sentences)
+
+
+@router.get("/{agent_id}")
+async def get_agent(
+    *,
+    request: Request,
+    agent_id: str,
+    member: Viewer,
+    session: Reading,
+    pages: PagesDep,
+    agents: AgentsDep,
+    activity: AgentActivityDep,
+    tables: ProjectTablesDep,
+    settings: SettingsDep,
+) -> Response:
+    agent = await agents.get(session, member.connection.id, _parse(agent_id), revoked=True)
+    history = await activity.read(session, member.connection.id, agent.id)
+    counts = await activity.count(session, member.connection.id, [agent.id], datetime.now(UTC) - _LATELY)
+    is_kept = agent.state is not AgentState.REVOKED
+    example = await tables.find_example(member.connection.id, agent.tables) if is_kept else None
+    return pages.render(
+        request,
+        "connections/agent.html",
+        agent=agent,
+        list_href=_path(member),
+        here=f"{_path(member)}/{agent.id}",
+        agent_href=f"{_path(member)}/{agent.id}",
+        access=describe_access(agent),
+        policy=describe_policy(agent, member.connection.role),
+        links=_list_tables(member, agent),
+        figures=_list_figures(agent, history, counts[agent.id].sessions),
+        running=[one for one in history.sessions if one.is_running],
+        sessions=history.sessions,
+        refusals=history.refusals,
+        snippets=_list_snippets(settings, agent, example),
+        is_kept=is_kept,
+        can_manage=is_kept and member.role.includes(Role.OWNER),
+        can_copy=member.role.includes(Role.OWNER),
+        can_freeze=member.role.includes(Role.EDITOR) and any(one.status == "active" for one in history.sessions),
+        done=_describe_frozen(request),
+        since=int(datetime.now(UTC).timestamp()),
+    )
+
+
+@router.get("/{agent_id}/first-request")
+async def get_first_request(
+    *,
+    request: Request,
+    agent_id: str,
+    member: Viewer,
+    session: Reading,
+    pages: PagesDep,
+    agents: AgentsDep,
+    since: Annotated[int, Query(ge=0, le=2**40)] = 0,
+) -> Response:
+    """Renders that the agent was used. 204 while it was not; some time after `since` the page is to ask no more."""
+    agent = await agents.get(session, member.connection.id, _parse(agent_id))
+    is_waiting = datetime.now(UTC).timestamp() < since + _WAIT_FOR_USE.total_seconds()
+    if agent.last_used_at is None and is_waiting:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    here = f"{_path(member)}/{agent.id}"
+    return pages.render(request, "connections/first_request.html", agent=agent, agent_href=here, since=None)
+
+
+@router.get("/{agent_id}/revoke")
+async def get_revoke(
+    *, request: Request, agent_id: str, member: Owner, session: Reading, pages: PagesDep, agents: AgentsDep
+) -> Response:
+    agent = await agents.get(session, member.connection.id, _parse(agent_id))
+    return pages.render(request, "connections/revoke.html", agent=agent)
+
+
+@router.post("/{agent_id}/revoke")
+async def post_revoke(agent_id: str, member: Owner, session: Writing, agents: AgentsDep) -> Response:
+    await agents.revoke(session, member.connection.id, _parse(agent_id))
+    return redirect(f"{_path(member)}?done=revoked")
+
+
+@router.post("/{agent_id}/freeze")
+async def post_freeze_agent(
+    *,
+    agent_id: str,
+    member: Editor,
+    session: Writing,
+    reading: Reading,
+    agents: AgentsDep,
+    activity: AgentActivityDep,
+) -> Response:
+    agent = await agents.get(reading, member.connection.id, _parse(agent_id), revoked=True)
+    frozen = await activity.freeze(session, member.connection.id, agent.id)
+    return redirect(f"{_path(member)}/{agent.id}?frozen={frozen}")
+
+
+async def _show_form_again(
+    request: Request,
+    member: Membership,
+    pages: Pages,
+    tables: ProjectTables,
+    form: Form[AgentForm],
+    error: AppError | None = None,
+) -> Response:
+    """Renders the form with all that was typed, at the step with the first error."""
+    refused = form if error is None else form.with_app_error(error)
+    context = await _form_context(member, tables, form.typed, gather_errors(refused.errors))
+    context["has_gone_stale"] = isinstance(error, ReauthRequired)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if error is None else error.status
+    response = pages.render(request, "connections/agent_new.html", status=status, **context)
+    response.headers.update({} if error is None else error.headers)
+    return response
+
+
+async def _form_context(
+    member: Membership,
+    tables: ProjectTables,
+    typed: Mapping[str, str],
+    errors: Mapping[str, str] | None = None,
+    template: str | None = None,
+) -> dict[str, Any]:
+    listed = await tables.list_names(member.connection.id)
+    here = _path(member)
+    return {
+        "here": here,
+        "typed": typed,
+        "errors": errors or {},
+        "choice": _make_choice(listed, typed),
+        "steps": [title for title, _ in STEPS],
+        "step": find_step(errors or ()),
+        "templates": TEMPLATES,
+        "chosen_template": template,
+        "roles": list_roles(member),
+        "is_fresh": member.person.is_fresh,
+        "has_gone_stale": False,
+        "confirm_href": confirm_path(f"{here}/new"),
+        "confirm_beside_href": confirm_beside_path(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class TableChoice:
+    """`items` are value, text and whether it is ticked; `typed` holds what has no box. `is_listed`: names are known."""
+
+    items: list[tuple[str, str, bool]]
+    typed: str
+    is_listed: bool
+    more: int
+
+
+def _make_choice(listed: Sequence[str] | None, typed: Mapping[str, str]) -> TableChoice:
+    names = list(listed or ())
+    ticked = dict.fromkeys(name for name in typed.get("table", "").split("\n") if name)
+    shown = names[:MAX_LISTED]
+    rest = [name for name in ticked if name not in set(shown)]
+    lines = "\n".join(filter(None, [typed.get("tables", ""), *rest]))
+    items = [(name, shorten_table(name), name in ticked) for name in shown]
+    return TableChoice(items, lines, listed is not None, len(names) - len(shown))
+
+
+def _make_tabs(here: str, counts: Mapping[AgentState, int]) -> list[tuple[str, str, str, int]]:
+    kept = sum(count for state, count in counts.items() if state is not AgentState.REVOKED)
+    states = [(state.value, word, f"{here}?state={state}", counts[state]) for state, word in _STATE_WORDS.items()]
+    return [("all", "All", here, kept), *states]
+
+
+def _list_tables(member: Membership, agent: Agent) -> list[tuple[str, str]]:
+    """Lists name and page of each table that an agent's list names; no functions."""
+    names = [name for name in agent.tables or () if not name.startswith("rpc/")]
+    return [(shorten_table(name), table_path(member.connection.id, *name.split(".", 1))) for name in names]
+
+
+def _list_figures(agent: Agent, history: AgentHistory, sessions: int) -> list[tuple[str, int, Sequence[int], str]]:
+    """Lists label, number, counts by hour and tone of each figure of the last 24 hours."""
+    blocked = sum(history.blocked_by_hour)
+    figures = [("Requests blocked", blocked, history.blocked_by_hour, "danger" if blocked else "info")]
+    if agent.access == Access.WRITE:
+        figures.insert(0, ("Rows written", sum(history.rows_by_hour), history.rows_by_hour, "info"))
+        figures.append(("Sessions", sessions, (), "info"))
+    return figures
+
+
+def _list_snippets(
+    settings: Settings, agent: Agent, example: ExampleTable | None, token: str | None = None
+) -> list[tuple[str, str, str]]:
+    given = {"token": token} if token is not None else {}
+    made: list[Snippet] = make_snippets(settings.origin, agent.connection_id, agent, example, **given)
+    return [(snippet.key, snippet.label, snippet.code) for snippet in made]
+
+
+def _describe_frozen(request: Request) -> str | None:
+    number = request.query_params.get("frozen", "")
+    if not (number.isascii() and number.isdigit() and len(number) < 5):
+        return None
+    if number == "0":
+        return "This agent had no active session."
+    frozen = count_things(int(number), "session")
+    return f"{frozen} frozen. Frozen sessions accept no writes until an editor releases them."
+
+
+def _parse_state(state: str | None) -> AgentState | None:
+    """An unknown state shows all."""
+    return AgentState(state) if state in list(AgentState) else None
+
+
+def _path(member: Membership) -> str:
+    return f"/c/{member.connection.id}/agents"
+
+
+def _parse(agent_id: str) -> UUID:
+    wanted = parse_id(agent_id)
+    if wanted is None:
+        raise NotFound
+    return wanted

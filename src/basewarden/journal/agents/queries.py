@@ -1,0 +1,102 @@
+"""All SQL about single agents. Sessions are found by the caller key, refusals by agent and hour; both are indexed."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from basewarden.journal.models import JournalRefusal, JournalSession, JournalWrite
+
+_CAPTURES = ("", ":representation")
+
+
+async def list_last_sessions(
+    session: AsyncSession, connection_id: UUID, agent_id: UUID, *, limit: int
+) -> list[JournalSession]:
+    """Lists the sessions of an agent, those written to last first."""
+    found: list[JournalSession] = []
+    for key in _list_keys([agent_id]):  # one at a time: each is read in the order of the index
+        query = select(JournalSession).where(_is_of(connection_id, [key]))
+        found += await session.scalars(query.order_by(JournalSession.last_seen_at.desc()).limit(limit))
+    return sorted(found, key=lambda one: one.last_seen_at, reverse=True)[:limit]
+
+
+async def list_active_sessions(
+    session: AsyncSession, connection_id: UUID, agent_id: UUID, *, since: datetime, limit: int
+) -> list[UUID]:
+    """Lists open sessions that are not frozen and were written to since then, ordered by id."""
+    query = (
+        select(JournalSession.id)
+        .where(_is_of(connection_id, _list_keys([agent_id])), JournalSession.last_seen_at >= since)
+        .where(JournalSession.status.in_(("open", "held")), JournalSession.frozen_at.is_(None))
+        .order_by(JournalSession.id)
+        .limit(limit)
+    )
+    return list(await session.scalars(query))
+
+
+async def count_sessions(
+    session: AsyncSession, connection_id: UUID, agents: Sequence[UUID], since: datetime
+) -> dict[UUID, int]:
+    """Counts the sessions of each agent that were written to since then."""
+    query = (
+        select(JournalSession.agent_id, func.count())
+        .where(_is_of(connection_id, _list_keys(agents)), JournalSession.last_seen_at >= since)
+        .group_by(JournalSession.agent_id)
+    )
+    return {agent_id: count for agent_id, count in await session.execute(query) if agent_id is not None}
+
+
+async def count_refusals(session: AsyncSession, agents: Sequence[UUID], since: datetime) -> dict[UUID, int]:
+    """Counts the refused requests of each agent in the hours since then."""
+    query = (
+        select(JournalRefusal.agent_id, func.sum(JournalRefusal.count))
+        .where(JournalRefusal.agent_id.in_(agents), JournalRefusal.hour >= since)
+        .group_by(JournalRefusal.agent_id)
+    )
+    return {agent_id: int(count) for agent_id, count in await session.execute(query)}
+
+
+async def list_last_refusals(session: AsyncSession, agent_id: UUID, *, limit: int) -> list[JournalRefusal]:
+    query = select(JournalRefusal).where(JournalRefusal.agent_id == agent_id)
+    order = (JournalRefusal.hour.desc(), JournalRefusal.at.desc(), JournalRefusal.id.desc())
+    return list(await session.scalars(query.order_by(*order).limit(limit)))
+
+
+async def count_rows_by_hour(
+    session: AsyncSession, connection_id: UUID, agent_id: UUID, since: datetime
+) -> Mapping[datetime, int]:
+    """Counts the rows of an agent's committed writes."""
+    hour = func.date_trunc("hour", JournalWrite.at)
+    query = (
+        select(hour, func.sum(JournalWrite.mutation_count))
+        .join(JournalSession, JournalSession.id == JournalWrite.session_id)
+        .where(_is_of(connection_id, _list_keys([agent_id])), JournalSession.last_seen_at >= since)
+        .where(JournalWrite.at >= since, JournalWrite.state == "committed")
+        .group_by(hour)
+    )
+    return {at: int(count) for at, count in await session.execute(query)}
+
+
+async def count_refusals_by_hour(session: AsyncSession, agent_id: UUID, since: datetime) -> Mapping[datetime, int]:
+    query = (
+        select(JournalRefusal.hour, func.sum(JournalRefusal.count))
+        .where(JournalRefusal.agent_id == agent_id, JournalRefusal.hour >= since)
+        .group_by(JournalRefusal.hour)
+    )
+    return {at: int(count) for at, count in await session.execute(query)}
+
+
+def _is_of(connection_id: UUID, keys: Sequence[str]) -> ColumnElement[bool]:
+    return and_(
+        JournalSession.connection_id == connection_id,
+        JournalSession.caller_key.in_(keys),
+        JournalSession.status != "expired",
+    )
+
+
+def _list_keys(agents: Sequence[UUID]) -> list[str]:
+    """Lists the values of `SessionCaller.caller_key` for these agents."""
+    return [f"agent:{agent_id}{capture}" for agent_id in agents for capture in _CAPTURES]
