@@ -14,6 +14,7 @@ import "./palette.js";
 import "./passkeys.js";
 import "./print.js";
 import "./reveal.js";
+import "./shortcuts.js";
 import "./steps.js";
 import "./theme.js";
 import "./tick.js";

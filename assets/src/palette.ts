@@ -1,25 +1,34 @@
 /**
- * Ctrl/Cmd-K goes anywhere. The places come from GET /palette?q=<text> as
- * {"items": [{"label": string, "hint": string | null, "href": string}]}, best first.
+ * Ctrl/Cmd-K finds pages, tables, rows, sessions and agents, and runs commands. The options are HTML from GET /palette and,
+ * as rows take longer, from GET /palette/rows. Commands are links and forms that the pages have too.
  */
 import { onClick } from "./events.js";
+import { isApple, openShortcuts } from "./shortcuts.js";
+import { toggleTheme } from "./theme.js";
 
-interface Place {
+interface Recent {
   label: string;
-  hint: string | null;
+  hint: string;
   href: string;
 }
 
-const PAUSE_MS = 120;
+const PAUSE_MS = 90;
+const MIN_ROW_TEXT = 2;
+const MAX_RECENT = 5;
+const RECENT_KEY = "basewarden.recent";
+
+const SCRIPTS: Record<string, () => void> = { theme: toggleTheme, shortcuts: openShortcuts };
 
 class Palette {
   private readonly input: HTMLInputElement;
   private readonly list: HTMLElement;
   private readonly note: HTMLElement;
-  private places: Place[] = [];
+  private options: HTMLAnchorElement[] = [];
   private selected = 0;
   private pending = new AbortController();
   private timer = 0;
+  private isCurrent = false;
+  private isEntered = false;
 
   constructor(private readonly dialog: HTMLDialogElement) {
     this.input = dialog.querySelector<HTMLInputElement>(".palette-input")!;
@@ -28,16 +37,20 @@ class Palette {
     this.input.addEventListener("input", () => this.searchSoon());
     this.input.addEventListener("keydown", (event) => this.press(event));
     this.list.addEventListener("click", (event) => this.choose(event));
+    this.list.addEventListener("mousemove", (event) => this.point(event));
+    dialog.addEventListener("close", () => this.pending.abort());
   }
 
   toggle(): void {
     if (this.dialog.open) return this.dialog.close();
     this.dialog.showModal();
-    this.input.select();
+    this.input.value = "";
+    this.isCurrent = this.isEntered = false;
     void this.search();
   }
 
   private searchSoon(): void {
+    this.isCurrent = this.isEntered = false;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.search(), PAUSE_MS);
   }
@@ -46,73 +59,206 @@ class Palette {
     this.pending.abort();
     this.pending = new AbortController();
     const { signal } = this.pending;
+    const text = this.input.value.trim();
     try {
-      const answer = await fetch(`/palette?q=${encodeURIComponent(this.input.value)}`, { signal });
-      if (!answer.ok) throw new Error(String(answer.status));
-      const body = (await answer.json()) as { items: Place[] };
-      this.show(body.items, body.items.length === 0 ? "No results." : "");
+      // Both are asked at once, and the rows come below what is there already, so that nothing moves under the hand.
+      const rows = text.length < MIN_ROW_TEXT ? null : this.load("/palette/rows", text, signal);
+      rows?.catch(() => null);
+      this.show(await this.load("/palette", text, signal), text);
+      if (rows) this.append(await rows);
+      this.isCurrent = true;
+      this.note.textContent = describeCount(this.options.length);
     } catch {
-      if (!signal.aborted) this.show([], "The list could not be loaded.");
+      if (!signal.aborted) this.fail();
     }
   }
 
-  private show(places: Place[], note: string): void {
-    this.places = places;
-    this.note.textContent = note;
-    this.list.replaceChildren(...places.map(drawPlace));
+  private async load(path: string, text: string, signal: AbortSignal): Promise<DocumentFragment> {
+    const parameters = new URLSearchParams({ q: text, in: this.dialog.dataset["connection"] ?? "" });
+    const answer = await fetch(`${path}?${parameters}`, { signal });
+    if (answer.redirected) location.reload();
+    if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
+    const template = document.createElement("template");
+    template.innerHTML = await answer.text();
+    return template.content;
+  }
+
+  private show(found: DocumentFragment, text: string): void {
+    this.list.replaceChildren(...(text === "" ? drawRecent(this.dialog.dataset["connection"] ?? "") : []), found);
+    this.list.scrollTop = 0;
+    this.collect();
     this.select(0);
+    this.isCurrent = this.options.length > 0;
+    if (this.isEntered && this.isCurrent) this.go(this.options[0], false);
+  }
+
+  private append(rows: DocumentFragment): void {
+    this.list.append(rows);
+    this.collect();
+    this.select(this.selected);
+    if (this.isEntered && !this.isCurrent) this.go(this.options[0], false);
+  }
+
+  private fail(): void {
+    this.list.replaceChildren();
+    this.collect();
+    this.note.textContent = "The results could not be loaded.";
+  }
+
+  private collect(): void {
+    this.options = Array.from(this.list.querySelectorAll<HTMLAnchorElement>("[role='option']"));
+    this.options.forEach((option, index) => (option.id = `palette-${index}`));
+    this.input.setAttribute("aria-expanded", String(this.options.length > 0));
+    if (this.options.length === 0) this.input.removeAttribute("aria-activedescendant");
   }
 
   private select(index: number): void {
-    this.selected = Math.max(0, Math.min(index, this.places.length - 1));
-    Array.from(this.list.children).forEach((item, at) => item.setAttribute("aria-selected", String(at === this.selected)));
-    const current = this.list.children[this.selected];
-    this.input.setAttribute("aria-activedescendant", current?.id ?? "");
-    current?.scrollIntoView({ block: "nearest" });
+    const count = this.options.length;
+    if (count === 0) return;
+    this.selected = (index + count) % count;
+    this.options.forEach((option, at) => option.setAttribute("aria-selected", String(at === this.selected)));
+    const current = this.options[this.selected]!;
+    this.input.setAttribute("aria-activedescendant", current.id);
+    if (this.selected === 0) this.list.scrollTop = 0;
+    else current.scrollIntoView({ block: "nearest" });
   }
 
   private press(event: KeyboardEvent): void {
+    if (event.isComposing) return;
     if (event.key === "ArrowDown") this.select(this.selected + 1);
     else if (event.key === "ArrowUp") this.select(this.selected - 1);
-    else if (event.key === "Enter") this.go(this.selected);
+    else if (event.key === "Enter") this.enter(event.ctrlKey || event.metaKey);
     else return;
     event.preventDefault();
   }
 
-  private choose(event: MouseEvent): void {
-    const item = event.target instanceof Element ? event.target.closest("[role='option']") : null;
-    if (item) this.go(Array.from(this.list.children).indexOf(item));
+  /** Enter that comes before the results of what was typed waits for them. */
+  private enter(inNewTab: boolean): void {
+    if (this.isCurrent) this.go(this.options[this.selected], inNewTab);
+    else this.isEntered = true;
   }
 
-  private go(index: number): void {
-    const place = this.places[index];
-    if (place) location.assign(place.href);
+  private point(event: MouseEvent): void {
+    const option = optionOf(event.target);
+    if (option && this.options[this.selected] !== option) this.select(this.options.indexOf(option));
+  }
+
+  private choose(event: MouseEvent): void {
+    const option = optionOf(event.target);
+    if (!option) return;
+    const isPlainLink = option.dataset["method"] === "get" && !option.dataset["script"];
+    if (isPlainLink && (event.ctrlKey || event.metaKey || event.shiftKey)) return remember(option);
+    event.preventDefault();
+    this.go(option, false);
+  }
+
+  private go(option: HTMLAnchorElement | undefined, inNewTab: boolean): void {
+    if (!option) return;
+    const script = SCRIPTS[option.dataset["script"] ?? ""];
+    if (script || option.dataset["method"] === "post") this.dialog.close();
+    if (script) return script();
+    if (option.dataset["method"] === "post") return post(option.href);
+    remember(option);
+    if (inNewTab) window.open(option.href, "_blank", "noopener");
+    else this.follow(option.href);
+  }
+
+  /** A place of the page that is open changes only the address's fragment, so the palette must close by itself. */
+  private follow(href: string): void {
+    this.dialog.close();
+    location.assign(href);
   }
 }
 
-function drawPlace(place: Place, index: number): HTMLElement {
-  const item = document.createElement("li");
-  item.id = `palette-${index}`;
+function optionOf(target: EventTarget | null): HTMLAnchorElement | null {
+  return target instanceof Element ? target.closest<HTMLAnchorElement>("[role='option']") : null;
+}
+
+function describeCount(count: number): string {
+  if (count === 0) return "No results. Try fewer or shorter words.";
+  return count === 1 ? "1 result" : `${count} results`;
+}
+
+function post(href: string): void {
+  const form = document.createElement("form");
+  form.method = "post";
+  form.action = href;
+  document.body.append(form);
+  form.submit();
+}
+
+/** Kept for this tab only, and without rows, whose labels are somebody's data. */
+function remember(option: HTMLAnchorElement): void {
+  const path = option.pathname + option.search + option.hash;
+  if (/^\/c\/[^/]+\/data\/[^/]+\/./.test(path)) return;
+  const label = option.querySelector(".palette-label")?.textContent ?? "";
+  const hint = option.querySelector(".palette-hint")?.textContent ?? "";
+  const others = readRecent().filter((recent) => recent.href !== path);
+  sessionStorage.setItem(RECENT_KEY, JSON.stringify([{ label, hint, href: path }, ...others].slice(0, 2 * MAX_RECENT)));
+}
+
+function readRecent(): Recent[] {
+  try {
+    const kept: unknown = JSON.parse(sessionStorage.getItem(RECENT_KEY) ?? "[]");
+    return Array.isArray(kept) ? (kept as Recent[]) : [];
+  } catch {
+    return [];
+  }
+}
+
+function drawRecent(connection: string): Node[] {
+  const here = location.pathname + location.search;
+  const fitting = readRecent().filter(({ href }) => href !== here && (!href.startsWith("/c/") || href.startsWith(`/c/${connection}`)));
+  if (fitting.length === 0) return [];
+  const group = document.createElement("div");
+  group.className = "palette-group";
+  group.setAttribute("role", "group");
+  group.setAttribute("aria-label", "Recent");
+  const title = document.createElement("p");
+  title.className = "palette-title";
+  title.setAttribute("aria-hidden", "true");
+  title.textContent = "Recent";
+  group.append(title, ...fitting.slice(0, MAX_RECENT).map(drawRecentItem));
+  return [group];
+}
+
+function drawRecentItem({ label, hint, href }: Recent): HTMLElement {
+  const item = document.createElement("a");
   item.className = "palette-item";
+  item.href = href.startsWith("/") && !href.startsWith("//") ? href : "/";
+  item.tabIndex = -1;
+  item.dataset["method"] = "get";
   item.setAttribute("role", "option");
-  const label = document.createElement("span");
-  label.textContent = place.label;
-  const hint = document.createElement("span");
-  hint.className = "palette-hint";
-  hint.textContent = place.hint ?? "";
-  item.append(label, hint);
+  const name = document.createElement("span");
+  name.className = "palette-label";
+  name.textContent = label;
+  item.append(name);
+  if (hint) {
+    const note = document.createElement("span");
+    note.className = "palette-hint";
+    note.textContent = hint;
+    item.append(note);
+  }
   return item;
 }
 
 const dialog = document.getElementById("palette");
 if (dialog instanceof HTMLDialogElement) {
   const palette = new Palette(dialog);
-  const isApple = /Mac|iPhone|iPad/.test(navigator.userAgent);
-  for (const keys of document.querySelectorAll("[data-palette-keys]")) keys.textContent = isApple ? "⌘K" : "Ctrl K";
-  onClick("[data-palette-open]", () => palette.toggle());
+  onClick("[data-palette-open]", (_, event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    palette.toggle();
+  });
+  onClick("[data-palette-close]", () => dialog.close());
+  onClick("#palette", (element, event) => {
+    if (event.target === element) dialog.close();
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key.toLowerCase() !== "k" || event.altKey || event.shiftKey || !(isApple ? event.metaKey : event.ctrlKey)) return;
     event.preventDefault();
     palette.toggle();
   });
+} else {
+  sessionStorage.removeItem(RECENT_KEY); // signed out: the next person must not see it
 }

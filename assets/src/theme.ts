@@ -16,7 +16,7 @@ function keepChoice(theme: Theme | null): void {
   document.cookie = `${COOKIE}=${theme ?? ""}; Path=/; Max-Age=${age}; SameSite=Lax${secure}`;
 }
 
-onClick("[data-theme-toggle]", () => {
+export function toggleTheme(): void {
   const root = document.documentElement;
   const current = root.dataset["theme"] ?? systemTheme();
   const next: Theme = current === "dark" ? "light" : "dark";
@@ -24,4 +24,6 @@ onClick("[data-theme-toggle]", () => {
   if (choice) root.dataset["theme"] = choice;
   else delete root.dataset["theme"];
   keepChoice(choice);
-});
+}
+
+onClick("[data-theme-toggle]", toggleTheme);

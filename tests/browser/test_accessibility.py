@@ -28,6 +28,7 @@ OPEN_PAGES = (
     "/docs/guide",
     "/status",
     "/contact",
+    "/shortcuts",
     "/nothing",
 )
 SETTINGS = "/settings/account"
@@ -119,6 +120,8 @@ def list_pages(store: Store, session: str, agent: str) -> list[str]:
         f"{home}/refusals?agent={agent}",
         "/connections",
         "/connections/new",
+        *("/status", "/contact", "/shortcuts", "/nothing"),
+        f"/search?in={store.connection_id}&q=lamp",
         home,
         store.data,
         f"{store.data}?q=zebra",

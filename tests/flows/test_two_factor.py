@@ -1,8 +1,8 @@
 """Two-factor authentication by HTTP alone: every status of the contract, and what must not work."""
 
 import asyncio
-import re
 import ipaddress
+import re
 from base64 import b32decode
 from collections import Counter
 from typing import Any

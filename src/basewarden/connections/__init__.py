@@ -7,7 +7,7 @@ from basewarden.connections.agent_activity import (
     AgentRefusal,
     AgentSession,
 )
-from basewarden.connections.agents import AgentCaller, Agents, count_agents
+from basewarden.connections.agents import AgentCaller, Agents, count_agents, list_agents
 from basewarden.connections.callers import Editor, Membership, Owner, Viewer, list_sidebar_connections, member
 from basewarden.connections.db_connections import open_db_connection
 from basewarden.connections.erasure import ConnectionErasure
@@ -54,6 +54,7 @@ __all__ = [
     "count_agents",
     "count_owned_connections",
     "is_member_anywhere",
+    "list_agents",
     "list_member_ids",
     "list_person_roles",
     "list_sidebar_connections",

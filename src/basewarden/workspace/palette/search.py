@@ -1,0 +1,96 @@
+"""Searches for one person: what is of the connection that they look at, and what is not of one."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends
+
+from basewarden.accounts import Person
+from basewarden.connections import ConnectionTargets, Role, list_agents
+from basewarden.db import ReadSession
+from basewarden.errors import AppError
+from basewarden.journal import SessionSummary, list_sessions
+from basewarden.web import inject
+from basewarden.workspace.palette.commands import list_commands
+from basewarden.workspace.palette.data import find_rows, list_tables
+from basewarden.workspace.palette.items import PaletteGroup, PaletteItem, match_groups
+from basewarden.workspace.palette.places import list_connections, list_general, list_rooms
+from basewarden.workspace.table_client import BackendsDep, ProjectsDep, TableClient, make_table_client
+
+MIN_ROW_TEXT = 2
+SESSIONS_SEARCHED = 40
+AGENTS_SEARCHED = 200
+SCHEMA_SECONDS = 0.4
+"""Tables of a project whose schema takes longer to load appear with a later key, once it is loaded."""
+
+
+class PaletteSearch:
+    """`search` reads our own database and answers at once; `search_rows` reads the project."""
+
+    def __init__(
+        self,
+        targets: Annotated[ConnectionTargets, Depends(inject(ConnectionTargets))],
+        projects: ProjectsDep,
+        backends: BackendsDep,
+    ) -> None:
+        self._targets = targets
+        self._projects = projects
+        self._backends = backends
+
+    async def find_role(self, connection_id: UUID | None, person: Person) -> Role | None:
+        return await self._targets.find_role(connection_id, person.id) if connection_id else None
+
+    async def search(
+        self, db: ReadSession, connection_id: UUID | None, person: Person, connections: Iterable[Any], text: str
+    ) -> list[PaletteGroup]:
+        """Without a text: the commands and the main pages. A connection of others counts as none."""
+        role = await self.find_role(connection_id, person)
+        current = connection_id if role else None
+        sessions = await list_sessions(db, current, limit=SESSIONS_SEARCHED) if current else []
+        groups = [list_commands(current, role, sessions)]
+        if current is not None and role is not None:
+            groups.insert(0, list_rooms(current, role))
+            if text:
+                groups += [await self._find_tables(current, person, role), *await _list_people(db, current, sessions)]
+        groups.append(list_connections(connections, current))
+        return match_groups([*groups, *list_general()] if text else groups, text)
+
+    async def search_rows(self, connection_id: UUID | None, person: Person, text: str) -> list[PaletteGroup]:
+        role = await self.find_role(connection_id, person)
+        if connection_id is None or role is None or len(text) < MIN_ROW_TEXT:
+            return []
+        try:
+            client = await self._make_client(connection_id, person, role)
+        except AppError:  # without the project's database there are no rows, but still the other results
+            return []
+        rows = await find_rows(client, connection_id, text)
+        return [rows] if rows.items else []
+
+    async def _find_tables(self, connection_id: UUID, person: Person, role: Role) -> PaletteGroup:
+        try:
+            async with asyncio.timeout(SCHEMA_SECONDS):
+                return list_tables(await self._make_client(connection_id, person, role), connection_id)
+        except (AppError, TimeoutError):
+            return PaletteGroup("Tables", [])
+
+    async def _make_client(self, connection_id: UUID, person: Person, role: Role) -> TableClient:
+        return await make_table_client(self._backends, self._projects, connection_id, person, role)
+
+
+async def _list_people(
+    db: ReadSession, connection_id: UUID, sessions: Sequence[SessionSummary]
+) -> tuple[PaletteGroup, PaletteGroup]:
+    agents = await list_agents(db, connection_id, before=None, limit=AGENTS_SEARCHED)
+    home = f"/c/{connection_id}"
+    return (
+        PaletteGroup("Agents", [PaletteItem(one.name, f"{home}/agents/{one.id}", "key", "agent") for one in agents]),
+        PaletteGroup("Sessions", [_describe_session(found, home) for found in sessions]),
+    )
+
+
+def _describe_session(found: SessionSummary, home: str) -> PaletteItem:
+    session = found.session
+    href = f"{home}/sessions/{session.id}"
+    return PaletteItem(found.title, href, "list", f"session of {session.caller_name}", session.caller_name)

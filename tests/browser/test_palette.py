@@ -1,0 +1,173 @@
+"""The palette and the shortcuts, by keyboard and by mouse, and the frame that carries them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.async_api import Page, Request, expect
+
+from tests.browser.test_accessibility import look_for_violations
+from tests.fixtures.app import PASSWORD, ServedProduct
+from tests.workspace.conftest import Store
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+async def signed_in(page: Page, store: Store) -> Page:
+    await page.context.request.post("/api/auth/signin", data={"email": "owner@example.com", "password": PASSWORD})
+    return page
+
+
+async def test_what_is_typed_is_found_and_opened_by_keyboard(signed_in: Page, store: Store) -> None:
+    page = signed_in
+    await page.goto(store.data)
+    await page.keyboard.press("Control+K")
+    field = page.get_by_role("combobox", name="Search or run a command")
+    await expect(field).to_be_focused()
+    await expect(page.get_by_role("group", name="Commands")).to_be_visible()
+    await page.keyboard.type("sessions")
+    selected = page.locator("[role=option][aria-selected=true]")
+    await expect(selected).to_have_text("Sessions")
+    await expect(field).to_have_attribute("aria-activedescendant", await selected.get_attribute("id") or "")
+    await page.keyboard.press("ArrowDown")
+    await expect(selected).to_contain_text("Active sessions")
+    await page.keyboard.press("ArrowUp")
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(f"{origin(page)}/c/{store.connection_id}/sessions")
+    await page.keyboard.press("Control+K")
+    await page.keyboard.type("agents")
+    await page.keyboard.press("Enter")  # before the results are there
+    await expect(page).to_have_url(f"{origin(page)}/c/{store.connection_id}/agents")
+    await page.keyboard.press("Control+K")
+    await expect(page.get_by_role("group", name="Recent").get_by_role("option", name="Sessions")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(field).to_be_hidden()
+
+
+async def test_commands_run(signed_in: Page, store: Store) -> None:
+    page = signed_in
+    await page.goto(store.data)
+    await page.keyboard.press("Control+K")
+    await page.get_by_role("option", name="Agents").click()
+    await expect(page.locator("h1")).to_have_text("Agents")
+    assert "/agents" in await page.evaluate("sessionStorage.getItem('basewarden.recent')")
+    await page.keyboard.press("Control+K")
+    await page.keyboard.type("theme")
+    await page.get_by_role("option", name="Change theme").click()
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    await page.get_by_role("link", name="Search or run a command").click()
+    await page.keyboard.type("log out")
+    await expect(page.get_by_role("option", name="Sign out")).to_be_visible()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/signin*")
+    assert await page.evaluate("sessionStorage.getItem('basewarden.recent')") is None
+
+
+async def test_shortcuts_go_to_pages_but_not_while_one_types(signed_in: Page, store: Store) -> None:
+    page = signed_in
+    await page.goto("/status")
+    home = f"{origin(page)}/c/{store.connection_id}"
+    await page.keyboard.type("gh")
+    await expect(page).to_have_url(f"{origin(page)}/connections")
+    await page.goto(store.data)
+    for keys, path in (("gs", "/sessions"), ("ga", "/agents"), ("gd", "/data"), ("gh", "")):
+        await page.keyboard.type(keys)
+        await expect(page).to_have_url(f"{home}{path}")
+        await page.wait_for_load_state()
+    await page.goto(store.data)
+    field = page.get_by_role("searchbox").first
+    await field.fill("")
+    await field.press_sequentially("?gs")
+    await expect(field).to_have_value("?gs")
+    await expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
+
+
+async def test_the_list_of_shortcuts_opens_and_switches_single_keys_off(signed_in: Page, store: Store) -> None:
+    page = signed_in
+    await page.goto(store.data)
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    await page.keyboard.press("?")
+    await expect(dialog).to_be_visible()
+    await dialog.get_by_role("checkbox").uncheck()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("?")
+    await expect(dialog).to_be_hidden()
+    await page.get_by_role("button", name="Account of").click()
+    await page.get_by_role("link", name="Keyboard shortcuts").click()
+    await dialog.get_by_role("checkbox").check()
+    await dialog.get_by_role("button", name="Close").click()
+    await page.keyboard.press("?")
+    await expect(dialog).to_be_visible()
+
+
+async def test_neither_shuts_anybody_out(signed_in: Page, store: Store, axe_source: str) -> None:
+    page = signed_in
+    await page.goto(store.data)
+    async with await page.context.browser.new_context(  # type: ignore[union-attr]  # it has one
+        base_url=origin(page), bypass_csp=True, storage_state=await page.context.storage_state()
+    ) as context:
+        other = await context.new_page()
+        await other.goto(store.data)
+        await other.keyboard.press("Control+K")
+        await other.keyboard.type("lamp")
+        await expect(other.get_by_role("group", name="Rows")).to_be_visible()
+        assert await look_for_violations(other, axe_source) == []
+        await other.keyboard.press("Escape")
+        await other.keyboard.press("?")
+        assert await look_for_violations(other, axe_source) == []
+
+
+async def test_a_palette_that_cannot_ask_says_so(signed_in: Page, store: Store) -> None:
+    page = signed_in
+    await page.goto(store.data)
+    await page.route("**/palette?*", lambda route: route.fulfill(status=404, body=""))
+    await page.keyboard.press("Control+K")
+    await expect(page.get_by_text("The results could not be loaded.")).to_be_visible()
+
+
+async def test_without_script_search_is_a_page(signed_in: Page, store: Store, product: ServedProduct) -> None:
+    state = await signed_in.context.storage_state()
+    async with await signed_in.context.browser.new_context(  # type: ignore[union-attr]  # it has one
+        base_url=product.settings.origin, java_script_enabled=False, storage_state=state
+    ) as context:
+        page = await context.new_page()
+        await page.goto(store.data)
+        await page.get_by_role("link", name="Search or run a command").click()
+        await page.get_by_label("Search for").fill("reading")
+        await page.get_by_role("button", name="Search").click()
+        await page.get_by_role("link", name="Reading lamp").click()
+        await expect(page.locator("h1")).to_be_visible()
+        assert page.url.endswith(store.row("lamps", "1"))
+
+
+async def test_typing_asks_only_for_what_stands(signed_in: Page, store: Store) -> None:
+    """Fast typing is one search, not one for each key."""
+    page = signed_in
+    await page.goto(store.data)
+    await page.keyboard.press("Control+K")
+    await expect(page.get_by_role("group", name="Commands")).to_be_visible()
+    with asked(page) as texts:
+        await page.keyboard.type("reading lamp", delay=10)
+        await expect(page.get_by_role("option", name="Reading lamp")).to_be_visible()
+    assert texts[-1] == "reading lamp"
+    assert len(texts) <= 3
+
+
+@contextmanager
+def asked(page: Page) -> Iterator[list[str]]:
+    texts: list[str] = []
+
+    def note(request: Request) -> None:
+        path, _, query = request.url.partition("?")
+        if path.endswith("/palette"):
+            texts.append(query.partition("q=")[2].partition("&")[0].replace("+", " "))
+
+    page.on("request", note)
+    yield texts
+    page.remove_listener("request", note)
+
+
+def origin(page: Page) -> str:
+    """The page has been opened."""
+    return page.url.split("/c/")[0].split("/status")[0].removesuffix("/")
