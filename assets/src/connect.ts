@@ -8,6 +8,8 @@ document.addEventListener("input", (event) => {
   if (!(other instanceof HTMLInputElement) || other.value) return;
   other.value = field.value.trim();
   field.value = "";
+  const tab = field.form?.querySelector<HTMLInputElement>('input[name="by"][value="postgres"]');
+  if (tab) tab.checked = true;
   other.focus();
   showToast("This is a Postgres connection string, so it was moved to its own field.", "ok");
 });

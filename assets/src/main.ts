@@ -1,5 +1,6 @@
 import "htmx.org";
 
+import "./checking.js";
 import "./checklist.js";
 import "./confirm.js";
 import "./connect.js";
@@ -12,6 +13,7 @@ import "./grid.js";
 import "./live.js";
 import "./palette.js";
 import "./passkeys.js";
+import "./poll.js";
 import "./print.js";
 import "./reveal.js";
 import "./shortcuts.js";

@@ -137,7 +137,10 @@ async def test_the_pencil_never_covers_the_value(grid: Page, store: Store) -> No
 
 async def test_a_connection_string_in_the_wrong_field_is_moved(grid: Page) -> None:
     await grid.goto("/connections/new")
+    await grid.get_by_text("Supabase project API", exact=True).click()
     await grid.get_by_label("Project URL").fill(" postgresql://u:p@db.example.com/shop")
-    await expect(grid.get_by_label("Postgres connection string")).to_have_value("postgresql://u:p@db.example.com/shop")
+    await expect(grid.get_by_label("Connection string", exact=True)).to_have_value(
+        "postgresql://u:p@db.example.com/shop"
+    )
     await expect(grid.get_by_label("Project URL")).to_have_value("")
     await expect(grid.get_by_text("it was moved to its own field")).to_be_visible()

@@ -51,7 +51,7 @@ async def fill_account(page: Page, button: str) -> None:
 async def connect(page: Page, dsn: str) -> None:
     await page.get_by_role("link", name="New connection").last.click()
     await page.get_by_role("textbox", name="Name", exact=True).fill("Lamps")
-    await page.get_by_label("Postgres connection string").fill(dsn)
+    await page.get_by_label("Connection string", exact=True).fill(dsn)
     await page.get_by_role("button", name="Connect", exact=True).click()
     await expect(page.get_by_text("Connected. Create an agent next.")).to_be_visible()
     await page.get_by_role("link", name="Browse data").click()

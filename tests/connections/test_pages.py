@@ -41,22 +41,43 @@ async def test_a_refused_address_is_explained_beside_its_field_and_never_echoed(
     assert "refused this user name and password" in answer.text
     assert 'value="Shop"' in answer.text
     assert "wrong-pa55" not in answer.text
-    assert "paste it again" in answer.text
+    assert 'name="postgresUrlKept"' in answer.text
 
 
-async def test_settings_change_what_they_show(
+async def test_each_card_of_the_settings_saves_what_it_shows(
     owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
 ) -> None:
     path = f"/c/{connection_id}/settings"
-    form = {"name": "Store", "environment": "staging", "dbRole": project.reader, "postgresUrl": ""}
-    assert (await owner.post(path, data=form)).headers["location"] == f"{path}?done=saved"
-    shown = (await owner.get(f"{path}?done=saved")).text
-    assert "Saved." in shown
+    general = {"name": "Store", "environment": "staging"}
+    saved = await owner.post(f"{path}/general", data=general)
+    assert saved.headers["location"] == f"{path}?done=general#general"
+    assert (await owner.post(f"{path}/role", data={"dbRole": project.reader})).status_code == 303
+    shown = (await owner.get(f"{path}?done=general")).text
+    assert "Name and environment saved." in shown
     assert f'<option value="{project.reader}" selected>' in shown
-    refused = await owner.post(path, data={**form, "name": ""})
+    assert shown.count("Changed <time") == 2
+    changed = (await owner.get(f"/api/connections/{connection_id}")).json()
+    assert (changed["name"], changed["environment"], changed["dbRole"]) == ("Store", "staging", project.reader)
+    assert (await owner.post(f"{path}/role", data={"dbRole": ""})).status_code == 303
+    assert (await owner.get(f"/api/connections/{connection_id}")).json()["dbRole"] is None
+
+
+async def test_a_refused_card_keeps_what_was_typed_and_leaves_the_others_as_saved(
+    owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
+) -> None:
+    path = f"/c/{connection_id}/settings"
+    refused = await owner.post(f"{path}/general", data={"name": "", "environment": "staging"})
     assert refused.status_code == 422
-    refused = await owner.post(path, data={**form, "postgresUrl": project.dsn + "_not"})
+    assert re.search(r'value="staging" checked', refused.text) is not None
+    refused = await owner.post(f"{path}/postgres", data={"postgresUrl": project.dsn + "_not"})
+    assert refused.status_code == 422
     assert "no database of that name" in refused.text
+    assert 'value="Shop"' in refused.text
+    assert "project-pa55" not in refused.text
+    assert 'name="postgresUrlKept"' in refused.text
+    for card, fields in (("postgres", {}), ("project", {"url": ""})):
+        assert (await owner.post(f"{path}/{card}", data=fields)).status_code == 422
+    assert (await owner.post(f"{path}/nothing", data={})).status_code == 404
 
 
 async def test_deleting_a_production_connection_asks_for_its_name(owner: httpx.AsyncClient, connection_id: str) -> None:

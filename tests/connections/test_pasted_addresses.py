@@ -34,7 +34,7 @@ async def test_no_password_in_an_address_is_sent_back(owner: httpx.AsyncClient) 
 
 
 async def test_nor_on_the_settings_page(owner: httpx.AsyncClient, connection_id: str) -> None:
-    answer = await owner.post(f"/c/{connection_id}/settings", data={**FORM, "url": PASTED})
+    answer = await owner.post(f"/c/{connection_id}/settings/project", data={"url": PASTED})
     assert answer.status_code == 422
     assert "This is a Postgres connection string" in answer.text
     assert "s3cr3t-pa55" not in answer.text

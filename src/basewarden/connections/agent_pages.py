@@ -28,8 +28,8 @@ from basewarden.connections.agent_forms import (
 from basewarden.connections.agent_words import describe_access, describe_policy, shorten_table
 from basewarden.connections.agents import count_agents_by_state, list_agents
 from basewarden.connections.callers import Editor, Membership, Owner, Viewer
+from basewarden.connections.health import list_roles
 from basewarden.connections.models import Access, Agent, AgentState, Role
-from basewarden.connections.pages import list_roles
 from basewarden.connections.project_tables import ExampleTable, ProjectTables
 from basewarden.connections.routes import AgentsDep
 from basewarden.connections.snippets import Snippet, make_snippets

@@ -9,8 +9,21 @@ _SEALED_KEY = "the project's key, encrypted"
 _HASH = "a hash of the token, which is not exported"
 _CREATOR = "may be another person"
 
-_CONNECTION = ("id", "name", "environment", "url", "db_role", "facts", "rest_facts", "probed_at", "created_at")
-_MEMBERSHIP = ("connection_id", "role", "created_at")
+_CONNECTION = (
+    "id",
+    "name",
+    "environment",
+    "url",
+    "db_role",
+    "facts",
+    "rest_facts",
+    "probed_at",
+    "failing_since",
+    "failing_reason",
+    "changed_at",
+    "created_at",
+)
+_MEMBERSHIP = ("connection_id", "role", "created_at", "steps_dismissed_at")
 _AGENT = (
     "id",
     "connection_id",

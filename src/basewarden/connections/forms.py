@@ -1,33 +1,74 @@
 """Converts the forms of a connection's pages into the API's request bodies."""
 
-from typing import Any
+from pydantic import ConfigDict
 
 from basewarden.connections.models import Connection, Environment
-from basewarden.connections.schemas import ConnectionChange, Name
+from basewarden.connections.schemas import (
+    ConnectionChange,
+    ConnectionCreate,
+    Identifier,
+    Key,
+    Name,
+    PostgresURL,
+    ProjectURL,
+)
+from basewarden.errors import Invalid
 from basewarden.web import RequestBody
 
 
-class SettingsForm(ConnectionChange):
-    """All fields of the page; an empty secret keeps the saved one, and a ticked box removes it."""
+class PageForm(RequestBody):
+    """A form of a page; it may hold fields that only the page needs."""
 
+    model_config = ConfigDict(extra="ignore")
+
+
+class NewConnectionForm(ConnectionCreate):
+    model_config = ConfigDict(extra="ignore")
+
+
+class GeneralForm(PageForm):
     name: Name
     environment: Environment
-    forget_project: bool = False
+
+    def as_change(self, _: Connection) -> ConnectionChange:
+        return ConnectionChange.model_validate({"name": self.name, "environment": self.environment})
+
+
+class PostgresForm(PageForm):
+    """An empty field keeps the saved connection string; a ticked box removes it."""
+
+    postgres_url: PostgresURL | None = None
     forget_postgres: bool = False
 
+    def as_change(self, _: Connection) -> ConnectionChange:
+        if self.postgres_url is None and not self.forget_postgres:
+            raise Invalid.field("postgresUrl", "Enter a connection string.")
+        return ConnectionChange.model_validate({"postgresUrl": None if self.forget_postgres else self.postgres_url})
+
+
+class ProjectForm(PageForm):
+    """A key alone replaces the saved one; a new URL needs its key; a ticked box removes both."""
+
+    url: ProjectURL | None = None
+    key: Key | None = None
+    forget_project: bool = False
+
     def as_change(self, connection: Connection) -> ConnectionChange:
-        wanted: dict[str, Any] = {"name": self.name, "environment": self.environment}
-        if self.db_role != connection.db_role:
-            wanted["dbRole"] = self.db_role
-        if self.forget_postgres:
-            wanted["postgresUrl"] = None
-        elif self.has("postgres_url"):
-            wanted["postgresUrl"] = self.postgres_url
         if self.forget_project:
-            wanted["url"] = None
-        elif self.has("key") or (self.url is not None and self.url != connection.url):
-            wanted |= {name: value for name, value in (("url", self.url), ("key", self.key)) if value is not None}
-        return ConnectionChange.model_validate(wanted)
+            return ConnectionChange.model_validate({"url": None})
+        if self.key is None and (self.url is None or self.url == connection.url):
+            raise Invalid.field("key", "Enter a key.")
+        given = {"url": self.url, "key": self.key}
+        return ConnectionChange.model_validate({name: value for name, value in given.items() if value is not None})
+
+
+class RoleForm(PageForm):
+    """An empty field means the role of the key, or else of the login."""
+
+    db_role: Identifier | None = None
+
+    def as_change(self, _: Connection) -> ConnectionChange:
+        return ConnectionChange.model_validate({"dbRole": self.db_role})
 
 
 class DeleteConnectionForm(RequestBody):

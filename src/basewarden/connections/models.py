@@ -20,6 +20,15 @@ class Environment(StrEnum):
     OTHER = "other"
 
 
+ENVIRONMENT_CHOICES = (
+    (Environment.DEVELOPMENT, "Development", None),
+    (Environment.STAGING, "Staging", None),
+    (Environment.PRODUCTION, "Production", "Marked on every page. Deleting it requires its name."),
+    (Environment.OTHER, "Other", None),
+)
+"""The environments as a form offers them: value, text, explanation."""
+
+
 class Role(StrEnum):
     """What a person may do on a connection; each role includes the previous ones."""
 
@@ -66,6 +75,9 @@ class Connection(Base):
     facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     rest_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     probed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    failing_since: Mapped[datetime | None]  # the first failed check since the last successful one
+    failing_reason: Mapped[str | None] = mapped_column(Text)
+    changed_at: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}")  # by part of the settings
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -90,6 +102,10 @@ class Connection(Base):
             return f"PostgreSQL {self.facts['server_version'].split(' ')[0]}"
         return str(self.rest_facts["server"]) if self.rest_facts is not None else ""
 
+    def list_changes(self) -> dict[str, datetime]:
+        """Lists when each part of the settings was last changed; parts that never were are absent."""
+        return {part: datetime.fromisoformat(when) for part, when in self.changed_at.items()}
+
 
 class ConnectionMember(Base):
     __tablename__ = "connection_members"
@@ -99,6 +115,7 @@ class ConnectionMember(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     role: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    steps_dismissed_at: Mapped[datetime | None]  # the first steps on the connection's home
 
 
 class Agent(Base):

@@ -139,6 +139,60 @@ async def touch_agent(session: WriteSession, agent_id: UUID) -> None:
     await session.execute(update(Agent).where(Agent.id == agent_id).values(last_used_at=func.now()))
 
 
+async def get_setup(session: ReadSession, connection_id: UUID, user_id: UUID) -> Row[bool, bool, bool]:
+    """Returns whether the connection has had an agent, and one that sent a request; and what this person dismissed."""
+    has_agent = exists().where(Agent.connection_id == connection_id)
+    has_request = exists().where(Agent.connection_id == connection_id, Agent.last_used_at.is_not(None))
+    dismissed = exists().where(
+        ConnectionMember.connection_id == connection_id,
+        ConnectionMember.user_id == user_id,
+        ConnectionMember.steps_dismissed_at.is_not(None),
+    )
+    columns = (has_agent.label("has_agent"), has_request.label("has_request"), dismissed.label("is_dismissed"))
+    return (await session.execute(select(*columns))).one()
+
+
+async def dismiss_steps(session: WriteSession, connection_id: UUID, user_id: UUID) -> None:
+    query = update(ConnectionMember).where(
+        ConnectionMember.connection_id == connection_id, ConnectionMember.user_id == user_id
+    )
+    await session.execute(query.values(steps_dismissed_at=func.now()))
+
+
+async def list_named_connections(
+    session: ReadSession, user_id: UUID, *, text: str | None, limit: int
+) -> Sequence[Row[UUID]]:
+    """Lists the ids of a person's connections whose name contains `text`, the newest first."""
+    query = (
+        select(Connection.id)
+        .join(ConnectionMember, ConnectionMember.connection_id == Connection.id)
+        .where(ConnectionMember.user_id == user_id)
+        .order_by(Connection.id.desc())
+        .limit(limit)
+    )
+    if text:
+        query = query.where(Connection.name.icontains(text, autoescape=True))
+    return (await session.execute(query)).all()
+
+
+async def list_connections_by_id(
+    session: ReadSession, user_id: UUID, ids: Sequence[UUID]
+) -> dict[UUID, tuple[Connection, str, int]]:
+    """Returns a person's connections with their role and the number of agents that are not revoked."""
+    agents = (
+        select(func.count())
+        .where(Agent.connection_id == Connection.id, Agent.revoked_at.is_(None))
+        .correlate(Connection)
+        .scalar_subquery()
+    )
+    query = (
+        select(Connection, ConnectionMember.role, agents)
+        .join(ConnectionMember, ConnectionMember.connection_id == Connection.id)
+        .where(ConnectionMember.user_id == user_id, Connection.id.in_(ids))
+    )
+    return {row[0].id: (row[0], row[1], row[2]) for row in await session.execute(query)}
+
+
 async def list_person_roles(session: AsyncSession, user_id: UUID) -> dict[UUID, Role]:
     query = select(ConnectionMember.connection_id, ConnectionMember.role).where(ConnectionMember.user_id == user_id)
     return {connection_id: Role(role) for connection_id, role in await session.execute(query)}

@@ -1,6 +1,7 @@
 """Creates, changes and deletes connections. An address or key is saved only after a successful probe."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy import Row, func
 from basewarden.accounts import Attempt, Attempts, Limit
 from basewarden.billing import Plans
 from basewarden.connections import queries
+from basewarden.connections.errors import ConnectionFailed
 from basewarden.connections.models import Connection, ConnectionMember, Role
 from basewarden.connections.probe import ServerFacts, probe
 from basewarden.connections.rest.keys import KeyRefused, ProjectKey, parse_key
@@ -29,6 +31,15 @@ from basewarden.vault import Vault
 PROBES = Limit(20, 60)  # of new addresses
 CHECKS = Limit(120, 60)  # of saved addresses: each view of a connection's page is one
 Values = dict[str, Any]
+_HEALTHY: Values = {"failing_since": None, "failing_reason": None}
+_PARTS = {
+    "name": "general",
+    "environment": "general",
+    "sealed_postgres_url": "postgres",
+    "sealed_key": "project",
+    "db_role": "role",
+}
+"""The part of the settings that a changed column belongs to."""
 
 
 class Connections:
@@ -86,6 +97,9 @@ class Connections:
             values |= await self._probe_change(connection, wanted, person_id)
         if not values:
             return connection
+        values["changed_at"] = connection.changed_at | dict.fromkeys(_list_parts(values), datetime.now(UTC).isoformat())
+        if "facts" in values or "rest_facts" in values:
+            values |= _HEALTHY
         await self._targets.announce_change(session, connection.id)
         changed = await queries.update_connection(session, connection.id, values)
         if changed is None:
@@ -95,6 +109,16 @@ class Connections:
     async def delete(self, session: WriteSession, connection_id: UUID) -> None:
         await self._targets.announce_change(session, connection_id)
         await queries.delete_connection(session, connection_id)
+
+    async def note_check(self, connection: Connection, failure: ConnectionFailed | None) -> None:
+        """Remembers the result of a check, in a unit of work of its own; writes only what has changed."""
+        reason = failure.reason.value if failure is not None else None
+        if reason == connection.failing_reason:
+            return
+        since = connection.failing_since or func.now()
+        values = {"failing_since": since, "failing_reason": reason} if reason else _HEALTHY
+        async with self._database.write_now() as session:
+            await queries.update_connection(session, connection.id, values)
 
     async def check(self, connection: Connection, person_id: UUID) -> ServerFacts | RestFacts:
         """Probes the backend in use and returns its current facts, or raises ConnectionFailed."""
@@ -233,6 +257,11 @@ def _make_changed(connection: Connection, values: Values) -> Connection:
     """Returns the changed connection as an object that is not part of the db session."""
     names = ("sealed_postgres_url", "url", "sealed_key", "db_role", "facts", "rest_facts")
     return Connection(**{name: values.get(name, getattr(connection, name)) for name in names})
+
+
+def _list_parts(values: Values) -> set[str]:
+    """Lists the parts of the settings that these values change."""
+    return {part for name, part in _PARTS.items() if name in values}
 
 
 def _select_value(wanted: ConnectionChange, name: str) -> Values:

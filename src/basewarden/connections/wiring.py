@@ -4,10 +4,11 @@ from functools import partial
 
 from basewarden.accounts import Attempts
 from basewarden.billing import Plans, Usage
-from basewarden.connections import agent_pages, pages, routes
+from basewarden.connections import agent_pages, health_pages, new_pages, routes, settings_pages
 from basewarden.connections.callers import find_sidebar_connection, list_sidebar_connections
 from basewarden.connections.erasure import ConnectionErasure
 from basewarden.connections.export import CONNECTION_PARTS
+from basewarden.connections.kept_secrets import KeptSecrets
 from basewarden.connections.queries import count_owned, is_member_anywhere
 from basewarden.connections.service import Connections
 from basewarden.connections.targets import ConnectionTargets
@@ -16,7 +17,13 @@ from basewarden.settings import Settings
 from basewarden.vault import Vault
 from basewarden.web import Registry, Shell
 
-ROUTERS = (routes.router, pages.router, agent_pages.router)
+ROUTERS = (
+    routes.router,
+    new_pages.router,
+    settings_pages.router,
+    health_pages.router,
+    agent_pages.router,
+)
 EXPORT_PARTS = CONNECTION_PARTS
 has_ties = is_member_anywhere
 
@@ -34,6 +41,7 @@ def wire(registry: Registry) -> None:
             plans=registry.get(Plans),
         )
     )
+    registry.add(KeptSecrets(vault))
     registry.add(Shell(partial(list_sidebar_connections, database), partial(find_sidebar_connection, database)))
     registry.add(Usage(count_owned))
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
@@ -16,6 +17,11 @@ def make_id() -> UUID:
     value |= 0x7 << 76 | (random_bits >> 68 & 0xFFF) << 64
     value |= 0b10 << 62 | random_bits & ((1 << 62) - 1)
     return UUID(int=value)
+
+
+def make_first_id(moment: datetime) -> UUID:
+    """Makes the lower bound of the ids that `make_id` makes from this moment on."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def parse_id(text: str) -> UUID | None:

@@ -1,9 +1,18 @@
 """The journal: every row change, in order, with its session. Every committed change is recorded."""
 
+from basewarden.journal.activity import (
+    ActivityCounts,
+    LatestActivity,
+    Progress,
+    count_activity,
+    find_progress,
+    list_latest_activity,
+    list_latest_refusals,
+)
 from basewarden.journal.erasure import JournalErasure
 from basewarden.journal.errors import JournalUnavailable, SessionFrozen
 from basewarden.journal.export import JOURNAL_PARTS
-from basewarden.journal.models import JournalMutation, JournalSession, JournalWrite
+from basewarden.journal.models import JournalMutation, JournalRefusal, JournalSession, JournalWrite
 from basewarden.journal.partitions import ensure_partitions, partition_bounds
 from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.queries import (
@@ -17,9 +26,11 @@ from basewarden.journal.queries import (
 )
 from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.recorder import SESSION_TOPIC, Recorder
-from basewarden.journal.refusals import Refusal, RefusalLog, count_refusals_since
+from basewarden.journal.refusals import Refusal, RefusalLog
+from basewarden.journal.routes import ReconcilerDep
 from basewarden.journal.service import get_session, mutation_body, session_body
 from basewarden.journal.sessions import (
+    ACTIVE_WITHIN,
     SessionFilter,
     SessionSummary,
     UndoOrigin,
@@ -29,6 +40,7 @@ from basewarden.journal.sessions import (
     find_session,
     list_sessions,
 )
+from basewarden.journal.timeline import REFUSAL_WORDS
 from basewarden.journal.values import (
     Capture,
     Image,
@@ -45,20 +57,27 @@ from basewarden.journal.values import (
 )
 
 __all__ = [
+    "ACTIVE_WITHIN",
     "INTENT_LIFE",
     "JOURNAL_PARTS",
+    "REFUSAL_WORDS",
     "SESSION_TOPIC",
+    "ActivityCounts",
     "Capture",
     "Image",
     "IntentOutcome",
     "JournalErasure",
     "JournalMutation",
+    "JournalRefusal",
     "JournalSession",
     "JournalUnavailable",
     "JournalWrite",
     "Kind",
+    "LatestActivity",
     "MutationView",
+    "Progress",
     "Reconciler",
+    "ReconcilerDep",
     "Recorded",
     "Recorder",
     "Refusal",
@@ -74,16 +93,19 @@ __all__ = [
     "Verb",
     "VerbCount",
     "WriteEntry",
-    "count_refusals_since",
+    "count_activity",
     "describe_changes",
     "describe_session",
     "encode_key",
     "ensure_partitions",
     "find_oldest_pending_age",
+    "find_progress",
     "find_session",
     "find_undo_of",
     "get_session",
     "list_journal_pruners",
+    "list_latest_activity",
+    "list_latest_refusals",
     "list_mutations",
     "list_row_history",
     "list_sessions",

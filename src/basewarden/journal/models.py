@@ -49,6 +49,8 @@ class JournalSession(Base):
             "state_xact",
             postgresql_where=text("state_xact IS NOT NULL"),
         ),
+        Index("ix_journal_sessions_frozen", "connection_id", postgresql_where=text("frozen_at IS NOT NULL")),
+        Index("ix_journal_sessions_undos", "connection_id", postgresql_where=text("kind = 'undo'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -83,6 +85,7 @@ class JournalWrite(Base):
     __tablename__ = "journal_writes"
     __table_args__ = (
         Index("ix_journal_writes_session", "session_id", "id"),
+        Index("ix_journal_writes_connection", "connection_id", "id"),
         Index("ix_journal_writes_pending", "connection_id", postgresql_where=text("state = 'pending'")),
         Index(
             "ix_journal_writes_settled",

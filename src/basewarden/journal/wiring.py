@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from basewarden.connections import AgentActivity, RefusalCounts
+from basewarden.connections import AgentActivity
 from basewarden.db import Database, Listener, Pruner
 from basewarden.journal import live_routes, pages, refusal_pages, refusal_routes, routes
 from basewarden.journal.agents import count_agent_activity, freeze_agent_sessions, read_agent_history
@@ -14,7 +14,7 @@ from basewarden.journal.partitions import ensure_partitions
 from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.recorder import Recorder
-from basewarden.journal.refusals import RefusalLog, count_refusals_since
+from basewarden.journal.refusals import RefusalLog
 from basewarden.journal.sidebar import SidebarCounts
 from basewarden.settings import Settings
 from basewarden.web import Registry, Shell
@@ -31,7 +31,6 @@ def wire(registry: Registry) -> None:
     registry.add(LiveFeeds(registry.get(Database), listener, limits))
     registry.add(RefusalLog(registry.get(Database)))
     registry.add(AgentActivity(count_agent_activity, read_agent_history, freeze_agent_sessions))
-    registry.add(RefusalCounts(count_refusals_since))
     registry.get(Shell).count_with(SidebarCounts(registry.get(Database)).count)
 
 

@@ -1,9 +1,11 @@
-"""The routes of the data pages. They keep no object of their own in the registry."""
+"""The routes of a connection's pages and of the list of connections; they keep no object in the registry."""
 
-from basewarden.workspace import cell_pages, guide_pages, row_pages, table_pages
+from basewarden.workspace import cell_pages, connection_pages, guide_pages, home_pages, row_pages, table_pages
 from basewarden.workspace.palette import pages as palette_pages
 
 ROUTERS = (
+    connection_pages.router,
+    home_pages.router,
     table_pages.router,
     cell_pages.router,
     row_pages.router,

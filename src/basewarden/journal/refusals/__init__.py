@@ -2,13 +2,12 @@
 
 from basewarden.journal.refusals.log import RefusalLog
 from basewarden.journal.refusals.pruning import prune_refusals
-from basewarden.journal.refusals.queries import count_refusals_since, list_session_refusals
+from basewarden.journal.refusals.queries import list_session_refusals
 from basewarden.journal.refusals.values import Refusal
 
 __all__ = [
     "Refusal",
     "RefusalLog",
-    "count_refusals_since",
     "list_session_refusals",
     "prune_refusals",
 ]

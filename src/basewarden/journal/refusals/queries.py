@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, select, text, tuple_
+from sqlalchemy import RowMapping, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.core.ids import make_id
@@ -104,14 +104,6 @@ async def list_session_refusals(session: AsyncSession, session_id: UUID, *, limi
     """Lists the refusals of a session by the time they last occurred."""
     query = select(JournalRefusal).where(JournalRefusal.session_id == session_id)
     return list(await session.scalars(query.order_by(JournalRefusal.at, JournalRefusal.id).limit(limit)))
-
-
-async def count_refusals_since(session: AsyncSession, connection_id: UUID, since: datetime) -> int:
-    """ChangeCounts all refusals of rows that were last updated since then, including their earlier ones."""
-    query = select(func.coalesce(func.sum(JournalRefusal.count), 0)).where(
-        JournalRefusal.connection_id == connection_id, JournalRefusal.at >= since
-    )
-    return int(await session.scalar(query) or 0)
 
 
 async def stream_refusals(

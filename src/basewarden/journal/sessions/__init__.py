@@ -1,6 +1,12 @@
 """Sessions in lists: filters, counts by table and verb, titles in words."""
 
-from basewarden.journal.sessions.queries import SessionFilter, SessionPosition, find_session, list_sessions
+from basewarden.journal.sessions.queries import (
+    ACTIVE_WITHIN,
+    SessionFilter,
+    SessionPosition,
+    find_session,
+    list_sessions,
+)
 from basewarden.journal.sessions.summary import SessionSummary
 from basewarden.journal.sessions.titles import (
     UndoOrigin,
@@ -13,6 +19,7 @@ from basewarden.journal.sessions.titles import (
 )
 
 __all__ = [
+    "ACTIVE_WITHIN",
     "SessionFilter",
     "SessionPosition",
     "SessionSummary",

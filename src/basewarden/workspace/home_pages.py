@@ -1,0 +1,106 @@
+"""`/c/<id>`: what is going on on a connection, its first steps, and its health."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.connections import (
+    ConnectionsDep,
+    Membership,
+    Role,
+    Viewer,
+    check_health,
+    count_agents,
+    dismiss_first_steps,
+    list_agents,
+    make_snippets,
+    read_last_health,
+)
+from basewarden.db import ReadSession
+from basewarden.journal import ReconcilerDep, count_activity
+from basewarden.settings import Settings
+from basewarden.web import PagesDep, Reading, SettingsDep, Writing, redirect
+from basewarden.workspace.activity import describe_now, list_activity
+from basewarden.workspace.first_steps import find_first_steps
+
+router = APIRouter(prefix="/c/{connection_id}", include_in_schema=False)
+
+_DONE = {"created": "Connected. Create an agent next."}
+
+
+@router.get("")
+async def get_home(
+    *,
+    request: Request,
+    member: Viewer,
+    db: Reading,
+    pages: PagesDep,
+    connections: ConnectionsDep,
+    reconciler: ReconcilerDep,
+    settings: SettingsDep,
+) -> Response:
+    """`?check` tests the connection first, which the page itself requests with JavaScript."""
+    is_checked = "check" in request.query_params
+    health = await check_health(member, connections) if is_checked else read_last_health(member.connection)
+    await reconciler.try_reconcile(member.connection.id)
+    return pages.render(
+        request,
+        "workspace/home.html",
+        member=member,
+        health=health,
+        is_checked=is_checked,
+        done=_DONE.get(request.query_params.get("done", "")),
+        **await _read_activity(db, member, settings),
+    )
+
+
+@router.get("/activity")
+async def get_activity(
+    *,
+    request: Request,
+    member: Viewer,
+    db: Reading,
+    pages: PagesDep,
+    reconciler: ReconcilerDep,
+    settings: SettingsDep,
+    seen: str = "",
+) -> Response:
+    """Renders the part of the home that changes while agents work; 204 while it still shows `seen`."""
+    await reconciler.try_reconcile(member.connection.id)
+    context = await _read_activity(db, member, settings)
+    if seen == context["version"]:
+        return Response(status_code=204)
+    return pages.render(request, "workspace/activity.html", member=member, **context)
+
+
+@router.post("/first-steps/dismiss")
+async def post_dismiss(member: Viewer, db: Writing) -> Response:
+    await dismiss_first_steps(db, member.connection.id, member.person.id)
+    return redirect(f"/c/{member.connection.id}")
+
+
+async def _read_activity(db: ReadSession, member: Membership, settings: Settings) -> dict[str, Any]:
+    rows = await list_activity(db, member)
+    steps = await find_first_steps(db, member)
+    newest = f"{rows[0].at.timestamp():.3f}-{rows[0].status}-{rows[0].note}" if rows else ""
+    return {
+        "rows": rows,
+        "now_text": describe_now(rows),
+        "counts": await count_activity(db, member.connection.id),
+        "agents": await count_agents(db, member.connection.id),
+        "steps": steps,
+        "version": f"{steps.state if steps else ''}{newest}",
+        "snippets": await _make_snippets(db, member, settings),
+        "can_manage": member.role.includes(Role.OWNER),
+    }
+
+
+async def _make_snippets(db: ReadSession, member: Membership, settings: Settings) -> list[tuple[str, str, str]]:
+    """Makes the snippets for the newest agent, whose token cannot be shown again; none without an agent."""
+    agents = await list_agents(db, member.connection.id, before=None, limit=1)
+    if not agents:
+        return []
+    snippets = make_snippets(settings.origin, member.connection.id, agents[0], None)
+    return [(snippet.key, snippet.label, snippet.code) for snippet in snippets]
