@@ -5,13 +5,21 @@ const SLOWER = 1.25;
 const LONGEST_MS = 20_000;
 const ENDS_AFTER_MS = 1_800_000;
 
+const started = new WeakSet<HTMLElement>();
+
 function startPolling(element: HTMLElement): void {
+  if (started.has(element)) return;
+  started.add(element);
   const first = Number(element.dataset["poll"]);
   const end = Date.now() + ENDS_AFTER_MS;
   let wait = first;
   let failed = false;
   const ask = (): void => {
     if (failed || !element.isConnected || Date.now() > end) return;
+    if (element.dataset["poll"] === undefined) {
+      started.delete(element);
+      return;
+    }
     if (document.hidden) {
       document.addEventListener("visibilitychange", askAgain, { once: true });
       return;

@@ -24,6 +24,7 @@ BLOCKED_WITHIN = timedelta(days=1)
 class ActivityRow:
     """One row: who (`is_you`: the reader), what in words, when, its state, and what the reader can do."""
 
+    key: str
     at: datetime
     who: str
     what: str
@@ -69,6 +70,7 @@ def _show_session(summary: SessionSummary, member: Membership) -> ActivityRow:
     can_edit = member.role.includes(Role.EDITOR)
     can_undo = can_edit and status not in ("undone", "being undone", "failed") and summary.mutation_count > 0
     return ActivityRow(
+        key=str(session.id),
         at=session.last_seen_at,
         who=session.caller_name,
         what=_describe(summary),
@@ -87,6 +89,7 @@ def _show_refusal(refusal: JournalRefusal, member: Membership) -> ActivityRow:
     home = f"/c/{member.connection.id}"
     times = f", {refusal.count:,} times" if refusal.count > 1 else ""
     return ActivityRow(
+        key=str(refusal.id),
         at=refusal.at,
         who=refusal.agent_name,
         what=refusal.summary,
