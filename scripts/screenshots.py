@@ -23,7 +23,11 @@ SIGNED_OUT = {
     "forgot": "/forgot",
     "status": "/status",
     "contact": "/contact",
+    "docs": "/docs",
+    "docs-guide": "/docs/guide",
+    "docs-search": "/docs/search?q=undo",
     "docs-api": "/docs/api",
+    "docs-api-sessions": "/docs/api/sessions",
     "bad-link": "/reset/made-up",
     "missing": "/nothing",
 }

@@ -6,6 +6,7 @@ import "./confirm.js";
 import "./connect.js";
 import "./copy.js";
 import "./dialog.js";
+import "./docs.js";
 import "./editor.js";
 import "./failures.js";
 import "./filter.js";

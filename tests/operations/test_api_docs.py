@@ -1,6 +1,10 @@
 """The API reference: complete, true to the routes, and with examples that are valid."""
 
+import ast
+import html
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,9 +16,11 @@ from basewarden.gateway import DATA_ERRORS
 from basewarden.operations.api import INTRODUCTION, list_data_errors, read_reference, write_markdown
 from basewarden.operations.api.reference import COMMON, ApiGroup, ApiOperation
 from basewarden.web import CallerKind
+from basewarden.web.assets import find_node
 from basewarden.web.examples import BY_MEMBER, BY_NAME
 from basewarden.web.openapi import list_common_refusals, list_operations
 from scripts.reference import list_codes
+from tests.fixtures.app import ServedProduct
 from tests.fixtures.bench import Workshop
 from tests.fixtures.openapi import JSON, list_answers, list_mismatches
 from tests.rules.test_callers import callers_of, make_product
@@ -53,7 +59,7 @@ def find_bad_examples(document: dict[str, Any]) -> list[str]:
     answers = [(name, str(status), answer) for name, status, answer in list_answers(document) if "content" in answer]
     found = []
     for name, part, holder in (*bodies, *answers):
-        content = holder["content"][JSON]
+        content = holder["content"].get(JSON, holder["content"].get("text/event-stream"))
         if "example" not in content:
             found.append(f"{name} {part} has no example")
         else:
@@ -190,13 +196,51 @@ async def test_the_data_is_where_the_reference_says(workshop: Workshop, document
     assert {str(CallerKind.AGENT), str(CallerKind.MEMBER)} == set(operation["x-callers"])
 
 
-async def test_the_page_shows_each_operation_to_anyone(client: httpx.AsyncClient, groups: tuple[ApiGroup, ...]) -> None:
-    page = await client.get("/docs/api")
-    assert page.status_code == 200
+async def test_the_pages_show_each_operation_to_anyone(
+    client: httpx.AsyncClient, product: ServedProduct, groups: tuple[ApiGroup, ...]
+) -> None:
+    """The first page has every operation as a link, the page of its group all of it."""
+    first = await client.get("/docs/api")
+    assert first.status_code == 200
     anchors = [one.anchor for one in list_all(groups)]
     assert len(anchors) == len(set(anchors))
-    assert [anchor for anchor in anchors if page.text.count(f'id="{anchor}"') != 1] == []
-    assert [anchor for anchor in anchors if f'href="#{anchor}"' not in page.text] == []
+    assert [anchor for anchor in anchors if first.text.count(f'id="{anchor}"') != 1] == []
+    for group in groups:
+        page = await client.get(f"/docs/api/{group.key}")
+        assert page.status_code == 200
+        samples = {code.replace(product.settings.origin, ORIGIN) for code in read_code(page.text)}
+        for one in group.operations:
+            assert f'href="/docs/api/{group.key}#{one.anchor}"' in first.text
+            assert page.text.count(f'id="{one.anchor}"') == 1
+            assert f'href="#{one.anchor}"' in page.text
+            shown = [field.name for field in (*one.parameters, *one.body, *one.answer)]
+            assert [name for name in shown if f"<code>{name}</code>" not in page.text] == []
+            for code in (*(example.code for example in one.requests), one.example, one.refusal):
+                assert code in samples or not code
+
+
+def read_code(page: str) -> set[str]:
+    """The text of each sample of code, without its colours."""
+    found = re.findall(r'<code id="[^"]+">(.*?)</code>', page, re.DOTALL)
+    return {html.unescape(re.sub(r"<[^>]+>", "", code)) for code in found}
+
+
+def test_the_examples_in_python_are_python(groups: tuple[ApiGroup, ...]) -> None:
+    for one in list_all(groups):
+        labels = [example.label for example in one.requests]
+        assert labels == ["curl", "Python", "JavaScript"]
+        assert f"requests.{one.method.lower()}(" in ast.unparse(ast.parse(one.requests[1].code))
+
+
+def test_the_examples_in_javascript_are_javascript(groups: tuple[ApiGroup, ...], tmp_path: Path) -> None:
+    node = find_node()
+    assert node is not None
+    code = "\n".join(f"async () => {{\n{one.requests[2].code}\n}};" for one in list_all(groups))
+    (tmp_path / "examples.mjs").write_text(code)
+    checked = subprocess.run(
+        [node.node, "--check", tmp_path / "examples.mjs"], check=False, capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stderr
 
 
 async def test_the_index_leads_to_the_guide_and_the_api(client: httpx.AsyncClient) -> None:

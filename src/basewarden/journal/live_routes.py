@@ -18,10 +18,12 @@ router = APIRouter(prefix="/api/connections/{connection_id}", tags=["sessions"])
 
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="The `id` of the last event.")]
 After = Annotated[str | None, Query(description="The same, for a client that cannot send the header.")]
+_EXAMPLE = "id: …\nevent: reload\ndata: {}\n"
+"""What a client gets that has missed too much."""
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A stream of events until the client disconnects.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     },
     **declare(TooManyStreams),
 }

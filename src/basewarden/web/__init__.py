@@ -13,6 +13,7 @@ from basewarden.web.edge import Edge
 from basewarden.web.error_pages import SignInPaths, add_error_handlers
 from basewarden.web.forms import Form, parse_form, show_again
 from basewarden.web.guard import raise_file_limit
+from basewarden.web.highlight import highlight
 from basewarden.web.loop_shares import WITHOUT_LIMIT, Admission, LoopShares, delay_request, find_loop_shares
 from basewarden.web.openapi import STABLE, ErrorBody, answer_with, declare, describe_api, list_operations
 from basewarden.web.pages import Pages, count_things, redirect
@@ -74,6 +75,7 @@ __all__ = [
     "find_connection_id",
     "find_draining",
     "find_loop_shares",
+    "highlight",
     "inject",
     "list_operations",
     "list_routes",

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from basewarden.web.avatars import choose_hue, make_initials
 from basewarden.web.charts import place_points
+from basewarden.web.highlight import highlight
 
 _OWN_TEMPLATES = Path(__file__).parent / "templates"
 _THEMES = ("light", "dark")
@@ -38,6 +39,7 @@ class Pages:
         self.environment.filters["initials"] = make_initials
         self.environment.filters["hue"] = choose_hue
         self.environment.filters["spark_points"] = place_points
+        self.environment.filters["highlight"] = highlight
 
     def add_banner(self, name: str, path: Path, **values: Any) -> None:
         """Adds a folder of templates; its `banner.html` is shown above every page of a signed-in person."""

@@ -1,1 +1,1 @@
-"""The data pages: a connection's tables, the grid, a row with its history, the command palette, the guide."""
+"""The data pages: a connection's tables, the grid, a row with its history, the command palette."""

@@ -1,6 +1,6 @@
 """The routes of a connection's pages and of the list of connections; they keep no object in the registry."""
 
-from basewarden.workspace import cell_pages, connection_pages, guide_pages, home_pages, row_pages, table_pages
+from basewarden.workspace import cell_pages, connection_pages, home_pages, row_pages, table_pages
 from basewarden.workspace.palette import pages as palette_pages
 
 ROUTERS = (
@@ -10,5 +10,4 @@ ROUTERS = (
     cell_pages.router,
     row_pages.router,
     palette_pages.router,
-    guide_pages.router,
 )

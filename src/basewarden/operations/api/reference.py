@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from basewarden.operations.api.requests import make_curl
+from basewarden.operations.api.requests import RequestExample, make_examples
 from basewarden.web import CallerKind, list_operations
 
 _JSON = "application/json"
+_STREAM = "text/event-stream"
 _REFERENCE = "#/components/schemas/"
 _CODE = re.compile(r"^- `(\w+)`: (.*)$", re.MULTILINE)
 _DEEPEST = 2
@@ -46,14 +47,29 @@ ROLES: Final[Mapping[str, str]] = {
 
 GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "auth": ("Signing in", "A sign-in is a session cookie. These operations create and end it."),
-    "account": ("Account", "Your own account: password, second factor, passkeys, sign-in sessions, your data."),
+    "account": ("Account", "Your own account: name, email, GitHub, your data, deletion."),
+    "password": ("Passwords", "Change a password, or set a new one by a link from an email."),
+    "two-factor": ("Two-factor sign-in", "Codes from an app, recovery codes, and passkeys as the second factor."),
+    "passkeys": ("Passkeys", "Sign in without a password."),
+    "signins": ("Sign-in sessions", "Where you are signed in, and confirming that it is you."),
     "connections": ("Connections and agents", "Credentials go in and are never returned."),
     "data": ("A connection's schema", "Beside the tables themselves, which PostgREST's contract describes."),
     "sessions": ("Sessions and undo", "What was written through a connection, and how to undo it."),
     "billing": ("Billing", "On a deployment without billing there are no limits."),
     "operational": ("Operations", "For the operator of a deployment."),
 }
-"""The tags of the document, in the order of the page, each with its title and a sentence."""
+"""The tags of the document and parts of them, in the order of the page, each with its title and a sentence."""
+
+_PARTS: Final = (
+    ("/api/account/change-password", "password"),
+    ("/api/account/forgot-password", "password"),
+    ("/api/account/reset-password", "password"),
+    ("/api/account/2fa", "two-factor"),
+    ("/api/account/passkeys", "passkeys"),
+    ("/api/account/sessions", "signins"),
+    ("/api/account/reauth", "signins"),
+)
+"""Paths of a tag that has too many operations for one page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +103,14 @@ class ApiOperation:
     answer: tuple[ApiField, ...]
     errors: tuple[ApiError, ...]
     common: tuple[str, ...]
-    request: str
+    requests: tuple[RequestExample, ...]
     example: str
     refusal: str
+
+    @property
+    def request(self) -> str:
+        """As a curl command."""
+        return self.requests[0].code
 
     @property
     def anchor(self) -> str:
@@ -97,8 +118,9 @@ class ApiOperation:
 
     @property
     def short_path(self) -> str:
-        """For a narrow list: what all have in common and the names of parameters are left out."""
-        return re.sub(r"{\w+}", "…", self.path.removeprefix("/api/"))
+        """For a narrow list: what most have in common and the names of parameters are left out."""
+        path = self.path.removeprefix("/api/").removeprefix("connections/{connection_id}/").removeprefix("account/")
+        return re.sub(r"{\w+}", "…", path)
 
     @property
     def phrase(self) -> str:
@@ -118,7 +140,8 @@ def read_reference(document: Mapping[str, Any], origin: str) -> tuple[ApiGroup, 
     by_tag: dict[str, list[ApiOperation]] = {tag: [] for tag in GROUPS}
     for path, method, operation in list_operations(document):
         reader = _Reader(document["components"]["schemas"], origin)
-        by_tag[operation["tags"][0]].append(reader.read(path, method, operation))
+        part = next((key for prefix, key in _PARTS if path.startswith(prefix)), operation["tags"][0])
+        by_tag[part].append(reader.read(path, method, operation))
     return tuple(ApiGroup(tag, *GROUPS[tag], tuple(found)) for tag, found in by_tag.items() if found)
 
 
@@ -152,8 +175,8 @@ class _Reader:
             answer=self._list_fields(content),
             errors=tuple(error for error in errors if (error.status, error.code) not in COMMON),
             common=tuple(f"{error.status} {error.code}" for error in errors if (error.status, error.code) in COMMON),
-            request=make_curl(self._origin, path, method.upper(), operation),
-            example=_write_json(content["example"]) if "example" in content else "",
+            requests=make_examples(self._origin, path, method.upper(), operation),
+            example=_find_example(answer.get("content", {})),
             refusal=_find_refusal(operation),
         )
 
@@ -212,6 +235,13 @@ def _list_errors(operation: Mapping[str, Any]) -> Iterator[ApiError]:
         if int(status) >= _FIRST_ERROR:
             for code, message in _CODE.findall(answer["description"]):
                 yield ApiError(int(status), code, message)
+
+
+def _find_example(content: Mapping[str, Any]) -> str:
+    """Of the answer: JSON, or the text of a stream."""
+    if "example" in content.get(_JSON, {}):
+        return _write_json(content[_JSON]["example"])
+    return str(content.get(_STREAM, {}).get("example", ""))
 
 
 def _find_refusal(operation: Mapping[str, Any]) -> str:

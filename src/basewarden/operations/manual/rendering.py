@@ -1,0 +1,262 @@
+"""Renders one Markdown file: blocks of HTML, code to highlight, a list of headings, and text to search.
+
+The files are ours, and still nothing in them is taken for HTML: the renderer escapes it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from posixpath import normpath
+from typing import Any, Final
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from basewarden.web import highlight
+
+_COMMENT: Final = re.compile(r"^<!--.*-->\n?", re.MULTILINE)
+_NUMBER: Final = re.compile(r"^\d+\.\s+")
+_NOT_IN_SLUG: Final = re.compile(r"[^\w\- ]")
+_LANGUAGES: Final[Mapping[str, str]] = {
+    "curl": "curl",
+    "js": "JavaScript",
+    "json": "JSON",
+    "python": "Python",
+    "sh": "Shell",
+    "sql": "SQL",
+}
+_NOTHING: Final = Markup()
+_OUTSIDE: Final = ("http://", "https://", "mailto:")
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    level: int
+    slug: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSample:
+    """Code in one language; `html` is the same text highlighted."""
+
+    language: str
+    label: str
+    html: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedBlock:
+    """HTML, or code: one sample, or the same in several languages."""
+
+    html: Markup = _NOTHING
+    samples: tuple[CodeSample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextSection:
+    """The text below one heading, or of one row of a table, for the search; `slug` is empty above the first heading."""
+
+    slug: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    title: Markup
+    blocks: tuple[RenderedBlock, ...]
+    headings: tuple[Heading, ...]
+    sections: tuple[TextSection, ...]
+
+
+def render_markdown(text: str, folder: PurePosixPath, links: Mapping[str, str]) -> Rendering:
+    """`folder` is where the file is below `docs/`, `links` the paths of the other files' pages."""
+    tokens = _PARSER.parse(_COMMENT.sub("", text))
+    slugs: dict[str, int] = {}
+    headings = tuple(_name_headings(tokens, slugs))
+    for token in _walk(tokens):
+        if token.type == "link_open":
+            _point_link(token, folder, links)
+    _name_tables(tokens)
+    _name_rows(tokens, slugs)
+    title, rest = _split_title(tokens)
+    return Rendering(title, tuple(_list_blocks(rest)), headings, tuple(_list_sections(tokens)))
+
+
+def make_slug(text: str) -> str:
+    """As GitHub makes it of a heading, but without the number that some begin with."""
+    return _NOT_IN_SLUG.sub("", _NUMBER.sub("", text).lower()).strip().replace(" ", "-")
+
+
+def _name_headings(tokens: Sequence[Token], slugs: dict[str, int]) -> Iterator[Heading]:
+    """Gives each heading below the title its id."""
+    for at, token in enumerate(tokens):
+        if token.type == "heading_open" and token.tag != "h1":
+            text = _read_text(tokens[at + 1])
+            slug = _make_unique(make_slug(text), slugs)
+            token.attrSet("id", slug)
+            yield Heading(int(token.tag[1]), slug, text)
+
+
+def _make_unique(slug: str, slugs: dict[str, int]) -> str:
+    """An equal one gets a number behind it."""
+    slugs[slug] = slugs.get(slug, 0) + 1
+    return slug if slugs[slug] == 1 else f"{slug}-{slugs[slug] - 1}"
+
+
+def _point_link(token: Token, folder: PurePosixPath, links: Mapping[str, str]) -> None:
+    """A link to another file leads to its page; one to a file without a page is text."""
+    target = str(token.attrGet("href") or "")
+    if target.startswith((*_OUTSIDE, "#", "/")):
+        return
+    path, _, anchor = target.partition("#")
+    page = links.get(normpath(str(folder / path)))
+    token.attrs = {"href": f"{page}{'#' if anchor else ''}{anchor}"} if page else {}
+
+
+def _name_tables(tokens: Sequence[Token]) -> None:
+    """A table that scrolls needs a name; an empty cell is no heading."""
+    name = "Table"
+    for at, token in enumerate(tokens):
+        if token.type == "heading_open":
+            name = _read_text(tokens[at + 1])
+        elif token.type == "table_open":
+            token.meta = {"name": name}
+        elif token.type == "th_open" and not tokens[at + 1].content:
+            token.tag = tokens[at + 2].tag = "td"
+
+
+def _name_rows(tokens: Sequence[Token], slugs: dict[str, int]) -> None:
+    """A row with code in one of its first two cells, such as a setting or an error, can be linked to by that name."""
+    for at, token in enumerate(tokens):
+        if token.type == "tr_open":
+            cells = [one for one in tokens[at + 1 : at + 6] if one.type == "inline"]
+            names = [child.content for cell in cells for child in cell.children or () if child.type == "code_inline"]
+            if names:
+                token.attrSet("id", _make_unique(make_slug(names[0]), slugs))
+                token.meta = {"name": names[0]}
+
+
+def _split_title(tokens: Sequence[Token]) -> tuple[Markup, Sequence[Token]]:
+    if tokens and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
+        return _render(tokens[1:2]), tokens[3:]
+    return Markup(), tokens
+
+
+def _list_blocks(tokens: Sequence[Token]) -> Iterator[RenderedBlock]:
+    """Code between other blocks stands alone, so that it can be copied; code beside code are alternatives."""
+    html: list[Token] = []
+    samples: list[CodeSample] = []
+    for token in tokens:
+        is_code = token.level == 0 and token.type in ("fence", "code_block")
+        if samples and not is_code:
+            yield RenderedBlock(samples=tuple(samples))
+            samples = []
+        if is_code and html:
+            yield RenderedBlock(html=_render(html))
+            html = []
+        if is_code:
+            samples.append(_make_sample(token))
+        else:
+            html.append(token)
+    if html:
+        yield RenderedBlock(html=_render(html))
+    if samples:
+        yield RenderedBlock(samples=tuple(samples))
+
+
+def _make_sample(token: Token) -> CodeSample:
+    code = token.content.rstrip("\n")
+    language = token.info.strip() or ("json" if code.startswith("{") else "sh")
+    return CodeSample(language, _LANGUAGES.get(language, language), highlight(code, language))
+
+
+def _list_sections(tokens: Sequence[Token]) -> Iterator[TextSection]:
+    """A row with an id is a section of its own, and not part of the one around it."""
+    section, words = TextSection("", "", ""), list[str]()
+    row, cells = TextSection("", "", ""), list[str]()
+    for at, token in enumerate(tokens):
+        if token.type == "heading_open":
+            yield _fill(section, words)
+            section, words = TextSection(str(token.attrGet("id") or ""), _read_title(tokens[at + 1]), ""), []
+        elif token.type == "tr_open" and token.attrGet("id"):
+            row, cells = TextSection(str(token.attrGet("id")), token.meta["name"], ""), []
+        elif token.type == "tr_close" and row.slug:
+            yield _fill(row, cells)
+            row = TextSection("", "", "")
+        elif token.type in ("fence", "code_block"):
+            words.append(token.content)
+        elif token.type == "inline" and tokens[at - 1].type != "heading_open":
+            (cells if row.slug else words).append(_read_text(token))
+    yield _fill(section, words)
+
+
+def _read_title(token: Token) -> str:
+    return _NUMBER.sub("", _read_text(token))
+
+
+def _fill(section: TextSection, words: Sequence[str]) -> TextSection:
+    return TextSection(section.slug, section.title, " ".join(" ".join(words).split()))
+
+
+def _read_text(token: Token) -> str:
+    """What a reader sees of a line: without marks and addresses."""
+    return "".join(" " if child.type in ("softbreak", "hardbreak") else child.content for child in token.children or ())
+
+
+def _walk(tokens: Sequence[Token]) -> Iterator[Token]:
+    for token in tokens:
+        yield token
+        yield from token.children or ()
+
+
+def _render(tokens: Sequence[Token]) -> Markup:
+    return Markup(_PARSER.renderer.render(tokens, _PARSER.options, {}))  # noqa: S704 -- the renderer escapes all text
+
+
+def _open_heading(tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
+    slug = tokens[at].attrGet("id")
+    return Markup('<{} id="{}"><a class="heading-link" href="#{}">').format(tokens[at].tag, slug, slug)
+
+
+def _close_heading(tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
+    return Markup("</a></{}>\n").format(tokens[at].tag)
+
+
+def _open_table(tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
+    name = tokens[at].meta["name"]
+    return Markup('<div class="prose-table" role="group" tabindex="0" aria-label="{}"><table>\n').format(name)
+
+
+def _close_table(_tokens: Sequence[Token], _at: int, _options: Any, _env: Any) -> str:
+    return "</table></div>\n"
+
+
+def _open_link(tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
+    href = tokens[at].attrGet("href")
+    return Markup('<a href="{}">').format(href) if href else "<span>"
+
+
+def _close_link(tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
+    opening = next(one for one in reversed(tokens[:at]) if one.type == "link_open" and one.level == tokens[at].level)
+    return "</a>" if opening.attrGet("href") else "</span>"
+
+
+def _make_parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    rules: dict[str, Any] = parser.renderer.rules  # type: ignore[attr-defined]  # a protocol that leaves it out
+    rules.update(
+        heading_open=_open_heading,
+        heading_close=_close_heading,
+        table_open=_open_table,
+        table_close=_close_table,
+        link_open=_open_link,
+        link_close=_close_link,
+    )
+    return parser
+
+
+_PARSER: Final = _make_parser()
