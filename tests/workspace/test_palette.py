@@ -182,6 +182,7 @@ def test_the_best_match_comes_first() -> None:
     assert [group.title for group in found] == ["Tables", "Sessions", "Account"]
     assert [one.label for one in found[0].items] == ["prices", "product_prices"]
     assert match_groups(groups, "prices zebra") == []
+    assert match_groups(groups, "lan") == []  # inside a keyword, which is not shown
     assert len(match_groups(groups, "")) == 3
 
 

@@ -9,7 +9,10 @@ MAX_PER_GROUP = 6
 
 @dataclass(frozen=True, slots=True)
 class PaletteItem:
-    """A place to go, or a command. `keywords` find it too; a command with `script` is run by the page itself."""
+    """A place to go, or a command. The beginnings of its `keywords` find it too.
+
+    A command with `script` is run by the page itself; its link is for browsers without script.
+    """
 
     label: str
     href: str
@@ -42,8 +45,8 @@ def match_groups(groups: Iterable[PaletteGroup], text: str) -> list[PaletteGroup
 
 def _score(item: PaletteItem, words: Sequence[str]) -> int | None:
     """Returns None for an item that does not fit, else a number that is smaller the better it does."""
-    label = item.label.lower()
-    if not all(word in label or word in item.keywords.lower() for word in words):
+    label, keywords = item.label.lower(), item.keywords.lower().split()
+    if not all(word in label or any(one.startswith(word) for one in keywords) for word in words):
         return None
     if not words or label.startswith(words[0]):
         return 0
