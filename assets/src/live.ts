@@ -1,7 +1,8 @@
 /**
  * Parts of a page that move while agents work. An element with data-live="<path of events>" is loaded again when something
- * happens there, or the parts that data-live-parts="<selector>" names. Rows that have data-key slide in. Without a connection, or
- * without this script, the page stays as it was loaded.
+ * happens there; data-live-parts="<selector>" names other elements with ids instead, and data-live-source="<path>" a smaller
+ * response than the page that has them. Rows that have data-key slide in. Without a connection, or without this script, the
+ * page stays as it was loaded.
  */
 import htmx from "htmx.org";
 
@@ -94,8 +95,10 @@ async function load(): Promise<void> {
   const stale = Array.from(document.querySelectorAll<HTMLElement>("[data-live-stale]"));
   for (const element of stale) element.removeAttribute("data-live-stale");
   try {
-    const page = await fetchPage();
-    for (const element of page ? stale : []) replaceParts(element, page!);
+    for (const source of new Set(stale.map(sourceOf))) {
+      const page = await fetchPage(source);
+      for (const element of page ? stale : []) if (sourceOf(element) === source) replaceParts(element, page!);
+    }
   } catch {
     // The next event tries again.
   } finally {
@@ -105,8 +108,13 @@ async function load(): Promise<void> {
   if (next !== undefined) refresh(next);
 }
 
-async function fetchPage(): Promise<Document | null> {
-  const response = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "error" });
+/** Where its parts are loaded from: the page itself, unless a smaller response has them. */
+function sourceOf(element: HTMLElement): string {
+  return element.dataset["liveSource"] ?? location.href;
+}
+
+async function fetchPage(source: string): Promise<Document | null> {
+  const response = await fetch(source, { headers: { accept: "text/html" }, redirect: "error" });
   if (!response.ok) return null;
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
