@@ -5,7 +5,7 @@
 `latency`: an agent writes through one process; a page of sessions in a real Chromium is connected to another. Time from
 the request to the row in the page. `idle`: CPU and memory of a process with streams on which nothing happens. `rate`:
 writes a second of a process with and without streams on it, interleaved. `notify`: ways to announce writes, on a table
-alone. `against`: writes a second beside another checkout of this product, both on the same database, interleaved.
+alone. `against`: writes a second beside another checkout with the same migrations, on the same database, interleaved.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -36,6 +37,7 @@ IDLE_LIMIT = 0.01
 RATE_LIMIT = 0.98
 _ALL = ("latency", "idle", "rate", "notify", "against")
 _WRITERS = 8
+_WRITE_SECONDS = 3.0
 _SEEN = """
     window.seen = {};
     new MutationObserver(() => {
@@ -65,7 +67,7 @@ async def main() -> None:
             if "rate" in options.only:
                 failed += await measure_rate(shop, options)
             if "against" in options.only and options.against:
-                failed += await measure_against(shop, folder, other, options)
+                failed += await measure_against(shop, folder, other, pid, options)
             if "notify" in options.only:
                 await compare_notifications(shop, options.rounds)
     for text in failed:
@@ -157,35 +159,42 @@ async def measure_idle(shop: Shop, origin: str, pid: int, count: int, seconds: i
     return [] if cpu - alone < IDLE_LIMIT else [f"idle streams take more than {IDLE_LIMIT:.0%} of a processor"]
 
 
+@dataclass(frozen=True)
+class WriteSample:
+    """`cpu` is microseconds a write, of the server and of PostgreSQL: steadier than a rate on a busy machine."""
+
+    per_second: float
+    cpu: float
+
+
 async def measure_rate(shop: Shop, options: argparse.Namespace) -> list[str]:
     """The same process with and without streams: the load of both on the same processors is the worst case."""
     request = await _make_insert(shop)
-    rates: dict[bool, list[float]] = {False: [], True: []}
+    samples: dict[bool, list[WriteSample]] = {False: [], True: []}
     for number in range(options.rounds + 1):
         for has_streams in (False, True):
             async with open_streams(shop, shop.origin, options.streams if has_streams else 0):
-                rate = await _apply(shop.origin, request)
-            print_line(f"streams {has_streams}: {rate:,.0f}/s")
+                sample = await _apply(shop, shop.origin, shop.pid, request)
             if number:
-                rates[has_streams].append(rate)
-    print(f"\nwrites a second with {options.streams} streams in the same process and without:")
-    _print_ratio(rates[True], rates[False])
+                samples[has_streams].append(sample)
+    print(f"\nwrites with {options.streams} streams in the same process, and without:")
+    _print_ratio(samples[True], samples[False])
     return []
 
 
-async def measure_against(shop: Shop, folder: Path, origin: str, options: argparse.Namespace) -> list[str]:
+async def measure_against(shop: Shop, folder: Path, origin: str, pid: int, options: argparse.Namespace) -> list[str]:
     request = await _make_insert(shop)
-    rates: dict[str, list[float]] = {"this": [], "other": []}
-    with serve_beside(shop, folder, options.against) as (other, _):
+    samples: dict[str, list[WriteSample]] = {"this": [], "other": []}
+    with serve_beside(shop, folder, options.against) as (other, other_pid):
         for number in range(options.rounds + 1):
-            for name, where in (("this", origin), ("other", other)):
-                rate = await _apply(where, request)
-                print_line(f"{name}: {rate:,.0f}/s")
+            for name, where, process in (("this", origin, pid), ("other", other, other_pid)):
+                sample = await _apply(shop, where, process, request)
+                print_line(f"{name}: {sample.per_second:,.0f}/s, {sample.cpu:,.0f} µs")
                 if number:
-                    rates[name].append(rate)
-    print("\nwrites a second of this checkout beside the other, without streams:")
-    ratio = _print_ratio(rates["this"], rates["other"])
-    return [] if ratio >= RATE_LIMIT else [f"writes run at {ratio:.3f} of the other checkout's rate"]
+                    samples[name].append(sample)
+    print("\nwrites of this checkout beside the other, without streams:")
+    ratio = _print_ratio(samples["this"], samples["other"])
+    return [] if ratio >= RATE_LIMIT else [f"writes take 1/{ratio:.3f} of the other checkout's CPU time"]
 
 
 @asynccontextmanager
@@ -232,11 +241,13 @@ async def _make_insert(shop: Shop) -> LoadRequest:
     return LoadRequest(case.method, shop.path + case.path, headers, case.body, case.highest)
 
 
-async def _apply(origin: str, request: LoadRequest) -> float:
+async def _apply(shop: Shop, origin: str, pid: int, request: LoadRequest) -> WriteSample:
+    before = sum(map(read_cpu, list_family([pid]))) + shop.postgres_cpu()
     load = await asyncio.to_thread(apply_load, origin, request, connections=32, seconds=4)
     if load.errors or not load.requests:
         raise SystemExit(f"{load.errors} writes failed: nothing was measured")
-    return load.per_second
+    cpu = sum(map(read_cpu, list_family([pid]))) + shop.postgres_cpu() - before
+    return WriteSample(load.per_second, cpu / load.requests * 1e6)
 
 
 async def _watch_cpu(pid: int, seconds: int) -> float:
@@ -249,10 +260,15 @@ def _read_resident(pid: int) -> int:
     return sum(int(Path(f"/proc/{one}/statm").read_text().split()[1]) for one in list_family([pid])) * PAGE
 
 
-def _print_ratio(ours: Sequence[float], base: Sequence[float]) -> float:
-    ratio = statistics.median(one / other for one, other in zip(ours, base, strict=True))
-    print(f"{statistics.median(ours):,.0f} against {statistics.median(base):,.0f}, ratio {ratio:.3f}")
-    return ratio
+def _print_ratio(ours: Sequence[WriteSample], base: Sequence[WriteSample]) -> float:
+    """Returns the ratio of the rates that the CPU times allow."""
+    rate = statistics.median(one.per_second / other.per_second for one, other in zip(ours, base, strict=True))
+    cpu = statistics.median(other.cpu / one.cpu for one, other in zip(ours, base, strict=True))
+    rates = [statistics.median(one.per_second for one in samples) for samples in (ours, base)]
+    times = [statistics.median(one.cpu for one in samples) for samples in (ours, base)]
+    print(f"{rates[0]:,.0f} against {rates[1]:,.0f} a second, ratio {rate:.3f}; ", end="")
+    print(f"{times[0]:,.0f} against {times[1]:,.0f} µs of CPU a write, ratio {cpu:.3f}")
+    return cpu
 
 
 # NOTIFY ---------------------------------------------------------------------------------------------------
@@ -270,19 +286,21 @@ async def compare_notifications(shop: Shop, rounds: int) -> None:
         "after each": _write_then_notify,
         "at most every 50 ms": _Batched().write,
     }
-    rates: dict[str, list[float]] = {name: [] for name in ways}
+    samples: dict[str, list[WriteSample]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, write in ways.items():
-            rate = await _run_writers(shop.dsn, write)
+            before = shop.postgres_cpu()
+            count = await _run_writers(shop.dsn, write)
             if number:
-                rates[name].append(rate)
+                cpu = (shop.postgres_cpu() - before) / count * 1e6
+                samples[name].append(WriteSample(count / _WRITE_SECONDS, cpu))
     print(f"\nways to announce the writes of {_WRITERS} connections, ratio to writes without:")
     for name in ways:
         print(f"{name:<20}", end="")
-        _print_ratio(rates[name], rates["without"])
+        _print_ratio(samples[name], samples["without"])
 
 
-async def _run_writers(dsn: str, write: Write, seconds: float = 3) -> float:
+async def _run_writers(dsn: str, write: Write) -> int:
     async with contextlib.AsyncExitStack() as stack:
         connections = [
             await stack.enter_async_context(await psycopg.AsyncConnection.connect(dsn, autocommit=True))
@@ -291,12 +309,12 @@ async def _run_writers(dsn: str, write: Write, seconds: float = 3) -> float:
         listening, *writing = connections
         await listening.execute("LISTEN bench_live")
         task = asyncio.create_task(_hear(listening))
-        until = time.perf_counter() + seconds
+        until = time.perf_counter() + _WRITE_SECONDS
         counts = await asyncio.gather(*(_write_until(one, write, until) for one in writing))
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    return sum(counts) / seconds
+    return sum(counts)
 
 
 async def _hear(connection: psycopg.AsyncConnection[object]) -> None:

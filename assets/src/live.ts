@@ -13,7 +13,8 @@ const MIN_INTERVAL_MS = 1000;
 const FIRST_RETRY_MS = 2000;
 const LONGEST_RETRY_MS = 120_000;
 const KINDS = ["write", "refused", "state", "reload"];
-const DEFAULT_PARTS = (element: Element): string => `#${CSS.escape(element.id)}`;
+/** The sidebar, which counts sessions and blocked requests. */
+const COUNTS = "#navigation";
 
 /** One stream, for all elements of the page that name its path. */
 class LiveStream {
@@ -97,7 +98,9 @@ async function load(): Promise<void> {
   try {
     for (const source of new Set(stale.map(sourceOf))) {
       const page = await fetchPage(source);
-      for (const element of page ? stale : []) if (sourceOf(element) === source) replaceParts(element, page!);
+      if (page === null) continue;
+      for (const element of stale) if (sourceOf(element) === source) replaceParts(element.dataset["liveParts"] ?? `#${CSS.escape(element.id)}`, page);
+      replaceParts(COUNTS, page);
     }
   } catch {
     // The next event tries again.
@@ -119,8 +122,8 @@ async function fetchPage(source: string): Promise<Document | null> {
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
-function replaceParts(element: HTMLElement, page: Document): void {
-  for (const part of document.querySelectorAll(element.dataset["liveParts"] ?? DEFAULT_PARTS(element))) {
+function replaceParts(selector: string, page: Document): void {
+  for (const part of document.querySelectorAll(selector)) {
     const next = part.id ? page.getElementById(part.id) : null;
     if (!next || isInUse(part)) continue;
     const arrived: Element[] = [];
@@ -136,7 +139,7 @@ function replaceParts(element: HTMLElement, page: Document): void {
 
 /** A part with an open dialog or menu, or with something typed, is left alone until the next event. */
 function isInUse(part: Element): boolean {
-  return part.querySelector("dialog[open], [popover]:popover-open, form[data-guarded] :focus") !== null;
+  return part.matches(":popover-open") || part.querySelector("dialog[open], [popover]:popover-open, form[data-guarded] :focus") !== null;
 }
 
 onArrival((part) => {

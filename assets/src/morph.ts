@@ -13,7 +13,7 @@ function keyOf(element: Element): string | null {
 }
 
 function isKept(element: Element, name: string): boolean {
-  if (name === "data-live-connected" || (name === "hidden" && element.hasAttribute("data-live-mark"))) return true;
+  if (name === "data-live-connected" || name === "data-live-stale" || (name === "hidden" && element.hasAttribute("data-live-mark"))) return true;
   return KEPT.some(([tag, attribute]) => element.tagName === tag && attribute === name);
 }
 
