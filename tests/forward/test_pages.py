@@ -70,9 +70,9 @@ async def test_an_insert_whose_answer_was_lost_is_told_of_without_rows(bench: Be
 
 async def test_a_write_that_was_refused_is_not_counted(bench: Bench) -> None:
     recorded = await record(bench, "insert")
-    assert "0 rows in 1 write by" in await read_page(bench, recorded.session_id)
+    assert "0 rows in 1 write<" in await read_page(bench, recorded.session_id)
     await settle(bench, recorded, "aborted")
-    assert "0 rows in 0 writes by" in await read_page(bench, recorded.session_id)
+    assert "0 rows in 0 writes<" in await read_page(bench, recorded.session_id)
 
 
 async def test_the_api_tells_the_capture_and_the_state(bench: Bench) -> None:

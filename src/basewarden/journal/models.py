@@ -1,6 +1,7 @@
 """The journal's tables. Mutations are partitioned by month, so that old months are dropped instead of deleted."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, ForeignKey, Index, Text, UniqueConstraint, cast, func, text
@@ -110,7 +111,7 @@ class JournalWrite(Base):
     tables: Mapped[list[str]] = mapped_column(ARRAY(Text))  # "schema.table" of every row it changed
     summary: Mapped[str] = mapped_column(Text)
     unseen: Mapped[list[dict[str, object]] | None] = mapped_column(JSONB)  # changes this capture could not record
-    change_counts: Mapped[list[dict[str, object]] | None] = mapped_column(JSON)  # null = all by its own verb and table
+    change_counts: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # null = all by its own verb and table
 
 
 class JournalMutation(Base):

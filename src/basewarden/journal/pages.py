@@ -1,5 +1,6 @@
 """`/c/<id>/sessions`: the sessions of a connection, their writes and rows."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,7 +16,15 @@ from basewarden.errors import NotFound
 from basewarden.journal import queries, service
 from basewarden.journal.freezing import freeze_session, release_session
 from basewarden.journal.routes import ReconcilerDep
-from basewarden.journal.sessions import SessionSummary
+from basewarden.journal.session_filters import ListParameters, ParametersDep
+from basewarden.journal.sessions import (
+    SessionSummary,
+    VerbCount,
+    clean_name,
+    count_sessions,
+    list_callers,
+    sort_counts,
+)
 from basewarden.journal.timeline import Timeline, read_timeline, read_write
 from basewarden.web import PagesDep, Reading, Writing, redirect
 
@@ -24,16 +33,20 @@ router = APIRouter(prefix="/c/{connection_id}/sessions", include_in_schema=False
 
 _TABS = (
     ("all", "All"),
-    ("active", "Active"),
+    ("active", "Live"),
     ("frozen", "Frozen"),
     ("ended", "Ended"),
     ("undone", "Undone"),
     ("partly_undone", "Partly undone"),
 )
+_COUNTED = ("active", "frozen")
 _DONE = {
     "frozen": "Session frozen. It accepts no writes until it is released.",
     "released": "Session released. It accepts writes again, with a new budget.",
 }
+FIGURES = 5
+_SIGNS = {"insert": "+", "delete": "\u2212"}
+_FIGURE_NOTES = {"insert": "added", "update": "changed", "delete": "deleted", "mixed": "changed, with other tables"}
 
 
 @router.get("")
@@ -43,25 +56,41 @@ async def get_list(
     db: Reading,
     pages: PagesDep,
     reconciler: ReconcilerDep,
+    parameters: ParametersDep,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
-    status: str | None = None,
 ) -> Response:
-    await reconciler.try_reconcile(member.connection.id)
-    page = await service.list_sessions(db, member.connection.id, cursor=cursor, status=status)
-    here = f"/c/{member.connection.id}/sessions"
-    kept = {"status": status} if status else {}
+    connection_id = member.connection.id
+    await reconciler.try_reconcile(connection_id)
+    page = await service.list_sessions(db, connection_id, parameters.read(), cursor=cursor, is_exact=False)
+    here = f"/c/{connection_id}/sessions"
     return pages.render(
         request,
         "journal/sessions.html",
         here=here,
         sessions=page.sessions,
-        has_agents=await count_agents(db, member.connection.id) > 0,
-        current=status or "all",
-        tabs=[(key, text, here if key == "all" else f"{here}?status={key}", None) for key, text in _TABS],
+        has_agents=await count_agents(db, connection_id) > 0,
+        can_undo=member.role.includes(Role.EDITOR),
+        current=parameters.status or "all",
+        parameters=parameters,
+        tabs=await _list_tabs(db, connection_id, here, parameters),
+        callers=[(str(caller), name) for caller, name in await list_callers(db, connection_id)],
+        tables=sorted({table for item in page.sessions for table in item.tables})[:100],
         is_first=cursor is None,
-        first_href=f"{here}?{urlencode(kept)}" if kept else here,
-        next_href=f"{here}?{urlencode({**kept, 'cursor': page.next_cursor})}" if page.next_cursor else None,
+        first_href=here + parameters.encode(),
+        unfiltered_href=here + ListParameters(status=parameters.status).encode(),
+        next_href=here + parameters.encode(cursor=page.next_cursor) if page.next_cursor else None,
     )
+
+
+async def _list_tabs(
+    db: ReadSession, connection_id: UUID, here: str, parameters: ListParameters
+) -> list[tuple[str, str, str, int | None]]:
+    """Only few sessions are live or frozen: their number is cheap, and leads to what needs attention."""
+    counts = {status: await count_sessions(db, connection_id, status) or None for status in _COUNTED}
+    return [
+        (key, text, here + parameters.encode(status="" if key == "all" else key), counts.get(key))
+        for key, text in _TABS
+    ]
 
 
 @router.get("/{session_id}")
@@ -86,7 +115,7 @@ async def get_session(
         here=path,
         summary=summary,
         session=summary.session,
-        title=summary.title,
+        figures=list_figures(summary.changes),
         timeline=timeline,
         write=write,
         next_href=_find_next(path, timeline, write),
@@ -110,6 +139,26 @@ async def post_release(session_id: str, member: Editor, db: Writing) -> Response
     return redirect(f"/c/{member.connection.id}/sessions/{parse_id(session_id)}?done=released")
 
 
+def list_figures(changes: Sequence[VerbCount]) -> list[tuple[str, str, str]]:
+    """Lists the label, number and note of a card for each table and verb, the most important first."""
+    counts = [count for count in sort_counts(changes) if count.verb in _FIGURE_NOTES]
+    cascaded = [count for count in counts if count.is_cascade]
+    own = [count for count in counts if not count.is_cascade][: FIGURES - bool(cascaded)]
+    figures = [
+        (clean_name(count.table) or "rows", _sign(count.verb, count.rows), _FIGURE_NOTES[count.verb]) for count in own
+    ]
+    if cascaded:
+        verbs = {count.verb for count in cascaded}
+        tables = len({(count.schema, count.table) for count in cascaded})
+        number = _sign(verbs.pop() if len(verbs) == 1 else "update", sum(count.rows for count in cascaded))
+        figures.append(("by foreign keys", number, f"in {tables} {'table' if tables == 1 else 'tables'}"))
+    return figures
+
+
+def _sign(verb: str, rows: int) -> str:
+    return f"{_SIGNS.get(verb, '~')}{rows:,}"
+
+
 async def _read(db: ReadSession, summary: SessionSummary, path: str, write: UUID | None, after: str | None) -> Timeline:
     if write is None:
         return await read_timeline(db, summary.session.id, path, _parse(UUID, after))
@@ -121,7 +170,7 @@ async def _read(db: ReadSession, summary: SessionSummary, path: str, write: UUID
 
 async def _read_undo(db: ReadSession, summary: SessionSummary) -> dict[str, Any]:
     undo = await queries.find_undo_of(db, summary.session.id)
-    undone_by = undo.id if undo is not None and summary.session.status not in ("open", "held") else None
+    undone_by = undo if undo is not None and summary.session.status not in ("open", "held") else None
     return {"undone_by": undone_by, "receipt": summary.session.receipt}
 
 

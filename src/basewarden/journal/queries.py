@@ -198,16 +198,19 @@ async def list_first_mutations(
     session: AsyncSession, write_ids: Sequence[UUID], *, per_write: int
 ) -> list[JournalMutation]:
     """Lists the first mutations of each write, in order, with long values shortened."""
-    place = func.row_number().over(partition_by=JournalMutation.write_id, order_by=JournalMutation.position)
-    ranked = (
-        select(JournalMutation.id, JournalMutation.at, place.label("place"))
-        .where(JournalMutation.write_id.in_(write_ids))
-        .subquery()
+    first = (
+        select(JournalMutation.id, JournalMutation.at)
+        .where(JournalMutation.write_id == JournalWrite.id)
+        .order_by(JournalMutation.position)
+        .limit(per_write)
+        .correlate(JournalWrite)
+        .lateral()
     )
+    wanted = select(first.c.id, first.c.at).select_from(JournalWrite).join(first, true())
+    ids = wanted.where(JournalWrite.id.in_(write_ids)).subquery()
     query = (
         _shown_mutations()
-        .join(ranked, and_(ranked.c.id == JournalMutation.id, ranked.c.at == JournalMutation.at))
-        .where(ranked.c.place <= per_write)
+        .join(ids, and_(ids.c.id == JournalMutation.id, ids.c.at == JournalMutation.at))
         .order_by(JournalMutation.position)
     )
     return [_with_shown_images(*row) for row in await session.execute(query)]

@@ -12,6 +12,7 @@ from basewarden.journal import queries, service
 from basewarden.journal.freezing import NotFreezable, freeze_session, release_session
 from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.schemas import JournalSessionDetail, JournalSessionOut, JournalSessionsOut
+from basewarden.journal.sessions import SessionFilter
 from basewarden.web import JSON_TYPE, Reading, Writing, answer_with, declare, inject
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions", tags=["sessions"])
@@ -32,7 +33,8 @@ async def list_sessions(
     limit: int = service.DEFAULT_PAGE,
     status: str | None = None,
 ) -> dict[str, Any]:
-    page = await service.list_sessions(db, membership.connection.id, cursor=cursor, limit=limit, status=status)
+    wanted = SessionFilter(status=status)
+    page = await service.list_sessions(db, membership.connection.id, wanted, cursor=cursor, limit=limit)
     return {
         "sessions": [service.session_body(item) for item in page.sessions],
         "nextCursor": page.next_cursor,

@@ -15,7 +15,7 @@ from basewarden.errors import Invalid, NotFound
 from basewarden.journal import queries
 from basewarden.journal.models import JournalWrite
 from basewarden.journal.queries import MutationView
-from basewarden.journal.sessions import SessionFilter, SessionPosition, SessionSummary, find_session
+from basewarden.journal.sessions import SessionFilter, SessionPosition, SessionSummary, find_search_end, find_session
 from basewarden.journal.sessions import list_sessions as read_sessions
 
 STATUSES = ("active", "ended", "frozen", "undone", "partly_undone", "expired")
@@ -36,21 +36,23 @@ class SessionPage:
 async def list_sessions(
     db: ReadSession,
     connection_id: UUID,
+    wanted: SessionFilter,
     *,
     cursor: str | None = None,
     limit: int = DEFAULT_PAGE,
-    status: str | None = None,
+    is_exact: bool = True,
 ) -> SessionPage:
-    if status is not None and status not in STATUSES:
+    if wanted.status is not None and wanted.status not in STATUSES:
         raise Invalid.field("status", f"Choose one of {', '.join(STATUSES)}.")
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid.field("limit", f"Must be between 1 and {MAX_PAGE}.")
     before = decode_cursor(cursor) if cursor else None
-    found = await read_sessions(
-        db, connection_id, limit=limit + 1, before=before, wanted=SessionFilter(status=status), is_exact=True
-    )
+    found = await read_sessions(db, connection_id, limit=limit + 1, before=before, wanted=wanted, is_exact=is_exact)
     page = found[:limit]
-    return SessionPage(page, encode_cursor(page[-1]) if len(found) > limit else None)
+    if len(found) > limit:
+        return SessionPage(page, encode_cursor((page[-1].session.last_seen_at, page[-1].session.id)))
+    end = await find_search_end(db, connection_id, before, wanted) if wanted.table is not None else None
+    return SessionPage(page, encode_cursor(end) if end is not None else None)
 
 
 async def get_session(db: ReadSession, connection_id: UUID, session_id: str) -> SessionSummary:
@@ -72,9 +74,8 @@ async def list_mutations(
     return page, end if await queries.has_mutations(db, session_id, after_position=end) else None
 
 
-def encode_cursor(last: SessionSummary) -> str:
-    position = f"{last.session.last_seen_at.isoformat()} {last.session.id}"
-    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+def encode_cursor(position: SessionPosition) -> str:
+    return base64.urlsafe_b64encode(f"{position[0].isoformat()} {position[1]}".encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str) -> SessionPosition:

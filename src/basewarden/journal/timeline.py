@@ -1,10 +1,8 @@
 """Prepares a session for its page: its writes in order, each with the rows that it changed."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +10,14 @@ from basewarden.db import ReadSession
 from basewarden.journal import queries
 from basewarden.journal.models import JournalMutation, JournalRefusal, JournalWrite
 from basewarden.journal.refusals import list_session_refusals
+from basewarden.journal.sessions import VerbCount, clean_name, describe_cascades, describe_write
+from basewarden.journal.shown_rows import ShownMutation, show_mutation
 
 WRITES_PER_PAGE = 50
-ROWS_SHOWN = 20
+ROWS_SHOWN = 10
 ROWS_PER_PAGE = 200
 REFUSALS_SHOWN = 200
+_REFUSED_VERBS = {"POST": "add to", "PUT": "add to", "PATCH": "change", "DELETE": "delete", "GET": "read"}
 REFUSAL_WORDS = {
     "read_only": "the token is read-only",
     "table_denied": "the table is not on the token's list",
@@ -26,41 +27,35 @@ REFUSAL_WORDS = {
     "capture_unsupported": "this kind of write cannot be recorded",
     "capture_blind": "the connection's role cannot see every row",
 }
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ShownMutation:
-    """`cascade` names the foreign key that caused the change, unless the request itself did."""
-
-    position: int
-    verb: str
-    table: str
-    primary_key: Row
-    before: Row | None
-    after: Row | None
-    state: str
-    cascade: str | None
-    href: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ShownWrite:
+    """`cascades` are the rows that foreign keys changed, in words; `more` rows follow at `more_href`."""
+
     id: UUID
     at: datetime
+    title: str
+    cascades: str
     request: str
     count: int
     mutations: tuple[ShownMutation, ...]
+    more: int
     more_href: str | None
     uncaptured: tuple[str, ...]
     state: str = "committed"
 
+    @property
+    def has_several_tables(self) -> bool:
+        return len({mutation.table for mutation in self.mutations}) > 1
+
 
 @dataclass(frozen=True, slots=True)
 class ShownRefusal:
-    """Refused requests of one kind; `at` is the time of the last of `count`."""
+    """Refused requests of one kind; `at` is the time of the last of `count`, `title` names it in words."""
 
     at: datetime
+    title: str
     request: str
     code: str
     reason: str
@@ -109,45 +104,43 @@ async def read_write(db: ReadSession, write: JournalWrite, after_position: int) 
 
 def _show_write(write: JournalWrite, mutations: Sequence[JournalMutation], path: str | None) -> ShownWrite:
     """Prepares one write; `path` is the session's page, which shows the rows that do not fit here."""
-    more_href = f"{path}?write={write.id}&after={mutations[-1].position if mutations else 0}" if path else None
+    counts = list_verb_counts(write)
+    more = write.mutation_count - len(mutations) if path else 0
+    last = mutations[-1].position if mutations else 0
     return ShownWrite(
         id=write.id,
         at=write.at,
+        title=describe_write(write.verb, write.table, counts),
+        cascades=describe_cascades(counts) if any(not count.is_cascade for count in counts) else "",
         request=write.summary,
         count=write.mutation_count,
-        mutations=tuple(_show_mutation(mutation, write.state) for mutation in mutations),
-        more_href=more_href if write.mutation_count > len(mutations) else None,
+        mutations=tuple(show_mutation(mutation, write.state, write.connection_id) for mutation in mutations),
+        more=max(0, more),
+        more_href=f"{path}?write={write.id}&after={last}" if more > 0 else None,
         uncaptured=tuple(_describe_uncaptured(item) for item in write.unseen or ()),
         state=write.state,
     )
 
 
+def list_verb_counts(write: JournalWrite) -> list[VerbCount]:
+    """Lists a write's rows by table and verb; those of an earlier release as far as the write names them."""
+    if write.change_counts is not None:
+        return [
+            VerbCount(item["verb"], item["schema"], item["table"], item["rows"], item["cascade"])
+            for item in write.change_counts
+        ]
+    is_plain = write.verb in ("insert", "update", "delete") and len(write.tables) <= 1
+    verb = write.verb if is_plain else "mixed"
+    return [VerbCount(verb, write.schema, write.table, write.mutation_count)] if write.mutation_count else []
+
+
 def _show_refusal(refusal: JournalRefusal) -> ShownRefusal:
     reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
-    return ShownRefusal(refusal.at, refusal.summary, refusal.code, reason, refusal.count)
-
-
-def _show_mutation(mutation: JournalMutation, state: str) -> ShownMutation:
-    before, after = _read_image(mutation.before), _read_image(mutation.after)
-    row = after or before or {}
-    return ShownMutation(
-        position=mutation.position,
-        verb=mutation.verb,
-        table=f"{mutation.schema}.{mutation.table}",
-        primary_key={column: row.get(column) for column in mutation.key_columns},
-        before=before,
-        after=after,
-        state=state,
-        cascade=None if mutation.cause == "request" else f"by {mutation.cause}",
+    verb = _REFUSED_VERBS.get(refusal.method, refusal.method)
+    name = clean_name((refusal.table or "").rpartition(".")[2])
+    return ShownRefusal(
+        refusal.at, f"Blocked: {verb} {name}".strip(), refusal.summary, refusal.code, reason, refusal.count
     )
-
-
-def _read_image(image: str | None) -> Row | None:
-    """Decodes numbers as Decimal: a numeric with many digits must not lose any in a float."""
-    if image is None:
-        return None
-    row: Row = json.loads(image, parse_float=Decimal)
-    return row
 
 
 def _describe_uncaptured(item: Mapping[str, Any]) -> str:

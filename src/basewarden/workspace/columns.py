@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from basewarden.core.row_labels import LABEL_NAMES
 from basewarden.errors import Invalid
 from pgrest import Column, Table
 
@@ -14,19 +15,6 @@ _JSON_TYPES = frozenset({"json", "jsonb"})
 _UNSORTABLE_TYPES = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
 _INCOMPARABLE_TYPES = frozenset({"json", "xml", "point", "polygon"})
 _KINDS = {"B": "bool", "E": "enum", "N": "number", "D": "timestamp", "A": "json", "C": "json"}
-LABEL_NAMES = (
-    "name",
-    "full_name",
-    "display_name",
-    "title",
-    "label",
-    "subject",
-    "email",
-    "number",
-    "sku",
-    "code",
-    "slug",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,10 @@ from basewarden.journal.sessions.queries import (
     ACTIVE_WITHIN,
     SessionFilter,
     SessionPosition,
+    count_sessions,
+    find_search_end,
     find_session,
+    list_callers,
     list_sessions,
 )
 from basewarden.journal.sessions.summary import SessionSummary
@@ -16,6 +19,8 @@ from basewarden.journal.sessions.titles import (
     describe_changes,
     describe_rows,
     describe_session,
+    describe_write,
+    sort_counts,
 )
 
 __all__ = [
@@ -26,10 +31,15 @@ __all__ = [
     "UndoOrigin",
     "VerbCount",
     "clean_name",
+    "count_sessions",
     "describe_cascades",
     "describe_changes",
     "describe_rows",
     "describe_session",
+    "describe_write",
+    "find_search_end",
     "find_session",
+    "list_callers",
     "list_sessions",
+    "sort_counts",
 ]

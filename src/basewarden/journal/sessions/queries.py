@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, not_, select, text, tuple_
@@ -22,16 +22,18 @@ SESSIONS_SEARCHED = 1000
 """The number of sessions that one page of a list filtered by table looks at."""
 IS_NOT_EXPIRED = JournalSession.status != "expired"
 """Expired sessions are pruned in steps, and no query may show a part of one."""
+CALLERS_LISTED = 200
+SESSIONS_COUNTED = 100
+CALLER_KINDS = ("agent", "member", "undo")
 SessionPosition = tuple[datetime, UUID]
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
-    """`table` is "schema.table"; `since` and `until` bound the last write."""
+    """`caller_id` is an agent or a person, `table` is "schema.table"; `since` and `until` bound the last write."""
 
     status: str | None = None
-    agent_id: UUID | None = None
-    user_id: UUID | None = None
+    caller_id: UUID | None = None
     table: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -74,6 +76,19 @@ _COUNT = """
     FROM w, json_to_recordset(w.change_counts) AS c(verb text, schema text, "table" text, cascade bool, rows int8)
     WHERE w.is_counted GROUP BY w.session_id, w.state, c.verb, c.schema, c.table, c.cascade
 """
+# A caller has few keys and may have many sessions: this reads the index once for each key.
+_LIST_CALLERS = """
+    WITH RECURSIVE keys(caller_key) AS (
+        (SELECT caller_key FROM journal_sessions WHERE connection_id = :connection ORDER BY caller_key LIMIT 1)
+        UNION ALL SELECT (
+            SELECT s.caller_key FROM journal_sessions AS s
+            WHERE s.connection_id = :connection AND s.caller_key > keys.caller_key ORDER BY s.caller_key LIMIT 1)
+        FROM keys WHERE keys.caller_key IS NOT NULL)
+    SELECT coalesce(s.agent_id, s.user_id) AS caller_id, s.caller_name
+    FROM (SELECT caller_key FROM keys WHERE caller_key IS NOT NULL LIMIT :limit) AS k CROSS JOIN LATERAL (
+        SELECT agent_id, user_id, caller_name FROM journal_sessions
+        WHERE connection_id = :connection AND caller_key = k.caller_key ORDER BY last_seen_at DESC LIMIT 1) AS s
+"""
 # Of a chain of undos, the session that is no undo, and how many undos follow it.
 _FIND_ORIGINS = """
     WITH RECURSIVE chain(undo, id, depth) AS (
@@ -110,6 +125,31 @@ async def list_sessions(
     query = _select_sessions(connection_id, before, wanted or SessionFilter())
     found = list(await session.scalars(query.limit(limit)))
     return await summarise_sessions(session, found, is_exact=is_exact)
+
+
+async def find_search_end(
+    session: AsyncSession, connection_id: UUID, before: SessionPosition | None, wanted: SessionFilter
+) -> SessionPosition | None:
+    """Finds where a search by table ended; None when no session was left out."""
+    query = _select_sessions(connection_id, before, replace(wanted, table=None)).with_only_columns(
+        JournalSession.last_seen_at, JournalSession.id
+    )
+    row = (await session.execute(query.offset(SESSIONS_SEARCHED - 1).limit(1))).one_or_none()
+    return (row[0], row[1]) if row is not None else None
+
+
+async def count_sessions(session: AsyncSession, connection_id: UUID, status: str) -> int:
+    """Counts at most SESSIONS_COUNTED sessions."""
+    query = select(JournalSession.id).where(JournalSession.connection_id == connection_id, _has_status(status))
+    counted = select(func.count()).select_from(query.limit(SESSIONS_COUNTED).subquery())
+    return int(await session.scalar(counted) or 0)
+
+
+async def list_callers(session: AsyncSession, connection_id: UUID) -> list[tuple[UUID, str]]:
+    """Lists the ids and names of the agents and people who have sessions, by name."""
+    rows = await session.execute(text(_LIST_CALLERS), {"connection": connection_id, "limit": CALLERS_LISTED})
+    names = {row.caller_id: row.caller_name for row in rows if row.caller_id is not None}
+    return sorted(names.items(), key=lambda item: item[1].casefold())
 
 
 async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> SessionSummary | None:
@@ -210,18 +250,16 @@ def _list_conditions(before: SessionPosition | None, wanted: SessionFilter) -> I
         yield tuple_(last, JournalSession.id) < before
     if wanted.status is not None:
         yield _has_status(wanted.status)
-    if wanted.agent_id is not None:
-        yield JournalSession.caller_key.in_(_list_caller_keys(wanted.agent_id, "agent"))
-    if wanted.user_id is not None:
-        yield JournalSession.caller_key.in_(_list_caller_keys(wanted.user_id, "member", "undo"))
+    if wanted.caller_id is not None:
+        yield JournalSession.caller_key.in_(_list_caller_keys(wanted.caller_id))
     if wanted.since is not None:
         yield last >= wanted.since
     if wanted.until is not None:
         yield last < wanted.until
 
 
-def _list_caller_keys(caller_id: UUID, *kinds: Literal["agent", "member", "undo"]) -> list[str]:
-    return [f"{kind}:{caller_id}{suffix}" for kind in kinds for suffix in ("", ":representation")]
+def _list_caller_keys(caller_id: UUID) -> list[str]:
+    return [f"{kind}:{caller_id}{suffix}" for kind in CALLER_KINDS for suffix in ("", ":representation")]
 
 
 def _has_status(status: str) -> ColumnElement[bool]:

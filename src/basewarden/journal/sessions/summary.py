@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from basewarden.journal.models import JournalSession
-from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_session
+from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, clean_name, describe_session
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,13 @@ class SessionSummary:
         if self.session.frozen_at is not None:
             return "frozen"
         return "active" if self.is_active else "ended"
+
+    @property
+    def table_names(self) -> list[str]:
+        """The tables, without their schema where they have the same one."""
+        split = [table.partition(".") for table in self.tables]
+        is_qualified = len({schema for schema, _, _ in split}) > 1
+        return [clean_name(f"{schema}.{name}" if is_qualified else name or schema) for schema, _, name in split]
 
     @property
     def title(self) -> str:

@@ -8,6 +8,7 @@ MAX_LABEL = 60
 MAX_NAME = 40
 PARTS = 2
 _WORDS = {"insert": "added", "update": "changed", "delete": "deleted", "mixed": "changed", "call": "called"}
+_EMPTY_WORDS = {"insert": "Added", "upsert": "Added", "delete": "Deleted"}
 _WEIGHTS = {"delete": 100, "update": 10, "mixed": 10, "insert": 1, "call": 0}
 """A change of data comes before one that is ten times as large but adds rows only."""
 _UNDO_WORDS = {
@@ -75,7 +76,7 @@ def describe_changes(
     changes: Iterable[VerbCount], *, schemas: Iterable[str] | None = None, is_partial: bool = False
 ) -> str:
     """Returns "" for no changes. Schemas are named where `schemas`, or those of the changes, are more than one."""
-    merged = _merge(changes)
+    merged = merge_counts(changes)
     named = {count.schema for count in merged if count.schema} if schemas is None else set(schemas)
     shown = sorted([count for count in merged if not count.is_cascade] or merged, key=_rank)[:PARTS]
     parts = [_describe(count, is_qualified=len(named) > 1, is_partial=is_partial) for count in shown]
@@ -88,6 +89,15 @@ def describe_changes(
     return text[0].upper() + text[1:]
 
 
+def describe_write(verb: str, table: str, changes: Sequence[VerbCount]) -> str:
+    """Describes one write; one without recorded rows is named by its verb and table."""
+    named = describe_changes([count for count in changes if not count.is_cascade] or changes)
+    if verb == "call":
+        rest = f", {_lower(named)}" if named else ""
+        return f"Called function {clean_name(table)}{rest}"
+    return named or f"{_EMPTY_WORDS.get(verb, 'Changed')} no known rows" + (f" of {clean_name(table)}" if table else "")
+
+
 def describe_rows(rows: int, table: str) -> str:
     """Returns "261 prices", or "261 rows of order_item" where the table's name is not a plain plural."""
     if rows != 1 and _PLURAL.fullmatch(table):
@@ -97,10 +107,15 @@ def describe_rows(rows: int, table: str) -> str:
 
 def describe_cascades(changes: Iterable[VerbCount]) -> str:
     """Returns "188 addresses, 356 orders": the rows that foreign keys changed."""
-    cascaded = sorted((count for count in _merge(changes) if count.is_cascade), key=_rank)
+    cascaded = sorted((count for count in merge_counts(changes) if count.is_cascade), key=_rank)
     parts = [describe_rows(count.rows, count.table) for count in cascaded[:3]]
     more = len(cascaded) - len(parts)
     return ", ".join(parts) + (f" and {more} more {'table' if more == 1 else 'tables'}" if more else "")
+
+
+def sort_counts(changes: Iterable[VerbCount]) -> list[VerbCount]:
+    """Returns the counts with the most important first."""
+    return sorted(merge_counts(changes), key=_rank)
 
 
 def clean_name(name: str, limit: int = MAX_NAME) -> str:
@@ -110,7 +125,8 @@ def clean_name(name: str, limit: int = MAX_NAME) -> str:
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
-def _merge(changes: Iterable[VerbCount]) -> list[VerbCount]:
+def merge_counts(changes: Iterable[VerbCount]) -> list[VerbCount]:
+    """Adds the counts of the same table and verb."""
     rows: dict[VerbCount, int] = {}
     for count in changes:
         key = replace(count, rows=0)

@@ -1,0 +1,79 @@
+"""The filters of the sessions list as the parameters of its address."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Depends, Query
+from pydantic import BaseModel
+
+from basewarden.core.ids import parse_id
+from basewarden.errors import Invalid
+from basewarden.journal.sessions import SessionFilter
+
+MAX_TABLE = 140
+LAST_YEAR = 9000
+_Text = Annotated[str, Query(max_length=MAX_TABLE)]
+
+
+class ListParameters(BaseModel):
+    """As typed: a form sends fields that are left empty as "". `who` is an agent's or a person's id."""
+
+    status: _Text = ""
+    who: _Text = ""
+    table: _Text = ""
+    since: _Text = ""
+    until: _Text = ""
+
+    @property
+    def has_filter(self) -> bool:
+        return any((self.who, self.table, self.since, self.until))
+
+    def encode(self, **changes: str | None) -> str:
+        """Returns the query string with some parameters changed; "" without any."""
+        values = {**self.model_dump(), **changes}
+        query = urlencode({name: value for name, value in values.items() if value})
+        return f"?{query}" if query else ""
+
+    def read(self) -> SessionFilter:
+        """Raises Invalid for an invalid date or id."""
+        until = _read_date("until", self.until)
+        caller = parse_id(self.who) if self.who else None
+        if self.who and caller is None:
+            raise Invalid.field("who", "This is not the id of an agent or a person.")
+        return SessionFilter(
+            status=self.status or None,
+            caller_id=caller,
+            table=_qualify(self.table.strip()),
+            since=_read_date("since", self.since),
+            until=until + timedelta(days=1) if until is not None else None,
+        )
+
+
+def read_parameters(
+    status: _Text = "",
+    who: _Text = "",
+    agent: _Text = "",
+    table: _Text = "",
+    since: _Text = "",
+    until: _Text = "",
+) -> ListParameters:
+    return ListParameters(status=status, who=who or agent, table=table, since=since, until=until)
+
+
+ParametersDep = Annotated[ListParameters, Depends(read_parameters)]
+
+
+def _qualify(table: str) -> str | None:
+    return (table if "." in table else f"public.{table}") if table else None
+
+
+def _read_date(field: str, text: str) -> datetime | None:
+    """Returns the beginning of the day in UTC."""
+    if not text:
+        return None
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise Invalid.field(field, "Use a date such as 2030-12-31.") from None
+    return day if day.year < LAST_YEAR else None

@@ -1,0 +1,143 @@
+"""Prepares a recorded row for a page: its label, what changed, what a trigger changed."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from basewarden.core.addresses import row_path
+from basewarden.core.ids import parse_id
+from basewarden.core.row_labels import LABEL_NAMES
+from basewarden.journal.models import JournalMutation
+from basewarden.journal.sessions import clean_name
+
+Row = Mapping[str, Any]
+MAX_LABEL = 60
+VALUES_SHOWN = 3
+CHANGES_SHOWN = 3
+LONGEST_VALUE = 48
+_LABEL_ENDINGS = ("_name", "_title", "_code", "_number")
+_NO_VALUE = object()
+
+
+@dataclass(frozen=True, slots=True)
+class ShownChange:
+    column: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMutation:
+    """`cascade` names the foreign key that caused the change, unless the request itself did; `href` is the row's page.
+
+    `changes` are the first columns of an update, `derived` the names of those that a trigger set or that are generated,
+    `shown_values` the first of a row that was added or deleted.
+    """
+
+    position: int
+    verb: str
+    table: str
+    label: str
+    primary_key: Row
+    before: Row | None
+    after: Row | None
+    state: str
+    cascade: str | None
+    changes: tuple[ShownChange, ...] = ()
+    more_changes: int = 0
+    derived: tuple[str, ...] = ()
+    shown_values: tuple[tuple[str, Any], ...] = ()
+    href: str | None = None
+
+
+def show_mutation(mutation: JournalMutation, state: str, connection_id: UUID) -> ShownMutation:
+    before, after = read_image(mutation.before), read_image(mutation.after)
+    row = after or before or {}
+    changes, derived = list_changes(before, after, mutation.set_columns if mutation.cause == "request" else None)
+    label = label_row(row, mutation.key_columns)
+    return ShownMutation(
+        position=mutation.position,
+        verb=mutation.verb,
+        table=mutation.table,
+        label=label,
+        primary_key={column: row.get(column) for column in mutation.key_columns},
+        before=before,
+        after=after,
+        state=state,
+        cascade=None if mutation.cause == "request" else f"by {mutation.cause}",
+        changes=tuple(changes[:CHANGES_SHOWN]),
+        more_changes=max(0, len(changes) - CHANGES_SHOWN),
+        derived=tuple(derived),
+        shown_values=tuple(_list_values(row, mutation.key_columns, label)) if before is None or after is None else (),
+        href=_find_href(mutation, connection_id) if mutation.verb != "delete" and state == "committed" else None,
+    )
+
+
+def label_row(row: Row, key_columns: Sequence[str]) -> str:
+    """Returns what people call a row, by what was recorded of it: its name or the like, else its key."""
+    named = (column for column in row if column.endswith(_LABEL_ENDINGS))
+    for column in (*LABEL_NAMES, *named):
+        value = row.get(column)
+        if column not in key_columns and isinstance(value, str | int) and not isinstance(value, bool):
+            label = clean_name(str(value), MAX_LABEL)
+            if label:
+                return label
+    return " · ".join(_name_key(row.get(column)) for column in key_columns) or "row without a key"
+
+
+def list_changes(
+    before: Row | None, after: Row | None, set_columns: Iterable[str] | None
+) -> tuple[list[ShownChange], list[str]]:
+    """Lists the changes by the write, and the names of other columns that changed with them.
+
+    `set_columns` are those that the write named; None = they are not known.
+    """
+    if before is None or after is None:
+        return [], []
+    changes = [
+        ShownChange(column, before.get(column), value)
+        for column, value in after.items()
+        if before.get(column, _NO_VALUE) != value
+    ]
+    named = {change.column for change in changes} if set_columns is None else set(set_columns)
+    return (
+        [change for change in changes if change.column in named],
+        [change.column for change in changes if change.column not in named],
+    )
+
+
+def read_image(image: str | None) -> Row | None:
+    """Decodes numbers as Decimal: a numeric with many digits must not lose any in a float."""
+    if image is None:
+        return None
+    row: Row = json.loads(image, parse_float=Decimal)
+    return row
+
+
+def _name_key(value: Any) -> str:
+    if isinstance(value, int):
+        return f"no. {value}"
+    text = str(value)
+    return f"{text[:8]}…" if parse_id(text) is not None else clean_name(text, MAX_LABEL)
+
+
+def _list_values(row: Row, key_columns: Sequence[str], label: str) -> Iterable[tuple[str, Any]]:
+    """Lists the first short values that say something of a row."""
+    short = (
+        (column, value)
+        for column, value in row.items()
+        if column not in key_columns
+        and value is not None
+        and not isinstance(value, Mapping | list)
+        and 0 < len(str(value)) <= LONGEST_VALUE
+        and str(value) != label
+    )
+    return [pair for pair, _ in zip(short, range(VALUES_SHOWN), strict=False)]
+
+
+def _find_href(mutation: JournalMutation, connection_id: UUID) -> str | None:
+    key = json.loads(mutation.new_row_key or mutation.row_key)
+    return row_path(connection_id, mutation.schema, mutation.table, key) if key else None
