@@ -86,6 +86,9 @@ class UndoWorld:
         finally:
             await self.connection.run([Statement("ROLLBACK")])
 
+    async def undo_selected(self, folded: Folded) -> tuple[UndoPlan, Applied | None]:
+        return await self._undo(folded, skip=False)
+
     async def undo_folded(self, folded: Folded) -> Applied | None:
         return (await self._undo(folded, skip=False))[1]
 

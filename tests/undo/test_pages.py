@@ -55,10 +55,14 @@ async def test_from_the_list_to_the_receipt(bench: Bench, agent: BenchAgent) -> 
     assert "1.10" in page
     preview = await open_page(bench, f"/{session}/undo")
     assert "Nothing has been changed yet" in preview
-    assert "Undo 4 rows" in preview
+    assert "<h1>Undo 4 rows</h1>" in preview
+    assert "&lt;b&gt;wrecked&lt;/b&gt;" in preview
+    assert "<b>wrecked" not in preview
+    assert "note 1</ins>" in preview
     receipt = await request_undo(bench, session)
     assert receipt.status_code == 200
-    assert ">Receipt</h2>" in receipt.text
+    assert "/undos/" in receipt.url.path
+    assert "4 rows are as they were." in receipt.text
     assert f"/sessions/{session}" in receipt.text
     assert len(await bench.rows("SELECT * FROM notes WHERE body LIKE 'note%'")) == 60
     assert "Undone by" in await open_page(bench, f"/{session}")
@@ -72,11 +76,16 @@ async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: BenchAge
     assert "changed after the session" in preview
     assert "Undo 2 rows, keep 1 newer edit" in preview
     assert 'name="onConflict" value="skip"' in preview
-    assert 'data-label="Reverted" class="is-number">2<' in preview
+    for value in (">note 2</td>", ">x</del>", ">theirs</b>"):
+        assert value in preview
+    assert "changed outside Basewarden" in preview
+    assert "2 rows get their values back" in preview
     refused = await request_undo(bench, session, onConflict="refuse")
     assert refused.status_code == 422
     assert "Nothing was changed" in refused.text
-    assert ">Receipt</h2>" in (await request_undo(bench, session, onConflict="skip")).text
+    receipt = (await request_undo(bench, session, onConflict="skip")).text
+    assert "2 rows are as they were. 1 keeps a newer edit." in receipt
+    assert "1 row kept" in receipt
     assert [row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 4 ORDER BY id")] == [
         "note 1",
         "theirs",
@@ -111,7 +120,7 @@ async def test_a_stranger_finds_nothing(bench: Bench, agent: BenchAgent) -> None
 async def test_a_press_does_only_what_was_previewed(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
     preview = await open_page(bench, f"/{session}/undo")
-    assert "Undo 1 row<" in preview
+    assert "<h1>Undo 1 row</h1>" in preview
     (token,) = re.findall(r'name="previewToken" value="([^"]+)"', preview)
     await agent.write("PATCH", "/notes?id=eq.2", {"body": "x"})
     stale = await request_undo(bench, session, previewToken=token)
@@ -120,10 +129,7 @@ async def test_a_press_does_only_what_was_previewed(bench: Bench, agent: BenchAg
     assert "Undo 2 rows" in stale.text
     assert {row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 3")} == {"x"}
     (token,) = re.findall(r'name="previewToken" value="([^"]+)"', stale.text)
-    assert (
-        "Done. This undo is a session and can be undone too."
-        in (await request_undo(bench, session, previewToken=token)).text
-    )
+    assert "2 rows are as they were." in (await request_undo(bench, session, previewToken=token)).text
 
 
 async def test_a_press_that_finds_nothing_to_do_says_so(bench: Bench, agent: BenchAgent) -> None:
@@ -134,13 +140,92 @@ async def test_a_press_that_finds_nothing_to_do_says_so(bench: Bench, agent: Ben
     assert "2 rows already restored. 1 conflict remains." in preview
     assert "keep 1 newer edit" not in preview
     again = await request_undo(bench, session, onConflict="skip")
-    assert "2 rows already restored. 1 conflict remains. Nothing was changed." in again.text
-    assert "Done." not in again.text
+    assert "Nothing was changed" in again.text
+    assert "2 rows already restored. 1 conflict remains." in again.text
+    assert "as they were" not in again.text
 
 
-async def test_an_undone_undo_does_not_say_that_it_can_be_undone(bench: Bench, agent: BenchAgent) -> None:
+async def test_an_undone_undo_offers_no_redo(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
-    undo = (await request_undo(bench, session)).url.path.rpartition("/")[2]
-    assert "can be undone too" in await open_page(bench, f"/{undo}")
-    await request_undo(bench, undo)
-    assert "can be undone too" not in await open_page(bench, f"/{undo}")
+    first = await request_undo(bench, session)
+    undo = first.url.path.rpartition("/")[2]
+    assert ">Redo</span>" in first.text
+    again = await request_undo(bench, undo)
+    assert "1 row has its changes again." in again.text
+    assert ">Undo</span>" in again.text
+    undone = (await bench.person.get(f"/c/{bench.connection_id}/undos/{undo}")).text
+    assert ">Redo</span>" not in undone
+    assert "Redone" in undone
+    assert again.url.path in undone
+
+
+async def test_one_write_is_previewed_and_undone(bench: Bench, agent: BenchAgent) -> None:
+    first = await agent.write("PATCH", "/notes?id=lt.3", {"body": "x"})
+    await agent.write("PATCH", "/notes?id=eq.9", {"body": "x"})
+    write = first.changes[0]["writeId"]
+    path = f"/c/{bench.connection_id}/sessions/{first.session_id}/undo?write={write}"
+    preview = (await bench.person.get(path)).text
+    assert "<h1>Undo 2 rows</h1>" in preview
+    assert f'action="{path}"' in preview
+    receipt = await bench.person.post(path, follow_redirects=True)
+    assert "2 rows are as they were." in receipt.text
+    again = await bench.person.post(path)
+    assert again.status_code == 422
+    assert "These writes are already undone." in again.text
+    assert receipt.url.path in again.text
+    assert (await bench.person.get(path.replace(write, first.session_id))).status_code == 404
+
+
+async def test_a_long_table_continues_exactly_after_the_last_row_shown(bench: Bench, agent: BenchAgent) -> None:
+    session = (await agent.write("PATCH", "/notes?id=gt.0", {"body": "x"})).session_id
+    preview = await open_page(bench, f"/{session}/undo")
+    names = [f"note {number}</ins>" for number in range(1, 61)]
+    assert [name in preview for name in names] == [True] * 20 + [False] * 40
+    assert ">40 more</a>" in preview
+    (more,) = re.findall(r'href="([^"]*start=20)"', preview)
+    rest = (await bench.person.get(more.replace("&amp;", "&"))).text
+    assert [name in rest for name in names] == [False] * 20 + [True] * 40
+    assert "From row 21 on" in rest
+
+
+async def test_rows_have_their_labels_and_hostile_values_stay_text(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE makers (id int PRIMARY KEY, name text);
+        CREATE TABLE goods (id int PRIMARY KEY, maker_id int REFERENCES makers, note text);
+        INSERT INTO makers VALUES (1, '<i>Ada & Co</i>');
+        INSERT INTO goods VALUES (7, 1, 'fine');
+    """)
+    agent = await bench.agent()
+    hostile = "<script>alert(1)</script>\u202e\u0007\n" + "y" * 5000
+    session = (await agent.write("PATCH", "/goods?id=eq.7", {"note": hostile})).session_id
+    page = await open_page(bench, f"/{session}/undo")
+    assert "&lt;i&gt;Ada &amp; Co&lt;/i&gt;" in page
+    assert "<script>alert" not in page
+    assert "\u202e" not in page
+    assert "y" * 200 not in page
+    assert "fine</ins>" in page
+
+
+async def test_the_receipt_is_a_file_for_members_only(bench: Bench, agent: BenchAgent) -> None:
+    session = (await agent.write("PATCH", "/notes?id=lt.3", {"body": "x"})).session_id
+    await bench.run("UPDATE notes SET body = 'theirs' WHERE id = 2")
+    undo = (await request_undo(bench, session, onConflict="skip")).url.path.rpartition("/")[2]
+    path = f"/api/connections/{bench.connection_id}/undos/{undo}/receipt.json"
+    file = await bench.person.get(path)
+    assert file.headers["content-disposition"] == f'attachment; filename="receipt-{undo}.json"'
+    assert (file.json()["reverted"], file.json()["skipped"], file.json()["sessionId"]) == (1, 1, session)
+    assert file.json()["conflicts"][0]["primaryKey"] == {"id": 2}
+    stranger = await bench.product.sign_up(f"{undo}@example.com")
+    assert (await stranger.get(path)).status_code == 404
+    assert (await stranger.get(f"/c/{bench.connection_id}/undos/{undo}")).status_code == 404
+    assert (await bench.person.get(path.replace(undo, session))).status_code == 404
+    assert (await bench.person.get(f"/c/{bench.connection_id}/undos/{session}")).status_code == 404
+
+
+async def test_a_form_comes_back_only_to_a_page_of_its_connection(bench: Bench, agent: BenchAgent) -> None:
+    for back in ("https://example.com/", "//example.com/", f"/c/{bench.connection_id}\\x", "/connections"):
+        session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
+        path = f"/c/{bench.connection_id}/sessions/{session}/undo"
+        answer = await bench.person.post(path, data={"back": back})
+        assert answer.status_code == 303, back
+        assert "/undos/" in answer.headers["location"], back

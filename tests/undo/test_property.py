@@ -20,13 +20,15 @@ async def world(database: str) -> AsyncIterator[UndoWorld]:
     await opened.connection.close()
 
 
-async def _reset(world: UndoWorld, tables: Sequence[TablePlan | OrderedTable]) -> None:
+async def reset_world(world: UndoWorld, tables: Sequence[TablePlan | OrderedTable]) -> None:
     world.writes = []
     await world.run("DROP SCHEMA public CASCADE;\nCREATE SCHEMA public;\n" + TYPES + STAMP)
     await world.run("\n".join(table.ddl() for table in tables))
 
 
-async def _try(world: UndoWorld, sql: str, sets: tuple[str, ...], *, is_session: bool, tag: str | None = None) -> None:
+async def try_write(
+    world: UndoWorld, sql: str, sets: tuple[str, ...], *, is_session: bool, tag: str | None = None
+) -> None:
     """Ignores writes that the database rejects."""
     try:
         if is_session:
@@ -37,19 +39,19 @@ async def _try(world: UndoWorld, sql: str, sets: tuple[str, ...], *, is_session:
         await world.connection.run([Statement("ROLLBACK")])
 
 
-_MANY = settings(
+MANY = settings(
     max_examples=int(os.environ.get("UNDO_EXAMPLES", "40")), deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
-@_MANY
+@MANY
 @given(data=st.data())
 async def test_a_session_alone(world: UndoWorld, data: st.DataObject) -> None:
     tables = data.draw(draw_tables())
-    await _reset(world, tables)
+    await reset_world(world, tables)
     before = await world.digest()
     for act in data.draw(st.lists(draw_act(tables), min_size=1, max_size=8)):
-        await _try(world, act.sql, act.sets, is_session=True)
+        await try_write(world, act.sql, act.sets, is_session=True)
     left = await world.digest()
     for expected in (before, left, before):
         plan, applied = await world.undo()
@@ -57,14 +59,14 @@ async def test_a_session_alone(world: UndoWorld, data: st.DataObject) -> None:
         assert await world.digest() == expected
 
 
-@_MANY
+@MANY
 @given(data=st.data())
 async def test_with_others_in_between(world: UndoWorld, data: st.DataObject) -> None:
     """Undo refuses and changes nothing, or skips conflicts; what it did can be undone in turn."""
     tables = data.draw(draw_tables())
-    await _reset(world, tables)
+    await reset_world(world, tables)
     for act in data.draw(st.lists(draw_act(tables), min_size=1, max_size=8)):
-        await _try(world, act.sql, act.sets, is_session=data.draw(st.booleans()))
+        await try_write(world, act.sql, act.sets, is_session=data.draw(st.booleans()))
     digests = await world.digest()
     plan, applied = await world.undo()
     if applied is None:
@@ -77,15 +79,15 @@ async def test_with_others_in_between(world: UndoWorld, data: st.DataObject) -> 
     assert await world.digest() == digests
 
 
-@_MANY
+@MANY
 @given(data=st.data())
 async def test_places_that_rows_take_from_each_other(world: UndoWorld, data: st.DataObject) -> None:
     """Unique values, keys and exclusions in chains and cycles, with the actions of foreign keys."""
     tables = data.draw(draw_ordered_tables())
-    await _reset(world, tables)
+    await reset_world(world, tables)
     before = await world.digest()
     for act in data.draw(st.lists(draw_ordered_act(tables), min_size=2, max_size=8)):
-        await _try(world, act.sql, act.sets, is_session=True, tag=TAG)
+        await try_write(world, act.sql, act.sets, is_session=True, tag=TAG)
     left = await world.digest()
     for expected in (before, left, before):
         plan, applied = await world.undo()

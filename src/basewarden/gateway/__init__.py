@@ -30,6 +30,7 @@ from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Project, Projects
 from basewarden.gateway.recording.schema_retry import SnapshotStale
 from basewarden.gateway.rest import RestCall, RestResult
+from basewarden.gateway.row_labels import NameSource, choose_label, choose_name, find_label
 from basewarden.gateway.sharing import UNDO, PoolSharing
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "DirectBackend",
     "FindApiAccess",
     "JournaledRequest",
+    "NameSource",
     "OutcomeUnknown",
     "PoolSharing",
     "Project",
@@ -71,8 +73,11 @@ __all__ = [
     "UpstreamResponse",
     "UpstreamUnavailable",
     "add_deferred_check",
+    "choose_label",
+    "choose_name",
     "commit_recorded",
     "describe_data",
+    "find_label",
     "is_nothing_deferred",
     "list_uncaptured",
     "make_member_caller",

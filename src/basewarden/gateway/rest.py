@@ -30,3 +30,5 @@ class RestCall(HttpCall):
 class RestResult:
     response: Response
     session_id: UUID | None = None
+    write_id: UUID | None = None
+    """The write in the journal; None where the request was several writes, or none."""

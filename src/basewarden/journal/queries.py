@@ -235,6 +235,60 @@ async def list_write_mutations(
     return [_with_shown_images(*row) for row in await session.execute(query)]
 
 
+async def find_member_write(
+    session: AsyncSession, connection_id: UUID, user_id: UUID, write_id: UUID
+) -> tuple[JournalWrite, JournalSession] | None:
+    """Finds a write that this person made on a page, unless it was rolled back or is being pruned."""
+    query = (
+        select(JournalWrite, JournalSession)
+        .join(JournalSession, JournalSession.id == JournalWrite.session_id)
+        .where(JournalWrite.id == write_id, JournalWrite.connection_id == connection_id)
+        .where(JournalWrite.state.in_(("pending", "committed")), IS_NOT_EXPIRED)
+        .where(JournalSession.kind == "member", JournalSession.user_id == user_id)
+    )
+    found = (await session.execute(query)).one_or_none()
+    return (found[0], found[1]) if found is not None else None
+
+
+async def count_request_rows(session: AsyncSession, write_id: UUID) -> int:
+    """Counts the rows that a write itself changed, without cascades."""
+    query = select(func.count()).where(JournalMutation.write_id == write_id, JournalMutation.cause == "request")
+    return await session.scalar(query) or 0
+
+
+async def list_session_rows(
+    session: AsyncSession,
+    session_id: UUID,
+    *,
+    limit: int,
+    after_position: int = 0,
+    table: tuple[str, str] | None = None,
+) -> list[JournalMutation]:
+    """Lists committed row changes of a session in order, with long values shortened; `table` is schema and name."""
+    query = (
+        _shown_mutations()
+        .join(JournalWrite, JournalWrite.id == JournalMutation.write_id)
+        .where(JournalMutation.session_id == session_id, JournalMutation.position > after_position)
+        .where(JournalWrite.state == "committed")
+        .order_by(JournalMutation.position)
+        .limit(limit)
+    )
+    if table is not None:
+        query = query.where(JournalMutation.schema == table[0], JournalMutation.table == table[1])
+    return [_with_shown_images(*row) for row in await session.execute(query)]
+
+
+async def count_session_rows(session: AsyncSession, session_id: UUID) -> dict[tuple[str, str, str], int]:
+    """Counts the committed row changes of a session by schema, table and verb."""
+    rows = await session.execute(
+        select(JournalMutation.schema, JournalMutation.table, JournalMutation.verb, func.count())
+        .join(JournalWrite, JournalWrite.id == JournalMutation.write_id)
+        .where(JournalMutation.session_id == session_id, JournalWrite.state == "committed")
+        .group_by(JournalMutation.schema, JournalMutation.table, JournalMutation.verb)
+    )
+    return {(schema, table, verb): count for schema, table, verb, count in rows}
+
+
 _IMAGES = ("before", "after", "before_exact", "after_exact")
 SHOWN_IMAGE = 8_000
 """Characters of an image's JSON that a page shows whole; in longer images, long values are shortened."""

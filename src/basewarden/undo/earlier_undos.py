@@ -4,36 +4,36 @@ Whatever changed such a row since was not the session: another undo must not tou
 """
 
 import asyncio
-from collections.abc import Collection, Iterable
-from uuid import UUID
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from basewarden.journal import JournalMutation, JournalSession, JournalWrite, encode_key
-from basewarden.undo.planning.fold import Folded, NetChange
+from basewarden.journal import JournalMutation, JournalSession, JournalWrite
+from basewarden.undo.planning.fold import Folded, RecordedWrite
+from basewarden.undo.planning.selection import ChangeIdentity, drop_reverted, identify
 from basewarden.undo.stored_receipt import decode_receipt
 
-ChangeIdentity = tuple[str, str, str, str]
-"""Verb, schema, table, and the key of the row after the change (before it, for a delete)."""
 _INVERSE = {"insert": "delete", "delete": "insert", "update": "update"}
 
 
-async def find_undone_earlier(session: AsyncSession, undone: JournalSession, folded: Folded) -> frozenset[int]:
-    """The numbers of changes that are reverted."""
-    deeds = await _list_undone(session, undone)
-    if not deeds:
+async def find_undone_earlier(session: AsyncSession, undos: Sequence[JournalSession], folded: Folded) -> frozenset[int]:
+    """The numbers of changes that one of `undos` reverted, each of which undid all writes."""
+    reverted = await _list_all_reverted(session, undos)
+    if not reverted:
         return frozenset()
-    return await asyncio.to_thread(_find_among, deeds, folded)
+    return await asyncio.to_thread(_find_among, reverted, folded)
 
 
-def _find_among(deeds: Collection[ChangeIdentity], folded: Folded) -> frozenset[int]:
-    return frozenset(number for number, change in enumerate(folded.changes) if _describe(change) in deeds)
-
-
-def _describe(change: NetChange) -> ChangeIdentity:
-    key = change.key_before if change.after is None else change.key_after
-    return (change.verb, change.schema, change.table, encode_key(key or ()))
+async def leave_out_reverted(
+    session: AsyncSession, undos: Sequence[JournalSession], writes: Sequence[RecordedWrite]
+) -> Sequence[RecordedWrite]:
+    """The writes without the changes that `undos` reverted, in the order of those."""
+    for undo in undos:
+        selected = decode_receipt(undo.receipt).writes
+        reverted = await _list_reverted(session, undo)
+        writes = await asyncio.to_thread(drop_reverted, writes, selected, reverted)
+    return writes
 
 
 async def list_effective_undos(session: AsyncSession, undone: JournalSession) -> list[JournalSession]:
@@ -47,23 +47,31 @@ async def list_effective_undos(session: AsyncSession, undone: JournalSession) ->
     return [undo for undo in undos if undo.status != "undone" and decode_receipt(undo.receipt).position == position]
 
 
-async def _list_undone(session: AsyncSession, undone: JournalSession) -> set[ChangeIdentity]:
+def _find_among(reverted: Collection[ChangeIdentity], folded: Folded) -> frozenset[int]:
+    return frozenset(number for number, change in enumerate(folded.changes) if identify(change) in reverted)
+
+
+async def _list_all_reverted(session: AsyncSession, undos: Iterable[JournalSession]) -> set[ChangeIdentity]:
+    reverted: set[ChangeIdentity] = set()
+    for undo in undos:
+        reverted |= await _list_reverted(session, undo)
+    return reverted
+
+
+async def _list_reverted(session: AsyncSession, undo: JournalSession) -> set[ChangeIdentity]:
     """Of an undo that was partly undone, only the remaining changes count."""
-    undone_earlier: set[ChangeIdentity] = set()
-    for undo in await list_effective_undos(session, undone):
-        redone = await _list_undone(session, undo) if undo.status == "partly_undone" else set()
-        undone_earlier |= {
-            _invert(change) for change in await _list_changes(session, undo.id) if _as_left(change) not in redone
-        }
-    return undone_earlier
+    redone: set[ChangeIdentity] = set()
+    if undo.status == "partly_undone":
+        redone = await _list_all_reverted(session, await list_effective_undos(session, undo))
+    return {_invert(change) for change in await _list_changes(session, undo) if _as_left(change) not in redone}
 
 
-async def _list_changes(session: AsyncSession, undo_id: UUID) -> Iterable[tuple[str, str, str, str, str | None]]:
+async def _list_changes(session: AsyncSession, undo: JournalSession) -> Iterable[tuple[str, str, str, str, str | None]]:
     mutation = JournalMutation
     found = await session.execute(
         select(mutation.verb, mutation.schema, mutation.table, mutation.row_key, mutation.new_row_key)
         .join(JournalWrite, JournalWrite.id == mutation.write_id)
-        .where(mutation.session_id == undo_id, JournalWrite.state == "committed")
+        .where(mutation.session_id == undo.id, JournalWrite.state == "committed")
     )
     return [(verb, schema, table, key, new_key) for verb, schema, table, key, new_key in found]
 

@@ -14,8 +14,6 @@ from basewarden.undo.receipt import Receipt
 from basewarden.undo.stored_receipt import StoredReceipt, decode_receipt, encode_receipt
 from basewarden.undo.target import UndoActor, UndoTarget
 
-_STATUS_BEFORE = {"undone": "open", "open": "undone", "partly_undone": "partly_undone"}
-
 
 class UndoLedger:
     def __init__(self, database: Database, listener: Listener) -> None:
@@ -76,7 +74,7 @@ class UndoLedger:
         if plan.already_reverted and not plan.conflicts:
             async with self._database.unit_of_work() as unit:
                 chain = await queries.lock_chain(unit, target.session_id)
-                if chain[0].position == target.position and not target.folded.irreversible:
+                if chain[0].position == target.position and not target.not_covered:
                     await self._set_status(unit, chain, "undone")
         return replace(make_receipt(plan), skipped=len(plan.conflicts))
 
@@ -102,10 +100,22 @@ class UndoLedger:
 
     async def _set_status(self, unit: WriteSession, chain: Sequence[JournalSession], status: str) -> None:
         """Undoing an undo makes the session that it had undone effective again, and so on along the chain."""
-        for session in chain:
+        for place, session in enumerate(chain):
             session.status = status
-            status = _STATUS_BEFORE[status]
             await self._listener.announce(unit, SESSION_TOPIC, str(session.id))
+            if place + 1 < len(chain):
+                status = await _find_status(unit, chain[place + 1], session)
+
+
+async def _find_status(unit: WriteSession, undone: JournalSession, undo: JournalSession) -> str:
+    """The status of a session after that of one of its undos has changed."""
+    receipt = decode_receipt(undo.receipt)
+    if undo.status == "undone":
+        return "partly_undone" if await queries.has_effective_undo(unit, undone.id) else "open"
+    if undo.status == "partly_undone" or not receipt.is_complete_at(undone.position):
+        return "partly_undone"
+    is_all = not receipt.writes or not await queries.has_other_writes(unit, undone.id, receipt.writes)
+    return "undone" if is_all else "partly_undone"
 
 
 def make_caller(target: UndoTarget, actor: UndoActor, capture: Capture = "statement") -> SessionCaller:

@@ -1,98 +1,135 @@
-"""`/c/<id>/sessions/<sid>/undo`: the preview, and the form that applies it."""
+"""`/c/<id>/sessions/<sid>/undo`: the preview of an undo as a diff, and the form that applies it."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.connections import Editor
+from basewarden.core.back_paths import MAX_BACK, add_parameter, is_back_path
 from basewarden.core.ids import parse_id
+from basewarden.db import ReadSession
 from basewarden.errors import NotFound
-from basewarden.undo.errors import REFUSALS, PreviewStale, UndoConflict
+from basewarden.undo.errors import REFUSALS, AlreadyUndone, PreviewStale, UndoConflict
+from basewarden.undo.preview_view import PreviewPage, describe_preview, describe_session, encode_writes
 from basewarden.undo.receipt import OnConflict, Receipt
 from basewarden.undo.routes import UndoDep, make_actor
-from basewarden.undo.stored_receipt import encode_receipt, make_stored_receipt
+from basewarden.undo.row_samples import SampleWindow
 from basewarden.undo.target import ApplyOptions
-from basewarden.web import Pages, PagesDep, parse_form, redirect
+from basewarden.web import Pages, PagesDep, Reading, parse_form, redirect
 
 router = APIRouter(prefix="/c/{connection_id}/sessions/{session_id}", include_in_schema=False)
 
-CONFLICTS_SHOWN = 100
+MAX_WRITES = 100
+WritesQuery = Annotated[list[UUID] | None, Query(max_length=MAX_WRITES)]
 
 
 class UndoForm(BaseModel):
     onConflict: OnConflict = "refuse"  # noqa: N815 - the field's name in the API and in the form
     previewToken: str | None = None  # noqa: N815 - as in the API
+    back: str | None = Field(default=None, max_length=MAX_BACK)
 
 
 @router.get("/undo")
-async def get_undo(request: Request, session_id: str, member: Editor, undo: UndoDep, pages: PagesDep) -> Response:
-    """Shows what an undo would do; reads only."""
-    wanted = parse_id(session_id)
-    if wanted is None:
-        raise NotFound("There is no such session.")
+async def get_undo(
+    request: Request,
+    session_id: str,
+    member: Editor,
+    undo: UndoDep,
+    db: Reading,
+    pages: PagesDep,
+    write: WritesQuery = None,
+    table: Annotated[list[str] | None, Query(max_length=2)] = None,
+    start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+) -> Response:
+    """Shows what an undo would do; reads only. `table` (schema, name) shows rows of that table from `start` on."""
+    wanted, writes = _read_session_id(session_id), write or []
+    window = SampleWindow(table[0], table[1], start) if table and len(table) == 2 else None
     try:
-        receipt = await undo.preview(member.connection.id, wanted)
+        receipt = await undo.preview(member.connection.id, wanted, writes, window)
     except REFUSALS as error:
-        return _show(request, pages, member, session_id, refused=error.text, status=error.status)
-    return _show(request, pages, member, session_id, receipt=receipt)
+        return await _show(request, pages, member, db, wanted, writes, refused=error, status=error.status)
+    return await _show(request, pages, member, db, wanted, writes, receipt=receipt, window=window)
 
 
 @router.post("/undo")
-async def post_undo(request: Request, session_id: str, member: Editor, undo: UndoDep, pages: PagesDep) -> Response:
-    """Redirects to the undo's own session, which shows the receipt; a refusal shows the preview again."""
-    wanted = parse_id(session_id)
-    if wanted is None:
-        raise NotFound("There is no such session.")
+async def post_undo(
+    request: Request,
+    session_id: str,
+    member: Editor,
+    undo: UndoDep,
+    db: Reading,
+    pages: PagesDep,
+    write: WritesQuery = None,
+) -> Response:
+    """Redirects to the receipt, or to the page that the form comes back to; a refusal shows the preview again."""
+    wanted, writes = _read_session_id(session_id), write or []
     form = await parse_form(request, UndoForm)
-    options = ApplyOptions(form.data.onConflict, form.data.previewToken) if form.data else ApplyOptions()
+    data = form.data or UndoForm()
+    options = ApplyOptions(data.onConflict, data.previewToken)
     again = HTTPStatus.UNPROCESSABLE_ENTITY
     try:
-        receipt = await undo.apply(member.connection.id, wanted, make_actor(member), options)
+        receipt = await undo.apply(member.connection.id, wanted, make_actor(member), options, writes)
     except (UndoConflict, PreviewStale) as error:
-        return _show(request, pages, member, session_id, receipt=error.receipt, refused=error.text, status=again)
+        return await _show(
+            request, pages, member, db, wanted, writes, receipt=error.receipt, refused=error, status=again
+        )
     except REFUSALS as error:
-        return _show(request, pages, member, session_id, refused=error.text, status=again)
+        return await _show(request, pages, member, db, wanted, writes, refused=error, status=again)
     if receipt.undo_session_id is None:
-        return _show(request, pages, member, session_id, receipt=receipt, is_applied=True)
-    return redirect(f"/c/{member.connection.id}/sessions/{receipt.undo_session_id}")
+        return await _show(request, pages, member, db, wanted, writes, receipt=receipt, is_applied=True)
+    home = f"/c/{member.connection.id}/"
+    if data.back is not None and is_back_path(data.back, home):
+        return redirect(add_parameter(data.back, "undone", str(receipt.undo_session_id)))
+    return redirect(f"{home}undos/{receipt.undo_session_id}")
 
 
-def _show(
+def _read_session_id(text: str) -> UUID:
+    wanted = parse_id(text)
+    if wanted is None:
+        raise NotFound("There is no such session.")
+    return wanted
+
+
+async def _show(
     request: Request,
     pages: Pages,
     member: Editor,
-    session_id: str,
+    db: ReadSession,
+    session_id: UUID,
+    writes: Sequence[UUID],
     *,
     receipt: Receipt | None = None,
-    refused: str | None = None,
+    refused: Any = None,
+    window: SampleWindow | None = None,
     is_applied: bool = False,
     status: int = HTTPStatus.OK,
 ) -> Response:
+    session = await describe_session(db, member.connection.id, session_id)
+    shown: PreviewPage | None = None
+    if receipt is not None and not is_applied:
+        shown = await describe_preview(db, member.connection.id, session_id, receipt, window)
+    query = encode_writes(writes)
     return pages.render(
         request,
         "undo/undo.html",
         status=status,
+        session=session,
         session_path=f"/c/{member.connection.id}/sessions/{session_id}",
-        session_id=session_id,
-        receipt=_describe(receipt, is_applied=is_applied) if receipt else None,
-        hidden_conflicts=max(0, len(receipt.conflicts) - CONFLICTS_SHOWN) if receipt else 0,
-        tables=receipt.tables if receipt else (),
-        refused=refused,
+        here=f"/c/{member.connection.id}/sessions/{session_id}/undo",
+        query=query,
+        action=f"/c/{member.connection.id}/sessions/{session_id}/undo{query}",
+        is_of_writes=bool(writes),
+        receipt=receipt,
+        shown=shown,
+        window=window,
+        refused=refused.text if refused else None,
+        is_stale=isinstance(refused, PreviewStale),
+        undone_by=refused.details["undoSessionId"] if isinstance(refused, AlreadyUndone) else None,
         is_applied=is_applied,
-        is_incremental=receipt.is_incremental if receipt else False,
-        pending_writes=receipt.pending_writes if receipt else 0,
     )
-
-
-def _describe(receipt: Receipt, *, is_applied: bool) -> dict[str, Any]:
-    """A preview counts the rows that an undo would revert if it skipped the conflicts."""
-    body = encode_receipt(make_stored_receipt(receipt))
-    if not is_applied:
-        conflicts = len(receipt.conflicts)
-        free = max(0, receipt.planned - receipt.already_reverted - conflicts)
-        body |= {"reverted": free, "skipped": min(conflicts, receipt.planned)}
-    return {**body, "conflict_count": len(receipt.conflicts), "conflicts": body["conflicts"][:CONFLICTS_SHOWN]}

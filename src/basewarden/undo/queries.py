@@ -1,8 +1,9 @@
 """The SQL of undo on the journal."""
 
+from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.db import WriteSession
@@ -65,6 +66,75 @@ async def count_written_rows(session: AsyncSession, session_id: UUID) -> int:
         """
     )
     return int(await session.scalar(query, {"id": session_id}) or 0)
+
+
+async def has_effective_undo(session: AsyncSession, session_id: UUID) -> bool:
+    """Whether an undo of the session is done and was not undone itself."""
+    query = select(JournalSession.id).where(
+        JournalSession.undo_of == session_id, JournalSession.undo_state == "done", JournalSession.status != "undone"
+    )
+    return await session.scalar(query.limit(1)) is not None
+
+
+async def is_write_undone(session: AsyncSession, session_id: UUID, write_id: UUID) -> bool:
+    """Whether an undo of this write, or of its whole session, was done and was not undone itself."""
+    undo = JournalSession
+    is_of_write = func.jsonb_exists(undo.receipt["writes"], str(write_id))
+    query = select(undo.id).where(
+        undo.undo_of == session_id,
+        undo.undo_state == "done",
+        undo.status != "undone",
+        or_(undo.receipt["writes"].is_(None), is_of_write),
+    )
+    return await session.scalar(query.limit(1)) is not None
+
+
+async def find_undo(session: AsyncSession, connection_id: UUID, undo_id: UUID) -> JournalSession | None:
+    found = await find_session(session, connection_id, undo_id)
+    return found if found is not None and found.kind == "undo" else None
+
+
+async def find_effective_undo(session: AsyncSession, session_id: UUID) -> JournalSession | None:
+    """The newest undo of the session that is done and was not undone itself."""
+    query = select(JournalSession).where(
+        JournalSession.undo_of == session_id, JournalSession.undo_state == "done", JournalSession.status != "undone"
+    )
+    return await session.scalar(query.order_by(JournalSession.id.desc()).limit(1))
+
+
+async def count_undo_depth(session: AsyncSession, undo_id: UUID) -> int:
+    """1 for an undo, 2 for the undo of an undo, which is a redo, and so on."""
+    query = text(
+        """
+        WITH RECURSIVE chain(undo_of, depth) AS (
+            SELECT undo_of, 1 FROM journal_sessions WHERE id = :id AND undo_of IS NOT NULL
+            UNION ALL SELECT s.undo_of, depth + 1 FROM journal_sessions AS s JOIN chain ON s.id = chain.undo_of
+            WHERE s.undo_of IS NOT NULL)
+        SELECT max(depth) FROM chain
+        """
+    )
+    return int(await session.scalar(query, {"id": undo_id}) or 0)
+
+
+async def has_other_writes(session: AsyncSession, session_id: UUID, write_ids: Collection[UUID]) -> bool:
+    query = select(JournalWrite.id).where(
+        JournalWrite.session_id == session_id,
+        JournalWrite.state.in_(("committed", "unknown")),
+        JournalWrite.id.not_in(write_ids),
+    )
+    return await session.scalar(query.limit(1)) is not None
+
+
+async def list_sessions_of_writes(
+    session: AsyncSession, connection_id: UUID, write_ids: Collection[UUID]
+) -> dict[UUID, UUID]:
+    """The session of each write, for those of the connection."""
+    found = await session.execute(
+        select(JournalWrite.id, JournalWrite.session_id).where(
+            JournalWrite.id.in_(write_ids), JournalWrite.connection_id == connection_id
+        )
+    )
+    return {row.id: row.session_id for row in found}
 
 
 async def count_pending_writes(session: AsyncSession, session_id: UUID) -> int:

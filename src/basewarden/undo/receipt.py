@@ -3,14 +3,15 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
-from pgrest import Column
+from basewarden.undo.row_samples import TableSample
+from pgrest import Column, Name
 
 OnConflict = Literal["refuse", "skip"]
 _MOST_DIGITS = 200
@@ -40,6 +41,10 @@ class RowConflict:
     columns: tuple[str, ...]
     reason: str
     values: tuple[ColumnValues, ...] = ()
+    key: tuple[str, ...] = ()
+    """The exact text of the key where the session left the row."""
+    image: Mapping[str, str | None] | None = None
+    """The row as it is, or as the session left it."""
 
     def body(self) -> dict[str, Any]:
         """For msgspec to encode: numbers keep their text."""
@@ -84,6 +89,10 @@ class Receipt:
     preview_token: str | None = None
     pending_writes: int = 0
     notes: tuple[str, ...] = ()
+    shown: tuple[TableSample, ...] = ()
+    """Of a preview: the first rows of each table, for a page."""
+    names: Mapping[tuple[Name, tuple[str, ...]], str] = field(default_factory=dict)
+    """Of a preview: what people call rows, by table and key."""
 
     def body(self) -> dict[str, Any]:
         return {

@@ -58,6 +58,7 @@ async def read_writes(session: AsyncSession, session_id: UUID, up_to: int, *, bu
             write.table,
             tuple(changes.pop(write.id, ())),
             msgspec.convert(write.unseen or (), tuple[UncapturedChanges, ...]),
+            write.id,
         )
         for write in ordered
     ]

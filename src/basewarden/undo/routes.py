@@ -1,23 +1,33 @@
-"""`POST /api/connections/<id>/sessions/<sid>/undo`."""
+"""`POST /api/connections/<id>/sessions/<sid>/undo`, and `POST /api/connections/<id>/undo` with a target."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal
+from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from basewarden.connections import Editor
+from basewarden.connections import Editor, Viewer
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound
+from basewarden.undo import queries
 from basewarden.undo.errors import REFUSALS, AlreadyUndone, PreviewStale, UndoConflict
 from basewarden.undo.receipt import OnConflict
-from basewarden.undo.schemas import AlreadyUndoneOut, PreviewStaleOut, ReceiptOut, UndoConflictOut
+from basewarden.undo.schemas import (
+    AlreadyUndoneOut,
+    PreviewStaleOut,
+    ReceiptOut,
+    StoredReceiptOut,
+    UndoConflictOut,
+)
 from basewarden.undo.service import Undo
+from basewarden.undo.stored_receipt import decode_receipt, encode_receipt
 from basewarden.undo.target import ApplyOptions, UndoActor
-from basewarden.web import JSON_TYPE, answer_with, declare, inject
+from basewarden.web import JSON_TYPE, Reading, answer_with, declare, inject
 
-router = APIRouter(prefix="/api/connections/{connection_id}/sessions/{session_id}", tags=["sessions"])
+router = APIRouter(prefix="/api/connections/{connection_id}", tags=["sessions"])
 
 ANSWERS = {
     **answer_with(ReceiptOut),
@@ -38,17 +48,76 @@ class UndoRequest(BaseModel):
     preview_token: str | None = Field(default=None, alias="previewToken", max_length=200)
 
 
-@router.post("/undo", summary="Previews or applies the undo of a session.", responses=ANSWERS)
+class WritesTarget(BaseModel):
+    """Writes of one session, by the `writeId` of their row changes."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    write_ids: list[UUID] = Field(alias="writeIds", min_length=1, max_length=100)
+
+
+class SessionTarget(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    session_id: UUID = Field(alias="sessionId")
+
+
+class TargetedUndoRequest(UndoRequest):
+    target: SessionTarget | WritesTarget = Field(description="What is to be undone: a session, or some of its writes.")
+
+
+@router.post("/sessions/{session_id}/undo", summary="Previews or applies the undo of a session.", responses=ANSWERS)
 async def post_undo(session_id: str, body: UndoRequest, member: Editor, undo: UndoDep) -> Response:
     """Where rows are in conflict it answers 409 with the receipt in `details`, and nothing is changed."""
     wanted = parse_id(session_id)
     if wanted is None:
         raise NotFound("There is no such session.")
+    return await _answer(undo, member, wanted, body)
+
+
+@router.post("/undo", summary="Previews or applies the undo of a session or of some of its writes.", responses=ANSWERS)
+async def post_targeted_undo(body: TargetedUndoRequest, member: Editor, undo: UndoDep) -> Response:
+    """Undoes only the writes in `target`; all other changes stay.
+
+    A row that a later write of the same session changed in the same columns, moved or deleted is a conflict.
+    """
+    if isinstance(body.target, SessionTarget):
+        return await _answer(undo, member, body.target.session_id, body)
+    writes = body.target.write_ids
+    return await _answer(undo, member, await undo.find_session(member.connection.id, writes), body, writes)
+
+
+@router.get(
+    "/undos/{undo_id}/receipt.json",
+    summary="Downloads the receipt of an undo.",
+    responses=answer_with(StoredReceiptOut),
+)
+async def get_receipt_file(undo_id: str, member: Viewer, db: Reading) -> Response:
+    """The receipt as it was stored when the undo ended, with the rows that were kept and why."""
+    known = parse_id(undo_id)
+    undo = await queries.find_undo(db, member.connection.id, known) if known is not None else None
+    if undo is None or undo.receipt is None:
+        raise NotFound("There is no such undo.")
+    body = {
+        **encode_receipt(decode_receipt(undo.receipt)),
+        "undoSessionId": str(undo.id),
+        "sessionId": str(undo.undo_of),
+        "state": undo.undo_state,
+        "by": undo.caller_name,
+        "at": undo.started_at.isoformat(),
+    }
+    file = {"content-disposition": f'attachment; filename="receipt-{undo.id}.json"'}
+    return Response(msgspec.json.encode(body), media_type=JSON_TYPE, headers=file)
+
+
+async def _answer(
+    undo: Undo, member: Editor, session_id: UUID, body: UndoRequest, writes: Collection[UUID] = ()
+) -> Response:
     if body.mode == "preview":
-        receipt = await undo.preview(member.connection.id, wanted)
+        receipt = await undo.preview(member.connection.id, session_id, writes)
     else:
         options = ApplyOptions(body.on_conflict, body.preview_token)
-        receipt = await undo.apply(member.connection.id, wanted, make_actor(member), options)
+        receipt = await undo.apply(member.connection.id, session_id, make_actor(member), options, writes)
     return Response(msgspec.json.encode(receipt.body()), media_type=JSON_TYPE)
 
 

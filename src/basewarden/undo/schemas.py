@@ -1,5 +1,6 @@
 """What an undo answers, for the OpenAPI document: `receipt.py` makes the bodies."""
 
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -39,6 +40,42 @@ class ReceiptOut(ResponseBody):
     undo_session_id: UUID | None = Field(description="The session that the undo wrote; null for a preview.")
     preview_token: str | None = Field(description="Send it with `apply` to do exactly what was previewed.")
     conflicts: list[RowConflictOut]
+
+
+class KeptColumn(ResponseBody):
+    name: str
+
+
+class KeptRowOut(ResponseBody):
+    """A row that the undo left as it was; `columns` is empty where it is about the whole row."""
+
+    schema_: str = Field(alias="schema")
+    table: str
+    primary_key: dict[str, Any]
+    columns: list[KeptColumn | str]
+    reason: str
+
+
+class StoredReceiptOut(ResponseBody):
+    """The receipt of an undo as it was stored; the counts are rows."""
+
+    planned: int
+    reverted: int
+    skipped: int
+    already_as_before: int
+    conflicts: list[KeptRowOut]
+    irreversible: list[str]
+    notes: list[str]
+    undo_session_id: UUID
+    session_id: UUID = Field(description="The session that was undone.")
+    state: Literal["running", "done", "failed"]
+    by: str = Field(examples=["Ada"])
+    at: datetime
+    writes: list[UUID] | None = Field(default=None, description="The writes that were undone, where not all were.")
+    preview_token: str | None
+    left: int | None = Field(description="What the undo did not revert of its session.")
+    position: int | None = Field(description="The position up to which the session was read.")
+    lasting: int = Field(description="What no undo can revert.")
 
 
 class UndoConflictOut(ReceiptOut):

@@ -5,26 +5,30 @@ preview or undo of the same session, by the state of its writes.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from uuid import UUID
 
 from basewarden.db import Database, Listener, ReadSession
-from basewarden.errors import NotFound
+from basewarden.errors import Invalid, NotFound
 from basewarden.gateway import FindApiAccess, Projects
 from basewarden.journal import JournalSession, Reconciler, Recorder, find_undo_of
 from basewarden.undo import queries
 from basewarden.undo.api import ApiUndoStrategy
 from basewarden.undo.direct.strategy import DirectUndoStrategy
-from basewarden.undo.earlier_undos import find_undone_earlier, list_effective_undos
+from basewarden.undo.earlier_undos import find_undone_earlier, leave_out_reverted, list_effective_undos
 from basewarden.undo.errors import AlreadyUndone, PreviewStale, SessionPending, UndoRunning
 from basewarden.undo.execution.receipts import make_receipt
 from basewarden.undo.ledger import UndoLedger
-from basewarden.undo.planning.fold import Folded, fold_writes
+from basewarden.undo.planning.fold import Folded, RecordedWrite, fold_writes
+from basewarden.undo.planning.samples import sample_plan
+from basewarden.undo.planning.selection import fold_selected
 from basewarden.undo.planning.unrestored_columns import keep_unrestored
 from basewarden.undo.receipt import Receipt
 from basewarden.undo.recorded_writes import read_writes
+from basewarden.undo.row_samples import SampleWindow
+from basewarden.undo.stored_receipt import decode_receipt
 from basewarden.undo.strategy import UndoStrategy
 from basewarden.undo.target import ApplyOptions, UndoActor, UndoTarget
 from basewarden.undo.tokens import make_token
@@ -61,25 +65,50 @@ class Undo:
         self._ledger = UndoLedger(database, listener)
         self._direct = DirectUndoStrategy(projects, recorder, self._ledger)
 
-    async def preview(self, connection_id: UUID, session_id: UUID) -> Receipt:
-        """Returns what an undo would do now; reads only. Writes that remain pending are not included."""
+    async def find_session(self, connection_id: UUID, writes: Collection[UUID]) -> UUID:
+        """The session that all these writes belong to."""
+        async with self._database.read_only() as unit:
+            found = await queries.list_sessions_of_writes(unit, connection_id, writes)
+        if not writes or len(found) < len(set(writes)):
+            raise NotFound("There is no such write.")
+        if len(set(found.values())) > 1:
+            raise Invalid.field("writeIds", "These writes belong to more than one session. Undo them one by one.")
+        return next(iter(found.values()))
+
+    async def preview(
+        self,
+        connection_id: UUID,
+        session_id: UUID,
+        writes: Collection[UUID] = (),
+        window: SampleWindow | None = None,
+    ) -> Receipt:
+        """Returns what an undo would do now; reads only. Writes that remain pending are not included.
+
+        `writes` are those of the session to undo; none are all. `window`: which rows a page shows.
+        """
         await self._settle(connection_id, session_id)
         await self._wait_for_writes(connection_id, session_id, PREVIEW_WAIT_SECONDS)
-        target = await self._read_past(connection_id, session_id)
+        target = await self._read_past(connection_id, session_id, writes)
         strategy = await self._select_strategy(connection_id)
-        plan = await strategy.preview(target)
+        plan = await strategy.preview(target, window)
         receipt = make_receipt(plan, make_token(target, plan))
-        return replace(receipt, is_incremental=strategy.is_incremental, pending_writes=target.pending_writes)
+        receipt = replace(receipt, is_incremental=strategy.is_incremental, pending_writes=target.pending_writes)
+        return receipt if window is None else replace(receipt, shown=sample_plan(plan, window))
 
     async def apply(
-        self, connection_id: UUID, session_id: UUID, actor: UndoActor, options: ApplyOptions = _REFUSE
+        self,
+        connection_id: UUID,
+        session_id: UUID,
+        actor: UndoActor,
+        options: ApplyOptions = _REFUSE,
+        writes: Collection[UUID] = (),
     ) -> Receipt:
         """Raises UndoConflict or PreviewStale, with nothing changed, where the undo is refused."""
         await self._settle(connection_id, session_id)
         async with self._lock_session(session_id), self._hold_session(session_id):
             if await self._wait_for_writes(connection_id, session_id, APPLY_WAIT_SECONDS):
                 raise SessionPending
-            target = await self._read_past(connection_id, session_id)
+            target = await self._read_past(connection_id, session_id, writes)
             strategy = await self._select_strategy(connection_id)
             try:
                 return await strategy.execute(target, actor, options)
@@ -135,9 +164,9 @@ class Undo:
                 await queries.release_session(unit, session_id)
                 await self._ledger.resolve(unit, running.id)
 
-    async def _follow_undos(self, unit: ReadSession, session: JournalSession, folded: Folded) -> Folded:
+    async def _follow_undos(self, unit: ReadSession, undos: Sequence[JournalSession], folded: Folded) -> Folded:
         """Adds the columns that earlier undos could not restore, because triggers set them again."""
-        for undo in await list_effective_undos(unit, session) if folded.undone_earlier else []:
+        for undo in undos if folded.undone_earlier else ():
             if undo.status == "open":
                 writes = await read_writes(unit, undo.id, undo.position, budget=self._budget)
                 changes = [change for write in writes if write.state == "committed" for change in write.changes]
@@ -145,7 +174,17 @@ class Undo:
                 folded = replace(following, undone_earlier=folded.undone_earlier - left)
         return folded
 
-    async def _read_past(self, connection_id: UUID, session_id: UUID) -> UndoTarget:
+    async def _fold_all(
+        self, unit: ReadSession, undos: Sequence[JournalSession], writes: Sequence[RecordedWrite]
+    ) -> Folded:
+        """What earlier undos of single writes reverted is no more part of the session's changes."""
+        of_all = [undo for undo in undos if not decode_receipt(undo.receipt).writes]
+        writes = await leave_out_reverted(unit, [undo for undo in undos if undo not in of_all], writes)
+        folded = await asyncio.to_thread(fold_writes, writes)
+        folded = replace(folded, undone_earlier=await find_undone_earlier(unit, of_all, folded))
+        return await self._follow_undos(unit, of_all, folded)
+
+    async def _read_past(self, connection_id: UUID, session_id: UUID, selected: Collection[UUID] = ()) -> UndoTarget:
         async with self._database.snapshot() as unit:
             session = await queries.find_session(unit, connection_id, session_id)
             if session is None:
@@ -154,15 +193,41 @@ class Undo:
                 undo = await find_undo_of(unit, session_id)
                 raise AlreadyUndone(details={"undoSessionId": str(undo.id) if undo else None})
             writes = await read_writes(unit, session_id, session.position, budget=self._budget)
-            folded = await asyncio.to_thread(fold_writes, writes)
-            folded = replace(folded, undone_earlier=await find_undone_earlier(unit, session, folded))
-            folded = await self._follow_undos(unit, session, folded)
-            return UndoTarget(
+            undos = await list_effective_undos(unit, session)
+            target = UndoTarget(
                 connection_id,
                 session_id,
                 session.label or str(session.id),
                 session.position,
-                folded,
+                Folded((), ()),
                 session.write_count,
                 await queries.count_pending_writes(unit, session_id),
             )
+            if not selected:
+                return replace(target, folded=await self._fold_all(unit, undos, writes))
+            if session.kind == "undo":
+                raise Invalid.field("writeIds", "An undo can only be undone as a whole.")
+            return await _select_writes(unit, target, undos, writes, frozenset(selected))
+
+
+async def _select_writes(
+    unit: ReadSession,
+    target: UndoTarget,
+    undos: Sequence[JournalSession],
+    writes: Sequence[RecordedWrite],
+    selected: frozenset[UUID],
+) -> UndoTarget:
+    """Raises AlreadyUndone where earlier undos have reverted all rows of these writes."""
+    if not selected <= {write.id for write in writes}:
+        raise NotFound("There is no such write.")
+    left = await leave_out_reverted(unit, undos, writes)
+    folded = await asyncio.to_thread(fold_selected, left, selected)
+    if undos and not folded.changes and fold_selected(writes, selected).changes:
+        raise AlreadyUndone("These writes are already undone.", details={"undoSessionId": str(undos[-1].id)})
+    others = await asyncio.to_thread(fold_writes, [write for write in left if write.id not in selected])
+    return replace(
+        target,
+        folded=folded,
+        writes_undone=tuple(sorted(selected)),
+        other_changes=len(others.changes) + len(others.irreversible),
+    )

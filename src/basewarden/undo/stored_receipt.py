@@ -38,7 +38,8 @@ class StoredReceipt(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     """`remaining` counts what the undo did not revert of its session, which was read up to `position`.
 
     Both are None in receipts that say nothing of it. `irreversible_count` counts what no undo can revert; an undo that
-    may be interrupted stores it, so that `remaining` can be calculated from the writes that were journaled.
+    may be interrupted stores it, so that `remaining` can be calculated from the writes that were journaled. `writes`
+    are the undone ones of the session; none are all.
     """
 
     planned: int = 0
@@ -53,6 +54,7 @@ class StoredReceipt(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     remaining: int | None = None
     position: int | None = None
     irreversible_count: int = 0
+    writes: tuple[UUID, ...] = ()
 
     def is_complete_at(self, position: int) -> bool:
         """Whether the undo reverted everything in a session that is at `position` now."""
@@ -68,7 +70,12 @@ class StoredReceipt(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
 
 
 def make_stored_receipt(
-    receipt: Receipt, *, remaining: int | None = None, position: int | None = None, irreversible_count: int = 0
+    receipt: Receipt,
+    *,
+    remaining: int | None = None,
+    position: int | None = None,
+    irreversible_count: int = 0,
+    writes: tuple[UUID, ...] = (),
 ) -> StoredReceipt:
     return StoredReceipt(
         planned=receipt.planned,
@@ -83,6 +90,7 @@ def make_stored_receipt(
         remaining=remaining,
         position=position,
         irreversible_count=irreversible_count,
+        writes=writes,
     )
 
 
@@ -99,6 +107,8 @@ def _make_stored_conflict(conflict: RowConflict) -> StoredConflict:
 def encode_receipt(receipt: StoredReceipt) -> dict[str, Any]:
     """As the column `receipt` of a journal session takes it."""
     encoded: dict[str, Any] = msgspec.to_builtins(receipt)
+    if not receipt.writes:
+        del encoded["writes"]
     return encoded
 
 

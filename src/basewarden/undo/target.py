@@ -19,7 +19,8 @@ class UndoActor:
 class UndoTarget:
     """The changes to undo, read up to `position` of the session; `writes` is the number of its writes.
 
-    `pending_writes` are not included; only a preview may have any.
+    `pending_writes` are not included; only a preview may have any. `writes_undone` are those of the session that
+    are to be undone, none = all; then `other_changes` counts what the session's other writes changed.
     """
 
     connection_id: UUID
@@ -29,6 +30,13 @@ class UndoTarget:
     folded: Folded
     writes: int = 0
     pending_writes: int = 0
+    writes_undone: tuple[UUID, ...] = ()
+    other_changes: int = 0
+
+    @property
+    def not_covered(self) -> int:
+        """How much of the session remains even where every row is reverted."""
+        return len(self.folded.irreversible) + self.other_changes
 
 
 @dataclass(frozen=True, slots=True)

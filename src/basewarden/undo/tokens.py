@@ -7,7 +7,12 @@ from basewarden.undo.target import UndoTarget
 
 
 def make_token(target: UndoTarget, plan: UndoPlan) -> str:
-    """Equal as long as the session got no more writes and the same rows would be written in the same way."""
+    """Equal as long as the session got no more writes and the same rows would be written in the same way.
+
+    More writes of the session do not matter where only some are undone.
+    """
+    if target.writes_undone:
+        return f"of-{len(target.writes_undone)}.{plan.digest}"
     return f"{target.writes}.{target.position}.{plan.digest}"
 
 

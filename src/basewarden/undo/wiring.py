@@ -4,11 +4,11 @@ from basewarden.db import Database, Listener
 from basewarden.gateway import Projects
 from basewarden.journal import Reconciler, Recorder
 from basewarden.settings import Settings
-from basewarden.undo import pages, routes
+from basewarden.undo import pages, receipt_pages, routes
 from basewarden.undo.service import Undo
 from basewarden.web import Registry
 
-ROUTERS = (routes.router, pages.router)
+ROUTERS = (routes.router, pages.router, receipt_pages.router)
 
 
 def wire(registry: Registry) -> None:

@@ -83,14 +83,6 @@ def is_writable(table: Table) -> bool:
     return table.kind in ("table", "partitioned") and bool(table.key)
 
 
-def choose_label(table: Table) -> str | None:
-    """Chooses the column that labels a row for people."""
-    texts = [name for name, column in table.columns.items() if column.category == "S" and name not in table.key]
-    named = [name for name in LABEL_NAMES if name in texts]
-    required = [name for name in texts if not table.columns[name].nullable]
-    return next(iter([*named, *required]), None)
-
-
 def encode_values(table: Table, values: Mapping[str, str | None]) -> bytes:
     """Encodes the body of a write. PostgreSQL parses each text by the column's type; only JSON is embedded as it is."""
     return msgspec.json.encode({name: _encode_value(table.columns[name], value) for name, value in values.items()})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from basewarden.core.addresses import row_path, table_path
-from basewarden.workspace.columns import choose_label
+from basewarden.gateway import choose_label
 from basewarden.workspace.conditions import quote
 from basewarden.workspace.table_client import Row, text_of
 from pgrest import ForeignKey, Schema, Table

@@ -210,7 +210,7 @@ class _Concealing:
             return answer
         if not isinstance(concealed, PgrestError):
             raise concealed
-        return RestResult(make_error_response(concealed), answer.session_id)
+        return RestResult(make_error_response(concealed), answer.session_id, answer.write_id)
 
 
 async def _parse(project: ApiProject, call: RestCall) -> Request:

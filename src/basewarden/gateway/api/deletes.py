@@ -32,7 +32,7 @@ async def write_delete(write: ApiWrite) -> ApiWriteResult:
     journaled = await write.record_intent("delete", "delete", before, len(before) + len(cascades.rows))
     answer, written = await write.send(journaled, request, selection)
     await _store_outcome(write, journaled, before, written, cascades)
-    return ApiWriteResult(written, answer, journaled.recorded.session_id)
+    return ApiWriteResult(written, answer, journaled.recorded.session_id, journaled.recorded.write_id)
 
 
 def _make_request(write: ApiWrite, before: Sequence[VersionedRow]) -> tuple[UpstreamRequest, Selection]:

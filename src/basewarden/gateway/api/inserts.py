@@ -56,7 +56,7 @@ async def _write(
     journaled = await write.record_intent("insert", "update", before, reserve)
     answer, written = await write.send(journaled, request, selection)
     await _store_outcome(write, journaled, before, written, cascades)
-    return ApiWriteResult(written, answer, journaled.recorded.session_id)
+    return ApiWriteResult(written, answer, journaled.recorded.session_id, journaled.recorded.write_id)
 
 
 def _make_request(write: ApiWrite, selected: str) -> UpstreamRequest:

@@ -59,7 +59,7 @@ async def handle_write(
     except UpstreamRefused as refused:
         return RestResult(pass_on(request, refused.answer))
     response = make_answer(request, write.table, write.view, result.answer, result.rows)
-    return RestResult(response, result.session_id)
+    return RestResult(response, result.session_id, result.write_id)
 
 
 def check_rollback(request: Request, call: RestCall) -> None:
@@ -167,7 +167,7 @@ async def _call(upstream: Upstream, request: Request, caller: Caller, call: Rest
         changes=(),
     )
     answer, recorded = await write_call(upstream, _make_call(call, request, caller), entry, recorder)
-    return RestResult(pass_on(request, answer), recorded.session_id)
+    return RestResult(pass_on(request, answer), recorded.session_id, recorded.write_id)
 
 
 def _make_call(call: RestCall, request: Request, caller: Caller) -> UpstreamRequest:

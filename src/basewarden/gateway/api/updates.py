@@ -84,7 +84,9 @@ def _has_written(parts: Sequence[ApiWriteResult]) -> bool:
 
 
 def _merge(parts: Sequence[ApiWriteResult]) -> ApiWriteResult:
-    return parts[-1]._replace(rows=[row for part in parts for row in part.rows])
+    changing = [part.write_id for part in parts if part.rows]
+    only = changing[0] if len(changing) == 1 else None
+    return parts[-1]._replace(rows=[row for part in parts for row in part.rows], write_id=only)
 
 
 async def _write_part(write: ApiWrite, before: Sequence[VersionedRow]) -> Part:
@@ -96,7 +98,8 @@ async def _write_part(write: ApiWrite, before: Sequence[VersionedRow]) -> Part:
     answer, written = await write.send(journaled, request, selection)
     matching = match_returned_rows(table, before, written, write.named)
     await _store_outcome(write, journaled, matching, cascades)
-    return Part(ApiWriteResult(written, answer, journaled.recorded.session_id), matching.missed)
+    recorded = journaled.recorded
+    return Part(ApiWriteResult(written, answer, recorded.session_id, recorded.write_id), matching.missed)
 
 
 async def _store_outcome(

@@ -30,11 +30,15 @@ _TOO_LONG = (413, 414, 431)
 
 
 class ApiWriteResult(NamedTuple):
-    """The rows that were written, upstream's response, and the session that the write belongs to."""
+    """The rows that were written, upstream's response, and the session that the write belongs to.
+
+    `write_id` is None where it took several writes.
+    """
 
     rows: Sequence[ReturnedRow]
     answer: UpstreamResponse
     session_id: UUID
+    write_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class DirectBackend:
                 await commit_recorded(connection, self._recorder, recorded.write_id, resets=context.runs_code)
         if outcome.is_repeatable:
             prepared.keep()
-        return RestResult(response, recorded.session_id)
+        return RestResult(response, recorded.session_id, recorded.write_id)
 
 
 async def _concealing(project: Project, caller: Caller, call: RestCall, work: Callable[[Schema], Awaitable[T]]) -> T:

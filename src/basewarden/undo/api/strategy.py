@@ -21,9 +21,11 @@ from basewarden.undo.execution.receipts import UndoResult, make_initial_receipt
 from basewarden.undo.execution.schema_retry import run_on_current_schema
 from basewarden.undo.execution.verification import describe_overwritten
 from basewarden.undo.ledger import UndoLedger, make_caller
+from basewarden.undo.planning.names import find_names
 from basewarden.undo.planning.plan import UndoPlan, make_conflict
 from basewarden.undo.planning.planner import make_plan
 from basewarden.undo.receipt import OnConflict, Receipt, RowConflict
+from basewarden.undo.row_samples import SampleWindow
 from basewarden.undo.target import ApplyOptions, UndoActor, UndoTarget
 from pgrest import Schema
 
@@ -59,9 +61,12 @@ class ApiUndoStrategy:
         self._recorder = recorder
         self._ledger = ledger
 
-    async def preview(self, target: UndoTarget) -> UndoPlan:
-        _, plan = await self._plan(target, probes=False)
-        return plan
+    async def preview(self, target: UndoTarget, window: SampleWindow | None = None) -> UndoPlan:
+        reader, plan = await self._plan(target, probes=False)
+        try:
+            return replace(plan, names=await find_names(reader, self._api.schema, plan, window))
+        except (AppError, UpstreamRefused, SnapshotStale):
+            return plan  # rows keep their keys for names
 
     async def execute(self, target: UndoTarget, actor: UndoActor, options: ApplyOptions) -> Receipt:
         reader, plan = await self._plan(target, probes=True)

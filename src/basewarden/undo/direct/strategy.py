@@ -1,6 +1,7 @@
 """Executes an undo in one transaction on the project's database, which is journaled as pending before its COMMIT."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, TypeVar
 from uuid import UUID
@@ -29,9 +30,11 @@ from basewarden.undo.execution.receipts import UndoResult
 from basewarden.undo.execution.schema_retry import run_on_current_schema
 from basewarden.undo.ledger import UndoLedger, make_caller
 from basewarden.undo.planning.fold import describe_counts
+from basewarden.undo.planning.names import find_names
 from basewarden.undo.planning.plan import UndoPlan
 from basewarden.undo.planning.planner import make_plan
 from basewarden.undo.receipt import OnConflict, Receipt
+from basewarden.undo.row_samples import SampleWindow
 from basewarden.undo.target import ApplyOptions, UndoActor, UndoTarget
 from basewarden.undo.tokens import make_token
 from pgrest import DatabaseError, DbConnection, PgrestError, Schema, Statement, roll_back
@@ -54,10 +57,11 @@ class DirectUndoStrategy:
         self._recorder = recorder
         self._ledger = ledger
 
-    async def preview(self, target: UndoTarget) -> UndoPlan:
+    async def preview(self, target: UndoTarget, window: SampleWindow | None = None) -> UndoPlan:
         async def read(connection: DbConnection, schema: Schema) -> UndoPlan:
             await connection.run([_BEGIN_READING, _LIMIT_WAITING])
-            plan = await run_in_worker(connection, partial(_plan, schema=schema, target=target, lock=False))
+            work = partial(_plan_with_names, schema=schema, target=target, window=window)
+            plan = await run_in_worker(connection, work)
             await connection.run(roll_back(connection))
             try:
                 return await run_in_worker(connection, partial(dry_run_plan, schema=schema, plan=plan))
@@ -149,6 +153,18 @@ async def _plan(connection: DbConnection, *, schema: Schema, target: UndoTarget,
     plan = await make_plan(DatabaseReader(connection, lock), schema, target.folded)
     await check_schema_current(connection, schema, {(change.schema, change.table) for change in target.folded.changes})
     return plan
+
+
+async def _plan_with_names(
+    connection: DbConnection, *, schema: Schema, target: UndoTarget, window: SampleWindow | None
+) -> UndoPlan:
+    """Rows keep their keys for names where the role may not read the tables that they refer to."""
+    plan = await _plan(connection, schema=schema, target=target, lock=False)
+    try:
+        names = await find_names(DatabaseReader(connection, lock=False), schema, plan, window)
+    except DatabaseError:
+        return plan  # the transaction only reads, and ends now
+    return replace(plan, names=names)
 
 
 async def _write_plan(

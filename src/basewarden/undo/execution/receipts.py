@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from basewarden.undo.planning.plan import UndoPlan
+from basewarden.undo.planning.samples import sample_plan
 from basewarden.undo.receipt import Receipt, RowConflict
 from basewarden.undo.stored_receipt import StoredReceipt, make_stored_receipt
 from basewarden.undo.target import UndoTarget
@@ -36,8 +37,10 @@ class UndoResult:
         return receipt.with_notes(self.notes)
 
     def make_stored_receipt(self, target: UndoTarget, undo_id: UUID) -> StoredReceipt:
-        remaining = len(self.conflicts) + len(target.folded.irreversible) + len(self.notes)
-        return make_stored_receipt(self.make_receipt(undo_id), remaining=remaining, position=target.position)
+        remaining = len(self.conflicts) + target.not_covered + len(self.notes)
+        return make_stored_receipt(
+            self.make_receipt(undo_id), remaining=remaining, position=target.position, writes=target.writes_undone
+        )
 
 
 def make_receipt(plan: UndoPlan, preview_token: str | None = None) -> Receipt:
@@ -51,16 +54,18 @@ def make_receipt(plan: UndoPlan, preview_token: str | None = None) -> Receipt:
         already_reverted=plan.already_reverted,
         preview_token=preview_token,
         notes=plan.notes,
+        shown=sample_plan(plan) if preview_token is not None else (),
+        names=plan.names,
     )
 
 
 def make_initial_receipt(target: UndoTarget, plan: UndoPlan) -> StoredReceipt:
     """The receipt of an undo that ends before its first request: only what was reverted before is reverted."""
     open_rows = plan.planned - plan.already_reverted
-    irreversible_count = len(target.folded.irreversible)
     return make_stored_receipt(
         replace(make_receipt(plan), skipped=open_rows),
-        remaining=open_rows + irreversible_count,
+        remaining=open_rows + target.not_covered,
         position=target.position,
-        irreversible_count=irreversible_count,
+        irreversible_count=target.not_covered,
+        writes=target.writes_undone,
     )

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 from basewarden.journal import Image, RowChange, UncapturedChanges, Verb
 from basewarden.undo.planning.key_pairs import pair_by_key
@@ -27,6 +28,15 @@ class RecordedWrite:
     table: str
     changes: tuple[RowChange, ...]
     uncaptured: tuple[UncapturedChanges, ...] = ()
+    id: UUID | None = None
+
+    @property
+    def reversible(self) -> Sequence[RowChange]:
+        """The changes that an undo can revert: committed, of rows with a key."""
+        if self.state != "committed":
+            return ()
+        changes = [change for change in self.changes if change.key_columns]
+        return pair_by_key(changes) if self.verb == "insert" else changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,9 @@ class ColumnChange:
 class NetChange:
     """The session's changes of one row as one. `before` and `after` are None where the row did not exist.
 
-    `is_replaced`: others deleted or replaced the row between two writes of the session.
+    `is_replaced`: others deleted or replaced the row between two writes of the session. Where only some writes of the
+    session are folded, a later one of the others set the columns `changed_later`, or moved, deleted or replaced the row
+    (`is_rewritten`).
     """
 
     schema: str
@@ -72,6 +84,8 @@ class NetChange:
     columns: Mapping[str, ColumnChange]
     shown: bytes
     is_replaced: bool = False
+    changed_later: tuple[str, ...] = ()
+    is_rewritten: bool = False
 
     @property
     def verb(self) -> Verb:
@@ -107,17 +121,18 @@ class Folded:
 
 def fold_writes(writes: Sequence[RecordedWrite]) -> Folded:
     """`writes` are in the order of the journal."""
-    folder = _WriteFolder()
+    folder = WriteFolder()
     for write in writes:
-        if write.state == "committed":
-            changes = [change for change in write.changes if change.key_columns]
-            folder.add(pair_by_key(changes) if write.verb == "insert" else changes)
-    return Folded(folder.finish(), _describe_irreversible(writes))
+        folder.add(write.reversible)
+    return Folded(folder.finish(), describe_irreversible(writes))
 
 
 @dataclass(slots=True)
-class _RowHistory:
-    """One row's changes. `last` is the row as the session left it, `base` what to restore where it was deleted."""
+class RowHistory:
+    """One row's changes. `last` is the row as the session left it, `base` what to restore where it was deleted.
+
+    `parts` are the changes themselves, `overlaid` the columns that an observed write changed after them.
+    """
 
     first: RowChange
     existed: bool
@@ -126,6 +141,18 @@ class _RowHistory:
     base: Values | None = None
     columns: dict[str, ColumnChange] = field(default_factory=dict)
     is_replaced: bool = False
+    parts: list[RowChange] = field(default_factory=list)
+    overlaid: set[str] = field(default_factory=set)
+    is_rewritten: bool = False
+
+    def observe(self, change: RowChange) -> None:
+        """Takes note of a change by a write that is not folded."""
+        before, after = change.before, change.after
+        if before is None or after is None or before.key(change.key_columns) != after.key(change.key_columns):
+            self.is_rewritten = True
+            return
+        changed = {name for name, value in after.exact.items() if before.exact.get(name) != value}
+        self.overlaid |= changed & self.columns.keys() if self.existed else changed
 
     def update(self, before: Image, after: Image, set_columns: tuple[str, ...] | None) -> None:
         self.is_replaced = self.is_replaced or (not self.existed and before.exact != self.last)
@@ -160,7 +187,7 @@ class _RowHistory:
         self.base, self.last, self.shown = None, after.exact, after.shown
 
     def net(self) -> NetChange | None:
-        columns = {name: change for name, change in self.columns.items() if change.old != change.new or change.has_gap}
+        columns = {name: change for name, change in self.columns.items() if self._is_kept(name, change)}
         if self.last is None:
             before = self.base
         else:
@@ -171,27 +198,55 @@ class _RowHistory:
             return None
         first = self.first
         return NetChange(
-            first.schema, first.table, first.key_columns, before, self.last, columns, self.shown, self.is_replaced
+            first.schema,
+            first.table,
+            first.key_columns,
+            before,
+            self.last,
+            columns,
+            self.shown,
+            self.is_replaced,
+            tuple(sorted(name for name in self.overlaid if name in columns or not self.existed)),
+            self.is_rewritten,
         )
 
+    def _is_kept(self, name: str, change: ColumnChange) -> bool:
+        """A trigger-set value that an observed write's trigger has set again belongs to that write."""
+        return change.has_gap or (change.old != change.new and not (change.is_trigger_set and name in self.overlaid))
 
-class _WriteFolder:
+
+class WriteFolder:
     def __init__(self) -> None:
-        self._chains: list[_RowHistory] = []
-        self._alive: dict[_Place, _RowHistory] = {}
-        self._gone: dict[_Place, _RowHistory] = {}
+        self.histories: list[RowHistory] = []
+        self._alive: dict[_Place, RowHistory] = {}
+        self._gone: dict[_Place, RowHistory] = {}
 
     def add(self, changes: Sequence[RowChange]) -> None:
         """One write's changes happened at once: all rows are found by their old keys before any gets its new one."""
         found = [(change, self._take(change)) for change in changes]
         for change, chain in found:
-            self._apply(change, chain)
+            self._apply(change, chain).parts.append(change)
+
+    def observe(self, changes: Sequence[RowChange]) -> None:
+        """Follows the rows through a write that is not folded."""
+        found = [(change, self._alive.pop(_place(change, change.before), None)) for change in changes if change.before]
+        found += [(change, None) for change in changes if change.before is None]
+        for change, chain in found:
+            place = _place(change, change.after) if change.after is not None else None
+            if chain is not None:
+                chain.observe(change)
+                if place is not None:
+                    self._alive[place] = chain
+            elif place is not None and (change.before is None or _place(change, change.before) != place):
+                replaced = self._gone.get(place)
+                if replaced is not None:
+                    replaced.is_rewritten = True
 
     def finish(self) -> tuple[NetChange, ...]:
-        nets = (chain.net() for chain in self._chains)
+        nets = (chain.net() for chain in self.histories)
         return tuple(net for net in nets if net is not None)
 
-    def _take(self, change: RowChange) -> _RowHistory | None:
+    def _take(self, change: RowChange) -> RowHistory | None:
         if change.before is None:
             return None
         place = _place(change, change.before)
@@ -203,21 +258,23 @@ class _WriteFolder:
             return gone
         return chain or self._begin(change, change.before)
 
-    def _apply(self, change: RowChange, chain: _RowHistory | None) -> None:
+    def _apply(self, change: RowChange, chain: RowHistory | None) -> RowHistory:
         before, after = change.before, change.after
         if after is None:
-            if chain is not None and before is not None:
-                chain.delete(before)
-                self._gone[_place(change, before)] = chain
-            return
+            assert chain is not None  # a change without an image after it has one before it
+            assert before is not None
+            chain.delete(before)
+            self._gone[_place(change, before)] = chain
+            return chain
         place = _place(change, after)
         if chain is not None and before is not None:
             chain.update(before, after, change.set_columns)
         else:
             chain = self._insert(change, after, place)
         self._alive[place] = chain
+        return chain
 
-    def _insert(self, change: RowChange, after: Image, place: _Place) -> _RowHistory:
+    def _insert(self, change: RowChange, after: Image, place: _Place) -> RowHistory:
         lost = self._alive.get(place)
         if lost is not None:  # others deleted the row in between
             lost.is_replaced = lost.is_replaced or lost.existed
@@ -229,9 +286,9 @@ class _WriteFolder:
             return gone
         return self._begin(change, after)
 
-    def _begin(self, change: RowChange, image: Image) -> _RowHistory:
-        chain = _RowHistory(change, change.before is not None, image.exact, image.shown)
-        self._chains.append(chain)
+    def _begin(self, change: RowChange, image: Image) -> RowHistory:
+        chain = RowHistory(change, change.before is not None, image.exact, image.shown)
+        self.histories.append(chain)
         return chain
 
 
@@ -243,7 +300,7 @@ def _read_key(values: Values, columns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(values.get(column) or "" for column in columns)
 
 
-def _describe_irreversible(writes: Sequence[RecordedWrite]) -> tuple[str, ...]:
+def describe_irreversible(writes: Sequence[RecordedWrite]) -> tuple[str, ...]:
     return (
         *_describe_unknown(writes),
         *_describe_keyless(writes),

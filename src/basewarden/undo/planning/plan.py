@@ -8,14 +8,14 @@ depends on it.
 import hashlib
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Literal, NamedTuple
 
 from basewarden.journal import Image
 from basewarden.undo.planning.fold import NetChange, Values
 from basewarden.undo.receipt import ColumnValues, RowConflict, TableCount, show_value
-from pgrest import Table
+from pgrest import Name, Table
 
 Action = Literal["insert", "update", "delete", "nothing"]
 _NO_DEFAULTS: Values = {}
@@ -95,6 +95,8 @@ class UndoPlan:
     """A hash of the planned writes and conflicts."""
     notes: tuple[str, ...] = ()
     """What a preview could not find out."""
+    names: Mapping[tuple[Name, tuple[str, ...]], str] = field(default_factory=dict)
+    """Of a preview: what people call its first rows, by table and key."""
 
     @property
     def planned(self) -> int:
@@ -153,6 +155,10 @@ def decide_row(
     conflict = partial(make_conflict, change, table=table, found=found)
     if change.is_replaced:
         return conflict("Another write replaced or changed this row between two of the session's writes.")
+    if change.is_rewritten:
+        return conflict("A later write of the same session moved, deleted or replaced this row.")
+    if overlaid := tuple(name for name in change.changed_later if not table.columns[name].generated):
+        return conflict("A later write of the same session changed this row, too.", overlaid)
     if is_reverted and found is not None:
         return RowPlan(change, table, found, found.exact)
     if change.before is None:
@@ -180,7 +186,9 @@ def make_conflict(
     """`found` is the row as it is, if that is known."""
     names = tuple(columns)
     values = tuple(_show_values(change, name, table, found) for name in names)
-    return RowConflict(change.schema, change.table, change.primary_key, names, reason, values)
+    key = change.key_after or change.key_before or ()
+    image = found.exact if found else change.after or change.before or {}
+    return RowConflict(change.schema, change.table, change.primary_key, names, reason, values, key, image)
 
 
 def _show_values(change: NetChange, name: str, table: Table | None, found: Image | None) -> ColumnValues:

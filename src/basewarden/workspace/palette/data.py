@@ -7,7 +7,7 @@ from uuid import UUID
 from basewarden.core.addresses import row_path, table_path
 from basewarden.core.row_labels import LABEL_NAMES
 from basewarden.errors import AppError
-from basewarden.workspace.columns import choose_label
+from basewarden.gateway import choose_label
 from basewarden.workspace.conditions import any_of, contains, equals
 from basewarden.workspace.palette.items import MAX_PER_GROUP, PaletteGroup, PaletteItem
 from basewarden.workspace.table_client import TableClient, key_of, select_texts

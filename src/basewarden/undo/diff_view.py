@@ -1,0 +1,98 @@
+"""The rows of a table as a diff, for the preview of an undo and for its receipt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from basewarden.core.addresses import row_path
+from basewarden.core.brief import make_brief
+from basewarden.gateway import find_label
+from basewarden.journal import JournalMutation
+from basewarden.undo.planning.samples import MAX_COLUMNS, MAX_LABEL, MAX_VALUE
+from basewarden.undo.row_samples import TableSample, ValueSample
+
+
+@dataclass(frozen=True, slots=True)
+class DiffRow:
+    """`href` leads to the row; None where there is none (yet, or any more)."""
+
+    name: str
+    href: str | None
+    action: str
+    values: tuple[ValueSample, ...]
+    more: int = 0
+    derived: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DiffTable:
+    """`start` is the number of the first row that is shown."""
+
+    schema: str
+    table: str
+    inserted: int
+    changed: int
+    deleted: int
+    rows: tuple[DiffRow, ...]
+    start: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.inserted + self.changed + self.deleted
+
+    @property
+    def after(self) -> int:
+        """The number of the first row that is not shown."""
+        return self.start + len(self.rows)
+
+
+def show_sample(connection_id: UUID, sample: TableSample) -> DiffTable:
+    """A table of a plan, in which restored rows do not exist yet."""
+    rows = tuple(
+        DiffRow(
+            row.name,
+            None if row.action == "insert" else row_path(connection_id, sample.schema, sample.table, row.current_key),
+            row.action,
+            row.values,
+            row.more,
+            row.derived,
+        )
+        for row in sample.rows
+    )
+    return DiffTable(sample.schema, sample.table, sample.inserted, sample.changed, sample.deleted, rows, sample.start)
+
+
+def show_mutations(
+    connection_id: UUID, name: tuple[str, str], counts: tuple[int, int, int], rows: Sequence[JournalMutation]
+) -> DiffTable:
+    """A table of an undo that was done, in which deleted rows exist no more."""
+    return DiffTable(*name, *counts, tuple(_show_mutation(connection_id, row) for row in rows))
+
+
+def _show_mutation(connection_id: UUID, row: JournalMutation) -> DiffRow:
+    before, after = row.before_exact or {}, row.after_exact or {}
+    image = after or before
+    key = [image.get(column) or "" for column in row.key_columns]
+    derived: list[str] = []
+    if row.verb == "update":
+        changed = [name for name, value in after.items() if before.get(name) != value]
+        columns = [name for name in changed if row.set_columns is None or name in row.set_columns] or changed
+        derived = [name for name in changed if name not in columns]
+    else:
+        columns = [name for name, value in image.items() if value is not None and name not in row.key_columns]
+    values = tuple(
+        ValueSample(make_brief(name, MAX_LABEL), _shorten(before.get(name)), _shorten(after.get(name)))
+        for name in columns[:MAX_COLUMNS]
+    )
+    return DiffRow(
+        make_brief(find_label(image) or ", ".join(key), MAX_LABEL),
+        row_path(connection_id, row.schema, row.table, key) if row.verb != "delete" and key else None,
+        row.verb,
+        values,
+        max(0, len(columns) - MAX_COLUMNS),
+        tuple(derived[:MAX_COLUMNS]),
+    )
+
+
+def _shorten(value: str | None) -> str | None:
+    return None if value is None else make_brief(value, MAX_VALUE)

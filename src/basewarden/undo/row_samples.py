@@ -1,0 +1,50 @@
+"""Rows of an undo as people read them: the value now, and the restored one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSample:
+    """Brief texts; None is null, and a side on which the row does not exist."""
+
+    column: str
+    now: str | None
+    restored: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowSample:
+    """`name` is the row's label, or its key where it has none. `more` columns are not shown.
+
+    `derived` are the columns that triggers had set.
+    """
+
+    name: str
+    current_key: tuple[str, ...]
+    action: Literal["insert", "update", "delete"]
+    values: tuple[ValueSample, ...]
+    more: int = 0
+    derived: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableSample:
+    """Rows of one table from number `start` on; the counts are those of the whole table."""
+
+    schema: str
+    table: str
+    inserted: int
+    changed: int
+    deleted: int
+    rows: tuple[RowSample, ...]
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SampleWindow:
+    """Rows of one table, from number `start` on."""
+
+    schema: str
+    table: str
+    start: int
