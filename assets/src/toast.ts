@@ -37,4 +37,38 @@ onArrival((part) => {
   for (const toast of within<HTMLElement>(part, "#toasts > [data-toast]")) leaveLater(toast);
 });
 
+/** Ctrl-Z (Cmd-Z on a Mac) presses the newest toast that can undo, with Shift the newest that can redo, but never while typing. */
+const isApple = /Mac|iPhone|iPad/.test(navigator.userAgent);
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && (target.isContentEditable || target.matches("input:not([type='checkbox'], [type='radio']), textarea, select"));
+}
+
+onArrival((part) => {
+  if (isApple) for (const keys of within<HTMLElement>(part, "[data-undo-keys]")) keys.textContent = "⌘Z";
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key.toLowerCase() !== "z" || event.altKey || !(isApple ? event.metaKey : event.ctrlKey)) return;
+  if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  const forms = document.querySelectorAll<HTMLFormElement>(`#toasts form[data-${event.shiftKey ? "redo" : "undo"}]`);
+  const button = forms[forms.length - 1]?.querySelector<HTMLButtonElement>("button[type='submit']:not(:disabled)");
+  if (!button) return;
+  event.preventDefault();
+  button.click();
+});
+
+// The address that led here names what was done, so that the toast works without script; a reload need not say it again.
+const DONE = ["written", "undone"];
+
+function forgetDone(): void {
+  const here = new URL(location.href);
+  if (!DONE.some((name) => here.searchParams.has(name))) return;
+  for (const name of DONE) here.searchParams.delete(name);
+  history.replaceState(history.state, "", here);
+}
+
+forgetDone();
+document.addEventListener("htmx:replacedInHistory", forgetDone);
+
 onClick("[data-toast-close]", (closer) => closer.closest("[data-toast]")?.remove());

@@ -101,14 +101,14 @@ async def add_and_delete(page: Page) -> None:
     await page.get_by_label("name", exact=True).fill("Torch")
     await page.get_by_label("shade", exact=True).select_option("dark")
     await page.get_by_role("button", name="Add row").click()
-    await expect(page.get_by_text("Added.")).to_be_visible()
+    await expect(page.get_by_text("Torch added")).to_be_visible()
     await page.get_by_role("link", name="lamps", exact=True).first.click()
     await expect(page.locator("tbody tr")).to_have_count(4)
     await page.get_by_label("Select row 1", exact=True).check()
     await page.get_by_role("button", name="Delete…").click()
     await expect(page.get_by_text("2 rows of public.bulbs go with it")).to_be_visible()
     await page.get_by_role("button", name="Delete row").click()
-    await expect(page.get_by_text("1 row deleted.")).to_be_visible()
+    await expect(page.get_by_text("Reading lamp deleted, and 3 rows that referred to it")).to_be_visible()
     await expect(page.locator("tbody tr")).to_have_count(3)
 
 
@@ -125,6 +125,7 @@ async def undo_it_all(page: Page) -> None:
     await page.get_by_role("link", name=re.compile(r"^Undo \d+ rows?…")).click()
     await page.get_by_role("button", name=re.compile(r"Undo \d+ row")).click()
     await expect(page.get_by_role("heading", name="Receipt", exact=True)).to_be_visible()
+    await expect(page.get_by_text(re.compile(r"are as they were\."))).to_be_visible()
 
 
 async def sign_out(page: Page) -> None:

@@ -109,6 +109,11 @@ async def test_the_undo_answers_what_the_document_says(
     await sessions.undo(session)
     again = await sessions.undo(session, status=409)
     assert (again["code"], again["details"]["undoSessionId"] is None) == ("already_undone", False)
+    writes = {change["writeId"] for change in (await sessions.call("GET", f"/sessions/{session}"))["mutations"]}
+    target = {"mode": "apply", "target": {"writeIds": sorted(writes)}}
+    assert (await sessions.call("POST", "/undo", 409, json=target))["code"] == "already_undone"
+    file = await sessions.call("GET", f"/undos/{done['undoSessionId']}/receipt.json")
+    assert (file["sessionId"], file["state"]) == (session, "done")
     assert (await sessions.call("GET", "/sessions"))["sessions"][0]["kind"] == "undo"
 
 

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from basewarden.connections import Editor, Membership, Viewer
-from basewarden.core.addresses import row_path
+from basewarden.core.addresses import row_path, table_path
 from basewarden.errors import AppError, Forbidden, NotFound
-from basewarden.web import Pages, PagesDep
+from basewarden.web import Pages, PagesDep, Reading
 from basewarden.workspace.columns import view_column
 from basewarden.workspace.conditions import is_row
 from basewarden.workspace.edits import EditConflict, change_row, list_refusals
@@ -22,6 +22,7 @@ from basewarden.workspace.grid import GridRow, can_edit, cell_href, make_row, re
 from basewarden.workspace.paths import KeyDep, TableDep
 from basewarden.workspace.references import list_references
 from basewarden.workspace.table_client import Key, TableClient, TableClientDep, select_texts
+from basewarden.workspace.toasts import find_back_path, make_write_toast
 from basewarden.workspace.truncation import MAX_IN_EDITOR, limit_grid, truncate
 from pgrest import Column, Table, TextLimit
 
@@ -82,9 +83,10 @@ async def post_cell(
     key: KeyDep,
     column: ColumnDep,
     client: TableClientDep,
+    db: Reading,
     pages: PagesDep,
 ) -> Response:
-    """Saves a cell and renders the whole row, because a write may change other columns too.
+    """Saves a cell and renders the whole row, because a write may change other columns too, and the toast of the write.
 
     After an error the editor keeps the typed value, now based on the current one.
     """
@@ -99,7 +101,11 @@ async def post_cell(
         return _show_editor(request, member, table, key, column, pages, change.after, before, text)
     row = await _read_row(client, member, table, key, columns)
     views = [view_column(table, shown, can_edit=True) for shown in columns]
-    return pages.render(request, "workspace/grid_row.html", columns=views, row=row)
+    toast = None
+    if client.last_write is not None:
+        here = find_back_path(request, member, table_path(member.connection.id, *table.qualified))
+        toast = await make_write_toast(member, client, db, client.last_write, here)
+    return pages.render(request, "workspace/grid_row.html", columns=views, row=row, toasts=[toast] if toast else [])
 
 
 def _list_shown(table: Table, form: FormData) -> list[Column]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from basewarden.core.row_labels import LABEL_NAMES
 from basewarden.errors import Invalid
 from pgrest import Column, Table
 

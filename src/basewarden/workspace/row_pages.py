@@ -11,8 +11,9 @@ from starlette.responses import Response
 from basewarden.connections import Editor, Environment, Membership, Viewer
 from basewarden.core.addresses import row_path, table_path
 from basewarden.errors import AppError, Forbidden, NotFound
+from basewarden.gateway import choose_label
 from basewarden.web import Pages, PagesDep, Reading, redirect
-from basewarden.workspace.columns import choose_label, encode_values, is_writable, view_column
+from basewarden.workspace.columns import encode_values, is_writable, view_column
 from basewarden.workspace.conditions import is_any_row, is_row
 from basewarden.workspace.edits import Change, EditConflict, change_row, list_refusals
 from basewarden.workspace.error_pages import DataRoute
@@ -25,6 +26,7 @@ from basewarden.workspace.references import list_references
 from basewarden.workspace.related import list_consequences, list_related, referenced_columns
 from basewarden.workspace.table_client import Key, Row, TableClient, TableClientDep, select_texts
 from basewarden.workspace.table_pages import explain_read_only
+from basewarden.workspace.toasts import add_write, read_toasts
 from basewarden.workspace.truncation import limit_row, list_truncated
 from pgrest import Table
 
@@ -59,7 +61,7 @@ async def post_new(
             return pages.render(
                 request, "workspace/new.html", status=error.status, fields=fields, errors=errors, **frame
             )
-    return redirect(f"{row_path(member.connection.id, *table.qualified, key)}?done=added")
+    return redirect(add_write(row_path(member.connection.id, *table.qualified, key), client, "done=added"))
 
 
 @router.get("/+delete")
@@ -86,7 +88,7 @@ async def post_delete(
         deleted = await client.delete(table, keys)
     except AppError as error:
         return await _show_delete(request, member, table, keys, client, pages, refusal=error)
-    return redirect(f"{table_path(member.connection.id, *table.qualified)}?deleted={deleted}")
+    return redirect(add_write(table_path(member.connection.id, *table.qualified), client, f"deleted={deleted}"))
 
 
 @router.get("/{key}")
@@ -110,7 +112,7 @@ async def post_row(
         await change_row(client, table, key, changes)
     except AppError as error:
         return await _show_row(request, member, table, key, client, db, pages, changes, error)
-    return redirect(f"{here}?done=saved")
+    return redirect(add_write(here, client, "done=saved"))
 
 
 async def _show_row(
@@ -157,6 +159,7 @@ async def _show_row(
         can_edit=edits,
         read_only_reason=explain_read_only(member, table),
         done=_DONE.get(request.query_params.get("done", "")),
+        toasts=await read_toasts(request, member, client, db),
     )
 
 
@@ -174,7 +177,13 @@ async def _show_missing(
     history = await read_history(db, member.connection.id, table, key)
     frame = make_table_context(client, member.connection.id, table)
     return pages.render(
-        request, "workspace/missing.html", status=HTTPStatus.NOT_FOUND, key=key, history=history, **frame
+        request,
+        "workspace/missing.html",
+        status=HTTPStatus.NOT_FOUND,
+        key=key,
+        history=history,
+        toasts=await read_toasts(request, member, client, db),
+        **frame,
     )
 
 

@@ -53,6 +53,8 @@ class TableClient:
         self._project = project
         self._caller = caller
         self.schema = schema
+        self.last_write: UUID | None = None
+        """The journal's id of the newest write; None where there was none, or where it took several."""
 
     async def read(
         self,
@@ -126,13 +128,15 @@ class TableClient:
             text_limit=text_limit,
         )
         try:
-            return (await self._backends.handle(self._project, self._caller, call)).response
+            result = await self._backends.handle(self._project, self._caller, call)
         except DatabaseError as error:
             raise explain_error(from_database(error)) from error
         except PgrestError as error:
             raise explain_error(error) from error
         except (ConnectionFailed, UpstreamUnavailable) as error:
             raise explain_unreachable(error) from error
+        self.last_write = result.write_id or self.last_write
+        return result.response
 
 
 _RETURN = "return=representation"

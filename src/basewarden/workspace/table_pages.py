@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from basewarden.connections import Membership, Viewer
 from basewarden.core.addresses import table_path
-from basewarden.web import PagesDep
+from basewarden.web import PagesDep, Reading
 from basewarden.workspace.columns import is_writable, view_column
 from basewarden.workspace.error_pages import DataRoute
 from basewarden.workspace.grid import can_edit, load_grid
@@ -15,6 +15,7 @@ from basewarden.workspace.navigation import make_table_context
 from basewarden.workspace.paths import TableDep
 from basewarden.workspace.table_client import TableClientDep
 from basewarden.workspace.tables import TABLES_PER_PAGE, describe_tables, search_tables
+from basewarden.workspace.toasts import read_toasts
 from pgrest import Table
 
 router = APIRouter(prefix="/c/{connection_id}/data", route_class=DataRoute, include_in_schema=False)
@@ -42,7 +43,7 @@ async def get_tables(
 
 @router.get("/{table}")
 async def get_grid(
-    request: Request, member: Viewer, table: TableDep, client: TableClientDep, pages: PagesDep
+    request: Request, member: Viewer, table: TableDep, client: TableClientDep, db: Reading, pages: PagesDep
 ) -> Response:
     here = table_path(member.connection.id, *table.qualified)
     view = read_view(here, table, request.query_params)
@@ -59,6 +60,7 @@ async def get_grid(
         can_edit=can_edit(member, table),
         read_only_reason=explain_read_only(member, table),
         deleted=_read_deleted(request),
+        toasts=await read_toasts(request, member, client, db),
     )
 
 
