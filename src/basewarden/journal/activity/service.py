@@ -16,7 +16,7 @@ PERIOD = timedelta(hours=6)
 PERIODS = 28
 """Seven days; the last day is the last four periods, so figures need no time zone."""
 PERIODS_A_DAY = 4
-MAX_WRITES = 100_000
+MAX_WRITES = 20_000
 """Writes that one page reads; with more in seven days the lines are left out."""
 
 
