@@ -1,5 +1,7 @@
 /** Pages to read: which heading is in view, the search as one types, and one choice of language for all samples of code. */
 
+import { areSingleKeysOff } from "./shortcuts.js";
+
 const LANGUAGE = "basewarden.code";
 
 /** Marks, in the list of headings, the last one that has passed the top of the window. */
@@ -52,8 +54,9 @@ class DocsSearch {
     });
     document.addEventListener("keydown", (event) => {
       const isTyping = event.target instanceof HTMLElement && event.target.closest("input, textarea, select, [contenteditable]");
-      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || isTyping) return;
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || isTyping || areSingleKeysOff()) return;
       event.preventDefault();
+      field.focus();
       field.select();
     });
   }

@@ -12,14 +12,14 @@ export const isApple = /Mac|iPhone|iPad/.test(navigator.userAgent);
 const dialog = document.getElementById("shortcuts");
 let hasGone = 0;
 
-function isOff(): boolean {
+export function areSingleKeysOff(): boolean {
   return localStorage.getItem(OFF_KEY) === "off";
 }
 
 export function openShortcuts(): void {
   if (!(dialog instanceof HTMLDialogElement)) return location.assign("/shortcuts");
   const choice = dialog.querySelector<HTMLInputElement>("[data-shortcuts-switch]");
-  if (choice) choice.checked = !isOff();
+  if (choice) choice.checked = !areSingleKeysOff();
   if (!dialog.open) dialog.showModal();
 }
 
@@ -31,7 +31,7 @@ function isTyping(target: EventTarget | null): boolean {
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat) return;
-  if (isTyping(event.target) || document.querySelector("dialog[open]") || isOff()) return;
+  if (isTyping(event.target) || document.querySelector("dialog[open]") || areSingleKeysOff()) return;
   if (event.key === "?" && dialog) {
     event.preventDefault();
     return openShortcuts();

@@ -28,7 +28,7 @@ async def test_the_search_field_filters_operations_as_one_types(page: Page) -> N
 async def test_the_search_of_the_docs_works_by_keyboard_alone(page: Page) -> None:
     await page.goto("/docs/guide")
     await page.keyboard.press("/")
-    await page.keyboard.type("BASEWARDEN_ORIGIN")
+    await page.keyboard.type("settings BASEWARDEN_ORIGIN")
     hit = page.locator("#docs-found").get_by_role("link", name="BASEWARDEN_ORIGIN").first
     await expect(hit).to_be_visible()
     await page.keyboard.press("Escape")
