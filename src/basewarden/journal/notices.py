@@ -3,7 +3,7 @@
 NOTIFY takes a lock of the whole server until its transaction has ended, the wait for the disk included. So a notice is
 not part of the transaction that stores a write: it follows in one of its own, which writes nothing, for all connections
 together and not more often than every 50 ms. A notice that is lost delays events until the next one: they are read from
-the journal. See `docs/decisions/0031-live-events-from-the-journal.md`.
+the journal. See `docs/decisions/0032-live-events-from-the-journal.md`.
 """
 
 import asyncio
