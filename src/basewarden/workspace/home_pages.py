@@ -88,7 +88,7 @@ async def _read_activity(db: ReadSession, member: Membership, settings: Settings
     return {
         "rows": rows,
         "now_text": describe_now(rows),
-        "counts": await count_activity(db, member.connection.id),
+        "totals": await count_activity(db, member.connection.id),
         "agents": await count_agents(db, member.connection.id),
         "steps": steps,
         "version": f"{steps.state if steps else ''}{newest}",
