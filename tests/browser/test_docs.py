@@ -11,18 +11,18 @@ pytestmark = pytest.mark.browser
 async def test_the_search_field_filters_operations_as_one_types(page: Page) -> None:
     await page.goto("/docs/api")
     search = page.get_by_role("searchbox", name="Find an operation")
-    undo = page.locator("#api-operations").get_by_role("link", name="/undo")
+    release = page.locator("#api-operations").get_by_role("link", name="/release")
     await expect(page.get_by_role("heading", name="Billing", exact=True)).to_be_visible()
-    await search.fill("post undo")
-    await expect(undo).to_be_visible()
+    await search.fill("post /release")
+    await expect(release).to_be_visible()
     await expect(page.get_by_role("status").filter(has_text="1 operation")).to_be_visible()
     await expect(page.get_by_role("heading", name="Billing", exact=True)).to_be_hidden()
     await search.fill("nothing has this")
     await expect(page.get_by_text("0 operations")).to_be_visible()
     await search.fill("")
     await expect(page.get_by_role("heading", name="Billing", exact=True)).to_be_visible()
-    await undo.click()
-    await expect(page).to_have_url("/docs/api/sessions#post-api-connections-connection-id-sessions-session-id-undo")
+    await release.click()
+    await expect(page).to_have_url("/docs/api/sessions#post-api-connections-connection-id-sessions-session-id-release")
 
 
 async def test_the_search_of_the_docs_works_by_keyboard_alone(page: Page) -> None:
@@ -65,8 +65,8 @@ async def test_without_script_all_is_there(browser: Browser, product: ServedProd
         await page.goto("/docs/api")
         await expect(page.locator("#api-search")).to_be_hidden()
         assert await page.locator("#api-operations li").count() > 50
-        await page.locator("#api-operations").get_by_role("link", name="/undo").click()
-        await expect(page.get_by_role("article", name="undo")).to_be_visible()
+        await page.locator("#api-operations").get_by_role("link", name="/release").click()
+        await expect(page.get_by_role("article", name="release")).to_be_visible()
         await page.get_by_text("JavaScript", exact=True).first.click()
         await expect(page.get_by_text("await fetch(").first).to_be_visible()
         search = page.get_by_role("searchbox", name="Search the docs")

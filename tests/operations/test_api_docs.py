@@ -156,7 +156,7 @@ def test_every_code_is_one_that_the_product_has(groups: tuple[ApiGroup, ...]) ->
 
 
 def test_an_undo_that_conflicts_is_shown_with_its_receipt(groups: tuple[ApiGroup, ...]) -> None:
-    (undo,) = (one for one in list_all(groups) if one.path.endswith("/undo"))
+    (undo,) = (one for one in list_all(groups) if one.path.endswith("{session_id}/undo"))
     assert '"code": "undo_conflict"' in undo.refusal
     assert '"details": {\n    "planned"' in undo.refusal
 
