@@ -31,6 +31,7 @@ async def test_the_search_of_the_docs_works_by_keyboard_alone(page: Page) -> Non
     await page.keyboard.type("settings BASEWARDEN_ORIGIN")
     hit = page.locator("#docs-found").get_by_role("link", name="BASEWARDEN_ORIGIN").first
     await expect(hit).to_be_visible()
+    await page.wait_for_load_state("networkidle")
     await page.keyboard.press("Escape")
     await expect(hit).to_be_hidden()
     await page.keyboard.press("ArrowDown")
