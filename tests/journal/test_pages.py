@@ -1,5 +1,7 @@
 """What a person sees of frozen sessions and of refusals."""
 
+import re
+
 import psycopg
 
 from basewarden.journal import RefusalLog
@@ -45,10 +47,12 @@ async def test_a_frozen_session_says_so_and_is_released(workshop: Workshop) -> N
 async def test_what_was_blocked_is_on_the_home_and_the_agents_page(workshop: Workshop) -> None:
     bench = await workshop.bench(_SHOP)
     home = f"/c/{bench.connection_id}"
-    assert "in the last 24 hours" not in (await bench.person.get(home)).text
+    assert "was stopped" not in (await bench.person.get(home)).text
     assert "No blocked requests" in (await bench.person.get(f"{home}/refusals")).text
     await freeze(bench)
-    assert "Blocked 2 requests in the last 24 hours" in (await bench.person.get(home)).text
+    shown = (await bench.person.get(home)).text
+    assert "was stopped: <code>PATCH" in shown
+    assert re.search(r'Requests blocked in 24 h</span>\s*<span class="figure">2<', shown)
     assert '2<span class="visually-hidden"> blocked requests of' in (await bench.person.get(f"{home}/agents")).text
     assert "PATCH /prices?id=eq.…" in (await bench.person.get(f"{home}/refusals")).text
 
@@ -102,8 +106,9 @@ async def test_a_viewer_neither_freezes_nor_sees_what_only_owners_open(workshop:
     refused = await viewer.get(settings)
     assert refused.status_code == 403
     assert f'href="{settings}"' not in refused.text
-    places = (await viewer.get("/palette?q=sett", headers={"referer": f"http://x{page}"})).json()["items"]
-    assert settings not in [place["href"] for place in places]
+    search = {"q": "sett", "in": bench.connection_id}
+    assert f'href="{settings}"' in (await bench.person.get("/palette", params=search)).text
+    assert f'href="{settings}"' not in (await viewer.get("/palette", params=search)).text
     assert (await viewer.post(f"{page}/release")).status_code == 403
     assert (
         await viewer.post(f"/api/connections/{bench.connection_id}{page[page.index('/sessions') :]}/release")
