@@ -57,24 +57,27 @@ class _Counts:
 
 
 # A write whose rows all have its own verb and table has no `change_counts`; nor has one of an earlier release.
-_COUNT = """
-    WITH w AS (
-        SELECT w.*, change_counts IS NOT NULL AS is_counted, CASE
-            WHEN change_counts IS NOT NULL OR verb = 'call' THEN 'call'
-            WHEN verb IN ('insert', 'update', 'delete') AND cardinality(tables) <= 1 THEN verb ELSE 'mixed' END AS kind
-        FROM unnest(CAST(:ids AS uuid[])) AS s(id) CROSS JOIN LATERAL (
-            SELECT session_id, state, verb, schema_name, table_name, tables, mutation_count, change_counts
-            FROM journal_writes WHERE session_id = s.id AND state <> 'aborted'
+_NEWEST_WRITES = """
+    WITH w AS MATERIALIZED (
+        SELECT w.* FROM unnest(CAST(:ids AS uuid[])) AS s(id) CROSS JOIN LATERAL (
+            SELECT * FROM journal_writes WHERE session_id = s.id AND state <> 'aborted'
             ORDER BY journal_writes.id DESC LIMIT :most) AS w)
-    SELECT session_id, state, kind AS verb, schema_name AS schema, table_name AS table, false AS is_cascade, tables,
+"""
+_ALL_WRITES = """
+    WITH w AS NOT MATERIALIZED (SELECT * FROM journal_writes WHERE session_id = ANY(:ids) AND state <> 'aborted')
+"""
+_COUNT = """
+    SELECT session_id, state, schema_name AS schema, table_name AS table, false AS is_cascade, tables,
         count(*) AS writes, sum(mutation_count)::bigint AS mutations,
-        CASE WHEN kind <> 'call' THEN sum(mutation_count)::bigint
-             ELSE count(*) FILTER (WHERE verb = 'call') END AS changed
-    FROM w GROUP BY session_id, state, kind, schema_name, table_name, tables
+        CASE WHEN verb = 'call' OR verb IN ('insert', 'update', 'delete') AND cardinality(tables) <= 1 THEN verb
+             ELSE 'mixed' END AS verb,
+        CASE WHEN verb = 'call' THEN count(*) WHEN (change_counts IS NOT NULL) THEN 0
+             ELSE sum(mutation_count)::bigint END AS changed
+    FROM w GROUP BY session_id, state, verb, schema_name, table_name, tables, change_counts IS NOT NULL
     UNION ALL
-    SELECT w.session_id, w.state, c.verb, c.schema, c.table, c.cascade, NULL, 0, 0, sum(c.rows)::bigint
+    SELECT w.session_id, w.state, c.schema, c.table, c.cascade, NULL, 0, 0, c.verb, sum(c.rows)::bigint
     FROM w, json_to_recordset(w.change_counts) AS c(verb text, schema text, "table" text, cascade bool, rows int8)
-    WHERE w.is_counted GROUP BY w.session_id, w.state, c.verb, c.schema, c.table, c.cascade
+    WHERE w.change_counts IS NOT NULL GROUP BY w.session_id, w.state, c.verb, c.schema, c.table, c.cascade
 """
 # A caller has few keys and may have many sessions: this reads the index once for each key.
 _LIST_CALLERS = """
@@ -280,7 +283,9 @@ def _has_status(status: str) -> ColumnElement[bool]:
 
 async def _count_changes(session: AsyncSession, session_ids: Sequence[UUID], most: int | None) -> dict[UUID, _Counts]:
     counts: dict[UUID, _Counts] = {}
-    for row in await session.execute(text(_COUNT), {"ids": list(set(session_ids)), "most": most}):
+    ids: dict[str, object] = {"ids": list(set(session_ids))}
+    writes, values = (_ALL_WRITES, ids) if most is None else (_NEWEST_WRITES, {**ids, "most": most})
+    for row in await session.execute(text(writes + _COUNT), values):
         counts.setdefault(row.session_id, _Counts()).add(row)
     return counts
 
