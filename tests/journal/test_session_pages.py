@@ -201,3 +201,21 @@ async def test_an_undone_session_says_who_undid_it(workshop: Workshop) -> None:
     listed = await read_list(bench)
     assert list_titles(listed) == ["Undid “Changed 1 row of prices”", "Changed 1 row of prices"]
     assert list_titles(await read_list(bench, "?status=undone")) == ["Changed 1 row of prices"]
+
+
+async def test_one_write_is_undone_alone(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent()
+    session = (await agent.write("PATCH", "/prices?id=eq.1", {"amount": 5})).session_id
+    wanted = await agent.write("PATCH", "/prices?id=eq.2", {"amount": 5})
+    path = f"/c/{bench.connection_id}/sessions/{session}/undo?write={wanted.changes[0]['writeId']}"
+    page = await read_page(bench, session)
+    assert page.count("Undo this write") == 2
+    assert f'href="{path}"' in page
+    preview = (await bench.person.get(path)).text
+    (token,) = re.findall(r'name="previewToken" value="([^"]+)"', preview)
+    await bench.person.post(path, data={"previewToken": token}, follow_redirects=True)
+    rows = await bench.rows("SELECT id, amount FROM prices WHERE id < 3 ORDER BY id")
+    assert [row["amount"] for row in rows] == [5, 2]
+    viewer = await make_member(bench, "viewer")
+    assert "Undo this write" not in (await viewer.get(path.partition("/undo")[0])).text
