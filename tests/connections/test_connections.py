@@ -187,7 +187,7 @@ ROUTES = [
     ("GET", "/c/{id}/agents/{agent}/revoke", None),
     ("POST", "/c/{id}/agents/{agent}/revoke", None),
     ("GET", "/c/{id}/settings", None),
-    ("POST", "/c/{id}/settings", None),
+    *(("POST", f"/c/{{id}}/settings/{card}", None) for card in ("general", "postgres", "project", "role")),
     ("GET", "/c/{id}/delete", None),
     ("POST", "/c/{id}/delete", None),
 ]
