@@ -11,7 +11,7 @@ from postgrest.exceptions import APIError
 from basewarden.demo.agent_work import AgentWork, agent_client
 from basewarden.demo.data import DemoData
 from basewarden.demo.person_edits import PersonEdits
-from basewarden.errors import Conflict
+from basewarden.errors import Conflict, Unavailable
 
 SESSION_NAME = "spring-cleaning"
 _PAUSE_SECONDS = 0.7
@@ -37,7 +37,8 @@ class AgentRuns:
 
     @property
     def data(self) -> DemoData:
-        assert self._data is not None  # pages lead here only after the demo has started
+        if self._data is None:
+            raise Unavailable("The demo is still starting. Try again in a moment.")
         return self._data
 
     async def seed(self) -> None:

@@ -17,6 +17,7 @@ from basewarden.accounts import (
     set_signin_cookies,
 )
 from basewarden.demo.agent_runs import AgentRuns
+from basewarden.demo.data import EMAIL
 from basewarden.demo.signin_link import SigninLink
 from basewarden.errors import NotFound
 from basewarden.web import PagesDep, SettingsDep, Writing, anyone, inject, redirect
@@ -42,7 +43,7 @@ async def get_signin(
     pages: PagesDep,
 ) -> Response:
     if not link.redeem(token, request.client.host if request.client else None):
-        return pages.render(request, "demo/used.html", status=410, email=runs.data.email)
+        return pages.render(request, "demo/used.html", status=410, email=EMAIL)
     data = runs.data
     result = await accounts.sign_in(
         session,
@@ -60,7 +61,7 @@ async def get_signin(
 @router.post("/agent")
 async def post_agent(person: SignedIn, runs: AgentRunsDep) -> Response:
     """Starts a run, unless one is going on, and leads to where its session appears."""
-    if person.email != runs.data.email:
+    if person.email != EMAIL:
         raise NotFound
     await runs.start()
     return redirect(f"/c/{runs.data.connection_id}/sessions")
