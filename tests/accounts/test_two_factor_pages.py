@@ -158,7 +158,7 @@ async def test_the_codes_can_be_kept_as_a_file(anna: Protected) -> None:
     assert read_codes(answer.text) == anna.recovery
 
 
-@pytest.mark.parametrize("codes", ["", "<script>alert(1)</script>", "7Q4M-XK2W-HN9P-T8RC <b>", "x" * 10_000])
+@pytest.mark.parametrize("codes", ["", "<script>codes()</script>", "7Q4M-XK2W-HN9P-T8RC <b>", "x" * 10_000])
 async def test_the_file_holds_nothing_but_codes(anna: Protected, codes: str) -> None:
     answer = await anna.person.post(f"{HERE}/recovery-codes/file", data={"codes": codes})
     assert went(answer) == (303, f"{HERE}?done=again")

@@ -227,7 +227,7 @@ def test_a_cookie_is_for_one_account_and_cannot_be_forged() -> None:
     cookie = browsers.issue(user_id)
     assert browsers.has_signed_up(cookie, user_id)
     assert not browsers.has_signed_up(cookie, make_id())
-    assert not SignUpBrowsers(Secret("another one")).has_signed_up(cookie, user_id)
+    assert not SignUpBrowsers(Secret("the secret of another deployment")).has_signed_up(cookie, user_id)
     issued_at, mac = cookie.split(".")
     for forged in ("", ".", f".{mac}", f"{issued_at}.", f"{int(issued_at) + 1}.{mac}", f"²{cookie}", "9" * 5000, "é.é"):
         assert not browsers.has_signed_up(forged, user_id)
