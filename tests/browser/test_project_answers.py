@@ -90,7 +90,7 @@ async def be_hostile(turn: HostileExchange) -> None:
 
 @pytest.fixture
 async def bench(workshop: Workshop, backend: Backend) -> AsyncIterator[Bench]:
-    if backend == "forward":
+    if backend == "api":
         async with serve_hostile(be_hostile) as hostile:
             yield await workshop.connect({"url": hostile.url, "key": "sb_secret_0123456789abcdef0123"})
         return

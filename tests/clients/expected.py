@@ -1,6 +1,6 @@
 """What each step of the tours must bring, whichever client takes it.
 
-`_SAME` holds on both backends; `_DIRECT` and `_FORWARD` are where they differ by design (docs/decisions/0017-…).
+`_SAME` holds on both backends; `_DIRECT` and `_API` are where they differ by design (docs/decisions/0017-…).
 """
 
 from typing import Any
@@ -343,7 +343,7 @@ _DIRECT: dict[str, VersionedRow] = {
     "writeExplain": _NO_PLAN,
     "writeSchema": no_schema("archive", "public"),
 }
-_FORWARD: dict[str, VersionedRow] = {
+_API: dict[str, VersionedRow] = {
     "schema": answer([{"id": 1, "title": "old"}]),
     "unknownSchema": no_schema("secret", "public, archive"),
     "rollback": refusal(
@@ -366,7 +366,7 @@ _FORWARD: dict[str, VersionedRow] = {
 
 
 def expect(backend: Backend) -> dict[str, VersionedRow]:
-    return _SAME | (_DIRECT if backend == "direct" else _FORWARD)
+    return _SAME | (_DIRECT if backend == "direct" else _API)
 
 
 def expect_python(backend: Backend) -> dict[str, VersionedRow]:
@@ -383,7 +383,7 @@ def _tell_python(seen: VersionedRow) -> VersionedRow:
 def expect_told(backend: Backend) -> list[Told]:
     """Every row that the tour changes, of each write by itself."""
     only_direct: list[Told] = [("books", "update", (8,))] * 2
-    only_forward: list[Told] = [("papers", "update", (1,))]
+    only_api: list[Told] = [("papers", "update", (1,))]
     return [
         *(("books", "insert", (number,)) for number in (101, 7, 8, 9, 10, 11)),
         *(("notes", "insert", (number,)) for number in range(len(ODD))),
@@ -393,7 +393,7 @@ def expect_told(backend: Backend) -> list[Told]:
         *(("books", "insert", (number,)) for number in (14, 13)),
         *(("books", "update", (number,)) for number in (7, 8, 8, 3, 101, 8, 8)),
         *(("books", "delete", (number,)) for number in (7, 9, 10)),
-        *(only_direct if backend == "direct" else only_forward),
+        *(only_direct if backend == "direct" else only_api),
         ("authors", "delete", (1,)),
         ("book_genres", "delete", (1, 1)),
         ("book_genres", "delete", (2, 1)),

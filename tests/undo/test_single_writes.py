@@ -159,7 +159,7 @@ async def test_one_write_is_undone_and_the_rest_stays(bench: Bench, agent: Bench
     rest = await request_undo(bench, {"sessionId": session})
     assert rest.json()["reverted"] == 1
     assert await list_prices(bench) == before
-    expected = {"direct": "undone", "forward": "partly_undone"}  # an API cannot restore what a trigger sets
+    expected = {"direct": "undone", "api": "partly_undone"}  # an API cannot restore what a trigger sets
     assert (await bench.journal(session))["status"] == expected[backend]
     assert (await undo_writes(bench, second)).json()["code"] == "already_undone"
 

@@ -63,7 +63,7 @@ async def store(
     dsn = await postgres.create_database(template=store_template)
     role = urlsplit(dsn).username or ""
     async with AsyncExitStack() as stack:
-        if backend == "forward":
+        if backend == "api":
             project = await stack.enter_async_context(supabase.project(dsn, role))
             reached = {"url": project.url, "key": project.legacy_key(role)}
         else:

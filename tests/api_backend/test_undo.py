@@ -4,11 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.api_backend.bench import ApiBench
 
 from basewarden.undo.errors import AlreadyUndone, UndoConflict, UndoRunning
 from basewarden.undo.receipt import Receipt
-from tests.forward.conftest import OpenGround
-from tests.forward.ground import Ground
+from tests.api_backend.conftest import OpenProject
 
 SHOP = """
     CREATE TABLE customers (id int PRIMARY KEY, name text, email text UNIQUE);
@@ -24,7 +24,7 @@ MERGE = "resolution=merge-duplicates"
 
 
 @pytest.fixture
-async def shop(open_project: OpenGround) -> Ground:
+async def shop(open_project: OpenProject) -> ApiBench:
     return await open_project(SHOP)
 
 
@@ -32,13 +32,13 @@ def tell(receipt: Receipt) -> list[tuple[dict[str, Any], tuple[str, ...], str]]:
     return [(dict(one.primary_key), one.columns, one.reason) for one in receipt.conflicts]
 
 
-async def refuse(ground: Ground) -> Receipt:
+async def refuse(bench: ApiBench) -> Receipt:
     with pytest.raises(UndoConflict) as refused:
-        await ground.undo()
+        await bench.undo()
     return refused.value.receipt
 
 
-async def test_a_disaster_is_taken_back_and_the_taking_back_too(shop: Ground) -> None:
+async def test_a_disaster_is_taken_back_and_the_taking_back_too(shop: ApiBench) -> None:
     before = await shop.texts(*TABLES)
     await shop.write("PATCH", "/customers?id=lt.5", {"name": "wrecked"})
     await shop.write("DELETE", "/customers?id=in.(2,3,9)")
@@ -67,7 +67,7 @@ async def test_a_disaster_is_taken_back_and_the_taking_back_too(shop: Ground) ->
     assert (await shop.session(session))["status"] == "open"
 
 
-async def test_others_are_spared(shop: Ground) -> None:
+async def test_others_are_spared(shop: ApiBench) -> None:
     await shop.write("PATCH", "/customers?id=lt.4", {"name": "wrecked"})
     await shop.run("UPDATE customers SET name = 'fixed' WHERE id = 1")
     await shop.run("UPDATE customers SET email = 'new@x.org' WHERE id = 2")
@@ -82,7 +82,7 @@ async def test_others_are_spared(shop: Ground) -> None:
     assert (await shop.session(await shop.session_id()))["status"] == "partly_undone"
 
 
-async def test_what_others_attached_keeps_its_parent(shop: Ground) -> None:
+async def test_what_others_attached_keeps_its_parent(shop: ApiBench) -> None:
     await shop.write("POST", "/customers", [{"id": 50}, {"id": 51}])
     await shop.run("INSERT INTO tickets VALUES (99, 50, 'mine')")
     assert tell(await refuse(shop)) == [({"id": 50}, (), "1 row of public.tickets refer to it now.")]
@@ -91,7 +91,7 @@ async def test_what_others_attached_keeps_its_parent(shop: Ground) -> None:
 # In the middle of it -------------------------------------------------------------------------------------
 
 
-async def test_an_edit_of_another_column_in_the_last_moment_stays(shop: Ground) -> None:
+async def test_an_edit_of_another_column_in_the_last_moment_stays(shop: ApiBench) -> None:
     await shop.write("PATCH", "/customers?id=lt.4", {"name": "wrecked"})
     shop.upstream.before_write = "UPDATE customers SET email = 'late@x.org' WHERE id = 2"
     receipt = await shop.undo()
@@ -99,7 +99,7 @@ async def test_an_edit_of_another_column_in_the_last_moment_stays(shop: Ground) 
     assert await shop.rows("SELECT name, email FROM customers WHERE id = 2") == [{"name": "c2", "email": "late@x.org"}]
 
 
-async def test_an_edit_of_the_same_column_in_the_last_moment_is_not_overwritten(shop: Ground) -> None:
+async def test_an_edit_of_the_same_column_in_the_last_moment_is_not_overwritten(shop: ApiBench) -> None:
     await shop.write("PATCH", "/customers?id=eq.2", {"name": "wrecked"})
     shop.upstream.before_write = "UPDATE customers SET name = 'late' WHERE id = 2"
     assert [one[1] for one in tell(await refuse(shop))] == [("name",)]
@@ -107,7 +107,7 @@ async def test_an_edit_of_the_same_column_in_the_last_moment_is_not_overwritten(
     assert (await shop.session(await shop.session_id()))["status"] == "open"
 
 
-async def test_a_row_that_is_edited_in_the_last_moment_is_not_deleted(shop: Ground) -> None:
+async def test_a_row_that_is_edited_in_the_last_moment_is_not_deleted(shop: ApiBench) -> None:
     await shop.write("POST", "/customers", [{"id": 50, "name": "junk"}, {"id": 51, "name": "junk"}])
     shop.upstream.before_write = "UPDATE customers SET name = 'mine' WHERE id = 50"
     receipt = await shop.undo()
@@ -117,14 +117,14 @@ async def test_a_row_that_is_edited_in_the_last_moment_is_not_deleted(shop: Grou
     assert (await shop.session(await shop.session_id()))["status"] == "partly_undone"
 
 
-async def test_a_place_that_is_taken_in_the_last_moment(shop: Ground) -> None:
+async def test_a_place_that_is_taken_in_the_last_moment(shop: ApiBench) -> None:
     await shop.write("DELETE", "/tickets?id=in.(1,2)")
     shop.upstream.after_read = "INSERT INTO tickets VALUES (1, NULL, 'mine')"
     assert tell(await refuse(shop)) == [({"id": 1}, (), "Another row now has the key of the deleted row.")]
     assert await shop.rows("SELECT about FROM tickets WHERE id = 1") == [{"about": "mine"}]
 
 
-async def test_it_stops_where_a_row_cannot_go_and_can_be_pressed_again(shop: Ground) -> None:
+async def test_it_stops_where_a_row_cannot_go_and_can_be_pressed_again(shop: ApiBench) -> None:
     """The receipt says which rows went back; the rest comes with the next press."""
     before = await shop.texts(*TABLES)
     await shop.write("DELETE", "/tickets?id=eq.1")
@@ -142,7 +142,7 @@ async def test_it_stops_where_a_row_cannot_go_and_can_be_pressed_again(shop: Gro
     assert (await shop.session(await shop.session_id()))["status"] == "undone"
 
 
-async def test_a_refusal_at_the_first_step_changes_nothing(shop: Ground) -> None:
+async def test_a_refusal_at_the_first_step_changes_nothing(shop: ApiBench) -> None:
     await shop.write("DELETE", "/tickets?id=in.(1,2)")
     await shop.run("ALTER TABLE tickets ADD CONSTRAINT no CHECK (id <> 1) NOT VALID")
     assert len((await refuse(shop)).conflicts) == 2
@@ -152,7 +152,7 @@ async def test_a_refusal_at_the_first_step_changes_nothing(shop: Ground) -> None
     assert receipt.reverted == 1
 
 
-async def test_two_presses_at_once_one_wins(shop: Ground) -> None:
+async def test_two_presses_at_once_one_wins(shop: ApiBench) -> None:
     await shop.write("PATCH", "/customers?id=gt.0", {"name": "wrecked"})
     session = await shop.session_id()
     results = await asyncio.gather(*(shop.undo(session) for _ in range(3)), return_exceptions=True)
@@ -165,7 +165,7 @@ async def test_two_presses_at_once_one_wins(shop: Ground) -> None:
 # What an API does not tell -------------------------------------------------------------------------------
 
 
-async def test_unique_values_that_move_along(shop: Ground) -> None:
+async def test_unique_values_that_move_along(shop: ApiBench) -> None:
     """Nobody tells of the unique key until the database refuses: then everything is planned with it."""
     before = await shop.texts(*TABLES)
     await shop.write("PATCH", "/customers?id=eq.3", {"email": "free@x.org"})
@@ -176,7 +176,7 @@ async def test_unique_values_that_move_along(shop: Ground) -> None:
     assert await shop.texts(*TABLES) == before
 
 
-async def test_unique_values_in_a_circle_are_a_conflict(shop: Ground) -> None:
+async def test_unique_values_in_a_circle_are_a_conflict(shop: ApiBench) -> None:
     await shop.write("PATCH", "/customers?id=eq.1", {"email": None})
     await shop.write("PATCH", "/customers?id=eq.2", {"email": "1@x.org"})
     await shop.write("PATCH", "/customers?id=eq.1", {"email": "2@x.org"})
@@ -186,114 +186,114 @@ async def test_unique_values_in_a_circle_are_a_conflict(shop: Ground) -> None:
     assert await shop.texts(*TABLES) == standing
 
 
-async def test_a_unique_value_that_somebody_took(shop: Ground) -> None:
+async def test_a_unique_value_that_somebody_took(shop: ApiBench) -> None:
     await shop.write("PATCH", "/customers?id=eq.1", {"email": None})
     await shop.run("UPDATE customers SET email = '1@x.org' WHERE id = 9")
     assert tell(await refuse(shop)) == [({"id": 1}, ("email",), "Another row now has its email.")]
 
 
-async def test_rows_that_refer_to_each_other(open_project: OpenGround) -> None:
-    ground = await open_project("""
+async def test_rows_that_refer_to_each_other(open_project: OpenProject) -> None:
+    bench = await open_project("""
         CREATE TABLE t (id int PRIMARY KEY, next int REFERENCES t, x text);
         INSERT INTO t VALUES (1, NULL, 'a'), (2, 1, 'b'), (3, 2, 'c'); UPDATE t SET next = 3 WHERE id = 1;
     """)
-    before = await ground.texts("t")
-    await ground.write("DELETE", "/t?id=gt.0")
-    receipt = await ground.undo()
+    before = await bench.texts("t")
+    await bench.write("DELETE", "/t?id=gt.0")
+    receipt = await bench.undo()
     assert receipt.reverted == 3
-    assert await ground.texts("t") == before
+    assert await bench.texts("t") == before
     assert receipt.undo_session_id is not None
-    await ground.undo(receipt.undo_session_id)
-    assert await ground.texts("t") == {"t": []}
+    await bench.undo(receipt.undo_session_id)
+    assert await bench.texts("t") == {"t": []}
 
 
-async def test_a_circle_over_two_tables_is_a_conflict(open_project: OpenGround) -> None:
-    ground = await open_project("""
+async def test_a_circle_over_two_tables_is_a_conflict(open_project: OpenProject) -> None:
+    bench = await open_project("""
         CREATE TABLE a (id int PRIMARY KEY, b_id int); CREATE TABLE b (id int PRIMARY KEY, a_id int REFERENCES a
             ON DELETE CASCADE);
         ALTER TABLE a ADD FOREIGN KEY (b_id) REFERENCES b ON DELETE CASCADE;
         INSERT INTO a VALUES (1, NULL), (2, NULL); INSERT INTO b VALUES (5, 1); UPDATE a SET b_id = 5 WHERE id = 1;
     """)
-    await ground.write("DELETE", "/a?id=gt.0")
-    receipt = await ground.undo(on_conflict="skip")
+    await bench.write("DELETE", "/a?id=gt.0")
+    receipt = await bench.undo(on_conflict="skip")
     assert (receipt.planned, receipt.reverted) == (3, 1)
-    assert await ground.texts("a", "b") == {"a": ["(2,)"], "b": []}
+    assert await bench.texts("a", "b") == {"a": ["(2,)"], "b": []}
 
 
-async def test_a_key_of_several_columns_that_nobody_tells_of(open_project: OpenGround) -> None:
-    ground = await open_project("""
+async def test_a_key_of_several_columns_that_nobody_tells_of(open_project: OpenProject) -> None:
+    bench = await open_project("""
         CREATE TABLE a (p int, q int, PRIMARY KEY (p, q));
         CREATE TABLE "Aa" (id int PRIMARY KEY, p int, q int, FOREIGN KEY (p, q) REFERENCES a);
         INSERT INTO a VALUES (1, 2); INSERT INTO "Aa" VALUES (7, 1, 2);
     """)
-    before = await ground.texts("a", '"Aa"')
-    await ground.write("DELETE", "/Aa?id=eq.7")
-    await ground.write("DELETE", "/a?p=eq.1")
-    receipt = await ground.undo(on_conflict="skip")
+    before = await bench.texts("a", '"Aa"')
+    await bench.write("DELETE", "/Aa?id=eq.7")
+    await bench.write("DELETE", "/a?p=eq.1")
+    receipt = await bench.undo(on_conflict="skip")
     assert (receipt.reverted, receipt.conflicts) == (2, ())
-    assert await ground.texts("a", '"Aa"') == before
+    assert await bench.texts("a", '"Aa"') == before
 
 
-async def test_numbers_that_the_database_alone_gives(open_project: OpenGround) -> None:
-    ground = await open_project("""
+async def test_numbers_that_the_database_alone_gives(open_project: OpenProject) -> None:
+    bench = await open_project("""
         CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, x text);
         CREATE TABLE u (id int PRIMARY KEY, t_id int REFERENCES t ON DELETE CASCADE);
         INSERT INTO t (x) VALUES ('a'), ('b'); INSERT INTO u VALUES (5, 1)
     """)
-    await ground.write("PATCH", "/t?id=eq.2", {"x": "z"})
-    await ground.write("DELETE", "/t?id=eq.1")
-    assert [(one[0], one[2][:40]) for one in tell(await refuse(ground))] == [
+    await bench.write("PATCH", "/t?id=eq.2", {"x": "z"})
+    await bench.write("DELETE", "/t?id=eq.1")
+    assert [(one[0], one[2][:40]) for one in tell(await refuse(bench))] == [
         ({"id": 1}, "The database always generates this value"),
         ({"id": 5}, "The row of public.t that it refers to no"),
     ]
-    receipt = await ground.undo(on_conflict="skip")
+    receipt = await bench.undo(on_conflict="skip")
     assert receipt.reverted == 1
-    assert await ground.texts("t", "u") == {"t": ["(2,b)"], "u": []}
+    assert await bench.texts("t", "u") == {"t": ["(2,b)"], "u": []}
 
 
-async def test_generated_columns_follow(open_project: OpenGround) -> None:
-    ground = await open_project("""
+async def test_generated_columns_follow(open_project: OpenProject) -> None:
+    bench = await open_project("""
         CREATE TABLE t (id int PRIMARY KEY, a int, b int GENERATED ALWAYS AS (a + 1) STORED,
             "c d" text GENERATED ALWAYS AS ('x' || a) STORED);
         INSERT INTO t (id, a) VALUES (1, 1), (2, 2)
     """)
-    before = await ground.texts("t")
-    await ground.write("PATCH", "/t?id=eq.1", {"a": 7})
-    await ground.write("DELETE", "/t?id=eq.2")
-    receipt = await ground.undo()
+    before = await bench.texts("t")
+    await bench.write("PATCH", "/t?id=eq.1", {"a": 7})
+    await bench.write("DELETE", "/t?id=eq.2")
+    receipt = await bench.undo()
     assert (receipt.reverted, receipt.conflicts, receipt.irreversible) == (2, (), ())
-    assert await ground.texts("t") == before
+    assert await bench.texts("t") == before
 
 
-async def test_json_that_no_body_can_say(open_project: OpenGround) -> None:
-    ground = await open_project("""
+async def test_json_that_no_body_can_say(open_project: OpenProject) -> None:
+    bench = await open_project("""
         CREATE TABLE t (id int PRIMARY KEY, j jsonb, k json);
         INSERT INTO t VALUES (1, 'null', NULL), (2, NULL, ' {"a": 1}'), (3, '{"a": [1.0, 2]}', '{"a":1,  "a":2}'),
             (4, '"null"', '"x"'), (5, '5', 'true'), (6, '[]', '[ ]')
     """)
-    before = await ground.texts("t")
-    await ground.write("PATCH", "/t?id=gt.0", {"j": {"b": 1}, "k": None})
-    receipt = await ground.undo(on_conflict="skip")
+    before = await bench.texts("t")
+    await bench.write("PATCH", "/t?id=gt.0", {"j": {"b": 1}, "k": None})
+    receipt = await bench.undo(on_conflict="skip")
     assert sorted(one[1] for one in tell(receipt)) == [("j",), ("k",)]
-    standing = await ground.texts("t")
+    standing = await bench.texts("t")
     assert [row for row in before["t"] if row not in standing["t"]] == [before["t"][0], before["t"][1]]
-    await ground.write("DELETE", "/t?id=gt.2")
-    assert (await ground.undo(on_conflict="skip")).reverted >= 4
-    assert await ground.texts("t") == standing
+    await bench.write("DELETE", "/t?id=gt.2")
+    assert (await bench.undo(on_conflict="skip")).reverted >= 4
+    assert await bench.texts("t") == standing
 
 
-async def test_types_that_know_no_equality(open_project: OpenGround) -> None:
-    ground = await open_project("""
+async def test_types_that_know_no_equality(open_project: OpenProject) -> None:
+    bench = await open_project("""
         CREATE TABLE t (id int PRIMARY KEY, j json, p point, b box);
         INSERT INTO t VALUES (1, '{"a":  1}', '(1,2)', '(1,1),(0,0)')
     """)
-    before = await ground.texts("t")
-    await ground.write("PATCH", "/t?id=eq.1", {"j": [1], "p": "(3,4)", "b": None})
-    assert (await ground.undo()).reverted == 1
-    assert await ground.texts("t") == before
-    await ground.write("PATCH", "/t?id=eq.1", {"p": "(3,4)"})
-    await ground.run("UPDATE t SET p = '(5,6)'")
-    assert [one[1] for one in tell(await refuse(ground))] == [("p",)]
+    before = await bench.texts("t")
+    await bench.write("PATCH", "/t?id=eq.1", {"j": [1], "p": "(3,4)", "b": None})
+    assert (await bench.undo()).reverted == 1
+    assert await bench.texts("t") == before
+    await bench.write("PATCH", "/t?id=eq.1", {"p": "(3,4)"})
+    await bench.run("UPDATE t SET p = '(5,6)'")
+    assert [one[1] for one in tell(await refuse(bench))] == [("p",)]
 
 
 # Triggers ------------------------------------------------------------------------------------------------
@@ -306,109 +306,109 @@ STAMPED = """
 """
 
 
-async def test_a_stamp_of_a_trigger_is_told_of(open_project: OpenGround) -> None:
-    ground = await open_project(
+async def test_a_stamp_of_a_trigger_is_told_of(open_project: OpenProject) -> None:
+    bench = await open_project(
         STAMPED + "CREATE TRIGGER stamp BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp()"
     )
-    await ground.write("PATCH", "/t?id=lt.3", {"x": "z"})
-    receipt = await ground.undo()
+    await bench.write("PATCH", "/t?id=lt.3", {"x": "z"})
+    receipt = await bench.undo()
     assert (receipt.reverted, receipt.conflicts) == (2, ())
     assert receipt.irreversible == (
         "updated_at of 2 rows of public.t: a trigger sets it, and a project's API cannot disable triggers.",
     )
-    assert await ground.rows("SELECT x FROM t ORDER BY id") == [{"x": "a"}, {"x": "b"}, {"x": "c"}]
-    assert (await ground.session(await ground.session_id()))["status"] == "partly_undone"
+    assert await bench.rows("SELECT x FROM t ORDER BY id") == [{"x": "a"}, {"x": "b"}, {"x": "c"}]
+    assert (await bench.session(await bench.session_id()))["status"] == "partly_undone"
 
 
-async def test_a_stamp_of_some_columns_comes_back(open_project: OpenGround) -> None:
+async def test_a_stamp_of_some_columns_comes_back(open_project: OpenProject) -> None:
     """The trigger does not fire for the stamp alone, so it is written once more by itself."""
-    ground = await open_project(
+    bench = await open_project(
         STAMPED + "CREATE TRIGGER stamp BEFORE UPDATE OF x ON t FOR EACH ROW EXECUTE FUNCTION stamp()"
     )
-    before = await ground.texts("t")
-    await ground.write("PATCH", "/t?id=lt.3", {"x": "z"})
-    receipt = await ground.undo()
+    before = await bench.texts("t")
+    await bench.write("PATCH", "/t?id=lt.3", {"x": "z"})
+    receipt = await bench.undo()
     assert (receipt.reverted, receipt.irreversible) == (2, ())
-    assert await ground.texts("t") == before
-    assert (await ground.session(await ground.session_id()))["status"] == "undone"
+    assert await bench.texts("t") == before
+    assert (await bench.session(await bench.session_id()))["status"] == "undone"
 
 
-async def test_a_stamp_that_came_with_a_foreign_keys_own_change(open_project: OpenGround) -> None:
+async def test_a_stamp_that_came_with_a_foreign_keys_own_change(open_project: OpenProject) -> None:
     """The trigger's, not somebody else's: a row that the session itself had inserted goes all the same."""
-    ground = await open_project(
+    bench = await open_project(
         STAMPED + "CREATE TRIGGER stamp BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp();"
         "ALTER TABLE t ADD COLUMN parent int REFERENCES t ON DELETE SET NULL; UPDATE t SET parent = 1 WHERE id = 2"
     )
     rows = "SELECT id, x, parent FROM t ORDER BY id"
-    before = await ground.rows(rows)
-    await ground.write("POST", "/t", {"id": 4, "x": "d", "parent": 1})
-    await ground.write("DELETE", "/t?id=eq.1")
-    receipt = await ground.undo()
+    before = await bench.rows(rows)
+    await bench.write("POST", "/t", {"id": 4, "x": "d", "parent": 1})
+    await bench.write("DELETE", "/t?id=eq.1")
+    receipt = await bench.undo()
     assert (receipt.reverted, receipt.conflicts) == (3, ())
     assert [told.split(" of ")[:2] for told in receipt.irreversible] == [["updated_at", "1 row"]]
-    assert await ground.rows(rows) == before
+    assert await bench.rows(rows) == before
 
 
-async def test_a_stamp_of_inserted_rows_comes_back(open_project: OpenGround) -> None:
-    ground = await open_project(
+async def test_a_stamp_of_inserted_rows_comes_back(open_project: OpenProject) -> None:
+    bench = await open_project(
         STAMPED + "CREATE TRIGGER stamp BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION stamp()"
     )
-    before = await ground.texts("t")
-    await ground.write("DELETE", "/t?id=lt.3")
-    assert (await ground.undo()).reverted == 2
-    assert await ground.texts("t") == before
+    before = await bench.texts("t")
+    await bench.write("DELETE", "/t?id=lt.3")
+    assert (await bench.undo()).reverted == 2
+    assert await bench.texts("t") == before
 
 
-async def test_a_trigger_that_keeps_a_value_is_a_conflict(open_project: OpenGround) -> None:
-    ground = await open_project("""
+async def test_a_trigger_that_keeps_a_value_is_a_conflict(open_project: OpenProject) -> None:
+    bench = await open_project("""
         CREATE TABLE t (id int PRIMARY KEY, x text, n int DEFAULT 0); INSERT INTO t VALUES (1, 'a'), (2, 'b');
         CREATE FUNCTION up() RETURNS trigger LANGUAGE plpgsql AS
             'BEGIN NEW.n := greatest(OLD.n, NEW.n); RETURN NEW; END';
         CREATE TRIGGER up BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION up();
     """)
-    await ground.write("PATCH", "/t?id=eq.1", {"x": "z", "n": 5})
-    receipt = await ground.undo()
+    await bench.write("PATCH", "/t?id=eq.1", {"x": "z", "n": 5})
+    receipt = await bench.undo()
     assert tell(receipt) == [({"id": 1}, ("n",), "A trigger prevents these columns from being restored.")]
     assert (receipt.planned, receipt.reverted) == (1, 0)
-    assert await ground.rows("SELECT x, n FROM t WHERE id = 1") == [{"x": "a", "n": 5}]
+    assert await bench.rows("SELECT x, n FROM t WHERE id = 1") == [{"x": "a", "n": 5}]
 
 
 # Much ----------------------------------------------------------------------------------------------------
 
 
-async def test_hundreds_of_rows(open_project: OpenGround) -> None:
-    ground = await open_project("""
+async def test_hundreds_of_rows(open_project: OpenProject) -> None:
+    bench = await open_project("""
         CREATE TABLE t (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), x int, y text);
         INSERT INTO t (x, y) SELECT n, 'same' FROM generate_series(1, 400) n
     """)
-    before = await ground.texts("t")
-    await ground.write("PATCH", "/t?x=gt.0", {"y": "gone"}, prefer="return=minimal")
-    await ground.write("PATCH", "/t?x=lte.20", {"x": 0}, prefer="return=minimal")
-    await ground.write("DELETE", "/t?x=gt.200", prefer="return=minimal")
-    await ground.write("POST", "/t", [{"x": -number} for number in range(1, 301)], prefer="return=minimal")
-    sent = len(ground.upstream.asked)
-    receipt = await ground.undo()
+    before = await bench.texts("t")
+    await bench.write("PATCH", "/t?x=gt.0", {"y": "gone"}, prefer="return=minimal")
+    await bench.write("PATCH", "/t?x=lte.20", {"x": 0}, prefer="return=minimal")
+    await bench.write("DELETE", "/t?x=gt.200", prefer="return=minimal")
+    await bench.write("POST", "/t", [{"x": -number} for number in range(1, 301)], prefer="return=minimal")
+    sent = len(bench.upstream.asked)
+    receipt = await bench.undo()
     assert (receipt.planned, receipt.reverted, receipt.conflicts) == (700, 700, ())
-    assert await ground.texts("t") == before
-    assert len(ground.upstream.asked) - sent < 60
-    assert max(len(asked.query) for asked in ground.upstream.asked) < 7000
+    assert await bench.texts("t") == before
+    assert len(bench.upstream.asked) - sent < 60
+    assert max(len(asked.query) for asked in bench.upstream.asked) < 7000
 
 
-async def test_keys_that_follow_each_other(open_project: OpenGround) -> None:
+async def test_keys_that_follow_each_other(open_project: OpenProject) -> None:
     """Taken back in the right order; and where that stops half way, the next press knows who is where."""
-    ground = await open_project("""
+    bench = await open_project("""
         CREATE TABLE t (id int PRIMARY KEY, x text); CREATE TABLE u (id int PRIMARY KEY, x text);
         INSERT INTO t VALUES (1, 'a'), (4, 'b'); INSERT INTO u VALUES (7, 'c')
     """)
-    before = await ground.texts("t", "u")
-    await ground.write("PATCH", "/t?id=eq.4", {"id": 8})
-    await ground.write("PATCH", "/t?id=eq.1", {"id": 4})
-    await ground.write("DELETE", "/u?id=eq.7")
-    await ground.run("ALTER TABLE u ADD CONSTRAINT no CHECK (id <> 7) NOT VALID")
-    receipt = await ground.undo()
+    before = await bench.texts("t", "u")
+    await bench.write("PATCH", "/t?id=eq.4", {"id": 8})
+    await bench.write("PATCH", "/t?id=eq.1", {"id": 4})
+    await bench.write("DELETE", "/u?id=eq.7")
+    await bench.run("ALTER TABLE u ADD CONSTRAINT no CHECK (id <> 7) NOT VALID")
+    receipt = await bench.undo()
     assert (receipt.planned, receipt.reverted) == (3, 1)
-    assert (await ground.texts("t"))["t"] == ["(1,a)", "(8,b)"]
-    await ground.run("ALTER TABLE u DROP CONSTRAINT no")
-    again = await ground.undo()
+    assert (await bench.texts("t"))["t"] == ["(1,a)", "(8,b)"]
+    await bench.run("ALTER TABLE u DROP CONSTRAINT no")
+    again = await bench.undo()
     assert (again.reverted, again.already_reverted, again.conflicts) == (2, 1, ())
-    assert await ground.texts("t", "u") == before
+    assert await bench.texts("t", "u") == before

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.api_backend.bench import ApiBench, open_api_bench
 
 from basewarden.journal import Recorder
 from basewarden.undo import RowConflict
@@ -16,12 +17,11 @@ from pgrest import PgrestError
 from tests.chaos.worlds import AgentCall
 from tests.fixtures.desk import JournalDatabase
 from tests.fixtures.postgres import PostgresServer
-from tests.forward.ground import Ground, open_ground
 from tests.undo.calls import draw_call
 from tests.undo.worlds import STAMP, TYPES, Act, TablePlan, draw_act, draw_tables
 
 _SOME = settings(
-    max_examples=int(os.environ.get("FORWARD_EXAMPLES", "8")),
+    max_examples=int(os.environ.get("API_BACKEND_EXAMPLES", "8")),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
@@ -39,34 +39,34 @@ def is_stated(conflict: RowConflict) -> bool:
 @asynccontextmanager
 async def open_world(
     postgres: PostgresServer, desk: JournalDatabase, recorder: Recorder, tables: list[TablePlan]
-) -> AsyncIterator[Ground]:
+) -> AsyncIterator[ApiBench]:
     """A database behind its API for one example."""
     dsn = await postgres.create_database()
     try:
         script = "\n".join([TYPES, STAMP, *(table.ddl() for table in tables)])
-        async with open_ground(dsn, script, desk, recorder, PGRST_DB_CHANNEL_ENABLED="false") as ground:
-            yield ground
+        async with open_api_bench(dsn, script, desk, recorder, PGRST_DB_CHANNEL_ENABLED="false") as bench:
+            yield bench
     finally:
         await postgres.drop_database(dsn)
 
 
-async def send(ground: Ground, call: AgentCall) -> bool:
+async def send(bench: ApiBench, call: AgentCall) -> bool:
     """What is refused did not happen. Whether it did."""
     prefer = call.headers["prefer"].replace(",tx=rollback", "")
     try:
-        answer = await ground.write(call.method, call.path, call.body, prefer=prefer)
+        answer = await bench.write(call.method, call.path, call.body, prefer=prefer)
     except PgrestError:
         return False
     assert answer.response.status < 500 or b'"21000"' in answer.response.body, (call, answer)
     return answer.response.status < 300
 
 
-async def digest(ground: Ground, tables: list[TablePlan]) -> dict[str, list[str]]:
+async def digest(bench: ApiBench, tables: list[TablePlan]) -> dict[str, list[str]]:
     """Rows as PostgreSQL writes them; a time that triggers stamp they would stamp again."""
     return {
         f"t{table.number}": [
             row["row"]
-            for row in await ground.rows(
+            for row in await bench.rows(
                 f"SELECT (to_jsonb(t) - '{_STAMPED if table.is_stamped else '-'}')::text"
                 f" || (SELECT string_agg(v, ',') FROM unnest(ARRAY[{_columns(table)}]) v) AS row"
                 f" FROM t{table.number} t ORDER BY 1"
@@ -80,16 +80,16 @@ def _columns(table: TablePlan) -> str:
     return ", ".join(f"coalesce(quote_literal(c{place}::text), 'NULL')" for place in range(len(table.columns)))
 
 
-async def take_back(ground: Ground, session: Any, tables: list[TablePlan]) -> Any:
+async def take_back(bench: ApiBench, session: Any, tables: list[TablePlan]) -> Any:
     """Refused with stated reasons and nothing changed, or done; then what goes. Returns the undo's session."""
-    standing = await digest(ground, tables)
-    foretold = await ground.preview(session)
-    assert await digest(ground, tables) == standing
+    standing = await digest(bench, tables)
+    foretold = await bench.preview(session)
+    assert await digest(bench, tables) == standing
     try:
-        receipt = await ground.undo(session)
+        receipt = await bench.undo(session)
     except UndoConflict:
-        assert await digest(ground, tables) == standing
-        receipt = await ground.undo(session, "skip")
+        assert await digest(bench, tables) == standing
+        receipt = await bench.undo(session, "skip")
     assert receipt.planned == foretold.planned
     assert receipt.reverted + receipt.skipped + receipt.already_reverted == receipt.planned
     return receipt
@@ -102,21 +102,21 @@ async def test_an_agents_session_alone(
 ) -> None:
     tables = data.draw(draw_tables())
     calls = data.draw(st.lists(draw_call(tables), min_size=1, max_size=8))
-    async with open_world(postgres, shared_desk, shared_recorder, tables) as ground:
-        before = await digest(ground, tables)
+    async with open_world(postgres, shared_desk, shared_recorder, tables) as bench:
+        before = await digest(bench, tables)
         for call in calls:
-            await send(ground, call)
-        left = await digest(ground, tables)
-        if not await ground.has_session():
+            await send(bench, call)
+        left = await digest(bench, tables)
+        if not await bench.has_session():
             assert left == before
             return
-        session = await ground.session_id()
+        session = await bench.session_id()
         for expected in (before, left, before):
-            receipt = await take_back(ground, session, tables)
+            receipt = await take_back(bench, session, tables)
             if receipt.conflicts:
                 assert all(map(is_stated, receipt.conflicts)), receipt.conflicts
                 return
-            assert await digest(ground, tables) == expected
+            assert await digest(bench, tables) == expected
             if receipt.undo_session_id is None:  # its writes came to nothing
                 assert left == before
                 return
@@ -131,20 +131,20 @@ async def test_with_people_in_between(
     """Taken back around what the others did, or refused; what was done can be taken back in turn."""
     tables = data.draw(draw_tables())
     deeds = data.draw(st.lists(st.one_of(draw_call(tables), draw_act(tables)), max_size=9))
-    async with open_world(postgres, shared_desk, shared_recorder, tables) as ground:
+    async with open_world(postgres, shared_desk, shared_recorder, tables) as bench:
         for journaled in deeds:
             if isinstance(journaled, Act):
                 with suppress(psycopg.DatabaseError):
-                    await ground.run(journaled.sql)
+                    await bench.run(journaled.sql)
             else:
-                await send(ground, journaled)
-        if not await ground.has_session():
+                await send(bench, journaled)
+        if not await bench.has_session():
             return
-        standing = await digest(ground, tables)
-        receipt = await take_back(ground, await ground.session_id(), tables)
+        standing = await digest(bench, tables)
+        receipt = await take_back(bench, await bench.session_id(), tables)
         if receipt.undo_session_id is None:
-            assert await digest(ground, tables) == standing
+            assert await digest(bench, tables) == standing
             return
-        again = await take_back(ground, receipt.undo_session_id, tables)
+        again = await take_back(bench, receipt.undo_session_id, tables)
         if not again.conflicts:
-            assert await digest(ground, tables) == standing
+            assert await digest(bench, tables) == standing

@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.api_backend.bench import ApiBench
 
 from pgrest import PgrestError
-from tests.forward.conftest import OpenGround
-from tests.forward.ground import Ground
+from tests.api_backend.conftest import OpenProject
 
 SHOP = """
     CREATE TABLE clients (id int PRIMARY KEY, name text UNIQUE, meta jsonb, at timestamptz, ok bool, n numeric);
@@ -111,28 +111,28 @@ COMPARED = ("content-range", "content-type", "location", "preference-applied", "
 
 
 @pytest.fixture
-async def twins(open_project: OpenGround) -> tuple[Ground, Ground]:
+async def twins(open_project: OpenProject) -> tuple[ApiBench, ApiBench]:
     return await open_project(SHOP), await open_project(SHOP)
 
 
-async def ask_straight(ground: Ground, request: tuple[str, str, Any, str, dict[str, str]]) -> httpx.Response:
+async def ask_straight(bench: ApiBench, request: tuple[str, str, Any, str, dict[str, str]]) -> httpx.Response:
     method, path, body, prefer, headers = request
     content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     typed = {"content-type": "application/json"} if body is not None else {}
     given = {**typed, **({"prefer": prefer} if prefer else {}), **headers}
-    return await ground.client.request(method, path, content=content, headers=given)
+    return await bench.client.request(method, path, content=content, headers=given)
 
 
-async def ask_through(ground: Ground, request: tuple[str, str, Any, str, dict[str, str]]) -> tuple[int, Any, bytes]:
+async def ask_through(bench: ApiBench, request: tuple[str, str, Any, str, dict[str, str]]) -> tuple[int, Any, bytes]:
     method, path, body, prefer, headers = request
     try:
-        answer = await ground.write(method, path, body, prefer=prefer, headers=headers)
+        answer = await bench.write(method, path, body, prefer=prefer, headers=headers)
     except PgrestError as error:
         return error.status, [], error.body()
     return answer.response.status, answer.response.headers, bytes(answer.response.body)
 
 
-async def test_the_same_answers(twins: tuple[Ground, Ground]) -> None:
+async def test_the_same_answers(twins: tuple[ApiBench, ApiBench]) -> None:
     straight, through = twins
     for request in REQUESTS:
         expected = await ask_straight(straight, request)
@@ -154,5 +154,5 @@ def read_body(body: bytes) -> Any:
     return sorted(told, key=json.dumps) if isinstance(told, list) else told
 
 
-async def list_rows(ground: Ground) -> dict[str, list[str]]:
-    return await ground.texts("clients", "tasks", "pairs", '"odd one"', "loose")
+async def list_rows(bench: ApiBench) -> dict[str, list[str]]:
+    return await bench.texts("clients", "tasks", "pairs", '"odd one"', "loose")

@@ -10,28 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.api_backend.bench import ApiBench
 
+from tests.api_backend.conftest import OpenProject
+from tests.api_backend.writer_process import TABLES, WORKERS
 from tests.chaos.audit import install_audit
 from tests.fixtures.waiting import wait_until
-from tests.forward.conftest import OpenGround
-from tests.forward.ground import Ground
-from tests.forward.writer_process import TABLES, WORKERS
 
-ROUNDS = int(os.environ.get("FORWARD_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("API_BACKEND_ROUNDS", "2"))
 LONGEST_ROUND_SECONDS = 1.0
 CHECKOUT = Path(__file__).parents[2]
 Change = tuple[str, str, str | None, str | None]
 
 
 @pytest.mark.slow
-async def test_kills_lose_no_intent_and_invent_nothing(open_project: OpenGround) -> None:
-    ground = await open_project(TABLES)
-    await install_audit(ground.dsn)
+async def test_kills_lose_no_intent_and_invent_nothing(open_project: OpenProject) -> None:
+    bench = await open_project(TABLES)
+    await install_audit(bench.dsn)
     chance = random.Random(20261124)
     for number in range(ROUNDS):
-        await run_until_killed(ground, number, chance.uniform(0, LONGEST_ROUND_SECONDS))
-    transactions = await read_truth(ground)
-    writes = await read_journal(ground)
+        await run_until_killed(bench, number, chance.uniform(0, LONGEST_ROUND_SECONDS))
+    transactions = await read_truth(bench)
+    writes = await read_journal(bench)
     assert len(transactions) > 5 * ROUNDS
     left = Counter(map(frozen, transactions))
     for write in writes:
@@ -47,21 +47,21 @@ async def test_kills_lose_no_intent_and_invent_nothing(open_project: OpenGround)
         open_ends.remove(match)
 
 
-async def run_until_killed(ground: Ground, seed: int, seconds: float) -> None:
+async def run_until_killed(bench: ApiBench, seed: int, seconds: float) -> None:
     environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT / 'src'}{os.pathsep}{CHECKOUT}"}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.forward.writer_process"),
+        *(sys.executable, "-m", "tests.api_backend.writer_process"),
         cwd=CHECKOUT,
         env=environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     told = {
-        "journal": ground.desk.dsn,
-        "connection": str(ground.desk.connection_id),
-        "project": ground.dsn,
-        "port": ground.port,
-        "agent": str(ground.agent),
+        "journal": bench.desk.dsn,
+        "connection": str(bench.desk.connection_id),
+        "project": bench.dsn,
+        "port": bench.port,
+        "agent": str(bench.agent),
         "seed": seed,
     }
     assert process.stdin
@@ -71,14 +71,14 @@ async def run_until_killed(ground: Ground, seed: int, seconds: float) -> None:
     await asyncio.sleep(seconds)  # the moment is to be any, not a chosen one
     process.kill()
     await process.communicate()
-    await wait_idle(ground)
+    await wait_idle(bench)
 
 
-async def wait_idle(ground: Ground) -> None:
+async def wait_idle(bench: ApiBench) -> None:
     """What the killed process had sent may still be carried out."""
     busy = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()"
     await wait_until(
-        lambda: ground.rows(busy),
+        lambda: bench.rows(busy),
         "the statements of the killed process to end",
         matches=lambda found: not found,
         seconds=10,
@@ -86,9 +86,9 @@ async def wait_idle(ground: Ground) -> None:
     await asyncio.sleep(0.1)
 
 
-async def read_truth(ground: Ground) -> list[list[Change]]:
+async def read_truth(bench: ApiBench) -> list[list[Change]]:
     """The changes of each transaction, as ordinary triggers saw them."""
-    entries = await ground.rows('SELECT xid, "table", before, after FROM audit.entries ORDER BY id')
+    entries = await bench.rows('SELECT xid, "table", before, after FROM audit.entries ORDER BY id')
     by_transaction: dict[str, list[Change]] = {}
     for entry in entries:
         if entry["before"] != entry["after"]:
@@ -97,12 +97,12 @@ async def read_truth(ground: Ground) -> list[list[Change]]:
     return list(by_transaction.values())
 
 
-async def read_journal(ground: Ground) -> list[dict[str, Any]]:
-    rows = await ground.desk.rows(
+async def read_journal(bench: ApiBench) -> list[dict[str, Any]]:
+    rows = await bench.desk.rows(
         "SELECT w.id, w.state, w.verb, w.summary, m.schema_name || '.' || m.table_name AS name, m.before_exact, m.after_exact"
         " FROM journal_writes w JOIN journal_sessions s ON s.id = w.session_id"
         " LEFT JOIN journal_mutations m ON m.write_id = w.id"
-        f" WHERE s.agent_id = '{ground.agent}' AND w.state <> 'aborted' ORDER BY w.id"
+        f" WHERE s.agent_id = '{bench.agent}' AND w.state <> 'aborted' ORDER BY w.id"
     )
     writes: dict[Any, dict[str, Any]] = {}
     for row in rows:

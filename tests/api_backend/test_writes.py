@@ -4,16 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.api_backend.bench import ApiBench, WatchedUpstream, body_of, reach_project
 
 from basewarden.gateway import SnapshotStale
 from basewarden.gateway.api.updates import LONGEST_QUERY
 from basewarden.gateway.errors import NotCaptured, RollbackUnsupported, RowLimit
 from basewarden.journal import SessionFrozen
 from pgrest import PgrestError
+from tests.api_backend.conftest import OpenProject
+from tests.api_backend.faulty_proxy import open_faulty_proxy
 from tests.fakes.hostile import make_answer
-from tests.forward.conftest import OpenGround
-from tests.forward.ground import Ground, WatchedUpstream, body_of, reach_project
-from tests.forward.swallowing import open_hop
 
 SHOP = """
     CREATE TABLE customers (id int PRIMARY KEY, name text, n numeric(20,10), at timestamptz, tags text[], j json);
@@ -33,11 +33,11 @@ MERGE = "resolution=merge-duplicates,return=representation"
 
 
 @pytest.fixture
-async def shop(open_project: OpenGround) -> Ground:
+async def shop(open_project: OpenProject) -> ApiBench:
     return await open_project(SHOP)
 
 
-async def test_an_update(shop: Ground) -> None:
+async def test_an_update(shop: ApiBench) -> None:
     answer = await shop.write("PATCH", "/customers?id=lt.3&select=label:name", {"name": "x"})
     assert body_of(answer) == [{"label": "x"}, {"label": "x"}]
     told = await shop.last()
@@ -62,7 +62,7 @@ async def test_an_update(shop: Ground) -> None:
     }
 
 
-async def test_nothing_counts_a_table_that_is_only_added_to(shop: Ground) -> None:
+async def test_nothing_counts_a_table_that_is_only_added_to(shop: ApiBench) -> None:
     """Counting reads all of it, however large it is."""
     await shop.write("POST", "/notes", {"id": 30, "x": "z"})
     asked = [dict(request.headers).get("prefer", "") for request in shop.upstream.asked]
@@ -70,7 +70,7 @@ async def test_nothing_counts_a_table_that_is_only_added_to(shop: Ground) -> Non
     assert not any("count=" in prefer for prefer in asked)
 
 
-async def test_a_delete_with_its_wake(shop: Ground) -> None:
+async def test_a_delete_with_its_wake(shop: ApiBench) -> None:
     await shop.write("DELETE", "/customers?id=eq.1", prefer="return=minimal")
     told = await shop.last()
     assert sorted((table, verb, (b or {}).get("id", b)) for table, verb, b, _ in told.changes if table != "lines") == [
@@ -91,7 +91,7 @@ async def test_a_delete_with_its_wake(shop: Ground) -> None:
     }
 
 
-async def test_a_delete_that_a_foreign_key_refuses(shop: Ground) -> None:
+async def test_a_delete_that_a_foreign_key_refuses(shop: ApiBench) -> None:
     await shop.run("ALTER TABLE orders DROP CONSTRAINT orders_customer_id_fkey")
     await shop.run("ALTER TABLE orders ADD FOREIGN KEY (customer_id) REFERENCES customers")
     answer = await shop.write("DELETE", "/customers?id=eq.1")
@@ -99,7 +99,7 @@ async def test_a_delete_that_a_foreign_key_refuses(shop: Ground) -> None:
     assert await shop.wait_told("aborted")
 
 
-async def test_what_somebody_else_did_to_a_follower_is_theirs(shop: Ground) -> None:
+async def test_what_somebody_else_did_to_a_follower_is_theirs(shop: ApiBench) -> None:
     shop.upstream.before_write = "UPDATE notes SET x = 'theirs' WHERE id = 20"
     await shop.write("DELETE", "/customers?id=eq.1")
     (before, after) = next((b, a) for table, _, b, a in (await shop.last()).changes if table == "notes")
@@ -107,35 +107,35 @@ async def test_what_somebody_else_did_to_a_follower_is_theirs(shop: Ground) -> N
     assert after == {"id": 20, "customer_id": None, "x": "theirs"}
 
 
-async def test_a_key_that_moves_takes_its_followers_along(open_project: OpenGround) -> None:
-    ground = await open_project("""
+async def test_a_key_that_moves_takes_its_followers_along(open_project: OpenProject) -> None:
+    bench = await open_project("""
         CREATE TABLE a (id int PRIMARY KEY, x text);
         CREATE TABLE b (a_id int REFERENCES a ON UPDATE CASCADE, n int, PRIMARY KEY (a_id, n));
         CREATE TABLE c (id int PRIMARY KEY, a_id int REFERENCES a ON UPDATE SET NULL);
         INSERT INTO a VALUES (1, 'x'), (2, 'y'); INSERT INTO b VALUES (1, 7); INSERT INTO c VALUES (5, 1)
     """)
-    await ground.write("PATCH", "/a?id=eq.1", {"id": 9})
-    assert (await ground.last()).changes == [
+    await bench.write("PATCH", "/a?id=eq.1", {"id": 9})
+    assert (await bench.last()).changes == [
         ("a", "update", {"id": 1, "x": "x"}, {"id": 9, "x": "x"}),
         ("b", "update", {"a_id": 1, "n": 7}, {"a_id": 9, "n": 7}),
         ("c", "update", {"id": 5, "a_id": 1}, {"id": 5, "a_id": None}),
     ]
 
 
-async def test_many_keys_that_move(open_project: OpenGround) -> None:
-    ground = await open_project("""
+async def test_many_keys_that_move(open_project: OpenProject) -> None:
+    bench = await open_project("""
         CREATE TABLE t (a int, b int, x text, PRIMARY KEY (a, b));
         INSERT INTO t VALUES (1, 1, 'p'), (1, 2, 'q'), (2, 3, 'r')
     """)
-    await ground.write("PATCH", "/t?x=in.(p,q,r)", {"a": 2})
-    changes = (await ground.last()).changes
+    await bench.write("PATCH", "/t?x=in.(p,q,r)", {"a": 2})
+    changes = (await bench.last()).changes
     assert [(b and (b["a"], b["b"]), a and (a["a"], a["b"])) for _, _, b, a in changes] == [
         ((1, 1), (2, 1)),
         ((1, 2), (2, 2)),
     ]
 
 
-async def test_inserts(shop: Ground) -> None:
+async def test_inserts(shop: ApiBench) -> None:
     await shop.write(
         "POST", "/customers?select=id", [{"id": 7, "n": "1.10", "at": None}, {"id": 8, "n": None, "at": "2026-01-01"}]
     )
@@ -147,7 +147,7 @@ async def test_inserts(shop: Ground) -> None:
     ]
 
 
-async def test_an_upsert_tells_inserts_from_updates(shop: Ground) -> None:
+async def test_an_upsert_tells_inserts_from_updates(shop: ApiBench) -> None:
     rows = [{"id": 1, "name": "merged"}, {"id": 7, "name": "new"}, {"id": 3, "name": "cid"}]
     await shop.write("POST", "/customers", rows, prefer=MERGE)
     assert [(verb, b and b["name"], a and a["name"]) for _, verb, b, a in (await shop.last()).changes] == [
@@ -162,7 +162,7 @@ async def test_an_upsert_tells_inserts_from_updates(shop: Ground) -> None:
     assert [(verb, b, a and a["id"]) for _, verb, b, a in (await shop.last()).changes] == [("insert", None, 9)]
 
 
-async def test_a_row_that_somebody_puts_there_first(shop: Ground) -> None:
+async def test_a_row_that_somebody_puts_there_first(shop: ApiBench) -> None:
     """What it was before nobody knows: it is counted, and no insert is made up."""
     shop.upstream.before_write = "INSERT INTO customers (id, name) VALUES (7, 'theirs')"
     await shop.write("POST", "/customers", [{"id": 7, "name": "ours"}, {"id": 8, "name": "x"}], prefer=MERGE)
@@ -171,13 +171,13 @@ async def test_a_row_that_somebody_puts_there_first(shop: Ground) -> None:
     assert told.unseen == [{"schema": "public", "table": "customers", "inserted": 0, "updated": 1, "deleted": 0}]
 
 
-async def test_a_row_that_somebody_takes_away_first(shop: Ground) -> None:
+async def test_a_row_that_somebody_takes_away_first(shop: ApiBench) -> None:
     shop.upstream.before_write = "DELETE FROM customers WHERE id = 3"
     await shop.write("POST", "/customers", {"id": 3, "name": "ours"}, prefer=MERGE)
     assert [(verb, b) for _, verb, b, _ in (await shop.last()).changes] == [("insert", None)]
 
 
-async def test_an_upsert_leaves_others_edits_to_them(shop: Ground) -> None:
+async def test_an_upsert_leaves_others_edits_to_them(shop: ApiBench) -> None:
     shop.upstream.before_write = "UPDATE customers SET tags = '{theirs}' WHERE id = 1"
     await shop.write("POST", "/customers", {"id": 1, "name": "ours"}, prefer=MERGE)
     ((before, after),) = (await shop.last()).exact
@@ -188,7 +188,7 @@ async def test_an_upsert_leaves_others_edits_to_them(shop: Ground) -> None:
 
 
 @pytest.mark.parametrize("singular", [True, False])
-async def test_an_update_meets_another(shop: Ground, singular: bool) -> None:
+async def test_an_update_meets_another(shop: ApiBench, singular: bool) -> None:
     """The row is read anew: what was before is what the other left, to the letter."""
     shop.upstream.before_write = "UPDATE customers SET name = 'theirs', n = 5 WHERE id = 1"
     headers = {"accept": "application/vnd.pgrst.object+json"} if singular else {}
@@ -202,7 +202,7 @@ async def test_an_update_meets_another(shop: Ground, singular: bool) -> None:
     assert (before["n"], after["n"]) == ("5.0000000000", "5.0000000000")
 
 
-async def test_an_update_of_many_meets_another(shop: Ground) -> None:
+async def test_an_update_of_many_meets_another(shop: ApiBench) -> None:
     shop.upstream.before_write = "UPDATE customers SET name = 'theirs' WHERE id = 2"
     answer = await shop.write(
         "PATCH", "/customers?id=gt.0&select=id", {"n": 1}, prefer="return=representation,count=exact"
@@ -214,13 +214,13 @@ async def test_an_update_of_many_meets_another(shop: Ground) -> None:
     assert writes[1].changes[0][2] == {**(writes[1].changes[0][3] or {}), "n": None}
 
 
-async def test_an_update_meets_a_row_that_no_longer_fits(shop: Ground) -> None:
+async def test_an_update_meets_a_row_that_no_longer_fits(shop: ApiBench) -> None:
     shop.upstream.before_write = "UPDATE customers SET name = 'theirs' WHERE id = 2"
     answer = await shop.write("PATCH", "/customers?name=in.(ann,bob)&select=id", {"n": 1})
     assert [row["id"] for row in body_of(answer)] == [1]
 
 
-async def test_what_a_trigger_keeps_is_left_alone(shop: Ground) -> None:
+async def test_what_a_trigger_keeps_is_left_alone(shop: ApiBench) -> None:
     await shop.run("""
         CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
         CREATE TRIGGER keep BEFORE UPDATE ON customers FOR EACH ROW WHEN (OLD.id = 2) EXECUTE FUNCTION keep()
@@ -230,7 +230,7 @@ async def test_what_a_trigger_keeps_is_left_alone(shop: Ground) -> None:
     assert len(await shop.told()) == 1
 
 
-async def test_a_trigger_that_hides_instead_of_deleting(shop: Ground) -> None:
+async def test_a_trigger_that_hides_instead_of_deleting(shop: ApiBench) -> None:
     await shop.run("""
         CREATE FUNCTION hide() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN UPDATE customers SET name = 'hidden' WHERE id = OLD.id; RETURN NULL; END $$;
@@ -245,7 +245,7 @@ async def test_a_trigger_that_hides_instead_of_deleting(shop: Ground) -> None:
     )
 
 
-async def test_triggers_in_the_row_are_seen(shop: Ground) -> None:
+async def test_triggers_in_the_row_are_seen(shop: ApiBench) -> None:
     await shop.run("""
         CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN NEW.tags := ARRAY[upper(NEW.name)]; RETURN NEW; END $$;
@@ -260,41 +260,39 @@ async def test_triggers_in_the_row_are_seen(shop: Ground) -> None:
     ) == [{"set_columns": ["name"]}]
 
 
-async def test_tables_without_a_key(open_project: OpenGround) -> None:
-    ground = await open_project("""
+async def test_tables_without_a_key(open_project: OpenProject) -> None:
+    bench = await open_project("""
         CREATE TABLE loose (a int, b text); INSERT INTO loose VALUES (1, 'x'), (1, 'x'), (2, 'y');
         CREATE TABLE parted (a int, b text) PARTITION BY LIST (a);
         CREATE TABLE one PARTITION OF parted FOR VALUES IN (1); CREATE TABLE two PARTITION OF parted FOR VALUES IN (2);
         INSERT INTO parted VALUES (1, 'x'), (2, 'x')
     """)
-    await ground.write("PATCH", "/loose?a=eq.1", {"b": "z"})
+    await bench.write("PATCH", "/loose?a=eq.1", {"b": "z"})
     changed = ("loose", "update", {"a": 1, "b": "x"}, {"a": 1, "b": "z"})
-    assert (await ground.last()).changes == [changed, changed]
-    await ground.write("DELETE", "/loose?b=eq.y")
-    assert (await ground.last()).changes == [("loose", "delete", {"a": 2, "b": "y"}, None)]
-    await ground.write("PATCH", "/parted?a=eq.2", {"b": "z"})
-    assert await ground.rows("SELECT * FROM parted ORDER BY a") == [{"a": 1, "b": "x"}, {"a": 2, "b": "z"}]
+    assert (await bench.last()).changes == [changed, changed]
+    await bench.write("DELETE", "/loose?b=eq.y")
+    assert (await bench.last()).changes == [("loose", "delete", {"a": 2, "b": "y"}, None)]
+    await bench.write("PATCH", "/parted?a=eq.2", {"b": "z"})
+    assert await bench.rows("SELECT * FROM parted ORDER BY a") == [{"a": 1, "b": "x"}, {"a": 2, "b": "z"}]
 
 
-async def test_a_partitioned_table(open_project: OpenGround) -> None:
+async def test_a_partitioned_table(open_project: OpenProject) -> None:
     """It tells no xmax: what was there before the look was an update."""
-    ground = await open_project("""
+    bench = await open_project("""
         CREATE TABLE t (id int, k int, x text, PRIMARY KEY (id, k)) PARTITION BY RANGE (k);
         CREATE TABLE low PARTITION OF t FOR VALUES FROM (0) TO (10);
         CREATE TABLE high PARTITION OF t FOR VALUES FROM (10) TO (20);
         INSERT INTO t VALUES (1, 1, 'a'), (2, 12, 'b')
     """)
-    await ground.write("POST", "/t", [{"id": 1, "k": 1, "x": "m"}, {"id": 3, "k": 13, "x": "n"}], prefer=MERGE)
-    assert [(verb, b and b["x"]) for _, verb, b, _ in (await ground.last()).changes] == [
+    await bench.write("POST", "/t", [{"id": 1, "k": 1, "x": "m"}, {"id": 3, "k": 13, "x": "n"}], prefer=MERGE)
+    assert [(verb, b and b["x"]) for _, verb, b, _ in (await bench.last()).changes] == [
         ("update", "a"),
         ("insert", None),
     ]
-    await ground.write("PATCH", "/t?id=eq.2", {"k": 3})  # into the other partition
-    assert [(verb, b and b["k"], a and a["k"]) for _, verb, b, a in (await ground.last()).changes] == [
-        ("update", 12, 3)
-    ]
-    await ground.write("DELETE", "/t?id=gt.0")
-    assert len((await ground.last()).changes) == 3
+    await bench.write("PATCH", "/t?id=eq.2", {"k": 3})  # into the other partition
+    assert [(verb, b and b["k"], a and a["k"]) for _, verb, b, a in (await bench.last()).changes] == [("update", 12, 3)]
+    await bench.write("DELETE", "/t?id=gt.0")
+    assert len((await bench.last()).changes) == 3
 
 
 VALUES = [
@@ -316,47 +314,47 @@ VALUES = [
 ]
 
 
-async def test_keys_of_every_kind(open_project: OpenGround) -> None:
-    ground = await open_project('CREATE TABLE t ("a key" text, "or" text, x int, PRIMARY KEY ("a key", "or"))')
+async def test_keys_of_every_kind(open_project: OpenProject) -> None:
+    bench = await open_project('CREATE TABLE t ("a key" text, "or" text, x int, PRIMARY KEY ("a key", "or"))')
     for value in VALUES:
-        await ground.admin.execute("INSERT INTO t VALUES (%s, %s, 0)", (value, value))
-    await ground.write("PATCH", "/t?x=eq.0", {"x": 1})
-    told = await ground.last()
+        await bench.admin.execute("INSERT INTO t VALUES (%s, %s, 0)", (value, value))
+    await bench.write("PATCH", "/t?x=eq.0", {"x": 1})
+    told = await bench.last()
     assert sorted((b["a key"], b["x"], a["x"]) for _, _, b, a in told.changes if b and a) == sorted(
         (value, 0, 1) for value in VALUES
     )
     rows = [{"a key": value, "or": value, "x": 2} for value in VALUES]
-    await ground.write("POST", "/t", rows, prefer=MERGE)
-    assert [verb for _, verb, _, _ in (await ground.last()).changes] == ["update"] * len(VALUES)
-    await ground.write("DELETE", "/t?x=eq.2")
-    assert len((await ground.last()).changes) == len(VALUES)
+    await bench.write("POST", "/t", rows, prefer=MERGE)
+    assert [verb for _, verb, _, _ in (await bench.last()).changes] == ["update"] * len(VALUES)
+    await bench.write("DELETE", "/t?x=eq.2")
+    assert len((await bench.last()).changes) == len(VALUES)
 
 
-async def test_more_keys_than_a_query_holds(open_project: OpenGround) -> None:
+async def test_more_keys_than_a_query_holds(open_project: OpenProject) -> None:
     """The rows' versions alone say which; a delete leaves it to the filter, and to the number of rows."""
-    ground = await open_project("""
+    bench = await open_project("""
         CREATE TABLE t (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), x int);
         INSERT INTO t (x) SELECT n FROM generate_series(1, 600) n
     """)
-    await ground.write("PATCH", "/t?x=gt.0", {"x": 0}, prefer="return=minimal")
-    assert len((await ground.last()).changes) == 600
-    assert max(len(asked.query) for asked in ground.upstream.asked) < 7000
-    ground.upstream.before_write = "INSERT INTO t (x) VALUES (0)"
-    answer = await ground.write("DELETE", "/t?x=eq.0", prefer="return=minimal")
+    await bench.write("PATCH", "/t?x=gt.0", {"x": 0}, prefer="return=minimal")
+    assert len((await bench.last()).changes) == 600
+    assert max(len(asked.query) for asked in bench.upstream.asked) < 7000
+    bench.upstream.before_write = "INSERT INTO t (x) VALUES (0)"
+    answer = await bench.write("DELETE", "/t?x=eq.0", prefer="return=minimal")
     assert (answer.response.status, body_of(answer)["code"]) == (400, "PGRST124")
-    assert await ground.rows("SELECT count(*) AS n FROM t") == [{"n": 601}]
-    await ground.write("DELETE", "/t?x=eq.0", prefer="return=minimal")
-    assert len((await ground.last()).changes) == 601
+    assert await bench.rows("SELECT count(*) AS n FROM t") == [{"n": 601}]
+    await bench.write("DELETE", "/t?x=eq.0", prefer="return=minimal")
+    assert len((await bench.last()).changes) == 601
 
 
-async def test_more_versions_than_a_query_holds_are_refused(open_project: OpenGround) -> None:
-    ground = await open_project("CREATE TABLE t (id int PRIMARY KEY, x text)")
+async def test_more_versions_than_a_query_holds_are_refused(open_project: OpenProject) -> None:
+    bench = await open_project("CREATE TABLE t (id int PRIMARY KEY, x text)")
     for number in range(900):
-        await ground.admin.execute("INSERT INTO t VALUES (%s, 'a')", (number,))
+        await bench.admin.execute("INSERT INTO t VALUES (%s, 'a')", (number,))
     name = "x" * (LONGEST_QUERY - 1000)
     with pytest.raises(RowLimit, match="cannot name so many rows"):
-        await ground.write("PATCH", f"/t?x=neq.{name}", {"x": "b"})
-    assert await ground.rows("SELECT DISTINCT x FROM t") == [{"x": "a"}]
+        await bench.write("PATCH", f"/t?x=neq.{name}", {"x": "b"})
+    assert await bench.rows("SELECT DISTINCT x FROM t") == [{"x": "a"}]
 
 
 # Refusals -----------------------------------------------------------------------------------------------
@@ -377,7 +375,7 @@ async def test_more_versions_than_a_query_holds_are_refused(open_project: OpenGr
     ],
 )
 async def test_what_cannot_be_recorded_is_not_done(
-    shop: Ground, method: str, path: str, options: dict[str, Any], message: str
+    shop: ApiBench, method: str, path: str, options: dict[str, Any], message: str
 ) -> None:
     body = None if method == "DELETE" else {"id": 1, "name": "x"}
     with pytest.raises(NotCaptured, match=message):
@@ -396,7 +394,7 @@ async def test_what_cannot_be_recorded_is_not_done(
     ],
 )
 async def test_a_name_that_is_no_column_may_be_a_function_and_has_no_place_in_a_write(
-    shop: Ground, method: str, path: str
+    shop: ApiBench, method: str, path: str
 ) -> None:
     with pytest.raises(PgrestError, match="wipe does not exist"):
         await shop.write(method, path, None if method == "DELETE" else {"name": "x"})
@@ -415,34 +413,34 @@ async def test_a_name_that_is_no_column_may_be_a_function_and_has_no_place_in_a_
         "select=id,orders!a_name(id)&order=wipe",
     ],
 )
-async def test_a_relationship_that_the_project_does_not_name_brings_no_functions(shop: Ground, query: str) -> None:
+async def test_a_relationship_that_the_project_does_not_name_brings_no_functions(shop: ApiBench, query: str) -> None:
     with pytest.raises(PgrestError, match=r"relationship|wipe does not exist"):
         await shop.write("PATCH", f"/customers?id=eq.1&{query}", {"name": "x"})
     assert shop.upstream.asked == []
 
 
-async def test_without_a_schema_nothing_is_written(shop: Ground) -> None:
+async def test_without_a_schema_nothing_is_written(shop: ApiBench) -> None:
     with pytest.raises(NotCaptured, match="may not list the project's tables"):
         await shop.write("POST", "/customers", {"id": 9}, blind=True)
 
 
 @pytest.mark.parametrize("path", ["/customers?id=eq.1", "/rpc/tidy"])
-async def test_a_rollback_is_not_trusted(shop: Ground, path: str) -> None:
+async def test_a_rollback_is_not_trusted(shop: ApiBench, path: str) -> None:
     method = "POST" if "rpc" in path else "PATCH"
     with pytest.raises(RollbackUnsupported):
         await shop.write(method, path, {"name": "x"} if method == "PATCH" else {}, prefer="return=minimal, tx=rollback")
     assert shop.upstream.asked == []
 
 
-async def test_a_project_that_rolls_back_unless_told_is_told(open_project: OpenGround) -> None:
-    ground = await open_project(SHOP, PGRST_DB_TX_END="rollback-allow-override")
-    await ground.write("PATCH", "/customers?id=eq.1", {"name": "x"})
-    await ground.write("POST", "/rpc/tidy", {}, prefer="")
-    assert await ground.rows("SELECT name FROM customers WHERE id = 1") == [{"name": "x"}]
-    assert await ground.rows("SELECT x FROM notes WHERE id = 20") == [{"x": "X"}]
+async def test_a_project_that_rolls_back_unless_told_is_told(open_project: OpenProject) -> None:
+    bench = await open_project(SHOP, PGRST_DB_TX_END="rollback-allow-override")
+    await bench.write("PATCH", "/customers?id=eq.1", {"name": "x"})
+    await bench.write("POST", "/rpc/tidy", {}, prefer="")
+    assert await bench.rows("SELECT name FROM customers WHERE id = 1") == [{"name": "x"}]
+    assert await bench.rows("SELECT x FROM notes WHERE id = 20") == [{"x": "X"}]
 
 
-async def test_limits_hold_before_anything_is_changed(shop: Ground) -> None:
+async def test_limits_hold_before_anything_is_changed(shop: ApiBench) -> None:
     standing = await shop.texts("customers", "orders")
     for method, path, body in (
         ("PATCH", "/customers?id=gt.0", {"n": 1}),
@@ -458,46 +456,46 @@ async def test_limits_hold_before_anything_is_changed(shop: Ground) -> None:
     assert await shop.told() == []
 
 
-async def test_a_project_that_shows_few_rows_at_a_time(open_project: OpenGround) -> None:
-    ground = await open_project(SHOP, PGRST_DB_MAX_ROWS="2")
+async def test_a_project_that_shows_few_rows_at_a_time(open_project: OpenProject) -> None:
+    bench = await open_project(SHOP, PGRST_DB_MAX_ROWS="2")
     with pytest.raises(RowLimit, match="only 2 rows at a time"):
-        await ground.write("PATCH", "/customers?id=gt.0", {"n": 1})
-    await ground.write("POST", "/customers", [{"id": number, "n": 4} for number in range(1, 9)], prefer=MERGE)
-    assert sorted(verb for _, verb, _, _ in (await ground.last()).changes) == ["insert"] * 5 + ["update"] * 3
+        await bench.write("PATCH", "/customers?id=gt.0", {"n": 1})
+    await bench.write("POST", "/customers", [{"id": number, "n": 4} for number in range(1, 9)], prefer=MERGE)
+    assert sorted(verb for _, verb, _, _ in (await bench.last()).changes) == ["insert"] * 5 + ["update"] * 3
 
 
-async def test_people_have_a_limit_too_where_rows_must_be_read(open_project: OpenGround) -> None:
-    ground = await open_project("CREATE TABLE t (id int PRIMARY KEY, x int)")
-    await ground.write("POST", "/t", [{"id": number, "x": 0} for number in range(1001)], prefer="return=minimal")
-    assert len((await ground.last()).changes) == 1001
+async def test_people_have_a_limit_too_where_rows_must_be_read(open_project: OpenProject) -> None:
+    bench = await open_project("CREATE TABLE t (id int PRIMARY KEY, x int)")
+    await bench.write("POST", "/t", [{"id": number, "x": 0} for number in range(1001)], prefer="return=minimal")
+    assert len((await bench.last()).changes) == 1001
     with pytest.raises(RowLimit, match="through the project's API"):
-        await ground.write("DELETE", "/t?x=eq.0")
-    assert await ground.rows("SELECT count(*) AS n FROM t") == [{"n": 1001}]
+        await bench.write("DELETE", "/t?x=eq.0")
+    assert await bench.rows("SELECT count(*) AS n FROM t") == [{"n": 1001}]
 
 
-async def test_a_time_zone_where_no_column_depends_on_it(open_project: OpenGround) -> None:
+async def test_a_time_zone_where_no_column_depends_on_it(open_project: OpenProject) -> None:
     """What hangs on the row is read in the project's own zone all the same."""
-    ground = await open_project("""
+    bench = await open_project("""
         CREATE TABLE p (id int PRIMARY KEY, x text);
         CREATE TABLE c (id int PRIMARY KEY, p_id int REFERENCES p ON DELETE CASCADE, at timestamptz);
         INSERT INTO p VALUES (1, 'a'); INSERT INTO c VALUES (2, 1, '2026-01-01 00:00:00+00')
     """)
-    answer = await ground.write("DELETE", "/p?id=eq.1", prefer="return=minimal,timezone=Asia/Tokyo")
+    answer = await bench.write("DELETE", "/p?id=eq.1", prefer="return=minimal,timezone=Asia/Tokyo")
     assert ("Preference-Applied", "return=minimal, timezone=Asia/Tokyo") in answer.response.headers
-    assert [before and before.get("at") for before, _ in (await ground.last()).exact] == [
+    assert [before and before.get("at") for before, _ in (await bench.last()).exact] == [
         None,
         "2026-01-01 00:00:00+00",
     ]
 
 
-async def test_the_sessions_limit_of_writes(shop: Ground) -> None:
+async def test_the_sessions_limit_of_writes(shop: ApiBench) -> None:
     await shop.write("PATCH", "/customers?id=eq.1", {"n": 1}, max_writes=1)
     with pytest.raises(SessionFrozen):
         await shop.write("PATCH", "/customers?id=eq.1", {"n": 2}, max_writes=1)
     assert await shop.rows("SELECT n::int FROM customers WHERE id = 1") == [{"n": 1}]
 
 
-async def test_a_column_that_the_snapshot_does_not_know(shop: Ground) -> None:
+async def test_a_column_that_the_snapshot_does_not_know(shop: ApiBench) -> None:
     schema = await shop.schema()
     await shop.run("ALTER TABLE customers ADD fresh text; NOTIFY pgrst, 'reload schema'")
     for method, path, body in (
@@ -510,7 +508,7 @@ async def test_a_column_that_the_snapshot_does_not_know(shop: Ground) -> None:
     assert await shop.rows("SELECT name FROM customers WHERE id = 1") == [{"name": "ann"}]
 
 
-async def test_a_function(shop: Ground) -> None:
+async def test_a_function(shop: ApiBench) -> None:
     answer = await shop.write("POST", "/rpc/tidy", {}, prefer="")
     assert answer.response.status == 204
     told = await shop.last()
@@ -518,19 +516,19 @@ async def test_a_function(shop: Ground) -> None:
     assert await shop.rows("SELECT x FROM notes WHERE id = 20") == [{"x": "X"}]
 
 
-async def test_the_session_says_how_it_was_recorded(shop: Ground) -> None:
+async def test_the_session_says_how_it_was_recorded(shop: ApiBench) -> None:
     answer = await shop.write("PATCH", "/customers?id=eq.1", {"n": 1})
     assert answer.session_id is not None
     session = await shop.session(answer.session_id)
     assert (session["capture"], session["write_count"], session["kind"]) == ("representation", 1, "agent")
 
 
-async def test_a_server_that_knows_no_limit_of_affected_rows(shop: Ground) -> None:
+async def test_a_server_that_knows_no_limit_of_affected_rows(shop: ApiBench) -> None:
     """PostgREST 12.0 and 12.1: strict about what it does not know."""
     refusal = {"code": "PGRST122", "details": "Invalid preferences: max-affected=2", "hint": None, "message": "Invalid"}
-    async with open_hop(shop.port) as hop, reach_project(hop.port) as project:
-        hop.refuse = lambda request: make_answer(400, refusal) if b"max-affected" in request else None
-        hopping = replace(shop, upstream=WatchedUpstream(project.upstream, shop.admin))
-        answer = await hopping.write("PATCH", "/customers?id=lt.3", {"n": 1}, prefer="return=minimal")
+    async with open_faulty_proxy(shop.port) as proxy, reach_project(proxy.port) as project:
+        proxy.refuse = lambda request: make_answer(400, refusal) if b"max-affected" in request else None
+        proxied = replace(shop, upstream=WatchedUpstream(project.upstream, shop.admin))
+        answer = await proxied.write("PATCH", "/customers?id=lt.3", {"n": 1}, prefer="return=minimal")
     assert answer.response.status == 204
     assert [one.state for one in await shop.told()] == ["aborted", "committed"]

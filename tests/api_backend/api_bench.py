@@ -1,4 +1,4 @@
-"""A project behind its own API, written to as the forward backend does, with a journal that can be looked into."""
+"""A project behind its own API, written to as the api backend does, with a journal that can be looked into."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -105,7 +105,7 @@ class JournaledWrite:
 
 
 @dataclass
-class Ground:
+class ApiBench:
     """`admin` is the superuser of the project's database, each statement on its own; `client` asks its API directly."""
 
     dsn: str = field(repr=False)
@@ -195,7 +195,7 @@ class Ground:
         return await handle_write(self.upstream, known, request, caller, call, self.recorder)
 
     async def session_id(self) -> UUID:
-        """Of this ground's agent, the newest."""
+        """Of this bench's agent, the newest."""
         (row,) = await self.desk.rows(
             f"SELECT id FROM journal_sessions WHERE agent_id = '{self.agent}' ORDER BY id DESC LIMIT 1"
         )
@@ -242,7 +242,7 @@ class Ground:
         return row
 
     async def told(self) -> list[JournaledWrite]:
-        """All writes of this ground's agent, in order."""
+        """All writes of this bench's agent, in order."""
         writes = await self.desk.rows(
             "SELECT w.* FROM journal_writes w JOIN journal_sessions s ON s.id = w.session_id"
             f" WHERE s.agent_id = '{self.agent}' ORDER BY w.id"
@@ -286,9 +286,9 @@ def header_of(answer: RestResult, wanted: str) -> str | None:
 
 
 @asynccontextmanager
-async def open_ground(
+async def open_api_bench(
     dsn: str, script: str, desk: JournalDatabase, recorder: Recorder, **settings: str
-) -> AsyncIterator[Ground]:
+) -> AsyncIterator[ApiBench]:
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row) as admin:
         await admin.execute(script.encode())
         async with (
@@ -296,4 +296,4 @@ async def open_ground(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client,
             reach_project(port) as project,
         ):
-            yield Ground(dsn, admin, client, WatchedUpstream(project.upstream, admin), desk, recorder)
+            yield ApiBench(dsn, admin, client, WatchedUpstream(project.upstream, admin), desk, recorder)

@@ -1,4 +1,4 @@
-"""A hop between us and a project's API that breaks at a chosen moment."""
+"""A proxy between the product and a project's API that fails at a chosen moment."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,12 @@ from typing import Literal
 
 from tests.fixtures.app import pick_port
 
-Mood = Literal["kind", "deaf", "swallowing", "stuttering", "silent"]
+ProxyFault = Literal["none", "drop_request", "drop_answer", "truncate_answer", "no_answer"]
 
 
-class Hop:
-    """`deaf`: hangs up before it passes anything on. `swallowing`: once the answer has come it hangs up instead of
-    passing it on. `stuttering`: passes on the first half of the answer. `silent`: never answers.
+class FaultyProxy:
+    """`drop_request`: disconnects before it passes anything on. `drop_answer`: disconnects instead of passing the answer
+    on. `truncate_answer`: passes on all but the end of the answer. `no_answer`: never answers.
 
     `answers` are what the next writes get instead of their own, where not None; `refuse` gives one by the request.
     Only writes are treated so. `writes` counts those that came.
@@ -22,7 +22,7 @@ class Hop:
     def __init__(self, port: int, target: int) -> None:
         self.port = port
         self._target = target
-        self.mood: Mood = "kind"
+        self.fault: ProxyFault = "none"
         self.answers: list[bytes | None] = []
         self.refuse: Callable[[bytes], bytes | None] = lambda _: None
         self.writes = 0
@@ -42,12 +42,12 @@ class Hop:
         if instead is not None:
             writer.write(instead)
             return
-        if self.mood == "silent":
+        if self.fault == "no_answer":
             await reader.read()
-        if self.mood in ("deaf", "silent"):
+        if self.fault in ("drop_request", "no_answer"):
             raise ConnectionAbortedError
         writer.write(self._spoil(await self._ask(request)))
-        if self.mood != "kind":
+        if self.fault != "none":
             raise ConnectionAbortedError
 
     async def _ask(self, request: bytes) -> bytes:
@@ -58,9 +58,9 @@ class Hop:
         return answer
 
     def _spoil(self, answer: bytes) -> bytes:
-        if self.mood == "kind":
+        if self.fault == "none":
             return answer
-        return b"" if self.mood == "swallowing" else answer[: len(answer) - 5]
+        return b"" if self.fault == "drop_answer" else answer[: len(answer) - 5]
 
 
 def _is_write(request: bytes) -> bool:
@@ -76,8 +76,8 @@ async def _read_message(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def open_hop(target: int) -> AsyncIterator[Hop]:
+async def open_faulty_proxy(target: int) -> AsyncIterator[FaultyProxy]:
     with pick_port() as listener:
-        hop = Hop(listener.getsockname()[1], target)
-        async with await asyncio.start_server(hop.serve, sock=listener):
-            yield hop
+        proxy = FaultyProxy(listener.getsockname()[1], target)
+        async with await asyncio.start_server(proxy.serve, sock=listener):
+            yield proxy

@@ -4,15 +4,15 @@ import asyncio
 import json
 
 import pytest
+from tests.api_backend.bench import ApiBench
 
 from basewarden.gateway.api.row_images import decode_rows, read_apart
 from basewarden.gateway.direct.row_images import AS_OWNER, read_images, select_images
 from basewarden.gateway.errors import CaptureNotVisible
 from basewarden.journal import Image
 from pgrest import Builder, DbConnection, Statement
+from tests.api_backend.conftest import OpenProject
 from tests.fixtures.bench import GUEST
-from tests.forward.conftest import OpenGround
-from tests.forward.ground import Ground
 
 TYPES = """
     CREATE TYPE mood AS ENUM ('ok', 'not "ok"');
@@ -84,10 +84,10 @@ def make_table() -> str:
     return "\n".join([TYPES, *lines]).replace("\\\\", "\\")
 
 
-async def read_direct(ground: Ground) -> list[Image]:
-    connection = await DbConnection.connect(ground.dsn, prepare=False)
+async def read_direct(bench: ApiBench) -> list[Image]:
+    connection = await DbConnection.connect(bench.dsn, prepare=False)
     try:
-        schema = await ground.schema()
+        schema = await bench.schema()
         select = select_images(Builder(), schema.tables["public", "t"], " ORDER BY bw_row.id", lock=False)
         *_, rows = await connection.run([Statement("BEGIN"), AS_OWNER, select])
         return [row.image for row in read_images(schema.tables["public", "t"], rows)]
@@ -95,12 +95,12 @@ async def read_direct(ground: Ground) -> list[Image]:
         await connection.close()
 
 
-async def test_every_type_is_read_as_on_the_direct_road_and_comes_back(open_project: OpenGround) -> None:
-    ground = await open_project(make_table())
-    before, images = await ground.texts("t"), await read_direct(ground)
+async def test_every_type_is_read_as_on_the_direct_road_and_comes_back(open_project: OpenProject) -> None:
+    bench = await open_project(make_table())
+    before, images = await bench.texts("t"), await read_direct(bench)
     assert len(images) == ROWS + 1
-    await ground.write("DELETE", "/t?id=gte.0", prefer="return=minimal")
-    told = await ground.last()
+    await bench.write("DELETE", "/t?id=gte.0", prefer="return=minimal")
+    told = await bench.last()
     by_id = {
         int((exact or {})["id"] or 0): (exact, shown)
         for (exact, _), (_, _, shown, _) in zip(told.exact, told.changes, strict=True)
@@ -111,29 +111,29 @@ async def test_every_type_is_read_as_on_the_direct_road_and_comes_back(open_proj
         for name, kind in [("id", "int"), *COLUMNS]:
             assert exact[name] == image.exact[name], kind
         assert shown == json.loads(image.shown)
-    receipt = await ground.undo(on_conflict="skip")
+    receipt = await bench.undo(on_conflict="skip")
     lost = {dict(one.primary_key)["id"] for one in receipt.conflicts}
     assert {one.columns for one in receipt.conflicts} == {
         tuple(name for name, kind in COLUMNS if kind in ("json", "jsonb"))
     }
-    assert await ground.texts("t") == {
+    assert await bench.texts("t") == {
         "t": [row for row in before["t"] if not row.startswith(tuple(f"({one}," for one in lost))]
     }
 
 
-async def test_a_key_that_may_not_read_is_told_so(open_project: OpenGround, bench_roles: None) -> None:
-    ground = await open_project(
+async def test_a_key_that_may_not_read_is_told_so(open_project: OpenProject, bench_roles: None) -> None:
+    bench = await open_project(
         f"CREATE TABLE t (id int PRIMARY KEY, x text); GRANT INSERT ON t TO {GUEST}; GRANT USAGE ON SCHEMA public TO {GUEST}",
         PGRST_DB_ANON_ROLE=GUEST,
     )
     with pytest.raises(CaptureNotVisible, match="key may not read"):
-        await ground.write("POST", "/t", {"id": 1}, prefer="return=minimal")
-    assert await ground.rows("SELECT * FROM t") == []
+        await bench.write("POST", "/t", {"id": 1}, prefer="return=minimal")
+    assert await bench.rows("SELECT * FROM t") == []
 
 
-async def test_another_schema(open_project: OpenGround) -> None:
+async def test_another_schema(open_project: OpenProject) -> None:
     """A foreign key from one schema to another is not described: the row goes back, what hung on it does not."""
-    ground = await open_project(
+    bench = await open_project(
         """
         CREATE SCHEMA a; CREATE SCHEMA b; CREATE SCHEMA hidden;
         CREATE TABLE a.t (id int PRIMARY KEY, x text);
@@ -143,12 +143,12 @@ async def test_another_schema(open_project: OpenGround) -> None:
         """,
         PGRST_DB_SCHEMAS="b,a",
     )
-    before = await ground.texts("a.t", "b.c")
-    answer = await ground.write("DELETE", "/t?id=eq.1", headers={"content-profile": "a"})
+    before = await bench.texts("a.t", "b.c")
+    answer = await bench.write("DELETE", "/t?id=eq.1", headers={"content-profile": "a"})
     assert answer.response.status == 200
-    assert [(table, verb) for table, verb, _, _ in (await ground.last()).changes] == [("t", "delete")]
-    assert (await ground.undo()).reverted == 1
-    assert await ground.texts("a.t", "b.c") == {**before, "b.c": []}
+    assert [(table, verb) for table, verb, _, _ in (await bench.last()).changes] == [("t", "delete")]
+    assert (await bench.undo()).reverted == 1
+    assert await bench.texts("a.t", "b.c") == {**before, "b.c": []}
 
 
 async def test_many_rows_are_read_while_others_have_their_turns() -> None:

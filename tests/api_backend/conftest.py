@@ -4,20 +4,20 @@ from contextlib import AsyncExitStack
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from tests.api_backend.bench import ApiBench, open_api_bench
 
 from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.journal import Recorder, ensure_partitions
 from tests.fixtures.desk import JournalDatabase, make_connection
 from tests.fixtures.postgres import PostgresServer
-from tests.forward.ground import Ground, open_ground
 
-OpenGround = Callable[..., Awaitable[Ground]]
+OpenProject = Callable[..., Awaitable[ApiBench]]
 
 
 @pytest.fixture(scope="session")
 async def shared_desk(postgres: PostgresServer, template_database: str) -> AsyncIterator[JournalDatabase]:
-    """One journal for all: every ground has an agent of its own."""
+    """One journal for all: every bench has an agent of its own."""
     dsn = await postgres.create_database(template=template_database)
     database = Database(Secret(dsn))
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row) as admin:
@@ -40,13 +40,15 @@ async def shared_recorder(shared_desk: JournalDatabase) -> Recorder:
 @pytest.fixture
 async def open_project(
     postgres: PostgresServer, shared_desk: JournalDatabase, shared_recorder: Recorder
-) -> AsyncIterator[OpenGround]:
+) -> AsyncIterator[OpenProject]:
     """`await open_project(ddl)`: a database of this test's own behind its API."""
     async with AsyncExitStack() as stack:
 
-        async def open_one(script: str, **settings: str) -> Ground:
+        async def open_one(script: str, **settings: str) -> ApiBench:
             dsn = await postgres.create_database()
             stack.push_async_callback(postgres.drop_database, dsn)
-            return await stack.enter_async_context(open_ground(dsn, script, shared_desk, shared_recorder, **settings))
+            return await stack.enter_async_context(
+                open_api_bench(dsn, script, shared_desk, shared_recorder, **settings)
+            )
 
         yield open_one

@@ -1,4 +1,4 @@
-"""Writes over a project's API until it is killed: `python -m tests.forward.writer_process`, told the rest by its stdin."""
+"""Writes over a project's API until it is killed: `python -m tests.api_backend.writer_process`, told the rest by its stdin."""
 
 import asyncio
 import json
@@ -9,12 +9,12 @@ from uuid import UUID
 
 import httpx
 import psycopg
+from tests.api_backend.bench import ApiBench, WatchedUpstream, reach_project
 
 from basewarden.core.secret import Secret
 from basewarden.db import Listener
 from basewarden.journal import Recorder
 from tests.fixtures.desk import JournalDatabase
-from tests.forward.ground import Ground, WatchedUpstream, reach_project
 
 WORKERS = 4
 ROWS_OF_A_WORKER = 20
@@ -38,12 +38,12 @@ async def main(told: dict[str, Any]) -> None:
         asyncio.TaskGroup() as tasks,
     ):
         upstream = WatchedUpstream(project.upstream, cast(Any, admin))
-        ground = Ground(told["project"], cast(Any, admin), client, upstream, desk, recorder, agent=UUID(told["agent"]))
+        bench = ApiBench(told["project"], cast(Any, admin), client, upstream, desk, recorder, agent=UUID(told["agent"]))
         for worker in range(WORKERS):
-            tasks.create_task(work(ground, worker, random.Random(f"{told['seed']}/{worker}")))
+            tasks.create_task(work(bench, worker, random.Random(f"{told['seed']}/{worker}")))
 
 
-async def work(ground: Ground, worker: int, chance: random.Random) -> None:
+async def work(bench: ApiBench, worker: int, chance: random.Random) -> None:
     """Each worker keeps to rows of its own. The name of the first selected column tells one request from all others."""
     count = 0
     while True:
@@ -54,15 +54,15 @@ async def work(ground: Ground, worker: int, chance: random.Random) -> None:
         merge = "resolution=merge-duplicates,return=representation"
         match chance.randrange(5):
             case 0:
-                await ground.write("PATCH", f"/t?id=in.({named})&{mark}", {"x": f"p{chance.random()}"})
+                await bench.write("PATCH", f"/t?id=in.({named})&{mark}", {"x": f"p{chance.random()}"})
             case 1:
-                await ground.write("DELETE", f"/t?id=eq.{ids[0]}&{mark}")
+                await bench.write("DELETE", f"/t?id=eq.{ids[0]}&{mark}")
             case 2:
-                await ground.write("POST", f"/t?{mark}", rows, prefer=merge)
+                await bench.write("POST", f"/t?{mark}", rows, prefer=merge)
             case 3:
-                await ground.write("PATCH", f"/u?t_id=in.({named})&{mark}", {"ok": None})
+                await bench.write("PATCH", f"/u?t_id=in.({named})&{mark}", {"ok": None})
             case _:
-                await ground.write("POST", f"/u?{mark}", {"id": ids[0], "t_id": ids[0], "ok": True}, prefer=merge)
+                await bench.write("POST", f"/u?{mark}", {"id": ids[0], "t_id": ids[0], "ok": True}, prefer=merge)
         print(mark, flush=True)
 
 

@@ -8,34 +8,34 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.api_backend.bench import ApiBench, WatchedUpstream, body_of, reach_project
 
 from basewarden.gateway.api.upstream import UpstreamRequest, UpstreamResponse
 from basewarden.gateway.errors import OutcomeUnknown, UpstreamKeyRefused, UpstreamLimited, UpstreamUnavailable
 from basewarden.journal import JournalUnavailable
 from basewarden.undo.errors import ProjectAway, UndoRunning
+from tests.api_backend.conftest import OpenProject
+from tests.api_backend.faulty_proxy import FaultyProxy, ProxyFault, open_faulty_proxy
 from tests.fakes.hostile import make_answer
 from tests.fixtures.desk import JournalDatabase
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.waiting import wait_until
-from tests.forward.conftest import OpenGround
-from tests.forward.ground import Ground, WatchedUpstream, body_of, reach_project
-from tests.forward.swallowing import Hop, Mood, open_hop
 
 TABLES = "CREATE TABLE t (id int PRIMARY KEY, x text);\nINSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')"
 ANN = [{"id": 1, "x": "a"}]
 
 
 @pytest.fixture
-async def ground(open_project: OpenGround) -> Ground:
+async def bench(open_project: OpenProject) -> ApiBench:
     return await open_project(TABLES)
 
 
 @pytest.fixture
-async def hop(ground: Ground) -> AsyncIterator[Hop]:
-    """Between the product's client and the ground's API."""
-    async with open_hop(ground.port) as hop, reach_project(hop.port) as project:
-        ground.upstream = WatchedUpstream(project.upstream, ground.admin)
-        yield hop
+async def proxy(bench: ApiBench) -> AsyncIterator[FaultyProxy]:
+    """Between the product's client and the project's API."""
+    async with open_faulty_proxy(bench.port) as proxy, reach_project(proxy.port) as project:
+        bench.upstream = WatchedUpstream(project.upstream, bench.admin)
+        yield proxy
 
 
 AWAY = make_answer(521, b"<html>Web server is down</html>", "text/html")
@@ -53,7 +53,9 @@ def show_answer(answer: bytes) -> str:
 # The connection ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("mood", "happens"), [("swallowing", True), ("stuttering", True), ("deaf", False)])
+@pytest.mark.parametrize(
+    ("fault", "happens"), [("drop_answer", True), ("truncate_answer", True), ("drop_request", False)]
+)
 @pytest.mark.parametrize(
     ("method", "path", "body", "images"),
     [
@@ -63,48 +65,55 @@ def show_answer(answer: bytes) -> str:
     ],
 )
 async def test_an_answer_that_is_lost(
-    ground: Ground, hop: Hop, mood: Mood, happens: bool, method: str, path: str, body: Any, images: list[Any]
+    bench: ApiBench,
+    proxy: FaultyProxy,
+    fault: ProxyFault,
+    happens: bool,
+    method: str,
+    path: str,
+    body: Any,
+    images: list[Any],
 ) -> None:
     """Whether it happened nobody knows: neither the client nor the journal is told of success."""
-    standing = await ground.texts("t")
-    hop.mood = mood
+    standing = await bench.texts("t")
+    proxy.fault = fault
     with pytest.raises(OutcomeUnknown):
-        await ground.write(method, path, body)
-    assert (await ground.texts("t") != standing) is happens
-    write = await ground.wait_told("unknown")
+        await bench.write(method, path, body)
+    assert (await bench.texts("t") != standing) is happens
+    write = await bench.wait_told("unknown")
     assert (write.verb, write.changes) == ({"PATCH": "update", "DELETE": "delete", "POST": "insert"}[method], images)
-    hop.mood = "kind"
-    standing = await ground.texts("t")
-    receipt = await ground.undo()
+    proxy.fault = "none"
+    standing = await bench.texts("t")
+    receipt = await bench.undo()
     assert (receipt.planned, receipt.undo_session_id) == (0, None)
     assert len(receipt.irreversible) == 1
-    assert await ground.texts("t") == standing
-    assert (await ground.session(await ground.session_id()))["status"] == "open"
+    assert await bench.texts("t") == standing
+    assert (await bench.session(await bench.session_id()))["status"] == "open"
 
 
-async def test_a_project_that_is_away(ground: Ground) -> None:
+async def test_a_project_that_is_away(bench: ApiBench) -> None:
     async with reach_project(1) as project:
-        away = replace(ground, upstream=WatchedUpstream(project.upstream, ground.admin))
+        away = replace(bench, upstream=WatchedUpstream(project.upstream, bench.admin))
         with pytest.raises(UpstreamUnavailable):
-            await away.write("PATCH", "/t?id=eq.1", {"x": "z"}, schema=await ground.schema())
-    assert await ground.told() == []
+            await away.write("PATCH", "/t?id=eq.1", {"x": "z"}, schema=await bench.schema())
+    assert await bench.told() == []
 
 
-async def test_a_project_that_goes_away_before_the_write(ground: Ground, hop: Hop) -> None:
-    hop.answers = [AWAY]
+async def test_a_project_that_goes_away_before_the_write(bench: ApiBench, proxy: FaultyProxy) -> None:
+    proxy.answers = [AWAY]
     with pytest.raises(UpstreamUnavailable):
-        await ground.write("PATCH", "/t?id=eq.1", {"x": "z"})
-    await ground.wait_told("aborted")
+        await bench.write("PATCH", "/t?id=eq.1", {"x": "z"})
+    await bench.wait_told("aborted")
 
 
-async def test_a_request_that_is_called_off(ground: Ground, hop: Hop) -> None:
-    hop.mood = "silent"
-    task = asyncio.create_task(ground.write("PATCH", "/t?id=eq.1", {"x": "z"}))
-    await wait_until(lambda: hop.writes, "the write to reach the project")
+async def test_a_request_that_is_called_off(bench: ApiBench, proxy: FaultyProxy) -> None:
+    proxy.fault = "no_answer"
+    task = asyncio.create_task(bench.write("PATCH", "/t?id=eq.1", {"x": "z"}))
+    await wait_until(lambda: proxy.writes, "the write to reach the project")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await ground.wait_told("unknown")
+    await bench.wait_told("unknown")
 
 
 # Answers -------------------------------------------------------------------------------------------------
@@ -127,11 +136,11 @@ async def test_a_request_that_is_called_off(ground: Ground, hop: Hop) -> None:
     ],
     ids=show_answer,
 )
-async def test_answers_that_say_nothing_for_sure(ground: Ground, hop: Hop, answer: bytes) -> None:
-    hop.answers = [answer]
+async def test_answers_that_say_nothing_for_sure(bench: ApiBench, proxy: FaultyProxy, answer: bytes) -> None:
+    proxy.answers = [answer]
     with pytest.raises(OutcomeUnknown):
-        await ground.write("PATCH", "/t?id=eq.1", {"x": "z"})
-    await ground.wait_told("unknown")
+        await bench.write("PATCH", "/t?id=eq.1", {"x": "z"})
+    await bench.wait_told("unknown")
 
 
 @pytest.mark.parametrize(
@@ -145,15 +154,15 @@ async def test_answers_that_say_nothing_for_sure(ground: Ground, hop: Hop, answe
         (500, "57014"),  # a statement timeout
     ],
 )
-async def test_refusals_are_passed_on(ground: Ground, hop: Hop, status: int, code: str) -> None:
+async def test_refusals_are_passed_on(bench: ApiBench, proxy: FaultyProxy, status: int, code: str) -> None:
     answer = make_error(status, code)
     body = answer.partition(b"\r\n\r\n")[2]
-    hop.answers = [answer]
-    passed = await ground.write("POST", "/t", {"id": 9})
+    proxy.answers = [answer]
+    passed = await bench.write("POST", "/t", {"id": 9})
     assert (passed.response.status, passed.response.body) == (status, body)
     assert ("Content-Length", str(len(body))) in passed.response.headers
     assert not any(name == "connection" for name, _ in passed.response.headers)
-    await ground.wait_told("aborted")
+    await bench.wait_told("aborted")
 
 
 @pytest.mark.parametrize(
@@ -166,28 +175,28 @@ async def test_refusals_are_passed_on(ground: Ground, hop: Hop, status: int, cod
     ids=["429", "423", "401"],
 )
 async def test_refusals_of_the_projects_gateway_are_explained(
-    ground: Ground, hop: Hop, answer: bytes, expected: type[UpstreamUnavailable]
+    bench: ApiBench, proxy: FaultyProxy, answer: bytes, expected: type[UpstreamUnavailable]
 ) -> None:
-    hop.answers = [answer]
+    proxy.answers = [answer]
     with pytest.raises(expected) as raised:
-        await ground.write("POST", "/t", {"id": 9})
+        await bench.write("POST", "/t", {"id": 9})
     assert type(raised.value) is expected
-    await ground.wait_told("aborted")
+    await bench.wait_told("aborted")
 
 
-async def test_an_error_of_the_read_is_passed_on(ground: Ground) -> None:
-    answer = await ground.write("PATCH", "/t?id=eq.nonsense", {"x": "z"})
+async def test_an_error_of_the_read_is_passed_on(bench: ApiBench) -> None:
+    answer = await bench.write("PATCH", "/t?id=eq.nonsense", {"x": "z"})
     assert (answer.response.status, body_of(answer)["code"]) == (400, "22P02")
-    assert await ground.told() == []
+    assert await bench.told() == []
 
 
 # The journal ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-async def own(ground: Ground, postgres: PostgresServer, desk: JournalDatabase) -> Ground:
+async def own(bench: ApiBench, postgres: PostgresServer, desk: JournalDatabase) -> ApiBench:
     """With a journal that may be shut."""
-    return replace(ground, desk=desk, recorder=await desk.recorder())
+    return replace(bench, desk=desk, recorder=await desk.recorder())
 
 
 async def shut(postgres: PostgresServer, desk: JournalDatabase, *, is_open: bool) -> None:
@@ -201,7 +210,7 @@ async def shut(postgres: PostgresServer, desk: JournalDatabase, *, is_open: bool
             )
 
 
-async def test_without_a_journal_nothing_is_sent(own: Ground, postgres: PostgresServer) -> None:
+async def test_without_a_journal_nothing_is_sent(own: ApiBench, postgres: PostgresServer) -> None:
     await shut(postgres, own.desk, is_open=False)
     with pytest.raises(JournalUnavailable):
         await own.write("PATCH", "/t?id=eq.1", {"x": "z"})
@@ -210,7 +219,7 @@ async def test_without_a_journal_nothing_is_sent(own: Ground, postgres: Postgres
 
 
 async def test_a_journal_that_is_away_at_the_end(
-    own: Ground, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    own: ApiBench, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The write is done, so the client is told; what came of it is kept until the journal is back."""
     monkeypatch.setattr("basewarden.journal.recorder.OUTCOME_SECONDS", 0.1)
@@ -225,51 +234,51 @@ async def test_a_journal_that_is_away_at_the_end(
 # Undo ----------------------------------------------------------------------------------------------------
 
 
-async def wreck(ground: Ground) -> dict[str, list[str]]:
-    before = await ground.texts("t")
-    await ground.write("PATCH", "/t?id=gt.0", {"x": "z"})
+async def wreck(bench: ApiBench) -> dict[str, list[str]]:
+    before = await bench.texts("t")
+    await bench.write("PATCH", "/t?id=gt.0", {"x": "z"})
     return before
 
 
-async def test_an_undo_whose_answer_is_lost(ground: Ground, hop: Hop) -> None:
-    before = await wreck(ground)
-    session = await ground.session_id()
-    hop.mood = "swallowing"
-    receipt = await ground.undo()
+async def test_an_undo_whose_answer_is_lost(bench: ApiBench, proxy: FaultyProxy) -> None:
+    before = await wreck(bench)
+    session = await bench.session_id()
+    proxy.fault = "drop_answer"
+    receipt = await bench.undo()
     assert {one.reason for one in receipt.conflicts} <= {
         "The outcome for this row is unknown: the response was lost.",
         "The row was not attempted, because another row could not be undone.",
     }
     assert (receipt.planned, receipt.reverted) == (3, 0)
-    assert (await ground.session(session))["status"] == "partly_undone"
-    hop.mood = "kind"
-    again = await ground.undo(session)
+    assert (await bench.session(session))["status"] == "partly_undone"
+    proxy.fault = "none"
+    again = await bench.undo(session)
     assert (again.reverted + again.already_reverted, again.conflicts) == (3, ())
-    assert await ground.texts("t") == before
+    assert await bench.texts("t") == before
 
 
-async def test_an_undo_that_loses_the_project_half_way(ground: Ground, hop: Hop) -> None:
-    before = await wreck(ground)
-    hop.answers = [None, AWAY, AWAY, AWAY]
-    receipt = await ground.undo()
+async def test_an_undo_that_loses_the_project_half_way(bench: ApiBench, proxy: FaultyProxy) -> None:
+    before = await wreck(bench)
+    proxy.answers = [None, AWAY, AWAY, AWAY]
+    receipt = await bench.undo()
     assert (receipt.planned, receipt.reverted) == (3, 1)
     reasons = {one.reason for one in receipt.conflicts}
     assert reasons == {"The row was not attempted, because the project or the journal could not be reached."}
-    hop.answers = []
-    again = await ground.undo()
+    proxy.answers = []
+    again = await bench.undo()
     assert (again.reverted, again.already_reverted) == (2, 1)
-    assert await ground.texts("t") == before
+    assert await bench.texts("t") == before
 
 
-async def test_an_undo_that_finds_no_project(ground: Ground, hop: Hop) -> None:
-    await wreck(ground)
-    session = await ground.session_id()
-    hop.answers = [AWAY] * 4
+async def test_an_undo_that_finds_no_project(bench: ApiBench, proxy: FaultyProxy) -> None:
+    await wreck(bench)
+    session = await bench.session_id()
+    proxy.answers = [AWAY] * 4
     with pytest.raises(ProjectAway):
-        await ground.undo()
-    hop.answers = []
-    assert (await ground.session(session))["status"] == "open"
-    assert (await ground.undo()).reverted == 3
+        await bench.undo()
+    proxy.answers = []
+    assert (await bench.session(session))["status"] == "open"
+    assert (await bench.undo()).reverted == 3
 
 
 class Death(Exception):
@@ -285,29 +294,29 @@ class DyingUpstream(WatchedUpstream):
         return await super().ask(request)
 
 
-async def test_an_undo_that_is_cut_off(ground: Ground, hop: Hop, shared_desk: JournalDatabase) -> None:
+async def test_an_undo_that_is_cut_off(bench: ApiBench, proxy: FaultyProxy, shared_desk: JournalDatabase) -> None:
     """The rows that the journal knows are back; the rest comes with the next press."""
-    before = await ground.texts("t")
-    await ground.write("PATCH", "/t?id=eq.1", {"x": "z"})
-    await ground.write("DELETE", "/t?id=gt.1")
-    session = await ground.session_id()
+    before = await bench.texts("t")
+    await bench.write("PATCH", "/t?id=eq.1", {"x": "z"})
+    await bench.write("DELETE", "/t?id=gt.1")
+    session = await bench.session_id()
     is_asked, is_changed = make_answer(201, b"[]"), None
-    hop.answers = [is_asked, is_changed]
-    living = ground.upstream
-    ground.upstream = DyingUpstream(living, ground.admin)
+    proxy.answers = [is_asked, is_changed]
+    living = bench.upstream
+    bench.upstream = DyingUpstream(living, bench.admin)
     with pytest.raises(Death):
-        await ground.undo()
-    ground.upstream = living
+        await bench.undo()
+    bench.upstream = living
     with pytest.raises(UndoRunning):
-        await ground.undo(session)
-    await ground.desk.rows(
+        await bench.undo(session)
+    await bench.desk.rows(
         f"UPDATE journal_writes SET at = now() - interval '6 minutes' WHERE connection_id = '{shared_desk.connection_id}'"
         " RETURNING 1"
     )
-    receipt = await ground.undo(session)
+    receipt = await bench.undo(session)
     assert (receipt.reverted, receipt.already_reverted, receipt.conflicts) == (2, 1, ())
-    assert await ground.texts("t") == before
-    (cut_off, *_) = await ground.desk.rows(f"SELECT * FROM journal_sessions WHERE undo_of = '{session}' ORDER BY id")
+    assert await bench.texts("t") == before
+    (cut_off, *_) = await bench.desk.rows(f"SELECT * FROM journal_sessions WHERE undo_of = '{session}' ORDER BY id")
     assert cut_off["undo_state"] == "done"
     assert (cut_off["receipt"]["planned"], cut_off["receipt"]["reverted"], cut_off["receipt"]["left"]) == (3, 1, 2)
-    assert (await ground.session(session))["status"] == "undone"
+    assert (await bench.session(session))["status"] == "undone"
