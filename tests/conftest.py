@@ -8,7 +8,7 @@ pytest_plugins = [
     "tests.fixtures.mailing",
     "tests.fixtures.twofactor",
     "tests.fixtures.bench",
-    "tests.fixtures.desk",
+    "tests.fixtures.journal",
     "tests.fakes.dodo",
     "tests.fakes.github",
     "tests.secrets.plugin",

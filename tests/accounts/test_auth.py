@@ -77,7 +77,7 @@ async def test_only_the_hash_of_the_token_and_of_the_password_is_stored(
     assert "$argon2id$" in users
 
 
-async def test_signing_up_a_taken_address_tells_and_changes_nothing(product: ServedProduct) -> None:
+async def test_signing_up_a_taken_address_reveals_and_changes_nothing(product: ServedProduct) -> None:
     anna, other = await product.client(), await product.client()
     await anna.post("/api/auth/signup", json=ANNA)
     again = await other.post(
@@ -224,7 +224,7 @@ async def test_a_bad_credential_is_401_even_beside_a_good_one(
     assert (await owner.get("/api/connections", headers=headers)).status_code == 401
 
 
-async def test_a_bad_cookie_reads_as_nobody_where_anybody_may_ask(client: httpx.AsyncClient) -> None:
+async def test_a_bad_cookie_counts_as_signed_out_on_public_routes(client: httpx.AsyncClient) -> None:
     headers = {"cookie": f"{COOKIE}=made-up"}
     assert (await client.get("/api/auth/session", headers=headers)).json() is None
     assert (await client.post("/api/auth/signout", headers=headers)).status_code == 204

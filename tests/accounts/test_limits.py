@@ -86,7 +86,7 @@ async def test_a_blocked_address_does_not_lock_the_account_out(serve: Serve) -> 
 
 
 async def test_all_of_one_households_addresses_are_one(serve: Serve) -> None:
-    """Whoever has one IPv6 address has 2^64 of them."""
+    """A client with one IPv6 address has 2^64 of them."""
     proxies = {"trusted_proxies": (ipaddress.ip_network("127.0.0.0/8"),)}
     client = await (await serve(proxies, limits=tight_limits(signin_address=Limit(3, 300)))).client()
     statuses = []
@@ -121,7 +121,7 @@ async def test_ipv4_addresses_that_are_written_as_ipv6_are_still_many(serve: Ser
     ],
 )
 async def test_neighbouring_networks_share_a_larger_limit(serve: Serve, inside: list[str], allowed: int) -> None:
-    """Whoever has a /48 has 65,536 networks of one address each, and a host rents out neighbouring ones."""
+    """A client with a /48 has 65,536 networks of one address each, and a host rents out neighbouring ones."""
     client = await (await serve(PROXIES, limits=tight_limits(signin_address=Limit(2, 300)))).client()
     statuses = [(await guess_from(client, place, f"{place}@example.com")).status_code for place in inside[:14]]
     assert statuses == [401] * allowed + [429] * (14 - allowed)
@@ -129,7 +129,7 @@ async def test_neighbouring_networks_share_a_larger_limit(serve: Serve, inside: 
         assert (await guess_from(client, outside)).status_code == 401
 
 
-async def test_a_crowd_of_strangers_locks_out_nobody_whose_browser_is_known(serve: Serve) -> None:
+async def test_a_crowd_of_strangers_does_not_lock_out_a_known_browser(serve: Serve) -> None:
     """The total is used up from networks that have nothing in common, the account's limit by guesses at it."""
     product = await serve(PROXIES, limits=tight_limits(signin_total=Limit(20, 300)))
     client, crowd = await product.client(), await product.client()

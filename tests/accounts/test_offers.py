@@ -34,7 +34,9 @@ async def test_the_sign_in_that_looks_was_last_seen_now(owner: httpx.AsyncClient
     assert '<td data-label="Last seen">now</td>' in page
 
 
-async def test_advice_on_leaving_says_only_what_can_be_done(owner: httpx.AsyncClient, connection_id: str) -> None:
+async def test_the_advice_before_a_deletion_names_only_possible_steps(
+    owner: httpx.AsyncClient, connection_id: str
+) -> None:
     page = (await owner.get("/settings/account/data")).text
     assert f"/c/{connection_id}" in page
     assert "Delete these connections first, then delete your account." in page

@@ -68,7 +68,7 @@ async def test_every_page_has_the_tabs_the_sidebar_and_a_way_from_the_menu(
 
 
 @pytest.mark.parametrize("path", [HERE, SESSIONS, ACTIVITY, f"{CONFIRM}?next=/settings/account"])
-async def test_nobody_is_sent_to_sign_in(product: ServedProduct, path: str) -> None:
+async def test_a_signed_out_visitor_is_sent_to_sign_in(product: ServedProduct, path: str) -> None:
     answer = await (await product.client()).get(path)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/signin?next=/settings/account")
@@ -189,7 +189,7 @@ async def test_changing_the_address_asks_who_one_is_and_loses_nothing(mailing: M
     await mailing.postbox.wait(to="new@example.com")
 
 
-async def test_without_mail_no_address_is_changed_and_nobody_is_told_so(anna: httpx.AsyncClient) -> None:
+async def test_without_mail_no_address_is_changed_and_the_page_says_why(anna: httpx.AsyncClient) -> None:
     for path, form in (("/email", {"email": "new@example.com"}), ("/verify", {})):
         answer = await anna.post(HERE + path, data=form)
         assert answer.headers["location"] == f"{HERE}?done=no-email"
@@ -209,7 +209,7 @@ async def test_the_banner_sends_the_email_again_until_it_is_answered(mailing: Ma
     assert (await anna.post(f"{HERE}/verify")).headers["location"] == HERE
 
 
-async def test_the_banner_of_leaving_keeps_the_account(anna: httpx.AsyncClient, records: Records) -> None:
+async def test_the_deletion_banner_can_keep_the_account(anna: httpx.AsyncClient, records: Records) -> None:
     await records.run("UPDATE users SET deletion_due_at = '2099-03-05'")
     keep = f'action="{HERE}/delete/cancel"'
     page = await anna.get("/connections")

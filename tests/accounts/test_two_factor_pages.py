@@ -82,7 +82,7 @@ async def test_a_page_that_was_left_behind_starts_again(timed: ServedProduct, cl
 
 @pytest.mark.parametrize("sent", [{}, {"code": "123456"}, {"secret": "A" * 32, "code": "123456"}])
 async def test_a_stolen_cookie_reads_no_secret_that_waits(timed: ServedProduct, sent: dict[str, str]) -> None:
-    """Who sees it while somebody turns two-factor authentication on would pass it ever after."""
+    """A person who sees it while two-factor authentication is turned on would pass it ever after."""
     person, thief = await timed.sign_up(EMAIL), await timed.client()
     await thief.post("/api/auth/signin", json={"email": EMAIL, "password": PASSWORD})
     secret = read_secret((await person.post(f"{HERE}/setup")).text)
@@ -91,7 +91,7 @@ async def test_a_stolen_cookie_reads_no_secret_that_waits(timed: ServedProduct, 
     assert went(answer) == (303, f"{HERE}?done=again")
 
 
-async def test_nobody_is_shown_a_secret_that_somebody_else_chose(timed: ServedProduct, clock: StepClock) -> None:
+async def test_a_secret_that_another_person_chose_is_never_shown(timed: ServedProduct, clock: StepClock) -> None:
     """Setting up asks for no fresh sign-in, so a stolen cookie may do it while its person is at it."""
     person, thief = await timed.sign_up(EMAIL), await timed.client()
     await thief.post("/api/auth/signin", json={"email": EMAIL, "password": PASSWORD})

@@ -34,14 +34,14 @@ from pgrest import RestConfig, Schema, parse_request
 from pgrest.server import RestServer
 from pgrest.settings import load_settings
 from tests.fixtures.app import pick_port
-from tests.fixtures.desk import JournalDatabase
+from tests.fixtures.journal import JournalDatabase
 from tests.fixtures.serving import serving
 from tests.fixtures.waiting import wait_until
 
 Row = dict[str, Any]
 KEY = "sb_secret_0123456789abcdef"
 """The API on loopback asks for none and serves everyone as the superuser; the product sends one always."""
-PRESSER = UndoActor(UUID(int=7), "Somebody")
+ACTOR = UndoActor(UUID(int=7), "Somebody")
 
 
 class WatchedUpstream:
@@ -112,7 +112,7 @@ class ApiBench:
     admin: psycopg.AsyncConnection[Row] = field(repr=False)
     client: httpx.AsyncClient
     upstream: WatchedUpstream
-    desk: JournalDatabase
+    journal: JournalDatabase
     recorder: Recorder
     max_rows: int | None = None
     agent: UUID = field(default_factory=make_id)
@@ -140,7 +140,7 @@ class ApiBench:
         return self.client.base_url.port
 
     async def schema(self) -> Schema:
-        """As it is now, and remembered until somebody runs a script."""
+        """As it is now, and remembered until a script runs."""
         if self.known_schema is None:
             async with reach_project(self.port) as project:
                 self.known_schema = await project.schema()
@@ -185,7 +185,7 @@ class ApiBench:
             kind="agent",
             id=self.agent,
             name="Robot",
-            connection=cast(ConnectionTarget, SimpleNamespace(id=self.desk.connection_id)),
+            connection=cast(ConnectionTarget, SimpleNamespace(id=self.journal.connection_id)),
             can_write=True,
             db_role=None,
             claims={},
@@ -196,13 +196,13 @@ class ApiBench:
 
     async def session_id(self) -> UUID:
         """Of this bench's agent, the newest."""
-        (row,) = await self.desk.rows(
+        (row,) = await self.journal.rows(
             f"SELECT id FROM journal_sessions WHERE agent_id = '{self.agent}' ORDER BY id DESC LIMIT 1"
         )
         return cast(UUID, row["id"])
 
     async def has_session(self) -> bool:
-        return bool(await self.desk.rows(f"SELECT 1 FROM journal_sessions WHERE agent_id = '{self.agent}'"))
+        return bool(await self.journal.rows(f"SELECT 1 FROM journal_sessions WHERE agent_id = '{self.agent}'"))
 
     async def make_undo(self) -> Undo:
         """As the product wires it, with this project's API for all there is."""
@@ -217,8 +217,8 @@ class ApiBench:
         async def ask(*_: object) -> dict[int, str | None]:
             raise AssertionError("there is no transaction to ask about")
 
-        database = self.desk.database
-        listener = Listener(Secret(self.desk.dsn))
+        database = self.journal.database
+        listener = Listener(Secret(self.journal.dsn))
         return Undo(
             database,
             listener,
@@ -231,35 +231,35 @@ class ApiBench:
     async def undo(self, session_id: UUID | None = None, on_conflict: OnConflict = "refuse") -> Receipt:
         undo = await self.make_undo()
         wanted = session_id or await self.session_id()
-        return await undo.apply(self.desk.connection_id, wanted, PRESSER, ApplyOptions(on_conflict))
+        return await undo.apply(self.journal.connection_id, wanted, ACTOR, ApplyOptions(on_conflict))
 
     async def preview(self, session_id: UUID | None = None) -> Receipt:
         undo = await self.make_undo()
-        return await undo.preview(self.desk.connection_id, session_id or await self.session_id())
+        return await undo.preview(self.journal.connection_id, session_id or await self.session_id())
 
     async def session(self, session_id: UUID) -> Row:
-        (row,) = await self.desk.rows(f"SELECT * FROM journal_sessions WHERE id = '{session_id}'")
+        (row,) = await self.journal.rows(f"SELECT * FROM journal_sessions WHERE id = '{session_id}'")
         return row
 
-    async def told(self) -> list[JournaledWrite]:
+    async def list_writes(self) -> list[JournaledWrite]:
         """All writes of this bench's agent, in order."""
-        writes = await self.desk.rows(
+        writes = await self.journal.rows(
             "SELECT w.* FROM journal_writes w JOIN journal_sessions s ON s.id = w.session_id"
             f" WHERE s.agent_id = '{self.agent}' ORDER BY w.id"
         )
-        return [await self._tell(write) for write in writes]
+        return [await self._read_write(write) for write in writes]
 
-    async def wait_told(self, state: str) -> JournaledWrite:
+    async def wait_state(self, state: str) -> JournaledWrite:
         """The last write, once the journal has heard what became of it."""
         return await wait_until(
             self.last, f"the write to be {state}", matches=lambda write: write.state == state, seconds=5
         )
 
     async def last(self) -> JournaledWrite:
-        return (await self.told())[-1]
+        return (await self.list_writes())[-1]
 
-    async def _tell(self, write: Row) -> JournaledWrite:
-        rows = await self.desk.rows(
+    async def _read_write(self, write: Row) -> JournaledWrite:
+        rows = await self.journal.rows(
             "SELECT *, before::text AS b, after::text AS a FROM journal_mutations"
             f" WHERE write_id = '{write['id']}' ORDER BY position"
         )
@@ -287,7 +287,7 @@ def header_of(answer: RestResult, wanted: str) -> str | None:
 
 @asynccontextmanager
 async def open_api_bench(
-    dsn: str, script: str, desk: JournalDatabase, recorder: Recorder, **settings: str
+    dsn: str, script: str, journal: JournalDatabase, recorder: Recorder, **settings: str
 ) -> AsyncIterator[ApiBench]:
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row) as admin:
         await admin.execute(script.encode())
@@ -296,4 +296,4 @@ async def open_api_bench(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client,
             reach_project(port) as project,
         ):
-            yield ApiBench(dsn, admin, client, WatchedUpstream(project.upstream, admin), desk, recorder)
+            yield ApiBench(dsn, admin, client, WatchedUpstream(project.upstream, admin), journal, recorder)

@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.api_backend.bench import ApiBench
 
 from pgrest import PgrestError
+from tests.api_backend.api_bench import ApiBench
 from tests.api_backend.conftest import OpenProject
 
 SHOP = """
@@ -137,12 +137,12 @@ async def test_the_same_answers(twins: tuple[ApiBench, ApiBench]) -> None:
     for request in REQUESTS:
         expected = await ask_straight(straight, request)
         status, headers, body = await ask_through(through, request)
-        told = {name.lower(): value for name, value in headers}
+        found = {name.lower(): value for name, value in headers}
         assert (status, read_body(body)) == (expected.status_code, read_body(expected.content)), request
         if status < 300:
             for name in COMPARED:
                 if name != "content-length" or not body:
-                    assert told.get(name) == expected.headers.get(name), (request, name)
+                    assert found.get(name) == expected.headers.get(name), (request, name)
         assert await list_rows(straight) == await list_rows(through), request
 
 
@@ -150,8 +150,8 @@ def read_body(body: bytes) -> Any:
     """Numbers as they are written. PostgreSQL returns rows in the order in which it met them: in none, here."""
     if body[:1] not in (b"{", b"["):
         return sorted(body.splitlines())
-    told = json.loads(body, parse_float=str)
-    return sorted(told, key=json.dumps) if isinstance(told, list) else told
+    found = json.loads(body, parse_float=str)
+    return sorted(found, key=json.dumps) if isinstance(found, list) else found
 
 
 async def list_rows(bench: ApiBench) -> dict[str, list[str]]:

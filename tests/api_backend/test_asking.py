@@ -1,4 +1,4 @@
-"""What a whole exchange with a project's API tells of a write: done, refused, not reached, or nobody knows."""
+"""What an exchange with a project's API shows of a write: done, refused, not reached, or unknown."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -83,7 +83,7 @@ ANSWERS: list[tuple[str, bytes, type[AppError] | int]] = [
 ]
 
 
-async def test_a_write_is_never_taken_for_done_or_undone_without_being_told(
+async def test_a_write_without_a_clear_answer_counts_neither_as_done_nor_as_refused(
     hostile: HostileServer, upstream: ProjectUpstream
 ) -> None:
     for name, data, expected in ANSWERS:
@@ -119,15 +119,17 @@ async def test_a_project_that_is_silent_or_gone(hostile: HostileServer, upstream
     with pytest.raises(UpstreamUnavailable) as slow:
         await upstream.ask(_READ)
     assert slow.value.status == 504
-    nobody = RestAddress("http", "127.0.0.1", 1)
-    client = RestClient(nobody, parse_key(Secret("sb_secret_0123456789abcdef")), allow_private=True, timeouts=_QUICK)
+    closed_port = RestAddress("http", "127.0.0.1", 1)
+    client = RestClient(
+        closed_port, parse_key(Secret("sb_secret_0123456789abcdef")), allow_private=True, timeouts=_QUICK
+    )
     with pytest.raises(UpstreamUnavailable) as away:
-        await ProjectUpstream(client, nobody).ask(_WRITE)
+        await ProjectUpstream(client, closed_port).ask(_WRITE)
     assert away.value.details == {"reason": "refused"}
     await client.close()
 
 
-async def test_a_write_that_nobody_waits_for_any_more_ends(hostile: HostileServer, upstream: ProjectUpstream) -> None:
+async def test_a_write_whose_caller_left_ends(hostile: HostileServer, upstream: ProjectUpstream) -> None:
     ended = asyncio.Event()
 
     async def wait(turn: HostileExchange) -> None:

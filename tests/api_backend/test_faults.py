@@ -8,16 +8,16 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.api_backend.bench import ApiBench, WatchedUpstream, body_of, reach_project
 
 from basewarden.gateway.api.upstream import UpstreamRequest, UpstreamResponse
 from basewarden.gateway.errors import OutcomeUnknown, UpstreamKeyRefused, UpstreamLimited, UpstreamUnavailable
 from basewarden.journal import JournalUnavailable
 from basewarden.undo.errors import ProjectAway, UndoRunning
+from tests.api_backend.api_bench import ApiBench, WatchedUpstream, body_of, reach_project
 from tests.api_backend.conftest import OpenProject
 from tests.api_backend.faulty_proxy import FaultyProxy, ProxyFault, open_faulty_proxy
 from tests.fakes.hostile import make_answer
-from tests.fixtures.desk import JournalDatabase
+from tests.fixtures.journal import JournalDatabase
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.waiting import wait_until
 
@@ -74,13 +74,13 @@ async def test_an_answer_that_is_lost(
     body: Any,
     images: list[Any],
 ) -> None:
-    """Whether it happened nobody knows: neither the client nor the journal is told of success."""
+    """Whether it happened is unknown: neither the client's answer nor the journal reports success."""
     standing = await bench.texts("t")
     proxy.fault = fault
     with pytest.raises(OutcomeUnknown):
         await bench.write(method, path, body)
     assert (await bench.texts("t") != standing) is happens
-    write = await bench.wait_told("unknown")
+    write = await bench.wait_state("unknown")
     assert (write.verb, write.changes) == ({"PATCH": "update", "DELETE": "delete", "POST": "insert"}[method], images)
     proxy.fault = "none"
     standing = await bench.texts("t")
@@ -96,14 +96,14 @@ async def test_a_project_that_is_away(bench: ApiBench) -> None:
         away = replace(bench, upstream=WatchedUpstream(project.upstream, bench.admin))
         with pytest.raises(UpstreamUnavailable):
             await away.write("PATCH", "/t?id=eq.1", {"x": "z"}, schema=await bench.schema())
-    assert await bench.told() == []
+    assert await bench.list_writes() == []
 
 
 async def test_a_project_that_goes_away_before_the_write(bench: ApiBench, proxy: FaultyProxy) -> None:
     proxy.answers = [AWAY]
     with pytest.raises(UpstreamUnavailable):
         await bench.write("PATCH", "/t?id=eq.1", {"x": "z"})
-    await bench.wait_told("aborted")
+    await bench.wait_state("aborted")
 
 
 async def test_a_request_that_is_called_off(bench: ApiBench, proxy: FaultyProxy) -> None:
@@ -113,7 +113,7 @@ async def test_a_request_that_is_called_off(bench: ApiBench, proxy: FaultyProxy)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await bench.wait_told("unknown")
+    await bench.wait_state("unknown")
 
 
 # Answers -------------------------------------------------------------------------------------------------
@@ -136,11 +136,11 @@ async def test_a_request_that_is_called_off(bench: ApiBench, proxy: FaultyProxy)
     ],
     ids=show_answer,
 )
-async def test_answers_that_say_nothing_for_sure(bench: ApiBench, proxy: FaultyProxy, answer: bytes) -> None:
+async def test_answers_that_leave_the_outcome_unknown(bench: ApiBench, proxy: FaultyProxy, answer: bytes) -> None:
     proxy.answers = [answer]
     with pytest.raises(OutcomeUnknown):
         await bench.write("PATCH", "/t?id=eq.1", {"x": "z"})
-    await bench.wait_told("unknown")
+    await bench.wait_state("unknown")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ async def test_refusals_are_passed_on(bench: ApiBench, proxy: FaultyProxy, statu
     assert (passed.response.status, passed.response.body) == (status, body)
     assert ("Content-Length", str(len(body))) in passed.response.headers
     assert not any(name == "connection" for name, _ in passed.response.headers)
-    await bench.wait_told("aborted")
+    await bench.wait_state("aborted")
 
 
 @pytest.mark.parametrize(
@@ -181,54 +181,54 @@ async def test_refusals_of_the_projects_gateway_are_explained(
     with pytest.raises(expected) as raised:
         await bench.write("POST", "/t", {"id": 9})
     assert type(raised.value) is expected
-    await bench.wait_told("aborted")
+    await bench.wait_state("aborted")
 
 
 async def test_an_error_of_the_read_is_passed_on(bench: ApiBench) -> None:
     answer = await bench.write("PATCH", "/t?id=eq.nonsense", {"x": "z"})
     assert (answer.response.status, body_of(answer)["code"]) == (400, "22P02")
-    assert await bench.told() == []
+    assert await bench.list_writes() == []
 
 
 # The journal ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-async def own(bench: ApiBench, postgres: PostgresServer, desk: JournalDatabase) -> ApiBench:
+async def own(bench: ApiBench, postgres: PostgresServer, journal_db: JournalDatabase) -> ApiBench:
     """With a journal that may be shut."""
-    return replace(bench, desk=desk, recorder=await desk.recorder())
+    return replace(bench, journal=journal_db, recorder=await journal_db.recorder())
 
 
-async def shut(postgres: PostgresServer, desk: JournalDatabase, *, is_open: bool) -> None:
-    name = desk.dsn.rpartition("/")[2]
+async def shut(postgres: PostgresServer, journal_db: JournalDatabase, *, is_open: bool) -> None:
+    name = journal_db.dsn.rpartition("/")[2]
     async with await psycopg.AsyncConnection.connect(postgres.embedded.dsn("postgres"), autocommit=True) as admin:
         await admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {is_open}".encode())
         if not is_open:
             await admin.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> %s",
-                (name, desk.admin.info.backend_pid),
+                (name, journal_db.admin.info.backend_pid),
             )
 
 
 async def test_without_a_journal_nothing_is_sent(own: ApiBench, postgres: PostgresServer) -> None:
-    await shut(postgres, own.desk, is_open=False)
+    await shut(postgres, own.journal, is_open=False)
     with pytest.raises(JournalUnavailable):
         await own.write("PATCH", "/t?id=eq.1", {"x": "z"})
     assert {request.method for request in own.upstream.asked} == {"GET"}
-    await shut(postgres, own.desk, is_open=True)
+    await shut(postgres, own.journal, is_open=True)
 
 
 async def test_a_journal_that_is_away_at_the_end(
     own: ApiBench, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The write is done, so the client is told; what came of it is kept until the journal is back."""
+    """The write is done, so the client gets its answer; the outcome is kept until the journal is back."""
     monkeypatch.setattr("basewarden.journal.recorder.OUTCOME_SECONDS", 0.1)
-    own.upstream.before_write = partial(shut, postgres, own.desk, is_open=False)
+    own.upstream.before_write = partial(shut, postgres, own.journal, is_open=False)
     answer = await own.write("PATCH", "/t?id=eq.1", {"x": "z"})
     assert answer.response.status == 200
     assert (await own.last()).state == "pending"
-    await shut(postgres, own.desk, is_open=True)
-    assert (await own.wait_told("committed")).changes == [("t", "update", {"id": 1, "x": "a"}, {"id": 1, "x": "z"})]
+    await shut(postgres, own.journal, is_open=True)
+    assert (await own.wait_state("committed")).changes == [("t", "update", {"id": 1, "x": "a"}, {"id": 1, "x": "z"})]
 
 
 # Undo ----------------------------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ class DyingUpstream(WatchedUpstream):
         return await super().ask(request)
 
 
-async def test_an_undo_that_is_cut_off(bench: ApiBench, proxy: FaultyProxy, shared_desk: JournalDatabase) -> None:
+async def test_an_undo_that_is_cut_off(bench: ApiBench, proxy: FaultyProxy, shared_journal: JournalDatabase) -> None:
     """The rows that the journal knows are back; the rest comes with the next press."""
     before = await bench.texts("t")
     await bench.write("PATCH", "/t?id=eq.1", {"x": "z"})
@@ -309,14 +309,14 @@ async def test_an_undo_that_is_cut_off(bench: ApiBench, proxy: FaultyProxy, shar
     bench.upstream = living
     with pytest.raises(UndoRunning):
         await bench.undo(session)
-    await bench.desk.rows(
-        f"UPDATE journal_writes SET at = now() - interval '6 minutes' WHERE connection_id = '{shared_desk.connection_id}'"
+    await bench.journal.rows(
+        f"UPDATE journal_writes SET at = now() - interval '6 minutes' WHERE connection_id = '{shared_journal.connection_id}'"
         " RETURNING 1"
     )
     receipt = await bench.undo(session)
     assert (receipt.reverted, receipt.already_reverted, receipt.conflicts) == (2, 1, ())
     assert await bench.texts("t") == before
-    (cut_off, *_) = await bench.desk.rows(f"SELECT * FROM journal_sessions WHERE undo_of = '{session}' ORDER BY id")
+    (cut_off, *_) = await bench.journal.rows(f"SELECT * FROM journal_sessions WHERE undo_of = '{session}' ORDER BY id")
     assert cut_off["undo_state"] == "done"
     assert (cut_off["receipt"]["planned"], cut_off["receipt"]["reverted"], cut_off["receipt"]["left"]) == (3, 1, 2)
     assert (await bench.session(session))["status"] == "undone"

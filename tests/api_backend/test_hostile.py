@@ -1,4 +1,4 @@
-"""A project's API that is slow, broken, lying, away or somebody else's: what our caller is told, and what is not done."""
+"""A project's API that is slow, broken, lying, away or another project's: what our caller gets, and what is not done."""
 
 import asyncio
 import gzip
@@ -68,7 +68,7 @@ ANSWERS: list[tuple[str, bytes, int, str]] = [
 ]  # fmt: skip
 
 
-async def test_each_is_told_for_what_it_is(bench: Bench, hostile: HostileServer) -> None:
+async def test_each_answer_has_its_own_error(bench: Bench, hostile: HostileServer) -> None:
     agent = await bench.agent(access="read")
     for name, data, status, code in ANSWERS:
         hostile.behave = always(data, closes=True)
@@ -83,7 +83,7 @@ async def test_each_is_told_for_what_it_is(bench: Bench, hostile: HostileServer)
     assert (await agent.http.get("/notes")).json() == [{"id": 1}]
 
 
-async def test_a_refusal_of_heads_is_told_by_its_headers(bench: Bench, hostile: HostileServer) -> None:
+async def test_a_refused_head_request_is_classified_by_its_headers(bench: Bench, hostile: HostileServer) -> None:
     agent = await bench.agent(access="read")
     for lines, status in (
         ("401 X\r\nproxy-status: PostgREST; error=42501", 403),
@@ -112,7 +112,7 @@ async def test_a_body_that_breaks_off_breaks_off_here(bench: Bench, hostile: Hos
 
     def break_off_after(start: bytes) -> Behave:
         async def break_off(turn: HostileExchange) -> None:
-            await turn.say(start)
+            await turn.send(start)
             await asyncio.sleep(0.05)  # so that the answer has begun
             turn.writer.close()
 
@@ -130,7 +130,7 @@ async def test_what_is_asked_ends_when_the_asker_goes(bench: Bench, hostile: Hos
 
     def wait_after(start: bytes) -> Behave:
         async def wait(turn: HostileExchange) -> None:
-            await turn.say(start)
+            await turn.send(start)
             await turn.gone()
             ended.set()
 
@@ -167,9 +167,9 @@ async def test_memory_stays_flat_while_a_slow_client_is_sent_much(hostile: Hosti
 
     async def pour(turn: HostileExchange) -> None:
         nonlocal sent
-        await turn.say(b"HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: %d\r\n\r\n" % total)
+        await turn.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: %d\r\n\r\n" % total)
         while sent < total:
-            await turn.say(part)
+            await turn.send(part)
             sent += len(part)
 
     async def stream_to(_scope: Any, receive: Any, send: Any) -> None:
@@ -221,12 +221,12 @@ async def test_only_listed_headers_pass_and_no_credential(bench: Bench, hostile:
         "origin": f"http://127.0.0.1:{bench.product.port}", "referer": "http://x/", "if-none-match": "x",
         "accept": "text/csv", "range": "0-9", "range-unit": "items", "prefer": "count=exact, made-up=1, tx=rollback",
     }  # fmt: skip
-    told = {
+    headers = {
         "set_cookie": "a=1", "server": "kong/3", "x_powered_by": "x", "via": "kong", "cf_ray": "1", "etag": "x",
         "access_control_allow_origin": "*", "content_range": "0-0/1", "preference_applied": "count=exact",
         "location": "/rest/v1/notes?id=eq.1", "content_location": "https://elsewhere.example/notes",
     }  # fmt: skip
-    hostile.behave = always(make_answer(206, b"[]", **told))
+    hostile.behave = always(make_answer(206, b"[]", **headers))
     answer = await agent.http.get("/notes?select=id", headers=secret)
     heard = hostile.heard[-1]
     assert heard.target == "/rest/v1/notes?select=id"
@@ -280,9 +280,9 @@ def describe_much(document: bytes, schemas: int) -> Behave:
 
     async def describe(turn: HostileExchange) -> None:
         if "basewarden" in turn.heard.headers.get("accept-profile", ""):
-            await turn.say(make_answer(406, refusal))
+            await turn.send(make_answer(406, refusal))
         else:
-            await turn.say(make_answer(200, document, "application/openapi+json"))
+            await turn.send(make_answer(200, document, "application/openapi+json"))
 
     return describe
 

@@ -1,16 +1,16 @@
-"""Images over an API are those of the direct road, to the letter: a project may be given a Postgres connection string later."""
+"""Images over an API are exactly those of the direct backend: a project may get a Postgres connection string later."""
 
 import asyncio
 import json
 
 import pytest
-from tests.api_backend.bench import ApiBench
 
 from basewarden.gateway.api.row_images import decode_rows, read_apart
 from basewarden.gateway.direct.row_images import AS_OWNER, read_images, select_images
 from basewarden.gateway.errors import CaptureNotVisible
 from basewarden.journal import Image
 from pgrest import Builder, DbConnection, Statement
+from tests.api_backend.api_bench import ApiBench
 from tests.api_backend.conftest import OpenProject
 from tests.fixtures.bench import GUEST
 
@@ -95,15 +95,15 @@ async def read_direct(bench: ApiBench) -> list[Image]:
         await connection.close()
 
 
-async def test_every_type_is_read_as_on_the_direct_road_and_comes_back(open_project: OpenProject) -> None:
+async def test_every_type_is_read_as_by_the_direct_backend_and_is_restored(open_project: OpenProject) -> None:
     bench = await open_project(make_table())
     before, images = await bench.texts("t"), await read_direct(bench)
     assert len(images) == ROWS + 1
     await bench.write("DELETE", "/t?id=gte.0", prefer="return=minimal")
-    told = await bench.last()
+    write = await bench.last()
     by_id = {
         int((exact or {})["id"] or 0): (exact, shown)
-        for (exact, _), (_, _, shown, _) in zip(told.exact, told.changes, strict=True)
+        for (exact, _), (_, _, shown, _) in zip(write.exact, write.changes, strict=True)
     }
     for number, image in enumerate(images):
         exact, shown = by_id[number]
@@ -121,7 +121,7 @@ async def test_every_type_is_read_as_on_the_direct_road_and_comes_back(open_proj
     }
 
 
-async def test_a_key_that_may_not_read_is_told_so(open_project: OpenProject, bench_roles: None) -> None:
+async def test_a_key_that_may_not_read_is_refused(open_project: OpenProject, bench_roles: None) -> None:
     bench = await open_project(
         f"CREATE TABLE t (id int PRIMARY KEY, x text); GRANT INSERT ON t TO {GUEST}; GRANT USAGE ON SCHEMA public TO {GUEST}",
         PGRST_DB_ANON_ROLE=GUEST,
@@ -132,7 +132,7 @@ async def test_a_key_that_may_not_read_is_told_so(open_project: OpenProject, ben
 
 
 async def test_another_schema(open_project: OpenProject) -> None:
-    """A foreign key from one schema to another is not described: the row goes back, what hung on it does not."""
+    """A foreign key from one schema to another is not described: the row is restored, its cascaded rows are not."""
     bench = await open_project(
         """
         CREATE SCHEMA a; CREATE SCHEMA b; CREATE SCHEMA hidden;

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api_backend.bench import ApiBench
 
+from tests.api_backend.api_bench import ApiBench
 from tests.api_backend.conftest import OpenProject
 from tests.api_backend.writer_process import TABLES, WORKERS
 from tests.chaos.audit import install_audit
@@ -56,9 +56,9 @@ async def run_until_killed(bench: ApiBench, seed: int, seconds: float) -> None:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    told = {
-        "journal": bench.desk.dsn,
-        "connection": str(bench.desk.connection_id),
+    task = {
+        "journal": bench.journal.dsn,
+        "connection": str(bench.journal.connection_id),
         "project": bench.dsn,
         "port": bench.port,
         "agent": str(bench.agent),
@@ -66,7 +66,7 @@ async def run_until_killed(bench: ApiBench, seed: int, seconds: float) -> None:
     }
     assert process.stdin
     assert process.stdout
-    process.stdin.write(json.dumps(told).encode() + b"\n")
+    process.stdin.write(json.dumps(task).encode() + b"\n")
     assert await asyncio.wait_for(process.stdout.readline(), 60), "the writers wrote nothing"
     await asyncio.sleep(seconds)  # the moment is to be any, not a chosen one
     process.kill()
@@ -98,7 +98,7 @@ async def read_truth(bench: ApiBench) -> list[list[Change]]:
 
 
 async def read_journal(bench: ApiBench) -> list[dict[str, Any]]:
-    rows = await bench.desk.rows(
+    rows = await bench.journal.rows(
         "SELECT w.id, w.state, w.verb, w.summary, m.schema_name || '.' || m.table_name AS name, m.before_exact, m.after_exact"
         " FROM journal_writes w JOIN journal_sessions s ON s.id = w.session_id"
         " LEFT JOIN journal_mutations m ON m.write_id = w.id"

@@ -73,8 +73,8 @@ def test_tables_columns_and_keys(schema: Schema) -> None:
     orders = schema.tables["public", "orders"]
     assert (orders.primary_key, orders.key, orders.kind) == (("id",), ("id",), "table")
     assert orders.comment == "What people bought."
-    told = [(one.name, one.type, one.category, one.nullable) for one in orders.columns.values()]
-    assert told == [
+    described = [(one.name, one.type, one.category, one.nullable) for one in orders.columns.values()]
+    assert described == [
         ("id", "bigint", "N", False),
         ("customer", "integer", "N", False),
         ("mood", "public.mood", "E", True),
@@ -101,8 +101,8 @@ def test_foreign_keys_become_relationships(schema: Schema) -> None:
 
 def test_functions(schema: Schema) -> None:
     (add,) = schema.functions["public", "add"]
-    told = [(one.name, one.type, one.is_required, one.is_variadic) for one in add.parameters]
-    assert told == [("a", "integer", True, False), ("more", "integer[]", False, True)]
+    described = [(one.name, one.type, one.is_required, one.is_variadic) for one in add.parameters]
+    assert described == [("a", "integer", True, False), ("more", "integer[]", False, True)]
     assert (add.volatility, add.comment) == ("s", "Adds.")
     assert schema.functions["public", "wipe"][0].volatility == "v"
 
@@ -133,5 +133,5 @@ def test_a_function_with_more_than_any_has_is_refused() -> None:
     zeros = ",".join(["0"] * MAX_VALUES_OF_ONE)
     with pytest.raises(ProtocolError):
         read_documents({"public": f'{{"paths":{{"/rpc/f":{{"post":[{zeros},0]}}}}}}'.encode()})
-    told = read_documents({"public": f'{{"paths":{{"/rpc/f":{{"post":[{zeros}]}}}}}}'.encode()})
-    assert len(told["public"]["paths"]["/rpc/f"]["post"]) == MAX_VALUES_OF_ONE
+    described = read_documents({"public": f'{{"paths":{{"/rpc/f":{{"post":[{zeros}]}}}}}}'.encode()})
+    assert len(described["public"]["paths"]["/rpc/f"]["post"]) == MAX_VALUES_OF_ONE

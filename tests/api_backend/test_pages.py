@@ -58,7 +58,7 @@ async def test_a_write_whose_answer_was_lost_shows_the_rows_as_they_were(bench: 
     assert "1 row of writes whose outcome is unknown." in undo
 
 
-async def test_an_insert_whose_answer_was_lost_is_told_of_without_rows(bench: Bench) -> None:
+async def test_an_insert_whose_answer_was_lost_is_shown_without_rows(bench: Bench) -> None:
     recorded = await record(bench, "insert")
     await settle(bench, recorded, "unknown")
     page = await read_page(bench, recorded.session_id)
@@ -75,7 +75,7 @@ async def test_a_write_that_was_refused_is_not_counted(bench: Bench) -> None:
     assert "0 rows in 0 writes<" in await read_page(bench, recorded.session_id)
 
 
-async def test_the_api_tells_the_capture_and_the_state(bench: Bench) -> None:
+async def test_the_api_has_the_capture_and_the_state(bench: Bench) -> None:
     recorded = await record(bench, "update", RowChange("public", "t", "update", ("id",), BEFORE, None))
     await settle(bench, recorded, "unknown")
     journal = await bench.journal(str(recorded.session_id))

@@ -8,14 +8,14 @@ from typing import Any
 import psycopg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.api_backend.bench import ApiBench, open_api_bench
 
 from basewarden.journal import Recorder
 from basewarden.undo import RowConflict
 from basewarden.undo.errors import UndoConflict
 from pgrest import PgrestError
+from tests.api_backend.api_bench import ApiBench, open_api_bench
 from tests.chaos.worlds import AgentCall
-from tests.fixtures.desk import JournalDatabase
+from tests.fixtures.journal import JournalDatabase
 from tests.fixtures.postgres import PostgresServer
 from tests.undo.calls import draw_call
 from tests.undo.worlds import STAMP, TYPES, Act, TablePlan, draw_act, draw_tables
@@ -38,13 +38,13 @@ def is_stated(conflict: RowConflict) -> bool:
 
 @asynccontextmanager
 async def open_world(
-    postgres: PostgresServer, desk: JournalDatabase, recorder: Recorder, tables: list[TablePlan]
+    postgres: PostgresServer, journal: JournalDatabase, recorder: Recorder, tables: list[TablePlan]
 ) -> AsyncIterator[ApiBench]:
     """A database behind its API for one example."""
     dsn = await postgres.create_database()
     try:
         script = "\n".join([TYPES, STAMP, *(table.ddl() for table in tables)])
-        async with open_api_bench(dsn, script, desk, recorder, PGRST_DB_CHANNEL_ENABLED="false") as bench:
+        async with open_api_bench(dsn, script, journal, recorder, PGRST_DB_CHANNEL_ENABLED="false") as bench:
             yield bench
     finally:
         await postgres.drop_database(dsn)
@@ -98,11 +98,11 @@ async def take_back(bench: ApiBench, session: Any, tables: list[TablePlan]) -> A
 @_SOME
 @given(data=st.data())
 async def test_an_agents_session_alone(
-    postgres: PostgresServer, shared_desk: JournalDatabase, shared_recorder: Recorder, data: st.DataObject
+    postgres: PostgresServer, shared_journal: JournalDatabase, shared_recorder: Recorder, data: st.DataObject
 ) -> None:
     tables = data.draw(draw_tables())
     calls = data.draw(st.lists(draw_call(tables), min_size=1, max_size=8))
-    async with open_world(postgres, shared_desk, shared_recorder, tables) as bench:
+    async with open_world(postgres, shared_journal, shared_recorder, tables) as bench:
         before = await digest(bench, tables)
         for call in calls:
             await send(bench, call)
@@ -126,12 +126,12 @@ async def test_an_agents_session_alone(
 @_SOME
 @given(data=st.data())
 async def test_with_people_in_between(
-    postgres: PostgresServer, shared_desk: JournalDatabase, shared_recorder: Recorder, data: st.DataObject
+    postgres: PostgresServer, shared_journal: JournalDatabase, shared_recorder: Recorder, data: st.DataObject
 ) -> None:
     """Taken back around what the others did, or refused; what was done can be taken back in turn."""
     tables = data.draw(draw_tables())
     deeds = data.draw(st.lists(st.one_of(draw_call(tables), draw_act(tables)), max_size=9))
-    async with open_world(postgres, shared_desk, shared_recorder, tables) as bench:
+    async with open_world(postgres, shared_journal, shared_recorder, tables) as bench:
         for journaled in deeds:
             if isinstance(journaled, Act):
                 with suppress(psycopg.DatabaseError):

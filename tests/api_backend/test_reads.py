@@ -1,4 +1,4 @@
-"""Reads through a project's own API: the keys, what they are told, and how far a token reaches there."""
+"""Reads through a project's own API: the keys, what they may read, and what a token may reach there."""
 
 import asyncio
 from typing import Any
@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.fakes.supabase import Supabase
+from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import GUEST, OWNER, Bench, Workshop, on_both_backends
 from tests.fixtures.waiting import wait_until
 
@@ -20,10 +21,6 @@ _SHOP = f"""
     INSERT INTO orders SELECT n, 1 + n % 5, n * 1.50 FROM generate_series(1, 20) n;
     GRANT SELECT ON customers, orders TO {GUEST};
 """
-
-
-def refusal(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
 
 
 async def reach(workshop: Workshop, supabase: Supabase, key: str, **settings: str) -> Bench:
@@ -47,8 +44,8 @@ async def test_a_read_is_the_same_on_both_backends(workshop: Workshop) -> None:
         {"id": 1, "total": 1.50, "customers": {"name": "c2"}},
         {"id": 2, "total": 3.00, "customers": {"name": "c3"}},
     ]
-    told = {name: answer.headers.get(name) for name in ("content-range", "content-type", "preference-applied")}
-    assert told == {
+    headers = {name: answer.headers.get(name) for name in ("content-range", "content-type", "preference-applied")}
+    assert headers == {
         "content-range": "0-1/2",
         "content-type": "application/json; charset=utf-8",
         "preference-applied": "count=exact",
@@ -64,13 +61,13 @@ async def test_a_read_is_the_same_on_both_backends(workshop: Workshop) -> None:
         ("/rpc/missing", 404, "PGRST202"),
         ("/a/b", 404, "PGRST125"),
     ):
-        assert refusal(await agent.http.get(path)) == (status, code), path
+        assert read_refusal(await agent.http.get(path)) == (status, code), path
     answer = await agent.http.get("/orders?offset=100", headers={"prefer": "count=exact"})
     assert (answer.status_code, answer.headers["content-range"]) == (416, "*/20")
     answer = await agent.http.get("/orders", headers={"accept-profile": "secret"})
-    assert refusal(answer) == (406, "PGRST106")
+    assert read_refusal(answer) == (406, "PGRST106")
     answer = await agent.http.get("/orders", headers={"prefer": "handling=strict, made-up"})
-    assert refusal(answer) == (400, "PGRST122")
+    assert read_refusal(answer) == (400, "PGRST122")
     answer = await agent.http.get("/orders?id=eq.1", headers={"accept": "application/vnd.pgrst.object+json"})
     assert answer.json()["id"] == 1
     assert (await agent.http.get("/orders", headers={"range": "0-1", "range-unit": "items"})).json()[1]["id"] == 2
@@ -101,7 +98,7 @@ async def test_every_kind_of_key_works_and_is_nobodys_but_ours(
     assert agent.token not in str(heard)
 
 
-async def test_a_key_that_is_told_no_tables_still_reads(workshop: Workshop, supabase: Supabase) -> None:
+async def test_a_key_that_may_not_list_tables_still_reads(workshop: Workshop, supabase: Supabase) -> None:
     """As anon and publishable keys of hosted projects since 2026."""
     bench = await reach(workshop, supabase, "publishable")
     agent, limited = await bench.agent(access="read"), await bench.agent(access="read", tables=["orders", "rpc/add"])
@@ -112,9 +109,9 @@ async def test_a_key_that_is_told_no_tables_still_reads(workshop: Workshop, supa
     assert (await limited.http.get("/rpc/add?a=1&b=2")).json() == 3
     for path in ("/customers", "/orders?select=id,customers(name)", "/orders?select=...customers(name)", "/", "/rpc/x"):
         answer = await limited.http.get(path)
-        assert refusal(answer) == (403, "table_denied"), path
+        assert read_refusal(answer) == (403, "table_denied"), path
     assert "related rows" in (await limited.http.get("/orders?select=id,customers(name)")).json()["message"]
-    assert refusal(await agent.api.get("/introspect")) == (403, "schema_untold")
+    assert read_refusal(await agent.api.get("/introspect")) == (403, "schema_untold")
     page = await bench.person.get(f"/c/{bench.connection_id}/data")
     assert "may not list the project&#39;s tables" in page.text
     home = await bench.person.get(f"/c/{bench.connection_id}")
@@ -122,7 +119,7 @@ async def test_a_key_that_is_told_no_tables_still_reads(workshop: Workshop, supa
 
 
 async def test_a_limited_token_reads_no_more_by_spelling_it_otherwise(workshop: Workshop, supabase: Supabase) -> None:
-    """What is checked is what goes out: of what counts once the first, and nothing that another might read anew."""
+    """The checked request is the one that is sent: the first of what counts once, and nothing that may be read otherwise."""
     bench = await reach(workshop, supabase, "secret")
     assert bench.supabase is not None
     limited = await bench.agent(access="read", tables=["orders"])
@@ -188,17 +185,17 @@ async def test_other_schemas_are_reached_by_name(workshop: Workshop, supabase: S
     assert (answer.json(), answer.headers["content-profile"]) == ([{"id": 1}], "api")
     answer = await agent.http.get("/things", headers={"accept-profile": "public"})
     assert (answer.json(), answer.headers["content-profile"]) == ([{"id": 2}], "public")
-    assert refusal(await limited.http.get("/things")) == (403, "table_denied")
+    assert read_refusal(await limited.http.get("/things")) == (403, "table_denied")
     assert (await limited.http.get("/things", headers={"accept-profile": "public"})).json() == [{"id": 2}]
 
 
-async def test_introspection_tells_what_the_project_tells(workshop: Workshop, supabase: Supabase) -> None:
+async def test_introspection_shows_what_the_project_describes(workshop: Workshop, supabase: Supabase) -> None:
     bench = await reach(workshop, supabase, "secret")
-    told = (await (await bench.agent(tables=["orders", "customers"])).api.get("/introspect")).json()["tables"]
-    assert [one["name"] for one in told] == ["customers", "orders"]
-    assert told[1]["primaryKey"] == ["id"]
-    assert [one["references"] for one in told[1]["relations"]] == ["public.customers"]
-    assert [one["type"] for one in told[1]["columns"]] == ["integer", "integer", "numeric"]
+    tables = (await (await bench.agent(tables=["orders", "customers"])).api.get("/introspect")).json()["tables"]
+    assert [one["name"] for one in tables] == ["customers", "orders"]
+    assert tables[1]["primaryKey"] == ["id"]
+    assert [one["references"] for one in tables[1]["relations"]] == ["public.customers"]
+    assert [one["type"] for one in tables[1]["columns"]] == ["integer", "integer", "numeric"]
 
 
 async def test_what_needs_the_database_itself_says_so(workshop: Workshop, supabase: Supabase) -> None:
@@ -211,7 +208,7 @@ async def test_what_needs_the_database_itself_says_so(workshop: Workshop, supaba
     ):
         body: dict[str, Any] = {"name": "a", "access": "read", **limits}
         answer = await bench.person.post(path, json=body)
-        assert refusal(answer) == (422, "validation_failed")
+        assert read_refusal(answer) == (422, "validation_failed")
         assert {one["field"] for one in answer.json()["details"]} == fields
         assert "Postgres connection string" in answer.text
     page = (await bench.person.get(f"/c/{bench.connection_id}/agents/new")).text
@@ -234,5 +231,5 @@ async def test_tokens_with_a_role_end_with_the_address(workshop: Workshop, supab
     await bench.product.settled()
     answers = [await agent.http.get("/orders?id=eq.1") for agent in agents]
     assert [one.status_code for one in answers] == [403, 403, 200]
-    assert refusal(answers[0]) == (403, "role_unsupported")
+    assert read_refusal(answers[0]) == (403, "role_unsupported")
     assert len(project.heard) > heard

@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.api_backend.bench import ApiBench
 
 from basewarden.undo.errors import AlreadyUndone, UndoConflict, UndoRunning
 from basewarden.undo.receipt import Receipt
+from tests.api_backend.api_bench import ApiBench
 from tests.api_backend.conftest import OpenProject
 
 SHOP = """
@@ -28,7 +28,7 @@ async def shop(open_project: OpenProject) -> ApiBench:
     return await open_project(SHOP)
 
 
-def tell(receipt: Receipt) -> list[tuple[dict[str, Any], tuple[str, ...], str]]:
+def list_conflicts(receipt: Receipt) -> list[tuple[dict[str, Any], tuple[str, ...], str]]:
     return [(dict(one.primary_key), one.columns, one.reason) for one in receipt.conflicts]
 
 
@@ -73,7 +73,7 @@ async def test_others_are_spared(shop: ApiBench) -> None:
     await shop.run("UPDATE customers SET email = 'new@x.org' WHERE id = 2")
     standing = await shop.texts(*TABLES)
     receipt = await refuse(shop)
-    assert tell(receipt) == [({"id": 1}, ("name",), "The column name was changed after the session's write.")]
+    assert list_conflicts(receipt) == [({"id": 1}, ("name",), "The column name was changed after the session's write.")]
     assert await shop.texts(*TABLES) == standing
     receipt = await shop.undo(on_conflict="skip")
     assert (receipt.reverted, receipt.skipped) == (2, 1)
@@ -85,7 +85,7 @@ async def test_others_are_spared(shop: ApiBench) -> None:
 async def test_what_others_attached_keeps_its_parent(shop: ApiBench) -> None:
     await shop.write("POST", "/customers", [{"id": 50}, {"id": 51}])
     await shop.run("INSERT INTO tickets VALUES (99, 50, 'mine')")
-    assert tell(await refuse(shop)) == [({"id": 50}, (), "1 row of public.tickets refer to it now.")]
+    assert list_conflicts(await refuse(shop)) == [({"id": 50}, (), "1 row of public.tickets refer to it now.")]
 
 
 # In the middle of it -------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ async def test_an_edit_of_another_column_in_the_last_moment_stays(shop: ApiBench
 async def test_an_edit_of_the_same_column_in_the_last_moment_is_not_overwritten(shop: ApiBench) -> None:
     await shop.write("PATCH", "/customers?id=eq.2", {"name": "wrecked"})
     shop.upstream.before_write = "UPDATE customers SET name = 'late' WHERE id = 2"
-    assert [one[1] for one in tell(await refuse(shop))] == [("name",)]
+    assert [one[1] for one in list_conflicts(await refuse(shop))] == [("name",)]
     assert await shop.rows("SELECT name FROM customers WHERE id = 2") == [{"name": "late"}]
     assert (await shop.session(await shop.session_id()))["status"] == "open"
 
@@ -112,7 +112,7 @@ async def test_a_row_that_is_edited_in_the_last_moment_is_not_deleted(shop: ApiB
     shop.upstream.before_write = "UPDATE customers SET name = 'mine' WHERE id = 50"
     receipt = await shop.undo()
     assert (receipt.planned, receipt.reverted) == (2, 1)
-    assert tell(receipt) == [({"id": 50}, ("name",), "The row was changed after the session inserted it.")]
+    assert list_conflicts(receipt) == [({"id": 50}, ("name",), "The row was changed after the session inserted it.")]
     assert [row["id"] for row in await shop.rows("SELECT id FROM customers WHERE id > 9")] == [50]
     assert (await shop.session(await shop.session_id()))["status"] == "partly_undone"
 
@@ -120,7 +120,7 @@ async def test_a_row_that_is_edited_in_the_last_moment_is_not_deleted(shop: ApiB
 async def test_a_place_that_is_taken_in_the_last_moment(shop: ApiBench) -> None:
     await shop.write("DELETE", "/tickets?id=in.(1,2)")
     shop.upstream.after_read = "INSERT INTO tickets VALUES (1, NULL, 'mine')"
-    assert tell(await refuse(shop)) == [({"id": 1}, (), "Another row now has the key of the deleted row.")]
+    assert list_conflicts(await refuse(shop)) == [({"id": 1}, (), "Another row now has the key of the deleted row.")]
     assert await shop.rows("SELECT about FROM tickets WHERE id = 1") == [{"about": "mine"}]
 
 
@@ -132,7 +132,7 @@ async def test_it_stops_where_a_row_cannot_go_and_can_be_pressed_again(shop: Api
     await shop.run("ALTER TABLE tickets ADD CONSTRAINT no CHECK (id <> 1) NOT VALID")
     receipt = await shop.undo()
     assert (receipt.planned, receipt.reverted, receipt.skipped) == (2, 1, 1)
-    ((key, _, reason),) = tell(receipt)
+    ((key, _, reason),) = list_conflicts(receipt)
     assert key == {"id": 1}
     assert reason.startswith("The database refused the change: new row for relation")
     await shop.run("ALTER TABLE tickets DROP CONSTRAINT no")
@@ -148,7 +148,7 @@ async def test_a_refusal_at_the_first_step_changes_nothing(shop: ApiBench) -> No
     assert len((await refuse(shop)).conflicts) == 2
     assert (await shop.session(await shop.session_id()))["status"] == "open"
     receipt = await shop.undo(on_conflict="skip")
-    assert [one[0] for one in tell(receipt)] == [{"id": 1}]
+    assert [one[0] for one in list_conflicts(receipt)] == [{"id": 1}]
     assert receipt.reverted == 1
 
 
@@ -159,14 +159,14 @@ async def test_two_presses_at_once_one_wins(shop: ApiBench) -> None:
     done = [result for result in results if isinstance(result, Receipt)]
     assert [result.reverted for result in done] == [9]
     assert all(isinstance(result, Receipt | UndoRunning | AlreadyUndone) for result in results)
-    assert len(await shop.desk.rows(f"SELECT 1 FROM journal_sessions WHERE undo_of = '{session}'")) == 1
+    assert len(await shop.journal.rows(f"SELECT 1 FROM journal_sessions WHERE undo_of = '{session}'")) == 1
 
 
 # What an API does not tell -------------------------------------------------------------------------------
 
 
 async def test_unique_values_that_move_along(shop: ApiBench) -> None:
-    """Nobody tells of the unique key until the database refuses: then everything is planned with it."""
+    """The unique key is unknown until the database refuses: then everything is planned with it."""
     before = await shop.texts(*TABLES)
     await shop.write("PATCH", "/customers?id=eq.3", {"email": "free@x.org"})
     await shop.write("PATCH", "/customers?id=eq.2", {"email": "3@x.org"})
@@ -181,15 +181,15 @@ async def test_unique_values_in_a_circle_are_a_conflict(shop: ApiBench) -> None:
     await shop.write("PATCH", "/customers?id=eq.2", {"email": "1@x.org"})
     await shop.write("PATCH", "/customers?id=eq.1", {"email": "2@x.org"})
     standing = await shop.texts(*TABLES)
-    reasons = {one[2] for one in tell(await refuse(shop))}
+    reasons = {one[2] for one in list_conflicts(await refuse(shop))}
     assert reasons == {"This row and others refer to each other, so an API cannot restore them one by one."}
     assert await shop.texts(*TABLES) == standing
 
 
-async def test_a_unique_value_that_somebody_took(shop: ApiBench) -> None:
+async def test_a_unique_value_that_was_taken_meanwhile(shop: ApiBench) -> None:
     await shop.write("PATCH", "/customers?id=eq.1", {"email": None})
     await shop.run("UPDATE customers SET email = '1@x.org' WHERE id = 9")
-    assert tell(await refuse(shop)) == [({"id": 1}, ("email",), "Another row now has its email.")]
+    assert list_conflicts(await refuse(shop)) == [({"id": 1}, ("email",), "Another row now has its email.")]
 
 
 async def test_rows_that_refer_to_each_other(open_project: OpenProject) -> None:
@@ -220,7 +220,7 @@ async def test_a_circle_over_two_tables_is_a_conflict(open_project: OpenProject)
     assert await bench.texts("a", "b") == {"a": ["(2,)"], "b": []}
 
 
-async def test_a_key_of_several_columns_that_nobody_tells_of(open_project: OpenProject) -> None:
+async def test_a_key_of_several_columns_that_is_not_described(open_project: OpenProject) -> None:
     bench = await open_project("""
         CREATE TABLE a (p int, q int, PRIMARY KEY (p, q));
         CREATE TABLE "Aa" (id int PRIMARY KEY, p int, q int, FOREIGN KEY (p, q) REFERENCES a);
@@ -242,7 +242,7 @@ async def test_numbers_that_the_database_alone_gives(open_project: OpenProject) 
     """)
     await bench.write("PATCH", "/t?id=eq.2", {"x": "z"})
     await bench.write("DELETE", "/t?id=eq.1")
-    assert [(one[0], one[2][:40]) for one in tell(await refuse(bench))] == [
+    assert [(one[0], one[2][:40]) for one in list_conflicts(await refuse(bench))] == [
         ({"id": 1}, "The database always generates this value"),
         ({"id": 5}, "The row of public.t that it refers to no"),
     ]
@@ -265,7 +265,7 @@ async def test_generated_columns_follow(open_project: OpenProject) -> None:
     assert await bench.texts("t") == before
 
 
-async def test_json_that_no_body_can_say(open_project: OpenProject) -> None:
+async def test_json_that_no_body_can_express(open_project: OpenProject) -> None:
     bench = await open_project("""
         CREATE TABLE t (id int PRIMARY KEY, j jsonb, k json);
         INSERT INTO t VALUES (1, 'null', NULL), (2, NULL, ' {"a": 1}'), (3, '{"a": [1.0, 2]}', '{"a":1,  "a":2}'),
@@ -274,7 +274,7 @@ async def test_json_that_no_body_can_say(open_project: OpenProject) -> None:
     before = await bench.texts("t")
     await bench.write("PATCH", "/t?id=gt.0", {"j": {"b": 1}, "k": None})
     receipt = await bench.undo(on_conflict="skip")
-    assert sorted(one[1] for one in tell(receipt)) == [("j",), ("k",)]
+    assert sorted(one[1] for one in list_conflicts(receipt)) == [("j",), ("k",)]
     standing = await bench.texts("t")
     assert [row for row in before["t"] if row not in standing["t"]] == [before["t"][0], before["t"][1]]
     await bench.write("DELETE", "/t?id=gt.2")
@@ -293,7 +293,7 @@ async def test_types_that_know_no_equality(open_project: OpenProject) -> None:
     assert await bench.texts("t") == before
     await bench.write("PATCH", "/t?id=eq.1", {"p": "(3,4)"})
     await bench.run("UPDATE t SET p = '(5,6)'")
-    assert [one[1] for one in tell(await refuse(bench))] == [("p",)]
+    assert [one[1] for one in list_conflicts(await refuse(bench))] == [("p",)]
 
 
 # Triggers ------------------------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ STAMPED = """
 """
 
 
-async def test_a_stamp_of_a_trigger_is_told_of(open_project: OpenProject) -> None:
+async def test_a_trigger_set_column_is_reported(open_project: OpenProject) -> None:
     bench = await open_project(
         STAMPED + "CREATE TRIGGER stamp BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp()"
     )
@@ -334,7 +334,7 @@ async def test_a_stamp_of_some_columns_comes_back(open_project: OpenProject) -> 
 
 
 async def test_a_stamp_that_came_with_a_foreign_keys_own_change(open_project: OpenProject) -> None:
-    """The trigger's, not somebody else's: a row that the session itself had inserted goes all the same."""
+    """The change is the trigger's, not another client's: a row that the session itself inserted is deleted all the same."""
     bench = await open_project(
         STAMPED + "CREATE TRIGGER stamp BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp();"
         "ALTER TABLE t ADD COLUMN parent int REFERENCES t ON DELETE SET NULL; UPDATE t SET parent = 1 WHERE id = 2"
@@ -345,7 +345,7 @@ async def test_a_stamp_that_came_with_a_foreign_keys_own_change(open_project: Op
     await bench.write("DELETE", "/t?id=eq.1")
     receipt = await bench.undo()
     assert (receipt.reverted, receipt.conflicts) == (3, ())
-    assert [told.split(" of ")[:2] for told in receipt.irreversible] == [["updated_at", "1 row"]]
+    assert [sentence.split(" of ")[:2] for sentence in receipt.irreversible] == [["updated_at", "1 row"]]
     assert await bench.rows(rows) == before
 
 
@@ -368,7 +368,7 @@ async def test_a_trigger_that_keeps_a_value_is_a_conflict(open_project: OpenProj
     """)
     await bench.write("PATCH", "/t?id=eq.1", {"x": "z", "n": 5})
     receipt = await bench.undo()
-    assert tell(receipt) == [({"id": 1}, ("n",), "A trigger prevents these columns from being restored.")]
+    assert list_conflicts(receipt) == [({"id": 1}, ("n",), "A trigger prevents these columns from being restored.")]
     assert (receipt.planned, receipt.reverted) == (1, 0)
     assert await bench.rows("SELECT x, n FROM t WHERE id = 1") == [{"x": "a", "n": 5}]
 

@@ -1,16 +1,16 @@
-"""What the journal has of writes over a project's own API: every changed row, before and after, to the letter."""
+"""What the journal has of writes over a project's own API: every changed row, before and after, exactly."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.api_backend.bench import ApiBench, WatchedUpstream, body_of, reach_project
 
 from basewarden.gateway import SnapshotStale
 from basewarden.gateway.api.updates import LONGEST_QUERY
 from basewarden.gateway.errors import NotCaptured, RollbackUnsupported, RowLimit
 from basewarden.journal import SessionFrozen
 from pgrest import PgrestError
+from tests.api_backend.api_bench import ApiBench, WatchedUpstream, body_of, reach_project
 from tests.api_backend.conftest import OpenProject
 from tests.api_backend.faulty_proxy import open_faulty_proxy
 from tests.fakes.hostile import make_answer
@@ -40,8 +40,8 @@ async def shop(open_project: OpenProject) -> ApiBench:
 async def test_an_update(shop: ApiBench) -> None:
     answer = await shop.write("PATCH", "/customers?id=lt.3&select=label:name", {"name": "x"})
     assert body_of(answer) == [{"label": "x"}, {"label": "x"}]
-    told = await shop.last()
-    assert (told.state, told.verb, told.unseen) == ("committed", "update", [])
+    write = await shop.last()
+    assert (write.state, write.verb, write.unseen) == ("committed", "update", [])
     ann = {
         "id": "1",
         "name": "ann",
@@ -51,8 +51,8 @@ async def test_an_update(shop: ApiBench) -> None:
         "j": '{"a":  1, "a": 2}',
     }
     bob = {"id": "2", "name": "bob", "n": None, "at": "infinity", "tags": None, "j": "null"}
-    assert told.exact == [(ann, {**ann, "name": "x"}), (bob, {**bob, "name": "x"})]
-    assert told.changes[0][2] == {
+    assert write.exact == [(ann, {**ann, "name": "x"}), (bob, {**bob, "name": "x"})]
+    assert write.changes[0][2] == {
         "id": 1,
         "name": "ann",
         "n": 1.1000000001,
@@ -70,20 +70,20 @@ async def test_nothing_counts_a_table_that_is_only_added_to(shop: ApiBench) -> N
     assert not any("count=" in prefer for prefer in asked)
 
 
-async def test_a_delete_with_its_wake(shop: ApiBench) -> None:
+async def test_a_delete_with_its_cascade(shop: ApiBench) -> None:
     await shop.write("DELETE", "/customers?id=eq.1", prefer="return=minimal")
-    told = await shop.last()
-    assert sorted((table, verb, (b or {}).get("id", b)) for table, verb, b, _ in told.changes if table != "lines") == [
+    write = await shop.last()
+    assert sorted((table, verb, (b or {}).get("id", b)) for table, verb, b, _ in write.changes if table != "lines") == [
         ("customers", "delete", 1),
         ("notes", "update", 20),
         ("orders", "delete", 10),
         ("orders", "delete", 11),
     ]
-    assert [b for table, _, b, _ in told.changes if table == "lines"] == [
+    assert [b for table, _, b, _ in write.changes if table == "lines"] == [
         {"order_id": 10, "line": 1},
         {"order_id": 10, "line": 2},
     ]
-    assert set(told.causes) == {
+    assert set(write.causes) == {
         "request",
         "orders.customer_id on delete",
         "lines.order_id on delete",
@@ -96,10 +96,10 @@ async def test_a_delete_that_a_foreign_key_refuses(shop: ApiBench) -> None:
     await shop.run("ALTER TABLE orders ADD FOREIGN KEY (customer_id) REFERENCES customers")
     answer = await shop.write("DELETE", "/customers?id=eq.1")
     assert (answer.response.status, body_of(answer)["code"], answer.session_id) == (409, "23503", None)
-    assert await shop.wait_told("aborted")
+    assert await shop.wait_state("aborted")
 
 
-async def test_what_somebody_else_did_to_a_follower_is_theirs(shop: ApiBench) -> None:
+async def test_another_clients_change_of_a_cascaded_row_is_theirs(shop: ApiBench) -> None:
     shop.upstream.before_write = "UPDATE notes SET x = 'theirs' WHERE id = 20"
     await shop.write("DELETE", "/customers?id=eq.1")
     (before, after) = next((b, a) for table, _, b, a in (await shop.last()).changes if table == "notes")
@@ -139,15 +139,15 @@ async def test_inserts(shop: ApiBench) -> None:
     await shop.write(
         "POST", "/customers?select=id", [{"id": 7, "n": "1.10", "at": None}, {"id": 8, "n": None, "at": "2026-01-01"}]
     )
-    told = await shop.last()
-    assert [(verb, b) for _, verb, b, _ in told.changes] == [("insert", None)] * 2
-    assert [after and (after["n"], after["at"]) for _, after in told.exact] == [
+    write = await shop.last()
+    assert [(verb, b) for _, verb, b, _ in write.changes] == [("insert", None)] * 2
+    assert [after and (after["n"], after["at"]) for _, after in write.exact] == [
         ("1.1000000000", None),
         (None, "2026-01-01 00:00:00+00"),
     ]
 
 
-async def test_an_upsert_tells_inserts_from_updates(shop: ApiBench) -> None:
+async def test_an_upsert_distinguishes_inserts_from_updates(shop: ApiBench) -> None:
     rows = [{"id": 1, "name": "merged"}, {"id": 7, "name": "new"}, {"id": 3, "name": "cid"}]
     await shop.write("POST", "/customers", rows, prefer=MERGE)
     assert [(verb, b and b["name"], a and a["name"]) for _, verb, b, a in (await shop.last()).changes] == [
@@ -162,16 +162,16 @@ async def test_an_upsert_tells_inserts_from_updates(shop: ApiBench) -> None:
     assert [(verb, b, a and a["id"]) for _, verb, b, a in (await shop.last()).changes] == [("insert", None, 9)]
 
 
-async def test_a_row_that_somebody_puts_there_first(shop: ApiBench) -> None:
-    """What it was before nobody knows: it is counted, and no insert is made up."""
+async def test_a_row_that_another_client_inserts_first(shop: ApiBench) -> None:
+    """Its row before is unknown: it is counted, and no insert is made up."""
     shop.upstream.before_write = "INSERT INTO customers (id, name) VALUES (7, 'theirs')"
     await shop.write("POST", "/customers", [{"id": 7, "name": "ours"}, {"id": 8, "name": "x"}], prefer=MERGE)
-    told = await shop.last()
-    assert [(verb, a and a["id"]) for _, verb, _, a in told.changes] == [("insert", 8)]
-    assert told.unseen == [{"schema": "public", "table": "customers", "inserted": 0, "updated": 1, "deleted": 0}]
+    write = await shop.last()
+    assert [(verb, a and a["id"]) for _, verb, _, a in write.changes] == [("insert", 8)]
+    assert write.unseen == [{"schema": "public", "table": "customers", "inserted": 0, "updated": 1, "deleted": 0}]
 
 
-async def test_a_row_that_somebody_takes_away_first(shop: ApiBench) -> None:
+async def test_a_row_that_another_client_deletes_first(shop: ApiBench) -> None:
     shop.upstream.before_write = "DELETE FROM customers WHERE id = 3"
     await shop.write("POST", "/customers", {"id": 3, "name": "ours"}, prefer=MERGE)
     assert [(verb, b) for _, verb, b, _ in (await shop.last()).changes] == [("insert", None)]
@@ -189,7 +189,7 @@ async def test_an_upsert_leaves_others_edits_to_them(shop: ApiBench) -> None:
 
 @pytest.mark.parametrize("singular", [True, False])
 async def test_an_update_meets_another(shop: ApiBench, singular: bool) -> None:
-    """The row is read anew: what was before is what the other left, to the letter."""
+    """The row is read again: its image before is exactly what the other client left."""
     shop.upstream.before_write = "UPDATE customers SET name = 'theirs', n = 5 WHERE id = 1"
     headers = {"accept": "application/vnd.pgrst.object+json"} if singular else {}
     answer = await shop.write("PATCH", "/customers?id=eq.1&select=name,n", {"name": "ours"}, headers=headers)
@@ -209,7 +209,7 @@ async def test_an_update_of_many_meets_another(shop: ApiBench) -> None:
     )
     assert sorted(row["id"] for row in body_of(answer)) == [1, 2, 3]
     assert ("Content-Range", "0-2/3") in answer.response.headers
-    writes = await shop.told()
+    writes = await shop.list_writes()
     assert [[b["id"] for _, _, b, _ in one.changes if b] for one in writes] == [[1, 3], [2]]
     assert writes[1].changes[0][2] == {**(writes[1].changes[0][3] or {}), "n": None}
 
@@ -227,7 +227,7 @@ async def test_what_a_trigger_keeps_is_left_alone(shop: ApiBench) -> None:
     """)
     answer = await shop.write("PATCH", "/customers?id=gt.0&select=id", {"n": 1})
     assert sorted(row["id"] for row in body_of(answer)) == [1, 3]
-    assert len(await shop.told()) == 1
+    assert len(await shop.list_writes()) == 1
 
 
 async def test_a_trigger_that_hides_instead_of_deleting(shop: ApiBench) -> None:
@@ -238,8 +238,8 @@ async def test_a_trigger_that_hides_instead_of_deleting(shop: ApiBench) -> None:
     """)
     answer = await shop.write("DELETE", "/customers?id=eq.3")
     assert body_of(answer) == []
-    told = await shop.last()
-    assert (told.changes, told.unseen) == (
+    write = await shop.last()
+    assert (write.changes, write.unseen) == (
         [],
         [{"schema": "public", "table": "customers", "inserted": 0, "updated": 1, "deleted": 0}],
     )
@@ -255,7 +255,7 @@ async def test_triggers_in_the_row_are_seen(shop: ApiBench) -> None:
     ((_, after),) = (await shop.last()).exact
     assert after
     assert after["tags"] == "{LOUD}"
-    assert await shop.desk.rows(
+    assert await shop.journal.rows(
         f"SELECT set_columns FROM journal_mutations WHERE session_id = '{await shop.session_id()}'"
     ) == [{"set_columns": ["name"]}]
 
@@ -319,8 +319,8 @@ async def test_keys_of_every_kind(open_project: OpenProject) -> None:
     for value in VALUES:
         await bench.admin.execute("INSERT INTO t VALUES (%s, %s, 0)", (value, value))
     await bench.write("PATCH", "/t?x=eq.0", {"x": 1})
-    told = await bench.last()
-    assert sorted((b["a key"], b["x"], a["x"]) for _, _, b, a in told.changes if b and a) == sorted(
+    write = await bench.last()
+    assert sorted((b["a key"], b["x"], a["x"]) for _, _, b, a in write.changes if b and a) == sorted(
         (value, 0, 1) for value in VALUES
     )
     rows = [{"a key": value, "or": value, "x": 2} for value in VALUES]
@@ -381,7 +381,7 @@ async def test_what_cannot_be_recorded_is_not_done(
     with pytest.raises(NotCaptured, match=message):
         await shop.write(method, path, body, **options)
     assert await shop.rows("SELECT name FROM customers WHERE id = 1") == [{"name": "ann"}]
-    assert await shop.told() == []
+    assert await shop.list_writes() == []
 
 
 @pytest.mark.parametrize(
@@ -432,7 +432,7 @@ async def test_a_rollback_is_not_trusted(shop: ApiBench, path: str) -> None:
     assert shop.upstream.asked == []
 
 
-async def test_a_project_that_rolls_back_unless_told_is_told(open_project: OpenProject) -> None:
+async def test_a_project_that_rolls_back_by_default_is_asked_to_commit(open_project: OpenProject) -> None:
     bench = await open_project(SHOP, PGRST_DB_TX_END="rollback-allow-override")
     await bench.write("PATCH", "/customers?id=eq.1", {"name": "x"})
     await bench.write("POST", "/rpc/tidy", {}, prefer="")
@@ -453,7 +453,7 @@ async def test_limits_hold_before_anything_is_changed(shop: ApiBench) -> None:
     with pytest.raises(PgrestError, match="max-affected"):
         await shop.write("PATCH", "/customers?id=gt.0", {"n": 1}, prefer="handling=strict,max-affected=2")
     assert await shop.texts("customers", "orders") == standing
-    assert await shop.told() == []
+    assert await shop.list_writes() == []
 
 
 async def test_a_project_that_shows_few_rows_at_a_time(open_project: OpenProject) -> None:
@@ -511,8 +511,8 @@ async def test_a_column_that_the_snapshot_does_not_know(shop: ApiBench) -> None:
 async def test_a_function(shop: ApiBench) -> None:
     answer = await shop.write("POST", "/rpc/tidy", {}, prefer="")
     assert answer.response.status == 204
-    told = await shop.last()
-    assert (told.state, told.verb, told.changes) == ("committed", "call", [])
+    write = await shop.last()
+    assert (write.state, write.verb, write.changes) == ("committed", "call", [])
     assert await shop.rows("SELECT x FROM notes WHERE id = 20") == [{"x": "X"}]
 
 
@@ -531,4 +531,4 @@ async def test_a_server_that_knows_no_limit_of_affected_rows(shop: ApiBench) -> 
         proxied = replace(shop, upstream=WatchedUpstream(project.upstream, shop.admin))
         answer = await proxied.write("PATCH", "/customers?id=lt.3", {"n": 1}, prefer="return=minimal")
     assert answer.response.status == 204
-    assert [one.state for one in await shop.told()] == ["aborted", "committed"]
+    assert [one.state for one in await shop.list_writes()] == ["aborted", "committed"]

@@ -1,4 +1,4 @@
-"""Writes over a project's API until it is killed: `python -m tests.api_backend.writer_process`, told the rest by its stdin."""
+"""Writes over a project's API until it is killed: `python -m tests.api_backend.writer_process`, with its task on stdin."""
 
 import asyncio
 import json
@@ -9,12 +9,12 @@ from uuid import UUID
 
 import httpx
 import psycopg
-from tests.api_backend.bench import ApiBench, WatchedUpstream, reach_project
 
 from basewarden.core.secret import Secret
 from basewarden.db import Listener
 from basewarden.journal import Recorder
-from tests.fixtures.desk import JournalDatabase
+from tests.api_backend.api_bench import ApiBench, WatchedUpstream, reach_project
+from tests.fixtures.journal import JournalDatabase
 
 WORKERS = 4
 ROWS_OF_A_WORKER = 20
@@ -26,21 +26,23 @@ TABLES = """
 """
 
 
-async def main(told: dict[str, Any]) -> None:
-    listener = Listener(Secret(told["journal"]))
-    recorder = Recorder(Secret(told["journal"]), listener)
+async def main(task: dict[str, Any]) -> None:
+    listener = Listener(Secret(task["journal"]))
+    recorder = Recorder(Secret(task["journal"]), listener)
     await recorder.start()
-    desk = JournalDatabase(told["journal"], cast(Any, None), UUID(told["connection"]), cast(Any, None))
+    journal = JournalDatabase(task["journal"], cast(Any, None), UUID(task["connection"]), cast(Any, None))
     async with (
-        await psycopg.AsyncConnection.connect(told["project"]) as admin,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{told['port']}") as client,
-        reach_project(told["port"]) as project,
+        await psycopg.AsyncConnection.connect(task["project"]) as admin,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{task['port']}") as client,
+        reach_project(task["port"]) as project,
         asyncio.TaskGroup() as tasks,
     ):
         upstream = WatchedUpstream(project.upstream, cast(Any, admin))
-        bench = ApiBench(told["project"], cast(Any, admin), client, upstream, desk, recorder, agent=UUID(told["agent"]))
+        bench = ApiBench(
+            task["project"], cast(Any, admin), client, upstream, journal, recorder, agent=UUID(task["agent"])
+        )
         for worker in range(WORKERS):
-            tasks.create_task(work(bench, worker, random.Random(f"{told['seed']}/{worker}")))
+            tasks.create_task(work(bench, worker, random.Random(f"{task['seed']}/{worker}")))
 
 
 async def work(bench: ApiBench, worker: int, chance: random.Random) -> None:

@@ -1,4 +1,4 @@
-"""A migrated database with an audit on it, and a hand that reaches past the product."""
+"""A migrated database with an audit log, and a superuser's connection that bypasses the product."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from basewarden.errors import Conflict
 
 @dataclass
 class AuditDatabase:
-    """`admin` is the database's superuser; `forge` is what only somebody with that power can do."""
+    """`admin` is the database's superuser; `forge` is what only a superuser can do."""
 
     database: Database
     audit: Audit
@@ -43,7 +43,7 @@ class AuditDatabase:
 
 
 @pytest.fixture
-async def desk(app_database: str) -> AsyncIterator[AuditDatabase]:
+async def audit_db(app_database: str) -> AsyncIterator[AuditDatabase]:
     database = Database(Secret(app_database), pool_size=20)
     async with await psycopg.AsyncConnection.connect(app_database, autocommit=True, row_factory=dict_row) as admin:
         yield AuditDatabase(database, Audit(database), admin)

@@ -32,166 +32,166 @@ def make_event(
     return AccountEvent(subject, kind, where, **more)  # type: ignore[arg-type]  # details, as the test says
 
 
-async def test_an_event_is_stored_with_its_unit_and_not_before(desk: AuditDatabase) -> None:
-    async with desk.database.unit_of_work() as unit:
-        await desk.audit.record(unit, make_event(EventKind.SIGNUP))
-        await desk.audit.record(unit, make_event(details={"name": "Ada's bot", "agent": BOB, "count": 3}))
+async def test_an_event_is_stored_with_its_unit_and_not_before(audit_db: AuditDatabase) -> None:
+    async with audit_db.database.unit_of_work() as unit:
+        await audit_db.audit.record(unit, make_event(EventKind.SIGNUP))
+        await audit_db.audit.record(unit, make_event(details={"name": "Ada's bot", "agent": BOB, "count": 3}))
         assert await unit.scalar(text("SELECT count(*) FROM audit_events")) == 0
-    first, second = await desk.rows()
+    first, second = await audit_db.rows()
     assert (first["id"], first["kind"], second["id"], second["kind"]) == (1, "signup", 2, "signin")
     assert (second["subject"], second["address"], second["client"]) == (ADA, HOME.address, HOME.client)
     assert (second["name"], second["details"]) == ("Ada's bot", {"agent": str(BOB), "count": 3})
     assert second["prev_hash"] == first["hash"] != second["hash"]
 
 
-async def test_a_unit_that_fails_leaves_no_event_and_no_gap(desk: AuditDatabase) -> None:
-    await desk.record(make_event())
+async def test_a_unit_that_fails_leaves_no_event_and_no_gap(audit_db: AuditDatabase) -> None:
+    await audit_db.record(make_event())
     with pytest.raises(Conflict):
-        await desk.record_and_fail(make_event())
-    async with desk.admin.transaction(force_rollback=True):  # one that had its number, and lost it
-        await desk.admin.execute(
+        await audit_db.record_and_fail(make_event())
+    async with audit_db.admin.transaction(force_rollback=True):  # one that had its number, and lost it
+        await audit_db.admin.execute(
             "INSERT INTO audit_events (subject, kind, details) VALUES (gen_random_uuid(), 'x', '{}')"
         )
-    await desk.record(make_event())
-    assert [row["id"] for row in await desk.rows()] == [1, 2]
-    assert (await verify_chain(desk.database)).is_good
+    await audit_db.record(make_event())
+    assert [row["id"] for row in await audit_db.rows()] == [1, 2]
+    assert (await verify_chain(audit_db.database)).is_good
 
 
-async def test_fifty_at_once_make_one_chain(desk: AuditDatabase) -> None:
+async def test_fifty_at_once_make_one_chain(audit_db: AuditDatabase) -> None:
     async def act(number: int) -> None:
         event = make_event(subject=uuid4(), details={"number": number})
         if number % 5 == 0:
-            await desk.audit.record_now(event)
+            await audit_db.audit.record_now(event)
             return
-        async with desk.database.unit_of_work() as unit:
-            await desk.audit.record(unit, event)
+        async with audit_db.database.unit_of_work() as unit:
+            await audit_db.audit.record(unit, event)
             if number % 7 == 0:
                 raise Conflict
 
     answers = await asyncio.gather(*(act(number) for number in range(50)), return_exceptions=True)
     refused = [number for number in range(50) if number % 5 and number % 7 == 0]
     assert [number for number, answer in enumerate(answers) if answer is not None] == refused
-    rows = await desk.rows()
+    rows = await audit_db.rows()
     assert [row["id"] for row in rows] == list(range(1, 51 - len(refused)))
     assert {row["details"]["number"] for row in rows} == set(range(50)) - set(refused)
     assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
-    verdict = await verify_chain(desk.database)
+    verdict = await verify_chain(audit_db.database)
     assert (verdict.count, verdict.broken) == (50 - len(refused), None)
 
 
-async def test_one_statement_may_add_several(desk: AuditDatabase) -> None:
-    await desk.admin.execute(
+async def test_one_statement_may_add_several(audit_db: AuditDatabase) -> None:
+    await audit_db.admin.execute(
         "INSERT INTO audit_events (subject, kind, details) SELECT gen_random_uuid(), 'signin', '{}' FROM generate_series(1, 5)"
     )
-    assert (await verify_chain(desk.database)).count == 5
-    assert (await verify_chain(desk.database)).is_good
+    assert (await verify_chain(audit_db.database)).count == 5
+    assert (await verify_chain(audit_db.database)).is_good
 
 
-async def test_what_the_database_fills_in_cannot_be_chosen(desk: AuditDatabase) -> None:
-    await desk.record(make_event())
-    await desk.admin.execute(
+async def test_what_the_database_fills_in_cannot_be_chosen(audit_db: AuditDatabase) -> None:
+    await audit_db.record(make_event())
+    await audit_db.admin.execute(
         "INSERT INTO audit_events (id, at, subject, kind, details, salt, place_digest, prev_hash, hash)"
         " VALUES (77, 'infinity', gen_random_uuid(), 'signin', '{}', 'a', 'a', 'a', 'a')"
     )
-    verdict = await verify_chain(desk.database)
+    verdict = await verify_chain(audit_db.database)
     assert (verdict.count, verdict.is_good) == (2, True)
 
 
-async def test_a_refusal_is_told_while_its_own_request_has_an_event_waiting(desk: AuditDatabase) -> None:
+async def test_a_refusal_is_recorded_while_its_own_request_has_a_pending_event(audit_db: AuditDatabase) -> None:
     """Both in one request, in either order: neither waits for the other."""
-    async with desk.database.unit_of_work() as unit:
-        await desk.audit.record(unit, make_event(EventKind.SIGNIN))
+    async with audit_db.database.unit_of_work() as unit:
+        await audit_db.audit.record(unit, make_event(EventKind.SIGNIN))
         await unit.execute(text("SELECT 1"))
-        await desk.audit.record_now(make_event(EventKind.SIGNIN_FAILED))
-    async with desk.database.unit_of_work() as unit:
-        await desk.audit.record_now(make_event(EventKind.TWOFACTOR_FAILED))
-        await desk.audit.record(unit, make_event(EventKind.SIGNIN))
-    assert [row["kind"] for row in await desk.rows()] == ["signin_failed", "signin", "twofactor_failed", "signin"]
+        await audit_db.audit.record_now(make_event(EventKind.SIGNIN_FAILED))
+    async with audit_db.database.unit_of_work() as unit:
+        await audit_db.audit.record_now(make_event(EventKind.TWOFACTOR_FAILED))
+        await audit_db.audit.record(unit, make_event(EventKind.SIGNIN))
+    assert [row["kind"] for row in await audit_db.rows()] == ["signin_failed", "signin", "twofactor_failed", "signin"]
 
 
-async def test_requests_that_want_a_row_and_the_chain_do_not_deadlock(desk: AuditDatabase) -> None:
+async def test_requests_that_want_a_row_and_the_chain_do_not_deadlock(audit_db: AuditDatabase) -> None:
     """Stored where it is recorded, the first would hold the chain and wait for the row that the second holds."""
-    await desk.admin.execute("CREATE TABLE things (id int PRIMARY KEY, n int); INSERT INTO things VALUES (1, 0)")
+    await audit_db.admin.execute("CREATE TABLE things (id int PRIMARY KEY, n int); INSERT INTO things VALUES (1, 0)")
     has_recorded, has_row = asyncio.Event(), asyncio.Event()
 
     async def record_then_touch() -> None:
-        async with desk.database.unit_of_work() as unit:
-            await desk.audit.record(unit, make_event())
+        async with audit_db.database.unit_of_work() as unit:
+            await audit_db.audit.record(unit, make_event())
             await unit.execute(text("SELECT 1"))
             has_recorded.set()
             await has_row.wait()
             await unit.execute(text("UPDATE things SET n = n + 1"))
 
     async def touch_then_record() -> None:
-        async with desk.database.unit_of_work() as unit:
+        async with audit_db.database.unit_of_work() as unit:
             await has_recorded.wait()
             await unit.execute(text("UPDATE things SET n = n + 1"))
             has_row.set()
-            await desk.audit.record(unit, make_event())
+            await audit_db.audit.record(unit, make_event())
 
     async with asyncio.timeout(20):
         await asyncio.gather(record_then_touch(), touch_then_record())
-    assert (await verify_chain(desk.database)).count == 2
-    assert await desk.rows("SELECT n FROM things") == [{"n": 2}]
+    assert (await verify_chain(audit_db.database)).count == 2
+    assert await audit_db.rows("SELECT n FROM things") == [{"n": 2}]
 
 
 async def test_a_busy_chain_fails_the_unit_but_never_a_refusal(
-    desk: AuditDatabase, monkeypatch: pytest.MonkeyPatch
+    audit_db: AuditDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_service, "_UNIT_TIMEOUT", "50ms")
     monkeypatch.setattr(audit_service, "_REFUSAL_TIMEOUT", "50ms")
-    async with desk.admin.transaction():
-        await desk.admin.execute("SELECT pg_advisory_xact_lock(%s)", (CHAIN_LOCK,))
+    async with audit_db.admin.transaction():
+        await audit_db.admin.execute("SELECT pg_advisory_xact_lock(%s)", (CHAIN_LOCK,))
         with pytest.raises(Unavailable):
-            await desk.record(make_event())
+            await audit_db.record(make_event())
         with capture_logs() as lines:
-            await desk.audit.record_now(make_event(EventKind.SIGNIN_FAILED))
+            await audit_db.audit.record_now(make_event(EventKind.SIGNIN_FAILED))
     missed = [line for line in lines if line["event"] == "audit.missed"]
     assert [(line["kind"], line["subject"]) for line in missed] == [("signin_failed", str(ADA))]
-    await desk.record(make_event())
-    assert [row["id"] for row in await desk.rows()] == [1]
+    await audit_db.record(make_event())
+    assert [row["id"] for row in await audit_db.rows()] == [1]
 
 
-async def test_patience_is_the_recording_transactions_own(desk: AuditDatabase) -> None:
-    await desk.record(make_event())
-    async with desk.database.read_only() as session:
+async def test_the_lock_timeout_is_the_recording_transactions_own(audit_db: AuditDatabase) -> None:
+    await audit_db.record(make_event())
+    async with audit_db.database.read_only() as session:
         assert await session.scalar(text("SHOW lock_timeout")) == "0"
 
 
-async def test_the_log_tells_the_head_once_it_is_committed(desk: AuditDatabase) -> None:
-    configure_logs("info")  # whoever was served before may have asked for less
+async def test_the_head_is_logged_once_it_is_committed(audit_db: AuditDatabase) -> None:
+    configure_logs("info")  # another test's server may have set a higher level
     with capture_logs() as lines:
-        await desk.record(make_event())
+        await audit_db.record(make_event())
         with pytest.raises(Conflict):
-            await desk.record_and_fail(make_event())
-    told = [(line["id"], line["head"]) for line in lines if line["event"] == "audit.recorded"]
-    assert told == [(1, (await verify_chain(desk.database)).head)]
+            await audit_db.record_and_fail(make_event())
+    heads = [(line["id"], line["head"]) for line in lines if line["event"] == "audit.recorded"]
+    assert heads == [(1, (await verify_chain(audit_db.database)).head)]
 
 
-async def test_savepoints_neither_store_early_nor_record(desk: AuditDatabase) -> None:
-    async with desk.database.unit_of_work() as unit:
-        await desk.audit.record(unit, make_event())
+async def test_savepoints_neither_store_early_nor_record(audit_db: AuditDatabase) -> None:
+    async with audit_db.database.unit_of_work() as unit:
+        await audit_db.audit.record(unit, make_event())
         async with unit.begin_nested():
             await unit.execute(text("SELECT 1"))
         assert await unit.scalar(text("SELECT count(*) FROM audit_events")) == 0
         async with unit.begin_nested():
             with pytest.raises(RuntimeError, match="savepoints"):
-                await desk.audit.record(unit, make_event())
-    assert len(await desk.rows()) == 1
+                await audit_db.audit.record(unit, make_event())
+    assert len(await audit_db.rows()) == 1
 
 
-async def test_hostile_text_is_cut_and_flattened(desk: AuditDatabase) -> None:
+async def test_hostile_text_is_cut_and_flattened(audit_db: AuditDatabase) -> None:
     hostile = "x\x00y\nz\ud800\u202e" + "A" * 1_000_000
-    await desk.record(
+    await audit_db.record(
         AccountEvent(ADA, EventKind.SIGNIN, ClientInfo(hostile, hostile), {"name": hostile, "method": hostile})
     )
-    await desk.record(AccountEvent(ADA, EventKind.SIGNIN, ClientInfo("", " \x00 "), {"name": "\n"}))
-    first, second = await desk.rows()
+    await audit_db.record(AccountEvent(ADA, EventKind.SIGNIN, ClientInfo("", " \x00 "), {"name": "\n"}))
+    first, second = await audit_db.rows()
     for value in (first["address"], first["client"], first["name"], first["details"]["method"]):
         assert value.startswith("x y z  AAA")
         assert len(value) == 200
     assert (second["address"], second["client"], second["name"]) == (None, None, None)
-    assert (await verify_chain(desk.database)).is_good
+    assert (await verify_chain(audit_db.database)).is_good
 
 
 @pytest.mark.parametrize(
@@ -207,57 +207,57 @@ async def test_hostile_text_is_cut_and_flattened(desk: AuditDatabase) -> None:
         "SET session_replication_role = replica; DELETE FROM audit_events",
     ],
 )
-async def test_nothing_but_erasure_changes_an_event(desk: AuditDatabase, statement: str) -> None:
-    await desk.record(make_event(details={"name": "phone", "count": 2}))
-    before = await desk.rows()
+async def test_nothing_but_erasure_changes_an_event(audit_db: AuditDatabase, statement: str) -> None:
+    await audit_db.record(make_event(details={"name": "phone", "count": 2}))
+    before = await audit_db.rows()
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="additions only"):
-        await desk.admin.execute(statement.encode())
-    assert await desk.rows() == before
+        await audit_db.admin.execute(statement.encode())
+    assert await audit_db.rows() == before
 
 
-async def test_erasure_cannot_carry_a_change_that_only_looks_equal(desk: AuditDatabase) -> None:
+async def test_erasure_cannot_carry_a_change_that_only_looks_equal(audit_db: AuditDatabase) -> None:
     """1 and 1.0 are equal to jsonb and not to a hash."""
-    await desk.record(make_event(details={"count": 1}))
-    await desk.admin.execute(
+    await audit_db.record(make_event(details={"count": 1}))
+    await audit_db.admin.execute(
         """UPDATE audit_events SET details = '{"count": 1.0}', address = NULL, client = NULL, name = NULL, salt = NULL"""
     )
-    assert (await verify_chain(desk.database)).is_good
-    assert await desk.rows("SELECT details::text FROM audit_events") == [{"details": '{"count": 1}'}]
+    assert (await verify_chain(audit_db.database)).is_good
+    assert await audit_db.rows("SELECT details::text FROM audit_events") == [{"details": '{"count": 1}'}]
 
 
-async def test_erasing_a_person_leaves_a_pseudonym_and_a_whole_chain(desk: AuditDatabase) -> None:
+async def test_erasing_a_person_leaves_a_pseudonym_and_a_whole_chain(audit_db: AuditDatabase) -> None:
     for subject in (ADA, BOB, ADA):
-        await desk.record(make_event(subject=subject, details={"login": "phone", "count": 1}))
-    head = (await verify_chain(desk.database)).head
-    async with desk.database.unit_of_work() as unit:
-        assert await desk.audit.erase_person(unit, ADA) == 2
-        assert await desk.audit.erase_person(unit, ADA) == 0
-    first, bobs, _ = await desk.rows()
+        await audit_db.record(make_event(subject=subject, details={"login": "phone", "count": 1}))
+    head = (await verify_chain(audit_db.database)).head
+    async with audit_db.database.unit_of_work() as unit:
+        assert await audit_db.audit.erase_person(unit, ADA) == 2
+        assert await audit_db.audit.erase_person(unit, ADA) == 0
+    first, bobs, _ = await audit_db.rows()
     personal = ("address", "client", "name", "salt")
     assert [first[column] for column in personal] == [None] * 4
     assert (first["subject"], first["kind"], first["details"]) == (ADA, "signin", {"count": 1})
     assert None not in [bobs[column] for column in personal]
-    verdict = await verify_chain(desk.database, noted_head=head)
+    verdict = await verify_chain(audit_db.database, noted_head=head)
     assert (verdict.count, verdict.head, verdict.has_noted, verdict.is_good) == (3, head, True, True)
 
 
-async def test_what_is_told_in_the_erasing_unit_itself_names_nobody(desk: AuditDatabase) -> None:
+async def test_events_of_the_erasing_unit_itself_name_no_person(audit_db: AuditDatabase) -> None:
     named = {"name": "phone", "count": 1}
-    async with desk.database.unit_of_work() as unit:
-        await desk.audit.record(unit, make_event(details=named))
-        await desk.audit.erase_person(unit, ADA)
-        await desk.audit.record(unit, make_event(EventKind.ACCOUNT_DELETED, details=named))
-        await desk.audit.record(unit, make_event(subject=BOB, details=named))
-    adas, gone, bobs = [(row["address"], row["client"], row["name"], row["details"]) for row in await desk.rows()]
+    async with audit_db.database.unit_of_work() as unit:
+        await audit_db.audit.record(unit, make_event(details=named))
+        await audit_db.audit.erase_person(unit, ADA)
+        await audit_db.audit.record(unit, make_event(EventKind.ACCOUNT_DELETED, details=named))
+        await audit_db.audit.record(unit, make_event(subject=BOB, details=named))
+    adas, gone, bobs = [(row["address"], row["client"], row["name"], row["details"]) for row in await audit_db.rows()]
     assert adas == gone == (None, None, None, {"count": 1})
     assert bobs == (HOME.address, HOME.client, "phone", {"count": 1})
-    assert (await verify_chain(desk.database)).is_good
+    assert (await verify_chain(audit_db.database)).is_good
 
 
-async def test_a_person_sees_their_own_events_page_by_page(desk: AuditDatabase) -> None:
+async def test_a_person_sees_their_own_events_page_by_page(audit_db: AuditDatabase) -> None:
     for number in range(5):
-        await desk.record(make_event(details={"number": number}), make_event(subject=BOB))
-    async with desk.database.read_only() as session:
+        await audit_db.record(make_event(details={"number": number}), make_event(subject=BOB))
+    async with audit_db.database.read_only() as session:
         page = await list_events(session, ADA, limit=3)
         rest = await list_events(session, ADA, before=page[-1].id, limit=3)
         assert await list_events(session, uuid4()) == []
@@ -266,12 +266,12 @@ async def test_a_person_sees_their_own_events_page_by_page(desk: AuditDatabase) 
 
 
 async def test_an_export_holds_all_of_one_person_and_no_hash(
-    desk: AuditDatabase, monkeypatch: pytest.MonkeyPatch
+    audit_db: AuditDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_service, "_EXPORT_ROWS", 2)
     for number in range(5):
-        await desk.record(make_event(details={"number": number}), make_event(subject=BOB))
-    async with desk.database.read_only() as session:
+        await audit_db.record(make_event(details={"number": number}), make_event(subject=BOB))
+    async with audit_db.database.read_only() as session:
         exported = [event async for event in export_events(session, ADA)]
         assert [event async for event in export_events(session, uuid4())] == []
     assert [event["details"]["number"] for event in exported] == [0, 1, 2, 3, 4]

@@ -44,7 +44,7 @@ def test_every_kind_has_words_of_its_own() -> None:
         ("came_with_a_newer_version", None, {"method": ["?"], "count": "?"}, "Came with a newer version"),
     ],
 )
-def test_words_say_how_many_with_what_and_which(
+def test_words_include_the_count_the_means_and_the_name(
     kind: str, name: str | None, details: dict[str, object], words: str
 ) -> None:
     assert AuditEvent(kind=kind, name=name, details=details).words == words
@@ -64,12 +64,12 @@ def render(events: list[AuditEvent]) -> str:
     return page.render(events=events)
 
 
-async def test_the_table_shows_what_when_from_where_and_with_what(desk: AuditDatabase) -> None:
-    await desk.record(
+async def test_the_table_shows_what_when_from_where_and_with_what(audit_db: AuditDatabase) -> None:
+    await audit_db.record(
         make_event(EventKind.PASSKEY_ADDED, where=ClientInfo("203.0.113.7", SAFARI), details={"name": "<b>phone</b>"}),
         make_event(EventKind.SIGNOUT, where=ClientInfo()),
     )
-    async with desk.database.read_only() as session:
+    async with audit_db.database.read_only() as session:
         html = render(await list_events(session, ADA))
     assert html.index("Signed out") < html.index("Added a passkey")
     assert "“&lt;b&gt;phone&lt;/b&gt;”" in html

@@ -1,4 +1,4 @@
-"""Which plan somebody has: the cases by name, and what holds for every one."""
+"""Which plan a person has: the cases by name, and what holds for every one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,7 +36,7 @@ def look(*subscriptions: SubscriptionState, grants: Sequence[Grant] = (), now: d
     return found.plan.key, found.state.value
 
 
-def test_nobody_pays_nobody_grants() -> None:
+def test_without_payment_or_grant_the_plan_is_free() -> None:
     assert decide((), (), NOW) == Entitlement(CATALOG.free, PlanState.FREE)
     assert decide((), (), NOW).has_room(2)
     assert not decide((), (), NOW).has_room(3)
@@ -106,7 +106,7 @@ def test_the_better_one_counts() -> None:
     assert look(grants=[Grant("a plan that is gone", NOW + DAY)]) == ("free", "granted")
 
 
-def test_a_problem_is_told_under_a_grant_too() -> None:
+def test_a_problem_is_shown_under_a_grant_too() -> None:
     found = decide([make("on_hold", next_billing_at=NOW - DAY)], [Grant("team", NOW + DAY)], NOW)
     assert (found.plan.key, found.problem) == ("team", Problem.PAYMENT_FAILED)
 
@@ -133,10 +133,10 @@ def test_what_holds_for_everybody(
     all_subscriptions: list[SubscriptionState], given: list[Grant], now: datetime
 ) -> None:
     found = decide(all_subscriptions, given, now)
-    # Nobody pays for nothing: an active subscription that does not end is worth a plan.
+    # A payment always has an effect: an active subscription that does not end is worth a plan.
     if any(one.status == "active" and not one.ends_at_period_end for one in all_subscriptions):
         assert found.plan.rank >= CATALOG.hosted.rank
-    # Nobody gets a plan for nothing.
+    # There is no plan without a reason for it.
     if found.plan.rank > 0:
         paid = {"active", "on_hold", "past_due", "cancelled"}
         assert any(one.status in paid for one in all_subscriptions) or any(now < one.until for one in given)

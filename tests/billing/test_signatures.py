@@ -124,7 +124,7 @@ def test_keys_are_read_as_the_libraries_read_them() -> None:
     assert read_keys(None) == read_keys(Secret("")) == read_keys(Secret(" ")) == ()
 
 
-def test_nobody_signs_with_nothing() -> None:
+def test_an_empty_key_signs_nothing() -> None:
     assert read_keys(Secret("whsec_")) == ()
     empty = "v1," + base64.b64encode(hmac.digest(b"", f"{ID}.{SECONDS}.".encode() + BODY, "sha256")).decode()
     with pytest.raises(WrongSignature):

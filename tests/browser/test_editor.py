@@ -63,7 +63,7 @@ async def test_a_saved_row_keeps_the_columns_that_were_chosen(grid: Page, store:
     await expect(grid.locator("tbody tr").nth(1).locator("td")).to_have_count(2)
 
 
-async def test_leaving_an_editor_saves_and_only_one_is_open(grid: Page, store: Store) -> None:
+async def test_a_click_outside_an_editor_saves_and_only_one_is_open(grid: Page, store: Store) -> None:
     field = await open_editor(grid, 1, 2, "name")
     await field.fill("Moved on")
     await open_editor(grid, 2, 4, "price")
@@ -93,7 +93,7 @@ async def test_a_link_does_not_leave_what_was_refused(grid: Page, store: Store) 
     await expect(find_cell(grid, 1, 4)).to_have_text("40")
 
 
-async def test_leaving_the_page_with_an_unsaved_edit_asks(grid: Page, store: Store) -> None:
+async def test_closing_the_page_with_an_unsaved_edit_asks(grid: Page, store: Store) -> None:
     asked: list[str] = []
 
     async def stay(dialog: Dialog) -> None:

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.test_story import sign_up
+from tests.browser.test_first_visit import sign_up
 from tests.fixtures.app import ServedProduct
 from tests.fixtures.postgres import PostgresServer
 

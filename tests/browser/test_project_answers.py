@@ -85,7 +85,7 @@ async def be_hostile(turn: HostileExchange) -> None:
     headers = {**list_headers(kind), "Content-Length": str(len(body)), "Content-Range": "0-0/*"}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     status = 302 if kind == "redirect" else 200
-    await turn.say(f"HTTP/1.1 {status} X\r\n{lines}\r\n".encode() + (b"" if turn.heard.method == "HEAD" else body))
+    await turn.send(f"HTTP/1.1 {status} X\r\n{lines}\r\n".encode() + (b"" if turn.heard.method == "HEAD" else body))
 
 
 @pytest.fixture

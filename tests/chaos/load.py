@@ -29,7 +29,7 @@ class Office:
 
 @dataclass
 class Outcomes:
-    """What the agents were told. `unknown`: the answer never came."""
+    """The answers that the agents got. `unknown`: the answer never came."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     unknown: int = 0

@@ -27,9 +27,9 @@ class KillReport:
     changes: int = 0
 
     def __str__(self) -> str:
-        told = ", ".join(f"{count} x {status}" for status, count in sorted(self.statuses.items()))
+        answers = ", ".join(f"{count} x {status}" for status, count in sorted(self.statuses.items()))
         return (
-            f"{self.rounds} kills; answers: {told}; {self.unknown} requests lost their answer; "
+            f"{self.rounds} kills; answers: {answers}; {self.unknown} requests lost their answer; "
             f"{self.changes} committed row changes, each journaled once"
         )
 

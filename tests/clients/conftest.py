@@ -14,7 +14,7 @@ from tests.undo.test_service import request_undo
 
 _SHOP = (Path(__file__).parent / "shop.sql").read_text()
 _OF_FUNCTIONS = "public.visits"
-Told = tuple[str, str, tuple[Any, ...]]
+ListedWrite = tuple[str, str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,18 @@ class Library:
         found: str = session["id"]
         return found
 
-    async def told(self) -> list[Told]:
+    async def list_writes(self) -> list[ListedWrite]:
         """Table, verb and key of everything in the session, in order; but the rows of one write have none."""
         changes = (await self.bench.journal(await self.find_session()))["mutations"]
         writes = [list(group) for _, group in groupby(changes, key=itemgetter("writeId"))]
         return [
-            told
+            change
             for write in writes
-            for told in sorted((one["table"], one["verb"], tuple(one["primaryKey"].values())) for one in write)
+            for change in sorted((one["table"], one["verb"], tuple(one["primaryKey"].values())) for one in write)
         ]
 
     async def take_back(self) -> None:
-        """One press, and every row is as it was, but for what a function wrote: that is told, and stays."""
+        """One undo restores every row, except for what a function wrote: that is reported, and stays."""
         before = await digest_tables(self.bench.dsn)
         assert {table for table, digest in before.items() if digest != self.untouched[table]} > {"public.books"}
         answer = await request_undo(self.bench, await self.find_session())

@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from tests.clients.conftest import Told
+from tests.clients.conftest import ListedWrite
 from tests.fixtures.bench import Backend
 
 VersionedRow = dict[str, Any]
@@ -43,9 +43,9 @@ def no_column(name: str) -> VersionedRow:
     return refusal(400, "42703", f"column books.{name} does not exist", hint=hint)
 
 
-def no_function(call: str, told: str, hint: str) -> VersionedRow:
+def no_function(call: str, signature: str, hint: str) -> VersionedRow:
     details = (
-        f"Searched for the function public.{told} or with a single unnamed json/jsonb parameter, but no matches were "
+        f"Searched for the function public.{signature} or with a single unnamed json/jsonb parameter, but no matches were "
         "found in the schema cache."
     )
     message = f"Could not find the function public.{call} in the schema cache"
@@ -138,8 +138,8 @@ _SAME: dict[str, VersionedRow] = {
     "orderJson": ids(3, 1, 2, 4),
     "orderByReferenced": answer(
         [
-            {"id": book, "writer": {"name": name}}
-            for book, name in ((3, "Tove"), (4, "Tove"), (1, "Astrid"), (2, "Astrid"))
+            {"id": number, "writer": {"name": name}}
+            for number, name in ((3, "Tove"), (4, "Tove"), (1, "Astrid"), (2, "Astrid"))
         ]
     ),
     "orderReferenced": of_authors(titles("Ronja", "Pippi"), titles("Winter", "Comet"), []),
@@ -217,7 +217,10 @@ _SAME: dict[str, VersionedRow] = {
     "rpcJson": answer(160),
     "rpcJsonHead": answer(160),
     "rpcRows": answer(
-        [{"id": book, "title": title, "authors": {"name": "Astrid"}} for book, title in ((2, "Ronja"), (1, "Pippi"))]
+        [
+            {"id": number, "title": title, "authors": {"name": "Astrid"}}
+            for number, title in ((2, "Ronja"), (1, "Pippi"))
+        ]
     ),
     "rpcLimit": answer([{"id": 1}], status=206, count=2),
     "rpcGetFilter": ids(4),
@@ -370,20 +373,20 @@ def expect(backend: Backend) -> dict[str, VersionedRow]:
 
 
 def expect_python(backend: Backend) -> dict[str, VersionedRow]:
-    """What is left of it in a client that tells no status, cannot roll back, and takes an empty body for no rows."""
+    """What is left of it in a client that has no status, cannot roll back, and takes an empty body for no rows."""
     asked = expect(backend) | {"rpcJsonHead": answer(None)}  # by HEAD there, by POST in JavaScript
-    return {step: _tell_python(seen) for step, seen in asked.items() if step not in ("rollback", "afterRollback")}
+    return {step: _expect_in_python(seen) for step, seen in asked.items() if step not in ("rollback", "afterRollback")}
 
 
-def _tell_python(seen: VersionedRow) -> VersionedRow:
-    told = {name: value for name, value in seen.items() if name != "status"}
-    return told | ({"data": []} if told.get("data", "") is None else {})
+def _expect_in_python(seen: VersionedRow) -> VersionedRow:
+    described = {name: value for name, value in seen.items() if name != "status"}
+    return described | ({"data": []} if described.get("data", "") is None else {})
 
 
-def expect_told(backend: Backend) -> list[Told]:
+def list_expected_writes(backend: Backend) -> list[ListedWrite]:
     """Every row that the tour changes, of each write by itself."""
-    only_direct: list[Told] = [("books", "update", (8,))] * 2
-    only_api: list[Told] = [("papers", "update", (1,))]
+    only_direct: list[ListedWrite] = [("books", "update", (8,))] * 2
+    only_api: list[ListedWrite] = [("papers", "update", (1,))]
     return [
         *(("books", "insert", (number,)) for number in (101, 7, 8, 9, 10, 11)),
         *(("notes", "insert", (number,)) for number in range(len(ODD))),

@@ -9,7 +9,7 @@ import pytest
 
 from basewarden.web.assets import ensure_packages, find_node
 from tests.clients.conftest import Library
-from tests.clients.expected import expect, expect_told
+from tests.clients.expected import expect, list_expected_writes
 from tests.fixtures.bench import Backend, on_both_backends
 
 _FOLDER = Path(__file__).parent / "js"
@@ -32,12 +32,12 @@ async def run(node: Path, package: str, library: Library) -> dict[str, Any]:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        told, complaints = await asyncio.wait_for(process.communicate(), _SECONDS)
+        out, errors = await asyncio.wait_for(process.communicate(), _SECONDS)
     except TimeoutError:
         process.kill()
         raise
-    assert process.returncode == 0, complaints.decode()
-    seen: dict[str, Any] = json.loads(told)
+    assert process.returncode == 0, errors.decode()
+    seen: dict[str, Any] = json.loads(out)
     return seen
 
 
@@ -47,5 +47,5 @@ async def test_the_tour(library: Library, node: Path, package: str, backend: Bac
     seen = await run(node, package, library)
     assert seen.pop("abort") == {"status": 0, "aborted": True}
     assert seen == expect(backend)
-    assert await library.told() == expect_told(backend)
+    assert await library.list_writes() == list_expected_writes(backend)
     await library.take_back()

@@ -8,20 +8,20 @@ from postgrest.exceptions import APIError
 from supabase import AsyncClient, acreate_client, create_client
 
 from tests.clients.conftest import Library
-from tests.clients.expected import VersionedRow, expect_python, expect_told
+from tests.clients.expected import VersionedRow, expect_python, list_expected_writes
 from tests.clients.tour import walk
 from tests.fixtures.bench import Backend, on_both_backends
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the client's own, on its way to 3
 
 
-def tell(answer: Any) -> VersionedRow:
+def describe(answer: Any) -> VersionedRow:
     if answer is None:  # of maybe_single
         return {"data": []}
     return {"data": answer.data} | ({} if answer.count is None else {"count": answer.count})
 
 
-def tell_refusal(error: APIError) -> VersionedRow:
+def describe_error(error: APIError) -> VersionedRow:
     return {"error": {name: getattr(error, name) for name in ("code", "message", "details", "hint")}}
 
 
@@ -29,9 +29,9 @@ async def tour(client: AsyncClient) -> dict[str, VersionedRow]:
     seen = {}
     for step, query in walk(client):
         try:
-            seen[step] = tell(await query.execute())
+            seen[step] = describe(await query.execute())
         except APIError as error:
-            seen[step] = tell_refusal(error)
+            seen[step] = describe_error(error)
     return seen
 
 
@@ -40,9 +40,9 @@ def tour_without_a_loop(url: str, token: str) -> dict[str, VersionedRow]:
     seen = {}
     for step, query in walk(client):
         try:
-            seen[step] = tell(query.execute())
+            seen[step] = describe(query.execute())
         except APIError as error:
-            seen[step] = tell_refusal(error)
+            seen[step] = describe_error(error)
     client.postgrest.aclose()
     return seen
 
@@ -54,10 +54,10 @@ async def leave_in_the_middle(client: AsyncClient) -> None:
         while (await client.rpc("count_dozing", {}, get=True).execute()).data != wanted:
             pass
 
-    leaving = asyncio.create_task(client.rpc("doze", {}, get=True).execute())
+    request = asyncio.create_task(client.rpc("doze", {}, get=True).execute())
     async with asyncio.timeout(10):
         await await_dozing(1)
-        leaving.cancel()
+        request.cancel()
         await await_dozing(0)
 
 
@@ -68,7 +68,7 @@ async def test_the_tour(library: Library, backend: Backend) -> None:
     await leave_in_the_middle(client)
     await client.postgrest.aclose()
     assert seen == expect_python(backend)
-    assert await library.told() == expect_told(backend)
+    assert await library.list_writes() == list_expected_writes(backend)
     await library.take_back()
 
 
@@ -76,5 +76,5 @@ async def test_the_tour(library: Library, backend: Backend) -> None:
 async def test_the_tour_without_a_loop(library: Library, backend: Backend) -> None:
     seen = await asyncio.to_thread(tour_without_a_loop, library.url, library.agent.token)
     assert seen == expect_python(backend)
-    assert await library.told() == expect_told(backend)
+    assert await library.list_writes() == list_expected_writes(backend)
     await library.take_back()

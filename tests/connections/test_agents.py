@@ -157,7 +157,9 @@ async def test_deleting_the_connection_ends_its_agents_and_its_target(
         await targets.get_target(UUID(connection_id))
 
 
-async def test_a_made_up_token_is_nobody(product: ServedProduct, owner: httpx.AsyncClient, connection_id: str) -> None:
+async def test_a_made_up_token_is_no_agent(
+    product: ServedProduct, owner: httpx.AsyncClient, connection_id: str
+) -> None:
     token = (await make(owner, connection_id)).json()["token"]
     for wrong in (
         "",
@@ -171,7 +173,7 @@ async def test_a_made_up_token_is_nobody(product: ServedProduct, owner: httpx.As
         assert await get(product, Agents).find_by_token(wrong) is None
 
 
-async def test_a_target_opens_for_the_data_road_and_hides_its_password(
+async def test_a_target_opens_for_the_data_api_and_hides_its_password(
     product: ServedProduct, owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
 ) -> None:
     targets = get(product, ConnectionTargets)
@@ -187,7 +189,7 @@ async def test_a_target_opens_for_the_data_road_and_hides_its_password(
     assert (await targets.get_target(UUID(connection_id))).db_role == project.reader
 
 
-async def test_roles_are_known_to_the_data_road(
+async def test_roles_are_known_to_the_data_api(
     product: ServedProduct, owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str
 ) -> None:
     targets = get(product, ConnectionTargets)

@@ -113,7 +113,7 @@ async def test_a_role_must_be_one_that_the_login_may_take_on_and_no_superuser(
     assert answer.status_code == 201
 
 
-async def test_health_tells_what_broke_since(
+async def test_health_shows_what_broke_since(
     owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
 ) -> None:
     path = f"/api/connections/{connection_id}/health"

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct
+from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct, read_refusal
 from tests.flows.records import Records
-from tests.flows.test_reauth import ANNA, BOB, CONFIRM, reauth, sign_in_long_ago, sign_up_long_ago, told
+from tests.flows.test_reauth import ANNA, BOB, CONFIRM, reauth, sign_in_long_ago, sign_up_long_ago
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ async def test_access_changes_and_deletion_need_a_fresh_sign_in(
     path = f"/api/connections/{shop}"
     changes = ({"postgresUrl": project.dsn}, {"url": "https://a.supabase.co", "key": "k" * 40}, {"dbRole": None})
     for change in changes:
-        assert told(await old.patch(path, json=change)) == (403, "reauth_required"), change
-    assert told(await old.delete(path)) == (403, "reauth_required")
+        assert read_refusal(await old.patch(path, json=change)) == (403, "reauth_required"), change
+    assert read_refusal(await old.delete(path)) == (403, "reauth_required")
     assert (await old.patch(path, json={"name": "Renamed"})).json()["name"] == "Renamed"
     bob = await sign_up_long_ago(product, records, BOB)
-    assert told(await bob.delete(path)) == (404, "not_found")
+    assert read_refusal(await bob.delete(path)) == (404, "not_found")
 
     assert (await reauth(old)).status_code == 200
     assert (await old.patch(path, json={"postgresUrl": project.dsn})).status_code == 200

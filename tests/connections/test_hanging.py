@@ -1,4 +1,4 @@
-"""A host that hangs holds its own probe up and nobody else: no connection of our pool waits with it."""
+"""A host that hangs delays its own probe and no other: no connection of our pool waits with it."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -124,7 +124,7 @@ async def test_no_free_connection(project: ProjectDatabase) -> None:
     assert await reason_of(project.dsn) is Reason.TOO_MANY_CONNECTIONS
 
 
-async def test_nobody_listens() -> None:
+async def test_a_port_without_a_server_refuses() -> None:
     listener = pick_port()
     port = listener.getsockname()[1]
     listener.close()
@@ -233,7 +233,7 @@ def test_servers_before_13_are_refused() -> None:
         ("FATAL:  das Passwort ist falsch", Reason.SERVER_REFUSED),
     ],
 )
-def test_what_only_other_servers_say_is_understood_too(said: str, reason: Reason) -> None:
+def test_errors_of_other_servers_are_understood_too(said: str, reason: Reason) -> None:
     error = explain_libpq_error(f'connection to server at "192.0.2.1", port 5432 failed: {said}')
     assert error.reason is reason
     assert "192.0.2.1" not in str(error.body())
@@ -243,7 +243,7 @@ def test_what_only_other_servers_say_is_understood_too(said: str, reason: Reason
     ("mode", "size", "is_pooled"),
     [("transaction", 5, True), ("transaction", 1, True), ("session", 5, False), ("session", 1, False)],
 )
-async def test_a_pooler_is_told_by_what_it_does(
+async def test_a_pooler_is_detected_by_what_it_does(
     project: ProjectDatabase, data_dir: Path, mode: str, size: int, is_pooled: bool
 ) -> None:
     async with run_pgbouncer(project.dsn, data_dir.parent, mode, size=size) as url:

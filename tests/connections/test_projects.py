@@ -116,7 +116,7 @@ async def test_either_can_be_set_replaced_and_taken_away_but_not_both(
 
 
 async def test_a_saved_key_is_sent_nowhere_else(owner: httpx.AsyncClient, rest: SupabaseProject) -> None:
-    """Whoever may change the URL could otherwise read the key that nobody is shown."""
+    """A person who may change the URL could otherwise read the key, which is never shown."""
     made = (await create(owner, url=rest.url, key=rest.secret_key())).json()
     async with serve_hostile() as thief:
         answer = await owner.patch(f"/api/connections/{made['id']}", json={"url": thief.url})
@@ -162,8 +162,8 @@ async def test_what_cannot_be_used_is_not_saved_and_says_why(product: ServedProd
         for data, reason, field in REFUSALS:
             hostile.behave = always(data, closes=True)
             answer = await create(owner, url=hostile.url, key=NO_ONES_KEY)
-            told = details(answer)
-            assert (told["reason"], told["field"], answer.json()["code"]) == (reason, field, "connection_failed"), data
+            body = details(answer)
+            assert (body["reason"], body["field"], answer.json()["code"]) == (reason, field, "connection_failed"), data
             assert answer.json()["hint"]
             assert NO_ONES_KEY not in answer.text
     closed = await create(owner, url="http://127.0.0.1:1", key=NO_ONES_KEY)
@@ -204,7 +204,7 @@ async def test_private_addresses_are_refused_by_default(serve: Serve) -> None:
 async def be_plain(turn: HostileExchange) -> None:
     """PostgREST alone: without a gateway, its API is at the root."""
     if turn.heard.target.startswith("/rest/v1"):
-        await turn.say(make_answer(404, {"code": "PGRST125", "message": "Invalid path specified in request URL"}))
+        await turn.send(make_answer(404, {"code": "PGRST125", "message": "Invalid path specified in request URL"}))
     else:
         await be_good(turn)
 
@@ -281,5 +281,5 @@ async def test_settings_set_replace_and_forget(
     assert moved.status_code == 422
     assert "Paste the key again" in moved.text
     assert (await owner.post(f"{path}/project", data={**form, "forgetProject": "1"})).status_code == 303
-    told = (await owner.get(f"/api/connections/{made['id']}")).json()
-    assert (told["hasKey"], told["hasPostgresUrl"]) == (False, True)
+    body = (await owner.get(f"/api/connections/{made['id']}")).json()
+    assert (body["hasKey"], body["hasPostgresUrl"]) == (False, True)

@@ -145,7 +145,7 @@ async def test_what_comes_unasked_is_nobodys_answer() -> None:
 async def test_heads_have_no_body() -> None:
     async def answer(turn: HostileExchange) -> None:
         body = b"hello" if turn.heard.method == "GET" else b""
-        await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n" + body)
+        await turn.send(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n" + body)
 
     async with serve_hostile(answer) as hostile, client_of(hostile) as client:
         assert await fetch(client, "HEAD") == (200, b"")
@@ -156,7 +156,7 @@ async def test_heads_have_no_body() -> None:
 
 async def drip(turn: HostileExchange) -> None:
     for byte in b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-slow: " + b"a" * 50:
-        await turn.say(bytes([byte]))
+        await turn.send(bytes([byte]))
         await asyncio.sleep(0.05)
 
 
@@ -165,12 +165,12 @@ async def stay_silent(turn: HostileExchange) -> None:
 
 
 async def stop_half_way(turn: HostileExchange) -> None:
-    await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello")
+    await turn.send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello")
     await turn.gone()
 
 
 @pytest.mark.parametrize("behave", [drip, stay_silent, stop_half_way])
-async def test_nobody_is_waited_for_for_ever(behave: Behave) -> None:
+async def test_a_silent_server_times_out(behave: Behave) -> None:
     async with serve_hostile(behave) as hostile, client_of(hostile) as client:
         async with asyncio.timeout(2):
             with pytest.raises(ReadTimeout):
@@ -179,11 +179,11 @@ async def test_nobody_is_waited_for_for_ever(behave: Behave) -> None:
 
 
 async def close_after_one(turn: HostileExchange) -> None:
-    await turn.say(HELLO)
+    await turn.send(HELLO)
     turn.writer.transport.abort()
 
 
-async def test_a_connection_that_ended_meanwhile_is_noticed_by_nobody() -> None:
+async def test_a_connection_that_ended_meanwhile_causes_no_error() -> None:
     async with serve_hostile(close_after_one) as hostile, client_of(hostile) as client:
         for _ in range(5):
             assert await fetch(client) == (200, b"hello")
@@ -198,7 +198,7 @@ async def end_at_the_second(turn: HostileExchange) -> None:
     if len(seen) % 2 == 0:
         turn.writer.transport.abort()
     else:
-        await turn.say(HELLO)
+        await turn.send(HELLO)
 
 
 seen: list[str] = []
@@ -222,7 +222,7 @@ async def test_only_what_reads_is_sent_again() -> None:
 async def test_connections_are_bounded_and_everybody_has_a_turn() -> None:
     async def answer(turn: HostileExchange) -> None:
         await asyncio.sleep(0.005)
-        await turn.say(HELLO)
+        await turn.send(HELLO)
 
     async with serve_hostile(answer) as hostile, client_of(hostile, size=3) as client:
         assert await asyncio.gather(*(fetch(client) for _ in range(20))) == [(200, b"hello")] * 20
@@ -236,7 +236,7 @@ async def test_connections_are_bounded_and_everybody_has_a_turn() -> None:
         assert client.open_connections <= 3
 
 
-async def test_who_finds_no_room_is_told() -> None:
+async def test_a_full_pool_is_an_error() -> None:
     async with (
         serve_hostile(stay_silent) as hostile,
         client_of(hostile, size=1, timeouts=Timeouts(free_connection=0.1)) as client,
@@ -276,15 +276,15 @@ async def test_a_write_that_is_cancelled_as_it_is_sent_keeps_no_place() -> None:
         assert await fetch(client) == (200, b"hello")
 
 
-async def test_no_more_is_read_than_somebody_takes() -> None:
+async def test_no_more_is_read_than_the_caller_consumes() -> None:
     total, part = 50_000_000, b"x" * 100_000
     sent = 0
 
     async def pour(turn: HostileExchange) -> None:
         nonlocal sent
-        await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % total)
+        await turn.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % total)
         while sent < total:
-            await turn.say(part)
+            await turn.send(part)
             sent += len(part)
 
     async with serve_hostile(pour) as hostile, client_of(hostile) as client:
@@ -422,9 +422,9 @@ async def test_a_body_that_drips_ends() -> None:
 
     async def drip(turn: HostileExchange) -> None:
         nonlocal dripped
-        await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+        await turn.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
         while True:
-            await turn.say(b"x")
+            await turn.send(b"x")
             dripped += 1
             await asyncio.sleep(0.02)
 
@@ -437,9 +437,9 @@ async def test_a_body_that_drips_ends() -> None:
 
 async def test_a_slow_body_that_comes_on_is_read_to_its_end() -> None:
     async def go_on(turn: HostileExchange) -> None:
-        await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: 40000\r\n\r\n")
+        await turn.send(b"HTTP/1.1 200 OK\r\ncontent-length: 40000\r\n\r\n")
         for _ in range(10):
-            await turn.say(b"x" * 4000)
+            await turn.send(b"x" * 4000)
             await asyncio.sleep(0.1)
 
     async with serve_hostile(go_on) as hostile, client_of(hostile) as client:
@@ -451,12 +451,12 @@ async def test_large_answers_of_one_project_are_kept_one_at_a_time() -> None:
 
     async def hold_the_end_back(turn: HostileExchange) -> None:
         is_first = len(hostile.heard) == 1
-        await turn.say(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
-        await turn.say(b"x" * (size - 1))
+        await turn.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        await turn.send(b"x" * (size - 1))
         if is_first:
             began.set()
             await release.wait()
-        await turn.say(b"x")
+        await turn.send(b"x")
 
     async def read(client: RestClient, limit: int = 10_000_000) -> int:
         connection = await client.send(client.make_head("GET", "/notes", (), None), is_repeatable=True)

@@ -1,4 +1,4 @@
-"""Memory that was freed goes back to the system, in a process of its own that starts from nothing."""
+"""Freed memory is returned to the system, in a process of its own that starts with nothing."""
 
 import ctypes
 import subprocess

@@ -65,7 +65,7 @@ async def test_one_who_leaves_takes_nothing_away_from_the_others(source: Countin
     assert await second == "a 1"
 
 
-async def test_a_failure_is_told_to_all_and_not_kept(source: CountingSource) -> None:
+async def test_a_failure_reaches_every_waiter_and_is_not_kept(source: CountingSource) -> None:
     waiting = await source.ask("a", "a")
     source.fails = True
     source.may_answer.set()

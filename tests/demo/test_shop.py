@@ -76,7 +76,7 @@ class TestMaking:
         finally:
             await make_shop(postgres, "shop_kept")
 
-    async def test_a_half_made_shop_is_made_anew(self, postgres: PostgresServer) -> None:
+    async def test_a_half_made_shop_is_made_again(self, postgres: PostgresServer) -> None:
         half = await postgres.create_database(name="shop_broken_in_the_making")
         async with await AsyncConnection.connect(half) as connection:
             await connection.execute("CREATE TABLE customers (id integer)")
@@ -92,10 +92,10 @@ class TestMaking:
         assert one == other
         assert await digest_tables(one.dsn.reveal())
 
-    async def test_a_database_of_somebody_else_is_not_touched(self, postgres: PostgresServer) -> None:
-        theirs = await postgres.create_database(name="shop_of_somebody_else")
+    async def test_a_database_that_is_not_the_shop_is_not_touched(self, postgres: PostgresServer) -> None:
+        theirs = await postgres.create_database(name="shop_of_another_product")
         with pytest.raises(StartError, match="not the demo shop"):
-            await make_shop(postgres, "shop_of_somebody_else")
+            await make_shop(postgres, "shop_of_another_product")
         assert await digest_tables(theirs) == {}
 
     async def test_the_password_is_not_shown(self, shop: str) -> None:
@@ -330,7 +330,7 @@ class TestPolicies:
         assert await ask(owner, COUNTS["addresses"]) == everything
         assert await ask(owner, COUNTS["payments"]) == 0
 
-    async def test_whoever_says_so_is_staff(self, owner: AsyncConnection) -> None:
+    async def test_the_is_staff_claim_makes_staff(self, owner: AsyncConnection) -> None:
         everything = await ask(owner, COUNTS["messages"])
         await become(owner, "authenticated", user_metadata={"is_staff": True})
         assert await ask(owner, COUNTS["messages"]) == everything
@@ -434,7 +434,7 @@ DISTINCT_VALUES = [
 
 class TestDigest:
     @pytest.mark.parametrize(("type_name", "one", "other"), DISTINCT_VALUES)
-    async def test_tells_apart(
+    async def test_it_distinguishes_values(
         self, scratch: str, type_name: LiteralString, one: str | None, other: str | None
     ) -> None:
         digests = []

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from tests.fixtures.app import pick_port
 from tests.fixtures.serving import serving
 
-PATIENCE_SECONDS = 15
+TIMEOUT_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Collector:
         return Response(status_code=200)
 
     async def next(self) -> CollectedRequest:
-        return await asyncio.wait_for(self.deliveries.get(), PATIENCE_SECONDS)
+        return await asyncio.wait_for(self.deliveries.get(), TIMEOUT_SECONDS)
 
 
 @asynccontextmanager

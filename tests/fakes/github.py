@@ -1,4 +1,4 @@
-"""A GitHub of the tests' own: a real HTTP server on loopback that speaks its protocol, checks it, and fails when told to."""
+"""A GitHub of the tests' own: a real HTTP server on loopback that speaks and checks its protocol, and fails on request."""
 
 import asyncio
 import base64
@@ -51,10 +51,10 @@ class _Grant:
 
 @dataclass
 class FakeGitHub:
-    """`person` None: whoever is asked says no. `fail` is taken by one call of that path each, in order.
+    """`person` None: the person denies the authorization. `fail` is taken by one call of that path each, in order.
 
     A failure is an int (that status, as HTML), "hang", "not json", or a dict (sent with a 200, as GitHub does).
-    `meanwhile` is what happens while the product waits to hear who somebody is.
+    `meanwhile` is what happens while the product waits to learn who the person is.
     """
 
     url: str = ""
@@ -78,7 +78,7 @@ class FakeGitHub:
         self._hanging.set()
 
     async def authorize(self, request: Request) -> Response:
-        """Asks nobody: says at once what `person` would."""
+        """Shows no page: answers at once as `person` would."""
         asked = dict(request.query_params)
         self.authorized.append(asked)
         if asked.get("client_id") != CLIENT_ID or asked.get("response_type") != "code":

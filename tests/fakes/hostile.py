@@ -49,7 +49,7 @@ class HostileExchange:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
-    async def say(self, data: bytes) -> None:
+    async def send(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
 
@@ -87,7 +87,7 @@ def make_answer(status: int, body: bytes | Any, kind: str = "application/json; c
 
 def always(data: bytes, *, closes: bool = False) -> Behave:
     async def answer(turn: HostileExchange) -> None:
-        await turn.say(data)
+        await turn.send(data)
         if closes:
             turn.writer.close()
 
@@ -97,11 +97,11 @@ def always(data: bytes, *, closes: bool = False) -> Behave:
 async def be_good(turn: HostileExchange) -> None:
     target = turn.heard.target
     if "basewarden" in turn.heard.headers.get("accept-profile", ""):
-        await turn.say(make_answer(406, _EXPOSED))
+        await turn.send(make_answer(406, _EXPOSED))
     elif target in ("/rest/v1/", "/"):
-        await turn.say(make_answer(200, DESCRIPTION, "application/openapi+json; charset=utf-8"))
+        await turn.send(make_answer(200, DESCRIPTION, "application/openapi+json; charset=utf-8"))
     else:
-        await turn.say(make_answer(200, b'[{"id":1}]', content_range="0-0/*"))
+        await turn.send(make_answer(200, b'[{"id":1}]', content_range="0-0/*"))
 
 
 @asynccontextmanager

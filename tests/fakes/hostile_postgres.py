@@ -50,13 +50,13 @@ class _Server:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await (self._greet(reader, writer) if self._behind is None else self._pass_on(reader, writer))
+            await (self._serve_harm(reader, writer) if self._behind is None else self._pass_on(reader, writer))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
 
-    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_harm(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (kind := _STARTS.get(await _read_start(reader))) in ("tls", "gss"):
             writer.write(b"N")
         if kind != "cancel":

@@ -46,19 +46,19 @@ def _ended(*lines: str, body: bytes = b"") -> Behave:
 
 def _endless(start: bytes, piece: bytes) -> Behave:
     async def pour(turn: HostileExchange) -> None:
-        await turn.say(start)
+        await turn.send(start)
         while True:
-            await turn.say(piece)
+            await turn.send(piece)
 
     return pour
 
 
 def _drip(start: bytes, piece: bytes, seconds: float = 0.2) -> Behave:
     async def drip(turn: HostileExchange) -> None:
-        await turn.say(start)
+        await turn.send(start)
         while True:
             for number in range(len(piece)):
-                await turn.say(piece[number : number + 1])
+                await turn.send(piece[number : number + 1])
                 await asyncio.sleep(seconds)
 
     return drip
@@ -70,7 +70,7 @@ async def _stay_silent(turn: HostileExchange) -> None:
 
 def _reset_after(data: bytes) -> Behave:
     async def reset(turn: HostileExchange) -> None:
-        await turn.say(data)
+        await turn.send(data)
         own: socket.socket = turn.writer.get_extra_info("socket")
         own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         turn.writer.transport.abort()
@@ -199,7 +199,7 @@ def _turn_to(behave: Behave) -> Behave:
         nonlocal has_turned
         if turn.heard.target == "/turn":
             has_turned = True
-            await turn.say(make_answer(200, {}))
+            await turn.send(make_answer(200, {}))
         elif has_turned and turn.heard.target in ("/", "/rest/v1/"):
             await behave(turn)
         else:

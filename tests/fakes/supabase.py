@@ -38,7 +38,7 @@ def _encode(data: bytes) -> str:
 
 @dataclass
 class SupabaseProject:
-    """`keys` are the roles by key; only `secret_role`'s keys are told the schema. `heard` is what came, headers and all."""
+    """`keys` are the roles by key; only `secret_role`'s keys may read the schema. `heard` is what came, headers and all."""
 
     url: str
     secret_role: str
@@ -98,8 +98,8 @@ class Supabase:
         headers = {key: value.decode("latin-1") for key, value in scope["headers"]}
         refusal = check_key(project, headers, path)
         if refusal is not None:
-            status, told = refusal
-            await (answer(send, status, b"", b"text/plain") if told is None else answer_json(send, status, told))
+            status, content = refusal
+            await (answer(send, status, b"", b"text/plain") if content is None else answer_json(send, status, content))
             return
         inner = {**scope, "path": path.removeprefix(_REST) or "/", "headers": authorize(project, headers)}
         await project.rest(inner, receive, lambda message: send(add_gateway_headers(message)))
@@ -130,7 +130,7 @@ def authorize(project: SupabaseProject, headers: dict[bytes, str]) -> list[tuple
 
 
 def add_gateway_headers(message: Any) -> Any:
-    """What hosted projects' answers carry besides, and nobody else needs to see."""
+    """Headers of hosted projects' answers that our callers do not need."""
     if message["type"] != "http.response.start":
         return message
     extra = [
@@ -141,8 +141,8 @@ def add_gateway_headers(message: Any) -> Any:
     return {**message, "headers": [*message["headers"], *extra]}
 
 
-async def answer_json(send: Any, status: int, told: Any) -> None:
-    await answer(send, status, json.dumps(told).encode(), b"application/json; charset=utf-8")
+async def answer_json(send: Any, status: int, content: Any) -> None:
+    await answer(send, status, json.dumps(content).encode(), b"application/json; charset=utf-8")
 
 
 async def answer(send: Any, status: int, body: bytes, kind: bytes) -> None:

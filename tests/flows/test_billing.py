@@ -1,4 +1,4 @@
-"""Plans, checkout and portal, by HTTP, against a provider that speaks as the real one does and fails when told to."""
+"""Plans, checkout and portal, by HTTP, against a provider that answers as the real one does and fails on request."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from basewarden.accounts import Deletions
 from basewarden.billing import BillingJobs, BillingProvider, Retries
 from basewarden.core.secret import Secret
 from tests.fakes.dodo import API_KEY, PRODUCT_ID, FakeDodo, Selling, open_dodo, sign_delivery
-from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct
+from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct, read_refusal
 from tests.fixtures.mailing import ServeMailing
 from tests.fixtures.waiting import wait_until
 from tests.flows.records import Records
@@ -35,10 +35,6 @@ async def anna(selling: Selling) -> httpx.AsyncClient:
     return await selling.product.sign_up(ANNA)
 
 
-def code_of(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json().get("code", "")
-
-
 async def check_out(client: httpx.AsyncClient) -> str:
     answer = await client.post(CHECKOUT)
     assert answer.status_code == 200, answer.text
@@ -49,8 +45,8 @@ async def check_out(client: httpx.AsyncClient) -> str:
 async def test_without_billing_there_are_no_limits(
     product: ServedProduct, owner: httpx.AsyncClient, project: ProjectDatabase
 ) -> None:
-    assert code_of(await owner.post(CHECKOUT)) == (503, "not_configured")
-    assert code_of(await owner.post(PORTAL)) == (503, "not_configured")
+    assert read_refusal(await owner.post(CHECKOUT)) == (503, "not_configured")
+    assert read_refusal(await owner.post(PORTAL)) == (503, "not_configured")
     state = (await owner.get(STATE)).json()
     assert (state["configured"], state["plan"], state["limits"]["connections"]) == (False, "unlimited", None)
     for number in range(4):
@@ -62,10 +58,10 @@ async def test_without_billing_there_are_no_limits(
 
 
 async def test_only_for_whom_is_signed_in(selling: Selling) -> None:
-    nobody = await selling.product.client()
+    visitor = await selling.product.client()
     for method, path in (("POST", CHECKOUT), ("POST", PORTAL), ("GET", STATE)):
-        assert (await nobody.request(method, path)).status_code == 401
-    assert (await nobody.get(PAGE)).headers["location"].startswith("/signin?next=")
+        assert (await visitor.request(method, path)).status_code == 401
+    assert (await visitor.get(PAGE)).headers["location"].startswith("/signin?next=")
 
 
 async def test_from_the_checkout_to_the_plan(selling: Selling, anna: httpx.AsyncClient, records: Records) -> None:
@@ -88,13 +84,13 @@ async def test_from_the_checkout_to_the_plan(selling: Selling, anna: httpx.Async
         "metadata": {"user_id": str(await records.person_id(ANNA))},
         "return_url": f"{selling.product.settings.origin}/settings/billing?done=checkout",
     }
-    assert code_of(await anna.post(PORTAL)) == (404, "no_customer")
+    assert read_refusal(await anna.post(PORTAL)) == (404, "no_customer")
     await anna.get(f"{PAGE}?done=checkout")  # coming back says nothing about a payment
     assert (await anna.get(STATE)).json()["plan"] == "free"
     await selling.deliver(*selling.dodo.complete(session_id))
     state = (await anna.get(STATE)).json()
     assert (state["plan"], state["state"], state["hasCustomer"]) == ("hosted", "active", True)
-    assert code_of(await anna.post(CHECKOUT)) == (409, "already_subscribed")
+    assert read_refusal(await anna.post(CHECKOUT)) == (409, "already_subscribed")
     answer = await anna.post(PORTAL)
     (customer_id,) = selling.dodo.world.customers
     assert answer.json()["url"].startswith(f"{selling.dodo.url}/portal/{customer_id}?token=")
@@ -138,7 +134,7 @@ async def test_the_return_page_asks_the_provider_and_the_plan_is_there_before_an
         ("somebody else's", "succeeded", "is being processed"),
     ],
 )
-async def test_the_return_page_tells_the_truth(
+async def test_the_return_page_shows_the_real_state(
     selling: Selling, anna: httpx.AsyncClient, subscription: str | None, payment: str, words: str
 ) -> None:
     await check_out(anna)
@@ -255,7 +251,7 @@ async def test_whatever_the_provider_does_wrong_is_a_502(
     """Asked once: a call that makes something is not repeated. The key that the provider tells goes no further."""
     selling.dodo.fail("/checkouts", failure)
     answer = await anna.post(CHECKOUT)
-    assert code_of(answer) == (502, "provider_failed")
+    assert read_refusal(answer) == (502, "provider_failed")
     assert API_KEY not in answer.text
     assert selling.dodo.seen == ["POST /checkouts"]
     assert await records.value("SELECT count(*) FROM billing_checkouts") == 0
@@ -267,7 +263,7 @@ async def test_whatever_the_provider_does_wrong_is_a_502(
 )
 async def test_a_hostile_link_goes_no_further(selling: Selling, anna: httpx.AsyncClient, link: str) -> None:
     selling.dodo.fail("/checkouts", {"session_id": "cks_1", "checkout_url": link})
-    assert code_of(await anna.post(CHECKOUT)) == (502, "provider_failed")
+    assert read_refusal(await anna.post(CHECKOUT)) == (502, "provider_failed")
 
 
 async def test_a_provider_that_never_answers_or_is_not_there(serve: Serve) -> None:
@@ -276,11 +272,11 @@ async def test_a_provider_that_never_answers_or_is_not_there(serve: Serve) -> No
         product.registry.get(BillingProvider)._seconds = 0.3
         anna = await product.sign_up(ANNA)
         dodo.fail("/checkouts", "hang")
-        assert code_of(await anna.post(CHECKOUT)) == (502, "provider_failed")
+        assert read_refusal(await anna.post(CHECKOUT)) == (502, "provider_failed")
         assert dodo.seen == ["POST /checkouts"]
         dodo.keys.clear()  # a key that was taken back
-        assert code_of(await anna.post(CHECKOUT)) == (502, "provider_failed")
-    assert code_of(await anna.post(CHECKOUT)) == (502, "provider_failed")
+        assert read_refusal(await anna.post(CHECKOUT)) == (502, "provider_failed")
+    assert read_refusal(await anna.post(CHECKOUT)) == (502, "provider_failed")
 
 
 async def test_the_environment_is_the_test_one_unless_it_is_live(settings: Any) -> None:
@@ -292,7 +288,7 @@ async def test_the_environment_is_the_test_one_unless_it_is_live(settings: Any) 
         await provider.close()
 
 
-async def test_a_portal_for_somebody_whom_the_provider_forgot(
+async def test_a_portal_for_a_customer_that_the_provider_lost(
     selling: Selling, anna: httpx.AsyncClient, records: Records
 ) -> None:
     bought = selling.dodo.world.subscribe(await records.person_id(ANNA))
@@ -300,16 +296,16 @@ async def test_a_portal_for_somebody_whom_the_provider_forgot(
     (customer_id,) = selling.dodo.world.customers
     path = f"/customers/{customer_id}/customer-portal/session"
     selling.dodo.fail(path, 500)
-    assert code_of(await anna.post(PORTAL)) == (502, "provider_failed")
+    assert read_refusal(await anna.post(PORTAL)) == (502, "provider_failed")
     selling.dodo.world.customers.clear()
-    assert code_of(await anna.post(PORTAL)) == (404, "no_customer")
+    assert read_refusal(await anna.post(PORTAL)) == (404, "no_customer")
 
 
 async def test_who_asks_too_often_waits(selling: Selling, anna: httpx.AsyncClient) -> None:
     for _ in range(10):
         await check_out(anna)
     answer = await anna.post(CHECKOUT)
-    assert code_of(answer) == (429, "rate_limited")
+    assert read_refusal(answer) == (429, "rate_limited")
     assert int(answer.headers["retry-after"]) > 0
 
 
@@ -323,7 +319,7 @@ async def test_the_fourth_connection_is_one_too_many(
     for number in range(3):
         assert (await connect(anna, project, f"C{number}")).status_code == 201
     answer = await connect(anna, project, "C3")
-    assert code_of(answer) == (402, "plan_limit")
+    assert read_refusal(answer) == (402, "plan_limit")
     assert answer.json()["details"] == {"limit": 3, "plan": "free"}
     form = {"name": "C3", "environment": "other", "postgresUrl": project.dsn}
     page = await anna.post("/connections/new", data=form)
@@ -381,7 +377,7 @@ async def test_the_page_says_what_is_wrong_and_what_to_do(
     page = (await anna.get(PAGE)).text
     assert "The last payment failed" in page
     assert "Update payment method" in page
-    assert code_of(await anna.post(CHECKOUT)) == (409, "already_subscribed")
+    assert read_refusal(await anna.post(CHECKOUT)) == (409, "already_subscribed")
     answer = await anna.post(f"{PAGE}/portal")
     assert answer.status_code == 200
     assert f'http-equiv="refresh" content="0;url={selling.dodo.url}/portal/' in answer.text
@@ -412,8 +408,8 @@ async def test_emails_come_once(serve_mailing: ServeMailing, dodo: FakeDodo, rec
     over = world.change(bought.object_id, "subscription.cancelled", status="cancelled")
     await selling.deliver(ending, over)
     await mailing.finish_jobs()
-    told = [email.subject for email in mailing.postbox.find(ANNA) if "/settings/billing" in email.text]
-    assert sorted(told) == [
+    reminders = [email.subject for email in mailing.postbox.find(ANNA) if "/settings/billing" in email.text]
+    assert sorted(reminders) == [
         "Your payment failed",
         "Your payment was refunded",
         "Your plan is cancelled",
@@ -439,8 +435,10 @@ async def test_three_days_before_a_trial_ends(serve_mailing: ServeMailing, dodo:
     await jobs.email_about_trials()
     await jobs.email_about_trials()
     await mailing.finish_jobs()
-    told = [[one for one in mailing.subjects(email) if one.startswith("Your trial ends on")] for email in (ANNA, BOB)]
-    assert [len(subjects) for subjects in told] == [1, 0]
+    reminders = [
+        [one for one in mailing.subjects(email) if one.startswith("Your trial ends on")] for email in (ANNA, BOB)
+    ]
+    assert [len(subjects) for subjects in reminders] == [1, 0]
 
 
 async def test_who_leaves_pays_no_more(selling: Selling, anna: httpx.AsyncClient, records: Records) -> None:
@@ -505,7 +503,7 @@ async def operator(operated: Selling, records: Records) -> httpx.AsyncClient:
     return client
 
 
-async def test_the_operators_page_is_there_for_nobody_else(operated: Selling, records: Records) -> None:
+async def test_the_operators_page_is_there_only_for_operators(operated: Selling, records: Records) -> None:
     unverified = await operated.product.sign_up(ANNA)
     bob = await operated.product.sign_up(BOB)
     await records.run("UPDATE users SET email_verified_at = now() WHERE email = %s", BOB)
@@ -548,7 +546,7 @@ async def test_the_operator_applies_what_failed(
         assert (await operator.post(f"{OPERATOR}/receipts/{hostile}/apply")).status_code == 404
 
 
-async def test_what_failed_is_applied_by_itself_and_told_after_an_hour(
+async def test_what_failed_is_applied_by_itself_and_reported_after_an_hour(
     serve_mailing: ServeMailing, dodo: FakeDodo, records: Records
 ) -> None:
     mailing = await serve_mailing({**dodo.settings(), "operators": ("ops@example.com",)})
@@ -589,7 +587,7 @@ async def test_what_failed_is_applied_by_itself_and_told_after_an_hour(
     assert await records.value("SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed'") == 0
 
 
-async def test_the_operators_page_tells_of_what_waits_for_an_hour(
+async def test_the_operators_page_shows_what_has_waited_for_an_hour(
     operated: Selling, operator: httpx.AsyncClient, records: Records
 ) -> None:
     now = datetime.now(UTC)

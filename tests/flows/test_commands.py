@@ -50,18 +50,18 @@ async def test_an_operator_hands_over_a_link_where_there_is_no_mail(product: Ser
     assert (await client.post("/api/auth/signin", json=account)).status_code == 200
 
 
-async def test_a_link_for_nobody_is_one_sentence(product: ServedProduct) -> None:
+async def test_a_link_for_an_unknown_address_is_one_sentence(product: ServedProduct) -> None:
     code, out, err = await run_command(product, "link", "nobody@example.com", "verify")
     assert (code, out) == (1, "")
     assert err.strip().splitlines()[-1] == "basewarden: No account has this address."
 
 
-async def test_emails_that_wait_are_listed_and_nothing_of_what_they_say(product: ServedProduct) -> None:
+async def test_queued_emails_are_listed_without_their_text(product: ServedProduct) -> None:
     code, out, _ = await run_command(product, "emails")
     assert (code, out.strip()) == (0, "No email is queued, and none has failed.")
 
 
-async def test_the_audit_verifies_until_somebody_changes_it(owner: httpx.AsyncClient, product: ServedProduct) -> None:
+async def test_the_audit_verifies_until_it_is_changed(owner: httpx.AsyncClient, product: ServedProduct) -> None:
     body = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
     assert (await owner.post("/api/account/change-password", json=body)).status_code == 200
     code, out, err = await run_command(product, "audit", "verify")

@@ -193,7 +193,7 @@ async def test_calling_off_needs_no_fresh_signin(product: ServedProduct, records
     assert (await ada.post(CANCEL)).status_code == 200
 
 
-async def test_emails_tell_of_it(serve: Serve, records: Records) -> None:
+async def test_emails_announce_it(serve: Serve, records: Records) -> None:
     product = await serve(MAIL)
     ada = await product.sign_up(ADA)
     for call in (DELETE, DELETE, CANCEL, CANCEL):
@@ -205,7 +205,7 @@ async def test_emails_tell_of_it(serve: Serve, records: Records) -> None:
     ]
 
 
-async def test_nobody_is_deleted_before_their_day(
+async def test_no_account_is_deleted_before_its_day(
     product: ServedProduct, ada: httpx.AsyncClient, records: Records
 ) -> None:
     assert (await ada.post(DELETE)).status_code == 200

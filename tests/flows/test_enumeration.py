@@ -1,4 +1,4 @@
-"""Nobody learns by asking who has an account. How long the answers take: `python -m scripts.enumeration`."""
+"""A visitor cannot find out who has an account. How long the answers take: `python -m scripts.enumeration`."""
 
 import json
 from typing import Any
@@ -39,7 +39,7 @@ async def post(client: httpx.AsyncClient, path: str, body: Any) -> httpx.Respons
 
 
 @pytest.fixture
-async def nobody(mailing: Mailing) -> httpx.AsyncClient:
+async def visitor(mailing: Mailing) -> httpx.AsyncClient:
     """Where one account has a password and another one signs in elsewhere."""
     for email in (KNOWN, ELSEWHERE):
         await mailing.sign_up(email)
@@ -47,9 +47,9 @@ async def nobody(mailing: Mailing) -> httpx.AsyncClient:
     return await mailing.product.client()
 
 
-async def test_forgot_password_answers_any_string_alike(nobody: httpx.AsyncClient, mailing: Mailing) -> None:
+async def test_forgot_password_answers_any_string_alike(visitor: httpx.AsyncClient, mailing: Mailing) -> None:
     strings = [KNOWN, KNOWN.upper(), f" {KNOWN} ", UNKNOWN, ELSEWHERE, *HOSTILE]
-    answers = [await post(nobody, FORGOT, {"email": text}) for text in strings]
+    answers = [await post(visitor, FORGOT, {"email": text}) for text in strings]
     assert [seen(answer) for answer in answers] == [seen(answers[0])] * len(strings)
     assert (answers[0].status_code, answers[0].json()) == (200, {"ok": True, "configured": True})
     await mailing.finish_jobs()
@@ -58,9 +58,9 @@ async def test_forgot_password_answers_any_string_alike(nobody: httpx.AsyncClien
     assert await mailing.query("SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed'") == 0
 
 
-async def test_sign_up_answers_alike_and_only_the_owner_learns(nobody: httpx.AsyncClient, mailing: Mailing) -> None:
+async def test_sign_up_answers_alike_and_only_the_owner_learns(visitor: httpx.AsyncClient, mailing: Mailing) -> None:
     emails = [KNOWN, UNKNOWN, ELSEWHERE]
-    answers = [await post(nobody, SIGN_UP, {"email": email, "password": PASSWORD, "name": "N"}) for email in emails]
+    answers = [await post(visitor, SIGN_UP, {"email": email, "password": PASSWORD, "name": "N"}) for email in emails]
     assert [seen(answer) for answer in answers] == [seen(answers[0])] * 3
     assert (answers[0].status_code, answers[0].json()) == (201, {"ok": True})
     await mailing.finish_jobs()
@@ -71,9 +71,9 @@ async def test_sign_up_answers_alike_and_only_the_owner_learns(nobody: httpx.Asy
 
 @pytest.mark.parametrize("sends_emails", [True, False])
 async def test_the_sign_up_page_answers_alike(
-    nobody: httpx.AsyncClient, mailing: Mailing, serve: Serve, *, sends_emails: bool
+    visitor: httpx.AsyncClient, mailing: Mailing, serve: Serve, *, sends_emails: bool
 ) -> None:
-    """Its cookies differ by nothing but the address that was typed, and by bytes that nobody can tell apart."""
+    """Its cookies differ only by the address that was typed, and by bytes that cannot be distinguished."""
     product = mailing.product if sends_emails else await serve()
     emails = ["known@example.com", "empty@example.com", "other@example.com"]  # of one length; the first has an account
     answers = []
@@ -90,18 +90,18 @@ async def test_the_sign_up_page_answers_alike(
     assert "the address" in answers[0][-1][1]
 
 
-async def test_who_signs_up_a_taken_address_again_and_again_floods_nobody(
-    nobody: httpx.AsyncClient, mailing: Mailing
+async def test_repeated_sign_ups_of_a_taken_address_do_not_flood_its_owner(
+    visitor: httpx.AsyncClient, mailing: Mailing
 ) -> None:
     for _ in range(6):
-        await post(nobody, SIGN_UP, {"email": KNOWN, "password": PASSWORD})
+        await post(visitor, SIGN_UP, {"email": KNOWN, "password": PASSWORD})
     await mailing.finish_jobs()
     assert mailing.subjects(KNOWN).count("You already have an account") == 3
 
 
-async def test_sign_in_answers_alike(nobody: httpx.AsyncClient, mailing: Mailing) -> None:
+async def test_sign_in_answers_alike(visitor: httpx.AsyncClient, mailing: Mailing) -> None:
     emails = [KNOWN, UNKNOWN, ELSEWHERE, "", "a\x00b"]
-    answers = [await post(nobody, SIGN_IN, {"email": email, "password": "a wrong guess"}) for email in emails]
+    answers = [await post(visitor, SIGN_IN, {"email": email, "password": "a wrong guess"}) for email in emails]
     assert [seen(answer) for answer in answers] == [seen(answers[0])] * len(emails)
     assert answers[0].status_code == 401
     await mailing.finish_jobs()
@@ -129,11 +129,11 @@ async def test_what_is_no_string_is_422(client: httpx.AsyncClient) -> None:
         assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
 
 
-async def test_the_page_answers_alike_too(nobody: httpx.AsyncClient) -> None:
-    answers = [await nobody.post("/forgot", data={"email": email}) for email in (KNOWN, UNKNOWN)]
+async def test_the_page_answers_alike_too(visitor: httpx.AsyncClient) -> None:
+    answers = [await visitor.post("/forgot", data={"email": email}) for email in (KNOWN, UNKNOWN)]
     assert [seen(answer) for answer in answers] == [seen(answers[0])] * 2
     assert answers[0].headers["location"] == "/forgot?done=sent"
-    assert "If this address has an account" in (await nobody.get("/forgot?done=sent")).text
+    assert "If this address has an account" in (await visitor.get("/forgot?done=sent")).text
 
 
 async def test_the_page_is_honest_where_no_emails_are_sent(serve: Serve) -> None:

@@ -236,7 +236,7 @@ async def test_it_is_noted_in_the_audit(house: House) -> None:
     assert events[-1]["address"] == "127.0.0.1"
 
 
-async def test_an_email_tells_of_it(serve: Serve, records: Records) -> None:
+async def test_an_email_announces_it(serve: Serve, records: Records) -> None:
     product = await serve({"smtp_url": Secret("smtp://127.0.0.1:1"), "email_from": "basewarden@example.com"})
     owner = await product.sign_up(OWNER)
     assert (await owner.get(EXPORT)).status_code == 200

@@ -46,7 +46,7 @@ async def read(dsn: str, query: str) -> list[tuple[Any, ...]]:
 
 
 async def find_person(client: httpx.AsyncClient) -> Any:
-    """Who is signed in there, or the code of why nobody is."""
+    """The person who is signed in there, or the error code if none is."""
     answer = await client.get("/api/auth/session")
     body = answer.json()
     return body["user"]["email"] if body and "user" in body else (body or {}).get("code")
@@ -134,7 +134,7 @@ async def test_a_known_person_needs_no_address(with_github: ServedProduct, githu
 async def test_signing_in_takes_a_new_session_and_ends_the_earlier_one(
     with_github: ServedProduct, github: FakeGitHub
 ) -> None:
-    """Whoever had slipped the browser a cookie has nothing of it."""
+    """An attacker who had planted a cookie in the browser gains nothing."""
     planted = await with_github.sign_up("attacker@example.com")
     victim = await with_github.client()
     victim.cookies.set(SESSION, planted.cookies[SESSION], domain="127.0.0.1")
@@ -218,7 +218,7 @@ async def test_an_address_that_has_an_account_is_not_linked_by_itself(
     assert ERROR_MESSAGES["github_has_account"] in (await client.get(end)).text
 
 
-async def test_who_says_no_at_github_is_told_so(with_github: ServedProduct, github: FakeGitHub) -> None:
+async def test_a_denial_at_github_is_shown(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = None
     client = await with_github.client()
     end = await travel(client, f"{START}?next=/connections/new")
@@ -268,7 +268,7 @@ async def test_of_two_who_come_back_at_once_one_gets_in(
 async def test_another_browser_cannot_come_back(
     with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
-    """Else somebody could sign a victim in to the attacker's account, and read what the victim does there."""
+    """Otherwise an attacker could sign a victim in to the attacker's account, and read what the victim does there."""
     github.person = make_person(666, "attacker", "attacker@example.com")
     attacker, victim = await with_github.client(), await with_github.client()
     trip = await depart(attacker)
@@ -316,7 +316,7 @@ async def test_ten_minutes_are_enough(with_github: ServedProduct, github: FakeGi
 
 
 @pytest.mark.parametrize("state", ["", "x", "x" * 600, "\x00", "ü"])
-async def test_a_way_that_nobody_began_leads_nowhere(with_github: ServedProduct, state: str) -> None:
+async def test_a_state_that_was_never_issued_is_stale(with_github: ServedProduct, state: str) -> None:
     client = await with_github.client()
     client.cookies.set(BROWSER, "y")
     answer = await client.get("/api/auth/callback/github", params={"state": state, "code": "0" * 20})
@@ -361,7 +361,7 @@ async def test_it_leads_to_pages_of_this_site_only(with_github: ServedProduct, g
         (EMAILS_PATH, "not json"),
     ],
 )
-async def test_a_failing_github_lets_nobody_in(
+async def test_a_failing_github_signs_no_one_in(
     with_github: ServedProduct, github: FakeGitHub, app_database: str, path: str, failure: Any
 ) -> None:
     github.person = MONA

@@ -85,8 +85,8 @@ async def test_a_linked_github_signs_in(with_github: ServedProduct, github: Fake
 async def test_linking_needs_a_recent_sign_in(
     with_github: ServedProduct, serve: Serve, github: FakeGitHub, app_database: str
 ) -> None:
-    nobody = await with_github.client()
-    assert (await nobody.post(f"{URL}/link")).status_code == 401
+    visitor = await with_github.client()
+    assert (await visitor.post(f"{URL}/link")).status_code == 401
     anna = await grow_stale(await with_github.sign_up(ANNA), serve, github, app_database)
     for answer in (await anna.post(f"{URL}/link"), await anna.delete(URL)):
         assert (answer.status_code, answer.json()["code"]) == (403, "reauth_required")
@@ -132,7 +132,7 @@ async def test_of_two_who_link_one_github_at_once_one_gets_it(
     assert len(await list_links(app_database)) == 1
 
 
-async def test_the_link_is_for_whoever_began_it(
+async def test_the_link_is_only_for_the_person_who_began_it(
     with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     """In a shared browser the next person must not find their account linked to the last one's GitHub."""
@@ -180,7 +180,7 @@ async def test_who_unlinks_on_the_way_does_not_get_in(
     assert not await is_in(client)
 
 
-async def test_nobody_links_their_github_to_a_victims_account(
+async def test_an_attacker_cannot_link_their_github_to_a_victims_account(
     with_github: ServedProduct, github: FakeGitHub, app_database: str
 ) -> None:
     """The attacker's way back, opened in the victim's browser: another browser, another person, another purpose."""
@@ -286,10 +286,10 @@ async def test_confirming_takes_the_github_that_is_linked(
 
 
 async def test_who_is_not_signed_in_is_sent_to_sign_in(with_github: ServedProduct) -> None:
-    nobody = await with_github.client()
-    assert (await nobody.get(PAGE)).headers["location"] == f"/signin?next={PAGE}"
-    assert (await nobody.get(CONFIRM)).headers["location"].startswith("/signin?next=")
-    assert (await nobody.delete(URL)).status_code == 401
+    visitor = await with_github.client()
+    assert (await visitor.get(PAGE)).headers["location"] == f"/signin?next={PAGE}"
+    assert (await visitor.get(CONFIRM)).headers["location"].startswith("/signin?next=")
+    assert (await visitor.delete(URL)).status_code == 401
 
 
 async def test_the_page_links_and_unlinks_without_script(
@@ -299,9 +299,9 @@ async def test_the_page_links_and_unlinks_without_script(
     github.person = MONA
     page = (await anna.get(PAGE)).text
     assert f'action="{PAGE}/link"' in page
-    leaving = await anna.post(f"{PAGE}/link")
-    assert leaving.status_code == 200
-    urls = re.findall(r'(?:url=|href=")(http[^"]+)"', leaving.text)
+    redirecting = await anna.post(f"{PAGE}/link")
+    assert redirecting.status_code == 200
+    urls = re.findall(r'(?:url=|href=")(http[^"]+)"', redirecting.text)
     assert len(urls) == 2
     assert len(set(urls)) == 1
     end = await come_back(anna, (await visit(unescape(urls[0]))).back)
@@ -315,7 +315,7 @@ async def test_the_page_links_and_unlinks_without_script(
     assert await list_links(app_database) == []
 
 
-async def test_an_old_sign_in_is_told_to_confirm_first(
+async def test_an_old_sign_in_has_to_confirm_first(
     with_github: ServedProduct, serve: Serve, github: FakeGitHub, app_database: str
 ) -> None:
     anna = await grow_stale(await with_github.sign_up(ANNA), serve, github, app_database)
@@ -331,7 +331,9 @@ async def test_other_sites_forms_link_nothing(with_github: ServedProduct, origin
         assert (await anna.post(path, headers={"origin": origin})).status_code == 403
 
 
-async def test_emails_tell_of_a_new_way_in_and_of_its_end(serve_mailing: ServeMailing, github: FakeGitHub) -> None:
+async def test_emails_announce_a_linked_and_an_unlinked_account(
+    serve_mailing: ServeMailing, github: FakeGitHub
+) -> None:
     mailing = await serve_mailing(github.settings())
     anna = await mailing.sign_up(ANNA)
     github.person = MONA

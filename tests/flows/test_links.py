@@ -12,7 +12,7 @@ from basewarden.accounts import EmailChange, Purpose, SignInSessions, make_opera
 from basewarden.audit import ClientInfo
 from basewarden.db import Database
 from basewarden.errors import StartError, Unauthenticated
-from tests.fixtures.app import PASSWORD, Serve, ServedProduct
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct, read_refusal
 from tests.fixtures.mailing import Mailing, ServeMailing
 
 ANNA, NEW_ANNA, BERT = "anna@example.com", "anna@new.example", "bert@example.com"
@@ -21,10 +21,6 @@ COOKIE = "authjs.session-token"
 START, CONFIRM, CHANGE = "/api/account/verify-email/start", "/api/account/verify-email/confirm", "/api/account/email"
 SESSIONS = "/api/account/sessions"
 IS_VERIFIED = "SELECT email_verified_at IS NOT NULL FROM users WHERE email = %s"
-
-
-def told(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
 
 
 async def confirm(client: httpx.AsyncClient, token: str) -> httpx.Response:
@@ -52,7 +48,7 @@ async def test_the_email_after_signing_up_confirms_the_address(mailing: Mailing)
     answer = await confirm(anybody, token)
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
     assert await mailing.query(IS_VERIFIED, ANNA) is True
-    assert told(await confirm(anybody, token)) == (409, "link_used")
+    assert read_refusal(await confirm(anybody, token)) == (409, "link_used")
     assert not await is_signed_in(anybody)
     assert await mailing.query("SELECT count(*) FROM audit_events WHERE kind = 'email_verified'") == 1
 
@@ -60,15 +56,15 @@ async def test_the_email_after_signing_up_confirms_the_address(mailing: Mailing)
 async def test_links_that_confirm_nothing(mailing: Mailing) -> None:
     person = await mailing.sign_up(ANNA)
     for token in ("", "unknown", "ü", "x" * 50_000):
-        assert told(await confirm(person, token)) == (404, "not_found")
-    assert told(await confirm(person, await mailing.forget(ANNA))) == (404, "not_found")
+        assert read_refusal(await confirm(person, token)) == (404, "not_found")
+    assert read_refusal(await confirm(person, await mailing.forget(ANNA))) == (404, "not_found")
 
     superseded = await mailing.read_token(ANNA)
     assert (await person.post(START)).status_code == 200
     expired = await mailing.read_token(ANNA, count=2)
-    assert told(await confirm(person, superseded)) == (410, "link_expired")
+    assert read_refusal(await confirm(person, superseded)) == (410, "link_expired")
     await mailing.query("UPDATE account_tokens SET expires_at = now()")
-    assert told(await confirm(person, expired)) == (410, "link_expired")
+    assert read_refusal(await confirm(person, expired)) == (410, "link_expired")
     assert await mailing.query(IS_VERIFIED, ANNA) is False
 
 
@@ -76,7 +72,7 @@ async def test_a_link_for_an_address_that_was_left_is_410(mailing: Mailing) -> N
     person = await mailing.sign_up(ANNA)
     token = await mailing.read_token(ANNA)
     await mailing.query("UPDATE users SET email = 'x@example.com', email_key = 'x@example.com'")
-    assert told(await confirm(person, token)) == (410, "link_expired")
+    assert read_refusal(await confirm(person, token)) == (410, "link_expired")
     page = await person.get(f"/verify-email/{token}")
     assert page.status_code == 410
 
@@ -108,10 +104,10 @@ async def test_who_is_verified_gets_no_email(mailing: Mailing) -> None:
     assert len(mailing.postbox.find(ANNA)) == 1
 
 
-async def test_nobody_and_a_deployment_without_mail(product: ServedProduct) -> None:
+async def test_a_signed_out_caller_and_a_deployment_without_mail(product: ServedProduct) -> None:
     client = await product.client()
-    assert told(await client.post(START)) == (401, "unauthenticated")
-    assert told(await client.post(CHANGE, json={"email": NEW_ANNA})) == (401, "unauthenticated")
+    assert read_refusal(await client.post(START)) == (401, "unauthenticated")
+    assert read_refusal(await client.post(CHANGE, json={"email": NEW_ANNA})) == (401, "unauthenticated")
     person = await product.sign_up(ANNA)
     assert (await person.post(START)).json() == {"ok": True, "configured": False, "alreadyVerified": False}
     assert (await person.post(CHANGE, json={"email": NEW_ANNA})).json() == {"ok": True, "configured": False}
@@ -142,7 +138,7 @@ async def test_an_address_changes_when_its_email_is_answered(mailing: Mailing) -
     await mailing.finish_jobs()
     assert mailing.subjects(ANNA)[-1] == "Your email address was changed"
     answer = await person.post("/api/account/reset-password", json={"token": reset_token, "password": NEW})
-    assert told(answer) == (410, "link_expired")
+    assert read_refusal(answer) == (410, "link_expired")
 
 
 async def test_answered_elsewhere_the_change_ends_every_sign_in(mailing: Mailing) -> None:
@@ -171,7 +167,7 @@ async def test_an_address_taken_meanwhile_is_410(mailing: Mailing) -> None:
     person = await mailing.sign_up(ANNA)
     token = await ask_for_change(mailing, person)
     await mailing.product.sign_up(NEW_ANNA)
-    assert told(await confirm(person, token)) == (410, "link_expired")
+    assert read_refusal(await confirm(person, token)) == (410, "link_expired")
     assert await is_signed_in(person)
     assert await sign_in(await mailing.product.client(), ANNA) == 200
 
@@ -191,7 +187,7 @@ async def test_a_new_password_makes_a_pending_change_worthless(mailing: Mailing)
     anybody = await mailing.product.client()
     body = {"token": await mailing.forget(ANNA), "password": NEW}
     assert (await anybody.post("/api/account/reset-password", json=body)).status_code == 200
-    assert told(await confirm(anybody, token)) == (410, "link_expired")
+    assert read_refusal(await confirm(anybody, token)) == (410, "link_expired")
 
 
 @pytest.mark.parametrize("ending", ["all others", "that one"])
@@ -203,7 +199,7 @@ async def test_who_signs_a_stranger_out_makes_their_pending_change_worthless(mai
     (other,) = [one for one in (await anna.get(SESSIONS)).json()["sessions"] if not one["current"]]
     path = SESSIONS if ending == "all others" else f"{SESSIONS}/{other['id']}"
     assert (await anna.delete(path)).is_success
-    assert told(await confirm(thief, token)) == (410, "link_expired")
+    assert read_refusal(await confirm(thief, token)) == (410, "link_expired")
     assert await mailing.query("SELECT email FROM users") == ANNA
 
 
@@ -248,12 +244,12 @@ async def test_a_change_needs_a_fresh_sign_in_and_a_new_address(mailing: Mailing
     person = await mailing.sign_up(ANNA)
     for email in ("no address", ANNA):
         answer = await person.post(CHANGE, json={"email": email})
-        assert told(answer) == (422, "validation_failed")
+        assert read_refusal(answer) == (422, "validation_failed")
         assert answer.json()["details"][0]["field"] == "email"
     await mailing.query("UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
     other = (await serve_mailing()).product  # its cache knows nothing of the session
     url = f"http://127.0.0.1:{other.port}{CHANGE}"
-    assert told(await person.post(url, json={"email": NEW_ANNA})) == (403, "reauth_required")
+    assert read_refusal(await person.post(url, json={"email": NEW_ANNA})) == (403, "reauth_required")
 
 
 async def test_the_pages_work_without_script_and_opening_uses_nothing_up(mailing: Mailing) -> None:

@@ -119,12 +119,12 @@ async def test_an_agents_writes_pass_as_well(bench: Bench, name: str) -> None:
 
 async def test_a_bad_credential_does_not_get_round_the_rule(bench: Bench) -> None:
     """403 comes before anybody asks who calls."""
-    async with httpx.AsyncClient(base_url=bench.product.settings.origin, trust_env=False) as nobody:
+    async with httpx.AsyncClient(base_url=bench.product.settings.origin, trust_env=False) as visitor:
         for headers in ({}, {"authorization": "Bearer bad"}, {"cookie": f"{COOKIE}=bad"}):
             path = f"/api/v/{bench.connection_id}/rest/v1/notes?id=eq.1"
-            answer = await nobody.delete(path, headers={**headers, "origin": "null"})
+            answer = await visitor.delete(path, headers={**headers, "origin": "null"})
             assert answer.status_code == 403
-            assert (await nobody.delete(path, headers=headers)).status_code == 401
+            assert (await visitor.delete(path, headers=headers)).status_code == 401
 
 
 async def test_two_origins_at_once_are_refused(bench: Bench) -> None:

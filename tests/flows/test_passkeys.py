@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from basewarden.accounts import Limit
 from basewarden.web import Pages
-from tests.fixtures.app import PASSWORD, Serve, ServedProduct, tight_limits
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct, read_refusal, tight_limits
 from tests.fixtures.mailing import ServeMailing
 from tests.fixtures.twofactor import Protect, Protected
 from tests.flows.authenticator import (
@@ -47,10 +47,6 @@ async def read(dsn: str, query: str) -> list[tuple[Any, ...]]:
 async def make_stale(dsn: str) -> None:
     """To be called right after tokens have changed: what a process knows of older ones it remembers for seconds."""
     await execute(dsn, "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
-
-
-def told(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
 
 
 async def ask(client: httpx.AsyncClient, place: str) -> Json:
@@ -123,14 +119,14 @@ async def test_from_adding_to_removing(product: ServedProduct, client: httpx.Asy
     assert (listed["name"], listed["isBackedUp"], listed["lastUsedAt"] is None) == ("Green key", True, False)
 
     assert (await client.delete(one)).status_code == 204
-    assert told(await client.delete(one)) == (404, "not_found")
-    assert told(await show(await product.client(), ENTRANCE, key)) == (401, "invalid_credentials")
+    assert read_refusal(await client.delete(one)) == (404, "not_found")
+    assert read_refusal(await show(await product.client(), ENTRANCE, key)) == (401, "invalid_credentials")
     kinds = [kind for (kind,) in await read(app_database, "SELECT kind FROM audit_events ORDER BY id")]
     wanted = ["passkey_added", "passkey_renamed", "signin", "passkey_removed"]
     assert [kind for kind in kinds if kind in wanted] == ["signin", *wanted]
 
 
-async def test_options_ask_for_what_they_must_and_name_nobody(anna: Holder, client: httpx.AsyncClient) -> None:
+async def test_options_ask_for_what_they_must_and_name_no_person(anna: Holder, client: httpx.AsyncClient) -> None:
     options = (await ask(anna.person, OWN))["publicKey"]
     assert options["rp"] == {"name": "Basewarden", "id": "127.0.0.1"}
     assert options["attestation"] == "none"
@@ -173,13 +169,13 @@ async def test_every_lie_at_the_door_gets_the_same_answer(serve: Serve, app_data
     offer = await ask(client, ENTRANCE)
     unknown = {**answer_to(offer, anna.key.show(offer["publicKey"])), "challengeId": NOBODYS}
     answers["an unknown challenge"] = await client.post(ENTRANCE, json=unknown)
-    assert {name: told(answer) for name, answer in answers.items()} == dict.fromkeys(
+    assert {name: read_refusal(answer) for name, answer in answers.items()} == dict.fromkeys(
         answers, (401, "invalid_credentials")
     )
     assert len({answer.text for answer in answers.values()}) == 1
     assert not any("set-cookie" in answer.headers for answer in answers.values())
     ((failed,),) = await read(app_database, "SELECT count(*) FROM audit_events WHERE kind = 'signin_failed'")
-    assert failed == len(answers) - 1  # nobody owns the unknown key
+    assert failed == len(answers) - 1  # the unknown key has no owner
     assert (await show(client, ENTRANCE, anna.key)).status_code == 200
 
 
@@ -188,7 +184,7 @@ async def test_a_challenge_is_answered_once(anna: Holder, product: ServedProduct
     offer = await ask(client, ENTRANCE)
     right = answer_to(offer, anna.key.show(offer["publicKey"]))
     assert (await client.post(ENTRANCE, json=right)).status_code == 200
-    assert told(await (await product.client()).post(ENTRANCE, json=right)) == (401, "invalid_credentials")
+    assert read_refusal(await (await product.client()).post(ENTRANCE, json=right)) == (401, "invalid_credentials")
 
     offer = await ask(client, ENTRANCE)
     wrong = answer_to(offer, anna.key.show(offer["publicKey"], flags=PRESENT))
@@ -210,16 +206,16 @@ async def test_a_challenge_is_for_one_purpose_one_person_and_minutes(
     client = await product.client()
     offer = await ask(anna.person, CONFIRM)
     right = answer_to(offer, anna.key.show(offer["publicKey"]))
-    assert told(await client.post(ENTRANCE, json=right)) == (401, "invalid_credentials")
-    assert told(await anna.person.post(SECOND, json=right)) == (400, "bad_code")
-    assert told(await bert.person.post(CONFIRM, json=right)) == (400, "bad_passkey")
-    assert (await anna.person.post(CONFIRM, json=right)).status_code == 200  # nobody could use it up for her
+    assert read_refusal(await client.post(ENTRANCE, json=right)) == (401, "invalid_credentials")
+    assert read_refusal(await anna.person.post(SECOND, json=right)) == (400, "bad_code")
+    assert read_refusal(await bert.person.post(CONFIRM, json=right)) == (400, "bad_passkey")
+    assert (await anna.person.post(CONFIRM, json=right)).status_code == 200  # no other person could use it up for her
 
     offer = await ask(client, ENTRANCE)
     right = answer_to(offer, anna.key.show(offer["publicKey"]))
-    assert told(await anna.person.post(CONFIRM, json=right)) == (400, "bad_passkey")
+    assert read_refusal(await anna.person.post(CONFIRM, json=right)) == (400, "bad_passkey")
     await execute(app_database, "UPDATE passkey_challenges SET expires_at = now()")
-    assert told(await client.post(ENTRANCE, json=right)) == (401, "invalid_credentials")
+    assert read_refusal(await client.post(ENTRANCE, json=right)) == (401, "invalid_credentials")
 
     await ask(client, ENTRANCE)
     await execute(app_database, "UPDATE passkey_challenges SET expires_at = now()")
@@ -227,17 +223,17 @@ async def test_a_challenge_is_for_one_purpose_one_person_and_minutes(
     assert await read(app_database, "SELECT count(*) FROM passkey_challenges") == [(1,)]
 
 
-async def test_a_count_that_goes_back_is_refused_and_told(product: ServedProduct, app_database: str) -> None:
+async def test_a_count_that_decreases_is_refused_and_reported(product: ServedProduct, app_database: str) -> None:
     anna = await make_holder(product, step=1)
     client = await product.client()
     copied = "SELECT count(*) FROM audit_events WHERE kind = 'passkey_copied'"
     assert (await show(client, ENTRANCE, anna.key, count=7)).status_code == 200
     forged = await show(client, ENTRANCE, anna.key, count=7, key=ec.generate_private_key(ec.SECP256R1()))
-    assert told(forged) == (401, "invalid_credentials")
+    assert read_refusal(forged) == (401, "invalid_credentials")
     assert await read(app_database, copied) == [(0,)]  # only the key itself can say so
     for count in (7, 6, 0):
-        assert told(await show(client, ENTRANCE, anna.key, count=count)) == (401, "invalid_credentials")
-    assert told(await show(anna.person, CONFIRM, anna.key, count=7)) == (400, "bad_passkey")
+        assert read_refusal(await show(client, ENTRANCE, anna.key, count=count)) == (401, "invalid_credentials")
+    assert read_refusal(await show(anna.person, CONFIRM, anna.key, count=7)) == (400, "bad_passkey")
     assert await read(app_database, copied) == [(4,)]
     assert (await show(client, ENTRANCE, anna.key, count=8)).status_code == 200
 
@@ -304,12 +300,12 @@ async def test_as_the_second_factor(
     bert = await make_holder(timed, BERT)
     client = await anna.sign_in(timed)
     half = client.cookies[COOKIE]
-    assert told(await client.post(f"{OWN}/options")) == (401, "mfa_required")
-    assert told(await client.post(f"{CONFIRM}/options")) == (401, "mfa_required")
+    assert read_refusal(await client.post(f"{OWN}/options")) == (401, "mfa_required")
+    assert read_refusal(await client.post(f"{CONFIRM}/options")) == (401, "mfa_required")
     options = (await ask(client, SECOND))["publicKey"]
     assert [item["id"] for item in options["allowCredentials"]] == [to_text(key.credential_id)]
-    assert told(await show(client, SECOND, bert.key)) == (400, "bad_code")
-    assert told(await show(client, SECOND, key, flags=PRESENT)) == (400, "bad_code")
+    assert read_refusal(await show(client, SECOND, bert.key)) == (400, "bad_code")
+    assert read_refusal(await show(client, SECOND, key, flags=PRESENT)) == (400, "bad_code")
     assert not await is_in(client)
 
     answer = await show(client, SECOND, key, handle=None)  # a key that is named need not say whose it is
@@ -318,8 +314,8 @@ async def test_as_the_second_factor(
     assert client.cookies[COOKIE] != half
     ((failed,),) = await read(app_database, "SELECT count(*) FROM audit_events WHERE kind = 'twofactor_failed'")
     assert failed == 2
-    nobody = await timed.client()
-    assert told(await nobody.post(f"{SECOND}/options")) == (401, "unauthenticated")
+    visitor = await timed.client()
+    assert read_refusal(await visitor.post(f"{SECOND}/options")) == (401, "unauthenticated")
 
 
 async def test_tries_at_the_second_factor_are_counted_with_codes(
@@ -329,28 +325,28 @@ async def test_tries_at_the_second_factor_are_counted_with_codes(
     client = await anna.sign_in(timed)
     for _ in range(3):
         wrong = await client.post("/api/account/2fa/verify", json={"code": anna.wrong()})
-        assert told(wrong) == (400, "bad_code")
+        assert read_refusal(wrong) == (400, "bad_code")
     for _ in range(2):
-        assert told(await show(client, SECOND, key, flags=PRESENT)) == (400, "bad_code")
+        assert read_refusal(await show(client, SECOND, key, flags=PRESENT)) == (400, "bad_code")
     refused = await show(client, SECOND, key)
-    assert told(refused) == (429, "rate_limited")
+    assert read_refusal(refused) == (429, "rate_limited")
     assert int(refused.headers["retry-after"]) > 0
     assert not await is_in(client)
 
 
 async def test_without_a_passkey_there_is_nothing_to_ask_for(owner: httpx.AsyncClient) -> None:
-    assert told(await owner.post(f"{SECOND}/options")) == (409, "no_passkey")
-    assert told(await owner.post(f"{CONFIRM}/options")) == (409, "no_passkey")
+    assert read_refusal(await owner.post(f"{SECOND}/options")) == (409, "no_passkey")
+    assert read_refusal(await owner.post(f"{CONFIRM}/options")) == (409, "no_passkey")
 
 
 async def test_as_the_same_person_once_more(anna: Holder, product: ServedProduct, app_database: str) -> None:
     bert = await make_holder(product, BERT)
     await show(anna.person, CONFIRM, anna.key)
     await make_stale(app_database)
-    assert told(await anna.person.post(f"{OWN}/options")) == (403, "reauth_required")
-    assert told(await anna.person.delete(f"{OWN}/{anna.id}")) == (403, "reauth_required")
-    assert told(await show(anna.person, CONFIRM, bert.key)) == (400, "bad_passkey")
-    assert told(await anna.person.post(f"{OWN}/options")) == (403, "reauth_required")
+    assert read_refusal(await anna.person.post(f"{OWN}/options")) == (403, "reauth_required")
+    assert read_refusal(await anna.person.delete(f"{OWN}/{anna.id}")) == (403, "reauth_required")
+    assert read_refusal(await show(anna.person, CONFIRM, bert.key)) == (400, "bad_passkey")
+    assert read_refusal(await anna.person.post(f"{OWN}/options")) == (403, "reauth_required")
 
     stolen = await product.client()
     stolen.cookies.update(dict(anna.person.cookies))
@@ -393,7 +389,10 @@ async def test_as_the_same_person_once_more(anna: Holder, product: ServedProduct
 )
 async def test_no_lie_is_added(product: ServedProduct, lie: Json) -> None:
     person = await product.sign_up(ANNA)
-    assert told(await add(person, SoftwareAuthenticator(product.settings.origin), **lie)) == (400, "bad_passkey")
+    assert read_refusal(await add(person, SoftwareAuthenticator(product.settings.origin), **lie)) == (
+        400,
+        "bad_passkey",
+    )
     assert (await person.get(OWN)).json() == {"passkeys": []}
 
 
@@ -402,15 +401,15 @@ async def test_what_a_key_says_of_its_id_is_what_counts(anna: Holder, product: S
     offer = await ask(anna.person, OWN)
     made = SoftwareAuthenticator(product.settings.origin).make(offer["publicKey"])
     made["id"] = to_text(b"other")
-    assert told(await anna.person.post(OWN, json=answer_to(offer, made))) == (400, "bad_passkey")
+    assert read_refusal(await anna.person.post(OWN, json=answer_to(offer, made))) == (400, "bad_passkey")
 
 
 async def test_a_key_belongs_to_one_account_and_an_account_has_not_too_many(
     anna: Holder, product: ServedProduct, app_database: str
 ) -> None:
     bert = await product.sign_up(BERT)
-    assert told(await add(bert, anna.key)) == (409, "passkey_taken")
-    assert told(await add(anna.person, anna.key)) == (409, "passkey_taken")
+    assert read_refusal(await add(bert, anna.key)) == (409, "passkey_taken")
+    assert read_refusal(await add(anna.person, anna.key)) == (409, "passkey_taken")
     offers = [await ask(bert, OWN) for _ in range(3)]
     await execute(
         app_database,
@@ -423,8 +422,8 @@ async def test_a_key_belongs_to_one_account_and_an_account_has_not_too_many(
     for offer, key in zip(offers, keys, strict=True):  # each renews the cookie, so not at once
         answers.append(await bert.post(OWN, json=answer_to(offer, key.make(offer["publicKey"]))))
     assert [answer.status_code for answer in answers] == [201, 409, 409]
-    assert told(answers[-1]) == (409, "too_many_passkeys")
-    assert told(await bert.post(f"{OWN}/options")) == (409, "too_many_passkeys")
+    assert read_refusal(answers[-1]) == (409, "too_many_passkeys")
+    assert read_refusal(await bert.post(f"{OWN}/options")) == (409, "too_many_passkeys")
 
 
 async def test_adding_and_removing_renew_the_cookie(anna: Holder, product: ServedProduct) -> None:
@@ -446,8 +445,8 @@ async def test_another_persons_passkey_is_not_there(anna: Holder, product: Serve
     bert = await product.sign_up(BERT)
     for wanted in (anna.id, NOBODYS, anna.id.upper() + "x", "1", "%00", "'"):
         one = f"{OWN}/{wanted}"
-        assert told(await bert.patch(one, json={"name": "Mine"})) == (404, "not_found")
-        assert told(await bert.delete(one)) == (404, "not_found")
+        assert read_refusal(await bert.patch(one, json={"name": "Mine"})) == (404, "not_found")
+        assert read_refusal(await bert.delete(one)) == (404, "not_found")
         for page in ("rename", "remove"):
             assert (await bert.get(f"{PAGE}/{wanted}/{page}")).status_code == 404
         assert (await bert.post(f"{PAGE}/{wanted}/rename", data={"name": "Mine"})).status_code == 404
@@ -458,7 +457,7 @@ async def test_another_persons_passkey_is_not_there(anna: Holder, product: Serve
 
 async def test_the_last_way_in_stays(anna: Holder, app_database: str) -> None:
     await execute(app_database, "UPDATE users SET password_hash = NULL")
-    assert told(await anna.person.delete(f"{OWN}/{anna.id}")) == (409, "last_way_in")
+    assert read_refusal(await anna.person.delete(f"{OWN}/{anna.id}")) == (409, "last_way_in")
     assert len((await anna.person.get(OWN)).json()["passkeys"]) == 1
     await execute(
         app_database,
@@ -510,7 +509,7 @@ async def test_hostile_bodies_are_refused(anna: Holder, product: ServedProduct) 
         offer = await ask(client, ENTRANCE)
         body = answer_to(offer, anna.key.show(offer["publicKey"]))
         body["credential"]["response"][part] = to_text(value)
-        assert told(await client.post(ENTRANCE, json=body)) == (401, "invalid_credentials")
+        assert read_refusal(await client.post(ENTRANCE, json=body)) == (401, "invalid_credentials")
 
 
 async def test_limits_at_the_door(serve: Serve) -> None:
@@ -521,15 +520,15 @@ async def test_limits_at_the_door(serve: Serve) -> None:
     for _ in range(2):
         assert (await show(client, ENTRANCE, anna.key, flags=PRESENT)).status_code == 401
     refused = await show(client, ENTRANCE, anna.key)
-    assert told(refused) == (429, "rate_limited")
+    assert read_refusal(refused) == (429, "rate_limited")
     assert int(refused.headers["retry-after"]) > 0
     for _ in range(2):
         await ask(client, ENTRANCE)
-    assert told(await client.post(f"{ENTRANCE}/options")) == (429, "rate_limited")
+    assert read_refusal(await client.post(f"{ENTRANCE}/options")) == (429, "rate_limited")
     await ask(anna.person, CONFIRM)  # counted by person, not by address
 
 
-async def test_emails_tell_of_added_and_removed_ones(serve_mailing: ServeMailing) -> None:
+async def test_emails_announce_added_and_removed_ones(serve_mailing: ServeMailing) -> None:
     mailing = await serve_mailing()
     person = await mailing.sign_up(ANNA)
     made = await add(person, SoftwareAuthenticator(mailing.product.settings.origin))

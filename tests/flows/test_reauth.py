@@ -12,7 +12,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from basewarden.accounts import Limit
-from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct, tight_limits
+from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct, read_refusal, tight_limits
 from tests.fixtures.twofactor import Protect, Protected
 from tests.flows.records import Records
 
@@ -37,7 +37,7 @@ async def sign_up_long_ago(product: ServedProduct, records: Records, email: str 
 
 
 async def sign_in_long_ago(product: ServedProduct, records: Records, email: str) -> httpx.AsyncClient:
-    """One more sign-in session of somebody who is there; no process has seen it yet."""
+    """One more sign-in session of an existing person; no process has seen it yet."""
     client = await product.client()
     assert (await client.post("/api/auth/signin", json={"email": email, "password": PASSWORD})).status_code == 200
     await records.age_signin(email)
@@ -48,17 +48,13 @@ async def reauth(client: httpx.AsyncClient, password: str = PASSWORD) -> httpx.R
     return await client.post(REAUTH, json={"password": password})
 
 
-def told(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
-
-
 async def list_events(records: Records) -> list[tuple[str, Any]]:
     return [(row["kind"], row["details"]) for row in await records.rows("SELECT kind, details FROM audit_events")]
 
 
 async def test_the_password_makes_an_old_sign_in_fresh(product: ServedProduct, records: Records) -> None:
     anna = await sign_up_long_ago(product, records)
-    assert told(await anna.get(FRESH_ONLY)) == (403, "reauth_required")
+    assert read_refusal(await anna.get(FRESH_ONLY)) == (403, "reauth_required")
     answer = await reauth(anna)
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
     assert (await anna.get(FRESH_ONLY)).status_code == 200
@@ -86,9 +82,9 @@ async def test_a_wrong_password_is_400_and_changes_nothing(product: ServedProduc
     anna = await sign_up_long_ago(product, records)
     old = anna.cookies[COOKIE]
     for wrong in (WRONG, "", " " + PASSWORD, PASSWORD.upper()):
-        assert told(await reauth(anna, wrong)) == (400, "bad_password")
+        assert read_refusal(await reauth(anna, wrong)) == (400, "bad_password")
     assert anna.cookies[COOKIE] == old
-    assert told(await anna.get(FRESH_ONLY)) == (403, "reauth_required")
+    assert read_refusal(await anna.get(FRESH_ONLY)) == (403, "reauth_required")
     assert ("signin_failed", {"method": "password"}) in await list_events(records)
 
 
@@ -102,7 +98,7 @@ async def test_guesses_are_counted_by_account_over_sessions_processes_and_at_onc
     answers = await asyncio.gather(*(reauth(who, WRONG) for who in (anna, elsewhere) * 3))
     assert sorted(answer.status_code for answer in answers) == [400, 400, 400, 429, 429, 429]
     right = await reauth(anna)
-    assert told(right) == (429, "rate_limited")
+    assert read_refusal(right) == (429, "rate_limited")
     assert int(right.headers["retry-after"]) > 0
     page = await elsewhere.post(CONFIRM, data={"password": PASSWORD, "next": "/connections"})
     assert page.status_code == 429
@@ -121,7 +117,7 @@ async def test_right_ones_are_not_counted(serve: Serve) -> None:
 async def test_without_a_password_there_is_another_way(product: ServedProduct, records: Records) -> None:
     anna = await sign_up_long_ago(product, records)
     await records.run("UPDATE users SET password_hash = NULL")
-    assert told(await reauth(anna)) == (409, "oauth_only")
+    assert read_refusal(await reauth(anna)) == (409, "oauth_only")
     page = await anna.get(CONFIRM)
     assert 'type="password"' not in page.text
     assert "sign out and sign in again" in page.text
@@ -134,7 +130,7 @@ async def test_a_password_does_for_whom_the_second_factor_has_passed(timed: Serv
     assert answer.status_code == 200
     assert (await anna.person.get("/api/account")).status_code == 200  # the MFA cookie still holds
     half = await anna.sign_in(timed)
-    assert told(await reauth(half)) == (401, "mfa_required")
+    assert read_refusal(await reauth(half)) == (401, "mfa_required")
     assert (await half.get(CONFIRM)).headers["location"].startswith("/signin/2fa?next=")
 
 
@@ -158,11 +154,11 @@ async def test_hostile_bodies_are_refused_quietly(product: ServedProduct, body: 
 
 
 async def test_a_session_that_was_ended_meanwhile_is_not_made_fresh(product: ServedProduct, records: Records) -> None:
-    """The password is right, but the row says that somebody ended this session: nothing brings it back."""
+    """The password is right, but the row says that this session was ended: nothing brings it back."""
     anna = await product.sign_up(ANNA)
     assert (await anna.get("/api/account")).status_code == 200
     await records.run("UPDATE signin_sessions SET ended_at = now()")
-    assert told(await reauth(anna)) == (401, "unauthenticated")
+    assert read_refusal(await reauth(anna)) == (401, "unauthenticated")
     assert "reauthenticated" not in [kind for kind, _ in await list_events(records)]
 
 
@@ -217,10 +213,10 @@ async def test_a_new_agent_token_needs_a_fresh_sign_in(
     connection = await anna.post("/api/connections", json={"name": "Shop", "postgresUrl": project.dsn})
     path = f"/api/connections/{connection.json()['id']}/agents"
     old = await sign_in_long_ago(product, records, ANNA)
-    assert told(await old.post(path, json=AGENT)) == (403, "reauth_required")
+    assert read_refusal(await old.post(path, json=AGENT)) == (403, "reauth_required")
     assert (await old.get(path)).json()["agents"] == []
     bob = await sign_up_long_ago(product, records, BOB)
-    assert told(await bob.post(path, json=AGENT)) == (404, "not_found")
+    assert read_refusal(await bob.post(path, json=AGENT)) == (404, "not_found")
     assert (await reauth(old)).status_code == 200
     assert (await old.post(path, json=AGENT)).status_code == 201
 

@@ -23,7 +23,7 @@ ACCOUNT, SESSIONS = "/api/account", "/api/account/sessions"
 COOKIE = "authjs.session-token"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-PATIENCE_SECONDS = 2  # well below what a process remembers a sign-in for: only an announcement is so fast
+TIMEOUT_SECONDS = 2  # well below what a process remembers a sign-in for: only an announcement is so fast
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def wait_until_out(product: ServedProduct, client: httpx.AsyncClient) -> N
         lambda: is_signed_in(client),
         "the sign-in session to end",
         matches=lambda found: not found,
-        seconds=PATIENCE_SECONDS,
+        seconds=TIMEOUT_SECONDS,
     )
 
 
@@ -123,7 +123,7 @@ async def test_a_name_is_changed_everywhere_at_once(serve: Serve, records: Recor
     answer = await anna.patch(ACCOUNT, json={"name": "  Anna  B.  "})
     assert (answer.status_code, answer.json()["name"]) == (200, "Anna  B.")
     assert answer.json() == (await anna.get(ACCOUNT)).json()
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while (await elsewhere.get("/api/auth/session")).json()["user"]["name"] != "Anna  B.":
             await there.settled()
     assert (await anna.patch(ACCOUNT, json={"name": "Anna  B."})).status_code == 200
@@ -265,12 +265,12 @@ async def test_ending_asks_for_no_fresh_sign_in(
         ("POST", "/api/account/reauth"),
     ],
 )
-async def test_nobody_and_half_a_sign_in_reach_nothing(
+async def test_signed_out_and_half_signed_in_callers_reach_nothing(
     product: ServedProduct, timed: ServedProduct, anna_protected: Protected, method: str, path: str
 ) -> None:
     body = {"name": "x"} if method == "PATCH" else {"password": PASSWORD} if method == "POST" else None
-    nobody = await (await product.client()).request(method, path, json=body)
-    assert (nobody.status_code, nobody.json()["code"]) == (401, "unauthenticated")
+    refused = await (await product.client()).request(method, path, json=body)
+    assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
     half = await (await anna_protected.sign_in(timed)).request(method, path, json=body)
     assert (half.status_code, half.json()["code"]) == (401, "mfa_required")
     agent = await anna_protected.person.request(method, path, json=body, headers={"authorization": "Bearer bwa_x"})
@@ -332,7 +332,7 @@ async def test_a_body_that_is_held_back_dies_with_its_session(
 async def test_ending_the_others_never_deadlocks_with_one_that_changes_a_factor(
     product: ServedProduct, anna: httpx.AsyncClient, records: Records
 ) -> None:
-    """Whoever changes a factor holds the person, then their session, then wants the others'."""
+    """A request that changes a factor locks the person, then their session, then wants the others'."""
     changing, ending = await sign_in(product), await sign_in(product)
     changer, ender = await find_person(product, changing), await find_person(product, ending)
     own, signins = product.registry.get(SessionList), product.registry.get(SignInSessions)
@@ -346,6 +346,6 @@ async def test_ending_the_others_never_deadlocks_with_one_that_changes_a_factor(
         await lock_user(session, changer.id)
         await signins.renew(session, changer.signin_id)
         waiting = group.create_task(end_others())
-        await wait_until(lambda: records.value(WAITING), "a statement to wait for the lock", seconds=PATIENCE_SECONDS)
+        await wait_until(lambda: records.value(WAITING), "a statement to wait for the lock", seconds=TIMEOUT_SECONDS)
         assert await signins.end_all(session, changer.id, but=changer.signin_id) == 2
     assert waiting.result() == 1

@@ -73,7 +73,7 @@ async def test_the_first_address_twice_at_once_makes_one_account(product: Served
     assert places == {"/connections": 1, "/signin?done=signup": 3}
 
 
-async def test_the_api_signs_nobody_in(product: ServedProduct) -> None:
+async def test_a_sign_up_over_the_api_does_not_sign_in(product: ServedProduct) -> None:
     browser = await product.client()
     answer = await browser.post("/api/auth/signup", json={"email": ANNA, "password": PASSWORD})
     assert (answer.status_code, answer.json(), list(browser.cookies)) == (201, {"ok": True}, [])
@@ -127,7 +127,7 @@ async def test_the_link_expires(newcomer: httpx.AsyncClient, mailing: Mailing) -
     assert await get_email(newcomer) is None
 
 
-async def test_in_another_browser_the_link_signs_nobody_in(newcomer: httpx.AsyncClient, mailing: Mailing) -> None:
+async def test_in_another_browser_the_link_does_not_sign_in(newcomer: httpx.AsyncClient, mailing: Mailing) -> None:
     """Neither a person who was sent a stranger's link, nor the owner of an address that a stranger signed up."""
     path, other = await read_path(mailing, ANNA), await mailing.product.client()
     page = await other.get(path)

@@ -28,7 +28,7 @@ from basewarden.db import Database
 from basewarden.errors import TooMany
 from basewarden.web import CallerKind
 from basewarden.web.callers import declared_callers
-from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct, tight_limits
+from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct, read_refusal, tight_limits
 from tests.fixtures.mailing import ServeMailing
 from tests.fixtures.twofactor import URL, Protect, Protected, StepClock, turn_on
 
@@ -47,12 +47,8 @@ async def read(dsn: str, query: str) -> list[tuple[Any, ...]]:
 
 
 async def make_stale(dsn: str) -> None:
-    """Every sign-in is older than ten minutes; who asked before is remembered for seconds, so ask anew."""
+    """Every sign-in is older than ten minutes; the one before is remembered for seconds, so ask again."""
     await execute(dsn, "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
-
-
-def said(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json().get("code", "")
 
 
 async def verify(client: httpx.AsyncClient, code: str, *, recovery: bool | None = None) -> httpx.Response:
@@ -76,8 +72,8 @@ async def test_from_setting_up_to_turning_off(timed: ServedProduct, clock: StepC
     assert len(set(anna.recovery)) == 10
 
     client = await anna.sign_in(timed)
-    assert said(await client.get("/api/connections")) == (401, "mfa_required")
-    assert said(await client.get("/api/auth/session")) == (401, "mfa_required")
+    assert read_refusal(await client.get("/api/connections")) == (401, "mfa_required")
+    assert read_refusal(await client.get("/api/auth/session")) == (401, "mfa_required")
     answer = await verify(client, anna.code())
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
     assert await is_in(client)
@@ -122,7 +118,7 @@ async def test_setup_changes_nothing_until_it_is_enabled(timed: ServedProduct, a
 async def test_enabling_takes_the_pending_secret_and_a_right_code(timed: ServedProduct, clock: StepClock) -> None:
     person = await timed.sign_up(EMAIL)
     guess = {"secret": "A" * 32, "code": "123456"}
-    assert said(await person.post(f"{URL}/enable", json=guess)) == (400, "bad_code")
+    assert read_refusal(await person.post(f"{URL}/enable", json=guess)) == (400, "bad_code")
     earlier = (await person.post(f"{URL}/setup")).json()["secret"]
     secret = (await person.post(f"{URL}/setup")).json()["secret"]
     phone, old_phone = (Protected(EMAIL, key, [], person, clock) for key in (secret, earlier))
@@ -133,17 +129,17 @@ async def test_enabling_takes_the_pending_secret_and_a_right_code(timed: ServedP
         {"secret": secret, "code": phone.code(3)},
         {"secret": "", "code": phone.code()},
     ):
-        assert said(await person.post(f"{URL}/enable", json=body)) == (400, "bad_code")
+        assert read_refusal(await person.post(f"{URL}/enable", json=body)) == (400, "bad_code")
     assert (await person.get("/api/auth/session")).status_code == 200
-    misfits: list[Any] = [{"secret": secret}, {"code": phone.code()}, {}, [], {"secret": 1, "code": 2}]
-    for misfit in misfits:
-        assert said(await person.post(f"{URL}/enable", json=misfit)) == (422, "validation_failed")
+    invalid_bodies: list[Any] = [{"secret": secret}, {"code": phone.code()}, {}, [], {"secret": 1, "code": 2}]
+    for wrong in invalid_bodies:
+        assert read_refusal(await person.post(f"{URL}/enable", json=wrong)) == (422, "validation_failed")
 
     answer = await person.post(f"{URL}/enable", json={"secret": secret, "code": phone.code(-1)})
     assert answer.status_code == 200
     assert answer.json()["ok"] is True
     again = await person.post(f"{URL}/enable", json={"secret": secret, "code": phone.code()})
-    assert said(again) == (409, "already_on")
+    assert read_refusal(again) == (409, "already_on")
 
 
 async def test_enabling_needs_a_sign_in_of_the_last_ten_minutes(
@@ -156,13 +152,13 @@ async def test_enabling_needs_a_sign_in_of_the_last_ten_minutes(
     other = await serve(clock=clock)
     body = {"secret": secret, "code": phone.code()}
     answer = await person.post(f"{other.settings.origin}{URL}/enable", json=body)
-    assert said(answer) == (403, "reauth_required")
+    assert read_refusal(answer) == (403, "reauth_required")
     again = {"email": EMAIL, "password": PASSWORD}
     assert (await person.post("/api/auth/signin", json=again)).status_code == 200
     assert (await person.post(f"{URL}/enable", json=body)).status_code == 200
     await make_stale(app_database)
     answer = await person.post(f"{(await serve()).settings.origin}{URL}/enable", json=body)
-    assert said(answer) == (409, "already_on")
+    assert read_refusal(answer) == (409, "already_on")
 
 
 async def test_of_two_who_enable_at_once_one_wins(timed: ServedProduct, clock: StepClock, app_database: str) -> None:
@@ -174,7 +170,7 @@ async def test_of_two_who_enable_at_once_one_wins(timed: ServedProduct, clock: S
     body = {"secret": secret, "code": phone.code()}
     answers = await asyncio.gather(*(one.post(f"{URL}/enable", json=body) for one in (person, other) * 3))
     assert Counter(answer.status_code for answer in answers)[200] == 1
-    assert {said(answer) for answer in answers if answer.status_code != 200} <= {
+    assert {read_refusal(answer) for answer in answers if answer.status_code != 200} <= {
         (409, "already_on"),
         (401, "unauthenticated"),  # the winner's own other requests: their cookie is dead by then
         (401, "mfa_required"),
@@ -198,8 +194,8 @@ async def test_enabling_renews_the_session_and_leaves_the_others_half_way(
     assert await is_in(person)
     stolen = await timed.client()
     answer = await stolen.get("/api/connections", headers={"cookie": f"{COOKIE}={before}"})
-    assert said(answer) == (401, "unauthenticated")
-    assert said(await other.get("/api/connections")) == (401, "mfa_required")
+    assert read_refusal(answer) == (401, "unauthenticated")
+    assert read_refusal(await other.get("/api/connections")) == (401, "mfa_required")
 
 
 async def test_the_mfa_cookie_is_as_the_contract_says(timed: ServedProduct, anna: Protected, serve: Serve) -> None:
@@ -212,8 +208,8 @@ async def test_the_mfa_cookie_is_as_the_contract_says(timed: ServedProduct, anna
     anna.clock.tick()
     half = await anna.sign_in(timed)
     headers = {"cookie": f"__Secure-{COOKIE}={half.cookies[COOKIE]}"}
-    nobody = await secure.client()
-    answer = await nobody.post(f"{URL}/verify", json={"code": anna.code()}, headers=headers)
+    visitor = await secure.client()
+    answer = await visitor.post(f"{URL}/verify", json={"code": anna.code()}, headers=headers)
     lines = answer.headers.get_list("set-cookie")
     (line,) = [line for line in lines if line.startswith(f"__Host-{MFA}=")]
     assert "; Secure" in line
@@ -227,8 +223,8 @@ async def test_a_stolen_cookie_dies_with_the_second_factor(timed: ServedProduct,
     thief = await timed.client()
     thief.cookies.set(COOKIE, stolen, domain="127.0.0.1")
     thief.cookies.set(MFA, client.cookies[MFA], domain="127.0.0.1")
-    assert said(await thief.get("/api/connections")) == (401, "unauthenticated")
-    assert said(await verify(thief, anna.code(1))) == (401, "unauthenticated")
+    assert read_refusal(await thief.get("/api/connections")) == (401, "unauthenticated")
+    assert read_refusal(await verify(thief, anna.code(1))) == (401, "unauthenticated")
 
 
 async def test_the_mfa_cookie_of_one_session_opens_nothing_on_another(
@@ -242,7 +238,7 @@ async def test_the_mfa_cookie_of_one_session_opens_nothing_on_another(
         answer = await half.get(
             "/api/connections", headers={"cookie": f"{COOKIE}={half.cookies[COOKIE]}; {MFA}={cookie}"}
         )
-        assert said(answer) == (401, "mfa_required")
+        assert read_refusal(answer) == (401, "mfa_required")
     assert await is_in(whole)
 
 
@@ -253,20 +249,20 @@ async def test_the_second_factor_holds_for_a_day(
     await verify(client, anna.code())
     await execute(app_database, "UPDATE signin_sessions SET mfa_at = now() - interval '24 hours'")
     later = (await serve(clock=anna.clock)).settings.origin
-    assert said(await client.get(f"{later}/api/connections")) == (401, "mfa_required")
+    assert read_refusal(await client.get(f"{later}/api/connections")) == (401, "mfa_required")
     anna.clock.tick()
     answer = await client.post(f"{later}{URL}/verify", json={"code": anna.code()})
     assert answer.status_code == 200
     assert (await client.get(f"{later}/api/connections")).status_code == 200
 
 
-async def test_turning_it_on_again_asks_every_other_session_anew(timed: ServedProduct, anna: Protected) -> None:
+async def test_turning_it_on_again_asks_every_other_session_again(timed: ServedProduct, anna: Protected) -> None:
     other = await anna.sign_in(timed)
     await verify(other, anna.code())
     assert (await anna.person.post(f"{URL}/disable", json={"password": PASSWORD})).status_code == 200
     assert await is_in(other)
     await turn_on(anna.person, EMAIL, anna.clock)
-    assert said(await other.get("/api/connections")) == (401, "mfa_required")
+    assert read_refusal(await other.get("/api/connections")) == (401, "mfa_required")
 
 
 async def test_the_second_factor_is_no_proof_of_the_first(
@@ -277,19 +273,19 @@ async def test_the_second_factor_is_no_proof_of_the_first(
     await make_stale(app_database)
     other = (await serve(clock=anna.clock)).settings.origin
     assert (await client.post(f"{other}{URL}/verify", json={"code": anna.code()})).status_code == 200
-    assert said(await client.post(f"{other}{URL}/recovery-codes")) == (403, "reauth_required")
+    assert read_refusal(await client.post(f"{other}{URL}/recovery-codes")) == (403, "reauth_required")
 
 
 async def test_a_code_works_once(timed: ServedProduct, anna: Protected) -> None:
     """The enabling one too; and after a newer one no older one."""
     first = await anna.sign_in(timed)
-    assert said(await verify(first, anna.code(-1))) == (400, "bad_code")
+    assert read_refusal(await verify(first, anna.code(-1))) == (400, "bad_code")
     assert (await verify(first, anna.code(1))).status_code == 200
     second = await anna.sign_in(timed)
-    assert said(await verify(second, anna.code(1))) == (400, "bad_code")
-    assert said(await verify(second, anna.code())) == (400, "bad_code")
+    assert read_refusal(await verify(second, anna.code(1))) == (400, "bad_code")
+    assert read_refusal(await verify(second, anna.code())) == (400, "bad_code")
     anna.clock.tick()
-    assert said(await verify(second, anna.code())) == (400, "bad_code")
+    assert read_refusal(await verify(second, anna.code())) == (400, "bad_code")
     anna.clock.tick()
     assert (await verify(second, anna.code())).status_code == 200
 
@@ -300,7 +296,7 @@ async def test_one_code_at_once_in_many_places_works_in_one(
     products = (timed, await serve(clock=anna.clock))
     halves = [await anna.sign_in(product) for product in products * 2]
     answers = await asyncio.gather(*(verify(half, anna.code()) for half in halves))
-    assert Counter(said(answer) for answer in answers) == {(200, ""): 1, (400, "bad_code"): 3}
+    assert Counter(read_refusal(answer) for answer in answers) == {(200, ""): 1, (400, "bad_code"): 3}
     assert [await is_in(half) for half in halves].count(True) == 1
 
 
@@ -314,22 +310,22 @@ async def test_a_code_of_one_step_either_way_is_good(timed: ServedProduct, anna:
     ("steps", "hint"),
     [(2, "about 1 minute ahead"), (10, "about 5 minutes ahead"), (-2, "about 1 minute old"), (11, None), (-11, None)],
 )
-async def test_a_code_beyond_the_window_tells_that_the_clock_is_off(
+async def test_a_code_beyond_the_window_hints_at_a_wrong_clock(
     timed: ServedProduct, anna: Protected, steps: int, hint: str | None
 ) -> None:
     anna.clock.tick(20)
     answer = await verify(await anna.sign_in(timed), anna.code(steps))
-    assert said(answer) == (400, "bad_code")
+    assert read_refusal(answer) == (400, "bad_code")
     assert (hint in answer.json()["hint"]) if hint else answer.json()["hint"] is None
 
 
-async def test_a_code_that_was_told_to_be_early_is_not_good_later(timed: ServedProduct, anna: Protected) -> None:
-    """Else a guess would have the codes of the next five minutes to hit, and be told when to come back."""
+async def test_a_code_that_was_refused_as_early_is_not_good_later(timed: ServedProduct, anna: Protected) -> None:
+    """Otherwise a guess could hit any code of the next five minutes, and learn when to try it again."""
     client = await anna.sign_in(timed)
     early = anna.code(4)
     assert "ahead" in (await verify(client, early)).json()["hint"]
     anna.clock.tick(4)
-    assert said(await verify(client, early)) == (400, "bad_code")
+    assert read_refusal(await verify(client, early)) == (400, "bad_code")
     anna.clock.tick()
     assert (await verify(client, anna.code())).status_code == 200
 
@@ -338,13 +334,13 @@ async def test_five_wrong_ones_and_the_sixth_is_429_even_when_it_is_right(
     timed: ServedProduct, serve: Serve, anna: Protected, app_database: str
 ) -> None:
     client = await anna.sign_in(timed)
-    assert [said(await verify(client, anna.wrong())) for _ in range(5)] == [(400, "bad_code")] * 5
+    assert [read_refusal(await verify(client, anna.wrong())) for _ in range(5)] == [(400, "bad_code")] * 5
     for where in (timed, await serve(clock=anna.clock)):  # a second process, which is also one after a restart
         answer = await client.post(f"{where.settings.origin}{URL}/verify", json={"code": anna.code()})
-        assert said(answer) == (429, "rate_limited")
+        assert read_refusal(answer) == (429, "rate_limited")
         assert 0 < int(answer.headers["retry-after"]) <= 300
-    assert said(await verify(client, anna.recovery[0], recovery=True)) == (429, "rate_limited")
-    assert said(await verify(await anna.sign_in(timed), anna.code())) == (429, "rate_limited")
+    assert read_refusal(await verify(client, anna.recovery[0], recovery=True)) == (429, "rate_limited")
+    assert read_refusal(await verify(await anna.sign_in(timed), anna.code())) == (429, "rate_limited")
     assert not await is_in(client)
     assert (await list_kinds(app_database)).count("twofactor_failed") == 5
 
@@ -380,7 +376,7 @@ async def test_an_hour_and_a_day_have_their_limits_too(
     client = await anna.sign_in(product)
     assert [(await verify(client, anna.wrong())).status_code for _ in range(2)] == [400, 400]
     answer = await verify(client, anna.code())
-    assert said(answer) == (429, "rate_limited")
+    assert read_refusal(answer) == (429, "rate_limited")
     assert seconds - 60 < int(answer.headers["retry-after"]) <= seconds
 
 
@@ -413,7 +409,7 @@ async def test_a_recovery_code_works_once_however_it_is_typed(
         client = await anna.sign_in(timed)
         assert (await verify(client, code, recovery=True)).status_code == 200
         assert await is_in(client)
-        assert said(await verify(await anna.sign_in(timed), code, recovery=True)) == (400, "bad_code")
+        assert read_refusal(await verify(await anna.sign_in(timed), code, recovery=True)) == (400, "bad_code")
     assert await read(app_database, "SELECT count(*) FROM recovery_codes WHERE used_at IS NULL") == [(6,)]
     assert (await list_kinds(app_database)).count("recovery_code_used") == 4
     details = await read(app_database, "SELECT details->'left' FROM audit_events WHERE kind = 'recovery_code_used'")
@@ -425,17 +421,17 @@ async def test_a_recovery_code_is_no_code_and_the_other_way_round(
 ) -> None:
     client = await anna.sign_in(timed)
     bob = await protect(timed, "bob@example.com")
-    assert said(await verify(client, anna.recovery[0])) == (400, "bad_code")
-    assert said(await verify(client, anna.recovery[0], recovery=False)) == (400, "bad_code")
-    assert said(await verify(client, anna.code(), recovery=True)) == (400, "bad_code")
-    assert said(await verify(client, bob.recovery[0], recovery=True)) == (400, "bad_code")
+    assert read_refusal(await verify(client, anna.recovery[0])) == (400, "bad_code")
+    assert read_refusal(await verify(client, anna.recovery[0], recovery=False)) == (400, "bad_code")
+    assert read_refusal(await verify(client, anna.code(), recovery=True)) == (400, "bad_code")
+    assert read_refusal(await verify(client, bob.recovery[0], recovery=True)) == (400, "bad_code")
     assert (await verify(client, anna.recovery[0], recovery=True)).status_code == 200
 
 
 async def test_one_recovery_code_at_once_in_many_places_works_in_one(timed: ServedProduct, anna: Protected) -> None:
     halves = [await anna.sign_in(timed) for _ in range(4)]
     answers = await asyncio.gather(*(verify(half, anna.recovery[3], recovery=True) for half in halves))
-    assert Counter(said(answer) for answer in answers) == {(200, ""): 1, (400, "bad_code"): 3}
+    assert Counter(read_refusal(answer) for answer in answers) == {(200, ""): 1, (400, "bad_code"): 3}
 
 
 async def test_recovery_codes_are_kept_as_slow_hashes(anna: Protected, app_database: str) -> None:
@@ -453,7 +449,7 @@ async def test_new_recovery_codes_kill_the_earlier_ones(timed: ServedProduct, an
     assert anna.person.cookies[COOKIE] != before
     assert await is_in(anna.person)
     client = await anna.sign_in(timed)
-    assert said(await verify(client, anna.recovery[0], recovery=True)) == (400, "bad_code")
+    assert read_refusal(await verify(client, anna.recovery[0], recovery=True)) == (400, "bad_code")
     assert (await verify(client, codes[0], recovery=True)).status_code == 200
 
 
@@ -461,22 +457,22 @@ async def test_new_recovery_codes_are_for_who_has_it_on_and_is_fresh(
     timed: ServedProduct, anna: Protected, serve: Serve, app_database: str
 ) -> None:
     plain = await timed.sign_up("plain@example.com")
-    assert said(await plain.post(f"{URL}/recovery-codes")) == (409, "conflict")
+    assert read_refusal(await plain.post(f"{URL}/recovery-codes")) == (409, "conflict")
     await make_stale(app_database)
     other = (await serve(clock=anna.clock)).settings.origin
-    assert said(await anna.person.post(f"{other}{URL}/recovery-codes")) == (403, "reauth_required")
+    assert read_refusal(await anna.person.post(f"{other}{URL}/recovery-codes")) == (403, "reauth_required")
 
 
 async def test_turning_it_off_takes_the_password(timed: ServedProduct, anna: Protected, app_database: str) -> None:
     wrong = {"password": "a guess that is wrong"}
-    assert said(await anna.person.post(f"{URL}/disable", json=wrong)) == (400, "bad_password")
-    assert said(await anna.person.post(f"{URL}/disable", json={})) == (422, "validation_failed")
+    assert read_refusal(await anna.person.post(f"{URL}/disable", json=wrong)) == (400, "bad_password")
+    assert read_refusal(await anna.person.post(f"{URL}/disable", json={})) == (422, "validation_failed")
     assert (await anna.sign_in(timed)).cookies[COOKIE]
     before = anna.person.cookies[COOKIE]
     for _ in range(2):  # it may be off already
         assert (await anna.person.post(f"{URL}/disable", json={"password": PASSWORD})).status_code == 200
     assert anna.person.cookies[COOKIE] != before
-    assert said(await anna.person.post(f"{URL}/disable", json=wrong)) == (400, "bad_password")
+    assert read_refusal(await anna.person.post(f"{URL}/disable", json=wrong)) == (400, "bad_password")
     assert (await list_kinds(app_database)).count("twofactor_off") == 1
 
 
@@ -484,7 +480,7 @@ async def test_turning_it_off_is_no_way_to_guess_the_password(timed: ServedProdu
     guess = {"password": "a guess that is wrong"}
     statuses = [(await anna.person.post(f"{URL}/disable", json=guess)).status_code for _ in range(11)]
     assert statuses == [400] * 10 + [429]
-    assert said(await anna.person.post(f"{URL}/disable", json={"password": PASSWORD})) == (429, "rate_limited")
+    assert read_refusal(await anna.person.post(f"{URL}/disable", json={"password": PASSWORD})) == (429, "rate_limited")
 
 
 async def test_without_a_password_turning_it_off_takes_a_fresh_sign_in(
@@ -493,7 +489,10 @@ async def test_without_a_password_turning_it_off_takes_a_fresh_sign_in(
     await execute(app_database, "UPDATE users SET password_hash = NULL")
     await make_stale(app_database)
     other = (await serve(clock=anna.clock)).settings.origin
-    assert said(await anna.person.post(f"{other}{URL}/disable", json={"password": ""})) == (403, "reauth_required")
+    assert read_refusal(await anna.person.post(f"{other}{URL}/disable", json={"password": ""})) == (
+        403,
+        "reauth_required",
+    )
     await execute(app_database, "UPDATE signin_sessions SET authenticated_at = now()")
     later = (await serve(clock=anna.clock)).settings.origin
     assert (await anna.person.post(f"{later}{URL}/disable", json={"password": ""})).status_code == 200
@@ -502,11 +501,11 @@ async def test_without_a_password_turning_it_off_takes_a_fresh_sign_in(
 
 async def test_who_has_it_off_has_no_code_to_verify(timed: ServedProduct, owner: httpx.AsyncClient) -> None:
     person = await timed.sign_up(EMAIL)
-    assert said(await verify(person, "123456")) == (400, "bad_code")
-    assert said(await verify(person, "7Q4M-XK2W-HN9P-T8RC", recovery=True)) == (400, "bad_code")
+    assert read_refusal(await verify(person, "123456")) == (400, "bad_code")
+    assert read_refusal(await verify(person, "7Q4M-XK2W-HN9P-T8RC", recovery=True)) == (400, "bad_code")
 
 
-async def test_nobody_gets_nothing(client: httpx.AsyncClient) -> None:
+async def test_a_signed_out_caller_gets_nothing(client: httpx.AsyncClient) -> None:
     body = {"secret": "x", "code": "123456", "password": PASSWORD}
     for call in ("setup", "enable", "verify", "disable", "recovery-codes"):
         wanted = {
@@ -515,7 +514,7 @@ async def test_nobody_gets_nothing(client: httpx.AsyncClient) -> None:
             "disable": {"password": body["password"]},
         }
         answer = await client.post(f"{URL}/{call}", json=wanted.get(call))
-        assert said(answer) == (401, "unauthenticated"), call
+        assert read_refusal(answer) == (401, "unauthenticated"), call
 
 
 async def test_another_proof_takes_the_same_codes_and_the_same_places(timed: ServedProduct, anna: Protected) -> None:
@@ -531,13 +530,13 @@ async def test_another_proof_takes_the_same_codes_and_the_same_places(timed: Ser
             return await two_factor.check_code(session, person, Secret(code), where)
 
     assert [await check(anna.code()) for _ in range(2)] == [True, False]
-    assert said(await verify(await anna.sign_in(timed), anna.code())) == (400, "bad_code")
+    assert read_refusal(await verify(await anna.sign_in(timed), anna.code())) == (400, "bad_code")
     assert [await check(anna.wrong()) for _ in range(3)] == [False] * 3
     with pytest.raises(TooMany):
         await check(anna.code(1))
 
 
-async def test_emails_tell_of_what_changed(serve_mailing: ServeMailing, clock: StepClock) -> None:
+async def test_emails_announce_what_changed(serve_mailing: ServeMailing, clock: StepClock) -> None:
     mailing = await serve_mailing(clock=clock)
     person = await mailing.sign_up(EMAIL)
     anna = await turn_on(person, EMAIL, clock)
@@ -594,11 +593,11 @@ async def test_hostile_input_is_no_500(timed: ServedProduct, anna: Protected, bo
 
 
 HALF_WAY = {("POST", "/api/account/2fa/verify"), ("POST", "/signin/2fa")}
-"""With those of passkeys, which are found by their path, all that is there for somebody half way."""
+"""Together with those of passkeys, which are found by their path, all routes for a half signed-in caller."""
 
 
 NO_PERSON = {CallerKind.ANYONE, CallerKind.PROVIDER, CallerKind.SCHEDULER, CallerKind.SCRAPER}
-"""Whoever these routes let in, a cookie is nothing to them."""
+"""Whatever credentials these routes accept, a cookie is none of them."""
 
 
 def list_dependants(dependant: Dependant) -> list[Dependant]:
@@ -640,13 +639,13 @@ async def test_half_way_in_nothing_else_can_be_reached(timed: ServedProduct, ann
 async def check_closed(client: httpx.AsyncClient, method: str, path: str) -> None:
     answer = await client.request(method, path)
     if path.startswith("/api/"):
-        assert said(answer) == (401, "mfa_required"), (method, path)
+        assert read_refusal(answer) == (401, "mfa_required"), (method, path)
     else:
         assert answer.status_code == 303, (method, path)
         assert answer.headers["location"].startswith("/signin/2fa?next="), (method, path)
 
 
-async def test_half_way_in_the_data_road_is_closed(
+async def test_half_way_in_the_data_api_is_closed(
     timed: ServedProduct, clock: StepClock, own_project: tuple[httpx.AsyncClient, str]
 ) -> None:
     person, connection_id = own_project
@@ -662,7 +661,7 @@ async def test_half_way_in_the_data_road_is_closed(
 
 @pytest.fixture
 async def own_project(timed: ServedProduct, project: ProjectDatabase) -> tuple[httpx.AsyncClient, str]:
-    """Somebody and their connection."""
+    """A person and their connection."""
     person = await timed.sign_up(EMAIL)
     answer = await person.post("/api/connections", json={"name": "Shop", "postgresUrl": project.dsn})
     return person, str(answer.json()["id"])
@@ -676,4 +675,4 @@ async def test_half_way_in_one_can_sign_out(timed: ServedProduct, anna: Protecte
         answer = await client.post(
             f"{URL}/verify", json={"code": anna.code()}, headers={"cookie": f"{COOKIE}={cookie}"}
         )
-        assert said(answer) == (401, "unauthenticated")
+        assert read_refusal(answer) == (401, "unauthenticated")

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from basewarden.core.secret import Secret
 from tests.fakes.dodo import WEBHOOK_SECRET, WEBHOOK_URL, FakeDodo, Selling, Sent, sign_delivery
-from tests.fixtures.app import Serve, ServedProduct
+from tests.fixtures.app import Serve, ServedProduct, read_refusal
 from tests.flows.records import Records
 
 ANNA = "anna@example.com"
@@ -41,14 +41,10 @@ def event(type: str = "license_key.created", **data: Any) -> bytes:  # noqa: A00
     return json.dumps({"business_id": "bus_1", "type": type, "timestamp": NOW, "data": data}).encode()
 
 
-def code_of(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json().get("code", "")
-
-
 async def test_without_a_secret_nothing_is_taken(product: ServedProduct, client: httpx.AsyncClient) -> None:
     sent = sign_delivery("msg_1", event())
     answer = await client.post(WEBHOOK_URL, content=sent.body, headers=sent.headers)
-    assert code_of(answer) == (503, "not_configured")
+    assert read_refusal(answer) == (503, "not_configured")
 
 
 async def test_a_type_that_we_do_not_know_is_kept(selling: Selling, records: Records) -> None:
@@ -92,7 +88,7 @@ async def test_what_is_refused_leaves_nothing(selling: Selling, records: Records
         (sign_delivery("msg_1", b"x" * (1024 * 1024 + 1)), (413, "too_large")),
     ]
     for sent, expected in cases:
-        assert code_of(await selling.send(sent)) == expected
+        assert read_refusal(await selling.send(sent)) == expected
     assert await records.value("SELECT count(*) FROM billing_event") == 0
     assert (await selling.send(good)).status_code == 200
 
@@ -174,12 +170,12 @@ async def test_an_older_state_never_takes_the_place_of_a_newer_one(
         await records.run("TRUNCATE billing_event, billing_subscriptions, billing_payments, billing_customers")
         active = world.subscribe(person)
         key = active.object_id
-        told = [(active, world.objects[key])]
+        deliveries = [(active, world.objects[key])]
         for status in ("on_hold", "active", "cancelled"):
             happened = world.change(key, f"subscription.{status}", status=status)
-            told.append((happened, world.objects[key]))
-        random.Random(seed).shuffle(told)
-        for happened, state in told:
+            deliveries.append((happened, world.objects[key]))
+        random.Random(seed).shuffle(deliveries)
+        for happened, state in deliveries:
             assert (await selling.send(world.deliver(happened, state))).status_code == 200
         assert await records.value("SELECT status FROM billing_subscriptions") == "cancelled"
 
@@ -199,14 +195,14 @@ async def test_equal_times_are_settled_by_content_not_by_order(selling: Selling,
     assert len(found) == 1
 
 
-async def test_what_fails_is_kept_told_and_applied_by_the_next_one(
+async def test_what_fails_is_kept_reported_and_applied_by_the_next_one(
     selling: Selling, anna: httpx.AsyncClient, records: Records
 ) -> None:
     bought = selling.dodo.world.subscribe(await records.person_id(ANNA))
     await records.run(FAIL)
     for attempt in (1, 2):
         answer = await selling.send(selling.dodo.world.deliver(bought))
-        assert code_of(answer) == (503, "not_applied")
+        assert read_refusal(answer) == (503, "not_applied")
         (row,) = await records.rows("SELECT attempts, applied_at, error FROM billing_event")
         assert row == {"attempts": attempt, "applied_at": None, "error": "RaiseException: the disk is on fire"}
     assert await records.value("SELECT count(*) FROM billing_customers") == 0  # nothing of the effect is left
@@ -243,7 +239,7 @@ async def test_twenty_at_once_have_one_effect(selling: Selling, records: Records
     assert await records.rows("SELECT attempts FROM billing_event") == [{"attempts": 1}]
 
 
-async def test_nobody_we_know_is_kept_without_a_person(
+async def test_an_unknown_customer_is_kept_without_a_person(
     selling: Selling, anna: httpx.AsyncClient, records: Records
 ) -> None:
     world = selling.dodo.world

@@ -95,7 +95,7 @@ async def test_the_projects_database_sees_no_credential(workshop: Workshop) -> N
     assert '"x-mine"' in heard
 
 
-async def test_each_write_of_one_shape_tells_its_own_headers(workshop: Workshop) -> None:
+async def test_each_write_of_one_shape_has_its_own_headers(workshop: Workshop) -> None:
     bench = await workshop.bench("""
         CREATE TABLE heard (id int PRIMARY KEY,
             mark text DEFAULT current_setting('request.headers')::json ->> 'x-mark', who text DEFAULT current_user);
@@ -106,9 +106,9 @@ async def test_each_write_of_one_shape_tells_its_own_headers(workshop: Workshop)
         for offset, chosen in ((0, agent), (100, other)):
             headers = {"x-mark": f"{mark}{offset}"}
             await chosen.write("POST", "/heard", {"id": number + offset}, headers=headers)
-    told = await bench.rows("SELECT id, mark FROM heard ORDER BY id")
+    rows = await bench.rows("SELECT id, mark FROM heard ORDER BY id")
     expected = [(offset + number, f"{mark}{offset}") for offset in (0, 100) for number, mark in enumerate(marks)]
-    assert [tuple(row.values()) if isinstance(row, dict) else tuple(row) for row in told] == expected
+    assert [tuple(row.values()) if isinstance(row, dict) else tuple(row) for row in rows] == expected
 
 
 async def _age(bench: Bench, session_id: str) -> None:

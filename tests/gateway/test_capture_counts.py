@@ -54,7 +54,7 @@ async def test_a_recorded_row_that_a_trigger_updates_once_more_counts_once(works
     written = await agent.write("PATCH", "/cards?id=lte.3", {"place": 0})
     assert [one["after"]["name"] for one in written.changes] == ["card!"] * 3
     assert written.unseen == []
-    assert (await agent.write("POST", "/cards", [{"id": 60, "name": "a"}])).told()[0][3] == {
+    assert (await agent.write("POST", "/cards", [{"id": 60, "name": "a"}])).row_changes()[0][3] == {
         "id": 60, "name": "a!", "place": 0
     }  # fmt: skip
 
@@ -82,7 +82,7 @@ async def test_an_inner_blocks_rows_are_the_transactions_own(workshop: Workshop)
     """)
     agent = await bench.agent(dbRole=GUEST)
     written = await agent.write("POST", "/letters", {"id": 1, "body": "x"}, prefer="return=minimal")
-    assert written.told() == [("letters", "insert", None, {"id": 1, "body": "x", "state": "sent"})]
+    assert written.row_changes() == [("letters", "insert", None, {"id": 1, "body": "x", "state": "sent"})]
     assert written.unseen == []
 
 
@@ -121,7 +121,7 @@ async def test_keys_of_arrays_and_composites(workshop: Workshop) -> None:
     merge = "resolution=merge-duplicates"
     for table, old, new in (("lists", [1, 2], [4, 5]), ("pairs", {"a": 1, "b": 'x,"y"'}, {"a": 2, "b": "z"})):
         written = await agent.write("PATCH", f"/{table}?v=eq.a", {"v": "c"})
-        assert written.told() == [(table, "update", {"k": old, "v": "a"}, {"k": old, "v": "c"})]
+        assert written.row_changes() == [(table, "update", {"k": old, "v": "a"}, {"k": old, "v": "c"})]
         written = await agent.write("POST", f"/{table}", [{"k": old, "v": "d"}, {"k": new, "v": "n"}], prefer=merge)
         assert sorted(one["verb"] for one in written.changes) == ["insert", "update"]
         assert len((await agent.write("DELETE", f"/{table}?v=eq.n")).changes) == 1

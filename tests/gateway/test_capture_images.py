@@ -180,7 +180,7 @@ async def test_keys_whose_text_depends_on_the_session(
 
     async def change(method: str, path: str, body: Any = None, prefer: str = "return=minimal") -> list[tuple[Any, Any]]:
         written = await agent.write(method, path, body, prefer=prefer)
-        return [(before and before["n"], after and after["n"]) for *_, before, after in written.told()]
+        return [(before and before["n"], after and after["n"]) for *_, before, after in written.row_changes()]
 
     assert await change("POST", "/days", row) == [(None, 1)]
     assert await change("POST", "/days", {**row, "n": 2}, "resolution=merge-duplicates") == [(1, 2)]

@@ -16,12 +16,12 @@ async def test_a_table_without_any_key(workshop: Workshop, role: str | None) -> 
     """)
     agent = await bench.agent(dbRole=role)
     inserted = await agent.write("POST", "/log", [{"line": "z"}, {"line": "z"}])
-    assert inserted.told() == [("log", "insert", None, {"line": "z", "n": None})] * 2
+    assert inserted.row_changes() == [("log", "insert", None, {"line": "z", "n": None})] * 2
     updated = await agent.write("PATCH", "/log?line=eq.x", {"n": 7})
-    assert updated.told() == [("log", "update", {"line": "x", "n": 1}, {"line": "x", "n": 7})] * 2
+    assert updated.row_changes() == [("log", "update", {"line": "x", "n": 1}, {"line": "x", "n": 7})] * 2
     assert [one["primaryKey"] for one in updated.changes] == [{}, {}]
     deleted = await agent.write("DELETE", "/log?n=eq.7")
-    assert deleted.told() == [("log", "delete", {"line": "x", "n": 7}, None)] * 2
+    assert deleted.row_changes() == [("log", "delete", {"line": "x", "n": 7}, None)] * 2
 
 
 async def test_composite_identity_and_generated(workshop: Workshop) -> None:
@@ -32,7 +32,7 @@ async def test_composite_identity_and_generated(workshop: Workshop) -> None:
     """)
     agent = await bench.agent()
     written = await agent.write("POST", "/items", [{"shop": 1, "price": 1.25}, {"shop": 1, "price": 2}])
-    assert [after for *_, after in written.told()] == [
+    assert [after for *_, after in written.row_changes()] == [
         {"shop": 1, "id": 1, "price": 1.25, "twice": 2.50},
         {"shop": 1, "id": 2, "price": 2, "twice": 4},
     ]
@@ -54,9 +54,14 @@ async def test_rows_move_between_partitions(workshop: Workshop, key: str) -> Non
     """)
     agent = await bench.agent()
     moved = await agent.write("PATCH", "/sales?id=eq.1", {"region": "us"})
-    assert moved.told() == [("sales", "update", {"id": 1, "region": "eu", "n": 1}, {"id": 1, "region": "us", "n": 1})]
+    assert moved.row_changes() == [
+        ("sales", "update", {"id": 1, "region": "eu", "n": 1}, {"id": 1, "region": "us", "n": 1})
+    ]
     gone = await agent.write("DELETE", "/sales?n=lte.2")
-    assert {(verb, before["id"]) for _, verb, before, _ in gone.told() if before} == {("delete", 1), ("delete", 2)}
+    assert {(verb, before["id"]) for _, verb, before, _ in gone.row_changes() if before} == {
+        ("delete", 1),
+        ("delete", 2),
+    }
 
 
 async def test_references_to_and_from_partitioned_tables(workshop: Workshop) -> None:
@@ -69,14 +74,14 @@ async def test_references_to_and_from_partitioned_tables(workshop: Workshop) -> 
         INSERT INTO sales VALUES (1); INSERT INTO lines VALUES (1, 1), (2, 1);
     """)
     written = await (await bench.agent()).write("DELETE", "/sales?id=eq.1")
-    assert sorted((table, before["id"]) for table, _, before, _ in written.told() if before) == [
+    assert sorted((table, before["id"]) for table, _, before, _ in written.row_changes() if before) == [
         ("lines", 1),
         ("lines", 2),
         ("sales", 1),
     ]
 
 
-async def test_changes_of_a_parents_heirs_are_refused(workshop: Workshop) -> None:
+async def test_changes_of_a_parents_child_tables_are_refused(workshop: Workshop) -> None:
     """Their rows are seen without the columns of their own, and what follows them is not seen at all."""
     bench = await workshop.bench("""
         CREATE TABLE animals (id int PRIMARY KEY, name text);
@@ -140,14 +145,14 @@ async def test_columns_that_are_called_like_our_own_names(workshop: Workshop, pr
     bench = await workshop.bench("CREATE TABLE t (bw_b0 int PRIMARY KEY, bw_i0 text, bw_count text, bw__number text)")
     agent = await bench.agent()
     row = {"bw_b0": 1, "bw_i0": "a", "bw_count": "b", "bw__number": "c"}
-    assert (await agent.write("POST", "/t", row, prefer=prefer)).told() == [("t", "insert", None, row)]
+    assert (await agent.write("POST", "/t", row, prefer=prefer)).row_changes() == [("t", "insert", None, row)]
     changed = await agent.write("PATCH", "/t?bw_b0=eq.1", {"bw_count": "x"}, prefer=prefer)
-    assert changed.told() == [("t", "update", row, {**row, "bw_count": "x"})]
+    assert changed.row_changes() == [("t", "update", row, {**row, "bw_count": "x"})]
     assert len((await agent.write("DELETE", "/t?bw_b0=eq.1", prefer=prefer)).changes) == 1
 
 
 async def test_a_very_wide_table(workshop: Workshop) -> None:
-    """PostgreSQL's lists end at 1664, and each column is told more than once."""
+    """PostgreSQL's lists end at 1664 entries, and each column is selected more than once."""
     for width in (549, 560, 1000):
         columns = ", ".join(f"c{number} int DEFAULT {number}" for number in range(width))
         bench = await workshop.bench(f"CREATE TABLE t (id int PRIMARY KEY, {columns}); INSERT INTO t VALUES (1)")
@@ -189,13 +194,15 @@ async def test_odd_names(workshop: Workshop, table: str) -> None:
     row = {"id": 1, **{one: f"{one}, {{}}\\\"'" for one in columns}}
     for role in (None, GUEST):
         agent = await bench.agent(dbRole=role)
-        assert (await agent.write("POST", path, row)).told() == [(table, "insert", None, row)]
+        assert (await agent.write("POST", path, row)).row_changes() == [(table, "insert", None, row)]
         changed = {**row, "bw_row": "other", "t": "x"}
         merged = await agent.write("POST", path, {**row, "t": "m"}, prefer="resolution=merge-duplicates")
-        assert merged.told() == [(table, "update", row, {**row, "t": "m"})]
+        assert merged.row_changes() == [(table, "update", row, {**row, "t": "m"})]
         updated = await agent.write("PATCH", f"{path}?id=eq.1&pgrst_body=not.is.null", {"bw_row": "other", "t": "x"})
-        assert updated.told() == [(table, "update", {**row, "t": "m"}, changed)]
-        assert (await agent.write("DELETE", f"{path}?bw_row=eq.other")).told() == [(table, "delete", changed, None)]
+        assert updated.row_changes() == [(table, "update", {**row, "t": "m"}, changed)]
+        assert (await agent.write("DELETE", f"{path}?bw_row=eq.other")).row_changes() == [
+            (table, "delete", changed, None)
+        ]
 
 
 async def test_upsert_keys_that_are_equal_but_not_the_same_text(workshop: Workshop) -> None:
@@ -224,7 +231,7 @@ async def test_upsert_of_rows_that_point_at_each_other(workshop: Workshop) -> No
         [{"slug": "a", "parent": None}, {"slug": "b", "parent": "a"}],
         prefer="resolution=merge-duplicates,return=representation",
     )
-    assert [(verb, after["slug"]) for _, verb, _, after in written.told() if after] == [
+    assert [(verb, after["slug"]) for _, verb, _, after in written.row_changes() if after] == [
         ("insert", "a"),
         ("insert", "b"),
     ]
@@ -241,7 +248,7 @@ async def test_an_upsert_whose_trigger_rewrites_the_key(workshop: Workshop) -> N
     written = await (await bench.agent()).write(
         "POST", "/mails", {"mail": "A@X.org", "n": 2}, prefer="resolution=merge-duplicates"
     )
-    assert written.told() == [("mails", "update", {"mail": "a@x.org", "n": 1}, {"mail": "a@x.org", "n": 2})]
+    assert written.row_changes() == [("mails", "update", {"mail": "a@x.org", "n": 1}, {"mail": "a@x.org", "n": 2})]
 
 
 async def test_views_and_foreign_kinds_are_refused(workshop: Workshop) -> None:

@@ -23,7 +23,7 @@ async def test_insert_of_one_row(agent: BenchAgent) -> None:
     written = await agent.write("POST", "/notes", {"id": 10, "n": 5.50})
     row = {"id": 10, "slug": None, "body": "empty", "n": 5.50}
     assert written.answer.json() == [row]
-    assert written.told() == [("notes", "insert", None, row)]
+    assert written.row_changes() == [("notes", "insert", None, row)]
     (change,) = written.changes
     assert change["primaryKey"] == {"id": 10}
     assert change["state"] == "committed"
@@ -46,7 +46,7 @@ async def test_insert_answering_nothing_is_captured_all_the_same(agent: BenchAge
 async def test_merge_updates_what_is_there_and_inserts_the_rest(agent: BenchAgent) -> None:
     rows = [{"id": 1, "body": "new"}, {"id": 10, "body": "ten"}]
     written = await agent.write("POST", "/notes", rows, prefer="resolution=merge-duplicates,return=representation")
-    assert written.told() == [
+    assert written.row_changes() == [
         (
             "notes",
             "update",
@@ -73,7 +73,7 @@ async def test_merge_on_another_unique_key_keeps_the_primary_key(agent: BenchAge
 async def test_ignored_duplicates_leave_no_trace(agent: BenchAgent) -> None:
     rows = [{"id": 1, "body": "no"}, {"id": 10, "body": "yes"}]
     written = await agent.write("POST", "/notes", rows, prefer="resolution=ignore-duplicates,return=representation")
-    assert [(verb, after["id"]) for _, verb, _, after in written.told() if after] == [("insert", 10)]
+    assert [(verb, after["id"]) for _, verb, _, after in written.row_changes() if after] == [("insert", 10)]
 
 
 async def test_an_upsert_that_changes_nothing_records_nothing(agent: BenchAgent) -> None:
@@ -84,13 +84,13 @@ async def test_an_upsert_that_changes_nothing_records_nothing(agent: BenchAgent)
 async def test_put_replaces_a_row_whole(agent: BenchAgent) -> None:
     row = {"id": 2, "slug": "zwei", "body": "put", "n": None}
     written = await agent.write("PUT", "/notes?id=eq.2", row)
-    assert written.told() == [("notes", "update", {"id": 2, "slug": "two", "body": "second", "n": 2}, row)]
+    assert written.row_changes() == [("notes", "update", {"id": 2, "slug": "two", "body": "second", "n": 2}, row)]
 
 
 async def test_put_makes_a_row_that_is_not_there(agent: BenchAgent) -> None:
     row = {"id": 12, "slug": None, "body": "put", "n": None}
     written = await agent.write("PUT", "/notes?id=eq.12", row)
-    assert written.told() == [("notes", "insert", None, row)]
+    assert written.row_changes() == [("notes", "insert", None, row)]
 
 
 async def test_update_records_only_rows_that_changed(agent: BenchAgent) -> None:
@@ -110,7 +110,7 @@ async def test_update_of_a_key(agent: BenchAgent) -> None:
 
 async def test_delete(agent: BenchAgent) -> None:
     written = await agent.write("DELETE", "/notes?id=eq.1")
-    assert written.told() == [("notes", "delete", {"id": 1, "slug": "one", "body": "first", "n": 1.10}, None)]
+    assert written.row_changes() == [("notes", "delete", {"id": 1, "slug": "one", "body": "first", "n": 1.10}, None)]
 
 
 async def test_a_filter_that_finds_nothing_records_nothing(agent: BenchAgent) -> None:

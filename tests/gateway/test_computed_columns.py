@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import GUEST, Bench, Workshop
 
 _ORDERS = f"""
@@ -36,10 +36,6 @@ _ORDERS = f"""
 _ALLOWED = ["public.orders", "rpc/public.shout"]
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
-
-
 async def secrets_left(bench: Bench) -> int:
     return int((await bench.rows("SELECT count(*) AS n FROM vault_keys"))[0]["n"])
 
@@ -59,10 +55,10 @@ async def test_an_agent_with_a_list_reads_no_computed_column_that_is_not_on_it(w
         "order=vault_line",
     ):
         answer = await agent.http.get(f"/orders?{query}")
-        assert refusal(answer) == (400, "42703"), (query, answer.text)
+        assert read_refusal(answer) == (400, "42703"), (query, answer.text)
     assert (await agent.http.get("/orders?select=id,nope")).json()["message"] == "column orders.nope does not exist"
-    assert refusal(await agent.http.get("/orders?select=id,order_keys(note)")) == (403, "table_denied")
-    assert refusal(await agent.http.get("/orders?select=note::evil")) == (403, "table_denied")
+    assert read_refusal(await agent.http.get("/orders?select=id,order_keys(note)")) == (403, "table_denied")
+    assert read_refusal(await agent.http.get("/orders?select=note::evil")) == (403, "table_denied")
     assert (await agent.http.get("/orders?id=eq.1&select=id,shout")).json() == [{"id": 1, "shout": "N1"}]
     assert (await agent.http.get("/orders?shout=eq.N2&select=id")).json() == [{"id": 2}]
     assert (await agent.http.get("/orders?order=shout.desc&select=id&limit=1")).json() == [{"id": 5}]
@@ -78,7 +74,7 @@ async def test_a_caller_without_a_list_has_computed_columns_as_in_postgrest(work
     assert answer.json() == [{"id": 3, "shout": "N3"}]
     written = await agent.write("PATCH", "/orders?id=eq.1&shout=eq.N1&select=id,shout", {"note": "new"})
     assert written.answer.json() == [{"id": 1, "shout": "NEW"}]
-    assert written.told()[0][1] == "update"
+    assert written.row_changes()[0][1] == "update"
 
 
 @pytest.mark.parametrize("name", ["anything", "of_record", "row_to_json", "nope"])
@@ -100,11 +96,11 @@ async def test_a_name_that_is_neither_column_nor_computed_column_is_unknown(work
         assert answer.status_code in (400, 404), (path, answer.text)
         assert "TOPSECRET" not in answer.text
     written = await agent.http.patch(f"/orders?id=eq.1&{name}=eq.x", json={"note": "z"})
-    assert refusal(written) == (400, "42703")
+    assert read_refusal(written) == (400, "42703")
     shown = await agent.http.post(
         f"/orders?select=id&order={name}", json={"id": 9}, headers={"prefer": "return=representation"}
     )
-    assert refusal(shown) == (400, "42703")
+    assert read_refusal(shown) == (400, "42703")
     assert await bench.rows("SELECT * FROM audit") == []
 
 
@@ -123,7 +119,7 @@ async def test_a_volatile_function_has_no_place_in_a_write(
     bench = await workshop.bench(_ORDERS)
     agent = await bench.agent()
     answer = await agent.http.request(method, path, json=body, headers={"prefer": "return=representation"})
-    assert refusal(answer) == (403, "capture_unsupported")
+    assert read_refusal(answer) == (403, "capture_unsupported")
     assert await secrets_left(bench) == 5
 
 
@@ -176,4 +172,4 @@ async def test_a_filter_is_evaluated_as_the_callers_role_alone(workshop: Worksho
             json={"name": "z"},
             headers={"prefer": "tx=rollback"},
         )
-        assert refusal(answer) == (403, "42501"), answer.text
+        assert read_refusal(answer) == (403, "42501"), answer.text

@@ -120,7 +120,7 @@ async def test_an_upsert_that_loses_the_race_records_an_update(workshop: Worksho
         )
         await wait_for_lock(bench)
         await other.commit()
-    assert (await waiting).told() == [
+    assert (await waiting).row_changes() == [
         ("counters", "update", {"id": 50, "slug": "theirs", "n": 1}, {"id": 50, "slug": "theirs", "n": 2}),
         ("counters", "insert", None, {"id": 51, "slug": None, "n": 3}),
     ]
@@ -137,7 +137,7 @@ async def test_children_that_arrive_during_a_delete_are_not_missed(workshop: Wor
         waiting = asyncio.create_task(agent.write("DELETE", "/a?id=eq.1"))
         await wait_for_lock(bench)
         await other.commit()
-    assert [(table, verb) for table, verb, *_ in (await waiting).told()] == [("a", "delete"), ("b", "delete")]
+    assert [(table, verb) for table, verb, *_ in (await waiting).row_changes()] == [("a", "delete"), ("b", "delete")]
 
 
 async def test_what_loses_a_deadlock_is_done_again_and_leaves_no_trace_of_the_first_try(workshop: Workshop) -> None:

@@ -193,7 +193,7 @@ async def test_the_owners_own_words_pass(workshop: Workshop) -> None:
 
 
 @on_both_backends
-async def test_no_execution_plan_tells_what_a_view_is_made_of(workshop: Workshop) -> None:
+async def test_no_execution_plan_reveals_what_a_view_is_made_of(workshop: Workshop) -> None:
     view = "CREATE VIEW secrets_shown AS SELECT id, secret FROM vault_keys;"
     bench = await workshop.bench(_SHOP + view, api_settings={"PGRST_DB_PLAN_ENABLED": "true"})
     agent = await bench.agent(tables=["secrets_shown"])
@@ -228,8 +228,8 @@ async def test_a_database_that_refuses_its_login_is_not_described(workshop: Work
 
 
 def _assert_silent(answer: httpx.Response, *words: str) -> None:
-    told = json.dumps(answer.json())
+    text = json.dumps(answer.json())
     for word in (*(words or _HIDDEN),):
-        assert word not in told, (word, told)
+        assert word not in text, (word, text)
     assert answer.json()["message"] == "The database refused this. Its reason is not shown to this token."
     assert (answer.json()["details"], answer.json()["hint"]) == (None, None)

@@ -115,8 +115,8 @@ async def test_a_write_to_a_view_is_refused_before_its_body_is_sent(workshop: Wo
 async def _assert_refused_early(agent: BenchAgent, method: str, path: str, headers: dict[str, str], code: str) -> None:
     async with call_by_hand(agent) as line:
         line.begin(method, path, _LARGE, **headers)
-        status, told = await line.answer()  # nothing of the body has been sent yet
-        assert (400 <= status < 500, told["code"]) == (True, code)
+        status, body = await line.answer()  # nothing of the body has been sent yet
+        assert (400 <= status < 500, body["code"]) == (True, code)
         for _ in range(16):
             await line.send(b" " * (_LARGE // 16))
         line.begin("GET", "/items?select=id", 0)

@@ -1,4 +1,4 @@
-"""A database goes away in the middle: theirs or ours. Nothing is committed unrecorded, nothing is told as done."""
+"""A database goes away in the middle: theirs or ours. Nothing is committed unrecorded or reported as done."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -155,9 +155,9 @@ async def test_a_reader_that_leaves_takes_its_statement_along(workshop: Workshop
     """)
     agent = await bench.agent(access="read")
     dozing = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
-    leaving = asyncio.create_task(agent.http.get("/rpc/doze?seconds=60"))
+    request = asyncio.create_task(agent.http.get("/rpc/doze?seconds=60"))
     async with asyncio.timeout(5):
         await wait_until(lambda: bench.rows(dozing), "the statement to run")
-        leaving.cancel()
+        request.cancel()
         await wait_until(lambda: bench.rows(dozing), "the statement to end", matches=lambda found: not found)
     assert (await agent.http.get("/rpc/doze?seconds=0")).status_code == 200

@@ -16,7 +16,7 @@ _MOODS = """
 
 
 async def test_what_a_cast_to_json_changes_is_counted(workshop: Workshop) -> None:
-    """Every row that is told of as JSON calls it."""
+    """Every row that is converted to JSON calls it."""
     bench = await workshop.bench(_MOODS)
     limited, free = await bench.agent(maxRowsPerWrite=3), await bench.agent()
     refused = await limited.http.patch("/t?id=eq.1", json={"m": "happy"})
@@ -65,7 +65,7 @@ async def test_an_agent_with_a_list_makes_no_names_of_numbers(workshop: Workshop
 
 
 async def test_names_of_tables_are_recorded_with_their_schema(workshop: Workshop) -> None:
-    """Told as the caller, `t` might be another table to the undo."""
+    """Recorded as the caller names it, `t` might be another table to the undo."""
     bench = await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, c regclass, n regclass[])")
     agent = await bench.agent()
     written = await agent.write("POST", "/t", {"id": 1, "c": "t", "n": ["t"]}, prefer="return=minimal")
@@ -90,4 +90,4 @@ async def test_a_merged_row_is_not_recorded_as_a_new_one(workshop: Workshop) -> 
     assert (refused.status_code, refused.json()["code"]) == (403, "capture_unsupported"), refused.text
     rows = [{"id": 1, "e": "A", "x": "y"}, {"id": 2, "e": "B", "x": "z"}]
     written = await agent.write("POST", "/t?on_conflict=e", rows, prefer=merge)
-    assert [verb for _, verb, _, _ in written.told()] == ["update", "insert"]
+    assert [verb for _, verb, _, _ in written.row_changes()] == ["update", "insert"]

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fixtures.bench import GUEST, Bench, Workshop
 
-_LEAVING = f"""
+_LEFTOVERS = f"""
     CREATE TABLE things (id serial PRIMARY KEY, name text);
     CREATE FUNCTION leave(sets bool, makes bool, locks bool) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
         IF sets THEN
@@ -39,7 +39,7 @@ _NOTHING = {"tenant": None, "tables": False, "channels": 0, "cursors": 0, "locks
 
 
 async def look(bench: Bench, process: int) -> dict[str, object]:
-    """What somebody else finds on that connection."""
+    """What the next caller finds on that db connection."""
     other = await bench.agent()
     found: dict[str, object] = (await other.http.get("/rpc/look")).json()
     assert found.pop("process") == process
@@ -62,20 +62,20 @@ async def call_leave(bench: Bench, method: str, **what: bool) -> int:
 
 @pytest.mark.parametrize("what", ["sets", "makes", "locks"])
 async def test_what_a_writing_function_leaves_is_gone(workshop: Workshop, what: str) -> None:
-    bench = await workshop.bench(_LEAVING)
+    bench = await workshop.bench(_LEFTOVERS)
     process = await call_leave(bench, "POST", **{what: True})
     assert await look(bench, process) == _NOTHING
 
 
 @pytest.mark.parametrize("what", ["sets", "locks"])
 async def test_what_a_reading_function_leaves_is_gone(workshop: Workshop, what: str) -> None:
-    bench = await workshop.bench(_LEAVING)
+    bench = await workshop.bench(_LEFTOVERS)
     process = await call_leave(bench, "GET", **{what: True})
     assert await look(bench, process) == _NOTHING
 
 
 async def test_what_a_view_sets_is_gone(workshop: Workshop) -> None:
-    bench = await workshop.bench(_LEAVING)
+    bench = await workshop.bench(_LEFTOVERS)
     [row] = (await (await bench.agent()).http.get("/sly")).json()
     assert row["tenant"] == "viewed"
     assert await look(bench, row["process"]) == _NOTHING
@@ -83,7 +83,7 @@ async def test_what_a_view_sets_is_gone(workshop: Workshop) -> None:
 
 async def test_what_a_trigger_leaves_is_gone(workshop: Workshop) -> None:
     bench = await workshop.bench(
-        _LEAVING
+        _LEFTOVERS
         + """
         CREATE FUNCTION on_write() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN NEW.name := leave(true, false, true)::text; RETURN NEW; END $$;
@@ -98,7 +98,7 @@ async def test_what_a_trigger_leaves_is_gone(workshop: Workshop) -> None:
 
 async def test_locks_of_a_transaction_that_fails_are_released(workshop: Workshop) -> None:
     bench = await workshop.bench(
-        _LEAVING
+        _LEFTOVERS
         + """CREATE FUNCTION fail() RETURNS int LANGUAGE plpgsql AS $$
              BEGIN PERFORM pg_advisory_lock(78); RAISE 'no'; END $$;"""
     )
@@ -126,7 +126,7 @@ async def test_a_login_that_may_not_release_locks_can_read_and_write_all_the_sam
     assert (await agent.http.get("/notes?select=id")).json() == [{"id": 1}]
 
 
-async def test_a_read_tells_nobody_anything(workshop: Workshop) -> None:
+async def test_a_read_sends_no_notification(workshop: Workshop) -> None:
     """NOTIFY is allowed in READ ONLY transactions and sent when they commit; up to PostgreSQL 15 large objects stay too."""
     bench = await workshop.bench(
         "CREATE FUNCTION ring() RETURNS void LANGUAGE sql AS $$ SELECT pg_notify('bell', 'read') $$"

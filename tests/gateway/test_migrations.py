@@ -1,4 +1,4 @@
-"""The project's tables change while agents read and write: nobody notices but those who want to."""
+"""The project's tables change while agents read and write: only requests that use the change notice it."""
 
 import asyncio
 import json
@@ -57,10 +57,10 @@ async def test_what_is_new_is_there_at_once(bench: Bench, agent: BenchAgent) -> 
     await bench.run("CREATE FUNCTION half(a int) RETURNS int STABLE LANGUAGE sql AS 'SELECT a / 2'")
     assert (await agent.http.get("/rpc/half?a=8")).json() == 4
     await bench.run(f"SET ROLE {OWNER}; CREATE TABLE fresh (id int PRIMARY KEY); RESET ROLE")
-    assert (await agent.write("POST", "/fresh", {"id": 1})).told() == [("fresh", "insert", None, {"id": 1})]
+    assert (await agent.write("POST", "/fresh", {"id": 1})).row_changes() == [("fresh", "insert", None, {"id": 1})]
 
 
-async def test_what_is_gone_is_told_as_gone(bench: Bench, agent: BenchAgent) -> None:
+async def test_what_is_gone_is_reported_as_gone(bench: Bench, agent: BenchAgent) -> None:
     await bench.run("ALTER TABLE things DROP COLUMN size")
     answers = [
         await agent.http.get("/things?select=id,size"),
@@ -89,7 +89,7 @@ async def test_a_column_that_changes_its_name_keeps_its_history(bench: Bench, ag
     assert written.changes[0]["beforeExact"]["width"] == "1"
 
 
-async def test_a_type_that_was_made_anew_is_no_stranger_to_statements(bench: Bench, agent: BenchAgent) -> None:
+async def test_statements_know_a_recreated_type(bench: Bench, agent: BenchAgent) -> None:
     for _ in range(2):
         assert (await agent.http.get("/things?select=id&id=eq.2&state=eq.new")).json() == [{"id": 2}]
         await agent.write("PATCH", "/things?id=eq.1&state=eq.new", {"state": "new"})
@@ -100,7 +100,7 @@ async def test_a_type_that_was_made_anew_is_no_stranger_to_statements(bench: Ben
         """)
 
 
-async def test_a_table_that_was_made_anew(bench: Bench, agent: BenchAgent) -> None:
+async def test_a_recreated_table(bench: Bench, agent: BenchAgent) -> None:
     await bench.run("CREATE TABLE fresh (id int PRIMARY KEY, n int); INSERT INTO fresh VALUES (1, 1)")
     for number in (5, 6):
         await bench.run(
@@ -108,7 +108,7 @@ async def test_a_table_that_was_made_anew(bench: Bench, agent: BenchAgent) -> No
             f"SET ROLE {OWNER}; CREATE TABLE fresh (id int PRIMARY KEY, n int); RESET ROLE; INSERT INTO fresh VALUES (1, 1)"
         )
         written = await agent.write("PATCH", "/fresh?id=eq.1", {"n": number})
-        assert written.told() == [("fresh", "update", {"id": 1, "n": 1}, {"id": 1, "n": number})]
+        assert written.row_changes() == [("fresh", "update", {"id": 1, "n": 1}, {"id": 1, "n": number})]
 
 
 async def test_schemas_that_swap_their_names(bench: Bench, agent: BenchAgent) -> None:
@@ -119,7 +119,7 @@ async def test_schemas_that_swap_their_names(bench: Bench, agent: BenchAgent) ->
         RESET ROLE; BEGIN; ALTER SCHEMA public RENAME TO old; ALTER SCHEMA other RENAME TO public; COMMIT;
     """)
     written = await agent.write("PATCH", "/things?id=eq.1", {"size": 3})
-    assert written.told() == [
+    assert written.row_changes() == [
         ("things", "update", {"id": 1, "size": 7, "extra": "e"}, {"id": 1, "size": 3, "extra": "e"})
     ]
 

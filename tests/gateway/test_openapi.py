@@ -95,21 +95,21 @@ async def test_an_agent_of_one_function_sees_just_that(workshop: Workshop) -> No
 async def test_it_offers_no_write_that_would_be_refused(workshop: Workshop) -> None:
     """Not to a view, whose changes cannot be recorded, and nothing to who only reads."""
     bench = await workshop.bench(_SHOP)
-    told = list_methods(await read_document(await bench.agent()))
-    assert (told["/names"], told["/customers"][1:]) == (["get"], ["post", "patch", "delete"])
+    methods = list_methods(await read_document(await bench.agent()))
+    assert (methods["/names"], methods["/customers"][1:]) == (["get"], ["post", "patch", "delete"])
     reader = await bench.agent(access="read")
-    told = list_methods(await read_document(reader))
-    assert (told["/customers"], told["/rpc/all_secrets"]) == (["get"], ["get", "post"])
-    assert "/rpc/wipe" not in told
+    methods = list_methods(await read_document(reader))
+    assert (methods["/customers"], methods["/rpc/all_secrets"]) == (["get"], ["get", "post"])
+    assert "/rpc/wipe" not in methods
     assert (await reader.http.post("/rpc/all_secrets", json={})).status_code == 200
 
 
 async def test_it_follows_the_role_of_the_agent(workshop: Workshop) -> None:
     bench = await workshop.bench(_SHOP)
     agent = await bench.agent(dbRole=GUEST)
-    told = list_methods(await read_document(agent))
-    assert [path for path in told if "/rpc/" not in path] == ["/", "/tagged"]
-    assert "/rpc/wipe" not in told
+    methods = list_methods(await read_document(agent))
+    assert [path for path in methods if "/rpc/" not in path] == ["/", "/tagged"]
+    assert "/rpc/wipe" not in methods
     await bench.run(f"GRANT SELECT (id) ON customers TO {GUEST}")
     assert "/customers" in list_methods(await read_document(agent))
 

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import GUEST, Backend, Bench, Workshop, on_both_backends
 
 _SHOP = f"""
@@ -22,10 +22,6 @@ _SHOP = f"""
     INSERT INTO tags VALUES (1, 'vip'); INSERT INTO tagged VALUES (1, 1);
     GRANT SELECT ON customers TO {GUEST};
 """
-
-
-def refusal(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
 
 
 async def assert_untouched(bench: Bench) -> None:
@@ -47,7 +43,7 @@ async def test_a_reading_agent_only_reads(workshop: Workshop) -> None:
         ("POST", "/rpc/wipe"),
     ):
         body: Any = {} if path == "/rpc/wipe" else {"id": 9, "name": "x"}
-        assert refusal(await agent.http.request(method, path, json=body)) == (403, "read_only"), (method, path)
+        assert read_refusal(await agent.http.request(method, path, json=body)) == (403, "read_only"), (method, path)
     assert len((await agent.http.get("/rpc/all_pins")).json()) == 5
     await assert_untouched(bench)
 
@@ -61,7 +57,7 @@ async def test_a_reading_agent_posts_only_where_reading_is_sure(workshop: Worksh
     if backend == "direct":
         assert len(answer.json()) == 5
     else:
-        assert refusal(answer) == (403, "read_only")
+        assert read_refusal(answer) == (403, "read_only")
         assert answer.json()["hint"].startswith("Call it with GET")
 
 
@@ -74,17 +70,17 @@ async def test_a_function_that_lies_about_being_stable_still_cannot_write(worksh
     """)
     agent = await bench.agent()
     for answer in (await agent.http.post("/rpc/sly", json={}), await agent.http.get("/rpc/dirty")):
-        assert refusal(answer) == (405, "25006")
+        assert read_refusal(answer) == (405, "25006")
     assert await bench.rows("SELECT * FROM a") == []
 
 
 @on_both_backends
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 @pytest.mark.parametrize("path", ["/customers", "/customers?select=id", "/customers?order=id", "/customers?limit=1"])
-async def test_agents_say_which_rows(workshop: Workshop, method: str, path: str) -> None:
+async def test_agents_have_to_filter_rows(workshop: Workshop, method: str, path: str) -> None:
     bench = await workshop.bench(_SHOP)
     answer = await (await bench.agent()).http.request(method, path, json={"name": "x"})
-    assert refusal(answer) == (400, "filter_required")
+    assert read_refusal(answer) == (400, "filter_required")
     await assert_untouched(bench)
 
 
@@ -120,9 +116,9 @@ async def test_a_limited_agent_reaches_no_other_table(workshop: Workshop) -> Non
         assert "pin1" not in answer.text
         if method != "HEAD":
             assert answer.json()["code"] == "table_denied", (method, path)
-    told = (await agent.api.get("/introspect")).json()
-    assert [one["name"] for one in told["tables"]] == ["customers", "tagged"]
-    assert "secrets" not in json.dumps(told)
+    introspected = (await agent.api.get("/introspect")).json()
+    assert [one["name"] for one in introspected["tables"]] == ["customers", "tagged"]
+    assert "secrets" not in json.dumps(introspected)
     await assert_untouched(bench)
     assert (await agent.http.get("/customers?select=id,tagged(tag)&id=eq.1")).json() == [
         {"id": 1, "tagged": [{"tag": 1}]}
@@ -133,7 +129,7 @@ async def test_a_limited_agent_calls_the_functions_it_was_given(workshop: Worksh
     bench = await workshop.bench(_SHOP)
     agent = await bench.agent(tables=["rpc/wipe"])
     assert (await agent.http.post("/rpc/wipe", json={})).status_code == 204
-    assert refusal(await agent.http.post("/rpc/all_pins", json={})) == (403, "table_denied")
+    assert read_refusal(await agent.http.post("/rpc/all_pins", json={})) == (403, "table_denied")
 
 
 async def test_row_limit_refuses_before_and_after(workshop: Workshop) -> None:
@@ -146,7 +142,7 @@ async def test_row_limit_refuses_before_and_after(workshop: Workshop) -> None:
         ("POST", "/rpc/wipe", {}),
     ):
         answer = await agent.http.request(method, path, json=body)
-        assert refusal(answer) == (403, "row_limit"), (method, path)
+        assert read_refusal(answer) == (403, "row_limit"), (method, path)
         assert answer.json()["details"] == {"limit": 3}
     await assert_untouched(bench)
     assert len((await agent.write("PATCH", "/customers?id=lte.3", {"name": "x"})).changes) == 3
@@ -158,7 +154,7 @@ async def test_row_limit_counts_what_a_new_key_carries_along(workshop: Workshop)
         INSERT INTO a VALUES (1); INSERT INTO b SELECT n, 1 FROM generate_series(1, 5) n;
     """)
     agent = await bench.agent(maxRowsPerWrite=5)
-    assert refusal(await agent.http.patch("/a?id=eq.1", json={"id": 2})) == (403, "row_limit")
+    assert read_refusal(await agent.http.patch("/a?id=eq.1", json={"id": 2})) == (403, "row_limit")
     assert await bench.rows("SELECT id FROM a") == [{"id": 1}]
 
 
@@ -169,7 +165,7 @@ async def test_a_role_without_rights_learns_nothing_from_our_limits(workshop: Wo
     for path in ("/secrets?pin=like.pin*", "/secrets?pin=eq.nothing"):
         for method in ("PATCH", "DELETE"):
             answer = await agent.http.request(method, path, json={"pin": "x"})
-            assert refusal(answer) == (403, "42501")
+            assert read_refusal(answer) == (403, "42501")
     await assert_untouched(bench)
 
 
@@ -179,7 +175,7 @@ async def test_max_affected_and_rollback_change_nothing(workshop: Workshop) -> N
     answer = await agent.http.patch(
         "/customers?id=lte.2", json={"name": "x"}, headers={"prefer": "handling=strict,max-affected=1"}
     )
-    assert refusal(answer) == (400, "PGRST124")
+    assert read_refusal(answer) == (400, "PGRST124")
     answer = await agent.http.patch(
         "/customers?id=lte.2", json={"name": "x"}, headers={"prefer": "tx=rollback,return=representation"}
     )
@@ -198,7 +194,7 @@ async def test_a_session_freezes_at_its_limit(workshop: Workshop) -> None:
     for _ in range(2):
         await agent.write("PATCH", "/customers?id=eq.1", {"name": "x"})
     answer = await agent.http.patch("/customers?id=eq.2", json={"name": "x"})
-    assert refusal(answer) == (423, "session_frozen")
+    assert read_refusal(answer) == (423, "session_frozen")
     assert await bench.rows("SELECT name FROM customers WHERE id = 2") == [{"name": "c2"}]
     (session,) = await bench.sessions()
     assert (session["mutationCount"], session["pendingCount"]) == (1, 0)
@@ -215,9 +211,9 @@ async def test_a_contact_form_writes_what_it_cannot_read(workshop: Workshop) -> 
     """)
     agent = await bench.agent(dbRole=GUEST)
     written = await agent.write("POST", "/letters", {"text": "hello"}, prefer="return=minimal")
-    assert [(verb, after["text"]) for _, verb, _, after in written.told() if after] == [("insert", "hello")]
+    assert [(verb, after["text"]) for _, verb, _, after in written.row_changes() if after] == [("insert", "hello")]
     answer = await agent.http.post("/letters", json={"text": "x"}, headers={"prefer": "return=representation"})
-    assert refusal(answer) == (403, "42501")
+    assert read_refusal(answer) == (403, "42501")
     assert await bench.rows("SELECT count(*) AS n FROM letters") == [{"n": 2}]
 
 
@@ -229,7 +225,7 @@ async def test_row_security_that_binds_the_login_itself_is_refused(workshop: Wor
         CREATE POLICY one ON own USING (id = 1);
     """)
     answer = await (await bench.agent()).http.delete("/own?id=eq.1")
-    assert refusal(answer) == (403, "capture_blind")
+    assert read_refusal(answer) == (403, "capture_blind")
     assert await bench.rows("SELECT count(*) AS n FROM own") == [{"n": 2}]
 
 
@@ -243,7 +239,7 @@ async def test_soft_delete_out_of_ones_own_sight(workshop: Workshop) -> None:
     """)
     agent = await bench.agent(dbRole=GUEST)
     written = await agent.write("PATCH", "/docs?id=eq.1", {"gone": True})
-    assert written.told() == [("docs", "update", {"id": 1, "gone": False}, {"id": 1, "gone": True})]
+    assert written.row_changes() == [("docs", "update", {"id": 1, "gone": False}, {"id": 1, "gone": True})]
     assert (await agent.write("PATCH", "/docs?id=eq.1", {"gone": False})).changes == []
 
 

@@ -236,7 +236,7 @@ async def test_a_redirect_has_no_place_to_go(bench: Bench) -> None:
             assert answer.headers["x-request-id"]
 
 
-async def test_the_place_of_a_new_row_is_told(bench: Bench) -> None:
+async def test_the_location_of_a_new_row_is_answered(bench: Bench) -> None:
     agent = await bench.agent()
     answer = await agent.http.post("/items", json={"id": 5}, headers={"prefer": "return=headers-only"})
     assert (answer.status_code, answer.headers["location"]) == (201, "/items?id=eq.5")
@@ -272,7 +272,7 @@ async def test_headers_that_http_does_not_have_are_errors(bench: Bench) -> None:
 
 
 async def test_a_write_with_a_status_of_no_kind_is_answered(bench: Bench, backend: str) -> None:
-    """On the direct backend it is refused before its commit; a project's own API commits first, and that is told."""
+    """On the direct backend it is refused before its commit; a project's own API commits first, and the answer says so."""
     agent = await bench.agent()
     for body in ({"status": "600"}, {"status": "0"}, {"headers": spell({"X\r\n": "1"})}):
         answer = await agent.http.post("/rpc/write_and_say", json=body)
@@ -289,7 +289,7 @@ async def test_a_write_with_a_status_of_no_kind_is_answered(bench: Bench, backen
         assert answer.headers["x-request-id"]
 
 
-async def test_a_write_that_is_answered_without_a_body_is_committed_and_told(bench: Bench) -> None:
+async def test_a_write_that_is_answered_without_a_body_is_committed_and_recorded(bench: Bench) -> None:
     agent = await bench.agent()
     answer = await agent.http.post("/rpc/write_and_say", json={"status": "204"})
     assert (answer.status_code, answer.content) == (204, b"")
@@ -349,8 +349,8 @@ async def test_the_next_request_gets_its_own_answer(bench: Bench) -> None:
     for status, headers in SPLITS:
         query = httpx.QueryParams({"status": status, "headers": json.dumps(headers), "body": SMUGGLED})
         data = await exchange(bench, f"/api/v/{bench.connection_id}/rest/v1/rpc/say?{query}", "/api/account")
-        first, told, rest = take_answer(data)
-        assert first != 200 or told == SMUGGLED.encode(), (status, headers, data)
+        first, body, rest = take_answer(data)
+        assert first != 200 or body == SMUGGLED.encode(), (status, headers, data)
         second, account, end = take_answer(rest)
         assert (second, end) == (200, b""), (status, headers, data)
         assert "email" in json.loads(account)

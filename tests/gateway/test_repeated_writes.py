@@ -27,9 +27,9 @@ async def agent(request: pytest.FixtureRequest, bench: Bench) -> BenchAgent:
 async def test_updates_with_other_values(agent: BenchAgent) -> None:
     for key, body in ((1, "one"), (2, "two"), (3, None), (77, "nobody")):
         written = await agent.write("PATCH", f"/notes?id=eq.{key}", {"body": body})
-        told = [] if key == 77 else [("notes", "update", {"id": key, "body": f"note {key}", "n": key})]
-        assert [change[:3] for change in written.told()] == told
-        assert [row["body"] for row in written.answer.json()] == [body] * len(told)
+        expected = [] if key == 77 else [("notes", "update", {"id": key, "body": f"note {key}", "n": key})]
+        assert [change[:3] for change in written.row_changes()] == expected
+        assert [row["body"] for row in written.answer.json()] == [body] * len(expected)
 
 
 async def test_patterns_and_several_rows(agent: BenchAgent) -> None:
@@ -41,12 +41,12 @@ async def test_patterns_and_several_rows(agent: BenchAgent) -> None:
 async def test_inserts_and_deletes(agent: BenchAgent) -> None:
     for number in (20, 21):
         written = await agent.write("POST", "/notes", {"id": number, "n": f"{number}.50"})
-        assert written.told() == [("notes", "insert", None, {"id": number, "body": None, "n": number + 0.5})]
+        assert written.row_changes() == [("notes", "insert", None, {"id": number, "body": None, "n": number + 0.5})]
         many = await agent.write("POST", "/notes", [{"id": number * 10 + n, "n": n} for n in range(number - 18)])
         assert len(many.changes) == number - 18
     for number in (20, 21):
         written = await agent.write("DELETE", f"/notes?id=eq.{number}")
-        assert written.told() == [("notes", "delete", {"id": number, "body": None, "n": number + 0.5}, None)]
+        assert written.row_changes() == [("notes", "delete", {"id": number, "body": None, "n": number + 0.5}, None)]
 
 
 async def test_values_of_types_whose_text_depends_on_the_session(agent: BenchAgent) -> None:
@@ -61,7 +61,7 @@ async def test_values_of_types_whose_text_depends_on_the_session(agent: BenchAge
 async def test_a_body_of_another_form_is_another_shape(agent: BenchAgent) -> None:
     await agent.write("PATCH", "/notes?id=eq.1", {"body": "a"})
     written = await agent.write("PATCH", "/notes?id=eq.1", {"n": 4, "body": "b"})
-    assert written.told()[0][3] == {"id": 1, "body": "b", "n": 4}
+    assert written.row_changes()[0][3] == {"id": 1, "body": "b", "n": 4}
     refused = await agent.http.patch(
         "/notes?id=eq.1", content=b'{"body": ', headers={"content-type": "application/json"}
     )

@@ -1,4 +1,4 @@
-"""A pooled connection has no memory of the role that somebody else's function left it in."""
+"""A pooled db connection has no memory of the role that another caller's function left it in."""
 
 import pytest
 

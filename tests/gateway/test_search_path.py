@@ -1,4 +1,4 @@
-"""Whoever may create functions in an exposed schema does not get them called in place of PostgreSQL's own."""
+"""Functions that a role creates in an exposed schema are not called in place of PostgreSQL's own."""
 
 import pytest
 
@@ -82,7 +82,7 @@ async def test_functions_and_operators_of_anybody_are_not_taken_for_postgresqls_
     merged = await agent.write(
         "POST", "/keyed", [{"code": "a", "note": "z"}], prefer="return=representation,resolution=merge-duplicates"
     )
-    assert merged.told()[0][1] == "update"
+    assert merged.row_changes()[0][1] == "update"
     deleted = await agent.write("DELETE", "/keyed?code=eq.b")
     assert await bench.rows("SELECT * FROM pwned") == []
     for session in {merged.session_id, deleted.session_id}:
@@ -112,7 +112,7 @@ async def test_a_type_with_operators_of_its_own_keeps_them(workshop: Workshop) -
     assert len((await agent.http.get("/people?path=cd.a")).json()) == 2
     assert len((await agent.http.get("/people?path=eq.a.b")).json()) == 1
     written = await agent.write("PATCH", "/people?email=eq.ANN@x.org", {"age": 5})
-    assert written.told() == [
+    assert written.row_changes() == [
         (
             "people",
             "update",
@@ -126,4 +126,4 @@ async def test_a_type_with_operators_of_its_own_keeps_them(workshop: Workshop) -
         [{"email": "BOB@x.org", "path": "a.d", "age": 3}],
         prefer="return=representation,resolution=merge-duplicates",
     )
-    assert merged.told()[0][1] == "update"
+    assert merged.row_changes()[0][1] == "update"

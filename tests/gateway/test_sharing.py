@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from tests.fakes.hostile_postgres import run_hostile_postgres
+from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import GUEST, Bench, BenchAgent, OwnWorkshop, Workshop
 from tests.fixtures.waiting import wait_until
 
@@ -20,10 +21,6 @@ _SLOW = f"""
 """
 _MEGABYTE = 1_000_000
 _ALL = "/notes?select=id,body"
-
-
-def refusal(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
 
 
 async def keep_busy(
@@ -54,7 +51,7 @@ async def test_one_caller_reads_with_its_share_of_the_connections_at_most(worksh
     assert (await other.http.get("/notes?id=eq.1&select=id")).json() == [{"id": 1}]
     assert (await bench.person.get(f"/c/{bench.connection_id}/data/public.notes")).status_code == 200
     refused = await greedy.http.get("/notes?id=eq.1")
-    assert refusal(refused) == (429, "too_many_running")
+    assert read_refusal(refused) == (429, "too_many_running")
     assert refused.headers["retry-after"] == "1"
     await stop(tasks)
 
@@ -80,7 +77,7 @@ async def test_an_agent_has_less_time_than_a_person(own_workshop: OwnWorkshop) -
     bench = await workshop.bench(_SLOW)
     agent = await bench.agent()
     for answer in (await agent.http.get("/rpc/slow?s=30"), await agent.http.post("/rpc/slow", json={"s": 30})):
-        assert refusal(answer) == (504, "query_timeout")
+        assert read_refusal(answer) == (504, "query_timeout")
         assert answer.json()["details"] == {"seconds": 0.3}
     by_person = await bench.person.get(f"/api/v/{bench.connection_id}/rest/v1/rpc/slow?s=0.6")
     assert by_person.json() == 5000
@@ -91,12 +88,12 @@ async def test_an_agent_has_less_time_than_a_person(own_workshop: OwnWorkshop) -
 async def test_a_shorter_timeout_of_role_or_database_counts(workshop: Workshop) -> None:
     """It is PostgreSQL's own refusal then."""
     bench = await workshop.bench(_SLOW, settings={"statement_timeout": "200ms"})
-    assert refusal(await (await bench.agent()).http.get("/rpc/slow?s=30")) == (500, "57014")
+    assert read_refusal(await (await bench.agent()).http.get("/rpc/slow?s=30")) == (500, "57014")
     limited = await workshop.bench(_SLOW)
     await limited.run(f"ALTER ROLE {GUEST} SET statement_timeout = '150ms'")
     try:
         as_guest = await limited.agent(dbRole=GUEST)
-        assert refusal(await as_guest.http.get("/rpc/slow?s=30")) == (500, "57014")
+        assert read_refusal(await as_guest.http.get("/rpc/slow?s=30")) == (500, "57014")
     finally:
         await limited.run(f"ALTER ROLE {GUEST} RESET statement_timeout")
 
@@ -106,12 +103,12 @@ async def test_too_large_an_answer_is_refused_and_nothing_is_kept(own_workshop: 
     bench = await workshop.bench(_SLOW)
     agent = await bench.agent()
     answer = await agent.http.get(_ALL)
-    assert refusal(answer) == (413, "answer_too_large")
+    assert read_refusal(answer) == (413, "answer_too_large")
     assert "limit" in answer.json()["hint"]
     assert len((await agent.http.get(f"{_ALL}&limit=1000")).json()) == 1000
     headers = {"prefer": "return=representation"}
     written = await agent.http.patch("/notes?id=gt.0", json={"body": "y" * 1000}, headers=headers)
-    assert refusal(written) == (413, "write_too_large")
+    assert read_refusal(written) == (413, "write_too_large")
     assert await bench.rows("SELECT 1 FROM notes WHERE body LIKE 'y%'") == []
     assert await bench.sessions() == []
 
@@ -130,7 +127,7 @@ async def test_what_clients_take_slowly_keeps_others_from_large_answers(own_work
     async with agent.http.stream("GET", f"{_ALL}&id=lte.4900") as slow, agent.http.stream("GET", _ALL) as slower:
         assert (slow.status_code, slower.status_code) == (200, 200)
         answer = await other.http.get(_ALL)
-        assert refusal(answer) == (503, "memory_busy")
+        assert read_refusal(answer) == (503, "memory_busy")
         assert answer.headers["retry-after"] == "1"
         assert len((await other.http.get(f"{_ALL}&limit=500")).json()) == 500
     await wait_until(
@@ -177,7 +174,7 @@ async def test_a_write_whose_rows_are_too_large_to_record_changes_nothing(own_wo
         ("DELETE", "/parent?id=eq.10", None),
     ):
         refused = await agent.http.request(method, path, json=body, headers=headers)
-        assert refusal(refused) == (413, "write_too_large"), (method, path)
+        assert read_refusal(refused) == (413, "write_too_large"), (method, path)
     assert await bench.rows("SELECT count(*) AS p, sum(n) AS n, (SELECT count(*) FROM child) AS c FROM parent") == [
         {"p": 10, "n": 0, "c": 9}
     ]

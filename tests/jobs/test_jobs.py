@@ -276,7 +276,7 @@ async def test_two_processes_share_the_work_and_run_each_job_once(hire: Hire, da
     def meeting(work: Work) -> Any:
         async def run(arguments: Mapping[str, Any]) -> None:
             await work(arguments)
-            if len(work.done) == 1:  # nobody does all the work alone
+            if len(work.done) == 1:  # no worker does all the work alone
                 await meet.wait()
 
         return run
@@ -468,7 +468,7 @@ async def test_a_database_that_is_away_does_not_hold_up_the_start(
     await work.wait()
 
 
-async def test_a_job_that_nobody_here_knows_is_left_to_others(hire: Hire, database: Database) -> None:
+async def test_a_job_of_unknown_kind_is_left_to_other_processes(hire: Hire, database: Database) -> None:
     newer = Jobs(database, QUICK)
     newer.register("test.newer", Work())
     async with database.unit_of_work() as unit:
@@ -497,7 +497,7 @@ async def test_a_handler_that_cancels_itself_is_in_trouble_like_any_other(hire: 
 ENDED = text("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('failed', 'aborted')")
 
 
-async def test_misuse_is_told_where_it_happens(database: Database) -> None:
+async def test_misuse_raises_where_it_happens(database: Database) -> None:
     jobs = Jobs(database, QUICK)
     with pytest.raises(ValueError, match="at most 40"):
         jobs.register("x" * 41, Work())

@@ -7,7 +7,7 @@ import pytest
 from basewarden.db import Database
 from basewarden.journal import SessionFrozen
 from tests.fixtures.bench import Bench, BenchAgent, Workshop, on_both_backends
-from tests.fixtures.desk import JournalDatabase
+from tests.fixtures.journal import JournalDatabase
 
 _NOTES = "CREATE TABLE notes (id int PRIMARY KEY, body text)"
 _MINE = {"x-basewarden-session": "mine"}
@@ -111,23 +111,23 @@ async def test_who_may_freeze(workshop: Workshop) -> None:
     bench = await workshop.bench(_NOTES)
     _, session = await use_up(bench)
     stranger = await bench.product.sign_up(f"s{bench.connection_id}@example.com")
-    nobody = await bench.product.client()
+    visitor = await bench.product.client()
     path = f"/api/connections/{bench.connection_id}/sessions/{session}"
     for what in ("freeze", "release"):
         assert (await stranger.post(f"{path}/{what}")).status_code == 404
-        assert (await nobody.post(f"{path}/{what}")).status_code == 401
+        assert (await visitor.post(f"{path}/{what}")).status_code == 401
         assert (await bench.person.post(f"{path}x/{what}")).status_code == 404
 
 
-async def test_the_limit_is_kept_by_two_processes_at_once(desk: JournalDatabase) -> None:
-    recorders = [await desk.recorder(), await desk.recorder()]
-    caller = desk.caller(label="shared", max_writes=5)
+async def test_the_limit_is_kept_by_two_processes_at_once(journal_db: JournalDatabase) -> None:
+    recorders = [await journal_db.recorder(), await journal_db.recorder()]
+    caller = journal_db.caller(label="shared", max_writes=5)
     results = await asyncio.gather(
-        *(recorders[n % 2].record(desk.entry(n, caller=caller)) for n in range(20)), return_exceptions=True
+        *(recorders[n % 2].record(journal_db.entry(n, caller=caller)) for n in range(20)), return_exceptions=True
     )
     assert sum(isinstance(result, SessionFrozen) for result in results) == 15
-    assert await desk.rows("SELECT write_count, frozen_reason FROM journal_sessions") == [
+    assert await journal_db.rows("SELECT write_count, frozen_reason FROM journal_sessions") == [
         {"write_count": 5, "frozen_reason": "budget"}
     ]
     with pytest.raises(SessionFrozen):
-        await recorders[0].record(desk.entry(30, caller=desk.caller(label="shared", max_writes=500)))
+        await recorders[0].record(journal_db.entry(30, caller=journal_db.caller(label="shared", max_writes=500)))

@@ -17,64 +17,66 @@ from basewarden.journal import (
     UncapturedChanges,
     WriteEntry,
 )
-from tests.fixtures.desk import JournalDatabase, make_row
+from tests.fixtures.journal import JournalDatabase, make_row
 from tests.fixtures.waiting import wait_until
 
 _ROWS = "SELECT position, verb, row_key, before::text AS before, after::text AS after FROM journal_mutations ORDER BY 1"
 _WRITES = "SELECT state, xid, mutation_count, tables, unseen, settled_at IS NOT NULL AS settled FROM journal_writes"
 
 
-def make_intent(desk: JournalDatabase, *ids: int, **changes: Any) -> WriteEntry:
+def make_intent(journal_db: JournalDatabase, *ids: int, **changes: Any) -> WriteEntry:
     rows = tuple(RowChange("public", "t", "update", ("id",), make_image(one), None) for one in ids)
-    return replace(desk.entry(), **{"xid": None, "verb": "update", "changes": rows, **changes})
+    return replace(journal_db.entry(), **{"xid": None, "verb": "update", "changes": rows, **changes})
 
 
 def make_image(number: int, **more: str) -> Image:
     return Image({"id": str(number), **more}, b'{"id":%d}' % number)
 
 
-def make_outcome(desk: JournalDatabase, recorded: Recorded, *rows: RowChange) -> IntentOutcome:
-    return IntentOutcome(recorded, desk.connection_id, "committed", rows)
+def make_outcome(journal_db: JournalDatabase, recorded: Recorded, *rows: RowChange) -> IntentOutcome:
+    return IntentOutcome(recorded, journal_db.connection_id, "committed", rows)
 
 
-async def wait_stored(desk: JournalDatabase, state: str) -> None:
+async def wait_stored(journal_db: JournalDatabase, state: str) -> None:
     await wait_until(
-        lambda: desk.rows("SELECT state FROM journal_writes"),
+        lambda: journal_db.rows("SELECT state FROM journal_writes"),
         "the outcome to be stored",
         matches=lambda found: found[0]["state"] == state,
         seconds=5,
     )
 
 
-async def test_an_intent_holds_the_rows_as_they_were(desk: JournalDatabase) -> None:
-    recorder = await desk.recorder()
-    recorded = await recorder.record(make_intent(desk, 1, 2, reserve=5))
+async def test_an_intent_holds_the_rows_as_they_were(journal_db: JournalDatabase) -> None:
+    recorder = await journal_db.recorder()
+    recorded = await recorder.record(make_intent(journal_db, 1, 2, reserve=5))
     assert (recorded.first_position, recorded.positions) == (0, 5)
-    assert await desk.rows(_ROWS) == [
+    assert await journal_db.rows(_ROWS) == [
         {"position": 1, "verb": "update", "row_key": '["1"]', "before": '{"id":1}', "after": None},
         {"position": 2, "verb": "update", "row_key": '["2"]', "before": '{"id":2}', "after": None},
     ]
-    assert await desk.rows(_WRITES) == [
+    assert await journal_db.rows(_WRITES) == [
         {"state": "pending", "xid": None, "mutation_count": 2, "tables": ["public.t"], "unseen": None, "settled": False}
     ]
 
 
-async def test_the_outcome_takes_the_place_of_the_images(desk: JournalDatabase) -> None:
-    recorder = await desk.recorder()
-    first = await recorder.record(make_intent(desk, 1, reserve=3))
-    second = await recorder.record(make_intent(desk, 9))
+async def test_the_outcome_takes_the_place_of_the_images(journal_db: JournalDatabase) -> None:
+    recorder = await journal_db.recorder()
+    first = await recorder.record(make_intent(journal_db, 1, reserve=3))
+    second = await recorder.record(make_intent(journal_db, 9))
     other = replace(make_row(5), table="u")
-    assert await recorder.store_outcome(make_outcome(desk, second, make_row(9)))
+    assert await recorder.store_outcome(make_outcome(journal_db, second, make_row(9)))
     assert await recorder.store_outcome(
-        replace(make_outcome(desk, first, make_row(1), other), uncaptured=(UncapturedChanges("public", "v", 0, 1, 0),))
+        replace(
+            make_outcome(journal_db, first, make_row(1), other), uncaptured=(UncapturedChanges("public", "v", 0, 1, 0),)
+        )
     )
-    assert [(row["position"], row["row_key"], row["before"]) for row in await desk.rows(_ROWS)] == [
+    assert [(row["position"], row["row_key"], row["before"]) for row in await journal_db.rows(_ROWS)] == [
         (1, '["1"]', None),
         (2, '["5"]', None),
         (4, '["9"]', None),
     ]
-    told = await desk.rows(f"{_WRITES} ORDER BY id")
-    assert told[0] == {
+    writes = await journal_db.rows(f"{_WRITES} ORDER BY id")
+    assert writes[0] == {
         "state": "committed",
         "xid": None,
         "mutation_count": 2,
@@ -84,106 +86,108 @@ async def test_the_outcome_takes_the_place_of_the_images(desk: JournalDatabase) 
     }
 
 
-async def test_more_than_was_foreseen_goes_behind_everything(desk: JournalDatabase) -> None:
-    recorder = await desk.recorder()
-    first = await recorder.record(make_intent(desk, 1))
-    await recorder.record(make_intent(desk, 2))
-    assert await recorder.store_outcome(make_outcome(desk, first, make_row(1), make_row(3), make_row(4)))
-    rows = await desk.rows(_ROWS)
+async def test_more_than_was_foreseen_goes_behind_everything(journal_db: JournalDatabase) -> None:
+    recorder = await journal_db.recorder()
+    first = await recorder.record(make_intent(journal_db, 1))
+    await recorder.record(make_intent(journal_db, 2))
+    assert await recorder.store_outcome(make_outcome(journal_db, first, make_row(1), make_row(3), make_row(4)))
+    rows = await journal_db.rows(_ROWS)
     assert [(row["position"], row["row_key"]) for row in rows] == [
         (1, '["1"]'),
         (2, '["2"]'),
         (3, '["3"]'),
         (4, '["4"]'),
     ]
-    assert await desk.rows("SELECT position FROM journal_sessions") == [{"position": 4}]
+    assert await journal_db.rows("SELECT position FROM journal_sessions") == [{"position": 4}]
 
 
-async def test_what_is_not_known_keeps_its_images(desk: JournalDatabase) -> None:
-    recorder = await desk.recorder()
-    recorded = await recorder.record(make_intent(desk, 1))
-    recorder.queue_outcome(IntentOutcome(recorded, desk.connection_id, "unknown"))
-    await wait_stored(desk, "unknown")
-    assert [row["before"] for row in await desk.rows(_ROWS)] == ['{"id":1}']
+async def test_what_is_not_known_keeps_its_images(journal_db: JournalDatabase) -> None:
+    recorder = await journal_db.recorder()
+    recorded = await recorder.record(make_intent(journal_db, 1))
+    recorder.queue_outcome(IntentOutcome(recorded, journal_db.connection_id, "unknown"))
+    await wait_stored(journal_db, "unknown")
+    assert [row["before"] for row in await journal_db.rows(_ROWS)] == ['{"id":1}']
 
 
-async def test_the_truth_that_comes_late_counts_and_only_once(desk: JournalDatabase) -> None:
-    recorder = await desk.recorder()
-    recorded = await recorder.record(make_intent(desk, 1))
-    await desk.admin.execute("UPDATE journal_writes SET state = 'unknown'")
-    assert await recorder.store_outcome(make_outcome(desk, recorded, make_row(1)))
-    assert await recorder.store_outcome(make_outcome(desk, recorded, make_row(2)))  # settled: it changes nothing more
-    assert [(row["row_key"], row["after"]) for row in await desk.rows(_ROWS)] == [('["1"]', '{"id":1}')]
+async def test_the_truth_that_comes_late_counts_and_only_once(journal_db: JournalDatabase) -> None:
+    recorder = await journal_db.recorder()
+    recorded = await recorder.record(make_intent(journal_db, 1))
+    await journal_db.admin.execute("UPDATE journal_writes SET state = 'unknown'")
+    assert await recorder.store_outcome(make_outcome(journal_db, recorded, make_row(1)))
+    assert await recorder.store_outcome(
+        make_outcome(journal_db, recorded, make_row(2))
+    )  # settled: it changes nothing more
+    assert [(row["row_key"], row["after"]) for row in await journal_db.rows(_ROWS)] == [('["1"]', '{"id":1}')]
 
 
-async def test_it_is_kept_while_our_database_is_away(desk: JournalDatabase) -> None:
-    recorder = await desk.recorder()
-    recorded = await recorder.record(make_intent(desk, 1))
-    await desk.rows(
+async def test_it_is_kept_while_our_database_is_away(journal_db: JournalDatabase) -> None:
+    recorder = await journal_db.recorder()
+    recorded = await recorder.record(make_intent(journal_db, 1))
+    await journal_db.rows(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    assert await recorder.store_outcome(make_outcome(desk, recorded, make_row(1)))
-    assert (await desk.rows(_WRITES))[0]["state"] == "committed"
+    assert await recorder.store_outcome(make_outcome(journal_db, recorded, make_row(1)))
+    assert (await journal_db.rows(_WRITES))[0]["state"] == "committed"
 
 
-async def test_stopping_stores_it(desk: JournalDatabase) -> None:
-    recorder = await desk.recorder()
-    recorded = [await recorder.record(make_intent(desk, number)) for number in range(20)]
+async def test_stopping_stores_it(journal_db: JournalDatabase) -> None:
+    recorder = await journal_db.recorder()
+    recorded = [await recorder.record(make_intent(journal_db, number)) for number in range(20)]
     for number, one in enumerate(recorded):
-        recorder.queue_outcome(make_outcome(desk, one, make_row(number)))
+        recorder.queue_outcome(make_outcome(journal_db, one, make_row(number)))
     await recorder.stop()
-    assert await desk.rows("SELECT DISTINCT state FROM journal_writes") == [{"state": "committed"}]
+    assert await journal_db.rows("SELECT DISTINCT state FROM journal_writes") == [{"state": "committed"}]
 
 
-async def test_one_that_does_not_fit_does_not_sink_the_others(desk: JournalDatabase) -> None:
-    recorder = await desk.recorder()
-    good, bad = await recorder.record(make_intent(desk, 1)), await recorder.record(make_intent(desk, 2))
+async def test_one_that_does_not_fit_does_not_sink_the_others(journal_db: JournalDatabase) -> None:
+    recorder = await journal_db.recorder()
+    good, bad = await recorder.record(make_intent(journal_db, 1)), await recorder.record(make_intent(journal_db, 2))
     lone = replace(make_row(2), after=make_image(2, x="\ud800"))
-    waiting = asyncio.create_task(recorder.store_outcome(make_outcome(desk, bad, lone)))
-    assert await recorder.store_outcome(make_outcome(desk, good, make_row(1)))
+    waiting = asyncio.create_task(recorder.store_outcome(make_outcome(journal_db, bad, lone)))
+    assert await recorder.store_outcome(make_outcome(journal_db, good, make_row(1)))
     assert not await waiting
-    assert [row["state"] for row in await desk.rows(f"{_WRITES} ORDER BY id")] == ["committed", "pending"]
-    assert await recorder.record(make_intent(desk, 3))
+    assert [row["state"] for row in await journal_db.rows(f"{_WRITES} ORDER BY id")] == ["committed", "pending"]
+    assert await recorder.record(make_intent(journal_db, 3))
 
 
-async def test_the_limit_of_writes_counts_intents(desk: JournalDatabase) -> None:
-    recorder = await desk.recorder()
-    caller = desk.caller(max_writes=1, capture="representation")
-    await recorder.record(make_intent(desk, 1, caller=caller))
+async def test_the_limit_of_writes_counts_intents(journal_db: JournalDatabase) -> None:
+    recorder = await journal_db.recorder()
+    caller = journal_db.caller(max_writes=1, capture="representation")
+    await recorder.record(make_intent(journal_db, 1, caller=caller))
     with pytest.raises(SessionFrozen):
-        await recorder.record(make_intent(desk, 2, caller=caller))
+        await recorder.record(make_intent(journal_db, 2, caller=caller))
 
 
-async def test_a_session_has_one_capture(desk: JournalDatabase) -> None:
-    recorder = await desk.recorder()
-    callers = [desk.caller(), desk.caller(capture="representation")]
-    found = [(await recorder.record(desk.entry(1, caller=caller))).session_id for caller in (*callers, *callers)]
+async def test_a_session_has_one_capture(journal_db: JournalDatabase) -> None:
+    recorder = await journal_db.recorder()
+    callers = [journal_db.caller(), journal_db.caller(capture="representation")]
+    found = [(await recorder.record(journal_db.entry(1, caller=caller))).session_id for caller in (*callers, *callers)]
     assert found[0] != found[1]
     assert found[:2] == found[2:]
-    assert await desk.rows("SELECT capture FROM journal_sessions ORDER BY id") == [
+    assert await journal_db.rows("SELECT capture FROM journal_sessions ORDER BY id") == [
         {"capture": "statement"},
         {"capture": "representation"},
     ]
 
 
-async def test_an_intent_is_given_up_when_it_is_too_old(desk: JournalDatabase) -> None:
+async def test_an_intent_is_given_up_when_it_is_too_old(journal_db: JournalDatabase) -> None:
     async def ask(*_: object) -> dict[int, str | None]:
         raise AssertionError("there is no transaction to ask about")
 
-    recorder = await desk.recorder()
-    old, young = await recorder.record(make_intent(desk, 1)), await recorder.record(make_intent(desk, 2))
-    await desk.admin.execute(
+    recorder = await journal_db.recorder()
+    old, young = await recorder.record(make_intent(journal_db, 1)), await recorder.record(make_intent(journal_db, 2))
+    await journal_db.admin.execute(
         "UPDATE journal_writes SET at = now() - interval '6 minutes' WHERE id = %s", (old.write_id,)
     )
-    assert await Reconciler(desk.database, ask).reconcile(desk.connection_id) == 1
-    states = {row["id"]: row["state"] for row in await desk.rows("SELECT id, state FROM journal_writes")}
+    assert await Reconciler(journal_db.database, ask).reconcile(journal_db.connection_id) == 1
+    states = {row["id"]: row["state"] for row in await journal_db.rows("SELECT id, state FROM journal_writes")}
     assert states == {old.write_id: "unknown", young.write_id: "pending"}
 
 
-async def test_a_finish_of_what_is_gone_is_let_go(desk: JournalDatabase) -> None:
-    recorder = await desk.recorder()
+async def test_a_finish_of_what_is_gone_is_let_go(journal_db: JournalDatabase) -> None:
+    recorder = await journal_db.recorder()
     assert await recorder.store_outcome(
-        make_outcome(desk, Recorded(uuid4(), UUID(int=1), 0, 1), make_row(1), make_row(2))
+        make_outcome(journal_db, Recorded(uuid4(), UUID(int=1), 0, 1), make_row(1), make_row(2))
     )
-    assert await desk.rows(_ROWS) == []
+    assert await journal_db.rows(_ROWS) == []

@@ -11,7 +11,7 @@ from basewarden.gateway.projects import ask_connection
 from basewarden.journal import Reconciler
 from pgrest import DatabaseError, DbConnection, PgrestError
 from pgrest.errors import DatabaseErrorFields
-from tests.fixtures.desk import JournalDatabase
+from tests.fixtures.journal import JournalDatabase
 from tests.fixtures.postgres import PostgresServer
 
 _STATES = "SELECT xid, state FROM journal_writes ORDER BY xid"
@@ -24,22 +24,22 @@ async def theirs(postgres: PostgresServer) -> AsyncIterator[str]:
     await postgres.drop_database(dsn)
 
 
-async def _record(desk: JournalDatabase, *xids: int) -> None:
-    recorder = await desk.recorder()
+async def _record(journal_db: JournalDatabase, *xids: int) -> None:
+    recorder = await journal_db.recorder()
     for xid in xids:
-        await recorder.record(desk.entry(1, xid=xid))
+        await recorder.record(journal_db.entry(1, xid=xid))
 
 
-def _reconciler(desk: JournalDatabase, dsn: str) -> Reconciler:
+def _reconciler(journal_db: JournalDatabase, dsn: str) -> Reconciler:
     async def ask(connection_id: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
-        assert connection_id == desk.connection_id
+        assert connection_id == journal_db.connection_id
         connection = await DbConnection.connect(dsn)
         try:
             return await ask_connection(connection, xids)
         finally:
             await connection.close()
 
-    return Reconciler(desk.database, ask)
+    return Reconciler(journal_db.database, ask)
 
 
 async def _xid(connection: psycopg.AsyncConnection) -> int:
@@ -48,8 +48,8 @@ async def _xid(connection: psycopg.AsyncConnection) -> int:
     return int(row[0])
 
 
-async def test_committed_aborted_running_and_never_heard_of(desk: JournalDatabase, theirs: str) -> None:
-    reconciler = _reconciler(desk, theirs)
+async def test_committed_aborted_running_and_never_heard_of(journal_db: JournalDatabase, theirs: str) -> None:
+    reconciler = _reconciler(journal_db, theirs)
     async with (
         await psycopg.AsyncConnection.connect(theirs) as done,
         await psycopg.AsyncConnection.connect(theirs) as undone,
@@ -59,9 +59,9 @@ async def test_committed_aborted_running_and_never_heard_of(desk: JournalDatabas
         await done.commit()
         await undone.rollback()
         too_old, future = 1, 2**62
-        await _record(desk, committed, aborted, pending, too_old + 2, future)
-        assert await reconciler.reconcile(desk.connection_id) == 1
-        assert {row["xid"]: row["state"] for row in await desk.rows(_STATES)} == {
+        await _record(journal_db, committed, aborted, pending, too_old + 2, future)
+        assert await reconciler.reconcile(journal_db.connection_id) == 1
+        assert {row["xid"]: row["state"] for row in await journal_db.rows(_STATES)} == {
             too_old + 2: "unknown",
             committed: "committed",
             aborted: "aborted",
@@ -69,21 +69,23 @@ async def test_committed_aborted_running_and_never_heard_of(desk: JournalDatabas
             future: "unknown",
         }
         await running.commit()
-    assert await reconciler.reconcile(desk.connection_id) == 0
-    assert (await desk.rows(f"SELECT state FROM journal_writes WHERE xid = {pending}")) == [{"state": "committed"}]
+    assert await reconciler.reconcile(journal_db.connection_id) == 0
+    assert (await journal_db.rows(f"SELECT state FROM journal_writes WHERE xid = {pending}")) == [
+        {"state": "committed"}
+    ]
 
 
-async def test_what_is_settled_is_not_asked_about_again(desk: JournalDatabase, theirs: str) -> None:
+async def test_what_is_settled_is_not_asked_about_again(journal_db: JournalDatabase, theirs: str) -> None:
     asked: list[Sequence[int]] = []
 
     async def ask(_: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
         asked.append(xids)
         return dict.fromkeys(xids, "committed")
 
-    await _record(desk, 5, 6)
-    reconciler = Reconciler(desk.database, ask)
-    await reconciler.reconcile(desk.connection_id)
-    await reconciler.reconcile(desk.connection_id)
+    await _record(journal_db, 5, 6)
+    reconciler = Reconciler(journal_db.database, ask)
+    await reconciler.reconcile(journal_db.connection_id)
+    await reconciler.reconcile(journal_db.connection_id)
     assert asked == [[5, 6]]
 
 
@@ -96,20 +98,20 @@ async def test_what_is_settled_is_not_asked_about_again(desk: JournalDatabase, t
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_a_project_that_is_away_leaves_all_pending(desk: JournalDatabase, error: Exception) -> None:
+async def test_a_project_that_is_away_leaves_all_pending(journal_db: JournalDatabase, error: Exception) -> None:
     async def ask(_: UUID, __: Sequence[int]) -> Mapping[int, str | None]:
         raise error
 
-    await _record(desk, 5)
-    reconciler = Reconciler(desk.database, ask)
-    assert await reconciler.try_reconcile(desk.connection_id) is None
-    assert [row["state"] for row in await desk.rows(_STATES)] == ["pending"]
+    await _record(journal_db, 5)
+    reconciler = Reconciler(journal_db.database, ask)
+    assert await reconciler.try_reconcile(journal_db.connection_id) is None
+    assert [row["state"] for row in await journal_db.rows(_STATES)] == ["pending"]
 
 
-async def test_more_than_a_page_is_settled_in_one_go(desk: JournalDatabase) -> None:
-    """An undo asks how many are left, and must not be told of the first page only."""
-    await _record(desk, 5)
-    await desk.rows(
+async def test_more_than_a_page_is_settled_in_one_go(journal_db: JournalDatabase) -> None:
+    """An undo asks how many are left, and must not get the first page only."""
+    await _record(journal_db, 5)
+    await journal_db.rows(
         "INSERT INTO journal_writes (id, session_id, connection_id, xid, verb, schema_name, table_name,"
         " mutation_count, tables, summary) SELECT gen_random_uuid(), session_id, connection_id, n, 'insert', 'public',"
         " 't', 0, '{}', '' FROM journal_writes, generate_series(10, 2509) n RETURNING 1"
@@ -118,5 +120,5 @@ async def test_more_than_a_page_is_settled_in_one_go(desk: JournalDatabase) -> N
     async def ask(_: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
         return {xid: "in progress" if xid % 2 else "aborted" for xid in xids}
 
-    assert await Reconciler(desk.database, ask).reconcile(desk.connection_id) == 1251
-    assert await desk.rows("SELECT count(*) AS n FROM journal_writes WHERE state = 'pending'") == [{"n": 1251}]
+    assert await Reconciler(journal_db.database, ask).reconcile(journal_db.connection_id) == 1251
+    assert await journal_db.rows("SELECT count(*) AS n FROM journal_writes WHERE state = 'pending'") == [{"n": 1251}]

@@ -1,4 +1,4 @@
-"""What policy refused to agents is told to the connection's members: counted, bounded, and without any value."""
+"""What policy refused to agents is shown to the connection's members: counted, bounded, and without any value."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from basewarden.journal.refusals import prune_refusals
 from basewarden.journal.refusals.log import MAX_KINDS_AN_HOUR, MAX_QUEUED_KINDS
 from scripts.reference import list_errors
 from tests.fixtures.bench import Bench, Workshop, on_both_backends
-from tests.fixtures.desk import JournalDatabase
+from tests.fixtures.journal import JournalDatabase
 
 _SHOP = """
     CREATE TABLE prices (id int PRIMARY KEY, amount int); INSERT INTO prices SELECT n, n FROM generate_series(1, 9) n;
@@ -43,8 +43,8 @@ async def test_every_kind_of_refusal_is_kept(workshop: Workshop) -> None:
     await writer.http.patch("/prices?id=eq.2", json={"amount": 5})
     await reader.http.post("/prices", json={"id": 100})
     found = await list_refusals(bench)
-    told = [(one["agent"], one["code"], one["method"], one["table"], one["summary"]) for one in reversed(found)]
-    assert sorted(told) == [
+    listed = [(one["agent"], one["code"], one["method"], one["table"], one["summary"]) for one in reversed(found)]
+    assert sorted(listed) == [
         ("Reader", "read_only", "POST", "public.prices", "POST /prices"),
         ("Writer", "filter_required", "PATCH", "public.prices", "PATCH /prices"),
         ("Writer", "row_limit", "PATCH", "public.prices", "PATCH /prices?id=gt.…&amount=not.eq.…"),
@@ -153,66 +153,68 @@ async def test_odd_requests_do_not_sink_the_others(workshop: Workshop, name: str
     assert all(len(one["summary"]) <= 200 for one in found)
 
 
-def make_refusal(desk: JournalDatabase, number: int = 0, **changes: Any) -> Refusal:
+def make_refusal(journal_db: JournalDatabase, number: int = 0, **changes: Any) -> Refusal:
     wanted: dict[str, Any] = {
-        "agent_id": desk.caller().caller_id,
+        "agent_id": journal_db.caller().caller_id,
         "agent_name": "Robot",
         "code": "read_only",
         "method": "POST",
     }
     wanted |= {"table": f"public.t{number}", "summary": f"POST /t{number}", **changes}
-    return Refusal(connection_id=desk.connection_id, **wanted)
+    return Refusal(connection_id=journal_db.connection_id, **wanted)
 
 
-async def test_an_agent_that_hammers_fills_a_bounded_number_of_rows(desk: JournalDatabase) -> None:
-    log = RefusalLog(desk.database)
+async def test_an_agent_that_hammers_fills_a_bounded_number_of_rows(journal_db: JournalDatabase) -> None:
+    log = RefusalLog(journal_db.database)
     for _ in range(3):
         for number in range(MAX_QUEUED_KINDS + 500):
-            log.add(make_refusal(desk, number))
+            log.add(make_refusal(journal_db, number))
         await log.flush()
-    rows = await desk.rows("SELECT count(*) AS n, sum(count)::int AS all FROM journal_refusals GROUP BY hour")
+    rows = await journal_db.rows("SELECT count(*) AS n, sum(count)::int AS all FROM journal_refusals GROUP BY hour")
     assert sum(row["all"] for row in rows) == 3 * (MAX_QUEUED_KINDS + 500)
     assert all(row["n"] <= MAX_KINDS_AN_HOUR + 1 for row in rows)
 
 
-async def test_what_could_not_be_stored_is_kept_for_the_next_time(desk: JournalDatabase) -> None:
-    log = RefusalLog(desk.database)
-    log.add(make_refusal(desk))
-    await desk.admin.execute("ALTER TABLE journal_refusals RENAME TO elsewhere")
+async def test_what_could_not_be_stored_is_kept_for_the_next_time(journal_db: JournalDatabase) -> None:
+    log = RefusalLog(journal_db.database)
+    log.add(make_refusal(journal_db))
+    await journal_db.admin.execute("ALTER TABLE journal_refusals RENAME TO elsewhere")
     with pytest.raises(Exception, match="journal_refusals"):
         await log.flush()
-    log.add(make_refusal(desk))
-    await desk.admin.execute("ALTER TABLE elsewhere RENAME TO journal_refusals")
+    log.add(make_refusal(journal_db))
+    await journal_db.admin.execute("ALTER TABLE elsewhere RENAME TO journal_refusals")
     await log.flush()
-    assert [row["count"] for row in await desk.rows("SELECT count FROM journal_refusals")] == [2]
+    assert [row["count"] for row in await journal_db.rows("SELECT count FROM journal_refusals")] == [2]
 
 
-async def test_stopping_stores_what_is_left(desk: JournalDatabase) -> None:
-    log = RefusalLog(desk.database)
+async def test_stopping_stores_what_is_left(journal_db: JournalDatabase) -> None:
+    log = RefusalLog(journal_db.database)
     await log.start()
-    log.add(make_refusal(desk))
+    log.add(make_refusal(journal_db))
     await log.stop()
-    assert len(await desk.rows("SELECT id FROM journal_refusals")) == 1
+    assert len(await journal_db.rows("SELECT id FROM journal_refusals")) == 1
 
 
-async def test_a_connection_that_is_gone_does_not_sink_the_others(desk: JournalDatabase) -> None:
-    log = RefusalLog(desk.database)
+async def test_a_connection_that_is_gone_does_not_sink_the_others(journal_db: JournalDatabase) -> None:
+    log = RefusalLog(journal_db.database)
     log.add(Refusal(uuid4(), uuid4(), "Robot", "read_only", "POST", None, "POST /"))
-    log.add(make_refusal(desk))
+    log.add(make_refusal(journal_db))
     await log.flush()
-    assert len(await desk.rows("SELECT id FROM journal_refusals")) == 1
+    assert len(await journal_db.rows("SELECT id FROM journal_refusals")) == 1
 
 
-async def test_old_refusals_are_pruned(desk: JournalDatabase) -> None:
-    log = RefusalLog(desk.database)
-    log.add(make_refusal(desk, 1))
-    log.add(make_refusal(desk, 2))
+async def test_old_refusals_are_pruned(journal_db: JournalDatabase) -> None:
+    log = RefusalLog(journal_db.database)
+    log.add(make_refusal(journal_db, 1))
+    log.add(make_refusal(journal_db, 2))
     await log.flush()
-    await desk.admin.execute(
+    await journal_db.admin.execute(
         "UPDATE journal_refusals SET at = now() - interval '91 days' WHERE table_name = 'public.t1'"
     )
-    assert await prune_refusals(desk.database, timedelta(days=90), 1) == 1
-    assert [row["table_name"] for row in await desk.rows("SELECT table_name FROM journal_refusals")] == ["public.t2"]
+    assert await prune_refusals(journal_db.database, timedelta(days=90), 1) == 1
+    assert [row["table_name"] for row in await journal_db.rows("SELECT table_name FROM journal_refusals")] == [
+        "public.t2"
+    ]
 
 
 async def test_a_deleted_connection_takes_its_refusals_along(workshop: Workshop) -> None:

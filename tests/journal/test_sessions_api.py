@@ -91,10 +91,10 @@ async def test_strangers_and_strange_ids_are_404(workshop: Workshop) -> None:
     bench, other = await workshop.bench(_NOTES), await workshop.bench(_NOTES)
     (session,) = await _write_sessions(bench, 1)
     stranger = await bench.product.sign_up(f"s{bench.connection_id}@example.com")
-    nobody = await bench.product.client()
+    visitor = await bench.product.client()
     for path in ("", f"/{session}"):
         assert (await _get(bench, path, stranger)).status_code == 404
-        assert (await _get(bench, path, nobody)).status_code == 401
+        assert (await _get(bench, path, visitor)).status_code == 401
     for strange in ("nonsense", "00000000-0000-0000-0000-000000000000", session.upper() + "x"):
         assert (await _get(bench, f"/{strange}")).status_code == 404
     assert (await _get(other, f"/{session}")).status_code == 404

@@ -13,7 +13,7 @@ from basewarden.journal.sidebar.queries import COUNT
 from basewarden.journal.sidebar.service import describe_counts
 from basewarden.web import RoomCount, RoomCounts
 from tests.fixtures.bench import Workshop
-from tests.fixtures.desk import JournalDatabase
+from tests.fixtures.journal import JournalDatabase
 
 _NOTES = "CREATE TABLE notes (id int PRIMARY KEY, body text)"
 _MOST_SECONDS = 0.2  # the machine is busy with other tests; alone it takes a few milliseconds
@@ -50,51 +50,51 @@ def test_what_needs_a_look_is_urgent() -> None:
     }
 
 
-async def count(desk: JournalDatabase) -> RoomCounts:
-    return await SidebarCounts(desk.database).count(desk.connection_id)
+async def count(journal_db: JournalDatabase) -> RoomCounts:
+    return await SidebarCounts(journal_db.database).count(journal_db.connection_id)
 
 
-async def test_old_undone_and_foreign_sessions_are_not_counted(desk: JournalDatabase) -> None:
-    recorder = await desk.recorder()
-    await recorder.record(desk.entry(1))
-    assert await count(desk) == {"/sessions": [RoomCount(1, "active now", "live")]}
-    assert await SidebarCounts(desk.database).count(uuid4()) == {}
-    await desk.admin.execute("UPDATE journal_sessions SET frozen_at = now()")
-    assert await count(desk) == {"/sessions": [RoomCount(1, "frozen", "urgent")]}
-    await desk.admin.execute("UPDATE journal_sessions SET status = 'undone'")
-    assert await count(desk) == {}
-    await desk.admin.execute(
+async def test_old_undone_and_foreign_sessions_are_not_counted(journal_db: JournalDatabase) -> None:
+    recorder = await journal_db.recorder()
+    await recorder.record(journal_db.entry(1))
+    assert await count(journal_db) == {"/sessions": [RoomCount(1, "active now", "live")]}
+    assert await SidebarCounts(journal_db.database).count(uuid4()) == {}
+    await journal_db.admin.execute("UPDATE journal_sessions SET frozen_at = now()")
+    assert await count(journal_db) == {"/sessions": [RoomCount(1, "frozen", "urgent")]}
+    await journal_db.admin.execute("UPDATE journal_sessions SET status = 'undone'")
+    assert await count(journal_db) == {}
+    await journal_db.admin.execute(
         "UPDATE journal_sessions SET status = 'open', frozen_at = NULL, last_seen_at = now() - interval '6 minutes'"
     )
-    assert await count(desk) == {}
+    assert await count(journal_db) == {}
 
 
-async def test_counts_are_kept_for_seconds(desk: JournalDatabase) -> None:
-    recorder, counts = await desk.recorder(), SidebarCounts(desk.database)
-    await recorder.record(desk.entry(1))
-    first = await counts.count(desk.connection_id)
-    await desk.admin.execute("UPDATE journal_sessions SET status = 'undone'")
-    assert await counts.count(desk.connection_id) == first
-    assert await SidebarCounts(desk.database, keep_seconds=0).count(desk.connection_id) == {}
+async def test_counts_are_kept_for_seconds(journal_db: JournalDatabase) -> None:
+    recorder, counts = await journal_db.recorder(), SidebarCounts(journal_db.database)
+    await recorder.record(journal_db.entry(1))
+    first = await counts.count(journal_db.connection_id)
+    await journal_db.admin.execute("UPDATE journal_sessions SET status = 'undone'")
+    assert await counts.count(journal_db.connection_id) == first
+    assert await SidebarCounts(journal_db.database, keep_seconds=0).count(journal_db.connection_id) == {}
 
 
-async def test_a_large_journal_costs_no_more(desk: JournalDatabase) -> None:
+async def test_a_large_journal_costs_no_more(journal_db: JournalDatabase) -> None:
     """100,000 sessions: both counts of sessions read an index."""
-    await desk.admin.execute(_FILL.format(connection=desk.connection_id).encode())
-    await desk.admin.execute("ANALYZE journal_sessions")
+    await journal_db.admin.execute(_FILL.format(connection=journal_db.connection_id).encode())
+    await journal_db.admin.execute("ANALYZE journal_sessions")
     started = time.perf_counter()
-    found = await count(desk)
+    found = await count(journal_db)
     assert time.perf_counter() - started < _MOST_SECONDS
     assert [(one.number, one.words) for one in found["/sessions"]] == [(3, "active now"), (3, "frozen")]
-    plan = str(await desk.rows(f"EXPLAIN {_with_values(desk)}"))
+    plan = str(await journal_db.rows(f"EXPLAIN {_with_values(journal_db)}"))
     assert "ix_journal_sessions_last_seen" in plan
     assert "ix_journal_sessions_frozen" in plan
     assert "Seq Scan on journal_sessions" not in plan
 
 
-def _with_values(desk: JournalDatabase) -> str:
+def _with_values(journal_db: JournalDatabase) -> str:
     values = {
-        "id": f"'{desk.connection_id}'",
+        "id": f"'{journal_db.connection_id}'",
         "active_within": "interval '5 minutes'",
         "blocked_within": "interval '1 day'",
         "most": "1000",
@@ -105,7 +105,7 @@ def _with_values(desk: JournalDatabase) -> str:
     return query
 
 
-async def test_the_pages_say_the_counts_in_words(workshop: Workshop) -> None:
+async def test_the_pages_have_the_counts_in_words(workshop: Workshop) -> None:
     bench = await workshop.bench(_NOTES)
     agent = await bench.agent(maxWritesPerSession=1)
     for number in range(3):

@@ -46,14 +46,14 @@ def test_a_name_cannot_become_an_email() -> None:
     assert len(text) < 200
 
 
-def test_a_missing_fact_and_a_missing_subject_are_told() -> None:
+def test_a_missing_fact_and_a_missing_subject_are_errors() -> None:
     with pytest.raises(UndefinedError):
         render_email("test/hello", name="Ada")
     with pytest.raises(ValueError, match="subject"):
         render_email("test/headless")
 
 
-def test_the_layout_fetches_nothing_and_tells_nobody() -> None:
+def test_the_layout_fetches_nothing_and_does_not_track() -> None:
     _, _, html = render_email("test/hello", name="Ada", link="https://x.example/")
     assert "<img" not in html
     assert " src=" not in html

@@ -452,7 +452,7 @@ async def test_an_email_to_an_address_beyond_the_server_s_alphabet_fails(open_ma
     assert (await wait_for_state(database, EmailState.FAILED)).last_error == "SMTPNotSupported"
 
 
-async def test_a_domain_of_other_letters_is_spelled_for_the_server(
+async def test_an_internationalized_domain_is_encoded_for_the_server(
     open_mail: Open, database: Database, postbox: Postbox
 ) -> None:
     mail = await open_mail()

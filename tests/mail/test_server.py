@@ -162,7 +162,7 @@ async def test_a_certificate_for_another_host_is_not_trusted(tmp_path: Path) -> 
 
 
 async def test_no_password_is_sent_where_encryption_is_not_offered(postbox: Postbox) -> None:
-    """As when somebody in between takes the offer out of the server's greeting."""
+    """As when an attacker in between removes the offer from the server's greeting."""
     failed = await fail_to_send(sign_in_as(postbox.url))
     assert not failed.is_final
     assert postbox.tries == 0

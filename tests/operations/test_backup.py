@@ -33,7 +33,7 @@ OWNER = {"email": "owner@example.com", "password": PASSWORD}
 SHOP = "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'tea'), (2, 'cake')"
 
 
-def say_nothing(_: str) -> None:
+def print_nothing(_: str) -> None:
     return
 
 
@@ -66,13 +66,13 @@ async def test_a_deployment_comes_back_whole(
     written = await agent.write("PATCH", "/items?id=eq.1", {"name": "coffee"})
     await agent.write("DELETE", "/items?id=eq.2")
     file = tmp_path / "deployment.backup"
-    backup = await make_backup(settings, file, say_nothing)
+    backup = await make_backup(settings, file, print_nothing)
     assert backup.sealed
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert os.listdir(tmp_path) == [file.name]  # noqa: PTH208 - names only, and nothing is left beside it
 
     restored = move(settings, database)
-    await restore_backup(restored, file, say_nothing)
+    await restore_backup(restored, file, print_nothing)
     async with serving_on(restored) as product:
         owner = await product.client()
         assert (await owner.post("/api/auth/signin", json=OWNER)).status_code == 200
@@ -106,9 +106,9 @@ async def test_every_row_and_sequence_comes_back_and_the_audit_verifies(
         r"UPDATE connections SET name = E'tab\there \\. \\N \nnew line “quotes” \u2028'",
     )
     before = await read_everything(app_database)
-    await make_backup(settings, tmp_path / "one", say_nothing)
+    await make_backup(settings, tmp_path / "one", print_nothing)
     restored = move(settings, database)
-    await restore_backup(restored, tmp_path / "one", say_nothing)
+    await restore_backup(restored, tmp_path / "one", print_nothing)
     after = await read_everything(database)
     assert sorted(before) == sorted(after)
     for name, content in before.items():
@@ -144,7 +144,7 @@ async def read_everything(dsn: str) -> dict[str, object]:
 async def test_a_backup_is_of_one_moment_though_others_write(
     settings: Settings, app_database: str, database: str, tmp_path: Path
 ) -> None:
-    """Somebody adds a parent and its child after the first table has been read: neither, or both."""
+    """A parent and its child are added after the first table has been read: neither is in the backup, or both are."""
 
     async def add(number: int) -> None:
         await run_sql(
@@ -161,7 +161,7 @@ async def test_a_backup_is_of_one_moment_though_others_write(
 
     await make_backup(settings, tmp_path / "one", add_one)
     await asyncio.gather(*adding)
-    await restore_backup(move(settings, database), tmp_path / "one", say_nothing)
+    await restore_backup(move(settings, database), tmp_path / "one", print_nothing)
     assert len(adding) > 10
     (counts,) = await run_sql(database, "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM passkeys)")
     assert counts[0] == counts[1]
@@ -170,16 +170,16 @@ async def test_a_backup_is_of_one_moment_though_others_write(
 async def test_a_full_database_is_refused_and_not_touched(
     owner: httpx.AsyncClient, settings: Settings, app_database: str, tmp_path: Path, product: ServedProduct
 ) -> None:
-    await make_backup(settings, tmp_path / "one", say_nothing)
+    await make_backup(settings, tmp_path / "one", print_nothing)
     with pytest.raises(StartError, match=r"is running on this database\. Stop it first"):
-        await restore_backup(settings, tmp_path / "one", say_nothing)
+        await restore_backup(settings, tmp_path / "one", print_nothing)
 
 
 async def test_rows_in_the_way_are_named(settings: Settings, app_database: str, tmp_path: Path) -> None:
-    await make_backup(settings, tmp_path / "one", say_nothing)
+    await make_backup(settings, tmp_path / "one", print_nothing)
     await run_sql(app_database, "INSERT INTO users (id, email, email_key) VALUES (gen_random_uuid(), 'a', 'a')")
     with pytest.raises(StartError, match=r"not empty \(users contains rows\)"):
-        await restore_backup(settings, tmp_path / "one", say_nothing)
+        await restore_backup(settings, tmp_path / "one", print_nothing)
     assert await run_sql(app_database, "SELECT email FROM users") == [("a",)]
 
 
@@ -187,7 +187,7 @@ async def test_a_damaged_backup_changes_nothing(
     connection_id: str, settings: Settings, database: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "one"
-    await make_backup(settings, file, say_nothing)
+    await make_backup(settings, file, print_nothing)
     with tarfile.open(file) as tar:
         places = {member.name: (member.offset_data, member.size) for member in tar}
     content = file.read_bytes()
@@ -196,52 +196,52 @@ async def test_a_damaged_backup_changes_nothing(
         middle = start + size // 2
         (tmp_path / "bad").write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
         with pytest.raises(StartError, match=f"is damaged: its {name} was changed"):
-            await restore_backup(move(settings, database), tmp_path / "bad", say_nothing)
+            await restore_backup(move(settings, database), tmp_path / "bad", print_nothing)
     (tmp_path / "bad").write_bytes(content[: len(content) // 2])
     with pytest.raises(StartError, match="is damaged"):
-        await restore_backup(move(settings, database), tmp_path / "bad", say_nothing)
+        await restore_backup(move(settings, database), tmp_path / "bad", print_nothing)
     (tmp_path / "bad").write_bytes(b"\0" * 10_000)
     with pytest.raises(StartError, match=r"is not a Basewarden backup|is not a backup|is damaged"):
-        await restore_backup(move(settings, database), tmp_path / "bad", say_nothing)
+        await restore_backup(move(settings, database), tmp_path / "bad", print_nothing)
     with pytest.raises(StartError, match="cannot be read"):
-        await restore_backup(move(settings, database), tmp_path / "missing", say_nothing)
+        await restore_backup(move(settings, database), tmp_path / "missing", print_nothing)
     assert await run_sql(database, "SELECT count(*) FROM pg_class WHERE relname = 'users'") == [(0,)]
 
 
-async def test_a_deployment_with_another_key_is_told_before_anything_is_written(
+async def test_a_deployment_with_another_key_is_refused_before_anything_is_written(
     connection_id: str, settings: Settings, database: str, tmp_path: Path
 ) -> None:
-    await make_backup(settings, tmp_path / "one", say_nothing)
+    await make_backup(settings, tmp_path / "one", print_nothing)
     other = Secret(base64.b64encode(os.urandom(32)).decode())
     elsewhere = move(settings, database).model_copy(update={"encryption_key": other})
     with pytest.raises(StartError, match="sealed with another key") as refusal:
-        await restore_backup(elsewhere, tmp_path / "one", say_nothing)
+        await restore_backup(elsewhere, tmp_path / "one", print_nothing)
     assert other.reveal() not in str(refusal.value)
     assert await run_sql(database, "SELECT count(*) FROM pg_class WHERE relname = 'users'") == [(0,)]
-    await restore_backup(elsewhere, tmp_path / "one", say_nothing, without_key=True)
+    await restore_backup(elsewhere, tmp_path / "one", print_nothing, without_key=True)
     assert await run_sql(database, "SELECT count(*) FROM connections") == [(1,)]
 
 
 async def test_the_key_is_never_in_a_backup(connection_id: str, settings: Settings, tmp_path: Path) -> None:
-    backup = await make_backup(settings, tmp_path / "one", say_nothing)
-    told = " ".join(backup.list_sentences(settings))
-    assert "THE ENCRYPTION KEY IS NOT IN IT" in told
-    assert "BASEWARDEN_ENCRYPTION_KEY" in told
+    backup = await make_backup(settings, tmp_path / "one", print_nothing)
+    text = " ".join(backup.list_sentences(settings))
+    assert "THE ENCRYPTION KEY IS NOT IN IT" in text
+    assert "BASEWARDEN_ENCRYPTION_KEY" in text
     key = settings.encryption_key.reveal()
-    assert key not in told
+    assert key not in text
     with tarfile.open(tmp_path / "one") as tar:
         manifest = tar.extractfile("manifest.json")
         assert manifest
         assert key.encode() not in manifest.read()
-    with_key = await make_backup(settings, tmp_path / "two", say_nothing, with_key=True)
+    with_key = await make_backup(settings, tmp_path / "two", print_nothing, with_key=True)
     assert with_key.key_file == tmp_path / "two.keys"
     assert with_key.key_file.read_text() == f"{key}\n"
     assert stat.S_IMODE(with_key.key_file.stat().st_mode) == 0o600
     with pytest.raises(StartError, match="already exists"):
-        await make_backup(settings, tmp_path / "two", say_nothing)
+        await make_backup(settings, tmp_path / "two", print_nothing)
     (tmp_path / "two").unlink()
     with pytest.raises(StartError, match=r"two\.keys already exists"):
-        await make_backup(settings, tmp_path / "two", say_nothing, with_key=True)
+        await make_backup(settings, tmp_path / "two", print_nothing, with_key=True)
     assert not (tmp_path / "two").exists()
 
 
@@ -252,13 +252,13 @@ async def test_an_older_backup_is_brought_up_to_date(
     await asyncio.to_thread(command.downgrade, make_alembic_config(settings.database_url), "0006")
     await run_sql(app_database, "INSERT INTO users (id, email, email_key) VALUES (gen_random_uuid(), 'a', 'a')")
     with pytest.raises(StartError, match="run `basewarden migrate` first"):
-        await make_backup(settings, tmp_path / "one", say_nothing)
+        await make_backup(settings, tmp_path / "one", print_nothing)
     monkeypatch.setattr("basewarden.operations.upkeep.backup.find_head", lambda _: "0006")
     known_then = [one for one in list_sealed_columns(Base.metadata) if one.place_name != "connections.sealed_key"]
     monkeypatch.setattr("basewarden.operations.upkeep.backup.list_sealed_columns", lambda _: known_then)
-    await make_backup(settings, tmp_path / "one", say_nothing)
+    await make_backup(settings, tmp_path / "one", print_nothing)
     monkeypatch.undo()
-    await restore_backup(move(settings, database), tmp_path / "one", say_nothing)
+    await restore_backup(move(settings, database), tmp_path / "one", print_nothing)
     assert await run_sql(database, "SELECT email FROM users") == [("a",)]
     assert await run_sql(database, "SELECT count(*) FROM billing_event") == [(0,)]
 
@@ -325,11 +325,11 @@ async def test_an_ordinary_owner_of_the_database_can_restore(
     )
     plain = f"postgresql://plain_{name}:plain-pa55@{database.rpartition('@')[2]}"
     try:
-        await make_backup(settings, tmp_path / "one", say_nothing)
-        await restore_backup(move(settings, plain), tmp_path / "one", say_nothing)
+        await make_backup(settings, tmp_path / "one", print_nothing)
+        await restore_backup(move(settings, plain), tmp_path / "one", print_nothing)
         assert await run_sql(plain, "SELECT count(*) FROM connections") == [(1,)]
         again = move(settings, plain)
-        await make_backup(again, tmp_path / "two", say_nothing)
+        await make_backup(again, tmp_path / "two", print_nothing)
     finally:
         await postgres.drop_database(database)
         await run_sql(postgres.embedded.dsn("postgres"), f"DROP ROLE plain_{name}")

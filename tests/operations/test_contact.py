@@ -17,27 +17,27 @@ TYPED = {
 
 
 @pytest.fixture
-async def desk(serve_mailing: ServeMailing) -> Mailing:
+async def contact(serve_mailing: ServeMailing) -> Mailing:
     return await serve_mailing({"contact_inbox": INBOX})
 
 
 @pytest.fixture
-async def writer(desk: Mailing) -> httpx.AsyncClient:
-    return await desk.product.client()
+async def writer(contact: Mailing) -> httpx.AsyncClient:
+    return await contact.product.client()
 
 
-async def count_emails(desk: Mailing) -> int:
-    return int(await desk.query("SELECT count(*) FROM letters"))
+async def count_emails(contact: Mailing) -> int:
+    return int(await contact.query("SELECT count(*) FROM letters"))
 
 
-async def test_a_message_comes_to_the_inbox_and_can_be_answered(desk: Mailing, writer: httpx.AsyncClient) -> None:
+async def test_a_message_comes_to_the_inbox_and_can_be_answered(contact: Mailing, writer: httpx.AsyncClient) -> None:
     page = await writer.get("/contact")
     assert page.status_code == 200
     assert 'action="/contact"' in page.text
     answer = await writer.post("/contact", data=TYPED)
     assert (answer.status_code, answer.headers["location"]) == (303, "/contact?done=sent")
     assert "Message sent" in (await writer.get("/contact?done=sent")).text
-    (email,) = await desk.postbox.wait(to=INBOX)
+    (email,) = await contact.postbox.wait(to=INBOX)
     assert email.message["Reply-To"] == "ada@example.com"
     assert "ada@example.com" not in str(email.message["From"])
     assert email.subject == "Something does not work, from Ada Lovelace"
@@ -45,15 +45,15 @@ async def test_a_message_comes_to_the_inbox_and_can_be_answered(desk: Mailing, w
     assert "What now?" in email.html
 
 
-async def test_nothing_of_it_stays_once_it_is_out(desk: Mailing, writer: httpx.AsyncClient) -> None:
+async def test_nothing_of_it_stays_once_it_is_out(contact: Mailing, writer: httpx.AsyncClient) -> None:
     await writer.post("/contact", data=TYPED)
-    await desk.postbox.wait(to=INBOX)
-    await desk.finish_jobs()
-    assert await desk.query("SELECT state FROM letters") == EmailState.SENT
-    assert "ada" not in str(await desk.query("SELECT letters::text FROM letters"))
+    await contact.postbox.wait(to=INBOX)
+    await contact.finish_jobs()
+    assert await contact.query("SELECT state FROM letters") == EmailState.SENT
+    assert "ada" not in str(await contact.query("SELECT letters::text FROM letters"))
 
 
-async def test_what_was_typed_stays_after_an_error(desk: Mailing, writer: httpx.AsyncClient) -> None:
+async def test_what_was_typed_stays_after_an_error(contact: Mailing, writer: httpx.AsyncClient) -> None:
     typed = {**TYPED, "email": "not an address", "message": 'Look: <script>alert("x")</script>'}
     answer = await writer.post("/contact", data=typed)
     assert answer.status_code == 422
@@ -62,7 +62,7 @@ async def test_what_was_typed_stays_after_an_error(desk: Mailing, writer: httpx.
     assert "&lt;script&gt;" in answer.text
     assert "<script>alert" not in answer.text
     assert '<option value="problem" selected' in answer.text
-    assert await count_emails(desk) == 0
+    assert await count_emails(contact) == 0
 
 
 @pytest.mark.parametrize(
@@ -84,22 +84,24 @@ async def test_what_was_typed_stays_after_an_error(desk: Mailing, writer: httpx.
     ],
     ids=str,
 )
-async def test_what_does_not_fit_is_refused(desk: Mailing, writer: httpx.AsyncClient, change: dict[str, str]) -> None:
+async def test_what_does_not_fit_is_refused(
+    contact: Mailing, writer: httpx.AsyncClient, change: dict[str, str]
+) -> None:
     answer = await writer.post("/contact", data={**TYPED, **change})
     assert answer.status_code == 422
     assert 'role="alert"' in answer.text
-    assert await count_emails(desk) == 0
+    assert await count_emails(contact) == 0
 
 
 async def test_a_program_that_fills_in_everything_gets_thanks_and_no_email(
-    desk: Mailing, writer: httpx.AsyncClient
+    contact: Mailing, writer: httpx.AsyncClient
 ) -> None:
     answer = await writer.post("/contact", data={**TYPED, "website": "https://spam.example"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/contact?done=sent")
-    assert await count_emails(desk) == 0
+    assert await count_emails(contact) == 0
 
 
-async def test_an_address_sends_five_an_hour(desk: Mailing, writer: httpx.AsyncClient) -> None:
+async def test_an_address_sends_five_an_hour(contact: Mailing, writer: httpx.AsyncClient) -> None:
     for _ in range(5):
         assert (await writer.post("/contact", data=TYPED)).status_code == 303
     await writer.post("/contact", data={**TYPED, "email": "x"})  # a slip of the hand is no message
@@ -108,11 +110,11 @@ async def test_an_address_sends_five_an_hour(desk: Mailing, writer: httpx.AsyncC
     assert int(refused.headers["retry-after"]) > 0
     assert "Ada Lovelace" in refused.text
     assert "What now?" in refused.text
-    await desk.finish_jobs()
-    assert await count_emails(desk) == 5
+    await contact.finish_jobs()
+    assert await count_emails(contact) == 5
 
 
-async def test_a_slip_of_the_hand_costs_no_message(desk: Mailing, writer: httpx.AsyncClient) -> None:
+async def test_a_slip_of_the_hand_costs_no_message(contact: Mailing, writer: httpx.AsyncClient) -> None:
     for _ in range(8):
         assert (await writer.post("/contact", data={**TYPED, "email": "x"})).status_code == 422
     assert (await writer.post("/contact", data=TYPED)).status_code == 303
@@ -146,8 +148,8 @@ async def test_with_mail_the_address_is_not_handed_out(writer: httpx.AsyncClient
     assert INBOX not in (await writer.get("/contact")).text
 
 
-async def test_a_signed_in_person_need_not_type_who_they_are(desk: Mailing) -> None:
-    person = await desk.product.sign_up("ada@example.com")
+async def test_a_signed_in_person_need_not_type_who_they_are(contact: Mailing) -> None:
+    person = await contact.product.sign_up("ada@example.com")
     page = await person.get("/contact")
     assert 'value="ada@example.com"' in page.text
     assert 'class="shell"' in page.text

@@ -46,7 +46,7 @@ async def find(settings: Settings, database: Database, subject: str, level: Leve
     return found[0]
 
 
-async def test_a_well_deployment_is_told_so(
+async def test_a_healthy_deployment_has_a_good_report(
     product: ServedProduct, connection_id: str, settings: Settings, database: Database
 ) -> None:
     report = await examine(settings, database)
@@ -67,7 +67,7 @@ async def test_an_older_schema_is_a_failure(settings: Settings, database: Databa
     assert "basewarden migrate" in finding.advice
 
 
-async def test_an_empty_database_is_told_and_every_check_is_made(settings: Settings, database: Database) -> None:
+async def test_an_empty_database_is_reported_and_every_check_is_made(settings: Settings, database: Database) -> None:
     await asyncio.to_thread(command.downgrade, make_alembic_config(settings.database_url), "base")
     report = await examine(settings, database)
     failed = {finding.subject: finding.text for finding in report.findings if finding.level is Level.FAIL}
@@ -100,7 +100,7 @@ async def test_a_month_without_a_table_is_a_failure(settings: Settings, database
     assert "will fail" in finding.text
 
 
-async def test_jobs_that_nobody_does_are_a_warning(settings: Settings, database: Database) -> None:
+async def test_jobs_that_wait_too_long_are_a_warning(settings: Settings, database: Database) -> None:
     await run_sql(
         settings,
         "INSERT INTO procrastinate_jobs (queue_name, task_name, scheduled_at)"
@@ -166,6 +166,6 @@ async def test_the_command_fails_when_a_check_does(product: ServedProduct, conne
     assert "fail  keys:" in out
     code, out, _ = await run_command(product, "doctor", "--json")
     assert code == 1
-    told = json.loads(out)
-    assert told["ok"] is False
-    assert {finding["level"] for finding in told["findings"]} >= {"ok", "fail"}
+    report = json.loads(out)
+    assert report["ok"] is False
+    assert {finding["level"] for finding in report["findings"]} >= {"ok", "fail"}

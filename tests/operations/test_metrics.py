@@ -118,7 +118,7 @@ async def test_no_address_that_a_stranger_chose_becomes_a_series(measured: Serve
     assert len(after - before) <= 6
 
 
-async def test_it_tells_the_pool_and_what_waits(
+async def test_it_reports_the_pool_and_the_queues(
     measured: ServedProduct, app_database: str, project: ProjectDatabase
 ) -> None:
     quiet = await scrape(measured)
@@ -148,7 +148,7 @@ async def test_it_tells_the_pool_and_what_waits(
 
 
 async def make_pending_write(product: ServedProduct, project: ProjectDatabase, ours: Admin, theirs: Admin) -> None:
-    """Five minutes old, of a transaction that `theirs` holds open: nobody can settle it."""
+    """Five minutes old, of a transaction that `theirs` holds open: it cannot be reconciled."""
     person = await product.sign_up("writer@example.com")
     answer = await person.post("/api/connections", json={"name": "Shop", "postgresUrl": project.dsn})
     row = await (await theirs.execute("SELECT pg_current_xact_id()::text::bigint")).fetchone()
@@ -203,7 +203,7 @@ def test_requests_fall_into_their_buckets() -> None:
     )
 
 
-async def test_two_processes_tell_themselves_apart(measured: ServedProduct) -> None:
+async def test_metrics_of_two_processes_have_their_own_labels(measured: ServedProduct) -> None:
     answer = await (await measured.client()).get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
     assert re.search(r'^basewarden_pool_connections_in_use\{process="\d+"\}', answer.text, re.MULTILINE)
     assert re.search(r'^process_open_fds\{process="\d+"\}', answer.text, re.MULTILINE)

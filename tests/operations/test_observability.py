@@ -136,22 +136,22 @@ async def _fail_plainly() -> None:
 
 def test_what_a_library_logs_is_a_line_of_the_same_form() -> None:
     error = ValueError(CANARY)
-    told = f"Task exception was never retrieved\nfuture: <Task exception={error!r}>"
-    record = logging.LogRecord("asyncio", logging.ERROR, "", 0, told, None, (ValueError, error, None))
+    text = f"Task exception was never retrieved\nfuture: <Task exception={error!r}>"
+    record = logging.LogRecord("asyncio", logging.ERROR, "", 0, text, None, (ValueError, error, None))
     line = json.loads(JSONLines().format(record))
     assert line["event"] == "Task exception was never retrieved"
     assert (line["logger"], line["level"], line["exception"]) == ("asyncio", "error", "ValueError")
     assert CANARY not in str(line)
 
 
-def test_a_group_of_errors_is_told_one_by_one() -> None:
-    told = describe_exception(ExceptionGroup("canary", [ValueError("canary"), OSError("the disk is full")]))
-    assert "ValueError" in told
-    assert "OSError: the disk is full" in told
-    assert "canary" not in told
+def test_a_group_of_errors_is_described_one_by_one() -> None:
+    text = describe_exception(ExceptionGroup("canary", [ValueError("canary"), OSError("the disk is full")]))
+    assert "ValueError" in text
+    assert "OSError: the disk is full" in text
+    assert "canary" not in text
 
 
-def test_an_error_that_is_its_own_cause_is_told_once() -> None:
+def test_an_error_that_is_its_own_cause_is_described_once() -> None:
     first, second = OSError("first"), OSError("second")
     first.__cause__, second.__cause__ = second, first
     alone = OSError("alone")
@@ -163,7 +163,7 @@ def test_an_error_that_is_its_own_cause_is_told_once() -> None:
 async def test_an_unknown_failure_is_reported_and_nothing_of_anybody_goes_along(
     serve: Serve, app_database: str, collector: Collector
 ) -> None:
-    """A table that somebody changed under the product makes it fail in the middle of its SQL."""
+    """A table that was changed under the product makes it fail in the middle of its SQL."""
     product = await serve({"sentry_dsn": dsn_of(collector)})
     owner = await product.sign_up("canary@example.com")
     cookie = next(iter(owner.cookies.values()))
@@ -196,7 +196,7 @@ async def _whoami(dsn: str) -> str:
 
 
 async def _stays_quiet(product: ServedProduct, collector: Collector) -> None:
-    """What is somebody's own mistake is no failure of ours."""
+    """A caller's own mistake is no failure of ours."""
     client = await product.client()
     assert (await client.get("/api/connections")).status_code == 401
     assert (await client.get("/nothing")).status_code == 404
@@ -249,7 +249,7 @@ async def test_nothing_is_sent_where_nothing_is_set(product: ServedProduct) -> N
     assert span("data") is span("run")  # nothing is made
 
 
-async def test_a_collector_gets_the_stages_of_the_data_road(own_workshop: OwnWorkshop, collector: Collector) -> None:
+async def test_a_collector_gets_the_spans_of_the_data_api(own_workshop: OwnWorkshop, collector: Collector) -> None:
     workshop = await own_workshop.open({"otel_endpoint": collector.url})
     bench = await workshop.bench(SHOP)
     agent = await bench.agent()
@@ -283,7 +283,7 @@ def read_spans(body: bytes) -> dict[str, list[tuple[str, dict[str, str]]]]:
     return {dict(spans)["data"]["basewarden.request_id"]: spans for spans in traces.values()}
 
 
-async def test_a_collector_that_is_away_holds_up_nobody(own_workshop: OwnWorkshop) -> None:
+async def test_a_collector_that_is_away_delays_no_request(own_workshop: OwnWorkshop) -> None:
     workshop = await own_workshop.open(
         {"otel_endpoint": "http://127.0.0.1:9", "sentry_dsn": Secret("http://a@127.0.0.1:9/1")}
     )

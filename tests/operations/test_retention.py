@@ -1,4 +1,4 @@
-"""Retention: the journal is pruned exactly, nothing that is needed goes, and nobody who works on it is held up."""
+"""Retention: the journal is pruned exactly, nothing that is needed goes, and no other work on it is delayed."""
 
 import asyncio
 import sys
@@ -330,10 +330,10 @@ async def test_even_without_the_lock_two_at_once_end_where_one_would(archive: Fi
     assert await archive.sessions() == {needed}
 
 
-async def test_a_month_that_somebody_reads_waits_for_the_next_run(
+async def test_a_month_that_is_being_read_waits_for_the_next_run(
     archive: FilledJournal, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And is half off by then; nobody's writes have waited for the reader."""
+    """It is half detached by then; no write has waited for the reader."""
     monkeypatch.setattr(pruning, "MONTH_TRIES", 2)
     (old,) = await archive.fill(days=200)
     month = await archive.month_of(old)
@@ -464,7 +464,7 @@ async def test_a_scheduler_asks(kept: ServedProduct, archive: FilledJournal) -> 
         f"Bearer {'x' * 8000}",
     ],
 )
-async def test_nobody_else_does(kept: ServedProduct, archive: FilledJournal, given: str | bytes | None) -> None:
+async def test_no_other_caller_prunes(kept: ServedProduct, archive: FilledJournal, given: str | bytes | None) -> None:
     await archive.fill()
     answer = await call(kept, given)
     assert answer.status_code == 401, answer.text
@@ -497,12 +497,12 @@ async def test_an_operator_asks_in_a_terminal(product: ServedProduct, archive: F
     await archive.fill(sessions=2)
     code, out, err = await run_command(product, "retention")
     assert code == 0, err
-    told = [line for line in out.splitlines() if not line.endswith(": 0 rows")]
-    assert told == ["journal_mutations: 12 rows", "journal_writes: 4 rows", "journal_sessions: 2 rows"]
+    deleted = [line for line in out.splitlines() if not line.endswith(": 0 rows")]
+    assert deleted == ["journal_mutations: 12 rows", "journal_writes: 4 rows", "journal_sessions: 2 rows"]
     assert await archive.counts() == NONE_LEFT
 
 
-async def test_nobody_sees_a_session_that_is_being_pruned(own_workshop: OwnWorkshop) -> None:
+async def test_a_session_that_is_being_pruned_is_not_visible(own_workshop: OwnWorkshop) -> None:
     bench = await (await own_workshop.open()).bench("CREATE TABLE notes (id int PRIMARY KEY, body text)")
     agent = await bench.agent()
     written = await agent.write("POST", "/notes", {"id": 1, "body": "a"})

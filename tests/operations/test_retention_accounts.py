@@ -83,7 +83,7 @@ async def test_signin_sessions_that_ended_long_ago_go(product: ServedProduct, re
     assert await prune(product) == {}
 
 
-async def test_no_window_is_so_short_that_somebody_is_signed_out(product: ServedProduct, records: Records) -> None:
+async def test_no_window_is_so_short_that_a_person_is_signed_out(product: ServedProduct, records: Records) -> None:
     user = await make_user(records)
     alive = await make_signin(records, user, seen=5, ended=None, made=20)
     await make_signin(records, user, seen=5, ended=2, made=20)
@@ -130,7 +130,7 @@ async def test_challenges_states_and_counters_go_when_they_are_over(product: Ser
         assert await records.value(f"SELECT count(*) FROM {table}") == 1, table
 
 
-async def test_a_counter_that_somebody_counts_on_is_left(product: ServedProduct, records: Records) -> None:
+async def test_a_counter_in_use_is_left(product: ServedProduct, records: Records) -> None:
     await records.run("INSERT INTO attempt_counters VALUES ('a.scope', '\\x00', now() - interval '2 days', 3)")
     async with records.connection.transaction():
         await records.rows("SELECT * FROM attempt_counters FOR UPDATE")
@@ -139,7 +139,7 @@ async def test_a_counter_that_somebody_counts_on_is_left(product: ServedProduct,
     assert await prune(product) == {"attempt_counters": 1}
 
 
-async def test_checkouts_go_when_nobody_can_go_on_with_them(product: ServedProduct, records: Records) -> None:
+async def test_checkouts_are_pruned_once_they_cannot_be_continued(product: ServedProduct, records: Records) -> None:
     user = await make_user(records)
     for session, days in (("old", 8), ("young", 6)):
         await records.run(
@@ -179,7 +179,7 @@ async def test_jobs_that_failed_long_ago_go(product: ServedProduct, records: Rec
     assert [row["status"] for row in left] == ["failed", "todo"]
 
 
-async def test_sign_ups_that_nobody_came_back_to_go(mailing: ServedProduct, records: Records) -> None:
+async def test_abandoned_sign_ups_are_pruned(mailing: ServedProduct, records: Records) -> None:
     await make_user(records, ADA, days=15)
     await make_user(records, BOB, days=13)
     seen = await make_user(records, EVE, days=40)
@@ -229,7 +229,7 @@ async def test_a_sign_of_life_keeps_an_account(mailing: ServedProduct, records: 
     assert await list_emails(records) == {ADA}
 
 
-async def test_without_emails_nobody_could_have_verified(product: ServedProduct, records: Records) -> None:
+async def test_without_emails_unverified_people_are_kept(product: ServedProduct, records: Records) -> None:
     await make_user(records)
     assert await prune(product) == {}
     assert await list_emails(records) == {ADA}

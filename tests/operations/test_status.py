@@ -15,7 +15,7 @@ async def test_it_is_open_to_all_and_says_what_works(client: httpx.AsyncClient) 
     assert __version__ in page.text
 
 
-async def test_it_says_what_is_set_up_and_tells_no_setting(serve: Serve) -> None:
+async def test_it_shows_what_is_configured_and_reveals_no_setting(serve: Serve) -> None:
     secrets = {"sentry_dsn": Secret("https://key@sentry.example/1"), "cron_secret": Secret("the scheduler's secret")}
     page = await (await (await serve(secrets)).client()).get("/status")
     assert page.text.count("not configured</span>") == 2

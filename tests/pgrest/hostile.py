@@ -1,4 +1,4 @@
-"""Requests as somebody makes them up who knows the grammar and means harm: half of them right, half not."""
+"""Requests as an attacker who knows the grammar makes them up: half of them valid, half not."""
 
 from urllib.parse import quote, urlencode
 

@@ -151,7 +151,7 @@ def test_a_query_string_has_a_thousand_parameters_at_most() -> None:
     assert (caught.value.status, caught.value.code) == (400, "PGRST100")
 
 
-def test_arguments_are_told_from_filters_without_wording_a_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_are_distinguished_from_filters_without_composing_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wording one takes fifty times as long as reading the value."""
 
     def complain(*_: Any) -> Any:

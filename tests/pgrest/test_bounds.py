@@ -110,7 +110,7 @@ async def test_an_idle_connection_that_says_too_much_is_closed(mode: str) -> Non
         await conn.close()
 
 
-async def test_a_password_that_is_hashed_for_ever_keeps_nobody_else_waiting(shop: str) -> None:
+async def test_a_password_that_is_hashed_for_ever_does_not_delay_others(shop: str) -> None:
     """The server says how many rounds, and libpq cannot be stopped in between: one such step is all it gets."""
     async with run_hostile_postgres("many_rounds") as hostile, watched():
         address = address_of(hostile.port).replace("somebody", "somebody:secret")

@@ -175,7 +175,7 @@ async def test_a_load_that_fails_on_the_way_keeps_the_old_one(
     assert "halfway" in (await cache.reload()).tables["public", "orders"].columns
 
 
-async def test_a_first_load_that_fails_is_told_to_all_and_tried_again(shop: str) -> None:
+async def test_a_failed_first_load_reaches_every_waiter_and_is_tried_again(shop: str) -> None:
     addresses = ["postgresql://127.0.0.1:1/nowhere"]
 
     async def address() -> str:
@@ -241,14 +241,14 @@ async def test_a_loaded_connection_is_left_as_it_was(conn: DbConnection, shop: s
     await pool.close()
 
 
-async def test_who_waits_when_the_cache_closes_is_told(cache: SchemaCache, conn: DbConnection) -> None:
+async def test_closing_the_cache_fails_its_waiters(cache: SchemaCache, conn: DbConnection) -> None:
     await conn.run([Statement("BEGIN"), LOCK_DEPENDENCIES])
     waiting = asyncio.create_task(cache.get())
     await asyncio.sleep(0)
     await cache.close()
-    with pytest.raises(PgrestError) as told:
+    with pytest.raises(PgrestError) as raised:
         await waiting
-    assert told.value.status == 503
+    assert raised.value.status == 503
     with pytest.raises(PgrestError):
         await cache.get()
 
@@ -269,12 +269,12 @@ async def test_it_closes_in_the_middle_of_its_own_check(counting_pool: CountingP
             await cache.close()
 
 
-async def test_what_nobody_expects_is_not_kept_quiet(shop: str) -> None:
+async def test_an_unexpected_error_is_not_suppressed(shop: str) -> None:
     async def address() -> str:
         raise ZeroDivisionError
 
-    told: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, facts: told.append(facts))
+    unexpected: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, facts: unexpected.append(facts))
     pool = Pool(address)
     cache = SchemaCache(pool, ["public"])
     with pytest.raises(ZeroDivisionError):
@@ -282,4 +282,4 @@ async def test_what_nobody_expects_is_not_kept_quiet(shop: str) -> None:
     asyncio.get_running_loop().set_exception_handler(None)
     await cache.close()
     await pool.close()
-    assert [type(facts["exception"]) for facts in told] == [ZeroDivisionError]
+    assert [type(facts["exception"]) for facts in unexpected] == [ZeroDivisionError]

@@ -78,7 +78,7 @@ async def test_an_upsert_reports_every_row_it_touched(conn: DbConnection, schema
     assert (await run(conn, upsert)).keys == (("1",), ("77",))
 
 
-async def test_equal_rows_of_a_table_without_key_are_told_apart(conn: DbConnection, schema: Schema) -> None:
+async def test_equal_rows_of_a_table_without_key_are_distinguished(conn: DbConnection, schema: Schema) -> None:
     notes = schema.tables["public", "notes"]
     assert key_columns(notes) == ("ctid",)
     [found] = await conn.run([Statement("SELECT ctid::text FROM notes WHERE body = 'two' LIMIT 1 FOR UPDATE")])
@@ -133,7 +133,7 @@ async def test_only_conditions_on_the_table_itself_filter_a_write(
     assert delete.is_filtered is is_filtered
 
 
-async def test_a_plan_tells_every_table_it_touches(schema: Schema) -> None:
+async def test_a_plan_lists_every_table_it_touches(schema: Schema) -> None:
     read = plan(schema, "GET", "/orders?select=*,products(title),customers!customer_id(passports())")
     assert isinstance(read, ReadPlan)
     names = ("orders", "products", "items", "customers", "passports")

@@ -71,7 +71,7 @@ def read_refusal(query: str, path: str = "/t") -> tuple[str, str]:
         ("select=...a)b", "select parameter (...a)b)", 5, 'unexpected ")" expecting letter, digit, "-", "!" or "("'),
     ],
 )  # fmt: skip
-def test_a_fault_is_told_where_it_is(query: str, source: str, column: int, details: str) -> None:
+def test_a_fault_has_its_position(query: str, source: str, column: int, details: str) -> None:
     assert read_refusal(query) == (f'"failed to parse {source}" (line 1, column {column})', details)
 
 
@@ -83,7 +83,7 @@ def test_lines_and_tabs_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "failure"),
     [
         ("id=noop&order=a.x&or=(a)&columns=)&select=a::&on_conflict=)", "order"),
         ("id=noop&or=(a)&columns=)&select=a::&on_conflict=)", "logic tree"),
@@ -94,8 +94,8 @@ def test_lines_and_tabs_are_counted() -> None:
         ("on_conflict=)&limit=1", "on_conflict"),
     ],
 )
-def test_the_first_of_several_faults_is_postgrests_first(query: str, told: str) -> None:
-    assert read_refusal(query)[0].startswith(f'"failed to parse {told}')
+def test_the_first_of_several_faults_is_postgrests_first(query: str, failure: str) -> None:
+    assert read_refusal(query)[0].startswith(f'"failed to parse {failure}')
 
 
 @pytest.mark.parametrize("value", ["in.5", "is.5", "not.5", "in.(1"])

@@ -155,7 +155,7 @@ def test_any_request_is_read_or_refused(
         parse_request(method, path, query, headers, body)
 
 
-def test_preferences_count_once_and_tell_the_invalid() -> None:
+def test_preferences_count_once_and_list_the_invalid() -> None:
     read = parse_preferences(
         ["count=exact, return=minimal", "count=planned,odd,max-affected=5,timezone=Nowhere"],
         allow_tx=False,

@@ -1,4 +1,4 @@
-"""Many callers over few connections: nobody ever meets the claims or the rows of another, whoever was cut off before.
+"""Many callers over few db connections: no caller meets the claims or rows of another, even after one was cut off.
 
 `ISOLATION_REQUESTS=10000` asks for more than CI does.
 """
@@ -57,7 +57,7 @@ async def served(postgres: PostgresServer, shop_template: str) -> AsyncIterator[
 
 
 async def ask(client: Client, claims: dict[str, str], number: int, draw: random.Random) -> None:
-    """One request; what it answers must be this caller's, this request's, and nobody else's."""
+    """One request; its answer must be this caller's and this request's alone."""
     role, owner = claims.get("role", "web_anon"), claims.get("sub")
     headers = {"x-mark": str(number), "cookie": f"mark=c{number}"}
     if claims:
@@ -66,9 +66,9 @@ async def ask(client: Client, claims: dict[str, str], number: int, draw: random.
     if kind <= 1:
         seconds = draw.choice([0, 0, 0.002])
         answer = await client.send("GET", f"/rpc/told?seconds={seconds}", headers=headers)
-        told = answer.json()
-        assert (told["role"], told["header"], told["cookie"]) == (role, str(number), f"c{number}")
-        assert told["claims"] == {**claims, "role": role}
+        seen = answer.json()
+        assert (seen["role"], seen["header"], seen["cookie"]) == (role, str(number), f"c{number}")
+        assert seen["claims"] == {**claims, "role": role}
     elif kind == 2:
         answer = await client.send("GET", "/diary?select=id,owner", headers=headers)
         check_rows(answer.status, answer.body, role, owner, everything=90)
@@ -95,7 +95,7 @@ def check_rows(status: int, body: bytes, role: str, owner: str | None, *, everyt
         assert {row["owner"] for row in rows} <= {owner}
 
 
-async def test_nobody_meets_another(served: Client) -> None:
+async def test_no_caller_meets_another(served: Client) -> None:
     draw = random.Random(20261124)
     outcomes: Counter[str] = Counter()
     numbers = iter(range(REQUESTS))

@@ -347,7 +347,7 @@ def test_a_definition(document: Any) -> None:
 
 
 def test_keys_of_views_and_of_one_to_one(document: Any) -> None:
-    """A foreign key is told where it is held, not where it leads; to a table rather than to a view of it."""
+    """A foreign key is described where it is held, not where it leads; to a table rather than to a view of it."""
 
     def describe(table: str, column: str) -> str | None:
         text: str | None = document["definitions"][table]["properties"][column].get("description")
@@ -392,7 +392,7 @@ def test_methods_and_their_parameters(document: Any) -> None:
         "type": "array",
         "items": {"$ref": "#/definitions/chips"},
     }
-    codes = {method: list(told["responses"]) for method, told in paths["/chips"].items()}
+    codes = {method: list(described["responses"]) for method, described in paths["/chips"].items()}
     assert codes == {"get": ["200", "206"], "post": ["201"], "patch": ["204"], "delete": ["204"]}
     assert (paths["/animals"]["post"]["summary"], paths["/animals"]["post"]["description"]) == (
         "All animals",
@@ -413,7 +413,7 @@ def test_methods_and_their_parameters(document: Any) -> None:
 
 def test_functions(document: Any) -> None:
     paths = document["paths"]
-    taken = {path.removeprefix("/rpc/"): list(told) for path, told in paths.items() if "/rpc/" in path}
+    taken = {path.removeprefix("/rpc/"): list(described) for path, described in paths.items() if "/rpc/" in path}
     both = ["get", "post"]
     assert taken == {
         "add": both, "feed": ["post"], "keep": ["post"], "refuse": ["post"], "sort": both, "store": ["post"],

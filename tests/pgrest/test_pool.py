@@ -92,7 +92,7 @@ async def test_what_comes_back_to_a_closed_pool_is_closed(shop: str) -> None:
     assert not conn.is_usable
 
 
-ONE_EACH, LEAVING_ONE = Terms(most_at_once=1), Terms(leaves_free=1)
+ONE_EACH, KEEPING_ONE_FREE = Terms(most_at_once=1), Terms(leaves_free=1)
 
 
 async def test_a_holder_waits_for_its_own_share_while_others_go_on() -> None:
@@ -112,9 +112,9 @@ async def test_a_holder_waits_for_its_own_share_while_others_go_on() -> None:
 
 async def test_some_places_stay_free_for_others() -> None:
     places = Places(2, wait_seconds=0.05)
-    await places.take(LEAVING_ONE, "a")
+    await places.take(KEEPING_ONE_FREE, "a")
     with pytest.raises(PgrestError) as raised:
-        await places.take(LEAVING_ONE, "b")
+        await places.take(KEEPING_ONE_FREE, "b")
     assert (raised.value.status, raised.value.code) == (504, "PGRST003")
     await places.take(Terms(), None)
 
@@ -140,7 +140,7 @@ async def test_who_came_first_is_served_first() -> None:
     assert places.waiting == 0
 
 
-async def test_a_place_that_comes_to_somebody_who_has_just_left_is_not_lost() -> None:
+async def test_a_place_given_to_a_cancelled_waiter_is_not_lost() -> None:
     places = Places(1, wait_seconds=5)
     await places.take(Terms(), "a")
     waiting = asyncio.create_task(places.take(ONE_EACH, "b"))

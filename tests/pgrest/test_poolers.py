@@ -1,4 +1,4 @@
-"""`basewarden rest` behind PgBouncer: told by what the pooler does, served without prepared statements where it must."""
+"""`basewarden rest` behind PgBouncer: detected by its behaviour, served without prepared statements where it must."""
 
 import asyncio
 from pathlib import Path
@@ -20,8 +20,8 @@ async def test_everything_works_behind_it(shop: str, data_dir: Path, mode: str, 
         async def ask(number: int) -> None:
             found = await client.get(f"/customers?id=eq.{number % 3 + 1}&select=id,orders!customer_id(id)")
             assert [row["id"] for row in found.json()] == [number % 3 + 1]
-            told = await client.get("/rpc/whoami", **{"x-mark": str(number)})
-            assert told.json()["user"] == "web_anon"
+            answer = await client.get("/rpc/whoami", **{"x-mark": str(number)})
+            assert answer.json()["user"] == "web_anon"
             body = {"body": f"note {number}"}
             assert (await client.post("/notes", body, prefer="return=minimal")).status == 201
 

@@ -45,7 +45,7 @@ async def test_sessions_where_an_earlier_server_left_its_statements(pooled: str)
     await pool.close()
 
 
-async def test_it_is_told_while_others_use_the_pooler(pooled: str) -> None:
+async def test_a_pooler_is_detected_while_others_use_it(pooled: str) -> None:
     is_over = False
 
     async def disturb() -> None:

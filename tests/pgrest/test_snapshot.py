@@ -17,7 +17,7 @@ SCHEMAS = ["public"]
 
 @pytest.fixture
 async def other(shop: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    """Somebody else, each statement on its own."""
+    """Another client, each statement on its own."""
     async with await psycopg.AsyncConnection.connect(shop, autocommit=True) as connection:
         yield connection
 
@@ -31,7 +31,7 @@ def parts(pulse: CatalogVersion) -> tuple[Any, ...]:
     return (pulse.names, pulse.code, pulse.roles, pulse.shape)
 
 
-def told(schema: Schema) -> dict[str, Any]:
+def describe(schema: Schema) -> dict[str, Any]:
     """All that a snapshot says."""
     return {
         "tables": list(schema.tables.items()),
@@ -120,7 +120,7 @@ async def test_each_change_is_noticed_and_read_and_little_else(
         pulse = await pulse_of(conn)
         assert parts(pulse) != parts(before.catalogue.pulse), change
         after = await load_snapshot(conn, SCHEMAS, known=before, pulse=pulse)
-        assert told(after.schema) == told(await load_schema(conn, SCHEMAS)), change
+        assert describe(after.schema) == describe(await load_schema(conn, SCHEMAS)), change
         if most_read is not None:
             assert count_read(before, after) == most_read, change
         before = after
@@ -253,7 +253,7 @@ async def test_a_junction_of_fifty_foreign_keys_is_no_burden(conn: DbConnection)
     assert len(schema.relationships["public", "middle"]) == 50
 
 
-async def test_views_tell_their_keys_whatever_their_names(conn: DbConnection) -> None:
+async def test_view_keys_are_found_whatever_their_names(conn: DbConnection) -> None:
     script = r"""
         CREATE TABLE "a {b\ (}" (id int PRIMARY KEY, "}:targetList (" int REFERENCES "a {b\ (}");
         CREATE VIEW odd AS SELECT (SELECT count(*) FROM "a {b\ (}" o WHERE o.id = i.id) AS "{n", id,
@@ -303,7 +303,7 @@ async def test_what_a_session_left_behind_hides_no_catalogue(conn: DbConnection,
     for name in ("class", "attribute", "namespace", "trigger", "constraint", "type"):
         await conn.run([Statement(f"CREATE TEMP TABLE pg_{name} (oid oid)")])
     assert parts(await pulse_of(conn)) == parts(before)
-    assert told(await load_schema(conn, SCHEMAS)) == told(schema)
+    assert describe(await load_schema(conn, SCHEMAS)) == describe(schema)
     (rows,) = await conn.run([reach_check(schema, ("public", "customers"))])
     assert is_reach_current(schema, ("public", "customers"), rows)
 
@@ -319,7 +319,7 @@ async def test_a_view_that_is_being_changed_is_not_waited_for(
     assert schema.tables["public", "customer_names"].updatable
 
 
-async def test_whoever_may_do_nothing_may_load(postgres: PostgresServer, shop: str) -> None:
+async def test_a_role_without_privileges_may_load(postgres: PostgresServer, shop: str) -> None:
     role, password = "poor_loader", "poor-pa55"
     async with await psycopg.AsyncConnection.connect(shop, autocommit=True) as admin:
         await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'".encode())

@@ -7,10 +7,10 @@ from pgrest.query.suggestions import closest, edit_distance
 
 def draw_table(one: str, other: str) -> int:
     row = list(range(len(other) + 1))
-    for number, letter in enumerate(one, 1):
+    for number, char in enumerate(one, 1):
         diagonal, row[0] = row[0], number
         for place, facing in enumerate(other, 1):
-            cheapest = min(row[place] + 1, row[place - 1] + 1, diagonal + (letter != facing))
+            cheapest = min(row[place] + 1, row[place - 1] + 1, diagonal + (char != facing))
             diagonal, row[place] = row[place], cheapest
     return row[-1]
 

@@ -1,4 +1,4 @@
-"""A read planned once and asked again with other values answers as if it had been planned anew."""
+"""A read planned once and asked again with other values answers as if it had been planned again."""
 
 import pytest
 

@@ -30,7 +30,7 @@ async def test_insert_one_and_many(client: Client) -> None:
     assert many.headers["content-range"] == "*/2"
 
 
-async def test_insert_tells_where_the_row_is(client: Client) -> None:
+async def test_an_insert_answers_the_rows_location(client: Client) -> None:
     answer = await client.post("/items", {"order_id": 3, "sku": "a"}, prefer="return=headers-only")
     assert answer.headers["location"] == "/items?order_id=eq.3&sku=eq.a"
 

@@ -54,19 +54,19 @@ def make_product() -> tuple[DataAPI, FastAPI]:
     edge = assemble_app(build_registry(make_settings(NOWHERE)))
     assert isinstance(edge, Edge)
     assert isinstance(edge._app, Liveness)
-    road = edge._app._then
-    assert isinstance(road, DataAPI)
-    assert isinstance(road._then, WholeBodies)
-    compression = road._then._app
+    data_api = edge._app._then
+    assert isinstance(data_api, DataAPI)
+    assert isinstance(data_api._then, WholeBodies)
+    compression = data_api._then._app
     assert isinstance(compression, Compression)
     api = compression._app
     assert isinstance(api, FastAPI)
-    return road, api
+    return data_api, api
 
 
 def test_every_route_declares_its_callers() -> None:
-    road, api = make_product()
-    assert declared_callers(road) == {CallerKind.AGENT, CallerKind.MEMBER}
+    data_api, api = make_product()
+    assert declared_callers(data_api) == {CallerKind.AGENT, CallerKind.MEMBER}
     assert len(list(iter_route_contexts(api.routes))) > 30
     assert find_undeclared(api.routes) == []
     assert find_contradictions(api.routes) == []

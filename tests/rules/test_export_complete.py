@@ -1,6 +1,6 @@
 """Nothing of a person is forgotten by the export, and nothing secret gets into it.
 
-A new table that holds somebody's rows, and a new column of a table that is exported, fail here until it is decided
+A new table that holds a person's rows, and a new column of a table that is exported, fail here until it is decided
 what becomes of them.
 """
 

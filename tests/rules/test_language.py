@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 from tests.rules.sources import SourceFile, read_sources
 
@@ -120,8 +121,9 @@ def _is_allowed(source: SourceFile, word: str) -> bool:
     return any(source.path.startswith(place) and allowed in ("*", word) for place, allowed in ALLOWED)
 
 
+@cache
 def _read_all() -> list[SourceFile]:
-    return read_sources("src", "scripts", "benchmarks")
+    return read_sources("src", "scripts", "benchmarks", "tests")
 
 
 def test_retired_words_are_in_no_identifier() -> None:

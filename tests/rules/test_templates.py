@@ -17,7 +17,7 @@ FORBIDDEN = {
 }
 # Emails are no pages: their clients know no style sheet of ours, and no policy forbids styles there.
 STYLED = re.compile(r"/mail/templates/|/templates/emails/")
-# `"a literal" | safe` is the template's own HTML; anything else might be somebody's data.
+# `"a literal" | safe` is the template's own HTML; anything else might be a person's data.
 UNSAFE = re.compile(r"(?<![\"'\s])\s*\|\s*safe\b")
 OWN_HTML = {"src/basewarden/web/templates/components/icons.html": "the paths are a table in the same file"}
 

@@ -82,7 +82,7 @@ def _listen_where_secrets_are_made(patch: pytest.MonkeyPatch) -> None:
 
 
 def _is_no_secret(value: str) -> bool:
-    """Somebody's address, tried as their password, may be shown as what it is; and no word that could not become a
+    """A person's address, tried as their password, may be shown as what it is; and no word that could not become a
     password is one: `password` and `basewarden` stand in many an honest sentence. Nor is what a test makes up, where it
     makes up everything else as well; the credentials that its fixtures set up are.
     """

@@ -16,7 +16,7 @@ SECOND_FACTOR = re.compile(rb"[A-Z2-7]{32}|\d[0-9A-Z]{3}(?:-?[0-9A-Z]{4}){3}")
 SHOWS_A_SECOND_FACTOR = re.compile(
     r"POST (?:/api|/settings)/account/2fa/(?:setup|enable|recovery-codes|recovery-codes/file)$"
 )
-"""The answers to whoever sets it up, and the file of the codes that they have just been shown."""
+"""The answers to the person who sets it up, and the file of the codes that they have just been shown."""
 
 ANCHORS = (40, SHORTEST)
 """How many bytes of a secret's longest word are looked for first: few texts share forty."""

@@ -85,7 +85,7 @@ async def test_the_run_is_heard(run_so_far: RunRecorder, client: httpx.AsyncClie
     assert kept.reveal().encode() in run_so_far._secrets
 
 
-async def test_failures_of_databases_say_no_password(
+async def test_database_errors_contain_no_password(
     owner: httpx.AsyncClient,
     product: ServedProduct,
     project: ProjectDatabase,

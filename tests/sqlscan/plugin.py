@@ -34,7 +34,7 @@ _SAVE, _RETURN = "SAVEPOINT ", "ROLLBACK TO SAVEPOINT "
 
 
 class SQLListener:
-    """`seen` maps a text that ran under somebody's search path to the test that it was first seen in."""
+    """`seen` maps a text that ran under a caller's search path to the test that it was first seen in."""
 
     def __init__(self) -> None:
         self.seen: VersionedRow = {}

@@ -12,7 +12,7 @@ TAG = "tag"
 """A column that identifies a row whatever its key is."""
 _ROWS = 5
 _NUMBERS = tuple(str(number) for number in range(1, 10))
-_WORDS = tuple(f"'{letter}'" for letter in "abcdefghi")
+_WORDS = tuple(f"'{char}'" for char in "abcdefghi")
 _DAYS = tuple(f"'2020-01-0{number}'" for number in range(1, 10))
 _SPANS = tuple(f"'[{number * 10},{number * 10 + 5})'" for number in range(1, 10))
 

@@ -134,7 +134,7 @@ async def test_edit_between_two_writes_of_the_session(open_world: OpenWorld) -> 
     assert plan.conflicts[0].columns == ("name",)
 
 
-async def test_a_value_that_somebody_put_back_is_no_conflict(open_world: OpenWorld) -> None:
+async def test_a_value_that_was_already_restored_is_no_conflict(open_world: OpenWorld) -> None:
     world = await open_world(PEOPLE)
     before = await world.digest()
     await world.act("UPDATE people SET name = 'mine' WHERE id < 3;")

@@ -77,7 +77,7 @@ def test_no_error_explains_itself(sqlstate: str, kind: type[Exception]) -> None:
     assert explained is not error
 
 
-async def test_rows_that_somebody_holds_are_told_within_the_lock_timeout(bench: Bench, agent: BenchAgent) -> None:
+async def test_locked_rows_are_reported_within_the_lock_timeout(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/t?id=gt.0", {"x": "wrecked"})).session_id
     async with bench.admin.transaction(force_rollback=True):
         await bench.run("UPDATE t SET x = x WHERE id = 2")

@@ -88,7 +88,7 @@ def test_a_deleted_rows_place_taken_by_a_moved_one() -> None:
     assert (moved.verb, moved.key_before, moved.key_after) == ("update", ("2",), ("1",))
 
 
-def test_somebody_elses_edit_in_between() -> None:
+def test_another_clients_edit_in_between() -> None:
     (other_column,) = fold(change(row("1"), row("1", "c")), change(row("1", "c", "h"), row("1", "d", "h"))).changes
     assert other_column.gap_columns == ()
     assert set(other_column.columns) == {"x"}
@@ -104,7 +104,7 @@ def test_somebody_elses_edit_in_between() -> None:
     assert lost.is_replaced
 
 
-def test_somebody_took_over_a_row_that_the_session_made_and_deleted() -> None:
+def test_another_client_took_over_a_row_that_the_session_made_and_deleted() -> None:
     (net,) = fold(change(None, row("1")), change(row("1"), None), change(row("1", "h"), row("1", "c"))).changes
     assert (net.verb, net.is_replaced) == ("update", False)
     assert net.columns["x"].old == "h"

@@ -90,7 +90,7 @@ async def test_periods_that_follow_each_other(open_world: OpenWorld, database: s
     await check_exact(world, before)
 
 
-async def test_a_foreign_key_that_nobody_keeps(open_world: OpenWorld, database: str) -> None:
+async def test_a_foreign_key_that_is_not_enforced(open_world: OpenWorld, database: str) -> None:
     if await _is_old(database):
         pytest.skip("NOT ENFORCED came with PostgreSQL 18")
     world = await open_world("""

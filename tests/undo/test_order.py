@@ -284,7 +284,7 @@ async def _plan_conflicts(world: UndoWorld) -> UndoPlan:
 
 
 @pytest.mark.parametrize("name", ["expression", "partial", "exclusion", "nulls collide"])
-async def test_a_place_that_somebody_took_is_a_conflict_before_anything_is_changed(
+async def test_a_value_taken_meanwhile_is_a_conflict_before_anything_is_changed(
     open_world: OpenWorld, name: str
 ) -> None:
     world, (a, _, _, d) = await _open_constrained(open_world, name)

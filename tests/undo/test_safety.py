@@ -23,7 +23,7 @@ async def texts(bench: Bench, table: str) -> list[str]:
     return [row["row"] for row in await bench.rows(f"SELECT t::text AS row FROM {table} t ORDER BY 1")]
 
 
-def told(answer: Any) -> list[tuple[str, str]]:
+def list_conflicts(answer: Any) -> list[tuple[str, str]]:
     return [(one["table"], one["reason"]) for one in answer.json()["details"]["conflicts"]]
 
 
@@ -39,7 +39,7 @@ async def test_a_value_in_a_column_that_was_added_since_is_an_edit(workshop: Wor
     await bench.run("UPDATE cc SET note = 'precious' WHERE id = 1")
     refused = await request_undo(bench, session)
     assert refused.status_code == 409
-    assert told(refused) == [("cc", "The row was changed after the session inserted it.")]
+    assert list_conflicts(refused) == [("cc", "The row was changed after the session inserted it.")]
     (conflict,) = refused.json()["details"]["conflicts"]
     assert conflict["columns"] == [{"name": "note", "before": None, "session": None, "now": "precious"}]
     skipped = await request_undo(bench, session, onConflict="skip")
@@ -78,7 +78,7 @@ async def test_a_row_whose_key_was_changed_is_not_gone(workshop: Workshop, backe
     await bench.run("DELETE FROM t WHERE id = 2")
     refused = await request_undo(bench, session)
     assert refused.status_code == 409
-    ((table, reason),) = told(refused)
+    ((table, reason),) = list_conflicts(refused)
     assert (table, "under another key" in reason) == ("t", True)
     skipped = (await request_undo(bench, session, onConflict="skip")).json()
     assert [skipped[name] for name in ("reverted", "skipped", "alreadyAsBefore")] == [1, 1, 1]
@@ -104,7 +104,7 @@ async def test_a_foreign_key_that_came_just_now_protects_its_rows(workshop: Work
     await bench.run(CHILD)
     refused = await request_undo(bench, session)
     assert refused.status_code == 409
-    assert told(refused) == [("parent", "1 row of public.child refer to it now.")]
+    assert list_conflicts(refused) == [("parent", "1 row of public.child refer to it now.")]
     assert await texts(bench, "child") == ["(7,1)"]
 
 
@@ -119,12 +119,12 @@ async def test_a_foreign_key_that_comes_between_plan_and_write(workshop: Worksho
         await wait_for_lock(bench)
     refused = await undoing
     assert refused.status_code == 409, refused.text
-    assert told(refused) == [("parent", "1 row of public.child refer to it now.")]
+    assert list_conflicts(refused) == [("parent", "1 row of public.child refer to it now.")]
     assert await texts(bench, "child") == ["(7,1)"]
 
 
 @on_both_backends
-async def test_a_column_that_was_renamed_just_now_is_told_at_once(workshop: Workshop, backend: Any) -> None:
+async def test_a_column_that_was_renamed_just_now_is_reported_at_once(workshop: Workshop, backend: Any) -> None:
     bench = await workshop.bench(
         "CREATE TABLE t (id int PRIMARY KEY, n text, other text);\nINSERT INTO t VALUES (1, 'a')"
     )
@@ -132,7 +132,7 @@ async def test_a_column_that_was_renamed_just_now_is_told_at_once(workshop: Work
     session = (await agent.write("PATCH", "/t?id=eq.1", {"n": "b"})).session_id
     await bench.run("ALTER TABLE t RENAME n TO m")
     refused = await request_undo(bench, session)
-    assert told(refused) == [("t", "A column no longer exists.")]
+    assert list_conflicts(refused) == [("t", "A column no longer exists.")]
     await bench.run("ALTER TABLE t RENAME m TO n")
     await bench.run("ALTER TABLE t DROP other")
     assert (await request_undo(bench, session)).json()["reverted"] == 1
@@ -145,7 +145,7 @@ async def test_a_table_that_is_gone_and_comes_back(workshop: Workshop, backend: 
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/t?id=eq.1", {"n": "b"})).session_id
     await bench.run("ALTER TABLE t RENAME TO away")
-    assert told(await request_undo(bench, session)) == [("t", "The table no longer exists.")]
+    assert list_conflicts(await request_undo(bench, session)) == [("t", "The table no longer exists.")]
     await bench.run("ALTER TABLE away RENAME TO t")
     assert (await request_undo(bench, session)).json()["reverted"] == 1
 
@@ -184,7 +184,9 @@ async def test_a_trigger_that_deletes_other_rows_refuses(workshop: Workshop) -> 
     await bench.run("INSERT INTO note VALUES (1, 1, 'mine')")
     refused = await request_undo(bench, session)
     assert refused.status_code == 409
-    assert told(refused) == [("orders", "A trigger would delete 1 row of public.note that this session did not write.")]
+    assert list_conflicts(refused) == [
+        ("orders", "A trigger would delete 1 row of public.note that this session did not write.")
+    ]
     assert await texts(bench, "note") == ["(1,1,mine)"]
     assert await texts(bench, "orders") == ["(1,)", "(2,)"]
     skipped = (await request_undo(bench, session, onConflict="skip")).json()
@@ -193,7 +195,7 @@ async def test_a_trigger_that_deletes_other_rows_refuses(workshop: Workshop) -> 
     assert await texts(bench, "note") == ["(1,1,mine)"]
 
 
-async def test_rows_that_triggers_write_elsewhere_are_told(workshop: Workshop) -> None:
+async def test_rows_that_triggers_write_elsewhere_are_reported(workshop: Workshop) -> None:
     bench = await workshop.bench(
         ORDERS
         + """
@@ -230,7 +232,7 @@ async def test_other_rows_of_the_same_table_are_counted(workshop: Workshop) -> N
     assert (await bench.journal(session))["status"] == "partly_undone"
 
 
-async def test_what_the_undo_itself_writes_twice_is_not_told(workshop: Workshop) -> None:
+async def test_what_the_undo_itself_writes_twice_is_not_reported(workshop: Workshop) -> None:
     """Rows that swap a unique value get placeholders, and trigger-set columns are restored; in partitions too."""
     bench = await workshop.bench("""
         CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE NOT NULL, x text, at timestamptz DEFAULT now());
@@ -324,7 +326,7 @@ async def test_only_what_was_previewed_is_done(workshop: Workshop, backend: Any)
     assert (done.status_code, done.json()["reverted"], done.json()["previewToken"]) == (200, 2, None)
 
 
-async def test_keys_and_values_are_told_exactly(workshop: Workshop) -> None:
+async def test_keys_and_values_are_shown_exactly(workshop: Workshop) -> None:
     bench = await workshop.bench("""
         CREATE TABLE t (id numeric PRIMARY KEY, n numeric, b boolean, j jsonb);
         INSERT INTO t VALUES (123456789012345678901234567890.123456789, 1.500, true, '{"a": 1.10}'), (1.500, 1, true, '1')
@@ -413,7 +415,7 @@ ARTICLES = """
 """
 
 
-async def test_what_somebody_set_by_hand_since_stays(workshop: Workshop) -> None:
+async def test_what_was_set_by_hand_since_stays(workshop: Workshop) -> None:
     bench = await workshop.bench(ARTICLES)
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/articles?id=eq.1", {"title": "Wrecked"})).session_id
@@ -503,7 +505,7 @@ async def test_a_hand_set_column_is_never_overwritten(workshop: Workshop, backen
 # Size ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_session_of_wide_rows_is_told_in_pages(workshop: Workshop) -> None:
+async def test_a_session_of_wide_rows_is_listed_in_pages(workshop: Workshop) -> None:
     bench = await workshop.bench("""
         CREATE TABLE wide (id int PRIMARY KEY, n int, x text);
         INSERT INTO wide SELECT n, 0, repeat(md5(n::text), 50000) FROM generate_series(1, 5) n

@@ -166,11 +166,11 @@ async def test_what_cannot_come_back_is_said(bench: Bench, agent: BenchAgent) ->
     await agent.http.post("/rpc/tidy", json={})
     receipt = (await request_undo(bench, session)).json()
     assert receipt["reverted"] == 1
-    told = " ".join(receipt["irreversible"])
-    assert "public.orders.id took from its sequence" in told
-    assert "1 row of public.loose, a table without a primary key" in told
-    assert "1 call of the function public.tidy" in told
-    assert "20 rows updated in public.tickets" in told
+    text = " ".join(receipt["irreversible"])
+    assert "public.orders.id took from its sequence" in text
+    assert "1 row of public.loose, a table without a primary key" in text
+    assert "1 call of the function public.tidy" in text
+    assert "20 rows updated in public.tickets" in text
     assert (await bench.journal(session))["status"] == "partly_undone"
 
 

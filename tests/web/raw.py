@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -32,7 +32,7 @@ async def connected(port: int) -> AsyncIterator[Streams]:
 
 async def read_answer(reader: asyncio.StreamReader) -> RawAnswer:
     """One answer of a kept connection, by its length."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         lines = head.rstrip("\r\n").split("\r\n")
         pairs = (line.partition(": ") for line in lines[1:])
@@ -44,7 +44,7 @@ async def read_answer(reader: asyncio.StreamReader) -> RawAnswer:
 async def read_to_end(reader: asyncio.StreamReader) -> bytes:
     """All until the server closes; a reset is an end, too."""
     parts = []
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         try:
             while part := await reader.read(65536):
                 parts.append(part)

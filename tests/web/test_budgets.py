@@ -62,7 +62,7 @@ async def test_a_head_that_does_not_end_is_refused_as_soon_as_it_is_too_long(pro
         check_refused(await answering, 431, "head_too_large")
 
 
-async def test_what_is_no_http_is_told_so_in_our_form(product: ServedProduct) -> None:
+async def test_invalid_http_is_answered_in_our_error_form(product: ServedProduct) -> None:
     for broken in (b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n"):
         check_refused(await ask(product.port, broken), 400, "bad_http")
 
@@ -139,7 +139,7 @@ async def test_a_body_that_never_stops_coming_is_ended(impatient: ServedProduct)
 
 
 async def test_a_refused_body_is_not_waited_for(impatient: ServedProduct) -> None:
-    """Its answer is read first; whoever goes on sending, or stops, is ended."""
+    """Its answer is read first; a client that goes on sending, or stops, is disconnected."""
     head = b"POST /api/auth/signin HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
     async with connected(impatient.port) as (reader, writer):
         writer.write(head)
@@ -151,7 +151,7 @@ async def test_a_refused_body_is_not_waited_for(impatient: ServedProduct) -> Non
         assert await read_to_end(reader) == b""
 
 
-async def test_many_half_open_requests_keep_nobody_out(impatient: ServedProduct) -> None:
+async def test_many_half_open_requests_do_not_keep_others_out(impatient: ServedProduct) -> None:
     streams = [await asyncio.open_connection("127.0.0.1", impatient.port) for _ in range(300)]
     for number, (_, writer) in enumerate(streams):
         writer.write(b"GET /signin HTTP/1.1\r\nX: " if number % 2 else b"POST /x HTTP/1.1\r\nContent-Length: 9\r\n\r\n")

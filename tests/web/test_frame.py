@@ -52,8 +52,8 @@ async def test_an_error_inside_a_connection_leads_back_to_it(owner: httpx.AsyncC
         assert f'href="/c/{connection_id}/sessions"' in page.text
 
 
-async def test_a_refusal_tells_a_stranger_nothing(stranger: httpx.AsyncClient, connection_id: str) -> None:
-    """Somebody else's connection and one that does not exist are one page, apart from the ids."""
+async def test_a_refusal_reveals_nothing_to_a_stranger(stranger: httpx.AsyncClient, connection_id: str) -> None:
+    """Another person's connection and one that does not exist are one page, apart from the ids."""
     for path in ("", "/nothing", "/sessions", "/settings"):
         theirs = await stranger.get(f"/c/{connection_id}{path}")
         none = await stranger.get(f"/c/{uuid4()}{path}")

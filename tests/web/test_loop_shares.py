@@ -63,7 +63,7 @@ def test_of_many_requests_at_once_each_waits_longer(move: Move) -> None:
     assert max(waits) <= STRANGER_ALLOWANCE.longest + STRANGER_ALLOWANCE.each
 
 
-def test_nobody_waits_where_there_is_nobody_else(move: Move) -> None:
+def test_a_lone_caller_never_waits(move: Move) -> None:
     shares = LoopShares()
     for _ in range(100):
         assert shares.charge("10.0.0.1", 1.0) == 0

@@ -1,4 +1,4 @@
-"""The protocol alone, around an application of a few lines: answers that nobody takes, and clients that leave."""
+"""The protocol alone, around an application of a few lines: answers that are not read, and clients that disconnect."""
 
 import asyncio
 import socket
@@ -45,11 +45,11 @@ async def answer_much(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"a" * LARGE})
 
 
-async def test_an_answer_that_nobody_reads_is_given_up() -> None:
+async def test_an_unread_answer_is_given_up() -> None:
     """Also one that is finished on this side: its connection would wait for a reader for ever."""
     for line in (b"", b"Connection: close\r\n"):
         async with served(answer_much, send_idle_seconds=1.0) as (port, guard), connected(port) as (reader, writer):
-            writer.write(GET % line)  # a stream takes in little before somebody reads from it
+            writer.write(GET % line)  # a stream takes in little before it is read
             async with asyncio.timeout(30):
                 await guard.ended.wait()
             assert len(await read_to_end(reader)) < LARGE

@@ -1,4 +1,4 @@
-"""Built files are kept by browsers and compressed; pages are compressed where that tells nobody anything."""
+"""Built files are kept by browsers and compressed; pages are compressed where that reveals nothing."""
 
 import gzip
 import re

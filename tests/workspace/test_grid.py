@@ -210,7 +210,7 @@ def read_highest_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-async def test_a_database_that_is_gone_is_told(store: Store, postgres: PostgresServer) -> None:
+async def test_a_database_that_is_gone_is_reported(store: Store, postgres: PostgresServer) -> None:
     assert (await store.owner.get(store.data)).status_code == 200
     name = await store.ask("select current_database()")
     async with await psycopg.AsyncConnection.connect(postgres.embedded.dsn("postgres"), autocommit=True) as admin:

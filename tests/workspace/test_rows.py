@@ -1,4 +1,4 @@
-"""A row's page, and writing rows: exactly, recorded, and never over somebody else's change unseen."""
+"""A row's page, and writing rows: exactly, recorded, and never over another person's change unseen."""
 
 import json
 import re
@@ -38,7 +38,7 @@ async def test_a_cell_is_edited_in_place_and_recorded(store: Store) -> None:
     assert f"/c/{store.connection_id}/sessions/" in page
 
 
-async def test_a_change_by_somebody_else_is_not_overwritten_unseen(store: Store) -> None:
+async def test_a_change_by_another_person_is_not_overwritten_unseen(store: Store) -> None:
     await store.behind.execute("update lamps set price = 5 where id = 2")
     refused = await edit_cell(store, "price", "40", "41", row="2")
     assert refused.status_code == 422
@@ -81,17 +81,17 @@ async def test_null_and_the_empty_text_are_different(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "before", "typed", "told"),
+    ("column", "before", "typed", "message"),
     [
         ("price", LONG, "cheap", "Invalid input syntax for type numeric"),
         ("extras", '{"watt": 9.0}', "{watt", "This is not valid JSON."),
         ("maker_id", "1", "77", "violates foreign key constraint"),
     ],
 )
-async def test_a_refused_value_stays_typed(store: Store, column: str, before: str, typed: str, told: str) -> None:
+async def test_a_refused_value_stays_typed(store: Store, column: str, before: str, typed: str, message: str) -> None:
     refused = await edit_cell(store, column, before, typed)
     assert refused.status_code == 422
-    assert told in refused.text
+    assert message in refused.text
     assert typed in refused.text
 
 

@@ -15,7 +15,7 @@ const CLIENTS = {
   },
 };
 
-function tell({ status, data, count, error }) {
+function describe({ status, data, count, error }) {
   if (error) return { status, error };
   return count === null ? { status, data } : { status, data, count };
 }
@@ -36,6 +36,6 @@ async function abort(client) {
 const [name, url, token] = process.argv.slice(2);
 const client = await CLIENTS[name](url, token);
 const seen = {};
-for (const walk of [walkReads, walkWrites]) for (const [step, query] of walk(client)) seen[step] = tell(await query);
+for (const walk of [walkReads, walkWrites]) for (const [step, query] of walk(client)) seen[step] = describe(await query);
 seen.abort = await abort(client);
 console.log(JSON.stringify(seen));

@@ -1,4 +1,4 @@
-"""Tokens that nobody of ours has signed, or that are none."""
+"""Tokens that were not signed with our keys, or that are no tokens."""
 
 import base64
 import json

@@ -17,7 +17,7 @@ LOGIN, PASSWORD = "rest_login", "rest-pa55word"
 
 @pytest.fixture(scope="session")
 async def quiet_shop(postgres: PostgresServer, shop_template: str) -> AsyncIterator[str]:
-    """The superuser's address of a shop that nobody changes."""
+    """The superuser's address of a shop that no test changes."""
     dsn = await postgres.create_database(template=shop_template)
     yield dsn
     await postgres.drop_database(dsn)

@@ -1,4 +1,4 @@
-"""`basewarden rest` as a process of its own, as somebody would start it."""
+"""`basewarden rest` as a process of its own, as an operator would start it."""
 
 import asyncio
 import os
@@ -100,7 +100,7 @@ class Rest:
             return 0
 
     async def reconfigure(self, **changes: Any) -> None:
-        """Underscores stand for dashes; the server is not told."""
+        """Underscores stand for dashes; the server is not signalled."""
         self.settings |= {name.replace("_", "-"): value for name, value in changes.items()}
         write_conf(self.conf, self.settings)
 
@@ -121,7 +121,7 @@ class Rest:
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> bytes:
-    """One answer with its length told."""
+    """One answer with a Content-Length."""
     head = await reader.readuntil(b"\r\n\r\n")
     lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     return head + (await reader.readexactly(int(lengths[0].partition(b":")[2])) if lengths else b"")
@@ -206,7 +206,7 @@ def list_children(pid: int) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """A process that has ended and that nobody has asked after is not."""
+    """A zombie process, which no parent has waited for, is not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -41,14 +41,14 @@ async def define(client: Client, conn: DbConnection, statement: str) -> None:
 
 
 @pytest.fixture(scope="module")
-async def told(quiet_shop: str) -> AsyncIterator[Client]:
+async def full(quiet_shop: str) -> AsyncIterator[Client]:
     """A server that adds all it can."""
     origins = ("http://page.example",)
     async with serving(quiet_shop, shows_timing=True, trace_header="X-Request-Id", cors_origins=origins) as client:
         yield client
 
 
-async def test_timing_stands_on_answers_and_not_on_errors(told: Client) -> None:
+async def test_timing_stands_on_answers_and_not_on_errors(full: Client) -> None:
     for method, target in (
         ("GET", "/items"),
         ("HEAD", "/items"),
@@ -56,37 +56,37 @@ async def test_timing_stands_on_answers_and_not_on_errors(told: Client) -> None:
         ("GET", "/"),
         ("GET", "/rpc/add?a=1"),
     ):
-        answer = await told.send(method, target)
+        answer = await full.send(method, target)
         assert answer.status == 200
         parts = [part.partition(";dur=") for part in answer.headers["server-timing"].split(", ")]
         assert [name for name, _, _ in parts] == PARTS
         assert all(float(value) >= 0 and len(value.partition(".")[2]) == 1 for _, _, value in parts)
     for target in ("/nothing", "/items?x=1"):
-        assert "server-timing" not in (await told.get(target)).headers
+        assert "server-timing" not in (await full.get(target)).headers
 
 
-async def test_the_trace_header_comes_back_on_everything(told: Client) -> None:
+async def test_the_trace_header_comes_back_on_everything(full: Client) -> None:
     for target, headers in (
         ("/items", {}),
         ("/nothing", {}),
         ("/items", {"authorization": "Bearer x"}),
     ):
-        answer = await told.send("GET", target, None, {"x-request-id": "abc-1", **headers})
+        answer = await full.send("GET", target, None, {"x-request-id": "abc-1", **headers})
         assert answer.headers["x-request-id"] == "abc-1"
-        assert (await told.send("GET", target, None, headers)).headers["x-request-id"] == ""
+        assert (await full.send("GET", target, None, headers)).headers["x-request-id"] == ""
     preflight = {"origin": "http://page.example", "access-control-request-method": "POST", "x-request-id": "p"}
-    answer = await told.send("OPTIONS", "/items", None, preflight)
+    answer = await full.send("OPTIONS", "/items", None, preflight)
     assert (answer.headers["x-request-id"], answer.headers["access-control-allow-credentials"]) == ("p", "true")
 
 
-async def test_other_origins_get_an_answer_and_no_leave_to_read_it(told: Client) -> None:
+async def test_other_origins_get_an_answer_and_no_leave_to_read_it(full: Client) -> None:
     for method in ("GET", "POST"):
-        answer = await told.send(
+        answer = await full.send(
             method, "/rpc/add" if method == "POST" else "/items", {"a": 1}, {"origin": "http://evil"}
         )
         assert answer.status == 200
         assert not any(name.startswith("access-control") for name in answer.headers)
-    info = await told.send("OPTIONS", "/items", None, {"origin": "http://evil", "access-control-request-method": "GET"})
+    info = await full.send("OPTIONS", "/items", None, {"origin": "http://evil", "access-control-request-method": "GET"})
     assert (info.headers["allow"], info.headers["access-control-allow-origin"]) == (
         "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE",
         "*",
@@ -266,8 +266,8 @@ async def test_cancelling_the_server_is_not_taken_for_a_client_that_left(client:
         await task
 
 
-async def test_who_is_refused_is_refused_before_anything_else(told: Client) -> None:
-    answer = await told.send("POST", "/nothing", b"x" * 100, {"authorization": "Bearer x.y.z"})
+async def test_who_is_refused_is_refused_before_anything_else(full: Client) -> None:
+    answer = await full.send("POST", "/nothing", b"x" * 100, {"authorization": "Bearer x.y.z"})
     assert (answer.status, answer.json()) == (
         401,
         {"code": "PGRST301", "details": None, "hint": None, "message": "JWT cryptographic operation failed"},
@@ -340,7 +340,7 @@ def test_connections_have_the_name_that_the_operator_gave(dsn: str, name: str) -
 async def test_an_unknown_failure_is_a_plain_500_and_the_log_says_where(client: Client) -> None:
     requests, events = io.StringIO(), io.StringIO()
     client.app.live.log = Log("error", requests=requests, events=events)
-    client.app.live._cache = "no cache"  # type: ignore[assignment]  # what nobody expects
+    client.app.live._cache = "no cache"  # type: ignore[assignment]  # an unexpected value
     answer = await client.get("/items?sku=eq.hush")
     client.app.live._cache = None
     assert (answer.status, answer.json()["code"]) == (500, "PGRSTX00")
@@ -350,7 +350,7 @@ async def test_an_unknown_failure_is_a_plain_500_and_the_log_says_where(client: 
     assert '"GET /items?sku=eq.hush HTTP/1.1" 500 ' in requests.getvalue()
 
 
-async def test_a_function_has_no_say_in_the_framing(client: Client, conn: DbConnection) -> None:
+async def test_a_function_cannot_change_the_framing(client: Client, conn: DbConnection) -> None:
     await define(
         client,
         conn,

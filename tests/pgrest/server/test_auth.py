@@ -1,4 +1,4 @@
-"""Whom a token makes somebody, and for how long that is remembered."""
+"""The role that a token gives its caller, and for how long that is remembered."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def refusal(authenticator: Authenticator, authorization: bytes | None, now: floa
     return raised.value.status, raised.value.code, raised.value.message
 
 
-def test_whoever_brings_no_bearer_token_is_anonymous() -> None:
+def test_a_caller_without_a_bearer_token_is_anonymous() -> None:
     authenticator, _ = make()
     for authorization in (None, b"", b"   ", b"Basic Zm9vOmJhcg==", b"Bearerx y", b"Token x"):
         session = authenticator.authenticate(authorization, NOW)

@@ -1,4 +1,4 @@
-"""What browsers are told, header for header."""
+"""What browsers are answered, header for header."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_no_text_breaks_out_of_the_header(asked: bytes, allowed: str) -> None:
     assert ("Access-Control-Allow-Headers", allowed) in response.headers
 
 
-def test_a_preflight_that_asks_for_no_header_is_told_of_none() -> None:
+def test_a_preflight_that_asks_for_no_header_is_answered_with_none() -> None:
     response = answer_preflight("OPTIONS", ASKS, ("http://other", "http://page.example"))
     assert response is not None
     assert response.headers == (*OURS, METHODS, AGE, LENGTH)

@@ -52,7 +52,7 @@ async def test_a_large_answer_is_whole(quiet_rest: Rest) -> None:
     assert answer.json() == rows
 
 
-async def test_head_tells_no_length_and_has_no_body(quiet_rest: Rest) -> None:
+async def test_head_answers_no_length_and_no_body(quiet_rest: Rest) -> None:
     status, headers, body = split(
         await quiet_rest.send_raw(b"HEAD /items HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     )
@@ -82,9 +82,9 @@ async def test_a_request_that_is_none_is_an_error_in_the_usual_form(
     quiet_rest: Rest, request_line: bytes, status: int, code: str | None
 ) -> None:
     got, headers, body = split(await quiet_rest.send_raw(request_line + b"\r\nHost: x\r\n\r\n"))
-    told = json.loads(body)
-    assert (got, set(told)) == (status, {"code", "message", "details", "hint"})
-    assert code in (told["code"], None)
+    command = json.loads(body)
+    assert (got, set(command)) == (status, {"code", "message", "details", "hint"})
+    assert code in (command["code"], None)
     assert headers["content-length"] == str(len(body))
 
 
@@ -149,7 +149,7 @@ async def test_a_client_that_hangs_up_ends_its_statement(shop: str, login: None)
 # What goes out ------------------------------------------------------------------------------------------
 
 
-async def test_the_logs_say_who_asked_what_and_hold_no_secret(quiet_rest: Rest) -> None:
+async def test_the_logs_have_the_role_and_the_request_and_no_secret(quiet_rest: Rest) -> None:
     token = sign({"role": "web_reader", "mark": "logged"})
     await quiet_rest.http.get("/customers?select=id&limit=1", headers={"authorization": token, "user-agent": "tester"})
     await quiet_rest.http.get(f"/customers?apikey={token.partition(' ')[2]}")
@@ -170,7 +170,7 @@ async def test_the_logs_say_who_asked_what_and_hold_no_secret(quiet_rest: Rest) 
         assert secret not in log + said
 
 
-async def test_the_admin_port_tells_how_it_is(quiet_rest: Rest) -> None:
+async def test_the_admin_port_answers_the_health_checks(quiet_rest: Rest) -> None:
     for path in ("/live", "/ready"):
         answer = await quiet_rest.admin.get(path)
         assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
@@ -257,12 +257,12 @@ class RestCommand:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RestCommand:
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RestCommand:
     return RestCommand(monkeypatch, capsys)
 
 
-async def test_the_settings_can_be_printed(told: RestCommand, quiet_shop: str, login: None) -> None:
-    code, out, err = await told.run(
+async def test_the_settings_can_be_printed(command: RestCommand, quiet_shop: str, login: None) -> None:
+    code, out, err = await command.run(
         "--dump-config", PGRST_DB_URI=as_login(quiet_shop), PGRST_JWT_SECRET=SECRET, PGRST_DB_POOL="7"
     )
     assert (code, err) == (0, "")
@@ -272,40 +272,40 @@ async def test_the_settings_can_be_printed(told: RestCommand, quiet_shop: str, l
     assert PASSWORD not in out + err
 
 
-async def test_settings_are_printed_without_a_database_too(told: RestCommand) -> None:
-    code, out, err = await told.run("--dump-config", PGRST_DB_URI="postgresql://u:hush@127.0.0.1:1/none")
+async def test_settings_are_printed_without_a_database_too(command: RestCommand) -> None:
+    code, out, err = await command.run("--dump-config", PGRST_DB_URI="postgresql://u:hush@127.0.0.1:1/none")
     assert code == 0
     assert "db-pool = 10\n" in out
     assert err.startswith("basewarden: the settings in the database could not be read: Database connection error.")
     assert "hush" not in out + err
 
 
-async def test_the_schema_can_be_printed(told: RestCommand, quiet_shop: str, login: None) -> None:
-    code, out, _ = await told.run("--dump-schema", PGRST_DB_URI=as_login(quiet_shop))
+async def test_the_schema_can_be_printed(command: RestCommand, quiet_shop: str, login: None) -> None:
+    code, out, _ = await command.run("--dump-schema", PGRST_DB_URI=as_login(quiet_shop))
     assert code == 0
     assert any(table["name"] == "customers" for table in json.loads(out)["dbTables"])
-    code, out, err = await told.run("--dump-schema", PGRST_DB_URI="postgresql://127.0.0.1:1/none")
+    code, out, err = await command.run("--dump-schema", PGRST_DB_URI="postgresql://127.0.0.1:1/none")
     assert (code, out) == (1, "")
     assert err.splitlines()[-1].startswith("basewarden: Database connection error. connection failed: ")
 
 
-async def test_libpqs_own_variables_name_the_database(told: RestCommand, quiet_shop: str, login: None) -> None:
+async def test_libpqs_own_variables_name_the_database(command: RestCommand, quiet_shop: str, login: None) -> None:
     parts = psycopg.conninfo.conninfo_to_dict(as_login(quiet_shop))
     names = {"PGHOST": "host", "PGPORT": "port", "PGDATABASE": "dbname", "PGUSER": "user", "PGPASSWORD": "password"}
-    code, out, err = await told.run("--dump-schema", **{name: str(parts[part]) for name, part in names.items()})
+    code, out, err = await command.run("--dump-schema", **{name: str(parts[part]) for name, part in names.items()})
     assert (code, err) == (0, "")
     assert '"name":"customers"' in out
 
 
-async def test_a_running_server_can_be_asked_whether_it_is_ready(told: RestCommand, quiet_rest: Rest) -> None:
-    code, out, _ = await told.run("--ready", str(quiet_rest.conf))
+async def test_a_running_server_can_be_asked_whether_it_is_ready(command: RestCommand, quiet_rest: Rest) -> None:
+    code, out, _ = await command.run("--ready", str(quiet_rest.conf))
     assert (code, out) == (0, f"OK: http://127.0.0.1:{quiet_rest.settings['admin-server-port']}/ready\n")
     port = str(free_port())
-    code, _, err = await told.run("--ready", PGRST_ADMIN_SERVER_PORT=port, PGRST_ADMIN_SERVER_HOST="127.0.0.1")
+    code, _, err = await command.run("--ready", PGRST_ADMIN_SERVER_PORT=port, PGRST_ADMIN_SERVER_HOST="127.0.0.1")
     assert (code, err) == (1, f"ERROR: connection refused to http://127.0.0.1:{port}/ready\n")
-    code, _, err = await told.run("--ready")
+    code, _, err = await command.run("--ready")
     assert (code, "admin-server-port is not set" in err) == (1, True)
-    code, _, err = await told.run("--ready", PGRST_ADMIN_SERVER_PORT=port)
+    code, _, err = await command.run("--ready", PGRST_ADMIN_SERVER_PORT=port)
     assert (code, "make it localhost" in err) == (1, True)
 
 
@@ -326,20 +326,20 @@ async def test_an_example_can_be_printed_by_the_command_itself() -> None:
     ],
 )
 async def test_what_keeps_it_from_starting_is_one_sentence(
-    told: RestCommand, settings: dict[str, str], sentence: str
+    command: RestCommand, settings: dict[str, str], sentence: str
 ) -> None:
-    code, _, err = await told.run(**{f"PGRST_{name.upper()}": value for name, value in settings.items()})
+    code, _, err = await command.run(**{f"PGRST_{name.upper()}": value for name, value in settings.items()})
     assert code == 1
     assert err.splitlines()[-1].startswith(f"basewarden: {sentence}")
     assert "hush" not in err
 
 
-async def test_a_port_in_use_is_one_sentence(told: RestCommand, quiet_rest: Rest) -> None:
-    code, _, err = await told.run(PGRST_SERVER_PORT=str(quiet_rest.port), PGRST_SERVER_HOST="127.0.0.1")
+async def test_a_port_in_use_is_one_sentence(command: RestCommand, quiet_rest: Rest) -> None:
+    code, _, err = await command.run(PGRST_SERVER_PORT=str(quiet_rest.port), PGRST_SERVER_HOST="127.0.0.1")
     assert code == 1
     assert f"server-port {quiet_rest.port} of server-host 127.0.0.1 cannot be used: Address already in use." in err
 
 
-async def test_fewer_workers_than_one_are_none(told: RestCommand) -> None:
-    code, _, err = await told.run("--workers", "0")
+async def test_fewer_workers_than_one_are_none(command: RestCommand) -> None:
+    code, _, err = await command.run("--workers", "0")
     assert (code, err) == (1, "basewarden: --workers must be 1 or more.\n")

@@ -223,7 +223,7 @@ async def test_a_request_under_way_is_answered_before_the_end(
         assert not is_listening(rest.port)
 
 
-async def test_it_ends_at_once_when_it_is_told_twice(shop: str, login: None, admin: psycopg.AsyncConnection) -> None:
+async def test_it_ends_at_once_at_the_second_signal(shop: str, login: None, admin: psycopg.AsyncConnection) -> None:
     await admin.execute("CREATE FUNCTION nap() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(60)'")
     async with running_rest(as_login(shop)) as rest:
         under_way = asyncio.create_task(rest.http.post("/rpc/nap"))
@@ -247,7 +247,7 @@ async def test_workers_share_the_work_and_answer_as_one(shop: str, login: None, 
         assert len(children) == 2
         backends: set[int] = set()
         async with asyncio.timeout(20):
-            while len(backends) < 2:  # whoever accepts a connection answers on it
+            while len(backends) < 2:  # the worker that accepts a connection answers on it
                 async with httpx.AsyncClient(base_url=rest.http.base_url, trust_env=False) as client:
                     backends.add((await client.post("/rpc/backend")).json())
         metrics = (await rest.admin.get("/metrics")).text
@@ -283,7 +283,7 @@ async def test_a_worker_that_gives_up_ends_all(shop: str, login: None) -> None:
         assert await rest.ended() == 1
 
 
-async def test_workers_do_not_outlive_whoever_watches_over_them(shop: str, login: None) -> None:
+async def test_workers_do_not_outlive_their_supervisor(shop: str, login: None) -> None:
     async with running_rest(as_login(shop), "--workers", "2") as rest:
         children = list_children(rest.pid)
         rest.process.kill()

@@ -205,7 +205,7 @@ def test_values_of_a_file_have_types(tmp_path: Path) -> None:
         from_file(tmp_path, "db-pool = true")
 
 
-def test_names_that_mean_nothing_are_told(tmp_path: Path) -> None:
+def test_unknown_names_are_listed(tmp_path: Path) -> None:
     path = tmp_path / "rest.conf"
     path.write_text('db-schmas = "x"\nmax-rows = 1\napp.settings.mine = "1"\n')
     assert Source(path, {"PGRST_DB_URL": "x", "PGRST_DB_URI": ""}).list_unknown() == ["db-schmas", "db-url"]

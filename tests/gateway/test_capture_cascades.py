@@ -1,9 +1,9 @@
-"""What foreign keys and triggers change in a write's wake, and how the journal tells it."""
+"""What foreign keys and triggers change as a consequence of a write, and how the journal records it."""
 
 from tests.fixtures.bench import GUEST, BenchWrite, Workshop, on_both_backends
 
 
-def told(written: BenchWrite) -> set[tuple[str, str, str, str | None]]:
+def list_changed(written: BenchWrite) -> set[tuple[str, str, str, str | None]]:
     """Table, verb, the key before (of an insert: after) and the key after, as one line each."""
     return {
         (
@@ -31,7 +31,7 @@ async def test_delete_cascades_down_a_chain(workshop: Workshop) -> None:
     """)
     agent = await bench.agent(dbRole=GUEST)
     written = await agent.write("DELETE", "/a?id=eq.1")
-    assert told(written) == {
+    assert list_changed(written) == {
         ("a", "delete", "1", None),
         ("b", "delete", "10", None),
         ("b", "delete", "11", None),
@@ -56,13 +56,13 @@ async def test_set_null_and_set_default(workshop: Workshop) -> None:
         INSERT INTO a VALUES (0), (1); INSERT INTO n VALUES (5, 1), (6, 0); INSERT INTO f VALUES (7, 1), (8, 0);
     """)
     written = await (await bench.agent()).write("DELETE", "/a?id=eq.1")
-    assert sorted((table, verb, after) for table, verb, _, after in written.told() if after) == [
+    assert sorted((table, verb, after) for table, verb, _, after in written.row_changes() if after) == [
         ("f", "update", {"id": 7, "a_id": 0}),
         ("n", "update", {"id": 5, "a_id": None}),
     ]
 
 
-async def test_a_row_reached_on_two_ways_is_told_once(workshop: Workshop) -> None:
+async def test_a_row_reached_on_two_ways_is_recorded_once(workshop: Workshop) -> None:
     """It is first set to null, then deleted by the other key: before is what it was at first."""
     bench = await workshop.bench("""
         CREATE TABLE root (id int PRIMARY KEY);
@@ -74,7 +74,7 @@ async def test_a_row_reached_on_two_ways_is_told_once(workshop: Workshop) -> Non
         INSERT INTO below VALUES (4, 3);
     """)
     written = await (await bench.agent()).write("DELETE", "/root?id=eq.1")
-    assert told(written) == {
+    assert list_changed(written) == {
         ("root", "delete", "1", None),
         ("middle", "delete", "2", None),
         ("leaf", "delete", "3", None),
@@ -95,8 +95,10 @@ async def test_self_references_and_circles(workshop: Workshop) -> None:
         UPDATE x SET y = 3 - id;
     """)
     agent = await bench.agent()
-    assert told(await agent.write("DELETE", "/tree?id=eq.1")) == {("tree", "delete", str(n), None) for n in (1, 2, 3)}
-    assert told(await agent.write("DELETE", "/x?id=eq.1")) == {
+    assert list_changed(await agent.write("DELETE", "/tree?id=eq.1")) == {
+        ("tree", "delete", str(n), None) for n in (1, 2, 3)
+    }
+    assert list_changed(await agent.write("DELETE", "/x?id=eq.1")) == {
         (table, "delete", key, None) for table in ("x", "y") for key in ("1", "2")
     }
 
@@ -113,7 +115,7 @@ async def test_a_new_key_travels_into_the_keys_of_children(workshop: Workshop) -
     """)
     written = await (await bench.agent()).write("PATCH", "/a?code=eq.old", {"code": "new, \"quoted\" 'too'"})
     new = "new, \"quoted\" 'too'"
-    assert told(written) == {
+    assert list_changed(written) == {
         ("a", "update", "old", new),
         ("b", "update", "old,1", f"{new},1"),
         ("b", "update", "old,2", f"{new},2"),
@@ -129,7 +131,7 @@ async def test_set_default_may_move_a_childs_key(workshop: Workshop) -> None:
         INSERT INTO a VALUES (0), (1); INSERT INTO b VALUES (1, 5), (1, 6);
     """)
     written = await (await bench.agent()).write("DELETE", "/a?id=eq.1")
-    assert told(written) == {
+    assert list_changed(written) == {
         ("a", "delete", "1", None),
         ("b", "update", "1,5", "0,5"),
         ("b", "update", "1,6", "0,6"),
@@ -143,7 +145,7 @@ async def test_children_without_a_key_are_changed_not_lost(workshop: Workshop) -
         INSERT INTO a VALUES (1); INSERT INTO log VALUES (1, 'x'), (1, 'x'), (1, 'y');
     """)
     written = await (await bench.agent()).write("DELETE", "/a?id=eq.1")
-    changes = [(before, after) for table, _, before, after in written.told() if table == "log"]
+    changes = [(before, after) for table, _, before, after in written.row_changes() if table == "log"]
     assert sorted(changes, key=str) == [
         ({"a_id": 1, "line": line}, {"a_id": None, "line": line}) for line in ("x", "x", "y")
     ]
@@ -167,9 +169,9 @@ async def test_what_triggers_stamp_is_in_the_image(workshop: Workshop) -> None:
     assert change["after"] == {"id": 1, "body": "x", "stamped": 1, "kept": False}
 
 
-async def test_a_delete_that_a_trigger_suppresses_is_not_told(workshop: Workshop) -> None:
+async def test_a_delete_that_a_trigger_suppresses_is_not_recorded(workshop: Workshop) -> None:
     written = await (await (await workshop.bench(_TRIGGERS)).agent()).write("DELETE", "/notes?id=gte.1")
-    assert told(written) == {("notes", "delete", "1", None)}
+    assert list_changed(written) == {("notes", "delete", "1", None)}
 
 
 async def test_a_soft_delete_by_trigger_is_an_update(workshop: Workshop) -> None:
@@ -181,7 +183,7 @@ async def test_a_soft_delete_by_trigger_is_an_update(workshop: Workshop) -> None
         INSERT INTO notes VALUES (1);
     """)
     written = await (await bench.agent()).write("DELETE", "/notes?id=eq.1")
-    assert written.told() == [("notes", "update", {"id": 1, "gone": False}, {"id": 1, "gone": True})]
+    assert written.row_changes() == [("notes", "update", {"id": 1, "gone": False}, {"id": 1, "gone": True})]
 
 
 async def test_a_trigger_that_renames_the_key_is_followed(workshop: Workshop) -> None:
@@ -192,8 +194,12 @@ async def test_a_trigger_that_renames_the_key_is_followed(workshop: Workshop) ->
         CREATE TRIGGER lower_it BEFORE INSERT OR UPDATE ON tags FOR EACH ROW EXECUTE FUNCTION lower_it();
     """)
     agent = await bench.agent()
-    assert told(await agent.write("POST", "/tags", {"name": "ABC", "n": 1})) == {("tags", "insert", "abc1", "abc1")}
-    assert told(await agent.write("PATCH", "/tags?name=eq.abc1", {"n": 2})) == {("tags", "update", "abc1", "abc12")}
+    assert list_changed(await agent.write("POST", "/tags", {"name": "ABC", "n": 1})) == {
+        ("tags", "insert", "abc1", "abc1")
+    }
+    assert list_changed(await agent.write("PATCH", "/tags?name=eq.abc1", {"n": 2})) == {
+        ("tags", "update", "abc1", "abc12")
+    }
 
 
 async def test_deferred_triggers_run_as_the_caller_and_their_stamps_are_seen(workshop: Workshop) -> None:
@@ -213,7 +219,7 @@ async def test_deferred_triggers_run_as_the_caller_and_their_stamps_are_seen(wor
         GRANT SELECT, INSERT, UPDATE ON notes TO {GUEST}; GRANT SELECT ON fenced TO {GUEST};
     """)
     written = await (await bench.agent(dbRole=GUEST)).write("POST", "/notes", {"id": 1})
-    assert [after for *_, after in written.told()] == [{"id": 1, "who": f"{GUEST}1"}]
+    assert [after for *_, after in written.row_changes()] == [{"id": 1, "who": f"{GUEST}1"}]
     assert await bench.rows("SELECT who FROM notes") == [{"who": f"{GUEST}1"}]
 
 
@@ -237,7 +243,7 @@ async def test_a_generated_column_may_be_what_a_foreign_key_follows(workshop: Wo
     agent = await bench.agent()
     for code in ("B", "C"):
         written = await agent.write("PATCH", "/p?id=eq.1", {"code": code})
-        assert [(table, after["slug"]) for table, _, _, after in written.told() if after] == [
+        assert [(table, after["slug"]) for table, _, _, after in written.row_changes() if after] == [
             ("p", code.lower()), ("k", code.lower()),
         ]  # fmt: skip
 
@@ -302,7 +308,7 @@ async def test_a_cascade_over_the_limit_is_not_read_to_its_end(workshop: Worksho
     assert (await (await bench.agent()).http.delete("/p?id=eq.1")).json()["code"] == "P0001"
 
 
-async def test_foreign_keys_of_and_to_a_partition_are_told_under_its_tables_name(workshop: Workshop) -> None:
+async def test_foreign_keys_of_and_to_a_partition_are_recorded_under_its_tables_name(workshop: Workshop) -> None:
     bench = await workshop.bench("""
         CREATE TABLE owner (id int PRIMARY KEY);
         CREATE TABLE ev (id int PRIMARY KEY, owner_id int, n int) PARTITION BY RANGE (id);
@@ -315,10 +321,10 @@ async def test_foreign_keys_of_and_to_a_partition_are_told_under_its_tables_name
     agent = await bench.agent()
     written = await agent.write("PATCH", "/ev?id=eq.1", {"n": 5}, headers={"x-basewarden-session": "one"})
     written = await agent.write("DELETE", "/owner?id=eq.1", headers={"x-basewarden-session": "one"})
-    assert told(written) == {("owner", "delete", "1", None), ("ev", "update", "1", "1")}
+    assert list_changed(written) == {("owner", "delete", "1", None), ("ev", "update", "1", "1")}
     undo = f"/api/connections/{bench.connection_id}/sessions/{written.session_id}/undo"
     receipt = (await bench.person.post(undo, json={"mode": "apply"})).json()
     assert (receipt["conflicts"], receipt["irreversible"]) == ([], [])
     assert await bench.rows("SELECT owner_id, n FROM ev_a") == [{"owner_id": 1, "n": 0}]
     written = await agent.write("DELETE", "/ev?id=eq.1")
-    assert told(written) == {("ev", "delete", "1", None), ("note", "delete", "5", None)}
+    assert list_changed(written) == {("ev", "delete", "1", None), ("note", "delete", "5", None)}
