@@ -17,6 +17,7 @@ from pgrest import ForeignKey, Name
 
 Values = tuple[str, ...]
 _MOST_STAGES = 20
+_NO_PLACEHOLDERS: Mapping[str, str | None] = {}
 
 
 @dataclass(slots=True)
@@ -37,11 +38,10 @@ class PlaceholderState:
     values: dict[int, dict[str, str | None]] = field(default_factory=dict)
 
     def read(self, rows: Sequence[RowPlan], number: int, columns: Sequence[str]) -> tuple[str | None, ...]:
-        current = rows[number].current
-        placeholders = self.values.get(number, {})
-        return tuple(
-            placeholders[name] if name in placeholders else current.exact[name] if current else None for name in columns
-        )
+        return rows[number].read_current(columns, self.of(number))
+
+    def of(self, number: int) -> Mapping[str, str | None]:
+        return self.values.get(number, _NO_PLACEHOLDERS)
 
     def find_key(self, rows: Sequence[RowPlan], number: int) -> Values:
         row = rows[number]
@@ -95,7 +95,7 @@ def _assign_stages(strict: Sequence[Edge], loose: Sequence[Edge]) -> dict[int, i
     return stages
 
 
-_Read = Callable[[Sequence[RowPlan], PlaceholderState, int, Sequence[str]], Values | None]
+_Read = Callable[[RowPlan, Sequence[str], Mapping[str, str | None]], Values | None]
 
 
 def _list_keys(rows: Sequence[RowPlan]) -> tuple[Mapping[Name, list[int]], list[ForeignKey]]:
@@ -122,12 +122,12 @@ def _find_stage_breaks(rows: Sequence[RowPlan], placeholders: PlaceholderState) 
             values: number
             for number in by_table[key.ref_table]
             if _has_action(rows[number], key)
-            and (values := _lost(rows, placeholders, number, key.ref_columns)) is not None
+            and (values := rows[number].lost_values(key.ref_columns, placeholders.of(number))) is not None
         }
         if not losing:
             continue
         for number in by_table[key.table]:
-            values = _gained(rows, placeholders, number, key.columns)
+            values = rows[number].gained_values(key.columns, placeholders.of(number))
             first = losing.get(values) if values is not None else None
             if first is not None and first != number:
                 edges.append((first, number))
@@ -144,11 +144,11 @@ def _order_by_references(rows: Sequence[RowPlan], placeholders: PlaceholderState
     by_table, keys = _list_keys(rows)
     edges: list[Edge] = []
     for key in keys:
-        gaining = _index_values(rows, by_table[key.ref_table], placeholders, key.ref_columns, _gained)
-        losing = _index_values(rows, by_table[key.ref_table], placeholders, key.ref_columns, _lost)
+        gaining = _index_values(rows, by_table[key.ref_table], placeholders, key.ref_columns, RowPlan.gained_values)
+        losing = _index_values(rows, by_table[key.ref_table], placeholders, key.ref_columns, RowPlan.lost_values)
         for number in by_table[key.table]:
-            gained = _gained(rows, placeholders, number, key.columns)
-            lost = _lost(rows, placeholders, number, key.columns)
+            gained = rows[number].gained_values(key.columns, placeholders.of(number))
+            lost = rows[number].lost_values(key.columns, placeholders.of(number))
             edges += [(parent, number) for parent in gaining.get(gained, ()) if parent != number] if gained else []
             edges += [(number, parent) for parent in losing.get(lost, ()) if parent != number] if lost else []
     return edges
@@ -160,9 +160,9 @@ def _order_by_unique_values(rows: Sequence[RowPlan], placeholders: PlaceholderSt
     edges: list[Edge] = []
     for numbers in by_table.values():
         for unique in rows[numbers[0]].table.unique_keys:
-            losing = _index_values(rows, numbers, placeholders, unique.columns, _lost)
+            losing = _index_values(rows, numbers, placeholders, unique.columns, RowPlan.lost_values)
             for number in numbers if losing else ():
-                gained = _gained(rows, placeholders, number, unique.columns)
+                gained = rows[number].gained_values(unique.columns, placeholders.of(number))
                 edges += [(holder, number) for holder in losing.get(gained, ()) if holder != number] if gained else []
     return edges
 
@@ -176,34 +176,7 @@ def _index_values(
 ) -> Mapping[Values, list[int]]:
     found: dict[Values, list[int]] = {}
     for number in numbers:
-        values = read(rows, placeholders, number, columns)
+        values = read(rows[number], columns, placeholders.of(number))
         if values is not None:
             found.setdefault(values, []).append(number)
     return found
-
-
-def _lost(
-    rows: Sequence[RowPlan], placeholders: PlaceholderState, number: int, columns: Sequence[str]
-) -> Values | None:
-    row = rows[number]
-    if row.current is None:
-        return None
-    values = placeholders.read(rows, number, columns)
-    return None if row.will_hold(columns, values) else _complete(values)
-
-
-def _gained(
-    rows: Sequence[RowPlan], placeholders: PlaceholderState, number: int, columns: Sequence[str]
-) -> Values | None:
-    row = rows[number]
-    if row.target is None:
-        return None
-    values = tuple(row.target.get(name) for name in columns)
-    if row.current is not None and placeholders.read(rows, number, columns) == values:
-        return None
-    return _complete(values)
-
-
-def _complete(values: Iterable[str | None]) -> Values | None:
-    found = tuple(values)
-    return None if None in found else tuple(value or "" for value in found)

@@ -70,7 +70,7 @@ async def _depend_on_free_values(
     reader: RowReader, situation: PlannedRows, table: Table, columns: Sequence[str]
 ) -> list[Dependency]:
     """A unique value can be restored if no other row has it, or if its holder gives it up in this undo."""
-    wanted = await asyncio.to_thread(situation.list_values, table, columns, _gained)
+    wanted = await asyncio.to_thread(situation.list_values, table, columns, RowPlan.gained_values)
     matches = await reader.find_holders(table, columns, [values for _, values in wanted])
     return await asyncio.to_thread(_depend_on_holders, situation, table, columns, wanted, matches)
 
@@ -97,7 +97,7 @@ def _depend_on_holders(
 async def _depend_on_parents(
     reader: RowReader, situation: PlannedRows, table: Table, key: ForeignKey
 ) -> list[Dependency]:
-    wanted = await asyncio.to_thread(situation.list_values, table, key.columns, _gained)
+    wanted = await asyncio.to_thread(situation.list_values, table, key.columns, RowPlan.gained_values)
     if not wanted:
         return []
     parent = situation.schema.tables[key.ref_table]
@@ -131,14 +131,14 @@ def _depend_on_restored_parents(
 
 def _find_restored_parents(situation: PlannedRows, parent: Table, key: ForeignKey) -> Mapping[Values, int]:
     """The parents that this undo restores, by the values that children refer to."""
-    return {values: number for number, values in situation.list_values(parent, key.ref_columns, _gained)}
+    return {values: number for number, values in situation.list_values(parent, key.ref_columns, RowPlan.gained_values)}
 
 
 async def _depend_on_children(
     reader: RowReader, situation: PlannedRows, table: Table, key: ForeignKey
 ) -> list[Dependency]:
     """Rows that refer to a removed row would be deleted, changed or left dangling, as ON DELETE says."""
-    wanted = await asyncio.to_thread(situation.list_values, table, key.ref_columns, _lost)
+    wanted = await asyncio.to_thread(situation.list_values, table, key.ref_columns, RowPlan.lost_values)
     if not wanted:
         return []
     child = situation.schema.tables[key.table]
@@ -163,29 +163,6 @@ def _depend_on_deleted_children(
         for number, count in strangers.items()
     ]
     return dependencies
-
-
-def _gained(row: RowPlan, columns: Sequence[str]) -> Values | None:
-    """The values that the row will hold in `columns` and does not hold now; None if one of them is null."""
-    if row.target is None or row.action == "nothing":
-        return None
-    values = tuple(row.target.get(name) for name in columns)
-    if row.current is not None and values == tuple(row.current.exact.get(name) for name in columns):
-        return None
-    return _complete(values)
-
-
-def _lost(row: RowPlan, columns: Sequence[str]) -> Values | None:
-    """The values that the row holds in `columns` now and will not hold after the undo."""
-    if row.current is None or row.action == "nothing":
-        return None
-    values = _complete(row.current.exact[name] for name in columns)
-    return None if values is None or row.will_hold(columns, values) else values
-
-
-def _complete(values: Iterable[str | None]) -> Values | None:
-    found = tuple(values)
-    return None if None in found else tuple(value or "" for value in found)
 
 
 def _name(table: Table) -> str:

@@ -18,7 +18,7 @@ from basewarden.undo.receipt import ColumnValues, RowConflict, TableCount, show_
 from pgrest import Name, Table
 
 Action = Literal["insert", "update", "delete", "nothing"]
-_NO_DEFAULTS: Values = {}
+_NO_VALUES: Values = {}
 _DATES = "D"  # pg_type.typcategory of dates and times
 
 
@@ -66,6 +66,33 @@ class RowPlan:
         return self.target is not None and all(
             self.target.get(name) == value for name, value in zip(columns, values, strict=True)
         )
+
+    def read_current(self, columns: Sequence[str], placeholders: Values = _NO_VALUES) -> tuple[str | None, ...]:
+        """What the row holds in `columns` now; `placeholders` were written over its values."""
+        exact = self.current.exact if self.current else _NO_VALUES
+        if not placeholders:
+            return tuple(exact.get(name) for name in columns)
+        return tuple(placeholders[name] if name in placeholders else exact.get(name) for name in columns)
+
+    def gained_values(self, columns: Sequence[str], placeholders: Values = _NO_VALUES) -> tuple[str, ...] | None:
+        """The values that the row will hold in `columns` and does not hold now; None if one of them is null."""
+        if self.target is None or self.action == "nothing":
+            return None
+        values = tuple(self.target.get(name) for name in columns)
+        if self.current is not None and values == self.read_current(columns, placeholders):
+            return None
+        return _require_all(values)
+
+    def lost_values(self, columns: Sequence[str], placeholders: Values = _NO_VALUES) -> tuple[str, ...] | None:
+        """The values that the row holds in `columns` now and will not hold after the undo; None if one is null."""
+        if self.current is None or self.action == "nothing":
+            return None
+        values = _require_all(self.read_current(columns, placeholders))
+        return None if values is None or self.will_hold(columns, values) else values
+
+
+def _require_all(values: Sequence[str | None]) -> tuple[str, ...] | None:
+    return None if None in values else tuple(value or "" for value in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +169,7 @@ def decide_row(
     found: Image | None,
     *,
     is_reverted: bool = False,
-    defaults: Values = _NO_DEFAULTS,
+    defaults: Values = _NO_VALUES,
 ) -> RowPlan | RowConflict:
     """`found` is the row at the key where the session left it (before the session, for a deleted or reverted row).
 
