@@ -30,7 +30,7 @@ from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Project, Projects
 from basewarden.gateway.recording.schema_retry import SnapshotStale
 from basewarden.gateway.rest import RestCall, RestResult
-from basewarden.gateway.row_labels import NameSource, choose_label, choose_name, find_label
+from basewarden.gateway.row_labels import NameSource, choose_label, choose_name
 from basewarden.gateway.sharing import UNDO, PoolSharing
 
 __all__ = [
@@ -77,7 +77,6 @@ __all__ = [
     "choose_name",
     "commit_recorded",
     "describe_data",
-    "find_label",
     "is_nothing_deferred",
     "list_uncaptured",
     "make_member_caller",

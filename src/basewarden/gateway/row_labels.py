@@ -1,4 +1,4 @@
-"""Which column names a row for people."""
+"""Chooses the column that names a row for people, by the description of its table."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -39,8 +39,3 @@ def choose_name(schema: Schema, table: Table) -> NameSource | None:
         if target is not None and label in LABEL_NAMES and key.ref_columns == target.key and target is not table:
             return NameSource(target, label, key)
     return NameSource(table, own) if own is not None else None
-
-
-def find_label(values: Mapping[str, str | None]) -> str | None:
-    """The label among the values of a row whose table is not known."""
-    return next((value for name in LABEL_NAMES if (value := values.get(name))), None)

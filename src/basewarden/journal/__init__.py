@@ -45,6 +45,7 @@ from basewarden.journal.sessions import (
     find_session,
     list_sessions,
 )
+from basewarden.journal.shown_rows import split_changed_columns
 from basewarden.journal.timeline import REFUSAL_WORDS
 from basewarden.journal.values import (
     Capture,
@@ -123,4 +124,5 @@ __all__ = [
     "mutation_body",
     "partition_bounds",
     "session_body",
+    "split_changed_columns",
 ]

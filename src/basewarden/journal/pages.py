@@ -20,9 +20,9 @@ from basewarden.journal.session_filters import ListParameters, ParametersDep
 from basewarden.journal.sessions import (
     SessionSummary,
     VerbCount,
-    clean_name,
     count_sessions,
     list_callers,
+    show_name,
     sort_counts,
 )
 from basewarden.journal.timeline import Timeline, read_timeline, read_write
@@ -145,7 +145,7 @@ def list_figures(changes: Sequence[VerbCount]) -> list[tuple[str, str, str]]:
     cascaded = [count for count in counts if count.is_cascade]
     own = [count for count in counts if not count.is_cascade][: FIGURES - bool(cascaded)]
     figures = [
-        (clean_name(count.table) or "rows", _sign(count.verb, count.rows), _FIGURE_NOTES[count.verb]) for count in own
+        (show_name(count.table) or "rows", _sign(count.verb, count.rows), _FIGURE_NOTES[count.verb]) for count in own
     ]
     if cascaded:
         verbs = {count.verb for count in cascaded}

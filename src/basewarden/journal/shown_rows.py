@@ -8,17 +8,15 @@ from typing import Any
 from uuid import UUID
 
 from basewarden.core.addresses import row_path
+from basewarden.core.brief import make_brief
 from basewarden.core.ids import parse_id
-from basewarden.core.row_labels import LABEL_NAMES
+from basewarden.core.row_labels import find_label
 from basewarden.journal.models import JournalMutation
-from basewarden.journal.sessions import clean_name
 
 Row = Mapping[str, Any]
-MAX_LABEL = 60
 VALUES_SHOWN = 3
 CHANGES_SHOWN = 3
 LONGEST_VALUE = 48
-_LABEL_ENDINGS = ("_name", "_title", "_code", "_number")
 _NO_VALUE = object()
 
 
@@ -78,35 +76,30 @@ def show_mutation(mutation: JournalMutation, state: str, connection_id: UUID) ->
 
 def label_row(row: Row, key_columns: Sequence[str]) -> str:
     """Returns what people call a row, by what was recorded of it: its name or the like, else its key."""
-    named = (column for column in row if column.endswith(_LABEL_ENDINGS))
-    for column in (*LABEL_NAMES, *named):
-        value = row.get(column)
-        if column not in key_columns and isinstance(value, str | int) and not isinstance(value, bool):
-            label = clean_name(str(value), MAX_LABEL)
-            if label:
-                return label
-    return " · ".join(_name_key(row.get(column)) for column in key_columns) or "row without a key"
+    key = " · ".join(_name_key(row.get(column)) for column in key_columns)
+    return find_label(row, key_columns) or key or "row without a key"
 
 
 def list_changes(
     before: Row | None, after: Row | None, set_columns: Iterable[str] | None
 ) -> tuple[list[ShownChange], list[str]]:
-    """Lists the changes by the write, and the names of other columns that changed with them.
-
-    `set_columns` are those that the write named; None = they are not known.
-    """
+    """Lists the changes by the write, and the names of other columns that changed with them."""
     if before is None or after is None:
         return [], []
-    changes = [
-        ShownChange(column, before.get(column), value)
-        for column, value in after.items()
-        if before.get(column, _NO_VALUE) != value
-    ]
-    named = {change.column for change in changes} if set_columns is None else set(set_columns)
-    return (
-        [change for change in changes if change.column in named],
-        [change.column for change in changes if change.column not in named],
-    )
+    named, derived = split_changed_columns(before, after, set_columns)
+    return [ShownChange(column, before.get(column), after[column]) for column in named], derived
+
+
+def split_changed_columns(
+    before: Mapping[str, object], after: Mapping[str, object], set_columns: Iterable[str] | None
+) -> tuple[list[str], list[str]]:
+    """Returns the changed columns that a write named, and those that changed with them.
+
+    `set_columns` are those that the write named; None = they are not known, so every changed one counts as named.
+    """
+    changed = [column for column, value in after.items() if before.get(column, _NO_VALUE) != value]
+    named = changed if set_columns is None else set(set_columns)
+    return [column for column in changed if column in named], [column for column in changed if column not in named]
 
 
 def read_image(image: str | None) -> Row | None:
@@ -121,7 +114,7 @@ def _name_key(value: Any) -> str:
     if isinstance(value, int):
         return f"no. {value}"
     text = str(value)
-    return f"{text[:8]}…" if parse_id(text) is not None else clean_name(text, MAX_LABEL)
+    return f"{text[:8]}…" if parse_id(text) is not None else make_brief(text)
 
 
 def _list_values(row: Row, key_columns: Sequence[str], label: str) -> Iterable[tuple[str, Any]]:

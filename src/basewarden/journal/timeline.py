@@ -10,7 +10,7 @@ from basewarden.db import ReadSession
 from basewarden.journal import queries
 from basewarden.journal.models import JournalMutation, JournalRefusal, JournalWrite
 from basewarden.journal.refusals import list_session_refusals
-from basewarden.journal.sessions import VerbCount, clean_name, describe_cascades, describe_write
+from basewarden.journal.sessions import VerbCount, describe_cascades, describe_write, show_name
 from basewarden.journal.shown_rows import ShownMutation, show_mutation
 
 WRITES_PER_PAGE = 50
@@ -137,7 +137,7 @@ def list_verb_counts(write: JournalWrite) -> list[VerbCount]:
 def _show_refusal(refusal: JournalRefusal) -> ShownRefusal:
     reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
     verb = _REFUSED_VERBS.get(refusal.method, refusal.method)
-    name = clean_name((refusal.table or "").rpartition(".")[2])
+    name = show_name((refusal.table or "").rpartition(".")[2])
     return ShownRefusal(
         refusal.at, f"Blocked: {verb} {name}".strip(), refusal.summary, refusal.code, reason, refusal.count
     )

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from basewarden.core.addresses import row_path
 from basewarden.core.brief import make_brief
-from basewarden.gateway import find_label
-from basewarden.journal import JournalMutation
+from basewarden.core.row_labels import find_label
+from basewarden.journal import JournalMutation, split_changed_columns
 from basewarden.undo.planning.samples import MAX_COLUMNS, MAX_LABEL, MAX_VALUE
 from basewarden.undo.row_samples import TableSample, ValueSample
 
@@ -75,9 +75,8 @@ def _show_mutation(connection_id: UUID, row: JournalMutation) -> DiffRow:
     key = [image.get(column) or "" for column in row.key_columns]
     derived: list[str] = []
     if row.verb == "update":
-        changed = [name for name, value in after.items() if before.get(name) != value]
-        columns = [name for name in changed if row.set_columns is None or name in row.set_columns] or changed
-        derived = [name for name in changed if name not in columns]
+        named, derived = split_changed_columns(before, after, row.set_columns)
+        columns, derived = (named, derived) if named else (derived, [])
     else:
         columns = [name for name, value in image.items() if value is not None and name not in row.key_columns]
     values = tuple(
@@ -85,7 +84,7 @@ def _show_mutation(connection_id: UUID, row: JournalMutation) -> DiffRow:
         for name in columns[:MAX_COLUMNS]
     )
     return DiffRow(
-        make_brief(find_label(image) or ", ".join(key), MAX_LABEL),
+        find_label(image, row.key_columns) or make_brief(", ".join(key), MAX_LABEL),
         row_path(connection_id, row.schema, row.table, key) if row.verb != "delete" and key else None,
         row.verb,
         values,

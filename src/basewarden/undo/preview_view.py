@@ -11,9 +11,9 @@ import msgspec
 
 from basewarden.core.addresses import row_path
 from basewarden.core.brief import make_brief
+from basewarden.core.row_labels import find_label
 from basewarden.db import ReadSession
 from basewarden.errors import NotFound
-from basewarden.gateway import find_label
 from basewarden.journal import encode_key, find_session, list_row_history
 from basewarden.undo.diff_view import DiffTable, show_sample
 from basewarden.undo.planning.samples import CONFLICTS_SHOWN, MAX_LABEL, MAX_VALUE
@@ -111,7 +111,8 @@ def encode_writes(writes: Sequence[UUID]) -> str:
 async def _describe_conflict(
     db: ReadSession, connection_id: UUID, session_id: UUID, conflict: RowConflict, names: Names, *, asks: bool
 ) -> ConflictView:
-    own = names.get(((conflict.schema, conflict.table), conflict.key)) or find_label(conflict.image or {})
+    own = names.get(((conflict.schema, conflict.table), conflict.key))
+    own = own or find_label(conflict.image or {}, tuple(conflict.primary_key))
     return ConflictView(
         table=f"{conflict.schema}.{conflict.table}" if conflict.table else "",
         name=make_brief(own or ", ".join(map(str, conflict.primary_key.values())), MAX_LABEL),

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from basewarden.connections import Editor, Environment, Membership, Viewer
 from basewarden.core.addresses import row_path, table_path
+from basewarden.core.brief import make_brief
 from basewarden.errors import AppError, Forbidden, NotFound
 from basewarden.gateway import choose_label
 from basewarden.web import Pages, PagesDep, Reading, redirect
@@ -166,8 +167,7 @@ async def _show_row(
 def _read_label(table: Table, row: Row) -> str | None:
     """What people call the row, on one line of a bounded length."""
     column = choose_label(table)
-    text = " ".join((row.get(column) or "").split()) if column else ""
-    return f"{text[:_LONGEST_LABEL]}…" if len(text) > _LONGEST_LABEL else text or None
+    return make_brief(row.get(column) or "", _LONGEST_LABEL) or None if column else None
 
 
 async def _show_missing(

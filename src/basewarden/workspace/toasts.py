@@ -25,6 +25,7 @@ from basewarden.journal import (
     find_member_write,
     list_session_rows,
     list_write_mutations,
+    split_changed_columns,
 )
 from basewarden.undo import StoredReceipt, count_undo_depth, decode_receipt, find_undo, is_write_undone
 from basewarden.workspace.table_client import TableClient, text_of
@@ -174,11 +175,10 @@ def _note_kept(receipt: StoredReceipt) -> str:
 def list_changes(row: JournalMutation) -> list[ValueChange]:
     """The columns that differ: those that the write named, or all where it named none of them."""
     before, after = row.before_exact or {}, row.after_exact or {}
-    changed = [name for name, value in after.items() if before.get(name) != value]
-    named = [name for name in changed if row.set_columns is None or name in row.set_columns]
+    named, derived = split_changed_columns(before, after, row.set_columns)
     return [
         ValueChange(make_brief(name, MAX_NAME), _shorten(before.get(name)), _shorten(after[name]))
-        for name in named or changed
+        for name in named or derived
     ]
 
 

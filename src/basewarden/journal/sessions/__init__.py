@@ -14,12 +14,12 @@ from basewarden.journal.sessions.summary import SessionSummary
 from basewarden.journal.sessions.titles import (
     UndoOrigin,
     VerbCount,
-    clean_name,
     describe_cascades,
     describe_changes,
     describe_rows,
     describe_session,
     describe_write,
+    show_name,
     sort_counts,
 )
 
@@ -30,7 +30,6 @@ __all__ = [
     "SessionSummary",
     "UndoOrigin",
     "VerbCount",
-    "clean_name",
     "count_sessions",
     "describe_cascades",
     "describe_changes",
@@ -41,5 +40,6 @@ __all__ = [
     "find_session",
     "list_callers",
     "list_sessions",
+    "show_name",
     "sort_counts",
 ]

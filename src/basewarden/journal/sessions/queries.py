@@ -10,9 +10,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, and_, func, not_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from basewarden.core.brief import make_brief
 from basewarden.journal.models import JournalRefusal, JournalSession
 from basewarden.journal.sessions.summary import SessionSummary
-from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, clean_name, describe_session
+from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_session
 
 ACTIVE_WITHIN = timedelta(minutes=5)
 """A session whose last write is not older than this is active."""
@@ -305,8 +306,7 @@ async def _find_blocked(session: AsyncSession, session_ids: Sequence[UUID]) -> d
         return {}
     rows = await session.execute(text(_FIND_BLOCKED), {"ids": list(session_ids)})
     return {
-        row.session_id: clean_name(f"{row.method} {(row.table_name or '').rpartition('.')[2]}".strip(), 60)
-        for row in rows
+        row.session_id: make_brief(f"{row.method} {(row.table_name or '').rpartition('.')[2]}".strip()) for row in rows
     }
 
 

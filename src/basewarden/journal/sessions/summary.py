@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from basewarden.journal.models import JournalSession
-from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, clean_name, describe_session
+from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_session, show_name
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SessionSummary:
         """The tables, without their schema where they have the same one."""
         split = [table.partition(".") for table in self.tables]
         is_qualified = len({schema for schema, _, _ in split}) > 1
-        return [clean_name(f"{schema}.{name}" if is_qualified else name or schema) for schema, _, name in split]
+        return [show_name(f"{schema}.{name}" if is_qualified else name or schema) for schema, _, name in split]
 
     @property
     def title(self) -> str:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-MAX_LABEL = 60
+from basewarden.core.brief import make_brief
+
 MAX_NAME = 40
 PARTS = 2
 _WORDS = {"insert": "added", "update": "changed", "delete": "deleted", "mixed": "changed", "call": "called"}
@@ -68,7 +69,7 @@ def describe_session(
     if not title and unknown:
         title = f"Perhaps {_lower(describe_changes(unknown))}"
     title = title or (f"Blocked: {blocked}" if blocked else "No changes")
-    name = clean_name(label or "", MAX_LABEL)
+    name = make_brief(label or "")
     return f"{name}: {_lower(title)}" if name else title
 
 
@@ -94,15 +95,15 @@ def describe_write(verb: str, table: str, changes: Sequence[VerbCount]) -> str:
     named = describe_changes([count for count in changes if not count.is_cascade] or changes)
     if verb == "call":
         rest = f", {_lower(named)}" if named else ""
-        return f"Called function {clean_name(table)}{rest}"
-    return named or f"{_EMPTY_WORDS.get(verb, 'Changed')} no known rows" + (f" of {clean_name(table)}" if table else "")
+        return f"Called function {show_name(table)}{rest}"
+    return named or f"{_EMPTY_WORDS.get(verb, 'Changed')} no known rows" + (f" of {show_name(table)}" if table else "")
 
 
 def describe_rows(rows: int, table: str) -> str:
     """Returns "261 prices", or "261 rows of order_item" where the table's name is not a plain plural."""
     if rows != 1 and _PLURAL.fullmatch(table):
         return f"{rows:,} {table}"
-    return f"{rows:,} {'row' if rows == 1 else 'rows'} of {clean_name(table)}"
+    return f"{rows:,} {'row' if rows == 1 else 'rows'} of {show_name(table)}"
 
 
 def describe_cascades(changes: Iterable[VerbCount]) -> str:
@@ -118,11 +119,9 @@ def sort_counts(changes: Iterable[VerbCount]) -> list[VerbCount]:
     return sorted(merge_counts(changes), key=_rank)
 
 
-def clean_name(name: str, limit: int = MAX_NAME) -> str:
-    """Returns a name on one line, without characters that are invisible or change the direction of text."""
-    shown = "".join(character if character.isprintable() else " " for character in name[: limit * 4])
-    shown = " ".join(shown.split())
-    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+def show_name(name: str) -> str:
+    """Returns the name of a table or function, on one line of a bounded length."""
+    return make_brief(name, MAX_NAME)
 
 
 def merge_counts(changes: Iterable[VerbCount]) -> list[VerbCount]:
@@ -144,12 +143,12 @@ def _describe(count: VerbCount, *, is_qualified: bool, is_partial: bool) -> str:
     word = _WORDS.get(count.verb, "changed")
     if count.verb == "call":
         times = "" if count.rows == 1 else f" {count.rows:,} times"
-        return f"called function {clean_name(name)}{times}"
+        return f"called function {show_name(name)}{times}"
     more = "more than " if is_partial else ""
     if count.verb != "mixed":
         return f"{word} {more}{describe_rows(count.rows, name)}"
     rows = f"{word} {more}{count.rows:,} {'row' if count.rows == 1 else 'rows'}"
-    return f"{rows} of {clean_name(name)} and other tables" if name else rows
+    return f"{rows} of {show_name(name)} and other tables" if name else rows
 
 
 def _lower(title: str) -> str:
