@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
+from tests.fixtures.sql import run_sql
 
 COOKIE = "authjs.session-token"
 OLD_HASH = "$argon2id$v=19$m=64,t=2,p=1$OGYoHsYC7kXH1TC1kfwm6A$EwZJUxdDLERYgyLzvgfnpqXdg38ecF+bAftz9JrW/c0"
@@ -18,11 +19,6 @@ async def read_session(person: httpx.AsyncClient) -> object:
     answer = await person.get("/api/auth/session")
     assert answer.status_code == 200
     return answer.json()
-
-
-async def execute(dsn: str, statement: str) -> None:
-    async with await psycopg.AsyncConnection.connect(dsn) as connection:
-        await connection.execute(statement)
 
 
 async def test_from_sign_up_to_sign_out(client: httpx.AsyncClient) -> None:
@@ -198,7 +194,7 @@ async def test_idle_and_old_sessions_are_over(
     product: ServedProduct, serve: Serve, app_database: str, column: str, age: str
 ) -> None:
     client = await product.sign_up("anna@example.com")
-    await execute(app_database, f"UPDATE signin_sessions SET {column} = now() - interval '{age}'")
+    await run_sql(app_database, f"UPDATE signin_sessions SET {column} = now() - interval '{age}'")
     other = await serve()  # its cache knows nothing of the session
     assert (await client.get(f"{other.settings.origin}/api/connections")).status_code == 401
 
@@ -207,7 +203,7 @@ async def test_being_seen_keeps_a_session_alive_up_to_its_absolute_end(
     product: ServedProduct, serve: Serve, app_database: str
 ) -> None:
     client = await product.sign_up("anna@example.com")
-    await execute(
+    await run_sql(
         app_database,
         "UPDATE signin_sessions SET last_seen_at = now() - interval '29 days', created_at = now() - interval '80 days'",
     )
@@ -245,7 +241,7 @@ async def test_of_two_who_sign_in_while_the_hash_is_renewed_neither_is_refused(s
     product = await serve()
     clients = [await product.client() for _ in range(4)]
     await clients[0].post("/api/auth/signup", json=ANNA)
-    await execute(app_database, f"UPDATE users SET password_hash = '{OLD_HASH}'")
+    await run_sql(app_database, f"UPDATE users SET password_hash = '{OLD_HASH}'")
     account = {"email": ANNA["email"], "password": PASSWORD}
     answers = await asyncio.gather(*(client.post("/api/auth/signin", json=account) for client in clients))
     assert [answer.status_code for answer in answers] == [200] * 4
@@ -253,7 +249,7 @@ async def test_of_two_who_sign_in_while_the_hash_is_renewed_neither_is_refused(s
 
 async def test_a_hash_of_other_cost_is_renewed_at_sign_in(product: ServedProduct, app_database: str) -> None:
     client = await product.sign_up("anna@example.com")
-    await execute(
+    await run_sql(
         app_database,
         # argon2id of PASSWORD with two rounds, as an earlier version of the program might have made it
         f"UPDATE users SET password_hash = '{OLD_HASH}'",

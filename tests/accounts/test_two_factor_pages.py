@@ -4,21 +4,16 @@ import re
 from html import unescape
 
 import httpx
-import psycopg
 import pytest
 
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
+from tests.fixtures.sql import run_sql
 from tests.fixtures.twofactor import URL, Protected, StepClock
 
 HERE = "/settings/account/2fa"
 STEP = "/signin/2fa"
 EMAIL = "anna@example.com"
 CODE = re.compile(r"\b\d[0-9A-Z]{3}(?:-[0-9A-Z]{4}){3}\b")
-
-
-async def execute(dsn: str, statement: str) -> None:
-    async with await psycopg.AsyncConnection.connect(dsn) as connection:
-        await connection.execute(statement.encode())
 
 
 def went(answer: httpx.Response) -> tuple[int, str]:
@@ -112,7 +107,7 @@ async def test_a_sign_in_that_is_not_fresh_is_confirmed_first(
     timed: ServedProduct, anna: Protected, serve: Serve, app_database: str
 ) -> None:
     plain = await timed.sign_up("plain@example.com")
-    await execute(app_database, "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
+    await run_sql(app_database, "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
     other = (await serve(clock=anna.clock)).settings.origin
     confirm = f"/settings/account/confirm?next={HERE}"
     for person, call in ((plain, "setup"), (plain, "enable"), (anna.person, "recovery-codes")):
@@ -127,7 +122,7 @@ async def test_a_sign_in_that_is_not_fresh_is_confirmed_first(
 
 
 async def test_without_a_password_it_is_turned_off_by_a_press(anna: Protected, serve: Serve, app_database: str) -> None:
-    await execute(app_database, "UPDATE users SET password_hash = NULL")
+    await run_sql(app_database, "UPDATE users SET password_hash = NULL")
     other = (await serve(clock=anna.clock)).settings.origin
     page = (await anna.person.get(f"{other}{HERE}")).text
     assert f'action="{HERE}/disable"' in page

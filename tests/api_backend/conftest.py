@@ -1,15 +1,11 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
-from basewarden.core.secret import Secret
-from basewarden.db import Database
-from basewarden.journal import Recorder, ensure_partitions
+from basewarden.journal import Recorder
 from tests.api_backend.api_bench import ApiBench, open_api_bench
-from tests.fixtures.journal import JournalDatabase, make_connection
+from tests.fixtures.journal import JournalDatabase, open_journal
 from tests.fixtures.postgres import PostgresServer
 
 OpenProject = Callable[..., Awaitable[ApiBench]]
@@ -19,16 +15,8 @@ OpenProject = Callable[..., Awaitable[ApiBench]]
 async def shared_journal(postgres: PostgresServer, template_database: str) -> AsyncIterator[JournalDatabase]:
     """One journal for all: every bench has an agent of its own."""
     dsn = await postgres.create_database(template=template_database)
-    database = Database(Secret(dsn))
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row) as admin:
-        async with database.unit_of_work() as unit:
-            await ensure_partitions(unit)
-        journal = JournalDatabase(dsn, database, await make_connection(admin), admin)
+    async with open_journal(dsn) as journal:
         yield journal
-        for recorder, listener in journal.started:
-            await recorder.stop()
-            await listener.stop()
-    await database.close()
     await postgres.drop_database(dsn)
 
 

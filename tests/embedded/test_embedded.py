@@ -15,6 +15,7 @@ import pytest
 
 from basewarden.db.embedded import EmbeddedError, EmbeddedServer, start_embedded
 from basewarden.db.embedded.cluster import find_cluster, find_postmaster
+from tests.fixtures.sql import run_sql
 
 HOLDER = """
 import asyncio, sys
@@ -62,12 +63,6 @@ async def holding_process(data_dir: Path) -> AsyncIterator[tuple[asyncio.subproc
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-async def run_sql(dsn: str, statement: str) -> list[tuple[object, ...]]:
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        cursor = await connection.execute(statement)
-        return await cursor.fetchall() if cursor.description else []
 
 
 def postmaster_pid(data_dir: Path) -> int:

@@ -1,52 +1,24 @@
 """The demo as a person meets it: a quiet start, one link that signs in, and an agent that really breaks something."""
 
 import asyncio
-import os
 import re
-import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.fixtures.app import pick_port
+from tests.fixtures.command import read_until, running_command
 from tests.fixtures.waiting import wait_until
-from tests.flows.test_commands import CHECKOUT
-from tests.flows.test_signals import OWN
 
-STARTS_WITHIN_SECONDS = 180
 STRANGER = {"email": "stranger@example.com", "password": "a-long-enough-passphrase-7"}
 
 
 @pytest.fixture
-async def demo(tmp_path: Path) -> Any:
-    with pick_port() as listener:
-        port = listener.getsockname()[1]
-    kept = {name: value for name, value in os.environ.items() if name not in OWN}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "basewarden", "demo", "--port", str(port)),
-        env={**kept, "PYTHONPATH": str(CHECKOUT / "src"), "BASEWARDEN_DATA_DIR": str(tmp_path)},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
+async def demo(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    async with running_command(tmp_path, "demo", reads_stdout=True) as (process, _):
         yield process
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def read_until(process: asyncio.subprocess.Process, words: str) -> list[str]:
-    assert process.stdout is not None
-    lines: list[str] = []
-    async with asyncio.timeout(STARTS_WITHIN_SECONDS):
-        while line := (await process.stdout.readline()).decode():
-            lines.append(line.rstrip())
-            if words in line:
-                return lines
-    raise AssertionError("\n".join(lines))
 
 
 async def test_from_the_printed_link_to_an_agents_damage(demo: asyncio.subprocess.Process) -> None:

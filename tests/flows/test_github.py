@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from basewarden.accounts import Limit
@@ -30,6 +29,7 @@ from tests.fakes.github import (
 )
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct, make_settings, tight_limits
 from tests.fixtures.mailing import ServeMailing
+from tests.fixtures.sql import run_sql
 from tests.fixtures.twofactor import StepClock, turn_on
 
 START = "/api/auth/github/start"
@@ -37,12 +37,6 @@ SESSION = "authjs.session-token"
 BROWSER = "basewarden.github"
 EMAIL = "mona@example.com"
 MONA = make_person(583231, "mona", EMAIL, "Mona Lisa")
-
-
-async def read(dsn: str, query: str) -> list[tuple[Any, ...]]:
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        cursor = await connection.execute(query.encode())
-        return await cursor.fetchall() if cursor.description else []
 
 
 async def find_person(client: httpx.AsyncClient) -> Any:
@@ -57,7 +51,7 @@ def trouble(code: str, goal: str = "/connections") -> str:
 
 
 async def list_kinds(dsn: str) -> list[str]:
-    return [kind for (kind,) in await read(dsn, "SELECT kind FROM audit_events ORDER BY id")]
+    return [kind for (kind,) in await run_sql(dsn, "SELECT kind FROM audit_events ORDER BY id")]
 
 
 async def test_a_new_person_gets_an_account_without_a_password(
@@ -67,14 +61,14 @@ async def test_a_new_person_gets_an_account_without_a_password(
     client = await with_github.client()
     assert await travel(client, f"{START}?next=/connections/new") == "/connections/new"
     assert await find_person(client) == EMAIL
-    assert await read(
+    assert await run_sql(
         app_database,
         "SELECT email, name, password_hash, email_verified_at IS NOT NULL, method FROM users, signin_sessions",
     ) == [(EMAIL, "Mona Lisa", None, True, "github")]
-    assert await read(app_database, "SELECT provider, subject, login FROM oauth_accounts") == [
+    assert await run_sql(app_database, "SELECT provider, subject, login FROM oauth_accounts") == [
         (f"github:{github.url.removeprefix('http://')}", "583231", "mona")
     ]
-    assert await read(app_database, "SELECT count(*) FROM oauth_states") == [(0,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM oauth_states") == [(0,)]
     assert await list_kinds(app_database) == ["signup", "signin"]
     assert set(client.cookies) == {SESSION}
     wanted = {"currentPassword": PASSWORD, "newPassword": "another walk in the snow"}
@@ -120,7 +114,7 @@ async def test_the_same_person_comes_back_under_another_name(
     client = await with_github.client()
     assert await travel(client) == "/connections"
     assert await find_person(client) == EMAIL
-    assert await read(app_database, "SELECT login FROM oauth_accounts") == [("mona-renamed",)]
+    assert await run_sql(app_database, "SELECT login FROM oauth_accounts") == [("mona-renamed",)]
 
 
 async def test_a_known_person_needs_no_address(with_github: ServedProduct, github: FakeGitHub) -> None:
@@ -183,7 +177,7 @@ async def test_only_a_verified_primary_address_makes_an_account(
     end = await travel(client)
     assert end == trouble("github_no_email")
     assert await find_person(client) is None
-    assert await read(app_database, "SELECT count(*) FROM users") == [(0,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM users") == [(0,)]
     assert ERROR_MESSAGES["github_no_email"] in (await client.get(end)).text
 
 
@@ -201,7 +195,7 @@ async def test_names_are_short_lines(
 ) -> None:
     github.person = make_person(1, "mona", EMAIL, given)
     await travel(await with_github.client())
-    assert await read(app_database, "SELECT name FROM users") == [(kept,)]
+    assert await run_sql(app_database, "SELECT name FROM users") == [(kept,)]
 
 
 @pytest.mark.parametrize("typed", [EMAIL, "Mona@Example.com"])
@@ -214,7 +208,7 @@ async def test_an_address_that_has_an_account_is_not_linked_by_itself(
     end = await travel(client)
     assert end == trouble("github_has_account", "/settings/account/github")
     assert await find_person(client) is None
-    assert await read(app_database, "SELECT count(*) FROM oauth_accounts") == [(0,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM oauth_accounts") == [(0,)]
     assert ERROR_MESSAGES["github_has_account"] in (await client.get(end)).text
 
 
@@ -262,7 +256,7 @@ async def test_of_two_who_come_back_at_once_one_gets_in(
     trip = await depart(client)
     ends = await asyncio.gather(*(come_back(client, trip.back) for _ in range(5)))
     assert sorted(ends) == ["/connections", *[trouble("github_stale")] * 4]
-    assert await read(app_database, "SELECT count(*) FROM signin_sessions") == [(1,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM signin_sessions") == [(1,)]
 
 
 async def test_another_browser_cannot_come_back(
@@ -279,7 +273,7 @@ async def test_another_browser_cannot_come_back(
     trip = await depart(attacker)
     await depart(victim)  # with a cookie of its own
     assert await come_back(victim, trip.back) == trouble("github_stale")
-    assert await read(app_database, "SELECT count(*) FROM users") == [(0,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM users") == [(0,)]
 
 
 async def test_another_persons_code_is_no_good(with_github: ServedProduct, github: FakeGitHub) -> None:
@@ -307,12 +301,12 @@ async def test_ten_minutes_are_enough(with_github: ServedProduct, github: FakeGi
     github.person = MONA
     client = await with_github.client()
     trip = await depart(client)
-    await read(app_database, "UPDATE oauth_states SET expires_at = now() - interval '1 second'")
+    await run_sql(app_database, "UPDATE oauth_states SET expires_at = now() - interval '1 second'")
     assert await come_back(client, trip.back) == trouble("github_stale")
     await depart(client)
-    await read(app_database, "UPDATE oauth_states SET expires_at = now() - interval '1 second'")
+    await run_sql(app_database, "UPDATE oauth_states SET expires_at = now() - interval '1 second'")
     await depart(client)
-    assert await read(app_database, "SELECT count(*) FROM oauth_states") == [(1,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM oauth_states") == [(1,)]
 
 
 @pytest.mark.parametrize("state", ["", "x", "x" * 600, "\x00", "ü"])
@@ -372,7 +366,7 @@ async def test_a_failing_github_signs_no_one_in(
     assert path in github.seen
     assert ERROR_MESSAGES["github_down"] in (await client.get(end)).text
     assert await find_person(client) is None
-    assert await read(app_database, "SELECT count(*) FROM users") == [(0,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM users") == [(0,)]
     assert await travel(client) == "/connections"
 
 
@@ -414,7 +408,7 @@ async def test_numbers_of_another_github_are_other_people(serve: Serve, github: 
         client = await product.client()
         await travel(client)
         assert await find_person(client) == "stranger@example.com"
-    assert await read(app_database, "SELECT count(*) FROM users") == [(2,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM users") == [(2,)]
 
 
 async def test_two_browsers_of_a_new_person_at_once_make_one_account(
@@ -426,7 +420,7 @@ async def test_two_browsers_of_a_new_person_at_once_make_one_account(
     ends = await asyncio.gather(*(come_back(one, trip.back) for one, trip in zip(browsers, trips, strict=True)))
     assert ends == ["/connections"] * 6
     assert [await find_person(browser) for browser in browsers] == [EMAIL] * 6
-    assert await read(app_database, "SELECT count(*) FROM users") == [(1,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM users") == [(1,)]
     assert (await list_kinds(app_database)).count("signup") == 1
 
 
@@ -439,7 +433,7 @@ async def test_the_same_number_with_two_addresses_at_once_makes_one_account(
         trips.append(await depart(browser))
     ends = await asyncio.gather(*(come_back(one, trip.back) for one, trip in zip(browsers, trips, strict=True)))
     assert ends == ["/connections"] * 6
-    assert await read(app_database, "SELECT count(*) FROM users") == [(1,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM users") == [(1,)]
 
 
 async def test_starts_and_new_accounts_are_limited(serve: Serve, github: FakeGitHub, app_database: str) -> None:
@@ -453,7 +447,7 @@ async def test_starts_and_new_accounts_are_limited(serve: Serve, github: FakeGit
     answer = await client.get(START)
     assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
     assert int(answer.headers["retry-after"]) > 0
-    assert await read(app_database, "SELECT count(*) FROM users") == [(1,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM users") == [(1,)]
 
 
 async def test_a_sign_in_from_a_new_place_is_mailed(serve_mailing: ServeMailing, github: FakeGitHub) -> None:

@@ -6,13 +6,13 @@ from html import unescape
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from basewarden.accounts.github.errors import ERROR_MESSAGES
 from tests.fakes.github import FakeGitHub, Trip, come_back, depart, make_person, travel, visit
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.fixtures.mailing import ServeMailing
+from tests.fixtures.sql import run_sql
 from tests.fixtures.twofactor import StepClock, turn_on
 
 ANNA, BEN = "anna@example.com", "ben@example.com"
@@ -22,12 +22,6 @@ CONFIRM = f"{PAGE}/confirm"
 BROWSER = "basewarden.github"
 MONA = make_person(583231, "mona", "mona@example.com")
 LINKED, STALE = f"{PAGE}?done=linked", f"{PAGE}?done=github_stale"
-
-
-async def read(dsn: str, query: str) -> list[tuple[Any, ...]]:
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        cursor = await connection.execute(query.encode())
-        return await cursor.fetchall() if cursor.description else []
 
 
 async def begin_link(client: httpx.AsyncClient) -> Trip:
@@ -54,13 +48,13 @@ async def copy_browser(client: httpx.AsyncClient, product: ServedProduct) -> htt
 
 async def grow_stale(client: httpx.AsyncClient, serve: Serve, github: FakeGitHub, dsn: str) -> httpx.AsyncClient:
     """This browser, its sign-in older than ten minutes, at a process that has not seen it before."""
-    await read(dsn, "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
+    await run_sql(dsn, "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
     return await copy_browser(client, await serve(github.settings()))
 
 
 async def list_links(dsn: str) -> list[tuple[Any, ...]]:
     query = "SELECT email, login FROM oauth_accounts JOIN users ON users.id = user_id ORDER BY email"
-    return await read(dsn, query)
+    return await run_sql(dsn, query)
 
 
 async def test_a_linked_github_signs_in(with_github: ServedProduct, github: FakeGitHub, app_database: str) -> None:
@@ -77,7 +71,7 @@ async def test_a_linked_github_signs_in(with_github: ServedProduct, github: Fake
     assert await travel(elsewhere) == "/connections"
     assert (await elsewhere.get("/api/auth/session")).json()["user"]["email"] == ANNA
     linked = "SELECT count(*) FROM audit_events JOIN users ON audit_id = subject WHERE kind = 'github_linked'"
-    assert await read(app_database, linked) == [(1,)]
+    assert await run_sql(app_database, linked) == [(1,)]
     assert await link(anna) == LINKED
     assert await list_links(app_database) == [(ANNA, "mona")]
 
@@ -92,7 +86,7 @@ async def test_linking_needs_a_recent_sign_in(
         assert (answer.status_code, answer.json()["code"]) == (403, "reauth_required")
     for way in ("link", "unlink"):
         assert (await anna.post(f"{PAGE}/{way}")).headers["location"].startswith("/settings/account/confirm")
-    assert await read(app_database, "SELECT count(*) FROM oauth_states") == [(0,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM oauth_states") == [(0,)]
 
 
 async def test_half_way_in_is_not_in(serve: Serve, github: FakeGitHub, clock: StepClock) -> None:
@@ -207,7 +201,7 @@ async def test_what_was_begun_for_one_thing_does_no_other(
     github.person = make_person(9, "ben", "third@example.com")
     assert await travel(ben, CONFIRM) == f"/settings/account/confirm?next={PAGE}&done=github_not_linked"
     assert len(await list_links(app_database)) == 1
-    assert await read(app_database, "SELECT count(*) FROM users") == [(3,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM users") == [(3,)]
 
 
 async def test_unlinking(with_github: ServedProduct, github: FakeGitHub, app_database: str) -> None:
@@ -223,7 +217,7 @@ async def test_unlinking(with_github: ServedProduct, github: FakeGitHub, app_dat
     assert await list_links(app_database) == []
     assert await travel(await with_github.client()) == f"/signin?next={PAGE}&done=github_has_account"
     assert (await anna.delete(URL)).status_code == 404
-    assert [kind for (kind,) in await read(app_database, "SELECT kind FROM audit_events ORDER BY id")][-1] == (
+    assert [kind for (kind,) in await run_sql(app_database, "SELECT kind FROM audit_events ORDER BY id")][-1] == (
         "github_unlinked"
     )
 
@@ -239,7 +233,7 @@ async def test_the_only_way_in_stays(with_github: ServedProduct, github: FakeGit
     assert "GitHub is the only way to sign in to this account" in page
     assert f'action="{PAGE}/unlink"' not in page
     assert await is_in(mona)
-    await read(
+    await run_sql(
         app_database,
         "INSERT INTO passkeys (id, user_id, credential_id, public_key, sign_count, name, transports, is_backed_up)"
         " SELECT gen_random_uuid(), id, 'x', 'y', 0, 'Key', '{}', false FROM users",
@@ -281,7 +275,7 @@ async def test_confirming_takes_the_github_that_is_linked(
     assert (await travel(mona, CONFIRM)).endswith("&done=github_denied")
     assert (await mona.post(f"{URL}/link")).status_code == 403
     assert await is_in(mona)
-    failed = await read(app_database, "SELECT count(*) FROM audit_events WHERE kind = 'signin_failed'")
+    failed = await run_sql(app_database, "SELECT count(*) FROM audit_events WHERE kind = 'signin_failed'")
     assert failed == [(2,)]
 
 

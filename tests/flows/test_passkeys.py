@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -15,7 +14,8 @@ from basewarden.accounts import Limit
 from basewarden.web import Pages
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct, read_refusal, tight_limits
 from tests.fixtures.mailing import ServeMailing
-from tests.fixtures.twofactor import Protect, Protected
+from tests.fixtures.sql import run_sql
+from tests.fixtures.twofactor import Protect, Protected, make_stale
 from tests.flows.authenticator import (
     BACKED_UP,
     CAN_BE_BACKED_UP,
@@ -32,21 +32,6 @@ SECOND, CONFIRM = "/api/account/2fa/passkey", "/api/account/reauth/passkey"
 PAGE = "/settings/account/passkeys"
 COOKIE = "authjs.session-token"
 NOBODYS = "00000000-0000-7000-8000-000000000000"
-
-
-async def execute(dsn: str, statement: str) -> None:
-    async with await psycopg.AsyncConnection.connect(dsn) as connection:
-        await connection.execute(statement.encode())
-
-
-async def read(dsn: str, query: str) -> list[tuple[Any, ...]]:
-    async with await psycopg.AsyncConnection.connect(dsn) as connection:
-        return await (await connection.execute(query.encode())).fetchall()
-
-
-async def make_stale(dsn: str) -> None:
-    """To be called right after tokens have changed: what a process knows of older ones it remembers for seconds."""
-    await execute(dsn, "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
 
 
 async def ask(client: httpx.AsyncClient, place: str) -> Json:
@@ -104,7 +89,7 @@ async def test_from_adding_to_removing(product: ServedProduct, client: httpx.Asy
     key = SoftwareAuthenticator(product.settings.origin, flags=PRESENT | VERIFIED | CAN_BE_BACKED_UP | BACKED_UP)
     made = await add(person, key)
     assert (made.status_code, made.json()) == (201, {"id": made.json()["id"], "name": "Blue key"})
-    (stored,) = await read(app_database, "SELECT transports, is_backed_up, last_used_at FROM passkeys")
+    (stored,) = await run_sql(app_database, "SELECT transports, is_backed_up, last_used_at FROM passkeys")
     assert stored == (["internal", "hybrid"], True, None)
 
     one = f"{OWN}/{made.json()['id']}"
@@ -121,7 +106,7 @@ async def test_from_adding_to_removing(product: ServedProduct, client: httpx.Asy
     assert (await client.delete(one)).status_code == 204
     assert read_refusal(await client.delete(one)) == (404, "not_found")
     assert read_refusal(await show(await product.client(), ENTRANCE, key)) == (401, "invalid_credentials")
-    kinds = [kind for (kind,) in await read(app_database, "SELECT kind FROM audit_events ORDER BY id")]
+    kinds = [kind for (kind,) in await run_sql(app_database, "SELECT kind FROM audit_events ORDER BY id")]
     wanted = ["passkey_added", "passkey_renamed", "signin", "passkey_removed"]
     assert [kind for kind in kinds if kind in wanted] == ["signin", *wanted]
 
@@ -174,7 +159,7 @@ async def test_every_lie_at_the_door_gets_the_same_answer(serve: Serve, app_data
     )
     assert len({answer.text for answer in answers.values()}) == 1
     assert not any("set-cookie" in answer.headers for answer in answers.values())
-    ((failed,),) = await read(app_database, "SELECT count(*) FROM audit_events WHERE kind = 'signin_failed'")
+    ((failed,),) = await run_sql(app_database, "SELECT count(*) FROM audit_events WHERE kind = 'signin_failed'")
     assert failed == len(answers) - 1  # the unknown key has no owner
     assert (await show(client, ENTRANCE, anna.key)).status_code == 200
 
@@ -214,13 +199,13 @@ async def test_a_challenge_is_for_one_purpose_one_person_and_minutes(
     offer = await ask(client, ENTRANCE)
     right = answer_to(offer, anna.key.show(offer["publicKey"]))
     assert read_refusal(await anna.person.post(CONFIRM, json=right)) == (400, "bad_passkey")
-    await execute(app_database, "UPDATE passkey_challenges SET expires_at = now()")
+    await run_sql(app_database, "UPDATE passkey_challenges SET expires_at = now()")
     assert read_refusal(await client.post(ENTRANCE, json=right)) == (401, "invalid_credentials")
 
     await ask(client, ENTRANCE)
-    await execute(app_database, "UPDATE passkey_challenges SET expires_at = now()")
+    await run_sql(app_database, "UPDATE passkey_challenges SET expires_at = now()")
     await ask(client, ENTRANCE)
-    assert await read(app_database, "SELECT count(*) FROM passkey_challenges") == [(1,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM passkey_challenges") == [(1,)]
 
 
 async def test_a_count_that_decreases_is_refused_and_reported(product: ServedProduct, app_database: str) -> None:
@@ -230,11 +215,11 @@ async def test_a_count_that_decreases_is_refused_and_reported(product: ServedPro
     assert (await show(client, ENTRANCE, anna.key, count=7)).status_code == 200
     forged = await show(client, ENTRANCE, anna.key, count=7, key=ec.generate_private_key(ec.SECP256R1()))
     assert read_refusal(forged) == (401, "invalid_credentials")
-    assert await read(app_database, copied) == [(0,)]  # only the key itself can say so
+    assert await run_sql(app_database, copied) == [(0,)]  # only the key itself can say so
     for count in (7, 6, 0):
         assert read_refusal(await show(client, ENTRANCE, anna.key, count=count)) == (401, "invalid_credentials")
     assert read_refusal(await show(anna.person, CONFIRM, anna.key, count=7)) == (400, "bad_passkey")
-    assert await read(app_database, copied) == [(4,)]
+    assert await run_sql(app_database, copied) == [(4,)]
     assert (await show(client, ENTRANCE, anna.key, count=8)).status_code == 200
 
 
@@ -254,7 +239,7 @@ async def test_a_key_and_its_copy_at_once(product: ServedProduct) -> None:
 async def test_signing_in_ends_the_earlier_session_and_links_of_emails(
     anna: Holder, product: ServedProduct, app_database: str
 ) -> None:
-    await execute(
+    await run_sql(
         app_database,
         "INSERT INTO account_tokens (id, user_id, purpose, token_hash, email, expires_at) "
         "SELECT gen_random_uuid(), id, 'reset', 'x', email, now() + interval '1 hour' FROM users",
@@ -265,10 +250,10 @@ async def test_signing_in_ends_the_earlier_session_and_links_of_emails(
     stolen.cookies.update(before)
     assert await is_in(anna.person)
     assert not await is_in(stolen)
-    assert await read(app_database, "SELECT dead_at IS NOT NULL FROM account_tokens WHERE purpose = 'reset'") == [
+    assert await run_sql(app_database, "SELECT dead_at IS NOT NULL FROM account_tokens WHERE purpose = 'reset'") == [
         (True,)
     ]
-    assert await read(app_database, "SELECT method FROM signin_sessions WHERE ended_at IS NULL") == [("passkey",)]
+    assert await run_sql(app_database, "SELECT method FROM signin_sessions WHERE ended_at IS NULL") == [("passkey",)]
 
 
 async def test_it_stands_for_both_factors(timed: ServedProduct, protect: Protect) -> None:
@@ -312,7 +297,7 @@ async def test_as_the_second_factor(
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
     assert await is_in(client)
     assert client.cookies[COOKIE] != half
-    ((failed,),) = await read(app_database, "SELECT count(*) FROM audit_events WHERE kind = 'twofactor_failed'")
+    ((failed,),) = await run_sql(app_database, "SELECT count(*) FROM audit_events WHERE kind = 'twofactor_failed'")
     assert failed == 2
     visitor = await timed.client()
     assert read_refusal(await visitor.post(f"{SECOND}/options")) == (401, "unauthenticated")
@@ -411,7 +396,7 @@ async def test_a_key_belongs_to_one_account_and_an_account_has_not_too_many(
     assert read_refusal(await add(bert, anna.key)) == (409, "passkey_taken")
     assert read_refusal(await add(anna.person, anna.key)) == (409, "passkey_taken")
     offers = [await ask(bert, OWN) for _ in range(3)]
-    await execute(
+    await run_sql(
         app_database,
         "INSERT INTO passkeys (id, user_id, credential_id, public_key, sign_count, name, transports, is_backed_up) "
         "SELECT gen_random_uuid(), u.id, sha256(n::text::bytea), '', 0, 'Old', '{}', false "
@@ -456,10 +441,10 @@ async def test_another_persons_passkey_is_not_there(anna: Holder, product: Serve
 
 
 async def test_the_last_way_in_stays(anna: Holder, app_database: str) -> None:
-    await execute(app_database, "UPDATE users SET password_hash = NULL")
+    await run_sql(app_database, "UPDATE users SET password_hash = NULL")
     assert read_refusal(await anna.person.delete(f"{OWN}/{anna.id}")) == (409, "last_way_in")
     assert len((await anna.person.get(OWN)).json()["passkeys"]) == 1
-    await execute(
+    await run_sql(
         app_database,
         "INSERT INTO oauth_accounts (provider, subject, user_id, login) SELECT 'github', '1', id, 'anna' FROM users",
     )

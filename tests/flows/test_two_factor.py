@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import httpx
-import psycopg
 import pytest
 import segno
 from fastapi import FastAPI
@@ -30,25 +29,11 @@ from basewarden.web import CallerKind
 from basewarden.web.callers import declared_callers
 from tests.fixtures.app import PASSWORD, ProjectDatabase, Serve, ServedProduct, read_refusal, tight_limits
 from tests.fixtures.mailing import ServeMailing
-from tests.fixtures.twofactor import URL, Protect, Protected, StepClock, turn_on
+from tests.fixtures.sql import run_sql
+from tests.fixtures.twofactor import URL, Protect, Protected, StepClock, make_stale, turn_on
 
 COOKIE, MFA = "authjs.session-token", "basewarden.mfa"
 EMAIL = "anna@example.com"
-
-
-async def execute(dsn: str, statement: str) -> None:
-    async with await psycopg.AsyncConnection.connect(dsn) as connection:
-        await connection.execute(statement.encode())
-
-
-async def read(dsn: str, query: str) -> list[tuple[Any, ...]]:
-    async with await psycopg.AsyncConnection.connect(dsn) as connection:
-        return await (await connection.execute(query.encode())).fetchall()
-
-
-async def make_stale(dsn: str) -> None:
-    """Every sign-in is older than ten minutes; the one before is remembered for seconds, so ask again."""
-    await execute(dsn, "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
 
 
 async def verify(client: httpx.AsyncClient, code: str, *, recovery: bool | None = None) -> httpx.Response:
@@ -63,7 +48,7 @@ async def is_in(client: httpx.AsyncClient) -> bool:
 
 
 async def list_kinds(dsn: str) -> list[str]:
-    return [kind for (kind,) in await read(dsn, "SELECT kind FROM audit_events ORDER BY id")]
+    return [kind for (kind,) in await run_sql(dsn, "SELECT kind FROM audit_events ORDER BY id")]
 
 
 async def test_from_setting_up_to_turning_off(timed: ServedProduct, clock: StepClock, app_database: str) -> None:
@@ -85,8 +70,8 @@ async def test_from_setting_up_to_turning_off(timed: ServedProduct, clock: StepC
     signed_in = await plain.post("/api/auth/signin", json={"email": EMAIL, "password": PASSWORD})
     assert signed_in.json() == {"ok": True, "mfaRequired": False}
     assert await is_in(plain)
-    assert await read(app_database, "SELECT sealed_totp_secret, sealed_totp_pending FROM users") == [(None, None)]
-    assert await read(app_database, "SELECT count(*) FROM recovery_codes") == [(0,)]
+    assert await run_sql(app_database, "SELECT sealed_totp_secret, sealed_totp_pending FROM users") == [(None, None)]
+    assert await run_sql(app_database, "SELECT count(*) FROM recovery_codes") == [(0,)]
     kinds = await list_kinds(app_database)
     assert [kind for kind in kinds if kind.startswith("twofactor")] == [
         "twofactor_on",
@@ -105,7 +90,7 @@ async def test_setup_gives_a_fresh_secret_each_time(timed: ServedProduct, app_da
     assert (url.scheme, url.netloc, url.path) == ("otpauth", "totp", f"/Basewarden:{EMAIL.replace('@', '%40')}")
     assert parse_qs(url.query) == {"secret": [second["secret"]], "issuer": ["Basewarden"]}
     assert second["qrDataUrl"] == segno.make(second["otpauthUrl"], micro=False).png_data_uri(scale=5)
-    ((sealed,),) = await read(app_database, "SELECT sealed_totp_pending FROM users")
+    ((sealed,),) = await run_sql(app_database, "SELECT sealed_totp_pending FROM users")
     assert second["secret"].encode() not in sealed
     assert b32decode(second["secret"]) not in sealed
 
@@ -176,7 +161,7 @@ async def test_of_two_who_enable_at_once_one_wins(timed: ServedProduct, clock: S
         (401, "mfa_required"),
     }
     codes = next(answer.json()["recoveryCodes"] for answer in answers if answer.status_code == 200)
-    assert await read(app_database, "SELECT count(*) FROM recovery_codes") == [(10,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM recovery_codes") == [(10,)]
     winner = Protected(EMAIL, secret, codes, person, clock)
     assert (await verify(await winner.sign_in(timed), codes[9], recovery=True)).status_code == 200
 
@@ -247,7 +232,7 @@ async def test_the_second_factor_holds_for_a_day(
 ) -> None:
     client = await anna.sign_in(timed)
     await verify(client, anna.code())
-    await execute(app_database, "UPDATE signin_sessions SET mfa_at = now() - interval '24 hours'")
+    await run_sql(app_database, "UPDATE signin_sessions SET mfa_at = now() - interval '24 hours'")
     later = (await serve(clock=anna.clock)).settings.origin
     assert read_refusal(await client.get(f"{later}/api/connections")) == (401, "mfa_required")
     anna.clock.tick()
@@ -410,9 +395,9 @@ async def test_a_recovery_code_works_once_however_it_is_typed(
         assert (await verify(client, code, recovery=True)).status_code == 200
         assert await is_in(client)
         assert read_refusal(await verify(await anna.sign_in(timed), code, recovery=True)) == (400, "bad_code")
-    assert await read(app_database, "SELECT count(*) FROM recovery_codes WHERE used_at IS NULL") == [(6,)]
+    assert await run_sql(app_database, "SELECT count(*) FROM recovery_codes WHERE used_at IS NULL") == [(6,)]
     assert (await list_kinds(app_database)).count("recovery_code_used") == 4
-    details = await read(app_database, "SELECT details->'left' FROM audit_events WHERE kind = 'recovery_code_used'")
+    details = await run_sql(app_database, "SELECT details->'left' FROM audit_events WHERE kind = 'recovery_code_used'")
     assert details == [(9,), (8,), (7,), (6,)]
 
 
@@ -435,7 +420,7 @@ async def test_one_recovery_code_at_once_in_many_places_works_in_one(timed: Serv
 
 
 async def test_recovery_codes_are_kept_as_slow_hashes(anna: Protected, app_database: str) -> None:
-    hashes = [code_hash for (code_hash,) in await read(app_database, "SELECT code_hash FROM recovery_codes")]
+    hashes = [code_hash for (code_hash,) in await run_sql(app_database, "SELECT code_hash FROM recovery_codes")]
     assert len(set(hashes)) == 10
     assert all(code_hash.startswith("$argon2id$") for code_hash in hashes)
 
@@ -486,17 +471,17 @@ async def test_turning_it_off_is_no_way_to_guess_the_password(timed: ServedProdu
 async def test_without_a_password_turning_it_off_takes_a_fresh_sign_in(
     timed: ServedProduct, anna: Protected, serve: Serve, app_database: str
 ) -> None:
-    await execute(app_database, "UPDATE users SET password_hash = NULL")
+    await run_sql(app_database, "UPDATE users SET password_hash = NULL")
     await make_stale(app_database)
     other = (await serve(clock=anna.clock)).settings.origin
     assert read_refusal(await anna.person.post(f"{other}{URL}/disable", json={"password": ""})) == (
         403,
         "reauth_required",
     )
-    await execute(app_database, "UPDATE signin_sessions SET authenticated_at = now()")
+    await run_sql(app_database, "UPDATE signin_sessions SET authenticated_at = now()")
     later = (await serve(clock=anna.clock)).settings.origin
     assert (await anna.person.post(f"{later}{URL}/disable", json={"password": ""})).status_code == 200
-    assert await read(app_database, "SELECT sealed_totp_secret FROM users") == [(None,)]
+    assert await run_sql(app_database, "SELECT sealed_totp_secret FROM users") == [(None,)]
 
 
 async def test_who_has_it_off_has_no_code_to_verify(timed: ServedProduct, owner: httpx.AsyncClient) -> None:

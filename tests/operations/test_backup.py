@@ -27,6 +27,7 @@ from basewarden.vault import list_sealed_columns
 from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct, pick_port, serve_product
 from tests.fixtures.bench import OwnWorkshop
 from tests.fixtures.postgres import PostgresServer
+from tests.fixtures.sql import run_sql
 
 CHECKOUT = Path(__file__).parents[2]
 OWNER = {"email": "owner@example.com", "password": PASSWORD}
@@ -48,12 +49,6 @@ async def serving_on(settings: Settings) -> AsyncIterator[ServedProduct]:
     own = settings.model_copy(update={"origin": f"http://127.0.0.1:{listener.getsockname()[1]}"})
     async with serve_product(own, listener) as product:
         yield product
-
-
-async def run_sql(dsn: str, statement: str) -> list[tuple[object, ...]]:
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        cursor = await connection.execute(statement.encode())
-        return await cursor.fetchall() if cursor.description else []
 
 
 async def test_a_deployment_comes_back_whole(

@@ -26,6 +26,7 @@ from basewarden.core.tracing import span
 from tests.fakes.collectors import Collector, collecting
 from tests.fixtures.app import Serve, ServedProduct
 from tests.fixtures.bench import OwnWorkshop
+from tests.fixtures.sql import run_sql
 
 SHOP = "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'canary-row')"
 CANARY = "tweet-tweet"  # by name where it fails: a traceback shows the source
@@ -52,11 +53,6 @@ def dsn_of(collector: Collector) -> Secret:
 def read_lines(said: str, event: str) -> list[Line]:
     lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     return [line for line in lines if line["event"] == event]
-
-
-async def run_sql(dsn: str, statement: str) -> None:
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        await connection.execute(statement.encode())
 
 
 async def test_a_line_says_whose_request_it_was_and_what_it_touched(
