@@ -208,6 +208,7 @@ async def test_the_pages_show_each_operation_to_anyone(
     for group in groups:
         page = await client.get(f"/docs/api/{group.key}")
         assert page.status_code == 200
+        assert page.text.count("<code>text/event-stream</code>") == sum(one.is_stream for one in group.operations)
         samples = {code.replace(product.settings.origin, ORIGIN) for code in read_code(page.text)}
         for one in group.operations:
             assert f'href="/docs/api/{group.key}#{one.anchor}"' in first.text
@@ -249,6 +250,13 @@ async def test_the_index_leads_to_the_guide_and_the_api(client: httpx.AsyncClien
     for address in ("/docs/guide", "/docs/api", "/api/openapi.json", "/status", "/contact"):
         assert f'href="{address}"' in index.text
         assert (await client.get(address)).status_code == 200
+
+
+def test_streams_of_events_name_their_media_type(groups: tuple[ApiGroup, ...]) -> None:
+    page = write_markdown(groups, list_data_errors(DATA_ERRORS))
+    assert page.count("Answer 200, a stream of events as `text/event-stream`.") == 2
+    bare = [one.path for one in list_all(groups) if not (one.answer or one.example) and one.status not in (204, 303)]
+    assert bare == []
 
 
 def test_each_link_of_the_contents_of_the_markdown_leads_to_a_heading(groups: tuple[ApiGroup, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What a reader needs before the reference: it has no place in the OpenAPI document."""
+"""The introduction to the reference, which is not part of the OpenAPI document."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """`code` follows the paragraphs. Between backquotes is code as well."""
+    """`code` follows the paragraphs. Text between backquotes is code as well."""
 
     key: str
     title: str

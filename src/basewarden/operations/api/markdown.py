@@ -53,13 +53,21 @@ def _write_operation(one: ApiOperation) -> Iterator[str]:
             yield f"\n{title}:\n"
             yield from _write_fields(fields)
     if not one.answer:
-        yield f"\nAnswer {one.status}{', without a body' if not one.example else ''}."
+        yield f"\nAnswer {one.status}, {_describe_body(one)}."
     if one.errors:
         yield f"\nErrors: {_list_codes(one.errors)}."
     yield f"\n```sh\n{one.request}\n```"
-    for example in (one.example, one.refusal):
-        if example:
-            yield f"\n```json\n{example}\n```"
+    if one.example:
+        yield f"\n```{'text' if one.is_stream else 'json'}\n{one.example}\n```"
+    if one.refusal:
+        yield f"\n```json\n{one.refusal}\n```"
+
+
+def _describe_body(one: ApiOperation) -> str:
+    """Describes a response whose members are not listed."""
+    if one.is_stream:
+        return f"a stream of events as `{one.media_type}`"
+    return "as JSON" if one.example else "without a body"
 
 
 def _write_fields(fields: Sequence[ApiField]) -> Iterator[str]:
@@ -73,12 +81,12 @@ def _list_codes(errors: Sequence[ApiError]) -> str:
 
 
 def _slug(one: ApiOperation) -> str:
-    """As GitHub makes it of a heading."""
+    """The anchor that GitHub gives a heading."""
     kept = "".join(char for char in f"{one.method} {one.path}".lower() if char.isalnum() or char in " -_")
     return kept.replace(" ", "-")
 
 
 def _escape(text: str) -> str:
-    """A < outside of code would begin a tag."""
+    """Escapes each <, which would begin a tag outside of code."""
     parts = text.split("`")
     return "`".join(part if at % 2 else part.replace("<", "\\<") for at, part in enumerate(parts))

@@ -1,4 +1,4 @@
-"""Reads the OpenAPI document into what the page and `docs/api.md` show."""
+"""Reads the OpenAPI document into the model of the page and of `docs/api.md`."""
 
 import json
 import re
@@ -27,7 +27,7 @@ COMMON: Final = (
     (422, "validation_failed"),
     (503, "unavailable"),
 )
-"""Errors that are described once, in the introduction."""
+"""Errors that are described only in the introduction."""
 
 CALLERS: Final[dict[str, str]] = {
     CallerKind.ANYONE: "anyone",
@@ -37,7 +37,7 @@ CALLERS: Final[dict[str, str]] = {
     CallerKind.SCHEDULER: "a scheduler with CRON_SECRET",
     CallerKind.PROVIDER: "the payment provider, by its signature",
 }
-"""The last one that fits is what an operation needs."""
+"""The last one that fits is the role that an operation requires."""
 
 ROLES: Final[Mapping[str, str]] = {
     "viewer": "a member of the connection",
@@ -58,7 +58,7 @@ GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "billing": ("Billing", "On a deployment without billing there are no limits."),
     "operational": ("Operations", "For the operator of a deployment."),
 }
-"""The tags of the document and parts of them, in the order of the page, each with its title and a sentence."""
+"""The tags of the document, or parts of them, in the order of the page, each with its title and a sentence."""
 
 _PARTS: Final = (
     ("/api/account/change-password", "password"),
@@ -69,12 +69,12 @@ _PARTS: Final = (
     ("/api/account/sessions", "signins"),
     ("/api/account/reauth", "signins"),
 )
-"""Paths of a tag that has too many operations for one page."""
+"""Paths that divide a tag with too many operations for one page."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiField:
-    """A parameter, or a member of a body: `sessions[].id` is one of an object in a list."""
+    """A parameter, or a member of a body: `sessions[].id` is a member of an object in a list."""
 
     name: str
     type: str
@@ -101,6 +101,7 @@ class ApiOperation:
     body: tuple[ApiField, ...]
     status: int
     answer: tuple[ApiField, ...]
+    media_type: str
     errors: tuple[ApiError, ...]
     common: tuple[str, ...]
     requests: tuple[RequestExample, ...]
@@ -118,9 +119,13 @@ class ApiOperation:
 
     @property
     def short_path(self) -> str:
-        """For a narrow list: what most have in common and the names of parameters are left out."""
+        """For a narrow list: without the usual prefix and the names of parameters."""
         path = self.path.removeprefix("/api/").removeprefix("connections/{connection_id}/").removeprefix("account/")
         return re.sub(r"{\w+}", "…", path)
+
+    @property
+    def is_stream(self) -> bool:
+        return self.media_type == _STREAM
 
     @property
     def phrase(self) -> str:
@@ -136,7 +141,7 @@ class ApiGroup:
 
 
 def read_reference(document: Mapping[str, Any], origin: str) -> tuple[ApiGroup, ...]:
-    """The operations by tag; the examples of requests go to `origin`."""
+    """Groups the operations by tag; the examples send their requests to `origin`."""
     by_tag: dict[str, list[ApiOperation]] = {tag: [] for tag in GROUPS}
     for path, method, operation in list_operations(document):
         reader = _Reader(document["components"]["schemas"], origin)
@@ -146,13 +151,13 @@ def read_reference(document: Mapping[str, Any], origin: str) -> tuple[ApiGroup, 
 
 
 def list_data_errors(errors: Iterable[Any]) -> tuple[ApiError, ...]:
-    """The errors of ours that a request to a connection's data can end in, by status and code."""
+    """Lists our errors of a request to a connection's data, by status and code."""
     found = {(error.status, error.code): ApiError(error.status, error.code, error.message) for error in errors}
     return tuple(found[key] for key in sorted(found))
 
 
 class _Reader:
-    """Reads one operation."""
+    """Reads one operation of the document."""
 
     def __init__(self, schemas: Mapping[str, Any], origin: str) -> None:
         self._schemas = schemas
@@ -160,19 +165,19 @@ class _Reader:
 
     def read(self, path: str, method: str, operation: Mapping[str, Any]) -> ApiOperation:
         status, answer = next((int(code), one) for code, one in operation["responses"].items() if int(code) < 400)
-        content = answer.get("content", {}).get(_JSON, {})
         errors = tuple(_list_errors(operation))
         return ApiOperation(
             method=method.upper(),
             path=path,
             summary=operation["summary"],
-            description=operation.get("description", "").replace("\n", " "),
+            description=" ".join(operation.get("description", "").split()),
             caller=_name_caller(operation),
             is_stable=operation.get("x-stable", False),
             parameters=tuple(self._list_parameters(operation)),
             body=self._list_fields(operation.get("requestBody", {}).get("content", {}).get(_JSON, {})),
             status=status,
-            answer=self._list_fields(content),
+            answer=self._list_fields(answer.get("content", {}).get(_JSON, {})),
+            media_type=next(iter(answer.get("content", ())), ""),
             errors=tuple(error for error in errors if (error.status, error.code) not in COMMON),
             common=tuple(f"{error.status} {error.code}" for error in errors if (error.status, error.code) in COMMON),
             requests=make_examples(self._origin, path, method.upper(), operation),
@@ -189,7 +194,7 @@ class _Reader:
         return tuple(self._walk(content["schema"], "", 0)) if content else ()
 
     def _walk(self, schema: Mapping[str, Any], prefix: str, depth: int) -> Iterator[ApiField]:
-        """The members of an object, those of the objects in it after each."""
+        """Lists the members of an object, each followed by the members of the objects in it."""
         whole = self._resolve(schema)
         required = whole.get("required", ())
         for name, inner in whole.get("properties", {}).items():
@@ -202,7 +207,7 @@ class _Reader:
                 yield from self._walk(below, f"{prefix}{name}{'[]' if is_list else ''}.", depth + 1)
 
     def _resolve(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The schema behind a reference, or beside null."""
+        """Resolves a reference, also one that allows null."""
         if "anyOf" in schema:
             return self._resolve(schema["anyOf"][0])
         if "$ref" in schema:
@@ -224,7 +229,7 @@ class _Reader:
 
 
 def _name_caller(operation: Mapping[str, Any]) -> str:
-    """The most specific of those who may call: every member of a connection is a signed-in person as well."""
+    """Returns the most specific caller: every member of a connection is a signed-in person as well."""
     if "x-role" in operation:
         return ROLES[operation["x-role"]]
     return next(text for kind, text in reversed(CALLERS.items()) if kind in operation["x-callers"])
@@ -238,14 +243,14 @@ def _list_errors(operation: Mapping[str, Any]) -> Iterator[ApiError]:
 
 
 def _find_example(content: Mapping[str, Any]) -> str:
-    """Of the answer: JSON, or the text of a stream."""
+    """Returns the example of the response: JSON, or the text of an event stream."""
     if "example" in content.get(_JSON, {}):
         return _write_json(content[_JSON]["example"])
     return str(content.get(_STREAM, {}).get("example", ""))
 
 
 def _find_refusal(operation: Mapping[str, Any]) -> str:
-    """The example of the first error whose body is more than the usual four members."""
+    """Returns the example of the first error whose body has more than the usual four members."""
     for status, answer in operation["responses"].items():
         content = answer.get("content", {}).get(_JSON, {})
         if int(status) >= _FIRST_ERROR and len(content.get("schema", {}).get("anyOf", ())) > 1:
@@ -267,7 +272,7 @@ def _list_limits(schema: Mapping[str, Any]) -> str:
 
 
 def _join(*parts: str) -> str:
-    """One line: a sentence, then what limits the value."""
+    """One line: a sentence, then the limits of the value."""
     sentence, *limits = (part.replace("\n", " ") for part in parts)
     rest = ", ".join(limit for limit in limits if limit)
     return f"{sentence} ({rest})" if sentence and rest else sentence or rest

@@ -27,7 +27,7 @@ CREDENTIALS: Final[dict[str, tuple[str, ...]]] = {
 
 
 _SCHEDULER = "$CRON_SECRET"
-"""What the shell puts in by itself; the other languages read it from the environment."""
+"""Values that the shell inserts; the other languages read them from the environment."""
 _HEADER = re.compile(r"-H '([^:]+): ([^']*)'")
 _COOKIES = re.compile(r"--cookie '([^=]+)=([^']*)'")
 
@@ -43,7 +43,7 @@ class RequestExample:
 
 @dataclass(frozen=True, slots=True)
 class _ExampleRequest:
-    """What the examples of one operation have in common."""
+    """The parts that the examples of one operation share."""
 
     method: str
     address: str
@@ -90,7 +90,7 @@ def _write_curl(request: _ExampleRequest) -> str:
 
 
 def _write_python(request: _ExampleRequest) -> str:
-    """With the library requests."""
+    """With the library `requests`."""
     arguments = [json.dumps(request.address)]
     if request.cookies:
         arguments.append(f"cookies={_write_mapping(request.cookies)}")
