@@ -18,7 +18,7 @@ _NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
 
 def make_page() -> str:
-    """The page as the code of this checkout has it; nothing is connected for it."""
+    """Returns the page for the code of this checkout; it connects to nothing."""
     settings = load_settings(
         DATABASE_URL=_NOWHERE,
         BASEWARDEN_SECRET=secrets.token_urlsafe(32),

@@ -1,8 +1,7 @@
-"""All that CI runs, each step named and timed; with arguments only pytest, with these.
+"""Runs all checks of CI, each step named and timed; with arguments, it runs only pytest, with these arguments.
 
-What the tests need is provided first; format, lint and types are checked while the tests run.
-
-The last line is `N passed, N failed` of the tests; the exit code also speaks for the other steps.
+It first provides what the tests need; format, lint and types are checked while the tests run. The last line is `N
+passed, N failed` of the tests; the exit code includes the other steps.
 """
 
 import asyncio
@@ -26,7 +25,7 @@ PROGRAMS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "pgbo
 
 
 class StepError(Exception):
-    """A step failed; its text says why where the step's own output does not."""
+    """A step failed; the text says why, unless the step's own output does."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +109,12 @@ def run_step(name: str, step: Callable[[], None]) -> bool:
 
 
 def run_steps(steps: Mapping[str, Callable[[], None]]) -> list[str]:
-    """The names of those that failed."""
+    """Returns the names of the steps that failed."""
     return [name for name, step in steps.items() if not run_step(name, step)]
 
 
 class TestRun:
-    """Pytest, without arguments in processes that share the files between them."""
+    """Runs pytest; without arguments, in several processes that share the files between them."""
 
     def __init__(self, arguments: list[str], folder: Path) -> None:
         self._folder = folder
@@ -125,7 +124,7 @@ class TestRun:
         self._running = [self._start(part, arguments) for part in range(1, parts + 1)]
 
     def _start(self, part: int, arguments: list[str]) -> subprocess.Popen[bytes]:
-        """The first one prints as it goes, the others into a file."""
+        """The first process prints to the terminal, the others into files."""
         report = f"--junitxml={self._folder / f'{part}.xml'}"
         command = [sys.executable, "-m", "pytest", report, *(arguments or [f"--claims={self._claims}"])]
         if part == 1:
@@ -134,7 +133,7 @@ class TestRun:
             return subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def wait(self) -> tuple[int, Totals]:
-        """Pytest's exit code and its totals."""
+        """Pytest's exit code and totals."""
         codes = []
         for part, process in enumerate(self._running, start=1):
             codes.append(process.wait())

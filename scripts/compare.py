@@ -1,7 +1,7 @@
-"""The same made-up requests to the real PostgREST and to ours: `python scripts/compare.py POSTGREST [--requests 2000]`.
+"""Sends the same generated requests to PostgREST and to ours: `python scripts/compare.py POSTGREST [--requests 2000]`.
 
-Needs the original's binary (version 14). Everything is rolled back. Prints each kind of difference once, with the
-request that showed it and how often it came.
+Needs PostgREST's binary (version 14). Everything is rolled back. Prints each kind of difference once, with the request
+that showed it and the number of times it occurred.
 """
 
 import argparse
@@ -134,7 +134,7 @@ def _ask(client: httpx.Client, method: str, target: str, headers: dict[str, str]
 
 
 def _describe(original: Answer, ours: Answer) -> str | None:
-    """None where they are the same. Of an error the kind is its code and which part of it differs."""
+    """None if they are equal. The kind of an error is its code and the part of it that differs."""
     if original == ours:
         return None
     if original[0] != ours[0]:

@@ -1,8 +1,8 @@
-"""Ten thousand deliveries of the payment provider's, in the worst way: `python scripts/deliveries.py`.
+"""Sends ten thousand deliveries of the payment provider under the worst conditions: `python scripts/deliveries.py`.
 
-They come several at once, in any order, some twice, with the state of any moment since their event. Applying fails now
-and then by a trigger in the database, sessions of the database are cut off, and the serving process is killed with
-SIGKILL and started again. At the end what is stored must be exactly what the provider knows, with each receipt once.
+Several arrive at once, in any order, some twice, with the state of any moment since their event. Applying sometimes
+fails by a trigger in the database, database sessions are terminated, and the serving process is killed with SIGKILL and
+started again. At the end, the stored rows must be exactly the provider's, with each receipt once.
 """
 
 import argparse
@@ -57,7 +57,7 @@ Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 @dataclass(frozen=True)
 class DeliveryReport:
-    """`wrong` says what differs from the provider; empty is good."""
+    """`wrong` lists the differences from the provider; empty is good."""
 
     sent: int
     answers: Counter[str]
@@ -67,7 +67,7 @@ class DeliveryReport:
 
 
 class Storm:
-    """The provider in a bad night."""
+    """The payment provider, sending under the worst conditions."""
 
     def __init__(
         self,
@@ -140,14 +140,14 @@ class Storm:
         except httpx.HTTPError as error:
             self._answers[type(error).__name__] += 1
             return False
-        said = answer.json()
-        self._answers[f"{answer.status_code} {said.get('outcome') or said.get('code')}"] += 1
+        answered = answer.json()
+        self._answers[f"{answer.status_code} {answered.get('outcome') or answered.get('code')}"] += 1
         if answer.status_code < 500 and not answer.is_success:
             raise RuntimeError(f"refused: {answer.text}")
         return answer.is_success
 
     def _pick(self) -> Event:
-        """One of those that wait; until it is calm new things happen."""
+        """Takes one of the waiting deliveries; new events keep happening until the last phase."""
         while len(self._waiting) < REORDERED and not self._is_calm:
             self._happen()
         return self._waiting.pop(self._dice.randrange(len(self._waiting)))
@@ -181,7 +181,7 @@ class Storm:
         self._waiting.append(event)
 
     async def _kill_now_and_then(self, deliveries: int, kills: int) -> None:
-        """While deliveries are on their way: between receipt and effect as well as anywhere else."""
+        """Kills while deliveries are in progress: between receipt and effect, among other moments."""
         assert self._serving is not None
         for number in range(1, kills + 1):
             while self._sent < number * deliveries // (kills + 1):
@@ -196,7 +196,7 @@ class Storm:
 
 
 async def find_differences(connection: Connection, world: DodoWorld) -> list[str]:
-    """Between what is stored and what the provider knows."""
+    """Lists the differences between the stored rows and the provider's."""
     wrong = []
     receipts = await _read(connection, "SELECT webhook_id, applied_at, error FROM billing_event")
     counts = Counter(row["webhook_id"] for row in receipts)
@@ -238,7 +238,7 @@ async def _read(connection: Connection, query: str) -> list[dict[str, Any]]:
 async def run_storm(
     database_url: str, *, deliveries: int, kills: int, seed: int, progress: Callable[[str], None] = lambda _: None
 ) -> DeliveryReport:
-    """On a migrated database of its own."""
+    """Runs the deliveries on a migrated database of its own."""
     with pick_port() as listener:
         port = listener.getsockname()[1]
     deployment = Billed(database_url=database_url, port=port)
@@ -251,7 +251,7 @@ async def run_storm(
 
 
 class Billed(Deployment):
-    """With a webhook secret."""
+    """The settings of the product, with a webhook secret."""
 
     def environment(self) -> dict[str, str]:
         return {**super().environment(), "DODO_WEBHOOK_SECRET": WEBHOOK_SECRET, "BASEWARDEN_LOG_LEVEL": "error"}

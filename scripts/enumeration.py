@@ -43,7 +43,7 @@ Ask = Callable[[httpx.AsyncClient, str], Awaitable[httpx.Response]]
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of every answer."""
+    """The seconds that every answer took."""
 
     known: list[float]
     unknown: list[float]
@@ -76,7 +76,7 @@ ASKED: dict[str, Ask] = {"forgot-password": ask_forgot, "sign-up": ask_signup, "
 
 @asynccontextmanager
 async def passable_folder() -> AsyncIterator[Path]:
-    """Its parent lets the server's user pass when we are root."""
+    """Makes a folder whose parent the server's user can enter when we are root."""
     with tempfile.TemporaryDirectory(prefix="basewarden-") as name:
         await asyncio.to_thread(Path(name).chmod, 0o711)
         yield Path(name)
@@ -100,7 +100,7 @@ async def serving() -> AsyncIterator[ServedProduct]:
 
 
 async def sign_up_people(client: httpx.AsyncClient, what: str, count: int) -> list[str]:
-    """People of this question's own, so that one question's emails do not use up another's."""
+    """Signs up people for one question, so that its emails do not use up another one's limits."""
     emails = [f"{what}.{number}@known.example.com" for number in range(count)]
     for email in emails:
         account = {"email": email, "password": PASSWORD}
@@ -118,7 +118,7 @@ async def wait_for_jobs(product: ServedProduct) -> None:
 
 
 async def measure(product: ServedProduct, what: str, count: int) -> Times:
-    """Asks about each address once, as an attacker who searches for accounts would."""
+    """Asks about each address once, as an attacker would."""
     client = await product.client()
     known = await sign_up_people(client, what, count)
     unknown = [email.replace("@known", "@nobody") for email in known]

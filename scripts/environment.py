@@ -21,7 +21,7 @@ SETS = ("run", "demo", "dev")
 
 
 class SetupError(Exception):
-    """The environment cannot be set up; its text is for the person who started us."""
+    """The environment cannot be set up; the text is for the person who started the command."""
 
 
 def print_line(message: str) -> None:
@@ -75,7 +75,7 @@ def stamp_file(venv: Path, packages: str) -> Path:
 
 
 def unfinished_file(venv: Path) -> Path:
-    """Lies there while pip works: what a killed pip leaves looks installed to the next one."""
+    """Exists while pip works: an interrupted installation looks complete to the next one."""
     return venv / "basewarden-unfinished"
 
 
@@ -90,7 +90,7 @@ def is_installed(venv: Path, packages: str) -> bool:
 
 
 def has_pip(venv: Path) -> bool:
-    """Whether an environment is there that packages can go into; a half-made one is not."""
+    """Whether there is a complete environment that packages can be installed into."""
     python = venv / "bin" / "python"
     return os.access(python, os.X_OK) and succeeds(*pip_for(venv), "--version")
 
@@ -102,7 +102,7 @@ def create_environment(venv: Path) -> None:
     print_line(f"making {venv} with Python {sys.version.split()[0]}")
     if not (try_whole(venv) or try_with_our_pip(venv) or try_after_apt(venv)):
         raise SetupError(
-            f"{sys.executable} can make no virtual environments here; install its venv module "
+            f"{sys.executable} cannot create virtual environments. Install its venv module "
             "(on Debian or Ubuntu: apt-get install python3-venv) and start again."
         )
 
@@ -112,7 +112,7 @@ def try_whole(venv: Path) -> bool:
 
 
 def try_with_our_pip(venv: Path) -> bool:
-    """Debian ships pip apart from the means to put it into an environment."""
+    """Debian packages pip without the module that installs it into an environment."""
     return (
         succeeds(sys.executable, "-m", "pip", "--version")
         and succeeds(sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv))
@@ -123,7 +123,7 @@ def try_with_our_pip(venv: Path) -> bool:
 def try_after_apt(venv: Path) -> bool:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return False
-    print_line("this Python cannot make virtual environments; installing Debian's package python3-venv")
+    print_line("this Python cannot create virtual environments; installing Debian's package python3-venv")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", "python3-venv"]):
         subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
@@ -131,7 +131,7 @@ def try_after_apt(venv: Path) -> bool:
 
 
 def pip_for(venv: Path) -> list[str]:
-    """The environment's own pip, else that of the Python it was made with."""
+    """The environment's own pip, otherwise the one of the Python that created it."""
     python = str(venv / "bin" / "python")
     if any(venv.glob("lib/python3*/site-packages/pip/__main__.py")):
         return [python, "-m", "pip"]
@@ -169,22 +169,22 @@ def install(venv: Path, packages: str) -> None:
 
 
 def run_pip(command: list[str], total: int) -> None:
-    """Counts pip's packages on a terminal; shows all it said when it fails."""
-    said: list[str] = []
+    """Counts pip's packages on a terminal; prints its whole output if it fails."""
+    printed: list[str] = []
     seen = 0
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as pip:
         for line in pip.stdout or ():
-            said.append(line)
+            printed.append(line)
             seen += line.startswith(("Collecting", "Requirement already"))
             if sys.stderr.isatty():
                 print(f"\r\033[Kbasewarden: {seen} of {total} packages", end="", file=sys.stderr, flush=True)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     if pip.returncode != 0:
-        sys.stderr.writelines(said[-30:])
-        raise SetupError("pip could not install the locked packages; what it said stands above.")
+        sys.stderr.writelines(printed[-30:])
+        raise SetupError("pip could not install the locked packages; see its output above.")
 
 
 def put_on_path(venv: Path) -> None:

@@ -25,7 +25,7 @@ _MADE = re.compile(r"PgrestError\((\d+), \"([a-z_]+)\"")
 
 
 def list_errors() -> list[type[AppError]]:
-    """Every error that the product can answer with, by status and code."""
+    """Lists every error that the product can answer with, by status and code."""
     for module in walk_packages(basewarden.__path__, "basewarden."):
         if module.name.split(".")[-1] not in PROGRAMS and not module.name.startswith(NEEDS_CLIENTS):
             import_module(module.name)
@@ -34,7 +34,7 @@ def list_errors() -> list[type[AppError]]:
 
 
 def list_codes() -> set[tuple[int, str]]:
-    """Every status and code of an error, also of those that are made without a class of their own."""
+    """Lists every status and code of an error, including errors that have no class of their own."""
     made = _MADE.findall(inspect.getsource(pgrest_errors))
     return {(error.status, error.code) for error in list_errors()} | {(int(status), code) for status, code in made}
 
@@ -61,7 +61,7 @@ def make_rest_table(settings: Iterable[Setting]) -> str:
 
 
 def put_table(page: str, table: str) -> str:
-    """The page with what stands between its marks replaced."""
+    """Returns the page with the text between its marks replaced."""
     head, _, rest = page.partition(BEGIN)
     _, _, tail = rest.partition(END)
     return f"{head}{BEGIN}\n{table}\n{END}{tail}"

@@ -1,6 +1,6 @@
-"""Takes pictures of every page of a running demo: `python scripts/screenshots.py OUTDIR ORIGIN EMAIL PASSWORD`.
+"""Takes screenshots of every page of a running demo: `python scripts/screenshots.py OUTDIR ORIGIN EMAIL PASSWORD`.
 
-Light and dark, wide and narrow; a page's name, theme and width make the file's name.
+Light and dark, wide and narrow; the page's name, the theme and the width make the file's name.
 """
 
 import asyncio
@@ -89,7 +89,7 @@ async def sign_in(browser: Browser, account: Account) -> Any:
 
 
 async def list_pages(context: BrowserContext) -> dict[str, str]:
-    """Every page of the first connection, with a table, a row and a session that are there."""
+    """Lists every page of the first connection, with one of its tables, rows and sessions."""
     connections = await read_json(context, "/api/connections")
     home = f"/c/{connections['connections'][0]['id']}"
     data = f"{home}/data"
@@ -134,7 +134,7 @@ async def take(context: BrowserContext, pages: dict[str, str], folder: Path, end
 
 
 async def has_grid(page: Page) -> bool:
-    """A grid scrolls in itself; the rest is shown to its end."""
+    """A grid scrolls by itself; the rest of the page is captured to its end."""
     return await page.locator("table[data-grid]").count() > 0
 
 

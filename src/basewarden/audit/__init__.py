@@ -1,4 +1,4 @@
-"""What happened to an account: when, from where, with what. Additions only, each sealed with the one before it."""
+"""The audit log of account events: when, from which address and with which client. Append-only and hash-chained."""
 
 from basewarden.audit.chain import Broken, Verdict, verify_chain
 from basewarden.audit.events import AccountEvent, ClientInfo, EventKind

@@ -19,7 +19,7 @@ BATCH_ROWS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The first event that does not fit, and how it does not."""
+    """The first event that breaks the chain, and why."""
 
     id: int
     reason: str
@@ -27,7 +27,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`count` and `head` (hex) of the whole part, from the first event on; `has_noted` None = no head was given."""
+    """`count` and `head` (hex) of the intact part, from the first event on; `has_noted` None = no head was given."""
 
     count: int
     head: str
@@ -39,7 +39,7 @@ class Verdict:
         return self.broken is None and self.has_noted is not False
 
     def list_sentences(self) -> list[str]:
-        """For the operator's terminal."""
+        """Formats the result for the operator's terminal."""
         events = "1 event" if self.count == 1 else f"{self.count:,} events"
         sentences = [f"{events} in an unbroken chain. Head: {self.head}"]
         if self.broken is not None:
@@ -53,7 +53,7 @@ class Verdict:
 async def verify_chain(
     database: Database, progress: Callable[[int], None] = lambda _: None, *, noted_head: str | None = None
 ) -> Verdict:
-    """Reads all of it, some rows at a time, while others add to it. `noted_head` is one that was seen earlier."""
+    """Reads the whole chain in batches, while others append to it. `noted_head` is a head that was recorded earlier."""
     wanted = noted_head.strip().lower() if noted_head is not None else None
     count, head, last_id = 0, START, None
     has_noted = wanted == START.hex()
@@ -72,7 +72,7 @@ async def verify_chain(
 
 
 def find_fault(row: Any, *, expected_id: int, head: bytes) -> str | None:
-    """Why this row cannot follow the one whose hash is `head`."""
+    """Returns why this row cannot follow the one with the hash `head`; None if it can."""
     if row.id != expected_id:
         return f"event {expected_id} is missing"
     if row.prev_hash != head:
@@ -100,5 +100,5 @@ def hash_event(row: Any) -> bytes:
 
 
 def digest_place(salt: bytes, address: str | None, name: str | None, client: str | None) -> bytes:
-    """Salted: an address has too few possible values to be hidden by a hash alone."""
+    """Salted, because an address has too few possible values to be hidden by a hash alone."""
     return sha256(salt + "\n".join((address or "", name or "", client or "")).encode()).digest()

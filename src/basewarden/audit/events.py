@@ -12,7 +12,7 @@ Fact = str | int | bool | UUID | None
 
 
 class EventKind(StrEnum):
-    """Kinds are only ever added: what is in the chain stays there. `words.py` has a sentence for each.
+    """Kinds are only ever added, because the chain keeps its events. `words.py` has a sentence for each.
 
     The sentences know these `details`: `method` (password, github, passkey, link), `second` or `by` (code,
     recovery_code, passkey), `count` of sessions_ended, and `name` of a passkey, an agent or a connection, or a
@@ -62,7 +62,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClientInfo:
-    """From which address and with what. Hostile text is cut and flattened here, so that it never fails a request."""
+    """The client's address and user agent. Hostile text is cut and cleaned, so that it never makes a request fail."""
 
     address: str | None = None
     client: str | None = None
@@ -93,7 +93,7 @@ class AccountEvent:
         return next((str(self.details[key]) for key in NAMES if self.details.get(key)), None)
 
     def list_lasting(self) -> dict[str, Fact]:
-        """The details without what people chose."""
+        """The details without those that people chose."""
         return {key: value for key, value in self.details.items() if key not in NAMES}
 
     def without_person(self) -> "AccountEvent":
@@ -101,7 +101,7 @@ class AccountEvent:
 
 
 def clean_text(text: str | None) -> str | None:
-    """One short line that any database stores and any page shows; None where nothing is left."""
+    """One short line that every database can store and every page can show; None if nothing is left."""
     if text is None:
         return None
     line = "".join(character if character.isprintable() else " " for character in text[:LONGEST_TEXT])

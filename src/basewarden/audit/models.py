@@ -1,4 +1,4 @@
-"""The audit's one table. Its triggers (migration 0005) number, link and seal each row, and let none be changed."""
+"""The table of audit events. Its triggers (migration 0005) number, link and seal each row, and prevent changes."""
 
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,10 @@ from basewarden.db import Base
 
 
 class AuditEvent(Base):
-    """`subject` is a pseudonym. `address`, `client` and `name` are personal and hashed with `salt`: all four can go.
+    """`subject` is a pseudonym.
 
-    Everything but subject, kind, details and the personal facts is the database's own to fill in.
+    `address`, `client` and `name` are personal and hashed with `salt`, so that all four can be erased. The database
+    fills in everything except the subject, the kind, the details and the personal columns.
     """
 
     __tablename__ = "audit_events"
@@ -40,7 +41,7 @@ class AuditEvent(Base):
 
     @property
     def words(self) -> str:
-        """What happened, for the person whom it happened to."""
+        """Returns the event in words, for the person it happened to."""
         return describe_event(self)
 
     @property

@@ -21,7 +21,7 @@ _INSERT = text(
 
 
 def insert_event(session: Session, event: AccountEvent, *, timeout: str) -> Row[Any]:
-    """Not async, for it runs inside the session's own commit. Waits for the chain no longer than `timeout`."""
+    """Not async, because it runs inside the session's commit. Waits for the chain's lock no longer than `timeout`."""
     session.execute(text("SELECT set_config('lock_timeout', :patience, true)"), {"patience": timeout})
     values = {
         "subject": event.subject,
@@ -37,7 +37,7 @@ def insert_event(session: Session, event: AccountEvent, *, timeout: str) -> Row[
 async def list_events(
     session: AsyncSession, subject: UUID, *, before: int | None = None, limit: int = 50
 ) -> list[AuditEvent]:
-    """Of one person, the newest first; `before` is the last id of the page before."""
+    """Lists one person's events, the newest first; `before` is the last id of the page before."""
     query = select(AuditEvent).where(AuditEvent.subject == subject)
     if before is not None:
         query = query.where(AuditEvent.id < before)
@@ -66,7 +66,10 @@ async def erase_events(session: WriteSession, subject: UUID) -> int:
 
 
 async def list_links(session: ReadSession, *, after: int | None, limit: int) -> Sequence[Any]:
-    """Rows as they are sealed, in the order of the chain. Times as text: a forged one need not fit a datetime."""
+    """Yields rows as they are sealed, in the order of the chain.
+
+    Times are text, because a forged one may not fit a datetime.
+    """
     query = select(
         AuditEvent.id,
         func.trunc(extract("epoch", AuditEvent.at) * 1_000_000).cast(Text).label("microseconds"),

@@ -35,13 +35,14 @@ class Audit:
         self._database = database
 
     async def record(self, session: WriteSession, event: AccountEvent) -> None:
-        """Stored with the unit of work or not at all: where the audit cannot take it, the unit fails with a 503."""
+        """Stores the event with the unit of work, which fails with a 503 if the event cannot be stored."""
         _enlist(session, event, _UNIT_TIMEOUT)
 
     async def record_now(self, event: AccountEvent) -> None:
-        """For what must be known although its request is refused. Never fails: what the audit cannot take is logged.
+        """Records an event even though its request is refused. Never fails: an event that cannot be stored is logged.
 
-        A refusal stays a refusal however busy the chain is, and an answer that differed would tell who has an account.
+        A refusal must stay the same refusal however busy the chain is, because a different answer would reveal
+        who has an account.
         """
         try:
             async with self._database.write_now() as session:
@@ -50,16 +51,17 @@ class Audit:
             _log.error("audit.missed", kind=event.kind, subject=str(event.subject), reason=type(error).__name__)
 
     async def erase_person(self, session: WriteSession, subject: UUID) -> int:
-        """Takes from where, with what and the names out of all of a person's events; how many had any.
+        """Erases addresses, clients and names from all of a person's events; returns how many had any.
 
-        Those that this unit of work has yet to store have none either, whether they are recorded before this or after.
+        Events that this unit of work stores later have none either, whether they are recorded before or after
+        this call.
         """
         session.sync_session.info.setdefault(_ERASED, set()).add(subject)
         return await queries.erase_events(session, subject)
 
 
 async def export_events(session: ReadSession, subject: UUID) -> AsyncGenerator[dict[str, Any]]:
-    """All of one person's events, the oldest first, ready for JSON; a few hundred in memory at a time."""
+    """Yields all of one person's events, the oldest first, ready for JSON; a few hundred are in memory at a time."""
     after = 0
     while events := await queries.list_events_after(session, subject, after=after, limit=_EXPORT_ROWS):
         for event in events:
@@ -82,7 +84,7 @@ def event_body(event: AuditEvent) -> dict[str, Any]:
 def _enlist(session: WriteSession, event: AccountEvent, timeout: str) -> None:
     unit = session.sync_session
     if unit.in_nested_transaction():
-        raise RuntimeError("record outside of savepoints: one that is rolled back would still be told")
+        raise RuntimeError("record outside of savepoints: the event of a rolled-back one would still be stored")
     waiting: list[AccountEvent] = unit.info.setdefault(_WAITING, [])
     if not waiting:
         hooks.listen(unit, "before_commit", partial(_store, waiting=waiting, timeout=timeout))
@@ -91,7 +93,7 @@ def _enlist(session: WriteSession, event: AccountEvent, timeout: str) -> None:
 
 def _store(unit: Session, *, waiting: list[AccountEvent], timeout: str) -> None:
     if unit.in_nested_transaction() or not waiting:
-        return  # a savepoint ends, not the unit
+        return  # a savepoint ended, not the unit of work
     unit.flush()  # writes its rows first, so that no transaction waits for a row while it locks the chain
     try:
         stored = [
@@ -111,6 +113,6 @@ def _hide_erased(unit: Session, events: list[AccountEvent]) -> list[AccountEvent
 
 
 def _log_heads(stored: list[tuple[EventKind, Any]]) -> None:
-    """A log that is kept elsewhere holds the heads that a rewritten chain cannot have."""
+    """Logs the head: a log that is kept elsewhere has heads that a rewritten chain cannot reproduce."""
     for kind, row in stored:
         _log.info("audit.recorded", id=row.id, kind=kind, head=row.hash)

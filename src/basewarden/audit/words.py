@@ -1,4 +1,4 @@
-"""Events as a person reads them on their page."""
+"""Describes events in words, for a person's page."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from basewarden.audit.events import EventKind
 
 
 class DetailText(Protocol):
-    """An event, stored or not."""
+    """The parts of an event that its description needs."""
 
     @property
     def kind(self) -> str: ...
@@ -87,7 +87,7 @@ _SYSTEMS = (
 
 
 def describe_event(event: DetailText) -> str:
-    """A sentence without its full stop; a kind that this version does not know speaks for itself."""
+    """A sentence without its full stop; for a kind that this version does not know, the kind itself."""
     try:
         sentence = _SENTENCES[EventKind(event.kind)]
     except ValueError:
@@ -104,7 +104,7 @@ def _describe_method(details: Mapping[str, Any]) -> str:
 
 
 def describe_client(user_agent: str) -> str:
-    """Firefox on Linux, where it is a browser; else the first word of what it says it is."""
+    """Such as Firefox on Linux; for a client that is no browser, the first word of its user agent."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
     if browser is None:

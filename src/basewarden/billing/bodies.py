@@ -1,4 +1,4 @@
-"""What a delivery says, as far as we need it. What more there is, we do not read; what we need must be well formed."""
+"""Parses the parts of a delivery that we need. Other parts are ignored; those that we need must be well formed."""
 
 import re
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _IS_AMOUNT = re.compile(r"-?[0-9]{1,18}")
 
 
 def _read_moment(value: datetime) -> datetime:
-    """A time without a zone is in UTC; the farthest ones do not survive a database."""
+    """A time without a zone is in UTC. Times that are too far away for a database are refused."""
     moment = value if value.tzinfo else value.replace(tzinfo=UTC)
     if not _EARLIEST <= moment <= _LATEST:
         raise ValueError("is too far away")
@@ -31,7 +31,7 @@ def _read_moment(value: datetime) -> datetime:
 
 
 def _read_amount(value: Any) -> Any:
-    """A dispute's is text."""
+    """The amount of a dispute is sent as text."""
     return int(value) if isinstance(value, str) and _IS_AMOUNT.fullmatch(value) else value
 
 
@@ -101,7 +101,7 @@ class RefundBody(_Body):
 
 
 class DisputeBody(_Body):
-    """Names no customer: whose it is, its payment says."""
+    """A dispute names no customer; its payment does."""
 
     dispute_id: Id
     payment_id: Id
@@ -121,7 +121,7 @@ _BODIES: dict[str, type[Body]] = {
 
 
 class _Envelope(BaseModel):
-    """Of a kind that we do not know anything may follow."""
+    """Events of an unknown kind may contain anything."""
 
     type: Word
     timestamp: Moment | None = None
@@ -130,7 +130,7 @@ class _Envelope(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Deliveries come in any order: of two states the one with the larger version stays. The digest settles ties."""
+    """Deliveries arrive in any order: the state with the larger version is kept. The digest breaks ties."""
 
     at: datetime
     sent_at: datetime
@@ -139,7 +139,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEvent:
-    """`body` None: of a kind that changes nothing here."""
+    """`body` None: the event's kind changes nothing here."""
 
     type: str
     version: Version
@@ -151,7 +151,7 @@ class ProviderEvent:
 
 
 def read_event(delivery: Delivery) -> ProviderEvent:
-    """BadDelivery for what is not JSON, is no event, or is of a known kind and lacks what that kind must say."""
+    """Raises BadDelivery for a body that is not JSON, is no event, or lacks a required part of its kind."""
     try:
         envelope = _Envelope.model_validate_json(delivery.body)
         at = envelope.timestamp or delivery.sent_at
@@ -164,11 +164,11 @@ def read_event(delivery: Delivery) -> ProviderEvent:
 
 
 def _with_start(data: Any, at: datetime) -> Any:
-    """What does not say when it began, began no later than now."""
+    """An object without a start began now at the latest."""
     return {"created_at": at, **data} if isinstance(data, dict) else data
 
 
 def _describe(error: ValidationError) -> list[dict[str, str]]:
-    """Where and what, never the value."""
+    """The place and the kind of the error, never the value."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
     return [{"field": ".".join(map(str, item["loc"])), "message": item["type"]} for item in found[:5]]

@@ -1,4 +1,4 @@
-"""Who may call billing's webhook: the payment provider, by its signature."""
+"""Authenticates calls of billing's webhook: the payment provider, by its signature."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -16,7 +16,7 @@ from basewarden.web import CallerKind, SettingsDep, callers
 
 @callers(CallerKind.PROVIDER)
 async def require_signed_delivery(request: Request, settings: SettingsDep) -> Delivery:
-    """The raw bytes are verified before anything looks into them."""
+    """The raw bytes are verified before they are parsed."""
     keys = read_keys(settings.dodo_webhook_secret)
     if not keys:
         raise NotConfigured("This deployment accepts no deliveries: no webhook secret is set.")

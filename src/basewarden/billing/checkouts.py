@@ -20,7 +20,7 @@ from basewarden.errors import Unavailable
 
 REUSE = timedelta(minutes=10)
 CLAIM_TTL = timedelta(seconds=SECONDS + 20)
-"""Longer than the provider may take: a claim that is over was left behind by a process that died."""
+"""Longer than the provider may take: an expired claim was left behind by a process that died."""
 LOCK_SECONDS = 15
 _POLL_SECONDS = 0.2
 _HAS_SUBSCRIPTION = "Change or end it in the customer portal."
@@ -34,7 +34,10 @@ class Checkouts:
         self._return_url = return_url
 
     async def start(self, person: Person, product_id: str) -> str:
-        """Where the person pays. AlreadySubscribed, ProviderFailed, or Unavailable where another's call takes long."""
+        """Returns the address where the person pays.
+
+        Raises AlreadySubscribed, ProviderFailed, or Unavailable if another request's call takes too long.
+        """
         claim_id = make_id()
         try:
             async with asyncio.timeout(LOCK_SECONDS):
@@ -47,9 +50,9 @@ class Checkouts:
         return known or await self._make_under_claim(person, product_id, claim_id)
 
     async def _find_or_claim(self, person_id: UUID, product_id: str, claim_id: UUID) -> str | None:
-        """The address of a checkout that is known; "" where the claim is ours now; None where it is another's.
+        """Returns the address of a known checkout, "" if this request now holds the claim, or None if another one does.
 
-        The claim comes first: what was made under the one before it is seen afterwards.
+        The claim comes first, so that a checkout that was made under the claim before is seen afterwards.
         """
         async with self._database.write_now() as session:
             if not await queries.claim_checkout(session, person_id, claim_id, CLAIM_TTL):
@@ -87,5 +90,5 @@ class Checkouts:
 
 
 async def has_subscription(session: ReadSession | WriteSession, person_id: UUID) -> bool:
-    """One that would go on being charged."""
+    """A subscription that would be charged again."""
     return any(one.status in RUNNING for one in await queries.list_subscriptions(session, person_id))

@@ -1,4 +1,4 @@
-"""The emails of billing: each is sent once, however often and in whatever order deliveries arrive."""
+"""Billing's emails: each is sent once, however often and in whatever order deliveries arrive."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,7 +19,7 @@ _THREE_DIGITS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
 
 class BillingEmailKind(StrEnum):
-    """Each has a template of its name."""
+    """Each has a template with its name."""
 
     PAYMENT_FAILED = "payment_failed"
     TRIAL_ENDING = "trial_ending"
@@ -29,7 +29,7 @@ class BillingEmailKind(StrEnum):
 
 
 class BillingEmails:
-    """Nothing is posted where no mail is configured."""
+    """Sends nothing if no mail server is configured."""
 
     def __init__(self, mail: Mail, settings: Settings) -> None:
         self._mail = mail
@@ -51,7 +51,7 @@ class BillingEmails:
     async def enqueue_once(
         self, session: WriteSession, kind: BillingEmailKind, about: str, user_id: UUID | None, **facts: str | None
     ) -> None:
-        """`about` is what the email is about: there is never a second one about it."""
+        """`about` is the id of the email's subject: a second email of the same kind about it is never sent."""
         if user_id is None or not self._mail.is_configured:
             return
         user = await find_user(session, user_id)
@@ -67,7 +67,7 @@ class BillingEmails:
 
 
 def format_amount(amount: int | None, currency: str | None) -> str | None:
-    """`12.50 EUR`: what the provider counts in the smallest unit."""
+    """`12.50 EUR`, from an amount in the smallest unit of the currency."""
     if amount is None or currency is None:
         return None
     code = currency.upper()

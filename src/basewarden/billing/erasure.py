@@ -1,4 +1,4 @@
-"""What becomes of billing when a person leaves: they pay no more, and what is left names them no longer."""
+"""Erases a person from billing: their subscription is cancelled, and the remaining rows no longer name them."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -10,17 +10,20 @@ from basewarden.db import ReadSession, WriteSession
 
 
 class BillingErasure:
-    """Amounts and ids stay: an operator's books must still add up. Bodies of deliveries, which hold names, go."""
+    """Keeps amounts and ids, because an operator's accounts must still add up.
+
+    Deletes the bodies of deliveries, which contain names.
+    """
 
     def __init__(self, jobs: BillingJobs) -> None:
         self._jobs = jobs
 
     async def list_blockers(self, _session: ReadSession, _person_id: UUID) -> Sequence[Blocker]:
-        """Nothing stands in the way: a running subscription is cancelled."""
+        """Nothing prevents a deletion: a running subscription is cancelled."""
         return ()
 
     async def lock(self, session: WriteSession, person_id: UUID) -> None:
-        """Locks nothing: the deletion itself locks the person's row, and deliveries wait for that."""
+        """Locks nothing: the deletion itself locks the person's row, and deliveries wait for that lock."""
 
     async def forget(self, session: WriteSession, person_id: UUID) -> Mapping[str, int]:
         await self._jobs.cancel_all(session, person_id)

@@ -1,4 +1,4 @@
-"""What billing refuses, and why."""
+"""The errors of billing."""
 
 from basewarden.errors import AppError, BadRequest, Conflict, NotFound, Unavailable
 
@@ -6,7 +6,7 @@ NO_BILLING = "This deployment has no billing."
 
 
 class PlanLimit(AppError):
-    """`details` is `{"limit", "plan"}`. What is there stays and works; only more of it is refused."""
+    """`details` is `{"limit", "plan"}`. Existing connections keep working; only new ones are refused."""
 
     status = 402
     code = "plan_limit"

@@ -53,7 +53,10 @@ class Deliveries:
         self._emails = emails
 
     async def receive(self, delivery: Delivery) -> EventOutcome:
-        """BadDelivery for what says nothing; NotApplied where it failed: sent again, it is applied then."""
+        """Raises BadDelivery for an invalid body, and NotApplied if applying failed.
+
+        The provider then sends the delivery again.
+        """
         event = read_event(delivery)
         try:
             async with self._database.write_now() as session:
@@ -64,7 +67,7 @@ class Deliveries:
         return await self.apply(delivery.id)
 
     async def apply(self, webhook_id: str) -> EventOutcome:
-        """What was kept under this id, unless that was done."""
+        """Returns the delivery that was stored under this id, unless it was applied."""
         try:
             async with self._noting_failure(webhook_id), self._database.unit_of_work() as unit:
                 return await self._apply(unit, webhook_id)
@@ -72,9 +75,10 @@ class Deliveries:
             raise NotApplied from error
 
     async def take_fetched(self, body: SubscriptionBody) -> None:
-        """Stores a state that we asked the provider for, until the first event of this subscription comes.
+        """Stores a state that was requested from the provider, until the first event of the subscription arrives.
 
-        It counts as of the subscription's creation: any event is newer, so that nothing here depends on two clocks.
+        It counts as of the subscription's creation, so that any event is newer: the order never depends on two
+        clocks.
         """
         sent_at = datetime.now(UTC)
         digest = sha256(body.model_dump_json().encode()).digest()
@@ -191,7 +195,7 @@ class Deliveries:
         await queries.put_state(unit, BillingPayment, values, event.version)
 
     async def _find_named(self, unit: WriteSession, event: ProviderEvent, user_id: UUID | None) -> UUID | None:
-        """Whom the metadata names, if that is one of our people; then the customer is that person, too."""
+        """Returns the person that the metadata names, if there is one, and links the customer to that person."""
         if user_id is None or not await queries.hold_user(unit, user_id):
             return None
         values = {"customer_id": event.customer_id, "user_id": user_id}
@@ -209,7 +213,7 @@ class Deliveries:
             await self._emails.enqueue_once(unit, BillingEmailKind.CANCELLED, about, person, until=until)
 
     async def _email_about_failure(self, unit: WriteSession, subscription_id: str, named: UUID | None) -> None:
-        """Of a renewal only: at a checkout the person sees it themselves."""
+        """Sent for renewals only: at a checkout the person sees the result themselves."""
         subscription = await queries.find_subscription(unit, subscription_id)
         if subscription is None or subscription.status not in RUNNING:
             return
@@ -219,14 +223,14 @@ class Deliveries:
     async def _post_failure(
         self, unit: WriteSession, subscription_id: str, due: str | None, person: UUID | None
     ) -> None:
-        """The failed charge and the subscription on hold are one piece of news."""
+        """A failed charge and a subscription on hold are reported in one email."""
         await self._emails.enqueue_once(
             unit, BillingEmailKind.PAYMENT_FAILED, f"{subscription_id} {due}", person, due=due
         )
 
 
 def describe_error(error: Exception) -> str:
-    """For the operator: what went wrong, without what was bound."""
+    """Describes the failure for the operator, without the values of parameters."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     first_line = (str(cause).splitlines() or [""])[0]
     return f"{type(cause).__name__}: {first_line}".replace("\0", "")[:_LONGEST_ERROR]

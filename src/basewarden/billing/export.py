@@ -1,4 +1,4 @@
-"""What billing hands out of a person."""
+"""The parts of a person's data export that belong to billing."""
 
 from basewarden.accounts import ExportPart, ExportRows, Person
 from basewarden.billing import queries

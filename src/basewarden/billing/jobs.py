@@ -1,4 +1,4 @@
-"""What billing does by itself: tells of trials that end, ends what a person who left would go on paying."""
+"""Billing's jobs: they announce the end of trials, and cancel the subscriptions of deleted accounts."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,13 +29,13 @@ class BillingJobs:
         jobs.register(CANCEL, self._run_cancel, retry=RETRY)
 
     async def email_about_trials(self) -> None:
-        """Three days before the first charge, once a trial."""
+        """Sent once per trial, three days before the first charge."""
         async with self._database.unit_of_work() as unit:
             for subscription in await queries.list_trials_ending(unit, EMAIL_BEFORE):
                 await self._send_email(unit, subscription)
 
     async def cancel_all(self, session: WriteSession, person_id: UUID) -> int:
-        """Asks for it when the unit commits; how many there were."""
+        """Enqueues a cancellation of each when the unit of work commits; returns how many there were."""
         running = await queries.list_running_ids(session, person_id, sorted(RUNNING))
         if self._provider.is_configured:
             for subscription_id in running:

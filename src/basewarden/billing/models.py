@@ -16,10 +16,10 @@ _OF_USER = "users.id"
 
 
 class BillingEvent(Base):
-    """A delivery that came with a good signature: kept before anything is done about it.
+    """A delivery with a valid signature, stored before it is applied.
 
-    `payload` is the body as it came, to the byte. `event_at` is when it happened, `sent_at` when it was sent to us,
-    `retry_at` when a job tries once more to apply it.
+    `payload` is the body as received, byte for byte. `event_at` is when the event happened, `sent_at` when it was
+    sent to us, `retry_at` when a job will retry to apply it.
     """
 
     __tablename__ = "billing_event"
@@ -49,7 +49,7 @@ class Versioned:
 
 
 class BillingCustomer(Versioned, Base):
-    """Which of our people a customer of the provider's is."""
+    """The person that a customer of the provider belongs to."""
 
     __tablename__ = "billing_customers"
 
@@ -59,7 +59,7 @@ class BillingCustomer(Versioned, Base):
 
 
 class BillingSubscription(Versioned, Base):
-    """`user_id` is whom its metadata names, if that is one of our people. `status` is an open set."""
+    """`user_id` is the person that its metadata names, if there is one. `status` is an open set."""
 
     __tablename__ = "billing_subscriptions"
 
@@ -80,7 +80,7 @@ class BillingSubscription(Versioned, Base):
 
 
 class BillingPayment(Versioned, Base):
-    """A payment, or what came of one: a refund or a dispute, whose `payment_id` says of which. `amount` in cents."""
+    """A payment, or a refund or dispute of the payment `payment_id`. `amount` is in cents."""
 
     __tablename__ = "billing_payments"
 
@@ -97,7 +97,7 @@ class BillingPayment(Versioned, Base):
 
 
 class BillingCheckout(Base):
-    """A checkout that was begun; for some minutes the same one is given out again."""
+    """A checkout that was started; for some minutes, repeated requests return the same one."""
 
     __tablename__ = "billing_checkouts"
 
@@ -120,7 +120,7 @@ class BillingCheckoutClaim(Base):
 
 
 class BillingGrant(Base):
-    """A plan that the operator gave, until a day."""
+    """A plan that the operator granted, with an end."""
 
     __tablename__ = "billing_grants"
 
@@ -134,7 +134,7 @@ class BillingGrant(Base):
 
 
 class BillingNotice(Base):
-    """That an email about something was posted: each goes out once. `about` is an id of the provider's."""
+    """Records that an email was sent, so that each is sent once. `about` is an id of the provider's."""
 
     __tablename__ = "billing_notices"
 

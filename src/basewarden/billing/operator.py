@@ -1,4 +1,4 @@
-"""The operator's side: what came and was not applied, and plans given away."""
+"""The operator's part of billing: deliveries that could not be applied, and granted plans."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ class Grants:
     async def give(
         self, session: WriteSession, *, email: str, plan: str, until: datetime, note: str = ""
     ) -> BillingGrant:
-        """To a person who has an account. Two grants stand beside each other: the better one counts."""
+        """Grants a plan to a person with an account. Of two simultaneous grants, the better one counts."""
         if plan not in {one.key for one in CATALOG.granted}:
             raise Invalid.field("plan", "This plan cannot be granted.")
         user = await find_user_by_email(session, make_email_key(email))
@@ -38,7 +38,7 @@ class Grants:
         return grant
 
     async def list_newest(self, session: ReadSession) -> Sequence[Row[BillingGrant, str]]:
-        """With the person's address."""
+        """Each with the person's email address."""
         return await queries.list_all_grants(session, limit=_SHOWN_GRANTS)
 
     async def end(self, session: WriteSession, grant_id: UUID) -> None:
@@ -60,11 +60,11 @@ class Receipts:
         return await queries.count_not_applied(session)
 
     async def count_overdue(self, session: ReadSession) -> int:
-        """Those that have waited for more than an hour."""
+        """Lists the deliveries that have waited for more than an hour."""
         return await queries.count_overdue(session, OVERDUE)
 
     async def apply_again(self, receipt_id: UUID) -> EventOutcome | None:
-        """None: it failed again, and its receipt says why now."""
+        """None if it failed again; its receipt then has the new error."""
         async with self._database.read_only() as session:
             receipt = await queries.find_receipt(session, receipt_id)
         if receipt is None:

@@ -113,7 +113,7 @@ class GrantForm(BaseModel):
 
 @router.get("/billing", dependencies=[Depends(anyone)])
 async def get_short() -> Response:
-    """Where people look for it."""
+    """Redirects from the path that people guess."""
     return redirect(BILLING)
 
 
@@ -128,7 +128,7 @@ async def get_billing(
     returns: ReturnsDep,
     usage: UsageDep,
 ) -> Response:
-    """After a checkout the provider is asked first, while no database connection is held."""
+    """After a checkout the provider is asked first, without holding a database connection."""
     returned = await _check_return(request, person, returns)
     overview = await billing.describe(session, person)
     return pages.render(
@@ -148,12 +148,12 @@ async def get_billing(
 
 
 def _list_shown(own: BillingPlan) -> list[BillingPlan]:
-    """The plans to compare: what anyone can have, and the person's own one."""
+    """Lists the plans to compare: those that are for sale, and the person's own one."""
     return [CATALOG.free, CATALOG.hosted, *([] if own in (CATALOG.free, CATALOG.hosted) else [own])]
 
 
 async def _check_return(request: Request, person: Person, returns: Returns) -> dict[str, Any]:
-    """A page that still waits loads itself again, a few times and without script."""
+    """Reloads a waiting page a few times, without script."""
     if request.query_params.get("done") != "checkout":
         return {"returned": None, "check_again_href": None}
     result = await returns.check(person)
@@ -245,7 +245,7 @@ async def _describe(request: Request, session: ReadSession, receipts: Receipts, 
 
 
 def _read_until(day: date) -> datetime:
-    """Until the end of that day, UTC."""
+    """The plan lasts until the end of that day in UTC."""
     until = datetime.combine(day, time(23, 59, 59), UTC)
     now = datetime.now(UTC)
     if not now < until < now + _LONGEST_GRANT:
@@ -254,7 +254,7 @@ def _read_until(day: date) -> datetime:
 
 
 def _parse(text: str) -> UUID:
-    """A hostile id is an unknown one."""
+    """An invalid id is an unknown one."""
     wanted = parse_id(text)
     if wanted is None:
         raise NotFound

@@ -1,13 +1,13 @@
-"""What a plan allows, and which plan a person has now. Pure: nothing here reads a database or a clock.
+"""Decides what a plan allows, and which plan a person has. Pure: nothing here reads a database or a clock.
 
-How a subscription's state is read (field notes, section 7):
+How a subscription's state is interpreted (field notes, section 7):
 
 - active: entitled until the provider says otherwise. Set to end with its period: entitled until that day, no longer.
 - a trial is active, too: its days have begun and no charge has come.
-- on_hold, past_due: a charge failed. Everything works on for seven days after the day it was due (or until the
-  provider's own day, where that is later), so that a new card can be brought.
-- cancelled: entitled for what is paid, until the next billing date; without one until the term ends.
-- paused, pending, failed, expired, and every word that we do not know: not entitled. Nothing that exists is taken away.
+- on_hold, past_due: a charge failed. Everything keeps working for seven days after the day it was due (or until the
+  provider's own day, if that is later), so that the person can enter a new card.
+- cancelled: entitled until the next billing date, as already paid; without one, until the term ends.
+- paused, pending, failed, expired, and every unknown state: not entitled. Nothing that exists is removed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ GRACE = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class BillingPlan:
-    """`connections` None = as many as one likes."""
+    """`connections` None = no limit."""
 
     key: str
     title: str
@@ -31,7 +31,7 @@ class BillingPlan:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The limits, in one place. `unlimited` is what a deployment without billing gives to everybody."""
+    """The limits, in one place. A deployment without billing gives every person `unlimited`."""
 
     free: BillingPlan = BillingPlan("free", "Free", 3, invitations=False, rank=0)
     hosted: BillingPlan = BillingPlan("hosted", "Hosted", 50, invitations=True, rank=1)
@@ -40,14 +40,14 @@ class Catalog:
 
     @property
     def granted(self) -> tuple[BillingPlan, ...]:
-        """Those that an operator may give."""
+        """Lists the plans that an operator may grant."""
         return (self.hosted, self.team)
 
     def find(self, key: str) -> BillingPlan | None:
         return next((plan for plan in (self.free, *self.granted) if plan.key == key), None)
 
     def of_product(self, _product_id: str) -> BillingPlan:
-        """One product is sold. One that was sold before, at another price, is worth the same."""
+        """One product is sold. An earlier product with another price counts as the same plan."""
         return self.hosted
 
 
@@ -68,7 +68,7 @@ class PlanState(StrEnum):
 
 
 class Problem(StrEnum):
-    """What a person should do something about."""
+    """A problem that the person should act on."""
 
     PAYMENT_FAILED = "payment_failed"
     PAUSED = "paused"
@@ -76,7 +76,7 @@ class Problem(StrEnum):
 
 
 class Subscribed(StrEnum):
-    """The provider's words that mean something to us."""
+    """The provider's states that have a meaning here."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -123,7 +123,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """`until` is when the plan ends or renews, as far as one knows; `state` and `problem` are for the page."""
+    """`until` is when the plan ends or renews, if known; `state` and `problem` are for the page."""
 
     plan: BillingPlan
     state: PlanState

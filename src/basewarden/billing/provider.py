@@ -35,7 +35,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What became of a checkout. None: there is no payment, or no subscription, so far."""
+    """The result of a checkout. None: there is no payment, or no subscription, yet."""
 
     payment_status: str | None
     subscription: SubscriptionBody | None
@@ -55,7 +55,10 @@ class BillingProvider:
     async def create_checkout(
         self, *, product_id: str, user_id: UUID, customer: CustomerRequestParam, return_url: str
     ) -> tuple[str, str]:
-        """The session's id and the address where the person pays. What they buy comes back with `user_id` on it."""
+        """Returns the session's id and the address where the person pays.
+
+        The purchase carries `user_id` in its metadata.
+        """
         async with self._calling("checkout"):
             made = await self._client.checkout_sessions.create(
                 product_cart=[{"product_id": product_id, "quantity": 1}],
@@ -78,7 +81,7 @@ class BillingProvider:
             return self._check_url(made.link)
 
     async def find_purchase(self, session_id: str) -> Purchase:
-        """As it is now. ProviderFailed also for what cannot be read."""
+        """Returns its current state. Raises ProviderFailed also for an answer that cannot be read."""
         async with self._calling("purchase"):
             checkout = await self._client.checkout_sessions.retrieve(session_id)
             if not checkout.payment_id:
@@ -90,7 +93,10 @@ class BillingProvider:
             return Purchase(payment.status, SubscriptionBody.model_validate(found.to_dict(mode="json")))
 
     async def cancel_subscription(self, subscription_id: str) -> None:
-        """Nothing more is charged. One that the provider does not know, or that has ended, is as good as cancelled."""
+        """Stops further charges.
+
+        A subscription that the provider does not know, or that has ended, counts as cancelled.
+        """
         async with self._calling("cancel"):
             try:
                 await self._client.subscriptions.update(subscription_id, status="cancelled")
@@ -103,7 +109,7 @@ class BillingProvider:
 
     @cached_property
     def _client(self) -> AsyncDodoPayments:
-        """The environment is always named: without one the client would take the live one."""
+        """The environment is always passed: by default the client would use the live one."""
         if not self._key:
             raise NotConfigured(NO_BILLING)
         return AsyncDodoPayments(
@@ -116,9 +122,10 @@ class BillingProvider:
 
     @asynccontextmanager
     async def _calling(self, call: str) -> AsyncIterator[None]:
-        """Whatever is the provider's fault is a 502; the log has its status and code, never what it said.
+        """Every fault of the provider is a 502; the log has its status and code, never its text.
 
-        The client's own timeout is for each piece of an answer: one that comes byte by byte ends here.
+        The client's own timeout is for each piece of an answer; this one also ends an answer that arrives byte
+        by byte.
         """
         note_waiting("the payment provider")
         try:
@@ -138,7 +145,7 @@ class BillingProvider:
             raise ProviderFailed from None
 
     def _check_url(self, url: Any) -> str:
-        """A browser will be sent there: over TLS, or where the provider itself is not (tests)."""
+        """A browser is redirected there, so it must use TLS, unless the provider itself does not (in tests)."""
         if not isinstance(url, str) or len(url) > _LONGEST_URL or not url.isprintable():
             raise TypeError
         parts = urlsplit(url)

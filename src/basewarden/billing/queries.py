@@ -50,7 +50,7 @@ async def set_lock_timeout(session: WriteSession, seconds: int) -> None:
 
 
 async def keep_receipt(session: WriteSession, delivery: Delivery, event: ProviderEvent) -> None:
-    """Of an id that has been applied the first body stays for good; until then the one that was sent last does."""
+    """Stores the delivery. The first applied body of an id is kept for good; before that, the last one sent is kept."""
     values = {
         "type": event.type,
         "customer_id": event.customer_id,
@@ -108,7 +108,7 @@ async def claim_retries(
 
 
 async def list_overdue(session: AsyncSession, older_than: timedelta, kind: str, *, limit: int) -> list[BillingEvent]:
-    """Not applied for so long, and no email of this kind was posted about it."""
+    """Lists deliveries that have not been applied for this long and have not been reported by an email of this kind."""
     notified = exists().where(BillingNotice.kind == kind, BillingNotice.about == BillingEvent.webhook_id)
     query = select(BillingEvent).where(_is_overdue(older_than), ~notified).order_by(BillingEvent.id).limit(limit)
     return list(await session.scalars(query))
@@ -125,7 +125,7 @@ async def find_receipt(session: AsyncSession, receipt_id: UUID) -> BillingEvent 
 async def list_receipts(
     session: ReadSession, *, not_applied: bool, before: UUID | None, limit: int
 ) -> Sequence[BillingEvent]:
-    """The newest first."""
+    """Lists them, the newest first."""
     query = select(BillingEvent).order_by(BillingEvent.id.desc()).limit(limit)
     if not_applied:
         query = query.where(BillingEvent.applied_at.is_(None))
@@ -139,7 +139,7 @@ async def count_not_applied(session: AsyncSession) -> int:
 
 
 async def put_state(session: WriteSession, model: type[State], values: Mapping[str, Any], version: Version) -> bool:
-    """Stores it unless a newer one is there; whether it was stored."""
+    """Stores the state unless a newer one is stored; returns whether it did."""
     key = model.__mapper__.primary_key[0]
     row = {
         **values,
@@ -157,7 +157,7 @@ async def put_state(session: WriteSession, model: type[State], values: Mapping[s
 
 
 async def hold_user(session: WriteSession, user_id: UUID) -> bool:
-    """Whether there is such a person; they stay until the unit ends."""
+    """Whether the person exists; their row is locked until the unit of work ends."""
     query = select(User.id).where(User.id == user_id).with_for_update(read=True, key_share=True)
     return await session.scalar(query) is not None
 
@@ -195,7 +195,7 @@ async def list_trials_ending(session: AsyncSession, within: timedelta) -> list[B
 
 
 async def list_running_ids(session: AsyncSession, user_id: UUID, running: Sequence[str]) -> list[str]:
-    """Subscriptions that would go on being charged."""
+    """Lists subscriptions that would be charged again."""
     query = select(BillingSubscription.subscription_id).where(
         _is_theirs(BillingSubscription, user_id), BillingSubscription.status.in_(running)
     )
@@ -203,13 +203,13 @@ async def list_running_ids(session: AsyncSession, user_id: UUID, running: Sequen
 
 
 async def list_payments(session: AsyncSession, user_id: UUID, *, limit: int) -> Sequence[BillingPayment]:
-    """With their refunds and disputes, the newest first."""
+    """Lists payments with their refunds and disputes, the newest first."""
     query = select(BillingPayment).where(_is_theirs_or_of_theirs(user_id))
     return (await session.scalars(query.order_by(BillingPayment.made_at.desc(), BillingPayment.id).limit(limit))).all()
 
 
 async def find_customer_id(session: AsyncSession, user_id: UUID) -> str | None:
-    """The one that we heard of last."""
+    """Returns the customer that was updated last."""
     query = select(BillingCustomer.customer_id).where(BillingCustomer.user_id == user_id)
     newest = (BillingCustomer.state_at.desc(), BillingCustomer.state_sent_at.desc(), BillingCustomer.customer_id)
     return await session.scalar(query.order_by(*newest).limit(1))
@@ -250,7 +250,7 @@ async def find_newest_checkout_id(session: AsyncSession, user_id: UUID) -> str |
 
 
 async def insert_checkout(session: WriteSession, checkout: BillingCheckout) -> None:
-    """`created_at` is when it was made, not when its maker began to wait."""
+    """`created_at` is when the checkout was created, not when its request began to wait."""
     checkout.created_at = func.clock_timestamp()
     session.add(checkout)
     await session.flush()
@@ -262,7 +262,7 @@ async def list_grants(session: AsyncSession, user_id: UUID) -> list[Grant]:
 
 
 async def list_all_grants(session: ReadSession, *, limit: int) -> Sequence[Row[BillingGrant, str]]:
-    """With the person's address, the newest first."""
+    """Lists grants with the person's address, the newest first."""
     query = select(BillingGrant, User.email).join(User, User.id == BillingGrant.user_id)
     return (await session.execute(query.order_by(BillingGrant.id.desc()).limit(limit))).all()
 
@@ -278,13 +278,16 @@ async def end_grant(session: WriteSession, grant_id: UUID) -> bool:
 
 
 async def take_notice(session: WriteSession, kind: str, about: str) -> bool:
-    """Whether this is the first time."""
+    """Returns whether the email had not been recorded before."""
     query = insert(BillingNotice).values(kind=kind, about=about).on_conflict_do_nothing()
     return await session.scalar(query.returning(BillingNotice.kind)) is not None
 
 
 async def erase_payloads(session: WriteSession, user_id: UUID) -> list[UUID]:
-    """Bodies hold names and addresses: those of a person who leaves go. What was not applied is kept for that."""
+    """Bodies contain names and addresses, so a deleted person's are erased.
+
+    A delivery that was not applied is kept until it is.
+    """
     customers = select(BillingCustomer.customer_id).where(BillingCustomer.user_id == user_id)
     query = (
         update(BillingEvent)
@@ -298,7 +301,7 @@ async def erase_payloads(session: WriteSession, user_id: UUID) -> list[UUID]:
 async def stream_rows(
     session: ReadSession, table: str, columns: Sequence[str], user_id: UUID
 ) -> AsyncGenerator[RowMapping, None]:
-    """A person's rows of one of billing's tables, the oldest first, a few at a time."""
+    """Yields a person's rows of one of billing's tables, the oldest first, in small batches."""
     known = Base.metadata.tables[table]
     is_theirs: ColumnElement[bool] = known.c.user_id == user_id
     if table == BillingSubscription.__tablename__:

@@ -1,4 +1,4 @@
-"""Applies again what could not be applied, and tells the operators of what stays so for an hour."""
+"""Retries deliveries that could not be applied, and reports those that still fail after an hour to the operators."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from basewarden.jobs import Jobs, RetryPolicy
 RETRY, APPLY = "billing.retry", "billing.apply"
 EVERY_MINUTE = "* * * * *"
 MOST_ATTEMPTS = 20
-"""Of all kinds, the provider's own among them: three days and more, by the waits below."""
+"""All retries, including the provider's own: more than three days with the waits below."""
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=6)
 OVERDUE = timedelta(hours=1)
 _AT_ONCE = 100
@@ -33,7 +33,7 @@ class Retries:
         jobs.register(APPLY, self._run_apply, retry=_ONCE)
 
     async def retry_due(self) -> None:
-        """Each delivery in a job of its own, so that one that fails holds up no other."""
+        """Retries each delivery in a job of its own, so that a failing one does not delay the others."""
         async with self._database.unit_of_work() as unit:
             for webhook_id in await queries.claim_retries(
                 unit, MOST_ATTEMPTS, first=FIRST_WAIT, longest=LONGEST_WAIT, limit=_AT_ONCE
@@ -49,7 +49,7 @@ class Retries:
             _log.warning("billing.retry_failed", webhook_id=webhook_id, reason=type(error).__name__)
 
     async def _notify_operators(self, unit: WriteSession) -> None:
-        """Once a delivery; without mail the operator's page is all there is."""
+        """Sends one email per delivery; without a mail server, only the operator's page shows it."""
         if not self._emails.can_reach_operators:
             return
         overdue = await queries.list_overdue(unit, OVERDUE, BillingEmailKind.NOT_APPLIED, limit=_AT_ONCE)

@@ -1,4 +1,4 @@
-"""What a person who comes back from the checkout is shown: the provider is asked, whose events may take a while."""
+"""The page after a checkout: it asks the provider, because events may arrive late."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -16,7 +16,7 @@ from basewarden.billing.provider import BillingProvider, Purchase
 from basewarden.db import Database
 
 ASKED = Limit(20, 10 * 60)
-"""Each time up to three calls; beyond it the page waits for the provider's events alone."""
+"""Each visit makes up to three calls; beyond this limit the page waits for the provider's events."""
 _NOT_PAID = frozenset({"failed", "cancelled"})
 _log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ class CheckoutResult(StrEnum):
 
 
 class Returns:
-    """Holds no database connection while the provider is awaited."""
+    """Holds no database connection while it waits for the provider."""
 
     def __init__(
         self, *, database: Database, provider: BillingProvider, deliveries: Deliveries, attempts: Attempts
@@ -40,7 +40,7 @@ class Returns:
         self._attempts = attempts
 
     async def check(self, person: Person) -> CheckoutResult:
-        """What is known, else what the provider says of this person's newest checkout; its subscription is stored."""
+        """Returns the stored state. Without one, asks the provider about the newest checkout, and stores its result."""
         async with self._database.read_only() as session:
             is_there = await has_subscription(session, person.id)
             session_id = await queries.find_newest_checkout_id(session, person.id)

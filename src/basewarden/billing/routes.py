@@ -1,4 +1,4 @@
-"""JSON of billing, and the door of the payment provider's webhooks."""
+"""Billing's JSON API, and the webhook of the payment provider."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -43,14 +43,14 @@ class Received(BaseModel):
 
 
 class LimitsOut(BaseModel):
-    """None = as many as one likes."""
+    """None = no limit."""
 
     connections: int | None
     invitations: bool
 
 
 class BillingOut(ResponseBody):
-    """`until`: when the plan renews or ends, where that is known."""
+    """`until`: when the plan renews or ends, if known."""
 
     configured: bool
     plan: str

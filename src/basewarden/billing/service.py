@@ -1,4 +1,4 @@
-"""What a person may do under their plan, how they get a better one, and what their page says about it."""
+"""Decides what a person's plan allows, sells a larger one, and prepares the billing page."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ CountUsed = Callable[[], Awaitable[int]]
 
 
 class Plans:
-    """The limits. A deployment without billing has none."""
+    """Checks the limits of plans. A deployment without billing has none."""
 
     def __init__(self, settings: Settings) -> None:
         self._is_on = bool(settings.dodo_api_key) or bool(read_keys(settings.dodo_webhook_secret))
@@ -41,7 +41,7 @@ class Plans:
         return decide(subscriptions, await queries.list_grants(session, person_id), datetime.now(UTC))
 
     async def check_room(self, session: ReadSession | WriteSession, person_id: UUID, count_used: CountUsed) -> None:
-        """PlanLimit where another connection would be one too many."""
+        """Raises PlanLimit if the plan has no room for another connection."""
         if not self._is_on:
             return
         entitlement = await self.find_entitlement(session, person_id)
@@ -57,7 +57,7 @@ class Plans:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """For the page. `is_configured`: there are plans here at all; `can_buy`: this deployment can sell one."""
+    """For the page. `is_configured`: this deployment has plans; `can_buy`: it can sell one."""
 
     is_configured: bool
     can_buy: bool
@@ -68,7 +68,7 @@ class Overview:
 
 
 class Billing:
-    """Holds no database connection while the provider is awaited."""
+    """Holds no database connection while it waits for the provider."""
 
     def __init__(
         self, *, database: Database, provider: BillingProvider, plans: Plans, attempts: Attempts, settings: Settings
@@ -98,14 +98,14 @@ class Billing:
         )
 
     async def start_checkout(self, person: Person) -> str:
-        """Where the person pays. Pressed twice, in two tabs or two processes, it is the same checkout."""
+        """Returns the address where the person pays. Concurrent requests get the same checkout."""
         if not self._provider.is_configured or not self._product_id:
             raise NotConfigured(NO_BILLING)
         await self._attempts.acquire(Attempt("billing.checkout", str(person.id), CALLS))
         return await self._checkouts.start(person, self._product_id)
 
     async def open_portal(self, person: Person) -> str:
-        """An address that lets its bearer in: made at each press, stored nowhere."""
+        """Returns an address that signs its bearer in: it is created for each request and stored nowhere."""
         if not self._provider.is_configured:
             raise NotConfigured(NO_BILLING)
         async with self._database.read_only() as session:

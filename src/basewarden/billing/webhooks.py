@@ -1,6 +1,6 @@
-"""Standard Webhooks: whether a delivery is from whom it says, decided on the raw bytes before anything reads them.
+"""Verifies deliveries by Standard Webhooks, on the raw bytes and before they are parsed.
 
-Written by hand: the reference library raises whatever its parsing raises on a hostile header (field notes, S27).
+Our own implementation: the reference library raises unexpected errors on a hostile header (field notes, S27).
 Every input ends in a `Delivery` or in one of three errors.
 """
 
@@ -28,7 +28,7 @@ _IS_SECONDS = re.compile(r"[0-9]{1,11}")
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Signed by the provider. `body` may still be anything."""
+    """A delivery that the provider signed. `body` may still contain anything."""
 
     id: str
     sent_at: datetime
@@ -37,7 +37,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """The three of them as they came: every value of each name."""
+    """The three headers as received: every value of each name."""
 
     id: Sequence[str]
     timestamp: Sequence[str]
@@ -55,7 +55,7 @@ def read_keys(secrets: Secret | None) -> tuple[bytes, ...]:
 
 
 def verify_delivery(headers: Headers, body: bytes, keys: Sequence[bytes], now: datetime) -> Delivery:
-    """BadDelivery, StaleDelivery or WrongSignature; one good signature under one of the keys is enough."""
+    """Raises BadDelivery, StaleDelivery or WrongSignature; one valid signature under one of the keys is enough."""
     delivery_id, seconds = _read_one(headers.id), _read_one(headers.timestamp)
     signatures = _read_one(headers.signature)
     if len(delivery_id) > _LONGEST_ID or not _IS_ID.fullmatch(delivery_id) or not _IS_SECONDS.fullmatch(seconds):
@@ -74,7 +74,7 @@ def sign(key: bytes, signed: bytes) -> bytes:
 
 
 def _has_good(given: bytes, expected: Sequence[bytes]) -> bool:
-    """Compares each with each in constant time; what is of another version, or no signature at all, equals none."""
+    """Compares each in constant time; signatures of another version, or in no valid form, match none."""
     good = False
     for one in given.split(b" "):
         for other in expected:
@@ -83,7 +83,7 @@ def _has_good(given: bytes, expected: Sequence[bytes]) -> bool:
 
 
 def _read_one(values: Sequence[str]) -> str:
-    """Two headers of a name: which of them was signed is anybody's guess."""
+    """Refuses two headers with one name: it is unknown which of them was signed."""
     if len(values) != 1 or not values[0]:
         raise BadDelivery(hint=f"Each of {ID}, {TIMESTAMP} and {SIGNATURE}, once.")
     return values[0]

@@ -1,4 +1,4 @@
-"""What the operator of a deployment needs: health, numbers, the status page, the API's page, retention and the like."""
+"""For the operator of a deployment: health, metrics, the status page, the docs, retention, backup and the doctor."""
 
 from basewarden.operations.health import Configured, Health, HealthReport
 from basewarden.operations.liveness import Liveness

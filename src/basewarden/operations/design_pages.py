@@ -1,4 +1,4 @@
-"""`/design`: every component of the pages in every state, to check a change of the look."""
+"""`/design`: every component of the pages in every state, to check a visual change."""
 
 from datetime import UTC, datetime
 

@@ -32,7 +32,7 @@ async def get_docs(request: Request, _: Visitor, pages: PagesDep) -> Response:
 
 @router.get("/search")
 async def get_search(request: Request, _: Visitor, pages: PagesDep, settings: SettingsDep, q: str = "") -> Response:
-    """The whole page, or for the field that asks as one types the list alone."""
+    """Renders the whole page, or only the list of results for the search field."""
     index = await asyncio.to_thread(_build_index, request.app, settings.origin)
     if "hx-request" in request.headers:
         return pages.render(request, "operations/docs_found.html", query=q, results=index.find(q, _INSTANT_RESULTS))
@@ -82,7 +82,7 @@ async def get_document(request: Request, _: Visitor, slug: str, pages: PagesDep,
 
 
 def _render(pages: Pages, request: Request, template: str, **context: Any) -> Response:
-    """With what every page of the docs has around its text."""
+    """Renders a page with the frame that all pages of the docs share."""
     document = context.pop("document", None)
     documents = list(list_documents())
     at = documents.index(document) if document else 0
@@ -106,7 +106,7 @@ def _find_document(slug: str) -> Document:
 
 @cache
 def _read_groups(app: FastAPI, origin: str) -> tuple[ApiGroup, ...]:
-    """The document does not change while the process runs."""
+    """Cached, because the document does not change while the process runs."""
     return read_reference(app.openapi(), origin)
 
 
@@ -147,12 +147,12 @@ def _describe(one: ApiOperation) -> str:
 
 @cache
 def highlight_example(code: str, language: str) -> Markup:
-    """For the examples of the reference alone, which are as many as its operations."""
+    """Cached only for the examples of the reference, one for each operation."""
     return highlight(code, language)
 
 
 def mark_code(text: str) -> Markup:
-    """Text between backquotes as code."""
+    """Renders text between backquotes as code."""
     parts = text.split("`")
     return Markup("").join(
         Markup("<code>{}</code>").format(one) if at % 2 else escape(one) for at, one in enumerate(parts)

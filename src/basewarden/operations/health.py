@@ -1,7 +1,7 @@
-"""Whether this deployment works: what a load balancer, a monitor and the status page ask.
+"""Checks whether this deployment works, for load balancers, monitors and the status page.
 
-The database is asked on a connection of its own: a busy pool is not a dead database. It answers within
-`ANSWER_SECONDS`, or it counts as down, however it fails to: refused, frozen, or behind a network that drops packets.
+The check uses a db connection of its own: a busy pool is not a dead database. A database that does not respond within
+`ANSWER_SECONDS` counts as down, whether it refuses, is frozen, or is behind a network that drops packets.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Configured:
-    """Which of the optional parts this deployment has."""
+    """The optional parts that this deployment has."""
 
     email: bool
     billing: bool
@@ -75,7 +75,7 @@ class Health:
         await self._disconnect()
 
     async def _ask(self) -> bool:
-        """On the connection that the last look left, else on a new one."""
+        """On the connection that the last check left open, otherwise on a new one."""
         is_up = await self._ping() or await self._connect()
         if is_up != self._was_up:
             self._was_up = is_up
@@ -94,7 +94,7 @@ class Health:
         return True
 
     async def _connect(self) -> bool:
-        """A session that is signed in is an answer; nothing needs to be asked on it."""
+        """A session that could sign in is enough; no query is needed."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS - _PING_SECONDS):
                 self._connection = await DbConnection.connect(

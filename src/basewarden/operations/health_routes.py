@@ -34,7 +34,7 @@ class LiveBody(BaseModel):
     openapi_extra=STABLE,
 )
 async def get_health(health: HealthDep, response: Response) -> HealthBody:
-    """200 while the database answers, else 503 with the same six fields."""
+    """200 while the database responds, otherwise 503 with the same six fields."""
     report = await health.report()
     if not report.db:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
@@ -43,7 +43,7 @@ async def get_health(health: HealthDep, response: Response) -> HealthBody:
 
 @router.get(LIVE_PATH.removeprefix(HEALTH_PATH), summary="Returns whether the process answers.")
 async def get_live() -> LiveBody:
-    """It asks neither the database nor anything else."""
+    """It needs neither the database nor anything else."""
     return LiveBody()
 
 

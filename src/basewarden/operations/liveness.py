@@ -1,4 +1,4 @@
-"""Answers `GET /api/health/live` before any other part of the product is reached: it is asked often, and in floods."""
+"""Answers `GET /api/health/live` before any other part of the product runs, because it is requested often."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _HEADERS = ((b"content-type", b"application/json"), (b"content-length", b"%d" % 
 
 
 class Liveness:
-    """ASGI around ASGI. Other methods, and the description of the API, are the route's."""
+    """ASGI middleware. The route answers other methods, and describes the operation."""
 
     def __init__(self, then: Any) -> None:
         self._then = then

@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Readings:
-    """What our database says about work that waits."""
+    """The figures of pending work, from our database."""
 
     journal_lag: timedelta | None
     jobs_waiting: int
@@ -43,7 +43,7 @@ class Readings:
 
 
 class Metrics:
-    """Asks through an engine of its own: a pool that is used up is what the numbers must show, not what stops them."""
+    """Uses an engine of its own: the figures must also show, and survive, an exhausted pool."""
 
     def __init__(self, database: Database, health: Health, requests: RequestCounts) -> None:
         self._database = database
@@ -83,7 +83,7 @@ class Metrics:
 
 
 def _describe(readings: Readings | None) -> Iterator[Metric]:
-    """A number that could not be read is left out: a zero would say that all is well."""
+    """Leaves out a figure that could not be read, because a zero would mean that all is well."""
     if readings is None:
         return
     yield _gauge("journal_lag_seconds", "Age of the oldest pending write.", _seconds(readings.journal_lag))
@@ -135,7 +135,7 @@ class _Pool(Collector):
 
 
 class _OfProcess(Collector):
-    """Marks every sample with the process that tells it."""
+    """Labels every sample with the process that reports it."""
 
     def __init__(self, collectors: list[Collector | CollectorRegistry]) -> None:
         self._collectors = collectors

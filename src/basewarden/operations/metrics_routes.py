@@ -1,4 +1,4 @@
-"""`/metrics`: closed unless BASEWARDEN_METRICS_TOKEN is set and sent; closed, it is an address like any that is not."""
+"""`/metrics`: requires BASEWARDEN_METRICS_TOKEN. Without the token, it answers like an unknown address."""
 
 from typing import Annotated
 

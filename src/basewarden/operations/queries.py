@@ -1,4 +1,4 @@
-"""All SQL of operations. What is a feature's is asked of that feature."""
+"""All SQL of operations. Each feature's own figures come from that feature."""
 
 from pgrest import Statement
 

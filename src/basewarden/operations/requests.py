@@ -1,7 +1,7 @@
-"""What this process has answered, counted on the hot path: a dictionary, two additions and a search in a short list.
+"""Counts the requests of this process on the hot path: a dictionary, two additions and a search in a short list.
 
-The library's own counters take a lock each and look their labels up every time. All of this happens on one event loop,
-so plain numbers do.
+The Prometheus library's own counters take a lock each, and look up their labels every time. All of this happens on one
+event loop, so plain numbers are enough.
 """
 
 from bisect import bisect_left
@@ -27,19 +27,19 @@ Key = tuple[str, str, int]
 
 
 class RequestCounts:
-    """A collector of the library's kind, which the edge feeds."""
+    """A collector for the Prometheus library, fed by the edge."""
 
     def __init__(self) -> None:
         self._series: dict[Key, list[float]] = {}
         self._templates: dict[int, str] = {}
 
     def learn_routes(self, routes: Sequence[BaseRoute]) -> None:
-        """A route that was included under a prefix does not know its whole address; the application does."""
+        """A route that was included under a prefix does not know its whole path; the application does."""
         for context in iter_route_contexts(routes):
             self._templates[id(context.original_route)] = context.path or UNMATCHED
 
     def observe(self, scope: Any, status: int, seconds: float) -> None:
-        """`status` 0: the caller had gone before the answer began."""
+        """`status` 0: the caller disconnected before the response began."""
         method = scope["method"]
         key = (self._find_template(scope), method if method in _METHODS else "other", status)
         series = self._series.get(key)
@@ -69,7 +69,7 @@ class RequestCounts:
         return sums
 
     def _find_template(self, scope: Any) -> str:
-        """The route as it is written, never as it was asked for: a stranger's addresses must not become series."""
+        """Returns the route's template, not the requested path: made-up paths must not become series."""
         route = scope.get("route")
         if route is not None:
             return self._templates.get(id(route), UNMATCHED)

@@ -19,7 +19,10 @@ _log = structlog.get_logger()
 
 
 class Retention:
-    """Safe to cut off and to repeat. Over all processes only one is at it; another one finds nothing to do."""
+    """Safe to interrupt and to repeat.
+
+    Only one process prunes at a time; a second one finds the lock taken and does nothing.
+    """
 
     def __init__(self, database: Database, jobs: Jobs, pruners: Sequence[Pruner], *, batch: int = BATCH) -> None:
         self._database = database
@@ -28,7 +31,7 @@ class Retention:
         jobs.register_periodic(RETENTION, DAILY, self._run_job)
 
     async def run(self) -> dict[str, int]:
-        """The rows that were taken away, by table: every table that is looked after, also with none."""
+        """The deleted rows by table: every table that is pruned, including those without any."""
         async with only_one(self._database, _LOCK) as is_alone:
             if not is_alone:
                 _log.info("retention.runs_already")
@@ -36,7 +39,7 @@ class Retention:
             return await self._prune_all()
 
     async def _prune_all(self) -> dict[str, int]:
-        """One that fails does not keep the others from their work; its error is raised when they have done it."""
+        """A pruner that fails does not prevent the others; its error is raised after them."""
         counts: Counter[str] = Counter({pruner.table: 0 for pruner in self._pruners})
         failures: list[Exception] = []
         for pruner in self._pruners:

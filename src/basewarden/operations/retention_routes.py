@@ -1,4 +1,4 @@
-"""`/api/cron/retention`: for a scheduler of the operator's own; the product runs it daily by itself."""
+"""`/api/cron/retention`: for an external scheduler; the product also runs it daily by itself."""
 
 import time
 from typing import Annotated
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/api/cron", tags=["operational"])
 
 
 class RetentionOut(BaseModel):
-    """`pruned` is rows by table, for every table that is looked after; all 0 when another run is at it."""
+    """`pruned` has the deleted rows of every table that is pruned; all are 0 while another run is active."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 

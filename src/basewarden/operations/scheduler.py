@@ -24,7 +24,7 @@ Scheduler = Annotated[None, Depends(require_scheduler)]
 
 
 def has_bearer(request: Request, secret: Secret) -> bool:
-    """Whether the one Authorization header is this secret's; how long it takes tells nothing of the secret."""
+    """Whether the single Authorization header has this secret, compared in constant time."""
     given = request.headers.getlist("authorization")
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     is_same = hmac.compare_digest(hash_token(token.strip()), hash_token(secret.reveal()))

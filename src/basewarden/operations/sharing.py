@@ -1,4 +1,4 @@
-"""Looking at something slow without piling up: health checks come from many places, and come faster when it hangs."""
+"""Shares one slow call between concurrent callers, so that health checks do not pile up while the database hangs."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class SharedLook(Generic[T]):
-    """One look at a time, shared by all who ask meanwhile, and good for a moment afterwards."""
+    """Makes one call at a time, shared by all concurrent callers; its result is kept for a moment."""
 
     def __init__(self, look: Callable[[], Awaitable[T]], *, keep_seconds: float, timeout_seconds: float) -> None:
         self._look = look

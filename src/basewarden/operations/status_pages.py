@@ -1,4 +1,4 @@
-"""`/status`: what health knows, in words. Needs no database, so that it can say that there is none."""
+"""`/status`: the health check in words. Needs no database, so that it can report that there is none."""
 
 from datetime import UTC, datetime
 
@@ -15,6 +15,6 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
 @router.get("/status")
 async def get_status(request: Request, _: Visitor, pages: PagesDep, health: HealthDep) -> Response:
-    """200 even when the database is down: the page is there, and machines ask /api/health."""
+    """200 even when the database is down: the page itself works, and programs use /api/health."""
     report = await health.report()
     return pages.render(request, "operations/status.html", report=report, checked_at=datetime.now(UTC))

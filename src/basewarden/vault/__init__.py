@@ -1,4 +1,4 @@
-"""Sealing of secrets at rest, and re-sealing under a new key. Knows no feature's table by name."""
+"""Encrypts secrets at rest, and re-encrypts them under a new key. Does not know the features' tables by name."""
 
 from basewarden.vault.columns import SealedColumn, list_sealed_columns, sealed_column
 from basewarden.vault.keys import KEY_FILE_NAME, make_keyring, read_key_file, start_key_file

@@ -1,4 +1,4 @@
-"""A sealed column says so in its model, so that a rotation finds every one of them and forgets none."""
+"""Marks sealed columns in the models, so that a key rotation finds every one of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Where the vault's keys come from: the environment, or a file beside the embedded database.
+"""Reads the vault's keys from the environment, or from a file beside the embedded database.
 
-The file holds one base64 key a line, the current one first. A process notices its change before it seals,
-and when it meets a key that it does not know, so that keys rotate while it serves.
+The file has one base64 key per line, the current one first. A process notices its change before it seals a value,
+and when it meets an unknown key, so that keys can be rotated while it serves.
 """
 
 import base64
@@ -28,7 +28,7 @@ class VaultKey:
 
 
 class Keyring:
-    """Keys that were given once, the current one first."""
+    """Keys that do not change, the current one first."""
 
     def __init__(self, keys: tuple[VaultKey, ...]) -> None:
         self._keys = keys
@@ -41,7 +41,7 @@ class Keyring:
 
 
 class FileKeyring(Keyring):
-    """Keys of a file that `rotate-key` may change under a serving process."""
+    """Keys of a file that `rotate-key` may change while a process serves."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,14 +60,14 @@ class FileKeyring(Keyring):
         return key
 
     def begin_rotation(self) -> None:
-        """Puts a new key first, unless an earlier rotation was cut off half way: that one goes on."""
+        """Adds a new current key, unless an earlier rotation was interrupted: then that one is continued."""
         keys = _read_keys(self.path)
         if len(keys) == 1:
             _write_keys(self.path, (_make_key(), *keys))
         self._reload_when_changed()
 
     def end_rotation(self) -> None:
-        """Drops every key but the current one. Only when nothing is sealed under them any more."""
+        """Drops every key except the current one. Call it only when no value is sealed under the others."""
         _write_keys(self.path, _read_keys(self.path)[:1])
         self._reload_when_changed()
 
@@ -79,7 +79,7 @@ class FileKeyring(Keyring):
 
 
 def make_keyring(settings: Settings) -> Keyring:
-    """The key file rules only where the settings' key came out of it; a key set by hand always wins."""
+    """Uses the key file only if the settings' key came from it; a key in the environment always has priority."""
     given = tuple(VaultKey(decode_key(key)) for key in (settings.encryption_key, settings.encryption_key_old) if key)
     if settings.data_dir is not None:
         path = settings.data_dir / KEY_FILE_NAME
@@ -89,7 +89,7 @@ def make_keyring(settings: Settings) -> Keyring:
 
 
 def start_key_file(data_dir: Path) -> Secret:
-    """The current key of the data folder, made at the first start."""
+    """Returns the current key of the data folder, which is created at the first start."""
     path = data_dir / KEY_FILE_NAME
     if not path.exists():
         _write_keys(path, (_make_key(),))
@@ -119,7 +119,7 @@ def _read_keys(path: Path) -> tuple[VaultKey, ...]:
 
 
 def _write_keys(path: Path, keys: tuple[VaultKey, ...]) -> None:
-    """Whole or not at all: a torn key file would lose every secret."""
+    """Written atomically: a torn key file would lose every secret."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

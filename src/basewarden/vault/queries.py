@@ -1,4 +1,4 @@
-"""SQL of key rotation, for whatever table a sealed column lives in."""
+"""The SQL of key rotation, for any table with a sealed column."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ _KEY_ID_STARTS_AT = 2
 async def list_sealed_otherwise(
     session: AsyncSession, sealed: SealedColumn, key_id: bytes, *, after: UUID | None, limit: int
 ) -> list[tuple[UUID, bytes]]:
-    """Rows whose value is not sealed under this key, in the order of their ids."""
+    """Lists rows whose value is not sealed under this key, in the order of their ids."""
     row_id = sealed.table.c.id
     its_key = func.substring(sealed.column, _KEY_ID_STARTS_AT, KEY_ID_BYTES)
     query = select(row_id, sealed.column).where(its_key != key_id).order_by(row_id).limit(limit)
@@ -35,7 +35,7 @@ async def replace_sealed(session: AsyncSession, sealed: SealedColumn, row_id: UU
 
 
 async def read_clock(session: AsyncSession) -> str:
-    """The database's time, as text: only the database compares it."""
+    """Returns the database's time as text, which only the database compares."""
     return str(await session.scalar(text("SELECT clock_timestamp()::text")))
 
 

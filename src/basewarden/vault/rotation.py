@@ -1,7 +1,7 @@
-"""Re-sealing everything under the current key while others serve: both keys open values until the end.
+"""Seals every value again under the current key, while other processes serve and know both keys.
 
-Safe to cut off and to repeat: a value already under the current key is not touched, one that is changed
-meanwhile stays as it was left and is looked at again.
+Safe to interrupt and to repeat: a value that is already under the current key is not touched, and one that is changed
+meanwhile is kept and checked again.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class RotationCount:
-    """One sealed column: how many values were sealed again, and how many no known key opens."""
+    """The result for one sealed column: how many values were sealed again, and how many no known key can decrypt."""
 
     column: str
     resealed: int
@@ -31,7 +31,7 @@ class RotationCount:
 
 
 async def rotate_keys(database: Database, vault: Vault) -> list[RotationCount]:
-    """With keys from the environment the operator drops the old one once nothing is unreadable."""
+    """With keys from the environment, the operator removes the old one once every value is readable."""
     keyring = vault.keyring
     if not isinstance(keyring, FileKeyring):
         return await _reseal_all(database, vault)
@@ -45,7 +45,7 @@ async def rotate_keys(database: Database, vault: Vault) -> list[RotationCount]:
 
 
 async def _wait_for_earlier_sealers(database: Database) -> None:
-    """Who sealed under the old key just before it changed may not have committed yet."""
+    """A transaction that sealed under the old key just before the change may not have committed yet."""
     await asyncio.sleep(_SETTLE_SECONDS)
     async with database.read_only() as session:
         moment = await queries.read_clock(session)
@@ -88,7 +88,7 @@ def _reseal(vault: Vault, sealed: SealedColumn, row_id: UUID, old: bytes) -> byt
 
 
 def _add(first: list[RotationCount], second: list[RotationCount]) -> list[RotationCount]:
-    """Unreadable values were met twice; what counts is what is left."""
+    """Unreadable values were counted twice; the remaining ones are what counts."""
     return [
         RotationCount(one.column, one.resealed + two.resealed, two.unreadable)
         for one, two in zip(first, second, strict=True)

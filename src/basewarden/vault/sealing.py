@@ -1,4 +1,7 @@
-"""AES-256-GCM. Sealed is: a version byte, 4 bytes of key id, 12 bytes of nonce, ciphertext with tag."""
+"""Encrypts with AES-256-GCM.
+
+The sealed format: a version byte, 4 bytes of key id, 12 bytes of nonce, ciphertext with tag.
+"""
 
 import os
 from dataclasses import dataclass
@@ -28,7 +31,7 @@ class VaultKeyMissing(VaultError):
 
 @dataclass(frozen=True, slots=True)
 class SealContext:
-    """The row and column a value belongs to. A ciphertext moved to any other place does not open."""
+    """The row and column that a value belongs to. A ciphertext that is moved elsewhere cannot be decrypted."""
 
     column: str
     row_id: UUID
@@ -38,7 +41,7 @@ class SealContext:
 
 
 class Vault:
-    """Seals under the current key; opens what any known key has sealed."""
+    """Encrypts under the current key, and decrypts values of every known key."""
 
     def __init__(self, keyring: Keyring) -> None:
         self.keyring = keyring

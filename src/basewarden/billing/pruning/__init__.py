@@ -1,4 +1,4 @@
-"""What of billing is past its time, and who must not be taken for an abandoned sign-up."""
+"""Prunes expired rows of billing, and protects paying people from the pruning of abandoned sign-ups."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from basewarden.billing.pruning.queries import has_dealings
 from basewarden.db import Pruner, in_batches
 
 KEEP_CHECKOUTS = timedelta(days=7)
-"""The provider's own address of one holds for a day."""
+"""The provider's address of a checkout expires after a day."""
 BILLING_PRUNERS = (Pruner("billing_checkouts", KEEP_CHECKOUTS, in_batches(queries.delete_old_checkouts)),)
 
 __all__ = ["BILLING_PRUNERS", "has_dealings"]

@@ -1,4 +1,4 @@
-"""All SQL of pruning billing. Receipts and the provider's states are the operator's books: they stay."""
+"""All SQL that prunes billing. Receipts and the provider's states are kept: they are the operator's accounts."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -15,7 +15,7 @@ async def delete_old_checkouts(session: WriteSession, keep: timedelta, limit: in
 
 
 async def has_dealings(session: AsyncSession, user_id: UUID) -> bool:
-    """Whether the person pays or has paid, is about to, or was given a plan."""
+    """Whether the person pays, has paid, has started a checkout, or was granted a plan."""
     tables = (BillingCheckout, BillingCustomer, BillingGrant, BillingSubscription)
     found = or_(*(exists().where(table.user_id == user_id) for table in tables))
     return bool(await session.scalar(select(found)))

@@ -1,4 +1,4 @@
-"""Which documents `/docs` has, in which order, and where their files are."""
+"""Lists the documents of `/docs`, in their order, with the places of their files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from basewarden.operations.manual.rendering import Rendering, render_markdown
 
 _CHECKOUT: Final = Path(__file__).parents[4] / "docs"
 _INSTALLED: Final = Path(__file__).parent / "documents"
-"""Where `setup.py` puts the files in a wheel."""
+"""The folder of the files in a wheel; `setup.py` copies them there."""
 EXAMPLE_ORIGIN: Final = "http://localhost:8000"
-"""In the examples of the files; a deployment shows its own address there."""
+"""The address in the files' examples; a deployment shows its own instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,5 +107,5 @@ def list_documents() -> Iterator[Document]:
 
 
 def find_documents() -> Path:
-    """The folder `docs/` of the checkout, else the copy in the installed package."""
+    """Returns the folder `docs/` of the checkout, otherwise the copy in the installed package."""
     return _CHECKOUT if (_CHECKOUT / "guide.md").exists() else _INSTALLED

@@ -1,6 +1,6 @@
 """Renders one Markdown file: blocks of HTML, code to highlight, a list of headings, and text to search.
 
-The files are ours, and still nothing in them is taken for HTML: the renderer escapes it.
+The files are ours; still, the renderer escapes any HTML in them.
 """
 
 import re
@@ -49,7 +49,7 @@ class CodeSample:
 
 @dataclass(frozen=True, slots=True)
 class RenderedBlock:
-    """HTML, or code: one sample, or the same in several languages."""
+    """HTML, or code: one sample, or the same sample in several languages."""
 
     html: Markup = _NOTHING
     samples: tuple[CodeSample, ...] = ()
@@ -73,7 +73,7 @@ class Rendering:
 
 
 def render_markdown(text: str, folder: PurePosixPath, links: Mapping[str, str]) -> Rendering:
-    """`folder` is where the file is below `docs/`, `links` the paths of the other files' pages."""
+    """`folder` is the file's place below `docs/`; `links` are the paths of the other files' pages."""
     tokens = _PARSER.parse(_COMMENT.sub("", text))
     slugs: dict[str, int] = {}
     headings = tuple(_name_headings(tokens, slugs))
@@ -87,12 +87,12 @@ def render_markdown(text: str, folder: PurePosixPath, links: Mapping[str, str]) 
 
 
 def make_slug(text: str) -> str:
-    """As GitHub makes it of a heading, but without the number that some begin with."""
+    """The anchor that GitHub gives a heading, but without a leading number."""
     return _NOT_IN_SLUG.sub("", _NUMBER.sub("", text).lower()).strip().replace(" ", "-")
 
 
 def _name_headings(tokens: Sequence[Token], slugs: dict[str, int]) -> Iterator[Heading]:
-    """Gives each heading below the title its id."""
+    """Gives each heading below the title its anchor."""
     for at, token in enumerate(tokens):
         if token.type == "heading_open" and token.tag != "h1":
             text = _read_text(tokens[at + 1])
@@ -102,13 +102,13 @@ def _name_headings(tokens: Sequence[Token], slugs: dict[str, int]) -> Iterator[H
 
 
 def _make_unique(slug: str, slugs: dict[str, int]) -> str:
-    """An equal one gets a number behind it."""
+    """A repeated anchor gets a number."""
     slugs[slug] = slugs.get(slug, 0) + 1
     return slug if slugs[slug] == 1 else f"{slug}-{slugs[slug] - 1}"
 
 
 def _point_link(token: Token, folder: PurePosixPath, links: Mapping[str, str]) -> None:
-    """A link to another file leads to its page; one to a file without a page is text."""
+    """Links to another file lead to its page; a link to a file without a page becomes text."""
     target = str(token.attrGet("href") or "")
     if target.startswith((*_OUTSIDE, "#", "/")):
         return
@@ -147,7 +147,7 @@ def _split_title(tokens: Sequence[Token]) -> tuple[Markup, Sequence[Token]]:
 
 
 def _list_blocks(tokens: Sequence[Token]) -> Iterator[RenderedBlock]:
-    """Code between other blocks stands alone, so that it can be copied; code beside code are alternatives."""
+    """Code between other blocks is one sample that can be copied; adjacent blocks of code are alternatives."""
     html: list[Token] = []
     samples: list[CodeSample] = []
     for token in tokens:
@@ -203,7 +203,7 @@ def _fill(section: TextSection, words: Sequence[str]) -> TextSection:
 
 
 def _read_text(token: Token) -> str:
-    """What a reader sees of a line: without marks and addresses."""
+    """Returns the visible text of a line, without markup and addresses."""
     return "".join(" " if child.type in ("softbreak", "hardbreak") else child.content for child in token.children or ())
 
 

@@ -16,7 +16,7 @@ _WORD: Final = re.compile(r"[^\s,;:()\"'`]+")
 
 @dataclass(frozen=True, slots=True)
 class SearchEntry:
-    """One place that a result can lead to."""
+    """A place that a result can link to."""
 
     href: str
     page: str
@@ -26,7 +26,7 @@ class SearchEntry:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """`title` and `excerpt` have the words marked."""
+    """The words are marked in `title` and `excerpt`."""
 
     href: str
     page: str
@@ -39,7 +39,7 @@ class SearchIndex:
         self._entries = [(entry, entry.page.lower(), entry.title.lower(), entry.text.lower()) for entry in entries]
 
     def find(self, text: str, limit: int) -> list[SearchResult]:
-        """The places that have every word, those with the words in their title first."""
+        """Lists the places that have every word; those with the words in their titles come first."""
         words = read_words(text)
         if not words:
             return []
@@ -56,7 +56,10 @@ def read_words(text: str) -> list[str]:
 
 
 def _score(words: Sequence[str], page: str, title: str, body: str) -> int:
-    """0 if a word is nowhere; a title counts more than a page's name, and that more than the text."""
+    """0 if a word is missing.
+
+    A match in a title counts more than one in the page's name, and that more than one in the text.
+    """
     total = 0
     for word in words:
         points = 12 * (title == word) + 8 * (word in title) + 3 * (word in page) + (word in body)
@@ -73,7 +76,7 @@ def _make_result(entry: SearchEntry, words: Sequence[str]) -> SearchResult:
 
 
 def _cut(text: str, words: Sequence[str]) -> str:
-    """A piece of the text around the first word that is in it."""
+    """Returns an excerpt of the text around the first matching word."""
     lower = text.lower()
     first = min((at for word in words if (at := lower.find(word)) >= 0), default=0)
     start = text.rfind(" ", 0, first - _BEFORE) + 1 if first > _BEFORE else 0

@@ -1,4 +1,4 @@
-"""What the commands do for an operator: backup, restore and the doctor."""
+"""Commands for the operator: backup, restore and the doctor."""
 
 from basewarden.operations.upkeep.backup import make_backup
 from basewarden.operations.upkeep.doctor import examine, report_start_error

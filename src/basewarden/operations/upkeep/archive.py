@@ -1,6 +1,6 @@
-"""The file of a backup: a tar of a manifest, the manifest's checksum, and one compressed COPY a table.
+"""The file of a backup: a tar of a manifest, the manifest's checksum, and one compressed COPY per table.
 
-It is written aside and renamed, so that a file that is there is a whole one. Nothing in it is ever unpacked to disk.
+It is written under another name and renamed, so that an existing file is complete. Nothing of it is unpacked to disk.
 """
 
 import gzip
@@ -40,7 +40,10 @@ class SequenceEntry(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`key_ids` say which keys open what is sealed inside; they are no part of the keys. Tables: parents first."""
+    """`key_ids` identify the keys that decrypt the sealed values; they reveal nothing of the keys.
+
+    Tables: parents first.
+    """
 
     format: int = FORMAT
     program: str
@@ -54,7 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ArchiveWriter:
-    """Collects the tables beside the target, then puts them together."""
+    """Collects the tables beside the target file, then combines them."""
 
     def __init__(self, target: Path) -> None:
         if target.exists():
@@ -93,7 +96,7 @@ class ArchiveWriter:
 
 
 class Archive:
-    """A backup to read; StartError, one sentence, where it is none or was damaged."""
+    """Opens a backup to read. Raises StartError with one sentence if it is no backup or damaged."""
 
     def __init__(self, source: Path) -> None:
         self._source = source
@@ -113,7 +116,7 @@ class Archive:
         self._tar.close()
 
     def check(self) -> None:
-        """Every table's checksum, before anything is done with any of them."""
+        """Checks every table's checksum before any of them is used."""
         for table in self.manifest.tables:
             digest = hashlib.sha256()
             for chunk in iter(_reader(self._open(table.name)), b""):
@@ -151,7 +154,7 @@ class Archive:
 
 
 def write_closed(path: Path, text: str) -> None:
-    """A new file that only its owner may read."""
+    """Creates a file that only its owner may read."""
     with _saying(path), os.fdopen(_open_closed(path), "w") as file:
         file.write(text)
 

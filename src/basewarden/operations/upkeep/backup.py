@@ -1,6 +1,6 @@
 """`basewarden backup`: our whole database in one snapshot and one file, by COPY, which works with any server.
 
-The keys are not included, so that the file alone does not reveal sealed values. Without them those are lost.
+The keys are not included, so that the file alone does not reveal sealed values. Without them, those are lost.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -29,7 +29,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Backup:
-    """What was written. `key_file` None = the keys stay where they are, and only there."""
+    """The result. `key_file` None = the backup has no copy of the keys."""
 
     file: Path
     rows: int
@@ -37,7 +37,7 @@ class Backup:
     key_file: Path | None
 
     def list_sentences(self, settings: Settings) -> list[str]:
-        """For the operator's terminal."""
+        """Formats the result for the operator's terminal."""
         sentences = [f"{self.file} contains {self.rows:,} rows."]
         if self.key_file is not None:
             return [*sentences, f"{self.key_file} contains the encryption key. Store it separately from the backup."]
@@ -49,7 +49,7 @@ class Backup:
 
 
 async def make_backup(settings: Settings, target: Path, progress: Progress, *, with_key: bool = False) -> Backup:
-    """Reads while others write. StartError when it cannot be made; then there is no file."""
+    """Reads while others write. Raises StartError if the backup cannot be made; then no file is left."""
     key_file = _find_new_key_file(target) if with_key else None
     writer = ArchiveWriter(target)
     try:
@@ -65,7 +65,7 @@ async def make_backup(settings: Settings, target: Path, progress: Progress, *, w
 
 @asynccontextmanager
 async def connect(database_url: Secret, purpose: str) -> AsyncIterator[Connection]:
-    """A connection of its own, on which nothing of the session's output depends on settings of the server."""
+    """Opens a connection on which the output of the session does not depend on the server's settings."""
     try:
         async with await psycopg.AsyncConnection.connect(
             driver_dsn(database_url), autocommit=True, application_name=f"basewarden {purpose}"
@@ -73,7 +73,7 @@ async def connect(database_url: Secret, purpose: str) -> AsyncIterator[Connectio
             await queries.fix_output(connection)
             yield connection
     except psycopg.Error as error:
-        # Never its text: it may quote a row.
+        # Never the error's text: it may quote a row.
         state = f" {error.sqlstate}" if error.sqlstate else ""
         raise StartError(f"The {purpose} failed in the database: {type(error).__name__}{state}.") from None
 
@@ -131,12 +131,12 @@ async def _write_table(connection: Connection, writer: ArchiveWriter, table: Tab
 
 
 async def _check_revision(connection: Connection, database_url: Secret) -> str:
-    """Only what this program knows by heart does it back up: of an older schema it might miss something."""
+    """Requires this version's schema: of another one, the backup could miss tables."""
     revision = await queries.find_revision(connection)
     if revision is None or revision != find_head(database_url):
         raise StartError(
-            "The database is not as this version makes it: run `basewarden migrate` first, "
-            "or make the backup with the version that it is of."
+            "The database has another version's schema. Run `basewarden migrate` first, "
+            "or use the version of Basewarden that it belongs to."
         )
     return revision
 
@@ -154,11 +154,11 @@ async def _list_key_ids(connection: Connection) -> list[str]:
 
 def describe_key_home(settings: Settings) -> str:
     path = _find_key_file(settings)
-    return "what BASEWARDEN_ENCRYPTION_KEY is set to" if path is None else f"the file {path}"
+    return "the value of BASEWARDEN_ENCRYPTION_KEY" if path is None else f"the file {path}"
 
 
 def _find_key_file(settings: Settings) -> Path | None:
-    """The file of keys, where this deployment's key came out of it."""
+    """Returns the file of keys, if this deployment's key came from it."""
     if settings.data_dir is None:
         return None
     path = settings.data_dir / KEY_FILE_NAME
@@ -174,7 +174,7 @@ def _find_new_key_file(target: Path) -> Path:
 
 
 def _read_keys(settings: Settings) -> str:
-    """In the form of the data folder's own file: one key a line, the current one first."""
+    """In the format of the data folder's own file: one key per line, the current one first."""
     path = _find_key_file(settings)
     given = (settings.encryption_key, settings.encryption_key_old)
     return path.read_text() if path is not None else "".join(f"{key.reveal()}\n" for key in given if key)

@@ -1,6 +1,6 @@
-"""`basewarden doctor`: what an operator would look at one after the other, and what to do about each.
+"""`basewarden doctor`: checks a deployment, and says what to do about each finding.
 
-It changes nothing, and shows no secret: of a setting it tells the name, and whether it is set.
+It changes nothing and shows no secret: of a setting it prints the name, and whether it is set.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`advice` says what to do; empty where nothing is to be done."""
+    """`advice` says what to do; it is empty if nothing is to be done."""
 
     subject: str
     level: Level
@@ -58,14 +58,14 @@ class Report:
 
     @property
     def is_good(self) -> bool:
-        """Warnings are no failure."""
+        """Whether no check failed; warnings are no failures."""
         return all(finding.level is not Level.FAIL for finding in self.findings)
 
     def list_lines(self) -> list[str]:
         return [finding.line() for finding in self.findings]
 
     def body(self) -> dict[str, Any]:
-        """For a machine."""
+        """For programs."""
         return {"ok": self.is_good, "findings": [asdict(finding) for finding in self.findings]}
 
 
@@ -73,7 +73,7 @@ Check = Callable[[Settings, Database], Awaitable[list[Finding]]]
 
 
 async def examine(settings: Settings, database: Database) -> Report:
-    """Each check by itself: one that cannot be made is a finding too, and the others go on."""
+    """Runs each check by itself: a check that cannot run is a finding, and the others continue."""
     findings: list[Finding] = []
     for subject, check in _CHECKS.items():
         try:
@@ -85,7 +85,7 @@ async def examine(settings: Settings, database: Database) -> Report:
 
 
 def report_start_error(error: StartError) -> Report:
-    """Where it does not even come to checks."""
+    """The report if the checks cannot start."""
     return Report([Finding("start", Level.FAIL, str(error), "Nothing else can be checked until then.")])
 
 
@@ -192,7 +192,7 @@ async def _check_queue(_: Settings, database: Database) -> list[Finding]:
 
 
 async def _check_keys(settings: Settings, database: Database) -> list[Finding]:
-    """Every sealed value, none of them kept."""
+    """Decrypts every sealed value, and keeps none of them."""
     vault = Vault(make_keyring(settings))
     opened, closed = 0, []
     for sealed in list_sealed_columns(Base.metadata):
@@ -234,7 +234,7 @@ def _opens(vault: Vault, sealed: SealedColumn, row_id: UUID, value: bytes) -> bo
 
 
 async def _check_disk(settings: Settings, _: Database) -> list[Finding]:
-    """Only where the database is ours to keep: of another machine's disk we know nothing."""
+    """Only for the embedded database: the disk of another machine is unknown."""
     if settings.data_dir is None or not settings.data_dir.exists():
         return []
     home = settings.data_dir / "postgres"

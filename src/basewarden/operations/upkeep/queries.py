@@ -36,7 +36,7 @@ Connection = psycopg.AsyncConnection[Any]
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """`columns` without those that the database computes."""
+    """`columns` are without those that the database computes."""
 
     name: str
     columns: list[str]
@@ -52,7 +52,7 @@ class TriggerState:
 
 
 async def list_tables(connection: Connection) -> list[TableShape]:
-    """Of the schema that is ours, partitions left out: they are read and written through their parent."""
+    """Lists the tables of our schema without partitions, which are read and written through their parents."""
     rows = await connection.execute(
         "SELECT c.relname::text, array_agg(a.attname::text ORDER BY a.attnum) FROM pg_class c"
         " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"
@@ -63,7 +63,7 @@ async def list_tables(connection: Connection) -> list[TableShape]:
 
 
 async def list_references(connection: Connection) -> list[tuple[str, str]]:
-    """Child and parent of each foreign key, but those that point at their own table."""
+    """Lists child and parent of each foreign key, except those that refer to their own table."""
     rows = await connection.execute(
         "SELECT child.relname::text, parent.relname::text FROM pg_constraint con"
         " JOIN pg_class child ON child.oid = con.conrelid JOIN pg_class parent ON parent.oid = con.confrelid"
@@ -89,7 +89,7 @@ async def make_partition(connection: Connection, name: str, start: date, end: da
 
 
 async def list_sequences(connection: Connection, tables: Sequence[str]) -> list[str]:
-    """Those that belong to a column of these tables."""
+    """Lists the sequences that belong to a column of these tables."""
     rows = await connection.execute(
         "SELECT DISTINCT s.relname::text FROM pg_class s"
         " JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')"
@@ -112,7 +112,7 @@ async def set_sequence(connection: Connection, name: str, value: int, *, is_call
 
 
 async def list_insert_triggers(connection: Connection, tables: Sequence[str]) -> list[TriggerState]:
-    """Those of our own that are on; foreign keys are none of them."""
+    """Lists our own enabled triggers, without those of foreign keys."""
     rows = await connection.execute(
         "SELECT t.relname::text, g.tgname::text, g.tgenabled::text FROM pg_trigger g"
         " JOIN pg_class t ON t.oid = g.tgrelid WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 4 <> 0"
@@ -128,7 +128,7 @@ async def turn_off(connection: Connection, trigger: TriggerState) -> None:
 
 
 async def turn_on(connection: Connection, trigger: TriggerState) -> None:
-    """As it was before."""
+    """Restores the trigger's earlier mode."""
     how = sql.SQL(_ENABLE[trigger.mode])
     statement = sql.SQL("ALTER TABLE {} {} TRIGGER {}")
     await connection.execute(statement.format(sql.Identifier(trigger.table), how, sql.Identifier(trigger.name)))
@@ -140,7 +140,7 @@ async def fix_output(connection: Connection) -> None:
 
 
 async def begin_snapshot(connection: Connection, tables: Sequence[str]) -> None:
-    """Locked first, so that the one moment in which all is read comes after any change of the tables."""
+    """Locks first, so that the snapshot is taken after any change of the tables."""
     await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     await _lock(connection, tables, sql.SQL("ACCESS SHARE"))
 
@@ -177,7 +177,7 @@ async def empty(connection: Connection, tables: Sequence[str]) -> None:
 
 
 async def find_revision(connection: Connection) -> str | None:
-    """Of our migrations; None where none has run."""
+    """The version of our migrations; None if none has run."""
     rows = await connection.execute("SELECT to_regclass(%s) IS NOT NULL", (VERSION,))
     if not (await rows.fetchone() or (False,))[0]:
         return None
@@ -187,7 +187,7 @@ async def find_revision(connection: Connection) -> str | None:
 
 
 async def count_other_processes(connection: Connection) -> int:
-    """Connections of a Basewarden that serves."""
+    """Counts db connections of serving processes."""
     rows = await connection.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         " AND application_name IN ('basewarden', 'basewarden jobs')"
@@ -215,7 +215,7 @@ async def list_sealed(
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """`may_create`: in our schema, as migrations and the journal's months need."""
+    """`may_create`: in our schema, as migrations and the journal's monthly partitions need."""
 
     version: str
     role: str
@@ -241,7 +241,7 @@ async def find_revision_of(session: ReadSession) -> str | None:
 
 
 async def list_unusable_tables(session: ReadSession) -> list[str]:
-    """Tables of our schema that our role may not read and write."""
+    """Lists tables of our schema that our role may not read or write."""
     query = text(
         "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
         " AND relkind IN ('r', 'p') AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')"
@@ -257,7 +257,7 @@ async def list_missing_tables(session: ReadSession, names: Sequence[str]) -> lis
 
 @dataclass(frozen=True, slots=True)
 class PendingWrites:
-    """`connections`: how many of them these writes went to."""
+    """`connections`: the number of connections that these writes belong to."""
 
     count: int
     connections: int

@@ -1,4 +1,4 @@
-"""`basewarden restore`: a backup into an empty database, in one transaction; then the schema is brought up to date."""
+"""`basewarden restore`: restores a backup into an empty database, in one transaction, then migrates the schema."""
 
 import asyncio
 import gzip
@@ -37,7 +37,7 @@ class Restored:
 async def restore_backup(
     settings: Settings, source: Path, progress: Progress, *, without_key: bool = False
 ) -> Restored:
-    """StartError when it cannot be done; then the database is as empty as it was."""
+    """Raises StartError if it cannot be done; then the database is still empty."""
     archive = Archive(source)
     try:
         manifest = archive.manifest
@@ -59,13 +59,13 @@ async def restore_backup(
 
 
 def _check_keys(settings: Settings, manifest: Manifest) -> None:
-    """Before anything is written: a deployment that cannot open its credentials looks whole and is not."""
+    """Runs before anything is written: a deployment that cannot decrypt its credentials looks complete but is not."""
     keyring = Vault(make_keyring(settings)).keyring
     missing = [key_id for key_id in manifest.key_ids if keyring.find(bytes.fromhex(key_id)) is None]
     if missing:
         raise StartError(
-            f"This backup holds credentials sealed with another key ({', '.join(missing)}): bring that key first. "
-            f"Here the key is {describe_key_home(settings)}. With --without-key they can never be decrypted."
+            f"This backup contains credentials sealed with another key ({', '.join(missing)}). Provide that key first; "
+            f"the key of this deployment is {describe_key_home(settings)}. With --without-key, they are lost."
         )
 
 
@@ -78,7 +78,7 @@ async def _check_empty(connection: Connection) -> None:
 
 
 def _bring_to(database_url: Secret, current: str | None, wanted: str) -> None:
-    """The schema that the backup was made of, up or down; the database is empty, so nothing is lost on the way."""
+    """Migrates to the schema of the backup, up or down; the database is empty, so that nothing is lost."""
     config = make_alembic_config(database_url)
     order = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
     if wanted not in order:
@@ -101,9 +101,8 @@ async def _fill(connection: Connection, archive: Archive, progress: Progress) ->
     await queries.empty(connection, [name for name in reversed(names) if name.startswith(queries.QUEUE)])
     await _make_partitions(connection, manifest.partitions)
     triggers = await queries.list_insert_triggers(connection, names)
-    for (
-        trigger
-    ) in triggers:  # the audit's triggers would renumber and rehash its rows, the queue's would announce old jobs
+    for trigger in triggers:
+        # The audit's triggers would renumber and rehash its rows; the queue's would announce old jobs.
         await queries.turn_off(connection, trigger)
     for table in manifest.tables:
         progress(f"Writing {table.name}")
@@ -117,18 +116,18 @@ async def _fill(connection: Connection, archive: Archive, progress: Progress) ->
 def _check_shapes(manifest: Manifest, here: dict[str, TableShape]) -> None:
     for table in manifest.tables:
         if table.name not in here or set(table.columns) != set(here[table.name].columns):
-            raise StartError(f"The backup's {table.name} does not fit the table of that name here.")
+            raise StartError(f"The backup's table {table.name} has other columns than the one in this database.")
 
 
 async def _make_partitions(connection: Connection, names: list[str]) -> None:
     for name in names:
         match = _PARTITION.fullmatch(name)
         if match is None:
-            raise StartError(f"The backup names an unknown part of the journal: {name[:80]!r}.")
+            raise StartError(f"The backup contains an unknown partition of the journal: {name[:80]!r}.")
         try:
             first = date(int(match[1]), int(match[2]), 1)
         except ValueError:
-            raise StartError(f"The backup names an invalid month: {name}.") from None
+            raise StartError(f"The backup contains a partition of an invalid month: {name}.") from None
         ((_, start, end),) = partition_bounds(first, months_ahead=0)
         await queries.make_partition(connection, name, start, end)
 
