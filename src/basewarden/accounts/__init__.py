@@ -22,6 +22,7 @@ from basewarden.accounts.queries import find_user, find_user_by_email, lock_user
 from basewarden.accounts.reauth.service import Reauth
 from basewarden.accounts.recovery.service import Resets
 from basewarden.accounts.return_path import confirm_beside_path, confirm_path, second_step_path, signin_path
+from basewarden.accounts.settings_pages import list_settings_pages
 from basewarden.accounts.signin.callers import (
     FreshlySignedIn,
     HalfSignedIn,
@@ -90,6 +91,7 @@ __all__ = [
     "find_user_by_email",
     "list_account_pruners",
     "list_people_pruners",
+    "list_settings_pages",
     "lock_user",
     "make_email_key",
     "make_operator_link",

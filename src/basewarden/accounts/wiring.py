@@ -33,6 +33,7 @@ from basewarden.accounts.recovery import pages as recovery_pages
 from basewarden.accounts.recovery import routes as recovery_routes
 from basewarden.accounts.recovery.service import Resets
 from basewarden.accounts.return_path import confirm_path, second_step_path, signin_path
+from basewarden.accounts.settings_pages import list_settings_pages
 from basewarden.accounts.signin import pages as signin_pages
 from basewarden.accounts.signin import routes as signin_routes
 from basewarden.accounts.signin.devices import Devices
@@ -142,6 +143,7 @@ def _add_shared(registry: Registry) -> None:
     emails = registry.add(Emails(registry.get(Mail), settings))
     names = registry.get(Pages).environment.globals
     names["has_github"] = settings.has_github
+    names["settings_pages"] = list_settings_pages(has_github=settings.has_github)
     names["can_use_passkeys"] = settings.can_use_passkeys
     names["sends_emails"] = emails.is_configured
 

@@ -20,6 +20,7 @@ from basewarden.web.pages import Pages, count_things, redirect
 from basewarden.web.protocol import make_protocol
 from basewarden.web.registry import Registry, inject
 from basewarden.web.responses import JSON_TYPE, error_body, error_response, send_error
+from basewarden.web.rooms import ROOMS
 from basewarden.web.routing import list_routes, resolve_routes
 from basewarden.web.schemas import RequestBody, ResponseBody
 from basewarden.web.shell import RoomCount, RoomCounts, Shell, find_connection_id
@@ -30,6 +31,7 @@ from basewarden.web.units import Reading, Writing
 __all__ = [
     "BUILT_ASSETS",
     "JSON_TYPE",
+    "ROOMS",
     "STABLE",
     "WITHOUT_LIMIT",
     "Admission",

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from basewarden.web.avatars import choose_hue, make_initials
 from basewarden.web.charts import place_points
 from basewarden.web.highlight import highlight
+from basewarden.web.rooms import ROOMS
 
 _OWN_TEMPLATES = Path(__file__).parent / "templates"
 _THEMES = ("light", "dark")
@@ -34,6 +35,7 @@ class Pages:
         )
         self.environment.globals["asset_url"] = asset_url
         self.environment.globals["banner_template"] = None
+        self.environment.globals["rooms"] = ROOMS
         self.environment.filters["segment"] = lambda value: quote(str(value), safe="")
         self.environment.filters["plural"] = count_things
         self.environment.filters["initials"] = make_initials

@@ -4,26 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from basewarden.accounts import list_settings_pages
 from basewarden.connections import Role
+from basewarden.web import ROOMS
 from basewarden.workspace.palette.items import PaletteGroup, PaletteItem
 
-_ROOMS = (
-    ("Home", "", "home", "overview activity", Role.VIEWER),
-    ("Data", "/data", "table", "tables rows browse", Role.VIEWER),
-    ("Sessions", "/sessions", "list", "history writes undo journal", Role.VIEWER),
-    ("Blocked requests", "/refusals", "block", "refused denied policy limits", Role.VIEWER),
-    ("Agents", "/agents", "key", "tokens robots", Role.VIEWER),
-    ("Settings", "/settings", "gear", "name environment delete connection", Role.OWNER),
-)
-_ACCOUNT = (
-    ("Your account", "/settings/account", "name email password"),
-    ("Two-factor authentication", "/settings/account/2fa", "2fa totp recovery codes"),
-    ("Passkeys", "/settings/account/passkeys", "webauthn security key"),
-    ("Active sessions", "/settings/account/sessions", "devices sign out everywhere"),
-    ("Account activity", "/settings/account/activity", "audit log security events"),
-    ("Your data", "/settings/account/data", "export download delete account gdpr"),
-    ("Billing", "/settings/billing", "plan payment invoice"),
-)
 _HELP = (
     ("Guide", "/docs/guide", "start first undo help"),
     ("Docs", "/docs", "documentation manual help"),
@@ -34,9 +19,11 @@ _HELP = (
 
 
 def list_rooms(connection_id: UUID, role: Role) -> PaletteGroup:
-    rooms = [room for room in _ROOMS if role.includes(room[4])]
-    items = [PaletteItem(name, f"/c/{connection_id}{path}", icon, None, words) for name, path, icon, words, _ in rooms]
-    return PaletteGroup("Pages", items)
+    rooms = [room for room in ROOMS if not room.is_for_owners or role is Role.OWNER]
+    home = f"/c/{connection_id}"
+    return PaletteGroup(
+        "Pages", [PaletteItem(room.title, f"{home}{room.path}", room.icon, None, room.keywords) for room in rooms]
+    )
 
 
 def list_connections(connections: Iterable[Any], current: UUID | None) -> PaletteGroup:
@@ -45,7 +32,10 @@ def list_connections(connections: Iterable[Any], current: UUID | None) -> Palett
     return PaletteGroup("Connections", [*found, PaletteItem("All connections", "/connections", "list")])
 
 
-def list_general() -> list[PaletteGroup]:
-    account = [PaletteItem(name, path, "person", None, f"account settings {words}") for name, path, words in _ACCOUNT]
+def list_general(*, has_github: bool) -> list[PaletteGroup]:
+    account = [
+        PaletteItem(page.title, page.path, "person", None, f"account settings {page.keywords}")
+        for page in list_settings_pages(has_github=has_github)
+    ]
     pages = [PaletteItem(name, path, "info", None, words) for name, path, words in _HELP]
     return [PaletteGroup("Account", account), PaletteGroup("Help", pages)]

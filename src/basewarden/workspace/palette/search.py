@@ -12,7 +12,7 @@ from basewarden.connections import ConnectionTargets, Role, list_agents
 from basewarden.db import ReadSession
 from basewarden.errors import AppError
 from basewarden.journal import SessionSummary, list_sessions
-from basewarden.web import inject
+from basewarden.web import SettingsDep, inject
 from basewarden.workspace.palette.commands import list_commands
 from basewarden.workspace.palette.data import find_rows, list_tables
 from basewarden.workspace.palette.items import PaletteGroup, PaletteItem, match_groups
@@ -34,10 +34,12 @@ class PaletteSearch:
         targets: Annotated[ConnectionTargets, Depends(inject(ConnectionTargets))],
         projects: ProjectsDep,
         backends: BackendsDep,
+        settings: SettingsDep,
     ) -> None:
         self._targets = targets
         self._projects = projects
         self._backends = backends
+        self._settings = settings
 
     async def find_role(self, connection_id: UUID | None, person: Person) -> Role | None:
         return await self._targets.find_role(connection_id, person.id) if connection_id else None
@@ -55,7 +57,7 @@ class PaletteSearch:
             if text:
                 groups += [await self._find_tables(current, person, role), *await _list_people(db, current, sessions)]
         groups.append(list_connections(connections, current))
-        return match_groups([*groups, *list_general()] if text else groups, text)
+        return match_groups([*groups, *list_general(has_github=self._settings.has_github)] if text else groups, text)
 
     async def search_rows(self, connection_id: UUID | None, person: Person, text: str) -> list[PaletteGroup]:
         role = await self.find_role(connection_id, person)

@@ -1,0 +1,27 @@
+"""The rooms of a connection: the pages that every connection has, as the sidebar and the palette list them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """`path` is below the connection's own. The palette shows `title` and also finds the room by `keywords`."""
+
+    name: str
+    title: str
+    path: str
+    icon: str
+    keywords: str
+    shortcut: str | None = None
+    """The key that opens the room after `g`."""
+    is_for_owners: bool = False
+
+
+ROOMS = (
+    Room("Home", "Home", "", "home", "overview activity", "h"),
+    Room("Data", "Data", "/data", "table", "tables rows browse", "d"),
+    Room("Sessions", "Sessions", "/sessions", "list", "history writes undo journal", "s"),
+    Room("Blocked", "Blocked requests", "/refusals", "block", "refused denied policy limits"),
+    Room("Agents", "Agents", "/agents", "key", "tokens robots", "a"),
+    Room("Settings", "Settings", "/settings", "gear", "name environment delete connection", is_for_owners=True),
+)
