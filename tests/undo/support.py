@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from basewarden.gateway import AS_OWNER, read_images, select_images
+from basewarden.gateway.direct import AS_OWNER, read_images, select_images
 from basewarden.journal import Image, RowChange, Verb
 from basewarden.undo.direct.apply import Applied, apply_rows
 from basewarden.undo.direct.reader import DatabaseReader

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from basewarden.db import Database, Listener, ReadSession
 from basewarden.errors import Invalid, NotFound
-from basewarden.gateway import FindApiAccess, Projects
+from basewarden.gateway import Projects
+from basewarden.gateway.api import FindApiAccess
 from basewarden.journal import JournalSession, Reconciler, Recorder, find_undo_of
 from basewarden.undo import queries
 from basewarden.undo.api import ApiUndoStrategy

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from basewarden.gateway import (
+from basewarden.gateway.api import (
     QUERY_ROOM,
     ApiTables,
     UpstreamRefused,

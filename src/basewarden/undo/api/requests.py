@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from basewarden.gateway import (
+from basewarden.gateway import OutcomeUnknown
+from basewarden.gateway.api import (
     ApiTables,
     JournaledRequest,
-    OutcomeUnknown,
     QueryPair,
     UnreadableAnswer,
     make_path,

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from basewarden.errors import AppError
-from basewarden.gateway import QUERY_ROOM, OutcomeUnknown, QueryPair, SnapshotStale, UpstreamRefused
+from basewarden.gateway import OutcomeUnknown, SnapshotStale
+from basewarden.gateway.api import QUERY_ROOM, QueryPair, UpstreamRefused
 from basewarden.journal import Image
 from basewarden.undo.api.batches import Batch, make_batches
 from basewarden.undo.api.json_bodies import write_one, write_rows

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from basewarden.core.ids import make_id
 from basewarden.errors import AppError
-from basewarden.gateway import ApiAccess, ApiTables, SnapshotStale, UpstreamRefused
+from basewarden.gateway import SnapshotStale
+from basewarden.gateway.api import ApiAccess, ApiTables, UpstreamRefused
 from basewarden.journal import Capture, Recorder
 from basewarden.undo.api.reader import ApiReader, explain_refusal
 from basewarden.undo.api.requests import UndoRequestSender

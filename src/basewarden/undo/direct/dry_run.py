@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from basewarden.errors import AppError
-from basewarden.gateway import AS_OWNER
+from basewarden.gateway.direct import AS_OWNER
 from basewarden.undo.direct.apply import try_rows
 from basewarden.undo.direct.partial_apply import apply_all, exclude_rows
 from basewarden.undo.direct.trigger_effects import apply_counted

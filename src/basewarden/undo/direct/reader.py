@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from basewarden.gateway import ROW_ALIAS, read_images, run_as_owner, select_images
+from basewarden.gateway.direct import ROW_ALIAS, read_images, run_as_owner, select_images
 from basewarden.journal import Image
 from basewarden.undo.direct.column_defaults import read_defaults
 from basewarden.undo.direct.row_source import WANTED, quote_table, unnest_rows

@@ -5,7 +5,7 @@ A check is evaluated for all rows in one query, and a NULL shows in the plan. Ot
 
 from collections.abc import Sequence
 
-from basewarden.gateway import ROW_ALIAS
+from basewarden.gateway.direct import ROW_ALIAS
 from basewarden.undo.direct.row_source import WANTED, unnest_rows
 from basewarden.undo.planning.plan import RowPlan
 from pgrest import Builder, DatabaseError, DbConnection, Statement, Table, quote_ident

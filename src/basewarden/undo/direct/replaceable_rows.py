@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from basewarden.gateway import ROW_ALIAS
+from basewarden.gateway.direct import ROW_ALIAS
 from basewarden.undo.direct.row_source import WANTED, unnest_rows
 from basewarden.undo.direct.statement_order import PlaceholderState
 from basewarden.undo.planning.plan import RowPlan

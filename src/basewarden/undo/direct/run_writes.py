@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from basewarden.gateway import OWN_NAMES, WITH_SESSION_PATH
+from basewarden.gateway.direct import OWN_NAMES, WITH_SESSION_PATH
 from pgrest import DbConnection, Rows, Statement
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from basewarden.gateway import ROW_ALIAS
+from basewarden.gateway.direct import ROW_ALIAS
 from basewarden.undo.direct.row_source import WANTED, quote_table, unnest_rows
 from basewarden.undo.direct.statement_order import PlaceholderState, StageOrder
 from basewarden.undo.direct.table_facts import TableFacts

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from basewarden.core.ids import make_id
 from basewarden.errors import AppError
-from basewarden.gateway import UNDO, Projects, commit_recorded
+from basewarden.gateway import UNDO, Projects
+from basewarden.gateway.direct import commit_recorded
 from basewarden.journal import Recorder, WriteEntry
 from basewarden.undo.direct.apply import Applied, explain_error
 from basewarden.undo.direct.dry_run import dry_run_plan

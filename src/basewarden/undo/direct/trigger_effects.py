@@ -6,7 +6,7 @@ A row that a trigger deletes is not in the journal, so no later undo could resto
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from basewarden.gateway import (
+from basewarden.gateway.direct import (
     COUNT_CHANGES,
     FINISH,
     OWN_NAMES,

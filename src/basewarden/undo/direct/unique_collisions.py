@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from basewarden.gateway import ROW_ALIAS
+from basewarden.gateway.direct import ROW_ALIAS
 from basewarden.undo.direct.row_source import WANTED, quote_table, unnest_rows
 from basewarden.undo.direct.table_facts import Index, TableFacts, read_facts
 from basewarden.undo.planning.plan import Dependency, RowPlan

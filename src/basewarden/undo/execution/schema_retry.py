@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from basewarden.gateway import SnapshotStale, UpstreamRefused
+from basewarden.gateway import SnapshotStale
+from basewarden.gateway.api import UpstreamRefused
 from pgrest import DatabaseError, Schema
 
 T = TypeVar("T")
