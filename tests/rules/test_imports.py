@@ -132,6 +132,20 @@ def list_imported_names(source: SourceFile, modules: set[str]) -> Iterator[tuple
             yield from ((node.lineno, package, name) for package, _, name in parts)
 
 
+def find_unused_names(sources: Iterable[SourceFile]) -> list[str]:
+    """Names in the `__all__` of a package that nothing imports from it. `pgrest` has a face for others than us."""
+    sources = list(sources)
+    modules = {source.module for source in sources}
+    used = {(module, name) for source in sources for _, module, name in list_imported_names(source, modules)}
+    faces = {source: list_face(source) for source in sources if source.path.endswith("/__init__.py")}
+    return [
+        f"{source.path} {name}"
+        for source, names in faces.items()
+        for name in sorted(names)
+        if source.module.startswith(PACKAGES[0]) and (source.module, name) not in used
+    ]
+
+
 def is_of_another_package(own: str, module: str, packages: Collection[str]) -> bool:
     """Whether a module is in a package beside the own one. `core` is left out, see `CONTRIBUTING.md`."""
     other = layer_of(module)
@@ -198,6 +212,19 @@ def inside():
         "src/basewarden/billing/routes.py:6 imports recorder past __init__",
         "src/basewarden/billing/routes.py:9 imports wiring past __init__",
     ]
+
+
+def test_a_package_names_only_what_others_import() -> None:
+    assert find_unused_names(read_sources("src", "tests", "scripts", "benchmarks")) == []
+
+
+def test_an_unused_name_is_found() -> None:
+    texts = {
+        "journal/__init__.py": 'from basewarden.journal.recorder import Recorder\n__all__ = ["Reader", "Recorder"]\n',
+        "app.py": "def start():\n    from basewarden.journal import Recorder\n",
+    }
+    sources = [SourceFile(f"src/basewarden/{path}", text) for path, text in texts.items()]
+    assert find_unused_names(sources) == ["src/basewarden/journal/__init__.py Reader"]
 
 
 def test_there_are_no_circles() -> None:

@@ -3,29 +3,21 @@
 from basewarden.accounts.addresses import make_email_key
 from basewarden.accounts.attempts import AccountLimits, Attempt, Attempts, Limit
 from basewarden.accounts.client_info import ClientInfoDep
-from basewarden.accounts.constant_time import ConstantTimeJobs
-from basewarden.accounts.data.deletion import Blocker, Deletions, ErasureHandler
+from basewarden.accounts.data.deletion import Blocker, Deletions
 from basewarden.accounts.data.export import Export, ExportPart
 from basewarden.accounts.data.export import Rows as ExportRows
-from basewarden.accounts.data.export_parts import ACCOUNT_PARTS
-from basewarden.accounts.emails import Emails
-from basewarden.accounts.errors import MfaRequired, ReauthRequired
+from basewarden.accounts.errors import ReauthRequired
 from basewarden.accounts.links import make_operator_link
 from basewarden.accounts.models import Purpose, User
-from basewarden.accounts.password.hashing import PasswordCost, Passwords
+from basewarden.accounts.password.hashing import PasswordCost
 from basewarden.accounts.password.routes import AccountsDep
-from basewarden.accounts.password.schemas import SignIn, SignUp
-from basewarden.accounts.password.service import Accounts
-from basewarden.accounts.profile.service import Profiles
-from basewarden.accounts.pruning import list_account_pruners, list_people_pruners
+from basewarden.accounts.password.schemas import SignIn
+from basewarden.accounts.pruning import list_account_pruners
 from basewarden.accounts.queries import find_user, find_user_by_email, lock_user
-from basewarden.accounts.reauth.service import Reauth
-from basewarden.accounts.recovery.service import Resets
-from basewarden.accounts.return_path import confirm_beside_path, confirm_path, second_step_path, signin_path
+from basewarden.accounts.return_path import confirm_beside_path, confirm_path, second_step_path
 from basewarden.accounts.settings_pages import list_settings_pages
 from basewarden.accounts.signin.callers import (
     FreshlySignedIn,
-    HalfSignedIn,
     Operator,
     SignedIn,
     SignInSessionsDep,
@@ -34,63 +26,45 @@ from basewarden.accounts.signin.callers import (
     show_visitor,
 )
 from basewarden.accounts.signin.cookies import set_signin_cookies
-from basewarden.accounts.signin.devices import Devices
 from basewarden.accounts.signin.session_list import SessionList
-from basewarden.accounts.signin.sessions import PERSON_TOPIC, SIGNIN_TOPIC, Person, SignInSessions, Tokens
+from basewarden.accounts.signin.sessions import PERSON_TOPIC, SIGNIN_TOPIC, Person, SignInSessions
 from basewarden.accounts.twofactor import Clock, read_clock
 from basewarden.accounts.verification.email_change import EmailChange
-from basewarden.accounts.verification.service import Verification
 
 __all__ = [
-    "ACCOUNT_PARTS",
     "PERSON_TOPIC",
     "SIGNIN_TOPIC",
     "AccountLimits",
-    "Accounts",
     "AccountsDep",
     "Attempt",
     "Attempts",
     "Blocker",
     "ClientInfoDep",
     "Clock",
-    "ConstantTimeJobs",
     "Deletions",
-    "Devices",
     "EmailChange",
-    "Emails",
-    "ErasureHandler",
     "Export",
     "ExportPart",
     "ExportRows",
     "FreshlySignedIn",
-    "HalfSignedIn",
     "Limit",
-    "MfaRequired",
     "Operator",
     "PasswordCost",
-    "Passwords",
     "Person",
-    "Profiles",
     "Purpose",
-    "Reauth",
     "ReauthRequired",
-    "Resets",
     "SessionList",
     "SignIn",
     "SignInSessions",
     "SignInSessionsDep",
-    "SignUp",
     "SignedIn",
-    "Tokens",
     "User",
-    "Verification",
     "Visitor",
     "confirm_beside_path",
     "confirm_path",
     "find_user",
     "find_user_by_email",
     "list_account_pruners",
-    "list_people_pruners",
     "list_settings_pages",
     "lock_user",
     "make_email_key",
@@ -100,5 +74,4 @@ __all__ = [
     "second_step_path",
     "set_signin_cookies",
     "show_visitor",
-    "signin_path",
 ]

@@ -1,23 +1,20 @@
 """The audit log of account events: when, from which address and with which client. Append-only and hash-chained."""
 
-from basewarden.audit.chain import Broken, Verdict, verify_chain
+from basewarden.audit.chain import verify_chain
 from basewarden.audit.events import AccountEvent, ClientInfo, EventKind
 from basewarden.audit.models import AuditEvent
 from basewarden.audit.queries import list_events
-from basewarden.audit.service import Audit, event_body, export_events
+from basewarden.audit.service import Audit, export_events
 from basewarden.audit.words import describe_client, describe_event
 
 __all__ = [
     "AccountEvent",
     "Audit",
     "AuditEvent",
-    "Broken",
     "ClientInfo",
     "EventKind",
-    "Verdict",
     "describe_client",
     "describe_event",
-    "event_body",
     "export_events",
     "list_events",
     "verify_chain",

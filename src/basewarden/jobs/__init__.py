@@ -1,20 +1,11 @@
 """Background jobs: a queue in our own PostgreSQL, to which a job is added in the transaction that needs it."""
 
-from basewarden.jobs.queries import (
-    FailedJob,
-    count_failed,
-    count_waiting,
-    find_oldest_waiting_age,
-    list_failed,
-)
+from basewarden.jobs.queries import count_failed, count_waiting, find_oldest_waiting_age, list_failed
 from basewarden.jobs.retry import RetryPolicy
-from basewarden.jobs.service import JOB_PRUNERS, Handler, Jobs
+from basewarden.jobs.service import Jobs
 from basewarden.jobs.worker import JobTiming
 
 __all__ = [
-    "JOB_PRUNERS",
-    "FailedJob",
-    "Handler",
     "JobTiming",
     "Jobs",
     "RetryPolicy",

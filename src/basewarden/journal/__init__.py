@@ -1,7 +1,6 @@
 """The journal: every row change, in order, with its session. Every committed change is recorded."""
 
 from basewarden.journal.activity import (
-    ActivityCounts,
     LatestActivity,
     Progress,
     count_activity,
@@ -9,34 +8,27 @@ from basewarden.journal.activity import (
     list_latest_activity,
     list_latest_refusals,
 )
-from basewarden.journal.erasure import JournalErasure
 from basewarden.journal.errors import JournalUnavailable, SessionFrozen
-from basewarden.journal.export import JOURNAL_PARTS
 from basewarden.journal.models import JournalMutation, JournalRefusal, JournalSession, JournalWrite
 from basewarden.journal.partitions import ensure_partitions, partition_bounds
 from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.queries import (
     INTENT_LIFE,
-    MutationView,
     count_request_rows,
     count_session_rows,
     find_member_write,
     find_oldest_pending_age,
     find_undo_of,
-    list_mutations,
     list_row_history,
     list_session_rows,
     list_write_mutations,
-    lock_session,
 )
 from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.recorder import SESSION_TOPIC, Recorder
 from basewarden.journal.refusals import Refusal, RefusalLog
 from basewarden.journal.routes import ReconcilerDep
-from basewarden.journal.service import get_session, mutation_body, session_body
 from basewarden.journal.sessions import (
     ACTIVE_WITHIN,
-    SessionFilter,
     SessionSummary,
     UndoOrigin,
     VerbCount,
@@ -55,7 +47,6 @@ from basewarden.journal.values import (
     Recorded,
     RowChange,
     SessionCaller,
-    State,
     UncapturedChanges,
     Verb,
     WriteEntry,
@@ -65,14 +56,11 @@ from basewarden.journal.values import (
 __all__ = [
     "ACTIVE_WITHIN",
     "INTENT_LIFE",
-    "JOURNAL_PARTS",
     "REFUSAL_WORDS",
     "SESSION_TOPIC",
-    "ActivityCounts",
     "Capture",
     "Image",
     "IntentOutcome",
-    "JournalErasure",
     "JournalMutation",
     "JournalRefusal",
     "JournalSession",
@@ -80,7 +68,6 @@ __all__ = [
     "JournalWrite",
     "Kind",
     "LatestActivity",
-    "MutationView",
     "Progress",
     "Reconciler",
     "ReconcilerDep",
@@ -90,10 +77,8 @@ __all__ = [
     "RefusalLog",
     "RowChange",
     "SessionCaller",
-    "SessionFilter",
     "SessionFrozen",
     "SessionSummary",
-    "State",
     "UncapturedChanges",
     "UndoOrigin",
     "Verb",
@@ -111,18 +96,13 @@ __all__ = [
     "find_progress",
     "find_session",
     "find_undo_of",
-    "get_session",
     "list_journal_pruners",
     "list_latest_activity",
     "list_latest_refusals",
-    "list_mutations",
     "list_row_history",
     "list_session_rows",
     "list_sessions",
     "list_write_mutations",
-    "lock_session",
-    "mutation_body",
     "partition_bounds",
-    "session_body",
     "split_changed_columns",
 ]

@@ -6,7 +6,7 @@ from basewarden.mail.queries import EmailRecord, count_emails, delete_person_ema
 from basewarden.mail.report import describe_emails
 from basewarden.mail.server import MailServer, read_mail_server
 from basewarden.mail.service import EMAIL_PRUNERS, Mail
-from basewarden.mail.smtp import SmtpCheck, check_smtp
+from basewarden.mail.smtp import check_smtp
 
 __all__ = [
     "EMAIL_PRUNERS",
@@ -15,7 +15,6 @@ __all__ = [
     "EmailState",
     "Mail",
     "MailServer",
-    "SmtpCheck",
     "check_smtp",
     "count_emails",
     "delete_person_emails",

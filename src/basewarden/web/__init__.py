@@ -5,7 +5,7 @@ from basewarden.web.bodies import WholeBodies, read_whole_body
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.callers import CallerKind, anyone, callers
 from basewarden.web.compression import Compression
-from basewarden.web.context import RequestContext, request_context, scope_context
+from basewarden.web.context import scope_context
 from basewarden.web.cookies import clear_cookie, device_cookie_name, mfa_cookie_name, session_cookie_name, set_cookie
 from basewarden.web.dependencies import DatabaseDep, PagesDep, SettingsDep, ShellDep
 from basewarden.web.draining import find_draining
@@ -19,11 +19,11 @@ from basewarden.web.openapi import STABLE, ErrorBody, answer_with, declare, desc
 from basewarden.web.pages import Pages, count_things, redirect
 from basewarden.web.protocol import make_protocol
 from basewarden.web.registry import Registry, inject
-from basewarden.web.responses import JSON_TYPE, error_body, error_response, send_error
+from basewarden.web.responses import JSON_TYPE, error_response
 from basewarden.web.rooms import ROOMS
 from basewarden.web.routing import list_routes, resolve_routes
 from basewarden.web.schemas import RequestBody, ResponseBody
-from basewarden.web.shell import RoomCount, RoomCounts, Shell, find_connection_id
+from basewarden.web.shell import RoomCount, RoomCounts, Shell
 from basewarden.web.static import BuiltFiles
 from basewarden.web.stopwatch import Stopwatch, run_timed
 from basewarden.web.units import Reading, Writing
@@ -49,7 +49,6 @@ __all__ = [
     "Registry",
     "RequestBody",
     "RequestBudgets",
-    "RequestContext",
     "ResponseBody",
     "RoomCount",
     "RoomCounts",
@@ -72,9 +71,7 @@ __all__ = [
     "describe_api",
     "device_cookie_name",
     "ensure_assets",
-    "error_body",
     "error_response",
-    "find_connection_id",
     "find_draining",
     "find_loop_shares",
     "highlight",
@@ -87,11 +84,9 @@ __all__ = [
     "raise_file_limit",
     "read_whole_body",
     "redirect",
-    "request_context",
     "resolve_routes",
     "run_timed",
     "scope_context",
-    "send_error",
     "session_cookie_name",
     "set_cookie",
     "show_again",

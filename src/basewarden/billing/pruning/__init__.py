@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 from basewarden.billing.pruning import queries
-from basewarden.billing.pruning.queries import has_dealings
 from basewarden.db import Pruner, in_batches
 
 KEEP_CHECKOUTS = timedelta(days=7)
 """The provider's address of a checkout expires after a day."""
 BILLING_PRUNERS = (Pruner("billing_checkouts", KEEP_CHECKOUTS, in_batches(queries.delete_old_checkouts)),)
 
-__all__ = ["BILLING_PRUNERS", "has_dealings"]
+__all__ = [
+    "BILLING_PRUNERS",
+]

@@ -1,11 +1,10 @@
 """What has happened on a connection lately: counts for charts, and the newest session of each connection."""
 
 from basewarden.journal.activity.queries import find_progress, list_latest_activity, list_latest_refusals
-from basewarden.journal.activity.service import ActivityCounts, count_activity
+from basewarden.journal.activity.service import count_activity
 from basewarden.journal.activity.values import LatestActivity, Progress
 
 __all__ = [
-    "ActivityCounts",
     "LatestActivity",
     "Progress",
     "count_activity",
