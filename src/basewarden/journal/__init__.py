@@ -30,6 +30,7 @@ from basewarden.journal.routes import ReconcilerDep
 from basewarden.journal.sessions import (
     ACTIVE_WITHIN,
     SessionSummary,
+    UndoneRows,
     UndoOrigin,
     VerbCount,
     describe_changes,
@@ -81,6 +82,7 @@ __all__ = [
     "SessionSummary",
     "UncapturedChanges",
     "UndoOrigin",
+    "UndoneRows",
     "Verb",
     "VerbCount",
     "WriteEntry",

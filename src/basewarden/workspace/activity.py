@@ -10,6 +10,7 @@ from basewarden.journal import (
     REFUSAL_WORDS,
     JournalRefusal,
     SessionSummary,
+    UndoneRows,
     list_latest_refusals,
     list_sessions,
 )
@@ -37,6 +38,7 @@ class ActivityRow:
     undo_href: str | None = None
     is_redo: bool = False
     freeze_href: str | None = None
+    undone: UndoneRows | None = None
 
 
 async def list_activity(db: ReadSession, member: Membership) -> list[ActivityRow]:
@@ -66,9 +68,9 @@ def describe_now(rows: Sequence[ActivityRow]) -> str:
 def _show_session(summary: SessionSummary, member: Membership) -> ActivityRow:
     session = summary.session
     href = f"/c/{member.connection.id}/sessions/{session.id}"
-    status = _find_status(summary)
+    status = summary.state
     can_edit = member.role.includes(Role.EDITOR)
-    can_undo = can_edit and status not in ("undone", "being undone", "failed") and summary.mutation_count > 0
+    can_undo = can_edit and status != "being undone" and summary.left > 0
     return ActivityRow(
         key=str(session.id),
         at=session.last_seen_at,
@@ -81,7 +83,8 @@ def _show_session(summary: SessionSummary, member: Membership) -> ActivityRow:
         is_you=session.user_id == member.person.id,
         undo_href=f"{href}/undo" if can_undo else None,
         is_redo=session.kind == "undo",
-        freeze_href=f"{href}/freeze" if can_edit and status == "running" and session.kind != "undo" else None,
+        freeze_href=f"{href}/freeze" if can_edit and status == "running" else None,
+        undone=summary.undone,
     )
 
 
@@ -98,17 +101,6 @@ def _show_refusal(refusal: JournalRefusal, member: Membership) -> ActivityRow:
         status="blocked",
         is_blocked=True,
     )
-
-
-def _find_status(summary: SessionSummary) -> str:
-    session = summary.session
-    if session.undo_state == "failed":
-        return "failed"
-    if session.status == "held":
-        return "being undone"
-    if summary.status == "active":
-        return "running" if session.agent_id is not None else "ended"
-    return summary.status.replace("_", " ")
 
 
 def _make_note(summary: SessionSummary) -> str:

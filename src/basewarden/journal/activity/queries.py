@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from basewarden.core.ids import make_first_id
 from basewarden.journal.activity.values import LatestActivity, Progress
 from basewarden.journal.models import JournalRefusal
+from basewarden.journal.sessions.queries import IS_ACTIVE
 
 # `age` counts periods back from now: 0 is the current one.
 _COUNT_WRITES = """
@@ -31,11 +32,11 @@ _COUNT_REFUSALS = """
     FROM journal_refusals WHERE connection_id = :connection_id AND at >= :since
     GROUP BY age
 """
-_COUNT_ACTIVE = """
+_WITHIN = "CAST(:within AS interval)"
+_COUNT_ACTIVE = f"""
     SELECT count(*) FROM (
         SELECT FROM journal_sessions
-        WHERE connection_id = :connection_id AND last_seen_at > now() - CAST(:within AS interval)
-          AND status = 'open' AND frozen_at IS NULL AND kind = 'agent' LIMIT 1000) AS active
+        WHERE connection_id = :connection_id AND {IS_ACTIVE.format(within=_WITHIN)} LIMIT 1000) AS active
 """
 _LATEST = """
     SELECT wanted.id, latest.last_seen_at, latest.caller_name, latest.kind,

@@ -9,7 +9,8 @@ from basewarden.db import ReadSession, WriteSession
 from basewarden.journal.agents import queries
 from basewarden.journal.freezing import freeze_session
 from basewarden.journal.models import JournalRefusal
-from basewarden.journal.sessions.queries import ACTIVE_WITHIN, summarise_sessions
+from basewarden.journal.sessions.queries import summarise_sessions
+from basewarden.journal.sessions.states import ACTIVE_WITHIN
 from basewarden.journal.sessions.summary import SessionSummary
 from basewarden.journal.timeline import REFUSAL_WORDS
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from basewarden.journal.live import queries
 from basewarden.journal.live.positions import JournalSnapshot, StreamPosition
 from basewarden.journal.models import JournalRefusal, JournalSession
-from basewarden.journal.sessions.queries import ACTIVE_WITHIN
+from basewarden.journal.sessions.states import find_status
 from basewarden.journal.timeline import REFUSAL_WORDS
 
 LATEST_SECONDS = 5
@@ -129,21 +128,13 @@ def _session_body(session: JournalSession) -> dict[str, object]:
         "agentId": str(session.agent_id) if session.agent_id else None,
         "caller": _cut(session.caller_name),
         "label": _cut(session.label) if session.label else None,
-        "status": _find_status(session),
+        "status": find_status(session),
         "frozenReason": session.frozen_reason,
         "undoState": session.undo_state,
         "writeCount": session.write_count,
         "startedAt": session.started_at.isoformat(),
         "lastSeenAt": session.last_seen_at.isoformat(),
     }
-
-
-def _find_status(session: JournalSession) -> str:
-    if session.status not in ("open", "held"):
-        return session.status
-    if session.frozen_at is not None:
-        return "frozen"
-    return "active" if datetime.now(UTC) - session.last_seen_at < ACTIVE_WITHIN else "ended"
 
 
 def _describe_refusal(refusal: JournalRefusal) -> LiveEvent:

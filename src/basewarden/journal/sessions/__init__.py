@@ -1,7 +1,6 @@
 """Sessions in lists: filters, counts by table and verb, titles in words."""
 
 from basewarden.journal.sessions.queries import (
-    ACTIVE_WITHIN,
     SessionFilter,
     SessionPosition,
     count_sessions,
@@ -10,6 +9,7 @@ from basewarden.journal.sessions.queries import (
     list_callers,
     list_sessions,
 )
+from basewarden.journal.sessions.states import ACTIVE_WITHIN, UndoneRows
 from basewarden.journal.sessions.summary import SessionSummary
 from basewarden.journal.sessions.titles import (
     UndoOrigin,
@@ -28,6 +28,7 @@ __all__ = [
     "SessionPosition",
     "SessionSummary",
     "UndoOrigin",
+    "UndoneRows",
     "VerbCount",
     "count_sessions",
     "describe_cascades",

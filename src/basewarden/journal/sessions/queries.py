@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,15 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.core.brief import make_brief
 from basewarden.journal.models import JournalRefusal, JournalSession
+from basewarden.journal.sessions.states import ACTIVE_WITHIN, UndoneRows
 from basewarden.journal.sessions.summary import SessionSummary
 from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_session
 
-ACTIVE_WITHIN = timedelta(minutes=5)
-"""A session whose last write is not older than this is active."""
 WRITES_COUNTED = 2000
 """In a list, changes are counted in at most this many of a session's writes, the newest."""
 SESSIONS_SEARCHED = 1000
 """The number of sessions that one page of a list filtered by table looks at."""
+IS_ACTIVE = "kind = 'agent' AND status IN ('open', 'held') AND frozen_at IS NULL AND last_seen_at > now() - {within}"
+"""The condition for active sessions in SQL; `within` is how the query writes ACTIVE_WITHIN."""
 IS_NOT_EXPIRED = JournalSession.status != "expired"
 """Expired sessions are pruned in steps, and no query may show a part of one."""
 CALLERS_LISTED = 200
@@ -106,6 +107,18 @@ _FIND_BLOCKED = """
     SELECT DISTINCT ON (session_id) session_id, method, table_name
     FROM journal_refusals WHERE session_id = ANY(:ids) ORDER BY session_id, at DESC
 """
+_FIND_UNDOS = """
+    SELECT u.undo_of, u.id, u.caller_name, u.started_at, u.receipt->'writes' AS writes,
+        coalesce((u.receipt->>'planned')::bigint, 0) AS planned,
+        coalesce((u.receipt->>'skipped')::bigint, 0) AS skipped,
+        CASE WHEN u.status = 'partly_undone' THEN (
+            SELECT coalesce(sum((r.receipt->>'reverted')::bigint), 0)::bigint FROM journal_sessions AS r
+            WHERE r.undo_of = u.id AND r.undo_state = 'done' AND r.status <> 'undone') ELSE 0 END AS redone
+    FROM journal_sessions AS u JOIN journal_sessions AS s ON s.id = u.undo_of
+    WHERE u.undo_of = ANY(:ids) AND u.undo_state = 'done' AND u.status <> 'undone'
+        AND s.position = (u.receipt->>'position')::bigint
+    ORDER BY u.id
+"""
 _TOUCHES_TABLE = """
     EXISTS (SELECT FROM (SELECT tables, state FROM journal_writes
         WHERE session_id = journal_sessions.id ORDER BY id DESC LIMIT :most) AS w
@@ -178,6 +191,7 @@ async def summarise_sessions(
     refused = await _count_refusals(session, ids)
     without_writes = [one.id for one in found if one.id not in counts and one.id in refused]
     blocked = await _find_blocked(session, without_writes)
+    undos = await _find_undos(session, [one.id for one in found if one.status == "partly_undone"])
     return [
         _summarise(
             one,
@@ -186,6 +200,7 @@ async def summarise_sessions(
             blocked=blocked.get(one.id),
             origin=_describe_origin(one, origins.get(one.id), counts),
             is_exact=is_exact,
+            undos=undos.get(one.id, ()),
         )
         for one in found
     ]
@@ -199,6 +214,7 @@ def _summarise(
     blocked: str | None,
     origin: UndoOrigin | None,
     is_exact: bool,
+    undos: Sequence[Row[Any]],
 ) -> SessionSummary:
     return SessionSummary(
         session=found,
@@ -210,13 +226,25 @@ def _summarise(
         unknown_writes=counts.writes["unknown"],
         writes=sum(counts.writes.values()),
         refused_count=refused,
-        is_active=datetime.now(UTC) - found.last_seen_at < ACTIVE_WITHIN,
         changes=(*counts.changes["committed"], *counts.changes["pending"]),
         unknown_changes=tuple(counts.changes["unknown"]),
         origin=origin,
         blocked=blocked,
         is_partial=not is_exact and sum(counts.writes.values()) >= WRITES_COUNTED,
+        undone=count_undone(undos, counts.rows["committed"]) if undos else None,
     )
+
+
+def count_undone(undos: Sequence[Row[Any]], rows: int) -> UndoneRows:
+    """Adds up the undos of a session of so many rows, the newest last. One of all writes covers those before it."""
+    newest = undos[-1]
+    whole = next((undo for undo in reversed(undos) if undo.writes is None), None)
+    single = [undo for undo in undos if undo.writes is not None]
+    undone = sum(max(0, undo.planned - undo.skipped - undo.redone) for undo in [*single, *([whole] if whole else ())])
+    kept = whole.skipped if whole is not None else sum(undo.skipped for undo in single)
+    left = whole.skipped + whole.redone if whole is not None else max(0, rows - undone)
+    writes = None if whole is not None else frozenset(UUID(one) for undo in single for one in undo.writes)
+    return UndoneRows(undone, left, kept, newest.id, newest.caller_name, newest.started_at, writes)
 
 
 def _describe_origin(undo: JournalSession, origin: Row[Any] | None, counts: dict[UUID, _Counts]) -> UndoOrigin | None:
@@ -270,7 +298,7 @@ def _has_status(status: str) -> ColumnElement[bool]:
     """Returns the condition for a status of the API; the column itself holds only the statuses that an undo sets."""
     is_open = JournalSession.status.in_(("open", "held"))
     is_not_frozen = JournalSession.frozen_at.is_(None)
-    is_recent = JournalSession.last_seen_at > func.now() - ACTIVE_WITHIN
+    is_recent = and_(JournalSession.kind == "agent", JournalSession.last_seen_at > func.now() - ACTIVE_WITHIN)
     match status:
         case "frozen":
             return and_(is_open, JournalSession.frozen_at.is_not(None))
@@ -308,6 +336,15 @@ async def _find_blocked(session: AsyncSession, session_ids: Sequence[UUID]) -> d
     return {
         row.session_id: make_brief(f"{row.method} {(row.table_name or '').rpartition('.')[2]}".strip()) for row in rows
     }
+
+
+async def _find_undos(session: AsyncSession, session_ids: Sequence[UUID]) -> dict[UUID, list[Row[Any]]]:
+    """Finds the effective undos of sessions, in their order."""
+    undos: dict[UUID, list[Row[Any]]] = {}
+    if session_ids:
+        for row in await session.execute(text(_FIND_UNDOS), {"ids": list(session_ids)}):
+            undos.setdefault(row.undo_of, []).append(row)
+    return undos
 
 
 async def _find_origins(session: AsyncSession, undo_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from basewarden.journal.models import JournalSession
+from basewarden.journal.sessions.states import UndoneRows, find_state, find_status
 from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_session, show_name
 
 
@@ -23,21 +24,29 @@ class SessionSummary:
     unknown_writes: int = 0
     writes: int = 0
     refused_count: int = 0
-    is_active: bool = False
     changes: tuple[VerbCount, ...] = ()
     unknown_changes: tuple[VerbCount, ...] = ()
     origin: UndoOrigin | None = None
     blocked: str | None = None
     is_partial: bool = False
+    undone: UndoneRows | None = None
 
     @property
     def status(self) -> str:
         """The status in the API: undone, partly_undone, frozen, active or ended."""
-        if self.session.status not in ("open", "held"):
-            return self.session.status
-        if self.session.frozen_at is not None:
-            return "frozen"
-        return "active" if self.is_active else "ended"
+        return find_status(self.session)
+
+    @property
+    def state(self) -> str:
+        """The state as pages show it: "running", "partly undone", "undo"; "" for a person's own edits."""
+        return find_state(self.session, is_redo=self.origin is not None and self.origin.is_redo)
+
+    @property
+    def left(self) -> int:
+        """How many of its rows an undo would restore: 0 for a session that is undone, or whose undo failed."""
+        if self.session.status == "undone" or self.session.undo_state in ("failed", "running"):
+            return 0
+        return self.undone.left if self.undone is not None else self.mutation_count
 
     @property
     def table_names(self) -> list[str]:

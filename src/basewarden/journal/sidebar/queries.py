@@ -7,14 +7,15 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from basewarden.journal.sessions.queries import ACTIVE_WITHIN
+from basewarden.journal.sessions.queries import IS_ACTIVE
+from basewarden.journal.sessions.states import ACTIVE_WITHIN
 
 BLOCKED_WITHIN = timedelta(days=1)
-COUNT = """
+COUNT = f"""
     SELECT
         (SELECT count(*) FROM (
-            SELECT 1 FROM journal_sessions WHERE connection_id = :id AND last_seen_at > now() - :active_within
-                AND frozen_at IS NULL AND status IN ('open', 'held') LIMIT :most) AS s) AS active,
+            SELECT 1 FROM journal_sessions WHERE connection_id = :id
+                AND {IS_ACTIVE.format(within=":active_within")} LIMIT :most) AS s) AS active,
         (SELECT count(*) FROM (
             SELECT 1 FROM journal_sessions WHERE connection_id = :id AND frozen_at IS NOT NULL
                 AND status IN ('open', 'held') LIMIT :most) AS s) AS frozen,

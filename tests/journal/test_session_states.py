@@ -1,0 +1,70 @@
+"""The state of a session in words, and what its undos have left."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from basewarden.journal.models import JournalSession
+from basewarden.journal.sessions.queries import count_undone
+from basewarden.journal.sessions.states import find_state, find_status
+
+NOW = datetime.now(UTC)
+LONG_AGO = NOW - timedelta(hours=1)
+FIRST, SECOND = uuid4(), uuid4()
+
+
+@dataclass
+class _Undo:
+    planned: int
+    skipped: int = 0
+    redone: int = 0
+    writes: list[str] | None = None
+    id: UUID = field(default_factory=uuid4)
+    caller_name: str = "Ada"
+    started_at: datetime = NOW
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "state"),
+    [
+        ({"kind": "agent"}, "active", "running"),
+        ({"kind": "agent", "last_seen_at": LONG_AGO}, "ended", "ended"),
+        ({"kind": "agent", "frozen_at": NOW}, "frozen", "frozen"),
+        ({"kind": "agent", "status": "held"}, "active", "being undone"),
+        ({"kind": "agent", "status": "partly_undone"}, "partly_undone", "partly undone"),
+        ({"kind": "member"}, "ended", ""),
+        ({"kind": "member", "status": "undone"}, "undone", "undone"),
+        ({"kind": "undo", "undo_state": "done"}, "ended", "undo"),
+        ({"kind": "undo", "undo_state": "running"}, "ended", "undoing"),
+        ({"kind": "undo", "undo_state": "failed"}, "ended", "failed"),
+        ({"kind": "undo", "undo_state": "done", "status": "undone"}, "undone", "undone"),
+    ],
+)
+def test_only_agents_run(given: dict[str, Any], status: str, state: str) -> None:
+    session = JournalSession(**{"status": "open", "last_seen_at": NOW, **given})
+    assert (find_status(session), find_state(session)) == (status, state)
+
+
+def test_a_redo_is_called_one() -> None:
+    session = JournalSession(kind="undo", status="open", undo_state="done", last_seen_at=NOW)
+    assert find_state(session, is_redo=True) == "redo"
+
+
+@pytest.mark.parametrize(
+    ("undos", "undone", "left", "covered"),
+    [
+        ([_Undo(104, skipped=1)], 103, 1, (True, True)),
+        ([_Undo(5, writes=[str(FIRST)])], 5, 99, (True, False)),
+        ([_Undo(5, writes=[str(FIRST)]), _Undo(99, skipped=2)], 102, 2, (True, True)),
+        ([_Undo(104, skipped=9), _Undo(104, skipped=4)], 100, 4, (True, True)),
+        ([_Undo(104, redone=4)], 100, 4, (True, True)),
+    ],
+)
+def test_what_undos_have_left(undos: list[Any], undone: int, left: int, covered: tuple[bool, bool]) -> None:
+    found = count_undone(undos, 104)
+    assert (found.undone, found.left, (found.covers(FIRST), found.covers(SECOND))) == (undone, left, covered)
+    assert found.describe() == f"{undone} of {undone + left} undone"
+    assert found.undo_id == undos[-1].id
