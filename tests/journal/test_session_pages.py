@@ -1,6 +1,7 @@
 """The list of sessions with its filters, and a session's page."""
 
 import re
+from html import unescape
 from typing import Any
 
 import psycopg
@@ -171,6 +172,20 @@ async def test_hostile_names_and_values_are_only_text(workshop: Workshop) -> Non
         assert "<b>new" not in page
         assert "49" not in re.findall(r"<h1>(.*?)</h1>", page)[0]
         assert "&lt;img src=x" in page
+
+
+@pytest.mark.parametrize("value", ['{"n": ' + "7" * 4500 + "}", "[" * 900 + "]" * 900, "[" * 100 + "]" * 100])
+async def test_a_session_is_shown_whatever_it_wrote(workshop: Workshop, value: str) -> None:
+    """Python reads no integer of that many digits, and follows no value that is nested so deeply."""
+    bench = await workshop.bench(
+        "CREATE TABLE facts (id int PRIMARY KEY, fact jsonb); INSERT INTO facts VALUES (1, '{}')"
+    )
+    agent = await bench.agent()
+    written = await agent.http.patch("/facts?id=eq.1", content=f'{{"fact": {value}}}')
+    assert written.is_success, written.text
+    page = await read_page(bench, written.headers["x-basewarden-session"])
+    assert unescape(page).count(value[6:-1] if value[0] == "{" else value) >= 1
+    assert "1 unchanged column" in page
 
 
 async def test_a_blocked_request_says_why_and_leads_to_the_agent(workshop: Workshop) -> None:

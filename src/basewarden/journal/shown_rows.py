@@ -1,6 +1,7 @@
 """Prepares a recorded row for a page: its label, what changed, what a trigger changed."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,9 @@ VALUES_SHOWN = 3
 CHANGES_SHOWN = 3
 LONGEST_VALUE = 48
 _NO_VALUE = object()
+_MAX_DEPTH = 32
+_MAX_INT_DIGITS = 4000
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class ShownMutation:
 
 
 def show_mutation(mutation: JournalMutation, state: str, connection_id: UUID) -> ShownMutation:
-    before, after = read_image(mutation.before), read_image(mutation.after)
+    before, after = read_images(mutation)
     row = after or before or {}
     changes, derived = list_changes(before, after, mutation.set_columns if mutation.cause == "request" else None)
     label = label_row(row, mutation.key_columns)
@@ -102,12 +106,37 @@ def split_changed_columns(
     return [column for column in changed if column in named], [column for column in changed if column not in named]
 
 
-def read_image(image: str | None) -> Row | None:
-    """Decodes numbers as Decimal: a numeric with many digits must not lose any in a float."""
-    if image is None:
-        return None
-    row: Row = json.loads(image, parse_float=Decimal)
+def read_images(mutation: JournalMutation) -> tuple[Row | None, Row | None]:
+    """Returns the row before and after. Rows with deeply nested values are returned as PostgreSQL's texts."""
+    images = (mutation.before, mutation.after)
+    if any(image is not None and _is_deep(image) for image in images):
+        return mutation.before_exact, mutation.after_exact
+    before, after = (None if image is None else _decode(image) for image in images)
+    return before, after
+
+
+def _decode(image: str) -> Row:
+    """Decodes numbers as Decimal: a numeric with many digits must not lose any in a float, and an int has a limit."""
+    row: Row = json.loads(image, parse_float=Decimal, parse_int=_read_integer)
     return row
+
+
+def _read_integer(text: str) -> int | Decimal:
+    return int(text) if len(text) <= _MAX_INT_DIGITS else Decimal(text)
+
+
+def _is_deep(image: str) -> bool:
+    """Whether values are nested so deeply that neither the decoder nor a template can follow: both are recursive."""
+    if image.count("[") + image.count("{") <= _MAX_DEPTH:
+        return False
+    depth = deepest = 0
+    for token in _BRACKETS.finditer(image):
+        if token[0] in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token[0] in "]}":
+            depth -= 1
+    return deepest > _MAX_DEPTH
 
 
 def _name_key(value: Any) -> str:
