@@ -2,6 +2,8 @@
 
 import json
 import re
+from html import unescape
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -185,6 +187,36 @@ async def test_a_row_of_any_key_has_a_page(store: Store, word: str) -> None:
     assert changed.status_code == 303
     assert (await store.owner.get(changed.headers["location"])).status_code == 200
     assert await store.ask(f"select meaning from words where word = '{word}'") == "x"
+
+
+@pytest.mark.parametrize("name", ["a/b", "a%41", "\u00fc ?#"])
+async def test_forms_and_toasts_lead_back_to_odd_names(store: Store, name: str) -> None:
+    """A link to the same page keeps the encoding of its address: decoded, an encoded slash would part a name."""
+    await store.behind.execute(f'create table "{name}" (id text primary key, name text)'.encode())
+    form = await store.owner.get(f"{store.table(name)}/+new")
+    assert f'action="{store.table(name)}/+new"' in form.text
+    added = await store.owner.post(f"{store.table(name)}/+new", data={"v.id": "1/2", "v.name": "one"})
+    here = store.row(name, "1/2")
+    assert added.headers["location"].startswith(f"{here}?written=")
+    changed = await store.owner.post(here, data={"o.name": '"one"', "v.name": "two"}, follow_redirects=True)
+    (action, back), *_ = re.findall(r'action="([^"]+/undo[^"]*)" data-undo.*?name="back" value="([^"]*)"', changed.text)
+    assert back == here
+    undone = await store.owner.post(unescape(action), data={"back": back}, follow_redirects=True)
+    assert (undone.status_code, undone.url.raw_path.partition(b"?")[0].decode()) == (200, here)
+    assert f'action="{store.table(name)}/+delete?key=' in (await store.owner.get(_find_delete(undone.text))).text
+    missing = await store.owner.get(store.row(name, "3/4"))
+    assert f'href="{store.table(name)}"' in missing.text
+
+
+def _find_delete(page: str) -> str:
+    (href,) = set(re.findall(r'<a class="button[^"]*" href="([^"]+/[+]delete[^"]*)"', page))
+    return unescape(href)
+
+
+async def test_a_visitor_comes_back_to_the_same_row(store: Store, client: httpx.AsyncClient) -> None:
+    path = store.row("words", "a b/c,d")
+    asked = await client.get(f"{path}?a=%2F")
+    assert asked.headers["location"] == f"/signin?{urlencode({'next': f'{path}?a=%2F'}, safe='/')}"
 
 
 async def test_a_composite_key_of_odd_characters(store: Store) -> None:

@@ -26,6 +26,7 @@ from basewarden.web.schemas import RequestBody, ResponseBody
 from basewarden.web.shell import RoomCount, RoomCounts, Shell
 from basewarden.web.static import BuiltFiles
 from basewarden.web.stopwatch import Stopwatch, run_timed
+from basewarden.web.targets import read_target
 from basewarden.web.units import Reading, Writing
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "mfa_cookie_name",
     "parse_form",
     "raise_file_limit",
+    "read_target",
     "read_whole_body",
     "redirect",
     "resolve_routes",

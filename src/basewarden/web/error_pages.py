@@ -16,6 +16,7 @@ from basewarden.web.invalid import describe_invalid
 from basewarden.web.pages import Pages, redirect
 from basewarden.web.responses import Internal, error_response, wants_page
 from basewarden.web.shell import ShowVisitor
+from basewarden.web.targets import read_target
 
 SignInPaths = Mapping[type[AppError], Callable[[str], str]]
 """By error class: makes the path that a page redirects to, from the path to return to. The first that fits is used."""
@@ -97,9 +98,7 @@ def _make_responder(sign_in_paths: SignInPaths, show_visitor: ShowVisitor) -> _R
 
 
 def _find_return_path(request: Request) -> str:
-    if request.method != "GET":
-        return "/"
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return read_target(request) if request.method == "GET" else "/"
 
 
 def _render_error(request: Request, error: AppError) -> Response:

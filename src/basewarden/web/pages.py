@@ -14,6 +14,7 @@ from basewarden.web.avatars import choose_hue, make_initials
 from basewarden.web.charts import place_points
 from basewarden.web.highlight import highlight
 from basewarden.web.rooms import ROOMS
+from basewarden.web.targets import read_path
 
 _OWN_TEMPLATES = Path(__file__).parent / "templates"
 _THEMES = ("light", "dark")
@@ -50,7 +51,7 @@ class Pages:
 
     def render(self, request: Request, template: str, *, status: int = HTTPStatus.OK, **context: Any) -> HTMLResponse:
         shell = {
-            "request_path": request.url.path,
+            "request_path": read_path(request),
             "theme": find_theme(request),
             "viewer": getattr(request.state, "viewer", None),
             "connections": getattr(request.state, "connections", ()),

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.errors import AppError
-from basewarden.web import Pages, Registry, error_response, redirect
+from basewarden.web import Pages, Registry, error_response, read_target, redirect
 from basewarden.workspace.errors import DatabaseUnreachable, DataRefused
 from basewarden.workspace.paths import TableRedirect
 
@@ -36,7 +36,6 @@ class DataRoute(APIRoute):
 
 def _render_error(request: Request, error: AppError) -> Response:
     registry: Registry = request.app.state.registry
-    retry = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return registry.get(Pages).render(
         request,
         "workspace/trouble.html",
@@ -44,5 +43,5 @@ def _render_error(request: Request, error: AppError) -> Response:
         is_unreachable=isinstance(error, DatabaseUnreachable),
         message=error.text,
         hint=error.hint,
-        retry_href=retry if request.method == "GET" else None,
+        retry_href=read_target(request) if request.method == "GET" else None,
     )

@@ -13,7 +13,7 @@ from basewarden.core.addresses import row_path, table_path
 from basewarden.core.brief import make_brief
 from basewarden.errors import AppError, Forbidden, NotFound
 from basewarden.gateway import choose_label
-from basewarden.web import Pages, PagesDep, Reading, redirect
+from basewarden.web import Pages, PagesDep, Reading, read_target, redirect
 from basewarden.workspace.columns import encode_values, is_writable, view_column
 from basewarden.workspace.conditions import is_any_row, is_row
 from basewarden.workspace.edits import Change, EditConflict, change_row, list_refusals
@@ -209,7 +209,7 @@ async def _show_delete(
         status=wrong if refusal is None else refusal.status,
         **make_table_context(client, member.connection.id, table),
         keys=keys,
-        action=str(request.url.path) + f"?{request.url.query}",
+        action=read_target(request),
         touches=list_consequences(table, found.rows, related),
         way_back=UNDO_NOTE,
         confirm_word=_confirm_word(member, table),

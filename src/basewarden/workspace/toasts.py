@@ -28,6 +28,7 @@ from basewarden.journal import (
     split_changed_columns,
 )
 from basewarden.undo import StoredReceipt, count_undo_depth, decode_receipt, find_undo, is_write_undone
+from basewarden.web import read_target
 from basewarden.workspace.table_client import TableClient, text_of
 from pgrest import TextLimit
 
@@ -60,7 +61,7 @@ class UndoToast:
 
 async def read_toasts(request: Request, member: Membership, client: TableClient, db: ReadSession) -> list[UndoToast]:
     """The toasts that the address of this page asks for."""
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    here = read_target(request)
     found = []
     if (write_id := parse_id(request.query_params.get("written", ""))) is not None:
         found.append(await make_write_toast(member, client, db, write_id, here))
@@ -71,7 +72,10 @@ async def read_toasts(request: Request, member: Membership, client: TableClient,
 
 def find_back_path(request: Request, member: Membership, default: str) -> str:
     """The page that an htmx request comes from, if it is one of this connection."""
-    current = urlsplit(request.headers.get("hx-current-url", ""))
+    try:
+        current = urlsplit(request.headers.get("hx-current-url", ""))
+    except ValueError:  # is no URL
+        return default
     path = current.path + (f"?{current.query}" if current.query else "")
     return path if current.path.startswith(f"/c/{member.connection.id}/") else default
 
