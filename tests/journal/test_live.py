@@ -242,6 +242,27 @@ async def test_a_stream_ends_with_the_sign_in(workshop: Workshop) -> None:
         assert not other.is_over
 
 
+async def test_a_stream_that_opens_while_its_person_signs_out_ends_at_once(own_workshop: OwnWorkshop) -> None:
+    """The end of the sign-in is announced before the stream can hear of it."""
+    bench = await (await own_workshop.open({})).bench(_NOTES)
+    database = bench.product.registry.get(Database)
+    async with database.unit_of_work() as unit:
+        await unit.execute(text("LOCK TABLE journal_writes IN ACCESS EXCLUSIVE MODE"))
+        opening = asyncio.create_task(bench.person.get(events_path(bench)))
+        await wait_until(lambda: _count_waiting(database), "the stream to read", seconds=_SECONDS)
+        other = await bench.product.client()
+        other.cookies.update(bench.person.cookies)
+        assert (await other.post("/api/auth/signout")).status_code == 204
+        await bench.product.settled()
+    assert (await asyncio.wait_for(opening, _SECONDS)).status_code == 401
+
+
+async def _count_waiting(database: Database) -> int:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with database.read_only() as session:
+        return int(await session.scalar(text(query)) or 0)
+
+
 async def test_a_stream_ends_with_the_membership_before_another_event(own_workshop: OwnWorkshop) -> None:
     workshop = await own_workshop.open({})
     bench = await workshop.bench(_NOTES)

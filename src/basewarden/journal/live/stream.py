@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from basewarden.accounts import SignInSessions
-from basewarden.errors import AppError, Unavailable
+from basewarden.errors import AppError, Unauthenticated, Unavailable
 from basewarden.journal.live.feeds import LiveFeeds
 from basewarden.journal.live.subscriber import Subscriber
 from basewarden.web import find_draining
@@ -50,6 +50,8 @@ class EventStream(Response):
         draining.add(self._subscriber.end)
         try:
             await self._feeds.join(self._subscriber, self._position)
+            if not await self._may_read(scope):
+                raise Unauthenticated  # it ended while the stream was opened, before its end could reach the stream
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await self._send_events(scope, send)
         finally:
