@@ -59,6 +59,8 @@ async def test_typefaces_are_loaded_early_and_kept_for_ever(client: httpx.AsyncC
         "/static/build/manifest.json",
         "/static/build/.lock",
         "/static/build/main-AAAAAAAA.js",
+        f"/static/build/{'a' * 300}-AAAAAAAA.js",
+        f"/static/build/{'%C3%A9' * 150}-AAAAAAAA.js",
         "/static/build/../assets.py",
         "/static/build/%2e%2e/%2e%2e/assets.py",
         "/static/",

@@ -1,7 +1,7 @@
 """Paths that a form comes back to, with a parameter of the page's address that says what was done."""
 
 from collections.abc import Collection
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 MAX_BACK = 4000
 DONE_PARAMETERS = ("written", "undone", "done", "deleted")
@@ -9,9 +9,8 @@ DONE_PARAMETERS = ("written", "undone", "done", "deleted")
 
 def is_back_path(path: str, prefix: str) -> bool:
     """Whether it is a path of this site below `prefix`, so that it may be redirected to."""
-    parts = urlsplit(path)
     is_plain = path.isascii() and path.isprintable() and "\\" not in path and len(path) <= MAX_BACK
-    return is_plain and not parts.scheme and not parts.netloc and parts.path.startswith(prefix)
+    return is_plain and path.startswith(prefix)
 
 
 def add_parameter(path: str, name: str, value: str) -> str:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from basewarden.errors import MethodNotAllowed, NotFound
 
 _PREFIX = "/static/build/"
-_NAME: Final = re.compile(r"[\w-]+-[A-Z0-9]{8}\.(?:js|css|svg|woff2)\Z")
+_NAME: Final = re.compile(r"[\w-]{1,100}-[A-Z0-9]{8}\.(?:js|css|svg|woff2)\Z", re.ASCII)
 _MAX_RATIO = 0.9
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 """Written beside each file when the assets are built."""
