@@ -30,6 +30,7 @@ class AgentRuns:
     def __init__(self) -> None:
         self._data: DemoData | None = None
         self._running: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
 
     def use(self, data: DemoData) -> None:
         """The data is prepared over HTTP, so it is known only when the server runs."""
@@ -50,11 +51,12 @@ class AgentRuns:
 
     async def start(self) -> None:
         """Raises AgentRefused where the agent's token no longer works."""
-        if self._running is not None and not self._running.done():
-            return
-        await self._check_access()
-        name = f"{SESSION_NAME} {datetime.now(UTC):%H:%M:%S}"
-        self._running = asyncio.create_task(self._run(name))
+        async with self._starting:
+            if self._running is not None and not self._running.done():
+                return
+            await self._check_access()
+            name = f"{SESSION_NAME} {datetime.now(UTC):%H:%M:%S}"
+            self._running = asyncio.create_task(self._run(name))
 
     async def stop(self) -> None:
         if self._running is not None:
