@@ -1,5 +1,7 @@
 /** Moves through a grid by the arrow keys, one cell being the tab stop; Enter, F2 or a double click edits; Enter follows a link where there is one. */
-import { onArrival, within } from "./events.js";
+import htmx from "htmx.org";
+
+import { onArrival, onClick, within } from "./events.js";
 
 const STEPS: Record<string, readonly [number, number]> = {
   ArrowUp: [-1, 0],
@@ -34,11 +36,36 @@ function enter(cell: HTMLTableCellElement, key: string): void {
   else inside?.focus();
 }
 
+/** Loads the editor of a cell, whose address is its row's with the column's name. */
+function edit(cell: HTMLElement): void {
+  const row = cell.closest("tr")?.querySelector<HTMLAnchorElement>(".row-link");
+  if (!row) return;
+  const query = new URLSearchParams({ column: cell.dataset["editable"] ?? "", edit: "1" });
+  void htmx.ajax("get", `${row.pathname}/cell?${query}`, { source: cell, target: cell, swap: "outerHTML" });
+}
+
+/** Hundreds of pencils would be most of the page, so they are made here. */
+function addPencils(part: Element): void {
+  const pencil = document.querySelector<HTMLTemplateElement>("#pencil")?.content.firstElementChild;
+  if (!pencil) return;
+  for (const cell of within<HTMLElement>(part, "td[data-editable]")) {
+    const button = pencil.cloneNode(true) as HTMLElement;
+    button.ariaLabel = `Edit ${cell.dataset["editable"] ?? ""}`;
+    cell.append(button);
+  }
+}
+
 function gridOf(target: EventTarget | null): HTMLTableElement | null {
   return target instanceof Element ? target.closest<HTMLTableElement>("table[data-grid]") : null;
 }
 
+onClick(".cell-edit", (button) => {
+  const cell = button.closest<HTMLElement>("td[data-editable]");
+  if (cell) edit(cell);
+});
+
 onArrival((part) => {
+  addPencils(part);
   for (const table of within<HTMLTableElement>(part, "table[data-grid]")) {
     table.setAttribute("role", "grid");
     const first = table.tBodies[0]?.rows[0]?.cells[0];
@@ -62,8 +89,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("dblclick", (event) => {
-  const cell = event.target instanceof Element ? event.target.closest("td[data-editable]") : null;
-  cell?.querySelector<HTMLElement>(".cell-edit")?.click();
+  const cell = event.target instanceof Element ? event.target.closest<HTMLElement>("td[data-editable]") : null;
+  if (cell) edit(cell);
 });
 
 // A cell comes back from its editor as a new element, a saved one with its whole row: neither the place in the grid

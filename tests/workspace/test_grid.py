@@ -103,7 +103,7 @@ async def test_chosen_columns_and_odd_names(store: Store) -> None:
 async def test_what_cannot_be_changed_says_why(store: Store, table: str, reason: str) -> None:
     page = (await store.owner.get(store.table(table))).text
     assert reason in page
-    assert "cell-edit" not in page
+    assert "data-editable" not in page
     assert (await store.owner.post(f"{store.table(table)}/+new", data={"v.name": "x"})).status_code == 403
 
 

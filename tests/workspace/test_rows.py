@@ -239,7 +239,7 @@ async def test_a_viewer_reads_and_changes_nothing(store: Store, product: ServedP
     await make_viewer(product, store.connection_id, "viewer@example.com")
     page = (await viewer.get(store.table("lamps"))).text
     assert "Reading lamp" in page
-    assert "cell-edit" not in page
+    assert "data-editable" not in page
     assert "Add row" not in page
     for path in (f"{store.table('lamps')}/+new", f"{store.table('lamps')}/+delete?key=1", store.row("lamps", "1")):
         assert (await viewer.post(path, data={"v.name": "x", "o.name": "null"})).status_code == 403

@@ -24,7 +24,7 @@ class Cell:
 
     value: str | None
     link: CellLink | None
-    edit_href: str | None
+    is_editable: bool
     is_cut: bool = False
     whole_href: str | None = None
 
@@ -142,7 +142,7 @@ def make_row(
             Cell(
                 value=value,
                 link=reference.link(member.connection.id, row) if reference else None,
-                edit_href=cell_href(href, column.name, edit=True) if can_edit and href else None,
+                is_editable=bool(can_edit and href),
                 is_cut=is_cut,
                 whole_href=value_href(href, column.name) if is_cut and href else None,
             )
@@ -150,8 +150,8 @@ def make_row(
     return GridRow(encode_row(key) if key else None, ", ".join(key), href, cells)
 
 
-def cell_href(row_href: str, column: str, *, edit: bool = False) -> str:
-    return f"{row_href}/cell?{urlencode({'column': column} | ({'edit': '1'} if edit else {}))}"
+def cell_href(row_href: str, column: str) -> str:
+    return f"{row_href}/cell?{urlencode({'column': column})}"
 
 
 def value_href(row_href: str, column: str) -> str:
