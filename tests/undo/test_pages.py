@@ -149,12 +149,15 @@ async def test_an_undone_undo_offers_no_redo(bench: Bench, agent: BenchAgent) ->
     session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
     first = await request_undo(bench, session)
     undo = first.url.path.rpartition("/")[2]
-    assert ">Redo</span>" in first.text
+    assert ">Redo…</span>" in first.text
+    assert (
+        f'href="/c/{bench.connection_id}/sessions/{undo}/undo"' in first.text
+    )  # its preview: one press repeats nothing
     again = await request_undo(bench, undo)
     assert "1 row has its changes again." in again.text
-    assert ">Undo</span>" in again.text
+    assert ">Undo…</span>" in again.text
     undone = (await bench.person.get(f"/c/{bench.connection_id}/undos/{undo}")).text
-    assert ">Redo</span>" not in undone
+    assert ">Redo…</span>" not in undone
     assert "Redone" in undone
     assert again.url.path in undone
 
