@@ -179,7 +179,8 @@ def run_pip(command: list[str], total: int) -> None:
             printed.append(line)
             seen += line.startswith(("Collecting", "Requirement already"))
             if sys.stderr.isatty():
-                print(f"\r\033[Kbasewarden: {seen} of {total} packages", end="", file=sys.stderr, flush=True)
+                doing = f"unpacking {total}" if line.startswith("Installing collected") else f"{seen} of {total}"
+                print(f"\r\033[Kbasewarden: {doing} packages", end="", file=sys.stderr, flush=True)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     if pip.returncode != 0:

@@ -22,7 +22,7 @@ from basewarden.operations import Retention
 from basewarden.operations.upkeep import examine, make_backup, report_start_error, restore_backup
 from basewarden.serve import bind, make_server, serve_with_workers, serving, wait_for_end
 from basewarden.settings import Settings
-from basewarden.start import Started, start, start_migrated
+from basewarden.start import Started, find_data_dir, start, start_migrated
 from basewarden.vault import Vault, make_keyring, rotate_keys
 from basewarden.web import ensure_assets
 
@@ -31,6 +31,12 @@ Progress = Callable[[str], None]
 
 def _print_status(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
+
+
+def _replace_status(message: str) -> None:
+    """Shows the last message only, on a terminal; an empty one clears the line."""
+    shown = f"{message.rstrip('.')[:70]}…" if message else ""
+    print(f"\r\033[K{shown}", end="", file=sys.stderr, flush=True)
 
 
 def _ignore_status(_: str) -> None:
@@ -73,9 +79,18 @@ async def _serve_in_process(host: str, port: int) -> None:
 
 async def _prepare(host: str, port: int) -> Started:
     await ensure_assets(_print_status)
-    return await start_migrated(_print_status, origin=make_origin(host, port))
+    return await start_migrated(
+        _print_status, origin=make_origin(host, port), allow_private=is_private_deployment(host, os.environ)
+    )
 
 
+def is_private_deployment(host: str, environment: Mapping[str, str]) -> bool:
+    """Whether only this machine reaches the server, which has no public address: it may use databases here."""
+    own = {"DATABASE_URL", "BASEWARDEN_ORIGIN", "BASEWARDEN_ALLOW_PRIVATE_ADDRESSES", "BASEWARDEN_TRUSTED_PROXIES"}
+    return host in _LOOPBACK and not any(environment.get(name) for name in own)
+
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _THIS_MACHINE = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})  # noqa: S104 - nothing is bound here
 
 
@@ -88,8 +103,13 @@ def make_origin(host: str, port: int) -> str:
 def _demo(options: argparse.Namespace) -> None:
     if not options.verbose:
         os.environ.setdefault("BASEWARDEN_LOG_LEVEL", "error")
-    progress = _print_status if options.verbose else _ignore_status
-    run_command(_run_demo(options.host, options.port, progress, script=options.script), on_terminate=0)
+    os.environ.setdefault("BASEWARDEN_DATA_DIR", str(find_data_dir() / "demo"))
+    progress = _print_status if options.verbose else _replace_status if sys.stderr.isatty() else _ignore_status
+    try:
+        run_command(_run_demo(options.host, options.port, progress, script=options.script), on_terminate=0)
+    except StartError:
+        progress("")
+        raise
 
 
 async def _run_demo(host: str, port: int, progress: Progress, *, script: bool) -> None:
@@ -106,7 +126,7 @@ async def _run_demo(host: str, port: int, progress: Progress, *, script: bool) -
     link, runs = SigninLink(), AgentRuns()
     with bind(host, 0 if script else port) as listener:
         origin = make_origin(host, listener.getsockname()[1])
-        _print_status("Preparing the demo. The first start takes up to a minute.")
+        _print_status("Preparing the demo. The first start takes about a minute.")
         await ensure_assets(progress)
         started = await start_migrated(progress, origin=origin, allow_private=True)
         if started.embedded is None or started.settings.data_dir is None:
@@ -118,11 +138,14 @@ async def _run_demo(host: str, port: int, progress: Progress, *, script: bool) -
                     started.settings.origin, started.embedded.dsn("postgres"), started.settings.data_dir, progress
                 )
                 if script:
+                    progress("")
                     await run_script(data, print)
                 else:
                     runs.use(data)
                     if data.is_new:
+                        progress("Letting the agent work")
                         await runs.seed()
+                    progress("")
                     _welcome(data, link.path)
                     await wait_for_end(task)
         except ScriptError as error:

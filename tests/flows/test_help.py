@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from basewarden.commands import make_origin
+from basewarden.commands import is_private_deployment, make_origin
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -60,3 +60,22 @@ def test_the_setup_script_says_what_it_takes(tmp_path: Path) -> None:
 def test_this_machine_is_called_by_its_name(host: str, origin: str) -> None:
     """Only by a name does a browser make passkeys for it."""
     assert make_origin(host, 8000) == origin
+
+
+@pytest.mark.parametrize(
+    ("host", "environment", "expected"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {"BASEWARDEN_DATA_DIR": "/srv/basewarden"}, True),
+        ("0.0.0.0", {}, False),  # noqa: S104 - nothing is bound here
+        ("192.0.2.7", {}, False),
+        ("127.0.0.1", {"BASEWARDEN_ORIGIN": "https://app.example.com"}, False),
+        ("127.0.0.1", {"DATABASE_URL": "postgresql://db.example.com/basewarden"}, False),
+        ("127.0.0.1", {"BASEWARDEN_TRUSTED_PROXIES": "127.0.0.1"}, False),
+        ("127.0.0.1", {"BASEWARDEN_ALLOW_PRIVATE_ADDRESSES": "0"}, False),
+    ],
+)
+def test_private_databases_are_allowed_where_only_this_machine_asks(
+    host: str, environment: dict[str, str], *, expected: bool
+) -> None:
+    assert is_private_deployment(host, environment) is expected

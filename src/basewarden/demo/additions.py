@@ -15,4 +15,4 @@ _TEMPLATES = Path(__file__).parent / "templates"
 def wire_demo(registry: Registry, link: SigninLink, runs: AgentRuns) -> None:
     registry.add(link)
     registry.add(runs)
-    registry.get(Pages).add_banner("demo", _TEMPLATES, demo_email=EMAIL)
+    registry.get(Pages).add_banner("demo", _TEMPLATES, demo_email=EMAIL, demo_runs=runs)

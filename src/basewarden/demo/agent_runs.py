@@ -42,6 +42,10 @@ class AgentRuns:
             raise Unavailable("The demo is still starting. Try again in a moment.")
         return self._data
 
+    @property
+    def is_running(self) -> bool:
+        return self._running is not None and not self._running.done()
+
     async def seed(self) -> None:
         """One session with damage, a person's newer edits to two of its rows, and a request that was refused."""
         edits = PersonEdits(self.data)
@@ -52,7 +56,7 @@ class AgentRuns:
     async def start(self) -> None:
         """Raises AgentRefused where the agent's token no longer works."""
         async with self._starting:
-            if self._running is not None and not self._running.done():
+            if self.is_running:
                 return
             await self._check_access()
             name = f"{SESSION_NAME} {datetime.now(UTC):%H:%M:%S}"
