@@ -95,7 +95,9 @@ onClick("form[data-steps] [data-fill]", (link, event) => {
   for (const [name, value] of Object.entries(readValues(link))) fill(form, name, value, names);
   for (const one of form.querySelectorAll("[data-fill]")) one.removeAttribute("aria-current");
   link.setAttribute("aria-current", "true");
-  form.querySelector<HTMLInputElement>("input[name=name]")?.focus();
+  const name = form.querySelector<HTMLInputElement>("input[name=name]");
+  name?.focus();
+  name?.select(); // so that typing replaces the proposed name
 });
 
 function readValues(link: HTMLElement): Record<string, string> {

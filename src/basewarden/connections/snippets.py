@@ -63,7 +63,11 @@ def _make_javascript(parts: _Parts) -> str:
         f"const db = createClient(\n  {_quote(parts.url)},\n  {_quote(parts.token)},\n)\n"
         f'const {{ data, error }} = await db.from({table}).select("*").limit(5)\nconsole.log(error ?? data)'
     )
-    write = f"\n\n// A write, which you can undo\nawait db.from({table}).update({parts.change}).eq({key})"
+    write = (
+        "\n\n// A write, which you can undo\n"
+        f"const write = await db.from({table}).update({parts.change}).eq({key}).select()\n"
+        "console.log(write.error ?? write.data)"
+    )
     return read + (write if parts.can_write else "")
 
 
@@ -78,7 +82,7 @@ def _make_python(parts: _Parts) -> str:
         f"db = create_client(\n    {_quote(parts.url)},\n    {_quote(parts.token)},\n)\n"
         f'print(db.table({table}).select("*").limit(5).execute().data)'
     )
-    write = f"\n\n# A write, which you can undo\ndb.table({table}).update({change}).eq({key}).execute()"
+    write = f"\n\n# A write, which you can undo\nprint(db.table({table}).update({change}).eq({key}).execute().data)"
     return read + (write if parts.can_write else "")
 
 
@@ -91,7 +95,7 @@ def _make_curl(parts: _Parts) -> str:
     body = parts.change.replace("'", "'\\''")
     write = (
         f'\n\n# A write, which you can undo\ncurl -X PATCH "{address}?{filters}" \\\n{token} \\\n'
-        f"  -H \"Content-Type: application/json\" \\\n  -d '{body}'"
+        f'  -H "Prefer: return=representation" \\\n  -H "Content-Type: application/json" \\\n  -d \'{body}\''
     )
     return read + (write if parts.can_write else "")
 

@@ -190,7 +190,7 @@ class _ResponseSender:
         _access_log.note(
             method=self._scope["method"],
             path=hide_tokens(self._scope["path"]),  # without the query: filters hold personal data
-            status=self.status,
+            status=int(self.status),
             ms=round(self.seconds * 1000, 1),
             client=self._context.client_address,
         )
