@@ -86,6 +86,11 @@ async def test_pages_have_a_size_and_an_end(store: Store) -> None:
     first = (await store.owner.get(store.table("lamps"), params={"size": "25"})).text
     assert len(cells(first)) == 25
     assert "25 of 60" in first
+    swapped = (await store.owner.get(store.table("lamps"), params={"size": "25"}, headers={"HX-Target": "rows"})).text
+    assert cells(swapped) == cells(first)
+    assert 'id="rows"' in swapped
+    assert 'aria-label="Main"' in first
+    assert 'aria-label="Main"' not in swapped
     last = (await store.owner.get(store.table("lamps"), params={"size": "25", "page": "3"})).text
     assert len(cells(last)) == 10
     assert "This page does not exist" in (await store.owner.get(store.table("lamps"), params={"page": "9"})).text

@@ -41,6 +41,10 @@ async def get_tables(
     )
 
 
+_ROWS_ID = "rows"
+"""The element that sorting, filters and paging replace."""
+
+
 @router.get("/{table}")
 async def get_grid(
     request: Request, member: Viewer, table: TableDep, client: TableClientDep, db: Reading, pages: PagesDep
@@ -51,6 +55,7 @@ async def get_grid(
     return pages.render(
         request,
         "workspace/grid.html",
+        frame="workspace/rows.html" if request.headers.get("hx-target") == _ROWS_ID else "workspace/data.html",
         **make_table_context(client, member.connection.id, table),
         view=view,
         grid=grid,
