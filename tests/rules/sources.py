@@ -6,7 +6,7 @@ import subprocess
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from io import StringIO
 from pathlib import Path
 
@@ -25,6 +25,11 @@ class SourceFile:
     def tree(self) -> ast.Module:
         return ast.parse(self.text)
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All of the tree, breadth first."""
+        return tuple(ast.walk(self.tree))
+
     @property
     def module(self) -> str:
         """`src/basewarden/db/engine.py` is `basewarden.db.engine`, an `__init__.py` its package."""
@@ -34,10 +39,11 @@ class SourceFile:
     def at(self, line: int, what: str) -> str:
         return f"{self.path}:{line} {what}"
 
-    def comments(self) -> Iterator[tuple[int, str]]:
-        for token in tokenize.generate_tokens(StringIO(self.text).readline):
-            if token.type == tokenize.COMMENT:
-                yield token.start[0], token.string
+    @cached_property
+    def comments(self) -> tuple[tuple[int, str], ...]:
+        """Each with its line."""
+        tokens = tokenize.generate_tokens(StringIO(self.text).readline) if "#" in self.text else ()
+        return tuple((token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT)
 
     def lines_with(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
         for match in pattern.finditer(self.text):
@@ -46,11 +52,13 @@ class SourceFile:
 
 def read_sources(*folders: str, suffix: str = ".py") -> list[SourceFile]:
     paths = [path for folder in folders for path in sorted((CHECKOUT / folder).rglob(f"*{suffix}"))]
-    return [
-        SourceFile(path.relative_to(CHECKOUT).as_posix(), path.read_text())
-        for path in paths
-        if "node_modules" not in path.parts
-    ]
+    return [read_source(path) for path in paths if "node_modules" not in path.parts]
+
+
+@cache
+def read_source(path: Path) -> SourceFile:
+    """Kept, with its tree, until the last rule has run: most rules read the same files."""
+    return SourceFile(path.relative_to(CHECKOUT).as_posix(), path.read_text())
 
 
 def list_repository_files() -> list[str]:

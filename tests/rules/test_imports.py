@@ -24,7 +24,7 @@ Graph = Mapping[str, set[str]]
 
 def list_imports(source: SourceFile, modules: set[str]) -> Iterator[tuple[int, str]]:
     """Every module of ours that a file imports, inside functions and under TYPE_CHECKING too."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -124,7 +124,7 @@ def list_face(source: SourceFile) -> set[str]:
 
 def list_imported_names(source: SourceFile, modules: set[str]) -> Iterator[tuple[int, str, str]]:
     """Line, module and name of each `from … import`; of an `import` the module's own name."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module in modules:
             yield from ((node.lineno, node.module, alias.name) for alias in node.names)
         elif isinstance(node, ast.Import):

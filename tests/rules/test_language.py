@@ -86,7 +86,7 @@ def find_retired_prose(sources: Iterable[SourceFile]) -> list[str]:
     return [
         source.at(line, f"{word.lower()} -> {RETIRED_PROSE[word.lower()]}")
         for source in sources
-        for line, text in [*source.comments(), *_list_docstrings(source)]
+        for line, text in [*source.comments, *_list_docstrings(source)]
         for word in pattern.findall(re.sub(r"\s+", " ", text))
         if not _is_allowed(source, word.lower())
     ]
@@ -95,7 +95,7 @@ def find_retired_prose(sources: Iterable[SourceFile]) -> list[str]:
 def _list_names(source: SourceFile) -> Iterator[tuple[int, str]]:
     """Yields the names that a module defines: its own, and those of classes, functions, arguments and variables."""
     yield 1, source.path.rpartition("/")[2].removesuffix(".py")
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.lineno, node.name
         elif isinstance(node, ast.arg):
@@ -108,7 +108,7 @@ def _list_names(source: SourceFile) -> Iterator[tuple[int, str]]:
 
 def _list_docstrings(source: SourceFile) -> Iterator[tuple[int, str]]:
     """Yields docstrings, and the strings below constants and fields."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.lineno, node.value.value
 

@@ -11,7 +11,7 @@ from tests.rules.sources import CHECKOUT, SourceFile, read_sources
 def find_shared_class_names(sources: Iterable[SourceFile]) -> list[str]:
     places: dict[str, list[str]] = defaultdict(list)
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(f"{source.path}:{node.lineno}")
     return [f"{name}: {', '.join(found)}" for name, found in sorted(places.items()) if len(found) > 1]
@@ -37,7 +37,7 @@ def find_unknown_terms(page: str, sources: Iterable[SourceFile]) -> list[str]:
     known = {
         node.name
         for source in sources
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     } | {name for source in sources for name in _list_aliases(source)}
     cells = [line.rstrip("| ").rpartition("|")[2] for line in page.splitlines() if line.startswith("| ")]

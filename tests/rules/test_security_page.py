@@ -2,9 +2,10 @@
 
 import ast
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.rules.sources import CHECKOUT as ROOT
+from tests.rules.sources import SourceFile, read_source
+
 PAGE = ROOT / "docs" / "security.md"
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 STATEMENTS = list(range(1, 31))
@@ -14,15 +15,13 @@ def find_missing(page: str) -> list[str]:
     missing = []
     for path, name in NAMED.findall(page):
         file = ROOT / path
-        tree = ast.parse(file.read_text()) if file.exists() else None
-        functions = (
-            {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-            if tree
-            else set()
-        )
-        if tree is None or (name and name not in functions):
+        if not file.exists() or (name and name not in list_functions(read_source(file))):
             missing.append(f"{path}::{name}")
     return missing
+
+
+def list_functions(source: SourceFile) -> set[str]:
+    return {node.name for node in source.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 def test_every_test_that_the_page_names_is_there() -> None:

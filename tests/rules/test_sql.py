@@ -39,9 +39,9 @@ def find_homeless_sql(sources: Iterable[SourceFile]) -> list[str]:
 
 
 def list_sql(source: SourceFile) -> Iterator[tuple[int, str]]:
-    docstrings = set(_list_docstrings(source.tree))
-    builders = set(_list_builders(source.tree))
-    for node in ast.walk(source.tree):
+    docstrings = set(_list_docstrings(source))
+    builders = set(_list_builders(source))
+    for node in source.nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
             if STATEMENT.match(node.value):
                 yield node.lineno, f"SQL: {node.value.split(maxsplit=2)[:2]}"
@@ -49,14 +49,14 @@ def list_sql(source: SourceFile) -> Iterator[tuple[int, str]]:
             yield node.lineno, f"{node.func.id}()"
 
 
-def _list_docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
-    for node in ast.walk(tree):
+def _list_docstrings(source: SourceFile) -> Iterator[ast.Constant]:
+    for node in source.nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield node.value
 
 
-def _list_builders(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _list_builders(source: SourceFile) -> Iterator[str]:
+    for node in source.nodes:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy"):
             yield from (alias.asname or alias.name for alias in node.names if alias.name in BUILDERS)
 
