@@ -87,7 +87,9 @@ async def test_filters_are_in_the_address_and_stay_in_the_tabs(workshop: Worksho
     assert "No sessions match these filters" in await read_list(bench, "?table=nothing")
 
 
-@pytest.mark.parametrize("query", ["status=odd", "who=me", "since=yesterday", "until=2000-13-01", "cursor=%21"])
+@pytest.mark.parametrize(
+    "query", ["status=odd", "who=me", "since=yesterday", "until=2000-13-01", "cursor=%21", "table=%00"]
+)
 async def test_invalid_filters_are_422(workshop: Workshop, query: str) -> None:
     await read_list(await workshop.bench(_SHOP), f"?{query}", 422)
 
@@ -144,6 +146,9 @@ async def test_the_rest_of_a_write_begins_after_the_last_row_shown(workshop: Wor
     session = (await agent.write("PATCH", "/prices?id=gt.0", {"amount": 0})).session_id
     page = await read_page(bench, session)
     shown = re.findall(r">no\. (\d+)</span>", page)
+    (write,) = re.findall(r'id="write-([^"]+)"', page)
+    for beyond in ("9" * 30, "-" + "9" * 30):
+        await read_page(bench, session, f"?write={write}&after={beyond}")
     while found := re.search(r'href="[^"]*(\?write=[^"]*after=\d+)"(?: rel="next")?>(?:\d+ more rows|Next)', page):
         page = await read_page(bench, session, found[1].replace("&amp;", "&"))
         shown += re.findall(r">no\. (\d+)</span>", page)

@@ -95,6 +95,8 @@ async def test_strangers_and_strange_ids_are_404(workshop: Workshop) -> None:
     for path in ("", f"/{session}"):
         assert (await _get(bench, path, stranger)).status_code == 404
         assert (await _get(bench, path, visitor)).status_code == 401
+    beyond = await _get(bench, f"/{session}?after={'9' * 30}")
+    assert (beyond.status_code, beyond.json()["mutations"]) == (200, [])
     for strange in ("nonsense", "00000000-0000-0000-0000-000000000000", session.upper() + "x"):
         assert (await _get(bench, f"/{strange}")).status_code == 404
     assert (await _get(other, f"/{session}")).status_code == 404

@@ -11,6 +11,13 @@ def clean_line(text: str) -> str:
     return line
 
 
+def check_storable(text: str) -> str:
+    """Raises ValueError for a NUL, which no text of PostgreSQL can hold and so no search can find."""
+    if "\x00" in text:
+        raise ValueError("contains a character that PostgreSQL does not accept")
+    return text
+
+
 def check_encodable(text: str) -> str:
     """Raises ValueError for half of a surrogate pair, which JSON can hold but no encoding and no database accepts."""
     try:

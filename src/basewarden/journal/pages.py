@@ -165,7 +165,7 @@ async def _read(db: ReadSession, summary: SessionSummary, path: str, write: UUID
     found = await queries.find_write(db, summary.session.id, write)
     if found is None:
         raise NotFound("There is no such write.")
-    return await read_write(db, found, _parse(int, after) or 0)
+    return await read_write(db, found, service.bound_position(_parse(int, after) or 0))
 
 
 async def _read_undo(db: ReadSession, summary: SessionSummary) -> dict[str, Any]:

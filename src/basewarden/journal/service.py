@@ -25,6 +25,7 @@ MUTATIONS_PER_PAGE = 1000
 BYTES_PER_PAGE = 8 * 1024 * 1024
 """The limit for all images in one response; a single row may exceed it."""
 WRITES_SHOWN = 1000
+_LARGEST_POSITION = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,17 @@ async def list_mutations(
     db: ReadSession, session_id: UUID, after_position: int = 0
 ) -> tuple[list[MutationView], int | None]:
     """Returns one page, and the position after which the next page begins (None at the end)."""
+    after_position = bound_position(after_position)
     end = await queries.find_page_end(
         db, session_id, limit=MUTATIONS_PER_PAGE, max_bytes=BYTES_PER_PAGE, after_position=after_position
     )
     page = await queries.list_mutations(db, session_id, after_position=after_position, up_to=end)
     return page, end if await queries.has_mutations(db, session_id, after_position=end) else None
+
+
+def bound_position(position: int) -> int:
+    """Returns a position that the database can compare; none is beyond the largest one."""
+    return max(0, min(position, _LARGEST_POSITION))
 
 
 def encode_cursor(position: SessionPosition) -> str:

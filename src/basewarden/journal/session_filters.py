@@ -5,15 +5,16 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 from basewarden.core.ids import parse_id
+from basewarden.core.text import check_storable
 from basewarden.errors import Invalid
 from basewarden.journal.sessions import SessionFilter
 
 MAX_TABLE = 140
 LAST_YEAR = 9000
-_Text = Annotated[str, Query(max_length=MAX_TABLE)]
+_Text = Annotated[str, Query(max_length=MAX_TABLE), AfterValidator(check_storable)]
 
 
 class ListParameters(BaseModel):

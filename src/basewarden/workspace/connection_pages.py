@@ -4,10 +4,12 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
+from pydantic import AfterValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.accounts import SignedIn
+from basewarden.core.text import check_storable
 from basewarden.web import PagesDep, Reading
 from basewarden.workspace.connection_list import MAX_CONNECTIONS, PER_PAGE, read_connections
 
@@ -23,7 +25,7 @@ async def get_list(
     person: SignedIn,
     db: Reading,
     pages: PagesDep,
-    q: Annotated[str, Query(max_length=80)] = "",
+    q: Annotated[str, Query(max_length=80), AfterValidator(check_storable)] = "",
     page: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = 1,
 ) -> Response:
     """`q` finds connections by name."""
