@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from basewarden.db import Database
-from basewarden.journal.live import LiveFeeds, Subscriber
+from basewarden.journal.live import LiveFeeds, Subscriber, events, subscriber
 from basewarden.journal.live.events import StreamMessage
 from basewarden.journal.live.positions import JournalSnapshot, StreamPosition, parse_position
 from basewarden.journal.live.subscriber import MAX_PENDING_BYTES
@@ -194,8 +194,13 @@ async def test_the_stream_of_a_session_has_its_events_only(workshop: Workshop) -
     session = await write(agent, 1, "mine")
     async with follow(bench.person, events_path(bench, session)) as stream:
         other = await write(agent, 2, "other")
+        reader = await bench.agent(name="reader", access="read")
+        async with follow(bench.person, events_path(bench)) as everything:
+            assert (await reader.http.post("/notes", json={"id": 9})).json()["code"] == "read_only"
+            await everything.wait_for(1, "refused")
         await write(agent, 3, "mine")
         await stream.wait_for(2)
+        assert "refused" not in stream.kinds
         assert other not in {data["sessionId"] for _, data in stream.events}
 
 
@@ -297,12 +302,31 @@ async def test_a_position_that_is_none_asks_for_a_reload(workshop: Workshop, pos
 
 
 def test_a_slow_reader_is_cut_off_and_holds_little_memory() -> None:
-    subscriber = Subscriber(UUID(int=1), UUID(int=1), "", None)
+    reader = Subscriber(UUID(int=1), UUID(int=1), "", None)
     for _ in range(MAX_PENDING_BYTES // 1000 + 1):
-        assert not subscriber.is_ended
-        subscriber.push([StreamMessage(None, b"x" * 1000)], "p")
-    assert subscriber.is_ended
-    assert subscriber.take() == b""
+        assert not reader.is_ended
+        reader.push([StreamMessage(None, b"x" * 1000)], "p")
+    assert reader.is_ended
+    assert reader.take() == b""
+
+
+async def test_a_stream_that_missed_more_than_may_be_queued_is_asked_to_reload(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would end at once, and each time that it continues from the same position."""
+    bench = await workshop.bench(_NOTES)
+    agent = await bench.agent()
+    async with follow(bench.person, events_path(bench)) as stream:
+        position = stream.last_id
+    for number in range(4):
+        await write(agent, number, f"s{number}")
+    monkeypatch.setattr(events, "MAX_READ_BYTES", 1000)
+    monkeypatch.setattr(subscriber, "MAX_PENDING_BYTES", 2000)
+    async with follow(bench.person, events_path(bench), position) as stream:
+        await stream.wait_for(1, "reload")
+        await write(agent, 9, "s9")
+        await stream.wait_for(1)
+        assert stream.kinds == ["reload", "write"]
 
 
 async def test_streams_are_limited_for_each_person(own_workshop: OwnWorkshop) -> None:

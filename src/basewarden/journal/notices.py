@@ -68,8 +68,11 @@ class ChangeNotices:
             self._timer = asyncio.get_running_loop().call_later(self._due - time.monotonic(), self._ring)
 
     def _ring(self) -> None:
+        """A timer may fire a little early, since an event loop may count in whole milliseconds."""
         self._timer = None
-        self._on_due()
+        self._schedule()
+        if self._timer is None:
+            self._on_due()
 
 
 def make_notices(connection_ids: Iterable[UUID]) -> list[str]:

@@ -21,6 +21,8 @@ HORIZON_SECONDS = 3600
 """A stream continues a position that is not older."""
 MAX_WRITES_READ = 5000
 MAX_EVENTS = 200
+MAX_READ_BYTES = 32 * 1024
+"""Of the messages of one read; a stream that continues between two events of a read gets those of two reads."""
 _LATEST_WRITES = 500
 _MAX_LISTED = 10
 _MAX_TEXT = 200
@@ -43,10 +45,14 @@ class LiveEvent:
 
 @dataclass(frozen=True, slots=True)
 class StreamMessage:
-    """An event as it is sent; all streams of a connection share it. `session_id` None = of no one session."""
+    """An event as it is sent; all streams of a connection share it.
+
+    `session_id` is None for a refusal that belongs to no session; `is_for_all`: all streams get it.
+    """
 
     session_id: UUID | None
     body: bytes
+    is_for_all: bool = False
 
 
 class TooMuchChanged(Exception):
@@ -80,19 +86,22 @@ async def read_latest_writes(session: AsyncSession, connection_id: UUID, until: 
 def make_messages(
     events: Sequence[LiveEvent], since: JournalSnapshot | None, until: JournalSnapshot
 ) -> list[StreamMessage]:
-    """Gives each event the id after which a stream continues with the next one."""
+    """Gives each event the id after which a stream continues with the next one. Raises TooMuchChanged."""
     messages = []
     for number, event in enumerate(events, 1):
         is_last = number == len(events) or since is None
         position = StreamPosition(until) if is_last or since is None else StreamPosition(since, until, event.key)
         head = f"id: {position.encode()}\nevent: {event.kind}\ndata: ".encode()
         messages.append(StreamMessage(event.session_id, b"%b%b\n\n" % (head, event.data)))
+    if sum(len(message.body) for message in messages) > MAX_READ_BYTES:
+        raise TooMuchChanged
     return messages
 
 
 def make_reload(until: JournalSnapshot) -> StreamMessage:
     """Asks the client to load everything again."""
-    return StreamMessage(None, f"id: {until.encode()}\nevent: reload\ndata: {{}}\n\n".encode())
+    body = f"id: {until.encode()}\nevent: reload\ndata: {{}}\n\n".encode()
+    return StreamMessage(None, body, is_for_all=True)
 
 
 async def _describe_writes(session: AsyncSession, sums: Sequence[Row[Any]]) -> Iterable[LiveEvent]:

@@ -6,7 +6,7 @@ Nothing runs for a connection without streams, and an idle stream holds no datab
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from basewarden.db import Database, Listener
 from basewarden.errors import AppError, TooMany, Unavailable
 from basewarden.journal.live import queries
 from basewarden.journal.live.events import (
+    LiveEvent,
     StreamMessage,
     TooMuchChanged,
     make_messages,
@@ -192,7 +193,8 @@ class _Feed:
         self, session: AsyncSession, position: str | None, until: JournalSnapshot
     ) -> list[StreamMessage]:
         if position is None:
-            return make_messages(await read_latest_writes(session, self._connection_id, until), None, until)
+            latest = await read_latest_writes(session, self._connection_id, until)
+            return _make_messages(latest, None, until)
         known = parse_position(position)
         if known is None:
             return [make_reload(until)]
@@ -208,4 +210,13 @@ class _Feed:
             events = await read_events(session, self._connection_id, since, until)
         except TooMuchChanged:
             return [make_reload(until)]
-        return make_messages([event for event in events if event.key > after], since, until)
+        return _make_messages([event for event in events if event.key > after], since, until)
+
+
+def _make_messages(
+    events: Sequence[LiveEvent], since: JournalSnapshot | None, until: JournalSnapshot
+) -> list[StreamMessage]:
+    try:
+        return make_messages(events, since, until)
+    except TooMuchChanged:
+        return [make_reload(until)]

@@ -31,7 +31,7 @@ class Subscriber:
         """Queues what concerns this stream; ends the stream if the client does not keep up."""
         self.position = position
         for message in messages:
-            if self.session_id is None or message.session_id in (None, self.session_id):
+            if message.is_for_all or self.session_id in (None, message.session_id):
                 self._pending.append(message.body)
                 self._size += len(message.body)
         if self._size > MAX_PENDING_BYTES:
