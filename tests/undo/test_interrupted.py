@@ -97,6 +97,34 @@ async def test_cut_off_after_commit_it_counts(bench: Bench, agent: BenchAgent) -
     assert [one["state"] for one in undone["mutations"]] == ["committed", "committed"]
 
 
+async def undo_and_die(bench: Bench, session: str) -> str:
+    """Returns the undo whose process ended right after its COMMIT."""
+    async with make_undo(bench, make_recorder(bench, DyingRecorder)) as undo:
+        with pytest.raises(asyncio.CancelledError):
+            await undo.apply(UUID(bench.connection_id), UUID(session), ACTOR)
+    return next(str(one["id"]) for one in await bench.sessions() if one["undoOf"] == session)
+
+
+async def test_what_a_dead_undo_did_is_undone_before_anyone_looks(bench: Bench, agent: BenchAgent) -> None:
+    """Once it is resolved, the session is not undone, since its undo was."""
+    session = (await agent.write("PATCH", "/t?id=gt.0", {"x": "wrecked"})).session_id
+    undo = await undo_and_die(bench, session)
+    assert (await request_undo(bench, undo)).status_code == 200
+    assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"wrecked"}
+    assert (await request_undo(bench, session)).json()["reverted"] == 2
+    assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}
+
+
+async def test_a_dead_redo_is_resolved_by_an_undo_of_the_session(bench: Bench, agent: BenchAgent) -> None:
+    session = (await agent.write("PATCH", "/t?id=gt.0", {"x": "wrecked"})).session_id
+    undo = (await request_undo(bench, session)).json()["undoSessionId"]
+    await undo_and_die(bench, undo)
+    assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"wrecked"}
+    assert (await request_undo(bench, session)).json()["reverted"] == 2
+    assert {row["x"] for row in await bench.rows("SELECT x FROM t")} == {"a", "b"}
+    assert (await bench.journal(session))["status"] == "undone"
+
+
 async def test_a_write_that_is_still_under_way(bench: Bench, agent: BenchAgent) -> None:
     session = (await agent.write("PATCH", "/t?id=eq.1", {"x": "wrecked"})).session_id
     async with bench.admin.transaction(force_rollback=True):

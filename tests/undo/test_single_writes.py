@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from basewarden.journal import Image, RowChange
 from basewarden.undo.planning.fold import RecordedWrite
 from basewarden.undo.planning.selection import drop_reverted, fold_selected, identify
 from tests.fixtures.bench import Backend, Bench, BenchAgent, Workshop, on_both_backends
@@ -113,12 +114,23 @@ def list_settled(rows: Rows) -> list[str]:
 
 
 def check_the_rest(writes: Sequence[RecordedWrite], chosen: UUID, reverted: set[tuple[str, str, str, str]]) -> None:
-    """The other writes alone are left."""
+    """The other writes alone are left, and set what they had set."""
     left = drop_reverted(writes, {chosen}, reverted)
     assert fold_selected(left, {chosen}).changes == ()
-    assert [write.changes for write in left if write.id != chosen] == [
-        tuple(write.reversible) for write in writes if write.id != chosen
+    assert [list_settings(write.changes) for write in left if write.id != chosen] == [
+        list_settings(write.reversible) for write in writes if write.id != chosen
     ]
+
+
+def list_settings(changes: Sequence[RowChange]) -> list[tuple[str, str, dict[str, str | None] | None]]:
+    return [(change.verb, change.table, list_set(change.before, change.after)) for change in changes]
+
+
+def list_set(before: Image | None, after: Image | None) -> dict[str, str | None] | None:
+    if after is None:
+        return None
+    old: Mapping[str, Any] = before.exact if before else {}
+    return {name: value for name, value in after.exact.items() if old.get(name, ...) != value}
 
 
 async def request_undo(bench: Bench, target: dict[str, Any], mode: str = "apply", **options: Any) -> httpx.Response:

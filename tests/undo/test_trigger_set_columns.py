@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from basewarden.undo.planning.fold import RecordedWrite, fold_writes
-from basewarden.undo.planning.unrestored_columns import keep_unrestored
+from basewarden.undo.planning.unrestored_columns import keep_unrestored, list_rows_left
 from pgrest import DbConnection
 from tests.sqlscan.plugin import OwnStatement
 from tests.undo.support import UndoWorld
@@ -251,7 +251,7 @@ async def test_what_was_left_comes_back_with_the_next_press(owned: UndoWorld, da
     assert applied is not None
     assert applied.notes
     assert await owned.digest() != before
-    folded, left = keep_unrestored(fold_writes(session), applied.changes)
+    folded, left = keep_unrestored(fold_writes(session), list_rows_left(applied.changes))
     assert left
     await owned.run("UPDATE docs SET note = 'theirs' WHERE id = 2;")
     theirs = await owned.read_column("SELECT updated_at FROM docs WHERE id = 2")

@@ -10,8 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.journal import JournalMutation, JournalSession, JournalWrite
+from basewarden.undo import queries
 from basewarden.undo.planning.fold import Folded, RecordedWrite
 from basewarden.undo.planning.selection import ChangeIdentity, drop_reverted, identify
+from basewarden.undo.planning.unrestored_columns import RowsLeft, list_rows_left
+from basewarden.undo.recorded_writes import read_writes
 from basewarden.undo.stored_receipt import decode_receipt
 
 _INVERSE = {"insert": "delete", "delete": "insert", "update": "update"}
@@ -26,14 +29,24 @@ async def find_undone_earlier(session: AsyncSession, undos: Sequence[JournalSess
 
 
 async def leave_out_reverted(
-    session: AsyncSession, undos: Sequence[JournalSession], writes: Sequence[RecordedWrite]
+    session: AsyncSession, undos: Sequence[JournalSession], writes: Sequence[RecordedWrite], *, budget: int
 ) -> Sequence[RecordedWrite]:
     """The writes without the changes that `undos` reverted, in the order of those."""
     for undo in undos:
-        selected = decode_receipt(undo.receipt).writes
+        receipt = decode_receipt(undo.receipt)
         reverted = await _list_reverted(session, undo)
-        writes = await asyncio.to_thread(drop_reverted, writes, selected, reverted)
+        may_have_rest = receipt.irreversible and undo.capture == "statement"  # an API cannot restore such columns
+        left = await read_rows_left(session, undo, budget=budget) if may_have_rest else {}
+        writes = await asyncio.to_thread(drop_reverted, writes, receipt.writes, reverted, left)
     return writes
+
+
+async def read_rows_left(session: AsyncSession, undo: JournalSession, *, budget: int) -> RowsLeft:
+    """The rows as an undo left them, which may have columns that triggers set again; none if it was partly undone."""
+    if undo.status == "partly_undone":
+        return {}
+    writes = await read_writes(session, undo.id, undo.position, budget=budget)
+    return list_rows_left(change for write in writes if write.state == "committed" for change in write.changes)
 
 
 async def list_effective_undos(session: AsyncSession, undone: JournalSession) -> list[JournalSession]:
@@ -41,10 +54,8 @@ async def list_effective_undos(session: AsyncSession, undone: JournalSession) ->
 
     An undo is left out where the session got more writes after it, since it does not cover those.
     """
-    query = select(JournalSession).where(JournalSession.undo_of == undone.id, JournalSession.undo_state == "done")
-    undos = await session.scalars(query.order_by(JournalSession.id))
-    position = undone.position
-    return [undo for undo in undos if undo.status != "undone" and decode_receipt(undo.receipt).position == position]
+    undos = await queries.list_undos_in_effect(session, undone.id)
+    return [undo for undo in undos if decode_receipt(undo.receipt).position == undone.position]
 
 
 def _find_among(reverted: Collection[ChangeIdentity], folded: Folded) -> frozenset[int]:

@@ -1,6 +1,6 @@
 """Records an undo in the journal: that it runs, its outcome, and the new status of the session that it undid."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -74,7 +74,10 @@ class UndoLedger:
         if plan.already_reverted and not plan.conflicts:
             async with self._database.unit_of_work() as unit:
                 chain = await queries.lock_chain(unit, target.session_id)
-                if chain[0].position == target.position and not target.not_covered:
+                is_current = chain[0].position == target.position and _do_as_before(
+                    target.earlier_undos, await queries.map_undos_in_effect(unit, target.session_id)
+                )
+                if is_current and not target.not_covered:
                     await self._set_status(unit, chain, "undone")
         return replace(make_receipt(plan), skipped=len(plan.conflicts))
 
@@ -95,8 +98,7 @@ class UndoLedger:
         if receipt is not None:
             undo.receipt = encode_receipt(receipt)
         undo.undo_state = "done"
-        is_complete = decode_receipt(undo.receipt).is_complete_at(undone.position)
-        await self._set_status(unit, [undone, *earlier], "undone" if is_complete else "partly_undone")
+        await self._set_status(unit, [undone, *earlier], await _find_status(unit, undone))
 
     async def _set_status(self, unit: WriteSession, chain: Sequence[JournalSession], status: str) -> None:
         """Undoing an undo makes the session that it had undone effective again, and so on along the chain."""
@@ -104,18 +106,28 @@ class UndoLedger:
             session.status = status
             await self._listener.announce(unit, SESSION_TOPIC, str(session.id))
             if place + 1 < len(chain):
-                status = await _find_status(unit, chain[place + 1], session)
+                status = await _find_status(unit, chain[place + 1])
 
 
-async def _find_status(unit: WriteSession, undone: JournalSession, undo: JournalSession) -> str:
-    """The status of a session after that of one of its undos has changed."""
-    receipt = decode_receipt(undo.receipt)
-    if undo.status == "undone":
-        return "partly_undone" if await queries.has_effective_undo(unit, undone.id) else "open"
-    if undo.status == "partly_undone" or not receipt.is_complete_at(undone.position):
-        return "partly_undone"
-    is_all = not receipt.writes or not await queries.has_other_writes(unit, undone.id, receipt.writes)
-    return "undone" if is_all else "partly_undone"
+async def _find_status(unit: WriteSession, undone: JournalSession) -> str:
+    """The status of a session by its undos, which may have been undone themselves, also while another one ran.
+
+    It is undone if one of them left nothing, and the earlier ones that this counted on still do what they did then.
+    """
+    await unit.flush()
+    in_effect = await queries.map_undos_in_effect(unit, undone.id)
+    for undo in await queries.list_undos_in_effect(unit, undone.id):
+        receipt = decode_receipt(undo.receipt)
+        is_complete = undo.status in ("open", "held") and receipt.is_complete_at(undone.position)
+        if is_complete and _do_as_before(receipt.earlier_undos, in_effect):
+            return "undone"
+    return "partly_undone" if in_effect else "open"
+
+
+def _do_as_before(earlier: Collection[UUID], in_effect: Mapping[UUID, frozenset[UUID]]) -> bool:
+    """Whether `earlier` undos are in effect, and the same undos of theirs."""
+    now = {one for root, ids in in_effect.items() if root in earlier for one in ids}
+    return now == set(earlier)
 
 
 def make_caller(target: UndoTarget, actor: UndoActor, capture: Capture = "statement") -> SessionCaller:

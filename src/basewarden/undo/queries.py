@@ -1,6 +1,6 @@
 """The SQL of undo on the journal."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import func, or_, select, text, update
@@ -15,10 +15,30 @@ def name_lock(session_id: UUID) -> str:
     return f"undo:{session_id}"
 
 
-async def find_running_undo(session: AsyncSession, session_id: UUID) -> JournalSession | None:
-    return await session.scalar(
-        select(JournalSession).where(JournalSession.undo_of == session_id, JournalSession.undo_state == "running")
+async def list_running_undos(session: AsyncSession, session_id: UUID) -> list[tuple[UUID, UUID]]:
+    """The undos that run, or whose process died, and the sessions that they undo; an undo of an undo comes first.
+
+    They are those of this session, of its undos, of the session that it undid itself, and so on.
+    """
+    query = text(
+        """
+        WITH RECURSIVE chain(id, undo_of) AS (
+            SELECT id, undo_of FROM journal_sessions WHERE id = :id
+            UNION ALL SELECT s.id, s.undo_of FROM journal_sessions s JOIN chain ON s.id = chain.undo_of),
+        tree(id, undo_of, undo_state, depth) AS (
+            SELECT s.id, s.undo_of, s.undo_state, 0 FROM journal_sessions s JOIN chain ON chain.id = s.id
+            WHERE chain.undo_of IS NULL
+            UNION ALL SELECT s.id, s.undo_of, s.undo_state, depth + 1
+            FROM journal_sessions s JOIN tree ON s.undo_of = tree.id)
+        SELECT id, undo_of FROM tree WHERE undo_state = 'running' ORDER BY depth DESC, id
+        """
     )
+    return [(row.id, row.undo_of) for row in await session.execute(query, {"id": session_id})]
+
+
+async def is_running(session: AsyncSession, undo_id: UUID) -> bool:
+    query = select(JournalSession.id).where(JournalSession.id == undo_id, JournalSession.undo_state == "running")
+    return await session.scalar(query) is not None
 
 
 async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> JournalSession | None:
@@ -68,12 +88,27 @@ async def count_written_rows(session: AsyncSession, session_id: UUID) -> int:
     return int(await session.scalar(query, {"id": session_id}) or 0)
 
 
-async def has_effective_undo(session: AsyncSession, session_id: UUID) -> bool:
-    """Whether an undo of the session is done and was not undone itself."""
-    query = select(JournalSession.id).where(
+async def list_undos_in_effect(session: AsyncSession, session_id: UUID) -> Sequence[JournalSession]:
+    """The undos of a session that are done and were not completely undone themselves, in their order."""
+    query = select(JournalSession).where(
         JournalSession.undo_of == session_id, JournalSession.undo_state == "done", JournalSession.status != "undone"
     )
-    return await session.scalar(query.limit(1)) is not None
+    return (await session.scalars(query.order_by(JournalSession.id))).all()
+
+
+async def map_undos_in_effect(session: AsyncSession, session_id: UUID) -> Mapping[UUID, frozenset[UUID]]:
+    """For each undo in effect of a session, it and the undos in effect of itself, of those, and so on: what it does."""
+    query = text(
+        """
+        WITH RECURSIVE tree(id, root) AS (
+            SELECT id, id FROM journal_sessions
+            WHERE undo_of = :id AND undo_state = 'done' AND status <> 'undone'
+            UNION ALL SELECT s.id, tree.root FROM journal_sessions AS s JOIN tree ON s.undo_of = tree.id
+            WHERE s.undo_state = 'done' AND s.status <> 'undone')
+        SELECT root, array_agg(id) AS ids FROM tree GROUP BY root
+        """
+    )
+    return {row.root: frozenset(row.ids) for row in await session.execute(query, {"id": session_id})}
 
 
 async def is_write_undone(session: AsyncSession, session_id: UUID, write_id: UUID) -> bool:
@@ -114,15 +149,6 @@ async def count_undo_depth(session: AsyncSession, undo_id: UUID) -> int:
         """
     )
     return int(await session.scalar(query, {"id": undo_id}) or 0)
-
-
-async def has_other_writes(session: AsyncSession, session_id: UUID, write_ids: Collection[UUID]) -> bool:
-    query = select(JournalWrite.id).where(
-        JournalWrite.session_id == session_id,
-        JournalWrite.state.in_(("committed", "unknown")),
-        JournalWrite.id.not_in(write_ids),
-    )
-    return await session.scalar(query.limit(1)) is not None
 
 
 async def list_sessions_of_writes(

@@ -72,6 +72,9 @@ class StoredReceiptOut(ResponseBody):
     by: str = Field(examples=["Ada"])
     at: datetime
     writes: list[UUID] | None = Field(default=None, description="The writes that were undone, where not all were.")
+    earlier_undos: list[UUID] | None = Field(
+        default=None, description="Earlier undos of the session that were in effect, and undos in effect of those."
+    )
     preview_token: str | None
     left: int | None = Field(description="What the undo did not revert of its session.")
     position: int | None = Field(description="The position up to which the session was read.")

@@ -18,7 +18,7 @@ from basewarden.journal import JournalSession, Reconciler, Recorder, find_undo_o
 from basewarden.undo import queries
 from basewarden.undo.api import ApiUndoStrategy
 from basewarden.undo.direct.strategy import DirectUndoStrategy
-from basewarden.undo.earlier_undos import find_undone_earlier, leave_out_reverted, list_effective_undos
+from basewarden.undo.earlier_undos import find_undone_earlier, leave_out_reverted, list_effective_undos, read_rows_left
 from basewarden.undo.errors import AlreadyUndone, PreviewStale, SessionPending, UndoRunning
 from basewarden.undo.execution.receipts import make_receipt
 from basewarden.undo.ledger import UndoLedger
@@ -154,25 +154,25 @@ class Undo:
             yield
 
     async def _settle(self, connection_id: UUID, session_id: UUID) -> None:
-        """Resolves pending writes, and an undo whose process died."""
+        """Resolves pending writes, and undos whose process died.
+
+        An undo of an undo decides what is left of the session, so all of them are resolved.
+        """
         await self._reconciler.reconcile(connection_id)
         async with self._database.read_only() as session:
-            if await queries.find_running_undo(session, session_id) is None:
-                return
-        async with self._lock_session(session_id), self._database.unit_of_work() as unit:
-            running = await queries.find_running_undo(unit, session_id)
-            if running is not None:
-                await queries.release_session(unit, session_id)
-                await self._ledger.resolve(unit, running.id)
+            running = await queries.list_running_undos(session, session_id)
+        for undo_id, undone_id in running:
+            async with self._lock_session(undone_id), self._database.unit_of_work() as unit:
+                if await queries.is_running(unit, undo_id):
+                    await queries.release_session(unit, undone_id)
+                    await self._ledger.resolve(unit, undo_id)
 
     async def _follow_undos(self, unit: ReadSession, undos: Sequence[JournalSession], folded: Folded) -> Folded:
         """Adds the columns that earlier undos could not restore, because triggers set them again."""
         for undo in undos if folded.undone_earlier else ():
-            if undo.status == "open":
-                writes = await read_writes(unit, undo.id, undo.position, budget=self._budget)
-                changes = [change for write in writes if write.state == "committed" for change in write.changes]
-                following, left = await asyncio.to_thread(keep_unrestored, folded, changes)
-                folded = replace(following, undone_earlier=folded.undone_earlier - left)
+            rows_left = await read_rows_left(unit, undo, budget=self._budget)
+            following, left = await asyncio.to_thread(keep_unrestored, folded, rows_left)
+            folded = replace(following, undone_earlier=folded.undone_earlier - left)
         return folded
 
     async def _fold_all(
@@ -180,7 +180,8 @@ class Undo:
     ) -> Folded:
         """What earlier undos of single writes reverted is no more part of the session's changes."""
         of_all = [undo for undo in undos if not decode_receipt(undo.receipt).writes]
-        writes = await leave_out_reverted(unit, [undo for undo in undos if undo not in of_all], writes)
+        of_some = [undo for undo in undos if undo not in of_all]
+        writes = await leave_out_reverted(unit, of_some, writes, budget=self._budget)
         folded = await asyncio.to_thread(fold_writes, writes)
         folded = replace(folded, undone_earlier=await find_undone_earlier(unit, of_all, folded))
         return await self._follow_undos(unit, of_all, folded)
@@ -195,6 +196,7 @@ class Undo:
                 raise AlreadyUndone(details={"undoSessionId": str(undo.id) if undo else None})
             writes = await read_writes(unit, session_id, session.position, budget=self._budget)
             undos = await list_effective_undos(unit, session)
+            in_effect = await queries.map_undos_in_effect(unit, session_id)
             target = UndoTarget(
                 connection_id,
                 session_id,
@@ -203,25 +205,26 @@ class Undo:
                 Folded((), ()),
                 session.write_count,
                 await queries.count_pending_writes(unit, session_id),
+                earlier_undos=tuple(sorted({one for undo in undos for one in in_effect[undo.id]})),
             )
             if not selected:
                 return replace(target, folded=await self._fold_all(unit, undos, writes))
             if session.kind == "undo":
                 raise Invalid.field("writeIds", "An undo can only be undone as a whole.")
-            return await _select_writes(unit, target, undos, writes, frozenset(selected))
+            if not frozenset(selected) <= {write.id for write in writes}:
+                raise NotFound("There is no such write.")
+            left = await leave_out_reverted(unit, undos, writes, budget=self._budget)
+            return await _select_writes(target, undos, writes, left, frozenset(selected))
 
 
 async def _select_writes(
-    unit: ReadSession,
     target: UndoTarget,
     undos: Sequence[JournalSession],
     writes: Sequence[RecordedWrite],
+    left: Sequence[RecordedWrite],
     selected: frozenset[UUID],
 ) -> UndoTarget:
-    """Raises AlreadyUndone where earlier undos have reverted all rows of these writes."""
-    if not selected <= {write.id for write in writes}:
-        raise NotFound("There is no such write.")
-    left = await leave_out_reverted(unit, undos, writes)
+    """`left` are the writes without what earlier undos reverted. Raises AlreadyUndone where that is all of these."""
     folded = await asyncio.to_thread(fold_selected, left, selected)
     if undos and not folded.changes and fold_selected(writes, selected).changes:
         raise AlreadyUndone("These writes are already undone.", details={"undoSessionId": str(undos[-1].id)})

@@ -14,6 +14,7 @@ _NAMES = {
     "preview_token": "previewToken",
     "remaining": "left",
     "irreversible_count": "lasting",
+    "earlier_undos": "earlierUndos",
 }
 
 
@@ -39,7 +40,8 @@ class StoredReceipt(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
 
     Both are None in receipts that say nothing of it. `irreversible_count` counts what no undo can revert; an undo that
     may be interrupted stores it, so that `remaining` can be calculated from the writes that were journaled. `writes`
-    are the undone ones of the session; none are all.
+    are the undone ones of the session; none are all. `earlier_undos` of the session, and undos
+    of those, were in effect then: what they reverted is not counted.
     """
 
     planned: int = 0
@@ -55,6 +57,7 @@ class StoredReceipt(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     position: int | None = None
     irreversible_count: int = 0
     writes: tuple[UUID, ...] = ()
+    earlier_undos: tuple[UUID, ...] = ()
 
     def is_complete_at(self, position: int) -> bool:
         """Whether the undo reverted everything in a session that is at `position` now."""
@@ -76,6 +79,7 @@ def make_stored_receipt(
     position: int | None = None,
     irreversible_count: int = 0,
     writes: tuple[UUID, ...] = (),
+    earlier_undos: tuple[UUID, ...] = (),
 ) -> StoredReceipt:
     return StoredReceipt(
         planned=receipt.planned,
@@ -91,6 +95,7 @@ def make_stored_receipt(
         position=position,
         irreversible_count=irreversible_count,
         writes=writes,
+        earlier_undos=earlier_undos,
     )
 
 
@@ -107,9 +112,8 @@ def _make_stored_conflict(conflict: RowConflict) -> StoredConflict:
 def encode_receipt(receipt: StoredReceipt) -> dict[str, Any]:
     """As the column `receipt` of a journal session takes it."""
     encoded: dict[str, Any] = msgspec.to_builtins(receipt)
-    if not receipt.writes:
-        del encoded["writes"]
-    return encoded
+    optional = {"writes": receipt.writes, "earlierUndos": receipt.earlier_undos}
+    return {name: value for name, value in encoded.items() if optional.get(name, ...) != ()}
 
 
 def decode_receipt(stored: Mapping[str, Any] | None) -> StoredReceipt:

@@ -39,7 +39,11 @@ class UndoResult:
     def make_stored_receipt(self, target: UndoTarget, undo_id: UUID) -> StoredReceipt:
         remaining = len(self.conflicts) + target.not_covered + len(self.notes)
         return make_stored_receipt(
-            self.make_receipt(undo_id), remaining=remaining, position=target.position, writes=target.writes_undone
+            self.make_receipt(undo_id),
+            remaining=remaining,
+            position=target.position,
+            writes=target.writes_undone,
+            earlier_undos=target.earlier_undos,
         )
 
 
@@ -68,4 +72,5 @@ def make_initial_receipt(target: UndoTarget, plan: UndoPlan) -> StoredReceipt:
         position=target.position,
         irreversible_count=target.not_covered,
         writes=target.writes_undone,
+        earlier_undos=target.earlier_undos,
     )

@@ -127,11 +127,32 @@ def fold_writes(writes: Sequence[RecordedWrite]) -> Folded:
     return Folded(folder.finish(), describe_irreversible(writes))
 
 
+@dataclass(frozen=True, slots=True)
+class LaterChange:
+    """An observed change of a row, and the columns in which it found what folded writes had set before."""
+
+    change: RowChange
+    columns: Mapping[str, ColumnChange]
+
+    def without_columns(self) -> RowChange:
+        """The change as it would have been recorded if the folded writes had not happened."""
+        before, after = self.change.before, self.change.after
+        if before is None:
+            return self.change
+        found = {name: one.old for name, one in self.columns.items() if before.exact.get(name) == one.new}
+        rebased = Image({**before.exact, **found}, before.shown)
+        if after is None:
+            return replace(self.change, before=rebased)
+        kept = {name: old for name, old in found.items() if after.exact.get(name) == before.exact.get(name)}
+        return replace(self.change, before=rebased, after=Image({**after.exact, **kept}, after.shown))
+
+
 @dataclass(slots=True)
 class RowHistory:
     """One row's changes. `last` is the row as the session left it, `base` what to restore where it was deleted.
 
-    `parts` are the changes themselves, `overlaid` the columns that an observed write changed after them.
+    `parts` are the changes themselves, `later` those of observed writes after them, and `overlaid` the columns that
+    these changed.
     """
 
     first: RowChange
@@ -142,12 +163,15 @@ class RowHistory:
     columns: dict[str, ColumnChange] = field(default_factory=dict)
     is_replaced: bool = False
     parts: list[RowChange] = field(default_factory=list)
+    later: list[LaterChange] = field(default_factory=list)
     overlaid: set[str] = field(default_factory=set)
     is_rewritten: bool = False
 
     def observe(self, change: RowChange) -> None:
         """Takes note of a change by a write that is not folded."""
         before, after = change.before, change.after
+        found = {name: one for name, one in self.columns.items() if name not in self.overlaid}
+        self.later.append(LaterChange(change, found))
         if before is None or after is None or before.key(change.key_columns) != after.key(change.key_columns):
             self.is_rewritten = True
             return
@@ -166,6 +190,8 @@ class RowHistory:
                     if known
                     else ColumnChange(old, new, is_trigger_set)
                 )
+                if self.columns[name].is_trigger_set:
+                    self.overlaid.discard(name)  # the trigger has run for a folded write again
         self.last, self.shown = after.exact, after.shown
 
     def delete(self, before: Image) -> None:

@@ -4,15 +4,17 @@ The writes that are not selected stay as they are. Where a later one of them cha
 deleted it, the selected write cannot be undone alone.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from basewarden.journal import RowChange, encode_key
+from basewarden.journal import Image, RowChange, encode_key
 from basewarden.undo.planning.fold import Folded, NetChange, RecordedWrite, WriteFolder, describe_irreversible
+from basewarden.undo.planning.unrestored_columns import RowsLeft, find_unrestored
 
 ChangeIdentity = tuple[str, str, str, str]
 """Verb, schema, table, and the key of the row after the change (before it, for a delete)."""
+_NO_ROWS: RowsLeft = {}
 
 
 def identify(change: NetChange) -> ChangeIdentity:
@@ -28,18 +30,42 @@ def fold_selected(writes: Sequence[RecordedWrite], selected: Collection[UUID]) -
 
 
 def drop_reverted(
-    writes: Sequence[RecordedWrite], selected: Collection[UUID], reverted: Collection[ChangeIdentity]
+    writes: Sequence[RecordedWrite],
+    selected: Collection[UUID],
+    reverted: Collection[ChangeIdentity],
+    rows_left: RowsLeft = _NO_ROWS,
 ) -> list[RecordedWrite]:
-    """Leaves out the changes whose net change is among `reverted`. No `selected` writes are all of them."""
+    """Leaves out the changes whose net change is among `reverted`. No `selected` writes are all of them.
+
+    Later changes of the same rows become what they would have been without the reverted ones. Of a row in `rows_left`,
+    the columns remain that the undo could not restore.
+    """
     writes = [replace(write, changes=(*_list_keyless(write), *write.reversible)) for write in writes]
     folder = _follow(writes, selected or {write.id for write in writes if write.id is not None})
-    gone = {
-        id(part)
-        for history in folder.histories
-        if (change := history.net()) is not None and identify(change) in reverted
-        for part in history.parts
-    }
-    return [replace(write, changes=tuple(one for one in write.changes if id(one) not in gone)) for write in writes]
+    instead: dict[int, RowChange | None] = {}
+    for history in folder.histories:
+        change = history.net()
+        if change is not None and identify(change) in reverted:
+            instead |= {id(part): None for part in history.parts}
+            instead[id(history.parts[-1])] = _make_rest(history.parts[-1], change, rows_left)
+            instead |= {id(later.change): later.without_columns() for later in history.later}
+    return [replace(write, changes=_exchange(write.changes, instead)) for write in writes]
+
+
+def _make_rest(last: RowChange, change: NetChange, rows_left: RowsLeft) -> RowChange | None:
+    """The change of the unrestored columns alone."""
+    rest = find_unrestored(change, rows_left)
+    if rest is None:
+        return None
+    after = rest.after or {}
+    before = {**after, **{name: column.old for name, column in rest.columns.items()}}
+    images = Image(before, change.shown), Image(after, change.shown)
+    return RowChange(change.schema, change.table, "update", change.key_columns, *images, last.cause, ())
+
+
+def _exchange(changes: Iterable[RowChange], instead: Mapping[int, RowChange | None]) -> tuple[RowChange, ...]:
+    exchanged = (instead.get(id(change), change) for change in changes)
+    return tuple(change for change in exchanged if change is not None)
 
 
 def _follow(writes: Sequence[RecordedWrite], selected: Collection[UUID]) -> WriteFolder:

@@ -9,31 +9,36 @@ from dataclasses import replace
 from basewarden.journal import RowChange
 from basewarden.undo.planning.fold import ColumnChange, Folded, NetChange, Values
 
-_Place = tuple[str, str, tuple[str, ...]]
+RowsLeft = Mapping[tuple[str, str, tuple[str, ...]], Values]
+"""Rows as an undo left them, by schema, table and key."""
 
 
-def keep_unrestored(folded: Folded, changes: Iterable[RowChange]) -> tuple[Folded, frozenset[int]]:
-    """`changes` are those of an effective undo. Also returns the numbers of the rows with unrestored columns.
-
-    The net change of such a row becomes its unrestored columns, since all its other columns are reverted.
-    """
-    left_by: dict[_Place, Values] = {
+def list_rows_left(changes: Iterable[RowChange]) -> RowsLeft:
+    """`changes` are those of an effective undo."""
+    return {
         (change.schema, change.table, after.key(change.key_columns)): after.exact
         for change in changes
         if (after := change.after) is not None
     }
+
+
+def keep_unrestored(folded: Folded, rows_left: RowsLeft) -> tuple[Folded, frozenset[int]]:
+    """Also returns the numbers of the rows with unrestored columns.
+
+    The net change of such a row becomes its unrestored columns, since all its other columns are reverted.
+    """
     rests = {
-        number: rest for number, change in enumerate(folded.changes) if (rest := _find_unrestored(change, left_by))
+        number: rest for number, change in enumerate(folded.changes) if (rest := find_unrestored(change, rows_left))
     }
     following = tuple(rests.get(number, change) for number, change in enumerate(folded.changes))
     return replace(folded, changes=following), frozenset(rests)
 
 
-def _find_unrestored(change: NetChange, left_by: Mapping[_Place, Values]) -> NetChange | None:
+def find_unrestored(change: NetChange, rows_left: RowsLeft) -> NetChange | None:
     before = change.before
     if before is None or change.key_before is None:
         return None
-    left = left_by.get((change.schema, change.table, change.key_before))
+    left = rows_left.get((change.schema, change.table, change.key_before))
     if left is None:
         return None
     columns = {
