@@ -33,7 +33,7 @@ from basewarden.demo.shop.load import create_shop
 from benchmarks.cases import ROLE
 from benchmarks.hostile import HONEST
 from benchmarks.servers import Shop, list_family, print_line, serve_shop
-from benchmarks.watching import judge, observing
+from benchmarks.watching import find_problems, observing
 
 IDLE_SECONDS = 12
 BACK_SECONDS = 8
@@ -129,7 +129,7 @@ async def _measure(shop: Shop, options: argparse.Namespace, known: dict[str, str
     wrong = []
     for name in floods:
         print(f"\n{name}: {text[name]}")
-        found = judge(seen, before=f"before {name}", during=name, after=f"after {name}")
+        found = find_problems(seen, before=f"before {name}", during=name, after=f"after {name}")
         wrong += [f"{name}: {text}" for text in found]
     return wrong
 

@@ -29,7 +29,7 @@ import httpx
 import psycopg
 
 from benchmarks.servers import Shop, print_line, serve_shop
-from benchmarks.watching import judge, observing
+from benchmarks.watching import find_problems, observing
 from tests.fakes.hostile_messages import AT_START, IN_ANSWERS
 from tests.fakes.hostile_rest import BEHAVIOURS
 
@@ -119,7 +119,7 @@ async def main() -> int:
             for one in answered:
                 print(_describe(one))
             print(f"\n{len(answered)} cases")
-            wrong = judge(seen, before="before", during="during", after="after")
+            wrong = find_problems(seen, before="before", during="during", after="after")
             wrong += [f"{one.name}: {one.wrong}" for one in answered if one.wrong]
             wrong += [] if answered[-1].status == 200 else ["the project does not work afterwards"]
             for text in wrong:

@@ -66,7 +66,7 @@ async def _measure(shop: Shop, rows: int) -> list[str]:
         observer.enter("after")
         await asyncio.sleep(2)
         seen = observer.finish()
-    return _judge(seen, seconds, digests)
+    return _find_problems(seen, seconds, digests)
 
 
 async def _write(shop: Shop, rows: int) -> tuple[str, int]:
@@ -109,7 +109,7 @@ async def _digest(shop: Shop) -> str:
     return str(row[0]) if row is not None else ""
 
 
-def _judge(seen: WatchedRun, seconds: dict[str, float], digests: list[str]) -> list[str]:
+def _find_problems(seen: WatchedRun, seconds: dict[str, float], digests: list[str]) -> list[str]:
     idle, wrong = seen.stall("before"), []
     print(f"before   longest stall {idle * 1000:.0f} ms, honest p95 {seen.percentile('before') * 1000:.1f} ms")
     for phase, taken in seconds.items():

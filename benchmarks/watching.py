@@ -121,7 +121,7 @@ def observing(origin: str, pid: int, paths: Sequence[str], token: str) -> Iterat
 # Judging --------------------------------------------------------------------------------------------------
 
 
-def judge(seen: WatchedRun, *, before: str, during: str, after: str) -> list[str]:
+def find_problems(seen: WatchedRun, *, before: str, during: str, after: str) -> list[str]:
     """Prints the figures. What does not hold, in words."""
     kept, grown = seen.last(after) - seen.peak(before), seen.peak(during) - seen.peak(before)
     stall = seen.stall(during) - seen.stall(before)

@@ -32,8 +32,8 @@ _STAMPED = "stamped"
 
 def is_stated(conflict: RowConflict) -> bool:
     """A row that was deleted and put there again is one that was changed: then its stamp is no trigger's alone."""
-    is_stamp = conflict.columns == (_STAMPED,) and conflict.reason.startswith("A trigger prevents")
-    return is_stamp or conflict.reason.startswith(_STATED)
+    is_trigger_set = conflict.columns == (_STAMPED,) and conflict.reason.startswith("A trigger prevents")
+    return is_trigger_set or conflict.reason.startswith(_STATED)
 
 
 @asynccontextmanager

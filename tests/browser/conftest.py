@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 
 
 @dataclass
-class Complaints:
+class PageErrors:
     """What a page's console said and which scripts failed; an answer of 4xx that a test provokes is named in it."""
 
     seen: list[str] = field(default_factory=list)
@@ -51,10 +51,10 @@ async def axe_source() -> str:
 @pytest.fixture
 async def page(browser: Browser, product: ServedProduct) -> AsyncIterator[Page]:
     """At the end nothing may have gone wrong in the browser."""
-    complaints = Complaints()
+    page_errors = PageErrors()
     async with await browser.new_context(base_url=product.settings.origin) as context:
         context.set_default_timeout(10_000)
         page = await context.new_page()
-        complaints.watch(page)
+        page_errors.watch(page)
         yield page
-    assert complaints.seen == []
+    assert page_errors.seen == []

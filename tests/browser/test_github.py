@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from playwright.async_api import Browser, Page
 
-from tests.browser.conftest import Complaints
+from tests.browser.conftest import PageErrors
 from tests.fakes.github import FakeGitHub, make_person
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 
@@ -24,14 +24,14 @@ async def across(serve: Serve, github: FakeGitHub) -> ServedProduct:
 
 @pytest.fixture(params=[True, False], ids=["with script", "without script"])
 async def page(request: pytest.FixtureRequest, browser: Browser, across: ServedProduct) -> AsyncIterator[Page]:
-    complaints = Complaints()
+    page_errors = PageErrors()
     origin = across.settings.origin
     async with await browser.new_context(base_url=origin, java_script_enabled=request.param) as context:
         context.set_default_timeout(10_000)
         page = await context.new_page()
-        complaints.watch(page)
+        page_errors.watch(page)
         yield page
-    assert complaints.seen == []
+    assert page_errors.seen == []
 
 
 async def test_signing_up_and_in(page: Page, github: FakeGitHub) -> None:

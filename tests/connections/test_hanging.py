@@ -13,7 +13,7 @@ from basewarden.db.holding import FAULTS
 from tests.fixtures.app import ProjectDatabase, Serve, ServedProduct, pick_port
 
 PROBES = 26  # more than the pool has connections
-ALL_DIAL_WITHIN_SECONDS = 6  # and before the first one gives up
+ALL_CONNECT_WITHIN_SECONDS = 6  # and before the first one gives up
 
 
 @dataclass
@@ -60,7 +60,7 @@ async def test_probes_of_a_hanging_host_leave_the_pool_to_others(selling: Served
         asyncio.create_task(people[number % 2].post("/api/connections", json=body, timeout=60))
         for number in range(PROBES)
     ]
-    async with asyncio.timeout(ALL_DIAL_WITHIN_SECONDS):
+    async with asyncio.timeout(ALL_CONNECT_WITHIN_SECONDS):
         await hanging.all_arrived.wait()
     assert (await other.get("/api/connections")).status_code == 200
     assert not any(probe.done() for probe in probes), "they were to hang meanwhile"

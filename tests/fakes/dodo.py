@@ -226,7 +226,7 @@ class FakeDodo:
     def fail(self, path: str, *answers: Any) -> None:
         self._failures.setdefault(path, deque()).extend(answers)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self._hanging.set()
 
     async def wait_until_hanging(self) -> None:
@@ -332,7 +332,7 @@ async def open_dodo() -> AsyncIterator[FakeDodo]:
         try:
             yield dodo
         finally:
-            dodo.let_go()
+            dodo.release()
 
 
 @dataclass(frozen=True)

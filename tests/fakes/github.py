@@ -74,7 +74,7 @@ class FakeGitHub:
     def fail(self, path: str, *answers: Any) -> None:
         self._failures.setdefault(path, deque()).extend(answers)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self._hanging.set()
 
     async def authorize(self, request: Request) -> Response:
@@ -170,7 +170,7 @@ async def open_github() -> AsyncIterator[FakeGitHub]:
         try:
             yield github
         finally:
-            github.let_go()
+            github.release()
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ async def with_github(serve: Serve, github: FakeGitHub) -> ServedProduct:
 
 
 @dataclass(frozen=True)
-class Trip:
+class StartedFlow:
     """One browser's way to GitHub; `back` is the address it is sent back to."""
 
     back: str
@@ -200,27 +200,27 @@ class Trip:
         return f"{self.back.partition('?')[0]}?{urlencode({**self.query, **parts})}"
 
 
-async def visit(url: str) -> Trip:
+async def visit(url: str) -> StartedFlow:
     """At GitHub, where the browser sends none of our cookies."""
     async with httpx.AsyncClient(trust_env=False) as outside:
         answer = await outside.get(url)
     assert answer.status_code == 302, answer.text
-    return Trip(answer.headers["location"])
+    return StartedFlow(answer.headers["location"])
 
 
-async def depart(browser: httpx.AsyncClient, path: str = "/api/auth/github/start") -> Trip:
+async def start_flow(browser: httpx.AsyncClient, path: str = "/api/auth/github/start") -> StartedFlow:
     """As far as the address that GitHub sends back to; it is not opened yet."""
     answer = await browser.get(path)
     assert answer.status_code == 303, answer.text
     return await visit(answer.headers["location"])
 
 
-async def travel(browser: httpx.AsyncClient, path: str = "/api/auth/github/start") -> str:
+async def complete_flow(browser: httpx.AsyncClient, path: str = "/api/auth/github/start") -> str:
     """All the way; where the browser ends."""
-    return await come_back(browser, (await depart(browser, path)).back)
+    return await finish_flow(browser, (await start_flow(browser, path)).back)
 
 
-async def come_back(browser: httpx.AsyncClient, back: str) -> str:
+async def finish_flow(browser: httpx.AsyncClient, back: str) -> str:
     answer = await browser.get(back)
     assert answer.status_code == 303, answer.text
     return str(answer.headers["location"])

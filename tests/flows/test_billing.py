@@ -180,7 +180,7 @@ async def test_a_return_page_holds_no_connection_while_the_provider_hangs(
     await selling.dodo.wait_until_hanging()
     held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND starts_with(state, 'idle in')"
     assert await records.value(held) == 0
-    selling.dodo.let_go()
+    selling.dodo.release()
     assert (await page).status_code == 200
 
 
@@ -213,7 +213,7 @@ async def test_a_provider_that_hangs_holds_no_database_connection(
     )
     held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND starts_with(state, 'idle in')"
     assert await records.value(held) == 0
-    dodo.let_go()
+    dodo.release()
     assert [answer.status_code for answer in await asyncio.gather(*calls)] == [200] * 6
     assert await records.value("SELECT count(*) FROM billing_checkout_claims") == 0
 

@@ -21,11 +21,11 @@ from tests.fakes.github import (
     USER_PATH,
     FakeGitHub,
     GitHubPerson,
-    come_back,
-    depart,
+    complete_flow,
+    finish_flow,
     make_person,
     open_github,
-    travel,
+    start_flow,
 )
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct, make_settings, tight_limits
 from tests.fixtures.mailing import ServeMailing
@@ -59,7 +59,7 @@ async def test_a_new_person_gets_an_account_without_a_password(
 ) -> None:
     github.person = MONA
     client = await with_github.client()
-    assert await travel(client, f"{START}?next=/connections/new") == "/connections/new"
+    assert await complete_flow(client, f"{START}?next=/connections/new") == "/connections/new"
     assert await find_person(client) == EMAIL
     assert await run_sql(
         app_database,
@@ -83,7 +83,7 @@ async def test_what_the_browser_carries_to_github(with_github: ServedProduct, gi
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith(f"{BROWSER}=")
     assert [word for word in ("HttpOnly", "SameSite=lax", "Max-Age=600", "Path=/") if word not in cookie] == []
-    await depart(client)
+    await start_flow(client)
     asked = github.authorized[-1]
     assert asked.pop("state") != client.cookies[BROWSER]
     assert len(asked.pop("code_challenge")) == 43
@@ -109,20 +109,20 @@ async def test_the_same_person_comes_back_under_another_name(
 ) -> None:
     """GitHub's number is who they are: neither the login nor the address is."""
     github.person = MONA
-    await travel(await with_github.client())
+    await complete_flow(await with_github.client())
     github.person = make_person(MONA.id, "mona-renamed", "elsewhere@example.com")
     client = await with_github.client()
-    assert await travel(client) == "/connections"
+    assert await complete_flow(client) == "/connections"
     assert await find_person(client) == EMAIL
     assert await run_sql(app_database, "SELECT login FROM oauth_accounts") == [("mona-renamed",)]
 
 
 async def test_a_known_person_needs_no_address(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = MONA
-    await travel(await with_github.client())
+    await complete_flow(await with_github.client())
     github.person = GitHubPerson(MONA.id, "mona", emails=None)
     client = await with_github.client()
-    assert await travel(client) == "/connections"
+    assert await complete_flow(client) == "/connections"
 
 
 async def test_signing_in_takes_a_new_session_and_ends_the_earlier_one(
@@ -133,7 +133,7 @@ async def test_signing_in_takes_a_new_session_and_ends_the_earlier_one(
     victim = await with_github.client()
     victim.cookies.set(SESSION, planted.cookies[SESSION], domain="127.0.0.1")
     github.person = MONA
-    await travel(victim)
+    await complete_flow(victim)
     assert await find_person(victim) == EMAIL
     assert victim.cookies[SESSION] != planted.cookies[SESSION]
     assert (await planted.get("/api/connections")).status_code == 401
@@ -143,10 +143,10 @@ async def test_the_second_factor_is_still_asked_for(serve: Serve, github: FakeGi
     product = await serve(github.settings(), clock=clock)
     github.person = MONA
     person = await product.client()
-    await travel(person)
+    await complete_flow(person)
     protected = await turn_on(person, EMAIL, clock)
     client = await product.client()
-    assert await travel(client, f"{START}?next=/connections/new") == "/signin/2fa?next=/connections/new"
+    assert await complete_flow(client, f"{START}?next=/connections/new") == "/signin/2fa?next=/connections/new"
     assert await find_person(client) == "mfa_required"
     assert (await client.get("/api/connections")).json()["code"] == "mfa_required"
     assert (await client.post("/api/account/2fa/verify", json={"code": protected.code()})).status_code == 200
@@ -174,7 +174,7 @@ async def test_only_a_verified_primary_address_makes_an_account(
 ) -> None:
     github.person = GitHubPerson(7, "nobody", emails=addresses)
     client = await with_github.client()
-    end = await travel(client)
+    end = await complete_flow(client)
     assert end == trouble("github_no_email")
     assert await find_person(client) is None
     assert await run_sql(app_database, "SELECT count(*) FROM users") == [(0,)]
@@ -185,7 +185,7 @@ async def test_of_several_addresses_the_primary_one_is_taken(with_github: Served
     several = emails(("first@example.com", False, True), (EMAIL, True, True), ("third@example.com", False, False))
     github.person = GitHubPerson(7, "someone", emails=several)
     client = await with_github.client()
-    await travel(client)
+    await complete_flow(client)
     assert await find_person(client) == EMAIL
 
 
@@ -194,7 +194,7 @@ async def test_names_are_short_lines(
     with_github: ServedProduct, github: FakeGitHub, app_database: str, given: str | None, kept: str
 ) -> None:
     github.person = make_person(1, "mona", EMAIL, given)
-    await travel(await with_github.client())
+    await complete_flow(await with_github.client())
     assert await run_sql(app_database, "SELECT name FROM users") == [(kept,)]
 
 
@@ -205,7 +205,7 @@ async def test_an_address_that_has_an_account_is_not_linked_by_itself(
     await with_github.sign_up(typed)
     github.person = MONA
     client = await with_github.client()
-    end = await travel(client)
+    end = await complete_flow(client)
     assert end == trouble("github_has_account", "/settings/account/github")
     assert await find_person(client) is None
     assert await run_sql(app_database, "SELECT count(*) FROM oauth_accounts") == [(0,)]
@@ -215,7 +215,7 @@ async def test_an_address_that_has_an_account_is_not_linked_by_itself(
 async def test_a_denial_at_github_is_shown(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = None
     client = await with_github.client()
-    end = await travel(client, f"{START}?next=/connections/new")
+    end = await complete_flow(client, f"{START}?next=/connections/new")
     assert end == trouble("github_denied", "/connections/new")
     page = (await client.get(end)).text
     assert ERROR_MESSAGES["github_denied"] in page
@@ -231,20 +231,20 @@ async def test_a_way_back_without_a_code_leads_nowhere(with_github: ServedProduc
         ({"code": "x" * 600}, "github_stale"),
         ({"code": "a\x00\ud7ffb"}, "github_stale"),
     ):
-        trip = await depart(client)
-        assert await come_back(client, trip.change(**parts)) == trouble(word)
+        trip = await start_flow(client)
+        assert await finish_flow(client, trip.change(**parts)) == trouble(word)
     assert await find_person(client) is None
 
 
 async def test_a_way_is_gone_once_it_was_taken(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = MONA
     client = await with_github.client()
-    trip = await depart(client)
+    trip = await start_flow(client)
     browser = client.cookies[BROWSER]
-    assert await come_back(client, trip.back) == "/connections"
+    assert await finish_flow(client, trip.back) == "/connections"
     client.cookies.set(BROWSER, browser)
     client.cookies.delete(SESSION)
-    assert await come_back(client, trip.back) == trouble("github_stale")
+    assert await finish_flow(client, trip.back) == trouble("github_stale")
     assert await find_person(client) is None
 
 
@@ -253,8 +253,8 @@ async def test_of_two_who_come_back_at_once_one_gets_in(
 ) -> None:
     github.person = MONA
     client = await with_github.client()
-    trip = await depart(client)
-    ends = await asyncio.gather(*(come_back(client, trip.back) for _ in range(5)))
+    trip = await start_flow(client)
+    ends = await asyncio.gather(*(finish_flow(client, trip.back) for _ in range(5)))
     assert sorted(ends) == ["/connections", *[trouble("github_stale")] * 4]
     assert await run_sql(app_database, "SELECT count(*) FROM signin_sessions") == [(1,)]
 
@@ -265,47 +265,47 @@ async def test_another_browser_cannot_come_back(
     """Otherwise an attacker could sign a victim in to the attacker's account, and read what the victim does there."""
     github.person = make_person(666, "attacker", "attacker@example.com")
     attacker, victim = await with_github.client(), await with_github.client()
-    trip = await depart(attacker)
-    assert await come_back(victim, trip.back) == trouble("github_stale")
+    trip = await start_flow(attacker)
+    assert await finish_flow(victim, trip.back) == trouble("github_stale")
     assert await find_person(victim) is None
-    assert await come_back(attacker, trip.back) == trouble("github_stale")
+    assert await finish_flow(attacker, trip.back) == trouble("github_stale")
 
-    trip = await depart(attacker)
-    await depart(victim)  # with a cookie of its own
-    assert await come_back(victim, trip.back) == trouble("github_stale")
+    trip = await start_flow(attacker)
+    await start_flow(victim)  # with a cookie of its own
+    assert await finish_flow(victim, trip.back) == trouble("github_stale")
     assert await run_sql(app_database, "SELECT count(*) FROM users") == [(0,)]
 
 
 async def test_another_persons_code_is_no_good(with_github: ServedProduct, github: FakeGitHub) -> None:
     """A stolen or planted code belongs to the way that it was made for."""
     github.person = make_person(666, "attacker", "attacker@example.com")
-    code = (await depart(await with_github.client())).query["code"]
+    code = (await start_flow(await with_github.client())).query["code"]
     github.person = MONA
     victim = await with_github.client()
-    trip = await depart(victim)
-    assert await come_back(victim, trip.change(code=code)) == trouble("github_stale")
+    trip = await start_flow(victim)
+    assert await finish_flow(victim, trip.change(code=code)) == trouble("github_stale")
     assert await find_person(victim) is None
 
 
 async def test_a_code_works_once(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = MONA
     client = await with_github.client()
-    trip = await depart(client)
-    await come_back(client, trip.back)
+    trip = await start_flow(client)
+    await finish_flow(client, trip.back)
     again = await with_github.client()
-    later = await depart(again)
-    assert await come_back(again, later.change(code=trip.query["code"])) == trouble("github_stale")
+    later = await start_flow(again)
+    assert await finish_flow(again, later.change(code=trip.query["code"])) == trouble("github_stale")
 
 
 async def test_ten_minutes_are_enough(with_github: ServedProduct, github: FakeGitHub, app_database: str) -> None:
     github.person = MONA
     client = await with_github.client()
-    trip = await depart(client)
+    trip = await start_flow(client)
     await run_sql(app_database, "UPDATE oauth_states SET expires_at = now() - interval '1 second'")
-    assert await come_back(client, trip.back) == trouble("github_stale")
-    await depart(client)
+    assert await finish_flow(client, trip.back) == trouble("github_stale")
+    await start_flow(client)
     await run_sql(app_database, "UPDATE oauth_states SET expires_at = now() - interval '1 second'")
-    await depart(client)
+    await start_flow(client)
     assert await run_sql(app_database, "SELECT count(*) FROM oauth_states") == [(1,)]
 
 
@@ -327,7 +327,7 @@ async def test_it_leads_to_pages_of_this_site_only(with_github: ServedProduct, g
     client = await with_github.client()
     answer = await client.get(START, params={"next": path})
     assert answer.headers["location"].startswith(f"{github.url}/login/oauth/authorize?")
-    assert await travel(client, str(httpx.URL(START, params={"next": path}))) == "/connections"
+    assert await complete_flow(client, str(httpx.URL(START, params={"next": path}))) == "/connections"
 
 
 @pytest.mark.parametrize(
@@ -361,18 +361,18 @@ async def test_a_failing_github_signs_no_one_in(
     github.person = MONA
     github.fail(path, failure)
     client = await with_github.client()
-    end = await travel(client)
+    end = await complete_flow(client)
     assert end == trouble("github_down")
     assert path in github.seen
     assert ERROR_MESSAGES["github_down"] in (await client.get(end)).text
     assert await find_person(client) is None
     assert await run_sql(app_database, "SELECT count(*) FROM users") == [(0,)]
-    assert await travel(client) == "/connections"
+    assert await complete_flow(client) == "/connections"
 
 
 async def test_the_word_true_is_not_true(with_github: ServedProduct, github: FakeGitHub) -> None:
     github.person = GitHubPerson(7, "someone", emails=[{"email": EMAIL, "primary": True, "verified": "true"}])
-    assert await travel(await with_github.client()) == trouble("github_down")
+    assert await complete_flow(await with_github.client()) == trouble("github_down")
 
 
 async def test_a_github_that_is_away_or_hangs_is_not_waited_for(app_database: str, github: FakeGitHub) -> None:
@@ -392,7 +392,7 @@ async def test_a_wrong_client_secret_is_the_operators_to_see(
 ) -> None:
     product = await serve({**github.settings(), "github_secret": Secret("not the client secret")})
     github.person = MONA
-    assert await travel(await product.client()) == trouble("github_down")
+    assert await complete_flow(await product.client()) == trouble("github_down")
     said = capfd.readouterr().err
     assert "incorrect_client_credentials" in said
     assert "not the client secret" not in said
@@ -401,12 +401,12 @@ async def test_a_wrong_client_secret_is_the_operators_to_see(
 async def test_numbers_of_another_github_are_other_people(serve: Serve, github: FakeGitHub, app_database: str) -> None:
     """An operator who moves to another GitHub does not hand the accounts to strangers."""
     github.person = MONA
-    await travel(await (await serve(github.settings())).client())
+    await complete_flow(await (await serve(github.settings())).client())
     async with open_github() as other:
         other.person = make_person(MONA.id, "mona", "stranger@example.com")
         product = await serve(other.settings())
         client = await product.client()
-        await travel(client)
+        await complete_flow(client)
         assert await find_person(client) == "stranger@example.com"
     assert await run_sql(app_database, "SELECT count(*) FROM users") == [(2,)]
 
@@ -416,8 +416,8 @@ async def test_two_browsers_of_a_new_person_at_once_make_one_account(
 ) -> None:
     github.person = MONA
     browsers = [await with_github.client() for _ in range(6)]
-    trips = [await depart(browser) for browser in browsers]
-    ends = await asyncio.gather(*(come_back(one, trip.back) for one, trip in zip(browsers, trips, strict=True)))
+    trips = [await start_flow(browser) for browser in browsers]
+    ends = await asyncio.gather(*(finish_flow(one, trip.back) for one, trip in zip(browsers, trips, strict=True)))
     assert ends == ["/connections"] * 6
     assert [await find_person(browser) for browser in browsers] == [EMAIL] * 6
     assert await run_sql(app_database, "SELECT count(*) FROM users") == [(1,)]
@@ -430,8 +430,8 @@ async def test_the_same_number_with_two_addresses_at_once_makes_one_account(
     browsers, trips = [await with_github.client() for _ in range(6)], []
     for number, browser in enumerate(browsers):
         github.person = make_person(7, "mona", f"mona{number}@example.com")
-        trips.append(await depart(browser))
-    ends = await asyncio.gather(*(come_back(one, trip.back) for one, trip in zip(browsers, trips, strict=True)))
+        trips.append(await start_flow(browser))
+    ends = await asyncio.gather(*(finish_flow(one, trip.back) for one, trip in zip(browsers, trips, strict=True)))
     assert ends == ["/connections"] * 6
     assert await run_sql(app_database, "SELECT count(*) FROM users") == [(1,)]
 
@@ -443,7 +443,7 @@ async def test_starts_and_new_accounts_are_limited(serve: Serve, github: FakeGit
     for number, end in ((1, "/connections"), (2, trouble("rate_limited")), (1, "/connections")):
         github.person = make_person(number, "someone", f"someone{number}@example.com")
         client.cookies.delete(SESSION) if SESSION in client.cookies else None
-        assert await travel(client) == end
+        assert await complete_flow(client) == end
     answer = await client.get(START)
     assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
     assert int(answer.headers["retry-after"]) > 0
@@ -453,11 +453,11 @@ async def test_starts_and_new_accounts_are_limited(serve: Serve, github: FakeGit
 async def test_a_sign_in_from_a_new_place_is_mailed(serve_mailing: ServeMailing, github: FakeGitHub) -> None:
     mailing = await serve_mailing(github.settings())
     github.person = MONA
-    await travel(await mailing.product.client())
+    await complete_flow(await mailing.product.client())
     elsewhere = await mailing.product.client()
     elsewhere.headers["user-agent"] = "Firefox"
     await mailing.query("UPDATE signin_sessions SET address = '192.0.2.7'")
-    await travel(elsewhere)
+    await complete_flow(elsewhere)
     await mailing.postbox.wait(to=EMAIL)
     await mailing.finish_jobs()
     assert len(mailing.subjects(EMAIL)) == 1

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from basewarden.accounts.github.errors import ERROR_MESSAGES
-from tests.fakes.github import FakeGitHub, Trip, come_back, depart, make_person, travel, visit
+from tests.fakes.github import FakeGitHub, StartedFlow, complete_flow, finish_flow, make_person, start_flow, visit
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.fixtures.mailing import ServeMailing
 from tests.fixtures.sql import run_sql
@@ -24,14 +24,14 @@ MONA = make_person(583231, "mona", "mona@example.com")
 LINKED, STALE = f"{PAGE}?done=linked", f"{PAGE}?done=github_stale"
 
 
-async def begin_link(client: httpx.AsyncClient) -> Trip:
+async def begin_link(client: httpx.AsyncClient) -> StartedFlow:
     answer = await client.post(f"{URL}/link")
     assert answer.status_code == 200, answer.text
     return await visit(answer.json()["url"])
 
 
 async def link(client: httpx.AsyncClient) -> str:
-    return await come_back(client, (await begin_link(client)).back)
+    return await finish_flow(client, (await begin_link(client)).back)
 
 
 async def is_in(client: httpx.AsyncClient) -> bool:
@@ -68,7 +68,7 @@ async def test_a_linked_github_signs_in(with_github: ServedProduct, github: Fake
     assert BROWSER not in anna.cookies
     assert await list_links(app_database) == [(ANNA, "mona")]
     elsewhere = await with_github.client()
-    assert await travel(elsewhere) == "/connections"
+    assert await complete_flow(elsewhere) == "/connections"
     assert (await elsewhere.get("/api/auth/session")).json()["user"]["email"] == ANNA
     linked = "SELECT count(*) FROM audit_events JOIN users ON audit_id = subject WHERE kind = 'github_linked'"
     assert await run_sql(app_database, linked) == [(1,)]
@@ -120,7 +120,7 @@ async def test_of_two_who_link_one_github_at_once_one_gets_it(
     people = [await with_github.sign_up(f"person{number}@example.com") for number in range(4)]
     github.person = MONA
     trips = [await begin_link(person) for person in people]
-    ends = await asyncio.gather(*(come_back(one, trip.back) for one, trip in zip(people, trips, strict=True)))
+    ends = await asyncio.gather(*(finish_flow(one, trip.back) for one, trip in zip(people, trips, strict=True)))
     assert sorted(ends) == [f"{PAGE}?done=github_taken"] * 3 + [LINKED]
     assert [await is_in(person) for person in people] == [True] * 4
     assert len(await list_links(app_database)) == 1
@@ -134,14 +134,14 @@ async def test_the_link_is_only_for_the_person_who_began_it(
     github.person = MONA
     trip = await begin_link(anna)
     await anna.post("/api/auth/signout")
-    assert await come_back(anna, trip.back) == f"/signin?next={PAGE}&done=github_stale"
+    assert await finish_flow(anna, trip.back) == f"/signin?next={PAGE}&done=github_stale"
 
     anna = await with_github.sign_up("other@example.com")
     trip = await begin_link(anna)
     account = {"email": BEN, "password": PASSWORD}
     await anna.post("/api/auth/signup", json=account)
     assert (await anna.post("/api/auth/signin", json=account)).status_code == 200
-    assert await come_back(anna, trip.back) == STALE
+    assert await finish_flow(anna, trip.back) == STALE
     assert await list_links(app_database) == []
 
 
@@ -155,10 +155,10 @@ async def test_who_signs_out_on_the_way_links_nothing(
     assert await list_links(app_database) == []
     github.meanwhile = None
     mona = await with_github.client()
-    await travel(mona)
+    await complete_flow(mona)
     other_tab = await copy_browser(mona, with_github)
     github.meanwhile = lambda: other_tab.post("/api/auth/signout")
-    assert await travel(mona, CONFIRM) == "/signin?next=/connections&done=github_stale"
+    assert await complete_flow(mona, CONFIRM) == "/signin?next=/connections&done=github_stale"
     assert not await is_in(mona)
 
 
@@ -170,7 +170,7 @@ async def test_who_unlinks_on_the_way_does_not_get_in(
     await link(anna)
     github.meanwhile = lambda: anna.delete(URL)
     client = await with_github.client()
-    assert await travel(client) == f"/signin?next={PAGE}&done=github_has_account"
+    assert await complete_flow(client) == f"/signin?next={PAGE}&done=github_has_account"
     assert not await is_in(client)
 
 
@@ -180,10 +180,10 @@ async def test_an_attacker_cannot_link_their_github_to_a_victims_account(
     """The attacker's way back, opened in the victim's browser: another browser, another person, another purpose."""
     attacker, victim = [await with_github.sign_up(email) for email in (ANNA, BEN)]
     github.person = MONA
-    for trip in (await begin_link(attacker), await depart(await with_github.client()), await depart(attacker)):
-        assert await come_back(victim, trip.back) == STALE
+    for trip in (await begin_link(attacker), await start_flow(await with_github.client()), await start_flow(attacker)):
+        assert await finish_flow(victim, trip.back) == STALE
     await begin_link(victim)
-    assert await come_back(victim, (await begin_link(attacker)).back) == STALE
+    assert await finish_flow(victim, (await begin_link(attacker)).back) == STALE
     assert await list_links(app_database) == []
     assert await is_in(victim)
 
@@ -193,13 +193,13 @@ async def test_what_was_begun_for_one_thing_does_no_other(
 ) -> None:
     anna = await with_github.sign_up(ANNA)
     github.person = MONA
-    assert await travel(anna) == "/connections"
+    assert await complete_flow(anna) == "/connections"
     assert (await anna.get("/api/auth/session")).json()["user"]["email"] == "mona@example.com"
     assert await list_links(app_database) == [("mona@example.com", "mona")]
 
     ben = await with_github.sign_up(BEN)
     github.person = make_person(9, "ben", "third@example.com")
-    assert await travel(ben, CONFIRM) == f"/settings/account/confirm?next={PAGE}&done=github_not_linked"
+    assert await complete_flow(ben, CONFIRM) == f"/settings/account/confirm?next={PAGE}&done=github_not_linked"
     assert len(await list_links(app_database)) == 1
     assert await run_sql(app_database, "SELECT count(*) FROM users") == [(3,)]
 
@@ -210,12 +210,12 @@ async def test_unlinking(with_github: ServedProduct, github: FakeGitHub, app_dat
     github.person = make_person(1, "anna", ANNA)
     await link(anna)
     elsewhere = await with_github.client()
-    await travel(elsewhere)
+    await complete_flow(elsewhere)
     thief = await copy_browser(anna, with_github)
     assert (await anna.delete(URL)).status_code == 204
     assert [await is_in(client) for client in (anna, elsewhere, thief)] == [True, False, False]
     assert await list_links(app_database) == []
-    assert await travel(await with_github.client()) == f"/signin?next={PAGE}&done=github_has_account"
+    assert await complete_flow(await with_github.client()) == f"/signin?next={PAGE}&done=github_has_account"
     assert (await anna.delete(URL)).status_code == 404
     assert [kind for (kind,) in await run_sql(app_database, "SELECT kind FROM audit_events ORDER BY id")][-1] == (
         "github_unlinked"
@@ -225,7 +225,7 @@ async def test_unlinking(with_github: ServedProduct, github: FakeGitHub, app_dat
 async def test_the_only_way_in_stays(with_github: ServedProduct, github: FakeGitHub, app_database: str) -> None:
     github.person = MONA
     mona = await with_github.client()
-    await travel(mona)
+    await complete_flow(mona)
     answer = await mona.delete(URL)
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     end = (await mona.post(f"{PAGE}/unlink")).headers["location"]
@@ -246,15 +246,15 @@ async def test_confirming_makes_an_old_sign_in_fresh(
 ) -> None:
     github.person = MONA
     mona = await with_github.client()
-    await travel(mona)
+    await complete_flow(mona)
     mona = await grow_stale(mona, serve, github, app_database)
     assert (await mona.post(f"{URL}/link")).status_code == 403
     thief = await copy_browser(mona, with_github)
-    assert await travel(mona, f"{CONFIRM}?next=/settings/account/passkeys") == "/settings/account/passkeys"
+    assert await complete_flow(mona, f"{CONFIRM}?next=/settings/account/passkeys") == "/settings/account/passkeys"
     assert github.authorized[-1]["prompt"] == "select_account"
     assert (await mona.post(f"{URL}/link")).status_code == 200
     assert not await is_in(thief)
-    assert await travel(mona, f"{CONFIRM}?next=https://evil.example") == "/connections"
+    assert await complete_flow(mona, f"{CONFIRM}?next=https://evil.example") == "/connections"
 
 
 async def test_confirming_takes_the_github_that_is_linked(
@@ -263,16 +263,16 @@ async def test_confirming_takes_the_github_that_is_linked(
     """A stolen cookie and a GitHub account of one's own are not enough."""
     github.person = MONA
     mona = await with_github.client()
-    await travel(mona)
+    await complete_flow(mona)
     github.person = make_person(666, "thief", "thief@example.com")
-    await travel(await with_github.client())
+    await complete_flow(await with_github.client())
     mona = await grow_stale(mona, serve, github, app_database)
     for person in (github.person, make_person(667, "nobody")):
         github.person = person
-        end = await travel(mona, f"{CONFIRM}?next=/settings/account/passkeys")
+        end = await complete_flow(mona, f"{CONFIRM}?next=/settings/account/passkeys")
         assert end == "/settings/account/confirm?next=/settings/account/passkeys&done=github_not_linked"
     github.person = None
-    assert (await travel(mona, CONFIRM)).endswith("&done=github_denied")
+    assert (await complete_flow(mona, CONFIRM)).endswith("&done=github_denied")
     assert (await mona.post(f"{URL}/link")).status_code == 403
     assert await is_in(mona)
     failed = await run_sql(app_database, "SELECT count(*) FROM audit_events WHERE kind = 'signin_failed'")
@@ -298,7 +298,7 @@ async def test_the_page_links_and_unlinks_without_script(
     urls = re.findall(r'(?:url=|href=")(http[^"]+)"', redirecting.text)
     assert len(urls) == 2
     assert len(set(urls)) == 1
-    end = await come_back(anna, (await visit(unescape(urls[0]))).back)
+    end = await finish_flow(anna, (await visit(unescape(urls[0]))).back)
     assert end == LINKED
     page = (await anna.get(end)).text
     assert "GitHub is linked." in page

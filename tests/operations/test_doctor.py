@@ -15,7 +15,7 @@ from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.db.migrations.migrate import make_alembic_config
 from basewarden.errors import StartError
-from basewarden.operations.upkeep.doctor import Finding, Level, examine, judge_clock, judge_disk, report_start_error
+from basewarden.operations.upkeep.doctor import Finding, Level, assess_clock, assess_disk, examine, report_start_error
 from basewarden.settings import Settings
 from tests.fixtures.app import ServedProduct
 from tests.fixtures.bench import OwnWorkshop
@@ -145,12 +145,12 @@ async def test_a_public_deployment_is_looked_at_more_closely(settings: Settings,
 
 @pytest.mark.parametrize(("seconds", "level"), [(0.5, "ok"), (-1.9, "ok"), (3, "warn"), (-29, "warn"), (-31, "fail")])
 def test_clocks_apart(seconds: float, level: str) -> None:
-    assert judge_clock(timedelta(seconds=seconds)).level == level
+    assert assess_clock(timedelta(seconds=seconds)).level == level
 
 
 @pytest.mark.parametrize(("free", "level"), [(6, "ok"), (4, "warn"), (0.4, "fail")])
 def test_a_full_disk(free: float, level: str) -> None:
-    assert judge_disk(int(free * 1024**3)).level == level
+    assert assess_disk(int(free * 1024**3)).level == level
 
 
 def test_what_does_not_start_is_one_finding() -> None:

@@ -200,9 +200,9 @@ async def test_many_askers_share_one_look(product: ServedProduct, app_database: 
 async def test_a_look_is_good_for_a_second(product: ServedProduct) -> None:
     health = product.registry.get(Health)
     assert await health.is_database_up()
-    first = health._look._task
+    first = health._call._task
     assert await health.is_database_up()
-    assert health._look._task is first
+    assert health._call._task is first
 
 
 async def test_who_stops_waiting_stops_nothing(product: ServedProduct) -> None:

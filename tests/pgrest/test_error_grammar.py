@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgrest import PgrestError, parse_request
-from pgrest.query.grammar import error_grammar as complaints
+from pgrest.query.grammar import error_grammar
 from pgrest.query.grammar.combinators import fits
 from pgrest.query.grammar.filters import parse_filter, parse_logic
 from pgrest.query.grammar.order import parse_columns, parse_order
@@ -127,31 +127,31 @@ _ALPHABET = st.text(alphabet='abc019_*.,:()[]{}<>-!"\\$ \t\n\0é²', max_size=30
 
 @given(st.one_of(_ALPHABET, st.lists(hostile.selects, max_size=3).map(",".join)))
 def test_a_select_of_which_postgrest_reads_something_is_taken(text: str) -> None:
-    if complaints.select(text, 0).consumed and fits(complaints.select, text):
+    if error_grammar.select(text, 0).consumed and fits(error_grammar.select, text):
         parse_select(text)
 
 
 @given(st.one_of(_ALPHABET, hostile.filters))
 def test_a_filter_that_postgrest_takes_is_taken(text: str) -> None:
-    if fits(complaints.filter_value, text):
+    if fits(error_grammar.filter_value, text):
         parse_filter("a", text)
 
 
 @given(st.one_of(_ALPHABET, hostile.conditions))
 def test_a_tree_that_postgrest_takes_is_taken(text: str) -> None:
-    if fits(complaints.logic, f"or{text}"):
+    if fits(error_grammar.logic, f"or{text}"):
         parse_logic("or", text)
 
 
 @given(st.one_of(_ALPHABET, st.lists(hostile.orders, max_size=3).map(",".join)))
 def test_an_order_that_postgrest_takes_is_taken(text: str) -> None:
-    if fits(complaints.order, text):
+    if fits(error_grammar.order, text):
         parse_order("order", text)
 
 
 @given(st.one_of(_ALPHABET, st.lists(hostile.names, max_size=3).map(",".join)))
 def test_columns_are_taken_or_refused_as_by_postgrest(text: str) -> None:
-    assert _is_read(text) == fits(complaints.columns, text)
+    assert _is_read(text) == fits(error_grammar.columns, text)
 
 
 def _is_read(text: str) -> bool:

@@ -61,6 +61,10 @@ def read_source(path: Path) -> SourceFile:
     return SourceFile(path.relative_to(CHECKOUT).as_posix(), path.read_text())
 
 
+def read_page(path: str) -> SourceFile:
+    return SourceFile(path, (CHECKOUT / path).read_text())
+
+
 def list_repository_files() -> list[str]:
     """What is tracked or will be: everything that no ignore rule leaves out."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]

@@ -14,8 +14,8 @@ import structlog
 from basewarden import __version__
 from basewarden.core.secret import Secret
 from basewarden.db import driver_dsn
+from basewarden.operations.coalesced_call import CoalescedCall
 from basewarden.operations.queries import PING
-from basewarden.operations.sharing import SharedLook
 from basewarden.settings import Settings
 from pgrest import DatabaseError, DbConnection, PgrestError
 
@@ -62,16 +62,16 @@ class Health:
         self._configured = configured
         self._connection: DbConnection | None = None
         self._was_up = True
-        self._look = SharedLook(self._ask, keep_seconds=KEEP_SECONDS, timeout_seconds=_TIMEOUT_SECONDS)
+        self._call = CoalescedCall(self._ask, keep_seconds=KEEP_SECONDS, timeout_seconds=_TIMEOUT_SECONDS)
 
     async def report(self) -> HealthReport:
         return HealthReport(await self.is_database_up(), self._configured)
 
     async def is_database_up(self) -> bool:
-        return bool(await self._look.get())
+        return bool(await self._call.get())
 
     async def stop(self) -> None:
-        await self._look.stop()
+        await self._call.stop()
         await self._disconnect()
 
     async def _ask(self) -> bool:

@@ -21,9 +21,9 @@ from basewarden.errors import Unavailable
 from basewarden.jobs import count_failed, count_waiting, find_oldest_waiting_age
 from basewarden.journal import find_oldest_pending_age
 from basewarden.mail import EmailState, count_emails
+from basewarden.operations.coalesced_call import CoalescedCall
 from basewarden.operations.health import Health
 from basewarden.operations.requests import RequestCounts
-from basewarden.operations.sharing import SharedLook
 
 KEEP_SECONDS = 1.0
 TIMEOUT_SECONDS = 3.0
@@ -49,7 +49,7 @@ class Metrics:
         self._database = database
         self._own = Database(database.url, pool_size=1)
         self._health = health
-        self._look = SharedLook(self._read, keep_seconds=KEEP_SECONDS, timeout_seconds=TIMEOUT_SECONDS)
+        self._call = CoalescedCall(self._read, keep_seconds=KEEP_SECONDS, timeout_seconds=TIMEOUT_SECONDS)
         self._registry = CollectorRegistry(auto_describe=False)
         of_process = CollectorRegistry(auto_describe=False)
         for collect in (ProcessCollector, PlatformCollector, GCCollector):
@@ -58,13 +58,13 @@ class Metrics:
 
     async def render(self) -> bytes:
         is_up = await self._health.is_database_up()
-        readings = await self._look.get() if is_up else None
+        readings = await self._call.get() if is_up else None
         once = CollectorRegistry(auto_describe=False)
         once.register(_Once([_gauge("database_up", "Whether our database responds.", is_up), *_describe(readings)]))
         return generate_latest(self._registry) + generate_latest(once)
 
     async def stop(self) -> None:
-        await self._look.stop()
+        await self._call.stop()
         await self._own.close()
 
     async def _read(self) -> Readings | None:

@@ -31,8 +31,8 @@ async def keep_listening(address: Address, on_reload: Callable[[], None]) -> Non
 async def _listen_once(address: Address, on_reload: Callable[[], None]) -> bool:
     """Until the connection ends. False where it is not a server that answers."""
 
-    def hear(heard: Notification) -> None:
-        if heard.payload in _PAYLOADS:
+    def hear(notification: Notification) -> None:
+        if notification.payload in _PAYLOADS:
             on_reload()
 
     dsn = address if isinstance(address, str) else await address()

@@ -6,7 +6,7 @@ from typing import Any
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-_LOOK_AFTER_SECONDS = 0.1
+_CHECK_AFTER_SECONDS = 0.1
 """Most requests are answered sooner and cost no more than a timer."""
 
 
@@ -20,7 +20,7 @@ class DisconnectWatcher:
         self._receive = receive
         self._task = asyncio.current_task()
         self._watcher: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(_LOOK_AFTER_SECONDS, self._look)
+        self._timer = asyncio.get_running_loop().call_later(_CHECK_AFTER_SECONDS, self._check)
 
     def stop(self) -> None:
         self._timer.cancel()
@@ -33,7 +33,7 @@ class DisconnectWatcher:
             self._task.uncancel()
         return self.is_gone
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         self._watcher = asyncio.get_running_loop().create_task(self._watch())
 
     async def _watch(self) -> None:

@@ -71,8 +71,8 @@ class ReloadListener:
             self.on_change(0)
             await conn.close()
 
-    def _take(self, heard: Notification) -> None:
-        self.hear(heard.payload)
+    def _take(self, notification: Notification) -> None:
+        self.hear(notification.payload)
 
     def _log(self, text: str) -> None:
         self.log.write(text)

@@ -251,7 +251,7 @@ class DbConnection:
             self._abandon()
             raise
         except psycopg.OperationalError as error:
-            self._let_go()
+            self._close_broken()
             raise self._failure or connection_lost(str(error).strip()) from error
         finally:
             if self._valve is not None:
@@ -346,7 +346,7 @@ class DbConnection:
                     self._weigh(result, self.meter)
                 self._keep(steps[at], result, answers)
             elif status in _COPYING:
-                self._let_go()
+                self._close_broken()
                 raise DatabaseError(DatabaseErrorFields("0A000", "COPY is not supported here"))
             elif failure is None and status != pq.ExecStatus.PIPELINE_ABORTED:
                 failure = self._understand(steps[at : at + 1], _error_of(result, self._pg, len(answers)))
@@ -360,7 +360,7 @@ class DbConnection:
 
     def _refuse_answers(self) -> NoReturn:
         """A server that says more than it was asked, or less, would have one statement's rows pass for another's."""
-        self._let_go()
+        self._close_broken()
         raise connection_lost("The database did not answer as PostgreSQL does.")
 
     def _expect_alive(self, at: int, steps: Sequence[_PipelineStep]) -> None:
@@ -426,9 +426,12 @@ class DbConnection:
             _set_ready(self._waiter)
 
     def _hear_notifications(self) -> None:
-        while (heard := self._pg.notifies()) is not None:
+        while (notification := self._pg.notifies()) is not None:
             if self.on_notify is not None:
-                channel, payload = heard.relname.decode("utf-8", "replace"), heard.extra.decode("utf-8", "replace")
+                channel, payload = (
+                    notification.relname.decode("utf-8", "replace"),
+                    notification.extra.decode("utf-8", "replace"),
+                )
                 self.on_notify(Notification(channel, payload))
 
     # Bounds: most answers come at once and are small; of all others every byte is counted --------------------
@@ -501,7 +504,7 @@ class DbConnection:
                 self._valve.close()
                 self._valve = None
 
-    def _let_go(self) -> None:
+    def _close_broken(self) -> None:
         """Closes what can be used no more, with the buffers of libpq: a pool does not see to broken ones."""
         if not self._is_broken:
             self._mark_broken()

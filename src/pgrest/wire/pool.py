@@ -154,7 +154,7 @@ class Pool:
             return False
         return time.monotonic() - loan.since >= loan.terms.seconds
 
-    async def give_back(self, conn: DbConnection) -> None:
+    async def release(self, conn: DbConnection) -> None:
         loan = self._lent[conn]
         try:
             if conn.is_tampered:
@@ -195,23 +195,23 @@ class Pool:
     async def _connect(self) -> DbConnection:
         """The first one shows whether statements may be prepared: a transaction pooler would lose them."""
         if not self._prepare:
-            return await self._dial()
+            return await self._open_connection()
         if self._is_transaction_pooled is None:
             async with self._finding_out:
                 if self._is_transaction_pooled is None:
                     return await self._find_out()
-        return await self._dial(prepare=not self._is_transaction_pooled)
+        return await self._open_connection(prepare=not self._is_transaction_pooled)
 
     async def _find_out(self) -> DbConnection:
-        conn = await self._dial()
+        conn = await self._open_connection()
         try:
-            self._is_transaction_pooled = await is_transaction_pooled(conn, self._dial)
+            self._is_transaction_pooled = await is_transaction_pooled(conn, self._open_connection)
         except BaseException:
             await conn.close()
             raise
         if not conn.is_usable:
             await conn.close()
-            conn = await self._dial()
+            conn = await self._open_connection()
         conn.prepares = not self._is_transaction_pooled
         return conn
 
@@ -219,7 +219,7 @@ class Pool:
         """If so, the pool checks again whether a pooler is in between: it may have come later, or have hidden well."""
         return self._prepare and self._is_transaction_pooled is False and not conn.prepares
 
-    async def _dial(self, *, prepare: bool = False) -> DbConnection:
+    async def _open_connection(self, *, prepare: bool = False) -> DbConnection:
         dsn = self._dsn if isinstance(self._dsn, str) else await self._dsn()
         try:
             conn = await DbConnection.connect(
@@ -298,6 +298,6 @@ class Lease:
             return
         conn, self._conn = self._conn, None
         is_timed_out = error is not None and self._pool.is_timed_out(conn, error)
-        await self._pool.give_back(conn)
+        await self._pool.release(conn)
         if is_timed_out:
             raise errors.query_timeout(self._terms.seconds or 0) from error

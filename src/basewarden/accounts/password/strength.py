@@ -35,9 +35,9 @@ _one_at_a_time = threading.Lock()  # zxcvbn keeps the personal words of a call i
 
 async def check_strength(field: str, password: Secret, *, email: str, name: str) -> None:
     """Raises Invalid for this field where the password is refused."""
-    weakness = await asyncio.to_thread(find_weakness, password, email=email, name=name)
-    if weakness:
-        raise Invalid.field(field, weakness)
+    problem = await asyncio.to_thread(find_weakness, password, email=email, name=name)
+    if problem:
+        raise Invalid.field(field, problem)
 
 
 def find_weakness(password: Secret, *, email: str, name: str) -> str | None:

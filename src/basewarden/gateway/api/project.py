@@ -152,7 +152,7 @@ class ApiProject:
                 raise self._failure.with_traceback(None)  # it would be asked in vain by each that waits here
             self._tried_at = _now()
             try:
-                await self._look_in_time()
+                await self._refresh_in_time()
             except AppError as error:
                 if self._failure is None:  # logged once: callers that can do without a newer schema suppress it
                     _log.warning("api.schema_read_failed", connection=str(self.target.id), code=error.code)
@@ -160,10 +160,10 @@ class ApiProject:
                 raise
             self._failure, self._loaded_at = None, _now()
 
-    async def _look_in_time(self) -> None:
+    async def _refresh_in_time(self) -> None:
         try:
             async with asyncio.timeout(_LOAD_SECONDS), self.client.open_slot() as turn:
-                await self._look(turn)
+                await self._read_description(turn)
         except TimeoutError:
             raise UpstreamTimeout("The project's API did not send its description in time.") from None
         except ConnectionFailed as error:
@@ -171,7 +171,7 @@ class ApiProject:
         except ProtocolError:
             raise UpstreamInvalid(_NO_DESCRIPTION) from None
 
-    async def _look(self, turn: LargeBodySlot) -> None:
+    async def _read_description(self, turn: LargeBodySlot) -> None:
         """A large description takes its turn once, until it is read and decoded."""
         exposed = await fetch_exposed_schemas(self.client)
         descriptions: dict[str, ProbeResponse | None] = {}

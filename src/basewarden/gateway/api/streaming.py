@@ -53,9 +53,9 @@ class CancelOnDisconnect:
             self._watch.cancel()
 
     def _begin(self) -> None:
-        self._watch = asyncio.get_running_loop().create_task(self._look())
+        self._watch = asyncio.get_running_loop().create_task(self._wait_for_disconnect())
 
-    async def _look(self) -> None:
+    async def _wait_for_disconnect(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         assert self._task is not None

@@ -31,15 +31,15 @@ async def refine_uncaptured(
     if not tables:
         return uncaptured
     answers = await run_as_owner(connection, [count_unmatched(table, known[name]) for name, table in tables.items()])
-    strays = {name: int(rows.rows[0][0] or 0) for name, rows in zip(tables, answers, strict=True)}
-    return {name: _refine(count, strays.get(name)) for name, count in uncaptured.items()}
+    unmatched = {name: int(rows.rows[0][0] or 0) for name, rows in zip(tables, answers, strict=True)}
+    return {name: _refine(count, unmatched.get(name)) for name, count in uncaptured.items()}
 
 
-def _refine(count: ChangeCount, strays: int | None) -> ChangeCount:
+def _refine(count: ChangeCount, unmatched: int | None) -> ChangeCount:
     """Of the rows that are there now some are known to be inserted; the rest were updated."""
-    if strays is None:
+    if unmatched is None:
         return count
-    return replace(count, updated=min(count.updated, max(0, strays - count.inserted)))
+    return replace(count, updated=min(count.updated, max(0, unmatched - count.inserted)))
 
 
 def check_uncaptured(context: WriteContext, recorded: int, uncaptured: ChangeCounts) -> None:

@@ -143,10 +143,10 @@ async def _check_database(_: Settings, database: Database) -> list[Finding]:
         findings.append(
             Finding("database", Level.FAIL, f"our role may not use {shown}.", "Make it the owner of the tables.")
         )
-    return [*findings, judge_clock(facts.now - datetime.now(UTC))]
+    return [*findings, assess_clock(facts.now - datetime.now(UTC))]
 
 
-def judge_clock(off: timedelta) -> Finding:
+def assess_clock(off: timedelta) -> Finding:
     amount = f"{abs(off.total_seconds()):.1f} s"
     if abs(off) < CLOCK_WARNS:
         return Finding("clock", Level.OK, f"this machine's and the database's differ by {amount}.")
@@ -239,10 +239,10 @@ async def _check_disk(settings: Settings, _: Database) -> list[Finding]:
         return []
     home = settings.data_dir / "postgres"
     free = shutil.disk_usage(home.resolve() if home.exists() else settings.data_dir).free
-    return [judge_disk(free)]
+    return [assess_disk(free)]
 
 
-def judge_disk(free: int) -> Finding:
+def assess_disk(free: int) -> Finding:
     text = f"{free / 1024**3:.1f} GB are free for the embedded database."
     if free >= DISK_WARNS:
         return Finding("disk", Level.OK, text)

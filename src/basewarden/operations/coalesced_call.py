@@ -10,11 +10,11 @@ from basewarden.core.tasks import end_task
 T = TypeVar("T")
 
 
-class SharedLook(Generic[T]):
+class CoalescedCall(Generic[T]):
     """Makes one call at a time, shared by all concurrent callers; its result is kept for a moment."""
 
-    def __init__(self, look: Callable[[], Awaitable[T]], *, keep_seconds: float, timeout_seconds: float) -> None:
-        self._look = look
+    def __init__(self, call: Callable[[], Awaitable[T]], *, keep_seconds: float, timeout_seconds: float) -> None:
+        self._call = call
         self._keep = keep_seconds
         self._timeout_seconds = timeout_seconds
         self._task: asyncio.Task[T] | None = None
@@ -26,7 +26,7 @@ class SharedLook(Generic[T]):
         A cancelled caller does not cancel the shared call.
         """
         if self._task is None or (self._task.done() and time.monotonic() - self._ended >= self._keep):
-            self._task = asyncio.create_task(self._run(), name="look")
+            self._task = asyncio.create_task(self._run(), name="coalesced_call")
         task = self._task
         await asyncio.wait({task}, timeout=self._timeout_seconds)
         return task.result() if task.done() else None
@@ -37,6 +37,6 @@ class SharedLook(Generic[T]):
 
     async def _run(self) -> T:
         try:
-            return await self._look()
+            return await self._call()
         finally:
             self._ended = time.monotonic()
