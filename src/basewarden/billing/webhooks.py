@@ -45,10 +45,10 @@ class Headers:
 
 
 def read_keys(secrets: Secret | None) -> tuple[bytes, ...]:
-    """One key a secret; several stand side by side, with spaces between, while one is rotated.
+    """Reads one key of each secret; secrets are separated by spaces while one is rotated.
 
-    As the libraries of Standard Webhooks read it: `whsec_` is taken off, and what follows is base64 of 24 to 64 bytes.
-    What is not is the key as it stands, byte for byte. A bare `whsec_` is no key: anybody could sign with nothing.
+    As in the libraries of Standard Webhooks, `whsec_` is removed, and the rest is base64 of 24 to 64 bytes. A secret in
+    another form is the key itself, byte for byte. A bare `whsec_` is no key: an empty one would let anyone sign.
     """
     texts = (secrets.reveal() if secrets else "").split()
     return tuple(key for key in map(_read_key, texts) if key)

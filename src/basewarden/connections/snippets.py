@@ -9,7 +9,7 @@ from basewarden.connections.models import Access, Agent
 from basewarden.connections.project_tables import ExampleTable
 
 PLACEHOLDER = "<the agent's token>"
-"""Stands where a token would be: a token is shown only once."""
+"""Shown in place of a token, because a token is shown only once."""
 _RPC = "rpc/"
 
 

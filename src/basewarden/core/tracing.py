@@ -52,7 +52,7 @@ def _make_provider(endpoint: str, release: str) -> "TracerProvider":
 
 
 class _NoSpan:
-    """Stands in for a span where tracing is off."""
+    """Replaces a span if tracing is off."""
 
     __slots__ = ()
 

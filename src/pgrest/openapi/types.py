@@ -64,7 +64,7 @@ def describe_element(array_type: str) -> Described:
 def read_default(type_name: str, expression: str | None, *, names_others: bool = True) -> Any:
     """The JSON value of a default, None where it has none.
 
-    Text, and whatever JSON shows as text, may default to an expression, which stands there as it is; one that
+    Text, and whatever JSON shows as text, may default to an expression, which is shown as it is; one that
     names more than built-in functions only where `names_others`.
     """
     if expression is None or _NULL.fullmatch(expression):

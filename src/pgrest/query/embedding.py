@@ -129,7 +129,7 @@ def _draft_node(item: SelectRelation | None, items: Sequence[SelectItem]) -> _No
 
 
 class _Place(NamedTuple):
-    """Where a node stands: the table that names mean, and how deep."""
+    """The place of a node: the table that names refer to, and its depth."""
 
     name: str
     table: Table | None

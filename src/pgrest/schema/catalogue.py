@@ -173,7 +173,7 @@ ORDER BY n.nspname, c.relname
 _SURVEY = Statement(_survey_sql("NULL", "NULL"))
 _SURVEY_STAMPED = Statement(_survey_sql(STAMP, MARKS))
 
-# What may stand in the text of a default, or be called by a trigger.
+# Functions that may be in the text of a default, or be called by a trigger.
 SPELLED = Statement(f"""
 SELECT 'S' || oid, relnamespace || '.' || relname FROM pg_class WHERE relkind = 'S' AND oid >= {FIRST_OWN_OID}
 UNION ALL

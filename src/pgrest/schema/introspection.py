@@ -251,7 +251,7 @@ def _is_same(known: Relation | None, found: SurveyRow) -> bool:
 
 
 def _is_renamed(known: Catalogue, found: Iterable[SurveyRow], spelled: Mapping[str, str]) -> bool:
-    """Then it may stand under its old name in the text of things that have not changed themselves."""
+    """If so, the text of unchanged objects may still have its old name."""
     relations = known.relations
     if any(row.oid in relations and relations[row.oid].place != row.place for row in found):
         return True

@@ -154,7 +154,7 @@ async def _read_body(method: str, headers: Headers, receive: Receive, limit: int
 
 
 def _add_headers(response: Response, added: Sequence[Header]) -> Response:
-    """What a function has set for itself stands."""
+    """Keeps a header that a function has set."""
     given = {name.lower() for name, _ in response.headers}
     fresh = tuple(header for header in added if header[0].lower() not in given)
     return replace(response, headers=(*response.headers, *fresh)) if fresh else response

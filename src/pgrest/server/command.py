@@ -96,7 +96,7 @@ def _serve(settings: ServerSettings, source: Source, workers: int, software: str
 
 
 async def _read_all(source: Source, settings: ServerSettings) -> ServerSettings:
-    """With what stands in the database, if that can be reached."""
+    """Includes the settings in the database, if it can be reached."""
     if not settings.reads_database:
         return settings
     pool = Pool(settings.dsn, max_size=1)

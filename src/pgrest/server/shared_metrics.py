@@ -5,7 +5,7 @@ from enum import IntEnum, auto
 
 
 class Metric(IntEnum):
-    """Counters first, then what stands as it is now."""
+    """Counters first, then gauges."""
 
     POOL_TIMEOUTS = 0
     SCHEMA_LOADS = auto()

@@ -1,4 +1,4 @@
-"""PostgREST's configuration: its file, its `PGRST_…` variables, and what of it stands in the database."""
+"""PostgREST's configuration: its file, its `PGRST_…` variables, and its settings in the database."""
 
 from pgrest.settings.build import locate
 from pgrest.settings.dump import dump_settings, write_example

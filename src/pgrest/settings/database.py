@@ -1,4 +1,4 @@
-"""The settings that stand in the database: of the login role, and by a function (`db-pre-config`)."""
+"""The settings in the database: of the login role, and by a function (`db-pre-config`)."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Where settings come from. What stands in the database goes before the environment, and that before the file."""
+"""Where settings come from. The database has priority over the environment, and that over the file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _VARIABLE = "PGRST_"
 _APP_VARIABLE = "PGRST_APP_SETTINGS_"
 _IN_DATABASE = {one.database_name: one.name for one in SETTINGS if one.in_database}
 DATABASE_NAMES = tuple(_IN_DATABASE)
-"""`pgrst.db_schemas` and the others that may stand there."""
+"""`pgrst.db_schemas` and the other settings that may be in the database."""
 
 
 @dataclass(frozen=True, slots=True)

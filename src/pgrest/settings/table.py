@@ -9,7 +9,7 @@ HOISTED = ("statement_timeout", "plan_filter.statement_cost_limit", "default_tra
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """`in_database`: may stand there as `pgrst.<name>`. `reloads`: a reload changes it in a server that runs."""
+    """`in_database`: may be set there as `pgrst.<name>`. `reloads`: a reload changes it in a server that runs."""
 
     name: str
     default: str

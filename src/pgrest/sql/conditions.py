@@ -124,7 +124,7 @@ def _column_value_sql(builder: Builder, column: ColumnRef, relation: str) -> str
 
 
 def plain_column_sql(column: ColumnRef, relation: str) -> str:
-    """Without its path; a name that is no column of a known relation never stands where it could mean a function."""
+    """Without its path; a name that is no known column is never written where it could mean a function."""
     if column.is_bare:
         return quote_ident(column.name)
     if column.computed is not None and not column.is_returned:

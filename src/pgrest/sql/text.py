@@ -137,7 +137,7 @@ _TYPE_NAMES = frozenset(
         *("int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"),
     }
 )
-"""PostgreSQL's own, which no other type of their name may stand in for."""
+"""PostgreSQL's own, which no other type of the same name may replace."""
 _TELLING_TYPES = frozenset({"regclass", "regtype"})
 """A number or a text becomes the name of a table or type, or an error that there is none."""
 
