@@ -38,7 +38,7 @@ async def test_the_page_ticks_what_happens(page: Page, store: Store) -> None:
     path = f"/api/connections/{store.connection_id}/sessions/{session}/undo"
     assert (await store.owner.post(path, json={"mode": "apply"})).status_code == 200
     await expect(page.get_by_role("heading", name="First steps")).to_have_count(0)
-    await expect(page.get_by_role("heading", name="Connect an agent")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Agents")).to_be_visible()
     await expect(page.locator("[data-poll]")).to_have_count(0)
 
 
@@ -53,7 +53,7 @@ async def test_without_script_a_reload_ticks_and_the_steps_can_be_dismissed(
         await page.reload()
         await expect(page.locator(".task.is-done")).to_have_count(2)
         await page.get_by_role("link", name="Check again").first.click()
-        await page.get_by_role("button", name="Dismiss").click()
+        await page.get_by_role("button", name="Hide").click()
         await expect(page.get_by_role("heading", name="First steps")).to_have_count(0)
 
 

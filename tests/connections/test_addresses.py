@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
-from basewarden.connections.addresses import is_allowed, pin_host
+from basewarden.connections.addresses import is_allowed, is_local_host, pin_host
 from basewarden.connections.errors import ConnectionFailed, Reason
+from basewarden.connections.probe import ServerFacts
+from basewarden.connections.warnings import list_warnings
 
 REFUSED = [
     "0.0.0.0",  # noqa: S104 - to be refused
@@ -80,3 +84,22 @@ async def test_every_spelling_of_loopback_is_seen_through(host: str) -> None:
     with pytest.raises(ConnectionFailed) as caught:
         await pin_host(host, 5432, allow_private=False)
     assert caught.value.reason is Reason.ADDRESS_REFUSED
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST.", "127.0.0.1", "127.8.8.8", "::1", "[::1]", "::ffff:127.0.0.1"]
+)
+def test_a_loopback_address_is_on_this_machine(host: str) -> None:
+    assert is_local_host(host)
+
+
+@pytest.mark.parametrize("host", ["localhost.example.com", "127.0.0.1.nip.io", "10.0.0.1", "1.1.1.1", "fd00::1", ""])
+def test_other_addresses_are_not_on_this_machine(host: str) -> None:
+    assert not is_local_host(host)
+
+
+def test_a_connection_without_encryption_is_a_warning_unless_it_stays_on_this_machine() -> None:
+    facts = ServerFacts("18", "app", False, False, False, False, 1, 1, 1, uses_tls=False, latency_ms=1, roles=())
+    titles = [warning.title for warning in list_warnings(facts, None)]
+    assert titles == ["The connection is not encrypted"]
+    assert not list(list_warnings(replace(facts, is_local=True), None))

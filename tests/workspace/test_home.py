@@ -2,6 +2,7 @@
 
 import html
 import re
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import psycopg
@@ -9,6 +10,8 @@ import pytest
 from psycopg import sql
 
 from basewarden.journal import RefusalLog
+from basewarden.journal.activity.service import CountLine
+from basewarden.workspace.activity import ActivityRow, group_by_age
 from tests.fixtures.app import ProjectDatabase, ServedProduct
 from tests.fixtures.bench import Bench, Workshop
 from tests.workspace.conftest import Store
@@ -59,7 +62,8 @@ async def test_the_first_steps_tick_themselves(bench: Bench) -> None:
     assert (await bench.person.post(path, json={"mode": "apply"})).status_code == 200
     page = (await bench.person.get(home(bench))).text
     assert "First steps" not in page
-    assert "Connect an agent" in page
+    assert "Manage agents" in page
+    assert f'href="{home(bench)}/agents/{agent.id}"' in page
 
 
 async def test_the_part_that_changes_is_sent_only_when_it_has_changed(bench: Bench) -> None:
@@ -70,7 +74,7 @@ async def test_the_part_that_changes_is_sent_only_when_it_has_changed(bench: Ben
     await agent.http.get("/lamps?id=eq.1")
     changed = await bench.person.get(link)
     assert changed.status_code == 200
-    assert changed.text.count('hx-swap-oob="true"') == 5
+    assert changed.text.count('hx-swap-oob="true"') == 6
     assert "<html" not in changed.text
     assert "waiting for the first write" in changed.text
 
@@ -90,14 +94,48 @@ async def test_activity_says_who_did_what_and_what_was_blocked(bench: Bench) -> 
     page = (await bench.person.get(home(bench))).text
     assert "price-bot is working right now." in page
     assert f'href="{home(bench)}/sessions/{write.session_id}"' in page
-    assert re.search(r"was stopped: <code>[^<]*lamps", page) is not None
+    assert re.search(r"was stopped: change lamps</a>", page) is not None
     assert "the write would change too many rows" in page
-    for figure, number in (("Rows changed in 24 h", "5"), ("Requests blocked in 24 h", "1"), ("Undone in 24 h", "0")):
+    for figure, number in (("Rows changed, 24 h", "5"), ("Blocked, 24 h", "1"), ("Rows undone, 24 h", "0")):
         assert re.search(rf'{figure}</span>\s*<span class="figure">{number}<', page) is not None, figure
     path = f"/api/connections/{bench.connection_id}/sessions/{write.session_id}/undo"
     assert (await bench.person.post(path, json={"mode": "apply"})).status_code == 200
     page = (await bench.person.get(home(bench))).text
-    assert re.search(r'Undone in 24 h</span>\s*<span class="figure">5<', page) is not None
+    assert re.search(r'Rows undone, 24 h</span>\s*<span class="figure">5<', page) is not None
+
+
+async def test_an_unusually_large_write_and_a_frozen_session_come_first_until_they_are_undone(
+    workshop: Workshop,
+) -> None:
+    bench = await workshop.bench(TABLE.replace("(1, 20)", "(1, 700)"))
+    agent = await bench.agent(name="price-bot")
+    small = await agent.write("PATCH", "/lamps?id=lt.6", {"name": "y"}, headers={"x-basewarden-session": "small"})
+    assert "Unusual" not in (await bench.person.get(home(bench))).text
+    large = await agent.write("PATCH", "/lamps?id=gt.6", {"name": "z"}, headers={"x-basewarden-session": "large"})
+    page = (await bench.person.get(home(bench))).text
+    assert "<b>Unusual:</b> price-bot changed 694 lamps" in page
+    assert page.index("Unusual") < page.index("Rows changed, 24 h")
+    frozen = await bench.person.post(f"{home(bench)}/sessions/{small.session_id}/freeze")
+    assert frozen.status_code == 303
+    assert "<b>Frozen:</b> price-bot changed 5 lamps" in (await bench.person.get(home(bench))).text
+    path = f"/api/connections/{bench.connection_id}/sessions/{large.session_id}/undo"
+    assert (await bench.person.post(path, json={"mode": "apply"})).status_code == 200
+    assert "Unusual" not in (await bench.person.get(home(bench))).text
+
+
+def test_activity_is_grouped_by_age() -> None:
+    now = datetime.now(UTC)
+    ages = (1, 23, 25, 24 * 6, 24 * 40)
+    rows = [ActivityRow(str(age), now - timedelta(hours=age), "x", "y", "/", "", "ended") for age in ages]
+    groups = [(group.title, len(group.rows)) for group in group_by_age(rows)]
+    assert groups == [("Last 24 hours", 2), ("Last 7 days", 2), ("Earlier", 1)]
+
+
+def test_a_line_is_drawn_only_from_three_days_on() -> None:
+    spike = [0] * 27 + [9]
+    assert not CountLine(tuple(spike)).has_course
+    spike[0] = spike[5] = 1
+    assert CountLine(tuple(spike)).has_course
 
 
 async def test_hostile_names_are_only_text(workshop: Workshop) -> None:

@@ -7,11 +7,12 @@ from basewarden.connections.agent_activity import (
     AgentRefusal,
     AgentSession,
 )
+from basewarden.connections.agent_pages import AgentActivityDep
 from basewarden.connections.agents import AgentCaller, Agents, count_agents, list_agents
 from basewarden.connections.callers import Editor, Membership, Viewer
 from basewarden.connections.errors import ConnectionFailed, Reason, TablesUnchecked
 from basewarden.connections.health import check_health, make_failure, read_last_health
-from basewarden.connections.models import Access, Connection, Environment, Role
+from basewarden.connections.models import Access, Agent, Connection, Environment, Role
 from basewarden.connections.project_tables import ExampleTable, ProjectTables
 from basewarden.connections.queries import (
     list_connections_by_id,
@@ -28,7 +29,9 @@ from basewarden.connections.targets import CONNECTION_TOPIC, ConnectionTarget, C
 __all__ = [
     "CONNECTION_TOPIC",
     "Access",
+    "Agent",
     "AgentActivity",
+    "AgentActivityDep",
     "AgentCaller",
     "AgentCounts",
     "AgentHistory",

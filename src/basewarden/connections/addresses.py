@@ -40,6 +40,16 @@ _RESERVED: Final = tuple(
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+def is_local_host(host: str) -> bool:
+    """True when packets to this host never leave the machine: a loopback address, or the name that stands for one."""
+    if host.rstrip(".").lower() == "localhost":
+        return True
+    try:
+        return all(address.is_loopback for address in _unwrap(ipaddress.ip_address(host.strip("[]"))))
+    except ValueError:
+        return False
+
+
 async def pin_host(host: str, port: int, *, allow_private: bool) -> tuple[str, ...]:
     """Returns the addresses of a host. Raises ConnectionFailed if any of them may not be connected to."""
     try:

@@ -5,7 +5,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from basewarden.connections.addresses import pin_host
+from basewarden.connections.addresses import is_local_host, pin_host
 from basewarden.connections.db_connections import explain_libpq_error, make_pinned_dsn, open_db_connection
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.tls_check import check_tls_support
@@ -77,6 +77,8 @@ class ServerFacts:
     roles: tuple[DatabaseRole, ...]
     is_pooled: bool = False
     """Each transaction may run in another server session."""
+    is_local: bool = False
+    """The server is on the machine that Basewarden runs on."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -133,6 +135,7 @@ async def _probe(address: PostgresAddress, *, allow_private: bool) -> ServerFact
             latency_ms=latency_ms,
             roles=roles,
             is_pooled=address.is_pooled or pooling == "transaction",
+            is_local=is_local_host(address.host),
         )
 
 

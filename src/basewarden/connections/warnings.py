@@ -32,10 +32,10 @@ def list_rest_warnings(facts: RestFacts) -> Iterator[RoleWarning]:
             "Policies do not limit requests; only each agent's limits do."
             " Give each agent only the tables that it needs.",
         )
-    if not facts.uses_tls:
+    if not facts.uses_tls and not facts.is_local:
         yield RoleWarning(
             "The connection is not encrypted",
-            "This is fine on one machine or a private network. Use https:// everywhere else.",
+            "This is fine on a private network. Use https:// everywhere else.",
         )
     if not facts.tells_schema:
         yield RoleWarning(
@@ -82,10 +82,10 @@ def list_warnings(facts: ServerFacts, db_role: str | None) -> Iterator[RoleWarni
             "Everything works, but each statement is planned again, and schema changes are noticed within a second"
             " instead of at once. The direct connection or the session pooler is faster.",
         )
-    if not facts.uses_tls:
+    if not facts.uses_tls and not facts.is_local:
         yield RoleWarning(
             "The connection is not encrypted",
-            "This is fine on one machine or a private network. Add sslmode=require to the URL everywhere else.",
+            "This is fine on a private network. Add sslmode=require to the URL everywhere else.",
         )
     if facts.is_read_only:
         yield RoleWarning("The server is read-only", "Reads work; every write will fail. Is this a replica?")

@@ -39,7 +39,7 @@ from basewarden.journal.sessions import (
     list_sessions,
 )
 from basewarden.journal.shown_rows import split_changed_columns
-from basewarden.journal.timeline import REFUSAL_WORDS
+from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused
 from basewarden.journal.values import (
     Capture,
     Image,
@@ -90,6 +90,7 @@ __all__ = [
     "count_request_rows",
     "count_session_rows",
     "describe_changes",
+    "describe_refused",
     "describe_session",
     "encode_key",
     "ensure_partitions",

@@ -136,11 +136,14 @@ def list_verb_counts(write: JournalWrite) -> list[VerbCount]:
 
 def _show_refusal(refusal: JournalRefusal) -> ShownRefusal:
     reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
+    title = f"Blocked: {describe_refused(refusal)}"
+    return ShownRefusal(refusal.at, title, refusal.summary, refusal.code, reason, refusal.count)
+
+
+def describe_refused(refusal: JournalRefusal) -> str:
+    """Returns "delete orders": what a refused request was to do."""
     verb = _REFUSED_VERBS.get(refusal.method, refusal.method)
-    name = show_name((refusal.table or "").rpartition(".")[2])
-    return ShownRefusal(
-        refusal.at, f"Blocked: {verb} {name}".strip(), refusal.summary, refusal.code, reason, refusal.count
-    )
+    return f"{verb} {show_name((refusal.table or '').rpartition('.')[2])}".strip()
 
 
 def _describe_uncaptured(item: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from basewarden.connections import Membership, Role
 from basewarden.db import ReadSession
@@ -11,6 +12,7 @@ from basewarden.journal import (
     JournalRefusal,
     SessionSummary,
     UndoneRows,
+    describe_refused,
     list_latest_refusals,
     list_sessions,
 )
@@ -19,6 +21,11 @@ from basewarden.web import count_things
 SESSIONS_SHOWN = 8
 REFUSALS_SHOWN = 4
 BLOCKED_WITHIN = timedelta(days=1)
+UNUSUAL_WITHIN = timedelta(days=1)
+UNUSUAL_ROWS = 500
+UNUSUAL_DELETES = 50
+ATTENTION_SHOWN = 3
+_AGES = (("Last 24 hours", timedelta(days=1)), ("Last 7 days", timedelta(days=7)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +39,31 @@ class ActivityRow:
     href: str
     note: str
     status: str
+    request: str = ""
     is_agent: bool = True
     is_you: bool = False
     is_blocked: bool = False
     undo_href: str | None = None
     is_redo: bool = False
-    freeze_href: str | None = None
     undone: UndoneRows | None = None
+    rows: int = 0
+    deleted: int = 0
+
+    @property
+    def is_unusual(self) -> bool:
+        """True for an agent's session of the last day with many rows, of which most are not undone."""
+        is_open = self.is_agent and not self.is_redo and self.status not in ("undone", "being undone", "blocked")
+        is_handled = self.undone is not None and self.undone.undone >= self.undone.left
+        is_large = self.rows >= UNUSUAL_ROWS or self.deleted >= UNUSUAL_DELETES
+        return is_open and is_large and not is_handled and self.at > datetime.now(UTC) - UNUSUAL_WITHIN
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityGroup:
+    """Rows of about the same age, the newest first."""
+
+    title: str
+    rows: list[ActivityRow]
 
 
 async def list_activity(db: ReadSession, member: Membership) -> list[ActivityRow]:
@@ -49,6 +74,22 @@ async def list_activity(db: ReadSession, member: Membership) -> list[ActivityRow
     refusals = await list_latest_refusals(db, connection_id, since=since, limit=REFUSALS_SHOWN)
     rows = [*(_show_session(one, member) for one in sessions), *(_show_refusal(one, member) for one in refusals)]
     return sorted(rows, key=lambda row: row.at, reverse=True)
+
+
+def group_by_age(rows: Sequence[ActivityRow]) -> list[ActivityGroup]:
+    """Groups rows, the newest first, by their age, for which no time zone is needed."""
+    now = datetime.now(UTC)
+    return [ActivityGroup(title, list(same)) for title, same in groupby(rows, key=lambda row: _name_age(now - row.at))]
+
+
+def _name_age(age: timedelta) -> str:
+    return next((title for title, limit in _AGES if age < limit), "Earlier")
+
+
+def list_attention(rows: Sequence[ActivityRow]) -> list[ActivityRow]:
+    """Lists the sessions that a person should look at first: those that are frozen, then the largest unusual ones."""
+    wanted = [row for row in rows if row.status == "frozen" or row.is_unusual]
+    return sorted(wanted, key=lambda row: (row.status != "frozen", -row.rows))[:ATTENTION_SHOWN]
 
 
 def describe_now(rows: Sequence[ActivityRow]) -> str:
@@ -83,8 +124,9 @@ def _show_session(summary: SessionSummary, member: Membership) -> ActivityRow:
         is_you=session.user_id == member.person.id,
         undo_href=f"{href}/undo" if can_undo else None,
         is_redo=session.kind == "undo",
-        freeze_href=f"{href}/freeze" if can_edit and status == "running" else None,
         undone=summary.undone,
+        rows=summary.mutation_count,
+        deleted=sum(change.rows for change in summary.changes if change.verb == "delete"),
     )
 
 
@@ -95,7 +137,8 @@ def _show_refusal(refusal: JournalRefusal, member: Membership) -> ActivityRow:
         key=str(refusal.id),
         at=refusal.at,
         who=refusal.agent_name,
-        what=refusal.summary,
+        what=describe_refused(refusal),
+        request=refusal.summary,
         href=f"{home}/refusals?agent={refusal.agent_id}",
         note=f"{REFUSAL_WORDS.get(refusal.code, refusal.code)}{times}",
         status="blocked",

@@ -1,5 +1,6 @@
 """`/c/<id>`: what is going on on a connection, its first steps, and its health."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter
@@ -7,6 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.connections import (
+    Agent,
+    AgentActivity,
+    AgentActivityDep,
+    AgentCounts,
     ConnectionsDep,
     Membership,
     Role,
@@ -22,8 +27,12 @@ from basewarden.db import ReadSession
 from basewarden.journal import ReconcilerDep, count_activity
 from basewarden.settings import Settings
 from basewarden.web import PagesDep, Reading, SettingsDep, Writing, redirect
-from basewarden.workspace.activity import describe_now, list_activity
+from basewarden.workspace.activity import describe_now, group_by_age, list_activity, list_attention
 from basewarden.workspace.first_steps import find_first_steps
+
+_AGENTS_READ = 50
+_AGENTS_SHOWN = 5
+_LATELY = timedelta(days=1)
 
 router = APIRouter(prefix="/c/{connection_id}", include_in_schema=False)
 
@@ -40,6 +49,7 @@ async def get_home(
     connections: ConnectionsDep,
     reconciler: ReconcilerDep,
     settings: SettingsDep,
+    activity: AgentActivityDep,
 ) -> Response:
     """`?check` tests the connection first, which the page itself requests with JavaScript."""
     is_checked = "check" in request.query_params
@@ -52,7 +62,7 @@ async def get_home(
         health=health,
         is_checked=is_checked,
         done=_DONE.get(request.query_params.get("done", "")),
-        **await _read_activity(db, member, settings),
+        **await _read_activity(db, member, settings, activity),
     )
 
 
@@ -65,11 +75,12 @@ async def get_activity(
     pages: PagesDep,
     reconciler: ReconcilerDep,
     settings: SettingsDep,
+    activity: AgentActivityDep,
     seen: str = "",
 ) -> Response:
     """Renders the part of the home that changes while agents work; 204 while it still shows `seen`."""
     await reconciler.try_reconcile(member.connection.id)
-    context = await _read_activity(db, member, settings)
+    context = await _read_activity(db, member, settings, activity)
     if seen == context["version"]:
         return Response(status_code=204)
     return pages.render(request, "workspace/activity.html", member=member, **context)
@@ -81,20 +92,34 @@ async def post_dismiss(member: Viewer, db: Writing) -> Response:
     return redirect(f"/c/{member.connection.id}")
 
 
-async def _read_activity(db: ReadSession, member: Membership, settings: Settings) -> dict[str, Any]:
+async def _read_activity(
+    db: ReadSession, member: Membership, settings: Settings, activity: AgentActivity
+) -> dict[str, Any]:
     rows = await list_activity(db, member)
     steps = await find_first_steps(db, member)
     newest = f"{rows[0].at.timestamp():.3f}-{rows[0].status}-{rows[0].note}" if rows else ""
     return {
         "rows": rows,
+        "attention_rows": list_attention(rows),
+        "groups": group_by_age(rows),
         "now_text": describe_now(rows),
         "totals": await count_activity(db, member.connection.id),
         "agents": await count_agents(db, member.connection.id),
+        "listed_agents": await _list_agents(db, member, activity),
+        "can_freeze": member.role.includes(Role.EDITOR),
         "steps": steps,
         "version": f"{steps.state if steps else ''}{newest}",
         "snippets": await _make_snippets(db, member, settings),
         "can_manage": member.role.includes(Role.OWNER),
     }
+
+
+async def _list_agents(db: ReadSession, member: Membership, activity: AgentActivity) -> list[tuple[Agent, AgentCounts]]:
+    """Lists the agents that were used last, of the newest ones, with their counts of the last day."""
+    newest = await list_agents(db, member.connection.id, before=None, limit=_AGENTS_READ)
+    agents = sorted(newest, key=lambda agent: agent.last_used_at or agent.created_at, reverse=True)[:_AGENTS_SHOWN]
+    counts = await activity.count(db, member.connection.id, [agent.id for agent in agents], datetime.now(UTC) - _LATELY)
+    return [(agent, counts[agent.id]) for agent in agents]
 
 
 async def _make_snippets(db: ReadSession, member: Membership, settings: Settings) -> list[tuple[str, str, str]]:

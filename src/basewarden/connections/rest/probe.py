@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from basewarden.connections.addresses import is_local_host
 from basewarden.connections.errors import ConnectionFailed, Reason
 from basewarden.connections.rest.client import PoolExhausted, RestClient
 from basewarden.connections.rest.gateway_errors import explain_response, is_postgrest_error
@@ -42,6 +43,8 @@ class RestFacts:
     writable_tables: int | None
     uses_tls: bool
     latency_ms: float
+    is_local: bool = False
+    """The API is on the machine that Basewarden runs on."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -138,6 +141,7 @@ async def _probe(client: RestClient, address: RestAddress, key: ProjectKey) -> R
         writable_tables=None if tables is None else sum(bool({"post", "patch", "delete"} & set(one)) for one in tables),
         uses_tls=address.is_encrypted,
         latency_ms=round(latency, 1),
+        is_local=is_local_host(address.host),
     )
 
 

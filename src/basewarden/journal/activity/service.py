@@ -16,6 +16,7 @@ PERIOD = timedelta(hours=6)
 PERIODS = 28
 """Seven days; the last day is the last four periods, so figures need no time zone."""
 PERIODS_A_DAY = 4
+DAYS_OF_A_LINE = 3
 MAX_WRITES = 20_000
 """Writes that one page reads; with more in seven days the lines are left out."""
 
@@ -29,6 +30,12 @@ class CountLine:
     @property
     def last_day(self) -> int:
         return sum(self.values[-PERIODS_A_DAY:])
+
+    @property
+    def has_course(self) -> bool:
+        """True when at least three days have counts; a line of fewer is a spike that says nothing."""
+        days = (self.values[start : start + PERIODS_A_DAY] for start in range(0, len(self.values), PERIODS_A_DAY))
+        return sum(any(day) for day in days) >= DAYS_OF_A_LINE
 
 
 @dataclass(frozen=True, slots=True)
