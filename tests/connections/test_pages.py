@@ -21,7 +21,7 @@ async def test_from_the_empty_page_to_a_connection(owner: httpx.AsyncClient, pro
     assert "Create an agent next" in home.text
     assert "Shop &lt;1&gt;" in home.text
     assert 'data-environment="production"' in home.text
-    assert "The connection is not encrypted" in home.text
+    assert "The connection is not encrypted" not in home.text
     listed = await owner.get("/connections")
     assert "Shop &lt;1&gt;" in listed.text
 
@@ -56,6 +56,8 @@ async def test_each_card_of_the_settings_saves_what_it_shows(
     assert "Name and environment saved." in shown
     assert f'<option value="{project.reader}" selected>' in shown
     assert shown.count("Changed <time") == 2
+    assert re.search(rf"postgresql://{project.role}@[^/<]+/\w+</code>", shown) is not None
+    assert "project-pa55" not in shown
     changed = (await owner.get(f"/api/connections/{connection_id}")).json()
     assert (changed["name"], changed["environment"], changed["dbRole"]) == ("Store", "staging", project.reader)
     assert (await owner.post(f"{path}/role", data={"dbRole": ""})).status_code == 303

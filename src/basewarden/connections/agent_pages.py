@@ -96,6 +96,7 @@ async def get_agents(
         next_href=f"{here}?{urlencode({key: value for key, value in more.items() if value})}" if more else None,
         is_first=before is None,
         can_manage=member.role.includes(Role.OWNER),
+        can_freeze=member.role.includes(Role.EDITOR),
         templates=TEMPLATES,
         done=_DONE.get(request.query_params.get("done", "")),
     )
@@ -209,7 +210,7 @@ async def get_agent(
         is_kept=is_kept,
         can_manage=is_kept and member.role.includes(Role.OWNER),
         can_copy=member.role.includes(Role.OWNER),
-        can_freeze=member.role.includes(Role.EDITOR) and any(one.status == "active" for one in history.sessions),
+        can_freeze=member.role.includes(Role.EDITOR),
         done=_describe_frozen(request),
         since=int(datetime.now(UTC).timestamp()),
     )
@@ -340,13 +341,13 @@ def _list_tables(member: Membership, agent: Agent) -> list[tuple[str, str]]:
     return [(shorten_table(name), table_path(member.connection.id, *name.split(".", 1))) for name in names]
 
 
-def _list_figures(agent: Agent, history: AgentHistory, sessions: int) -> list[tuple[str, int, Sequence[int], str]]:
-    """Lists label, number, counts by hour and tone of each figure of the last 24 hours."""
+def _list_figures(agent: Agent, history: AgentHistory, sessions: int) -> list[tuple[str, int, str]]:
+    """Lists label, number and tone of each figure of the last 24 hours."""
     blocked = sum(history.blocked_by_hour)
-    figures = [("Requests blocked", blocked, history.blocked_by_hour, "danger" if blocked else "info")]
+    figures = [("Blocked", blocked, "danger" if blocked else "info")]
     if agent.access == Access.WRITE:
-        figures.insert(0, ("Rows written", sum(history.rows_by_hour), history.rows_by_hour, "info"))
-        figures.append(("Sessions", sessions, (), "info"))
+        figures.insert(0, ("Rows written", sum(history.rows_by_hour), "info"))
+        figures.append(("Sessions", sessions, "info"))
     return figures
 
 

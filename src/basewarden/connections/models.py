@@ -23,7 +23,7 @@ class Environment(StrEnum):
 ENVIRONMENT_CHOICES = (
     (Environment.DEVELOPMENT, "Development", None),
     (Environment.STAGING, "Staging", None),
-    (Environment.PRODUCTION, "Production", "Marked on every page. Deleting it requires its name."),
+    (Environment.PRODUCTION, "Production", "Production is marked on every page, and deleting it requires its name."),
     (Environment.OTHER, "Other", None),
 )
 """The environments as a form offers them: value, text, explanation."""

@@ -26,7 +26,7 @@ from basewarden.core.secret import Secret
 from basewarden.db import Database, ReadSession, WriteSession
 from basewarden.errors import Invalid, NotFound
 from basewarden.settings import Settings
-from basewarden.vault import Vault
+from basewarden.vault import Vault, VaultError
 
 PROBES = Limit(20, 60)  # of new addresses
 CHECKS = Limit(120, 60)  # of saved addresses: each view of a connection's page is one
@@ -109,6 +109,17 @@ class Connections:
     async def delete(self, session: WriteSession, connection_id: UUID) -> None:
         await self._targets.announce_change(session, connection_id)
         await queries.delete_connection(session, connection_id)
+
+    def describe_address(self, connection: Connection) -> str | None:
+        """Returns user, host, port and database of the saved connection string, never its password."""
+        try:
+            address = self._targets.unseal_url(connection)
+        except (VaultError, URLError):
+            return None
+        if address is None:
+            return None
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return f"postgresql://{address.user}@{host}:{address.port}/{address.database}"
 
     async def note_check(self, connection: Connection, failure: ConnectionFailed | None) -> None:
         """Remembers the result of a check, in a unit of work of its own; writes only what has changed."""

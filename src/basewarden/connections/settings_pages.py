@@ -16,6 +16,7 @@ from basewarden.connections.health import list_roles
 from basewarden.connections.kept_secrets import KeptSecretsDep, list_secret_fields, parse_keeping_form
 from basewarden.connections.models import ENVIRONMENT_CHOICES, Environment
 from basewarden.connections.routes import ConnectionsDep
+from basewarden.connections.service import Connections
 from basewarden.errors import AppError, NotFound
 from basewarden.web import Form, Pages, PagesDep, Writing, parse_form, redirect, show_again
 
@@ -32,8 +33,8 @@ _PAGE = "connections/settings.html"
 
 
 @router.get("/settings")
-async def get_settings(request: Request, member: Owner, pages: PagesDep) -> Response:
-    context = _make_context(request, member)
+async def get_settings(request: Request, member: Owner, pages: PagesDep, connections: ConnectionsDep) -> Response:
+    context = _make_context(request, member, connections)
     return pages.render(request, _PAGE, typed=_read_saved(member), errors={}, hints={}, **context)
 
 
@@ -52,7 +53,7 @@ async def post_settings(
     if card not in CARDS:
         raise NotFound
     form, kept = await parse_keeping_form(request, CARDS[card][0], kept_secrets, member.person.id)
-    context = {**_make_context(request, member), "refused_card": card, "kept": kept}
+    context = {**_make_context(request, member, connections), "refused_card": card, "kept": kept}
     if form.data is None:
         return _show_again(request, pages, member, form, None, context)
     try:
@@ -120,11 +121,12 @@ def _read_saved(member: Membership) -> dict[str, str]:
     }
 
 
-def _make_context(request: Request, member: Membership) -> dict[str, Any]:
+def _make_context(request: Request, member: Membership, connections: Connections) -> dict[str, Any]:
     card = request.query_params.get("done", "")
     return {
         "environments": ENVIRONMENT_CHOICES,
         "roles": list_roles(member),
+        "address": connections.describe_address(member.connection),
         "done": CARDS[card][1] if card in CARDS else None,
         "is_fresh": member.person.is_fresh,
         "confirm_href": confirm_path(f"/c/{member.connection.id}/settings"),
