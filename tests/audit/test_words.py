@@ -52,7 +52,7 @@ def test_words_include_the_count_the_means_and_the_name(
 
 @pytest.mark.parametrize(
     ("client", "words"),
-    [(SAFARI, "Safari on iPhone"), (EDGE, "Edge on Windows"), ("curl/8.5.0", "curl/8.5.0"), (" ", "unknown")],
+    [(SAFARI, "Safari on iPhone"), (EDGE, "Edge on Windows"), ("curl/8.5.0", "A program (curl)"), (" ", "unknown")],
 )
 def test_a_client_is_named_as_people_know_it(client: str, words: str) -> None:
     assert describe_client(client) == words

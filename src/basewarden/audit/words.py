@@ -104,9 +104,10 @@ def _describe_method(details: Mapping[str, Any]) -> str:
 
 
 def describe_client(user_agent: str) -> str:
-    """Such as Firefox on Linux; for a client that is no browser, the first word of its user agent."""
+    """Such as Firefox on Linux; for a client that is no browser, the name that its user agent begins with."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
     if browser is None:
-        return user_agent.split(maxsplit=1)[0] if user_agent.strip() else "unknown"
+        name = user_agent.strip().partition(" ")[0].partition("/")[0]
+        return f"A program ({name})" if name else "unknown"
     return f"{browser} on {system}" if system else browser

@@ -26,7 +26,6 @@ SignUpBrowsersDep = Annotated[SignUpBrowsers, Depends(inject(SignUpBrowsers))]
 SIGN_UP = "/signup"
 _SECRETS = ("password",)
 _DONE = {
-    "signup": "Sign in with the password you just chose.",
     "signout": "You are signed out.",
     "reset": "Your password was changed, and every browser was signed out. Sign in with the new one.",
     "verified": "Your email address is confirmed. Sign in to continue.",
@@ -100,6 +99,7 @@ async def get_signin(request: Request, pages: PagesDep, signins: SignInSessionsD
         errors={},
         done=_DONE.get(word),
         error_message=ERROR_MESSAGES.get(word),
+        is_new=word == "signup",
     )
 
 
