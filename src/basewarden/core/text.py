@@ -2,11 +2,17 @@
 
 import unicodedata
 
+_DIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Embeddings, overrides and isolates of text direction: in a name they reorder the words around it."""
+
 
 def clean_line(text: str) -> str:
-    """Returns one line in NFC without surrounding space; raises ValueError if it holds control characters."""
+    """Returns one line in NFC without surrounding space.
+
+    Raises ValueError if it holds control characters, also those that set the direction of the text after them.
+    """
     line = unicodedata.normalize("NFC", text).strip()
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in line):
+    if any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") or one in _DIRECTIONAL for one in line):
         raise ValueError("must be a single line of text")
     return line
 
