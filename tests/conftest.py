@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fixtures.journal",
     "tests.fakes.dodo",
     "tests.fakes.github",
+    "tests.fixtures.everything",
     "tests.secrets.plugin",
     "tests.sqlscan.plugin",
 ]

@@ -35,6 +35,9 @@ async def test_a_frozen_session_says_so_and_is_released(workshop: Workshop) -> N
     listed = (await bench.person.get(f"/c/{bench.connection_id}/sessions?status=frozen")).text
     assert page in listed
     assert "2 requests blocked" in listed
+    for state in (shown, (await bench.person.get(f"/c/{bench.connection_id}/sessions")).text):
+        assert "</span>frozen</span>" in state
+        assert "</span>running</span>" not in state
     released = await bench.person.post(f"{page}/release")
     assert released.headers["location"] == f"{page}?done=released"
     shown = (await bench.person.get(page)).text

@@ -1,10 +1,10 @@
 """Every file that the documentation names is there."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
-from tests.rules.sources import CHECKOUT, SourceFile, list_repository_files
+from tests.rules.sources import CHECKOUT, SourceFile, list_repository_files, read_sources
 
 NAMED = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|toml|html|css|ts|sql|yml)|(?:[\w.-]+/)+)`")
 ROOTS = ("", "src/", "src/basewarden/", "src/pgrest/", "tests/", "docs/")
@@ -70,3 +70,32 @@ def test_a_missing_file_is_found() -> None:
         "docs/a.md:2 `nowhere/` is not there",
         "src/pgrest/README.md:1 `wire/pond.py` is not there",
     ]
+
+
+NAMED_TEST = re.compile(r"`tests/[\w/]+\.py::\w+`")
+
+
+def find_missing_tests(pages: Iterable[SourceFile], tests: Mapping[str, str]) -> list[str]:
+    """`tests` are the texts of the test files."""
+    return [
+        page.at(line, f"{quoted} is not there")
+        for page in pages
+        for line, quoted in page.lines_with(NAMED_TEST)
+        if not _is_test(quoted.strip("`"), tests)
+    ]
+
+
+def _is_test(quoted: str, tests: Mapping[str, str]) -> bool:
+    path, _, name = quoted.partition("::")
+    return re.search(rf"\bdef {name}\(", tests.get(path, "")) is not None
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    tests = {source.path: source.text for source in read_sources("tests")}
+    assert find_missing_tests(read_pages(list_repository_files()), tests) == []
+
+
+def test_a_missing_test_is_found() -> None:
+    page = SourceFile("a.md", "`tests/a.py::test_one`\n`tests/a.py::test_on`, `tests/b.py::test_one`")
+    found = find_missing_tests([page], {"tests/a.py": "async def test_one() -> None: ..."})
+    assert [line.partition(" ")[0] for line in found] == ["a.md:2", "a.md:2"]

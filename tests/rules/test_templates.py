@@ -84,3 +84,35 @@ def test_an_unknown_name_is_found() -> None:
     page = SourceFile("page.html", "{% set total = 1 %}{{ say_amount(total) }}{{ title }}{{ segments }}")
     code = SourceFile("pages.py", 'pages.render(request, "page.html", title="Plan", **{"segments": 1})')
     assert find_unknown_names([page], [code]) == ["page.html: say_amount"]
+
+
+THINGS = "rows|writes|sessions|agents|connections|requests|tables|columns|conflicts|edits|codes|passkeys|members|changes|minutes|days"
+BARE_PLURAL = re.compile(rf"(?:\}}\}}|[^{{}}]\{{[a-z_][\w.:,]*\}}) (?:{THINGS})\b")
+ALWAYS_SEVERAL = {
+    "src/basewarden/billing/service.py": "no plan allows a single connection",
+    "src/basewarden/gateway/api/write.py": "an API returns hundreds of rows at a time",
+    "src/basewarden/web/bodies.py": "the limit is in the thousands",
+}
+ON_A_TERMINAL = ("src/basewarden/commands.py", "src/basewarden/demo/", "src/basewarden/operations/upkeep/")
+
+
+def find_bare_plurals(sources: Iterable[SourceFile]) -> list[str]:
+    """A number with a plural behind it says "1 rows" for one: `plural` of the templates and `count_things` do not."""
+    return [
+        source.at(line, found)
+        for source in sources
+        if source.path not in ALWAYS_SEVERAL and not source.path.startswith(ON_A_TERMINAL)
+        for line, found in source.lines_with(BARE_PLURAL)
+    ]
+
+
+def test_one_thing_is_never_called_several() -> None:
+    pages = [*read_sources("src/basewarden", suffix=".html"), *read_sources("src/basewarden")]
+    assert len(pages) > 200
+    assert find_bare_plurals(pages) == []
+
+
+def test_a_bare_plural_is_found() -> None:
+    bad = SourceFile("bad.html", "<p>{{ count }} rows</p>\n{{ count | plural('row') }} changed")
+    code = SourceFile("bad.py", 'f"At most {limit:,} writes"\nf"{name} has tables"')
+    assert find_bare_plurals([bad, code]) == ["bad.html:1 }} rows", "bad.py:1  {limit:,} writes"]

@@ -80,6 +80,16 @@ async def test_a_filter_that_cannot_be_used_is_named_and_shows_no_rows(store: St
     assert "selection-bar" not in answer.text
 
 
+async def test_the_form_of_the_ticks_has_no_default_button(store: Store) -> None:
+    """Enter on a tick box presses a form's first button, also without script, where that is not disabled."""
+    page = (await store.owner.get(store.table("lamps"))).text
+    form = page.partition('id="selection"')[2].partition("</form>")[0]
+    first, second = re.findall(r"<button[^>]*>", form)
+    assert " disabled" in first
+    assert " disabled" not in second
+    assert 'form="selection"' in page
+
+
 @on_both_backends
 async def test_pages_have_a_size_and_an_end(store: Store) -> None:
     await store.behind.execute("insert into lamps (name) select 'Lamp ' || n from generate_series(4, 60) n")

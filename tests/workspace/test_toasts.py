@@ -48,6 +48,9 @@ async def test_a_saved_field_is_undone_redone_and_undone(store: Store, backend: 
     assert (text, kind) == ("Redone: Price of Desk lamp: 40→ became 41.50", "undo")
     await press(store, form)
     assert await store.ask("select price::text from lamps where id = 2") == "40"
+    history = (await store.owner.get(page.url.path)).text
+    assert history.count("<span>in an undo by owner") == 3
+    assert history.count("<span>by owner") == 1
 
 
 async def test_a_deletion_with_what_it_cascaded_to(store: Store) -> None:
