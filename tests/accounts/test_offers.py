@@ -39,4 +39,4 @@ async def test_the_advice_before_a_deletion_names_only_possible_steps(
 ) -> None:
     page = (await owner.get("/settings/account/data")).text
     assert f"/c/{connection_id}" in page
-    assert "Delete these connections first, then delete your account." in page
+    assert "First delete the connections that only you own:" in page

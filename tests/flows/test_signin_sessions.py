@@ -168,7 +168,7 @@ async def test_sessions_are_listed_as_people_know_them(product: ServedProduct, a
     assert set(sessions[0]) == {"id", "device", "address", "method", "createdAt", "lastSeenAt", "current"}
     assert (sessions[0]["device"], sessions[0]["address"]) == ("Firefox on Linux", "127.0.0.1")
     assert sessions[0]["method"] == "password"
-    assert {"price-sync/2.0", "unknown"} < {one["device"] for one in sessions}
+    assert {"A program (price-sync)", "unknown"} < {one["device"] for one in sessions}
     for client in (anna, script, silent):
         assert (await list_sessions(client))[0]["current"] is True
         assert client.cookies[COOKIE] not in (await firefox.get(SESSIONS)).text

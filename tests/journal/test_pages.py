@@ -54,8 +54,8 @@ async def test_what_was_blocked_is_on_the_home_and_the_agents_page(workshop: Wor
     assert "No blocked requests" in (await bench.person.get(f"{home}/refusals")).text
     await freeze(bench)
     shown = (await bench.person.get(home)).text
-    assert "was stopped: <code>PATCH" in shown
-    assert re.search(r'Requests blocked in 24 h</span>\s*<span class="figure">2<', shown)
+    assert "was stopped: change prices" in shown
+    assert re.search(r'Blocked, 24 h</span>\s*<span class="figure">2<', shown)
     assert '2<span class="visually-hidden"> blocked requests of' in (await bench.person.get(f"{home}/agents")).text
     assert "PATCH /prices?id=eq.…" in (await bench.person.get(f"{home}/refusals")).text
 

@@ -7,7 +7,7 @@ from typing import Any
 from basewarden.accounts.links import EmailLink
 from basewarden.accounts.models import User
 from basewarden.accounts.signin.sessions import Person
-from basewarden.audit import ClientInfo, describe_client
+from basewarden.audit import ClientInfo, name_client
 from basewarden.db import WriteSession
 from basewarden.mail import Email, Mail, render_email
 from basewarden.settings import Settings
@@ -89,7 +89,7 @@ def _format_time(at: datetime) -> str:
 
 def _format_client(client: str | None) -> str | None:
     """Such as Firefox on Linux, or a program's name: the sender of a request must not choose text of an email."""
-    if client is None:
+    name = name_client(client or "")
+    if name is None:
         return None
-    name = describe_client(client).partition("/")[0]
     return name if name.replace(" ", "").replace("-", "").isalnum() and len(name) <= _MAX_CLIENT_LENGTH else None

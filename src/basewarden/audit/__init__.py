@@ -5,7 +5,7 @@ from basewarden.audit.events import AccountEvent, ClientInfo, EventKind
 from basewarden.audit.models import AuditEvent
 from basewarden.audit.queries import list_events
 from basewarden.audit.service import Audit, export_events
-from basewarden.audit.words import describe_client, describe_event
+from basewarden.audit.words import describe_client, describe_event, name_client
 
 __all__ = [
     "AccountEvent",
@@ -17,5 +17,6 @@ __all__ = [
     "describe_event",
     "export_events",
     "list_events",
+    "name_client",
     "verify_chain",
 ]

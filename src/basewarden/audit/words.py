@@ -104,10 +104,21 @@ def _describe_method(details: Mapping[str, Any]) -> str:
 
 
 def describe_client(user_agent: str) -> str:
-    """Such as Firefox on Linux; for a client that is no browser, the name that its user agent begins with."""
-    browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
+    """Such as Firefox on Linux, or "A program (curl)" for a client that is no browser."""
+    name = name_client(user_agent)
+    if name is None:
+        return "unknown"
+    return name if _find_browser(user_agent) else f"A program ({name})"
+
+
+def name_client(user_agent: str) -> str | None:
+    """The name of a browser with its system, or what another user agent begins with; None without any."""
+    browser = _find_browser(user_agent)
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
     if browser is None:
-        name = user_agent.strip().partition(" ")[0].partition("/")[0]
-        return f"A program ({name})" if name else "unknown"
+        return user_agent.strip().partition(" ")[0].partition("/")[0] or None
     return f"{browser} on {system}" if system else browser
+
+
+def _find_browser(user_agent: str) -> str | None:
+    return next((name for mark, name in _BROWSERS if mark in user_agent), None)
