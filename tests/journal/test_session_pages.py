@@ -132,10 +132,10 @@ async def test_a_write_is_a_sentence_with_its_rows(workshop: Workshop) -> None:
     assert '<h3 class="write-title">Deleted 12 customers</h3>' in page
     assert "and by foreign keys 12 orders" in page
     assert "PATCH /prices?id=gt.0" in page
-    assert ">no. 1</span>" in page
-    assert ">Customer 1</span>" in page
-    assert '<span class="data">net</span> follows' in page
-    assert "251 more rows" in page
+    assert ">1</span>" in page
+    assert '>Customer 1 <span class="entry-key">1</span>' in page
+    assert "also net</span>" in page
+    assert "Show 251 more" in page
     figures = re.findall(r'class="figure-label">([^<]+)</span>\s*<span class="figure">([^<]+)<', page)
     assert figures == [("prices", "~261"), ("customers", "\u221212"), ("by foreign keys", "\u221212")]
 
@@ -145,13 +145,13 @@ async def test_the_rest_of_a_write_begins_after_the_last_row_shown(workshop: Wor
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/prices?id=gt.0", {"amount": 0})).session_id
     page = await read_page(bench, session)
-    shown = re.findall(r">no\. (\d+)</span>", page)
+    shown = re.findall(r'class="entry-row"[^>]*>(\d+)</span>', page)
     (write,) = re.findall(r'id="write-([^"]+)"', page)
     for beyond in ("9" * 30, "-" + "9" * 30):
         await read_page(bench, session, f"?write={write}&after={beyond}")
-    while found := re.search(r'href="[^"]*(\?write=[^"]*after=\d+)"(?: rel="next")?>(?:\d+ more rows|Next)', page):
+    while found := re.search(r'href="[^"]*(\?write=[^"]*after=\d+)"(?: rel="next")?>(?:Show \d+ more|Next)', page):
         page = await read_page(bench, session, found[1].replace("&amp;", "&"))
-        shown += re.findall(r">no\. (\d+)</span>", page)
+        shown += re.findall(r'class="entry-row"[^>]*>(\d+)</span>', page)
     assert shown == [str(number) for number in range(1, 262)]
 
 
@@ -237,5 +237,10 @@ async def test_one_write_is_undone_alone(workshop: Workshop) -> None:
     await bench.person.post(path, data={"previewToken": token}, follow_redirects=True)
     rows = await bench.rows("SELECT id, amount FROM prices WHERE id < 3 ORDER BY id")
     assert [row["amount"] for row in rows] == [5, 2]
+    page = await read_page(bench, session)
+    for text in ("1 of 2 rows were undone", "Undo 1 row left…", '<span class="entry-undone">undone</span>'):
+        assert page.count(text) == 1
+    assert page.count("Undo this write") == 1
+    assert "1 of 2 undone" in await read_list(bench)
     viewer = await make_member(bench, "viewer")
     assert "Undo this write" not in (await viewer.get(path.partition("/undo")[0])).text

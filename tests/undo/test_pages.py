@@ -75,6 +75,8 @@ async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: BenchAge
     preview = await open_page(bench, f"/{session}/undo")
     assert "changed after the session" in preview
     assert "Undo 2 rows, keep 1 newer edit" in preview
+    assert 'id="conflicts-more" hidden' in preview
+    assert ">theirs</b>" not in await open_page(bench, f"/{session}/undo?conflicts=1")
     assert 'name="onConflict" value="skip"' in preview
     for value in (">note 2</td>", ">x</del>", ">theirs</b>"):
         assert value in preview
@@ -84,7 +86,8 @@ async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: BenchAge
     assert refused.status_code == 422
     assert "Nothing was changed" in refused.text
     receipt = (await request_undo(bench, session, onConflict="skip")).text
-    assert "2 rows are as they were. 1 keeps a newer edit." in receipt
+    assert "2 rows are as they were.</p>" in receipt
+    assert "1 row keeps a newer edit." in receipt
     assert "1 row kept" in receipt
     assert [row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 4 ORDER BY id")] == [
         "note 1",
@@ -97,7 +100,7 @@ async def test_a_long_write_is_folded_and_paged(bench: Bench, agent: BenchAgent)
     written = await agent.write("PATCH", "/notes?id=gt.0", {"body": "x"})
     page = await open_page(bench, f"/{written.session_id}")
     assert page.count('class="entry"') == 10
-    assert ">50 more rows<" in page
+    assert ">Show 50 more<" in page
     write = written.changes[0]["writeId"]
     after = written.changes[9]["position"]
     assert f"?write={write}&amp;after={after}" in page
@@ -183,12 +186,13 @@ async def test_a_long_table_continues_exactly_after_the_last_row_shown(bench: Be
     session = (await agent.write("PATCH", "/notes?id=gt.0", {"body": "x"})).session_id
     preview = await open_page(bench, f"/{session}/undo")
     names = [f"note {number}</ins>" for number in range(1, 61)]
-    assert [name in preview for name in names] == [True] * 20 + [False] * 40
-    assert ">40 more</a>" in preview
-    (more,) = re.findall(r'href="([^"]*start=20)"', preview)
+    assert [name in preview for name in names] == [True] * 5 + [False] * 55
+    assert ">Show 50 more of 55</a>" in preview
+    (more,) = re.findall(r' href="([^"]*start=5)"', preview)
     rest = (await bench.person.get(more.replace("&amp;", "&"))).text
-    assert [name in rest for name in names] == [False] * 20 + [True] * 40
-    assert "From row 21 on" in rest
+    assert [name in rest for name in names] == [False] * 5 + [True] * 50 + [False] * 5
+    assert "From row 6 on" in rest
+    assert ">Show 5 more</a>" in rest
 
 
 async def test_rows_have_their_labels_and_hostile_values_stay_text(workshop: Workshop) -> None:

@@ -18,6 +18,7 @@ LABEL_NAMES = (
     "slug",
 )
 """The names of columns that are labels, the best first."""
+LONGEST_CODE = 8
 _LABEL_ENDINGS = ("_name", "_title", "_code", "_number")
 
 
@@ -31,3 +32,15 @@ def find_label(row: Mapping[str, object], key_columns: Sequence[str] = ()) -> st
             if label:
                 return label
     return None
+
+
+def describe_references(row: Mapping[str, object], key_columns: Sequence[str] = ()) -> str | None:
+    """Returns "product 3 · EUR": what a row without a label refers to by a number, and its first short code."""
+    values = [(column, value) for column, value in row.items() if column not in key_columns]
+    named = [
+        f"{column.removesuffix('_id')} {value}"
+        for column, value in values
+        if column.endswith("_id") and not isinstance(value, bool) and str(value).isdigit()
+    ]
+    codes = [value for _, value in values if isinstance(value, str) and value.isalpha() and len(value) <= LONGEST_CODE]
+    return make_brief(" · ".join([*named[:1], *codes[:1]])) if named else None

@@ -25,7 +25,7 @@ from basewarden.journal.sessions import (
     show_name,
     sort_counts,
 )
-from basewarden.journal.timeline import Timeline, read_timeline, read_write
+from basewarden.journal.timeline import Timeline, mark_undone, read_timeline, read_write
 from basewarden.web import PagesDep, Reading, Writing, redirect
 
 router = APIRouter(prefix="/c/{connection_id}/sessions", include_in_schema=False)
@@ -109,6 +109,8 @@ async def get_session(
     summary = await service.get_session(db, member.connection.id, session_id)
     path = f"/c/{member.connection.id}/sessions/{summary.session.id}"
     timeline = await _read(db, summary, path, write, after)
+    if summary.undone is not None:
+        timeline = await mark_undone(db, timeline, summary.undone)
     return pages.render(
         request,
         "journal/session.html",
@@ -123,6 +125,7 @@ async def get_session(
         can_undo=member.role.includes(Role.EDITOR),
         can_freeze=member.role.includes(Role.EDITOR) and summary.session.kind != "undo",
         done=_DONE.get(request.query_params.get("done", "")),
+        is_just_frozen=request.query_params.get("done") == "frozen",
         **await _read_undo(db, summary),
     )
 
@@ -140,19 +143,29 @@ async def post_release(session_id: str, member: Editor, db: Writing) -> Response
 
 
 def list_figures(changes: Sequence[VerbCount]) -> list[tuple[str, str, str]]:
-    """Lists the label, number and note of a card for each table and verb, the most important first."""
+    """Lists the label, numbers and note of a card for each table, the most important first."""
     counts = [count for count in sort_counts(changes) if count.verb in _FIGURE_NOTES]
     cascaded = [count for count in counts if count.is_cascade]
     own = [count for count in counts if not count.is_cascade][: FIGURES - bool(cascaded)]
-    figures = [
-        (show_name(count.table) or "rows", _sign(count.verb, count.rows), _FIGURE_NOTES[count.verb]) for count in own
-    ]
+    figures = [_make_figure(group) for group in _group_by_table(own)]
     if cascaded:
         verbs = {count.verb for count in cascaded}
         tables = len({(count.schema, count.table) for count in cascaded})
         number = _sign(verbs.pop() if len(verbs) == 1 else "update", sum(count.rows for count in cascaded))
         figures.append(("by foreign keys", number, f"in {tables} {'table' if tables == 1 else 'tables'}"))
     return figures
+
+
+def _group_by_table(counts: Sequence[VerbCount]) -> list[list[VerbCount]]:
+    groups: dict[tuple[str, str], list[VerbCount]] = {}
+    for count in counts:
+        groups.setdefault((count.schema, count.table), []).append(count)
+    return list(groups.values())
+
+
+def _make_figure(counts: Sequence[VerbCount]) -> tuple[str, str, str]:
+    number = " ".join(_sign(count.verb, count.rows) for count in counts)
+    return show_name(counts[0].table) or "rows", number, ", ".join(_FIGURE_NOTES[count.verb] for count in counts)
 
 
 def _sign(verb: str, rows: int) -> str:

@@ -418,3 +418,23 @@ async def anonymise_person(session: AsyncSession, user_id: UUID) -> int:
     result = await session.execute(query.values(caller_name=_DELETED_PERSON, label=None))
     assert isinstance(result, CursorResult)
     return result.rowcount
+
+
+_FIND_LEFT = """
+    SELECT m.write_id, m.position FROM journal_mutations AS m
+    WHERE m.write_id = ANY(:writes) AND NOT EXISTS (
+        SELECT FROM journal_sessions AS u JOIN journal_mutations AS r ON r.session_id = u.id
+        WHERE u.undo_of = m.session_id AND u.undo_state = 'done' AND u.status <> 'undone'
+          AND (u.receipt->'writes' IS NULL OR jsonb_exists(u.receipt->'writes', m.write_id::text))
+          AND r.connection_id = m.connection_id AND r.schema_name = m.schema_name AND r.table_name = m.table_name
+          AND md5(r.row_key) = md5(coalesce(m.new_row_key, m.row_key)))
+    LIMIT :limit
+"""
+
+
+async def list_left_positions(session: AsyncSession, write_ids: Sequence[UUID], *, limit: int) -> dict[UUID, set[int]]:
+    """Lists by write the positions of rows that no undo of their session has written; at most `limit`."""
+    left: dict[UUID, set[int]] = {}
+    for row in await session.execute(text(_FIND_LEFT), {"writes": list(write_ids), "limit": limit}):
+        left.setdefault(row.write_id, set()).add(row.position)
+    return left

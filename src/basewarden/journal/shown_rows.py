@@ -11,7 +11,7 @@ from uuid import UUID
 from basewarden.core.addresses import row_path
 from basewarden.core.brief import make_brief
 from basewarden.core.ids import parse_id
-from basewarden.core.row_labels import find_label
+from basewarden.core.row_labels import describe_references, find_label
 from basewarden.journal.models import JournalMutation
 
 Row = Mapping[str, Any]
@@ -35,6 +35,7 @@ class ShownChange:
 class ShownMutation:
     """`cascade` names the foreign key that caused the change, unless the request itself did; `href` is the row's page.
 
+    The label is what the row was called before the write; `key` is shown beside it, "" where it is the label.
     `changes` are the first columns of an update, `derived` the names of those that a trigger set or that are generated,
     `shown_values` the first of a row that was added or deleted.
     """
@@ -53,19 +54,21 @@ class ShownMutation:
     derived: tuple[str, ...] = ()
     shown_values: tuple[tuple[str, Any], ...] = ()
     href: str | None = None
+    key: str = ""
+    is_undone: bool = False
 
 
 def show_mutation(mutation: JournalMutation, state: str, connection_id: UUID) -> ShownMutation:
     before, after = read_images(mutation)
-    row = after or before or {}
+    row = before or after or {}
     changes, derived = list_changes(before, after, mutation.set_columns if mutation.cause == "request" else None)
-    label = label_row(row, mutation.key_columns)
+    label, key = label_row(row, mutation.key_columns), describe_key(row, mutation.key_columns)
     return ShownMutation(
         position=mutation.position,
         verb=mutation.verb,
         table=mutation.table,
         label=label,
-        primary_key={column: row.get(column) for column in mutation.key_columns},
+        primary_key={column: (after or row).get(column) for column in mutation.key_columns},
         before=before,
         after=after,
         state=state,
@@ -75,13 +78,18 @@ def show_mutation(mutation: JournalMutation, state: str, connection_id: UUID) ->
         derived=tuple(derived),
         shown_values=tuple(_list_values(row, mutation.key_columns, label)) if before is None or after is None else (),
         href=_find_href(mutation, connection_id) if mutation.verb != "delete" and state == "committed" else None,
+        key="" if key == label else key,
     )
 
 
 def label_row(row: Row, key_columns: Sequence[str]) -> str:
-    """Returns what people call a row, by what was recorded of it: its name or the like, else its key."""
-    key = " · ".join(_name_key(row.get(column)) for column in key_columns)
-    return find_label(row, key_columns) or key or "row without a key"
+    """Returns what people call a row, by what was recorded of it: its name or the like, else what it refers to."""
+    key = describe_key(row, key_columns)
+    return find_label(row, key_columns) or describe_references(row, key_columns) or key or "row without a key"
+
+
+def describe_key(row: Row, key_columns: Sequence[str]) -> str:
+    return " · ".join(_shorten_key(row.get(column)) for column in key_columns)
 
 
 def list_changes(
@@ -139,9 +147,7 @@ def _is_deep(image: str) -> bool:
     return deepest > _MAX_DEPTH
 
 
-def _name_key(value: Any) -> str:
-    if isinstance(value, int):
-        return f"no. {value}"
+def _shorten_key(value: Any) -> str:
     text = str(value)
     return f"{text[:8]}…" if parse_id(text) is not None else make_brief(text)
 

@@ -1,7 +1,7 @@
 """Prepares a session for its page: its writes in order, each with the rows that it changed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,13 +10,14 @@ from basewarden.db import ReadSession
 from basewarden.journal import queries
 from basewarden.journal.models import JournalMutation, JournalRefusal, JournalWrite
 from basewarden.journal.refusals import list_session_refusals
-from basewarden.journal.sessions import VerbCount, describe_cascades, describe_write, show_name
+from basewarden.journal.sessions import UndoneRows, VerbCount, describe_cascades, describe_write, show_name
 from basewarden.journal.shown_rows import ShownMutation, show_mutation
 
 WRITES_PER_PAGE = 50
 ROWS_SHOWN = 10
 ROWS_PER_PAGE = 200
 REFUSALS_SHOWN = 200
+LEFT_LISTED = 10_000
 _REFUSED_VERBS = {"POST": "add to", "PUT": "add to", "PATCH": "change", "DELETE": "delete", "GET": "read"}
 REFUSAL_WORDS = {
     "read_only": "the token is read-only",
@@ -44,6 +45,8 @@ class ShownWrite:
     more_href: str | None
     uncaptured: tuple[str, ...]
     state: str = "committed"
+    left: int | None = None
+    """How many of its rows no undo has reverted; None: an undo has not touched it."""
 
     @property
     def has_several_tables(self) -> bool:
@@ -92,6 +95,21 @@ async def read_timeline(db: ReadSession, session_id: UUID, path: str, after: UUI
     ends = writes[-1].at if next_write is not None else None
     on_page = [one for one in refusals if (begins is None or one.at >= begins) and (ends is None or one.at < ends)]
     return Timeline(lines, next_write, refusals=tuple(map(_show_refusal, on_page)))
+
+
+async def mark_undone(db: ReadSession, timeline: Timeline, undone: UndoneRows) -> Timeline:
+    """Marks the writes and rows that undos have reverted."""
+    covered = [write for write in timeline.writes if undone.covers(write.id)]
+    left: dict[UUID, set[int]] = {}
+    if undone.left and covered:
+        left = await queries.list_left_positions(db, [write.id for write in covered], limit=LEFT_LISTED)
+    marked = {write.id: _mark_write(write, left.get(write.id, set()), undone.left) for write in covered}
+    return replace(timeline, writes=tuple(marked.get(write.id, write) for write in timeline.writes))
+
+
+def _mark_write(write: ShownWrite, left: Collection[int], most: int) -> ShownWrite:
+    rows = tuple(replace(row, is_undone=row.position not in left) for row in write.mutations)
+    return replace(write, mutations=rows, left=min(len(left), most))
 
 
 async def read_write(db: ReadSession, write: JournalWrite, after_position: int) -> Timeline:

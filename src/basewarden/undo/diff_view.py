@@ -1,20 +1,21 @@
 """The rows of a table as a diff, for the preview of an undo and for its receipt."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from basewarden.core.addresses import row_path
 from basewarden.core.brief import make_brief
-from basewarden.core.row_labels import find_label
+from basewarden.core.row_labels import describe_references, find_label
 from basewarden.journal import JournalMutation, split_changed_columns
-from basewarden.undo.planning.samples import MAX_COLUMNS, MAX_LABEL, MAX_VALUE
+from basewarden.undo.planning.samples import MAX_COLUMNS, MAX_LABEL, MAX_NEW_COLUMNS, MAX_VALUE, show_short_key
 from basewarden.undo.row_samples import TableSample, ValueSample
 
 
 @dataclass(frozen=True, slots=True)
 class DiffRow:
-    """`href` leads to the row; None where there is none (yet, or any more)."""
+    """`href` leads to the row; None where there is none (yet, or any more). `key` is shown beside the name."""
 
     name: str
     href: str | None
@@ -22,6 +23,7 @@ class DiffRow:
     values: tuple[ValueSample, ...]
     more: int = 0
     derived: tuple[str, ...] = ()
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class DiffTable:
         return self.inserted + self.changed + self.deleted
 
     @property
+    def id(self) -> str:
+        """The same on every page that shows rows of this table."""
+        return "table-" + hashlib.blake2b(f"{self.schema}.{self.table}".encode(), digest_size=6).hexdigest()
+
+    @property
     def after(self) -> int:
         """The number of the first row that is not shown."""
         return self.start + len(self.rows)
@@ -56,6 +63,7 @@ def show_sample(connection_id: UUID, sample: TableSample) -> DiffTable:
             row.values,
             row.more,
             row.derived,
+            row.key,
         )
         for row in sample.rows
     )
@@ -79,17 +87,24 @@ def _show_mutation(connection_id: UUID, row: JournalMutation) -> DiffRow:
         columns, derived = (named, derived) if named else (derived, [])
     else:
         columns = [name for name, value in image.items() if value is not None and name not in row.key_columns]
+    most = MAX_COLUMNS if row.verb == "update" else MAX_NEW_COLUMNS
     values = tuple(
         ValueSample(make_brief(name, MAX_LABEL), _shorten(before.get(name)), _shorten(after.get(name)))
-        for name in columns[:MAX_COLUMNS]
+        for name in columns[:most]
+    )
+    name = (
+        find_label(before or after, row.key_columns)
+        or describe_references(before or after, row.key_columns)
+        or make_brief(", ".join(key), MAX_LABEL)
     )
     return DiffRow(
-        find_label(image, row.key_columns) or make_brief(", ".join(key), MAX_LABEL),
+        name,
         row_path(connection_id, row.schema, row.table, key) if row.verb != "delete" and key else None,
         row.verb,
         values,
-        max(0, len(columns) - MAX_COLUMNS),
+        max(0, len(columns) - most),
         tuple(derived[:MAX_COLUMNS]),
+        show_short_key(key, name),
     )
 
 

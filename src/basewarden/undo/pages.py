@@ -46,10 +46,16 @@ async def get_undo(
     write: WritesQuery = None,
     table: Annotated[list[str] | None, Query(max_length=2)] = None,
     start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    conflicts: Annotated[int | None, Query(ge=1, le=10_000_000)] = None,
 ) -> Response:
-    """Shows what an undo would do; reads only. `table` (schema, name) shows rows of that table from `start` on."""
+    """Shows what an undo would do; reads only. `table` (schema, name) shows rows of that table from `start` on.
+
+    `conflicts` shows the conflicts from that number on.
+    """
     wanted, writes = _read_session_id(session_id), write or []
-    window = SampleWindow(table[0], table[1], start) if table and len(table) == 2 else None
+    window = SampleWindow(table[0], table[1], start) if table and len(table) == 2 and table[1] else None
+    if conflicts is not None:
+        window = SampleWindow("", "", conflicts)
     try:
         receipt = await undo.preview(member.connection.id, wanted, writes, window)
     except REFUSALS as error:

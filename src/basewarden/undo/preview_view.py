@@ -16,14 +16,19 @@ from basewarden.db import ReadSession
 from basewarden.errors import NotFound
 from basewarden.journal import encode_key, find_session, list_row_history
 from basewarden.undo.diff_view import DiffTable, show_sample
-from basewarden.undo.planning.samples import CONFLICTS_SHOWN, MAX_LABEL, MAX_VALUE
+from basewarden.undo.planning.samples import (
+    MAX_LABEL,
+    MAX_VALUE,
+    ROWS_IN_WINDOW,
+    ROWS_SHOWN,
+    show_short_key,
+    sort_conflicts,
+)
 from basewarden.undo.queries import count_undo_depth
 from basewarden.undo.receipt import Receipt, RowConflict
 from basewarden.undo.row_samples import SampleWindow
 
 Names = Mapping[tuple[tuple[str, str], tuple[str, ...]], str]
-WRITERS_SHOWN = 20
-"""For so many conflicts the journal is asked who wrote the row last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,11 @@ class ConflictValue:
 
 @dataclass(frozen=True, slots=True)
 class ConflictView:
+    """`key` is shown beside the name, "" where it is the name."""
+
     table: str
     name: str
+    key: str
     href: str | None
     reason: str
     values: tuple[ConflictValue, ...]
@@ -65,12 +73,18 @@ class ConflictView:
 
 @dataclass(frozen=True, slots=True)
 class PreviewPage:
-    """`free` rows would be restored; `kept` are in conflict and stay."""
+    """`free` rows would be restored; `kept` are in conflict and stay.
+
+    `conflicts_before` are the table and reason of the last conflict on the page before, `conflicts_end` is the number
+    of the next one.
+    """
 
     free: int
     kept: int
     conflicts: tuple[ConflictView, ...]
-    hidden_conflicts: int
+    more_conflicts: int
+    conflicts_end: int
+    conflicts_before: tuple[str, str] | None
     tables: tuple[DiffTable, ...]
     hidden_tables: int
 
@@ -87,17 +101,22 @@ async def describe_session(db: ReadSession, connection_id: UUID, session_id: UUI
 async def describe_preview(
     db: ReadSession, connection_id: UUID, session_id: UUID, receipt: Receipt, window: SampleWindow | None
 ) -> PreviewPage:
+    first, count = (0, ROWS_SHOWN) if window is None else (window.start, ROWS_IN_WINDOW)
+    listed = sort_conflicts(receipt.conflicts) if window is None or window.is_of_conflicts else []
     conflicts = [
-        await _describe_conflict(db, connection_id, session_id, conflict, receipt.names, asks=number < WRITERS_SHOWN)
-        for number, conflict in enumerate(receipt.conflicts[:CONFLICTS_SHOWN])
+        await _describe_conflict(db, connection_id, session_id, conflict, receipt.names)
+        for conflict in listed[first : first + count]
     ]
+    before = listed[first - 1] if 0 < first <= len(listed) else None
     tables = receipt.shown
     is_whole = window is None
     return PreviewPage(
         free=max(0, receipt.planned - receipt.already_reverted - len(receipt.conflicts)),
         kept=min(len(receipt.conflicts), receipt.planned),
         conflicts=tuple(conflicts),
-        hidden_conflicts=len(receipt.conflicts) - len(conflicts),
+        more_conflicts=max(0, len(listed) - first - count),
+        conflicts_end=first + len(conflicts),
+        conflicts_before=(f"{before.schema}.{before.table}", before.reason) if before is not None else None,
         tables=tuple(show_sample(connection_id, table) for table in tables),
         hidden_tables=len(receipt.tables) - len(tables) if is_whole else 0,
     )
@@ -109,20 +128,22 @@ def encode_writes(writes: Sequence[UUID]) -> str:
 
 
 async def _describe_conflict(
-    db: ReadSession, connection_id: UUID, session_id: UUID, conflict: RowConflict, names: Names, *, asks: bool
+    db: ReadSession, connection_id: UUID, session_id: UUID, conflict: RowConflict, names: Names
 ) -> ConflictView:
     own = names.get(((conflict.schema, conflict.table), conflict.key))
     own = own or find_label(conflict.image or {}, tuple(conflict.primary_key))
+    key = make_brief(", ".join(map(str, conflict.primary_key.values())), MAX_LABEL)
     return ConflictView(
         table=f"{conflict.schema}.{conflict.table}" if conflict.table else "",
-        name=make_brief(own or ", ".join(map(str, conflict.primary_key.values())), MAX_LABEL),
+        name=make_brief(own, MAX_LABEL) if own else key,
+        key=show_short_key([key], own or key),
         href=row_path(connection_id, conflict.schema, conflict.table, conflict.key) if conflict.key else None,
         reason=make_brief(conflict.reason, 400),
         values=tuple(
             ConflictValue(make_brief(value.name), _show(value.before), _show(value.session), _show(value.now))
             for value in conflict.values
         ),
-        writer=await _find_last_writer(db, connection_id, session_id, conflict) if asks and conflict.key else None,
+        writer=await _find_last_writer(db, connection_id, session_id, conflict) if conflict.key else None,
     )
 
 

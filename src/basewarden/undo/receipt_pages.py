@@ -12,15 +12,19 @@ from basewarden.connections import Role, Viewer
 from basewarden.core.addresses import row_path
 from basewarden.core.brief import make_brief
 from basewarden.core.ids import parse_id
+from basewarden.core.row_labels import describe_references, find_label
 from basewarden.db import ReadSession
 from basewarden.errors import NotFound
-from basewarden.journal import JournalSession, count_session_rows, list_session_rows
+from basewarden.journal import JournalSession, count_session_rows, encode_key, list_row_history, list_session_rows
 from basewarden.undo import queries
 from basewarden.undo.diff_view import DiffTable, show_mutations
-from basewarden.undo.planning.samples import CONFLICTS_SHOWN, MAX_LABEL, MAX_TABLES, ROWS_SHOWN
+from basewarden.undo.planning.samples import MAX_LABEL, MAX_TABLES
 from basewarden.undo.preview_view import SessionName, describe_session
 from basewarden.undo.stored_receipt import StoredConflict, StoredReceipt, decode_receipt
 from basewarden.web import PagesDep, Reading
+
+CONFLICTS_SHOWN = 50
+ROWS_SHOWN = 20
 
 router = APIRouter(prefix="/c/{connection_id}/undos", include_in_schema=False)
 
@@ -102,18 +106,26 @@ async def _read_receipt(db: ReadSession, connection_id: UUID, undo: JournalSessi
         receipt=receipt,
         tables=tuple(tables),
         hidden_tables=max(0, len(names) - MAX_TABLES),
-        kept=tuple(_show_kept(connection_id, conflict) for conflict in receipt.conflicts[:CONFLICTS_SHOWN]),
+        kept=tuple([await _show_kept(db, connection_id, one) for one in receipt.conflicts[:CONFLICTS_SHOWN]]),
         undone_by=newer.id if newer is not None else None,
     )
 
 
-def _show_kept(connection_id: UUID, conflict: StoredConflict) -> KeptRow:
+async def _show_kept(db: ReadSession, connection_id: UUID, conflict: StoredConflict) -> KeptRow:
     key = [value if isinstance(value, str) else str(value) for value in conflict.primary_key.values()]
     columns = tuple(column if isinstance(column, str) else column.name for column in conflict.columns)
     return KeptRow(
         table=conflict.table if conflict.schema == "public" else f"{conflict.schema}.{conflict.table}",
-        name=make_brief(", ".join(key), MAX_LABEL),
+        name=await _find_name(db, connection_id, conflict, key) or make_brief(", ".join(key), MAX_LABEL),
         href=row_path(connection_id, conflict.schema, conflict.table, key) if key else None,
         columns=tuple(make_brief(column) for column in columns),
         reason=make_brief(conflict.reason, 400),
     )
+
+
+async def _find_name(db: ReadSession, connection_id: UUID, conflict: StoredConflict, key: list[str]) -> str | None:
+    """What the row was called when it was written last."""
+    columns = tuple(conflict.primary_key)
+    found = await list_row_history(db, connection_id, conflict.schema, conflict.table, encode_key(tuple(key)), limit=1)
+    row = (found[0][0].mutation.after_exact or found[0][0].mutation.before_exact or {}) if found else {}
+    return find_label(row, columns) or describe_references(row, columns)

@@ -6,18 +6,23 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class ValueSample:
-    """Brief texts; None is null, and a side on which the row does not exist."""
+    """Brief texts; None is null, and a side on which the row does not exist.
+
+    The names are those of the rows that the values refer to.
+    """
 
     column: str
     now: str | None
     restored: str | None
+    now_name: str | None = None
+    restored_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RowSample:
     """`name` is the row's label, or its key where it has none. `more` columns are not shown.
 
-    `derived` are the columns that triggers had set.
+    `derived` are the columns that triggers had set, `key` is shown beside the name.
     """
 
     name: str
@@ -26,6 +31,7 @@ class RowSample:
     values: tuple[ValueSample, ...]
     more: int = 0
     derived: tuple[str, ...] = ()
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,12 @@ class TableSample:
 
 @dataclass(frozen=True, slots=True)
 class SampleWindow:
-    """Rows of one table, from number `start` on."""
+    """Rows of one table, from number `start` on; without a table: conflicts."""
 
     schema: str
     table: str
     start: int
+
+    @property
+    def is_of_conflicts(self) -> bool:
+        return not self.table

@@ -14,7 +14,7 @@ from basewarden.core.brief import make_brief
 from basewarden.journal.models import JournalRefusal, JournalSession
 from basewarden.journal.sessions.states import ACTIVE_WITHIN, UndoneRows
 from basewarden.journal.sessions.summary import SessionSummary
-from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_session
+from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_session, show_name
 
 WRITES_COUNTED = 2000
 """In a list, changes are counted in at most this many of a session's writes, the newest."""
@@ -259,7 +259,13 @@ def _describe_origin(undo: JournalSession, origin: Row[Any] | None, counts: dict
         unknown=counted.changes["unknown"],
         is_partial=sum(counted.writes.values()) >= WRITES_COUNTED,
     )
-    return UndoOrigin(title, is_redo=origin.depth % 2 == 0, state=undo.undo_state or "done")
+    return UndoOrigin(
+        title,
+        is_redo=origin.depth % 2 == 0,
+        state=undo.undo_state or "done",
+        name=show_name(origin.label or ""),
+        rows=counts[undo.id].rows["committed"] if undo.id in counts else 0,
+    )
 
 
 def _select_sessions(

@@ -38,15 +38,21 @@ class VerbCount:
 
 @dataclass(frozen=True, slots=True)
 class UndoOrigin:
-    """The session that an undo reverts, or that a redo restores."""
+    """The session that an undo reverts, or that a redo restores; `name` is its label, `rows` how many were written."""
 
     title: str
     is_redo: bool = False
     state: str = "done"
+    name: str = ""
+    rows: int = 0
 
     def describe(self) -> str:
+        """Returns "Undid 1 row of spring-cleaning" where the session has a name and rows of it were undone."""
         verb = "redo" if self.is_redo else "undo"
-        return f"{_UNDO_WORDS.get((verb, self.state), f'Failed to {verb}')} “{self.title}”"
+        word = _UNDO_WORDS.get((verb, self.state), f"Failed to {verb}")
+        if self.name and self.rows and self.state == "done":
+            return f"{word} {self.rows:,} {'row' if self.rows == 1 else 'rows'} of {self.name}"
+        return f"{word} “{self.title}”"
 
 
 def describe_session(

@@ -3,21 +3,24 @@
 They are taken from the rows that the undo writes, so a preview shows nothing else than what will be done.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from basewarden.core.brief import make_brief
 from basewarden.undo.planning.fold import Values
 from basewarden.undo.planning.plan import RowPlan, UndoPlan
+from basewarden.undo.receipt import RowConflict
 from basewarden.undo.row_samples import RowSample, SampleWindow, TableSample, ValueSample
 
-CONFLICTS_SHOWN = 50
-ROWS_SHOWN = 20
-ROWS_IN_WINDOW = 200
+ROWS_SHOWN = 5
+ROWS_IN_WINDOW = 50
 MAX_TABLES = 50
 MAX_COLUMNS = 8
+MAX_NEW_COLUMNS = 3
+"""The columns shown of a row that is inserted or deleted."""
 MAX_VALUE = 120
 MAX_LABEL = 60
+SHORT_KEY = 12
 
 
 def sample_plan(plan: UndoPlan, window: SampleWindow | None = None) -> tuple[TableSample, ...]:
@@ -31,10 +34,21 @@ def sample_plan(plan: UndoPlan, window: SampleWindow | None = None) -> tuple[Tab
     return tuple(_sample(plan, by_table[name], 0, ROWS_SHOWN) for name in sorted(by_table)[:MAX_TABLES])
 
 
+def sort_conflicts(conflicts: Iterable[RowConflict]) -> list[RowConflict]:
+    """By table and reason, as a preview groups them."""
+    return sorted(conflicts, key=lambda one: (one.schema, one.table, one.reason))
+
+
 def name_by_key(columns: Sequence[str], key: Sequence[str]) -> str:
     if len(key) == 1:
         return make_brief(key[0], MAX_LABEL)
     return make_brief(", ".join(f"{name} {value}" for name, value in zip(columns, key, strict=True)), MAX_LABEL)
+
+
+def show_short_key(key: Sequence[str], name: str) -> str:
+    """The key as it is shown beside the name; "" where it is the name, or is long."""
+    text = ", ".join(key)
+    return text if text != name and len(text) <= SHORT_KEY else ""
 
 
 def _sample(plan: UndoPlan, rows: Sequence[RowPlan], start: int, count: int) -> TableSample:
@@ -53,16 +67,27 @@ def _sample(plan: UndoPlan, rows: Sequence[RowPlan], start: int, count: int) -> 
 def _sample_row(plan: UndoPlan, row: RowPlan) -> RowSample:
     now: Values = row.current.exact if row.current is not None else {}
     restored: Values = row.target or {}
-    columns, derived = _list_columns(row, restored or now)
-    shown = tuple(
-        ValueSample(make_brief(name, MAX_LABEL), _shorten(now.get(name)), _shorten(restored.get(name)))
-        for name in columns[:MAX_COLUMNS]
-    )
     action: Literal["insert", "update", "delete"] = "update" if row.action == "nothing" else row.action
     key = row.target_key or row.current_key or ()
     name = plan.names.get((row.table.qualified, key)) or name_by_key(row.table.key, key)
-    more = max(0, len(columns) - MAX_COLUMNS)
-    return RowSample(name, row.current_key or (), action, shown, more, derived[:MAX_COLUMNS])
+    columns, derived = _list_columns(row, restored or now)
+    most = MAX_COLUMNS if action == "update" else MAX_NEW_COLUMNS
+    if action != "update":
+        columns = [column for column in columns if (restored or now)[column] != name]
+    refers = {one.columns[0]: one.ref_table for one in row.table.foreign_keys_out if len(one.columns) == 1}
+    shown = tuple(
+        ValueSample(
+            make_brief(column, MAX_LABEL),
+            _shorten(now.get(column)),
+            _shorten(restored.get(column)),
+            _name_reference(plan, refers.get(column), now.get(column)),
+            _name_reference(plan, refers.get(column), restored.get(column)),
+        )
+        for column in columns[:most]
+    )
+    more = max(0, len(columns) - most)
+    short = show_short_key(key, name)
+    return RowSample(name, row.current_key or (), action, shown, more, derived[:MAX_COLUMNS], short)
 
 
 def _list_columns(row: RowPlan, values: Values) -> tuple[list[str], tuple[str, ...]]:
@@ -74,6 +99,10 @@ def _list_columns(row: RowPlan, values: Values) -> tuple[list[str], tuple[str, .
     if len(derived) == len(row.restored):
         return list(row.restored), ()
     return [name for name in row.restored if name not in derived], derived
+
+
+def _name_reference(plan: UndoPlan, table: tuple[str, str] | None, value: str | None) -> str | None:
+    return plan.names.get((table, (value,))) if table is not None and value is not None else None
 
 
 def _shorten(value: str | None) -> str | None:
