@@ -10,6 +10,8 @@ from basewarden.accounts import Visitor
 from basewarden.operations.health_routes import HealthDep
 from basewarden.web import PagesDep, anyone
 
+STARTED_AT = datetime.now(UTC)
+
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
 
@@ -17,4 +19,5 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 async def get_status(request: Request, _: Visitor, pages: PagesDep, health: HealthDep) -> Response:
     """200 even when the database is down: the page itself works, and programs use /api/health."""
     report = await health.report()
-    return pages.render(request, "operations/status.html", report=report, checked_at=datetime.now(UTC))
+    times = {"checked_at": datetime.now(UTC), "started_at": STARTED_AT}
+    return pages.render(request, "operations/status.html", report=report, **times)

@@ -21,7 +21,7 @@ ROOMS = (
     Room("Home", "Home", "", "home", "overview activity", "h"),
     Room("Data", "Data", "/data", "table", "tables rows browse", "d"),
     Room("Sessions", "Sessions", "/sessions", "list", "history writes undo journal", "s"),
-    Room("Blocked", "Blocked requests", "/refusals", "block", "refused denied policy limits"),
+    Room("Blocked", "Blocked requests", "/refusals", "block", "refused denied policy limits", "b"),
     Room("Agents", "Agents", "/agents", "key", "tokens robots", "a"),
-    Room("Settings", "Settings", "/settings", "gear", "name environment delete connection", is_for_owners=True),
+    Room("Settings", "Settings", "/settings", "gear", "name environment delete connection", ",", is_for_owners=True),
 )
