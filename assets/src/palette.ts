@@ -14,6 +14,8 @@ interface Recent {
 
 const PAUSE_MS = 90;
 const MIN_ROW_TEXT = 2;
+const LOOKING_MS = 300;
+const MOST_AGAIN = 3;
 const MAX_RECENT = 5;
 const RECENT_KEY = "basewarden.recent";
 
@@ -65,7 +67,7 @@ class Palette {
       const rows = text.length < MIN_ROW_TEXT ? null : this.load("/palette/rows", text, signal);
       rows?.catch(() => null);
       this.show(await this.load("/palette", text, signal), text);
-      if (rows) this.append(await rows);
+      if (rows) await this.appendRows(await this.whileLooking(rows), text, signal);
       this.isCurrent = true;
       this.note.textContent = describeCount(this.options.length);
     } catch {
@@ -90,6 +92,24 @@ class Palette {
     this.select(0);
     this.isCurrent = this.options.length > 0;
     if (this.isEntered && this.isCurrent) this.go(this.options[0], false);
+  }
+
+  private async whileLooking(rows: Promise<DocumentFragment>): Promise<DocumentFragment> {
+    const timer = setTimeout(() => (this.note.textContent = "Searching rows…"), LOOKING_MS);
+    try {
+      return await rows;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** A project that was just connected may be slower than the server waits: then the rows are asked for again. */
+  private async appendRows(rows: DocumentFragment, text: string, signal: AbortSignal): Promise<void> {
+    for (let again = 0; rows.querySelector("[data-incomplete]") && again < MOST_AGAIN; again++) {
+      this.note.textContent = "Searching rows…";
+      rows = await this.load("/palette/rows", text, signal);
+    }
+    this.append(rows);
   }
 
   private append(rows: DocumentFragment): void {

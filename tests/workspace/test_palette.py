@@ -62,6 +62,17 @@ async def test_everything_of_the_current_connection(store: Store) -> None:
     assert ("Two-factor authentication", "/settings/account/2fa") in await find(store.owner, "totp", here)
 
 
+async def test_rows_are_found_by_their_key_and_agents_have_commands(store: Store) -> None:
+    here = store.connection_id
+    assert ("Desk lamp", store.row("lamps", "2")) in await find(store.owner, "lamps 2", here)
+    assert await find_groups(store.owner, "lamps two", here) == {}
+    wanted = {"name": "robot", "access": "write"}
+    made = (await store.owner.post(f"/api/connections/{here}/agents", json=wanted)).json()
+    commands = dict(await find(store.owner, "stop robot", here))
+    assert commands["Freeze robot"] == f"/c/{here}/agents/{made['id']}"
+    assert commands["Revoke robot…"] == f"/c/{here}/agents/{made['id']}/revoke"
+
+
 async def test_a_stranger_finds_nothing_there(store: Store, stranger: httpx.AsyncClient) -> None:
     for typed in ("lamp", "Store", "undo", "new agent", ""):
         assert not [href for _, href in await find(stranger, typed, store.connection_id) if "/c/" in href]

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from basewarden.connections import Role
+from basewarden.connections import Agent, Role
 from basewarden.journal import SessionSummary
 from basewarden.workspace.palette.items import PaletteGroup, PaletteItem
 
 _MAX_FREEZES = 3
+_FREEZE_WORDS = "pause stop hold agent session"
 _GENERAL = (
     PaletteItem("New connection", "/connections/new", "plus", None, "add create connect project database"),
     PaletteItem("Change theme", "/settings/account", "moon", "light or dark", "appearance color mode", script="theme"),
@@ -16,15 +17,23 @@ _GENERAL = (
 )
 
 
-def list_commands(connection_id: UUID | None, role: Role | None, sessions: Sequence[SessionSummary]) -> PaletteGroup:
-    """Lists what the role may do: an editor undoes and freezes, an owner creates agents."""
+def list_commands(
+    connection_id: UUID | None, role: Role | None, sessions: Sequence[SessionSummary], agents: Sequence[Agent] = ()
+) -> PaletteGroup:
+    """Lists what the role may do: an editor undoes and freezes, an owner creates and revokes agents."""
     items: list[PaletteItem] = []
     if connection_id is not None and role is not None:
         home = f"/c/{connection_id}"
         if role.includes(Role.EDITOR):
-            items += [*_list_undos(home, sessions), *_list_freezes(home, sessions)]
+            items += [*_list_undos(home, sessions), *_list_freezes(home, sessions, agents)]
         if role.includes(Role.OWNER):
             items.append(PaletteItem("New agent", f"{home}/agents/new", "key", None, "add create token robot"))
+            items += [
+                PaletteItem(
+                    f"Revoke {one.name}…", f"{home}/agents/{one.id}/revoke", "block", "agent", "stop end delete"
+                )
+                for one in agents
+            ]
     return PaletteGroup("Commands", [*items, *_GENERAL])
 
 
@@ -37,20 +46,25 @@ def _list_undos(home: str, sessions: Sequence[SessionSummary]) -> list[PaletteIt
     return []
 
 
-def _list_freezes(home: str, sessions: Sequence[SessionSummary]) -> list[PaletteItem]:
-    """Lists each agent that writes now; freezing it freezes all of its active sessions."""
+def _list_freezes(home: str, sessions: Sequence[SessionSummary], agents: Sequence[Agent]) -> list[PaletteItem]:
+    """Lists each agent that writes now; freezing it freezes all of its active sessions. Others lead to their page."""
     active = {found.session.agent_id: found for found in reversed(sessions) if found.status == "active"}
-    return [
+    freezes = [
         PaletteItem(
             f"Freeze {found.session.caller_name}",
             f"{home}/agents/{agent_id}/freeze",
             "block",
             found.title,
-            "pause stop hold agent session",
+            _FREEZE_WORDS,
             "post",
         )
         for agent_id, found in list(reversed(active.items()))[:_MAX_FREEZES]
         if agent_id is not None
+    ]
+    idle = [one for one in agents if one.id not in active]
+    return freezes + [
+        PaletteItem(f"Freeze {one.name}", f"{home}/agents/{one.id}", "block", "no session is running", _FREEZE_WORDS)
+        for one in idle
     ]
 
 

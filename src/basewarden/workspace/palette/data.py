@@ -2,20 +2,22 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from basewarden.core.addresses import row_path, table_path
 from basewarden.core.row_labels import LABEL_NAMES
 from basewarden.errors import AppError
 from basewarden.gateway import choose_label
-from basewarden.workspace.conditions import any_of, contains, equals
+from basewarden.workspace.conditions import Parameter, any_of, contains, equals
 from basewarden.workspace.palette.items import MAX_PER_GROUP, PaletteGroup, PaletteItem
-from basewarden.workspace.table_client import TableClient, key_of, select_texts
+from basewarden.workspace.table_client import Key, TableClient, key_of, select_texts
 from basewarden.workspace.tables import search_tables
 from pgrest import Table
 
-TABLES_SEARCHED = 6
-ROWS_PER_TABLE = 4
+TABLES_SEARCHED = 8
+ROWS_PER_TABLE = 3
+_LONGEST_KEY = 12
 ROW_SECONDS = 0.8
 
 
@@ -31,38 +33,79 @@ def _describe_table(table: Table, connection_id: UUID, *, short: bool) -> Palett
     return PaletteItem(name, table_path(connection_id, *table.qualified), "table", None, ".".join(table.qualified))
 
 
-async def find_rows(client: TableClient, connection_id: UUID, text: str) -> PaletteGroup:
-    """Searches a few tables with a short timeout; a table that is slow or fails is left out."""
+@dataclass(frozen=True, slots=True)
+class FoundRows:
+    """`is_complete` = every table answered; a project that was just connected may need a second search."""
+
+    items: Sequence[PaletteItem]
+    is_complete: bool
+
+    @property
+    def groups(self) -> list[PaletteGroup]:
+        return [PaletteGroup("Rows", self.items)] if self.items else []
+
+
+async def find_rows(client: TableClient, connection_id: UUID, text: str) -> FoundRows:
+    """Searches a few tables, base tables first, with a short timeout; a table that is slow or fails is left out."""
     named = [
         (table, label)
-        for table in search_tables(client, "")
+        for table in sorted(search_tables(client, ""), key=lambda table: table.is_view)
         if table.key and (label := choose_label(table)) in LABEL_NAMES
     ]
     found = await asyncio.gather(
-        *(_find_in(client, connection_id, table, label, text) for table, label in named[:TABLES_SEARCHED])
+        _find_by_key(client, connection_id, text),
+        *(_find_in(client, connection_id, table, label, text) for table, label in named[:TABLES_SEARCHED]),
     )
-    return PaletteGroup("Rows", [place for places in found for place in places][: 2 * MAX_PER_GROUP])
+    places = [place for places in found if places is not None for place in places]
+    unique = list({place.href: place for place in places}.values())
+    return FoundRows(unique[: 2 * MAX_PER_GROUP], is_complete=None not in found)
+
+
+async def _find_by_key(client: TableClient, connection_id: UUID, text: str) -> Sequence[PaletteItem] | None:
+    """Finds the row that a table's name and a key name: "products 7"."""
+    name, _, key = text.partition(" ")
+    tables = [one for one in search_tables(client, name) if one.name.lower() == name.lower() and len(one.key) == 1]
+    if not key.strip() or not tables:
+        return []
+    label = choose_label(tables[0]) or tables[0].key[0]
+    return await _read_items(
+        client, connection_id, tables[0], label, equals(tables[0].key[0], key.strip()).as_parameter()
+    )
 
 
 async def _find_in(
     client: TableClient, connection_id: UUID, table: Table, label: str, text: str
-) -> Sequence[PaletteItem]:
+) -> Sequence[PaletteItem] | None:
     conditions = [contains(label, text)]
     if len(table.key) == 1 and table.columns[table.key[0]].category == "N" and text.isascii() and text.isdigit():
         conditions.append(equals(table.key[0], text))
+    return await _read_items(client, connection_id, table, label, any_of(conditions))
+
+
+async def _read_items(
+    client: TableClient, connection_id: UUID, table: Table, label: str, where: Parameter
+) -> Sequence[PaletteItem] | None:
+    """Reads the first rows; None if the table did not answer in time."""
     select = select_texts(list(dict.fromkeys([*table.key, label])))
-    parameters = [any_of(conditions), ("select", select), ("limit", str(ROWS_PER_TABLE))]
     try:
         async with asyncio.timeout(ROW_SECONDS):
-            found = await client.read(table, parameters)
-    except (AppError, TimeoutError):
+            found = await client.read(table, [where, ("select", select), ("limit", str(ROWS_PER_TABLE))])
+    except TimeoutError:
+        return None
+    except AppError:
         return []
     return [
         PaletteItem(
             row[label] or ", ".join(key_of(table, row)),
             row_path(connection_id, *table.qualified, key_of(table, row)),
             "list",
-            f"{table.name} {', '.join(key_of(table, row))}",
+            f"{table.name} {_describe_key(key_of(table, row))}".strip(),
         )
         for row in found.rows
     ]
+
+
+def _describe_key(key: Key) -> str:
+    """A key that says something to people: a number or a short word, but no uuid."""
+    text = ", ".join(key)
+    return text if len(text) <= _LONGEST_KEY else ""

@@ -8,9 +8,7 @@ from starlette.responses import Response
 
 from basewarden.accounts import SignedIn, Visitor
 from basewarden.core.ids import parse_id
-from basewarden.db import ReadSession
 from basewarden.web import PagesDep, Reading, ShellDep
-from basewarden.workspace.palette.items import PaletteGroup
 from basewarden.workspace.palette.search import PaletteSearch
 
 router = APIRouter(include_in_schema=False)
@@ -33,7 +31,7 @@ async def get_palette(
 ) -> Response:
     """`in` is the id of the connection that is looked at; access to it is checked like for any other id."""
     groups = await searcher.search(db, parse_id(within), person, request.state.connections, q.strip())
-    return pages.render(request, "workspace/palette.html", groups=groups)
+    return pages.render(request, "workspace/palette.html", groups=groups, is_complete=True)
 
 
 @router.get("/palette/rows")
@@ -46,8 +44,8 @@ async def get_rows(
     within: ConnectionParameter = "",
 ) -> Response:
     """Rows take longer than the rest, so they are asked for on their own."""
-    groups = await searcher.search_rows(parse_id(within), person, q.strip())
-    return pages.render(request, "workspace/palette.html", groups=groups)
+    rows = await searcher.search_rows(parse_id(within), person, q.strip())
+    return pages.render(request, "workspace/palette.html", groups=rows.groups, is_complete=rows.is_complete)
 
 
 @router.get("/search")
@@ -62,19 +60,23 @@ async def get_search(
     q: SearchText = "",
     within: ConnectionParameter = "",
 ) -> Response:
+    """In the connection that is asked for, or in a person's only one."""
+    known = request.state.connections
+    within = within or (str(known[0].id) if len(known) == 1 else "")
     await shell.fill_connection(request, person.id, f"/c/{within}")
-    groups = await _search_all(request, db, person, searcher, q.strip(), within)
-    return pages.render(request, "workspace/search.html", groups=groups, text=q.strip(), within=within)
+    text, connection_id = q.strip(), parse_id(within)
+    groups = await searcher.search(db, connection_id, person, known, text)
+    rows = await searcher.search_rows(connection_id, person, text)
+    return pages.render(
+        request,
+        "workspace/search.html",
+        groups=[*groups, *rows.groups],
+        is_complete=rows.is_complete,
+        text=text,
+        within=within,
+    )
 
 
 @router.get("/shortcuts")
 async def get_shortcuts(request: Request, _: Visitor, pages: PagesDep) -> Response:
     return pages.render(request, "workspace/shortcuts.html")
-
-
-async def _search_all(
-    request: Request, db: ReadSession, person: SignedIn, searcher: PaletteSearch, text: str, within: str
-) -> list[PaletteGroup]:
-    connection_id = parse_id(within)
-    rows = await searcher.search_rows(connection_id, person, text)
-    return [*await searcher.search(db, connection_id, person, request.state.connections, text), *rows]

@@ -8,13 +8,13 @@ from uuid import UUID
 from fastapi import Depends
 
 from basewarden.accounts import Person
-from basewarden.connections import ConnectionTargets, Role, list_agents
+from basewarden.connections import Agent, ConnectionTargets, Role, list_agents
 from basewarden.db import ReadSession
 from basewarden.errors import AppError
 from basewarden.journal import SessionSummary, list_sessions
 from basewarden.web import SettingsDep, inject
 from basewarden.workspace.palette.commands import list_commands
-from basewarden.workspace.palette.data import find_rows, list_tables
+from basewarden.workspace.palette.data import FoundRows, find_rows, list_tables
 from basewarden.workspace.palette.items import PaletteGroup, PaletteItem, match_groups
 from basewarden.workspace.palette.places import list_connections, list_general, list_rooms
 from basewarden.workspace.table_client import BackendsDep, ProjectsDep, TableClient, make_table_client
@@ -51,24 +51,25 @@ class PaletteSearch:
         role = await self.find_role(connection_id, person)
         current = connection_id if role else None
         sessions = await list_sessions(db, current, limit=SESSIONS_SEARCHED) if current else []
-        groups = [list_commands(current, role, sessions)]
+        agents = await list_agents(db, current, before=None, limit=AGENTS_SEARCHED) if current and text else []
+        groups = [list_commands(current, role, sessions, agents)]
         if current is not None and role is not None:
-            groups.insert(0, list_rooms(current, role))
+            groups.append(list_rooms(current, role))
             if text:
-                groups += [await self._find_tables(current, person, role), *await _list_people(db, current, sessions)]
+                people = _list_people(current, agents, sessions)
+                groups = [groups[1], groups[0], await self._find_tables(current, person, role), *people]
         groups.append(list_connections(connections, current))
         return match_groups([*groups, *list_general(has_github=self._settings.has_github)] if text else groups, text)
 
-    async def search_rows(self, connection_id: UUID | None, person: Person, text: str) -> list[PaletteGroup]:
+    async def search_rows(self, connection_id: UUID | None, person: Person, text: str) -> FoundRows:
         role = await self.find_role(connection_id, person)
         if connection_id is None or role is None or len(text) < MIN_ROW_TEXT:
-            return []
+            return FoundRows((), is_complete=True)
         try:
             client = await self._make_client(connection_id, person, role)
         except AppError:  # without the project's database there are no rows, but still the other results
-            return []
-        rows = await find_rows(client, connection_id, text)
-        return [rows] if rows.items else []
+            return FoundRows((), is_complete=True)
+        return await find_rows(client, connection_id, text)
 
     async def _find_tables(self, connection_id: UUID, person: Person, role: Role) -> PaletteGroup:
         try:
@@ -81,10 +82,9 @@ class PaletteSearch:
         return await make_table_client(self._backends, self._projects, connection_id, person, role)
 
 
-async def _list_people(
-    db: ReadSession, connection_id: UUID, sessions: Sequence[SessionSummary]
+def _list_people(
+    connection_id: UUID, agents: Sequence[Agent], sessions: Sequence[SessionSummary]
 ) -> tuple[PaletteGroup, PaletteGroup]:
-    agents = await list_agents(db, connection_id, before=None, limit=AGENTS_SEARCHED)
     home = f"/c/{connection_id}"
     return (
         PaletteGroup("Agents", [PaletteItem(one.name, f"{home}/agents/{one.id}", "key", "agent") for one in agents]),
