@@ -96,11 +96,13 @@ document.addEventListener("dblclick", (event) => {
 // A cell comes back from its editor as a new element, a saved one with its whole row: neither the place in the grid
 // must be lost nor the row's tick, and whoever has gone on already is left there.
 let column = 0;
+let width = 0;
 let isTicked = false;
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   const row = event.target instanceof HTMLElement ? event.target.closest("tr") : null;
   if (!row || !gridOf(row)) return;
+  width = event.target instanceof HTMLTableCellElement ? event.target.offsetWidth : 0;
   column = Math.max(0, Array.from(row.cells).findIndex((cell) => cell.classList.contains("is-editing")));
   isTicked = row.querySelector<HTMLInputElement>("input[name='key']")?.checked ?? false;
 });
@@ -113,6 +115,10 @@ document.addEventListener("htmx:afterSettle", (event) => {
     if (tick) tick.checked = isTicked;
   }
   const cell = event.target instanceof HTMLTableRowElement ? event.target.cells[column] : event.target;
+  if (cell instanceof HTMLTableCellElement && cell.classList.contains("is-editing")) {
+    cell.style.minWidth = `${width}px`; // the editor lies over the grid, whose columns stay where they are
+    cell.querySelector(".cell-form")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
   const isFree = document.activeElement === null || document.activeElement === document.body;
   if (isFree && cell instanceof HTMLTableCellElement && !cell.classList.contains("is-editing")) focusCell(table, cell);
 });

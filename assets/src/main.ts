@@ -1,5 +1,6 @@
 import "htmx.org";
 
+import "./autosubmit.js";
 import "./checking.js";
 import "./checklist.js";
 import "./confirm.js";

@@ -36,13 +36,19 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return openShortcuts();
   }
+  const field = event.key === "/" ? document.querySelector<HTMLElement>("[data-slash]") : null;
+  if (field?.checkVisibility()) {
+    event.preventDefault();
+    return field.focus();
+  }
   if (event.key === "g") {
     hasGone = event.timeStamp;
     return;
   }
+  const own = hasGone === 0 && /^[a-z]$/.test(event.key) ? document.querySelector<HTMLAnchorElement>(`a[data-key="${event.key}"]`) : null;
   const isSecond = hasGone > 0 && event.timeStamp - hasGone < WAIT_MS;
   hasGone = 0;
-  const link = isSecond && /^[a-z]$/.test(event.key) ? document.querySelector<HTMLAnchorElement>(`a[data-go="${event.key}"]`) : null;
+  const link = isSecond && /^[a-z,]$/.test(event.key) ? document.querySelector<HTMLAnchorElement>(`a[data-go="${event.key}"]`) : own;
   if (!link) return;
   event.preventDefault();
   link.click();

@@ -19,6 +19,16 @@ export function hasUnsaved(form: HTMLFormElement): boolean {
   return form.dataset["refused"] !== undefined || Array.from(form.elements).some(isChanged);
 }
 
+// How many fields differ from what is saved, beside the button that saves them.
+document.addEventListener("input", (event) => {
+  const form = event.target instanceof Element ? event.target.closest<HTMLFormElement>("form[data-guarded]") : null;
+  const note = form?.querySelector("[data-changed-count]");
+  if (!form || !note) return;
+  const names = Array.from(form.elements).filter(isChanged).map((field) => (field.getAttribute("name") ?? "").slice(2));
+  const count = new Set(names).size;
+  note.textContent = count === 0 ? "" : `${count} changed`;
+});
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form instanceof HTMLFormElement && form.dataset["guarded"] !== undefined && !form.hasAttribute("hx-post")) sent.add(form);

@@ -14,7 +14,7 @@ from tests.workspace.conftest import Store
 
 def cells(page: str) -> list[str]:
     """The rows' names, in order."""
-    return re.findall(r'class="row-link"[^>]*title="([^"]*)"', page)
+    return re.findall(r'class="row-link"[^>]*title="Open row ([^"]*)"', page)
 
 
 async def test_tables_are_listed_with_what_matters(store: Store) -> None:

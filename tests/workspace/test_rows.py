@@ -35,8 +35,8 @@ async def test_a_cell_is_edited_in_place_and_recorded(store: Store) -> None:
     assert "0.10" in saved.text
     assert await store.ask("select price::text from lamps where id = 1") == "0.10"
     page = (await store.owner.get(store.row("lamps", "1"))).text
-    assert f"<del>{LONG}</del>" in page
-    assert "<ins>0.10</ins>" in page
+    assert f'<del class="change-old">{LONG}</del>' in page
+    assert '<ins class="change-new">0.10</ins>' in page
     assert f"/c/{store.connection_id}/sessions/" in page
 
 
@@ -116,9 +116,24 @@ async def test_the_row_form_sends_only_what_was_touched(store: Store) -> None:
     assert "<code>theirs</code>" in late.text
 
 
+async def test_a_row_is_edited_where_it_is_shown(store: Store) -> None:
+    page = (await store.owner.get(f"{store.row('lamps', '3')}?edit=1")).text
+    assert page.count('class="row-values"') == 1
+    assert 'name="v.id"' not in page
+    assert "Lantern &lt;b&gt;" in page
+    assert '<option value="2">Nordvik · 2</option>' in page
+    assert 'name="v.name"' not in (await store.owner.get(store.row("lamps", "3"))).text
+    again = {"v.name": "Torch", "v.shade": "", "again": "1"}
+    added = await store.owner.post(f"{store.table('lamps')}/+new", data=again)
+    assert "/+new?" in added.headers["location"]
+    assert "Torch" in (await store.owner.get(added.headers["location"])).text
+
+
 async def test_a_new_row_takes_defaults_null_and_empty_text(store: Store) -> None:
     asked = (await store.owner.get(f"{store.table('lamps')}/+new")).text
     assert 'name="v.id"' not in asked
+    assert re.search(r'<option value="1">Hallam &amp; Daughters · 1</option>', asked)
+    assert "none yet (default)" in asked
     assert 'name="v.doubled"' not in asked
     form = {"v.name": "Torch", "v.note": "", "v.price": "1.50", "v.extras": "", "n.extras": "1", "v.lit": ""}
     added = await store.owner.post(f"{store.table('lamps')}/+new", data=form)
@@ -137,8 +152,9 @@ async def test_a_new_row_takes_defaults_null_and_empty_text(store: Store) -> Non
 
 async def test_deleting_says_what_goes_along_and_the_row_keeps_its_history(store: Store) -> None:
     asked = (await store.owner.get(f"{store.table('lamps')}/+delete", params={"key": "1"})).text
-    assert "2 rows of public.bulbs go with it" in asked
-    assert "1 row of public.stickers loses this reference" in asked
+    assert "<h1>Delete Reading lamp?</h1>" in asked
+    assert re.search(r'<a href="[^"]*/data/public.bulbs\?[^"]*">2 rows of bulbs</a> are deleted too\.', asked)
+    assert re.search(r'<a href="[^"]*">1 row of stickers</a> loses its reference\.', asked)
     gone = await store.owner.post(f"{store.table('lamps')}/+delete?key=1&key=2")
     assert gone.status_code == 303
     assert await store.ask("select count(*) from lamps") == 1
@@ -151,25 +167,34 @@ async def test_deleting_says_what_goes_along_and_the_row_keeps_its_history(store
 
 async def test_what_others_hold_on_to_is_not_deleted(store: Store) -> None:
     asked = (await store.owner.get(f"{store.table('makers')}/+delete", params={"key": "1"})).text
-    assert "the database will refuse" in asked
+    assert re.search(
+        r'Cannot be deleted.*<a href="[^"]*/data/public.lamps\?[^"]*">1 row of lamps</a> refers to it', asked, re.DOTALL
+    )
+    assert 'class="confirm"' not in asked
+    assert 'id="delete-row"' not in (await store.owner.get(store.row("makers", "1"))).text
     refused = await store.owner.post(f"{store.table('makers')}/+delete?key=1")
     assert refused.status_code == 422
     assert "Nothing was deleted" in refused.text
 
 
-async def test_a_production_connection_asks_for_the_name(store: Store) -> None:
+async def test_deleting_many_rows_of_a_production_connection_asks_for_the_name(store: Store) -> None:
     changed = await store.owner.patch(f"/api/connections/{store.connection_id}", json={"environment": "production"})
     assert changed.status_code == 200
-    address = f"{store.table('words')}/+delete?key=new"
-    assert (await store.owner.post(address, data={"confirm": "words"})).status_code == 422
-    assert (await store.owner.post(address, data={"confirm": "public.words"})).status_code == 303
+    assert (await store.owner.post(f"{store.table('words')}/+delete?key=new")).status_code == 303
     assert await store.ask("select count(*) from words") == 3
+    await store.behind.execute("insert into bulbs select 1, 'slot ' || n from generate_series(1, 98) n")
+    address = f"{store.table('lamps')}/+delete?key=1"
+    asked = (await store.owner.get(address)).text
+    assert "Type <code>lamps</code> to continue" in asked
+    assert (await store.owner.post(address, data={"confirm": "lamp"})).status_code == 422
+    assert (await store.owner.post(address, data={"confirm": "lamps"})).status_code == 303
+    assert await store.ask("select count(*) from lamps") == 2
 
 
 async def test_related_rows_lead_to_filtered_grids(store: Store) -> None:
     page = (await store.owner.get(store.row("makers", "1"))).text
     link = re.search(
-        r'href="([^"]*)">lamps</a><span class="card-row-note">[^<]*</span></div><div class="card-end data">1<', page
+        r'href="([^"]*)">lamps</a><span class="card-row-note"[^>]*>[^<]*</span></div><div class="card-end">1<', page
     )
     assert link is not None
     assert "Reading lamp" in (await store.owner.get(link[1].replace("&amp;", "&"))).text
@@ -273,8 +298,8 @@ async def test_a_history_of_long_values_is_cut(store: Store) -> None:
         )
         assert made.status_code == 204
     row = (await store.owner.get(store.row("lamps", "2"))).text
-    assert row.count("<del>") >= 3
-    assert "<ins>2</ins>" in row
+    assert row.count('<del class="change-old">') >= 3
+    assert '<ins class="change-new">2</ins>' in row
     assert len(row) < 200_000
     other = "line\n" * 399_999 + "lime\n"
     await store.owner.patch(f"/api/v/{store.connection_id}/rest/v1/lamps?id=eq.2", json={"note": other})
@@ -282,7 +307,7 @@ async def test_a_history_of_long_values_is_cut(store: Store) -> None:
     assert len(set(digests)) == 2
     session = made.headers["x-basewarden-session"]
     page = (await store.owner.get(f"/c/{store.connection_id}/sessions/{session}")).text
-    assert "<ins>2</ins>" in page
+    assert '<ins class="change-new">2</ins>' in page
     assert len(page) < 200_000
     journal = (await store.owner.get(f"/api/connections/{store.connection_id}/sessions/{session}")).json()
     assert journal["mutations"][0]["afterExact"]["note"] == long

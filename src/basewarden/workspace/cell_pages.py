@@ -13,7 +13,7 @@ from basewarden.connections import Editor, Membership, Viewer
 from basewarden.core.addresses import row_path, table_path
 from basewarden.errors import AppError, Forbidden, NotFound
 from basewarden.web import Pages, PagesDep, Reading
-from basewarden.workspace.columns import view_column
+from basewarden.workspace.columns import list_shown_columns, view_column
 from basewarden.workspace.conditions import is_row
 from basewarden.workspace.edits import EditConflict, change_row, list_refusals
 from basewarden.workspace.error_pages import DataRoute
@@ -110,8 +110,8 @@ async def post_cell(
 
 def _list_shown(table: Table, form: FormData) -> list[Column]:
     """Lists the columns that the grid shows, by its form; none = all."""
-    wanted = set(form.getlist("columns"))
-    return [column for name, column in table.columns.items() if name in wanted] or list(table.columns.values())
+    wanted = [name for name in form.getlist("columns") if name in table.columns]
+    return list_shown_columns(table, wanted)
 
 
 def _explain(error: AppError, column: str, before: str | None) -> tuple[str | None, str]:

@@ -1,18 +1,21 @@
 """Columns as pages show and edit them."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from basewarden.errors import Invalid
+from basewarden.gateway import choose_label
 from pgrest import Column, Table
 
 _JSON_TYPES = frozenset({"json", "jsonb"})
 _UNSORTABLE_TYPES = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
 _INCOMPARABLE_TYPES = frozenset({"json", "xml", "point", "polygon"})
+_CONSTANT = re.compile(r"'((?:[^']|'')*)'::[^']+")
 _KINDS = {"B": "bool", "E": "enum", "N": "number", "D": "timestamp", "A": "json", "C": "json"}
 
 
@@ -21,9 +24,11 @@ class ColumnView:
     name: str
     type: str
     kind: str
+    input_type: str
     is_reference: bool
     comment: str | None
     is_key: bool
+    is_label: bool
     nullable: bool
     editable: bool
     default: str | None
@@ -40,19 +45,34 @@ def view_column(
     is_key = column.name in table.key
     return ColumnView(
         name=column.name,
-        type=column.type,
+        type=_leave_out_schema(table, column.type),
         kind=kind,
+        input_type="date" if column.base_type == "date" else "text",
         is_reference=any(key.columns[-1] == column.name for key in table.foreign_keys_out),
         comment=column.comment,
         is_key=is_key,
+        is_label=column.name == choose_label(table),
         nullable=column.nullable,
         editable=can_edit and not is_key and is_settable(column),
-        default=column.default,
+        default=_describe_default(column.default),
         options=("true", "false") if kind == "bool" else column.enum_values,
         sortable=is_sortable(column),
         sort=sort,
         sort_href=sort_href,
     )
+
+
+def _leave_out_schema(table: Table, text: str) -> str:
+    """A type of the table's own schema, without it."""
+    return text.removeprefix(f"{table.schema}.")
+
+
+def _describe_default(default: str | None) -> str | None:
+    """A constant without its cast: `active` for `'active'::public.status`; else the expression."""
+    if default is None:
+        return None
+    constant = _CONSTANT.fullmatch(default)
+    return constant[1].replace("''", "'") if constant else default
 
 
 def find_kind(column: Column) -> str:
@@ -63,6 +83,14 @@ def find_kind(column: Column) -> str:
     if column.base_type == "bytea":
         return "bytes"
     return _KINDS.get(column.category, "text")
+
+
+def list_shown_columns(table: Table, chosen: Collection[str] = ()) -> list[Column]:
+    """The columns of a grid, of which `chosen` empty means all: the key, what people call a row, then the others."""
+    label = choose_label(table)
+    first = [*table.key, *([label] if label else [])]
+    ordered = dict.fromkeys([*first, *table.columns])
+    return [table.columns[name] for name in ordered if name in chosen or not chosen]
 
 
 def is_settable(column: Column) -> bool:

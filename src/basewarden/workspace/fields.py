@@ -33,6 +33,11 @@ class FormField:
         return write_before(self.before)
 
     @property
+    def is_required(self) -> bool:
+        """Whether a new row needs a value here."""
+        return not self.column.nullable and self.column.default is None
+
+    @property
     def can_be_empty_text(self) -> bool:
         return self.column.kind == "text"
 

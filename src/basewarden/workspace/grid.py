@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from basewarden.connections import Membership, Role
 from basewarden.core.addresses import encode_row, row_path
-from basewarden.workspace.columns import ColumnView, is_sortable, is_writable, view_column
+from basewarden.workspace.columns import ColumnView, is_sortable, is_writable, list_shown_columns, view_column
 from basewarden.workspace.errors import DataRefused
 from basewarden.workspace.grid_view import GridFilter, GridView
 from basewarden.workspace.references import CellLink, Reference, list_references, select_embeds
@@ -74,7 +74,7 @@ def can_edit(member: Membership, table: Table) -> bool:
 
 async def load_grid(client: TableClient, member: Membership, table: Table, view: GridView) -> Grid:
     """Loads a page. If a filter is rejected, no rows are shown: they could be deleted by mistake."""
-    columns = [table.columns[name] for name in view.columns] or list(table.columns.values())
+    columns = list_shown_columns(table, view.columns)
     references = list_references(client.schema, table)
     edits = can_edit(member, table)
     shown = [_view(table, column, view, edits=edits) for column in columns]

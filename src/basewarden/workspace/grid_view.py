@@ -137,6 +137,10 @@ class GridView:
             return replace(self, page=1, sort=column, descending=False)
         return replace(self, page=1, sort=None if self.descending else column, descending=not self.descending)
 
+    @property
+    def unsorted(self) -> "GridView":
+        return replace(self, page=1, sort=None, descending=False)
+
     def sort_of(self, column: str) -> str | None:
         if self.sort != column:
             return None

@@ -1,12 +1,12 @@
 """Reads the history of a row from the journal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from basewarden.db import ReadSession
-from basewarden.journal import JournalMutation, encode_key, list_row_history
+from basewarden.journal import JournalMutation, JournalSession, encode_key, list_row_history, split_changed_columns
 from basewarden.workspace.table_client import Key
 from pgrest import Table
 
@@ -25,26 +25,50 @@ class HistoryEntry:
     state: str
     before: Mapping[str, str | None] | None
     after: Mapping[str, str | None] | None
+    is_agent: bool
+    changes: Sequence[tuple[str, str | None, str | None]]
+    derived: Sequence[str]
+    undo_href: str | None
 
 
 async def read_history(db: ReadSession, connection_id: UUID, table: Table, key: Key) -> list[HistoryEntry]:
     """Lists the changes of a row, the newest first."""
     found = await list_row_history(db, connection_id, table.schema, table.name, encode_key(key), limit=SHOWN)
-    return [
-        HistoryEntry(
-            at=view.mutation.at,
-            who=session.caller_name,
-            kind=session.kind,
-            session_href=f"/c/{connection_id}/sessions/{session.id}",
-            session_name=session.label or f"Session of {session.caller_name}",
-            verb=view.mutation.verb,
-            cause=_describe_cause(view.mutation),
-            state=view.state,
-            before=view.mutation.before_exact,
-            after=view.mutation.after_exact,
-        )
-        for view, session in found
-    ]
+    return [_show_entry(connection_id, view.mutation, view.state, session) for view, session in found]
+
+
+def _show_entry(connection_id: UUID, mutation: JournalMutation, state: str, session: JournalSession) -> HistoryEntry:
+    before, after = mutation.before_exact, mutation.after_exact
+    changes, derived = _list_changes(mutation)
+    session_href = f"/c/{connection_id}/sessions/{session.id}"
+    is_undoable = state == "committed" and session.kind != "undo"
+    return HistoryEntry(
+        at=mutation.at,
+        who=session.caller_name,
+        kind=session.kind,
+        session_href=session_href,
+        session_name=session.label or f"Session of {session.caller_name}",
+        verb=mutation.verb,
+        cause=_describe_cause(mutation),
+        state=state,
+        before=before,
+        after=after,
+        is_agent=session.kind == "agent",
+        changes=changes,
+        derived=derived,
+        undo_href=f"{session_href}/undo?write={mutation.write_id}" if is_undoable else None,
+    )
+
+
+def _list_changes(
+    mutation: JournalMutation,
+) -> tuple[Sequence[tuple[str, str | None, str | None]], Sequence[str]]:
+    """Lists the columns that an update named with their values, and the names of those that changed with them."""
+    before, after = mutation.before_exact, mutation.after_exact
+    if before is None or after is None:
+        return (), ()
+    named, derived = split_changed_columns(before, after, mutation.set_columns if mutation.cause == "request" else None)
+    return [(column, before.get(column), after[column]) for column in named], derived
 
 
 def _describe_cause(mutation: JournalMutation) -> str | None:

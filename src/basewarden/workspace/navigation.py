@@ -16,6 +16,7 @@ class TableLink:
     name: str
     href: str
     is_current: bool
+    is_view: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,12 @@ def list_table_links(client: TableClient, connection_id: object, current: Table 
     if here is not None and here in names and here not in shown:
         shown.append(here)
     links = [
-        TableLink(name_table(client.schema, *one), table_path(connection_id, *one), is_current=one == here)
+        TableLink(
+            name_table(client.schema, *one),
+            table_path(connection_id, *one),
+            is_current=one == here,
+            is_view=client.schema.tables[one].is_view,
+        )
         for one in shown
     ]
     return TableNavigation(links, len(names))

@@ -1,5 +1,6 @@
 """Foreign keys as links: from a row to the rows that it references, and to those that reference it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -7,8 +8,12 @@ from urllib.parse import urlencode
 from basewarden.core.addresses import row_path, table_path
 from basewarden.gateway import choose_label
 from basewarden.workspace.conditions import quote
-from basewarden.workspace.table_client import Row, text_of
-from pgrest import ForeignKey, Schema, Table
+from basewarden.workspace.errors import DataRefused
+from basewarden.workspace.table_client import Row, TableClient, select_texts, text_of
+from pgrest import ForeignKey, Schema, Table, TextLimit
+
+MOST_CHOICES = 200
+_LONGEST_CHOICE = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,29 @@ def list_references(schema: Schema, table: Table) -> tuple[Reference, ...]:
             reference = Reference(key, target, choose_label(target), _make_alias(table, number))
             found.setdefault(reference.shown_at, reference)
     return tuple(found.values())
+
+
+async def read_choices(client: TableClient, references: Sequence[Reference]) -> dict[str, list[tuple[str, str]]]:
+    """Lists by column the rows that it can refer to, as (key, label); leaves out a table that has too many."""
+    choosable = [one for one in references if len(one.key.columns) == 1 and one.label_column is not None]
+    found = await asyncio.gather(*(_read_targets(client, one) for one in choosable))
+    return {one.shown_at: rows for one, rows in zip(choosable, found, strict=True) if rows}
+
+
+async def _read_targets(client: TableClient, reference: Reference) -> list[tuple[str, str]]:
+    column, label = reference.key.ref_columns[0], reference.label_column
+    if label is None:
+        return []
+    page = [("order", f"{quote(column)}.asc"), ("limit", str(MOST_CHOICES + 1))]
+    limit = TextLimit(_LONGEST_CHOICE, frozenset([column]))
+    try:
+        found = await client.read(
+            reference.target, [("select", select_texts([column, label])), *page], text_limit=limit
+        )
+    except DataRefused:
+        return []
+    rows = [(row[column], (row[label] or row[column])[:_LONGEST_CHOICE]) for row in found.rows if row[column]]
+    return sorted(rows, key=lambda row: row[1].casefold()) if len(found.rows) <= MOST_CHOICES else []
 
 
 def list_referencing_tables(schema: Schema, table: Table) -> list[tuple[ForeignKey, Table]]:

@@ -10,39 +10,62 @@ from basewarden.workspace.errors import DataRefused
 from basewarden.workspace.navigation import name_table
 from basewarden.workspace.references import filtered_path, list_referencing_tables, referencing_values
 from basewarden.workspace.table_client import Row, TableClient
-from pgrest import ForeignKey, Table
+from pgrest import ForeignKey, Schema, Table
 
-_CONSEQUENCES = {
-    "CASCADE": "{rows} of {table} {go} with it, by the foreign key {key}.",
-    "SET NULL": "{rows} of {table} {lose} this reference ({columns} becomes null).",
-    "SET DEFAULT": "{rows} of {table} {get} the default in {columns}.",
-    "RESTRICT": "{rows} of {table} {refer} to it, so the database will refuse the delete.",
-    "NO ACTION": "{rows} of {table} {refer} to it, so the database will refuse the delete.",
+_REFUSING = ("RESTRICT", "NO ACTION")
+_EFFECTS = {
+    "CASCADE": ("is deleted too", "are deleted too"),
+    "SET NULL": ("loses its reference", "lose their reference"),
+    "SET DEFAULT": ("gets the default reference", "get the default reference"),
+    "RESTRICT": (
+        "refers to it, so the database will refuse the delete",
+        "refer to it, so the database will refuse the delete",
+    ),
+    "NO ACTION": ("may block the delete", "may block the delete"),
 }
-_PLURALS = {"go": "goes", "lose": "loses", "get": "gets", "refer": "refers"}
+_ON_DELETE = {
+    "CASCADE": "deleted with this row",
+    "SET NULL": "loses its reference when this row is deleted",
+    "SET DEFAULT": "gets the default reference when this row is deleted",
+    "RESTRICT": "blocks deleting this row",
+    "NO ACTION": "blocks deleting this row",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ReferencingTable:
-    """How many rows of a table reference the given rows; `count` None = the role may not read it."""
+    """How many rows of a table reference the given rows; `count` None = the role may not read it.
+
+    `blocks` = the database will surely refuse to delete the given rows.
+    """
 
     key: ForeignKey
     table: Table
     name: str
     count: int | None
     href: str | None
+    blocks: bool
 
     @property
-    def sentence(self) -> str:
-        name = ".".join(self.table.qualified)
+    def rows(self) -> str:
+        """What is affected: "2 rows of prices"."""
         if self.count is None:
-            return f"Rows of {name} may refer to it ({self.key.name}, on delete {self.key.on_delete.lower()})."
-        verbs = _PLURALS if self.count == 1 else dict(zip(_PLURALS, _PLURALS, strict=True))
-        rows = f"{self.count:,} row{'' if self.count == 1 else 's'}"
-        text = _CONSEQUENCES[self.key.on_delete].format(
-            rows=rows, table=name, key=self.key.name, columns=", ".join(self.key.columns), **verbs
-        )
-        return f"{text} Rows that depend on those follow." if self._cascades_further else text
+            return f"Rows of {self.name}"
+        return f"{self.count:,} row{'' if self.count == 1 else 's'} of {self.name}"
+
+    @property
+    def effect(self) -> str:
+        """What deleting does to them, as the end of the sentence that `rows` begins."""
+        if self.count is None:
+            return f"may refer to it ({self.key.name}, on delete {self.key.on_delete.lower()})"
+        one, several = _EFFECTS[self.key.on_delete]
+        further = ", with the rows that depend on them" if self._cascades_further else ""
+        return (one if self.count == 1 else several) + further
+
+    @property
+    def on_delete(self) -> str:
+        """What deleting the referenced row does to one of these."""
+        return _ON_DELETE[self.key.on_delete]
 
     @property
     def _cascades_further(self) -> bool:
@@ -58,15 +81,35 @@ async def list_related(
     found = list_referencing_tables(client.schema, table)
     counts = await asyncio.gather(*(_count(client, key, source, rows) for key, source in found))
     named = partial(name_table, client.schema)
+    cascaded = _list_cascaded(client.schema, table)
     return [
-        ReferencingTable(key, source, named(*source.qualified), count, _href(connection_id, key, source, rows))
+        ReferencingTable(
+            key,
+            source,
+            named(*source.qualified),
+            count,
+            _href(connection_id, key, source, rows),
+            blocks=bool(count) and key.on_delete in _REFUSING and source.qualified not in cascaded,
+        )
         for (key, source), count in zip(found, counts, strict=True)
     ]
 
 
-def list_consequences(table: Table, rows: Sequence[Row], related: Sequence[ReferencingTable]) -> list[str]:
-    number = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
-    return [f"{number} of {'.'.join(table.qualified)}.", *[item.sentence for item in related if item.count != 0]]
+def count_deleted(rows: Sequence[Row], related: Sequence[ReferencingTable]) -> int:
+    """Counts the rows that a delete removes, as far as they refer to the given rows themselves."""
+    return len(rows) + sum(item.count or 0 for item in related if item.key.on_delete == "CASCADE")
+
+
+def _list_cascaded(schema: Schema, table: Table) -> set[tuple[str, str]]:
+    """Lists the table and those that a delete cascades to: their own rows may be gone before the check of a key."""
+    reached = {table.qualified}
+    queue = [table]
+    for current in queue:
+        for key, source in list_referencing_tables(schema, current):
+            if key.on_delete == "CASCADE" and source.qualified not in reached:
+                reached.add(source.qualified)
+                queue.append(source)
+    return reached
 
 
 def referenced_columns(table: Table) -> list[str]:

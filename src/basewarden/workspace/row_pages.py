@@ -1,10 +1,11 @@
 """One row: its values, references and history; adding, editing and deleting rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,30 +22,32 @@ from basewarden.workspace.error_pages import DataRoute
 from basewarden.workspace.fields import edit_fields, new_fields, read_changes, read_new
 from basewarden.workspace.grid import can_edit, make_row, read_labelled
 from basewarden.workspace.history import read_history
-from basewarden.workspace.navigation import make_table_context
+from basewarden.workspace.navigation import make_table_context, name_table
 from basewarden.workspace.paths import KeyDep, KeysDep, TableDep
-from basewarden.workspace.references import list_references
-from basewarden.workspace.related import list_consequences, list_related, referenced_columns
-from basewarden.workspace.table_client import Key, Row, TableClient, TableClientDep, select_texts
+from basewarden.workspace.references import list_references, read_choices
+from basewarden.workspace.related import ReferencingTable, count_deleted, list_related, referenced_columns
+from basewarden.workspace.table_client import Key, Row, TableClient, TableClientDep, key_of, select_texts
 from basewarden.workspace.table_pages import explain_read_only
 from basewarden.workspace.toasts import add_write, read_toasts
 from basewarden.workspace.truncation import limit_row, list_truncated
-from pgrest import Table
+from pgrest import Table, TextLimit
 
 router = APIRouter(prefix="/c/{connection_id}/data/{table}", route_class=DataRoute, include_in_schema=False)
 
 _DONE = {"added": "Added.", "saved": "Saved."}
 _LONGEST_LABEL = 80
-UNDO_NOTE = "Yes. Undo the session of this delete, and the rows are restored."
+UNDO_NOTE = "Yes, with one press: in the message that follows, or later in its session."
+CONFIRM_ABOVE = 100
+_NAMES_SHOWN = 20
 
 
 @router.get("/+new")
 async def get_new(
-    request: Request, member: Editor, table: TableDep, client: TableClientDep, pages: PagesDep
+    request: Request, member: Editor, table: TableDep, client: TableClientDep, db: Reading, pages: PagesDep
 ) -> Response:
     _require_writable(table)
-    frame = make_table_context(client, member.connection.id, table)
-    return pages.render(request, "workspace/new.html", fields=new_fields(table), errors={}, **frame)
+    toasts = await read_toasts(request, member, client, db)
+    return await _show_new(request, member, table, client, pages, toasts=toasts)
 
 
 @router.post("/+new")
@@ -53,16 +56,37 @@ async def post_new(
 ) -> Response:
     _require_writable(table)
     async with request.form(max_files=0) as form:
+        goes_on = "again" in form
         try:
             key = await client.insert(table, encode_values(table, read_new(table, form)))
         except AppError as error:
-            errors = list_refusals(error)
-            fields = new_fields(table, form, errors)
-            frame = make_table_context(client, member.connection.id, table)
-            return pages.render(
-                request, "workspace/new.html", status=error.status, fields=fields, errors=errors, **frame
-            )
+            return await _show_new(request, member, table, client, pages, form, error)
+    if goes_on:
+        return redirect(add_write(f"{request.url.path}", client, "done=added"))
     return redirect(add_write(row_path(member.connection.id, *table.qualified, key), client, "done=added"))
+
+
+async def _show_new(
+    request: Request,
+    member: Membership,
+    table: Table,
+    client: TableClient,
+    pages: Pages,
+    form: FormData | None = None,
+    error: AppError | None = None,
+    toasts: Sequence[Any] = (),
+) -> Response:
+    errors = list_refusals(error) if error is not None else {}
+    return pages.render(
+        request,
+        "workspace/new.html",
+        status=HTTPStatus.OK if error is None else error.status,
+        fields=new_fields(table, form, errors),
+        choices=await read_choices(client, list_references(client.schema, table)),
+        errors=errors,
+        toasts=toasts,
+        **make_table_context(client, member.connection.id, table),
+    )
 
 
 @router.get("/+delete")
@@ -78,11 +102,12 @@ async def get_delete(
 async def post_delete(
     request: Request, member: Editor, table: TableDep, keys: KeysDep, client: TableClientDep, pages: PagesDep
 ) -> Response:
-    """Deletes rows; a production connection requires the table's name to be typed."""
+    """Deletes rows; for many of a production connection, the table's name must be typed."""
     if not keys:
         return redirect(table_path(member.connection.id, *table.qualified))
     async with request.form(max_files=0) as form:
-        word = _confirm_word(member, table)
+        rows, related = await _read_deleted_rows(member, table, keys, client)
+        word = _confirm_word(member, table, client, rows, related)
         if word is not None and str(form.get("confirm", "")).strip() != word:
             return await _show_delete(request, member, table, keys, client, pages, "This is not the table's name.")
     try:
@@ -140,6 +165,7 @@ async def _show_row(
     changed = error.now if isinstance(error, EditConflict) else None
     errors = {} if error is None else list_refusals(error)
     edits = can_edit(member, table)
+    is_editing = edits and (error is not None or "edit" in request.query_params)
     shown = make_row(member, table, columns, references, row, limit, edits=False)
     return pages.render(
         request,
@@ -149,14 +175,17 @@ async def _show_row(
         shown=shown,
         label=_read_label(table, row),
         columns=[view_column(table, column, can_edit=edits) for column in columns],
-        fields=edit_fields(table, row, changes, errors, changed, too_long) if edits else [],
-        too_long=too_long if edits else frozenset(),
+        fields={field.column.name: field for field in edit_fields(table, row, changes, errors, changed, too_long)}
+        if is_editing
+        else {},
+        choices=await read_choices(client, references) if is_editing else {},
+        is_editing=is_editing,
+        too_long=too_long if is_editing else frozenset(),
         errors=errors,
         related=related,
         history=await read_history(db, member.connection.id, table, key),
-        touches=list_consequences(table, [row], related),
         way_back=UNDO_NOTE,
-        confirm_word=_confirm_word(member, table),
+        confirm_word=_confirm_word(member, table, client, [row], related),
         can_edit=edits,
         read_only_reason=explain_read_only(member, table),
         done=_DONE.get(request.query_params.get("done", "")),
@@ -197,11 +226,7 @@ async def _show_delete(
     error: str | None = None,
     refusal: AppError | None = None,
 ) -> Response:
-    _require_writable(table)
-    found = await client.read(table, [is_any_row(table.key, keys), ("select", select_texts(referenced_columns(table)))])
-    if not found.rows:
-        raise NotFound("These rows were already deleted.")
-    related = await list_related(client, member.connection.id, table, found.rows)
+    rows, related = await _read_deleted_rows(member, table, keys, client)
     wrong = HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK
     return pages.render(
         request,
@@ -210,17 +235,37 @@ async def _show_delete(
         **make_table_context(client, member.connection.id, table),
         keys=keys,
         action=read_target(request),
-        touches=list_consequences(table, found.rows, related),
+        names=[_read_label(table, row) or ", ".join(key_of(table, row)) for row in rows[:_NAMES_SHOWN]],
+        related=related,
         way_back=UNDO_NOTE,
-        confirm_word=_confirm_word(member, table),
+        confirm_word=_confirm_word(member, table, client, rows, related),
         error=error,
         refusal=list_refusals(refusal)[""] if refusal else None,
     )
 
 
-def _confirm_word(member: Membership, table: Table) -> str | None:
+async def _read_deleted_rows(
+    member: Membership, table: Table, keys: list[Key], client: TableClient
+) -> tuple[Sequence[Row], list[ReferencingTable]]:
+    """Reads the rows to delete with what names them, and the rows that refer to them."""
+    _require_writable(table)
+    label = choose_label(table)
+    columns = dict.fromkeys([*referenced_columns(table), *([label] if label else [])])
+    wanted = [is_any_row(table.key, keys), ("select", select_texts(list(columns)))]
+    limit = TextLimit(_LONGEST_LABEL + 1, frozenset(referenced_columns(table)))
+    found = await client.read(table, wanted, text_limit=limit)
+    if not found.rows:
+        raise NotFound("These rows were already deleted.")
+    return found.rows, await list_related(client, member.connection.id, table, found.rows)
+
+
+def _confirm_word(
+    member: Membership, table: Table, client: TableClient, rows: Sequence[Row], related: Sequence[ReferencingTable]
+) -> str | None:
+    """A word to type before many rows of a production connection are deleted; a few are as easily undone."""
     is_production = member.connection.environment == Environment.PRODUCTION
-    return ".".join(table.qualified) if is_production else None
+    is_needed = is_production and count_deleted(rows, related) > CONFIRM_ABOVE
+    return name_table(client.schema, *table.qualified) if is_needed else None
 
 
 def _require_writable(table: Table) -> None:

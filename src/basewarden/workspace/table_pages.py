@@ -7,7 +7,7 @@ from starlette.responses import Response
 from basewarden.connections import Membership, Viewer
 from basewarden.core.addresses import table_path
 from basewarden.web import PagesDep, Reading
-from basewarden.workspace.columns import is_writable, view_column
+from basewarden.workspace.columns import is_writable, list_shown_columns, view_column
 from basewarden.workspace.error_pages import DataRoute
 from basewarden.workspace.grid import can_edit, load_grid
 from basewarden.workspace.grid_view import OPERATORS, SIZES, read_view
@@ -59,7 +59,7 @@ async def get_grid(
         **make_table_context(client, member.connection.id, table),
         view=view,
         grid=grid,
-        all_columns=[view_column(table, column) for column in table.columns.values()],
+        all_columns=[view_column(table, column) for column in list_shown_columns(table)],
         operators=[(code, operator.words) for code, operator in OPERATORS.items()],
         sizes=SIZES,
         can_edit=can_edit(member, table),
