@@ -180,8 +180,9 @@ async def test_long_values_are_cut_and_can_be_had_whole(store: Store) -> None:
     address = f"{store.row('lamps', '2')}/value?column=note"
     assert address in page
     assert (await store.owner.get(address)).text == whole
-    row = (await store.owner.get(store.row("lamps", "2"))).text
+    row = (await store.owner.get(f"{store.row('lamps', '2')}?edit=1")).text
     assert address in row
+    assert "Too long to edit here." in row
     assert 'name="v.note"' not in row
     assert 'name="v.name"' in row
     editor = await store.owner.get(f"{store.row('lamps', '2')}/cell?column=note&edit=1", headers={"HX-Request": "true"})

@@ -19,5 +19,5 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 async def get_status(request: Request, _: Visitor, pages: PagesDep, health: HealthDep) -> Response:
     """200 even when the database is down: the page itself works, and programs use /api/health."""
     report = await health.report()
-    times = {"checked_at": datetime.now(UTC), "started_at": STARTED_AT}
-    return pages.render(request, "operations/status.html", report=report, **times)
+    now = datetime.now(UTC)
+    return pages.render(request, "operations/status.html", report=report, checked_at=now, started_at=STARTED_AT)

@@ -110,7 +110,7 @@ async def post_cell(
 
 def _list_shown(table: Table, form: FormData) -> list[Column]:
     """Lists the columns that the grid shows, by its form; none = all."""
-    wanted = [name for name in form.getlist("columns") if name in table.columns]
+    wanted = [name for name in form.getlist("columns") if isinstance(name, str) and name in table.columns]
     return list_shown_columns(table, wanted)
 
 
