@@ -29,15 +29,15 @@ async def open_editor(page: Page, row: int, column: int, name: str) -> Locator:
 
 
 async def test_enter_saves_a_text_and_shift_enter_breaks_the_line(grid: Page, store: Store) -> None:
-    field = await open_editor(grid, 1, 2, "name")
+    field = await open_editor(grid, 1, 1, "name")
     await field.press("End")
     await grid.keyboard.type(" X")
     await field.press("Shift+Enter")
     await grid.keyboard.type("Y")
     await field.press("Enter")
-    await expect(find_cell(grid, 1, 2).locator("summary")).to_be_visible()
+    await expect(find_cell(grid, 1, 1).locator("summary")).to_be_visible()
     assert await store.ask("select name from lamps where id = 2") == "Desk lamp X\nY"
-    await expect(find_cell(grid, 1, 2)).to_be_focused()
+    await expect(find_cell(grid, 1, 1)).to_be_focused()
 
 
 async def test_the_whole_row_is_refreshed(grid: Page, store: Store) -> None:
@@ -64,10 +64,10 @@ async def test_a_saved_row_keeps_the_columns_that_were_chosen(grid: Page, store:
 
 
 async def test_a_click_outside_an_editor_saves_and_only_one_is_open(grid: Page, store: Store) -> None:
-    field = await open_editor(grid, 1, 2, "name")
+    field = await open_editor(grid, 1, 1, "name")
     await field.fill("Moved on")
     await open_editor(grid, 2, 4, "price")
-    await expect(find_cell(grid, 1, 2)).to_have_text("Moved on")
+    await expect(find_cell(grid, 1, 1)).to_have_text("Moved on")
     await expect(grid.locator("form.cell-form")).to_have_count(1)
     assert await store.ask("select name from lamps where id = 2") == "Moved on"
     await grid.get_by_role("heading", level=1).click()
@@ -76,7 +76,7 @@ async def test_a_click_outside_an_editor_saves_and_only_one_is_open(grid: Page, 
 
 
 async def test_a_link_waits_for_the_save(grid: Page, store: Store) -> None:
-    field = await open_editor(grid, 1, 2, "name")
+    field = await open_editor(grid, 1, 1, "name")
     await field.fill("Kept")
     await grid.get_by_role("link", name="Sessions").click()
     await expect(grid.get_by_role("heading", name="Sessions", level=1)).to_be_visible()
@@ -101,7 +101,7 @@ async def test_closing_the_page_with_an_unsaved_edit_asks(grid: Page, store: Sto
         await dialog.dismiss()
 
     grid.on("dialog", stay)
-    field = await open_editor(grid, 1, 2, "name")
+    field = await open_editor(grid, 1, 1, "name")
     await field.press_sequentially("unsaved")
     async with grid.expect_event("dialog"):
         await grid.evaluate("setTimeout(() => location.reload())")
