@@ -82,12 +82,12 @@ CONNECTION_CASES = (
     ),
     FormCase(
         f"{TABLE}/{{key}}",
-        "{lamps}/2",
+        "{lamps}/2?edit=1",
         "41.50",
         {"v.price": "41.50"},
         {"v.name": "Night lamp", "v.note": "two\nlines", "v.price": "forty"},
     ),
-    FormCase(f"{TABLE}/+delete", "{lamps}/+delete?key=2", "deleted", {"confirm": "public.lamps"}, {"confirm": "lamps"}),
+    FormCase(f"{TABLE}/+delete", "{lamps}/+delete?key=2", "deleted"),
     FormCase(
         f"{CONNECTION}/agents",
         "{home}/agents/new?template=support",

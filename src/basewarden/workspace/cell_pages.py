@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from basewarden.connections import Editor, Membership, Viewer
 from basewarden.core.addresses import row_path, table_path
 from basewarden.errors import AppError, Forbidden, NotFound
+from basewarden.gateway import choose_label
 from basewarden.web import Pages, PagesDep, Reading
 from basewarden.workspace.columns import list_shown_columns, view_column
 from basewarden.workspace.conditions import is_row
@@ -71,7 +72,10 @@ async def get_cell(
         return _show_editor(request, member, table, key, column, pages, value, value)
     row = await _read_row(client, member, table, key, [column])
     return pages.render(
-        request, "workspace/cell.html", column=view_column(table, column, can_edit=True), cell=row.cells[0]
+        request,
+        "workspace/cell.html",
+        column=view_column(table, column, can_edit=True, is_label=column.name == choose_label(table)),
+        cell=row.cells[0],
     )
 
 
@@ -100,7 +104,8 @@ async def post_cell(
         before, text = _explain(error, column.name, change.before)
         return _show_editor(request, member, table, key, column, pages, change.after, before, text)
     row = await _read_row(client, member, table, key, columns)
-    views = [view_column(table, shown, can_edit=True) for shown in columns]
+    label = choose_label(table)
+    views = [view_column(table, shown, can_edit=True, is_label=shown.name == label) for shown in columns]
     toast = None
     if client.last_write is not None:
         here = find_back_path(request, member, table_path(member.connection.id, *table.qualified))

@@ -39,7 +39,13 @@ class ColumnView:
 
 
 def view_column(
-    table: Table, column: Column, *, sort: str | None = None, sort_href: str | None = None, can_edit: bool = False
+    table: Table,
+    column: Column,
+    *,
+    sort: str | None = None,
+    sort_href: str | None = None,
+    can_edit: bool = False,
+    is_label: bool = False,
 ) -> ColumnView:
     kind = find_kind(column)
     is_key = column.name in table.key
@@ -51,7 +57,7 @@ def view_column(
         is_reference=any(key.columns[-1] == column.name for key in table.foreign_keys_out),
         comment=column.comment,
         is_key=is_key,
-        is_label=column.name == choose_label(table),
+        is_label=is_label,
         nullable=column.nullable,
         editable=can_edit and not is_key and is_settable(column),
         default=_describe_default(column.default),

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from basewarden.connections import Membership, Role
 from basewarden.core.addresses import encode_row, row_path
+from basewarden.gateway import choose_label
 from basewarden.workspace.columns import ColumnView, is_sortable, is_writable, list_shown_columns, view_column
 from basewarden.workspace.errors import DataRefused
 from basewarden.workspace.grid_view import GridFilter, GridView
@@ -77,7 +78,8 @@ async def load_grid(client: TableClient, member: Membership, table: Table, view:
     columns = list_shown_columns(table, view.columns)
     references = list_references(client.schema, table)
     edits = can_edit(member, table)
-    shown = [_view(table, column, view, edits=edits) for column in columns]
+    label = choose_label(table)
+    shown = [_view(table, column, view, edits=edits, is_label=column.name == label) for column in columns]
     refused = await _list_refused(client, table, view.filters)
     if refused:
         return Grid(shown, (), None, is_estimate=False, refused=refused)
@@ -158,13 +160,14 @@ def value_href(row_href: str, column: str) -> str:
     return f"{row_href}/value?{urlencode({'column': column})}"
 
 
-def _view(table: Table, column: Column, view: GridView, *, edits: bool) -> ColumnView:
+def _view(table: Table, column: Column, view: GridView, *, edits: bool, is_label: bool) -> ColumnView:
     return view_column(
         table,
         column,
         sort=view.sort_of(column.name),
         sort_href=view.sorted_by(column.name).href if is_sortable(column) else None,
         can_edit=edits,
+        is_label=is_label,
     )
 
 
