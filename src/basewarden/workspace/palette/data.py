@@ -34,7 +34,7 @@ def _describe_table(table: Table, connection_id: UUID, *, short: bool) -> Palett
 
 
 @dataclass(frozen=True, slots=True)
-class FoundRows:
+class RowMatches:
     """`is_complete` = every table answered; a project that was just connected may need a second search."""
 
     items: Sequence[PaletteItem]
@@ -45,7 +45,7 @@ class FoundRows:
         return [PaletteGroup("Rows", self.items)] if self.items else []
 
 
-async def find_rows(client: TableClient, connection_id: UUID, text: str) -> FoundRows:
+async def find_rows(client: TableClient, connection_id: UUID, text: str) -> RowMatches:
     """Searches a few tables, base tables first, with a short timeout; a table that is slow or fails is left out."""
     named = [
         (table, label)
@@ -58,7 +58,7 @@ async def find_rows(client: TableClient, connection_id: UUID, text: str) -> Foun
     )
     places = [place for places in found if places is not None for place in places]
     unique = list({place.href: place for place in places}.values())
-    return FoundRows(unique[: 2 * MAX_PER_GROUP], is_complete=None not in found)
+    return RowMatches(unique[: 2 * MAX_PER_GROUP], is_complete=None not in found)
 
 
 async def _find_by_key(client: TableClient, connection_id: UUID, text: str) -> Sequence[PaletteItem] | None:

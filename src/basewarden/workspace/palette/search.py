@@ -14,7 +14,7 @@ from basewarden.errors import AppError
 from basewarden.journal import SessionSummary, list_sessions
 from basewarden.web import SettingsDep, inject
 from basewarden.workspace.palette.commands import list_commands
-from basewarden.workspace.palette.data import FoundRows, find_rows, list_tables
+from basewarden.workspace.palette.data import RowMatches, find_rows, list_tables
 from basewarden.workspace.palette.items import PaletteGroup, PaletteItem, match_groups
 from basewarden.workspace.palette.places import list_connections, list_general, list_rooms
 from basewarden.workspace.table_client import BackendsDep, ProjectsDep, TableClient, make_table_client
@@ -61,14 +61,14 @@ class PaletteSearch:
         groups.append(list_connections(connections, current))
         return match_groups([*groups, *list_general(has_github=self._settings.has_github)] if text else groups, text)
 
-    async def search_rows(self, connection_id: UUID | None, person: Person, text: str) -> FoundRows:
+    async def search_rows(self, connection_id: UUID | None, person: Person, text: str) -> RowMatches:
         role = await self.find_role(connection_id, person)
         if connection_id is None or role is None or len(text) < MIN_ROW_TEXT:
-            return FoundRows((), is_complete=True)
+            return RowMatches((), is_complete=True)
         try:
             client = await self._make_client(connection_id, person, role)
         except AppError:  # without the project's database there are no rows, but still the other results
-            return FoundRows((), is_complete=True)
+            return RowMatches((), is_complete=True)
         return await find_rows(client, connection_id, text)
 
     async def _find_tables(self, connection_id: UUID, person: Person, role: Role) -> PaletteGroup:
