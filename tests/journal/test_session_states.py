@@ -68,3 +68,16 @@ def test_what_undos_have_left(undos: list[Any], undone: int, left: int, covered:
     assert (found.undone, found.left, (found.covers(FIRST), found.covers(SECOND))) == (undone, left, covered)
     assert found.describe() == f"{undone} of {undone + left} undone"
     assert found.undo_id == undos[-1].id
+
+
+@pytest.mark.parametrize(
+    ("undo", "is_all_kept"),
+    [
+        (_Undo(104, skipped=4), True),
+        (_Undo(104, skipped=4, redone=1), False),
+        (_Undo(5, skipped=1, writes=[str(FIRST)]), False),
+        (_Undo(104), False),
+    ],
+)
+def test_rows_that_keep_newer_edits_are_not_left_to_undo(undo: Any, is_all_kept: bool) -> None:
+    assert count_undone([undo], 104).is_all_kept is is_all_kept

@@ -92,7 +92,7 @@ async def test_a_disaster_is_taken_back_and_the_taking_back_too(bench: Bench, ag
     assert (await bench.journal(session))["status"] == "undone"
 
     undo = await bench.journal(receipt["undoSessionId"])
-    assert (undo["kind"], undo["undoOf"], undo["status"]) == ("undo", session, "active")
+    assert (undo["kind"], undo["undoOf"], undo["status"]) == ("undo", session, "ended")
     assert len(undo["mutations"]) == receipt["reverted"]
     assert {one["state"] for one in undo["mutations"]} == {"committed"}
 

@@ -111,7 +111,7 @@ def _show_session(summary: SessionSummary, member: Membership) -> ActivityRow:
     href = f"/c/{member.connection.id}/sessions/{session.id}"
     status = summary.state
     can_edit = member.role.includes(Role.EDITOR)
-    can_undo = can_edit and status != "being undone" and summary.left > 0
+    can_undo = can_edit and status != "being undone" and summary.is_undoable
     return ActivityRow(
         key=str(session.id),
         at=session.last_seen_at,

@@ -30,6 +30,11 @@ class UndoneRows:
     def total(self) -> int:
         return self.undone + self.left
 
+    @property
+    def is_all_kept(self) -> bool:
+        """Whether each row that is left keeps a newer edit, so that another undo finds nothing to do."""
+        return 0 < self.left <= self.kept
+
     def describe(self) -> str:
         """Returns "103 of 104 undone"."""
         return f"{self.undone:,} of {self.total:,} undone"

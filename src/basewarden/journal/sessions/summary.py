@@ -49,6 +49,11 @@ class SessionSummary:
         return self.undone.left if self.undone is not None else self.mutation_count
 
     @property
+    def is_undoable(self) -> bool:
+        """Whether an undo would find rows to restore: those that keep newer edits are left, but stay as they are."""
+        return self.left > 0 and not (self.undone is not None and self.undone.is_all_kept)
+
+    @property
     def table_names(self) -> list[str]:
         """The tables, without their schema where they have the same one."""
         split = [table.partition(".") for table in self.tables]
