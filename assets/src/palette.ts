@@ -53,6 +53,7 @@ class Palette {
 
   private searchSoon(): void {
     this.isCurrent = this.isEntered = false;
+    this.pending.abort(); // Enter must not take the first result of what was typed before
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.search(), PAUSE_MS);
   }

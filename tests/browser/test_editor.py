@@ -122,7 +122,7 @@ async def test_enter_on_a_tick_box_does_nothing(grid: Page, store: Store) -> Non
     await expect(box).to_be_checked()
     await expect(grid.get_by_role("heading", name="lamps")).to_be_visible()
     await grid.get_by_role("button", name="Delete…").press("Enter")
-    await expect(grid.get_by_role("heading", name="Delete row 1 of lamps?")).to_be_visible()
+    await expect(grid.get_by_role("heading", name="Delete Reading lamp?")).to_be_visible()
 
 
 async def test_the_pencil_never_covers_the_value(grid: Page, store: Store) -> None:
