@@ -21,7 +21,8 @@ from basewarden.web.assets import ensure_assets, ensure_packages, find_node
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PARTS = 3  # the tests wait about as much as they compute
-PROGRAMS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "pgbouncer": ("pgbouncer",)}
+PROGRAMS = {"chromium-headless-shell": ("chromium-headless-shell", "chromium"), "pgbouncer": ("pgbouncer",)}
+"""By package, the programs that will do, the best first: the headless shell takes 40 % less than the whole browser."""
 
 
 class StepError(Exception):
@@ -57,14 +58,14 @@ def run_module(name: str, *arguments: str) -> None:
 
 def provide_programs() -> None:
     """Chromium for the browser tests, PgBouncer for the probe of poolers; from the distribution's packages."""
-    missing = [package for package, names in PROGRAMS.items() if not any(shutil.which(name) for name in names)]
-    if not missing:
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise StepError(f"the tests need {' and '.join(missing)}: install them and put them on the PATH")
-    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-    run("apt-get", "update", "-q")
-    run("apt-get", "install", "-q", "-y", "--no-install-recommends", *missing)
+    missing = {package for package, names in PROGRAMS.items() if shutil.which(names[0]) is None}
+    needed = {package for package in missing if not any(map(shutil.which, PROGRAMS[package]))}
+    if os.geteuid() == 0 and shutil.which("apt-get") is not None and missing:
+        os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+        run("apt-get", "update", "-q")
+        run("apt-get", "install", "-q", "-y", "--no-install-recommends", *sorted(missing))
+    elif needed:
+        raise StepError(f"the tests need {' and '.join(sorted(needed))}: install them and put them on the PATH")
 
 
 def provide_assets() -> None:
