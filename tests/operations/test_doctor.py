@@ -5,7 +5,7 @@ import base64
 import json
 import os
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -15,6 +15,7 @@ from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.db.migrations.migrate import make_alembic_config
 from basewarden.errors import StartError
+from basewarden.journal.partitions import partition_bounds
 from basewarden.operations.upkeep.doctor import Finding, Level, assess_clock, assess_disk, examine, report_start_error
 from basewarden.settings import Settings
 from tests.fixtures.app import ServedProduct
@@ -96,6 +97,8 @@ async def test_a_changed_value_is_a_failure(connection_id: str, settings: Settin
 
 
 async def test_a_month_without_a_table_is_a_failure(settings: Settings, database: Database) -> None:
+    this_month = partition_bounds(datetime.now(UTC).date())[0][0]
+    await run_sql(settings, f"DROP TABLE {this_month}")
     finding = await find(settings, database, "journal", Level.FAIL)
     assert "will fail" in finding.text
 
