@@ -44,7 +44,7 @@ class _Undo:
     ],
 )
 def test_only_agents_run(given: dict[str, Any], status: str, state: str) -> None:
-    session = JournalSession(**{"status": "open", "last_seen_at": NOW, **given})
+    session = JournalSession(**{"status": "open", "last_seen_at": datetime.now(UTC), **given})
     assert (find_status(session), find_state(session)) == (status, state)
 
 

@@ -246,7 +246,7 @@ async def test_an_older_backup_is_brought_up_to_date(
     """Made by a program whose newest migration was 0006."""
     await asyncio.to_thread(command.downgrade, make_alembic_config(settings.database_url), "0006")
     await run_sql(app_database, "INSERT INTO users (id, email, email_key) VALUES (gen_random_uuid(), 'a', 'a')")
-    with pytest.raises(StartError, match="run `basewarden migrate` first"):
+    with pytest.raises(StartError, match="Run `basewarden migrate` first"):
         await make_backup(settings, tmp_path / "one", print_nothing)
     monkeypatch.setattr("basewarden.operations.upkeep.backup.find_head", lambda _: "0006")
     known_then = [one for one in list_sealed_columns(Base.metadata) if one.place_name != "connections.sealed_key"]
