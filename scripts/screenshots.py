@@ -72,7 +72,8 @@ async def main(folder: Path, account: Account) -> None:
 async def open_browser() -> AsyncIterator[Browser]:
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+        browser = await playwright.chromium.launch(executable_path=program, args=arguments)
         try:
             yield browser
         finally:
