@@ -50,6 +50,7 @@ _AWAKE_SECONDS = 3.0
 _LINGER_SECONDS = 60.0
 _SETTLE_SECONDS = 5.0  # whose requests come but once needs no connection to listen on
 _FIRST_CHECK_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 5.0  # of a request that has its error already
 _LONGEST_BACKOFF = 10.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 _PAUSE_PER_COST = 10
@@ -111,7 +112,9 @@ class SchemaCache:
         if not may_wait and not (code in _PERHAPS_STALE and self._is_free()):
             return False
         if self._require() is seen:
-            await self._confirm_quietly(whole=True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LONGEST_WAIT_SECONDS):
+                    await self._confirm_quietly(whole=True)
         return self._require() is not seen
 
     def listen(self, address: Address, *, while_used: bool = False) -> None:

@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
+from pgrest.errors import no_schema_cache
 from pgrest.schema.catalog_version import PLAN_PLAINLY, CatalogVersion, ask_catalog_version, read_catalog_version
 from pgrest.schema.cooperation import run_cooperatively
 from pgrest.schema.introspection import Snapshot, load_snapshot
 from pgrest.wire.connection import DbConnection
 
 _LET_GO_SECONDS = 5.0
+_ANSWER_SECONDS = 5.0  # requests may wait for a check, and a server that has gone silent must not hold them up
 # Of the server's time, these parts may go to quick checks, to whole checks, and to those that a quick check gives rise
 # to, which may take as much at once as they have saved.
 _QUICK_SHARE, _WHOLE_SHARE, _SUSPECT_SHARE = 1 / 25, 1 / 30, 1 / 10
@@ -48,7 +50,7 @@ class SchemaRefresher:
         return self._quick_cost / _QUICK_SHARE
 
     async def check(self, conn: DbConnection, *, whole: bool) -> None:
-        """Raises DatabaseError; what is current stays so then, and the next check finds the same."""
+        """Raises DatabaseError or PgrestError; what is current stays so then, and the next check finds the same."""
         self.cost = 0.0
         if self.current is None:
             self._keep(await self._load(conn, None))
@@ -64,7 +66,11 @@ class SchemaRefresher:
         """Returns None where a quick check saw something that is to be looked at later: then it will be seen again."""
         since = self._whole if whole else self._quick
         question = ask_catalog_version(conn.server_version, since=since.moment, whole=whole)
-        _, rows = await conn.run([PLAN_PLAINLY, question])
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                _, rows = await conn.run([PLAN_PLAINLY, question])
+        except TimeoutError:
+            raise no_schema_cache("The database does not answer") from None
         pulse = read_catalog_version(rows)
         self.cost += pulse.cost
         if whole or pulse.quick_check is None:
