@@ -1,15 +1,21 @@
-"""A real Chromium, and a page that reports whatever the browser complains about."""
+"""A real Chromium, and a page that reports whatever the browser complains about.
+
+The product is shared by the whole run, and each test has a person of its own on it. A module whose tests need a product of
+their own has its own fixture `product`.
+"""
 
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
+import httpx
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from basewarden.web.assets import ensure_packages
-from tests.fixtures.app import ServedProduct
+from tests.fixtures.app import PASSWORD, ServedProduct
 from tests.workspace.conftest import Store, store, store_template
 
 __all__ = ["Store", "store", "store_template"]
@@ -51,6 +57,29 @@ async def browser() -> AsyncIterator[Browser]:
 async def axe_source() -> str:
     await ensure_packages(HERE, lambda _: None)
     return (HERE / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.fixture
+def product(bench_product: ServedProduct) -> ServedProduct:
+    return bench_product
+
+
+@pytest.fixture
+def account() -> dict[str, str]:
+    """What the owner of the store signs in with."""
+    return {"email": f"{uuid4().hex}@example.com", "password": PASSWORD}
+
+
+@pytest.fixture
+async def owner(product: ServedProduct, account: dict[str, str]) -> httpx.AsyncClient:
+    return await product.sign_up(account["email"])
+
+
+@pytest.fixture
+async def signed_in(page: Page, owner: httpx.AsyncClient, account: dict[str, str]) -> Page:
+    """As the owner."""
+    assert (await page.context.request.post("/api/auth/signin", data=account)).ok
+    return page
 
 
 @pytest.fixture

@@ -1,162 +1,148 @@
-"""axe-core finds nothing on any page, by day and by night, wide and narrow."""
+"""Every page, loaded once: axe-core in both themes and widths, the keyboard alone, no error in the browser, our policy."""
 
-from typing import Any, Literal
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
-import httpx
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, BrowserContext, Page, expect
 from pyotp import TOTP
 
-from basewarden.journal import RefusalLog
+from basewarden.demo.data import EMAIL as DEMO_EMAIL
+from tests.browser.conftest import PageErrors
+from tests.browser.examine import examine, list_found, look_for_violations
 from tests.fixtures.app import PASSWORD, ServedProduct
+from tests.fixtures.everything import OWNER, fill_pages, run
+from tests.fixtures.page_list import (
+    HALF_SIGNED_IN_PAGES,
+    OPERATOR_PAGES,
+    SETTINGS,
+    STALE_PAGES,
+    VISITOR_PAGES,
+    list_account_pages,
+    list_connection_pages,
+)
 from tests.workspace.conftest import Store
 
 pytestmark = pytest.mark.browser
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-OF_COLOURS = ["color-contrast", "link-in-text-block"]
-"""the rules that may find something by night and nothing by day: the themes differ in colours alone"""
-OPEN_PAGES = (
-    "/",
-    "/signin",
-    "/signup",
-    "/forgot",
-    "/reset/made-up",
-    "/verify-email/made-up",
-    "/docs",
-    "/docs/api",
-    "/docs/api/sessions",
-    "/docs/guide",
-    "/docs/errors",
-    "/docs/search?q=undo",
-    "/status",
-    "/contact",
-    "/shortcuts",
-    "/nothing",
-)
-SETTINGS = "/settings/account"
-ACCOUNT_PAGES = (
-    SETTINGS,
-    *(f"{SETTINGS}/{room}" for room in ("2fa", "passkeys", "sessions", "activity", "data", "delete", "confirm")),
-    "/settings/billing",
-)
+
+@dataclass
+class Inspection:
+    """One browser context, and what was found in it by page or by the state of a page."""
+
+    page: Page
+    axe_source: str
+    page_errors: PageErrors
+    known: set[str] = field(default_factory=set)
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def context(self) -> BrowserContext:
+        return self.page.context
+
+    async def sign_in(self, email: str) -> None:
+        assert (await self.context.request.post("/api/auth/signin", data={"email": email, "password": PASSWORD})).ok
+
+    async def open(self, *paths: str) -> None:
+        for path in paths:
+            answer = await self.page.goto(path)
+            assert answer is not None
+            assert "content-security-policy" in answer.headers
+            assert self.page.url.endswith(path), f"{path} leads to {self.page.url}"
+            await self.note(path)
+
+    async def note(self, state: str) -> None:
+        """The page as it is now."""
+        problems = await examine(self.page, self.axe_source, self.known)
+        self.found[state] = problems + self.page_errors.seen
+        self.page_errors.seen = []
+
+    async def submit(self, path: str, action: str) -> None:
+        """A form as it is found, whose answer is an error of the server."""
+        await self.page.goto(path)
+        form = self.page.locator(f"form[method=post][action$='{action}']").first
+        await form.evaluate("form => { form.noValidate = true; form.requestSubmit(); }")
+        await expect(self.page.locator("[role=alert], [aria-invalid=true]").first).to_be_visible()
+        self.found[f"{action} refused"] = await look_for_violations(self.page, self.axe_source)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-async def test_no_page_shuts_anybody_out(
-    browser: Browser, product: ServedProduct, store: Store, axe_source: str, theme: Literal["light", "dark"], width: int
+@pytest.fixture
+def product(whole_product: ServedProduct) -> ServedProduct:
+    return whole_product
+
+
+@pytest.fixture
+def account() -> dict[str, str]:
+    return {"email": OWNER, "password": PASSWORD}
+
+
+@pytest.fixture
+async def inspection(browser: Browser, product: ServedProduct, axe_source: str) -> AsyncIterator[Inspection]:
+    async with await browser.new_context(base_url=product.settings.origin, reduced_motion="reduce") as context:
+        page = await context.new_page()
+        page_errors = PageErrors()
+        page_errors.watch(page)
+        yield Inspection(page, axe_source, page_errors)
+
+
+async def test_every_page_of_a_visitor(inspection: Inspection) -> None:
+    await inspection.open(*VISITOR_PAGES)
+    for path in ("/signin", "/signup", "/forgot", "/contact"):
+        await inspection.submit(path, path)
+    assert list_found(inspection.found) == {}
+
+
+async def test_every_page_of_a_connection(inspection: Inspection, store: Store, product: ServedProduct) -> None:
+    ids = await fill_pages(store, product)
+    await inspection.sign_in(OWNER)
+    await inspection.open(*list_connection_pages(ids), *OPERATOR_PAGES)
+    await inspection.submit("/connections/new", "/connections/new")
+    await inspection.submit(f"{store.table('lamps')}/+new", "/+new")
+    await inspection.submit("/operator/billing", "/grants")
+    assert list_found(inspection.found) == {}
+
+
+async def test_every_page_of_an_account(inspection: Inspection, store: Store, product: ServedProduct) -> None:
+    ids = await fill_pages(store, product)
+    await inspection.sign_in(OWNER)
+    await inspection.open(*list_account_pages(ids))
+    await inspection.submit(SETTINGS, "/password")
+    assert list_found(inspection.found) == {}
+
+
+async def test_every_state_of_two_factor_authentication(inspection: Inspection, product: ServedProduct) -> None:
+    """Of the demo's account, whose pages have its banner too."""
+    page = inspection.page
+    await product.sign_up(DEMO_EMAIL)
+    await inspection.sign_in(DEMO_EMAIL)
+    await inspection.open("/connections", f"{SETTINGS}/passkeys", f"{SETTINGS}/2fa")
+    await page.get_by_role("button", name="Set up").click()
+    await page.get_by_role("heading", name="Set up two-factor authentication").wait_for()
+    await inspection.note("setting up")
+    secret = await page.locator("input[name=secret]").get_attribute("value")
+    await page.get_by_label("Code", exact=True).fill(TOTP(secret or "").now())
+    await page.get_by_role("button", name="Turn on").click()
+    await page.get_by_role("heading", name="Save these ten recovery codes").wait_for()
+    await inspection.note("the codes")
+    await inspection.open(f"{SETTINGS}/2fa")
+    await inspection.context.clear_cookies()
+    await inspection.sign_in(DEMO_EMAIL)
+    await inspection.open(*HALF_SIGNED_IN_PAGES)
+    await expect(page).to_have_url(re.compile("/signin/2fa"))
+    assert list_found(inspection.found) == {}
+
+
+async def test_the_pages_of_an_old_sign_in_and_before_a_deletion(
+    inspection: Inspection, product: ServedProduct
 ) -> None:
-    session, agent = await make_session(store, product)
-    async with await browser.new_context(
-        base_url=product.settings.origin,
-        bypass_csp=True,
-        color_scheme=theme,
-        viewport={"width": width, "height": 844},
-    ) as context:
-        page = await context.new_page()
-        found = {path: await find_violations(page, path, axe_source) for path in OPEN_PAGES}
-        account = {"email": "owner@example.com", "password": PASSWORD}
-        assert (await context.request.post("/api/auth/signin", data=account)).ok
-        found |= {path: await find_violations(page, path, axe_source) for path in list_pages(store, session, agent)}
-    assert {path: problems for path, problems in found.items() if problems} == {}
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-async def test_no_page_of_the_account_does(
-    browser: Browser, product: ServedProduct, axe_source: str, theme: Literal["light", "dark"], width: int
-) -> None:
-    """Before, while and after the second factor is set up, and half way in."""
-    account = {"email": "owner@example.com", "password": PASSWORD}
-    await product.sign_up(account["email"])
-    options: Any = {"base_url": product.settings.origin, "bypass_csp": True, "color_scheme": theme}
-    found: dict[str, list[str]] = {}
-    async with await browser.new_context(**options, viewport={"width": width, "height": 844}) as context:
-        page = await context.new_page()
-        assert (await context.request.post("/api/auth/signin", data=account)).ok
-        found |= {path: await find_violations(page, path, axe_source) for path in ACCOUNT_PAGES}
-        await page.goto(f"{SETTINGS}/2fa")
-        await page.get_by_role("button", name="Set up").click()
-        await page.get_by_role("heading", name="Set up two-factor authentication").wait_for()
-        found["setting up"] = await look_for_violations(page, axe_source)
-        secret = await page.locator("input[name=secret]").get_attribute("value")
-        await page.get_by_label("Code", exact=True).fill(TOTP(secret or "").now())
-        await page.get_by_role("button", name="Turn on").click()
-        await page.get_by_role("heading", name="Save these ten recovery codes").wait_for()
-        found["the codes"] = await look_for_violations(page, axe_source)
-        found["2fa on"] = await find_violations(page, f"{SETTINGS}/2fa", axe_source)
-    async with await browser.new_context(**options, viewport={"width": width, "height": 844}) as context:
-        page = await context.new_page()
-        assert (await context.request.post("/api/auth/signin", data=account)).ok
-        found["half way"] = await find_violations(page, "/signin/2fa", axe_source)
-        assert page.url.endswith("/signin/2fa")
-    assert {path: problems for path, problems in found.items() if problems} == {}
-
-
-async def make_session(store: Store, product: ServedProduct) -> tuple[str, str]:
-    """Something for the history and the sessions to show: a frozen session and its agent; names as short as may be."""
-    address = f"/api/v/{store.connection_id}/rest/v1/lamps?id=eq.1"
-    answer = await store.owner.patch(address, json={"price": 1, "note": None}, headers={"x-basewarden-session": "i"})
-    connection = f"/api/connections/{store.connection_id}"
-    assert (await store.owner.patch(connection, json={"name": "i"})).is_success
-    wanted = {"name": "i", "access": "write", "maxWritesPerSession": 1}
-    made = (await store.owner.post(f"{connection}/agents", json=wanted)).json()
-    assert answer.is_success
-    session = await freeze_session(store, address, made["token"])
-    await product.registry.get(RefusalLog).flush()
-    return session, made["id"]
-
-
-async def freeze_session(store: Store, address: str, token: str) -> str:
-    async with httpx.AsyncClient(base_url=store.owner.base_url, headers={"apikey": token}) as agent:
-        answer = await agent.patch(address, json={"price": 2})
-        assert (await agent.patch(address, json={"price": 3})).json()["code"] == "session_frozen"
-    return str(answer.headers["x-basewarden-session"])
-
-
-def list_pages(store: Store, session: str, agent: str) -> list[str]:
-    home = f"/c/{store.connection_id}"
-    lamps = store.table("lamps")
-    return [
-        *(f"{home}/agents{path}" for path in ("", "/new", "/new?template=editor", f"/{agent}", f"/{agent}/revoke")),
-        f"{home}/refusals?agent={agent}",
-        "/connections",
-        "/connections/new",
-        *("/status", "/contact", "/shortcuts", "/nothing"),
-        f"/search?in={store.connection_id}&q=lamp",
-        home,
-        store.data,
-        f"{store.data}?q=zebra",
-        lamps,
-        f"{lamps}?column=price&operator=gt&value=much&sort=name",
-        f"{lamps}/+new",
-        f"{lamps}/+delete?key=1",
-        store.row("lamps", "1"),
-        store.row("lamps", "99"),
-        store.table("cheap"),
-        f"{home}/refusals",
-        "/settings/account/data",
-        f"{home}/sessions",
-        f"{home}/sessions?status=frozen",
-        f"{home}/sessions/{session}",
-        f"{home}/sessions/{session}/undo",
-        f"{home}/settings",
-        f"{home}/delete",
-    ]
-
-
-async def find_violations(page: Page, path: str, axe_source: str) -> list[str]:
-    await page.goto(path)
-    return await look_for_violations(page, axe_source)
-
-
-async def look_for_violations(page: Page, axe_source: str) -> list[str]:
-    """Of the page as it is once its styles have come."""
-    await page.wait_for_load_state("load")
-    await page.evaluate(axe_source)
-    is_dark = await page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
-    chosen = {"type": "rule", "values": OF_COLOURS} if is_dark else {"type": "tag", "values": RULES}
-    options: dict[str, Any] = {"runOnly": chosen}
-    report = await page.evaluate("options => axe.run(document, options)", options)
-    return [f"{item['id']}: {node['html']}" for item in report["violations"] for node in item["nodes"]]
+    await product.sign_up(OWNER)
+    await inspection.sign_in(OWNER)
+    await run(product, "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
+    await inspection.open(*STALE_PAGES, SETTINGS)
+    await inspection.submit(STALE_PAGES[0], "/confirm")
+    await inspection.context.clear_cookies()
+    await inspection.sign_in(OWNER)
+    assert (await inspection.context.request.post(f"{SETTINGS}/delete", form={"confirm": OWNER})).ok
+    await inspection.open("/connections", f"{SETTINGS}/data")
+    assert list_found(inspection.found) == {}

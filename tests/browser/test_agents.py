@@ -1,42 +1,23 @@
 """Creates an agent in a real browser, by keyboard alone, and by a form that came back."""
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.test_accessibility import look_for_violations
-from tests.fixtures.app import PASSWORD, ServedProduct
+from tests.browser.examine import list_found, look_for_violations, press, tab_to
+from tests.fixtures.app import ServedProduct
 from tests.workspace.conftest import Store
 
 pytestmark = pytest.mark.browser
 
-ACCOUNT = {"email": "owner@example.com", "password": PASSWORD}
-
-
-async def press(page: Page, *keys: str) -> None:
-    for key in keys:
-        await page.keyboard.press(key)
-
-
-async def tab_to(page: Page, name: str, *, most: int = 60) -> None:
-    """Presses Tab until the element with this text or label has the focus."""
-    for _ in range(most):
-        await page.keyboard.press("Tab")
-        focused = await page.evaluate(
-            "(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim().replaceAll(/\\s+/g, ' ')"
-        )
-        if focused.startswith(name):
-            return
-    raise AssertionError(f"Tab does not reach {name}")
-
 
 async def test_an_agent_is_created_by_keyboard_alone_and_its_first_request_is_noticed(
-    page: Page, store: Store, product: ServedProduct
+    signed_in: Page, store: Store, product: ServedProduct
 ) -> None:
-    assert (await page.request.post("/api/auth/signin", data=ACCOUNT)).ok
+    page = signed_in
     await page.goto(f"/c/{store.connection_id}/agents")
     await tab_to(page, "New agent")
     await press(page, "Enter")
@@ -74,8 +55,10 @@ async def test_an_agent_is_created_by_keyboard_alone_and_its_first_request_is_no
     assert token not in await page.content()
 
 
-async def test_next_asks_for_what_is_missing_and_an_error_opens_its_step(page: Page, store: Store) -> None:
-    assert (await page.request.post("/api/auth/signin", data=ACCOUNT)).ok
+async def test_next_asks_for_what_is_missing_and_an_error_opens_its_step(
+    signed_in: Page, store: Store, axe_source: str
+) -> None:
+    page = signed_in
     await page.goto(f"/c/{store.connection_id}/agents/new?template=editor")
     await page.get_by_label("Name", exact=True).fill("")
     await page.get_by_role("button", name="Next").click()
@@ -90,6 +73,7 @@ async def test_next_asks_for_what_is_missing_and_an_error_opens_its_step(page: P
     await expect(page.get_by_role("alert")).to_contain_text("The project has no table named: public.nosuchtable.")
     await expect(page.get_by_label("Names")).to_have_value("nosuchtable")
     await expect(page.get_by_label("Rows per write")).to_be_hidden()
+    assert await look_for_violations(page, axe_source) == []
     await page.get_by_label("Names").fill("")
     await page.get_by_label("lamps", exact=True).check()
     await page.get_by_role("button", name="Next").click()
@@ -98,8 +82,8 @@ async def test_next_asks_for_what_is_missing_and_an_error_opens_its_step(page: P
     await expect(page.get_by_role("heading", name="“lamp-bot” is ready")).to_be_visible()
 
 
-async def test_every_table_leaves_ticked_boxes_out(page: Page, store: Store) -> None:
-    assert (await page.request.post("/api/auth/signin", data=ACCOUNT)).ok
+async def test_every_table_leaves_ticked_boxes_out(signed_in: Page, store: Store) -> None:
+    page = signed_in
     await page.goto(f"/c/{store.connection_id}/agents/new?template=editor")
     await page.get_by_role("button", name="Next").click()
     await page.get_by_role("button", name="Select all").click()
@@ -113,10 +97,12 @@ async def test_every_table_leaves_ticked_boxes_out(page: Page, store: Store) -> 
     assert agent["tables"] is None
 
 
-async def test_an_agent_is_created_without_script(browser: Browser, product: ServedProduct, store: Store) -> None:
+async def test_an_agent_is_created_without_script(
+    browser: Browser, product: ServedProduct, store: Store, account: dict[str, str]
+) -> None:
     options: Any = {"base_url": product.settings.origin, "java_script_enabled": False}
     async with await browser.new_context(**options) as context:
-        assert (await context.request.post("/api/auth/signin", data=ACCOUNT)).ok
+        assert (await context.request.post("/api/auth/signin", data=account)).ok
         page = await context.new_page()
         await page.goto(f"/c/{store.connection_id}/agents")
         await page.get_by_role("link", name="New agent").first.click()
@@ -130,29 +116,21 @@ async def test_an_agent_is_created_without_script(browser: Browser, product: Ser
     assert (agent["tables"], agent["maxRowsPerWrite"], agent["access"]) == (["public.lamps"], 9, "write")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-async def test_the_dialog_and_the_token_page_are_accessible(
-    browser: Browser, product: ServedProduct, store: Store, axe_source: str, theme: Literal["light", "dark"], width: int
-) -> None:
-    options: Any = {"base_url": product.settings.origin, "bypass_csp": True, "color_scheme": theme}
+async def test_the_dialog_and_the_token_page_are_accessible(signed_in: Page, store: Store, axe_source: str) -> None:
+    page = signed_in
     found: dict[str, list[str]] = {}
-    async with await browser.new_context(**options, viewport={"width": width, "height": 844}) as context:
-        assert (await context.request.post("/api/auth/signin", data=ACCOUNT)).ok
-        page = await context.new_page()
-        await page.goto(f"/c/{store.connection_id}/agents")
-        await page.get_by_role("link", name="New agent").first.click()
-        dialog = page.get_by_role("dialog", name="New agent")
-        await dialog.get_by_role("link", name="Content editor").click()
-        found["name"] = await look_for_violations(page, axe_source)
-        await dialog.get_by_role("button", name="Next").click()
-        await dialog.get_by_label("lamps", exact=True).check()
-        found["tables"] = await look_for_violations(page, axe_source)
-        await dialog.get_by_role("button", name="Next").click()
-        await expect(dialog.get_by_text("will be able to do this")).to_be_visible()
-        found["limits"] = await look_for_violations(page, axe_source)
-        await dialog.get_by_role("button", name="Create agent").click()
-        await expect(page.locator("#token")).to_be_visible()
-        found["token"] = await look_for_violations(page, axe_source)
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert {part: problems for part, problems in found.items() if problems} == {}
+    await page.goto(f"/c/{store.connection_id}/agents")
+    await page.get_by_role("link", name="New agent").first.click()
+    dialog = page.get_by_role("dialog", name="New agent")
+    await dialog.get_by_role("link", name="Content editor").click()
+    found["name"] = await look_for_violations(page, axe_source)
+    await dialog.get_by_role("button", name="Next").click()
+    await dialog.get_by_label("lamps", exact=True).check()
+    found["tables"] = await look_for_violations(page, axe_source)
+    await dialog.get_by_role("button", name="Next").click()
+    await expect(dialog.get_by_text("will be able to do this")).to_be_visible()
+    found["limits"] = await look_for_violations(page, axe_source)
+    await dialog.get_by_role("button", name="Create agent").click()
+    await expect(page.locator("#token")).to_be_visible()
+    found["token"] = await look_for_violations(page, axe_source)
+    assert list_found(found) == {}

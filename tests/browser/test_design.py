@@ -1,13 +1,10 @@
-"""The page /design: every component in every state, for operators only."""
-
-from typing import Any, Literal
+"""The page /design, for operators only; `test_accessibility.py` examines it."""
 
 import httpx
 import psycopg
 import pytest
 from playwright.async_api import Browser
 
-from tests.browser.test_accessibility import look_for_violations
 from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 
 pytestmark = pytest.mark.browser
@@ -26,20 +23,13 @@ async def operated(serve: Serve) -> ServedProduct:
     return product
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-async def test_every_component_is_accessible_in_every_state(
-    browser: Browser, operated: ServedProduct, axe_source: str, theme: Literal["light", "dark"], width: int
-) -> None:
-    options: Any = {"base_url": operated.settings.origin, "bypass_csp": True, "color_scheme": theme}
-    async with await browser.new_context(**options, viewport={"width": width, "height": 844}) as context:
+async def test_it_shows_our_typefaces(browser: Browser, operated: ServedProduct) -> None:
+    async with await browser.new_context(base_url=operated.settings.origin) as context:
         assert (await context.request.post("/api/auth/signin", data=ACCOUNT)).ok
         page = await context.new_page()
         answer = await page.goto("/design")
         assert answer is not None
         assert answer.status == 200
-        assert await look_for_violations(page, axe_source) == []
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         faces = await page.evaluate(
             "async () => { await document.fonts.ready; return [...document.fonts].filter(f => f.status === 'loaded')"
             ".map(f => f.family.replaceAll('\"', '')); }"

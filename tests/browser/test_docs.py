@@ -77,14 +77,6 @@ async def test_without_script_all_is_there(browser: Browser, product: ServedProd
         await expect(page.locator(".docs-results a").first).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("path", ["/", "/docs", "/docs/guide", "/docs/errors", "/docs/api", "/docs/api/sessions"])
-async def test_nothing_is_wider_than_the_window(page: Page, path: str, width: int) -> None:
-    await page.set_viewport_size({"width": width, "height": 844})
-    await page.goto(path)
-    assert await page.evaluate("document.documentElement.scrollWidth") <= width
-
-
 async def test_on_a_phone_the_pages_and_the_headings_open_from_buttons(page: Page) -> None:
     await page.set_viewport_size({"width": 390, "height": 844})
     await page.goto("/docs/guide")

@@ -3,17 +3,15 @@
 import pytest
 from playwright.async_api import Dialog, Locator, Page, expect
 
-from tests.fixtures.app import PASSWORD
 from tests.workspace.conftest import Store
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-async def grid(page: Page, store: Store) -> Page:
-    await page.context.request.post("/api/auth/signin", data={"email": "owner@example.com", "password": PASSWORD})
-    await page.goto(store.table("lamps"))
-    return page
+async def grid(signed_in: Page, store: Store) -> Page:
+    await signed_in.goto(store.table("lamps"))
+    return signed_in
 
 
 def find_cell(page: Page, row: int, column: int) -> Locator:
@@ -128,6 +126,15 @@ async def test_enter_on_a_tick_box_does_nothing(grid: Page, store: Store) -> Non
 async def test_the_pencil_never_covers_the_value(grid: Page, store: Store) -> None:
     cell = find_cell(grid, 1, 4)
     await cell.hover()
+    await check_is_whole(cell)
+    field = await open_editor(grid, 1, 4, "price")
+    await field.fill("77.70")
+    await field.press("Enter")
+    await expect(cell).to_be_focused()
+    await check_is_whole(cell)
+
+
+async def check_is_whole(cell: Locator) -> None:
     value = await cell.locator(".cell-value").bounding_box()
     pencil = await cell.locator(".cell-edit").bounding_box()
     assert value is not None

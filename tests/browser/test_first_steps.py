@@ -6,16 +6,14 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.fixtures.app import PASSWORD, ServedProduct
+from tests.fixtures.app import ServedProduct
 from tests.workspace.conftest import Store
 
 pytestmark = pytest.mark.browser
 
-ACCOUNT = {"email": "owner@example.com", "password": PASSWORD}
 
-
-async def test_the_page_ticks_what_happens(page: Page, store: Store) -> None:
-    assert (await page.context.request.post("/api/auth/signin", data=ACCOUNT)).ok
+async def test_the_page_ticks_what_happens(signed_in: Page, store: Store) -> None:
+    page = signed_in
     await page.goto(f"/c/{store.connection_id}")
     done = page.locator(".task.is-done")
     await expect(done).to_have_count(1)
@@ -43,11 +41,11 @@ async def test_the_page_ticks_what_happens(page: Page, store: Store) -> None:
 
 
 async def test_without_script_a_reload_ticks_and_the_steps_can_be_dismissed(
-    browser: Browser, product: ServedProduct, store: Store
+    browser: Browser, product: ServedProduct, store: Store, account: dict[str, str]
 ) -> None:
     async with await browser.new_context(base_url=product.settings.origin, java_script_enabled=False) as context:
         page = await context.new_page()
-        assert (await context.request.post("/api/auth/signin", data=ACCOUNT)).ok
+        assert (await context.request.post("/api/auth/signin", data=account)).ok
         await page.goto(f"/c/{store.connection_id}")
         await make_agent(store)
         await page.reload()
@@ -58,11 +56,11 @@ async def test_without_script_a_reload_ticks_and_the_steps_can_be_dismissed(
 
 
 async def test_the_tabs_of_a_new_connection_work_without_script_and_keep_a_string(
-    browser: Browser, product: ServedProduct, store: Store
+    browser: Browser, product: ServedProduct, store: Store, account: dict[str, str]
 ) -> None:
     async with await browser.new_context(base_url=product.settings.origin, java_script_enabled=False) as context:
         page = await context.new_page()
-        assert (await context.request.post("/api/auth/signin", data=ACCOUNT)).ok
+        assert (await context.request.post("/api/auth/signin", data=account)).ok
         await page.goto("/connections/new")
         await expect(page.locator("#url")).to_be_hidden()
         await page.get_by_text("Supabase project API", exact=True).click()

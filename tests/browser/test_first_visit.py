@@ -6,10 +6,16 @@ import psycopg
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.fixtures.app import PASSWORD
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.fixtures.postgres import PostgresServer
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+async def product(serve: Serve) -> ServedProduct:
+    """Of its own: its first account is signed in at once."""
+    return await serve()
 
 
 @pytest.fixture

@@ -1,18 +1,14 @@
-"""The grid and the palette without a mouse."""
+"""What people do every day, without a mouse; `test_accessibility.py` walks through every page."""
+
+import re
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.fixtures.app import PASSWORD
+from tests.browser.examine import press, tab_to
 from tests.workspace.conftest import Store
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-async def signed_in(page: Page, store: Store) -> Page:
-    await page.context.request.post("/api/auth/signin", data={"email": "owner@example.com", "password": PASSWORD})
-    return page
 
 
 async def test_a_cell_is_edited_and_an_edit_cancelled(signed_in: Page, store: Store) -> None:
@@ -48,7 +44,30 @@ async def test_the_palette_goes_to_a_row(signed_in: Page, store: Store) -> None:
     await expect(page.get_by_role("heading", name="Reading lamp")).to_be_visible()
 
 
-async def test_the_skip_link_comes_first(signed_in: Page, store: Store) -> None:
-    await signed_in.goto(store.data)
-    await signed_in.keyboard.press("Tab")
-    await expect(signed_in.get_by_role("link", name="Skip to the content")).to_be_focused()
+async def test_a_row_is_saved_and_its_session_undone(signed_in: Page, store: Store) -> None:
+    page = signed_in
+    await page.goto(store.table("lamps"))
+    await tab_to(page, "Open row 2", most=120)
+    await press(page, "Enter")
+    await expect(page.get_by_role("heading", name="Desk lamp", level=1)).to_be_visible()
+    await tab_to(page, "Edit")
+    await press(page, "Enter")
+    await expect(page.get_by_label("price", exact=True)).to_be_visible()
+    await tab_to(page, "price")
+    await press(page, "Control+A")
+    await page.keyboard.type("41.50")
+    await press(page, "Enter")
+    await expect(page.locator("#toasts")).to_contain_text("Price of Desk lamp:")
+    assert await store.ask("select price::text from lamps where id = 2") == "41.50"
+    await press(page, "g", "s")
+    await expect(page.get_by_role("heading", name="Sessions", level=1)).to_be_visible()
+    await tab_to(page, "Changed 1 row of lamps")
+    await press(page, "Enter")
+    await expect(page).to_have_url(re.compile("/sessions/[^/]+$"))
+    await tab_to(page, "Undo 1 row")
+    await press(page, "Enter")
+    await expect(page.get_by_text("Nothing has been changed yet.")).to_be_visible()
+    await tab_to(page, "Undo 1 row")
+    await press(page, "Enter")
+    await expect(page.get_by_text("1 row is as it was.")).to_be_visible()
+    assert await store.ask("select price::text from lamps where id = 2") == "40"

@@ -5,10 +5,16 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.test_first_visit import sign_up
-from tests.fixtures.app import ServedProduct
+from tests.fixtures.app import Serve, ServedProduct
 from tests.fixtures.postgres import PostgresServer
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+async def product(serve: Serve) -> ServedProduct:
+    """Of its own: its first account is signed in at once."""
+    return await serve()
 
 
 @pytest.fixture

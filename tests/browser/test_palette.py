@@ -6,17 +6,11 @@ from contextlib import contextmanager
 import pytest
 from playwright.async_api import Page, Request, expect
 
-from tests.browser.test_accessibility import look_for_violations
-from tests.fixtures.app import PASSWORD, ServedProduct
+from tests.browser.examine import look_for_violations
+from tests.fixtures.app import ServedProduct
 from tests.workspace.conftest import Store
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-async def signed_in(page: Page, store: Store) -> Page:
-    await page.context.request.post("/api/auth/signin", data={"email": "owner@example.com", "password": PASSWORD})
-    return page
 
 
 async def test_what_is_typed_is_found_and_opened_by_keyboard(signed_in: Page, store: Store) -> None:
@@ -104,18 +98,13 @@ async def test_the_list_of_shortcuts_opens_and_switches_single_keys_off(signed_i
 async def test_neither_shuts_anybody_out(signed_in: Page, store: Store, axe_source: str) -> None:
     page = signed_in
     await page.goto(store.data)
-    async with await page.context.browser.new_context(  # type: ignore[union-attr]  # it has one
-        base_url=origin(page), bypass_csp=True, storage_state=await page.context.storage_state()
-    ) as context:
-        other = await context.new_page()
-        await other.goto(store.data)
-        await other.keyboard.press("Control+K")
-        await other.keyboard.type("lamp")
-        await expect(other.get_by_role("group", name="Rows")).to_be_visible()
-        assert await look_for_violations(other, axe_source) == []
-        await other.keyboard.press("Escape")
-        await other.keyboard.press("?")
-        assert await look_for_violations(other, axe_source) == []
+    await page.keyboard.press("Control+K")
+    await page.keyboard.type("lamp")
+    await expect(page.get_by_role("group", name="Rows")).to_be_visible()
+    assert await look_for_violations(page, axe_source) == []
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("?")
+    assert await look_for_violations(page, axe_source) == []
 
 
 async def test_a_palette_that_cannot_ask_says_so(signed_in: Page, store: Store) -> None:

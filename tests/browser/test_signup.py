@@ -1,17 +1,23 @@
 """Signing up in a real browser: by keyboard alone, with and without script, for each way that leads in."""
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.test_accessibility import look_for_violations
-from tests.browser.test_links import is_as_wide_as_its_window
-from tests.fixtures.app import PASSWORD, ServedProduct
+from tests.browser.examine import look_for_violations
+from tests.fixtures.app import PASSWORD, Serve, ServedProduct
 from tests.fixtures.mailing import Mailing, ServeMailing
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+async def product(serve: Serve) -> ServedProduct:
+    """Of its own: its first account is signed in at once."""
+    return await serve()
+
 
 FIRST, ANNA = "first@example.com", "anna@example.com"
 
@@ -60,24 +66,13 @@ async def test_without_mail_only_the_password_is_typed_again(
         await expect(page).to_have_url(re.compile("/connections$"))
 
 
-@pytest.mark.parametrize(
-    ("scripted", "theme", "width"), [(True, "light", 1280), (True, "dark", 390), (False, "light", 390)]
-)
+@pytest.mark.parametrize("scripted", [True, False])
 async def test_the_link_of_the_email_leads_in(
-    browser: Browser,
-    serve_mailing: ServeMailing,
-    axe_source: str,
-    *,
-    scripted: bool,
-    theme: Literal["light", "dark"],
-    width: int,
+    browser: Browser, serve_mailing: ServeMailing, axe_source: str, *, scripted: bool
 ) -> None:
     mailing: Mailing = await serve_mailing()
     await mailing.sign_up(FIRST)
-    options: dict[str, Any] = {"color_scheme": theme, "viewport": {"width": width, "height": 844}}
-    async with await open_context(
-        browser, mailing.product, bypass_csp=scripted, java_script_enabled=scripted, **options
-    ) as context:
+    async with await open_context(browser, mailing.product, java_script_enabled=scripted) as context:
         page = await context.new_page()
         await page.goto("/signup")
         await type_account(page, ANNA)
@@ -85,7 +80,6 @@ async def test_the_link_of_the_email_leads_in(
         await expect(page.get_by_text(ANNA)).to_be_visible()
         if scripted:
             assert await look_for_violations(page, axe_source) == []
-            assert await is_as_wide_as_its_window(page)
         await page.goto(f"/verify-email/{await mailing.read_token(ANNA)}")
         if scripted:
             assert await look_for_violations(page, axe_source) == []

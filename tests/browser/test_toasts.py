@@ -3,20 +3,19 @@
 import re
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
-from tests.browser.test_accessibility import look_for_violations
-from tests.fixtures.app import PASSWORD, ServedProduct
+from tests.browser.examine import look_for_violations
+from tests.fixtures.everything import make_conflict
 from tests.workspace.conftest import Store
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-async def grid(page: Page, store: Store) -> Page:
-    await page.context.request.post("/api/auth/signin", data={"email": "owner@example.com", "password": PASSWORD})
-    await page.goto(store.table("lamps"))
-    return page
+async def grid(signed_in: Page, store: Store) -> Page:
+    await signed_in.goto(store.table("lamps"))
+    return signed_in
 
 
 async def edit_price(page: Page, value: str) -> None:
@@ -95,41 +94,16 @@ async def test_a_saved_row_and_a_newer_edit(grid: Page, store: Store) -> None:
     assert await store.ask("select price::text from lamps where id = 2") == "50"
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-async def test_the_preview_and_the_receipt_are_accessible_and_fit(
-    browser: Browser, product: ServedProduct, store: Store, axe_source: str, width: int
-) -> None:
-    session = await wreck(store)
-    async with await browser.new_context(
-        base_url=product.settings.origin, bypass_csp=True, viewport={"width": width, "height": 844}
-    ) as context:
-        await context.request.post("/api/auth/signin", data={"email": "owner@example.com", "password": PASSWORD})
-        page = await context.new_page()
-        await page.goto(f"/c/{store.connection_id}/sessions/{session}/undo")
-        await expect(page.get_by_role("heading", name="Undo 2 rows, keep 1 newer edit")).to_be_visible()
-        await check(page, axe_source)
-        await page.keyboard.press("Tab")
-        await page.get_by_role("button", name="Undo 2 rows").press("Enter")
-        await expect(page.get_by_text("1 row keeps a newer edit.")).to_be_visible()
-        await check(page, axe_source)
-        await page.goto(store.table("lamps"))
-        await edit_price(page, "77")
-        await expect(page.locator("#toasts [data-toast]")).to_be_visible()
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        if width == 1280:  # on a phone the toast lies over the page, and axe counts what is under it
-            await check(page, axe_source)
-
-
-async def wreck(store: Store) -> str:
-    """Returns a session with a conflict."""
-    data = f"/api/v/{store.connection_id}/rest/v1/lamps"
-    headers = {"x-basewarden-session": "wreck"}
-    answer = await store.owner.patch(f"{data}?id=lt.3", json={"price": 1, "note": "<b>"}, headers=headers)
-    assert (await store.owner.patch(f"{data}?id=eq.3", json={"name": "x"}, headers=headers)).is_success
-    await store.behind.execute("update lamps set price = 5 where id = 1")
-    return str(answer.headers["x-basewarden-session"])
-
-
-async def check(page: Page, axe_source: str) -> None:
-    assert await look_for_violations(page, axe_source) == []
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+async def test_the_preview_and_the_receipt_are_accessible_and_fit(grid: Page, store: Store, axe_source: str) -> None:
+    session = await make_conflict(store)
+    await grid.goto(f"/c/{store.connection_id}/sessions/{session}/undo")
+    await expect(grid.get_by_role("heading", name="Undo 2 rows, keep 1 newer edit")).to_be_visible()
+    await grid.keyboard.press("Tab")
+    await grid.get_by_role("button", name="Undo 2 rows").press("Enter")
+    await expect(grid.get_by_text("1 row keeps a newer edit.")).to_be_visible()
+    assert await look_for_violations(grid, axe_source) == []
+    await grid.goto(store.table("lamps"))
+    await edit_price(grid, "77")
+    toast = "#toasts [data-toast]"
+    await expect(grid.locator(toast)).to_be_visible()
+    assert await look_for_violations(grid, axe_source, toast) == []
