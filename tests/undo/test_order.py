@@ -296,6 +296,21 @@ async def test_a_value_taken_meanwhile_is_a_conflict_before_anything_is_changed(
     assert "u" in conflict.columns
 
 
+@pytest.mark.parametrize("kind", ["int", "numeric"])
+async def test_a_placeholder_is_no_value_that_another_row_takes_before(open_world: OpenWorld, kind: str) -> None:
+    """Rows 1 and 2 wait for each other, and row 1 for row 3, which takes the nearest value that is free."""
+    world = await open_world(f"""
+        CREATE TABLE t (id int PRIMARY KEY, u {kind} NOT NULL UNIQUE CHECK (u BETWEEN '1' AND '9'), v text,
+            tag uuid DEFAULT gen_random_uuid());
+        INSERT INTO t SELECT n, n FROM generate_series(1, 5) n;
+    """)
+    before = await world.digest()
+    for column, moves in (("id", {1: 99, 2: 1, 99: 2}), ("u", {1: 6, 2: 2, 3: 1})):
+        sets = [f"UPDATE t SET {column} = '{value}' WHERE id = {key};" for key, value in moves.items()]
+        await world.act("\n".join(sets), tag="tag")
+    await check_exact(world, before)
+
+
 async def test_a_swap_where_little_room_is_left_and_children_would_go_along(open_world: OpenWorld) -> None:
     world = await open_world("""
         CREATE TABLE t (id int PRIMARY KEY, u int NOT NULL UNIQUE CHECK (u BETWEEN 1 AND 9), v text);

@@ -8,7 +8,7 @@ found by trial. Where it accepts none, the row is deleted and inserted again.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from basewarden.undo.direct.placeholder_values import list_placeholders
+from basewarden.undo.direct.placeholder_values import find_free
 from basewarden.undo.direct.replaceable_rows import find_replaceable
 from basewarden.undo.direct.run_writes import run_writes
 from basewarden.undo.direct.statement_order import PlaceholderState, rank_updates
@@ -116,9 +116,8 @@ async def _move_column(
 ) -> bool:
     table = rows[numbers[0]].table
     held = [placeholders.read(rows, number, (column,))[0] for number in numbers]
-    for values in list_placeholders(table.columns[column], held):
-        if not set(values).isdisjoint(held):
-            continue  # the rows would still hold each other's values
+    wanted = [row.target[column] for row in rows if row.target is not None and row.table.oid == table.oid]
+    for values in find_free(table.columns[column], held, wanted):
         moves = {number: {column: value} for number, value in zip(numbers, values, strict=True)}
         if await _try(connection, rows, _add_children(rows, moves, placeholders), placeholders):
             return True

@@ -7,7 +7,7 @@ database knows. Far values are unlikely to be in use; near ones resemble the val
 import random
 import re
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -50,6 +50,28 @@ def list_placeholders(column: Column, held: Sequence[str | None]) -> Iterator[Va
         yield [_make_text(column) for _ in range(count)]
     if None not in held:
         yield from _list_near(column, [value for value in held if value is not None])
+
+
+def find_free(column: Column, held: Sequence[str | None], wanted: Iterable[str | None]) -> Iterator[Values]:
+    """Yields the lists without a value that one of the rows holds, or that another row gets before these get theirs."""
+    taken = {_normalize(column, value) for value in (*held, *wanted)}
+    for values in list_placeholders(column, held):
+        if taken.isdisjoint(_normalize(column, value) for value in values):
+            yield values
+
+
+def _normalize(column: Column, value: str | None) -> object:
+    """Values that PostgreSQL or an index may take for equal are equal then; too many are no harm."""
+    if value is None:
+        return None
+    try:
+        if column.category == "N":
+            return Decimal(value)
+        if column.base_type.startswith("timestamp"):
+            return datetime.fromisoformat(value)
+    except (ValueError, InvalidOperation):
+        return value
+    return value.strip().casefold()
 
 
 # Far ----------------------------------------------------------------------------------------------------
