@@ -122,3 +122,17 @@ async def test_more_than_a_page_is_settled_in_one_go(journal_db: JournalDatabase
 
     assert await Reconciler(journal_db.database, ask).reconcile(journal_db.connection_id) == 1251
     assert await journal_db.rows("SELECT count(*) AS n FROM journal_writes WHERE state = 'pending'") == [{"n": 1251}]
+
+
+async def test_writes_that_go_on_do_not_keep_it_busy(journal_db: JournalDatabase) -> None:
+    asked: list[Sequence[int]] = []
+
+    async def ask(_: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
+        asked.append(xids)
+        assert len(asked) < 3
+        await _record(journal_db, 5 + len(asked))
+        return dict.fromkeys(xids, "in progress")
+
+    await _record(journal_db, 5)
+    assert await Reconciler(journal_db.database, ask).reconcile(journal_db.connection_id) == 1
+    assert asked == [[5]]

@@ -110,10 +110,10 @@ async def test_jobs_that_wait_too_long_are_a_warning(settings: Settings, databas
         " VALUES ('q', 'q', now() - interval '30 minutes')",
     )
     finding = await find(settings, database, "queue", Level.WARN)
-    assert "1 jobs wait, the oldest for 30 minutes" in finding.text
+    assert "Jobs waiting: 1, the oldest for 30 minutes" in finding.text
     await run_sql(settings, "UPDATE procrastinate_jobs SET status = 'doing'")
     await run_sql(settings, "UPDATE procrastinate_jobs SET status = 'failed'")
-    assert "1 jobs failed" in (await find(settings, database, "queue", Level.WARN)).text
+    assert "last 30 days: 1" in (await find(settings, database, "queue", Level.WARN)).text
 
 
 async def test_writes_that_stay_pending_are_a_warning(

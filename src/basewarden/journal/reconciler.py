@@ -40,16 +40,20 @@ class Reconciler:
             await end_task(self._task)
 
     async def reconcile(self, connection_id: UUID) -> int:
-        """Reconciles one connection; returns how many of its writes are still pending."""
+        """Reconciles one connection; returns how many of its writes are still pending.
+
+        A page that is not full is the last one: under load there is always a next write, which settles by itself.
+        """
         remaining = 0
-        after: UUID | None = None
+        pending: Sequence[PendingWrite] = ()
         while True:
+            after = pending[-1].id if pending else None
             async with self._database.read_only() as session:
                 pending = await queries.list_pending_writes(session, connection_id, after=after)
-            if not pending:
+            if pending:
+                remaining += await self._reconcile_page(connection_id, pending)
+            if len(pending) < queries.PENDING_PER_PAGE:
                 return remaining
-            after = pending[-1].id
-            remaining += await self._reconcile_page(connection_id, pending)
 
     async def _reconcile_page(self, connection_id: UUID, pending: Sequence[PendingWrite]) -> int:
         # An intent has no transaction: an overdue one was lost with the process that sent it.

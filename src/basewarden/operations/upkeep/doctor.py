@@ -181,12 +181,12 @@ async def _check_queue(_: Settings, database: Database) -> list[Finding]:
     findings = []
     if age is not None and age > WAITING_TOO_LONG:
         minutes = int(age.total_seconds() // 60)
-        text = f"{waiting} jobs wait, the oldest for {minutes} minutes."
+        text = f"Jobs waiting: {waiting}, the oldest for {minutes} minutes."
         findings.append(Finding("queue", Level.WARN, text, "Is `basewarden serve` running? It runs the jobs."))
     else:
-        findings.append(Finding("queue", Level.OK, f"{waiting} jobs wait."))
+        findings.append(Finding("queue", Level.OK, f"Jobs waiting: {waiting}."))
     if failed:
-        text = f"{failed} jobs failed permanently in the last 30 days."
+        text = f"Jobs that failed permanently in the last 30 days: {failed}."
         findings.append(Finding("queue", Level.WARN, text, "See `job.failed` in the log."))
     return findings
 
