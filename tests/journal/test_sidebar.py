@@ -7,6 +7,8 @@ from uuid import uuid4
 
 from sqlalchemy import Row
 
+from basewarden.core.secret import Secret
+from basewarden.db import Listener
 from basewarden.journal.refusals import RefusalLog
 from basewarden.journal.sidebar import SidebarCounts
 from basewarden.journal.sidebar.queries import COUNT
@@ -51,14 +53,19 @@ def test_what_needs_a_look_is_urgent() -> None:
 
 
 async def count(journal_db: JournalDatabase) -> RoomCounts:
-    return await SidebarCounts(journal_db.database).count(journal_db.connection_id)
+    return await make_counts(journal_db).count(journal_db.connection_id)
+
+
+def make_counts(journal_db: JournalDatabase, **options: float) -> SidebarCounts:
+    """It hears nothing of what happens."""
+    return SidebarCounts(journal_db.database, Listener(Secret(journal_db.dsn)), **options)
 
 
 async def test_old_undone_and_foreign_sessions_are_not_counted(journal_db: JournalDatabase) -> None:
     recorder = await journal_db.recorder()
     await recorder.record(journal_db.entry(1))
     assert await count(journal_db) == {"/sessions": [RoomCount(1, "active now", "live")]}
-    assert await SidebarCounts(journal_db.database).count(uuid4()) == {}
+    assert await make_counts(journal_db).count(uuid4()) == {}
     await journal_db.admin.execute("UPDATE journal_sessions SET frozen_at = now()")
     assert await count(journal_db) == {"/sessions": [RoomCount(1, "frozen", "urgent")]}
     await journal_db.admin.execute("UPDATE journal_sessions SET status = 'undone'")
@@ -70,12 +77,12 @@ async def test_old_undone_and_foreign_sessions_are_not_counted(journal_db: Journ
 
 
 async def test_counts_are_kept_for_seconds(journal_db: JournalDatabase) -> None:
-    recorder, counts = await journal_db.recorder(), SidebarCounts(journal_db.database)
+    recorder, counts = await journal_db.recorder(), make_counts(journal_db)
     await recorder.record(journal_db.entry(1))
     first = await counts.count(journal_db.connection_id)
     await journal_db.admin.execute("UPDATE journal_sessions SET status = 'undone'")
     assert await counts.count(journal_db.connection_id) == first
-    assert await SidebarCounts(journal_db.database, keep_seconds=0).count(journal_db.connection_id) == {}
+    assert await make_counts(journal_db, keep_seconds=0).count(journal_db.connection_id) == {}
 
 
 async def test_a_large_journal_costs_no_more(journal_db: JournalDatabase) -> None:
@@ -115,3 +122,15 @@ async def test_the_pages_have_the_counts_in_words(workshop: Workshop) -> None:
     page = (await bench.person.get(f"/c/{bench.connection_id}/agents")).text
     for words in ("1 active now", "1 frozen", "2 in the last 24 hours", "1 in use"):
         assert f'<span class="visually-hidden">, {words}</span>' in page
+
+
+async def test_a_session_that_was_just_frozen_is_not_counted_as_running(workshop: Workshop) -> None:
+    bench = await workshop.bench(_NOTES)
+    agent = await bench.agent()
+    await agent.http.post("/notes", json={"id": 1})
+    pages = f"/c/{bench.connection_id}/agents"
+    assert "1 active now" in (await bench.person.get(pages)).text
+    (session,) = (await bench.person.get(f"/api/connections/{bench.connection_id}/sessions")).json()["sessions"]
+    for what, words in (("freeze", "1 frozen"), ("release", "1 active now"), ("freeze", "1 frozen")):
+        done = await bench.person.post(f"/c/{bench.connection_id}/sessions/{session['id']}/{what}")
+        assert words in (await bench.person.get(done.headers["location"])).text

@@ -15,7 +15,7 @@ from basewarden.db import ReadSession
 from basewarden.errors import NotFound
 from basewarden.journal import queries, service
 from basewarden.journal.freezing import freeze_session, release_session
-from basewarden.journal.routes import ReconcilerDep
+from basewarden.journal.routes import ListenerDep, ReconcilerDep
 from basewarden.journal.session_filters import ListParameters, ParametersDep
 from basewarden.journal.sessions import (
     SessionSummary,
@@ -131,14 +131,14 @@ async def get_session(
 
 
 @router.post("/{session_id}/freeze")
-async def post_freeze(session_id: str, member: Editor, db: Writing) -> Response:
-    await freeze_session(db, member.connection.id, session_id)
+async def post_freeze(session_id: str, member: Editor, db: Writing, listener: ListenerDep) -> Response:
+    await freeze_session(db, listener, member.connection.id, session_id)
     return redirect(f"/c/{member.connection.id}/sessions/{parse_id(session_id)}?done=frozen")
 
 
 @router.post("/{session_id}/release")
-async def post_release(session_id: str, member: Editor, db: Writing) -> Response:
-    await release_session(db, member.connection.id, session_id)
+async def post_release(session_id: str, member: Editor, db: Writing, listener: ListenerDep) -> Response:
+    await release_session(db, listener, member.connection.id, session_id)
     return redirect(f"/c/{member.connection.id}/sessions/{parse_id(session_id)}?done=released")
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from basewarden.connections import Editor, Membership, Viewer
-from basewarden.db import ReadSession, WriteSession
+from basewarden.db import Listener, ReadSession, WriteSession
 from basewarden.journal import queries, service
 from basewarden.journal.freezing import NotFreezable, freeze_session, release_session
 from basewarden.journal.reconciler import Reconciler
@@ -17,6 +17,7 @@ from basewarden.web import JSON_TYPE, Reading, Writing, answer_with, declare, in
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions", tags=["sessions"])
 
+ListenerDep = Annotated[Listener, Depends(inject(Listener))]
 ReconcilerDep = Annotated[Reconciler, Depends(inject(Reconciler))]
 
 
@@ -76,9 +77,9 @@ async def get_session(
         **declare(NotFreezable),
     },
 )
-async def post_freeze(session_id: str, membership: Editor, db: Writing) -> dict[str, Any]:
+async def post_freeze(session_id: str, membership: Editor, db: Writing, listener: ListenerDep) -> dict[str, Any]:
     """A session that has used up its agent's budget of writes is frozen the same way."""
-    await freeze_session(db, membership.connection.id, session_id)
+    await freeze_session(db, listener, membership.connection.id, session_id)
     return await _describe(db, membership, session_id)
 
 
@@ -88,9 +89,9 @@ async def post_freeze(session_id: str, membership: Editor, db: Writing) -> dict[
     response_model=None,
     responses=answer_with(JournalSessionOut),
 )
-async def post_release(session_id: str, membership: Editor, db: Writing) -> dict[str, Any]:
+async def post_release(session_id: str, membership: Editor, db: Writing, listener: ListenerDep) -> dict[str, Any]:
     """The session takes writes again, with a full budget."""
-    await release_session(db, membership.connection.id, session_id)
+    await release_session(db, listener, membership.connection.id, session_id)
     return await _describe(db, membership, session_id)
 
 

@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 
 from basewarden.connections import AgentActivity
 from basewarden.db import Database, Listener, Pruner
@@ -30,8 +31,8 @@ def wire(registry: Registry) -> None:
     limits = StreamLimits(settings.max_streams, settings.max_streams_per_person)
     registry.add(LiveFeeds(registry.get(Database), listener, limits))
     registry.add(RefusalLog(registry.get(Database)))
-    registry.add(AgentActivity(count_agent_activity, read_agent_history, freeze_agent_sessions))
-    registry.get(Shell).count_with(SidebarCounts(registry.get(Database)).count)
+    registry.add(AgentActivity(count_agent_activity, read_agent_history, partial(freeze_agent_sessions, listener)))
+    registry.get(Shell).count_with(SidebarCounts(registry.get(Database), listener).count)
 
 
 def list_pruners(registry: Registry) -> tuple[Pruner, ...]:

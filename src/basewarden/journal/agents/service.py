@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from basewarden.connections import AgentCounts, AgentHistory, AgentRefusal, AgentSession
-from basewarden.db import ReadSession, WriteSession
+from basewarden.db import Listener, ReadSession, WriteSession
 from basewarden.journal.agents import queries
 from basewarden.journal.freezing import freeze_session
 from basewarden.journal.models import JournalRefusal
@@ -44,12 +44,12 @@ async def read_agent_history(db: ReadSession, connection_id: UUID, agent_id: UUI
     )
 
 
-async def freeze_agent_sessions(db: WriteSession, connection_id: UUID, agent_id: UUID) -> int:
+async def freeze_agent_sessions(listener: Listener, db: WriteSession, connection_id: UUID, agent_id: UUID) -> int:
     """Freezes the sessions that an agent is writing to, and returns how many; the agent can begin new ones."""
     since = datetime.now(UTC) - ACTIVE_WITHIN
     active = await queries.list_active_sessions(db, connection_id, agent_id, since=since, limit=MAX_FROZEN)
     for session_id in active:
-        await freeze_session(db, connection_id, str(session_id))
+        await freeze_session(db, listener, connection_id, str(session_id))
     return len(active)
 
 

@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from basewarden.core.cache import LoadingCache
-from basewarden.db import Database
+from basewarden.db import Database, Listener
+from basewarden.journal.notices import LIVE_TOPIC, parse_notice
 from basewarden.journal.sidebar.queries import count_rooms
 from basewarden.web import RoomCount, RoomCounts
 
@@ -16,11 +17,15 @@ _CACHE_SIZE = 1000
 
 
 class SidebarCounts:
-    """A person who clicks quickly costs one query, and so do all members who look at the same connection."""
+    """A person who clicks quickly costs one query, and so do all members who look at the same connection.
 
-    def __init__(self, database: Database, *, keep_seconds: float = KEEP_SECONDS) -> None:
+    Counts are forgotten when something happens on the connection, so that a frozen session is not shown as running.
+    """
+
+    def __init__(self, database: Database, listener: Listener, *, keep_seconds: float = KEEP_SECONDS) -> None:
         self._database = database
         self._known = LoadingCache(self._load, size=_CACHE_SIZE, seconds=keep_seconds)
+        listener.on(LIVE_TOPIC, self._forget)
 
     async def count(self, connection_id: UUID) -> RoomCounts:
         return await self._known.get(connection_id) or {}
@@ -28,6 +33,12 @@ class SidebarCounts:
     async def _load(self, connection_id: UUID) -> RoomCounts:
         async with self._database.read_only() as session:
             return describe_counts(await count_rooms(session, connection_id, most=MAX_COUNTED))
+
+    def _forget(self, payload: str) -> None:
+        if not payload:
+            self._known.clear()
+        for connection_id in parse_notice(payload):
+            self._known.drop(connection_id)
 
 
 def describe_counts(counts: Row[Any]) -> RoomCounts:
