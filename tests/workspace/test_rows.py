@@ -40,6 +40,20 @@ async def test_a_cell_is_edited_in_place_and_recorded(store: Store) -> None:
     assert f"/c/{store.connection_id}/sessions/" in page
 
 
+async def test_a_reference_and_a_date_are_chosen_in_the_cell(store: Store) -> None:
+    await store.behind.execute("alter table lamps add bought date")
+    await store.behind.execute("update lamps set bought = '2026-02-03' where id = 1")
+    cell = f"{store.row('lamps', '1')}/cell"
+    editor = unescape((await store.owner.get(cell, params={"column": "maker_id", "edit": "1"}, headers=HTMX)).text)
+    assert '<option value="1" selected>Hallam & Daughters · 1</option>' in editor
+    assert '<option value="2">Nordvik · 2</option>' in editor
+    editor = (await store.owner.get(cell, params={"column": "bought", "edit": "1"}, headers=HTMX)).text
+    assert 'type="date" value="2026-02-03"' in editor
+    await store.behind.execute("update lamps set bought = 'infinity' where id = 1")
+    editor = (await store.owner.get(cell, params={"column": "bought", "edit": "1"}, headers=HTMX)).text
+    assert 'name="v" value="infinity"' in editor
+
+
 async def test_a_change_by_another_person_is_not_overwritten_unseen(store: Store) -> None:
     await store.behind.execute("update lamps set price = 5 where id = 2")
     refused = await edit_cell(store, "price", "40", "41", row="2")

@@ -21,7 +21,7 @@ from basewarden.workspace.error_pages import DataRoute
 from basewarden.workspace.fields import read_change, write_before
 from basewarden.workspace.grid import GridRow, can_edit, cell_href, make_row, read_labelled
 from basewarden.workspace.paths import KeyDep, TableDep
-from basewarden.workspace.references import list_references
+from basewarden.workspace.references import list_references, read_choices
 from basewarden.workspace.table_client import Key, TableClient, TableClientDep, select_texts
 from basewarden.workspace.toasts import find_back_path, make_write_toast
 from basewarden.workspace.truncation import MAX_IN_EDITOR, limit_grid, truncate
@@ -69,7 +69,8 @@ async def get_cell(
 ) -> Response:
     if edit:
         value = await _read_editable(client, table, key, column)
-        return _show_editor(request, member, table, key, column, pages, value, value)
+        choices = await _read_choices(client, table, column)
+        return _show_editor(request, member, table, key, column, pages, value, value, choices)
     row = await _read_row(client, member, table, key, [column])
     return pages.render(
         request,
@@ -102,7 +103,8 @@ async def post_cell(
             await change_row(client, table, key, {column.name: change})
     except AppError as error:
         before, text = _explain(error, column.name, change.before)
-        return _show_editor(request, member, table, key, column, pages, change.after, before, text)
+        choices = await _read_choices(client, table, column)
+        return _show_editor(request, member, table, key, column, pages, change.after, before, choices, text)
     row = await _read_row(client, member, table, key, columns)
     label = choose_label(table)
     views = [view_column(table, shown, can_edit=True, is_label=shown.name == label) for shown in columns]
@@ -139,6 +141,12 @@ async def _read_editable(client: TableClient, table: Table, key: Key, column: Co
     return value
 
 
+async def _read_choices(client: TableClient, table: Table, column: Column) -> Sequence[tuple[str, str]]:
+    """Lists the rows that the column can refer to, as (key, label); none where they are too many to choose from."""
+    references = [one for one in list_references(client.schema, table) if one.shown_at == column.name]
+    return (await read_choices(client, references)).get(column.name, ())
+
+
 async def _read_row(
     client: TableClient, member: Membership, table: Table, key: Key, columns: Sequence[Column]
 ) -> GridRow:
@@ -161,6 +169,7 @@ def _show_editor(
     pages: Pages,
     value: str | None,
     before: str | None,
+    choices: Sequence[tuple[str, str]],
     error: str | None = None,
 ) -> Response:
     """Renders the editor; with an error it replaces the cell, although the form expects its row."""
@@ -172,6 +181,7 @@ def _show_editor(
         column=view_column(table, column, can_edit=True),
         value=value,
         before=write_before(before),
+        choices=choices,
         href=cell_href(row, column.name),
         error=error,
     )
