@@ -217,6 +217,7 @@ async def test_connections_are_sorted_by_their_last_write_and_found_by_name(
     assert written.status_code == 201
     page = await owner.get("/connections")
     assert list_names(page) == ["First 100%", "Third", "Second"]
+    assert page.text.count("1 row today") == 1
     assert "owner@example.com" in page.text or "You" in page.text
     assert list_names(await owner.get("/connections?q=100%25")) == ["First 100%"]
     assert list_names(await owner.get("/connections?q=SEC")) == ["Second"]

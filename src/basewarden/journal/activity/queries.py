@@ -9,7 +9,7 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.core.ids import make_first_id
-from basewarden.journal.activity.values import LatestActivity, Progress
+from basewarden.journal.activity.values import LatestActivity, Progress, RowsWritten
 from basewarden.journal.models import JournalRefusal
 from basewarden.journal.sessions.queries import IS_ACTIVE
 
@@ -51,6 +51,15 @@ _LATEST = """
         SELECT s.last_seen_at, s.caller_name, s.kind, s.status, s.frozen_at FROM journal_sessions AS s
         WHERE s.connection_id = wanted.id AND s.status <> 'expired'
         ORDER BY s.last_seen_at DESC LIMIT 1) AS latest ON true
+"""
+_COUNT_ROWS = """
+    SELECT wanted.id, coalesce(sum(w.mutation_count) FILTER (WHERE w.state = 'committed'), 0)::bigint AS rows,
+           count(w.state) AS writes
+    FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
+    LEFT JOIN LATERAL (
+        SELECT mutation_count, state FROM journal_writes AS one
+        WHERE one.connection_id = wanted.id AND one.id >= :first_id ORDER BY one.id DESC LIMIT :limit) AS w ON true
+    GROUP BY wanted.id
 """
 _PROGRESS = """
     SELECT (SELECT id FROM journal_sessions WHERE connection_id = :id AND kind = 'agent' AND status <> 'expired'
@@ -97,6 +106,15 @@ async def list_latest_activity(
         )
         for row in rows
     }
+
+
+async def count_rows_written(
+    session: AsyncSession, connection_ids: Sequence[UUID], *, since: datetime, limit: int
+) -> dict[UUID, RowsWritten]:
+    """Counts the rows that were written on each connection, of its newest `limit` writes since then."""
+    values = {"ids": list(connection_ids), "first_id": make_first_id(since), "limit": limit}
+    found = await session.execute(text(_COUNT_ROWS), values)
+    return {row.id: RowsWritten(int(row.rows), row.writes >= limit) for row in found}
 
 
 async def list_latest_refusals(

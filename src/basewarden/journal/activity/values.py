@@ -18,6 +18,14 @@ class LatestActivity:
 
 
 @dataclass(frozen=True, slots=True)
+class RowsWritten:
+    """`is_cut`: there were more writes than are read, so there are more rows."""
+
+    rows: int = 0
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a connection has come: the newest session of an agent, and whether any session was undone."""
 
