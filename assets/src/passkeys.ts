@@ -1,4 +1,7 @@
-/** A button with data-passkey="<ceremony>" asks the browser for a passkey, shows it to the server and goes on to data-next. */
+/**
+ * A button with data-passkey="<ceremony>" asks the browser for a passkey, shows it to the server and goes on to data-next;
+ * with data-passkey-sends it sends the form that it is in instead, which then needs no other proof.
+ */
 import { onClick } from "./events.js";
 
 /** Nothing of ours asks for extensions, whose parts would be bytes too. */
@@ -142,6 +145,12 @@ async function hold(ceremony: string, button: HTMLElement): Promise<void> {
   await send(place, { challengeId: offer.challengeId, credential, ...name });
 }
 
+function sendForm(button: HTMLElement): void {
+  const form = button.closest("form");
+  button.closest("[data-confirm-identity]")?.remove();
+  form?.requestSubmit();
+}
+
 async function run(button: HTMLElement): Promise<void> {
   if (button.getAttribute("aria-disabled") === "true") return;
   const ceremony = button.dataset["passkey"] ?? "";
@@ -158,7 +167,8 @@ async function run(button: HTMLElement): Promise<void> {
   try {
     await hold(ceremony, button);
     say("Done. Redirecting…", false);
-    location.assign(readNext(button));
+    if (button.dataset["passkeySends"] === undefined) location.assign(readNext(button));
+    else sendForm(button);
   } catch (error) {
     if (error instanceof Refusal && error.code === "reauth_required") {
       return location.assign(`${CONFIRM}?next=${encodeURIComponent(location.pathname)}`);

@@ -5,7 +5,11 @@
 import { onArrival, onClick, within } from "./events.js";
 
 const SUMMARISE_AFTER_MS = 300;
+const SENT_FOR_MS = 10_000;
 const timers = new WeakMap<HTMLFormElement, number>();
+const sent = new Set<HTMLFormElement>();
+
+const FIRST_FIELD = "input:not([type=radio]):enabled, input[type=radio]:checked:enabled, select, textarea";
 
 type Control = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
 
@@ -57,11 +61,43 @@ function isValid(form: HTMLFormElement, upTo: number): boolean {
   return true;
 }
 
+/** Shows the first part, up to this one, with a list of which nothing is chosen although its choice needs one. */
+function isChosen(form: HTMLFormElement, upTo: number): boolean {
+  for (const [index, part] of partsOf(form).slice(0, upTo).entries()) {
+    const list = Array.from(part.querySelectorAll<HTMLFieldSetElement>("[data-needs-one]:enabled")).find(isEmpty);
+    if (!list) continue;
+    show(form, index + 1);
+    complain(list);
+    return false;
+  }
+  return true;
+}
+
+function isEmpty(list: HTMLFieldSetElement): boolean {
+  return !Array.from(list.elements).some(
+    (field) => (field instanceof HTMLInputElement && field.type === "checkbox" && field.checked) || (field instanceof HTMLTextAreaElement && field.value.trim() !== ""),
+  );
+}
+
+function complain(list: HTMLFieldSetElement): void {
+  let note = list.querySelector<HTMLElement>("[data-needs-one-note]");
+  if (!note) {
+    note = document.createElement("p");
+    note.className = "field-error";
+    note.dataset["needsOneNote"] = "";
+    note.setAttribute("role", "alert");
+    list.prepend(note);
+  }
+  note.textContent = list.dataset["needsOne"] ?? "";
+  note.scrollIntoView({ block: "nearest" });
+  list.querySelector<HTMLElement>("input, textarea")?.focus();
+}
+
 function go(form: HTMLFormElement, step: number): void {
-  if (step > stepOf(form) && !isValid(form, step - 1)) return;
+  if (step > stepOf(form) && !(isValid(form, step - 1) && isChosen(form, step - 1))) return;
   show(form, step);
   const part = partsOf(form)[step - 1];
-  part?.querySelector<HTMLElement>("legend")?.focus();
+  part?.querySelector<HTMLElement>(FIRST_FIELD)?.focus();
   part?.scrollIntoView({ block: "nearest" });
 }
 
@@ -82,8 +118,18 @@ document.addEventListener("submit", (event) => {
   if (stepOf(form) < last) {
     event.preventDefault();
     go(form, stepOf(form) + 1);
-  } else if (!isValid(form, last)) event.preventDefault();
+  } else if (sent.has(form) || !isValid(form, last) || !isChosen(form, last)) event.preventDefault();
+  else keepSent(form);
 });
+
+/** A second press would lose the answer to the first. */
+function keepSent(form: HTMLFormElement): void {
+  sent.add(form);
+  setTimeout(() => sent.delete(form), SENT_FOR_MS);
+}
+
+// The browser may bring a page back as it was left.
+addEventListener("pageshow", () => sent.clear());
 
 /** A link with data-fill puts values into the form beside it; a name that was typed stays. */
 onClick("form[data-steps] [data-fill]", (link, event) => {
@@ -124,6 +170,9 @@ document.addEventListener("input", (event) => {
   const form = event.target instanceof Element ? formOf(event.target) : null;
   if (!form) return;
   for (const part of form.querySelectorAll<HTMLFieldSetElement>("[data-enabled-by]")) enable(part);
+  for (const list of form.querySelectorAll<HTMLFieldSetElement>("[data-needs-one]")) {
+    if (!isEmpty(list)) list.querySelector("[data-needs-one-note]")?.remove();
+  }
   if (stepOf(form) !== partsOf(form).length) return;
   clearTimeout(timers.get(form));
   timers.set(form, setTimeout(() => summarise(form), SUMMARISE_AFTER_MS));

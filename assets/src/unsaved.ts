@@ -1,4 +1,8 @@
-/** A form with data-guarded does not lose what was typed into it unseen: leaving the page with it asks first. */
+/**
+ * A form with data-guarded does not lose what was typed into it unseen: leaving the page with it asks first. One with
+ * data-saves-changes can be sent only while it differs from what is saved.
+ */
+import { onArrival, within } from "./events.js";
 
 const sent = new WeakSet<HTMLFormElement>();
 
@@ -29,6 +33,22 @@ document.addEventListener("input", (event) => {
   note.textContent = count === 0 ? "" : `${count} changed`;
 });
 
+function offerToSave(form: HTMLFormElement): void {
+  const button = form.querySelector<HTMLButtonElement>("button[type='submit']");
+  if (button) button.disabled = !hasUnsaved(form);
+}
+
+function listSaving(part: Element): HTMLFormElement[] {
+  return within<HTMLFormElement>(part, "form[data-saves-changes]");
+}
+
+onArrival((part) => listSaving(part).forEach(offerToSave));
+
+document.addEventListener("input", (event) => {
+  const form = event.target instanceof Element ? event.target.closest<HTMLFormElement>("form[data-saves-changes]") : null;
+  if (form) offerToSave(form);
+});
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form instanceof HTMLFormElement && form.dataset["guarded"] !== undefined && !form.hasAttribute("hx-post")) sent.add(form);
@@ -37,6 +57,7 @@ document.addEventListener("submit", (event) => {
 // The browser may bring a page back as it was left: then nothing of it has been sent.
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll<HTMLFormElement>("form[data-guarded]")) sent.delete(form);
+  listSaving(document.body).forEach(offerToSave);
 });
 
 addEventListener("beforeunload", (event) => {

@@ -4,11 +4,12 @@ import re
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.browser.examine import list_found, look_for_violations, press, tab_to
-from tests.fixtures.app import ServedProduct
+from tests.fixtures.app import PASSWORD, ServedProduct
 from tests.workspace.conftest import Store
 
 pytestmark = pytest.mark.browser
@@ -53,6 +54,12 @@ async def test_an_agent_is_created_by_keyboard_alone_and_its_first_request_is_no
     await page.get_by_role("link", name="Open agent").click()
     assert token.startswith("bwa_")
     assert token not in await page.content()
+    await page.goto(f"/c/{store.connection_id}/agents")
+    await tab_to(page, "lamp-bot")
+    await press(page, "Tab", "Enter", "Tab", "Tab", "Tab")  # its menu, then past Freeze and New agent like this
+    await expect(page.get_by_role("link", name="Revoke…")).to_be_focused()
+    await press(page, "Escape")
+    await expect(page.get_by_role("link", name="Revoke…")).to_be_hidden()
 
 
 async def test_next_asks_for_what_is_missing_and_an_error_opens_its_step(
@@ -65,8 +72,12 @@ async def test_next_asks_for_what_is_missing_and_an_error_opens_its_step(
     await expect(page.get_by_label("Name", exact=True)).to_be_focused()
     await page.get_by_label("Name", exact=True).fill("lamp-bot")
     await page.get_by_role("button", name="Next").click()
+    await page.get_by_role("button", name="Next").click()
+    await expect(page.get_by_role("alert")).to_have_text("Choose at least one table, or select “Every table”.")
+    await expect(page.get_by_role("searchbox", name="Filter by name")).to_be_focused()
     await page.get_by_text("Functions and other tables").click()
     await page.get_by_label("Names").fill("nosuchtable")
+    await expect(page.get_by_role("alert")).to_have_count(0)
     await page.get_by_role("button", name="Next").click()
     await page.get_by_label("Rows per write").fill("12")
     await page.get_by_role("button", name="Create agent").click()
@@ -93,6 +104,8 @@ async def test_every_table_leaves_ticked_boxes_out(signed_in: Page, store: Store
     await expect(page.get_by_text("Reads and writes every table.")).to_be_visible()
     await page.get_by_role("button", name="Create agent").click()
     await expect(page.get_by_role("heading", name="“content-editor” is ready")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_text("no second agent was created")).to_be_visible()
     (agent,) = (await store.owner.get(f"/api/connections/{store.connection_id}/agents")).json()["agents"]
     assert agent["tables"] is None
 
@@ -112,6 +125,10 @@ async def test_an_agent_is_created_without_script(
         await page.get_by_label("Rows per write").fill("9")
         await page.get_by_role("button", name="Create agent").click()
         await expect(page.get_by_role("heading", name="“support-desk” is ready")).to_be_visible()
+        await page.goto(f"/c/{store.connection_id}/agents")
+        await page.get_by_role("button", name="Actions for support-desk").click()
+        await page.get_by_role("link", name="New agent like this").click()
+        await expect(page.get_by_label("Rows per write")).to_have_value("9")
     (agent,) = (await store.owner.get(f"/api/connections/{store.connection_id}/agents")).json()["agents"]
     assert (agent["tables"], agent["maxRowsPerWrite"], agent["access"]) == (["public.lamps"], 9, "write")
 
@@ -124,13 +141,95 @@ async def test_the_dialog_and_the_token_page_are_accessible(signed_in: Page, sto
     dialog = page.get_by_role("dialog", name="New agent")
     await dialog.get_by_role("link", name="Content editor").click()
     found["name"] = await look_for_violations(page, axe_source)
+    heights = [await measure_height(dialog)]
     await dialog.get_by_role("button", name="Next").click()
     await dialog.get_by_label("lamps", exact=True).check()
     found["tables"] = await look_for_violations(page, axe_source)
+    heights.append(await measure_height(dialog))
     await dialog.get_by_role("button", name="Next").click()
     await expect(dialog.get_by_text("will be able to do this")).to_be_visible()
+    await dialog.get_by_text("On a date").click()
+    await dialog.get_by_label("Last day").fill("2100-01-31")
+    await expect(dialog.get_by_text("The token works until 31 January 2100.")).to_be_visible()
     found["limits"] = await look_for_violations(page, axe_source)
+    heights.append(await measure_height(dialog))
+    assert heights == heights[:1] * 3
     await dialog.get_by_role("button", name="Create agent").click()
     await expect(page.locator("#token")).to_be_visible()
     found["token"] = await look_for_violations(page, axe_source)
     assert list_found(found) == {}
+
+
+async def measure_height(dialog: Locator) -> float:
+    box = await dialog.bounding_box()
+    assert box is not None
+    return box["height"]
+
+
+async def test_a_stale_sign_in_is_confirmed_in_the_dialog(
+    signed_in: Page, store: Store, product: ServedProduct, account: dict[str, str], axe_source: str
+) -> None:
+    await age_signins(product, account["email"])  # the browser's is not seen by the product yet
+    page = signed_in
+    await page.goto(f"/c/{store.connection_id}/agents")
+    await page.get_by_role("link", name="New agent").first.click()
+    dialog = page.get_by_role("dialog", name="New agent")
+    await dialog.get_by_label("Name", exact=True).fill("lamp-bot")
+    await dialog.get_by_role("button", name="Next").click()
+    await dialog.get_by_role("button", name="Next").click()
+    await expect(dialog.get_by_text("lamp-bot will be able to do this")).to_be_visible()
+    await expect(dialog.get_by_text("You signed in more than 10 minutes ago.")).to_be_visible()
+    assert await look_for_violations(page, axe_source) == []
+    await dialog.get_by_label("Your password").fill("a wrong guess")
+    await dialog.get_by_role("button", name="Create agent").click()
+    await expect(page.get_by_label("Your password")).to_be_focused()
+    await page.get_by_label("Your password").fill(PASSWORD)
+    await page.get_by_role("button", name="Create agent").click()
+    await expect(page.get_by_role("heading", name="“lamp-bot” is ready")).to_be_visible()
+
+
+async def age_signins(product: ServedProduct, email: str) -> None:
+    query = """UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'
+        WHERE user_id = (SELECT id FROM users WHERE email = %s)"""
+    async with await psycopg.AsyncConnection.connect(product.settings.database_url.reveal()) as connection:
+        await connection.execute(query, (email,))
+
+
+async def test_settings_are_saved_only_where_something_changed(signed_in: Page, store: Store) -> None:
+    page = signed_in
+    await page.goto(f"/c/{store.connection_id}/settings")
+    card = page.get_by_role("region", name="Name and environment")
+    save = card.get_by_role("button", name="Save")
+    await expect(save).to_be_disabled()
+    await card.get_by_label("Name").fill("Lamps")
+    await expect(save).to_be_enabled()
+    await card.get_by_label("Name").fill("Store")
+    await expect(save).to_be_disabled()
+    await card.get_by_text("Staging").click()
+    await save.click()
+    await expect(page.get_by_text("Name and environment saved.")).to_be_visible()
+
+
+async def test_a_connection_without_a_name_is_called_like_its_database(signed_in: Page) -> None:
+    page = signed_in
+    await page.goto("/connections/new")
+    name, address = (
+        page.get_by_role("textbox", name="Name", exact=True),
+        page.get_by_label("Connection string", exact=True),
+    )
+    for typed, expected in (
+        ("postgresql://me:s3cret@db.example.com:5432/shop%20one", "shop one"),
+        (
+            "postgresql://postgres.abcdefghijklmnopqrst:s3cret@aws-0-eu.pooler.supabase.com:6543/postgres",
+            "abcdefghijklmnopqrst",
+        ),
+        ("postgres://me:s3cret@db.example.com/postgres", "db.example.com"),
+        ("not an address", "db.example.com"),
+    ):
+        await address.fill(typed)
+        await address.blur()
+        await expect(name).to_have_value(expected)
+    await name.fill("Mine")
+    await address.fill("postgresql://me@db.example.com/other")
+    await address.blur()
+    await expect(name).to_have_value("Mine")

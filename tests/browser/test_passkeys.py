@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import CDPSession, Page, expect
 
 from basewarden.settings import Settings
-from tests.fixtures.app import PASSWORD, ServedProduct, pick_port, serve_product
+from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct, pick_port, serve_product
 from tests.fixtures.twofactor import StepClock, turn_on
 
 pytestmark = pytest.mark.browser
@@ -151,6 +151,22 @@ async def test_confirming_with_it(anna: Page, product: ServedProduct, app_databa
     await page.get_by_role("button", name="Confirm with a passkey").click()
     await expect(page).to_have_url(f"{product.settings.origin}{PAGE}")
     await expect(page.get_by_role("button", name="Add passkey")).to_be_visible()
+
+
+async def test_confirming_with_it_sends_the_form_that_asked(
+    anna: Page, project: ProjectDatabase, app_database: str
+) -> None:
+    page = anna
+    wanted = {"name": "Shop", "postgresUrl": project.dsn}
+    made = await page.context.request.post("/api/connections", data=wanted)
+    await sign_in_by_password(page)
+    async with await psycopg.AsyncConnection.connect(app_database) as connection:
+        await connection.execute("UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
+    await page.goto(f"/c/{(await made.json())['id']}/agents/new?template=analyst")
+    await page.get_by_role("button", name="Next").click()
+    await page.get_by_role("button", name="Next").click()
+    await page.get_by_role("button", name="Confirm with a passkey").click()
+    await expect(page.get_by_role("heading", name="“analyst” is ready")).to_be_visible()
 
 
 async def test_one_gone_stale_on_the_open_page(anna: Page, product: ServedProduct, app_database: str) -> None:

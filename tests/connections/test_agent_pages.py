@@ -1,6 +1,8 @@
 """The pages of agents, used as a person without script would."""
 
+import asyncio
 import re
+from datetime import UTC, datetime, time, timedelta
 from html import unescape
 from typing import Any
 from uuid import UUID
@@ -217,6 +219,9 @@ async def test_the_first_request_ends_the_wait(
         ({"maxRowsPerWrite": "0"}, 3, "greater than or equal to 1"),
         ({"expiresAt": "2001-01-01"}, 3, "is in the past"),
         ({"expiresAt": "soon"}, 3, "must be a date"),
+        ({"expiry": "date"}, 3, "Enter a date."),
+        ({"expiry": "never", "expiresAt": "2100-01-31"}, 3, "A date is entered here"),
+        ({"expiry": "7"}, 3, "Input should be"),
         ({"claims": "{"}, 3, "must be a JSON object"),
         ({"dbRole": "no_such_role"}, 3, "may not switch"),
         ({"name": "", "claims": "{"}, 1, "must be a JSON object"),
@@ -246,6 +251,93 @@ async def test_without_a_choice_a_form_allows_what_it_names_and_else_everything(
     assert (await owner.post(path, data={"name": "some", "access": "read", "tables": "notes"})).status_code == 201
     assert (await owner.post(path, data={"name": "all", "access": "read", "reach": "all"})).status_code == 201
     assert [agent["tables"] for agent in await list_agents(owner, connection_id)] == [None, ["public.notes"]]
+
+
+async def test_a_token_expires_at_the_end_of_the_chosen_day(owner: httpx.AsyncClient, connection_id: str) -> None:
+    path = f"/c/{connection_id}/agents"
+    assert 'name="expiry" value="never" checked' in (await owner.get(f"{path}/new")).text
+    first = datetime.now(UTC).date()
+    for expiry, day in (("30", ""), ("90", ""), ("date", "2100-01-31"), ("never", "")):
+        form = {"name": f"for-{expiry}", "access": "read", "expiry": expiry, "expiresAt": day}
+        assert (await owner.post(path, data=form)).status_code == 201
+    last = datetime.now(UTC).date()
+    expiries = {agent["name"]: agent["expiresAt"] for agent in await list_agents(owner, connection_id)}
+    assert expiries["for-never"] is None
+    assert expiries["for-date"].startswith("2100-01-31T23:59:59")
+    for days in (30, 90):
+        moment = datetime.fromisoformat(expiries[f"for-{days}"])
+        assert first + timedelta(days=days) <= moment.date() <= last + timedelta(days=days)
+        assert moment.time() == time.max
+
+
+def read_form_key(page: str) -> str:
+    found = re.search(r'name="formKey" value="([^"]+)"', page)
+    assert found is not None
+    return unescape(found[1])
+
+
+async def test_a_form_that_is_sent_again_creates_no_second_agent(
+    owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
+) -> None:
+    path = f"/c/{connection_id}/agents"
+    key = read_form_key((await owner.get(f"{path}/new")).text)
+    answers = await asyncio.gather(*(owner.post(path, data={**FORM, "formKey": key}) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 303, 303, 303]
+    (agent,) = await list_agents(owner, connection_id)
+    again = await owner.post(path, data={**FORM, "name": "another", "formKey": key})
+    assert again.headers["location"] == f"{path}/{agent['id']}?done=again"
+    shown = (await owner.get(again.headers["location"])).text
+    assert "no second agent was created" in shown
+    assert TOKEN.search(shown) is None
+    await owner.post(f"{path}/{agent['id']}/revoke")
+    assert (await owner.post(path, data={**FORM, "formKey": key})).status_code == 303
+    assert await list_agents(owner, connection_id) == []
+
+    other = await owner.post("/api/connections", json={"name": "Other", "postgresUrl": project.dsn})
+    elsewhere = f"/c/{other.json()['id']}/agents"
+    theirs = await stranger.post("/api/connections", json={"name": "Theirs", "postgresUrl": project.dsn})
+    foreign = f"/c/{theirs.json()['id']}/agents"
+    assert (await stranger.post(path, data={**FORM, "formKey": key})).status_code == 404
+    for client, where in ((owner, elsewhere), (stranger, foreign)):
+        made = await client.post(where, data={**FORM, "formKey": key})
+        assert made.status_code == 201
+        (one,) = await list_agents(client, where.split("/")[2])
+        assert one["id"] != agent["id"]
+    for odd in ("x", "=" * 400, key[:-8] + "AAAAAAAA", str(UUID(int=1))):
+        assert (await owner.post(path, data={**FORM, "formKey": odd})).status_code == 201
+
+
+async def test_deleting_a_connection_names_what_is_lost_with_it(owner: httpx.AsyncClient, connection_id: str) -> None:
+    empty = (await owner.get(f"/c/{connection_id}/delete")).text
+    assert "No agent uses them." in empty
+    assert "It has no sessions." in empty
+    _, token = await make(owner, connection_id)
+    await make(owner, connection_id, name="second")
+    assert (await write(owner, token, connection_id, json={"id": 1})).status_code == 201
+    for page in ("delete", "settings"):
+        shown = (await owner.get(f"/c/{connection_id}/{page}")).text
+        assert "2 agents stop working at once" in shown
+        assert "1 session can no longer be viewed or undone" in shown
+
+
+async def test_the_list_offers_what_one_may_do_with_each_agent(
+    owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str, app_database: str
+) -> None:
+    own, _ = await make(owner, connection_id)
+    reader, _ = await make(owner, connection_id, name="reader", access="read")
+    path = own.rpartition("/")[0]
+
+    async def list_actions(client: httpx.AsyncClient) -> set[str]:
+        page = (await client.get(path)).text
+        wanted = re.compile(rf'(?:action|href)="({path}/(?:new\?like=)?[0-9a-f-]{{36}}(?:/freeze|/revoke)?)"')
+        return {found for found in wanted.findall(page) if found not in (own, reader)}
+
+    copy = {f"{path}/new?like={one.rpartition('/')[2]}" for one in (own, reader)}
+    assert await list_actions(owner) == {f"{own}/freeze", f"{own}/revoke", f"{reader}/revoke", *copy}
+    await add_member(app_database, connection_id, "viewer")
+    assert await list_actions(stranger) == set()
+    await set_role(app_database, "editor")
+    assert await list_actions(stranger) == {f"{own}/freeze"}
 
 
 async def test_templates_and_other_agents_only_fill_the_form(owner: httpx.AsyncClient, connection_id: str) -> None:

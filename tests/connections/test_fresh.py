@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator
-from html import unescape
 
 import httpx
 import psycopg
@@ -11,7 +10,7 @@ from psycopg.rows import dict_row
 
 from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct, read_refusal
 from tests.flows.records import Records
-from tests.flows.test_reauth import ANNA, BOB, CONFIRM, reauth, sign_in_long_ago, sign_up_long_ago
+from tests.flows.test_reauth import ANNA, BOB, reauth, sign_in_long_ago, sign_up_long_ago
 
 
 @pytest.fixture
@@ -50,24 +49,26 @@ async def test_access_changes_and_deletion_need_a_fresh_sign_in(
     assert (await old.delete(path)).status_code == 204
 
 
-async def test_the_settings_page_asks_and_keeps_what_was_typed(
+async def test_the_settings_ask_within_the_card_and_keep_what_was_typed(
     project: ProjectDatabase, shop: str, old: httpx.AsyncClient
 ) -> None:
     path = f"/c/{shop}/settings"
-    assert f"{CONFIRM}?next={path}" in unescape((await old.get(path)).text)
+    for card in ("postgres", "project", "role", "delete"):
+        assert f'id="confirmPassword-{card}" name="confirmPassword"' in (await old.get(path)).text
     form = {"postgresUrl": project.dsn, "url": "https://typed.example.com"}
     stale = await old.post(f"{path}/postgres", data=form)
     assert stale.status_code == 403
     assert project.dsn not in stale.text
     kept = re.search(r'name="postgresUrlKept" value="([^"]+)"', stale.text)
     assert kept is not None
-    beside = re.search(rf'href="({CONFIRM}[^"]*)" target="_blank" rel="noopener"', stale.text)
-    assert beside is not None
-
-    goal = str(httpx.URL(f"http://x{unescape(beside[1])}").params["next"])
-    assert (await old.post(CONFIRM, data={"password": PASSWORD, "next": goal})).status_code == 303
-    again = await old.post(f"{path}/postgres", data={"postgresUrl": "", "postgresUrlKept": kept[1]})
-    assert again.headers["location"] == f"{path}?done=postgres#postgres"
+    again = {"postgresUrl": "", "postgresUrlKept": kept[1]}
+    wrong = await old.post(f"{path}/postgres", data={**again, "confirmPassword": "a wrong guess"})
+    assert wrong.status_code == 422
+    assert "The password is wrong." in wrong.text
+    assert "a wrong guess" not in wrong.text
+    right = await old.post(f"{path}/postgres", data={**again, "confirmPassword": PASSWORD})
+    assert right.headers["location"] == f"{path}?done=postgres#postgres"
+    assert "confirmPassword" not in (await old.get(path)).text
 
 
 async def test_a_new_name_is_saved_without_asking(shop: str, old: httpx.AsyncClient) -> None:
@@ -77,14 +78,16 @@ async def test_a_new_name_is_saved_without_asking(shop: str, old: httpx.AsyncCli
 
 async def test_deleting_on_the_page_leads_through_confirming(shop: str, old: httpx.AsyncClient) -> None:
     path = f"/c/{shop}/delete"
-    asked = await old.get(path)
-    assert (asked.status_code, asked.headers["location"]) == (303, f"{CONFIRM}?next={path}")
-    refused = await old.post(path, data={"confirm": "Shop"})
-    assert refused.status_code == 403
-    assert "Confirm your identity" in refused.text
+    assert 'name="confirmPassword"' in (await old.get(path)).text
+    for form, status, words in (
+        ({"confirm": "Shop"}, 403, "Nothing was changed"),
+        ({"confirm": "Shop", "confirmPassword": "a wrong guess"}, 422, "The password is wrong."),
+        ({"confirm": "Stop", "confirmPassword": PASSWORD}, 422, "This is not the connection&#39;s name."),
+    ):
+        refused = await old.post(path, data=form)
+        assert refused.status_code == status
+        assert words in refused.text
     assert (await old.get(f"/api/connections/{shop}")).status_code == 200
-
-    back = await old.post(CONFIRM, data={"password": PASSWORD, "next": path})
-    assert back.headers["location"] == path
-    assert (await old.get(path)).status_code == 200
-    assert (await old.post(path, data={"confirm": "Shop"})).headers["location"] == "/connections?done=deleted"
+    deleted = await old.post(path, data={"confirm": "Shop", "confirmPassword": PASSWORD})
+    assert deleted.headers["location"] == "/connections?done=deleted"
+    assert (await old.get("/connections")).status_code == 200  # with the cookie of the renewed session

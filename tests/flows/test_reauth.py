@@ -221,34 +221,97 @@ async def test_a_new_agent_token_needs_a_fresh_sign_in(
     assert (await old.post(path, json=AGENT)).status_code == 201
 
 
-async def test_the_page_of_agents_asks_first_and_loses_nothing(
+@pytest.fixture
+async def old_owner(
     product: ServedProduct, project: ProjectDatabase, records: Records
-) -> None:
+) -> tuple[httpx.AsyncClient, str, str]:
+    """An owner whose sign-in is older than ten minutes, the pages of their agents, and the same by the API."""
     anna = await product.sign_up(ANNA)
     connection = await anna.post("/api/connections", json={"name": "Shop", "postgresUrl": project.dsn})
-    path = f"/c/{connection.json()['id']}/agents"
     old = await sign_in_long_ago(product, records, ANNA)
+    return old, f"/c/{connection.json()['id']}/agents", f"/api/connections/{connection.json()['id']}/agents"
 
+
+async def test_the_form_of_an_agent_asks_who_it_is_and_loses_nothing(
+    old_owner: tuple[httpx.AsyncClient, str, str], records: Records
+) -> None:
+    old, path, listed = old_owner
     offered = (await old.get(f"{path}/new")).text
-    assert 'action="' + path + '"' not in offered
-    confirm = unescape(re.search(rf'href="({CONFIRM}[^"]*)"', offered)[1])  # type: ignore[index]  # or the test fails
-    assert confirm == f"{CONFIRM}?next={path}/new"
+    assert f'action="{path}"' in offered
+    assert 'name="confirmPassword" type="password" autocomplete="current-password"' in offered
+    form = {**AGENT, "name": "price-bot <1>", "tables": "notes", "formKey": _read_form_key(offered)}
 
-    form = {**AGENT, "name": "price-bot <1>", "tables": "notes", "claims": "{"}
     stale = await old.post(path, data=form)
     assert stale.status_code == 403
-    assert 'value="price-bot &lt;1&gt;"' in stale.text
-    assert "must be a JSON object" in stale.text
-    beside = re.search(rf'href="({CONFIRM}[^"]*)" target="_blank" rel="noopener"', stale.text)
-    assert beside is not None
-    assert (await old.get(f"/api{path.replace('/c/', '/connections/')}")).json()["agents"] == []
+    assert 'data-steps="3"' in stale.text
+    wrong = await old.post(path, data={**form, "confirmPassword": WRONG})
+    assert wrong.status_code == 422
+    assert "The password is wrong." in wrong.text
+    assert 'aria-describedby="confirmPassword-error"' in wrong.text
+    invalid = await old.post(path, data={**form, "claims": "{", "confirmPassword": PASSWORD})
+    assert invalid.status_code == 422
+    assert "must be a JSON object" in invalid.text
+    for page in (stale.text, wrong.text, invalid.text):
+        assert 'value="price-bot &lt;1&gt;"' in page
+        assert f'value="{form["formKey"]}"' in page
+        assert 'name="confirmPassword"' in page
+        assert WRONG not in page
+        assert PASSWORD not in page
+    assert (await old.get(listed)).json()["agents"] == []
+    assert read_refusal(await old.get(FRESH_ONLY)) == (403, "reauth_required")
+    assert ("signin_failed", {"method": "password"}) in await list_events(records)
 
-    confirmed = await old.post(CONFIRM, data={"password": PASSWORD, "next": _read_next(beside[1])})
-    assert "go back to it and submit it again" in (await old.get(confirmed.headers["location"])).text
-    made = await old.post(path, data={**form, "claims": ""})
+    before = old.cookies[COOKIE]
+    made = await old.post(path, data={**form, "confirmPassword": PASSWORD})
     assert made.status_code == 201
     assert "bwa_" in made.text
+    assert PASSWORD not in made.text
+    assert old.cookies[COOKIE] != before
+    assert (await old.get(FRESH_ONLY)).status_code == 200
+    assert 'name="confirmPassword"' not in (await old.get(f"{path}/new")).text
+    assert ("reauthenticated", {"method": "password"}) in await list_events(records)
+    assert len((await old.get(listed)).json()["agents"]) == 1
 
 
-def _read_next(href: str) -> str:
-    return str(httpx.URL(f"http://x{unescape(href)}").params["next"])
+async def test_the_proof_in_a_form_holds_although_the_form_is_refused(
+    old_owner: tuple[httpx.AsyncClient, str, str],
+) -> None:
+    old, path, listed = old_owner
+    refused = await old.post(path, data={**AGENT, "tables": "nosuchtable", "confirmPassword": PASSWORD})
+    assert refused.status_code == 422
+    assert "The project has no table named" in refused.text
+    assert 'name="confirmPassword"' not in refused.text
+    assert (await old.get(FRESH_ONLY)).status_code == 200
+    assert (await old.get(listed)).json()["agents"] == []
+
+
+async def test_guesses_in_a_form_are_counted(serve: Serve, project: ProjectDatabase, records: Records) -> None:
+    product = await serve(limits=tight_limits(password_account=Limit(2, 300)))
+    anna = await product.sign_up(ANNA)
+    connection = await anna.post("/api/connections", json={"name": "Shop", "postgresUrl": project.dsn})
+    path = f"/c/{connection.json()['id']}"
+    old = await sign_in_long_ago(product, records, ANNA)
+    form = {**AGENT, "confirmPassword": WRONG}
+    assert (await old.post(f"{path}/agents", data=form)).status_code == 422
+    assert (await old.post(f"{path}/delete", data={"confirmPassword": WRONG})).status_code == 422
+    last = await old.post(f"{path}/agents", data={**form, "confirmPassword": PASSWORD})
+    assert last.status_code == 429
+    assert int(last.headers["retry-after"]) > 0
+    assert (await old.get(f"/api{path.replace('/c/', '/connections/')}/agents")).json()["agents"] == []
+
+
+async def test_without_a_password_a_form_stays_open_while_one_confirms_beside_it(
+    old_owner: tuple[httpx.AsyncClient, str, str], records: Records
+) -> None:
+    old, path, _ = old_owner
+    await records.run("UPDATE users SET password_hash = NULL")  # before a process has seen this sign-in session
+    offered = (await old.get(f"{path}/new")).text
+    assert 'name="confirmPassword"' not in offered
+    beside = re.search(rf'href="({CONFIRM}[^"]*)" target="_blank" rel="noopener"', offered)
+    assert beside is not None
+    assert (await old.post(path, data=AGENT)).status_code == 403
+    assert (await old.post(path, data={**AGENT, "confirmPassword": PASSWORD})).status_code == 409
+
+
+def _read_form_key(page: str) -> str:
+    return unescape(re.search(r'name="formKey" value="([^"]+)"', page)[1])  # type: ignore[index]  # or the test fails

@@ -14,7 +14,8 @@ from basewarden.accounts.password.routes import AccountsDep
 from basewarden.accounts.password.schemas import SignIn
 from basewarden.accounts.pruning import list_account_pruners
 from basewarden.accounts.queries import find_user, find_user_by_email, lock_user
-from basewarden.accounts.return_path import confirm_beside_path, confirm_path, second_step_path
+from basewarden.accounts.reauth.in_form import CONFIRM_FIELD, FormConfirmation, FormConfirmationDep
+from basewarden.accounts.return_path import second_step_path
 from basewarden.accounts.settings_pages import list_settings_pages
 from basewarden.accounts.signin.callers import (
     FreshlySignedIn,
@@ -32,6 +33,7 @@ from basewarden.accounts.twofactor import Clock, read_clock
 from basewarden.accounts.verification.email_change import EmailChange
 
 __all__ = [
+    "CONFIRM_FIELD",
     "PERSON_TOPIC",
     "SIGNIN_TOPIC",
     "AccountLimits",
@@ -46,6 +48,8 @@ __all__ = [
     "Export",
     "ExportPart",
     "ExportRows",
+    "FormConfirmation",
+    "FormConfirmationDep",
     "FreshlySignedIn",
     "Limit",
     "Operator",
@@ -60,8 +64,6 @@ __all__ = [
     "SignedIn",
     "User",
     "Visitor",
-    "confirm_beside_path",
-    "confirm_path",
     "find_user",
     "find_user_by_email",
     "list_account_pruners",

@@ -10,6 +10,7 @@ from basewarden.connections.agent_activity import (
 from basewarden.connections.agent_pages import AgentActivityDep
 from basewarden.connections.agents import AgentCaller, Agents, count_agents, list_agents
 from basewarden.connections.callers import Editor, Membership, Viewer
+from basewarden.connections.deletion import SessionCounter
 from basewarden.connections.errors import ConnectionFailed, Reason, TablesUnchecked
 from basewarden.connections.health import check_health, make_failure, read_last_health
 from basewarden.connections.models import Access, Agent, Connection, Environment, Role
@@ -52,6 +53,7 @@ __all__ = [
     "ProjectTables",
     "Reason",
     "Role",
+    "SessionCounter",
     "TablesUnchecked",
     "Viewer",
     "check_health",

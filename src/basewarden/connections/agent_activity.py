@@ -37,9 +37,10 @@ class AgentSession:
 
 @dataclass(frozen=True, slots=True)
 class AgentRefusal:
-    """Refused requests of one kind; `at` is the time of the last of `count`."""
+    """Refused requests of one kind, `what` in words; `at` is the time of the last of `count`."""
 
     at: datetime
+    what: str
     request: str
     reason: str
     code: str

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
+from basewarden.accounts import CONFIRM_FIELD
 from basewarden.connections.models import Access, Agent
 from basewarden.connections.schemas import MAX_TABLES, AgentCreate, Table
 from basewarden.errors import Invalid
@@ -18,10 +19,15 @@ LIST_FIELDS = ("table",)
 STEPS = (
     ("Name", ("name",)),
     ("Tables", ("access", "reach", "tables")),
-    ("Limits", ("maxRowsPerWrite", "maxWritesPerSession", "expiresAt", "dbRole", "claims", "")),
+    (
+        "Limits",
+        ("maxRowsPerWrite", "maxWritesPerSession", "expiry", "expiresAt", "dbRole", "claims", "", CONFIRM_FIELD),
+    ),
 )
 """Each step of the form with its fields; "" is an error of the whole form."""
 _TABLE_FIELDS = ("tables", "table")
+EXPIRIES = (("never", "Never"), ("30", "30 days"), ("90", "90 days"), ("date", "On a date"))
+"""When the token expires, as the form offers it; numbers are days from today."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,9 @@ TEMPLATES = (
 class AgentForm(AgentCreate):
     """Takes tables as ticked boxes and as lines, claims as JSON, and the last valid day as the expiry."""
 
+    model_config = ConfigDict(extra="ignore")  # fields that only the page needs
+
+    expiry: Literal["never", "30", "90", "date"] | None = None
     reach: Literal["all", "chosen"] | None = None
     table: Annotated[list[Table], Field(max_length=MAX_TABLES)] = Field(default_factory=list)
 
@@ -91,7 +100,7 @@ class AgentForm(AgentCreate):
             day = datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
         except (TypeError, ValueError):
             raise ValueError("must be a date, such as 2030-12-31") from None
-        return datetime.combine(day, time.max, UTC)
+        return _end_day(day)
 
     def as_agent(self) -> AgentCreate:
         """Raises Invalid where boxes and choice contradict each other: neither may grant more than is meant."""
@@ -102,8 +111,22 @@ class AgentForm(AgentCreate):
             raise Invalid.field("tables", "Choose at least one table, or select “Every table”.")
         if len(tables) > MAX_TABLES:
             raise Invalid.field("tables", f"Choose at most {MAX_TABLES} tables.")
-        values = self.model_dump(exclude={"reach", "table", "tables"}, by_alias=True)
-        return AgentCreate.model_validate({**values, "tables": tables or None})
+        values = self.model_dump(exclude={"reach", "table", "tables", "expiry", "expires_at"}, by_alias=True)
+        return AgentCreate.model_validate({**values, "tables": tables or None, "expiresAt": self._choose_expiry()})
+
+    def _choose_expiry(self) -> datetime | None:
+        """Without a choice the date counts, if there is one."""
+        if self.expiry == "date" and self.expires_at is None:
+            raise Invalid.field("expiresAt", "Enter a date.")
+        if self.expiry in (None, "date"):
+            return self.expires_at
+        if self.expires_at is not None:
+            raise Invalid.field("expiresAt", "A date is entered here. Select “On a date”, or clear it.")
+        return None if self.expiry == "never" else _end_day(datetime.now(UTC) + timedelta(days=int(self.expiry)))
+
+
+def _end_day(day: date) -> datetime:
+    return datetime.combine(day, time.max, UTC)
 
 
 def find_template(key: str | None) -> AgentTemplate | None:

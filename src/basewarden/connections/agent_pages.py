@@ -1,10 +1,9 @@
 """The pages of agents: the list, the form of a new one, and a page for each; every form works without JavaScript."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -12,25 +11,22 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts import ReauthRequired, confirm_beside_path, confirm_path
+from basewarden.accounts import FormConfirmationDep
 from basewarden.connections.agent_activity import AgentActivity, AgentHistory
+from basewarden.connections.agent_form_page import AgentFormPageDep, ProjectTablesDep
 from basewarden.connections.agent_forms import (
     LIST_FIELDS,
-    MAX_LISTED,
-    STEPS,
     TEMPLATES,
     AgentForm,
     fill_in,
-    find_step,
     find_template,
     gather_errors,
 )
-from basewarden.connections.agent_words import describe_access, describe_policy, shorten_table
-from basewarden.connections.agents import count_agents_by_state, list_agents
+from basewarden.connections.agent_words import PolicyFact, describe_access, describe_policy, shorten_table
+from basewarden.connections.agents import AgentExists, count_agents_by_state, list_agents
 from basewarden.connections.callers import Editor, Membership, Owner, Viewer
-from basewarden.connections.health import list_roles
 from basewarden.connections.models import Access, Agent, AgentState, Role
-from basewarden.connections.project_tables import ExampleTable, ProjectTables
+from basewarden.connections.project_tables import ExampleTable
 from basewarden.connections.routes import AgentsDep
 from basewarden.connections.snippets import Snippet, make_snippets
 from basewarden.core.addresses import table_path
@@ -38,8 +34,6 @@ from basewarden.core.ids import parse_id
 from basewarden.errors import AppError, NotFound
 from basewarden.settings import Settings
 from basewarden.web import (
-    Form,
-    Pages,
     PagesDep,
     Reading,
     SettingsDep,
@@ -53,7 +47,6 @@ from basewarden.web import (
 router = APIRouter(prefix="/c/{connection_id}/agents", include_in_schema=False)
 
 AgentActivityDep = Annotated[AgentActivity, Depends(inject(AgentActivity))]
-ProjectTablesDep = Annotated[ProjectTables, Depends(inject(ProjectTables))]
 
 _PAGE_ROWS = 50
 _LATELY = timedelta(days=1)
@@ -65,6 +58,7 @@ _STATE_WORDS = {
     AgentState.REVOKED: "Revoked",
 }
 _DONE = {"revoked": "Agent revoked. Its token no longer works."}
+_AGAIN = "again"
 
 
 @router.get("")
@@ -110,7 +104,7 @@ async def get_new_agent(
     session: Reading,
     pages: PagesDep,
     agents: AgentsDep,
-    tables: ProjectTablesDep,
+    form: AgentFormPageDep,
     template: Annotated[str | None, Query(max_length=20)] = None,
     like: Annotated[str | None, Query(max_length=50)] = None,
 ) -> Response:
@@ -120,7 +114,7 @@ async def get_new_agent(
     return pages.render(
         request,
         "connections/agent_form.html" if is_part else "connections/agent_new.html",
-        **await _form_context(member, tables, fill_in(find_template(template), copied), template=template),
+        **await form.describe(fill_in(find_template(template), copied), template=template),
     )
 
 
@@ -130,23 +124,34 @@ async def post_agent(
     request: Request,
     member: Owner,
     session: Writing,
+    reading: Reading,
     pages: PagesDep,
     agents: AgentsDep,
-    tables: ProjectTablesDep,
+    form_page: AgentFormPageDep,
+    confirmation: FormConfirmationDep,
     settings: SettingsDep,
 ) -> Response:
-    """Creates an agent. Does not redirect, because only this response contains the token."""
+    """Creates an agent. Does not redirect, because only this response contains the token.
+
+    A form that is sent again, as by a reload, leads to the agent that it has created.
+    """
     form = await parse_form(request, AgentForm, lists=LIST_FIELDS)
-    if not member.person.is_fresh:
-        return await _show_form_again(request, member, pages, tables, form, ReauthRequired())
+    agent_id = form_page.read_key(form.typed)
+    if agent_id is not None and await agents.find(reading, member.connection.id, agent_id) is not None:
+        return _redirect_again(member, agent_id)
     if form.data is None:
-        return await _show_form_again(request, member, pages, tables, form)
+        return await form_page.show_again(form)
     try:
-        agent, token = await agents.create(session, member.connection, form.data.as_agent(), member.person.id)
+        wanted = form.data.as_agent()
+        await confirmation.confirm(form.typed)
+        agent, token = await agents.create(session, member.connection, wanted, member.person.id, agent_id=agent_id)
     except AppError as error:
-        return await _show_form_again(request, member, pages, tables, form, error)
-    example = await tables.find_example(member.connection.id, agent.tables)
-    return pages.render(
+        return await form_page.show_again(form, error)
+    except AgentExists:
+        assert agent_id is not None
+        return confirmation.finish(_redirect_again(member, agent_id))
+    example = await form_page.tables.find_example(member.connection.id, agent.tables)
+    page = pages.render(
         request,
         "connections/agent_made.html",
         status=HTTPStatus.CREATED,
@@ -158,20 +163,22 @@ async def post_agent(
         snippets=_list_snippets(settings, agent, example, token),
         since=int(datetime.now(UTC).timestamp()),
     )
+    return confirmation.finish(page)
 
 
 @router.post("/summary")
 async def post_summary(request: Request, member: Owner, pages: PagesDep) -> Response:
     """Renders what the form means in words, or what is missing; creates nothing."""
     form = await parse_form(request, AgentForm, lists=LIST_FIELDS)
-    name, sentences = "", [] if form.data is not None else ["Some fields are not valid yet."]
+    name, facts = "", [] if form.data is not None else [PolicyFact("alert", "Some fields are not valid yet.")]
     if form.data is not None:
         try:
             policy = form.data.as_agent()
-            name, sentences = policy.name, describe_policy(policy, member.connection.role)
+            name, facts = policy.name, describe_policy(policy, member.connection.role)
         except AppError as error:
-            sentences = list(gather_errors(form.with_app_error(error).errors).values())
-    return pages.render(request, "connections/agent_summary.html", name=name, sentences=sentences)
+            errors = gather_errors(form.with_app_error(error).errors)
+            facts = [PolicyFact("alert", message) for message in errors.values()]
+    return pages.render(request, "connections/agent_summary.html", name=name, facts=facts)
 
 
 @router.get("/{agent_id}")
@@ -212,6 +219,7 @@ async def get_agent(
         can_copy=member.role.includes(Role.OWNER),
         can_freeze=member.role.includes(Role.EDITOR),
         done=_describe_frozen(request),
+        was_sent_again=request.query_params.get("done") == _AGAIN,
         since=int(datetime.now(UTC).timestamp()),
     )
 
@@ -265,70 +273,6 @@ async def post_freeze_agent(
     return redirect(f"{_path(member)}/{agent.id}?frozen={frozen}")
 
 
-async def _show_form_again(
-    request: Request,
-    member: Membership,
-    pages: Pages,
-    tables: ProjectTables,
-    form: Form[AgentForm],
-    error: AppError | None = None,
-) -> Response:
-    """Renders the form with all that was typed, at the step with the first error."""
-    refused = form if error is None else form.with_app_error(error)
-    context = await _form_context(member, tables, form.typed, gather_errors(refused.errors))
-    context["has_gone_stale"] = isinstance(error, ReauthRequired)
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if error is None else error.status
-    response = pages.render(request, "connections/agent_new.html", status=status, **context)
-    response.headers.update({} if error is None else error.headers)
-    return response
-
-
-async def _form_context(
-    member: Membership,
-    tables: ProjectTables,
-    typed: Mapping[str, str],
-    errors: Mapping[str, str] | None = None,
-    template: str | None = None,
-) -> dict[str, Any]:
-    listed = await tables.list_names(member.connection.id)
-    here = _path(member)
-    return {
-        "here": here,
-        "typed": typed,
-        "errors": errors or {},
-        "choice": _make_choice(listed, typed),
-        "steps": [title for title, _ in STEPS],
-        "step": find_step(errors or ()),
-        "templates": TEMPLATES,
-        "chosen_template": template,
-        "roles": list_roles(member),
-        "is_fresh": member.person.is_fresh,
-        "has_gone_stale": False,
-        "confirm_href": confirm_path(f"{here}/new"),
-        "confirm_beside_href": confirm_beside_path(),
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class TableChoice:
-    """`items` are value, text and whether it is ticked; `typed` holds what has no box. `is_listed`: names are known."""
-
-    items: list[tuple[str, str, bool]]
-    typed: str
-    is_listed: bool
-    more: int
-
-
-def _make_choice(listed: Sequence[str] | None, typed: Mapping[str, str]) -> TableChoice:
-    names = list(listed or ())
-    ticked = dict.fromkeys(name for name in typed.get("table", "").split("\n") if name)
-    shown = names[:MAX_LISTED]
-    rest = [name for name in ticked if name not in set(shown)]
-    lines = "\n".join(filter(None, [typed.get("tables", ""), *rest]))
-    items = [(name, shorten_table(name), name in ticked) for name in shown]
-    return TableChoice(items, lines, listed is not None, len(names) - len(shown))
-
-
 def _make_tabs(here: str, counts: Mapping[AgentState, int]) -> list[tuple[str, str, str, int]]:
     kept = sum(count for state, count in counts.items() if state is not AgentState.REVOKED)
     states = [(state.value, word, f"{here}?state={state}", counts[state]) for state, word in _STATE_WORDS.items()]
@@ -357,6 +301,10 @@ def _list_snippets(
     given = {"token": token} if token is not None else {}
     made: list[Snippet] = make_snippets(settings.origin, agent.connection_id, agent, example, **given)
     return [(snippet.key, snippet.label, snippet.code) for snippet in made]
+
+
+def _redirect_again(member: Membership, agent_id: UUID) -> Response:
+    return redirect(f"{_path(member)}/{agent_id}?done={_AGAIN}")
 
 
 def _describe_frozen(request: Request) -> str | None:

@@ -1,6 +1,7 @@
 """Describes in words what an agent may do: the same on the list, on its page and beside the form."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from basewarden.connections.models import Access, Agent
 from basewarden.connections.schemas import AgentCreate
@@ -9,6 +10,14 @@ from basewarden.web import count_things
 _MAX_NAMED = 3
 _RPC = "rpc/"
 Policy = Agent | AgentCreate
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFact:
+    """One thing that an agent may or may not do, and the icon of its kind."""
+
+    icon: str
+    text: str
 
 
 def describe_access(policy: Policy) -> str:
@@ -29,16 +38,15 @@ def describe_reach(tables: Sequence[str] | None) -> str:
     return f"{named or 'no table'}, and calls {called}"
 
 
-def describe_policy(policy: Policy, role: str) -> list[str]:
-    """Lists sentences; `role` is the connection's role, which applies where the agent has none of its own."""
+def describe_policy(policy: Policy, role: str) -> list[PolicyFact]:
+    """Lists facts; `role` is the connection's role, which applies where the agent has none of its own."""
+    claims = ", with claims of its own" if policy.claims else ""
+    expiry = f"works until {policy.expires_at:%-d %B %Y}" if policy.expires_at else "has no expiry date"
     return [
-        f"{_describe_tables(policy)}.",
+        PolicyFact("table", f"{_describe_tables(policy)}."),
         *_describe_writes(policy),
-        f"Requests run as the database role {policy.db_role or role}"
-        + (", with claims of its own." if policy.claims else "."),
-        f"The token works until {policy.expires_at:%-d %B %Y}."
-        if policy.expires_at
-        else "The token has no expiry date.",
+        PolicyFact("person", f"Requests run as the database role {policy.db_role or role}{claims}."),
+        PolicyFact("key", f"The token {expiry}."),
     ]
 
 
@@ -47,16 +55,19 @@ def _describe_tables(policy: Policy) -> str:
     return f"{verbs} {describe_reach(policy.tables)}"
 
 
-def _describe_writes(policy: Policy) -> list[str]:
+def _describe_writes(policy: Policy) -> list[PolicyFact]:
     if policy.access == Access.READ:
-        return ["It cannot write: every request is read-only."]
+        return [PolicyFact("lock", "It cannot write: every request is read-only.")]
+    rows = count_things(policy.max_rows_per_write, "row")
+    writes = count_things(policy.max_writes_per_session, "write")
     guards = [
-        f"A write may change {count_things(policy.max_rows_per_write, 'row')} at most. A larger one is rolled back.",
-        f"A session may hold {count_things(policy.max_writes_per_session, 'write')}. Then an editor must release it.",
-        "An update or delete without a filter is refused.",
+        PolicyFact("edit", f"A write may change {rows} at most. A larger one is rolled back."),
+        PolicyFact("list", f"A session may hold {writes}. Then an editor must release it."),
+        PolicyFact("filter", "An update or delete without a filter is refused."),
     ]
     if policy.tables is not None:
-        guards.append("A write is refused if a foreign key would change rows of a table that is not listed.")
+        text = "A write is refused if a foreign key would change rows of a table that is not listed."
+        guards.append(PolicyFact("branch", text))
     return guards
 
 

@@ -46,6 +46,10 @@ FindMissingTables = Callable[[UUID, Sequence[str]], Awaitable[Sequence[str]]]
 """Returns which of these tables and functions a project does not have; raises AppError if it is unreachable."""
 
 
+class AgentExists(Exception):
+    """The form that names this agent's id has created it already."""
+
+
 class Agents:
     def __init__(
         self, database: Database, listener: Listener, connections: Connections, find_unknown: FindMissingTables
@@ -69,21 +73,32 @@ class Agents:
         return caller
 
     async def create(
-        self, session: WriteSession, connection: Connection, wanted: AgentCreate, person_id: UUID
+        self,
+        session: WriteSession,
+        connection: Connection,
+        wanted: AgentCreate,
+        person_id: UUID,
+        *,
+        agent_id: UUID | None = None,
     ) -> tuple[Agent, str]:
-        """Creates an agent; returns it with its token, which cannot be shown again."""
+        """Creates an agent; returns it with its token, which cannot be shown again.
+
+        Raises AgentExists if there is one with the given id.
+        """
         await self._check_role(connection, wanted, person_id)
         await self._check_tables(connection, wanted)
         token = make_checked_token(TOKEN_PREFIX)
-        agent = Agent(
-            id=make_id(),
-            connection_id=connection.id,
-            token_hash=hash_token(token),
-            token_hint=token[-_HINT_LENGTH:],
-            created_by=person_id,
+        values = {
+            "id": agent_id or make_id(),
+            "connection_id": connection.id,
+            "token_hash": hash_token(token),
+            "token_hint": token[-_HINT_LENGTH:],
+            "created_by": person_id,
             **wanted.model_dump(),
-        )
-        await queries.insert_agent(session, agent)
+        }
+        agent = await queries.insert_agent(session, values)
+        if agent is None:
+            raise AgentExists
         return agent, token
 
     async def _check_role(self, connection: Connection, wanted: AgentCreate, person_id: UUID) -> None:
@@ -110,6 +125,10 @@ class Agents:
         if agent is None:
             raise NotFound
         return agent
+
+    async def find(self, session: ReadSession, connection_id: UUID, agent_id: UUID) -> Agent | None:
+        """Finds an agent, revoked or not."""
+        return await queries.find_agent(session, connection_id, agent_id, revoked=True)
 
     async def revoke(self, session: WriteSession, connection_id: UUID, agent_id: UUID) -> None:
         agent = await queries.revoke_agent(session, connection_id, agent_id)

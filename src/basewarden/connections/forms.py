@@ -71,5 +71,5 @@ class RoleForm(PageForm):
         return ConnectionChange.model_validate({"dbRole": self.db_role})
 
 
-class DeleteConnectionForm(RequestBody):
+class DeleteConnectionForm(PageForm):
     confirm: str = ""

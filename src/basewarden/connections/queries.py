@@ -1,10 +1,11 @@
 """All SQL of connections."""
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, RowMapping, Select, and_, delete, exists, func, or_, select, true, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -67,9 +68,10 @@ async def delete_connection(session: WriteSession, connection_id: UUID) -> None:
     await session.execute(delete(Connection).where(Connection.id == connection_id))
 
 
-async def insert_agent(session: WriteSession, agent: Agent) -> None:
-    session.add(agent)
-    await session.flush()
+async def insert_agent(session: WriteSession, values: Mapping[str, Any]) -> Agent | None:
+    """Returns None if an agent with this id exists: the same form was sent twice at once."""
+    query = insert(Agent).values(**values).on_conflict_do_nothing(index_elements=[Agent.id]).returning(Agent)
+    return await session.scalar(query)
 
 
 async def list_agents(

@@ -5,6 +5,7 @@ from functools import partial
 from basewarden.accounts import Attempts
 from basewarden.billing import Plans, Usage
 from basewarden.connections import agent_pages, health_pages, new_pages, routes, settings_pages
+from basewarden.connections.agent_form_keys import AgentFormKeys
 from basewarden.connections.callers import find_sidebar_connection, list_sidebar_connections
 from basewarden.connections.erasure import ConnectionErasure
 from basewarden.connections.export import CONNECTION_PARTS
@@ -42,6 +43,7 @@ def wire(registry: Registry) -> None:
         )
     )
     registry.add(KeptSecrets(vault))
+    registry.add(AgentFormKeys(vault))
     registry.add(Shell(partial(list_sidebar_connections, database), partial(find_sidebar_connection, database)))
     registry.add(Usage(count_owned))
 

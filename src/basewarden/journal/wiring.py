@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-from basewarden.connections import AgentActivity
+from basewarden.connections import AgentActivity, SessionCounter
 from basewarden.db import Database, Listener, Pruner
 from basewarden.journal import live_routes, pages, refusal_pages, refusal_routes, routes
 from basewarden.journal.agents import count_agent_activity, freeze_agent_sessions, read_agent_history
@@ -16,6 +16,7 @@ from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.recorder import Recorder
 from basewarden.journal.refusals import RefusalLog
+from basewarden.journal.sessions.queries import count_all_sessions
 from basewarden.journal.sidebar import SidebarCounts
 from basewarden.settings import Settings
 from basewarden.web import Registry, Shell
@@ -32,6 +33,7 @@ def wire(registry: Registry) -> None:
     registry.add(LiveFeeds(registry.get(Database), listener, limits))
     registry.add(RefusalLog(registry.get(Database)))
     registry.add(AgentActivity(count_agent_activity, read_agent_history, partial(freeze_agent_sessions, listener)))
+    registry.add(SessionCounter(count_all_sessions))
     registry.get(Shell).count_with(SidebarCounts(registry.get(Database), listener).count)
 
 

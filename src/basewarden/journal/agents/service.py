@@ -12,7 +12,7 @@ from basewarden.journal.models import JournalRefusal
 from basewarden.journal.sessions.queries import summarise_sessions
 from basewarden.journal.sessions.states import ACTIVE_WITHIN
 from basewarden.journal.sessions.summary import SessionSummary
-from basewarden.journal.timeline import REFUSAL_WORDS
+from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused
 
 SESSIONS_SHOWN = 8
 REFUSALS_SHOWN = 8
@@ -75,4 +75,6 @@ def _show_session(summary: SessionSummary) -> AgentSession:
 
 def _show_refusal(refusal: JournalRefusal) -> AgentRefusal:
     reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
-    return AgentRefusal(refusal.at, refusal.summary, reason, refusal.code, refusal.count, refusal.session_id)
+    return AgentRefusal(
+        refusal.at, describe_refused(refusal), refusal.summary, reason, refusal.code, refusal.count, refusal.session_id
+    )

@@ -162,6 +162,12 @@ async def count_sessions(session: AsyncSession, connection_id: UUID, status: str
     return int(await session.scalar(counted) or 0)
 
 
+async def count_all_sessions(session: AsyncSession, connection_id: UUID, most: int) -> int:
+    """Counts the sessions of a connection, at most `most`."""
+    found = select(JournalSession.id).where(JournalSession.connection_id == connection_id).limit(most).subquery()
+    return await session.scalar(select(func.count()).select_from(found)) or 0
+
+
 async def list_callers(session: AsyncSession, connection_id: UUID) -> list[tuple[UUID, str]]:
     """Lists the ids and names of the agents and people who have sessions, by name."""
     rows = await session.execute(text(_LIST_CALLERS), {"connection": connection_id, "limit": CALLERS_LISTED})
