@@ -122,6 +122,7 @@ def build_registry(
     journal.wire(registry)
     gateway.wire(registry)
     undo.wire(registry)
+    workspace.wire(registry)
     _wire_personal_data(registry)
     operations.wire(registry, _list_pruners(registry))
     return registry

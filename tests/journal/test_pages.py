@@ -57,7 +57,12 @@ async def test_what_was_blocked_is_on_the_home_and_the_agents_page(workshop: Wor
     assert "was stopped: change prices" in shown
     assert re.search(r'Blocked, 24 h</span>\s*<span class="figure">2<', shown)
     assert '2<span class="visually-hidden"> blocked requests of' in (await bench.person.get(f"{home}/agents")).text
-    assert "PATCH /prices?id=eq.…" in (await bench.person.get(f"{home}/refusals")).text
+    page = (await bench.person.get(f"{home}/refusals")).text
+    assert "PATCH /prices?id=eq.…" in page
+    assert "Change prices where id is …" in page
+    assert re.search(
+        r'Blocked in 7 days</span>\s*<span class="figure">2</span>\s*<span[^>]*>2 in the last 24 hours', page
+    )
 
 
 async def test_blocked_requests_are_listed_for_one_agent(workshop: Workshop) -> None:

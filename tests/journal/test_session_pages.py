@@ -53,12 +53,18 @@ def list_titles(page: str) -> list[str]:
     return re.findall(r'<span class="session-text"><a href="[^"]+">([^<]+)</a>', page)
 
 
+def list_labels(page: str) -> list[str]:
+    return re.findall(r'<span class="session-name">([^<]+)</span>', page)
+
+
 async def test_the_list_is_sorted_by_the_last_write(workshop: Workshop) -> None:
     bench = await workshop.bench(_SHOP)
     agent = await bench.agent()
     for label in ("first", "second", "first"):
         await agent.write("PATCH", "/prices?id=eq.1", {"amount": 5}, headers={"x-basewarden-session": label})
-    assert [title.partition(":")[0] for title in list_titles(await read_list(bench))] == ["first", "second"]
+    page = await read_list(bench)
+    assert list_labels(page) == ["first", "second"]
+    assert list_titles(page) == ["Changed 1 row of prices", "No changes"]
 
 
 async def test_filters_are_in_the_address_and_stay_in_the_tabs(workshop: Workshop) -> None:
@@ -77,18 +83,27 @@ async def test_filters_are_in_the_address_and_stay_in_the_tabs(workshop: Worksho
         ("since=2000-01-01&until=9999-01-01", [customers, prices]),
         ("until=2000-01-01", []),
         ("since=2500-01-01", []),
+        ("period=today", [customers, prices]),
+        ("period=30d&since=2500-01-01", [customers, prices]),
+        ("period=custom&until=2000-01-01", []),
         (f"status=active&who={robot.id}&table=prices&since=2000-01-01&until=", [prices]),
     ):
         assert list_titles(await read_list(bench, f"?{query}")) == expected, query
     page = await read_list(bench, f"?who={robot.id}&table=prices")
     assert f'href="/c/{bench.connection_id}/sessions?status=frozen&amp;who={robot.id}&amp;table=prices"' in page
     assert f'<option value="{robot.id}" selected>Robot</option>' in page
-    assert 'value="prices"' in page
+    assert '<option value="prices" selected>prices</option>' in page
+    assert '<option value="customers">customers</option>' in page  # also those of sessions that are filtered out
+    assert f'href="/c/{bench.connection_id}/sessions?who={robot.id}" title="Remove this filter"' in page
+    assert 'type="date"' not in page
+    custom = await read_list(bench, "?period=custom")
+    assert custom.count('type="date"') == 2
+    assert "data-unscripted>Apply" not in custom
     assert "No sessions match these filters" in await read_list(bench, "?table=nothing")
 
 
 @pytest.mark.parametrize(
-    "query", ["status=odd", "who=me", "since=yesterday", "until=2000-13-01", "cursor=%21", "table=%00"]
+    "query", ["status=odd", "who=me", "since=yesterday", "until=2000-13-01", "period=year", "cursor=%21", "table=%00"]
 )
 async def test_invalid_filters_are_422(workshop: Workshop, query: str) -> None:
     await read_list(await workshop.bench(_SHOP), f"?{query}", 422)
@@ -106,7 +121,7 @@ async def test_pages_keep_the_filters(workshop: Workshop) -> None:
     (following,) = re.findall(r'href="[^"]*/sessions(\?[^"]*cursor=[^"]*)" rel="next"', first)
     assert "table=prices" in following
     rest = await read_list(bench, following.replace("&amp;", "&"))
-    assert [title.partition(":")[0] for title in list_titles(rest)] == ["s1", "s0"]
+    assert list_labels(rest) == ["s1", "s0"]
 
 
 async def test_each_role_has_its_own_action(workshop: Workshop) -> None:

@@ -29,6 +29,7 @@ from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.recorder import SESSION_TOPIC, Recorder
 from basewarden.journal.refusals import Refusal, RefusalLog
 from basewarden.journal.routes import ReconcilerDep
+from basewarden.journal.row_names import RecordedRow, RowNames, RowNamesDep
 from basewarden.journal.sessions import (
     ACTIVE_WITHIN,
     SessionSummary,
@@ -41,7 +42,7 @@ from basewarden.journal.sessions import (
     list_sessions,
 )
 from basewarden.journal.shown_rows import split_changed_columns
-from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused
+from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused, describe_writes
 from basewarden.journal.values import (
     Capture,
     Image,
@@ -75,10 +76,13 @@ __all__ = [
     "Reconciler",
     "ReconcilerDep",
     "Recorded",
+    "RecordedRow",
     "Recorder",
     "Refusal",
     "RefusalLog",
     "RowChange",
+    "RowNames",
+    "RowNamesDep",
     "RowsWritten",
     "SessionCaller",
     "SessionFrozen",
@@ -96,6 +100,7 @@ __all__ = [
     "describe_changes",
     "describe_refused",
     "describe_session",
+    "describe_writes",
     "encode_key",
     "ensure_partitions",
     "find_member_write",

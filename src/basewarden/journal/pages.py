@@ -1,6 +1,6 @@
 """`/c/<id>/sessions`: the sessions of a connection, their writes and rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -10,22 +10,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.connections import Editor, Role, Viewer, count_agents
+from basewarden.core.brief import make_brief
 from basewarden.core.ids import parse_id
 from basewarden.db import ReadSession
 from basewarden.errors import NotFound
 from basewarden.journal import queries, service
 from basewarden.journal.freezing import freeze_session, release_session
 from basewarden.journal.routes import ListenerDep, ReconcilerDep
-from basewarden.journal.session_filters import ListParameters, ParametersDep
+from basewarden.journal.row_names import RowNamesDep
+from basewarden.journal.session_filters import PERIODS, ListParameters, ParametersDep
 from basewarden.journal.sessions import (
     SessionSummary,
     VerbCount,
-    count_sessions,
     list_callers,
+    list_tables,
     show_name,
     sort_counts,
 )
-from basewarden.journal.timeline import Timeline, mark_undone, read_timeline, read_write
+from basewarden.journal.timeline import Timeline, mark_undone, name_rows, read_timeline, read_write
 from basewarden.web import PagesDep, Reading, Writing, redirect
 
 router = APIRouter(prefix="/c/{connection_id}/sessions", include_in_schema=False)
@@ -39,7 +41,6 @@ _TABS = (
     ("undone", "Undone"),
     ("partly_undone", "Partly undone"),
 )
-_COUNTED = ("active", "frozen")
 _DONE = {
     "frozen": "Session frozen. It accepts no writes until it is released.",
     "released": "Session released. It accepts writes again, with a new budget.",
@@ -72,9 +73,15 @@ async def get_list(
         can_undo=member.role.includes(Role.EDITOR),
         current=parameters.status or "all",
         parameters=parameters,
-        tabs=await _list_tabs(db, connection_id, here, parameters),
+        tabs=[(key, text, here + parameters.encode(status="" if key == "all" else key), None) for key, text in _TABS],
         callers=[(str(caller), name) for caller, name in await list_callers(db, connection_id)],
-        tables=sorted({table for item in page.sessions for table in item.tables})[:100],
+        tables=_list_choices(await list_tables(db, connection_id), parameters.short_table),
+        periods=list(PERIODS.items()),
+        without={
+            "who": here + parameters.encode(who=""),
+            "table": here + parameters.encode(table=""),
+            "period": here + parameters.encode(period="", since="", until=""),
+        },
         is_first=cursor is None,
         first_href=here + parameters.encode(),
         unfiltered_href=here + ListParameters(status=parameters.status).encode(),
@@ -82,15 +89,10 @@ async def get_list(
     )
 
 
-async def _list_tabs(
-    db: ReadSession, connection_id: UUID, here: str, parameters: ListParameters
-) -> list[tuple[str, str, str, int | None]]:
-    """Only few sessions are live or frozen: their number is cheap, and leads to what needs attention."""
-    counts = {status: await count_sessions(db, connection_id, status) or None for status in _COUNTED}
-    return [
-        (key, text, here + parameters.encode(status="" if key == "all" else key), counts.get(key))
-        for key, text in _TABS
-    ]
+def _list_choices(tables: Iterable[str], chosen: str) -> list[tuple[str, str]]:
+    """The tables to choose from, with the chosen one in any case."""
+    names = {table.removeprefix("public.") for table in tables} | ({chosen} if chosen else set())
+    return [(name, make_brief(name)) for name in sorted(names)]
 
 
 @router.get("/{session_id}")
@@ -101,6 +103,7 @@ async def get_session(
     db: Reading,
     pages: PagesDep,
     reconciler: ReconcilerDep,
+    names: RowNamesDep,
     write: UUID | None = None,
     after: str | None = None,
 ) -> Response:
@@ -108,7 +111,7 @@ async def get_session(
     await reconciler.try_reconcile(member.connection.id)
     summary = await service.get_session(db, member.connection.id, session_id)
     path = f"/c/{member.connection.id}/sessions/{summary.session.id}"
-    timeline = await _read(db, summary, path, write, after)
+    timeline = await name_rows(await _read(db, summary, path, write, after), member, names)
     if summary.undone is not None:
         timeline = await mark_undone(db, timeline, summary.undone)
     return pages.render(

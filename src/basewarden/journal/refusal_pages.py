@@ -1,18 +1,41 @@
 """`/c/<id>/refusals`: requests of agents that policy refused."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
+from uuid import UUID
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.connections import Viewer
+from basewarden.core.ids import parse_id
+from basewarden.journal.models import JournalRefusal
 from basewarden.journal.refusals import service
-from basewarden.journal.timeline import REFUSAL_WORDS
+from basewarden.journal.refusals.queries import count_by_code
+from basewarden.journal.timeline import REFUSAL_WORDS, describe_filter, describe_refused
 from basewarden.web import PagesDep, Reading
 
+REASONS_SHOWN = 3
+
 router = APIRouter(prefix="/c/{connection_id}/refusals", include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedRequest:
+    """`title` says in words what was to be done, `summary` is the request without values."""
+
+    title: str
+    summary: str
+    code: str
+    agent_id: UUID
+    agent_name: str
+    session_id: UUID | None
+    count: int
+    at: datetime
 
 
 @router.get("")
@@ -25,6 +48,7 @@ async def get_refusals(
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     page = await service.list_refusals(db, member.connection.id, agent=agent, cursor=cursor)
+    counts = await count_by_code(db, member.connection.id, parse_id(agent) if agent else None)
     here = f"/c/{member.connection.id}/refusals"
     kept = {"agent": agent} if agent else {}
     shown = page.refusals[0] if agent and page.refusals else None
@@ -32,7 +56,8 @@ async def get_refusals(
         request,
         "journal/refusals.html",
         here=f"{here}?{urlencode(kept)}" if kept else here,
-        refusals=page.refusals,
+        refusals=[_show(refusal) for refusal in page.refusals],
+        figures=_list_figures(counts) if cursor is None else [],
         is_filtered=agent is not None,
         agent_name=shown.agent_name if shown else None,
         agent_href=f"/c/{member.connection.id}/agents/{shown.agent_id}" if shown else None,
@@ -40,3 +65,27 @@ async def get_refusals(
         is_first=cursor is None,
         next_href=f"{here}?{urlencode({**kept, 'cursor': page.next_cursor})}" if page.next_cursor else None,
     )
+
+
+def _show(refusal: JournalRefusal) -> BlockedRequest:
+    title = describe_refused(refusal) + describe_filter(refusal.summary)
+    return BlockedRequest(
+        title[:1].upper() + title[1:],
+        refusal.summary,
+        refusal.code,
+        refusal.agent_id,
+        refusal.agent_name,
+        refusal.session_id,
+        refusal.count,
+        refusal.at,
+    )
+
+
+def _list_figures(counts: Sequence[tuple[str, int, int]]) -> list[tuple[str, str, str]]:
+    """Label, number and note of each card: how many requests, and the most frequent reasons."""
+    if not counts:
+        return []
+    day, week = sum(one for _, one, _ in counts), sum(one for _, _, one in counts)
+    reasons = [(REFUSAL_WORDS.get(code, code), f"{of_week:,}") for code, _, of_week in counts[:REASONS_SHOWN]]
+    cards = [(f"{words[0].upper()}{words[1:]}", number, "") for words, number in reasons] if len(counts) > 1 else []
+    return [("Blocked in 7 days", f"{week:,}", f"{day:,} in the last 24 hours"), *cards]

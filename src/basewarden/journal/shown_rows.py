@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from basewarden.core.brief import make_brief
 from basewarden.core.ids import parse_id
 from basewarden.core.row_labels import describe_references, find_label
 from basewarden.journal.models import JournalMutation
+from basewarden.journal.row_names import RecordedRow
 
 Row = Mapping[str, Any]
 VALUES_SHOWN = 3
@@ -56,6 +57,8 @@ class ShownMutation:
     href: str | None = None
     key: str = ""
     is_undone: bool = False
+    unnamed: RecordedRow | None = None
+    """What was recorded of a row that has no name of its own."""
 
 
 def show_mutation(mutation: JournalMutation, state: str, connection_id: UUID) -> ShownMutation:
@@ -63,6 +66,10 @@ def show_mutation(mutation: JournalMutation, state: str, connection_id: UUID) ->
     row = before or after or {}
     changes, derived = list_changes(before, after, mutation.set_columns if mutation.cause == "request" else None)
     label, key = label_row(row, mutation.key_columns), describe_key(row, mutation.key_columns)
+    unnamed = None
+    if find_label(row, mutation.key_columns) is None:
+        values = mutation.before_exact or mutation.after_exact or {}
+        unnamed = RecordedRow(mutation.schema, mutation.table, values)
     return ShownMutation(
         position=mutation.position,
         verb=mutation.verb,
@@ -79,7 +86,15 @@ def show_mutation(mutation: JournalMutation, state: str, connection_id: UUID) ->
         shown_values=tuple(_list_values(row, mutation.key_columns, label)) if before is None or after is None else (),
         href=_find_href(mutation, connection_id) if mutation.verb != "delete" and state == "committed" else None,
         key="" if key == label else key,
+        unnamed=unnamed,
     )
+
+
+def with_name(row: ShownMutation, name: str | None) -> ShownMutation:
+    """The row with the name of the one that it refers to, beside its key."""
+    if name is None:
+        return row
+    return replace(row, label=name, key=" · ".join(_shorten_key(value) for value in row.primary_key.values()))
 
 
 def label_row(row: Row, key_columns: Sequence[str]) -> str:

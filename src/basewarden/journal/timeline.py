@@ -1,23 +1,48 @@
 """Prepares a session for its page: its writes in order, each with the rows that it changed."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from basewarden.connections import Membership
+from basewarden.core.brief import make_brief
 from basewarden.db import ReadSession
 from basewarden.journal import queries
 from basewarden.journal.models import JournalMutation, JournalRefusal, JournalWrite
 from basewarden.journal.refusals import list_session_refusals
-from basewarden.journal.sessions import UndoneRows, VerbCount, describe_cascades, describe_write, show_name
-from basewarden.journal.shown_rows import ShownMutation, show_mutation
+from basewarden.journal.row_names import RowNames
+from basewarden.journal.sessions import (
+    UndoneRows,
+    VerbCount,
+    describe_cascades,
+    describe_changes,
+    describe_write,
+    show_name,
+)
+from basewarden.journal.shown_rows import ShownMutation, show_mutation, with_name
 
 WRITES_PER_PAGE = 50
 ROWS_SHOWN = 10
 ROWS_PER_PAGE = 200
 REFUSALS_SHOWN = 200
 LEFT_LISTED = 10_000
+CONDITIONS_SHOWN = 2
+_COMPARISONS = {
+    "eq": "is …",
+    "neq": "is not …",
+    "gt": "is above …",
+    "gte": "is at least …",
+    "lt": "is below …",
+    "lte": "is at most …",
+    "in": "is one of …",
+    "is": "is …",
+    "like": "is like …",
+    "ilike": "is like …",
+}
+_CONDITION = re.compile(rf"(\w+)=({'|'.join(_COMPARISONS)})\.…")
 _REFUSED_VERBS = {"POST": "add to", "PUT": "add to", "PATCH": "change", "DELETE": "delete", "GET": "read"}
 REFUSAL_WORDS = {
     "read_only": "the token is read-only",
@@ -107,6 +132,20 @@ async def mark_undone(db: ReadSession, timeline: Timeline, undone: UndoneRows) -
     return replace(timeline, writes=tuple(marked.get(write.id, write) for write in timeline.writes))
 
 
+async def name_rows(timeline: Timeline, member: Membership, names: RowNames) -> Timeline:
+    """Names the rows that are called by the rows that they refer to."""
+    unnamed = [row for write in timeline.writes for row in write.mutations if row.unnamed is not None]
+    found = await names.read(member, [row.unnamed for row in unnamed if row.unnamed is not None])
+    by_place = {id(row): name for row, name in zip(unnamed, found, strict=True) if name is not None}
+    if not by_place:
+        return timeline
+    return replace(timeline, writes=tuple(_name_write(write, by_place) for write in timeline.writes))
+
+
+def _name_write(write: ShownWrite, names: Mapping[int, str]) -> ShownWrite:
+    return replace(write, mutations=tuple(with_name(row, names.get(id(row))) for row in write.mutations))
+
+
 def _mark_write(write: ShownWrite, left: Collection[int], most: int) -> ShownWrite:
     rows = tuple(replace(row, is_undone=row.position not in left) for row in write.mutations)
     return replace(write, mutations=rows, left=min(len(left), most))
@@ -152,6 +191,12 @@ def list_verb_counts(write: JournalWrite) -> list[VerbCount]:
     return [VerbCount(verb, write.schema, write.table, write.mutation_count)] if write.mutation_count else []
 
 
+def describe_writes(writes: Sequence[JournalWrite]) -> str:
+    """Returns "Changed 2 notes": what the requests of these writes did, without cascades."""
+    counts = [count for write in writes for count in list_verb_counts(write)]
+    return describe_changes([count for count in counts if not count.is_cascade] or counts)
+
+
 def _show_refusal(refusal: JournalRefusal) -> ShownRefusal:
     reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
     title = f"Blocked: {describe_refused(refusal)}"
@@ -162,6 +207,18 @@ def describe_refused(refusal: JournalRefusal) -> str:
     """Returns "delete orders": what a refused request was to do."""
     verb = _REFUSED_VERBS.get(refusal.method, refusal.method)
     return f"{verb} {show_name((refusal.table or '').rpartition('.')[2])}".strip()
+
+
+def describe_filter(summary: str) -> str:
+    """Returns " where placed_at is at least …" for a request that compares plain columns; else "".
+
+    Values are not stored, so they are "…".
+    """
+    conditions = [_CONDITION.fullmatch(part) for part in summary.partition("?")[2].split("&")]
+    found = [(match[1], _COMPARISONS[match[2]]) for match in conditions if match is not None]
+    if not found or len(found) < len(conditions) or len(found) > CONDITIONS_SHOWN:
+        return ""
+    return " where " + " and ".join(f"{make_brief(column)} {words}" for column, words in found)
 
 
 def _describe_uncaptured(item: Mapping[str, Any]) -> str:

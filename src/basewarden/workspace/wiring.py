@@ -1,7 +1,13 @@
-"""The routes of a connection's pages and of the list of connections; they keep no object in the registry."""
+"""Adds the pages of a connection and the list of connections, and says how recorded rows get their names."""
 
+from functools import partial
+
+from basewarden.gateway import Backends, Projects
+from basewarden.journal import RowNames
+from basewarden.web import Registry
 from basewarden.workspace import cell_pages, connection_pages, home_pages, row_pages, table_pages
 from basewarden.workspace.palette import pages as palette_pages
+from basewarden.workspace.row_names import read_row_names
 
 ROUTERS = (
     connection_pages.router,
@@ -11,3 +17,7 @@ ROUTERS = (
     row_pages.router,
     palette_pages.router,
 )
+
+
+def wire(registry: Registry) -> None:
+    registry.add(RowNames(partial(read_row_names, registry.get(Backends), registry.get(Projects))))

@@ -34,6 +34,18 @@ _ADD = """
 """
 
 
+ROWS_COUNTED = 5_000
+_COUNT_BY_CODE = """
+    SELECT code, coalesce(sum(count) FILTER (WHERE at > now() - interval '1 day'), 0)::bigint AS day,
+        sum(count)::bigint AS week
+    FROM (SELECT code, count, at FROM journal_refusals
+          WHERE connection_id = :connection AND at > now() - interval '7 days'
+            AND (CAST(:agent AS uuid) IS NULL OR agent_id = :agent)
+          ORDER BY at DESC, id DESC LIMIT :most) AS r
+    GROUP BY code ORDER BY week DESC, code
+"""
+
+
 async def list_kind_keys(
     session: AsyncSession, agents: Collection[UUID], hours: Collection[datetime]
 ) -> dict[tuple[UUID, datetime], set[str]]:
@@ -98,6 +110,15 @@ async def list_refusals(
         query = query.where(JournalRefusal.at >= since)
     order = (JournalRefusal.at.desc(), JournalRefusal.id.desc())
     return list(await session.scalars(query.order_by(*order).limit(limit)))
+
+
+async def count_by_code(
+    session: AsyncSession, connection_id: UUID, agent_id: UUID | None = None
+) -> list[tuple[str, int, int]]:
+    """Counts the refused requests of a day and of a week by code, in the newest rows; the most frequent first."""
+    values = {"connection": connection_id, "agent": agent_id, "most": ROWS_COUNTED}
+    rows = await session.execute(text(_COUNT_BY_CODE), values)
+    return [(row.code, row.day, row.week) for row in rows]
 
 
 async def list_session_refusals(session: AsyncSession, session_id: UUID, *, limit: int) -> list[JournalRefusal]:

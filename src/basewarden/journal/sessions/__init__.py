@@ -3,11 +3,11 @@
 from basewarden.journal.sessions.queries import (
     SessionFilter,
     SessionPosition,
-    count_sessions,
     find_search_end,
     find_session,
     list_callers,
     list_sessions,
+    list_tables,
 )
 from basewarden.journal.sessions.states import ACTIVE_WITHIN, UndoneRows
 from basewarden.journal.sessions.summary import SessionSummary
@@ -30,7 +30,6 @@ __all__ = [
     "UndoOrigin",
     "UndoneRows",
     "VerbCount",
-    "count_sessions",
     "describe_cascades",
     "describe_changes",
     "describe_session",
@@ -39,6 +38,7 @@ __all__ = [
     "find_session",
     "list_callers",
     "list_sessions",
+    "list_tables",
     "show_name",
     "sort_counts",
 ]

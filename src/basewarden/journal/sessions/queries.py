@@ -25,7 +25,6 @@ IS_ACTIVE = "kind = 'agent' AND status IN ('open', 'held') AND frozen_at IS NULL
 IS_NOT_EXPIRED = JournalSession.status != "expired"
 """Expired sessions are pruned in steps, and no query may show a part of one."""
 CALLERS_LISTED = 200
-SESSIONS_COUNTED = 100
 CALLER_KINDS = ("agent", "member", "undo")
 SessionPosition = tuple[datetime, UUID]
 
@@ -94,6 +93,12 @@ _LIST_CALLERS = """
         SELECT agent_id, user_id, caller_name FROM journal_sessions
         WHERE connection_id = :connection AND caller_key = k.caller_key ORDER BY last_seen_at DESC LIMIT 1) AS s
 """
+_LIST_TABLES = """
+    SELECT DISTINCT name FROM (
+        SELECT tables FROM journal_writes WHERE connection_id = :connection ORDER BY id DESC LIMIT :most) AS w,
+        unnest(w.tables) AS name
+    ORDER BY name LIMIT 500
+"""
 # Of a chain of undos, the session that is no undo, and how many undos follow it.
 _FIND_ORIGINS = """
     WITH RECURSIVE chain(undo, id, depth) AS (
@@ -155,13 +160,6 @@ async def find_search_end(
     return (row[0], row[1]) if row is not None else None
 
 
-async def count_sessions(session: AsyncSession, connection_id: UUID, status: str) -> int:
-    """Counts at most SESSIONS_COUNTED sessions."""
-    query = select(JournalSession.id).where(JournalSession.connection_id == connection_id, _has_status(status))
-    counted = select(func.count()).select_from(query.limit(SESSIONS_COUNTED).subquery())
-    return int(await session.scalar(counted) or 0)
-
-
 async def count_all_sessions(session: AsyncSession, connection_id: UUID, most: int) -> int:
     """Counts the sessions of a connection, at most `most`."""
     found = select(JournalSession.id).where(JournalSession.connection_id == connection_id).limit(most).subquery()
@@ -173,6 +171,12 @@ async def list_callers(session: AsyncSession, connection_id: UUID) -> list[tuple
     rows = await session.execute(text(_LIST_CALLERS), {"connection": connection_id, "limit": CALLERS_LISTED})
     names = {row.caller_id: row.caller_name for row in rows if row.caller_id is not None}
     return sorted(names.items(), key=lambda item: item[1].casefold())
+
+
+async def list_tables(session: AsyncSession, connection_id: UUID) -> list[str]:
+    """Lists the tables of the connection's newest writes."""
+    rows = await session.execute(text(_LIST_TABLES), {"connection": connection_id, "most": WRITES_COUNTED})
+    return [name for (name,) in rows]
 
 
 async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> SessionSummary | None:

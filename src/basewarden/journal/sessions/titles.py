@@ -10,6 +10,7 @@ MAX_NAME = 40
 PARTS = 2
 _WORDS = {"insert": "added", "update": "changed", "delete": "deleted", "mixed": "changed", "call": "called"}
 _EMPTY_WORDS = {"insert": "Added", "upsert": "Added", "delete": "Deleted"}
+_ROW_VERBS = {"insert", "update", "delete"}
 _WEIGHTS = {"delete": 100, "update": 10, "mixed": 10, "insert": 1, "call": 0}
 """A change of data comes before one that is ten times as large but adds rows only."""
 _UNDO_WORDS = {
@@ -92,8 +93,17 @@ def describe_changes(
     tables = {(count.schema, count.table) for count in merged if count.verb != "call" and count.table}
     more = len(tables - {(count.schema, count.table) for count in shown})
     rest = f", and {more} more {'table' if more == 1 else 'tables'}" if more else ""
-    text = ", ".join(parts) + rest
+    text = _join_parts(shown, parts, is_followed=bool(rest)) + rest
     return text[0].upper() + text[1:]
+
+
+def _join_parts(shown: Sequence[VerbCount], parts: Sequence[str], *, is_followed: bool) -> str:
+    """Names a verb once: "changed 99 prices and 5 products"."""
+    verbs = {count.verb for count in shown}
+    if len(parts) == 1 or len(verbs) > 1 or not verbs <= _ROW_VERBS:
+        return ", ".join(parts)
+    rest = [part.partition(" ")[2] for part in parts[1:]]
+    return (", " if is_followed else " and ").join([parts[0], *rest])
 
 
 def describe_write(verb: str, table: str, changes: Sequence[VerbCount]) -> str:
