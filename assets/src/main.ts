@@ -3,6 +3,7 @@ import "htmx.org";
 import "./autosubmit.js";
 import "./checking.js";
 import "./checklist.js";
+import "./choices.js";
 import "./confirm.js";
 import "./connect.js";
 import "./copy.js";

@@ -30,6 +30,7 @@ from basewarden.gateway.api.recorded_write import handle_write
 from basewarden.gateway.api.upstream import Upstream, UpstreamRequest, UpstreamResponse
 from basewarden.journal import Reconciler, Recorder
 from basewarden.undo import ApplyOptions, OnConflict, Receipt, Undo, UndoActor
+from basewarden.undo.planning.choices import NO_CHOICES, Choices
 from pgrest import RestConfig, Schema, parse_request
 from pgrest.server import RestServer
 from pgrest.settings import load_settings
@@ -228,10 +229,15 @@ class ApiBench:
             find_api_access=find_api_access,
         )
 
-    async def undo(self, session_id: UUID | None = None, on_conflict: OnConflict = "refuse") -> Receipt:
+    async def undo(
+        self,
+        session_id: UUID | None = None,
+        on_conflict: OnConflict = "refuse",
+        choices: Choices = NO_CHOICES,
+    ) -> Receipt:
         undo = await self.make_undo()
         wanted = session_id or await self.session_id()
-        return await undo.apply(self.journal.connection_id, wanted, ACTOR, ApplyOptions(on_conflict))
+        return await undo.apply(self.journal.connection_id, wanted, ACTOR, ApplyOptions(on_conflict, choices=choices))
 
     async def preview(self, session_id: UUID | None = None) -> Receipt:
         undo = await self.make_undo()

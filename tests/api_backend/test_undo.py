@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from basewarden.undo.errors import AlreadyUndone, UndoConflict, UndoRunning
+from basewarden.undo.planning.choices import Choices
 from basewarden.undo.receipt import Receipt
 from tests.api_backend.api_bench import ApiBench
 from tests.api_backend.conftest import OpenProject
@@ -412,3 +413,23 @@ async def test_keys_that_follow_each_other(open_project: OpenProject) -> None:
     again = await bench.undo()
     assert (again.reverted, again.already_reverted, again.conflicts) == (2, 1, ())
     assert await bench.texts("t", "u") == before
+
+
+async def test_newer_values_are_overwritten_as_chosen_and_come_back(shop: ApiBench) -> None:
+    await shop.write("PATCH", "/customers?id=lt.5", {"name": "wrecked"})
+    await shop.write("POST", "/customers", {"id": 50, "name": "junk"})
+    await shop.run("UPDATE customers SET name = 'theirs ' || id WHERE id IN (1, 2, 3, 50)")
+    left = await shop.texts(*TABLES)
+    offered = {one.primary_key["id"]: one.id or "" for one in (await shop.preview()).conflicts}
+    choices = Choices(frozenset(offered[number] for number in (2, 3, 50)))
+    shop.upstream.before_write = "UPDATE customers SET name = 'late' WHERE id = 3"
+    receipt = await shop.undo(on_conflict="skip", choices=choices)
+    assert sorted(one.primary_key["id"] for one in receipt.overwritten_edits) == [2, 50]
+    assert (receipt.planned, receipt.reverted, receipt.skipped) == (5, 3, 2)
+    reasons = {one.primary_key["id"]: one.reason for one in receipt.conflicts}
+    assert reasons[3].endswith("The row was changed again after the preview, so it was not restored.")
+    names = await shop.rows("SELECT id, name FROM customers WHERE id < 5 OR id = 50 ORDER BY id")
+    assert [tuple(row.values()) for row in names] == [(1, "theirs 1"), (2, "c2"), (3, "late"), (4, "c4")]
+    assert (await shop.undo(receipt.undo_session_id)).conflicts == ()
+    await shop.run("UPDATE customers SET name = 'theirs 3' WHERE id = 3")
+    assert await shop.texts(*TABLES) == left

@@ -8,9 +8,10 @@ from basewarden.journal import Image, RowChange, Verb
 from basewarden.undo.direct.apply import Applied, apply_rows
 from basewarden.undo.direct.reader import DatabaseReader
 from basewarden.undo.execution.failures import PlanRejected
+from basewarden.undo.planning.choices import NO_CHOICES, Choices
 from basewarden.undo.planning.fold import Folded, RecordedWrite, fold_writes
 from basewarden.undo.planning.plan import UndoPlan
-from basewarden.undo.planning.planner import make_plan
+from basewarden.undo.planning.planner import make_chosen_plan, make_plan
 from pgrest import Builder, DbConnection, Schema, Statement, Table, load_schema
 from tests.sqlscan.plugin import OwnStatement
 
@@ -92,14 +93,16 @@ class UndoWorld:
     async def undo_folded(self, folded: Folded) -> Applied | None:
         return (await self._undo(folded, skip=False))[1]
 
-    async def undo(self, *, skip: bool = False) -> tuple[UndoPlan, Applied | None]:
+    async def undo(self, *, skip: bool = False, choices: Choices = NO_CHOICES) -> tuple[UndoPlan, Applied | None]:
         """None when it refused. The undo's own changes become the next session's writes."""
-        return await self._undo(fold_writes(self.writes), skip=skip)
+        return await self._undo(fold_writes(self.writes), skip=skip, choices=choices)
 
-    async def _undo(self, folded: Folded, *, skip: bool) -> tuple[UndoPlan, Applied | None]:
+    async def _undo(
+        self, folded: Folded, *, skip: bool, choices: Choices = NO_CHOICES
+    ) -> tuple[UndoPlan, Applied | None]:
         schema = await self.schema()
         await self.connection.run([Statement("BEGIN")])
-        plan = await make_plan(DatabaseReader(self.connection, lock=True), schema, folded)
+        plan = await make_chosen_plan(DatabaseReader(self.connection, lock=True), schema, folded, choices)
         if plan.conflicts and not skip:
             await self.connection.run([Statement("ROLLBACK")])
             return plan, None

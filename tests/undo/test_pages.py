@@ -3,6 +3,7 @@
 import re
 
 import httpx
+import psycopg
 import pytest
 
 from tests.fixtures.bench import Bench, BenchAgent, Workshop
@@ -88,12 +89,56 @@ async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: BenchAge
     receipt = (await request_undo(bench, session, onConflict="skip")).text
     assert "2 rows are as they were.</p>" in receipt
     assert "1 row keeps a newer edit." in receipt
+    assert '<del class="change-old">x</del>' in receipt
+    assert "changed outside Basewarden" in receipt
     assert "1 row kept" in receipt
     assert [row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 4 ORDER BY id")] == [
         "note 1",
         "theirs",
         "note 3",
     ]
+
+
+async def test_each_conflict_has_a_choice_that_the_form_keeps(bench: Bench, agent: BenchAgent) -> None:
+    session = (await agent.write("PATCH", "/notes?id=lt.9", {"body": "x"})).session_id
+    await bench.run("UPDATE notes SET body = 'theirs ' || id WHERE id < 8")
+    preview = await open_page(bench, f"/{session}/undo")
+    assert "Undo 1 row, keep 7 newer edits" in preview
+    ids = re.findall(r'name="choice-([^"]+)" value="restore"><span>Restore<', preview)
+    assert len(ids) == 5  # the others follow
+    later = await open_page(bench, f"/{session}/undo?conflicts=5")
+    ids += re.findall(r'name="choice-([^"]+)" value="restore"><span>Restore<', later)
+    assert len(set(ids)) == 7
+    (token,) = re.findall(r'name="previewToken" value="([^"]+)"', preview)
+
+    everything = (await request_undo(bench, session, previewToken=token, all="restore")).text
+    assert ">Undo 8 rows<" in everything
+    assert f'name="restored" form="undo-form" value="{" ".join(ids[5:])}"' in everything
+    assert everything.count('value="restore" checked') == 5
+    assert ">Undo 1 row, keep 7 newer edits<" in (await request_undo(bench, session, all="keep")).text
+    more = (await request_undo(bench, session, show="55", **{f"choice-{ids[6]}": "restore"})).text
+    assert ">Undo 2 rows, keep 6 newer edits<" in more
+    assert f'name="choice-{ids[6]}" value="restore" checked' in more
+    assert "Nothing was changed" not in more
+    assert {row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id = 8")} == {"x"}
+
+    form = {f"choice-{ids[0]}": "restore", f"choice-{ids[1]}": "keep", f"choice-{ids[5]}": "keep"}
+    receipt = await request_undo(
+        bench, session, previewToken=token, onConflict="skip", restored=" ".join(ids[5:]), **form
+    )
+    assert "3 rows are as they were." in receipt.text
+    assert "2 newer edits were overwritten, as chosen." in receipt.text
+    assert [row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 9 ORDER BY id")] == [
+        "note 1",
+        *(f"theirs {number}" for number in range(2, 7)),
+        "note 7",
+        "note 8",
+    ]
+    (again,) = re.findall(r'href="([^"]+)">(?:<[^>]+>)*Restore anyway…', receipt.text)
+    rest = (await bench.person.get(again)).text
+    assert "Choose what to restore" in rest
+    assert rest.count('value="restore">') == 5
+    assert "3 rows already restored. 5 conflicts remain." in rest
 
 
 async def test_a_long_write_is_folded_and_paged(bench: Bench, agent: BenchAgent) -> None:
@@ -171,7 +216,8 @@ async def test_one_write_is_previewed_and_undone(bench: Bench, agent: BenchAgent
     write = first.changes[0]["writeId"]
     path = f"/c/{bench.connection_id}/sessions/{first.session_id}/undo?write={write}"
     preview = (await bench.person.get(path)).text
-    assert "<h1>Undo 2 rows</h1>" in preview
+    assert "<h1>Undo 1 write: changed 2 notes</h1>" in preview
+    assert "<span>Undo 2 rows</span>" in preview
     assert f'action="{path}"' in preview
     receipt = await bench.person.post(path, follow_redirects=True)
     assert "2 rows are as they were." in receipt.text
@@ -211,6 +257,30 @@ async def test_rows_have_their_labels_and_hostile_values_stay_text(workshop: Wor
     assert "\u202e" not in page
     assert "y" * 200 not in page
     assert "fine</ins>" in page
+    for path in (f"/{session}", f"/{session}/undo"):
+        shown = await open_page(bench, path)
+        assert "&lt;i&gt;Ada &amp; Co&lt;/i&gt;" in shown, path
+        assert "<i>Ada" not in shown
+    receipt = await request_undo(bench, session)
+    assert '&lt;i&gt;Ada &amp; Co&lt;/i&gt;</a> <span class="entry-key">7</span>' in receipt.text
+    assert "<i>Ada" not in receipt.text
+
+
+async def test_rows_keep_their_keys_for_names_where_the_project_does_not_answer(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE makers (id int PRIMARY KEY, name text);
+        CREATE TABLE goods (id int PRIMARY KEY, maker_id int REFERENCES makers, note text);
+        INSERT INTO makers VALUES (1, 'Ada');
+        INSERT INTO goods VALUES (7, 1, 'fine');
+    """)
+    agent = await bench.agent()
+    session = (await agent.write("PATCH", "/goods?id=eq.7", {"note": "x"})).session_id
+    assert ">Ada <" in await open_page(bench, f"/{session}")
+    async with await psycopg.AsyncConnection.connect(bench.dsn) as other, other.transaction():
+        await other.execute("LOCK makers IN ACCESS EXCLUSIVE MODE")
+        page = await open_page(bench, f"/{session}")
+    assert "Ada" not in page
+    assert ">maker 1 · fine <" in page
 
 
 async def test_the_receipt_is_a_file_for_members_only(bench: Bench, agent: BenchAgent) -> None:

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from basewarden.undo.planning.choices import Choices
+from basewarden.undo.planning.plan import UndoPlan
 from pgrest import DatabaseError, Statement
 from tests.undo.ordered_worlds import TAG, OrderedTable, draw_ordered_act, draw_ordered_tables
 from tests.undo.support import UndoWorld
@@ -77,6 +79,46 @@ async def test_with_others_in_between(world: UndoWorld, data: st.DataObject) -> 
     plan, applied = await world.undo()
     assert applied is not None, plan.conflicts
     assert await world.digest() == digests
+
+
+@MANY
+@given(data=st.data())
+async def test_newer_values_that_are_overwritten_as_chosen(world: UndoWorld, data: st.DataObject) -> None:
+    """The chosen rows are as before the session, and undoing the undo brings all newer values back."""
+    tables = data.draw(draw_tables())
+    await reset_world(world, tables)
+    for act in data.draw(st.lists(draw_act(tables), min_size=1, max_size=4)):
+        await try_write(world, act.sql, act.sets, is_session=True)
+    for act in data.draw(st.lists(draw_act(tables), min_size=1, max_size=5)):
+        await try_write(world, act.sql, act.sets, is_session=data.draw(st.integers(0, 3)) == 0)
+    digests = await world.digest()
+    offered = [conflict.id for conflict in (await world.plan()).conflicts if conflict.id is not None]
+    chosen = frozenset(one for one in offered if data.draw(st.booleans()))
+    plan, applied = await world.undo(skip=True, choices=Choices(chosen))
+    assert applied is not None, plan.conflicts
+    overwritten = {edit.id for edit in plan.overwritten_edits}
+    assert overwritten <= chosen
+    assert not overwritten & {conflict.id for conflict in plan.conflicts}
+    assert len(plan.overwritten_edits) == len(overwritten)
+    await check_overwritten(world, plan)
+    plan, applied = await world.undo()
+    assert applied is not None, plan.conflicts
+    assert await world.digest() == digests
+
+
+async def check_overwritten(world: UndoWorld, plan: UndoPlan) -> None:
+    state = await world.read(await world.schema())
+    for row in plan.writes:
+        if row.overwrites is None:
+            continue
+        rows, before = state[row.table.qualified], row.change.before
+        if before is None:
+            assert (row.current_key or ()) not in rows
+        else:
+            now = rows[row.target_key or ()].exact
+            assert {name: now[name] for name in row.overwrites.columns} == {
+                name: before[name] for name in row.overwrites.columns
+            }
 
 
 @MANY

@@ -192,6 +192,36 @@ async def test_a_later_write_of_the_same_column_is_a_conflict(
     assert (await list_prices(bench))[0] == "1 7 n"
 
 
+@on_both_backends
+async def test_one_row_of_a_write_is_undone_and_then_the_rest(
+    bench: Bench, agent: BenchAgent, backend: Backend
+) -> None:
+    before = await list_prices(bench)
+    written = await agent.write("PATCH", "/prices?id=lte.3", {"amount": 0})
+    _, other = await write(agent, "PATCH", "/prices?id=eq.9", {"note": "x"})
+    first, second, _ = (one["id"] for one in sorted(written.changes, key=lambda one: one["primaryKey"]["id"]))
+    position = next(one["position"] for one in written.changes if one["id"] == second)
+    path = f"/c/{bench.connection_id}/sessions/{written.session_id}"
+    query = f"?write={written.changes[0]['writeId']}&row={position}"
+    assert f'href="{path}/undo{query.replace("&", "&amp;")}"' in (await bench.person.get(path)).text
+    assert "<h1>Undo 1 row of 1 write</h1>" in (await bench.person.get(f"{path}/undo{query}")).text
+    assert (await bench.person.get(f"{path}/undo?row={position}")).status_code == 404
+    assert (await bench.person.get(f"{path}/undo?write={other}&row={position}")).status_code == 404
+    undone = await request_undo(bench, {"mutationIds": [second]})
+    assert (undone.status_code, undone.json()["reverted"]) == (200, 1), undone.text
+    lines = await list_prices(bench)
+    assert (lines[1], lines[0], lines[2]) == (before[1], "1 0 n", "3 0 n")
+    assert (await request_undo(bench, {"mutationIds": [second]})).json()["code"] == "already_undone"
+    assert (await bench.journal(written.session_id))["status"] == "partly_undone"
+    assert (await request_undo(bench, {"mutationIds": [first, second]})).json()["reverted"] == 1
+    assert (await request_undo(bench, {"sessionId": written.session_id})).json()["reverted"] == 2
+    assert await list_prices(bench) == before
+    for wrong, status in (([2**40], 404), ([0], 422), ([], 422)):
+        assert (await request_undo(bench, {"mutationIds": wrong})).status_code == status, wrong
+    elsewhere = [one["id"] for one in (await agent.write("PATCH", "/prices?id=eq.8", {"note": "x"})).changes]
+    assert (await request_undo(bench, {"mutationIds": [first, *elsewhere]})).status_code == 422
+
+
 async def test_a_session_of_one_write_is_undone_redone_and_undone_again(bench: Bench, agent: BenchAgent) -> None:
     before = await list_prices(bench)
     session, only = await write(agent, "DELETE", "/makers?id=eq.1")

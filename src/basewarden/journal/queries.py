@@ -1,7 +1,7 @@
 """All SQL of the journal except the recorder's, which is in `statements`."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -263,8 +263,12 @@ async def list_session_rows(
     limit: int,
     after_position: int = 0,
     table: tuple[str, str] | None = None,
+    row_keys: Collection[str] | None = None,
 ) -> list[JournalMutation]:
-    """Lists committed row changes of a session in order, with long values shortened; `table` is schema and name."""
+    """Lists committed row changes of a session in order, with long values shortened.
+
+    `table` is schema and name; `row_keys` are encoded by `values.encode_key`.
+    """
     query = (
         _shown_mutations()
         .join(JournalWrite, JournalWrite.id == JournalMutation.write_id)
@@ -275,6 +279,8 @@ async def list_session_rows(
     )
     if table is not None:
         query = query.where(JournalMutation.schema == table[0], JournalMutation.table == table[1])
+    if row_keys is not None:
+        query = query.where(JournalMutation.row_key.in_(row_keys))
     return [_with_shown_images(*row) for row in await session.execute(query)]
 
 

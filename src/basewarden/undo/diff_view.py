@@ -1,16 +1,18 @@
 """The rows of a table as a diff, for the preview of an undo and for its receipt."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from basewarden.core.addresses import row_path
 from basewarden.core.brief import make_brief
 from basewarden.core.row_labels import describe_references, find_label
-from basewarden.journal import JournalMutation, split_changed_columns
+from basewarden.journal import JournalMutation, RecordedRow, split_changed_columns
 from basewarden.undo.planning.samples import MAX_COLUMNS, MAX_LABEL, MAX_NEW_COLUMNS, MAX_VALUE, show_short_key
 from basewarden.undo.row_samples import TableSample, ValueSample
+
+_NO_VALUES: Mapping[str, str | None] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,22 @@ def show_sample(connection_id: UUID, sample: TableSample) -> DiffTable:
 
 
 def show_mutations(
-    connection_id: UUID, name: tuple[str, str], counts: tuple[int, int, int], rows: Sequence[JournalMutation]
+    connection_id: UUID,
+    name: tuple[str, str],
+    counts: tuple[int, int, int],
+    rows: Sequence[JournalMutation],
+    names: Mapping[int, str],
 ) -> DiffTable:
-    """A table of an undo that was done, in which deleted rows exist no more."""
-    return DiffTable(*name, *counts, tuple(_show_mutation(connection_id, row) for row in rows))
+    """A table of an undo that was done, in which deleted rows exist no more. `names` are by the id() of values."""
+    return DiffTable(*name, *counts, tuple(_show_mutation(connection_id, row, names) for row in rows))
 
 
-def _show_mutation(connection_id: UUID, row: JournalMutation) -> DiffRow:
+def find_recorded(row: JournalMutation) -> RecordedRow:
+    """The row before the undo; that of a row that was inserted again, after it."""
+    return RecordedRow(row.schema, row.table, row.before_exact or row.after_exact or _NO_VALUES)
+
+
+def _show_mutation(connection_id: UUID, row: JournalMutation, names: Mapping[int, str]) -> DiffRow:
     before, after = row.before_exact or {}, row.after_exact or {}
     image = after or before
     key = [image.get(column) or "" for column in row.key_columns]
@@ -94,6 +105,7 @@ def _show_mutation(connection_id: UUID, row: JournalMutation) -> DiffRow:
     )
     name = (
         find_label(before or after, row.key_columns)
+        or names.get(id(before or after))
         or describe_references(before or after, row.key_columns)
         or make_brief(", ".join(key), MAX_LABEL)
     )

@@ -1,6 +1,6 @@
 """Prepares the preview of an undo for its page: conflicts with three values, and the rows of each table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,8 +14,9 @@ from basewarden.core.brief import make_brief
 from basewarden.core.row_labels import find_label
 from basewarden.db import ReadSession
 from basewarden.errors import NotFound
-from basewarden.journal import encode_key, find_session, list_row_history
+from basewarden.journal import describe_writes, encode_key, find_session, list_row_history
 from basewarden.undo.diff_view import DiffTable, show_sample
+from basewarden.undo.planning.choices import MOST_CHOICES
 from basewarden.undo.planning.samples import (
     MAX_LABEL,
     MAX_VALUE,
@@ -24,18 +25,21 @@ from basewarden.undo.planning.samples import (
     show_short_key,
     sort_conflicts,
 )
-from basewarden.undo.queries import count_undo_depth
-from basewarden.undo.receipt import Receipt, RowConflict
+from basewarden.undo.queries import count_undo_depth, list_writes
+from basewarden.undo.receipt import Receipt, RowConflict, count_rows
 from basewarden.undo.row_samples import SampleWindow
 
+MOST_SHOWN = 200
+"""Conflicts on one page; a query each."""
 Names = Mapping[tuple[tuple[str, str], tuple[str, ...]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class SessionName:
-    """`is_redo`: the session is an undo, so undoing it means doing it again."""
+    """`name` is the session's label, or its title; `is_redo`: it is an undo, so undoing it means doing it again."""
 
     title: str
+    name: str
     caller: str
     kind: str
     is_redo: bool
@@ -60,7 +64,10 @@ class ConflictValue:
 
 @dataclass(frozen=True, slots=True)
 class ConflictView:
-    """`key` is shown beside the name, "" where it is the name."""
+    """`key` is shown beside the name, "" where it is the name.
+
+    `id` is None where the row cannot be restored; `is_restored`: it is chosen; `deletes`: restoring deletes it.
+    """
 
     table: str
     name: str
@@ -69,18 +76,25 @@ class ConflictView:
     reason: str
     values: tuple[ConflictValue, ...]
     writer: LastWriter | None
+    id: str | None
+    is_restored: bool
+    deletes: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewPage:
-    """`free` rows would be restored; `kept` are in conflict and stay.
+    """`free` rows would be restored, `chosen` of them over newer values; `kept` are in conflict and stay.
 
+    For `choosable` conflicts there is a choice. `chosen_later` are the ids of chosen ones that are not shown.
     `conflicts_before` are the table and reason of the last conflict on the page before, `conflicts_end` is the number
     of the next one.
     """
 
     free: int
     kept: int
+    chosen: int
+    choosable: int
+    chosen_later: tuple[str, ...]
     conflicts: tuple[ConflictView, ...]
     more_conflicts: int
     conflicts_end: int
@@ -95,16 +109,29 @@ async def describe_session(db: ReadSession, connection_id: UUID, session_id: UUI
         raise NotFound("There is no such session.")
     session = found.session
     depth = await count_undo_depth(db, session_id) if session.kind == "undo" else 0
-    return SessionName(make_brief(found.title, 120), session.caller_name, session.kind, depth % 2 == 1)
+    title = make_brief(found.title, 120)
+    return SessionName(
+        title, make_brief(session.label) if session.label else title, session.caller_name, session.kind, depth % 2 == 1
+    )
 
 
 async def describe_preview(
-    db: ReadSession, connection_id: UUID, session_id: UUID, receipt: Receipt, window: SampleWindow | None
+    db: ReadSession,
+    connection_id: UUID,
+    session_id: UUID,
+    receipt: Receipt,
+    window: SampleWindow | None,
+    shown: int = ROWS_SHOWN,
 ) -> PreviewPage:
-    first, count = (0, ROWS_SHOWN) if window is None else (window.start, ROWS_IN_WINDOW)
-    listed = sort_conflicts(receipt.conflicts) if window is None or window.is_of_conflicts else []
+    """Without a `window`, at least `shown` conflicts are shown."""
+    listed = sort_conflicts((*receipt.conflicts, *receipt.overwritten_edits))
+    chosen = {edit.id for edit in receipt.overwritten_edits}
+    first, count = (0, _count_shown(listed, chosen, shown)) if window is None else (window.start, ROWS_IN_WINDOW)
+    choosable = [conflict.id for conflict in listed if conflict.id is not None][:MOST_CHOICES]
+    if window is not None and not window.is_of_conflicts:
+        listed = []
     conflicts = [
-        await _describe_conflict(db, connection_id, session_id, conflict, receipt.names)
+        await _describe_conflict(db, connection_id, session_id, conflict, receipt.names, chosen)
         for conflict in listed[first : first + count]
     ]
     before = listed[first - 1] if 0 < first <= len(listed) else None
@@ -113,6 +140,9 @@ async def describe_preview(
     return PreviewPage(
         free=max(0, receipt.planned - receipt.already_reverted - len(receipt.conflicts)),
         kept=min(len(receipt.conflicts), receipt.planned),
+        chosen=len(chosen),
+        choosable=len(choosable),
+        chosen_later=tuple(one.id for one in listed[first + count :] if one.id is not None and one.id in chosen),
         conflicts=tuple(conflicts),
         more_conflicts=max(0, len(listed) - first - count),
         conflicts_end=first + len(conflicts),
@@ -122,13 +152,39 @@ async def describe_preview(
     )
 
 
-def encode_writes(writes: Sequence[UUID]) -> str:
-    """The query of a page about some writes of a session."""
-    return f"?{urlencode([('write', str(write)) for write in writes])}" if writes else ""
+async def describe_target(db: ReadSession, session_id: UUID, writes: Sequence[UUID], rows: int) -> str:
+    """Returns "1 write: added 1 message", or "1 row" of it; "" where the whole session is to be undone."""
+    found = await list_writes(db, session_id, writes) if writes else []
+    if not found:
+        return ""
+    text = describe_writes(found)
+    if rows:
+        return f"{count_rows(rows)} of 1 write"
+    count = f"{len(found):,} write{'' if len(found) == 1 else 's'}"
+    return f"{count}: {text[0].lower()}{text[1:]}" if text else count
+
+
+def _count_shown(listed: Sequence[RowConflict], chosen: Collection[str | None], shown: int) -> int:
+    """Shows a few chosen rows, so that what was chosen remains in sight."""
+    choosable = [place for place, conflict in enumerate(listed) if conflict.id is not None]
+    places = [place for place in choosable if listed[place].id in chosen]
+    last = places[-1] + 1 if places and len(places) < min(len(choosable), ROWS_IN_WINDOW) else 0
+    return min(max(ROWS_SHOWN, shown, last), MOST_SHOWN)
+
+
+def encode_writes(writes: Sequence[UUID], rows: Sequence[int] = ()) -> str:
+    """The query of a page about some writes of a session, or about some rows of one."""
+    pairs = [*(("write", str(write)) for write in writes), *(("row", str(row)) for row in rows)]
+    return f"?{urlencode(pairs)}" if pairs else ""
 
 
 async def _describe_conflict(
-    db: ReadSession, connection_id: UUID, session_id: UUID, conflict: RowConflict, names: Names
+    db: ReadSession,
+    connection_id: UUID,
+    session_id: UUID,
+    conflict: RowConflict,
+    names: Names,
+    chosen: Collection[str | None],
 ) -> ConflictView:
     own = names.get(((conflict.schema, conflict.table), conflict.key))
     own = own or find_label(conflict.image or {}, tuple(conflict.primary_key))
@@ -144,6 +200,9 @@ async def _describe_conflict(
             for value in conflict.values
         ),
         writer=await _find_last_writer(db, connection_id, session_id, conflict) if conflict.key else None,
+        id=conflict.id,
+        is_restored=conflict.id is not None and conflict.id in chosen,
+        deletes=conflict.deletes,
     )
 
 

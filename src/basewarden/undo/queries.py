@@ -7,7 +7,7 @@ from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.db import WriteSession
-from basewarden.journal import JournalSession, JournalWrite
+from basewarden.journal import JournalMutation, JournalSession, JournalWrite
 
 
 def name_lock(session_id: UUID) -> str:
@@ -161,6 +161,37 @@ async def list_sessions_of_writes(
         )
     )
     return {row.id: row.session_id for row in found}
+
+
+async def list_row_places(
+    session: AsyncSession, write_id: UUID, positions: Collection[int]
+) -> set[tuple[str, str, str]]:
+    """Schema, table and key of the rows that a write changed at these positions, after the write."""
+    found = await session.execute(
+        select(
+            JournalMutation.schema,
+            JournalMutation.table,
+            func.coalesce(JournalMutation.new_row_key, JournalMutation.row_key),
+        ).where(JournalMutation.write_id == write_id, JournalMutation.position.in_(positions))
+    )
+    return {(schema, table, key) for schema, table, key in found}
+
+
+async def list_row_changes(
+    session: AsyncSession, connection_id: UUID, mutation_ids: Collection[int]
+) -> list[tuple[UUID, UUID, int]]:
+    """Session, write and position of row changes of the connection."""
+    found = await session.execute(
+        select(JournalMutation.session_id, JournalMutation.write_id, JournalMutation.position).where(
+            JournalMutation.id.in_(mutation_ids), JournalMutation.connection_id == connection_id
+        )
+    )
+    return [(session_id, write_id, position) for session_id, write_id, position in found]
+
+
+async def list_writes(session: AsyncSession, session_id: UUID, write_ids: Collection[UUID]) -> list[JournalWrite]:
+    query = select(JournalWrite).where(JournalWrite.id.in_(write_ids), JournalWrite.session_id == session_id)
+    return list(await session.scalars(query.order_by(JournalWrite.id)))
 
 
 async def count_pending_writes(session: AsyncSession, session_id: UUID) -> int:

@@ -45,6 +45,10 @@ class RowConflict:
     """The exact text of the key where the session left the row."""
     image: Mapping[str, str | None] | None = None
     """The row as it is, or as the session left it."""
+    id: str | None = None
+    """Names the conflict and the values that restoring the row would overwrite; None where it cannot be restored."""
+    deletes: bool = False
+    """Whether restoring the row deletes it."""
 
     def body(self) -> dict[str, Any]:
         """For msgspec to encode: numbers keep their text."""
@@ -55,6 +59,7 @@ class RowConflict:
             "primaryKey": {name: _write_exactly(value) for name, value in self.primary_key.items()},
             "columns": [known.get(name, ColumnValues(name)).body() for name in self.columns],
             "reason": self.reason,
+            "id": self.id,
         }
 
 
@@ -75,6 +80,7 @@ class Receipt:
     `already_reverted` rows were as before when the undo read them, or an earlier undo reverted them. `is_incremental`:
     the undo sends one request after another, and a failure does not roll back the requests before it. `pending_writes`
     were uncommitted at the time of a preview and are not part of it. `notes` say what a preview could not find out.
+    `overwritten_edits` are the conflicts that were settled by restoring the row over newer values.
     """
 
     planned: int
@@ -89,6 +95,7 @@ class Receipt:
     preview_token: str | None = None
     pending_writes: int = 0
     notes: tuple[str, ...] = ()
+    overwritten_edits: tuple[RowConflict, ...] = ()
     shown: tuple[TableSample, ...] = ()
     """Of a preview: the first rows of each table, for a page."""
     names: Mapping[tuple[Name, tuple[str, ...]], str] = field(default_factory=dict)
@@ -105,6 +112,7 @@ class Receipt:
             "undoSessionId": str(self.undo_session_id) if self.undo_session_id else None,
             "previewToken": self.preview_token,
             "conflicts": [conflict.body() for conflict in self.conflicts],
+            "overwritten": [conflict.body() for conflict in self.overwritten_edits],
         }
 
     def with_notes(self, notes: Sequence[str]) -> "Receipt":

@@ -14,6 +14,8 @@ from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound
 from basewarden.undo import queries
 from basewarden.undo.errors import REFUSALS, AlreadyUndone, PreviewStale, UndoConflict
+from basewarden.undo.overwritten_rows import list_overwritten
+from basewarden.undo.planning.choices import MOST_CHOICES, make_choices
 from basewarden.undo.receipt import OnConflict
 from basewarden.undo.schemas import (
     AlreadyUndoneOut,
@@ -40,12 +42,21 @@ ANSWERS = {
 UndoDep = Annotated[Undo, Depends(inject(Undo))]
 
 
+MutationId = Annotated[int, Field(ge=1, le=2**62)]
+
+
 class UndoRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     mode: Literal["preview", "apply"]
     on_conflict: OnConflict = Field(default="refuse", alias="onConflict")
     preview_token: str | None = Field(default=None, alias="previewToken", max_length=200)
+    choices: dict[Annotated[str, Field(max_length=100)], Literal["keep", "restore"]] = Field(
+        default_factory=dict,
+        max_length=MOST_CHOICES,
+        description="By the `id` of a conflict: `restore` overwrites the newer values that the conflict shows, and only"
+        " those. A row that was changed again since is a conflict still.",
+    )
 
 
 class WritesTarget(BaseModel):
@@ -56,6 +67,16 @@ class WritesTarget(BaseModel):
     write_ids: list[UUID] = Field(alias="writeIds", min_length=1, max_length=100)
 
 
+class RowsTarget(BaseModel):
+    """Row changes of one write, by their `id`."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    mutation_ids: list[Annotated[int, Field(ge=1, le=2**62)]] = Field(
+        alias="mutationIds", min_length=1, max_length=1000
+    )
+
+
 class SessionTarget(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -63,26 +84,39 @@ class SessionTarget(BaseModel):
 
 
 class TargetedUndoRequest(UndoRequest):
-    target: SessionTarget | WritesTarget = Field(description="What is to be undone: a session, or some of its writes.")
+    target: SessionTarget | WritesTarget | RowsTarget = Field(
+        description="What is to be undone: a session, some of its writes, or some row changes of one write."
+    )
 
 
 @router.post("/sessions/{session_id}/undo", summary="Previews or applies the undo of a session.", responses=ANSWERS)
 async def post_undo(session_id: str, body: UndoRequest, member: Editor, undo: UndoDep) -> Response:
-    """Where rows are in conflict it answers 409 with the receipt in `details`, and nothing is changed."""
+    """Where rows are in conflict it answers 409 with the receipt in `details`, and nothing is changed.
+
+    `choices` settle conflicts row by row; the receipt lists the rows that were restored over newer values.
+    """
     wanted = parse_id(session_id)
     if wanted is None:
         raise NotFound("There is no such session.")
     return await _answer(undo, member, wanted, body)
 
 
-@router.post("/undo", summary="Previews or applies the undo of a session or of some of its writes.", responses=ANSWERS)
+@router.post(
+    "/undo",
+    summary="Previews or applies the undo of a session, a write or a row change.",
+    responses=ANSWERS,
+)
 async def post_targeted_undo(body: TargetedUndoRequest, member: Editor, undo: UndoDep) -> Response:
-    """Undoes only the writes in `target`; all other changes stay.
+    """Undoes only the writes or row changes in `target`; all other changes stay.
 
     A row that a later write of the same session changed in the same columns, moved or deleted is a conflict.
     """
     if isinstance(body.target, SessionTarget):
         return await _answer(undo, member, body.target.session_id, body)
+    if isinstance(body.target, RowsTarget):
+        found = await undo.find_row_changes(member.connection.id, body.target.mutation_ids)
+        session_id, write_id, rows = found
+        return await _answer(undo, member, session_id, body, [write_id], rows)
     writes = body.target.write_ids
     return await _answer(undo, member, await undo.find_session(member.connection.id, writes), body, writes)
 
@@ -98,8 +132,11 @@ async def get_receipt_file(undo_id: str, member: Viewer, db: Reading) -> Respons
     undo = await queries.find_undo(db, member.connection.id, known) if known is not None else None
     if undo is None or undo.receipt is None:
         raise NotFound("There is no such undo.")
+    receipt = decode_receipt(undo.receipt)
+    overwritten = [one.body() for one in await list_overwritten(db, undo.id, receipt)]
     body = {
-        **encode_receipt(decode_receipt(undo.receipt)),
+        **encode_receipt(receipt),
+        **({"overwritten": overwritten} if receipt.overwritten else {}),
         "undoSessionId": str(undo.id),
         "sessionId": str(undo.undo_of),
         "state": undo.undo_state,
@@ -111,13 +148,19 @@ async def get_receipt_file(undo_id: str, member: Viewer, db: Reading) -> Respons
 
 
 async def _answer(
-    undo: Undo, member: Editor, session_id: UUID, body: UndoRequest, writes: Collection[UUID] = ()
+    undo: Undo,
+    member: Editor,
+    session_id: UUID,
+    body: UndoRequest,
+    writes: Collection[UUID] = (),
+    rows: Collection[int] = (),
 ) -> Response:
+    choices = make_choices(body.choices)
     if body.mode == "preview":
-        receipt = await undo.preview(member.connection.id, session_id, writes)
+        receipt = await undo.preview(member.connection.id, session_id, writes, choices=choices, rows=rows)
     else:
-        options = ApplyOptions(body.on_conflict, body.preview_token)
-        receipt = await undo.apply(member.connection.id, session_id, make_actor(member), options, writes)
+        options = ApplyOptions(body.on_conflict, body.preview_token, choices)
+        receipt = await undo.apply(member.connection.id, session_id, make_actor(member), options, writes, rows)
     return Response(msgspec.json.encode(receipt.body()), media_type=JSON_TYPE)
 
 

@@ -26,6 +26,9 @@ class RowConflictOut(ResponseBody):
     primary_key: dict[str, Any]
     columns: list[ColumnConflict]
     reason: str
+    id: str | None = Field(
+        description="Send it in `choices` to restore the row over its newer values; null where that is not possible."
+    )
 
 
 class ReceiptOut(ResponseBody):
@@ -40,6 +43,7 @@ class ReceiptOut(ResponseBody):
     undo_session_id: UUID | None = Field(description="The session that the undo wrote; null for a preview.")
     preview_token: str | None = Field(description="Send it with `apply` to do exactly what was previewed.")
     conflicts: list[RowConflictOut]
+    overwritten: list[RowConflictOut] = Field(description="Rows that are restored over newer values, as chosen.")
 
 
 class KeptColumn(ResponseBody):
@@ -56,6 +60,23 @@ class KeptRowOut(ResponseBody):
     reason: str
 
 
+class OverwrittenColumn(ResponseBody):
+    """Both values as PostgreSQL's text; null also where the row was deleted."""
+
+    name: str
+    newer: str | None = Field(description="What the row had before the undo.", examples=["13.00"])
+    restored: str | None = Field(examples=["11.90"])
+
+
+class OverwrittenRowOut(ResponseBody):
+    """A row that the undo restored over newer values. Undoing the undo brings them back."""
+
+    schema_: str = Field(alias="schema")
+    table: str
+    primary_key: dict[str, Any]
+    columns: list[OverwrittenColumn]
+
+
 class StoredReceiptOut(ResponseBody):
     """The receipt of an undo as it was stored; the counts are rows."""
 
@@ -64,6 +85,9 @@ class StoredReceiptOut(ResponseBody):
     skipped: int
     already_as_before: int
     conflicts: list[KeptRowOut]
+    overwritten: list[OverwrittenRowOut] | None = Field(
+        default=None, description="Where newer values were overwritten."
+    )
     irreversible: list[str]
     notes: list[str]
     undo_session_id: UUID

@@ -22,9 +22,10 @@ from basewarden.undo.earlier_undos import find_undone_earlier, leave_out_reverte
 from basewarden.undo.errors import AlreadyUndone, PreviewStale, SessionPending, UndoRunning
 from basewarden.undo.execution.receipts import make_receipt
 from basewarden.undo.ledger import UndoLedger
+from basewarden.undo.planning.choices import NO_CHOICES, Choices
 from basewarden.undo.planning.fold import Folded, RecordedWrite, fold_writes
 from basewarden.undo.planning.samples import sample_plan
-from basewarden.undo.planning.selection import fold_selected
+from basewarden.undo.planning.selection import RowPlace, fold_selected, keep_rows
 from basewarden.undo.planning.unrestored_columns import keep_unrestored
 from basewarden.undo.receipt import Receipt
 from basewarden.undo.recorded_writes import read_writes
@@ -76,22 +77,37 @@ class Undo:
             raise Invalid.field("writeIds", "These writes belong to more than one session. Undo them one by one.")
         return next(iter(found.values()))
 
+    async def find_row_changes(self, connection_id: UUID, mutations: Collection[int]) -> tuple[UUID, UUID, set[int]]:
+        """The session and the write that all these row changes belong to, and their positions."""
+        async with self._database.read_only() as unit:
+            found = await queries.list_row_changes(unit, connection_id, mutations)
+        if not mutations or len(found) < len(set(mutations)):
+            raise NotFound("There is no such row change.")
+        if len({write_id for _, write_id, _ in found}) > 1:
+            message = "These row changes belong to more than one write. Undo them one by one."
+            raise Invalid.field("mutationIds", message)
+        session_id, write_id, _ = found[0]
+        return session_id, write_id, {position for _, _, position in found}
+
     async def preview(
         self,
         connection_id: UUID,
         session_id: UUID,
         writes: Collection[UUID] = (),
         window: SampleWindow | None = None,
+        choices: Choices = NO_CHOICES,
+        rows: Collection[int] = (),
     ) -> Receipt:
         """Returns what an undo would do now; reads only. Writes that remain pending are not included.
 
-        `writes` are those of the session to undo; none are all. `window`: which rows a page shows.
+        `writes` are those of the session to undo; none are all. `rows` are the positions of row changes of a single
+        write; none are all. `window`: which rows a page shows. `choices` are those that the undo would be applied with.
         """
         await self._settle(connection_id, session_id)
         await self._wait_for_writes(connection_id, session_id, PREVIEW_WAIT_SECONDS)
-        target = await self._read_past(connection_id, session_id, writes)
+        target = await self._read_past(connection_id, session_id, writes, rows)
         strategy = await self._select_strategy(connection_id)
-        plan = await strategy.preview(target, window)
+        plan = await strategy.preview(target, window, choices)
         receipt = make_receipt(plan, make_token(target, plan))
         receipt = replace(receipt, is_incremental=strategy.is_incremental, pending_writes=target.pending_writes)
         return receipt if window is None else replace(receipt, shown=sample_plan(plan, window))
@@ -103,13 +119,14 @@ class Undo:
         actor: UndoActor,
         options: ApplyOptions = _REFUSE,
         writes: Collection[UUID] = (),
+        rows: Collection[int] = (),
     ) -> Receipt:
         """Raises UndoConflict or PreviewStale, with nothing changed, where the undo is refused."""
         await self._settle(connection_id, session_id)
         async with self._lock_session(session_id), self._hold_session(session_id):
             if await self._wait_for_writes(connection_id, session_id, APPLY_WAIT_SECONDS):
                 raise SessionPending
-            target = await self._read_past(connection_id, session_id, writes)
+            target = await self._read_past(connection_id, session_id, writes, rows)
             strategy = await self._select_strategy(connection_id)
             try:
                 return await strategy.execute(target, actor, options)
@@ -186,7 +203,9 @@ class Undo:
         folded = replace(folded, undone_earlier=await find_undone_earlier(unit, of_all, folded))
         return await self._follow_undos(unit, of_all, folded)
 
-    async def _read_past(self, connection_id: UUID, session_id: UUID, selected: Collection[UUID] = ()) -> UndoTarget:
+    async def _read_past(
+        self, connection_id: UUID, session_id: UUID, selected: Collection[UUID] = (), rows: Collection[int] = ()
+    ) -> UndoTarget:
         async with self._database.snapshot() as unit:
             session = await queries.find_session(unit, connection_id, session_id)
             if session is None:
@@ -214,7 +233,22 @@ class Undo:
             if not frozenset(selected) <= {write.id for write in writes}:
                 raise NotFound("There is no such write.")
             left = await leave_out_reverted(unit, undos, writes, budget=self._budget)
-            return await _select_writes(target, undos, writes, left, frozenset(selected))
+            target = await _select_writes(target, undos, writes, left, frozenset(selected))
+            if not rows:
+                return target
+            places = await queries.list_row_places(unit, next(iter(selected)), rows) if len(selected) == 1 else set()
+            return _select_rows(target, places, undos)
+
+
+def _select_rows(target: UndoTarget, places: Collection[RowPlace], undos: Sequence[JournalSession]) -> UndoTarget:
+    """Of a single write, only these rows. Raises AlreadyUndone where they are no more part of its changes."""
+    if not places:
+        raise NotFound("There is no such row change.")
+    folded = keep_rows(target.folded, places)
+    if undos and not folded.changes:
+        raise AlreadyUndone("This row change is already undone.", details={"undoSessionId": str(undos[-1].id)})
+    rest = len(target.folded.changes) - len(folded.changes) + len(target.folded.irreversible)
+    return replace(target, folded=folded, other_changes=target.other_changes + rest)
 
 
 async def _select_writes(

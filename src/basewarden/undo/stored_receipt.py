@@ -23,7 +23,7 @@ class StoredColumn(msgspec.Struct, frozen=True):
 
 
 class StoredConflict(msgspec.Struct, frozen=True, rename={"primary_key": "primaryKey"}):
-    """A row that the undo did not revert, without the row's values, which the journal has already.
+    """A row that the undo did not revert, or restored over newer values. The journal has its values already.
 
     The first version of the product stored the columns as plain names.
     """
@@ -41,7 +41,8 @@ class StoredReceipt(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     Both are None in receipts that say nothing of it. `irreversible_count` counts what no undo can revert; an undo that
     may be interrupted stores it, so that `remaining` can be calculated from the writes that were journaled. `writes`
     are the undone ones of the session; none are all. `earlier_undos` of the session, and undos
-    of those, were in effect then: what they reverted is not counted.
+    of those, were in effect then: what they reverted is not counted. `overwritten` rows were restored over newer
+    values, as far as the journal has their changes: an undo that may be interrupted stores them at its start.
     """
 
     planned: int = 0
@@ -58,6 +59,7 @@ class StoredReceipt(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     irreversible_count: int = 0
     writes: tuple[UUID, ...] = ()
     earlier_undos: tuple[UUID, ...] = ()
+    overwritten: tuple[StoredConflict, ...] = ()
 
     def is_complete_at(self, position: int) -> bool:
         """Whether the undo reverted everything in a session that is at `position` now."""
@@ -96,6 +98,7 @@ def make_stored_receipt(
         irreversible_count=irreversible_count,
         writes=writes,
         earlier_undos=earlier_undos,
+        overwritten=tuple(_make_stored_conflict(edit) for edit in receipt.overwritten_edits),
     )
 
 
@@ -112,7 +115,11 @@ def _make_stored_conflict(conflict: RowConflict) -> StoredConflict:
 def encode_receipt(receipt: StoredReceipt) -> dict[str, Any]:
     """As the column `receipt` of a journal session takes it."""
     encoded: dict[str, Any] = msgspec.to_builtins(receipt)
-    optional = {"writes": receipt.writes, "earlierUndos": receipt.earlier_undos}
+    optional = {
+        "writes": receipt.writes,
+        "earlierUndos": receipt.earlier_undos,
+        "overwritten": receipt.overwritten,
+    }
     return {name: value for name, value in encoded.items() if optional.get(name, ...) != ()}
 
 

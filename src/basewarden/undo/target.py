@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from basewarden.undo.planning.choices import NO_CHOICES, Choices
 from basewarden.undo.planning.fold import Folded
 from basewarden.undo.receipt import OnConflict
 
@@ -43,7 +44,8 @@ class UndoTarget:
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """`preview_token`: the undo is refused unless it does what that preview showed."""
+    """`preview_token`: the undo is refused unless it does what that preview showed, and what `choices` add to it."""
 
     on_conflict: OnConflict = "refuse"
     preview_token: str | None = None
+    choices: Choices = NO_CHOICES

@@ -12,6 +12,8 @@ from starlette.responses import Response
 from basewarden.errors import AppError, Invalid
 from basewarden.web.pages import Pages
 
+MOST_FIELDS = 2_100
+"""An undo may have a choice for each of 2,000 rows; the size of a body is bounded too."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -57,7 +59,7 @@ async def parse_form(request: Request, model: type[M], *, lists: Collection[str]
 
     A field of `lists` may be sent several times; `typed` holds its values on a line each.
     """
-    async with request.form(max_files=0, max_fields=1000) as data:
+    async with request.form(max_files=0, max_fields=MOST_FIELDS) as data:
         typed = {name: value for name, value in data.items() if isinstance(value, str)}
         many = {name: [value for value in data.getlist(name) if isinstance(value, str)] for name in lists}
     given: dict[str, Any] = {name: value for name, value in typed.items() if value != ""}

@@ -20,6 +20,7 @@ from basewarden.undo.api.reader import SET_BY_HAND, ApiReader, explain_refusal, 
 from basewarden.undo.api.requests import UndoRequestSender
 from basewarden.undo.execution.conflicts import KEPT_BY_TRIGGER, NOT_DELETED, NOT_RESTORED
 from basewarden.undo.execution.verification import list_mismatched_columns, list_not_restored
+from basewarden.undo.planning.choices import NO_CHOICES, Choices
 from basewarden.undo.planning.components import Component
 from basewarden.undo.planning.manual_edits import list_manual_edits
 from basewarden.undo.planning.plan import RowPlan, UndoPlan, decide_row, make_conflict
@@ -76,6 +77,10 @@ class ApiUndoRun:
         self._refuse(
             (number for number in left if number not in self.reverted and number not in self.conflicts), reason
         )
+
+    def list_overwritten_edits(self) -> list[RowConflict]:
+        """The settled conflicts whose rows are restored."""
+        return [edit for number in sorted(self.reverted) if (edit := self.rows[number].overwrites) is not None]
 
     @property
     def _is_stopped(self) -> bool:
@@ -285,7 +290,7 @@ class ApiUndoRun:
             if before[key] == self._reader.versions.get((table.qualified, key), ""):
                 self._refuse([number], NOT_DELETED if row.action == "delete" else NOT_RESTORED)
                 continue
-            decided = decide_row(row.change, table, found.get(key))
+            decided = decide_row(row.change, table, found.get(key), choices=_repeat_choice(row))
             if isinstance(decided, RowConflict):
                 self.conflicts[number] = decided
             elif manual_edits := list_manual_edits(decided):
@@ -346,3 +351,9 @@ class ApiUndoRun:
         if left == columns:
             self._given_up.add(kind)
         return left
+
+
+def _repeat_choice(row: RowPlan) -> Choices:
+    """The choice that the row was planned with."""
+    edit = row.overwrites
+    return NO_CHOICES if edit is None or edit.id is None else Choices(frozenset({edit.id}))

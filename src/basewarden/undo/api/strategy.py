@@ -22,9 +22,10 @@ from basewarden.undo.execution.receipts import UndoResult, make_initial_receipt
 from basewarden.undo.execution.schema_retry import run_on_current_schema
 from basewarden.undo.execution.verification import describe_overwritten
 from basewarden.undo.ledger import UndoLedger, make_caller
+from basewarden.undo.planning.choices import NO_CHOICES, Choices
 from basewarden.undo.planning.names import find_names
 from basewarden.undo.planning.plan import UndoPlan, make_conflict
-from basewarden.undo.planning.planner import make_plan
+from basewarden.undo.planning.planner import make_chosen_plan, make_plan
 from basewarden.undo.receipt import OnConflict, Receipt, RowConflict
 from basewarden.undo.row_samples import SampleWindow
 from basewarden.undo.target import ApplyOptions, UndoActor, UndoTarget
@@ -38,19 +39,22 @@ _PLAN_TRIES = 2
 class _RunResult:
     """`plan` is the last plan, `conflicts` are those of its rows that were not reverted, by number.
 
-    `already_reverted` rows were as before when the first plan was made. `halted` is why requests ended early.
+    `already_reverted` rows were as before when the first plan was made. `overwritten_edits` are settled conflicts whose
+    rows were restored, `overwritten` the columns that triggers set again. `halted` is why requests ended early.
     """
 
     plan: UndoPlan
     already_reverted: int
     conflicts: Mapping[int, RowConflict]
     overwritten: Counter[tuple[str, tuple[str, ...], str]]
+    overwritten_edits: tuple[RowConflict, ...]
     halted: Exception | None
     has_written: bool
 
     def make_result(self) -> UndoResult:
         conflicts = (*self.plan.conflicts, *(self.conflicts[number] for number in sorted(self.conflicts)))
-        return UndoResult(self.plan, conflicts, self.already_reverted, describe_overwritten(self.overwritten))
+        notes = describe_overwritten(self.overwritten)
+        return UndoResult(self.plan, conflicts, self.already_reverted, self.overwritten_edits, notes)
 
 
 class ApiUndoStrategy:
@@ -62,22 +66,24 @@ class ApiUndoStrategy:
         self._recorder = recorder
         self._ledger = ledger
 
-    async def preview(self, target: UndoTarget, window: SampleWindow | None = None) -> UndoPlan:
-        reader, plan = await self._plan(target, probes=False)
+    async def preview(
+        self, target: UndoTarget, window: SampleWindow | None = None, choices: Choices = NO_CHOICES
+    ) -> UndoPlan:
+        reader, plan = await self._plan(target, choices, probes=False)
         try:
             return replace(plan, names=await find_names(reader, self._api.schema, plan, window))
         except (AppError, UpstreamRefused, SnapshotStale):
             return plan  # rows keep their keys for names
 
     async def execute(self, target: UndoTarget, actor: UndoActor, options: ApplyOptions) -> Receipt:
-        reader, plan = await self._plan(target, probes=True)
+        reader, plan = await self._plan(target, options.choices, probes=True)
         check_plan(target, plan, options)
         if not plan.writes:
             return await self._ledger.finish_without_writes(target, plan)
         undo_id = make_id()
         await self._ledger.start(target, undo_id, actor, make_initial_receipt(target, plan), API_CAPTURE)
         sender = UndoRequestSender(self._api, self._recorder, make_caller(target, actor, API_CAPTURE), undo_id)
-        run = await self._run(reader, sender, target, plan, stops_at_conflict=options.on_conflict == "refuse")
+        run = await self._run(reader, sender, target, plan, options)
         result = run.make_result()
         if not run.has_written:
             await self._ledger.mark_failed(undo_id)
@@ -86,32 +92,30 @@ class ApiUndoStrategy:
         return result.make_receipt(undo_id)
 
     async def _run(
-        self,
-        reader: ApiReader,
-        sender: UndoRequestSender,
-        target: UndoTarget,
-        plan: UndoPlan,
-        *,
-        stops_at_conflict: bool,
+        self, reader: ApiReader, sender: UndoRequestSender, target: UndoTarget, plan: UndoPlan, options: ApplyOptions
     ) -> _RunResult:
         """Plans again with each unique key that the database names when it rejects a row."""
+        stops_at_conflict = options.on_conflict == "refuse"
         schema, already_reverted = add_moved_keys(self._api.schema, target), plan.already_reverted
         overwritten: Counter[tuple[str, tuple[str, ...], str]] = Counter()
+        edits: tuple[RowConflict, ...] = ()
         while True:
             api_run = ApiUndoRun(reader, sender, plan, stops_at_conflict=stops_at_conflict)
             await api_run.run()
-            overwritten = overwritten + api_run.overwritten
-            run = _RunResult(plan, already_reverted, api_run.conflicts, overwritten, api_run.halted, sender.has_written)
+            overwritten, edits = overwritten + api_run.overwritten, (*edits, *api_run.list_overwritten_edits())
+            run = _RunResult(
+                plan, already_reverted, api_run.conflicts, overwritten, edits, api_run.halted, sender.has_written
+            )
             if api_run.learned_key is None or api_run.halted is not None:
                 return run
             schema = add_unique_key(schema, *api_run.learned_key)
             try:
-                plan = await make_plan(reader, schema, target.folded)
+                plan = await make_plan(reader, schema, target.folded, options.choices)
             except (AppError, UpstreamRefused, SnapshotStale) as error:
                 return replace(run, halted=error)
             if plan.conflicts and stops_at_conflict:
                 skipped = _skip_all(plan) if sender.has_written else {}
-                return _RunResult(plan, already_reverted, skipped, overwritten, None, sender.has_written)
+                return _RunResult(plan, already_reverted, skipped, overwritten, edits, None, sender.has_written)
 
     async def _end_without_writes(self, receipt: Receipt, run: _RunResult, on_conflict: OnConflict) -> Receipt:
         """Nothing was changed, which is a refusal unless the actor asked to skip conflicts."""
@@ -122,13 +126,13 @@ class ApiUndoStrategy:
             raise UndoConflict(replace(receipt, reverted=0, skipped=0))
         return receipt
 
-    async def _plan(self, target: UndoTarget, *, probes: bool) -> tuple[ApiReader, UndoPlan]:
+    async def _plan(self, target: UndoTarget, choices: Choices, *, probes: bool) -> tuple[ApiReader, UndoPlan]:
         """Plans on a newer schema where the known one is outdated."""
 
         async def plan_on(schema: Schema) -> tuple[ApiReader, UndoPlan]:
             self._api = replace(self._api, schema=schema)
             reader = ApiReader(self._api, probes=probes)
-            return reader, await make_plan(reader, add_moved_keys(schema, target), target.folded)
+            return reader, await make_chosen_plan(reader, add_moved_keys(schema, target), target.folded, choices)
 
         async def renew(schema: Schema, error: Exception) -> Schema | None:
             is_outdated = not isinstance(error, UpstreamRefused) or error.is_outdated

@@ -30,10 +30,11 @@ from basewarden.undo.execution.preconditions import check_plan
 from basewarden.undo.execution.receipts import UndoResult
 from basewarden.undo.execution.schema_retry import run_on_current_schema
 from basewarden.undo.ledger import UndoLedger, make_caller
+from basewarden.undo.planning.choices import NO_CHOICES, Choices
 from basewarden.undo.planning.fold import describe_counts
 from basewarden.undo.planning.names import find_names
 from basewarden.undo.planning.plan import UndoPlan
-from basewarden.undo.planning.planner import make_plan
+from basewarden.undo.planning.planner import make_chosen_plan
 from basewarden.undo.receipt import OnConflict, Receipt
 from basewarden.undo.row_samples import SampleWindow
 from basewarden.undo.target import ApplyOptions, UndoActor, UndoTarget
@@ -58,10 +59,12 @@ class DirectUndoStrategy:
         self._recorder = recorder
         self._ledger = ledger
 
-    async def preview(self, target: UndoTarget, window: SampleWindow | None = None) -> UndoPlan:
+    async def preview(
+        self, target: UndoTarget, window: SampleWindow | None = None, choices: Choices = NO_CHOICES
+    ) -> UndoPlan:
         async def read(connection: DbConnection, schema: Schema) -> UndoPlan:
             await connection.run([_BEGIN_READING, _LIMIT_WAITING])
-            work = partial(_plan_with_names, schema=schema, target=target, window=window)
+            work = partial(_plan_with_names, schema=schema, target=target, window=window, choices=choices)
             plan = await run_in_worker(connection, work)
             await connection.run(roll_back(connection))
             try:
@@ -102,7 +105,8 @@ class DirectUndoStrategy:
         self, connection: DbConnection, schema: Schema, target: UndoTarget, actor: UndoActor, options: ApplyOptions
     ) -> Receipt:
         await connection.run([_BEGIN, _LIMIT_WAITING])
-        plan = await run_in_worker(connection, partial(_plan, schema=schema, target=target, lock=True))
+        work = partial(_plan, schema=schema, target=target, choices=options.choices, lock=True)
+        plan = await run_in_worker(connection, work)
         check_plan(target, plan, options)
         if not plan.writes:
             return await self._ledger.finish_without_writes(target, plan)
@@ -113,7 +117,7 @@ class DirectUndoStrategy:
         xid = await _read_xid(connection)
         undo_id = make_id()
         notes = (*applied.notes, *describe_counts(applied.uncaptured, "by triggers during this undo"))
-        result = UndoResult(plan, plan.conflicts, plan.already_reverted, notes)
+        result = UndoResult(plan, plan.conflicts, plan.already_reverted, plan.overwritten_edits, notes)
         await self._ledger.start(target, undo_id, actor, result.make_stored_receipt(target, undo_id))
         await self._record_and_commit(connection, target, undo_id, actor, applied, xid)
         return result.make_receipt(undo_id)
@@ -149,18 +153,20 @@ class DirectUndoStrategy:
         await self._ledger.finish(undo_id)
 
 
-async def _plan(connection: DbConnection, *, schema: Schema, target: UndoTarget, lock: bool) -> UndoPlan:
+async def _plan(
+    connection: DbConnection, *, schema: Schema, target: UndoTarget, choices: Choices, lock: bool
+) -> UndoPlan:
     """Raises SnapshotStale where a table of the session differs from `schema`."""
-    plan = await make_plan(DatabaseReader(connection, lock), schema, target.folded)
+    plan = await make_chosen_plan(DatabaseReader(connection, lock), schema, target.folded, choices)
     await check_schema_current(connection, schema, {(change.schema, change.table) for change in target.folded.changes})
     return plan
 
 
 async def _plan_with_names(
-    connection: DbConnection, *, schema: Schema, target: UndoTarget, window: SampleWindow | None
+    connection: DbConnection, *, schema: Schema, target: UndoTarget, window: SampleWindow | None, choices: Choices
 ) -> UndoPlan:
     """Rows keep their keys for names where the role may not read the tables that they refer to."""
-    plan = await _plan(connection, schema=schema, target=target, lock=False)
+    plan = await _plan(connection, schema=schema, target=target, choices=choices, lock=False)
     try:
         names = await find_names(DatabaseReader(connection, lock=False), schema, plan, window)
     except DatabaseError:

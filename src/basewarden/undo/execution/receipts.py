@@ -15,13 +15,15 @@ class UndoResult:
     """What the execution of a plan came to.
 
     `conflicts` are all of them, those of the plan and those that were found while it was executed. `already_reverted`
-    rows were as before when the first plan was made. `notes` say which columns triggers overwrote and which rows they
+    rows were as before when the first plan was made. `overwritten_edits` are the settled conflicts whose rows were
+    restored. `notes` say which columns triggers overwrote and which rows they
     changed.
     """
 
     plan: UndoPlan
     conflicts: tuple[RowConflict, ...]
     already_reverted: int
+    overwritten_edits: tuple[RowConflict, ...] = ()
     notes: tuple[str, ...] = ()
 
     def make_receipt(self, undo_id: UUID | None = None) -> Receipt:
@@ -32,6 +34,7 @@ class UndoResult:
             already_reverted=self.already_reverted,
             skipped=len(self.conflicts),
             conflicts=self.conflicts,
+            overwritten_edits=self.overwritten_edits,
             undo_session_id=undo_id,
         )
         return receipt.with_notes(self.notes)
@@ -58,6 +61,7 @@ def make_receipt(plan: UndoPlan, preview_token: str | None = None) -> Receipt:
         already_reverted=plan.already_reverted,
         preview_token=preview_token,
         notes=plan.notes,
+        overwritten_edits=plan.overwritten_edits,
         shown=sample_plan(plan) if preview_token is not None else (),
         names=plan.names,
     )

@@ -95,6 +95,6 @@ def _list_conflicts(plan: UndoPlan, window: SampleWindow | None) -> Iterable[_Ro
     start = 0 if window is None else window.start
     if window is not None and not window.is_of_conflicts:
         return
-    for conflict in islice(sort_conflicts(plan.conflicts), start, start + ROWS_IN_WINDOW):
+    for conflict in islice(sort_conflicts((*plan.conflicts, *plan.overwritten_edits)), start, start + ROWS_IN_WINDOW):
         if conflict.image is not None:
             yield (conflict.schema, conflict.table), conflict.key, conflict.image

@@ -8,11 +8,12 @@ depends on it.
 import hashlib
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Literal, NamedTuple
 
 from basewarden.journal import Image
+from basewarden.undo.planning.choices import NO_CHOICES, Choices, make_conflict_id
 from basewarden.undo.planning.fold import NetChange, Values
 from basewarden.undo.receipt import ColumnValues, RowConflict, TableCount, show_value
 from pgrest import Name, Table
@@ -20,6 +21,7 @@ from pgrest import Name, Table
 Action = Literal["insert", "update", "delete", "nothing"]
 _NO_VALUES: Values = {}
 _DATES = "D"  # pg_type.typcategory of dates and times
+CHANGED_AGAIN = "The row was changed again after the preview, so it was not restored."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class RowPlan:
 
     `restored` columns get the values from before the session; `kept` columns belong to a later edit, and triggers of
     the undo must not change them. Of those, `edited` were set by hand: if they cannot be kept, the row is a conflict.
+    `overwrites` is the conflict that a person settled by restoring the row over its newer values.
     """
 
     change: NetChange
@@ -37,6 +40,7 @@ class RowPlan:
     restored: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
+    overwrites: RowConflict | None = None
 
     @property
     def action(self) -> Action:
@@ -143,6 +147,10 @@ class UndoPlan:
             for name in names
         )
 
+    @property
+    def overwritten_edits(self) -> tuple[RowConflict, ...]:
+        return tuple(row.overwrites for row in self.writes if row.overwrites is not None)
+
     @cached_property
     def writes(self) -> tuple[RowPlan, ...]:
         return tuple(row for row in self.rows if row.action != "nothing")
@@ -170,10 +178,12 @@ def decide_row(
     *,
     is_reverted: bool = False,
     defaults: Values = _NO_VALUES,
+    choices: Choices = NO_CHOICES,
 ) -> RowPlan | RowConflict:
     """`found` is the row at the key where the session left it (before the session, for a deleted or reverted row).
 
-    `defaults` are what columns hold that were added to the table after the row was recorded.
+    `defaults` are what columns hold that were added to the table after the row was recorded. `choices` settle
+    conflicts that are only about newer values.
     """
     mismatch = find_schema_mismatch(change, table)
     if mismatch is not None:
@@ -189,10 +199,10 @@ def decide_row(
     if is_reverted and found is not None:
         return RowPlan(change, table, found, found.exact)
     if change.before is None:
-        return _decide_inserted(change, table, found, defaults)
+        return _decide_inserted(change, table, found, defaults, choices)
     if change.after is None:
         return _decide_deleted(change, table, found, change.before)
-    return _decide_updated(change, table, found)
+    return _decide_updated(change, table, found, choices)
 
 
 def list_added_columns(change: NetChange, table: Table) -> tuple[str, ...]:
@@ -288,16 +298,19 @@ def _list_recorded_columns(change: NetChange) -> Iterable[str]:
     return change.columns if change.verb == "update" else change.before or change.after or ()
 
 
-def _decide_inserted(change: NetChange, table: Table, found: Image | None, defaults: Values) -> RowPlan | RowConflict:
+def _decide_inserted(
+    change: NetChange, table: Table, found: Image | None, defaults: Values, choices: Choices
+) -> RowPlan | RowConflict:
     if found is None:
         return RowPlan(change, table, None, None)  # it was deleted already
     moved = _list_differing(table, change.after or {}, found.exact)
     moved += [name for name in list_added_columns(change, table) if found.exact.get(name) != defaults.get(name)]
-    if moved:
-        return make_conflict(
-            change, "The row was changed after the session inserted it.", moved, table=table, found=found
-        )
-    return RowPlan(change, table, found, None)
+    deleted = RowPlan(change, table, found, None)
+    if not moved:
+        return deleted
+    reason = "The row was changed after the session inserted it."
+    conflict = make_conflict(change, reason, moved, table=table, found=found)
+    return _settle(conflict, deleted, found.exact.items(), choices)
 
 
 def _decide_deleted(change: NetChange, table: Table, found: Image | None, before: Values) -> RowPlan | RowConflict:
@@ -312,12 +325,25 @@ def _decide_deleted(change: NetChange, table: Table, found: Image | None, before
     return RowPlan(change, table, None, before)
 
 
-def _decide_updated(change: NetChange, table: Table, found: Image | None) -> RowPlan | RowConflict:
+def _decide_updated(change: NetChange, table: Table, found: Image | None, choices: Choices) -> RowPlan | RowConflict:
     if found is None:
         return make_conflict(change, "The row no longer exists: it was deleted, or its key was changed.")
-    gap_columns = tuple(name for name in change.gap_columns if not table.columns[name].generated)
-    if gap_columns:
-        return _make_gap_conflict(change, table, found)
+    restored, moved = _compare_columns(change, table, found)
+    if any(not table.columns[name].generated for name in change.gap_columns):
+        conflict = _make_gap_conflict(change, table, found)
+    elif moved:
+        reason = f"{_name_columns(moved)} changed after the session's write."
+        conflict = make_conflict(change, reason, moved, table=table, found=found)
+    else:
+        return _restore_columns(change, table, found, restored)
+    written = {*restored, *moved, *_list_trigger_set(change, table, found)}
+    overwritten = [name for name in change.columns if name in written]
+    state = [(name, found.exact.get(name), change.columns[name].old) for name in overwritten]
+    return _settle(conflict, _restore_columns(change, table, found, overwritten), state, choices)
+
+
+def _compare_columns(change: NetChange, table: Table, found: Image) -> tuple[list[str], list[str]]:
+    """The columns that still hold what the session left there, and those that hold another value now."""
     restored: list[str] = []
     moved: list[str] = []
     for name, column in change.columns.items():
@@ -328,13 +354,43 @@ def _decide_updated(change: NetChange, table: Table, found: Image | None) -> Row
             restored.append(name)
         elif not column.is_trigger_set:
             moved.append(name)
-    if moved:
-        reason = f"{_name_columns(moved)} changed after the session's write."
-        return make_conflict(change, reason, moved, table=table, found=found)
+    return restored, moved
+
+
+def _list_trigger_set(change: NetChange, table: Table, found: Image) -> list[str]:
+    """The trigger-set columns to restore with a row over its newer values; none where they belong to another edit."""
+    after = change.after or {}
+    others = (name for name, column in table.columns.items() if name not in change.columns and not column.generated)
+    if any(found.exact.get(name) != after.get(name) for name in others):
+        return []
+    return [
+        name
+        for name, column in change.columns.items()
+        if column.is_trigger_set and not table.columns[name].generated and found.exact.get(name) != column.old
+    ]
+
+
+def _restore_columns(change: NetChange, table: Table, found: Image, restored: Sequence[str]) -> RowPlan:
     unchanged = {name for name, column in change.columns.items() if found.exact.get(name) == column.new}
     derived = {name for name in unchanged if table.columns[name].generated}
     target = {**found.exact, **{name: change.columns[name].old for name in (*restored, *derived)}}
     return RowPlan(change, table, found, target, tuple(restored), _list_kept(table, restored))
+
+
+def _settle(
+    conflict: RowConflict, restored: RowPlan, overwritten: Iterable[object], choices: Choices
+) -> RowPlan | RowConflict:
+    """The row as the person chose it. `overwritten` are the values that restoring it loses, and what they become."""
+    if restored.action == "nothing":
+        return conflict
+    row = (conflict.schema, conflict.table, conflict.key, restored.action)
+    conflict_id = make_conflict_id(row, overwritten)
+    conflict = replace(conflict, id=conflict_id, deletes=restored.action == "delete")
+    if choices.includes(conflict_id):
+        return replace(restored, overwrites=conflict)
+    if choices.is_outdated(conflict_id):
+        return replace(conflict, reason=f"{conflict.reason} {CHANGED_AGAIN}")
+    return conflict
 
 
 def _list_kept(table: Table, restored: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from basewarden.undo.planning.already_reverted import (
     location_after,
     location_before,
 )
+from basewarden.undo.planning.choices import NO_CHOICES, Choices
 from basewarden.undo.planning.dependencies import collect_dependencies
 from basewarden.undo.planning.fold import Folded, NetChange, Values
 from basewarden.undo.planning.moved_rows import find_moved_rows
@@ -33,12 +34,20 @@ from pgrest import Name, Schema, Table
 KEYS_AT_ONCE = 2000
 
 
-async def make_plan(reader: RowReader, schema: Schema, folded: Folded) -> UndoPlan:
+async def make_chosen_plan(reader: RowReader, schema: Schema, folded: Folded, choices: Choices) -> UndoPlan:
+    """The plan with `choices`; its digest is that of the plan without them, which a preview's token is bound to."""
+    plan = await make_plan(reader, schema, folded)
+    if not choices:
+        return plan
+    return replace(await make_plan(reader, schema, folded, choices), digest=plan.digest)
+
+
+async def make_plan(reader: RowReader, schema: Schema, folded: Folded, choices: Choices = NO_CHOICES) -> UndoPlan:
     """Long computations run in threads, since sessions may have very many rows."""
     ambiguous = await reader.list_ambiguous_tables()
     found = await _read_current(reader, schema, folded.changes)
     defaults = await _read_defaults(reader, schema, folded.changes)
-    rows, conflicts = await asyncio.to_thread(_decide_all, schema, folded, found, defaults, ambiguous)
+    rows, conflicts = await asyncio.to_thread(_decide_all, schema, folded, found, defaults, ambiguous, choices)
     dependencies = await collect_dependencies(reader, schema, rows)
     dependencies += await reader.list_further_dependencies(rows, dependencies)
     dependencies += await find_moved_rows(reader, rows)
@@ -46,7 +55,12 @@ async def make_plan(reader: RowReader, schema: Schema, folded: Folded) -> UndoPl
 
 
 def _decide_all(
-    schema: Schema, folded: Folded, found: RowsByTable, defaults: Mapping[Name, Values], ambiguous: Collection[Name]
+    schema: Schema,
+    folded: Folded,
+    found: RowsByTable,
+    defaults: Mapping[Name, Values],
+    ambiguous: Collection[Name],
+    choices: Choices,
 ) -> tuple[list[RowPlan], list[RowConflict]]:
     """Decides each row by itself; rows that an earlier undo reverted are left out."""
     reverted = find_reverted(folded.changes, schema, found) | folded.undone_earlier
@@ -68,6 +82,7 @@ def _decide_all(
             image,
             is_reverted=moves and number in reverted,
             defaults=defaults.get(name, {}),
+            choices=choices,
         )
         if isinstance(decided, RowPlan) and name in ambiguous:
             decided = _refuse_ambiguous(decided)

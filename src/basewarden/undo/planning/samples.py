@@ -35,8 +35,8 @@ def sample_plan(plan: UndoPlan, window: SampleWindow | None = None) -> tuple[Tab
 
 
 def sort_conflicts(conflicts: Iterable[RowConflict]) -> list[RowConflict]:
-    """By table and reason, as a preview groups them."""
-    return sorted(conflicts, key=lambda one: (one.schema, one.table, one.reason))
+    """By table and reason, as a preview groups them, then by key; whole numbers by their size."""
+    return sorted(conflicts, key=lambda one: (one.schema, one.table, one.reason, [(len(key), key) for key in one.key]))
 
 
 def name_by_key(columns: Sequence[str], key: Sequence[str]) -> str:

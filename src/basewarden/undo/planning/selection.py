@@ -14,6 +14,8 @@ from basewarden.undo.planning.unrestored_columns import RowsLeft, find_unrestore
 
 ChangeIdentity = tuple[str, str, str, str]
 """Verb, schema, table, and the key of the row after the change (before it, for a delete)."""
+RowPlace = tuple[str, str, str]
+"""Schema, table, and the key of a row after a change (before it, for a delete)."""
 _NO_ROWS: RowsLeft = {}
 
 
@@ -27,6 +29,12 @@ def fold_selected(writes: Sequence[RecordedWrite], selected: Collection[UUID]) -
     folder = _follow(writes, selected)
     chosen = [write for write in writes if write.id in selected]
     return Folded(folder.finish(), describe_irreversible(chosen))
+
+
+def keep_rows(folded: Folded, rows: Collection[RowPlace]) -> Folded:
+    """Leaves out all other rows, and what no undo can revert, which is not a row."""
+    changes = tuple(change for change in folded.changes if identify(change)[1:] in rows)
+    return Folded(changes, ())
 
 
 def drop_reverted(

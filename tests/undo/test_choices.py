@@ -1,0 +1,175 @@
+"""Conflicts that a person settles by restoring a row over its newer values."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fixtures.bench import Backend, Bench, BenchAgent, Row, Workshop, on_both_backends
+
+NOTES = """
+    CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN NEW.updated_at := clock_timestamp(); RETURN NEW; END';
+    CREATE TABLE notes (id int PRIMARY KEY, body text, n numeric, updated_at timestamptz DEFAULT now());
+    INSERT INTO notes SELECT n, 'note ' || n, 1.10 FROM generate_series(1, 9) n;
+    CREATE TRIGGER stamp BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION stamp();
+"""
+
+
+@pytest.fixture
+async def bench(workshop: Workshop) -> Bench:
+    return await workshop.bench(NOTES)
+
+
+@pytest.fixture
+async def agent(bench: Bench) -> BenchAgent:
+    return await bench.agent()
+
+
+async def request_undo(bench: Bench, session: str, mode: str = "apply", **options: Any) -> httpx.Response:
+    path = f"/api/connections/{bench.connection_id}/sessions/{session}/undo"
+    return await bench.person.post(path, json={"mode": mode, **options})
+
+
+async def read_notes(bench: Bench, *ids: int) -> list[Row]:
+    return await bench.rows(f"SELECT id, body, n::text FROM notes WHERE id = ANY ('{{{str(ids)[1:-1]}}}') ORDER BY id")
+
+
+async def digest(bench: Bench) -> list[str]:
+    """Without the times, which an API cannot restore where a trigger sets them."""
+    return [row["row"] for row in await bench.rows("SELECT (id, body, n)::text AS row FROM notes ORDER BY id")]
+
+
+async def read_conflicts(bench: Bench, session: str) -> tuple[str, dict[int, Row]]:
+    preview = (await request_undo(bench, session, "preview")).json()
+    return preview["previewToken"], {one["primaryKey"]["id"]: one for one in preview["conflicts"]}
+
+
+async def wreck(bench: Bench, agent: BenchAgent) -> str:
+    """Four rows changed and one added by the agent; then three of them, and the new one, by others."""
+    session = (await agent.write("PATCH", "/notes?id=lt.5", {"body": "x", "n": "2.00"})).session_id
+    await agent.write("POST", "/notes", {"id": 50, "body": "x"})
+    await bench.run("UPDATE notes SET body = 'theirs ' || id WHERE id IN (1, 2, 50)")
+    await bench.run("UPDATE notes SET n = 7.770 WHERE id IN (2, 3)")
+    return session
+
+
+@on_both_backends
+async def test_a_chosen_row_is_restored_and_its_newer_values_come_back(
+    bench: Bench, agent: BenchAgent, backend: Backend
+) -> None:
+    session = await wreck(bench, agent)
+    left = await digest(bench)
+    token, conflicts = await read_conflicts(bench, session)
+    assert set(conflicts) == {1, 2, 3, 50}
+    choices = {conflicts[1]["id"]: "keep", conflicts[2]["id"]: "restore", conflicts[50]["id"]: "restore"}
+    preview = (await request_undo(bench, session, "preview", choices=choices)).json()
+    assert preview["previewToken"] == token
+    assert [one["primaryKey"]["id"] for one in preview["overwritten"]] == [2, 50]
+    assert await digest(bench) == left
+
+    refused = await request_undo(bench, session, choices=choices, previewToken=token)
+    assert refused.status_code == 409
+    assert [one["primaryKey"]["id"] for one in refused.json()["details"]["conflicts"]] == [1, 3]
+    assert await digest(bench) == left
+
+    receipt = (await request_undo(bench, session, onConflict="skip", previewToken=token, choices=choices)).json()
+    assert (receipt["planned"], receipt["reverted"], receipt["skipped"]) == (5, 3, 2)
+    (changed, deleted) = receipt["overwritten"]
+    body, number = changed["columns"]
+    assert (body["name"], body["before"], body["session"], body["now"]) == ("body", "note 2", "x", "theirs 2")
+    assert (number["name"], float(number["before"]), float(number["now"])) == ("n", 1.10, 7.770)
+    assert deleted["primaryKey"] == {"id": 50}
+    assert [tuple(row.values()) for row in await read_notes(bench, 1, 2, 3, 4, 50)] == [
+        (1, "theirs 1", "2.00"),
+        (2, "note 2", "1.10"),
+        (3, "x", "7.770"),
+        (4, "note 4", "1.10"),
+    ]
+    again = await request_undo(bench, receipt["undoSessionId"])
+    assert again.status_code == 200, again.text
+    assert again.json()["reverted"] == 3
+    assert await digest(bench) == left
+
+
+async def test_the_stored_receipt_lists_what_was_overwritten(bench: Bench, agent: BenchAgent) -> None:
+    session = await wreck(bench, agent)
+    _, conflicts = await read_conflicts(bench, session)
+    choices = {conflicts[number]["id"]: "restore" for number in (2, 50)}
+    undo = (await request_undo(bench, session, onConflict="skip", choices=choices)).json()["undoSessionId"]
+    path = f"/api/connections/{bench.connection_id}/undos/{undo}/receipt.json"
+    file = (await bench.person.get(path)).json()
+    (changed, deleted) = file["overwritten"]
+    assert (changed["primaryKey"], changed["columns"]) == (
+        {"id": 2},
+        [
+            {"name": "body", "newer": "theirs 2", "restored": "note 2"},
+            {"name": "n", "newer": "7.770", "restored": "1.10"},
+        ],
+    )
+    assert deleted["primaryKey"] == {"id": 50}
+    assert deleted["columns"][0] == {"name": "body", "newer": "theirs 50", "restored": None}
+    page = (await bench.person.get(f"/c/{bench.connection_id}/undos/{undo}")).text
+    assert "2 newer edits overwritten" in page
+    assert "theirs 2" in page
+    assert "Restore anyway…" in page
+
+
+@on_both_backends
+async def test_a_row_that_changed_again_since_the_preview_is_kept(
+    bench: Bench, agent: BenchAgent, backend: Backend
+) -> None:
+    session = await wreck(bench, agent)
+    token, conflicts = await read_conflicts(bench, session)
+    choices = {conflicts[number]["id"]: "restore" for number in (1, 2, 50)}
+    await bench.run("UPDATE notes SET body = 'mine' WHERE id = 1")
+    await bench.run("UPDATE notes SET n = 8 WHERE id = 2")
+    receipt = (await request_undo(bench, session, onConflict="skip", previewToken=token, choices=choices)).json()
+    assert [one["primaryKey"]["id"] for one in receipt["overwritten"]] == [50]
+    reasons = {one["primaryKey"]["id"]: one["reason"] for one in receipt["conflicts"]}
+    assert reasons[1].endswith("The row was changed again after the preview, so it was not restored.")
+    assert reasons[2].endswith("The row was changed again after the preview, so it was not restored.")
+    assert "again" not in reasons[3]
+    assert [row["body"] for row in await read_notes(bench, 1, 2)] == ["mine", "theirs 2"]
+
+
+async def test_a_choice_holds_for_its_own_row_only(bench: Bench, agent: BenchAgent) -> None:
+    session = await wreck(bench, agent)
+    left = await digest(bench)
+    _, conflicts = await read_conflicts(bench, session)
+    row, state = conflicts[1]["id"].split("."), conflicts[2]["id"].split(".")
+    choices = {f"{row[0]}.{state[1]}": "restore", "nonsense": "restore", conflicts[3]["id"]: "keep"}
+    receipt = (await request_undo(bench, session, onConflict="skip", choices=choices)).json()
+    assert (receipt["overwritten"], receipt["skipped"]) == ([], 4)
+    assert [row for row in await digest(bench) if not row.startswith("(4,")] == [
+        row for row in left if not row.startswith("(4,")
+    ]
+    for wrong in ({"choices": {"a": "force"}}, {"choices": ["a"]}, {"choices": {"a" * 101: "restore"}}):
+        assert (await request_undo(bench, session, **wrong)).status_code == 422
+
+
+async def test_conflicts_without_newer_values_have_no_choice(bench: Bench, agent: BenchAgent) -> None:
+    session = (await agent.write("DELETE", "/notes?id=in.(1,2)")).session_id
+    await agent.write("PATCH", "/notes?id=eq.3", {"body": "x"})
+    await bench.run("INSERT INTO notes VALUES (1, 'taken')")
+    await bench.run("DELETE FROM notes WHERE id = 3")
+    _, conflicts = await read_conflicts(bench, session)
+    assert {number: one["id"] for number, one in conflicts.items()} == {1: None, 3: None}
+
+
+async def test_what_triggers_set_is_restored_with_the_row(bench: Bench, agent: BenchAgent) -> None:
+    """Unless it belongs to a newer edit of another column, too."""
+    rows = "SELECT t::text AS row FROM notes t WHERE id < 3 ORDER BY id"
+    before = await bench.rows(rows)
+    session = (await agent.write("PATCH", "/notes?id=lt.3", {"body": "x"})).session_id
+    await bench.run("UPDATE notes SET body = 'theirs' WHERE id < 3")
+    await bench.run("UPDATE notes SET n = 2 WHERE id = 2")
+    left = await bench.rows(rows)
+    _, conflicts = await read_conflicts(bench, session)
+    choices = {one["id"]: "restore" for one in conflicts.values()}
+    receipt = (await request_undo(bench, session, choices=choices)).json()
+    first, second = await bench.rows(rows)
+    assert first == before[0]
+    assert second["row"] == left[1]["row"].replace("theirs", '"note 2"')
+    assert (await request_undo(bench, receipt["undoSessionId"])).status_code == 200
+    assert await bench.rows(rows) == left
