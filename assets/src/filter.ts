@@ -8,13 +8,17 @@ document.addEventListener("input", (event) => {
 
 function filter(field: HTMLInputElement, whole: HTMLElement): void {
   const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const known = new Set<string>();
   const kept = new Set<string>();
   for (const item of whole.querySelectorAll<HTMLElement>("[data-filter-text]")) {
+    const key = item.dataset["filterItem"] ?? "";
     const text = (item.dataset["filterText"] ?? "").toLowerCase();
-    if (words.every((word) => text.includes(word))) kept.add(item.dataset["filterItem"] ?? "");
+    known.add(key);
+    if (words.every((word) => text.includes(word))) kept.add(key);
   }
   for (const item of document.querySelectorAll<HTMLElement>("[data-filter-item]")) {
-    item.hidden = !kept.has(item.dataset["filterItem"] ?? "");
+    const key = item.dataset["filterItem"] ?? "";
+    if (known.has(key)) item.hidden = !kept.has(key);
   }
   for (const group of document.querySelectorAll<HTMLElement>("[data-filter-group]")) {
     group.hidden = group.querySelector("[data-filter-item]:not([hidden])") === null;

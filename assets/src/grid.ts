@@ -36,36 +36,58 @@ function enter(cell: HTMLTableCellElement, key: string): void {
   else inside?.focus();
 }
 
+/** The column that a cell is edited as; none where it is fixed, or its row has no address. */
+function columnOf(cell: HTMLTableCellElement): string | undefined {
+  const isFixed = cell.matches(".is-fixed, .is-editing") || !cell.closest("tbody") || !rowLinkOf(cell);
+  return isFixed ? undefined : cell.closest("table")?.tHead?.rows[0]?.cells[cell.cellIndex]?.dataset["editable"];
+}
+
+function rowLinkOf(cell: HTMLElement): HTMLAnchorElement | null {
+  return cell.closest("tr")?.querySelector<HTMLAnchorElement>(".row-link") ?? null;
+}
+
 /** Loads the editor of a cell, whose address is its row's with the column's name. */
-function edit(cell: HTMLElement): void {
-  const row = cell.closest("tr")?.querySelector<HTMLAnchorElement>(".row-link");
-  if (!row) return;
-  const query = new URLSearchParams({ column: cell.dataset["editable"] ?? "", edit: "1" });
+function edit(cell: HTMLTableCellElement): void {
+  const row = rowLinkOf(cell);
+  const column = columnOf(cell);
+  if (!row || column === undefined) return;
+  const query = new URLSearchParams({ column, edit: "1" });
   void htmx.ajax("get", `${row.pathname}/cell?${query}`, { source: cell, target: cell, swap: "outerHTML" });
 }
 
-/** Hundreds of pencils would be most of the page, so they are made here. */
-function addPencils(part: Element): void {
+function cellOf(target: EventTarget | null): HTMLTableCellElement | null {
+  return target instanceof Element ? target.closest<HTMLTableCellElement>("table[data-grid] td") : null;
+}
+
+/** What a cell offers is made when it is pointed at or has the focus: a page has hundreds of cells. */
+function prepareCell(target: EventTarget | null): void {
+  const cell = cellOf(target);
+  if (!cell || cell.dataset["isPrepared"] !== undefined) return;
+  cell.dataset["isPrepared"] = "";
+  const column = columnOf(cell);
   const pencil = document.querySelector<HTMLTemplateElement>("#pencil")?.content.firstElementChild;
-  if (!pencil) return;
-  for (const cell of within<HTMLElement>(part, "td[data-editable]")) {
+  if (column !== undefined && pencil) {
     const button = pencil.cloneNode(true) as HTMLElement;
-    button.ariaLabel = `Edit ${cell.dataset["editable"] ?? ""}`;
+    button.ariaLabel = `Edit ${column}`;
     cell.append(button);
   }
+  const link = cell.matches(".is-reference") ? cell.querySelector<HTMLAnchorElement>("a:not([title])") : null;
+  if (link) link.title = new URLSearchParams(link.search).get("value") ?? decodeURIComponent(link.pathname.split("/").pop() ?? "");
 }
 
 function gridOf(target: EventTarget | null): HTMLTableElement | null {
   return target instanceof Element ? target.closest<HTMLTableElement>("table[data-grid]") : null;
 }
 
+document.addEventListener("pointerover", (event) => prepareCell(event.target));
+document.addEventListener("focusin", (event) => prepareCell(event.target));
+
 onClick(".cell-edit", (button) => {
-  const cell = button.closest<HTMLElement>("td[data-editable]");
+  const cell = cellOf(button);
   if (cell) edit(cell);
 });
 
 onArrival((part) => {
-  addPencils(part);
   for (const table of within<HTMLTableElement>(part, "table[data-grid]")) {
     table.setAttribute("role", "grid");
     const first = table.tBodies[0]?.rows[0]?.cells[0];
@@ -89,7 +111,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("dblclick", (event) => {
-  const cell = event.target instanceof Element ? event.target.closest<HTMLElement>("td[data-editable]") : null;
+  const cell = cellOf(event.target);
   if (cell) edit(cell);
 });
 

@@ -1,9 +1,10 @@
-import "htmx.org";
+import "./htmx.js";
 
 import "./autosubmit.js";
 import "./checking.js";
 import "./checklist.js";
 import "./choices.js";
+import "./columns.js";
 import "./confirm.js";
 import "./connect.js";
 import "./copy.js";
@@ -12,8 +13,11 @@ import "./docs.js";
 import "./editor.js";
 import "./failures.js";
 import "./filter.js";
+import "./filtervalue.js";
 import "./grid.js";
 import "./live.js";
+import "./menu.js";
+import "./navigate.js";
 import "./palette.js";
 import "./passkeys.js";
 import "./poll.js";

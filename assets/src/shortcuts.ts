@@ -1,11 +1,12 @@
 /**
- * `?` lists the shortcuts, `g` and a key go to a page: the link with that key in data-go. Never while one types, and not at all
+ * `?` lists the shortcuts, from the page that has them; `g` and a key go to a page: the link with that key in data-go. Never while one types, and not at all
  * for a person who has switched single keys off.
  */
 import { onClick } from "./events.js";
 
 const WAIT_MS = 1500;
 const OFF_KEY = "basewarden.keys";
+const LIST = ".shortcut-groups";
 
 export const isApple = /Mac|iPhone|iPad/.test(navigator.userAgent);
 
@@ -21,6 +22,22 @@ export function openShortcuts(): void {
   const choice = dialog.querySelector<HTMLInputElement>("[data-shortcuts-switch]");
   if (choice) choice.checked = !areSingleKeysOff();
   if (!dialog.open) dialog.showModal();
+  const body = dialog.querySelector("[data-shortcuts-body]");
+  if (body && !body.querySelector(LIST)) loadList(body).catch(() => location.assign("/shortcuts"));
+}
+
+async function loadList(body: Element): Promise<void> {
+  const answer = await fetch("/shortcuts");
+  const list = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(LIST);
+  if (list === null) throw new Error(String(answer.status));
+  if (body.querySelector(LIST)) return; // it was opened twice
+  body.prepend(document.importNode(list, true));
+  nameKeys(body);
+}
+
+function nameKeys(part: ParentNode): void {
+  for (const keys of part.querySelectorAll("[data-palette-keys]")) keys.textContent = isApple ? "⌘K" : "Ctrl K";
+  for (const keys of part.querySelectorAll("[data-new-tab-keys]")) keys.textContent = isApple ? "⌘ Enter" : "Ctrl Enter";
 }
 
 function isTyping(target: EventTarget | null): boolean {
@@ -67,5 +84,4 @@ document.addEventListener("change", (event) => {
   else localStorage.setItem(OFF_KEY, "off");
 });
 
-for (const keys of document.querySelectorAll("[data-palette-keys]")) keys.textContent = isApple ? "⌘K" : "Ctrl K";
-for (const keys of document.querySelectorAll("[data-new-tab-keys]")) keys.textContent = isApple ? "⌘ Enter" : "Ctrl Enter";
+nameKeys(document);

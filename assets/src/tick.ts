@@ -1,12 +1,44 @@
 /**
- * The box in a grid's corner ticks every row of the page; the bar says how many are selected, and clears them; a list of
- * columns is ticked as a whole. Enter on a box never sends a form.
+ * The box in a grid's corner ticks every row of the page; the bar says how many are selected, copies and clears them. Enter on a
+ * box never sends a form.
  */
 import { onClick } from "./events.js";
+import { showToast } from "./toast.js";
+
+const BOXES = 'input[name="key"][form]';
 
 function showCount(): void {
-  const count = document.querySelectorAll('input[name="key"][form]:checked').length;
-  for (const text of document.querySelectorAll<HTMLElement>("[data-selected-count]")) text.textContent = `${count} selected`;
+  const count = document.querySelectorAll(`${BOXES}:checked`).length;
+  const all = document.querySelectorAll(BOXES).length;
+  for (const text of document.querySelectorAll<HTMLElement>("[data-selected-count]")) text.textContent = `${count} of ${all} selected`;
+}
+
+onClick("[data-clear-ticks]", () => {
+  for (const tick of document.querySelectorAll<HTMLInputElement>(`${BOXES}:checked, [data-tick-all] input`)) tick.checked = false;
+  showCount();
+});
+
+/** A button with data-copy-rows="<format>" copies what its own submission would save as a file. */
+onClick("button[data-copy-rows]", (element, event) => {
+  const button = element as HTMLButtonElement;
+  if (!button.form) return;
+  event.preventDefault();
+  void copyRows(button, button.form);
+});
+
+async function copyRows(button: HTMLButtonElement, form: HTMLFormElement): Promise<void> {
+  const query = new URLSearchParams([...new FormData(form, button)].map(([name, value]): [string, string] => [name, String(value)]));
+  const count = query.getAll("key").length;
+  try {
+    const answer = await fetch(`${button.formAction}?${query}`, { headers: { "HX-Request": "true" } });
+    const text = await answer.text();
+    if (!answer.ok) return showToast((JSON.parse(text) as { message: string }).message, "danger");
+    await navigator.clipboard.writeText(text);
+    button.closest("details")?.removeAttribute("open");
+    showToast(`${count} ${count === 1 ? "row" : "rows"} copied as ${button.dataset["copyRows"]}.`, "ok");
+  } catch {
+    showToast("The rows could not be copied. The browser may not allow it.", "danger");
+  }
 }
 
 document.addEventListener("change", (event) => {
@@ -21,14 +53,4 @@ document.addEventListener("change", (event) => {
 document.addEventListener("keydown", (event) => {
   const box = event.target;
   if (event.key === "Enter" && box instanceof HTMLInputElement && box.type === "checkbox") event.preventDefault();
-});
-
-onClick("[data-clear-selection]", () => {
-  for (const box of document.querySelectorAll<HTMLInputElement>('input[name="key"][form], [data-tick-all] input')) box.checked = false;
-  showCount();
-});
-
-onClick("[data-tick-columns]", (button) => {
-  const boxes = button.closest("form")?.querySelectorAll<HTMLInputElement>('input[name="columns"]:not([type="hidden"])') ?? [];
-  for (const box of boxes) box.checked = button.dataset["tickColumns"] === "all";
 });

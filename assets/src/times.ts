@@ -10,14 +10,28 @@ const UNITS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
 ];
 const REFRESH_MS = 60_000;
 
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-const absolute = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
-const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+interface Formats {
+  relative: Intl.RelativeTimeFormat;
+  absolute: Intl.DateTimeFormat;
+  clock: Intl.DateTimeFormat;
+}
+
+let formats: Formats | null = null;
+
+/** They take a while to make, so a page without times does not. */
+function useFormats(): Formats {
+  formats ??= {
+    relative: new Intl.RelativeTimeFormat("en", { numeric: "auto" }),
+    absolute: new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" }),
+    clock: new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" }),
+  };
+  return formats;
+}
 
 function describe(when: Date, now: Date): string {
   const seconds = (when.getTime() - now.getTime()) / 1000;
   for (const [unit, size] of UNITS) {
-    if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
+    if (Math.abs(seconds) >= size) return useFormats().relative.format(Math.trunc(seconds / size), unit);
   }
   return "just now";
 }
@@ -26,8 +40,9 @@ function localise(part: Element): void {
   const now = new Date();
   for (const time of within<HTMLTimeElement>(part, "time[data-moment]")) {
     const when = new Date(time.dateTime);
-    time.title = absolute.format(when);
-    time.textContent = time.dataset["moment"] === "clock" ? clock.format(when) : describe(when, now);
+    time.title = useFormats().absolute.format(when);
+    const text = time.dataset["moment"] === "clock" ? useFormats().clock.format(when) : describe(when, now);
+    if (time.textContent !== text) time.textContent = text;
   }
 }
 

@@ -14,8 +14,9 @@ export function showToast(message: string, kind: Kind): void {
   text.textContent = message;
   const close = document.createElement("button");
   close.type = "button";
-  close.className = "button is-quiet is-small";
-  close.textContent = "Close";
+  close.className = "button is-quiet is-small is-square";
+  close.textContent = "×";
+  close.ariaLabel = "Close";
   close.dataset["toastClose"] = "";
   toast.append(text, close);
   document.getElementById("toasts")?.append(toast);

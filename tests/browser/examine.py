@@ -198,11 +198,12 @@ async def press(page: Page, *keys: str) -> None:
 
 
 async def tab_to(page: Page, name: str, *, most: int = 60) -> None:
-    """Presses Tab until the element with this text or label has the focus."""
+    """Presses Tab until the element with this text, label or title has the focus."""
     for _ in range(most):
         await page.keyboard.press("Tab")
         focused = await page.evaluate(
-            "(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim().replaceAll(/\\s+/g, ' ')"
+            "((document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()"
+            " || document.activeElement.title).replaceAll(/\\s+/g, ' ')"
         )
         if focused.startswith(name):
             return

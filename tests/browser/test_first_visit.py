@@ -28,6 +28,8 @@ async def test_from_sign_up_to_the_first_undo(page: Page, shop_dsn: str) -> None
     await connect(page, shop_dsn)
     await edit_a_price(page)
     await sort_and_filter(page)
+    await choose_columns_and_values(page)
+    await copy_rows(page)
     await add_and_delete(page)
     await read_history(page)
     await undo_it_all(page)
@@ -84,12 +86,19 @@ async def edit_a_price(page: Page) -> None:
 
 async def sort_and_filter(page: Page) -> None:
     """Only the rows are replaced: what was typed beside them stays."""
+    tables = page.get_by_role("navigation", name="Tables")
+    for name in ("makers", "lamps"):
+        await tables.get_by_role("link", name=name).click()
+        await expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+        await expect(page).to_have_title(re.compile(f"^{name} · "))
+        await expect(page.get_by_role("main")).to_be_focused()
+        await expect(tables.get_by_role("link", name=name)).to_have_attribute("aria-current", "page")
     header = page.get_by_role("columnheader", name="name")
     await page.get_by_label("Filter tables").fill("lamp")
     await header.get_by_role("link").click()
     await expect(header).to_have_attribute("aria-sort", "ascending")
     await page.get_by_text("Add filter").click()
-    form = page.locator(".filter-form")
+    form = page.locator(".grid-filter")
     await form.get_by_label("Column").select_option("name")
     await form.get_by_label("Comparison").select_option("contains")
     await form.get_by_label("Value").fill("lamp")
@@ -100,6 +109,43 @@ async def sort_and_filter(page: Page) -> None:
     await expect(page.locator("tbody tr")).to_have_count(3)
     await expect(page.get_by_label("Filter tables")).to_have_value("lamp")
     await expect(page.get_by_role("navigation", name="Tables").get_by_role("link")).to_have_text(["lamps"])
+
+
+async def choose_columns_and_values(page: Page) -> None:
+    """A value of an enum is chosen, a filter is changed by pressing it, and columns are applied at once."""
+    await page.get_by_label("Filter tables").fill("")
+    await page.get_by_text("Add filter").click()
+    form = page.locator(".grid-filter:visible")
+    await form.get_by_label("Column").select_option("shade")
+    await form.get_by_role("combobox", name="Value").select_option("dark")
+    await form.get_by_role("button", name="Filter").click()
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await page.get_by_text("shade is dark").click()
+    await form.get_by_label("Comparison").select_option("neq")
+    await form.get_by_role("button", name="Filter").click()
+    await expect(page.get_by_text("shade is not dark")).to_be_visible()
+    await page.get_by_role("link", name="Remove the filter on shade").click()
+    await page.get_by_text("Columns", exact=True).click()
+    await page.get_by_label("Find a column").fill("not")
+    box = page.get_by_role("checkbox", name="note")
+    await expect(page.get_by_role("checkbox", name="shade")).to_be_hidden()
+    await box.uncheck()
+    await expect(page.get_by_role("columnheader", name="note")).to_have_count(0)
+    await expect(box).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(box).to_be_hidden()
+
+
+async def copy_rows(page: Page) -> None:
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.get_by_label("Select row 2", exact=True).check()
+    await expect(page.get_by_text("1 of 3 selected")).to_be_visible()
+    await page.get_by_text("Copy as").click()
+    await page.get_by_role("button", name="CSV").click()
+    await expect(page.get_by_text("1 row copied as CSV.")).to_be_visible()
+    assert (await page.evaluate("navigator.clipboard.readText()")).startswith("id,name,maker_id,price,")
+    await page.get_by_role("button", name="Clear").click()
+    await expect(page.get_by_text("Copy as")).to_be_hidden()
 
 
 async def add_and_delete(page: Page) -> None:

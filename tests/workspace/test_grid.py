@@ -84,10 +84,42 @@ async def test_the_form_of_the_ticks_has_no_default_button(store: Store) -> None
     """Enter on a tick box presses a form's first button, also without script, where that is not disabled."""
     page = (await store.owner.get(store.table("lamps"))).text
     form = page.partition('id="selection"')[2].partition("</form>")[0]
-    first, second = re.findall(r"<button[^>]*>", form)
+    first, *others = re.findall(r"<button[^>]*>", form)
     assert " disabled" in first
-    assert " disabled" not in second
+    assert [" disabled" in one for one in others] == [False] * 5
     assert 'form="selection"' in page
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("csv", 'name,note,price,lit,extras\r\nLantern <b>,"two\nlines",7,false,"{""a"": 2, ""b"": 1}"\r\n'),
+        ("csv", 'Reading lamp,"",12345678901234567890.12345678901234567890,true,"{""watt"": 9.0}"\r\n'),
+        ("json", '"note": "",\n    "price": 12345678901234567890.12345678901234567890,\n    "lit": true'),
+        ("markdown", "| Lantern &lt;b> | two lines | 7 | false |"),
+    ],
+)
+async def test_chosen_rows_are_copied_in_their_order(store: Store, form: str, text: str) -> None:
+    names = ["name", "note", "price", "lit", "extras"]
+    query = {"key": ["3", "1"], "as": form, "columns": names}
+    answer = await store.owner.get(f"{store.table('lamps')}/+copy", params=query)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.headers["content-disposition"].startswith("attachment;")
+    assert text in answer.text
+    assert answer.text.index("Lantern") < answer.text.index("Reading")
+
+
+async def test_what_cannot_be_copied_is_refused(store: Store, stranger: httpx.AsyncClient) -> None:
+    path = f"{store.table('lamps')}/+copy"
+    for query in ({}, {"key": "1", "as": "xml"}, {"key": "1,2"}):
+        assert (await store.owner.get(path, params=query)).status_code == 404
+    assert (await stranger.get(path, params={"key": "1"})).status_code == 404
+    await store.behind.execute("update lamps set note = repeat('x', 30000) where id = 2")
+    refused = await store.owner.get(path, params={"key": "2"}, headers={"HX-Request": "true"})
+    assert refused.status_code == 403
+    assert "too long to copy" in refused.json()["message"]
+    assert (await store.owner.get(path, params={"key": "2", "columns": "name"})).text == "name\r\nDesk lamp\r\n"
 
 
 @on_both_backends
@@ -99,6 +131,11 @@ async def test_pages_have_a_size_and_an_end(store: Store) -> None:
     swapped = (await store.owner.get(store.table("lamps"), params={"size": "25"}, headers={"HX-Target": "rows"})).text
     assert cells(swapped) == cells(first)
     assert 'id="rows"' in swapped
+    link = {"HX-Target": "content", "HX-Request": "true", "HX-Boosted": "true"}
+    other = (await store.owner.get(store.table("lamps"), headers=link)).text
+    assert cells(other)
+    assert '<main class="content" id="content"' in other
+    assert 'aria-label="Main"' not in other
     assert 'aria-label="Main"' in first
     assert 'aria-label="Main"' not in swapped
     last = (await store.owner.get(store.table("lamps"), params={"size": "25", "page": "3"})).text

@@ -30,6 +30,9 @@ async def test_a_cell_is_edited_in_place_and_recorded(store: Store) -> None:
     address = f"{store.row('lamps', '1')}/cell?column=price"
     editor = (await store.owner.get(f"{address}&edit=1", headers=HTMX)).text
     assert f'value="{LONG}"' in editor
+    reference = (await store.owner.get(f"{store.row('lamps', '1')}/cell?column=maker_id&edit=1", headers=HTMX)).text
+    assert '<option value="1" selected>Hallam &amp; Daughters · 1</option>' in reference
+    assert '<option value="2">Nordvik · 2</option>' in reference
     saved = await edit_cell(store, "price", LONG, "0.10")
     assert saved.status_code == 200
     assert "0.10" in saved.text

@@ -1,4 +1,4 @@
-"""`/favicon.ico`, which browsers request for pages without an icon, such as a response of the API."""
+"""`/favicon.ico`, the icon of all pages; browsers also request it for a response of the API."""
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response

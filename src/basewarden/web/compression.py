@@ -14,7 +14,7 @@ from basewarden.web.static import accepts_encoding
 
 _SMALLEST = 1024
 _LARGE = 64 * 1024
-_LEVEL = 6
+_LEVEL = 8
 _OWN: Final = (b"same-origin", b"none")
 _NEVER: Final = ("/api/", "/static/", "/reset/", "/verify-email/", "/settings/account/2fa")
 

@@ -10,6 +10,8 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, St
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from basewarden import __version__
+from basewarden.web.arrays import read_array
 from basewarden.web.avatars import choose_hue, make_initials
 from basewarden.web.charts import place_points
 from basewarden.web.highlight import highlight
@@ -37,12 +39,14 @@ class Pages:
         self.environment.globals["asset_url"] = asset_url
         self.environment.globals["banner_template"] = None
         self.environment.globals["rooms"] = ROOMS
+        self.environment.globals["version"] = __version__
         self.environment.filters["segment"] = lambda value: quote(str(value), safe="")
         self.environment.filters["plural"] = count_things
         self.environment.filters["initials"] = make_initials
         self.environment.filters["hue"] = choose_hue
         self.environment.filters["spark_points"] = place_points
         self.environment.filters["highlight"] = highlight
+        self.environment.filters["array_items"] = read_array
 
     def add_banner(self, name: str, path: Path, **values: Any) -> None:
         """Adds a folder of templates; its `banner.html` is shown above every page of a signed-in person."""

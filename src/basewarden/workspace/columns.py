@@ -16,7 +16,7 @@ _JSON_TYPES = frozenset({"json", "jsonb"})
 _UNSORTABLE_TYPES = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
 _INCOMPARABLE_TYPES = frozenset({"json", "xml", "point", "polygon"})
 _CONSTANT = re.compile(r"'((?:[^']|'')*)'::[^']+")
-_KINDS = {"B": "bool", "E": "enum", "N": "number", "D": "timestamp", "A": "json", "C": "json"}
+_KINDS = {"B": "bool", "E": "enum", "N": "number", "D": "timestamp", "A": "array", "C": "json"}
 
 
 @dataclass(frozen=True, slots=True)

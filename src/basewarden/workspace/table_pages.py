@@ -13,6 +13,7 @@ from basewarden.workspace.grid import can_edit, load_grid
 from basewarden.workspace.grid_view import OPERATORS, SIZES, read_view
 from basewarden.workspace.navigation import make_table_context
 from basewarden.workspace.paths import TableDep
+from basewarden.workspace.row_text import ROW_FORMATS
 from basewarden.workspace.table_client import TableClientDep
 from basewarden.workspace.tables import TABLES_PER_PAGE, describe_tables, search_tables
 from basewarden.workspace.toasts import read_toasts
@@ -41,8 +42,8 @@ async def get_tables(
     )
 
 
-_ROWS_ID = "rows"
-"""The element that sorting, filters and paging replace."""
+_ROWS_ID, _CONTENT_ID = "rows", "content"
+"""The element that sorting, filters and paging replace, and the one that a link to another table replaces."""
 
 
 @router.get("/{table}")
@@ -52,16 +53,20 @@ async def get_grid(
     here = table_path(member.connection.id, *table.qualified)
     view = read_view(here, table, request.query_params)
     grid = await load_grid(client, member, table, view)
+    wanted = request.headers.get("hx-target")
+    is_link = "hx-boosted" in request.headers  # an undo replaces the content too, and needs the toasts beside it
     return pages.render(
         request,
         "workspace/grid.html",
-        frame="workspace/rows.html" if request.headers.get("hx-target") == _ROWS_ID else "workspace/data.html",
+        frame="workspace/rows.html" if wanted == _ROWS_ID else "workspace/data.html",
+        outer="content.html" if is_link and wanted == _CONTENT_ID else "shell.html",
         **make_table_context(client, member.connection.id, table),
         view=view,
         grid=grid,
         all_columns=[view_column(table, column) for column in list_shown_columns(table)],
         operators=[(code, operator.words) for code, operator in OPERATORS.items()],
         sizes=SIZES,
+        row_formats=[(key, one.name) for key, one in ROW_FORMATS.items()],
         can_edit=can_edit(member, table),
         read_only_reason=explain_read_only(member, table),
         deleted=_read_deleted(request),

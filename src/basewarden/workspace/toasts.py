@@ -187,8 +187,8 @@ def list_changes(row: JournalMutation) -> list[ValueChange]:
 
 
 async def name_row(client: TableClient, row: JournalMutation) -> str:
-    """Its label, or that of a row that it refers to; else the table and the key."""
-    image = row.after_exact or row.before_exact or {}
+    """Its label before the write, or that of a row that it refers to; else the table and the key."""
+    image = row.before_exact or row.after_exact or {}
     table = client.schema.find_table(row.schema, row.table)
     source = choose_name(client.schema, table) if table is not None else None
     label = await _find_label(client, source, image) if source is not None else None

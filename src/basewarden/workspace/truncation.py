@@ -26,6 +26,10 @@ def limit_row(table: Table, references: Collection[Reference]) -> TextLimit:
     return replace(limit, whole=limit.whole | frozenset(referenced_columns(table)))
 
 
+def limit_copy(table: Table, cells: int) -> TextLimit:
+    return _make_limit(table, (), cells, MAX_IN_ROW)
+
+
 def truncate(value: str | None, column: str, limit: TextLimit) -> tuple[str | None, bool]:
     """Returns the shown part of a value, and whether it was truncated: the limit is one character more."""
     shown = limit.characters - 1

@@ -5,7 +5,7 @@ from functools import partial
 from basewarden.gateway import Backends, Projects
 from basewarden.journal import RowNames
 from basewarden.web import Registry
-from basewarden.workspace import cell_pages, connection_pages, home_pages, row_pages, table_pages
+from basewarden.workspace import cell_pages, connection_pages, copy_pages, home_pages, row_pages, table_pages
 from basewarden.workspace.palette import pages as palette_pages
 from basewarden.workspace.row_names import read_row_names
 
@@ -14,6 +14,7 @@ ROUTERS = (
     home_pages.router,
     table_pages.router,
     cell_pages.router,
+    copy_pages.router,
     row_pages.router,
     palette_pages.router,
 )
