@@ -1,6 +1,7 @@
 import "./htmx.js";
 
 import "./autosubmit.js";
+import "./back.js";
 import "./checking.js";
 import "./checklist.js";
 import "./choices.js";

@@ -148,6 +148,10 @@ class Settings(BaseSettings):
         return bool(self.github_id)
 
     @property
+    def has_billing(self) -> bool:
+        return bool(self.dodo_api_key) or bool(self.dodo_webhook_secret)
+
+    @property
     def is_https(self) -> bool:
         return self.origin.startswith("https://")
 

@@ -337,6 +337,10 @@ async def test_forms_above_a_page(product: ServedProduct) -> None:
     await run(product, "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'")
     for case in OTHER_CASES:
         await try_form(demo, case, {})
+    await product.sign_up("another@example.com")
+    another = await open_client(product, "another@example.com")
+    found = [(await client.get("/palette", params={"q": "break something"})).text for client in (demo, another)]
+    assert ['href="/demo/agent" data-method="post"' in page for page in found] == [True, False]
 
 
 async def test_forms_that_read(product: ServedProduct, store: Store) -> None:

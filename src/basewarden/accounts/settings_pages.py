@@ -1,13 +1,16 @@
 """The pages of a person's settings, as their tabs, the sidebar and the palette list them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from basewarden.accounts.return_path import SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsPage:
-    """`key` is the `settings_tab` of the page. The palette shows `title` and also finds the page by `keywords`."""
+    """`key` is the `settings_tab` of the page. The palette shows `title` and also finds the page by `keywords`.
+
+    A page that is not listed is there by its address only.
+    """
 
     key: str
     name: str
@@ -15,6 +18,7 @@ class SettingsPage:
     path: str
     icon: str
     keywords: str
+    is_listed: bool = True
 
 
 _PAGES = (
@@ -45,5 +49,7 @@ _PAGES = (
 )
 
 
-def list_settings_pages(*, has_github: bool) -> tuple[SettingsPage, ...]:
-    return tuple(page for page in _PAGES if has_github or page.key != "github")
+def list_settings_pages(*, has_github: bool, has_billing: bool) -> tuple[SettingsPage, ...]:
+    """Where nothing is sold, the page that says so is not listed."""
+    pages = (page for page in _PAGES if has_github or page.key != "github")
+    return tuple(replace(page, is_listed=has_billing or page.key != "billing") for page in pages)

@@ -143,7 +143,7 @@ def _add_shared(registry: Registry) -> None:
     emails = registry.add(Emails(registry.get(Mail), settings))
     names = registry.get(Pages).environment.globals
     names["has_github"] = settings.has_github
-    names["settings_pages"] = list_settings_pages(has_github=settings.has_github)
+    names["settings_pages"] = list_settings_pages(has_github=settings.has_github, has_billing=settings.has_billing)
     names["can_use_passkeys"] = settings.can_use_passkeys
     names["sends_emails"] = emails.is_configured
 

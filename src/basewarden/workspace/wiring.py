@@ -1,4 +1,4 @@
-"""Adds the pages of a connection and the list of connections, and says how recorded rows get their names."""
+"""Adds the pages of a connection and the list of connections, the palette's extra commands, and the names of rows."""
 
 from functools import partial
 
@@ -7,6 +7,7 @@ from basewarden.journal import RowNames
 from basewarden.web import Registry
 from basewarden.workspace import cell_pages, connection_pages, copy_pages, home_pages, row_pages, table_pages
 from basewarden.workspace.palette import pages as palette_pages
+from basewarden.workspace.palette.commands import ExtraCommands
 from basewarden.workspace.row_names import read_row_names
 
 ROUTERS = (
@@ -22,3 +23,4 @@ ROUTERS = (
 
 def wire(registry: Registry) -> None:
     registry.add(RowNames(partial(read_row_names, registry.get(Backends), registry.get(Projects))))
+    registry.add(ExtraCommands())

@@ -17,8 +17,25 @@ _GENERAL = (
 )
 
 
+class ExtraCommands:
+    """Commands that additions to the product bring, each for one person only."""
+
+    def __init__(self) -> None:
+        self._items: list[tuple[str, PaletteItem]] = []
+
+    def add(self, email: str, item: PaletteItem) -> None:
+        self._items.append((email, item))
+
+    def list_for(self, email: str) -> list[PaletteItem]:
+        return [item for owner, item in self._items if owner == email]
+
+
 def list_commands(
-    connection_id: UUID | None, role: Role | None, sessions: Sequence[SessionSummary], agents: Sequence[Agent] = ()
+    connection_id: UUID | None,
+    role: Role | None,
+    sessions: Sequence[SessionSummary],
+    agents: Sequence[Agent] = (),
+    extra: Sequence[PaletteItem] = (),
 ) -> PaletteGroup:
     """Lists what the role may do: an editor undoes and freezes, an owner creates and revokes agents."""
     items: list[PaletteItem] = []
@@ -34,7 +51,7 @@ def list_commands(
                 )
                 for one in agents
             ]
-    return PaletteGroup("Commands", [*items, *_GENERAL])
+    return PaletteGroup("Commands", [*items, *extra, *_GENERAL])
 
 
 def _list_undos(home: str, sessions: Sequence[SessionSummary]) -> list[PaletteItem]:

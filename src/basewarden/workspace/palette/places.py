@@ -32,10 +32,11 @@ def list_connections(connections: Iterable[Any], current: UUID | None) -> Palett
     return PaletteGroup("Connections", [*found, PaletteItem("All connections", "/connections", "list")])
 
 
-def list_general(*, has_github: bool) -> list[PaletteGroup]:
+def list_general(*, has_github: bool, has_billing: bool) -> list[PaletteGroup]:
     account = [
         PaletteItem(page.title, page.path, "person", None, f"account settings {page.keywords}")
-        for page in list_settings_pages(has_github=has_github)
+        for page in list_settings_pages(has_github=has_github, has_billing=has_billing)
+        if page.is_listed
     ]
     pages = [PaletteItem(name, path, "info", None, words) for name, path, words in _HELP]
     return [PaletteGroup("Account", account), PaletteGroup("Help", pages)]

@@ -13,7 +13,7 @@ from basewarden.db import ReadSession
 from basewarden.errors import AppError
 from basewarden.journal import SessionSummary, list_sessions
 from basewarden.web import SettingsDep, inject
-from basewarden.workspace.palette.commands import list_commands
+from basewarden.workspace.palette.commands import ExtraCommands, list_commands
 from basewarden.workspace.palette.data import RowMatches, find_rows, list_tables
 from basewarden.workspace.palette.items import PaletteGroup, PaletteItem, match_groups
 from basewarden.workspace.palette.places import list_connections, list_general, list_rooms
@@ -35,11 +35,13 @@ class PaletteSearch:
         projects: ProjectsDep,
         backends: BackendsDep,
         settings: SettingsDep,
+        extra: Annotated[ExtraCommands, Depends(inject(ExtraCommands))],
     ) -> None:
         self._targets = targets
         self._projects = projects
         self._backends = backends
         self._settings = settings
+        self._extra = extra
 
     async def find_role(self, connection_id: UUID | None, person: Person) -> Role | None:
         return await self._targets.find_role(connection_id, person.id) if connection_id else None
@@ -52,14 +54,17 @@ class PaletteSearch:
         current = connection_id if role else None
         sessions = await list_sessions(db, current, limit=SESSIONS_SEARCHED) if current else []
         agents = await list_agents(db, current, before=None, limit=AGENTS_SEARCHED) if current and text else []
-        groups = [list_commands(current, role, sessions, agents)]
+        groups = [list_commands(current, role, sessions, agents, self._extra.list_for(person.email))]
         if current is not None and role is not None:
             groups.append(list_rooms(current, role))
             if text:
                 people = _list_people(current, agents, sessions)
                 groups = [groups[1], groups[0], await self._find_tables(current, person, role), *people]
         groups.append(list_connections(connections, current))
-        return match_groups([*groups, *list_general(has_github=self._settings.has_github)] if text else groups, text)
+        if text:
+            has_github, has_billing = self._settings.has_github, self._settings.has_billing
+            groups += list_general(has_github=has_github, has_billing=has_billing)
+        return match_groups(groups, text)
 
     async def search_rows(self, connection_id: UUID | None, person: Person, text: str) -> RowMatches:
         role = await self.find_role(connection_id, person)
