@@ -26,6 +26,7 @@ import "./print.js";
 import "./reveal.js";
 import "./shortcuts.js";
 import "./steps.js";
+import "./strength.js";
 import "./theme.js";
 import "./tick.js";
 import "./toast.js";

@@ -44,8 +44,18 @@ async def test_the_first_account_is_in_at_once(browser: Browser, product: Served
         await type_account(page, ANNA, "password")
         await expect(page.locator("#password-error")).to_contain_text("common passwords")
         await expect(page.get_by_label("Email")).to_have_value(ANNA)
-        await page.get_by_label("Password", exact=True).fill(PASSWORD)
-        await page.get_by_label("Password", exact=True).press("Enter")
+        field = page.get_by_label("Password", exact=True)
+        if scripted:
+            for typed, words in (
+                ("short", "Too short"),
+                ("anna1234567", "Easy to guess"),
+                ("aaaaaaaaaaaaaaaaaaaa", "Easy to guess"),
+                ("four unrelated wet words", "Strong"),
+            ):
+                await field.fill(typed)
+                await expect(page.get_by_role("status").filter(has_text=words)).to_be_visible()
+        await field.fill(PASSWORD)
+        await field.press("Enter")
         await expect(page).to_have_url(re.compile("/connections$"))
 
 

@@ -76,6 +76,13 @@ def test_every_operation_of_the_document_is_in_the_reference(
     assert len(shown) > 50
 
 
+def test_operations_of_a_group_have_short_names_of_their_own(groups: tuple[ApiGroup, ...]) -> None:
+    for group in groups:
+        names = [one.short_summary for one in group.operations]
+        assert len(set(names)) == len(names), group.key
+        assert max(map(len, names)) <= 70
+
+
 def test_every_operation_has_a_plain_sentence(groups: tuple[ApiGroup, ...]) -> None:
     odd = [one.path for one in list_all(groups) if not re.fullmatch(r"[A-Z][a-z]+s .+\.|Signs out\.", one.summary)]
     assert odd == []

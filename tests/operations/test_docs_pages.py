@@ -8,6 +8,7 @@ from urllib.parse import urldefrag, urljoin
 import httpx
 import pytest
 
+from basewarden import __version__
 from basewarden.operations.manual import SHELVES, read_manual
 from basewarden.operations.manual.library import find_documents, list_documents
 from basewarden.operations.manual.rendering import make_slug, render_markdown
@@ -74,6 +75,7 @@ async def test_links_to_other_pages_work(client: httpx.AsyncClient) -> None:
 async def test_a_page_shows_its_own_address_in_the_examples(client: httpx.AsyncClient) -> None:
     page = (await client.get("/docs/guide")).text
     assert "/api/v/&lt;connection&gt;" in page
+    assert f"part of Basewarden {__version__}," in page
     assert "localhost:8000" not in page
 
 
@@ -125,6 +127,20 @@ def test_slugs_are_those_of_github_without_the_number_in_front() -> None:
     assert make_slug("`basewarden rest`: a server, v1.2") == "basewarden-rest-a-server-v12"
     page = render_markdown("## A\n\n## A\n\n| `A` |\n|-|\n| `A` |\n", PurePosixPath(), {})
     assert [heading.slug for heading in page.headings] == ["a", "a-1"]
+
+
+def test_a_row_of_a_table_has_an_address_and_its_cells_are_found_apart() -> None:
+    page = render_markdown(
+        "| Code | Status |\n|-|-|\n| `too_large` | 413 `x` |\n| [`a`](#b) | 1 |\n", PurePosixPath(), {}
+    )
+    html = str(page.blocks[0].html)
+    assert '<tr id="too_large">\n<td><a class="heading-link" href="#too_large"><code>too_large</code></a></td>' in html
+    assert "413 <code>x</code>" in html
+    assert '<td><a href="#b"><code>a</code></a></td>' in html
+    assert [(one.slug, one.text) for one in page.sections if one.slug] == [
+        ("too_large", "too_large · 413 x"),
+        ("a", "a · 1"),
+    ]
 
 
 async def test_the_search_finds_sections_settings_errors_and_operations(client: httpx.AsyncClient) -> None:

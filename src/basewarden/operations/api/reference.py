@@ -14,6 +14,7 @@ _JSON = "application/json"
 _STREAM = "text/event-stream"
 _REFERENCE = "#/components/schemas/"
 _CODE = re.compile(r"^- `(\w+)`: (.*)$", re.MULTILINE)
+_COMPLETION = re.compile(r"[,;:.]| without | with its ")
 _DEEPEST = 2
 _FIRST_ERROR = 400
 COMMON: Final = (
@@ -118,10 +119,9 @@ class ApiOperation:
         return "-".join(re.findall(r"[a-z0-9]+", f"{self.method} {self.path}".lower()))
 
     @property
-    def short_path(self) -> str:
-        """For a narrow list: without the usual prefix and the names of parameters."""
-        path = self.path.removeprefix("/api/").removeprefix("connections/{connection_id}/").removeprefix("account/")
-        return re.sub(r"{\w+}", "…", path)
+    def short_summary(self) -> str:
+        """For a narrow list: the summary without what only completes it."""
+        return _COMPLETION.split(self.summary.rstrip("."), maxsplit=1)[0].replace("`", "")
 
     @property
     def is_stream(self) -> bool:

@@ -5,7 +5,7 @@ The files are ours; still, the renderer escapes any HTML in them.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from posixpath import normpath
 from typing import Any, Final
@@ -136,8 +136,20 @@ def _name_rows(tokens: Sequence[Token], slugs: dict[str, int]) -> None:
             cells = [one for one in tokens[at + 1 : at + 6] if one.type == "inline"]
             names = [child.content for cell in cells for child in cell.children or () if child.type == "code_inline"]
             if names:
-                token.attrSet("id", _make_unique(make_slug(names[0]), slugs))
+                slug = _make_unique(make_slug(names[0]), slugs)
+                token.attrSet("id", slug)
                 token.meta = {"name": names[0]}
+                _link_name(cells, slug)
+
+
+def _link_name(cells: Sequence[Token], slug: str) -> None:
+    """The name in a row leads to the row, so that its address can be copied; code in a link stays in that link."""
+    for child in (child for cell in cells for child in cell.children or ()):
+        if child.type == "link_open":
+            return
+        if child.type == "code_inline":
+            child.meta = {"slug": slug}
+            return
 
 
 def _split_title(tokens: Sequence[Token]) -> tuple[Markup, Sequence[Token]]:
@@ -185,7 +197,7 @@ def _list_sections(tokens: Sequence[Token]) -> Iterator[TextSection]:
         elif token.type == "tr_open" and token.attrGet("id"):
             row, cells = TextSection(str(token.attrGet("id")), token.meta["name"], ""), []
         elif token.type == "tr_close" and row.slug:
-            yield _fill(row, cells)
+            yield replace(row, text=" · ".join(" ".join(cell.split()) for cell in cells if cell.strip()))
             row = TextSection("", "", "")
         elif token.type in ("fence", "code_block"):
             words.append(token.content)
@@ -226,6 +238,12 @@ def _close_heading(tokens: Sequence[Token], at: int, _options: Any, _env: Any) -
     return Markup("</a></{}>\n").format(tokens[at].tag)
 
 
+def _show_code(tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
+    code = Markup("<code>{}</code>").format(tokens[at].content)
+    slug = tokens[at].meta.get("slug")
+    return Markup('<a class="heading-link" href="#{}">{}</a>').format(slug, code) if slug else code
+
+
 def _open_table(tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
     name = tokens[at].meta["name"]
     return Markup('<div class="prose-table" role="group" tabindex="0" aria-label="{}"><table>\n').format(name)
@@ -251,6 +269,7 @@ def _make_parser() -> MarkdownIt:
     rules.update(
         heading_open=_open_heading,
         heading_close=_close_heading,
+        code_inline=_show_code,
         table_open=_open_table,
         table_close=_close_table,
         link_open=_open_link,
