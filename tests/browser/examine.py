@@ -5,7 +5,7 @@ A page is loaded once; the theme is the browser's and the width the window's, an
 
 from typing import Any, Literal
 
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 WIDTHS = (1280, 390)
 HEIGHT = 844
@@ -171,7 +171,7 @@ async def _try_overlay(page: Page, axe_source: str, opener: str, overlay: str, w
         f"document.querySelector('{scope}').contains(document.activeElement)"
     ):
         found.append("does not take the focus")
-    await page.wait_for_load_state("networkidle")
+    await expect(page.locator(".htmx-request")).to_have_count(0)  # what it shows may come when it opens
     found += await walk_by_keyboard(page, scope)
     if width == WIDTHS[0]:
         found += await look_for_violations(page, axe_source, scope)
