@@ -26,6 +26,7 @@ function proposeName(value: string): string {
   }
   const project = /^(?:db\.)?([a-z0-9]{20})\.supabase\./.exec(address.hostname)?.[1] ?? /^postgres\.([a-z0-9]{20})$/.exec(address.username)?.[1];
   const database = readPath(address.pathname.slice(1));
+  if (/[@:/\\]/.test(database)) return ""; // the end of a password with a slash
   if (project) return project;
   return database && database !== "postgres" ? database : address.hostname;
 }

@@ -173,3 +173,58 @@ async def test_what_triggers_set_is_restored_with_the_row(bench: Bench, agent: B
     assert second["row"] == left[1]["row"].replace("theirs", '"note 2"')
     assert (await request_undo(bench, receipt["undoSessionId"])).status_code == 200
     assert await bench.rows(rows) == left
+
+
+async def test_all_that_a_choice_overwrites_is_shown(bench: Bench, agent: BenchAgent) -> None:
+    """An edit between two of the session's writes, and another one after them."""
+    session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x", "n": "2.00"})).session_id
+    await bench.run("UPDATE notes SET body = 'theirs' WHERE id = 1")
+    await agent.write("PATCH", "/notes?id=eq.1", {"body": "y"})
+    await bench.run("UPDATE notes SET n = 9 WHERE id = 1")
+    _, conflicts = await read_conflicts(bench, session)
+    assert {column["name"] for column in conflicts[1]["columns"]} == {"body", "n"}
+
+
+async def test_a_value_that_a_trigger_derives_is_shown_where_another_edit_has_set_it(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE FUNCTION slug() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN NEW.slug := lower(NEW.title); RETURN NEW; END';
+        CREATE TABLE pages (id int PRIMARY KEY, title text, slug text);
+        INSERT INTO pages VALUES (1, 'First', 'first');
+        CREATE TRIGGER slug BEFORE UPDATE OF title ON pages FOR EACH ROW EXECUTE FUNCTION slug();
+    """)
+    agent = await bench.agent()
+    session = (await agent.write("PATCH", "/pages?id=eq.1", {"title": "Bot"})).session_id
+    await bench.run("UPDATE pages SET title = 'Theirs' WHERE id = 1")
+    await bench.run("UPDATE pages SET slug = 'custom' WHERE id = 1")
+    _, conflicts = await read_conflicts(bench, session)
+    assert {column["name"] for column in conflicts[1]["columns"]} == {"title", "slug"}
+
+
+async def test_the_receipt_lists_rows_whose_key_json_writes_otherwise(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE readings (id int, at timestamp, body text, PRIMARY KEY (id, at));
+        INSERT INTO readings VALUES (1, '2026-01-02 03:04:05', 'a');
+    """)
+    agent = await bench.agent()
+    session = (await agent.write("PATCH", "/readings?id=eq.1", {"body": "x"})).session_id
+    await bench.run("UPDATE readings SET body = 'theirs'")
+    token, conflicts = await read_conflicts(bench, session)
+    options: dict[str, Any] = {"previewToken": token, "onConflict": "skip", "choices": {conflicts[1]["id"]: "restore"}}
+    undo = (await request_undo(bench, session, **options)).json()["undoSessionId"]
+    receipt = (await bench.person.get(f"/api/connections/{bench.connection_id}/undos/{undo}/receipt.json")).json()
+    assert [row["columns"] for row in receipt["overwritten"]] == [
+        [{"name": "body", "newer": "theirs", "restored": "a"}]
+    ]
+
+
+async def test_a_form_that_is_not_understood_shows_the_preview_and_changes_nothing(
+    bench: Bench, agent: BenchAgent
+) -> None:
+    session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
+    path = f"/c/{bench.connection_id}/sessions/{session}/undo"
+    for form in ({"all": "x"}, {"show": "0"}, {"previewToken": "9" * 5000}, {"onConflict": "?"}):
+        page = await bench.person.post(path, data=form, headers={"origin": str(bench.person.base_url).rstrip("/")})
+        assert page.status_code == 200, form
+        assert "Nothing has been changed yet." in page.text
+    assert [row["body"] for row in await read_notes(bench, 1, 2)] == ["x", "note 2"]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from basewarden.journal import Image, RowChange, UncapturedChanges, Verb
 from basewarden.undo.planning.fold import Folded, RecordedWrite, fold_writes
+from basewarden.undo.planning.selection import identify, keep_rows
 
 Row = Mapping[str, str | None] | None
 
@@ -52,6 +53,13 @@ def test_delete_and_insert_of_the_same_key_is_an_update() -> None:
 def test_a_row_is_followed_through_its_keys() -> None:
     (net,) = fold(change(row("1"), row("2")), change(row("2"), row("3", "c")), change(row("3", "c"), None)).changes
     assert (net.verb, net.key_before, net.before) == ("delete", ("1",), row("1"))
+
+
+def test_one_of_two_rows_that_had_the_same_key_in_one_write_is_chosen_alone() -> None:
+    folded = fold((change(row("6"), None), change(row("5", "c"), row("6", "c"))))
+    for net in folded.changes:
+        assert keep_rows(folded, {identify(net)}).changes == (net,)
+    assert keep_rows(folded, {("insert", "public", "t", '["6"]')}).changes == folded.changes
 
 
 def test_keys_swapped_in_one_write() -> None:

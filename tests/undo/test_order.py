@@ -323,3 +323,28 @@ async def test_a_swap_where_little_room_is_left_and_children_would_go_along(open
     await world.act("UPDATE t SET u = 1 WHERE id = 2;")
     await world.act("UPDATE t SET u = 2 WHERE id = 1;")
     await check_exact(world, before)
+
+
+async def test_rows_that_take_a_column_which_a_deleted_row_never_had(open_world: OpenWorld) -> None:
+    world = await open_world("CREATE TABLE t (id int PRIMARY KEY);\nINSERT INTO t VALUES (1), (2), (3);")
+    await world.act("DELETE FROM t WHERE id = 3;")
+    await world.run("ALTER TABLE t ADD slot int UNIQUE;\nUPDATE t SET slot = id;")
+    await world.act("UPDATE t SET slot = 99 WHERE id = 1;\nUPDATE t SET slot = 1 WHERE id = 2;")
+    await world.act("UPDATE t SET slot = 2 WHERE id = 1;")
+    _, applied = await world.undo()
+    assert applied is not None
+    assert await world.read_column("SELECT (id, slot)::text FROM t ORDER BY id") == ["(1,1)", "(2,2)", "(3,)"]
+
+
+async def test_null_is_a_placeholder_although_another_row_holds_it(open_world: OpenWorld) -> None:
+    """Where there is no other value, and children would be deleted with a row that is replaced."""
+    world = await open_world("""
+        CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE CHECK (u IN (1, 2)), v text);
+        CREATE TABLE c (id int PRIMARY KEY, t_id int REFERENCES t ON DELETE CASCADE);
+        INSERT INTO t VALUES (1, 1), (2, 2), (3, NULL);
+        INSERT INTO c VALUES (1, 1), (2, 2);
+    """)
+    before = await world.digest()
+    await world.act("UPDATE t SET u = NULL WHERE id = 1;\nUPDATE t SET u = 1 WHERE id = 2;")
+    await world.act("UPDATE t SET u = 2 WHERE id = 1;\nUPDATE t SET v = 'x' WHERE id = 3;")
+    await check_exact(world, before)

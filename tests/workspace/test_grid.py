@@ -95,7 +95,7 @@ async def test_the_form_of_the_ticks_has_no_default_button(store: Store) -> None
     [
         ("csv", 'name,note,price,lit,extras\r\nLantern <b>,"two\nlines",7,false,"{""a"": 2, ""b"": 1}"\r\n'),
         ("csv", 'Reading lamp,"",12345678901234567890.12345678901234567890,true,"{""watt"": 9.0}"\r\n'),
-        ("json", '"note": "",\n    "price": 12345678901234567890.12345678901234567890,\n    "lit": true'),
+        ("json", '"note":"","price":12345678901234567890.12345678901234567890,"lit":true'),
         ("markdown", "| Lantern &lt;b> | two lines | 7 | false |"),
     ],
 )

@@ -90,7 +90,7 @@ class AgentForm(AgentCreate):
     def _parse(cls, value: Any) -> Any:
         try:
             return json.loads(value) if isinstance(value, str) else value
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, RecursionError):
             raise ValueError('must be a JSON object, such as {"sub": "…"}') from None
 
     @field_validator("expires_at", mode="before")

@@ -34,6 +34,7 @@ from basewarden.core.ids import parse_id
 from basewarden.errors import AppError, NotFound
 from basewarden.settings import Settings
 from basewarden.web import (
+    DatabaseDep,
     PagesDep,
     Reading,
     SettingsDep,
@@ -124,7 +125,7 @@ async def post_agent(
     request: Request,
     member: Owner,
     session: Writing,
-    reading: Reading,
+    database: DatabaseDep,
     pages: PagesDep,
     agents: AgentsDep,
     form_page: AgentFormPageDep,
@@ -137,8 +138,11 @@ async def post_agent(
     """
     form = await parse_form(request, AgentForm, lists=LIST_FIELDS)
     agent_id = form_page.read_key(form.typed)
-    if agent_id is not None and await agents.find(reading, member.connection.id, agent_id) is not None:
-        return _redirect_again(member, agent_id)
+    if agent_id is not None:
+        async with database.read_only() as reading:  # not for the whole request: what follows waits for others
+            known = await agents.find(reading, member.connection.id, agent_id)
+        if known is not None:
+            return _redirect_again(member, agent_id)
     if form.data is None:
         return await form_page.show_again(form)
     try:

@@ -49,10 +49,11 @@ class SettingsView:
         }
 
     async def describe_delete(self) -> dict[str, Any]:
+        confirm_methods = await self._confirmation.describe()  # first: it takes and returns a connection of its own
         return {
             "confirm_word": find_confirm_word(self._member),
             "touches": await describe_deletion(self._reading, self._counter, self._member.connection.id),
-            "confirm_methods": await self._confirmation.describe(),
+            "confirm_methods": confirm_methods,
             "has_gone_stale": False,
         }
 

@@ -8,6 +8,9 @@ from basewarden.db import ReadSession
 from basewarden.journal import JournalMutation, encode_key, list_session_rows
 from basewarden.undo.stored_receipt import StoredConflict, StoredReceipt
 
+_MOST_CHANGES = 3
+"""By which an undo over an API may write one row, when triggers set its columns again."""
+
 
 @dataclass(frozen=True, slots=True)
 class OverwrittenRow:
@@ -35,13 +38,15 @@ async def list_overwritten(
         by_table.setdefault((conflict.schema, conflict.table), {})[encode_key(list_key(conflict))] = conflict
     found = []
     for table, conflicts in by_table.items():
-        rows = await list_session_rows(db, undo_id, limit=len(conflicts), table=table, row_keys=list(conflicts))
-        found += [_describe(conflicts[row.row_key], row) for row in rows]
+        most = _MOST_CHANGES * len(conflicts)
+        rows = await list_session_rows(db, undo_id, limit=most, table=table, row_keys=list(conflicts))
+        found += [_describe(conflicts.pop(row.row_key), row) for row in rows if row.row_key in conflicts]
     return found
 
 
 def list_key(conflict: StoredConflict) -> tuple[str, ...]:
-    return tuple(value if isinstance(value, str) else str(value) for value in conflict.primary_key.values())
+    """In PostgreSQL's text."""
+    return conflict.key or tuple(str(value) for value in conflict.primary_key.values())
 
 
 def _describe(conflict: StoredConflict, row: JournalMutation) -> OverwrittenRow:

@@ -50,11 +50,11 @@ class UndoForm(BaseModel):
     """
 
     onConflict: OnConflict = "refuse"  # noqa: N815 - the field's name in the API and in the form
-    previewToken: str | None = None  # noqa: N815 - as in the API
+    previewToken: str | None = Field(default=None, max_length=200)  # noqa: N815 - as in the API
     back: str | None = Field(default=None, max_length=MAX_BACK)
     all: Literal["keep", "restore"] | None = None
     show: int | None = Field(default=None, ge=1, le=10_000_000)
-    restored: str = ""
+    restored: str = Field(default="", max_length=200_000)
 
     def read_choices(self, typed: Mapping[str, str]) -> Choices:
         shown = {name.removeprefix(_CHOICE): choice for name, choice in typed.items() if name.startswith(_CHOICE)}
@@ -116,7 +116,7 @@ async def post_undo(
     form = await parse_form(request, UndoForm)
     data = form.data or UndoForm()
     choices = data.read_choices(form.typed)
-    if data.all is not None or data.show is not None:
+    if form.data is None or data.all is not None or data.show is not None:  # what is not understood is not done
         return await _preview_again(request, pages, member, db, undo, target, data, choices)
     options = ApplyOptions(data.onConflict, data.previewToken, choices)
     again = HTTPStatus.UNPROCESSABLE_ENTITY

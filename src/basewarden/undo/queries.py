@@ -165,16 +165,17 @@ async def list_sessions_of_writes(
 
 async def list_row_places(
     session: AsyncSession, write_id: UUID, positions: Collection[int]
-) -> set[tuple[str, str, str]]:
-    """Schema, table and key of the rows that a write changed at these positions, after the write."""
+) -> set[tuple[str, str, str, str]]:
+    """Verb, schema, table and key of the rows that a write changed at these positions, after the write."""
     found = await session.execute(
         select(
+            JournalMutation.verb,
             JournalMutation.schema,
             JournalMutation.table,
             func.coalesce(JournalMutation.new_row_key, JournalMutation.row_key),
         ).where(JournalMutation.write_id == write_id, JournalMutation.position.in_(positions))
     )
-    return {(schema, table, key) for schema, table, key in found}
+    return {(verb, schema, table, key) for verb, schema, table, key in found}
 
 
 async def list_row_changes(

@@ -25,7 +25,7 @@ from basewarden.undo.ledger import UndoLedger
 from basewarden.undo.planning.choices import NO_CHOICES, Choices
 from basewarden.undo.planning.fold import Folded, RecordedWrite, fold_writes
 from basewarden.undo.planning.samples import sample_plan
-from basewarden.undo.planning.selection import RowPlace, fold_selected, keep_rows
+from basewarden.undo.planning.selection import ChangeIdentity, fold_selected, keep_rows
 from basewarden.undo.planning.unrestored_columns import keep_unrestored
 from basewarden.undo.receipt import Receipt
 from basewarden.undo.recorded_writes import read_writes
@@ -240,13 +240,15 @@ class Undo:
             return _select_rows(target, places, undos)
 
 
-def _select_rows(target: UndoTarget, places: Collection[RowPlace], undos: Sequence[JournalSession]) -> UndoTarget:
+def _select_rows(target: UndoTarget, places: Collection[ChangeIdentity], undos: Sequence[JournalSession]) -> UndoTarget:
     """Of a single write, only these rows. Raises AlreadyUndone where they are no more part of its changes."""
     if not places:
         raise NotFound("There is no such row change.")
     folded = keep_rows(target.folded, places)
     if undos and not folded.changes:
         raise AlreadyUndone("This row change is already undone.", details={"undoSessionId": str(undos[-1].id)})
+    if not folded.changes:
+        raise NotFound("This row change has no effect of its own: the write changed the row again.")
     rest = len(target.folded.changes) - len(folded.changes) + len(target.folded.irreversible)
     return replace(target, folded=folded, other_changes=target.other_changes + rest)
 

@@ -22,10 +22,11 @@ class StoredColumn(msgspec.Struct, frozen=True):
     name: str
 
 
-class StoredConflict(msgspec.Struct, frozen=True, rename={"primary_key": "primaryKey"}):
+class StoredConflict(msgspec.Struct, frozen=True, omit_defaults=True, rename={"primary_key": "primaryKey"}):
     """A row that the undo did not revert, or restored over newer values. The journal has its values already.
 
-    The first version of the product stored the columns as plain names.
+    The first version of the product stored the columns as plain names. `key` are the key's values in PostgreSQL's
+    text, as the journal has them; receipts of earlier versions have none.
     """
 
     schema: str
@@ -33,6 +34,7 @@ class StoredConflict(msgspec.Struct, frozen=True, rename={"primary_key": "primar
     primary_key: dict[str, Any]
     columns: tuple[StoredColumn | str, ...]
     reason: str
+    key: tuple[str, ...] = ()
 
 
 class StoredReceipt(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
@@ -109,6 +111,7 @@ def _make_stored_conflict(conflict: RowConflict) -> StoredConflict:
         {name: write_as_text(value) for name, value in conflict.primary_key.items()},
         tuple(StoredColumn(name) for name in conflict.columns),
         conflict.reason,
+        conflict.key,
     )
 
 

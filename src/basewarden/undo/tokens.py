@@ -5,6 +5,8 @@ from basewarden.undo.execution.receipts import make_receipt
 from basewarden.undo.planning.plan import UndoPlan
 from basewarden.undo.target import UndoTarget
 
+_MOST_DIGITS = 18
+
 
 def make_token(target: UndoTarget, plan: UndoPlan) -> str:
     """Equal as long as the session got no more writes and the same rows would be written in the same way.
@@ -25,4 +27,5 @@ def check_token(target: UndoTarget, plan: UndoPlan, token: str | None) -> None:
 
 def _count_arrived(target: UndoTarget, token: str) -> int:
     seen = token.partition(".")[0]
-    return max(0, target.writes - int(seen)) if seen.isascii() and seen.isdigit() else 0
+    is_number = seen.isascii() and seen.isdigit() and len(seen) <= _MOST_DIGITS
+    return max(0, target.writes - int(seen)) if is_number else 0

@@ -126,7 +126,7 @@ def _encode_value(column: Column, value: str | None) -> Any:
         return value
     try:
         is_null = json.loads(value) is None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Invalid.field(column.name, "This is not valid JSON.") from None
     if is_null:
         raise Invalid.field(column.name, "A JSON null cannot be written here. Select null instead.")

@@ -35,10 +35,11 @@ def _quote_field(value: Value) -> str:
 
 
 def _write_json(columns: Sequence[Column], rows: Sequence[Sequence[Value]]) -> str:
-    objects = [
+    """A row on each line. Values are not indented: one that is nested deep would become a thousand times as long."""
+    objects = (
         {column.name: _to_json(column, value) for column, value in zip(columns, row, strict=True)} for row in rows
-    ]
-    return msgspec.json.format(msgspec.json.encode(objects)).decode() + "\n"
+    )
+    return "[\n" + ",\n".join(msgspec.json.encode(one).decode() for one in objects) + "\n]\n"
 
 
 def _to_json(column: Column, value: Value) -> object:

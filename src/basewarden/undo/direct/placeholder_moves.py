@@ -116,7 +116,8 @@ async def _move_column(
 ) -> bool:
     table = rows[numbers[0]].table
     held = [placeholders.read(rows, number, (column,))[0] for number in numbers]
-    wanted = [row.target[column] for row in rows if row.target is not None and row.table.oid == table.oid]
+    targets = (row.target for row in rows if row.target is not None and row.table.oid == table.oid)
+    wanted = [value for target in targets if (value := target.get(column)) is not None]  # NULLs seldom collide
     for values in find_free(table.columns[column], held, wanted):
         moves = {number: {column: value} for number, value in zip(numbers, values, strict=True)}
         if await _try(connection, rows, _add_children(rows, moves, placeholders), placeholders):

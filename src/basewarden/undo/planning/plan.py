@@ -329,15 +329,15 @@ def _decide_updated(change: NetChange, table: Table, found: Image | None, choice
     if found is None:
         return make_conflict(change, "The row no longer exists: it was deleted, or its key was changed.")
     restored, moved = _compare_columns(change, table, found)
-    if any(not table.columns[name].generated for name in change.gap_columns):
-        conflict = _make_gap_conflict(change, table, found)
-    elif moved:
-        reason = f"{_name_columns(moved)} changed after the session's write."
-        conflict = make_conflict(change, reason, moved, table=table, found=found)
-    else:
+    has_gap = any(not table.columns[name].generated for name in change.gap_columns)
+    if not has_gap and not moved:
         return _restore_columns(change, table, found, restored)
     written = {*restored, *moved, *_list_trigger_set(change, table, found)}
     overwritten = [name for name in change.columns if name in written]
+    gaps = change.gap_columns if has_gap else ()
+    lost = dict.fromkeys([*gaps, *moved, *_list_newer(change, table, found, overwritten)])
+    reason = _explain_gap(gaps) if has_gap else f"{_name_columns(moved)} changed after the session's write."
+    conflict = make_conflict(change, reason, lost, table=table, found=found)
     state = [(name, found.exact.get(name), change.columns[name].old) for name in overwritten]
     return _settle(conflict, _restore_columns(change, table, found, overwritten), state, choices)
 
@@ -368,6 +368,15 @@ def _list_trigger_set(change: NetChange, table: Table, found: Image) -> list[str
         for name, column in change.columns.items()
         if column.is_trigger_set and not table.columns[name].generated and found.exact.get(name) != column.old
     ]
+
+
+def _list_newer(change: NetChange, table: Table, found: Image, names: Iterable[str]) -> list[str]:
+    """Those of the columns whose value is another edit's: who chooses to restore the row must see what is lost.
+
+    The times that triggers set are left out, since every edit sets them.
+    """
+    newer = (name for name in names if found.exact.get(name) != change.columns[name].new)
+    return [name for name in newer if table.columns[name].category != _DATES or not change.columns[name].is_trigger_set]
 
 
 def _restore_columns(change: NetChange, table: Table, found: Image, restored: Sequence[str]) -> RowPlan:
@@ -404,8 +413,11 @@ def _list_kept(table: Table, restored: Sequence[str]) -> tuple[str, ...]:
 
 def _make_gap_conflict(change: NetChange, table: Table, found: Image | None) -> RowConflict:
     names = change.gap_columns
-    reason = f"{_name_columns(names)} changed between two of the session's writes."
-    return make_conflict(change, reason, names, table=table, found=found)
+    return make_conflict(change, _explain_gap(names), names, table=table, found=found)
+
+
+def _explain_gap(names: Sequence[str]) -> str:
+    return f"{_name_columns(names)} changed between two of the session's writes."
 
 
 def _name_columns(names: Sequence[str]) -> str:

@@ -14,8 +14,6 @@ from basewarden.undo.planning.unrestored_columns import RowsLeft, find_unrestore
 
 ChangeIdentity = tuple[str, str, str, str]
 """Verb, schema, table, and the key of the row after the change (before it, for a delete)."""
-RowPlace = tuple[str, str, str]
-"""Schema, table, and the key of a row after a change (before it, for a delete)."""
 _NO_ROWS: RowsLeft = {}
 
 
@@ -31,10 +29,16 @@ def fold_selected(writes: Sequence[RecordedWrite], selected: Collection[UUID]) -
     return Folded(folder.finish(), describe_irreversible(chosen))
 
 
-def keep_rows(folded: Folded, rows: Collection[RowPlace]) -> Folded:
-    """Leaves out all other rows, and what no undo can revert, which is not a row."""
-    changes = tuple(change for change in folded.changes if identify(change)[1:] in rows)
-    return Folded(changes, ())
+def keep_rows(folded: Folded, rows: Collection[ChangeIdentity]) -> Folded:
+    """Leaves out all other rows, and what no undo can revert, which is not a row.
+
+    A row that the write changed twice may have another verb in all: then it is found by its place.
+    """
+    identities = [identify(change) for change in folded.changes]
+    exact = set(rows).intersection(identities)
+    places = {identity[1:] for identity in rows if identity not in exact}
+    chosen = [identity in exact or identity[1:] in places for identity in identities]
+    return Folded(tuple(change for change, is_chosen in zip(folded.changes, chosen, strict=True) if is_chosen), ())
 
 
 def drop_reverted(
