@@ -3,6 +3,7 @@
 import pytest
 
 from tests.fixtures.bench import GUEST, Bench, Workshop
+from tests.fixtures.waiting import wait_until
 
 _LEFTOVERS = f"""
     CREATE TABLE things (id serial PRIMARY KEY, name text);
@@ -39,10 +40,14 @@ _NOTHING = {"tenant": None, "tables": False, "channels": 0, "cursors": 0, "locks
 
 
 async def look(bench: Bench, process: int) -> dict[str, object]:
-    """What the next caller finds on that db connection."""
+    """What the next caller finds on that db connection, which the check of the schema may have at the moment."""
     other = await bench.agent()
-    found: dict[str, object] = (await other.http.get("/rpc/look")).json()
-    assert found.pop("process") == process
+
+    async def ask() -> dict[str, object]:
+        found: dict[str, object] = (await other.http.get("/rpc/look")).json()
+        return found
+
+    found = await wait_until(ask, "that db connection", matches=lambda seen: seen.pop("process") == process)
     found.pop("timeout")
     return found
 

@@ -25,7 +25,7 @@ from basewarden.undo.schemas import (
     UndoConflictOut,
 )
 from basewarden.undo.service import Undo
-from basewarden.undo.stored_receipt import decode_receipt, encode_receipt
+from basewarden.undo.stored_receipt import decode_receipt, show_receipt
 from basewarden.undo.target import ApplyOptions, UndoActor
 from basewarden.web import JSON_TYPE, Reading, answer_with, declare, inject
 
@@ -103,7 +103,7 @@ async def post_undo(session_id: str, body: UndoRequest, member: Editor, undo: Un
 
 @router.post(
     "/undo",
-    summary="Previews or applies the undo of a session, a write or a row change.",
+    summary="Previews or applies the undo of a session or of a part of it.",
     responses=ANSWERS,
 )
 async def post_targeted_undo(body: TargetedUndoRequest, member: Editor, undo: UndoDep) -> Response:
@@ -135,7 +135,7 @@ async def get_receipt_file(undo_id: str, member: Viewer, db: Reading) -> Respons
     receipt = decode_receipt(undo.receipt)
     overwritten = [one.body() for one in await list_overwritten(db, undo.id, receipt)]
     body = {
-        **encode_receipt(receipt),
+        **show_receipt(receipt),
         **({"overwritten": overwritten} if receipt.overwritten else {}),
         "undoSessionId": str(undo.id),
         "sessionId": str(undo.undo_of),

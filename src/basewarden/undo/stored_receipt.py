@@ -126,6 +126,12 @@ def encode_receipt(receipt: StoredReceipt) -> dict[str, Any]:
     return {name: value for name, value in encoded.items() if optional.get(name, ...) != ()}
 
 
+def show_receipt(receipt: StoredReceipt) -> dict[str, Any]:
+    """As the API answers it: conflicts have their key as `primaryKey` only."""
+    conflicts = tuple(msgspec.structs.replace(conflict, key=()) for conflict in receipt.conflicts)
+    return encode_receipt(msgspec.structs.replace(receipt, conflicts=conflicts))
+
+
 def decode_receipt(stored: Mapping[str, Any] | None) -> StoredReceipt:
     """Reads the receipts of all versions of the product."""
     return msgspec.convert(stored or {}, StoredReceipt)

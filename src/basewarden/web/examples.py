@@ -18,6 +18,7 @@ _CONFLICT: Final = {
     "primaryKey": {"id": 7},
     "columns": [{"name": "price", "before": 11.9, "session": 12.5, "now": 13.0}],
     "reason": "The price was changed after the session.",
+    "id": "5f0c1b2e.9ad3c47b81e6",
 }
 _CONFLICTING: Final = {
     "planned": 5,
@@ -29,6 +30,7 @@ _CONFLICTING: Final = {
     "undoSessionId": None,
     "previewToken": None,
     "conflicts": [_CONFLICT],
+    "overwritten": [],
 }
 
 BY_NAME: Final[Mapping[str, tuple[Any, ...]]] = {
