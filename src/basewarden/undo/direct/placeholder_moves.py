@@ -5,10 +5,11 @@ Where rows wait for each other in a cycle, or in a long chain, some get a placeh
 found by trial. Where it accepts none, the row is deleted and inserted again.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from basewarden.undo.direct.placeholder_values import find_free
+from basewarden.undo.direct.placeholder_values import find_free, normalize
 from basewarden.undo.direct.replaceable_rows import find_replaceable
 from basewarden.undo.direct.run_writes import run_writes
 from basewarden.undo.direct.statement_order import PlaceholderState, rank_updates
@@ -116,13 +117,19 @@ async def _move_column(
 ) -> bool:
     table = rows[numbers[0]].table
     held = [placeholders.read(rows, number, (column,))[0] for number in numbers]
-    targets = (row.target for row in rows if row.target is not None and row.table.oid == table.oid)
-    wanted = [value for target in targets if (value := target.get(column)) is not None]  # NULLs seldom collide
-    for values in find_free(table.columns[column], held, wanted):
+    taken = await asyncio.to_thread(_list_taken, rows, table, column, held)
+    for values in find_free(table.columns[column], held, taken):
         moves = {number: {column: value} for number, value in zip(numbers, values, strict=True)}
         if await _try(connection, rows, _add_children(rows, moves, placeholders), placeholders):
             return True
     return False
+
+
+def _list_taken(rows: Sequence[RowPlan], table: Table, column: str, held: Iterable[str | None]) -> set[object]:
+    """What the rows to move hold, and what all rows will: many, so not on the event loop. NULLs seldom collide."""
+    targets = (row.target for row in rows if row.target is not None and row.table.oid == table.oid)
+    wanted = (value for target in targets if (value := target.get(column)) is not None)
+    return {normalize(table.columns[column], value) for value in (*held, *wanted)}
 
 
 def _add_children(

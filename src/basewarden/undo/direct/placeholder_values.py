@@ -7,7 +7,7 @@ database knows. Far values are unlikely to be in use; near ones resemble the val
 import random
 import re
 import string
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -52,15 +52,14 @@ def list_placeholders(column: Column, held: Sequence[str | None]) -> Iterator[Va
         yield from _list_near(column, [value for value in held if value is not None])
 
 
-def find_free(column: Column, held: Sequence[str | None], wanted: Iterable[str | None]) -> Iterator[Values]:
-    """Yields the lists without a value that one of the rows holds, or that another row gets before these get theirs."""
-    taken = {_normalize(column, value) for value in (*held, *wanted)}
+def find_free(column: Column, held: Sequence[str | None], taken: Collection[object]) -> Iterator[Values]:
+    """Yields the lists without a `taken` value: one that a row holds, or that another row may get first; normalized."""
     for values in list_placeholders(column, held):
-        if taken.isdisjoint(_normalize(column, value) for value in values):
+        if not any(normalize(column, value) in taken for value in values):
             yield values
 
 
-def _normalize(column: Column, value: str | None) -> object:
+def normalize(column: Column, value: str | None) -> object:
     """Values that PostgreSQL or an index may take for equal are equal then; too many are no harm."""
     if value is None:
         return None
