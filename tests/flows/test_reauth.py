@@ -314,4 +314,6 @@ async def test_without_a_password_a_form_stays_open_while_one_confirms_beside_it
 
 
 def _read_form_key(page: str) -> str:
-    return unescape(re.search(r'name="formKey" value="([^"]+)"', page)[1])  # type: ignore[index]  # or the test fails
+    found = re.search(r'name="formKey" value="([^"]+)"', page)
+    assert found is not None
+    return unescape(found[1])
