@@ -13,6 +13,12 @@ from tests.workspace.conftest import Store
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine leaves no table out of a search."""
+    monkeypatch.setattr("basewarden.workspace.palette.data.ROW_SECONDS", 30)
+
+
 async def test_what_is_typed_is_found_and_opened_by_keyboard(signed_in: Page, store: Store) -> None:
     page = signed_in
     await page.goto(store.data)
