@@ -4,10 +4,9 @@ Where DDL has left a prepared statement that no longer fits, the transaction is 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
-from psycopg import pq
+import msgspec
 
 from pgrest.config import RestConfig
 from pgrest.errors import PlanStale
@@ -41,8 +40,7 @@ _LEVELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(msgspec.Struct, frozen=True):
     """What goes out for one request: how the transaction opens, then settings, statement and estimate."""
 
     opening: Statement | None
@@ -98,7 +96,7 @@ async def run_again(conn: DbConnection, transaction: Callable[[], Awaitable[Outc
     try:
         return await transaction()
     except PlanStale:
-        if conn.transaction_status != pq.TransactionStatus.IDLE:
+        if not conn.is_between_transactions:
             await conn.run([_CALL_OFF])
         return await transaction()
 

@@ -1,8 +1,9 @@
 """From an HTTP request to its plan: made on the snapshot, or recalled from an earlier request of its shape."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from pgrest.config import RestConfig
 from pgrest.execute import Script, make_script
@@ -14,8 +15,7 @@ from pgrest.schema.model import Schema
 from pgrest.sql.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class HttpCall:
+class HttpCall(msgspec.Struct, frozen=True):
     """A request below the API's root. `raw_path` is the path percent-encoded, for a name with a slash in it."""
 
     method: str
@@ -58,8 +58,7 @@ class WholeSchema:
 WHOLE_SCHEMA = WholeSchema()
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """One request and its plan. Where `is_repeated`, both are an earlier request's of the same shape.
 
     A repeated plan holds the other request's values; `make_script`, `template` with `shape`, and `replan` use its own.

@@ -1,7 +1,6 @@
 """From a result to the HTTP answer: status, headers, body."""
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote_plus
 
 import msgspec
@@ -11,7 +10,6 @@ from pgrest.errors import PgrestError
 from pgrest.framing import WITHOUT_BODY, drop_framing, is_final_status, is_header
 from pgrest.query.grammar import media
 from pgrest.query.grammar.media import MediaType
-from pgrest.query.grammar.prefer import applied_preferences
 from pgrest.query.plan import (
     CallPlan,
     DatabasePlan,
@@ -30,8 +28,7 @@ _DIGITS = re.compile(r"[0-9]{1,9}")
 _decode_headers = msgspec.json.Decoder(list[dict[str, str]]).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     status: int
     headers: tuple[Header, ...]
     body: bytes | memoryview = b""
@@ -149,7 +146,7 @@ def _profile(request: Request) -> tuple[Header, ...]:
 
 
 def _applied(plan: DatabasePlan) -> tuple[Header, ...]:
-    applied = applied_preferences(plan.preferences)
+    applied = plan.preferences.applied
     return (("Preference-Applied", applied),) if applied else ()
 
 

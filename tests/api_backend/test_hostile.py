@@ -17,7 +17,7 @@ from basewarden.connections.rest.keys import parse_key
 from basewarden.connections.rest.urls import RestAddress
 from basewarden.core.secret import Secret
 from basewarden.gateway.api.headers import pass_headers
-from basewarden.gateway.api.streaming import CancelOnDisconnect, UpstreamStream
+from basewarden.gateway.api.streaming import DisconnectWatch, UpstreamStream
 from basewarden.gateway.response_headers import Audience
 from tests.fakes.hostile import Behave, HostileExchange, HostileServer, always, be_good, make_answer, serve_hostile
 from tests.fixtures.app import pick_port
@@ -173,7 +173,7 @@ async def test_memory_stays_flat_while_a_slow_client_is_sent_much(hostile: Hosti
             sent += len(part)
 
     async def stream_to(_scope: Any, receive: Any, send: Any) -> None:
-        async with CancelOnDisconnect(receive) as watch:
+        async with DisconnectWatch().cancel_on_disconnect(receive) as watch:
             connection = await client.send(client.make_head("GET", "/notes", (), None), is_repeatable=True)
             headers = pass_headers(connection.headers, address, shows_profile=False)
             await UpstreamStream(client, connection, headers).stream_to(send, watch, Audience.CLIENT, is_head=False)

@@ -23,7 +23,7 @@ from pgrest.query.grammar.nodes import (
     TextSearch,
 )
 from pgrest.query.grammar.order import parse_order
-from pgrest.query.grammar.prefer import applied_preferences, parse_preferences
+from pgrest.query.grammar.prefer import parse_preferences
 from pgrest.query.grammar.scanner import ParseError
 from pgrest.query.grammar.select import parse_select
 
@@ -163,7 +163,7 @@ def test_preferences_count_once_and_list_the_invalid() -> None:
     )
     assert (read.count, read.returning, read.max_affected) == ("exact", "minimal", 5)
     assert read.invalid == ("odd", "timezone=Nowhere")
-    assert applied_preferences(read) == "return=minimal, count=exact"
+    assert read.applied == "return=minimal, count=exact"
 
 
 def test_accept_is_ordered_by_quality_then_specificity() -> None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Coroutine, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -10,7 +9,7 @@ import msgspec
 from basewarden.core.logs import bind_log_context
 from basewarden.core.tracing import span
 from basewarden.errors import AppError, BadRequest, NotFound
-from basewarden.gateway.api.streaming import CancelOnDisconnect, UpstreamStream
+from basewarden.gateway.api.streaming import DisconnectWatch, UpstreamStream
 from basewarden.gateway.backends import Backends
 from basewarden.gateway.bodies import HeldBodies, HeldBody
 from basewarden.gateway.caller import Caller, Callers
@@ -84,6 +83,7 @@ class DataAPI:
         self._backends = backends
         self._refusals = refusals
         self._bodies = HeldBodies()
+        self._disconnects = DisconnectWatch()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
@@ -100,7 +100,7 @@ class DataAPI:
             caller = await self._callers.identify(scope, address["id"])
             bind_log_context(**caller.facts)
             await self._limits.check(caller)
-            project = await self._projects.get(caller.connection.id)
+            project = self._projects.find(caller.connection)
         if address["room"] == "introspect":
             await self._introspect(scope, send, project, caller, address["rest"])
         else:
@@ -154,7 +154,7 @@ class DataAPI:
             await self._send_answer(send, refusal, audience)
             return
         with self._bodies.hold(caller.id) as held:
-            call = replace(call, body=await _read_body(receive, held))
+            call = msgspec.structs.replace(call, body=await _read_body(receive, held))
             await self._send_answer(send, await _explain(self._backends.handle(project, caller, call)), audience)
 
     async def _read(
@@ -162,7 +162,7 @@ class DataAPI:
     ) -> None:
         """Until the client disconnects. A response of another server is streamed."""
         is_head = call.method == "HEAD"
-        async with CancelOnDisconnect(receive) as watch:
+        async with self._disconnects.cancel_on_disconnect(receive) as watch:
             answer = await _explain(self._backends.open(project, caller, call))
             if isinstance(answer, UpstreamStream):
                 await answer.stream_to(send, watch, audience, is_head=is_head)

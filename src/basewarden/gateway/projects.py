@@ -118,10 +118,13 @@ class Projects:
         listener.on(CONNECTION_TOPIC, self._forget)
 
     async def get(self, connection_id: UUID) -> AnyProject:
-        target = await self._targets.get_target(connection_id)
-        project = self._open.get(connection_id)
+        return self.find(await self._targets.get_target(connection_id))
+
+    def find(self, target: ConnectionTarget) -> AnyProject:
+        """As `get`, of a target that was just asked for."""
+        project = self._open.get(target.id)
         if project is None:
-            project = self._open[connection_id] = self._make(target)
+            project = self._open[target.id] = self._make(target)
         return project
 
     def _make(self, target: ConnectionTarget) -> AnyProject:

@@ -1,13 +1,13 @@
 """A request to the data API and its result, the same for both backends."""
 
-from dataclasses import dataclass
 from uuid import UUID
+
+import msgspec
 
 from pgrest import HttpCall, Response, TextLimit
 
 
-@dataclass(frozen=True, slots=True)
-class RestCall(HttpCall):
+class RestCall(HttpCall, frozen=True):
     """An HTTP request to a connection's data; `path` is what follows `/rest/v1`. `label` is the client's session name.
 
     `text_limit` cuts what is read as text, where the database is asked directly.
@@ -26,8 +26,7 @@ class RestCall(HttpCall):
         return b"%b?%b\n%b" % (self.path.replace("\n", " ").encode(), self.query, self.body)
 
 
-@dataclass(frozen=True, slots=True)
-class RestResult:
+class RestResult(msgspec.Struct, frozen=True):
     response: Response
     session_id: UUID | None = None
     write_id: UUID | None = None

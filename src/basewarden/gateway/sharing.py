@@ -61,7 +61,7 @@ class PoolSharing:
 
     @contextmanager
     def holding(self, body: bytes | memoryview) -> Iterator[None]:
-        """ChangeCounts a large answer while a client takes it."""
+        """Counts a large answer while a client takes it."""
         self.memory.hold(len(body))
         try:
             yield

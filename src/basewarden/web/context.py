@@ -1,15 +1,14 @@
 """What the edge knows about a request before its caller is identified."""
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 
 _KEY = "basewarden.context"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+class RequestContext(msgspec.Struct, frozen=True):
     """`client_address` is the peer's, or the forwarded one when the peer is a trusted proxy."""
 
     request_id: str

@@ -130,7 +130,8 @@ class LoopShares:
         account.taken += account.mean
         account.number += 1
         is_measured = account.mean > _MUCH_SECONDS or account.number < _FIRST or _is_sampled()
-        return Admission(self._decide(caller, account), is_measured, account.mean)
+        wait = self._decide(caller, account)
+        return Admission(wait, is_measured, account.mean) if wait or is_measured else WITHOUT_LIMIT
 
     def leave(self, caller: str, admission: Admission, seconds: float) -> None:
         """Called after a measured request, with its cost."""

@@ -88,8 +88,8 @@ class SchemaCache:
         self._is_closed = False
 
     async def get(self) -> Schema:
-        rested = _now() - self._used_at
-        self._used_at = _now()
+        now = _now()
+        rested, self._used_at = now - self._used_at, now
         if self._freshness.current is None:
             await self._confirm(whole=True)
         elif rested > _AWAKE_SECONDS and not self._is_closed:

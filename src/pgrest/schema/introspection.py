@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
-from psycopg import pq
 
 from pgrest.errors import DatabaseError
 from pgrest.schema.build_schema import (
@@ -133,7 +132,7 @@ class _CatalogReader:
             catalogue = await self._read(known, pulse)
             await self._conn.run([_COMMIT])
         except DatabaseError:
-            if self._conn.is_usable and self._conn.transaction_status != pq.TransactionStatus.IDLE:
+            if self._conn.is_usable and not self._conn.is_between_transactions:
                 await self._conn.run([_ROLLBACK])
             raise
         return catalogue

@@ -4,8 +4,9 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from pgrest import errors
 from pgrest.errors import PgrestError
@@ -157,7 +158,7 @@ def _add_headers(response: Response, added: Sequence[Header]) -> Response:
     """Keeps a header that a function has set."""
     given = {name.lower() for name, _ in response.headers}
     fresh = tuple(header for header in added if header[0].lower() not in given)
-    return replace(response, headers=(*response.headers, *fresh)) if fresh else response
+    return msgspec.structs.replace(response, headers=(*response.headers, *fresh)) if fresh else response
 
 
 def _trace(settings: ServerSettings, headers: Headers) -> tuple[tuple[bytes, bytes], ...]:

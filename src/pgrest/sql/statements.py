@@ -4,7 +4,6 @@ The row has the columns total, page, body, headers, status, inserted; a write's 
 asked for.
 """
 
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import msgspec
@@ -59,8 +58,7 @@ RESPONSE_STATUS = read_setting_sql("response.status")
 _RESPONSE = f"{RESPONSE_HEADERS} AS headers, {RESPONSE_STATUS} AS status"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     body: bytes | memoryview
     page_total: int
     table_total: int | None = None
@@ -297,7 +295,7 @@ def _with_estimate(plan: DatabasePlan, result: Result, estimate: Rows) -> Result
         exact = result.table_total
         is_beyond = exact is not None and (most is None or exact > most)
         total = max(exact or 0, int(guess)) if is_beyond else exact
-    return replace(result, table_total=total)
+    return msgspec.structs.replace(result, table_total=total)
 
 
 def _read_body(rows: Rows, place: int) -> bytes | memoryview:

@@ -51,7 +51,7 @@ class MemoryBudget:
 
 
 class Meter:
-    """ChangeCounts what one request reads, against its own limit in bytes and the budget that it shares."""
+    """Counts what one request reads, against its own limit in bytes and the budget that it shares."""
 
     __slots__ = ("_budget", "_most", "_room", "_taken", "received")
 

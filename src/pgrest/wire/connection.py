@@ -226,6 +226,10 @@ class DbConnection:
         return pq.TransactionStatus(self._pg.transaction_status)
 
     @property
+    def is_between_transactions(self) -> bool:
+        return bool(self._pg.transaction_status == pq.TransactionStatus.IDLE)
+
+    @property
     def is_usable(self) -> bool:
         return not self._is_broken and self._pg.status == pq.ConnStatus.OK
 
@@ -342,7 +346,7 @@ class DbConnection:
             if status in _ROWS:
                 if at >= len(steps):
                     self._refuse_answers()
-                if self.meter is not None:
+                if self.meter is not None and result.ntuples > 1:  # one row is part of what was received
                     self._weigh(result, self.meter)
                 self._keep(steps[at], result, answers)
             elif status in _COPYING:

@@ -24,7 +24,7 @@ class Terms:
 NO_LIMITS = Terms()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Wish:
     holder: Hashable
     terms: Terms

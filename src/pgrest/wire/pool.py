@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import psycopg
-from psycopg import pq
 
 from pgrest import errors
 from pgrest.wire.budget import MemoryBudget, Meter
@@ -35,21 +34,18 @@ class PoolFigures:
 
 
 @dataclass(slots=True)
-class _Idle:
+class _Member:
+    """A connection, which is idle or lent since `since`. `until` None means that a loan may take as long as it takes.
+
+    Kept as long as the connection, because to make one for each loan would cost every request.
+    """
+
     conn: DbConnection
     born: float
     since: float
-
-
-@dataclass(slots=True)
-class _Loan:
-    """`until` None means that it may take as long as it takes."""
-
-    terms: Terms
-    holder: Hashable
-    born: float
-    since: float
-    until: float | None
+    terms: Terms = NO_LIMITS
+    holder: Hashable = None
+    until: float | None = None
 
 
 class Pool:
@@ -85,8 +81,8 @@ class Pool:
         self._guarded = guarded
         self._budget = budget
         self._places = Places(max_size, wait_seconds)
-        self._idle: list[_Idle] = []
-        self._lent: dict[DbConnection, _Loan] = {}
+        self._idle: list[_Member] = []
+        self._lent: dict[DbConnection, _Member] = {}
         self._clock: asyncio.TimerHandle | None = None
         self._flushed_at = float("-inf")
         self._pruner: asyncio.Task[None] | None = None
@@ -121,20 +117,22 @@ class Pool:
     async def take(self, terms: Terms, holder: Hashable) -> DbConnection:
         await self._places.take(terms, holder)
         try:
-            conn, born = await self._idle_or_new()
+            member = await self._idle_or_new()
         except BaseException:
             self._places.leave(holder)
             raise
-        self._lend(conn, born, terms, holder)
-        return conn
+        self._lend(member, terms, holder)
+        return member.conn
 
-    def _lend(self, conn: DbConnection, born: float, terms: Terms, holder: Hashable) -> None:
-        now = time.monotonic()
-        until = None if terms.seconds is None else now + terms.seconds + _GRACE_SECONDS
-        self._lent[conn] = _Loan(terms, holder, born, now, until)
+    def _lend(self, member: _Member, terms: Terms, holder: Hashable) -> None:
+        member.since = now = time.monotonic()
+        member.terms, member.holder = terms, holder
+        member.until = None if terms.seconds is None else now + terms.seconds + _GRACE_SECONDS
+        conn = member.conn
+        self._lent[conn] = member
         if self._guarded and terms.most_bytes is not None:
             conn.meter = Meter(terms.most_bytes, self._budget)
-        if until is not None and self._clock is None:
+        if member.until is not None and self._clock is None:
             self._clock = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._end_overdue)
 
     def _end_overdue(self) -> None:
@@ -155,11 +153,11 @@ class Pool:
         return time.monotonic() - loan.since >= loan.terms.seconds
 
     async def release(self, conn: DbConnection) -> None:
-        loan = self._lent[conn]
+        member = self._lent[conn]
         try:
             if conn.is_tampered:
                 await conn.close()
-            elif conn.is_usable and conn.transaction_status != pq.TransactionStatus.IDLE:
+            elif not conn.is_between_transactions and conn.is_usable:
                 async with asyncio.timeout(_ROLLBACK_SECONDS):
                     await conn.run(roll_back(conn))
         except (errors.DatabaseError, errors.PgrestError, TimeoutError):
@@ -169,28 +167,29 @@ class Pool:
             if conn.meter is not None:
                 conn.meter.close()
                 conn.meter = None
-            self._places.leave(loan.holder)
+            self._places.leave(member.holder)
             if self._has_lost_statements(conn):
                 self._is_transaction_pooled = None
                 await conn.close()
-            if conn.is_usable and conn.is_as_made and not conn.is_swollen and self._may_live_on(loan.born):
-                self._keep_idle(conn, loan.born)
-            elif conn.is_usable:
-                await conn.close()
+            if conn.is_usable:
+                if conn.is_as_made and not conn.is_swollen and self._may_live_on(member.born):
+                    self._keep_idle(member)
+                else:
+                    await conn.close()
 
-    async def _idle_or_new(self) -> tuple[DbConnection, float]:
-        """And when it was made."""
+    async def _idle_or_new(self) -> _Member:
         while self._idle:
-            idle = self._idle.pop()
-            if idle.conn.is_usable and self._may_live_on(idle.born):
-                return idle.conn, idle.born
-            await idle.conn.close()
+            member = self._idle.pop()
+            if member.conn.is_usable and self._may_live_on(member.born):
+                return member
+            await member.conn.close()
         try:
             async with asyncio.timeout(self._connect_seconds + _GETTING_READY_SECONDS):
                 conn = await self._connect()
         except TimeoutError:
             raise errors.cannot_connect("The database does not answer") from None
-        return conn, time.monotonic()
+        now = time.monotonic()
+        return _Member(conn, born=now, since=now)
 
     async def _connect(self) -> DbConnection:
         """The first one shows whether statements may be prepared: a transaction pooler would lose them."""
@@ -251,8 +250,9 @@ class Pool:
             return False
         return self._lifetime_seconds is None or time.monotonic() < born + self._lifetime_seconds
 
-    def _keep_idle(self, conn: DbConnection, born: float) -> None:
-        self._idle.append(_Idle(conn, born, time.monotonic()))
+    def _keep_idle(self, member: _Member) -> None:
+        member.since = time.monotonic()
+        self._idle.append(member)
         if self._pruner is None or self._pruner.done():
             self._pruner = asyncio.create_task(self._prune())
 
@@ -268,7 +268,7 @@ class Pool:
             for idle in due:
                 await idle.conn.close()
 
-    def _ends_at(self, idle: _Idle) -> float:
+    def _ends_at(self, idle: _Member) -> float:
         unused = idle.since + self._idle_seconds
         return unused if self._lifetime_seconds is None else min(unused, idle.born + self._lifetime_seconds)
 

@@ -6,6 +6,8 @@ from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
+import msgspec
+
 from basewarden.core.tracing import span
 from basewarden.errors import AppError
 from basewarden.gateway.caller import Caller
@@ -192,7 +194,7 @@ async def _read(
 ) -> RestResult:
     if call.text_limit is not None and isinstance(plan, ReadPlan):
         plan = cut_texts(plan, call.text_limit)
-        prepared = replace(prepared, plan=plan)
+        prepared = msgspec.structs.replace(prepared, plan=plan)
     prepared.keep()
     script = prepared.make_script(caller.session)
     with span("run"):

@@ -1,4 +1,4 @@
-"""ChangeCounts refusals in memory and stores them once a second, so that a refused request costs no write."""
+"""Counts refusals in memory and stores them once a second, so that a refused request costs no write."""
 
 import asyncio
 from collections.abc import Sequence

@@ -77,7 +77,7 @@ def normalize(column: Column, value: str | None) -> object:
 
 
 def _make_whole(column: Column, number: int) -> str:
-    """ChangeCounts down from the type's maximum: checks mostly require positive numbers."""
+    """Counts down from the type's maximum: checks mostly require positive numbers."""
     return str(_HIGHEST[column.base_type] - number)
 
 

@@ -67,7 +67,7 @@ async def _count(connection: DbConnection, schema: Schema) -> ChangeCounts:
 async def _find_effects(
     connection: DbConnection, counted: ChangeCounts, rows: Sequence[RowPlan], replaced: Mapping[Name, int]
 ) -> dict[Name, ChangeCount]:
-    """ChangeCounts by table the rows that were changed and are not part of the plan."""
+    """Counts by table the rows that were changed and are not part of the plan."""
     planned: dict[Name, list[RowPlan]] = {}
     for row in rows:
         planned.setdefault(row.table.counted_as, []).append(row)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 Resolution = Literal["merge-duplicates", "ignore-duplicates"]
@@ -18,7 +19,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Preferences:
     resolution: Resolution | None = None
     returning: Returning | None = None
@@ -37,6 +38,21 @@ class Preferences:
     @property
     def counts_exactly(self) -> bool:
         return self.count in ("exact", "estimated")
+
+    @cached_property
+    def applied(self) -> str:
+        """The value of Preference-Applied."""
+        given = (
+            ("resolution", self.resolution),
+            ("missing", self.missing),
+            ("return", self.returning),
+            ("count", self.count),
+            ("tx", self.tx),
+            ("handling", self.handling),
+            ("timezone", self.timezone),
+            ("max-affected", self.max_affected if self.is_strict else None),
+        )
+        return ", ".join(f"{name}={value}" for name, value in given if value is not None)
 
 
 def parse_preferences(values: Iterable[str], *, allow_tx: bool, is_timezone: Callable[[str], bool]) -> Preferences:
@@ -77,18 +93,3 @@ def _build(chosen: dict[str, str], invalid: tuple[str, ...]) -> Preferences:
 def _read_count(text: str | None) -> int | None:
     digits = (text or "").removeprefix("-")
     return int(text or "") if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
-
-
-def applied_preferences(preferences: Preferences) -> str:
-    """The value of Preference-Applied."""
-    given = (
-        ("resolution", preferences.resolution),
-        ("missing", preferences.missing),
-        ("return", preferences.returning),
-        ("count", preferences.count),
-        ("tx", preferences.tx),
-        ("handling", preferences.handling),
-        ("timezone", preferences.timezone),
-        ("max-affected", preferences.max_affected if preferences.is_strict else None),
-    )
-    return ", ".join(f"{name}={value}" for name, value in given if value is not None)
