@@ -5,8 +5,8 @@
 Strangers: sign-in attempts, large heads and bodies, half-open requests, up to 1,500 connections, unknown paths, bad
 HTTP, requests sent ahead. The agent: large answers read slowly, functions that sleep, huge lists and trees of
 conditions, bodies that it may not send, the description of the schema, embeds. Limits as in `watching.py`; ends with 1
-where one does not hold. The flood, and the flooded database, take the processors that are left: elsewhere they would
-have their own.
+where one does not hold. The flood, and the flooded database, take the processors that are left (SCHED_IDLE: a process
+of a low priority alone is not interrupted for milliseconds): elsewhere they would have their own.
 """
 
 import argparse
@@ -97,9 +97,14 @@ async def _keep_back(folder: Path) -> None:
         for pid in set(list_family([postmaster])) - known:
             known.add(pid)
             with contextlib.suppress(OSError):  # it has ended, or this kernel gives turns to processes
-                os.setpriority(os.PRIO_PROCESS, pid, _NICER)
+                _take_what_is_left(pid)
                 Path(f"/proc/{pid}/autogroup").write_text(str(_NICER))
         await asyncio.sleep(0.05)
+
+
+def _take_what_is_left(pid: int) -> None:
+    os.setpriority(os.PRIO_PROCESS, pid, _NICER)
+    os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
 
 async def _make_reader(shop: Shop, connection_id: str) -> str:
@@ -137,7 +142,7 @@ async def _measure(shop: Shop, options: argparse.Namespace, known: dict[str, str
 def _run_flood(origin: str, name: str, seconds: int, known: dict[str, str]) -> str:
     """What was answered, as the process says."""
     wanted = json.dumps({"origin": origin, "flood": name, "seconds": seconds, **known})
-    command = ["nice", "-n", str(_NICER), sys.executable, "-m", "benchmarks.floods", "--flood", wanted]
+    command = [sys.executable, "-m", "benchmarks.floods", "--flood", wanted]
     finished = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 60)
     return finished.stdout.strip()
 
@@ -268,6 +273,7 @@ def _list_agent(flood: Flood) -> Iterator[tuple[int, Work]]:
 
 
 async def _flood(wanted: dict[str, Any]) -> None:
+    _take_what_is_left(0)
     flood = Flood(wanted)
     works = list((_list_strangers if wanted["flood"] == "strangers" else _list_agent)(flood))
     tasks = [asyncio.create_task(_repeat(flood, work)) for count, work in works for _ in range(count)]
