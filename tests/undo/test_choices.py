@@ -185,6 +185,21 @@ async def test_all_that_a_choice_overwrites_is_shown(bench: Bench, agent: BenchA
     assert {column["name"] for column in conflicts[1]["columns"]} == {"body", "n"}
 
 
+async def test_a_row_that_has_its_earlier_values_again_is_no_conflict(bench: Bench, agent: BenchAgent) -> None:
+    """Others changed it between two of the session's writes, and set it back: nothing is lost by restoring the rest."""
+    rows = "SELECT t::text AS row FROM notes t WHERE id < 3 ORDER BY id"
+    session = (await agent.write("PATCH", "/notes?id=lt.3", {"body": "x", "n": "2.00"})).session_id
+    await bench.run("UPDATE notes SET body = 'theirs' WHERE id < 3")
+    await agent.write("PATCH", "/notes?id=lt.3", {"body": "y"})
+    await bench.run("UPDATE notes SET body = 'note ' || id, n = CASE id WHEN 1 THEN 1.10 ELSE n END WHERE id < 3")
+    left = await bench.rows(rows)
+    _, conflicts = await read_conflicts(bench, session)
+    assert conflicts == {}
+    receipt = (await request_undo(bench, session)).json()
+    assert (receipt["alreadyAsBefore"], receipt["reverted"], receipt["overwritten"]) == (1, 1, [])
+    assert await bench.rows(rows) == [left[0], {"row": left[1]["row"].replace("2.00", "1.10")}]
+
+
 async def test_a_value_that_a_trigger_derives_is_shown_where_another_edit_has_set_it(workshop: Workshop) -> None:
     bench = await workshop.bench("""
         CREATE FUNCTION slug() RETURNS trigger LANGUAGE plpgsql AS

@@ -329,8 +329,8 @@ def _decide_updated(change: NetChange, table: Table, found: Image | None, choice
     if found is None:
         return make_conflict(change, "The row no longer exists: it was deleted, or its key was changed.")
     restored, moved = _compare_columns(change, table, found)
-    has_gap = any(not table.columns[name].generated for name in change.gap_columns)
-    if not has_gap and not moved:
+    gaps = [name for name in change.gap_columns if _is_gap(change, table, found, name)]
+    if not gaps and not moved:
         return _restore_columns(change, table, found, restored)
     written = {*restored, *moved, *_list_trigger_set(change, table, found)}
     overwritten = [name for name in change.columns if name in written]
@@ -340,6 +340,11 @@ def _decide_updated(change: NetChange, table: Table, found: Image | None, choice
     conflict = make_conflict(change, reason, lost, table=table, found=found)
     state = [(name, found.exact.get(name), change.columns[name].old) for name in overwritten]
     return _settle(conflict, _restore_columns(change, table, found, overwritten), state, choices)
+
+
+def _is_gap(change: NetChange, table: Table, found: Image, name: str) -> bool:
+    """Whether restoring the column loses the value that others gave it; not where it has its earlier value again."""
+    return not table.columns[name].generated and found.exact.get(name) != change.columns[name].old
 
 
 def _compare_columns(change: NetChange, table: Table, found: Image) -> tuple[list[str], list[str]]:
