@@ -216,6 +216,30 @@ async def test_a_value_that_a_trigger_derives_is_shown_where_another_edit_has_se
     assert {column["name"] for column in conflicts[1]["columns"]} == {"title", "slug"}
 
 
+@on_both_backends
+async def test_a_chosen_row_takes_no_reference_to_its_generated_value_away(
+    workshop: Workshop, backend: Backend
+) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE pages (id int PRIMARY KEY, title text, note text,
+            slug text GENERATED ALWAYS AS (lower(title)) STORED UNIQUE);
+        CREATE TABLE links (id int PRIMARY KEY, slug text REFERENCES pages (slug) ON UPDATE SET NULL);
+        INSERT INTO pages VALUES (1, 'First'), (2, 'Second');
+    """)
+    agent = await bench.agent()
+    session = (await agent.write("PATCH", "/pages?id=eq.1", {"title": "Bot"})).session_id
+    await agent.write("PATCH", "/pages?id=eq.2", {"title": "Bot 2"})
+    await bench.run("UPDATE pages SET title = 'Theirs ' || id, note = 'mine'")
+    await bench.run("INSERT INTO links VALUES (1, 'theirs 1')")
+    token, conflicts = await read_conflicts(bench, session)
+    choices = {one["id"]: "restore" for one in conflicts.values()}
+    receipt = (await request_undo(bench, session, onConflict="skip", previewToken=token, choices=choices)).json()
+    assert [one["primaryKey"]["id"] for one in receipt["overwritten"]] == [2]
+    assert [one["reason"] for one in receipt["conflicts"]] == ["1 row of public.links refer to it now."]
+    assert await bench.rows("SELECT slug FROM links") == [{"slug": "theirs 1"}]
+    assert [row["title"] for row in await bench.rows("SELECT title FROM pages ORDER BY id")] == ["Theirs 1", "Second"]
+
+
 async def test_the_receipt_lists_rows_whose_key_json_writes_otherwise(workshop: Workshop) -> None:
     bench = await workshop.bench("""
         CREATE TABLE readings (id int, at timestamp, body text, PRIMARY KEY (id, at));

@@ -2,6 +2,7 @@
 
 import pytest
 
+from basewarden.undo.planning.choices import Choices
 from pgrest import DbConnection
 from tests.sqlscan.plugin import OwnStatement
 from tests.undo.conftest import OpenWorld
@@ -45,6 +46,62 @@ async def test_a_child_of_a_generated_value(open_world: OpenWorld) -> None:
     await world.act("UPDATE c SET k = 'b' WHERE id = 1;")
     await world.act("UPDATE p SET code = 'Z' WHERE id = 1;")
     await check_exact(world, before)
+
+
+LINKED = """
+    CREATE TABLE p (id int PRIMARY KEY, a text, b text, k text GENERATED ALWAYS AS (lower(a || b)) STORED UNIQUE);
+    CREATE TABLE c (id int PRIMARY KEY, k text REFERENCES p (k) ON UPDATE SET NULL);
+    INSERT INTO p VALUES (1, 'A', 'X'), (2, 'B', 'Y');
+    INSERT INTO c VALUES (1, 'ax'), (2, 'by');
+"""
+
+
+async def test_a_restored_row_takes_no_reference_to_its_generated_value_away(open_world: OpenWorld) -> None:
+    """Another edit has set the other column of it, and a new row refers to what both make together."""
+    world = await open_world(LINKED)
+    await world.act("UPDATE p SET a = 'Z' WHERE id < 3;", sets=("a",))
+    await world.run("UPDATE p SET b = 'W' WHERE id = 1;")
+    await world.run("INSERT INTO c VALUES (9, 'zw');")
+    plan, applied = await world.undo(skip=True)
+    assert applied is not None
+    assert {(conflict.table, conflict.key, conflict.reason) for conflict in plan.conflicts} == {
+        ("p", ("1",), "1 row of public.c refer to it now."),
+        ("c", ("1",), "The row of public.p that it refers to no longer exists."),
+    }
+    assert await world.read_column("SELECT a || k FROM p ORDER BY id") == ["Zzw", "Bby"]
+    assert await world.read_column("SELECT k FROM c WHERE id > 1 ORDER BY id") == ["by", "zw"]
+
+
+async def test_references_are_restored_with_a_generated_value_that_is_restored_by_choice(open_world: OpenWorld) -> None:
+    world = await open_world(LINKED)
+    before = await world.digest()
+    await world.act("UPDATE p SET a = 'Z' WHERE id = 1;", sets=("a",))
+    await world.run("UPDATE p SET a = 'V' WHERE id = 1;")
+    (conflict,) = [one for one in (await world.plan()).conflicts if one.id is not None]
+    plan, applied = await world.undo(choices=Choices(frozenset({conflict.id or ""})))
+    assert (plan.conflicts, applied is not None) == ((), True)
+    assert await world.digest() == before
+
+
+async def test_a_generated_value_that_another_row_has_now_is_not_restored(open_world: OpenWorld) -> None:
+    world = await open_world(LINKED)
+    await world.act("UPDATE p SET a = 'Z' WHERE id = 1;", sets=("a",))
+    await world.run("UPDATE p SET b = 'W' WHERE id = 1;")
+    await world.run("INSERT INTO p VALUES (3, 'AW', '');")
+    conflicts = {conflict.key: conflict.reason for conflict in (await world.plan()).conflicts if conflict.table == "p"}
+    assert conflicts == {("1",): "Another row now has its k."}
+
+
+async def test_an_expression_that_fails_for_the_restored_row_is_the_rows_own_conflict(open_world: OpenWorld) -> None:
+    world = await open_world("""
+        CREATE TABLE p (id int PRIMARY KEY, a int, b int, k int GENERATED ALWAYS AS (10 / (a + b)) STORED);
+        INSERT INTO p VALUES (1, 1, 1), (2, 1, 1);
+    """)
+    await world.act("UPDATE p SET a = 2;", sets=("a",))
+    await world.run("UPDATE p SET b = -1 WHERE id = 1;")
+    plan, applied = await world.undo()
+    assert applied is None
+    assert [conflict.reason for conflict in plan.conflicts] == ["The database refused the change: division by zero."]
 
 
 async def _is_old(dsn: str) -> bool:

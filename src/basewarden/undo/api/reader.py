@@ -52,6 +52,10 @@ class ApiReader:
         """The literals that the API describes; other defaults are not known."""
         return {name: table.columns[name].default for name in columns}
 
+    async def compute_generated(self, rows: Sequence[RowPlan]) -> Sequence[RowPlan]:
+        """An API does not describe which columns are generated, nor from what."""
+        return rows
+
     async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[HolderMatch]:
         places: dict[Key, list[int]] = {}
         for place, value in enumerate(values):

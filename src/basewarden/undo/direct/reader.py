@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from basewarden.gateway.direct import ROW_ALIAS, read_images, run_as_owner, select_images
 from basewarden.journal import Image
 from basewarden.undo.direct.column_defaults import read_defaults
+from basewarden.undo.direct.generated_columns import compute_generated
 from basewarden.undo.direct.row_source import WANTED, quote_table, unnest_rows
 from basewarden.undo.direct.unique_collisions import find_index_dependencies
 from basewarden.undo.planning.plan import Dependency, RowPlan
@@ -41,6 +42,9 @@ class DatabaseReader:
 
     async def read_defaults(self, table: Table, columns: Sequence[str]) -> dict[str, str | None]:
         return await read_defaults(self.connection, table, columns)
+
+    async def compute_generated(self, rows: Sequence[RowPlan]) -> Sequence[RowPlan]:
+        return await compute_generated(self.connection, rows)
 
     async def find_holders(self, table: Table, columns: Sequence[str], values: Sequence[Exact]) -> list[HolderMatch]:
         return await find_holders(self.connection, table, columns, values)

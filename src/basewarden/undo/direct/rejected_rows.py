@@ -5,10 +5,9 @@ A check is evaluated for all rows in one query, and a NULL shows in the plan. Ot
 
 from collections.abc import Sequence
 
-from basewarden.gateway.direct import ROW_ALIAS
-from basewarden.undo.direct.row_source import WANTED, unnest_rows
+from basewarden.undo.direct.row_source import unnest_typed
 from basewarden.undo.planning.plan import RowPlan
-from pgrest import Builder, DatabaseError, DbConnection, Statement, Table, quote_ident
+from pgrest import Builder, DatabaseError, DbConnection, Statement, Table
 
 _CHECK, _NOT_NULL = "23514", "23502"
 _FIND_CHECK = """
@@ -50,12 +49,5 @@ async def _find_failing_check(connection: DbConnection, rows: Sequence[RowPlan],
 
 def _ask_check(table: Table, rows: Sequence[RowPlan], condition: str) -> Statement:
     builder = Builder()
-    names = [f"c{number}" for number in range(len(table.columns))]
-    values = [tuple((row.target or {}).get(name) for name in table.columns) for row in rows]
-    source = unnest_rows(builder, values, names)
-    typed = ", ".join(
-        f"{WANTED}.{name}::{column.type} AS {quote_ident(column.name)}"
-        for column, name in zip(table.columns.values(), names, strict=True)
-    )
-    candidates = f"(SELECT {WANTED}.ord AS bw_ord, {typed} FROM {source}) AS {ROW_ALIAS}"
+    candidates = unnest_typed(builder, table, [row.target or {} for row in rows], list(table.columns))
     return builder.statement(f"SELECT bw_ord FROM {candidates} WHERE NOT ({condition})")

@@ -30,7 +30,8 @@ class RowPlan:
 
     `restored` columns get the values from before the session; `kept` columns belong to a later edit, and triggers of
     the undo must not change them. Of those, `edited` were set by hand: if they cannot be kept, the row is a conflict.
-    `overwrites` is the conflict that a person settled by restoring the row over its newer values.
+    `overwrites` is the conflict that a person settled by restoring the row over its newer values. `uncertain` columns
+    are set by the database from other ones: what it makes of the restored ones is not known.
     """
 
     change: NetChange
@@ -41,6 +42,7 @@ class RowPlan:
     kept: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     overwrites: RowConflict | None = None
+    uncertain: tuple[str, ...] = ()
 
     @property
     def action(self) -> Action:
@@ -88,11 +90,13 @@ class RowPlan:
         return _require_all(values)
 
     def lost_values(self, columns: Sequence[str], placeholders: Values = _NO_VALUES) -> tuple[str, ...] | None:
-        """The values that the row holds in `columns` now and will not hold after the undo; None if one is null."""
+        """The values that the row holds in `columns` now and may not hold after the undo; None if one is null."""
         if self.current is None or self.action == "nothing":
             return None
         values = _require_all(self.read_current(columns, placeholders))
-        return None if values is None or self.will_hold(columns, values) else values
+        if values is None or any(name in self.uncertain for name in columns):
+            return values
+        return None if self.will_hold(columns, values) else values
 
 
 def _require_all(values: Sequence[str | None]) -> tuple[str, ...] | None:
@@ -334,9 +338,8 @@ def _decide_updated(change: NetChange, table: Table, found: Image | None, choice
         return _restore_columns(change, table, found, restored)
     written = {*restored, *moved, *_list_trigger_set(change, table, found)}
     overwritten = [name for name in change.columns if name in written]
-    gaps = change.gap_columns if has_gap else ()
     lost = dict.fromkeys([*gaps, *moved, *_list_newer(change, table, found, overwritten)])
-    reason = _explain_gap(gaps) if has_gap else f"{_name_columns(moved)} changed after the session's write."
+    reason = _explain_gap(gaps) if gaps else f"{_name_columns(moved)} changed after the session's write."
     conflict = make_conflict(change, reason, lost, table=table, found=found)
     state = [(name, found.exact.get(name), change.columns[name].old) for name in overwritten]
     return _settle(conflict, _restore_columns(change, table, found, overwritten), state, choices)
@@ -388,7 +391,19 @@ def _restore_columns(change: NetChange, table: Table, found: Image, restored: Se
     unchanged = {name for name, column in change.columns.items() if found.exact.get(name) == column.new}
     derived = {name for name in unchanged if table.columns[name].generated}
     target = {**found.exact, **{name: change.columns[name].old for name in (*restored, *derived)}}
-    return RowPlan(change, table, found, target, tuple(restored), _list_kept(table, restored))
+    uncertain = _list_uncertain(change, table, found, restored)
+    return RowPlan(change, table, found, target, tuple(restored), _list_kept(table, restored), uncertain=uncertain)
+
+
+def _list_uncertain(change: NetChange, table: Table, found: Image, restored: Sequence[str]) -> tuple[str, ...]:
+    """The columns that were set with the session's others, and that another edit has set again since."""
+    return tuple(
+        name
+        for name, column in change.columns.items()
+        if (column.is_trigger_set or table.columns[name].generated)
+        and name not in restored
+        and found.exact.get(name) not in (column.old, column.new)
+    )
 
 
 def _settle(

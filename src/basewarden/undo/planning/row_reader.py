@@ -30,6 +30,9 @@ class RowReader(Protocol):
     async def read_defaults(self, table: Table, columns: Sequence[str]) -> Mapping[str, str | None]:
         """The values that existing rows got when these columns were added; a column is left out where it is unknown."""
 
+    async def compute_generated(self, rows: Sequence[RowPlan]) -> Sequence[RowPlan]:
+        """The rows with what their generated columns will hold, as far as it can be known."""
+
     async def find_holders(
         self, table: Table, columns: Sequence[str], values: Sequence[Exact]
     ) -> Sequence[HolderMatch]:
