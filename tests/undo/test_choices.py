@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from basewarden.undo.planning.choices import MOST_CHOICES, choose_first
 from tests.fixtures.bench import Backend, Bench, BenchAgent, Row, Workshop, on_both_backends
 
 NOTES = """
@@ -267,3 +268,26 @@ async def test_a_form_that_is_not_understood_shows_the_preview_and_changes_nothi
         assert page.status_code == 200, form
         assert "Nothing has been changed yet." in page.text
     assert [row["body"] for row in await read_notes(bench, 1, 2)] == ["x", "note 2"]
+
+
+async def test_more_choices_than_one_undo_may_have_are_refused_by_the_api_and_the_page(
+    bench: Bench, agent: BenchAgent
+) -> None:
+    session = (await agent.write("PATCH", "/notes?id=eq.1", {"body": "x"})).session_id
+    ids = [f"{number:012}.{number:020}" for number in range(MOST_CHOICES + 1)]
+    message = "One undo can restore at most 2,000 rows over newer values. Choose fewer, then undo again."
+    refused = await request_undo(bench, session, choices=dict.fromkeys(ids, "restore"))
+    assert (refused.status_code, refused.json()["message"]) == (422, message)
+    path = f"/c/{bench.connection_id}/sessions/{session}/undo"
+    form = {"restored": " ".join(ids[2:]), f"choice-{ids[0]}": "restore", f"choice-{ids[1]}": "restore"}
+    page = await bench.person.post(path, data=form, headers={"origin": str(bench.person.base_url).rstrip("/")})
+    assert (page.status_code, message in page.text) == (422, True)
+    assert "Nothing has been changed yet." in page.text
+    assert [row["body"] for row in await read_notes(bench, 1, 2)] == ["x", "note 2"]
+    enough = {**dict.fromkeys(ids[1:], "restore"), ids[0]: "keep"}
+    assert (await request_undo(bench, session, choices=enough)).status_code == 200
+
+
+def test_the_first_conflicts_of_the_page_are_chosen_where_there_are_too_many() -> None:
+    ids = [None, *(str(number) for number in range(MOST_CHOICES + 2))]
+    assert choose_first(ids).restored == {str(number) for number in range(MOST_CHOICES)}

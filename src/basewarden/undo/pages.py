@@ -15,9 +15,9 @@ from basewarden.connections import Editor
 from basewarden.core.back_paths import MAX_BACK, add_parameter, is_back_path
 from basewarden.core.ids import parse_id
 from basewarden.db import ReadSession
-from basewarden.errors import NotFound
+from basewarden.errors import AppError, Invalid, NotFound
 from basewarden.undo.errors import REFUSALS, AlreadyUndone, PreviewStale, UndoConflict
-from basewarden.undo.planning.choices import MOST_CHOICES, NO_CHOICES, Choices, make_choices
+from basewarden.undo.planning.choices import NO_CHOICES, Choices, choose_first, make_choices
 from basewarden.undo.planning.samples import sort_conflicts
 from basewarden.undo.preview_view import (
     PreviewPage,
@@ -115,7 +115,10 @@ async def post_undo(
     """Redirects to the receipt, or to the page that the form comes back to; a refusal shows the preview again."""
     form = await parse_form(request, UndoForm)
     data = form.data or UndoForm()
-    choices = data.read_choices(form.typed)
+    try:
+        choices = data.read_choices(form.typed)
+    except Invalid as error:
+        return await _preview_again(request, pages, member, db, undo, target, data, NO_CHOICES, refused=error)
     if form.data is None or data.all is not None or data.show is not None:  # what is not understood is not done
         return await _preview_again(request, pages, member, db, undo, target, data, choices)
     options = ApplyOptions(data.onConflict, data.previewToken, choices)
@@ -145,15 +148,20 @@ async def _preview_again(
     target: PageTarget,
     data: UndoForm,
     choices: Choices,
+    *,
+    refused: AppError | None = None,
 ) -> Response:
-    """Shows the preview with these choices, or with all conflicts settled alike."""
+    """Shows the preview with these choices, or with all conflicts settled alike, and why the form was refused."""
     try:
         if data.all is not None:
             choices = await _choose_all(undo, member, target) if data.all == "restore" else NO_CHOICES
         receipt = await _preview(undo, member, target, choices)
     except REFUSALS as error:
         return await _show(request, pages, member, db, target, refused=error, status=error.status)
-    return await _show(request, pages, member, db, target, receipt=receipt, conflicts_shown=data.show or 0)
+    shown, status = data.show or 0, HTTPStatus.OK if refused is None else refused.status
+    return await _show(
+        request, pages, member, db, target, receipt=receipt, refused=refused, conflicts_shown=shown, status=status
+    )
 
 
 async def _preview(
@@ -165,10 +173,9 @@ async def _preview(
 
 
 async def _choose_all(undo: Undo, member: Editor, target: PageTarget) -> Choices:
-    """All conflicts as they are now, as far as there may be choices."""
+    """All conflicts as they are now, in the order of the page as far as there may be choices."""
     receipt = await _preview(undo, member, target, NO_CHOICES)
-    ids = [conflict.id for conflict in sort_conflicts(receipt.conflicts) if conflict.id is not None]
-    return Choices(frozenset(ids[:MOST_CHOICES]))
+    return choose_first(conflict.id for conflict in sort_conflicts(receipt.conflicts))
 
 
 async def _show(

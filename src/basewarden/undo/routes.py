@@ -53,9 +53,9 @@ class UndoRequest(BaseModel):
     preview_token: str | None = Field(default=None, alias="previewToken", max_length=200)
     choices: dict[Annotated[str, Field(max_length=100)], Literal["keep", "restore"]] = Field(
         default_factory=dict,
-        max_length=MOST_CHOICES,
         description="By the `id` of a conflict: `restore` overwrites the newer values that the conflict shows, and only"
-        " those. A row that was changed again since is a conflict still.",
+        " those. A row that was changed again since is a conflict still."
+        f" One undo can restore at most {MOST_CHOICES:,} rows so.",
     )
 
 

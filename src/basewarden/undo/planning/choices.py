@@ -9,8 +9,12 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
+
+from basewarden.errors import Invalid
 
 MOST_CHOICES = 2_000
+_TOO_MANY = f"One undo can restore at most {MOST_CHOICES:,} rows over newer values. Choose fewer, then undo again."
 _ROW_BYTES, _STATE_BYTES = 9, 15
 
 
@@ -39,8 +43,17 @@ NO_CHOICES = Choices()
 
 
 def make_choices(choices: Mapping[str, str]) -> Choices:
-    """`choices` are `keep` or `restore`, by the ids of conflicts."""
-    return Choices(frozenset(name for name, choice in choices.items() if choice == "restore"))
+    """`choices` are `keep` or `restore`, by the ids of conflicts. Raises Invalid where too many are restored."""
+    restored = frozenset(name for name, choice in choices.items() if choice == "restore")
+    if len(restored) > MOST_CHOICES:
+        raise Invalid(_TOO_MANY, details=[{"field": "choices", "message": _TOO_MANY}])
+    return Choices(restored)
+
+
+def choose_first(conflict_ids: Iterable[str | None]) -> Choices:
+    """Restores all of these conflicts, or the first where there are more than one undo may restore."""
+    offered = (conflict_id for conflict_id in conflict_ids if conflict_id is not None)
+    return Choices(frozenset(islice(offered, MOST_CHOICES)))
 
 
 def make_conflict_id(row: Iterable[object], state: Iterable[object]) -> str:
