@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from basewarden.undo.planning.choices import MOST_CHOICES, choose_first
+from basewarden.undo.recorded_writes import PAGE_ROWS
 from tests.fixtures.bench import Backend, Bench, BenchAgent, Row, Workshop, on_both_backends
 
 NOTES = """
@@ -114,6 +115,24 @@ async def test_the_stored_receipt_lists_what_was_overwritten(bench: Bench, agent
     assert "2 newer edits overwritten" in page
     assert "theirs 2" in page
     assert "Restore anyway…" in page
+
+
+async def test_the_receipt_file_has_long_values_whole_and_all_rows(bench: Bench, agent: BenchAgent) -> None:
+    """More rows than are read at once, one of them so long that a page shortens its values."""
+    await bench.run(f"INSERT INTO notes SELECT n, 'note ' || n FROM generate_series(10, {PAGE_ROWS + 20}) n")
+    session = (await agent.write("PATCH", "/notes?id=gt.0", {"body": "x"})).session_id
+    await bench.run("UPDATE notes SET body = CASE id WHEN 7 THEN repeat('long ü ', 2000) ELSE 'theirs' END")
+    _, conflicts = await read_conflicts(bench, session)
+    choices = {one["id"]: "restore" for one in conflicts.values()}
+    undo = (await request_undo(bench, session, choices=choices)).json()["undoSessionId"]
+    file = (await bench.person.get(f"/api/connections/{bench.connection_id}/undos/{undo}/receipt.json")).json()
+    columns = {row["primaryKey"]["id"]: row["columns"] for row in file["overwritten"]}
+    assert set(columns) == set(range(1, PAGE_ROWS + 21))
+    assert columns[7] == [{"name": "body", "newer": "long ü " * 2000, "restored": "note 7"}]
+    assert columns[PAGE_ROWS + 20][0] == {"name": "body", "newer": "theirs", "restored": f"note {PAGE_ROWS + 20}"}
+    page = (await bench.person.get(f"/c/{bench.connection_id}/undos/{undo}")).text
+    assert f"{PAGE_ROWS + 20} newer edits overwritten" in page
+    assert "long ü " * 2000 not in page
 
 
 @on_both_backends

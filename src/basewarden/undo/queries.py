@@ -88,6 +88,38 @@ async def count_written_rows(session: AsyncSession, session_id: UUID) -> int:
     return int(await session.scalar(query, {"id": session_id}) or 0)
 
 
+_LIST_WRITTEN = text("""
+    SELECT DISTINCT ON (m.row_key) m.row_key, m.position,
+           coalesce(octet_length(m.before_exact::text), 0) + coalesce(octet_length(m.after_exact::text), 0) AS size
+    FROM journal_mutations AS m JOIN journal_writes AS w ON w.id = m.write_id
+    WHERE m.session_id = :id AND w.state = 'committed' AND m.cause = 'request'
+      AND m.schema_name = :schema AND m.table_name = :table AND m.row_key = ANY(:row_keys)
+    ORDER BY m.row_key, m.position
+""")
+
+
+async def list_written_rows(
+    session: AsyncSession, session_id: UUID, table: tuple[str, str], row_keys: Collection[str]
+) -> list[tuple[str, int, int]]:
+    """Of these rows, those that the session's own writes changed: key, position of the first change, its size."""
+    values = {"id": session_id, "schema": table[0], "table": table[1], "row_keys": list(row_keys)}
+    return [(row.row_key, row.position, row.size) for row in await session.execute(_LIST_WRITTEN, values)]
+
+
+_READ_IMAGES = text("""
+    SELECT row_key, before_exact::text AS before, after_exact::text AS after FROM journal_mutations
+    WHERE session_id = :id AND position = ANY(:positions) ORDER BY position
+""")
+
+
+async def read_images(
+    session: AsyncSession, session_id: UUID, positions: Collection[int]
+) -> list[tuple[str, str | None, str | None]]:
+    """The keys of rows, and their whole images before and after these changes, as JSON of PostgreSQL's text."""
+    rows = await session.execute(_READ_IMAGES, {"id": session_id, "positions": list(positions)})
+    return [(row.row_key, row.before, row.after) for row in rows]
+
+
 async def list_undos_in_effect(session: AsyncSession, session_id: UUID) -> Sequence[JournalSession]:
     """The undos of a session that are done and were not completely undone themselves, in their order."""
     query = select(JournalSession).where(

@@ -1,20 +1,20 @@
 """`POST /api/connections/<id>/sessions/<sid>/undo`, and `POST /api/connections/<id>/undo` with a target."""
 
-from collections.abc import Collection
-from typing import Annotated, Literal
+from collections.abc import AsyncIterator, Collection
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from basewarden.connections import Editor, Viewer
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound
 from basewarden.undo import queries
 from basewarden.undo.errors import REFUSALS, AlreadyUndone, PreviewStale, UndoConflict
-from basewarden.undo.overwritten_rows import list_overwritten
+from basewarden.undo.overwritten_rows import read_overwritten
 from basewarden.undo.planning.choices import MOST_CHOICES, make_choices
 from basewarden.undo.receipt import OnConflict
 from basewarden.undo.schemas import (
@@ -27,7 +27,7 @@ from basewarden.undo.schemas import (
 from basewarden.undo.service import Undo
 from basewarden.undo.stored_receipt import decode_receipt, show_receipt
 from basewarden.undo.target import ApplyOptions, UndoActor
-from basewarden.web import JSON_TYPE, Reading, answer_with, declare, inject
+from basewarden.web import JSON_TYPE, DatabaseDep, Reading, answer_with, declare, inject
 
 router = APIRouter(prefix="/api/connections/{connection_id}", tags=["sessions"])
 
@@ -126,17 +126,15 @@ async def post_targeted_undo(body: TargetedUndoRequest, member: Editor, undo: Un
     summary="Downloads the receipt of an undo.",
     responses=answer_with(StoredReceiptOut),
 )
-async def get_receipt_file(undo_id: str, member: Viewer, db: Reading) -> Response:
+async def get_receipt_file(undo_id: str, member: Viewer, db: Reading, database: DatabaseDep) -> Response:
     """The receipt as it was stored when the undo ended, with the rows that were kept and why."""
     known = parse_id(undo_id)
     undo = await queries.find_undo(db, member.connection.id, known) if known is not None else None
     if undo is None or undo.receipt is None:
         raise NotFound("There is no such undo.")
     receipt = decode_receipt(undo.receipt)
-    overwritten = [one.body() for one in await list_overwritten(db, undo.id, receipt)]
     body = {
-        **show_receipt(receipt),
-        **({"overwritten": overwritten} if receipt.overwritten else {}),
+        **{name: value for name, value in show_receipt(receipt).items() if name != "overwritten"},
         "undoSessionId": str(undo.id),
         "sessionId": str(undo.undo_of),
         "state": undo.undo_state,
@@ -144,7 +142,21 @@ async def get_receipt_file(undo_id: str, member: Viewer, db: Reading) -> Respons
         "at": undo.started_at.isoformat(),
     }
     file = {"content-disposition": f'attachment; filename="receipt-{undo.id}.json"'}
-    return Response(msgspec.json.encode(body), media_type=JSON_TYPE, headers=file)
+    if not receipt.overwritten:
+        return Response(msgspec.json.encode(body), media_type=JSON_TYPE, headers=file)
+    pieces = _write_file(body, read_overwritten(database, undo.id, receipt))
+    return StreamingResponse(pieces, media_type=JSON_TYPE, headers=file)
+
+
+async def _write_file(body: dict[str, Any], overwritten: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator[bytes]:
+    """The values of these rows may be long, so only a page of them is in memory. A failure ends it as invalid JSON."""
+    yield msgspec.json.encode(body).removesuffix(b"}") + b',"overwritten":['
+    comma = b""
+    async for page in overwritten:
+        for row in page:
+            yield comma + msgspec.json.encode(row)
+            comma = b","
+    yield b"]}"
 
 
 async def _answer(

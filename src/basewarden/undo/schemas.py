@@ -61,7 +61,7 @@ class KeptRowOut(ResponseBody):
 
 
 class OverwrittenColumn(ResponseBody):
-    """Both values as PostgreSQL's text; null also where the row was deleted."""
+    """Both values whole, as PostgreSQL's text; null also where the row was deleted."""
 
     name: str
     newer: str | None = Field(description="What the row had before the undo.", examples=["13.00"])
