@@ -13,6 +13,7 @@ from basewarden.gateway.api.upstream import UpstreamRequest, UpstreamResponse
 from basewarden.gateway.errors import OutcomeUnknown, UpstreamKeyRefused, UpstreamLimited, UpstreamUnavailable
 from basewarden.journal import JournalUnavailable
 from basewarden.undo.errors import ProjectAway, UndoRunning
+from basewarden.undo.planning.choices import Choices
 from tests.api_backend.api_bench import ApiBench, WatchedUpstream, body_of, reach_project
 from tests.api_backend.conftest import OpenProject
 from tests.api_backend.faulty_proxy import FaultyProxy, ProxyFault, open_faulty_proxy
@@ -286,12 +287,38 @@ class Death(Exception):
 
 
 class DyingUpstream(WatchedUpstream):
-    """Dies where a third write would go out."""
+    """Dies where one more write than `most` would go out."""
+
+    most = 2
 
     async def ask(self, request: UpstreamRequest) -> UpstreamResponse:
-        if sum(asked.method != "GET" for asked in (*self.asked, request)) > 2:
+        if sum(asked.method != "GET" for asked in (*self.asked, request)) > self.most:
             raise Death
         return await super().ask(request)
+
+
+async def test_an_undo_that_is_cut_off_counts_only_the_chosen_rows_that_it_restored(
+    bench: ApiBench, shared_journal: JournalDatabase
+) -> None:
+    await bench.write("PATCH", "/t?id=lt.4", {"x": "z"})
+    await bench.write("POST", "/t", {"id": 50, "x": "z"})
+    session = await bench.session_id()
+    await bench.run("UPDATE t SET x = 'theirs'")
+    choices = Choices(frozenset(one.id or "" for one in (await bench.preview()).conflicts))
+    living, dying = bench.upstream, DyingUpstream(bench.upstream, bench.admin)
+    bench.upstream, dying.most = dying, 1
+    with pytest.raises(ExceptionGroup):
+        await bench.undo(choices=choices)
+    bench.upstream = living
+    await bench.journal.rows(
+        f"UPDATE journal_writes SET at = now() - interval '6 minutes' WHERE connection_id = '{shared_journal.connection_id}'"
+        " RETURNING 1"
+    )
+    await bench.preview(session)
+    (cut_off,) = await bench.journal.rows(f"SELECT * FROM journal_sessions WHERE undo_of = '{session}'")
+    assert await bench.texts("t") == {"t": ["(1,theirs)", "(2,theirs)", "(3,theirs)"]}
+    assert [one["key"] for one in cut_off["receipt"]["overwritten"]] == [["50"]]
+    assert (cut_off["receipt"]["planned"], cut_off["receipt"]["reverted"], cut_off["receipt"]["left"]) == (4, 1, 3)
 
 
 async def test_an_undo_that_is_cut_off(bench: ApiBench, proxy: FaultyProxy, shared_journal: JournalDatabase) -> None:

@@ -64,6 +64,14 @@ def test_an_interrupted_undo_has_reverted_the_rows_that_were_journaled() -> None
     assert decode_receipt(API_BEFORE_ITS_FIRST_REQUEST).after_interruption(9).reverted == 4
 
 
+def test_an_interrupted_undo_has_overwritten_the_chosen_rows_that_were_journaled() -> None:
+    row = {"schema": "public", "table": "t", "columns": [], "reason": "", "key": ["1"], "primaryKey": {"id": 1}}
+    chosen = [row, {**row, "key": ["2"], "primaryKey": {"id": 2}}]
+    receipt = decode_receipt({**API_BEFORE_ITS_FIRST_REQUEST, "overwritten": chosen})
+    assert receipt.after_interruption(1, receipt.overwritten[:1]).overwritten == receipt.overwritten[:1]
+    assert "overwritten" not in encode_receipt(receipt.after_interruption(0))
+
+
 def test_the_values_of_rows_are_not_stored_and_no_digit_of_a_key_is_lost() -> None:
     key = {"n": Decimal("1.500"), "doc": {"a": [Decimal("0.1"), 2]}}
     conflict = RowConflict("public", "t", key, ("x",), "It changed.", (ColumnValues("x", "a", "b", "c"),))

@@ -9,6 +9,7 @@ from basewarden.journal import SESSION_TOPIC, Capture, JournalSession, SessionCa
 from basewarden.undo import queries
 from basewarden.undo.errors import UndoRunning
 from basewarden.undo.execution.receipts import make_receipt
+from basewarden.undo.overwritten_rows import list_written_conflicts
 from basewarden.undo.planning.plan import UndoPlan
 from basewarden.undo.receipt import Receipt
 from basewarden.undo.stored_receipt import StoredReceipt, decode_receipt, encode_receipt
@@ -86,7 +87,9 @@ class UndoLedger:
         undo, *_ = await queries.lock_chain(unit, undo_id)
         if undo.capture == "statement":
             return None
-        return decode_receipt(undo.receipt).after_interruption(await queries.count_written_rows(unit, undo_id))
+        receipt = decode_receipt(undo.receipt)
+        overwritten = await list_written_conflicts(unit, undo_id, receipt)
+        return receipt.after_interruption(await queries.count_written_rows(unit, undo_id), overwritten)
 
     async def _mark_failed(self, unit: WriteSession, undo_id: UUID) -> None:
         undo, *_ = await queries.lock_chain(unit, undo_id)

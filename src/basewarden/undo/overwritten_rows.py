@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.db import Database, ReadSession
 from basewarden.journal import JournalMutation, encode_key, list_session_rows
@@ -55,6 +56,16 @@ async def read_overwritten(
             async with database.read_only() as db:
                 images = await queries.read_images(db, undo_id, positions)
             yield [_describe(conflicts[key], _decode(before), _decode(after)) for key, before, after in images]
+
+
+async def list_written_conflicts(db: AsyncSession, undo_id: UUID, receipt: StoredReceipt) -> tuple[StoredConflict, ...]:
+    """Those of the chosen rows whose change by the undo is in the journal."""
+    written: set[tuple[str, str, str]] = set()
+    for table, conflicts in _group_by_table(receipt.overwritten).items():
+        rows = await queries.list_written_rows(db, undo_id, table, conflicts.keys())
+        written.update((*table, key) for key, _, _ in rows)
+    places = ((one, (one.schema, one.table, encode_key(list_key(one)))) for one in receipt.overwritten)
+    return tuple(one for one, place in places if place in written)
 
 
 def list_key(conflict: StoredConflict) -> tuple[str, ...]:

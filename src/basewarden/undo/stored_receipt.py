@@ -67,13 +67,18 @@ class StoredReceipt(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
         """Whether the undo reverted everything in a session that is at `position` now."""
         return self.remaining == 0 and self.position == position
 
-    def after_interruption(self, written_rows: int) -> "StoredReceipt":
-        """The receipt of an undo whose process ended: of its rows, only those that the journal has are reverted."""
+    def after_interruption(self, written_rows: int, overwritten: tuple[StoredConflict, ...] = ()) -> "StoredReceipt":
+        """The receipt of an undo whose process ended: of its rows, only those that the journal has are reverted.
+
+        `overwritten` are those of the chosen rows that the journal has.
+        """
         open_rows = self.planned - self.already_reverted
         reverted = min(open_rows, written_rows)
         skipped = open_rows - reverted
         remaining = skipped + self.irreversible_count
-        return msgspec.structs.replace(self, reverted=reverted, skipped=skipped, remaining=remaining)
+        return msgspec.structs.replace(
+            self, reverted=reverted, skipped=skipped, remaining=remaining, overwritten=overwritten
+        )
 
 
 def make_stored_receipt(
