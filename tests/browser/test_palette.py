@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine leaves no table out of a search."""
     monkeypatch.setattr("basewarden.workspace.palette.data.ROW_SECONDS", 30)
 
