@@ -57,6 +57,12 @@ async def test_a_reference_and_a_date_are_chosen_in_the_cell(store: Store) -> No
     assert 'name="v" value="infinity"' in editor
 
 
+def find_field_errors(page: str) -> list[str]:
+    """The messages beside the fields, each with the field's name."""
+    found = re.findall(r'id="(v\.[^"]+)-error">.*?<span>(.*?)</span>', page, re.DOTALL)
+    return [f"{name}: {text}" for name, text in found]
+
+
 async def test_a_change_by_another_person_is_not_overwritten_unseen(store: Store) -> None:
     await store.behind.execute("update lamps set price = 5 where id = 2")
     refused = await edit_cell(store, "price", "40", "41", row="2")
@@ -102,9 +108,11 @@ async def test_null_and_the_empty_text_are_different(store: Store) -> None:
 @pytest.mark.parametrize(
     ("column", "before", "typed", "message"),
     [
-        ("price", LONG, "cheap", "Invalid input syntax for type numeric"),
+        ("price", LONG, "cheap", "Not a number: cheap"),
         ("extras", '{"watt": 9.0}', "{watt", "This is not valid JSON."),
-        ("maker_id", "1", "77", "violates foreign key constraint"),
+        ("maker_id", "1", "77", "No row of makers has this key."),
+        ("shade", "light", "grey", "Not one of light, dark: grey"),
+        ("parts", "{base,bulb}", "{base", "Not a valid array."),
     ],
 )
 async def test_a_refused_value_stays_typed(store: Store, column: str, before: str, typed: str, message: str) -> None:
@@ -164,7 +172,32 @@ async def test_a_new_row_takes_defaults_null_and_empty_text(store: Store) -> Non
     refused = await store.owner.post(f"{store.table('lamps')}/+new", data={"v.price": "much", "v.name": "Kept"})
     assert refused.status_code == 422
     assert "Kept" in refused.text
-    assert "numeric" in refused.text
+    assert find_field_errors(refused.text) == ["v.price: Not a number: much"]
+    assert refused.text.count(" autofocus") == 1
+
+
+async def test_a_new_row_says_all_that_it_needs_and_nothing_of_other_columns(store: Store) -> None:
+    await store.behind.execute(
+        "create table keys (id int generated always as identity primary key, a text not null, "
+        "b varchar(3) not null unique, c numeric(3,1) check (c > 1), secret text default 's3cret')"
+    )
+    await store.behind.execute("alter table keys add constraint apart check (a <> b)")
+    path = f"{store.table('keys')}/+new"
+    filled = {"v.a": "x", "v.b": "y"}
+    assert (await store.owner.post(path, data=filled)).status_code == 303
+    for form, errors in (
+        ({"v.a": ""}, ["v.a: Required.", "v.b: Required."]),
+        ({**filled, "v.b": "long"}, ["v.b: Too long: at most 3 characters."]),
+        ({**filled, "v.c": "700"}, ["v.c: Too large: at most 2 digits before the decimal point."]),
+        ({**filled, "v.c": "0.5"}, ["v.c: This breaks the rule “keys_c_check” of the table."]),
+        (filled, ["v.b: Another row has this value already."]),
+        ({"v.a": "z", "v.b": "z"}, []),
+    ):
+        refused = await store.owner.post(path, data=form)
+        assert refused.status_code == 422
+        assert find_field_errors(refused.text) == errors
+        assert "Failing row" not in refused.text
+    assert "This breaks the rule “apart” of the table." in refused.text
 
 
 async def test_deleting_says_what_goes_along_and_the_row_keeps_its_history(store: Store) -> None:

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from basewarden.errors import AppError, Conflict
 from basewarden.workspace.columns import encode_values, is_comparable
 from basewarden.workspace.conditions import equals
+from basewarden.workspace.errors import DataRefused
+from basewarden.workspace.refused_values import Messages, Values, explain_refusal
 from basewarden.workspace.table_client import Key, Row, TableClient, select_texts
 from pgrest import Table
 
@@ -58,8 +61,10 @@ async def _check_unchanged(client: TableClient, table: Table, key: Key, changes:
         raise EditConflict(changed)
 
 
-def list_refusals(error: AppError) -> dict[str, str]:
-    """Returns error messages by column; "" = the row."""
+def list_refusals(error: AppError, table: Table | None = None, values: Values = MappingProxyType({})) -> Messages:
+    """Returns error messages by column; "" = the row. `values` are those that were sent to the table."""
+    if table is not None and isinstance(error, DataRefused) and (found := explain_refusal(table, values, error)):
+        return found
     if isinstance(error, EditConflict) and error.now is not None:
         return dict.fromkeys(error.now, "Another write changed this value. Save again to replace it with yours.")
     if isinstance(error.details, list):

@@ -1,9 +1,13 @@
 """Errors of a project's database, as pages show them."""
 
+import re
+
 from basewarden.errors import AppError, Unavailable
 from pgrest import PgrestError
 
 _NO_RIGHT = "42501"
+_SHOWS_ROW = re.compile(r"Failing row contains ")
+"""A detail that has nothing but the values of the row, among them those of columns that a page does not show."""
 
 
 class DataRefused(AppError):
@@ -33,7 +37,7 @@ def explain_error(error: PgrestError) -> AppError:
             hint="It may be restarting, paused, or out of free connections. Nothing was changed. Try again in a moment."
         )
     text = f"{error.message[:1].upper()}{error.message[1:]}"
-    details = error.details if isinstance(error.details, str) else None
+    details = error.details if isinstance(error.details, str) and not _SHOWS_ROW.match(error.details) else None
     return DataRefused(
         f"{text.rstrip('.')}." + (f" {details}" if details else ""),
         sqlstate=error.code,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import APIRouter
@@ -57,10 +58,13 @@ async def post_new(
     _require_writable(table)
     async with request.form(max_files=0) as form:
         goes_on = "again" in form
+        values = read_new(table, form)
         try:
-            key = await client.insert(table, encode_values(table, read_new(table, form)))
+            key = await client.insert(table, encode_values(table, values))
         except AppError as error:
-            return await _show_new(request, member, table, client, pages, form, error)
+            return await _show_new(
+                request, member, table, client, pages, form, error, list_refusals(error, table, values)
+            )
     if goes_on:
         return redirect(add_write(f"{request.url.path}", client, "done=added"))
     return redirect(add_write(row_path(member.connection.id, *table.qualified, key), client, "done=added"))
@@ -74,9 +78,9 @@ async def _show_new(
     pages: Pages,
     form: FormData | None = None,
     error: AppError | None = None,
+    errors: Mapping[str, str] = MappingProxyType({}),
     toasts: Sequence[Any] = (),
 ) -> Response:
-    errors = list_refusals(error) if error is not None else {}
     return pages.render(
         request,
         "workspace/new.html",
@@ -163,7 +167,8 @@ async def _show_row(
     too_long = list_truncated(row, table.columns, limit)
     related = await list_related(client, member.connection.id, table, [row])
     changed = error.now if isinstance(error, EditConflict) else None
-    errors = {} if error is None else list_refusals(error)
+    typed = {name: change.after for name, change in changes.items()} if changes else {}
+    errors = {} if error is None else list_refusals(error, table, typed)
     edits = can_edit(member, table)
     is_editing = edits and (error is not None or "edit" in request.query_params)
     shown = make_row(member, table, columns, references, row, limit, edits=False)
