@@ -12,6 +12,16 @@ function editorOf(target: EventTarget | null): HTMLFormElement | null {
   return target instanceof Element ? target.closest<HTMLFormElement>(FORM) : null;
 }
 
+/** Saves, and follows the link if the server accepts it. */
+export function saveAndGo(form: HTMLFormElement, href: string | null): void {
+  next = href;
+  save(form);
+}
+
+export function isPlainClick(event: MouseEvent, link: HTMLAnchorElement): boolean {
+  return event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || link.target);
+}
+
 function save(form: HTMLFormElement): void {
   if (!saving.has(form)) form.requestSubmit();
 }
@@ -41,12 +51,10 @@ document.addEventListener(
   (event) => {
     const link = event.target instanceof Element ? event.target.closest<HTMLAnchorElement>("a[href]") : null;
     const form = document.querySelector<HTMLFormElement>(FORM);
-    if (!link || !form || form.contains(link) || !hasUnsaved(form)) return;
-    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || link.target) return;
+    if (!link || !form || form.contains(link) || !hasUnsaved(form) || !isPlainClick(event, link)) return;
     event.preventDefault();
     event.stopPropagation();
-    next = link.href;
-    save(form);
+    saveAndGo(form, link.href);
   },
   { capture: true },
 );

@@ -1,8 +1,11 @@
-/** Moves through a grid by the arrow keys, one cell being the tab stop; Enter, F2 or a double click edits; Enter follows a link where there is one. */
+/** Moves through a grid by the arrow keys, one cell being the tab stop; Enter, F2, a double click or typing edits; Enter follows a link where there is one. */
 import htmx from "htmx.org";
 
+import { finishDraft, handOver, isDrafted, isPrinting, startDraft, stopDraft } from "./draft.js";
 import { onArrival, onClick, within } from "./events.js";
 
+/** How near an editor comes to the grid's edge. */
+const EDGE = 8;
 const STEPS: Record<string, readonly [number, number]> = {
   ArrowUp: [-1, 0],
   ArrowDown: [1, 0],
@@ -14,10 +17,10 @@ function cellsOf(table: HTMLTableElement): HTMLTableCellElement[][] {
   return Array.from(table.rows, (row) => Array.from(row.cells));
 }
 
-function focusCell(table: HTMLTableElement, cell: HTMLTableCellElement): void {
+function focusCell(table: HTMLTableElement, cell: HTMLTableCellElement, options?: FocusOptions): void {
   for (const other of table.querySelectorAll<HTMLElement>("[tabindex='0']:is(td, th)")) other.tabIndex = -1;
   cell.tabIndex = 0;
-  cell.focus();
+  cell.focus(options);
 }
 
 function move(table: HTMLTableElement, cell: HTMLTableCellElement, [down, right]: readonly [number, number]): void {
@@ -46,11 +49,12 @@ function rowLinkOf(cell: HTMLElement): HTMLAnchorElement | null {
   return cell.closest("tr")?.querySelector<HTMLAnchorElement>(".row-link") ?? null;
 }
 
-/** Loads the editor of a cell, whose address is its row's with the column's name. */
-function edit(cell: HTMLTableCellElement): void {
+/** Loads the editor of a cell, whose address is its row's with the column's name; `typed` replaces what it holds. */
+function edit(cell: HTMLTableCellElement, typed = ""): void {
   const row = rowLinkOf(cell);
   const column = columnOf(cell);
-  if (!row || column === undefined) return;
+  if (!row || column === undefined || isDrafted(cell)) return;
+  startDraft(cell, column, typed);
   const query = new URLSearchParams({ column, edit: "1" });
   void htmx.ajax("get", `${row.pathname}/cell?${query}`, { source: cell, target: cell, swap: "outerHTML" });
 }
@@ -106,8 +110,16 @@ document.addEventListener("keydown", (event) => {
   const step = STEPS[event.key];
   if (step) move(table, event.target, step);
   else if (event.key === "Enter" || event.key === "F2") enter(event.target, event.key);
+  else if (isPrinting(event) && columnOf(event.target) !== undefined) edit(event.target, event.key);
   else return;
   event.preventDefault();
+});
+
+document.addEventListener("click", (event) => {
+  const cell = cellOf(event.target);
+  const isFree = cell && event.target instanceof Element && !event.target.closest("a, button, summary, input, textarea, select, label");
+  const table = isFree ? gridOf(cell) : null;
+  if (cell && table && document.getSelection()?.isCollapsed !== false) focusCell(table, cell, { preventScroll: true });
 });
 
 document.addEventListener("dblclick", (event) => {
@@ -121,12 +133,34 @@ let column = 0;
 let width = 0;
 let isTicked = false;
 
+function isUnwanted(cell: HTMLTableCellElement, xhr: XMLHttpRequest): boolean {
+  return new URL(xhr.responseURL || "about:blank").searchParams.has("edit") && !isDrafted(cell);
+}
+
 document.addEventListener("htmx:beforeSwap", (event) => {
+  const { detail } = event as CustomEvent<{ xhr: XMLHttpRequest; shouldSwap: boolean }>;
+  if (event.target instanceof HTMLTableCellElement && isUnwanted(event.target, detail.xhr)) detail.shouldSwap = false;
+  if (event.target instanceof HTMLTableCellElement && detail.shouldSwap) handOver(event.target);
   const row = event.target instanceof HTMLElement ? event.target.closest("tr") : null;
   if (!row || !gridOf(row)) return;
   width = event.target instanceof HTMLTableCellElement ? event.target.offsetWidth : 0;
   column = Math.max(0, Array.from(row.cells).findIndex((cell) => cell.classList.contains("is-editing")));
   isTicked = row.querySelector<HTMLInputElement>("input[name='key']")?.checked ?? false;
+});
+
+/** Moves an editor to the left where the grid's edge would cut it. */
+function showEditor(form: HTMLFormElement): void {
+  const edges = form.closest(".grid-wrap")?.getBoundingClientRect();
+  const box = form.getBoundingClientRect();
+  const over = edges ? box.right - Math.min(edges.right, innerWidth) + EDGE : 0;
+  if (edges && over > 0) form.style.left = `${Math.round(form.offsetLeft - Math.min(over, box.left - edges.left - EDGE))}px`;
+  form.scrollIntoView({ block: "nearest", inline: "nearest" });
+  finishDraft(form);
+}
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  const { target, failed } = (event as CustomEvent<{ target: Element; failed: boolean }>).detail;
+  if (failed && isDrafted(target)) stopDraft(target);
 });
 
 document.addEventListener("htmx:afterSettle", (event) => {
@@ -139,8 +173,51 @@ document.addEventListener("htmx:afterSettle", (event) => {
   const cell = event.target instanceof HTMLTableRowElement ? event.target.cells[column] : event.target;
   if (cell instanceof HTMLTableCellElement && cell.classList.contains("is-editing")) {
     cell.style.minWidth = `${width}px`; // the editor lies over the grid, whose columns stay where they are
-    cell.querySelector(".cell-form")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    const form = cell.querySelector<HTMLFormElement>("form.cell-form");
+    if (form) showEditor(form);
   }
   const isFree = document.activeElement === null || document.activeElement === document.body;
   if (isFree && cell instanceof HTMLTableCellElement && !cell.classList.contains("is-editing")) focusCell(table, cell);
+});
+
+// Where the reader is in the grid, when its rows are replaced: an undo changes nothing of it, another order the first row only.
+interface Place {
+  label: string;
+  left: number;
+  top: number;
+  row: string | undefined;
+  column: number;
+}
+
+let place: Place | null = null;
+
+function findGrid(): HTMLElement | null {
+  return document.querySelector<HTMLElement>(".grid-wrap");
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const wrap = findGrid();
+  if (!wrap || !(event.target instanceof HTMLElement) || !["rows", "content"].includes(event.target.id)) return;
+  const cell = wrap.querySelector<HTMLTableCellElement>(":is(td, th)[tabindex='0']");
+  const isUndo = event.target.id === "content";
+  place = {
+    label: wrap.ariaLabel ?? "",
+    left: wrap.scrollLeft,
+    top: isUndo ? wrap.scrollTop : 0,
+    row: isUndo && cell ? rowLinkOf(cell)?.pathname : undefined,
+    column: cell?.cellIndex ?? 0,
+  };
+});
+
+document.addEventListener("htmx:afterSettle", () => {
+  const wrap = findGrid();
+  const left = place;
+  if (!left || !wrap || wrap.ariaLabel !== left.label) return;
+  place = null;
+  wrap.scrollTo(left.left, left.top);
+  const link = Array.from(wrap.querySelectorAll<HTMLAnchorElement>(".row-link")).find((one) => one.pathname === left.row);
+  const cell = link?.closest("tr")?.cells[left.column];
+  const table = cell?.closest("table");
+  if (!cell || !table || document.activeElement !== document.body) return;
+  focusCell(table, cell, { preventScroll: true });
 });

@@ -45,7 +45,7 @@ async def test_an_edited_cell_is_undone_and_redone_by_keys(grid: Page, store: St
 async def test_the_keys_belong_to_a_field_that_has_the_focus(grid: Page, store: Store) -> None:
     await edit_price(grid, "41.50")
     await expect(grid.locator("#toasts")).to_contain_text("Price of Desk lamp:")
-    await grid.locator("tbody tr").nth(1).locator("td").nth(1).dblclick()
+    await grid.locator("tbody tr").nth(1).locator("td").nth(0).dblclick()
     field = grid.get_by_role("textbox", name="name", exact=True)
     await field.press_sequentially("x")
     await field.press("Control+z")

@@ -7,6 +7,7 @@ import httpx
 import psycopg
 import pytest
 
+from basewarden.workspace.kept_counts import Counted
 from tests.fixtures.bench import on_both_backends
 from tests.fixtures.postgres import PostgresServer
 from tests.workspace.conftest import Store
@@ -22,6 +23,11 @@ async def test_tables_are_listed_with_what_matters(store: Store) -> None:
     assert ">lamps</a>" in page
     assert ">odd.name</a>" in page
     assert ">view<" in page
+    rows = re.findall(r'data-label="Rows" class="is-number">([^<]*)<', page)
+    assert rows == ["3", "1", "1", "3", "2", "1", "1", "4"]  # as many as there are, not as the planner guesses
+    beside = (await store.owner.get(store.table("lamps"))).text
+    assert re.findall(r'id="count-\d+">([^<]*)<', beside) == rows
+    assert "+counts" not in beside
     found = (await store.owner.get(store.data, params={"q": "lamp"})).text
     assert "public.lamps" in found
     assert "public.makers" not in found
@@ -159,8 +165,32 @@ async def test_what_cannot_be_changed_says_why(store: Store, table: str, reason:
     assert (await store.owner.post(f"{store.table(table)}/+new", data={"v.name": "x"})).status_code == 403
 
 
+async def test_counts_beside_the_grid_are_loaded_where_they_are_not_known(store: Store) -> None:
+    beside = (await store.owner.get(store.table("lamps"))).text
+    assert re.findall(r'id="count-\d+">(\d+)<', beside) == ["3"]  # that of the table which is shown
+    assert f'hx-get="{store.data}/+counts"' in beside
+    await store.behind.execute("insert into heap values ('another')")
+    counts = (await store.owner.get(f"{store.data}/+counts")).text
+    assert '<span class="table-link-count" id="count-3" hx-swap-oob="true">2</span>' in counts
+    assert "+counts" not in (await store.owner.get(store.table("heap"))).text
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [(999, "about 999"), (50_000, "about 50k"), (1200, "about 1.2k"), (999_800, "about 1m"), (12_345_678, "about 12m")],
+)
+def test_an_estimate_is_rounded(rows: int, text: str) -> None:
+    assert Counted(rows, is_estimate=True).text == text
+
+
 async def test_a_stranger_finds_nothing(store: Store, stranger: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
-    for path in (store.data, store.table("lamps"), store.row("lamps", "1"), f"{store.table('lamps')}/+new"):
+    for path in (
+        store.data,
+        f"{store.data}/+counts",
+        store.table("lamps"),
+        store.row("lamps", "1"),
+        f"{store.table('lamps')}/+new",
+    ):
         assert (await stranger.get(path)).status_code == 404
         assert (await client.get(path)).status_code == 303
     assert (await stranger.post(store.row("lamps", "1"), data={"v.name": "x", "o.name": "null"})).status_code == 404

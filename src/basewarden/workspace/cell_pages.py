@@ -12,11 +12,10 @@ from starlette.responses import PlainTextResponse, Response
 from basewarden.connections import Editor, Membership, Viewer
 from basewarden.core.addresses import row_path, table_path
 from basewarden.errors import AppError, Forbidden, NotFound
-from basewarden.gateway import choose_label
 from basewarden.web import Pages, PagesDep, Reading
-from basewarden.workspace.columns import list_shown_columns, view_column
+from basewarden.workspace.columns import choose_pinned, list_shown_columns, view_column
 from basewarden.workspace.conditions import is_row
-from basewarden.workspace.edits import EditConflict, change_row, list_refusals
+from basewarden.workspace.edits import Change, EditConflict, change_row, list_refusals
 from basewarden.workspace.error_pages import DataRoute
 from basewarden.workspace.fields import read_change, write_before
 from basewarden.workspace.grid import GridRow, can_edit, cell_href, make_row, read_labelled
@@ -75,7 +74,7 @@ async def get_cell(
     return pages.render(
         request,
         "workspace/cell.html",
-        column=view_column(table, column, can_edit=True, is_label=column.name == choose_label(table)),
+        column=view_column(table, column, can_edit=True, is_pinned=column.name == choose_pinned(table)),
         cell=row.cells[0],
     )
 
@@ -102,12 +101,12 @@ async def post_cell(
         if change.after != change.before:
             await change_row(client, table, key, {column.name: change})
     except AppError as error:
-        before, text = _explain(error, column.name, change.before)
+        before, text = _explain(error, table, column.name, change)
         choices = await _read_choices(client, table, column)
         return _show_editor(request, member, table, key, column, pages, change.after, before, choices, text)
     row = await _read_row(client, member, table, key, columns)
-    label = choose_label(table)
-    views = [view_column(table, shown, can_edit=True, is_label=shown.name == label) for shown in columns]
+    pinned = choose_pinned(table)
+    views = [view_column(table, shown, can_edit=True, is_pinned=shown.name == pinned) for shown in columns]
     toast = None
     if client.last_write is not None:
         here = find_back_path(request, member, table_path(member.connection.id, *table.qualified))
@@ -121,12 +120,12 @@ def _list_shown(table: Table, form: FormData) -> list[Column]:
     return list_shown_columns(table, wanted)
 
 
-def _explain(error: AppError, column: str, before: str | None) -> tuple[str | None, str]:
+def _explain(error: AppError, table: Table, column: str, change: Change) -> tuple[str | None, str]:
     if isinstance(error, EditConflict) and error.now is not None:
         now = error.now[column]
         shown = "null" if now is None else now[:200] or "empty string"
         return now, f"Another write changed this value to {shown}. Save again to replace it with yours."
-    return before, " ".join(list_refusals(error).values())
+    return change.before, " ".join(dict.fromkeys(list_refusals(error, table, {column: change.after}).values()))
 
 
 async def _read_editable(client: TableClient, table: Table, key: Key, column: Column) -> str | None:

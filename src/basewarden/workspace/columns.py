@@ -28,7 +28,7 @@ class ColumnView:
     is_reference: bool
     comment: str | None
     is_key: bool
-    is_label: bool
+    is_pinned: bool
     nullable: bool
     editable: bool
     default: str | None
@@ -45,7 +45,7 @@ def view_column(
     sort: str | None = None,
     sort_href: str | None = None,
     can_edit: bool = False,
-    is_label: bool = False,
+    is_pinned: bool = False,
 ) -> ColumnView:
     kind = find_kind(column)
     is_key = column.name in table.key
@@ -57,7 +57,7 @@ def view_column(
         is_reference=any(key.columns[-1] == column.name for key in table.foreign_keys_out),
         comment=column.comment,
         is_key=is_key,
-        is_label=is_label,
+        is_pinned=is_pinned,
         nullable=column.nullable,
         editable=can_edit and not is_key and is_settable(column),
         default=_describe_default(column.default),
@@ -92,11 +92,15 @@ def find_kind(column: Column) -> str:
 
 
 def list_shown_columns(table: Table, chosen: Collection[str] = ()) -> list[Column]:
-    """The columns of a grid, of which `chosen` empty means all: the key, what people call a row, then the others."""
+    """The columns of a grid, of which `chosen` empty means all: what people call a row, its key, then the others."""
     label = choose_label(table)
-    first = [*table.key, *([label] if label else [])]
-    ordered = dict.fromkeys([*first, *table.columns])
+    ordered = dict.fromkeys([*([label] if label else []), *table.key, *table.columns])
     return [table.columns[name] for name in ordered if name in chosen or not chosen]
+
+
+def choose_pinned(table: Table) -> str | None:
+    """The column that stays in sight while a grid is moved sideways: what people call a row, or its key."""
+    return choose_label(table) or next(iter(table.key), None)
 
 
 def is_settable(column: Column) -> bool:

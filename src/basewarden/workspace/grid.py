@@ -6,17 +6,22 @@ from urllib.parse import urlencode
 
 from basewarden.connections import Membership, Role
 from basewarden.core.addresses import encode_row, row_path
-from basewarden.gateway import choose_label
-from basewarden.workspace.columns import ColumnView, is_sortable, is_writable, list_shown_columns, view_column
+from basewarden.workspace.columns import (
+    ColumnView,
+    choose_pinned,
+    is_sortable,
+    is_writable,
+    list_shown_columns,
+    view_column,
+)
 from basewarden.workspace.errors import DataRefused
 from basewarden.workspace.grid_view import GridFilter, GridView
+from basewarden.workspace.kept_counts import Counted
 from basewarden.workspace.references import CellLink, Reference, list_references, select_embeds
+from basewarden.workspace.row_counts import EXACT_BELOW, keep_count, make_count
 from basewarden.workspace.table_client import ChangeCount, Row, RowPage, TableClient, key_of, text_of
 from basewarden.workspace.truncation import limit_grid, truncate
 from pgrest import Column, Table, TextLimit
-
-# Above this estimate, an exact count is too slow.
-COUNT_EXACTLY_BELOW = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,7 @@ class RefusedFilter:
 class Grid:
     columns: Sequence[ColumnView]
     rows: Sequence[GridRow]
-    total: int | None
-    is_estimate: bool
+    total: Counted | None
     refused: Sequence[RefusedFilter]
 
     def summary(self, view: GridView) -> str:
@@ -59,14 +63,12 @@ class Grid:
         if not self.rows:
             return "No rows"
         shown = f"{view.offset + 1:,}–{view.offset + len(self.rows):,}"  # noqa: RUF001 -- a range has an en dash
-        if self.total is None:
-            return shown
-        return f"{shown} of {'about ' if self.is_estimate else ''}{self.total:,}"
+        return shown if self.total is None else f"{shown} of {self.total.text}"
 
     def has_next(self, view: GridView) -> bool:
-        if self.total is None or self.is_estimate:
+        if self.total is None or self.total.is_estimate:
             return len(self.rows) == view.rows
-        return view.offset + len(self.rows) < self.total
+        return view.offset + len(self.rows) < self.total.rows
 
 
 def can_edit(member: Membership, table: Table) -> bool:
@@ -78,23 +80,25 @@ async def load_grid(client: TableClient, member: Membership, table: Table, view:
     columns = list_shown_columns(table, view.columns)
     references = list_references(client.schema, table)
     edits = can_edit(member, table)
-    label = choose_label(table)
-    shown = [_view(table, column, view, edits=edits, is_label=column.name == label) for column in columns]
+    pinned = choose_pinned(table)
+    shown = [_view(table, column, view, edits=edits, is_pinned=column.name == pinned) for column in columns]
     refused = await _list_refused(client, table, view.filters)
     if refused:
-        return Grid(shown, (), None, is_estimate=False, refused=refused)
+        return Grid(shown, (), None, refused=refused)
     where = [item.condition.as_parameter() for item in view.filters]
     planned = await client.count(table, where, count="planned")
-    count: ChangeCount = "exact" if planned is None or planned < COUNT_EXACTLY_BELOW else "planned"
+    count: ChangeCount = "exact" if planned is None or planned < EXACT_BELOW else "planned"
     page = [("order", view.order(table)), ("limit", str(view.rows)), ("offset", str(view.offset))]
     parameters = [*where, *[pair for pair in page if pair[1]]]
     limit = limit_grid(table, references, view.rows * len(columns))
     found = await read_labelled(client, table, columns, references, parameters, limit, count=count)
+    total = make_count(found.total, is_estimate=count == "planned")
+    if not where:
+        keep_count(client, table, total)
     return Grid(
         columns=shown,
         rows=[make_row(member, table, columns, references, row, limit, edits=edits) for row in found.rows],
-        total=found.total,
-        is_estimate=count == "planned",
+        total=total,
         refused=(),
     )
 
@@ -160,14 +164,14 @@ def value_href(row_href: str, column: str) -> str:
     return f"{row_href}/value?{urlencode({'column': column})}"
 
 
-def _view(table: Table, column: Column, view: GridView, *, edits: bool, is_label: bool) -> ColumnView:
+def _view(table: Table, column: Column, view: GridView, *, edits: bool, is_pinned: bool) -> ColumnView:
     return view_column(
         table,
         column,
         sort=view.sort_of(column.name),
         sort_href=view.sorted_by(column.name).href if is_sortable(column) else None,
         can_edit=edits,
-        is_label=is_label,
+        is_pinned=is_pinned,
     )
 
 

@@ -29,6 +29,7 @@ from basewarden.gateway import (
 from basewarden.web import inject
 from basewarden.workspace.conditions import Condition, Parameter, is_any_row, is_row, quote
 from basewarden.workspace.errors import DataRefused, explain_error, explain_unreachable
+from basewarden.workspace.kept_counts import KeptCounts, TableCounts
 from pgrest import DatabaseError, PgrestError, Response, Schema, Table, TextLimit, from_database
 
 ChangeCount = Literal["exact", "planned"]
@@ -55,6 +56,8 @@ class TableClient:
         self.schema = schema
         self.last_write: UUID | None = None
         """The journal's id of the newest write; None where there was none, or where it took several."""
+        self.counts: TableCounts = {}
+        """The latest counts of rows, which are shared by the clients of one member."""
 
     async def read(
         self,
@@ -149,9 +152,12 @@ async def get_table_client(
     member: Viewer,
     backends: BackendsDep,
     projects: ProjectsDep,
+    kept: Annotated[KeptCounts, Depends(inject(KeptCounts))],
 ) -> TableClient:
     """Opens a client for the member; the data API itself refuses what the role may not write."""
-    return await make_table_client(backends, projects, member.connection.id, member.person, member.role)
+    client = await make_table_client(backends, projects, member.connection.id, member.person, member.role)
+    client.counts = kept.find(member.connection.id, member.person.id)
+    return client
 
 
 async def make_table_client(

@@ -11,8 +11,9 @@ from basewarden.workspace.columns import is_writable, list_shown_columns, view_c
 from basewarden.workspace.error_pages import DataRoute
 from basewarden.workspace.grid import can_edit, load_grid
 from basewarden.workspace.grid_view import OPERATORS, SIZES, read_view
-from basewarden.workspace.navigation import make_table_context
+from basewarden.workspace.navigation import list_names, list_table_links, make_table_context
 from basewarden.workspace.paths import TableDep
+from basewarden.workspace.row_counts import MOST_COUNTED, count_tables
 from basewarden.workspace.row_text import ROW_FORMATS
 from basewarden.workspace.table_client import TableClientDep
 from basewarden.workspace.tables import TABLES_PER_PAGE, describe_tables, search_tables
@@ -40,6 +41,14 @@ async def get_tables(
         query=q,
         schemas=client.schema.exposed,
     )
+
+
+@router.get("/+counts")
+async def get_counts(request: Request, member: Viewer, client: TableClientDep, pages: PagesDep) -> Response:
+    """Counts the rows of the tables beside a grid, each for its place in that list."""
+    await count_tables(client, [client.schema.tables[name] for name in list_names(client)[:MOST_COUNTED]])
+    navigation = list_table_links(client, member.connection.id)
+    return pages.render(request, "workspace/counts.html", links=navigation.links[:MOST_COUNTED])
 
 
 _ROWS_ID, _CONTENT_ID = "rows", "content"

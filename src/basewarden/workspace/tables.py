@@ -1,12 +1,12 @@
 """Lists the tables of a connection."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from basewarden.core.addresses import table_path
-from basewarden.workspace.errors import DataRefused
+from basewarden.workspace.kept_counts import Counted
 from basewarden.workspace.navigation import name_table
+from basewarden.workspace.row_counts import count_tables
 from basewarden.workspace.table_client import TableClient
 from pgrest import Table
 
@@ -17,13 +17,13 @@ _KINDS = {"table": "table", "partitioned": "partitioned table", "view": "view", 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """`estimate` is the planner's row count; None if the role may not read the table."""
+    """`rows` is None if the role may not read the table."""
 
     table: Table
     name: str
     kind: str
     href: str
-    estimate: int | None
+    rows: Counted | None
 
 
 def search_tables(client: TableClient, text: str) -> list[Table]:
@@ -34,21 +34,14 @@ def search_tables(client: TableClient, text: str) -> list[Table]:
 
 
 async def describe_tables(client: TableClient, connection_id: object, tables: Sequence[Table]) -> list[TableRow]:
-    estimates = await asyncio.gather(*(_estimate(client, table) for table in tables))
+    counts = await count_tables(client, tables)
     return [
         TableRow(
             table,
             name_table(client.schema, *table.qualified),
             _KINDS[table.kind],
             table_path(connection_id, *table.qualified),
-            estimate,
+            rows,
         )
-        for table, estimate in zip(tables, estimates, strict=True)
+        for table, rows in zip(tables, counts, strict=True)
     ]
-
-
-async def _estimate(client: TableClient, table: Table) -> int | None:
-    try:
-        return await client.count(table, [], count="planned")
-    except DataRefused:
-        return None

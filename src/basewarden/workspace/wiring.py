@@ -6,6 +6,7 @@ from basewarden.gateway import Backends, Projects
 from basewarden.journal import RowNames
 from basewarden.web import Registry
 from basewarden.workspace import cell_pages, connection_pages, copy_pages, home_pages, row_pages, table_pages
+from basewarden.workspace.kept_counts import KeptCounts
 from basewarden.workspace.palette import pages as palette_pages
 from basewarden.workspace.palette.commands import ExtraCommands
 from basewarden.workspace.row_names import read_row_names
@@ -24,3 +25,4 @@ ROUTERS = (
 def wire(registry: Registry) -> None:
     registry.add(RowNames(partial(read_row_names, registry.get(Backends), registry.get(Projects))))
     registry.add(ExtraCommands())
+    registry.add(KeptCounts())

@@ -53,12 +53,15 @@ _LATEST = """
         ORDER BY s.last_seen_at DESC LIMIT 1) AS latest ON true
 """
 _COUNT_ROWS = """
-    SELECT wanted.id, coalesce(sum(w.mutation_count) FILTER (WHERE w.state = 'committed'), 0)::bigint AS rows,
+    SELECT wanted.id,
+           coalesce(sum(w.mutation_count) FILTER (
+               WHERE w.state = 'committed' AND s.kind <> 'undo' AND s.status <> 'expired'), 0)::bigint AS rows,
            count(w.state) AS writes
     FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
     LEFT JOIN LATERAL (
-        SELECT mutation_count, state FROM journal_writes AS one
+        SELECT session_id, mutation_count, state FROM journal_writes AS one
         WHERE one.connection_id = wanted.id AND one.id >= :first_id ORDER BY one.id DESC LIMIT :limit) AS w ON true
+    LEFT JOIN journal_sessions AS s ON s.id = w.session_id
     GROUP BY wanted.id
 """
 _PROGRESS = """
@@ -111,7 +114,7 @@ async def list_latest_activity(
 async def count_rows_written(
     session: AsyncSession, connection_ids: Sequence[UUID], *, since: datetime, limit: int
 ) -> dict[UUID, RowsWritten]:
-    """Counts the rows that were written on each connection, of its newest `limit` writes since then."""
+    """Counts the rows that were changed on each connection, without undos, by its newest `limit` writes since then."""
     values = {"ids": list(connection_ids), "first_id": make_first_id(since), "limit": limit}
     found = await session.execute(text(_COUNT_ROWS), values)
     return {row.id: RowsWritten(int(row.rows), row.writes >= limit) for row in found}
