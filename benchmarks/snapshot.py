@@ -26,7 +26,7 @@ import uvloop
 from basewarden.db.embedded import start_embedded
 from benchmarks.large_schema import Size, fill_database, schema_names
 from pgrest import DbConnection, Pool, SchemaCache, Statement, reach_check
-from pgrest.collector import tune_gc
+from pgrest.interpreter import tune_interpreter
 from pgrest.schema.catalog_version import PLAN_PLAINLY, ask_catalog_version, read_catalog_version
 from pgrest.schema.introspection import Snapshot, load_snapshot
 
@@ -51,7 +51,7 @@ async def main() -> None:
     options = _parse_arguments()
     size = Size(tables=options.tables, views=options.tables // 10, functions=options.tables * 2 // 5)
     async with _find_database(options.dsn, size) as dsn:
-        tune_gc()
+        tune_interpreter()
         await _measure_questions(dsn, size)
         await _measure_loading(dsn)
         await _measure_freshness(dsn, size)

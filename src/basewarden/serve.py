@@ -14,7 +14,7 @@ from basewarden.errors import StartError
 from basewarden.settings import Settings
 from basewarden.start import export_to_workers
 from basewarden.web import RequestBudgets, make_protocol, raise_file_limit
-from pgrest.collector import tune_gc
+from pgrest.interpreter import tune_interpreter
 
 _BACKLOG = 2048
 _GRACE_SECONDS = 10
@@ -46,7 +46,7 @@ class _ProductServer(uvicorn.Server):
 def make_server(settings: Settings, addition: Addition | None = None) -> uvicorn.Server:
     tune_allocator()
     app = create_app(settings, addition)
-    tune_gc()
+    tune_interpreter()
     return _ProductServer(make_config(app, settings))
 
 
@@ -54,7 +54,7 @@ def make_worker_app() -> object:
     """Makes the application of a worker process."""
     tune_allocator()
     app = create_app_from_environment()
-    tune_gc()
+    tune_interpreter()
     return app
 
 

@@ -1,5 +1,7 @@
 """Selects the backend of a project."""
 
+from collections.abc import Awaitable
+
 from basewarden.gateway.api.backend import ApiBackend
 from basewarden.gateway.api.project import ApiProject
 from basewarden.gateway.api.streaming import UpstreamStream
@@ -21,14 +23,14 @@ class Backends:
         else:
             await self._direct.check(project, caller, call)
 
-    async def handle(self, project: AnyProject, caller: Caller, call: RestCall) -> RestResult:
+    def handle(self, project: AnyProject, caller: Caller, call: RestCall) -> Awaitable[RestResult]:
         """Raises PgrestError, DatabaseError or AppError; then nothing was changed."""
         if isinstance(project, ApiProject):
-            return await self._api.handle(project, caller, call)
-        return await self._direct.handle(project, caller, call)
+            return self._api.handle(project, caller, call)
+        return self._direct.handle(project, caller, call)
 
-    async def open(self, project: AnyProject, caller: Caller, call: RestCall) -> RestResult | UpstreamStream:
+    def open(self, project: AnyProject, caller: Caller, call: RestCall) -> Awaitable[RestResult | UpstreamStream]:
         """As `handle`, but what another server sends comes as it arrives."""
         if isinstance(project, ApiProject):
-            return await self._api.open(project, caller, call)
-        return await self._direct.handle(project, caller, call)
+            return self._api.open(project, caller, call)
+        return self._direct.handle(project, caller, call)

@@ -10,7 +10,7 @@ from basewarden.accounts import SignInSessions
 from basewarden.connections import Access, AgentCaller, Agents, ConnectionTarget, ConnectionTargets, Role
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, Unauthenticated
-from basewarden.journal import Kind
+from basewarden.journal import Kind, SessionCaller
 from basewarden.settings import Settings
 from pgrest import Session
 
@@ -52,6 +52,11 @@ class Caller:
     def session(self) -> Session:
         """What the database knows of the caller."""
         return Session(self.db_role, self.claims, seconds=self.query_seconds)
+
+    @cached_property
+    def session_caller(self) -> SessionCaller:
+        """Whose session of the journal its writes belong to, if it gives the session no name of its own."""
+        return SessionCaller(self.connection.id, self.kind, self.id, self.name, max_writes=self.max_writes)
 
 
 class Callers:

@@ -40,8 +40,6 @@ SESSION_TOPIC = "journal.session"
 _RETRY_SECONDS = 0.5
 _log = structlog.get_logger()
 
-_SessionKey = tuple[UUID, str, str | None]
-
 
 @dataclass(slots=True)
 class PendingEntry:
@@ -73,7 +71,7 @@ class Recorder:
         self._work_added = asyncio.Event()
         self._notices = ChangeNotices(self._work_added.set)
         self._outcomes = OutcomeQueue(self._notices)
-        self._sessions: dict[_SessionKey, tuple[UUID, float]] = {}
+        self._sessions: dict[str, tuple[UUID, float]] = {}
         self._max_sessions = max_sessions
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -242,7 +240,7 @@ class Recorder:
             if session is None and entry.session_id is not None:
                 pending.fail(JournalUnavailable())  # its connection was deleted in the meantime
             elif session is None or (entry.session_id is None and not session.is_open):
-                self._sessions.pop(_session_key(entry.caller), None)  # undone in the meantime: retry in a new session
+                self._sessions.pop(entry.caller.key, None)  # undone in the meantime: retry in a new session
                 retried.append(pending)
             elif entry.session_id is None and _freeze_if_used_up(session, entry.caller):
                 frozen.append((pending, _make_frozen(session, entry.caller)))
@@ -254,7 +252,7 @@ class Recorder:
     async def _resolve_session(self, connection: DbConnection, entry: WriteEntry) -> UUID:
         if entry.session_id is not None:
             return entry.session_id
-        key = _session_key(entry.caller)
+        key = entry.caller.key
         known = self._sessions.get(key)
         now = time.monotonic()
         if known is None or (entry.caller.label is None and now - known[1] > BURST_SECONDS):
@@ -264,7 +262,7 @@ class Recorder:
         self._remember(key, session_id, now)
         return session_id
 
-    def _remember(self, key: _SessionKey, session_id: UUID, now: float) -> None:
+    def _remember(self, key: str, session_id: UUID, now: float) -> None:
         """Remembers a caller's session, and forgets the least recently used one beyond the limit."""
         self._sessions.pop(key, None)
         self._sessions[key] = (session_id, now)
@@ -309,10 +307,6 @@ async def _find_or_open_session(connection: DbConnection, caller: SessionCaller)
 async def _roll_back(connection: DbConnection) -> None:
     if connection.is_usable:
         await connection.run([Statement("ROLLBACK")])
-
-
-def _session_key(caller: SessionCaller) -> _SessionKey:
-    return (caller.connection_id, caller.caller_key, caller.label)
 
 
 def _freeze_if_used_up(session: Counters, caller: SessionCaller) -> bool:

@@ -53,8 +53,7 @@ class StoredWrite:
 
 
 def lock_caller(caller: SessionCaller) -> Statement:
-    key = f"{caller.connection_id}:{caller.caller_key}:{caller.label or ''}"
-    return Statement("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", (key.encode(),))
+    return Statement("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", (caller.key.encode(),))
 
 
 def find_session(caller: SessionCaller, burst_seconds: float) -> Statement:
@@ -108,7 +107,7 @@ def lock_sessions(session_ids: Iterable[UUID]) -> Statement:
         "SELECT id, position, write_count, status = 'open', budget_from, "
         "CASE WHEN frozen_at IS NOT NULL THEN coalesce(frozen_reason, 'member') END FROM journal_sessions "
         "WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE",
-        (_array(sorted({str(session_id) for session_id in session_ids})),),
+        (_array(sorted(map(str, set(session_ids)))),),
     )
 
 
@@ -149,7 +148,7 @@ def mark_writes(marks: Mapping[UUID, str]) -> Statement:
 
 
 def read_connection_ids(rows: Rows) -> set[UUID]:
-    return {UUID(value.decode()) for (value,) in rows.each() if value is not None}
+    return {UUID(value.decode()) for value in {row[0] for row in rows.each()} if value is not None}
 
 
 def notify(channel: str, message: str) -> Statement:

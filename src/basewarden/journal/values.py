@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 from uuid import UUID
 
@@ -69,7 +70,7 @@ class UncapturedChanges(msgspec.Struct, frozen=True, omit_defaults=True):
     emptied: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SessionCaller:
     """The caller that a session belongs to; `label` is the client's own name for the session, if any.
 
@@ -84,10 +85,15 @@ class SessionCaller:
     max_writes: int | None = None
     capture: Capture = "statement"
 
-    @property
+    @cached_property
     def caller_key(self) -> str:
         suffix = "" if self.capture == "statement" else f":{self.capture}"
         return f"{self.kind}:{self.caller_id}{suffix}"
+
+    @cached_property
+    def key(self) -> str:
+        """Identifies the callers whose writes belong to one session. No label is empty."""
+        return f"{self.connection_id}:{self.caller_key}:{self.label or ''}"
 
 
 @dataclass(frozen=True, slots=True)

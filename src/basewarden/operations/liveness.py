@@ -1,5 +1,6 @@
 """Answers `GET /api/health/live` before any other part of the product runs, because it is requested often."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 from basewarden.operations.health import LIVE_PATH
@@ -15,9 +16,12 @@ class Liveness:
     def __init__(self, then: Any) -> None:
         self._then = then
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         if scope["type"] != "http" or scope["path"] != LIVE_PATH or scope["method"] != "GET":
-            await self._then(scope, receive, send)
-            return
+            passed_on: Awaitable[None] = self._then(scope, receive, send)
+            return passed_on
+        return self._answer(send)
+
+    async def _answer(self, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
         await send({"type": "http.response.body", "body": _BODY})

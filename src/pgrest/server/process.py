@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import uvicorn
 import uvloop
 
-from pgrest.collector import tune_gc
+from pgrest.interpreter import tune_interpreter
 from pgrest.server.admin import AdminServer
 from pgrest.server.app import RestServer
 from pgrest.server.log import Log
@@ -47,7 +47,7 @@ class ProcessContext:
 def serve(place: ProcessContext) -> int:
     """Until a signal, or until going on makes no sense; the exit code says which."""
     logging.getLogger("uvicorn.error").setLevel(logging.INFO if place.log.shows("debug") else logging.ERROR)
-    tune_gc()
+    tune_interpreter()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_Process(place).run())
 

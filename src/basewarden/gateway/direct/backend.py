@@ -78,9 +78,9 @@ class DirectBackend:
         """Raises what `handle` would refuse whatever the body is, before the body is read."""
         await _concealing(project, caller, call, partial(_check_call, project, caller, call))
 
-    async def handle(self, project: Project, caller: Caller, call: RestCall) -> RestResult:
+    def handle(self, project: Project, caller: Caller, call: RestCall) -> Awaitable[RestResult]:
         """Raises PgrestError, DatabaseError or AppError; then nothing was changed."""
-        return await _concealing(project, caller, call, partial(self._answer, project, caller, call))
+        return _concealing(project, caller, call, partial(self._answer, project, caller, call))
 
     async def _answer(self, project: Project, caller: Caller, call: RestCall, schema: Schema) -> RestResult:
         with span("plan"):

@@ -1,5 +1,6 @@
 """Which session a write belongs to, and how the journal describes the request."""
 
+from dataclasses import replace
 from urllib.parse import unquote_plus
 
 from basewarden.gateway.caller import Caller
@@ -10,15 +11,8 @@ _LONGEST_SUMMARY = 500
 
 
 def make_session_caller(caller: Caller, call: RestCall, *, capture: Capture = "statement") -> SessionCaller:
-    return SessionCaller(
-        connection_id=caller.connection.id,
-        kind=caller.kind,
-        caller_id=caller.id,
-        caller_name=caller.name,
-        label=call.label,
-        max_writes=caller.max_writes,
-        capture=capture,
-    )
+    own = caller.session_caller
+    return own if call.label is None and capture == own.capture else replace(own, label=call.label, capture=capture)
 
 
 def summarize_request(call: RestCall) -> str:

@@ -1,9 +1,10 @@
 """What is there when serving begins is left alone by the garbage collector; what comes later is not."""
 
 import gc
+import sys
 import weakref
 
-from pgrest.collector import tune_gc
+from pgrest.interpreter import tune_interpreter
 
 
 class Ring:
@@ -12,11 +13,14 @@ class Ring:
 
 
 def test_settled_memory_is_not_walked_over_and_new_rings_still_go() -> None:
-    tune_gc()
+    before = sys.getswitchinterval()
+    tune_interpreter()
     try:
         assert gc.get_freeze_count() > 1000
         ring = weakref.ref(Ring())
         gc.collect()
         assert ring() is None
+        assert sys.getswitchinterval() < before
     finally:
         gc.unfreeze()
+        sys.setswitchinterval(before)
