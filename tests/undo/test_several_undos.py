@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from basewarden.journal import RowChange
-from basewarden.undo.planning.fold import fold_writes
-from basewarden.undo.planning.selection import ChangeIdentity, drop_reverted, fold_selected
+from basewarden.journal import Image, RowChange
+from basewarden.undo.planning.fold import RecordedWrite, WriteFolder, fold_writes
+from basewarden.undo.planning.selection import ChangeIdentity, EarlierUndo, drop_reverted, fold_selected, identify
 from tests.fixtures.bench import Bench, BenchAgent, Workshop, wait_for_lock
 from tests.undo.support import UndoWorld
 from tests.undo.test_property import MANY, reset_world, try_write
@@ -70,6 +70,17 @@ def identify_reverted(change: RowChange) -> ChangeIdentity:
     return (inverse[change.verb], change.schema, change.table, change.row_key)
 
 
+def make_update(old: int, new: int, text: str = "x") -> RecordedWrite:
+    """A write that gives a row another text, and another key if `new` is one."""
+    before, after = Image({"id": str(old), "x": str(old)}, b"{}"), Image({"id": str(new), "x": text}, b"{}")
+    change = RowChange("public", "t", "update", ("id",), before, after)
+    return RecordedWrite("committed", "update", "public", "t", (change,), id=uuid4())
+
+
+def undo_alone(write: RecordedWrite) -> EarlierUndo:
+    return EarlierUndo({write.id or uuid4()}, set(map(identify, fold_writes([write]).changes)))
+
+
 FEW = settings(MANY, max_examples=int(os.environ.get("UNDO_EXAMPLES", "15")))
 
 
@@ -93,10 +104,29 @@ async def test_writes_undone_in_any_order(world: UndoWorld, data: st.DataObject)
             assert plan.conflicts
             assert await world.digest() == digests
         else:
-            left = drop_reverted(left, selected, set(map(identify_reverted, applied.changes)))
+            left = drop_reverted(left, [EarlierUndo(selected, set(map(identify_reverted, applied.changes)))])
     plan, applied = await world.undo_selected(fold_writes(left))
     assert applied is not None, plan.conflicts
     assert await world.digest() == before
+
+
+def test_an_earlier_undo_costs_as_much_as_it_reverted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not as much as the session changed; rows that follow each other at one key are followed together."""
+    followed: list[RowChange] = []
+    observe = WriteFolder.observe
+
+    def observe_and_note(folder: WriteFolder, changes: Sequence[RowChange]) -> None:
+        followed.extend(changes)
+        observe(folder, changes)
+
+    monkeypatch.setattr(WriteFolder, "observe", observe_and_note)
+    writes = [make_update(number, number) for number in range(1, 41)]
+    moved = [make_update(50, 51), make_update(51, 52, "later")]
+    left = drop_reverted([*writes, *moved], map(undo_alone, writes[:39]))
+    assert (followed, [len(write.changes) for write in left]) == ([], [0] * 39 + [1, 1, 1])
+    first, second = drop_reverted(moved, [undo_alone(moved[0])])
+    assert (len(followed), first.changes) == (1, ())
+    assert (second.changes[0].row_key, second.changes[0].new_row_key) == ('["50"]', '["52"]')
 
 
 async def test_the_rest_after_a_write_in_the_middle(bench: Bench, agent: BenchAgent) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from basewarden.journal import Image, RowChange
 from basewarden.undo.planning.fold import RecordedWrite
-from basewarden.undo.planning.selection import drop_reverted, fold_selected, identify
+from basewarden.undo.planning.selection import EarlierUndo, drop_reverted, fold_selected, identify
 from tests.fixtures.bench import Backend, Bench, BenchAgent, Workshop, on_both_backends
 from tests.undo.support import UndoWorld
 from tests.undo.test_property import MANY, reset_world, try_write
@@ -115,7 +115,7 @@ def list_settled(rows: Rows) -> list[str]:
 
 def check_the_rest(writes: Sequence[RecordedWrite], chosen: UUID, reverted: set[tuple[str, str, str, str]]) -> None:
     """The other writes alone are left, and set what they had set."""
-    left = drop_reverted(writes, {chosen}, reverted)
+    left = drop_reverted(writes, [EarlierUndo({chosen}, reverted)])
     assert fold_selected(left, {chosen}).changes == ()
     assert [list_settings(write.changes) for write in left if write.id != chosen] == [
         list_settings(write.reversible) for write in writes if write.id != chosen

@@ -4,7 +4,8 @@ Whatever changed such a row since was not the session: another undo must not tou
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,17 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from basewarden.journal import JournalMutation, JournalSession, JournalWrite
 from basewarden.undo import queries
 from basewarden.undo.planning.fold import Folded, RecordedWrite
-from basewarden.undo.planning.selection import ChangeIdentity, drop_reverted, identify
+from basewarden.undo.planning.selection import ChangeIdentity, EarlierUndo, drop_reverted, identify
 from basewarden.undo.planning.unrestored_columns import RowsLeft, list_rows_left
 from basewarden.undo.recorded_writes import read_writes
 from basewarden.undo.stored_receipt import decode_receipt
 
 _INVERSE = {"insert": "delete", "delete": "insert", "update": "update"}
+_Change = tuple[str, str, str, str, str | None]
+"""Verb, schema, table, and the row's key before and after."""
 
 
 async def find_undone_earlier(session: AsyncSession, undos: Sequence[JournalSession], folded: Folded) -> frozenset[int]:
     """The numbers of changes that one of `undos` reverted, each of which undid all writes."""
-    reverted = await _list_all_reverted(session, undos)
+    reverted = set().union(*(await _map_reverted(session, undos)).values())
     if not reverted:
         return frozenset()
     return await asyncio.to_thread(_find_among, reverted, folded)
@@ -32,13 +35,14 @@ async def leave_out_reverted(
     session: AsyncSession, undos: Sequence[JournalSession], writes: Sequence[RecordedWrite], *, budget: int
 ) -> Sequence[RecordedWrite]:
     """The writes without the changes that `undos` reverted, in the order of those."""
+    reverted = await _map_reverted(session, undos)
+    earlier = []
     for undo in undos:
         receipt = decode_receipt(undo.receipt)
-        reverted = await _list_reverted(session, undo)
         may_have_rest = receipt.irreversible and undo.capture == "statement"  # an API cannot restore such columns
         left = await read_rows_left(session, undo, budget=budget) if may_have_rest else {}
-        writes = await asyncio.to_thread(drop_reverted, writes, receipt.writes, reverted, left)
-    return writes
+        earlier.append(EarlierUndo(receipt.writes, reverted[undo.id], left))
+    return await asyncio.to_thread(drop_reverted, writes, earlier) if earlier else writes
 
 
 async def read_rows_left(session: AsyncSession, undo: JournalSession, *, budget: int) -> RowsLeft:
@@ -62,37 +66,40 @@ def _find_among(reverted: Collection[ChangeIdentity], folded: Folded) -> frozens
     return frozenset(number for number, change in enumerate(folded.changes) if identify(change) in reverted)
 
 
-async def _list_all_reverted(session: AsyncSession, undos: Iterable[JournalSession]) -> set[ChangeIdentity]:
-    reverted: set[ChangeIdentity] = set()
+async def _map_reverted(session: AsyncSession, undos: Sequence[JournalSession]) -> dict[UUID, set[ChangeIdentity]]:
+    """What each undo reverted; of one that was partly undone, only the remaining changes count."""
+    redone: dict[UUID, set[ChangeIdentity]] = {}
     for undo in undos:
-        reverted |= await _list_reverted(session, undo)
+        if undo.status == "partly_undone":
+            redos = await list_effective_undos(session, undo)
+            redone[undo.id] = set().union(*(await _map_reverted(session, redos)).values())
+    reverted: dict[UUID, set[ChangeIdentity]] = {undo.id: set() for undo in undos}
+    for undo_id, change in await _list_changes(session, list(reverted)):
+        if _as_left(change) not in redone.get(undo_id, ()):
+            reverted[undo_id].add(_invert(change))
     return reverted
 
 
-async def _list_reverted(session: AsyncSession, undo: JournalSession) -> set[ChangeIdentity]:
-    """Of an undo that was partly undone, only the remaining changes count."""
-    redone: set[ChangeIdentity] = set()
-    if undo.status == "partly_undone":
-        redone = await _list_all_reverted(session, await list_effective_undos(session, undo))
-    return {_invert(change) for change in await _list_changes(session, undo) if _as_left(change) not in redone}
-
-
-async def _list_changes(session: AsyncSession, undo: JournalSession) -> Iterable[tuple[str, str, str, str, str | None]]:
+async def _list_changes(session: AsyncSession, undo_ids: Collection[UUID]) -> list[tuple[UUID, _Change]]:
+    """The committed changes of all these undos, in one query."""
+    if not undo_ids:
+        return []
     mutation = JournalMutation
+    columns = (mutation.verb, mutation.schema, mutation.table, mutation.row_key, mutation.new_row_key)
     found = await session.execute(
-        select(mutation.verb, mutation.schema, mutation.table, mutation.row_key, mutation.new_row_key)
+        select(mutation.session_id, *columns)
         .join(JournalWrite, JournalWrite.id == mutation.write_id)
-        .where(mutation.session_id == undo.id, JournalWrite.state == "committed")
+        .where(mutation.session_id.in_(undo_ids), JournalWrite.state == "committed")
     )
-    return [(verb, schema, table, key, new_key) for verb, schema, table, key, new_key in found]
+    return [(undo_id, (verb, schema, table, key, new_key)) for undo_id, verb, schema, table, key, new_key in found]
 
 
-def _as_left(change: tuple[str, str, str, str, str | None]) -> ChangeIdentity:
+def _as_left(change: _Change) -> ChangeIdentity:
     verb, schema, table, key, new_key = change
     return (verb, schema, table, new_key or key)
 
 
-def _invert(change: tuple[str, str, str, str, str | None]) -> ChangeIdentity:
+def _invert(change: _Change) -> ChangeIdentity:
     """The session's change that this one reverted: an undo finds a row at the key where the session left it."""
     verb, schema, table, key, _ = change
     return (_INVERSE[verb], schema, table, key)
