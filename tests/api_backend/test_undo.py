@@ -10,6 +10,7 @@ from basewarden.undo.planning.choices import Choices
 from basewarden.undo.receipt import Receipt
 from tests.api_backend.api_bench import ApiBench
 from tests.api_backend.conftest import OpenProject
+from tests.undo.test_safety import TOUCHED
 
 SHOP = """
     CREATE TABLE customers (id int PRIMARY KEY, name text, email text UNIQUE);
@@ -348,6 +349,25 @@ async def test_a_stamp_that_came_with_a_foreign_keys_own_change(open_project: Op
     assert (receipt.reverted, receipt.conflicts) == (3, ())
     assert [sentence.split(" of ")[:2] for sentence in receipt.irreversible] == [["updated_at", "1 row"]]
     assert await bench.rows(rows) == before
+
+
+async def test_an_edit_beside_a_time_that_the_undo_makes_a_trigger_set_stays(open_project: OpenProject) -> None:
+    """A row that the session inserted is touched when its child is deleted, just after another client has edited it."""
+    bench = await open_project(STAMPED + TOUCHED)
+    await bench.write("POST", "/t", {"id": 50, "x": "new"})
+    await bench.write("POST", "/items", {"id": 1, "t_id": 50})
+    bench.upstream.before_write = "UPDATE t SET x = 'mine' WHERE id = 50"
+    receipt = await bench.undo(on_conflict="skip")
+    assert receipt.reverted == 1
+    assert [one[1] for one in list_conflicts(receipt)] == [("x", "updated_at")]
+    assert await bench.rows("SELECT x FROM t WHERE id = 50") == [{"x": "mine"}]
+
+
+async def test_a_time_that_others_set_in_the_last_moment_is_an_edit(open_project: OpenProject) -> None:
+    bench = await open_project(STAMPED)
+    await bench.write("POST", "/t", {"id": 50, "x": "new"})
+    bench.upstream.before_write = "UPDATE t SET updated_at = now() WHERE id = 50"
+    assert list_conflicts(await refuse(bench))[0][1] == ("updated_at",)
 
 
 async def test_a_stamp_of_inserted_rows_comes_back(open_project: OpenProject) -> None:

@@ -68,6 +68,26 @@ async def test_an_edit_back_from_the_default_is_seen(workshop: Workshop) -> None
     assert (await request_undo(bench, session)).status_code == 409
 
 
+TOUCHED = """
+    CREATE TABLE items (id int PRIMARY KEY, t_id int REFERENCES t);
+    CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN UPDATE t SET updated_at = clock_timestamp() WHERE id = OLD.t_id; RETURN NULL; END';
+    CREATE TRIGGER touch AFTER DELETE ON items FOR EACH ROW EXECUTE FUNCTION touch();
+"""
+
+
+@on_both_backends
+async def test_a_time_that_the_undo_itself_makes_a_trigger_set_is_no_edit(workshop: Workshop, backend: Any) -> None:
+    """A row that the session inserted is touched when its child is deleted."""
+    bench = await workshop.bench(f"CREATE TABLE t (id int PRIMARY KEY, x text, updated_at timestamptz); {TOUCHED}")
+    agent = await bench.agent()
+    session = (await agent.write("POST", "/t", {"id": 50, "x": "new"})).session_id
+    await agent.write("POST", "/items", {"id": 1, "t_id": 50})
+    done = await request_undo(bench, session)
+    assert (done.status_code, done.json()["reverted"]) == (200, 2), done.text
+    assert await texts(bench, "t") == await texts(bench, "items") == []
+
+
 @on_both_backends
 async def test_a_row_whose_key_was_changed_is_not_gone(workshop: Workshop, backend: Any) -> None:
     bench = await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, x text, j json)")

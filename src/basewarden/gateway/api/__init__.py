@@ -2,7 +2,13 @@
 
 from basewarden.gateway.api.access import ApiAccess, FindApiAccess
 from basewarden.gateway.api.journaled_request import JournaledRequest, UpstreamRefused, read_error
-from basewarden.gateway.api.row_images import UnreadableAnswer, read_apart, select_for_reading, select_for_writing
+from basewarden.gateway.api.row_images import (
+    Selection,
+    UnreadableAnswer,
+    read_apart,
+    select_for_reading,
+    select_for_writing,
+)
 from basewarden.gateway.api.tables import QUERY_ROOM, ApiTables, QueryPair, make_path, split_rows
 from basewarden.gateway.api.upstream import UpstreamResponse
 
@@ -13,6 +19,7 @@ __all__ = [
     "FindApiAccess",
     "JournaledRequest",
     "QueryPair",
+    "Selection",
     "UnreadableAnswer",
     "UpstreamRefused",
     "UpstreamResponse",

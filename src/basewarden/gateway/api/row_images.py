@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -57,12 +57,13 @@ class VersionedRow(NamedTuple):
 class ReturnedRow(NamedTuple):
     """A row that a write returned: what the client asked to see of it, and all of it.
 
-    `is_update`: an upsert found it there (None = not known).
+    `is_update`: an upsert found it there (None = not known). `transaction` is the write's, where it was asked for.
     """
 
     shown: JsonRow
     image: Image
     is_update: bool | None
+    transaction: str | None = None
 
 
 class UnreadableAnswer(ValueError):
@@ -104,9 +105,10 @@ class Selection:
         return VersionedRow(image, identity, _read_text(row[f"{self.prefix}xmin"]) or "")
 
     def _make_returned(self, row: JsonRow) -> ReturnedRow:
-        version = row.get(f"{self.prefix}xmax")
+        xmin, xmax = (row.get(self.prefix + name) for name in ("xmin", "xmax"))
         shown = {name: value for name, value in row.items() if name not in self.own}
-        return ReturnedRow(shown, self._make_image(row), None if version is None else _read_text(version) != "0")
+        is_update = None if xmax is None else _read_text(xmax) != "0"
+        return ReturnedRow(shown, self._make_image(row), is_update, _read_text(xmin if xmax is None else xmax))
 
     def _make_image(self, row: JsonRow) -> Image:
         """A name that is missing was null: some answers leave nulls out."""
@@ -136,22 +138,23 @@ def select_for_reading(table: Table) -> Selection:
     return Selection(table, items, {name: name for name in table.columns}, exact, own, prefix)
 
 
-def select_for_writing(table: Table, asked: str | None, *, shows_updates: bool = False) -> Selection:
+def select_for_writing(table: Table, asked: str | None, *, system: Literal["xmin", "xmax"] | None = None) -> Selection:
     """`asked` is the client's own select list, None when it wants to see nothing.
 
-    `shows_updates` asks for xmax, which a star does not hold: then columns are spelled out.
+    `system` is a column that a star does not hold: then columns are spelled out. Of upserted rows, xmax shows which are
+    updates; else xmax of deleted rows and xmin of others are the transaction of the write.
     """
     prefix = _choose_prefix(table, asked or "")
     exact = _name_exact(table, prefix)
-    update_columns = (f"{prefix}xmax:xmax::text",) if shows_updates else ()
-    stars = tuple(write_name(name) for name in table.columns) if shows_updates else ("*",)
+    system_columns = (f"{prefix}{system}:{system}::text",) if system else ()
+    stars = tuple(write_name(name) for name in table.columns) if system else ("*",)
     wanted = ["*"] if asked is None else split_select(asked)
     items = [one for item in wanted for one in (stars if item == "*" else (item,))]
-    own = frozenset({*exact.values(), f"{prefix}xmax"})
+    own = frozenset({*exact.values(), f"{prefix}{system}"})
     if wanted == ["*"]:
         return Selection(
             table,
-            (*items, *_cast_items(exact), *update_columns),
+            (*items, *_cast_items(exact), *system_columns),
             {name: name for name in table.columns},
             exact,
             own,
@@ -161,7 +164,7 @@ def select_for_writing(table: Table, asked: str | None, *, shows_updates: bool =
     named = (f"{key}:{write_name(name)}" for name, key in shown.items())
     return Selection(
         table,
-        (*items, *named, *_cast_items(exact), *update_columns),
+        (*items, *named, *_cast_items(exact), *system_columns),
         shown,
         exact,
         own | frozenset(shown.values()),

@@ -149,7 +149,7 @@ class ApiWrite:
             raise OutcomeUnknown from error
 
     def select(self, *, shows_updates: bool = False) -> Selection:
-        return select_for_writing(self.table, self.view.selected, shows_updates=shows_updates)
+        return select_for_writing(self.table, self.view.selected, system="xmax" if shows_updates else None)
 
     def list_preferences(self, rows: int | None = None) -> list[str]:
         """The client's own that bear on the write, and ours: no more than `rows`, and no rollback."""

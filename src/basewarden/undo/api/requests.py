@@ -5,9 +5,11 @@ from uuid import UUID
 
 from basewarden.gateway import OutcomeUnknown
 from basewarden.gateway.api import (
+    QUERY_ROOM,
     ApiTables,
     JournaledRequest,
     QueryPair,
+    Selection,
     UnreadableAnswer,
     make_path,
     read_apart,
@@ -17,12 +19,16 @@ from basewarden.journal import Image, Recorder, RowChange, SessionCaller, WriteE
 from basewarden.undo.execution.changes import make_row_change
 from basewarden.undo.planning.plan import RowPlan
 from basewarden.undo.planning.row_reader import Key
+from pgrest import Table, join_query
 
 MAX_SUMMARY = 500
 
 
 class UndoRequestSender:
-    """`has_written`: a request changed something, or may have."""
+    """`has_written`: a request changed something, or may have. `transactions` are those of the requests.
+
+    They are not known of requests whose address has no room for that question.
+    """
 
     def __init__(self, api: ApiTables, recorder: Recorder, caller: SessionCaller, undo_id: UUID) -> None:
         self._api = api
@@ -30,6 +36,7 @@ class UndoRequestSender:
         self._caller = caller
         self._undo_id = undo_id
         self.has_written = False
+        self.transactions: set[str] = set()
 
     async def send(
         self, method: str, rows: Sequence[RowPlan], query: Sequence[QueryPair], body: bytes = b""
@@ -39,7 +46,7 @@ class UndoRequestSender:
         Raises UpstreamRefused or an AppError; nothing was changed then, except possibly after OutcomeUnknown.
         """
         table = rows[0].table
-        selection = select_for_writing(table, None)
+        selection = _select(method, table, query)
         request = self._api.make_request(
             method,
             table,
@@ -59,6 +66,7 @@ class UndoRequestSender:
             self.has_written = True
             journaled.mark_unknown()
             raise OutcomeUnknown from error
+        self.transactions.update(row.transaction for row in written if row.transaction is not None)
         images = {row.image.key(table.key): row.image for row in written}
         self.has_written = self.has_written or bool(images)
         await journaled.store_outcome(_describe(method, rows, images))
@@ -78,6 +86,12 @@ class UndoRequestSender:
             session_id=self._undo_id,
             reserve=len(rows),
         )
+
+
+def _select(method: str, table: Table, query: Sequence[QueryPair]) -> Selection:
+    known = select_for_writing(table, None, system="xmax" if method == "DELETE" else "xmin")
+    has_room = len(join_query([*query, ("select", known.text)])) <= QUERY_ROOM
+    return known if has_room else select_for_writing(table, None)
 
 
 def _describe(method: str, rows: Sequence[RowPlan], images: Mapping[Key, Image]) -> list[RowChange]:

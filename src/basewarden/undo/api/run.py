@@ -31,6 +31,7 @@ from pgrest import Name, Table, join_query, match_rows, write_name
 REQUESTS_AT_ONCE = 4
 MOST_TRIES = 4
 _REFERENCE = "23503"
+_DATES = "D"  # pg_type.typcategory of dates and times
 _OUTCOME_UNKNOWN = "The outcome for this row is unknown: the response was lost."
 NOT_TRIED = "The row was not attempted, because another row could not be undone."
 _NOT_REACHABLE = "The row was not attempted, because the project or the journal could not be reached."
@@ -290,7 +291,12 @@ class ApiUndoRun:
             if before[key] == self._reader.versions.get((table.qualified, key), ""):
                 self._refuse([number], NOT_DELETED if row.action == "delete" else NOT_RESTORED)
                 continue
-            decided = decide_row(row.change, table, found.get(key), choices=_repeat_choice(row))
+            now = found.get(key)
+            if now is not None and self._was_touched_by_triggers(row, now):
+                self.rows[number] = replace(row, current=now)
+                again.append(number)
+                continue
+            decided = decide_row(row.change, table, now, choices=_repeat_choice(row))
             if isinstance(decided, RowConflict):
                 self.conflicts[number] = decided
             elif manual_edits := list_manual_edits(decided):
@@ -302,6 +308,17 @@ class ApiUndoRun:
                 else:
                     again.append(number)
         return again
+
+    def _was_touched_by_triggers(self, row: RowPlan, now: Image) -> bool:
+        """Whether a request of this run has changed nothing but times of a row that the session inserted.
+
+        Triggers of the rows that were written before set them: that is no edit of others.
+        """
+        version = self._reader.versions.get((row.table.qualified, row.current_key or ()))
+        if row.action != "delete" or row.current is None or version not in self._sender.transactions:
+            return False
+        differing = (name for name, value in now.exact.items() if row.current.exact.get(name) != value)
+        return all(row.table.columns[name].category == _DATES for name in differing)
 
     # Trigger-set columns --------------------------------------------------------------------------------
 
