@@ -22,6 +22,8 @@ class _Undo:
     skipped: int = 0
     redone: int = 0
     writes: list[str] | None = None
+    others: int | None = None
+    earlier: list[str] | None = None
     id: UUID = field(default_factory=uuid4)
     caller_name: str = "Ada"
     started_at: datetime = NOW
@@ -61,9 +63,13 @@ def test_a_redo_is_called_one() -> None:
         ([_Undo(5, writes=[str(FIRST)]), _Undo(99, skipped=2)], 102, 2, (True, True)),
         ([_Undo(104, skipped=9), _Undo(104, skipped=4)], 100, 4, (True, True)),
         ([_Undo(104, redone=4)], 100, 4, (True, True)),
+        ([_Undo(104, skipped=4), _Undo(3, skipped=1, writes=[str(FIRST)])], 102, 2, (True, True)),
+        ([_Undo(5, writes=[str(FIRST)], others=7)], 5, 7, (True, False)),
+        ([_Undo(5, skipped=1, redone=2, writes=[str(FIRST)], others=7)], 2, 10, (True, False)),
+        ([_Undo(1, writes=[str(FIRST)]), _Undo(1, writes=[str(SECOND)], others=7)], 2, 102, (True, True)),
     ],
 )
-def test_what_undos_have_left(undos: list[Any], undone: int, left: int, covered: tuple[bool, bool]) -> None:
+def test_what_undos_have_left_counts_rows(undos: list[Any], undone: int, left: int, covered: tuple[bool, bool]) -> None:
     found = count_undone(undos, 104)
     assert (found.undone, found.left, (found.covers(FIRST), found.covers(SECOND))) == (undone, left, covered)
     assert found.describe() == f"{undone} of {undone + left} undone"

@@ -222,6 +222,17 @@ async def test_one_row_of_a_write_is_undone_and_then_the_rest(
     assert (await request_undo(bench, {"mutationIds": [first, *elsewhere]})).status_code == 422
 
 
+async def test_the_rows_that_are_left_are_counted_and_not_their_changes(bench: Bench, agent: BenchAgent) -> None:
+    session, first = await write(agent, "PATCH", "/prices?id=eq.1", {"amount": 5})
+    _, second = await write(agent, "PATCH", "/prices?id=eq.1", {"note": "x"})
+    await write(agent, "PATCH", "/prices?id=eq.2", {"amount": 5})
+    await write(agent, "PATCH", "/prices?id=eq.2", {"note": "x"})
+    assert (await undo_writes(bench, first, second)).json()["reverted"] == 1
+    page = (await bench.person.get(f"/c/{bench.connection_id}/sessions/{session}")).text
+    assert "1 of 2 rows were undone" in page
+    assert "Undo 1 row left…" in page
+
+
 async def test_a_session_of_one_write_is_undone_redone_and_undone_again(bench: Bench, agent: BenchAgent) -> None:
     before = await list_prices(bench)
     session, only = await write(agent, "DELETE", "/makers?id=eq.1")

@@ -96,6 +96,9 @@ class StoredReceiptOut(ResponseBody):
     by: str = Field(examples=["Ada"])
     at: datetime
     writes: list[UUID] | None = Field(default=None, description="The writes that were undone, where not all were.")
+    other_rows: int | None = Field(
+        default=None, description="Rows that the session's other writes changed and that were not undone yet."
+    )
     earlier_undos: list[UUID] | None = Field(
         default=None, description="Earlier undos of the session that were in effect, and undos in effect of those."
     )

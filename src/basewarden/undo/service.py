@@ -249,8 +249,11 @@ def _select_rows(target: UndoTarget, places: Collection[ChangeIdentity], undos: 
         raise AlreadyUndone("This row change is already undone.", details={"undoSessionId": str(undos[-1].id)})
     if not folded.changes:
         raise NotFound("This row change has no effect of its own: the write changed the row again.")
-    rest = len(target.folded.changes) - len(folded.changes) + len(target.folded.irreversible)
-    return replace(target, folded=folded, other_changes=target.other_changes + rest)
+    rows = len(target.folded.changes) - len(folded.changes)
+    rest = rows + len(target.folded.irreversible)
+    return replace(
+        target, folded=folded, other_changes=target.other_changes + rest, other_rows=target.other_rows + rows
+    )
 
 
 async def _select_writes(
@@ -270,4 +273,5 @@ async def _select_writes(
         folded=folded,
         writes_undone=tuple(sorted(selected)),
         other_changes=len(others.changes) + len(others.irreversible),
+        other_rows=len(others.changes),
     )

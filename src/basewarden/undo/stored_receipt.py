@@ -15,6 +15,7 @@ _NAMES = {
     "remaining": "left",
     "irreversible_count": "lasting",
     "earlier_undos": "earlierUndos",
+    "other_rows": "otherRows",
 }
 
 
@@ -42,7 +43,8 @@ class StoredReceipt(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
 
     Both are None in receipts that say nothing of it. `irreversible_count` counts what no undo can revert; an undo that
     may be interrupted stores it, so that `remaining` can be calculated from the writes that were journaled. `writes`
-    are the undone ones of the session; none are all. `earlier_undos` of the session, and undos
+    are the undone ones of the session; none are all, else `other_rows` is how many rows the others changed and an undo
+    could revert then (None in earlier versions). `earlier_undos` of the session, and undos
     of those, were in effect then: what they reverted is not counted. `overwritten` rows were restored over newer
     values, as far as the journal has their changes: an undo that may be interrupted stores them at its start.
     """
@@ -62,6 +64,7 @@ class StoredReceipt(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     writes: tuple[UUID, ...] = ()
     earlier_undos: tuple[UUID, ...] = ()
     overwritten: tuple[StoredConflict, ...] = ()
+    other_rows: int | None = None
 
     def is_complete_at(self, position: int) -> bool:
         """Whether the undo reverted everything in a session that is at `position` now."""
@@ -88,6 +91,7 @@ def make_stored_receipt(
     position: int | None = None,
     irreversible_count: int = 0,
     writes: tuple[UUID, ...] = (),
+    other_rows: int | None = None,
     earlier_undos: tuple[UUID, ...] = (),
 ) -> StoredReceipt:
     return StoredReceipt(
@@ -104,6 +108,7 @@ def make_stored_receipt(
         position=position,
         irreversible_count=irreversible_count,
         writes=writes,
+        other_rows=other_rows,
         earlier_undos=earlier_undos,
         overwritten=tuple(_make_stored_conflict(edit) for edit in receipt.overwritten_edits),
     )
@@ -123,7 +128,8 @@ def _make_stored_conflict(conflict: RowConflict) -> StoredConflict:
 def encode_receipt(receipt: StoredReceipt) -> dict[str, Any]:
     """As the column `receipt` of a journal session takes it."""
     encoded: dict[str, Any] = msgspec.to_builtins(receipt)
-    optional = {
+    optional: dict[str, object] = {
+        "otherRows": () if receipt.other_rows is None else receipt.other_rows,
         "writes": receipt.writes,
         "earlierUndos": receipt.earlier_undos,
         "overwritten": receipt.overwritten,

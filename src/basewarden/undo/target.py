@@ -21,8 +21,8 @@ class UndoTarget:
     """The changes to undo, read up to `position` of the session; `writes` is the number of its writes.
 
     `pending_writes` are not included; only a preview may have any. `writes_undone` are those of the session that
-    are to be undone, none = all; then `other_changes` counts what the session's other writes changed. What
-    `earlier_undos` of the session reverted is left out.
+    are to be undone, none = all; then `other_changes` counts what the session's other writes changed, and `other_rows`
+    the rows of that which an undo can revert. What `earlier_undos` of the session reverted is left out.
     """
 
     connection_id: UUID
@@ -34,6 +34,7 @@ class UndoTarget:
     pending_writes: int = 0
     writes_undone: tuple[UUID, ...] = ()
     other_changes: int = 0
+    other_rows: int = 0
     earlier_undos: tuple[UUID, ...] = ()
 
     @property

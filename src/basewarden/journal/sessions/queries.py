@@ -114,6 +114,7 @@ _FIND_BLOCKED = """
 """
 _FIND_UNDOS = """
     SELECT u.undo_of, u.id, u.caller_name, u.started_at, u.receipt->'writes' AS writes,
+        (u.receipt->>'otherRows')::bigint AS others, u.receipt->'earlierUndos' AS earlier,
         coalesce((u.receipt->>'planned')::bigint, 0) AS planned,
         coalesce((u.receipt->>'skipped')::bigint, 0) AS skipped,
         CASE WHEN u.status = 'partly_undone' THEN (
@@ -246,15 +247,38 @@ def _summarise(
 
 
 def count_undone(undos: Sequence[Row[Any]], rows: int) -> UndoneRows:
-    """Adds up the undos of a session of so many rows, the newest last. One of all writes covers those before it."""
+    """Adds up the undos of a session of so many row changes, the newest last.
+
+    An undo of all writes covers those before it; what such an undo has left, later ones of single writes may undo.
+    """
     newest = undos[-1]
-    whole = next((undo for undo in reversed(undos) if undo.writes is None), None)
     single = [undo for undo in undos if undo.writes is not None]
-    undone = sum(max(0, undo.planned - undo.skipped - undo.redone) for undo in [*single, *([whole] if whole else ())])
-    kept = whole.skipped if whole is not None else sum(undo.skipped for undo in single)
-    left = whole.skipped + whole.redone if whole is not None else max(0, rows - undone)
-    writes = None if whole is not None else frozenset(UUID(one) for undo in single for one in undo.writes)
-    return UndoneRows(undone, left, kept, newest.id, newest.caller_name, newest.started_at, writes)
+    place = next((place for place in reversed(range(len(undos))) if undos[place].writes is None), None)
+    undone = sum(map(_count_reverted, single))
+    if place is None:
+        left, kept = _count_left(undos, rows - undone), sum(undo.skipped for undo in single)
+        writes = frozenset(UUID(one) for undo in single for one in undo.writes)
+        return UndoneRows(undone, left, kept, newest.id, newest.caller_name, newest.started_at, writes)
+    whole = undos[place]
+    left = max(0, whole.skipped + whole.redone - sum(map(_count_reverted, undos[place + 1 :])))
+    undone += _count_reverted(whole)
+    return UndoneRows(undone, left, min(whole.skipped, left), newest.id, newest.caller_name, newest.started_at)
+
+
+def _count_reverted(undo: Row[Any]) -> int:
+    return max(0, int(undo.planned - undo.skipped - undo.redone))
+
+
+def _count_left(undos: Sequence[Row[Any]], changes: int) -> int:
+    """Of undos of single writes. A row may have several changes: the newest undo knows how many rows there are.
+
+    Unless others of the session's undos are in effect now than it counted on.
+    """
+    *earlier, newest = undos
+    if newest.others is None or set(newest.earlier or ()) != {str(undo.id) for undo in earlier}:
+        return max(0, changes)
+    left = newest.others + newest.skipped + sum(undo.redone for undo in undos)
+    return max(0, min(changes, int(left)))
 
 
 def _describe_origin(undo: JournalSession, origin: Row[Any] | None, counts: dict[UUID, _Counts]) -> UndoOrigin | None:

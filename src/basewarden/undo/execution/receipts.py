@@ -46,6 +46,7 @@ class UndoResult:
             remaining=remaining,
             position=target.position,
             writes=target.writes_undone,
+            other_rows=target.other_rows if target.writes_undone else None,
             earlier_undos=target.earlier_undos,
         )
 
@@ -76,5 +77,6 @@ def make_initial_receipt(target: UndoTarget, plan: UndoPlan) -> StoredReceipt:
         position=target.position,
         irreversible_count=target.not_covered,
         writes=target.writes_undone,
+        other_rows=target.other_rows if target.writes_undone else None,
         earlier_undos=target.earlier_undos,
     )
