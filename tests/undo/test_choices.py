@@ -23,11 +23,6 @@ async def bench(workshop: Workshop) -> Bench:
     return await workshop.bench(NOTES)
 
 
-@pytest.fixture
-async def agent(bench: Bench) -> BenchAgent:
-    return await bench.agent()
-
-
 async def request_undo(bench: Bench, session: str, mode: str = "apply", **options: Any) -> httpx.Response:
     path = f"/api/connections/{bench.connection_id}/sessions/{session}/undo"
     return await bench.person.post(path, json={"mode": mode, **options})

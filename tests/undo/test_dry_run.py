@@ -21,11 +21,6 @@ async def bench(workshop: Workshop) -> Bench:
     return await workshop.bench(PEOPLE)
 
 
-@pytest.fixture
-async def agent(bench: Bench) -> BenchAgent:
-    return await bench.agent(maxRowsPerWrite=5000)
-
-
 async def _read_all(bench: Bench) -> list[Any]:
     return [await bench.rows(f"SELECT * FROM {table} ORDER BY id") for table in ("people", "plain")]
 

@@ -18,11 +18,6 @@ async def bench(workshop: Workshop) -> Bench:
     return await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, x text);\nINSERT INTO t VALUES (1, 'a'), (2, 'b')")
 
 
-@pytest.fixture
-async def agent(bench: Bench) -> BenchAgent:
-    return await bench.agent()
-
-
 async def set_default(bench: Bench, setting: str) -> None:
     """Applies to every database connection that is opened from now on."""
     (row,) = await bench.rows("SELECT current_database() AS name")

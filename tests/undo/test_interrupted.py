@@ -66,11 +66,6 @@ async def bench(workshop: Workshop) -> Bench:
     return await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, x text);\nINSERT INTO t VALUES (1, 'a'), (2, 'b')")
 
 
-@pytest.fixture
-async def agent(bench: Bench) -> BenchAgent:
-    return await bench.agent()
-
-
 async def test_cut_off_before_commit_nothing_happened_and_it_can_be_pressed_again(
     bench: Bench, agent: BenchAgent
 ) -> None:

@@ -21,11 +21,6 @@ async def bench(workshop: Workshop) -> Bench:
     return await workshop.bench(NOTES)
 
 
-@pytest.fixture
-async def agent(bench: Bench) -> BenchAgent:
-    return await bench.agent(maxRowsPerWrite=1000)
-
-
 async def open_page(bench: Bench, path: str = "", status: int = 200) -> str:
     answer = await bench.person.get(f"/c/{bench.connection_id}/sessions{path}")
     assert answer.status_code == status, answer.text

@@ -1,9 +1,8 @@
 """Random schemas and writes: undo restores every table, and undoing the undo restores the session's state."""
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,13 +12,6 @@ from pgrest import DatabaseError, Statement
 from tests.undo.ordered_worlds import TAG, OrderedTable, draw_ordered_act, draw_ordered_tables
 from tests.undo.support import UndoWorld
 from tests.undo.worlds import STAMP, TYPES, TablePlan, draw_act, draw_tables
-
-
-@pytest.fixture
-async def world(database: str) -> AsyncIterator[UndoWorld]:
-    opened = await UndoWorld.open(database)
-    yield opened
-    await opened.connection.close()
 
 
 async def reset_world(world: UndoWorld, tables: Sequence[TablePlan | OrderedTable]) -> None:

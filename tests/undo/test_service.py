@@ -31,11 +31,6 @@ async def bench(workshop: Workshop) -> Bench:
     return await workshop.bench(SHOP)
 
 
-@pytest.fixture
-async def agent(bench: Bench) -> BenchAgent:
-    return await bench.agent(maxRowsPerWrite=1000)
-
-
 async def digest(bench: Bench) -> dict[str, list[str]]:
     return {
         table: [row["row"] for row in await bench.rows(f"SELECT t::text AS row FROM {table} t ORDER BY 1")]

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -22,20 +22,8 @@ from tests.undo.worlds import draw_act, draw_tables
 
 
 @pytest.fixture
-async def world(database: str) -> AsyncIterator[UndoWorld]:
-    opened = await UndoWorld.open(database)
-    yield opened
-    await opened.connection.close()
-
-
-@pytest.fixture
 async def bench(workshop: Workshop) -> Bench:
     return await workshop.bench(SHOP)
-
-
-@pytest.fixture
-async def agent(bench: Bench) -> BenchAgent:
-    return await bench.agent(maxRowsPerWrite=1000)
 
 
 async def list_rows(bench: Bench) -> list[str]:

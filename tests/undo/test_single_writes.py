@@ -1,7 +1,7 @@
 """The undo of some writes of a session: as if only those had not happened, or refused."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -33,20 +33,8 @@ SHOP = """
 
 
 @pytest.fixture
-async def world(database: str) -> AsyncIterator[UndoWorld]:
-    opened = await UndoWorld.open(database)
-    yield opened
-    await opened.connection.close()
-
-
-@pytest.fixture
 async def bench(workshop: Workshop) -> Bench:
     return await workshop.bench(SHOP)
-
-
-@pytest.fixture
-async def agent(bench: Bench) -> BenchAgent:
-    return await bench.agent(maxRowsPerWrite=1000)
 
 
 async def read_rows(world: UndoWorld) -> Rows:
