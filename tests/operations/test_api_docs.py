@@ -81,6 +81,7 @@ def test_operations_of_a_group_have_short_names_of_their_own(groups: tuple[ApiGr
         names = [one.short_summary for one in group.operations]
         assert len(set(names)) == len(names), group.key
         assert max(map(len, names)) <= 70
+        assert [name for name in names if name.partition(" ")[0].endswith("s")] == []
 
 
 def test_every_operation_has_a_plain_sentence(groups: tuple[ApiGroup, ...]) -> None:

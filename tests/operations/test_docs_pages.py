@@ -1,5 +1,6 @@
 """The pages of `/docs`: every document is there, every link leads somewhere, and the search finds what is in them."""
 
+import re
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -137,10 +138,18 @@ def test_a_row_of_a_table_has_an_address_and_its_cells_are_found_apart() -> None
     assert '<tr id="too_large">\n<td><a class="heading-link" href="#too_large"><code>too_large</code></a></td>' in html
     assert "413 <code>x</code>" in html
     assert '<td><a href="#b"><code>a</code></a></td>' in html
-    assert [(one.slug, one.text) for one in page.sections if one.slug] == [
-        ("too_large", "too_large · 413 x"),
-        ("a", "a · 1"),
+    assert [(one.slug, one.title, one.text) for one in page.sections if one.is_name] == [
+        ("too_large", "too_large", "Status: 413 x"),
+        ("a", "a", "Status: 1"),
     ]
+
+
+def test_paragraphs_rows_and_code_are_searched_apart() -> None:
+    text = (
+        "## Undo\n\nOne.\nTwo.\n\n| what | limit |\n|-|-|\n| time of\tan undo | 600 s |\n| rows | |\n\n```\na\nb\n```\n"
+    )
+    section = render_markdown(text, PurePosixPath(), {}).sections[-1]
+    assert section.text.split("\n") == ["One. Two.", "time of an undo · limit: 600 s", "rows", "a b"]
 
 
 async def test_the_search_finds_sections_settings_errors_and_operations(client: httpx.AsyncClient) -> None:
@@ -181,9 +190,30 @@ def test_a_title_counts_more_than_text_and_every_word_must_be_there() -> None:
     )
     assert [one.href for one in index.find("undo session", 9)] == ["/b", "/a"]
     assert [one.href for one in index.find("undo", 2)] == ["/b", "/c"]
+    internal = SearchEntry("/d", "Architecture", "Undo", "undo", is_internal=True)
+    used = SearchEntry("/e", "Guide", "Undo it", "")
+    assert [one.href for one in SearchIndex([internal, used]).find("undo", 9)] == ["/e", "/d"]
+
+
+def test_an_excerpt_is_whole_sentences_around_the_words() -> None:
+    long = f"{'before ' * 40}undo {'after ' * 40}".strip()
+    index = SearchIndex(
+        [
+            SearchEntry(
+                "/a", "Guide", "A", "First one.\nThe session ends. Then undo it. Calm.\nmore: undo", within="Start"
+            ),
+            SearchEntry("/b", "HTTP API", "/api/undo", long, method="POST", is_name=True),
+        ]
+    )
+    endpoint, sentence = index.find("undo", 2)
+    assert (sentence.place, sentence.excerpt) == (("Guide", "Start"), "Then <mark>undo</mark> it. Calm.")
+    assert (endpoint.method, endpoint.title) == ("POST", "/api/<mark>undo</mark>")
+    assert re.fullmatch(r"… (before )+<mark>undo</mark>( after)+ …", endpoint.excerpt)
+    assert [one.href for one in index.find("post undo", 2)] == ["/b"]
 
 
 def test_marks_are_around_the_words_and_all_else_is_escaped() -> None:
     assert mark_words("<b> & undo UNDOes", ["undo", "b"]) == (
         "&lt;<mark>b</mark>&gt; &amp; <mark>undo</mark> <mark>UNDO</mark>es"
     )
+    assert mark_words("UndoTarget redo_undo", ["undo"]) == "UndoTarget redo_<mark>undo</mark>"

@@ -16,7 +16,7 @@ from basewarden.gateway import DATA_ERRORS
 from basewarden.operations.api import INTRODUCTION, list_data_errors, read_reference
 from basewarden.operations.api.reference import ApiGroup, ApiOperation
 from basewarden.operations.manual import SHELVES, Document, Manual, SearchEntry, SearchIndex, read_manual
-from basewarden.operations.manual.library import list_documents
+from basewarden.operations.manual.library import INTERNAL_SHELF, list_documents
 from basewarden.web import Pages, PagesDep, SettingsDep, anyone, highlight
 
 router = APIRouter(prefix="/docs", include_in_schema=False, dependencies=[Depends(anyone)])
@@ -125,24 +125,34 @@ def _list_text(manual: Manual) -> Iterator[SearchEntry]:
         document = page.document
         for section in page.rendering.sections:
             anchor = f"#{section.slug}" if section.slug else ""
-            yield SearchEntry(document.href + anchor, document.title, section.title or document.title, section.text)
+            yield SearchEntry(
+                document.href + anchor,
+                document.title,
+                section.title or document.title,
+                section.text,
+                within=section.within,
+                is_name=section.is_name,
+                is_internal=document in INTERNAL_SHELF.documents,
+            )
 
 
 def _list_operations(groups: tuple[ApiGroup, ...]) -> Iterator[SearchEntry]:
     for chapter in INTRODUCTION:
-        text = " ".join(chapter.paragraphs).replace("`", "")
+        text = "\n".join(chapter.paragraphs).replace("`", "")
         yield SearchEntry(f"{_API}#{chapter.key}", "HTTP API", chapter.title, text)
     for group in groups:
         for one in group.operations:
-            title = f"{one.method} {one.path}"
-            yield SearchEntry(f"{_API}/{group.key}#{one.anchor}", f"HTTP API: {group.title}", title, _describe(one))
+            href = f"{_API}/{group.key}#{one.anchor}"
+            yield SearchEntry(
+                href, "HTTP API", one.path, _describe(one), within=group.title, method=one.method, is_name=True
+            )
 
 
 def _describe(one: ApiOperation) -> str:
     names = (field.name for field in (*one.parameters, *one.body))
     codes = (error.code for error in one.errors)
-    text = f"{one.summary} {one.description} {', '.join(dict.fromkeys((*names, *codes)))}"
-    return text.replace("`", "")
+    text = f"{one.summary} {one.description}\n{' · '.join(dict.fromkeys((*names, *codes)))}"
+    return text.replace("`", "").strip()
 
 
 @cache

@@ -14,7 +14,10 @@ _JSON = "application/json"
 _STREAM = "text/event-stream"
 _REFERENCE = "#/components/schemas/"
 _CODE = re.compile(r"^- `(\w+)`: (.*)$", re.MULTILINE)
-_COMPLETION = re.compile(r"[,;:.]| without | with its ")
+_COMPLETION = re.compile(r"[,;:.]| without | with its | that you are ")
+_VERB = re.compile(r"^(\w+?)(ies|s)\b")
+_OTHER_VERB = re.compile(r" or (\w+?)(ies|s)\b")
+_ARTICLE = re.compile(r"^(\w+(?: or \w+)?) (?:the|an?|your) ")
 _DEEPEST = 2
 _FIRST_ERROR = 400
 COMMON: Final = (
@@ -120,8 +123,10 @@ class ApiOperation:
 
     @property
     def short_summary(self) -> str:
-        """For a narrow list: the summary without what only completes it."""
-        return _COMPLETION.split(self.summary.rstrip("."), maxsplit=1)[0].replace("`", "")
+        """For a narrow list: the summary as a command, "List connections", without what only completes it."""
+        text = _COMPLETION.split(self.summary.rstrip("."), maxsplit=1)[0].replace("`", "")
+        text = _VERB.sub(_make_command, text.replace("Returns", "Gets", 1))
+        return _ARTICLE.sub(r"\1 ", _OTHER_VERB.sub(lambda verb: f" or {_make_command(verb)}", text))
 
     @property
     def is_stream(self) -> bool:
@@ -148,6 +153,10 @@ def read_reference(document: Mapping[str, Any], origin: str) -> tuple[ApiGroup, 
         part = next((key for prefix, key in _PARTS if path.startswith(prefix)), operation["tags"][0])
         by_tag[part].append(reader.read(path, method, operation))
     return tuple(ApiGroup(tag, *GROUPS[tag], tuple(found)) for tag, found in by_tag.items() if found)
+
+
+def _make_command(verb: re.Match[str]) -> str:
+    return f"{verb[1]}{'y' if verb[2] == 'ies' else ''}"
 
 
 def list_data_errors(errors: Iterable[Any]) -> tuple[ApiError, ...]:

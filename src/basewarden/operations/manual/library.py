@@ -71,6 +71,10 @@ SHELVES: Final = (
 )
 
 
+INTERNAL_SHELF: Final = SHELVES[-1]
+"""About the code rather than its use."""
+
+
 @dataclass(frozen=True, slots=True)
 class ManualPage:
     document: Document

@@ -6,6 +6,7 @@ The files are ours; still, the renderer escapes any HTML in them.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import PurePosixPath
 from posixpath import normpath
 from typing import Any, Final
@@ -28,6 +29,7 @@ _LANGUAGES: Final[Mapping[str, str]] = {
     "sql": "SQL",
 }
 _NOTHING: Final = Markup()
+_NO_VALUE: Final = "\u2013"
 _OUTSIDE: Final = ("http://", "https://", "mailto:")
 
 
@@ -57,11 +59,17 @@ class RenderedBlock:
 
 @dataclass(frozen=True, slots=True)
 class TextSection:
-    """The text below one heading, or of one row of a table, for the search; `slug` is empty above the first heading."""
+    """The text below one heading, or of one row of a table, for the search; `slug` is empty above the first heading.
+
+    Each paragraph, row and block of code is a line of `text`. The title of a row is its name, and `within` the heading
+    above it.
+    """
 
     slug: str
     title: str
     text: str
+    within: str = ""
+    is_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,30 +196,47 @@ def _make_sample(token: Token) -> CodeSample:
 
 def _list_sections(tokens: Sequence[Token]) -> Iterator[TextSection]:
     """A row with an id is a section of its own, and not part of the one around it."""
-    section, words = TextSection("", "", ""), list[str]()
-    row, cells = TextSection("", "", ""), list[str]()
+    section, lines = TextSection("", "", ""), list[str]()
+    heads, cells, first = list[str](), list[str](), 0
     for at, token in enumerate(tokens):
         if token.type == "heading_open":
-            yield _fill(section, words)
-            section, words = TextSection(str(token.attrGet("id") or ""), _read_title(tokens[at + 1]), ""), []
-        elif token.type == "tr_open" and token.attrGet("id"):
-            row, cells = TextSection(str(token.attrGet("id")), token.meta["name"], ""), []
-        elif token.type == "tr_close" and row.slug:
-            yield replace(row, text=" · ".join(" ".join(cell.split()) for cell in cells if cell.strip()))
-            row = TextSection("", "", "")
+            yield _fill(section, lines)
+            section, lines = TextSection(str(token.attrGet("id") or ""), _read_title(tokens[at + 1]), ""), []
+        elif token.type == "tr_open":
+            first, cells = at, []
+        elif token.type == "thead_close":
+            heads = cells
+        elif token.type == "tr_close" and tokens[first].attrGet("id"):
+            name = tokens[first].meta["name"]
+            text = _describe_row(heads, cells, name)
+            yield TextSection(str(tokens[first].attrGet("id")), name, text, within=section.title, is_name=True)
+        elif token.type == "tr_close" and tokens[first - 1].type != "thead_open":
+            lines.append(_describe_row(heads, cells))
         elif token.type in ("fence", "code_block"):
-            words.append(token.content)
+            lines.append(token.content)
+        elif token.type == "inline" and tokens[at - 1].type in ("td_open", "th_open"):
+            cells.append(_flatten(_read_text(token)))
         elif token.type == "inline" and tokens[at - 1].type != "heading_open":
-            (cells if row.slug else words).append(_read_text(token))
-    yield _fill(section, words)
+            lines.append(_read_text(token))
+    yield _fill(section, lines)
+
+
+def _describe_row(heads: Sequence[str], cells: Sequence[str], name: str = "") -> str:
+    """Returns the cells as one line, those after the first with the head of their column; a name is left out."""
+    named = zip_longest(["", *heads[1:]], cells, fillvalue="")
+    return " · ".join(f"{head}: {cell}" if head else cell for head, cell in named if cell not in ("", _NO_VALUE, name))
 
 
 def _read_title(token: Token) -> str:
     return _NUMBER.sub("", _read_text(token))
 
 
-def _fill(section: TextSection, words: Sequence[str]) -> TextSection:
-    return TextSection(section.slug, section.title, " ".join(" ".join(words).split()))
+def _fill(section: TextSection, lines: Sequence[str]) -> TextSection:
+    return replace(section, text="\n".join(flat for line in lines if (flat := _flatten(line))))
+
+
+def _flatten(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _read_text(token: Token) -> str:
