@@ -1,7 +1,6 @@
 import "./htmx.js";
 
 import "./autosubmit.js";
-import "./back.js";
 import "./checking.js";
 import "./checklist.js";
 import "./choices.js";

@@ -110,7 +110,8 @@ def build_registry(
     registry.add(Reporter(settings.sentry_dsn, __version__))
     registry.add(Database(settings.database_url))
     registry.add(Listener(settings.database_url))
-    registry.add(Pages({name: _HERE / name / "templates" for name in _WITH_TEMPLATES}, asset_url))
+    templates = {name: _HERE / name / "templates" for name in _WITH_TEMPLATES}
+    registry.add(Pages(templates, asset_url, is_https=settings.is_https))
     vault.wire(registry)
     jobs.wire(registry)
     mail.wire(registry)

@@ -62,6 +62,35 @@ async def test_a_refusal_reveals_nothing_to_a_stranger(stranger: httpx.AsyncClie
         assert without_ids(theirs.text) == without_ids(none.text)
 
 
+async def test_pages_of_no_connection_keep_the_one_that_was_opened_last(
+    owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
+) -> None:
+    made = await owner.post("/api/connections", json={"name": "Other", "postgresUrl": project.dsn})
+    rooms = f'href="/c/{connection_id}/sessions"'
+    paths = ("/docs", "/docs/guide", "/status", "/contact", "/shortcuts", "/nothing", "/settings/account")
+    for path in paths:
+        assert rooms not in (await owner.get(path)).text, path
+    opened = await owner.get(f"/c/{connection_id}/agents")
+    assert opened.headers["set-cookie"] == f"basewarden.connection={connection_id}; HttpOnly; Path=/; SameSite=lax"
+    assert "set-cookie" not in (await owner.get(f"/c/{connection_id}/agents")).headers
+    for path in paths:
+        page = (await owner.get(path)).text
+        assert (rooms in page) is not path.startswith("/docs"), path
+        assert f'href="/c/{connection_id}"' in page, path
+    assert rooms not in (await owner.get("/connections")).text
+    await owner.get(f"/c/{made.json()['id']}")
+    assert rooms not in (await owner.get("/status")).text
+    for remembered in (connection_id, str(uuid4()), "nonsense", '"><script>'):
+        cookies = f"{join_cookies(stranger)}; basewarden.connection={remembered}"
+        theirs = await stranger.get("/status", headers={"cookie": cookies})
+        assert frame_of(theirs) == [SHELL], remembered
+        assert "/c/" not in theirs.text, remembered
+
+
+def join_cookies(client: httpx.AsyncClient) -> str:
+    return "; ".join(f"{cookie.name}={cookie.value}" for cookie in client.cookies.jar)
+
+
 async def test_re_authentication_keeps_the_connection(
     product: ServedProduct, owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str
 ) -> None:

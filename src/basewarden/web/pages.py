@@ -16,6 +16,7 @@ from basewarden.web.avatars import choose_hue, make_initials
 from basewarden.web.charts import place_points
 from basewarden.web.highlight import highlight
 from basewarden.web.rooms import ROOMS
+from basewarden.web.shell import CONNECTION_COOKIE, find_connection_id
 from basewarden.web.targets import read_path
 
 _OWN_TEMPLATES = Path(__file__).parent / "templates"
@@ -26,7 +27,10 @@ THEME_COOKIE = "basewarden.theme"
 class Pages:
     """`render(request, "accounts/signin.html", …)`; a feature's templates are found under its name."""
 
-    def __init__(self, features: Mapping[str, Path], asset_url: Callable[[str], str]) -> None:
+    def __init__(
+        self, features: Mapping[str, Path], asset_url: Callable[[str], str], *, is_https: bool = False
+    ) -> None:
+        self._is_https = is_https
         self._folders = {name: FileSystemLoader(path) for name, path in features.items()}
         self.environment = Environment(
             loader=ChoiceLoader([FileSystemLoader(_OWN_TEMPLATES), PrefixLoader(self._folders)]),
@@ -64,7 +68,17 @@ class Pages:
             "counts": getattr(request.state, "counts", {}),
         }
         html = self.environment.get_template(template).render({**shell, "status": int(status), **context})
-        return HTMLResponse(html, status_code=status)
+        response = HTMLResponse(html, status_code=status)
+        self._remember_connection(request, response)
+        return response
+
+    def _remember_connection(self, request: Request, response: Response) -> None:
+        """Other pages show the frame of the connection that was opened last."""
+        opened = find_connection_id(read_path(request))
+        shown = getattr(request.state, "connection", None)
+        if shown is None or shown.id != opened or request.cookies.get(CONNECTION_COOKIE) == str(opened):
+            return
+        response.set_cookie(CONNECTION_COOKIE, str(opened), secure=self._is_https, httponly=True, samesite="lax")
 
 
 def count_things(number: int, thing: str, things: str | None = None) -> str:

@@ -35,7 +35,11 @@ RoomCounts = Mapping[str, Sequence[RoomCount]]
 """By the path of the room below the connection's: `/sessions`."""
 CountRooms = Callable[[UUID], Awaitable[RoomCounts]]
 
+CONNECTION_COOKIE = "basewarden.connection"
+"""Holds the id of the connection that was opened last. It grants nothing: a page shows it only to its members."""
 _CONNECTION_PATH = re.compile(r"/c/([^/?#]+)")
+_OF_ALL_CONNECTIONS = re.compile(r"/(connections|search|c)(/|$)")
+"""Pages that are not of one connection, or that find it themselves."""
 
 
 class Shell:
@@ -51,11 +55,22 @@ class Shell:
     async def fill(self, request: Request, person_id: UUID) -> None:
         """Loads them for `Pages.render`, only for requests of pages.
 
-        A page that returns to another one, such as re-authentication, shows the connection of that other page.
+        A page that returns to another one, such as re-authentication, shows the connection of that other page; a page
+        of no connection, such as the docs, keeps the one that was opened last.
         """
         if wants_page(request):
             request.state.connections = await self._list_connections(person_id)
             await self.fill_connection(request, person_id, request.query_params.get("next", ""))
+            if not hasattr(request.state, "connection") and not _OF_ALL_CONNECTIONS.match(request.url.path):
+                await self.fill_last(request, person_id)
+
+    async def fill_last(self, request: Request, person_id: UUID) -> None:
+        """Shows the connection that the person opened last, otherwise their only one."""
+        known = request.state.connections
+        last = parse_id(request.cookies.get(CONNECTION_COOKIE, ""))
+        wanted = last or (known[0].id if len(known) == 1 else None)
+        if wanted is not None and "hx-request" not in request.headers:
+            await self.fill_connection(request, person_id, f"/c/{wanted}")
 
     async def fill_connection(self, request: Request, person_id: UUID, path: str) -> None:
         """Shows the connection that the path belongs to, if the person is one of its members."""

@@ -62,6 +62,8 @@ async def _fill_frame(request: Request, signins: SignInSessions, shell: Shell) -
         await shell.fill(request, person.id)
     if not hasattr(request.state, "connection"):
         await shell.fill_connection(request, person.id, request.url.path)
+    if not hasattr(request.state, "connection"):
+        await shell.fill_last(request, person.id)
     request.state.viewer = person
     return person
 
