@@ -56,7 +56,7 @@ async def test_an_agent_is_created_by_keyboard_alone_and_its_first_request_is_no
     assert token not in await page.content()
     await page.goto(f"/c/{store.connection_id}/agents")
     await tab_to(page, "lamp-bot")
-    await press(page, "Tab", "Enter", "Tab", "Tab", "Tab")  # its menu, then past Freeze and New agent like this
+    await press(page, "Tab", "Enter", "Tab", "Tab")  # its menu, where nothing runs to freeze, and New agent like this
     await expect(page.get_by_role("link", name="Revoke…")).to_be_focused()
     await press(page, "Escape")
     await expect(page.get_by_role("link", name="Revoke…")).to_be_hidden()

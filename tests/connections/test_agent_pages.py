@@ -109,10 +109,14 @@ async def test_what_an_agent_did_is_on_its_page(owner: httpx.AsyncClient, connec
     assert (await write(owner, token, connection_id, json=[{"id": 1}, {"id": 2}])).status_code == 201
     assert (await write(owner, token, connection_id, method="DELETE")).status_code == 400
     page = (await owner.get(own)).text
-    for text in ("Added 2 notes", "1 of 2", "Freeze its active sessions"):
+    for text in ("Added 2 notes", "Running session", "1 of 2 writes", 'title="Freeze its running sessions'):
         assert text in page, text
+    assert "Nothing is running" not in page
     assert "Waiting for the first request" not in page
-    assert ">active<" in re.sub(r"<span[^>]*>[^<]*</span>", "", (await owner.get(own.rpartition("/")[0])).text)
+    listed = (await owner.get(own.rpartition("/")[0])).text
+    assert ">active<" in re.sub(r"<span[^>]*>[^<]*</span>", "", listed)
+    assert re.search(r'aria-label="Rows written in each of the last 24 hours: (0, ){23}2"', listed)
+    assert "nothing is running" not in listed
 
 
 async def test_freezing_stops_the_active_sessions(
@@ -120,6 +124,9 @@ async def test_freezing_stops_the_active_sessions(
 ) -> None:
     own, token = await make(owner, connection_id)
     _, other_token = await make(owner, connection_id, name="other")
+    lists = (own, own.rpartition("/")[0], f"/c/{connection_id}")
+    for page in lists[:2]:
+        assert re.search(r"<button[^>]*disabled[^>]*>.*Freeze", (await owner.get(page)).text), page
     for each in (token, other_token):
         assert (await write(owner, each, connection_id, json={"id": 1 if each is token else 2})).status_code == 201
     assert (await stranger.post(f"{own}/freeze")).status_code == 404
@@ -134,6 +141,13 @@ async def test_freezing_stops_the_active_sessions(
     assert (refused.status_code, refused.json()["code"]) == (423, "session_frozen")
     assert (await write(owner, other_token, connection_id, json={"id": 4})).status_code == 201
     assert (await stranger.post(f"{own}/freeze")).headers["location"] == f"{own}?frozen=0"
+    nothing = (await stranger.get(f"{own}?frozen=0")).text
+    assert re.search(r'class="alert is-info"[^>]*>.*Nothing was frozen', nothing, re.DOTALL)
+    assert "Frozen session" in nothing
+    assert re.search(r'<form method="post" action="[^"]*/sessions/[^"]*/release">', nothing)
+    for page in lists:
+        shown = (await stranger.get(page)).text
+        assert re.search(rf'agents/{own.rpartition("/")[2]}/freeze">\s*<button[^>]* disabled', shown), page
     for odd in ("x", "-1", "99999", "<b>"):
         assert "frozen." not in (await stranger.get(own, params={"frozen": odd})).text
 

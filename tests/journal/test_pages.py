@@ -59,10 +59,20 @@ async def test_what_was_blocked_is_on_the_home_and_the_agents_page(workshop: Wor
     assert '2<span class="visually-hidden"> blocked requests of' in (await bench.person.get(f"{home}/agents")).text
     page = (await bench.person.get(f"{home}/refusals")).text
     assert "PATCH /prices?id=eq.…" in page
-    assert "Change prices where id is …" in page
-    assert re.search(
-        r'Blocked in 7 days</span>\s*<span class="figure">2</span>\s*<span[^>]*>2 in the last 24 hours', page
-    )
+    assert 'Change prices <span class="cell-note">(filter on id)</span>' in page
+    assert "2 in 7 days, 2 in the last 24 hours." in page
+
+
+async def test_a_write_that_was_too_large_names_the_limit(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent(maxRowsPerWrite=4)
+    assert (await agent.http.delete("/prices?amount=gte.3&id=gt.0")).status_code == 403
+    assert (await agent.http.delete("/prices")).status_code == 400
+    await bench.product.registry.get(RefusalLog).flush()
+    page = (await bench.person.get(f"/c/{bench.connection_id}/refusals")).text
+    assert "Would have changed more than 4 rows" in page
+    assert "(filter on amount and id)" in page
+    assert "2 in 7 days, 2 in the last 24 hours: 1 because " in page
 
 
 async def test_blocked_requests_are_listed_for_one_agent(workshop: Workshop) -> None:

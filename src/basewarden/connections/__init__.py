@@ -20,6 +20,7 @@ from basewarden.connections.queries import (
     list_member_ids,
     list_named_connections,
     list_person_roles,
+    list_row_limits,
 )
 from basewarden.connections.routes import ConnectionsDep
 from basewarden.connections.service import Connections
@@ -65,6 +66,7 @@ __all__ = [
     "list_member_ids",
     "list_named_connections",
     "list_person_roles",
+    "list_row_limits",
     "make_failure",
     "make_snippets",
     "read_last_health",

@@ -10,10 +10,11 @@ from basewarden.db import ReadSession, WriteSession
 
 @dataclass(frozen=True, slots=True)
 class AgentCounts:
-    """Sessions that were written to, and refused requests, since a moment."""
+    """Sessions that were written to, and refused requests, since a moment; `running` sessions are written to now."""
 
     sessions: int = 0
     blocked: int = 0
+    running: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,12 @@ class AgentHistory:
 
 @dataclass(frozen=True, slots=True)
 class AgentActivity:
-    """`count` takes agents and a moment; `freeze` freezes an agent's active sessions and returns their number."""
+    """`count` takes agents and a moment; `freeze` freezes an agent's active sessions and returns their number.
+
+    `list_rows` counts the rows that agents wrote in each of the last 24 hours, the oldest first.
+    """
 
     count: Callable[[ReadSession, UUID, Sequence[UUID], datetime], Awaitable[Mapping[UUID, AgentCounts]]]
     read: Callable[[ReadSession, UUID, UUID], Awaitable[AgentHistory]]
     freeze: Callable[[WriteSession, UUID, UUID], Awaitable[int]]
+    list_rows: Callable[[ReadSession, UUID, Sequence[UUID]], Awaitable[Mapping[UUID, Sequence[int]]]]

@@ -78,14 +78,15 @@ async def get_agents(
     connection_id, here = member.connection.id, _path(member)
     found = await list_agents(session, connection_id, before=before, limit=_PAGE_ROWS + 1, state=chosen)
     agents = found[:_PAGE_ROWS]
-    since = datetime.now(UTC) - _LATELY
+    since, ids = datetime.now(UTC) - _LATELY, [agent.id for agent in agents]
     more = {"state": state, "before": agents[-1].id} if len(found) > _PAGE_ROWS else {}
     return pages.render(
         request,
         "connections/agents.html",
         here=here,
         agents=[(agent, describe_access(agent)) for agent in agents],
-        recent=await activity.count(session, connection_id, [agent.id for agent in agents], since),
+        recent=await activity.count(session, connection_id, ids, since),
+        rows_by_hour=await activity.list_rows(session, connection_id, ids),
         tabs=_make_tabs(here, await count_agents_by_state(session, connection_id)),
         current=chosen.value if chosen else "all",
         next_href=f"{here}?{urlencode({key: value for key, value in more.items() if value})}" if more else None,
@@ -311,14 +312,15 @@ def _redirect_again(member: Membership, agent_id: UUID) -> Response:
     return redirect(f"{_path(member)}/{agent_id}?done={_AGAIN}")
 
 
-def _describe_frozen(request: Request) -> str | None:
+def _describe_frozen(request: Request) -> tuple[str, str] | None:
+    """Returns tone and words."""
     number = request.query_params.get("frozen", "")
     if not (number.isascii() and number.isdigit() and len(number) < 5):
         return None
     if number == "0":
-        return "This agent had no active session."
+        return "info", "Nothing was frozen: no session of this agent is running."
     frozen = count_things(int(number), "session")
-    return f"{frozen} frozen. Frozen sessions accept no writes until an editor releases them."
+    return "ok", f"{frozen} frozen. Frozen sessions accept no writes until an editor releases them."
 
 
 def _parse_state(state: str | None) -> AgentState | None:

@@ -109,6 +109,13 @@ def _has_state(state: AgentState | None) -> ColumnElement[bool]:
     return and_(is_kept, conditions[state] if state is not None else true())
 
 
+async def list_row_limits(session: AsyncSession, connection_id: UUID, agents: Collection[UUID]) -> dict[UUID, int]:
+    """Lists how many rows a write of each agent may change."""
+    query = select(Agent.id, Agent.max_rows_per_write).where(Agent.connection_id == connection_id)
+    found = await session.execute(query.where(Agent.id.in_(agents)))
+    return {row.id: row.max_rows_per_write for row in found}
+
+
 async def count_agents(session: ReadSession, connection_id: UUID) -> int:
     query = select(func.count()).where(Agent.connection_id == connection_id, Agent.revoked_at.is_(None))
     return await session.scalar(query) or 0

@@ -11,25 +11,28 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.connections import Viewer
+from basewarden.connections import Viewer, list_row_limits
 from basewarden.core.ids import parse_id
 from basewarden.journal.models import JournalRefusal
 from basewarden.journal.refusals import service
 from basewarden.journal.refusals.queries import count_by_code
 from basewarden.journal.timeline import REFUSAL_WORDS, describe_filter, describe_refused
-from basewarden.web import PagesDep, Reading
+from basewarden.web import PagesDep, Reading, count_things
 
 REASONS_SHOWN = 3
+ROW_LIMIT_CODE = "row_limit"
 
 router = APIRouter(prefix="/c/{connection_id}/refusals", include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
 class BlockedRequest:
-    """`title` says in words what was to be done, `summary` is the request without values."""
+    """`title` says in words what was to be done, `filter` by which columns, `summary` is the request without values."""
 
     title: str
+    filter: str
     summary: str
+    reason: str
     code: str
     agent_id: UUID
     agent_name: str
@@ -52,26 +55,31 @@ async def get_refusals(
     here = f"/c/{member.connection.id}/refusals"
     kept = {"agent": agent} if agent else {}
     shown = page.refusals[0] if agent and page.refusals else None
+    limits = await list_row_limits(db, member.connection.id, {refusal.agent_id for refusal in page.refusals})
     return pages.render(
         request,
         "journal/refusals.html",
         here=f"{here}?{urlencode(kept)}" if kept else here,
-        refusals=[_show(refusal) for refusal in page.refusals],
-        figures=_list_figures(counts) if cursor is None else [],
+        refusals=[_show(refusal, limits.get(refusal.agent_id)) for refusal in page.refusals],
+        facts=_describe_counts(counts) if cursor is None else "",
         is_filtered=agent is not None,
         agent_name=shown.agent_name if shown else None,
         agent_href=f"/c/{member.connection.id}/agents/{shown.agent_id}" if shown else None,
-        words=REFUSAL_WORDS,
         is_first=cursor is None,
         next_href=f"{here}?{urlencode({**kept, 'cursor': page.next_cursor})}" if page.next_cursor else None,
     )
 
 
-def _show(refusal: JournalRefusal) -> BlockedRequest:
-    title = describe_refused(refusal) + describe_filter(refusal.summary)
+def _show(refusal: JournalRefusal, row_limit: int | None) -> BlockedRequest:
+    """An agent's limits do not change, so its limit of rows is the one that refused the request."""
+    reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
+    if refusal.code == ROW_LIMIT_CODE and row_limit is not None:
+        reason = f"would have changed more than {count_things(row_limit, 'row')}"
     return BlockedRequest(
-        title[:1].upper() + title[1:],
+        _capitalise(describe_refused(refusal)),
+        describe_filter(refusal.summary),
         refusal.summary,
+        _capitalise(reason),
         refusal.code,
         refusal.agent_id,
         refusal.agent_name,
@@ -81,11 +89,15 @@ def _show(refusal: JournalRefusal) -> BlockedRequest:
     )
 
 
-def _list_figures(counts: Sequence[tuple[str, int, int]]) -> list[tuple[str, str, str]]:
-    """Label, number and note of each card: how many requests, and the most frequent reasons."""
+def _describe_counts(counts: Sequence[tuple[str, int, int]]) -> str:
+    """Returns how many requests there were, and the most frequent reasons of several."""
     if not counts:
-        return []
+        return ""
     day, week = sum(one for _, one, _ in counts), sum(one for _, _, one in counts)
-    reasons = [(REFUSAL_WORDS.get(code, code), f"{of_week:,}") for code, _, of_week in counts[:REASONS_SHOWN]]
-    cards = [(f"{words[0].upper()}{words[1:]}", number, "") for words, number in reasons] if len(counts) > 1 else []
-    return [("Blocked in 7 days", f"{week:,}", f"{day:,} in the last 24 hours"), *cards]
+    reasons = [f"{of_week:,} because {REFUSAL_WORDS.get(code, code)}" for code, _, of_week in counts[:REASONS_SHOWN]]
+    listed = f": {', '.join(reasons)}" if len(counts) > 1 else ""
+    return f"{week:,} in 7 days, {day:,} in the last 24 hours{listed}."
+
+
+def _capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -30,19 +30,7 @@ ROWS_PER_PAGE = 200
 REFUSALS_SHOWN = 200
 LEFT_LISTED = 10_000
 CONDITIONS_SHOWN = 2
-_COMPARISONS = {
-    "eq": "is …",
-    "neq": "is not …",
-    "gt": "is above …",
-    "gte": "is at least …",
-    "lt": "is below …",
-    "lte": "is at most …",
-    "in": "is one of …",
-    "is": "is …",
-    "like": "is like …",
-    "ilike": "is like …",
-}
-_CONDITION = re.compile(rf"(\w+)=({'|'.join(_COMPARISONS)})\.…")
+_CONDITION = re.compile(r"(\w+)=(?:eq|neq|gt|gte|lt|lte|in|is|like|ilike)\.…")
 _REFUSED_VERBS = {"POST": "add to", "PUT": "add to", "PATCH": "change", "DELETE": "delete", "GET": "read"}
 REFUSAL_WORDS = {
     "read_only": "the token is read-only",
@@ -210,15 +198,12 @@ def describe_refused(refusal: JournalRefusal) -> str:
 
 
 def describe_filter(summary: str) -> str:
-    """Returns " where placed_at is at least …" for a request that compares plain columns; else "".
-
-    Values are not stored, so they are "…".
-    """
+    """Returns "filter on placed_at" for a request that compares plain columns; else "". Values are not stored."""
     conditions = [_CONDITION.fullmatch(part) for part in summary.partition("?")[2].split("&")]
-    found = [(match[1], _COMPARISONS[match[2]]) for match in conditions if match is not None]
-    if not found or len(found) < len(conditions) or len(found) > CONDITIONS_SHOWN:
+    columns = list(dict.fromkeys(make_brief(match[1]) for match in conditions if match is not None))
+    if not columns or None in conditions or len(columns) > CONDITIONS_SHOWN:
         return ""
-    return " where " + " and ".join(f"{make_brief(column)} {words}" for column, words in found)
+    return f"filter on {' and '.join(columns)}"
 
 
 def _describe_uncaptured(item: Mapping[str, Any]) -> str:

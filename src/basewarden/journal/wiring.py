@@ -7,7 +7,12 @@ from functools import partial
 from basewarden.connections import AgentActivity, SessionCounter
 from basewarden.db import Database, Listener, Pruner
 from basewarden.journal import live_routes, pages, refusal_pages, refusal_routes, routes
-from basewarden.journal.agents import count_agent_activity, freeze_agent_sessions, read_agent_history
+from basewarden.journal.agents import (
+    count_agent_activity,
+    freeze_agent_sessions,
+    list_agent_rows,
+    read_agent_history,
+)
 from basewarden.journal.erasure import JournalErasure
 from basewarden.journal.export import JOURNAL_PARTS
 from basewarden.journal.live import LiveFeeds, StreamLimits
@@ -32,7 +37,8 @@ def wire(registry: Registry) -> None:
     limits = StreamLimits(settings.max_streams, settings.max_streams_per_person)
     registry.add(LiveFeeds(registry.get(Database), listener, limits))
     registry.add(RefusalLog(registry.get(Database)))
-    registry.add(AgentActivity(count_agent_activity, read_agent_history, partial(freeze_agent_sessions, listener)))
+    freeze = partial(freeze_agent_sessions, listener)
+    registry.add(AgentActivity(count_agent_activity, read_agent_history, freeze, list_agent_rows))
     registry.add(SessionCounter(count_all_sessions))
     registry.get(Shell).count_with(SidebarCounts(registry.get(Database), listener).count)
 

@@ -29,8 +29,7 @@ async def list_active_sessions(
     """Lists open sessions that are not frozen and were written to since then, ordered by id."""
     query = (
         select(JournalSession.id)
-        .where(_is_of(connection_id, _list_keys([agent_id])), JournalSession.last_seen_at >= since)
-        .where(JournalSession.status.in_(("open", "held")), JournalSession.frozen_at.is_(None))
+        .where(_is_of(connection_id, _list_keys([agent_id])), _is_active(since))
         .order_by(JournalSession.id)
         .limit(limit)
     )
@@ -38,15 +37,15 @@ async def list_active_sessions(
 
 
 async def count_sessions(
-    session: AsyncSession, connection_id: UUID, agents: Sequence[UUID], since: datetime
-) -> dict[UUID, int]:
-    """Counts the sessions of each agent that were written to since then."""
+    session: AsyncSession, connection_id: UUID, agents: Sequence[UUID], since: datetime, active_since: datetime
+) -> dict[UUID, tuple[int, int]]:
+    """Counts the sessions of each agent that were written to since then, and those of them that are active."""
     query = (
-        select(JournalSession.agent_id, func.count())
+        select(JournalSession.agent_id, func.count(), func.count().filter(_is_active(active_since)))
         .where(_is_of(connection_id, _list_keys(agents)), JournalSession.last_seen_at >= since)
         .group_by(JournalSession.agent_id)
     )
-    return {agent_id: count for agent_id, count in await session.execute(query) if agent_id is not None}
+    return {agent_id: (count, active) for agent_id, count, active in await session.execute(query) if agent_id}
 
 
 async def count_refusals(session: AsyncSession, agents: Sequence[UUID], since: datetime) -> dict[UUID, int]:
@@ -66,18 +65,18 @@ async def list_last_refusals(session: AsyncSession, agent_id: UUID, *, limit: in
 
 
 async def count_rows_by_hour(
-    session: AsyncSession, connection_id: UUID, agent_id: UUID, since: datetime
-) -> Mapping[datetime, int]:
-    """Counts the rows of an agent's committed writes."""
+    session: AsyncSession, connection_id: UUID, agents: Sequence[UUID], since: datetime
+) -> Mapping[tuple[UUID, datetime], int]:
+    """Counts the rows of each agent's committed writes."""
     hour = func.date_trunc("hour", JournalWrite.at)
     query = (
-        select(hour, func.sum(JournalWrite.mutation_count))
+        select(JournalSession.agent_id, hour, func.sum(JournalWrite.mutation_count))
         .join(JournalSession, JournalSession.id == JournalWrite.session_id)
-        .where(_is_of(connection_id, _list_keys([agent_id])), JournalSession.last_seen_at >= since)
+        .where(_is_of(connection_id, _list_keys(agents)), JournalSession.last_seen_at >= since)
         .where(JournalWrite.at >= since, JournalWrite.state == "committed")
-        .group_by(hour)
+        .group_by(JournalSession.agent_id, hour)
     )
-    return {at: int(count) for at, count in await session.execute(query)}
+    return {(agent_id, at): int(count) for agent_id, at, count in await session.execute(query) if agent_id}
 
 
 async def count_refusals_by_hour(session: AsyncSession, agent_id: UUID, since: datetime) -> Mapping[datetime, int]:
@@ -87,6 +86,14 @@ async def count_refusals_by_hour(session: AsyncSession, agent_id: UUID, since: d
         .group_by(JournalRefusal.hour)
     )
     return {at: int(count) for at, count in await session.execute(query)}
+
+
+def _is_active(since: datetime) -> ColumnElement[bool]:
+    return and_(
+        JournalSession.last_seen_at >= since,
+        JournalSession.status.in_(("open", "held")),
+        JournalSession.frozen_at.is_(None),
+    )
 
 
 def _is_of(connection_id: UUID, keys: Sequence[str]) -> ColumnElement[bool]:

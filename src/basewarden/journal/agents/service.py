@@ -24,9 +24,20 @@ _HOUR = timedelta(hours=1)
 async def count_agent_activity(
     db: ReadSession, connection_id: UUID, agents: Sequence[UUID], since: datetime
 ) -> Mapping[UUID, AgentCounts]:
-    sessions = await queries.count_sessions(db, connection_id, agents, since)
+    active_since = datetime.now(UTC) - ACTIVE_WITHIN
+    sessions = await queries.count_sessions(db, connection_id, agents, since, active_since)
     blocked = await queries.count_refusals(db, agents, since)
-    return {agent_id: AgentCounts(sessions.get(agent_id, 0), blocked.get(agent_id, 0)) for agent_id in agents}
+    counts = {}
+    for agent_id in agents:
+        count, running = sessions.get(agent_id, (0, 0))
+        counts[agent_id] = AgentCounts(count, blocked.get(agent_id, 0), running)
+    return counts
+
+
+async def list_agent_rows(db: ReadSession, connection_id: UUID, agents: Sequence[UUID]) -> Mapping[UUID, Sequence[int]]:
+    hours = _list_hours()
+    rows = await queries.count_rows_by_hour(db, connection_id, agents, hours[0])
+    return {agent_id: [rows.get((agent_id, hour), 0) for hour in hours] for agent_id in agents}
 
 
 async def read_agent_history(db: ReadSession, connection_id: UUID, agent_id: UUID) -> AgentHistory:
@@ -34,12 +45,12 @@ async def read_agent_history(db: ReadSession, connection_id: UUID, agent_id: UUI
     sessions = await queries.list_last_sessions(db, connection_id, agent_id, limit=SESSIONS_SHOWN)
     refusals = await queries.list_last_refusals(db, agent_id, limit=REFUSALS_SHOWN)
     hours = _list_hours()
-    rows = await queries.count_rows_by_hour(db, connection_id, agent_id, hours[0])
+    rows = await list_agent_rows(db, connection_id, [agent_id])
     blocked = await queries.count_refusals_by_hour(db, agent_id, hours[0])
     return AgentHistory(
         sessions=[_show_session(one) for one in await summarise_sessions(db, sessions)],
         refusals=[_show_refusal(one) for one in refusals],
-        rows_by_hour=[rows.get(hour, 0) for hour in hours],
+        rows_by_hour=rows[agent_id],
         blocked_by_hour=[blocked.get(hour, 0) for hour in hours],
     )
 
