@@ -15,6 +15,7 @@ import "./failures.js";
 import "./filter.js";
 import "./filtervalue.js";
 import "./grid.js";
+import "./invalid.js";
 import "./live.js";
 import "./menu.js";
 import "./navigate.js";

@@ -7,6 +7,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from basewarden.connections.errors import ConnectionFailed, Reason
+from basewarden.connections.form_errors import HIDDEN, as_field_error, mask_secret
 from basewarden.connections.kept_secrets import KEEP_SECONDS, KeptSecrets
 from tests.fixtures.app import ProjectDatabase, ServedProduct
 
@@ -66,8 +68,38 @@ async def test_a_string_that_is_typed_replaces_the_kept_one(owner: httpx.AsyncCl
     assert still_wrong.status_code == 422
     assert "refused this user name and password" in still_wrong.text
     assert find_kept(still_wrong, "postgresUrl") != sealed
+    assert "wrong-pa55" not in unescape(still_wrong.text)
+    shown = re.search(r'placeholder="(postgresql://[^:"]+:••••@[^"]+)"', still_wrong.text)
+    assert shown is not None
+    assert shown[1] == re.sub(r":[^:@/]+@", ":••••@", wrong.partition("?")[0])
     made = await owner.post(NEW, data={**form, "postgresUrl": project.dsn, "postgresUrlKept": sealed})
     assert made.status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("postgres://reader:s3cr3t@localhost:1/none", "postgresql://reader:••••@localhost:1/none"),
+        ("postgres://u:p%40%3A@[::1]/db?sslmode=require", "postgresql://u:••••@[::1]:5432/db"),
+        ("postgres://u:a@b/c@host/db", HIDDEN),
+        ("postgres://u:a/b@host/db", HIDDEN),
+        ("s3cr3t", HIDDEN),
+        ("", HIDDEN),
+    ],
+)
+def test_a_kept_string_is_shown_without_its_password(typed: str, shown: str) -> None:
+    assert mask_secret("postgresUrl", typed) == shown
+    assert mask_secret("key", typed) == HIDDEN
+
+
+def test_an_error_names_the_host_and_port_that_were_typed() -> None:
+    refused = ConnectionFailed(Reason.REFUSED)
+    named = as_field_error(refused, {"postgresUrl": "postgres://reader:s3cr3t@localhost:1/none"})
+    assert named.details == [{"field": "postgresUrl", "message": "No server is listening at localhost, port 1."}]
+    for typed in ({}, {"postgresUrl": "s3cr3t"}):
+        assert as_field_error(refused, typed).details == [{"field": "postgresUrl", "message": refused.text}]
+    of_url = as_field_error(refused.for_field("url"), {"url": "https://shop.example"})
+    assert of_url.details == [{"field": "url", "message": "No server is listening at shop.example, port 443."}]
 
 
 async def test_a_kept_string_is_of_no_use_to_another_person(

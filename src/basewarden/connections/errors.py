@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Literal
 
-from basewarden.errors import AppError, Invalid, Unavailable
+from basewarden.errors import Invalid, Unavailable
 
 
 class Reason(StrEnum):
@@ -148,21 +148,6 @@ class ConnectionFailed(Invalid):
     def for_field(self, field: Field) -> "ConnectionFailed":
         """Returns the same error for another form field: the code that connects does not know which it is."""
         return ConnectionFailed(self.reason, field=field)
-
-    def as_field_error(self) -> Invalid:
-        """The same refusal for a form: beside the field that it is about."""
-        said = f" The server said: {self.details['server']}" if "server" in self.details else ""
-        return Invalid(details=[{"field": self.field_name, "message": self.text + said}], hint=self.hint)
-
-
-def as_field_error(error: AppError) -> AppError:
-    """Shows a failed probe beside the field that was probed."""
-    return error.as_field_error() if isinstance(error, ConnectionFailed) else error
-
-
-def find_hint(error: AppError | None) -> dict[str, str]:
-    """Returns a failed probe's hint by the field that it is about."""
-    return {error.field_name: error.hint} if isinstance(error, ConnectionFailed) and error.hint else {}
 
 
 class TablesUnchecked(Unavailable):

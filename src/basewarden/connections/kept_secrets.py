@@ -9,6 +9,7 @@ import binascii
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -58,6 +59,7 @@ async def parse_keeping_form(
         sent = {name: value for name, value in data.items() if isinstance(value, str)}
     secrets, expired = _read_secrets(sent, kept, person_id)
     form = await parse_form(request, model, **secrets)
+    form = replace(form, typed={**form.typed, **secrets})
     for field in expired:
         form = form.with_error(EXPIRED, field)
     kept_again = {

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.accounts import SignedIn, require_person
-from basewarden.connections.errors import as_field_error, find_hint
+from basewarden.connections.form_errors import as_field_error, find_hint, mask_secret
 from basewarden.connections.forms import NewConnectionForm
 from basewarden.connections.kept_secrets import KeptSecretsDep, list_secret_fields, parse_keeping_form
 from basewarden.connections.models import ENVIRONMENT_CHOICES, Environment
@@ -26,7 +26,9 @@ _PROJECT_FIELDS = ("url", "key")
 @router.get("", dependencies=[Depends(require_person)])
 async def get_new(request: Request, pages: PagesDep) -> Response:
     typed = {"environment": Environment.DEVELOPMENT}
-    return pages.render(request, _PAGE, typed=typed, errors={}, hints={}, kept={}, tab="postgres", **_CONTEXT)
+    return pages.render(
+        request, _PAGE, typed=typed, errors={}, hints={}, kept={}, kept_as={}, tab="postgres", **_CONTEXT
+    )
 
 
 @router.post("")
@@ -46,7 +48,7 @@ async def post_new(
     try:
         connection = await connections.create(session, form.data, person.id)
     except AppError as error:
-        return _show_again(request, pages, form, as_field_error(error), kept, find_hint(error))
+        return _show_again(request, pages, form, as_field_error(error, form.typed), kept, find_hint(error))
     return redirect(f"/c/{connection.id}?done=created")
 
 
@@ -67,6 +69,7 @@ def _show_again(
         error,
         never_shown=tuple(list_secret_fields(form)),
         kept=kept,
+        kept_as={field: mask_secret(field, form.typed.get(field, "")) for field in kept},
         hints=hints or {},
         tab=_choose_tab(form, refused.errors),
         **_CONTEXT,

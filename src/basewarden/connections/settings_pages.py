@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from basewarden.accounts import CONFIRM_FIELD, FormConfirmationDep, ReauthRequired
 from basewarden.connections.callers import Membership, Owner
-from basewarden.connections.errors import as_field_error, find_hint
+from basewarden.connections.form_errors import as_field_error, find_hint
 from basewarden.connections.forms import DeleteConnectionForm, GeneralForm, PostgresForm, ProjectForm, RoleForm
 from basewarden.connections.kept_secrets import KeptSecretsDep, list_secret_fields, parse_keeping_form
 from basewarden.connections.routes import ConnectionsDep
@@ -108,7 +108,7 @@ def _show_again(
     secret = (*list_secret_fields(form), CONFIRM_FIELD)
     typed = {name: value for name, value in form.typed.items() if name not in secret}
     shown = replace(form, typed=_read_saved(member) | typed)
-    refusal = as_field_error(error) if error is not None else None
+    refusal = as_field_error(error, form.typed) if error is not None else None
     hints = find_hint(error)
     return show_again(request, pages, _PAGE, shown, refusal, hints=hints, **context)
 
