@@ -28,11 +28,11 @@ class Form(Generic[M]):
     def with_error(self, message: str, name: str = "") -> "Form[M]":
         return Form(self.typed, None, {**self.errors, name: message})
 
-    def with_app_error(self, error: AppError) -> "Form[M]":
-        """Adds the messages of `Invalid` to their fields, and any other error to the whole form."""
+    def with_app_error(self, error: AppError, name: str = "") -> "Form[M]":
+        """Adds the messages of `Invalid` to their fields, and any other error to the named one or the whole form."""
         if isinstance(error, Invalid) and isinstance(error.details, list):
             return Form(self.typed, None, {item["field"]: item["message"] for item in error.details})
-        return self.with_error(error.text)
+        return self.with_error(error.text, name)
 
 
 def show_again(
@@ -43,10 +43,14 @@ def show_again(
     error: AppError | None = None,
     *,
     never_shown: tuple[str, ...] = (),
+    error_field: str = "",
     **context: Any,
 ) -> Response:
-    """Renders the page of a refused form again with the typed values, except those in `never_shown`."""
-    refused = form if error is None else form.with_app_error(error)
+    """Renders the page of a refused form again with the typed values, except those in `never_shown`.
+
+    An error that names no field is shown at `error_field`, or above the form.
+    """
+    refused = form if error is None else form.with_app_error(error, error_field)
     typed = {name: value for name, value in form.typed.items() if name not in never_shown}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if error is None else error.status
     response = pages.render(request, template, status=status, typed=typed, errors=refused.errors, **context)

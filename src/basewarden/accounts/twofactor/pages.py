@@ -126,7 +126,10 @@ async def post_second_step(
         is_recovery = context["is_recovery"]
         tokens = await two_factor.verify(session, person, form.data.given, client_info, is_recovery=is_recovery)
     except AppError as error:
-        return show_again(request, pages, _SIGNIN, form, error, never_shown=_SECRETS, hint=error.hint, **context)
+        field = ("recoveryCode" if is_recovery else "code") if isinstance(error, BadCode) else ""
+        return show_again(
+            request, pages, _SIGNIN, form, error, never_shown=_SECRETS, error_field=field, hint=error.hint, **context
+        )
     response = redirect(safe_path(form.data.next))
     set_signin_cookies(response, settings, tokens)
     return response
@@ -271,6 +274,7 @@ async def _show_setup_again(
         form,
         error,
         never_shown=_SECRETS,
+        error_field="code" if isinstance(error, BadCode) else "",
         hint=error.hint if error else None,
         settings_tab=_TAB,
         setup=setup,
