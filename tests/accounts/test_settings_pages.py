@@ -53,7 +53,9 @@ async def test_every_page_has_the_tabs_the_sidebar_and_a_way_from_the_menu(
     for tab in TABS:
         page = await anna.get(HERE + tab)
         assert page.status_code == 200, tab
-        assert re.search(r'href="/c/[0-9a-f-]{36}" data-back-link>.*Shop &lt;1&gt;</span></a>', page.text)
+        assert re.search(
+            r'class="sidebar-link sidebar-back" href="/c/[0-9a-f-]{36}">.*Shop &lt;1&gt;</span></a>', page.text
+        )
         (sidebar,) = re.findall(
             r'<ul class="sidebar-list" aria-labelledby="sidebar-account">.*?</ul>', page.text, re.DOTALL
         )
