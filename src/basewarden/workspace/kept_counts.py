@@ -28,7 +28,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class KeptCount:
-    """`counted` is None where the table cannot be read; `at` is when, on the monotonic clock."""
+    """`counted` is None where the table cannot be read or is a view; `at` is when, on the monotonic clock."""
 
     counted: Counted | None
     at: float

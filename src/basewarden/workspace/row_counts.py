@@ -12,7 +12,9 @@ from pgrest import Name, Table
 EXACT_BELOW = 50_000
 """Above this estimate, an exact count is too slow."""
 EXACT_SECONDS = 1.0
-"""An exact count that takes longer is given up: a view of few rows may read many."""
+"""An exact count that takes longer is given up."""
+_COUNTED = ("table", "partitioned", "matview")
+"""A view of few rows may read many, of which the planner guesses badly; a foreign table asks another server."""
 KEPT_SECONDS = 20.0
 MOST_COUNTED = 100
 """Tables that are counted for one list."""
@@ -33,7 +35,7 @@ def are_counts_current(client: TableClient, names: Sequence[Name]) -> bool:
 
 
 async def count_tables(client: TableClient, tables: Sequence[Table]) -> list[Counted | None]:
-    """Counts the rows of each table, and keeps the counts; None where the role may not read it."""
+    """Counts the rows of each table, and keeps the counts; None where the role may not read it, and for views."""
     return list(await asyncio.gather(*(_count_table(client, table) for table in tables)))
 
 
@@ -47,6 +49,8 @@ async def _count_table(client: TableClient, table: Table) -> Counted | None:
 
 
 async def _count_rows(client: TableClient, table: Table) -> Counted | None:
+    if table.kind not in _COUNTED:
+        return None
     planned = await client.count(table, [], count="planned")
     if planned is not None and planned >= EXACT_BELOW:
         return make_count(planned, is_estimate=True)

@@ -17,7 +17,7 @@ _KINDS = {"table": "table", "partitioned": "partitioned table", "view": "view", 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """`rows` is None if the role may not read the table."""
+    """`rows` is None if the role may not read the table, and for views, which are counted when they are opened."""
 
     table: Table
     name: str
