@@ -86,7 +86,11 @@ async def test_the_last_session_is_undone_from_anywhere_in_the_connection(store:
     answer = await store.owner.patch(address, json={"price": 1})
     session = answer.headers["x-basewarden-session"]
     path = f"/c/{store.connection_id}/sessions/{session}/undo"
-    assert ("Undo the last session", path) in await find(store.owner, "", store.connection_id)
+    found = await find_groups(store.owner, "", store.connection_id)
+    assert ("Undo the last session", path) in [(one.label, one.href) for one in found["Commands"]]
+    assert [one.label for one in found["Account"]] == ["Your account", "Sign out"]
+    listed = (await find_groups(store.owner, "undo", store.connection_id))["Sessions"]
+    assert [one.href for one in listed] == [path.removesuffix("/undo")]
     assert (await store.owner.get(path)).status_code == 200
     undo = f"/api/connections/{store.connection_id}/sessions/{session}/undo"
     assert (await store.owner.post(undo, json={"mode": "apply", "onConflict": "refuse"})).is_success

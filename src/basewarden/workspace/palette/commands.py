@@ -13,7 +13,6 @@ _GENERAL = (
     PaletteItem("New connection", "/connections/new", "plus", None, "add create connect project database"),
     PaletteItem("Change theme", "/settings/account", "moon", "light or dark", "appearance color mode", script="theme"),
     PaletteItem("Keyboard shortcuts", "/shortcuts", "info", "?", "keys help", script="shortcuts"),
-    PaletteItem("Sign out", "/signout", "arrow", None, "log out leave", "post"),
 )
 
 

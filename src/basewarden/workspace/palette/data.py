@@ -98,7 +98,7 @@ async def _read_items(
         PaletteItem(
             row[label] or ", ".join(key_of(table, row)),
             row_path(connection_id, *table.qualified, key_of(table, row)),
-            "list",
+            "row",
             f"{table.name} {_describe_key(key_of(table, row))}".strip(),
         )
         for row in found.rows

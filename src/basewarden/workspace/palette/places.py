@@ -16,6 +16,7 @@ _HELP = (
     ("Status", "/status", "health uptime"),
     ("Contact", "/contact", "support operator help message"),
 )
+_SIGN_OUT = PaletteItem("Sign out", "/signout", "arrow", None, "log out leave", "post")
 
 
 def list_rooms(connection_id: UUID, role: Role) -> PaletteGroup:
@@ -34,9 +35,15 @@ def list_connections(connections: Iterable[Any], current: UUID | None) -> Palett
 
 def list_general(*, has_github: bool, has_billing: bool) -> list[PaletteGroup]:
     account = [
-        PaletteItem(page.title, page.path, "person", None, f"account settings {page.keywords}")
+        PaletteItem(page.title, page.path, page.icon, None, f"account settings {page.keywords}")
         for page in list_settings_pages(has_github=has_github, has_billing=has_billing)
         if page.is_listed
     ]
     pages = [PaletteItem(name, path, "info", None, words) for name, path, words in _HELP]
-    return [PaletteGroup("Account", account), PaletteGroup("Help", pages)]
+    return [PaletteGroup("Account", [*account, _SIGN_OUT]), PaletteGroup("Help", pages)]
+
+
+def list_own_places() -> PaletteGroup:
+    """What is of a person and not of a connection, before anything is typed."""
+    account = list_settings_pages(has_github=False, has_billing=False)[0]
+    return PaletteGroup("Account", [PaletteItem(account.title, account.path, account.icon), _SIGN_OUT])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,12 +17,14 @@ from basewarden.web import SettingsDep, inject
 from basewarden.workspace.palette.commands import ExtraCommands, list_commands
 from basewarden.workspace.palette.data import RowMatches, find_rows, list_tables
 from basewarden.workspace.palette.items import PaletteGroup, PaletteItem, match_groups
-from basewarden.workspace.palette.places import list_connections, list_general, list_rooms
+from basewarden.workspace.palette.places import list_connections, list_general, list_own_places, list_rooms
 from basewarden.workspace.table_client import BackendsDep, ProjectsDep, TableClient, make_table_client
 
 MIN_ROW_TEXT = 2
 SESSIONS_SEARCHED = 40
 AGENTS_SEARCHED = 200
+LAST_SESSIONS = 3
+_OF_LAST_SESSIONS = "undo redo revert session last"
 SCHEMA_SECONDS = 0.4
 """Tables of a project whose schema takes longer to load appear with a later key, once it is loaded."""
 
@@ -64,6 +67,8 @@ class PaletteSearch:
         if text:
             has_github, has_billing = self._settings.has_github, self._settings.has_billing
             groups += list_general(has_github=has_github, has_billing=has_billing)
+        else:
+            groups.append(list_own_places())
         return match_groups(groups, text)
 
     async def search_rows(self, connection_id: UUID | None, person: Person, text: str) -> RowMatches:
@@ -91,13 +96,14 @@ def _list_people(
     connection_id: UUID, agents: Sequence[Agent], sessions: Sequence[SessionSummary]
 ) -> tuple[PaletteGroup, PaletteGroup]:
     home = f"/c/{connection_id}"
+    found_by = chain(repeat(_OF_LAST_SESSIONS, LAST_SESSIONS), repeat(""))
+    listed = [_describe_session(one, home, words) for one, words in zip(sessions, found_by, strict=False)]
     return (
         PaletteGroup("Agents", [PaletteItem(one.name, f"{home}/agents/{one.id}", "key", "agent") for one in agents]),
-        PaletteGroup("Sessions", [_describe_session(found, home) for found in sessions]),
+        PaletteGroup("Sessions", listed),
     )
 
 
-def _describe_session(found: SessionSummary, home: str) -> PaletteItem:
-    session = found.session
-    href = f"{home}/sessions/{session.id}"
-    return PaletteItem(found.title, href, "list", f"session of {session.caller_name}", session.caller_name)
+def _describe_session(found: SessionSummary, home: str, more_words: str) -> PaletteItem:
+    caller, href = found.session.caller_name, f"{home}/sessions/{found.session.id}"
+    return PaletteItem(found.title, href, "clock", f"session of {caller}", f"{caller} {more_words}")
