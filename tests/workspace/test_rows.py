@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from basewarden.core.addresses import decode_row, encode_row
 from basewarden.db import Database
+from basewarden.web.civil_times import write_civil_time
 from tests.fixtures.app import ServedProduct
 from tests.workspace.conftest import Store
 
@@ -143,15 +144,37 @@ async def test_the_row_form_sends_only_what_was_touched(store: Store) -> None:
 
 async def test_a_row_is_edited_where_it_is_shown(store: Store) -> None:
     page = (await store.owner.get(f"{store.row('lamps', '3')}?edit=1")).text
-    assert page.count('class="row-values"') == 1
+    assert page.count('class="row-values"') == 2  # the second has what the database sets by itself
+    assert page.index("Set by the database") < page.index(">doubled<")
     assert 'name="v.id"' not in page
     assert "Lantern &lt;b&gt;" in page
     assert '<option value="2">Nordvik · 2</option>' in page
-    assert 'name="v.name"' not in (await store.owner.get(store.row("lamps", "3"))).text
+    shown = (await store.owner.get(store.row("lamps", "2"))).text
+    assert 'name="v.name"' not in shown
+    assert "lamps · id 2" in shown
+    assert f'href="{store.row("lamps", "1")}" rel="prev"' in shown
+    assert f'href="{store.row("lamps", "3")}" rel="next"' in shown
+    assert f'href="{store.row("lamps", "2")}" rel="prev"' not in (await store.owner.get(store.row("lamps", "1"))).text
+    assert "→ makers" in shown
     again = {"v.name": "Torch", "v.shade": "", "again": "1"}
     added = await store.owner.post(f"{store.table('lamps')}/+new", data=again)
     assert "/+new?" in added.headers["location"]
     assert "Torch" in (await store.owner.get(added.headers["location"])).text
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("2025-08-27 15:55:01.5+00", "27 Aug 2025, 15:55 UTC"),
+        ("2025-08-07 15:55:00+05:30", "7 Aug 2025, 15:55 +05:30"),
+        ("2025-08-27 15:55:00", "27 Aug 2025, 15:55"),
+        ("2025-12-01", "1 Dec 2025"),
+        ("infinity", "infinity"),
+        ("0044-03-15 BC", "0044-03-15 BC"),
+    ],
+)
+def test_dates_are_written_for_people(text: str, written: str) -> None:
+    assert write_civil_time(text) == written
 
 
 async def test_a_new_row_takes_defaults_null_and_empty_text(store: Store) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from basewarden.workspace.toasts import _shorten_both
 from tests.fixtures.bench import Backend, on_both_backends
 from tests.workspace.conftest import Store
 
@@ -31,6 +32,14 @@ async def edit(store: Store, column: str, before: str, after: str) -> httpx.Resp
     return await store.owner.post(store.row("lamps", "2"), data=body, follow_redirects=True)
 
 
+def test_equal_beginnings_of_values_are_left_out() -> None:
+    old, new = "Ethiopia Sidamo Natural, 250 g", "Ethiopia Sidamo Natural, 500 g"
+    assert _shorten_both(old, new) == ("…250 g", "…500 g")
+    assert _shorten_both("Desk lamp", "Desk light") == ("Desk lamp", "Desk light")
+    assert _shorten_both(old, old + " bag") == (old, old + " bag")
+    assert _shorten_both(None, new) == (None, new)
+
+
 @on_both_backends
 async def test_a_saved_field_is_undone_redone_and_undone(store: Store, backend: Backend) -> None:
     page = await edit(store, "price", '"40"', "41.50")
@@ -49,8 +58,8 @@ async def test_a_saved_field_is_undone_redone_and_undone(store: Store, backend: 
     await press(store, form)
     assert await store.ask("select price::text from lamps where id = 2") == "40"
     history = (await store.owner.get(page.url.path)).text
-    assert history.count("</b> changed in an undo") == 3
-    assert history.count("</b> changed") == 4
+    assert history.count("<b>You</b> in an undo") == 3
+    assert history.count('history-when"><b>You</b>') == 4
 
 
 async def test_a_deletion_with_what_it_cascaded_to(store: Store) -> None:

@@ -14,6 +14,7 @@ from basewarden import __version__
 from basewarden.web.arrays import read_array
 from basewarden.web.avatars import choose_hue, make_initials
 from basewarden.web.charts import place_points
+from basewarden.web.civil_times import write_civil_time
 from basewarden.web.highlight import highlight
 from basewarden.web.rooms import ROOMS
 from basewarden.web.shell import CONNECTION_COOKIE, find_connection_id
@@ -51,6 +52,7 @@ class Pages:
         self.environment.filters["spark_points"] = place_points
         self.environment.filters["highlight"] = highlight
         self.environment.filters["array_items"] = read_array
+        self.environment.filters["civil_time"] = write_civil_time
 
     def add_banner(self, name: str, path: Path, **values: Any) -> None:
         """Adds a folder of templates; its `banner.html` is shown above every page of a signed-in person."""

@@ -18,13 +18,14 @@ from basewarden.journal import (
 )
 from basewarden.web import count_things
 
-SESSIONS_SHOWN = 8
+SESSIONS_SHOWN = 12
 REFUSALS_SHOWN = 4
 BLOCKED_WITHIN = timedelta(days=1)
 UNUSUAL_WITHIN = timedelta(days=1)
 UNUSUAL_ROWS = 500
 UNUSUAL_DELETES = 50
 ATTENTION_SHOWN = 3
+ROWS_SHOWN = 12
 _AGES = (("Last 24 hours", timedelta(days=1)), ("Last 7 days", timedelta(days=7)))
 
 

@@ -16,6 +16,7 @@ _JSON_TYPES = frozenset({"json", "jsonb"})
 _UNSORTABLE_TYPES = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
 _INCOMPARABLE_TYPES = frozenset({"json", "xml", "point", "polygon"})
 _CONSTANT = re.compile(r"'((?:[^']|'')*)'::[^']+")
+_NOTED = re.compile(r"(created|inserted|updated|modified|changed)_(at|on|by)")
 _KINDS = {"B": "bool", "E": "enum", "N": "number", "D": "timestamp", "A": "array", "C": "json"}
 
 
@@ -33,6 +34,8 @@ class ColumnView:
     editable: bool
     default: str | None
     options: tuple[str, ...]
+    is_noted: bool
+    """Whether the database sets it by itself, as far as can be seen."""
     sortable: bool
     sort: str | None = None
     sort_href: str | None = None
@@ -51,10 +54,10 @@ def view_column(
     is_key = column.name in table.key
     return ColumnView(
         name=column.name,
-        type=_leave_out_schema(table, column.type),
+        type=_find_reference(table, column) or _leave_out_schema(table, column.type),
         kind=kind,
         input_type="date" if column.base_type == "date" else "text",
-        is_reference=any(key.columns[-1] == column.name for key in table.foreign_keys_out),
+        is_reference=_find_reference(table, column) is not None,
         comment=column.comment,
         is_key=is_key,
         is_pinned=is_pinned,
@@ -62,10 +65,25 @@ def view_column(
         editable=can_edit and not is_key and is_settable(column),
         default=_describe_default(column.default),
         options=("true", "false") if kind == "bool" else column.enum_values,
+        is_noted=is_set_by_database(table, column),
         sortable=is_sortable(column),
         sort=sort,
         sort_href=sort_href,
     )
+
+
+def _find_reference(table: Table, column: Column) -> str | None:
+    """The table that a column refers to, in place of its type: "→ categories"."""
+    names = (key.ref_table[1] for key in table.foreign_keys_out if key.columns[-1] == column.name)
+    return next((f"→ {name}" for name in names), None)
+
+
+def is_set_by_database(table: Table, column: Column) -> bool:
+    """True for generated columns, and those that note who made or changed a row and when, where a default sets one."""
+    if column.generated or _NOTED.fullmatch(column.name) is None:
+        return column.generated
+    defaults = (one.default for one in table.columns.values() if _NOTED.fullmatch(one.name))
+    return any(default is not None and not _CONSTANT.fullmatch(default) for default in defaults)
 
 
 def _leave_out_schema(table: Table, text: str) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
+from basewarden.connections import Membership
 from basewarden.db import ReadSession
 from basewarden.journal import JournalMutation, JournalSession, encode_key, list_row_history, split_changed_columns
 from basewarden.workspace.table_client import Key
@@ -26,21 +26,23 @@ class HistoryEntry:
     before: Mapping[str, str | None] | None
     after: Mapping[str, str | None] | None
     is_agent: bool
+    is_you: bool
+    """Whether the reader made the change."""
     changes: Sequence[tuple[str, str | None, str | None]]
     derived: Sequence[str]
     undo_href: str | None
 
 
-async def read_history(db: ReadSession, connection_id: UUID, table: Table, key: Key) -> list[HistoryEntry]:
+async def read_history(db: ReadSession, member: Membership, table: Table, key: Key) -> list[HistoryEntry]:
     """Lists the changes of a row, the newest first."""
-    found = await list_row_history(db, connection_id, table.schema, table.name, encode_key(key), limit=SHOWN)
-    return [_show_entry(connection_id, view.mutation, view.state, session) for view, session in found]
+    found = await list_row_history(db, member.connection.id, table.schema, table.name, encode_key(key), limit=SHOWN)
+    return [_show_entry(member, view.mutation, view.state, session) for view, session in found]
 
 
-def _show_entry(connection_id: UUID, mutation: JournalMutation, state: str, session: JournalSession) -> HistoryEntry:
+def _show_entry(member: Membership, mutation: JournalMutation, state: str, session: JournalSession) -> HistoryEntry:
     before, after = mutation.before_exact, mutation.after_exact
     changes, derived = _list_changes(mutation)
-    session_href = f"/c/{connection_id}/sessions/{session.id}"
+    session_href = f"/c/{member.connection.id}/sessions/{session.id}"
     is_undoable = state == "committed" and session.kind != "undo"
     return HistoryEntry(
         at=mutation.at,
@@ -54,6 +56,7 @@ def _show_entry(connection_id: UUID, mutation: JournalMutation, state: str, sess
         before=before,
         after=after,
         is_agent=session.kind == "agent",
+        is_you=session.user_id == member.person.id,
         changes=changes,
         derived=derived,
         undo_href=f"{session_href}/undo?write={mutation.write_id}" if is_undoable else None,

@@ -27,7 +27,7 @@ from basewarden.db import ReadSession
 from basewarden.journal import ReconcilerDep, count_activity
 from basewarden.settings import Settings
 from basewarden.web import PagesDep, Reading, SettingsDep, Writing, redirect
-from basewarden.workspace.activity import describe_now, group_by_age, list_activity, list_attention
+from basewarden.workspace.activity import ROWS_SHOWN, describe_now, group_by_age, list_activity, list_attention
 from basewarden.workspace.first_steps import find_first_steps
 
 _AGENTS_READ = 50
@@ -101,7 +101,7 @@ async def _read_activity(
     return {
         "rows": rows,
         "attention_rows": list_attention(rows),
-        "groups": group_by_age(rows),
+        "groups": group_by_age(rows[:ROWS_SHOWN]),
         "now_text": describe_now(rows),
         "totals": await count_activity(db, member.connection.id),
         "agents": await count_agents(db, member.connection.id),

@@ -1,5 +1,6 @@
 """One row: its values, references and history; adding, editing and deleting rows."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from basewarden.workspace.fields import edit_fields, new_fields, read_changes, r
 from basewarden.workspace.grid import can_edit, make_row, read_labelled
 from basewarden.workspace.history import read_history
 from basewarden.workspace.navigation import make_table_context, name_table
+from basewarden.workspace.neighbours import find_neighbours
 from basewarden.workspace.paths import KeyDep, KeysDep, TableDep
 from basewarden.workspace.references import list_references, read_choices
 from basewarden.workspace.related import ReferencingTable, count_deleted, list_related, referenced_columns
@@ -165,7 +167,10 @@ async def _show_row(
         return await _show_missing(request, member, table, key, client, db, pages)
     row = found.rows[0]
     too_long = list_truncated(row, table.columns, limit)
-    related = await list_related(client, member.connection.id, table, [row])
+    related, neighbours = await asyncio.gather(
+        list_related(client, member.connection.id, table, [row]),
+        find_neighbours(client, member.connection.id, table, key),
+    )
     changed = error.now if isinstance(error, EditConflict) else None
     typed = {name: change.after for name, change in changes.items()} if changes else {}
     errors = {} if error is None else list_refusals(error, table, typed)
@@ -180,6 +185,7 @@ async def _show_row(
         shown=shown,
         label=_read_label(table, row),
         columns=[view_column(table, column, can_edit=edits) for column in columns],
+        cells={column.name: cell for column, cell in zip(columns, shown.cells, strict=True)},
         fields={field.column.name: field for field in edit_fields(table, row, changes, errors, changed, too_long)}
         if is_editing
         else {},
@@ -188,7 +194,8 @@ async def _show_row(
         too_long=too_long if is_editing else frozenset(),
         errors=errors,
         related=related,
-        history=await read_history(db, member.connection.id, table, key),
+        neighbours=neighbours,
+        history=await read_history(db, member, table, key),
         way_back=UNDO_NOTE,
         confirm_word=_confirm_word(member, table, client, [row], related),
         can_edit=edits,
@@ -208,7 +215,7 @@ async def _show_missing(
     request: Request, member: Membership, table: Table, key: Key, client: TableClient, db: Any, pages: Pages
 ) -> Response:
     """Renders the history of a row that does not exist any more."""
-    history = await read_history(db, member.connection.id, table, key)
+    history = await read_history(db, member, table, key)
     frame = make_table_context(client, member.connection.id, table)
     return pages.render(
         request,

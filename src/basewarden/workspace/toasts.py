@@ -35,6 +35,8 @@ from pgrest import TextLimit
 SHOWN_FOR = timedelta(minutes=15)
 """A bookmarked address offers no undo for ever."""
 MAX_NAME = 48
+_LONGEST_EQUAL = 12
+"""Two values that begin with more equal characters are shown from where they differ on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ def list_changes(row: JournalMutation) -> list[ValueChange]:
     before, after = row.before_exact or {}, row.after_exact or {}
     named, derived = split_changed_columns(before, after, row.set_columns)
     return [
-        ValueChange(make_brief(name, MAX_NAME), _shorten(before.get(name)), _shorten(after[name]))
+        ValueChange(make_brief(name, MAX_NAME), *_shorten_both(before.get(name), after[name]))
         for name in named or derived
     ]
 
@@ -214,6 +216,16 @@ async def _find_label(client: TableClient, source: NameSource, image: dict[str, 
 
 def _shorten(value: str | None) -> str | None:
     return None if value is None else make_brief(value)
+
+
+def _shorten_both(old: str | None, new: str | None) -> tuple[str | None, str | None]:
+    if old is None or new is None:
+        return _shorten(old), _shorten(new)
+    equal = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), 0)
+    start = old.rfind(" ", 0, equal) + 1
+    if start <= _LONGEST_EQUAL:
+        return _shorten(old), _shorten(new)
+    return f"…{_shorten(old[start:])}", f"…{_shorten(new[start:])}"
 
 
 def _count_rows(count: int) -> str:
