@@ -1,4 +1,5 @@
-/** The title and the buttons of an undo count the conflicts that are settled by restoring the row. */
+/** The title, the buttons and the chips of an undo count the conflicts that are settled by restoring the row. */
+import { onArrival } from "./events.js";
 
 function countRestored(): number {
   const shown = document.querySelectorAll('input[form="undo-form"][value="restore"]:checked').length;
@@ -19,10 +20,27 @@ function showCounts(form: HTMLFormElement): void {
   const free = Number(form.dataset["free"]) + restored;
   const kept = Number(form.dataset["kept"]) - restored;
   const verb = form.dataset["verb"] ?? "Undo";
-  const short = free ? `${verb} ${nameCount(free, "row")}` : verb;
+  const short = `${verb} ${nameCount(free, "row")}`;
   setText("[data-undo-button]", short);
+  for (const label of document.querySelectorAll("[data-undo-button]")) {
+    const button = label.closest("button");
+    if (button !== null) button.disabled = free === 0;
+  }
   const title = kept ? `${short}, keep ${nameCount(kept, "newer edit")}` : short;
   setText("[data-undo-title]", free ? title : (form.dataset["nothing"] ?? verb));
+}
+
+/** Adds a row to what the undo does to its table, or takes it away again. */
+function countInChip(choice: HTMLInputElement): void {
+  const row = choice.closest<HTMLElement>("[data-counts]");
+  const chip = document.querySelector<HTMLElement>(`[data-chip~="${row?.dataset["table"] ?? ""}"]`);
+  const count = chip?.querySelector<HTMLElement>(`[data-count="${row?.dataset["counts"] ?? ""}"]`);
+  if (!chip || !count) return;
+  const text = count.textContent ?? "";
+  const number = Number(text.replace(/\D/g, "")) + (choice.value === "restore" ? 1 : -1);
+  count.textContent = text.charAt(0) + number.toLocaleString("en");
+  count.hidden = number === 0;
+  chip.hidden = chip.querySelector("b:not([hidden])") === null;
 }
 
 function findForm(): HTMLFormElement | null {
@@ -31,7 +49,10 @@ function findForm(): HTMLFormElement | null {
 
 document.addEventListener("change", (event) => {
   const form = findForm();
-  if (form !== null && event.target instanceof HTMLInputElement && event.target.name.startsWith("choice-")) showCounts(form);
+  const choice = event.target;
+  if (form === null || !(choice instanceof HTMLInputElement) || !choice.name.startsWith("choice-")) return;
+  showCounts(form);
+  countInChip(choice);
 });
 
 document.addEventListener("click", (event) => {
@@ -42,7 +63,10 @@ document.addEventListener("click", (event) => {
   else delete form.dataset["step"];
 });
 
-document.addEventListener("htmx:afterSettle", () => {
+function showAll(): void {
   const form = findForm();
   if (form !== null && document.querySelector("#choices-rest") !== null) showCounts(form);
-});
+}
+
+onArrival(showAll);
+document.addEventListener("htmx:afterSettle", showAll);

@@ -16,6 +16,7 @@ import "./filter.js";
 import "./filtervalue.js";
 import "./grid.js";
 import "./invalid.js";
+import "./latebar.js";
 import "./live.js";
 import "./menu.js";
 import "./navigate.js";

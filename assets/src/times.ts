@@ -14,6 +14,8 @@ interface Formats {
   relative: Intl.RelativeTimeFormat;
   absolute: Intl.DateTimeFormat;
   clock: Intl.DateTimeFormat;
+  minute: Intl.DateTimeFormat;
+  day: Intl.DateTimeFormat;
 }
 
 let formats: Formats | null = null;
@@ -24,6 +26,8 @@ function useFormats(): Formats {
     relative: new Intl.RelativeTimeFormat("en", { numeric: "auto" }),
     absolute: new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" }),
     clock: new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" }),
+    minute: new Intl.DateTimeFormat("en-GB", { timeStyle: "short" }),
+    day: new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" }),
   };
   return formats;
 }
@@ -36,12 +40,29 @@ function describe(when: Date, now: Date): string {
   return "just now";
 }
 
+/** "today", "yesterday" or the date. */
+function nameDay(when: Date, now: Date): string {
+  const ages = new Map([[0, "today"], [1, "yesterday"]]);
+  for (const [age, name] of ages) {
+    const day = new Date(now.getFullYear(), now.getMonth(), now.getDate() - age);
+    if (day.toDateString() === when.toDateString()) return name;
+  }
+  return `${useFormats().day.format(when)},`;
+}
+
+function show(kind: string | undefined, when: Date, now: Date): string {
+  if (kind === "clock") return useFormats().clock.format(when);
+  if (kind === "day") return `${nameDay(when, now)} ${useFormats().minute.format(when)}`;
+  if (kind === "day-second") return `${nameDay(when, now)} ${useFormats().clock.format(when)}`;
+  return describe(when, now);
+}
+
 function localise(part: Element): void {
   const now = new Date();
   for (const time of within<HTMLTimeElement>(part, "time[data-moment]")) {
     const when = new Date(time.dateTime);
     time.title = useFormats().absolute.format(when);
-    const text = time.dataset["moment"] === "clock" ? useFormats().clock.format(when) : describe(when, now);
+    const text = show(time.dataset["moment"], when, now);
     if (time.textContent !== text) time.textContent = text;
   }
 }

@@ -30,7 +30,7 @@ async def test_the_page_ticks_what_happens(signed_in: Page, store: Store) -> Non
         written = await agent.patch(lamps, json={"price": 1})
     await expect(done).to_have_count(4)
     session = written.headers["x-basewarden-session"]
-    undo = page.get_by_role("link", name="Preview undo")
+    undo = page.locator(".task").get_by_role("link", name="Review and undo…")
     await expect(undo).to_have_attribute("href", re.compile(f"/sessions/{session}/undo$"))
     await expect(page.get_by_text("price-bot is working right now.")).to_be_visible()
     path = f"/api/connections/{store.connection_id}/sessions/{session}/undo"

@@ -59,13 +59,13 @@ async def test_a_row_is_saved_and_its_session_undone(signed_in: Page, store: Sto
     assert await store.ask("select price::text from lamps where id = 2") == "41.50"
     await press(page, "g", "s")
     await expect(page.get_by_role("heading", name="Sessions", level=1)).to_be_visible()
-    await tab_to(page, "Changed 1 row of lamps")
+    await tab_to(page, "Changed 1 lamp")
     await press(page, "Enter")
     await expect(page).to_have_url(re.compile("/sessions/[^/]+$"))
-    await tab_to(page, "Undo 1 row")
+    await tab_to(page, "Review and undo…")
     await press(page, "Enter")
     await expect(page.get_by_text("Nothing has been changed yet.")).to_be_visible()
     await tab_to(page, "Undo 1 row")
     await press(page, "Enter")
-    await expect(page.get_by_text("1 row is as it was.")).to_be_visible()
+    await expect(page.get_by_role("heading", name="1 row is as it was")).to_be_visible()
     assert await store.ask("select price::text from lamps where id = 2") == "40"

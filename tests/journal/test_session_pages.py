@@ -64,7 +64,7 @@ async def test_the_list_is_sorted_by_the_last_write(workshop: Workshop) -> None:
         await agent.write("PATCH", "/prices?id=eq.1", {"amount": 5}, headers={"x-basewarden-session": label})
     page = await read_list(bench)
     assert list_labels(page) == ["first", "second"]
-    assert list_titles(page) == ["Changed 1 row of prices", "No changes"]
+    assert list_titles(page) == ["Changed 1 price", "No changes"]
 
 
 async def test_filters_are_in_the_address_and_stay_in_the_tabs(workshop: Workshop) -> None:
@@ -72,7 +72,7 @@ async def test_filters_are_in_the_address_and_stay_in_the_tabs(workshop: Worksho
     robot, clerk = await bench.agent(name="Robot"), await bench.agent(name="Clerk")
     await robot.write("PATCH", "/prices?id=eq.1", {"amount": 5})
     await clerk.write("DELETE", "/customers?id=eq.30")
-    prices, customers = "Changed 1 row of prices", "Deleted 1 row of customers"
+    prices, customers = "Changed 1 price", "Deleted 1 customer"
     assert list_titles(await read_list(bench)) == [customers, prices]
     for query, expected in (
         (f"who={robot.id}", [prices]),
@@ -133,7 +133,7 @@ async def test_each_role_has_its_own_action(workshop: Workshop) -> None:
         for page in (path, f"{path}/{session}"):
             shown = (await person.get(page)).text
             assert (f'href="{path}/{session}/undo"' in shown) is can_undo
-    assert "Undo 1 row…" in await read_page(bench, session)
+    assert "Review and undo…" in await read_page(bench, session)
 
 
 async def test_a_write_is_a_sentence_with_its_rows(workshop: Workshop) -> None:
@@ -142,7 +142,7 @@ async def test_a_write_is_a_sentence_with_its_rows(workshop: Workshop) -> None:
     session = (await agent.write("PATCH", "/prices?id=gt.0", {"amount": 0})).session_id
     await agent.write("DELETE", "/customers?id=lt.13")
     page = await read_page(bench, session)
-    assert "<h1>Changed 261 prices, deleted 12 customers, and 1 more table</h1>" in page
+    assert "<h1>Changed 261 prices, deleted 12 customers and 12 orders</h1>" in page
     assert '<h3 class="write-title">Changed 261 prices</h3>' in page
     assert '<h3 class="write-title">Deleted 12 customers</h3>' in page
     assert "and by foreign keys 12 orders" in page
@@ -228,14 +228,15 @@ async def test_an_undone_session_says_who_undid_it(workshop: Workshop) -> None:
     undo = (await bench.person.post(path, json={"mode": "apply"})).json()["undoSessionId"]
     page = await read_page(bench, session)
     assert "This session was undone" in page
+    assert page.count('<span class="entry-undone">undone</span>') == 1
     assert f'Undone by <a href="/c/{bench.connection_id}/sessions/{undo}">' in page
     assert f"/sessions/{session}/undo" not in page
     page = await read_page(bench, undo)
-    assert "<h1>Undid “Changed 1 row of prices”</h1>" in page
-    assert "Redo 1 row…" in page
+    assert "<h1>Undid “Changed 1 price”</h1>" in page
+    assert "Review and redo…" in page
     listed = await read_list(bench)
-    assert list_titles(listed) == ["Undid “Changed 1 row of prices”", "Changed 1 row of prices"]
-    assert list_titles(await read_list(bench, "?status=undone")) == ["Changed 1 row of prices"]
+    assert list_titles(listed) == ["Undid “Changed 1 price”", "Changed 1 price"]
+    assert list_titles(await read_list(bench, "?status=undone")) == ["Changed 1 price"]
 
 
 async def test_one_write_is_undone_alone(workshop: Workshop) -> None:
@@ -253,7 +254,7 @@ async def test_one_write_is_undone_alone(workshop: Workshop) -> None:
     rows = await bench.rows("SELECT id, amount FROM prices WHERE id < 3 ORDER BY id")
     assert [row["amount"] for row in rows] == [5, 2]
     page = await read_page(bench, session)
-    for text in ("1 of 2 rows were undone", "Undo 1 row left…", '<span class="entry-undone">undone</span>'):
+    for text in ("1 of 2 rows were undone", "Review and undo…", '<span class="entry-undone">undone</span>'):
         assert page.count(text) == 1
     assert page.count("Undo this write") == 1
     assert "1 of 2 undone" in await read_list(bench)

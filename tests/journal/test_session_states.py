@@ -39,7 +39,7 @@ class _Undo:
         ({"kind": "agent", "status": "partly_undone"}, "partly_undone", "partly undone"),
         ({"kind": "member"}, "ended", ""),
         ({"kind": "member", "status": "undone"}, "undone", "undone"),
-        ({"kind": "undo", "undo_state": "done"}, "ended", "undo"),
+        ({"kind": "undo", "undo_state": "done"}, "ended", ""),
         ({"kind": "undo", "undo_state": "running"}, "ended", "undoing"),
         ({"kind": "undo", "undo_state": "failed"}, "ended", "failed"),
         ({"kind": "undo", "undo_state": "done", "status": "undone"}, "undone", "undone"),
@@ -50,9 +50,9 @@ def test_only_agents_run(given: dict[str, Any], status: str, state: str) -> None
     assert (find_status(session), find_state(session)) == (status, state)
 
 
-def test_a_redo_is_called_one() -> None:
-    session = JournalSession(kind="undo", status="open", undo_state="done", last_seen_at=NOW)
-    assert find_state(session, is_redo=True) == "redo"
+def test_a_redo_that_runs_is_called_one() -> None:
+    session = JournalSession(kind="undo", status="open", undo_state="running", last_seen_at=NOW)
+    assert find_state(session, is_redo=True) == "redoing"
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,22 @@ async def test_what_foreign_keys_changed_is_counted_apart(workshop: Workshop) ->
     await agent.write("DELETE", "/customers?id=lt.6")
     await agent.write("POST", "/customers", {"id": 10, "name": "new"})
     (session,) = await bench.sessions()
-    assert session["title"] == "Deleted 5 customers, changed 30 prices, and 1 more table"
+    assert session["title"] == "Deleted 5 customers, changed 30 prices, deleted 4 addresses"
     assert (session["mutationCount"], session["writeCount"]) == (40, 3)
+
+
+async def test_a_row_that_was_changed_twice_is_one_row(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent()
+    await agent.write("PATCH", "/prices?id=eq.1", {"amount": 5})
+    await agent.write("PATCH", "/prices?id=lt.3", {"amount": 6})
+    await agent.write("DELETE", "/customers?id=eq.1")
+    (session,) = await bench.sessions()
+    assert session["title"] == "Deleted 1 customer, changed 2 prices, deleted 1 address"
+    assert session["mutationCount"] == 5
+    page = (await bench.person.get(f"/c/{bench.connection_id}/sessions/{session['id']}")).text
+    assert "4 rows in 3 writes" in page
+    assert ">~2</span>" in page
 
 
 @on_both_backends

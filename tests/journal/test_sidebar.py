@@ -46,7 +46,7 @@ def test_nothing_is_shown_for_nothing() -> None:
 
 def test_what_needs_a_look_is_urgent() -> None:
     assert _Found(active=2, frozen=1, blocked=3, agents=4).describe() == {
-        "/sessions": [RoomCount(2, "active now", "live"), RoomCount(1, "frozen", "urgent")],
+        "/sessions": [RoomCount(2, "running now", "live"), RoomCount(1, "frozen", "urgent")],
         "/refusals": [RoomCount(3, "in the last 24 hours", "urgent")],
         "/agents": [RoomCount(4, "in use")],
     }
@@ -64,7 +64,7 @@ def make_counts(journal_db: JournalDatabase, **options: float) -> SidebarCounts:
 async def test_old_undone_and_foreign_sessions_are_not_counted(journal_db: JournalDatabase) -> None:
     recorder = await journal_db.recorder()
     await recorder.record(journal_db.entry(1))
-    assert await count(journal_db) == {"/sessions": [RoomCount(1, "active now", "live")]}
+    assert await count(journal_db) == {"/sessions": [RoomCount(1, "running now", "live")]}
     assert await make_counts(journal_db).count(uuid4()) == {}
     await journal_db.admin.execute("UPDATE journal_sessions SET frozen_at = now()")
     assert await count(journal_db) == {"/sessions": [RoomCount(1, "frozen", "urgent")]}
@@ -92,7 +92,7 @@ async def test_a_large_journal_costs_no_more(journal_db: JournalDatabase) -> Non
     started = time.perf_counter()
     found = await count(journal_db)
     assert time.perf_counter() - started < _MOST_SECONDS
-    assert [(one.number, one.words) for one in found["/sessions"]] == [(3, "active now"), (3, "frozen")]
+    assert [(one.number, one.words) for one in found["/sessions"]] == [(3, "running now"), (3, "frozen")]
     plan = str(await journal_db.rows(f"EXPLAIN {_with_values(journal_db)}"))
     assert "ix_journal_sessions_last_seen" in plan
     assert "ix_journal_sessions_frozen" in plan
@@ -120,7 +120,7 @@ async def test_the_pages_have_the_counts_in_words(workshop: Workshop) -> None:
     await agent.http.post("/notes", json={"id": 9}, headers={"x-basewarden-session": "active"})
     await bench.product.registry.get(RefusalLog).flush()
     page = (await bench.person.get(f"/c/{bench.connection_id}/agents")).text
-    for words in ("1 active now", "1 frozen", "2 in the last 24 hours", "1 in use"):
+    for words in ("1 running now", "1 frozen", "2 in the last 24 hours", "1 in use"):
         assert f'<span class="visually-hidden">, {words}</span>' in page
 
 
@@ -129,8 +129,8 @@ async def test_a_session_that_was_just_frozen_is_not_counted_as_running(workshop
     agent = await bench.agent()
     await agent.http.post("/notes", json={"id": 1})
     pages = f"/c/{bench.connection_id}/agents"
-    assert "1 active now" in (await bench.person.get(pages)).text
+    assert "1 running now" in (await bench.person.get(pages)).text
     (session,) = (await bench.person.get(f"/api/connections/{bench.connection_id}/sessions")).json()["sessions"]
-    for what, words in (("freeze", "1 frozen"), ("release", "1 active now"), ("freeze", "1 frozen")):
+    for what, words in (("freeze", "1 frozen"), ("release", "1 running now"), ("freeze", "1 frozen")):
         done = await bench.person.post(f"/c/{bench.connection_id}/sessions/{session['id']}/{what}")
         assert words in (await bench.person.get(done.headers["location"])).text

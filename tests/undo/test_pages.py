@@ -58,7 +58,7 @@ async def test_from_the_list_to_the_receipt(bench: Bench, agent: BenchAgent) -> 
     receipt = await request_undo(bench, session)
     assert receipt.status_code == 200
     assert "/undos/" in receipt.url.path
-    assert "4 rows are as they were." in receipt.text
+    assert "<h1>4 rows are as they were</h1>" in receipt.text
     assert f"/sessions/{session}" in receipt.text
     assert len(await bench.rows("SELECT * FROM notes WHERE body LIKE 'note%'")) == 60
     assert "Undone by" in await open_page(bench, f"/{session}")
@@ -69,7 +69,7 @@ async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: BenchAge
     session = (await agent.write("PATCH", "/notes?id=lt.4", {"body": "x"})).session_id
     await bench.run("UPDATE notes SET body = 'theirs' WHERE id = 2")
     preview = await open_page(bench, f"/{session}/undo")
-    assert "changed after the session" in preview
+    assert "was changed after the session" not in preview  # the values say it
     assert "Undo 2 rows, keep 1 newer edit" in preview
     assert 'id="conflicts-more" hidden' in preview
     assert ">theirs</b>" not in await open_page(bench, f"/{session}/undo?conflicts=1")
@@ -82,8 +82,9 @@ async def test_conflicts_are_shown_and_can_be_left(bench: Bench, agent: BenchAge
     assert refused.status_code == 422
     assert "Nothing was changed" in refused.text
     receipt = (await request_undo(bench, session, onConflict="skip")).text
-    assert "2 rows are as they were.</p>" in receipt
+    assert "<h1>2 rows are as they were</h1>" in receipt
     assert "1 row keeps a newer edit." in receipt
+    assert "1 table, in one transaction." in receipt
     assert '<del class="change-old">x</del>' in receipt
     assert "changed outside Basewarden" in receipt
     assert "1 row kept" in receipt
@@ -121,7 +122,7 @@ async def test_each_conflict_has_a_choice_that_the_form_keeps(bench: Bench, agen
     receipt = await request_undo(
         bench, session, previewToken=token, onConflict="skip", restored=" ".join(ids[5:]), **form
     )
-    assert "3 rows are as they were." in receipt.text
+    assert "3 rows are as they were" in receipt.text
     assert "2 newer edits were overwritten, as chosen." in receipt.text
     assert [row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 9 ORDER BY id")] == [
         "note 1",
@@ -129,11 +130,19 @@ async def test_each_conflict_has_a_choice_that_the_form_keeps(bench: Bench, agen
         "note 7",
         "note 8",
     ]
+    assert "5 rows kept" in receipt.text
+    assert "was changed after the session" not in receipt.text
+    rest = (await bench.person.get(f"{receipt.url.path}?kept=2")).text
+    shown = [f">{number}</a>" in rest for number in range(1, 8)]
+    assert shown == [False, False, False, True, True, True, False]
+    assert "note 8" not in rest
     (again,) = re.findall(r'href="([^"]+)">(?:<[^>]+>)*Restore anyway…', receipt.text)
     rest = (await bench.person.get(again)).text
-    assert "Choose what to restore" in rest
+    assert "5 newer edits: nothing to undo unless you choose" in rest
     assert rest.count('value="restore">') == 5
-    assert "3 rows already restored. 5 conflicts remain." in rest
+    assert "3 rows are restored already." in rest
+    assert "Nothing left to restore" not in rest
+    assert "Undo 0 rows" in rest
 
 
 async def test_a_long_write_is_folded_and_paged(bench: Bench, agent: BenchAgent) -> None:
@@ -172,7 +181,7 @@ async def test_a_press_does_only_what_was_previewed(bench: Bench, agent: BenchAg
     assert "Undo 2 rows" in stale.text
     assert {row["body"] for row in await bench.rows("SELECT body FROM notes WHERE id < 3")} == {"x"}
     (token,) = re.findall(r'name="previewToken" value="([^"]+)"', stale.text)
-    assert "2 rows are as they were." in (await request_undo(bench, session, previewToken=token)).text
+    assert "2 rows are as they were" in (await request_undo(bench, session, previewToken=token)).text
 
 
 async def test_a_press_that_finds_nothing_to_do_says_so(bench: Bench, agent: BenchAgent) -> None:
@@ -180,11 +189,12 @@ async def test_a_press_that_finds_nothing_to_do_says_so(bench: Bench, agent: Ben
     await bench.run("UPDATE notes SET body = 'theirs' WHERE id = 2")
     await request_undo(bench, session, onConflict="skip")
     preview = await open_page(bench, f"/{session}/undo")
-    assert "2 rows already restored. 1 conflict remains." in preview
+    assert "2 rows are restored already." in preview
+    assert "1 newer edit: nothing to undo unless you choose" in preview
     assert "keep 1 newer edit" not in preview
     again = await request_undo(bench, session, onConflict="skip")
     assert "Nothing was changed" in again.text
-    assert "2 rows already restored. 1 conflict remains." in again.text
+    assert "2 rows are restored already. 1 row keeps a newer edit." in again.text
     assert "as they were" not in again.text
 
 
@@ -197,8 +207,9 @@ async def test_an_undone_undo_offers_no_redo(bench: Bench, agent: BenchAgent) ->
         f'href="/c/{bench.connection_id}/sessions/{undo}/undo"' in first.text
     )  # its preview: one press repeats nothing
     again = await request_undo(bench, undo)
-    assert "1 row has its changes again." in again.text
+    assert "1 row has its changes again" in again.text
     assert ">Undo…</span>" in again.text
+    assert again.url.path != first.url.path
     undone = (await bench.person.get(f"/c/{bench.connection_id}/undos/{undo}")).text
     assert ">Redo…</span>" not in undone
     assert "Redone" in undone
@@ -215,7 +226,7 @@ async def test_one_write_is_previewed_and_undone(bench: Bench, agent: BenchAgent
     assert "<span>Undo 2 rows</span>" in preview
     assert f'action="{path}"' in preview
     receipt = await bench.person.post(path, follow_redirects=True)
-    assert "2 rows are as they were." in receipt.text
+    assert "2 rows are as they were" in receipt.text
     again = await bench.person.post(path)
     assert again.status_code == 422
     assert "These writes are already undone." in again.text
@@ -259,6 +270,43 @@ async def test_rows_have_their_labels_and_hostile_values_stay_text(workshop: Wor
     receipt = await request_undo(bench, session)
     assert '&lt;i&gt;Ada &amp; Co&lt;/i&gt;</a> <span class="entry-key">7</span>' in receipt.text
     assert "<i>Ada" not in receipt.text
+
+
+async def test_a_receipt_names_rows_as_the_preview_did(workshop: Workshop) -> None:
+    bench = await workshop.bench("""
+        CREATE TABLE people (id int PRIMARY KEY, full_name text);
+        CREATE TABLE homes (id int PRIMARY KEY, person_id int REFERENCES people ON DELETE CASCADE, postal_code text);
+        CREATE TABLE cars (id int PRIMARY KEY, person_id int REFERENCES people ON DELETE CASCADE, plate text);
+        INSERT INTO people VALUES (1, 'Marco Werner');
+        INSERT INTO homes VALUES (23, 1, '50176');
+        INSERT INTO cars VALUES (4, 1, 'K-1');
+    """)
+    agent = await bench.agent()
+    session = (await agent.write("DELETE", "/people?id=eq.1")).session_id
+    preview = await open_page(bench, f"/{session}/undo")
+    receipt = (await request_undo(bench, session)).text
+    for page in (preview, receipt):
+        assert re.search(r'Marco Werner(</a>)? <span class="entry-key">23<', page)
+        assert 'title="1">Marco Werner</span>' in page
+        assert page.index(">people</h2>") < page.index(">By foreign keys</h2>") < page.index(">cars</h2>")
+        assert page.count('<details class="card diff-card" open>') == 1
+    assert "in 2 tables" in preview
+
+
+async def test_newer_edits_of_one_session_lead_to_its_undo(bench: Bench, agent: BenchAgent) -> None:
+    first = (await agent.write("PATCH", "/notes?id=lt.4", {"body": "x"})).session_id
+    again = {"x-basewarden-session": "again"}
+    second = (await agent.write("PATCH", "/notes?id=lt.4", {"body": "y"}, headers=again)).session_id
+    preview = await open_page(bench, f"/{first}/undo")
+    assert "3 newer edits: nothing to undo unless you choose" in preview
+    assert "3 rows were written by" in preview
+    assert f'href="/c/{bench.connection_id}/sessions/{second}/undo"' in preview
+    assert preview.count("data-chip=") == 0  # a single table needs no jump
+    page = await open_page(bench, f"/{first}")
+    assert page.count('set <b class="data">y</b> afterwards') == 6
+    await request_undo(bench, second)
+    assert "Undo 3 rows" in await open_page(bench, f"/{first}/undo")
+    assert " afterwards" not in await open_page(bench, f"/{first}")
 
 
 async def test_rows_keep_their_keys_for_names_where_the_project_does_not_answer(workshop: Workshop) -> None:

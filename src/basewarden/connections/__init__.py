@@ -6,6 +6,7 @@ from basewarden.connections.agent_activity import (
     AgentHistory,
     AgentRefusal,
     AgentSession,
+    AgentUndone,
 )
 from basewarden.connections.agent_pages import AgentActivityDep
 from basewarden.connections.agents import AgentCaller, Agents, count_agents, list_agents
@@ -39,6 +40,7 @@ __all__ = [
     "AgentHistory",
     "AgentRefusal",
     "AgentSession",
+    "AgentUndone",
     "Agents",
     "Connection",
     "ConnectionFailed",

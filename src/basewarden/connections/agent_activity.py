@@ -18,8 +18,25 @@ class AgentCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentUndone:
+    """What undos did with a session's rows; `is_all_kept`: the ones that are left keep newer edits."""
+
+    undone: int
+    total: int
+    left: int
+    is_all_kept: bool
+
+    def describe(self) -> str:
+        """Returns "103 of 104 undone"."""
+        return f"{self.undone:,} of {self.total:,} undone"
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSession:
-    """`budget_used` counts the writes since the session was last released."""
+    """`budget_used` counts the writes since the session was last released.
+
+    `state` is the one that pages show, `undone` says how much of a partly undone one.
+    """
 
     id: UUID
     title: str
@@ -29,6 +46,9 @@ class AgentSession:
     rows: int
     blocked: int
     budget_used: int
+    state: str = ""
+    is_undoable: bool = False
+    undone: AgentUndone | None = None
 
     @property
     def is_running(self) -> bool:

@@ -22,9 +22,12 @@ LONGEST_CODE = 8
 _LABEL_ENDINGS = ("_name", "_title", "_code", "_number")
 
 
-def find_label(row: Mapping[str, object], key_columns: Sequence[str] = ()) -> str | None:
-    """Returns the row's name or the like as a brief; None where it has none, or only in its key."""
-    named = (column for column in row if column.endswith(_LABEL_ENDINGS))
+def find_label(row: Mapping[str, object], key_columns: Sequence[str] = (), *, is_certain: bool = False) -> str | None:
+    """Returns the row's name or the like as a brief; None where it has none, or only in its key.
+
+    `is_certain`: only by a column whose whole name says so; a "postal_code" may be a label, but rarely of its row.
+    """
+    named = () if is_certain else (column for column in row if column.endswith(_LABEL_ENDINGS))
     for column in (*LABEL_NAMES, *named):
         value = row.get(column)
         if column not in key_columns and isinstance(value, str | int) and not isinstance(value, bool):

@@ -29,7 +29,7 @@ from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.recorder import SESSION_TOPIC, Recorder
 from basewarden.journal.refusals import Refusal, RefusalLog
 from basewarden.journal.routes import ReconcilerDep
-from basewarden.journal.row_names import RecordedRow, RowNames, RowNamesDep
+from basewarden.journal.row_names import NO_NAMES, NamedRow, RecordedRow, RowNames, RowNamesDep
 from basewarden.journal.sessions import (
     ACTIVE_WITHIN,
     SessionSummary,
@@ -37,9 +37,11 @@ from basewarden.journal.sessions import (
     UndoOrigin,
     VerbCount,
     describe_changes,
+    describe_rows,
     describe_session,
     find_session,
     list_sessions,
+    sort_counts,
 )
 from basewarden.journal.shown_rows import split_changed_columns
 from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused, describe_writes
@@ -60,6 +62,7 @@ from basewarden.journal.values import (
 __all__ = [
     "ACTIVE_WITHIN",
     "INTENT_LIFE",
+    "NO_NAMES",
     "REFUSAL_WORDS",
     "SESSION_TOPIC",
     "Capture",
@@ -72,6 +75,7 @@ __all__ = [
     "JournalWrite",
     "Kind",
     "LatestActivity",
+    "NamedRow",
     "Progress",
     "Reconciler",
     "ReconcilerDep",
@@ -99,6 +103,7 @@ __all__ = [
     "count_session_rows",
     "describe_changes",
     "describe_refused",
+    "describe_rows",
     "describe_session",
     "describe_writes",
     "encode_key",
@@ -116,5 +121,6 @@ __all__ = [
     "list_sessions",
     "list_write_mutations",
     "partition_bounds",
+    "sort_counts",
     "split_changed_columns",
 ]

@@ -27,7 +27,15 @@ from basewarden.journal.sessions import (
     show_name,
     sort_counts,
 )
-from basewarden.journal.timeline import Timeline, mark_undone, name_rows, read_timeline, read_write
+from basewarden.journal.timeline import (
+    Timeline,
+    hide_requests,
+    mark_all_undone,
+    mark_undone,
+    name_rows,
+    read_timeline,
+    read_write,
+)
 from basewarden.web import PagesDep, Reading, Writing, redirect
 
 router = APIRouter(prefix="/c/{connection_id}/sessions", include_in_schema=False)
@@ -35,7 +43,7 @@ router = APIRouter(prefix="/c/{connection_id}/sessions", include_in_schema=False
 
 _TABS = (
     ("all", "All"),
-    ("active", "Live"),
+    ("active", "Running"),
     ("frozen", "Frozen"),
     ("ended", "Ended"),
     ("undone", "Undone"),
@@ -114,6 +122,10 @@ async def get_session(
     timeline = await name_rows(await _read(db, summary, path, write, after), member, names)
     if summary.undone is not None:
         timeline = await mark_undone(db, timeline, summary.undone)
+    elif summary.session.status == "undone":
+        timeline = mark_all_undone(timeline)
+    if summary.session.kind == "member":
+        timeline = hide_requests(timeline)
     return pages.render(
         request,
         "journal/session.html",
@@ -122,6 +134,7 @@ async def get_session(
         session=summary.session,
         figures=list_figures(summary.changes),
         timeline=timeline,
+        viewer_id=member.person.id,
         write=write,
         next_href=_find_next(path, timeline, write),
         previous_href=_find_previous(path, write, after),
@@ -152,11 +165,19 @@ def list_figures(changes: Sequence[VerbCount]) -> list[tuple[str, str, str]]:
     own = [count for count in counts if not count.is_cascade][: FIGURES - bool(cascaded)]
     figures = [_make_figure(group) for group in _group_by_table(own)]
     if cascaded:
-        verbs = {count.verb for count in cascaded}
-        tables = len({(count.schema, count.table) for count in cascaded})
-        number = _sign(verbs.pop() if len(verbs) == 1 else "update", sum(count.rows for count in cascaded))
-        figures.append(("by foreign keys", number, f"in {tables} {'table' if tables == 1 else 'tables'}"))
+        figures.append(_make_cascade_figure(cascaded))
     return figures
+
+
+def _make_cascade_figure(cascaded: Sequence[VerbCount]) -> tuple[str, str, str]:
+    rows: dict[str, int] = {}
+    for count in cascaded:
+        rows[count.verb] = rows.get(count.verb, 0) + count.rows
+    verbs = [verb for verb in ("insert", "delete", "update", "mixed") if verb in rows]
+    tables = len({(count.schema, count.table) for count in cascaded})
+    words = ", ".join(_FIGURE_NOTES[verb] for verb in verbs)
+    note = f"{words} in {tables} {'table' if tables == 1 else 'tables'}"
+    return "by foreign keys", " ".join(_sign(verb, rows[verb]) for verb in verbs), note
 
 
 def _group_by_table(counts: Sequence[VerbCount]) -> list[list[VerbCount]]:

@@ -426,6 +426,41 @@ async def anonymise_person(session: AsyncSession, user_id: UUID) -> int:
     return result.rowcount
 
 
+_FIND_LATER = """
+    SELECT m.id, later.id AS later_id, later.at AS later_at FROM journal_mutations AS m
+    CROSS JOIN LATERAL (
+        SELECT r.id, r.at, r.session_id FROM journal_mutations AS r JOIN journal_writes AS w ON w.id = r.write_id
+        WHERE r.connection_id = m.connection_id AND r.schema_name = m.schema_name AND r.table_name = m.table_name
+          AND md5(r.row_key) = md5(coalesce(m.new_row_key, m.row_key))
+          AND r.row_key = coalesce(m.new_row_key, m.row_key) AND w.state = 'committed' AND r.id > m.id
+        ORDER BY r.id DESC LIMIT 1) AS later
+    JOIN journal_sessions AS s ON s.id = later.session_id
+    WHERE m.id = ANY(:ids) AND m.at >= :since AND s.id <> m.session_id AND s.kind <> 'undo'
+"""
+
+
+async def list_later_changes(
+    session: AsyncSession, mutations: Sequence[JournalMutation]
+) -> dict[int, tuple[JournalMutation, JournalSession]]:
+    """Finds, by the ids of row changes, the last change of the same row, where another session made it."""
+    if not mutations:
+        return {}
+    values = {"ids": [one.id for one in mutations], "since": min(one.at for one in mutations)}
+    found = list(await session.execute(text(_FIND_LATER), values))
+    if not found:
+        return {}
+    ids, since = {row.later_id for row in found}, min(row.later_at for row in found)
+    query = (
+        _shown_mutations()
+        .add_columns(JournalSession)
+        .join(JournalSession, JournalSession.id == JournalMutation.session_id)
+        .where(JournalMutation.id.in_(ids), JournalMutation.at >= since)
+    )
+    rows = await session.execute(query)
+    later = {mutation.id: (_with_shown_images(mutation, *images), owner) for mutation, *images, owner in rows}
+    return {row.id: later[row.later_id] for row in found if row.later_id in later}
+
+
 _FIND_LEFT = """
     SELECT m.write_id, m.position FROM journal_mutations AS m
     WHERE m.write_id = ANY(:writes) AND NOT EXISTS (

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -12,13 +13,14 @@ from basewarden.core.addresses import row_path
 from basewarden.core.brief import make_brief
 from basewarden.core.ids import parse_id
 from basewarden.core.row_labels import describe_references, find_label
-from basewarden.journal.models import JournalMutation
+from basewarden.journal.models import JournalMutation, JournalSession
 from basewarden.journal.row_names import RecordedRow
 
 Row = Mapping[str, Any]
 VALUES_SHOWN = 3
 CHANGES_SHOWN = 3
 LONGEST_VALUE = 48
+LONGEST_LATER = 24
 _NO_VALUE = object()
 _MAX_DEPTH = 32
 _MAX_INT_DIGITS = 4000
@@ -30,6 +32,18 @@ class ShownChange:
     column: str
     old: Any
     new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class LaterEdit:
+    """What another session did to the row afterwards; `value` is what the first changed column holds since then."""
+
+    who: str
+    user_id: UUID | None
+    at: datetime
+    verb: str
+    value: str | None
+    href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +71,21 @@ class ShownMutation:
     href: str | None = None
     key: str = ""
     is_undone: bool = False
+    is_kept: bool = False
+    later: LaterEdit | None = None
     unnamed: RecordedRow | None = None
     """What was recorded of a row that has no name of its own."""
 
 
-def show_mutation(mutation: JournalMutation, state: str, connection_id: UUID) -> ShownMutation:
+def show_mutation(
+    mutation: JournalMutation, state: str, connection_id: UUID, later: LaterEdit | None = None
+) -> ShownMutation:
     before, after = read_images(mutation)
     row = before or after or {}
     changes, derived = list_changes(before, after, mutation.set_columns if mutation.cause == "request" else None)
     label, key = label_row(row, mutation.key_columns), describe_key(row, mutation.key_columns)
     unnamed = None
-    if find_label(row, mutation.key_columns) is None:
+    if find_label(row, mutation.key_columns, is_certain=True) is None:
         values = mutation.before_exact or mutation.after_exact or {}
         unnamed = RecordedRow(mutation.schema, mutation.table, values)
     return ShownMutation(
@@ -87,6 +105,27 @@ def show_mutation(mutation: JournalMutation, state: str, connection_id: UUID) ->
         href=_find_href(mutation, connection_id) if mutation.verb != "delete" and state == "committed" else None,
         key="" if key == label else key,
         unnamed=unnamed,
+        later=later,
+    )
+
+
+def show_later(mutation: JournalMutation, later: JournalMutation, session: JournalSession) -> LaterEdit | None:
+    """None where the row was changed in other columns only, which an undo leaves as they are."""
+    changed: list[str] = []
+    if mutation.verb == "update" and later.verb == "update":
+        own = split_changed_columns(mutation.before_exact or {}, mutation.after_exact or {}, mutation.set_columns)[0]
+        now = later.after_exact or {}
+        changed = [column for column in own if now.get(column) != (mutation.after_exact or {}).get(column)]
+        if not changed:
+            return None
+    value = (later.after_exact or {}).get(changed[0]) if changed else None
+    return LaterEdit(
+        who=session.caller_name,
+        user_id=session.user_id if session.agent_id is None else None,
+        at=later.at,
+        verb=later.verb,
+        value=make_brief("null" if value is None else value, LONGEST_LATER) if changed else None,
+        href=f"/c/{mutation.connection_id}/sessions/{session.id}",
     )
 
 

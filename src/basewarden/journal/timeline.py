@@ -22,7 +22,7 @@ from basewarden.journal.sessions import (
     describe_write,
     show_name,
 )
-from basewarden.journal.shown_rows import ShownMutation, show_mutation, with_name
+from basewarden.journal.shown_rows import LaterEdit, ShownMutation, show_later, show_mutation, with_name
 
 WRITES_PER_PAGE = 50
 ROWS_SHOWN = 10
@@ -30,6 +30,7 @@ ROWS_PER_PAGE = 200
 REFUSALS_SHOWN = 200
 LEFT_LISTED = 10_000
 CONDITIONS_SHOWN = 2
+_VALUES = re.compile(r"\(([^()]*,[^()]*,[^()]*)(\)|$)")
 _CONDITION = re.compile(r"(\w+)=(?:eq|neq|gt|gte|lt|lte|in|is|like|ilike)\.…")
 _REFUSED_VERBS = {"POST": "add to", "PUT": "add to", "PATCH": "change", "DELETE": "delete", "GET": "read"}
 REFUSAL_WORDS = {
@@ -52,6 +53,7 @@ class ShownWrite:
     title: str
     cascades: str
     request: str
+    short_request: str
     count: int
     mutations: tuple[ShownMutation, ...]
     more: int
@@ -60,6 +62,11 @@ class ShownWrite:
     state: str = "committed"
     left: int | None = None
     """How many of its rows no undo has reverted; None: an undo has not touched it."""
+
+    @property
+    def undone(self) -> str:
+        """Returns "0 of 262 undone" where some of its rows are left."""
+        return f"{self.count - (self.left or 0):,} of {self.count:,} undone"
 
     @property
     def has_several_tables(self) -> bool:
@@ -98,10 +105,11 @@ async def read_timeline(db: ReadSession, session_id: UUID, path: str, after: UUI
     writes = await queries.list_writes(db, session_id, limit=WRITES_PER_PAGE + 1, after=after)
     shown = writes[:WRITES_PER_PAGE]
     mutations = await queries.list_first_mutations(db, [write.id for write in shown], per_write=ROWS_SHOWN)
+    later = await _read_later(db, mutations)
     by_write: dict[UUID, list[JournalMutation]] = {}
     for mutation in mutations:
         by_write.setdefault(mutation.write_id, []).append(mutation)
-    lines = tuple(_show_write(write, by_write.get(write.id, []), path) for write in shown)
+    lines = tuple(_show_write(write, by_write.get(write.id, []), path, later) for write in shown)
     next_write = shown[-1].id if len(writes) > WRITES_PER_PAGE else None
     refusals = await list_session_refusals(db, session_id, limit=REFUSALS_SHOWN)
     begins = shown[0].at if after is not None and shown else None
@@ -110,13 +118,30 @@ async def read_timeline(db: ReadSession, session_id: UUID, path: str, after: UUI
     return Timeline(lines, next_write, refusals=tuple(map(_show_refusal, on_page)))
 
 
+def shorten_request(summary: str) -> str:
+    """Returns "DELETE /customers?id=in.(120 values)": what a person reads of a request."""
+    address, _, query = summary.partition("?")
+    parts = [part for part in query.split("&") if part and not part.startswith(("select=", "columns="))]
+    short = [_VALUES.sub(_count_values, part) for part in parts]
+    return f"{address}?{'&'.join(short)}" if short else address
+
+
+def _count_values(found: re.Match[str]) -> str:
+    return f"({found[1].count(',') + 1} values)" if found[2] else "(…)"
+
+
+def hide_requests(timeline: Timeline) -> Timeline:
+    """Of a person's edits on the pages, whose requests the pages made."""
+    return replace(timeline, writes=tuple(replace(write, short_request="") for write in timeline.writes))
+
+
 async def mark_undone(db: ReadSession, timeline: Timeline, undone: UndoneRows) -> Timeline:
     """Marks the writes and rows that undos have reverted."""
     covered = [write for write in timeline.writes if undone.covers(write.id)]
     left: dict[UUID, set[int]] = {}
     if undone.left and covered:
         left = await queries.list_left_positions(db, [write.id for write in covered], limit=LEFT_LISTED)
-    marked = {write.id: _mark_write(write, left.get(write.id, set()), undone.left) for write in covered}
+    marked = {write.id: _mark_write(write, left.get(write.id, set()), undone) for write in covered}
     return replace(timeline, writes=tuple(marked.get(write.id, write) for write in timeline.writes))
 
 
@@ -124,7 +149,7 @@ async def name_rows(timeline: Timeline, member: Membership, names: RowNames) -> 
     """Names the rows that are called by the rows that they refer to."""
     unnamed = [row for write in timeline.writes for row in write.mutations if row.unnamed is not None]
     found = await names.read(member, [row.unnamed for row in unnamed if row.unnamed is not None])
-    by_place = {id(row): name for row, name in zip(unnamed, found, strict=True) if name is not None}
+    by_place = {id(row): one.reference for row, one in zip(unnamed, found, strict=True) if one.reference is not None}
     if not by_place:
         return timeline
     return replace(timeline, writes=tuple(_name_write(write, by_place) for write in timeline.writes))
@@ -134,9 +159,21 @@ def _name_write(write: ShownWrite, names: Mapping[int, str]) -> ShownWrite:
     return replace(write, mutations=tuple(with_name(row, names.get(id(row))) for row in write.mutations))
 
 
-def _mark_write(write: ShownWrite, left: Collection[int], most: int) -> ShownWrite:
-    rows = tuple(replace(row, is_undone=row.position not in left) for row in write.mutations)
-    return replace(write, mutations=rows, left=min(len(left), most))
+def mark_all_undone(timeline: Timeline) -> Timeline:
+    """Marks all committed writes of a session that is undone."""
+    none_left: frozenset[int] = frozenset()
+    marked = (_mark_write(write, none_left) if write.state == "committed" else write for write in timeline.writes)
+    return replace(timeline, writes=tuple(marked))
+
+
+def _mark_write(write: ShownWrite, left: Collection[int], undone: UndoneRows | None = None) -> ShownWrite:
+    """Rows that are left keep newer edits where the undo left no other ones."""
+    is_kept = undone is not None and undone.kept > 0
+    rows = tuple(
+        replace(row, is_undone=row.position not in left, is_kept=row.position in left and is_kept)
+        for row in write.mutations
+    )
+    return replace(write, mutations=rows, left=min(len(left), undone.left if undone is not None else 0))
 
 
 async def read_write(db: ReadSession, write: JournalWrite, after_position: int) -> Timeline:
@@ -144,10 +181,23 @@ async def read_write(db: ReadSession, write: JournalWrite, after_position: int) 
     found = await queries.list_write_mutations(db, write.id, limit=ROWS_PER_PAGE + 1, after_position=after_position)
     shown = found[:ROWS_PER_PAGE]
     more = shown[-1].position if len(found) > ROWS_PER_PAGE else None
-    return Timeline((_show_write(write, shown, None),), next_position=more)
+    later = await _read_later(db, shown)
+    return Timeline((_show_write(write, shown, None, later),), next_position=more)
 
 
-def _show_write(write: JournalWrite, mutations: Sequence[JournalMutation], path: str | None) -> ShownWrite:
+async def _read_later(db: ReadSession, mutations: Sequence[JournalMutation]) -> dict[int, LaterEdit | None]:
+    """What other sessions did afterwards to rows, by the ids of their changes."""
+    found = await queries.list_later_changes(db, mutations)
+    by_id = {one.id: one for one in mutations}
+    return {change: show_later(by_id[change], *later) for change, later in found.items()}
+
+
+def _show_write(
+    write: JournalWrite,
+    mutations: Sequence[JournalMutation],
+    path: str | None,
+    later: Mapping[int, LaterEdit | None],
+) -> ShownWrite:
     """Prepares one write; `path` is the session's page, which shows the rows that do not fit here."""
     counts = list_verb_counts(write)
     more = write.mutation_count - len(mutations) if path else 0
@@ -158,8 +208,11 @@ def _show_write(write: JournalWrite, mutations: Sequence[JournalMutation], path:
         title=describe_write(write.verb, write.table, counts),
         cascades=describe_cascades(counts) if any(not count.is_cascade for count in counts) else "",
         request=write.summary,
+        short_request=shorten_request(write.summary),
         count=write.mutation_count,
-        mutations=tuple(show_mutation(mutation, write.state, write.connection_id) for mutation in mutations),
+        mutations=tuple(
+            show_mutation(mutation, write.state, write.connection_id, later.get(mutation.id)) for mutation in mutations
+        ),
         more=max(0, more),
         more_href=f"{path}?write={write.id}&after={last}" if more > 0 else None,
         uncaptured=tuple(_describe_uncaptured(item) for item in write.unseen or ()),

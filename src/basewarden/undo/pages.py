@@ -19,17 +19,12 @@ from basewarden.errors import AppError, Invalid, NotFound
 from basewarden.undo.errors import REFUSALS, AlreadyUndone, PreviewStale, UndoConflict
 from basewarden.undo.planning.choices import NO_CHOICES, Choices, choose_first, make_choices
 from basewarden.undo.planning.samples import sort_conflicts
-from basewarden.undo.preview_view import (
-    PreviewPage,
-    describe_preview,
-    describe_session,
-    describe_target,
-    encode_writes,
-)
+from basewarden.undo.preview_view import PreviewPage, describe_preview
 from basewarden.undo.receipt import OnConflict, Receipt
 from basewarden.undo.routes import UndoDep, make_actor
 from basewarden.undo.row_samples import SampleWindow
 from basewarden.undo.service import Undo
+from basewarden.undo.session_name import describe_session, describe_target, encode_writes
 from basewarden.undo.target import ApplyOptions
 from basewarden.web import Pages, PagesDep, Reading, parse_form, redirect
 
@@ -196,7 +191,9 @@ async def _show(
     session = await describe_session(db, member.connection.id, session_id)
     shown: PreviewPage | None = None
     if receipt is not None and not is_applied:
-        shown = await describe_preview(db, member.connection.id, session_id, receipt, window, conflicts_shown)
+        shown = await describe_preview(
+            db, member.connection.id, session_id, receipt, session.own_tables, window, conflicts_shown
+        )
     query = encode_writes(target.writes, target.rows)
     return pages.render(
         request,

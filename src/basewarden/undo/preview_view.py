@@ -1,84 +1,46 @@
 """Prepares the preview of an undo for its page: conflicts with three values, and the rows of each table."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
-import msgspec
-
-from basewarden.core.addresses import row_path
-from basewarden.core.brief import make_brief
-from basewarden.core.row_labels import find_label
 from basewarden.db import ReadSession
-from basewarden.errors import NotFound
-from basewarden.journal import describe_writes, encode_key, find_session, list_row_history
-from basewarden.undo.diff_view import DiffTable, show_sample
-from basewarden.undo.planning.choices import MOST_CHOICES
-from basewarden.undo.planning.samples import (
-    MAX_LABEL,
-    MAX_VALUE,
-    ROWS_IN_WINDOW,
-    ROWS_SHOWN,
-    show_short_key,
-    sort_conflicts,
+from basewarden.journal import describe_rows
+from basewarden.undo.conflict_view import (
+    ConflictView,
+    NewerSession,
+    describe_conflicts,
+    find_group,
+    list_newer_sessions,
 )
-from basewarden.undo.queries import count_undo_depth, list_writes
-from basewarden.undo.receipt import Receipt, RowConflict, count_rows
+from basewarden.undo.diff_view import (
+    CascadedTables,
+    DiffTable,
+    arrange_tables,
+    leave_out_schema,
+    make_table_id,
+    show_sample,
+)
+from basewarden.undo.planning.choices import MOST_CHOICES
+from basewarden.undo.planning.samples import ROWS_IN_WINDOW, ROWS_SHOWN, sort_conflicts
+from basewarden.undo.receipt import Receipt, RowConflict
 from basewarden.undo.row_samples import SampleWindow
 
 MOST_SHOWN = 200
 """Conflicts on one page; a query each."""
-Names = Mapping[tuple[tuple[str, str], tuple[str, ...]], str]
+DELETIONS_NAMED = 2
 
 
 @dataclass(frozen=True, slots=True)
-class SessionName:
-    """`name` is the session's label, or its title; `is_redo`: it is an undo, so undoing it means doing it again."""
+class TableChip:
+    """What an undo does to the rows of one table, or to those of all `tables` (ids) changed by foreign keys."""
 
-    title: str
+    id: str
     name: str
-    caller: str
-    kind: str
-    is_redo: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LastWriter:
-    """Who wrote the row last, if the journal knows; None: outside Basewarden."""
-
-    name: str | None
-    at: datetime | None = None
-    session_href: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ConflictValue:
-    column: str
-    before: str | None
-    written: str | None
-    now: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ConflictView:
-    """`key` is shown beside the name, "" where it is the name.
-
-    `id` is None where the row cannot be restored; `is_restored`: it is chosen; `deletes`: restoring deletes it.
-    """
-
-    table: str
-    name: str
-    key: str
-    href: str | None
-    reason: str
-    values: tuple[ConflictValue, ...]
-    writer: LastWriter | None
-    id: str | None
-    is_restored: bool
-    deletes: bool
+    inserted: int
+    changed: int
+    deleted: int
+    tables: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +62,21 @@ class PreviewPage:
     conflicts_end: int
     conflicts_before: tuple[str, str] | None
     tables: tuple[DiffTable, ...]
+    cascaded: CascadedTables | None
+    chips: tuple[TableChip, ...]
+    newer: tuple[NewerSession, ...]
     hidden_tables: int
+    lasting: tuple[str, ...]
 
-
-async def describe_session(db: ReadSession, connection_id: UUID, session_id: UUID) -> SessionName:
-    found = await find_session(db, connection_id, session_id)
-    if found is None:
-        raise NotFound("There is no such session.")
-    session = found.session
-    depth = await count_undo_depth(db, session_id) if session.kind == "undo" else 0
-    title = make_brief(found.title, 120)
-    return SessionName(
-        title, make_brief(session.label) if session.label else title, session.caller_name, session.kind, depth % 2 == 1
-    )
+    @property
+    def deleted_again(self) -> str:
+        """Returns "120 customers and 313 orders": what a redo deletes."""
+        tables = [*self.tables, *(self.cascaded.tables if self.cascaded is not None else ())]
+        parts = [describe_rows(table.deleted, table.table) for table in tables if table.deleted]
+        more = len(parts) - DELETIONS_NAMED
+        if more > 0:
+            parts = [*parts[:DELETIONS_NAMED], f"rows of {more} more {'table' if more == 1 else 'tables'}"]
+        return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
 
 
 async def describe_preview(
@@ -120,22 +84,23 @@ async def describe_preview(
     connection_id: UUID,
     session_id: UUID,
     receipt: Receipt,
+    own_tables: Sequence[tuple[str, str]],
     window: SampleWindow | None,
     shown: int = ROWS_SHOWN,
 ) -> PreviewPage:
-    """Without a `window`, at least `shown` conflicts are shown."""
+    """Without a `window`, at least `shown` conflicts are shown. `own_tables` are shown before the other ones."""
     listed = sort_conflicts((*receipt.conflicts, *receipt.overwritten_edits))
     chosen = {edit.id for edit in receipt.overwritten_edits}
     first, count = (0, _count_shown(listed, chosen, shown)) if window is None else (window.start, ROWS_IN_WINDOW)
     choosable = [conflict.id for conflict in listed if conflict.id is not None][:MOST_CHOICES]
+    choosable_tables = dict.fromkeys((one.schema, one.table) for one in listed if one.id is not None)
     if window is not None and not window.is_of_conflicts:
         listed = []
-    conflicts = [
-        await _describe_conflict(db, connection_id, session_id, conflict, receipt.names, chosen)
-        for conflict in listed[first : first + count]
-    ]
+    on_page = listed[first : first + count]
+    conflicts = await describe_conflicts(db, connection_id, session_id, on_page, receipt.names, chosen)
     before = listed[first - 1] if 0 < first <= len(listed) else None
-    tables = receipt.shown
+    tables = [show_sample(connection_id, table) for table in receipt.shown]
+    own, cascaded = arrange_tables(tables, own_tables)
     is_whole = window is None
     return PreviewPage(
         free=max(0, receipt.planned - receipt.already_reverted - len(receipt.conflicts)),
@@ -143,25 +108,17 @@ async def describe_preview(
         chosen=len(chosen),
         choosable=len(choosable),
         chosen_later=tuple(one.id for one in listed[first + count :] if one.id is not None and one.id in chosen),
-        conflicts=tuple(conflicts),
+        conflicts=conflicts,
         more_conflicts=max(0, len(listed) - first - count),
         conflicts_end=first + len(conflicts),
-        conflicts_before=(f"{before.schema}.{before.table}", before.reason) if before is not None else None,
-        tables=tuple(show_sample(connection_id, table) for table in tables),
+        conflicts_before=find_group(before) if before is not None else None,
+        tables=own,
+        cascaded=cascaded,
+        chips=_list_chips(own, cascaded, choosable_tables),
+        newer=await list_newer_sessions(db, connection_id, session_id, receipt.conflicts) if is_whole else (),
         hidden_tables=len(receipt.tables) - len(tables) if is_whole else 0,
+        lasting=leave_out_schema(receipt.irreversible, [*own_tables, *((one.schema, one.table) for one in tables)]),
     )
-
-
-async def describe_target(db: ReadSession, session_id: UUID, writes: Sequence[UUID], rows: int) -> str:
-    """Returns "1 write: added 1 message", or "1 row" of it; "" where the whole session is to be undone."""
-    found = await list_writes(db, session_id, writes) if writes else []
-    if not found:
-        return ""
-    text = describe_writes(found)
-    if rows:
-        return f"{count_rows(rows)} of 1 write"
-    count = f"{len(found):,} write{'' if len(found) == 1 else 's'}"
-    return f"{count}: {text[0].lower()}{text[1:]}" if text else count
 
 
 def _count_shown(listed: Sequence[RowConflict], chosen: Collection[str | None], shown: int) -> int:
@@ -172,54 +129,24 @@ def _count_shown(listed: Sequence[RowConflict], chosen: Collection[str | None], 
     return min(max(ROWS_SHOWN, shown, last), MOST_SHOWN)
 
 
-def encode_writes(writes: Sequence[UUID], rows: Sequence[int] = ()) -> str:
-    """The query of a page about some writes of a session, or about some rows of one."""
-    pairs = [*(("write", str(write)) for write in writes), *(("row", str(row)) for row in rows)]
-    return f"?{urlencode(pairs)}" if pairs else ""
+def _list_chips(
+    own: Sequence[DiffTable], cascaded: CascadedTables | None, choosable: Collection[tuple[str, str]]
+) -> tuple[TableChip, ...]:
+    """Also for tables of which only chosen rows would be restored."""
+    chips = [TableChip(one.id, _name_table(one), one.inserted, one.changed, one.deleted, (one.id,)) for one in own]
+    if cascaded is not None:
+        ids = tuple(one.id for one in cascaded.tables)
+        counts = (cascaded.inserted, cascaded.changed, cascaded.deleted)
+        chips.append(TableChip(cascaded.id, "by foreign keys", *counts, ids))
+    known = {one for chip in chips for one in chip.tables}
+    ids_of_others = {make_table_id(*name): name for name in choosable}
+    chips += [
+        TableChip(one, table if schema == "public" else f"{schema}.{table}", 0, 0, 0, (one,))
+        for one, (schema, table) in ids_of_others.items()
+        if one not in known
+    ]
+    return tuple(chips)
 
 
-async def _describe_conflict(
-    db: ReadSession,
-    connection_id: UUID,
-    session_id: UUID,
-    conflict: RowConflict,
-    names: Names,
-    chosen: Collection[str | None],
-) -> ConflictView:
-    own = names.get(((conflict.schema, conflict.table), conflict.key))
-    own = own or find_label(conflict.image or {}, tuple(conflict.primary_key))
-    key = make_brief(", ".join(map(str, conflict.primary_key.values())), MAX_LABEL)
-    return ConflictView(
-        table=f"{conflict.schema}.{conflict.table}" if conflict.table else "",
-        name=make_brief(own, MAX_LABEL) if own else key,
-        key=show_short_key([key], own or key),
-        href=row_path(connection_id, conflict.schema, conflict.table, conflict.key) if conflict.key else None,
-        reason=make_brief(conflict.reason, 400),
-        values=tuple(
-            ConflictValue(make_brief(value.name), _show(value.before), _show(value.session), _show(value.now))
-            for value in conflict.values
-        ),
-        writer=await _find_last_writer(db, connection_id, session_id, conflict) if conflict.key else None,
-        id=conflict.id,
-        is_restored=conflict.id is not None and conflict.id in chosen,
-        deletes=conflict.deletes,
-    )
-
-
-async def _find_last_writer(
-    db: ReadSession, connection_id: UUID, session_id: UUID, conflict: RowConflict
-) -> LastWriter | None:
-    key = encode_key(conflict.key)
-    found = await list_row_history(db, connection_id, conflict.schema, conflict.table, key, limit=1)
-    if not found or found[0][1].id == session_id:
-        return LastWriter(None)
-    view, session = found[0]
-    return LastWriter(session.caller_name, view.mutation.at, f"/c/{connection_id}/sessions/{session.id}")
-
-
-def _show(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, msgspec.Raw):
-        return make_brief(bytes(value).decode(), MAX_VALUE)
-    return make_brief(value if isinstance(value, str) else str(value).lower(), MAX_VALUE)
+def _name_table(table: DiffTable) -> str:
+    return table.table if table.schema == "public" else f"{table.schema}.{table.table}"

@@ -183,6 +183,56 @@ async def count_undo_depth(session: AsyncSession, undo_id: UUID) -> int:
     return int(await session.scalar(query, {"id": undo_id}) or 0)
 
 
+_COUNT_NEWER = """
+    SELECT last.session_id, count(*) AS rows
+    FROM unnest(CAST(:schemas AS text[]), CAST(:tables AS text[]), CAST(:keys AS text[])) AS k(schema, "table", key)
+    CROSS JOIN LATERAL (
+        SELECT m.session_id FROM journal_mutations AS m JOIN journal_writes AS w ON w.id = m.write_id
+        WHERE m.connection_id = :connection AND m.schema_name = k.schema AND m.table_name = k."table"
+            AND md5(m.row_key) = md5(k.key) AND m.row_key = k.key AND w.state = 'committed'
+        ORDER BY m.id DESC LIMIT 1) AS last
+    JOIN journal_sessions AS s ON s.id = last.session_id
+    WHERE s.id <> :session AND s.kind <> 'undo' AND s.status IN ('open', 'partly_undone')
+    GROUP BY last.session_id ORDER BY count(*) DESC, last.session_id LIMIT :limit
+"""
+
+
+async def count_newer_edits(
+    session: AsyncSession, connection_id: UUID, session_id: UUID, rows: Sequence[tuple[str, str, str]], *, limit: int
+) -> list[tuple[UUID, int]]:
+    """The sessions that wrote these rows (schema, table, encoded key) last, with how many, the most first.
+
+    Sessions that are undone already are left out, and so are undos.
+    """
+    schemas, tables, keys = zip(*rows, strict=True) if rows else ((), (), ())
+    found = await session.execute(
+        text(_COUNT_NEWER),
+        {
+            "connection": connection_id,
+            "session": session_id,
+            "schemas": list(schemas),
+            "tables": list(tables),
+            "keys": list(keys),
+            "limit": limit,
+        },
+    )
+    return [(row.session_id, row.rows) for row in found]
+
+
+async def find_undone_origin(session: AsyncSession, undo_id: UUID) -> UUID:
+    """Of an undo, or of a redo, the session whose rows it writes."""
+    query = text(
+        """
+        WITH RECURSIVE chain(id, undo_of) AS (
+            SELECT id, undo_of FROM journal_sessions WHERE id = :id
+            UNION ALL SELECT s.id, s.undo_of FROM journal_sessions AS s JOIN chain ON s.id = chain.undo_of)
+        SELECT id FROM chain WHERE undo_of IS NULL
+        """
+    )
+    found: UUID | None = await session.scalar(query, {"id": undo_id})
+    return found or undo_id
+
+
 async def list_sessions_of_writes(
     session: AsyncSession, connection_id: UUID, write_ids: Collection[UUID]
 ) -> dict[UUID, UUID]:

@@ -126,7 +126,7 @@ def _show_session(summary: SessionSummary, member: Membership) -> ActivityRow:
         undo_href=f"{href}/undo" if can_undo else None,
         is_redo=session.kind == "undo",
         undone=summary.undone,
-        rows=summary.mutation_count,
+        rows=summary.rows,
         deleted=sum(change.rows for change in summary.changes if change.verb == "delete"),
     )
 
@@ -148,7 +148,7 @@ def _show_refusal(refusal: JournalRefusal, member: Membership) -> ActivityRow:
 
 
 def _make_note(summary: SessionSummary) -> str:
-    rows, writes = summary.mutation_count, summary.writes
+    rows, writes = summary.rows, summary.writes
     counted = f"{count_things(rows, 'row')} in {count_things(writes, 'write')}"
     return f"{summary.session.label} · {counted}" if summary.session.label else counted
 

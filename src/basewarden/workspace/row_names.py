@@ -1,4 +1,4 @@
-"""Names recorded rows by the rows that they refer to, read from the project for one member."""
+"""Names recorded rows, and the rows that they refer to, by what the project says of them, read for one member."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,9 +6,10 @@ from typing import Final
 
 from basewarden.connections import Membership
 from basewarden.core.brief import make_brief
+from basewarden.core.row_labels import LABEL_NAMES
 from basewarden.errors import AppError
-from basewarden.gateway import Backends, NameSource, Projects, choose_name
-from basewarden.journal import RecordedRow
+from basewarden.gateway import Backends, NameSource, Projects, choose_label, choose_name
+from basewarden.journal import NO_NAMES, NamedRow, RecordedRow
 from basewarden.workspace.conditions import is_any_row
 from basewarden.workspace.table_client import Key, TableClient, make_table_client, select_texts
 from pgrest import ForeignKey, Name, TextLimit
@@ -19,51 +20,82 @@ MOST_KEYS: Final = 100
 """Rows that are read of one table; their keys must fit in an address."""
 MOST_TABLES: Final = 8
 MAX_NAME: Final = 48
+_Place = tuple[Name, str]
+_Labels = Mapping[_Place, Mapping[Key, str]]
 
 
 async def read_row_names(
     backends: Backends, projects: Projects, member: Membership, rows: Sequence[RecordedRow]
-) -> Sequence[str | None]:
+) -> Sequence[NamedRow]:
     try:
         async with asyncio.timeout(SECONDS):
             client = await make_table_client(backends, projects, member.connection.id, member.person, member.role)
             return await _read_names(client, rows)
     except (AppError, TimeoutError):
-        return [None] * len(rows)
+        return [NO_NAMES] * len(rows)
 
 
-async def _read_names(client: TableClient, rows: Sequence[RecordedRow]) -> Sequence[str | None]:
+async def _read_names(client: TableClient, rows: Sequence[RecordedRow]) -> Sequence[NamedRow]:
     sources = {name: _find_source(client, name) for name in {(row.schema, row.table) for row in rows}}
-    wanted: dict[tuple[Name, str], tuple[NameSource, ForeignKey, set[Key]]] = {}
-    places: list[tuple[tuple[Name, str], Key] | None] = []
+    references = {name: _list_references(client, name) for name in sources}
+    wanted: dict[_Place, tuple[NameSource, ForeignKey, dict[Key, None]]] = {}
     for row in rows:
-        source = sources[row.schema, row.table]
-        key = source.read_key(row.values) if source is not None else None
-        if source is None or source.key is None or key is None:
-            places.append(None)
-            continue
-        place = (source.table.qualified, source.column)
-        wanted.setdefault(place, (source, source.key, set()))[2].add(key)
-        places.append((place, key))
+        for source in [sources[row.schema, row.table], *references[row.schema, row.table].values()]:
+            key = source.read_key(row.values) if source is not None else None
+            if source is not None and source.key is not None and key is not None:
+                wanted.setdefault(_find_place(source), (source, source.key, {}))[2][key] = None
     asked = list(wanted.items())[:MOST_TABLES]
     found = await asyncio.gather(*(_read_labels(client, source, key, keys) for _, (source, key, keys) in asked))
     labels = {place: labels for (place, _), labels in zip(asked, found, strict=True)}
-    return [labels.get(place[0], {}).get(place[1]) if place is not None else None for place in places]
+    return [_name_row(row, sources[row.schema, row.table], references[row.schema, row.table], labels) for row in rows]
+
+
+def _name_row(
+    row: RecordedRow, source: NameSource | None, references: Mapping[str, NameSource], labels: _Labels
+) -> NamedRow:
+    values = {column: _find_label(row, reference, labels) for column, reference in references.items()}
+    named = {column: name for column, name in values.items() if name is not None}
+    if source is None or source.key is not None:
+        return NamedRow(None, _find_label(row, source, labels) if source is not None else None, named)
+    own = row.values.get(source.column)
+    return NamedRow(make_brief(own, MAX_NAME) if own else None, None, named)
+
+
+def _find_label(row: RecordedRow, source: NameSource, labels: _Labels) -> str | None:
+    key = source.read_key(row.values)
+    return labels.get(_find_place(source), {}).get(key) if key is not None else None
+
+
+def _find_place(source: NameSource) -> _Place:
+    return source.table.qualified, source.column
 
 
 def _find_source(client: TableClient, name: Name) -> NameSource | None:
-    """None where the row is named by itself, or by a table that the member does not see."""
+    """None where the row is named by a table that the member does not see."""
     table = client.schema.find_table(*name)
     source = choose_name(client.schema, table) if table is not None else None
     is_seen = source is not None and client.schema.find_table(*source.table.qualified) is not None
     return source if is_seen else None
 
 
+def _list_references(client: TableClient, name: Name) -> dict[str, NameSource]:
+    """By column what names the row that it refers to, as the preview of an undo shows it."""
+    table = client.schema.find_table(*name)
+    found: dict[str, NameSource] = {}
+    for key in table.foreign_keys_out if table is not None else ():
+        target = client.schema.find_table(*key.ref_table)
+        label = choose_label(target) if target is not None else None
+        is_named = label in LABEL_NAMES and target is not None and key.ref_columns == target.key
+        if target is not None and label is not None and is_named and len(key.columns) == 1:
+            found[key.columns[0]] = NameSource(target, label, key)
+    return found
+
+
 async def _read_labels(
     client: TableClient, source: NameSource, key: ForeignKey, keys: Iterable[Key]
 ) -> Mapping[Key, str]:
     columns = key.ref_columns
-    wanted = sorted(keys)[:MOST_KEYS]
+    wanted = sorted(list(keys)[:MOST_KEYS])
     parameters = [
         ("select", select_texts([*columns, source.column])),
         is_any_row(columns, wanted),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from basewarden.connections import AgentCounts, AgentHistory, AgentRefusal, AgentSession
+from basewarden.connections import AgentCounts, AgentHistory, AgentRefusal, AgentSession, AgentUndone
 from basewarden.db import Listener, ReadSession, WriteSession
 from basewarden.journal.agents import queries
 from basewarden.journal.freezing import freeze_session
@@ -71,16 +71,19 @@ def _list_hours() -> list[datetime]:
 
 
 def _show_session(summary: SessionSummary) -> AgentSession:
-    session = summary.session
+    session, undone = summary.session, summary.undone
     return AgentSession(
         id=session.id,
         title=summary.title,
         status=summary.status,
         last_seen_at=session.last_seen_at,
         writes=summary.writes,
-        rows=summary.mutation_count,
+        rows=summary.rows,
         blocked=summary.refused_count,
         budget_used=session.write_count - session.budget_from,
+        state=summary.state,
+        is_undoable=summary.is_undoable,
+        undone=AgentUndone(undone.undone, undone.total, undone.left, undone.is_all_kept) if undone else None,
     )
 
 

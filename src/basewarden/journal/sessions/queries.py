@@ -1,7 +1,7 @@
 """The SQL of sessions in lists: what each did, counted by table and verb."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -14,10 +14,12 @@ from basewarden.core.brief import make_brief
 from basewarden.journal.models import JournalRefusal, JournalSession
 from basewarden.journal.sessions.states import ACTIVE_WITHIN, UndoneRows
 from basewarden.journal.sessions.summary import SessionSummary
-from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_session, show_name
+from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_session, merge_counts, show_name
 
 WRITES_COUNTED = 2000
 """In a list, changes are counted in at most this many of a session's writes, the newest."""
+ROWS_COUNTED_ONCE = 20_000
+"""Of one list's sessions: each has its rows counted once, however often they were changed, while it fits in this."""
 SESSIONS_SEARCHED = 1000
 """The number of sessions that one page of a list filtered by table looks at."""
 IS_ACTIVE = "kind = 'agent' AND status IN ('open', 'held') AND frozen_at IS NULL AND last_seen_at > now() - {within}"
@@ -42,12 +44,13 @@ class SessionFilter:
 
 @dataclass(slots=True)
 class _Counts:
-    """A session's writes, and its changes by state."""
+    """A session's writes, and its changes by state; `distinct` are its committed rows, each counted once."""
 
     rows: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     writes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     changes: dict[str, list[VerbCount]] = field(default_factory=lambda: defaultdict(list))
     tables: set[str] = field(default_factory=set)
+    distinct: int | None = None
 
     def add(self, row: Row[Any]) -> None:
         self.writes[row.state] += row.writes
@@ -98,6 +101,16 @@ _LIST_TABLES = """
         SELECT tables FROM journal_writes WHERE connection_id = :connection ORDER BY id DESC LIMIT :most) AS w,
         unnest(w.tables) AS name
     ORDER BY name LIMIT 500
+"""
+# A row that was changed twice is one row; its verbs are counted for themselves, and the last column says of which line.
+_COUNT_DISTINCT = """
+    SELECT m.session_id, m.verb, m.schema_name AS schema, m.table_name AS table, m.cause <> 'request' AS is_cascade,
+        count(DISTINCT m.row_key) AS rows, grouping(m.verb) AS is_of_table
+    FROM journal_mutations AS m JOIN journal_writes AS w ON w.id = m.write_id
+    WHERE m.session_id = ANY(:ids) AND w.state = 'committed'
+    GROUP BY GROUPING SETS (
+        (m.session_id, m.schema_name, m.table_name, m.verb, m.cause <> 'request'),
+        (m.session_id, m.schema_name, m.table_name))
 """
 # Of a chain of undos, the session that is no undo, and how many undos follow it.
 _FIND_ORIGINS = """
@@ -199,6 +212,7 @@ async def summarise_sessions(
     origins = await _find_origins(session, [one.id for one in found if one.undo_of is not None])
     most = None if is_exact else WRITES_COUNTED
     counts = await _count_changes(session, [*ids, *(origin.id for origin in origins.values())], most)
+    await _count_rows_once(session, counts)
     refused = await _count_refusals(session, ids)
     without_writes = [one.id for one in found if one.id not in counts and one.id in refused]
     blocked = await _find_blocked(session, without_writes)
@@ -227,6 +241,7 @@ def _summarise(
     is_exact: bool,
     undos: Sequence[Row[Any]],
 ) -> SessionSummary:
+    rows = counts.rows["committed"] if counts.distinct is None else counts.distinct
     return SessionSummary(
         session=found,
         mutation_count=counts.rows["committed"],
@@ -242,7 +257,8 @@ def _summarise(
         origin=origin,
         blocked=blocked,
         is_partial=not is_exact and sum(counts.writes.values()) >= WRITES_COUNTED,
-        undone=count_undone(undos, counts.rows["committed"]) if undos else None,
+        undone=count_undone(undos, rows) if undos else None,
+        distinct_rows=counts.distinct,
     )
 
 
@@ -357,6 +373,29 @@ async def _count_changes(session: AsyncSession, session_ids: Sequence[UUID], mos
     for row in await session.execute(text(writes + _COUNT), values):
         counts.setdefault(row.session_id, _Counts()).add(row)
     return counts
+
+
+async def _count_rows_once(session: AsyncSession, counts: Mapping[UUID, _Counts]) -> None:
+    """Counts each row of a session once: of those with several writes, the smallest first."""
+    room = ROWS_COUNTED_ONCE
+    wanted = []
+    for session_id, found in sorted(counts.items(), key=lambda item: item[1].rows["committed"]):
+        room -= found.rows["committed"]
+        if found.writes["committed"] > 1 and room >= 0:
+            wanted.append(session_id)
+    if not wanted:
+        return
+    distinct: dict[UUID, dict[VerbCount, int]] = defaultdict(dict)
+    for row in await session.execute(text(_COUNT_DISTINCT), {"ids": wanted}):
+        if row.is_of_table:
+            counts[row.session_id].distinct = (counts[row.session_id].distinct or 0) + row.rows
+        else:
+            distinct[row.session_id][VerbCount(row.verb, row.schema, row.table, 0, row.is_cascade)] = row.rows
+    for session_id, by_verb in distinct.items():
+        changes = merge_counts(counts[session_id].changes["committed"])
+        counts[session_id].changes["committed"] = [
+            replace(one, rows=min(one.rows, by_verb.get(replace(one, rows=0), one.rows))) for one in changes
+        ]
 
 
 async def _count_refusals(session: AsyncSession, session_ids: Sequence[UUID]) -> dict[UUID, int]:

@@ -59,7 +59,7 @@ def find_status(session: JournalSession) -> str:
 
 
 def find_state(session: JournalSession, *, is_redo: bool = False) -> str:
-    """Returns the state as all pages show it; "" where there is nothing to say, as of a person's own edits."""
+    """Returns the state as all pages show it; "" where there is none, as of a person's own edits or of an undo."""
     if session.undo_state in ("failed", "running"):
         return {"failed": "failed", "running": "redoing" if is_redo else "undoing"}[session.undo_state]
     if session.status == "held":
@@ -67,6 +67,4 @@ def find_state(session: JournalSession, *, is_redo: bool = False) -> str:
     status = find_status(session)
     if status not in ("active", "ended"):
         return status.replace("_", " ")
-    if session.kind == "undo":
-        return "redo" if is_redo else "undo"
     return {"active": "running", "ended": "ended"}[status] if session.kind == "agent" else ""

@@ -11,6 +11,7 @@ from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_s
 class SessionSummary:
     """A session in a list; `mutation_count` counts committed mutations only, `writes` all that were not rolled back.
 
+    `distinct_rows` counts a row once, however often it was changed; None where that was not counted.
     Rows and writes are counted separately: an insert with an unknown outcome has no rows. `changes` are those of
     committed and pending writes; `is_partial`: only the newest writes were counted.
     """
@@ -30,6 +31,12 @@ class SessionSummary:
     blocked: str | None = None
     is_partial: bool = False
     undone: UndoneRows | None = None
+    distinct_rows: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows it changed."""
+        return self.mutation_count if self.distinct_rows is None else self.distinct_rows
 
     @property
     def status(self) -> str:
@@ -38,7 +45,7 @@ class SessionSummary:
 
     @property
     def state(self) -> str:
-        """The state as pages show it: "running", "partly undone", "undo"; "" for a person's own edits."""
+        """The state as pages show it: "running", "partly undone"; "" for a person's own edits."""
         return find_state(self.session, is_redo=self.origin is not None and self.origin.is_redo)
 
     @property
@@ -46,7 +53,7 @@ class SessionSummary:
         """How many of its rows an undo would restore: 0 for a session that is undone, or whose undo failed."""
         if self.session.status == "undone" or self.session.undo_state in ("failed", "running"):
             return 0
-        return self.undone.left if self.undone is not None else self.mutation_count
+        return self.undone.left if self.undone is not None else self.rows
 
     @property
     def is_undoable(self) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from basewarden.core.brief import make_brief
 
@@ -20,6 +21,15 @@ _UNDO_WORDS = {
     ("redo", "running"): "Redoing",
 }
 _PLURAL = re.compile(r"(?!.*(?:ss|us|is)$)[a-z]{3,}s|people|children")
+_SINGULARS = (
+    (re.compile(r"people"), "person"),
+    (re.compile(r"children"), "child"),
+    (re.compile(r"(?:series|species|news|movies|cookies)|[a-z]*(?:uses|oes|ves|zzes|[^tnr]ches)"), None),
+    (re.compile(r"([a-z]{2,})ies"), r"\1y"),
+    (re.compile(r"([a-z]+(?:ss|x|sh|[tnr]ch))es"), r"\1"),
+    (re.compile(r"([a-z]+)s"), r"\1"),
+)
+"""The first that matches the whole name gives the word for one row; None: it cannot be known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +97,33 @@ def describe_changes(
     merged = merge_counts(changes)
     named = {count.schema for count in merged if count.schema} if schemas is None else set(schemas)
     shown = sorted([count for count in merged if not count.is_cascade] or merged, key=_rank)[:PARTS]
-    parts = [_describe(count, is_qualified=len(named) > 1, is_partial=is_partial) for count in shown]
-    if not parts:
+    rest = [count for count in merged if count.verb != "call" and count.table and not _is_of_same_table(count, shown)]
+    more = len({(count.schema, count.table) for count in rest})
+    if more == 1:  # its rows are as short as a word for them
+        shown, more = [*shown, min(rest, key=_rank)], 0
+    if not shown:
         return ""
-    tables = {(count.schema, count.table) for count in merged if count.verb != "call" and count.table}
-    more = len(tables - {(count.schema, count.table) for count in shown})
-    rest = f", and {more} more {'table' if more == 1 else 'tables'}" if more else ""
-    text = _join_parts(shown, parts, is_followed=bool(rest)) + rest
+    parts = [_describe(count, is_qualified=len(named) > 1, is_partial=is_partial) for count in shown]
+    text = _join_parts(shown, parts, f"rows of {more} more tables" if more else "")
     return text[0].upper() + text[1:]
 
 
-def _join_parts(shown: Sequence[VerbCount], parts: Sequence[str], *, is_followed: bool) -> str:
-    """Names a verb once: "changed 99 prices and 5 products"."""
-    verbs = {count.verb for count in shown}
-    if len(parts) == 1 or len(verbs) > 1 or not verbs <= _ROW_VERBS:
-        return ", ".join(parts)
-    rest = [part.partition(" ")[2] for part in parts[1:]]
-    return (", " if is_followed else " and ").join([parts[0], *rest])
+def _is_of_same_table(count: VerbCount, shown: Iterable[VerbCount]) -> bool:
+    return any((count.schema, count.table) == (one.schema, one.table) for one in shown)
+
+
+def _join_parts(shown: Sequence[VerbCount], parts: Sequence[str], rest: str) -> str:
+    """Names a verb once: "changed 99 prices and 5 products"; of the `rest` the verb is not said."""
+    pairs = [(count.verb, part) for count, part in zip(shown, parts, strict=True)]
+    by_verb = [(verb, [part for _, part in same]) for verb, same in groupby(pairs, key=lambda pair: pair[0])]
+    texts = []
+    for verb, same in by_verb:
+        named = [same[0], *(part.partition(" ")[2] for part in same[1:])] if verb in _ROW_VERBS else same
+        texts.append((" and " if verb in _ROW_VERBS and not (rest and len(by_verb) == 1) else ", ").join(named))
+    text = ", ".join(texts)
+    if not rest:
+        return text
+    return f"{text} and {rest}" if len(by_verb) == 1 else f"{text}, and {rest}"
 
 
 def describe_write(verb: str, table: str, changes: Sequence[VerbCount]) -> str:
@@ -116,10 +136,18 @@ def describe_write(verb: str, table: str, changes: Sequence[VerbCount]) -> str:
 
 
 def describe_rows(rows: int, table: str) -> str:
-    """Returns "261 prices", or "261 rows of order_item" where the table's name is not a plain plural."""
+    """Returns "261 prices" and "1 price", or "261 rows of order_item" where the table's name is not a plain plural."""
     if rows != 1 and _PLURAL.fullmatch(table):
         return f"{rows:,} {table}"
+    singular = _find_singular(table) if rows == 1 and _PLURAL.fullmatch(table) else None
+    if singular is not None:
+        return f"1 {singular}"
     return f"{rows:,} {'row' if rows == 1 else 'rows'} of {show_name(table)}"
+
+
+def _find_singular(table: str) -> str | None:
+    form = next(((match, word) for rule, word in _SINGULARS if (match := rule.fullmatch(table))), None)
+    return form[0].expand(form[1]) if form is not None and form[1] is not None else None
 
 
 def describe_cascades(changes: Iterable[VerbCount]) -> str:
@@ -127,7 +155,7 @@ def describe_cascades(changes: Iterable[VerbCount]) -> str:
     cascaded = sorted((count for count in merge_counts(changes) if count.is_cascade), key=_rank)
     parts = [describe_rows(count.rows, count.table) for count in cascaded[:3]]
     more = len(cascaded) - len(parts)
-    return ", ".join(parts) + (f" and {more} more {'table' if more == 1 else 'tables'}" if more else "")
+    return ", ".join(parts) + (f" and rows of {more} more {'table' if more == 1 else 'tables'}" if more else "")
 
 
 def sort_counts(changes: Iterable[VerbCount]) -> list[VerbCount]:

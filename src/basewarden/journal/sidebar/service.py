@@ -44,7 +44,7 @@ class SidebarCounts:
 def describe_counts(counts: Row[Any]) -> RoomCounts:
     """Returns the counts by room, without those that are zero."""
     by_room = {
-        "/sessions": (RoomCount(counts.active, "active now", "live"), RoomCount(counts.frozen, "frozen", "urgent")),
+        "/sessions": (RoomCount(counts.active, "running now", "live"), RoomCount(counts.frozen, "frozen", "urgent")),
         "/refusals": (RoomCount(counts.blocked, "in the last 24 hours", "urgent"),),
         "/agents": (RoomCount(counts.agents, "in use"),),
     }
