@@ -175,7 +175,7 @@ async def _try_overlay(page: Page, axe_source: str, opener: str, overlay: str, w
     found += await walk_by_keyboard(page, scope)
     if width == WIDTHS[0]:
         found += await look_for_violations(page, axe_source, scope)
-    await page.locator(f"{scope} :is(a, button, input)").first.focus()
+    await page.locator(f"{scope} :is(a, button:enabled, input:enabled)").first.focus()
     await page.keyboard.press("Escape")
     if await page.evaluate(IS_OPEN, overlay):
         found.append("Escape does not close it")
