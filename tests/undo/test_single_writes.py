@@ -218,7 +218,7 @@ async def test_the_rows_that_are_left_are_counted_and_not_their_changes(bench: B
     assert (await undo_writes(bench, first, second)).json()["reverted"] == 1
     page = (await bench.person.get(f"/c/{bench.connection_id}/sessions/{session}")).text
     assert "1 of 2 rows were undone" in page
-    assert "Undo 1 row left…" in page
+    assert "Review and undo…" in page
 
 
 async def test_a_session_of_one_write_is_undone_redone_and_undone_again(bench: Bench, agent: BenchAgent) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from basewarden.undo.direct.row_source import unnest_typed
-from basewarden.undo.direct.run_writes import run_writes
 from basewarden.undo.planning.plan import RowPlan
 from pgrest import Builder, DatabaseError, DbConnection, Statement, Table
 
@@ -27,7 +26,11 @@ _Expressions = Mapping[str, str]
 
 
 async def compute_generated(connection: DbConnection, rows: Sequence[RowPlan]) -> Sequence[RowPlan]:
-    """Rows for which the expressions fail stay as they are: the database rejects them when they are written."""
+    """Where the expressions fail, nothing is known: of one row the database rejects it when it is written.
+
+    They run under our own search path, under which they were spelled too, so that no name in them is taken for another.
+    A function of the project that needs another path fails.
+    """
     wanted = await asyncio.to_thread(_list_wanted, rows)
     if not wanted:
         return rows
@@ -75,10 +78,10 @@ async def _evaluate(
     statement = builder.statement(f"SELECT bw_ord, {values} FROM {source} ORDER BY bw_ord")
     await connection.run([_SAVE])
     try:
-        (found,) = await run_writes(connection, [statement])
+        (found,) = await connection.run([statement])
     except DatabaseError:
         await connection.run([_ROLL_BACK, _RELEASE])
-        return rows
+        return [replace(row, uncertain=(*row.uncertain, *names)) for row in rows]
     await connection.run([_RELEASE])
     return [_complete(row, names, values) for row, (_, *values) in zip(rows, found.rows, strict=True)]
 
