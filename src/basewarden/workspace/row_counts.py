@@ -18,6 +18,8 @@ _COUNTED = ("table", "partitioned", "matview")
 KEPT_SECONDS = 20.0
 MOST_COUNTED = 100
 """Tables that are counted for one list."""
+_AT_ONCE = 3
+"""Counts of one list that run at a time: those that waited long for their turn would be refused."""
 
 
 def make_count(rows: int | None, *, is_estimate: bool) -> Counted | None:
@@ -36,12 +38,14 @@ def are_counts_current(client: TableClient, names: Sequence[Name]) -> bool:
 
 async def count_tables(client: TableClient, tables: Sequence[Table]) -> list[Counted | None]:
     """Counts the rows of each table, and keeps the counts; None where the role may not read it, and for views."""
-    return list(await asyncio.gather(*(_count_table(client, table) for table in tables)))
+    turn = asyncio.Semaphore(_AT_ONCE)
+    return list(await asyncio.gather(*(_count_table(client, table, turn) for table in tables)))
 
 
-async def _count_table(client: TableClient, table: Table) -> Counted | None:
+async def _count_table(client: TableClient, table: Table, turn: asyncio.Semaphore) -> Counted | None:
     try:
-        counted = await _count_rows(client, table)
+        async with turn:
+            counted = await _count_rows(client, table)
     except DataRefused:
         counted = None
     keep_count(client, table, counted)
