@@ -77,6 +77,12 @@ export function isDrafted(cell: Element): boolean {
   return drafts.has(cell);
 }
 
+/** Whether something was typed that no editor holds yet. */
+export function hasUnsavedDraft(): boolean {
+  const open = [...drafts.values(), ...(arriving ? [arriving] : [])];
+  return open.some((draft) => (draft.field ? draft.field.value !== draft.first : draft.typed !== ""));
+}
+
 /** The editor of this cell is about to replace it. */
 export function handOver(cell: Element): void {
   arriving = drafts.get(cell);

@@ -2,6 +2,7 @@
  * A form with data-guarded does not lose what was typed into it unseen: leaving the page with it asks first. One with
  * data-saves-changes can be sent only while it differs from what is saved.
  */
+import { hasUnsavedDraft } from "./draft.js";
 import { onArrival, within } from "./events.js";
 
 const sent = new WeakSet<HTMLFormElement>();
@@ -62,5 +63,5 @@ addEventListener("pageshow", () => {
 
 addEventListener("beforeunload", (event) => {
   const forms = Array.from(document.querySelectorAll<HTMLFormElement>("form[data-guarded]"));
-  if (forms.some((form) => !sent.has(form) && hasUnsaved(form))) event.preventDefault();
+  if (hasUnsavedDraft() || forms.some((form) => !sent.has(form) && hasUnsaved(form))) event.preventDefault();
 });

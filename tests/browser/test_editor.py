@@ -1,7 +1,9 @@
 """Editing in the grid: what is typed is saved as it was meant, is never lost unseen, and never reaches another row."""
 
+import asyncio
+
 import pytest
-from playwright.async_api import Dialog, Locator, Page, expect
+from playwright.async_api import Dialog, Locator, Page, Route, expect
 
 from tests.workspace.conftest import Store
 
@@ -24,6 +26,18 @@ async def open_editor(page: Page, row: int, column: int, name: str) -> Locator:
     field = page.get_by_role("textbox", name=name, exact=True)
     await expect(field).to_be_focused()
     return field
+
+
+def stay_when_asked(page: Page) -> list[str]:
+    """Returns the list that the kinds of the dialogs will be added to."""
+    asked: list[str] = []
+
+    async def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        await dialog.dismiss()
+
+    page.on("dialog", stay)
+    return asked
 
 
 async def test_enter_saves_a_text_and_shift_enter_breaks_the_line(grid: Page, store: Store) -> None:
@@ -118,13 +132,7 @@ async def test_a_link_does_not_leave_what_was_refused(grid: Page, store: Store) 
 
 
 async def test_closing_the_page_with_an_unsaved_edit_asks(grid: Page, store: Store) -> None:
-    asked: list[str] = []
-
-    async def stay(dialog: Dialog) -> None:
-        asked.append(dialog.type)
-        await dialog.dismiss()
-
-    grid.on("dialog", stay)
+    asked = stay_when_asked(grid)
     field = await open_editor(grid, 1, 0, "name")
     await field.press_sequentially("unsaved")
     async with grid.expect_event("dialog"):
@@ -135,6 +143,27 @@ async def test_closing_the_page_with_an_unsaved_edit_asks(grid: Page, store: Sto
     await expect(grid.locator("form.cell-form")).to_have_count(0)
     await grid.reload()
     assert asked == ["beforeunload"]
+
+
+async def test_what_was_typed_before_the_editor_came_asks_too(grid: Page, store: Store) -> None:
+    release = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await release.wait()
+        await route.continue_()
+
+    await grid.route("**/cell?*", hold)
+    asked = stay_when_asked(grid)
+    field = await open_editor(grid, 1, 0, "name")
+    await field.press_sequentially("unsaved")
+    async with grid.expect_event("dialog"):
+        await grid.evaluate("setTimeout(() => location.reload())")
+    assert asked == ["beforeunload"]
+    release.set()
+    await expect(grid.locator("form.cell-form")).to_be_visible()
+    await expect(field).to_have_value("unsaved")
+    await field.press("Escape")
+    await expect(grid.locator("form.cell-form")).to_have_count(0)
 
 
 async def test_enter_on_a_tick_box_does_nothing(grid: Page, store: Store) -> None:
