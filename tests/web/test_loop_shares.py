@@ -11,7 +11,7 @@ import pytest
 from basewarden.core.logs import bind_log_context
 from basewarden.web.edge import Edge
 from basewarden.web.loop_shares import STRANGER_ALLOWANCE, LoopShares, attach_loop_shares, delay_request
-from basewarden.web.stopwatch import Stopwatch, run_timed
+from basewarden.web.stopwatch import Stopwatch, run_timed, weigh_step, weigh_step_cubed
 from tests.fixtures.app import make_settings
 from tests.web.raw import connected, read_answer
 from tests.web.test_protocol import served
@@ -184,6 +184,14 @@ async def test_a_long_step_costs_more_than_short_ones_of_the_same_length() -> No
     await run_timed(work(30), short)
     await run_timed(work(1), long)
     assert long.cost > 8 * short.cost
+
+
+@pytest.mark.parametrize(("weigh", "most"), [(weigh_step, 10), (weigh_step_cubed, 100)])
+def test_the_weight_of_a_step_grows_up_to_a_limit(weigh: Callable[[float], float], most: int) -> None:
+    factors = [weigh(milliseconds / 1000) / (milliseconds / 1000) for milliseconds in (0.2, 1, 2, 4, 8, 100)]
+    assert factors == sorted(factors)
+    assert factors[:2] == [1, 1]
+    assert factors[-1] == most
 
 
 async def _hold(work: Any, watch: Stopwatch) -> None:

@@ -39,6 +39,7 @@ from basewarden.web import (
     find_loop_shares,
     read_whole_body,
     run_timed,
+    weigh_step_cubed,
 )
 from pgrest import (
     LARGE_BODY_BYTES,
@@ -194,7 +195,7 @@ class DataAPI:
 async def _measure(
     serving: Coroutine[Any, Any, None], shares: LoopShares, admission: Admission, caller: Caller
 ) -> None:
-    watch = Stopwatch()
+    watch = Stopwatch(weigh_step_cubed)
     try:
         await run_timed(serving, watch)
     finally:

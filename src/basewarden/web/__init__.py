@@ -25,7 +25,7 @@ from basewarden.web.routing import list_routes, resolve_routes
 from basewarden.web.schemas import RequestBody, ResponseBody
 from basewarden.web.shell import RoomCount, RoomCounts, Shell
 from basewarden.web.static import BuiltFiles
-from basewarden.web.stopwatch import Stopwatch, run_timed
+from basewarden.web.stopwatch import Stopwatch, run_timed, weigh_step_cubed
 from basewarden.web.targets import read_target
 from basewarden.web.units import Reading, Writing
 
@@ -92,4 +92,5 @@ __all__ = [
     "session_cookie_name",
     "set_cookie",
     "show_again",
+    "weigh_step_cubed",
 ]

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import httpx
 
-from tests.fixtures.app import pick_port
+from tests.fixtures.app import make_client, pick_port
 from tests.fixtures.waiting import wait_until
 
 CHECKOUT = Path(__file__).parents[3]
@@ -154,8 +154,8 @@ async def starting_rest(
                 stderr=err,
             )
             async with (
-                httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=START_SECONDS) as http,
-                httpx.AsyncClient(base_url=f"http://127.0.0.1:{admin_port}", trust_env=False, timeout=5) as admin,
+                make_client(f"http://127.0.0.1:{port}", timeout=START_SECONDS) as http,
+                make_client(f"http://127.0.0.1:{admin_port}", timeout=5) as admin,
             ):
                 rest = Rest(process, conf, given, http, admin, out, err)
                 try:
