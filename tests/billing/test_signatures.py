@@ -9,8 +9,9 @@ import pytest
 
 from basewarden.billing.bodies import read_event
 from basewarden.billing.errors import BadDelivery, StaleDelivery, WrongSignature
-from basewarden.billing.webhooks import Delivery, Headers, read_keys, sign, verify_delivery
+from basewarden.billing.webhooks import Delivery, Headers, read_keys, verify_delivery
 from basewarden.core.secret import Secret
+from basewarden.core.webhooks import sign
 from basewarden.errors import AppError
 
 # As published with the Standard Webhooks specification and its libraries.

@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import ClientDisconnect, Request
 
-from basewarden.billing import webhooks
 from basewarden.billing.bodies import MAX_BODY_BYTES
 from basewarden.billing.errors import BadDelivery
 from basewarden.billing.webhooks import Delivery, Headers, read_keys, verify_delivery
+from basewarden.core.webhooks import ID, SIGNATURE, TIMESTAMP
 from basewarden.errors import NotConfigured, TooLarge
 from basewarden.web import CallerKind, SettingsDep, callers
 
@@ -21,9 +21,9 @@ async def require_signed_delivery(request: Request, settings: SettingsDep) -> De
     if not keys:
         raise NotConfigured("This deployment accepts no deliveries: no webhook secret is set.")
     headers = Headers(
-        id=request.headers.getlist(webhooks.ID),
-        timestamp=request.headers.getlist(webhooks.TIMESTAMP),
-        signature=request.headers.getlist(webhooks.SIGNATURE),
+        id=request.headers.getlist(ID),
+        timestamp=request.headers.getlist(TIMESTAMP),
+        signature=request.headers.getlist(SIGNATURE),
     )
     return verify_delivery(headers, await _read_body(request), keys, datetime.now(UTC))
 

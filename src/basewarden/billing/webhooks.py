@@ -4,24 +4,18 @@ Our own implementation: the reference library raises unexpected errors on a host
 Every input ends in a `Delivery` or in one of three errors.
 """
 
-import base64
-import binascii
 import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 
 from basewarden.billing.errors import BadDelivery, StaleDelivery, WrongSignature
 from basewarden.core.secret import Secret
+from basewarden.core.webhooks import ID, SIGNATURE, TIMESTAMP, read_key, sign
 
 TOLERANCE = timedelta(minutes=5)
-ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
-_PREFIX = "whsec_"
-_KEY_BYTES = range(24, 65)
 _LONGEST_ID = 256
-_VERSION = b"v1,"
 _IS_ID = re.compile(r"[!-~]+")
 _IS_SECONDS = re.compile(r"[0-9]{1,11}")
 
@@ -51,7 +45,7 @@ def read_keys(secrets: Secret | None) -> tuple[bytes, ...]:
     another form is the key itself, byte for byte. A bare `whsec_` is no key: an empty one would let anyone sign.
     """
     texts = (secrets.reveal() if secrets else "").split()
-    return tuple(key for key in map(_read_key, texts) if key)
+    return tuple(key for key in map(read_key, texts) if key)
 
 
 def verify_delivery(headers: Headers, body: bytes, keys: Sequence[bytes], now: datetime) -> Delivery:
@@ -69,10 +63,6 @@ def verify_delivery(headers: Headers, body: bytes, keys: Sequence[bytes], now: d
     return Delivery(delivery_id, sent_at, body)
 
 
-def sign(key: bytes, signed: bytes) -> bytes:
-    return _VERSION + base64.b64encode(hmac.digest(key, signed, sha256))
-
-
 def _has_good(given: bytes, expected: Sequence[bytes]) -> bool:
     """Compares each in constant time; signatures of another version, or in no valid form, match none."""
     good = False
@@ -87,12 +77,3 @@ def _read_one(values: Sequence[str]) -> str:
     if len(values) != 1 or not values[0]:
         raise BadDelivery(hint=f"Each of {ID}, {TIMESTAMP} and {SIGNATURE}, once.")
     return values[0]
-
-
-def _read_key(text: str) -> bytes:
-    bare = text.removeprefix(_PREFIX)
-    try:
-        key = base64.b64decode(bare, validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    return key if len(key) in _KEY_BYTES else bare.encode("utf-8", "surrogateescape")

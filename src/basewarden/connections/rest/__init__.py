@@ -1,6 +1,7 @@
 """A project's REST API: its address, its key, and an HTTP client for it."""
 
 from basewarden.connections.rest.client import PoolExhausted, RestClient
+from basewarden.connections.rest.connecting import connect_http, make_tls_context
 from basewarden.connections.rest.gateway_errors import (
     explain_response,
     is_key_refused,
@@ -35,11 +36,13 @@ __all__ = [
     "RestAddress",
     "RestClient",
     "check_elements",
+    "connect_http",
     "explain_response",
     "fetch_exposed_schemas",
     "fetch_openapi",
     "is_key_refused",
     "is_not_forwarded",
     "is_postgrest_error",
+    "make_tls_context",
     "read_documents",
 ]

@@ -7,11 +7,10 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from functools import cache
 
 from basewarden import __version__
-from basewarden.connections.addresses import pin_host
 from basewarden.connections.errors import ConnectionFailed, Reason
+from basewarden.connections.rest.connecting import connect_http, make_tls_context
 from basewarden.connections.rest.http_connection import HTTPConnection, NoResponse
 from basewarden.connections.rest.keys import ProjectKey
 from basewarden.connections.rest.memory_limits import LargeBodySlot, get_process_slots
@@ -195,48 +194,16 @@ class RestClient:
         return connection
 
     async def _connect(self) -> HTTPConnection:
-        """Connects to the first of the host's current addresses that answers."""
-        addresses = await pin_host(self._address.host, self._address.port, allow_private=self._allow_private)
-        failure = ConnectionFailed(Reason.TIMED_OUT)
-        try:
-            async with asyncio.timeout(self._timeouts.connect):
-                for address in addresses:
-                    try:
-                        return await self._connect_to(address)
-                    except OSError as error:
-                        failure = ConnectionFailed(explain_os_error(error))
-        except TimeoutError:
-            raise ConnectionFailed(Reason.TIMED_OUT) from None
-        raise failure
-
-    async def _connect_to(self, address: str) -> HTTPConnection:
-        loop = asyncio.get_running_loop()
-        name = self._address.host if self._tls is not None else None
-        _, connection = await loop.create_connection(
-            lambda: HTTPConnection(self._forget), address, self._address.port, ssl=self._tls, server_hostname=name
+        return await connect_http(
+            self._address,
+            allow_private=self._allow_private,
+            tls=self._tls,
+            seconds=self._timeouts.connect,
+            on_lost=self._forget,
         )
-        return connection
 
     def _forget(self, connection: HTTPConnection) -> None:
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
         self._notify_next()
-
-
-@cache
-def make_tls_context() -> ssl.SSLContext:
-    """Verifies the certificate against the host name, whatever address was pinned."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def explain_os_error(error: OSError) -> Reason:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Reason.CERTIFICATE_INVALID
-    if isinstance(error, ssl.SSLError):
-        return Reason.TLS_REFUSED
-    if isinstance(error, ConnectionRefusedError):
-        return Reason.REFUSED
-    return Reason.TIMED_OUT if isinstance(error, TimeoutError) else Reason.UNREACHABLE
